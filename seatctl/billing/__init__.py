@@ -1,0 +1,1 @@
+"""The Stripe port and its one implementation over the official SDK."""

@@ -1,0 +1,1 @@
+"""The command line: parse, call a service or a query, emit. Holds no rule and no SQL."""

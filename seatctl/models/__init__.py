@@ -1,0 +1,1 @@
+"""Frozen values and enumerations, one file per noun. Imports only errors."""

@@ -1,0 +1,1 @@
+"""Pure decisions from values to values. No I/O, no clock, no SQL."""

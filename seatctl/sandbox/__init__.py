@@ -1,0 +1,1 @@
+"""A Stripe twin inside the process: the endpoints that seatctl calls, over a SQLite file of its own."""
