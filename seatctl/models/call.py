@@ -1,0 +1,41 @@
+"""Who asks, when, and how: the frozen `Call` that every change carries, and the time it speaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One invocation of seatctl. `now` is aware UTC in whole seconds; in a sandbox it is the sandbox's."""
+
+    actor: str
+    """An e-mail address, `ci:NAME`, or `os:NAME` where nothing names one."""
+    os_user: str
+    command: str
+    """The command line as typed, quoted for a shell; arguments never hold a key."""
+    now: datetime
+    dry_run: bool = False
+    notify: bool = True
+    run: int | None = None
+    """The run this call belongs to, where one was opened before the change (an operation, a batch)."""
+
+
+def format_time(moment: datetime) -> str:
+    """The one written form of a time: `YYYY-MM-DDTHH:MM:SSZ`, UTC, whole seconds."""
+    return moment.astimezone(UTC).strftime(TIME_FORMAT)
+
+
+def parse_time(text: str) -> datetime:
+    """The aware UTC time that `format_time` wrote. Raises ValueError for any other form."""
+    if len(text) != len("2026-01-31T00:00:00Z") or text[10] != "T" or text[-1] != "Z":
+        raise ValueError(f"{text!r} is not of the form YYYY-MM-DDTHH:MM:SSZ")
+    return datetime.fromisoformat(text)  # strptime would import the locale machinery at start-up
+
+
+def from_epoch(seconds: int) -> datetime:
+    """Stripe's unix seconds as an aware UTC time."""
+    return datetime.fromtimestamp(seconds, UTC)

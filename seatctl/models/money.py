@@ -1,0 +1,65 @@
+"""Money as integers in minor units with a currency, and Stripe's table of currency exponents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ZERO_DECIMAL = frozenset(
+    ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf")
+)
+"""Stripe's zero-decimal currencies: the API's amount is whole units."""
+
+THREE_DECIMAL = frozenset(("bhd", "jod", "kwd", "omr", "tnd"))
+"""Stripe's three-decimal currencies: amounts are thousandths, in multiples of 10."""
+
+WHOLE_HUNDREDS = frozenset(("isk", "ugx"))
+"""Written without decimals, but the API's amount is hundredths and must be whole hundreds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in minor units of `currency` (lower case, as Stripe writes it)."""
+
+    amount: int
+    currency: str
+
+
+def exponent(currency: str) -> int:
+    """Decimal digits between the API's amount and the currency's unit: 0, 2 or 3 (Stripe's own table)."""
+    code = currency.lower()
+    if code in ZERO_DECIMAL:
+        return 0
+    return 3 if code in THREE_DECIMAL else 2
+
+
+def step(currency: str) -> int:
+    """The least multiple that Stripe takes: 100 for ISK and UGX, 10 for three-decimal ones, else 1."""
+    code = currency.lower()
+    if code in WHOLE_HUNDREDS:
+        return 100
+    return 10 if code in THREE_DECIMAL else 1
+
+
+def parse_amount(text: str, currency: str) -> int:
+    """`12.00` as minor units of `currency`. Raises ValueError where the text is no amount Stripe takes."""
+    digits = exponent(currency)
+    whole, dot, fraction = text.strip().partition(".")
+    if not (whole.isascii() and whole.isdigit()) or (dot and not (fraction.isascii() and fraction.isdigit())):
+        raise ValueError(f"{text!r} is not an amount such as 12 or 12.00")
+    if len(fraction.rstrip("0")) > digits:
+        raise ValueError(f"{currency.upper()} has {digits} decimals, {text!r} has more")
+    scale: int = 10**digits
+    amount = int(whole) * scale + int(fraction[:digits].ljust(digits, "0") or 0)
+    if amount % step(currency):
+        raise ValueError(f"amounts in {currency.upper()} are multiples of {step(currency)} minor units")
+    return amount
+
+
+def plain_amount(amount: int, currency: str) -> str:
+    """Minor units as a plain decimal without the currency: `1200` usd is `12.00`."""
+    digits = exponent(currency)
+    if not digits:
+        return str(amount)
+    sign = "-" if amount < 0 else ""
+    whole, fraction = divmod(abs(amount), int(10**digits))
+    return f"{sign}{whole}.{fraction:0{digits}d}"

@@ -1,0 +1,46 @@
+"""Operations: purchases and other writes to Stripe that survive a kill at any point (billing.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from seatctl.errors import JsonValue
+
+
+class OperationState(StrEnum):
+    """`pending`: to be finished or undone; `waiting`: for an authentication or a hosted page."""
+
+    PENDING = "pending"
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A function of its payload; `reserved_name` is the subscription name that a buy holds."""
+
+    id: int
+    run: int
+    kind: str
+    payload: dict[str, JsonValue]
+    state: OperationState
+    subscription_id: int | None
+    reserved_name: str | None
+    request_id: str | None
+    created_at: datetime
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A call to Stripe: the exact form that is sent, and the recorded answer once there is one."""
+
+    name: str
+    attempt: int
+    form: dict[str, JsonValue]
+    answer: dict[str, JsonValue] | None
+    sent_at: datetime
+    answered_at: datetime | None

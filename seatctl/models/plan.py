@@ -1,0 +1,99 @@
+"""Plans and their policies (design, section 4): what is sold and under which rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Interval(StrEnum):
+    """Stripe's billing intervals."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    YEAR = "year"
+
+
+class Increase(StrEnum):
+    """How added seats are paid for."""
+
+    PRORATE_NOW = "prorate_now"
+    PRORATE_NEXT_INVOICE = "prorate_next_invoice"
+    FULL_PRICE = "full_price"
+
+
+class Decrease(StrEnum):
+    """When seats can be given back."""
+
+    NOW = "now"
+    AT_RENEWAL = "at_renewal"
+    RENEWAL_WINDOW = "renewal_window"
+
+
+class PlanChange(StrEnum):
+    """When the plan can be changed."""
+
+    ANYTIME = "anytime"
+    RENEWAL_WINDOW = "renewal_window"
+
+
+class Renewal(StrEnum):
+    """Whether a term renews by itself."""
+
+    AUTOMATIC = "automatic"
+    MANUAL = "manual"
+
+
+class Discounts(StrEnum):
+    """When a discount may be given."""
+
+    ANYTIME = "anytime"
+    PURCHASE_AND_RENEWAL = "purchase_and_renewal"
+
+
+class OnAccount(StrEnum):
+    """Whether seats may be bought against an invoice; never for add-ons under `purchase_and_renewal`."""
+
+    YES = "yes"
+    NO = "no"
+    PURCHASE_AND_RENEWAL = "purchase_and_renewal"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The rules of a plan; the defaults are those of `flexible`. `rules/policies.py` holds the presets."""
+
+    pack_size: int = 1
+    min_seats: int = 1
+    max_seats: int | None = None
+    increase: Increase = Increase.PRORATE_NOW
+    decrease: Decrease = Decrease.AT_RENEWAL
+    plan_change: PlanChange = PlanChange.ANYTIME
+    renewal: Renewal = Renewal.AUTOMATIC
+    renewal_window_days: int = 30
+    addon_cutoff_days: int = 0
+    lock_price: bool = False
+    discounts: Discounts = Discounts.ANYTIME
+    on_account: OnAccount = OnAccount.YES
+    grace_days: int = 7
+    features: tuple[str, ...] = ()
+    sign_in_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One Stripe product with its current price; `unit_amount` is minor units per seat and interval."""
+
+    id: int
+    slug: str
+    name: str
+    product_id: str
+    price_id: str
+    currency: str
+    unit_amount: int
+    interval: Interval
+    interval_count: int
+    policy: Policy | None
+    """None: adopted from Stripe without a policy; purchases are refused until `plans edit` gives one."""
+    active: bool = True

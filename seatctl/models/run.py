@@ -1,0 +1,58 @@
+"""Runs, audit entries and change rows: what was done, by whom, and what it changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class RunState(StrEnum):
+    """A `pending` run is being done, or was killed: the next `sync` finishes or undoes it."""
+
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A command that changed something, by its number."""
+
+    number: int
+    command: str
+    actor: str
+    os_user: str
+    state: RunState
+    started_at: datetime
+    summary: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One audit entry: one transaction. `digest` covers its change rows, `hash` chains the entries."""
+
+    seq: int
+    run: int
+    at: datetime
+    actor: str
+    os_user: str
+    command_hash: str
+    """SHA-256 of the command line; the text itself stands in the run, where it can be erased."""
+    digest: str
+    prev_hash: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One changed thing of an entry: JSON before and after; None where it did not exist or was erased."""
+
+    entry: int
+    n: int
+    entity: str
+    entity_id: int
+    before: str | None
+    after: str | None
+    erased_at: datetime | None
+    hash: str
