@@ -1,0 +1,68 @@
+"""What a plan's slug and a subscription's name may look like. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from seatctl.errors import BadInput
+
+_SLUG = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
+_LONGEST_NAME = 80
+_LONGEST_SLUG = 60
+
+
+class BadName(BadInput):
+    """A slug or a name that could not be typed, shown or kept in Stripe."""
+
+    code = "bad_name"
+
+
+def check_slug(slug: str) -> str:
+    """The slug itself: lower-case letters, digits, and single `.`, `_`, `-` between them.
+
+    It is the lookup key of a Stripe price. Raises BadName.
+    """
+    if len(slug) > _LONGEST_SLUG or not _SLUG.fullmatch(slug):
+        raise BadName(
+            f"{slug!r} cannot be a plan's slug",
+            hint="use lower-case letters, digits, '-', '_' and '.', such as team-plus",
+            data={"slug": slug},
+        )
+    return slug
+
+
+def check_name(name: str) -> str:
+    """The subscription name in NFC without outer spaces. Raises BadName.
+
+    Control characters would forge terminal output; a leading `-` reads as an option; ids of Stripe
+    would be ambiguous as handles.
+    """
+    cleaned = unicodedata.normalize("NFC", name.strip())
+    problem = _problem(cleaned)
+    if problem:
+        raise BadName(
+            f"{name!r} cannot be a subscription's name: {problem}",
+            hint="choose a short name such as design or sales-eu",
+            data={"name": name},
+        )
+    return cleaned
+
+
+def _problem(name: str) -> str | None:
+    if not name:
+        return "it is empty"
+    if len(name) > _LONGEST_NAME:
+        return f"it is longer than {_LONGEST_NAME} characters"
+    if name.startswith("-"):
+        return "it begins with '-'"
+    if any(unicodedata.category(character)[0] == "C" for character in name):
+        return "it has control characters"
+    if name.startswith(("sub_", "si_")):
+        return "it looks like an id of Stripe"
+    return None
+
+
+def name_key(name: str) -> str:
+    """What makes two names the same: case and Unicode form do not count."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name.strip()).casefold())

@@ -1,0 +1,185 @@
+"""Policies as values: the presets, the written form, and the combinations that are refused. Pure.
+
+Where a rule comes from: design, section 4. What a policy means in sentences: `policy_text.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Final
+
+from seatctl.errors import BadInput, JsonValue
+from seatctl.models.plan import Decrease, Discounts, Increase, OnAccount, PlanChange, Policy, Renewal
+from seatctl.rules.policy_values import PARSERS
+
+FLEXIBLE: Final = Policy()
+
+TERM: Final = Policy(
+    pack_size=5,
+    min_seats=5,
+    increase=Increase.FULL_PRICE,
+    decrease=Decrease.RENEWAL_WINDOW,
+    plan_change=PlanChange.RENEWAL_WINDOW,
+    renewal=Renewal.MANUAL,
+    addon_cutoff_days=30,
+    lock_price=True,
+    discounts=Discounts.PURCHASE_AND_RENEWAL,
+    on_account=OnAccount.PURCHASE_AND_RENEWAL,
+    grace_days=0,
+)
+
+PRESETS: Final[Mapping[str, Policy]] = {"flexible": FLEXIBLE, "term": TERM}
+
+METADATA_PREFIX: Final = "seatctl_policy_"
+
+_LONGEST_VALUE: Final = 500
+"""Stripe's limit for a metadata value."""
+
+FIELDS: Final = tuple(field.name for field in fields(Policy))
+
+
+class BadPolicy(BadInput):
+    """A policy value that is unknown or out of range, or a combination that would charge twice."""
+
+    code = "bad_policy"
+
+
+def preset(name: str) -> Policy:
+    """The policy called `flexible` or `term`. Raises BadPolicy for another name."""
+    if name not in PRESETS:
+        raise BadPolicy(
+            f"there is no policy {name!r}",
+            hint="use --policy flexible or --policy term, and --set FIELD=VALUE to change a field",
+            data={"policy": name, "allowed": list(PRESETS)},
+        )
+    return PRESETS[name]
+
+
+def with_fields(policy: Policy, values: Mapping[str, JsonValue]) -> Policy:
+    """`policy` with the named fields replaced, text or typed, then checked. Raises BadPolicy."""
+    changed = {name: _parse(name, value) for name, value in values.items()}
+    return check(replace(policy, **changed))  # type: ignore[arg-type]  # _parse gives each field its type
+
+
+def as_fields(policy: Policy) -> dict[str, JsonValue]:
+    """The policy as JSON values, one per field: the form of the ledger and of TOML."""
+    return {name: _plain(getattr(policy, name)) for name in FIELDS}
+
+
+def from_fields(values: Mapping[str, JsonValue]) -> Policy:
+    """The inverse of `as_fields`; fields that are missing take the default of `flexible`."""
+    return with_fields(FLEXIBLE, {name: value for name, value in values.items() if name in FIELDS})
+
+
+def as_metadata(policy: Policy) -> dict[str, str]:
+    """The policy as Stripe metadata, one key per field (500 characters a value at most)."""
+    return {f"{METADATA_PREFIX}{name}": _text(getattr(policy, name)) for name in FIELDS}
+
+
+def from_metadata(metadata: Mapping[str, str]) -> Policy | None:
+    """The policy that `as_metadata` wrote; None where there is none. Raises BadPolicy."""
+    found = {
+        name: metadata[f"{METADATA_PREFIX}{name}"]
+        for name in FIELDS
+        if metadata.get(f"{METADATA_PREFIX}{name}")
+    }
+    return with_fields(FLEXIBLE, dict(found)) if found else None
+
+
+def check(policy: Policy) -> Policy:
+    """The policy itself. Raises BadPolicy for what cannot be sold or would charge twice."""
+    for problem, field, hint in _problems(policy):
+        if problem:
+            raise BadPolicy(f"this policy cannot be: {problem}", hint=hint, data={"field": field})
+    return policy
+
+
+def _problems(policy: Policy) -> list[tuple[str | None, str, str]]:
+    """Each rule as (what is wrong or None, the field, the hint)."""
+    low, high, pack = policy.min_seats, policy.max_seats, policy.pack_size
+    full = policy.increase is Increase.FULL_PRICE
+    negative = [
+        name
+        for name in ("renewal_window_days", "addon_cutoff_days", "grace_days")
+        if getattr(policy, name) < 0
+    ]
+    return [
+        (None if pack >= 1 else "a pack has at least one seat", "pack_size", "use --set pack_size=1"),
+        (None if low >= 1 else "min_seats is at least 1", "min_seats", "use --set min_seats=1"),
+        (
+            "min_seats is no whole number of packs" if pack >= 1 and low % pack else None,
+            "min_seats",
+            f"use --set min_seats={-(-low // max(pack, 1)) * pack}",
+        ),
+        (
+            "max_seats is below min_seats" if high is not None and high < low else None,
+            "max_seats",
+            "use --set max_seats=none",
+        ),
+        (
+            f"{', '.join(negative)} cannot be negative" if negative else None,
+            negative[0] if negative else "",
+            "give days as 0 or more",
+        ),
+        # Seats billed at full price are unknown to Stripe's proration: it would charge them again.
+        (
+            "increase=full_price with plan_change=anytime would charge seats twice"
+            if full and policy.plan_change is not PlanChange.RENEWAL_WINDOW
+            else None,
+            "plan_change",
+            "use --set plan_change=renewal_window",
+        ),
+        (
+            "increase=full_price with decrease=now would pay back what was not prorated"
+            if full and policy.decrease is Decrease.NOW
+            else None,
+            "decrease",
+            "use --set decrease=renewal_window or --set decrease=at_renewal",
+        ),
+        (
+            "features or sign_in_url are longer than the 500 characters that Stripe keeps"
+            if max(len(_text(policy.features)), len(policy.sign_in_url or "")) > _LONGEST_VALUE
+            else None,
+            "features",
+            "name features shortly, such as meetings,recordings",
+        ),
+    ]
+
+
+def _parse(name: str, value: JsonValue) -> object:
+    if name not in FIELDS:
+        from seatctl.rules.nearest import did_you_mean
+
+        raise BadPolicy(
+            f"a policy has no field {name!r}",
+            hint=did_you_mean(name, FIELDS, "seatctl help policies lists the fields"),
+            data={"field": name},
+        )
+    text = (
+        ",".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value).strip()
+    )
+    try:
+        return PARSERS[name](text)
+    except ValueError as error:
+        raise BadPolicy(
+            f"{name}={text} is not possible: {error}",
+            hint="seatctl help policies lists the fields and their values",
+            data={"field": name, "value": text},
+        ) from None
+
+
+def _plain(value: object) -> JsonValue:
+    if isinstance(value, tuple):
+        return [str(part) for part in value]
+    if value is None or isinstance(value, bool | int):
+        return value
+    return str(value)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ",".join(value) or "none"
+    return "none" if value is None else str(value)

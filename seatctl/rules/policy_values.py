@@ -1,0 +1,69 @@
+"""How the text of each policy field becomes its value. Pure; a ValueError says what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Final
+
+from seatctl.models.plan import Decrease, Discounts, Increase, OnAccount, PlanChange, Renewal
+
+Parser = Callable[[str], object]
+
+
+def _one_of(choices: type[StrEnum]) -> Parser:
+    def parse(text: str) -> object:
+        try:
+            return choices(text)
+        except ValueError:
+            raise ValueError(f"use one of {', '.join(choices)}") from None
+
+    return parse
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.removeprefix("-").isdigit()):
+        raise ValueError("use a whole number")
+    return int(text)
+
+
+def _number_or_none(text: str) -> int | None:
+    return None if text in {"", "none"} else _number(text)
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in {"yes", "no", "true", "false"}:
+        raise ValueError("use yes or no")
+    return text.lower() in {"yes", "true"}
+
+
+def _names(text: str) -> tuple[str, ...]:
+    parts = (part.strip() for part in text.split(","))
+    return tuple(part for part in parts if part not in {"", "none"})
+
+
+def _address(text: str) -> str | None:
+    if text in {"", "none"}:
+        return None
+    if not text.startswith(("https://", "http://")) or any(character.isspace() for character in text):
+        raise ValueError("use an address that begins with https://")
+    return text
+
+
+PARSERS: Final[Mapping[str, Parser]] = {
+    "pack_size": _number,
+    "min_seats": _number,
+    "max_seats": _number_or_none,
+    "increase": _one_of(Increase),
+    "decrease": _one_of(Decrease),
+    "plan_change": _one_of(PlanChange),
+    "renewal": _one_of(Renewal),
+    "renewal_window_days": _number,
+    "addon_cutoff_days": _number,
+    "lock_price": _flag,
+    "discounts": _one_of(Discounts),
+    "on_account": _one_of(OnAccount),
+    "grace_days": _number,
+    "features": _names,
+    "sign_in_url": _address,
+}
