@@ -1,0 +1,80 @@
+"""What a database must offer to hold a ledger; `sqlite.py` is one, a PostgreSQL twin could be another.
+
+Everything above this seam speaks SQL that both take (`ON CONFLICT`, `RETURNING`, `:name` parameters).
+Transactions, locks, TEMP staging, integrity checks and the meaning of error codes are the engine's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+SqlValue = str | int | float | bytes | None
+Params = Mapping[str, SqlValue] | Sequence[SqlValue]
+
+
+class Row(Protocol):
+    """A result row, by column name or position. Rows stay inside `ledger/`; models leave it."""
+
+    def __getitem__(self, key: str | int, /) -> Any: ...
+
+    def keys(self) -> Sequence[str]:
+        """The column names in order."""
+        ...
+
+
+class Engine(Protocol):
+    """One connection. Raises only `SeatctlError`s for what happens to a file or a server."""
+
+    def rows(self, sql: str, params: Params = ()) -> Iterator[Row]:
+        """The result rows, fetched as they are asked for."""
+        ...
+
+    def execute(self, sql: str, params: Params = ()) -> int:
+        """Run a statement; the number of rows it changed."""
+        ...
+
+    def insert(self, sql: str, params: Params = ()) -> int:
+        """Insert one row; its integer key."""
+        ...
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[SqlValue]]) -> int:
+        """Run a statement once per row of parameters; the number of rows changed."""
+        ...
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        ...
+
+    def begin_reading(self) -> None:
+        """Open one snapshot in which nothing can be written."""
+        ...
+
+    def end_reading(self) -> None:
+        """Close the snapshot."""
+        ...
+
+    def begin_writing(self) -> None:
+        """Open a transaction that holds the write lock from its first moment, or raise `ledger_busy`."""
+        ...
+
+    def begin_staging(self) -> None:
+        """Open a transaction for temporary tables only; takes no lock that another process could feel."""
+        ...
+
+    def commit(self) -> None:
+        """Make the open transaction durable."""
+        ...
+
+    def rollback(self) -> None:
+        """Forget the open transaction."""
+        ...
+
+    def integrity_problems(self) -> Iterator[str]:
+        """What the database finds wrong with its own file, and rows whose references lead nowhere."""
+        ...
+
+    def close(self) -> None:
+        """Let the connection go; an open transaction is forgotten."""
+        ...

@@ -1,0 +1,65 @@
+"""What can go wrong with the ledger itself, as against with what is asked of it."""
+
+from __future__ import annotations
+
+from seatctl.errors import LedgerError, NotFound, TryAgain
+
+
+class NoLedger(NotFound):
+    """There is no ledger at the path."""
+
+    code = "no_ledger"
+
+
+class LedgerBusy(TryAgain):
+    """Another process held the write lock for as long as we were willing to wait."""
+
+    code = "ledger_busy"
+
+
+class MoneyBusy(TryAgain):
+    """Another process is running or recovering a money operation."""
+
+    code = "busy"
+
+
+class LedgerCorrupt(LedgerError):
+    """The file is damaged, or is no ledger at all."""
+
+    code = "ledger_corrupt"
+
+
+class LedgerReadOnly(LedgerError):
+    """The file cannot be opened or written by this user."""
+
+    code = "ledger_read_only"
+
+
+class LedgerDiskFull(LedgerError):
+    """There is no room for the change."""
+
+    code = "disk_full"
+
+
+class LedgerUnreadable(LedgerError):
+    """The disk or the operating system failed."""
+
+    code = "ledger_io"
+
+
+class LedgerNewer(LedgerError):
+    """A later seatctl wrote this ledger."""
+
+    code = "ledger_newer"
+
+
+class SqliteTooOld(LedgerError):
+    """The SQLite that Python was built with lacks what the schema needs."""
+
+    code = "sqlite_too_old"
+
+
+class OtherMode(LedgerError):
+    """The ledger that is there was made for another mode or Stripe account."""
+
+    code = "ledger_mode"

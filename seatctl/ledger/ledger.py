@@ -1,0 +1,252 @@
+"""Opening and creating a ledger, and the transactions that may touch it.
+
+`change` is the only way to write what the audit knows; `journal` writes what it does not; `staging` fills
+TEMP tables. The statements themselves live in the modules beside this one.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from seatctl.ledger.failures import MoneyBusy, NoLedger, OtherMode
+from seatctl.ledger.migrate import is_current, migrate
+from seatctl.ledger.sqlite import WAIT_SECONDS, SqliteEngine, create_file
+from seatctl.ledger.transaction import Journal, Reader, Transaction
+from seatctl.models.call import Call, format_time
+
+__all__ = ["Journal", "Ledger", "Reader", "Transaction", "create_ledger", "open_ledger"]
+
+MONEY_WAIT_SECONDS = 5.0
+"""How long a money command waits for another one before it says `busy`."""
+
+
+class Ledger:
+    """One open ledger. Transactions do not nest; `money_lock` does, within one process."""
+
+    def __init__(self, engine: SqliteEngine) -> None:
+        self.engine = engine
+        self.path: Path = engine.path
+        self._money_depth = 0
+
+    @property
+    def id(self) -> str:
+        """The random id that Stripe's metadata names (design rule 9)."""
+        return self._meta["ledger_id"]
+
+    @property
+    def mode(self) -> str:
+        """`sandbox`, `test` or `live`; for good."""
+        return self._meta["mode"]
+
+    @property
+    def stripe_account(self) -> str | None:
+        """The Stripe account it belongs to, once that is known."""
+        return self._meta.get("stripe_account")
+
+    @cached_property
+    def _meta(self) -> dict[str, str]:
+        return {row["key"]: row["value"] for row in self.engine.rows("SELECT key, value FROM meta")}
+
+    @contextmanager
+    def reading(self) -> Iterator[Reader]:
+        """One snapshot in which nothing can be written; inside another transaction, that one's view."""
+        if self.engine.in_transaction:
+            yield Reader(self.engine)
+            return
+        self.engine.begin_reading()
+        try:
+            yield Reader(self.engine)
+        finally:
+            self.engine.end_reading()
+
+    @contextmanager
+    def change(self, call: Call) -> Iterator[Transaction]:
+        """The one way to change facts. Settles what has fallen due first, and audits on leaving.
+
+        Rolled back on an exception, under a dry run, and where nothing was recorded.
+        """
+        from seatctl.ledger.settle import fill_waitlists, settle
+
+        self._require_idle()
+        # The write lock is held from the first read to the commit, so that what was read (a free seat,
+        # an open request, a name) is still so when it is written: no second process can take it meanwhile.
+        self.engine.begin_writing()
+        try:
+            tx = Transaction(self.engine, call)
+            settle(tx)
+            yield tx
+            fill_waitlists(tx)
+            keep = tx.finish() and not call.dry_run
+            if keep:
+                self.engine.commit()
+        finally:
+            self.engine.rollback()
+
+    @contextmanager
+    def journal(self) -> Iterator[Journal]:
+        """Write operations, steps, the Stripe mirror and states: no settling, no audit."""
+        self._require_idle()
+        self.engine.begin_writing()
+        try:
+            yield Journal(self.engine)
+            self.engine.commit()
+        finally:
+            self.engine.rollback()
+
+    @contextmanager
+    def staging(self) -> Iterator[Journal]:
+        """Fill TEMP tables before a change, without holding the lock while a file is read."""
+        self._require_idle()
+        self.engine.begin_staging()
+        try:
+            yield Journal(self.engine)
+            self.engine.commit()
+        finally:
+            self.engine.rollback()
+
+    def _require_idle(self) -> None:
+        if self.engine.in_transaction:
+            raise RuntimeError("a transaction of this ledger is already open")
+
+    @contextmanager
+    def money_lock(self) -> Iterator[None]:
+        """Held by whoever runs or recovers an operation.
+
+        It stops a recovery from replaying an operation that its own process is still running, which would
+        charge twice. flock, because the kernel frees it the moment a process dies; the file is never
+        deleted, or two processes could hold locks on two files of the same name.
+        """
+        if self._money_depth:
+            self._money_depth += 1
+            try:
+                yield
+            finally:
+                self._money_depth -= 1
+            return
+        handle = os.open(f"{self.path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            _wait_for_lock(handle)
+            self._money_depth = 1
+            yield
+        finally:
+            self._money_depth = 0
+            os.close(handle)
+
+    def set_stripe_account(self, account: str) -> None:
+        """Bind the ledger to the account its key was found to belong to."""
+        with self.journal() as journal:
+            journal.execute(
+                "INSERT INTO meta (key, value) VALUES ('stripe_account', ?) ON CONFLICT (key) DO NOTHING",
+                (account,),
+            )
+        self.__dict__.pop("_meta", None)
+
+    def close(self) -> None:
+        """Let the file go."""
+        self.engine.close()
+
+
+def _wait_for_lock(handle: int) -> None:
+    import fcntl
+
+    deadline = time.monotonic() + MONEY_WAIT_SECONDS
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise MoneyBusy(
+                    "another money operation on this ledger is under way",
+                    hint="run the same command again when it has ended",
+                ) from None
+            time.sleep(0.05)
+        else:
+            return
+
+
+def open_ledger(path: Path, *, wait: float = WAIT_SECONDS) -> Ledger:
+    """Open a ledger that exists, migrating an older one. `wait` is seconds for another writer.
+
+    Raises `no_ledger`, or a LedgerError: damaged, written by a later seatctl, not writable.
+    """
+    if not path.exists():
+        raise _missing(path)
+    engine = SqliteEngine(path, wait=wait)
+    try:
+        if not is_current(engine):
+            _require_made(engine)
+            _migrate(engine)
+    except BaseException:
+        engine.close()
+        raise
+    return Ledger(engine)
+
+
+def create_ledger(path: Path, *, mode: str, stripe_account: str | None, now: datetime) -> Ledger:
+    """Make a ledger, or open the one that is there if it has the same mode and account.
+
+    Two processes may do so at once: both end with the same ledger. Raises `ledger_mode` otherwise.
+    """
+    create_file(path)
+    engine = SqliteEngine(path)
+    try:
+        if not is_current(engine):
+            engine.use_wal()
+            meta = {"ledger_id": f"led_{os.urandom(12).hex()}", "mode": mode, "created_at": format_time(now)}
+            if stripe_account:
+                meta["stripe_account"] = stripe_account
+            _migrate(engine, meta)
+    except BaseException:
+        engine.close()
+        raise
+    ledger = Ledger(engine)
+    _require_same(ledger, mode, stripe_account)
+    return ledger
+
+
+def _migrate(engine: SqliteEngine, meta: dict[str, str] | None = None) -> None:
+    """Migrate in one transaction; a new ledger's `meta` is part of it, and the first writer's holds."""
+    engine.begin_writing()
+    try:
+        migrate(engine)
+        engine.execute_many(
+            "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING",
+            [] if _has_meta(engine) else list((meta or {}).items()),
+        )
+        engine.commit()
+    finally:
+        engine.rollback()
+
+
+def _has_meta(engine: SqliteEngine) -> bool:
+    """Whether the ledger has its identity already."""
+    return next(iter(engine.rows("SELECT 1 FROM meta LIMIT 1")), None) is not None
+
+
+def _require_made(engine: SqliteEngine) -> None:
+    """A creation that was killed before it was done left an empty file, which is no ledger yet."""
+    if engine.version == 0:
+        raise _missing(engine.path)
+
+
+def _missing(path: Path) -> NoLedger:
+    return NoLedger(f"there is no ledger at {path}", hint="seatctl init")
+
+
+def _require_same(ledger: Ledger, mode: str, stripe_account: str | None) -> None:
+    other_account = stripe_account and ledger.stripe_account and stripe_account != ledger.stripe_account
+    if ledger.mode != mode or other_account:
+        where, found, wanted = ledger.path, ledger.mode, mode
+        if other_account:
+            found, wanted = f"{found} {ledger.stripe_account}", f"{wanted} {stripe_account}"
+        ledger.close()
+        raise OtherMode(
+            f"the ledger {where} is for {found}, not for {wanted}",
+            hint="name another profile: seatctl init PROFILE",
+        )

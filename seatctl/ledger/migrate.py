@@ -1,0 +1,61 @@
+"""Bringing a ledger file to the schema this program knows; the only importer of sqlite_utils.
+
+All steps of a migration, and the version that says it is done, are one transaction: a killed one leaves
+the file as it was. Statements go through `db.execute`; `executescript` would commit half of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from seatctl.ledger.failures import LedgerCorrupt, LedgerNewer
+from seatctl.ledger.schema import SCHEMA_VERSION, STATEMENTS
+from seatctl.ledger.sqlite import SqliteEngine
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database, Migrations
+
+APPLICATION_ID = 0x73656174
+""" `seat`: how a ledger is told from any other SQLite file."""
+
+
+def is_current(engine: SqliteEngine) -> bool:
+    """Whether the file needs no migration. Raises `ledger_newer`, and `ledger_corrupt` for a foreign file."""
+    version = engine.version
+    if version > SCHEMA_VERSION:
+        raise LedgerNewer(
+            f"{engine.path} was written by a later seatctl: schema {version}, known here: {SCHEMA_VERSION}",
+            hint="upgrade seatctl: pip install --upgrade seatctl",
+        )
+    if engine.application_id != APPLICATION_ID and (version or not engine.is_empty):
+        raise LedgerCorrupt(
+            f"{engine.path} is a SQLite file, but not a ledger", hint="name another: seatctl --ledger PATH"
+        )
+    return version == SCHEMA_VERSION
+
+
+def migrate(engine: SqliteEngine) -> None:
+    """Apply what is missing, inside the write transaction that the caller has opened."""
+    from sqlite_utils import Database
+
+    # The lock is held, so ask again: of two processes that open a new ledger, the second finds it made.
+    if is_current(engine):
+        return
+    database = Database(engine.connection, recursive_triggers=False)
+    _migrations().apply(database)
+    database.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
+    database.execute(f"PRAGMA user_version = {SCHEMA_VERSION:d}")
+
+
+def _migrations() -> Migrations:
+    """Every migration in order; a released one is never edited."""
+    from sqlite_utils import Migrations
+
+    migrations = Migrations("seatctl")
+
+    @migrations()
+    def whole_schema(database: Database) -> None:
+        for statement in STATEMENTS:
+            database.execute(statement)
+
+    return migrations

@@ -1,0 +1,260 @@
+"""SQLite as the ledger's engine: everything that is SQLite's own, and nothing about seats.
+
+The file is opened in autocommit, so that every BEGIN is written here; WAL with FULL sync, so that a
+change that was reported survives a power cut; foreign keys on; functions of a hostile schema off.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import cast
+from urllib.parse import quote
+
+from seatctl.ledger.engine import Params, Row, SqlValue
+from seatctl.ledger.failures import (
+    LedgerBusy,
+    LedgerCorrupt,
+    LedgerDiskFull,
+    LedgerReadOnly,
+    LedgerUnreadable,
+    SqliteTooOld,
+)
+
+OLDEST_SQLITE = (3, 37, 0)
+"""STRICT tables; RETURNING (3.35) and FTS5's trigram tokenizer (3.34) come with it."""
+
+WAIT_SECONDS = 30.0
+"""How long a writer waits for another one: a bulk import of a million rows holds the lock that long."""
+
+_POLL_SECONDS = 0.25
+"""SQLite's own wait cannot be interrupted by Ctrl-C, so it is kept short and repeated."""
+
+
+class SqliteEngine:
+    """One connection to a ledger file that exists."""
+
+    def __init__(self, path: Path, *, wait: float = WAIT_SECONDS) -> None:
+        require_sqlite()
+        self.path = path
+        self._wait = wait
+        try:
+            self.connection = sqlite3.connect(
+                f"file:{quote(str(path))}?mode=rw", uri=True, isolation_level=None, timeout=_POLL_SECONDS
+            )
+        except sqlite3.Error as error:
+            raise translated(error, path) from error
+        self.connection.row_factory = sqlite3.Row
+        try:
+            self._configure()
+        except BaseException:
+            self.connection.close()
+            raise
+
+    def _configure(self) -> None:
+        self.execute("PRAGMA foreign_keys = ON")
+        self.execute("PRAGMA trusted_schema = OFF")
+        self.execute("PRAGMA synchronous = FULL")
+
+    def use_wal(self) -> None:
+        """Switch the file to write-ahead logging, which lasts. SQLite's own wait does not cover this."""
+        deadline = time.monotonic() + self._wait
+        while True:
+            try:
+                mode = self._scalar("PRAGMA journal_mode")
+                if mode != "wal":
+                    mode = self._scalar("PRAGMA journal_mode = WAL")
+            except LedgerBusy:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                if mode == "wal":
+                    return
+            if time.monotonic() > deadline:
+                raise LedgerUnreadable(
+                    f"{self.path} cannot use write-ahead logging here",
+                    hint="keep the ledger on a local disk: seatctl --ledger PATH",
+                )
+            time.sleep(0.01)
+
+    def _scalar(self, sql: str) -> SqlValue:
+        for row in self.rows(sql):
+            return cast("SqlValue", row[0])
+        return None
+
+    @property
+    def version(self) -> int:
+        """The schema version of the file: 0 where no migration has been finished."""
+        return int(self._scalar("PRAGMA user_version") or 0)
+
+    @property
+    def application_id(self) -> int:
+        """What the file says it is; SQLite's default is 0."""
+        return int(self._scalar("PRAGMA application_id") or 0)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever created in the file."""
+        return not self._scalar("SELECT EXISTS (SELECT 1 FROM sqlite_schema)")
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return self.connection.in_transaction
+
+    def rows(self, sql: str, params: Params = ()) -> Iterator[Row]:
+        """The result rows, fetched as they are asked for."""
+        try:
+            yield from self.connection.execute(sql, params)
+        except sqlite3.Error as error:
+            raise translated(error, self.path) from error
+
+    def execute(self, sql: str, params: Params = ()) -> int:
+        """Run a statement; the number of rows it changed."""
+        try:
+            return self.connection.execute(sql, params).rowcount
+        except sqlite3.Error as error:
+            raise translated(error, self.path) from error
+
+    def insert(self, sql: str, params: Params = ()) -> int:
+        """Insert one row; its integer key."""
+        try:
+            return self.connection.execute(sql, params).lastrowid or 0
+        except sqlite3.Error as error:
+            raise translated(error, self.path) from error
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[SqlValue]]) -> int:
+        """Run a statement once per row of parameters; the number of rows changed."""
+        try:
+            return self.connection.executemany(sql, rows).rowcount
+        except sqlite3.Error as error:
+            raise translated(error, self.path) from error
+
+    def begin_reading(self) -> None:
+        """Open one snapshot in which nothing can be written."""
+        self.execute("PRAGMA query_only = ON")
+        self.execute("BEGIN")
+
+    def end_reading(self) -> None:
+        """Close the snapshot."""
+        self.rollback()
+        self.execute("PRAGMA query_only = OFF")
+
+    def begin_writing(self) -> None:
+        """Take the write lock now.
+
+        IMMEDIATE, because a transaction that reads first and writes later lets another process take the
+        last seat in between, and then fails in the middle with SQLITE_BUSY, which no wait can cure.
+        """
+        deadline = time.monotonic() + self._wait
+        while True:
+            try:
+                self.execute("BEGIN IMMEDIATE")
+            except LedgerBusy:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return
+
+    def begin_staging(self) -> None:
+        """Open a transaction for TEMP tables; a deferred one locks nothing of the file."""
+        self.execute("BEGIN")
+
+    def commit(self) -> None:
+        """Make the open transaction durable."""
+        self.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Forget the open transaction; SQLite itself may have done so already (disk full)."""
+        if self.connection.in_transaction:
+            self.execute("ROLLBACK")
+
+    def integrity_problems(self) -> Iterator[str]:
+        """What SQLite finds wrong with the file, and rows whose references lead nowhere."""
+        for row in self.rows("PRAGMA integrity_check"):
+            if row[0] != "ok":
+                yield str(row[0])
+        for row in self.rows("PRAGMA foreign_key_check"):
+            yield f"row {row[1]} of {row[0]} refers to a row of {row[2]} that is not there"
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self.connection.close()
+
+
+def create_file(path: Path) -> None:
+    """An empty file that only its owner can read, from its first byte; an existing one is left alone.
+
+    SQLite gives `-wal` and `-shm` the mode of the file beside which they stand. O_EXCL, because opening
+    and closing an existing ledger here would drop the locks that this process holds on it.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise LedgerReadOnly(
+            f"cannot create the ledger {path}: {error.strerror}",
+            hint="name another place: seatctl --ledger PATH init",
+        ) from error
+
+
+def require_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
+    """Raise `sqlite_too_old` where the SQLite of this Python cannot hold the schema."""
+    if version < OLDEST_SQLITE:
+        found, needed = (".".join(map(str, numbers)) for numbers in (version, OLDEST_SQLITE))
+        raise SqliteTooOld(
+            f"this Python has SQLite {found}; the ledger needs {needed} or later",
+            hint="install a newer Python (3.11 or later from python.org, uv or your distribution)",
+        )
+
+
+def translated(error: sqlite3.Error, path: Path) -> Exception:
+    """The refusal that an error of SQLite means; one that can only be a bug of ours comes back as it is."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return LedgerBusy(f"another process is writing to {path}", hint="run the same command again")
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return LedgerCorrupt(
+            f"{path} is damaged or not a ledger: {error}",
+            hint="put a backup in its place, or name another ledger: seatctl --ledger PATH",
+        )
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
+        return LedgerReadOnly(
+            f"{path} cannot be written: {error}",
+            hint=f"give yourself write access to it and to its folder {path.parent}",
+        )
+    if code == sqlite3.SQLITE_FULL:
+        return LedgerDiskFull(f"no room left for {path}; nothing was changed", hint="free some disk space")
+    if code == sqlite3.SQLITE_IOERR:
+        return LedgerUnreadable(
+            f"the disk failed under {path}: {error}", hint="check the disk, then try again"
+        )
+    return error
+
+
+_NETWORK = frozenset(("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "9p", "fuse.sshfs", "ceph", "glusterfs"))
+
+
+def network_file_system(path: Path) -> str | None:
+    """The kind of network file system that `path` lies on, as Linux tells it; None: local, or not known.
+
+    SQLite's locks and its shared memory do not work across machines.
+    """
+    try:
+        mounts = Path("/proc/mounts").read_text(errors="replace").splitlines()
+        target = str(path.resolve())
+    except OSError:
+        return None
+    best, kind = "", ""
+    for line in mounts:
+        point, found = line.split(" ")[1:3]
+        point = point.replace("\\040", " ")
+        inside = target == point or target.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, found
+    return kind if kind in _NETWORK else None

@@ -1,0 +1,245 @@
+"""Reading, journalling and changing: the three ways SQL reaches the ledger, and the audit of the third.
+
+Only modules of `ledger/` call `row`, `rows`, `value`, `execute` and `insert`. `ledger.py` opens and ends
+the transactions; what a change settles first is `settle.py`'s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, cast
+
+from seatctl.errors import JsonValue
+from seatctl.ledger.engine import Engine, Params, Row, SqlValue
+from seatctl.models.call import Call, format_time
+
+if TYPE_CHECKING:
+    from seatctl.models.report import Record
+
+NO_HASH = "0" * 64
+"""What the first audit entry follows."""
+
+
+class Reader:
+    """Queries within one snapshot."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def row(self, sql: str, params: Params = ()) -> Row | None:
+        """The first result row, or None."""
+        return next(self.engine.rows(sql, params), None)
+
+    def rows(self, sql: str, params: Params = ()) -> Iterator[Row]:
+        """The result rows, fetched as they are asked for."""
+        return self.engine.rows(sql, params)
+
+    def value(self, sql: str, params: Params = ()) -> SqlValue:
+        """The first column of the first row, or None."""
+        row = self.row(sql, params)
+        return None if row is None else cast("SqlValue", row[0])
+
+    def count(self, sql: str, params: Params = ()) -> int:
+        """A number: the first column of the first row, 0 where there is none."""
+        found = self.value(sql, params)
+        return found if isinstance(found, int) else 0
+
+
+class Journal(Reader):
+    """Writes that the audit does not know: operations, steps, the Stripe mirror, states, staging."""
+
+    def execute(self, sql: str, params: Params = ()) -> int:
+        """Run a statement; the number of rows it changed."""
+        return self.engine.execute(sql, params)
+
+    def insert(self, sql: str, params: Params = ()) -> int:
+        """Insert one row; its integer key."""
+        return self.engine.insert(sql, params)
+
+    def execute_many(self, sql: str, rows: Iterable[tuple[SqlValue, ...]]) -> int:
+        """Run a statement once per row of parameters, taken one at a time; the number of rows changed."""
+        return self.engine.execute_many(sql, rows)
+
+
+class Transaction(Journal):
+    """One change: it records what becomes different, and ends as one audit entry of one run."""
+
+    def __init__(self, engine: Engine, call: Call) -> None:
+        super().__init__(engine)
+        self.call = call
+        self.now = format_time(call.now)
+        last = self.row("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
+        self.entry: int = 1 if last is None else last["seq"] + 1
+        self._previous: str = NO_HASH if last is None else last["hash"]
+        self._digest = hashlib.sha256()
+        self._messages = 0
+        self._run = call.run
+        self._summary: str | None = None
+        self.recorded = 0
+        """Change rows so far."""
+
+    @property
+    def run(self) -> int | None:
+        """The run's number; None under a dry run and while nothing is recorded."""
+        return self._run if self.recorded and not self.call.dry_run else None
+
+    def summarise(self, sentence: str) -> None:
+        """Say in one sentence what the run did."""
+        self._summary = sentence
+
+    def record(
+        self,
+        entity: str,
+        entity_id: int,
+        before: Mapping[str, JsonValue] | None,
+        after: Mapping[str, JsonValue] | None,
+    ) -> None:
+        """Note one changed thing: what it was (None: nothing), what it is (None: gone)."""
+        self._add_changes(entity, ((entity_id, _compact(before), _compact(after)),))
+
+    def record_many(self, entity: str, select: str, params: Params = ()) -> int:
+        """Note the things that `select` yields as (id, before, after), the last two JSON texts or NULL."""
+        before = self.recorded
+        found = ((row[0], row[1], row[2]) for row in self.rows(select, params))
+        self._add_changes(entity, found)
+        return self.recorded - before
+
+    def _add_changes(self, entity: str, found: Iterable[tuple[int, str | None, str | None]]) -> None:
+        # In Python, not in an SQL function: the salt must be the same where it is stored and where it
+        # is hashed, and the entry's digest falls out of the same pass.
+        def numbered() -> Iterator[tuple[SqlValue, ...]]:
+            entry, digest = self.entry, self._digest
+            for entity_id, before, after in found:
+                if not self.recorded:
+                    self._open_run()
+                self.recorded += 1
+                salt = os.urandom(16).hex()
+                hashed = change_hash(entity, entity_id, before, after, salt)
+                digest.update(hashed.encode() + b"\n")
+                yield (entry, self.recorded, entity, entity_id, before, after, salt, hashed)
+
+        self.execute_many(
+            "INSERT INTO changes (entry, n, entity, entity_id, before, after, salt, hash)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            numbered(),
+        )
+
+    def _open_run(self) -> None:
+        if self._run is None:
+            call = self.call
+            self._run = self.insert(
+                "INSERT INTO runs (command, actor, os_user, state, started_at)"
+                " VALUES (?, ?, ?, 'pending', ?)",
+                (call.command, call.actor, call.os_user, self.now),
+            )
+
+    def mail(
+        self,
+        template: str,
+        ids: Mapping[str, int],
+        *,
+        recipient_id: int | None = None,
+        recipient_actor: str | None = None,
+    ) -> None:
+        """Put a message into the outbox, to a user or an actor; nothing under `--no-notify`."""
+        if not self.call.notify:
+            return
+        self._messages += 1
+        self.insert(
+            "INSERT INTO outbox (entry_id, n, template, ids, recipient_id, recipient_actor)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (self.entry, self._messages, template, _compact(ids), recipient_id, recipient_actor),
+        )
+
+    def mail_many(self, template: str, select: str, params: Mapping[str, SqlValue]) -> None:
+        """As `mail`, for the rows of `select`: (ids as JSON text, recipient_id). Parameters by name."""
+        if not self.call.notify:
+            return
+        self._messages += self.execute(
+            "INSERT INTO outbox (entry_id, n, template, ids, recipient_id)"  # noqa: S608 - a statement of ours
+            " SELECT :mail_entry, :mail_from + row_number() OVER (), :mail_template, told.*"
+            f" FROM ({select}) AS told",
+            {
+                **params,
+                "mail_entry": self.entry,
+                "mail_from": self._messages,
+                "mail_template": template,
+            },
+        )
+
+    def keep(self, rows: Callable[[], Iterator[Record]]) -> Iterable[Record]:
+        """The rows of a report, read from TEMP tables once the transaction has ended.
+
+        A rollback takes the TEMP tables back too, so what may end in one (a dry run, or nothing to do)
+        is written to an unnamed file first: memory stays flat either way.
+        """
+        if self.recorded and not self.call.dry_run:
+            return _Later(rows)
+        return _spooled(rows())
+
+    def finish(self) -> bool:
+        """Write the audit entry and end the run; False where nothing was recorded."""
+        if not self.recorded or self._run is None:
+            return False
+        call = self.call
+        command = hashlib.sha256(call.command.encode()).hexdigest()
+        digest = self._digest.hexdigest()
+        fields = (self.entry, self._run, self.now, call.actor, call.os_user, command, digest, self._previous)
+        self.execute(
+            "INSERT INTO audit (seq, run, at, actor, os_user, command_hash, digest, prev_hash, hash)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*fields, entry_hash(*fields)),
+        )
+        if call.run is None:
+            self.execute(
+                "UPDATE runs SET state = 'done', finished_at = ?, summary = ? WHERE number = ?",
+                (self.now, self._summary, self._run),
+            )
+        elif self._summary is not None:
+            self.execute("UPDATE runs SET summary = ? WHERE number = ?", (self._summary, self._run))
+        return True
+
+
+def change_hash(entity: str, entity_id: int, before: str | None, after: str | None, salt: str) -> str:
+    """SHA-256 of a change row. The `+` tells an empty text from none; JSON texts hold no line breaks."""
+    was = "" if before is None else "+" + before
+    became = "" if after is None else "+" + after
+    return hashlib.sha256(f"{entity}\n{entity_id}\n{was}\n{became}\n{salt}".encode()).hexdigest()
+
+
+def entry_hash(*fields: str | int) -> str:
+    """SHA-256 of an audit entry: its columns in order from `seq` to `prev_hash`, which chains it."""
+    return hashlib.sha256(json.dumps(fields, separators=(",", ":")).encode()).hexdigest()
+
+
+def _compact(value: Mapping[str, JsonValue] | Mapping[str, int] | None) -> str | None:
+    if value is None:
+        return None
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+class _Later:
+    """An iterable that asks when it is read."""
+
+    def __init__(self, rows: Callable[[], Iterator[Record]]) -> None:
+        self._rows = rows
+
+    def __iter__(self) -> Iterator[Record]:
+        return self._rows()
+
+
+def _spooled(rows: Iterator[Record]) -> Iterable[Record]:
+    import tempfile
+
+    spool = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - lives as long as the iterable
+    for row in rows:
+        spool.write(json.dumps(dict(row)) + "\n")
+
+    def again() -> Iterator[Record]:
+        spool.seek(0)
+        return map(json.loads, spool)
+
+    return _Later(again)
