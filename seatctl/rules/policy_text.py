@@ -6,7 +6,7 @@ from seatctl.models.plan import Decrease, Discounts, Increase, OnAccount, PlanCh
 
 _INCREASE = {
     Increase.PRORATE_NOW: "Added seats are charged at once, for the rest of the period.",
-    Increase.PRORATE_NEXT_INVOICE: "Added seats are charged with the next invoice, for the rest of the period.",
+    Increase.PRORATE_NEXT_INVOICE: "Added seats are charged with the next invoice.",
     Increase.FULL_PRICE: "Added seats are charged at once at the full price of the term, whenever bought.",
 }
 _DECREASE = {
@@ -16,7 +16,7 @@ _DECREASE = {
 }
 _PLAN_CHANGE = {
     PlanChange.ANYTIME: "The plan can be changed at any time.",
-    PlanChange.RENEWAL_WINDOW: "The plan can be changed only in the renewal window, until the renewal is paid.",
+    PlanChange.RENEWAL_WINDOW: "The plan can be changed only in the renewal window, until it is paid.",
 }
 _RENEWAL = {
     Renewal.AUTOMATIC: "It renews by itself until it is canceled.",

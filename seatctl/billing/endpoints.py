@@ -1,0 +1,151 @@
+"""The calls to Stripe that seatctl makes, as values: one function an endpoint. Nothing is sent here."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from seatctl.billing.port import Form, Read, Write
+
+
+def _one(collection: str, identifier: str) -> str:
+    """The path of one object; an id that was typed must not reach another endpoint."""
+    return f"/v1/{collection}/{quote(identifier, safe='')}"
+
+
+# Catalogue ------------------------------------------------------------------------------------------
+
+
+def account() -> Read:
+    """The account behind the key; restricted keys often may not read it."""
+    return Read("/v1/account", {})
+
+
+def create_product(form: Form) -> Write:
+    """A product; a plan is one product."""
+    return Write("post", "/v1/products", form)
+
+
+def update_product(product: str, form: Form) -> Write:
+    """Name, activity or metadata of a product."""
+    return Write("post", _one("products", product), form)
+
+
+def product(product: str) -> Read:
+    """One product."""
+    return Read(_one("products", product), {})
+
+
+def products(*, created_since: int) -> Read:
+    """Products created at or after `created_since` (unix seconds)."""
+    return Read("/v1/products", {"created": {"gte": created_since}})
+
+
+def create_price(form: Form) -> Write:
+    """A price; amounts of a price never change, so a new amount is a new price."""
+    return Write("post", "/v1/prices", form)
+
+
+def update_price(price: str, form: Form) -> Write:
+    """Activity or lookup key of a price."""
+    return Write("post", _one("prices", price), form)
+
+
+def price(price: str) -> Read:
+    """One price."""
+    return Read(_one("prices", price), {})
+
+
+def prices_by_lookup_key(lookup_key: str) -> Read:
+    """The present holder of a lookup key, active or not."""
+    return Read("/v1/prices", {"lookup_keys": [lookup_key]})
+
+
+def prices_of_product(product: str) -> Read:
+    """Every price of a product."""
+    return Read("/v1/prices", {"product": product})
+
+
+# Customers ------------------------------------------------------------------------------------------
+
+
+def create_customer(form: Form) -> Write:
+    """A customer; with a payment method in the form the card may be declined right here."""
+    return Write("post", "/v1/customers", form)
+
+
+def update_customer(customer: str, form: Form) -> Write:
+    """Address, default payment method, metadata of a customer."""
+    return Write("post", _one("customers", customer), form)
+
+
+def delete_customer(customer: str) -> Write:
+    """Delete a customer for good."""
+    return Write("delete", _one("customers", customer), {})
+
+
+def customer(customer: str) -> Read:
+    """One customer; a deleted one has `deleted: true` and nothing else."""
+    return Read(_one("customers", customer), {})
+
+
+def customers(*, created_since: int) -> Read:
+    """Customers created at or after `created_since` (unix seconds)."""
+    return Read("/v1/customers", {"created": {"gte": created_since}})
+
+
+def create_payment_method(form: Form) -> Write:
+    """A payment method from a token."""
+    return Write("post", "/v1/payment_methods", form)
+
+
+def attach_payment_method(payment_method: str, customer: str) -> Write:
+    """Keep a payment method for a customer; a card may be declined here."""
+    return Write("post", f"{_one('payment_methods', payment_method)}/attach", {"customer": customer})
+
+
+def payment_methods(customer: str) -> Read:
+    """The saved payment methods of a customer."""
+    return Read("/v1/payment_methods", {"customer": customer})
+
+
+# Subscriptions and invoices -------------------------------------------------------------------------
+
+
+def create_subscription(form: Form) -> Write:
+    """A subscription; the first invoice is charged inside the call."""
+    return Write("post", "/v1/subscriptions", form)
+
+
+def update_subscription(subscription: str, form: Form) -> Write:
+    """Items, metadata, cancellation of a subscription."""
+    return Write("post", _one("subscriptions", subscription), form)
+
+
+def cancel_subscription(subscription: str) -> Write:
+    """Cancel at once, without proration."""
+    return Write("delete", _one("subscriptions", subscription), {})
+
+
+def subscription(subscription: str) -> Read:
+    """One subscription."""
+    return Read(_one("subscriptions", subscription), {})
+
+
+def subscriptions_of(customer: str) -> Read:
+    """Subscriptions of a customer, of every status."""
+    return Read("/v1/subscriptions", {"customer": customer, "status": "all"})
+
+
+def preview_invoice(form: Form) -> Read:
+    """What Stripe would invoice: a POST that writes nothing, so it is allowed under --dry-run."""
+    return Read("/v1/invoices/create_preview", form, "post")
+
+
+def invoice(invoice: str) -> Read:
+    """One invoice."""
+    return Read(_one("invoices", invoice), {})
+
+
+def invoices_of(subscription: str) -> Read:
+    """Invoices of a subscription."""
+    return Read("/v1/invoices", {"subscription": subscription})

@@ -1,0 +1,106 @@
+"""What a failed call to Stripe means: which error of the port it is, and whether to try again. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from seatctl.billing.port import (
+    AuthenticationRequired,
+    CardDeclined,
+    InvalidRequest,
+    KeyLacksPermission,
+    KeyRejected,
+    MissingInStripe,
+    RateLimited,
+    StripeFault,
+    StripeUnreachable,
+)
+from seatctl.errors import JsonValue, SeatctlError
+
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 20.0
+_AUTHENTICATION = frozenset(
+    {
+        "authentication_required",
+        "subscription_payment_intent_requires_action",
+        "invoice_payment_intent_requires_action",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed call, freed from the SDK's classes. `status` None: no answer came at all."""
+
+    status: int | None
+    type: str | None
+    code: str | None
+    param: str | None
+    decline_code: str | None
+    message: str
+    request_id: str | None
+    retry_after: float | None
+    """Seconds, from the Retry-After header."""
+
+
+def pause_before_retry(failure: Failure, attempt: int, jitter: float) -> float | None:
+    """Seconds to wait before attempt `attempt` + 1, or None where a repetition cannot help.
+
+    The key makes every repetition safe. A 402 is an answer, not a failure: it is never repeated.
+    `jitter` is between 0.5 and 1, so that many clients do not come back together.
+    """
+    passing = failure.status is None or failure.status in {409, 429} or failure.status >= 500
+    if not passing or failure.type == "idempotency_error":
+        return None
+    backoff = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (attempt - 1)) * jitter
+    return max(backoff, min(failure.retry_after or 0.0, _LONGEST_PAUSE))
+
+
+def as_error(failure: Failure) -> SeatctlError:
+    """The port's error for a failure, with what to type next and Stripe's request id."""
+    data = _data(failure)
+    if failure.status is None:
+        return StripeUnreachable(
+            f"no answer from Stripe: {failure.message}", hint="seatctl doctor", data=data
+        )
+    if failure.status >= 500:
+        return StripeFault(f"Stripe failed ({failure.status})", hint="run the same command again", data=data)
+    if failure.status == 429:
+        return RateLimited(
+            "Stripe asks to slow down", hint="run the same command again in a minute", data=data
+        )
+    if failure.status == 409:
+        return StripeUnreachable(
+            "another request with the same key is under way", hint="run the same command again", data=data
+        )
+    return _answered(failure, data)
+
+
+def _answered(failure: Failure, data: Mapping[str, JsonValue]) -> SeatctlError:
+    """The error of a 4xx answer: Stripe understood and said no."""
+    text = failure.message.rstrip(".")
+    if failure.status == 401:
+        return KeyRejected("Stripe does not accept this key", hint="seatctl doctor", data=data)
+    if failure.status == 403:
+        return KeyLacksPermission(f"the key may not do this: {text}", hint="seatctl doctor", data=data)
+    if failure.code in _AUTHENTICATION:
+        return AuthenticationRequired(f"the bank wants an authentication: {text}", data=data)
+    if failure.status == 402 or failure.type == "card_error":
+        return CardDeclined(
+            f"the card was declined: {text}", hint="try another card with --payment-method", data=data
+        )
+    if failure.code == "resource_missing":
+        return MissingInStripe(f"Stripe says: {text}", hint="seatctl sync", data=data)
+    return InvalidRequest(f"Stripe says: {text}", data=data)
+
+
+def _data(failure: Failure) -> dict[str, JsonValue]:
+    found = {
+        "stripe_status": failure.status,
+        "stripe_code": failure.code,
+        "stripe_param": failure.param,
+        "decline_code": failure.decline_code,
+        "stripe_request_id": failure.request_id,
+    }
+    return {name: value for name, value in found.items() if value is not None}

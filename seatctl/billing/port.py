@@ -1,0 +1,113 @@
+"""The Stripe port: what seatctl asks of Stripe, and the errors it gets back.
+
+One implementation exists, over the official SDK (`stripe.py`); the sandbox is a server behind the same
+SDK, not a second implementation. Answers are Stripe's JSON; `objects.py` reads them into values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from seatctl.errors import ExitCode, JsonValue, NotAllowed, SeatctlError, StripeRefused, TryAgain
+
+StripeJson = dict[str, JsonValue]
+Form = Mapping[str, JsonValue]
+"""The parameters of a call as nested JSON, exactly as they are sent and recorded."""
+
+
+class CardDeclined(StripeRefused):
+    """The bank refused the payment; nothing was charged. Never retried: another attempt takes a new key."""
+
+    code = "card_declined"
+
+
+class AuthenticationRequired(StripeRefused):
+    """The bank wants the cardholder to confirm; the payment did not happen in this call."""
+
+    code = "authentication_required"
+
+
+class InvalidRequest(StripeRefused):
+    """Stripe does not take this request: a parameter, a state, a limit of the account."""
+
+    code = "stripe_invalid_request"
+
+
+class MissingInStripe(StripeRefused):
+    """An id that Stripe does not know (`resource_missing`)."""
+
+    code = "stripe_resource_missing"
+
+
+class KeyRejected(NotAllowed):
+    """Stripe does not accept the key (401)."""
+
+    code = "key_rejected"
+
+
+class KeyLacksPermission(NotAllowed):
+    """The restricted key may not do this (403)."""
+
+    code = "key_lacks_permission"
+
+
+class RateLimited(TryAgain):
+    """Stripe asks to slow down (429), and kept asking; the call was not carried out."""
+
+    code = "rate_limited"
+
+
+class StripeUnreachable(TryAgain):
+    """No answer came: whether the call was carried out is not known; the same key makes sure."""
+
+    code = "stripe_unreachable"
+
+
+class StripeFault(TryAgain):
+    """Stripe failed (5xx): whether the call was carried out is not known, and the key now replays this."""
+
+    code = "stripe_fault"
+
+
+class WriteInDryRun(SeatctlError):
+    """A write reached the port under --dry-run: a bug of ours, stopped before it left."""
+
+    code = "write_in_dry_run"
+    exit_code = ExitCode.UNEXPECTED
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A call that changes something in Stripe, as it is sent and as it is recorded in a step."""
+
+    method: Literal["post", "delete"]
+    path: str
+    form: Form
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A call that changes nothing: a retrieval, a list, a preview."""
+
+    path: str
+    form: Form
+    method: Literal["get", "post"] = "get"
+
+
+class Billing(Protocol):
+    """Stripe, as far as seatctl uses it; `endpoints.py` names the calls. Raises the errors above."""
+
+    def write(self, call: Write, key: str) -> StripeJson:
+        """Carry out a change. `key` is the idempotency key that makes a repetition safe.
+
+        Keys do nothing on DELETE: there a 404 means done, if a retrieval agrees. Raises WriteInDryRun
+        under --dry-run.
+        """
+
+    def read(self, call: Read) -> StripeJson:
+        """One object, or Stripe's preview of an invoice."""
+
+    def every(self, call: Read) -> Iterator[StripeJson]:
+        """Every object of a list, paged on, newest first."""

@@ -1,0 +1,161 @@
+"""Stripe over the official SDK: the only importer of `stripe`, and the only place that retries.
+
+The SDK's own retries are off (they cover 409, 5xx and time-outs, but not 429); ours have jitter, honour
+Retry-After, and never repeat a 402. Raw JSON is read instead of SDK objects, which cost four times a fetch.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, cast
+
+import stripe
+
+from seatctl.billing.failures import Failure, as_error, pause_before_retry
+from seatctl.billing.port import Form, Read, StripeJson, Write, WriteInDryRun
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from seatctl.sandbox.twin import Twin
+
+_TRIES = 4
+_PAGE = 100
+_CONNECT_SECONDS = 10.0
+_READ_SECONDS = 60.0
+
+
+class StripeBilling:
+    """The Billing port over one StripeClient. `sleep` takes seconds; `patience` scales the backoff."""
+
+    def __init__(
+        self,
+        client: stripe.StripeClient,
+        *,
+        read_only: bool,
+        sleep: Callable[[float], None],
+        patience: float = 1.0,
+    ) -> None:
+        self._client = client
+        self._read_only = read_only
+        self._sleep = sleep
+        self._patience = patience
+
+    def write(self, call: Write, key: str) -> StripeJson:
+        """Carry out a change; a dry run stops here, whatever the caller believed."""
+        if self._read_only:
+            raise WriteInDryRun(f"a dry run tried to write to Stripe: {call.method} {call.path}")
+        # Without the key a lost answer, retried, would charge twice. DELETE ignores it.
+        return self._send(call.method, call.path, call.form, key if call.method == "post" else None)
+
+    def read(self, call: Read) -> StripeJson:
+        """One object, or a preview."""
+        return self._send(call.method, call.path, call.form, None)
+
+    def every(self, call: Read) -> Iterator[StripeJson]:
+        """Every object of a list, paged on by cursor."""
+        form = {**call.form, "limit": _PAGE}
+        while True:
+            answer = self._send("get", call.path, form, None)
+            entries = cast("list[StripeJson]", answer["data"])
+            yield from entries
+            if not answer["has_more"] or not entries:
+                return
+            form["starting_after"] = entries[-1]["id"]
+
+    def _send(self, method: str, path: str, form: Form, key: str | None) -> StripeJson:
+        """One call with its retries."""
+        params = dict(form) if key is None else {**form, "idempotency_key": key}
+        for attempt in range(1, _TRIES + 1):
+            try:
+                response = self._client.raw_request(method, path, **params)
+            except stripe.StripeError as error:
+                failure = _failure(error)
+                pause = pause_before_retry(failure, attempt, random.uniform(0.5, 1.0))  # noqa: S311  # jitter
+                if pause is None or attempt == _TRIES:
+                    raise as_error(failure) from error
+                self._sleep(pause * self._patience)
+            else:
+                return cast("StripeJson", response.data)
+        raise AssertionError("the loop returns or raises")
+
+
+class _InProcess(stripe.HTTPClient):
+    """The SDK's HTTP client with the sandbox behind it: serialisation and error mapping stay the SDK's."""
+
+    name = "sandbox"
+
+    def __init__(self, twin: Twin) -> None:
+        super().__init__()
+        self._twin = twin
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        post_data: str | None = None,
+        *,
+        _usage: list[str] | None = None,
+    ) -> tuple[str, int, Mapping[str, str]]:
+        """One call to the sandbox; an armed time-out becomes the SDK's connection error."""
+        path = url.removeprefix("https://api.stripe.com")
+        try:
+            answer = self._twin.handle(method.upper(), path, headers or {}, post_data)
+        except ConnectionError as error:
+            lost = stripe.APIConnectionError(str(error), should_retry=True)  # type: ignore[no-untyped-call]
+            raise lost from error
+        return answer.body, answer.status, answer.headers
+
+    def close(self) -> None:
+        """Close the sandbox's file."""
+        self._twin.close()
+
+
+def _failure(error: stripe.StripeError) -> Failure:
+    """The SDK's exception as a plain value. Messages of Stripe never hold the whole key."""
+    body = error.json_body if isinstance(error.json_body, dict) else {}
+    inner = body.get("error")
+    detail: Mapping[str, object] = inner if isinstance(inner, dict) else {}
+
+    def text(name: str) -> str | None:
+        value = detail.get(name)
+        return value if isinstance(value, str) else None
+
+    headers = {str(name).lower(): str(value) for name, value in (error.headers or {}).items()}
+    after = headers.get("retry-after", "")
+    return Failure(
+        status=error.http_status,
+        type=text("type"),
+        code=text("code"),
+        param=text("param"),
+        decline_code=text("decline_code"),
+        message=text("message") or error.user_message or "no answer",
+        request_id=error.request_id,
+        retry_after=float(after) if after.isdigit() else None,
+    )
+
+
+def connect(
+    key: str, *, api_base: str | None, read_only: bool, sleep: Callable[[float], None]
+) -> StripeBilling:
+    """Stripe itself, or another server that speaks its API at `api_base` (already checked by settings)."""
+    http = stripe.RequestsClient(timeout=(_CONNECT_SECONDS, _READ_SECONDS))
+    client = stripe.StripeClient(
+        key,
+        http_client=http,
+        base_addresses={"api": api_base} if api_base else {},
+        max_network_retries=0,
+    )
+    return StripeBilling(client, read_only=read_only, sleep=sleep)
+
+
+def connect_sandbox(path: Path, *, read_only: bool, sleep: Callable[[float], None]) -> StripeBilling:
+    """The embedded sandbox over its file at `path`, behind the real SDK. Backoff is short: no network."""
+    from seatctl.sandbox.twin import Twin
+
+    client = stripe.StripeClient(
+        "sk_test_embedded_sandbox", http_client=_InProcess(Twin(path)), max_network_retries=0
+    )
+    return StripeBilling(client, read_only=read_only, sleep=sleep, patience=0.01)

@@ -1,0 +1,113 @@
+"""What seatctl reads of Stripe's objects, as frozen values. `billing/objects.py` parses them.
+
+Amounts are minor units, times aware UTC. Only the fields that are used; nothing of the SDK.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from seatctl.models.invoice import InvoiceLine, InvoiceStatus
+from seatctl.models.plan import Interval
+from seatctl.models.subscription import SubscriptionStatus
+
+
+@dataclass(frozen=True, slots=True)
+class StripePrice:
+    """A recurring price; `unit_amount` is None where it is tiered or fractional."""
+
+    id: str
+    product_id: str
+    currency: str
+    unit_amount: int | None
+    interval: Interval | None
+    interval_count: int
+    usage_type: str
+    lookup_key: str | None
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StripeCard:
+    """A saved payment method, as far as a person recognises it."""
+
+    id: str
+    brand: str
+    last4: str
+
+
+@dataclass(frozen=True, slots=True)
+class StripeCustomer:
+    """A customer; a deleted one has nothing but its id."""
+
+    id: str
+    email: str | None
+    name: str | None
+    deleted: bool
+    default_payment_method: str | None
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class StripeItem:
+    """One item of a subscription; the period is the item's own."""
+
+    id: str
+    price: StripePrice
+    quantity: int | None
+    period_start: datetime
+    period_end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StripeSubscription:
+    """A subscription with its items in Stripe's order."""
+
+    id: str
+    customer_id: str
+    status: SubscriptionStatus
+    items: tuple[StripeItem, ...]
+    metadata: Mapping[str, str]
+    cancel_at: datetime | None
+    cancel_at_period_end: bool
+    collection_method: str
+    latest_invoice: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StripeInvoice:
+    """An invoice with the lines of its first page."""
+
+    id: str
+    number: str | None
+    status: InvoiceStatus
+    customer_id: str | None
+    subscription_id: str | None
+    currency: str
+    subtotal: int
+    total: int
+    amount_due: int
+    amount_paid: int
+    amount_remaining: int
+    billing_reason: str | None
+    hosted_url: str | None
+    created_at: datetime
+    due_date: datetime | None
+    finalized_at: datetime | None
+    paid_at: datetime | None
+    lines: tuple[InvoiceLine, ...]
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What Stripe says a purchase costs: due now, and in full."""
+
+    currency: str
+    subtotal: int
+    total: int
+    amount_due: int
+    lines: tuple[InvoiceLine, ...]
