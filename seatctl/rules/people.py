@@ -1,0 +1,124 @@
+"""What a row about a person may hold, judged value by value before anything is written.
+
+A row of a file (seatctl/tabular.py) or an address typed as an argument becomes an `Incoming`: the form
+in which `ledger/staging.py` takes it. What the ledger knows of the person is judged there, by SQL.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, time
+from typing import NamedTuple
+
+from seatctl.models.call import format_time
+from seatctl.rules.emails import check_email, email_key
+
+FIELDS = ("email", "name", "group", "last_active", "until")
+"""The columns that a file of people may have, in the order in which their values are read."""
+
+MAX_TEXT = 200
+"""Longest name or group, in characters: more is a shifted column, not a name."""
+
+
+class Incoming(NamedTuple):
+    """A row ready for staging. `line` is the physical line, or the position of an argument (from 1).
+
+    None means that nothing was given. Times are in the written form. `problem` is what is wrong with
+    the row's values, None where nothing is.
+    """
+
+    line: int
+    email: str
+    email_key: str | None
+    name: str | None
+    group: str | None
+    last_active: str | None
+    until: str | None
+    problem: str | None
+
+
+def incoming(rows: Iterable[tuple[int, tuple[str, ...], str | None]]) -> Iterator[Incoming]:
+    """Rows of a file with the columns FIELDS, each judged; a bad one keeps its line and its problem."""
+    for line, values, problem in rows:
+        if problem is not None:
+            yield Incoming(line, values[0] if values else "", None, None, None, None, None, problem)
+        else:
+            yield _judged(line, values)
+
+
+def _judged(line: int, values: tuple[str, ...]) -> Incoming:
+    email, name, group, last_active, until = values
+    problems = []
+    if wrong := check_email(email):
+        problems.append(f"{email!r} is not an e-mail address: {wrong}" if email else "it has no e-mail")
+    if name and (wrong := check_text(name, "name")):
+        problems.append(wrong)
+    if group and (wrong := check_text(group, "group")):
+        problems.append(wrong)
+    if last_active or until:
+        last_active, until = _moments(last_active, until, problems)
+    return Incoming(
+        line,
+        email,
+        None if problems else email_key(email),
+        name or None,
+        group or None,
+        last_active or None,
+        until or None,
+        "; ".join(problems) or None,
+    )
+
+
+def _moments(last_active: str, until: str, problems: list[str]) -> tuple[str, str]:
+    """Both times in the written form; what is no time is added to `problems`."""
+    written = []
+    for text, what, end_of_day in ((last_active, "last_active", False), (until, "until", True)):
+        try:
+            written.append(parse_moment(text, end_of_day=end_of_day) if text else "")
+        except ValueError as error:
+            problems.append(f"{what}: {error}")
+            written.append("")
+    return written[0], written[1]
+
+
+def typed(emails: Iterable[str], until: str | None = None) -> Iterator[Incoming]:
+    """Addresses typed as arguments, judged as rows of a file are; `until` in the written form."""
+    for position, text in enumerate(emails, start=1):
+        email = text.strip()
+        wrong = check_email(email)
+        problem = f"{email!r} is not an e-mail address: {wrong}" if wrong else None
+        yield Incoming(position, email, email_key(email), None, None, None, until, problem)
+
+
+def check_text(text: str, what: str) -> str | None:
+    """What is wrong with a name or a group, or None: too long, or a character that cannot be seen."""
+    if len(text) > MAX_TEXT:
+        return f"the {what} is longer than {MAX_TEXT} characters"
+    if not text.isprintable() and any(
+        unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in text
+    ):
+        return f"the {what} has a line break or a control character in it"
+    return None
+
+
+def parse_moment(text: str, *, end_of_day: bool = False) -> str:
+    """A date or an ISO 8601 time in the written form of UTC. Raises ValueError for anything else.
+
+    A time without a zone is UTC. A bare date is its first second, or with `end_of_day` its last: who
+    sits "until 31 January" still sits on the 31st.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is neither a date (2027-01-31) nor a time (2027-01-31T09:00:00Z)"
+        ) from None
+    if end_of_day and len(text) <= len("2027-01-31"):
+        moment = datetime.combine(moment, time(23, 59, 59))
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    try:
+        return format_time(moment)
+    except (OverflowError, ValueError):
+        raise ValueError(f"{text!r} lies outside the years 1 to 9999") from None

@@ -1,0 +1,338 @@
+"""Files of rows: CSV, TSV and JSON Lines from a path or stdin, streamed in constant memory.
+
+A row comes out as its physical line number and the values of the columns asked for; a row that cannot
+be read comes out with its problem, so that all bad rows can be reported at once. What a value must
+look like (an address, a date) is not known here: rules/people.py.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from operator import itemgetter
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from seatctl.errors import BadInput, UsageError
+from seatctl.rules.cells import unguard_cell
+from seatctl.textlines import open_bytes, text_lines
+
+MAX_FIELD = 1 << 17
+"""Characters of a field: what the csv module takes by default."""
+
+_DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+_JSON_LINES = frozenset((".jsonl", ".ndjson"))
+_SAME_COLUMN = {"e_mail": "email", "email_address": "email", "e_mail_address": "email", "group_name": "group"}
+
+
+class EmptyFile(BadInput):
+    """A file without a single line."""
+
+    code = "empty_file"
+
+
+class NoSuchColumn(BadInput):
+    """A column that is needed is not there, or stands there twice."""
+
+    code = "no_such_column"
+
+
+class Row(NamedTuple):
+    """`line` counts from 1; `values` are in the order of the fields asked for, "" where none was given."""
+
+    line: int
+    values: tuple[str, ...]
+    problem: str | None
+
+
+class Table:
+    """An open file of rows. Iterate it once; `ignored` names the columns that nobody asked for."""
+
+    def __init__(self, source: str, rows: Iterator[Row], ignored: Sequence[str] = ()) -> None:
+        self.source = source
+        self.ignored = tuple(ignored)
+        self._rows = rows
+        self._stream: BinaryIO | None = None
+
+    def __iter__(self) -> Iterator[Row]:
+        return self._rows
+
+    def __enter__(self) -> Table:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._stream:
+            self._stream.close()
+
+    def reads(self, stream: BinaryIO) -> Table:
+        """The same table, which closes `stream` when it is closed."""
+        self._stream = stream
+        return self
+
+
+def renames(given: Iterable[str]) -> dict[str, str]:
+    """`--map field=column` as {field: column}. Raises UsageError for any other form."""
+    pairs: dict[str, str] = {}
+    for text in given:
+        field, equals, column = text.partition("=")
+        if not equals or not field.strip() or not column.strip():
+            raise UsageError(f"--map {text!r} does not name a column", hint="write --map email='Work Email'")
+        pairs[_column(field)] = column.strip()
+    return pairs
+
+
+def open_table(
+    source: str,
+    fields: Sequence[str],
+    *,
+    needs: Sequence[str] = ("email",),
+    mapping: Mapping[str, str] | None = None,
+    stdin: BinaryIO | None = None,
+) -> Table:
+    """The rows of `source` (`-`: stdin), values in the order of `fields`, of which `needs` must be there.
+
+    Raises FileNotThere, FileNotReadable, EmptyFile, NoSuchColumn, UsageError; while it is read, NotUtf8.
+    """
+    stream, name = open_bytes(source, stdin)
+    try:
+        wanted = _Wanted(name, tuple(fields), tuple(needs), dict(mapping or {}))
+        return _table(Path(source).suffix.lower(), text_lines(stream, name), wanted).reads(stream)
+    except BaseException:
+        stream.close()
+        raise
+
+
+def _table(suffix: str, lines: Iterator[str], wanted: _Wanted) -> Table:
+    """The table in the format that its extension says, or else its first line."""
+    leading = list(_until_filled(lines))
+    first = leading[-1].lstrip() if leading else ""
+    if not first:
+        raise EmptyFile(
+            f"{wanted.source} is empty", hint=f"its first line names the columns: {','.join(wanted.fields)}"
+        )
+    everything = chain(leading, lines)
+    if suffix not in _DELIMITERS and first.startswith("["):
+        raise BadInput(
+            f"{wanted.source} is a JSON array, not JSON Lines",
+            hint="write one object a line, as -o jsonl does",
+        )
+    if suffix in _JSON_LINES or (suffix not in _DELIMITERS and first.startswith("{")):
+        return _json_table(everything, wanted)
+    return _delimited_table(everything, _delimiter(suffix, first), wanted)
+
+
+def _until_filled(lines: Iterator[str]) -> Iterator[str]:
+    """Blank lines and the first that is not."""
+    for line in lines:
+        yield line
+        if line.strip():
+            return
+
+
+# -- columns ------------------------------------------------------------------------------------
+
+
+class _Wanted(NamedTuple):
+    source: str
+    fields: tuple[str, ...]
+    needs: tuple[str, ...]
+    mapping: dict[str, str]
+
+    def columns(self, found: Sequence[str]) -> tuple[list[int], list[str]]:
+        """For each field the index of its column, or -1; and the columns that are not used."""
+        for field in self.mapping:
+            if field not in self.fields:
+                raise UsageError(
+                    f"--map {field}=… names no column that is read here",
+                    hint=f"map one of {', '.join(self.fields)}",
+                )
+        indexes = [self._index(field, found) for field in self.fields]
+        return indexes, [name for at, name in enumerate(found) if at not in indexes and name.strip()]
+
+    def _index(self, field: str, found: Sequence[str]) -> int:
+        given = self.mapping.get(field)
+        looked_for = field if given is None else _column(given)
+        # A column that --map gives to one field is not read as another.
+        taken = () if given else {_column(name) for name in self.mapping.values()}
+        at = [n for n, name in enumerate(found) if _column(name) == looked_for and looked_for not in taken]
+        if len(at) > 1:
+            raise NoSuchColumn(
+                f"{self.source} has the column {found[at[0]]!r} {len(at)} times",
+                hint="leave one of them, or give it another name",
+                data={"columns": list(found)},
+            )
+        if not at and (given is not None or field in self.needs):
+            raise self.missing(field, found)
+        return at[0] if at else -1
+
+    def missing(self, field: str, found: Sequence[str]) -> NoSuchColumn:
+        """The error for a column that is not there, with the columns that are."""
+        from shlex import quote
+
+        wanted = self.mapping.get(field, field)
+        like = next((name for name in found if "mail" in name.casefold()), None) if field == "email" else None
+        column = like or next((name for name in found if name.strip()), "Work Email")
+        listed = ", ".join(name for name in found if name.strip())
+        return NoSuchColumn(
+            f"{self.source} has no column {wanted!r}; it has: {listed}",
+            hint=f"name the one that holds it: --map {field}={quote(column)}",
+            data={"column": wanted, "columns": list(found)},
+        )
+
+
+def _column(name: str) -> str:
+    key = "_".join(name.replace("-", " ").replace("_", " ").casefold().split())
+    return _SAME_COLUMN.get(key, key)
+
+
+# -- CSV and TSV --------------------------------------------------------------------------------
+
+
+def _delimiter(suffix: str, header: str) -> str:
+    """By extension, then by what the header has; `;` only where nothing else could be meant."""
+    by_name = _DELIMITERS.get(suffix)
+    if by_name == "\t" or (by_name or ",") in header:
+        return by_name or ","
+    if "\t" in header:
+        return "\t"
+    return ";" if ";" in header else ","
+
+
+def _delimited_table(lines: Iterator[str], delimiter: str, wanted: _Wanted) -> Table:
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    try:
+        header = next((cells for cells in reader if any(map(str.strip, cells))), [])
+    except csv.Error as error:
+        raise NoSuchColumn(
+            f"the first line of {wanted.source} cannot be read: {_csv_problem(error, 1)}",
+            hint="it names the columns, separated by commas, tabs or semicolons",
+        ) from None
+    header = [unguard_cell(name).strip() for name in header]
+    indexes, ignored = wanted.columns(header)
+    # `csv.reader` is an iterator with a line_num, which typeshed names only privately.
+    records = _records(reader, lambda: reader.line_num)
+    return Table(wanted.source, _delimited_rows(records, len(header), indexes), ignored)
+
+
+def _records(
+    reader: Iterator[list[str]], line_num: Callable[[], int]
+) -> Iterator[tuple[int, list[str], str | None]]:
+    """Each record with the line it begins on; one that breaks the format with its problem."""
+    line = line_num() + 1
+    while True:
+        try:
+            for cells in reader:
+                yield line, cells, None
+                line = line_num() + 1
+        except csv.Error as error:
+            yield line, [], _csv_problem(error, line_num() - line + 1)
+            line = line_num() + 1
+        else:
+            return
+
+
+def _csv_problem(error: csv.Error, lines: int) -> str:
+    text = str(error)
+    if "field limit" in text:
+        return f"a field is longer than {MAX_FIELD} characters" + (
+            ", or a quote is never closed" if lines > 1 else ""
+        )
+    if "unexpected end" in text:
+        return "a quote is never closed"
+    if "expected after" in text:
+        return "something stands after a closing quote; a quote inside a quoted field is written twice"
+    return text
+
+
+def _delimited_rows(
+    records: Iterable[tuple[int, list[str], str | None]], width: int, indexes: Sequence[int]
+) -> Iterator[Row]:
+    pick: Callable[[list[str]], tuple[str, ...]] = itemgetter(*indexes, -1)
+    count = len(indexes)
+    for line, cells, problem in records:
+        if problem is not None:
+            yield Row(line, (), problem)
+            continue
+        if len(cells) != width:
+            if not any(cells):
+                continue
+            if len(cells) < width or any(cells[width:]):
+                yield Row(line, (), _ragged(len(cells), width))
+                continue
+            del cells[width:]
+        cells.append("")  # what a field without a column picks
+        picked = pick(cells)
+        values = tuple([value.strip() if value[:1] != "'" else _plain(value) for value in picked])[:count]
+        if any(values) or any(map(str.strip, cells)):
+            yield Row(line, values, _nul(values))
+
+
+def _plain(value: str) -> str:
+    return unguard_cell(value).strip()
+
+
+def _nul(values: tuple[str, ...]) -> str | None:
+    return "it has a NUL byte, or is too long" if "\0" in "".join(values) else None
+
+
+def _ragged(cells: int, width: int) -> str:
+    return f"it has {cells} field{'' if cells == 1 else 's'}, the header has {width}"
+
+
+# -- JSON Lines ---------------------------------------------------------------------------------
+
+
+def _json_table(lines: Iterator[str], wanted: _Wanted) -> Table:
+    """One object a line; the keys of the first one say which columns there are."""
+    import json
+
+    def objects() -> Iterator[tuple[int, dict[str, object], str | None]]:
+        for line, text in enumerate(lines, start=1):
+            if text.strip():
+                yield line, *_object(text, json.loads)
+
+    found = objects()
+    first = next(found)
+    ignored = [] if first[2] else wanted.columns(list(first[1]))[1]
+    keys = [_column(wanted.mapping.get(field, field)) for field in wanted.fields]
+    return Table(wanted.source, _json_rows(chain([first], found), keys), ignored)
+
+
+def _object(text: str, loads: Callable[[str], object]) -> tuple[dict[str, object], str | None]:
+    try:
+        value = loads(text)
+    except (ValueError, RecursionError) as error:
+        return {}, f"it is no JSON: {error}"
+    if not isinstance(value, dict):
+        return {}, "it is no JSON object"
+    return value, None
+
+
+def _json_rows(
+    objects: Iterable[tuple[int, dict[str, object], str | None]], keys: Sequence[str]
+) -> Iterator[Row]:
+    for line, found, problem in objects:
+        if problem is not None:
+            yield Row(line, (), problem)
+            continue
+        values: dict[str, str] = {}
+        problems = [wrong for key, value in found.items() if (wrong := _keep(values, keys, key, value))]
+        row = tuple(values.get(key, "") for key in keys)
+        yield Row(line, row, "; ".join(problems) or _nul(row))
+
+
+def _keep(values: dict[str, str], keys: Sequence[str], key: str, value: object) -> str | None:
+    """Put one value of an object among `values`; what is wrong with it, if anything."""
+    column = _column(key)
+    if column not in keys:
+        return None
+    if column in values:
+        return f"it has {key!r} twice"
+    if isinstance(value, dict | list | bool):
+        return f"{key!r} is no text"
+    text = "" if value is None else str(value).strip()
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        return f"{key!r} has half a surrogate pair in it"
+    values[column] = text
+    return None

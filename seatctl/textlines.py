@@ -1,0 +1,153 @@
+"""Bytes into lines of text: strict UTF-8, bounded memory, any line end, an error that names the line.
+
+What a line means (CSV, TSV, JSON Lines) is seatctl/tabular.py.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO
+
+from seatctl.errors import BadInput, NotFound
+
+CHUNK = 1 << 16
+MAX_LINE = 1 << 20
+"""Bytes of a line that are looked at; of a longer one the rest is dropped and the row is bad."""
+
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_CUT = "\0"
+"""Stands at the end of a line that was cut short, where the reader of rows finds it and calls it bad."""
+
+
+class FileNotReadable(BadInput):
+    """The file exists, but its bytes cannot be had: a directory, no permission, a broken disk."""
+
+    code = "file_not_readable"
+
+
+class FileNotThere(NotFound):
+    """No file of that name."""
+
+    code = "file_not_found"
+
+
+class NotUtf8(BadInput):
+    """The bytes of a line are not UTF-8."""
+
+    code = "not_utf8"
+
+
+def open_bytes(source: str, stdin: BinaryIO | None) -> tuple[BinaryIO, str]:
+    """The bytes of a path, or of stdin where it is `-`, and the name by which messages call them.
+
+    What is no regular file is copied to a temporary one first: whoever reads the rows may hold the
+    ledger's write lock, and must not hold it while a pipe is slow. Raises FileNotThere, FileNotReadable.
+    """
+    if source == "-":
+        import sys
+
+        return _spooled(stdin or sys.stdin.buffer), "stdin"
+    path = Path(source)
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError:
+        raise FileNotThere(f"there is no file {source}", hint="give a file's path, or - for stdin") from None
+    except OSError as error:
+        raise FileNotReadable(f"{source} cannot be read: {error.strerror}") from error
+    if path.is_file():
+        return stream, source
+    with stream:
+        return _spooled(stream), source
+
+
+def _spooled(stream: BinaryIO) -> BinaryIO:
+    """The whole of a stream in a nameless temporary file, at its beginning."""
+    from shutil import copyfileobj
+    from tempfile import TemporaryFile
+
+    spool = TemporaryFile()  # noqa: SIM115 - the table closes it
+    copyfileobj(stream, spool, CHUNK)
+    spool.seek(0)
+    return spool
+
+
+def text_lines(stream: BinaryIO, name: str) -> Iterator[str]:
+    """Text lines with their ends, split at LF, CRLF or CR only, as the csv module wants them.
+
+    Raises NotUtf8 with the number of the line.
+    """
+    return chain.from_iterable(io.StringIO(text, newline="") for text in _texts(stream, name))
+
+
+def _texts(stream: BinaryIO, name: str) -> Iterator[str]:
+    """Strictly decoded runs of whole lines."""
+    line = 1
+    for piece, cut in _pieces(stream, name):
+        try:
+            text = piece.decode("utf-8", "ignore" if cut else "strict")
+        except UnicodeDecodeError as error:
+            bad = line + _ends(piece[: error.start].decode("utf-8"))
+            raise NotUtf8(
+                f"line {bad} of {name} is not UTF-8",
+                hint="save the file as UTF-8; Excel calls it 'CSV UTF-8'",
+                data={"line": bad, "file": name},
+            ) from None
+        if cut:
+            text = text.rstrip("\r\n") + _CUT + "\n"
+        yield text
+        line += _ends(text)
+
+
+def _ends(text: str) -> int:
+    return text.count("\n") + text.count("\r") - text.count("\r\n")
+
+
+def _pieces(stream: BinaryIO, name: str) -> Iterator[tuple[bytes, bool]]:
+    """Runs of whole lines of at most MAX_LINE and a chunk; True marks a line that was cut short."""
+    carried, dropping, first = b"", False, True
+    while chunk := _read(stream, name):
+        if first:
+            chunk, first = _without_mark(chunk, name), False
+        block = carried + chunk
+        # A CR at the very end may be the first half of CRLF.
+        if dropping:
+            end = _first_end(block)
+            carried, dropping = (block[end:], False) if end else (block[-1:], True)
+            continue
+        end = max(block.rfind(b"\n"), block.rfind(b"\r", 0, -1)) + 1
+        if end:
+            yield block[:end], False
+        elif len(block) > MAX_LINE:
+            yield block, True
+            dropping = True
+            block = block[-1:]
+        carried = block[end:]
+    if carried and not dropping:
+        yield carried, False
+
+
+def _first_end(block: bytes) -> int:
+    """Where the first line ends in `block`; 0 where it does not, a CR at the very end being undecided."""
+    ends = [at + 1 for at in (block.find(b"\n"), block.find(b"\r", 0, -1)) if at >= 0]
+    end = min(ends, default=0)
+    return end + 1 if end and block[end - 1 : end + 1] == b"\r\n" else end
+
+
+def _read(stream: BinaryIO, name: str) -> bytes:
+    try:
+        return stream.read(CHUNK)
+    except OSError as error:
+        raise FileNotReadable(f"{name} cannot be read: {error.strerror}") from error
+
+
+def _without_mark(chunk: bytes, name: str) -> bytes:
+    if chunk[:2] in _UTF16:
+        raise NotUtf8(
+            f"{name} is UTF-16, not UTF-8",
+            hint="save the file as UTF-8; Excel calls it 'CSV UTF-8'",
+            data={"line": 1, "file": name},
+        )
+    return chunk.removeprefix(b"\xef\xbb\xbf")
