@@ -32,6 +32,7 @@ class Operation:
     request_id: str | None
     created_at: datetime
     actor: str
+    outcome: dict[str, JsonValue] | None = None
 
 
 @dataclass(frozen=True, slots=True)

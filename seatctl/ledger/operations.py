@@ -1,0 +1,188 @@
+"""Operations and their steps: the journal that makes a purchase survive a kill (billing.md).
+
+Everything here is written through `ledger.journal()`, except `finish`, which belongs to the change that
+the operation leads to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+
+from seatctl.errors import JsonValue
+from seatctl.ledger.engine import Row
+from seatctl.ledger.transaction import Journal, Reader
+from seatctl.models.call import Call, format_time, parse_time
+from seatctl.models.operation import Operation, OperationState, Step
+from seatctl.models.run import RunState
+
+_SELECT = """SELECT o.id, o.run, o.kind, o.payload, o.state, o.subscription_id, o.reserved_name, o.request_id,
+    o.created_at, o.actor, o.outcome FROM operations o"""
+_OPEN = "o.state IN ('pending', 'waiting')"
+
+
+def begin(
+    journal: Journal,
+    call: Call,
+    kind: str,
+    payload: dict[str, JsonValue],
+    *,
+    subscription_id: int | None = None,
+    reserved_name: str | None = None,
+    request_id: str | None = None,
+) -> Operation:
+    """Open a run and commit the operation to paper, before the first call to Stripe.
+
+    The unique indexes of `operations` refuse a second open one for the same subscription or name.
+    """
+    now = format_time(call.now)
+    run = journal.insert(
+        "INSERT INTO runs (command, actor, os_user, state, started_at) VALUES (?, ?, ?, 'pending', ?)",
+        (call.command, call.actor, call.os_user, now),
+    )
+    operation = journal.insert(
+        "INSERT INTO operations (run, kind, payload, subscription_id, reserved_name, request_id, actor,"
+        " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (run, kind, _text(payload), subscription_id, reserved_name, request_id, call.actor, now),
+    )
+    return by_id(journal, operation)
+
+
+def by_id(reader: Reader, operation: int) -> Operation:
+    """The operation with this id, which exists."""
+    return next(_operations(reader.rows(f"{_SELECT} WHERE o.id = ?", (operation,))))
+
+
+def unfinished(reader: Reader) -> list[Operation]:
+    """Pending and waiting operations, oldest first."""
+    return list(_operations(reader.rows(f"{_SELECT} WHERE {_OPEN} ORDER BY o.id")))
+
+
+def of_subscription(reader: Reader, subscription_id: int) -> Operation | None:
+    """The open operation of a subscription, if there is one."""
+    query = f"{_SELECT} WHERE {_OPEN} AND o.subscription_id = ?"
+    return next(_operations(reader.rows(query, (subscription_id,))), None)
+
+
+def of_name(reader: Reader, key: str) -> Operation | None:
+    """The open operation that reserves this key of a name, if there is one."""
+    query = f"{_SELECT} WHERE {_OPEN} AND o.reserved_name = ?"
+    return next(_operations(reader.rows(query, (key,))), None)
+
+
+def of_request(reader: Reader, request_id: str) -> Operation | None:
+    """The operation that was asked for under this request id and did not fail, if there is one."""
+    query = f"{_SELECT} WHERE o.request_id = ? AND o.state <> 'failed'"
+    return next(_operations(reader.rows(query, (request_id,))), None)
+
+
+def of_run(reader: Reader, run: int) -> Operation | None:
+    """The operation of a run, if it had one."""
+    return next(_operations(reader.rows(f"{_SELECT} WHERE o.run = ?", (run,))), None)
+
+
+def steps(reader: Reader, operation: int) -> list[Step]:
+    """The steps of an operation in the order in which they were sent."""
+    query = (
+        "SELECT name, attempt, form, answer, sent_at, answered_at FROM steps"
+        " WHERE operation_id = ? ORDER BY sent_at, rowid"
+    )
+    return [_step(row) for row in reader.rows(query, (operation,))]
+
+
+def last_attempt(reader: Reader, operation: int, name: str) -> Step | None:
+    """The latest attempt at a step, answered or not."""
+    row = reader.row(
+        "SELECT name, attempt, form, answer, sent_at, answered_at FROM steps"
+        " WHERE operation_id = ? AND name = ? ORDER BY attempt DESC LIMIT 1",
+        (operation, name),
+    )
+    return None if row is None else _step(row)
+
+
+def note_sending(journal: Journal, operation: int, step: Step) -> None:
+    """Commit the exact form of a step before it is sent, so that a repetition sends the same."""
+    journal.execute(
+        "INSERT INTO steps (operation_id, name, attempt, form, sent_at) VALUES (?, ?, ?, ?, ?)",
+        (operation, step.name, step.attempt, _text(step.form), format_time(step.sent_at)),
+    )
+
+
+def note_answer(
+    journal: Journal, operation: int, step: Step, answer: dict[str, JsonValue], now: datetime
+) -> None:
+    """Commit the answer of a step; the next run of the operation reads it instead of asking again."""
+    journal.execute(
+        "UPDATE steps SET answer = ?, answered_at = ? WHERE operation_id = ? AND name = ? AND attempt = ?",
+        (_text(answer), format_time(now), operation, step.name, step.attempt),
+    )
+
+
+def close(
+    journal: Journal,
+    operation: Operation,
+    state: OperationState,
+    outcome: dict[str, JsonValue],
+    now: datetime,
+) -> bool:
+    """End an open operation and its run; False where another process ended it before.
+
+    The state is compared in the statement itself, so that of two that finish at once one finishes.
+    """
+    ended = journal.execute(
+        "UPDATE operations SET state = ?, outcome = ?, finished_at = ?"
+        " WHERE id = ? AND state IN ('pending', 'waiting')",
+        (str(state), _text(outcome), format_time(now), operation.id),
+    )
+    if ended:
+        result = RunState.DONE if state is OperationState.DONE else RunState.FAILED
+        journal.execute(
+            "UPDATE runs SET state = ?, finished_at = ?, summary = coalesce(?, summary) WHERE number = ?",
+            (str(result), format_time(now), _sentence(outcome), operation.run),
+        )
+    return bool(ended)
+
+
+def wait(journal: Journal, operation: Operation, outcome: dict[str, JsonValue]) -> None:
+    """Put an operation aside until somebody authenticates or a page is filled in."""
+    journal.execute(
+        "UPDATE operations SET state = 'waiting', outcome = ? WHERE id = ?", (_text(outcome), operation.id)
+    )
+
+
+def _text(value: dict[str, JsonValue]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _sentence(outcome: dict[str, JsonValue]) -> str | None:
+    summary = outcome.get("summary")
+    return summary if isinstance(summary, str) else None
+
+
+def _operations(rows: Iterator[Row]) -> Iterator[Operation]:
+    for row in rows:
+        yield Operation(
+            id=row["id"],
+            run=row["run"],
+            kind=row["kind"],
+            payload=json.loads(row["payload"]),
+            state=OperationState(row["state"]),
+            subscription_id=row["subscription_id"],
+            reserved_name=row["reserved_name"],
+            request_id=row["request_id"],
+            created_at=parse_time(row["created_at"]),
+            actor=row["actor"],
+            outcome=None if row["outcome"] is None else json.loads(row["outcome"]),
+        )
+
+
+def _step(row: Row) -> Step:
+    return Step(
+        name=row["name"],
+        attempt=row["attempt"],
+        form=json.loads(row["form"]),
+        answer=None if row["answer"] is None else json.loads(row["answer"]),
+        sent_at=parse_time(row["sent_at"]),
+        answered_at=None if row["answered_at"] is None else parse_time(row["answered_at"]),
+    )

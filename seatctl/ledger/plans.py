@@ -1,0 +1,126 @@
+"""Plans in the ledger: found by slug or Stripe id, added, edited, archived."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+from seatctl.errors import JsonValue, NotFound
+from seatctl.ledger.engine import Row
+from seatctl.ledger.transaction import Reader, Transaction
+from seatctl.models.plan import Interval, Plan
+from seatctl.rules.nearest import did_you_mean
+from seatctl.rules.policies import as_fields, from_fields
+
+_COLUMNS = (
+    "id, slug, name, product_id, price_id, currency, unit_amount, interval, interval_count, policy, active"
+)
+
+
+class UnknownPlan(NotFound):
+    """No plan has this slug or Stripe id."""
+
+    code = "unknown_plan"
+
+
+def find(reader: Reader, handle: str) -> Plan:
+    """The plan by its slug, product id or price id. Raises UnknownPlan with the nearest slugs."""
+    row = reader.row(
+        f"SELECT {_COLUMNS} FROM plans WHERE slug = :h OR product_id = :h OR price_id = :h",  # noqa: S608
+        {"h": handle},
+    )
+    if row is None:
+        slugs = [known["slug"] for known in reader.rows("SELECT slug FROM plans")]
+        hint = "seatctl plans list" if slugs else "seatctl plans add SLUG --price 12.00 --currency usd"
+        raise UnknownPlan(
+            f"there is no plan {handle!r}", hint=did_you_mean(handle, slugs, hint), data={"plan": handle}
+        )
+    return _plan(row)
+
+
+def exists(reader: Reader, slug: str) -> bool:
+    """Whether a plan, archived or not, has this slug."""
+    return reader.row("SELECT 1 FROM plans WHERE slug = ?", (slug,)) is not None
+
+
+def listing(reader: Reader, *, archived: bool) -> Iterator[Plan]:
+    """Plans by slug; archived ones only where asked for."""
+    condition = "" if archived else "WHERE active = 1"
+    for row in reader.rows(f"SELECT {_COLUMNS} FROM plans {condition} ORDER BY slug"):  # noqa: S608
+        yield _plan(row)
+
+
+def add(tx: Transaction, plan: Plan) -> Plan:
+    """Insert a plan (its `id` is ignored) and return it with its id."""
+    added = replace(
+        plan,
+        id=tx.insert(
+            "INSERT INTO plans (slug, name, product_id, price_id, currency, unit_amount, interval,"
+            " interval_count, policy, active, created_at) VALUES (:slug, :name, :product_id, :price_id,"
+            " :currency, :unit_amount, :interval, :interval_count, :policy, :active, :now)",
+            {**_values(plan), "now": tx.now},
+        ),
+    )
+    tx.record("plan", added.id, None, snapshot(added))
+    return added
+
+
+def save(tx: Transaction, before: Plan, after: Plan) -> None:
+    """Write what differs between two states of one plan; nothing where they are the same."""
+    if before == after:
+        return
+    tx.execute(
+        "UPDATE plans SET slug = :slug, name = :name, product_id = :product_id, price_id = :price_id,"
+        " currency = :currency, unit_amount = :unit_amount, interval = :interval,"
+        " interval_count = :interval_count, policy = :policy, active = :active WHERE id = :id",
+        {**_values(after), "id": before.id},
+    )
+    tx.record("plan", before.id, snapshot(before), snapshot(after))
+
+
+def snapshot(plan: Plan) -> dict[str, JsonValue]:
+    """The plan as the audit keeps it; `unit_amount` in minor units."""
+    return {
+        "slug": plan.slug,
+        "name": plan.name,
+        "product_id": plan.product_id,
+        "price_id": plan.price_id,
+        "currency": plan.currency,
+        "unit_amount": plan.unit_amount,
+        "interval": str(plan.interval),
+        "interval_count": plan.interval_count,
+        "policy": None if plan.policy is None else as_fields(plan.policy),
+        "active": plan.active,
+    }
+
+
+def _values(plan: Plan) -> dict[str, str | int | None]:
+    return {
+        "slug": plan.slug,
+        "name": plan.name,
+        "product_id": plan.product_id,
+        "price_id": plan.price_id,
+        "currency": plan.currency,
+        "unit_amount": plan.unit_amount,
+        "interval": str(plan.interval),
+        "interval_count": plan.interval_count,
+        "policy": None if plan.policy is None else json.dumps(as_fields(plan.policy)),
+        "active": int(plan.active),
+    }
+
+
+def _plan(row: Row) -> Plan:
+    return Plan(
+        id=row["id"],
+        slug=row["slug"],
+        name=row["name"],
+        product_id=row["product_id"],
+        price_id=row["price_id"],
+        currency=row["currency"],
+        unit_amount=row["unit_amount"],
+        interval=Interval(row["interval"]),
+        interval_count=row["interval_count"],
+        policy=None if row["policy"] is None else from_fields(json.loads(row["policy"])),
+        active=bool(row["active"]),
+    )

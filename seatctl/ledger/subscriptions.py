@@ -1,0 +1,219 @@
+"""Subscriptions in the ledger: found by name or Stripe id, added when bought, renamed, mirrored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from seatctl.errors import JsonValue, NotFound
+from seatctl.ledger.engine import Row
+from seatctl.ledger.transaction import Reader, Transaction
+from seatctl.models.call import format_time, parse_time
+from seatctl.models.stripe_objects import StripeItem, StripeSubscription
+from seatctl.models.subscription import AutoApproval, Subscription, SubscriptionStatus
+from seatctl.rules.approval_rules import auto_approval_fields, read_auto_approval
+from seatctl.rules.names import name_key
+from seatctl.rules.nearest import did_you_mean
+from seatctl.rules.policies import as_fields, from_fields
+
+# Reads never write: a capacity change that fell due and a seat whose `until` passed count already,
+# although the next change will record them.
+_SELECT = """SELECT s.id, s.name, s.plan_id, p.slug AS plan_slug, s.customer_id, s.stripe_subscription,
+    s.stripe_item, s.status, coalesce((SELECT c.seats FROM capacity_changes c
+        WHERE c.subscription_id = s.id AND c.applied_at IS NULL AND c.effective_at <= :now
+        ORDER BY c.effective_at DESC, c.id DESC LIMIT 1), s.capacity) AS capacity,
+    s.assigned - (SELECT count(*) FROM seats t WHERE t.subscription_id = s.id AND t.revoked_at IS NULL
+        AND t.until IS NOT NULL AND t.until <= :now) AS assigned,
+    s.policy, s.currency, s.unit_amount, s.term_start, s.term_end, s.owner_id, u.email AS owner_email,
+    s.auto_approval, s.cancel_at, s.unpaid_since, s.home_ledger
+    FROM subscriptions s JOIN plans p ON p.id = s.plan_id LEFT JOIN users u ON u.id = s.owner_id"""
+
+_NEVER = "0000-00-00T00:00:00Z"
+
+
+class UnknownSubscription(NotFound):
+    """No subscription has this name or Stripe id."""
+
+    code = "unknown_subscription"
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """What a finished purchase adds to the ledger."""
+
+    name: str
+    plan_id: int
+    price_id: str
+    customer_id: int
+    subscription: StripeSubscription
+    item: StripeItem
+    capacity: int
+    policy: JsonValue
+    owner_id: int | None
+    home_ledger: str
+
+
+def find(reader: Reader, handle: str, now: datetime | None = None) -> Subscription:
+    """By name, `sub_…` or `si_…`. `now` (UTC) counts what fell due; in a change that is settled already.
+
+    Raises UnknownSubscription with the nearest names.
+    """
+    row = reader.row(
+        f"{_SELECT} WHERE s.name_key = :key OR s.stripe_item = :handle OR s.stripe_subscription = :handle",
+        {"key": name_key(handle), "handle": handle, "now": _moment(now)},
+    )
+    if row is None:
+        names = [known["name"] for known in reader.rows("SELECT name FROM subscriptions")]
+        hint = "seatctl subs list" if names else "seatctl subs buy --plan PLAN --seats N --name NAME"
+        raise UnknownSubscription(
+            f"there is no subscription {handle!r}",
+            hint=did_you_mean(handle, names, hint),
+            data={"subscription": handle},
+        )
+    return _subscription(row)
+
+
+def by_id(reader: Reader, subscription_id: int, now: datetime | None = None) -> Subscription:
+    """The subscription with this id of the ledger, which exists."""
+    row = reader.row(f"{_SELECT} WHERE s.id = :id", {"id": subscription_id, "now": _moment(now)})
+    if row is None:
+        raise UnknownSubscription(f"there is no subscription with the id {subscription_id}")
+    return _subscription(row)
+
+
+def named(reader: Reader, name: str) -> Subscription | None:
+    """The subscription of exactly this name, or None: for purchases that want the name."""
+    row = reader.row(f"{_SELECT} WHERE s.name_key = :key", {"key": name_key(name), "now": _NEVER})
+    return None if row is None else _subscription(row)
+
+
+def listing(reader: Reader, now: datetime, *, plan: str | None = None) -> Iterator[Subscription]:
+    """Subscriptions by name, of one plan's slug where given."""
+    condition = "WHERE p.slug = :plan" if plan else ""
+    query = f"{_SELECT} {condition} ORDER BY s.name_key"
+    for row in reader.rows(query, {"plan": plan, "now": _moment(now)}):
+        yield _subscription(row)
+
+
+def add(tx: Transaction, bought: Bought) -> Subscription:
+    """Insert a bought subscription with its mirror of Stripe, and record it."""
+    mirror, item = bought.subscription, bought.item
+    inserted = tx.insert(
+        "INSERT INTO subscriptions (name, name_key, plan_id, customer_id, stripe_subscription, stripe_item,"
+        " status, policy, price_id, currency, unit_amount, collection_method, term_start, term_end,"
+        " quantity, capacity, owner_id, cancel_at_period_end, cancel_at, home_ledger, metadata, created_at)"
+        " VALUES (:name, :key, :plan, :customer, :subscription, :item, :status, :policy, :price, :currency,"
+        " :amount, :collection, :start, :end, :quantity, :capacity, :owner, :ends, :cancel_at, :home,"
+        " :metadata, :created)",
+        {
+            "name": bought.name,
+            "key": name_key(bought.name),
+            "plan": bought.plan_id,
+            "customer": bought.customer_id,
+            "subscription": mirror.id,
+            "item": item.id,
+            "status": str(mirror.status),
+            "policy": json.dumps(bought.policy),
+            "price": bought.price_id,
+            "currency": item.price.currency,
+            "amount": item.price.unit_amount,
+            "collection": mirror.collection_method,
+            "start": format_time(item.period_start),
+            "end": format_time(item.period_end),
+            "quantity": item.quantity,
+            "capacity": bought.capacity,
+            "owner": bought.owner_id,
+            "ends": int(mirror.cancel_at_period_end),
+            "cancel_at": None if mirror.cancel_at is None else format_time(mirror.cancel_at),
+            "home": bought.home_ledger,
+            "metadata": json.dumps(dict(mirror.metadata)),
+            "created": format_time(mirror.created_at),
+        },
+    )
+    added = by_id(tx, inserted)
+    tx.record("subscription", added.id, None, snapshot(added))
+    return added
+
+
+def rename(tx: Transaction, subscription: Subscription, name: str) -> Subscription:
+    """Give the subscription another name; that it is free was checked in this transaction."""
+    after = replace(subscription, name=name)
+    tx.execute(
+        "UPDATE subscriptions SET name = ?, name_key = ? WHERE id = ?",
+        (name, name_key(name), subscription.id),
+    )
+    tx.record("subscription", subscription.id, snapshot(subscription), snapshot(after))
+    return after
+
+
+def set_auto_approval(tx: Transaction, subscription: Subscription, rules: AutoApproval) -> Subscription:
+    """Switch automatic approval and its rules."""
+    after = replace(subscription, auto_approval=rules)
+    tx.execute(
+        "UPDATE subscriptions SET auto_approval = ? WHERE id = ?",
+        (json.dumps(auto_approval_fields(rules)), subscription.id),
+    )
+    tx.record("subscription", subscription.id, snapshot(subscription), snapshot(after))
+    return after
+
+
+def set_owner(tx: Transaction, subscription: Subscription, owner_id: int, email: str) -> Subscription:
+    """Hand the subscription to another owner."""
+    after = replace(subscription, owner_id=owner_id, owner_email=email)
+    tx.execute("UPDATE subscriptions SET owner_id = ? WHERE id = ?", (owner_id, subscription.id))
+    tx.record("subscription", subscription.id, snapshot(subscription), snapshot(after))
+    return after
+
+
+def snapshot(subscription: Subscription) -> dict[str, JsonValue]:
+    """The subscription as the audit keeps it: what was bought and how it is run."""
+    return {
+        "name": subscription.name,
+        "plan": subscription.plan_slug,
+        "stripe_subscription": subscription.stripe_subscription,
+        "status": str(subscription.status),
+        "capacity": subscription.capacity,
+        "unit_amount": subscription.unit_amount,
+        "currency": subscription.currency,
+        "term_start": format_time(subscription.term_start),
+        "term_end": format_time(subscription.term_end),
+        "owner_id": subscription.owner_id,
+        "auto_approval": auto_approval_fields(subscription.auto_approval),
+        "policy": None if subscription.policy is None else as_fields(subscription.policy),
+    }
+
+
+def _moment(now: datetime | None) -> str:
+    return _NEVER if now is None else format_time(now)
+
+
+def _optional(text: str | None) -> datetime | None:
+    return None if text is None else parse_time(text)
+
+
+def _subscription(row: Row) -> Subscription:
+    return Subscription(
+        id=row["id"],
+        name=row["name"],
+        plan_id=row["plan_id"],
+        plan_slug=row["plan_slug"],
+        customer_id=row["customer_id"],
+        stripe_subscription=row["stripe_subscription"],
+        stripe_item=row["stripe_item"],
+        status=SubscriptionStatus(row["status"]),
+        capacity=row["capacity"],
+        assigned=row["assigned"],
+        policy=None if row["policy"] is None else from_fields(json.loads(row["policy"])),
+        currency=row["currency"],
+        unit_amount=row["unit_amount"],
+        term_start=parse_time(row["term_start"]),
+        term_end=parse_time(row["term_end"]),
+        owner_id=row["owner_id"],
+        owner_email=row["owner_email"],
+        auto_approval=read_auto_approval(json.loads(row["auto_approval"])),
+        cancel_at=_optional(row["cancel_at"]),
+        unpaid_since=_optional(row["unpaid_since"]),
+        home_ledger=row["home_ledger"],
+    )

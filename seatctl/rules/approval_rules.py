@@ -1,0 +1,38 @@
+"""The written form of automatic approval: JSON in the ledger, one metadata value in Stripe. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from seatctl.errors import JsonValue
+from seatctl.models.call import format_time, parse_time
+from seatctl.models.subscription import AutoApproval
+
+
+def auto_approval_fields(rules: AutoApproval) -> dict[str, JsonValue]:
+    """The rules as JSON values; `until` is UTC."""
+    return {
+        "enabled": rules.enabled,
+        "domains": list(rules.domains),
+        "groups": list(rules.groups),
+        "daily_limit": rules.daily_limit,
+        "until": None if rules.until is None else format_time(rules.until),
+        "keep_free": rules.keep_free,
+    }
+
+
+def read_auto_approval(fields: Mapping[str, JsonValue]) -> AutoApproval:
+    """The inverse of `auto_approval_fields`; what is missing is off or unlimited."""
+    daily, until, keep = fields.get("daily_limit"), fields.get("until"), fields.get("keep_free")
+    return AutoApproval(
+        enabled=fields.get("enabled") is True,
+        domains=_texts(fields.get("domains")),
+        groups=_texts(fields.get("groups")),
+        daily_limit=daily if isinstance(daily, int) else None,
+        until=parse_time(until) if isinstance(until, str) else None,
+        keep_free=keep if isinstance(keep, int) else 0,
+    )
+
+
+def _texts(value: JsonValue | None) -> tuple[str, ...]:
+    return tuple(part for part in value if isinstance(part, str)) if isinstance(value, list) else ()
