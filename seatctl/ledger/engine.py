@@ -6,11 +6,13 @@ Transactions, locks, TEMP staging, integrity checks and the meaning of error cod
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 SqlValue = str | int | float | bytes | None
 Params = Mapping[str, SqlValue] | Sequence[SqlValue]
+Hasher = Callable[[int, str, int, str | None, str | None, str], str]
+"""The hash of a change row from its n, entity, id, before, after and salt."""
 
 
 class Row(Protocol):
@@ -40,6 +42,16 @@ class Engine(Protocol):
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[SqlValue]]) -> int:
         """Run a statement once per row of parameters; the number of rows changed."""
+        ...
+
+    def insert_changes(
+        self, hasher: Hasher, place: tuple[int, int, str], select: str, params: Mapping[str, SqlValue]
+    ) -> int:
+        """Insert a change row, with a fresh salt, for every (entity_id, before, after) of `select`.
+
+        `place` is the entry, the last n taken, and the entity; `hasher` is called once per row in order
+        of n. The number of rows inserted.
+        """
         ...
 
     @property

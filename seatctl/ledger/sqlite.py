@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 from urllib.parse import quote
 
-from seatctl.ledger.engine import Params, Row, SqlValue
+from seatctl.ledger.engine import Hasher, Params, Row, SqlValue
 from seatctl.ledger.failures import (
     LedgerBusy,
     LedgerCorrupt,
@@ -132,6 +132,25 @@ class SqliteEngine:
             return self.connection.executemany(sql, rows).rowcount
         except sqlite3.Error as error:
             raise translated(error, self.path) from error
+
+    def insert_changes(
+        self, hasher: Hasher, place: tuple[int, int, str], select: str, params: Mapping[str, SqlValue]
+    ) -> int:
+        """Insert a change row, with a fresh salt, for every (entity_id, before, after) of `select`.
+
+        The window function keeps SQLite from merging the inner query into the outer one, where
+        `randomblob` would be called twice and the stored salt would not be the hashed one.
+        """
+        entry, last, entity = place
+        self.connection.create_function("hash_of_change", 6, hasher)
+        return self.execute(
+            "INSERT INTO changes (entry, n, entity, entity_id, before, after, salt, hash)"  # noqa: S608 - ours
+            " SELECT :change_entry, n, :change_entity, entity_id, before, after, salt,"
+            " hash_of_change(n, :change_entity, entity_id, before, after, salt)"
+            " FROM (SELECT :change_last + row_number() OVER () AS n, entity_id, before, after,"
+            f" lower(hex(randomblob(16))) AS salt FROM ({select}))",
+            {**params, "change_entry": entry, "change_last": last, "change_entity": entity},
+        )
 
     def begin_reading(self) -> None:
         """Open one snapshot in which nothing can be written."""

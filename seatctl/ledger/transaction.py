@@ -98,34 +98,31 @@ class Transaction(Journal):
         after: Mapping[str, JsonValue] | None,
     ) -> None:
         """Note one changed thing: what it was (None: nothing), what it is (None: gone)."""
-        self._add_changes(entity, ((entity_id, _compact(before), _compact(after)),))
-
-    def record_many(self, entity: str, select: str, params: Params = ()) -> int:
-        """Note the things that `select` yields as (id, before, after), the last two JSON texts or NULL."""
-        before = self.recorded
-        found = ((row[0], row[1], row[2]) for row in self.rows(select, params))
-        self._add_changes(entity, found)
-        return self.recorded - before
-
-    def _add_changes(self, entity: str, found: Iterable[tuple[int, str | None, str | None]]) -> None:
-        # In Python, not in an SQL function: the salt must be the same where it is stored and where it
-        # is hashed, and the entry's digest falls out of the same pass.
-        def numbered() -> Iterator[tuple[SqlValue, ...]]:
-            entry, digest = self.entry, self._digest
-            for entity_id, before, after in found:
-                if not self.recorded:
-                    self._open_run()
-                self.recorded += 1
-                salt = os.urandom(16).hex()
-                hashed = change_hash(entity, entity_id, before, after, salt)
-                digest.update(hashed.encode() + b"\n")
-                yield (entry, self.recorded, entity, entity_id, before, after, salt, hashed)
-
-        self.execute_many(
+        self._open_run()
+        was, became, salt = _compact(before), _compact(after), os.urandom(16).hex()
+        hashed = self._hash(self.recorded + 1, entity, entity_id, was, became, salt)
+        self.execute(
             "INSERT INTO changes (entry, n, entity, entity_id, before, after, salt, hash)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            numbered(),
+            (self.entry, self.recorded, entity, entity_id, was, became, salt, hashed),
         )
+
+    def record_many(self, entity: str, select: str, params: Mapping[str, SqlValue]) -> int:
+        """Note what `select` yields as `entity_id`, `before`, `after`: compact JSON or NULL.
+
+        Parameters by name. The number of things noted.
+        """
+        self._open_run()
+        return self.engine.insert_changes(self._hash, (self.entry, self.recorded, entity), select, params)
+
+    def _hash(self, n: int, *change: *tuple[str, int, str | None, str | None, str]) -> str:
+        """The hash of the next change row, taken into the entry's digest."""
+        if n != self.recorded + 1:
+            raise ValueError(f"change {n} does not follow change {self.recorded}")
+        self.recorded = n
+        hashed = change_hash(*change)
+        self._digest.update(hashed.encode() + b"\n")
+        return hashed
 
     def _open_run(self) -> None:
         if self._run is None:
