@@ -212,7 +212,9 @@ def _delimited_table(lines: Iterator[str], delimiter: str, wanted: _Wanted) -> T
     indexes, ignored = wanted.columns(header)
     # `csv.reader` is an iterator with a line_num, which typeshed names only privately.
     records = _records(reader, lambda: reader.line_num)
-    return Table(wanted.source, _delimited_rows(records, len(header), indexes), ignored)
+    # Our TSV guards no cell (it is for cut and awk), so an apostrophe in one is data.
+    plain = str.strip if delimiter == "\t" else _unguarded
+    return Table(wanted.source, _delimited_rows(records, len(header), indexes, plain), ignored)
 
 
 def _records(
@@ -246,7 +248,10 @@ def _csv_problem(error: csv.Error, lines: int) -> str:
 
 
 def _delimited_rows(
-    records: Iterable[tuple[int, list[str], str | None]], width: int, indexes: Sequence[int]
+    records: Iterable[tuple[int, list[str], str | None]],
+    width: int,
+    indexes: Sequence[int],
+    plain: Callable[[str], str],
 ) -> Iterator[Row]:
     pick: Callable[[list[str]], tuple[str, ...]] = itemgetter(*indexes, -1)
     count = len(indexes)
@@ -263,12 +268,12 @@ def _delimited_rows(
             del cells[width:]
         cells.append("")  # what a field without a column picks
         picked = pick(cells)
-        values = tuple([value.strip() if value[:1] != "'" else _plain(value) for value in picked])[:count]
+        values = tuple([value.strip() if value[:1] != "'" else plain(value) for value in picked])[:count]
         if any(values) or any(map(str.strip, cells)):
             yield Row(line, values, _nul(values))
 
 
-def _plain(value: str) -> str:
+def _unguarded(value: str) -> str:
     return unguard_cell(value).strip()
 
 

@@ -43,13 +43,12 @@ class NotUtf8(BadInput):
 def open_bytes(source: str, stdin: BinaryIO | None) -> tuple[BinaryIO, str]:
     """The bytes of a path, or of stdin where it is `-`, and the name by which messages call them.
 
-    What is no regular file is copied to a temporary one first: whoever reads the rows may hold the
-    ledger's write lock, and must not hold it while a pipe is slow. Raises FileNotThere, FileNotReadable.
+    Raises FileNotThere, FileNotReadable.
     """
     if source == "-":
         import sys
 
-        return _spooled(stdin or sys.stdin.buffer), "stdin"
+        return stdin or sys.stdin.buffer, "stdin"
     path = Path(source)
     try:
         stream = path.open("rb")
@@ -57,21 +56,7 @@ def open_bytes(source: str, stdin: BinaryIO | None) -> tuple[BinaryIO, str]:
         raise FileNotThere(f"there is no file {source}", hint="give a file's path, or - for stdin") from None
     except OSError as error:
         raise FileNotReadable(f"{source} cannot be read: {error.strerror}") from error
-    if path.is_file():
-        return stream, source
-    with stream:
-        return _spooled(stream), source
-
-
-def _spooled(stream: BinaryIO) -> BinaryIO:
-    """The whole of a stream in a nameless temporary file, at its beginning."""
-    from shutil import copyfileobj
-    from tempfile import TemporaryFile
-
-    spool = TemporaryFile()  # noqa: SIM115 - the table closes it
-    copyfileobj(stream, spool, CHUNK)
-    spool.seek(0)
-    return spool
+    return stream, source
 
 
 def text_lines(stream: BinaryIO, name: str) -> Iterator[str]:

@@ -1,0 +1,169 @@
+"""A file of people in the TEMP table `incoming`: read first, then judged and applied by set-based SQL.
+
+How the bulk commands use it:
+
+    with ledger.staging() as journal:            # holds no lock while the file is read
+        staging.load(journal, incoming(table))   # rules/people.py makes the rows
+    with ledger.change(call) as tx:
+        staging.judge(tx)                        # duplicates, conflicts, who is known
+        staging.refuse(tx, Verdict.UNKNOWN, "no such user")   # whatever else this command calls bad
+        staging.require_good(tx, skip_bad)       # raises BadRows (3) with every bad row
+        …                                        # SQL of the command: sets `result`, NULL where untouched
+        rows = tx.keep(partial(staging.results, tx))
+        return Report(…, rows=rows, exit_code=PARTIAL if staging.count(tx, Verdict.BAD) else DONE)
+
+Columns of `incoming`: line (the key: a physical line, or the position of an argument), email, email_key,
+name, group_name, last_active, until, problem, verdict, user_id (set by `judge` where the person is
+known), other_line (of a duplicate or a conflict), result (what the command did). `until` and the other
+values are NULL where nothing was given; one is never ''.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+
+from seatctl.errors import BadInput, JsonValue
+from seatctl.ledger.transaction import Journal, Reader
+from seatctl.models.report import Record
+from seatctl.rules.people import Incoming
+
+_TABLE = """CREATE TEMP TABLE incoming (
+    line INTEGER PRIMARY KEY,
+    email TEXT NOT NULL,
+    email_key TEXT,
+    name TEXT,
+    group_name TEXT,
+    last_active TEXT,
+    until TEXT,
+    problem TEXT,
+    verdict TEXT NOT NULL,
+    user_id INTEGER,
+    other_line INTEGER,
+    result TEXT
+)"""
+
+_LOAD = """INSERT INTO incoming
+    (line, email, email_key, name, group_name, last_active, until, problem, verdict)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, CASE WHEN ?8 IS NULL THEN 'unknown' ELSE 'bad' END)"""
+
+_FIND_REPEATED = """CREATE TEMP TABLE repeated AS
+    SELECT email_key, min(line) AS line,
+        min(coalesce(name, '')) = max(coalesce(name, ''))
+        AND min(coalesce(group_name, '')) = max(coalesce(group_name, ''))
+        AND min(coalesce(last_active, '')) = max(coalesce(last_active, ''))
+        AND min(coalesce(until, '')) = max(coalesce(until, '')) AS same
+    FROM incoming WHERE problem IS NULL GROUP BY email_key HAVING count(*) > 1"""
+
+_MERGE = """UPDATE incoming SET verdict = 'duplicate', other_line = repeated.line FROM repeated
+    WHERE incoming.email_key = repeated.email_key AND incoming.problem IS NULL
+    AND repeated.same AND incoming.line > repeated.line"""
+
+_NAME_THE_OTHER = """UPDATE incoming SET other_line = CASE
+        WHEN incoming.line > repeated.line THEN repeated.line
+        ELSE (SELECT min(other.line) FROM incoming AS other
+            WHERE other.email_key = incoming.email_key AND other.problem IS NULL
+            AND (coalesce(other.name, ''), coalesce(other.group_name, ''),
+                 coalesce(other.last_active, ''), coalesce(other.until, ''))
+             <> (coalesce(incoming.name, ''), coalesce(incoming.group_name, ''),
+                 coalesce(incoming.last_active, ''), coalesce(incoming.until, ''))) END
+    FROM repeated WHERE incoming.email_key = repeated.email_key AND incoming.problem IS NULL
+    AND NOT repeated.same"""
+
+_REFUSE_CONFLICTS = """UPDATE incoming SET verdict = 'bad',
+    problem = 'the same address as line ' || other_line || ', with other values'
+    WHERE verdict = 'unknown' AND other_line IS NOT NULL"""
+
+_KNOW = """UPDATE incoming SET (user_id, verdict) = (
+        SELECT id, CASE status WHEN 'active' THEN 'known' ELSE status END
+        FROM users WHERE users.email_key = incoming.email_key)
+    WHERE verdict = 'unknown' AND email_key IN (SELECT email_key FROM users)"""
+
+
+class Verdict(StrEnum):
+    """What is known of a row before the command acts on it."""
+
+    UNKNOWN = "unknown"
+    """A good row of somebody the ledger does not know."""
+    KNOWN = "known"
+    """A good row of an active user."""
+    SUSPENDED = "suspended"
+    REMOVED = "removed"
+    DUPLICATE = "duplicate"
+    """Says the same as the earlier line `other_line`, which stands for both."""
+    BAD = "bad"
+    """`problem` says why."""
+
+
+class BadRows(BadInput):
+    """Some rows are bad, and without `--skip-bad` nothing is written."""
+
+    code = "bad_rows"
+
+
+def load(journal: Journal, rows: Iterable[Incoming]) -> int:
+    """Fill `incoming` with the rows of one file, one at a time; how many there were."""
+    journal.execute("DROP TABLE IF EXISTS incoming")
+    journal.execute(_TABLE)
+    loaded = journal.execute_many(_LOAD, rows)
+    # After the rows: sorting once costs half of keeping the index sorted.
+    journal.execute("CREATE INDEX incoming_by_key ON incoming (email_key, line) WHERE problem IS NULL")
+    return loaded
+
+
+def judge(tx: Journal) -> None:
+    """Give every good row its verdict: conflicting and identical duplicates, then who is known."""
+    if tx.value(
+        "SELECT 1 FROM incoming WHERE problem IS NULL GROUP BY email_key HAVING count(*) > 1 LIMIT 1"
+    ):
+        tx.execute("DROP TABLE IF EXISTS repeated")
+        for statement in (_FIND_REPEATED, _MERGE, _NAME_THE_OTHER, _REFUSE_CONFLICTS):
+            tx.execute(statement)
+    tx.execute(_KNOW)
+
+
+def refuse(tx: Journal, verdict: Verdict, problem: str) -> int:
+    """Call the rows of a verdict bad, because of `problem`; how many there were."""
+    return tx.execute(
+        "UPDATE incoming SET verdict = 'bad', problem = :problem WHERE verdict = :verdict",
+        {"problem": problem, "verdict": verdict.value},
+    )
+
+
+def require_good(reader: Reader, skip_bad: bool) -> int:
+    """How many rows are bad. Raises BadRows with all of them, unless they are to be skipped."""
+    bad = count(reader, Verdict.BAD)
+    if bad and not skip_bad:
+        total = reader.count("SELECT count(*) FROM incoming")
+        raise BadRows(
+            f"{bad:,} of {total:,} rows {'is' if bad == 1 else 'are'} bad; nothing was written",
+            hint="correct them, or leave them out with --skip-bad",
+            data={"rows": bad_rows(reader)},
+        )
+    return bad
+
+
+def bad_rows(reader: Reader) -> list[JsonValue]:
+    """Every bad row in the order of the file: line, email, error."""
+    found = reader.rows("SELECT line, email, problem FROM incoming WHERE verdict = 'bad' ORDER BY line")
+    return [{"line": row["line"], "email": row["email"], "error": row["problem"]} for row in found]
+
+
+def count(reader: Reader, verdict: Verdict) -> int:
+    """How many rows have this verdict."""
+    return reader.count("SELECT count(*) FROM incoming WHERE verdict = ?", (verdict.value,))
+
+
+def count_results(reader: Reader) -> dict[str, int]:
+    """How many rows ended with each result; rows without one count under their verdict."""
+    found = reader.rows("SELECT coalesce(result, verdict), count(*) FROM incoming GROUP BY 1")
+    return {row[0]: row[1] for row in found}
+
+
+def results(reader: Reader) -> Iterator[Record]:
+    """A record per row in the order of the file: line, email, result, error. For `Transaction.keep`."""
+    found = reader.rows(
+        "SELECT line, email, coalesce(result, verdict) AS result, problem FROM incoming ORDER BY line"
+    )
+    for row in found:
+        yield {"line": row[0], "email": row[1], "result": row[2], "error": row[3]}
