@@ -182,7 +182,9 @@ class Transaction(Journal):
         if not self.recorded or self._run is None:
             return False
         call = self.call
-        command = hashlib.sha256(call.command.encode()).hexdigest()
+        # A run that was opened before (an operation, perhaps finished by `sync`) has its own command.
+        command = self.value("SELECT command FROM runs WHERE number = ?", (self._run,))
+        command = hashlib.sha256(str(command).encode()).hexdigest()
         digest = self._digest.hexdigest()
         fields = (self.entry, self._run, self.now, call.actor, call.os_user, command, digest, self._previous)
         self.execute(

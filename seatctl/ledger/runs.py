@@ -1,0 +1,52 @@
+"""Runs by number: what was done, by whom, and how it ended. `transaction.py` writes those of changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from seatctl.errors import NotFound
+from seatctl.ledger.engine import Row
+from seatctl.ledger.transaction import Reader
+from seatctl.models.call import parse_time
+from seatctl.models.run import Run, RunState
+
+
+class UnknownRun(NotFound):
+    """No run has this number."""
+
+    code = "unknown_run"
+
+
+def listing(reader: Reader, *, actor: str | None = None, state: RunState | None = None) -> Iterator[Run]:
+    """Runs, newest first."""
+    found = reader.rows(
+        "SELECT * FROM runs WHERE (:actor IS NULL OR actor = :actor) AND (:state IS NULL OR state = :state)"
+        " ORDER BY number DESC",
+        {"actor": actor, "state": None if state is None else state.value},
+    )
+    return map(_run, found)
+
+
+def count(reader: Reader) -> int:
+    """How many there are."""
+    return reader.count("SELECT count(*) FROM runs")
+
+
+def find(reader: Reader, number: int) -> Run:
+    """The run with this number. Raises UnknownRun."""
+    row = reader.row("SELECT * FROM runs WHERE number = ?", (number,))
+    if row is None:
+        raise UnknownRun(f"there is no run {number}", hint="seatctl runs list", data={"run": number})
+    return _run(row)
+
+
+def _run(row: Row) -> Run:
+    return Run(
+        number=row["number"],
+        command=row["command"],
+        actor=row["actor"],
+        os_user=row["os_user"],
+        state=RunState(row["state"]),
+        started_at=parse_time(row["started_at"]),
+        summary=row["summary"],
+    )

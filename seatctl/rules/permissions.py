@@ -1,0 +1,45 @@
+"""Which role may do what: the matrix as data, and the decision over it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from seatctl.models.role import Action, Role
+from seatctl.rules.emails import email_key
+
+_BUYS_AND_ASSIGNS = frozenset((Role.ADMIN, Role.ASSIGNOR))
+_RUNS_IT = frozenset((Role.ADMIN, Role.OWNER))
+_BOTH = _BUYS_AND_ASSIGNS | _RUNS_IT
+_ADMIN = frozenset((Role.ADMIN,))
+
+MATRIX: Mapping[Action, frozenset[Role]] = {
+    Action.MANAGE_PLANS: _ADMIN,
+    Action.BUY: _BUYS_AND_ASSIGNS,
+    Action.ADD_SEATS: _BOTH,
+    Action.MANAGE_SUBSCRIPTION: _RUNS_IT,
+    Action.MANAGE_USERS: _BUYS_AND_ASSIGNS,
+    Action.ASSIGN: _BOTH,
+    Action.DECIDE_REQUESTS: _BOTH,
+    Action.REQUEST: _BOTH,
+    Action.CONFIGURE_APPROVAL: _RUNS_IT,
+    Action.GRANT_ROLES: _ADMIN,
+    Action.SYNC: _BUYS_AND_ASSIGNS,
+    Action.MANAGE_LEDGER: _ADMIN,
+}
+"""Whoever holds one of the roles may act. A viewer may nothing that changes; anyone may request and
+cancel for themselves, which needs no role (`is_self`). Reading is open to all."""
+
+
+def permits(action: Action, roles: Collection[Role]) -> bool:
+    """Whether one of `roles`, held globally or for the subscription in question, permits the action."""
+    return not MATRIX[action].isdisjoint(roles)
+
+
+def actor_key(actor: str) -> str:
+    """What makes two actors the same: for an e-mail address the person's key, else the name itself."""
+    return email_key(actor) if "@" in actor else actor.strip()
+
+
+def is_self(actor: str, email: str) -> bool:
+    """Whether the actor is the person with this address."""
+    return "@" in actor and email_key(actor) == email_key(email)
