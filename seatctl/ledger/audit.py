@@ -84,16 +84,16 @@ def verify(reader: Reader, *, expect: str | None = None) -> Verification:
     """
     state = _Chain(expect)
     found = reader.rows(
-        "SELECT a.*, c.n, c.entity, c.entity_id, c.before, c.after, c.salt, c.erased_at, c.hash AS change_hash,"
-        " r.command FROM audit a LEFT JOIN changes c ON c.entry = a.seq"
+        "SELECT a.*, c.n, c.entity, c.entity_id, c.before, c.after, c.salt, c.erased_at,"
+        " c.hash AS change_hash, r.command FROM audit a LEFT JOIN changes c ON c.entry = a.seq"
         " LEFT JOIN runs r ON r.number = a.run ORDER BY a.seq, c.n"
     )
     for _, rows in groupby(found, key=lambda row: int(row["seq"])):
         if problem := state.follow(rows):
             return state.result(problem, state.seq)
-    if problem := _loose_changes(reader):
-        return state.result(*problem)
-    return state.result(state.missing_expected())
+    if loose := _loose_changes(reader):
+        return state.result(*loose)
+    return state.result(state.missing_expected(), None)
 
 
 def _loose_changes(reader: Reader) -> tuple[str, int] | None:
@@ -164,7 +164,7 @@ class _Chain:
             return None
         return f"the expected head {self._expect} is not in the audit: its end was cut off or rewritten"
 
-    def result(self, problem: str | None, bad_entry: int | None = None) -> Verification:
+    def result(self, problem: str | None, bad_entry: int | None) -> Verification:
         """What was found, up to here."""
         head = f"{self.seq}:{self._hash}"
         return Verification(self._entries, self._changes, self._erased, head, problem, bad_entry)
