@@ -1,0 +1,195 @@
+"""Operations: writes to Stripe that a kill, a lost answer or a second run cannot double (billing.md).
+
+An operation is a function of its payload. `perform` runs it from the beginning every time; steps that
+were answered before are read from the ledger, so that a second run goes on where the first one stopped.
+The ledger change, the audit entry and the operation's end are one transaction. What each kind of
+operation does is in `handlers.py` and the modules it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from seatctl.billing.port import Billing
+from seatctl.errors import ExitCode, JsonValue, Refused, SeatctlError, TryAgain
+from seatctl.ledger import operations
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.transaction import Transaction
+from seatctl.models.call import Call
+from seatctl.models.operation import Operation, OperationState
+from seatctl.models.report import Record, Report
+from seatctl.services.steps import CameToNothing, Running
+
+
+class OperationPending(TryAgain):
+    """Another money operation of the same subscription or name was under way; it is finished now."""
+
+    code = "operation_pending"
+
+
+class RequestIdReused(Refused):
+    """The request id was used before, for something else."""
+
+    code = "request_id_reused"
+
+
+class WaitingForCardholder(SeatctlError):
+    """The bank wants the cardholder to authenticate on Stripe's page; nothing is charged until then."""
+
+    code = "authentication_required"
+    exit_code = ExitCode.WAITING
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What the last transaction of an operation did, and what a repetition will be told."""
+
+    summary: str
+    rows: tuple[Record, ...]
+    columns: tuple[str, ...] = ()
+
+
+Apply = Callable[[Transaction], Ending]
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """One kind of operation: how it is done, and how one that came to nothing is cleaned up."""
+
+    run: Callable[[Running], Apply]
+    undo: Callable[[Running], str]
+    """Take back what reached Stripe of an operation that is too old to go on; says what was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a command asks for. `asked` decides whether a repetition asks for the same."""
+
+    kind: str
+    asked: dict[str, JsonValue]
+    details: dict[str, JsonValue]
+    subscription_id: int | None = None
+    reserved_name: str | None = None
+    request_id: str | None = None
+
+
+def submit(ledger: Ledger, billing: Billing, call: Call, request: Request) -> Report:
+    """Begin an operation and perform it; a repetition of the same request finishes or repeats the answer.
+
+    Raises OperationPending where another one had to be finished first, RequestIdReused, and what the
+    operation raises.
+    """
+    # Held until the operation has ended: a recovery in another process must not replay one that runs.
+    with ledger.money_lock():
+        for earlier in _earlier(ledger, request):
+            if earlier.payload.get("asked") == request.asked and earlier.kind == request.kind:
+                return _repeat(ledger, billing, call, earlier)
+            if earlier.request_id is not None and earlier.request_id == request.request_id:
+                raise RequestIdReused(
+                    f"request id {request.request_id!r} was used by run {earlier.run} for something else",
+                    hint=f"seatctl runs show {earlier.run}",
+                    data={"request_id": request.request_id, "run": earlier.run},
+                )
+            perform(ledger, billing, call, earlier)
+            raise OperationPending(
+                f"run {earlier.run} was unfinished and is finished now; nothing else was done",
+                hint=f"seatctl runs show {earlier.run}, then run the same command again",
+                data={"run": earlier.run},
+            )
+        with ledger.journal() as journal:
+            operation = operations.begin(
+                journal,
+                call,
+                request.kind,
+                {"asked": request.asked, **request.details},
+                subscription_id=request.subscription_id,
+                reserved_name=request.reserved_name,
+                request_id=request.request_id,
+            )
+        return perform(ledger, billing, call, operation)
+
+
+def _earlier(ledger: Ledger, request: Request) -> Iterator[Operation]:
+    """Operations that stand in the way of a request, or are the same one."""
+    with ledger.reading() as reader:
+        found = [
+            operations.of_request(reader, request.request_id) if request.request_id else None,
+            operations.of_name(reader, request.reserved_name) if request.reserved_name else None,
+            operations.of_subscription(reader, request.subscription_id) if request.subscription_id else None,
+        ]
+    yield from (operation for operation in found if operation is not None)
+
+
+def _repeat(ledger: Ledger, billing: Billing, call: Call, operation: Operation) -> Report:
+    if operation.state is not OperationState.DONE:
+        return perform(ledger, billing, call, operation)
+    outcome = operation.outcome or {}
+    rows = outcome.get("rows")
+    return Report(
+        run=operation.run,
+        dry_run=False,
+        summary=f"already done: {outcome.get('summary', '')}",
+        rows=tuple(row for row in rows if isinstance(row, dict)) if isinstance(rows, list) else (),
+    )
+
+
+def perform(ledger: Ledger, billing: Billing, call: Call, operation: Operation) -> Report:
+    """Do an operation, from wherever it stands, to its end. The caller holds the money lock.
+
+    Only a handler that has left nothing behind ends it as failed, with CameToNothing; an authentication
+    that is wanted leaves it waiting; after anything else it stays pending, for `sync` to finish or undo.
+    """
+    from seatctl.services.handlers import handler_for
+
+    running = Running(ledger, billing, call, operation)
+    with _ends_failed_operations(running):
+        apply = handler_for(operation.kind).run(running)
+    return _apply(running, apply)
+
+
+@contextmanager
+def _ends_failed_operations(running: Running) -> Iterator[None]:
+    operation = running.operation
+    try:
+        yield
+    except WaitingForCardholder as waiting:
+        with running.ledger.journal() as journal:
+            operations.wait(journal, operation, waiting.as_json())
+        raise
+    except TryAgain as error:
+        error.hint = f"seatctl sync finishes or undoes run {operation.run}"
+        error.data.setdefault("run", operation.run)
+        raise
+    except CameToNothing as nothing:
+        end_as_failed(running, nothing.error.message)
+        nothing.error.data.setdefault("run", operation.run)
+        raise nothing.error from nothing
+
+
+def end_as_failed(running: Running, why: str) -> None:
+    """Close an operation that came to nothing; its run says why."""
+    with running.ledger.journal() as journal:
+        operations.close(
+            journal, running.operation, OperationState.FAILED, {"summary": why}, running.call.now
+        )
+
+
+def _apply(running: Running, apply: Apply) -> Report:
+    operation = running.operation
+    call = replace(running.call, run=operation.run, dry_run=False)
+    with running.ledger.change(call) as tx:
+        ending = apply(tx)
+        tx.summarise(ending.summary)
+        rows: list[JsonValue] = [dict(row) for row in ending.rows]
+        operations.close(
+            tx, operation, OperationState.DONE, {"summary": ending.summary, "rows": rows}, call.now
+        )
+    return Report(
+        run=operation.run,
+        dry_run=False,
+        summary=ending.summary,
+        rows=ending.rows,
+        columns=ending.columns,
+    )

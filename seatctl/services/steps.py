@@ -1,0 +1,188 @@
+"""The steps of an operation: calls to Stripe that are journalled before they are sent (billing.md).
+
+A step stores the exact form it sends, then its answer. What a whole operation is, how it begins and how
+it ends is in `operations.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from seatctl.billing.port import (
+    AuthenticationRequired,
+    Billing,
+    CardDeclined,
+    InvalidRequest,
+    MissingInStripe,
+    StripeFault,
+    StripeJson,
+    Write,
+)
+from seatctl.errors import JsonValue, NotAllowed, SeatctlError, StripeRefused
+from seatctl.ledger import operations
+from seatctl.ledger.ledger import Ledger
+from seatctl.models.call import Call
+from seatctl.models.operation import Operation, Step
+
+KEYS_LAST = timedelta(hours=23)
+"""Stripe replays the answer of a key for 24 hours; an hour is left for clocks that differ."""
+
+_ATTEMPTS_A_RUN = 2
+
+_REFUSALS: dict[str, type[StripeRefused]] = {
+    refusal.code: refusal
+    for refusal in (CardDeclined, AuthenticationRequired, InvalidRequest, MissingInStripe)
+}
+
+Find = Callable[[], StripeJson | None]
+
+
+class CameToNothing(Exception):
+    """A handler's word that nothing of the operation is left in Stripe; `error` is what the user sees."""
+
+    def __init__(self, error: SeatctlError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+def _nothing_to_undo() -> None:
+    """The undo of a first step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An operation while its handler works: the payload, and the way to take a step."""
+
+    ledger: Ledger
+    billing: Billing
+    call: Call
+    operation: Operation
+
+    @property
+    def payload(self) -> dict[str, JsonValue]:
+        """What was decided when the operation was begun."""
+        return self.operation.payload
+
+    @property
+    def reference(self) -> str:
+        """This operation in Stripe's metadata: unique over all ledgers."""
+        return f"{self.ledger.id}:{self.operation.id}"
+
+    def answered(self, name: str) -> StripeJson | None:
+        """The recorded answer of a step, None while there is none or where it was refused."""
+        with self.ledger.reading() as reader:
+            last = operations.last_attempt(reader, self.operation.id, name)
+        found = None if last is None or last.answer is None else last.answer.get("object")
+        return found if isinstance(found, dict) else None
+
+    def was_sent(self, name: str) -> bool:
+        """Whether a step may have reached Stripe."""
+        with self.ledger.reading() as reader:
+            return operations.last_attempt(reader, self.operation.id, name) is not None
+
+    def step(self, name: str, write: Write, find: Find) -> StripeJson:
+        """The recorded answer of the step, or `write` sent under a key of its own and its answer recorded.
+
+        `find` looks for the object in Stripe by what its metadata says; it decides where the key cannot:
+        after a fault of Stripe and after 23 hours. A refusal is an answer too and is raised again.
+        """
+        with self.ledger.reading() as reader:
+            last = operations.last_attempt(reader, self.operation.id, name)
+        if last is not None and last.answer is not None:
+            return _recorded(last)
+        if last is None:
+            last = self._note(name, 1, write)
+        elif self.call.now - last.sent_at > KEYS_LAST:
+            found = self._look(last, find)
+            if found is not None:
+                return found
+            last = self._again(last)
+        return self._send(last, find, _ATTEMPTS_A_RUN)
+
+    def step_or_nothing(
+        self, name: str, write: Write, find: Find, undo: Callable[[], None] = _nothing_to_undo
+    ) -> StripeJson:
+        """As `step`, for a step whose refusal ends the operation, once `undo` has cleaned up."""
+        try:
+            return self.step(name, write, find)
+        except (StripeRefused, NotAllowed) as refusal:
+            undo()
+            raise CameToNothing(refusal) from refusal
+
+    def delete(self, name: str, write: Write, gone: Callable[[], bool]) -> None:
+        """A DELETE: keys do nothing there, so "no such object" is done if `gone` agrees."""
+
+        def find() -> StripeJson | None:
+            return {"deleted": True} if gone() else None
+
+        try:
+            self.step(name, write, find)
+        except MissingInStripe:
+            if not gone():
+                raise
+
+    def _send(self, step: Step, find: Find, attempts: int) -> StripeJson:
+        try:
+            # The key makes the repetition of a call whose answer was lost safe: Stripe charges once and
+            # answers again. It names this attempt, because a refused attempt's key replays the refusal.
+            answer = self.billing.write(
+                _as_write(step.form), f"seatctl:{self.reference}:{step.name}:{step.attempt}"
+            )
+        except StripeRefused as refusal:
+            self._answer(step, {"error": refusal.as_json()})
+            raise
+        except StripeFault:
+            # The key now replays the fault for a day; only Stripe's own objects tell what happened.
+            found = self._look(step, find)
+            if found is not None:
+                return found
+            if attempts == 1:
+                raise
+            return self._send(self._again(step), find, attempts - 1)
+        self._answer(step, {"object": answer})
+        return answer
+
+    def _look(self, step: Step, find: Find) -> StripeJson | None:
+        """What Stripe holds of this step, recorded as its answer; None where it was never carried out."""
+        found = find()
+        if found is not None:
+            self._answer(step, {"object": found})
+        return found
+
+    def _again(self, step: Step) -> Step:
+        return self._note(step.name, step.attempt + 1, _as_write(step.form))
+
+    def _note(self, name: str, attempt: int, write: Write) -> Step:
+        form: dict[str, JsonValue] = {"method": write.method, "path": write.path, "form": dict(write.form)}
+        step = Step(name, attempt, form, None, self.call.now, None)
+        with self.ledger.journal() as journal:
+            operations.note_sending(journal, self.operation.id, step)
+        return step
+
+    def _answer(self, step: Step, answer: dict[str, JsonValue]) -> None:
+        with self.ledger.journal() as journal:
+            operations.note_answer(journal, self.operation.id, step, answer, self.call.now)
+
+
+def _as_write(form: dict[str, JsonValue]) -> Write:
+    inner = form["form"]
+    return Write(
+        "delete" if form["method"] == "delete" else "post",
+        str(form["path"]),
+        inner if isinstance(inner, dict) else {},
+    )
+
+
+def _recorded(step: Step) -> StripeJson:
+    """The answer of a step as it was; a refusal is raised as it was."""
+    answer = step.answer or {}
+    refused, found = answer.get("error"), answer.get("object")
+    if isinstance(refused, dict):
+        data = {name: value for name, value in refused.items() if name not in {"code", "message", "hint"}}
+        hint = refused.get("hint")
+        raise _REFUSALS.get(str(refused.get("code")), StripeRefused)(
+            str(refused.get("message")), hint=hint if isinstance(hint, str) else None, data=data
+        )
+    return found if isinstance(found, dict) else {}
