@@ -1,0 +1,146 @@
+"""`main(argv)`: the one place where an error becomes an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from seatctl.context import Context
+from seatctl.errors import ExitCode, SeatctlError
+
+
+class Unexpected(SeatctlError):
+    """A bug: what happened stands in the log."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code; results on stdout, everything else on stderr."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    _tolerate_any_text()
+    here = Context(arguments, os.environ)
+    try:
+        return _run(here)
+    except BrokenPipeError:
+        return _reader_gone(here)
+    finally:
+        here.close()
+
+
+def run() -> None:
+    """The console script."""
+    sys.exit(main())
+
+
+def _run(here: Context) -> int:
+    from seatctl.cli.app import execute
+
+    try:
+        _refuse_keys(here.argv)
+        execute(here)
+        sys.stdout.flush()
+    except SeatctlError as error:
+        return _fail(here, error)
+    except KeyboardInterrupt:
+        sys.stderr.write("\n" if sys.stderr.isatty() else "")
+        return _fail(here, _Interrupted("interrupted"))
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001  # the one place where a bug becomes an exit code
+        return _fail(here, _bug(here, error))
+    return here.exit_code
+
+
+class _Interrupted(SeatctlError):
+    """Ctrl-C."""
+
+    code = "interrupted"
+    exit_code = ExitCode.INTERRUPTED
+
+
+def _fail(here: Context, error: SeatctlError) -> int:
+    from seatctl.output import write_error
+
+    if here.options.verbose and error.__cause__ is not None:
+        import traceback
+
+        from seatctl.output import note
+        from seatctl.redact import redact
+
+        note(redact("".join(traceback.format_exception(error.__cause__))))
+    write_error(error, as_json=_wants_json(here.argv, here.environment, here))
+    return error.exit_code
+
+
+def _bug(here: Context, error: Exception) -> Unexpected:
+    """Keep the traceback in the log, out of the user's sight; `--verbose` shows it."""
+    import traceback
+
+    from seatctl.log import append, log_path
+
+    path = log_path(here.environment)
+    kept = append(path, "".join(traceback.format_exception(error)))
+    what = f"unexpected {type(error).__name__}"
+    where = f"the log is at {path}" if kept else "the log could not be written; --verbose shows the traceback"
+    bug = Unexpected(f"{what}; this is a bug; {where}", data={"log": str(path) if kept else None})
+    bug.__cause__ = error
+    return bug
+
+
+def _refuse_keys(argv: Sequence[str]) -> None:
+    """A key on the command line is in the shell's history and in everybody's process list already."""
+    if not any("k_" in word for word in argv):
+        return
+    from seatctl.redact import has_key
+
+    if any(has_key(word) for word in argv):
+        raise _KeyInArguments(
+            "a Stripe key was given as an argument; it now stands in the shell's history: roll it in Stripe",
+            hint="seatctl init --key-stdin, or set SEATCTL_STRIPE_KEY",
+        )
+
+
+class _KeyInArguments(SeatctlError):
+    """Keys are never taken from arguments."""
+
+    code = "key_in_arguments"
+    exit_code = ExitCode.USAGE
+
+
+def _wants_json(argv: Sequence[str], environment: Mapping[str, str], here: Context) -> bool:
+    """Whether errors are JSON, even where the command line could not be parsed to its end."""
+    if here.options.output:
+        return here.options.output in {"json", "jsonl"}
+    for word, value in zip(argv, [*argv[1:], ""], strict=True):
+        if word == "--":
+            break
+        named = value if word in {"-o", "--output"} else word.removeprefix("--output=").removeprefix("-o")
+        if named != word and named in {"json", "jsonl"}:
+            return True
+    try:
+        return here.format in {"json", "jsonl"}
+    except SeatctlError:
+        return environment.get("SEATCTL_OUTPUT") in {"json", "jsonl"}
+
+
+def _tolerate_any_text() -> None:
+    """A name that the terminal's encoding lacks is spelled out, never a crash in the middle of a list."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _reader_gone(here: Context) -> int:
+    """`seatctl … | head`: the reader has enough. Keep the interpreter from complaining at exit."""
+    try:
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+        os.close(devnull)
+    except (OSError, ValueError, AttributeError):
+        pass
+    return here.exit_code
+
+
+if __name__ == "__main__":
+    run()

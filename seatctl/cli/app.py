@@ -1,0 +1,321 @@
+"""The command tree, built as it is walked: a noun is imported when named, its one command built when named.
+
+Global options are understood on either side of a command and kept on the `Context` that every click
+context carries. This file and `usage.py` alone touch Typer's internals.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+from typer._click.core import Command as ClickCommand
+from typer._click.core import Context as ClickContext
+from typer._click.core import Parameter
+from typer._click.exceptions import ClickException
+from typer._click.formatting import HelpFormatter
+from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.main import get_command_from_info
+from typer.models import CommandInfo
+
+from seatctl import __version__
+from seatctl.cli import catalogue
+from seatctl.context import Context
+from seatctl.errors import UsageError
+from seatctl.output import Format, write_text
+
+if TYPE_CHECKING:
+    from typer._click.shell_completion import CompletionItem
+
+PROGRAM = "seatctl"
+COMPLETION_VARIABLE = "_SEATCTL_COMPLETE"
+EXAMPLES = "\nExamples:\n"
+
+
+def execute(context: Context) -> None:
+    """Parse the arguments and run the command. Raises SeatctlError, wrong usage included."""
+    root = _root()
+    if context.environment.get(COMPLETION_VARIABLE):
+        _complete(root, context.environment[COMPLETION_VARIABLE])
+    try:
+        with root.make_context(PROGRAM, list(context.argv), obj=context) as ctx:
+            root.invoke(ctx)
+    except typer.Exit:
+        return
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except ClickException as error:
+        from seatctl.cli.usage import usage_error
+
+        raise usage_error(error) from None
+
+
+def _root() -> Root:
+    return Root(
+        name=PROGRAM,
+        help="Buy seat subscriptions through Stripe and decide who sits in them.",
+        params=[
+            TyperOption(
+                param_decls=["--version"],
+                is_flag=True,
+                is_eager=True,
+                expose_value=False,
+                callback=_show_version,
+                help="Show the version and exit.",
+            )
+        ],
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+        invoke_without_command=True,
+        rich_markup_mode=None,
+        subcommand_metavar="COMMAND …",
+    )
+
+
+def _complete(root: Root, instruction: str) -> NoReturn:
+    """Answer the shell's completion script and leave."""
+    from typer._completion_classes import completion_init
+    from typer.completion import shell_complete
+
+    completion_init()
+    raise SystemExit(shell_complete(root, {}, PROGRAM, COMPLETION_VARIABLE, instruction))
+
+
+# -- global options ---------------------------------------------------------------------------
+
+
+def _show_version(ctx: ClickContext, _param: Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        write_text(f"{PROGRAM} {__version__}")
+        raise typer.Exit
+
+
+def _keep(ctx: ClickContext, param: Parameter, value: str | bool | None) -> None:
+    """Keep a global option that was given; what was not given must not undo the other side of the command."""
+    if value is None or value is False or not isinstance(ctx.obj, Context):
+        return
+    take = _TAKERS.get(str(param.name))
+    ctx.obj.give(**(take(str(value)) if take else {str(param.name): value}))
+
+
+def _fields(text: str) -> dict[str, object]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise UsageError("--fields takes names separated by commas")
+    return {"fields": names}
+
+
+def _format(text: str) -> dict[str, object]:
+    try:
+        return {"output": Format(text.lower())}
+    except ValueError:
+        from seatctl.rules.nearest import did_you_mean
+
+        listed = ", ".join(Format)
+        raise UsageError(
+            f"{text!r} is no output format", hint=did_you_mean(text, Format, f"-o takes {listed}")
+        ) from None
+
+
+def _color(text: str) -> dict[str, object]:
+    if text not in {"auto", "always", "never"}:
+        raise UsageError(f"--color takes auto, always or never, not {text!r}")
+    return {"color": text}
+
+
+_TAKERS: dict[str, Callable[[str], dict[str, object]]] = {
+    "output": _format,
+    "fields": _fields,
+    "color": _color,
+    "as": lambda text: {"actor": text},
+    "no_notify": lambda _: {"notify": False},
+}
+
+
+def _option(*names: str, help: str, metavar: str | None = None, flag: bool = False) -> TyperOption:
+    return TyperOption(
+        param_decls=list(names),
+        is_flag=flag,
+        default=False if flag else None,
+        metavar=metavar,
+        help=help,
+        expose_value=False,
+        callback=_keep,
+        autocompletion=_complete_format if "--output" in names else None,
+    )
+
+
+def _complete_format(_ctx: ClickContext, _args: list[str], incomplete: str) -> list[tuple[str, str] | str]:
+    return [name.value for name in Format if name.startswith(incomplete)]
+
+
+GLOBAL_OPTIONS: tuple[TyperOption, ...] = (
+    _option("--profile", "-p", metavar="NAME", help="The profile to use."),
+    _option("--ledger", metavar="PATH", help="Another ledger file."),
+    _option("--as", metavar="ACTOR", help="Act as this e-mail address or ci:NAME."),
+    _option("--output", "-o", metavar="FORMAT", help="table, json, jsonl, csv, tsv or markdown."),
+    _option("--fields", metavar="A,B", help="Show these fields only."),
+    _option("--no-header", flag=True, help="No header line."),
+    _option("--quiet", "-q", flag=True, help="Print handles only, and no messages."),
+    _option("--verbose", "-v", flag=True, help="Say what is being done."),
+    _option("--yes", "-y", flag=True, help="Answer questions with yes."),
+    _option("--no-input", flag=True, help="Never ask; fail instead."),
+    _option("--no-notify", flag=True, help="Send nobody a notification."),
+    _option("--dry-run", "-n", flag=True, help="Show what would be done; change nothing."),
+    _option("--color", metavar="WHEN", help="auto, always or never."),
+)
+
+
+# -- the tree ---------------------------------------------------------------------------------
+
+
+class Command(TyperCommand):
+    """One command, with the global options and its examples as they were written."""
+
+    def get_params(self, ctx: ClickContext) -> list[Parameter]:
+        """Its own parameters, then the global ones."""
+        return [*super().get_params(ctx), *GLOBAL_OPTIONS]
+
+    def format_help_text(self, ctx: ClickContext, formatter: HelpFormatter) -> None:
+        """The sentences wrapped, the examples verbatim."""
+        sentences, _, examples = (self.help or "").partition(EXAMPLES)
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(sentences.strip())
+        if examples:
+            with formatter.section("Examples"):
+                for line in inspect.cleandoc(examples).splitlines():
+                    formatter.write(f"{'':>{formatter.current_indent}}{line}\n" if line else "\n")
+
+    def format_options(self, ctx: ClickContext, formatter: HelpFormatter) -> None:
+        """Its own arguments and options; the global ones by name."""
+        own = [param for param in self.get_params(ctx) if param not in GLOBAL_OPTIONS]
+        for title, kind in (("Arguments", "argument"), ("Options", "option")):
+            rows = [param.get_help_record(ctx) for param in own if param.param_type_name == kind]
+            shown = [row for row in rows if row is not None]
+            if shown:
+                with formatter.section(title):
+                    formatter.write_dl(shown)
+        with formatter.section("Global options"):
+            listed = ", ".join("/".join(reversed(option.opts)) for option in GLOBAL_OPTIONS)
+            formatter.write_text(f"{listed}. {PROGRAM} --help explains them.")
+
+
+class Group(TyperGroup):
+    """What the root and the nouns share: commands listed without being built."""
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Name and line of help of every visible command."""
+        raise NotImplementedError
+
+    def list_commands(self, ctx: ClickContext) -> list[str]:
+        """The visible names, in the order of the help."""
+        return [name for name, _ in self.lines()]
+
+    def format_commands(self, ctx: ClickContext, formatter: HelpFormatter) -> None:
+        """The list of commands from their lines of help; nothing is built for it."""
+        with formatter.section("Commands"):
+            formatter.write_dl(self.lines())
+
+    def get_params(self, ctx: ClickContext) -> list[Parameter]:
+        """Its own parameters, then the global ones."""
+        return [*super().get_params(ctx), *GLOBAL_OPTIONS]
+
+    def resolve_command(
+        self, ctx: ClickContext, args: list[str]
+    ) -> tuple[str | None, ClickCommand | None, list[str]]:
+        """The command that the first word names, under its own name where it was an alias."""
+        command = self.get_command(ctx, args[0])
+        if command is None and not ctx.resilient_parsing:
+            from seatctl.cli.usage import unknown_command
+
+            noun = None if ctx.parent is None else self.name
+            raise unknown_command(args[0], noun, [name for name, _ in self.lines()])
+        return (command.name if command else None), command, args[1:]
+
+    def shell_complete(self, ctx: ClickContext, incomplete: str) -> list[CompletionItem]:
+        """Commands by their lines of help, nothing built; options by the base."""
+        from typer._click.shell_completion import CompletionItem
+
+        found = [
+            CompletionItem(name, help=text) for name, text in self.lines() if name.startswith(incomplete)
+        ]
+        return [*found, *ClickCommand.shell_complete(self, ctx, incomplete)]
+
+
+class Noun(Group):
+    """A group whose commands are built one at a time."""
+
+    infos: dict[str, CommandInfo]
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Name and first sentence of each command."""
+        return [(name, first_sentence(info)) for name, info in self.infos.items() if not info.hidden]
+
+    def get_command(self, ctx: ClickContext, cmd_name: str) -> ClickCommand | None:
+        """Build the one command that was named."""
+        info = self.infos.get(cmd_name)
+        return build(info) if info else None
+
+    def invoke(self, ctx: ClickContext) -> None:
+        """Run the command that was named."""
+        if not ctx._protected_args:
+            from seatctl.cli.usage import missing_command
+
+            raise missing_command(ctx.command_path, self.list_commands(ctx))
+        super().invoke(ctx)
+
+    def format_options(self, ctx: ClickContext, formatter: HelpFormatter) -> None:
+        """Its commands, and where the options are explained."""
+        self.format_commands(ctx, formatter)
+        formatter.write_paragraph()
+        formatter.write_text(f"{ctx.command_path} COMMAND --help shows arguments, options and examples.")
+
+
+class Root(Group):
+    """`seatctl` itself: names from the catalogue, modules imported when named."""
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Name and line of help of each entry of the catalogue."""
+        return [(entry.name, entry.help) for entry in catalogue.ENTRIES]
+
+    def get_command(self, ctx: ClickContext, cmd_name: str) -> ClickCommand | None:
+        """Import the module that was named; a noun's commands stay unbuilt."""
+        entry = catalogue.names().get(cmd_name)
+        return load(entry) if entry else None
+
+    def invoke(self, ctx: ClickContext) -> None:
+        """Without a command, show the help."""
+        if not ctx._protected_args:
+            write_text(ctx.get_help())
+            return
+        super().invoke(ctx)
+
+
+def load(entry: catalogue.Entry) -> ClickCommand:
+    """The group or the command of an entry; imports its module."""
+    app: typer.Typer = importlib.import_module(entry.module).app
+    infos = {_name(info): info for info in app.registered_commands}
+    if not entry.group:
+        return build(infos[entry.name])
+    noun = Noun(name=entry.name, help=entry.help, rich_markup_mode=None, subcommand_metavar="COMMAND …")
+    noun.infos = infos
+    return noun
+
+
+def build(info: CommandInfo) -> ClickCommand:
+    """One command from its function."""
+    info.cls = Command
+    return get_command_from_info(info, pretty_exceptions_short=False, rich_markup_mode=None)
+
+
+def first_sentence(info: CommandInfo) -> str:
+    """The line of help of a command: the first sentence of its docstring."""
+    text = info.help or inspect.getdoc(info.callback) or ""
+    return " ".join(text.split("\n\n")[0].split())
+
+
+def _name(info: CommandInfo) -> str:
+    return info.name or str(getattr(info.callback, "__name__", "")).replace("_", "-")

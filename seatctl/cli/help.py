@@ -1,0 +1,54 @@
+"""`seatctl help [TOPIC]`: what belongs to no single command."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from seatctl.cli.options import context
+from seatctl.errors import NotFound
+from seatctl.output import write_text
+
+app = typer.Typer()
+
+
+class UnknownTopic(NotFound):
+    """No help topic and no command of this name."""
+
+    code = "unknown_topic"
+
+
+@app.command("help")
+def show_help(
+    ctx: typer.Context,
+    topic: Annotated[
+        list[str] | None, typer.Argument(metavar="[TOPIC]", help="A topic or a command.", show_default=False)
+    ] = None,
+) -> None:
+    """Explain a topic or a command; without one, list the topics.
+
+    Examples:
+      seatctl help
+      seatctl help exit-codes
+      seatctl help seats assign
+    """
+    from seatctl.cli import catalogue
+    from seatctl.cli.topics import TOPICS, contents
+
+    words = topic or []
+    if not words:
+        write_text(contents())
+    elif len(words) == 1 and words[0] in TOPICS:
+        write_text(TOPICS[words[0]].text())
+    elif words[0] in catalogue.names():
+        from seatctl.cli.app import execute
+        from seatctl.context import Context
+
+        execute(Context([*words, "--help"], context(ctx).environment))
+    else:
+        from seatctl.rules.nearest import did_you_mean
+
+        known = [*TOPICS, *catalogue.names()]
+        hint = did_you_mean(words[0], known, "seatctl help lists the topics")
+        raise UnknownTopic(f"there is no help on {' '.join(words)!r}", hint=hint)

@@ -1,0 +1,52 @@
+"""`seatctl init`: make a profile with its ledger and, in a sandbox, its own Stripe."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from seatctl.cli.options import context
+
+app = typer.Typer()
+
+
+@app.command("init")
+def init(
+    ctx: typer.Context,
+    profile: Annotated[
+        str | None, typer.Argument(metavar="[PROFILE]", help="Name of the profile.", show_default=False)
+    ] = None,
+    mode: Annotated[
+        str | None, typer.Option("--mode", metavar="MODE", help="sandbox (the default), test or live.")
+    ] = None,
+    actor: Annotated[
+        str | None, typer.Option("--actor", metavar="ACTOR", help="Who acts: an e-mail address or ci:NAME.")
+    ] = None,
+    key_stdin: Annotated[
+        bool, typer.Option("--key-stdin", help="Read the Stripe key from stdin, for the system keyring.")
+    ] = False,
+    stripe_account: Annotated[
+        str | None,
+        typer.Option("--stripe-account", metavar="ACCOUNT", help="For a key that may not read its account."),
+    ] = None,
+) -> None:
+    """Set up a profile: configuration, ledger and sandbox. Doing it again changes nothing.
+
+    Without --mode it is a sandbox: no account, no network. A test or live profile needs a Stripe key, from
+    the environment, from stdin, or asked for. The first actor of a ledger becomes its admin.
+
+    Examples:
+      seatctl init
+      seatctl init --no-input --actor ann@example.com
+      seatctl init company --mode live --actor ann@example.com --key-stdin < key
+    """
+    from seatctl.cli.setup import COLUMNS, Wish, set_up
+
+    here = context(ctx)
+    made = set_up(here, Wish(profile, mode, actor, key_stdin, stripe_account))
+    here.emit_one(made, COLUMNS, handle="profile")
+    if made["mode"] == "sandbox" and made["created"]:
+        here.note(
+            "next: seatctl plans add pro --price 12.00 --currency usd --interval month --policy flexible"
+        )

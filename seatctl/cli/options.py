@@ -1,0 +1,61 @@
+"""Arguments and options that several commands share, and the way to the context."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seatctl.context import Context
+
+SubscriptionArg = Annotated[
+    str,
+    typer.Argument(metavar="SUBSCRIPTION", help="A subscription, by name or Stripe id.", show_default=False),
+]
+OptionalSubscriptionArg = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[SUBSCRIPTION]", help="A subscription, by name or Stripe id.", show_default=False
+    ),
+]
+SubscriptionOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--subscription", "-s", metavar="SUBSCRIPTION", help="A subscription, by name or Stripe id."
+    ),
+]
+EmailArg = Annotated[str, typer.Argument(metavar="EMAIL", help="A user, by e-mail.", show_default=False)]
+EmailsArg = Annotated[
+    list[str] | None, typer.Argument(metavar="[EMAIL]...", help="Users, by e-mail.", show_default=False)
+]
+FromOpt = Annotated[
+    str | None, typer.Option("--from", metavar="FILE|-", help="Read the people from CSV, TSV or JSON Lines.")
+]
+MapOpt = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="KEY=COLUMN", help="Which column holds what, such as email='Work Email'."),
+]
+SkipBadOpt = Annotated[bool, typer.Option("--skip-bad", help="Leave bad rows out and do the rest (exit 6).")]
+FileArg = Annotated[
+    str, typer.Argument(metavar="FILE|-", help="CSV, TSV or JSON Lines; - is stdin.", show_default=False)
+]
+MaxSpendOpt = Annotated[
+    str | None, typer.Option("--max-spend", metavar="AMOUNT", help="Refuse to charge more than this now.")
+]
+RequestIdOpt = Annotated[
+    str | None, typer.Option("--request-id", metavar="KEY", help="Makes repeating this command safe.")
+]
+
+
+def context(ctx: typer.Context) -> Context:
+    """The invocation that this command belongs to."""
+    here = ctx.obj
+    if not isinstance(here, Context):
+        raise TypeError("a command runs through seatctl.__main__.main")
+    return here
+
+
+def file_path(text: str) -> Path:
+    """A path as typed, with ~ expanded."""
+    return Path(text).expanduser()

@@ -1,0 +1,164 @@
+"""The steps behind `seatctl init`: settle what is wanted, ask for what is missing, make what is not there.
+
+config.toml comes last, so that an `init` that was killed is simply repeated.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from seatctl.context import Context
+from seatctl.errors import BadInput, NotAllowed, Refused, UsageError
+from seatctl.models.report import Record
+from seatctl.output import Column
+from seatctl.settings import DEFAULT_PROFILE, PROFILE_NAME, Mode, Profile, Value, is_actor, parse_setting
+
+COLUMNS = (
+    Column("profile", "Profile"),
+    Column("mode", "Mode"),
+    Column("actor", "Actor"),
+    Column("stripe_account", "Stripe account"),
+    Column("config", "Configuration"),
+    Column("ledger", "Ledger"),
+    Column("created", "Created", "flag"),
+)
+
+
+class ProfileExists(Refused):
+    """A profile's mode is for good."""
+
+    code = "profile_exists"
+
+
+class WrongAccount(NotAllowed):
+    """The key is another Stripe account's."""
+
+    code = "wrong_account"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The arguments of `init`."""
+
+    profile: str | None
+    mode: str | None
+    actor: str | None
+    key_stdin: bool
+    stripe_account: str | None
+
+
+def set_up(here: Context, wish: Wish) -> Record:
+    """Make the profile, or complete the one that is there. Returns what `init` prints."""
+    name = wish.profile or here.options.profile or here.environment.get("SEATCTL_PROFILE") or DEFAULT_PROFILE
+    if not PROFILE_NAME.fullmatch(name):
+        raise BadInput(f"{name!r} is no name for a profile: lower-case letters, digits, - and _")
+    before = here.settings.profiles.get(name)
+    mode = _mode(wish, before, name)
+    values: dict[str, Value] = dict(before.values) if before else {}
+    values["mode"] = mode.value
+    actor = _actor(here, wish, before)
+    if actor:
+        values["actor"] = actor
+    if here.options.ledger:
+        values["ledger"] = here.options.ledger
+    profile = Profile(name, mode, values)
+    if mode is not Mode.SANDBOX:
+        profile = _with_account(here, wish, profile)
+    created = before is None or not here.ledger_path(profile).exists()
+    if not here.options.dry_run:
+        here.create(profile)
+    return {
+        "profile": name,
+        "mode": mode.value,
+        "actor": actor or f"os:{here.os_user}",
+        "stripe_account": profile.values.get("stripe_account"),
+        "config": str(here.settings.path),
+        "ledger": str(here.ledger_path(profile)),
+        "created": created,
+    }
+
+
+def _mode(wish: Wish, before: Profile | None, name: str) -> Mode:
+    if wish.mode:
+        mode = Mode(str(parse_setting("mode", wish.mode)))
+    else:
+        mode = before.mode if before else Mode.SANDBOX
+    if before and before.mode is not mode:
+        raise ProfileExists(
+            f"profile {name} is a {before.mode} profile, and its mode stays",
+            hint=f"make another one: seatctl init {mode} --mode {mode}",
+            data={"profile": name, "mode": before.mode.value},
+        )
+    return mode
+
+
+def _actor(here: Context, wish: Wish, before: Profile | None) -> str | None:
+    """Flag, environment, what the profile has, a question; None stands for the OS user."""
+    named = wish.actor or here.options.actor or here.environment.get("SEATCTL_ACTOR")
+    if named is None and before is not None:
+        kept = before.values.get("actor")
+        return str(kept) if kept else None
+    if named is None and here.interactive and not here.options.yes:
+        named = here.ask(
+            "Your e-mail address, for the audit log", flag="--actor", default=f"os:{here.os_user}"
+        )
+    if named is not None and not is_actor(named):
+        raise UsageError(f"--actor takes an e-mail address or ci:NAME, not {named!r}")
+    return None if named is None or named.startswith("os:") else named
+
+
+def _with_account(here: Context, wish: Wish, profile: Profile) -> Profile:
+    """Take the key, and the account it belongs to, before anything is written."""
+    from seatctl.keys import Key, check_key, find_key, read_secret, store_key
+
+    if wish.key_stdin or not _has_key(here, profile):
+        secret = read_secret(
+            sys.stdin.readline()
+            if wish.key_stdin
+            else here.ask(f"Stripe {profile.mode} key", flag="--key-stdin", hidden=True)
+        )
+        key = Key(secret, "stdin" if wish.key_stdin else "the terminal")
+        check_key(key, profile)
+        if not here.options.dry_run:
+            store_key(here.settings, profile, secret)
+    else:
+        key = find_key(here.settings, profile, here.environment)
+    account = _account(here, wish, profile, key.secret)
+    return Profile(profile.name, profile.mode, {**profile.values, "stripe_account": account})
+
+
+def _has_key(here: Context, profile: Profile) -> bool:
+    from seatctl.keys import NoKey, find_key
+
+    try:
+        find_key(here.settings, profile, here.environment)
+    except NoKey:
+        return False
+    return True
+
+
+def _account(here: Context, wish: Wish, profile: Profile, secret: str) -> str:
+    """The account behind the key; a restricted key may not say, then `--stripe-account` does."""
+    from seatctl.billing.endpoints import account
+    from seatctl.billing.port import KeyLacksPermission
+
+    named = wish.stripe_account or profile.values.get("stripe_account")
+    if named:
+        parse_setting("stripe_account", str(named))
+    try:
+        found = str(here.connect(profile, secret).read(account())["id"])
+    except KeyLacksPermission:
+        if not named:
+            raise UsageError(
+                "this key may not read its own account, so --stripe-account is required",
+                hint="the account's id (acct_…) stands in Stripe's settings",
+            ) from None
+        return str(named)
+    if named and named != found:
+        raise WrongAccount(
+            f"the key belongs to account {found}, not to {named}",
+            hint="give the key of that account, or make another profile: seatctl init PROFILE",
+            data={"key_account": found, "profile_account": str(named)},
+        )
+    return found

@@ -1,0 +1,305 @@
+"""What one invocation works with: options, settings, ledger, Stripe, clock. Built when asked for, once.
+
+Nothing else constructs a ledger or a connection to Stripe, or reads the clock.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from seatctl import output
+from seatctl.errors import ExitCode, NotAllowed, Refused, UsageError
+from seatctl.models.call import Call
+from seatctl.models.report import Record, Report
+from seatctl.output import Column, Format, Style
+from seatctl.settings import Mode, Profile, Settings, is_actor, load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from seatctl.billing.port import Billing
+    from seatctl.ledger.ledger import Ledger
+
+
+class NotConfirmed(Refused):
+    """The question was answered with no; nothing was written."""
+
+    code = "not_confirmed"
+
+
+class ModeMismatch(NotAllowed):
+    """The profile, the ledger and the Stripe account do not belong together."""
+
+    code = "mode_mismatch"
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalOptions:
+    """The options that every command takes, on either side of its name. None: not given."""
+
+    profile: str | None = None
+    ledger: str | None = None
+    actor: str | None = None
+    output: Format | None = None
+    fields: tuple[str, ...] = ()
+    no_header: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    yes: bool = False
+    no_input: bool = False
+    notify: bool = True
+    dry_run: bool = False
+    color: str | None = None
+
+
+class Context:
+    """One invocation. Lives on the command's context object; closed by `main`."""
+
+    def __init__(self, argv: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.argv = tuple(argv)
+        self.environment = environment
+        self.options = GlobalOptions()
+        self.exit_code = ExitCode.DONE
+
+    def give(self, **options: object) -> None:
+        """Take global options as they are parsed; the last one given counts."""
+        self.options = replace(self.options, **options)  # type: ignore[arg-type]  # names are checked by replace
+
+    def close(self) -> None:
+        """Let go of what was opened. Safe to call at any time."""
+        if "ledger" in self.__dict__:
+            self.ledger.close()
+
+    # -- settings -----------------------------------------------------------------------------
+
+    @cached_property
+    def settings(self) -> Settings:
+        """config.toml. Raises BadConfig."""
+        return load(self.environment)
+
+    @cached_property
+    def profile(self) -> Profile:
+        """The profile in use: flag, SEATCTL_PROFILE, config.toml. Raises UnknownProfile."""
+        return self.settings.profile(self.options.profile or self.environment.get("SEATCTL_PROFILE"))
+
+    @cached_property
+    def actor(self) -> str:
+        """Who acts: flag, SEATCTL_ACTOR, the profile, else `os:NAME`. Raises UsageError for a bad flag."""
+        named = self.options.actor
+        if named and not is_actor(named):
+            raise UsageError(f"--as takes an e-mail address or ci:NAME, not {named!r}")
+        return named or self.profile.text("actor", self.environment) or f"os:{self.os_user}"
+
+    @cached_property
+    def os_user(self) -> str:
+        """The user of the operating system that runs this; the environment cannot change it."""
+        import pwd
+
+        try:
+            return pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            return str(os.getuid())
+
+    # -- what is built once -------------------------------------------------------------------
+
+    def ledger_path(self, profile: Profile) -> Path:
+        """The ledger file of a profile: --ledger, SEATCTL_LEDGER, the profile's, then its own."""
+        return self.settings.ledger_path(profile, self.environment, self.options.ledger)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The profile's ledger, opened. Raises NoLedger, LedgerError, and ModeMismatch for another mode's."""
+        from seatctl.ledger.ledger import open_ledger
+
+        ledger = open_ledger(self.ledger_path(self.profile))
+        try:
+            self._require_same_mode(ledger)
+        except ModeMismatch:
+            ledger.close()
+            raise
+        return ledger
+
+    def _require_same_mode(self, ledger: Ledger) -> None:
+        """Live money must never meet a ledger of play money, nor the reverse (design rule 8)."""
+        profile = self.profile
+        account = profile.values.get("stripe_account")
+        pairs = [("mode", ledger.mode, profile.mode.value)]
+        if account and ledger.stripe_account:
+            pairs.append(("stripe_account", ledger.stripe_account, str(account)))
+        for what, kept, wanted in pairs:
+            if kept != wanted:
+                raise ModeMismatch(
+                    f"the ledger {ledger.path} belongs to {kept}, but profile {profile.name} to {wanted}",
+                    hint="seatctl config profiles shows what each profile belongs to; -p PROFILE picks one",
+                    data={f"ledger_{what}": kept, f"profile_{what}": wanted},
+                )
+
+    def create(self, profile: Profile) -> None:
+        """Make what a profile needs and is not there: ledger, sandbox, and last its part of config.toml."""
+        from seatctl import settings_file
+        from seatctl.ledger.ledger import create_ledger
+
+        path = self.ledger_path(profile)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        account = profile.values.get("stripe_account")
+        self.profile = profile
+        self.ledger = create_ledger(
+            path, mode=profile.mode, stripe_account=str(account) if account else None, now=self.now
+        )
+        self.settings = settings_file.change(
+            self.environment, lambda settings: settings_file.with_profile(settings, profile)
+        )
+
+    @cached_property
+    def billing(self) -> Billing:
+        """Stripe, or the sandbox; refuses to write under `--dry-run`. Raises NoKey, WrongKey."""
+        import time
+
+        from seatctl.billing.stripe import connect_sandbox
+
+        if self.profile.mode is Mode.SANDBOX:
+            path = self.settings.sandbox_path(self.profile)
+            return connect_sandbox(path, read_only=self.options.dry_run, sleep=time.sleep)
+        from seatctl.keys import find_key
+
+        return self.connect(self.profile, find_key(self.settings, self.profile, self.environment).secret)
+
+    def connect(self, profile: Profile, secret: str) -> Billing:
+        """Stripe with this key; for `init` and `doctor`, which try a key before it is relied upon."""
+        import time
+
+        from seatctl.billing.stripe import connect
+
+        base = profile.text("stripe.api_base", self.environment)
+        return connect(secret, api_base=base, read_only=self.options.dry_run, sleep=time.sleep)
+
+    @cached_property
+    def now(self) -> datetime:
+        """The one clock reading of this invocation: aware UTC, whole seconds; in a sandbox, the sandbox's."""
+        if self.profile.mode is Mode.SANDBOX:
+            return self._sandbox_now()
+        return datetime.now(UTC).replace(microsecond=0)
+
+    @cached_property
+    def call(self) -> Call:
+        """What every change carries: who, when, and the command line as it was typed."""
+        import shlex
+
+        return Call(
+            actor=self.actor,
+            os_user=self.os_user,
+            command=shlex.join(["seatctl", *self.argv]),
+            now=self.now,
+            dry_run=self.options.dry_run,
+            notify=self.options.notify,
+        )
+
+    # -- printing -----------------------------------------------------------------------------
+
+    @cached_property
+    def style(self) -> Style:
+        """How results are printed: flag, environment, profile; a table on a terminal, else TSV."""
+        terminal = sys.stdout.isatty()
+        return Style(
+            format=self.format or (Format.TABLE if terminal else Format.TSV),
+            fields=self.options.fields,
+            header=not self.options.no_header,
+            quiet=self.options.quiet,
+            terminal=terminal,
+            color=self._color(terminal),
+            now=lambda: self.now,
+        )
+
+    @property
+    def format(self) -> Format | None:
+        """The format asked for by flag, SEATCTL_OUTPUT or the profile; None if by nobody."""
+        if self.options.output:
+            return self.options.output
+        named = self._setting("output")
+        return Format(named) if named else None
+
+    def _setting(self, key: str) -> str | None:
+        """A setting that must not fail where there is no profile yet, as before `init`."""
+        if self.settings.profiles:
+            return self.profile.text(key, self.environment)
+        return Profile("", Mode.SANDBOX, {}).text(key, self.environment)
+
+    def _color(self, terminal: bool) -> bool:
+        """--color, then NO_COLOR, CLICOLOR_FORCE and TERM=dumb as https://bixense.com/clicolors has them."""
+        asked = self.options.color or "auto"
+        if asked == "auto" and self.environment.get("NO_COLOR"):
+            return False
+        if asked == "auto" and self.environment.get("CLICOLOR_FORCE", "0") not in {"", "0"}:
+            return True
+        if asked == "auto":
+            asked = self._setting("color") or "auto"
+        if asked != "auto":
+            return asked == "always"
+        return terminal and self.environment.get("TERM") != "dumb"
+
+    def emit(self, report: Report, *, handle: str | None = None) -> None:
+        """Print the end of a run and take its exit code. `handle`: the key that `-q` prints."""
+        self.exit_code = report.exit_code
+        output.emit_report(self.style, report, handle=handle)
+
+    def emit_list(
+        self,
+        records: Iterable[Record],
+        columns: Sequence[Column],
+        *,
+        handle: str,
+        total: Callable[[], int] | None = None,
+    ) -> None:
+        """Print a list, streamed; `total` counts all where a table shows the first 50."""
+        output.emit_list(self.style, records, columns, handle=handle, total=total)
+
+    def emit_one(self, record: Record, columns: Sequence[Column], *, handle: str) -> None:
+        """Print one thing."""
+        output.emit_one(self.style, record, columns, handle=handle)
+
+    def note(self, text: str) -> None:
+        """One message on stderr, unless `--quiet`."""
+        if not self.options.quiet:
+            output.note(text)
+
+    # -- asking -------------------------------------------------------------------------------
+
+    @property
+    def interactive(self) -> bool:
+        """Whether there is somebody to ask: stdin and stderr are terminals, and no `--no-input`."""
+        return not self.options.no_input and sys.stdin.isatty() and sys.stderr.isatty()
+
+    def confirm(self, question: str, *, flag: str = "--yes") -> None:
+        """Go on only after a yes. Raises NotConfirmed after a no, UsageError where nobody can answer."""
+        if self.options.yes:
+            return
+        answer = self.ask(f"{question} [y/N]", flag=flag, default="")
+        if answer.strip().lower() not in {"y", "yes"}:
+            raise NotConfirmed("not confirmed; nothing was changed")
+
+    def ask(self, question: str, *, flag: str, default: str | None = None, hidden: bool = False) -> str:
+        """A line from the terminal. Raises UsageError naming the flag where nobody can answer."""
+        if not self.interactive:
+            raise UsageError(
+                f"{flag} is required when not running interactively", hint=f"add {flag}", data={"flag": flag}
+            )
+        from seatctl.cli.prompt import read_line
+
+        return read_line(question, default=default, hidden=hidden)
+
+    def _sandbox_now(self) -> datetime:
+        from seatctl.models.call import from_epoch
+        from seatctl.sandbox import clock
+        from seatctl.sandbox.store import Store
+
+        store = Store(self.settings.sandbox_path(self.profile))
+        try:
+            return from_epoch(clock.now(store))
+        finally:
+            store.close()

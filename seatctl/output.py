@@ -1,0 +1,317 @@
+"""Printing: records and reports on stdout, everything else on stderr, in the format that was asked for.
+
+Machine formats are streamed and never cut short; tables are rendered by `tables.py`. What a user
+typed is data: it reaches a terminal, a spreadsheet or Markdown without being acted upon.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from itertools import chain, islice
+from typing import Literal
+
+from seatctl.errors import JsonValue, SeatctlError, UsageError
+from seatctl.models.report import Record, Report
+from seatctl.rules.cells import JSON_ESCAPES, guard_cell, visible, visible_lines
+
+TABLE_ROWS = 50
+"""A table shows this many rows; machine formats show all."""
+
+Kind = Literal["text", "integer", "money", "time", "flag", "list"]
+
+
+class Format(StrEnum):
+    """The values of `--output`."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+    TSV = "tsv"
+    MARKDOWN = "markdown"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One key of a record. `money` is minor units and needs `currency` beside it in the record."""
+
+    key: str
+    title: str
+    kind: Kind = "text"
+    table: bool = True
+    """False: machine formats only, where a table would get too wide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How this invocation prints: settled once from options, settings and streams."""
+
+    format: Format
+    fields: tuple[str, ...]
+    header: bool
+    quiet: bool
+    terminal: bool
+    """stdout is a terminal: relative times and local money in tables."""
+    color: bool
+    now: Callable[[], datetime]
+
+
+def emit_list(
+    style: Style,
+    records: Iterable[Record],
+    columns: Sequence[Column],
+    *,
+    handle: str,
+    total: Callable[[], int] | None = None,
+) -> None:
+    """Print a list; with `--quiet` the handles only. `total` is asked only when a table is cut."""
+    if style.quiet:
+        _write_lines(_handle(record, handle) for record in records)
+        return
+    rows, chosen = _choose(style, iter(records), columns)
+    if style.format is Format.JSON:
+        _write_array(_objects(style, rows))
+        sys.stdout.write("\n")
+    elif style.format is Format.JSONL:
+        _write_lines(map(_dump, _objects(style, rows)))
+    elif style.format is Format.TABLE:
+        _write_table(style, rows, chosen, total)
+    elif style.format is Format.MARKDOWN:
+        _write_markdown(style, rows, chosen)
+    else:
+        _write_delimited(style, rows, chosen)
+
+
+def emit_one(style: Style, record: Record, columns: Sequence[Column], *, handle: str) -> None:
+    """Print one thing: an object in JSON, title and value lines in a table, one row elsewhere."""
+    if style.quiet:
+        _write_lines([_handle(record, handle)])
+    elif style.format is Format.JSON:
+        rows, _ = _choose(style, iter([record]), columns)
+        sys.stdout.write(_dump(next(_objects(style, rows)), indent=2) + "\n")
+    elif style.format is Format.TABLE:
+        from seatctl.tables import render_one
+
+        rows, chosen = _choose(style, iter([record]), columns)
+        sys.stdout.write(render_one(style, next(rows), chosen))
+    else:
+        emit_list(style, [record], columns, handle=handle)
+
+
+def emit_report(style: Style, report: Report, *, handle: str | None = None) -> None:
+    """Print the end of a run: its rows on stdout; but for JSON the summary and the way back on stderr."""
+    if style.format is Format.JSON and not style.quiet:
+        _write_report(style, report)
+        return
+    rows = iter(report.rows)
+    first = next(rows, None)
+    keys = report.columns or tuple(first or ())
+    if keys:
+        columns = [column_for(key) for key in keys]
+        records = rows if first is None else chain([first], rows)
+        emit_list(style, records, columns, handle=handle or keys[0])
+    if not style.quiet:
+        sys.stdout.flush()  # so that the sentence follows the rows where both go to one terminal
+        note(report.summary)
+        if report.undo:
+            note(f"undo: {report.undo}")
+
+
+def column_for(key: str) -> Column:
+    """The column of a report's key, its kind by the names that records use throughout."""
+    title = key.replace("_", " ").capitalize()
+    if key.endswith("_at") or key in {"until", "since", "term_start", "term_end"}:
+        return Column(key, title, "time")
+    if key in {"total", "amount", "price"} or key.startswith("amount_") or key.endswith("_amount"):
+        return Column(key, title, "money")
+    return Column(key, title)
+
+
+def note(text: str) -> None:
+    """A message on stderr; control characters in it are spelled out."""
+    sys.stderr.write(visible_lines(text) + "\n")
+
+
+def write_text(text: str) -> None:
+    """A text of our own on stdout: a help page, a path, a shell script."""
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+def write_error(error: SeatctlError, *, as_json: bool) -> None:
+    """An error on stderr: its JSON object, or `seatctl: what happened`, bad rows, `hint: what to type`."""
+    from seatctl.redact import redact
+
+    if as_json:
+        sys.stderr.write(redact(_dump({"error": error.as_json()})) + "\n")
+        return
+    note(redact(f"seatctl: {error.message}"))
+    rows = error.data.get("rows")
+    if isinstance(rows, list):
+        for row in rows[:TABLE_ROWS]:
+            note(redact(f"  {_row_sentence(row)}"))
+        if len(rows) > TABLE_ROWS:
+            note(f"  … {len(rows) - TABLE_ROWS:,} more; -o json shows all")
+    if error.hint:
+        note(redact(f"hint: {error.hint}"))
+
+
+def plain_cell(value: JsonValue) -> str:
+    """A value as text in delimited formats: empty for null, true/false, lists by commas."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list) and not any(isinstance(item, (list, dict)) for item in value):
+        return ",".join(plain_cell(item) for item in value)
+    return _dump(value) if isinstance(value, (list, dict)) else str(value)
+
+
+def _row_sentence(row: JsonValue) -> str:
+    """A row of an error: `line 3: bad@: not an e-mail address`."""
+    if not isinstance(row, dict):
+        return plain_cell(row)
+    parts = [f"line {row['line']}"] if row.get("line") is not None else []
+    parts += [plain_cell(row[key]) for key in row if key not in {"line", "result", "code"} and row[key]]
+    return ": ".join(parts)
+
+
+def _handle(record: Record, handle: str) -> str:
+    return visible(plain_cell(record.get(handle)))
+
+
+def _choose(
+    style: Style, records: Iterator[Record], columns: Sequence[Column]
+) -> tuple[Iterator[Record], Sequence[Column]]:
+    """Apply `--fields`: the columns to show. An unknown field is a wrong usage, once a record is known."""
+    if not style.fields:
+        return records, columns
+    first = next(records, None)
+    known = {column.key: column for column in columns}
+    names = [*known, *(key for key in first or () if key not in known)]
+    unknown = [field for field in style.fields if field not in names]
+    if unknown and first is not None:
+        from seatctl.rules.nearest import nearest
+
+        close = nearest(unknown[0], names) or names
+        raise UsageError(
+            f"there is no field {unknown[0]!r} here",
+            hint=f"--fields {','.join(close)}",
+            data={"fields": [*names]},
+        )
+    chosen = [replace(known.get(field) or column_for(field), table=True) for field in style.fields]
+    return (records if first is None else chain([first], records)), chosen
+
+
+def _objects(style: Style, records: Iterator[Record]) -> Iterator[Record]:
+    """The records of JSON: whole, or the fields asked for."""
+    if not style.fields:
+        return records
+    return ({field: record.get(field) for field in style.fields} for record in records)
+
+
+def _dump(value: JsonValue | Record, indent: int | None = None) -> str:
+    """JSON text in which no character acts on a terminal."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return text if text.isascii() and "\x7f" not in text else text.translate(JSON_ESCAPES)
+
+
+def _write_lines(lines: Iterable[str]) -> None:
+    write = sys.stdout.write
+    for line in lines:
+        write(line + "\n")
+
+
+def _write_array(rows: Iterator[Record], indent: str = "") -> None:
+    """A JSON array, one record per line, written as it is read."""
+    write = sys.stdout.write
+    first = next(rows, None)
+    if first is None:
+        write("[]")
+        return
+    write(f"[\n{indent}  {_dump(first)}")
+    for row in rows:
+        write(f",\n{indent}  {_dump(row)}")
+    write(f"\n{indent}]")
+
+
+def _write_report(style: Style, report: Report) -> None:
+    head: dict[str, JsonValue] = {
+        "run": report.run,
+        "dry_run": report.dry_run,
+        "summary": report.summary,
+        "undo": report.undo,
+        **report.data,
+    }
+    rows, _ = _choose(style, iter(report.rows), [column_for(key) for key in report.columns])
+    sys.stdout.write("{\n")
+    for key, value in head.items():
+        sys.stdout.write(f"  {_dump(key)}: {_dump(value)},\n")
+    sys.stdout.write('  "rows": ')
+    _write_array(_objects(style, rows), indent="  ")
+    sys.stdout.write("\n}\n")
+
+
+def _machine_keys(columns: Sequence[Column]) -> list[str]:
+    """The columns of CSV and TSV: all of them, and the currency wherever there is money."""
+    keys = [column.key for column in columns]
+    if "currency" not in keys and any(column.kind == "money" for column in columns):
+        keys.append("currency")
+    return keys
+
+
+def _write_delimited(style: Style, rows: Iterator[Record], columns: Sequence[Column]) -> None:
+    """CSV with formulas disarmed; TSV with exactly one line per record, for cut and awk."""
+    import csv
+
+    tabs = style.format is Format.TSV
+    keys = list(style.fields) or _machine_keys(columns)
+    writer = csv.writer(sys.stdout, delimiter="\t" if tabs else ",", lineterminator="\n")
+    if style.header:
+        writer.writerow(keys)
+    if tabs:
+        writer.writerows([visible(plain_cell(row.get(key))) for key in keys] for row in rows)
+    else:
+        writer.writerows([_csv_cell(row.get(key)) for key in keys] for row in rows)
+
+
+def _csv_cell(value: JsonValue) -> str:
+    return guard_cell(value) if isinstance(value, str) else plain_cell(value)
+
+
+def _write_markdown(style: Style, rows: Iterator[Record], columns: Sequence[Column]) -> None:
+    from seatctl.tables import cell
+
+    shown = [column for column in columns if column.table]
+    if style.header:
+        _write_lines([_markdown_row(column.title for column in shown), _markdown_row("---" for _ in shown)])
+    _write_lines(_markdown_row(_markdown_cell(cell(style, row, column)) for column in shown) for row in rows)
+
+
+def _markdown_row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _markdown_cell(text: str) -> str:
+    """The text as it is, not as Markdown or HTML."""
+    for mark in ("\\", "|", "`", "*", "_", "[", "]", "#", "~", "!"):
+        text = text.replace(mark, f"\\{mark}")
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _write_table(
+    style: Style, rows: Iterator[Record], columns: Sequence[Column], total: Callable[[], int] | None
+) -> None:
+    from seatctl.tables import render_list
+
+    page = list(islice(rows, TABLE_ROWS))
+    sys.stdout.write(render_list(style, page, columns))
+    if next(rows, None) is None:
+        return
+    sys.stdout.flush()
+    count = f"the first {TABLE_ROWS} of {total():,}" if total else f"the first {TABLE_ROWS}; there are more"
+    note(f"{count}; -o csv shows all")

@@ -1,0 +1,302 @@
+"""config.toml: profiles, the table of known settings, where files live, and the Stripe key.
+
+A value is taken from the flag, then the environment, then the profile, then its default. Reading
+never creates a file. What a profile is used for (ledger, Stripe) is built by `context.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeAlias
+
+from seatctl.errors import BadInput, NotFound, UsageError
+
+Value: TypeAlias = str | int | bool
+Environment: TypeAlias = Mapping[str, str]
+
+DEFAULT_PROFILE = "default"
+PROFILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+class Mode(StrEnum):
+    """What a profile talks to. Live is never reached by accident: it is chosen once, when the profile is made."""
+
+    SANDBOX = "sandbox"
+    TEST = "test"
+    LIVE = "live"
+
+
+class UnknownSetting(UsageError):
+    """A key that no version of config.toml has."""
+
+    code = "unknown_setting"
+
+
+class UnknownProfile(NotFound):
+    """A profile that config.toml does not have."""
+
+    code = "unknown_profile"
+
+
+class BadConfig(BadInput):
+    """config.toml cannot be understood; the program does not guess what was meant."""
+
+    code = "bad_config"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A key of a profile: how its text is read, and where else it may come from."""
+
+    key: str
+    help: str
+    parse: Callable[[str], Value]
+    default: Value | None = None
+    environment: tuple[str, ...] = ()
+    fixed: bool = False
+    """Decided by `init`; `config set` refuses it."""
+
+
+def _text(text: str) -> Value:
+    if not text.strip() or not text.isprintable():
+        raise ValueError("a text of printable characters")
+    return text.strip()
+
+
+def _one_of(*words: str) -> Callable[[str], Value]:
+    def parse(text: str) -> Value:
+        if text not in words:
+            raise ValueError(f"one of {', '.join(words)}")
+        return text
+
+    return parse
+
+
+def _actor(text: str) -> Value:
+    if not is_actor(text):
+        raise ValueError("an e-mail address or ci:NAME")
+    return text
+
+
+def _rate(text: str) -> Value:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 10_000):
+        raise ValueError("a whole number from 1 to 10000")
+    return int(text)
+
+
+def _account(text: str) -> Value:
+    if not re.fullmatch(r"acct_[A-Za-z0-9]+", text):
+        raise ValueError("a Stripe account id such as acct_1AbC")
+    return text
+
+
+def _api_base(text: str) -> Value:
+    """A key must never travel in clear text, so plain http is for this machine only."""
+    from urllib.parse import urlsplit
+
+    url = urlsplit(text)
+    local = url.hostname in {"127.0.0.1", "localhost", "::1"}
+    if not url.hostname or not (url.scheme == "https" or (url.scheme == "http" and local)):
+        raise ValueError("an https:// URL (http:// for 127.0.0.1 only)")
+    if url.username or url.password or url.query or url.fragment:
+        raise ValueError("a URL without user, password, query or fragment")
+    return text.rstrip("/")
+
+
+SETTINGS: dict[str, Setting] = {
+    setting.key: setting
+    for setting in (
+        Setting("mode", "sandbox, test or live; chosen by init", _one_of(*Mode), fixed=True),
+        Setting("actor", "who acts: an e-mail address or ci:NAME", _actor, environment=("SEATCTL_ACTOR",)),
+        Setting("ledger", "path of the ledger file", _text, environment=("SEATCTL_LEDGER",)),
+        Setting(
+            "output",
+            "format of results: table, json, jsonl, csv, tsv or markdown",
+            _one_of("table", "json", "jsonl", "csv", "tsv", "markdown"),
+            environment=("SEATCTL_OUTPUT",),
+        ),
+        Setting("color", "auto, always or never", _one_of("auto", "always", "never"), "auto"),
+        Setting("stripe_account", "the Stripe account this profile belongs to", _account),
+        Setting("stripe_key_command", "a command that prints the Stripe key", _text),
+        Setting(
+            "stripe.api_base",
+            "another server that speaks Stripe's API",
+            _api_base,
+            environment=("SEATCTL_STRIPE_API_BASE",),
+        ),
+        Setting("sync.requests_per_second", "limit on requests to Stripe", _rate),
+    )
+}
+
+
+def is_actor(text: str) -> bool:
+    """Whether the text can name who acts: an e-mail address, `ci:NAME` or `os:NAME`."""
+    kind, colon, name = text.partition(":")
+    if colon:
+        return kind in {"ci", "os"} and bool(re.fullmatch(r"[\w.@+-]+", name))
+    local, at, domain = text.rpartition("@")
+    return bool(at and local and domain) and text.isprintable() and not re.search(r"\s", text)
+
+
+def setting(key: str) -> Setting:
+    """The known setting of this key. Raises UnknownSetting with the nearest ones."""
+    found = SETTINGS.get(key)
+    if found is None:
+        from seatctl.rules.nearest import nearest
+
+        close = nearest(key, list(SETTINGS)) or list(SETTINGS)
+        raise UnknownSetting(
+            f"there is no setting {key!r}", hint=f"known: {', '.join(close)}; seatctl config show lists all"
+        )
+    return found
+
+
+def parse_setting(key: str, text: str) -> Value:
+    """The value of a known setting from its text. Raises UnknownSetting or BadInput."""
+    known = setting(key)
+    try:
+        return known.parse(text)
+    except ValueError as expected:
+        raise BadInput(f"{key} takes {expected}, not {text!r}", data={"setting": key}) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One profile of config.toml: its known values, validated, still without flags and environment."""
+
+    name: str
+    mode: Mode
+    values: Mapping[str, Value]
+
+    def text(self, key: str, environment: Environment) -> str | None:
+        """A setting as text: environment, profile, default. Raises BadInput for a bad environment value."""
+        known = SETTINGS[key]
+        for variable in known.environment:
+            if environment.get(variable):
+                return str(parse_setting(key, environment[variable]))
+        value = self.values.get(key, known.default)
+        return None if value is None else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """config.toml as it was read: the profiles and the one in use."""
+
+    home: Path
+    """The directory of config.toml."""
+    data: Path
+    """The directory of ledgers, sandboxes and the log."""
+    path: Path
+    profiles: Mapping[str, Profile]
+    current: str | None
+
+    def profile(self, name: str | None) -> Profile:
+        """The profile of this name, or the one in use. Raises UnknownProfile with the way to make it."""
+        wanted = name or self.current or DEFAULT_PROFILE
+        found = self.profiles.get(wanted)
+        if found is None:
+            raise self._unknown(wanted)
+        return found
+
+    def _unknown(self, wanted: str) -> UnknownProfile:
+        if not self.profiles:
+            return UnknownProfile("seatctl is not set up yet", hint="seatctl init")
+        from seatctl.rules.nearest import nearest
+
+        close = nearest(wanted, list(self.profiles)) or list(self.profiles)
+        return UnknownProfile(
+            f"there is no profile {wanted!r}",
+            hint=f"known: {', '.join(close)}; seatctl init {wanted} makes it",
+        )
+
+    def ledger_path(self, profile: Profile, environment: Environment, flag: str | None = None) -> Path:
+        """The ledger file of a profile: flag, environment, profile, then a file of its own."""
+        named = flag or profile.text("ledger", environment)
+        return Path(named).expanduser().absolute() if named else self.data / profile.name / "ledger.db"
+
+    def sandbox_path(self, profile: Profile) -> Path:
+        """The sandbox's file, which stands for the Stripe account; one per profile."""
+        return self.data / profile.name / "sandbox.db"
+
+
+def load(environment: Environment) -> Settings:
+    """Read config.toml; a missing one has no profiles. Raises BadConfig naming the line or the key."""
+    found = places(environment)
+    empty = Settings(found.home, found.data, found.config, {}, None)
+    try:
+        text = found.config.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return empty
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadConfig(f"{found.config} cannot be read: {error}") from error
+    return _understand(empty, _parse(text, found.config))
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things are: the directory of config.toml, the one of ledgers and log, config.toml itself."""
+
+    home: Path
+    data: Path
+    config: Path
+
+
+def places(environment: Environment) -> Places:
+    """SEATCTL_CONFIG names config.toml, or a directory that then holds everything; else the platform's places."""
+    named = environment.get("SEATCTL_CONFIG")
+    if named:
+        place = Path(named).expanduser().absolute()
+        config = place if place.suffix == ".toml" else place / "config.toml"
+        return Places(config.parent, config.parent, config)
+    import platformdirs
+
+    home = platformdirs.user_config_path("seatctl")
+    return Places(home, platformdirs.user_data_path("seatctl"), home / "config.toml")
+
+
+def _parse(text: str, path: Path) -> Mapping[str, object]:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadConfig(f"{path} is not valid TOML: {error}") from None
+
+
+def _understand(empty: Settings, document: Mapping[str, object]) -> Settings:
+    tables = document.get("profiles", {})
+    current = document.get("profile")
+    unknown = [key for key in document if key not in {"profile", "profiles"}]
+    if unknown or not isinstance(tables, dict) or not isinstance(current, str | None):
+        what = f"there is no key {unknown[0]!r}" if unknown else "profile is a name, profiles are tables"
+        raise BadConfig(f"{empty.path}: {what}")
+    profiles = {name: _profile(name, table, empty.path) for name, table in tables.items()}
+    return replace(empty, profiles=profiles, current=current)
+
+
+def _profile(name: str, table: object, path: Path) -> Profile:
+    if not isinstance(table, dict) or not PROFILE_NAME.fullmatch(name):
+        raise BadConfig(f"{path}: profiles.{name} is not a profile")
+    values: dict[str, Value] = {}
+    for key, value in _flatten(table):
+        try:
+            values[key] = parse_setting(key, value if isinstance(value, str) else str(value))
+        except (UnknownSetting, BadInput) as error:
+            raise BadConfig(f"{path}, profile {name}: {error.message}", hint=error.hint) from None
+    if "mode" not in values:
+        raise BadConfig(
+            f"{path}: profile {name} has no mode", hint="write mode = 'sandbox', 'test' or 'live'"
+        )
+    return Profile(name, Mode(str(values["mode"])), values)
+
+
+def _flatten(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

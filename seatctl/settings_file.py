@@ -1,0 +1,99 @@
+"""Writing config.toml: under a lock, whole or not at all, readable by its owner only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from seatctl.errors import BadInput, SeatctlError
+from seatctl.settings import PROFILE_NAME, Environment, Profile, Settings, Value, load
+
+
+class ConfigNotWritable(SeatctlError):
+    """config.toml or its directory cannot be written."""
+
+    code = "config_not_writable"
+
+
+def change(environment: Environment, edit: Callable[[Settings], Settings]) -> Settings:
+    """Read, edit and replace config.toml; two at once both keep their change.
+
+    Raises ConfigNotWritable, and whatever reading raises.
+    """
+    before = load(environment)
+    try:
+        before.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _locked(before.home / ".config.lock"):
+            after = edit(load(environment))
+            _replace(after.path, _text(after))
+    except OSError as error:
+        raise ConfigNotWritable(f"{before.path} cannot be written: {error.strerror}") from error
+    return after
+
+
+def with_profile(settings: Settings, profile: Profile) -> Settings:
+    """The settings with this profile added or replaced; the first one becomes the one in use."""
+    if not PROFILE_NAME.fullmatch(profile.name):
+        raise BadInput(f"{profile.name!r} is no name for a profile: lower-case letters, digits, - and _")
+    profiles = {**settings.profiles, profile.name: profile}
+    return replace(settings, profiles=profiles, current=settings.current or profile.name)
+
+
+def with_value(settings: Settings, name: str, key: str, value: Value | None) -> Settings:
+    """The settings with one value of a profile set, or unset by None."""
+    profile = settings.profile(name)
+    values = {**profile.values, key: value} if value is not None else dict(profile.values)
+    if value is None:
+        values.pop(key, None)
+    kept: dict[str, Value] = {known: kept for known, kept in values.items() if kept is not None}
+    return replace(settings, profiles={**settings.profiles, profile.name: replace(profile, values=kept)})
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Without it two `init` of different profiles would each write a file that lacks the other's."""
+    import fcntl
+
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write beside and rename, so that a reader or a crash sees the old file or the new one."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _text(settings: Settings) -> str:
+    import tomli_w
+
+    document: dict[str, object] = {"profile": settings.current} if settings.current else {}
+    document["profiles"] = {name: _nested(profile.values) for name, profile in settings.profiles.items()}
+    return tomli_w.dumps(document)
+
+
+def _nested(values: Mapping[str, Value]) -> dict[str, object]:
+    """`stripe.api_base` as a key of the table `stripe`."""
+    table: dict[str, object] = {key: value for key, value in values.items() if "." not in key}
+    for key, value in values.items():
+        group, dot, name = key.partition(".")
+        if dot:
+            inner = table.setdefault(group, {})
+            if isinstance(inner, dict):
+                inner[name] = value
+    return table

@@ -1,0 +1,150 @@
+"""Tables for people: Rich rendering to a string, local money, relative times. Nothing is printed here.
+
+Imported only when a table or Markdown is asked for: Rich and Babel cost more than the rest of a command.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from seatctl.errors import JsonValue
+from seatctl.models.call import parse_time
+from seatctl.models.money import WHOLE_HUNDREDS, exponent, plain_amount
+from seatctl.models.report import Record
+from seatctl.output import Column, Style, plain_cell
+from seatctl.rules.cells import visible
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+UNBOUNDED = 10_000
+"""Width of a table that is not written to a terminal: nothing is folded."""
+
+
+def render_list(style: Style, records: Sequence[Record], columns: Sequence[Column]) -> str:
+    """A table of records, one line each where the terminal is wide enough; nothing for no records."""
+    if not records:
+        return ""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        box=None, pad_edge=False, show_header=style.header, header_style="bold", padding=(0, 2, 0, 0)
+    )
+    shown = [column for column in columns if column.table]
+    for column in shown:
+        numeric = column.kind in {"integer", "money"}
+        table.add_column(Text(column.title), justify="right" if numeric else "left", overflow="fold")
+    for record in records:
+        table.add_row(*(Text(cell(style, record, column)) for column in shown))
+    return _draw(style, table)
+
+
+def render_one(style: Style, record: Record, columns: Sequence[Column]) -> str:
+    """One thing as lines of title and value."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for column in columns:
+        if column.table:
+            table.add_row(Text(column.title), Text(cell(style, record, column)))
+    return _draw(style, table)
+
+
+def cell(style: Style, record: Record, column: Column) -> str:
+    """What a person reads in this column; control characters spelled out."""
+    value = record.get(column.key)
+    if value is None:
+        return "-"
+    if column.kind == "money" and isinstance(value, int):
+        return _money(style, value, record.get("currency"))
+    if column.kind == "time" and isinstance(value, str) and style.terminal:
+        return relative_time(value, style.now())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and column.kind == "integer":
+        return f"{value:,}"
+    if isinstance(value, list):
+        return visible(", ".join(plain_cell(item) for item in value))
+    return visible(plain_cell(value))
+
+
+def relative_time(text: str, now: datetime) -> str:
+    """`2 days ago`, `in 3 weeks`; the date itself when it is more than 60 days away, the text if no time."""
+    try:
+        moment = parse_time(text)
+    except ValueError:
+        return visible(text)
+    distance = moment - now
+    if abs(distance) > timedelta(days=60):
+        return f"{moment:%Y-%m-%d}"
+    amount = _span(abs(distance))
+    if not amount:
+        return "now"
+    return f"in {amount}" if distance > timedelta() else f"{amount} ago"
+
+
+def _span(distance: timedelta) -> str:
+    seconds = int(distance.total_seconds())
+    for name, size in (("week", 1_209_600), ("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= size:
+            count = seconds // (604_800 if name == "week" else size)
+            return f"{count} {name}{'' if count == 1 else 's'}"
+    return ""
+
+
+def _money(style: Style, amount: int, currency: JsonValue) -> str:
+    if not isinstance(currency, str):
+        return str(amount)
+    if style.terminal:
+        return local_money(amount, currency)
+    return f"{plain_amount(amount, currency)} {currency.upper()}"
+
+
+def local_money(amount: int, currency: str) -> str:
+    """Minor units as the reader's locale writes them. The decimals are Stripe's; CLDR's would round RSD."""
+    from babel.core import Locale, UnknownLocaleError, default_locale
+    from babel.numbers import parse_pattern
+
+    try:
+        locale = Locale.parse(default_locale("LC_MONETARY") or "en_US")
+    except (UnknownLocaleError, ValueError):
+        locale = Locale.parse("en_US")
+    digits = 0 if currency.lower() in WHOLE_HUNDREDS else exponent(currency)
+    pattern = parse_pattern(locale.currency_formats["standard"].pattern)
+    pattern.frac_prec = (digits, digits)
+    number = Decimal(amount).scaleb(-exponent(currency))
+    return str(pattern.apply(number, locale, currency=currency.upper(), currency_digits=False))
+
+
+def _draw(style: Style, table: RenderableType) -> str:
+    """The table as text, as wide as the terminal, without trailing blanks."""
+    text = StringIO()
+    _console(style, text).print(table)
+    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+
+
+def _console(style: Style, text: StringIO) -> Console:
+    from rich.console import Console
+
+    bounded = style.terminal or os.environ.get("COLUMNS", "").isdigit()
+    width = shutil.get_terminal_size().columns if bounded else UNBOUNDED
+    return Console(
+        file=text,
+        width=width,
+        force_terminal=style.color,
+        color_system="standard" if style.color else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )

@@ -1,0 +1,126 @@
+"""`seatctl(*argv)` runs the program as a user does: arguments in, exit code and streams out."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from seatctl.__main__ import main
+
+SETTING_VARIABLES = (
+    "STRIPE_API_KEY",
+    "NO_COLOR",
+    "CLICOLOR_FORCE",
+    "COLUMNS",
+    "LC_ALL",
+    "LC_MONETARY",
+    "LANG",
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+    @property
+    def rows(self):
+        """The rows of a list or of a report."""
+        found = self.json
+        return found["rows"] if isinstance(found, dict) else found
+
+    @property
+    def error(self):
+        return json.loads(self.err)["error"]
+
+
+class Stream(io.TextIOWrapper):
+    def __init__(self, data: bytes = b"", *, tty: bool) -> None:
+        super().__init__(io.BytesIO(data), encoding="utf-8", newline="", write_through=True)
+        self.tty = tty
+
+    def isatty(self) -> bool:
+        return self.tty
+
+    def text(self) -> str:
+        return self.buffer.getvalue().decode("utf-8")
+
+
+class Seatctl:
+    """One configuration directory of its own; nothing of the user's is read or written."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def environment(self, env: dict[str, str] | None = None) -> dict[str, str]:
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("SEATCTL_") and name not in SETTING_VARIABLES
+        }
+        return {
+            **kept,
+            "SEATCTL_CONFIG": str(self.home),
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+            "TERM": "xterm",
+            **(env or {}),
+        }
+
+    def __call__(self, *argv, stdin: str | bytes = "", env=None, tty: bool = False) -> Result:
+        """Run in this process. `tty`: all three streams are terminals, and stdin holds the answers."""
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        out, err = Stream(tty=tty), Stream(tty=tty)
+        with ExitStack() as stack:
+            stack.enter_context(mock.patch.dict(os.environ, self.environment(env), clear=True))
+            for name, stream in (("stdin", Stream(data, tty=tty)), ("stdout", out), ("stderr", err)):
+                stack.enter_context(mock.patch.object(sys, name, stream))
+            code = main([str(word) for word in argv])
+        return Result(int(code), out.text(), err.text())
+
+    def rows(self, *argv):
+        """The rows of a command that must succeed."""
+        result = self(*argv, "-o", "json")
+        assert result.code == 0, result.err
+        return result.rows
+
+    def process(self, *argv, env=None, **options) -> subprocess.Popen:
+        """Start a real process, for races and kills; the caller waits for it."""
+        streams = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "text": True,
+        }
+        return subprocess.Popen(
+            [sys.executable, "-m", "seatctl", *map(str, argv)],
+            env=self.environment(env),
+            **{**streams, **options},
+        )
+
+
+@pytest.fixture
+def seatctl(tmp_path: Path) -> Iterator[Seatctl]:
+    return Seatctl(tmp_path / "seatctl")
+
+
+@pytest.fixture
+def sandbox(seatctl: Seatctl) -> Seatctl:
+    """An initialised default profile; its admin is ann@example.com."""
+    made = seatctl("init", "--no-input", "--actor", "ann@example.com")
+    assert made.code == 0, made.err
+    return seatctl
