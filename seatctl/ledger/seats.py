@@ -1,0 +1,262 @@
+"""Seats: taken, given back, listed, and their history. Bulk goes through `incoming` (staging.py).
+
+The schema's triggers hold capacity against any writer; what is decided here is who, not how many.
+A new seat has an id above every earlier one, so that the seats of one statement are found by `id > last`.
+"""
+
+# ruff: noqa: S608 - what is put into statements here are conditions of this module; every value is bound.
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from seatctl.errors import JsonValue
+from seatctl.ledger import search as searching
+from seatctl.ledger.engine import Row, SqlValue
+from seatctl.ledger.transaction import Journal, Reader, Transaction
+from seatctl.models.call import parse_time
+from seatctl.models.report import Record
+from seatctl.models.seat import Seat
+
+SEATED = "seated"
+ALREADY = "already seated"
+NO_SEAT_FREE = "no seat free"
+REVOKED = "revoked"
+NOT_SEATED = "not seated"
+
+_WILL_SIT = "verdict IN ('known', 'unknown') AND result IS NULL"
+"""Rows of `incoming` that want a seat; `unknown` ones are left only where users may be created."""
+
+_SNAPSHOT = (
+    "json_object('assigned_at', assigned_at, 'subscription_id', subscription_id,"
+    " 'until', until, 'user_id', user_id)"
+)
+_ENDED = (
+    "json_object('assigned_at', assigned_at, 'revoked_at', {revoked_at},"
+    " 'subscription_id', subscription_id, 'until', until, 'user_id', user_id)"
+)
+_TOLD = "SELECT json_object('seat', id) AS ids, user_id FROM seats"
+
+
+# -- assigning ----------------------------------------------------------------------------------
+
+
+def mark_seated(tx: Journal, subscription_id: int) -> int:
+    """Note in `incoming` who has an active seat already; how many."""
+    return tx.execute(
+        "UPDATE incoming SET result = ? WHERE verdict = 'known' AND EXISTS (SELECT 1 FROM seats t"
+        " WHERE t.subscription_id = ? AND t.user_id = incoming.user_id AND t.revoked_at IS NULL)",
+        (ALREADY, subscription_id),
+    )
+
+
+def wanted(reader: Reader) -> int:
+    """How many rows of `incoming` want a seat."""
+    return reader.count(f"SELECT count(*) FROM incoming WHERE {_WILL_SIT}")
+
+
+def without(reader: Reader, seats: int) -> list[dict[str, JsonValue]]:
+    """The rows that want a seat beyond the first `seats` in file order."""
+    found = reader.rows(
+        f"SELECT line, email FROM incoming WHERE {_WILL_SIT} ORDER BY line LIMIT -1 OFFSET ?", (seats,)
+    )
+    return [{"line": row["line"], "email": row["email"], "error": NO_SEAT_FREE} for row in found]
+
+
+def leave_without(tx: Journal, seats: int) -> int:
+    """Take the rows beyond the first `seats` in file order out of the running; how many."""
+    return tx.execute(
+        f"UPDATE incoming SET result = :result WHERE line IN (SELECT line FROM incoming WHERE {_WILL_SIT}"
+        " ORDER BY line LIMIT -1 OFFSET :seats)",
+        {"result": NO_SEAT_FREE, "seats": seats},
+    )
+
+
+def assign_incoming(tx: Transaction, subscription_id: int) -> int:
+    """Seat the rows of `incoming` that want a seat and know their user, record and mail; how many."""
+    last = _last(tx)
+    seated = tx.execute(
+        "INSERT INTO seats (subscription_id, user_id, assigned_at, until, assigned_entry)"
+        f" SELECT :subscription, user_id, :now, until, :entry FROM incoming WHERE {_WILL_SIT}"
+        " AND user_id IS NOT NULL ORDER BY line",
+        {"subscription": subscription_id, "now": tx.now, "entry": tx.entry},
+    )
+    tx.execute(f"UPDATE incoming SET result = '{SEATED}' WHERE {_WILL_SIT} AND user_id IS NOT NULL")
+    _record_new(tx, last)
+    tx.mail_many("seat_assigned", f"{_TOLD} WHERE id > :last", {"last": last})
+    return seated
+
+
+def assign(tx: Transaction, subscription_id: int, user_id: int, until: str | None = None) -> int:
+    """Seat one user, who has no active seat there; the seat's id. Records it, mails nothing."""
+    seat = tx.insert(
+        "INSERT INTO seats (subscription_id, user_id, assigned_at, until, assigned_entry)"
+        " VALUES (?, ?, ?, ?, ?)",
+        (subscription_id, user_id, tx.now, until, tx.entry),
+    )
+    _record_new(tx, seat - 1)
+    return seat
+
+
+def _last(reader: Reader) -> int:
+    return reader.count("SELECT coalesce(max(id), 0) FROM seats")
+
+
+def _record_new(tx: Transaction, last: int) -> None:
+    tx.record_many(
+        "seat",
+        f"SELECT id AS entity_id, NULL AS before, {_SNAPSHOT} AS after FROM seats"
+        " WHERE id > :last ORDER BY id",
+        {"last": last},
+    )
+
+
+# -- revoking -----------------------------------------------------------------------------------
+
+_OF_INCOMING = (
+    "subscription_id = :subscription AND revoked_at IS NULL"
+    " AND user_id IN (SELECT user_id FROM incoming WHERE user_id IS NOT NULL AND verdict <> 'bad')"
+)
+
+
+def revoke_incoming(tx: Transaction, subscription_id: int) -> int:
+    """Give back the seats that people of `incoming` hold there; how many. Sets every row's result."""
+    params: dict[str, SqlValue] = {"subscription": subscription_id}
+    tx.execute(
+        "UPDATE incoming SET result = CASE WHEN EXISTS (SELECT 1 FROM seats t"
+        " WHERE t.subscription_id = :subscription AND t.user_id = incoming.user_id AND t.revoked_at IS NULL)"
+        f" THEN '{REVOKED}' ELSE '{NOT_SEATED}' END WHERE user_id IS NOT NULL AND verdict <> 'bad'",
+        params,
+    )
+    return _revoke(tx, _OF_INCOMING, params, ":now")
+
+
+def revoke_all_of(tx: Transaction, user_id: int) -> int:
+    """Give back every seat of a user; how many."""
+    return _revoke(tx, "user_id = :user AND revoked_at IS NULL", {"user": user_id}, ":now")
+
+
+def expire(tx: Transaction) -> int:
+    """Give back the seats whose `until` has passed: they ended at that moment. How many."""
+    return _revoke(tx, "until IS NOT NULL AND until <= :now AND revoked_at IS NULL", {}, "until")
+
+
+def _revoke(tx: Transaction, where: str, params: dict[str, SqlValue], moment: str) -> int:
+    """Record and tell first, while the condition still finds them; then give them back."""
+    params = {**params, "now": tx.now}
+    if tx.value(f"SELECT 1 FROM seats WHERE {where} LIMIT 1", params) is None:
+        return 0
+    ended = _ENDED.format(revoked_at=moment)
+    revoked = tx.record_many(
+        "seat",
+        f"SELECT id AS entity_id, {_SNAPSHOT} AS before, {ended} AS after FROM seats WHERE {where}",
+        params,
+    )
+    tx.mail_many("seat_revoked", f"{_TOLD} WHERE {where}", params)
+    tx.execute(
+        f"UPDATE seats SET revoked_at = {moment}, revoked_entry = :entry WHERE {where}",
+        {**params, "entry": tx.entry},
+    )
+    return revoked
+
+
+# -- reading ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which seats to list; `now` in the written form: a seat whose `until` has passed is over."""
+
+    now: str
+    subscription_id: int | None = None
+    user_id: int | None = None
+    text: str | None = None
+    over: bool = False
+    """Also those that are over: revoked or expired."""
+
+    def where(self) -> tuple[str, dict[str, SqlValue]]:
+        """The condition on seats AS t and users AS u."""
+        parts: list[str] = []
+        params: dict[str, SqlValue] = {"now": self.now}
+        if not self.over:
+            parts.append("t.revoked_at IS NULL AND (t.until IS NULL OR t.until > :now)")
+        if self.subscription_id is not None:
+            parts.append("t.subscription_id = :subscription")
+            params["subscription"] = self.subscription_id
+        if self.user_id is not None:
+            parts.append("t.user_id = :user")
+            params["user"] = self.user_id
+        if self.text is not None:
+            found = searching.matching(self.text)
+            parts.append(found.condition)
+            params.update(found.params)
+        return " AND ".join(parts) or "1", params
+
+
+def listing(reader: Reader, chosen: Filter) -> Iterator[Seat]:
+    """Seats in the order in which they were taken; of a search, as they are found."""
+    where, params = chosen.where()
+    order = "" if chosen.text else " ORDER BY t.id"
+    found = reader.rows(
+        "SELECT t.*, s.name AS subscription, u.email, u.name FROM seats t"
+        " JOIN subscriptions s ON s.id = t.subscription_id JOIN users u ON u.id = t.user_id"
+        f" WHERE {where}{order}",
+        params,
+    )
+    return (_seat(row, chosen.now) for row in found)
+
+
+def count(reader: Reader, chosen: Filter) -> int:
+    """How many seats `listing` yields."""
+    where, params = chosen.where()
+    return reader.count(
+        f"SELECT count(*) FROM seats t JOIN users u ON u.id = t.user_id WHERE {where}", params
+    )
+
+
+def active_id(reader: Reader, subscription_id: int, user_id: int) -> int | None:
+    """The id of the user's active seat there, within a change (where what expired is settled)."""
+    found = reader.value(
+        "SELECT id FROM seats WHERE subscription_id = ? AND user_id = ? AND revoked_at IS NULL",
+        (subscription_id, user_id),
+    )
+    return found if isinstance(found, int) else None
+
+
+def history(reader: Reader, chosen: Filter) -> Iterator[Record]:
+    """Every seat there ever was, with who gave and who took it, oldest first."""
+    where, params = chosen.where()
+    found = reader.rows(
+        "SELECT s.name AS subscription, u.email, t.assigned_at, given.actor AS assigned_by,"
+        " given.run AS assigned_run, t.until, t.revoked_at, taken.actor AS revoked_by,"
+        " taken.run AS revoked_run FROM seats t"
+        " JOIN subscriptions s ON s.id = t.subscription_id JOIN users u ON u.id = t.user_id"
+        " LEFT JOIN audit given ON given.seq = t.assigned_entry"
+        f" LEFT JOIN audit taken ON taken.seq = t.revoked_entry WHERE {where} ORDER BY t.id",
+        params,
+    )
+    for row in found:
+        record: dict[str, JsonValue] = {key: row[key] for key in row.keys()}  # noqa: SIM118 - not a mapping
+        until = record["until"]
+        if until is not None and record["revoked_at"] is None and str(until) <= chosen.now:
+            record["revoked_at"] = until
+        if until is not None and record["revoked_at"] == until:
+            record["revoked_by"] = "expiry"
+        yield record
+
+
+def _seat(row: Row, now: str) -> Seat:
+    until, revoked = row["until"], row["revoked_at"]
+    if revoked is None and until is not None and until <= now:
+        revoked = until
+    return Seat(
+        id=row["id"],
+        subscription=row["subscription"],
+        email=row["email"],
+        name=row["name"],
+        assigned_at=parse_time(row["assigned_at"]),
+        until=None if until is None else parse_time(until),
+        claimed_at=None if row["claimed_at"] is None else parse_time(row["claimed_at"]),
+        revoked_at=None if revoked is None else parse_time(revoked),
+    )

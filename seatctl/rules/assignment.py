@@ -1,0 +1,121 @@
+"""Whether seats of a subscription may be taken, and how many: design section 5, rules 1 to 4 and 9. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from seatctl.errors import JsonValue, NotAllowed, Refused
+from seatctl.models.subscription import Subscription, SubscriptionStatus
+
+USABLE = frozenset((SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING, SubscriptionStatus.PAST_DUE))
+"""Statuses in which seats can be assigned. Past due: whether it still entitles is for `check` to say."""
+
+
+class NoSeatsLeft(Refused):
+    """Fewer seats are free than are needed."""
+
+    code = "no_seats_left"
+
+
+class OverAssigned(Refused):
+    """More people sit in it than are paid for (rule 3)."""
+
+    code = "over_assigned"
+
+
+class NotAssignable(Refused):
+    """Its status lets nobody be seated."""
+
+    code = "subscription_not_active"
+
+
+class ForeignLedger(NotAllowed):
+    """Another ledger, or none, is its home (rule 9)."""
+
+    code = "foreign_ledger"
+
+
+def require_home(pool: Subscription, ledger_id: str) -> None:
+    """Raise ForeignLedger unless the mirror of Stripe's metadata names this ledger."""
+    if pool.home_ledger == ledger_id:
+        return
+    owner = (
+        f"is kept by another ledger ({pool.home_ledger})" if pool.home_ledger else "belongs to no ledger yet"
+    )
+    raise ForeignLedger(
+        f"{pool.name} {owner}; its seats cannot be changed from this one ({ledger_id})",
+        hint="use the ledger that keeps it: seatctl --ledger PATH",
+        data={"subscription": pool.name, "home_ledger": pool.home_ledger, "ledger": ledger_id},
+    )
+
+
+def require_usable(pool: Subscription) -> None:
+    """Raise NotAssignable unless the subscription is running."""
+    if pool.status in USABLE:
+        return
+    raise NotAssignable(
+        f"{pool.name} is {pool.status.replace('_', ' ')}; nobody can be seated in it",
+        hint=f"seatctl subs show {shlex.quote(pool.name)}",
+        data={"subscription": pool.name, "status": pool.status.value},
+    )
+
+
+def seats_to_take(pool: Subscription, needed: int, *, fill: bool) -> int:
+    """How many of the `needed` seats to assign: all, or with `fill` as many as are free.
+
+    Raises OverAssigned, and NoSeatsLeft where they do not fit; its message is completed by `shortage`.
+    """
+    if not needed or needed <= pool.free:
+        return needed
+    if pool.assigned > pool.capacity:
+        over = pool.assigned - pool.capacity
+        raise OverAssigned(
+            f"{pool.name} is over-assigned: {pool.assigned} sit in {pool.capacity} seats",
+            hint=f"give {over} back first: seatctl seats revoke {shlex.quote(pool.name)} EMAIL...",
+            data={"subscription": pool.name, "capacity": pool.capacity, "assigned": pool.assigned},
+        )
+    if fill:
+        return pool.free
+    raise shortage(pool, needed, (), None)
+
+
+def shortage(
+    pool: Subscription, needed: int, without: Sequence[dict[str, JsonValue]], new_name: str | None
+) -> NoSeatsLeft:
+    """The refusal: how many are free and needed, who would go without, and the command that buys the rest.
+
+    `without` are rows with `email`; `new_name` is a free name for another subscription of the same plan.
+    """
+    missing = needed - pool.free
+    free = f"{pool.free or 'no'} seat{'' if pool.free == 1 else 's'}"
+    message = f"{pool.name} has {free} free, {needed} {'is' if needed == 1 else 'are'} needed"
+    if without:
+        named = ", ".join(str(row["email"]) for row in without[:3])
+        rest = f" and {len(without) - 3} more" if len(without) > 3 else ""
+        message += f"; {named}{rest} would go without"
+    hints = []
+    if pool.policy is not None and new_name is not None:
+        name, seats = shlex.quote(new_name), in_packs(pool, missing)
+        hints.append(f"seatctl subs buy --plan {pool.plan_slug} --seats {seats} --name {name}")
+    if pool.free:
+        hints.append("--fill seats those who fit")
+    return NoSeatsLeft(
+        message,
+        hint=", or ".join(hints) or f"seatctl seats revoke {shlex.quote(pool.name)} EMAIL",
+        data={
+            "subscription": pool.name,
+            "free": pool.free,
+            "needed": needed,
+            "missing": missing,
+            "rows": [*without],
+        },
+    )
+
+
+def in_packs(pool: Subscription, seats: int) -> int:
+    """The least number of seats that covers `seats` and may be bought under the plan's policy."""
+    if pool.policy is None:
+        return seats
+    packs = -(-seats // pool.policy.pack_size)
+    return max(packs * pool.policy.pack_size, pool.policy.min_seats)
