@@ -30,6 +30,11 @@ def update_product(product: str, form: Form) -> Write:
     return Write("post", _one("products", product), form)
 
 
+def delete_product(product: str) -> Write:
+    """Delete a product that has no price yet."""
+    return Write("delete", _one("products", product), {})
+
+
 def product(product: str) -> Read:
     """One product."""
     return Read(_one("products", product), {})

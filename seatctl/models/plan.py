@@ -97,3 +97,16 @@ class Plan:
     policy: Policy | None
     """None: adopted from Stripe without a policy; purchases are refused until `plans edit` gives one."""
     active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSpec:
+    """A plan as it is wanted, before Stripe has given it ids; `unit_amount` in minor units."""
+
+    slug: str
+    name: str
+    currency: str
+    unit_amount: int
+    interval: Interval
+    interval_count: int
+    policy: Policy

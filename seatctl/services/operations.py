@@ -59,8 +59,10 @@ class Handler:
     """One kind of operation: how it is done, and how one that came to nothing is cleaned up."""
 
     run: Callable[[Running], Apply]
-    undo: Callable[[Running], str]
-    """Take back what reached Stripe of an operation that is too old to go on; says what was done."""
+    undo: Callable[[Running], str | None] | None = None
+    """For what must not happen a day late: take back what reached Stripe of an operation that is too old
+    to go on, and say what was done; None where it had gone too far, so that it is finished after all.
+    Without it an operation is finished however old it is."""
 
 
 @dataclass(frozen=True, slots=True)

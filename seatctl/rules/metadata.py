@@ -1,0 +1,77 @@
+"""What seatctl writes into Stripe's metadata, so that a ledger can be rebuilt from Stripe alone. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from seatctl.errors import BadInput, JsonValue
+from seatctl.models.plan import Policy
+from seatctl.models.subscription import AutoApproval
+from seatctl.rules.approval_rules import auto_approval_fields, read_auto_approval
+from seatctl.rules.policies import as_metadata
+
+LEDGER: Final = "seatctl_ledger"
+OPERATION: Final = "seatctl_operation"
+REQUEST: Final = "seatctl_request"
+SLUG: Final = "seatctl_plan"
+NAME: Final = "seatctl_name"
+OWNER: Final = "seatctl_owner"
+AUTO_APPROVAL: Final = "seatctl_auto_approval"
+
+_LONGEST_VALUE: Final = 500
+
+
+class TooLongForStripe(BadInput):
+    """A value that Stripe's metadata (500 characters) cannot hold."""
+
+    code = "too_long_for_stripe"
+
+
+def marks(ledger_id: str, reference: str, request_id: str | None) -> dict[str, JsonValue]:
+    """What every object made by seatctl carries: home ledger, operation, and the request id if any."""
+    request: dict[str, JsonValue] = {REQUEST: request_id} if request_id else {}
+    return {LEDGER: ledger_id, OPERATION: reference, **request}
+
+
+def subscription_metadata(name: str, owner: str | None, policy: Policy) -> dict[str, JsonValue]:
+    """Name, owner, automatic approval (off) and the term's policy of a new subscription."""
+    return {
+        NAME: name,
+        OWNER: owner or "",
+        AUTO_APPROVAL: auto_approval_text(AutoApproval()),
+        **as_metadata(policy),
+    }
+
+
+def plan_metadata(slug: str, policy: Policy) -> dict[str, JsonValue]:
+    """Slug and policy of a plan, on its product."""
+    return {SLUG: slug, **as_metadata(policy)}
+
+
+def auto_approval_text(rules: AutoApproval) -> str:
+    """The rules as one metadata value. Raises TooLongForStripe."""
+    text = json.dumps(auto_approval_fields(rules), ensure_ascii=False, separators=(",", ":"))
+    if len(text) > _LONGEST_VALUE:
+        raise TooLongForStripe(
+            "these approval rules are longer than the 500 characters that Stripe keeps",
+            hint="name fewer domains or groups",
+            data={"length": len(text)},
+        )
+    return text
+
+
+def auto_approval_of(metadata: Mapping[str, str]) -> AutoApproval:
+    """The inverse of `auto_approval_text`; off where there is none or it is not ours."""
+    try:
+        fields = json.loads(metadata.get(AUTO_APPROVAL, "{}"))
+    except ValueError:
+        return AutoApproval()
+    return read_auto_approval(fields) if isinstance(fields, dict) else AutoApproval()
+
+
+def made_by(holder: Mapping[str, JsonValue], reference: str) -> bool:
+    """Whether a Stripe object is the work of this operation."""
+    metadata = holder.get("metadata")
+    return isinstance(metadata, dict) and metadata.get(OPERATION) == reference

@@ -1,0 +1,75 @@
+"""The operation that changes a plan: its product in Stripe, a new price where the amount changes.
+
+Running contracts keep the policy and the price under which they were bought (design, section 4), so
+nothing but the plan is touched, and an old price stays usable for them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from seatctl.billing import endpoints
+from seatctl.billing.objects import read_price
+from seatctl.billing.port import StripeJson
+from seatctl.errors import JsonValue
+from seatctl.ledger import plans
+from seatctl.ledger.transaction import Transaction
+from seatctl.models.plan import PlanSpec
+from seatctl.rules.metadata import OPERATION, made_by, plan_metadata
+from seatctl.services.operations import Apply, Ending, Handler
+from seatctl.services.plan_adding import find_price, price_form
+from seatctl.services.plan_specs import plan_row, read_spec
+from seatctl.services.steps import Running
+
+
+def _run(running: Running) -> Apply:
+    """`asked` is the plan as it will be, with `active`; details hold the product and whether to reprice."""
+    asked, product = running.payload["asked"], str(running.payload["product"])
+    spec = read_spec(asked)
+    active = not (isinstance(asked, dict) and asked.get("active") is False)
+    price = _new_price(running, spec, product) if running.payload.get("reprice") is True else None
+    _update_product(running, spec, product, active=active)
+
+    def apply(tx: Transaction) -> Ending:
+        before = plans.find(tx, product)
+        after = replace(
+            before,
+            name=spec.name,
+            unit_amount=spec.unit_amount,
+            policy=spec.policy,
+            active=active,
+            price_id=before.price_id if price is None else price,
+        )
+        plans.save(tx, before, after)
+        result = "changed" if active else "archived"
+        return Ending(f"{result} plan {spec.slug}", ({**plan_row(after), "result": result},))
+
+    return apply
+
+
+def _new_price(running: Running, spec: PlanSpec, product: str) -> str:
+    form = {**price_form(running, spec, product), "transfer_lookup_key": True}
+    made = running.step_or_nothing(
+        "price", endpoints.create_price(form), lambda: find_price(running, spec.slug)
+    )
+    return read_price(made).id
+
+
+def _update_product(running: Running, spec: PlanSpec, product: str, *, active: bool) -> None:
+    form: dict[str, JsonValue] = {
+        "name": spec.name,
+        "active": active,
+        "metadata": {OPERATION: running.reference, **plan_metadata(spec.slug, spec.policy)},
+    }
+
+    def find() -> StripeJson | None:
+        found = running.billing.read(endpoints.product(product))
+        return found if made_by(found, running.reference) else None
+
+    if running.payload.get("reprice") is True:
+        running.step("product", endpoints.update_product(product, form), find)
+    else:
+        running.step_or_nothing("product", endpoints.update_product(product, form), find)
+
+
+HANDLER = Handler(_run)

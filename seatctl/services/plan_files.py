@@ -1,0 +1,163 @@
+"""Plans as TOML: exported from one profile, imported into another (sandbox, then test, then live)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from seatctl.billing.port import Billing
+from seatctl.errors import BadInput, ExitCode, JsonValue, SeatctlError
+from seatctl.ledger import plans
+from seatctl.ledger.ledger import Ledger
+from seatctl.models.call import Call
+from seatctl.models.money import parse_amount, plain_amount
+from seatctl.models.plan import Interval, Plan, PlanSpec
+from seatctl.models.report import Record, Report
+from seatctl.models.role import Action
+from seatctl.rules.names import check_slug
+from seatctl.rules.policies import as_fields, from_fields
+from seatctl.services.permissions import allow
+from seatctl.services.plan_specs import PLAN_COLUMNS
+from seatctl.services.plans import add_plan, changed_spec, edit_plan
+
+_KEYS = frozenset(("slug", "name", "price", "currency", "interval", "interval_count", "policy"))
+
+
+class BadPlanFile(BadInput):
+    """A file of plans that cannot be read, or a plan in it that cannot be."""
+
+    code = "bad_plan_file"
+
+
+def export_plans(ledger: Ledger, slugs: tuple[str, ...]) -> str:
+    """The named plans (all active ones where none is named) as TOML; prices in units of the currency."""
+    import tomli_w
+
+    with ledger.reading() as reader:
+        chosen = [plans.find(reader, slug) for slug in slugs] or list(plans.listing(reader, archived=False))
+    return tomli_w.dumps({"plans": [_as_toml(plan) for plan in chosen]})
+
+
+def _as_toml(plan: Plan) -> dict[str, JsonValue]:
+    policy = {} if plan.policy is None else as_fields(plan.policy)
+    return {
+        "slug": plan.slug,
+        "name": plan.name,
+        "price": plain_amount(plan.unit_amount, plan.currency),
+        "currency": plan.currency,
+        "interval": str(plan.interval),
+        "interval_count": plan.interval_count,
+        "policy": {name: "none" if value is None else value for name, value in policy.items()},
+    }
+
+
+def read_plan_file(text: str) -> list[PlanSpec]:
+    """The plans of a TOML file. Raises BadPlanFile naming the plan and the field; all are read first."""
+    import tomllib
+
+    try:
+        tables = tomllib.loads(text).get("plans")
+    except tomllib.TOMLDecodeError as error:
+        raise BadPlanFile(
+            f"the file is not TOML: {error}", hint="seatctl plans export shows the form"
+        ) from None
+    if not isinstance(tables, list) or not tables:
+        raise BadPlanFile("the file has no [[plans]]", hint="seatctl plans export shows the form")
+    specs, rows = [], []
+    for number, table in enumerate(tables, 1):
+        try:
+            specs.append(_read_table(table if isinstance(table, dict) else {}))
+        except (SeatctlError, ValueError, KeyError) as error:
+            slug = table.get("slug") if isinstance(table, dict) else None
+            rows.append(
+                {"plan": number, "slug": slug if isinstance(slug, str) else None, "error": _say(error)}
+            )
+    if rows:
+        raise BadPlanFile(
+            f"{len(rows)} of {len(tables)} plans cannot be imported; nothing was written",
+            hint="seatctl plans export shows the form",
+            data={"rows": [dict(row) for row in rows]},
+        )
+    return specs
+
+
+def _say(error: Exception) -> str:
+    if isinstance(error, SeatctlError):
+        return error.message
+    return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
+
+
+def _read_table(table: Mapping[str, object]) -> PlanSpec:
+    unknown = sorted(set(table) - _KEYS)
+    if unknown:
+        raise ValueError(f"unknown field {unknown[0]}")
+    currency, policy = str(table["currency"]).lower(), table.get("policy", {})
+    if not isinstance(policy, dict):
+        raise TypeError("policy is a table")
+    return PlanSpec(
+        slug=check_slug(str(table["slug"])),
+        name=str(table.get("name") or table["slug"]),
+        currency=currency,
+        unit_amount=parse_amount(str(table["price"]), currency),
+        interval=Interval(str(table["interval"])),
+        interval_count=int(str(table.get("interval_count", 1))),
+        policy=from_fields(policy),
+    )
+
+
+def import_plans(ledger: Ledger, billing: Billing, call: Call, specs: list[PlanSpec]) -> Report:
+    """Add the plans that are missing and change those that differ, each a run of its own.
+
+    A currency or interval that differs is refused before anything is written: that is another plan.
+    """
+    with ledger.reading() as reader:
+        allow(reader, call.actor, Action.MANAGE_PLANS)
+        known = {plan.slug: plan for plan in plans.listing(reader, archived=True)}
+    _refuse_other_terms(specs, known)
+    rows: list[Record] = []
+    run: int | None = None
+    for spec in specs:
+        report = _import_one(ledger, billing, call, spec, known.get(spec.slug))
+        run = report.run if report.run is not None else run
+        rows += [{**row, "run": report.run} for row in report.rows]
+    changed = sum(row.get("result") != "unchanged" for row in rows)
+    verb = "would import" if call.dry_run else "imported"
+    return Report(
+        run,
+        call.dry_run,
+        f"{verb} {changed} of {len(rows)} plans",
+        tuple(rows),
+        ExitCode.DONE,
+        columns=PLAN_COLUMNS,
+    )
+
+
+def _import_one(ledger: Ledger, billing: Billing, call: Call, spec: PlanSpec, plan: Plan | None) -> Report:
+    if plan is None:
+        return add_plan(ledger, billing, call, spec)
+    changes: dict[str, JsonValue] = {
+        "name": spec.name,
+        "unit_amount": spec.unit_amount,
+        "policy": as_fields(spec.policy),
+    }
+    return edit_plan(ledger, billing, call, plan.slug, changes)
+
+
+def _refuse_other_terms(specs: list[PlanSpec], known: Mapping[str, Plan]) -> None:
+    rows: list[JsonValue] = []
+    for spec in specs:
+        plan = known.get(spec.slug)
+        if plan is None:
+            continue
+        before = changed_spec(plan, {})
+        if (before.currency, before.interval, before.interval_count) != (
+            spec.currency,
+            spec.interval,
+            spec.interval_count,
+        ):
+            rows.append({"slug": spec.slug, "error": "another currency or interval is another plan"})
+    if rows:
+        raise BadPlanFile(
+            "some plans exist with another currency or interval; nothing was written",
+            hint="give them another slug in the file",
+            data={"rows": rows},
+        )

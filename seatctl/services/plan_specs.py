@@ -1,0 +1,69 @@
+"""Plans as they are asked for, written and shown: the payload of an operation, TOML, and output rows."""
+
+from __future__ import annotations
+
+from seatctl.errors import JsonValue
+from seatctl.models.plan import Interval, Plan, PlanSpec
+from seatctl.models.report import Record
+from seatctl.rules.policies import as_fields, from_fields
+
+PLAN_COLUMNS = ("slug", "name", "unit_amount", "currency", "interval", "interval_count", "result")
+
+
+def spec_fields(spec: PlanSpec) -> dict[str, JsonValue]:
+    """A spec as the payload of an operation."""
+    return {
+        "slug": spec.slug,
+        "name": spec.name,
+        "currency": spec.currency,
+        "unit_amount": spec.unit_amount,
+        "interval": str(spec.interval),
+        "interval_count": spec.interval_count,
+        "policy": as_fields(spec.policy),
+    }
+
+
+def read_spec(value: JsonValue) -> PlanSpec:
+    """The inverse of `spec_fields`; the payload was written by this program."""
+    fields = value if isinstance(value, dict) else {}
+    policy, amount, count = fields["policy"], fields["unit_amount"], fields["interval_count"]
+    return PlanSpec(
+        slug=str(fields["slug"]),
+        name=str(fields["name"]),
+        currency=str(fields["currency"]),
+        unit_amount=int(str(amount)),
+        interval=Interval(str(fields["interval"])),
+        interval_count=int(str(count)),
+        policy=from_fields(policy if isinstance(policy, dict) else {}),
+    )
+
+
+def spec_of(plan: Plan) -> PlanSpec | None:
+    """What a plan of the ledger was asked to be; None for one adopted without a policy."""
+    if plan.policy is None:
+        return None
+    return PlanSpec(
+        plan.slug,
+        plan.name,
+        plan.currency,
+        plan.unit_amount,
+        plan.interval,
+        plan.interval_count,
+        plan.policy,
+    )
+
+
+def plan_row(plan: Plan) -> Record:
+    """A plan as a row of output; `unit_amount` in minor units, `interval_count` of `interval`."""
+    return {
+        "slug": plan.slug,
+        "name": plan.name,
+        "unit_amount": plan.unit_amount,
+        "currency": plan.currency,
+        "interval": str(plan.interval),
+        "interval_count": plan.interval_count,
+        "active": plan.active,
+        "product": plan.product_id,
+        "price": plan.price_id,
+        "policy": None if plan.policy is None else as_fields(plan.policy),
+    }
