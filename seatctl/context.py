@@ -141,20 +141,25 @@ class Context:
                 )
 
     def create(self, profile: Profile) -> None:
-        """Make what a profile needs and is not there: ledger, sandbox, and last its part of config.toml."""
-        from seatctl import settings_file
+        """Make a profile's ledger where there is none, and its sandbox; then it is the one in use here."""
         from seatctl.ledger.ledger import create_ledger
 
-        path = self.ledger_path(profile)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         account = profile.values.get("stripe_account")
         self.profile = profile
+        self.settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.ledger = create_ledger(
-            path, mode=profile.mode, stripe_account=str(account) if account else None, now=self.now
+            self.ledger_path(profile),
+            mode=profile.mode,
+            stripe_account=str(account) if account else None,
+            now=self.now,
         )
-        self.settings = settings_file.change(
-            self.environment, lambda settings: settings_file.with_profile(settings, profile)
-        )
+
+    def change_settings(self, edit: Callable[[Settings], Settings]) -> None:
+        """Change config.toml, unless this is a dry run."""
+        from seatctl.settings_file import change
+
+        if not self.options.dry_run:
+            self.settings = change(self.environment, edit)
 
     @cached_property
     def billing(self) -> Billing:

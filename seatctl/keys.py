@@ -63,7 +63,7 @@ def check_key(key: Key, profile: Profile) -> None:
         )
     if mode is not profile.mode:
         raise WrongKey(
-            f"the key from {key.source} is a {mode} key, but profile {profile.name} is in {profile.mode} mode",
+            f"the key from {key.source} is a {mode} key, but profile {profile.name} is a {profile.mode} one",
             hint="seatctl config profiles shows the mode of each profile; -p PROFILE picks one",
             data={"key_mode": mode.value, "profile_mode": profile.mode.value},
         )

@@ -1,4 +1,4 @@
-"""Secrets taken out of a text before it is shown or logged. Pure; imported only where something went wrong."""
+"""Secrets taken out of a text before it is shown or logged. Pure; imported where something went wrong."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ PROFILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 class Mode(StrEnum):
-    """What a profile talks to. Live is never reached by accident: it is chosen once, when the profile is made."""
+    """What a profile talks to: chosen once, when it is made, so that live is never reached by accident."""
 
     SANDBOX = "sandbox"
     TEST = "test"
@@ -146,12 +146,10 @@ def setting(key: str) -> Setting:
     """The known setting of this key. Raises UnknownSetting with the nearest ones."""
     found = SETTINGS.get(key)
     if found is None:
-        from seatctl.rules.nearest import nearest
+        from seatctl.rules.nearest import did_you_mean
 
-        close = nearest(key, list(SETTINGS)) or list(SETTINGS)
-        raise UnknownSetting(
-            f"there is no setting {key!r}", hint=f"known: {', '.join(close)}; seatctl config show lists all"
-        )
+        hint = did_you_mean(key, SETTINGS, "seatctl help settings lists them")
+        raise UnknownSetting(f"there is no setting {key!r}", hint=hint, data={"setting": key})
     return found
 
 
@@ -246,7 +244,7 @@ class Places:
 
 
 def places(environment: Environment) -> Places:
-    """SEATCTL_CONFIG names config.toml, or a directory that then holds everything; else the platform's places."""
+    """SEATCTL_CONFIG names config.toml, or a directory for everything; else the platform's places."""
     named = environment.get("SEATCTL_CONFIG")
     if named:
         place = Path(named).expanduser().absolute()

@@ -65,17 +65,18 @@ def cell(style: Style, record: Record, column: Column) -> str:
     value = record.get(column.key)
     if value is None:
         return "-"
-    if column.kind == "money" and isinstance(value, int):
-        return _money(style, value, record.get("currency"))
-    if column.kind == "time" and isinstance(value, str) and style.terminal:
-        return relative_time(value, style.now())
+    text = plain_cell(value)
     if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int) and column.kind == "integer":
-        return f"{value:,}"
-    if isinstance(value, list):
-        return visible(", ".join(plain_cell(item) for item in value))
-    return visible(plain_cell(value))
+        text = "yes" if value else "no"
+    elif isinstance(value, int) and column.kind == "money":
+        text = _money(style, value, record.get("currency"))
+    elif isinstance(value, int) and column.kind == "integer":
+        text = f"{value:,}"
+    elif isinstance(value, str) and column.kind == "time" and style.terminal:
+        text = relative_time(value, style.now())
+    elif isinstance(value, list):
+        text = ", ".join(plain_cell(item) for item in value)
+    return visible(text)
 
 
 def relative_time(text: str, now: datetime) -> str:

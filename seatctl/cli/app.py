@@ -1,7 +1,7 @@
 """The command tree, built as it is walked: a noun is imported when named, its one command built when named.
 
 Global options are understood on either side of a command and kept on the `Context` that every click
-context carries. This file and `usage.py` alone touch Typer's internals.
+context carries. This file, `usage.py` and `completion.py` alone touch Typer's internals.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import typer
 from typer._click.core import Command as ClickCommand
@@ -38,8 +38,12 @@ EXAMPLES = "\nExamples:\n"
 def execute(context: Context) -> None:
     """Parse the arguments and run the command. Raises SeatctlError, wrong usage included."""
     root = _root()
-    if context.environment.get(COMPLETION_VARIABLE):
-        _complete(root, context.environment[COMPLETION_VARIABLE])
+    asked = context.environment.get(COMPLETION_VARIABLE)
+    if asked:
+        from seatctl.cli.completion import answer
+
+        write_text(answer(root, asked))
+        return
     try:
         with root.make_context(PROGRAM, list(context.argv), obj=context) as ctx:
             root.invoke(ctx)
@@ -72,15 +76,6 @@ def _root() -> Root:
         rich_markup_mode=None,
         subcommand_metavar="COMMAND …",
     )
-
-
-def _complete(root: Root, instruction: str) -> NoReturn:
-    """Answer the shell's completion script and leave."""
-    from typer._completion_classes import completion_init
-    from typer.completion import shell_complete
-
-    completion_init()
-    raise SystemExit(shell_complete(root, {}, PROGRAM, COMPLETION_VARIABLE, instruction))
 
 
 # -- global options ---------------------------------------------------------------------------

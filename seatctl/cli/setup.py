@@ -67,7 +67,7 @@ def set_up(here: Context, wish: Wish) -> Record:
         profile = _with_account(here, wish, profile)
     created = before is None or not here.ledger_path(profile).exists()
     if not here.options.dry_run:
-        here.create(profile)
+        _make(here, profile, actor or f"os:{here.os_user}")
     return {
         "profile": name,
         "mode": mode.value,
@@ -77,6 +77,22 @@ def set_up(here: Context, wish: Wish) -> Record:
         "ledger": str(here.ledger_path(profile)),
         "created": created,
     }
+
+
+def _make(here: Context, profile: Profile, actor: str) -> None:
+    """Ledger, sandbox, the first admin, and last config.toml."""
+    from dataclasses import replace
+
+    from seatctl.ledger import roles
+    from seatctl.models.role import Grant, Role
+    from seatctl.settings_file import with_profile
+
+    here.create(profile)
+    with here.ledger.change(replace(here.call, actor=actor)) as tx:
+        # Inside the write lock: of two first actors at once, one becomes the admin.
+        if not roles.holders(tx, {Role.ADMIN}) and roles.grant(tx, Grant(actor, Role.ADMIN)):
+            tx.summarise(f"{actor} is the admin of this ledger")
+    here.change_settings(lambda settings: with_profile(settings, profile))
 
 
 def _mode(wish: Wish, before: Profile | None, name: str) -> Mode:

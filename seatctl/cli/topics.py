@@ -26,7 +26,7 @@ _MEANINGS = {
     ExitCode.STRIPE_REFUSED: "Stripe refused: a declined card, a bad parameter",
     ExitCode.PARTIAL: "partial: some rows failed; the rest are done and recorded",
     ExitCode.NO: "the answer is no: not entitled, something to repair, a verification failed",
-    ExitCode.NOT_ALLOWED: "not allowed: the actor's role, a missing or wrong key, another ledger's subscription",
+    ExitCode.NOT_ALLOWED: "not allowed: the actor's role, a missing or wrong key, a foreign ledger",
     ExitCode.NOT_FOUND: "not found: a thing named as an argument",
     ExitCode.WAITING: "waiting: for a payment, an authentication, or a seat",
     ExitCode.LEDGER: "the ledger cannot be read or written: corrupt, read-only, disk full, newer version",

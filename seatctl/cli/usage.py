@@ -46,7 +46,7 @@ def unknown_command(word: str, noun: str | None, names: Sequence[str]) -> Unknow
 
 
 def _verbs(word: str) -> list[str]:
-    """`assign` or `asign` alone: the commands whose verb is near it. Imports every noun, once, for the hint."""
+    """`assign` or `asign` alone: the commands whose verb is near it. Imports every noun for the hint."""
     from seatctl.cli.app import Noun, load
 
     commands: dict[str, list[str]] = {}

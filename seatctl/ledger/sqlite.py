@@ -222,6 +222,11 @@ def create_file(path: Path) -> None:
         ) from error
 
 
+def sqlite_version() -> str:
+    """The version of SQLite that this Python brings."""
+    return sqlite3.sqlite_version
+
+
 def require_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
     """Raise `sqlite_too_old` where the SQLite of this Python cannot hold the schema."""
     if version < OLDEST_SQLITE:

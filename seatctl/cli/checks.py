@@ -1,0 +1,183 @@
+"""The checks of `seatctl doctor`, in the order in which one thing relies on another. They change nothing."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from seatctl.errors import SeatctlError
+from seatctl.settings import Mode
+
+if TYPE_CHECKING:
+    from seatctl.context import Context
+    from seatctl.models.report import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: what was found and, where something is wrong, what to type."""
+
+    check: str
+    result: Literal["ok", "warning", "problem"]
+    detail: str
+    repair: str | None = None
+
+    def as_record(self) -> Record:
+        """The row that is printed."""
+        return {"check": self.check, "result": self.result, "detail": self.detail, "repair": self.repair}
+
+
+def examine(here: Context) -> Iterator[Finding]:
+    """Every check; those that rely on a failed one are left out."""
+    yield _guarded("sqlite", _sqlite, here)
+    for name, check in (("configuration", _configuration), ("profile", _profile)):
+        finding = _guarded(name, check, here)
+        yield finding
+        if finding.result == "problem":
+            return
+    yield _guarded("file permissions", _permissions, here)
+    ledger = _guarded("ledger", _ledger, here)
+    yield ledger
+    if ledger.result != "problem":
+        yield _guarded("file system", _file_system, here)
+        yield _guarded("integrity", _integrity, here)
+        yield _guarded("actor", _actor, here)
+        yield _guarded("operations", _operations, here)
+    if here.profile.mode is not Mode.SANDBOX:
+        key = _guarded("key", _key, here)
+        yield key
+        if key.result == "problem":
+            return
+    yield _guarded("stripe", _stripe, here)
+
+
+def _guarded(name: str, check: Callable[[Context], Finding], here: Context) -> Finding:
+    """A check that is refused is a finding, with the refusal's own hint as the repair."""
+    try:
+        return check(here)
+    except SeatctlError as error:
+        return Finding(name, "problem", error.message, error.hint)
+
+
+def _sqlite(_here: Context) -> Finding:
+    from seatctl.ledger.sqlite import require_sqlite, sqlite_version
+
+    require_sqlite()
+    return Finding("sqlite", "ok", f"SQLite {sqlite_version()}")
+
+
+def _configuration(here: Context) -> Finding:
+    path = here.settings.path
+    if not path.exists():
+        return Finding("configuration", "problem", f"{path} is not there", "seatctl init")
+    return Finding("configuration", "ok", str(path))
+
+
+def _profile(here: Context) -> Finding:
+    profile = here.profile
+    return Finding("profile", "ok", f"{profile.name}, {profile.mode} mode")
+
+
+def _permissions(here: Context) -> Finding:
+    """Names, e-mails and what was bought are nobody else's business on a shared machine."""
+    ledger = here.ledger_path(here.profile)
+    sandbox = here.settings.sandbox_path(here.profile)
+    databases = [Path(f"{path}{end}") for path in (ledger, sandbox) for end in ("", "-wal", "-shm")]
+    open_to_others = [path for path in (here.settings.path, *databases) if _readable_by_others(path)]
+    if open_to_others:
+        names = " ".join(map(str, open_to_others))
+        return Finding("file permissions", "problem", f"others can read {names}", f"chmod 600 {names}")
+    return Finding("file permissions", "ok", "readable by their owner only")
+
+
+def _readable_by_others(path: Path) -> bool:
+    try:
+        return bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
+    except OSError:
+        return False
+
+
+def _ledger(here: Context) -> Finding:
+    return Finding("ledger", "ok", f"{here.ledger.path} ({here.ledger.id})")
+
+
+def _file_system(here: Context) -> Finding:
+    from seatctl.ledger.sqlite import network_file_system
+
+    kind = network_file_system(here.ledger.path)
+    if kind:
+        return Finding(
+            "file system",
+            "problem",
+            f"the ledger lies on a network file system ({kind}), where two machines can damage it",
+            "move it to a local disk, then seatctl config set ledger PATH",
+        )
+    return Finding("file system", "ok", "local")
+
+
+def _integrity(here: Context) -> Finding:
+    problems = list(here.ledger.engine.integrity_problems())
+    if problems:
+        more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
+        return Finding("integrity", "problem", f"{problems[0]}{more}", "seatctl ledger check")
+    return Finding("integrity", "ok", "the file is whole")
+
+
+def _actor(here: Context) -> Finding:
+    from seatctl.ledger import roles
+
+    with here.ledger.reading() as reader:
+        held = roles.held(reader, here.actor)
+    if not held:
+        return Finding(
+            "actor",
+            "warning",
+            f"{here.actor} has no role of its own in this ledger",
+            "seatctl config set actor E-MAIL, or --as ACTOR",
+        )
+    return Finding("actor", "ok", f"{here.actor}: {', '.join(sorted(held))}")
+
+
+def _operations(here: Context) -> Finding:
+    from seatctl.ledger import operations
+
+    with here.ledger.reading() as reader:
+        unfinished = operations.unfinished(reader)
+    if unfinished:
+        return Finding("operations", "warning", f"{len(unfinished)} unfinished", "seatctl sync")
+    return Finding("operations", "ok", "none unfinished")
+
+
+def _key(here: Context) -> Finding:
+    from seatctl.keys import find_key
+
+    key = find_key(here.settings, here.profile, here.environment)
+    return Finding("key", "ok", f"a {here.profile.mode} key from {key.source}")
+
+
+def _stripe(here: Context) -> Finding:
+    """The account behind the key must be the profile's and the ledger's (design rule 8)."""
+    from seatctl.billing.endpoints import account
+    from seatctl.billing.port import KeyLacksPermission
+
+    named = here.profile.values.get("stripe_account")
+    try:
+        found = str(here.billing.read(account())["id"])
+    except KeyLacksPermission:
+        return Finding(
+            "stripe",
+            "warning",
+            f"reachable, but this key may not read its account (expected {named}); permission: account read",
+            None if named else "seatctl config set stripe_account ACCOUNT",
+        )
+    if named and found != named:
+        return Finding(
+            "stripe",
+            "problem",
+            f"the key belongs to account {found}, the profile to {named}",
+            f"give the key of {named}: seatctl init {here.profile.name} --key-stdin",
+        )
+    return Finding("stripe", "ok", f"account {found} answers")

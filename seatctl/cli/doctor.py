@@ -1,0 +1,37 @@
+"""`seatctl doctor`: look at everything a command relies on, and name the command that repairs it."""
+
+from __future__ import annotations
+
+import typer
+
+from seatctl.cli.options import context
+from seatctl.output import Column
+
+app = typer.Typer()
+
+COLUMNS = (
+    Column("check", "Check"),
+    Column("result", "Result"),
+    Column("detail", "Detail"),
+    Column("repair", "Repair"),
+)
+
+
+@app.command("doctor")
+def doctor(ctx: typer.Context) -> None:
+    """Check configuration, ledger, key and Stripe, and say how to repair what is wrong (exit 7).
+
+    Examples:
+      seatctl doctor
+      seatctl doctor -p live -o json
+    """
+    from seatctl.cli.checks import examine
+    from seatctl.errors import ExitCode
+
+    here = context(ctx)
+    findings = list(examine(here))
+    here.emit_list((finding.as_record() for finding in findings), COLUMNS, handle="check")
+    wrong = sum(finding.result == "problem" for finding in findings)
+    if wrong:
+        here.exit_code = ExitCode.NO
+    here.note(f"{wrong} problem{'' if wrong == 1 else 's'} found" if wrong else "everything is in order")

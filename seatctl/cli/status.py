@@ -1,0 +1,101 @@
+"""`seatctl status`: what the profile holds, and what needs attention with the command that helps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from seatctl.cli.options import context
+from seatctl.output import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from seatctl.context import Context
+    from seatctl.ledger.overview import Overview
+    from seatctl.models.report import Record
+    from seatctl.models.subscription import Subscription
+
+app = typer.Typer()
+
+COLUMNS = (
+    Column("profile", "Profile"),
+    Column("mode", "Mode"),
+    Column("actor", "Actor"),
+    Column("ledger", "Ledger"),
+    Column("as_of", "As of", "time"),
+    Column("last_sync", "Last sync", "time"),
+    Column("plans", "Plans", "integer"),
+    Column("subscriptions", "Subscriptions", "integer"),
+    Column("seats", "Seats", "integer"),
+    Column("assigned", "Assigned", "integer"),
+    Column("free", "Free", "integer"),
+    Column("users", "Users", "integer"),
+    Column("pending_requests", "Requests pending", "integer"),
+    Column("waitlisted_requests", "On the waitlist", "integer"),
+    Column("unpaid_invoices", "Unpaid invoices", "integer"),
+    Column("unfinished_operations", "Unfinished operations", "integer"),
+    Column("attention", "Attention", "list", table=False),
+)
+
+
+@app.command("status")
+def status(ctx: typer.Context) -> None:
+    """Show what this profile holds and what needs attention.
+
+    Examples:
+      seatctl status
+      seatctl status -o json
+    """
+    from seatctl.ledger import subscriptions
+    from seatctl.ledger.overview import overview
+
+    here = context(ctx)
+    with here.ledger.reading() as reader:
+        pools = list(subscriptions.listing(reader, here.now))
+        counts = overview(reader, here.now)
+    attention = list(_attention(pools, counts))
+    here.emit_one({**_record(here, pools, counts), "attention": [*attention]}, COLUMNS, handle="profile")
+    for line in attention:
+        here.note(line)
+
+
+def _record(here: Context, pools: Iterable[Subscription], counts: Overview) -> Record:
+    from seatctl.models.call import format_time
+
+    current = [pool for pool in pools if pool.status not in ("canceled", "incomplete_expired")]
+    return {
+        "profile": here.profile.name,
+        "mode": here.profile.mode.value,
+        "actor": here.actor,
+        "ledger": str(here.ledger.path),
+        "as_of": format_time(here.now),
+        "last_sync": counts.last_sync,
+        "plans": counts.plans,
+        "subscriptions": len(current),
+        "seats": sum(pool.capacity for pool in current),
+        "assigned": sum(pool.assigned for pool in current),
+        "free": sum(pool.free for pool in current),
+        "users": counts.users,
+        "pending_requests": counts.pending_requests,
+        "waitlisted_requests": counts.waitlisted_requests,
+        "unpaid_invoices": counts.unpaid_invoices,
+        "unfinished_operations": counts.unfinished_operations,
+    }
+
+
+def _attention(pools: Iterable[Subscription], counts: Overview) -> Iterator[str]:
+    """One line each, ending in the command that shows or settles it."""
+    if counts.unfinished_operations:
+        yield f"{counts.unfinished_operations} unfinished: seatctl sync finishes or undoes them"
+    for pool in pools:
+        if pool.assigned > pool.capacity:
+            yield (
+                f"{pool.name} is over-assigned: {pool.assigned} in {pool.capacity} seats; "
+                f"seatctl seats list {pool.name}"
+            )
+        if pool.unpaid_since is not None:
+            yield f"{pool.name} has an unpaid invoice: seatctl invoices list {pool.name}"
+    if counts.pending_requests:
+        yield f"{counts.pending_requests} requests wait for a decision: seatctl requests list"

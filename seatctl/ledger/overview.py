@@ -1,0 +1,47 @@
+"""Counts over the whole ledger, for `status`: what there is and what waits for somebody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from seatctl.ledger.transaction import Reader
+from seatctl.models.call import format_time
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Numbers as of one moment; nothing that has expired by then is counted as open."""
+
+    plans: int
+    users: int
+    pending_requests: int
+    waitlisted_requests: int
+    unfinished_operations: int
+    unpaid_invoices: int
+    last_sync: str | None
+
+
+def overview(reader: Reader, now: datetime) -> Overview:
+    """Count, at `now` (UTC)."""
+    at = {"now": format_time(now)}
+    open_requests = "FROM requests WHERE status = :status AND (expires_at IS NULL OR expires_at > :now)"
+    return Overview(
+        plans=_count(reader, "FROM plans WHERE active = 1"),
+        users=_count(reader, "FROM users WHERE status <> 'removed'"),
+        pending_requests=_count(reader, open_requests, {**at, "status": "pending"}),
+        waitlisted_requests=_count(reader, open_requests, {**at, "status": "waitlisted"}),
+        unfinished_operations=_count(reader, "FROM operations WHERE state IN ('pending', 'waiting')"),
+        unpaid_invoices=_count(reader, "FROM invoices WHERE status = 'open' AND amount_remaining > 0"),
+        last_sync=_text(reader, "SELECT max(updated_at) FROM sync_state"),
+    )
+
+
+def _count(reader: Reader, condition: str, params: dict[str, str] | None = None) -> int:
+    value = reader.value(f"SELECT count(*) {condition}", params or {})  # conditions are ours
+    return value if isinstance(value, int) else 0
+
+
+def _text(reader: Reader, sql: str) -> str | None:
+    value = reader.value(sql)
+    return value if isinstance(value, str) else None
