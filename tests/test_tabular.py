@@ -202,7 +202,9 @@ def test_columns_that_nobody_asked_for_are_named(tmp_path):
 
 
 # Not CR: csv.writer before Python 3.13 leaves it unquoted. No name or group holds one (rules/people.py).
-_CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=20).map(str.strip)
+_CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=20).map(
+    str.strip
+)
 
 
 @given(st.lists(st.tuples(_CELL, _CELL, _CELL).filter(any)), st.sampled_from(["\n", "\r\n"]))

@@ -20,7 +20,7 @@ values are NULL where nothing was given; one is never ''.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 
 from seatctl.errors import BadInput, JsonValue
@@ -130,6 +130,15 @@ def refuse(tx: Journal, verdict: Verdict, problem: str) -> int:
     )
 
 
+def refuse_past(tx: Journal, now: str) -> int:
+    """Call the rows bad whose `until` is not ahead of `now` (in the written form); how many there were."""
+    return tx.execute(
+        "UPDATE incoming SET verdict = 'bad', problem = 'until lies in the past'"
+        " WHERE until <= :now AND verdict <> 'bad'",
+        {"now": now},
+    )
+
+
 def require_good(reader: Reader, skip_bad: bool) -> int:
     """How many rows are bad. Raises BadRows with all of them, unless they are to be skipped."""
     bad = count(reader, Verdict.BAD)
@@ -154,16 +163,26 @@ def count(reader: Reader, verdict: Verdict) -> int:
     return reader.count("SELECT count(*) FROM incoming WHERE verdict = ?", (verdict.value,))
 
 
+def emails(reader: Reader, verdict: Verdict) -> list[str]:
+    """The addresses of the rows of a verdict, in order: for arguments, which are few."""
+    found = reader.rows("SELECT email FROM incoming WHERE verdict = ? ORDER BY line", (verdict.value,))
+    return [row["email"] for row in found]
+
+
 def count_results(reader: Reader) -> dict[str, int]:
     """How many rows ended with each result; rows without one count under their verdict."""
     found = reader.rows("SELECT coalesce(result, verdict), count(*) FROM incoming GROUP BY 1")
     return {row[0]: row[1] for row in found}
 
 
-def results(reader: Reader) -> Iterator[Record]:
-    """A record per row in the order of the file: line, email, result, error. For `Transaction.keep`."""
+def results(reader: Reader, names: Mapping[str, str] | None = None) -> Iterator[Record]:
+    """A record per row in the order of the file: line, email, result, error. For `Transaction.keep`.
+
+    `names` puts a verdict of rows without a result into words: {"unknown": "added"}.
+    """
+    called = names or {}
     found = reader.rows(
         "SELECT line, email, coalesce(result, verdict) AS result, problem FROM incoming ORDER BY line"
     )
     for row in found:
-        yield {"line": row[0], "email": row[1], "result": row[2], "error": row[3]}
+        yield {"line": row[0], "email": row[1], "result": called.get(row[2], row[2]), "error": row[3]}

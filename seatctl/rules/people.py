@@ -11,14 +11,30 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, time
 from typing import NamedTuple
 
+from seatctl.errors import BadInput
 from seatctl.models.call import format_time
 from seatctl.rules.emails import check_email, email_key
 
 FIELDS = ("email", "name", "group", "last_active", "until")
 """The columns that a file of people may have, in the order in which their values are read."""
 
+USER_FIELDS = FIELDS[:-1]
+"""The columns that tell of a person; `until` tells of a seat."""
+
 MAX_TEXT = 200
 """Longest name or group, in characters: more is a shifted column, not a name."""
+
+
+class BadEmail(BadInput):
+    """A text that is no e-mail address."""
+
+    code = "bad_email"
+
+
+class BadText(BadInput):
+    """A name or a group that cannot be kept on one line."""
+
+    code = "bad_text"
 
 
 class Incoming(NamedTuple):
@@ -39,7 +55,7 @@ class Incoming(NamedTuple):
 
 
 def incoming(rows: Iterable[tuple[int, tuple[str, ...], str | None]]) -> Iterator[Incoming]:
-    """Rows of a file with the columns FIELDS, each judged; a bad one keeps its line and its problem."""
+    """Rows of a file with the columns FIELDS or USER_FIELDS, each judged; a bad one keeps its line."""
     for line, values, problem in rows:
         if problem is not None:
             yield Incoming(line, values[0] if values else "", None, None, None, None, None, problem)
@@ -48,7 +64,7 @@ def incoming(rows: Iterable[tuple[int, tuple[str, ...], str | None]]) -> Iterato
 
 
 def _judged(line: int, values: tuple[str, ...]) -> Incoming:
-    email, name, group, last_active, until = values
+    email, name, group, last_active, until = (*values, "")[:5]
     problems = []
     if wrong := check_email(email):
         problems.append(f"{email!r} is not an e-mail address: {wrong}" if email else "it has no e-mail")
@@ -60,10 +76,10 @@ def _judged(line: int, values: tuple[str, ...]) -> Incoming:
         last_active, until = _moments(last_active, until, problems)
     return Incoming(
         line,
-        email,
+        nfc(email),
         None if problems else email_key(email),
-        name or None,
-        group or None,
+        nfc(name) or None,
+        nfc(group) or None,
         last_active or None,
         until or None,
         "; ".join(problems) or None,
@@ -85,10 +101,36 @@ def _moments(last_active: str, until: str, problems: list[str]) -> tuple[str, st
 def typed(emails: Iterable[str], until: str | None = None) -> Iterator[Incoming]:
     """Addresses typed as arguments, judged as rows of a file are; `until` in the written form."""
     for position, text in enumerate(emails, start=1):
-        email = text.strip()
+        email = nfc(text.strip())
         wrong = check_email(email)
         problem = f"{email!r} is not an e-mail address: {wrong}" if wrong else None
         yield Incoming(position, email, email_key(email), None, None, None, until, problem)
+
+
+def checked_email(text: str) -> str:
+    """An address typed as an argument, as it is kept: NFC, no outer spaces. Raises BadEmail."""
+    email = text.strip()
+    if wrong := check_email(email):
+        raise BadEmail(
+            f"{text!r} is not an e-mail address: {wrong}",
+            hint="write it as ann@example.com",
+            data={"email": text},
+        )
+    return nfc(email)
+
+
+def checked_text(text: str | None, what: str) -> str | None:
+    """A name or a group typed as an argument, as it is kept; None where nothing is given. Raises BadText."""
+    if text is None or not text.strip():
+        return None
+    if wrong := check_text(text.strip(), what):
+        raise BadText(f"{text!r}: {wrong}", hint=f"give a {what} on one line", data={what: text})
+    return nfc(text.strip())
+
+
+def nfc(text: str) -> str:
+    """The text in Unicode's composed form, so that a search finds what looks the same."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def check_text(text: str, what: str) -> str | None:

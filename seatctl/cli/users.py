@@ -1,0 +1,206 @@
+"""`seatctl users`: the people who can sit in seats."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from seatctl.cli.options import EmailArg, FileArg, MapOpt, SkipBadOpt, context
+from seatctl.models.user import UserStatus
+from seatctl.output import Column
+
+app = typer.Typer()
+
+LIST_COLUMNS = (
+    Column("email", "E-mail"),
+    Column("name", "Name"),
+    Column("group", "Group"),
+    Column("status", "Status"),
+    Column("seats", "Seats", "integer"),
+    Column("last_active", "Last active", "time"),
+    Column("created_at", "Added", "time", table=False),
+)
+
+SHOW_COLUMNS = (
+    Column("email", "E-mail"),
+    Column("name", "Name"),
+    Column("group", "Group"),
+    Column("status", "Status"),
+    Column("last_active", "Last active", "time"),
+    Column("created_at", "Added", "time"),
+    Column("subscriptions", "Seats in", "list"),
+    Column("owns", "Owns", "list"),
+    Column("open_requests", "Open requests", "list"),
+    Column("seats", "Seats", "list", table=False),
+    Column("requests", "Requests", "list", table=False),
+)
+
+People = Annotated[
+    list[str], typer.Argument(metavar="EMAIL...", help="Users, by e-mail.", show_default=False)
+]
+NameOpt = Annotated[str | None, typer.Option("--name", metavar="NAME", help="The full name.")]
+GroupOpt = Annotated[str | None, typer.Option("--group", metavar="GROUP", help="A team, a department.")]
+
+
+@app.command("list")
+def list_users(
+    ctx: typer.Context,
+    text: Annotated[
+        str, typer.Argument(metavar="[TEXT]", help="Part of a name or an e-mail.", show_default=False)
+    ] = "",
+    status: Annotated[
+        UserStatus | None, typer.Option("--status", help="Only these; removed users are shown only so.")
+    ] = None,
+    group: Annotated[str | None, typer.Option("--group", metavar="GROUP", help="Only this group.")] = None,
+) -> None:
+    """List users, or search them by part of a name or an e-mail.
+
+    Fewer than three letters are looked for at the beginning of the e-mail.
+
+    Examples:
+      seatctl users list
+      seatctl users list smith --group sales
+      seatctl users list --status suspended -o csv
+    """
+    from seatctl.ledger import users
+
+    here = context(ctx)
+    with here.ledger.reading() as reader:
+        here.emit_list(
+            users.records(reader, text=text.strip(), status=status, group=group, now=here.now),
+            LIST_COLUMNS,
+            handle="email",
+            # What a search finds is shown as it is found; counting it would cost more than showing it.
+            total=None if text.strip() else lambda: users.total(reader, status=status, group=group),
+        )
+
+
+@app.command()
+def show(ctx: typer.Context, email: EmailArg) -> None:
+    """Show a user with seats, open requests and what the user owns.
+
+    Examples:
+      seatctl users show ann@example.com
+    """
+    from seatctl.services.users import describe
+
+    here = context(ctx)
+    with here.ledger.reading() as reader:
+        here.emit_one(describe(reader, email, here.now), SHOW_COLUMNS, handle="email")
+
+
+@app.command()
+def add(ctx: typer.Context, emails: People, name: NameOpt = None, group: GroupOpt = None) -> None:
+    """Add users; a removed one comes back.
+
+    Examples:
+      seatctl users add zoe@example.com --name 'Zoe Zhang' --group design
+      seatctl users add ann@example.com bob@example.com
+    """
+    from seatctl.errors import UsageError
+    from seatctl.services.users import add_users
+
+    if name is not None and len(emails) > 1:
+        raise UsageError(
+            "--name is the name of one user", hint="add them one by one, or seatctl users import FILE"
+        )
+    here = context(ctx)
+    here.emit(add_users(here.ledger, here.call, emails, name=name, group=group))
+
+
+@app.command()
+def edit(
+    ctx: typer.Context,
+    email: EmailArg,
+    new_email: Annotated[str | None, typer.Option("--email", metavar="EMAIL", help="The new e-mail.")] = None,
+    name: NameOpt = None,
+    group: GroupOpt = None,
+) -> None:
+    """Change a user's e-mail, name or group.
+
+    Seats and requests stay with the user. An empty text takes a name or a group away.
+
+    Examples:
+      seatctl users edit zoe@example.com --name 'Zoe Zhang'
+      seatctl users edit zoe@example.com --email zoe.zhang@example.com
+      seatctl users edit zoe@example.com --group ''
+    """
+    from seatctl.errors import UsageError
+    from seatctl.services.users import Edit, edit_user
+
+    if new_email is None and name is None and group is None:
+        raise UsageError("nothing to change is given", hint="give --email, --name or --group")
+    here = context(ctx)
+    here.emit(edit_user(here.ledger, here.call, email, Edit(new_email, name, group)))
+
+
+@app.command("import")
+def import_file(
+    ctx: typer.Context, file: FileArg, mapping: MapOpt = None, skip_bad: SkipBadOpt = False
+) -> None:
+    """Add and update users from a file.
+
+    It has a column email, and may have name, group and last_active. Who is there already gets the values
+    that are not empty; the status stays. Nothing is written if any row is bad, unless --skip-bad is given.
+
+    Examples:
+      seatctl users import people.csv
+      seatctl users import people.csv --map email='Work Email' --map name='Full Name'
+      seatctl users list -o csv -p sandbox | seatctl users import - -p live
+    """
+    from seatctl.rules.people import USER_FIELDS, incoming
+    from seatctl.services.users_import import import_users
+    from seatctl.tabular import open_table, renames
+
+    here = context(ctx)
+    with open_table(file, USER_FIELDS, mapping=renames(mapping or ())) as table:
+        here.emit(import_users(here.ledger, here.call, incoming(table), skip_bad=skip_bad))
+
+
+@app.command()
+def suspend(ctx: typer.Context, emails: People) -> None:
+    """Suspend users: they keep their seats and are not entitled.
+
+    Examples:
+      seatctl users suspend bob@example.com
+    """
+    from seatctl.services.users import suspend_users
+
+    here = context(ctx)
+    here.emit(suspend_users(here.ledger, here.call, emails))
+
+
+@app.command()
+def reactivate(ctx: typer.Context, emails: People) -> None:
+    """Make suspended users active again.
+
+    Examples:
+      seatctl users reactivate bob@example.com
+    """
+    from seatctl.services.users import reactivate_users
+
+    here = context(ctx)
+    here.emit(reactivate_users(here.ledger, here.call, emails))
+
+
+@app.command()
+def remove(
+    ctx: typer.Context,
+    emails: People,
+    new_owner: Annotated[
+        str | None, typer.Option("--new-owner", metavar="EMAIL", help="Who gets the subscriptions they own.")
+    ] = None,
+) -> None:
+    """Remove users: seats are given back, open requests canceled.
+
+    What is billed stays the same. The record stays as history; adding the e-mail again brings it back.
+
+    Examples:
+      seatctl users remove bob@example.com
+      seatctl users remove ann@example.com --new-owner zoe@example.com
+    """
+    from seatctl.services.users import remove_users
+
+    here = context(ctx)
+    here.emit(remove_users(here.ledger, here.call, emails))

@@ -1,0 +1,296 @@
+"""Users in the ledger: found by e-mail, listed, added, edited, suspended, removed. One person at a time.
+
+A file of people is imported by `imports.py`; the search index is `search.py`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from seatctl.errors import JsonValue, NotFound, Refused
+from seatctl.ledger import search
+from seatctl.ledger.engine import Row, SqlValue
+from seatctl.ledger.transaction import Reader, Transaction
+from seatctl.models.call import format_time, parse_time
+from seatctl.models.report import Record
+from seatctl.models.user import User, UserStatus
+from seatctl.rules.emails import check_email, email_key
+from seatctl.rules.nearest import did_you_mean
+
+_COLUMNS = "u.id, u.email, u.name, u.group_name, u.status, u.last_active, u.created_at"
+
+_NEAR = 200
+"""How many candidates for the nearest name are looked at."""
+
+
+class UnknownUser(NotFound):
+    """Nobody of this e-mail is in the ledger."""
+
+    code = "unknown_user"
+
+
+class EmailTaken(Refused):
+    """Another user has this e-mail."""
+
+    code = "email_taken"
+
+
+def facts(user: User) -> dict[str, JsonValue]:
+    """What a change row says of a user."""
+    return {
+        "email": user.email,
+        "group": user.group,
+        "last_active": format_time(user.last_active) if user.last_active else None,
+        "name": user.name,
+        "status": user.status.value,
+    }
+
+
+def find(reader: Reader, email: str) -> User | None:
+    """The user of this e-mail, removed ones too; None where there is none."""
+    row = reader.row(f"SELECT {_COLUMNS} FROM users AS u WHERE u.email_key = ?", (email_key(email),))  # noqa: S608
+    return None if row is None else _user(row)
+
+
+def require(reader: Reader, email: str) -> User:
+    """The user of this e-mail, whatever the status. Raises UnknownUser with the nearest e-mails."""
+    user = find(reader, email)
+    if user is None:
+        otherwise = "seatctl users list" if check_email(email) else f"seatctl users add {quoted(email)}"
+        hint = did_you_mean(email, near(reader, email), otherwise)
+        raise UnknownUser(f"there is no user {email!r}", hint=hint, data={"email": email})
+    return user
+
+
+def quoted(text: str) -> str:
+    """A typed text as a word of a command to type."""
+    from shlex import quote
+
+    return f"-- {quote(text)}" if text.startswith("-") else quote(text)
+
+
+def near(reader: Reader, email: str) -> list[str]:
+    """E-mails that could have been meant: they begin alike, or share letters before the @."""
+    key = email_key(email)
+    found: list[str] = []
+    for wanted in (search.matching(key[:2]), search.resembling(key.partition("@")[0])):
+        rows = reader.rows(
+            f"SELECT u.email FROM {wanted.source} WHERE {wanted.where} AND u.status <> 'removed' LIMIT :near",  # noqa: S608
+            {**wanted.params, "near": _NEAR},
+        )
+        found += [row["email"] for row in rows]
+    return found
+
+
+def records(
+    reader: Reader,
+    *,
+    text: str = "",
+    status: UserStatus | None = None,
+    group: str | None = None,
+    now: datetime,
+) -> Iterator[Record]:
+    """Users as records of output, streamed; without a status, all but the removed.
+
+    By e-mail; what a search finds comes unsorted. `seats` counts the active seats at `now` (UTC).
+    """
+    source, where, params = _chosen(text, status, group)
+    rows = reader.rows(
+        f"SELECT {_COLUMNS}, (SELECT count(*) FROM seats AS s WHERE s.user_id = u.id AND s.revoked_at IS NULL"  # noqa: S608
+        "  AND (s.until IS NULL OR s.until > :now)) AS seats"
+        f" FROM {source} WHERE {where} {'' if text else 'ORDER BY u.email_key'}",
+        {**params, "now": format_time(now)},
+    )
+    for row in rows:
+        yield {
+            "email": row[1],
+            "name": row[2],
+            "group": row[3],
+            "status": row[4],
+            "seats": row[7],
+            "last_active": row[5],
+            "created_at": row[6],
+        }
+
+
+def total(
+    reader: Reader, *, text: str = "", status: UserStatus | None = None, group: str | None = None
+) -> int:
+    """How many users `records` yields."""
+    source, where, params = _chosen(text, status, group)
+    return reader.count(f"SELECT count(*) FROM {source} WHERE {where}", params)  # noqa: S608
+
+
+def _chosen(text: str, status: UserStatus | None, group: str | None) -> tuple[str, str, dict[str, SqlValue]]:
+    wanted = search.matching(text) if text else search.Search(False, "TRUE", {})
+    params = dict(wanted.params)
+    where = [wanted.where]
+    if status is None:
+        where.append("u.status <> 'removed'")
+    else:
+        where.append("u.status = :status")
+        params["status"] = status.value
+    if group is not None:
+        where.append("u.group_name = :group")
+        params["group"] = group
+    return wanted.source, " AND ".join(where), params
+
+
+def add(tx: Transaction, email: str, *, name: str | None = None, group: str | None = None) -> User:
+    """The active user of this e-mail: made, or a removed one brought back; one who is there stays as is.
+
+    The e-mail, name and group are checked already (rules/people.py).
+    """
+    user = find(tx, email)
+    if user is None:
+        return _make(tx, email, name, group)
+    if user.status is not UserStatus.REMOVED:
+        return user
+    back = replace(user, status=UserStatus.ACTIVE, name=name or user.name, group=group or user.group)
+    return change(tx, user, back)
+
+
+def _make(tx: Transaction, email: str, name: str | None, group: str | None) -> User:
+    user_id = tx.insert(
+        "INSERT INTO users (email, email_key, name, group_name, created_at) VALUES (?, ?, ?, ?, ?)",
+        (email, email_key(email), name, group, tx.now),
+    )
+    user = User(user_id, email, name, group, UserStatus.ACTIVE, None, parse_time(tx.now))
+    search.index(tx, "SELECT :id", {"id": user_id})
+    tx.record("user", user_id, None, facts(user))
+    return user
+
+
+def change(tx: Transaction, before: User, after: User) -> User:
+    """Write what is different of a user, and note it; nothing where nothing is. Raises EmailTaken."""
+    if facts(before) == facts(after):
+        return before
+    other = find(tx, after.email)
+    if other is not None and other.id != before.id:
+        raise EmailTaken(
+            f"{other.email} is another user",
+            hint=f"seatctl users show {other.email}",
+            data={"email": other.email, "status": other.status.value},
+        )
+    search.forget(tx, "SELECT :id", {"id": before.id})
+    written = facts(after)
+    tx.execute(
+        "UPDATE users SET email = :email, email_key = :key, name = :name, group_name = :group,"
+        " status = :status, last_active = :last_active WHERE id = :id",
+        {
+            "email": after.email,
+            "key": email_key(after.email),
+            "name": after.name,
+            "group": after.group,
+            "status": after.status.value,
+            "last_active": format_time(after.last_active) if after.last_active else None,
+            "id": before.id,
+        },
+    )
+    search.index(tx, "SELECT :id", {"id": before.id})
+    tx.record("user", before.id, facts(before), written)
+    return after
+
+
+def owned(reader: Reader, user: User) -> list[str]:
+    """The names of the subscriptions that this user owns and that still run."""
+    rows = reader.rows(
+        "SELECT name FROM subscriptions WHERE owner_id = ?"
+        " AND status NOT IN ('canceled', 'incomplete_expired') ORDER BY name_key",
+        (user.id,),
+    )
+    return [row["name"] for row in rows]
+
+
+def seats(reader: Reader, user: User, now: datetime) -> list[dict[str, JsonValue]]:
+    """The active seats of a user at `now` (UTC): subscription, assigned_at, until."""
+    rows = reader.rows(
+        "SELECT p.name, s.assigned_at, s.until FROM seats AS s"
+        " JOIN subscriptions AS p ON p.id = s.subscription_id"
+        " WHERE s.user_id = ? AND s.revoked_at IS NULL AND (s.until IS NULL OR s.until > ?)"
+        " ORDER BY p.name_key",
+        (user.id, format_time(now)),
+    )
+    return [{"subscription": row[0], "assigned_at": row[1], "until": row[2]} for row in rows]
+
+
+def requests(reader: Reader, user: User, now: datetime) -> list[dict[str, JsonValue]]:
+    """The open requests of a user at `now` (UTC): number, subscription (None: any), status, created_at."""
+    rows = reader.rows(
+        "SELECT r.number, p.name, r.status, r.created_at FROM requests AS r"
+        " LEFT JOIN subscriptions AS p ON p.id = r.subscription_id"
+        " WHERE r.user_id = ? AND r.status IN ('pending', 'waitlisted')"
+        " AND (r.expires_at IS NULL OR r.expires_at > ?) ORDER BY r.number",
+        (user.id, format_time(now)),
+    )
+    return [
+        {"number": row[0], "subscription": row[1], "status": row[2], "created_at": row[3]} for row in rows
+    ]
+
+
+def remove(tx: Transaction, user: User) -> tuple[list[str], list[int]]:
+    """Remove a user: the seats are given back, the open requests canceled; the record stays as history.
+
+    Returns the names of the subscriptions and the numbers of the requests. Whether the user owns a
+    subscription is the caller's to ask first.
+    """
+    given_back = _give_back(tx, user)
+    canceled = _cancel_requests(tx, user)
+    change(tx, user, replace(user, status=UserStatus.REMOVED))
+    return given_back, canceled
+
+
+def _give_back(tx: Transaction, user: User) -> list[str]:
+    held = list(
+        tx.rows(
+            "SELECT s.id, s.subscription_id, p.name, s.assigned_at, s.until FROM seats AS s"
+            " JOIN subscriptions AS p ON p.id = s.subscription_id"
+            " WHERE s.user_id = ? AND s.revoked_at IS NULL ORDER BY p.name_key",
+            (user.id,),
+        )
+    )
+    for row in held:
+        tx.execute(
+            "UPDATE seats SET revoked_at = ?, revoked_entry = ? WHERE id = ?", (tx.now, tx.entry, row["id"])
+        )
+        before: dict[str, JsonValue] = {
+            "assigned_at": row["assigned_at"],
+            "revoked_at": None,
+            "subscription_id": row["subscription_id"],
+            "until": row["until"],
+            "user_id": user.id,
+        }
+        tx.record("seat", row["id"], before, {**before, "revoked_at": tx.now})
+    return [row["name"] for row in held]
+
+
+def _cancel_requests(tx: Transaction, user: User) -> list[int]:
+    open_ones = list(
+        tx.rows(
+            "SELECT number, status FROM requests WHERE user_id = ? AND status IN ('pending', 'waitlisted')"
+            " ORDER BY number",
+            (user.id,),
+        )
+    )
+    for row in open_ones:
+        tx.execute(
+            "UPDATE requests SET status = 'canceled', decided_by = ?, decided_at = ?, reason = ?"
+            " WHERE number = ?",
+            (tx.call.actor, tx.now, "the user was removed", row["number"]),
+        )
+        tx.record("request", row["number"], {"status": row["status"]}, {"status": "canceled"})
+    return [row["number"] for row in open_ones]
+
+
+def _user(row: Row) -> User:
+    return User(
+        id=row["id"],
+        email=row["email"],
+        name=row["name"],
+        group=row["group_name"],
+        status=UserStatus(row["status"]),
+        last_active=parse_time(row["last_active"]) if row["last_active"] else None,
+        created_at=parse_time(row["created_at"]),
+    )

@@ -1,0 +1,295 @@
+"""Users one by one: add, edit, suspend, reactivate, remove. Files of users: services/users_import.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from seatctl.errors import JsonValue, Refused
+from seatctl.ledger import users
+from seatctl.ledger.ledger import Ledger, Reader, Transaction
+from seatctl.ledger.users import quoted
+from seatctl.models.call import Call, format_time
+from seatctl.models.report import Record, Report
+from seatctl.models.role import Action
+from seatctl.models.user import User, UserStatus
+from seatctl.rules.people import checked_email, checked_text
+from seatctl.services.permissions import allow
+
+COLUMNS = ("email", "result")
+
+
+class UserDiffers(Refused):
+    """`users add` of somebody who is there, with another name or group."""
+
+    code = "user_exists"
+
+
+class UserRemoved(Refused):
+    """What is asked for needs a user who is not removed."""
+
+    code = "user_removed"
+
+
+class OwnerNeedsSuccessor(Refused):
+    """A user who owns a subscription is not removed before somebody else owns it."""
+
+    code = "owner_needs_successor"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What `users edit` sets. None leaves a value as it is; an empty text takes name or group away."""
+
+    email: str | None = None
+    name: str | None = None
+    group: str | None = None
+
+    def applied(self, user: User) -> User:
+        """The user after the edit. Raises BadEmail, BadText."""
+        return replace(
+            user,
+            email=user.email if self.email is None else checked_email(self.email),
+            name=user.name if self.name is None else checked_text(self.name, "name"),
+            group=user.group if self.group is None else checked_text(self.group, "group"),
+        )
+
+
+def add_users(
+    ledger: Ledger, call: Call, emails: Sequence[str], *, name: str | None = None, group: str | None = None
+) -> Report:
+    """Make users; a removed one comes back as the same record, one who is there is no error.
+
+    Raises BadEmail, BadText, RoleRequired, and UserDiffers where one is there with another name or group.
+    """
+    wanted = [checked_email(email) for email in emails]
+    name, group = checked_text(name, "name"), checked_text(group, "group")
+    with ledger.change(call) as tx:
+        allow(tx, call.actor, Action.MANAGE_USERS)
+        rows = [_add(tx, email, name, group) for email in wanted]
+        added = [str(row["email"]) for row in rows if row["result"] != "already_there"]
+        summary = _summary("added", added) or f"{_people(wanted)} already there"
+        tx.summarise(summary)
+    undo = f"seatctl users remove {_words(added)}" if added else None
+    return _report(tx, summary, rows, undo)
+
+
+def _add(tx: Transaction, email: str, name: str | None, group: str | None) -> dict[str, JsonValue]:
+    known = users.find(tx, email)
+    if known is None or known.status is UserStatus.REMOVED:
+        user = users.add(tx, email, name=name, group=group)
+        return _row(user, "added" if known is None else "brought_back")
+    if (name or known.name) != known.name or (group or known.group) != known.group:
+        what = f"named {known.name!r}" if name and name != known.name else f"in group {known.group!r}"
+        raise UserDiffers(
+            f"{known.email} is there already, {what}",
+            hint=f"seatctl users edit {quoted(known.email)} {_options(name, group)}",
+            data={"email": known.email, "name": known.name, "group": known.group},
+        )
+    return _row(known, "already_there")
+
+
+def edit_user(ledger: Ledger, call: Call, email: str, edit: Edit) -> Report:
+    """Change a user's e-mail, name or group.
+
+    Raises UnknownUser, EmailTaken, UserRemoved, BadEmail, BadText, RoleRequired.
+    """
+    with ledger.change(call) as tx:
+        allow(tx, call.actor, Action.MANAGE_USERS)
+        before = _require_present(users.require(tx, email))
+        after = users.change(tx, before, edit.applied(before))
+        summary = f"changed {after.email}" if after != before else f"{after.email} is like that already"
+        tx.summarise(summary)
+    row = {
+        **_row(after, "changed" if after != before else "unchanged"),
+        "name": after.name,
+        "group": after.group,
+    }
+    undo = (
+        f"seatctl users edit {quoted(after.email)} {_difference(before, after)}" if after != before else None
+    )
+    return _report(tx, summary, [row], undo)
+
+
+def suspend_users(ledger: Ledger, call: Call, emails: Sequence[str]) -> Report:
+    """End the entitlement of users, who keep their seats. Raises UnknownUser, UserRemoved, RoleRequired."""
+    return _set_status(ledger, call, emails, UserStatus.SUSPENDED, "suspended", "reactivate")
+
+
+def reactivate_users(ledger: Ledger, call: Call, emails: Sequence[str]) -> Report:
+    """Make suspended users active again. Raises UnknownUser, UserRemoved, RoleRequired."""
+    return _set_status(ledger, call, emails, UserStatus.ACTIVE, "reactivated", "suspend")
+
+
+def _set_status(
+    ledger: Ledger, call: Call, emails: Sequence[str], status: UserStatus, done: str, back: str
+) -> Report:
+    with ledger.change(call) as tx:
+        allow(tx, call.actor, Action.MANAGE_USERS)
+        people = [_require_present(users.require(tx, email)) for email in emails]
+        changed = [user for user in _distinct(people) if user.status is not status]
+        for user in changed:
+            users.change(tx, user, replace(user, status=status))
+        summary = _summary(done, [user.email for user in changed]) or (
+            f"{_people([user.email for user in people])} {status} already"
+        )
+        tx.summarise(summary)
+    rows = [_row(user, done if user in changed else "unchanged") for user in people]
+    undo = f"seatctl users {back} {_words([user.email for user in changed])}" if changed else None
+    return _report(tx, summary, rows, undo)
+
+
+def owned_by(reader: Reader, emails: Sequence[str]) -> list[tuple[User, str]]:
+    """Who of these owns what: a user and the name of a subscription. Raises UnknownUser."""
+    people = _distinct([users.require(reader, email) for email in emails])
+    return [(user, name) for user in people for name in users.owned(reader, user)]
+
+
+HandOver = Callable[[str, User], object]
+"""Makes a user the owner of a subscription, by its name. The owner stands in Stripe's metadata, so this
+is an operation of its own, done before the removal: `remove_users` only sees that nothing is owned."""
+
+
+def hand_over_first(ledger: Ledger, emails: Sequence[str], new_owner: str, hand_over: HandOver) -> None:
+    """Hand what these users own to `new_owner`.
+
+    Raises UnknownUser, UserRemoved, and what `hand_over` raises.
+    """
+    with ledger.reading() as reader:
+        successor = _require_present(users.require(reader, new_owner))
+        names = [name for user, name in owned_by(reader, emails) if user.id != successor.id]
+    for name in names:
+        hand_over(name, successor)
+
+
+def remove_users(ledger: Ledger, call: Call, emails: Sequence[str]) -> Report:
+    """Remove users: seats given back, open requests canceled, the record kept as history.
+
+    Raises UnknownUser, RoleRequired, and OwnerNeedsSuccessor for who still owns a subscription.
+    """
+    with ledger.change(call) as tx:
+        allow(tx, call.actor, Action.MANAGE_USERS)
+        _require_no_owner(tx, emails)
+        people = _distinct([users.require(tx, email) for email in emails])
+        rows = [_remove(tx, user) for user in people]
+        removed = [str(row["email"]) for row in rows if row["result"] == "removed"]
+        seats = sum(len(row["seats"]) for row in rows if isinstance(row["seats"], list))
+        summary = (
+            _summary("removed", removed) or f"{_people([user.email for user in people])} removed already"
+        )
+        if seats:
+            summary += f"; {seats} seat{'' if seats == 1 else 's'} given back, what is billed stays the same"
+        tx.summarise(summary)
+    return _report(tx, summary, rows, None, ("email", "result", "seats", "requests"))
+
+
+def _require_no_owner(tx: Transaction, emails: Sequence[str]) -> None:
+    owned = owned_by(tx, emails)
+    if owned:
+        user = owned[0][0]
+        names = [name for owner, name in owned if owner == user]
+        raise OwnerNeedsSuccessor(
+            f"{user.email} owns {', '.join(names)}",
+            hint=f"seatctl users remove {quoted(user.email)} --new-owner EMAIL",
+            data={"email": user.email, "subscriptions": [*names]},
+        )
+
+
+def _remove(tx: Transaction, user: User) -> dict[str, JsonValue]:
+    if user.status is UserStatus.REMOVED:
+        return {**_row(user, "unchanged"), "seats": [], "requests": []}
+    seats, requests = users.remove(tx, user)
+    return {**_row(user, "removed"), "seats": [*seats], "requests": [*requests]}
+
+
+def _require_present(user: User) -> User:
+    if user.status is UserStatus.REMOVED:
+        raise UserRemoved(
+            f"{user.email} was removed",
+            hint=f"seatctl users add {quoted(user.email)} brings them back",
+            data={"email": user.email},
+        )
+    return user
+
+
+def _distinct(people: Sequence[User]) -> list[User]:
+    return list({user.id: user for user in people}.values())
+
+
+def _row(user: User, result: str) -> dict[str, JsonValue]:
+    return {"email": user.email, "result": result, "error": None}
+
+
+def _report(
+    tx: Transaction,
+    summary: str,
+    rows: Sequence[Record],
+    undo: str | None,
+    columns: tuple[str, ...] = COLUMNS,
+) -> Report:
+    return Report(
+        run=tx.run,
+        dry_run=tx.call.dry_run,
+        summary=summary,
+        rows=rows,
+        undo=None if tx.call.dry_run else undo,
+        columns=columns,
+    )
+
+
+def _summary(done: str, emails: Sequence[str]) -> str:
+    """`added ann@example.com`, `added 3 users`; empty where nobody was."""
+    if not emails:
+        return ""
+    return f"{done} {emails[0] if len(emails) == 1 else f'{len(emails):,} users'}"
+
+
+def _people(emails: Sequence[str]) -> str:
+    distinct = list(dict.fromkeys(emails))
+    return f"{distinct[0]} is" if len(distinct) == 1 else f"{len(distinct):,} users are"
+
+
+def _words(emails: Sequence[str]) -> str:
+    shown = " ".join(map(quoted, emails[:20]))
+    return shown if len(emails) <= 20 else f"{shown} …"
+
+
+def _options(name: str | None, group: str | None) -> str:
+    from shlex import quote
+
+    given = (("--name", name), ("--group", group))
+    return " ".join(f"{option} {quote(value)}" for option, value in given if value is not None)
+
+
+def _difference(before: User, after: User) -> str:
+    """The options that turn `after` back into `before`."""
+    from shlex import quote
+
+    pairs = (
+        ("--email", before.email, after.email),
+        ("--name", before.name, after.name),
+        ("--group", before.group, after.group),
+    )
+    return " ".join(f"{option} {quote(old or '')}" for option, old, new in pairs if old != new)
+
+
+def describe(reader: Reader, email: str, now: datetime) -> Record:
+    """All there is to a user at `now` (UTC): seats, open requests, what is owned. Raises UnknownUser."""
+    user = users.require(reader, email)
+    seats = users.seats(reader, user, now)
+    requests = users.requests(reader, user, now)
+    facts = users.facts(user)
+    return {
+        "email": user.email,
+        "name": user.name,
+        "group": user.group,
+        "status": user.status.value,
+        "last_active": facts["last_active"],
+        "created_at": format_time(user.created_at),
+        "subscriptions": [seat["subscription"] for seat in seats],
+        "owns": [*users.owned(reader, user)],
+        "open_requests": [request["number"] for request in requests],
+        "seats": [*seats],
+        "requests": [*requests],
+    }
