@@ -13,7 +13,6 @@ _MODULES: Final = {
     "plan_add": "seatctl.services.plan_adding",
     "plan_edit": "seatctl.services.plan_editing",
     "subscription_metadata": "seatctl.services.subscription_settings",
-    "hand_over": "seatctl.services.ownership",
 }
 
 

@@ -1,0 +1,39 @@
+"""A purchase as it is asked for, and what Stripe says it would cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What `subs buy` asks for. Exactly one of `payment_method` and `bill_to` pays."""
+
+    plan: str
+    seats: int
+    name: str
+    owner: str | None
+    billing_email: str | None
+    billing_name: str | None
+    payment_method: str | None
+    """A saved `pm_…` or a token `tok_…`; never a card number."""
+    bill_to: str | None
+    """A subscription whose customer and card pay for this one too."""
+    max_spend: str | None
+    """The most that may be charged now, as typed, in the plan's currency."""
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What Stripe's preview says; amounts in minor units of `currency`, before and after tax."""
+
+    plan: str
+    name: str
+    seats: int
+    unit_amount: int
+    currency: str
+    due_now: int
+    total: int
+    renews_at: str
+    """UTC, in the written form: the end of the first period."""

@@ -1,0 +1,115 @@
+"""What may be bought: quantities under a policy, spending limits, ways to pay. Pure."""
+
+from __future__ import annotations
+
+from seatctl.errors import BadInput, Refused, UsageError
+from seatctl.models.money import parse_amount, plain_amount
+from seatctl.models.plan import Plan, Policy
+
+_TYPED_CARD_DIGITS = 12
+
+
+class PackSize(Refused):
+    """The plan is sold in packs, and this is no whole number of them."""
+
+    code = "pack_size"
+
+
+class TooFewSeats(Refused):
+    """Below the least that the plan is sold in."""
+
+    code = "too_few_seats"
+
+
+class TooManySeats(Refused):
+    """Above the most that the plan allows."""
+
+    code = "too_many_seats"
+
+
+class MaxSpendExceeded(Refused):
+    """Stripe would charge more than --max-spend allows."""
+
+    code = "max_spend_exceeded"
+
+
+class BadAmount(BadInput):
+    """A price or a limit that is no amount of the currency."""
+
+    code = "bad_amount"
+
+
+class BadPaymentMethod(UsageError):
+    """Neither `pm_…` nor `tok_…`; what was typed is not repeated, it may be a card number."""
+
+    code = "bad_payment_method"
+
+
+def check_quantity(plan: str, policy: Policy, seats: int) -> int:
+    """The seats themselves. Raises PackSize, TooFewSeats or TooManySeats with the nearest that can be."""
+    fitting = fit(policy, seats)
+    data = {"plan": plan, "seats": seats, "possible": fitting}
+    if seats < policy.min_seats:
+        raise TooFewSeats(
+            f"plan {plan} is sold from {policy.min_seats} seats", hint=f"use --seats {fitting}", data=data
+        )
+    if policy.max_seats is not None and seats > policy.max_seats:
+        raise TooManySeats(
+            f"plan {plan} allows {policy.max_seats} seats at most", hint=f"use --seats {fitting}", data=data
+        )
+    if seats % policy.pack_size:
+        raise PackSize(
+            f"plan {plan} is sold in packs of {policy.pack_size}: {seats} is no whole number of packs",
+            hint=f"use --seats {fitting}",
+            data={**data, "pack_size": policy.pack_size},
+        )
+    return seats
+
+
+def fit(policy: Policy, seats: int) -> int:
+    """The least quantity that holds `seats` under the policy; the greatest one where none does."""
+    packs = -(-max(seats, policy.min_seats, 1) // policy.pack_size)
+    wanted = packs * policy.pack_size
+    if policy.max_seats is None or wanted <= policy.max_seats:
+        return wanted
+    return policy.max_seats - policy.max_seats % policy.pack_size
+
+
+def check_spend(due_now: int, currency: str, max_spend: str | None) -> None:
+    """Return if `due_now` (minor units) is within the limit. Raises MaxSpendExceeded, BadAmount."""
+    if max_spend is None:
+        return
+    limit = amount_of(max_spend, currency)
+    if due_now > limit:
+        code = currency.upper()
+        due, most = plain_amount(due_now, currency), plain_amount(limit, currency)
+        raise MaxSpendExceeded(
+            f"this would charge {due} {code} now, more than the {most} {code} of --max-spend",
+            hint=f"use --max-spend {due} to allow it",
+            data={"due_now": due_now, "max_spend": limit, "currency": currency},
+        )
+
+
+def amount_of(text: str, currency: str) -> int:
+    """An amount as typed, in minor units. Raises BadAmount."""
+    try:
+        return parse_amount(text, currency)
+    except ValueError as error:
+        raise BadAmount(str(error), hint="write it as 12.00", data={"amount": text}) from None
+
+
+def check_payment_method(given: str) -> str:
+    """The id itself. Raises BadPaymentMethod, without repeating what may be a card number."""
+    digits = sum(character.isdigit() for character in given)
+    known = given.startswith(("pm_", "tok_", "card_", "src_")) and given.replace("_", "").isalnum()
+    if known:
+        return given
+    what = (
+        "a card number is never typed here" if digits >= _TYPED_CARD_DIGITS else "that is no payment method"
+    )
+    raise BadPaymentMethod(f"{what}: give the id of a saved one", hint="use --payment-method pm_… or tok_…")
+
+
+def price_of(plan: Plan, seats: int) -> int:
+    """List price of a period in minor units, before tax and discounts; only for messages."""
+    return plan.unit_amount * seats

@@ -1,0 +1,53 @@
+"""Finishing or undoing what a kill, a lost answer or a waiting bank left open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from seatctl.billing.port import Billing
+from seatctl.errors import SeatctlError
+from seatctl.ledger import operations
+from seatctl.ledger.ledger import Ledger
+from seatctl.models.call import Call
+from seatctl.models.operation import Operation
+from seatctl.models.report import Record
+from seatctl.services.operations import end_as_failed, perform
+from seatctl.services.steps import KEYS_LAST, Running
+
+
+def recover(ledger: Ledger, billing: Billing, call: Call) -> list[Record]:
+    """Finish or undo every open operation, oldest first; one row each says what became of it.
+
+    One that fails does not keep the others from being recovered; its row has the error.
+    """
+    # Whoever runs an operation holds this lock, so nothing that is still running is replayed here.
+    with ledger.money_lock():
+        with ledger.reading() as reader:
+            left = operations.unfinished(reader)
+        return [_recover_one(ledger, billing, call, operation) for operation in left]
+
+
+def _recover_one(ledger: Ledger, billing: Billing, call: Call, operation: Operation) -> Record:
+    row: Record = {"run": operation.run, "kind": operation.kind}
+    try:
+        undone = _undo_if_too_old(Running(ledger, billing, call, operation))
+        if undone is not None:
+            return {**row, "result": "undone", "summary": undone, "error": None}
+        report = perform(ledger, billing, replace(call, dry_run=False), operation)
+    except SeatctlError as error:
+        result = "waiting" if error.exit_code == 10 else "failed" if error.exit_code != 75 else "pending"
+        return {**row, "result": result, "summary": error.message, "error": error.code}
+    return {**row, "result": "finished", "summary": report.summary, "error": None}
+
+
+def _undo_if_too_old(running: Running) -> str | None:
+    """What was taken back of a purchase that is too old to charge for; None where it must be finished."""
+    from seatctl.services.handlers import handler_for
+
+    undo = handler_for(running.operation.kind).undo
+    if undo is None or running.call.now - running.operation.created_at <= KEYS_LAST:
+        return None
+    done = undo(running)
+    if done is not None:
+        end_as_failed(running, f"undone: {done}")
+    return done

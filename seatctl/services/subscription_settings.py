@@ -1,0 +1,62 @@
+"""The operation that changes a subscription's name, owner or automatic approval, in Stripe too."""
+
+from __future__ import annotations
+
+from seatctl.billing import endpoints
+from seatctl.billing.port import StripeJson
+from seatctl.errors import JsonValue
+from seatctl.ledger import subscriptions, users
+from seatctl.ledger.transaction import Transaction
+from seatctl.rules.approval_rules import read_auto_approval
+from seatctl.rules.metadata import AUTO_APPROVAL, NAME, OPERATION, OWNER, auto_approval_text, made_by
+from seatctl.services.operations import Apply, Ending, Handler
+from seatctl.services.steps import Running
+from seatctl.services.subscription_rows import SUBSCRIPTION_COLUMNS, subscription_row
+
+
+def _run(running: Running) -> Apply:
+    asked = running.payload["asked"]
+    setting = asked if isinstance(asked, dict) else {}
+    stripe_id = str(running.payload["stripe_id"])
+    write_metadata(running, "metadata", stripe_id, _as_metadata(setting))
+
+    def apply(tx: Transaction) -> Ending:
+        subscription = subscriptions.by_id(tx, int(str(running.payload["subscription"])))
+        name, owner, approval = setting.get("name"), setting.get("owner"), setting.get("auto_approval")
+        if isinstance(owner, str):
+            person = users.add(tx, owner)
+            subscription = subscriptions.set_owner(tx, subscription, person.id, person.email)
+        if isinstance(name, str):
+            subscription = subscriptions.rename(tx, subscription, name)
+        if isinstance(approval, dict):
+            subscription = subscriptions.set_auto_approval(tx, subscription, read_auto_approval(approval))
+        row = {**subscription_row(subscription), "result": "changed"}
+        return Ending(str(running.payload["summary"]), (row,), SUBSCRIPTION_COLUMNS)
+
+    return apply
+
+
+def write_metadata(running: Running, step: str, stripe_id: str, metadata: dict[str, JsonValue]) -> None:
+    """Write metadata of a subscription as a step that ends the operation if Stripe refuses it."""
+    form: dict[str, JsonValue] = {"metadata": {OPERATION: running.reference, **metadata}}
+
+    def find() -> StripeJson | None:
+        found = running.billing.read(endpoints.subscription(stripe_id))
+        return found if made_by(found, running.reference) else None
+
+    running.step_or_nothing(step, endpoints.update_subscription(stripe_id, form), find)
+
+
+def _as_metadata(setting: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    name, owner, approval = setting.get("name"), setting.get("owner"), setting.get("auto_approval")
+    written: dict[str, JsonValue] = {}
+    if isinstance(name, str):
+        written[NAME] = name
+    if isinstance(owner, str):
+        written[OWNER] = owner
+    if isinstance(approval, dict):
+        written[AUTO_APPROVAL] = auto_approval_text(read_auto_approval(approval))
+    return written
+
+
+HANDLER = Handler(_run)

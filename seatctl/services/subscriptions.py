@@ -1,0 +1,234 @@
+"""Subscriptions: quoting and buying, and the settings that live in Stripe's metadata too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from seatctl.billing import endpoints
+from seatctl.billing.objects import read_preview
+from seatctl.billing.port import Billing
+from seatctl.errors import JsonValue, Refused, UsageError
+from seatctl.ledger import customers, operations, plans, subscriptions
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.transaction import Reader
+from seatctl.models.call import Call, format_time
+from seatctl.models.plan import Plan
+from seatctl.models.purchase import Order, Quote
+from seatctl.models.report import Report
+from seatctl.models.role import Action
+from seatctl.models.subscription import Subscription
+from seatctl.models.user import User
+from seatctl.rules.approval_rules import auto_approval_fields
+from seatctl.rules.emails import check_email
+from seatctl.rules.names import check_name, name_key
+from seatctl.rules.policies import as_fields
+from seatctl.rules.purchases import check_payment_method, check_quantity, check_spend
+from seatctl.services.operations import Request, submit
+from seatctl.services.permissions import allow
+from seatctl.services.plans import sellable
+from seatctl.services.subscription_rows import SUBSCRIPTION_COLUMNS
+
+
+class NameTaken(Refused):
+    """A subscription, or a purchase under way, has this name already."""
+
+    code = "name_taken"
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """An order that may be bought: checked, and priced by Stripe."""
+
+    request: Request
+    quote: Quote
+
+
+def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Purchase:
+    """Check an order against roles, names and policy, and ask Stripe what it costs. Writes nothing.
+
+    A repetition of an order under way, or of one with the same request id, passes: `buy` finishes it.
+    Raises NameTaken, PackSize and the like, MaxSpendExceeded, and the errors of Stripe's preview.
+    """
+    name = check_name(order.name)
+    _check_people(order)
+    with ledger.reading() as reader:
+        allow(reader, call.actor, Action.BUY)
+        plan = sellable(plans.find(reader, order.plan))
+        assert plan.policy is not None
+        check_quantity(plan.slug, plan.policy, order.seats)
+        customer = _paying_customer(reader, order)
+        request = _request(plan, replace(order, name=name), customer)
+        if not _is_known(reader, request):
+            _refuse_taken(reader, name)
+    quote = _quote(billing, plan, order, name, customer)
+    check_spend(quote.due_now, quote.currency, order.max_spend)
+    return Purchase(request, quote)
+
+
+def buy(ledger: Ledger, billing: Billing, call: Call, purchase: Purchase) -> Report:
+    """Carry out a prepared purchase; under --dry-run show what it would be.
+
+    Raises CardDeclined (nothing is left behind), WaitingForCardholder, OperationPending.
+    """
+    quote = purchase.quote
+    if call.dry_run:
+        row = quote_row(quote)
+        return Report(
+            None,
+            True,
+            f"would buy {quote.seats} seats of {quote.plan} as {quote.name}",
+            (row,),
+            columns=tuple(row),
+        )
+    return replace(submit(ledger, billing, call, purchase.request), columns=SUBSCRIPTION_COLUMNS)
+
+
+def quote_row(quote: Quote) -> dict[str, JsonValue]:
+    """A quote as a row of output; amounts in minor units."""
+    return {
+        "name": quote.name,
+        "plan": quote.plan,
+        "seats": quote.seats,
+        "unit_amount": quote.unit_amount,
+        "currency": quote.currency,
+        "due_now": quote.due_now,
+        "renews_at": quote.renews_at,
+    }
+
+
+def _check_people(order: Order) -> None:
+    for flag, email in (("--owner", order.owner), ("--billing-email", order.billing_email)):
+        problem = check_email(email) if email else None
+        if problem:
+            raise UsageError(f"{flag} {email!r}: {problem}", hint=f"use {flag} ann@example.com")
+    if order.payment_method:
+        check_payment_method(order.payment_method)
+
+
+def _paying_customer(reader: Reader, order: Order) -> str | None:
+    if order.bill_to is None:
+        return None
+    return customers.stripe_id(reader, subscriptions.find(reader, order.bill_to).customer_id)
+
+
+def _request(plan: Plan, order: Order, customer: str | None) -> Request:
+    assert plan.policy is not None
+    asked: dict[str, JsonValue] = {
+        "plan": plan.slug,
+        "seats": order.seats,
+        "name": order.name,
+        "owner": order.owner,
+        "billing_email": order.billing_email,
+        "billing_name": order.billing_name,
+        "payment_method": order.payment_method,
+        "bill_to": order.bill_to,
+    }
+    details: dict[str, JsonValue] = {
+        **asked,
+        "plan_id": plan.id,
+        "price": plan.price_id,
+        "customer": customer,
+        "policy": as_fields(plan.policy),
+    }
+    return Request("buy", asked, details, reserved_name=name_key(order.name), request_id=order.request_id)
+
+
+def _is_known(reader: Reader, request: Request) -> bool:
+    """Whether an operation holds this name or request id, so that `submit` decides what it means."""
+    by_id = operations.of_request(reader, request.request_id) if request.request_id else None
+    return by_id is not None or operations.of_name(reader, str(request.reserved_name)) is not None
+
+
+def _refuse_taken(reader: Reader, name: str) -> None:
+    taken = subscriptions.named(reader, name)
+    if taken is not None:
+        raise NameTaken(
+            f"there is a subscription {taken.name} already",
+            hint=f"seatctl subs show {taken.name!r}, or buy with another --name",
+            data={"subscription": taken.name},
+        )
+
+
+def _quote(billing: Billing, plan: Plan, order: Order, name: str, customer: str | None) -> Quote:
+    form: dict[str, JsonValue] = {
+        "subscription_details": {"items": [{"price": plan.price_id, "quantity": order.seats}]},
+    }
+    if customer is not None:
+        form["customer"] = customer
+    preview = read_preview(billing.read(endpoints.preview_invoice(form)))
+    return Quote(
+        plan=plan.slug,
+        name=name,
+        seats=order.seats,
+        unit_amount=plan.unit_amount,
+        currency=preview.currency,
+        due_now=preview.amount_due,
+        total=preview.total,
+        renews_at=format_time(max(line.period_end for line in preview.lines)),
+    )
+
+
+# Settings that Stripe's metadata holds too ------------------------------------------------------------
+
+
+def rename(ledger: Ledger, billing: Billing, call: Call, handle: str, name: str) -> Report:
+    """Give a subscription another name, in the ledger and in Stripe. Raises NameTaken."""
+    wanted = check_name(name)
+    with ledger.reading() as reader:
+        subscription = subscriptions.find(reader, handle)
+        allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, subscription)
+        taken = subscriptions.named(reader, wanted)
+        reserved = operations.of_name(reader, name_key(wanted))
+        if subscription.name == wanted and reserved is None:
+            return Report(None, call.dry_run, f"{wanted} has that name already")
+        if taken is not None and taken.id != subscription.id:
+            _refuse_taken(reader, wanted)
+    return change_setting(
+        ledger, billing, call, subscription, {"name": wanted}, f"renamed {subscription.name} to {wanted}"
+    )
+
+
+def hand_over(ledger: Ledger, billing: Billing, call: Call, handle: str, new_owner: User) -> Report:
+    """Make a user the owner of a subscription, in the ledger and in Stripe."""
+    with ledger.reading() as reader:
+        subscription = subscriptions.find(reader, handle)
+        allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, subscription)
+    summary = f"made {new_owner.email} the owner of {subscription.name}"
+    if subscription.owner_id == new_owner.id:
+        return Report(None, call.dry_run, f"{new_owner.email} owns {subscription.name} already")
+    return change_setting(ledger, billing, call, subscription, {"owner": new_owner.email}, summary)
+
+
+def set_auto_approval(ledger: Ledger, billing: Billing, call: Call, handle: str, *, enabled: bool) -> Report:
+    """Switch automatic approval of requests on or off; its rules stay as they are."""
+    with ledger.reading() as reader:
+        subscription = subscriptions.find(reader, handle)
+        allow(reader, call.actor, Action.CONFIGURE_APPROVAL, subscription)
+    state = "on" if enabled else "off"
+    if subscription.auto_approval.enabled == enabled:
+        return Report(None, call.dry_run, f"automatic approval of {subscription.name} is {state} already")
+    rules = auto_approval_fields(replace(subscription.auto_approval, enabled=enabled))
+    summary = f"turned automatic approval of {subscription.name} {state}"
+    return change_setting(ledger, billing, call, subscription, {"auto_approval": rules}, summary)
+
+
+def change_setting(
+    ledger: Ledger,
+    billing: Billing,
+    call: Call,
+    subscription: Subscription,
+    setting: dict[str, JsonValue],
+    summary: str,
+) -> Report:
+    """Change a setting that Stripe's metadata holds too, by an operation; the caller has checked it."""
+    if call.dry_run:
+        row = {"name": subscription.name, **setting, "result": "would be changed"}
+        return Report(None, True, f"would have {summary}", (row,))
+    request = Request(
+        "subscription_metadata",
+        setting,
+        {"subscription": subscription.id, "stripe_id": subscription.stripe_subscription, "summary": summary},
+        subscription_id=subscription.id,
+        reserved_name=name_key(str(setting["name"])) if "name" in setting else None,
+    )
+    return submit(ledger, billing, call, request)
