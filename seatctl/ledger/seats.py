@@ -15,9 +15,7 @@ from seatctl.errors import JsonValue
 from seatctl.ledger import search as searching
 from seatctl.ledger.engine import Row, SqlValue
 from seatctl.ledger.transaction import Journal, Reader, Transaction
-from seatctl.models.call import parse_time
 from seatctl.models.report import Record
-from seatctl.models.seat import Seat
 
 SEATED = "seated"
 ALREADY = "already seated"
@@ -25,8 +23,11 @@ NO_SEAT_FREE = "no seat free"
 REVOKED = "revoked"
 NOT_SEATED = "not seated"
 
-_WILL_SIT = "verdict IN ('known', 'unknown') AND result IS NULL"
+_WILL_SIT = "verdict IN ('known', 'unknown') AND (result IS NULL OR result = 'added')"
 """Rows of `incoming` that want a seat; `unknown` ones are left only where users may be created."""
+
+ASSIGNED = {"known": SEATED, "added": "added and seated"}
+"""What `staging.results` calls the rows that got one: their verdict tells, and a write per row is saved."""
 
 _SNAPSHOT = (
     "json_object('assigned_at', assigned_at, 'subscription_id', subscription_id,"
@@ -36,6 +37,8 @@ _ENDED = (
     "json_object('assigned_at', assigned_at, 'revoked_at', {revoked_at},"
     " 'subscription_id', subscription_id, 'until', until, 'user_id', user_id)"
 )
+_REVOKED_AT = "coalesce(t.revoked_at, CASE WHEN t.until <= :now THEN t.until END)"
+"""When a seat ended, as a read sees it: what expired counts, although no change has recorded it yet."""
 _TOLD = "SELECT json_object('seat', id) AS ids, user_id FROM seats"
 
 
@@ -43,9 +46,10 @@ _TOLD = "SELECT json_object('seat', id) AS ids, user_id FROM seats"
 
 
 def mark_seated(tx: Journal, subscription_id: int) -> int:
-    """Note in `incoming` who has an active seat already; how many."""
+    """Note in `incoming` who has an active seat already, suspended people too; how many."""
     return tx.execute(
-        "UPDATE incoming SET result = ? WHERE verdict = 'known' AND EXISTS (SELECT 1 FROM seats t"
+        "UPDATE incoming SET result = ?, verdict = 'known'"
+        " WHERE verdict IN ('known', 'suspended') AND EXISTS (SELECT 1 FROM seats t"
         " WHERE t.subscription_id = ? AND t.user_id = incoming.user_id AND t.revoked_at IS NULL)",
         (ALREADY, subscription_id),
     )
@@ -74,15 +78,14 @@ def leave_without(tx: Journal, seats: int) -> int:
 
 
 def assign_incoming(tx: Transaction, subscription_id: int) -> int:
-    """Seat the rows of `incoming` that want a seat and know their user, record and mail; how many."""
+    """Seat the rows of `incoming` that want a seat, all of them users by now; record and mail; how many."""
     last = _last(tx)
     seated = tx.execute(
         "INSERT INTO seats (subscription_id, user_id, assigned_at, until, assigned_entry)"
         f" SELECT :subscription, user_id, :now, until, :entry FROM incoming WHERE {_WILL_SIT}"
-        " AND user_id IS NOT NULL ORDER BY line",
+        " ORDER BY line",
         {"subscription": subscription_id, "now": tx.now, "entry": tx.entry},
     )
-    tx.execute(f"UPDATE incoming SET result = '{SEATED}' WHERE {_WILL_SIT} AND user_id IS NOT NULL")
     _record_new(tx, last)
     tx.mail_many("seat_assigned", f"{_TOLD} WHERE id > :last", {"last": last})
     return seated
@@ -194,17 +197,18 @@ class Filter:
         return " AND ".join(parts) or "1", params
 
 
-def listing(reader: Reader, chosen: Filter) -> Iterator[Seat]:
-    """Seats in the order in which they were taken; of a search, as they are found."""
+def listing(reader: Reader, chosen: Filter) -> Iterator[Record]:
+    """Seats as records of output, in the order in which they were taken; of a search, as they are found."""
     where, params = chosen.where()
     order = "" if chosen.text else " ORDER BY t.id"
     found = reader.rows(
-        "SELECT t.*, s.name AS subscription, u.email, u.name FROM seats t"
+        "SELECT s.name AS subscription, u.email, u.name, t.assigned_at, t.until, t.claimed_at,"
+        f" {_REVOKED_AT} AS revoked_at FROM seats t"
         " JOIN subscriptions s ON s.id = t.subscription_id JOIN users u ON u.id = t.user_id"
         f" WHERE {where}{order}",
         params,
     )
-    return (_seat(row, chosen.now) for row in found)
+    return map(_record, found)
 
 
 def count(reader: Reader, chosen: Filter) -> int:
@@ -229,34 +233,16 @@ def history(reader: Reader, chosen: Filter) -> Iterator[Record]:
     where, params = chosen.where()
     found = reader.rows(
         "SELECT s.name AS subscription, u.email, t.assigned_at, given.actor AS assigned_by,"
-        " given.run AS assigned_run, t.until, t.revoked_at, taken.actor AS revoked_by,"
+        f" given.run AS assigned_run, t.until, {_REVOKED_AT} AS revoked_at,"
+        f" CASE WHEN {_REVOKED_AT} = t.until THEN 'expiry' ELSE taken.actor END AS revoked_by,"
         " taken.run AS revoked_run FROM seats t"
         " JOIN subscriptions s ON s.id = t.subscription_id JOIN users u ON u.id = t.user_id"
         " LEFT JOIN audit given ON given.seq = t.assigned_entry"
         f" LEFT JOIN audit taken ON taken.seq = t.revoked_entry WHERE {where} ORDER BY t.id",
         params,
     )
-    for row in found:
-        record: dict[str, JsonValue] = {key: row[key] for key in row.keys()}  # noqa: SIM118 - not a mapping
-        until = record["until"]
-        if until is not None and record["revoked_at"] is None and str(until) <= chosen.now:
-            record["revoked_at"] = until
-        if until is not None and record["revoked_at"] == until:
-            record["revoked_by"] = "expiry"
-        yield record
+    return map(_record, found)
 
 
-def _seat(row: Row, now: str) -> Seat:
-    until, revoked = row["until"], row["revoked_at"]
-    if revoked is None and until is not None and until <= now:
-        revoked = until
-    return Seat(
-        id=row["id"],
-        subscription=row["subscription"],
-        email=row["email"],
-        name=row["name"],
-        assigned_at=parse_time(row["assigned_at"]),
-        until=None if until is None else parse_time(until),
-        claimed_at=None if row["claimed_at"] is None else parse_time(row["claimed_at"]),
-        revoked_at=None if revoked is None else parse_time(revoked),
-    )
+def _record(row: Row) -> Record:
+    return dict(zip(row.keys(), row, strict=True))

@@ -5,6 +5,7 @@ Every change settles first, so that it judges what is so now; reads compute the 
 
 from __future__ import annotations
 
+from seatctl.ledger import seats
 from seatctl.ledger.transaction import Transaction
 
 
@@ -37,7 +38,7 @@ def apply_capacity_changes(tx: Transaction) -> None:
 
 def expire_seats(tx: Transaction) -> None:
     """Give back the seats whose `until` has passed; they end at that moment, not at this one."""
-    _ = tx
+    seats.expire(tx)
 
 
 def expire_requests(tx: Transaction) -> None:
@@ -45,6 +46,7 @@ def expire_requests(tx: Transaction) -> None:
     _ = tx
 
 
-def fill_waitlists(tx: Transaction) -> None:
-    """Seat the first of those who wait wherever a seat is free."""
+def fill_waitlists(tx: Transaction) -> int:
+    """Seat the first of those who wait wherever a seat is free; how many."""
     _ = tx
+    return 0

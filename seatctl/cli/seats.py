@@ -1,0 +1,208 @@
+"""`seatctl seats`: who sits where."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seatctl.cli.options import (
+    EmailsArg,
+    FromOpt,
+    MapOpt,
+    OptionalSubscriptionArg,
+    SkipBadOpt,
+    SubscriptionArg,
+    context,
+)
+
+if TYPE_CHECKING:
+    from seatctl.context import Context
+    from seatctl.services.people import People
+
+app = typer.Typer()
+
+CreateUsersOpt = Annotated[
+    bool, typer.Option("--create-users", help="Add the people who are no users yet, then seat them.")
+]
+FillOpt = Annotated[
+    bool, typer.Option("--fill", help="Seat as many as fit, in the order given (exit 6 if some do not).")
+]
+SearchOpt = Annotated[
+    str | None,
+    typer.Option("--search", metavar="TEXT", help="Only people whose name or e-mail has TEXT in it."),
+]
+UserOpt = Annotated[str | None, typer.Option("--user", metavar="EMAIL", help="Only the seats of this user.")]
+AllOpt = Annotated[bool, typer.Option("--all", help="Also seats that were revoked or have expired.")]
+WhatArg = Annotated[
+    str | None,
+    typer.Argument(metavar="[SUBSCRIPTION|EMAIL]", help="A subscription or a user.", show_default=False),
+]
+
+
+@app.command("list")
+def list_seats(
+    ctx: typer.Context,
+    subscription: OptionalSubscriptionArg = None,
+    search: SearchOpt = None,
+    user: UserOpt = None,
+    everything: AllOpt = False,
+) -> None:
+    """List who sits in SUBSCRIPTION, or in all of them.
+
+    What -o csv prints, `seats assign --from` and `users import` read.
+
+    Examples:
+      seatctl seats list design
+      seatctl seats list --search zoe -o json
+      seatctl seats list --user zoe@example.com --all
+    """
+    from seatctl.ledger import seats
+    from seatctl.models.call import format_time
+    from seatctl.output import Column
+
+    here = context(ctx)
+    with here.ledger.reading() as reader:
+        chosen = seats.Filter(
+            now=format_time(here.now),
+            subscription_id=_subscription_id(here, subscription),
+            user_id=_user_id(here, user),
+            text=search,
+            over=everything,
+        )
+        here.emit_list(
+            seats.listing(reader, chosen),
+            (
+                Column("subscription", "Subscription"),
+                Column("email", "E-mail"),
+                Column("name", "Name"),
+                Column("assigned_at", "Assigned", "time"),
+                Column("until", "Until", "time"),
+                Column("claimed_at", "Claimed", "time", table=False),
+                Column("revoked_at", "Revoked", "time", table=everything),
+            ),
+            handle="email",
+            total=lambda: seats.count(reader, chosen),
+        )
+
+
+@app.command()
+def assign(
+    ctx: typer.Context,
+    subscription: SubscriptionArg,
+    emails: EmailsArg = None,
+    source: FromOpt = None,
+    mapping: MapOpt = None,
+    skip_bad: SkipBadOpt = False,
+    create_users: CreateUsersOpt = False,
+    fill: FillOpt = False,
+) -> None:
+    """Assign seats of SUBSCRIPTION to users.
+
+    Everything is judged before anything is written: with a bad row (exit 3) or too few seats (exit 4)
+    nobody is seated. Who has a seat already keeps it.
+
+    Examples:
+      seatctl seats assign design zoe@example.com bob@example.com
+      seatctl seats assign design --from people.csv --create-users
+      seatctl seats assign design --from - --map email='Work Email' --fill
+    """
+    from seatctl.services.seats import Assigning, assign_seats
+
+    here = context(ctx)
+    people = _people(emails, source, mapping, skip_bad=skip_bad)
+    how = Assigning(create_users=create_users, fill=fill)
+    here.emit(assign_seats(here.ledger, here.call, subscription, people, how), handle="email")
+
+
+@app.command()
+def revoke(
+    ctx: typer.Context,
+    subscription: SubscriptionArg,
+    emails: EmailsArg = None,
+    source: FromOpt = None,
+    mapping: MapOpt = None,
+    skip_bad: SkipBadOpt = False,
+) -> None:
+    """Take seats of SUBSCRIPTION away from users; what is billed does not change.
+
+    A freed seat goes to whoever is first on the waitlist.
+
+    Examples:
+      seatctl seats revoke design zoe@example.com
+      seatctl seats revoke design --from leavers.csv
+    """
+    from seatctl.services.seats import revoke_seats
+
+    here = context(ctx)
+    people = _people(emails, source, mapping, skip_bad=skip_bad)
+    here.emit(revoke_seats(here.ledger, here.call, subscription, people), handle="email")
+
+
+@app.command()
+def history(ctx: typer.Context, what: WhatArg = None) -> None:
+    """Show who was given a seat when and by whom, and who lost it.
+
+    Examples:
+      seatctl seats history design
+      seatctl seats history zoe@example.com -o json
+    """
+    from seatctl.ledger import seats
+    from seatctl.models.call import format_time
+    from seatctl.output import Column
+
+    here = context(ctx)
+    is_user = what is not None and "@" in what
+    with here.ledger.reading() as reader:
+        chosen = seats.Filter(
+            now=format_time(here.now),
+            subscription_id=None if is_user else _subscription_id(here, what),
+            user_id=_user_id(here, what) if is_user else None,
+            over=True,
+        )
+        here.emit_list(
+            seats.history(reader, chosen),
+            (
+                Column("subscription", "Subscription"),
+                Column("email", "E-mail"),
+                Column("assigned_at", "Assigned", "time"),
+                Column("assigned_by", "By"),
+                Column("assigned_run", "Run", "integer", table=False),
+                Column("until", "Until", "time", table=False),
+                Column("revoked_at", "Revoked", "time"),
+                Column("revoked_by", "By"),
+                Column("revoked_run", "Run", "integer", table=False),
+            ),
+            handle="email",
+            total=lambda: seats.count(reader, chosen),
+        )
+
+
+def _subscription_id(here: Context, handle: str | None) -> int | None:
+    if handle is None:
+        return None
+    from seatctl.ledger import subscriptions
+
+    with here.ledger.reading() as reader:
+        return subscriptions.find(reader, handle, here.now).id
+
+
+def _user_id(here: Context, email: str | None) -> int | None:
+    if email is None:
+        return None
+    from seatctl.ledger import users
+
+    with here.ledger.reading() as reader:
+        return users.require(reader, email).id
+
+
+def _people(
+    emails: list[str] | None, source: str | None, mapping: list[str] | None, *, skip_bad: bool
+) -> People:
+    from seatctl.services.people import People
+
+    if mapping:
+        from seatctl.tabular import renames
+
+        return People(tuple(emails or ()), source, renames(mapping), skip_bad)
+    return People(tuple(emails or ()), source, {}, skip_bad)

@@ -1,0 +1,76 @@
+"""The people a command names, as arguments or in a file: put where set-based SQL can judge them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from seatctl.errors import Refused, UsageError
+from seatctl.ledger import staging, users
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.staging import Verdict
+from seatctl.ledger.transaction import Transaction
+from seatctl.rules.people import FIELDS, incoming, typed
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who is meant: e-mails as typed, or a file (`-`: stdin) with the names of its columns."""
+
+    emails: tuple[str, ...] = ()
+    source: str | None = None
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    skip_bad: bool = False
+    """Leave bad rows out and do the rest."""
+
+
+class UserNotActive(Refused):
+    """A suspended or removed user cannot be given a seat."""
+
+    code = "user_not_active"
+
+
+class UnknownUsers(users.UnknownUser):
+    """Some of the people named as arguments are not in the ledger."""
+
+
+def stage(ledger: Ledger, people: People) -> int:
+    """Put them into `incoming`, holding no lock meanwhile; how many rows. Raises UsageError, BadInput."""
+    if bool(people.emails) == (people.source is not None):
+        raise UsageError("name people by e-mail, or a file with --from, and not both")
+    with ledger.staging() as journal:
+        if people.source is None:
+            return staging.load(journal, typed(people.emails))
+        from seatctl.tabular import open_table
+
+        with open_table(people.source, FIELDS, mapping=people.mapping) as table:
+            return staging.load(journal, incoming(table))
+
+
+def require_known(tx: Transaction, people: People) -> None:
+    """Judge whom the ledger does not know: an unknown argument is not found, an unknown row is bad."""
+    if people.source is None and not people.skip_bad:
+        unknown = staging.emails(tx, Verdict.UNKNOWN)
+        if len(unknown) == 1:
+            users.require(tx, unknown[0])
+        if unknown:
+            raise UnknownUsers(
+                f"there are no users {', '.join(unknown)}",
+                hint="seatctl users add EMAIL, or --create-users where a seat is assigned",
+                data={"emails": [*unknown]},
+            )
+    staging.refuse(tx, Verdict.UNKNOWN, "there is no user of this e-mail; --create-users makes one")
+
+
+def require_active(tx: Transaction, people: People) -> None:
+    """Judge suspended and removed people: as an argument they are refused, as a row they are bad."""
+    for verdict, command in ((Verdict.SUSPENDED, "reactivate"), (Verdict.REMOVED, "add")):
+        if people.source is None and not people.skip_bad:
+            emails = staging.emails(tx, verdict)
+            if emails:
+                raise UserNotActive(
+                    f"{', '.join(emails)} {'is' if len(emails) == 1 else 'are'} {verdict}",
+                    hint=f"seatctl users {command} {emails[0]}",
+                    data={"emails": [*emails], "status": verdict.value},
+                )
+        staging.refuse(tx, verdict, f"the user is {verdict}; seatctl users {command} EMAIL brings them back")

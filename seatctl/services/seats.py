@@ -1,0 +1,166 @@
+"""Assigning and revoking seats: `rules/assignment.py` decides, `ledger/seats.py` applies."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from seatctl.errors import ExitCode
+from seatctl.ledger import imports, seats, staging, subscriptions
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.settle import fill_waitlists
+from seatctl.ledger.staging import Verdict
+from seatctl.ledger.transaction import Reader, Transaction
+from seatctl.models.call import Call
+from seatctl.models.report import Report
+from seatctl.models.role import Action
+from seatctl.models.subscription import Subscription
+from seatctl.rules.assignment import (
+    NoSeatsLeft,
+    require_home,
+    require_usable,
+    seats_to_take,
+    shortage,
+)
+from seatctl.services.people import People, require_active, require_known, stage
+from seatctl.services.permissions import allow
+
+COLUMNS = ("line", "email", "result", "error")
+
+_UNDO_EMAILS = 5
+"""An undo that would name more people than this is no command to type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assigning:
+    """How to assign: make users who are not known, seat as many as fit."""
+
+    create_users: bool = False
+    fill: bool = False
+
+
+def assign_seats(ledger: Ledger, call: Call, name: str, people: People, how: Assigning) -> Report:
+    """Seat people in a subscription. Who sits there already stays, without an error.
+
+    Raises BadRows before anything about seats; NoSeatsLeft, OverAssigned, NotAssignable, ForeignLedger.
+    """
+    stage(ledger, people)
+    with ledger.change(call) as tx:
+        pool = _pool(tx, ledger, call, name)
+        require_usable(pool)
+        staging.judge(tx)
+        seats.mark_seated(tx, pool.id)
+        bad = _require_good(tx, call, people, how)
+        needed = seats.wanted(tx)
+        take = _seats_to_take(tx, pool, needed, fill=how.fill)
+        if take < needed:
+            seats.leave_without(tx, take)
+        added = imports.create_from_incoming(tx) if how.create_users else 0
+        seated = seats.assign_incoming(tx, pool.id)
+        already = staging.count_results(tx).get(seats.ALREADY, 0)
+        parts = [f"{seated:,} seated in {pool.name}"]
+        parts += [f"{added:,} users added"] if added else []
+        parts += [f"{already:,} seated already"] if already else []
+        parts += [f"{needed - take:,} without a seat"] if take < needed else []
+        parts += [f"{bad:,} bad rows left out"] if bad else []
+        summary = f"{', '.join(parts)}; {pool.free - seated:,} free"
+        tx.summarise(summary)
+        return Report(
+            run=tx.run,
+            dry_run=call.dry_run,
+            summary=summary,
+            rows=tx.keep(partial(staging.results, tx, seats.ASSIGNED)),
+            exit_code=ExitCode.PARTIAL if bad or take < needed else ExitCode.DONE,
+            undo=None if call.dry_run or already else _undo("revoke", pool, people, seated),
+            columns=COLUMNS,
+            data={"subscription": pool.name, "seated": seated, "free": pool.free - seated},
+        )
+
+
+def revoke_seats(ledger: Ledger, call: Call, name: str, people: People) -> Report:
+    """Give back the seats of people. Who has none is no error; what is billed does not change (rule 4)."""
+    stage(ledger, people)
+    with ledger.change(call) as tx:
+        pool = _pool(tx, ledger, call, name)
+        staging.judge(tx)
+        require_known(tx, people)
+        bad = staging.require_good(tx, people.skip_bad)
+        revoked = seats.revoke_incoming(tx, pool.id)
+        rows = tx.keep(partial(staging.results, tx))
+        moved_up = fill_waitlists(tx)
+        summary = _revoked_sentence(pool, revoked, bad)
+        if moved_up:
+            summary += f"; {moved_up:,} from the waitlist seated"
+        tx.summarise(summary)
+        return Report(
+            run=tx.run,
+            dry_run=call.dry_run,
+            summary=summary,
+            rows=rows,
+            exit_code=ExitCode.PARTIAL if bad else ExitCode.DONE,
+            undo=None if call.dry_run or moved_up else _undo("assign", pool, people, revoked),
+            columns=COLUMNS,
+            data={"subscription": pool.name, "revoked": revoked, "paid": pool.capacity},
+        )
+
+
+def _revoked_sentence(pool: Subscription, revoked: int, bad: int) -> str:
+    if not revoked:
+        done = f"nobody of them sits in {pool.name}"
+    else:
+        seat = "seat" if revoked == 1 else "seats"
+        done = f"{revoked:,} {seat} of {pool.name} revoked; what is billed does not change: {pool.capacity:,}"
+        done += " seats stay paid for"
+    return f"{done}, {bad:,} bad rows left out" if bad else done
+
+
+def _pool(tx: Transaction, ledger: Ledger, call: Call, name: str) -> Subscription:
+    """The subscription, which the actor may fill and this ledger keeps."""
+    pool = subscriptions.find(tx, name)
+    allow(tx, call.actor, Action.ASSIGN, pool)
+    require_home(pool, ledger.id)
+    return pool
+
+
+def _require_good(tx: Transaction, call: Call, people: People, how: Assigning) -> int:
+    """Tell good rows from bad ones; how many bad ones are left out. Raises BadRows and its like."""
+    if how.create_users:
+        if staging.count(tx, Verdict.UNKNOWN):
+            allow(tx, call.actor, Action.MANAGE_USERS)
+    else:
+        require_known(tx, people)
+    require_active(tx, people)
+    staging.refuse_past(tx, tx.now)
+    return staging.require_good(tx, people.skip_bad)
+
+
+def _seats_to_take(tx: Transaction, pool: Subscription, needed: int, *, fill: bool) -> int:
+    """As `rules.assignment.seats_to_take`; the refusal gets the people who would go without."""
+    try:
+        return seats_to_take(pool, needed, fill=fill)
+    except NoSeatsLeft as refusal:
+        raise shortage(pool, needed, seats.without(tx, pool.free), free_name(tx, pool)) from refusal
+
+
+def free_name(reader: Reader, pool: Subscription) -> str:
+    """A name that another subscription of the same kind could have: design-2."""
+
+    def candidates() -> Iterator[str]:
+        number = 2
+        while True:
+            yield f"{pool.name}-{number}"
+            number += 1
+
+    return next(name for name in candidates() if subscriptions.named(reader, name) is None)
+
+
+def _undo(verb: str, pool: Subscription, people: People, changed: int) -> str | None:
+    """The command that takes it back, where the people named are exactly those who were changed."""
+    if not changed:
+        return None
+    command = f"seatctl seats {verb} {shlex.quote(pool.name)}"
+    if people.source is None and changed == len(people.emails) <= _UNDO_EMAILS:
+        return f"{command} {shlex.join(people.emails)}"
+    return None
