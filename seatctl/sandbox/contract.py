@@ -1,0 +1,176 @@
+"""Checks a request's parameters against `contract.json` and gives each value its type.
+
+The SDK's types say which parameters there are; the recordings say what Stripe answers to a wrong one,
+and win where the two differ (`REQUIRED`, `ORDER`, `OLDER`; docs/sandbox.md lists them).
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from seatctl.sandbox.errors import ApiError, malformed, missing_param, unknown_params
+from seatctl.sandbox.form import bracketed
+from seatctl.sandbox.wire import ENDIVE, Obj
+
+Path_ = tuple[str, ...]
+
+# Required on the wire though the SDK leaves them open, from the recordings and the API reference.
+REQUIRED = {
+    "SubscriptionCreateParams": ("customer", "items"),
+    "PaymentMethodAttachParams": ("customer",),
+    "PaymentMethodCreateParams": ("type",),
+    "InvoiceCreateParams": ("customer",),
+    "InvoiceItemCreateParams": ("customer",),
+    "checkout.SessionCreateParams": ("mode",),
+    "billing_portal.SessionCreateParams": ("customer",),
+}
+# The order in which Stripe names the allowed words of an enum, where it was recorded.
+ORDER = {
+    ("SubscriptionListParams", "status"): "active|past_due|unpaid|canceled|incomplete|incomplete_expired"
+    "|trialing|paused|all|ended",
+    ("SubscriptionCreateParams", "payment_behavior"): "allow_incomplete|error_if_incomplete"
+    "|pending_if_incomplete|default_incomplete",
+    ("SubscriptionUpdateParams", "payment_behavior"): "allow_incomplete|error_if_incomplete"
+    "|pending_if_incomplete|default_incomplete",
+}
+# What versions before endive took: the anchor of an update was a word, not an object.
+OLDER = {("SubscriptionUpdateParams", "billing_cycle_anchor"): "e:now|unchanged"}
+
+
+@cache
+def _contract() -> Obj:
+    loaded: Obj = json.loads(Path(__file__).with_name("contract.json").read_text("utf-8"))
+    return loaded
+
+
+@cache
+def _fields(params: str, version: str) -> dict[str, Any]:
+    fields: dict[str, Any] = dict(_contract()["params"][params])
+    for (name, field), words in ORDER.items():
+        if name == params:
+            fields[field] = f"e:{words}"
+    if version < ENDIVE:
+        fields.update({field: spec for (name, field), spec in OLDER.items() if name == params})
+    return fields
+
+
+def check(params: str, sent: Obj, version: str) -> Obj:
+    """The parameters with their types; raises the refusal Stripe gives for the first wrong one."""
+    fields = _fields(params, version)
+    unknown: list[str] = []
+    _find_unknown(sent, {"f": fields}, (), unknown)
+    if unknown:
+        raise unknown_params(unknown)
+    typed = {name: _typed(value, _spec(fields, name), (name,)) for name, value in sent.items()}
+    for name in REQUIRED.get(params, ()) + tuple(n[:-1] for n in fields if n.endswith("!")):
+        if typed.get(name) in (None, ""):
+            raise missing_param(name)
+    return typed
+
+
+def _spec(fields: dict[str, Any], name: str) -> Any:
+    return fields.get(name, fields.get(f"{name}!"))
+
+
+def _options(spec: Any) -> list[Any]:
+    return spec["u"] if isinstance(spec, dict) and "u" in spec else [spec]
+
+
+def _find_unknown(value: Any, spec: Any, path: Path_, unknown: list[str]) -> None:
+    options = _options(spec)
+    if isinstance(value, dict):
+        shape = next((o for o in options if isinstance(o, dict) and "f" in o), None)
+        if shape is None:
+            return
+        for name, below in value.items():
+            inner = _spec(shape["f"], name)
+            if inner is None:
+                unknown.append(bracketed((*path, name)))
+            else:
+                _find_unknown(below, inner, (*path, name), unknown)
+    elif isinstance(value, list):
+        array = next((o for o in options if isinstance(o, dict) and "a" in o), None)
+        for position, below in enumerate(value if array else []):
+            _find_unknown(below, array["a"] if array else None, (*path, str(position)), unknown)
+
+
+def _typed(value: Any, spec: Any, path: Path_) -> Any:
+    options = _options(spec)
+    # The types name few fields that an empty string may unset; a recording unsets a plain string.
+    if value == "" and ("s" in options or _may_be_empty(spec)):
+        return ""
+    if isinstance(value, str):
+        return _scalar(value, options, path)
+    kind = "a" if isinstance(value, list) else "f"
+    for option in options:
+        if isinstance(option, dict) and "m" in option and isinstance(value, dict):
+            return {key: _typed(below, option["m"], (*path, key)) for key, below in value.items()}
+        if isinstance(option, dict) and kind in option:
+            return _nested(value, option, path)
+    if isinstance(value, list) and any(isinstance(o, dict) and "m" in o for o in options):
+        return {str(key): below for key, below in enumerate(value)}
+    raise malformed(f"Invalid {'string' if 's' in options else 'value'}: {value}", bracketed(path))
+
+
+def _nested(value: Any, spec: Any, path: Path_) -> Any:
+    if isinstance(value, list):
+        return [_typed(below, spec["a"], (*path, str(n))) for n, below in enumerate(value)]
+    fields = spec["f"]
+    for required in (name[:-1] for name in fields if name.endswith("!")):
+        if value.get(required) in (None, ""):
+            raise missing_param(bracketed((*path, required)))
+    return {name: _typed(below, _spec(fields, name), (*path, name)) for name, below in value.items()}
+
+
+def _may_be_empty(spec: Any) -> bool:
+    if isinstance(spec, dict):
+        return bool(spec.get("?")) or any(_may_be_empty(option) for option in spec.get("u", ()))
+    return str(spec).startswith("?")
+
+
+def _scalar(value: str, options: list[Any], path: Path_) -> Any:
+    words = [option.lstrip("?") for option in options if isinstance(option, str)]
+    allowed = [word for name in words if name.startswith("e:") for word in name[2:].split("|")]
+    if value in allowed:
+        return value
+    plain = [name for name in words if not name.startswith("e:")]
+    refusal: ApiError | None = None
+    for name in plain:
+        try:
+            return _convert(value, name, path)
+        except ApiError as error:
+            refusal = error
+    if refusal is not None:
+        raise refusal
+    if allowed:
+        raise malformed(f"Invalid {bracketed(path)}: must be one of {_listing(allowed)}", bracketed(path))
+    array = any(isinstance(option, dict) and "a" in option for option in options)
+    raise malformed("Invalid array" if array else "Invalid object", bracketed(path))
+
+
+def _listing(words: list[str]) -> str:
+    if len(words) < 3:
+        return " or ".join(words)
+    return ", ".join(words[:-1]) + f", or {words[-1]}"
+
+
+def _convert(value: str, kind: str, path: Path_) -> Any:
+    name = bracketed(path)
+    if kind == "b":
+        if value in ("true", "false"):
+            return value == "true"
+        raise malformed(f"Invalid boolean: {value}", name)
+    if kind == "i":
+        if value.removeprefix("-").isdigit() and value.isascii():
+            return int(value)
+        raise malformed(f"Invalid integer: {value}", name, code="parameter_invalid_integer")
+    if kind == "n":
+        try:
+            float(value)
+        except ValueError:
+            raise malformed(f"Invalid decimal: {value}", name) from None
+        return value
+    return value

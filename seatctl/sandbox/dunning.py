@@ -1,0 +1,120 @@
+"""The clock's work on an invoice: an hour's draft is finalized, a failed payment is tried again.
+
+Stripe's retries are chosen by a model; the sandbox tries 3, 5 and 7 days after the last attempt, and then
+cancels the subscription, or leaves it unpaid or past due (`control.after_retries`).
+"""
+
+from __future__ import annotations
+
+from seatctl.sandbox.invoicing import save_invoice, subscription_of
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.settlement import collect, finalize, intent_of, method_for
+from seatctl.sandbox.subscription_states import ENDED, move_to, save
+from seatctl.sandbox.views import view
+from seatctl.sandbox.wire import DAY, Obj
+
+RETRIES = (3 * DAY, 5 * DAY, 7 * DAY)
+_OUTCOMES = ("cancel", "unpaid", "past_due")
+
+
+def invoice_due(session: Session, invoice: Obj) -> None:
+    """One piece of work on an invoice whose time has come; `session.now` is that time."""
+    if invoice["status"] == "draft":
+        _finalize(session, invoice)
+    elif invoice["collection_method"] == "send_invoice":
+        _overdue(session, invoice)
+    else:
+        _attempt(session, invoice)
+
+
+def _finalize(session: Session, invoice: Obj) -> None:
+    finalize(session, invoice)
+    paused = invoice.get("_paused")
+    if invoice["status"] != "open":
+        return
+    if paused == "void":
+        from seatctl.sandbox.invoice_life import void_invoice
+
+        void_invoice(session, invoice)
+    elif paused == "mark_uncollectible":
+        from seatctl.sandbox.invoice_life import mark_uncollectible
+
+        mark_uncollectible(session, {}, invoice["id"])
+    elif invoice["collection_method"] == "charge_automatically":
+        _attempt(session, invoice)
+    else:
+        session.emit("invoice.sent", view(session, invoice))
+
+
+def _overdue(session: Session, invoice: Obj) -> None:
+    """An invoice on account is not paid by its due date."""
+    invoice["_overdue"] = True
+    save_invoice(session, invoice)
+    session.emit("invoice.overdue", view(session, invoice))
+    subscription = session.store.get("subscription", subscription_of(invoice) or "")
+    if subscription is not None and subscription["status"] == "active":
+        move_to(session, subscription, "past_due")
+
+
+def _attempt(session: Session, invoice: Obj) -> None:
+    method = method_for(session, invoice)
+    if method is None:
+        _no_card(session, invoice)
+    elif collect(session, invoice, method).paid:
+        return
+    tried = invoice["attempt_count"]
+    last = tried > len(RETRIES)
+    invoice["next_payment_attempt"] = None if last else session.now + RETRIES[tried - 1]
+    invoice["auto_advance"] = not last
+    save_invoice(session, invoice)
+    subscription = session.store.get("subscription", subscription_of(invoice) or "")
+    if subscription is None or subscription["status"] in (*ENDED, "paused"):
+        return
+    if not last:
+        if subscription["status"] == "active":
+            move_to(session, subscription, "past_due")
+        return
+    _give_up(session, subscription)
+
+
+def _no_card(session: Session, invoice: Obj) -> None:
+    before = view(session, invoice)
+    invoice["attempted"] = True
+    invoice["attempt_count"] += 1
+    save_invoice(session, invoice)
+    session.emit("invoice.updated", view(session, invoice), before)
+    session.emit("invoice.payment_failed", view(session, invoice))
+
+
+def _give_up(session: Session, subscription: Obj) -> None:
+    outcome = _OUTCOMES[session.store.setting("after_retries") or 0]
+    if outcome == "cancel":
+        from seatctl.sandbox.subscription_ends import close
+
+        close(session, subscription, "payment_failed")
+        save(session, subscription)
+        session.emit("customer.subscription.deleted", view(session, subscription))
+    elif outcome == "unpaid":
+        move_to(session, subscription, "unpaid")
+
+
+def authenticate(session: Session, invoice: Obj, *, succeeds: bool) -> None:
+    """The customer answers the bank's question on an open invoice: the payment goes through, or fails."""
+    made = intent_of(session, invoice["id"])
+    if made is None or made["status"] != "requires_action":
+        raise ValueError("this invoice waits for no authentication")
+    method = session.find("payment_method", made["payment_method"], None)
+    if succeeds:
+        collect(session, invoice, method, authenticated=True)
+        return
+    made.update(status="requires_payment_method", payment_method=None, next_action=None)
+    made["last_payment_error"] = {
+        "code": "payment_intent_authentication_failure",
+        "doc_url": "https://stripe.com/docs/error-codes/payment-intent-authentication-failure",
+        "message": "The provided PaymentMethod has failed authentication. You can provide payment_method_data or a "
+        "new PaymentMethod to attempt to fulfill this PaymentIntent again.",
+        "payment_method": view(session, method),
+        "type": "invalid_request_error",
+    }
+    session.save(made)
+    session.emit("payment_intent.payment_failed", view(session, made))

@@ -1,0 +1,116 @@
+"""`expand[]`: an id becomes the object, and fields that are only there on request appear."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from seatctl.sandbox.errors import invalid
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import view
+from seatctl.sandbox.wire import Obj, embedded
+
+_DEPTH = 4
+Include = Callable[[Session, Obj], Any]
+
+
+def expanded(session: Session, body: Obj, paths: list[str]) -> Obj:
+    """The answer with every path expanded; four levels at most."""
+    for path in paths:
+        parts = path.split(".")
+        if len(parts) > _DEPTH + (parts[0] == "data"):
+            raise invalid(f"You cannot expand more than 4 levels of a property. Property: {path}", "expand")
+        body = _at(session, body, parts, path)
+    return body
+
+
+def _at(session: Session, value: Any, parts: list[str], path: str) -> Any:
+    if not parts or value is None:
+        return value
+    if isinstance(value, list):
+        return [_at(session, entry, parts, path) for entry in value]
+    if not isinstance(value, dict):
+        raise _impossible(path)
+    name, rest = parts[0], parts[1:]
+    include = _INCLUDED.get((str(value.get("object")), name))
+    if name not in value and include is not None:
+        value = {**value, name: include(session, value)}
+    if name not in value:
+        raise _impossible(path)
+    below = _resolved(session, value[name], last=not rest, path=path)
+    return {**value, name: _at(session, below, rest, path)}
+
+
+def _resolved(session: Session, value: Any, *, last: bool, path: str) -> Any:
+    if isinstance(value, list):
+        return [_resolved(session, entry, last=False, path=path) for entry in value]
+    if not isinstance(value, str):
+        return value
+    found = session.store.any(value)
+    if found is not None:
+        return view(session, found)
+    if session.store.was_deleted("customer", value):
+        return {"id": value, "object": "customer", "deleted": True}
+    if last and "_" not in value:
+        raise _impossible(path)
+    return value
+
+
+def _impossible(path: str) -> Exception:
+    return invalid(f"This property cannot be expanded ({path}).", "expand")
+
+
+def _payments(session: Session, invoice: Obj) -> Obj:
+    data = [view(session, payment) for payment in session.store.walk("invoice_payment", parent=invoice["id"])]
+    return embedded(data, f"/v1/invoices/{invoice['id']}/payments")
+
+
+def _subscriptions(session: Session, customer: Obj) -> Obj:
+    found = session.store.walk("subscription", customer=customer["id"])
+    data = [view(session, each) for each in found if each["status"] not in ("canceled", "incomplete_expired")]
+    return embedded(data, f"/v1/customers/{customer['id']}/subscriptions")
+
+
+def _tiers(session: Session, price: Obj) -> Any:
+    stored = session.store.get("price", price["id"]) or {}
+    return stored.get("_tiers")
+
+
+def _currency_options(session: Session, price: Obj) -> Any:
+    stored = session.store.get("price", price["id"]) or {}
+    return stored.get("_currency_options") or {}
+
+
+def _confirmation_secret(session: Session, invoice: Obj) -> Any:
+    for payment in session.store.walk("invoice_payment", parent=invoice["id"]):
+        intent = session.store.get("payment_intent", payment["payment"]["payment_intent"])
+        if intent is not None and intent["status"] not in ("succeeded", "canceled"):
+            return {"client_secret": intent["client_secret"], "type": "payment_intent"}
+    return None
+
+
+def _refunds(session: Session, charge: Obj) -> Obj:
+    data = [view(session, refund) for refund in session.store.walk("refund", parent=charge["id"])]
+    return embedded(data, f"/v1/charges/{charge['id']}/refunds")
+
+
+def _nothing(session: Session, customer: Obj) -> Obj:
+    return embedded([], f"/v1/customers/{customer['id']}/sources")
+
+
+def _applies_to(session: Session, coupon: Obj) -> Any:
+    stored = session.store.get("coupon", coupon["id"]) or {}
+    return stored.get("_applies_to")
+
+
+_INCLUDED: dict[tuple[str, str], Include] = {
+    ("invoice", "payments"): _payments,
+    ("invoice", "confirmation_secret"): _confirmation_secret,
+    ("customer", "subscriptions"): _subscriptions,
+    ("customer", "sources"): _nothing,
+    ("customer", "tax_ids"): _nothing,
+    ("price", "tiers"): _tiers,
+    ("price", "currency_options"): _currency_options,
+    ("charge", "refunds"): _refunds,
+    ("coupon", "applies_to"): _applies_to,
+}

@@ -1,0 +1,210 @@
+"""Invoice items: pending ones wait for an invoice, others stand on a draft from the start."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from seatctl.sandbox import prices
+from seatctl.sandbox.discounts import given
+from seatctl.sandbox.errors import ApiError, invalid
+from seatctl.sandbox.invoicing import save_invoice, take_items, total_up
+from seatctl.sandbox.lines import invoice_item, item_line, pricing
+from seatctl.sandbox.lists import check_customer, listing
+from seatctl.sandbox.money import price_exact, round_half_up
+from seatctl.sandbox.session import Session, changed
+from seatctl.sandbox.views import view
+from seatctl.sandbox.wire import Obj, merge_metadata, unset
+
+
+def create(session: Session, params: Obj) -> Obj:
+    """POST /v1/invoiceitems."""
+    customer = session.find("customer", params["customer"], "customer")
+    invoice = _draft(session, params["invoice"], customer) if params.get("invoice") else None
+    if params.get("subscription"):
+        session.find("subscription", params["subscription"], "subscription")
+    item = build(session, customer, params, invoice)
+    if invoice is not None:
+        take_items(session, invoice, [item])
+        total_up(session, invoice)
+        save_invoice(session, invoice)
+    session.save(item)
+    session.emit("invoiceitem.created", view(session, item))
+    return view(session, item)
+
+
+def _draft(session: Session, identifier: str, customer: Obj) -> Obj:
+    invoice = session.find("invoice", identifier, "invoice")
+    if invoice["customer"] != customer["id"]:
+        raise invalid("The invoice's customer does not match the invoice item's customer.", "invoice")
+    check_draft(invoice)
+    return invoice
+
+
+def check_draft(invoice: Obj) -> None:
+    """Only a draft can be changed."""
+    if invoice["status"] != "draft":
+        message = (
+            "The invoice is no longer editable. Instead, consider creating additional invoice items that will "
+            "be applied to the next invoice."
+        )
+        raise invalid(message, code="invoice_not_editable")
+
+
+def build(session: Session, customer: Obj, params: Obj, invoice: Obj | None) -> Obj:
+    """An invoice item from a request; not yet written."""
+    quantity = params.get("quantity", 1)
+    price = _price(session, params)
+    amount = _amount(params, price, quantity)
+    currency = price["currency"] if price else params.get("currency") or (invoice or customer)["currency"]
+    currency = (currency or "usd").lower()
+    if invoice is not None and invoice["currency"] != currency:
+        message = (
+            f"The currency of the invoice item ({currency}) must match the currency of the invoice "
+            f"({invoice['currency']})."
+        )
+        raise invalid(message, "currency")
+    period = params.get("period") or {"start": session.now, "end": session.now}
+    name = None
+    if price is not None:
+        from seatctl.sandbox.subscription_periods import name_of
+
+        name = name_of(session, price)
+    item = invoice_item(
+        customer["id"],
+        amount=amount,
+        currency=currency,
+        now=session.now,
+        description=unset(params.get("description")) or name,
+        period=(period["start"], period["end"]),
+        quantity=quantity,
+        priced=pricing(price, unit=price["unit_amount_decimal"]) if price else _bare(params),
+        invoice=invoice and invoice["id"],
+        subscription=params.get("subscription"),
+        discountable=params.get("discountable", amount >= 0),
+        metadata=merge_metadata({}, params.get("metadata")),
+    )
+    item["discounts"] = given(
+        session, unset(params.get("discounts")), customer["id"], invoice_item=item["id"]
+    )
+    return item
+
+
+def _price(session: Session, params: Obj) -> Obj | None:
+    if params.get("price_data"):
+        data = params["price_data"]
+        session.find("product", data["product"], "price_data[product]")
+        return session.find("price", prices.make(session, data, active=False)["id"], None)
+    wanted = (params.get("pricing") or {}).get("price")
+    if not wanted:
+        return None
+    price = session.find("price", wanted, "pricing[price]")
+    if price["recurring"] is not None:
+        message = "The price specified is set to `type=recurring` but this field only accepts prices with `type=one_time`."
+        raise invalid(message, "pricing[price]")
+    return price
+
+
+def _amount(params: Obj, price: Obj | None, quantity: int) -> int:
+    if price is not None:
+        return round_half_up(price_exact(price, quantity))
+    if params.get("amount") is not None:
+        if "quantity" in params:
+            raise invalid("You may only specify one of these parameters: amount, quantity.", "amount")
+        return int(params["amount"])
+    if params.get("unit_amount_decimal") is not None:
+        return round_half_up(Fraction(str(params["unit_amount_decimal"])) * quantity)
+    message = "You must pass one of `amount`, `pricing`, `price_data` or `unit_amount_decimal`."
+    raise ApiError(400, message, code="parameter_missing", param="amount")
+
+
+def _bare(params: Obj) -> Any:
+    decimal = params.get("unit_amount_decimal", params.get("amount"))
+    return {"price_details": None, "type": "price_details", "unit_amount_decimal": str(decimal)}
+
+
+def add_to(session: Session, invoice: Obj, customer: Obj, wanted: Obj) -> None:
+    """One of `add_invoice_items`: an item on an invoice that is being made."""
+    params = {**wanted, "pricing": {"price": wanted["price"]}} if wanted.get("price") else wanted
+    take_items(session, invoice, [build(session, customer, params, invoice)])
+
+
+def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
+    """GET /v1/invoiceitems/ID."""
+    return view(session, session.find("invoiceitem", identifier, "invoiceitem", status=404))
+
+
+def update(session: Session, params: Obj, identifier: str) -> Obj:
+    """POST /v1/invoiceitems/ID; a frozen field of a proration stays."""
+    item = session.find("invoiceitem", identifier, "invoiceitem", status=404)
+    before = view(session, session.find("invoiceitem", identifier, None))
+    invoice = session.store.get("invoice", item["invoice"] or "")
+    if invoice is not None:
+        check_draft(invoice)
+    _apply(session, item, params)
+    if invoice is not None:
+        made = item_line(invoice["id"], item)
+        for place, line in enumerate(invoice["lines"]["data"]):
+            if line["id"] == item["_line"]:
+                invoice["lines"]["data"][place] = {**made, "id": line["id"]}
+        total_up(session, invoice)
+        save_invoice(session, invoice)
+    session.save(item)
+    shown = view(session, item)
+    if changed(before, shown):
+        session.emit("invoiceitem.updated", shown, before)
+    return shown
+
+
+def _apply(session: Session, item: Obj, params: Obj) -> None:
+    frozen = {"pricing", "quantity", "discounts", "amount", "unit_amount_decimal", "price_data"} & set(params)
+    if item["proration"] and frozen:
+        raise invalid("You cannot change this field of a proration invoice item.", sorted(frozen)[0])
+    for name in ("description", "discountable", "period"):
+        if name in params:
+            item[name] = unset(params[name])
+    if "metadata" in params:
+        item["metadata"] = merge_metadata(item["metadata"], params["metadata"])
+    if "discounts" in params:
+        wanted = unset(params["discounts"])
+        item["discounts"] = given(session, wanted, item["customer"], invoice_item=item["id"])
+    price = _price(session, params)
+    if price is not None:
+        item["pricing"] = pricing(price, unit=price["unit_amount_decimal"])
+    quantity = params.get("quantity", item["quantity"])
+    if "amount" in params:
+        item["amount"] = params["amount"]
+        item["pricing"] = _bare(params)
+    elif price is not None or {"quantity", "unit_amount_decimal"} & set(params):
+        unit = params.get("unit_amount_decimal") or item["pricing"]["unit_amount_decimal"]
+        item["amount"] = round_half_up(Fraction(str(unit)) * quantity)
+        item["pricing"] = {**item["pricing"], "unit_amount_decimal": str(unit)}
+    item["quantity"], item["quantity_decimal"] = quantity, str(quantity)
+    item["net_amount"] = item["amount"]
+
+
+def delete(session: Session, params: Obj, identifier: str) -> Obj:
+    """DELETE /v1/invoiceitems/ID: pending, or on a draft."""
+    item = session.find("invoiceitem", identifier, "invoiceitem", status=404)
+    invoice = session.store.get("invoice", item["invoice"] or "")
+    if invoice is not None:
+        check_draft(invoice)
+        lines = invoice["lines"]["data"]
+        invoice["lines"]["data"] = [line for line in lines if line["id"] != item["_line"]]
+        total_up(session, invoice)
+        save_invoice(session, invoice)
+    session.store.delete(identifier)
+    session.emit("invoiceitem.deleted", view(session, item))
+    return {"id": identifier, "object": "invoiceitem", "deleted": True}
+
+
+def listed(session: Session, params: Obj) -> Obj:
+    """GET /v1/invoiceitems; `pending` are those without an invoice."""
+    check_customer(session, params)
+    pending, invoice = params.get("pending"), params.get("invoice")
+
+    def keep(item: Any) -> bool:
+        waiting = item["invoice"] is None
+        return (pending is None or pending == waiting) and invoice in (None, item["invoice"])
+
+    return listing(session, "invoiceitem", params, "/v1/invoiceitems", keep=keep)

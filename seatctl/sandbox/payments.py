@@ -1,0 +1,218 @@
+"""One attempt to charge a card: the payment intent, its charge, and what the bank said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seatctl.sandbox import cards
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import view
+from seatctl.sandbox.wire import Obj, new_id, token
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an attempt led to: paid, declined with a reason, or the bank wants authentication."""
+
+    paid: bool
+    decline: cards.Decline | None = None
+    charge: Obj | None = None
+
+    @property
+    def wants_authentication(self) -> bool:
+        """Whether the customer has to act."""
+        return not self.paid and self.decline is None
+
+
+def intent(session: Session, customer: str | None, amount: int, currency: str, **fields: object) -> Obj:
+    """A new payment intent that waits for a method; not yet written."""
+    identifier = new_id("pi")
+    return {
+        "id": identifier,
+        "object": "payment_intent",
+        "amount": amount,
+        "amount_capturable": 0,
+        "amount_details": {"tip": {}},
+        "amount_received": 0,
+        "application": None,
+        "application_fee_amount": None,
+        "automatic_payment_methods": None,
+        "canceled_at": None,
+        "cancellation_reason": None,
+        "capture_method": "automatic",
+        "client_secret": f"{identifier}_secret_{token(24)}",
+        "confirmation_method": "automatic",
+        "created": session.now,
+        "currency": currency,
+        "customer": customer,
+        "customer_account": None,
+        "description": None,
+        "excluded_payment_method_types": None,
+        "last_payment_error": None,
+        "latest_charge": None,
+        "livemode": False,
+        "metadata": {},
+        "next_action": None,
+        "on_behalf_of": None,
+        "payment_method": None,
+        "payment_method_configuration_details": None,
+        "payment_method_options": {
+            "card": {
+                "installments": None,
+                "mandate_options": None,
+                "network": None,
+                "request_three_d_secure": "automatic",
+            }
+        },
+        "payment_method_types": ["card"],
+        "processing": None,
+        "receipt_email": None,
+        "review": None,
+        "setup_future_usage": None,
+        "shipping": None,
+        "source": None,
+        "statement_descriptor": None,
+        "statement_descriptor_suffix": None,
+        "status": "requires_payment_method",
+        "transfer_data": None,
+        "transfer_group": None,
+        **fields,
+    }
+
+
+def attempt(session: Session, made: Obj, method: Obj, *, authenticated: bool = False) -> Outcome:
+    """Charge `made` (a payment intent) to a method; the intent is changed and written."""
+    known = cards.card(method["_card"]) if "_card" in method else cards.Card(method["type"], "")
+    asks = known.authenticate == "always" or (known.authenticate == "once" and not method.get("_set_up"))
+    if asks and not authenticated:
+        return _ask(session, made, method)
+    if known.charge is not None:
+        return _refused(session, made, method, known.charge)
+    if known.authenticate == "once":
+        session.save({**method, "_set_up": True})
+    charge = _charge(session, made, method, None)
+    made.update(
+        status="succeeded",
+        amount_received=made["amount"],
+        latest_charge=charge["id"],
+        payment_method=method["id"],
+        next_action=None,
+        last_payment_error=None,
+    )
+    session.save(made)
+    session.emit("charge.succeeded", view(session, charge))
+    session.emit("payment_intent.succeeded", view(session, made))
+    return Outcome(paid=True, charge=charge)
+
+
+def _ask(session: Session, made: Obj, method: Obj) -> Outcome:
+    made.update(
+        status="requires_action",
+        payment_method=method["id"],
+        next_action={
+            "type": "use_stripe_sdk",
+            "use_stripe_sdk": {"type": "three_d_secure_redirect", "stripe_js": "https://hooks.stripe.com/"},
+        },
+        last_payment_error=None,
+    )
+    session.save(made)
+    session.emit("payment_intent.requires_action", view(session, made))
+    return Outcome(paid=False)
+
+
+def _refused(session: Session, made: Obj, method: Obj, decline: cards.Decline) -> Outcome:
+    charge = _charge(session, made, method, decline)
+    made.update(
+        status="requires_payment_method",
+        payment_method=None,
+        latest_charge=charge["id"],
+        next_action=None,
+        last_payment_error={
+            **decline.details(),
+            "charge": charge["id"],
+            "code": decline.code,
+            "doc_url": f"https://stripe.com/docs/error-codes/{decline.code.replace('_', '-')}",
+            "message": decline.message,
+            "payment_method": view(session, method),
+            "type": "card_error",
+        },
+    )
+    session.save(made)
+    session.emit("charge.failed", view(session, charge))
+    session.emit("payment_intent.payment_failed", view(session, made))
+    return Outcome(paid=False, decline=decline, charge=charge)
+
+
+def _charge(session: Session, made: Obj, method: Obj, decline: cards.Decline | None) -> Obj:
+    paid = decline is None
+    card = {name: value for name, value in method.get("card", {}).items() if name != "display_brand"}
+    charge: Obj = {
+        "id": new_id("ch"),
+        "object": "charge",
+        "amount": made["amount"],
+        "amount_captured": made["amount"] if paid else 0,
+        "amount_refunded": 0,
+        "application": None,
+        "application_fee": None,
+        "application_fee_amount": None,
+        "balance_transaction": None,
+        "billing_details": method["billing_details"],
+        "calculated_statement_descriptor": "SANDBOX" if paid else None,
+        "captured": paid,
+        "created": session.now,
+        "currency": made["currency"],
+        "customer": made["customer"],
+        "description": made["description"],
+        "disputed": False,
+        "failure_balance_transaction": None,
+        "failure_code": None if decline is None else decline.code,
+        "failure_message": None if decline is None else decline.message,
+        "fraud_details": {},
+        "livemode": False,
+        "metadata": made["metadata"],
+        "on_behalf_of": None,
+        "outcome": _outcome(decline),
+        "paid": paid,
+        "payment_intent": made["id"],
+        "payment_method": method["id"],
+        "payment_method_details": {method["type"]: card, "type": method["type"]},
+        "receipt_email": made["receipt_email"],
+        "receipt_number": None,
+        "receipt_url": f"https://pay.stripe.com/receipts/{token(20)}" if paid else None,
+        "refunded": False,
+        "review": None,
+        "shipping": None,
+        "source": None,
+        "source_transfer": None,
+        "statement_descriptor": None,
+        "statement_descriptor_suffix": None,
+        "status": "succeeded" if paid else "failed",
+        "transfer_data": None,
+        "transfer_group": None,
+    }
+    session.save(charge, parent=made["id"])
+    return charge
+
+
+def _outcome(decline: cards.Decline | None) -> Obj:
+    if decline is None:
+        return {
+            "advice_code": None,
+            "network_advice_code": None,
+            "network_decline_code": None,
+            "network_status": "approved_by_network",
+            "reason": None,
+            "risk_level": "normal",
+            "seller_message": "Payment complete.",
+            "type": "authorized",
+        }
+    return {
+        "advice_code": decline.advice_code,
+        "network_advice_code": None,
+        "network_decline_code": decline.network_decline_code,
+        "network_status": "declined_by_network",
+        "reason": decline.decline_code,
+        "risk_level": "normal",
+        "seller_message": "The bank did not return any further details with this decline.",
+        "type": "issuer_declined",
+    }

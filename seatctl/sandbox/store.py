@@ -1,0 +1,241 @@
+"""All SQL of the sandbox: objects as JSON rows, the clock, saved answers, armed faults.
+
+An object's row carries the few columns that lists filter by; `seq` is the order of creation, which is
+the order of every list. `due` is when the clock has work to do on it (clockwork.py).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from seatctl.sandbox.wire import Obj
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS objects (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+  customer TEXT, parent TEXT, created INTEGER NOT NULL, deleted INTEGER NOT NULL DEFAULT 0,
+  due INTEGER, body TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS objects_by_kind ON objects (kind, seq);
+CREATE INDEX IF NOT EXISTS objects_by_customer ON objects (customer, kind, seq) WHERE customer IS NOT NULL;
+CREATE INDEX IF NOT EXISTS objects_by_parent ON objects (parent, kind, seq) WHERE parent IS NOT NULL;
+CREATE INDEX IF NOT EXISTS objects_by_due ON objects (due) WHERE due IS NOT NULL;
+CREATE TABLE IF NOT EXISTS answers (
+  key TEXT PRIMARY KEY, request TEXT NOT NULL, request_id TEXT NOT NULL, made INTEGER NOT NULL,
+  status INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS faults (
+  id INTEGER PRIMARY KEY, kind TEXT NOT NULL, remaining INTEGER NOT NULL, method TEXT, path TEXT,
+  retry_after INTEGER);
+PRAGMA user_version = 1;
+"""
+_TABLES = ("objects", "answers", "settings", "faults")
+
+
+class Store:
+    """One SQLite file; a `Store` is used by one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        if self._db.execute("PRAGMA user_version").fetchone()[0] == 0:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One request. The write lock is taken first: two processes on one file take turns."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def mark(self) -> None:
+        """Set the point to which `back` returns; marks nest."""
+        self._db.execute("SAVEPOINT work")
+
+    def keep(self) -> None:
+        """Keep what was done since the last mark."""
+        self._db.execute("RELEASE work")
+
+    def back(self) -> None:
+        """Undo what was done since the last mark."""
+        self._db.execute("ROLLBACK TO work")
+        self._db.execute("RELEASE work")
+
+    # objects
+
+    def get(self, kind: str, identifier: str) -> Obj | None:
+        """The object, or None if it never was or was deleted."""
+        row = self._db.execute(
+            "SELECT body FROM objects WHERE id = ? AND kind = ? AND deleted = 0", (identifier, kind)
+        ).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def any(self, identifier: str) -> Obj | None:
+        """The object of whatever kind with this id."""
+        row = self._db.execute(
+            "SELECT body FROM objects WHERE id = ? AND deleted = 0", (identifier,)
+        ).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def was_deleted(self, kind: str, identifier: str) -> bool:
+        """Whether such an object was there and was deleted."""
+        row = self._db.execute(
+            "SELECT 1 FROM objects WHERE id = ? AND kind = ? AND deleted = 1", (identifier, kind)
+        ).fetchone()
+        return row is not None
+
+    def put(self, obj: Obj, *, parent: str | None = None, due: int | None = None) -> None:
+        """Insert the object, or replace its body and due time; its place in lists stays."""
+        customer = obj.get("customer")
+        self._db.execute(
+            "INSERT INTO objects (id, kind, customer, parent, created, due, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET customer = excluded.customer, due = excluded.due,"
+            " parent = coalesce(excluded.parent, parent), body = excluded.body, deleted = 0",
+            (
+                obj["id"],
+                obj["object"],
+                customer,
+                parent,
+                obj.get("created", obj.get("_created", 0)),
+                due,
+                json.dumps(obj, separators=(",", ":")),
+            ),
+        )
+
+    def delete(self, identifier: str) -> None:
+        """Mark the object deleted; it keeps its place for cursors."""
+        self._db.execute("UPDATE objects SET deleted = 1, due = NULL WHERE id = ?", (identifier,))
+
+    def position(self, kind: str, identifier: str) -> int | None:
+        """The place in the order of creation, also of a deleted object."""
+        row = self._db.execute(
+            "SELECT seq FROM objects WHERE id = ? AND kind = ?", (identifier, kind)
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def walk(
+        self,
+        kind: str,
+        *,
+        customer: str | None = None,
+        parent: str | None = None,
+        after: int | None = None,
+        before: int | None = None,
+        created: tuple[int | None, int | None] = (None, None),
+        oldest_first: bool = False,
+    ) -> Iterator[Obj]:
+        """Objects of a kind in the order of creation, newest first; `after` and `before` bound `seq`."""
+        first, last = created
+        where = "kind = :kind AND deleted = 0"
+        bounds = {
+            "customer": ("customer = :customer", customer),
+            "parent": ("parent = :parent", parent),
+            "after": ("seq > :after", after),
+            "before": ("seq < :before", before),
+            "first": ("created >= :first", first),
+            "last": ("created <= :last", last),
+        }
+        for clause, value in bounds.values():
+            where += f" AND {clause}" if value is not None else ""
+        values = {name: value for name, (_, value) in bounds.items()}
+        order = "ASC" if oldest_first else "DESC"
+        # Only the fixed clauses above are put into the statement; every value is bound.
+        statement = f"SELECT body FROM objects WHERE {where} ORDER BY seq {order}"  # noqa: S608
+        for (body,) in self._db.execute(statement, {"kind": kind, **values}):
+            yield json.loads(body)
+
+    def last_seq(self) -> int:
+        """The place of the newest object in the order of creation."""
+        return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM objects").fetchone()[0])
+
+    def next_due(self) -> tuple[int, str] | None:
+        """When the clock next has work, and on which object; the oldest object first."""
+        row = self._db.execute(
+            "SELECT due, id FROM objects WHERE due IS NOT NULL ORDER BY due, seq LIMIT 1"
+        ).fetchone()
+        return None if row is None else (int(row[0]), str(row[1]))
+
+    # settings
+
+    def setting(self, name: str) -> int | None:
+        """A number kept in the file, such as the clock's offset."""
+        row = self._db.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+        return None if row is None else int(row[0])
+
+    def set(self, name: str, value: int | None) -> None:
+        """Keep a number, or with None forget it."""
+        if value is None:
+            self._db.execute("DELETE FROM settings WHERE name = ?", (name,))
+        else:
+            self._db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+
+    # saved answers
+
+    def answer(self, key: str, since: int) -> tuple[str, str, int, str] | None:
+        """The answer saved for an idempotency key: request, its request id, status, body."""
+        row = self._db.execute(
+            "SELECT request, request_id, status, body FROM answers WHERE key = ? AND made >= ?", (key, since)
+        ).fetchone()
+        return None if row is None else (row[0], row[1], int(row[2]), row[3])
+
+    def save_answer(self, key: str, request: str, request_id: str, made: int, status: int, body: str) -> None:
+        """Keep an answer for its idempotency key."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)",
+            (key, request, request_id, made, status, body),
+        )
+
+    # faults
+
+    def arm(
+        self, kind: str, times: int, method: str | None, path: str | None, retry_after: int | None
+    ) -> None:
+        """Arm a fault for the next `times` matching calls."""
+        self._db.execute(
+            "INSERT INTO faults (kind, remaining, method, path, retry_after) VALUES (?, ?, ?, ?, ?)",
+            (kind, times, method, path, retry_after),
+        )
+
+    def faults(self) -> list[Obj]:
+        """The armed faults, oldest first."""
+        rows = self._db.execute(
+            "SELECT id, kind, remaining, method, path, retry_after FROM faults ORDER BY id"
+        )
+        names = ("id", "kind", "remaining", "method", "path", "retry_after")
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def spend(self, fault: int) -> None:
+        """One armed call less."""
+        self._db.execute("UPDATE faults SET remaining = remaining - 1 WHERE id = ?", (fault,))
+        self._db.execute("DELETE FROM faults WHERE remaining <= 0")
+
+    # the whole file
+
+    def counts(self) -> dict[str, int]:
+        """How many objects there are of each kind."""
+        rows: Iterable[Any] = self._db.execute(
+            "SELECT kind, count(*) FROM objects WHERE deleted = 0 GROUP BY kind ORDER BY kind"
+        )
+        return {kind: int(number) for kind, number in rows}
+
+    def clear(self) -> None:
+        """Forget everything: objects, answers, faults and the clock."""
+        for table in _TABLES:
+            self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - the names are the constants above

@@ -1,0 +1,305 @@
+"""Subscriptions: create, retrieve, list. Updates, ends and items have files of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seatctl.sandbox.customers import own_method
+from seatctl.sandbox.discounts import given, used_once
+from seatctl.sandbox.errors import ApiError, invalid, missing_param
+from seatctl.sandbox.invoicing import created, draft, pending_items, save_invoice, take_items
+from seatctl.sandbox.lists import check_customer, listing, matches, within
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.settlement import collect, finalize, method_for, no_method
+from seatctl.sandbox.subscription_items import build, check_new
+from seatctl.sandbox.subscription_periods import bill_period, next_end, stored_price
+from seatctl.sandbox.subscription_states import ENDED, period_end, period_start, save
+from seatctl.sandbox.views import items_of, view
+from seatctl.sandbox.wire import DAY, Obj, merge_metadata, new_id, unset
+
+_ACTION_REQUIRED = (
+    "Payment for this subscription requires additional user action before it can be completed successfully. "
+    "Payment can be completed using the PaymentIntent associated with `subscription.latest_invoice`, after the "
+    "subscription is created with `payment_behavior` set to `allow_incomplete` or `default_incomplete`."
+)
+
+
+def create(session: Session, params: Obj) -> Obj:
+    """POST /v1/subscriptions: the first invoice is made, finalized and collected inside the call."""
+    customer = session.find("customer", params["customer"], "customer", status=404)
+    _check(session, params)
+    prices = check_new(session, params["items"])
+    subscription = blank(session, customer, params, prices[0]["currency"])
+    _settings(session, customer, subscription, params)
+    anchor = subscription["billing_cycle_anchor"]
+    trial = subscription["status"] == "trialing"
+    for wanted, price in zip(params["items"], prices, strict=True):
+        end = anchor if trial or anchor > session.now else next_end(session.now, price, anchor)
+        item = build(session, subscription, price, wanted, (session.now, end))
+        session.save(item, parent=subscription["id"])
+    _cancellation(session, subscription, params)
+    subscription["discounts"] = given(
+        session, unset(params.get("discounts")), customer["id"], subscription=subscription["id"]
+    )
+    _start(session, customer, subscription, params)
+    return view(session, subscription)
+
+
+def _check(session: Session, params: Obj) -> None:
+    behaviour = params.get("payment_behavior")
+    if behaviour == "pending_if_incomplete":
+        message = "Setting `payment_behavior` to `pending_if_incomplete` has no effect when creating a subscription."
+        raise invalid(message, "payment_behavior")
+    check_collection(params, params.get("collection_method", "charge_automatically"))
+    if params.get("trial_from_plan") and {"trial_end", "trial_period_days"} & set(params):
+        raise invalid("You cannot set `trial_end` or `trial_period_days` when `trial_from_plan=true`.")
+    if "trial_end" in params and "trial_period_days" in params:
+        raise invalid(
+            "You may only specify one of these parameters: trial_end, trial_period_days.", "trial_end"
+        )
+    check_future(session, params, "trial_end")
+    check_future(session, params, "billing_cycle_anchor")
+    if not params["items"]:
+        raise missing_param("items")
+
+
+def check_collection(params: Obj, method: str) -> None:
+    """`days_until_due` belongs to `send_invoice`, which cannot do without it."""
+    if method != "send_invoice" and params.get("days_until_due") is not None:
+        message = "You can only specify 'days_until_due' if invoice collection method is 'send_invoice'."
+        raise invalid(message)
+    if params.get("collection_method") == "send_invoice" and params.get("days_until_due") is None:
+        raise invalid("Missing required param: days_until_due.", "days_until_due", code="parameter_missing")
+
+
+def check_future(session: Session, params: Obj, name: str) -> None:
+    """A moment that must lie ahead."""
+    value = params.get(name)
+    if isinstance(value, int) and value <= session.now:
+        message = (
+            f"The parameter `{name}` expects a unix timestamp representing a date and time in the future. "
+            f"You specified the value `{value}` which is in the past."
+        )
+        raise invalid(message, name)
+
+
+def blank(session: Session, customer: Obj, params: Obj, currency: str) -> Obj:
+    """A subscription with its defaults, its trial and its anchor."""
+    trial_end = params.get("trial_end")
+    if params.get("trial_period_days"):
+        trial_end = session.now + params["trial_period_days"] * DAY
+    trial = isinstance(trial_end, int)
+    anchor = trial_end if trial else params.get("billing_cycle_anchor", session.now)
+    ending = (params.get("trial_settings") or {}).get("end_behavior") or {}
+    return {
+        "id": new_id("sub"),
+        "object": "subscription",
+        "application": None,
+        "application_fee_percent": None,
+        "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
+        "billing_cycle_anchor": anchor,
+        "billing_cycle_anchor_config": None,
+        "billing_mode": {
+            "flexible": {"proration_discounts": "included"},
+            "type": "flexible",
+            "updated_at": session.now,
+        },
+        "billing_schedules": [],
+        "billing_thresholds": None,
+        "cancel_at": None,
+        "cancel_at_period_end": False,
+        "canceled_at": None,
+        "cancellation_details": {"comment": None, "feedback": None, "reason": None},
+        "collection_method": params.get("collection_method", "charge_automatically"),
+        "created": session.now,
+        "currency": currency,
+        "customer": customer["id"],
+        "customer_account": None,
+        "days_until_due": params.get("days_until_due"),
+        "default_payment_method": None,
+        "default_source": None,
+        "default_tax_rates": [],
+        "description": unset(params.get("description")),
+        "discounts": [],
+        "ended_at": None,
+        "invoice_settings": {"account_tax_ids": None, "issuer": {"type": "self"}},
+        "items": None,
+        "latest_invoice": None,
+        "livemode": False,
+        "managed_payments": None,
+        "metadata": merge_metadata({}, params.get("metadata")),
+        "next_pending_invoice_item_invoice": None,
+        "on_behalf_of": None,
+        "pause_collection": None,
+        "payment_settings": {
+            "payment_method_options": None,
+            "payment_method_types": None,
+            "save_default_payment_method": "off",
+        },
+        "pending_invoice_item_interval": None,
+        "pending_setup_intent": None,
+        "pending_update": None,
+        "plan": None,
+        "quantity": None,
+        "schedule": None,
+        "start_date": session.now,
+        "status": "trialing" if trial else "active",
+        "test_clock": None,
+        "transfer_data": None,
+        "trial_end": trial_end if trial else None,
+        "trial_settings": {
+            "end_behavior": {
+                "billing_cycle_anchor": "now",
+                "missing_payment_method": ending.get("missing_payment_method", "create_invoice"),
+            }
+        },
+        "trial_start": session.now if trial else None,
+    }
+
+
+def _settings(session: Session, customer: Obj, subscription: Obj, params: Obj) -> None:
+    if params.get("default_payment_method"):
+        method = own_method(session, customer, params["default_payment_method"], "default_payment_method")
+        subscription["default_payment_method"] = method["id"]
+    payment = params.get("payment_settings") or {}
+    for name in ("payment_method_options", "payment_method_types", "save_default_payment_method"):
+        if payment.get(name):
+            subscription["payment_settings"][name] = payment[name]
+
+
+def _cancellation(session: Session, subscription: Obj, params: Obj) -> None:
+    end = period_end(items_of(session, subscription["id"]))
+    if params.get("cancel_at_period_end"):
+        mark_for_cancel(session, subscription, end, at_period_end=True)
+    elif params.get("cancel_at") not in (None, ""):
+        moment = params["cancel_at"] if isinstance(params["cancel_at"], int) else end
+        mark_for_cancel(session, subscription, moment, at_period_end=False)
+
+
+def mark_for_cancel(session: Session, subscription: Obj, moment: int, *, at_period_end: bool) -> None:
+    """The subscription goes on until `moment`; `canceled_at` is the moment of the request."""
+    subscription.update(cancel_at=moment, cancel_at_period_end=at_period_end, canceled_at=session.now)
+    subscription["cancellation_details"] = {
+        **subscription["cancellation_details"],
+        "reason": "cancellation_requested",
+    }
+
+
+def _start(session: Session, customer: Obj, subscription: Obj, params: Obj) -> None:
+    save(session, subscription)
+    invoice = first_invoice(session, customer, subscription, "subscription_create")
+    for each in unset(params.get("add_invoice_items")) or []:
+        from seatctl.sandbox.invoice_items import add_to
+
+        add_to(session, invoice, customer, each)
+    subscription["latest_invoice"] = invoice["id"]
+    subscription["discounts"] = used_once(session, subscription["discounts"])
+    created(session, invoice)
+    automatic = subscription["collection_method"] == "charge_automatically"
+    if automatic and not session.preview:
+        _charge_first(session, subscription, invoice, params.get("payment_behavior", "allow_incomplete"))
+    if subscription["status"] == "trialing" and automatic and method_for(session, invoice) is None:
+        from seatctl.sandbox.setup_intents import pending
+
+        subscription["pending_setup_intent"] = pending(session, subscription["customer"])["id"]
+    save(session, subscription)
+    session.emit("customer.subscription.created", view(session, subscription))
+
+
+def first_invoice(session: Session, customer: Obj, subscription: Obj, reason: str) -> Obj:
+    """The draft for the period that now begins, with what was pending; not yet written."""
+    items = items_of(session, subscription["id"])
+    sending = subscription["collection_method"] == "send_invoice"
+    invoice = draft(
+        session,
+        customer,
+        currency=subscription["currency"],
+        reason=reason,
+        period=(session.now, session.now),
+        subscription=subscription,
+        collection=subscription["collection_method"],
+        days_until_due=subscription["days_until_due"],
+        auto_advance=sending,
+    )
+    invoice["discounts"] = list(subscription["discounts"])
+    free = subscription["status"] == "trialing" or subscription["billing_cycle_anchor"] > session.now
+    for item in items:
+        bill_period(session, invoice, item, trial=free)
+    found = pending_items(session, customer["id"], subscription["id"], subscription["currency"])
+    take_items(session, invoice, found)
+    return invoice
+
+
+def _charge_first(session: Session, subscription: Obj, invoice: Obj, behaviour: str) -> None:
+    method = method_for(session, invoice)
+    if invoice["amount_due"] > 0 and method is None and behaviour != "default_incomplete":
+        raise no_method()
+    finalize(session, invoice)
+    if invoice["status"] == "paid":
+        return
+    if behaviour == "default_incomplete" or method is None:
+        subscription["status"] = "incomplete"
+        return
+    outcome = collect(session, invoice, method)
+    if outcome.paid:
+        return
+    if behaviour == "error_if_incomplete":
+        if outcome.decline is not None:
+            raise outcome.decline.refusal()
+        raise action_required()
+    subscription["status"] = "incomplete"
+    invoice["next_payment_attempt"] = None
+    save_invoice(session, invoice)
+
+
+def action_required() -> ApiError:
+    """The 402 of a subscription that a bank wants authenticated; it has no doc_url."""
+    code = "subscription_payment_intent_requires_action"
+    return ApiError(402, _ACTION_REQUIRED, code=code, kind="card_error", doc_url=False)
+
+
+def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
+    """GET /v1/subscriptions/ID."""
+    return view(session, session.find("subscription", identifier, "id", status=404))
+
+
+def listed(session: Session, params: Obj) -> Obj:
+    """GET /v1/subscriptions: canceled ones only on request."""
+    check_customer(session, params)
+    for name in ("price", "plan"):
+        if name in params:
+            session.find("price", params[name], name)
+    status = params.get("status")
+
+    def keep(subscription: Any) -> bool:
+        return (
+            _has_status(subscription, status)
+            and matches(subscription, params, "collection_method")
+            and _of_price(session, subscription, params)
+            and _in_periods(session, subscription, params)
+        )
+
+    return listing(session, "subscription", params, "/v1/subscriptions", keep=keep)
+
+
+def _has_status(subscription: Obj, status: str | None) -> bool:
+    if status is None:
+        return subscription["status"] not in ENDED
+    if status == "ended":
+        return subscription["status"] in ENDED
+    return status in ("all", subscription["status"])
+
+
+def _of_price(session: Session, subscription: Obj, params: Obj) -> bool:
+    wanted = params.get("price") or params.get("plan")
+    items = items_of(session, subscription["id"]) if wanted else []
+    return wanted is None or any(stored_price(session, item)["id"] == wanted for item in items)
+
+
+def _in_periods(session: Session, subscription: Obj, params: Obj) -> bool:
+    if not {"current_period_start", "current_period_end"} & set(params):
+        return True
+    items = items_of(session, subscription["id"])
+    return within(period_start(items), params.get("current_period_start")) and within(
+        period_end(items), params.get("current_period_end")
+    )

@@ -1,0 +1,45 @@
+"""An object as a client sees it: without the sandbox's own notes, with its embedded lists.
+
+A key that begins with `_` is a note of the sandbox and is never sent.
+"""
+
+from __future__ import annotations
+
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.wire import Obj, embedded
+
+_LINES = 10
+
+
+def view(session: Session, obj: Obj) -> Obj:
+    """The public form of a stored object."""
+    shown = {name: value for name, value in obj.items() if not name.startswith("_")}
+    if obj["object"] == "subscription":
+        return _subscription(session, shown)
+    if obj["object"] == "invoice":
+        url = shown["lines"]["url"]
+        lines = shown["lines"]["data"]
+        first = [public(line) for line in lines[:_LINES]]
+        shown["lines"] = embedded(first, url, has_more=len(lines) > _LINES, total=len(lines))
+    return shown
+
+
+def public(obj: Obj) -> Obj:
+    """The object without the sandbox's notes."""
+    return {name: value for name, value in obj.items() if not name.startswith("_")}
+
+
+def items_of(session: Session, subscription: str) -> list[Obj]:
+    """A subscription's items as stored, oldest first."""
+    return list(session.store.walk("subscription_item", parent=subscription, oldest_first=True))
+
+
+def _subscription(session: Session, shown: Obj) -> Obj:
+    items = [public(item) for item in items_of(session, shown["id"])]
+    one = items[0] if len(items) == 1 else None
+    return {
+        **shown,
+        "items": embedded(items, f"/v1/subscription_items?subscription={shown['id']}"),
+        "plan": one["plan"] if one else None,
+        "quantity": one["quantity"] if one else None,
+    }

@@ -1,0 +1,59 @@
+"""The JSON types of the sandbox and the small tools every resource shares.
+
+Nothing here knows what an object means. `Obj` is a Stripe object as it travels: its keys are
+Stripe's, its values whatever JSON holds, so `Any` is the honest type of a value.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+Obj = dict[str, Any]
+
+API_VERSION = "2026-08-26.dahlia"
+ENDIVE = "2026-10-28.endive"
+HOUR = 3600
+DAY = 86400
+
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+
+def token(length: int, *, capitals: bool = False) -> str:
+    """Random letters and digits, as Stripe's ids hold them."""
+    letters = _CAPITALS if capitals else _LETTERS
+    return "".join(letters[byte % len(letters)] for byte in os.urandom(length))
+
+
+def new_id(prefix: str) -> str:
+    """A fresh id such as `cus_…`; the prefix comes without its underscore."""
+    return f"{prefix}_{token(24)}"
+
+
+def page(data: list[Obj], url: str, *, has_more: bool = False) -> Obj:
+    """The envelope of a list endpoint; it has no `total_count`."""
+    return {"object": "list", "data": data, "has_more": has_more, "url": url}
+
+
+def embedded(data: list[Obj], url: str, *, has_more: bool = False, total: int | None = None) -> Obj:
+    """The envelope of a list inside an object; it has a `total_count`."""
+    count = len(data) if total is None else total
+    return {"object": "list", "data": data, "has_more": has_more, "total_count": count, "url": url}
+
+
+def pick(source: Obj, *names: str) -> Obj:
+    """The named keys that `source` has."""
+    return {name: source[name] for name in names if name in source}
+
+
+def unset(value: Any) -> Any:
+    """The empty string is how a request unsets a field."""
+    return None if value == "" else value
+
+
+def merge_metadata(old: Obj, sent: Any) -> Obj:
+    """`metadata` of an update: keys are merged, an empty value removes one, an empty string all."""
+    if sent == "":
+        return {}
+    return {name: value for name, value in {**old, **(sent or {})}.items() if value != ""}

@@ -1,0 +1,58 @@
+"""Every shared recording of the real Stripe, replayed in process and over the wire: all facts must hold."""
+
+import http.client
+import json
+import threading
+
+import pytest
+
+from seatctl.sandbox.twin import Twin
+from tests.sandbox.replay import Replay, in_process, recordings
+
+
+def over_the_wire(port):
+    def send(method, url, headers, form):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        kind = {"Content-Type": "application/x-www-form-urlencoded"} if form is not None else {}
+        connection.request(method, url, body=form, headers={**headers, **kind})
+        answer = connection.getresponse()
+        status, body = answer.status, json.loads(answer.read())
+        connection.close()
+        return status, body
+
+    return send
+
+
+def report(path, score, capsys):
+    with capsys.disabled():
+        print(
+            f"\n{path.name}: {score.passed} of {score.tried} steps passed, {score.facts} fields and "
+            f"{score.relations} relations checked, {len(score.unread)} not machine-readable"
+        )
+        for each in score.unread:
+            print(f"  not machine-readable: {each}")
+    assert score.failures == []
+    assert score.passed == score.tried > 0
+
+
+@pytest.mark.parametrize("path", recordings(), ids=lambda path: path.stem)
+def test_the_sandbox_answers_as_stripe_did(path, tmp_path, capsys):
+    twin = Twin(tmp_path / "sandbox.db")
+    report(path, Replay(in_process(twin)).run(json.loads(path.read_text("utf-8"))), capsys)
+    twin.close()
+
+
+@pytest.mark.parametrize("path", recordings(), ids=lambda path: path.stem)
+def test_the_served_sandbox_answers_as_stripe_did(path, tmp_path):
+    from seatctl.sandbox.server import Server
+
+    server = Server(tmp_path / "sandbox.db", port=0, empty=True)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        score = Replay(over_the_wire(server.port)).run(json.loads(path.read_text("utf-8")))
+    finally:
+        server.stop()
+        thread.join(10)
+    assert score.failures == []
+    assert score.passed == score.tried > 0
