@@ -22,6 +22,7 @@ MAX_FIELD = 1 << 17
 """Characters of a field: what the csv module takes by default."""
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+_NUL = "it has a NUL byte, or is too long"
 _JSON_LINES = frozenset((".jsonl", ".ndjson"))
 _SAME_COLUMN = {"e_mail": "email", "email_address": "email", "e_mail_address": "email", "group_name": "group"}
 
@@ -267,18 +268,16 @@ def _delimited_rows(
                 continue
             del cells[width:]
         cells.append("")  # what a field without a column picks
-        picked = pick(cells)
-        values = tuple([value.strip() if value[:1] != "'" else plain(value) for value in picked])[:count]
-        if any(values) or any(map(str.strip, cells)):
-            yield Row(line, values, _nul(values))
+        values = tuple(map(str.strip, pick(cells)[:count]))
+        text = "".join(values)
+        if "'" in text:
+            values = tuple([plain(value) if value[:1] == "'" else value for value in values])
+        if text or any(map(str.strip, cells)):
+            yield Row(line, values, _NUL if "\0" in text else None)
 
 
 def _unguarded(value: str) -> str:
     return unguard_cell(value).strip()
-
-
-def _nul(values: tuple[str, ...]) -> str | None:
-    return "it has a NUL byte, or is too long" if "\0" in "".join(values) else None
 
 
 def _ragged(cells: int, width: int) -> str:
@@ -324,7 +323,7 @@ def _json_rows(
         values: dict[str, str] = {}
         problems = [wrong for key, value in found.items() if (wrong := _keep(values, keys, key, value))]
         row = tuple(values.get(key, "") for key in keys)
-        yield Row(line, row, "; ".join(problems) or _nul(row))
+        yield Row(line, row, "; ".join(problems) or (_NUL if "\0" in "".join(row) else None))
 
 
 def _keep(values: dict[str, str], keys: Sequence[str], key: str, value: object) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, time
+from functools import lru_cache
 from typing import NamedTuple
 
 from seatctl.errors import BadInput
@@ -68,10 +69,11 @@ def _judged(line: int, values: tuple[str, ...]) -> Incoming:
     problems = []
     if wrong := check_email(email):
         problems.append(f"{email!r} is not an e-mail address: {wrong}" if email else "it has no e-mail")
-    if name and (wrong := check_text(name, "name")):
-        problems.append(wrong)
-    if group and (wrong := check_text(group, "group")):
-        problems.append(wrong)
+    for text, what in ((name, "name"), (group, "group")):
+        if not (text.isascii() and text.isprintable() and len(text) <= MAX_TEXT) and (
+            wrong := check_text(text, what)
+        ):
+            problems.append(wrong)
     if last_active or until:
         last_active, until = _moments(last_active, until, problems)
     return Incoming(
@@ -144,6 +146,7 @@ def check_text(text: str, what: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=1024)  # a file of 100,000 people has few dates, and parsing one costs as much as the rest
 def parse_moment(text: str, *, end_of_day: bool = False) -> str:
     """A date or an ISO 8601 time in the written form of UTC. Raises ValueError for anything else.
 
