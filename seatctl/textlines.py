@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -65,6 +66,13 @@ def text_lines(stream: BinaryIO, name: str) -> Iterator[str]:
     Raises NotUtf8 with the number of the line.
     """
     return chain.from_iterable(io.StringIO(text, newline="") for text in _texts(stream, name))
+
+
+def read_text(source: str) -> str:
+    """A whole small file, or stdin where it is `-`. Raises FileNotThere, FileNotReadable, NotUtf8."""
+    stream, name = open_bytes(source, None)
+    with stream if source != "-" else nullcontext():
+        return "".join(text_lines(stream, name))
 
 
 def _texts(stream: BinaryIO, name: str) -> Iterator[str]:

@@ -200,7 +200,16 @@ def remove(
       seatctl users remove bob@example.com
       seatctl users remove ann@example.com --new-owner zoe@example.com
     """
-    from seatctl.services.users import remove_users
+    from seatctl.services.users import hand_over_first, remove_users
 
     here = context(ctx)
+    if new_owner is not None:
+        from seatctl.services.subscriptions import hand_over
+
+        hand_over_first(
+            here.ledger,
+            emails,
+            new_owner,
+            lambda name, successor: hand_over(here.ledger, here.billing, here.call, name, successor),
+        )
     here.emit(remove_users(here.ledger, here.call, emails))

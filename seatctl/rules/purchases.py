@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seatctl.errors import BadInput, Refused, UsageError
+from seatctl.errors import BadInput, JsonValue, Refused, UsageError
 from seatctl.models.money import parse_amount, plain_amount
 from seatctl.models.plan import Plan, Policy
 
@@ -48,7 +48,7 @@ class BadPaymentMethod(UsageError):
 def check_quantity(plan: str, policy: Policy, seats: int) -> int:
     """The seats themselves. Raises PackSize, TooFewSeats or TooManySeats with the nearest that can be."""
     fitting = fit(policy, seats)
-    data = {"plan": plan, "seats": seats, "possible": fitting}
+    data: dict[str, JsonValue] = {"plan": plan, "seats": seats, "possible": fitting}
     if seats < policy.min_seats:
         raise TooFewSeats(
             f"plan {plan} is sold from {policy.min_seats} seats", hint=f"use --seats {fitting}", data=data

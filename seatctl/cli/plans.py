@@ -1,0 +1,227 @@
+"""`seatctl plans`: what is sold, at which price, under which policy."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from seatctl.cli.options import context
+from seatctl.errors import JsonValue
+from seatctl.models.plan import Interval
+from seatctl.output import Column
+
+app = typer.Typer()
+
+LIST_COLUMNS = (
+    Column("slug", "Plan"),
+    Column("name", "Name"),
+    Column("unit_amount", "Price", "money"),
+    Column("currency", "Currency", table=False),
+    Column("interval_count", "Every", "integer"),
+    Column("interval", "Interval"),
+    Column("active", "Sold", "flag"),
+    Column("product", "Product", table=False),
+    Column("price", "Stripe price", table=False),
+)
+
+SHOW_COLUMNS = (
+    *LIST_COLUMNS[:7],
+    Column("product", "Product"),
+    Column("price", "Stripe price"),
+    Column("rules", "Policy", "list"),
+    Column("policy", "Fields", "list", table=False),
+)
+
+PlanArg = Annotated[str, typer.Argument(metavar="PLAN", help="A plan, by its slug.", show_default=False)]
+PolicyOpt = Annotated[
+    str | None, typer.Option("--policy", metavar="flexible|term", help="Start from this policy.")
+]
+SetOpt = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="Change one field of the policy; can be repeated."),
+]
+
+
+@app.command("list")
+def list_plans(
+    ctx: typer.Context,
+    archived: Annotated[bool, typer.Option("--archived", help="Also those that are no longer sold.")] = False,
+) -> None:
+    """List plans.
+
+    Examples:
+      seatctl plans list
+      seatctl plans list --archived -o json
+    """
+    from seatctl.ledger import plans
+    from seatctl.services.plan_specs import plan_row
+
+    here = context(ctx)
+    with here.ledger.reading() as reader:
+        rows = (plan_row(plan) for plan in plans.listing(reader, archived=archived))
+        here.emit_list(rows, LIST_COLUMNS, handle="slug")
+
+
+@app.command()
+def show(ctx: typer.Context, plan: PlanArg) -> None:
+    """Show a plan and explain its policy.
+
+    Examples:
+      seatctl plans show pro
+    """
+    from seatctl.ledger import plans
+    from seatctl.rules.policy_text import sentences
+    from seatctl.services.plan_specs import plan_row
+
+    here = context(ctx)
+    with here.ledger.reading() as reader:
+        found = plans.find(reader, plan)
+    none = "It came from Stripe and has no policy yet: seatctl plans edit gives it one."
+    rules = [none] if found.policy is None else sentences(found.policy)
+    here.emit_one({**plan_row(found), "rules": [*rules]}, SHOW_COLUMNS, handle="slug")
+
+
+@app.command()
+def add(
+    ctx: typer.Context,
+    slug: Annotated[
+        str, typer.Argument(metavar="SLUG", help="Its short name, such as team-plus.", show_default=False)
+    ],
+    price: Annotated[
+        str, typer.Option("--price", metavar="AMOUNT", help="Per seat and interval, such as 12.00.")
+    ],
+    currency: Annotated[str, typer.Option("--currency", metavar="CODE", help="Such as usd.")],
+    interval: Annotated[
+        Interval, typer.Option("--interval", help="How often it is billed.")
+    ] = Interval.MONTH,
+    every: Annotated[int, typer.Option("--every", metavar="N", min=1, help="Billed every N intervals.")] = 1,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="As customers read it on invoices.")
+    ] = None,
+    policy: PolicyOpt = None,
+    fields: SetOpt = None,
+) -> None:
+    """Add a plan: a product with a price in Stripe, and its policy.
+
+    Examples:
+      seatctl plans add pro --price 12.00 --currency usd --interval month --policy flexible
+      seatctl plans add team --price 5.00 --currency eur --interval year --policy term
+      seatctl plans add eu --price 9 --currency eur --set pack_size=10 --set min_seats=10
+    """
+    from seatctl.models.plan import PlanSpec
+    from seatctl.rules.names import check_slug
+    from seatctl.rules.policies import preset, with_fields
+    from seatctl.rules.purchases import amount_of
+    from seatctl.services.plans import add_plan
+
+    here = context(ctx)
+    spec = PlanSpec(
+        slug=check_slug(slug),
+        name=name or slug,
+        currency=currency.lower(),
+        unit_amount=amount_of(price, currency),
+        interval=interval,
+        interval_count=every,
+        policy=with_fields(preset(policy or "flexible"), _assignments(fields)),
+    )
+    here.emit(add_plan(here.ledger, here.billing, here.call, spec), handle="slug")
+
+
+@app.command()
+def edit(
+    ctx: typer.Context,
+    plan: PlanArg,
+    price: Annotated[
+        str | None, typer.Option("--price", metavar="AMOUNT", help="The new price per seat and interval.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="The new name.")] = None,
+    policy: PolicyOpt = None,
+    fields: SetOpt = None,
+) -> None:
+    """Change a plan for what is bought from now on.
+
+    Subscriptions that run keep the policy and the price under which they were bought.
+
+    Examples:
+      seatctl plans edit pro --price 14.00
+      seatctl plans edit pro --set grace_days=14 --set sign_in_url=https://example.com/login
+    """
+    from seatctl.errors import UsageError
+    from seatctl.ledger import plans
+    from seatctl.rules.policies import as_fields, preset
+    from seatctl.rules.purchases import amount_of
+    from seatctl.services.plans import edit_plan
+
+    if price is None and name is None and policy is None and not fields:
+        raise UsageError("nothing to change is given", hint="give --price, --name, --policy or --set")
+    here = context(ctx)
+    changes: dict[str, JsonValue] = {"name": name, "fields": _assignments(fields)}
+    if policy is not None:
+        changes["policy"] = as_fields(preset(policy))
+    if price is not None:
+        with here.ledger.reading() as reader:
+            changes["unit_amount"] = amount_of(price, plans.find(reader, plan).currency)
+    here.emit(edit_plan(here.ledger, here.billing, here.call, plan, changes), handle="slug")
+
+
+@app.command()
+def archive(ctx: typer.Context, plan: PlanArg) -> None:
+    """Stop selling a plan; what was bought on it goes on.
+
+    Examples:
+      seatctl plans archive pro
+    """
+    from seatctl.services.plans import archive_plan
+
+    here = context(ctx)
+    here.emit(archive_plan(here.ledger, here.billing, here.call, plan), handle="slug")
+
+
+@app.command("export")
+def export_file(
+    ctx: typer.Context,
+    plans: Annotated[
+        list[str] | None, typer.Argument(metavar="[PLAN]...", help="Plans, by slug; all where none is named.")
+    ] = None,
+) -> None:
+    """Write plans as TOML, to bring them into another profile.
+
+    Examples:
+      seatctl plans export > plans.toml
+      seatctl plans export pro -p sandbox | seatctl plans import - -p test
+    """
+    from seatctl.output import write_text
+    from seatctl.services.plan_files import export_plans
+
+    write_text(export_plans(context(ctx).ledger, tuple(plans or ())))
+
+
+@app.command("import")
+def import_file(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="TOML; - is stdin.", show_default=False)],
+) -> None:
+    """Add the plans of a TOML file, and change those that differ.
+
+    Examples:
+      seatctl plans import plans.toml --dry-run
+      seatctl plans import plans.toml -p live
+    """
+    from seatctl.services.plan_files import import_plans, read_plan_file
+    from seatctl.textlines import read_text
+
+    here = context(ctx)
+    specs = read_plan_file(read_text(file))
+    here.emit(import_plans(here.ledger, here.billing, here.call, specs), handle="slug")
+
+
+def _assignments(fields: list[str] | None) -> dict[str, JsonValue]:
+    """`--set FIELD=VALUE` as a mapping. Raises UsageError where the `=` is missing."""
+    from seatctl.errors import UsageError
+
+    split = [field.partition("=") for field in fields or ()]
+    for name, equals, _ in split:
+        if not equals or not name:
+            raise UsageError(f"--set takes FIELD=VALUE, not {name!r}", hint="such as --set grace_days=14")
+    return {name.strip(): value for name, _, value in split}

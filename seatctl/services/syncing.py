@@ -1,0 +1,39 @@
+"""`sync`: finish or undo what was interrupted, then note when the ledger last agreed with Stripe."""
+
+from __future__ import annotations
+
+from seatctl.billing.port import Billing
+from seatctl.errors import ExitCode
+from seatctl.ledger import operations, sync_state
+from seatctl.ledger.ledger import Ledger
+from seatctl.models.call import Call
+from seatctl.models.report import Record, Report
+from seatctl.models.role import Action
+from seatctl.services.permissions import allow
+from seatctl.services.recovery import recover
+
+COLUMNS = ("run", "kind", "result", "summary")
+
+
+def sync(ledger: Ledger, billing: Billing, call: Call) -> Report:
+    """Recover every open operation. 75 where one could not be decided, 10 where one waits for a bank."""
+    with ledger.reading() as reader:
+        allow(reader, call.actor, Action.SYNC)
+        left = operations.unfinished(reader)
+    if call.dry_run:
+        rows: tuple[Record, ...] = tuple({"run": one.run, "kind": one.kind, "result": "would be recovered"} for one in left)
+        return Report(None, True, f"would recover {len(left)} operations", rows, columns=COLUMNS[:3])
+    recovered = recover(ledger, billing, call)
+    results = [row["result"] for row in recovered]
+    code = ExitCode.DONE
+    if "pending" in results:
+        code = ExitCode.TRY_AGAIN
+    elif "waiting" in results:
+        code = ExitCode.WAITING
+    else:
+        with ledger.journal() as journal:
+            sync_state.note_success(journal, call.now)
+    summary = (
+        f"{len(recovered)} interrupted operations looked after" if recovered else "nothing was interrupted"
+    )
+    return Report(None, False, summary, tuple(recovered), code, columns=COLUMNS if recovered else ())
