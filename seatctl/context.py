@@ -8,15 +8,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from seatctl import output
 from seatctl.errors import ExitCode, NotAllowed, Refused, UsageError
-from seatctl.models.call import Call
-from seatctl.models.report import Record, Report
 from seatctl.output import Column, Format, Style
 from seatctl.settings import Mode, Profile, Settings, is_actor, load
 
@@ -25,6 +22,8 @@ if TYPE_CHECKING:
 
     from seatctl.billing.port import Billing
     from seatctl.ledger.ledger import Ledger
+    from seatctl.models.call import Call
+    from seatctl.models.report import Record, Report
 
 
 class NotConfirmed(Refused):
@@ -39,8 +38,7 @@ class ModeMismatch(NotAllowed):
     code = "mode_mismatch"
 
 
-@dataclass(frozen=True, slots=True)
-class GlobalOptions:
+class GlobalOptions(NamedTuple):
     """The options that every command takes, on either side of its name. None: not given."""
 
     profile: str | None = None
@@ -66,10 +64,6 @@ class Context:
         self.environment = environment
         self.options = GlobalOptions()
         self.exit_code = ExitCode.DONE
-
-    def give(self, **options: object) -> None:
-        """Take global options as they are parsed; the last one given counts."""
-        self.options = replace(self.options, **options)  # type: ignore[arg-type]  # names are checked by replace
 
     def close(self) -> None:
         """Let go of what was opened. Safe to call at any time."""
@@ -196,6 +190,8 @@ class Context:
         """What every change carries: who, when, and the command line as it was typed."""
         import shlex
 
+        from seatctl.models.call import Call
+
         return Call(
             actor=self.actor,
             os_user=self.os_user,
@@ -267,6 +263,10 @@ class Context:
     def emit_one(self, record: Record, columns: Sequence[Column], *, handle: str) -> None:
         """Print one thing."""
         output.emit_one(self.style, record, columns, handle=handle)
+
+    def emit_text(self, text: str) -> None:
+        """Print a text that is the result itself, such as a file in a format of its own."""
+        output.write_text(text)
 
     def note(self, text: str) -> None:
         """One message on stderr, unless `--quiet`."""

@@ -6,18 +6,19 @@ typed is data: it reaches a terminal, a spreadsheet or Markdown without being ac
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
 from enum import StrEnum
 from itertools import chain, islice
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from seatctl.errors import JsonValue, SeatctlError, UsageError
-from seatctl.models.report import Record, Report
 from seatctl.rules.cells import JSON_ESCAPES, guard_cell, visible, visible_lines
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from seatctl.models.report import Record, Report
 
 TABLE_ROWS = 50
 """A table shows this many rows; machine formats show all."""
@@ -36,8 +37,7 @@ class Format(StrEnum):
     MARKDOWN = "markdown"
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """One key of a record. `money` is minor units and needs `currency` beside it in the record."""
 
     key: str
@@ -47,8 +47,7 @@ class Column:
     """False: machine formats only, where a table would get too wide."""
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(NamedTuple):
     """How this invocation prints: settled once from options, settings and streams."""
 
     format: Format
@@ -203,7 +202,7 @@ def _choose(
             hint=f"--fields {','.join(close)}",
             data={"fields": [*names]},
         )
-    chosen = [replace(known.get(field) or column_for(field), table=True) for field in style.fields]
+    chosen = [(known.get(field) or column_for(field))._replace(table=True) for field in style.fields]
     return (records if first is None else chain([first], records)), chosen
 
 
@@ -216,6 +215,8 @@ def _objects(style: Style, records: Iterator[Record]) -> Iterator[Record]:
 
 def _dump(value: JsonValue | Record, indent: int | None = None) -> str:
     """JSON text in which no character acts on a terminal."""
+    import json
+
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     return text if text.isascii() and "\x7f" not in text else text.translate(JSON_ESCAPES)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from seatctl.errors import BadInput, SeatctlError
@@ -36,10 +36,10 @@ def change(environment: Environment, edit: Callable[[Settings], Settings]) -> Se
 
 def with_profile(settings: Settings, profile: Profile) -> Settings:
     """The settings with this profile added or replaced; the first one becomes the one in use."""
-    if not PROFILE_NAME.fullmatch(profile.name):
+    if not re.fullmatch(PROFILE_NAME, profile.name):
         raise BadInput(f"{profile.name!r} is no name for a profile: lower-case letters, digits, - and _")
     profiles = {**settings.profiles, profile.name: profile}
-    return replace(settings, profiles=profiles, current=settings.current or profile.name)
+    return settings._replace(profiles=profiles, current=settings.current or profile.name)
 
 
 def with_value(settings: Settings, name: str, key: str, value: Value | None) -> Settings:
@@ -49,7 +49,7 @@ def with_value(settings: Settings, name: str, key: str, value: Value | None) -> 
     if value is None:
         values.pop(key, None)
     kept: dict[str, Value] = {known: kept for known, kept in values.items() if kept is not None}
-    return replace(settings, profiles={**settings.profiles, profile.name: replace(profile, values=kept)})
+    return settings._replace(profiles={**settings.profiles, profile.name: profile._replace(values=kept)})
 
 
 @contextmanager

@@ -1,14 +1,14 @@
 """The command tree, built as it is walked: a noun is imported when named, its one command built when named.
 
 Global options are understood on either side of a command and kept on the `Context` that every click
-context carries. This file, `usage.py` and `completion.py` alone touch Typer's internals.
+context carries. This file and its neighbours `global_options.py`,
+`usage.py` and `completion.py` alone touch Typer's internals.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import typer
@@ -23,9 +23,9 @@ from typer.models import CommandInfo
 
 from seatctl import __version__
 from seatctl.cli import catalogue
+from seatctl.cli.global_options import GLOBAL_OPTIONS
 from seatctl.context import Context
-from seatctl.errors import UsageError
-from seatctl.output import Format, write_text
+from seatctl.output import write_text
 
 if TYPE_CHECKING:
     from typer._click.shell_completion import CompletionItem
@@ -78,92 +78,10 @@ def _root() -> Root:
     )
 
 
-# -- global options ---------------------------------------------------------------------------
-
-
 def _show_version(ctx: ClickContext, _param: Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
         write_text(f"{PROGRAM} {__version__}")
         raise typer.Exit
-
-
-def _keep(ctx: ClickContext, param: Parameter, value: str | bool | None) -> None:
-    """Keep a global option that was given; what was not given must not undo the other side of the command."""
-    if value is None or value is False or not isinstance(ctx.obj, Context):
-        return
-    take = _TAKERS.get(str(param.name))
-    ctx.obj.give(**(take(str(value)) if take else {str(param.name): value}))
-
-
-def _fields(text: str) -> dict[str, object]:
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    if not names:
-        raise UsageError("--fields takes names separated by commas")
-    return {"fields": names}
-
-
-def _format(text: str) -> dict[str, object]:
-    try:
-        return {"output": Format(text.lower())}
-    except ValueError:
-        from seatctl.rules.nearest import did_you_mean
-
-        listed = ", ".join(Format)
-        raise UsageError(
-            f"{text!r} is no output format", hint=did_you_mean(text, Format, f"-o takes {listed}")
-        ) from None
-
-
-def _color(text: str) -> dict[str, object]:
-    if text not in {"auto", "always", "never"}:
-        raise UsageError(f"--color takes auto, always or never, not {text!r}")
-    return {"color": text}
-
-
-_TAKERS: dict[str, Callable[[str], dict[str, object]]] = {
-    "output": _format,
-    "fields": _fields,
-    "color": _color,
-    "as": lambda text: {"actor": text},
-    "no_notify": lambda _: {"notify": False},
-}
-
-
-def _option(*names: str, help: str, metavar: str | None = None, flag: bool = False) -> TyperOption:
-    return TyperOption(
-        param_decls=list(names),
-        is_flag=flag,
-        default=False if flag else None,
-        metavar=metavar,
-        help=help,
-        expose_value=False,
-        callback=_keep,
-        autocompletion=_complete_format if "--output" in names else None,
-    )
-
-
-def _complete_format(_ctx: ClickContext, _args: list[str], incomplete: str) -> list[tuple[str, str] | str]:
-    return [name.value for name in Format if name.startswith(incomplete)]
-
-
-GLOBAL_OPTIONS: tuple[TyperOption, ...] = (
-    _option("--profile", "-p", metavar="NAME", help="The profile to use."),
-    _option("--ledger", metavar="PATH", help="Another ledger file."),
-    _option("--as", metavar="ACTOR", help="Act as this e-mail address or ci:NAME."),
-    _option("--output", "-o", metavar="FORMAT", help="table, json, jsonl, csv, tsv or markdown."),
-    _option("--fields", metavar="A,B", help="Show these fields only."),
-    _option("--no-header", flag=True, help="No header line."),
-    _option("--quiet", "-q", flag=True, help="Print handles only, and no messages."),
-    _option("--verbose", "-v", flag=True, help="Say what is being done."),
-    _option("--yes", "-y", flag=True, help="Answer questions with yes."),
-    _option("--no-input", flag=True, help="Never ask; fail instead."),
-    _option("--no-notify", flag=True, help="Send nobody a notification."),
-    _option("--dry-run", "-n", flag=True, help="Show what would be done; change nothing."),
-    _option("--color", metavar="WHEN", help="auto, always or never."),
-)
-
-
-# -- the tree ---------------------------------------------------------------------------------
 
 
 class Command(TyperCommand):

@@ -5,11 +5,10 @@ A test keeps it true to the modules. A command that is not built yet is not here
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A group of commands, or one command at the top: its module in `seatctl.cli` and its line of help."""
 
     name: str

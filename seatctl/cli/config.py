@@ -148,11 +148,9 @@ def use(
     Examples:
       seatctl config use live
     """
-    from dataclasses import replace
-
     here = context(ctx)
     chosen = here.settings.profile(profile)
-    here.change_settings(lambda settings: replace(settings, current=chosen.name))
+    here.change_settings(lambda settings: settings._replace(current=chosen.name))
     here.note(f"profile {chosen.name} ({chosen.mode}) is now in use{_dry(here)}")
 
 

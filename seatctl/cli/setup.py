@@ -5,6 +5,7 @@ config.toml comes last, so that an `init` that was killed is simply repeated.
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 
@@ -51,7 +52,7 @@ class Wish:
 def set_up(here: Context, wish: Wish) -> Record:
     """Make the profile, or complete the one that is there. Returns what `init` prints."""
     name = wish.profile or here.options.profile or here.environment.get("SEATCTL_PROFILE") or DEFAULT_PROFILE
-    if not PROFILE_NAME.fullmatch(name):
+    if not re.fullmatch(PROFILE_NAME, name):
         raise BadInput(f"{name!r} is no name for a profile: lower-case letters, digits, - and _")
     before = here.settings.profiles.get(name)
     mode = _mode(wish, before, name)
