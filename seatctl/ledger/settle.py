@@ -5,15 +5,22 @@ Every change settles first, so that it judges what is so now; reads compute the 
 
 from __future__ import annotations
 
-from seatctl.ledger import seats
+from seatctl.ledger import requests, seats, subscriptions
 from seatctl.ledger.transaction import Transaction
+from seatctl.models.request import RequestStatus, SeatRequest
+from seatctl.models.subscription import Subscription
+from seatctl.rules.approval import AUTOMATIC
+
+_WITH_FREE_SEATS = """SELECT id FROM subscriptions WHERE capacity > assigned
+    AND status IN ('active', 'trialing', 'past_due')
+    AND home_ledger = (SELECT value FROM meta WHERE key = 'ledger_id') ORDER BY id"""
 
 
 def settle(tx: Transaction) -> None:
     """Record everything that fell due up to the transaction's moment."""
     apply_capacity_changes(tx)
-    expire_seats(tx)
-    expire_requests(tx)
+    seats.expire(tx)
+    requests.expire(tx)
     fill_waitlists(tx)
 
 
@@ -21,32 +28,57 @@ def apply_capacity_changes(tx: Transaction) -> None:
     """Let planned capacities take effect, oldest first."""
     due = list(
         tx.rows(
-            "SELECT c.id, c.subscription_id, c.seats, s.capacity FROM capacity_changes c"
-            " JOIN subscriptions s ON s.id = c.subscription_id"
-            " WHERE c.applied_at IS NULL AND c.effective_at <= ? ORDER BY c.effective_at, c.id",
+            "SELECT id, subscription_id, seats FROM capacity_changes"
+            " WHERE applied_at IS NULL AND effective_at <= ? ORDER BY effective_at, id",
             (tx.now,),
         )
     )
-    for row in due:
-        before = tx.count("SELECT capacity FROM subscriptions WHERE id = ?", (row["subscription_id"],))
-        tx.execute("UPDATE capacity_changes SET applied_at = ? WHERE id = ?", (tx.now, row["id"]))
-        tx.execute(
-            "UPDATE subscriptions SET capacity = ? WHERE id = ?", (row["seats"], row["subscription_id"])
-        )
-        tx.record("subscription", row["subscription_id"], {"capacity": before}, {"capacity": row["seats"]})
-
-
-def expire_seats(tx: Transaction) -> None:
-    """Give back the seats whose `until` has passed; they end at that moment, not at this one."""
-    seats.expire(tx)
-
-
-def expire_requests(tx: Transaction) -> None:
-    """Close the open requests whose time has passed."""
-    _ = tx
+    for change_id, pool, capacity in (tuple(row) for row in due):
+        before = tx.count("SELECT capacity FROM subscriptions WHERE id = ?", (pool,))
+        tx.execute("UPDATE capacity_changes SET applied_at = ? WHERE id = ?", (tx.now, change_id))
+        tx.execute("UPDATE subscriptions SET capacity = ? WHERE id = ?", (capacity, pool))
+        tx.record("subscription", pool, {"capacity": before}, {"capacity": capacity})
 
 
 def fill_waitlists(tx: Transaction) -> int:
     """Seat the first of those who wait wherever a seat is free; how many."""
-    _ = tx
-    return 0
+    if not requests.anybody_waits(tx):
+        return 0
+    free = [row["id"] for row in tx.rows(_WITH_FREE_SEATS)]
+    return sum(_fill(tx, subscriptions.by_id(tx, pool)) for pool in free)
+
+
+def _fill(tx: Transaction, pool: Subscription) -> int:
+    """Seats go in the order of the waitlist; whoever cannot take this one keeps the place."""
+    free, seated = pool.free, 0
+    for request in list(requests.waiting(tx, pool.id)):
+        kept = pool.auto_approval.keep_free if request.decided_by == AUTOMATIC else 0
+        if not free:
+            break
+        if free <= kept or not _fits(tx, request, pool):
+            continue
+        taken = take_seat(tx, request, pool, by=None)
+        free -= taken
+        seated += taken
+    return seated
+
+
+def _fits(tx: Transaction, request: SeatRequest, pool: Subscription) -> bool:
+    if request.subscription_id is not None:
+        return True
+    offered = pool.policy.features if pool.policy else ()
+    return set(requests.features(tx, request.number)) <= set(offered)
+
+
+def take_seat(tx: Transaction, request: SeatRequest, pool: Subscription, *, by: str | None) -> int:
+    """Approve a request and seat its user in the same transaction; how many seats that took.
+
+    One, or none where the user sits there already. The caller has seen that a seat is free.
+    """
+    requests.decide(tx, request.number, RequestStatus.APPROVED, by=by, subscription_id=pool.id)
+    if seats.active_id(tx, pool.id, request.user_id) is not None:
+        return 0
+    seat = seats.assign(tx, pool.id, request.user_id)
+    ids = {"request": request.number, "seat": seat}
+    tx.mail("request_approved", ids, recipient_id=request.user_id)
+    return 1

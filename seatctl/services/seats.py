@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from seatctl.errors import ExitCode
-from seatctl.ledger import imports, seats, staging, subscriptions
+from seatctl.ledger import imports, requests, seats, staging, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.settle import fill_waitlists
 from seatctl.ledger.staging import Verdict
@@ -59,6 +59,7 @@ def assign_seats(ledger: Ledger, call: Call, name: str, people: People, how: Ass
             seats.leave_without(tx, take)
         added = imports.create_from_incoming(tx) if how.create_users else 0
         seated = seats.assign_incoming(tx, pool.id)
+        requests.approve_seated(tx, pool.id)
         already = staging.count_results(tx).get(seats.ALREADY, 0)
         parts = [f"{seated:,} seated in {pool.name}"]
         parts += [f"{added:,} users added"] if added else []

@@ -1,0 +1,204 @@
+"""`seatctl requests`: asking for seats, and deciding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seatctl.cli.options import EmailArg, OptionalSubscriptionArg, SubscriptionOpt, context
+
+if TYPE_CHECKING:
+    from seatctl.ledger.transaction import Reader
+    from seatctl.models.report import Record
+    from seatctl.models.request import SeatRequest
+    from seatctl.output import Column
+
+app = typer.Typer()
+
+NumberArg = Annotated[int, typer.Argument(metavar="NUMBER", help="A request's number.", show_default=False)]
+NumbersArg = Annotated[
+    list[int], typer.Argument(metavar="NUMBER...", help="Requests' numbers.", show_default=False)
+]
+NoteOpt = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="Why the seat is needed.")]
+PriorityOpt = Annotated[
+    int,
+    typer.Option("--priority", metavar="N", help="Higher goes first on the waitlist.", min=-1000, max=1000),
+]
+ExpiresOpt = Annotated[
+    str | None, typer.Option("--expires", metavar="14d|DATE", help="Until when the request stands.")
+]
+FeatureOpt = Annotated[
+    list[str] | None,
+    typer.Option("--feature", metavar="NAME", help="Without a subscription: what its seat must grant."),
+]
+ReasonOpt = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="What the user is told.")]
+StatusOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--status", metavar="STATUS", help="pending, waitlisted, approved, denied, canceled or expired."
+    ),
+]
+UserOpt = Annotated[str | None, typer.Option("--user", metavar="EMAIL", help="Only this user's requests.")]
+
+
+@app.command()
+def create(
+    ctx: typer.Context,
+    email: EmailArg,
+    subscription: SubscriptionOpt = None,
+    note: NoteOpt = None,
+    priority: PriorityOpt = 0,
+    expires: ExpiresOpt = None,
+    feature: FeatureOpt = None,
+) -> None:
+    """Ask for a seat for EMAIL.
+
+    Where the subscription approves automatically and a seat is free, the user is seated at once; where
+    none is free, the request waits for one (exit 10). Anyone may ask for themselves.
+
+    Examples:
+      seatctl requests create zoe@example.com --subscription design --note 'new in the team'
+      seatctl requests create zoe@example.com --feature reports --expires 14d
+    """
+    from seatctl.rules.durations import moment_after
+    from seatctl.services.requests import Wish, create_request
+
+    here = context(ctx)
+    ends = None if expires is None else moment_after(expires, here.now)
+    wish = Wish(email, subscription, note, priority, ends, tuple(feature or ()))
+    here.emit(create_request(here.ledger, here.call, wish), handle="number")
+
+
+@app.command("list")
+def list_requests(
+    ctx: typer.Context,
+    subscription: OptionalSubscriptionArg = None,
+    status: StatusOpt = None,
+    user: UserOpt = None,
+) -> None:
+    """List requests, oldest first.
+
+    Examples:
+      seatctl requests list --status pending
+      seatctl requests list design -o json
+    """
+    from seatctl.errors import UsageError
+    from seatctl.ledger import requests, subscriptions, users
+    from seatctl.models.call import format_time
+    from seatctl.models.request import RequestStatus
+
+    here = context(ctx)
+    if status is not None and status not in list(RequestStatus):
+        known = ", ".join(RequestStatus)
+        raise UsageError(f"--status takes {known}; not {status!r}", hint="--status pending")
+    with here.ledger.reading() as reader:
+        chosen = requests.Filter(
+            now=format_time(here.now),
+            subscription_id=subscriptions.find(reader, subscription, here.now).id if subscription else None,
+            user_id=users.require(reader, user).id if user else None,
+            status=RequestStatus(status) if status else None,
+        )
+        here.emit_list(
+            (_record(reader, request) for request in requests.listing(reader, chosen)),
+            _columns(),
+            handle="number",
+            total=lambda: requests.count(reader, chosen),
+        )
+
+
+@app.command()
+def show(ctx: typer.Context, number: NumberArg) -> None:
+    """Show a request, with its place where it waits for a seat.
+
+    Examples:
+      seatctl requests show 3
+    """
+    from seatctl.ledger import requests
+
+    here = context(ctx)
+    with here.ledger.reading() as reader:
+        request = requests.find(reader, number, here.now)
+        here.emit_one(_record(reader, request), _columns(), handle="number")
+
+
+@app.command()
+def approve(ctx: typer.Context, numbers: NumbersArg, subscription: SubscriptionOpt = None) -> None:
+    """Approve requests: their users are seated, or wait for a seat (exit 10).
+
+    Examples:
+      seatctl requests approve 1
+      seatctl requests approve 3 5 9
+      seatctl requests approve 4 --subscription design
+    """
+    from seatctl.services.deciding import approve_requests
+
+    here = context(ctx)
+    here.emit(approve_requests(here.ledger, here.call, numbers, subscription), handle="number")
+
+
+@app.command()
+def deny(ctx: typer.Context, numbers: NumbersArg, reason: ReasonOpt = None) -> None:
+    """Deny requests.
+
+    Examples:
+      seatctl requests deny 2 --reason 'use the shared account'
+    """
+    from seatctl.services.deciding import deny_requests
+
+    here = context(ctx)
+    here.emit(deny_requests(here.ledger, here.call, numbers, reason), handle="number")
+
+
+@app.command()
+def cancel(ctx: typer.Context, numbers: NumbersArg) -> None:
+    """Take requests back; anyone may take back their own.
+
+    Examples:
+      seatctl requests cancel 2
+    """
+    from seatctl.services.deciding import cancel_requests
+
+    here = context(ctx)
+    here.emit(cancel_requests(here.ledger, here.call, numbers), handle="number")
+
+
+def _record(reader: Reader, request: SeatRequest) -> Record:
+    from seatctl.ledger import requests
+    from seatctl.models.call import format_time
+    from seatctl.models.request import RequestStatus
+
+    waits = request.status is RequestStatus.WAITLISTED
+    return {
+        "number": request.number,
+        "email": request.email,
+        "subscription": request.subscription,
+        "status": request.status.value,
+        "place": requests.place(reader, request) if waits else None,
+        "priority": request.priority,
+        "note": request.note,
+        "created_at": format_time(request.created_at),
+        "expires_at": None if request.expires_at is None else format_time(request.expires_at),
+        "decided_by": request.decided_by,
+        "decided_at": None if request.decided_at is None else format_time(request.decided_at),
+        "reason": request.reason,
+    }
+
+
+def _columns() -> tuple[Column, ...]:
+    from seatctl.output import Column
+
+    return (
+        Column("number", "Number", "integer"),
+        Column("email", "E-mail"),
+        Column("subscription", "Subscription"),
+        Column("status", "Status"),
+        Column("place", "Place", "integer"),
+        Column("priority", "Priority", "integer", table=False),
+        Column("note", "Note"),
+        Column("created_at", "Created", "time"),
+        Column("expires_at", "Expires", "time", table=False),
+        Column("decided_by", "Decided by"),
+        Column("decided_at", "Decided", "time", table=False),
+        Column("reason", "Reason", table=False),
+    )

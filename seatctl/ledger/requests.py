@@ -1,0 +1,282 @@
+"""Requests for seats: made, decided, waiting in order, listed. `rules/approval.py` decides."""
+
+# ruff: noqa: S608 - what is put into statements here are conditions of this module; every value is bound.
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from seatctl.errors import JsonValue, NotFound
+from seatctl.ledger.engine import Row, SqlValue
+from seatctl.ledger.transaction import Reader, Transaction
+from seatctl.models.call import format_time, parse_time
+from seatctl.models.request import RequestStatus, SeatRequest
+from seatctl.rules.approval import AUTOMATIC
+
+# Reads never write: a request whose time has passed is expired already, although the next change says so.
+_STATUS = (
+    "CASE WHEN r.status IN ('pending', 'waitlisted') AND r.expires_at <= :now"
+    " THEN 'expired' ELSE r.status END"
+)
+_SELECT = f"""SELECT r.number, r.user_id, u.email, r.subscription_id, s.name AS subscription,
+    {_STATUS} AS status, r.priority, r.note, r.created_at, r.expires_at, r.decided_by, r.decided_at,
+    r.reason, r.features
+    FROM requests r JOIN users u ON u.id = r.user_id LEFT JOIN subscriptions s ON s.id = r.subscription_id"""
+_IS_OPEN = "status IN ('pending', 'waitlisted')"
+_SNAPSHOT = (
+    "json_object('decided_by', decided_by, 'status', status, 'subscription_id', subscription_id,"
+    " 'user_id', user_id)"
+)
+
+
+class UnknownRequest(NotFound):
+    """No request has this number."""
+
+    code = "unknown_request"
+
+
+@dataclass(frozen=True, slots=True)
+class NewRequest:
+    """What is asked for; `subscription_id` None: any subscription with these features. Times are UTC."""
+
+    user_id: int
+    subscription_id: int | None
+    priority: int = 0
+    note: str | None = None
+    expires_at: datetime | None = None
+    features: tuple[str, ...] = ()
+
+
+def add(tx: Transaction, new: NewRequest) -> SeatRequest:
+    """A pending request of a user who has no open one for the same."""
+    number = tx.insert(
+        "INSERT INTO requests (user_id, subscription_id, features, status, priority, note, created_at,"
+        " expires_at) VALUES (?, ?, ?, 'pending', ?, ?, ?, ?)",
+        (
+            new.user_id,
+            new.subscription_id,
+            json.dumps(list(new.features)),
+            new.priority,
+            new.note,
+            tx.now,
+            None if new.expires_at is None else format_time(new.expires_at),
+        ),
+    )
+    tx.record("request", number, None, _facts(tx, number))
+    return find(tx, number, tx.call.now)
+
+
+def find(reader: Reader, number: int, now: datetime) -> SeatRequest:
+    """The request with this number, as it stands at `now` (UTC). Raises UnknownRequest."""
+    row = reader.row(f"{_SELECT} WHERE r.number = :number", {"number": number, "now": format_time(now)})
+    if row is None:
+        raise UnknownRequest(
+            f"there is no request {number}", hint="seatctl requests list", data={"request": number}
+        )
+    return _request(row)
+
+
+def open_of(reader: Reader, user_id: int, subscription_id: int | None, now: datetime) -> SeatRequest | None:
+    """The open request of a user for a subscription (None: for any), if there is one."""
+    row = reader.row(
+        f"{_SELECT} WHERE r.user_id = :user AND coalesce(r.subscription_id, 0) = :subscription"
+        f" AND r.{_IS_OPEN} AND (r.expires_at IS NULL OR r.expires_at > :now)",
+        {"user": user_id, "subscription": subscription_id or 0, "now": format_time(now)},
+    )
+    return None if row is None else _request(row)
+
+
+def features(reader: Reader, number: int) -> list[str]:
+    """The features that a request for any subscription wants."""
+    return [
+        str(one)
+        for one in json.loads(str(reader.value("SELECT features FROM requests WHERE number = ?", (number,))))
+    ]
+
+
+def decide(
+    tx: Transaction,
+    number: int,
+    status: RequestStatus,
+    *,
+    by: str | None = None,
+    reason: str | None = None,
+    subscription_id: int | None = None,
+) -> None:
+    """Give an open request its next status; `subscription_id` for one that asked for any.
+
+    `by` None keeps who decided before.
+    """
+    before = _facts(tx, number)
+    waiting = status is RequestStatus.WAITLISTED
+    tx.execute(
+        "UPDATE requests SET status = :status, decided_by = coalesce(:by, decided_by), decided_at = :now,"
+        " reason = coalesce(:reason, reason), subscription_id = coalesce(subscription_id, :subscription),"
+        " waitlisted_at = CASE WHEN :waiting THEN coalesce(waitlisted_at, :now) ELSE waitlisted_at END"
+        " WHERE number = :number",
+        {
+            "status": status.value,
+            "by": by,
+            "now": tx.now,
+            "reason": reason,
+            "subscription": subscription_id,
+            "waiting": int(waiting),
+            "number": number,
+        },
+    )
+    tx.record("request", number, before, _facts(tx, number))
+
+
+def cancel_all_of(tx: Transaction, user_id: int, reason: str) -> int:
+    """Cancel every open request of a user; how many."""
+    return _close(
+        tx,
+        f"user_id = :user AND {_IS_OPEN}",
+        {"user": user_id},
+        RequestStatus.CANCELED,
+        tx.call.actor,
+        reason,
+    )
+
+
+def approve_seated(tx: Transaction, subscription_id: int) -> int:
+    """Close the open requests of those who sit there now: they have what they asked for. How many."""
+    where = (
+        f"subscription_id = :subscription AND {_IS_OPEN} AND EXISTS (SELECT 1 FROM seats t"
+        " WHERE t.subscription_id = :subscription AND t.user_id = requests.user_id AND t.revoked_at IS NULL)"
+    )
+    params: dict[str, SqlValue] = {"subscription": subscription_id}
+    return _close(tx, where, params, RequestStatus.APPROVED, tx.call.actor, "seated")
+
+
+def expire(tx: Transaction) -> int:
+    """Close the open requests whose time has passed; how many."""
+    where = f"expires_at IS NOT NULL AND expires_at <= :now AND {_IS_OPEN}"
+    return _close(tx, where, {}, RequestStatus.EXPIRED, None, None)
+
+
+def _close(
+    tx: Transaction,
+    where: str,
+    params: dict[str, SqlValue],
+    status: RequestStatus,
+    *decided: *tuple[str | None, str | None],
+) -> int:
+    """Record first, while the condition still finds them; then close them."""
+    by, reason = decided
+    params = {**params, "now": tx.now}
+    if tx.value(f"SELECT 1 FROM requests WHERE {where} LIMIT 1", params) is None:
+        return 0
+    params |= {"status": status.value, "by": by, "reason": reason}
+    after = _SNAPSHOT.replace("'decided_by', decided_by", "'decided_by', coalesce(:by, decided_by)").replace(
+        "'status', status", "'status', :status"
+    )
+    select = (
+        f"SELECT number AS entity_id, {_SNAPSHOT} AS before, {after} AS after FROM requests WHERE {where}"
+    )
+    tx.record_many("request", select, params)
+    return tx.execute(
+        "UPDATE requests SET status = :status, decided_by = coalesce(:by, decided_by), decided_at = :now,"
+        f" reason = coalesce(:reason, reason) WHERE {where}",
+        params,
+    )
+
+
+def waiting(reader: Reader, subscription_id: int) -> Iterator[SeatRequest]:
+    """Who waits for a seat there, those for any subscription among them: by priority, then by time."""
+    found = reader.rows(
+        f"{_SELECT} WHERE r.status = 'waitlisted' AND u.status = 'active'"
+        " AND (r.subscription_id = :subscription OR r.subscription_id IS NULL)"
+        " ORDER BY r.priority DESC, r.waitlisted_at, r.number",
+        {"subscription": subscription_id, "now": ""},
+    )
+    return map(_request, found)
+
+
+def anybody_waits(reader: Reader) -> bool:
+    """Whether a waitlist has anybody on it."""
+    return reader.value("SELECT 1 FROM requests WHERE status = 'waitlisted' LIMIT 1") is not None
+
+
+def place(reader: Reader, request: SeatRequest) -> int:
+    """The place of a waitlisted request, from 1, among those that wait for the same."""
+    return 1 + reader.count(
+        "SELECT count(*) FROM requests o, requests r WHERE r.number = :number AND o.status = 'waitlisted'"
+        " AND coalesce(o.subscription_id, 0) = coalesce(r.subscription_id, 0)"
+        " AND (o.priority > r.priority OR o.priority = r.priority"
+        " AND (o.waitlisted_at < r.waitlisted_at"
+        " OR o.waitlisted_at = r.waitlisted_at AND o.number < r.number))",
+        {"number": request.number},
+    )
+
+
+def approved_automatically(reader: Reader, subscription_id: int, day: datetime) -> int:
+    """How many requests a rule approved there on that day (UTC)."""
+    return reader.count(
+        "SELECT count(*) FROM requests WHERE subscription_id = ? AND status = 'approved' AND decided_by = ?"
+        " AND decided_at >= ?",
+        (subscription_id, AUTOMATIC, f"{day:%Y-%m-%d}T00:00:00Z"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which requests to list, as they stand at `now` in the written form."""
+
+    now: str
+    subscription_id: int | None = None
+    user_id: int | None = None
+    status: RequestStatus | None = None
+
+    def where(self) -> tuple[str, dict[str, SqlValue]]:
+        """The condition on requests AS r."""
+        where = (
+            "(:subscription IS NULL OR r.subscription_id = :subscription)"
+            " AND (:user IS NULL OR r.user_id = :user)"
+            f" AND (:status IS NULL OR {_STATUS} = :status)"
+        )
+        return where, {
+            "now": self.now,
+            "subscription": self.subscription_id,
+            "user": self.user_id,
+            "status": None if self.status is None else self.status.value,
+        }
+
+
+def listing(reader: Reader, chosen: Filter) -> Iterator[SeatRequest]:
+    """Requests by number."""
+    where, params = chosen.where()
+    return map(_request, reader.rows(f"{_SELECT} WHERE {where} ORDER BY r.number", params))
+
+
+def count(reader: Reader, chosen: Filter) -> int:
+    """How many requests `listing` yields."""
+    where, params = chosen.where()
+    return reader.count(f"SELECT count(*) FROM requests r WHERE {where}", params)
+
+
+def _facts(reader: Reader, number: int) -> dict[str, JsonValue]:
+    found = reader.value(f"SELECT {_SNAPSHOT} FROM requests WHERE number = ?", (number,))
+    facts: dict[str, JsonValue] = json.loads(str(found))
+    return facts
+
+
+def _request(row: Row) -> SeatRequest:
+    return SeatRequest(
+        number=row["number"],
+        user_id=row["user_id"],
+        email=row["email"],
+        subscription_id=row["subscription_id"],
+        subscription=row["subscription"],
+        status=RequestStatus(row["status"]),
+        priority=row["priority"],
+        note=row["note"],
+        created_at=parse_time(row["created_at"]),
+        expires_at=None if row["expires_at"] is None else parse_time(row["expires_at"]),
+        decided_by=row["decided_by"],
+        decided_at=None if row["decided_at"] is None else parse_time(row["decided_at"]),
+        reason=row["reason"],
+    )

@@ -1,0 +1,169 @@
+"""Deciding requests: several in one transaction, a seat taken in it for each that gets one."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+
+from seatctl.errors import BadInput, ExitCode, Refused
+from seatctl.ledger import requests, seats, subscriptions, users
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.settle import take_seat
+from seatctl.ledger.transaction import Transaction
+from seatctl.models.call import Call
+from seatctl.models.report import Report
+from seatctl.models.request import RequestStatus, SeatRequest
+from seatctl.models.role import Action
+from seatctl.models.subscription import Subscription
+from seatctl.rules.approval import OPEN, choose
+from seatctl.rules.assignment import require_home, require_usable
+from seatctl.rules.permissions import is_self
+from seatctl.services.permissions import allow
+from seatctl.services.request_outcomes import (
+    BadRequest,
+    Done,
+    described,
+    homes,
+    report,
+    require_active,
+    wait,
+)
+
+
+class RequestClosed(Refused):
+    """The request was decided before, or its time has passed."""
+
+    code = "request_closed"
+
+
+def approve_requests(
+    ledger: Ledger, call: Call, numbers: Sequence[int], subscription: str | None = None
+) -> Report:
+    """Approve, and seat whoever a seat is free for; the others go on the waitlist.
+
+    `subscription` says where to seat those who asked for any. One that fails alone is raised; of several
+    the rest is done. Exit 6 if any failed, else 10 if any waits, else 0.
+    """
+    with ledger.change(call) as tx:
+        named = None if subscription is None else subscriptions.find(tx, subscription)
+
+        def approve(request: SeatRequest) -> Done:
+            return _approve(tx, ledger, request, named)
+
+        return _decided(tx, numbers, approve, "approved")
+
+
+def _approve(tx: Transaction, ledger: Ledger, request: SeatRequest, named: Subscription | None) -> Done:
+    call = tx.call
+    pool = _pool_of(tx, ledger, request, named)
+    if request.status is RequestStatus.APPROVED:
+        return described(tx, request, "already approved")
+    _require_open(request)
+    require_active(users.require(tx, request.email))
+    if pool is not None:
+        require_usable(pool)
+        if pool.free or seats.active_id(tx, pool.id, request.user_id) is not None:
+            take_seat(tx, request, pool, by=call.actor)
+            return described(tx, requests.find(tx, request.number, call.now))
+    if request.status is RequestStatus.PENDING:
+        wait(tx, request, by=call.actor)
+    return described(tx, requests.find(tx, request.number, call.now))
+
+
+def _pool_of(
+    tx: Transaction, ledger: Ledger, request: SeatRequest, named: Subscription | None
+) -> Subscription | None:
+    """Where the request's seat is to be; None: anywhere, but nothing is free. The actor may decide there."""
+    if request.subscription_id is not None:
+        pool = subscriptions.by_id(tx, request.subscription_id)
+        if named is not None and named.id != pool.id:
+            raise BadRequest(
+                f"request {request.number} is for {pool.name}, not for {named.name}",
+                hint=f"seatctl requests approve {request.number}",
+            )
+    elif named is not None:
+        pool = named
+    else:
+        allow(tx, tx.call.actor, Action.DECIDE_REQUESTS)
+        return choose(homes(tx, ledger), requests.features(tx, request.number))
+    allow(tx, tx.call.actor, Action.DECIDE_REQUESTS, pool)
+    require_home(pool, ledger.id)
+    return pool
+
+
+def deny_requests(ledger: Ledger, call: Call, numbers: Sequence[int], reason: str | None) -> Report:
+    """Deny. One that fails alone is raised; of several the rest is done (exit 6)."""
+    with ledger.change(call) as tx:
+
+        def deny(request: SeatRequest) -> Done:
+            _allow_deciding(tx, request)
+            if request.status is RequestStatus.DENIED:
+                return described(tx, request, "already denied")
+            _require_open(request)
+            requests.decide(tx, request.number, RequestStatus.DENIED, by=call.actor, reason=reason)
+            tx.mail("request_denied", {"request": request.number}, recipient_id=request.user_id)
+            return described(tx, requests.find(tx, request.number, call.now))
+
+        return _decided(tx, numbers, deny, "denied")
+
+
+def cancel_requests(ledger: Ledger, call: Call, numbers: Sequence[int]) -> Report:
+    """Take requests back: one's own, or anybody's for those who may decide them."""
+    with ledger.change(call) as tx:
+
+        def cancel(request: SeatRequest) -> Done:
+            if not is_self(call.actor, request.email):
+                _allow_deciding(tx, request)
+            if request.status is RequestStatus.CANCELED:
+                return described(tx, request, "already canceled")
+            _require_open(request)
+            requests.decide(tx, request.number, RequestStatus.CANCELED, by=call.actor)
+            return described(tx, requests.find(tx, request.number, call.now))
+
+        return _decided(tx, numbers, cancel, "canceled")
+
+
+def _allow_deciding(tx: Transaction, request: SeatRequest) -> None:
+    pool = None if request.subscription_id is None else subscriptions.by_id(tx, request.subscription_id)
+    allow(tx, tx.call.actor, Action.DECIDE_REQUESTS, pool)
+
+
+def _require_open(request: SeatRequest) -> None:
+    if request.status in OPEN:
+        return
+    where = f" --subscription {shlex.quote(request.subscription)}" if request.subscription else ""
+    raise RequestClosed(
+        f"request {request.number} is {request.status} already",
+        hint=f"a new one: seatctl requests create {request.email}{where}",
+        data={"request": request.number, "status": request.status.value},
+    )
+
+
+def _decided(
+    tx: Transaction, numbers: Sequence[int], decide: Callable[[SeatRequest], Done], verb: str
+) -> Report:
+    """Decide each in turn. What is raised for a single one is a row of several; a wrong role stops all."""
+    done: list[Done] = []
+    for number in dict.fromkeys(numbers):
+        try:
+            done.append(decide(requests.find(tx, number, tx.call.now)))
+        except (Refused, BadInput, requests.UnknownRequest) as error:
+            if len(set(numbers)) == 1:
+                raise
+            done.append(Done(None, "", None, "failed", error.message, None, error, number))
+    moved_up = fill_waitlists(tx)
+    failed = sum(one.error is not None for one in done)
+    waits = sum(one.place is not None and one.error is None for one in done)
+    summary = done[0].sentence if len(done) == 1 else _sentence(len(done), failed, waits, verb)
+    if moved_up:
+        summary += f"; {moved_up} from the waitlist seated"
+    tx.summarise(summary)
+    code = ExitCode.PARTIAL if failed else ExitCode.WAITING if waits else ExitCode.DONE
+    return report(tx, done, summary, code)
+
+
+def _sentence(total: int, failed: int, waits: int, verb: str) -> str:
+    parts = [f"{total - failed} of {total} {verb}"]
+    parts += [f"{waits} of them on the waitlist"] if waits else []
+    parts += [f"{failed} failed"] if failed else []
+    return ", ".join(parts)

@@ -1,0 +1,113 @@
+"""Asking for a seat: one transaction, in which it is taken where the rules say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from seatctl.errors import ExitCode
+from seatctl.ledger import requests, roles, seats, subscriptions, users
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.settle import take_seat
+from seatctl.ledger.transaction import Transaction
+from seatctl.models.call import Call
+from seatctl.models.report import Report
+from seatctl.models.request import SeatRequest
+from seatctl.models.role import Action, Role
+from seatctl.models.subscription import Subscription
+from seatctl.models.user import User
+from seatctl.rules.approval import AUTOMATIC, Asking, Outcome, automatically, choose
+from seatctl.rules.assignment import require_home, require_usable
+from seatctl.rules.permissions import is_self
+from seatctl.services.permissions import allow
+from seatctl.services.request_outcomes import (
+    BadRequest,
+    Done,
+    described,
+    homes,
+    report,
+    require_active,
+    wait,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody asks for; `subscription` None: any with these features. `expires_at` is UTC."""
+
+    email: str
+    subscription: str | None = None
+    note: str | None = None
+    priority: int = 0
+    expires_at: datetime | None = None
+    features: tuple[str, ...] = ()
+
+
+def create_request(ledger: Ledger, call: Call, wish: Wish) -> Report:
+    """Ask for a seat. Seated at once where the subscription approves automatically and a seat is free.
+
+    Exit 10 with the place where the request waits for a seat; awaiting approval is 0.
+    Raises UnknownUser, UserNotActive, UnknownSubscription, RoleRequired, ForeignLedger, NotAssignable.
+    """
+    _check(wish, call.now)
+    with ledger.change(call) as tx:
+        pool = None if wish.subscription is None else subscriptions.find(tx, wish.subscription)
+        if not is_self(call.actor, wish.email):
+            allow(tx, call.actor, Action.REQUEST, pool)
+        user = users.require(tx, wish.email)
+        require_active(user)
+        if pool is not None:
+            require_home(pool, ledger.id)
+            require_usable(pool)
+        done = _ask(tx, ledger, user, pool, wish)
+        tx.summarise(done.sentence)
+        return report(tx, [done], done.sentence, ExitCode.WAITING if done.place else ExitCode.DONE)
+
+
+def _check(wish: Wish, now: datetime) -> None:
+    if wish.expires_at is not None and wish.expires_at <= now:
+        raise BadRequest("a request cannot expire before it is made", hint="--expires 14d")
+    if wish.note is not None and len(wish.note) > 1000:
+        raise BadRequest("a note is at most 1,000 characters long")
+
+
+def _ask(tx: Transaction, ledger: Ledger, user: User, pool: Subscription | None, wish: Wish) -> Done:
+    if pool is not None and seats.active_id(tx, pool.id, user.id) is not None:
+        sentence = f"{user.email} sits in {pool.name} already"
+        return Done(None, user.email, pool.name, "already seated", sentence)
+    pool_id = None if pool is None else pool.id
+    earlier = requests.open_of(tx, user.id, pool_id, tx.call.now)
+    if earlier is not None:
+        return described(tx, earlier, "already requested")
+    made = requests.add(
+        tx, requests.NewRequest(user.id, pool_id, wish.priority, wish.note, wish.expires_at, wish.features)
+    )
+    pools = [pool] if pool is not None else [p for p in homes(tx, ledger) if p.auto_approval.enabled]
+    target = pool if pool is not None else choose(pools, wish.features)
+    outcome = Outcome.ASK if target is None else _automatic(tx, user, target)
+    if outcome is Outcome.SEAT and target is not None:
+        take_seat(tx, made, target, by=AUTOMATIC)
+    elif outcome is Outcome.WAIT:
+        wait(tx, made, by=AUTOMATIC)
+    else:
+        _tell_deciders(tx, made, pool)
+    return described(tx, requests.find(tx, made.number, tx.call.now))
+
+
+def _automatic(tx: Transaction, user: User, pool: Subscription) -> Outcome:
+    """What the subscription's own rules make of a request of this user."""
+    today = requests.approved_automatically(tx, pool.id, tx.call.now)
+    asking = Asking(user.email, user.group, tx.call.now, today)
+    return automatically(pool.auto_approval, asking, pool.free)[0]
+
+
+def _tell_deciders(tx: Transaction, request: SeatRequest, pool: Subscription | None) -> None:
+    """The owner and the admins hear of a request that awaits them."""
+    ids = {"request": request.number}
+    pool_id = None if pool is None else pool.id
+    if pool is not None and pool.owner_id is not None:
+        tx.mail("request_received", ids, recipient_id=pool.owner_id)
+    for actor, role in roles.holders(tx, (Role.ADMIN,), pool_id):
+        owner = pool.owner_email if pool is not None else None
+        if role is Role.ADMIN and "@" in actor and not (owner and is_self(actor, owner)):
+            tx.mail("request_received", ids, recipient_actor=actor)
