@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from seatctl.errors import BadInput, ExitCode, Refused
 from seatctl.ledger import requests, seats, subscriptions, users
 from seatctl.ledger.ledger import Ledger
-from seatctl.ledger.settle import take_seat
+from seatctl.ledger.settle import fill_waitlists, take_seat
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
 from seatctl.models.report import Report
