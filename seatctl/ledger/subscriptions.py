@@ -65,11 +65,11 @@ def find(reader: Reader, handle: str, now: datetime | None = None) -> Subscripti
         {"key": name_key(handle), "handle": handle, "now": _moment(now)},
     )
     if row is None:
-        names = [known["name"] for known in reader.rows("SELECT name FROM subscriptions")]
-        hint = "seatctl subs list" if names else "seatctl subs buy --plan PLAN --seats N --name NAME"
+        known = names(reader)
+        hint = "seatctl subs list" if known else "seatctl subs buy --plan PLAN --seats N --name NAME"
         raise UnknownSubscription(
             f"there is no subscription {handle!r}",
-            hint=did_you_mean(handle, names, hint),
+            hint=did_you_mean(handle, known, hint),
             data={"subscription": handle},
         )
     return _subscription(row)
@@ -87,6 +87,11 @@ def named(reader: Reader, name: str) -> Subscription | None:
     """The subscription of exactly this name, or None: for purchases that want the name."""
     row = reader.row(f"{_SELECT} WHERE s.name_key = :key", {"key": name_key(name), "now": _NEVER})
     return None if row is None else _subscription(row)
+
+
+def names(reader: Reader) -> list[str]:
+    """The names of all subscriptions, in order."""
+    return [row["name"] for row in reader.rows("SELECT name FROM subscriptions ORDER BY name_key")]
 
 
 def listing(reader: Reader, now: datetime, *, plan: str | None = None) -> Iterator[Subscription]:

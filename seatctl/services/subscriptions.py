@@ -155,6 +155,8 @@ def _quote(billing: Billing, plan: Plan, order: Order, name: str, customer: str 
     }
     if customer is not None:
         form["customer"] = customer
+    else:  # the customer is not made before the purchase is confirmed
+        form |= {"currency": plan.currency, "customer_details": {"tax_exempt": "none"}}
     preview = read_preview(billing.read(endpoints.preview_invoice(form)))
     return Quote(
         plan=plan.slug,

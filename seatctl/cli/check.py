@@ -1,0 +1,57 @@
+"""`seatctl check`: is a person entitled."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from seatctl.cli.options import EmailArg, SubscriptionOpt, context
+from seatctl.errors import ExitCode
+from seatctl.output import Column
+
+app = typer.Typer()
+
+COLUMNS = (
+    Column("email", "E-mail"),
+    Column("entitled", "Entitled", "flag"),
+    Column("reason", "Reason", table=False),
+    Column("message", "Why"),
+    Column("subscription", "Subscription"),
+    Column("plan", "Plan"),
+    Column("features", "Features", "list"),
+    Column("until", "Until", "time"),
+    Column("as_of", "As of sync", "time"),
+    Column("ways_out", "Ways out", "list"),
+)
+
+
+@app.command()
+def check(
+    ctx: typer.Context,
+    email: EmailArg,
+    subscription: SubscriptionOpt = None,
+    plan: Annotated[
+        str | None, typer.Option("--plan", metavar="PLAN", help="Only seats of this plan count.")
+    ] = None,
+    feature: Annotated[
+        str | None,
+        typer.Option("--feature", metavar="FEATURE", help="Only seats that give this feature count."),
+    ] = None,
+) -> None:
+    """Say whether a person is entitled, why, and until when. Exit 0 is yes, 7 is no.
+
+    A no names the ways out: for a person without a seat, requesting one and buying.
+
+    Examples:
+      seatctl check zoe@example.com
+      seatctl check zoe@example.com -s design -o json
+      seatctl check zoe@example.com --feature recordings -q && echo welcome
+    """
+    from seatctl.services.checking import check as answer
+
+    here = context(ctx)
+    with here.ledger.reading() as reader:
+        found = answer(reader, email, here.now, subscription=subscription, plan=plan, feature=feature)
+    here.emit_one(found, COLUMNS, handle="reason")
+    here.exit_code = ExitCode.DONE if found["entitled"] else ExitCode.NO

@@ -1,0 +1,58 @@
+"""What `check` asks of the ledger: a person's status and active seats, by index, in two statements."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from seatctl.ledger.engine import Row
+from seatctl.ledger.transaction import Reader
+from seatctl.models.call import format_time, parse_time
+from seatctl.models.entitlement import Holding
+from seatctl.rules.emails import email_key
+
+_HOLDINGS = """SELECT s.id, s.name, p.slug AS plan, s.status, t.until, s.cancel_at, s.unpaid_since, s.policy
+    FROM seats t JOIN subscriptions s ON s.id = t.subscription_id JOIN plans p ON p.id = s.plan_id
+    WHERE t.user_id = :user AND t.revoked_at IS NULL AND (t.until IS NULL OR t.until > :now)
+    AND (:subscription IS NULL OR s.id = :subscription) AND (:plan IS NULL OR p.id = :plan)
+    ORDER BY s.name_key"""
+
+
+def status_and_holdings(
+    reader: Reader,
+    email: str,
+    now: datetime,
+    *,
+    subscription_id: int | None = None,
+    plan_id: int | None = None,
+    feature: str | None = None,
+) -> tuple[str | None, list[Holding]]:
+    """The user's status (None: unknown) and active seats at `now` (UTC), as far as they match."""
+    user = reader.row("SELECT id, status FROM users WHERE email_key = ?", (email_key(email),))
+    if user is None:
+        return None, []
+    rows = reader.rows(
+        _HOLDINGS,
+        {"user": user["id"], "now": format_time(now), "subscription": subscription_id, "plan": plan_id},
+    )
+    held = [_holding(row) for row in rows]
+    return user["status"], [one for one in held if feature is None or feature in one.features]
+
+
+def _holding(row: Row) -> Holding:
+    # The two fields that count are read here: parsing the whole policy costs a start-up its imports.
+    policy = json.loads(row["policy"]) if row["policy"] else {}
+    return Holding(
+        subscription=row["name"],
+        plan=row["plan"],
+        status=row["status"],
+        until=_moment(row["until"]),
+        cancel_at=_moment(row["cancel_at"]),
+        unpaid_since=_moment(row["unpaid_since"]),
+        grace_days=policy.get("grace_days", 0),
+        features=tuple(policy.get("features", ())),
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else parse_time(text)

@@ -1,0 +1,32 @@
+"""Whether a person may use what a seat grants: what is held, and the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """An active seat of a person, with what its subscription says about it. Times are aware UTC."""
+
+    subscription: str
+    plan: str
+    status: str
+    until: datetime | None
+    cancel_at: datetime | None
+    unpaid_since: datetime | None
+    grace_days: int
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer of `check`. `until` None: as long as the seat is held and the subscription renews."""
+
+    entitled: bool
+    reason: str
+    """`entitled`, `in_grace`, `unknown_user`, `suspended`, `unseated`, `past_due` or `ended`."""
+    message: str
+    holding: Holding | None
+    until: datetime | None

@@ -1,0 +1,79 @@
+"""Who is entitled (billing.md, "What entitles"). Pure; times are aware UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from seatctl.models.entitlement import Answer, Holding
+
+_BEST_FIRST = ("entitled", "in_grace", "past_due", "ended")
+
+
+def entitlement(email: str, status: str | None, holdings: Sequence[Holding], now: datetime) -> Answer:
+    """The answer for a user of this status (None: unknown) who holds these seats; the best seat counts."""
+    if status is None or status == "removed":
+        return Answer(False, "unknown_user", f"{email} is not a user", None, None)
+    if status == "suspended":
+        return Answer(False, "suspended", f"{email} is suspended", None, None)
+    if not holdings:
+        return Answer(False, "unseated", f"{email} has no such seat", None, None)
+    answers = [_one(email, holding, now) for holding in holdings]
+    return min(answers, key=lambda answer: _BEST_FIRST.index(answer.reason))
+
+
+def _one(email: str, holding: Holding, now: datetime) -> Answer:
+    place, status = holding.subscription, holding.status
+    if holding.cancel_at is not None and holding.cancel_at <= now:
+        ended = holding.cancel_at.date().isoformat()
+        return Answer(False, "ended", f"{place} ended on {ended}", holding, holding.cancel_at)
+    if status in {"active", "trialing"}:
+        return Answer(True, "entitled", f"{email} has a seat in {place}", holding, _until(holding))
+    if status == "past_due":
+        return _in_grace(email, holding, now)
+    return Answer(False, "ended", f"{place} is {status.replace('_', ' ')}", holding, None)
+
+
+def _in_grace(email: str, holding: Holding, now: datetime) -> Answer:
+    """A past-due subscription entitles for its policy's days, counted from the oldest unpaid invoice."""
+    since = holding.unpaid_since or now
+    end = since + timedelta(days=holding.grace_days)
+    if now < end:
+        text = f"{email} has a seat in {holding.subscription}, whose payment is overdue"
+        return Answer(True, "in_grace", text, holding, _until(holding, end))
+    text = f"the payment of {holding.subscription} has been overdue since {since.date().isoformat()}"
+    return Answer(False, "past_due", text, holding, end)
+
+
+def _until(holding: Holding, grace_end: datetime | None = None) -> datetime | None:
+    return min(
+        (end for end in (holding.until, holding.cancel_at, grace_end) if end is not None), default=None
+    )
+
+
+def ways_out(
+    answer: Answer, email: str, *, subscription: str | None, plan: str | None, known: Sequence[str]
+) -> list[str]:
+    """The commands that would change a no. `known`: names of subscriptions the person could ask for."""
+    if answer.entitled:
+        return []
+    if answer.reason == "suspended":
+        return [f"seatctl users reactivate {email}"]
+    if answer.holding is not None:
+        name = _quoted(answer.holding.subscription)
+        unpaid = [f"seatctl invoices list {name} --unpaid"] if answer.reason == "past_due" else []
+        return [*unpaid, _buy(answer.holding.plan)]
+    add = [f"seatctl users add {email}"] if answer.reason == "unknown_user" else []
+    asked = subscription or (known[0] if len(known) == 1 else None)
+    request = f"seatctl requests create {email}"
+    return [*add, request + (f" --subscription {_quoted(asked)}" if asked else ""), _buy(plan)]
+
+
+def _buy(plan: str | None) -> str:
+    return f"seatctl subs buy --plan {plan or 'PLAN'} --seats N --name NAME"
+
+
+def _quoted(name: str) -> str:
+    from shlex import quote
+
+    return quote(name)
