@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from seatctl.cli.auto_approve import auto_approve
 from seatctl.cli.options import context
 from seatctl.errors import NotFound, Refused
 from seatctl.output import Column, note, write_text
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from seatctl.models.report import Record
 
 app = typer.Typer()
+app.command("auto-approve")(auto_approve)
 
 
 def _complete_setting(incomplete: str) -> list[str]:
