@@ -30,6 +30,10 @@ def work_until(store: Store, moment: int) -> None:
             from seatctl.sandbox.renewals import subscription_due
 
             subscription_due(session, obj)
+        elif obj["object"] == "checkout.session":
+            from seatctl.sandbox.checkout import close
+
+            close(session, obj)
         else:
             session.save(obj)
     else:

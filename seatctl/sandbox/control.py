@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from seatctl.sandbox import clock
+from seatctl.sandbox.session import Session
 from seatctl.sandbox.twin import Twin
 
 
@@ -145,3 +146,30 @@ def after_retries(twin: Twin, outcome: AfterRetries | str) -> AfterRetries:
     with twin.store.transaction():
         twin.store.set("after_retries", list(AfterRetries).index(chosen))
     return chosen
+
+
+def complete_checkout(twin: Twin, session_id: str, card: str = "pm_card_visa") -> str:
+    """Do what the customer does on a Checkout page, with a test card; returns the session's status.
+
+    Raises `seatctl.sandbox.errors.ApiError` if the card is refused or the session is not open.
+    """
+    from seatctl.sandbox.checkout import complete
+
+    with twin.store.transaction():
+        return str(complete(Session(twin.store, twin.now()), session_id, card)["status"])
+
+
+def authenticate(twin: Twin, invoice: str, *, succeeds: bool = True) -> str:
+    """Answer the bank's question about an open invoice; returns the invoice's status.
+
+    Raises ValueError if the invoice waits for no authentication.
+    """
+    from seatctl.sandbox.dunning import authenticate as answer
+
+    with twin.store.transaction():
+        session = Session(twin.store, twin.now())
+        found = twin.store.get("invoice", invoice)
+        if found is None:
+            raise ValueError(f"no such invoice: {invoice}")
+        answer(session, found, succeeds=succeeds)
+        return str(session.find("invoice", invoice, None)["status"])

@@ -23,7 +23,34 @@ from typing import Any
 from seatctl.sandbox.routes import ROUTES
 
 CONTRACT = Path(__file__).with_name("contract.json")
-RESOURCES = ["Account", "Charge", "Coupon", "CreditNote", "CreditNoteLineItem", "Customer", "CustomerBalanceTransaction", "Discount", "Event", "Invoice", "InvoiceItem", "InvoiceLineItem", "InvoicePayment", "PaymentIntent", "PaymentMethod", "Plan", "Price", "Product", "PromotionCode", "Refund", "SetupIntent", "Subscription", "SubscriptionItem", "checkout.Session", "billing_portal.Session", "billing_portal.Configuration"]
+RESOURCES = [
+    "Account",
+    "Charge",
+    "Coupon",
+    "CreditNote",
+    "CreditNoteLineItem",
+    "Customer",
+    "CustomerBalanceTransaction",
+    "Discount",
+    "Event",
+    "Invoice",
+    "InvoiceItem",
+    "InvoiceLineItem",
+    "InvoicePayment",
+    "PaymentIntent",
+    "PaymentMethod",
+    "Plan",
+    "Price",
+    "Product",
+    "PromotionCode",
+    "Refund",
+    "SetupIntent",
+    "Subscription",
+    "SubscriptionItem",
+    "checkout.Session",
+    "billing_portal.Session",
+    "billing_portal.Configuration",
+]
 _SCALARS = {
     "str": "s", "int": "i", "float": "n", "Decimal": "n", "bool": "b", "Any": "x", "object": "x",
     "UntypedStripeObject": {"m": "x"},

@@ -79,7 +79,7 @@ def build(session: Session, customer: Obj, params: Obj, invoice: Obj | None) -> 
         period=(period["start"], period["end"]),
         quantity=quantity,
         priced=pricing(price, unit=price["unit_amount_decimal"]) if price else _bare(params),
-        invoice=invoice and invoice["id"],
+        invoice=invoice["id"] if invoice else None,
         subscription=params.get("subscription"),
         discountable=params.get("discountable", amount >= 0),
         metadata=merge_metadata({}, params.get("metadata")),
@@ -171,14 +171,14 @@ def _apply(session: Session, item: Obj, params: Obj) -> None:
     price = _price(session, params)
     if price is not None:
         item["pricing"] = pricing(price, unit=price["unit_amount_decimal"])
-    quantity = params.get("quantity", item["quantity"])
+    quantity: int = params["quantity"] if "quantity" in params else item["quantity"]
     if "amount" in params:
         item["amount"] = params["amount"]
         item["pricing"] = _bare(params)
     elif price is not None or {"quantity", "unit_amount_decimal"} & set(params):
-        unit = params.get("unit_amount_decimal") or item["pricing"]["unit_amount_decimal"]
-        item["amount"] = round_half_up(Fraction(str(unit)) * quantity)
-        item["pricing"] = {**item["pricing"], "unit_amount_decimal": str(unit)}
+        unit = str(params.get("unit_amount_decimal") or item["pricing"]["unit_amount_decimal"])
+        item["amount"] = round_half_up(Fraction(unit) * quantity)
+        item["pricing"] = {**item["pricing"], "unit_amount_decimal": unit}
     item["quantity"], item["quantity_decimal"] = quantity, str(quantity)
     item["net_amount"] = item["amount"]
 

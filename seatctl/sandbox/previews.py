@@ -48,7 +48,7 @@ def _of_new(session: Session, params: Obj, details: Obj) -> Obj:
     from seatctl.sandbox.subscriptions import create
 
     customer = params.get("customer") or create_customer(session, {})["id"]
-    wanted = {name: details[name] for name in ("items", "trial_end") if name in details}
+    wanted: Obj = {name: details[name] for name in ("items", "trial_end") if name in details}
     if wanted.get("trial_end") == "now":
         wanted.pop("trial_end")
     try:

@@ -89,7 +89,7 @@ def _item(session: Session, subscription: Obj, wanted: Obj, param: str) -> tuple
 def _target(session: Session, item: Obj, wanted: Obj, param: str, *, fresh: bool) -> tuple[Obj, int]:
     names = {"price", "plan", "price_data"} & set(wanted)
     price = stored_price(session, item) if fresh or not names else price_of(session, wanted, param)
-    quantity = wanted.get("quantity", item["quantity"])
+    quantity: int = wanted["quantity"] if "quantity" in wanted else item["quantity"]
     if quantity < 0:
         raise invalid("Invalid non-negative integer", f"{param}[quantity]", code="parameter_invalid_integer")
     return price, quantity
@@ -108,7 +108,7 @@ def change_trial(session: Session, subscription: Obj, params: Obj, *, prorate: b
     wanted: Any = params["trial_end"]
     if wanted == "now":
         return subscription["status"] == "trialing" and _end_trial(session, subscription)
-    latest = add_months(subscription["billing_cycle_anchor"], 24)
+    latest: int = add_months(subscription["billing_cycle_anchor"], 24)
     if wanted > latest:
         raise invalid("Invalid timestamp: can be no more than two years in the future", "trial_end")
     prorations: list[Obj] = []
@@ -121,7 +121,7 @@ def change_trial(session: Session, subscription: Obj, params: Obj, *, prorate: b
         session.save(item)
     for made in reversed(prorations):
         session.save(made)
-    fresh = subscription["status"] != "trialing"
+    fresh: bool = subscription["status"] != "trialing"
     subscription.update(
         status="trialing",
         trial_end=wanted,

@@ -92,7 +92,7 @@ def _check_ended(params: Obj) -> None:
 def _check(session: Session, subscription: Obj, params: Obj) -> None:
     from seatctl.sandbox.subscriptions import check_collection, check_future
 
-    check_collection(params, params.get("collection_method", subscription["collection_method"]))
+    check_collection(params, str(params.get("collection_method", subscription["collection_method"])))
     check_future(session, params, "trial_end")
     if params.get("payment_behavior") == "pending_if_incomplete":
         unsupported = sorted(set(params) - _MAY_WAIT)

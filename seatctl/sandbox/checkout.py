@@ -1,0 +1,184 @@
+"""Checkout sessions of mode `subscription` and `setup`; `complete` is what the customer does on the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seatctl.sandbox.errors import invalid, missing_param
+from seatctl.sandbox.lists import check_customer, listing, matches
+from seatctl.sandbox.money import price_exact, round_half_up
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import view
+from seatctl.sandbox.wire import DAY, Obj, merge_metadata, pick, token
+
+_FOR_LIFE = DAY
+
+
+def create(session: Session, params: Obj) -> Obj:
+    """POST /v1/checkout/sessions."""
+    mode = params["mode"]
+    if mode == "payment":
+        raise invalid("The sandbox has no Checkout of mode `payment`.", "mode")
+    if params.get("customer"):
+        session.find("customer", params["customer"], "customer")
+    if mode == "subscription" and not params.get("line_items"):
+        raise missing_param("line_items")
+    if mode == "setup" and not (params.get("currency") or params.get("payment_method_types")):
+        raise missing_param("currency")
+    amount, currency = _amount(session, params)
+    made = _made(session, params, mode, amount, currency)
+    session.save(made, due=made["expires_at"])
+    return view(session, made)
+
+
+def _amount(session: Session, params: Obj) -> tuple[int | None, str | None]:
+    total, currency = 0, params.get("currency")
+    for place, each in enumerate(params.get("line_items") or []):
+        if each.get("price"):
+            price = session.find("price", each["price"], f"line_items[{place}][price]")
+        else:
+            raise missing_param(f"line_items[{place}][price]")
+        total += round_half_up(price_exact(price, each.get("quantity", 1)))
+        currency = price["currency"]
+    return (total, currency) if params.get("line_items") else (None, currency)
+
+
+def _made(session: Session, params: Obj, mode: str, amount: int | None, currency: str | None) -> Obj:
+    identifier = f"cs_test_{token(58)}"
+    setup = mode == "setup"
+    return {
+        "id": identifier,
+        "object": "checkout.session",
+        "amount_subtotal": amount,
+        "amount_total": amount,
+        "cancel_url": params.get("cancel_url"),
+        "client_reference_id": params.get("client_reference_id"),
+        "client_secret": None,
+        "created": session.now,
+        "currency": currency,
+        "customer": params.get("customer"),
+        "customer_account": None,
+        "customer_details": None,
+        "customer_email": params.get("customer_email"),
+        "expires_at": params.get("expires_at", session.now + _FOR_LIFE),
+        "invoice": None,
+        "livemode": False,
+        "locale": params.get("locale"),
+        "metadata": merge_metadata({}, params.get("metadata")),
+        "mode": mode,
+        "payment_intent": None,
+        "payment_link": None,
+        "payment_method_collection": None if setup else params.get("payment_method_collection", "always"),
+        "payment_method_types": ["card"],
+        "payment_status": "no_payment_required" if setup else "unpaid",
+        "return_url": params.get("return_url"),
+        "setup_intent": None,
+        "status": "open",
+        "subscription": None,
+        "success_url": params.get("success_url"),
+        "total_details": None if setup else {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
+        "ui_mode": params.get("ui_mode", "hosted_page"),
+        "url": f"https://checkout.stripe.com/c/pay/{identifier}",
+        "_params": params,
+    }
+
+
+def _find(session: Session, identifier: str) -> Obj:
+    return session.find("checkout.session", identifier, "session", status=404)
+
+
+def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
+    """GET /v1/checkout/sessions/ID."""
+    return view(session, _find(session, identifier))
+
+
+def listed(session: Session, params: Obj) -> Obj:
+    """GET /v1/checkout/sessions."""
+    check_customer(session, params)
+
+    def keep(each: Any) -> bool:
+        return matches(each, params, "status", "subscription", "payment_intent")
+
+    return listing(session, "checkout.session", params, "/v1/checkout/sessions", keep=keep)
+
+
+def expire(session: Session, params: Obj, identifier: str) -> Obj:
+    """POST /v1/checkout/sessions/ID/expire."""
+    made = _find(session, identifier)
+    if made["status"] != "open":
+        raise invalid(
+            f"Only Checkout Sessions with a status of open can be expired. This one is {made['status']}."
+        )
+    return close(session, made)
+
+
+def close(session: Session, made: Obj) -> Obj:
+    """open -> expired, asked for or by the clock."""
+    made.update(status="expired", url=None)
+    session.save(made)
+    session.emit("checkout.session.expired", view(session, made))
+    return view(session, made)
+
+
+def complete(session: Session, identifier: str, card: str) -> Obj:
+    """The customer pays on the page with `card` (a test id); a refused card leaves the session open."""
+    from seatctl.sandbox.customers import create as create_customer
+    from seatctl.sandbox.payment_methods import attach_to, materialize
+
+    made = _find(session, identifier)
+    if made["status"] != "open":
+        raise invalid(f"This session is {made['status']}.")
+    sent = made["_params"]
+    if made["customer"] is None:
+        made["customer"] = create_customer(session, pick({"email": made["customer_email"]}, "email"))["id"]
+    method = materialize(session, card, "payment_method")
+    attach_to(session, method, made["customer"])
+    if made["mode"] == "setup":
+        _set_up(session, made, method, sent)
+    else:
+        _subscribe(session, made, method, sent)
+    customer = session.find("customer", made["customer"], None)
+    made.update(
+        status="complete", url=None, customer_details=pick(customer, "email", "name", "phone", "address")
+    )
+    session.save(made)
+    session.emit("checkout.session.completed", view(session, made))
+    return view(session, made)
+
+
+def _set_up(session: Session, made: Obj, method: Obj, sent: Obj) -> None:
+    from seatctl.sandbox.setup_intents import pending
+
+    intent = pending(session, made["customer"])
+    data = sent.get("setup_intent_data") or {}
+    intent.update(status="succeeded", payment_method=method["id"], metadata=data.get("metadata") or {})
+    session.save(intent)
+    session.save({**method, "_set_up": True})
+    session.emit("setup_intent.succeeded", view(session, intent))
+    made["setup_intent"] = intent["id"]
+
+
+def _subscribe(session: Session, made: Obj, method: Obj, sent: Obj) -> None:
+    from seatctl.sandbox.subscriptions import create as subscribe
+
+    data = sent.get("subscription_data") or {}
+    known = pick(data, "metadata", "description", "trial_end", "trial_period_days", "billing_cycle_anchor")
+    subscription = subscribe(
+        session,
+        {
+            **known,
+            "customer": made["customer"],
+            "items": [pick(each, "price", "quantity") for each in sent["line_items"]],
+            "default_payment_method": method["id"],
+            "discounts": sent.get("discounts") or [],
+            "payment_behavior": "error_if_incomplete",
+        },
+    )
+    invoice = session.find("invoice", subscription["latest_invoice"], None)
+    made.update(
+        subscription=subscription["id"],
+        invoice=invoice["id"],
+        payment_status="paid",
+        amount_total=invoice["total"],
+        amount_subtotal=invoice["subtotal"],
+    )
