@@ -6,25 +6,48 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from seatctl.context import Context
+from typing import TYPE_CHECKING
+
 from seatctl.errors import ExitCode, SeatctlError
+
+if TYPE_CHECKING:
+    from seatctl.context import Context
 
 
 class Unexpected(SeatctlError):
     """A bug: what happened stands in the log."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+class Interrupted(SeatctlError):
+    """Ctrl-C."""
+
+    code = "interrupted"
+    exit_code = ExitCode.INTERRUPTED
+
+
+class KeyInArguments(SeatctlError):
+    """Keys are never taken from arguments."""
+
+    code = "key_in_arguments"
+    exit_code = ExitCode.USAGE
+
+
+def main(argv: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> int:
     """Run one command line and return its exit code; results on stdout, everything else on stderr."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    _tolerate_any_text()
-    here = Context(arguments, os.environ)
     try:
-        return _run(here)
-    except BrokenPipeError:
-        return _reader_gone(here)
-    finally:
-        here.close()
+        from seatctl.context import Context  # in here, so that Ctrl-C while it loads leaves no traceback
+
+        _tolerate_any_text()
+        here = Context(arguments, os.environ if environment is None else environment)
+        try:
+            return _run(here)
+        except BrokenPipeError:
+            return _reader_gone(here)
+        finally:
+            here.close()
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
 
 
 def run() -> None:
@@ -43,19 +66,12 @@ def _run(here: Context) -> int:
         return _fail(here, error)
     except KeyboardInterrupt:
         sys.stderr.write("\n" if sys.stderr.isatty() else "")
-        return _fail(here, _Interrupted("interrupted"))
+        return _fail(here, Interrupted("interrupted"))
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001  # the one place where a bug becomes an exit code
         return _fail(here, _bug(here, error))
     return here.exit_code
-
-
-class _Interrupted(SeatctlError):
-    """Ctrl-C."""
-
-    code = "interrupted"
-    exit_code = ExitCode.INTERRUPTED
 
 
 def _fail(here: Context, error: SeatctlError) -> int:
@@ -94,17 +110,10 @@ def _refuse_keys(argv: Sequence[str]) -> None:
     from seatctl.redact import has_key
 
     if any(has_key(word) for word in argv):
-        raise _KeyInArguments(
+        raise KeyInArguments(
             "a Stripe key was given as an argument; it now stands in the shell's history: roll it in Stripe",
             hint="seatctl init --key-stdin, or set SEATCTL_STRIPE_KEY",
         )
-
-
-class _KeyInArguments(SeatctlError):
-    """Keys are never taken from arguments."""
-
-    code = "key_in_arguments"
-    exit_code = ExitCode.USAGE
 
 
 def _wants_json(argv: Sequence[str], environment: Mapping[str, str], here: Context) -> bool:
@@ -119,7 +128,7 @@ def _wants_json(argv: Sequence[str], environment: Mapping[str, str], here: Conte
             return True
     try:
         return here.format in {"json", "jsonl"}
-    except SeatctlError:
+    except Exception:  # noqa: BLE001  # an error must be told, whatever state the settings are in
         return environment.get("SEATCTL_OUTPUT") in {"json", "jsonl"}
 
 
