@@ -200,16 +200,14 @@ def remove(
       seatctl users remove bob@example.com
       seatctl users remove ann@example.com --new-owner zoe@example.com
     """
-    from seatctl.services.users import hand_over_first, remove_users
+    from functools import partial
+
+    from seatctl.services.users_removal import remove_users
 
     here = context(ctx)
+    hand_over = None
     if new_owner is not None:
-        from seatctl.services.subscriptions import hand_over
+        from seatctl.services import subscriptions
 
-        hand_over_first(
-            here.ledger,
-            emails,
-            new_owner,
-            lambda name, successor: hand_over(here.ledger, here.billing, here.call, name, successor),
-        )
-    here.emit(remove_users(here.ledger, here.call, emails))
+        hand_over = partial(subscriptions.hand_over, here.ledger, here.billing, here.call)
+    here.emit(remove_users(here.ledger, here.call, emails, new_owner=new_owner, hand_over=hand_over))

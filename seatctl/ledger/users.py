@@ -75,7 +75,7 @@ def near(reader: Reader, email: str) -> list[str]:
     """E-mails that could have been meant: they begin alike, or share letters before the @."""
     key = email_key(email)
     found: list[str] = []
-    for wanted in (search.matching(key[:2]), search.resembling(key.partition("@")[0])):
+    for wanted in (search.matching(key[:1]), search.resembling(key.partition("@")[0])):
         rows = reader.rows(
             f"SELECT u.email FROM {wanted.source} WHERE {wanted.where} AND u.status <> 'removed' LIMIT :near",  # noqa: S608
             {**wanted.params, "near": _NEAR},

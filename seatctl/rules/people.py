@@ -68,7 +68,7 @@ def _judged(line: int, values: tuple[str, ...]) -> Incoming:
     email, name, group, last_active, until = (*values, "")[:5]
     problems = []
     if wrong := check_email(email):
-        problems.append(f"{email!r} is not an e-mail address: {wrong}" if email else "it has no e-mail")
+        problems.append(f"not an e-mail address: {wrong}" if email else "it has no e-mail")
     for text, what in ((name, "name"), (group, "group")):
         if not (text.isascii() and text.isprintable() and len(text) <= MAX_TEXT) and (
             wrong := check_text(text, what)
@@ -105,7 +105,7 @@ def typed(emails: Iterable[str], until: str | None = None) -> Iterator[Incoming]
     for position, text in enumerate(emails, start=1):
         email = nfc(text.strip())
         wrong = check_email(email)
-        problem = f"{email!r} is not an e-mail address: {wrong}" if wrong else None
+        problem = f"not an e-mail address: {wrong}" if wrong else None
         yield Incoming(position, email, email_key(email), None, None, None, until, problem)
 
 

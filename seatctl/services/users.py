@@ -1,8 +1,11 @@
-"""Users one by one: add, edit, suspend, reactivate, remove. Files of users: services/users_import.py."""
+"""Users one by one: add, show, edit, suspend, reactivate.
+
+Removing them is users_removal.py, a file of them users_import.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -30,12 +33,6 @@ class UserRemoved(Refused):
     """What is asked for needs a user who is not removed."""
 
     code = "user_removed"
-
-
-class OwnerNeedsSuccessor(Refused):
-    """A user who owns a subscription is not removed before somebody else owns it."""
-
-    code = "owner_needs_successor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +66,17 @@ def add_users(
         allow(tx, call.actor, Action.MANAGE_USERS)
         rows = [_add(tx, email, name, group) for email in wanted]
         added = [str(row["email"]) for row in rows if row["result"] != "already_there"]
-        summary = _summary("added", added) or f"{_people(wanted)} already there"
+        summary = users_done("added", added) or f"{users_are(wanted)} already there"
         tx.summarise(summary)
     undo = f"seatctl users remove {_words(added)}" if added else None
-    return _report(tx, summary, rows, undo)
+    return user_report(tx, summary, rows, undo)
 
 
 def _add(tx: Transaction, email: str, name: str | None, group: str | None) -> dict[str, JsonValue]:
     known = users.find(tx, email)
     if known is None or known.status is UserStatus.REMOVED:
         user = users.add(tx, email, name=name, group=group)
-        return _row(user, "added" if known is None else "brought_back")
+        return user_row(user, "added" if known is None else "brought_back")
     if (name or known.name) != known.name or (group or known.group) != known.group:
         what = f"named {known.name!r}" if name and name != known.name else f"in group {known.group!r}"
         raise UserDiffers(
@@ -87,7 +84,7 @@ def _add(tx: Transaction, email: str, name: str | None, group: str | None) -> di
             hint=f"seatctl users edit {quoted(known.email)} {_options(name, group)}",
             data={"email": known.email, "name": known.name, "group": known.group},
         )
-    return _row(known, "already_there")
+    return user_row(known, "already_there")
 
 
 def edit_user(ledger: Ledger, call: Call, email: str, edit: Edit) -> Report:
@@ -97,19 +94,19 @@ def edit_user(ledger: Ledger, call: Call, email: str, edit: Edit) -> Report:
     """
     with ledger.change(call) as tx:
         allow(tx, call.actor, Action.MANAGE_USERS)
-        before = _require_present(users.require(tx, email))
+        before = require_present(users.require(tx, email))
         after = users.change(tx, before, edit.applied(before))
         summary = f"changed {after.email}" if after != before else f"{after.email} is like that already"
         tx.summarise(summary)
     row = {
-        **_row(after, "changed" if after != before else "unchanged"),
+        **user_row(after, "changed" if after != before else "unchanged"),
         "name": after.name,
         "group": after.group,
     }
     undo = (
         f"seatctl users edit {quoted(after.email)} {_difference(before, after)}" if after != before else None
     )
-    return _report(tx, summary, [row], undo)
+    return user_report(tx, summary, [row], undo)
 
 
 def suspend_users(ledger: Ledger, call: Call, emails: Sequence[str]) -> Report:
@@ -127,83 +124,42 @@ def _set_status(
 ) -> Report:
     with ledger.change(call) as tx:
         allow(tx, call.actor, Action.MANAGE_USERS)
-        people = [_require_present(users.require(tx, email)) for email in emails]
-        changed = [user for user in _distinct(people) if user.status is not status]
+        people = [require_present(users.require(tx, email)) for email in emails]
+        changed = [user for user in distinct(people) if user.status is not status]
         for user in changed:
             users.change(tx, user, replace(user, status=status))
-        summary = _summary(done, [user.email for user in changed]) or (
-            f"{_people([user.email for user in people])} {status} already"
+        summary = users_done(done, [user.email for user in changed]) or (
+            f"{users_are([user.email for user in people])} {status} already"
         )
         tx.summarise(summary)
-    rows = [_row(user, done if user in changed else "unchanged") for user in people]
+    rows = [user_row(user, done if user in changed else "unchanged") for user in people]
     undo = f"seatctl users {back} {_words([user.email for user in changed])}" if changed else None
-    return _report(tx, summary, rows, undo)
+    return user_report(tx, summary, rows, undo)
 
 
-def owned_by(reader: Reader, emails: Sequence[str]) -> list[tuple[User, str]]:
-    """Who of these owns what: a user and the name of a subscription. Raises UnknownUser."""
-    people = _distinct([users.require(reader, email) for email in emails])
-    return [(user, name) for user in people for name in users.owned(reader, user)]
+def describe(reader: Reader, email: str, now: datetime) -> Record:
+    """All there is to a user at `now` (UTC): seats, open requests, what is owned. Raises UnknownUser."""
+    user = users.require(reader, email)
+    seats = users.seats(reader, user, now)
+    requests = users.requests(reader, user, now)
+    facts = users.facts(user)
+    return {
+        "email": user.email,
+        "name": user.name,
+        "group": user.group,
+        "status": user.status.value,
+        "last_active": facts["last_active"],
+        "created_at": format_time(user.created_at),
+        "subscriptions": [seat["subscription"] for seat in seats],
+        "owns": [*users.owned(reader, user)],
+        "open_requests": [request["number"] for request in requests],
+        "seats": [*seats],
+        "requests": [*requests],
+    }
 
 
-HandOver = Callable[[str, User], object]
-"""Makes a user the owner of a subscription, by its name. The owner stands in Stripe's metadata, so this
-is an operation of its own, done before the removal: `remove_users` only sees that nothing is owned."""
-
-
-def hand_over_first(ledger: Ledger, emails: Sequence[str], new_owner: str, hand_over: HandOver) -> None:
-    """Hand what these users own to `new_owner`.
-
-    Raises UnknownUser, UserRemoved, and what `hand_over` raises.
-    """
-    with ledger.reading() as reader:
-        successor = _require_present(users.require(reader, new_owner))
-        names = [name for user, name in owned_by(reader, emails) if user.id != successor.id]
-    for name in names:
-        hand_over(name, successor)
-
-
-def remove_users(ledger: Ledger, call: Call, emails: Sequence[str]) -> Report:
-    """Remove users: seats given back, open requests canceled, the record kept as history.
-
-    Raises UnknownUser, RoleRequired, and OwnerNeedsSuccessor for who still owns a subscription.
-    """
-    with ledger.change(call) as tx:
-        allow(tx, call.actor, Action.MANAGE_USERS)
-        _require_no_owner(tx, emails)
-        people = _distinct([users.require(tx, email) for email in emails])
-        rows = [_remove(tx, user) for user in people]
-        removed = [str(row["email"]) for row in rows if row["result"] == "removed"]
-        seats = sum(len(row["seats"]) for row in rows if isinstance(row["seats"], list))
-        summary = (
-            _summary("removed", removed) or f"{_people([user.email for user in people])} removed already"
-        )
-        if seats:
-            summary += f"; {seats} seat{'' if seats == 1 else 's'} given back, what is billed stays the same"
-        tx.summarise(summary)
-    return _report(tx, summary, rows, None, ("email", "result", "seats", "requests"))
-
-
-def _require_no_owner(tx: Transaction, emails: Sequence[str]) -> None:
-    owned = owned_by(tx, emails)
-    if owned:
-        user = owned[0][0]
-        names = [name for owner, name in owned if owner == user]
-        raise OwnerNeedsSuccessor(
-            f"{user.email} owns {', '.join(names)}",
-            hint=f"seatctl users remove {quoted(user.email)} --new-owner EMAIL",
-            data={"email": user.email, "subscriptions": [*names]},
-        )
-
-
-def _remove(tx: Transaction, user: User) -> dict[str, JsonValue]:
-    if user.status is UserStatus.REMOVED:
-        return {**_row(user, "unchanged"), "seats": [], "requests": []}
-    seats, requests = users.remove(tx, user)
-    return {**_row(user, "removed"), "seats": [*seats], "requests": [*requests]}
-
-
-def _require_present(user: User) -> User:
+def require_present(user: User) -> User:
+    """The user, unless removed. Raises UserRemoved."""
     if user.status is UserStatus.REMOVED:
         raise UserRemoved(
             f"{user.email} was removed",
@@ -213,21 +169,24 @@ def _require_present(user: User) -> User:
     return user
 
 
-def _distinct(people: Sequence[User]) -> list[User]:
+def distinct(people: Sequence[User]) -> list[User]:
+    """Each user once, in the order of the command line."""
     return list({user.id: user for user in people}.values())
 
 
-def _row(user: User, result: str) -> dict[str, JsonValue]:
+def user_row(user: User, result: str) -> dict[str, JsonValue]:
+    """A row of a report."""
     return {"email": user.email, "result": result, "error": None}
 
 
-def _report(
+def user_report(
     tx: Transaction,
     summary: str,
     rows: Sequence[Record],
     undo: str | None,
     columns: tuple[str, ...] = COLUMNS,
 ) -> Report:
+    """The report of a change to a few users."""
     return Report(
         run=tx.run,
         dry_run=tx.call.dry_run,
@@ -238,14 +197,15 @@ def _report(
     )
 
 
-def _summary(done: str, emails: Sequence[str]) -> str:
+def users_done(done: str, emails: Sequence[str]) -> str:
     """`added ann@example.com`, `added 3 users`; empty where nobody was."""
     if not emails:
         return ""
     return f"{done} {emails[0] if len(emails) == 1 else f'{len(emails):,} users'}"
 
 
-def _people(emails: Sequence[str]) -> str:
+def users_are(emails: Sequence[str]) -> str:
+    """`ann@example.com is`, `3 users are`."""
     distinct = list(dict.fromkeys(emails))
     return f"{distinct[0]} is" if len(distinct) == 1 else f"{len(distinct):,} users are"
 
@@ -272,24 +232,3 @@ def _difference(before: User, after: User) -> str:
         ("--group", before.group, after.group),
     )
     return " ".join(f"{option} {quote(old or '')}" for option, old, new in pairs if old != new)
-
-
-def describe(reader: Reader, email: str, now: datetime) -> Record:
-    """All there is to a user at `now` (UTC): seats, open requests, what is owned. Raises UnknownUser."""
-    user = users.require(reader, email)
-    seats = users.seats(reader, user, now)
-    requests = users.requests(reader, user, now)
-    facts = users.facts(user)
-    return {
-        "email": user.email,
-        "name": user.name,
-        "group": user.group,
-        "status": user.status.value,
-        "last_active": facts["last_active"],
-        "created_at": format_time(user.created_at),
-        "subscriptions": [seat["subscription"] for seat in seats],
-        "owns": [*users.owned(reader, user)],
-        "open_requests": [request["number"] for request in requests],
-        "seats": [*seats],
-        "requests": [*requests],
-    }

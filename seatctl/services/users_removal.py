@@ -1,0 +1,100 @@
+"""Removing users: what they own is handed over, their seats given back, their open requests canceled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from seatctl.errors import JsonValue, Refused, UsageError
+from seatctl.ledger import users
+from seatctl.ledger.ledger import Ledger, Reader, Transaction
+from seatctl.ledger.users import quoted
+from seatctl.models.call import Call
+from seatctl.models.report import Report
+from seatctl.models.role import Action
+from seatctl.models.user import User, UserStatus
+from seatctl.rules.emails import email_key
+from seatctl.services.permissions import allow
+from seatctl.services.users import distinct, require_present, user_report, user_row, users_are, users_done
+
+
+class OwnerNeedsSuccessor(Refused):
+    """A user who owns a subscription is not removed before somebody else owns it."""
+
+    code = "owner_needs_successor"
+
+
+HandOver = Callable[[str, User], object]
+"""Makes a user the owner of a subscription, by its name. The owner stands in Stripe's metadata, so this
+is an operation of its own, done before the removal (services/subscriptions.py: hand_over)."""
+
+
+def remove_users(
+    ledger: Ledger,
+    call: Call,
+    emails: Sequence[str],
+    *,
+    new_owner: str | None = None,
+    hand_over: HandOver | None = None,
+) -> Report:
+    """Remove users: seats given back, open requests canceled, the record kept as history.
+
+    With `new_owner` what they own is handed over first. Raises UnknownUser, UserRemoved, RoleRequired, and
+    OwnerNeedsSuccessor for who still owns a subscription; with `hand_over` whatever that raises.
+    """
+    handed: list[str] = []
+    if new_owner is not None and hand_over is not None:
+        handed = _hand_over_first(ledger, call, emails, new_owner, hand_over)
+    with ledger.change(call) as tx:
+        allow(tx, call.actor, Action.MANAGE_USERS)
+        _require_no_owner(tx, emails, apart_from=handed if call.dry_run else ())
+        people = distinct([users.require(tx, email) for email in emails])
+        rows = [_remove(tx, user) for user in people]
+        removed = [str(row["email"]) for row in rows if row["result"] == "removed"]
+        seats = sum(len(row["seats"]) for row in rows if isinstance(row["seats"], list))
+        summary = (
+            users_done("removed", removed) or f"{users_are([user.email for user in people])} removed already"
+        )
+        if seats:
+            summary += f"; {seats} seat{'' if seats == 1 else 's'} given back, what is billed stays the same"
+        tx.summarise(summary)
+    return user_report(tx, summary, rows, None, ("email", "result", "seats", "requests"))
+
+
+def _hand_over_first(
+    ledger: Ledger, call: Call, emails: Sequence[str], new_owner: str, hand_over: HandOver
+) -> list[str]:
+    with ledger.reading() as reader:
+        allow(reader, call.actor, Action.MANAGE_USERS)
+        successor = require_present(users.require(reader, new_owner))
+        owned = _owned_by(reader, emails)
+    if any(email_key(email) == email_key(successor.email) for email in emails):
+        raise UsageError(f"{successor.email} cannot be removed and be the new owner")
+    names = [name for _, name in owned]
+    for name in names:
+        hand_over(name, successor)
+    return names
+
+
+def _owned_by(reader: Reader, emails: Sequence[str]) -> list[tuple[User, str]]:
+    """Who of these owns what: a user and the name of a subscription."""
+    people = distinct([users.require(reader, email) for email in emails])
+    return [(user, name) for user in people for name in users.owned(reader, user)]
+
+
+def _require_no_owner(tx: Transaction, emails: Sequence[str], apart_from: Collection[str]) -> None:
+    owned = [pair for pair in _owned_by(tx, emails) if pair[1] not in apart_from]
+    if owned:
+        user = owned[0][0]
+        names = [name for owner, name in owned if owner == user]
+        raise OwnerNeedsSuccessor(
+            f"{user.email} owns {', '.join(names)}",
+            hint=f"seatctl users remove {quoted(user.email)} --new-owner EMAIL",
+            data={"email": user.email, "subscriptions": [*names]},
+        )
+
+
+def _remove(tx: Transaction, user: User) -> dict[str, JsonValue]:
+    if user.status is UserStatus.REMOVED:
+        return {**user_row(user, "unchanged"), "seats": [], "requests": []}
+    seats, requests = users.remove(tx, user)
+    return {**user_row(user, "removed"), "seats": [*seats], "requests": [*requests]}
