@@ -43,24 +43,58 @@ def log(
         yield LogLine(_entry(row), row["command"] or "", row["summary"], row["changes"])
 
 
-def changes_of_run(reader: Reader, run: int) -> Iterator[Change]:
-    """What a run changed, in order."""
+def count(reader: Reader, *, actor: str | None = None, since: str | None = None) -> int:
+    """How many entries `log` yields without a limit."""
+    return reader.count(
+        "SELECT count(*) FROM audit"
+        " WHERE (:actor IS NULL OR actor = :actor) AND (:since IS NULL OR at >= :since)",
+        {"actor": actor, "since": since},
+    )
+
+
+def count_changes(reader: Reader, run: int) -> int:
+    """How many things a run changed."""
+    return reader.count(
+        "SELECT count(*) FROM audit a JOIN changes c ON c.entry = a.seq WHERE a.run = ?", (run,)
+    )
+
+
+_SUBJECT = """CASE c.entity
+    WHEN 'user' THEN (SELECT email FROM users WHERE id = c.entity_id)
+    WHEN 'seat' THEN (SELECT u.email || ' in ' || s.name FROM seats t JOIN users u ON u.id = t.user_id
+        JOIN subscriptions s ON s.id = t.subscription_id WHERE t.id = c.entity_id)
+    WHEN 'request' THEN (SELECT u.email || coalesce(' for ' || s.name, '') FROM requests r
+        JOIN users u ON u.id = r.user_id LEFT JOIN subscriptions s ON s.id = r.subscription_id
+        WHERE r.number = c.entity_id)
+    WHEN 'subscription' THEN (SELECT name FROM subscriptions WHERE id = c.entity_id)
+    WHEN 'plan' THEN (SELECT slug FROM plans WHERE id = c.entity_id)
+    WHEN 'role' THEN (SELECT actor FROM roles WHERE id = c.entity_id)
+    END"""
+
+
+def changes_of_run(reader: Reader, run: int) -> Iterator[tuple[str | None, Change]]:
+    """What a run changed, in order, each with what it is called today."""
     found = reader.rows(
-        "SELECT c.* FROM audit a JOIN changes c ON c.entry = a.seq WHERE a.run = ? ORDER BY c.entry, c.n",
+        f"SELECT c.*, {_SUBJECT} AS subject FROM audit a JOIN changes c ON c.entry = a.seq"  # noqa: S608 - ours
+        " WHERE a.run = ? ORDER BY c.entry, c.n",
         (run,),
     )
     for row in found:
-        erased = row["erased_at"]
-        yield Change(
-            entry=row["entry"],
-            n=row["n"],
-            entity=row["entity"],
-            entity_id=row["entity_id"],
-            before=row["before"],
-            after=row["after"],
-            erased_at=None if erased is None else parse_time(erased),
-            hash=row["hash"],
-        )
+        yield row["subject"], _change(row)
+
+
+def _change(row: Row) -> Change:
+    erased = row["erased_at"]
+    return Change(
+        entry=row["entry"],
+        n=row["n"],
+        entity=row["entity"],
+        entity_id=row["entity_id"],
+        before=row["before"],
+        after=row["after"],
+        erased_at=None if erased is None else parse_time(erased),
+        hash=row["hash"],
+    )
 
 
 def _entry(row: Row) -> Entry:

@@ -27,9 +27,13 @@ def listing(reader: Reader, *, actor: str | None = None, state: RunState | None 
     return map(_run, found)
 
 
-def count(reader: Reader) -> int:
-    """How many there are."""
-    return reader.count("SELECT count(*) FROM runs")
+def count(reader: Reader, *, actor: str | None = None, state: RunState | None = None) -> int:
+    """How many `listing` yields."""
+    return reader.count(
+        "SELECT count(*) FROM runs"
+        " WHERE (:actor IS NULL OR actor = :actor) AND (:state IS NULL OR state = :state)",
+        {"actor": actor, "state": None if state is None else state.value},
+    )
 
 
 def find(reader: Reader, number: int) -> Run:

@@ -62,7 +62,7 @@ def assign_seats(ledger: Ledger, call: Call, name: str, people: People, how: Ass
         requests.approve_seated(tx, pool.id)
         already = staging.count_results(tx).get(seats.ALREADY, 0)
         parts = [f"{seated:,} seated in {pool.name}"]
-        parts += [f"{added:,} users added"] if added else []
+        parts += [f"{added:,} user{'' if added == 1 else 's'} added"] if added else []
         parts += [f"{already:,} seated already"] if already else []
         parts += [f"{needed - take:,} without a seat"] if take < needed else []
         parts += [f"{bad:,} bad rows left out"] if bad else []
@@ -75,7 +75,7 @@ def assign_seats(ledger: Ledger, call: Call, name: str, people: People, how: Ass
             rows=tx.keep(partial(staging.results, tx, seats.ASSIGNED)),
             exit_code=ExitCode.PARTIAL if bad or take < needed else ExitCode.DONE,
             undo=None if call.dry_run or already else _undo("revoke", pool, people, seated),
-            columns=COLUMNS,
+            columns=_columns(people),
             data={"subscription": pool.name, "seated": seated, "free": pool.free - seated},
         )
 
@@ -102,7 +102,7 @@ def revoke_seats(ledger: Ledger, call: Call, name: str, people: People) -> Repor
             rows=rows,
             exit_code=ExitCode.PARTIAL if bad else ExitCode.DONE,
             undo=None if call.dry_run or moved_up else _undo("assign", pool, people, revoked),
-            columns=COLUMNS,
+            columns=_columns(people),
             data={"subscription": pool.name, "revoked": revoked, "paid": pool.capacity},
         )
 
@@ -155,6 +155,11 @@ def free_name(reader: Reader, pool: Subscription) -> str:
             number += 1
 
     return next(name for name in candidates() if subscriptions.named(reader, name) is None)
+
+
+def _columns(people: People) -> tuple[str, ...]:
+    """A line number says something of a file only."""
+    return COLUMNS if people.source is not None else COLUMNS[1:]
 
 
 def _undo(verb: str, pool: Subscription, people: People, changed: int) -> str | None:

@@ -1,0 +1,127 @@
+"""`seatctl audit`: who did what, and the proof that nothing of it was altered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seatctl.cli.options import context
+
+if TYPE_CHECKING:
+    from seatctl.ledger.audit import LogLine
+    from seatctl.models.report import Record
+
+app = typer.Typer()
+
+ActorOpt = Annotated[str | None, typer.Option("--actor", metavar="ACTOR", help="Only what this actor did.")]
+SinceOpt = Annotated[str | None, typer.Option("--since", metavar="DATE", help="Only from this moment on.")]
+LimitOpt = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="At most N entries.")]
+ExpectOpt = Annotated[
+    str | None,
+    typer.Option("--expect", metavar="SEQ:HASH", help="A head seen earlier: it must still be there."),
+]
+
+
+@app.command()
+def log(ctx: typer.Context, actor: ActorOpt = None, since: SinceOpt = None, limit: LimitOpt = None) -> None:
+    """List what was changed, newest first: one entry per transaction.
+
+    `runs show RUN` has the changes themselves.
+
+    Examples:
+      seatctl audit log --limit 20
+      seatctl audit log --actor ann@example.com --since 2027-01-01 -o csv
+    """
+    from seatctl.errors import BadInput
+    from seatctl.ledger import audit
+    from seatctl.output import Column
+    from seatctl.rules.people import parse_moment
+
+    here = context(ctx)
+    try:
+        start = None if since is None else parse_moment(since)
+    except ValueError as error:
+        raise BadInput(f"--since: {error}", hint="--since 2027-01-31") from None
+    with here.ledger.reading() as reader:
+        here.emit_list(
+            map(_record, audit.log(reader, actor=actor, since=start, limit=limit)),
+            (
+                Column("seq", "Entry", "integer"),
+                Column("run", "Run", "integer"),
+                Column("at", "At", "time"),
+                Column("actor", "Actor"),
+                Column("os_user", "OS user", table=False),
+                Column("changes", "Changes", "integer"),
+                Column("command", "Command"),
+                Column("summary", "Summary", table=False),
+                Column("hash", "Hash", table=False),
+            ),
+            handle="seq",
+            total=lambda: audit.count(reader, actor=actor, since=start),
+        )
+
+
+@app.command()
+def verify(ctx: typer.Context, expect: ExpectOpt = None) -> None:
+    """Recompute every hash of the audit and print its head; exit 7 names the first bad entry.
+
+    Keep the head somewhere else: with --expect a later run finds an audit whose end was cut off.
+
+    Examples:
+      seatctl audit verify
+      seatctl audit verify --expect "$HEAD"
+    """
+    import re
+
+    from seatctl.errors import ExitCode, UsageError
+    from seatctl.ledger import audit
+    from seatctl.output import Column
+
+    here = context(ctx)
+    if expect is not None and not re.fullmatch(r"[0-9]+:[0-9a-f]{64}", expect):
+        raise UsageError(f"--expect takes a head such as `audit verify` prints, not {expect!r}")
+    with here.ledger.reading() as reader:
+        found = audit.verify(reader, expect=expect)
+    record: Record = {
+        "ok": found.problem is None,
+        "head": found.head,
+        "entries": found.entries,
+        "changes": found.changes,
+        "erased": found.erased,
+        "problem": found.problem,
+        "bad_entry": found.bad_entry,
+    }
+    here.emit_one(
+        record,
+        (
+            Column("ok", "Unaltered", "flag"),
+            Column("head", "Head"),
+            Column("entries", "Entries", "integer"),
+            Column("changes", "Changes", "integer"),
+            Column("erased", "Erased", "integer"),
+            Column("problem", "Problem"),
+            Column("bad_entry", "First bad entry", "integer"),
+        ),
+        handle="head",
+    )
+    if found.problem is not None:
+        here.note(found.problem)
+        here.exit_code = ExitCode.NO
+
+
+def _record(line: LogLine) -> Record:
+    from seatctl.models.call import format_time
+
+    entry = line.entry
+    return {
+        "seq": entry.seq,
+        "run": entry.run,
+        "at": format_time(entry.at),
+        "actor": entry.actor,
+        "os_user": entry.os_user,
+        "changes": line.changes,
+        "command": line.command,
+        "summary": line.summary,
+        "hash": entry.hash,
+    }

@@ -1,0 +1,69 @@
+"""`seatctl ledger`: the file in which everything is kept."""
+
+from __future__ import annotations
+
+import typer
+
+from seatctl.cli.options import context
+
+app = typer.Typer()
+
+
+@app.command()
+def path(ctx: typer.Context) -> None:
+    """Print where the ledger is.
+
+    Examples:
+      seatctl ledger path
+    """
+    from seatctl.output import Column
+
+    here = context(ctx)
+    where = here.ledger.path
+    record = {"path": str(where), "ledger_id": here.ledger.id, "mode": here.ledger.mode}
+    columns = (
+        Column("path", "Path"),
+        Column("ledger_id", "Id", table=False),
+        Column("mode", "Mode", table=False),
+    )
+    if here.format is None:
+        typer.echo(where)
+    else:
+        here.emit_one(record, columns, handle="path")
+
+
+@app.command()
+def check(ctx: typer.Context) -> None:
+    """Check the ledger: the file, its references, the seat counters, the audit; exit 7 if anything is wrong.
+
+    Examples:
+      seatctl ledger check
+      seatctl ledger check -o json
+    """
+    from seatctl.errors import ExitCode
+    from seatctl.ledger import check as checking
+    from seatctl.output import Column
+
+    here = context(ctx)
+    with here.ledger.reading() as reader:
+        found = list(checking.problems(reader))
+        over = checking.over_assigned(reader)
+    bad = {name for name, _, _ in found}
+    rows = [{"check": name, "ok": True, "subject": None, "detail": None} for name in checking.checks()]
+    rows = [row for row in rows if row["check"] not in bad]
+    rows += [{"check": name, "ok": False, "subject": what, "detail": why} for name, what, why in found]
+    here.emit_list(
+        rows,
+        (
+            Column("check", "Check"),
+            Column("ok", "OK", "flag"),
+            Column("subject", "Subject"),
+            Column("detail", "Detail"),
+        ),
+        handle="check",
+    )
+    for sentence in over:
+        here.note(f"over-assigned: {sentence}")
+    if found:
+        here.note(f"{len(found)} problems found in {here.ledger.path}")
+        here.exit_code = ExitCode.NO
