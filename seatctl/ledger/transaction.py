@@ -232,6 +232,7 @@ class _Later:
 
 def _spooled(rows: Iterator[Record]) -> Iterable[Record]:
     import tempfile
+    import weakref
 
     spool = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - lives as long as the iterable
     for row in rows:
@@ -241,4 +242,6 @@ def _spooled(rows: Iterator[Record]) -> Iterable[Record]:
         spool.seek(0)
         return map(json.loads, spool)
 
-    return _Later(again)
+    later = _Later(again)
+    weakref.finalize(later, spool.close)
+    return later
