@@ -1,0 +1,176 @@
+"""`seatctl users import`: everything is judged before anything is written."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+COUNTS = ("added", "updated", "removed", "bad")
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Write a file of people; its path."""
+
+    def write(text: str | bytes, name: str = "people.csv"):
+        path = tmp_path / name
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return path
+
+    return write
+
+
+def people(seatctl, *argv):
+    keys = ("email", "name", "group", "last_active")
+    return [tuple(row[key] for key in keys) for row in seatctl.rows("users", "list", *argv)]
+
+
+def test_a_file_is_imported_and_a_second_time_nothing_is_to_do(sandbox, file):
+    path = file("Name,E-Mail,group,Last Active\nZoe,zoe@example.com,art,2026-10-01\nBob,bob@example.com,,\n")
+    first = sandbox("users", "import", path, "-o", "json")
+    assert (first.code, [row["result"] for row in first.rows]) == (0, ["added", "added"])
+    assert people(sandbox) == [
+        ("bob@example.com", "Bob", None, None),
+        ("zoe@example.com", "Zoe", "art", "2026-10-01T00:00:00Z"),
+    ]
+    again = sandbox("users", "import", path, "-o", "json")
+    assert (again.code, again.json["run"], [row["result"] for row in again.rows]) == (
+        0,
+        None,
+        ["unchanged"] * 2,
+    )
+
+
+def test_values_that_are_not_empty_update_and_the_status_stays(sandbox, file):
+    sandbox("users", "import", file("email,name,group\nzoe@example.com,Zoe,art\n"))
+    sandbox("users", "suspend", "zoe@example.com")
+    report = sandbox(
+        "users", "import", file("email,name,group,status\nZOE@example.com,,sales,active\n"), "-o", "json"
+    )
+    assert report.rows == [{"line": 2, "email": "ZOE@example.com", "result": "updated", "error": None}]
+    assert sandbox.rows("users", "list")[0] | {"created_at": ""} == {
+        "email": "zoe@example.com", "name": "Zoe", "group": "sales", "status": "suspended",
+        "seats": 0, "last_active": None, "created_at": "",
+    }  # fmt: skip
+
+
+def test_only_what_changed_is_recorded(sandbox, file):
+    sandbox("users", "import", file("email,name\na@x.org,A\nb@x.org,B\nc@x.org,C\n"))
+    sandbox("users", "import", file("email,name\na@x.org,A\nb@x.org,Bea\nc@x.org,\n"))
+    entries = sandbox.rows("audit", "log", "-o", "json")
+    assert sorted(entry["changes"] for entry in entries)[-2:] == [1, 3]
+    assert sandbox("audit", "verify").code == 0
+
+
+def test_a_removed_user_stays_removed(sandbox, file):
+    path = file("email,name\nzoe@example.com,Zoe\n")
+    sandbox("users", "import", path)
+    sandbox("users", "remove", "zoe@example.com")
+    report = sandbox("users", "import", path, "-o", "json")
+    assert (report.code, report.rows[0]["result"], people(sandbox)) == (0, "removed", [])
+    assert "seatctl users add" in report.json["summary"]
+
+
+BAD = "email,name\na@x.org,A\nnobody,N\nb@x.org,B\na@x.org,Alias\nc@x.org\nb@x.org,B\nd@x.org,D\n"
+
+
+def test_one_bad_row_and_nothing_is_written(sandbox, file):
+    refused = sandbox("users", "import", file(BAD), "-o", "json")
+    assert (refused.code, refused.out, refused.error["code"]) == (3, "", "bad_rows")
+    assert [(row["line"], row["error"]) for row in refused.error["rows"]] == [
+        (2, "the same address as line 5, with other values"),
+        (3, "not an e-mail address: it has no @"),
+        (5, "the same address as line 2, with other values"),
+        (6, "it has 1 field, the header has 2"),
+    ]
+    assert people(sandbox) == []
+
+
+def test_skip_bad_does_the_rest(sandbox, file):
+    report = sandbox("users", "import", file(BAD), "--skip-bad", "-o", "json")
+    assert (report.code, report.json["bad"]) == (6, 4)
+    results = {row["line"]: row["result"] for row in report.rows}
+    assert results == {2: "bad", 3: "bad", 4: "added", 5: "bad", 6: "bad", 7: "duplicate", 8: "added"}
+    assert [row[0] for row in people(sandbox)] == ["b@x.org", "d@x.org"]
+
+
+def test_a_dry_run_shows_every_row_and_writes_none(sandbox, file):
+    dry = sandbox("users", "import", file("email\na@x.org\nb@x.org\n"), "-n", "-o", "json")
+    assert (dry.code, dry.json["run"], [row["result"] for row in dry.rows]) == (0, None, ["added", "added"])
+    assert people(sandbox) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [("", "empty_file"), ("name\nZoe\n", "no_such_column"), (b"email\n\xff@x.org\n", "not_utf8")],
+)
+def test_a_file_that_holds_no_people_is_bad_input(sandbox, file, content, code):
+    refused = sandbox("users", "import", file(content), "-o", "json")
+    assert (refused.code, refused.error["code"], refused.out) == (3, code, "")
+
+
+def test_a_missing_file_is_not_found(sandbox):
+    assert sandbox("users", "import", "no-such-file.csv").code == 9
+
+
+def test_stdin_and_map(sandbox):
+    report = sandbox(
+        "users", "import", "-", "--map", "email=Work Mail", stdin="Work Mail;Name\r\na@x.org;A\r\n"
+    )
+    assert (report.code, people(sandbox)) == (0, [("a@x.org", "A", None, None)])
+
+
+def test_what_begins_with_a_dash_or_a_formula_is_data(sandbox, file):
+    sandbox("users", "import", file("email,name\n-f@x.org,=1+1\n"))
+    assert people(sandbox) == [("-f@x.org", "=1+1", None, None)]
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=12).map(str.strip)
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "tsv"])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(names=st.lists(NAMES, min_size=1, max_size=5))
+def test_what_list_prints_import_reads(sandbox, form, names):
+    rows = [{"email": f"p{n}@x.org", "name": name, "group": name[::-1]} for n, name in enumerate(names)]
+    loaded = sandbox("users", "import", "-", stdin="".join(json.dumps(row) + "\n" for row in rows))
+    assert loaded.code == 0, loaded.err
+    listed = sandbox("users", "list", "-o", form)
+    again = sandbox("users", "import", "-", "-o", "json", stdin=listed.out)
+    assert (again.code, again.json["run"]) == (0, None), (again.out, again.err)
+
+
+ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["a@x.org", "A@X.org", "b@x.org", "c@x.org", "no address", "d@x", ""]),
+        st.sampled_from(["", "A", "B"]),
+    ).filter(any),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=ROWS)
+def test_all_of_a_file_or_nothing(sandbox, rows):
+    """A file is written whole or not at all; with --skip-bad, its good rows; then it changes nothing more."""
+    stdin = "email,name\n" + "".join(f"{email},{name}\n" for email, name in rows)
+    named: dict[str, set[str]] = {}
+    for email, name in rows:
+        named.setdefault(email.lower(), set()).add(name)
+    good = {email for email, names in named.items() if email.endswith(".org") and len(names) == 1}
+    bad = len(good) < len(named)
+    before = sandbox.rows("users", "list")
+    judged = sandbox("users", "import", "-", stdin=stdin)
+    assert judged.code == (3 if bad else 0)
+    if bad:
+        assert sandbox.rows("users", "list") == before
+    assert sandbox("users", "import", "-", "--skip-bad", stdin=stdin).code == (6 if bad else 0)
+    after = {row["email"].lower(): row["name"] for row in sandbox.rows("users", "list")}
+    assert good <= after.keys()
+    assert all(after[email] == name for email in good for name in named[email] if name)
+    again = sandbox("users", "import", "-", "--skip-bad", "-o", "json", stdin=stdin)
+    assert again.json["run"] is None
