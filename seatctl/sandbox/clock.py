@@ -6,7 +6,6 @@ A frozen moment is what the `Sandbox-Time` header sets: it stays until the next 
 from __future__ import annotations
 
 import time
-from calendar import monthrange
 from datetime import UTC, datetime
 
 from seatctl.sandbox.store import Store
@@ -42,8 +41,13 @@ def add_months(moment: int, months: int, *, day: int | None = None) -> int:
     start = datetime.fromtimestamp(moment, UTC)
     count = start.year * 12 + start.month - 1 + months
     year, month = divmod(count, 12)
-    last = monthrange(year, month + 1)[1]
+    last = _days(year, month + 1)
     return int(start.replace(year=year, month=month + 1, day=min(day or start.day, last)).timestamp())
+
+
+def _days(year: int, month: int) -> int:
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    return 29 if month == 2 and leap else (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month - 1]
 
 
 def add_interval(moment: int, interval: str, count: int, *, day: int | None = None) -> int:

@@ -149,7 +149,8 @@ def _give_back(session: Session, invoice: Obj, note: Obj, params: Obj) -> None:
     linked = sum(each.get("amount_refunded") or 0 for each in params.get("refunds") or [])
     if sum(value or 0 for value in sent.values()) + linked != note["total"]:
         message = (
-            "The sum of credit amount, refund amount and out of band amount must equal the amount of the credit "
+            "The sum of credit amount, refund amount and out of band amount must equal the amount of "
+            "the credit "
             f"note ({note['total']})."
         )
         raise invalid(message)

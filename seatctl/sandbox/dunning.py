@@ -111,7 +111,8 @@ def authenticate(session: Session, invoice: Obj, *, succeeds: bool) -> None:
     made["last_payment_error"] = {
         "code": "payment_intent_authentication_failure",
         "doc_url": "https://stripe.com/docs/error-codes/payment-intent-authentication-failure",
-        "message": "The provided PaymentMethod has failed authentication. You can provide payment_method_data or a "
+        "message": "The provided PaymentMethod has failed authentication. You can provide "
+        "payment_method_data or a "
         "new PaymentMethod to attempt to fulfill this PaymentIntent again.",
         "payment_method": view(session, method),
         "type": "invalid_request_error",

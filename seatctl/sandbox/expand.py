@@ -18,7 +18,7 @@ def expanded(session: Session, body: Obj, paths: list[str]) -> Obj:
     """The answer with every path expanded; four levels at most."""
     for path in paths:
         parts = path.split(".")
-        if len(parts) > _DEPTH + (parts[0] == "data"):
+        if len(parts) > _DEPTH:
             raise invalid(f"You cannot expand more than 4 levels of a property. Property: {path}", "expand")
         body = _at(session, body, parts, path)
     return body

@@ -98,7 +98,7 @@ def alternatives(node: ast.expr) -> list[ast.expr]:
     return [node]
 
 
-def annotation(node: ast.expr, resolve: Resolve) -> Any:
+def annotation(node: ast.expr, resolve: Resolve) -> Any:  # noqa: PLR0911 - one return a kind of node
     """What an annotation allows, in the notation above."""
     match node:
         case ast.Constant(value=str(text)):

@@ -45,7 +45,8 @@ def check_draft(invoice: Obj) -> None:
     """Only a draft can be changed."""
     if invoice["status"] != "draft":
         message = (
-            "The invoice is no longer editable. Instead, consider creating additional invoice items that will "
+            "The invoice is no longer editable. Instead, consider creating additional invoice items "
+            "that will "
             "be applied to the next invoice."
         )
         raise invalid(message, code="invoice_not_editable")
@@ -100,7 +101,10 @@ def _price(session: Session, params: Obj) -> Obj | None:
         return None
     price = session.find("price", wanted, "pricing[price]")
     if price["recurring"] is not None:
-        message = "The price specified is set to `type=recurring` but this field only accepts prices with `type=one_time`."
+        message = (
+            "The price specified is set to `type=recurring` but this field only accepts prices "
+            "with `type=one_time`."
+        )
         raise invalid(message, "pricing[price]")
     return price
 
@@ -159,7 +163,7 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
 def _apply(session: Session, item: Obj, params: Obj) -> None:
     frozen = {"pricing", "quantity", "discounts", "amount", "unit_amount_decimal", "price_data"} & set(params)
     if item["proration"] and frozen:
-        raise invalid("You cannot change this field of a proration invoice item.", sorted(frozen)[0])
+        raise invalid("You cannot change this field of a proration invoice item.", min(frozen))
     for name in ("description", "discountable", "period"):
         if name in params:
             item[name] = unset(params[name])

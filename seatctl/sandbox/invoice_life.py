@@ -77,7 +77,8 @@ def _refusal(session: Session, invoice: Obj, method: Obj, outcome: Outcome) -> A
     shown = {"payment_intent": made and view(session, made), "payment_method": view(session, method)}
     if outcome.decline is None or outcome.charge is None:
         message = (
-            "This payment requires additional user action before it can be completed successfully. Payment can "
+            "This payment requires additional user action before it can be completed successfully. "
+            "Payment can "
             "be completed using the PaymentIntent associated with the invoice."
         )
         code = "invoice_payment_intent_requires_action"

@@ -55,7 +55,10 @@ def create(session: Session, params: Obj) -> Obj:
 def _check_due(params: Obj, method: str) -> None:
     both = {"days_until_due", "due_date"} & {name for name in params if params[name] not in (None, "")}
     if method != "send_invoice" and both:
-        message = "You can only specify 'days_until_due' or 'due_date' if invoice collection method is 'send_invoice'."
+        message = (
+            "You can only specify 'days_until_due' or 'due_date' if invoice collection method "
+            "is 'send_invoice'."
+        )
         if both == {"days_until_due"}:
             message = "You can only specify 'days_until_due' if invoice collection method is 'send_invoice'."
         raise invalid(message)
@@ -76,18 +79,22 @@ def _apply(session: Session, customer: Obj, invoice: Obj, params: Obj) -> None:
         invoice["due_date"] = invoice["created"] + (invoice["_days_until_due"] or 0) * 24 * HOUR
     if "collection_method" in params:
         invoice["collection_method"] = params["collection_method"]
+    if "metadata" in params:
+        invoice["metadata"] = merge_metadata(invoice["metadata"], params["metadata"])
+    for name in ("payment_settings", "rendering", "shipping_details"):
+        if params.get(name):
+            invoice[name] = {**(invoice[name] or {}), **params[name]}
+    _references(session, customer, invoice, params)
+
+
+def _references(session: Session, customer: Obj, invoice: Obj, params: Obj) -> None:
     if "default_payment_method" in params:
         wanted = unset(params["default_payment_method"])
         method = wanted and own_method(session, customer, wanted, "default_payment_method")
         invoice["default_payment_method"] = method["id"] if method else None
-    if "metadata" in params:
-        invoice["metadata"] = merge_metadata(invoice["metadata"], params["metadata"])
     if "discounts" in params:
         wanted = unset(params["discounts"])
         invoice["discounts"] = given(session, wanted, customer["id"], invoice=invoice["id"])
-    for name in ("payment_settings", "rendering", "shipping_details"):
-        if params.get(name):
-            invoice[name] = {**(invoice[name] or {}), **params[name]}
 
 
 def _check_number(session: Session, invoice: Obj) -> None:
@@ -119,7 +126,7 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
     before = view(session, session.find("invoice", identifier, None))
     if invoice["status"] != "draft" and set(params) - _EDITABLE_WHEN_FINAL:
         raise invalid(
-            "Finalized invoices can't be updated in this way", sorted(set(params) - _EDITABLE_WHEN_FINAL)[0]
+            "Finalized invoices can't be updated in this way", min(set(params) - _EDITABLE_WHEN_FINAL)
         )
     customer = session.find("customer", invoice["customer"], "customer")
     _apply(session, customer, invoice, params)

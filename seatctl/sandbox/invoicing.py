@@ -39,7 +39,7 @@ def draft(
     parent: Any = None
     if subscription is not None:
         details = {"metadata": dict(subscription["metadata"]), "subscription": subscription["id"]}
-        if reason in ("subscription_update",):
+        if reason == "subscription_update":
             details["subscription_proration_date"] = session.now
         parent = {"quote_details": None, "subscription_details": details, "type": "subscription_details"}
     return {

@@ -104,7 +104,7 @@ def item_line(invoice: str, item: Obj) -> Obj:
         parent = _parent(subscription={**known, "subscription_item": item["_subscription_item"]})
     else:
         parent = _parent(item=known)
-    made = line(
+    return line(
         invoice,
         amount=item["amount"],
         currency=item["currency"],
@@ -117,7 +117,6 @@ def item_line(invoice: str, item: Obj) -> Obj:
         discounts=list(item["discounts"]),
         metadata=dict(item["metadata"]),
     )
-    return made
 
 
 def _parent(*, subscription: Obj | None = None, item: Obj | None = None) -> Obj:

@@ -67,7 +67,8 @@ def _give_method(session: Session, made: Obj, identifier: str) -> None:
     if known is None and method["customer"] != made["customer"]:
         if made["customer"] is None:
             message = (
-                "The provided PaymentMethod cannot be used because it belongs to a Customer. Please include the "
+                "The provided PaymentMethod cannot be used because it belongs to a Customer. Please "
+                "include the "
                 "Customer in the `customer` parameter on the PaymentIntent."
             )
         elif method["customer"] is None:
@@ -97,7 +98,8 @@ def confirm(session: Session, params: Obj, identifier: str) -> Obj:
 
 def _state(verb: str, made: Obj, allowed: tuple[str, ...]) -> ApiError:
     message = (
-        f"You cannot {verb} this PaymentIntent because it has a status of {made['status']}. Only a PaymentIntent "
+        f"You cannot {verb} this PaymentIntent because it has a status of {made['status']}. Only a "
+        "PaymentIntent "
         f"with one of the following statuses may be {verb}ed: {', '.join(allowed)}."
     )
     extra = {"payment_intent": {name: value for name, value in made.items() if not name.startswith("_")}}
@@ -107,7 +109,8 @@ def _state(verb: str, made: Obj, allowed: tuple[str, ...]) -> ApiError:
 def _confirmed(session: Session, made: Obj, params: Obj) -> Obj:
     if made["payment_method"] is None:
         message = (
-            "You cannot confirm this PaymentIntent because it's missing a payment method. You can either update "
+            "You cannot confirm this PaymentIntent because it's missing a payment method. You can "
+            "either update "
             "the PaymentIntent with a payment method and then confirm it again, or confirm it again directly "
             "with a payment method or ConfirmationToken."
         )
@@ -147,11 +150,12 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
     made = _find(session, identifier)
     if made["status"] in ("succeeded", "canceled") and set(params) - {"metadata", "description", "expand"}:
         message = (
-            f"This PaymentIntent's {sorted(params)[0]} could not be updated because it has a status of "
-            f"{made['status']}. You may only update the {sorted(params)[0]} of a PaymentIntent with one of the "
+            f"This PaymentIntent's {min(params)} could not be updated because it has a status of "
+            f"{made['status']}. You may only update the {min(params)} of a PaymentIntent with "
+            "one of the "
             f"following statuses: {', '.join(_CAN_CONFIRM)}."
         )
-        raise ApiError(400, message, code="payment_intent_unexpected_state", param=sorted(params)[0])
+        raise ApiError(400, message, code="payment_intent_unexpected_state", param=min(params))
     if "amount" in params:
         _check_amount(params["amount"], made["currency"])
         made["amount"] = params["amount"]

@@ -108,7 +108,8 @@ def create_session(session: Session, params: Obj) -> Obj:
     wanted = params.get("configuration")
     if not wanted:
         message = (
-            "You can't create a portal session in test mode until you save your customer portal settings in test "
+            "You can't create a portal session in test mode until you save your customer portal "
+            "settings in test "
             "mode at https://dashboard.stripe.com/test/settings/billing/portal."
         )
         raise invalid(message)

@@ -6,6 +6,8 @@ The functions are named, not imported, so that a request loads only the module t
 
 from __future__ import annotations
 
+# The table is one endpoint a line.
+# ruff: noqa: E501
 from dataclasses import dataclass
 
 

@@ -13,7 +13,8 @@ from seatctl.sandbox.views import view
 from seatctl.sandbox.wire import DAY, Obj, new_id, token
 
 NO_METHOD = (
-    "This customer has no attached payment source or default payment method. Please consider adding a default "
+    "This customer has no attached payment source or default payment method. Please consider adding "
+    "a default "
     "payment method. For more information, visit https://stripe.com/docs/billing/subscriptions/"
     "payment-methods-setting#payment-method-priority."
 )

@@ -105,7 +105,8 @@ class Store:
         """Insert the object, or replace its body and due time; its place in lists stays."""
         customer = obj.get("customer")
         self._db.execute(
-            "INSERT INTO objects (id, kind, customer, parent, created, due, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+            "INSERT INTO objects (id, kind, customer, parent, created, due, body) VALUES (?, ?, ?, "
+            "?, ?, ?, ?)"
             " ON CONFLICT (id) DO UPDATE SET customer = excluded.customer, due = excluded.due,"
             " parent = coalesce(excluded.parent, parent), body = excluded.body, deleted = 0",
             (

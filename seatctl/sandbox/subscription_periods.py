@@ -69,7 +69,7 @@ def credits(session: Session, item: Obj, customer: str, at: int) -> list[Obj]:
                 (at, billed["end"]),
                 unused(quantity, name_of(session, price), at),
                 _credited(session, billed),
-            )  # fmt: skip
+            )
         )
     return made
 

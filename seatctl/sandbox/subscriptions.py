@@ -19,7 +19,8 @@ from seatctl.sandbox.wire import DAY, Obj, merge_metadata, new_id, unset
 
 _ACTION_REQUIRED = (
     "Payment for this subscription requires additional user action before it can be completed successfully. "
-    "Payment can be completed using the PaymentIntent associated with `subscription.latest_invoice`, after the "
+    "Payment can be completed using the PaymentIntent associated with `subscription.latest_invoice`, "
+    "after the "
     "subscription is created with `payment_behavior` set to `allow_incomplete` or `default_incomplete`."
 )
 
@@ -48,7 +49,10 @@ def create(session: Session, params: Obj) -> Obj:
 def _check(session: Session, params: Obj) -> None:
     behaviour = params.get("payment_behavior")
     if behaviour == "pending_if_incomplete":
-        message = "Setting `payment_behavior` to `pending_if_incomplete` has no effect when creating a subscription."
+        message = (
+            "Setting `payment_behavior` to `pending_if_incomplete` has no effect when creating "
+            "a subscription."
+        )
         raise invalid(message, "payment_behavior")
     check_collection(params, params.get("collection_method", "charge_automatically"))
     if params.get("trial_from_plan") and {"trial_end", "trial_period_days"} & set(params):

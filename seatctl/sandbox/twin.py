@@ -134,12 +134,9 @@ class Twin:
     def _answer(self, request: _Request, *, failing: bool) -> Answer:
         try:
             _authenticate(request.headers)
-            if not _VERSION.fullmatch(request.version):
-                raise ApiError(400, f"Invalid Stripe API version: {request.version}", logged=False)
-            found = routes.find(request.method, request.path)
-            if found is None:
-                raise unrecognized(request.method, request.path)
-            return self._replayed(request) or self._worked(request, *found, failing=failing)
+            _check_version(request.version)
+            route, ids = _route(request)
+            return self._replayed(request) or self._worked(request, route, ids, failing=failing)
         except ApiError as error:
             return _plain(request, error)
 
@@ -151,7 +148,8 @@ class Twin:
         if meaning != request.meaning():
             message = (
                 "Keys for idempotent requests can only be used with the same parameters they were first used "
-                f"with. Try using a key other than '{request.key}' if you meant to execute a different request."
+                f"with. Try using a key other than '{request.key}' if you meant to execute a "
+                "different request."
             )
             raise ApiError(400, message, kind="idempotency_error")
         headers = {"Idempotent-Replayed": "true", "Original-Request": original}
@@ -162,9 +160,7 @@ class Twin:
     ) -> Answer:
         saved = True
         try:
-            if failing:
-                raise ApiError(500, "An unknown error occurred", kind="api_error")
-            answer = _made(request, 200, self._serve(request, route, ids))
+            answer = _failed(request) if failing else _made(request, 200, self._serve(request, route, ids))
         except ApiError as error:
             saved = error.saved
             answer = _plain(request, error)
@@ -208,6 +204,22 @@ def _authenticate(headers: Mapping[str, str]) -> None:
     if not key.startswith("sk_test_"):
         shown = key[:7] + "*" * max(0, len(key) - 11) + key[-4:] if len(key) > 14 else "****"
         raise ApiError(401, f"Invalid API Key provided: {shown}", logged=False)
+
+
+def _check_version(version: str) -> None:
+    if not _VERSION.fullmatch(version):
+        raise ApiError(400, f"Invalid Stripe API version: {version}", logged=False)
+
+
+def _route(request: _Request) -> tuple[routes.Route, tuple[str, ...]]:
+    found = routes.find(request.method, request.path)
+    if found is None:
+        raise unrecognized(request.method, request.path)
+    return found
+
+
+def _failed(request: _Request) -> Answer:
+    return _plain(request, ApiError(500, "An unknown error occurred", kind="api_error"))
 
 
 def _headers(request: _Request) -> dict[str, str]:

@@ -209,7 +209,9 @@ SENTENCES = {
     "updated moves to the time of the update, created stays": lambda s: (
         s.body["updated"] == s.now and s.body["created"] == _creation_of(s)["created"]
     ),
-    "default_price is a plain id beginning with price_": lambda s: s.body["default_price"].startswith("price_"),
+    "default_price is a plain id beginning with price_": lambda s: (
+        s.body["default_price"].startswith("price_")
+    ),
     "updated == created although a price was made in the same request": lambda s: (
         s.body["updated"] == s.body["created"]
     ),
@@ -221,7 +223,9 @@ SENTENCES = {
     "currency_options is accepted but not in the response": lambda s: "currency_options" not in s.body,
     "the former holder stays active and loses only its lookup_key": _former_holder,
     "tiers are accepted but not in the response": lambda s: "tiers" not in s.body,
-    "with a fractional decimal amount the integer unit_amount is null": lambda s: s.body["unit_amount"] is None,
+    "with a fractional decimal amount the integer unit_amount is null": lambda s: (
+        s.body["unit_amount"] is None
+    ),
     "product is the plain id of a newly made product": _fresh_product,
     "newest first, also among prices created in the same second": _newest_first,
     "exactly as many entries as limit and has_more false: has_more looks beyond the page": lambda s: (
@@ -236,7 +240,9 @@ SENTENCES = {
     "an inactive price keeps its lookup_key": lambda s: (
         s.body["active"] is False and s.body["lookup_key"] == _creation_of(s)["lookup_key"]
     ),
-    "an empty string unsets the field": lambda s: s.params["lookup_key"] == "" and s.body["lookup_key"] is None,
+    "an empty string unsets the field": lambda s: (
+        s.params["lookup_key"] == "" and s.body["lookup_key"] is None
+    ),
     "one-time prices are left out": lambda s: all(each["type"] == "recurring" for each in s.body["data"]),
     "id is 8 letters and digits without a prefix": lambda s: bool(
         re.fullmatch(r"[A-Za-z0-9]{8}", s.body["id"])

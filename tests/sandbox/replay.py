@@ -10,6 +10,7 @@ from tests.sandbox.relations import MISSING, SENTENCES, at_path, evaluate, holds
 
 FOLDER = Path(__file__).parents[3] / "shared" / "stripe-recordings"
 FIXED = 1789900000  # the clock of a recording that has no times
+KINDS = ("absent", "null", "present")
 REFERENCE = re.compile(r"\$[A-Za-z_]\w*")
 
 
@@ -130,16 +131,12 @@ class Replay:
             have, want = at_path(ran.body, path), filled(value, self.saved)
             if have != want or isinstance(have, bool) != isinstance(want, bool):
                 wrong.append(f"{path} is {have!r}, recorded {want!r}")
-        for path in expect.get("present", []):
-            if at_path(ran.body, path) in (None, MISSING):
-                wrong.append(f"{path} should be there")
-        for path in expect.get("null", []):
-            if at_path(ran.body, path) is not None:
-                wrong.append(f"{path} should be null, is {at_path(ran.body, path)!r}")
-        for path in expect.get("absent", []):
-            if at_path(ran.body, path) is not MISSING:
-                wrong.append(f"{path} should not be there, is {at_path(ran.body, path)!r}")
-        self.score.facts += sum(len(expect.get(kind, [])) for kind in ("body", "present", "null", "absent"))
+        have = {path: at_path(ran.body, path) for kind in KINDS for path in expect.get(kind, [])}
+        absent, null, present = (expect.get(kind, []) for kind in KINDS)
+        wrong += [f"{path} should be there" for path in present if have[path] in (None, MISSING)]
+        wrong += [f"{path} should be null, is {have[path]!r}" for path in null if have[path] is not None]
+        wrong += [f"{path} should not be there" for path in absent if have[path] is not MISSING]
+        self.score.facts += sum(len(expect.get(kind, [])) for kind in ("body", *KINDS))
         return wrong + self.relate(expect.get("relations", []), ran)
 
     def relate(self, relations, ran):

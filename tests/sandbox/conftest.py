@@ -1,0 +1,88 @@
+"""A sandbox to tell stories with: Stripe's calls in one line, answers as dicts, a clock that moves."""
+
+import json
+from urllib.parse import urlencode
+
+import pytest
+
+from seatctl.sandbox import control
+from seatctl.sandbox.twin import Twin
+from tests.sandbox.replay import flat
+
+DAY = 86400
+
+
+class Sandbox:
+    """A twin and the few things every story begins with."""
+
+    def __init__(self, path):
+        self.twin = Twin(path)
+
+    def send(self, method, path, params=None, **headers):
+        """The whole answer: status, body, headers."""
+        encoded = urlencode(list(flat(params or {})))
+        url = f"{path}?{encoded}" if method != "POST" and encoded else path
+        sent = {"Authorization": "Bearer sk_test_story"}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = self.twin.handle(method, url, sent, encoded if method == "POST" else None)
+        return answer.status, json.loads(answer.body), answer.headers
+
+    def post(self, path, params=None, **headers):
+        return self._fine(*self.send("POST", f"/v1/{path}", params, **headers))
+
+    def get(self, path, params=None):
+        return self._fine(*self.send("GET", f"/v1/{path}", params))
+
+    def delete(self, path, params=None):
+        return self._fine(*self.send("DELETE", f"/v1/{path}", params))
+
+    def _fine(self, status, body, _):
+        assert status == 200, body
+        return body
+
+    def refused(self, method, path, params=None, **headers):
+        """The error of a refused call, with its status."""
+        status, body, _ = self.send(method, f"/v1/{path}", params, **headers)
+        assert status >= 400, body
+        return {"status": status, **body["error"]}
+
+    def at(self, epoch):
+        """Set the clock and stop it there."""
+        self.send("GET", "/v1/account", Sandbox_Time=str(epoch))
+
+    def advance(self, days=0, seconds=0):
+        return control.advance(self.twin, seconds=days * DAY + seconds)
+
+    def price(self, amount=1000, currency="usd", interval="month", **more):
+        product = self.post("products", {"name": "Pro"})["id"]
+        params = {"product": product, "currency": currency, "unit_amount": amount, **more}
+        return self.post("prices", {**params, "recurring": {"interval": interval}})["id"]
+
+    def customer(self, card="pm_card_visa", **more):
+        paying = (
+            {"payment_method": card, "invoice_settings": {"default_payment_method": card}} if card else {}
+        )
+        return self.post("customers", {"email": "pay@example.com", **paying, **more})["id"]
+
+    def replace_card(self, customer, card="pm_card_visa"):
+        method = self.post(f"payment_methods/{card}/attach", {"customer": customer})["id"]
+        self.post(f"customers/{customer}", {"invoice_settings": {"default_payment_method": method}})
+
+    def subscribe(self, customer, price, quantity=1, **more):
+        params = {"customer": customer, "items": [{"price": price, "quantity": quantity}], **more}
+        return self.post("subscriptions", params)
+
+    def invoice(self, subscription):
+        latest = self.get(f"subscriptions/{subscription}")["latest_invoice"]
+        return self.get(f"invoices/{latest}")
+
+    def events(self):
+        return [event["type"] for event in reversed(self.get("events", {"limit": 100})["data"])]
+
+
+@pytest.fixture
+def stripe(tmp_path):
+    sandbox = Sandbox(tmp_path / "sandbox.db")
+    sandbox.at(1790000000)  # 2026-09-21 14:13:20 UTC; a month is 30 days
+    yield sandbox
+    sandbox.twin.close()

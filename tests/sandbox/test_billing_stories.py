@@ -1,0 +1,283 @@
+"""A story per billing rule; the amounts are worked out by hand in the comments."""
+
+import pytest
+
+from seatctl.sandbox import control
+
+DAY = 86400
+HOUR = 3600
+
+
+def test_a_year_of_renewals_with_a_card_that_fails_in_month_7_and_is_replaced(stripe):
+    customer = stripe.customer()
+    subscription = stripe.subscribe(customer, stripe.price(1000), 5)["id"]
+    # Month 1 is paid at once; renewals 2 to 6 are paid an hour after each 21st: 6 x 5 x 10.00.
+    stripe.at(1790000000 + 160 * DAY)  # 2027-02-28: five renewals have passed
+    assert _paid(stripe) == [5000] * 6
+    # The card fails in month 7 (renewal of 2027-03-21): past due, tried again 3 days later, in vain.
+    stripe.replace_card(customer, "pm_card_chargeCustomerFail")
+    stripe.at(1790000000 + 186 * DAY)
+    assert stripe.get(f"subscriptions/{subscription}")["status"] == "past_due"
+    owed = stripe.invoice(subscription)
+    assert (owed["status"], owed["attempt_count"], owed["amount_remaining"]) == ("open", 2, 5000)
+    # The card is replaced; the next try, 5 days after the second, goes through.
+    stripe.replace_card(customer)
+    stripe.at(1790000000 + 190 * DAY)
+    assert stripe.get(f"subscriptions/{subscription}")["status"] == "active"
+    # Months 8 to 12 are paid: 12 x 50.00 in a year, none twice.
+    stripe.at(1790000000 + 364 * DAY)
+    assert _paid(stripe) == [5000] * 12
+    numbers = [each["number"][-4:] for each in stripe.get("invoices", {"limit": 100})["data"]]
+    assert numbers == [f"{n:04d}" for n in range(12, 0, -1)]
+
+
+def _paid(stripe):
+    return [each["amount_paid"] for each in stripe.get("invoices", {"status": "paid", "limit": 100})["data"]]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"), [("cancel", "canceled"), ("unpaid", "unpaid"), ("past_due", "past_due")]
+)
+def test_after_the_last_retry_the_subscription_ends_as_the_account_says(stripe, outcome, status):
+    control.after_retries(stripe.twin, outcome)
+    customer = stripe.customer()
+    subscription = stripe.subscribe(customer, stripe.price())["id"]
+    stripe.replace_card(customer, "pm_card_chargeCustomerFail")
+    # Fails on the 30th day and 3, 5 and 7 days after each other: the last on day 45.
+    stripe.advance(days=46)
+    assert stripe.get(f"subscriptions/{subscription}")["status"] == status
+    assert stripe.invoice(subscription)["attempt_count"] == 4
+
+
+def test_a_renewal_is_a_draft_for_an_hour_then_paid(stripe):
+    subscription = stripe.subscribe(stripe.customer(), stripe.price(), 2)["id"]
+    stripe.advance(days=30, seconds=60)
+    draft = stripe.invoice(subscription)
+    assert (draft["status"], draft["billing_reason"], draft["number"]) == (
+        "draft",
+        "subscription_cycle",
+        None,
+    )
+    assert draft["automatically_finalizes_at"] == draft["created"] + HOUR
+    stripe.advance(seconds=HOUR)
+    assert stripe.invoice(subscription)["amount_paid"] == 2000
+
+
+def test_an_upgrade_in_the_middle_of_the_month_costs_half_the_difference(stripe):
+    made = stripe.subscribe(stripe.customer(), stripe.price(1200), 25)
+    stripe.advance(days=15)
+    item = made["items"]["data"][0]["id"]
+    change = {"items": [{"id": item, "quantity": 30}], "proration_behavior": "always_invoice"}
+    preview = stripe.post(
+        "invoices/create_preview", {"subscription": made["id"], "subscription_details": change}
+    )
+    changed = stripe.post(f"subscriptions/{made['id']}", change)
+    # 15 of 30 days are left: -25 x 12.00 / 2 = -150.00 and +30 x 12.00 / 2 = +180.00.
+    invoice = stripe.invoice(made["id"])
+    assert [line["amount"] for line in invoice["lines"]["data"]] == [-15000, 18000]
+    assert (invoice["amount_paid"], invoice["attempt_count"], changed["quantity"]) == (3000, 1, 30)
+    assert (preview["total"], preview["amount_due"]) == (3000, 3000)
+
+
+def test_a_preview_changes_nothing(stripe):
+    made = stripe.subscribe(stripe.customer(), stripe.price(), 3)
+    before = stripe.get(f"subscriptions/{made['id']}"), len(stripe.events())
+    change = {"items": [{"id": made["items"]["data"][0]["id"], "quantity": 9}]}
+    shown = stripe.post(
+        "invoices/create_preview", {"subscription": made["id"], "subscription_details": change}
+    )
+    # The renewal: 9 x 10.00, with -3 x 10.00 and +9 x 10.00 for the whole month that is still ahead.
+    assert (shown["total"], shown["id"][:12]) == (15000, "upcoming_in_")
+    assert (stripe.get(f"subscriptions/{made['id']}"), len(stripe.events())) == before
+
+
+def test_a_credit_is_used_up_over_two_invoices(stripe):
+    customer = stripe.customer()
+    stripe.post(f"customers/{customer}/balance_transactions", {"amount": -1500, "currency": "usd"})
+    subscription = stripe.subscribe(customer, stripe.price(1000))["id"]
+    # 10.00 of the 15.00 credit pay the first month; 5.00 and the card pay the second.
+    first = stripe.invoice(subscription)
+    assert (first["starting_balance"], first["ending_balance"], first["amount_due"]) == (-1500, -500, 0)
+    assert (first["status"], first["attempt_count"]) == ("paid", 0)
+    stripe.advance(days=31)
+    second = stripe.invoice(subscription)
+    assert (second["starting_balance"], second["ending_balance"]) == (-500, 0)
+    assert (second["amount_due"], second["amount_paid"], second["total"]) == (500, 500, 1000)
+    moves = stripe.get(f"customers/{customer}/balance_transactions")["data"]
+    assert [(each["amount"], each["ending_balance"], each["type"]) for each in moves] == [
+        (500, 0, "applied_to_invoice"),
+        (1000, -500, "applied_to_invoice"),
+        (-1500, -1500, "adjustment"),
+    ]
+    assert moves[0]["invoice"] == second["id"]
+
+
+def test_a_declined_increase_leaves_the_quantity(stripe):
+    customer = stripe.customer()
+    made = stripe.subscribe(customer, stripe.price(), 3)
+    stripe.replace_card(customer, "pm_card_chargeCustomerFail")
+    error = stripe.refused(
+        "POST",
+        f"subscriptions/{made['id']}",
+        {
+            "items": [{"id": made["items"]["data"][0]["id"], "quantity": 5}],
+            "proration_behavior": "always_invoice",
+            "payment_behavior": "error_if_incomplete",
+        },
+    )
+    assert (error["status"], error["code"]) == (402, "card_declined")
+    assert stripe.get(f"subscriptions/{made['id']}")["quantity"] == 3
+    assert len(stripe.get("invoices")["data"]) == 1
+    assert stripe.get("invoiceitems")["data"] == []
+
+
+@pytest.mark.parametrize("authenticated", [True, False])
+def test_an_increase_that_wants_authentication_waits_23_hours(stripe, authenticated):
+    customer = stripe.customer()
+    made = stripe.subscribe(customer, stripe.price(), 3)
+    stripe.replace_card(customer, "pm_card_threeDSecure2Required")
+    held = stripe.post(
+        f"subscriptions/{made['id']}",
+        {
+            "items": [{"id": made["items"]["data"][0]["id"], "quantity": 5}],
+            "proration_behavior": "always_invoice",
+            "payment_behavior": "pending_if_incomplete",
+        },
+    )
+    assert (held["quantity"], held["status"]) == (3, "active")
+    assert held["pending_update"]["subscription_items"][0]["quantity"] == 5
+    if authenticated:
+        assert control.authenticate(stripe.twin, held["latest_invoice"]) == "paid"
+    else:
+        stripe.advance(seconds=23 * HOUR)
+        assert stripe.get(f"invoices/{held['latest_invoice']}")["status"] == "void"
+    after = stripe.get(f"subscriptions/{made['id']}")
+    assert (after["quantity"], after["pending_update"]) == (5 if authenticated else 3, None)
+
+
+@pytest.mark.parametrize("authenticated", [True, False])
+def test_a_first_payment_that_wants_authentication_is_incomplete_for_23_hours(stripe, authenticated):
+    customer = stripe.customer("pm_card_threeDSecure2Required")
+    made = stripe.subscribe(customer, stripe.price(), payment_behavior="default_incomplete")
+    assert made["status"] == "incomplete"
+    assert stripe.get(f"invoices/{made['latest_invoice']}")["hosted_invoice_url"]
+    if authenticated:
+        stripe.post(f"invoices/{made['latest_invoice']}/pay", {"payment_method": "pm_card_visa"})
+    else:
+        stripe.advance(seconds=23 * HOUR)
+    status = stripe.get(f"subscriptions/{made['id']}")["status"]
+    assert status == ("active" if authenticated else "incomplete_expired")
+
+
+def test_a_renewal_that_wants_authentication_is_past_due_until_it_is_given(stripe):
+    customer = stripe.customer()
+    subscription = stripe.subscribe(customer, stripe.price())["id"]
+    stripe.replace_card(customer, "pm_card_threeDSecure2Required")
+    stripe.advance(days=31)
+    assert stripe.get(f"subscriptions/{subscription}")["status"] == "past_due"
+    assert "invoice.payment_action_required" in stripe.events()
+    control.authenticate(stripe.twin, stripe.invoice(subscription)["id"])
+    assert stripe.get(f"subscriptions/{subscription}")["status"] == "active"
+
+
+def test_cancel_at_period_end_ends_without_another_invoice(stripe):
+    subscription = stripe.subscribe(stripe.customer(), stripe.price(), cancel_at_period_end=True)["id"]
+    stripe.advance(days=29)
+    assert stripe.get(f"subscriptions/{subscription}")["status"] == "active"
+    stripe.advance(days=2)
+    assert stripe.get(f"subscriptions/{subscription}")["status"] == "canceled"
+    assert len(stripe.get("invoices")["data"]) == 1
+
+
+def test_a_trial_becomes_paid_when_it_ends(stripe):
+    made = stripe.subscribe(stripe.customer(), stripe.price(), trial_period_days=14)
+    assert (made["status"], stripe.invoice(made["id"])["total"]) == ("trialing", 0)
+    stripe.advance(days=14, seconds=2 * HOUR)
+    after = stripe.get(f"subscriptions/{made['id']}")
+    assert (after["status"], stripe.invoice(made["id"])["amount_paid"]) == ("active", 1000)
+    assert after["items"]["data"][0]["current_period_start"] == made["trial_end"]
+
+
+@pytest.mark.parametrize(
+    ("ending", "status"), [("pause", "paused"), ("cancel", "canceled"), ("create_invoice", "past_due")]
+)
+def test_a_trial_without_a_card_ends_as_its_settings_say(stripe, ending, status):
+    settings = {"end_behavior": {"missing_payment_method": ending}}
+    made = stripe.subscribe(
+        stripe.customer(None), stripe.price(), trial_period_days=7, trial_settings=settings
+    )
+    stripe.advance(days=8)
+    assert stripe.get(f"subscriptions/{made['id']}")["status"] == status
+
+
+def test_on_account_is_active_at_once_and_past_due_after_its_date(stripe):
+    made = stripe.subscribe(
+        stripe.customer(None), stripe.price(), collection_method="send_invoice", days_until_due=10
+    )
+    assert made["status"] == "active"
+    stripe.advance(seconds=2 * HOUR)
+    sent = stripe.invoice(made["id"])
+    assert (sent["status"], sent["due_date"]) == (
+        "open",
+        sent["status_transitions"]["finalized_at"] + 10 * DAY,
+    )
+    stripe.advance(days=10)
+    assert stripe.get(f"subscriptions/{made['id']}")["status"] == "past_due"
+    stripe.post(f"invoices/{sent['id']}/pay", {"paid_out_of_band": True})
+    assert stripe.get(f"subscriptions/{made['id']}")["status"] == "active"
+
+
+def test_an_anchor_on_the_31st_comes_back_after_february(stripe):
+    stripe.at(1801396800)  # 2027-01-31 12:00:00 UTC
+    made = stripe.subscribe(stripe.customer(), stripe.price())
+    ends = [made["items"]["data"][0]["current_period_end"]]
+    for _ in range(2):
+        stripe.advance(days=31)
+        ends.append(stripe.get(f"subscriptions/{made['id']}")["items"]["data"][0]["current_period_end"])
+    # 28 February, 31 March, 30 April, all at noon.
+    assert ends == [1803816000, 1806494400, 1809086400]
+
+
+def test_a_once_coupon_takes_off_the_first_invoice_only(stripe):
+    coupon = stripe.post("coupons", {"percent_off": 25, "duration": "once"})["id"]
+    made = stripe.subscribe(stripe.customer(), stripe.price(1000), 3, discounts=[{"coupon": coupon}])
+    invoice = stripe.invoice(made["id"])
+    assert (invoice["subtotal"], invoice["total"], invoice["amount_paid"]) == (3000, 2250, 2250)
+    stripe.advance(days=31)
+    assert stripe.invoice(made["id"])["total"] == 3000
+
+
+def test_a_paused_collection_voids_what_it_bills(stripe):
+    made = stripe.subscribe(stripe.customer(), stripe.price())
+    stripe.post(f"subscriptions/{made['id']}", {"pause_collection": {"behavior": "void"}})
+    stripe.advance(days=31)
+    assert stripe.invoice(made["id"])["status"] == "void"
+    assert stripe.get(f"subscriptions/{made['id']}")["status"] == "active"
+
+
+def test_yen_have_no_decimals_and_dinars_three(stripe):
+    made = stripe.subscribe(stripe.customer(), stripe.price(1200, "jpy"), 2)
+    assert stripe.invoice(made["id"])["lines"]["data"][0]["description"] == "2 × Pro (at ¥1,200 / month)"
+    made = stripe.subscribe(stripe.customer(), stripe.price(12340, "kwd"))
+    assert stripe.invoice(made["id"])["total"] == 12340
+
+
+def test_checkout_buys_when_the_customer_pays_on_its_page(stripe):
+    price = stripe.price()
+    session = stripe.post(
+        "checkout/sessions",
+        {
+            "mode": "subscription",
+            "line_items": [{"price": price, "quantity": 4}],
+            "success_url": "https://e.example/",
+        },
+    )
+    assert (session["status"], session["subscription"], session["amount_total"]) == ("open", None, 4000)
+    assert control.complete_checkout(stripe.twin, session["id"]) == "complete"
+    done = stripe.get(f"checkout/sessions/{session['id']}")
+    assert stripe.get(f"subscriptions/{done['subscription']}")["quantity"] == 4
+    late = stripe.post(
+        "checkout/sessions", {"mode": "setup", "currency": "usd", "success_url": "https://e.example/"}
+    )
+    stripe.advance(days=1)
+    assert stripe.get(f"checkout/sessions/{late['id']}")["status"] == "expired"

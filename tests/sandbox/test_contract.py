@@ -1,0 +1,204 @@
+"""`contract.json` is the installed SDK's, and every answer fits the SDK's resources."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from seatctl.sandbox import control, generate, routes
+from seatctl.sandbox.twin import TimedOut, Twin
+from tests.sandbox.replay import Replay, recordings
+
+CONTRACT = json.loads(generate.CONTRACT.read_text("utf-8"))
+RENAMED = {"line_item": "invoice_line_item", "invoiceitem": "invoice_item"}
+# Where a recording shows another thing than the SDK's types, the recording wins (docs/sandbox.md).
+RECORDED = {
+    ("product", "attributes"), ("product", "tax_code"), ("subscription", "plan"), ("subscription", "quantity"),
+    ("invoice_item", "proration_details"), ("customer", "deleted"), ("plan", "livemode"),
+}  # fmt: skip
+
+
+def test_the_contract_is_the_installed_sdks():
+    assert generate.contract() == generate.CONTRACT.read_text("utf-8")
+
+
+def test_every_endpoint_has_a_function_and_parameters():
+    from importlib import import_module
+
+    for route in routes.ROUTES:
+        module, _, function = route.serves.partition(".")
+        assert callable(getattr(import_module(f"seatctl.sandbox.{module}"), function)), route
+        assert route.params in CONTRACT["params"]
+
+
+def differences(value, spec, where):
+    """Where a value does not fit the SDK's type of it."""
+    if value is None:
+        nullable = spec.startswith("?") if isinstance(spec, str) else "?" in spec
+        return [] if nullable else [(*where, "null")]
+    if isinstance(spec, str):
+        return _scalar(value, spec.lstrip("?"), where)
+    if "r" in spec:
+        return [] if isinstance(value, str) else differences(value, spec["r"], where)
+    if "a" in spec:
+        return [each for entry in value for each in differences(entry, spec["a"], where)]
+    if "l" in spec:
+        return [each for entry in value["data"] for each in differences(entry, spec["l"], where)]
+    if "f" in spec:
+        return fields(value, spec["f"], where)
+    return []
+
+
+def _scalar(value, spec, where):
+    if spec.startswith("@"):
+        return whole(value) if isinstance(value, dict) and "object" in value else []
+    if spec.startswith("e:"):
+        return [] if str(value) in spec[2:].split("|") else [(*where, f"not one of {spec[2:]}: {value}")]
+    types = {"s": str, "i": int, "n": (int, float, str), "b": bool}.get(spec, object)
+    fits = isinstance(value, types) and (spec == "b" or not isinstance(value, bool))
+    return [] if fits else [(*where, f"not {spec}: {value!r}")]
+
+
+def fields(value, specs, where):
+    found = []
+    for name, below in value.items():
+        place = (*where, name)
+        if place[:2] in RECORDED:
+            continue
+        found += differences(below, specs[name], place) if name in specs else [(*place, "unknown to the SDK")]
+    return found
+
+
+def whole(body):
+    """Every object in an answer against its resource."""
+    kind = body.get("object", "").replace(".", "_")
+    if kind == "list":
+        return [each for entry in body["data"] for each in whole(entry)]
+    if body.get("deleted"):
+        return []
+    name = RENAMED.get(kind, kind)
+    return fields(body, CONTRACT["resources"][name], (name,))
+
+
+def missing(body):
+    """Fields that the SDK says are always there, and are not."""
+    kind = body.get("object", "").replace(".", "_")
+    if kind == "list" or body.get("deleted"):
+        return []
+    specs = CONTRACT["resources"][RENAMED.get(kind, kind)]
+    always = {
+        n for n, spec in specs.items() if not (spec.startswith("?") if isinstance(spec, str) else "?" in spec)
+    }
+    return [(kind, name) for name in sorted(always - set(body))]
+
+
+@pytest.mark.parametrize("path", recordings(), ids=lambda path: path.stem)
+def test_every_answer_of_a_replay_fits_the_sdks_types(path, tmp_path):
+    from tests.sandbox.replay import in_process
+
+    twin, found = Twin(tmp_path / "sandbox.db"), set()
+    send = in_process(twin)
+
+    def checked(method, url, headers, form):
+        status, body = send(method, url, headers, form)
+        if status == 200:
+            found.update(whole(body))
+            found.update(missing(body))
+        return status, body
+
+    Replay(checked).run(json.loads(path.read_text("utf-8")))
+    twin.close()
+    assert sorted(map(str, found)) == []
+
+
+class InProcess:
+    """Mounts the twin into the real SDK, as the billing port does."""
+
+    def __new__(cls, twin):
+        import stripe
+
+        class Client(stripe.HTTPClient):
+            name = "sandbox"
+
+            def request(self, method, url, headers, post_data=None):
+                path = "/" + url.split("/", 3)[3]
+                answer = twin.handle(method, path, headers or {}, post_data)
+                return answer.body, answer.status, answer.headers
+
+            def close(self):
+                pass
+
+        return stripe.StripeClient("sk_test_sdk", http_client=Client(), max_network_retries=0)
+
+
+def test_the_sdk_itself_is_the_client(tmp_path):
+    import stripe
+
+    twin = Twin(tmp_path / "sandbox.db")
+    client = InProcess(twin)
+    customer = client.v1.customers.create(
+        {"payment_method": "pm_card_visa", "invoice_settings": {"default_payment_method": "pm_card_visa"}}
+    )
+    product = client.v1.products.create({"name": "Pro"})
+    price = client.v1.prices.create(
+        {"product": product.id, "currency": "usd", "unit_amount": 1200, "recurring": {"interval": "month"}}
+    )
+    subscription = client.v1.subscriptions.create(
+        {
+            "customer": customer.id,
+            "items": [{"price": price.id, "quantity": 25}],
+            "expand": ["latest_invoice"],
+        }
+    )
+    assert (subscription.status, subscription.latest_invoice.amount_paid) == ("active", 30000)
+    assert [each.id for each in client.v1.invoices.list({"customer": customer.id}).auto_paging_iter()] == [
+        subscription.latest_invoice.id
+    ]
+    with pytest.raises(stripe.CardError, match="declined"):
+        client.v1.customers.create({"payment_method": "pm_card_chargeDeclined"})
+    with pytest.raises(stripe.IdempotencyError):
+        client.v1.customers.create({"name": "a"}, {"idempotency_key": "k"})
+        client.v1.customers.create({"name": "b"}, {"idempotency_key": "k"})
+    control.fail(twin, "429", retry_after=1)
+    with pytest.raises(stripe.RateLimitError) as limited:
+        client.v1.customers.list()
+    assert limited.value.headers["Retry-After"] == "1"
+    control.fail(twin, "lost")
+    with pytest.raises(TimedOut):
+        client.v1.customers.create({})
+    twin.close()
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from seatctl.sandbox.twin import Twin
+twin = Twin(Path(sys.argv[1]))
+for n in range(40):
+    answer = twin.handle("POST", "/v1/customers", {"Authorization": "Bearer sk_test_x"}, f"name={sys.argv[2]}-{n}")
+    assert answer.status == 200, answer
+"""
+
+
+def test_two_processes_on_one_file_take_turns_and_lose_nothing(tmp_path):
+    path = tmp_path / "sandbox.db"
+    root = Path(__file__).parents[2]
+    started = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(path), name], cwd=root)
+        for name in ("a", "b", "c")
+    ]
+    assert [process.wait(60) for process in started] == [0, 0, 0]
+    twin = Twin(path)
+    counts = control.status(twin).counts
+    twin.close()
+    assert (counts["customer"], counts["event"]) == (120, 120)
+
+
+def test_importing_the_twin_loads_nothing_heavy():
+    code = "import sys, seatctl.sandbox.twin; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {"stripe", "http.server", "hashlib", "fractions", "decimal", "random", "ssl"} & set(loaded)

@@ -1,0 +1,182 @@
+"""An invoice from draft to its end: what each step changes, and what is refused."""
+
+import pytest
+
+
+@pytest.fixture
+def draft(stripe):
+    customer = stripe.customer()
+    invoice = stripe.post("invoices", {"customer": customer})["id"]
+    stripe.post("invoiceitems", {"customer": customer, "invoice": invoice, "amount": 2500, "currency": "usd"})
+    return invoice
+
+
+def test_a_manual_draft_waits_and_leaves_pending_items_out(stripe):
+    customer = stripe.customer()
+    item = stripe.post("invoiceitems", {"customer": customer, "amount": 700, "currency": "usd"})
+    left_out = stripe.post("invoices", {"customer": customer})
+    assert (left_out["auto_advance"], left_out["parent"], left_out["total"]) == (False, None, 0)
+    assert left_out["billing_reason"] == "manual"
+    taken = stripe.post("invoices", {"customer": customer, "pending_invoice_items_behavior": "include"})
+    assert (taken["total"], taken["lines"]["data"][0]["parent"]["invoice_item_details"]["invoice_item"]) == (
+        700,
+        item["id"],
+    )
+    stripe.delete(f"invoices/{taken['id']}")
+    assert stripe.refused("GET", f"invoiceitems/{item['id']}")["status"] == 404
+
+
+def test_lines_can_be_added_changed_and_removed_until_it_is_final(stripe, draft):
+    line = stripe.get(f"invoices/{draft}/lines")["data"][0]["id"]
+    assert stripe.post(f"invoices/{draft}/lines/{line}", {"amount": 3000})["amount"] == 3000
+    more = stripe.post(f"invoices/{draft}/add_lines", {"lines": [{"amount": 500, "description": "extra"}]})
+    assert (more["total"], more["lines"]["total_count"]) == (3500, 2)
+    less = stripe.post(f"invoices/{draft}/remove_lines", {"lines": [{"id": line, "behavior": "delete"}]})
+    assert (less["total"], less["lines"]["total_count"]) == (500, 1)
+    stripe.post(f"invoices/{draft}/finalize")
+    assert stripe.refused("POST", f"invoices/{draft}/add_lines", {"lines": [{"amount": 1}]})["status"] == 400
+
+
+def test_finalizing_gives_a_number_and_paying_moves_what_remains(stripe, draft):
+    final = stripe.post(f"invoices/{draft}/finalize")
+    assert (final["status"], final["amount_due"], final["amount_remaining"]) == ("open", 2500, 2500)
+    assert final["number"].endswith("-0001")
+    paid = stripe.post(f"invoices/{draft}/pay")
+    assert (paid["status"], paid["amount_due"], paid["amount_paid"]) == ("paid", 2500, 2500)
+    assert (paid["amount_remaining"], paid["attempt_count"]) == (0, 1)
+
+
+def test_paying_a_draft_finalizes_it_first_and_out_of_band_counts_no_attempt(stripe, draft):
+    paid = stripe.post(f"invoices/{draft}/pay", {"paid_out_of_band": True})
+    assert (paid["status"], paid["attempt_count"], paid["amount_paid"]) == ("paid", 0, 2500)
+
+
+def test_a_declined_payment_is_counted_and_can_be_tried_again(stripe, draft):
+    error = stripe.refused("POST", f"invoices/{draft}/pay", {"payment_method": "pm_card_chargeCustomerFail"})
+    assert (error["status"], error["code"]) == (402, "card_declined")
+    invoice = stripe.get(f"invoices/{draft}")
+    assert (invoice["status"], invoice["attempt_count"], invoice["attempted"]) == ("open", 1, True)
+    assert stripe.post(f"invoices/{draft}/pay")["attempt_count"] == 2
+
+
+def test_a_void_invoice_keeps_its_amounts(stripe, draft):
+    stripe.post(f"invoices/{draft}/finalize")
+    void = stripe.post(f"invoices/{draft}/void")
+    assert (void["status"], void["amount_due"], void["amount_remaining"]) == ("void", 2500, 2500)
+    assert void["status_transitions"]["voided_at"]
+
+
+def test_voiding_gives_used_credit_back(stripe):
+    customer = stripe.customer(balance=-1000)
+    invoice = stripe.post("invoices", {"customer": customer})["id"]
+    stripe.post("invoiceitems", {"customer": customer, "invoice": invoice, "amount": 2500, "currency": "usd"})
+    assert stripe.post(f"invoices/{invoice}/finalize")["amount_due"] == 1500
+    assert stripe.get(f"customers/{customer}")["balance"] == 0
+    stripe.post(f"invoices/{invoice}/void")
+    assert stripe.get(f"customers/{customer}")["balance"] == -1000
+
+
+def test_an_uncollectible_invoice_can_still_be_paid(stripe, draft):
+    stripe.post(f"invoices/{draft}/finalize")
+    assert stripe.post(f"invoices/{draft}/mark_uncollectible")["amount_remaining"] == 2500
+    assert stripe.post(f"invoices/{draft}/pay")["status"] == "paid"
+
+
+@pytest.mark.parametrize(
+    ("state", "step"),
+    [
+        ("paid", "pay"),
+        ("draft", "void"),
+        ("paid", "finalize"),
+        ("paid", "void"),
+        ("draft", "mark_uncollectible"),
+    ],
+)
+def test_a_step_in_the_wrong_state_is_refused_without_code(stripe, draft, state, step):
+    if state == "paid":
+        stripe.post(f"invoices/{draft}/pay")
+    error = stripe.refused("POST", f"invoices/{draft}/{step}")
+    assert (error["status"], error["type"]) == (400, "invalid_request_error")
+    assert not {"code", "param"} & set(error)
+
+
+def test_only_a_draft_can_be_deleted(stripe, draft):
+    stripe.post(f"invoices/{draft}/finalize")
+    error = stripe.refused("DELETE", f"invoices/{draft}")
+    assert (error["status"], "code" in error) == (400, False)
+
+
+def test_a_final_invoice_takes_metadata_but_no_description(stripe, draft):
+    stripe.post(f"invoices/{draft}/finalize")
+    assert stripe.post(f"invoices/{draft}", {"metadata": {"a": "1"}})["metadata"] == {"a": "1"}
+    assert stripe.refused("POST", f"invoices/{draft}", {"description": "x"})["status"] == 400
+
+
+def test_auto_advance_finalizes_and_pays_after_an_hour(stripe, draft):
+    soon = stripe.post(f"invoices/{draft}", {"auto_advance": True})
+    assert soon["automatically_finalizes_at"] - soon["created"] >= 3600
+    assert stripe.post(f"invoices/{draft}", {"auto_advance": False})["automatically_finalizes_at"] is None
+    stripe.post(f"invoices/{draft}", {"auto_advance": True})
+    stripe.advance(seconds=3600)
+    assert stripe.get(f"invoices/{draft}")["status"] == "paid"
+
+
+def test_less_than_the_least_charge_is_carried_to_the_next_invoice(stripe):
+    customer = stripe.customer()
+    invoice = stripe.post("invoices", {"customer": customer})["id"]
+    stripe.post("invoiceitems", {"customer": customer, "invoice": invoice, "amount": 49, "currency": "usd"})
+    small = stripe.post(f"invoices/{invoice}/finalize")
+    # 0.49 is below 0.50: nothing is charged, the customer owes it.
+    assert (small["status"], small["amount_due"], small["ending_balance"]) == ("paid", 0, 49)
+    assert stripe.get(f"customers/{customer}")["balance"] == 49
+
+
+def test_a_credit_note_refunds_the_charge_that_paid(stripe, draft):
+    stripe.post(f"invoices/{draft}/pay")
+    note = stripe.post("credit_notes", {"invoice": draft, "amount": 1000, "refund_amount": 1000})
+    assert (note["status"], note["type"], note["refunds"][0]["amount_refunded"]) == (
+        "issued",
+        "post_payment",
+        1000,
+    )
+    assert stripe.get("charges")["data"][0]["amount_refunded"] == 1000
+    assert stripe.get(f"invoices/{draft}")["post_payment_credit_notes_amount"] == 1000
+    error = stripe.refused("POST", "credit_notes", {"invoice": draft, "amount": 1501, "refund_amount": 1501})
+    assert error["status"] == 400
+    assert len(stripe.get("refunds")["data"]) == 1
+
+
+def test_a_credit_note_on_an_open_invoice_lowers_what_is_due(stripe, draft):
+    stripe.post(f"invoices/{draft}/finalize")
+    stripe.post("credit_notes", {"invoice": draft, "amount": 1000})
+    assert stripe.get(f"invoices/{draft}")["amount_remaining"] == 1500
+    assert stripe.post(f"invoices/{draft}/pay")["amount_paid"] == 1500
+
+
+def test_a_price_data_item_bills_the_locked_amount(stripe):
+    customer, product = stripe.customer(), stripe.post("products", {"name": "Seat"})["id"]
+    invoice = stripe.post(
+        "invoices",
+        {
+            "customer": customer,
+            "auto_advance": False,
+            "pending_invoice_items_behavior": "exclude",
+            "discounts": "",
+        },
+    )["id"]
+    data = {
+        "product": product,
+        "currency": "usd",
+        "unit_amount_decimal": "1200",
+        "tax_behavior": "unspecified",
+    }
+    item = stripe.post(
+        "invoiceitems",
+        {"customer": customer, "invoice": invoice, "quantity": 5, "price_data": data, "discountable": False},
+    )
+    assert (item["amount"], item["quantity"], item["pricing"]["price_details"]["product"]) == (
+        6000,
+        5,
+        product,
+    )
+    assert stripe.post(f"invoices/{invoice}/pay")["amount_paid"] == 6000
