@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-
 from typing import TYPE_CHECKING
 
 from seatctl.errors import ExitCode, SeatctlError

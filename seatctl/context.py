@@ -140,7 +140,6 @@ class Context:
 
         account = profile.values.get("stripe_account")
         self.profile = profile
-        self.settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.ledger = create_ledger(
             self.ledger_path(profile),
             mode=profile.mode,
@@ -291,8 +290,12 @@ class Context:
     def ask(self, question: str, *, flag: str, default: str | None = None, hidden: bool = False) -> str:
         """A line from the terminal. Raises UsageError naming the flag where nobody can answer."""
         if not self.interactive:
+            import shlex
+
             raise UsageError(
-                f"{flag} is required when not running interactively", hint=f"add {flag}", data={"flag": flag}
+                f"{flag} is required when not running interactively",
+                hint=f"{shlex.join(['seatctl', *self.argv])} {flag}",
+                data={"flag": flag},
             )
         from seatctl.cli.prompt import read_line
 

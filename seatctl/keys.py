@@ -76,17 +76,20 @@ def key_mode(secret: str) -> Mode | None:
 
 
 def store_key(settings: Settings, profile: Profile, secret: str) -> None:
-    """Keep the key in the system keyring. Raises NoKey where there is no keyring."""
+    """Keep the key in the system keyring. Raises NoKey where there is none, or one that keeps nothing."""
     import keyring
     from keyring.errors import KeyringError
 
     try:
         keyring.set_password(KEYRING_SERVICE, _entry(settings, profile), secret)
+        kept = keyring.get_password(KEYRING_SERVICE, _entry(settings, profile)) == secret
     except KeyringError:
+        kept = False
+    if not kept:
         raise NoKey(
             "there is no system keyring here to keep the key in",
             hint="set SEATCTL_STRIPE_KEY, or seatctl config set stripe_key_command 'COMMAND'",
-        ) from None
+        )
 
 
 def read_secret(text: str) -> str:

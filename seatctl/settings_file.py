@@ -25,8 +25,8 @@ def change(environment: Environment, edit: Callable[[Settings], Settings]) -> Se
     """
     before = load(environment)
     try:
-        before.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(before.home / ".config.lock"):
+        # Without the lock two `init` of different profiles would each write a file that lacks the other's.
+        with locked(before.home / ".config.lock"):
             after = edit(load(environment))
             _replace(after.path, _text(after))
     except OSError as error:
@@ -53,10 +53,11 @@ def with_value(settings: Settings, name: str, key: str, value: Value | None) -> 
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Without it two `init` of different profiles would each write a file that lacks the other's."""
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a file, which is made with its directory; freed even by SIGKILL."""
     import fcntl
 
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -64,6 +64,8 @@ class Stream(io.TextIOWrapper):
 class Seatctl:
     """One configuration directory of its own; nothing of the user's is read or written."""
 
+    python = sys.executable
+
     def __init__(self, home: Path) -> None:
         self.home = home
 
@@ -97,6 +99,30 @@ class Seatctl:
         result = self(*argv, "-o", "json")
         assert result.code == 0, result.err
         return result.rows
+
+    def run(self, *argv, stdin: str = "", env=None) -> Result:
+        """Run as a process of its own, where the environment must be there from the start."""
+        done = subprocess.run(
+            [sys.executable, "-m", "seatctl", *map(str, argv)],
+            env=self.environment(env),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def shell(self, script: str) -> subprocess.CompletedProcess:
+        """Run a bash script with this configuration."""
+        return subprocess.run(
+            ["bash", "-c", script],
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
     def process(self, *argv, env=None, **options) -> subprocess.Popen:
         """Start a real process, for races and kills; the caller waits for it."""

@@ -51,7 +51,8 @@ class Wish:
 
 def set_up(here: Context, wish: Wish) -> Record:
     """Make the profile, or complete the one that is there. Returns what `init` prints."""
-    name = wish.profile or here.options.profile or here.environment.get("SEATCTL_PROFILE") or DEFAULT_PROFILE
+    inherited = here.options.profile or here.environment.get("SEATCTL_PROFILE") or DEFAULT_PROFILE
+    name = inherited if wish.profile is None else wish.profile
     if not re.fullmatch(PROFILE_NAME, name):
         raise BadInput(f"{name!r} is no name for a profile: lower-case letters, digits, - and _")
     before = here.settings.profiles.get(name)
@@ -86,9 +87,11 @@ def _make(here: Context, profile: Profile, actor: str) -> None:
 
     from seatctl.ledger import roles
     from seatctl.models.role import Grant, Role
-    from seatctl.settings_file import with_profile
+    from seatctl.settings_file import locked, with_profile
 
-    here.create(profile)
+    # Of two processes that make the same sandbox file at once, SQLite lets one fail to switch on its WAL.
+    with locked(here.settings.data / ".init.lock"):
+        here.create(profile)
     with here.ledger.change(replace(here.call, actor=actor)) as tx:
         # Inside the write lock: of two first actors at once, one becomes the admin.
         if not roles.holders(tx, {Role.ADMIN}) and roles.grant(tx, Grant(actor, Role.ADMIN)):
@@ -179,3 +182,14 @@ def _account(here: Context, wish: Wish, profile: Profile, secret: str) -> str:
             data={"key_account": found, "profile_account": str(named)},
         )
     return found
+
+
+def start_anew(here: Context) -> None:
+    """Replace the ledger of a sandbox profile by an empty one with the same admin."""
+    path = here.ledger.path
+    actor = here.actor
+    here.ledger.close()
+    del here.ledger
+    for end in ("", "-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+    _make(here, here.profile, actor)

@@ -1,0 +1,271 @@
+"""`seatctl sandbox`: look at the embedded Stripe, move its clock, break its answers, serve it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seatctl.cli.options import context
+from seatctl.errors import BadInput, Refused
+from seatctl.models.report import Report
+from seatctl.output import Column
+from seatctl.settings import Mode
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from seatctl.context import Context
+    from seatctl.errors import JsonValue
+    from seatctl.sandbox.control import Fault
+    from seatctl.sandbox.twin import Twin
+
+app = typer.Typer()
+
+FAULTS = {
+    "429": "too many requests",
+    "500": "an error inside Stripe",
+    "timeout": "no answer, and nothing done",
+    "lost": "done, but the answer is lost",
+}
+
+
+class NotASandbox(Refused):
+    """The profile talks to Stripe itself."""
+
+    code = "not_a_sandbox"
+
+
+@app.command("status")
+def status(ctx: typer.Context) -> None:
+    """Show the sandbox's clock, what it holds and which faults are armed.
+
+    Examples:
+      seatctl sandbox status
+      seatctl sandbox status -o json
+    """
+    from seatctl.sandbox import control
+
+    here = context(ctx)
+    with _twin(here) as twin:
+        found = control.status(twin)
+    columns = (
+        Column("file", "File"),
+        Column("now", "Clock", "time"),
+        Column("frozen", "Frozen", "flag"),
+        Column("next_due", "Next thing due", "time"),
+        Column("objects", "Objects", "integer"),
+        Column("armed", "Faults armed", "integer"),
+    )
+    record: dict[str, JsonValue] = {
+        "file": str(here.settings.sandbox_path(here.profile)),
+        "now": _time(found.now),
+        "frozen": found.frozen,
+        "next_due": None if found.next_due is None else _time(found.next_due),
+        "objects": sum(found.counts.values()),
+        "armed": sum(fault.remaining for fault in found.faults),
+        "counts": dict(found.counts),
+        "faults": [_fault(fault) for fault in found.faults],
+    }
+    here.emit_one(record, columns, handle="file")
+
+
+@app.command("reset")
+def reset(
+    ctx: typer.Context,
+    keep_ledger: Annotated[
+        bool,
+        typer.Option("--keep-ledger", help="Empty the Stripe side only; the ledger will disagree with it."),
+    ] = False,
+) -> None:
+    """Begin anew: empty the sandbox and its ledger. Asks first.
+
+    Examples:
+      seatctl sandbox reset --yes
+    """
+    from seatctl.sandbox import control
+
+    here = context(ctx)
+    profile = here.profile
+    with _twin(here) as twin:
+        objects = sum(control.status(twin).counts.values())
+        what = "the sandbox" if keep_ledger else f"the sandbox and the ledger {here.ledger_path(profile)}"
+        if not here.options.dry_run:
+            here.confirm(f"Empty {what} of profile {profile.name}?")
+            control.reset(twin)
+    if not (keep_ledger or here.options.dry_run):
+        from seatctl.cli.setup import start_anew
+
+        start_anew(here)
+    row: dict[str, JsonValue] = {"profile": profile.name, "objects": objects, "ledger": not keep_ledger}
+    here.emit(
+        Report(
+            run=None,
+            dry_run=here.options.dry_run,
+            summary=f"{'would empty' if here.options.dry_run else 'emptied'} {what}: {objects} objects",
+            rows=[{**row, "result": "emptied"}],
+        )
+    )
+
+
+@app.command("advance")
+def advance(
+    ctx: typer.Context,
+    when: Annotated[
+        str, typer.Argument(metavar="WHEN", help="A span (12h, 40d, 2w) or a UTC time.", show_default=False)
+    ],
+) -> None:
+    """Move the sandbox's clock forward; what falls due on the way happens.
+
+    Examples:
+      seatctl sandbox advance 40d
+      seatctl sandbox advance 2027-01-31
+    """
+    from collections import Counter
+
+    from seatctl.models.call import from_epoch
+    from seatctl.rules.durations import moment_after
+    from seatctl.sandbox import control
+
+    here = context(ctx)
+    events: tuple[str, ...] = ()
+    with _twin(here) as twin:
+        before = twin.now()
+        target = int(moment_after(when, from_epoch(before)).timestamp())
+        if target < before:
+            raise BadInput(
+                f"the clock only moves forward, and it is {_time(before)}", hint="40d, or a later time"
+            )
+        if not here.options.dry_run:
+            events = control.advance(twin, to=target).events
+    moved = f"from {_time(before)} to {_time(target)}"
+    here.emit(
+        Report(
+            run=None,
+            dry_run=here.options.dry_run,
+            summary=f"would move the clock {moved}" if here.options.dry_run else f"moved the clock {moved}",
+            rows=[{"event": name, "count": count} for name, count in Counter(events).items()],
+            columns=("event", "count"),
+            data={"before": _time(before), "now": _time(target)},
+        )
+    )
+    if events:
+        here.note("next: seatctl sync brings the ledger up to date")
+
+
+@app.command("fail")
+def fail(
+    ctx: typer.Context,
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND", help="429, 500, timeout or lost.", autocompletion=lambda: list(FAULTS)
+        ),
+    ],
+    times: Annotated[int, typer.Option("--times", metavar="N", min=1, help="For how many calls.")] = 1,
+    method: Annotated[
+        str | None, typer.Option("--method", metavar="METHOD", help="Only GET, POST or DELETE calls.")
+    ] = None,
+    path: Annotated[
+        str | None,
+        typer.Option("--path", metavar="PATH", help="Only paths that begin so, such as /v1/customers."),
+    ] = None,
+    retry_after: Annotated[
+        int | None, typer.Option("--retry-after", metavar="SECONDS", min=0, help="The header of a 429.")
+    ] = None,
+) -> None:
+    """Arm a fault: the next calls to the sandbox fail in this way.
+
+    429 is too many requests, 500 an error inside Stripe, timeout gives no answer and does nothing, lost
+    does the work and loses the answer.
+
+    Examples:
+      seatctl sandbox fail 429 --times 2 --retry-after 1
+      seatctl sandbox fail lost --path /v1/subscriptions --method POST
+    """
+    from seatctl.sandbox import control
+
+    here = context(ctx)
+    if kind not in FAULTS:
+        raise BadInput(f"{kind!r} is no fault", hint=f"seatctl sandbox fail takes {', '.join(FAULTS)}")
+    if method and method.upper() not in {"GET", "POST", "DELETE"}:
+        raise BadInput(f"{method!r} is no method that Stripe has", hint="GET, POST or DELETE")
+    with _twin(here) as twin:
+        if here.options.dry_run:
+            armed = control.Fault(control.FaultKind(kind), times, method, path, retry_after)
+        else:
+            armed = control.fail(twin, kind, times, method, path, retry_after)
+    calls = f"the next {times} calls" if times > 1 else "the next call"
+    here.emit(
+        Report(
+            run=None,
+            dry_run=here.options.dry_run,
+            summary=f"{calls}: {FAULTS[kind]}",
+            rows=[_fault(armed)],
+        )
+    )
+
+
+@app.command("serve")
+def serve(
+    ctx: typer.Context,
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", min=0, max=65535, help="0 takes a free one.")
+    ] = 0,
+    empty: Annotated[bool, typer.Option("--empty", help="A new, empty sandbox that is thrown away.")] = False,
+    seconds: Annotated[
+        int | None, typer.Option("--for", metavar="SECONDS", min=1, help="Stop by itself; else on Ctrl-C.")
+    ] = None,
+) -> None:
+    """Serve the sandbox on a port of 127.0.0.1 to anything that speaks Stripe's API.
+
+    The first line printed is the base URL. Any key that begins with sk_test_ is accepted; the request
+    header Sandbox-Time sets the clock, in epoch seconds.
+
+    Examples:
+      seatctl sandbox serve --port 12111
+      seatctl sandbox serve --empty --for 600
+      curl -u sk_test_x: http://127.0.0.1:12111/v1/products
+    """
+    from seatctl.cli.serving import serve_until_stopped
+
+    here = context(ctx)
+    serve_until_stopped(None if empty else _file(here), port=port, seconds=seconds)
+
+
+def _file(here: Context) -> Path:
+    """The sandbox's file. Raises NotASandbox for a test or live profile."""
+    profile = here.profile
+    if profile.mode is not Mode.SANDBOX:
+        raise NotASandbox(
+            f"profile {profile.name} is in {profile.mode} mode and has no sandbox",
+            hint="seatctl config profiles shows the mode of each profile; -p PROFILE picks one",
+            data={"profile": profile.name, "mode": profile.mode.value},
+        )
+    return here.settings.sandbox_path(profile)
+
+
+def _twin(here: Context) -> AbstractContextManager[Twin]:
+    """The sandbox of the profile, closed afterwards."""
+    from contextlib import closing
+
+    from seatctl.sandbox.twin import Twin
+
+    return closing(Twin(_file(here)))
+
+
+def _time(seconds: int) -> str:
+    from seatctl.models.call import format_time, from_epoch
+
+    return format_time(from_epoch(seconds))
+
+
+def _fault(fault: Fault) -> dict[str, JsonValue]:
+    return {
+        "fault": fault.kind.value,
+        "calls": fault.remaining,
+        "method": fault.method,
+        "path": fault.path,
+        "retry_after": fault.retry_after,
+    }

@@ -1,0 +1,176 @@
+"""The command line: names, aliases, global options on either side, wrong usage."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+
+def test_global_options_count_on_either_side_of_the_command(sandbox):
+    expected = sandbox("config", "profiles", "-o", "json").out
+    for argv in (
+        ["-o", "json", "config", "profiles"],
+        ["config", "-o", "json", "profiles"],
+        ["--output=json", "config", "profiles"],
+        ["-ojson", "config", "profiles"],
+    ):
+        assert sandbox(*argv).out == expected
+
+
+def test_the_option_nearest_to_the_command_counts(sandbox):
+    assert sandbox("-o", "csv", "config", "profiles", "-o", "json").json
+
+
+def test_a_flag_on_the_left_is_not_undone_on_the_right(sandbox):
+    assert sandbox("-q", "config", "profiles").out == "default\n"
+
+
+@pytest.mark.parametrize("alias", ["seat", "licenses", "licences", "slots", "spots"])
+def test_the_field_has_many_words_for_seats(sandbox, alias):
+    shown = sandbox(alias, "--help")
+    assert (shown.code, shown.out) == (0, sandbox("seats", "--help").out)
+
+
+def test_aliases_are_not_listed(seatctl):
+    assert "licenses" not in seatctl("--help").out
+
+
+@pytest.mark.parametrize(
+    ("argv", "hint"),
+    [
+        (["seats", "asign"], "seatctl seats assign"),
+        (["asign"], "seatctl seats assign"),
+        (["statsu"], "seatctl status"),
+        (["config", "shwo"], "seatctl config show"),
+        (["licences", "asign"], "seatctl seats assign"),
+    ],
+)
+def test_a_typo_gets_the_nearest_command(sandbox, argv, hint):
+    refused = sandbox(*argv)
+    assert refused.code == 2
+    assert refused.err.startswith("seatctl: unknown command")
+    assert hint in refused.err.splitlines()[-1]
+    assert refused.out == ""
+
+
+def test_a_word_near_to_nothing_gets_the_way_to_the_list(seatctl):
+    assert "seatctl --help" in seatctl("zzzzzz").err
+
+
+def test_an_unknown_option_gets_the_nearest(seatctl):
+    refused = seatctl("config", "show", "--profil", "x")
+    assert refused.code == 2
+    assert (
+        refused.err == "seatctl: seatctl config show has no option --profil\nhint: did you mean --profile?\n"
+    )
+
+
+def test_wrong_usage_is_an_object_where_json_is_asked_for(seatctl):
+    for argv in (["nonsense", "-o", "json"], ["nonsense", "--output=json"], ["-ojsonl", "nonsense"]):
+        error = seatctl(*argv).error
+        assert error["code"] == "unknown_command"
+        assert error["message"] == "unknown command 'nonsense'"
+    assert seatctl("nonsense", env={"SEATCTL_OUTPUT": "json"}).error["code"] == "unknown_command"
+
+
+def test_a_noun_alone_names_its_commands(seatctl):
+    refused = seatctl("config")
+    assert refused.code == 2
+    assert "show, get, set" in refused.err
+    assert refused.err.endswith("hint: seatctl config --help\n")
+
+
+def test_a_missing_argument_is_named(seatctl):
+    refused = seatctl("config", "get")
+    assert (refused.code, refused.err.splitlines()[0]) == (2, "seatctl: missing argument 'KEY'")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["-o", "jso", "status"],
+        ["--color", "blue", "status"],
+        ["--fields", ",", "status"],
+        ["--as", "x", "status"],
+    ],
+)
+def test_a_bad_value_of_a_global_option_is_wrong_usage(sandbox, argv):
+    assert sandbox(*argv).code == 2
+
+
+def test_the_version_is_one_line(seatctl):
+    from seatctl import __version__
+
+    assert seatctl("--version").out == f"seatctl {__version__}\n"
+
+
+def test_no_command_shows_the_help(seatctl):
+    assert seatctl().out == seatctl("--help").out
+    assert seatctl().code == 0
+
+
+def test_a_key_as_an_argument_is_refused_and_not_repeated(seatctl):
+    key = "sk_live_" + "51abcdefghijkl"
+    refused = seatctl("config", "set", "stripe_key_command", key, "-o", "json")
+    assert (refused.code, refused.error["code"]) == (2, "key_in_arguments")
+    assert key not in refused.err
+
+
+def test_what_was_typed_cannot_act_on_the_terminal(seatctl):
+    refused = seatctl("\x1b[31mred\u202e")
+    assert "\x1b" not in refused.err
+    assert "\u202e" not in refused.err
+
+
+def test_an_interrupt_is_130_and_says_so_without_a_traceback(seatctl):
+    waiting = seatctl.process("init", "--mode", "test", "--key-stdin", "-o", "json", stdin=subprocess.PIPE)
+    wait_until_reading(waiting.pid)
+    waiting.send_signal(signal.SIGINT)
+    _, err = waiting.communicate(timeout=30)
+    assert waiting.returncode == 130
+    assert json.loads(err)["error"]["code"] == "interrupted"
+    assert not seatctl.home.exists()
+
+
+def wait_until_reading(pid):
+    """Until the process has worked and stopped working: it waits for its stdin."""
+    before = -1
+    for _ in range(300):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        worked = int(fields[11]) + int(fields[12])
+        if fields[0] == "S" and worked == before > 0:
+            return
+        before = worked
+        time.sleep(0.2)
+    pytest.fail("it never waited for its stdin")
+
+
+def test_a_bug_goes_to_the_log_and_not_to_the_user(sandbox, monkeypatch):
+    def broken(_environment):
+        raise ZeroDivisionError("with sk_test_" + "abcdefgh12345678")
+
+    monkeypatch.setattr("seatctl.context.load", broken)
+    failed = sandbox("status", "-o", "json")
+    assert (failed.code, failed.error["code"]) == (1, "unexpected")
+    log = sandbox.home / "log" / "seatctl.log"
+    assert failed.error["log"] == str(log)
+    assert "ZeroDivisionError: with sk_test_…" in log.read_text()
+    assert "Traceback" not in failed.err
+    assert log.stat().st_mode & 0o077 == 0
+    assert "ZeroDivisionError: with sk_test_…" in sandbox("status", "-v").err
+
+
+def test_a_reader_that_has_enough_is_no_error(sandbox):
+    script = f'"{sandbox.python}" -m seatctl help exit-codes | head -n 1; echo "${{PIPESTATUS[0]}}"'
+    done = sandbox.shell(script)
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[1] == "0"
+
+
+def test_json_errors_are_one_line(seatctl):
+    assert json.loads(seatctl("status", "-o", "json").err)["error"]["hint"] == "seatctl init"

@@ -1,0 +1,68 @@
+"""What a start costs: modules that must not be loaded before a command needs them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    *("stripe", "rich", "sqlite_utils", "pydantic", "babel", "keyring", "platformdirs", "typer.rich_utils"),
+    *("asyncio", "http.client", "logging", "tomli_w", "email", "requests"),
+}
+PROBE = """
+import json, sys
+{body}
+sys.stdout.flush()
+sys.stderr.write("\\nMODULES " + json.dumps(sorted(sys.modules)))
+"""
+
+
+def loaded(seatctl, body: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE.format(body=body)],
+        env=seatctl.environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(json.loads(done.stderr.rpartition("MODULES ")[2]))
+
+
+@pytest.mark.parametrize("module", ["seatctl.cli.app", "seatctl.cli", "seatctl.__main__", "seatctl.context"])
+def test_importing_the_command_line_loads_nothing_heavy(seatctl, module):
+    assert not loaded(seatctl, f"import {module}") & HEAVY
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--help"],
+        ["help", "exit-codes"],
+        ["config", "show"],
+        ["config", "get", "actor"],
+        ["status", "-o", "json"],
+        ["seats", "--help"],
+        ["check", "--help"],
+        ["users", "list", "-o", "json"],
+        ["seats", "list", "-o", "csv"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_only_reads_loads_nothing_heavy(sandbox, argv):
+    body = f"from seatctl.__main__ import main\nassert main({argv!r}) == 0"
+    assert not loaded(sandbox, body) & HEAVY
+
+
+def test_the_help_imports_no_noun(seatctl):
+    modules = loaded(seatctl, "from seatctl.__main__ import main\nmain(['--help'])")
+    ours = {name for name in modules if name.startswith("seatctl.cli.")}
+    assert ours <= {f"seatctl.cli.{name}" for name in ("app", "catalogue", "global_options", "options")}
+
+
+def test_a_noun_imports_no_other(sandbox):
+    modules = loaded(sandbox, "from seatctl.__main__ import main\nmain(['config', 'path'])")
+    assert "seatctl.cli.config" in modules
+    assert not modules & {"seatctl.cli.seats", "seatctl.cli.subs", "seatctl.ledger.ledger"}
