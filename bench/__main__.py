@@ -1,0 +1,63 @@
+"""`python -m bench [NAME…] [--whole]`: measure the budgets, print the ratios, exit 1 where one is exceeded.
+
+    import    users import of 100,000 users        ≤ 2.5 × the floor (bench/floors.py)
+    assign    seats assign --from of 100,000       ≤ 2.5 × the floor
+    start-up  check, a one-row seats list          ≤ 1.3 × a bare Typer command (bench/bare.py)
+    search    part of a name among 1,000,000       ≤ 1.5 × the one-row seats list
+    memory    1,000,000 rows against 100,000       ≤ 1.2 ×
+
+Without --whole, search looks among 200,000 users and memory compares 200,000 rows with 20,000.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.bulk import assign_seats, import_users
+from bench.measure import Figure, WrongResult
+from bench.memory import memory
+from bench.startup import search, start_up
+
+Bench = Callable[[Path, bool], list[Figure]]
+
+BENCHES: dict[str, Bench] = {
+    "import": lambda work, _: [import_users(work, 100_000, 5)],
+    "assign": lambda work, _: [assign_seats(work, 100_000, 5)],
+    "start-up": lambda work, _: start_up(work, 100_000, 21),
+    "search": lambda work, whole: [search(work, 1_000_000 if whole else 200_000, 15)],
+    "memory": lambda work, whole: memory(work, *((100_000, 1_000_000) if whole else (20_000, 200_000))),
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the benches named, or all; 0 if every budget was kept."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHES))
+    parser.add_argument("--whole", action="store_true", help="the whole sizes: some minutes and 2 GB of disk")
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.names if name not in BENCHES]
+    if unknown:
+        parser.error(f"there is no bench {unknown[0]}; there are {', '.join(BENCHES)}")
+    print(f"{'':<46} {'ours':>11} {'floor':>11} {'ratio':>9}")
+    kept = True
+    for name in options.names or BENCHES:
+        with tempfile.TemporaryDirectory(prefix="seatctl-bench-") as work:
+            try:
+                figures = BENCHES[name](Path(work), options.whole)
+            except WrongResult as error:
+                print(f"{name}: {error}", file=sys.stderr)
+                return 1
+        for figure in figures:
+            print(figure.line(), flush=True)
+            kept &= figure.kept
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

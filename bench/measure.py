@@ -1,0 +1,99 @@
+"""Running whole processes against each other: paired, interleaved, medians, and their memory."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One finished process: wall-clock seconds, greatest resident memory in bytes, what it printed."""
+
+    seconds: float
+    resident: int
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What was measured against what, and how much of it is allowed. `unit` is s, ms or MB."""
+
+    name: str
+    ours: float
+    floor: float
+    budget: float
+    unit: str = "s"
+
+    @property
+    def ratio(self) -> float:
+        return self.ours / self.floor
+
+    @property
+    def kept(self) -> bool:
+        return self.ratio <= self.budget
+
+    def line(self) -> str:
+        scale, digits = {"s": (1.0, 2), "ms": (1000.0, 1), "MB": (1e-6, 1)}[self.unit]
+        ours, floor = (f"{value * scale:,.{digits}f} {self.unit}" for value in (self.ours, self.floor))
+        verdict = "ok" if self.kept else "OVER BUDGET"
+        return f"{self.name:<46} {ours:>11} {floor:>11} {self.ratio:>7.2f} × (≤ {self.budget} ×)  {verdict}"
+
+
+class WrongResult(Exception):
+    """A measured run did not do its work, so its time means nothing."""
+
+
+def expect(found: object, wanted: object, what: str) -> None:
+    """Raise WrongResult unless what was measured did what it should."""
+    if found != wanted:
+        raise WrongResult(f"{what}: {found!r}, not {wanted!r}")
+
+
+def run(arguments: Sequence[str], env: Mapping[str, str], *, keep: bool = False) -> Sample:
+    """Run a Python of this environment to its end. `keep`: its stdout is wanted. Raises WrongResult."""
+    read, write = os.pipe() if keep else (-1, os.open(os.devnull, os.O_WRONLY))
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        env=env,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=write,
+        stderr=subprocess.PIPE,
+    )
+    os.close(write)
+    output = b""
+    if keep:
+        with os.fdopen(read, "rb") as stream:
+            output = stream.read()
+    assert process.stderr is not None
+    errors = process.stderr.read()
+    process.stderr.close()
+    _, status, usage = os.wait4(process.pid, 0)  # the memory of this one child, not of the greatest so far
+    seconds = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise WrongResult(
+            f"{' '.join(arguments)}: exit {process.returncode}: {errors.decode(errors='replace')}"
+        )
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Sample(seconds, usage.ru_maxrss * unit, output.decode())
+
+
+def paired(
+    ours: Callable[[], Sample], floor: Callable[[], Sample], rounds: int, *, warm: bool = False
+) -> tuple[float, float]:
+    """Median seconds of both, run in turns so that a busy machine slows both alike."""
+    if warm:
+        ours(), floor()
+    pairs = [(ours().seconds, floor().seconds) for _ in range(rounds)]
+    return statistics.median(pair[0] for pair in pairs), statistics.median(pair[1] for pair in pairs)

@@ -1,0 +1,32 @@
+"""Resident memory of bulk commands: many rows against few."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.measure import Figure, expect
+from bench.stage import new_stage, with_subscription, write_people
+
+BUDGET = 1.2
+
+
+def memory(work: Path, few: int, many: int) -> list[Figure]:
+    """Import, assign and list: greatest resident memory at `many` rows against that at `few`."""
+    small, large = _peaks(work / "few", few), _peaks(work / "many", many)
+    return [
+        Figure(f"memory of {name}, {many:,} rows to {few:,}", large[name], small[name], BUDGET, "MB")
+        for name in large
+    ]
+
+
+def _peaks(home: Path, count: int) -> dict[str, int]:
+    stage = new_stage(home)
+    people = write_people(home / "people.csv", count)
+    with_subscription(stage, count)
+    peaks = {
+        "users import": stage.seatctl("users", "import", people).resident,
+        "seats assign": stage.seatctl("seats", "assign", "design", "--from", people).resident,
+        "users list": stage.seatctl("users", "list", "-o", "csv").resident,
+    }
+    expect(stage.count("SELECT assigned FROM subscriptions"), count, "seats assigned")
+    return peaks
