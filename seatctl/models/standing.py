@@ -1,0 +1,53 @@
+"""How a subscription stands: what is paid for now, what the next term holds, and its calendar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from seatctl.models.plan import Policy
+from seatctl.models.subscription import SubscriptionStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Seats at a price: what runs now, or what the next term begins with."""
+
+    price_id: str
+    plan: str
+    seats: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Read from Stripe's subscription and its metadata; the only input of the rules of change.
+
+    `now` is what is paid for until `term_end`; `next` is what Stripe's item holds. They differ while a
+    decrease, a plan change or a paid renewal waits for the term's end. Times are aware UTC.
+    """
+
+    name: str
+    status: SubscriptionStatus
+    policy: Policy
+    now: Side
+    next: Side
+    term_start: datetime
+    term_end: datetime
+    """The end of what is paid for as `now`."""
+    period_end: datetime
+    """The end of Stripe's period: later than `term_end` once the next term is paid."""
+    renewed: bool
+    """The next term is paid already: the renewal window is closed until the next one."""
+    ends: bool
+    """Stripe ends the subscription at `period_end` unless something is done."""
+    assigned: int
+
+    @property
+    def pending(self) -> bool:
+        """Whether the next term begins with something else than runs now."""
+        return self.now != self.next
+
+    @property
+    def current_end(self) -> datetime:
+        """The end of the last term that is paid for: what windows and cut-offs count back from."""
+        return self.period_end if self.renewed else self.term_end

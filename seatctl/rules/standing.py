@@ -1,0 +1,95 @@
+"""From Stripe's subscription and its metadata to how it stands (billing.md, "Purchases"). Pure.
+
+While a change waits for the term's end, Stripe's item holds the next term's seats and price already, set
+without proration so that Stripe bills right at renewal; the metadata says what is paid for until then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from seatctl.errors import JsonValue
+from seatctl.models.call import format_time, parse_time
+from seatctl.models.plan import Policy
+from seatctl.models.standing import Side, Standing
+from seatctl.models.stripe_objects import StripeItem, StripeSubscription
+
+PAID_SEATS: Final = "seatctl_paid_seats"
+PAID_UNTIL: Final = "seatctl_paid_until"
+PAID_PLAN: Final = "seatctl_paid_plan"
+PAID_PRICE: Final = "seatctl_paid_price"
+NEXT_QUANTITY: Final = "seatctl_next_quantity"
+TERM_START: Final = "seatctl_term_start"
+RENEWED: Final = "seatctl_renewed_by"
+"""The invoice that paid the next term in advance."""
+
+_KEYS: Final = (PAID_SEATS, PAID_UNTIL, PAID_PLAN, PAID_PRICE, NEXT_QUANTITY, TERM_START, RENEWED)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What Stripe's subscription alone does not tell: the ledger's names for it."""
+
+    name: str
+    policy: Policy
+    plan_of_item: str
+    assigned: int
+
+
+def standing(known: Known, subscription: StripeSubscription, item: StripeItem, at: datetime) -> Standing:
+    """How the subscription stands at `at` (UTC)."""
+    metadata, seats = subscription.metadata, item.quantity or 0
+    after = Side(item.price.id, known.plan_of_item, seats)
+    until, start = _moment(metadata, PAID_UNTIL), _moment(metadata, TERM_START)
+    waits = until is not None and at < until and metadata.get(NEXT_QUANTITY) == str(seats)
+    renewed = waits and bool(metadata.get(RENEWED))
+    before = after
+    if waits:
+        before = Side(
+            metadata.get(PAID_PRICE) or after.price_id,
+            metadata.get(PAID_PLAN) or after.plan,
+            int(metadata.get(PAID_SEATS) or seats),
+        )
+    began = start if waits and start is not None else item.period_start
+    if not waits and metadata.get(RENEWED) and until is not None and until <= at < item.period_end:
+        began = until  # Stripe's period began when the renewal was paid; the term began at the old one's end
+    return Standing(
+        name=known.name,
+        status=subscription.status,
+        policy=known.policy,
+        now=before,
+        next=after,
+        term_start=began,
+        term_end=until if waits and until is not None else item.period_end,
+        period_end=item.period_end,
+        renewed=renewed,
+        ends=subscription.cancel_at is not None,
+        assigned=known.assigned,
+    )
+
+
+def waiting_metadata(
+    before: Side, after: Side, *, start: datetime, until: datetime, renewed_by: str | None = None
+) -> dict[str, JsonValue]:
+    """The metadata of a change that waits until `until`; all empty, which clears it, where nothing waits."""
+    if before == after and renewed_by is None:
+        return dict.fromkeys(_KEYS, "")
+    return {
+        PAID_SEATS: str(before.seats),
+        PAID_UNTIL: format_time(until),
+        PAID_PLAN: before.plan,
+        PAID_PRICE: before.price_id,
+        NEXT_QUANTITY: str(after.seats),
+        TERM_START: format_time(start),
+        RENEWED: renewed_by or "",
+    }
+
+
+def _moment(metadata: Mapping[str, str], key: str) -> datetime | None:
+    try:
+        return parse_time(metadata[key]) if metadata.get(key) else None
+    except ValueError:
+        return None  # written by hand in the dashboard: what Stripe's own fields say counts
