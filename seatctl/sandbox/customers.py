@@ -28,7 +28,7 @@ def create(session: Session, params: Obj) -> Obj:
     if customer["balance"]:
         from seatctl.sandbox.balances import record
 
-        record(session, customer, customer["balance"], "adjustment")
+        record(session, customer, customer["balance"], "initial")
     return shown
 
 

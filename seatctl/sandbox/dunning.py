@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from seatctl.sandbox.invoicing import save_invoice, subscription_of
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.settlement import collect, finalize, intent_of, method_for
+from seatctl.sandbox.settlement import collect, finalize, intent_of, method_for, set_delinquent
 from seatctl.sandbox.subscription_states import ENDED, move_to, save
 from seatctl.sandbox.views import view
 from seatctl.sandbox.wire import DAY, Obj
@@ -51,6 +51,7 @@ def _overdue(session: Session, invoice: Obj) -> None:
     invoice["_overdue"] = True
     save_invoice(session, invoice)
     session.emit("invoice.overdue", view(session, invoice))
+    set_delinquent(session, invoice, owing=True)
     subscription = session.store.get("subscription", subscription_of(invoice) or "")
     if subscription is not None and subscription["status"] == "active":
         move_to(session, subscription, "past_due")
@@ -62,6 +63,7 @@ def _attempt(session: Session, invoice: Obj) -> None:
         _no_card(session, invoice)
     elif collect(session, invoice, method).paid:
         return
+    set_delinquent(session, invoice, owing=True)
     tried = invoice["attempt_count"]
     last = tried > len(RETRIES)
     invoice["next_payment_attempt"] = None if last else session.now + RETRIES[tried - 1]

@@ -98,7 +98,7 @@ def alternatives(node: ast.expr) -> list[ast.expr]:
     return [node]
 
 
-def annotation(node: ast.expr, resolve: Resolve) -> Any:  # noqa: PLR0911 - one return a kind of node
+def annotation(node: ast.expr, resolve: Resolve) -> Any:
     """What an annotation allows, in the notation above."""
     match node:
         case ast.Constant(value=str(text)):
@@ -116,7 +116,7 @@ def annotation(node: ast.expr, resolve: Resolve) -> Any:  # noqa: PLR0911 - one 
     raise TypeError(ast.dump(node))
 
 
-def subscript(outer: str, inner: ast.expr, resolve: Resolve) -> Any:
+def subscript(outer: str, inner: ast.expr, resolve: Resolve) -> Any:  # noqa: PLR0911 - one a kind
     """`List[…]`, `Optional[…]` and their like."""
     parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
     match outer:

@@ -14,7 +14,7 @@ from seatctl.sandbox.lists import check_customer, listing
 from seatctl.sandbox.money import price_exact, round_half_up
 from seatctl.sandbox.session import Session, changed
 from seatctl.sandbox.views import view
-from seatctl.sandbox.wire import Obj, merge_metadata, unset
+from seatctl.sandbox.wire import Obj, merge_metadata, new_id, token, unset
 
 
 def create(session: Session, params: Obj) -> Obj:
@@ -124,7 +124,9 @@ def _amount(params: Obj, price: Obj | None, quantity: int) -> int:
 
 def _bare(params: Obj) -> Any:
     decimal = params.get("unit_amount_decimal", params.get("amount"))
-    return {"price_details": None, "type": "price_details", "unit_amount_decimal": str(decimal)}
+    # Stripe makes a one-off price and product for a bare amount; the sandbox gives only their ids.
+    details = {"price": new_id("price"), "product": f"prod_{token(14)}"}
+    return {"price_details": details, "type": "price_details", "unit_amount_decimal": str(decimal)}
 
 
 def add_to(session: Session, invoice: Obj, customer: Obj, wanted: Obj) -> None:

@@ -125,9 +125,7 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
     invoice = session.find("invoice", identifier, "invoice", status=404)
     before = view(session, session.find("invoice", identifier, None))
     if invoice["status"] != "draft" and set(params) - _EDITABLE_WHEN_FINAL:
-        raise invalid(
-            "Finalized invoices can't be updated in this way", min(set(params) - _EDITABLE_WHEN_FINAL)
-        )
+        raise invalid("Finalized invoices can't be updated in this way")
     customer = session.find("customer", invoice["customer"], "customer")
     _apply(session, customer, invoice, params)
     if "auto_advance" in params:

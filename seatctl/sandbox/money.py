@@ -23,7 +23,7 @@ ZERO_DECIMAL = frozenset(
 )
 THREE_DECIMAL = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
 _WHOLE_HUNDREDS = frozenset({"isk", "ugx"})
-_SYMBOLS = {"usd": "$", "cad": "CA$", "aud": "A$", "eur": "€", "gbp": "£", "jpy": "¥", "inr": "₹", 
+_SYMBOLS = {"usd": "$", "cad": "CA$", "aud": "A$", "eur": "€", "gbp": "£", "jpy": "¥", "inr": "₹",
             "nzd": "NZ$", "brl": "R$", "mxn": "MX$", "hkd": "HK$", "krw": "₩"}  # fmt: skip
 
 

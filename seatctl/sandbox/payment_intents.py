@@ -24,6 +24,8 @@ def create(session: Session, params: Obj) -> Obj:
     currency = params["currency"].lower()
     _check_amount(params["amount"], currency)
     made = intent(session, customer, params["amount"], currency)
+    if not params.get("payment_method_types"):
+        made["automatic_payment_methods"] = {"allow_redirects": "always", "enabled": True}
     _apply(session, made, params)
     session.save(made)
     session.emit("payment_intent.created", view(session, made))

@@ -9,6 +9,8 @@ from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 from seatctl.sandbox.wire import Obj, new_id, token
 
+_NOT_ON_CHARGES = ("display_brand", "generated_from", "networks", "three_d_secure_usage")
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -145,7 +147,7 @@ def _refused(session: Session, made: Obj, method: Obj, decline: cards.Decline) -
 
 def _charge(session: Session, made: Obj, method: Obj, decline: cards.Decline | None) -> Obj:
     paid = decline is None
-    card = {name: value for name, value in method.get("card", {}).items() if name != "display_brand"}
+    card = {name: value for name, value in method.get("card", {}).items() if name not in _NOT_ON_CHARGES}
     charge: Obj = {
         "id": new_id("ch"),
         "object": "charge",

@@ -48,10 +48,12 @@ def _expire(session: Session, subscription: Obj) -> None:
 
 def _end(session: Session, subscription: Obj, reason: str) -> None:
     at_period_end = subscription["cancel_at_period_end"]
-    asked = subscription["canceled_at"]
+    asked, wanted = subscription["canceled_at"], subscription["cancel_at"]
     close(session, subscription, reason)
     if reason == "cancellation_requested":
-        subscription.update(cancel_at_period_end=at_period_end, canceled_at=asked or session.now)
+        subscription.update(
+            cancel_at=wanted, cancel_at_period_end=at_period_end, canceled_at=asked or session.now
+        )
     final_invoice(session, subscription)
     save(session, subscription)
     session.emit("customer.subscription.deleted", view(session, subscription))

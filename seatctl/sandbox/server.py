@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Lock
 
 from seatctl.sandbox.twin import Answer, TimedOut, Twin
 
@@ -23,7 +22,7 @@ class Server:
             twin.clear()
             twin.close()
         self._twin = Twin(path)
-        self._http = ThreadingHTTPServer((HOST, port), _handler(self._twin, Lock()))
+        self._http = ThreadingHTTPServer((HOST, port), _handler(self._twin))
         self._http.daemon_threads = True
         self.port = int(self._http.server_address[1])
 
@@ -55,7 +54,7 @@ def serve(path: Path, port: int, empty: bool, started: Callable[[str], None]) ->
         return
 
 
-def _handler(twin: Twin, lock: Lock) -> type[BaseHTTPRequestHandler]:
+def _handler(twin: Twin) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         """Passes each request to the twin."""
 
@@ -66,8 +65,7 @@ def _handler(twin: Twin, lock: Lock) -> type[BaseHTTPRequestHandler]:
             length = int(self.headers.get("Content-Length") or 0)
             form = self.rfile.read(length).decode("utf-8") if length else None
             try:
-                with lock:
-                    answer = twin.handle(self.command, self.path, dict(self.headers.items()), form)
+                answer = twin.handle(self.command, self.path, dict(self.headers.items()), form)
             except TimedOut:
                 self.close_connection = True
                 return

@@ -115,6 +115,7 @@ def mark_paid(session: Session, invoice: Obj, *, amount: int = 0) -> None:
     invoice["next_payment_attempt"] = None
     invoice["status_transitions"] = {**invoice["status_transitions"], "paid_at": session.now}
     save_invoice(session, invoice)
+    set_delinquent(session, invoice, owing=False)
     shown = view(session, invoice)
     session.emit("invoice.paid", shown)
     session.emit("invoice.payment_succeeded", shown)
@@ -122,6 +123,13 @@ def mark_paid(session: Session, invoice: Obj, *, amount: int = 0) -> None:
         from seatctl.sandbox.subscription_states import after_payment
 
         after_payment(session, invoice)
+
+
+def set_delinquent(session: Session, invoice: Obj, *, owing: bool) -> None:
+    """A customer is delinquent from a failed automatic payment or a missed due date until one is paid."""
+    customer = session.store.get("customer", invoice["customer"])
+    if customer is not None and customer["delinquent"] != owing:
+        touch(session, {**customer, "delinquent": owing}, view(session, customer))
 
 
 def close_payments(session: Session, invoice: Obj, status: str) -> None:

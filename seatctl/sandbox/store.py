@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from _thread import allocate_lock
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,13 +39,14 @@ _TABLES = ("objects", "answers", "settings", "faults")
 
 
 class Store:
-    """One SQLite file; a `Store` is used by one thread at a time."""
+    """One SQLite file; threads of one process take turns by a lock, processes by SQLite's."""
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self._db = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
+        self._lock = allocate_lock()
         self._db.execute("PRAGMA synchronous = NORMAL")
         if self._db.execute("PRAGMA user_version").fetchone()[0] == 0:
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -57,13 +59,14 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """One request. The write lock is taken first: two processes on one file take turns."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
 
     def mark(self) -> None:
         """Set the point to which `back` returns; marks nest."""

@@ -127,6 +127,9 @@ class Replay:
     def compare(self, expect, ran):
         """What differs from the recorded facts."""
         wrong = []
+        if ran.status != expect["status"]:
+            wrong.append(f"status {ran.status}, recorded {expect['status']}: {ran.body}")
+        self.score.facts += 1
         for path, value in expect.get("body", {}).items():
             have, want = at_path(ran.body, path), filled(value, self.saved)
             if have != want or isinstance(have, bool) != isinstance(want, bool):

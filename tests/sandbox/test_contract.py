@@ -158,8 +158,8 @@ def test_the_sdk_itself_is_the_client(tmp_path):
     ]
     with pytest.raises(stripe.CardError, match="declined"):
         client.v1.customers.create({"payment_method": "pm_card_chargeDeclined"})
+    client.v1.customers.create({"name": "a"}, {"idempotency_key": "k"})
     with pytest.raises(stripe.IdempotencyError):
-        client.v1.customers.create({"name": "a"}, {"idempotency_key": "k"})
         client.v1.customers.create({"name": "b"}, {"idempotency_key": "k"})
     control.fail(twin, "429", retry_after=1)
     with pytest.raises(stripe.RateLimitError) as limited:
@@ -202,3 +202,39 @@ def test_importing_the_twin_loads_nothing_heavy():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
     assert not {"stripe", "http.server", "hashlib", "fractions", "decimal", "random", "ssl"} & set(loaded)
+
+
+def test_every_kind_of_object_fits_the_sdks_types(stripe):
+    customer = stripe.customer(balance=-100)
+    bought = stripe.subscribe(customer, stripe.price(), 3)
+    stripe.post("credit_notes", {"invoice": bought["latest_invoice"], "amount": 500, "refund_amount": 500})
+    features = {"invoice_history": {"enabled": True}}
+    configuration = stripe.post("billing_portal/configurations", {"features": features})["id"]
+    portal = stripe.post("billing_portal/sessions", {"customer": customer, "configuration": configuration})
+    page = {"mode": "setup", "currency": "usd", "customer": customer, "success_url": "https://example.com/"}
+    control.complete_checkout(stripe.twin, stripe.post("checkout/sessions", page)["id"])
+    coupon = stripe.post("coupons", {"percent_off": 10})["id"]
+    stripe.post("promotion_codes", {"promotion": {"type": "coupon", "coupon": coupon}})
+    stripe.subscribe(customer, stripe.price(), discounts=[{"coupon": coupon}])
+    stripe.post("invoiceitems", {"customer": customer, "amount": 700, "currency": "usd"})
+    stripe.advance(days=40)
+    bodies = [stripe.get("account"), portal]
+    for path in (
+        *(
+            "customers",
+            "products",
+            "prices",
+            "coupons",
+            "promotion_codes",
+            "subscriptions",
+            "invoices",
+            "events",
+        ),
+        *("invoiceitems", "invoice_payments", "payment_intents", "charges", "refunds", "credit_notes"),
+        *("checkout/sessions", "billing_portal/configurations", f"customers/{customer}/payment_methods"),
+        f"customers/{customer}/balance_transactions",
+    ):
+        listed = stripe.get(path, {"limit": 100})["data"]
+        assert listed, path
+        bodies += listed
+    assert sorted({str(each) for body in bodies for each in (*whole(body), *missing(body))}) == []
