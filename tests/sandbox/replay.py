@@ -115,11 +115,7 @@ class Replay:
             self.saved[name] = at_path(body, where)
         ask = lambda *request: self.ask(*request)[1]  # noqa: E731
         ran = Ran(step["name"], params, status, body, self.now, self.saved, self.answers, ask)
-        wrong = (
-            [] if status == expect["status"] else [f"status {status}, recorded {expect['status']}: {body}"]
-        )
-        self.score.facts += 1
-        wrong += self.compare(expect, ran)
+        wrong = self.compare(expect, ran)
         self.answers[step["name"]] = ran
         self.score.passed += not wrong
         self.score.failures += [f"{step['name']}: {each}" for each in wrong]

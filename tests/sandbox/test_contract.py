@@ -15,8 +15,8 @@ CONTRACT = json.loads(generate.CONTRACT.read_text("utf-8"))
 RENAMED = {"line_item": "invoice_line_item", "invoiceitem": "invoice_item"}
 # Where a recording shows another thing than the SDK's types, the recording wins (docs/sandbox.md).
 RECORDED = {
-    ("product", "attributes"), ("product", "tax_code"), ("subscription", "plan"), ("subscription", "quantity"),
-    ("invoice_item", "proration_details"), ("customer", "deleted"), ("plan", "livemode"),
+    ("product", "attributes"), ("product", "tax_code"), ("subscription", "plan"),
+    ("subscription", "quantity"), ("invoice_item", "proration_details"), ("customer", "deleted"), ("plan", "livemode"),
 }  # fmt: skip
 
 
@@ -177,7 +177,8 @@ from pathlib import Path
 from seatctl.sandbox.twin import Twin
 twin = Twin(Path(sys.argv[1]))
 for n in range(40):
-    answer = twin.handle("POST", "/v1/customers", {"Authorization": "Bearer sk_test_x"}, f"name={sys.argv[2]}-{n}")
+    headers = {"Authorization": "Bearer sk_test_x"}
+    answer = twin.handle("POST", "/v1/customers", headers, f"name={sys.argv[2]}-{n}")
     assert answer.status == 200, answer
 """
 
