@@ -40,6 +40,29 @@ ORDER = {
 OLDER = {("SubscriptionUpdateParams", "billing_cycle_anchor"): "e:now|unchanged"}
 
 
+_NO_TAX_OR_CONNECT = (
+    "application_fee_percent", "application_fee_amount", "default_tax_rates", "on_behalf_of", "tax_rates",
+    "transfer_data", "default_source", "account_tax_ids",
+)  # fmt: skip
+# What the sandbox would have to ignore, and refuses instead: a price silently wrong is worse than a 400.
+UNSUPPORTED = {
+    "SubscriptionCreateParams": (*_NO_TAX_OR_CONNECT, "billing_schedules", "billing_thresholds",
+                                 "billing_cycle_anchor_config", "backdate_start_date",
+                                 "pending_invoice_item_interval"),
+    "SubscriptionUpdateParams": (*_NO_TAX_OR_CONNECT, "billing_schedules", "billing_thresholds",
+                                 "pending_invoice_item_interval"),
+    "SubscriptionItemCreateParams": (*_NO_TAX_OR_CONNECT, "billing_thresholds", "discounts"),
+    "SubscriptionItemUpdateParams": (*_NO_TAX_OR_CONNECT, "billing_thresholds", "discounts"),
+    "InvoiceCreateParams": (*_NO_TAX_OR_CONNECT, "from_invoice", "shipping_cost"),
+    "InvoiceUpdateParams": (*_NO_TAX_OR_CONNECT, "shipping_cost"),
+    "InvoiceItemCreateParams": _NO_TAX_OR_CONNECT,
+    "InvoiceItemUpdateParams": _NO_TAX_OR_CONNECT,
+    "InvoiceCreatePreviewParams": ("schedule", "schedule_details", "on_behalf_of"),
+    "CreditNoteCreateParams": ("shipping_cost", "refunds"),
+    "PaymentIntentCreateParams": (*_NO_TAX_OR_CONNECT, "confirmation_token", "payment_method_data"),
+}  # fmt: skip
+
+
 @cache
 def _contract() -> Obj:
     loaded: Obj = json.loads(Path(__file__).with_name("contract.json").read_text("utf-8"))
@@ -65,10 +88,26 @@ def check(params: str, sent: Obj, version: str) -> Obj:
     if unknown:
         raise unknown_params(unknown)
     typed = {name: _typed(value, _spec(fields, name), (name,)) for name, value in sent.items()}
+    _check_supported(params, typed)
     for name in REQUIRED.get(params, ()) + tuple(n[:-1] for n in fields if n.endswith("!")):
         if typed.get(name) in (None, ""):
             raise missing_param(name)
     return typed
+
+
+def _check_supported(params: str, typed: Obj) -> None:
+    for name in UNSUPPORTED.get(params, ()):
+        if typed.get(name) not in (None, "", [], False):
+            raise malformed(f"The sandbox does not support `{name}`.", name)
+    taxed = typed.get("automatic_tax")
+    if isinstance(taxed, dict) and taxed.get("enabled"):
+        raise malformed("The sandbox does not support `automatic_tax`.", "automatic_tax")
+    for place, item in enumerate(typed.get("items") or []):
+        for name in ("discounts", "tax_rates", "billing_thresholds"):
+            if item.get(name):
+                raise malformed(
+                    f"The sandbox does not support `{name}` of an item.", f"items[{place}][{name}]"
+                )
 
 
 def _spec(fields: dict[str, Any], name: str) -> Any:

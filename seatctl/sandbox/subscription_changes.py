@@ -50,7 +50,7 @@ def change_items(session: Session, subscription: Obj, wanted: list[Obj], at: int
             if prorate and not free and not restarts:
                 charged = charge(session, item, subscription["customer"], at)
                 prorations.append(charged)
-                note_charged(item, stored_price(session, item), charged)
+                note_charged(session, item, stored_price(session, item), charged)
         session.save(item, parent=subscription["id"])
     _check_left(session, subscription)
     for made in reversed(prorations):
@@ -187,7 +187,7 @@ def change_anchor(session: Session, subscription: Obj, params: Obj, *, prorate: 
                 discountable=False,
             )
             session.save(made)
-            note_charged(item, price, made)
+            note_charged(session, item, price, made)
         session.save(item)
     subscription["billing_cycle_anchor"] = session.now
     if subscription["cancel_at_period_end"]:

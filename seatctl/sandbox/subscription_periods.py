@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from seatctl.sandbox.clock import add_interval, anchor_day
+from seatctl.sandbox.discounts import terms
 from seatctl.sandbox.lines import invoice_item, period_line, pricing
 from seatctl.sandbox.money import price_exact
 from seatctl.sandbox.proration import prorated, remaining, unused
@@ -30,13 +31,27 @@ def stored_price(session: Session, item: Obj) -> Obj:
 
 
 def bill_period(session: Session, invoice: Obj, item: Obj, *, trial: bool = False) -> None:
-    """Put a whole period of an item on an invoice and note what was billed."""
+    """Put a whole period of an item on an invoice and note what was billed.
+
+    A first period that an anchor cuts short costs its share of a whole one.
+    """
     price = stored_price(session, item)
     period = (item["current_period_start"], item["current_period_end"])
     made = period_line(invoice["id"], item, price, name_of(session, price), period, trial=trial)
     invoice["lines"]["data"].append(made)
     item["_billed"] = [] if trial else [_billed(item, price, {"invoice": invoice["id"], "line": made["id"]})]
+    whole = _back(period[1], price)
+    if not trial and item.pop("_cut_short", False) and whole < period[0]:
+        made["amount"] = made["subtotal"] = prorated(
+            price_exact(price, item["quantity"]), 1, period[0], whole, period[1]
+        )
+        item["_billed"][0]["start"] = whole
     session.save(item)
+
+
+def _back(end: int, price: Obj) -> int:
+    recurring = price["recurring"]
+    return add_interval(end, recurring["interval"], -recurring["interval_count"])
 
 
 def _billed(item: Obj, price: Obj, where: Obj) -> Obj:
@@ -57,7 +72,7 @@ def credits(session: Session, item: Obj, customer: str, at: int) -> list[Obj]:
         if at >= billed["end"]:
             continue
         price, quantity = billed["price"], billed["quantity"]
-        amount = prorated(Fraction(billed["full"]), -1, at, billed["start"], billed["end"])
+        amount = prorated(_net(session, billed), -1, at, billed["start"], billed["end"])
         made.append(
             _proration(
                 session,
@@ -74,6 +89,28 @@ def credits(session: Session, item: Obj, customer: str, at: int) -> list[Obj]:
     return made
 
 
+def _discounted(session: Session, item: Obj, exact: Fraction) -> Fraction:
+    """Under flexible billing a proration has the subscription's running percentages in its amount."""
+    subscription = session.store.get("subscription", item["subscription"]) or {"discounts": []}
+    for _, coupon in terms(session, subscription["discounts"]):
+        if coupon["percent_off"] is not None:
+            exact *= 1 - Fraction(str(coupon["percent_off"])) / 100
+    return exact
+
+
+def _net(session: Session, billed: Obj) -> Fraction:
+    """What a whole period cost after the discounts of the invoice that billed it."""
+    full = Fraction(billed["full"])
+    if "net" in billed:
+        return Fraction(billed["net"])
+    invoice = session.store.get("invoice", billed["invoice"])
+    for line in invoice["lines"]["data"] if invoice else []:
+        if line["id"] == billed["line"] and line["amount"]:
+            off = sum(part["amount"] for part in line["discount_amounts"])
+            return full * Fraction(line["amount"] - off, line["amount"])
+    return full
+
+
 def _credited(session: Session, billed: Obj) -> Obj:
     if "item" in billed:
         source = session.store.get("invoiceitem", billed["item"])
@@ -87,7 +124,8 @@ def charge(session: Session, item: Obj, customer: str, at: int) -> Obj:
     """The invoice item that charges an item's present price and quantity from `at` on."""
     price, quantity = stored_price(session, item), item["quantity"]
     start, end = item["current_period_start"], item["current_period_end"]
-    amount = prorated(price_exact(price, quantity), 1, at, start, end)
+    exact = _discounted(session, item, price_exact(price, quantity))
+    amount = prorated(exact, 1, at, start, end)
     return _proration(session, item, customer, price, quantity, amount, (at, end),
                       remaining(quantity, name_of(session, price), at), None)  # fmt: skip
 
@@ -120,6 +158,7 @@ def _proration(
     )
 
 
-def note_charged(item: Obj, price: Obj, charged: Obj | None) -> None:
-    """From here on the item's billed time is what the proration charged, or nothing."""
-    item["_billed"] = [] if charged is None else [_billed(item, price, {"item": charged["id"]})]
+def note_charged(session: Session, item: Obj, price: Obj, charged: Obj) -> None:
+    """From here on the item's billed time is what the proration charged."""
+    net = _discounted(session, item, price_exact(price, item["quantity"]))
+    item["_billed"] = [_billed(item, price, {"item": charged["id"], "net": str(net)})]

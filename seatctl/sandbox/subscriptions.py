@@ -226,8 +226,11 @@ def first_invoice(session: Session, customer: Obj, subscription: Obj, reason: st
         auto_advance=sending,
     )
     invoice["discounts"] = list(subscription["discounts"])
-    free = subscription["status"] == "trialing" or subscription["billing_cycle_anchor"] > session.now
+    free = subscription["status"] == "trialing"
+    short = subscription["billing_cycle_anchor"] > session.now and not free
     for item in items:
+        if short:
+            item["_cut_short"] = True
         bill_period(session, invoice, item, trial=free)
     found = pending_items(session, customer["id"], subscription["id"], subscription["currency"])
     take_items(session, invoice, found)

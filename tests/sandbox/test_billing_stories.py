@@ -281,3 +281,83 @@ def test_checkout_buys_when_the_customer_pays_on_its_page(stripe):
     )
     stripe.advance(days=1)
     assert stripe.get(f"checkout/sessions/{late['id']}")["status"] == "expired"
+
+
+def test_a_running_discount_is_part_of_each_proration(stripe):
+    coupon = stripe.post("coupons", {"percent_off": 20, "duration": "forever"})["id"]
+    made = stripe.subscribe(stripe.customer(), stripe.price(1000), 4, discounts=[{"coupon": coupon}])
+    assert stripe.invoice(made["id"])["total"] == 3200
+    stripe.advance(days=15)
+    item = made["items"]["data"][0]["id"]
+    for quantity in (6, 2):
+        change = {"items": [{"id": item, "quantity": quantity}], "proration_behavior": "always_invoice"}
+        stripe.post(f"subscriptions/{made['id']}", change)
+    # Half a month is left, at 8.00 a seat: -4 x 4.00 + 6 x 4.00, then -6 x 4.00 + 2 x 4.00.
+    totals = [each["total"] for each in stripe.get("invoices")["data"]]
+    assert totals == [-1600, 800, 3200]
+
+
+def test_a_full_price_change_without_proration_bills_at_the_renewal(stripe):
+    made = stripe.subscribe(stripe.customer(), stripe.price(1000), 2)
+    change = {"items": [{"id": made["items"]["data"][0]["id"], "quantity": 5}], "proration_behavior": "none"}
+    assert stripe.post(f"subscriptions/{made['id']}", change)["quantity"] == 5
+    assert stripe.get("invoiceitems", {"pending": True})["data"] == []
+    stripe.advance(days=31)
+    assert stripe.invoice(made["id"])["amount_paid"] == 5000
+
+
+def test_a_pending_proration_is_on_the_next_renewal(stripe):
+    made = stripe.subscribe(stripe.customer(), stripe.price(1000), 2)
+    stripe.advance(days=15)
+    stripe.post(
+        f"subscriptions/{made['id']}", {"items": [{"id": made["items"]["data"][0]["id"], "quantity": 4}]}
+    )
+    stripe.advance(days=16)
+    # -2 x 5.00 + 4 x 5.00 for the half month, and 4 x 10.00 for the new one.
+    invoice = stripe.invoice(made["id"])
+    assert sorted(line["amount"] for line in invoice["lines"]["data"]) == [-1000, 2000, 4000]
+    assert invoice["amount_paid"] == 5000
+
+
+def test_another_interval_begins_a_new_period_that_is_paid_now(stripe):
+    made = stripe.subscribe(stripe.customer(), stripe.price(3000), 1)
+    yearly = stripe.price(30000, interval="year")
+    stripe.advance(days=10)
+    change = {"items": [{"id": made["items"]["data"][0]["id"], "price": yearly}]}
+    changed = stripe.post(f"subscriptions/{made['id']}", change)
+    # 20 of 30 days unused: -20.00; the year from now: 300.00.
+    invoice = stripe.invoice(made["id"])
+    assert (invoice["total"], invoice["amount_paid"]) == (28000, 28000)
+    assert changed["items"]["data"][0]["current_period_start"] == 1790000000 + 10 * DAY
+
+
+def test_a_term_renewed_by_trial_end_is_free_until_the_new_end(stripe):
+    made = stripe.subscribe(stripe.customer(), stripe.price(1000), 5, cancel_at_period_end=True)
+    end = made["items"]["data"][0]["current_period_end"]
+    renewed = stripe.post(
+        f"subscriptions/{made['id']}",
+        {"trial_end": end + 30 * DAY, "proration_behavior": "none", "cancel_at_period_end": True},
+    )
+    assert (renewed["status"], renewed["cancel_at"]) == ("trialing", end + 30 * DAY)
+    assert stripe.invoice(made["id"])["total"] == 0
+    stripe.advance(days=59)
+    assert stripe.get(f"subscriptions/{made['id']}")["status"] == "trialing"
+    stripe.advance(days=2)
+    assert stripe.get(f"subscriptions/{made['id']}")["status"] == "canceled"
+    assert sum(each["amount_paid"] for each in stripe.get("invoices")["data"]) == 5000
+
+
+def test_a_first_period_cut_short_by_its_anchor_costs_its_share(stripe):
+    anchor = 1790000000 + 10 * DAY
+    made = stripe.subscribe(stripe.customer(), stripe.price(3100), billing_cycle_anchor=anchor)
+    # The whole month would be 1 September to 1 October, 30 days; 10 of them are left: 31.00 / 3.
+    assert stripe.invoice(made["id"])["amount_paid"] == 1033
+    stripe.advance(days=11)
+    assert stripe.invoice(made["id"])["amount_paid"] == 3100
+
+
+def test_what_would_be_ignored_is_refused(stripe):
+    error = stripe.refused(
+        "POST", "invoices", {"customer": stripe.customer(), "default_tax_rates": ["txr_1"]}
+    )
+    assert (error["status"], error["param"]) == (400, "default_tax_rates")

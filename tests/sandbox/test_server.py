@@ -1,0 +1,66 @@
+"""`sandbox serve`: the twin behind a loopback port, faults on the wire included."""
+
+import http.client
+import json
+import threading
+
+import pytest
+
+from seatctl.sandbox import control
+from seatctl.sandbox.server import Server
+from seatctl.sandbox.twin import Twin
+
+KEY = {"Authorization": "Bearer sk_test_wire"}
+
+
+@pytest.fixture
+def served(tmp_path):
+    server = Server(tmp_path / "sandbox.db", port=0)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    yield server
+    server.stop()
+    thread.join(10)
+
+
+def ask(server, method, path, form=None, **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.request(method, path, body=form, headers={**KEY, **headers})
+    answer = connection.getresponse()
+    body = json.loads(answer.read())
+    connection.close()
+    return answer.status, body, answer.headers
+
+
+def test_it_listens_on_loopback_alone_and_answers_like_the_twin(served):
+    assert served.url == f"http://127.0.0.1:{served.port}"
+    status, body, headers = ask(served, "POST", "/v1/customers", "name=Wire&metadata[a]=1")
+    assert (status, body["name"], body["metadata"]) == (200, "Wire", {"a": "1"})
+    assert headers["Request-Id"].startswith("req_")
+    assert ask(served, "GET", "/v1/nothing")[0] == 404
+
+
+def test_an_armed_time_out_closes_the_connection_without_an_answer(served, tmp_path):
+    other = Twin(tmp_path / "sandbox.db")  # as the command in another process does
+    control.fail(other, "lost", path="/v1/customers")
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+        ask(served, "POST", "/v1/customers", "name=Lost")
+    assert [each["name"] for each in ask(served, "GET", "/v1/customers")[1]["data"]] == ["Lost"]
+    other.close()
+
+
+def test_the_header_sets_the_clock_and_it_stays_there(served):
+    for headers in ({"Sandbox-Time": "1790000000"}, {}):
+        assert ask(served, "POST", "/v1/customers", **headers)[1]["created"] == 1790000000
+
+
+def test_empty_forgets_what_was_there(tmp_path):
+    twin = Twin(tmp_path / "sandbox.db")
+    twin.handle("POST", "/v1/customers", KEY, "name=Old")
+    twin.close()
+    server = Server(tmp_path / "sandbox.db", port=0, empty=True)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    assert ask(server, "GET", "/v1/customers")[1]["data"] == []
+    server.stop()
+    thread.join(10)
