@@ -1,7 +1,8 @@
 """What cannot be avoided: the file read, the rows written by executemany into the same schema.
 
-Without triggers, audit and outbox, and the search index filled by one INSERT … SELECT. A process of its
-own: `python -m bench.floors import|assign CSV DATABASE`; it prints how many rows it wrote.
+Without triggers, audit and outbox, and the search index filled by one INSERT … SELECT; with foreign keys,
+which are the schema's, and columns found by their names, as a file has them in any order. A process of
+its own: `python -m bench.floors import|assign CSV DATABASE`; it prints how many rows it wrote.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from seatctl.ledger.schema import STATEMENTS
 NOW = "2026-01-01T00:00:00Z"
 
 _IMPORT = """INSERT INTO users (email, email_key, name, group_name, last_active, created_at)
-    VALUES (?1, lower(?1), ?2, ?3, ?4 || 'T00:00:00Z', '2026-01-01T00:00:00Z')"""
+    VALUES (:email, lower(:email), :name, :group, :last_active || 'T00:00:00Z', '2026-01-01T00:00:00Z')"""
 
 _ASSIGN = """INSERT INTO seats (subscription_id, user_id, assigned_at)
-    SELECT 1, id, '2026-01-01T00:00:00Z' FROM users WHERE email_key = lower(?1)"""
+    SELECT 1, id, '2026-01-01T00:00:00Z' FROM users WHERE email_key = lower(:email)"""
 
 _SUBSCRIPTION = """INSERT INTO subscriptions (id, name, name_key, plan_id, customer_id, stripe_subscription,
     stripe_item, status, price_id, currency, unit_amount, term_start, term_end, quantity, capacity,
@@ -27,16 +28,17 @@ _SUBSCRIPTION = """INSERT INTO subscriptions (id, name, name_key, plan_id, custo
     :now, 1, 1, :now)"""
 
 
-def _connect(database: Path) -> sqlite3.Connection:
+def _connect(database: Path, foreign_keys: str = "ON") -> sqlite3.Connection:
     connection = sqlite3.connect(database, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA foreign_keys = {foreign_keys}")
     return connection
 
 
 def prepare(database: Path) -> None:
     """The same schema without its triggers."""
-    connection = _connect(database)
+    connection = _connect(database, foreign_keys="OFF")  # the one subscription has no plan and customer
     for statement in STATEMENTS:
         if not statement.startswith("CREATE TRIGGER"):
             connection.execute(statement)
@@ -49,9 +51,7 @@ def import_people(source: Path, database: Path) -> int:
     connection = _connect(database)
     connection.execute("BEGIN IMMEDIATE")
     with source.open(newline="", encoding="utf-8") as file:
-        rows = csv.reader(file)
-        next(rows)
-        written = connection.executemany(_IMPORT, rows).rowcount
+        written = connection.executemany(_IMPORT, csv.DictReader(file)).rowcount
     connection.execute("INSERT INTO users_search (rowid, name, email) SELECT id, name, email FROM users")
     connection.execute("COMMIT")
     connection.close()
@@ -63,9 +63,7 @@ def assign_people(source: Path, database: Path) -> int:
     connection = _connect(database)
     connection.execute("BEGIN IMMEDIATE")
     with source.open(newline="", encoding="utf-8") as file:
-        rows = csv.reader(file)
-        next(rows)
-        written = connection.executemany(_ASSIGN, ((row[0],) for row in rows)).rowcount
+        written = connection.executemany(_ASSIGN, csv.DictReader(file)).rowcount
     connection.execute("COMMIT")
     connection.close()
     return written

@@ -211,28 +211,10 @@ def _delimited_table(lines: Iterator[str], delimiter: str, wanted: _Wanted) -> T
         ) from None
     header = [unguard_cell(name).strip() for name in header]
     indexes, ignored = wanted.columns(header)
-    # `csv.reader` is an iterator with a line_num, which typeshed names only privately.
-    records = _records(reader, lambda: reader.line_num)
     # Our TSV guards no cell (it is for cut and awk), so an apostrophe in one is data.
     plain = str.strip if delimiter == "\t" else _unguarded
-    return Table(wanted.source, _delimited_rows(records, len(header), indexes, plain), ignored)
-
-
-def _records(
-    reader: Iterator[list[str]], line_num: Callable[[], int]
-) -> Iterator[tuple[int, list[str], str | None]]:
-    """Each record with the line it begins on; one that breaks the format with its problem."""
-    line = line_num() + 1
-    while True:
-        try:
-            for cells in reader:
-                yield line, cells, None
-                line = line_num() + 1
-        except csv.Error as error:
-            yield line, [], _csv_problem(error, line_num() - line + 1)
-            line = line_num() + 1
-        else:
-            return
+    make = _row_maker(len(header), indexes, plain)
+    return Table(wanted.source, _delimited_rows(reader, lambda: reader.line_num, make), ignored)
 
 
 def _csv_problem(error: csv.Error, lines: int) -> str:
@@ -249,31 +231,48 @@ def _csv_problem(error: csv.Error, lines: int) -> str:
 
 
 def _delimited_rows(
-    records: Iterable[tuple[int, list[str], str | None]],
-    width: int,
-    indexes: Sequence[int],
-    plain: Callable[[str], str],
+    reader: Iterator[list[str]],
+    line_num: Callable[[], int],
+    make: Callable[[int, list[str]], Row | None],
 ) -> Iterator[Row]:
+    """A row per record, with the line it begins on; one that breaks the format with its problem."""
+    line = line_num() + 1
+    while True:
+        try:
+            for cells in reader:
+                row = make(line, cells)
+                if row is not None:
+                    yield row
+                line = line_num() + 1
+        except csv.Error as error:
+            yield Row(line, (), _csv_problem(error, line_num() - line + 1))
+            line = line_num() + 1
+        else:
+            return
+
+
+def _row_maker(
+    width: int, indexes: Sequence[int], plain: Callable[[str], str]
+) -> Callable[[int, list[str]], Row | None]:
+    """What makes a Row of the cells of a record, None of a blank one. `plain` undoes a cell's guard."""
     pick: Callable[[list[str]], tuple[str, ...]] = itemgetter(*indexes, -1)
-    count = len(indexes)
-    for line, cells, problem in records:
-        if problem is not None:
-            yield Row(line, (), problem)
-            continue
+    count, strip = len(indexes), str.strip
+
+    def make(line: int, cells: list[str]) -> Row | None:
         if len(cells) != width:
-            if not any(cells):
-                continue
             if len(cells) < width or any(cells[width:]):
-                yield Row(line, (), _ragged(len(cells), width))
-                continue
+                return Row(line, (), _ragged(len(cells), width)) if any(cells) else None
             del cells[width:]
         cells.append("")  # what a field without a column picks
-        values = tuple(map(str.strip, pick(cells)[:count]))
+        values = tuple(map(strip, pick(cells)[:count]))
         text = "".join(values)
         if "'" in text:
             values = tuple([plain(value) if value[:1] == "'" else value for value in values])
-        if text or any(map(str.strip, cells)):
-            yield Row(line, values, _NUL if "\0" in text else None)
+        if not text and not any(map(strip, cells)):
+            return None
+        return Row(line, values, _NUL if "\0" in text else None)
+
+    return make
 
 
 def _unguarded(value: str) -> str:

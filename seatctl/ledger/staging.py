@@ -74,10 +74,9 @@ _REFUSE_CONFLICTS = """UPDATE incoming SET verdict = 'bad',
     problem = 'the same address as line ' || other_line || ', with other values'
     WHERE verdict = 'unknown' AND other_line IS NOT NULL"""
 
-_KNOW = """UPDATE incoming SET (user_id, verdict) = (
-        SELECT id, CASE status WHEN 'active' THEN 'known' ELSE status END
-        FROM users WHERE users.email_key = incoming.email_key)
-    WHERE verdict = 'unknown' AND email_key IN (SELECT email_key FROM users)"""
+_KNOW = """UPDATE incoming SET user_id = users.id,
+        verdict = CASE users.status WHEN 'active' THEN 'known' ELSE users.status END
+    FROM users WHERE users.email_key = incoming.email_key AND incoming.verdict = 'unknown'"""
 
 
 class Verdict(StrEnum):

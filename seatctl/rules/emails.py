@@ -31,12 +31,17 @@ def email_key(text: str) -> str:
     return f"{_fold(local)}@{_domain_key(domain)}"
 
 
+def is_plain_email(text: str) -> bool:
+    """Whether the text is an address of ASCII alone; False leaves it to `check_email`."""
+    return len(text) <= MAX_LENGTH and _PLAIN.fullmatch(text) is not None
+
+
 def check_email(text: str) -> str | None:
     """What is wrong with an address, as the end of the sentence "… is not an e-mail address: ", or None.
 
     Pragmatic: it refuses what cannot be delivered to or would be dangerous in a mail's header, no more.
     """
-    if len(text) <= MAX_LENGTH and _PLAIN.fullmatch(text):
+    if is_plain_email(text):
         return None
     if not text:
         return "it is empty"

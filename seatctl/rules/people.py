@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from seatctl.errors import BadInput
 from seatctl.models.call import format_time
-from seatctl.rules.emails import check_email, email_key
+from seatctl.rules.emails import check_email, email_key, is_plain_email
 
 FIELDS = ("email", "name", "group", "last_active", "until")
 """The columns that a file of people may have, in the order in which their values are read."""
@@ -58,10 +58,25 @@ class Incoming(NamedTuple):
 def incoming(rows: Iterable[tuple[int, tuple[str, ...], str | None]]) -> Iterator[Incoming]:
     """Rows of a file with the columns FIELDS or USER_FIELDS, each judged; a bad one keeps its line."""
     for line, values, problem in rows:
-        if problem is not None:
-            yield Incoming(line, values[0] if values else "", None, None, None, None, None, problem)
+        if problem is None:
+            yield _plain(line, values) or _judged(line, values)
         else:
-            yield _judged(line, values)
+            yield Incoming(line, values[0] if values else "", None, None, None, None, None, problem)
+
+
+def _plain(line: int, values: tuple[str, ...]) -> Incoming | None:
+    """What most rows of a file are, in half the time: ASCII, and nothing wrong. None: `_judged` says more."""
+    email, name, group, last_active, until = values if len(values) == len(FIELDS) else (*values, "")
+    text = name + group
+    if not (is_plain_email(email) and text.isascii() and text.isprintable() and len(text) <= MAX_TEXT):
+        return None
+    try:
+        active = parse_moment(last_active) if last_active else None
+        end = parse_moment(until, end_of_day=True) if until else None
+    except ValueError:
+        return None
+    # Past the constructor of a named tuple, which costs as much as the checks.
+    return Incoming._make((line, email, email.lower(), name or None, group or None, active, end, None))
 
 
 def _judged(line: int, values: tuple[str, ...]) -> Incoming:
