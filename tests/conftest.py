@@ -28,6 +28,16 @@ SETTING_VARIABLES = (
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--whole-proofs", action="store_true", help="run the long proofs whole, not bounded")
+
+
+@pytest.fixture
+def whole(request: pytest.FixtureRequest) -> bool:
+    """Whether a long proof is wanted whole; by default it takes a part of its cases."""
+    return bool(request.config.getoption("--whole-proofs"))
+
+
 @dataclass(frozen=True)
 class Result:
     code: int
@@ -150,3 +160,22 @@ def sandbox(seatctl: Seatctl) -> Seatctl:
     made = seatctl("init", "--no-input", "--actor", "ann@example.com")
     assert made.code == 0, made.err
     return seatctl
+
+
+@pytest.fixture
+def pro(sandbox: Seatctl) -> str:
+    """The flexible plan `pro`, 12.00 USD a seat and month."""
+    added = sandbox("plans", "add", "pro", "--price", "12.00", "--currency", "usd")
+    assert added.code == 0, added.err
+    return "pro"
+
+
+@pytest.fixture
+def team(sandbox: Seatctl, pro: str) -> str:
+    """A subscription of five free seats, bought by card; its name."""
+    words = f"subs buy --plan {pro} --seats 5 --name design --owner ann@example.com"
+    bought = sandbox(
+        *words.split(), "--billing-email", "pay@example.com", "--payment-method", "pm_card_visa", "--yes"
+    )
+    assert bought.code == 0, bought.err
+    return "design"

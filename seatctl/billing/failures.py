@@ -70,6 +70,9 @@ def as_error(failure: Failure) -> SeatctlError:
         return RateLimited(
             "Stripe asks to slow down", hint="run the same command again in a minute", data=data
         )
+    if failure.type == "idempotency_error":
+        # The key has done its work for another form: like a fault, only Stripe's objects tell what.
+        return StripeFault("Stripe knows this key from another call", hint="seatctl sync", data=data)
     if failure.status == 409:
         return StripeUnreachable(
             "another request with the same key is under way", hint="run the same command again", data=data

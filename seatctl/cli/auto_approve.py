@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from seatctl.cli.options import SubscriptionArg, context
 from seatctl.output import Column
+
+if TYPE_CHECKING:
+    from seatctl.models.report import Record
 
 
 class Switch(StrEnum):
@@ -49,7 +52,11 @@ def auto_approve(
         with here.ledger.reading() as reader:
             found = subscriptions.find(reader, subscription)
         rules = auto_approval_fields(found.auto_approval)
-        record = {"subscription": found.name, "auto_approve": found.auto_approval.enabled, "rules": rules}
+        record: Record = {
+            "subscription": found.name,
+            "auto_approve": found.auto_approval.enabled,
+            "rules": rules,
+        }
         here.emit_one(record, COLUMNS, handle="auto_approve")
         return
     from seatctl.services.subscriptions import set_auto_approval

@@ -109,18 +109,16 @@ def add(
       seatctl plans add team --price 5.00 --currency eur --interval year --policy term
       seatctl plans add eu --price 9 --currency eur --set pack_size=10 --set min_seats=10
     """
-    from seatctl.models.plan import PlanSpec
-    from seatctl.rules.names import check_slug
     from seatctl.rules.policies import preset, with_fields
-    from seatctl.rules.purchases import amount_of
+    from seatctl.services.plan_specs import new_spec
     from seatctl.services.plans import add_plan
 
     here = context(ctx)
-    spec = PlanSpec(
-        slug=check_slug(slug),
+    spec = new_spec(
+        slug=slug,
         name=name or slug,
-        currency=currency.lower(),
-        unit_amount=amount_of(price, currency),
+        price=price,
+        currency=currency,
         interval=interval,
         interval_count=every,
         policy=with_fields(preset(policy or "flexible"), _assignments(fields)),

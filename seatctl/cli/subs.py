@@ -176,6 +176,8 @@ def _require_limit(here: Context, max_spend: str | None) -> None:
 def _question(here: Context, quote: Quote) -> str:
     from seatctl.models.money import plain_amount
 
+    if not here.interactive:
+        return "Buy?"  # nobody reads it, and stderr is then free for what a program reads: the error
     code = quote.currency.upper()
     each, due = plain_amount(quote.unit_amount, quote.currency), plain_amount(quote.due_now, quote.currency)
     here.note(f"{quote.seats} seats of {quote.plan} as {quote.name}, {each} {code} a seat.")

@@ -16,6 +16,12 @@ WHOLE_HUNDREDS = frozenset(("isk", "ugx"))
 """Written without decimals, but the API's amount is hundredths and must be whole hundreds."""
 
 
+MOST = 999_999_999_999
+"""Stripe takes amounts of at most twelve digits, in most currencies of eight."""
+
+_LONGEST_AMOUNT = 40
+
+
 @dataclass(frozen=True, slots=True)
 class Money:
     """An amount in minor units of `currency` (lower case, as Stripe writes it)."""
@@ -43,6 +49,8 @@ def step(currency: str) -> int:
 def parse_amount(text: str, currency: str) -> int:
     """`12.00` as minor units of `currency`. Raises ValueError where the text is no amount Stripe takes."""
     digits = exponent(currency)
+    if len(text.strip()) > _LONGEST_AMOUNT:
+        raise ValueError("that is more than Stripe can charge")
     whole, dot, fraction = text.strip().partition(".")
     if not (whole.isascii() and whole.isdigit()) or (dot and not (fraction.isascii() and fraction.isdigit())):
         raise ValueError(f"{text!r} is not an amount such as 12 or 12.00")
@@ -50,6 +58,8 @@ def parse_amount(text: str, currency: str) -> int:
         raise ValueError(f"{currency.upper()} has {digits} decimals, {text!r} has more")
     scale: int = 10**digits
     amount = int(whole) * scale + int(fraction[:digits].ljust(digits, "0") or 0)
+    if amount > MOST:
+        raise ValueError("that is more than Stripe can charge")
     if amount % step(currency):
         raise ValueError(f"amounts in {currency.upper()} are multiples of {step(currency)} minor units")
     return amount

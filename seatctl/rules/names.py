@@ -10,6 +10,8 @@ from seatctl.errors import BadInput
 _SLUG = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _LONGEST_NAME = 80
 _LONGEST_SLUG = 60
+_LONGEST_PLAN_NAME = 250
+_LONGEST_REQUEST_ID = 200
 
 
 class BadName(BadInput):
@@ -49,6 +51,33 @@ def check_name(name: str) -> str:
     return cleaned
 
 
+def check_plan_name(name: str) -> str:
+    """The name that customers read on invoices, in NFC without outer spaces. Raises BadName."""
+    cleaned = unicodedata.normalize("NFC", name.strip())
+    if not cleaned or len(cleaned) > _LONGEST_PLAN_NAME or _has_controls(cleaned):
+        raise BadName(
+            f"{name!r} cannot be a plan's name: one line of at most {_LONGEST_PLAN_NAME} characters",
+            hint="choose a name such as 'Team Plus'",
+            data={"name": name},
+        )
+    return cleaned
+
+
+def check_request_id(key: str) -> str:
+    """The request id itself; Stripe's metadata keeps it as it is. Raises BadName."""
+    if not key.strip() or len(key) > _LONGEST_REQUEST_ID or _has_controls(key):
+        raise BadName(
+            f"a request id is one line of 1 to {_LONGEST_REQUEST_ID} characters",
+            hint="use --request-id with an id of your own, such as an order number",
+            data={"length": len(key)},
+        )
+    return key
+
+
+def _has_controls(text: str) -> bool:
+    return any(unicodedata.category(character)[0] == "C" for character in text)
+
+
 def _problem(name: str) -> str | None:
     if not name:
         return "it is empty"
@@ -56,7 +85,7 @@ def _problem(name: str) -> str | None:
         return f"it is longer than {_LONGEST_NAME} characters"
     if name.startswith("-"):
         return "it begins with '-'"
-    if any(unicodedata.category(character)[0] == "C" for character in name):
+    if _has_controls(name):
         return "it has control characters"
     if name.startswith(("sub_", "si_")):
         return "it looks like an id of Stripe"

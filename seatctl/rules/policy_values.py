@@ -8,6 +8,11 @@ from typing import Final
 
 from seatctl.models.plan import Decrease, Discounts, Increase, OnAccount, PlanChange, Renewal
 
+_MOST_SEATS = 1_000_000
+
+_MOST_DAYS = 3650
+"""Longer than any term, and no date overflows."""
+
 Parser = Callable[[str], object]
 
 
@@ -21,10 +26,21 @@ def _one_of(choices: type[StrEnum]) -> Parser:
     return parse
 
 
-def _number(text: str) -> int:
-    if not (text.isascii() and text.removeprefix("-").isdigit()):
+def _number_up_to(text: str, most: int) -> int:
+    digits = text.removeprefix("-")
+    if not (text.isascii() and digits.isdigit()):
         raise ValueError("use a whole number")
+    if len(digits) > len(str(most)) or int(text) > most:
+        raise ValueError(f"use at most {most}")
     return int(text)
+
+
+def _number(text: str) -> int:
+    return _number_up_to(text, _MOST_SEATS)
+
+
+def _days(text: str) -> int:
+    return _number_up_to(text, _MOST_DAYS)
 
 
 def _number_or_none(text: str) -> int | None:
@@ -58,12 +74,12 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "decrease": _one_of(Decrease),
     "plan_change": _one_of(PlanChange),
     "renewal": _one_of(Renewal),
-    "renewal_window_days": _number,
-    "addon_cutoff_days": _number,
+    "renewal_window_days": _days,
+    "addon_cutoff_days": _days,
     "lock_price": _flag,
     "discounts": _one_of(Discounts),
     "on_account": _one_of(OnAccount),
-    "grace_days": _number,
+    "grace_days": _days,
     "features": _names,
     "sign_in_url": _address,
 }

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from seatctl.errors import BadInput, JsonValue, Refused, UsageError
 from seatctl.models.money import parse_amount, plain_amount
-from seatctl.models.plan import Plan, Policy
+from seatctl.models.plan import Interval, Plan, Policy
 
 _TYPED_CARD_DIGITS = 12
+
+MOST_SEATS = 1_000_000
+"""Of one subscription: what the ledger is built for, and far from where amounts would overflow."""
+
+_THREE_YEARS: Mapping[Interval, int] = {
+    Interval.DAY: 1095,
+    Interval.WEEK: 156,
+    Interval.MONTH: 36,
+    Interval.YEAR: 3,
+}
+"""Stripe's longest billing period, in each interval."""
 
 
 class PackSize(Refused):
@@ -39,6 +52,18 @@ class BadAmount(BadInput):
     code = "bad_amount"
 
 
+class BadCurrency(BadInput):
+    """No currency code."""
+
+    code = "bad_currency"
+
+
+class BadInterval(BadInput):
+    """A billing period that Stripe does not have."""
+
+    code = "bad_interval"
+
+
 class BadPaymentMethod(UsageError):
     """Neither `pm_…` nor `tok_…`; what was typed is not repeated, it may be a card number."""
 
@@ -53,9 +78,10 @@ def check_quantity(plan: str, policy: Policy, seats: int) -> int:
         raise TooFewSeats(
             f"plan {plan} is sold from {policy.min_seats} seats", hint=f"use --seats {fitting}", data=data
         )
-    if policy.max_seats is not None and seats > policy.max_seats:
+    most = _most(policy)
+    if seats > most:
         raise TooManySeats(
-            f"plan {plan} allows {policy.max_seats} seats at most", hint=f"use --seats {fitting}", data=data
+            f"plan {plan} allows {most} seats at most", hint=f"use --seats {fitting}", data=data
         )
     if seats % policy.pack_size:
         raise PackSize(
@@ -70,9 +96,31 @@ def fit(policy: Policy, seats: int) -> int:
     """The least quantity that holds `seats` under the policy; the greatest one where none does."""
     packs = -(-max(seats, policy.min_seats, 1) // policy.pack_size)
     wanted = packs * policy.pack_size
-    if policy.max_seats is None or wanted <= policy.max_seats:
-        return wanted
-    return policy.max_seats - policy.max_seats % policy.pack_size
+    most = _most(policy)
+    return wanted if wanted <= most else most - most % policy.pack_size
+
+
+def _most(policy: Policy) -> int:
+    return MOST_SEATS if policy.max_seats is None else min(policy.max_seats, MOST_SEATS)
+
+
+def check_currency(text: str) -> str:
+    """The code as Stripe writes it, in lower case; whether it is one, Stripe knows. Raises BadCurrency."""
+    code = text.strip().lower()
+    if not (len(code) == 3 and code.isascii() and code.isalpha()):
+        raise BadCurrency(f"{text!r} is no currency", hint="use --currency usd", data={"currency": text})
+    return code
+
+
+def check_interval_count(interval: Interval, count: int) -> int:
+    """The count itself. Raises BadInterval for none, and for more than Stripe's three years."""
+    if not 1 <= count <= _THREE_YEARS[interval]:
+        raise BadInterval(
+            f"every {count} {interval}s is no billing period that Stripe has",
+            hint=f"use --every 1 to {_THREE_YEARS[interval]} with --interval {interval}",
+            data={"interval": str(interval), "interval_count": count},
+        )
+    return count
 
 
 def check_spend(due_now: int, currency: str, max_spend: str | None) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_customer, read_invoice, read_subscription
-from seatctl.billing.port import AuthenticationRequired, MissingInStripe, StripeJson
-from seatctl.errors import JsonValue, NotAllowed, SeatctlError, StripeRefused
+from seatctl.billing.port import AuthenticationRequired, MissingInStripe, StripeJson, Write
+from seatctl.errors import JsonValue, SeatctlError, StripeRefused
 from seatctl.ledger import customers, invoices, subscriptions, users
 from seatctl.ledger.subscriptions import Bought
 from seatctl.ledger.transaction import Transaction
@@ -25,16 +25,17 @@ from seatctl.services.subscription_rows import SUBSCRIPTION_COLUMNS, subscriptio
 _CLOCKS_DIFFER = 300
 """Seconds by which Stripe's clock may be behind ours."""
 
-_STARTED = frozenset((SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING))
+_UNPAID = frozenset((SubscriptionStatus.INCOMPLETE, SubscriptionStatus.INCOMPLETE_EXPIRED))
 _ENDED = frozenset((SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED))
 
 
 def _run(running: Running) -> Apply:
     customer = _customer(running)
-    mirror = read_subscription(_subscription(running, customer))
-    if mirror.status not in _STARTED:
-        mirror = _after_authentication(running, customer, mirror)
-    return _apply(running, customer, mirror)
+    resumed = running.was_sent("subscription")
+    made = read_subscription(_subscription(running, customer))
+    if resumed or made.status in _UNPAID:
+        made = _after_authentication(running, customer, made)
+    return _apply(running, customer, made)
 
 
 def _text(running: Running, name: str) -> str | None:
@@ -112,22 +113,24 @@ def _delete_customer(running: Running, customer: str) -> None:
 
 def _subscription(running: Running, customer: str) -> StripeJson:
     """Charged inside this call, or refused and nothing kept."""
+
+    def find() -> StripeJson | None:
+        return _find_subscription(running, customer)
+
+    def undo() -> None:
+        _delete_customer(running, customer)
+
+    def create(behavior: str) -> Write:
+        return endpoints.create_subscription(_subscription_form(running, customer, behavior))
+
     try:
-        return running.step(
-            "subscription",
-            endpoints.create_subscription(_subscription_form(running, customer, "error_if_incomplete")),
-            lambda: _find_subscription(running, customer),
+        return running.step_or_nothing(
+            "subscription", create("error_if_incomplete"), find, undo, but=(AuthenticationRequired,)
         )
     except AuthenticationRequired:
         return running.step_or_nothing(
-            "subscription-to-authenticate",
-            endpoints.create_subscription(_subscription_form(running, customer, "default_incomplete")),
-            lambda: _find_subscription(running, customer),
-            undo=lambda: _delete_customer(running, customer),
+            "subscription-to-authenticate", create("default_incomplete"), find, undo
         )
-    except (StripeRefused, NotAllowed) as refusal:
-        _delete_customer(running, customer)
-        raise CameToNothing(refusal) from refusal
 
 
 def _subscription_form(running: Running, customer: str, behavior: str) -> dict[str, JsonValue]:
@@ -158,9 +161,9 @@ def _find_subscription(running: Running, customer: str) -> StripeJson | None:
 
 
 def _after_authentication(running: Running, customer: str, made: StripeSubscription) -> StripeSubscription:
-    """The subscription once the bank has agreed. Raises WaitingForCardholder, or ends the operation."""
+    """The subscription as it is now, paid. Raises WaitingForCardholder, or ends the operation."""
     now = read_subscription(running.billing.read(endpoints.subscription(made.id)))
-    if now.status in _STARTED:
+    if _was_paid(running, now):
         return now
     if now.status not in _ENDED and running.call.now - running.operation.created_at < KEYS_LAST:
         raise _waiting(running, now)
@@ -171,6 +174,14 @@ def _after_authentication(running: Running, customer: str, made: StripeSubscript
             hint="buy again with --payment-method",
         )
     )
+
+
+def _was_paid(running: Running, subscription: StripeSubscription) -> bool:
+    """Whether the first payment went through, whatever became of the subscription since."""
+    if subscription.status is SubscriptionStatus.CANCELED:
+        billed = map(read_invoice, running.billing.every(endpoints.invoices_of(subscription.id)))
+        return any(invoice.amount_paid for invoice in billed)
+    return subscription.status not in _UNPAID
 
 
 def _waiting(running: Running, subscription: StripeSubscription) -> SeatctlError:
@@ -251,9 +262,9 @@ def _undo(running: Running) -> str | None:
     found = _find_subscription(running, customer)
     if found is None:
         _delete_customer(running, customer)
-        return "the customer that was made is deleted; nothing was charged"
+        return "what had reached Stripe is deleted; nothing was charged"
     subscription = read_subscription(found)
-    if subscription.status in _STARTED:
+    if _was_paid(running, subscription):
         return None
     _cancel(running, subscription, customer)
     return "the unpaid subscription is canceled; nothing was charged"

@@ -16,7 +16,7 @@ from seatctl.billing.port import Billing
 from seatctl.errors import ExitCode, JsonValue, Refused, SeatctlError, TryAgain
 from seatctl.ledger import operations
 from seatctl.ledger.ledger import Ledger
-from seatctl.ledger.transaction import Transaction
+from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import Call
 from seatctl.models.operation import Operation, OperationState
 from seatctl.models.report import Record, Report
@@ -77,9 +77,12 @@ class Request:
     request_id: str | None = None
 
 
-def submit(ledger: Ledger, billing: Billing, call: Call, request: Request) -> Report:
+def submit(
+    ledger: Ledger, billing: Billing, call: Call, request: Request, still_allowed: Callable[[Reader], None]
+) -> Report:
     """Begin an operation and perform it; a repetition of the same request finishes or repeats the answer.
 
+    `still_allowed` raises where another process has, since the request was checked, done what forbids it.
     Raises OperationPending where another one had to be finished first, RequestIdReused, and what the
     operation raises.
     """
@@ -94,12 +97,10 @@ def submit(ledger: Ledger, billing: Billing, call: Call, request: Request) -> Re
                     hint=f"seatctl runs show {earlier.run}",
                     data={"request_id": request.request_id, "run": earlier.run},
                 )
-            perform(ledger, billing, call, earlier)
-            raise OperationPending(
-                f"run {earlier.run} was unfinished and is finished now; nothing else was done",
-                hint=f"seatctl runs show {earlier.run}, then run the same command again",
-                data={"run": earlier.run},
-            )
+            raise _look_after(ledger, billing, call, earlier)
+        with ledger.reading() as reader:
+            # Under the lock: of two equal purchases at once, the second must see what the first has bought.
+            still_allowed(reader)
         with ledger.journal() as journal:
             operation = operations.begin(
                 journal,
@@ -122,6 +123,35 @@ def _earlier(ledger: Ledger, request: Request) -> Iterator[Operation]:
             operations.of_subscription(reader, request.subscription_id) if request.subscription_id else None,
         ]
     yield from (operation for operation in found if operation is not None)
+
+
+def _look_after(ledger: Ledger, billing: Billing, call: Call, other: Operation) -> OperationPending:
+    """Finish an operation that stands in the way; what to tell who wanted something else."""
+    data: dict[str, JsonValue] = {"run": other.run}
+    try:
+        perform(ledger, billing, call, other)
+        became = "was unfinished and is finished now"
+    except WaitingForCardholder as waiting:
+        became = f"waits for its cardholder: {waiting.data.get('url')}"
+        data["url"] = waiting.data.get("url")
+    except SeatctlError as error:
+        if is_open(ledger, other):
+            raise
+        became = f"was unfinished and came to nothing ({error.message})"
+    return OperationPending(
+        f"run {other.run} {became}; nothing else was done",
+        hint=f"seatctl runs show {other.run}, then run the same command again",
+        data=data,
+    )
+
+
+def is_open(ledger: Ledger, operation: Operation) -> bool:
+    """Whether an operation still has to be finished or undone."""
+    with ledger.reading() as reader:
+        return operations.by_id(reader, operation.id).state in {
+            OperationState.PENDING,
+            OperationState.WAITING,
+        }
 
 
 def _repeat(ledger: Ledger, billing: Billing, call: Call, operation: Operation) -> Report:

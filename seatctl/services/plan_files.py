@@ -9,14 +9,13 @@ from seatctl.errors import BadInput, ExitCode, JsonValue, SeatctlError
 from seatctl.ledger import plans
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call
-from seatctl.models.money import parse_amount, plain_amount
+from seatctl.models.money import plain_amount
 from seatctl.models.plan import Interval, Plan, PlanSpec
 from seatctl.models.report import Record, Report
 from seatctl.models.role import Action
-from seatctl.rules.names import check_slug
-from seatctl.rules.policies import as_fields, from_fields
+from seatctl.rules.policies import FLEXIBLE, as_fields, with_fields
 from seatctl.services.permissions import allow
-from seatctl.services.plan_specs import PLAN_COLUMNS
+from seatctl.services.plan_specs import PLAN_COLUMNS, new_spec
 from seatctl.services.plans import add_plan, changed_spec, edit_plan
 
 _KEYS = frozenset(("slug", "name", "price", "currency", "interval", "interval_count", "policy"))
@@ -62,11 +61,13 @@ def read_plan_file(text: str) -> list[PlanSpec]:
         ) from None
     if not isinstance(tables, list) or not tables:
         raise BadPlanFile("the file has no [[plans]]", hint="seatctl plans export shows the form")
-    specs, rows = [], []
+    specs: list[PlanSpec] = []
+    rows: list[dict[str, JsonValue]] = []
     for number, table in enumerate(tables, 1):
         try:
-            specs.append(_read_table(table if isinstance(table, dict) else {}))
-        except (SeatctlError, ValueError, KeyError) as error:
+            taken = {spec.slug for spec in specs}
+            specs.append(_read_table(table if isinstance(table, dict) else {}, taken))
+        except (SeatctlError, ValueError, TypeError, KeyError) as error:
             slug = table.get("slug") if isinstance(table, dict) else None
             rows.append(
                 {"plan": number, "slug": slug if isinstance(slug, str) else None, "error": _say(error)}
@@ -86,21 +87,26 @@ def _say(error: Exception) -> str:
     return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
 
 
-def _read_table(table: Mapping[str, object]) -> PlanSpec:
+def _read_table(table: Mapping[str, object], taken: set[str]) -> PlanSpec:
+    if table.get("slug") in taken:
+        raise ValueError("an earlier plan of the file has this slug")
     unknown = sorted(set(table) - _KEYS)
     if unknown:
         raise ValueError(f"unknown field {unknown[0]}")
-    currency, policy = str(table["currency"]).lower(), table.get("policy", {})
+    policy = table.get("policy", {})
     if not isinstance(policy, dict):
         raise TypeError("policy is a table")
-    return PlanSpec(
-        slug=check_slug(str(table["slug"])),
+    interval = str(table["interval"])
+    if interval not in set(Interval):
+        raise ValueError(f"interval is one of {', '.join(Interval)}")
+    return new_spec(
+        slug=str(table["slug"]),
         name=str(table.get("name") or table["slug"]),
-        currency=currency,
-        unit_amount=parse_amount(str(table["price"]), currency),
-        interval=Interval(str(table["interval"])),
+        price=str(table["price"]),
+        currency=str(table["currency"]),
+        interval=Interval(interval),
         interval_count=int(str(table.get("interval_count", 1))),
-        policy=from_fields(policy),
+        policy=with_fields(FLEXIBLE, policy),
     )
 
 

@@ -3,11 +3,39 @@
 from __future__ import annotations
 
 from seatctl.errors import JsonValue
-from seatctl.models.plan import Interval, Plan, PlanSpec
+from seatctl.models.plan import Interval, Plan, PlanSpec, Policy
 from seatctl.models.report import Record
+from seatctl.rules.names import check_plan_name, check_slug
 from seatctl.rules.policies import as_fields, from_fields
+from seatctl.rules.purchases import amount_of, check_currency, check_interval_count
 
 PLAN_COLUMNS = ("slug", "name", "unit_amount", "currency", "interval", "interval_count", "result")
+
+
+def new_spec(
+    *,
+    slug: str,
+    name: str,
+    price: str,
+    currency: str,
+    interval: Interval,
+    interval_count: int,
+    policy: Policy,
+) -> PlanSpec:
+    """A plan as typed, `price` in units of the currency.
+
+    Raises BadName, BadCurrency, BadAmount and BadInterval.
+    """
+    code = check_currency(currency)
+    return PlanSpec(
+        slug=check_slug(slug),
+        name=check_plan_name(name),
+        currency=code,
+        unit_amount=amount_of(price, code),
+        interval=interval,
+        interval_count=check_interval_count(interval, interval_count),
+        policy=policy,
+    )
 
 
 def spec_fields(spec: PlanSpec) -> dict[str, JsonValue]:

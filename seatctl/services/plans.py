@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from seatctl.billing import endpoints
 from seatctl.billing.port import Billing
-from seatctl.errors import JsonValue, Refused
+from seatctl.errors import JsonValue, Refused, TryAgain
 from seatctl.ledger import plans
 from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
 from seatctl.models.plan import Plan, PlanSpec
 from seatctl.models.report import Report
@@ -38,6 +39,12 @@ class PlanArchived(Refused):
     code = "plan_archived"
 
 
+class PlanChanged(TryAgain):
+    """Another process changed the plan between the decision and the lock."""
+
+    code = "plan_changed"
+
+
 def sellable(plan: Plan) -> Plan:
     """The plan itself. Raises PlanArchived or PlanWithoutPolicy where nothing may be bought on it."""
     if not plan.active:
@@ -57,19 +64,24 @@ def add_plan(ledger: Ledger, billing: Billing, call: Call, spec: PlanSpec) -> Re
     """Make a plan in Stripe and the ledger. Raises SlugTaken."""
     with ledger.reading() as reader:
         allow(reader, call.actor, Action.MANAGE_PLANS)
-        if plans.exists(reader, spec.slug):
-            raise SlugTaken(
-                f"there is a plan {spec.slug} already",
-                hint=f"seatctl plans edit {spec.slug}, or choose another slug",
-                data={"plan": spec.slug},
-            )
+        _refuse_taken(reader, spec.slug)
     request = Request("plan_add", spec_fields(spec), {}, reserved_name=f"plan:{spec.slug}")
     if not _is_being_added(ledger, request):
         _refuse_key_of_another(billing, spec.slug)
     if call.dry_run:
         row = {**spec_fields(spec), "result": "would be added"}
         return Report(None, True, f"would add plan {spec.slug}", (row,), columns=PLAN_COLUMNS)
-    return replace(submit(ledger, billing, call, request), columns=PLAN_COLUMNS)
+    report = submit(ledger, billing, call, request, lambda reader: _refuse_taken(reader, spec.slug))
+    return replace(report, columns=PLAN_COLUMNS)
+
+
+def _refuse_taken(reader: Reader, slug: str) -> None:
+    if plans.exists(reader, slug):
+        raise SlugTaken(
+            f"there is a plan {slug} already",
+            hint=f"seatctl plans edit {slug}, or choose another slug",
+            data={"plan": slug},
+        )
 
 
 def _is_being_added(ledger: Ledger, request: Request) -> bool:
@@ -141,4 +153,13 @@ def _submit_edit(
         {"product": plan.product_id, "reprice": spec.unit_amount != plan.unit_amount},
         reserved_name=f"plan:{plan.slug}",
     )
-    return replace(submit(ledger, billing, call, request), columns=PLAN_COLUMNS)
+
+    def still_allowed(reader: Reader) -> None:
+        if plans.find(reader, plan.slug) != plan:
+            raise PlanChanged(
+                f"plan {plan.slug} was changed by another command just now",
+                hint="run the same command again",
+                data={"plan": plan.slug},
+            )
+
+    return replace(submit(ledger, billing, call, request, still_allowed), columns=PLAN_COLUMNS)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from seatctl.billing.port import Billing
-from seatctl.errors import SeatctlError
+from seatctl.errors import ExitCode, SeatctlError
 from seatctl.ledger import operations
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call
 from seatctl.models.operation import Operation
 from seatctl.models.report import Record
-from seatctl.services.operations import end_as_failed, perform
+from seatctl.services.operations import end_as_failed, is_open, perform
 from seatctl.services.steps import KEYS_LAST, Running
 
 
@@ -35,7 +35,9 @@ def _recover_one(ledger: Ledger, billing: Billing, call: Call, operation: Operat
             return {**row, "result": "undone", "summary": undone, "error": None}
         report = perform(ledger, billing, replace(call, dry_run=False), operation)
     except SeatctlError as error:
-        result = "waiting" if error.exit_code == 10 else "failed" if error.exit_code != 75 else "pending"
+        result = "failed"
+        if is_open(ledger, operation):
+            result = "waiting" if error.exit_code is ExitCode.WAITING else "pending"
         return {**row, "result": result, "summary": error.message, "error": error.code}
     return {**row, "result": "finished", "summary": report.summary, "error": None}
 

@@ -15,6 +15,8 @@ from seatctl.billing.port import (
     Billing,
     CardDeclined,
     InvalidRequest,
+    KeyLacksPermission,
+    KeyRejected,
     MissingInStripe,
     StripeFault,
     StripeJson,
@@ -31,9 +33,16 @@ KEYS_LAST = timedelta(hours=23)
 
 _ATTEMPTS_A_RUN = 2
 
-_REFUSALS: dict[str, type[StripeRefused]] = {
+_REFUSALS: dict[str, type[SeatctlError]] = {
     refusal.code: refusal
-    for refusal in (CardDeclined, AuthenticationRequired, InvalidRequest, MissingInStripe)
+    for refusal in (
+        CardDeclined,
+        AuthenticationRequired,
+        InvalidRequest,
+        MissingInStripe,
+        KeyRejected,
+        KeyLacksPermission,
+    )
 }
 
 Find = Callable[[], StripeJson | None]
@@ -93,8 +102,8 @@ class Running:
         if last is not None and last.answer is not None:
             return _recorded(last)
         if last is None:
-            last = self._note(name, 1, write)
-        elif self.call.now - last.sent_at > KEYS_LAST:
+            return self._send(self._note(name, 1, write), find, _ATTEMPTS_A_RUN, first=True)
+        if self.call.now - last.sent_at > KEYS_LAST:
             found = self._look(last, find)
             if found is not None:
                 return found
@@ -102,14 +111,32 @@ class Running:
         return self._send(last, find, _ATTEMPTS_A_RUN)
 
     def step_or_nothing(
-        self, name: str, write: Write, find: Find, undo: Callable[[], None] = _nothing_to_undo
+        self,
+        name: str,
+        write: Write,
+        find: Find,
+        undo: Callable[[], None] = _nothing_to_undo,
+        but: tuple[type[StripeRefused], ...] = (),
     ) -> StripeJson:
-        """As `step`, for a step whose refusal ends the operation, once `undo` has cleaned up."""
+        """As `step`, for a step whose refusal ends the operation, once `undo` has cleaned up.
+
+        The refusals of `but` are raised as they are: there the operation goes on in another way.
+        """
         try:
             return self.step(name, write, find)
+        except but:
+            raise
         except (StripeRefused, NotAllowed) as refusal:
+            if not self._was_refused(name):
+                raise
             undo()
             raise CameToNothing(refusal) from refusal
+
+    def _was_refused(self, name: str) -> bool:
+        """Whether a refusal is the answer of the step, so that nothing of it can be in Stripe."""
+        with self.ledger.reading() as reader:
+            last = operations.last_attempt(reader, self.operation.id, name)
+        return last is not None and last.answer is not None and "error" in last.answer
 
     def delete(self, name: str, write: Write, gone: Callable[[], bool]) -> None:
         """A DELETE: keys do nothing there, so "no such object" is done if `gone` agrees."""
@@ -123,7 +150,7 @@ class Running:
             if not gone():
                 raise
 
-    def _send(self, step: Step, find: Find, attempts: int) -> StripeJson:
+    def _send(self, step: Step, find: Find, attempts: int, *, first: bool = False) -> StripeJson:
         try:
             # The key makes the repetition of a call whose answer was lost safe: Stripe charges once and
             # answers again. It names this attempt, because a refused attempt's key replays the refusal.
@@ -132,6 +159,11 @@ class Running:
             )
         except StripeRefused as refusal:
             self._answer(step, {"error": refusal.as_json()})
+            raise
+        except NotAllowed as refusal:
+            # A key that is refused today says nothing about what the lost call of yesterday did.
+            if first:
+                self._answer(step, {"error": refusal.as_json()})
             raise
         except StripeFault:
             # The key now replays the fault for a day; only Stripe's own objects tell what happened.

@@ -20,7 +20,7 @@ from seatctl.models.subscription import Subscription
 from seatctl.models.user import User
 from seatctl.rules.approval_rules import auto_approval_fields
 from seatctl.rules.emails import check_email
-from seatctl.rules.names import check_name, name_key
+from seatctl.rules.names import check_name, check_request_id, name_key
 from seatctl.rules.policies import as_fields
 from seatctl.rules.purchases import check_payment_method, check_quantity, check_spend
 from seatctl.services.operations import Request, submit
@@ -51,6 +51,8 @@ def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Purch
     """
     name = check_name(order.name)
     _check_people(order)
+    if order.request_id is not None:
+        check_request_id(order.request_id)
     with ledger.reading() as reader:
         allow(reader, call.actor, Action.BUY)
         plan = sellable(plans.find(reader, order.plan))
@@ -80,7 +82,8 @@ def buy(ledger: Ledger, billing: Billing, call: Call, purchase: Purchase) -> Rep
             (row,),
             columns=tuple(row),
         )
-    return replace(submit(ledger, billing, call, purchase.request), columns=SUBSCRIPTION_COLUMNS)
+    report = submit(ledger, billing, call, purchase.request, lambda reader: _refuse_taken(reader, quote.name))
+    return replace(report, columns=SUBSCRIPTION_COLUMNS)
 
 
 def quote_row(quote: Quote) -> dict[str, JsonValue]:
@@ -139,9 +142,9 @@ def _is_known(reader: Reader, request: Request) -> bool:
     return by_id is not None or operations.of_name(reader, str(request.reserved_name)) is not None
 
 
-def _refuse_taken(reader: Reader, name: str) -> None:
+def _refuse_taken(reader: Reader, name: str, but: Subscription | None = None) -> None:
     taken = subscriptions.named(reader, name)
-    if taken is not None:
+    if taken is not None and (but is None or taken.id != but.id):
         raise NameTaken(
             f"there is a subscription {taken.name} already",
             hint=f"seatctl subs show {taken.name!r}, or buy with another --name",
@@ -179,12 +182,11 @@ def rename(ledger: Ledger, billing: Billing, call: Call, handle: str, name: str)
     with ledger.reading() as reader:
         subscription = subscriptions.find(reader, handle)
         allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, subscription)
-        taken = subscriptions.named(reader, wanted)
         reserved = operations.of_name(reader, name_key(wanted))
         if subscription.name == wanted and reserved is None:
             return Report(None, call.dry_run, f"{wanted} has that name already")
-        if taken is not None and taken.id != subscription.id:
-            _refuse_taken(reader, wanted)
+        if reserved is None:
+            _refuse_taken(reader, wanted, but=subscription)
     return change_setting(
         ledger, billing, call, subscription, {"name": wanted}, f"renamed {subscription.name} to {wanted}"
     )
@@ -233,4 +235,9 @@ def change_setting(
         subscription_id=subscription.id,
         reserved_name=name_key(str(setting["name"])) if "name" in setting else None,
     )
-    return submit(ledger, billing, call, request)
+
+    def still_allowed(reader: Reader) -> None:
+        if "name" in setting:
+            _refuse_taken(reader, str(setting["name"]), but=subscription)
+
+    return submit(ledger, billing, call, request, still_allowed)

@@ -21,7 +21,9 @@ def sync(ledger: Ledger, billing: Billing, call: Call) -> Report:
         allow(reader, call.actor, Action.SYNC)
         left = operations.unfinished(reader)
     if call.dry_run:
-        rows: tuple[Record, ...] = tuple({"run": one.run, "kind": one.kind, "result": "would be recovered"} for one in left)
+        rows: tuple[Record, ...] = tuple(
+            {"run": one.run, "kind": one.kind, "result": "would be recovered"} for one in left
+        )
         return Report(None, True, f"would recover {len(left)} operations", rows, columns=COLUMNS[:3])
     recovered = recover(ledger, billing, call)
     results = [row["result"] for row in recovered]
