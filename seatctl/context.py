@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from seatctl import output
-from seatctl.errors import ExitCode, NotAllowed, Refused, UsageError
+from seatctl.errors import ExitCode, NotAllowed, Refused, SeatctlError, UsageError
 from seatctl.output import Column, Format, Style
 from seatctl.settings import Mode, Profile, Settings, is_actor, load
 
@@ -225,10 +225,12 @@ class Context:
         return Format(named) if named else None
 
     def _setting(self, key: str) -> str | None:
-        """A setting that must not fail where there is no profile yet, as before `init`."""
-        if self.settings.profiles:
-            return self.profile.text(key, self.environment)
-        return Profile("", Mode.SANDBOX, {}).text(key, self.environment)
+        """How to print must not depend on a good config.toml: `init`, `doctor` and errors print without one."""
+        try:
+            profile = self.profile
+        except SeatctlError:
+            profile = Profile("", Mode.SANDBOX, {})
+        return profile.text(key, self.environment)
 
     def _color(self, terminal: bool) -> bool:
         """--color, then NO_COLOR, CLICOLOR_FORCE and TERM=dumb as https://bixense.com/clicolors has them."""

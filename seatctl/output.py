@@ -271,13 +271,20 @@ def _write_delimited(style: Style, rows: Iterator[Record], columns: Sequence[Col
 
     tabs = style.format is Format.TSV
     keys = list(style.fields) or _machine_keys(columns)
-    writer = csv.writer(sys.stdout, delimiter="\t" if tabs else ",", lineterminator="\n")
+    writer = csv.writer(_UnixLines(), delimiter="\t" if tabs else ",", lineterminator="\r\n")
     if style.header:
         writer.writerow(keys)
     if tabs:
         writer.writerows([visible(plain_cell(row.get(key))) for key in keys] for row in rows)
     else:
         writer.writerows([_csv_cell(row.get(key)) for key in keys] for row in rows)
+
+
+class _UnixLines:
+    """Ends rows by a line feed alone. Python's csv quotes a carriage return only where it ends rows."""
+
+    def write(self, row: str) -> None:
+        sys.stdout.write(row[:-2] + "\n")
 
 
 def _csv_cell(value: JsonValue) -> str:

@@ -21,6 +21,7 @@ from seatctl.output import Column, Style, plain_cell
 from seatctl.rules.cells import visible
 
 if TYPE_CHECKING:
+    from babel.core import Locale
     from rich.console import Console, RenderableType
 
 UNBOUNDED = 10_000
@@ -113,18 +114,35 @@ def _money(style: Style, amount: int, currency: JsonValue) -> str:
 
 def local_money(amount: int, currency: str) -> str:
     """Minor units as the reader's locale writes them. The decimals are Stripe's; CLDR's would round RSD."""
-    from babel.core import Locale, UnknownLocaleError, default_locale
-    from babel.numbers import parse_pattern
+    from babel.numbers import get_currency_symbol, parse_pattern
 
-    try:
-        locale = Locale.parse(default_locale("LC_MONETARY") or "en_US")
-    except (UnknownLocaleError, ValueError):
-        locale = Locale.parse("en_US")
+    locale = _locale()
+    code = currency.upper()
     digits = 0 if currency.lower() in WHOLE_HUNDREDS else exponent(currency)
     pattern = parse_pattern(locale.currency_formats["standard"].pattern)
     pattern.frac_prec = (digits, digits)
     number = Decimal(amount).scaleb(-exponent(currency))
-    return str(pattern.apply(number, locale, currency=currency.upper(), currency_digits=False))
+    text = str(pattern.apply(number, locale, currency=code, currency_digits=False))
+    symbol = get_currency_symbol(code, locale)
+    # CLDR's currency spacing, which Babel leaves out: letters and digits do not touch.
+    return text.replace(symbol, f"{symbol}\xa0") if _touches(text, symbol) else text
+
+
+def _touches(text: str, symbol: str) -> bool:
+    """Whether a symbol that ends in a letter stands right before a digit."""
+    after = text.partition(symbol)[2][:1]
+    return symbol[-1].isalpha() and after.isdigit()
+
+
+def _locale() -> Locale:
+    """The locale of LC_ALL, LC_MONETARY or LANG; American English where that is C or unknown."""
+    from babel.core import Locale, UnknownLocaleError, default_locale
+
+    try:
+        locale = Locale.parse(default_locale("LC_MONETARY") or "en_US")
+    except (UnknownLocaleError, ValueError):
+        return Locale.parse("en_US")
+    return Locale.parse("en_US") if locale.variant == "POSIX" else locale
 
 
 def _draw(style: Style, table: RenderableType) -> str:

@@ -1,0 +1,102 @@
+"""Shell completion: the kept scripts are the generated ones, and a shell really completes with them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from seatctl.cli import completion
+
+KEPT = Path(__file__).parent.parent / "completions"
+
+
+def test_the_kept_scripts_are_the_generated_ones(tmp_path):
+    completion.write(tmp_path)
+    generated = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert generated == {path.name: path.read_text() for path in KEPT.iterdir()}, (
+        "run: python -m seatctl.cli.completion"
+    )
+
+
+@pytest.fixture
+def bash(sandbox, tmp_path):
+    """Completes a line with the kept script in a real bash, `seatctl` being this one."""
+    program = tmp_path / "bin" / "seatctl"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m seatctl "$@"\n')
+    program.chmod(0o755)
+
+    def complete(line: str) -> list[str]:
+        words = line.split(" ")
+        script = f"""
+            source {shlex.quote(str(KEPT / "seatctl.bash"))}
+            COMP_WORDS=({" ".join(map(shlex.quote, words))})
+            COMP_CWORD={len(words) - 1}
+            _seatctl_completion seatctl {shlex.quote(words[-1])} {shlex.quote(words[-2])}
+            printf '%s\\n' "${{COMPREPLY[@]}}"
+        """
+        env = {**sandbox.environment(), "PATH": f"{program.parent}:{os.environ['PATH']}"}
+        done = subprocess.run(
+            ["bash", "-c", script], env=env, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.stderr == ""
+        return done.stdout.split()
+
+    return complete
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("seatctl s", ["status", "sync", "subs", "seats", "sandbox"]),
+        ("seatctl config pro", ["profiles"]),
+        ("seatctl licences ass", ["assign"]),
+        ("seatctl -o json con", ["config"]),
+        ("seatctl seats assign --sk", ["--skip-bad"]),
+        ("seatctl status --pro", ["--profile"]),
+        ("seatctl status -o j", ["json", "jsonl"]),
+        ("seatctl config get act", ["actor"]),
+        ("seatctl sandbox fail t", ["timeout"]),
+    ],
+)
+def test_bash_completes_nouns_commands_options_and_values(bash, line, offered):
+    assert bash(line) == offered
+
+
+def test_pressing_tab_loads_nothing_heavy(sandbox):
+    for shell in ("bash", "zsh", "fish"):
+        env = {
+            "_SEATCTL_COMPLETE": f"complete_{shell}",
+            "COMP_WORDS": "seatctl ",
+            "COMP_CWORD": "1",
+            "_TYPER_COMPLETE_ARGS": "seatctl ",
+            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        }
+        probe = (
+            "import sys; from seatctl.__main__ import main; main([]); sys.stderr.write(' '.join(sys.modules))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", probe],
+            env=sandbox.environment(env),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "seats" in done.stdout
+        assert not {"rich", "stripe", "seatctl.cli.seats"} & set(done.stderr.split())
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="no zsh here")
+def test_zsh_takes_the_script():
+    subprocess.run(["zsh", "-n", KEPT / "_seatctl"], check=True)
+
+
+@pytest.mark.skipif(not shutil.which("fish"), reason="no fish here")
+def test_fish_takes_the_script():
+    subprocess.run(["fish", "--no-execute", KEPT / "seatctl.fish"], check=True)

@@ -1,0 +1,87 @@
+"""`doctor` names what is wrong and the command that repairs it; `status` what waits for somebody."""
+
+from __future__ import annotations
+
+import sqlite3
+
+
+def problems(result):
+    return {row["check"]: row for row in result.rows if row["result"] == "problem"}
+
+
+def test_a_new_profile_is_in_order(sandbox):
+    checked = sandbox("doctor", "-o", "json")
+    assert (checked.code, problems(checked)) == (0, {})
+    assert {row["result"] for row in checked.rows} == {"ok"}
+    assert checked.err == "everything is in order\n"
+
+
+def test_nothing_set_up_yet(seatctl):
+    checked = seatctl("doctor", "-o", "json")
+    assert checked.code == 7
+    assert problems(checked)["configuration"]["repair"] == "seatctl init"
+
+
+def test_files_that_others_can_read(sandbox):
+    ledger = sandbox.home / "default" / "ledger.db"
+    ledger.chmod(0o644)
+    found = problems(sandbox("doctor", "-o", "json"))["file permissions"]
+    assert found["repair"] == f"chmod 600 {ledger}"
+    ledger.chmod(0o600)
+    assert sandbox("doctor").code == 0
+
+
+def test_a_ledger_that_is_gone_or_damaged(sandbox):
+    ledger = sandbox.home / "default" / "ledger.db"
+    for end in ("-wal", "-shm"):
+        ledger.with_name(ledger.name + end).unlink(missing_ok=True)
+    kept = ledger.read_bytes()
+    ledger.unlink()
+    gone = sandbox("doctor", "-o", "json")
+    assert (gone.code, "seatctl init" in problems(gone)["ledger"]["repair"]) == (7, True)
+    ledger.write_bytes(b"not a database at all" * 100)
+    ledger.chmod(0o600)
+    assert "ledger" in problems(sandbox("doctor", "-o", "json"))
+    ledger.write_bytes(kept)
+    assert sandbox("doctor").code == 0
+
+
+def test_a_reference_that_leads_nowhere_is_found(sandbox):
+    with sqlite3.connect(sandbox.home / "default" / "ledger.db") as database:
+        database.execute(
+            "INSERT INTO roles (actor, subscription_id, role) VALUES ('x@example.com', 99, 'viewer')"
+        )
+    database.close()
+    assert "subscriptions" in problems(sandbox("doctor", "-o", "json"))["integrity"]["detail"]
+
+
+def test_an_actor_without_a_role_is_a_warning(sandbox):
+    checked = sandbox("doctor", "--as", "stranger@example.com", "-o", "json")
+    assert checked.code == 0
+    assert [row["check"] for row in checked.rows if row["result"] == "warning"] == ["actor"]
+
+
+def test_a_broken_config_is_a_finding_too(sandbox):
+    (sandbox.home / "config.toml").write_text("= nonsense")
+    checked = sandbox("doctor")
+    assert checked.code == 7
+    assert "not valid TOML" in checked.out
+
+
+def test_status_of_an_empty_ledger(sandbox):
+    shown = sandbox("status", "-o", "json").json
+    assert (shown["mode"], shown["users"], shown["seats"], shown["attention"]) == ("sandbox", 0, 0, [])
+
+
+def test_status_names_what_waits_and_the_command_for_it(sandbox):
+    sandbox("users", "add", "zoe@example.com")
+    sandbox("plans", "add", "pro", "--price", "12.00", "--currency", "usd", "--interval", "month")
+    bought = sandbox(
+        *("subs", "buy", "--plan", "pro", "--seats", "3", "--name", "design", "--owner", "ann@example.com"),
+        *("--billing-email", "pay@example.com", "--payment-method", "pm_card_visa", "--yes"),
+    )
+    assert bought.code == 0, bought.err
+    sandbox("requests", "create", "zoe@example.com", "--subscription", "design")
+    shown = sandbox("status", "-o", "json").json
+    assert (shown["subscriptions"], shown["seats"], shown["free"], shown["pending_requests"]) == (1, 3, 3, 1)
+    assert shown["attention"] == ["1 requests wait for a decision: seatctl requests list"]
