@@ -225,7 +225,7 @@ class Context:
         return Format(named) if named else None
 
     def _setting(self, key: str) -> str | None:
-        """How to print must not depend on a good config.toml: `init`, `doctor` and errors print without one."""
+        """How to print must not need a good config.toml: `init`, `doctor` and errors print without one."""
         try:
             profile = self.profile
         except SeatctlError:

@@ -85,7 +85,7 @@ def test_a_group_lists_each_command_with_one_sentence(seatctl, noun):
 
 VALUE = "\x00"
 TO_TYPE = re.compile(rf"\bseatctl(?: -{{1,2}}[a-z-]+(?: [A-Z{VALUE}]+)?)*((?: (?:[a-z][a-z-]*|{VALUE}))+)")
-PROSE = {"is", "has", "needs", "takes", "at", "carries", "was"}
+PROSE = {"is", "has", "needs", "takes", "at", "carries", "lists"}
 """Words with which a sentence goes on after the program's name."""
 
 
@@ -99,7 +99,7 @@ def known(command: str) -> bool:
     noun, _, rest = command.partition(" ")
     verb = rest.split(" ")[0]
     return (
-        noun in PROSE
+        noun in {VALUE, *PROSE}
         or noun in COMMANDS
         or f"{noun} {verb}" in COMMANDS
         or (noun in GROUPS and verb == VALUE)

@@ -166,7 +166,7 @@ def test_what_was_typed_stays_on_its_line_and_does_nothing(listed, form, monkeyp
     monkeypatch.setenv("COLUMNS", "200")
     out = listed(form, records=[{**DESIGN, "name": HOSTILE}], terminal=True).out
     assert not set("\x1b\u202e\u2028\x9b\x7f") & set(out)
-    assert [line for line in out.splitlines() if "red" in line][0].count("z") == 1
+    assert next(line for line in out.splitlines() if "red" in line).count("z") == 1
     assert r"\x1b" in out or r"\\x1b" in out
 
 
@@ -314,6 +314,7 @@ def test_a_format_comes_from_flag_then_environment_then_profile(sandbox):
 
 
 def test_a_name_that_the_encoding_lacks_is_spelled_out(sandbox):
-    script = f'PYTHONIOENCODING=latin-1 "{sandbox.python}" -m seatctl config set stripe_key_command "pass 鍵" -o json'
+    command = 'config set stripe_key_command "pass 鍵" -o json'
+    script = f'PYTHONIOENCODING=latin-1 "{sandbox.python}" -m seatctl {command}'
     done = sandbox.shell(script)
     assert (done.returncode, r"\u9375" in done.stdout) == (0, True)
