@@ -1,7 +1,8 @@
 """Checks a request's parameters against `contract.json` and gives each value its type.
 
 The SDK's types say which parameters there are; the recordings say what Stripe answers to a wrong one,
-and win where the two differ (`REQUIRED`, `ORDER`, `OLDER`; docs/sandbox.md lists them).
+and win where the two differ (`REQUIRED`, `ORDER`; docs/sandbox.md lists them). `contract_dahlia.json` has
+what the version of the recordings takes otherwise than the SDK's own, later version.
 """
 
 from __future__ import annotations
@@ -36,8 +37,6 @@ ORDER = {
     ("SubscriptionUpdateParams", "payment_behavior"): "allow_incomplete|error_if_incomplete"
     "|pending_if_incomplete|default_incomplete",
 }
-# What versions before endive took: the anchor of an update was a word, not an object.
-OLDER = {("SubscriptionUpdateParams", "billing_cycle_anchor"): "e:now|unchanged"}
 
 
 _NO_TAX_OR_CONNECT = (
@@ -70,13 +69,22 @@ def _contract() -> Obj:
 
 
 @cache
+def _older() -> Obj:
+    """What versions before endive take otherwise; null for a parameter that they lack."""
+    loaded: Obj = json.loads(Path(__file__).with_name("contract_dahlia.json").read_text("utf-8"))
+    return loaded
+
+
+@cache
 def _fields(params: str, version: str) -> dict[str, Any]:
     fields: dict[str, Any] = dict(_contract()["params"][params])
+    if version < ENDIVE:
+        older = _older().get(params, {})
+        kept = {name: spec for name, spec in fields.items() if name not in older}
+        fields = {**kept, **{name: spec for name, spec in older.items() if spec is not None}}
     for (name, field), words in ORDER.items():
         if name == params:
             fields[field] = f"e:{words}"
-    if version < ENDIVE:
-        fields.update({field: spec for (name, field), spec in OLDER.items() if name == params})
     return fields
 
 

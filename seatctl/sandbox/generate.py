@@ -1,7 +1,7 @@
 """A development tool: writes `contract.json` from the installed SDK's parameter and resource types.
 
-`python -m seatctl.sandbox.generate [--check]`. It reads the SDK's source as a syntax tree, since
-`typing.get_type_hints` fails on these types. Nothing imports this module at run time, and it alone
+`python -m seatctl.sandbox.generate [--check] [--older FOLDER]`. It reads the SDK's source as a syntax
+tree, since `typing.get_type_hints` fails on these types. Nothing imports this module at run time, and it alone
 in `sandbox/` may import stripe.
 
 The notation: `s` string, `i` integer, `n` number, `b` boolean, `x` anything, `e:a|b` one of these
@@ -23,6 +23,7 @@ from typing import Any
 from seatctl.sandbox.routes import ROUTES
 
 CONTRACT = Path(__file__).with_name("contract.json")
+OLDER = Path(__file__).with_name("contract_dahlia.json")
 RESOURCES = [
     "Account",
     "Charge",
@@ -174,6 +175,25 @@ def resource(sdk: Path, name: str) -> Any:
     return json.loads(re.sub(r'!":', '":', text))
 
 
+def older(old: Path) -> str:
+    """What an older SDK's parameters have otherwise: its spec, or null for a field it lacks.
+
+    `old` is the unpacked package `stripe` of 15.6.2, the last one of the version that was recorded.
+    """
+    import stripe
+
+    new = Path(stripe.__file__).parent
+    found: dict[str, Any] = {}
+    for route in ROUTES:
+        before, after = params(old, route.params), params(new, route.params)
+        changed = {
+            name: before.get(name) for name in {**before, **after} if before.get(name) != after.get(name)
+        }
+        if changed:
+            found[route.params] = changed
+    return json.dumps(found, separators=(",", ":"), sort_keys=True) + "\n"
+
+
 def contract() -> str:
     """The whole file: each endpoint's parameters, each resource's fields, and where they come from."""
     import stripe
@@ -190,6 +210,8 @@ def contract() -> str:
 
 def main(argv: list[str]) -> int:
     """Write the file, or with `--check` say whether it is out of date (exit 1)."""
+    if "--older" in argv:
+        OLDER.write_text(older(Path(argv[argv.index("--older") + 1])), "utf-8")
     text = contract()
     if "--check" in argv:
         return 0 if CONTRACT.read_text("utf-8") == text else 1

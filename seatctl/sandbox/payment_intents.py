@@ -24,7 +24,7 @@ def create(session: Session, params: Obj) -> Obj:
     currency = params["currency"].lower()
     _check_amount(params["amount"], currency)
     made = intent(session, customer, params["amount"], currency)
-    if not params.get("payment_method_types"):
+    if not {"payment_method_types", "allowed_payment_method_types"} & set(params):
         made["automatic_payment_methods"] = {"allow_redirects": "always", "enabled": True}
     _apply(session, made, params)
     session.save(made)
@@ -49,7 +49,7 @@ def _apply(session: Session, made: Obj, params: Obj) -> None:
     for name in ("description", "receipt_email", "setup_future_usage", "statement_descriptor", "shipping"):
         if name in params:
             made[name] = unset(params[name])
-    for name in ("capture_method", "payment_method_types"):
+    for name in ("capture_method", "payment_method_types", "allowed_payment_method_types"):
         if params.get(name):
             made[name] = params[name]
     if (params.get("automatic_payment_methods") or {}).get("enabled"):

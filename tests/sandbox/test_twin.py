@@ -193,3 +193,11 @@ def test_reset_forgets_everything(stripe):
 def test_the_clock_does_not_move_backwards(stripe):
     with pytest.raises(ValueError, match="forward"):
         control.advance(stripe.twin, to=5)
+
+
+def test_a_parameter_that_endive_renamed_is_known_by_the_name_of_its_version(stripe):
+    old, new = {"payment_method_types": ["card"]}, {"allowed_payment_method_types": ["card"]}
+    base, endive = {"amount": 500, "currency": "usd"}, {"Stripe_Version": "2026-10-28.endive"}
+    assert stripe.post("payment_intents", {**base, **old})["payment_method_types"] == ["card"]
+    assert stripe.post("payment_intents", {**base, **new}, **endive)["status"] == "requires_payment_method"
+    assert stripe.refused("POST", "payment_intents", {**base, **old}, **endive)["code"] == "parameter_unknown"

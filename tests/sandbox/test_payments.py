@@ -1,0 +1,111 @@
+"""Payment intents and refunds: what a decline leaves behind, and what each state allows."""
+
+import pytest
+
+CARD = {"currency": "usd", "payment_method_types": ["card"]}
+
+
+def test_an_intent_without_a_method_waits_and_ignores_the_customers_default(stripe):
+    made = stripe.post("payment_intents", {**CARD, "amount": 2000, "customer": stripe.customer()})
+    assert (made["status"], made["payment_method"], made["latest_charge"]) == (
+        "requires_payment_method",
+        None,
+        None,
+    )
+    assert not {"charges", "invoice"} & set(made)
+
+
+def test_a_paid_intent_has_a_charge(stripe):
+    made = stripe.post(
+        "payment_intents", {**CARD, "amount": 2000, "payment_method": "pm_card_visa", "confirm": True}
+    )
+    assert (made["status"], made["amount_received"]) == ("succeeded", 2000)
+    charge = stripe.get(f"charges/{made['latest_charge']}")
+    assert (charge["paid"], charge["status"], charge["balance_transaction"]) == (True, "succeeded", None)
+    assert "invoice" not in charge
+
+
+def test_a_declined_intent_exists_and_tells_why(stripe):
+    wanted = {**CARD, "amount": 2000, "payment_method": "pm_card_visa_chargeDeclined", "confirm": True}
+    error = stripe.refused("POST", "payment_intents", wanted)
+    assert (error["status"], error["code"], error["decline_code"]) == (
+        402,
+        "card_declined",
+        "generic_decline",
+    )
+    assert "param" not in error
+    made = stripe.get(f"payment_intents/{error['payment_intent']['id']}")
+    assert (made["status"], made["payment_method"]) == ("requires_payment_method", None)
+    assert made["last_payment_error"]["code"] == "card_declined"
+    charge = stripe.get(f"charges/{error['charge']}")
+    assert (charge["status"], charge["paid"], charge["failure_code"]) == ("failed", False, "card_declined")
+    again = {"payment_method": "pm_card_visa"}
+    assert stripe.post(f"payment_intents/{made['id']}/confirm", again)["status"] == "succeeded"
+
+
+def test_a_card_that_wants_authentication_is_refused_off_session_without_a_charge(stripe):
+    wanted = {**CARD, "amount": 2000, "payment_method": "pm_card_threeDSecure2Required", "confirm": True}
+    assert stripe.post("payment_intents", wanted)["status"] == "requires_action"
+    error = stripe.refused("POST", "payment_intents", {**wanted, "off_session": True})
+    assert (error["status"], error["code"], "charge" in error) == (402, "authentication_required", False)
+    assert stripe.get("charges")["data"] == []
+
+
+def test_a_method_needs_its_own_customer(stripe):
+    customer = stripe.customer()
+    method = stripe.get(f"customers/{customer}")["invoice_settings"]["default_payment_method"]
+    wanted = {**CARD, "amount": 2000, "payment_method": method}
+    assert stripe.refused("POST", "payment_intents", wanted)["status"] == 400
+    other = stripe.post("customers")["id"]
+    assert stripe.refused("POST", "payment_intents", {**wanted, "customer": other})["status"] == 400
+    assert (
+        stripe.post("payment_intents", {**wanted, "customer": customer})["status"] == "requires_confirmation"
+    )
+
+
+def test_a_finished_intent_names_its_status_when_it_refuses(stripe):
+    made = stripe.post(
+        "payment_intents", {**CARD, "amount": 2000, "payment_method": "pm_card_visa", "confirm": True}
+    )
+    for step in ("confirm", "cancel"):
+        error = stripe.refused("POST", f"payment_intents/{made['id']}/{step}")
+        assert (error["status"], error["code"]) == (400, "payment_intent_unexpected_state")
+        assert "succeeded" in error["message"]
+    assert stripe.refused("GET", "payment_intents/pi_nope")["param"] == "intent"
+    assert stripe.refused("GET", "charges/ch_nope")["param"] == "id"
+
+
+def test_a_charge_gives_back_no_more_than_it_took(stripe):
+    made = stripe.post(
+        "payment_intents", {**CARD, "amount": 2000, "payment_method": "pm_card_visa", "confirm": True}
+    )
+    assert stripe.post("refunds", {"payment_intent": made["id"], "amount": 1500})["status"] == "succeeded"
+    assert stripe.refused("POST", "refunds", {"payment_intent": made["id"], "amount": 501})["status"] == 400
+    assert stripe.post("refunds", {"payment_intent": made["id"]})["amount"] == 500
+    assert (
+        stripe.refused("POST", "refunds", {"payment_intent": made["id"]})["code"] == "charge_already_refunded"
+    )
+
+
+@pytest.mark.parametrize(
+    ("card", "code", "decline"),
+    [
+        ("tok_visa_chargeDeclinedInsufficientFunds", "card_declined", "insufficient_funds"),
+        ("tok_chargeDeclinedExpiredCard", "expired_card", "expired_card"),
+        ("tok_chargeDeclinedIncorrectCvc", "incorrect_cvc", "incorrect_cvc"),
+        ("tok_chargeDeclinedLostCard", "card_declined", "lost_card"),
+    ],
+)
+def test_each_declining_card_says_its_reason_at_attach(stripe, card, code, decline):
+    method = stripe.post("payment_methods", {"type": "card", "card": {"token": card}})["id"]
+    error = stripe.refused("POST", f"payment_methods/{method}/attach", {"customer": stripe.customer(None)})
+    assert (error["status"], error["code"], error["decline_code"], error["param"]) == (402, code, decline, "")
+
+
+def test_detaching_the_default_card_leaves_no_default(stripe):
+    customer = stripe.customer()
+    method = stripe.get(f"customers/{customer}")["invoice_settings"]["default_payment_method"]
+    stripe.post(f"payment_methods/{method}/detach")
+    assert stripe.get(f"customers/{customer}")["invoice_settings"]["default_payment_method"] is None
+    event = stripe.get("events", {"type": "payment_method.detached"})["data"][0]
+    assert event["data"]["previous_attributes"] == {"customer": customer}
