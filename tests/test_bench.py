@@ -1,0 +1,46 @@
+"""The budgets, bounded: small sizes and twice the slack, so that a busy machine does not fail them.
+
+`python -m bench --whole` measures the real ones.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.bulk import assign_seats, import_users
+from bench.measure import Figure
+from bench.memory import memory
+from bench.startup import search, start_up
+
+pytestmark = pytest.mark.slow
+
+SLACK = 2.0
+
+
+def within(figure: Figure) -> bool:
+    return figure.ratio <= figure.budget * SLACK
+
+
+def test_an_import_costs_a_small_multiple_of_writing_the_rows(tmp_path):
+    figure = import_users(tmp_path, 20_000, rounds=3)
+    assert within(figure), figure.line()
+
+
+def test_so_does_an_assignment(tmp_path):
+    figure = assign_seats(tmp_path, 20_000, rounds=3)
+    assert within(figure), figure.line()
+
+
+def test_one_row_questions_start_as_fast_as_a_bare_command(tmp_path):
+    figures = start_up(tmp_path, 2_000, rounds=5)
+    assert all(map(within, figures)), "\n".join(figure.line() for figure in figures)
+
+
+def test_a_search_costs_no_more_than_starting_up(tmp_path):
+    figure = search(tmp_path, 20_000, rounds=5)
+    assert within(figure), figure.line()
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path):
+    figures = memory(tmp_path, 3_000, 30_000)
+    assert all(map(within, figures)), "\n".join(figure.line() for figure in figures)
