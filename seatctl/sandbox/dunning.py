@@ -101,11 +101,16 @@ def _give_up(session: Session, subscription: Obj) -> None:
 
 
 def authenticate(session: Session, invoice: Obj, *, succeeds: bool) -> None:
-    """The customer answers the bank's question on an open invoice: the payment goes through, or fails."""
+    """The customer answers the bank's question on an open invoice: the payment goes through, or fails.
+
+    Raises ValueError if the invoice is not open, or there is no card to pay it with.
+    """
     made = intent_of(session, invoice["id"])
-    if made is None or made["status"] != "requires_action":
+    asked = session.store.get("payment_method", (made or {}).get("payment_method") or "")
+    # A subscription made with `default_incomplete` was not attempted: the customer pays on the hosted page.
+    method = asked or method_for(session, invoice)
+    if made is None or method is None:
         raise ValueError("this invoice waits for no authentication")
-    method = session.find("payment_method", made["payment_method"], None)
     if succeeds:
         collect(session, invoice, method, authenticated=True)
         return

@@ -1,8 +1,8 @@
 """A development tool: writes `contract.json` from the installed SDK's parameter and resource types.
 
 `python -m seatctl.sandbox.generate [--check] [--older FOLDER]`. It reads the SDK's source as a syntax
-tree, since `typing.get_type_hints` fails on these types. Nothing imports this module at run time, and it alone
-in `sandbox/` may import stripe.
+tree, since `typing.get_type_hints` fails on these types. Nothing imports this module at run time, and it
+alone in `sandbox/` may import stripe.
 
 The notation: `s` string, `i` integer, `n` number, `b` boolean, `x` anything, `e:a|b` one of these
 words, `?` before it: the empty string or null is allowed too; `{"f": {…}}` an object of these fields,

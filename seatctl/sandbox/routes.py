@@ -60,7 +60,7 @@ GET    /v1/promotion_codes/{}                   promotion_codes.retrieve        
 POST   /v1/promotion_codes/{}                   promotion_codes.update          PromotionCodeUpdateParams
 GET    /v1/tax_rates/{}                         coupons.no_tax_rate             TaxRateRetrieveParams
 POST   /v1/subscriptions                        subscriptions.create            SubscriptionCreateParams
-GET    /v1/subscriptions                        subscriptions.listed            SubscriptionListParams
+GET    /v1/subscriptions                        subscription_lists.listed       SubscriptionListParams
 GET    /v1/subscriptions/{}                     subscriptions.retrieve          SubscriptionRetrieveParams
 POST   /v1/subscriptions/{}                     subscription_update.update      SubscriptionUpdateParams
 DELETE /v1/subscriptions/{}                     subscription_ends.cancel        SubscriptionCancelParams

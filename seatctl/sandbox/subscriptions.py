@@ -1,19 +1,16 @@
-"""Subscriptions: create, retrieve, list. Updates, ends and items have files of their own."""
+"""Subscriptions: create and retrieve. Lists, updates, ends and items have files of their own."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from seatctl.sandbox.customers import own_method
 from seatctl.sandbox.discounts import given, used_once
 from seatctl.sandbox.errors import ApiError, invalid, missing_param
 from seatctl.sandbox.invoicing import created, draft, pending_items, save_invoice, take_items
-from seatctl.sandbox.lists import check_customer, listing, matches, within
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.settlement import collect, finalize, method_for, no_method
 from seatctl.sandbox.subscription_items import build, check_new
-from seatctl.sandbox.subscription_periods import bill_period, next_end, stored_price
-from seatctl.sandbox.subscription_states import ENDED, period_end, period_start, save
+from seatctl.sandbox.subscription_periods import bill_period, next_end
+from seatctl.sandbox.subscription_states import period_end, save
 from seatctl.sandbox.views import items_of, view
 from seatctl.sandbox.wire import DAY, Obj, merge_metadata, new_id, unset
 
@@ -268,45 +265,3 @@ def action_required() -> ApiError:
 def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
     """GET /v1/subscriptions/ID."""
     return view(session, session.find("subscription", identifier, "id", status=404))
-
-
-def listed(session: Session, params: Obj) -> Obj:
-    """GET /v1/subscriptions: canceled ones only on request."""
-    check_customer(session, params)
-    for name in ("price", "plan"):
-        if name in params:
-            session.find("price", params[name], name)
-    status = params.get("status")
-
-    def keep(subscription: Any) -> bool:
-        return (
-            _has_status(subscription, status)
-            and matches(subscription, params, "collection_method")
-            and _of_price(session, subscription, params)
-            and _in_periods(session, subscription, params)
-        )
-
-    return listing(session, "subscription", params, "/v1/subscriptions", keep=keep)
-
-
-def _has_status(subscription: Obj, status: str | None) -> bool:
-    if status is None:
-        return subscription["status"] not in ENDED
-    if status == "ended":
-        return subscription["status"] in ENDED
-    return status in ("all", subscription["status"])
-
-
-def _of_price(session: Session, subscription: Obj, params: Obj) -> bool:
-    wanted = params.get("price") or params.get("plan")
-    items = items_of(session, subscription["id"]) if wanted else []
-    return wanted is None or any(stored_price(session, item)["id"] == wanted for item in items)
-
-
-def _in_periods(session: Session, subscription: Obj, params: Obj) -> bool:
-    if not {"current_period_start", "current_period_end"} & set(params):
-        return True
-    items = items_of(session, subscription["id"])
-    return within(period_start(items), params.get("current_period_start")) and within(
-        period_end(items), params.get("current_period_end")
-    )
