@@ -154,3 +154,58 @@ def invoice(invoice: str) -> Read:
 def invoices_of(subscription: str) -> Read:
     """Invoices of a subscription."""
     return Read("/v1/invoices", {"subscription": subscription})
+
+
+def create_invoice(form: Form) -> Write:
+    """A draft invoice of our own."""
+    return Write("post", "/v1/invoices", form)
+
+
+def delete_draft(invoice: str) -> Write:
+    """Delete a draft with its items."""
+    return Write("delete", _one("invoices", invoice), {})
+
+
+def create_invoice_item(form: Form) -> Write:
+    """A line of a draft invoice; without `invoice` in the form it would float to the next one."""
+    return Write("post", "/v1/invoiceitems", form)
+
+
+def finalize_invoice(invoice: str) -> Write:
+    """Give a draft its number; nothing is charged by Stripe itself afterwards."""
+    return Write("post", f"{_one('invoices', invoice)}/finalize", {"auto_advance": False})
+
+
+def pay_invoice(invoice: str, form: Form) -> Write:
+    """Charge an open invoice now; a card may be declined here."""
+    return Write("post", f"{_one('invoices', invoice)}/pay", form)
+
+
+def send_invoice(invoice: str) -> Write:
+    """Finalize if need be, and mail it to the customer."""
+    return Write("post", f"{_one('invoices', invoice)}/send", {})
+
+
+def void_invoice(invoice: str) -> Write:
+    """Make an open invoice void."""
+    return Write("post", f"{_one('invoices', invoice)}/void", {})
+
+
+def credit_note(form: Form) -> Write:
+    """Give money of a paid invoice back."""
+    return Write("post", "/v1/credit_notes", form)
+
+
+def preview_credit_note(form: Form) -> Read:
+    """What a credit note would give back; writes nothing."""
+    return Read("/v1/credit_notes/preview", form)
+
+
+def credit_notes_of(invoice: str) -> Read:
+    """The credit notes of an invoice."""
+    return Read("/v1/credit_notes", {"invoice": invoice})
+
+
+def invoices_of_customer(customer: str) -> Read:
+    """Invoices of a customer."""
+    return Read("/v1/invoices", {"customer": customer})

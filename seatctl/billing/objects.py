@@ -80,6 +80,8 @@ def read_subscription(subscription: StripeJson) -> StripeSubscription:
             collection_method=_required(subscription, "collection_method"),
             latest_invoice=_reference(subscription.get("latest_invoice")),
             created_at=_required_time(subscription, "created"),
+            billing_cycle_anchor=_required_time(subscription, "billing_cycle_anchor"),
+            default_payment_method=_reference(subscription.get("default_payment_method")),
         )
     except ValueError as error:
         raise UnreadableObject(f"Stripe's subscription is not understood: {error}") from error

@@ -8,7 +8,8 @@ A new seat has an id above every earlier one, so that the seats of one statement
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from seatctl.errors import JsonValue
@@ -39,6 +40,11 @@ _ENDED = (
 )
 _REVOKED_AT = "coalesce(t.revoked_at, CASE WHEN t.until <= :now THEN t.until END)"
 """When a seat ended, as a read sees it: what expired counts, although no change has recorded it yet."""
+_UNTIL = _SNAPSHOT.replace("'until', until", "'until', :until")
+_OF_USERS = (
+    "subscription_id = :subscription AND revoked_at IS NULL"
+    " AND user_id IN (SELECT value FROM json_each(:users))"
+)
 _TOLD = "SELECT json_object('seat', id) AS ids, user_id FROM seats"
 
 
@@ -138,6 +144,24 @@ def revoke_incoming(tx: Transaction, subscription_id: int) -> int:
 def revoke_all_of(tx: Transaction, user_id: int) -> int:
     """Give back every seat of a user; how many."""
     return _revoke(tx, "user_id = :user AND revoked_at IS NULL", {"user": user_id}, ":now")
+
+
+def revoke_users(tx: Transaction, subscription_id: int, user_ids: Sequence[int]) -> int:
+    """Give back the seats of these users there; how many."""
+    params: dict[str, SqlValue] = {"subscription": subscription_id, "users": json.dumps(list(user_ids))}
+    return _revoke(tx, _OF_USERS, params, ":now")
+
+
+def end_at(tx: Transaction, subscription_id: int, user_ids: Sequence[int], until: str) -> int:
+    """Let the seats of these users end at `until` (written form, UTC); how many."""
+    params = {"subscription": subscription_id, "users": json.dumps(list(user_ids)), "until": until}
+    ended = tx.record_many(
+        "seat",
+        f"SELECT id AS entity_id, {_SNAPSHOT} AS before, {_UNTIL} AS after FROM seats WHERE {_OF_USERS}",
+        params,
+    )
+    tx.execute(f"UPDATE seats SET until = :until WHERE {_OF_USERS}", params)
+    return ended
 
 
 def expire(tx: Transaction) -> int:

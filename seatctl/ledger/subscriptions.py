@@ -27,7 +27,7 @@ _SELECT = """SELECT s.id, s.name, s.plan_id, p.slug AS plan_slug, s.customer_id,
     s.assigned - (SELECT count(*) FROM seats t WHERE t.subscription_id = s.id AND t.revoked_at IS NULL
         AND t.until IS NOT NULL AND t.until <= :now) AS assigned,
     s.policy, s.currency, s.unit_amount, s.term_start, s.term_end, s.owner_id, u.email AS owner_email,
-    s.auto_approval, s.cancel_at, s.unpaid_since, s.home_ledger
+    s.auto_approval, s.cancel_at, s.unpaid_since, s.home_ledger, s.price_id
     FROM subscriptions s JOIN plans p ON p.id = s.plan_id LEFT JOIN users u ON u.id = s.owner_id"""
 
 _NEVER = "0000-00-00T00:00:00Z"
@@ -221,4 +221,5 @@ def _subscription(row: Row) -> Subscription:
         cancel_at=_optional(row["cancel_at"]),
         unpaid_since=_optional(row["unpaid_since"]),
         home_ledger=row["home_ledger"],
+        price_id=row["price_id"],
     )

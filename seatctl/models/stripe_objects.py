@@ -75,6 +75,8 @@ class StripeSubscription:
     collection_method: str
     latest_invoice: str | None
     created_at: datetime
+    billing_cycle_anchor: datetime
+    default_payment_method: str | None
 
 
 @dataclass(frozen=True, slots=True)

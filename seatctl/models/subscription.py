@@ -62,6 +62,8 @@ class Subscription:
     """Finalization (on account: due date) of the oldest unpaid invoice; the grace runs from here."""
     home_ledger: str | None
     """The ledger id in Stripe's metadata (design rule 9); None belongs to nobody."""
+    price_id: str = ""
+    """The Stripe price of what is paid for now."""
 
     @property
     def free(self) -> int:

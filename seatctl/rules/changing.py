@@ -221,3 +221,25 @@ def _refusal(
 
 def _day(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d")
+
+
+class BelowAssigned(Refused):
+    """More people sit in it than seats would be left, and nobody said who goes."""
+
+    code = "below_assigned"
+
+
+def check_room(standing: Standing, seats: int, leaving: int) -> None:
+    """Raise BelowAssigned unless who stays fits into `seats`."""
+    short = standing.assigned - leaving - seats
+    if short > 0:
+        raise BelowAssigned(
+            f"{standing.name}: {standing.assigned} people sit in it, {seats} seats leave no room for {short}",
+            hint=f"seatctl subs set-seats {quote(standing.name)} {seats} --revoke newest|oldest|suspended",
+            data={
+                "subscription": standing.name,
+                "assigned": standing.assigned,
+                "seats": seats,
+                "too_many": short,
+            },
+        )

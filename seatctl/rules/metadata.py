@@ -18,6 +18,8 @@ REQUEST: Final = "seatctl_request"
 SLUG: Final = "seatctl_plan"
 NAME: Final = "seatctl_name"
 OWNER: Final = "seatctl_owner"
+SUBSCRIPTION: Final = "seatctl_subscription"
+"""On an invoice of our own: the Stripe subscription that it bills for."""
 AUTO_APPROVAL: Final = "seatctl_auto_approval"
 
 _LONGEST_VALUE: Final = 500

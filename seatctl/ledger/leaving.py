@@ -1,0 +1,45 @@
+"""Who goes when seats are given back: chosen by a rule, or named in a file."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from seatctl.ledger.transaction import Reader
+
+
+class Leaving(StrEnum):
+    """Which people give up their seats where there are too many."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    SUSPENDED = "suspended"
+    """Suspended users, the newest seats among them first."""
+
+
+_ORDER = {
+    Leaving.NEWEST: "t.assigned_at DESC, t.id DESC",
+    Leaving.OLDEST: "t.assigned_at, t.id",
+    Leaving.SUSPENDED: "t.assigned_at DESC, t.id DESC",
+}
+
+
+def choose(reader: Reader, subscription_id: int, how: Leaving, seats: int) -> tuple[int, ...]:
+    """The ids of at most `seats` users who go under this rule; fewer where the rule finds no more."""
+    only = "AND u.status = 'suspended'" if how is Leaving.SUSPENDED else ""
+    rows = reader.rows(
+        f"SELECT t.user_id FROM seats t JOIN users u ON u.id = t.user_id"  # noqa: S608 - conditions of ours
+        f" WHERE t.subscription_id = :pool AND t.revoked_at IS NULL {only}"
+        f" ORDER BY {_ORDER[how]} LIMIT :seats",
+        {"pool": subscription_id, "seats": max(0, seats)},
+    )
+    return tuple(row["user_id"] for row in rows)
+
+
+def seated_in_file(reader: Reader, subscription_id: int) -> tuple[int, ...]:
+    """The users of the staged file (`incoming`) who have an active seat there."""
+    rows = reader.rows(
+        "SELECT t.user_id FROM seats t JOIN incoming i ON i.user_id = t.user_id"
+        " WHERE t.subscription_id = ? AND t.revoked_at IS NULL ORDER BY i.line",
+        (subscription_id,),
+    )
+    return tuple(row["user_id"] for row in rows)

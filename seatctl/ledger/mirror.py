@@ -1,0 +1,96 @@
+"""What Stripe says of a known subscription, taken over into the ledger; the audit gets what people notice.
+
+Capacity, status, plan, name and calendar are facts; the rest of the row is a copy and not audited.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from seatctl.errors import JsonValue
+from seatctl.ledger import subscriptions
+from seatctl.ledger.transaction import Transaction
+from seatctl.models.call import format_time
+from seatctl.models.standing import Standing
+from seatctl.models.stripe_objects import StripeItem, StripeSubscription
+from seatctl.models.subscription import Subscription
+from seatctl.rules.policies import as_fields
+
+# On account an invoice is unpaid from its due date on; by card from the moment it was finalized. A card's
+# open invoice counts only while Stripe calls the subscription past due: it may just be waiting for a bank.
+_UNPAID_SINCE = """SELECT min(CASE WHEN due_date IS NULL THEN finalized_at ELSE due_date END) FROM invoices
+    WHERE subscription_id = :pool AND status IN ('open', 'uncollectible') AND amount_remaining > 0
+    AND (due_date < :now OR (due_date IS NULL AND :past_due = 1))"""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A subscription as Stripe has it at one moment, and how it stands."""
+
+    subscription: StripeSubscription
+    item: StripeItem
+    standing: Standing
+    plan_id: int
+    unit_amount: int
+    """Minor units per seat of what is paid for now."""
+
+
+def refresh(tx: Transaction, pool: Subscription, seen: Seen) -> Subscription:
+    """Take over what Stripe says; the subscription as it is now. Recorded only where something differs."""
+    mirror, now = seen.subscription, seen.standing
+    tx.execute(
+        "UPDATE subscriptions SET stripe_subscription = :stripe_id, stripe_item = :item, status = :status, plan_id = :plan, price_id = :price, policy = :policy,"
+        " currency = :currency, unit_amount = :amount, collection_method = :collection,"
+        " term_start = :start, term_end = :end, quantity = :quantity, capacity = :capacity,"
+        " cancel_at_period_end = :ends, cancel_at = :cancel_at, home_ledger = :home, metadata = :metadata"
+        " WHERE id = :pool",
+        {
+            # A renewal that was paid after its contract had ended is a new subscription in Stripe.
+            "stripe_id": mirror.id,
+            "item": seen.item.id,
+            "status": str(mirror.status),
+            "plan": seen.plan_id,
+            "price": now.now.price_id,
+            "policy": json.dumps(as_fields(now.policy)),
+            "currency": seen.item.price.currency,
+            "amount": seen.unit_amount,
+            "collection": mirror.collection_method,
+            "start": format_time(now.term_start),
+            "end": format_time(now.term_end),
+            "quantity": now.next.seats,
+            "capacity": now.now.seats,
+            "ends": int(mirror.cancel_at_period_end),
+            "cancel_at": None if mirror.cancel_at is None else format_time(mirror.cancel_at),
+            "home": mirror.metadata.get("seatctl_ledger"),
+            "metadata": json.dumps(dict(mirror.metadata)),
+            "pool": pool.id,
+        },
+    )
+    _plan_capacity(tx, pool.id, now)
+    _note_unpaid(tx, pool.id, past_due=mirror.status == "past_due")
+    after = subscriptions.by_id(tx, pool.id)
+    was, became = _facts(pool), _facts(after)
+    if was != became:
+        tx.record("subscription", pool.id, was, became)
+    return after
+
+
+def _facts(pool: Subscription) -> dict[str, JsonValue]:
+    cancel = None if pool.cancel_at is None else format_time(pool.cancel_at)
+    return {**subscriptions.snapshot(pool), "cancel_at": cancel}
+
+
+def _plan_capacity(tx: Transaction, pool: int, standing: Standing) -> None:
+    """The capacity that begins with the next term, in place of what was planned before."""
+    tx.execute("DELETE FROM capacity_changes WHERE subscription_id = ? AND applied_at IS NULL", (pool,))
+    if standing.next.seats != standing.now.seats:
+        tx.insert(
+            "INSERT INTO capacity_changes (subscription_id, effective_at, seats) VALUES (?, ?, ?)",
+            (pool, format_time(standing.term_end), standing.next.seats),
+        )
+
+
+def _note_unpaid(tx: Transaction, pool: int, *, past_due: bool) -> None:
+    since = tx.value(_UNPAID_SINCE, {"pool": pool, "now": tx.now, "past_due": int(past_due)})
+    tx.execute("UPDATE subscriptions SET unpaid_since = ? WHERE id = ?", (since, pool))

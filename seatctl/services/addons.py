@@ -1,0 +1,128 @@
+"""Seats added at full price: an invoice of our own, then the quantity without proration (billing.md)."""
+
+from __future__ import annotations
+
+from seatctl.billing import endpoints
+from seatctl.billing.objects import read_preview
+from seatctl.billing.port import Billing, StripeJson
+from seatctl.errors import JsonValue
+from seatctl.models.call import format_time, parse_time
+from seatctl.rules.changing import Target
+from seatctl.rules.metadata import made_by, marks
+from seatctl.rules.purchases import amount_of, check_spend
+from seatctl.rules.standing import RENEWED, waiting_metadata
+from seatctl.services.applying import take_over
+from seatctl.services.gathering import Gathered
+from seatctl.services.operations import Apply, Handler, Request
+from seatctl.services.own_invoices import Bill, bill_fields, collect, read_bill, undo_invoice
+from seatctl.services.prorated_change import read_side, side_fields
+from seatctl.services.seat_changes import Prepared, Wishes, priced
+from seatctl.services.steps import Running
+
+
+def prepare_addon(
+    billing: Billing,
+    found: Gathered,
+    target: Target,
+    seats: int,
+    wishes: Wishes,
+    asked: dict[str, JsonValue],
+    summary: str,
+) -> Prepared:
+    """Price `seats` at the price of the term (of the next one once that is paid).
+
+    Raises MaxSpendExceeded.
+    """
+    pool, stands = found.pool, found.standing
+    amount = found.item.price.unit_amount if stands.renewed else pool.unit_amount
+    bill = Bill(
+        customer=found.mirror.customer_id,
+        stripe_subscription=found.mirror.id,
+        payment_method=found.mirror.default_payment_method,
+        product=found.item.price.product_id,
+        currency=pool.currency,
+        unit_amount=pool.unit_amount if amount is None else amount,
+        quantity=seats,
+        description=f"{seats} added seats of {pool.name} until {stands.current_end:%Y-%m-%d}",
+        discounts="",
+        max_spend=None if wishes.max_spend is None else amount_of(wishes.max_spend, pool.currency),
+        due_days=None,
+    )
+    due = preview_due(billing, found, bill)
+    check_spend(due, pool.currency, wishes.max_spend)
+    details: dict[str, JsonValue] = {
+        "subscription": pool.id,
+        "stripe_id": found.mirror.id,
+        "item": found.item.id,
+        "bill": bill_fields(bill),
+        "now": side_fields(target.now),
+        "next": side_fields(target.next),
+        "term_start": format_time(stands.term_start),
+        "term_end": format_time(stands.term_end),
+        "renewed_by": found.mirror.metadata.get(RENEWED) if stands.renewed else None,
+        "summary": summary,
+    }
+    request = Request("addon", asked, details, pool.id, request_id=wishes.request_id)
+    return priced(billing, found, target, request, due, summary)
+
+
+def preview_due(billing: Billing, found: Gathered, bill: Bill) -> int:
+    """What Stripe would charge for a bill, in minor units, tax included.
+
+    Previewed as a new subscription: Stripe previews no standalone invoices.
+    """
+    recurring = found.item.price
+    price: dict[str, JsonValue] = {
+        "currency": bill.currency,
+        "product": bill.product,
+        "unit_amount": bill.unit_amount,
+        "recurring": {"interval": str(recurring.interval), "interval_count": recurring.interval_count},
+    }
+    form: dict[str, JsonValue] = {
+        "customer": bill.customer,
+        "discounts": bill.discounts,
+        "subscription_details": {"items": [{"price_data": price, "quantity": bill.quantity}]},
+    }
+    return read_preview(billing.read(endpoints.preview_invoice(form))).amount_due
+
+
+def _run(running: Running) -> Apply:
+    invoice = collect(running, read_bill(running.payload["bill"]))
+    _set_quantity(running)
+    return take_over(running, [invoice], str(running.payload["summary"]))
+
+
+def _set_quantity(running: Running) -> None:
+    """Raise the quantity. Never prorated: Stripe would charge again what our invoice has charged."""
+    now, after = read_side(running.payload["now"]), read_side(running.payload["next"])
+    renewed_by = running.payload.get("renewed_by")
+    waiting = waiting_metadata(
+        now,
+        after,
+        start=parse_time(str(running.payload["term_start"])),
+        until=parse_time(str(running.payload["term_end"])),
+        renewed_by=renewed_by if isinstance(renewed_by, str) else None,
+    )
+    stripe_id = str(running.payload["stripe_id"])
+    form: dict[str, JsonValue] = {
+        "items": [{"id": running.payload["item"], "quantity": after.seats}],
+        "proration_behavior": "none",
+        "metadata": {
+            **marks(running.ledger.id, running.reference, running.operation.request_id),
+            **waiting,
+        },
+    }
+
+    def find() -> StripeJson | None:
+        found = running.billing.read(endpoints.subscription(stripe_id))
+        return found if made_by(found, running.reference) else None
+
+    # Paid already: whatever goes wrong from here on stays pending, until the seats are there.
+    running.step("quantity", endpoints.update_subscription(stripe_id, form), find)
+
+
+def _undo(running: Running) -> str | None:
+    return undo_invoice(running, read_bill(running.payload["bill"]))
+
+
+HANDLER = Handler(_run, _undo)

@@ -1,0 +1,62 @@
+"""The end that every operation on a running subscription shares: read Stripe again, take it over, report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from seatctl.billing import endpoints
+from seatctl.billing.objects import read_invoice, read_subscription
+from seatctl.errors import JsonValue
+from seatctl.ledger import invoices, mirror, subscriptions
+from seatctl.ledger.transaction import Transaction
+from seatctl.models.stripe_objects import StripeInvoice
+from seatctl.models.subscription import Subscription
+from seatctl.services.gathering import seen, stand
+from seatctl.services.operations import Apply, Ending
+from seatctl.services.steps import Running
+from seatctl.services.subscription_rows import SUBSCRIPTION_COLUMNS, subscription_row
+
+After = Callable[[Transaction, Subscription], dict[str, JsonValue]]
+
+
+def take_over(
+    running: Running,
+    invoice_ids: Iterable[str | None],
+    summary: str,
+    after: After | None = None,
+    *,
+    stripe_id: str | None = None,
+) -> Apply:
+    """The last transaction of an operation: the mirror, these invoices, and what `after` adds.
+
+    `stripe_id` is given where the operation made a new subscription. Everything is read from Stripe before the transaction, which spans no call.
+    """
+    with running.ledger.reading() as reader:
+        pool = subscriptions.by_id(reader, int(str(running.payload["subscription"])), running.call.now)
+    found = read_subscription(
+        running.billing.read(endpoints.subscription(stripe_id or pool.stripe_subscription))
+    )
+    item, stands = stand(running.ledger, pool, found, running.call)
+    wanted = dict.fromkeys(one for one in (*invoice_ids, found.latest_invoice) if one)
+    read = [read_invoice(running.billing.read(endpoints.invoice(one))) for one in wanted]
+
+    def apply(tx: Transaction) -> Ending:
+        before = subscriptions.by_id(tx, pool.id)
+        for invoice in read:
+            invoices.upsert(tx, invoice, customer_id=pool.customer_id, subscription_id=pool.id)
+        now = mirror.refresh(tx, before, seen(tx, before, found, item, stands))
+        extra = after(tx, now) if after is not None else {}
+        charged = _charged(read, ours=set(invoice_ids))
+        row = {**subscription_row(now), "next_seats": stands.next.seats, **charged, **extra, "result": "done"}
+        return Ending(summary, (row,), SUBSCRIPTION_COLUMNS)
+
+    return apply
+
+
+def _charged(read: list[StripeInvoice], ours: set[str | None]) -> dict[str, JsonValue]:
+    """What this operation charged, in minor units, and by which invoice."""
+    made = [invoice for invoice in read if invoice.id in ours]
+    return {
+        "amount_paid": sum(invoice.amount_paid for invoice in made),
+        "invoice": made[0].number if made else None,
+    }

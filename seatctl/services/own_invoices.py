@@ -1,0 +1,216 @@
+"""The steps that bill by an invoice of our own: seats at full price and renewals (billing.md, "Purchases").
+
+A draft that takes no other pending items and inherits no discount, with one line on it; its total is
+compared with the limit before it gets a number. Declined, it is made void and nothing has changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seatctl.billing import endpoints
+from seatctl.billing.objects import read_invoice
+from seatctl.billing.port import AuthenticationRequired, CardDeclined, StripeJson, Write
+from seatctl.errors import JsonValue, NotAllowed, StripeRefused
+from seatctl.models.invoice import InvoiceStatus
+from seatctl.models.money import plain_amount
+from seatctl.models.stripe_objects import StripeInvoice
+from seatctl.rules.metadata import SUBSCRIPTION, made_by, marks
+from seatctl.rules.purchases import MaxSpendExceeded
+from seatctl.services.operations import WaitingForCardholder
+from seatctl.services.steps import KEYS_LAST, CameToNothing, Running
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What is billed; `unit_amount` and `max_spend` in minor units."""
+
+    customer: str
+    stripe_subscription: str
+    payment_method: str | None
+    product: str
+    currency: str
+    unit_amount: int
+    quantity: int
+    description: str
+    discounts: JsonValue
+    """`""` inherits none, which is what an added seat wants."""
+    max_spend: int | None
+    due_days: int | None
+    """On account: days until due. None charges the card at once."""
+
+
+def bill_fields(bill: Bill) -> dict[str, JsonValue]:
+    """A bill as the payload of an operation keeps it."""
+    return {name: getattr(bill, name) for name in Bill.__slots__}
+
+
+def read_bill(value: JsonValue) -> Bill:
+    """The inverse of `bill_fields`."""
+    fields = value if isinstance(value, dict) else {}
+    return Bill(**fields)  # type: ignore[arg-type]  # written by bill_fields
+
+
+def collect(running: Running, bill: Bill) -> str:
+    """The id of the invoice once it is paid, or on account once it is sent.
+
+    Raises WaitingForCardholder, and CameToNothing with CardDeclined or MaxSpendExceeded.
+    """
+    draft = str(
+        running.step_or_nothing("invoice", _draft(running, bill), lambda: _find_draft(running, bill))["id"]
+    )
+    running.step_or_nothing(
+        "invoice-item", _item(bill, draft), lambda: _lines(running, draft), undo=lambda: _drop(running, draft)
+    )
+    _check_total(running, bill, draft)
+    running.step_or_nothing(
+        "finalize",
+        endpoints.finalize_invoice(draft) if bill.due_days is None else endpoints.send_invoice(draft),
+        lambda: _unless(running, draft, InvoiceStatus.DRAFT),
+        undo=lambda: _drop(running, draft),
+    )
+    if bill.due_days is None:
+        _pay(running, draft)
+    return draft
+
+
+def _draft(running: Running, bill: Bill) -> Write:
+    form: dict[str, JsonValue] = {
+        "customer": bill.customer,
+        "currency": bill.currency,
+        "auto_advance": False,
+        "pending_invoice_items_behavior": "exclude",
+        "discounts": bill.discounts,
+        "collection_method": "charge_automatically" if bill.due_days is None else "send_invoice",
+        "description": bill.description,
+        "metadata": {
+            **marks(running.ledger.id, running.reference, running.operation.request_id),
+            SUBSCRIPTION: bill.stripe_subscription,
+        },
+    }
+    if bill.due_days is not None:
+        form["days_until_due"] = bill.due_days
+    elif bill.payment_method is not None:
+        form["default_payment_method"] = bill.payment_method
+    return endpoints.create_invoice(form)
+
+
+def _find_draft(running: Running, bill: Bill) -> StripeJson | None:
+    listed = running.billing.every(endpoints.invoices_of_customer(bill.customer))
+    return next((invoice for invoice in listed if made_by(invoice, running.reference)), None)
+
+
+def _item(bill: Bill, invoice: str) -> Write:
+    return endpoints.create_invoice_item(
+        {
+            "customer": bill.customer,
+            "invoice": invoice,  # without it the line would float to the customer's next invoice
+            "price_data": {
+                "currency": bill.currency,
+                "product": bill.product,
+                "unit_amount": bill.unit_amount,
+            },
+            "quantity": bill.quantity,
+            "description": bill.description,
+            "discountable": bill.discounts != "",
+        }
+    )
+
+
+def _read(running: Running, invoice: str) -> StripeInvoice:
+    return read_invoice(running.billing.read(endpoints.invoice(invoice)))
+
+
+def _lines(running: Running, invoice: str) -> StripeJson | None:
+    found = running.billing.read(endpoints.invoice(invoice))
+    return found if read_invoice(found).lines else None
+
+
+def _unless(running: Running, invoice: str, status: InvoiceStatus) -> StripeJson | None:
+    found = running.billing.read(endpoints.invoice(invoice))
+    return None if found.get("status") == status else found
+
+
+def _check_total(running: Running, bill: Bill, draft: str) -> None:
+    """The last look before anything is owed: what Stripe says the draft comes to."""
+    if bill.max_spend is None or running.was_sent("finalize"):
+        return
+    found = _read(running, draft)
+    if found.amount_due > bill.max_spend:
+        _drop(running, draft)
+        due, most = plain_amount(found.amount_due, bill.currency), plain_amount(bill.max_spend, bill.currency)
+        raise CameToNothing(
+            MaxSpendExceeded(
+                f"this would charge {due} {bill.currency.upper()}, more than the {most} of --max-spend",
+                hint=f"use --max-spend {due} to allow it",
+                data={"due_now": found.amount_due, "max_spend": bill.max_spend},
+            )
+        )
+
+
+def _pay(running: Running, invoice: str) -> None:
+    try:
+        running.step(
+            "pay",
+            endpoints.pay_invoice(invoice, {"off_session": True}),
+            lambda: _unless(running, invoice, InvoiceStatus.OPEN),
+        )
+    except AuthenticationRequired:
+        _require_authentication(running, invoice)
+    except (StripeRefused, NotAllowed) as refusal:
+        if _read(running, invoice).status is not InvoiceStatus.PAID:
+            _drop(running, invoice)
+            raise CameToNothing(refusal) from refusal
+
+
+def _require_authentication(running: Running, invoice: str) -> None:
+    """Return once the invoice was paid on its page; open for 23 hours, then void."""
+    found = _read(running, invoice)
+    if found.status is InvoiceStatus.PAID:
+        return
+    if found.status is InvoiceStatus.OPEN and running.call.now - running.operation.created_at < KEYS_LAST:
+        raise WaitingForCardholder(
+            f"the bank wants the cardholder to authenticate: {found.hosted_url}",
+            hint="open the page, then: seatctl sync",
+            data={"url": found.hosted_url, "run": running.operation.run},
+        )
+    _drop(running, invoice)
+    raise CameToNothing(
+        CardDeclined("the payment was not authenticated in time; nothing was charged or changed")
+    )
+
+
+def _drop(running: Running, invoice: str) -> None:
+    """Delete a draft, make an open invoice void; read first, it may be neither."""
+    status = _read(running, invoice).status
+    if status is InvoiceStatus.OPEN:
+        running.step(
+            "void", endpoints.void_invoice(invoice), lambda: _unless(running, invoice, InvoiceStatus.OPEN)
+        )
+    elif status is InvoiceStatus.DRAFT:
+        running.delete("delete-draft", endpoints.delete_draft(invoice), lambda: _is_gone(running, invoice))
+
+
+def _is_gone(running: Running, invoice: str) -> bool:
+    from seatctl.billing.port import MissingInStripe
+
+    try:
+        _read(running, invoice)
+    except MissingInStripe:
+        return True
+    return False
+
+
+def undo_invoice(running: Running, bill: Bill) -> str | None:
+    """Take back the invoice of an operation that is too old; None where it is paid and must be finished."""
+    found = running.answered("invoice") or _find_draft(running, bill)
+    if found is None:
+        return "nothing had reached Stripe"
+    invoice = str(found["id"])
+    if _is_gone(running, invoice):
+        return "its draft was deleted"
+    status = _read(running, invoice).status
+    if status is InvoiceStatus.PAID or (bill.due_days is not None and status is InvoiceStatus.OPEN):
+        return None
+    _drop(running, invoice)
+    return "its invoice is void; nothing was charged"

@@ -1,0 +1,168 @@
+"""The operation that changes seats or plan where Stripe bills the difference, or nothing is due now.
+
+Two updates at most. The first sets what is paid for from now on and lets Stripe prorate; the second, where
+the next term differs, sets that without proration, with metadata that says what is paid for until then. A
+kill between them is finished by the next run; Stripe's item alone then says the right capacity.
+"""
+
+from __future__ import annotations
+
+from seatctl.billing import endpoints
+from seatctl.billing.objects import read_invoice, read_subscription
+from seatctl.billing.port import AuthenticationRequired, StripeJson
+from seatctl.errors import JsonValue, NotAllowed, StripeRefused
+from seatctl.models.call import parse_time
+from seatctl.models.standing import Side
+from seatctl.rules.metadata import OPERATION, made_by, marks
+from seatctl.rules.standing import waiting_metadata
+from seatctl.services.applying import take_over
+from seatctl.services.leaving import people_leave
+from seatctl.services.operations import Apply, Handler, WaitingForCardholder
+from seatctl.services.steps import KEYS_LAST, CameToNothing, Running
+
+
+def side_fields(side: Side) -> dict[str, JsonValue]:
+    """A side as the payload of an operation keeps it."""
+    return {"price_id": side.price_id, "plan": side.plan, "seats": side.seats}
+
+
+def read_side(value: JsonValue) -> Side:
+    """The inverse of `side_fields`."""
+    fields = value if isinstance(value, dict) else {}
+    return Side(str(fields["price_id"]), str(fields["plan"]), int(str(fields["seats"])))
+
+
+def _run(running: Running) -> Apply:
+    now, after = read_side(running.payload["now"]), read_side(running.payload["next"])
+    invoice = _bill(running, now, after) if _is_billed(running) else None
+    if now != after or not _is_billed(running):
+        _set_next(running, now, after)
+    return take_over(running, [invoice], str(running.payload["summary"]), people_leave(running))
+
+
+def _is_billed(running: Running) -> bool:
+    return running.payload.get("bill") is True
+
+
+def _item(running: Running, side: Side) -> JsonValue:
+    return [{"id": running.payload["item"], "price": side.price_id, "quantity": side.seats}]
+
+
+def _bill(running: Running, now: Side, after: Side) -> str | None:
+    """Change what runs now, prorated by Stripe and charged inside the call; the invoice that charged it.
+
+    With `error_if_incomplete` a declined card leaves the quantity as it was.
+    """
+    stripe_id = str(running.payload["stripe_id"])
+    form: dict[str, JsonValue] = {
+        "items": _item(running, now),
+        "proration_behavior": running.payload["proration_behavior"],
+        "proration_date": running.payload["proration_date"],
+    }
+    marked = {**_marks(running), **(_nothing_waits(running) if now == after else {})}
+    charging = {**form, "payment_behavior": "error_if_incomplete", "metadata": marked}
+    before = running.payload.get("latest_invoice")
+    try:
+        made = running.step(
+            "charge", endpoints.update_subscription(stripe_id, charging), lambda: _found(running)
+        )
+    except AuthenticationRequired:
+        waiting = {**form, "payment_behavior": "pending_if_incomplete"}
+        made = running.step_or_nothing(
+            "charge-to-authenticate",
+            endpoints.update_subscription(stripe_id, waiting),
+            lambda: _pending(running, now),
+        )
+        invoice = _authenticated(running, now, made)
+        _mark(running, marked)
+        return invoice
+    except (StripeRefused, NotAllowed) as refusal:
+        raise CameToNothing(refusal) from refusal
+    latest = read_subscription(made).latest_invoice
+    return latest if latest != before else None
+
+
+def _found(running: Running) -> StripeJson | None:
+    found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
+    return found if made_by(found, running.reference) else None
+
+
+def _pending(running: Running, now: Side) -> StripeJson | None:
+    """A pending update takes no metadata; the quantity that it will set, or has set, tells it."""
+    found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
+    item = read_subscription(found).items[0]
+    set_already = item.quantity == now.seats and item.price.id == now.price_id
+    return found if found.get("pending_update") or set_already else None
+
+
+def _authenticated(running: Running, now: Side, made: StripeJson) -> str | None:
+    """The invoice, once the bank has agreed. Raises WaitingForCardholder; undone after 23 hours."""
+    found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
+    current, invoice = read_subscription(found), read_subscription(made).latest_invoice
+    item = next(one for one in current.items if one.id == running.payload["item"])
+    if item.quantity == now.seats and item.price.id == now.price_id:
+        return invoice
+    if found.get("pending_update") and running.call.now - running.operation.created_at < KEYS_LAST:
+        url = (
+            read_invoice(running.billing.read(endpoints.invoice(str(invoice)))).hosted_url
+            if invoice
+            else None
+        )
+        raise WaitingForCardholder(
+            f"the bank wants the cardholder to authenticate: {url}",
+            hint="open the page, then: seatctl sync",
+            data={"url": url, "run": running.operation.run},
+        )
+    if invoice and found.get("pending_update"):
+        running.step("void", endpoints.void_invoice(invoice), lambda: _voided(running, invoice))
+    raise CameToNothing(
+        StripeRefused("the payment was not authenticated in time; nothing was charged or changed")
+    )
+
+
+def _voided(running: Running, invoice: str) -> StripeJson | None:
+    found = running.billing.read(endpoints.invoice(invoice))
+    return found if found.get("status") == "void" else None
+
+
+def _set_next(running: Running, now: Side, after: Side) -> None:
+    """Set what the next term begins with: no proration, so Stripe bills right at renewal."""
+    waiting = waiting_metadata(
+        now,
+        after,
+        start=parse_time(str(running.payload["term_start"])),
+        until=parse_time(str(running.payload["term_end"])),
+    )
+    form: dict[str, JsonValue] = {
+        "items": _item(running, after),
+        "proration_behavior": "none",
+        "metadata": {**_marks(running), OPERATION: f"{running.reference}:next", **waiting},
+    }
+    write = endpoints.update_subscription(str(running.payload["stripe_id"]), form)
+
+    def find() -> StripeJson | None:
+        found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
+        return found if made_by(found, f"{running.reference}:next") else None
+
+    if _is_billed(running):
+        running.step("next", write, find)  # the money has moved: a refusal here must stay pending
+    else:
+        running.step_or_nothing("next", write, find)
+
+
+def _mark(running: Running, metadata: dict[str, JsonValue]) -> None:
+    """Set what a pending update could not take."""
+    write = endpoints.update_subscription(str(running.payload["stripe_id"]), {"metadata": metadata})
+    running.step("mark", write, lambda: _found(running))
+
+
+def _nothing_waits(running: Running) -> dict[str, JsonValue]:
+    same = read_side(running.payload["now"])
+    return waiting_metadata(same, same, start=running.call.now, until=running.call.now)
+
+
+def _marks(running: Running) -> dict[str, JsonValue]:
+    return marks(running.ledger.id, running.reference, running.operation.request_id)
+
+
+HANDLER = Handler(_run)

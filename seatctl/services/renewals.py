@@ -1,0 +1,210 @@
+"""Renewing by hand: our own invoice for the next term, paid; then one update (billing.md, "Purchases").
+
+The update sets the next term's items and puts `trial_end` at its end, so that Stripe bills nothing before
+then; the contract still ends by itself there. The old term's seats hold until its end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from seatctl.billing import endpoints
+from seatctl.billing.objects import read_subscription
+from seatctl.billing.port import Billing, StripeJson
+from seatctl.errors import JsonValue, Refused
+from seatctl.ledger import plans
+from seatctl.ledger.ledger import Ledger
+from seatctl.models.call import Call, format_time, parse_time
+from seatctl.models.plan import Plan
+from seatctl.models.role import Action
+from seatctl.models.standing import Side
+from seatctl.models.subscription import SubscriptionStatus
+from seatctl.rules import changing
+from seatctl.rules.calendar import add_interval
+from seatctl.rules.changing import Target
+from seatctl.rules.metadata import made_by, marks
+from seatctl.rules.policies import as_fields, as_metadata, from_fields
+from seatctl.rules.purchases import amount_of, check_quantity, check_spend
+from seatctl.rules.standing import waiting_metadata
+from seatctl.services.addons import preview_due
+from seatctl.services.applying import take_over
+from seatctl.services.gathering import Gathered, gather
+from seatctl.services.leaving import people_leave
+from seatctl.services.operations import Apply, Handler, Request
+from seatctl.services.own_invoices import Bill, bill_fields, collect, read_bill, undo_invoice
+from seatctl.services.plans import sellable
+from seatctl.services.prorated_change import read_side, side_fields
+from seatctl.services.seat_changes import Prepared, Wishes, priced
+from seatctl.services.steps import Running
+
+_LONGEST_TRIAL = timedelta(days=730)
+"""Stripe takes a `trial_end` at most two years from the billing cycle anchor."""
+
+
+class TermTooLong(Refused):
+    """The next term would end later than Stripe can hold it; nothing was charged."""
+
+    code = "term_too_long"
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What `subs renew` asks for; None keeps what is."""
+
+    seats: int | None = None
+    plan: str | None = None
+    discounts: tuple[tuple[str, str], ...] = ()
+    """(`coupon` or `promotion_code`, its id)."""
+    due_days: int | None = None
+    leaving: tuple[int, ...] = ()
+
+
+def prepare_renewal(
+    ledger: Ledger, billing: Billing, call: Call, handle: str, renewal: Renewal, wishes: Wishes
+) -> Prepared:
+    """Check and price the next term. Raises RenewsByItself, AlreadyRenewed, NotInRenewalWindow, PackSize."""
+    found = gather(ledger, billing, call, handle, Action.ADD_SEATS)
+    stands = found.standing
+    changing.check_renewal(stands, call.now)
+    with ledger.reading() as reader:
+        plan = sellable(plans.find(reader, renewal.plan or stands.now.plan))
+    assert plan.policy is not None
+    seats = check_quantity(plan.slug, plan.policy, renewal.seats or stands.next.seats)
+    if renewal.due_days is not None:
+        changing.check_on_account(plan.policy, stands.name, addon=False, term_end=None)
+    changing.check_room(stands, seats, len(renewal.leaving))
+    target = Target(stands.now, Side(plan.price_id, plan.slug, seats))
+    bill = _bill(found, plan, seats, renewal, wishes)
+    due = preview_due(billing, found, bill)
+    check_spend(due, plan.currency, wishes.max_spend)
+    end = _new_end(found, plan)
+    asked: dict[str, JsonValue] = {
+        "renew": stands.name,
+        "seats": renewal.seats,
+        "plan": renewal.plan,
+        "due_days": renewal.due_days,
+        "discounts": [list(pair) for pair in renewal.discounts],
+    }
+    details: dict[str, JsonValue] = {
+        "subscription": found.pool.id,
+        "stripe_id": found.mirror.id,
+        "item": found.item.id,
+        "customer": found.mirror.customer_id,
+        "bill": bill_fields(bill),
+        "now": side_fields(target.now),
+        "next": side_fields(target.next),
+        "term_start": format_time(stands.term_start),
+        "term_end": format_time(stands.term_end),
+        "new_end": int(end.timestamp()),
+        "policy": as_fields(plan.policy),
+        "metadata": dict(found.mirror.metadata),
+        "leaving": [*renewal.leaving],
+        "summary": f"renewed {stands.name} with {seats} seats of {plan.slug} until {end:%Y-%m-%d}",
+    }
+    request = Request("renew", asked, details, found.pool.id, request_id=wishes.request_id)
+    return priced(billing, found, target, request, due, str(details["summary"]))
+
+
+def _bill(found: Gathered, plan: Plan, seats: int, renewal: Renewal, wishes: Wishes) -> Bill:
+    given: JsonValue = [{kind: value} for kind, value in renewal.discounts]
+    return Bill(
+        customer=found.mirror.customer_id,
+        stripe_subscription=found.mirror.id,
+        payment_method=found.mirror.default_payment_method,
+        product=plan.product_id,
+        currency=plan.currency,
+        unit_amount=plan.unit_amount,
+        quantity=seats,
+        description=f"{seats} seats of {plan.name} from {found.standing.term_end:%Y-%m-%d}",
+        discounts=given or "",
+        max_spend=None if wishes.max_spend is None else amount_of(wishes.max_spend, plan.currency),
+        due_days=renewal.due_days,
+    )
+
+
+def _new_end(found: Gathered, plan: Plan) -> datetime:
+    """The end of the next term. Raises TermTooLong before anything is charged."""
+    end = add_interval(found.standing.term_end, plan.interval, plan.interval_count)
+    if end - found.mirror.billing_cycle_anchor > _LONGEST_TRIAL:
+        raise TermTooLong(
+            f"Stripe holds terms of at most two years; this one would end on {end:%Y-%m-%d}",
+            hint=f"seatctl subs buy --plan {plan.slug} --seats N --name NAME begins a new contract",
+            data={"subscription": found.pool.name, "new_end": format_time(end)},
+        )
+    return end
+
+
+def _run(running: Running) -> Apply:
+    invoice = collect(running, read_bill(running.payload["bill"]))
+    _extend(running, invoice)
+    stripe_id = _extend(running, invoice)
+    summary = str(running.payload["summary"])
+    return take_over(running, [invoice], summary, people_leave(running), stripe_id=stripe_id)
+
+
+def _extend(running: Running, invoice: str) -> str:
+    """Give the subscription its next term, which is paid: whatever fails here stays pending."""
+    stripe_id = str(running.payload["stripe_id"])
+    now = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
+    if now.status is SubscriptionStatus.CANCELED:
+        return _begin_anew(running, invoice)
+    form: dict[str, JsonValue] = {
+        "items": [{"id": running.payload["item"], **_new_item(running)}],
+        "trial_end": running.payload["new_end"],
+        "proration_behavior": "none",
+        "cancel_at_period_end": True,
+        "metadata": _metadata(running, invoice),
+    }
+
+    def find() -> StripeJson | None:
+        found = running.billing.read(endpoints.subscription(stripe_id))
+        return found if made_by(found, running.reference) else None
+
+    running.step("extend", endpoints.update_subscription(stripe_id, form), find)
+    return stripe_id
+
+
+def _begin_anew(running: Running, invoice: str) -> str:
+    """The contract ended before its paid renewal was recorded: the next term is a new subscription."""
+    kept = running.payload.get("metadata")
+    form: dict[str, JsonValue] = {
+        "customer": running.payload["customer"],
+        "items": [_new_item(running)],
+        "trial_end": running.payload["new_end"],
+        "cancel_at_period_end": True,
+        "metadata": {**(kept if isinstance(kept, dict) else {}), **_metadata(running, invoice)},
+    }
+
+    def find() -> StripeJson | None:
+        listed = running.billing.every(endpoints.subscriptions_of(str(running.payload["customer"])))
+        return next((one for one in listed if made_by(one, running.reference)), None)
+
+    return str(running.step("begin-anew", endpoints.create_subscription(form), find)["id"])
+
+
+def _new_item(running: Running) -> dict[str, JsonValue]:
+    after = read_side(running.payload["next"])
+    return {"price": after.price_id, "quantity": after.seats}
+
+
+def _metadata(running: Running, invoice: str) -> dict[str, JsonValue]:
+    policy = running.payload["policy"]
+    return {
+        **marks(running.ledger.id, running.reference, running.operation.request_id),
+        **as_metadata(from_fields(policy if isinstance(policy, dict) else {})),
+        **waiting_metadata(
+            read_side(running.payload["now"]),
+            read_side(running.payload["next"]),
+            start=parse_time(str(running.payload["term_start"])),
+            until=parse_time(str(running.payload["term_end"])),
+            renewed_by=invoice,
+        ),
+    }
+
+
+def _undo(running: Running) -> str | None:
+    return undo_invoice(running, read_bill(running.payload["bill"]))
+
+
+HANDLER = Handler(_run, _undo)
