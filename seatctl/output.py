@@ -7,7 +7,7 @@ typed is data: it reaches a terminal, a spreadsheet or Markdown without being ac
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -58,6 +58,20 @@ class Style(NamedTuple):
     """stdout is a terminal: relative times and local money in tables."""
     color: bool
     now: Callable[[], datetime]
+
+
+def use_color(
+    flag: str | None, setting: Callable[[], str | None], environment: Mapping[str, str], terminal: bool
+) -> bool:
+    """--color, NO_COLOR, CLICOLOR_FORCE, the setting, TERM=dumb, in that order (https://bixense.com/clicolors)."""
+    asked = flag or "auto"
+    if asked == "auto" and environment.get("NO_COLOR"):
+        asked = "never"
+    if asked == "auto" and environment.get("CLICOLOR_FORCE", "0") not in {"", "0"}:
+        asked = "always"
+    if asked == "auto":
+        asked = setting() or "auto"
+    return terminal and environment.get("TERM") != "dumb" if asked == "auto" else asked == "always"
 
 
 def emit_list(
@@ -275,7 +289,7 @@ def _write_delimited(style: Style, rows: Iterator[Record], columns: Sequence[Col
     if style.header:
         writer.writerow(keys)
     if tabs:
-        writer.writerows([visible(plain_cell(row.get(key))) for key in keys] for row in rows)
+        writer.writerows([_tsv_cell(row.get(key)) for key in keys] for row in rows)
     else:
         writer.writerows([_csv_cell(row.get(key)) for key in keys] for row in rows)
 
@@ -285,6 +299,12 @@ class _UnixLines:
 
     def write(self, row: str) -> None:
         sys.stdout.write(row[:-2] + "\n")
+
+
+def _tsv_cell(value: JsonValue) -> str:
+    if value is None:
+        return ""
+    return visible(value if isinstance(value, str) else plain_cell(value))
 
 
 def _csv_cell(value: JsonValue) -> str:
