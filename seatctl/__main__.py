@@ -91,10 +91,8 @@ def _bug(here: Context, error: Exception) -> Unexpected:
     """Keep the traceback in the log, out of the user's sight; `--verbose` shows it."""
     import traceback
 
-    from seatctl.log import append, log_path
-
-    path = log_path(here.environment)
-    kept = append(path, "".join(traceback.format_exception(error)))
+    kept = here.log.write("".join(traceback.format_exception(error)))
+    path = here.log.path
     what = f"unexpected {type(error).__name__}"
     where = f"the log is at {path}" if kept else "the log could not be written; --verbose shows the traceback"
     bug = Unexpected(f"{what}; this is a bug; {where}", data={"log": str(path) if kept else None})

@@ -13,8 +13,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from seatctl import output
-from seatctl.errors import ExitCode, NotAllowed, Refused, SeatctlError, UsageError
-from seatctl.output import Column, Format, Style
+from seatctl.errors import ExitCode, Refused, SeatctlError, UsageError
+from seatctl.output import Column, Format, Style, use_color
 from seatctl.settings import Mode, Profile, Settings, is_actor, load
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from seatctl.billing.port import Billing
     from seatctl.ledger.ledger import Ledger
+    from seatctl.log import Log
     from seatctl.models.call import Call
     from seatctl.models.report import Record, Report
 
@@ -30,12 +31,6 @@ class NotConfirmed(Refused):
     """The question was answered with no; nothing was written."""
 
     code = "not_confirmed"
-
-
-class ModeMismatch(NotAllowed):
-    """The profile, the ledger and the Stripe account do not belong together."""
-
-    code = "mode_mismatch"
 
 
 class GlobalOptions(NamedTuple):
@@ -67,8 +62,9 @@ class Context:
 
     def close(self) -> None:
         """Let go of what was opened. Safe to call at any time."""
-        if "ledger" in self.__dict__:
-            self.ledger.close()
+        for opened in ("ledger", "log"):
+            if opened in self.__dict__:
+                getattr(self, opened).close()
 
     # -- settings -----------------------------------------------------------------------------
 
@@ -109,30 +105,16 @@ class Context:
     @cached_property
     def ledger(self) -> Ledger:
         """The profile's ledger, opened. Raises NoLedger, LedgerError, and ModeMismatch for another mode's."""
+        from seatctl.belonging import ModeMismatch, require_same
         from seatctl.ledger.ledger import open_ledger
 
         ledger = open_ledger(self.ledger_path(self.profile))
         try:
-            self._require_same_mode(ledger)
+            require_same(ledger, self.profile)
         except ModeMismatch:
             ledger.close()
             raise
         return ledger
-
-    def _require_same_mode(self, ledger: Ledger) -> None:
-        """Live money must never meet a ledger of play money, nor the reverse (design rule 8)."""
-        profile = self.profile
-        account = profile.values.get("stripe_account")
-        pairs = [("mode", ledger.mode, profile.mode.value)]
-        if account and ledger.stripe_account:
-            pairs.append(("stripe_account", ledger.stripe_account, str(account)))
-        for what, kept, wanted in pairs:
-            if kept != wanted:
-                raise ModeMismatch(
-                    f"the ledger {ledger.path} belongs to {kept}, but profile {profile.name} to {wanted}",
-                    hint="seatctl config profiles shows what each profile belongs to; -p PROFILE picks one",
-                    data={f"ledger_{what}": kept, f"profile_{what}": wanted},
-                )
 
     def create(self, profile: Profile) -> None:
         """Make a profile's ledger where there is none, and its sandbox; then it is the one in use here."""
@@ -160,10 +142,12 @@ class Context:
         import time
 
         from seatctl.billing.stripe import connect_sandbox
+        from seatctl.billing.traced import TracedBilling
 
         if self.profile.mode is Mode.SANDBOX:
             path = self.settings.sandbox_path(self.profile)
-            return connect_sandbox(path, read_only=self.options.dry_run, sleep=time.sleep)
+            twin = connect_sandbox(path, read_only=self.options.dry_run, sleep=time.sleep)
+            return TracedBilling(twin, self.trace)
         from seatctl.keys import find_key
 
         return self.connect(self.profile, find_key(self.settings, self.profile, self.environment).secret)
@@ -173,9 +157,11 @@ class Context:
         import time
 
         from seatctl.billing.stripe import connect
+        from seatctl.billing.traced import TracedBilling
 
         base = profile.text("stripe.api_base", self.environment)
-        return connect(secret, api_base=base, read_only=self.options.dry_run, sleep=time.sleep)
+        stripe = connect(secret, api_base=base, read_only=self.options.dry_run, sleep=time.sleep)
+        return TracedBilling(stripe, self.trace)
 
     @cached_property
     def now(self) -> datetime:
@@ -212,7 +198,7 @@ class Context:
             header=not self.options.no_header,
             quiet=self.options.quiet,
             terminal=terminal,
-            color=self._color(terminal),
+            color=use_color(self.options.color, lambda: self._setting("color"), self.environment, terminal),
             now=lambda: self.now,
         )
 
@@ -231,19 +217,6 @@ class Context:
         except SeatctlError:
             profile = Profile("", Mode.SANDBOX, {})
         return profile.text(key, self.environment)
-
-    def _color(self, terminal: bool) -> bool:
-        """--color, then NO_COLOR, CLICOLOR_FORCE and TERM=dumb as https://bixense.com/clicolors has them."""
-        asked = self.options.color or "auto"
-        if asked == "auto" and self.environment.get("NO_COLOR"):
-            return False
-        if asked == "auto" and self.environment.get("CLICOLOR_FORCE", "0") not in {"", "0"}:
-            return True
-        if asked == "auto":
-            asked = self._setting("color") or "auto"
-        if asked != "auto":
-            return asked == "always"
-        return terminal and self.environment.get("TERM") != "dumb"
 
     def emit(self, report: Report, *, handle: str | None = None) -> None:
         """Print the end of a run and take its exit code. `handle`: the key that `-q` prints."""
@@ -273,6 +246,21 @@ class Context:
         """One message on stderr, unless `--quiet`."""
         if not self.options.quiet:
             output.note(text)
+
+    @cached_property
+    def log(self) -> Log:
+        """The rotating, redacted log; made when something is written to it."""
+        from seatctl.log import Log, log_path
+
+        return Log(log_path(self.environment))
+
+    def trace(self, text: str) -> None:
+        """What is being done: into the log, and with `--verbose` on stderr."""
+        self.log.write(text)
+        if self.options.verbose:
+            from seatctl.redact import redact
+
+            output.note(redact(text))
 
     # -- asking -------------------------------------------------------------------------------
 

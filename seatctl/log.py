@@ -1,15 +1,37 @@
-"""The rotating log, redacted. Imported only when there is something to write."""
+"""The rotating, redacted log of calls to Stripe and bugs; imported when there is something to write."""
 
 from __future__ import annotations
 
-import os
+import logging
+import time
 from collections.abc import Mapping
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from seatctl.redact import redact
 
 MAX_BYTES = 1_000_000
 BACKUPS = 3
+
+
+class Log:
+    """One open log file, readable by its owner only. A log that cannot be written stops nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handler = _open(path)
+
+    def write(self, text: str) -> bool:
+        """Add a redacted entry with its UTC time and process; false where the log cannot be written."""
+        if self._handler is None:
+            return False
+        self._handler.handle(logging.makeLogRecord({"msg": redact(text)}))
+        return True
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._handler is not None:
+            self._handler.close()
 
 
 def log_path(environment: Mapping[str, str]) -> Path:
@@ -19,23 +41,24 @@ def log_path(environment: Mapping[str, str]) -> Path:
     return places(environment).data / "log" / "seatctl.log"
 
 
-def append(path: Path, text: str) -> bool:
-    """Add a redacted entry with its UTC time; false where the log cannot be written."""
-    import logging
-    import time
-    from logging.handlers import RotatingFileHandler
+class _Private(RotatingFileHandler):
+    """Also the file that follows a rotation is its owner's only; and a full disk is no second error."""
 
+    def _open(self):  # type: ignore[no-untyped-def]  # TextIOWrapper[_WrappedBuffer], private to typeshed
+        Path(self.baseFilename).touch(mode=0o600)
+        return super()._open()
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Keep quiet."""
+
+
+def _open(path: Path) -> RotatingFileHandler | None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        handler = RotatingFileHandler(path, maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8")
+        handler = _Private(path, maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8")
     except OSError:
-        return False
+        return None
     formatter = logging.Formatter("%(asctime)s %(process)d %(message)s", "%Y-%m-%dT%H:%M:%SZ")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
-    try:
-        handler.emit(logging.makeLogRecord({"msg": redact(text), "process": os.getpid()}))
-    finally:
-        handler.close()
-    return True
+    return handler

@@ -13,7 +13,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from seatctl.errors import JsonValue, SeatctlError, UsageError
-from seatctl.rules.cells import JSON_ESCAPES, guard_cell, visible, visible_lines
+from seatctl.rules.cells import JSON_ESCAPES, visible, visible_lines
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -94,10 +94,10 @@ def emit_list(
         _write_lines(map(_dump, _objects(style, rows)))
     elif style.format is Format.TABLE:
         _write_table(style, rows, chosen, total)
-    elif style.format is Format.MARKDOWN:
-        _write_markdown(style, rows, chosen)
     else:
-        _write_delimited(style, rows, chosen)
+        from seatctl.delimited import lines
+
+        _write_lines(lines(style, rows, chosen))
 
 
 def emit_one(style: Style, record: Record, columns: Sequence[Column], *, handle: str) -> None:
@@ -269,66 +269,6 @@ def _write_report(style: Style, report: Report) -> None:
     sys.stdout.write('  "rows": ')
     _write_array(_objects(style, rows), indent="  ")
     sys.stdout.write("\n}\n")
-
-
-def _machine_keys(columns: Sequence[Column]) -> list[str]:
-    """The columns of CSV and TSV: all of them, and the currency wherever there is money."""
-    keys = [column.key for column in columns]
-    if "currency" not in keys and any(column.kind == "money" for column in columns):
-        keys.append("currency")
-    return keys
-
-
-def _write_delimited(style: Style, rows: Iterator[Record], columns: Sequence[Column]) -> None:
-    """CSV with formulas disarmed; TSV with exactly one line per record, for cut and awk."""
-    import csv
-
-    tabs = style.format is Format.TSV
-    keys = list(style.fields) or _machine_keys(columns)
-    writer = csv.writer(_UnixLines(), delimiter="\t" if tabs else ",", lineterminator="\r\n")
-    if style.header:
-        writer.writerow(keys)
-    if tabs:
-        writer.writerows([_tsv_cell(row.get(key)) for key in keys] for row in rows)
-    else:
-        writer.writerows([_csv_cell(row.get(key)) for key in keys] for row in rows)
-
-
-class _UnixLines:
-    """Ends rows by a line feed alone. Python's csv quotes a carriage return only where it ends rows."""
-
-    def write(self, row: str) -> None:
-        sys.stdout.write(row[:-2] + "\n")
-
-
-def _tsv_cell(value: JsonValue) -> str:
-    if value is None:
-        return ""
-    return visible(value if isinstance(value, str) else plain_cell(value))
-
-
-def _csv_cell(value: JsonValue) -> str:
-    return guard_cell(value) if isinstance(value, str) else plain_cell(value)
-
-
-def _write_markdown(style: Style, rows: Iterator[Record], columns: Sequence[Column]) -> None:
-    from seatctl.tables import cell
-
-    shown = [column for column in columns if column.table]
-    if style.header:
-        _write_lines([_markdown_row(column.title for column in shown), _markdown_row("---" for _ in shown)])
-    _write_lines(_markdown_row(_markdown_cell(cell(style, row, column)) for column in shown) for row in rows)
-
-
-def _markdown_row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _markdown_cell(text: str) -> str:
-    """The text as it is, not as Markdown or HTML."""
-    for mark in ("\\", "|", "`", "*", "_", "[", "]", "#", "~", "!"):
-        text = text.replace(mark, f"\\{mark}")
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _write_table(

@@ -24,7 +24,7 @@ COLUMNS = (
     Column("mode", "Mode"),
     Column("actor", "Actor"),
     Column("ledger", "Ledger"),
-    Column("as_of", "As of", "time"),
+    Column("as_of", "As of"),
     Column("last_sync", "Last sync", "time"),
     Column("plans", "Plans", "integer"),
     Column("subscriptions", "Subscriptions", "integer"),
