@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from seatctl.errors import NotFound
 from seatctl.ledger.engine import Row
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.call import format_time, parse_time
 from seatctl.models.invoice import Invoice, InvoiceLine, InvoiceStatus
-from seatctl.models.stripe_objects import StripeInvoice
 from seatctl.rules.nearest import did_you_mean
+
+if TYPE_CHECKING:
+    from seatctl.models.stripe_objects import StripeInvoice
 
 _SELECT = """SELECT i.id, i.stripe_id, i.number, s.name AS subscription, i.status, i.currency, i.total,
     i.amount_due, i.amount_paid, i.amount_remaining, i.created_at, i.due_date, i.billing_reason, i.hosted_url

@@ -6,17 +6,20 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from seatctl.errors import JsonValue, NotFound
 from seatctl.ledger.engine import Row
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time, parse_time
-from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription import AutoApproval, Subscription, SubscriptionStatus
 from seatctl.rules.approval_rules import auto_approval_fields, read_auto_approval
 from seatctl.rules.names import name_key
 from seatctl.rules.nearest import did_you_mean
 from seatctl.rules.policies import as_fields, from_fields
+
+if TYPE_CHECKING:
+    from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 
 # Reads never write: a capacity change that fell due and a seat whose `until` passed count already,
 # although the next change will record them.
