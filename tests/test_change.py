@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from seatctl.ledger import audit, users
+from seatctl.ledger import audit, outbox, seats, users
 from seatctl.ledger.failures import LedgerReadOnly
 from seatctl.ledger.ledger import create_ledger, open_ledger
 from seatctl.models.call import Call
@@ -82,7 +82,7 @@ def test_no_notify_mails_nobody(ledger):
     with ledger.change(call(notify=False)) as tx:
         user = users.add(tx, "a@example.com")
         tx.mail("greeting", {"user": user.id}, recipient_id=user.id)
-        tx.mail_many("greeting", "SELECT '{}', id FROM users", {})
+        tx.mail_each("greeting", 0)
     assert counts(ledger)["outbox"] == 0
 
 
@@ -161,12 +161,12 @@ def test_the_next_change_records_what_has_expired_at_the_moment_it_did(ledger):
 
 def test_seats_bought_or_given_back_by_date_count_from_that_date(ledger):
     add_pool(ledger.path, seats=2)
-    for day, seats in (("23", 5), ("22", 4), ("25", 9)):
+    for day, number in (("23", 5), ("22", 4), ("25", 9)):
         query(
             ledger.path,
             "INSERT INTO capacity_changes (subscription_id, effective_at, seats) VALUES (1, ?, ?)",
             f"2026-11-{day}T00:00:00Z",
-            seats,
+            number,
         )
     with ledger.change(later(days=2)):
         pass
@@ -198,10 +198,28 @@ def test_a_freed_seat_goes_to_the_first_of_those_who_wait(ledger):
         pass
     assert query(ledger.path, "SELECT user_id FROM seats WHERE revoked_at IS NULL") == [(4,)]
     assert query(ledger.path, "SELECT user_id FROM requests WHERE status = 'approved'") == [(4,)]
-    assert query(ledger.path, "SELECT template, recipient_id FROM outbox ORDER BY n") == [
-        ("seat_revoked", 1),
-        ("request_approved", 4),
-    ]
+    assert messages(ledger) == [("request_approved", 4), ("seat_revoked", 1)]
+
+
+def messages(ledger):
+    """Who gets which message, once those to many are spread."""
+    with ledger.journal() as journal:
+        outbox.spread(journal)
+    return query(ledger.path, "SELECT template, recipient_id FROM outbox ORDER BY template, recipient_id")
+
+
+def test_a_message_to_many_reaches_each_of_them_once(ledger):
+    add_pool(ledger.path, seats=9)
+    for user in (1, 2, 3):
+        sit(ledger, user, "2026-11-21T12:30:00Z")
+    sit(ledger, 4)
+    with ledger.change(later(hours=1)) as tx:
+        users.add(tx, "new@example.com")
+        seats.revoke_all_of(tx, 4)
+    assert query(ledger.path, "SELECT count(*) FROM outbox") == [(2,)]
+    everybody = [("seat_revoked", user) for user in (1, 2, 3, 4)]
+    assert messages(ledger) == everybody
+    assert messages(ledger) == everybody
 
 
 # -- killed -------------------------------------------------------------------------------------

@@ -155,7 +155,7 @@ class _Chain:
             first = first or row
             if row["n"] is not None and problem is None:
                 problem = self._take(row)
-                digest.update(row["change_hash"].encode() + b"\n")
+                digest.update(row["change_hash"].encode())
         if first is None:
             return None
         seq, expected = int(first["seq"]), self.seq + 1

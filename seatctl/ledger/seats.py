@@ -45,7 +45,6 @@ _OF_USERS = (
     "subscription_id = :subscription AND revoked_at IS NULL"
     " AND user_id IN (SELECT value FROM json_each(:users))"
 )
-_TOLD = "SELECT json_object('seat', id) AS ids, user_id FROM seats"
 
 
 # -- assigning ----------------------------------------------------------------------------------
@@ -92,8 +91,9 @@ def assign_incoming(tx: Transaction, subscription_id: int) -> int:
         " ORDER BY line",
         {"subscription": subscription_id, "now": tx.now, "entry": tx.entry},
     )
+    before = tx.recorded
     _record_new(tx, last)
-    tx.mail_many("seat_assigned", f"{_TOLD} WHERE id > :last", {"last": last})
+    tx.mail_each("seat_assigned", before)
     return seated
 
 
@@ -154,7 +154,11 @@ def revoke_users(tx: Transaction, subscription_id: int, user_ids: Sequence[int])
 
 def end_at(tx: Transaction, subscription_id: int, user_ids: Sequence[int], until: str) -> int:
     """Let the seats of these users end at `until` (written form, UTC); how many."""
-    params = {"subscription": subscription_id, "users": json.dumps(list(user_ids)), "until": until}
+    params: dict[str, SqlValue] = {
+        "subscription": subscription_id,
+        "users": json.dumps(list(user_ids)),
+        "until": until,
+    }
     ended = tx.record_many(
         "seat",
         f"SELECT id AS entity_id, {_SNAPSHOT} AS before, {_UNTIL} AS after FROM seats WHERE {_OF_USERS}",
@@ -170,17 +174,17 @@ def expire(tx: Transaction) -> int:
 
 
 def _revoke(tx: Transaction, where: str, params: dict[str, SqlValue], moment: str) -> int:
-    """Record and tell first, while the condition still finds them; then give them back."""
+    """Record first, while the condition still finds them; then give them back."""
     params = {**params, "now": tx.now}
     if tx.value(f"SELECT 1 FROM seats WHERE {where} LIMIT 1", params) is None:
         return 0
-    ended = _ENDED.format(revoked_at=moment)
+    ended, before = _ENDED.format(revoked_at=moment), tx.recorded
     revoked = tx.record_many(
         "seat",
         f"SELECT id AS entity_id, {_SNAPSHOT} AS before, {ended} AS after FROM seats WHERE {where}",
         params,
     )
-    tx.mail_many("seat_revoked", f"{_TOLD} WHERE {where}", params)
+    tx.mail_each("seat_revoked", before)
     tx.execute(
         f"UPDATE seats SET revoked_at = {moment}, revoked_entry = :entry WHERE {where}",
         {**params, "entry": tx.entry},

@@ -121,7 +121,7 @@ class Transaction(Journal):
             raise ValueError(f"change {n} does not follow change {self.recorded}")
         self.recorded = n
         hashed = change_hash(*change)
-        self._digest.update(hashed.encode() + b"\n")
+        self._digest.update(hashed.encode())
         return hashed
 
     def _open_run(self) -> None:
@@ -151,21 +151,15 @@ class Transaction(Journal):
             (self.entry, self._messages, template, _compact(ids), recipient_id, recipient_actor),
         )
 
-    def mail_many(self, template: str, select: str, params: Mapping[str, SqlValue]) -> None:
-        """As `mail`, for the rows of `select`: (ids as JSON text, recipient_id). Parameters by name."""
-        if not self.call.notify:
+    def mail_each(self, template: str, since: int) -> None:
+        """One message to the user of every seat recorded after change `since` of this transaction.
+
+        Kept as a single row until it is sent (`outbox.py` spreads it): a hundred thousand rows of it
+        would cost a bulk assignment as much as the seats themselves.
+        """
+        if not self.call.notify or self.recorded == since:
             return
-        self._messages += self.execute(
-            "INSERT INTO outbox (entry_id, n, template, ids, recipient_id)"  # noqa: S608 - a statement of ours
-            " SELECT :mail_entry, :mail_from + row_number() OVER (), :mail_template, told.*"
-            f" FROM ({select}) AS told",
-            {
-                **params,
-                "mail_entry": self.entry,
-                "mail_from": self._messages,
-                "mail_template": template,
-            },
-        )
+        self.mail(template, {"from_change": since + 1, "to_change": self.recorded})
 
     def keep(self, rows: Callable[[], Iterator[Record]]) -> Iterable[Record]:
         """The rows of a report, read from TEMP tables once the transaction has ended.
