@@ -1,7 +1,7 @@
 """`python -m bench [NAME…] [--whole]`: measure the budgets, print the ratios, exit 1 where one is exceeded.
 
     import    users import of 100,000 users        ≤ 2.5 × the floor (bench/floors.py)
-    assign    seats assign --from of 100,000       ≤ 2.5 × the floor
+    assign    seats assign --from of 100,000       ≤ 2.5 × the floor, known users and new ones
     start-up  check, a one-row seats list          ≤ 1.3 × a bare Typer command (bench/bare.py)
     search    part of a name among 1,000,000       ≤ 1.5 × the one-row seats list
     memory    1,000,000 rows against 100,000       ≤ 1.2 ×
@@ -26,7 +26,7 @@ Bench = Callable[[Path, bool], list[Figure]]
 
 BENCHES: dict[str, Bench] = {
     "import": lambda work, _: [import_users(work, 100_000, 5)],
-    "assign": lambda work, _: [assign_seats(work, 100_000, 5)],
+    "assign": lambda work, _: assign_seats(work, 100_000, 5),
     "start-up": lambda work, _: start_up(work, 100_000, 21),
     "search": lambda work, whole: [search(work, 1_000_000 if whole else 200_000, 15)],
     "memory": lambda work, whole: memory(work, *((100_000, 1_000_000) if whole else (20_000, 200_000))),

@@ -32,25 +32,41 @@ def import_users(work: Path, count: int, rounds: int) -> Figure:
     )
 
 
-def assign_seats(work: Path, count: int, rounds: int) -> Figure:
-    """`seats assign --from` of everybody in one subscription."""
+def assign_seats(work: Path, count: int, rounds: int) -> list[Figure]:
+    """`seats assign --from` of everybody in one subscription, known already or made by `--create-users`.
+
+    The design has one floor for both commands, which writes the users and fills their search index. So
+    people who are known already are compared with that one, and with writing nothing but their seats.
+    """
     people = write_people(work / "people.csv", count)
-    template = new_stage(work / "assign-template")
-    with_subscription(template, count)
-    template.seatctl("users", "import", people)
-    known = work / "known.db"
-    floors.prepare(known)
-    floors.import_people(people, known)
+    nobody = new_stage(work / "nobody-template")
+    with_subscription(nobody, count)
+    known = nobody.copy(work / "known-template")
+    known.seatctl("users", "import", people)
+    empty, full = work / "empty.db", work / "full.db"
+    floors.prepare(empty)
+    floors.prepare(full)
+    floors.import_people(people, full)
 
-    def ours() -> Sample:
-        stage = template.copy(work / "assign")
-        sample = stage.seatctl("seats", "assign", "design", "--from", people)
-        expect(stage.count("SELECT assigned FROM subscriptions"), count, "seats assigned")
-        return sample
+    def assign(template: Stage, *options: str) -> Callable[[], Sample]:
+        def ours() -> Sample:
+            stage = template.copy(work / "assign")
+            sample = stage.seatctl("seats", "assign", "design", "--from", people, *options)
+            expect(stage.count("SELECT assigned FROM subscriptions"), count, "seats assigned")
+            return sample
 
-    return Figure(
-        f"assign {count:,} seats", *paired(ours, _floor(work, "assign", people, known, count), rounds), BUDGET
-    )
+        return ours
+
+    import_floor = _floor(work, "import", people, empty, count)
+    seats_floor = _floor(work, "assign", people, full, count)
+    both_floors = _floor(work, "both", people, empty, count)
+    return [
+        Figure(f"assign {count:,} users", *paired(assign(known), import_floor, rounds), BUDGET),
+        Figure(
+            "  with --create-users", *paired(assign(nobody, "--create-users"), both_floors, rounds), BUDGET
+        ),
+        Figure("  known ones against writing seats alone", *paired(assign(known), seats_floor, rounds), None),
+    ]
 
 
 def _floor(work: Path, what: str, people: Path, template: Path, count: int) -> Callable[[], Sample]:

@@ -2,7 +2,7 @@
 
 Without triggers, audit and outbox, and the search index filled by one INSERT … SELECT; with foreign keys,
 which are the schema's, and columns found by their names, as a file has them in any order. A process of
-its own: `python -m bench.floors import|assign CSV DATABASE`; it prints how many rows it wrote.
+its own: `python -m bench.floors import|assign|both CSV DATABASE`; it prints how many rows it wrote.
 """
 
 from __future__ import annotations
@@ -69,6 +69,12 @@ def assign_people(source: Path, database: Path) -> int:
     return written
 
 
+def import_and_assign(source: Path, database: Path) -> int:
+    """Both, one after the other; how many seats."""
+    import_people(source, database)
+    return assign_people(source, database)
+
+
 if __name__ == "__main__":
-    work = {"import": import_people, "assign": assign_people}[sys.argv[1]]
+    work = {"import": import_people, "assign": assign_people, "both": import_and_assign}[sys.argv[1]]
     print(work(Path(sys.argv[2]), Path(sys.argv[3])))

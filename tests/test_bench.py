@@ -18,7 +18,7 @@ SLACK = 2.0
 
 
 def within(figure: Figure) -> bool:
-    return figure.ratio <= figure.budget * SLACK
+    return figure.budget is None or figure.ratio <= figure.budget * SLACK
 
 
 def test_an_import_costs_a_small_multiple_of_writing_the_rows(tmp_path):
@@ -27,8 +27,8 @@ def test_an_import_costs_a_small_multiple_of_writing_the_rows(tmp_path):
 
 
 def test_so_does_an_assignment(tmp_path):
-    figure = assign_seats(tmp_path, 20_000, rounds=3)
-    assert within(figure), figure.line()
+    figures = assign_seats(tmp_path, 20_000, rounds=1)
+    assert all(map(within, figures)), "\n".join(figure.line() for figure in figures)
 
 
 def test_one_row_questions_start_as_fast_as_a_bare_command(tmp_path):
