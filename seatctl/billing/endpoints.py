@@ -209,3 +209,8 @@ def credit_notes_of(invoice: str) -> Read:
 def invoices_of_customer(customer: str) -> Read:
     """Invoices of a customer."""
     return Read("/v1/invoices", {"customer": customer})
+
+
+def promotion_codes(code: str) -> Read:
+    """The active promotion code of this text."""
+    return Read("/v1/promotion_codes", {"code": code, "active": True})

@@ -7,51 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seatctl.cli.options import MaxSpendOpt, RequestIdOpt, SubscriptionArg, context
-from seatctl.output import Column
+from seatctl.cli.subs_columns import LIST_COLUMNS, SHOW_COLUMNS
+from seatctl.models.seat import Leaving
 
 if TYPE_CHECKING:
     from seatctl.context import Context
     from seatctl.models.purchase import Quote
 
 app = typer.Typer()
-
-LIST_COLUMNS = (
-    Column("name", "Subscription"),
-    Column("plan", "Plan"),
-    Column("status", "Status"),
-    Column("seats", "Seats", "integer"),
-    Column("assigned", "Assigned", "integer"),
-    Column("free", "Free", "integer"),
-    Column("over_assigned", "Over", "integer", table=False),
-    Column("owner", "Owner"),
-    Column("unit_amount", "Seat price", "money"),
-    Column("currency", "Currency", table=False),
-    Column("term_start", "Term start", "time", table=False),
-    Column("term_end", "Term ends", "time"),
-    Column("ends", "Ends", "flag", table=False),
-    Column("auto_approve", "Auto-approval", "flag", table=False),
-    Column("stripe_subscription", "Stripe id", table=False),
-)
-
-SHOW_COLUMNS = (
-    *LIST_COLUMNS[:6],
-    Column("over_assigned", "Over-assigned", "integer"),
-    Column("owner", "Owner"),
-    Column("billing_email", "Billed to"),
-    Column("unit_amount", "Seat price", "money"),
-    Column("currency", "Currency", table=False),
-    Column("term_start", "Term start", "time"),
-    Column("term_end", "Term ends", "time"),
-    Column("ends", "Canceled", "flag"),
-    Column("auto_approve", "Automatic approval", "flag"),
-    Column("rules", "Policy", "list"),
-    Column("calendar", "Calendar", "list"),
-    Column("stripe_subscription", "Stripe id"),
-    Column("stripe_item", "Stripe item", table=False),
-    Column("auto_approval", "Approval rules", "list", table=False),
-    Column("policy", "Fields", "list", table=False),
-    Column("home_ledger", "Home ledger", table=False),
-)
 
 
 @app.command("list")
@@ -134,6 +97,7 @@ def buy(
       seatctl subs buy --plan pro --seats 5 --name lab --bill-to design --dry-run
     """
     from seatctl.cli.buying import complete
+    from seatctl.cli.changing import require_limit
     from seatctl.models.purchase import Order
     from seatctl.services import subscriptions
 
@@ -155,22 +119,9 @@ def buy(
     )
     purchase = subscriptions.prepare(here.ledger, here.billing, here.call, order)
     if not here.options.dry_run:
-        _require_limit(here, max_spend)
+        require_limit(here, max_spend)
         here.confirm(_question(here, purchase.quote))
     here.emit(subscriptions.buy(here.ledger, here.billing, here.call, purchase), handle="name")
-
-
-def _require_limit(here: Context, max_spend: str | None) -> None:
-    """Nobody reads a preview where there is no terminal: with live money a limit must be given."""
-    from seatctl.errors import UsageError
-    from seatctl.settings import Mode
-
-    if here.profile.mode is Mode.LIVE and not here.interactive and max_spend is None:
-        raise UsageError(
-            "in live mode --max-spend is required when not running interactively",
-            hint="add --max-spend with the most that may be charged now",
-            data={"flag": "--max-spend"},
-        )
 
 
 def _question(here: Context, quote: Quote) -> str:
@@ -201,3 +152,148 @@ def rename(
     here = context(ctx)
     report = subscriptions.rename(here.ledger, here.billing, here.call, subscription, name)
     here.emit(report, handle="name")
+
+
+SeatsArg = Annotated[int, typer.Argument(metavar="N", min=1, help="How many seats.", show_default=False)]
+RevokeOpt = Annotated[
+    Leaving | None, typer.Option("--revoke", help="Who goes where more people sit in it than seats are left.")
+]
+RevokeFromOpt = Annotated[
+    str | None, typer.Option("--revoke-from", metavar="FILE|-", help="The people who go.")
+]
+PromoOpt = Annotated[str | None, typer.Option("--promo", metavar="CODE", help="A promotion code.")]
+CouponOpt = Annotated[str | None, typer.Option("--coupon", metavar="ID", help="A coupon, by its Stripe id.")]
+OnAccountOpt = Annotated[bool, typer.Option("--on-account", help="Against an invoice instead of the card.")]
+
+
+@app.command("add-seats")
+def add_seats(
+    ctx: typer.Context,
+    subscription: SubscriptionArg,
+    seats: SeatsArg,
+    max_spend: MaxSpendOpt = None,
+    request_id: RequestIdOpt = None,
+    promo: PromoOpt = None,
+    coupon: CouponOpt = None,
+    on_account: OnAccountOpt = False,
+) -> None:
+    """Buy N more seats; they can be used at once.
+
+    What is charged now depends on the plan's policy; Stripe's preview is shown before the question.
+
+    Examples:
+      seatctl subs add-seats design 5
+      seatctl subs add-seats design 5 --max-spend 60.00 --yes --request-id order-7781
+      seatctl subs add-seats design 5 --dry-run
+    """
+    from seatctl.cli.changing import carry_out, wishes
+    from seatctl.services.seat_changes import prepare_add
+
+    here = context(ctx)
+    wanted = wishes(max_spend, request_id, discount=bool(promo or coupon), on_account=on_account)
+    carry_out(here, prepare_add(here.ledger, here.billing, here.call, subscription, seats, wanted), max_spend)
+
+
+@app.command("set-seats")
+def set_seats(
+    ctx: typer.Context,
+    subscription: SubscriptionArg,
+    seats: SeatsArg,
+    revoke: RevokeOpt = None,
+    revoke_from: RevokeFromOpt = None,
+    max_spend: MaxSpendOpt = None,
+    request_id: RequestIdOpt = None,
+) -> None:
+    """Make it N seats in all: more at once, fewer when the policy gives seats back.
+
+    Fewer seats than people need a word on who goes; with the seats paid for until the renewal, theirs
+    end there too.
+
+    Examples:
+      seatctl subs set-seats design 30
+      seatctl subs set-seats design 10 --revoke newest
+      seatctl subs set-seats design 10 --revoke-from leavers.csv --dry-run
+    """
+    from seatctl.cli.changing import carry_out, leaving, wishes
+    from seatctl.services.seat_changes import prepare_set
+
+    here = context(ctx)
+    going = leaving(here, subscription, seats, revoke, revoke_from)
+    wanted = wishes(max_spend, request_id)
+    prepared = prepare_set(here.ledger, here.billing, here.call, subscription, seats, wanted, going)
+    carry_out(here, prepared, max_spend)
+
+
+@app.command("change-plan")
+def change_plan(
+    ctx: typer.Context,
+    subscription: SubscriptionArg,
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="The new plan.", show_default=False)],
+    at_renewal: Annotated[
+        bool, typer.Option("--at-renewal", help="From the next term on instead of now.")
+    ] = False,
+    max_spend: MaxSpendOpt = None,
+    request_id: RequestIdOpt = None,
+    promo: PromoOpt = None,
+    coupon: CouponOpt = None,
+) -> None:
+    """Change to another plan, now or at the renewal.
+
+    Examples:
+      seatctl subs change-plan design team
+      seatctl subs change-plan design pro --at-renewal
+    """
+    from seatctl.cli.changing import carry_out, wishes
+    from seatctl.services.seat_changes import prepare_plan
+
+    here = context(ctx)
+    wanted = wishes(max_spend, request_id, discount=bool(promo or coupon))
+    prepared = prepare_plan(
+        here.ledger, here.billing, here.call, subscription, plan, wanted, at_renewal=at_renewal
+    )
+    carry_out(here, prepared, max_spend)
+
+
+@app.command()
+def renew(
+    ctx: typer.Context,
+    subscription: SubscriptionArg,
+    seats: Annotated[
+        int | None, typer.Option("--seats", metavar="N", min=1, help="Seats of the next term.")
+    ] = None,
+    plan: Annotated[str | None, typer.Option("--plan", metavar="PLAN", help="Plan of the next term.")] = None,
+    revoke: RevokeOpt = None,
+    revoke_from: RevokeFromOpt = None,
+    promo: PromoOpt = None,
+    coupon: CouponOpt = None,
+    on_account: OnAccountOpt = False,
+    due_in: Annotated[
+        str, typer.Option("--due-in", metavar="30d", help="On account: how long until it is due.")
+    ] = "30d",
+    max_spend: MaxSpendOpt = None,
+    request_id: RequestIdOpt = None,
+) -> None:
+    """Pay the next term of a contract that does not renew by itself.
+
+    In the renewal window only. The seats of the running term hold until its end.
+
+    Examples:
+      seatctl subs renew design
+      seatctl subs renew design --seats 40 --plan team-plus
+      seatctl subs renew design --on-account --due-in 30d --dry-run
+    """
+    from seatctl.cli.changing import carry_out, days, discounts, leaving, wishes
+    from seatctl.services.renewals import Renewal, prepare_renewal
+
+    here = context(ctx)
+    wanted = Renewal(
+        seats,
+        plan,
+        discounts(here, promo, coupon),
+        days(due_in) if on_account else None,
+        leaving(here, subscription, seats, revoke, revoke_from),
+    )
+    prepared = prepare_renewal(
+        here.ledger, here.billing, here.call, subscription, wanted, wishes(max_spend, request_id)
+    )
+    carry_out(here, prepared, max_spend)

@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from seatctl.ledger.transaction import Reader
-
-
-class Leaving(StrEnum):
-    """Which people give up their seats where there are too many."""
-
-    NEWEST = "newest"
-    OLDEST = "oldest"
-    SUSPENDED = "suspended"
-    """Suspended users, the newest seats among them first."""
-
+from seatctl.models.seat import Leaving
 
 _ORDER = {
     Leaving.NEWEST: "t.assigned_at DESC, t.id DESC",

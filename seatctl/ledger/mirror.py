@@ -7,21 +7,27 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 
 from seatctl.errors import JsonValue
 from seatctl.ledger import subscriptions
-from seatctl.ledger.transaction import Transaction
+from seatctl.ledger.transaction import Journal, Transaction
 from seatctl.models.call import format_time
 from seatctl.models.standing import Standing
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription
+from seatctl.rules.metadata import LEDGER
 from seatctl.rules.policies import as_fields
 
 # On account an invoice is unpaid from its due date on; by card from the moment it was finalized. A card's
 # open invoice counts only while Stripe calls the subscription past due: it may just be waiting for a bank.
-_UNPAID_SINCE = """SELECT min(CASE WHEN due_date IS NULL THEN finalized_at ELSE due_date END) FROM invoices
-    WHERE subscription_id = :pool AND status IN ('open', 'uncollectible') AND amount_remaining > 0
-    AND (due_date < :now OR (due_date IS NULL AND :past_due = 1))"""
+_COPY = """UPDATE subscriptions SET stripe_subscription = :stripe_id, stripe_item = :item,
+    currency = :currency, collection_method = :collection, quantity = :quantity,
+    cancel_at_period_end = :ends, home_ledger = :home, metadata = :metadata, unpaid_since = (
+        SELECT min(CASE WHEN due_date IS NULL THEN finalized_at ELSE due_date END) FROM invoices
+        WHERE subscription_id = :pool AND status IN ('open', 'uncollectible') AND amount_remaining > 0
+        AND (due_date < :now OR (due_date IS NULL AND :past_due = 1)))
+    WHERE id = :pool"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,43 +43,54 @@ class Seen:
 
 
 def refresh(tx: Transaction, pool: Subscription, seen: Seen) -> Subscription:
-    """Take over what Stripe says; the subscription as it is now. Recorded only where something differs."""
+    """Take over what Stripe says; the subscription as it is now. Recorded only where a fact differs."""
+    copy(tx, pool, seen, tx.call.now)
     mirror, now = seen.subscription, seen.standing
     tx.execute(
-        "UPDATE subscriptions SET stripe_subscription = :stripe_id, stripe_item = :item, status = :status, plan_id = :plan, price_id = :price, policy = :policy,"
-        " currency = :currency, unit_amount = :amount, collection_method = :collection,"
-        " term_start = :start, term_end = :end, quantity = :quantity, capacity = :capacity,"
-        " cancel_at_period_end = :ends, cancel_at = :cancel_at, home_ledger = :home, metadata = :metadata"
-        " WHERE id = :pool",
+        "UPDATE subscriptions SET status = :status, plan_id = :plan, price_id = :price, policy = :policy,"
+        " unit_amount = :amount, term_start = :start, term_end = :end, capacity = :capacity,"
+        " cancel_at = :cancel_at WHERE id = :pool",
         {
-            # A renewal that was paid after its contract had ended is a new subscription in Stripe.
-            "stripe_id": mirror.id,
-            "item": seen.item.id,
             "status": str(mirror.status),
             "plan": seen.plan_id,
             "price": now.now.price_id,
             "policy": json.dumps(as_fields(now.policy)),
-            "currency": seen.item.price.currency,
             "amount": seen.unit_amount,
-            "collection": mirror.collection_method,
             "start": format_time(now.term_start),
             "end": format_time(now.term_end),
-            "quantity": now.next.seats,
             "capacity": now.now.seats,
-            "ends": int(mirror.cancel_at_period_end),
             "cancel_at": None if mirror.cancel_at is None else format_time(mirror.cancel_at),
-            "home": mirror.metadata.get("seatctl_ledger"),
-            "metadata": json.dumps(dict(mirror.metadata)),
             "pool": pool.id,
         },
     )
     _plan_capacity(tx, pool.id, now)
-    _note_unpaid(tx, pool.id, past_due=mirror.status == "past_due")
     after = subscriptions.by_id(tx, pool.id)
     was, became = _facts(pool), _facts(after)
     if was != became:
         tx.record("subscription", pool.id, was, became)
     return after
+
+
+def copy(journal: Journal, pool: Subscription, seen: Seen, now: datetime) -> None:
+    """The columns that are only a copy of Stripe's: nobody's decision, so no fact of the audit."""
+    mirror = seen.subscription
+    journal.execute(
+        _COPY,
+        {
+            # A renewal that was paid after its contract had ended is a new subscription in Stripe.
+            "stripe_id": mirror.id,
+            "item": seen.item.id,
+            "currency": seen.item.price.currency,
+            "collection": mirror.collection_method,
+            "quantity": seen.standing.next.seats,
+            "ends": int(mirror.cancel_at_period_end),
+            "home": mirror.metadata.get(LEDGER),
+            "metadata": json.dumps(dict(mirror.metadata)),
+            "now": format_time(now),
+            "past_due": int(mirror.status == "past_due"),
+            "pool": pool.id,
+        },
+    )
 
 
 def _facts(pool: Subscription) -> dict[str, JsonValue]:
@@ -89,8 +106,3 @@ def _plan_capacity(tx: Transaction, pool: int, standing: Standing) -> None:
             "INSERT INTO capacity_changes (subscription_id, effective_at, seats) VALUES (?, ?, ?)",
             (pool, format_time(standing.term_end), standing.next.seats),
         )
-
-
-def _note_unpaid(tx: Transaction, pool: int, *, past_due: bool) -> None:
-    since = tx.value(_UNPAID_SINCE, {"pool": pool, "now": tx.now, "past_due": int(past_due)})
-    tx.execute("UPDATE subscriptions SET unpaid_since = ? WHERE id = ?", (since, pool))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +19,12 @@ class Seat:
     until: datetime | None
     claimed_at: datetime | None
     revoked_at: datetime | None
+
+
+class Leaving(StrEnum):
+    """Which people give up their seats where there are too many."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    SUSPENDED = "suspended"
+    """Suspended users, the newest seats among them first."""

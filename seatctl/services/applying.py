@@ -29,7 +29,8 @@ def take_over(
 ) -> Apply:
     """The last transaction of an operation: the mirror, these invoices, and what `after` adds.
 
-    `stripe_id` is given where the operation made a new subscription. Everything is read from Stripe before the transaction, which spans no call.
+    `stripe_id` is given where the operation made a new subscription. Everything is read from Stripe
+    before the transaction, which spans no call.
     """
     with running.ledger.reading() as reader:
         pool = subscriptions.by_id(reader, int(str(running.payload["subscription"])), running.call.now)

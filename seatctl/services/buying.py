@@ -157,7 +157,10 @@ def _policy(running: Running) -> dict[str, JsonValue]:
 
 def _find_subscription(running: Running, customer: str) -> StripeJson | None:
     listed = running.billing.every(endpoints.subscriptions_of(customer))
-    return next((found for found in listed if made_by(found, running.reference)), None)
+    try:
+        return next((found for found in listed if made_by(found, running.reference)), None)
+    except MissingInStripe:
+        return None  # the customer is deleted, perhaps by the undo of this operation; nothing can be charged
 
 
 def _after_authentication(running: Running, customer: str, made: StripeSubscription) -> StripeSubscription:

@@ -12,6 +12,11 @@ _MODULES: Final = {
     "buy": "seatctl.services.buying",
     "plan_add": "seatctl.services.plan_adding",
     "plan_edit": "seatctl.services.plan_editing",
+    "change": "seatctl.services.prorated_change",
+    "addon": "seatctl.services.addons",
+    "renew": "seatctl.services.renewals",
+    "cancel": "seatctl.services.endings",
+    "billing": "seatctl.services.billing_details",
     "subscription_metadata": "seatctl.services.subscription_settings",
 }
 

@@ -218,6 +218,8 @@ def _apply(running: Running, apply: Apply) -> Report:
         operations.close(
             tx, operation, OperationState.DONE, {"summary": ending.summary, "rows": rows}, call.now
         )
+        # Always a fact, so that the end of an operation is committed even where the ledger knew it all.
+        tx.record("operation", operation.id, {"state": "pending"}, {"kind": operation.kind, "state": "done"})
     return Report(
         run=operation.run,
         dry_run=False,

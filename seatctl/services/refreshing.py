@@ -42,9 +42,11 @@ def _refresh(ledger: Ledger, billing: Billing, call: Call, pool: Subscription) -
         return
     item, stands = stand(ledger, pool, found, call)
     read = list(_invoices(billing, ledger, pool, found))
-    with ledger.change(call) as tx:
+    with ledger.journal() as journal:  # a copy of Stripe is no fact of the audit
         for invoice in read:
-            invoices.upsert(tx, invoice, customer_id=pool.customer_id, subscription_id=pool.id)
+            invoices.upsert(journal, invoice, customer_id=pool.customer_id, subscription_id=pool.id)
+        mirror.copy(journal, pool, seen(journal, pool, found, item, stands), call.now)
+    with ledger.change(call) as tx:
         before = subscriptions.by_id(tx, pool.id)
         after = mirror.refresh(tx, before, seen(tx, before, found, item, stands))
         tx.summarise(f"read {pool.name} again from Stripe")

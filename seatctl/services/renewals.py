@@ -7,7 +7,7 @@ then; the contract still ends by itself there. The old term's seats hold until i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_subscription
@@ -16,7 +16,7 @@ from seatctl.errors import JsonValue, Refused
 from seatctl.ledger import plans
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call, format_time, parse_time
-from seatctl.models.plan import Plan
+from seatctl.models.plan import Interval, Plan
 from seatctl.models.role import Action
 from seatctl.models.standing import Side
 from seatctl.models.subscription import SubscriptionStatus
@@ -37,9 +37,6 @@ from seatctl.services.plans import sellable
 from seatctl.services.prorated_change import read_side, side_fields
 from seatctl.services.seat_changes import Prepared, Wishes, priced
 from seatctl.services.steps import Running
-
-_LONGEST_TRIAL = timedelta(days=730)
-"""Stripe takes a `trial_end` at most two years from the billing cycle anchor."""
 
 
 class TermTooLong(Refused):
@@ -126,7 +123,8 @@ def _bill(found: Gathered, plan: Plan, seats: int, renewal: Renewal, wishes: Wis
 def _new_end(found: Gathered, plan: Plan) -> datetime:
     """The end of the next term. Raises TermTooLong before anything is charged."""
     end = add_interval(found.standing.term_end, plan.interval, plan.interval_count)
-    if end - found.mirror.billing_cycle_anchor > _LONGEST_TRIAL:
+    # Stripe takes a `trial_end` at most two years from the billing cycle anchor.
+    if end > add_interval(found.mirror.billing_cycle_anchor, Interval.YEAR, 2):
         raise TermTooLong(
             f"Stripe holds terms of at most two years; this one would end on {end:%Y-%m-%d}",
             hint=f"seatctl subs buy --plan {plan.slug} --seats N --name NAME begins a new contract",

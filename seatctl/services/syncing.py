@@ -1,4 +1,4 @@
-"""`sync`: finish or undo what was interrupted, then note when the ledger last agreed with Stripe."""
+"""`sync`: finish or undo what was interrupted, read the known subscriptions again, note when that was."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from seatctl.models.report import Record, Report
 from seatctl.models.role import Action
 from seatctl.services.permissions import allow
 from seatctl.services.recovery import recover
+from seatctl.services.refreshing import refresh_known
 
-COLUMNS = ("run", "kind", "result", "summary")
+COLUMNS = ("run", "kind", "name", "result", "summary")
 
 
 def sync(ledger: Ledger, billing: Billing, call: Call) -> Report:
@@ -24,8 +25,11 @@ def sync(ledger: Ledger, billing: Billing, call: Call) -> Report:
         rows: tuple[Record, ...] = tuple(
             {"run": one.run, "kind": one.kind, "result": "would be recovered"} for one in left
         )
-        return Report(None, True, f"would recover {len(left)} operations", rows, columns=COLUMNS[:3])
+        return Report(
+            None, True, f"would recover {len(left)} operations", rows, columns=("run", "kind", "result")
+        )
     recovered = recover(ledger, billing, call)
+    changed = refresh_known(ledger, billing, call)
     results = [row["result"] for row in recovered]
     code = ExitCode.DONE
     if "pending" in results:
@@ -35,7 +39,16 @@ def sync(ledger: Ledger, billing: Billing, call: Call) -> Report:
     else:
         with ledger.journal() as journal:
             sync_state.note_success(journal, call.now)
-    summary = (
-        f"{len(recovered)} interrupted operations looked after" if recovered else "nothing was interrupted"
+    return Report(
+        None,
+        False,
+        _summary(len(recovered), len(changed)),
+        (*recovered, *changed),
+        code,
+        columns=COLUMNS if recovered or changed else (),
     )
-    return Report(None, False, summary, tuple(recovered), code, columns=COLUMNS if recovered else ())
+
+
+def _summary(recovered: int, changed: int) -> str:
+    looked = f"{recovered} interrupted operations looked after" if recovered else "nothing was interrupted"
+    return f"{looked}; {changed} subscriptions changed" if changed else f"{looked}; nothing changed in Stripe"

@@ -1,0 +1,96 @@
+"""What the commands that change a running subscription share: who goes, the question, the limit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from seatctl.errors import NotFound, UsageError
+
+if TYPE_CHECKING:
+    from seatctl.context import Context
+    from seatctl.models.seat import Leaving
+    from seatctl.services.seat_changes import Prepared, Wishes
+
+
+class UnknownPromotionCode(NotFound):
+    """Stripe knows no active promotion code of this text."""
+
+    code = "unknown_promotion_code"
+
+
+def wishes(
+    max_spend: str | None, request_id: str | None, *, discount: bool = False, on_account: bool = False
+) -> Wishes:
+    """The options that every such command has."""
+    from seatctl.services.seat_changes import Wishes
+
+    return Wishes(max_spend, request_id, discount, on_account)
+
+
+def carry_out(here: Context, prepared: Prepared, max_spend: str | None) -> None:
+    """Show what Stripe says, ask, do it, and print the report."""
+    from seatctl.models.money import plain_amount
+    from seatctl.services.seat_changes import carry_out as submit
+
+    if not here.options.dry_run and prepared.request.kind != "nothing":
+        require_limit(here, max_spend)
+        due = f"{plain_amount(prepared.due_now, prepared.currency)} {prepared.currency.upper()}"
+        here.note(prepared.summary)
+        here.note(f"Stripe will charge {due} now." if prepared.due_now else "Nothing is charged now.")
+        here.confirm("Go on?")
+    here.emit(submit(here.ledger, here.billing, here.call, prepared), handle="name")
+
+
+def require_limit(here: Context, max_spend: str | None) -> None:
+    """Nobody reads a preview where there is no terminal: with live money a limit must be given."""
+    from seatctl.settings import Mode
+
+    if here.profile.mode is Mode.LIVE and not here.interactive and max_spend is None:
+        raise UsageError(
+            "in live mode --max-spend is required when not running interactively",
+            hint="add --max-spend with the most that may be charged now",
+            data={"flag": "--max-spend"},
+        )
+
+
+def leaving(
+    here: Context, subscription: str, seats: int | None, how: Leaving | None, source: str | None
+) -> tuple[int, ...]:
+    """The ids of the users who give up their seats; none where neither option is given."""
+    from seatctl.ledger import leaving as choosing
+    from seatctl.ledger import subscriptions
+    from seatctl.services.people import People, stage
+
+    if how is not None and source is not None:
+        raise UsageError("--revoke and --revoke-from exclude each other", hint="give one of them")
+    with here.ledger.reading() as reader:
+        pool = subscriptions.find(reader, subscription, here.now)
+    if source is not None:
+        stage(here.ledger, People(source=source))
+        with here.ledger.reading() as reader:
+            return choosing.seated_in_file(reader, pool.id)
+    if how is None or seats is None:
+        return ()
+    with here.ledger.reading() as reader:
+        return choosing.choose(reader, pool.id, how, pool.assigned - seats)
+
+
+def discounts(here: Context, promo: str | None, coupon: str | None) -> tuple[tuple[str, str], ...]:
+    """The discounts as Stripe names them. Raises UnknownPromotionCode."""
+    from seatctl.billing import endpoints
+
+    found: list[tuple[str, str]] = [("coupon", coupon)] if coupon else []
+    if promo:
+        listed = list(here.billing.every(endpoints.promotion_codes(promo)))
+        if not listed:
+            raise UnknownPromotionCode(f"there is no active promotion code {promo!r}", data={"code": promo})
+        found.append(("promotion_code", str(listed[0]["id"])))
+    return tuple(found)
+
+
+def days(text: str) -> int:
+    """`30d` as days. Raises UsageError."""
+    number = text.strip().removesuffix("d")
+    if not (number.isascii() and number.isdigit() and int(number) > 0):
+        raise UsageError(f"{text!r} is no number of days", hint="such as --due-in 30d")
+    return int(number)
