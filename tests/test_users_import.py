@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import subprocess
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-COUNTS = ("added", "updated", "removed", "bad")
 
 
 @pytest.fixture
@@ -126,6 +126,33 @@ def test_stdin_and_map(sandbox):
 def test_what_begins_with_a_dash_or_a_formula_is_data(sandbox, file):
     sandbox("users", "import", file("email,name\n-f@x.org,=1+1\n"))
     assert people(sandbox) == [("-f@x.org", "=1+1", None, None)]
+
+
+def test_a_column_that_is_not_read_is_named(sandbox, file):
+    assert "grp" in sandbox("users", "import", file("email,grp,status\na@x.org,x,active\n")).err
+    assert (
+        "columns" not in sandbox("users", "import", "-", stdin=sandbox("users", "list", "-o", "csv").out).err
+    )
+
+
+def test_a_killed_import_wrote_everything_or_nothing(sandbox, file):
+    path = file("email,name\n" + "".join(f"p{n}@x.org,P{n}\n" for n in range(20_000)))
+    for seconds in (0.3, 0.6, 0.9):
+        process = sandbox.process("users", "import", path)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=seconds)
+        process.kill()
+        process.communicate()
+        assert len(people(sandbox)) in {0, 20_000}
+        assert sandbox("audit", "verify").code == 0
+
+
+def test_two_imports_of_one_file_at_once_make_each_user_once(sandbox, file):
+    path = file("email,name\n" + "".join(f"p{n}@x.org,P{n}\n" for n in range(2_000)))
+    both = [sandbox.process("users", "import", path, "-o", "json") for _ in range(2)]
+    reports = [json.loads(process.communicate(timeout=60)[0]) for process in both]
+    assert sorted(report["added"] for report in reports) == [0, 2_000]
+    assert len(people(sandbox)) == 2_000
 
 
 NAMES = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=12).map(str.strip)

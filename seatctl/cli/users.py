@@ -36,6 +36,8 @@ SHOW_COLUMNS = (
     Column("requests", "Requests", "list", table=False),
 )
 
+_LISTED = frozenset(("status", "seats", "created_at", "subscription", "assigned_at", "until"))
+
 People = Annotated[
     list[str], typer.Argument(metavar="EMAIL...", help="Users, by e-mail.", show_default=False)
 ]
@@ -155,6 +157,10 @@ def import_file(
 
     here = context(ctx)
     with open_table(file, USER_FIELDS, mapping=renames(mapping or ())) as table:
+        # A column that our own lists print is left out on purpose; another may be a typing mistake.
+        unread = [name for name in table.ignored if name not in _LISTED]
+        if unread:
+            here.note(f"columns not read: {', '.join(unread)}")
         here.emit(import_users(here.ledger, here.call, incoming(table), skip_bad=skip_bad))
 
 

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 
 MAX_LENGTH = 254
 """RFC 5321: a path is at most 256 octets, the angle brackets included."""
 
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_PLAIN = re.compile(rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.-]{{1,64}}@(?:{_LABEL}\.)+{_LABEL}")
+_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _NEVER_LOCAL = frozenset('"(),:;<>[\\]')
 _DOTS = str.maketrans("。．｡", "...")
-_ASCII_LABEL = re.compile(_LABEL)
+
+
+@cache
+def _plain_address() -> re.Pattern[str]:
+    """Compiled when the first address is checked: a question about a known person compiles nothing."""
+    return re.compile(rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.-]{{1,64}}@(?:{_LABEL}\.)+{_LABEL}")
 
 
 def email_key(text: str) -> str:
@@ -33,7 +38,7 @@ def email_key(text: str) -> str:
 
 def is_plain_email(text: str) -> bool:
     """Whether the text is an address of ASCII alone; False leaves it to `check_email`."""
-    return len(text) <= MAX_LENGTH and _PLAIN.fullmatch(text) is not None
+    return len(text) <= MAX_LENGTH and _plain_address().fullmatch(text) is not None
 
 
 def check_email(text: str) -> str | None:
@@ -70,7 +75,7 @@ def _parts_problem(text: str) -> str | None:
         return f"it has a {odd} before the @"
     if "." not in domain.translate(_DOTS):
         return "its domain has no dot"
-    if not all(map(_ASCII_LABEL.fullmatch, _domain_key(domain).split("."))):
+    if not all(re.fullmatch(_LABEL, label) for label in _domain_key(domain).split(".")):
         return f"{domain} is not a domain"
     return None
 
