@@ -27,7 +27,7 @@ _SELECT = """SELECT s.id, s.name, s.plan_id, p.slug AS plan_slug, s.customer_id,
     s.stripe_item, s.status, coalesce((SELECT c.seats FROM capacity_changes c
         WHERE c.subscription_id = s.id AND c.applied_at IS NULL AND c.effective_at <= :now
         ORDER BY c.effective_at DESC, c.id DESC LIMIT 1), s.capacity) AS capacity,
-    s.assigned - (SELECT count(*) FROM seats t WHERE t.subscription_id = s.id AND t.revoked_at IS NULL
+    s.assigned - (SELECT count(*) FROM seats t WHERE +t.subscription_id = s.id AND t.revoked_at IS NULL
         AND t.until IS NOT NULL AND t.until <= :now) AS assigned,
     s.policy, s.currency, s.unit_amount, s.term_start, s.term_end, s.owner_id, u.email AS owner_email,
     s.auto_approval, s.cancel_at, s.unpaid_since, s.home_ledger, s.price_id
