@@ -14,7 +14,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from seatctl.errors import BadInput, UsageError
+from seatctl.columns import NoSuchColumn, Wanted, column_key
+from seatctl.errors import BadInput
 from seatctl.rules.cells import unguard_cell
 from seatctl.textlines import open_bytes, text_lines
 
@@ -24,19 +25,12 @@ MAX_FIELD = 1 << 17
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 _NUL = "it has a NUL byte, or is too long"
 _JSON_LINES = frozenset((".jsonl", ".ndjson"))
-_SAME_COLUMN = {"e_mail": "email", "email_address": "email", "e_mail_address": "email", "group_name": "group"}
 
 
 class EmptyFile(BadInput):
     """A file without a single line."""
 
     code = "empty_file"
-
-
-class NoSuchColumn(BadInput):
-    """A column that is needed is not there, or stands there twice."""
-
-    code = "no_such_column"
 
 
 class Row(NamedTuple):
@@ -72,17 +66,6 @@ class Table:
         return self
 
 
-def renames(given: Iterable[str]) -> dict[str, str]:
-    """`--map field=column` as {field: column}. Raises UsageError for any other form."""
-    pairs: dict[str, str] = {}
-    for text in given:
-        field, equals, column = text.partition("=")
-        if not equals or not field.strip() or not column.strip():
-            raise UsageError(f"--map {text!r} does not name a column", hint="write --map email='Work Email'")
-        pairs[_column(field)] = column.strip()
-    return pairs
-
-
 def open_table(
     source: str,
     fields: Sequence[str],
@@ -97,14 +80,14 @@ def open_table(
     """
     stream, name = open_bytes(source, stdin)
     try:
-        wanted = _Wanted(name, tuple(fields), tuple(needs), dict(mapping or {}))
+        wanted = Wanted(name, tuple(fields), tuple(needs), dict(mapping or {}))
         return _table(Path(source).suffix.lower(), text_lines(stream, name), wanted).reads(stream)
     except BaseException:
         stream.close()
         raise
 
 
-def _table(suffix: str, lines: Iterator[str], wanted: _Wanted) -> Table:
+def _table(suffix: str, lines: Iterator[str], wanted: Wanted) -> Table:
     """The table in the format that its extension says, or else its first line."""
     leading = list(_until_filled(lines))
     first = leading[-1].lstrip() if leading else ""
@@ -131,62 +114,6 @@ def _until_filled(lines: Iterator[str]) -> Iterator[str]:
             return
 
 
-# -- columns ------------------------------------------------------------------------------------
-
-
-class _Wanted(NamedTuple):
-    source: str
-    fields: tuple[str, ...]
-    needs: tuple[str, ...]
-    mapping: dict[str, str]
-
-    def columns(self, found: Sequence[str]) -> tuple[list[int], list[str]]:
-        """For each field the index of its column, or -1; and the columns that are not used."""
-        for field in self.mapping:
-            if field not in self.fields:
-                raise UsageError(
-                    f"--map {field}=… names no column that is read here",
-                    hint=f"map one of {', '.join(self.fields)}",
-                )
-        indexes = [self._index(field, found) for field in self.fields]
-        return indexes, [name for at, name in enumerate(found) if at not in indexes and name.strip()]
-
-    def _index(self, field: str, found: Sequence[str]) -> int:
-        given = self.mapping.get(field)
-        looked_for = field if given is None else _column(given)
-        # A column that --map gives to one field is not read as another.
-        taken = () if given else {_column(name) for name in self.mapping.values()}
-        at = [n for n, name in enumerate(found) if _column(name) == looked_for and looked_for not in taken]
-        if len(at) > 1:
-            raise NoSuchColumn(
-                f"{self.source} has the column {found[at[0]]!r} {len(at)} times",
-                hint="leave one of them, or give it another name",
-                data={"columns": list(found)},
-            )
-        if not at and (given is not None or field in self.needs):
-            raise self.missing(field, found)
-        return at[0] if at else -1
-
-    def missing(self, field: str, found: Sequence[str]) -> NoSuchColumn:
-        """The error for a column that is not there, with the columns that are."""
-        from shlex import quote
-
-        wanted = self.mapping.get(field, field)
-        like = next((name for name in found if "mail" in name.casefold()), None) if field == "email" else None
-        column = like or next((name for name in found if name.strip()), "Work Email")
-        listed = ", ".join(name for name in found if name.strip())
-        return NoSuchColumn(
-            f"{self.source} has no column {wanted!r}; it has: {listed}",
-            hint=f"name the one that holds it: --map {field}={quote(column)}",
-            data={"column": wanted, "columns": list(found)},
-        )
-
-
-def _column(name: str) -> str:
-    key = "_".join(name.replace("-", " ").replace("_", " ").casefold().split())
-    return _SAME_COLUMN.get(key, key)
-
-
 # -- CSV and TSV --------------------------------------------------------------------------------
 
 
@@ -200,7 +127,7 @@ def _delimiter(suffix: str, header: str) -> str:
     return ";" if ";" in header else ","
 
 
-def _delimited_table(lines: Iterator[str], delimiter: str, wanted: _Wanted) -> Table:
+def _delimited_table(lines: Iterator[str], delimiter: str, wanted: Wanted) -> Table:
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         header = next((cells for cells in reader if any(map(str.strip, cells))), [])
@@ -286,7 +213,7 @@ def _ragged(cells: int, width: int) -> str:
 # -- JSON Lines ---------------------------------------------------------------------------------
 
 
-def _json_table(lines: Iterator[str], wanted: _Wanted) -> Table:
+def _json_table(lines: Iterator[str], wanted: Wanted) -> Table:
     """One object a line; the keys of the first one say which columns there are."""
     import json
 
@@ -298,7 +225,7 @@ def _json_table(lines: Iterator[str], wanted: _Wanted) -> Table:
     found = objects()
     first = next(found)
     ignored = [] if first[2] else wanted.columns(list(first[1]))[1]
-    keys = [_column(wanted.mapping.get(field, field)) for field in wanted.fields]
+    keys = [column_key(wanted.mapping.get(field, field)) for field in wanted.fields]
     return Table(wanted.source, _json_rows(chain([first], found), keys), ignored)
 
 
@@ -327,7 +254,7 @@ def _json_rows(
 
 def _keep(values: dict[str, str], keys: Sequence[str], key: str, value: object) -> str | None:
     """Put one value of an object among `values`; what is wrong with it, if anything."""
-    column = _column(key)
+    column = column_key(key)
     if column not in keys:
         return None
     if column in values:

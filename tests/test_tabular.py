@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seatctl.columns import renames
 from seatctl.errors import BadInput, ExitCode, SeatctlError, UsageError
 from seatctl.rules.cells import guard_cell
-from seatctl.tabular import MAX_FIELD, Row, open_table, renames
+from seatctl.tabular import MAX_FIELD, Row, open_table
 from seatctl.textlines import CHUNK, MAX_LINE
 
 FIELDS = ("email", "name", "group")

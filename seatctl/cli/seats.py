@@ -202,7 +202,7 @@ def _people(
     from seatctl.services.people import People
 
     if mapping:
-        from seatctl.tabular import renames
+        from seatctl.columns import renames
 
         return People(tuple(emails or ()), source, renames(mapping), skip_bad)
     return People(tuple(emails or ()), source, {}, skip_bad)

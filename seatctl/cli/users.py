@@ -151,9 +151,10 @@ def import_file(
       seatctl users import people.csv --map email='Work Email' --map name='Full Name'
       seatctl users list -o csv -p sandbox | seatctl users import - -p live
     """
+    from seatctl.columns import renames
     from seatctl.rules.people import USER_FIELDS, incoming
     from seatctl.services.users_import import import_users
-    from seatctl.tabular import open_table, renames
+    from seatctl.tabular import open_table
 
     here = context(ctx)
     with open_table(file, USER_FIELDS, mapping=renames(mapping or ())) as table:
