@@ -15,7 +15,7 @@ import pytest
 
 from seatctl.ledger.failures import LedgerCorrupt, NoLedger, OtherMode, SqliteTooOld
 from seatctl.ledger.ledger import create_ledger, open_ledger
-from seatctl.ledger.schema import SCHEMA_VERSION
+from seatctl.ledger.migrate import SCHEMA_VERSION
 from seatctl.ledger.sqlite import require_sqlite
 from tests.pools import ledger_path, query
 

@@ -5,13 +5,13 @@ Written by `transaction.py`. Verification streams: memory does not grow with the
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
 from seatctl.ledger.engine import Row
-from seatctl.ledger.transaction import NO_HASH, Reader, change_hash, entry_hash
+from seatctl.ledger.hashes import NO_HASH, change_hash, entry_hash, sha256, text_hash
+from seatctl.ledger.transaction import Reader
 from seatctl.models.call import parse_time
 from seatctl.models.run import Change, Entry
 from seatctl.models.verification import Verification
@@ -149,7 +149,7 @@ class _Chain:
 
     def follow(self, rows: Iterable[Row]) -> str | None:
         """Take the next entry with its changes; what is wrong with it, or None."""
-        digest, first = hashlib.sha256(), None
+        digest, first = sha256(), None
         problem = None
         for row in rows:
             first = first or row
@@ -188,7 +188,7 @@ class _Chain:
         if entry_hash(*fields, digest, entry["prev_hash"]) != entry["hash"]:
             return f"entry {seq} was altered"
         command = entry["command"]
-        if command and hashlib.sha256(command.encode()).hexdigest() != entry["command_hash"]:
+        if command and text_hash(command) != entry["command_hash"]:
             return f"the command of run {entry['run']}, entry {seq}, was altered"
         return None
 

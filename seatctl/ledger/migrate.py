@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from seatctl.ledger.failures import LedgerCorrupt, LedgerNewer
-from seatctl.ledger.schema import SCHEMA_VERSION, STATEMENTS
 from seatctl.ledger.sqlite import SqliteEngine
 
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
+
+SCHEMA_VERSION = 1
+"""`PRAGMA user_version` of a ledger that this program reads and writes: the number of migrations below."""
 
 APPLICATION_ID = 0x73656174
 """ `seat`: how a ledger is told from any other SQLite file."""
@@ -50,6 +52,8 @@ def migrate(engine: SqliteEngine) -> None:
 def _migrations() -> Migrations:
     """Every migration in order; a released one is never edited."""
     from sqlite_utils import Migrations
+
+    from seatctl.ledger.schema import STATEMENTS
 
     migrations = Migrations("seatctl")
 

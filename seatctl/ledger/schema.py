@@ -5,9 +5,6 @@ Only DDL lives here; `migrate.py` applies it. Why each table and column is as it
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 1
-"""`PRAGMA user_version` of a ledger that this program reads and writes."""
-
 _DATE = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 _CLOCK = "[0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
 

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from seatctl.errors import JsonValue
-from seatctl.ledger import search as searching
 from seatctl.ledger.engine import Row, SqlValue
 from seatctl.ledger.transaction import Journal, Reader, Transaction
 from seatctl.models.report import Record
@@ -219,7 +218,9 @@ class Filter:
             parts.append("t.user_id = :user")
             params["user"] = self.user_id
         if self.text is not None:
-            found = searching.matching(self.text)
+            from seatctl.ledger.search import matching
+
+            found = matching(self.text)
             parts.append(found.condition)
             params.update(found.params)
         return " AND ".join(parts) or "1", params

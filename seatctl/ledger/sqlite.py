@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
-from urllib.parse import quote
 
 from seatctl.ledger.engine import Hasher, Params, Row, SqlValue
 from seatctl.ledger.failures import (
@@ -43,7 +42,7 @@ class SqliteEngine:
         self._wait = wait
         try:
             self.connection = sqlite3.connect(
-                f"file:{quote(str(path))}?mode=rw", uri=True, isolation_level=None, timeout=_POLL_SECONDS
+                _uri(path), uri=True, isolation_level=None, timeout=_POLL_SECONDS
             )
         except sqlite3.Error as error:
             raise translated(error, path) from error
@@ -202,6 +201,14 @@ class SqliteEngine:
     def close(self) -> None:
         """Let the connection go."""
         self.connection.close()
+
+
+def _uri(path: Path) -> str:
+    """The path as SQLite's URI that opens what exists. Written out: urllib costs 5 ms of start-up."""
+    text = str(path.absolute())
+    for char, escape in (("%", "%25"), ("?", "%3f"), ("#", "%23")):
+        text = text.replace(char, escape)
+    return f"file:{text}?mode=rw"
 
 
 def create_file(path: Path) -> None:

@@ -6,7 +6,6 @@ the transactions; what a change settles first is `settle.py`'s.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,9 +17,6 @@ from seatctl.models.call import Call, format_time
 
 if TYPE_CHECKING:
     from seatctl.models.report import Record
-
-NO_HASH = "0" * 64
-"""What the first audit entry follows."""
 
 
 class Reader:
@@ -71,10 +67,13 @@ class Transaction(Journal):
         super().__init__(engine)
         self.call = call
         self.now = format_time(call.now)
+        from seatctl.ledger import hashes  # hashlib is 5 ms, which a read need not pay
+
         last = self.row("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
         self.entry: int = 1 if last is None else last["seq"] + 1
-        self._previous: str = NO_HASH if last is None else last["hash"]
-        self._digest = hashlib.sha256()
+        self._previous: str = hashes.NO_HASH if last is None else last["hash"]
+        self._hashes = hashes
+        self._digest = hashes.sha256()
         self._messages = 0
         self._run = call.run
         self._summary: str | None = None
@@ -120,7 +119,7 @@ class Transaction(Journal):
         if n != self.recorded + 1:
             raise ValueError(f"change {n} does not follow change {self.recorded}")
         self.recorded = n
-        hashed = change_hash(*change)
+        hashed = self._hashes.change_hash(*change)
         self._digest.update(hashed.encode())
         return hashed
 
@@ -178,13 +177,13 @@ class Transaction(Journal):
         call = self.call
         # A run that was opened before (an operation, perhaps finished by `sync`) has its own command.
         command = self.value("SELECT command FROM runs WHERE number = ?", (self._run,))
-        command = hashlib.sha256(str(command).encode()).hexdigest()
+        command = self._hashes.text_hash(str(command))
         digest = self._digest.hexdigest()
         fields = (self.entry, self._run, self.now, call.actor, call.os_user, command, digest, self._previous)
         self.execute(
             "INSERT INTO audit (seq, run, at, actor, os_user, command_hash, digest, prev_hash, hash)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*fields, entry_hash(*fields)),
+            (*fields, self._hashes.entry_hash(*fields)),
         )
         if call.run is None:
             self.execute(
@@ -194,18 +193,6 @@ class Transaction(Journal):
         elif self._summary is not None:
             self.execute("UPDATE runs SET summary = ? WHERE number = ?", (self._summary, self._run))
         return True
-
-
-def change_hash(entity: str, entity_id: int, before: str | None, after: str | None, salt: str) -> str:
-    """SHA-256 of a change row. The `+` tells an empty text from none; JSON texts hold no line breaks."""
-    was = "" if before is None else "+" + before
-    became = "" if after is None else "+" + after
-    return hashlib.sha256(f"{entity}\n{entity_id}\n{was}\n{became}\n{salt}".encode()).hexdigest()
-
-
-def entry_hash(*fields: str | int) -> str:
-    """SHA-256 of an audit entry: its columns in order from `seq` to `prev_hash`, which chains it."""
-    return hashlib.sha256(json.dumps(fields, separators=(",", ":")).encode()).hexdigest()
 
 
 def _compact(value: Mapping[str, JsonValue] | Mapping[str, int] | None) -> str | None:
