@@ -31,7 +31,7 @@ def renames(given: Iterable[str]) -> dict[str, str]:
 
 
 class Wanted(NamedTuple):
-    """Which fields are asked of `source`, which of them it must have, and which columns `--map` gives them."""
+    """Which fields are asked of `source`, which of them it must have, which columns `--map` gives."""
 
     source: str
     fields: tuple[str, ...]

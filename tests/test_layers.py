@@ -23,8 +23,9 @@ MAY_IMPORT = {
     "billing": {*VALUES, "sandbox"},
     "sandbox": set(),
     "redact": set(),
+    "columns": VALUES,
     "textlines": VALUES,
-    "tabular": {*VALUES, "textlines"},
+    "tabular": {*VALUES, "columns", "textlines"},
     "services": {*VALUES, "ledger", "billing", "tabular"},
     "settings": VALUES,
     "settings_file": {*VALUES, "settings"},
@@ -36,8 +37,8 @@ MAY_IMPORT = {
     "belonging": {*VALUES, "ledger", "settings"},
     "context": {*VALUES, "ledger", "billing", "sandbox", "settings", "settings_file", "keys", "output", "cli"}
     | {"belonging", "log", "redact"},
-    "cli": {*VALUES, "ledger", "billing", "sandbox", "services", "tabular", "textlines", "context", "output"}
-    | {"settings", "settings_file", "keys", "redact", "__version__", "__main__"},
+    "cli": {*VALUES, "ledger", "billing", "sandbox", "services", "tabular", "columns", "context", "output"}
+    | {"textlines", "settings", "settings_file", "keys", "redact", "__version__", "__main__"},
     "__main__": {"errors", "context", "cli", "log", "output", "redact"},
 }
 SQL = re.compile(
