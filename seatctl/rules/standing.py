@@ -54,7 +54,7 @@ def standing(known: Known, subscription: StripeSubscription, item: StripeItem, a
             int(metadata.get(PAID_SEATS) or seats),
         )
     began = start if waits and start is not None else item.period_start
-    if not waits and metadata.get(RENEWED) and until is not None and until <= at < item.period_end:
+    if metadata.get(RENEWED) and until is not None and until <= at and until < item.period_end:
         began = until  # Stripe's period began when the renewal was paid; the term began at the old one's end
     return Standing(
         name=known.name,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from seatctl.models.call import format_time
 from seatctl.models.plan import Policy, Renewal
 from seatctl.models.report import Record
-from seatctl.models.subscription import Subscription
+from seatctl.models.subscription import Subscription, SubscriptionStatus
 from seatctl.rules.approval_rules import auto_approval_fields
 from seatctl.rules.policies import as_fields
 from seatctl.rules.policy_text import sentences
@@ -20,7 +20,7 @@ def subscription_row(subscription: Subscription) -> Record:
     return {
         "name": subscription.name,
         "plan": subscription.plan_slug,
-        "status": str(subscription.status),
+        "status": shown_status(subscription),
         "seats": subscription.capacity,
         "assigned": subscription.assigned,
         "free": subscription.free,
@@ -34,6 +34,15 @@ def subscription_row(subscription: Subscription) -> Record:
         "auto_approve": subscription.auto_approval.enabled,
         "stripe_subscription": subscription.stripe_subscription,
     }
+
+
+def shown_status(subscription: Subscription) -> str:
+    """Stripe's status; a term that was renewed by hand is a trial to Stripe, and paid to everybody else."""
+    policy = subscription.policy
+    manual = policy is not None and policy.renewal is Renewal.MANUAL
+    return (
+        "paid" if manual and subscription.status is SubscriptionStatus.TRIALING else str(subscription.status)
+    )
 
 
 def subscription_page(subscription: Subscription, billing_email: str | None) -> Record:
