@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from seatctl.ledger import audit, outbox, seats, users
-from seatctl.ledger.failures import LedgerReadOnly
+from seatctl.ledger.failures import LedgerDiskFull, LedgerReadOnly
 from seatctl.ledger.ledger import create_ledger, open_ledger
 from seatctl.models.call import Call
 from tests.pools import add_pool, query
@@ -264,3 +264,20 @@ def test_a_change_killed_at_any_statement_is_whole_or_not_there(ledger, statemen
             users.add(tx, "next@example.com")
         with again.reading() as reader:
             assert audit.verify(reader).problem is None
+
+
+def test_a_full_disk_is_said_and_changes_nothing(ledger):
+    with ledger.change(call()) as tx:
+        users.add(tx, "first@example.com")
+    before = counts(ledger)
+    (pages,) = ledger.engine.connection.execute("PRAGMA page_count").fetchone()
+    ledger.engine.connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    def fill():
+        with ledger.change(call()) as tx:
+            for number in range(500):
+                users.add(tx, f"u{number}@example.com")
+
+    with pytest.raises(LedgerDiskFull, match="nothing was changed"):
+        fill()
+    assert counts(ledger) == before
