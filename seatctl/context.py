@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from seatctl import output
-from seatctl.errors import ExitCode, Refused, SeatctlError, UsageError
+from seatctl.errors import ExitCode, LedgerError, Refused, SeatctlError, UsageError
 from seatctl.output import Column, Format, Style, use_color
 from seatctl.settings import Mode, Profile, Settings, is_actor, load
 
@@ -31,6 +32,12 @@ class NotConfirmed(Refused):
     """The question was answered with no; nothing was written."""
 
     code = "not_confirmed"
+
+
+class SandboxUnusable(LedgerError):
+    """The sandbox's file is damaged, or may not be written."""
+
+    code = "sandbox_unusable"
 
 
 class GlobalOptions(NamedTuple):
@@ -146,7 +153,8 @@ class Context:
 
         if self.profile.mode is Mode.SANDBOX:
             path = self.settings.sandbox_path(self.profile)
-            twin = connect_sandbox(path, read_only=self.options.dry_run, sleep=time.sleep)
+            with sandbox_file(path):
+                twin = connect_sandbox(path, read_only=self.options.dry_run, sleep=time.sleep)
             return TracedBilling(twin, self.trace)
         from seatctl.keys import find_key
 
@@ -296,8 +304,25 @@ class Context:
         from seatctl.sandbox import clock
         from seatctl.sandbox.store import Store
 
-        store = Store(self.settings.sandbox_path(self.profile))
+        path = self.settings.sandbox_path(self.profile)
+        with sandbox_file(path):
+            store = Store(path)
         try:
             return from_epoch(clock.now(store))
         finally:
             store.close()
+
+
+@contextmanager
+def sandbox_file(path: Path) -> Iterator[None]:
+    """Raises SandboxUnusable where the sandbox says that its file is; it knows nothing of our errors."""
+    from seatctl.sandbox.store import Unusable
+
+    try:
+        yield
+    except Unusable as error:
+        raise SandboxUnusable(
+            f"the sandbox cannot be opened: {error}",
+            hint="seatctl sandbox reset begins anew",
+            data={"path": str(path)},
+        ) from error

@@ -108,3 +108,16 @@ def test_the_server_stops_by_itself(sandbox):
     server = sandbox.process("sandbox", "serve", "--empty", "--for", "1")
     out, _ = server.communicate(timeout=30)
     assert (server.returncode, out.startswith("http://127.0.0.1:")) == (0, True)
+
+
+def test_a_damaged_sandbox_says_so_and_a_reset_repairs_it(sandbox):
+    path = sandbox.home / "default" / "sandbox.db"
+    for end in ("-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+    path.write_text("no database at all, but text")
+    refused = sandbox("status", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (74, "sandbox_unusable")
+    found = {row["check"]: row for row in sandbox("doctor", "-o", "json").rows}
+    assert (found["stripe"]["result"], "reset" in found["stripe"]["repair"]) == ("problem", True)
+    assert sandbox("sandbox", "reset", "--yes").code == 0
+    assert sandbox("doctor").code == 0

@@ -84,26 +84,24 @@ def reset(
     Examples:
       seatctl sandbox reset --yes
     """
-    from seatctl.sandbox import control
-
     here = context(ctx)
     profile = here.profile
-    with _twin(here) as twin:
-        objects = sum(control.status(twin).counts.values())
-        what = "the sandbox" if keep_ledger else f"the sandbox and the ledger {here.ledger_path(profile)}"
-        if not here.options.dry_run:
-            here.confirm(f"Empty {what} of profile {profile.name}?")
-            control.reset(twin)
+    objects = _objects(here)
+    what = "the sandbox" if keep_ledger else f"the sandbox and the ledger {here.ledger_path(profile)}"
+    if not here.options.dry_run:
+        here.confirm(f"Empty {what} of profile {profile.name}?")
+        _empty(here)
     if not (keep_ledger or here.options.dry_run):
         from seatctl.cli.setup import start_anew
 
         start_anew(here)
     row: dict[str, JsonValue] = {"profile": profile.name, "objects": objects, "ledger": not keep_ledger}
+    many = "what was left" if objects is None else f"{objects} objects"
     here.emit(
         Report(
             run=None,
             dry_run=here.options.dry_run,
-            summary=f"{'would empty' if here.options.dry_run else 'emptied'} {what}: {objects} objects",
+            summary=f"{'would empty' if here.options.dry_run else 'emptied'} {what}: {many}",
             rows=[{**row, "result": "emptied"}],
         )
     )
@@ -250,9 +248,40 @@ def _twin(here: Context) -> AbstractContextManager[Twin]:
     """The sandbox of the profile, closed afterwards."""
     from contextlib import closing
 
+    from seatctl.context import sandbox_file
     from seatctl.sandbox.twin import Twin
 
-    return closing(Twin(_file(here)))
+    path = _file(here)
+    with sandbox_file(path):
+        return closing(Twin(path))
+
+
+def _objects(here: Context) -> int | None:
+    """How many objects a reset would take away; None where the file is damaged, which a reset repairs."""
+    from seatctl.context import SandboxUnusable
+    from seatctl.sandbox import control
+
+    try:
+        with _twin(here) as twin:
+            return sum(control.status(twin).counts.values())
+    except SandboxUnusable:
+        return None
+
+
+def _empty(here: Context) -> None:
+    """Empty the sandbox in place, so that who has it open sees it; a damaged file makes way for a new one."""
+    from seatctl.context import SandboxUnusable
+    from seatctl.sandbox import control
+
+    try:
+        with _twin(here) as twin:
+            control.reset(twin)
+    except SandboxUnusable:
+        path = _file(here)
+        for end in ("", "-wal", "-shm"):
+            path.with_name(path.name + end).unlink(missing_ok=True)
+        with _twin(here):
+            return
 
 
 def _time(seconds: int) -> str:

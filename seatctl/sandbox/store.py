@@ -38,10 +38,21 @@ PRAGMA user_version = 1;
 _TABLES = ("objects", "answers", "settings", "faults")
 
 
+class Unusable(Exception):
+    """The file cannot be opened, or is no sandbox."""
+
+
 class Store:
     """One SQLite file; threads of one process take turns by a lock, processes by SQLite's."""
 
     def __init__(self, path: Path) -> None:
+        """Open the file, making it where there is none. Raises Unusable."""
+        try:
+            self._open(path)
+        except (sqlite3.Error, OSError) as error:
+            raise Unusable(f"{path}: {error}") from error
+
+    def _open(self, path: Path) -> None:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
