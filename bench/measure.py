@@ -21,6 +21,8 @@ class Sample:
     seconds: float
     resident: int
     output: str
+    """Empty where only the lines were counted."""
+    lines: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def expect(found: object, wanted: object, what: str) -> None:
 
 def run(arguments: Sequence[str], env: Mapping[str, str], *, keep: bool = False) -> Sample:
     """Run a Python of this environment to its end. `keep`: its stdout is wanted. Raises WrongResult."""
-    read, write = os.pipe() if keep else (-1, os.open(os.devnull, os.O_WRONLY))
+    read, write = os.pipe()
     started = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, *arguments],
@@ -74,10 +76,12 @@ def run(arguments: Sequence[str], env: Mapping[str, str], *, keep: bool = False)
         stderr=subprocess.PIPE,
     )
     os.close(write)
-    output = b""
-    if keep:
-        with os.fdopen(read, "rb") as stream:
-            output = stream.read()
+    kept, lines = [], 0
+    with os.fdopen(read, "rb") as stream:
+        while chunk := stream.read1(1 << 16):
+            lines += chunk.count(b"\n")
+            if keep:
+                kept.append(chunk)
     assert process.stderr is not None
     errors = process.stderr.read()
     process.stderr.close()
@@ -89,7 +93,7 @@ def run(arguments: Sequence[str], env: Mapping[str, str], *, keep: bool = False)
             f"{' '.join(arguments)}: exit {process.returncode}: {errors.decode(errors='replace')}"
         )
     unit = 1 if sys.platform == "darwin" else 1024
-    return Sample(seconds, usage.ru_maxrss * unit, output.decode())
+    return Sample(seconds, usage.ru_maxrss * unit, b"".join(kept).decode(), lines)
 
 
 def paired(

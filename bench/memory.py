@@ -23,10 +23,13 @@ def _peaks(home: Path, count: int) -> dict[str, int]:
     stage = new_stage(home)
     people = write_people(home / "people.csv", count)
     with_subscription(stage, count)
-    peaks = {
-        "users import": stage.seatctl("users", "import", people).resident,
-        "seats assign": stage.seatctl("seats", "assign", "design", "--from", people).resident,
-        "users list": stage.seatctl("users", "list", "-o", "csv").resident,
+    done = {
+        "users import": stage.seatctl("users", "import", people),
+        "seats assign": stage.seatctl("seats", "assign", "design", "--from", people),
+        "users list": stage.seatctl("users", "list", "-o", "csv"),
     }
     expect(stage.count("SELECT assigned FROM subscriptions"), count, "seats assigned")
-    return peaks
+    for name, sample in done.items():
+        # A header, a row for each, and the owner of the subscription in the list of users.
+        expect(sample.lines in {count + 1, count + 2}, True, f"{sample.lines} lines of {name}")
+    return {name: sample.resident for name, sample in done.items()}
