@@ -203,6 +203,17 @@ def test_removing_gives_seats_back_and_says_what_is_billed(owner):
     assert owner.rows("users", "list", "bob", "--status", "removed")[0]["seats"] == 0
 
 
+def test_a_seat_given_back_by_a_removal_goes_to_who_waits(owner):
+    for n in range(3):
+        owner("seats", "assign", "design", f"p{n}@x.org", "--create-users")
+    assert owner("requests", "create", "joerg@example.org", "--subscription", "design").code == 0
+    assert owner("requests", "approve", "1").code == 10
+    assert owner("users", "remove", "bob@example.com").code == 0
+    seated = [row["email"] for row in owner.rows("seats", "list", "design")]
+    assert "joerg@example.org" in seated
+    assert owner("audit", "verify").code == 0
+
+
 def test_removing_cancels_open_requests(owner):
     assert owner("requests", "create", "joerg@example.org", "--subscription", "design").code == 0
     assert owner("users", "show", "joerg@example.org", "-o", "json").json["open_requests"] == [1]

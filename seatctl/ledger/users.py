@@ -1,4 +1,4 @@
-"""Users in the ledger: found by e-mail, listed, added, edited, suspended, removed. One person at a time.
+"""Users in the ledger: found by e-mail, listed, added, changed. One person at a time.
 
 A file of people is imported by `imports.py`; the search index is `search.py`'s.
 """
@@ -228,60 +228,6 @@ def requests(reader: Reader, user: User, now: datetime) -> list[dict[str, JsonVa
     return [
         {"number": row[0], "subscription": row[1], "status": row[2], "created_at": row[3]} for row in rows
     ]
-
-
-def remove(tx: Transaction, user: User) -> tuple[list[str], list[int]]:
-    """Remove a user: the seats are given back, the open requests canceled; the record stays as history.
-
-    Returns the names of the subscriptions and the numbers of the requests. Whether the user owns a
-    subscription is the caller's to ask first.
-    """
-    given_back = _give_back(tx, user)
-    canceled = _cancel_requests(tx, user)
-    change(tx, user, replace(user, status=UserStatus.REMOVED))
-    return given_back, canceled
-
-
-def _give_back(tx: Transaction, user: User) -> list[str]:
-    held = list(
-        tx.rows(
-            "SELECT s.id, s.subscription_id, p.name, s.assigned_at, s.until FROM seats AS s"
-            " JOIN subscriptions AS p ON p.id = s.subscription_id"
-            " WHERE s.user_id = ? AND s.revoked_at IS NULL ORDER BY p.name_key",
-            (user.id,),
-        )
-    )
-    for row in held:
-        tx.execute(
-            "UPDATE seats SET revoked_at = ?, revoked_entry = ? WHERE id = ?", (tx.now, tx.entry, row["id"])
-        )
-        before: dict[str, JsonValue] = {
-            "assigned_at": row["assigned_at"],
-            "revoked_at": None,
-            "subscription_id": row["subscription_id"],
-            "until": row["until"],
-            "user_id": user.id,
-        }
-        tx.record("seat", row["id"], before, {**before, "revoked_at": tx.now})
-    return [row["name"] for row in held]
-
-
-def _cancel_requests(tx: Transaction, user: User) -> list[int]:
-    open_ones = list(
-        tx.rows(
-            "SELECT number, status FROM requests WHERE user_id = ? AND status IN ('pending', 'waitlisted')"
-            " ORDER BY number",
-            (user.id,),
-        )
-    )
-    for row in open_ones:
-        tx.execute(
-            "UPDATE requests SET status = 'canceled', decided_by = ?, decided_at = ?, reason = ?"
-            " WHERE number = ?",
-            (tx.call.actor, tx.now, "the user was removed", row["number"]),
-        )
-        tx.record("request", row["number"], {"status": row["status"]}, {"status": "canceled"})
-    return [row["number"] for row in open_ones]
 
 
 def _user(row: Row) -> User:

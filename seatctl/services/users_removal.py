@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from seatctl.errors import JsonValue, Refused, UsageError
-from seatctl.ledger import users
+from seatctl.ledger import requests, seats, users
 from seatctl.ledger.ledger import Ledger, Reader, Transaction
 from seatctl.ledger.users import quoted
 from seatctl.models.call import Call
@@ -50,12 +51,13 @@ def remove_users(
         people = distinct([users.require(tx, email) for email in emails])
         rows = [_remove(tx, user) for user in people]
         removed = [str(row["email"]) for row in rows if row["result"] == "removed"]
-        seats = sum(len(row["seats"]) for row in rows if isinstance(row["seats"], list))
+        given_back = sum(len(row["seats"]) for row in rows if isinstance(row["seats"], list))
         summary = (
             users_done("removed", removed) or f"{users_are([user.email for user in people])} removed already"
         )
-        if seats:
-            summary += f"; {seats} seat{'' if seats == 1 else 's'} given back, what is billed stays the same"
+        if given_back:
+            what = "seat" if given_back == 1 else "seats"
+            summary += f"; {given_back} {what} given back, what is billed stays the same"
         tx.summarise(summary)
     return user_report(tx, summary, rows, None, ("email", "result", "seats", "requests"))
 
@@ -96,5 +98,9 @@ def _require_no_owner(tx: Transaction, emails: Sequence[str], apart_from: Collec
 def _remove(tx: Transaction, user: User) -> dict[str, JsonValue]:
     if user.status is UserStatus.REMOVED:
         return {**user_row(user, "unchanged"), "seats": [], "requests": []}
-    seats, requests = users.remove(tx, user)
-    return {**user_row(user, "removed"), "seats": [*seats], "requests": [*requests]}
+    held = [seat["subscription"] for seat in users.seats(tx, user, tx.call.now)]
+    asked = [request["number"] for request in users.requests(tx, user, tx.call.now)]
+    seats.revoke_all_of(tx, user.id)
+    requests.cancel_all_of(tx, user.id, "the user was removed")
+    users.change(tx, user, replace(user, status=UserStatus.REMOVED))
+    return {**user_row(user, "removed"), "seats": held, "requests": asked}
