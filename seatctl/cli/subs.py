@@ -118,7 +118,7 @@ def buy(
         ),
     )
     purchase = subscriptions.prepare(here.ledger, here.billing, here.call, order)
-    if not here.options.dry_run:
+    if not here.options.dry_run and purchase.quote is not None:
         require_limit(here, max_spend)
         here.confirm(_question(here, purchase.quote))
     here.emit(subscriptions.buy(here.ledger, here.billing, here.call, purchase), handle="name")

@@ -89,7 +89,7 @@ def submit(
     # Held until the operation has ended: a recovery in another process must not replay one that runs.
     with ledger.money_lock():
         for earlier in _earlier(ledger, request):
-            if earlier.payload.get("asked") == request.asked and earlier.kind == request.kind:
+            if is_same(earlier, request):
                 return _repeat(ledger, billing, call, earlier)
             if earlier.request_id is not None and earlier.request_id == request.request_id:
                 raise RequestIdReused(
@@ -143,6 +143,11 @@ def _look_after(ledger: Ledger, billing: Billing, call: Call, other: Operation) 
         hint=f"seatctl runs show {other.run}, then run the same command again",
         data=data,
     )
+
+
+def is_same(operation: Operation, request: Request) -> bool:
+    """Whether a request repeats what an operation was begun for."""
+    return operation.kind == request.kind and operation.payload.get("asked") == request.asked
 
 
 def is_open(ledger: Ledger, operation: Operation) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from shlex import quote
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_preview
@@ -12,6 +14,7 @@ from seatctl.ledger import customers, operations, plans, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call, format_time
+from seatctl.models.operation import Operation, OperationState
 from seatctl.models.plan import Plan
 from seatctl.models.purchase import Order, Quote
 from seatctl.models.report import Report
@@ -23,7 +26,7 @@ from seatctl.rules.emails import check_email
 from seatctl.rules.names import check_name, check_request_id, name_key
 from seatctl.rules.policies import as_fields
 from seatctl.rules.purchases import check_payment_method, check_quantity, check_spend
-from seatctl.services.operations import Request, submit
+from seatctl.services.operations import Request, is_same, submit
 from seatctl.services.permissions import allow
 from seatctl.services.plans import sellable
 from seatctl.services.subscription_rows import SUBSCRIPTION_COLUMNS
@@ -39,8 +42,10 @@ class NameTaken(Refused):
 class Purchase:
     """An order that may be bought: checked, and priced by Stripe."""
 
+    order: Order
     request: Request
-    quote: Quote
+    quote: Quote | None
+    """None: it was bought before, under the same request id; nothing will be charged."""
 
 
 def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Purchase:
@@ -55,16 +60,27 @@ def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Purch
         check_request_id(order.request_id)
     with ledger.reading() as reader:
         allow(reader, call.actor, Action.BUY)
-        plan = sellable(plans.find(reader, order.plan))
-        assert plan.policy is not None
+        plan = plans.find(reader, order.plan)
+        order = replace(order, plan=plan.slug, name=name)
+        request = _request(plan, order, _paying_customer(reader, order))
+        earlier = _same(reader, request)
+        if earlier is None:
+            _check(reader, order, name_counts=not _is_known(reader, request))
+    if earlier is not None and earlier.state is OperationState.DONE:
+        return Purchase(order, request, None)
+    # One under way is bought at the price that it began with.
+    offer = _quote(billing, plan, order, request.details if earlier is None else earlier.payload)
+    check_spend(offer.due_now, offer.currency, order.max_spend)
+    return Purchase(order, request, offer)
+
+
+def _check(reader: Reader, order: Order, *, name_counts: bool = True) -> None:
+    """Whether the plan is sold, in this quantity, and the name is free. Raises what says why not."""
+    plan = sellable(plans.find(reader, order.plan))
+    if plan.policy is not None:
         check_quantity(plan.slug, plan.policy, order.seats)
-        customer = _paying_customer(reader, order)
-        request = _request(plan, replace(order, name=name), customer)
-        if not _is_known(reader, request):
-            _refuse_taken(reader, name)
-    quote = _quote(billing, plan, order, name, customer)
-    check_spend(quote.due_now, quote.currency, order.max_spend)
-    return Purchase(request, quote)
+    if name_counts:
+        _refuse_taken(reader, order.name)
 
 
 def buy(ledger: Ledger, billing: Billing, call: Call, purchase: Purchase) -> Report:
@@ -72,18 +88,13 @@ def buy(ledger: Ledger, billing: Billing, call: Call, purchase: Purchase) -> Rep
 
     Raises CardDeclined (nothing is left behind), WaitingForCardholder, OperationPending.
     """
-    quote = purchase.quote
-    if call.dry_run:
-        row = quote_row(quote)
-        return Report(
-            None,
-            True,
-            f"would buy {quote.seats} seats of {quote.plan} as {quote.name}",
-            (row,),
-            columns=tuple(row),
-        )
-    report = submit(ledger, billing, call, purchase.request, lambda reader: _refuse_taken(reader, quote.name))
-    return replace(report, columns=SUBSCRIPTION_COLUMNS)
+    offer = purchase.quote
+    if call.dry_run and offer is not None:
+        row = quote_row(offer)
+        summary = f"would buy {offer.seats} seats of {offer.plan} as {offer.name}"
+        return Report(None, True, summary, (row,), columns=tuple(row))
+    report = submit(ledger, billing, call, purchase.request, lambda reader: _check(reader, purchase.order))
+    return replace(report, dry_run=call.dry_run, columns=SUBSCRIPTION_COLUMNS)
 
 
 def quote_row(quote: Quote) -> dict[str, JsonValue]:
@@ -115,7 +126,6 @@ def _paying_customer(reader: Reader, order: Order) -> str | None:
 
 
 def _request(plan: Plan, order: Order, customer: str | None) -> Request:
-    assert plan.policy is not None
     asked: dict[str, JsonValue] = {
         "plan": plan.slug,
         "seats": order.seats,
@@ -131,9 +141,19 @@ def _request(plan: Plan, order: Order, customer: str | None) -> Request:
         "plan_id": plan.id,
         "price": plan.price_id,
         "customer": customer,
-        "policy": as_fields(plan.policy),
+        "policy": None if plan.policy is None else as_fields(plan.policy),
     }
     return Request("buy", asked, details, reserved_name=name_key(order.name), request_id=order.request_id)
+
+
+def _same(reader: Reader, request: Request) -> Operation | None:
+    """The operation that asked for the same: under way, or done under the same request id."""
+    found = (
+        operations.of_request(reader, request.request_id) if request.request_id else None,
+        operations.of_name(reader, str(request.reserved_name)),
+    )
+    same = (one for one in found if one is not None and is_same(one, request))
+    return next(same, None)
 
 
 def _is_known(reader: Reader, request: Request) -> bool:
@@ -147,25 +167,26 @@ def _refuse_taken(reader: Reader, name: str, but: Subscription | None = None) ->
     if taken is not None and (but is None or taken.id != but.id):
         raise NameTaken(
             f"there is a subscription {taken.name} already",
-            hint=f"seatctl subs show {taken.name!r}, or buy with another --name",
+            hint=f"seatctl subs show {quote(taken.name)}, or buy with another --name",
             data={"subscription": taken.name},
         )
 
 
-def _quote(billing: Billing, plan: Plan, order: Order, name: str, customer: str | None) -> Quote:
+def _quote(billing: Billing, plan: Plan, order: Order, details: Mapping[str, JsonValue]) -> Quote:
+    """What Stripe would charge now for the price and the customer of `details`."""
     form: dict[str, JsonValue] = {
-        "subscription_details": {"items": [{"price": plan.price_id, "quantity": order.seats}]},
+        "subscription_details": {"items": [{"price": details["price"], "quantity": order.seats}]},
     }
-    if customer is not None:
-        form["customer"] = customer
+    if details["customer"] is not None:
+        form["customer"] = details["customer"]
     else:  # the customer is not made before the purchase is confirmed
         form |= {"currency": plan.currency, "customer_details": {"tax_exempt": "none"}}
     preview = read_preview(billing.read(endpoints.preview_invoice(form)))
     return Quote(
         plan=plan.slug,
-        name=name,
+        name=order.name,
         seats=order.seats,
-        unit_amount=plan.unit_amount,
+        unit_amount=preview.subtotal // order.seats,
         currency=preview.currency,
         due_now=preview.amount_due,
         total=preview.total,
