@@ -77,15 +77,13 @@ def seats_to_take(pool: Subscription, needed: int, *, fill: bool) -> int:
         )
     if fill:
         return pool.free
-    raise shortage(pool, needed, (), None)
+    raise shortage(pool, needed, ())
 
 
-def shortage(
-    pool: Subscription, needed: int, without: Sequence[dict[str, JsonValue]], new_name: str | None
-) -> NoSeatsLeft:
+def shortage(pool: Subscription, needed: int, without: Sequence[dict[str, JsonValue]]) -> NoSeatsLeft:
     """The refusal: how many are free and needed, who would go without, and the command that buys the rest.
 
-    `without` are rows with `email`; `new_name` is a free name for another subscription of the same plan.
+    `without` are rows with `email`.
     """
     missing = needed - pool.free
     free = f"{pool.free or 'no'} seat{'' if pool.free == 1 else 's'}"
@@ -94,15 +92,10 @@ def shortage(
         named = ", ".join(str(row["email"]) for row in without[:3])
         rest = f" and {len(without) - 3} more" if len(without) > 3 else ""
         message += f"; {named}{rest} would go without"
-    hints = []
-    if pool.policy is not None and new_name is not None:
-        name, seats = shlex.quote(new_name), in_packs(pool, missing)
-        hints.append(f"seatctl subs buy --plan {pool.plan_slug} --seats {seats} --name {name}")
-    if pool.free:
-        hints.append("--fill seats those who fit")
+    hint = f"seatctl subs add-seats {shlex.quote(pool.name)} {in_packs(pool, missing)}"
     return NoSeatsLeft(
         message,
-        hint=", or ".join(hints) or f"seatctl seats revoke {shlex.quote(pool.name)} EMAIL",
+        hint=f"{hint}, or --fill seats those who fit" if pool.free else hint,
         data={
             "subscription": pool.name,
             "free": pool.free,
@@ -114,8 +107,6 @@ def shortage(
 
 
 def in_packs(pool: Subscription, seats: int) -> int:
-    """The least number of seats that covers `seats` and may be bought under the plan's policy."""
-    if pool.policy is None:
-        return seats
-    packs = -(-seats // pool.policy.pack_size)
-    return max(packs * pool.policy.pack_size, pool.policy.min_seats)
+    """The least number of seats that covers `seats` and may be added under the subscription's policy."""
+    pack = 1 if pool.policy is None else pool.policy.pack_size
+    return -(-seats // pack) * pack

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,7 +11,7 @@ from seatctl.ledger import imports, requests, seats, staging, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.settle import fill_waitlists
 from seatctl.ledger.staging import Verdict
-from seatctl.ledger.transaction import Reader, Transaction
+from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
 from seatctl.models.report import Report
 from seatctl.models.role import Action
@@ -142,19 +141,7 @@ def _seats_to_take(tx: Transaction, pool: Subscription, needed: int, *, fill: bo
     try:
         return seats_to_take(pool, needed, fill=fill)
     except NoSeatsLeft as refusal:
-        raise shortage(pool, needed, seats.without(tx, pool.free), free_name(tx, pool)) from refusal
-
-
-def free_name(reader: Reader, pool: Subscription) -> str:
-    """A name that another subscription of the same kind could have: design-2."""
-
-    def candidates() -> Iterator[str]:
-        number = 2
-        while True:
-            yield f"{pool.name}-{number}"
-            number += 1
-
-    return next(name for name in candidates() if subscriptions.named(reader, name) is None)
+        raise shortage(pool, needed, seats.without(tx, pool.free)) from refusal
 
 
 def _columns(people: People) -> tuple[str, ...]:
