@@ -1,5 +1,6 @@
 """Seats and real processes: the last seat is taken once, whoever comes at the same moment."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -87,3 +88,22 @@ def test_of_many_who_ask_at_once_as_many_are_seated_as_fit_and_the_rest_wait_in_
     seatctl("seats", "revoke", "design", seatctl.rows("seats", "list")[0]["email"])
     assert first in [row["email"] for row in seatctl.rows("seats", "list")]
     assert seatctl("audit", "verify").code == 0
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.45, 0.6, 0.8])
+def test_a_bulk_assignment_killed_at_any_time_seats_everybody_or_nobody(seatctl, sandbox, tmp_path, seconds):
+    people = tmp_path / "people.csv"
+    people.write_text("email\n" + "".join(f"p{number}@example.com\n" for number in range(8000)))
+    assert seatctl("users", "import", people).code == 0
+    ledger = ledger_path(sandbox)
+    add_pool(ledger, "design", seats=8000)
+    bulk = seatctl.process("seats", "assign", "design", "--from", people)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        bulk.communicate(timeout=seconds)
+    bulk.kill()
+    bulk.communicate()
+    assert query(ledger, "SELECT assigned FROM subscriptions")[0][0] in {0, 8000}
+    assert seatctl("ledger", "check").code == 0
+    again = seatctl("seats", "assign", "design", "--from", people, "-o", "json")
+    assert again.code == 0
+    assert query(ledger, "SELECT assigned FROM subscriptions") == [(8000,)]
