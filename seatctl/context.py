@@ -114,6 +114,7 @@ class Context:
         """The profile's ledger, opened. Raises NoLedger, LedgerError, and ModeMismatch for another mode's."""
         from seatctl.belonging import ModeMismatch, require_same
         from seatctl.ledger.ledger import open_ledger
+        from seatctl.ledger.sqlite import network_file_system
 
         ledger = open_ledger(self.ledger_path(self.profile))
         try:
@@ -121,6 +122,8 @@ class Context:
         except ModeMismatch:
             ledger.close()
             raise
+        if kind := network_file_system(ledger.path):
+            self.note(f"the ledger lies on a network file system ({kind}), where two machines can damage it")
         return ledger
 
     def create(self, profile: Profile) -> None:

@@ -10,13 +10,14 @@ import sys
 import textwrap
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from seatctl.ledger.failures import LedgerCorrupt, NoLedger, OtherMode, SqliteTooOld
 from seatctl.ledger.ledger import create_ledger, open_ledger
 from seatctl.ledger.migrate import SCHEMA_VERSION
-from seatctl.ledger.sqlite import require_sqlite
+from seatctl.ledger.sqlite import network_file_system, require_sqlite
 from tests.pools import ledger_path, query
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -213,6 +214,25 @@ def test_the_money_lock_ends_with_the_process_that_holds_it(tmp_path):
     holder.kill()
     holder.communicate()
     assert python(hold, path, 0.1, 0).communicate()[0] == "held\n"
+
+
+def test_a_network_file_system_is_told_from_a_local_one(tmp_path):
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        "/dev/sda1 / ext4 rw 0 0\n"
+        "server:/home /home nfs4 rw 0 0\n"
+        "/dev/sdb1 /home/local xfs rw 0 0\n"
+        "//share /mnt/my\\040share cifs rw 0 0\n"
+    )
+    kinds = {
+        "/var/ledger.db": None,
+        "/home/ann/ledger.db": "nfs4",
+        "/homely/ledger.db": None,
+        "/home/local/ledger.db": None,
+        "/mnt/my share/ledger.db": "cifs",
+    }
+    assert {path: network_file_system(Path(path), mounts) for path in kinds} == kinds
+    assert network_file_system(Path("/home/ledger.db"), tmp_path / "none") is None
 
 
 def test_where_the_ledger_is_can_be_asked(seatctl, sandbox):

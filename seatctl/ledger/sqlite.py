@@ -271,18 +271,18 @@ def translated(error: sqlite3.Error, path: Path) -> Exception:
 _NETWORK = frozenset(("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "9p", "fuse.sshfs", "ceph", "glusterfs"))
 
 
-def network_file_system(path: Path) -> str | None:
+def network_file_system(path: Path, mounts: Path = Path("/proc/mounts")) -> str | None:
     """The kind of network file system that `path` lies on, as Linux tells it; None: local, or not known.
 
     SQLite's locks and its shared memory do not work across machines.
     """
     try:
-        mounts = Path("/proc/mounts").read_text(errors="replace").splitlines()
+        lines = mounts.read_text(errors="replace").splitlines()
         target = str(path.resolve())
     except OSError:
         return None
     best, kind = "", ""
-    for line in mounts:
+    for line in lines:
         point, found = line.split(" ")[1:3]
         point = point.replace("\\040", " ")
         inside = target == point or target.startswith(point.rstrip("/") + "/")
