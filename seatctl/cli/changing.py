@@ -35,8 +35,9 @@ def carry_out(here: Context, prepared: Prepared, max_spend: str | None) -> None:
     if not here.options.dry_run and prepared.request.kind != "nothing":
         require_limit(here, max_spend)
         due = f"{plain_amount(prepared.due_now, prepared.currency)} {prepared.currency.upper()}"
-        here.note(prepared.summary)
-        here.note(f"Stripe will charge {due} now." if prepared.due_now else "Nothing is charged now.")
+        if here.interactive:  # else nobody reads it, and stderr is free for what a program reads: the error
+            here.note(prepared.summary)
+            here.note(f"Stripe will charge {due} now." if prepared.due_now else "Nothing is charged now.")
         here.confirm("Go on?")
     here.emit(submit(here.ledger, here.billing, here.call, prepared), handle="name")
 

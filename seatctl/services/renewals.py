@@ -135,7 +135,6 @@ def _new_end(found: Gathered, plan: Plan) -> datetime:
 
 def _run(running: Running) -> Apply:
     invoice = collect(running, read_bill(running.payload["bill"]))
-    _extend(running, invoice)
     stripe_id = _extend(running, invoice)
     summary = str(running.payload["summary"])
     return take_over(running, [invoice], summary, people_leave(running), stripe_id=stripe_id)
