@@ -100,7 +100,7 @@ def add(
         str | None, typer.Option("--name", metavar="NAME", help="As customers read it on invoices.")
     ] = None,
     policy: PolicyOpt = None,
-    fields: SetOpt = None,
+    assignments: SetOpt = None,
 ) -> None:
     """Add a plan: a product with a price in Stripe, and its policy.
 
@@ -121,7 +121,7 @@ def add(
         currency=currency,
         interval=interval,
         interval_count=every,
-        policy=with_fields(preset(policy or "flexible"), _assignments(fields)),
+        policy=with_fields(preset(policy or "flexible"), _assignments(assignments)),
     )
     here.emit(add_plan(here.ledger, here.billing, here.call, spec), handle="slug")
 
@@ -135,7 +135,7 @@ def edit(
     ] = None,
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="The new name.")] = None,
     policy: PolicyOpt = None,
-    fields: SetOpt = None,
+    assignments: SetOpt = None,
 ) -> None:
     """Change a plan for what is bought from now on.
 
@@ -151,10 +151,10 @@ def edit(
     from seatctl.rules.purchases import amount_of
     from seatctl.services.plans import edit_plan
 
-    if price is None and name is None and policy is None and not fields:
+    if price is None and name is None and policy is None and not assignments:
         raise UsageError("nothing to change is given", hint="give --price, --name, --policy or --set")
     here = context(ctx)
-    changes: dict[str, JsonValue] = {"name": name, "fields": _assignments(fields)}
+    changes: dict[str, JsonValue] = {"name": name, "fields": _assignments(assignments)}
     if policy is not None:
         changes["policy"] = as_fields(preset(policy))
     if price is not None:
@@ -214,11 +214,11 @@ def import_file(
     here.emit(import_plans(here.ledger, here.billing, here.call, specs), handle="slug")
 
 
-def _assignments(fields: list[str] | None) -> dict[str, JsonValue]:
+def _assignments(texts: list[str] | None) -> dict[str, JsonValue]:
     """`--set FIELD=VALUE` as a mapping. Raises UsageError where the `=` is missing."""
     from seatctl.errors import UsageError
 
-    split = [field.partition("=") for field in fields or ()]
+    split = [text.partition("=") for text in texts or ()]
     for name, equals, _ in split:
         if not equals or not name:
             raise UsageError(f"--set takes FIELD=VALUE, not {name!r}", hint="such as --set grace_days=14")
