@@ -26,8 +26,8 @@ def state(db):
     return db.execute("SELECT capacity, assigned FROM subscriptions").fetchone()
 
 
-def seat(db, user):
-    db.execute("INSERT INTO seats (subscription_id, user_id, assigned_at) VALUES (1, ?, ?)", (user, T))
+def seat(db, user, verb="INSERT"):
+    db.execute(f"{verb} INTO seats (subscription_id, user_id, assigned_at) VALUES (1, ?, ?)", (user, T))
 
 
 def test_a_seat_past_capacity_cannot_be_inserted(shell):
@@ -64,9 +64,20 @@ def test_the_counter_cannot_be_written_by_hand(shell, change):
 
 
 def test_a_user_sits_once_in_a_subscription(shell):
-    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
-        seat(shell, 1)
+    for verb in ("INSERT", "INSERT OR REPLACE", "INSERT OR IGNORE"):
+        with pytest.raises(sqlite3.IntegrityError, match="replaces no other"):
+            seat(shell, 1, verb)
     assert state(shell) == (2, 1)
+
+
+def test_replacing_a_revoked_seat_does_not_reopen_it(shell):
+    shell.execute("UPDATE seats SET revoked_at = ?", (T,))
+    with pytest.raises(sqlite3.IntegrityError, match="replaces no other"):
+        shell.execute(
+            "INSERT OR REPLACE INTO seats (id, subscription_id, user_id, assigned_at) VALUES (1, 1, 1, ?)",
+            (T,),
+        )
+    assert shell.execute("SELECT revoked_at FROM seats").fetchall() == [(T,)]
 
 
 def test_a_seat_cannot_be_moved_to_somebody_else(shell):
@@ -89,6 +100,15 @@ def test_the_audit_is_append_only(shell, table):
         shell.execute(f"DELETE FROM {table}")
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         shell.execute(f"UPDATE {table} SET hash = 'x'")
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        shell.execute(f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}")
+
+
+def test_nothing_is_added_to_an_entry_that_is_written(shell):
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        shell.execute(
+            "INSERT INTO changes (entry, n, entity, entity_id, hash) VALUES (1, 99, 'seat', 1, 'x')"
+        )
 
 
 @pytest.mark.parametrize("moment", ["2026-11-21", "2026-11-21T00:00:00.5Z", "2026-11-21 00:00:00", "later"])

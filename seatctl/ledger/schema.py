@@ -342,6 +342,13 @@ SEAT_GUARDS = (
           OR NEW.user_id <> OLD.user_id BEGIN
         SELECT RAISE(ABORT, 'a seat keeps its user and subscription');
     END""",
+    # REPLACE deletes without firing delete triggers: it would reopen a revoked seat, or lose an active one.
+    """CREATE TRIGGER seat_replaces_none BEFORE INSERT ON seats
+        WHEN EXISTS (SELECT 1 FROM seats WHERE id = NEW.id)
+          OR EXISTS (SELECT 1 FROM seats WHERE subscription_id = NEW.subscription_id
+                     AND user_id = NEW.user_id AND revoked_at IS NULL) BEGIN
+        SELECT RAISE(ABORT, 'a seat replaces no other');
+    END""",
     """CREATE TRIGGER assigned_starts_at_zero BEFORE INSERT ON subscriptions
         WHEN NEW.assigned <> 0 OR NEW.last_counted <> 0 BEGIN
         SELECT RAISE(ABORT, 'assigned is kept by the seats, not by hand');
@@ -363,6 +370,15 @@ SEAT_GUARDS = (
 )
 
 RECORD_GUARDS = (
+    """CREATE TRIGGER audit_goes_on_at_its_end BEFORE INSERT ON audit
+        WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM audit) BEGIN
+        SELECT RAISE(ABORT, 'the audit is append-only');
+    END""",
+    # The entry is written last, so that nothing can be added to one, nor replaced in it.
+    """CREATE TRIGGER changes_come_before_their_entry BEFORE INSERT ON changes
+        WHEN EXISTS (SELECT 1 FROM audit WHERE seq = NEW.entry) BEGIN
+        SELECT RAISE(ABORT, 'the audit is append-only');
+    END""",
     """CREATE TRIGGER audit_is_append_only_update BEFORE UPDATE ON audit BEGIN
         SELECT RAISE(ABORT, 'the audit is append-only');
     END""",
