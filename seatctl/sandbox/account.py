@@ -5,7 +5,8 @@ from __future__ import annotations
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.wire import Obj, token
 
-COUNTRY = "US"
+COUNTRY = "CA"  # as the account of the recordings
+CURRENCY = "cad"
 NAME = "Sandbox"
 
 
@@ -42,7 +43,7 @@ def _made(now: int) -> Obj:
         "charges_enabled": True,
         "country": COUNTRY,
         "created": now,
-        "default_currency": "usd",
+        "default_currency": CURRENCY,
         "details_submitted": True,
         "email": "sandbox@example.com",
         "payouts_enabled": True,

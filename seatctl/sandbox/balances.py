@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+from seatctl.sandbox import account
 from seatctl.sandbox.customers import touch
-from seatctl.sandbox.errors import invalid
 from seatctl.sandbox.lists import listing
+from seatctl.sandbox.money import held, hold
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 from seatctl.sandbox.wire import Obj, merge_metadata, new_id, unset
+
+
+def bill(session: Session, customer_id: str, currency: str) -> None:
+    """The first billing gives a customer its currency."""
+    customer = session.store.get("customer", customer_id)
+    if customer is not None and customer["currency"] is None:
+        touch(session, {**customer, "currency": currency}, view(session, customer))
+
+
+def move(
+    session: Session,
+    customer: Obj,
+    amount: int,
+    kind: str,
+    *,
+    currency: str,
+    invoice: str | None = None,
+    credit_note: str | None = None,
+) -> Obj:
+    """Add to what the customer holds, and write down and announce the move."""
+    before = view(session, customer)
+    customer = {**customer}
+    hold(customer, currency, held(customer, currency) + amount)
+    made = record(
+        session, customer, amount, kind, currency=currency, invoice=invoice, credit_note=credit_note
+    )
+    touch(session, customer, before)
+    return made
 
 
 def record(
@@ -22,7 +51,8 @@ def record(
     description: str | None = None,
     metadata: Obj | None = None,
 ) -> Obj:
-    """Write down a move that `customer["balance"]` already shows; minor units, negative is credit."""
+    """Write down a move that the customer already shows; minor units, negative is credit."""
+    currency = currency or customer["currency"] or account.CURRENCY
     made = {
         "id": new_id("cbtxn"),
         "object": "customer_balance_transaction",
@@ -30,11 +60,11 @@ def record(
         "checkout_session": None,
         "created": session.now,
         "credit_note": credit_note,
-        "currency": currency or customer["currency"] or "usd",
+        "currency": currency,
         "customer": customer["id"],
         "customer_account": None,
         "description": description,
-        "ending_balance": customer["balance"],
+        "ending_balance": held(customer, currency),
         "invoice": invoice,
         "livemode": False,
         "metadata": metadata or {},
@@ -49,14 +79,8 @@ def create(session: Session, params: Obj, customer_id: str) -> Obj:
     customer = session.find("customer", customer_id, "id", status=404)
     before = view(session, session.find("customer", customer_id, None))
     currency = params["currency"].lower()
-    if customer["currency"] not in (None, currency):
-        message = (
-            f"Cannot create a customer balance transaction in {currency}: the customer's currency is "
-            f"{customer['currency']}."
-        )
-        raise invalid(message, "currency")
-    customer["balance"] += params["amount"]
-    customer["currency"] = currency
+    hold(customer, currency, held(customer, currency) + params["amount"])
+    customer["currency"] = customer["currency"] or currency
     made = record(
         session,
         customer,

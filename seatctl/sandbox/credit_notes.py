@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from seatctl.sandbox import balances
-from seatctl.sandbox.customers import touch
 from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.invoicing import save_invoice
 from seatctl.sandbox.lists import listing, slice_of
@@ -167,18 +166,8 @@ def _give_back(session: Session, invoice: Obj, note: Obj, params: Obj) -> None:
         ]
     if sent.get("credit_amount"):
         customer = session.find("customer", invoice["customer"], "customer")
-        before = view(session, customer)
-        customer = {**customer, "balance": customer["balance"] - sent["credit_amount"]}
-        move = balances.record(
-            session,
-            customer,
-            -sent["credit_amount"],
-            "credit_note",
-            currency=invoice["currency"],
-            invoice=invoice["id"],
-            credit_note=note["id"],
-        )
-        touch(session, customer, before)
+        move = balances.move(session, customer, -sent["credit_amount"], "credit_note",
+                             currency=invoice["currency"], invoice=invoice["id"], credit_note=note["id"])  # fmt: skip
         note["customer_balance_transaction"] = move["id"]
     invoice["post_payment_credit_notes_amount"] += note["total"]
     save_invoice(session, invoice)

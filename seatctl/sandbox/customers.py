@@ -156,6 +156,8 @@ def delete(session: Session, params: Obj, identifier: str) -> Obj:
     from seatctl.sandbox.subscription_ends import end_all
 
     end_all(session, identifier)
+    for method in list(session.store.walk("payment_method", customer=identifier)):
+        session.save({**method, "customer": None, "_detached": True})
     session.store.delete(identifier)
     session.emit("customer.deleted", view(session, customer))
     return {"id": identifier, "object": "customer", "deleted": True}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from seatctl.sandbox import prices
+from seatctl.sandbox import account, prices
+from seatctl.sandbox.balances import bill
 from seatctl.sandbox.discounts import given
 from seatctl.sandbox.errors import ApiError, invalid
 from seatctl.sandbox.invoicing import save_invoice, take_items, total_up
@@ -29,6 +30,7 @@ def create(session: Session, params: Obj) -> Obj:
         total_up(session, invoice)
         save_invoice(session, invoice)
     session.save(item)
+    bill(session, customer["id"], item["currency"])
     session.emit("invoiceitem.created", view(session, item))
     return view(session, item)
 
@@ -58,7 +60,7 @@ def build(session: Session, customer: Obj, params: Obj, invoice: Obj | None) -> 
     price = _price(session, params)
     amount = _amount(params, price, quantity)
     currency = price["currency"] if price else params.get("currency") or (invoice or customer)["currency"]
-    currency = (currency or "usd").lower()
+    currency = (currency or account.CURRENCY).lower()
     if invoice is not None and invoice["currency"] != currency:
         message = (
             f"The currency of the invoice item ({currency}) must match the currency of the invoice "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seatctl.sandbox import balances
-from seatctl.sandbox.customers import own_method, touch
+from seatctl.sandbox.customers import own_method
 from seatctl.sandbox.errors import ApiError, invalid
 from seatctl.sandbox.invoices import advance_automatically
 from seatctl.sandbox.invoicing import save_invoice, subscription_of
@@ -127,13 +127,9 @@ def void_invoice(session: Session, invoice: Obj) -> None:
 def _give_back(session: Session, invoice: Obj) -> None:
     used = (invoice["ending_balance"] or 0) - invoice["starting_balance"]
     customer = session.store.get("customer", invoice["customer"])
-    if not used or customer is None:
-        return
-    before = view(session, customer)
-    customer = {**customer, "balance": customer["balance"] - used}
-    balances.record(session, customer, -used, "unapplied_from_invoice", currency=invoice["currency"],
-                    invoice=invoice["id"])  # fmt: skip
-    touch(session, customer, before)
+    if used and customer is not None:
+        balances.move(session, customer, -used, "unapplied_from_invoice", currency=invoice["currency"],
+                      invoice=invoice["id"])  # fmt: skip
 
 
 def _drop_update(session: Session, invoice: Obj) -> None:

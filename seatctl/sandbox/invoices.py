@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from seatctl.sandbox import account
 from seatctl.sandbox.customers import own_method
 from seatctl.sandbox.discounts import given
 from seatctl.sandbox.errors import invalid, missing_param
@@ -32,7 +33,7 @@ def create(session: Session, params: Obj) -> Obj:
     subscription = None
     if params.get("subscription"):
         subscription = session.find("subscription", params["subscription"], "subscription")
-    currency = params.get("currency") or (subscription or customer)["currency"] or "usd"
+    currency = params.get("currency") or (subscription or customer)["currency"] or account.CURRENCY
     invoice = draft(
         session,
         customer,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox import account
+from seatctl.sandbox import account, balances
 from seatctl.sandbox.discounts import spread, terms
-from seatctl.sandbox.errors import invalid
 from seatctl.sandbox.lines import item_line
-from seatctl.sandbox.money import settle
+from seatctl.sandbox.money import held, settle
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 from seatctl.sandbox.wire import DAY, HOUR, Obj, embedded, new_id
@@ -27,12 +26,6 @@ def draft(
     days_until_due: int | None = None,
 ) -> Obj:
     """A new draft without lines; not yet written. `period` in epoch seconds."""
-    if customer["currency"] not in (None, currency):
-        message = (
-            "You cannot combine currencies on a single customer. This customer has an active subscription, "
-            f"subscription schedule, discount, quote, or invoice item with currency {customer['currency']}"
-        )
-        raise invalid(message)
     owner = account.own(session)
     identifier = new_id("in")
     due = session.now + days_until_due * DAY if days_until_due is not None else None
@@ -116,7 +109,7 @@ def draft(
         "rendering": None,
         "shipping_cost": None,
         "shipping_details": None,
-        "starting_balance": customer["balance"],
+        "starting_balance": held(customer, currency),
         "statement_descriptor": None,
         "status": "draft",
         "status_transitions": dict.fromkeys(
@@ -164,7 +157,10 @@ def take_items(session: Session, invoice: Obj, items: list[Obj]) -> None:
 
 
 def total_up(session: Session, invoice: Obj) -> None:
-    """Recompute the sums of a draft from its lines, its discounts and the customer's balance."""
+    """Recompute the sums of a draft from its lines, its discounts and the customer's present balance."""
+    customer = session.store.get("customer", invoice["customer"])
+    if customer is not None:
+        invoice["starting_balance"] = held(customer, invoice["currency"])
     lines = invoice["lines"]["data"]
     for each in lines:
         each["subtotal"] = each["amount"]
@@ -203,10 +199,6 @@ def created(session: Session, invoice: Obj) -> None:
     """Write a new draft, give the customer its currency, and say so."""
     total_up(session, invoice)
     save_invoice(session, invoice)
-    customer = session.store.get("customer", invoice["customer"])
-    if customer is not None and customer["currency"] is None:
-        before = view(session, customer)
-        customer = {**customer, "currency": invoice["currency"]}
-        session.save(customer)
-        session.emit("customer.updated", view(session, customer), before)
+    if subscription_of(invoice):
+        balances.bill(session, invoice["customer"], invoice["currency"])
     session.emit("invoice.created", view(session, invoice))

@@ -100,6 +100,21 @@ def settle(total: int, starting_balance: int, least: int) -> Settled:
     return Settled(owed, 0)
 
 
+def held(customer: Obj, currency: str) -> int:
+    """What the customer holds in a currency, minor units: a balance is not spent in another one."""
+    if customer["currency"] in (None, currency):
+        return int(customer["balance"])
+    return int(customer.get("_balances", {}).get(currency, 0))
+
+
+def hold(customer: Obj, currency: str, amount: int) -> None:
+    """Set what the customer holds in a currency; the first one billed is the one that `balance` shows."""
+    if customer["currency"] in (None, currency):
+        customer["balance"] = amount
+    else:
+        customer["_balances"] = {**customer.get("_balances", {}), currency: amount}
+
+
 def price_text(unit_decimal: str | None, currency: str) -> str:
     """A unit price as a line's description shows it: `$20.00`."""
     places = 0 if currency in ZERO_DECIMAL else 3 if currency in THREE_DECIMAL else 2

@@ -6,7 +6,7 @@ from seatctl.sandbox import balances
 from seatctl.sandbox.customers import touch
 from seatctl.sandbox.errors import ApiError
 from seatctl.sandbox.invoicing import save_invoice, subscription_of, total_up
-from seatctl.sandbox.money import least_charge, settle
+from seatctl.sandbox.money import hold, least_charge, settle
 from seatctl.sandbox.payments import Outcome, attempt, intent
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
@@ -30,12 +30,13 @@ def finalize(session: Session, invoice: Obj) -> None:
     customer = session.find("customer", invoice["customer"], "customer")
     before = view(session, customer)
     shown = view(session, invoice)
-    invoice["starting_balance"] = customer["balance"]
+    currency = invoice["currency"]
     total_up(session, invoice)
-    settled = settle(invoice["total"], customer["balance"], least_charge(invoice["currency"]))
+    settled = settle(invoice["total"], invoice["starting_balance"], least_charge(currency))
     sequence = customer["next_invoice_sequence"]
-    customer = {**customer, "next_invoice_sequence": sequence + 1, "balance": settled.ending_balance}
-    customer["currency"] = customer["currency"] or invoice["currency"]
+    customer = {**customer, "next_invoice_sequence": sequence + 1}
+    hold(customer, currency, settled.ending_balance)
+    customer["currency"] = customer["currency"] or currency
     url = f"https://invoice.stripe.com/i/acct_sandbox/test_{token(32)}"
     invoice.update(
         amount_due=settled.amount_due,
@@ -54,12 +55,7 @@ def finalize(session: Session, invoice: Obj) -> None:
     moved = settled.ending_balance - invoice["starting_balance"]
     if moved:
         balances.record(
-            session,
-            customer,
-            moved,
-            "applied_to_invoice",
-            currency=invoice["currency"],
-            invoice=invoice["id"],
+            session, customer, moved, "applied_to_invoice", currency=currency, invoice=invoice["id"]
         )
     touch(session, customer, before)
     session.emit("invoice.updated", view(session, invoice), shown)

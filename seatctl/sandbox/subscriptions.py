@@ -10,7 +10,7 @@ from seatctl.sandbox.session import Session
 from seatctl.sandbox.settlement import collect, finalize, method_for, no_method
 from seatctl.sandbox.subscription_items import build, check_new
 from seatctl.sandbox.subscription_periods import bill_period, next_end
-from seatctl.sandbox.subscription_states import period_end, save
+from seatctl.sandbox.subscription_states import ENDED, period_end, save
 from seatctl.sandbox.views import items_of, view
 from seatctl.sandbox.wire import DAY, Obj, merge_metadata, new_id, unset
 
@@ -27,6 +27,7 @@ def create(session: Session, params: Obj) -> Obj:
     customer = session.find("customer", params["customer"], "customer", status=404)
     _check(session, params)
     prices = check_new(session, params["items"])
+    _check_currency(session, customer, prices[0]["currency"])
     subscription = blank(session, customer, params, prices[0]["currency"])
     _settings(session, customer, subscription, params)
     anchor = subscription["billing_cycle_anchor"]
@@ -62,6 +63,17 @@ def _check(session: Session, params: Obj) -> None:
     check_future(session, params, "billing_cycle_anchor")
     if not params["items"]:
         raise missing_param("items")
+
+
+def _check_currency(session: Session, customer: Obj, currency: str) -> None:
+    """A customer may be invoiced in several currencies, but its running subscriptions share one."""
+    for other in session.store.walk("subscription", customer=customer["id"]):
+        if other["status"] not in ENDED and other["currency"] != currency:
+            message = (
+                "You cannot combine currencies on a single customer. This customer has an active subscription, "
+                f"subscription schedule, discount, quote, or invoice item with currency {other['currency']}"
+            )
+            raise invalid(message)
 
 
 def check_collection(params: Obj, method: str) -> None:

@@ -19,7 +19,7 @@ from seatctl.sandbox.errors import ApiError, unrecognized
 from seatctl.sandbox.form import decode
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.store import Store
-from seatctl.sandbox.wire import API_VERSION, DAY, Obj, new_id
+from seatctl.sandbox.wire import API_VERSION, DAY, Obj, new_id, new_key
 
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?")
 
@@ -172,7 +172,9 @@ class Twin:
 
     def _serve(self, request: _Request, route: routes.Route, ids: tuple[str, ...]) -> Obj:
         params = contract.check(route.params, request.sent, request.version)
-        session = Session(self.store, self.now(), request.version, request.identifier, request.key)
+        # An event names a key for every POST, also where the client sent none (core facts).
+        key = request.key or (new_key() if request.method == "POST" else None)
+        session = Session(self.store, self.now(), request.version, request.identifier, key)
         module, _, function = route.serves.partition(".")
         serve = getattr(import_module(f"seatctl.sandbox.{module}"), function)
         self.store.mark()

@@ -5,6 +5,7 @@ A key that begins with `_` is a note of the sandbox and is never sent.
 
 from __future__ import annotations
 
+from seatctl.sandbox.money import held
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.wire import Obj, embedded
 
@@ -21,7 +22,18 @@ def view(session: Session, obj: Obj) -> Obj:
         lines = shown["lines"]["data"]
         first = [public(line) for line in lines[:_LINES]]
         shown["lines"] = embedded(first, url, has_more=len(lines) > _LINES, total=len(lines))
+        if shown["status"] == "draft" and not session.preview:
+            _present_balance(session, shown)
     return shown
+
+
+def _present_balance(session: Session, draft: Obj) -> None:
+    """A draft shows what the customer holds now; finalizing settles it."""
+    customer = session.store.get("customer", draft["customer"])
+    if customer is not None:
+        draft["starting_balance"] = held(customer, draft["currency"])
+        draft["amount_due"] = max(draft["total"] + draft["starting_balance"], 0)
+        draft["amount_remaining"] = draft["amount_due"]
 
 
 def public(obj: Obj) -> Obj:

@@ -31,6 +31,12 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{token(24)}"
 
 
+def new_key() -> str:
+    """An idempotency key as Stripe gives one to a POST that came without: a random UUID."""
+    digits = os.urandom(16).hex()
+    return "-".join((digits[:8], digits[8:12], f"4{digits[13:16]}", f"a{digits[17:20]}", digits[20:]))
+
+
 def page(data: list[Obj], url: str, *, has_more: bool = False) -> Obj:
     """The envelope of a list endpoint; it has no `total_count`."""
     return {"object": "list", "data": data, "has_more": has_more, "url": url}

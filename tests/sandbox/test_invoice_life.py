@@ -6,7 +6,7 @@ import pytest
 @pytest.fixture
 def draft(stripe):
     customer = stripe.customer()
-    invoice = stripe.post("invoices", {"customer": customer})["id"]
+    invoice = stripe.post("invoices", {"customer": customer, "currency": "usd"})["id"]
     stripe.post("invoiceitems", {"customer": customer, "invoice": invoice, "amount": 2500, "currency": "usd"})
     return invoice
 
@@ -68,7 +68,7 @@ def test_a_void_invoice_keeps_its_amounts(stripe, draft):
 
 def test_voiding_gives_used_credit_back(stripe):
     customer = stripe.customer(balance=-1000)
-    invoice = stripe.post("invoices", {"customer": customer})["id"]
+    invoice = stripe.post("invoices", {"customer": customer, "currency": "usd"})["id"]
     stripe.post("invoiceitems", {"customer": customer, "invoice": invoice, "amount": 2500, "currency": "usd"})
     assert stripe.post(f"invoices/{invoice}/finalize")["amount_due"] == 1500
     assert stripe.get(f"customers/{customer}")["balance"] == 0
@@ -123,7 +123,7 @@ def test_auto_advance_finalizes_and_pays_after_an_hour(stripe, draft):
 
 def test_less_than_the_least_charge_is_carried_to_the_next_invoice(stripe):
     customer = stripe.customer()
-    invoice = stripe.post("invoices", {"customer": customer})["id"]
+    invoice = stripe.post("invoices", {"customer": customer, "currency": "usd"})["id"]
     stripe.post("invoiceitems", {"customer": customer, "invoice": invoice, "amount": 49, "currency": "usd"})
     small = stripe.post(f"invoices/{invoice}/finalize")
     # 0.49 is below 0.50: nothing is charged, the customer owes it.
@@ -159,6 +159,7 @@ def test_a_price_data_item_bills_the_locked_amount(stripe):
         "invoices",
         {
             "customer": customer,
+            "currency": "usd",
             "auto_advance": False,
             "pending_invoice_items_behavior": "exclude",
             "discounts": "",
