@@ -20,6 +20,7 @@ class Decline:
     message: str = "Your card was declined."
     advice_code: str = "try_again_later"
     network_decline_code: str = "01"
+    param: str = ""  # what an attach names; a payment names nothing
 
     def details(self) -> Obj:
         """The fields of an error, or of a payment's `last_payment_error`, that tell the reason."""
@@ -65,11 +66,16 @@ _FUNDS = Decline(decline_code="insufficient_funds", message="Your card has insuf
 _LOST = Decline(decline_code="lost_card", advice_code="do_not_try_again", network_decline_code="41")
 _STOLEN = Decline(decline_code="stolen_card", advice_code="do_not_try_again", network_decline_code="43")
 _FRAUD = Decline(decline_code="fraudulent", advice_code="do_not_try_again")
-_EXPIRED = Decline("expired_card", "expired_card", "Your card has expired.", "do_not_try_again", "54")
-_CVC = Decline("incorrect_cvc", "incorrect_cvc", "Your card's security code is incorrect.",
-               "confirm_card_data", "N7")  # fmt: skip
-_PROCESSING = Decline("processing_error", "processing_error",
-                      "An error occurred while processing your card. Try again in a little bit.")  # fmt: skip
+_VELOCITY = Decline(decline_code="card_velocity_exceeded", network_decline_code="65",
+                    message="Your card was declined for making repeated attempts too frequently or exceeding "
+                    "its amount limit.")  # fmt: skip
+# These have no decline code (Stripe's table of test cards); the first two name the field at fault.
+_EXPIRED = Decline("expired_card", None, "Your card has expired.", "do_not_try_again", "54", "exp_month")
+_CVC = Decline("incorrect_cvc", None, "Your card's security code is incorrect.", "confirm_card_data", "N7",
+               "cvc")  # fmt: skip
+_PROCESSING = Decline(
+    "processing_error", None, "An error occurred while processing your card. Try again in a little bit."
+)
 
 _CARDS = {
     "visa": Card("visa", "4242"),
@@ -95,6 +101,8 @@ _CARDS = {
     "visa_chargeDeclinedStolenCard": _declining("9979", _STOLEN),
     "chargeDeclinedFraudulent": _declining("0019", _FRAUD),
     "visa_chargeDeclinedFraudulent": _declining("0019", _FRAUD),
+    "chargeDeclinedVelocityLimitExceeded": _declining("6975", _VELOCITY),
+    "visa_chargeDeclinedVelocityLimitExceeded": _declining("6975", _VELOCITY),
     "chargeDeclinedExpiredCard": _declining("0069", _EXPIRED),
     "visa_chargeDeclinedExpiredCard": _declining("0069", _EXPIRED),
     "chargeDeclinedIncorrectCvc": _declining("0127", _CVC),

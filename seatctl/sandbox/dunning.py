@@ -7,6 +7,7 @@ cancels the subscription, or leaves it unpaid or past due (`control.after_retrie
 from __future__ import annotations
 
 from seatctl.sandbox.invoicing import save_invoice, subscription_of
+from seatctl.sandbox.payments import failed
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.settlement import collect, finalize, intent_of, method_for, set_delinquent
 from seatctl.sandbox.subscription_states import ENDED, move_to, save
@@ -114,15 +115,9 @@ def authenticate(session: Session, invoice: Obj, *, succeeds: bool) -> None:
     if succeeds:
         collect(session, invoice, method, authenticated=True)
         return
-    made.update(status="requires_payment_method", payment_method=None, next_action=None)
-    made["last_payment_error"] = {
-        "code": "payment_intent_authentication_failure",
-        "doc_url": "https://stripe.com/docs/error-codes/payment-intent-authentication-failure",
-        "message": "The provided PaymentMethod has failed authentication. You can provide "
-        "payment_method_data or a "
-        "new PaymentMethod to attempt to fulfill this PaymentIntent again.",
-        "payment_method": view(session, method),
-        "type": "invalid_request_error",
-    }
-    session.save(made)
-    session.emit("payment_intent.payment_failed", view(session, made))
+    message = (
+        "The provided PaymentMethod has failed authentication. You can provide payment_method_data or a new "
+        "PaymentMethod to attempt to fulfill this PaymentIntent again."
+    )
+    code = "payment_intent_authentication_failure"
+    failed(session, made, method, code, message, {}, kind="invalid_request_error")

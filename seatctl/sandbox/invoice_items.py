@@ -9,7 +9,7 @@ from seatctl.sandbox import account, prices
 from seatctl.sandbox.balances import bill
 from seatctl.sandbox.discounts import given
 from seatctl.sandbox.errors import ApiError, invalid
-from seatctl.sandbox.invoicing import save_invoice, take_items, total_up
+from seatctl.sandbox.invoicing import recount, take_items
 from seatctl.sandbox.lines import invoice_item, item_line, pricing
 from seatctl.sandbox.lists import check_customer, listing
 from seatctl.sandbox.money import price_exact, round_half_up
@@ -27,8 +27,7 @@ def create(session: Session, params: Obj) -> Obj:
     item = build(session, customer, params, invoice)
     if invoice is not None:
         take_items(session, invoice, [item])
-        total_up(session, invoice)
-        save_invoice(session, invoice)
+        recount(session, invoice)
     session.save(item)
     bill(session, customer["id"], item["currency"])
     session.emit("invoiceitem.created", view(session, item))
@@ -155,8 +154,7 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
         for place, line in enumerate(invoice["lines"]["data"]):
             if line["id"] == item["_line"]:
                 invoice["lines"]["data"][place] = {**made, "id": line["id"]}
-        total_up(session, invoice)
-        save_invoice(session, invoice)
+        recount(session, invoice)
     session.save(item)
     shown = view(session, item)
     if changed(before, shown):
@@ -199,8 +197,7 @@ def delete(session: Session, params: Obj, identifier: str) -> Obj:
         check_draft(invoice)
         lines = invoice["lines"]["data"]
         invoice["lines"]["data"] = [line for line in lines if line["id"] != item["_line"]]
-        total_up(session, invoice)
-        save_invoice(session, invoice)
+        recount(session, invoice)
     session.store.delete(identifier)
     session.emit("invoiceitem.deleted", view(session, item))
     return {"id": identifier, "object": "invoiceitem", "deleted": True}

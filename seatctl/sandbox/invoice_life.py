@@ -24,8 +24,9 @@ from seatctl.sandbox.wire import Obj
 _NOT_OPEN = "You can only pass in open invoices. This invoice isn't open."
 
 
-def _find(session: Session, identifier: str) -> Obj:
-    return session.find("invoice", identifier, "invoice", status=404)
+def _find(session: Session, identifier: str, param: str = "id") -> Obj:
+    """The invoice; the steps of its life name its id `id`, paying and reading it `invoice`."""
+    return session.find("invoice", identifier, param, status=404)
 
 
 def _again(session: Session, identifier: str) -> Obj:
@@ -45,7 +46,7 @@ def finalize(session: Session, params: Obj, identifier: str) -> Obj:
 
 def pay(session: Session, params: Obj, identifier: str) -> Obj:
     """POST /v1/invoices/ID/pay: a draft is finalized first; a refused card answers 402 and is counted."""
-    invoice = _find(session, identifier)
+    invoice = _find(session, identifier, "invoice")
     if invoice["status"] == "paid":
         raise invalid("Invoice is already paid")
     if invoice["status"] == "void":
@@ -77,9 +78,8 @@ def _refusal(session: Session, invoice: Obj, method: Obj, outcome: Outcome) -> A
     shown = {"payment_intent": made and view(session, made), "payment_method": view(session, method)}
     if outcome.decline is None or outcome.charge is None:
         message = (
-            "This payment requires additional user action before it can be completed successfully. "
-            "Payment can "
-            "be completed using the PaymentIntent associated with the invoice."
+            "This payment requires additional user action before it can be completed successfully. Payment "
+            "can be completed using the PaymentIntent associated with the invoice."
         )
         code = "invoice_payment_intent_requires_action"
         return ApiError(402, message, code=code, kind="card_error", doc_url=False, keep=True)

@@ -8,7 +8,7 @@ from seatctl.sandbox.invoice_items import check_draft
 from seatctl.sandbox.invoice_items import create as create_item
 from seatctl.sandbox.invoice_items import delete as delete_item
 from seatctl.sandbox.invoice_items import update as update_item
-from seatctl.sandbox.invoicing import save_invoice, total_up
+from seatctl.sandbox.invoicing import recount, save_invoice, take_items
 from seatctl.sandbox.lists import slice_of
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import public, view
@@ -63,8 +63,7 @@ def _change(session: Session, invoice: Obj, line: Obj, params: Obj) -> None:
         line["discounts"] = given(
             session, unset(sent["discounts"]), invoice["customer"], invoice=invoice["id"]
         )
-    total_up(session, invoice)
-    save_invoice(session, invoice)
+    recount(session, invoice)
 
 
 def add(session: Session, params: Obj, identifier: str) -> Obj:
@@ -80,13 +79,10 @@ def add(session: Session, params: Obj, identifier: str) -> Obj:
 
 
 def _take(session: Session, identifier: str, item_id: str, param: str) -> None:
-    from seatctl.sandbox.invoicing import take_items
-
     item = session.find("invoiceitem", item_id, param)
     invoice = _find(session, identifier)
     take_items(session, invoice, [item])
-    total_up(session, invoice)
-    save_invoice(session, invoice)
+    recount(session, invoice)
 
 
 def update_many(session: Session, params: Obj, identifier: str) -> Obj:
@@ -111,8 +107,7 @@ def remove(session: Session, params: Obj, identifier: str) -> Obj:
         invoice["lines"]["data"] = [each for each in invoice["lines"]["data"] if each["id"] != line["id"]]
         if item is not None:
             session.save({**session.find("invoiceitem", item, None), "invoice": None})
-        total_up(session, invoice)
-        save_invoice(session, invoice)
+        recount(session, invoice)
     return _finish(session, params, identifier)
 
 

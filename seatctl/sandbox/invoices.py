@@ -128,6 +128,7 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
     if invoice["status"] != "draft" and set(params) - _EDITABLE_WHEN_FINAL:
         raise invalid("Finalized invoices can't be updated in this way")
     customer = session.find("customer", invoice["customer"], "customer")
+    _check_due(params, str(params.get("collection_method", invoice["collection_method"])))
     _apply(session, customer, invoice, params)
     if "auto_advance" in params:
         advance_automatically(session, invoice, params["auto_advance"])
@@ -144,7 +145,7 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
 
 def delete(session: Session, params: Obj, identifier: str) -> Obj:
     """DELETE /v1/invoices/ID: a manual draft goes, with its items."""
-    invoice = session.find("invoice", identifier, "invoice", status=404)
+    invoice = session.find("invoice", identifier, "id", status=404)
     if invoice["status"] != "draft":
         raise invalid("You can only delete draft invoices.")
     if subscription_of(invoice):

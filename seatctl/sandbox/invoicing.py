@@ -8,7 +8,7 @@ from seatctl.sandbox import account, balances
 from seatctl.sandbox.discounts import spread, terms
 from seatctl.sandbox.lines import item_line
 from seatctl.sandbox.money import held, settle
-from seatctl.sandbox.session import Session
+from seatctl.sandbox.session import Session, changed
 from seatctl.sandbox.views import view
 from seatctl.sandbox.wire import DAY, HOUR, Obj, embedded, new_id
 
@@ -193,6 +193,16 @@ def save_invoice(session: Session, invoice: Obj) -> None:
     elif invoice["status"] == "open" and invoice["auto_advance"]:
         due = invoice["next_payment_attempt"]
     session.save(invoice, parent=subscription_of(invoice), due=due)
+
+
+def recount(session: Session, invoice: Obj) -> None:
+    """Write a draft whose lines changed, with its new sums, and say so."""
+    before = session.store.get("invoice", invoice["id"])
+    shown = before and view(session, before)
+    total_up(session, invoice)
+    save_invoice(session, invoice)
+    if shown and changed(shown, view(session, invoice)):
+        session.emit("invoice.updated", view(session, invoice), shown)
 
 
 def created(session: Session, invoice: Obj) -> None:

@@ -5,15 +5,35 @@ from __future__ import annotations
 from seatctl.sandbox import cards
 from seatctl.sandbox.errors import ApiError, invalid
 from seatctl.sandbox.lists import check_customer, listing
-from seatctl.sandbox.money import granularity, least_charge
+from seatctl.sandbox.money import granularity, least_charge, price_text
 from seatctl.sandbox.payment_methods import materialize
-from seatctl.sandbox.payments import attempt, intent
+from seatctl.sandbox.payments import attempt, failed, intent
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 from seatctl.sandbox.wire import Obj, merge_metadata, unset
 
 _CAN_CONFIRM = ("requires_payment_method", "requires_confirmation", "requires_action")
-_CAN_CANCEL = (*_CAN_CONFIRM, "requires_capture", "processing")
+_CAN_CANCEL = ("requires_payment_method", "requires_capture", "requires_confirmation", "requires_action",
+               "processing")  # fmt: skip
+_GONE = (
+    "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, "
+    "shared with a connected account without Customer attachment, or was detached from a Customer. It may "
+    "not be used again. To use a PaymentMethod multiple times, you must attach it to a Customer first."
+)
+_NEEDS_CUSTOMER = (
+    "The provided PaymentMethod cannot be used because it belongs to a Customer. Please include the "
+    "Customer in the `customer` parameter on the PaymentIntent."
+)
+_OTHER_CUSTOMER = (
+    "The provided PaymentMethod does not belong to the Customer you supplied. Please attach this "
+    "PaymentMethod to this Customer before using it with a PaymentIntent."
+)
+_NO_METHOD = (
+    "You cannot confirm this PaymentIntent because it's missing a payment method. You can either update "
+    "the PaymentIntent with a payment method and then confirm it again, or confirm it again directly with a "
+    "payment method or ConfirmationToken."
+)
+_AUTHENTICATE = "Your card was declined. This transaction requires authentication."
 
 
 def create(session: Session, params: Obj) -> Obj:
@@ -36,9 +56,10 @@ def create(session: Session, params: Obj) -> Obj:
 
 def _check_amount(amount: int, currency: str) -> None:
     if amount < 1:
-        raise invalid("Invalid positive integer", "amount", code="parameter_invalid_integer")
+        message = "This value must be greater than or equal to 1."
+        raise invalid(message, "amount", code="parameter_invalid_integer")
     if amount < least_charge(currency):
-        message = f"Amount must be no less than {least_charge(currency)} {currency} in minor units."
+        message = f"Amount must be at least {price_text(str(least_charge(currency)), currency)} {currency}"
         raise invalid(message, "amount", code="amount_too_small")
     if amount % granularity(currency):
         message = f"Amounts in {currency} must be a multiple of {granularity(currency)}."
@@ -64,24 +85,12 @@ def _apply(session: Session, made: Obj, params: Obj) -> None:
 
 
 def _give_method(session: Session, made: Obj, identifier: str) -> None:
-    known = cards.by_test_id(identifier)
+    fresh = cards.by_test_id(identifier) is not None
     method = materialize(session, identifier, "payment_method")
-    if known is None and method["customer"] != made["customer"]:
-        if made["customer"] is None:
-            message = (
-                "The provided PaymentMethod cannot be used because it belongs to a Customer. Please "
-                "include the "
-                "Customer in the `customer` parameter on the PaymentIntent."
-            )
-        elif method["customer"] is None:
-            message = ""
-        else:
-            message = (
-                "The provided PaymentMethod does not belong to the Customer you supplied. Please attach this "
-                "PaymentMethod to this Customer before using it with a PaymentIntent."
-            )
-        if message:
-            raise invalid(message)
+    if method.get("_detached"):
+        raise invalid(_GONE)
+    if not fresh and method["customer"] not in (None, made["customer"]):
+        raise invalid(_OTHER_CUSTOMER if made["customer"] else _NEEDS_CUSTOMER)
     made.update(payment_method=method["id"], status="requires_confirmation")
 
 
@@ -93,30 +102,27 @@ def confirm(session: Session, params: Obj, identifier: str) -> Obj:
     """POST /v1/payment_intents/ID/confirm."""
     made = _find(session, identifier)
     if made["status"] not in _CAN_CONFIRM:
-        raise _state("confirm", made, _CAN_CONFIRM)
+        raise _state(session, "confirm", made, _CAN_CONFIRM)
     _apply(session, made, params)
     return _confirmed(session, made, params)
 
 
-def _state(verb: str, made: Obj, allowed: tuple[str, ...]) -> ApiError:
+def _state(session: Session, verb: str, made: Obj, allowed: tuple[str, ...]) -> ApiError:
     message = (
         f"You cannot {verb} this PaymentIntent because it has a status of {made['status']}. Only a "
-        "PaymentIntent "
-        f"with one of the following statuses may be {verb}ed: {', '.join(allowed)}."
+        f"PaymentIntent with one of the following statuses may be {verb}ed: {', '.join(allowed)}."
     )
-    extra = {"payment_intent": {name: value for name, value in made.items() if not name.startswith("_")}}
-    return ApiError(400, message, code="payment_intent_unexpected_state", extra=extra)
+    return _unexpected(session, made, message)
+
+
+def _unexpected(session: Session, made: Obj, message: str, param: str | None = None) -> ApiError:
+    extra = {"payment_intent": view(session, made)}
+    return ApiError(400, message, code="payment_intent_unexpected_state", param=param, extra=extra)
 
 
 def _confirmed(session: Session, made: Obj, params: Obj) -> Obj:
     if made["payment_method"] is None:
-        message = (
-            "You cannot confirm this PaymentIntent because it's missing a payment method. You can "
-            "either update "
-            "the PaymentIntent with a payment method and then confirm it again, or confirm it again directly "
-            "with a payment method or ConfirmationToken."
-        )
-        raise invalid(message, code="payment_intent_unexpected_state")
+        raise _unexpected(session, made, _NO_METHOD)
     method = session.find("payment_method", made["payment_method"], "payment_method")
     off_session = bool(params.get("off_session"))
     outcome = attempt(session, made, method)
@@ -125,17 +131,10 @@ def _confirmed(session: Session, made: Obj, params: Obj) -> Obj:
     if outcome.decline is not None and outcome.charge is not None:
         extra = {"charge": outcome.charge["id"], **_objects(session, made, method)}
         raise outcome.decline.refusal(extra=extra, keep=True)
-    made.update(status="requires_payment_method", payment_method=None, next_action=None)
-    session.save(made)
-    message = "Your card was declined. This transaction requires authentication."
-    raise ApiError(
-        402,
-        message,
-        code="authentication_required",
-        kind="card_error",
-        extra={"decline_code": "authentication_required", **_objects(session, made, method)},
-        keep=True,
-    )
+    code = "authentication_required"
+    failed(session, made, method, code, _AUTHENTICATE, {"decline_code": code})
+    extra = {"decline_code": code, **_objects(session, made, method)}
+    raise ApiError(402, _AUTHENTICATE, code=code, kind="card_error", extra=extra, keep=True)
 
 
 def _objects(session: Session, made: Obj, method: Obj) -> Obj:
@@ -150,14 +149,15 @@ def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
 def update(session: Session, params: Obj, identifier: str) -> Obj:
     """POST /v1/payment_intents/ID."""
     made = _find(session, identifier)
-    if made["status"] in ("succeeded", "canceled") and set(params) - {"metadata", "description", "expand"}:
+    fixed = set(params) - {"metadata", "description", "expand"}
+    if made["status"] in ("succeeded", "canceled") and fixed:
+        name = min(fixed)
         message = (
-            f"This PaymentIntent's {min(params)} could not be updated because it has a status of "
-            f"{made['status']}. You may only update the {min(params)} of a PaymentIntent with "
-            "one of the "
-            f"following statuses: {', '.join(_CAN_CONFIRM)}."
+            f"This PaymentIntent's {name} could not be updated because it has a status of {made['status']}. "
+            f"You may only update the {name} of a PaymentIntent with one of the following statuses: "
+            f"{', '.join(_CAN_CONFIRM)}."
         )
-        raise ApiError(400, message, code="payment_intent_unexpected_state", param=min(params))
+        raise _unexpected(session, made, message, name)
     if "amount" in params:
         _check_amount(params["amount"], made["currency"])
         made["amount"] = params["amount"]
@@ -170,7 +170,7 @@ def cancel(session: Session, params: Obj, identifier: str) -> Obj:
     """POST /v1/payment_intents/ID/cancel."""
     made = _find(session, identifier)
     if made["status"] not in _CAN_CANCEL:
-        raise _state("cancel", made, _CAN_CANCEL)
+        raise _state(session, "cancel", made, _CAN_CANCEL)
     made.update(
         status="canceled",
         canceled_at=session.now,

@@ -160,13 +160,12 @@ def attach_to(session: Session, method: Obj, customer: str) -> None:
         raise invalid("The payment method you provided has already been attached to a customer.")
     if method.get("_detached"):
         raise invalid(
-            "This PaymentMethod was previously used without being attached to a Customer or was "
-            "detached from "
-            "a Customer, and may not be used again."
+            "This PaymentMethod was previously used without being attached to a Customer or was detached "
+            "from a Customer, and may not be used again."
         )
     refusal = cards.card(method["_card"]).attach if "_card" in method else None
     if refusal is not None:
-        raise refusal.refusal(param="")
+        raise refusal.refusal(param=refusal.param)
     method["customer"] = customer
     if "card" in method:
         method["card"]["checks"]["cvc_check"] = "pass"

@@ -102,6 +102,9 @@ def attempt(session: Session, made: Obj, method: Obj, *, authenticated: bool = F
         last_payment_error=None,
     )
     session.save(made)
+    if method["customer"] is None:
+        # A method that no customer has pays once.
+        session.save({**method, "_detached": True})
     session.emit("charge.succeeded", view(session, charge))
     session.emit("payment_intent.succeeded", view(session, made))
     return Outcome(paid=True, charge=charge)
@@ -124,25 +127,39 @@ def _ask(session: Session, made: Obj, method: Obj) -> Outcome:
 
 def _refused(session: Session, made: Obj, method: Obj, decline: cards.Decline) -> Outcome:
     charge = _charge(session, made, method, decline)
+    made["latest_charge"] = charge["id"]
+    session.emit("charge.failed", view(session, charge))
+    details = {**decline.details(), "charge": charge["id"]}
+    failed(session, made, method, decline.code, decline.message, details)
+    return Outcome(paid=False, decline=decline, charge=charge)
+
+
+def failed(
+    session: Session,
+    made: Obj,
+    method: Obj,
+    code: str,
+    message: str,
+    details: Obj,
+    *,
+    kind: str = "card_error",
+) -> None:
+    """The intent waits for another method, and tells why this one failed; it is written."""
     made.update(
         status="requires_payment_method",
         payment_method=None,
-        latest_charge=charge["id"],
         next_action=None,
         last_payment_error={
-            **decline.details(),
-            "charge": charge["id"],
-            "code": decline.code,
-            "doc_url": f"https://stripe.com/docs/error-codes/{decline.code.replace('_', '-')}",
-            "message": decline.message,
+            **details,
+            "code": code,
+            "doc_url": f"https://stripe.com/docs/error-codes/{code.replace('_', '-')}",
+            "message": message,
             "payment_method": view(session, method),
-            "type": "card_error",
+            "type": kind,
         },
     )
     session.save(made)
-    session.emit("charge.failed", view(session, charge))
     session.emit("payment_intent.payment_failed", view(session, made))
-    return Outcome(paid=False, decline=decline, charge=charge)
 
 
 def _charge(session: Session, made: Obj, method: Obj, decline: cards.Decline | None) -> Obj:
@@ -213,7 +230,7 @@ def _outcome(decline: cards.Decline | None) -> Obj:
         "network_advice_code": None,
         "network_decline_code": decline.network_decline_code,
         "network_status": "declined_by_network",
-        "reason": decline.decline_code,
+        "reason": decline.decline_code or decline.code,
         "risk_level": "normal",
         "seller_message": "The bank did not return any further details with this decline.",
         "type": "issuer_declined",

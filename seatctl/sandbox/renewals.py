@@ -127,7 +127,7 @@ def cycle_invoice(session: Session, subscription: Obj, last: tuple[int, int]) ->
     invoice["discounts"] = list(subscription["discounts"])
     waiting = pending_items(session, customer["id"], subscription["id"], subscription["currency"])
     take_items(session, invoice, waiting)
-    for item in items_of(session, subscription["id"]):
+    for item in reversed(items_of(session, subscription["id"])):
         bill_period(session, invoice, item)
     return invoice
 

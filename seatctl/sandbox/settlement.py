@@ -19,6 +19,9 @@ NO_METHOD = (
     "payment-methods-setting#payment-method-priority."
 )
 
+# What an invoice's payment says it is for; renewals and changes are updates.
+_PURPOSES = {"manual": "Payment for Invoice", "subscription_create": "Subscription creation"}
+
 
 def no_method() -> ApiError:
     """There is nothing to charge."""
@@ -69,7 +72,7 @@ def finalize(session: Session, invoice: Obj) -> None:
 
 def _open_payment(session: Session, invoice: Obj) -> None:
     made = intent(session, invoice["customer"], invoice["amount_due"], invoice["currency"],
-                  description="Subscription update" if subscription_of(invoice) else None)  # fmt: skip
+                  description=_PURPOSES.get(invoice["billing_reason"], "Subscription update"))  # fmt: skip
     session.save(made)
     payment = {
         "id": new_id("inpay"),
@@ -102,8 +105,7 @@ def intent_of(session: Session, invoice: str) -> Obj | None:
 
 def mark_paid(session: Session, invoice: Obj, *, amount: int = 0) -> None:
     """open -> paid; `amount` is what was paid now, in minor units."""
-    if invoice["amount_due"] == 0 and not invoice["attempted"]:
-        invoice["attempted"] = True
+    invoice["attempted"] = True
     invoice["amount_paid"] += amount
     invoice["amount_remaining"] = invoice["amount_due"] - invoice["amount_paid"]
     invoice["status"] = "paid"

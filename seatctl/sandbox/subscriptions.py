@@ -70,8 +70,9 @@ def _check_currency(session: Session, customer: Obj, currency: str) -> None:
     for other in session.store.walk("subscription", customer=customer["id"]):
         if other["status"] not in ENDED and other["currency"] != currency:
             message = (
-                "You cannot combine currencies on a single customer. This customer has an active subscription, "
-                f"subscription schedule, discount, quote, or invoice item with currency {other['currency']}"
+                "You cannot combine currencies on a single customer. This customer has an active "
+                "subscription, subscription schedule, discount, quote, or invoice item with currency "
+                f"{other['currency']}"
             )
             raise invalid(message)
 
@@ -237,12 +238,14 @@ def first_invoice(session: Session, customer: Obj, subscription: Obj, reason: st
     invoice["discounts"] = list(subscription["discounts"])
     free = subscription["status"] == "trialing"
     short = subscription["billing_cycle_anchor"] > session.now and not free
-    for item in items:
+    # Stripe's order of lines: what was pending, then the items, each newest first.
+    take_items(
+        session, invoice, pending_items(session, customer["id"], subscription["id"], invoice["currency"])
+    )
+    for item in reversed(items):
         if short:
             item["_cut_short"] = True
         bill_period(session, invoice, item, trial=free)
-    found = pending_items(session, customer["id"], subscription["id"], subscription["currency"])
-    take_items(session, invoice, found)
     return invoice
 
 
