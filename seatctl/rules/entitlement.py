@@ -10,14 +10,19 @@ from seatctl.models.entitlement import Answer, Holding
 _BEST_FIRST = ("entitled", "in_grace", "past_due", "ended")
 
 
-def entitlement(email: str, status: str | None, holdings: Sequence[Holding], now: datetime) -> Answer:
-    """The answer for a user of this status (None: unknown) who holds these seats; the best seat counts."""
+def entitlement(
+    email: str, status: str | None, holdings: Sequence[Holding], now: datetime, *, wanted: str = ""
+) -> Answer:
+    """The answer for a user of this status (None: unknown) who holds these seats; the best seat counts.
+
+    `wanted` says which seats were looked at, such as " in design"; only for the message.
+    """
     if status is None or status == "removed":
         return Answer(False, "unknown_user", f"{email} is not a user", None, None)
     if status == "suspended":
         return Answer(False, "suspended", f"{email} is suspended", None, None)
     if not holdings:
-        return Answer(False, "unseated", f"{email} has no such seat", None, None)
+        return Answer(False, "unseated", f"{email} has no seat{wanted}", None, None)
     answers = [_one(email, holding, now) for holding in holdings]
     return min(answers, key=lambda answer: _BEST_FIRST.index(answer.reason))
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from seatctl.ledger import sync_state
 from seatctl.ledger.entitlements import status_and_holdings
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time
-from seatctl.models.report import Record
 from seatctl.rules.entitlement import entitlement, ways_out
+
+if TYPE_CHECKING:
+    from seatctl.models.report import Record
 
 
 def check(
@@ -22,35 +25,43 @@ def check(
     feature: str | None = None,
 ) -> Record:
     """The answer as one record. Raises UnknownSubscription and UnknownPlan for names that are not there."""
-    pool = _subscription_id(reader, subscription) if subscription else None
+    pool, name = _subscription(reader, subscription) if subscription else (None, None)
     catalogue = _plan_id(reader, plan) if plan else None
     status, held = status_and_holdings(
         reader, email, now, subscription_id=pool, plan_id=catalogue, feature=feature
     )
-    answer = entitlement(email, status, held, now)
+    answer = entitlement(email, status, held, now, wanted=_wanted(name, plan, feature))
     holding = answer.holding
     return {
         "email": email,
         "entitled": answer.entitled,
         "reason": answer.reason,
         "message": answer.message,
-        "subscription": subscription if holding is None else holding.subscription,
+        "subscription": name if holding is None else holding.subscription,
         "plan": plan if holding is None else holding.plan,
         "features": [] if holding is None or not answer.entitled else [*holding.features],
         "until": None if answer.until is None else format_time(answer.until),
         "as_of": sync_state.last_success(reader),
         "ways_out": [
-            *ways_out(
-                answer, email, subscription=subscription, plan=plan, known=_names(reader, answer.entitled)
-            )
+            *ways_out(answer, email, subscription=name, plan=plan, known=_names(reader, answer.entitled))
         ],
     }
 
 
-def _subscription_id(reader: Reader, name: str) -> int:
-    from seatctl.ledger import subscriptions
+def _wanted(subscription: str | None, plan: str | None, feature: str | None) -> str:
+    """Which seats the question was about."""
+    parts = (
+        f" in {subscription}" if subscription else "",
+        f" of plan {plan}" if plan else "",
+        f" with the feature {feature}" if feature else "",
+    )
+    return "".join(parts)
 
-    return subscriptions.find(reader, name).id
+
+def _subscription(reader: Reader, handle: str) -> tuple[int, str]:
+    from seatctl.ledger import subscription_handles
+
+    return subscription_handles.known(reader, handle)
 
 
 def _plan_id(reader: Reader, slug: str) -> int:
@@ -63,6 +74,6 @@ def _names(reader: Reader, entitled: bool) -> list[str]:
     """Names of subscriptions to ask for; not looked up where the answer is yes."""
     if entitled:
         return []
-    from seatctl.ledger import subscriptions
+    from seatctl.ledger import subscription_handles
 
-    return subscriptions.names(reader)
+    return subscription_handles.names(reader)

@@ -15,6 +15,7 @@ from seatctl.models.call import Call
 from seatctl.models.plan import Plan, PlanSpec
 from seatctl.models.report import Report
 from seatctl.models.role import Action
+from seatctl.rules.names import check_plan_name
 from seatctl.rules.policies import FLEXIBLE, with_fields
 from seatctl.services.operations import Request, submit
 from seatctl.services.permissions import allow
@@ -125,7 +126,7 @@ def changed_spec(plan: Plan, changes: Mapping[str, JsonValue]) -> PlanSpec:
         spec,
         policy=with_fields(policy, fields if isinstance(fields, dict) else {}),
         unit_amount=amount if isinstance(amount, int) else spec.unit_amount,
-        name=name if isinstance(name, str) else spec.name,
+        name=check_plan_name(name) if isinstance(name, str) else spec.name,
     )
 
 
