@@ -45,6 +45,12 @@ _NO_TAX_OR_CONNECT = (
 )  # fmt: skip
 # What the sandbox would have to ignore, and refuses instead: a price silently wrong is worse than a 400.
 UNSUPPORTED = {
+    "CustomerCreateParams": ("source", "tax_id_data", "test_clock"),
+    "CustomerUpdateParams": ("source", "default_source"),
+    "CouponCreateParams": ("applies_to", "currency_options"),
+    "CouponUpdateParams": ("currency_options",),
+    "PromotionCodeCreateParams": ("restrictions",),
+    "PromotionCodeUpdateParams": ("restrictions",),
     "SubscriptionCreateParams": (*_NO_TAX_OR_CONNECT, "billing_schedules", "billing_thresholds",
                                  "billing_cycle_anchor_config", "backdate_start_date",
                                  "pending_invoice_item_interval"),
@@ -59,6 +65,8 @@ UNSUPPORTED = {
     "InvoiceCreatePreviewParams": ("schedule", "schedule_details", "on_behalf_of"),
     "CreditNoteCreateParams": ("shipping_cost", "refunds"),
     "PaymentIntentCreateParams": (*_NO_TAX_OR_CONNECT, "confirmation_token", "payment_method_data"),
+    "PaymentIntentUpdateParams": (*_NO_TAX_OR_CONNECT, "payment_method_data"),
+    "PaymentIntentConfirmParams": ("confirmation_token", "payment_method_data", "amount_to_confirm"),
 }  # fmt: skip
 
 

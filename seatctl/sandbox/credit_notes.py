@@ -5,7 +5,7 @@ from __future__ import annotations
 from seatctl.sandbox import balances
 from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.invoicing import save_invoice
-from seatctl.sandbox.lists import listing, slice_of
+from seatctl.sandbox.lists import listing
 from seatctl.sandbox.refunds import refund
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.settlement import close_payments, mark_paid
@@ -166,8 +166,8 @@ def _give_back(session: Session, invoice: Obj, note: Obj, params: Obj) -> None:
         ]
     if sent.get("credit_amount"):
         customer = session.find("customer", invoice["customer"], "customer")
-        move = balances.move(session, customer, -sent["credit_amount"], "credit_note",
-                             currency=invoice["currency"], invoice=invoice["id"], credit_note=note["id"])  # fmt: skip
+        where = {"currency": invoice["currency"], "invoice": invoice["id"], "credit_note": note["id"]}
+        move = balances.move(session, customer, -sent["credit_amount"], "credit_note", **where)
         note["customer_balance_transaction"] = move["id"]
     invoice["post_payment_credit_notes_amount"] += note["total"]
     save_invoice(session, invoice)
@@ -207,48 +207,6 @@ def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
     return view(session, session.find("credit_note", identifier, "id", status=404))
 
 
-def update(session: Session, params: Obj, identifier: str) -> Obj:
-    """POST /v1/credit_notes/ID: memo and metadata."""
-    note = session.find("credit_note", identifier, "id", status=404)
-    before = view(session, session.find("credit_note", identifier, None))
-    if "memo" in params:
-        note["memo"] = params["memo"] or None
-    if "metadata" in params:
-        note["metadata"] = merge_metadata(note["metadata"], params["metadata"])
-    session.save(note)
-    session.emit("credit_note.updated", view(session, note), before)
-    return view(session, note)
-
-
-def void(session: Session, params: Obj, identifier: str) -> Obj:
-    """POST /v1/credit_notes/ID/void: only of an open invoice."""
-    note = session.find("credit_note", identifier, "id", status=404)
-    invoice = session.find("invoice", note["invoice"], None)
-    if note["status"] == "void" or invoice["status"] != "open":
-        raise invalid("You can only void issued credit notes of open invoices.")
-    note.update(status="void", voided_at=session.now)
-    session.save(note)
-    invoice["pre_payment_credit_notes_amount"] -= note["total"]
-    invoice["amount_due"] += note["total"]
-    invoice["amount_remaining"] += note["total"]
-    invoice["_credited"] -= note["total"]
-    save_invoice(session, invoice)
-    for payment in session.store.walk("invoice_payment", parent=invoice["id"]):
-        if payment["status"] == "open":
-            session.save({**payment, "amount_requested": invoice["amount_remaining"]})
-            intent = session.find("payment_intent", payment["payment"]["payment_intent"], None)
-            session.save({**intent, "amount": invoice["amount_remaining"]})
-    session.emit("credit_note.voided", view(session, note))
-    return view(session, note)
-
-
 def listed(session: Session, params: Obj) -> Obj:
     """GET /v1/credit_notes."""
     return listing(session, "credit_note", params, "/v1/credit_notes", parent=params.get("invoice"))
-
-
-def lines(session: Session, params: Obj, identifier: str) -> Obj:
-    """GET /v1/credit_notes/ID/lines."""
-    note = session.find("credit_note", identifier, "id", status=404)
-    url = f"/v1/credit_notes/{identifier}/lines"
-    return slice_of(note["lines"]["data"], params, url, "credit note line item")

@@ -74,13 +74,18 @@ def _check_coupon(session: Session, coupon: Obj) -> None:
         raise invalid(f"Coupon {coupon['id']} is used up or expired and cannot be applied.", "coupon")
 
 
-def terms(session: Session, ids: list[str]) -> list[tuple[str, Obj]]:
-    """The discounts that still run, each with its coupon's terms."""
+def terms(session: Session, ids: list[str], currency: str | None = None) -> list[tuple[str, Obj]]:
+    """The discounts that still run, each with its coupon's terms.
+
+    With a `currency`, without the fixed amounts of another one: Stripe ignores those.
+    """
     found = [(name, session.store.get("discount", name)) for name in ids]
     return [
         (name, discount["_terms"])
         for name, discount in found
-        if discount is not None and (discount["end"] is None or discount["end"] > session.now)
+        if discount is not None
+        and (discount["end"] is None or discount["end"] > session.now)
+        and (currency is None or discount["_terms"]["currency"] in (None, currency))
     ]
 
 

@@ -71,16 +71,6 @@ def _subscriptions(session: Session, customer: Obj) -> Obj:
     return embedded(data, f"/v1/customers/{customer['id']}/subscriptions")
 
 
-def _tiers(session: Session, price: Obj) -> Any:
-    stored = session.store.get("price", price["id"]) or {}
-    return stored.get("_tiers")
-
-
-def _currency_options(session: Session, price: Obj) -> Any:
-    stored = session.store.get("price", price["id"]) or {}
-    return stored.get("_currency_options") or {}
-
-
 def _confirmation_secret(session: Session, invoice: Obj) -> Any:
     for payment in session.store.walk("invoice_payment", parent=invoice["id"]):
         intent = session.store.get("payment_intent", payment["payment"]["payment_intent"])
@@ -94,23 +84,9 @@ def _refunds(session: Session, charge: Obj) -> Obj:
     return embedded(data, f"/v1/charges/{charge['id']}/refunds")
 
 
-def _nothing(session: Session, customer: Obj) -> Obj:
-    return embedded([], f"/v1/customers/{customer['id']}/sources")
-
-
-def _applies_to(session: Session, coupon: Obj) -> Any:
-    stored = session.store.get("coupon", coupon["id"]) or {}
-    return stored.get("_applies_to")
-
-
 _INCLUDED: dict[tuple[str, str], Include] = {
     ("invoice", "payments"): _payments,
     ("invoice", "confirmation_secret"): _confirmation_secret,
     ("customer", "subscriptions"): _subscriptions,
-    ("customer", "sources"): _nothing,
-    ("customer", "tax_ids"): _nothing,
-    ("price", "tiers"): _tiers,
-    ("price", "currency_options"): _currency_options,
     ("charge", "refunds"): _refunds,
-    ("coupon", "applies_to"): _applies_to,
 }

@@ -166,9 +166,9 @@ def total_up(session: Session, invoice: Obj) -> None:
         each["subtotal"] = each["amount"]
     for each in lines:
         if each["discounts"] and each["discountable"]:
-            spread([each], terms(session, each["discounts"]))
+            spread([each], terms(session, each["discounts"], invoice["currency"]))
     whole = [each for each in lines if not each["discounts"]]
-    spread(whole, terms(session, invoice["discounts"]))
+    spread(whole, terms(session, invoice["discounts"], invoice["currency"]))
     sums: dict[str, int] = {}
     for each in lines:
         for part in each["discount_amounts"]:

@@ -51,32 +51,7 @@ def round_half_down(exact: Fraction) -> int:
 
 def price_exact(price: Obj, quantity: int) -> Fraction:
     """What `quantity` units of a price cost for one whole period, before rounding."""
-    transform = price.get("transform_quantity")
-    if transform:
-        packs = Fraction(quantity, transform["divide_by"])
-        quantity = ceil(packs) if transform["round"] == "up" else floor(packs)
-    if price["billing_scheme"] == "tiered":
-        return _tiered(price["_tiers"], price["tiers_mode"], quantity)
     return Fraction(price["unit_amount_decimal"] or 0) * quantity
-
-
-def _tiered(tiers: list[Obj], mode: str, quantity: int) -> Fraction:
-    total, below = Fraction(0), 0
-    for tier in tiers:
-        top = None if tier["up_to"] == "inf" else int(tier["up_to"])
-        unit = Fraction(str(tier.get("unit_amount_decimal") or tier.get("unit_amount") or 0))
-        flat = Fraction(str(tier.get("flat_amount_decimal") or tier.get("flat_amount") or 0))
-        last = top is None or quantity <= top
-        if mode == "volume":
-            if last:
-                return unit * quantity + flat
-            continue
-        inside = (quantity if top is None else min(quantity, top)) - below
-        total += unit * inside + (flat if inside > 0 else 0)
-        below = top or quantity
-        if last:
-            break
-    return total
 
 
 @dataclass(frozen=True, slots=True)

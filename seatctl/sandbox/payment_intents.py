@@ -67,6 +67,8 @@ def _check_amount(amount: int, currency: str) -> None:
 
 
 def _apply(session: Session, made: Obj, params: Obj) -> None:
+    if params.get("capture_method") == "manual":
+        raise invalid("The sandbox does not support `capture_method` manual.", "capture_method")
     for name in ("description", "receipt_email", "setup_future_usage", "statement_descriptor", "shipping"):
         if name in params:
             made[name] = unset(params[name])
@@ -124,9 +126,9 @@ def _confirmed(session: Session, made: Obj, params: Obj) -> Obj:
     if made["payment_method"] is None:
         raise _unexpected(session, made, _NO_METHOD)
     method = session.find("payment_method", made["payment_method"], "payment_method")
-    off_session = bool(params.get("off_session"))
+    alone = bool(params.get("off_session") or params.get("error_on_requires_action"))
     outcome = attempt(session, made, method)
-    if outcome.paid or (outcome.wants_authentication and not off_session):
+    if outcome.paid or (outcome.wants_authentication and not alone):
         return view(session, made)
     if outcome.decline is not None and outcome.charge is not None:
         extra = {"charge": outcome.charge["id"], **_objects(session, made, method)}

@@ -68,8 +68,6 @@ def make(session: Session, params: Obj, *, active: bool = True) -> Obj:
         "type": "recurring" if recurring else "one_time",
         "unit_amount": whole,
         "unit_amount_decimal": decimal,
-        "_tiers": params.get("tiers"),
-        "_currency_options": params.get("currency_options"),
     }
     if params.get("lookup_key"):
         _take_key(session, price, params)

@@ -108,9 +108,6 @@ POST   /v1/credit_notes                         credit_notes.create             
 GET    /v1/credit_notes                         credit_notes.listed             CreditNoteListParams
 GET    /v1/credit_notes/preview                 credit_notes.preview            CreditNotePreviewParams
 GET    /v1/credit_notes/{}                      credit_notes.retrieve           CreditNoteRetrieveParams
-POST   /v1/credit_notes/{}                      credit_notes.update             CreditNoteUpdateParams
-POST   /v1/credit_notes/{}/void                 credit_notes.void               CreditNoteVoidCreditNoteParams
-GET    /v1/credit_notes/{}/lines                credit_notes.lines              CreditNoteLineItemListParams
 POST   /v1/checkout/sessions                    checkout.create                 checkout.SessionCreateParams
 GET    /v1/checkout/sessions                    checkout.listed                 checkout.SessionListParams
 GET    /v1/checkout/sessions/{}                 checkout.retrieve               checkout.SessionRetrieveParams

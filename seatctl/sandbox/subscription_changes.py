@@ -15,10 +15,10 @@ from seatctl.sandbox.subscription_items import build, check_prices, price_of, se
 from seatctl.sandbox.subscription_periods import (
     charge,
     credits,
+    leave,
     name_of,
     next_end,
     note_charged,
-    stored_price,
 )
 from seatctl.sandbox.subscription_states import period_end
 from seatctl.sandbox.views import items_of
@@ -28,37 +28,49 @@ from seatctl.sandbox.wire import Obj, merge_metadata
 def change_items(session: Session, subscription: Obj, wanted: list[Obj], at: int, *, prorate: bool) -> bool:
     """Change, add and remove items; true if another interval begins a new period that is billed now."""
     free = subscription["status"] in ("trialing", "paused")
-    prorations: list[Obj] = []
+    changes: list[tuple[Obj, list[Obj], bool]] = []
     reset = False
     for place, each in enumerate(wanted):
         item, fresh = _item(session, subscription, each, f"items[{place}]")
         if each.get("deleted"):
-            prorations += credits(session, item, subscription["customer"], at) if prorate else []
+            changes.append((item, credits(session, item, subscription["customer"], at), False))
             session.store.delete(item["id"])
             continue
         price, quantity = _target(session, item, each, f"items[{place}]", fresh=fresh)
         if "metadata" in each:
             item["metadata"] = merge_metadata(item["metadata"], each["metadata"])
-        old_price, old_quantity = item["price"]["id"], item["quantity"]
-        if fresh or (price["id"], quantity) != (old_price, old_quantity):
+        if fresh or (price["id"], quantity) != (item["price"]["id"], item["quantity"]):
             restarts = not fresh and not free and _interval(price) != _interval(item["price"])
-            if prorate:
-                prorations += credits(session, item, subscription["customer"], at)
+            credited = credits(session, item, subscription["customer"], at)
             set_price(item, price)
             item["quantity"] = quantity
             reset = reset or restarts
-            if prorate and not free and not restarts:
-                charged = charge(session, item, subscription["customer"], at)
-                prorations.append(charged)
-                note_charged(session, item, stored_price(session, item), charged)
+            changes.append((item, credited, not free and not restarts))
         session.save(item, parent=subscription["id"])
     _check_left(session, subscription)
-    for made in reversed(prorations):
-        session.save(made)
-        session.emit("invoiceitem.created", {k: v for k, v in made.items() if not k.startswith("_")})
+    if prorate:
+        _prorate(session, subscription, changes, at)
     if reset:
         restart(session, subscription)
     return reset
+
+
+def _prorate(
+    session: Session, subscription: Obj, changes: list[tuple[Obj, list[Obj], bool]], at: int
+) -> None:
+    """Leave the credits and charges of all changes as pending items, the first one newest.
+
+    The charges come last: a fixed discount is shared by the items as they are after the change.
+    """
+    prorations: list[Obj] = []
+    for item, credited, charged in changes:
+        prorations += credited
+        if charged:
+            made = charge(session, item, subscription["customer"], at)
+            prorations.append(made)
+            note_charged(session, item, item["price"], made)
+            session.save(item, parent=subscription["id"])
+    leave(session, prorations)
 
 
 def restart(session: Session, subscription: Obj) -> None:
@@ -88,7 +100,7 @@ def _item(session: Session, subscription: Obj, wanted: Obj, param: str) -> tuple
 
 def _target(session: Session, item: Obj, wanted: Obj, param: str, *, fresh: bool) -> tuple[Obj, int]:
     names = {"price", "plan", "price_data"} & set(wanted)
-    price = stored_price(session, item) if fresh or not names else price_of(session, wanted, param)
+    price = item["price"] if fresh or not names else price_of(session, wanted, param)
     quantity: int = wanted["quantity"] if "quantity" in wanted else item["quantity"]
     if quantity < 0:
         raise invalid("Invalid non-negative integer", f"{param}[quantity]", code="parameter_invalid_integer")
@@ -119,8 +131,7 @@ def change_trial(session: Session, subscription: Obj, params: Obj, *, prorate: b
         if subscription["status"] != "trialing":
             item["current_period_start"] = session.now
         session.save(item)
-    for made in reversed(prorations):
-        session.save(made)
+    leave(session, prorations)
     fresh: bool = subscription["status"] != "trialing"
     subscription.update(
         status="trialing",
@@ -166,7 +177,7 @@ def change_anchor(session: Session, subscription: Obj, params: Obj, *, prorate: 
     if kind != "now" or "trial_end" in params:
         return
     for item in items_of(session, subscription["id"]):
-        price = stored_price(session, item)
+        price = item["price"]
         old_end = item["current_period_end"]
         start, end = session.now, next_end(session.now, price, session.now)
         item.update(current_period_start=start, current_period_end=end)
@@ -186,7 +197,7 @@ def change_anchor(session: Session, subscription: Obj, params: Obj, *, prorate: 
                 proration=True,
                 discountable=False,
             )
-            session.save(made)
+            leave(session, [made])
             note_charged(session, item, price, made)
         session.save(item)
     subscription["billing_cycle_anchor"] = session.now

@@ -7,7 +7,7 @@ from seatctl.sandbox.invoicing import created, draft, pending_items, take_items
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.settlement import collect, finalize, method_for
 from seatctl.sandbox.subscription_changes import restart
-from seatctl.sandbox.subscription_periods import credits
+from seatctl.sandbox.subscription_periods import credits, leave
 from seatctl.sandbox.subscription_states import ENDED, announce, period_start, save
 from seatctl.sandbox.subscription_update import Snapshot, hold
 from seatctl.sandbox.views import items_of, view
@@ -57,13 +57,11 @@ def _credit(session: Session, subscription: Obj, *, invoiced: bool) -> None:
         for item in items_of(session, subscription["id"])
         for credit in credits(session, item, subscription["customer"], session.now)
     ]
-    for credit in reversed(made):
-        if not invoiced:
-            # A credit left over from a canceled subscription belongs to none (recording 01).
-            credit["parent"] = None
-            credit.pop("proration_details")
-        session.save(credit)
-        session.emit("invoiceitem.created", {k: v for k, v in credit.items() if not k.startswith("_")})
+    for credit in made if not invoiced else ():
+        # A credit left over from a canceled subscription belongs to none (recording 01).
+        credit["parent"] = None
+        credit.pop("proration_details")
+    leave(session, made)
 
 
 def final_invoice(session: Session, subscription: Obj) -> Obj | None:

@@ -8,7 +8,7 @@ from seatctl.sandbox import prices
 from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.lists import listing
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import public, view
+from seatctl.sandbox.views import items_of, public, view
 from seatctl.sandbox.wire import Obj, merge_metadata, new_id
 
 
@@ -47,6 +47,10 @@ def price_of(session: Session, wanted: Obj, param: str) -> Obj:
     if not price["active"]:
         raise invalid(
             "The price specified is inactive. This field only accepts active prices.", f"{param}[{name}]"
+        )
+    if price["billing_scheme"] == "tiered" or price["transform_quantity"]:
+        raise invalid(
+            "The sandbox takes tiered and packed prices, but does not bill them.", f"{param}[{name}]"
         )
     if price["recurring"] is None:
         message = (
@@ -99,9 +103,9 @@ def create(session: Session, params: Obj) -> Obj:
     from seatctl.sandbox.subscription_update import change
 
     subscription = session.find("subscription", params["subscription"], "subscription")
-    known = {item["id"] for item in _items(session, subscription["id"])}
+    known = {item["id"] for item in items_of(session, subscription["id"])}
     change(session, subscription, {**_change(params), "items": [_item(params)]}, "")
-    made = next(item for item in _items(session, subscription["id"]) if item["id"] not in known)
+    made = next(item for item in items_of(session, subscription["id"]) if item["id"] not in known)
     return view(session, made)
 
 
@@ -133,10 +137,6 @@ def _change(params: Obj) -> Obj:
 def _item(params: Obj) -> Obj:
     names = ("price", "plan", "price_data", "quantity", "metadata")
     return {name: params[name] for name in names if name in params}
-
-
-def _items(session: Session, subscription: str) -> list[Obj]:
-    return list(session.store.walk("subscription_item", parent=subscription, oldest_first=True))
 
 
 def retrieve(session: Session, params: Obj, identifier: str) -> Obj:

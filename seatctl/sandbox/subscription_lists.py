@@ -6,7 +6,6 @@ from typing import Any
 
 from seatctl.sandbox.lists import check_customer, listing, matches, within
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.subscription_periods import stored_price
 from seatctl.sandbox.subscription_states import ENDED, period_end, period_start
 from seatctl.sandbox.views import items_of
 from seatctl.sandbox.wire import Obj
@@ -42,7 +41,7 @@ def _has_status(subscription: Obj, status: str | None) -> bool:
 def _of_price(session: Session, subscription: Obj, params: Obj) -> bool:
     wanted = params.get("price") or params.get("plan")
     items = items_of(session, subscription["id"]) if wanted else []
-    return wanted is None or any(stored_price(session, item)["id"] == wanted for item in items)
+    return wanted is None or any(item["price"]["id"] == wanted for item in items)
 
 
 def _in_periods(session: Session, subscription: Obj, params: Obj) -> bool:

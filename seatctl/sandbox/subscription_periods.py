@@ -10,6 +10,7 @@ from seatctl.sandbox.lines import invoice_item, period_line, pricing
 from seatctl.sandbox.money import price_exact
 from seatctl.sandbox.proration import prorated, remaining, unused
 from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import items_of, public
 from seatctl.sandbox.wire import Obj
 
 
@@ -25,17 +26,12 @@ def name_of(session: Session, price: Obj) -> str:
     return str(product["name"]) if product else str(price["product"])
 
 
-def stored_price(session: Session, item: Obj) -> Obj:
-    """An item's price with the sandbox's notes (tiers)."""
-    return session.store.get("price", item["price"]["id"]) or item["price"]
-
-
 def bill_period(session: Session, invoice: Obj, item: Obj, *, trial: bool = False) -> None:
     """Put a whole period of an item on an invoice and note what was billed.
 
     A first period that an anchor cuts short costs its share of a whole one.
     """
-    price = stored_price(session, item)
+    price = item["price"]
     period = (item["current_period_start"], item["current_period_end"])
     made = period_line(invoice["id"], item, price, name_of(session, price), period, trial=trial)
     invoice["lines"]["data"].append(made)
@@ -90,12 +86,26 @@ def credits(session: Session, item: Obj, customer: str, at: int) -> list[Obj]:
 
 
 def _discounted(session: Session, item: Obj, exact: Fraction) -> Fraction:
-    """Under flexible billing a proration has the subscription's running percentages in its amount."""
-    subscription = session.store.get("subscription", item["subscription"]) or {"discounts": []}
-    for _, coupon in terms(session, subscription["discounts"]):
-        if coupon["percent_off"] is not None:
-            exact *= 1 - Fraction(str(coupon["percent_off"])) / 100
-    return exact
+    """What a whole period of an item costs after the subscription's running discounts.
+
+    Under flexible billing a proration has them in its amount; a fixed amount is shared by the items.
+    """
+    subscription = session.find("subscription", item["subscription"], None)
+    running = terms(session, subscription["discounts"], subscription["currency"])
+    if not running:
+        return exact
+    costs = {each["id"]: _cost(each) for each in items_of(session, subscription["id"])}
+    costs[item["id"]] = exact
+    for _, coupon in running:
+        whole = sum(costs.values())
+        percent, amount = coupon["percent_off"], coupon["amount_off"]
+        share = Fraction(str(percent)) / 100 if amount is None else Fraction(amount) / (whole or 1)
+        costs = {name: cost * (1 - min(share, Fraction(1))) for name, cost in costs.items()}
+    return costs[item["id"]]
+
+
+def _cost(item: Obj) -> Fraction:
+    return price_exact(item["price"], item["quantity"])
 
 
 def _net(session: Session, billed: Obj) -> Fraction:
@@ -122,9 +132,9 @@ def _credited(session: Session, billed: Obj) -> Obj:
 
 def charge(session: Session, item: Obj, customer: str, at: int) -> Obj:
     """The invoice item that charges an item's present price and quantity from `at` on."""
-    price, quantity = stored_price(session, item), item["quantity"]
+    price, quantity = item["price"], item["quantity"]
     start, end = item["current_period_start"], item["current_period_end"]
-    exact = _discounted(session, item, price_exact(price, quantity))
+    exact = _discounted(session, item, _cost(item))
     amount = prorated(exact, 1, at, start, end)
     return _proration(session, item, customer, price, quantity, amount, (at, end),
                       remaining(quantity, name_of(session, price), at), None)  # fmt: skip
@@ -158,7 +168,14 @@ def _proration(
     )
 
 
+def leave(session: Session, prorations: list[Obj]) -> None:
+    """Write pending items, the first one newest: a list shows a credit before its charge."""
+    for made in reversed(prorations):
+        session.save(made)
+        session.emit("invoiceitem.created", public(made))
+
+
 def note_charged(session: Session, item: Obj, price: Obj, charged: Obj) -> None:
     """From here on the item's billed time is what the proration charged."""
-    net = _discounted(session, item, price_exact(price, item["quantity"]))
+    net = _discounted(session, item, _cost(item))
     item["_billed"] = [_billed(item, price, {"item": charged["id"], "net": str(net)})]

@@ -23,7 +23,7 @@ from seatctl.sandbox.subscription_states import (
     period_start,
     save,
 )
-from seatctl.sandbox.views import items_of, view
+from seatctl.sandbox.views import items_of, public, view
 from seatctl.sandbox.wire import Obj, merge_metadata, unset
 
 _AFTER_END = {"metadata", "cancellation_details", "expand"}
@@ -246,9 +246,7 @@ def hold(session: Session, after: Obj, invoice: Obj, before: Snapshot, *, shown:
         "billing_cycle_anchor": after["billing_cycle_anchor"] if moved and shown else None,
         "cancel_at_period_end": None,
         "expires_at": session.now + INCOMPLETE_FOR,
-        "subscription_items": [_shown_item(item) for item in changed_items]
-        if shown and changed_items
-        else None,
+        "subscription_items": [public(item) for item in changed_items] if shown and changed_items else None,
         "trial_end": after["trial_end"] if trial and shown else None,
         "trial_from_plan": None,
     }
@@ -256,10 +254,6 @@ def hold(session: Session, after: Obj, invoice: Obj, before: Snapshot, *, shown:
     held["_pending_invoice"] = invoice["id"]
     held["_pending_after"] = {"subscription": after, "items": items}
     save(session, held)
-
-
-def _shown_item(item: Obj) -> Obj:
-    return {name: value for name, value in item.items() if not name.startswith("_")}
 
 
 def apply_pending(session: Session, subscription: Obj) -> None:

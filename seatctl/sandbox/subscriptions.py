@@ -28,6 +28,8 @@ def create(session: Session, params: Obj) -> Obj:
     _check(session, params)
     prices = check_new(session, params["items"])
     _check_currency(session, customer, prices[0]["currency"])
+    if str(params.get("currency", prices[0]["currency"])).lower() != prices[0]["currency"]:
+        raise invalid("The sandbox bills a price in its own currency only.", "currency")
     subscription = blank(session, customer, params, prices[0]["currency"])
     _settings(session, customer, subscription, params)
     anchor = subscription["billing_cycle_anchor"]

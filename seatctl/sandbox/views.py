@@ -14,7 +14,7 @@ _LINES = 10
 
 def view(session: Session, obj: Obj) -> Obj:
     """The public form of a stored object."""
-    shown = {name: value for name, value in obj.items() if not name.startswith("_")}
+    shown = public(obj)
     if obj["object"] == "subscription":
         return _subscription(session, shown)
     if obj["object"] == "invoice":
