@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import sqlite3
+import tempfile
+from functools import cache
 from pathlib import Path
 
 from bench.measure import Sample, run
@@ -14,20 +17,32 @@ NEEDLE = "Zebediah"
 """A first name that one of 5,000 has."""
 
 
+@cache
+def bytecode() -> str:
+    """A directory for the bytecode of all measured processes, so that compiling is not measured."""
+    directory = tempfile.mkdtemp(prefix="seatctl-bench-bytecode-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
+
+
 class Stage:
     """A profile in a directory of its own; `seatctl(…)` runs the program on it as a process."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
         kept = {
-            name: value for name, value in os.environ.items() if not name.startswith(("SEATCTL_", "STRIPE_"))
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("SEATCTL_", "STRIPE_")) and name != "PYTHONDONTWRITEBYTECODE"
         }
-        # No keyring is asked, and the bytecode is there: both would be measured as start-up.
+        # An installed program finds its bytecode and asks no keyring of the desktop: neither must be
+        # measured as start-up. The floor runs in the same environment.
         self.env = {
             **kept,
             "SEATCTL_CONFIG": str(home),
             "SEATCTL_ACTOR": ACTOR,
             "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+            "PYTHONPYCACHEPREFIX": bytecode(),
         }
 
     def seatctl(self, *arguments: str | Path, keep: bool = False) -> Sample:

@@ -181,10 +181,10 @@ def history(ctx: typer.Context, what: WhatArg = None) -> None:
 def _subscription_id(here: Context, handle: str | None) -> int | None:
     if handle is None:
         return None
-    from seatctl.ledger import subscriptions
+    from seatctl.ledger import subscription_handles
 
     with here.ledger.reading() as reader:
-        return subscriptions.find(reader, handle, here.now).id
+        return subscription_handles.known(reader, handle).id
 
 
 def _user_id(here: Context, email: str | None) -> int | None:

@@ -83,7 +83,6 @@ def set_up(here: Context, wish: Wish) -> Record:
 
 def _make(here: Context, profile: Profile, actor: str) -> None:
     """Ledger, sandbox, the first admin, and last config.toml."""
-    from dataclasses import replace
 
     from seatctl.ledger import roles
     from seatctl.models.role import Grant, Role
@@ -92,7 +91,7 @@ def _make(here: Context, profile: Profile, actor: str) -> None:
     # Of two processes that make the same sandbox file at once, SQLite lets one fail to switch on its WAL.
     with locked(here.settings.data / ".init.lock"):
         here.create(profile)
-    with here.ledger.change(replace(here.call, actor=actor)) as tx:
+    with here.ledger.change(here.call._replace(actor=actor)) as tx:
         # Inside the write lock: of two first actors at once, one becomes the admin.
         if not roles.holders(tx, {Role.ADMIN}) and roles.grant(tx, Grant(actor, Role.ADMIN)):
             tx.summarise(f"{actor} is the admin of this ledger")

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from seatctl.errors import JsonValue
 from seatctl.ledger.engine import Row, SqlValue
 from seatctl.ledger.transaction import Journal, Reader, Transaction
-from seatctl.models.report import Record
+
+if TYPE_CHECKING:
+    from seatctl.models.report import Record
 
 SEATED = "seated"
 ALREADY = "already seated"
@@ -194,8 +196,7 @@ def _revoke(tx: Transaction, where: str, params: dict[str, SqlValue], moment: st
 # -- reading ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(NamedTuple):
     """Which seats to list; `now` in the written form: a seat whose `until` has passed is over."""
 
     now: str

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from seatctl.errors import JsonValue, NotFound
+from seatctl.errors import JsonValue
 from seatctl.ledger.engine import Row
+from seatctl.ledger.subscription_handles import CONDITION, UnknownSubscription, parameters, unknown
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time, parse_time
 from seatctl.models.subscription import AutoApproval, Subscription, SubscriptionStatus
 from seatctl.rules.approval_rules import auto_approval_fields, read_auto_approval
 from seatctl.rules.names import name_key
-from seatctl.rules.nearest import did_you_mean
 from seatctl.rules.policies import as_fields, from_fields
 
 if TYPE_CHECKING:
@@ -34,12 +34,6 @@ _SELECT = """SELECT s.id, s.name, s.plan_id, p.slug AS plan_slug, s.customer_id,
     FROM subscriptions s JOIN plans p ON p.id = s.plan_id LEFT JOIN users u ON u.id = s.owner_id"""
 
 _NEVER = "0000-00-00T00:00:00Z"
-
-
-class UnknownSubscription(NotFound):
-    """No subscription has this name or Stripe id."""
-
-    code = "unknown_subscription"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +57,9 @@ def find(reader: Reader, handle: str, now: datetime | None = None) -> Subscripti
 
     Raises UnknownSubscription with the nearest names.
     """
-    row = reader.row(
-        f"{_SELECT} WHERE s.name_key = :key OR s.stripe_item = :handle OR s.stripe_subscription = :handle",
-        {"key": name_key(handle), "handle": handle, "now": _moment(now)},
-    )
+    row = reader.row(f"{_SELECT} WHERE {CONDITION}", {**parameters(handle), "now": _moment(now)})
     if row is None:
-        known = names(reader)
-        hint = "seatctl subs list" if known else "seatctl subs buy --plan PLAN --seats N --name NAME"
-        raise UnknownSubscription(
-            f"there is no subscription {handle!r}",
-            hint=did_you_mean(handle, known, hint),
-            data={"subscription": handle},
-        )
+        raise unknown(reader, handle)
     return _subscription(row)
 
 
@@ -90,11 +75,6 @@ def named(reader: Reader, name: str) -> Subscription | None:
     """The subscription of exactly this name, or None: for purchases that want the name."""
     row = reader.row(f"{_SELECT} WHERE s.name_key = :key", {"key": name_key(name), "now": _NEVER})
     return None if row is None else _subscription(row)
-
-
-def names(reader: Reader) -> list[str]:
-    """The names of all subscriptions, in order."""
-    return [row["name"] for row in reader.rows("SELECT name FROM subscriptions ORDER BY name_key")]
 
 
 def listing(reader: Reader, now: datetime, *, plan: str | None = None) -> Iterator[Subscription]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(NamedTuple):
     """An active seat of a person, with what its subscription says about it. Times are aware UTC."""
 
     subscription: str
@@ -20,8 +19,7 @@ class Holding:
     features: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """The answer of `check`. `until` None: as long as the seat is held and the subscription renews."""
 
     entitled: bool

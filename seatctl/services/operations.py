@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from seatctl.billing.port import Billing
 from seatctl.errors import ExitCode, JsonValue, Refused, SeatctlError, TryAgain
@@ -215,7 +215,7 @@ def end_as_failed(running: Running, why: str) -> None:
 
 def _apply(running: Running, apply: Apply) -> Report:
     operation = running.operation
-    call = replace(running.call, run=operation.run, dry_run=False)
+    call = running.call._replace(run=operation.run, dry_run=False)
     with running.ledger.change(call) as tx:
         ending = apply(tx)
         tx.summarise(ending.summary)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from seatctl.billing.port import Billing
 from seatctl.errors import ExitCode, SeatctlError
 from seatctl.ledger import operations
@@ -33,7 +31,7 @@ def _recover_one(ledger: Ledger, billing: Billing, call: Call, operation: Operat
         undone = _undo_if_too_old(Running(ledger, billing, call, operation))
         if undone is not None:
             return {**row, "result": "undone", "summary": undone, "error": None}
-        report = perform(ledger, billing, replace(call, dry_run=False), operation)
+        report = perform(ledger, billing, call._replace(dry_run=False), operation)
     except SeatctlError as error:
         result = "failed"
         if is_open(ledger, operation):
