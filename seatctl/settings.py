@@ -1,40 +1,37 @@
-"""config.toml: profiles, the table of known settings, where files live, and the Stripe key.
+"""config.toml: profiles, which value of a setting counts, and where files live.
 
-A value is taken from the flag, then the environment, then the profile, then its default. Reading
-never creates a file. What a profile is used for (ledger, Stripe) is built by `context.py`. On the way of
-every command named tuples stand for frozen dataclasses: they take a seventh of the time to define.
+A value is taken from the flag, then the environment, then the profile, then its default. Which settings
+there are, and how each is read, is `known_settings.py`'s. Reading never creates a file. What a profile is
+used for (ledger, Stripe) is built by `context.py`. On the way of every command named tuples stand for
+frozen dataclasses: they take a seventh of the time to define.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from enum import StrEnum
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from seatctl.errors import BadInput, NotFound, UsageError
+from seatctl.errors import BadInput, NotFound
+from seatctl.known_settings import (
+    SETTINGS,
+    Mode,
+    Setting,
+    UnknownSetting,
+    Value,
+    is_actor,
+    parse_setting,
+    setting,
+)
 
-Value: TypeAlias = str | int | bool
+__all__ = ["SETTINGS", "Mode", "Setting", "UnknownSetting", "Value", "is_actor", "parse_setting", "setting"]
+
 Environment: TypeAlias = Mapping[str, str]
 
 DEFAULT_PROFILE = "default"
 PROFILE_NAME = r"[a-z0-9][a-z0-9_-]{0,63}"
 """A pattern for `re.fullmatch`: a profile's name is a directory's too."""
-
-
-class Mode(StrEnum):
-    """What a profile talks to: chosen once, when it is made, so that live is never reached by accident."""
-
-    SANDBOX = "sandbox"
-    TEST = "test"
-    LIVE = "live"
-
-
-class UnknownSetting(UsageError):
-    """A key that no version of config.toml has."""
-
-    code = "unknown_setting"
 
 
 class UnknownProfile(NotFound):
@@ -47,119 +44,6 @@ class BadConfig(BadInput):
     """config.toml cannot be understood; the program does not guess what was meant."""
 
     code = "bad_config"
-
-
-class Setting(NamedTuple):
-    """A key of a profile: how its text is read, and where else it may come from."""
-
-    key: str
-    help: str
-    parse: Callable[[str], Value]
-    default: Value | None = None
-    environment: tuple[str, ...] = ()
-    fixed: bool = False
-    """Decided by `init`; `config set` refuses it."""
-
-
-def _text(text: str) -> Value:
-    if not text.strip() or not text.isprintable():
-        raise ValueError("a text of printable characters")
-    return text.strip()
-
-
-def _one_of(*words: str) -> Callable[[str], Value]:
-    def parse(text: str) -> Value:
-        if text not in words:
-            raise ValueError(f"one of {', '.join(words)}")
-        return text
-
-    return parse
-
-
-def _actor(text: str) -> Value:
-    if not is_actor(text):
-        raise ValueError("an e-mail address or ci:NAME")
-    return text
-
-
-def _rate(text: str) -> Value:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 10_000):
-        raise ValueError("a whole number from 1 to 10000")
-    return int(text)
-
-
-def _account(text: str) -> Value:
-    if not re.fullmatch(r"acct_[A-Za-z0-9]+", text):
-        raise ValueError("a Stripe account id such as acct_1AbC")
-    return text
-
-
-def _api_base(text: str) -> Value:
-    """A key must never travel in clear text, so plain http is for this machine only."""
-    from urllib.parse import urlsplit
-
-    url = urlsplit(text)
-    local = url.hostname in {"127.0.0.1", "localhost", "::1"}
-    if not url.hostname or not (url.scheme == "https" or (url.scheme == "http" and local)):
-        raise ValueError("an https:// URL (http:// for 127.0.0.1 only)")
-    if url.username or url.password or url.query or url.fragment:
-        raise ValueError("a URL without user, password, query or fragment")
-    return text.rstrip("/")
-
-
-SETTINGS: dict[str, Setting] = {
-    setting.key: setting
-    for setting in (
-        Setting("mode", "sandbox, test or live; chosen by init", _one_of(*Mode), fixed=True),
-        Setting("actor", "who acts: an e-mail address or ci:NAME", _actor, environment=("SEATCTL_ACTOR",)),
-        Setting("ledger", "path of the ledger file", _text, environment=("SEATCTL_LEDGER",)),
-        Setting(
-            "output",
-            "format of results: table, json, jsonl, csv, tsv or markdown",
-            _one_of("table", "json", "jsonl", "csv", "tsv", "markdown"),
-            environment=("SEATCTL_OUTPUT",),
-        ),
-        Setting("color", "auto, always or never", _one_of("auto", "always", "never"), "auto"),
-        Setting("stripe_account", "the Stripe account this profile belongs to", _account),
-        Setting("stripe_key_command", "a command that prints the Stripe key", _text),
-        Setting(
-            "stripe.api_base",
-            "another server that speaks Stripe's API",
-            _api_base,
-            environment=("SEATCTL_STRIPE_API_BASE",),
-        ),
-        Setting("sync.requests_per_second", "limit on requests to Stripe", _rate),
-    )
-}
-
-
-def is_actor(text: str) -> bool:
-    """Whether the text can name who acts: an e-mail address, `ci:NAME` or `os:NAME`."""
-    kind, colon, name = text.partition(":")
-    if colon:
-        return kind in {"ci", "os"} and bool(re.fullmatch(r"[\w.@+-]+", name))
-    local, at, domain = text.rpartition("@")
-    return bool(at and local and domain) and text.isprintable() and not re.search(r"\s", text)
-
-
-def setting(key: str) -> Setting:
-    """The known setting of this key. Raises UnknownSetting with the nearest ones."""
-    found = SETTINGS.get(key)
-    if found is None:
-        from seatctl.rules.nearest import did_you_mean
-
-        hint = did_you_mean(key, SETTINGS, "seatctl help settings lists them")
-        raise UnknownSetting(f"there is no setting {key!r}", hint=hint, data={"setting": key})
-    return found
-
-
-def parse_setting(key: str, text: str) -> Value:
-    """The value of a known setting from its text. Raises UnknownSetting or BadInput."""
-    known = setting(key)
-    try:
-        return known.parse(text)
-    except ValueError as expected:
-        raise BadInput(f"{key} takes {expected}, not {text!r}", data={"setting": key}) from None
 
 
 class Profile(NamedTuple):
