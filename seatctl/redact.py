@@ -8,7 +8,7 @@ _SECRETS = (
     (re.compile(r"\b(sk|rk|pk)_(test|live)_[A-Za-z0-9_]{4,}"), r"\1_\2_…"),
     (re.compile(r"\bwhsec_[A-Za-z0-9+/=]{4,}"), "whsec_…"),
     (re.compile(r"\b((?:seti|pi|cs)_(?:test_|live_)?[A-Za-z0-9]+)_secret_[A-Za-z0-9]+"), r"\1_secret_…"),
-    (re.compile(r"\bseat-(?:[A-Z0-9]{4,}-?)+"), "seat-…"),
+    (re.compile(r"\bseat(?:-[0-9A-Z]{5}){4}\b", re.IGNORECASE), "seat-…"),
 )
 _DIGITS = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-])")
 _KEY = re.compile(r"\b(sk|rk)_(test|live)_[A-Za-z0-9]{8,}")

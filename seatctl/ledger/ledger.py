@@ -33,6 +33,8 @@ class Ledger:
         self.engine = engine
         self.path: Path = engine.path
         self._money_depth = 0
+        self.told_from: int | None = None
+        """The first audit entry, of those committed through this object, that has messages to send."""
 
     @property
     def id(self) -> str:
@@ -85,6 +87,8 @@ class Ledger:
             keep = tx.finish() and not call.dry_run
             if keep:
                 self.engine.commit()
+                if tx.messages and self.told_from is None:
+                    self.told_from = tx.entry
         finally:
             self.engine.rollback()
 
@@ -131,11 +135,27 @@ class Ledger:
             return
         handle = os.open(f"{self.path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
-            _wait_for_lock(handle)
+            if not _lock(handle, MONEY_WAIT_SECONDS):
+                raise MoneyBusy(
+                    "another money operation on this ledger is under way",
+                    hint="run the same command again when it has ended",
+                )
             self._money_depth = 1
             yield
         finally:
             self._money_depth = 0
+            os.close(handle)
+
+    @contextmanager
+    def mail_lock(self, wait: float = 0) -> Iterator[bool]:
+        """Held by whoever sends messages: two senders would send each of them twice.
+
+        Yields False where another process still has it after `wait` seconds.
+        """
+        handle = os.open(f"{self.path}.mail-lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            yield _lock(handle, wait)
+        finally:
             os.close(handle)
 
     def set_stripe_account(self, account: str) -> None:
@@ -152,22 +172,20 @@ class Ledger:
         self.engine.close()
 
 
-def _wait_for_lock(handle: int) -> None:
+def _lock(handle: int, wait: float) -> bool:
+    """Lock an open file, waiting at most `wait` seconds; whether it is ours now."""
     import fcntl
 
-    deadline = time.monotonic() + MONEY_WAIT_SECONDS
+    deadline = time.monotonic() + wait
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise MoneyBusy(
-                    "another money operation on this ledger is under way",
-                    hint="run the same command again when it has ended",
-                ) from None
+            if time.monotonic() >= deadline:
+                return False
             time.sleep(0.05)
         else:
-            return
+            return True
 
 
 def open_ledger(path: Path, *, wait: float = WAIT_SECONDS) -> Ledger:

@@ -1,38 +1,201 @@
-"""Messages that wait to be sent. Transactions put them in; here they are spread out to their recipients."""
+"""Messages on their way: spread out to their recipients, taken up when due, marked as sent or put off.
+
+Transactions put them in (`Transaction.mail`). What a message tells is gathered by `message_facts.py`.
+"""
+
+# ruff: noqa: S608 - what is put into statements here are conditions of this module; every value is bound.
 
 from __future__ import annotations
 
-from seatctl.ledger.transaction import Journal
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-_BULK = "state = 'waiting' AND json_extract(ids, '$.from_change') IS NOT NULL"
+from seatctl.errors import NotFound
+from seatctl.ledger.engine import Row, SqlValue
+from seatctl.ledger.transaction import Journal, Reader
+from seatctl.models.message import Message, MessageState
+
+_MANY = "json_extract(o.ids, '$.from_change')"
+_RECIPIENTS = f"coalesce(json_extract(o.ids, '$.to_change') - {_MANY} + 1, 1)"
+_IS_DUE = "o.state = 'waiting' AND (o.next_attempt IS NULL OR o.next_attempt <= :now)"
+
+_SELECT = f"""SELECT o.id, o.template, o.ids, o.state, o.attempts, a.at AS queued_at, o.next_attempt,
+    o.sent_at, o.last_error, coalesce(u.email, o.recipient_actor) AS email, u.name,
+    {_RECIPIENTS} AS recipients
+    FROM outbox o JOIN audit a ON a.seq = o.entry_id LEFT JOIN users u ON u.id = o.recipient_id"""
 
 _SPREAD = """INSERT INTO outbox (entry_id, n, template, ids, recipient_id)
     SELECT :entry, :n + row_number() OVER (ORDER BY c.n), :template, json_object('seat', t.id), t.user_id
     FROM changes c JOIN seats t ON t.id = c.entity_id
     WHERE c.entry = :entry AND c.entity = 'seat' AND c.n BETWEEN :first AND :last"""
 
+NO_CONNECTION = "no connection: "
+"""How `last_error` begins where the mail server, not the message, was the trouble."""
 
-def spread(journal: Journal) -> int:
-    """Turn every message to many (`Transaction.mail_each`) into one per recipient; how many there are now.
 
-    In one transaction with taking the original away, so that a kill neither loses nor doubles any.
+class UnknownMessage(NotFound):
+    """No message has this number."""
+
+    code = "unknown_message"
+
+
+# -- spreading ----------------------------------------------------------------------------------
+
+
+def spread(journal: Journal, most: int = 1000, first_entry: int = 0) -> int:
+    """Turn messages to many (`Transaction.mail_each`) into at most `most` to one; how many were made.
+
+    Those of `first_entry` and later come first. What is made leaves the original in the same
+    transaction, so that a kill neither loses nor doubles any.
     """
     made = 0
-    found = journal.rows(
-        "SELECT id, entry_id, template, json_extract(ids, '$.from_change') AS first,"  # noqa: S608 - ours
-        f" json_extract(ids, '$.to_change') AS last FROM outbox WHERE {_BULK} ORDER BY id"
+    while made < most:
+        row = journal.row(
+            f"SELECT o.id, o.entry_id, o.template, {_MANY} AS first,"
+            " json_extract(o.ids, '$.to_change') AS last FROM outbox o"
+            f" WHERE o.state = 'waiting' AND {_MANY} IS NOT NULL"
+            " ORDER BY o.entry_id >= :first DESC, o.id LIMIT 1",
+            {"first": first_entry},
+        )
+        if row is None:
+            break
+        made += _spread_one(journal, row, most - made)
+    return made
+
+
+def _spread_one(journal: Journal, row: Row, most: int) -> int:
+    first, last = row["first"], min(row["last"], row["first"] + most - 1)
+    made = journal.execute(
+        _SPREAD,
+        {
+            "entry": row["entry_id"],
+            "n": journal.count("SELECT max(n) FROM outbox WHERE entry_id = ?", (row["entry_id"],)),
+            "template": row["template"],
+            "first": first,
+            "last": last,
+        },
     )
-    for row in list(found):
+    if last == row["last"]:
         journal.execute("DELETE FROM outbox WHERE id = ?", (row["id"],))
-        taken = journal.count("SELECT max(n) FROM outbox WHERE entry_id = ?", (row["entry_id"],))
-        made += journal.execute(
-            _SPREAD,
-            {
-                "entry": row["entry_id"],
-                "n": taken,
-                "template": row["template"],
-                "first": row["first"],
-                "last": row["last"],
-            },
+    else:
+        journal.execute(
+            "UPDATE outbox SET ids = json_set(ids, '$.from_change', ?) WHERE id = ?", (last + 1, row["id"])
         )
     return made
+
+
+# -- sending ------------------------------------------------------------------------------------
+
+
+def due(reader: Reader, now: str, most: int, first_entry: int = 0) -> list[int]:
+    """The ids of messages to one that may be tried at `now`: those of `first_entry` and later come first."""
+    rows = reader.rows(
+        f"SELECT o.id FROM outbox o WHERE {_IS_DUE} AND {_MANY} IS NULL"
+        " ORDER BY o.entry_id >= :first DESC, o.id LIMIT :most",
+        {"now": now, "first": first_entry, "most": most},
+    )
+    return [row["id"] for row in rows]
+
+
+def server_is_down(reader: Reader, now: str) -> bool:
+    """Whether the server could not be reached lately: a command should not wait for it once more."""
+    return (
+        reader.value(
+            "SELECT 1 FROM outbox WHERE state = 'waiting' AND next_attempt > ? AND last_error LIKE ? LIMIT 1",
+            (now, f"{NO_CONNECTION}%"),
+        )
+        is not None
+    )
+
+
+def begin_attempt(journal: Journal, number: int, next_attempt: str) -> None:
+    """Count an attempt before it is made, so that a message that kills its sender is not tried for ever."""
+    journal.execute(
+        "UPDATE outbox SET attempts = attempts + 1, next_attempt = ? WHERE id = ? AND state = 'waiting'",
+        (next_attempt, number),
+    )
+
+
+def end_attempt(
+    journal: Journal, number: int, state: MessageState, *, now: str, error: str | None = None
+) -> None:
+    """Write down how an attempt ended; `waiting` leaves the message for its next one."""
+    journal.execute(
+        "UPDATE outbox SET state = :state, last_error = :error,"
+        " sent_at = CASE WHEN :state = 'sent' THEN :now ELSE sent_at END,"
+        " next_attempt = CASE WHEN :state = 'waiting' THEN next_attempt END WHERE id = :id",
+        {"state": state.value, "error": error, "now": now, "id": number},
+    )
+
+
+def again(journal: Journal, state: MessageState) -> int:
+    """Let messages in this state be tried at once, as if for the first time; how many."""
+    return journal.execute(
+        "UPDATE outbox SET state = 'waiting', attempts = 0, next_attempt = NULL WHERE state = ?",
+        (state.value,),
+    )
+
+
+# -- reading ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many people still wait for a message, and how many messages wait for a person."""
+
+    waiting: int
+    failed: int
+
+
+def counts(reader: Reader) -> Counts:
+    """What is on its way."""
+    return Counts(
+        waiting=reader.count(
+            f"SELECT coalesce(sum({_RECIPIENTS}), 0) FROM outbox o WHERE o.state = 'waiting'"
+        ),
+        failed=reader.count("SELECT count(*) FROM outbox WHERE state = 'failed'"),
+    )
+
+
+def find(reader: Reader, number: int) -> Message:
+    """The message with this number. Raises UnknownMessage."""
+    row = reader.row(f"{_SELECT} WHERE o.id = ?", (number,))
+    if row is None:
+        raise UnknownMessage(
+            f"there is no message {number}", hint="seatctl notify list", data={"message": number}
+        )
+    return _message(row)
+
+
+def listing(reader: Reader, state: MessageState | None = None) -> Iterator[Message]:
+    """Messages, newest first."""
+    where, params = _where(state)
+    return map(_message, reader.rows(f"{_SELECT} WHERE {where} ORDER BY o.id DESC", params))
+
+
+def count(reader: Reader, state: MessageState | None = None) -> int:
+    """How many messages `listing` yields."""
+    where, params = _where(state)
+    return reader.count(f"SELECT count(*) FROM outbox o WHERE {where}", params)
+
+
+def _where(state: MessageState | None) -> tuple[str, dict[str, SqlValue]]:
+    return ":state IS NULL OR o.state = :state", {"state": None if state is None else state.value}
+
+
+def _message(row: Row) -> Message:
+    return Message(
+        id=row["id"],
+        template=row["template"],
+        ids=json.loads(row["ids"]),
+        state=MessageState(row["state"]),
+        attempts=row["attempts"],
+        queued_at=row["queued_at"],
+        next_attempt=row["next_attempt"],
+        sent_at=row["sent_at"],
+        last_error=row["last_error"],
+        email=row["email"],
+        name=row["name"],
+        recipients=row["recipients"],
+    )

@@ -74,7 +74,8 @@ class Transaction(Journal):
         self._previous: str = hashes.NO_HASH if last is None else last["hash"]
         self._hashes = hashes
         self._digest = hashes.sha256()
-        self._messages = 0
+        self.messages = 0
+        """Messages put into the outbox so far."""
         self._run = call.run
         self._summary: str | None = None
         self.recorded = 0
@@ -139,15 +140,15 @@ class Transaction(Journal):
         *,
         recipient_id: int | None = None,
         recipient_actor: str | None = None,
-    ) -> None:
-        """Put a message into the outbox, to a user or an actor; nothing under `--no-notify`."""
+    ) -> int | None:
+        """Put a message into the outbox, to a user or an e-mail address; its id. None under `--no-notify`."""
         if not self.call.notify:
-            return
-        self._messages += 1
-        self.insert(
+            return None
+        self.messages += 1
+        return self.insert(
             "INSERT INTO outbox (entry_id, n, template, ids, recipient_id, recipient_actor)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            (self.entry, self._messages, template, _compact(ids), recipient_id, recipient_actor),
+            (self.entry, self.messages, template, _compact(ids), recipient_id, recipient_actor),
         )
 
     def mail_each(self, template: str, since: int) -> None:

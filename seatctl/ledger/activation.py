@@ -1,0 +1,77 @@
+"""Activation codes: hashes only. A seat may have several that can be used, until one of them is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from seatctl.ledger.transaction import Journal, Reader, Transaction
+from seatctl.models.call import format_time, parse_time
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """A code that was sent, with its seat as it is now. Times are UTC."""
+
+    id: int
+    seat_id: int
+    user_id: int
+    email: str
+    subscription: str
+    expires_at: datetime
+    used_at: datetime | None
+    claimed_at: datetime | None
+    revoked_at: datetime | None
+
+
+def add(journal: Journal, seat_id: int, code_hash: str, *, now: datetime, expires: datetime) -> None:
+    """Keep the hash of a code that is about to be sent; earlier ones stay usable."""
+    journal.insert(
+        "INSERT INTO activation_codes (seat_id, code_hash, created_at, expires_at) VALUES (?, ?, ?, ?)",
+        (seat_id, code_hash, format_time(now), format_time(expires)),
+    )
+
+
+def find(reader: Reader, code_hash: str) -> Activation | None:
+    """What a code stands for, None for one that was never made."""
+    row = reader.row(
+        "SELECT c.id, c.seat_id, t.user_id, u.email, s.name AS subscription, c.expires_at, c.used_at,"
+        " t.claimed_at, t.revoked_at FROM activation_codes c JOIN seats t ON t.id = c.seat_id"
+        " JOIN users u ON u.id = t.user_id JOIN subscriptions s ON s.id = t.subscription_id"
+        " WHERE c.code_hash = ?",
+        (code_hash,),
+    )
+    if row is None:
+        return None
+    return Activation(
+        id=row["id"],
+        seat_id=row["seat_id"],
+        user_id=row["user_id"],
+        email=row["email"],
+        subscription=row["subscription"],
+        expires_at=parse_time(row["expires_at"]),
+        used_at=_moment(row["used_at"]),
+        claimed_at=_moment(row["claimed_at"]),
+        revoked_at=_moment(row["revoked_at"]),
+    )
+
+
+def claim(tx: Transaction, found: Activation) -> None:
+    """Use the code: its seat is claimed from now on, and no other code of the seat can be used."""
+    tx.execute("UPDATE activation_codes SET used_at = ? WHERE id = ?", (tx.now, found.id))
+    tx.execute("UPDATE seats SET claimed_at = ? WHERE id = ?", (tx.now, found.seat_id))
+    tx.record("seat", found.seat_id, {"claimed_at": None}, {"claimed_at": tx.now})
+
+
+def unclaimed_of(reader: Reader, user_id: int) -> list[tuple[int, str]]:
+    """The active seats of a user that nobody has claimed: id and subscription."""
+    rows = reader.rows(
+        "SELECT t.id, s.name FROM seats t JOIN subscriptions s ON s.id = t.subscription_id"
+        " WHERE t.user_id = ? AND t.revoked_at IS NULL AND t.claimed_at IS NULL ORDER BY t.id",
+        (user_id,),
+    )
+    return [(row["id"], row["name"]) for row in rows]
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else parse_time(text)

@@ -1,0 +1,121 @@
+"""What a message tells: the facts behind its ids, read when it is sent. Names and times only, no text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+from seatctl.errors import JsonValue
+from seatctl.ledger import invoices
+from seatctl.ledger.transaction import Reader
+from seatctl.models.message import Message
+from seatctl.models.money import plain_amount
+
+Facts = dict[str, JsonValue]
+
+_SEAT = """SELECT t.assigned_at, t.until, t.claimed_at, t.revoked_at, u.email, u.name,
+    s.name AS subscription, p.name AS plan, s.policy
+    FROM seats t JOIN users u ON u.id = t.user_id JOIN subscriptions s ON s.id = t.subscription_id
+    JOIN plans p ON p.id = s.plan_id WHERE t.id = ?"""
+_REQUEST = """SELECT r.number, r.status, r.note, r.reason, r.expires_at, r.features, r.decided_by,
+    u.email, u.name, s.name AS subscription, (SELECT 1 + count(*) FROM requests o
+        WHERE o.status = 'waitlisted' AND coalesce(o.subscription_id, 0) = coalesce(r.subscription_id, 0)
+        AND (o.priority > r.priority OR o.priority = r.priority AND (o.waitlisted_at < r.waitlisted_at
+            OR o.waitlisted_at = r.waitlisted_at AND o.number < r.number))) AS place
+    FROM requests r JOIN users u ON u.id = r.user_id
+    LEFT JOIN subscriptions s ON s.id = r.subscription_id WHERE r.number = ?"""
+_SUBSCRIPTION = """SELECT s.name, p.name AS plan, s.status, s.capacity AS seats, s.currency, s.unit_amount,
+    s.term_end, s.cancel_at, s.unpaid_since, s.policy, u.email AS owner
+    FROM subscriptions s JOIN plans p ON p.id = s.plan_id LEFT JOIN users u ON u.id = s.owner_id
+    WHERE s.id = ?"""
+_UNPAID = """SELECT stripe_id FROM invoices WHERE subscription_id = ? AND status IN ('open', 'uncollectible')
+    AND amount_remaining > 0 ORDER BY created_at LIMIT 1"""
+
+
+def gather(reader: Reader, message: Message) -> Facts:
+    """The facts of a message to one: `recipient`, and what its ids name. A thing that is gone is missing."""
+    facts: Facts = {"recipient": {"email": message.email, "name": message.name}, "ids": dict(message.ids)}
+    for key, read in _READERS.items():
+        if key in message.ids:
+            found = read(reader, message.ids[key])
+            if found is not None:
+                facts[key] = found
+    return facts
+
+
+def _seat(reader: Reader, seat_id: int) -> Facts | None:
+    return _with_policy(reader, _SEAT, seat_id)
+
+
+def _subscription(reader: Reader, subscription_id: int) -> Facts | None:
+    found = _with_policy(reader, _SUBSCRIPTION, subscription_id)
+    if found is None:
+        return None
+    unpaid = reader.value(_UNPAID, (subscription_id,))
+    return {**found, "unpaid_invoice": _invoice_of(reader, str(unpaid)) if unpaid else None}
+
+
+def _with_policy(reader: Reader, sql: str, number: int) -> Facts | None:
+    """A row with what its policy says to a person who sits there."""
+    found = _plain(reader, sql, number)
+    if found is None:
+        return None
+    policy = json.loads(str(found.pop("policy") or "{}"))
+    return {
+        **found,
+        "sign_in_url": policy.get("sign_in_url"),
+        "features": policy.get("features") or [],
+        "renewal": policy.get("renewal", "automatic"),
+        "grace_days": policy.get("grace_days"),
+    }
+
+
+def _request(reader: Reader, number: int) -> Facts | None:
+    found = _plain(reader, _REQUEST, number)
+    return None if found is None else {**found, "features": json.loads(str(found["features"]))}
+
+
+def _user(reader: Reader, user_id: int) -> Facts | None:
+    return _plain(reader, "SELECT email, name FROM users WHERE id = ?", user_id)
+
+
+def _invoice(reader: Reader, invoice_id: int) -> Facts | None:
+    found = reader.value("SELECT stripe_id FROM invoices WHERE id = ?", (invoice_id,))
+    return None if found is None else _invoice_of(reader, str(found))
+
+
+def _invoice_of(reader: Reader, stripe_id: str) -> Facts:
+    invoice = invoices.find(reader, stripe_id)
+    lines: list[JsonValue] = [
+        {"description": line.description, "amount": _money(line.amount, line.currency)}
+        for line in invoices.lines(reader, invoice.id)
+    ]
+    return {
+        "number": invoice.number or invoice.stripe_id,
+        "total": _money(invoice.total, invoice.currency),
+        "amount_paid": _money(invoice.amount_paid, invoice.currency),
+        "amount_remaining": _money(invoice.amount_remaining, invoice.currency),
+        "created_at": f"{invoice.created_at:%Y-%m-%d}",
+        "due_date": None if invoice.due_date is None else f"{invoice.due_date:%Y-%m-%d}",
+        "url": invoice.hosted_url,
+        "lines": lines,
+    }
+
+
+def _money(amount: int, currency: str) -> str:
+    return f"{plain_amount(amount, currency)} {currency.upper()}"
+
+
+def _plain(reader: Reader, sql: str, number: int) -> Facts | None:
+    row = reader.row(sql, (number,))
+    return None if row is None else dict(zip(row.keys(), row, strict=True))
+
+
+_READERS: Mapping[str, Callable[[Reader, int], Facts | None]] = {
+    "seat": _seat,
+    "request": _request,
+    "subscription": _subscription,
+    "invoice": _invoice,
+    "from_user": _user,
+    "to_user": _user,
+}
