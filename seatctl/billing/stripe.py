@@ -106,7 +106,8 @@ class _InProcess(stripe.HTTPClient):
         except ConnectionError as error:
             lost = stripe.APIConnectionError(str(error), should_retry=True)  # type: ignore[no-untyped-call]
             raise lost from error
-        return answer.body, answer.status, answer.headers
+        # The SDK looks its headers up in lower case, as an HTTP library would hand them over.
+        return answer.body, answer.status, {name.lower(): value for name, value in answer.headers.items()}
 
     def close(self) -> None:
         """Close the sandbox's file."""
