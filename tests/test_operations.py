@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from seatctl.sandbox.twin import Answer, Twin
 from tests.pools import ledger_path, query
 from tests.support.both_sides import (
     advance,
@@ -18,6 +20,7 @@ from tests.support.both_sides import (
     faults_left,
     live_subscriptions,
     objects,
+    twin,
 )
 
 ORDER = "subs buy --plan pro --seats 3 --name lab --billing-email pay@example.com --yes"
@@ -297,3 +300,93 @@ def test_who_waits_too_long_for_a_money_command_is_told_to_try_again(sandbox, pr
         refused = sandbox("sync", "-o", "json")
     assert (refused.code, refused.error["code"]) == (75, "busy")
     assert sandbox("sync").code == 0
+
+
+# What only Stripe's own objects can tell --------------------------------------------------------------
+
+
+def answer_with(monkeypatch, status: int, error: dict, path: str, *, after_the_work: bool) -> None:
+    """From now on the sandbox answers POSTs to `path` so, before or after having done what was asked."""
+    handle = Twin.handle
+
+    def answering(self, method, url, headers, form):
+        if method != "POST" or url != path:
+            return handle(self, method, url, headers, form)
+        if after_the_work and form:
+            handle(self, method, url, headers, form)
+        return Answer(status, {"Content-Type": "application/json"}, json.dumps({"error": error}))
+
+    monkeypatch.setattr(Twin, "handle", answering)
+
+
+@pytest.mark.parametrize("path", ["/v1/customers", "/v1/subscriptions"])
+def test_a_fault_after_the_work_is_seen_through(sandbox, pro, monkeypatch, path):
+    """Stripe fails although it has charged, and the key replays the fault: the objects tell."""
+    with monkeypatch.context() as patch:
+        answer_with(patch, 500, {"type": "api_error", "message": "oops"}, path, after_the_work=True)
+        bought = sandbox(*BUY)
+    assert bought.code == 0, bought.err
+    assert bought_once(sandbox)
+
+
+FORBIDDEN = {"type": "invalid_request_error", "message": "The provided key does not have the permissions."}
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("path", ["/v1/customers", "/v1/subscriptions"])
+def test_a_key_refused_today_says_nothing_about_the_call_that_was_lost(
+    sandbox, pro, monkeypatch, path, status
+):
+    fail(sandbox, "lost", times=1000, method="POST", path=path)
+    assert sandbox(*BUY).code == 75
+    calm(sandbox)
+    with monkeypatch.context() as patch:
+        answer_with(patch, status, FORBIDDEN, path, after_the_work=False)
+        assert sandbox(*BUY).code == 8
+        synced = sandbox("sync", "-o", "json")
+        assert (synced.code, synced.rows[0]["result"]) == (75, "pending")
+    assert sandbox("sync").code == 0
+    assert bought_once(sandbox)
+
+
+def test_a_key_that_may_not_buy_leaves_nothing(sandbox, pro, monkeypatch):
+    with monkeypatch.context() as patch:
+        answer_with(patch, 403, FORBIDDEN, "/v1/subscriptions", after_the_work=False)
+        refused = sandbox(*BUY)
+    assert (refused.code, refused.error["code"]) == (8, "key_lacks_permission")
+    assert objects(sandbox, "customer") == []
+    assert_agree(sandbox)
+    assert sandbox(*BUY).code == 0
+    assert bought_once(sandbox)
+
+
+def test_a_purchase_whose_customer_somebody_deleted_comes_to_nothing(sandbox, pro):
+    fail(sandbox, "timeout", times=1000, method="POST", path="/v1/subscriptions")
+    assert sandbox(*BUY).code == 75
+    calm(sandbox)
+    (customer,) = objects(sandbox, "customer")
+    with twin(sandbox) as stripe:
+        stripe.handle(
+            "DELETE", f"/v1/customers/{customer['id']}", {"Authorization": "Bearer sk_test_x"}, None
+        )
+    synced = sandbox("sync", "-o", "json")
+    assert (synced.code, synced.rows[0]["result"]) == (0, "failed")
+    assert_agree(sandbox)
+    assert sandbox(*BUY).code == 0
+    assert bought_once(sandbox)
+
+
+def test_a_purchase_that_was_paid_and_has_ended_before_sync_is_kept(sandbox, pro):
+    """Nothing paid for is lost: it stands in the ledger as what it is, ended."""
+    fail(sandbox, "lost", times=1000, method="POST", path="/v1/subscriptions")
+    assert sandbox(*BUY).code == 75
+    calm(sandbox)
+    (made,) = objects(sandbox, "subscription")
+    with twin(sandbox) as stripe:
+        stripe.handle(
+            "DELETE", f"/v1/subscriptions/{made['id']}", {"Authorization": "Bearer sk_test_x"}, None
+        )
+    advance(sandbox, hours=30)
+    assert sandbox("sync", "-o", "json").rows[0]["result"] == "finished"
+    assert [(row["name"], row["status"]) for row in sandbox.rows("subs", "list")] == [("lab", "canceled")]
+    assert [row["amount_paid"] for row in sandbox.rows("invoices", "list")] == [3600]
