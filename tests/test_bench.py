@@ -17,8 +17,12 @@ pytestmark = pytest.mark.slow
 SLACK = 2.0
 
 
-def within(figure: Figure) -> bool:
-    return figure.budget is None or figure.ratio <= figure.budget * SLACK
+START_SLACK = 1.35
+"""A start takes a tenth of a second, so that its ratio is steadier."""
+
+
+def within(figure: Figure, slack: float = SLACK) -> bool:
+    return figure.budget is None or figure.ratio <= figure.budget * slack
 
 
 def test_an_import_costs_a_small_multiple_of_writing_the_rows(tmp_path):
@@ -32,8 +36,10 @@ def test_so_does_an_assignment(tmp_path):
 
 
 def test_one_row_questions_start_as_fast_as_a_bare_command(tmp_path):
-    figures = start_up(tmp_path, 2_000, rounds=5)
-    assert all(map(within, figures)), "\n".join(figure.line() for figure in figures)
+    figures = start_up(tmp_path, 2_000, rounds=9)
+    assert all(within(figure, START_SLACK) for figure in figures), "\n".join(
+        figure.line() for figure in figures
+    )
 
 
 def test_a_search_costs_no_more_than_starting_up(tmp_path):

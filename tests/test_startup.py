@@ -56,6 +56,30 @@ def test_a_command_that_only_reads_loads_nothing_heavy(sandbox, argv):
     assert not loaded(sandbox, body) & HEAVY
 
 
+ONE_ROW = [["check", "zoe@example.com", "-o", "json"], ["seats", "list", "design", "-o", "json"]]
+NOT_FOR_ONE_ROW = {
+    *("dataclasses", "hashlib", "shlex", "tempfile", "socket", "urllib", "urllib.parse", "decimal"),
+    *("seatctl.models.plan", "seatctl.models.subscription", "seatctl.models.report", "seatctl.ledger.schema"),
+    *("seatctl.ledger.subscriptions", "seatctl.billing", "seatctl.tables", "seatctl.delimited"),
+}
+
+
+@pytest.mark.parametrize("argv", ONE_ROW, ids=" ".join)
+def test_a_one_row_question_loads_little_more_than_a_bare_command(sandbox, team, argv):
+    assert sandbox("users", "add", "zoe@example.com").code == 0
+    assert sandbox("seats", "assign", team, "zoe@example.com").code == 0
+    bare = loaded(
+        sandbox,
+        "import json, sqlite3, typer\nfrom bench import bare\nbare.app(['--help'], standalone_mode=False)",
+    )
+    asked = loaded(sandbox, f"from seatctl.__main__ import main\nassert main({argv!r}) == 0")
+    more = asked - bare
+    assert not more & NOT_FOR_ONE_ROW
+    assert len(more) <= 48, sorted(
+        more
+    )  # the clock of `bench start-up` would tell, but not the same everywhere
+
+
 def test_the_help_imports_no_noun(seatctl):
     modules = loaded(seatctl, "from seatctl.__main__ import main\nmain(['--help'])")
     ours = {name for name in modules if name.startswith("seatctl.cli.")}
