@@ -6,20 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from seatctl.cli import sandbox_people
+from seatctl.cli.embedded import opened, sandbox_path
 from seatctl.cli.options import context
-from seatctl.errors import BadInput, Refused
+from seatctl.errors import BadInput
 from seatctl.models.report import Report
 from seatctl.output import Column
-from seatctl.settings import Mode
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
     from seatctl.context import Context
     from seatctl.errors import JsonValue
     from seatctl.sandbox.control import Fault
-    from seatctl.sandbox.twin import Twin
 
 app = typer.Typer()
 
@@ -29,12 +26,6 @@ FAULTS = {
     "timeout": "no answer, and nothing done",
     "lost": "done, but the answer is lost",
 }
-
-
-class NotASandbox(Refused):
-    """The profile talks to Stripe itself."""
-
-    code = "not_a_sandbox"
 
 
 @app.command("status")
@@ -48,7 +39,7 @@ def status(ctx: typer.Context) -> None:
     from seatctl.sandbox import control
 
     here = context(ctx)
-    with _twin(here) as twin:
+    with opened(here) as twin:
         found = control.status(twin)
     columns = (
         Column("file", "File"),
@@ -128,7 +119,7 @@ def advance(
 
     here = context(ctx)
     events: tuple[str, ...] = ()
-    with _twin(here) as twin:
+    with opened(here) as twin:
         before = twin.now()
         target = int(moment_after(when, from_epoch(before)).timestamp())
         if target < before:
@@ -189,7 +180,7 @@ def fail(
         raise BadInput(f"{kind!r} is no fault", hint=f"seatctl sandbox fail takes {', '.join(FAULTS)}")
     if method and method.upper() not in {"GET", "POST", "DELETE"}:
         raise BadInput(f"{method!r} is no method that Stripe has", hint="GET, POST or DELETE")
-    with _twin(here) as twin:
+    with opened(here) as twin:
         if here.options.dry_run:
             armed = control.Fault(control.FaultKind(kind), times, method, path, retry_after)
         else:
@@ -203,6 +194,11 @@ def fail(
             rows=[_fault(armed)],
         )
     )
+
+
+app.command("complete")(sandbox_people.complete)
+app.command("authenticate")(sandbox_people.authenticate)
+app.command("retries")(sandbox_people.retries)
 
 
 @app.command("serve")
@@ -229,31 +225,7 @@ def serve(
     from seatctl.cli.serving import serve_until_stopped
 
     here = context(ctx)
-    serve_until_stopped(None if empty else _file(here), port=port, seconds=seconds)
-
-
-def _file(here: Context) -> Path:
-    """The sandbox's file. Raises NotASandbox for a test or live profile."""
-    profile = here.profile
-    if profile.mode is not Mode.SANDBOX:
-        raise NotASandbox(
-            f"profile {profile.name} is in {profile.mode} mode and has no sandbox",
-            hint="seatctl config profiles shows the mode of each profile; -p PROFILE picks one",
-            data={"profile": profile.name, "mode": profile.mode.value},
-        )
-    return here.settings.sandbox_path(profile)
-
-
-def _twin(here: Context) -> AbstractContextManager[Twin]:
-    """The sandbox of the profile, closed afterwards."""
-    from contextlib import closing
-
-    from seatctl.context import sandbox_file
-    from seatctl.sandbox.twin import Twin
-
-    path = _file(here)
-    with sandbox_file(path):
-        return closing(Twin(path))
+    serve_until_stopped(None if empty else sandbox_path(here), port=port, seconds=seconds)
 
 
 def _objects(here: Context) -> int | None:
@@ -262,7 +234,7 @@ def _objects(here: Context) -> int | None:
     from seatctl.sandbox import control
 
     try:
-        with _twin(here) as twin:
+        with opened(here) as twin:
             return sum(control.status(twin).counts.values())
     except SandboxUnusable:
         return None
@@ -274,13 +246,13 @@ def _empty(here: Context) -> None:
     from seatctl.sandbox import control
 
     try:
-        with _twin(here) as twin:
+        with opened(here) as twin:
             control.reset(twin)
     except SandboxUnusable:
-        path = _file(here)
+        path = sandbox_path(here)
         for end in ("", "-wal", "-shm"):
             path.with_name(path.name + end).unlink(missing_ok=True)
-        with _twin(here):
+        with opened(here):
             return
 
 

@@ -8,6 +8,7 @@ from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.lists import check_customer, listing, matches
 from seatctl.sandbox.money import price_exact, round_half_up
 from seatctl.sandbox.session import Session
+from seatctl.sandbox.settlement import collect
 from seatctl.sandbox.views import view
 from seatctl.sandbox.wire import DAY, Obj, merge_metadata, pick, token
 
@@ -177,10 +178,15 @@ def _subscribe(session: Session, made: Obj, method: Obj, sent: Obj) -> None:
             "items": [pick(each, "price", "quantity") for each in sent["line_items"]],
             "default_payment_method": method["id"],
             "discounts": sent.get("discounts") or [],
-            "payment_behavior": "error_if_incomplete",
+            "payment_behavior": "default_incomplete",
         },
     )
     invoice = session.find("invoice", subscription["latest_invoice"], None)
+    if invoice["status"] == "open":
+        # The customer is at the page: a bank that asks is answered there.
+        outcome = collect(session, invoice, method, authenticated=True)
+        if outcome.decline is not None:
+            raise outcome.decline.refusal()
     made.update(
         subscription=subscription["id"],
         invoice=invoice["id"],

@@ -159,6 +159,15 @@ def complete_checkout(twin: Twin, session_id: str, card: str = "pm_card_visa") -
         return str(complete(Session(twin.store, twin.now()), session_id, card)["status"])
 
 
+def open_invoices(twin: Twin) -> dict[str, tuple[str, ...]]:
+    """The ids of the open invoices, newest first, each with its number and its page's address."""
+    return {
+        each["id"]: (each["number"], each["hosted_invoice_url"])
+        for each in twin.store.walk("invoice")
+        if each["status"] == "open"
+    }
+
+
 def authenticate(twin: Twin, invoice: str, *, succeeds: bool = True) -> str:
     """Answer the bank's question about an open invoice; returns the invoice's status.
 
