@@ -1,0 +1,211 @@
+"""Facts of Stripe that no shared recording shows by itself (stripe-facts: the sentences marked [-])."""
+
+import pytest
+
+CARD = {"currency": "usd", "payment_method_types": ["card"]}
+
+
+@pytest.fixture
+def draft(stripe):
+    customer = stripe.customer()
+    invoice = stripe.post("invoices", {"customer": customer, "currency": "usd"})["id"]
+    stripe.post("invoiceitems", {"customer": customer, "invoice": invoice, "amount": 2500, "currency": "usd"})
+    return invoice
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "param"),
+    [
+        ("GET", "invoices/in_no", "invoice"),
+        ("POST", "invoices/in_no/pay", "invoice"),
+        ("POST", "invoices/in_no/void", "id"),
+        ("POST", "invoices/in_no/finalize", "id"),
+        ("DELETE", "invoices/in_no", "id"),
+        ("GET", "payment_intents/no", "intent"),
+        ("GET", "charges/no", "id"),
+        ("GET", "payment_methods/no", "payment_method"),
+        ("POST", "customers/no", "id"),
+    ],
+)
+def test_a_missing_id_in_the_path_is_404_and_named_as_stripe_names_it(stripe, method, path, param):
+    error = stripe.refused(method, path)
+    assert (error["status"], error["code"], error["param"]) == (404, "resource_missing", param)
+
+
+def test_a_missing_customer_is_400_for_an_invoice_and_404_for_a_subscription(stripe):
+    assert stripe.refused("POST", "invoices", {"customer": "cus_no"})["status"] == 400
+    wanted = {"customer": "cus_no", "items": [{"price": stripe.price()}]}
+    assert stripe.refused("POST", "subscriptions", wanted)["status"] == 404
+
+
+def test_every_post_has_a_key_in_its_event_and_a_delete_has_none(stripe):
+    customer = stripe.post("customers")["id"]
+    stripe.delete(f"customers/{customer}")
+    keys = [event["request"]["idempotency_key"] for event in stripe.get("events")["data"]]
+    assert (keys[0], len(keys[1])) == (None, 36)
+
+
+def test_a_deleted_customer_is_three_keys_and_its_card_is_detached(stripe):
+    customer = stripe.customer()
+    card = stripe.get(f"customers/{customer}")["invoice_settings"]["default_payment_method"]
+    stripe.delete(f"customers/{customer}")
+    assert stripe.get(f"customers/{customer}") == {"id": customer, "object": "customer", "deleted": True}
+    assert stripe.get(f"payment_methods/{card}")["customer"] is None
+    for path in ("invoices", "subscriptions", "charges", "payment_intents", "invoiceitems"):
+        assert stripe.refused("GET", path, {"customer": customer})["param"] == "customer"
+
+
+def test_filters_and_cursors_go_together(stripe):
+    ids = [stripe.post("customers", {"email": f"{n % 2}@e.example"})["id"] for n in range(6)]
+    page = stripe.get("customers", {"email": "1@e.example", "starting_after": ids[4], "limit": 1})
+    assert ([each["id"] for each in page["data"]], page["has_more"]) == ([ids[3]], True)
+
+
+def test_a_draft_shows_the_balance_of_now_and_finalizing_settles_it(stripe):
+    customer = stripe.customer(balance=-500)
+    invoice = stripe.post("invoices", {"customer": customer, "currency": "usd"})["id"]
+    stripe.post("invoiceitems", {"customer": customer, "invoice": invoice, "amount": 2000, "currency": "usd"})
+    seen = stripe.get(f"invoices/{invoice}")
+    assert (seen["starting_balance"], seen["ending_balance"], seen["amount_due"]) == (-500, None, 1500)
+    stripe.post(f"customers/{customer}/balance_transactions", {"amount": -300, "currency": "usd"})
+    assert stripe.get(f"invoices/{invoice}")["amount_due"] == 1200
+    final = stripe.post(f"invoices/{invoice}/finalize")
+    # 20.00 less 5.00 and 3.00 of credit: 12.00 are due; the total stays.
+    assert (final["total"], final["amount_due"], final["ending_balance"]) == (2000, 1200, 0)
+    (move, *_) = stripe.get(f"customers/{customer}/balance_transactions")["data"]
+    assert (move["type"], move["amount"], move["ending_balance"]) == ("applied_to_invoice", 800, 0)
+    assert move["invoice"] == invoice
+
+
+def test_a_debt_below_the_least_charge_is_due_with_the_next_invoice(stripe):
+    customer = stripe.customer()
+    due = []
+    for amount in (30, 2500):
+        invoice = stripe.post("invoices", {"customer": customer, "currency": "usd"})["id"]
+        item = {"customer": customer, "invoice": invoice, "amount": amount, "currency": "usd"}
+        stripe.post("invoiceitems", item)
+        paid = stripe.post(f"invoices/{invoice}/pay")
+        due.append((paid["total"], paid["amount_due"], paid["amount_paid"], paid["attempt_count"]))
+    # 0.30 is below 0.50 and carried: 25.00 + 0.30 are charged in one attempt.
+    assert due == [(30, 0, 0, 0), (2500, 2530, 2530, 1)]
+    assert stripe.get(f"customers/{customer}")["balance"] == 0
+
+
+def test_a_balance_is_not_spent_in_another_currency(stripe):
+    customer = stripe.customer()
+    stripe.post(f"customers/{customer}/balance_transactions", {"amount": -900, "currency": "usd"})
+    invoice = stripe.post("invoices", {"customer": customer, "currency": "cad"})["id"]
+    stripe.post("invoiceitems", {"customer": customer, "invoice": invoice, "amount": 800, "currency": "cad"})
+    assert stripe.post(f"invoices/{invoice}/pay")["amount_paid"] == 800
+    assert stripe.get(f"customers/{customer}")["balance"] == -900
+
+
+def test_paid_out_of_band_counts_no_attempt_and_cancels_the_payment(stripe, draft):
+    final = stripe.post(f"invoices/{draft}/finalize", {"expand": ["payments"]})
+    intent = final["payments"]["data"][0]["payment"]["payment_intent"]
+    paid = stripe.post(f"invoices/{draft}/pay", {"paid_out_of_band": True})
+    assert (paid["status"], paid["amount_due"], paid["amount_paid"], paid["amount_remaining"]) == (
+        *("paid", 2500, 2500),
+        0,
+    )
+    assert (paid["attempted"], paid["attempt_count"]) == (True, 0)
+    assert stripe.get(f"payment_intents/{intent}")["status"] == "canceled"
+
+
+def test_a_draft_that_changes_says_so_with_its_old_sums(stripe, draft):
+    customer = stripe.get(f"invoices/{draft}")["customer"]
+    stripe.post("invoiceitems", {"customer": customer, "invoice": draft, "amount": 100, "currency": "usd"})
+    event = stripe.get("events", {"type": "invoice.updated", "limit": 1})["data"][0]
+    assert event["data"]["object"]["total"] == 2600
+    assert event["data"]["previous_attributes"]["total"] == 2500
+
+
+def test_items_removed_from_a_draft_are_gone_or_pending_again(stripe, draft):
+    customer = stripe.get(f"invoices/{draft}")["customer"]
+    item = stripe.post("invoiceitems", {"customer": customer, "amount": 700, "currency": "usd"})["id"]
+    taken = stripe.post(f"invoices/{draft}/add_lines", {"lines": [{"invoice_item": item}]})
+    assert (taken["total"], stripe.get(f"invoiceitems/{item}")["invoice"]) == (3200, draft)
+    line = taken["lines"]["data"][1]["id"]
+    left = stripe.post(f"invoices/{draft}/remove_lines", {"lines": [{"id": line, "behavior": "unassign"}]})
+    assert (left["total"], stripe.get(f"invoiceitems/{item}")["invoice"]) == (2500, None)
+    pending = stripe.get("invoiceitems", {"customer": customer, "pending": True})["data"]
+    assert [each["id"] for each in pending] == [item]
+    stripe.delete(f"invoices/{draft}")
+    assert [each["id"] for each in stripe.get("invoiceitems", {"customer": customer})["data"]] == [item]
+
+
+def test_lines_are_pending_items_newest_first_then_what_was_added_in_order(stripe):
+    customer = stripe.customer()
+    for amount in (1, 2):
+        stripe.post("invoiceitems", {"customer": customer, "amount": amount, "currency": "usd"})
+    include = {"customer": customer, "pending_invoice_items_behavior": "include"}
+    invoice = stripe.post("invoices", include)["id"]
+    for amount in (3, 4):
+        item = {"customer": customer, "invoice": invoice, "amount": amount, "currency": "usd"}
+        stripe.post("invoiceitems", item)
+    lines = stripe.get(f"invoices/{invoice}/lines", {"limit": 3})
+    assert ([each["amount"] for each in lines["data"]], lines["has_more"]) == ([2, 1, 3], True)
+
+
+def test_a_detached_card_can_be_neither_used_nor_attached(stripe):
+    customer = stripe.customer()
+    card = stripe.get(f"customers/{customer}")["invoice_settings"]["default_payment_method"]
+    stripe.post(f"payment_methods/{card}/detach")
+    for method, path, params in (
+        ("POST", f"payment_methods/{card}/attach", {"customer": customer}),
+        ("POST", "payment_intents", {**CARD, "amount": 900, "payment_method": card, "confirm": True}),
+    ):
+        error = stripe.refused(method, path, params)
+        assert (error["status"], "code" in error) == (400, False)
+
+
+def test_an_unanswered_bank_off_session_is_in_the_intents_last_error(stripe):
+    wanted = {**CARD, "amount": 900, "payment_method": "pm_card_threeDSecure2Required", "confirm": True}
+    error = stripe.refused("POST", "payment_intents", {**wanted, "off_session": True})
+    made = stripe.get(f"payment_intents/{error['payment_intent']['id']}")
+    assert made["last_payment_error"]["code"] == "authentication_required"
+    assert (made["status"], made["payment_method"], made["latest_charge"]) == (
+        "requires_payment_method",
+        None,
+        None,
+    )
+    assert error["payment_method"]["card"]["last4"] == "3220"
+
+
+def test_an_amount_cannot_change_once_it_is_paid(stripe):
+    wanted = {**CARD, "amount": 900, "payment_method": "pm_card_visa", "confirm": True}
+    paid = stripe.post("payment_intents", wanted)["id"]
+    error = stripe.refused("POST", f"payment_intents/{paid}", {"amount": 800})
+    assert (error["status"], error["code"], error["param"]) == (
+        *(400, "payment_intent_unexpected_state"),
+        "amount",
+    )
+    assert "succeeded" in error["message"]
+    assert "requires_payment_method" in error["message"]
+
+
+def test_a_fixed_amount_off_is_shared_by_the_prorations(stripe):
+    coupon = stripe.post("coupons", {"amount_off": 500, "currency": "usd", "duration": "forever"})["id"]
+    made = stripe.subscribe(stripe.customer(), stripe.price(1000), 4, discounts=[{"coupon": coupon}])
+    stripe.advance(days=15)
+    item = made["items"]["data"][0]["id"]
+    change = {"items": [{"id": item, "quantity": 6}], "proration_behavior": "always_invoice"}
+    stripe.post(f"subscriptions/{made['id']}", change)
+    # Half a month: -(40.00 - 5.00) / 2 = -17.50 and +(60.00 - 5.00) / 2 = +27.50.
+    lines = stripe.invoice(made["id"])["lines"]["data"]
+    assert [line["amount"] for line in lines] == [-1750, 2750]
+
+
+def test_what_the_sandbox_cannot_bill_it_refuses(stripe):
+    tiers = {
+        "billing_scheme": "tiered",
+        "tiers_mode": "volume",
+        "tiers": [{"up_to": "inf", "unit_amount": 5}],
+    }
+    product = stripe.post("products", {"name": "Tiered"})["id"]
+    monthly = {"product": product, "currency": "usd", "recurring": {"interval": "month"}}
+    price = stripe.post("prices", {**monthly, **tiers})["id"]
+    wanted = {"customer": stripe.customer(), "items": [{"price": price}]}
+    assert stripe.refused("POST", "subscriptions", wanted)["param"] == "items[0][price]"
+    limited = {"percent_off": 5, "applies_to": {"products": [product]}}
+    assert stripe.refused("POST", "coupons", limited)["param"] == "applies_to"
