@@ -84,28 +84,29 @@ def _older() -> Obj:
 
 
 @cache
-def _fields(params: str, version: str) -> dict[str, Any]:
-    fields: dict[str, Any] = dict(_contract()["params"][params])
+def fields(params: str, version: str) -> dict[str, Any]:
+    """The parameters of an endpoint in a version; a name ends in `!` where it is required."""
+    found: dict[str, Any] = dict(_contract()["params"][params])
     if version < ENDIVE:
         older = _older().get(params, {})
-        kept = {name: spec for name, spec in fields.items() if name not in older}
-        fields = {**kept, **{name: spec for name, spec in older.items() if spec is not None}}
+        kept = {name: spec for name, spec in found.items() if name not in older}
+        found = {**kept, **{name: spec for name, spec in older.items() if spec is not None}}
     for (name, field), words in ORDER.items():
         if name == params:
-            fields[field] = f"e:{words}"
-    return fields
+            found[field] = f"e:{words}"
+    return found
 
 
 def check(params: str, sent: Obj, version: str) -> Obj:
     """The parameters with their types; raises the refusal Stripe gives for the first wrong one."""
-    fields = _fields(params, version)
+    known = fields(params, version)
     unknown: list[str] = []
-    _find_unknown(sent, {"f": fields}, (), unknown)
+    _find_unknown(sent, {"f": known}, (), unknown)
     if unknown:
         raise unknown_params(unknown)
-    typed = {name: _typed(value, _spec(fields, name), (name,)) for name, value in sent.items()}
+    typed = {name: _typed(value, _spec(known, name), (name,)) for name, value in sent.items()}
     _check_supported(params, typed)
-    for name in REQUIRED.get(params, ()) + tuple(n[:-1] for n in fields if n.endswith("!")):
+    for name in REQUIRED.get(params, ()) + tuple(n[:-1] for n in known if n.endswith("!")):
         if typed.get(name) in (None, ""):
             raise missing_param(name)
     return typed

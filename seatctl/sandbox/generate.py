@@ -48,6 +48,7 @@ RESOURCES = [
     "SetupIntent",
     "Subscription",
     "SubscriptionItem",
+    "TaxId",
     "checkout.Session",
     "billing_portal.Session",
     "billing_portal.Configuration",

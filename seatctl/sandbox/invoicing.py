@@ -71,7 +71,10 @@ def draft(
         "customer_phone": customer["phone"],
         "customer_shipping": customer["shipping"],
         "customer_tax_exempt": customer["tax_exempt"],
-        "customer_tax_ids": [],
+        "customer_tax_ids": [
+            {"type": each["type"], "value": each["value"]}
+            for each in session.store.walk("tax_id", customer=customer["id"], oldest_first=True)
+        ],
         "default_payment_method": None,
         "default_source": None,
         "default_tax_rates": [],

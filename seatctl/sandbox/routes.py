@@ -34,6 +34,9 @@ POST   /v1/customers/{}/balance_transactions    balances.create                 
 GET    /v1/customers/{}/balance_transactions    balances.listed                 CustomerBalanceTransactionListParams
 GET    /v1/customers/{}/balance_transactions/{} balances.retrieve               CustomerBalanceTransactionRetrieveParams
 POST   /v1/customers/{}/balance_transactions/{} balances.update                 CustomerBalanceTransactionUpdateParams
+POST   /v1/customers/{}/tax_ids                 tax_ids.create                  CustomerTaxIdCreateParams
+GET    /v1/customers/{}/tax_ids                 tax_ids.listed                  CustomerTaxIdListParams
+DELETE /v1/customers/{}/tax_ids/{}              tax_ids.delete                  CustomerTaxIdDeleteParams
 POST   /v1/payment_methods                      payment_methods.create          PaymentMethodCreateParams
 GET    /v1/payment_methods                      payment_methods.listed          PaymentMethodListParams
 GET    /v1/payment_methods/{}                   payment_methods.retrieve        PaymentMethodRetrieveParams

@@ -1,0 +1,95 @@
+"""What seatctl sends is what Stripe takes: each endpoint exists, each request is within its parameters."""
+
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+
+from seatctl import billing
+from seatctl.sandbox import contract, routes
+from seatctl.sandbox.errors import ApiError
+from seatctl.sandbox.form import decode
+from seatctl.sandbox.twin import Twin
+from seatctl.sandbox.wire import ENDIVE
+
+BUY = "subs buy --plan pro --seats 5 --owner ann@example.com --billing-email pay@example.com --yes"
+JOURNEY = (
+    ("plans add pro --price 12.00 --currency usd --interval month --policy flexible", 0),
+    ("plans edit pro --name Professional", None),
+    (f"{BUY} --name none --payment-method pm_card_chargeDeclined", 5),
+    (f"{BUY} --name design --payment-method pm_card_visa", 0),
+    (f"{BUY} --name bank --payment-method pm_card_threeDSecure2Required", 10),
+    ("sandbox authenticate", 0),
+    ("sync", 0),
+    ("subs rename design studio", None),
+    ("subs add-seats studio 2 --yes", None),
+    ("subs remove-seats studio 1 --yes", None),
+    ("invoices list", 0),
+    ("plans archive pro", None),
+    ("subs cancel studio --yes", None),
+    ("doctor", None),
+)
+
+
+def calls():
+    """Every function of the billing port's modules that makes a call, with the call of made-up ids."""
+    for found in pkgutil.iter_modules(billing.__path__, "seatctl.billing."):
+        module = importlib.import_module(found.name)
+        for name, function in vars(module).items():
+            own = inspect.isfunction(function) and function.__module__ == module.__name__
+            if own and inspect.signature(function).return_annotation in ("Read", "Write"):
+                words = {"form": {}, "created_since": 1}
+                names = inspect.signature(function).parameters
+                yield name, function(**{each: words.get(each, f"{each}_x") for each in names})
+
+
+CALLS = dict(calls())
+
+
+def test_the_billing_port_has_calls():
+    assert len(CALLS) > 30
+
+
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_every_endpoint_of_the_billing_port_is_one_of_the_sandboxes(name):
+    call = CALLS[name]
+    found = routes.find(getattr(call, "method", "get").upper(), call.path)
+    assert found is not None, call
+    sent = {each: value for each, value in call.form.items() if value}
+    known = {each.removesuffix("!") for each in contract.fields(found[0].params, ENDIVE)}
+    assert set(sent) <= known
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """Every request that reaches the sandbox, as it was sent."""
+    requests = []
+    handle = Twin.handle
+
+    def kept(self, method, url, headers, form):
+        requests.append((method.upper(), url, {name.lower(): v for name, v in headers.items()}, form))
+        return handle(self, method, url, headers, form)
+
+    monkeypatch.setattr(Twin, "handle", kept)
+    return requests
+
+
+def test_every_request_of_a_journey_is_within_the_parameters_of_its_version(sandbox, sent, capsys):
+    for command, code in JOURNEY:
+        result = sandbox(*command.split())
+        assert code in (None, result.code), (command, result)
+    used = set()
+    for method, url, headers, form in sent:
+        path, _, query = url.partition("?")
+        route, _ = routes.find(method, path)
+        assert headers["stripe-version"] == ENDIVE
+        try:
+            contract.check(route.params, {**decode(query), **decode(form)}, ENDIVE)
+        except ApiError as error:
+            pytest.fail(f"{method} {url} {form}: {error.message}")
+        used.add(f"{route.method} {route.path}")
+    with capsys.disabled():
+        print(f"\n{len(sent)} requests to {len(used)} endpoints, all within the contract")
+    assert len(used) >= 10
+    assert {"POST /v1/customers", "POST /v1/subscriptions", "POST /v1/invoices/create_preview"} <= used
