@@ -7,7 +7,7 @@ from urllib.parse import quote
 from seatctl.billing.port import Form, Read, Write
 
 
-def _one(collection: str, identifier: str) -> str:
+def path_of(collection: str, identifier: str) -> str:
     """The path of one object; an id that was typed must not reach another endpoint."""
     return f"/v1/{collection}/{quote(identifier, safe='')}"
 
@@ -27,17 +27,17 @@ def create_product(form: Form) -> Write:
 
 def update_product(product: str, form: Form) -> Write:
     """Name, activity or metadata of a product."""
-    return Write("post", _one("products", product), form)
+    return Write("post", path_of("products", product), form)
 
 
 def delete_product(product: str) -> Write:
     """Delete a product that has no price yet."""
-    return Write("delete", _one("products", product), {})
+    return Write("delete", path_of("products", product), {})
 
 
 def product(product: str) -> Read:
     """One product."""
-    return Read(_one("products", product), {})
+    return Read(path_of("products", product), {})
 
 
 def products(*, created_since: int) -> Read:
@@ -52,12 +52,12 @@ def create_price(form: Form) -> Write:
 
 def update_price(price: str, form: Form) -> Write:
     """Activity or lookup key of a price."""
-    return Write("post", _one("prices", price), form)
+    return Write("post", path_of("prices", price), form)
 
 
 def price(price: str) -> Read:
     """One price."""
-    return Read(_one("prices", price), {})
+    return Read(path_of("prices", price), {})
 
 
 def prices_by_lookup_key(lookup_key: str) -> Read:
@@ -80,17 +80,17 @@ def create_customer(form: Form) -> Write:
 
 def update_customer(customer: str, form: Form) -> Write:
     """Address, default payment method, metadata of a customer."""
-    return Write("post", _one("customers", customer), form)
+    return Write("post", path_of("customers", customer), form)
 
 
 def delete_customer(customer: str) -> Write:
     """Delete a customer for good."""
-    return Write("delete", _one("customers", customer), {})
+    return Write("delete", path_of("customers", customer), {})
 
 
 def customer(customer: str) -> Read:
     """One customer; a deleted one has `deleted: true` and nothing else."""
-    return Read(_one("customers", customer), {})
+    return Read(path_of("customers", customer), {})
 
 
 def customers(*, created_since: int) -> Read:
@@ -105,7 +105,7 @@ def create_payment_method(form: Form) -> Write:
 
 def attach_payment_method(payment_method: str, customer: str) -> Write:
     """Keep a payment method for a customer; a card may be declined here."""
-    return Write("post", f"{_one('payment_methods', payment_method)}/attach", {"customer": customer})
+    return Write("post", f"{path_of('payment_methods', payment_method)}/attach", {"customer": customer})
 
 
 def payment_methods(customer: str) -> Read:
@@ -123,17 +123,18 @@ def create_subscription(form: Form) -> Write:
 
 def update_subscription(subscription: str, form: Form) -> Write:
     """Items, metadata, cancellation of a subscription."""
-    return Write("post", _one("subscriptions", subscription), form)
+    return Write("post", path_of("subscriptions", subscription), form)
 
 
-def cancel_subscription(subscription: str) -> Write:
-    """Cancel at once, without proration."""
-    return Write("delete", _one("subscriptions", subscription), {})
+def cancel_subscription(subscription: str, *, invoice_now: bool = False) -> Write:
+    """Cancel at once, without proration; `invoice_now` bills what waits for the next invoice."""
+    form: Form = {"invoice_now": True} if invoice_now else {}
+    return Write("delete", path_of("subscriptions", subscription), form)
 
 
 def subscription(subscription: str) -> Read:
     """One subscription."""
-    return Read(_one("subscriptions", subscription), {})
+    return Read(path_of("subscriptions", subscription), {})
 
 
 def subscriptions_of(customer: str) -> Read:
@@ -148,7 +149,7 @@ def preview_invoice(form: Form) -> Read:
 
 def invoice(invoice: str) -> Read:
     """One invoice."""
-    return Read(_one("invoices", invoice), {})
+    return Read(path_of("invoices", invoice), {})
 
 
 def invoices_of(subscription: str) -> Read:
@@ -163,7 +164,7 @@ def create_invoice(form: Form) -> Write:
 
 def delete_draft(invoice: str) -> Write:
     """Delete a draft with its items."""
-    return Write("delete", _one("invoices", invoice), {})
+    return Write("delete", path_of("invoices", invoice), {})
 
 
 def create_invoice_item(form: Form) -> Write:
@@ -171,24 +172,34 @@ def create_invoice_item(form: Form) -> Write:
     return Write("post", "/v1/invoiceitems", form)
 
 
+def waiting_invoice_items(customer: str) -> Read:
+    """Lines that wait for the customer's next invoice."""
+    return Read("/v1/invoiceitems", {"customer": customer, "pending": True})
+
+
+def delete_invoice_item(item: str) -> Write:
+    """Delete a line that waits."""
+    return Write("delete", path_of("invoiceitems", item), {})
+
+
 def finalize_invoice(invoice: str) -> Write:
     """Give a draft its number; nothing is charged by Stripe itself afterwards."""
-    return Write("post", f"{_one('invoices', invoice)}/finalize", {"auto_advance": False})
+    return Write("post", f"{path_of('invoices', invoice)}/finalize", {"auto_advance": False})
 
 
 def pay_invoice(invoice: str, form: Form) -> Write:
     """Charge an open invoice now; a card may be declined here."""
-    return Write("post", f"{_one('invoices', invoice)}/pay", form)
+    return Write("post", f"{path_of('invoices', invoice)}/pay", form)
 
 
 def send_invoice(invoice: str) -> Write:
     """Finalize if need be, and mail it to the customer."""
-    return Write("post", f"{_one('invoices', invoice)}/send", {})
+    return Write("post", f"{path_of('invoices', invoice)}/send", {})
 
 
 def void_invoice(invoice: str) -> Write:
     """Make an open invoice void."""
-    return Write("post", f"{_one('invoices', invoice)}/void", {})
+    return Write("post", f"{path_of('invoices', invoice)}/void", {})
 
 
 def credit_note(form: Form) -> Write:
@@ -214,3 +225,36 @@ def invoices_of_customer(customer: str) -> Read:
 def promotion_codes(code: str) -> Read:
     """The active promotion code of this text."""
     return Read("/v1/promotion_codes", {"code": code, "active": True})
+
+
+def coupon(coupon: str) -> Read:
+    """One coupon."""
+    return Read(path_of("coupons", coupon), {})
+
+
+# Billing details ------------------------------------------------------------------------------------
+
+
+def payment_method(payment_method: str) -> Read:
+    """One payment method."""
+    return Read(path_of("payment_methods", payment_method), {})
+
+
+def detach_payment_method(payment_method: str) -> Write:
+    """Take a payment method away from its customer."""
+    return Write("post", f"{path_of('payment_methods', payment_method)}/detach", {})
+
+
+def create_tax_id(customer: str, form: Form) -> Write:
+    """A tax id of a customer, printed on the invoices."""
+    return Write("post", f"{path_of('customers', customer)}/tax_ids", form)
+
+
+def tax_ids(customer: str) -> Read:
+    """The tax ids of a customer."""
+    return Read(f"{path_of('customers', customer)}/tax_ids", {})
+
+
+def delete_tax_id(customer: str, tax_id: str) -> Write:
+    """Take a tax id away from its customer."""
+    return Write("delete", f"{path_of('customers', customer)}/tax_ids/{quote(tax_id, safe='')}", {})

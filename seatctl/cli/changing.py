@@ -9,7 +9,7 @@ from seatctl.errors import NotFound, UsageError
 if TYPE_CHECKING:
     from seatctl.context import Context
     from seatctl.models.seat import Leaving
-    from seatctl.services.seat_changes import Prepared, Wishes
+    from seatctl.services.prepared import Prepared, Wishes
 
 
 class UnknownPromotionCode(NotFound):
@@ -22,7 +22,7 @@ def wishes(
     max_spend: str | None, request_id: str | None, *, discount: bool = False, on_account: bool = False
 ) -> Wishes:
     """The options that every such command has."""
-    from seatctl.services.seat_changes import Wishes
+    from seatctl.services.prepared import Wishes
 
     return Wishes(max_spend, request_id, discount, on_account)
 
@@ -30,14 +30,15 @@ def wishes(
 def carry_out(here: Context, prepared: Prepared, max_spend: str | None) -> None:
     """Show what Stripe says, ask, do it, and print the report."""
     from seatctl.models.money import plain_amount
-    from seatctl.services.seat_changes import carry_out as submit
+    from seatctl.services.prepared import carry_out as submit
 
-    if not here.options.dry_run and prepared.request.kind != "nothing":
+    if not here.options.dry_run and not prepared.nothing:
         require_limit(here, max_spend)
         due = f"{plain_amount(prepared.due_now, prepared.currency)} {prepared.currency.upper()}"
         if here.interactive:  # else nobody reads it, and stderr is free for what a program reads: the error
-            here.note(prepared.summary)
-            here.note(f"Stripe will charge {due} now." if prepared.due_now else "Nothing is charged now.")
+            charged = f"Stripe will charge {due} now." if prepared.due_now else "Nothing is charged now."
+            for line in (prepared.summary, *(prepared.notes or (charged,))):
+                here.note(line)
         here.confirm("Go on?")
     here.emit(submit(here.ledger, here.billing, here.call, prepared), handle="name")
 

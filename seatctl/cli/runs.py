@@ -7,14 +7,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seatctl.cli.options import context
+from seatctl.output import Column
 
 if TYPE_CHECKING:
     from seatctl.errors import JsonValue
+    from seatctl.models.operation import Step
     from seatctl.models.report import Record
     from seatctl.models.run import Change, Run
 
 app = typer.Typer()
 
+STEP_COLUMNS = (
+    Column("step", "Step"),
+    Column("attempt", "Attempt", "integer"),
+    Column("call", "Call"),
+    Column("sent_at", "Sent", "time"),
+    Column("answered_at", "Answered", "time"),
+    Column("refused", "Refused"),
+)
 NumberArg = Annotated[int, typer.Argument(metavar="RUN", help="A run's number.", show_default=False)]
 ActorOpt = Annotated[str | None, typer.Option("--actor", metavar="ACTOR", help="Only what this actor did.")]
 StateOpt = Annotated[
@@ -33,7 +43,6 @@ def list_runs(ctx: typer.Context, actor: ActorOpt = None, state: StateOpt = None
     from seatctl.errors import UsageError
     from seatctl.ledger import runs
     from seatctl.models.run import RunState
-    from seatctl.output import Column
 
     here = context(ctx)
     if state is not None and state not in list(RunState):
@@ -58,19 +67,21 @@ def list_runs(ctx: typer.Context, actor: ActorOpt = None, state: StateOpt = None
 
 @app.command()
 def show(ctx: typer.Context, number: NumberArg) -> None:
-    """Show a run: who did what when, and everything it changed, before and after.
+    """Show a run: who did what when, everything it changed, and the calls to Stripe that it made.
 
     Examples:
       seatctl runs show 41
       seatctl runs show 41 -o json
     """
-    from seatctl.ledger import audit, runs
-    from seatctl.output import Column, Format
+    from seatctl.ledger import audit, operations, runs
+    from seatctl.output import Format
 
     here = context(ctx)
     with here.ledger.reading() as reader:
         run = runs.find(reader, number)
         changes = audit.changes_of_run(reader, number)
+        operation = operations.of_run(reader, number)
+        steps = [_step(one) for one in operations.steps(reader, operation.id)] if operation else []
         head = (
             Column("number", "Run", "integer"),
             Column("command", "Command"),
@@ -81,7 +92,11 @@ def show(ctx: typer.Context, number: NumberArg) -> None:
             Column("summary", "Summary"),
         )
         if here.style.format is Format.JSON:
-            record: Record = {**_record(run), "changes": [_change(*change, whole=True) for change in changes]}
+            record: Record = {
+                **_record(run),
+                "changes": [_change(*change, whole=True) for change in changes],
+                "steps": [*steps],
+            }
             here.emit_one(record, head, handle="number")
             return
         if here.style.format is Format.TABLE or here.style.quiet:
@@ -100,6 +115,25 @@ def show(ctx: typer.Context, number: NumberArg) -> None:
                 handle="entity_id",
                 total=lambda: audit.count_changes(reader, number),
             )
+        if steps and here.style.format is Format.TABLE and not here.style.quiet:
+            here.emit_list(iter(steps), STEP_COLUMNS, handle="step")
+
+
+@app.command()
+def undo(ctx: typer.Context, number: NumberArg) -> None:
+    """Abandon a run that waits for an authentication; nothing of it is charged or changed then.
+
+    Of a run that is done nothing can be undone in this way; the message names the command that reverses
+    it, where there is one.
+
+    Examples:
+      seatctl runs undo 41
+      seatctl runs undo 41 --dry-run
+    """
+    from seatctl.services.undoing import undo_run
+
+    here = context(ctx)
+    here.emit(undo_run(here.ledger, here.billing, here.call, number), handle="run")
 
 
 def _record(run: Run) -> Record:
@@ -113,6 +147,21 @@ def _record(run: Run) -> Record:
         "state": run.state.value,
         "summary": run.summary,
         "command": run.command,
+    }
+
+
+def _step(step: Step) -> dict[str, JsonValue]:
+    """A call to Stripe: when it was sent and answered, and what Stripe refused it with, if it did."""
+    from seatctl.models.call import format_time
+
+    refused = None if step.answer is None else step.answer.get("error")
+    return {
+        "step": step.name,
+        "attempt": step.attempt,
+        "call": f"{str(step.form.get('method')).upper()} {step.form.get('path')}",
+        "sent_at": format_time(step.sent_at),
+        "answered_at": None if step.answered_at is None else format_time(step.answered_at),
+        "refused": str(refused.get("message")) if isinstance(refused, dict) else None,
     }
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from seatctl.cli.endings import cancel, resume, transfer
 from seatctl.cli.options import MaxSpendOpt, RequestIdOpt, SubscriptionArg, context
 from seatctl.cli.subs_columns import LIST_COLUMNS, SHOW_COLUMNS
 from seatctl.models.seat import Leaving
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from seatctl.models.purchase import Quote
 
 app = typer.Typer()
+for _verb in (cancel, resume, transfer):
+    app.command()(_verb)
 
 
 @app.command("list")

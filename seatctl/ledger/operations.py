@@ -65,6 +65,13 @@ def of_subscription(reader: Reader, subscription_id: int) -> Operation | None:
     return next(_operations(reader.rows(query, (subscription_id,))), None)
 
 
+def latest_of(reader: Reader, subscription_id: int) -> int:
+    """The id of a subscription's last operation, whatever became of it; 0 while there is none."""
+    return reader.count(
+        "SELECT coalesce(max(id), 0) FROM operations WHERE subscription_id = ?", (subscription_id,)
+    )
+
+
 def of_name(reader: Reader, key: str) -> Operation | None:
     """The open operation that reserves this key of a name, if there is one."""
     query = f"{_SELECT} WHERE {_OPEN} AND o.reserved_name = ?"

@@ -58,6 +58,12 @@ class RenewsByItself(Refused):
     code = "renews_by_itself"
 
 
+class ChangeWaits(Refused):
+    """The same change waits for the renewal already, so that Stripe would not bill it now."""
+
+    code = "change_waits"
+
+
 class NotRunning(Refused):
     """The subscription has ended, or was never paid: nothing about it can be changed."""
 
@@ -131,6 +137,20 @@ def change_plan(standing: Standing, price_id: str, plan: str, at: datetime, *, a
     if at_renewal or policy.plan_change is PlanChange.RENEWAL_WINDOW:
         return Target(standing.now, after)
     return Target(Side(price_id, plan, standing.now.seats), after)
+
+
+def check_plan_waits(standing: Standing, plan: str) -> None:
+    """Raise ChangeWaits where the next term begins with `plan` already.
+
+    Stripe's item holds it then, and setting it once more changes nothing that could be prorated.
+    """
+    if plan == standing.next.plan != standing.now.plan:
+        name = quote(standing.name)
+        raise ChangeWaits(
+            f"{standing.name}: {plan} begins on {_day(standing.term_end)} already",
+            hint=f"seatctl subs change-plan {name} {standing.now.plan} --at-renewal takes that back first",
+            data={"subscription": standing.name, "allowed_from": format_time(standing.term_end)},
+        )
 
 
 def check_renewal(standing: Standing, at: datetime) -> None:

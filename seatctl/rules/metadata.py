@@ -20,6 +20,9 @@ NAME: Final = "seatctl_name"
 OWNER: Final = "seatctl_owner"
 SUBSCRIPTION: Final = "seatctl_subscription"
 """On an invoice of our own: the Stripe subscription that it bills for."""
+COVERS_FROM: Final = "seatctl_covers_from"
+COVERS_UNTIL: Final = "seatctl_covers_until"
+"""On an invoice of our own: the term that it pays for."""
 AUTO_APPROVAL: Final = "seatctl_auto_approval"
 
 _LONGEST_VALUE: Final = 500

@@ -15,8 +15,9 @@ from seatctl.services.applying import take_over
 from seatctl.services.gathering import Gathered
 from seatctl.services.operations import Apply, Handler, Request
 from seatctl.services.own_invoices import Bill, bill_fields, collect, read_bill, undo_invoice
+from seatctl.services.prepared import Prepared, Wishes
 from seatctl.services.prorated_change import read_side, side_fields
-from seatctl.services.seat_changes import Prepared, Wishes, priced
+from seatctl.services.seat_changes import priced
 from seatctl.services.steps import Running
 
 
@@ -47,6 +48,8 @@ def prepare_addon(
         discounts="",
         max_spend=None if wishes.max_spend is None else amount_of(wishes.max_spend, pool.currency),
         due_days=None,
+        covers_from=format_time(stands.term_end if stands.renewed else stands.term_start),
+        covers_until=format_time(stands.current_end),
     )
     due = preview_due(billing, found, bill)
     check_spend(due, pool.currency, wishes.max_spend)

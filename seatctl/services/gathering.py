@@ -8,7 +8,7 @@ from datetime import datetime
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_subscription
 from seatctl.billing.port import Billing
-from seatctl.ledger import plans, subscriptions
+from seatctl.ledger import operations, plans, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import Seen
 from seatctl.ledger.transaction import Reader
@@ -35,22 +35,31 @@ class Gathered:
     item: StripeItem
     standing: Standing
     at: datetime
+    operation: int
+    """The last operation of the subscription when this was read: a later one has changed what was read."""
 
 
 def gather(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action) -> Gathered:
+    """As `look`, of a subscription that is running. Raises NotRunning too."""
+    found = look(ledger, billing, call, handle, action)
+    require_running(found.standing)
+    return found
+
+
+def look(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action) -> Gathered:
     """Read what a change of money is decided on, and check who asks and whose subscription it is.
 
-    Raises UnknownSubscription, RoleRequired, ForeignLedger (Stripe's own metadata decides), NotRunning.
+    Raises UnknownSubscription, RoleRequired, ForeignLedger (Stripe's own metadata decides).
     """
     with ledger.reading() as reader:
         pool = subscriptions.find(reader, handle, call.now)
         allow(reader, call.actor, action, pool)
+        last = operations.latest_of(reader, pool.id)
     require_home(pool, ledger.id)
     mirror = read_subscription(billing.read(endpoints.subscription(pool.stripe_subscription)))
     require_home(_with_home(pool, mirror), ledger.id)
     item, stands = stand(ledger, pool, mirror, call)
-    require_running(stands)
-    return Gathered(pool, mirror, item, stands, call.now)
+    return Gathered(pool, mirror, item, stands, call.now, last)
 
 
 def _with_home(pool: Subscription, mirror: StripeSubscription) -> Subscription:

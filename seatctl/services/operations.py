@@ -49,6 +49,7 @@ class Ending:
     summary: str
     rows: tuple[Record, ...]
     columns: tuple[str, ...] = ()
+    exit_code: ExitCode = ExitCode.DONE
 
 
 Apply = Callable[[Transaction], Ending]
@@ -230,5 +231,6 @@ def _apply(running: Running, apply: Apply) -> Report:
         dry_run=False,
         summary=ending.summary,
         rows=ending.rows,
+        exit_code=ending.exit_code,
         columns=ending.columns,
     )

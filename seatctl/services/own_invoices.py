@@ -15,7 +15,7 @@ from seatctl.errors import JsonValue, NotAllowed, StripeRefused
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import plain_amount
 from seatctl.models.stripe_objects import StripeInvoice
-from seatctl.rules.metadata import SUBSCRIPTION, made_by, marks
+from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION, made_by, marks
 from seatctl.rules.purchases import MaxSpendExceeded
 from seatctl.services.operations import WaitingForCardholder
 from seatctl.services.steps import KEYS_LAST, CameToNothing, Running
@@ -38,6 +38,9 @@ class Bill:
     max_spend: int | None
     due_days: int | None
     """On account: days until due. None charges the card at once."""
+    covers_from: str = ""
+    covers_until: str = ""
+    """The term that it pays for (written form, UTC): what a refund counts by."""
 
 
 def bill_fields(bill: Bill) -> dict[str, JsonValue]:
@@ -86,6 +89,8 @@ def _draft(running: Running, bill: Bill) -> Write:
         "metadata": {
             **marks(running.ledger.id, running.reference, running.operation.request_id),
             SUBSCRIPTION: bill.stripe_subscription,
+            COVERS_FROM: bill.covers_from,
+            COVERS_UNTIL: bill.covers_until,
         },
     }
     if bill.due_days is not None:

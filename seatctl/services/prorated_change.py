@@ -90,17 +90,20 @@ def _found(running: Running) -> StripeJson | None:
 def _pending(running: Running, now: Side) -> StripeJson | None:
     """A pending update takes no metadata; the quantity that it will set, or has set, tells it."""
     found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
-    item = read_subscription(found).items[0]
-    set_already = item.quantity == now.seats and item.price.id == now.price_id
-    return found if found.get("pending_update") or set_already else None
+    return found if found.get("pending_update") or _is_set(running, found, now) else None
+
+
+def _is_set(running: Running, found: StripeJson, now: Side) -> bool:
+    """Whether Stripe's item holds what the operation has charged for."""
+    item = next(one for one in read_subscription(found).items if one.id == running.payload["item"])
+    return item.quantity == now.seats and item.price.id == now.price_id
 
 
 def _authenticated(running: Running, now: Side, made: StripeJson) -> str | None:
     """The invoice, once the bank has agreed. Raises WaitingForCardholder; undone after 23 hours."""
     found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
-    current, invoice = read_subscription(found), read_subscription(made).latest_invoice
-    item = next(one for one in current.items if one.id == running.payload["item"])
-    if item.quantity == now.seats and item.price.id == now.price_id:
+    invoice = read_subscription(made).latest_invoice
+    if _is_set(running, found, now):
         return invoice
     if found.get("pending_update") and running.call.now - running.operation.created_at < KEYS_LAST:
         url = (
@@ -139,15 +142,16 @@ def _set_next(running: Running, now: Side, after: Side) -> None:
         "metadata": {**_marks(running), OPERATION: f"{running.reference}:next", **waiting},
     }
     write = endpoints.update_subscription(str(running.payload["stripe_id"]), form)
-
-    def find() -> StripeJson | None:
-        found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
-        return found if made_by(found, f"{running.reference}:next") else None
-
     if _is_billed(running):
-        running.step("next", write, find)  # the money has moved: a refusal here must stay pending
+        # The money has moved: a refusal here must stay pending.
+        running.step("next", write, lambda: _next_found(running))
     else:
-        running.step_or_nothing("next", write, find)
+        running.step_or_nothing("next", write, lambda: _next_found(running))
+
+
+def _next_found(running: Running) -> StripeJson | None:
+    found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
+    return found if made_by(found, f"{running.reference}:next") else None
 
 
 def _mark(running: Running, metadata: dict[str, JsonValue]) -> None:
@@ -165,4 +169,21 @@ def _marks(running: Running) -> dict[str, JsonValue]:
     return marks(running.ledger.id, running.reference, running.operation.request_id)
 
 
-HANDLER = Handler(_run)
+def _undo(running: Running) -> str | None:
+    """Abandoned, or too old: give up what waits for its cardholder; finish what has gone through."""
+    if running.answered("charge") or running.answered("next") or _found(running) or _next_found(running):
+        return None
+    if not _is_billed(running):
+        return "it had not reached Stripe; nothing was changed"
+    found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
+    asked_to_wait = running.was_sent("charge-to-authenticate")
+    if asked_to_wait and _is_set(running, found, read_side(running.payload["now"])):
+        return None
+    if asked_to_wait and found.get("pending_update"):
+        invoice = read_subscription(found).latest_invoice
+        if invoice:
+            running.step("void", endpoints.void_invoice(invoice), lambda: _voided(running, invoice))
+    return "the change is taken back; nothing was charged"
+
+
+HANDLER = Handler(_run, _undo)

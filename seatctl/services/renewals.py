@@ -34,8 +34,9 @@ from seatctl.services.leaving import people_leave
 from seatctl.services.operations import Apply, Handler, Request
 from seatctl.services.own_invoices import Bill, bill_fields, collect, read_bill, undo_invoice
 from seatctl.services.plans import sellable
+from seatctl.services.prepared import Prepared, Wishes, repeated
 from seatctl.services.prorated_change import read_side, side_fields
-from seatctl.services.seat_changes import Prepared, Wishes, priced
+from seatctl.services.seat_changes import priced
 from seatctl.services.steps import Running
 
 
@@ -61,6 +62,16 @@ def prepare_renewal(
     ledger: Ledger, billing: Billing, call: Call, handle: str, renewal: Renewal, wishes: Wishes
 ) -> Prepared:
     """Check and price the next term. Raises RenewsByItself, AlreadyRenewed, NotInRenewalWindow, PackSize."""
+    asked: dict[str, JsonValue] = {
+        "renew": True,
+        "seats": renewal.seats,
+        "plan": renewal.plan,
+        "due_days": renewal.due_days,
+        "discounts": [list(pair) for pair in renewal.discounts],
+    }
+    under_way = repeated(ledger, call, handle, asked, Action.ADD_SEATS)
+    if under_way is not None:
+        return under_way
     found = gather(ledger, billing, call, handle, Action.ADD_SEATS)
     stands = found.standing
     changing.check_renewal(stands, call.now)
@@ -72,17 +83,10 @@ def prepare_renewal(
         changing.check_on_account(plan.policy, stands.name, addon=False, term_end=None)
     changing.check_room(stands, seats, len(renewal.leaving))
     target = Target(stands.now, Side(plan.price_id, plan.slug, seats))
-    bill = _bill(found, plan, seats, renewal, wishes)
+    end = _new_end(found, plan)
+    bill = _bill(found, plan, seats, renewal, wishes, end)
     due = preview_due(billing, found, bill)
     check_spend(due, plan.currency, wishes.max_spend)
-    end = _new_end(found, plan)
-    asked: dict[str, JsonValue] = {
-        "renew": stands.name,
-        "seats": renewal.seats,
-        "plan": renewal.plan,
-        "due_days": renewal.due_days,
-        "discounts": [list(pair) for pair in renewal.discounts],
-    }
     details: dict[str, JsonValue] = {
         "subscription": found.pool.id,
         "stripe_id": found.mirror.id,
@@ -103,7 +107,7 @@ def prepare_renewal(
     return priced(billing, found, target, request, due, str(details["summary"]))
 
 
-def _bill(found: Gathered, plan: Plan, seats: int, renewal: Renewal, wishes: Wishes) -> Bill:
+def _bill(found: Gathered, plan: Plan, seats: int, renewal: Renewal, wishes: Wishes, end: datetime) -> Bill:
     given: JsonValue = [{kind: value} for kind, value in renewal.discounts]
     return Bill(
         customer=found.mirror.customer_id,
@@ -117,6 +121,8 @@ def _bill(found: Gathered, plan: Plan, seats: int, renewal: Renewal, wishes: Wis
         discounts=given or "",
         max_spend=None if wishes.max_spend is None else amount_of(wishes.max_spend, plan.currency),
         due_days=renewal.due_days,
+        covers_from=format_time(found.standing.term_end),
+        covers_until=format_time(end),
     )
 
 

@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_preview
 from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe
-from seatctl.errors import JsonValue, Refused, TryAgain
-from seatctl.ledger import plans, subscriptions
+from seatctl.errors import JsonValue, Refused
+from seatctl.ledger import plans
 from seatctl.ledger.ledger import Ledger
-from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call, format_time
 from seatctl.models.plan import Increase
-from seatctl.models.report import Report
 from seatctl.models.role import Action
 from seatctl.models.standing import Side
 from seatctl.models.stripe_objects import Preview
-from seatctl.models.subscription import Subscription
 from seatctl.rules import changing
 from seatctl.rules.changing import Target
 from seatctl.rules.purchases import check_quantity, check_spend
 from seatctl.services.gathering import Gathered, gather
-from seatctl.services.operations import Request, submit
+from seatctl.services.operations import Request
 from seatctl.services.plans import sellable
+from seatctl.services.prepared import Prepared, Wishes, repeated
 from seatctl.services.prorated_change import side_fields
-
-CHANGE_COLUMNS = (
-    "name",
-    "plan",
-    "seats",
-    "seats_after",
-    "next_plan",
-    "next_seats",
-    "due_now",
-    "currency",
-    "next_invoice",
-    "renews_at",
-)
 
 
 class IntervalWaits(Refused):
@@ -47,52 +31,16 @@ class IntervalWaits(Refused):
     code = "interval_change"
 
 
-class SubscriptionChanged(TryAgain):
-    """Another money command changed the subscription in between."""
-
-    code = "subscription_changed"
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A change that may be made: checked, and priced by Stripe. `row` is what --dry-run shows."""
-
-    request: Request
-    row: dict[str, JsonValue]
-    due_now: int
-    currency: str
-    summary: str
-    pool: Subscription
-    """The subscription as it was decided on, at `at` (UTC)."""
-    at: datetime
-
-    def unchanged(self, reader: Reader) -> None:
-        """Raise SubscriptionChanged where another process was faster: the quantities sent are absolute."""
-        now = subscriptions.by_id(reader, self.pool.id, self.at)
-        if replace(now, assigned=self.pool.assigned) != self.pool:
-            raise SubscriptionChanged(
-                f"{self.pool.name} has changed since this was decided; nothing was done",
-                hint=f"seatctl subs show {self.pool.name!r}, then run the same command again",
-                data={"subscription": self.pool.name},
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What the commands of this module have in common."""
-
-    max_spend: str | None = None
-    request_id: str | None = None
-    discount: bool = False
-    on_account: bool = False
-
-
 def prepare_add(
     ledger: Ledger, billing: Billing, call: Call, handle: str, seats: int, wishes: Wishes
 ) -> Prepared:
     """Check and price `seats` more. Raises AddonWindowClosed, PackSize, DiscountNotAllowed, CardRequired …"""
+    asked: dict[str, JsonValue] = {"add_seats": seats}
+    under_way = repeated(ledger, call, handle, asked, Action.ADD_SEATS)
+    if under_way is not None:
+        return under_way
     found = gather(ledger, billing, call, handle, Action.ADD_SEATS)
-    return _increase(billing, call, found, seats, wishes, {"add_seats": seats})
+    return _increase(billing, call, found, seats, wishes, asked)
 
 
 def _increase(
@@ -128,13 +76,18 @@ def prepare_set(
 
     Raises what an increase or a decrease raises, and BelowAssigned.
     """
+    asked: dict[str, JsonValue] = {"set_seats": seats, "leaving": [*leaving]}
+    under_way = repeated(ledger, call, handle, asked, Action.ADD_SEATS)
+    if under_way is not None:
+        return under_way
     found = gather(ledger, billing, call, handle, Action.ADD_SEATS)
     stands = found.standing
-    asked: dict[str, JsonValue] = {"set_seats": seats, "leaving": [*leaving]}
+    if seats == stands.now.seats == stands.next.seats:
+        return _nothing(found, asked)
     if seats > stands.now.seats:
         return _increase(billing, call, found, seats - stands.now.seats, wishes, asked)
     target = changing.decrease(stands, seats, call.now)
-    if target == Target(stands.now, stands.next):
+    if target == Target(stands.now, stands.next) and not leaving:
         return _nothing(found, asked)
     check_quantity(stands.next.plan, stands.policy, seats)
     changing.check_room(stands, seats, len(leaving))
@@ -147,6 +100,10 @@ def prepare_plan(
     ledger: Ledger, billing: Billing, call: Call, handle: str, slug: str, wishes: Wishes, *, at_renewal: bool
 ) -> Prepared:
     """Check and price another plan. Raises PlanLocked, IntervalWaits, PackSize and the like."""
+    asked: dict[str, JsonValue] = {"change_plan": slug, "at_renewal": at_renewal}
+    under_way = repeated(ledger, call, handle, asked, Action.MANAGE_SUBSCRIPTION)
+    if under_way is not None:
+        return under_way
     found = gather(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
     stands = found.standing
     changing.check_discount(
@@ -154,10 +111,12 @@ def prepare_plan(
     )
     with ledger.reading() as reader:
         plan = sellable(plans.find(reader, slug))
-    asked: dict[str, JsonValue] = {"change_plan": slug, "at_renewal": at_renewal}
-    if plan.slug == stands.next.plan and not (at_renewal and stands.now.plan != plan.slug):
+    if plan.slug == stands.next.plan and (at_renewal or plan.slug == stands.now.plan):
         return _nothing(found, asked)
-    target = changing.change_plan(stands, plan.price_id, plan.slug, call.now, at_renewal=at_renewal)
+    changing.check_plan_waits(stands, plan.slug)
+    # What runs keeps its price: taking a pending change back must not move it to today's list price.
+    price = stands.now.price_id if plan.slug == stands.now.plan else plan.price_id
+    target = changing.change_plan(stands, price, plan.slug, call.now, at_renewal=at_renewal)
     recurring = found.item.price
     if (plan.interval, plan.interval_count) != (recurring.interval, recurring.interval_count):
         raise IntervalWaits(
@@ -229,7 +188,7 @@ def priced(
         "next_invoice": None if following is None else following.total,
         "renews_at": None if stands.ends else format_time(stands.period_end),
     }
-    return Prepared(request, row, due, currency, summary, found.pool, found.at)
+    return Prepared(request, row, due, currency, summary, found.pool, found.at, operation=found.operation)
 
 
 def _due_now(billing: Billing, found: Gathered, side: Side, behavior: str, moment: int) -> int:
@@ -272,17 +231,6 @@ def _nothing(found: Gathered, asked: dict[str, JsonValue]) -> Prepared:
     """Already so: a request that `carry_out` answers without an operation."""
     stands = found.standing
     row: dict[str, JsonValue] = {"name": stands.name, "plan": stands.now.plan, "seats": stands.now.seats}
-    nothing = Request("nothing", asked, {})
-    return Prepared(
-        nothing, row, 0, found.pool.currency, f"{stands.name} is so already", found.pool, found.at
-    )
-
-
-def carry_out(ledger: Ledger, billing: Billing, call: Call, prepared: Prepared) -> Report:
-    """Submit a prepared change; under --dry-run show it. Raises what the operation raises."""
-    columns = tuple(name for name in CHANGE_COLUMNS if name in prepared.row)
-    if prepared.request.kind == "nothing":
-        return Report(None, call.dry_run, prepared.summary, (prepared.row,), columns=columns)
-    if call.dry_run:
-        return Report(None, True, f"would change {prepared.summary}", (prepared.row,), columns=columns)
-    return submit(ledger, billing, call, prepared.request, prepared.unchanged)
+    request = Request("change", asked, {}, found.pool.id)
+    why, currency = f"{stands.name} is so already", found.pool.currency
+    return Prepared(request, row, 0, currency, why, found.pool, found.at, nothing=True)

@@ -1,0 +1,212 @@
+"""`subs cancel` and `subs resume`: checked, and what they give back said before they are done.
+
+The operation itself is in `endings.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from shlex import quote
+
+from seatctl.billing.port import Billing
+from seatctl.errors import JsonValue, Refused
+from seatctl.ledger import subscriptions
+from seatctl.ledger.ledger import Ledger
+from seatctl.models.call import Call, format_time
+from seatctl.models.money import plain_amount
+from seatctl.models.plan import Renewal
+from seatctl.models.role import Action
+from seatctl.models.standing import Standing
+from seatctl.models.subscription import SubscriptionStatus
+from seatctl.rules.changing import NotRunning, window_opens
+from seatctl.rules.refunds import Share
+from seatctl.services.endings import share_fields
+from seatctl.services.gathering import Gathered, gather
+from seatctl.services.giving_back import Bills, bills_of, given_back
+from seatctl.services.operations import Request
+from seatctl.services.prepared import Prepared, repeated
+
+PREVIEW_COLUMNS = ("name", "plan", "seats", "seats_until", "given_back", "to_balance", "currency", "owed")
+
+
+class EndsByItself(Refused):
+    """A contract that is renewed by hand ends anyway; there is no cancellation to take back."""
+
+    code = "ends_by_itself"
+
+
+def prepare_cancel(
+    ledger: Ledger, billing: Billing, call: Call, handle: str, *, now: bool, refund: bool
+) -> Prepared:
+    """Check a cancellation and say what it gives back and until when the seats hold.
+
+    Raises UnknownSubscription, RoleRequired, ForeignLedger, NothingToGiveBack, NotRefundable.
+    """
+    asked: dict[str, JsonValue] = {"cancel": "now" if now else "at_period_end", "refund": refund}
+    under_way = repeated(ledger, call, handle, asked, Action.MANAGE_SUBSCRIPTION)
+    if under_way is not None:
+        return under_way
+    try:
+        found = gather(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
+    except NotRunning as error:
+        return _over_already(ledger, call, handle, asked, error)
+    if now:
+        return _cancel_now(billing, found, asked, refund=refund)
+    return _cancel_at_end(found, asked)
+
+
+def prepare_resume(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Prepared:
+    """Check taking back a cancellation at the period's end. Raises EndsByItself, NotRunning."""
+    asked: dict[str, JsonValue] = {"resume": True}
+    under_way = repeated(ledger, call, handle, asked, Action.MANAGE_SUBSCRIPTION)
+    if under_way is not None:
+        return under_way
+    found = gather(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
+    stands = found.standing
+    if stands.policy.renewal is Renewal.MANUAL:
+        opens = window_opens(stands)
+        raise EndsByItself(
+            f"{stands.name} is renewed by hand: it ends on {_day(stands.period_end)} unless it is renewed,"
+            f" from {_day(opens)} on",
+            hint=f"seatctl subs renew {quote(stands.name)}",
+            data={"subscription": stands.name, "allowed_from": format_time(opens)},
+        )
+    if not stands.ends:
+        return _nothing(
+            found, asked, f"{stands.name} is not canceled; it renews on {_day(stands.period_end)}"
+        )
+    form: dict[str, JsonValue] = {"cancel_at_period_end": False}
+    if not found.mirror.cancel_at_period_end:
+        form = {"cancel_at": ""}  # the customer portal and the dashboard set only this one
+    summary = f"resumed {stands.name}; it renews on {_day(stands.period_end)}"
+    details: dict[str, JsonValue] = {**_details(found, summary), "update": form}
+    row = {**_row(found), "seats_until": None, "renews_at": format_time(stands.period_end)}
+    return _prepared(found, Request("cancel", asked, details, found.pool.id), row, ())
+
+
+def _cancel_at_end(found: Gathered, asked: dict[str, JsonValue]) -> Prepared:
+    stands = found.standing
+    end = found.mirror.cancel_at
+    if stands.policy.renewal is Renewal.MANUAL:
+        return _nothing(
+            found, asked, f"{stands.name} ends by itself on {_day(stands.period_end)} unless it is renewed"
+        )
+    if end is not None and end <= stands.period_end:
+        return _nothing(found, asked, f"{stands.name} is canceled already; it ends on {_day(end)}")
+    summary = f"canceled {stands.name} at the end of its period, {_day(stands.period_end)}"
+    details: dict[str, JsonValue] = {**_details(found, summary), "update": {"cancel_at_period_end": True}}
+    row = {**_row(found), "seats_until": format_time(stands.period_end), "given_back": 0}
+    notes = (f"Its seats hold until {_day(stands.period_end)}; nothing is given back.",)
+    return _prepared(found, Request("cancel", asked, details, found.pool.id), row, notes)
+
+
+def _cancel_now(billing: Billing, found: Gathered, asked: dict[str, JsonValue], *, refund: bool) -> Prepared:
+    pool, bills = found.pool, bills_of(billing, found)
+    shares = given_back(billing, found, bills) if refund else ()
+    to_card, to_balance = sum(one.refund for one in shares), sum(one.credit for one in shares)
+    details: dict[str, JsonValue] = {
+        **_details(found, f"canceled {pool.name} at once"),
+        "shares": [share_fields(share) for share in shares],
+        # With a refund Stripe's preview has set the waiting lines off against it: they must go.
+        "drop": [str(line["id"]) for line in bills.waiting] if refund else [],
+        "invoice_now": bool(bills.waiting) and not refund,
+    }
+    row: dict[str, JsonValue] = {
+        **_row(found),
+        "seats_until": format_time(found.at),
+        "given_back": to_card,
+        "to_balance": to_balance,
+        "owed": bills.owed,
+        "billed_now": 0 if refund else bills.waiting_amount,
+        "invoices": [share_fields(share) for share in shares],
+    }
+    request = Request("cancel", asked, details, pool.id)
+    return _prepared(found, request, row, _notes(found.standing, pool.currency, shares, bills, refund=refund))
+
+
+def _notes(
+    stands: Standing, currency: str, shares: tuple[Share, ...], bills: Bills, *, refund: bool
+) -> tuple[str, ...]:
+    """What a person should know before it ends."""
+
+    def money(amount: int) -> str:
+        return f"{plain_amount(amount, currency)} {currency.upper()}"
+
+    notes = [f"{stands.name} ends at once: {stands.assigned} people lose their seats."]
+    for share in shares:
+        if share.refund:
+            notes.append(f"{money(share.refund)} of invoice {share.number} goes back to the card.")
+        if share.credit:
+            notes.append(f"{money(share.credit)} of invoice {share.number} goes to the customer's balance.")
+    if not shares:
+        notes.append("Nothing is given back." if refund else "Nothing is given back without --refund.")
+    if bills.owed:
+        notes.append(f"{money(bills.owed)} of open invoices stays owed.")
+    if bills.waiting and not refund:
+        notes.append(f"{money(bills.waiting_amount)} that waited for the next invoice is billed now.")
+    return tuple(notes)
+
+
+def _details(found: Gathered, summary: str) -> dict[str, JsonValue]:
+    return {
+        "subscription": found.pool.id,
+        "stripe_id": found.mirror.id,
+        "customer": found.mirror.customer_id,
+        "summary": summary,
+    }
+
+
+def _row(found: Gathered) -> dict[str, JsonValue]:
+    stands = found.standing
+    return {
+        "name": stands.name,
+        "plan": stands.now.plan,
+        "seats": stands.now.seats,
+        "currency": found.pool.currency,
+    }
+
+
+def _prepared(
+    found: Gathered, request: Request, row: dict[str, JsonValue], notes: tuple[str, ...]
+) -> Prepared:
+    summary, currency = str(request.details["summary"]), found.pool.currency
+    return Prepared(
+        request,
+        row,
+        0,
+        currency,
+        summary,
+        found.pool,
+        found.at,
+        notes=notes,
+        columns=PREVIEW_COLUMNS,
+        operation=found.operation,
+        would="would have",
+    )
+
+
+def _nothing(found: Gathered, asked: dict[str, JsonValue], why: str) -> Prepared:
+    request = Request("cancel", asked, {}, found.pool.id)
+    row, currency = _row(found), found.pool.currency
+    return Prepared(request, row, 0, currency, why, found.pool, found.at, nothing=True)
+
+
+def _over_already(
+    ledger: Ledger, call: Call, handle: str, asked: dict[str, JsonValue], error: NotRunning
+) -> Prepared:
+    """A cancellation of what has ended is done already. Raises `error` where it stands otherwise."""
+    if error.data.get("status") not in {
+        SubscriptionStatus.CANCELED.value,
+        SubscriptionStatus.INCOMPLETE_EXPIRED.value,
+    }:
+        raise error
+    with ledger.reading() as reader:
+        pool = subscriptions.find(reader, handle, call.now)
+    row: dict[str, JsonValue] = {"name": pool.name, "plan": pool.plan_slug, "seats": pool.capacity}
+    request = Request("cancel", asked, {}, pool.id)
+    why = f"{pool.name} has ended already"
+    return Prepared(request, row, 0, pool.currency, why, pool, call.now, nothing=True)
+
+
+def _day(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d")

@@ -1,0 +1,124 @@
+"""A change of a running subscription that may be made: checked, priced, and then submitted once.
+
+What each command checks and what it costs is in `seat_changes.py`, `renewals.py` and `canceling.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from seatctl.billing.port import Billing
+from seatctl.errors import JsonValue, TryAgain
+from seatctl.ledger import operations, subscriptions
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.transaction import Reader
+from seatctl.models.call import Call
+from seatctl.models.report import Report
+from seatctl.models.role import Action
+from seatctl.models.subscription import Subscription
+from seatctl.services.operations import Request, submit
+from seatctl.services.permissions import allow
+
+CHANGE_COLUMNS = (
+    "name",
+    "plan",
+    "seats",
+    "seats_after",
+    "next_plan",
+    "next_seats",
+    "due_now",
+    "currency",
+    "next_invoice",
+    "renews_at",
+)
+
+
+class SubscriptionChanged(TryAgain):
+    """Another money command changed the subscription in between."""
+
+    code = "subscription_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A change that may be made: checked, and priced by Stripe. `row` is what --dry-run shows."""
+
+    request: Request
+    row: dict[str, JsonValue]
+    due_now: int
+    currency: str
+    summary: str
+    pool: Subscription
+    """The subscription as it was decided on, at `at` (UTC)."""
+    at: datetime
+    notes: tuple[str, ...] = ()
+    """What a person should know before it is done, where it is not about a charge."""
+    nothing: bool = False
+    """All is so already; only an interrupted operation of the subscription is finished."""
+    columns: tuple[str, ...] = CHANGE_COLUMNS
+    operation: int = 0
+    """The last operation of the subscription when it was decided."""
+    would: str = "would change"
+    """What --dry-run says before the summary."""
+
+    def unchanged(self, reader: Reader) -> None:
+        """Raise SubscriptionChanged where another process was faster: the quantities sent are absolute.
+
+        A request that was only to finish an operation has no details; another process has finished it.
+        """
+        now = subscriptions.by_id(reader, self.pool.id, self.at)
+        same = replace(now, assigned=self.pool.assigned) == self.pool
+        # A decrease that waits for the renewal shows in no column: the operation's number tells it.
+        if not (self.request.details and same and operations.latest_of(reader, now.id) == self.operation):
+            raise SubscriptionChanged(
+                f"{self.pool.name} has changed since this was decided; nothing was done",
+                hint=f"seatctl subs show {self.pool.name!r}, then run the same command again",
+                data={"subscription": self.pool.name},
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the commands of this module have in common."""
+
+    max_spend: str | None = None
+    request_id: str | None = None
+    discount: bool = False
+    on_account: bool = False
+
+
+def repeated(
+    ledger: Ledger, call: Call, handle: str, asked: dict[str, JsonValue], action: Action
+) -> Prepared | None:
+    """The same request where it is still under way: it is finished, whatever would be said of a new one.
+
+    Stripe may have done it already, and would then look as if nothing were left to do, or too late.
+    """
+    with ledger.reading() as reader:
+        pool = subscriptions.find(reader, handle, call.now)
+        allow(reader, call.actor, action, pool)
+        earlier = operations.of_subscription(reader, pool.id)
+    if earlier is None or earlier.payload.get("asked") != asked:
+        return None
+    request = Request(earlier.kind, asked, {}, pool.id, request_id=earlier.request_id)
+    row: dict[str, JsonValue] = {"name": pool.name, "plan": pool.plan_slug, "seats": pool.capacity}
+    summary = f"run {earlier.run} is under way already: {earlier.payload.get('summary', '')}"
+    notes = ("It is finished now.",)
+    return Prepared(request, row, 0, pool.currency, summary, pool, call.now, notes=notes)
+
+
+def carry_out(ledger: Ledger, billing: Billing, call: Call, prepared: Prepared) -> Report:
+    """Submit a prepared change; under --dry-run show it. Raises what the operation raises."""
+    columns = tuple(name for name in prepared.columns if name in prepared.row)
+    if prepared.nothing and not _is_disturbed(ledger, prepared.pool):
+        return Report(None, call.dry_run, prepared.summary, (prepared.row,), columns=columns)
+    if call.dry_run:
+        return Report(None, True, f"{prepared.would} {prepared.summary}", (prepared.row,), columns=columns)
+    return submit(ledger, billing, call, prepared.request, prepared.unchanged)
+
+
+def _is_disturbed(ledger: Ledger, pool: Subscription) -> bool:
+    """Whether an interrupted operation of the subscription has to be finished first."""
+    with ledger.reading() as reader:
+        return operations.of_subscription(reader, pool.id) is not None
