@@ -49,7 +49,12 @@ def _made(now: int) -> Obj:
         "payouts_enabled": True,
         "settings": {
             "branding": {"icon": None, "logo": None, "primary_color": None, "secondary_color": None},
+            "card_payments": {
+                "decline_on": {"avs_failure": False, "cvc_failure": False},
+                "statement_descriptor_prefix": None,
+            },
             "dashboard": {"display_name": NAME, "timezone": "Etc/UTC"},
+            "payments": {"statement_descriptor": "SANDBOX"},
         },
         "type": "standard",
     }

@@ -47,7 +47,7 @@ def differences(value, spec, where):
     if "l" in spec:
         return [each for entry in value["data"] for each in differences(entry, spec["l"], where)]
     if "f" in spec:
-        return fields(value, spec["f"], where)
+        return fields(value, spec["f"], where) + missing_of(value, spec["f"], where)
     return []
 
 
@@ -82,16 +82,21 @@ def whole(body):
     return fields(body, CONTRACT["resources"][name], (name,))
 
 
-def missing(body):
+def missing_of(value, specs, where):
     """Fields that the SDK says are always there, and are not."""
-    kind = body.get("object", "").replace(".", "_")
-    if kind == "list" or body.get("deleted"):
-        return []
-    specs = CONTRACT["resources"][RENAMED.get(kind, kind)]
     always = {
         n for n, spec in specs.items() if not (spec.startswith("?") if isinstance(spec, str) else "?" in spec)
     }
-    return [(kind, name) for name in sorted(always - set(body))]
+    return [(*where, name, "missing") for name in sorted(always - set(value))]
+
+
+def missing(body):
+    """The same of a whole object, which the embedded ones are checked for on the way."""
+    kind = body.get("object", "").replace(".", "_")
+    if kind == "list" or body.get("deleted"):
+        return []
+    kind = RENAMED.get(kind, kind)
+    return missing_of(body, CONTRACT["resources"][kind], (kind,))
 
 
 @pytest.mark.parametrize("path", recordings(), ids=lambda path: path.stem)
@@ -205,37 +210,46 @@ def test_importing_the_twin_loads_nothing_heavy():
     assert not {"stripe", "http.server", "hashlib", "fractions", "decimal", "random", "ssl"} & set(loaded)
 
 
+LISTS = (
+    *("customers", "products", "prices", "coupons", "promotion_codes", "subscriptions", "invoices", "events"),
+    *("invoiceitems", "invoice_payments", "payment_intents", "charges", "refunds", "credit_notes"),
+    *("checkout/sessions", "billing_portal/configurations"),
+)
+OF_A_CUSTOMER = ("payment_methods", "balance_transactions", "tax_ids")
+
+
 def test_every_kind_of_object_fits_the_sdks_types(stripe):
     customer = stripe.customer(balance=-100)
+    stripe.post(f"customers/{customer}/tax_ids", {"type": "eu_vat", "value": "DE123456789"})
     bought = stripe.subscribe(customer, stripe.price(), 3)
     stripe.post("credit_notes", {"invoice": bought["latest_invoice"], "amount": 500, "refund_amount": 500})
     features = {"invoice_history": {"enabled": True}}
     configuration = stripe.post("billing_portal/configurations", {"features": features})["id"]
     portal = stripe.post("billing_portal/sessions", {"customer": customer, "configuration": configuration})
     page = {"mode": "setup", "currency": "usd", "customer": customer, "success_url": "https://example.com/"}
-    control.complete_checkout(stripe.twin, stripe.post("checkout/sessions", page)["id"])
+    session = stripe.post("checkout/sessions", page)["id"]
+    control.complete_checkout(stripe.twin, session)
+    setup = stripe.get(f"setup_intents/{stripe.get(f'checkout/sessions/{session}')['setup_intent']}")
     coupon = stripe.post("coupons", {"percent_off": 10})["id"]
     stripe.post("promotion_codes", {"promotion": {"type": "coupon", "coupon": coupon}})
     stripe.subscribe(customer, stripe.price(), discounts=[{"coupon": coupon}])
     stripe.post("invoiceitems", {"customer": customer, "amount": 700, "currency": "usd"})
+    for card in ("pm_card_chargeCustomerFail", "pm_card_threeDSecure2Required"):
+        payment = {"amount": 900, "currency": "usd", "payment_method": card, "confirm": True}
+        stripe.send("POST", "/v1/payment_intents", {**payment, "off_session": True})
+        stripe.replace_card(customer, card)
+        change = {
+            "items": [{"id": bought["items"]["data"][0]["id"], "quantity": 9}],
+            "proration_behavior": "always_invoice",
+            "payment_behavior": "pending_if_incomplete",
+        }
+        stripe.post(f"subscriptions/{bought['id']}", change)
+    preview = stripe.post("invoices/create_preview", {"subscription": bought["id"]})
     stripe.advance(days=40)
-    bodies = [stripe.get("account"), portal]
-    for path in (
-        *(
-            "customers",
-            "products",
-            "prices",
-            "coupons",
-            "promotion_codes",
-            "subscriptions",
-            "invoices",
-            "events",
-        ),
-        *("invoiceitems", "invoice_payments", "payment_intents", "charges", "refunds", "credit_notes"),
-        *("checkout/sessions", "billing_portal/configurations", f"customers/{customer}/payment_methods"),
-        f"customers/{customer}/balance_transactions",
-    ):
+    bodies = [stripe.get("account"), portal, setup, preview]
+    for path in (*LISTS, *(f"customers/{customer}/{each}" for each in OF_A_CUSTOMER)):
         listed = stripe.get(path, {"limit": 100})["data"]
         assert listed, path
         bodies += listed
+    bodies += [event["data"]["object"] for event in stripe.get("events", {"limit": 100})["data"]]
     assert sorted({str(each) for body in bodies for each in (*whole(body), *missing(body))}) == []

@@ -104,10 +104,8 @@ def test_paid_out_of_band_counts_no_attempt_and_cancels_the_payment(stripe, draf
     final = stripe.post(f"invoices/{draft}/finalize", {"expand": ["payments"]})
     intent = final["payments"]["data"][0]["payment"]["payment_intent"]
     paid = stripe.post(f"invoices/{draft}/pay", {"paid_out_of_band": True})
-    assert (paid["status"], paid["amount_due"], paid["amount_paid"], paid["amount_remaining"]) == (
-        *("paid", 2500, 2500),
-        0,
-    )
+    assert (paid["status"], paid["amount_due"]) == ("paid", 2500)
+    assert (paid["amount_paid"], paid["amount_remaining"]) == (2500, 0)
     assert (paid["attempted"], paid["attempt_count"]) == (True, 0)
     assert stripe.get(f"payment_intents/{intent}")["status"] == "canceled"
 
@@ -176,24 +174,10 @@ def test_an_amount_cannot_change_once_it_is_paid(stripe):
     wanted = {**CARD, "amount": 900, "payment_method": "pm_card_visa", "confirm": True}
     paid = stripe.post("payment_intents", wanted)["id"]
     error = stripe.refused("POST", f"payment_intents/{paid}", {"amount": 800})
-    assert (error["status"], error["code"], error["param"]) == (
-        *(400, "payment_intent_unexpected_state"),
-        "amount",
-    )
+    assert (error["status"], error["code"]) == (400, "payment_intent_unexpected_state")
+    assert error["param"] == "amount"
     assert "succeeded" in error["message"]
     assert "requires_payment_method" in error["message"]
-
-
-def test_a_fixed_amount_off_is_shared_by_the_prorations(stripe):
-    coupon = stripe.post("coupons", {"amount_off": 500, "currency": "usd", "duration": "forever"})["id"]
-    made = stripe.subscribe(stripe.customer(), stripe.price(1000), 4, discounts=[{"coupon": coupon}])
-    stripe.advance(days=15)
-    item = made["items"]["data"][0]["id"]
-    change = {"items": [{"id": item, "quantity": 6}], "proration_behavior": "always_invoice"}
-    stripe.post(f"subscriptions/{made['id']}", change)
-    # Half a month: -(40.00 - 5.00) / 2 = -17.50 and +(60.00 - 5.00) / 2 = +27.50.
-    lines = stripe.invoice(made["id"])["lines"]["data"]
-    assert [line["amount"] for line in lines] == [-1750, 2750]
 
 
 def test_what_the_sandbox_cannot_bill_it_refuses(stripe):
