@@ -41,9 +41,12 @@ def main(argv: Sequence[str] | None = None, environment: Mapping[str, str] | Non
         _tolerate_any_text()
         here = Context(arguments, os.environ if environment is None else environment)
         try:
-            return _run(here)
+            code = _run(here)
+            _deliver(here)
         except BrokenPipeError:
             return _reader_gone(here)
+        else:
+            return code
         finally:
             here.close()
     except KeyboardInterrupt:
@@ -75,6 +78,19 @@ def _run(here: Context) -> int:
     except Exception as error:  # noqa: BLE001  # the one place where a bug becomes an exit code
         return _fail(here, _bug(here, error))
     return here.exit_code
+
+
+def _deliver(here: Context) -> None:
+    """Send the messages of what was changed. The result is printed already, and stays what it is."""
+    ledger = here.__dict__.get("ledger")
+    if ledger is None or ledger.told_from is None:
+        return
+    from seatctl.cli.delivering import deliver
+
+    try:
+        deliver(here, ledger.told_from)
+    except KeyboardInterrupt:
+        return  # who does not want to wait: the messages are sent later
 
 
 def _fail(here: Context, error: SeatctlError) -> int:

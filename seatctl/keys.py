@@ -77,15 +77,7 @@ def key_mode(secret: str) -> Mode | None:
 
 def store_key(settings: Settings, profile: Profile, secret: str) -> None:
     """Keep the key in the system keyring. Raises NoKey where there is none, or one that keeps nothing."""
-    import keyring
-    from keyring.errors import KeyringError
-
-    try:
-        keyring.set_password(KEYRING_SERVICE, _entry(settings, profile), secret)
-        kept = keyring.get_password(KEYRING_SERVICE, _entry(settings, profile)) == secret
-    except KeyringError:
-        kept = False
-    if not kept:
+    if not keep_secret(keyring_entry(settings, profile), secret):
         raise NoKey(
             "there is no system keyring here to keep the key in",
             hint="set SEATCTL_STRIPE_KEY, or seatctl config set stripe_key_command 'COMMAND'",
@@ -110,26 +102,48 @@ def _from_environment(environment: Environment) -> Key | None:
 
 def _from_keyring(settings: Settings, profile: Profile) -> Key | None:
     """No keyring on this machine is the same as none stored."""
-    import keyring
-    from keyring.errors import KeyringError
-
-    try:
-        secret = keyring.get_password(KEYRING_SERVICE, _entry(settings, profile))
-    except KeyringError:
-        return None
+    secret = kept_secret(keyring_entry(settings, profile))
     return Key(secret, "the system keyring") if secret else None
 
 
-def _entry(settings: Settings, profile: Profile) -> str:
+def keyring_entry(settings: Settings, profile: Profile) -> str:
     """Two configurations may each have a profile `live`, with keys of their own."""
     return f"{profile.name}@{Path(settings.path).resolve()}"
 
 
+def kept_secret(entry: str) -> str | None:
+    """What the system keyring has under this entry; None also where there is no keyring."""
+    import keyring
+    from keyring.errors import KeyringError
+
+    try:
+        return keyring.get_password(KEYRING_SERVICE, entry)
+    except KeyringError:
+        return None
+
+
+def keep_secret(entry: str, secret: str) -> bool:
+    """Put a secret into the system keyring; whether it is really there."""
+    import keyring
+    from keyring.errors import KeyringError
+
+    try:
+        keyring.set_password(KEYRING_SERVICE, entry, secret)
+    except KeyringError:
+        return False
+    return kept_secret(entry) == secret
+
+
 def _from_command(profile: Profile) -> Key | None:
-    """Run `stripe_key_command` without a shell; its first line is the key."""
+    """The first line of what `stripe_key_command` prints."""
     command = profile.values.get("stripe_key_command")
     if not isinstance(command, str):
         return None
+    return Key(read_secret(first_line(command, "stripe_key_command", profile)), "stripe_key_command")
+
+
+def first_line(command: str, setting: str, profile: Profile) -> str:
+    """Run the command that a setting holds, without a shell; its first line. Raises NoKey."""
     import shlex
     import subprocess
 
@@ -140,8 +154,8 @@ def _from_command(profile: Profile) -> Key | None:
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         reason = type(error).__name__ if not isinstance(error, OSError) else error.strerror
         raise NoKey(
-            f"stripe_key_command of profile {profile.name} failed: {reason}",
-            hint="seatctl config get stripe_key_command",
+            f"{setting} of profile {profile.name} failed: {reason}",
+            hint=f"seatctl config get {setting}",
         ) from None
     lines = done.stdout.splitlines()
-    return Key(read_secret(lines[0] if lines else ""), "stripe_key_command")
+    return lines[0] if lines else ""

@@ -26,20 +26,22 @@ MAY_IMPORT = {
     "columns": VALUES,
     "textlines": VALUES,
     "tabular": {*VALUES, "columns", "textlines"},
-    "services": {*VALUES, "ledger", "billing", "tabular"},
+    "mail": VALUES,
+    "services": {*VALUES, "ledger", "billing", "mail", "tabular"},
     "known_settings": VALUES,
     "settings": {*VALUES, "known_settings"},
     "settings_file": {*VALUES, "settings"},
     "keys": {*VALUES, "settings"},
+    "mailing": {*VALUES, "keys", "mail", "settings"},
     "log": {"redact", "settings"},
     "output": {*VALUES, "redact", "tables", "delimited"},
     "delimited": {*VALUES, "output", "tables"},
     "tables": {*VALUES, "output"},
     "belonging": {*VALUES, "ledger", "settings"},
     "context": {*VALUES, "ledger", "billing", "sandbox", "settings", "settings_file", "keys", "output", "cli"}
-    | {"belonging", "log", "redact"},
+    | {"belonging", "log", "mailing", "redact"},
     "cli": {*VALUES, "ledger", "billing", "sandbox", "services", "tabular", "columns", "context", "output"}
-    | {"textlines", "settings", "settings_file", "keys", "redact", "__version__", "__main__"},
+    | {"textlines", "settings", "settings_file", "keys", "mailing", "redact", "__version__", "__main__"},
     "__main__": {"errors", "context", "cli", "log", "output", "redact"},
 }
 SQL = re.compile(
@@ -118,6 +120,14 @@ def test_sql_lives_in_the_ledger_and_the_sandbox_store(sources):
 def test_stripe_is_imported_in_one_place(sources):
     allowed = {"billing/stripe.py", "sandbox/generate.py"}  # the latter reads the SDK's types, for developers
     assert offenders(sources, lambda source: source.packages() & {"stripe"}, but=allowed) == {}
+
+
+@pytest.mark.parametrize(
+    ("package", "allowed"),
+    [("smtplib", "mail/smtp.py"), ("email", "mail/smtp.py"), ("jinja2", "mail/rendering.py")],
+)
+def test_mail_is_written_and_sent_in_one_place(sources, package, allowed):
+    assert offenders(sources, lambda source: source.packages() & {package}, but={allowed}) == {}
 
 
 def test_typer_is_touched_by_the_command_line_only(sources):

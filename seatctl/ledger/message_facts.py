@@ -33,13 +33,10 @@ _UNPAID = """SELECT stripe_id FROM invoices WHERE subscription_id = ? AND status
 
 
 def gather(reader: Reader, message: Message) -> Facts:
-    """The facts of a message to one: `recipient`, and what its ids name. A thing that is gone is missing."""
-    facts: Facts = {"recipient": {"email": message.email, "name": message.name}, "ids": dict(message.ids)}
+    """The facts of a message to one: `recipient`, `ids`, and what these name; None for what they do not."""
+    facts: Facts = {"recipient": {"email": message.email, "name": message.name}, "ids": {**message.ids}}
     for key, read in _READERS.items():
-        if key in message.ids:
-            found = read(reader, message.ids[key])
-            if found is not None:
-                facts[key] = found
+        facts[key] = read(reader, message.ids[key]) if key in message.ids else None
     return facts
 
 

@@ -85,6 +85,14 @@ def _spread_one(journal: Journal, row: Row, most: int) -> int:
     return made
 
 
+def has_many(reader: Reader) -> bool:
+    """Whether a message to many waits to be spread out."""
+    return (
+        reader.value(f"SELECT 1 FROM outbox o WHERE o.state = 'waiting' AND {_MANY} IS NOT NULL LIMIT 1")
+        is not None
+    )
+
+
 # -- sending ------------------------------------------------------------------------------------
 
 

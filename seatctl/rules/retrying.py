@@ -13,7 +13,8 @@ _LONGEST = timedelta(hours=6)
 
 def next_attempt(now: datetime, attempts: int) -> datetime:
     """When to try again after `attempts` tries: a minute, doubled each time, at most six hours."""
-    return now + min(_FIRST * 2 ** min(max(attempts, 1) - 1, 16), _LONGEST)
+    doubled: timedelta = _FIRST * (1 << min(max(attempts, 1) - 1, 16))
+    return now + min(doubled, _LONGEST)
 
 
 def given_up(attempts: int, *, permanent: bool) -> bool:

@@ -1,0 +1,182 @@
+"""The way to the mail server. The one module that imports `smtplib` and `email`.
+
+Two things can go wrong, and they are kept apart: the server cannot be used (`NoConnection`: every message
+waits), or it refuses one message (`MessageRefused`: the others go on).
+"""
+
+from __future__ import annotations
+
+import smtplib
+import socket
+import ssl
+import time
+from datetime import datetime
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from types import TracebackType
+
+from seatctl.errors import SeatctlError, TryAgain
+from seatctl.mail.letter import Letter, Server, one_line
+from seatctl.rules.emails import email_key
+
+_PATIENCE = 30.0
+"""Seconds for an answer, where nobody waits for us."""
+
+_BUSY = 421
+"""The server closes the connection: it speaks of itself, not of the message."""
+
+
+class NoConnection(TryAgain):
+    """The mail server cannot be reached, or does not let us in."""
+
+    code = "mail_server"
+
+
+class MessageRefused(SeatctlError):
+    """The server refuses one message; `permanent` unless it asks to try again."""
+
+    code = "message_refused"
+
+    def __init__(self, message: str, *, permanent: bool) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+
+
+class _InTime(smtplib.SMTP):
+    """Every answer has to come before the deadline, not just within a time of its own."""
+
+    def __init__(self, deadline: float | None, server: Server, **more: ssl.SSLContext) -> None:
+        self._deadline = deadline
+        name = socket.gethostname()
+        local = name if "." in name else "[127.0.0.1]"  # smtplib would ask the DNS for it
+        super().__init__(server.host, server.port, local, timeout=_left(deadline), **more)  # type: ignore[arg-type]
+
+    def getreply(self) -> tuple[int, bytes]:
+        """An answer of the server."""
+        if self.sock is not None:
+            self.sock.settimeout(_left(self._deadline))
+        return super().getreply()
+
+
+class _InTimeTls(_InTime, smtplib.SMTP_SSL):
+    """The same over TLS from the first byte."""
+
+
+def _left(deadline: float | None) -> float:
+    """Seconds for the next thing that the server has to do."""
+    return _PATIENCE if deadline is None else max(deadline - time.monotonic(), 0.05)
+
+
+class Connection:
+    """A session with the server, used as a context manager. `deadline` is on the monotonic clock."""
+
+    def __init__(self, server: Server, deadline: float | None = None) -> None:
+        self._server = server
+        self._deadline = deadline
+        self._smtp: smtplib.SMTP | None = None
+
+    def __enter__(self) -> Connection:
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Connect and log in. Raises NoConnection."""
+        server = self._server
+        try:
+            self._smtp = smtp = self._connect()
+            if server.security == "starttls":
+                smtp.starttls(context=ssl.create_default_context())
+            if server.user:
+                smtp.login(server.user, server.password or "")
+        except (OSError, smtplib.SMTPException, ValueError) as error:
+            self.close()
+            raise self._gone(error) from error
+
+    def _connect(self) -> smtplib.SMTP:
+        if self._server.security == "tls":
+            return _InTimeTls(self._deadline, self._server, context=ssl.create_default_context())
+        return _InTime(self._deadline, self._server)
+
+    def send(self, letter: Letter, now: datetime) -> None:
+        """Hand a letter in. Raises MessageRefused, NoConnection."""
+        if self._smtp is None:
+            raise self._gone(ConnectionError("not connected"))
+        try:
+            message = written(letter, self._server, now)
+        except (MessageError, ValueError, IndexError) as error:
+            raise MessageRefused(f"cannot be written as a mail: {error}", permanent=True) from error
+        try:
+            self._smtp.send_message(message)
+        except smtplib.SMTPRecipientsRefused as refused:
+            raise self._refusal(*next(iter(refused.recipients.values()))) from refused
+        except smtplib.SMTPSenderRefused as refused:
+            raise self._gone(refused) from refused  # no message of ours would get further
+        except smtplib.SMTPNotSupportedError as unsupported:
+            raise MessageRefused(str(unsupported), permanent=True) from unsupported
+        except smtplib.SMTPResponseException as refused:
+            raise self._refusal(refused.smtp_code, refused.smtp_error) from refused
+        except (OSError, smtplib.SMTPException) as error:
+            raise self._gone(error) from error
+
+    def close(self) -> None:
+        """Say goodbye, without waiting for an answer."""
+        if self._smtp is not None:
+            self._smtp.close()
+            self._smtp = None
+
+    def _refusal(self, code: int, answer: bytes | str) -> SeatctlError:
+        said = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
+        if code == _BUSY:
+            return self._gone(ConnectionError(said))
+        return MessageRefused(one_line(f"{code} {said}"), permanent=code >= 500)
+
+    def _gone(self, error: Exception) -> NoConnection:
+        """What to say of a server that cannot be used; never its password."""
+        server = self._server
+        if isinstance(error, smtplib.SMTPResponseException):
+            said = error.smtp_error
+            what = f"{error.smtp_code} {said.decode('utf-8', 'replace') if isinstance(said, bytes) else said}"
+        else:
+            what = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        return NoConnection(
+            one_line(f"the mail server {server.host}:{server.port} cannot be used: {what}"),
+            hint="seatctl notify test tries it, seatctl config show shows its settings",
+            data={"host": server.host, "port": server.port},
+        )
+
+
+def written(letter: Letter, server: Server, now: datetime) -> EmailMessage:
+    """The letter as a mail; `now` is UTC. Texts that others typed cannot add a header to it."""
+    message = EmailMessage(policy=SMTP)
+    message["From"] = _mailbox(server.sender)
+    message["To"] = _address(letter.email, letter.name)
+    if server.reply_to:
+        message["Reply-To"] = _mailbox(server.reply_to)
+    message["Subject"] = one_line(letter.text.subject)
+    message["Date"] = format_datetime(now)
+    message["Message-ID"] = letter.message_id
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(letter.text.plain)
+    message.add_alternative(letter.text.html, subtype="html")
+    return message
+
+
+def _mailbox(text: str) -> Address:
+    """`Seats <seats@example.com>`, as settings hold it."""
+    name, bracket, rest = text.rpartition("<")
+    return _address(rest.removesuffix(">") if bracket else text, name.strip() or None)
+
+
+def _address(email: str, name: str | None) -> Address:
+    """The domain as the DNS has it; the name on one line."""
+    local = email.rpartition("@")[0]
+    domain = email_key(email).rpartition("@")[2]
+    return Address(display_name=one_line(name or ""), username=local, domain=domain)

@@ -1,0 +1,87 @@
+"""Which message is still true when it is sent, which carries a code, and when a reminder is due. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime, timedelta
+
+from seatctl.errors import JsonValue
+from seatctl.models.call import format_time, from_epoch
+from seatctl.models.message import Template
+
+REMINDERS = (30, 7, 1)
+"""Days before the end of a term."""
+
+Facts = Mapping[str, JsonValue]
+
+_WITH_CODE = frozenset((Template.SEAT_ASSIGNED, Template.REQUEST_APPROVED))
+
+
+def overtaken(template: str, facts: Facts) -> str | None:
+    """Why a message is not true any more and is better not sent, or None."""
+    recipient = _part(facts, "recipient") or {}
+    if "@" not in str(recipient.get("email")):
+        return "there is nobody to send it to"
+    for templates, key, is_so, why in _OVERTAKEN:
+        thing = _part(facts, key)
+        if template in templates and thing is not None and is_so(thing):
+            return why
+    if template == Template.RENEWAL_REMINDER:
+        told = int(str((_part(facts, "ids") or {}).get("term_end", 0)))
+        ends = (_part(facts, "subscription") or {}).get("term_end")
+        return None if format_time(from_epoch(told)) == ends else "the term was renewed meanwhile"
+    return None
+
+
+_OVERTAKEN: tuple[tuple[Collection[str], str, Callable[[Facts], bool], str], ...] = (
+    (_WITH_CODE, "seat", lambda seat: bool(seat.get("revoked_at")), "the seat was given back meanwhile"),
+    (
+        (Template.SEAT_ASSIGNED,),
+        "seat",
+        lambda seat: bool(seat.get("claimed_at")),
+        "the seat was claimed meanwhile",
+    ),
+    (
+        (Template.REQUEST_RECEIVED,),
+        "request",
+        lambda request: request.get("status") != "pending",
+        "the request was decided meanwhile",
+    ),
+    (
+        (Template.REQUEST_WAITLISTED,),
+        "request",
+        lambda request: request.get("status") != "waitlisted",
+        "the request waits no more",
+    ),
+    (
+        (Template.PAYMENT_FAILED,),
+        "subscription",
+        lambda pool: not pool.get("unpaid_since"),
+        "it was paid meanwhile",
+    ),
+)
+"""For these messages: what they tell of, when it is not true any more, and what to say then."""
+
+
+def carries_code(template: str, facts: Facts) -> bool:
+    """Whether the message brings an activation code: the recipient's seat waits to be claimed."""
+    seat = _part(facts, "seat")
+    return template in _WITH_CODE and seat is not None and not seat.get("claimed_at")
+
+
+def reminder_due(now: datetime, term_start: datetime, term_end: datetime) -> int | None:
+    """Which reminder is due: 30, 7 or 1 days before the end; the last one that has been reached.
+
+    None before the first and after the end. A reminder that would come in the first half of the term,
+    such as thirty days before the end of a month, tells nobody anything and is left out.
+    """
+    if now >= term_end:
+        return None
+    left, half = term_end - now, (term_end - term_start) / 2
+    reached = [days for days in REMINDERS if left <= timedelta(days=days) <= half]
+    return min(reached, default=None)
+
+
+def _part(facts: Facts, key: str) -> Mapping[str, JsonValue] | None:
+    found = facts.get(key)
+    return found if isinstance(found, dict) else None
