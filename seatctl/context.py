@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from seatctl.billing.port import Billing
     from seatctl.ledger.ledger import Ledger
     from seatctl.log import Log
+    from seatctl.mail.post import Post
     from seatctl.models.call import Call
     from seatctl.models.report import Record, Report
 
@@ -175,6 +176,13 @@ class Context:
         return TracedBilling(stripe, self.trace)
 
     @cached_property
+    def post(self) -> Post:
+        """The mail server and the texts of messages. Raises MailNotConfigured, NoKey."""
+        from seatctl.mailing import find_post
+
+        return find_post(self.settings, self.profile, self.environment)
+
+    @cached_property
     def now(self) -> datetime:
         """The one clock reading of this invocation: aware UTC, whole seconds; in a sandbox, the sandbox's."""
         if self.profile.mode is Mode.SANDBOX:
@@ -196,6 +204,11 @@ class Context:
             dry_run=self.options.dry_run,
             notify=self.options.notify,
         )
+
+    def look_at_the_clock(self) -> None:
+        """Read the clock anew: for a command that has waited for somebody."""
+        for reading in ("now", "call"):
+            self.__dict__.pop(reading, None)
 
     # -- printing -----------------------------------------------------------------------------
 
