@@ -59,6 +59,11 @@ def read_customer(customer: StripeJson) -> StripeCustomer:
     )
 
 
+def read_address(customer: StripeJson) -> dict[str, str]:
+    """The parts of a customer's address that are filled in, under Stripe's names."""
+    return {part: text for part, text in _object(customer.get("address")).items() if isinstance(text, str)}
+
+
 def read_card(payment_method: StripeJson) -> StripeCard:
     """A saved payment method; one that is no card shows its type in place of the brand."""
     card = _object(payment_method.get("card"))

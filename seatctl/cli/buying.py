@@ -28,6 +28,8 @@ def complete(here: Context, order: Order) -> Order:
         return order
     if order.billing_email is None and here.interactive:
         order = replace(order, billing_email=here.ask("Invoices go to (e-mail):", flag="--billing-email"))
+    if order.checkout or order.due_days is not None:
+        return order
     return order if order.payment_method else _payment(here, order)
 
 

@@ -11,11 +11,21 @@ if TYPE_CHECKING:
     from seatctl.models.seat import Leaving
     from seatctl.services.prepared import Prepared, Wishes
 
+_DUE_IN = "30d"
+_LONGEST_DUE = 365
+"""A year: an invoice that is due later is a slip of the finger."""
+
 
 class UnknownPromotionCode(NotFound):
     """Stripe knows no active promotion code of this text."""
 
     code = "unknown_promotion_code"
+
+
+class UnknownCoupon(NotFound):
+    """Stripe has no coupon of this id."""
+
+    code = "unknown_coupon"
 
 
 def wishes(
@@ -78,21 +88,39 @@ def leaving(
 
 
 def discounts(here: Context, promo: str | None, coupon: str | None) -> tuple[tuple[str, str], ...]:
-    """The discounts as Stripe names them. Raises UnknownPromotionCode."""
+    """The discounts as Stripe names them. Raises UnknownPromotionCode, UnknownCoupon."""
     from seatctl.billing import endpoints
+    from seatctl.billing.port import MissingInStripe
 
-    found: list[tuple[str, str]] = [("coupon", coupon)] if coupon else []
+    found: list[tuple[str, str]] = []
+    if coupon:
+        try:
+            found.append(("coupon", str(here.billing.read(endpoints.coupon(coupon))["id"])))
+        except MissingInStripe:
+            raise UnknownCoupon(
+                f"there is no coupon {coupon!r}",
+                hint="a code that customers type is given with --promo",
+                data={"coupon": coupon},
+            ) from None
     if promo:
         listed = list(here.billing.every(endpoints.promotion_codes(promo)))
         if not listed:
-            raise UnknownPromotionCode(f"there is no active promotion code {promo!r}", data={"code": promo})
+            raise UnknownPromotionCode(
+                f"there is no active promotion code {promo!r}",
+                hint="a coupon's id is given with --coupon",
+                data={"code": promo},
+            )
         found.append(("promotion_code", str(listed[0]["id"])))
     return tuple(found)
 
 
-def days(text: str) -> int:
-    """`30d` as days. Raises UsageError."""
-    number = text.strip().removesuffix("d")
-    if not (number.isascii() and number.isdigit() and int(number) > 0):
-        raise UsageError(f"{text!r} is no number of days", hint="such as --due-in 30d")
+def due_days(on_account: bool, due_in: str | None) -> int | None:
+    """Days until an invoice on account is due, None where the card is charged. Raises UsageError."""
+    if not on_account:
+        if due_in is not None:
+            raise UsageError("--due-in is for what is bought on account", hint="add --on-account")
+        return None
+    number = (due_in or _DUE_IN).strip().removesuffix("d")
+    if not (number.isascii() and number.isdigit() and 0 < int(number) <= _LONGEST_DUE):
+        raise UsageError(f"{due_in!r} is no number of days", hint="such as --due-in 30d")
     return int(number)

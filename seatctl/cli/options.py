@@ -46,6 +46,17 @@ MaxSpendOpt = Annotated[
 RequestIdOpt = Annotated[
     str | None, typer.Option("--request-id", metavar="KEY", help="Makes repeating this command safe.")
 ]
+PromoOpt = Annotated[str | None, typer.Option("--promo", metavar="CODE", help="A promotion code.")]
+CouponOpt = Annotated[str | None, typer.Option("--coupon", metavar="ID", help="A coupon, by its Stripe id.")]
+OnAccountOpt = Annotated[bool, typer.Option("--on-account", help="Against an invoice instead of the card.")]
+DueInOpt = Annotated[
+    str | None,
+    typer.Option("--due-in", metavar="DAYS", help="On account: days until it is due, such as 30d."),
+]
+PaymentMethodOpt = Annotated[
+    str | None,
+    typer.Option("--payment-method", metavar="ID", help="A saved pm_… or a tok_…, never a card number."),
+]
 
 
 def context(ctx: typer.Context) -> Context:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from seatctl.cli.billing import billing
+from seatctl.cli.buy import buy
 from seatctl.cli.endings import cancel, resume, transfer
-from seatctl.cli.options import MaxSpendOpt, RequestIdOpt, SubscriptionArg, context
+from seatctl.cli.options import (
+    CouponOpt,
+    DueInOpt,
+    MaxSpendOpt,
+    OnAccountOpt,
+    PromoOpt,
+    RequestIdOpt,
+    SubscriptionArg,
+    context,
+)
 from seatctl.cli.subs_columns import LIST_COLUMNS, SHOW_COLUMNS
 from seatctl.models.seat import Leaving
 
-if TYPE_CHECKING:
-    from seatctl.context import Context
-    from seatctl.models.purchase import Quote
-
 app = typer.Typer()
+app.command("buy")(buy)
+app.command("billing")(billing)
 for _verb in (cancel, resume, transfer):
     app.command()(_verb)
 
@@ -59,87 +68,6 @@ def show(ctx: typer.Context, subscription: SubscriptionArg) -> None:
 
 
 @app.command()
-def buy(
-    ctx: typer.Context,
-    plan: Annotated[str | None, typer.Option("--plan", metavar="PLAN", help="What is bought.")] = None,
-    seats: Annotated[int | None, typer.Option("--seats", metavar="N", min=1, help="How many.")] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="What the subscription is called here.")
-    ] = None,
-    owner: Annotated[
-        str | None, typer.Option("--owner", metavar="EMAIL", help="Who runs it; made a user if unknown.")
-    ] = None,
-    billing_email: Annotated[
-        str | None, typer.Option("--billing-email", metavar="EMAIL", help="Where invoices go.")
-    ] = None,
-    billing_name: Annotated[
-        str | None, typer.Option("--billing-name", metavar="NAME", help="Whom invoices are made out to.")
-    ] = None,
-    payment_method: Annotated[
-        str | None,
-        typer.Option("--payment-method", metavar="ID", help="A saved pm_… or a tok_…, never a card number."),
-    ] = None,
-    bill_to: Annotated[
-        str | None,
-        typer.Option(
-            "--bill-to", metavar="SUBSCRIPTION", help="Charge that subscription's customer and card."
-        ),
-    ] = None,
-    max_spend: MaxSpendOpt = None,
-    request_id: RequestIdOpt = None,
-) -> None:
-    """Buy a subscription by card; it can be used at once.
-
-    What Stripe will charge is shown before the question. A declined card leaves nothing behind, and the
-    same command again after an interruption finishes the purchase instead of making a second one.
-
-    Examples:
-      seatctl subs buy
-      seatctl subs buy --plan pro --seats 25 --name design --owner ann@example.com \\
-        --billing-email pay@example.com --payment-method pm_card_visa --yes
-      seatctl subs buy --plan pro --seats 5 --name lab --bill-to design --dry-run
-    """
-    from seatctl.cli.buying import complete
-    from seatctl.cli.changing import require_limit
-    from seatctl.models.purchase import Order
-    from seatctl.services import subscriptions
-
-    here = context(ctx)
-    order = complete(
-        here,
-        Order(
-            plan or "",
-            seats or 0,
-            name or "",
-            owner,
-            billing_email,
-            billing_name,
-            payment_method,
-            bill_to,
-            max_spend,
-            request_id,
-        ),
-    )
-    purchase = subscriptions.prepare(here.ledger, here.billing, here.call, order)
-    if not here.options.dry_run and purchase.quote is not None:
-        require_limit(here, max_spend)
-        here.confirm(_question(here, purchase.quote))
-    here.emit(subscriptions.buy(here.ledger, here.billing, here.call, purchase), handle="name")
-
-
-def _question(here: Context, quote: Quote) -> str:
-    from seatctl.models.money import plain_amount
-
-    if not here.interactive:
-        return "Buy?"  # nobody reads it, and stderr is then free for what a program reads: the error
-    code = quote.currency.upper()
-    each, due = plain_amount(quote.unit_amount, quote.currency), plain_amount(quote.due_now, quote.currency)
-    here.note(f"{quote.seats} seats of {quote.plan} as {quote.name}, {each} {code} a seat.")
-    here.note(f"Stripe will charge {due} {code} now; the term ends {quote.renews_at[:10]}.")
-    return "Buy?"
-
-
-@app.command()
 def rename(
     ctx: typer.Context,
     subscription: SubscriptionArg,
@@ -164,9 +92,6 @@ RevokeOpt = Annotated[
 RevokeFromOpt = Annotated[
     str | None, typer.Option("--revoke-from", metavar="FILE|-", help="The people who go.")
 ]
-PromoOpt = Annotated[str | None, typer.Option("--promo", metavar="CODE", help="A promotion code.")]
-CouponOpt = Annotated[str | None, typer.Option("--coupon", metavar="ID", help="A coupon, by its Stripe id.")]
-OnAccountOpt = Annotated[bool, typer.Option("--on-account", help="Against an invoice instead of the card.")]
 
 
 @app.command("add-seats")
@@ -270,9 +195,7 @@ def renew(
     promo: PromoOpt = None,
     coupon: CouponOpt = None,
     on_account: OnAccountOpt = False,
-    due_in: Annotated[
-        str, typer.Option("--due-in", metavar="30d", help="On account: how long until it is due.")
-    ] = "30d",
+    due_in: DueInOpt = None,
     max_spend: MaxSpendOpt = None,
     request_id: RequestIdOpt = None,
 ) -> None:
@@ -285,7 +208,7 @@ def renew(
       seatctl subs renew design --seats 40 --plan team-plus
       seatctl subs renew design --on-account --due-in 30d --dry-run
     """
-    from seatctl.cli.changing import carry_out, days, discounts, leaving, wishes
+    from seatctl.cli.changing import carry_out, discounts, due_days, leaving, wishes
     from seatctl.services.renewals import Renewal, prepare_renewal
 
     here = context(ctx)
@@ -293,7 +216,7 @@ def renew(
         seats,
         plan,
         discounts(here, promo, coupon),
-        days(due_in) if on_account else None,
+        due_days(on_account, due_in),
         leaving(here, subscription, seats, revoke, revoke_from),
     )
     prepared = prepare_renewal(

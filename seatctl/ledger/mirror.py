@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
 
 from seatctl.errors import JsonValue
 from seatctl.ledger import subscriptions
@@ -18,15 +17,22 @@ from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.rules.metadata import LEDGER
 from seatctl.rules.policies import as_fields
+from seatctl.rules.standing import PAID_UNTIL, RENEWED
 
-# On account an invoice is unpaid from its due date on; by card from the moment it was finalized. A card's
-# open invoice counts only while Stripe calls the subscription past due: it may just be waiting for a bank.
 _COPY = """UPDATE subscriptions SET stripe_subscription = :stripe_id, stripe_item = :item,
     currency = :currency, collection_method = :collection, quantity = :quantity,
-    cancel_at_period_end = :ends, home_ledger = :home, metadata = :metadata, unpaid_since = (
-        SELECT min(CASE WHEN due_date IS NULL THEN finalized_at ELSE due_date END) FROM invoices
+    cancel_at_period_end = :ends, home_ledger = :home, metadata = :metadata WHERE id = :pool"""
+
+# On account an invoice is owed from its due date on, which may lie ahead: whoever reads compares it with
+# the clock, so that nothing has to be synced for it. By card it is owed from the moment it was finalized,
+# but only while Stripe calls the subscription past due: an open one may just be waiting for a bank.
+# A renewal that is not paid for takes nothing from the term that was: it is owed from that one's end on.
+_UNPAID = """UPDATE subscriptions SET unpaid_since = (
+        SELECT min(CASE WHEN due_date IS NULL THEN finalized_at
+            WHEN stripe_id = :renewal AND due_date < :paid_until THEN :paid_until
+            ELSE due_date END) FROM invoices
         WHERE subscription_id = :pool AND status IN ('open', 'uncollectible') AND amount_remaining > 0
-        AND (due_date < :now OR (due_date IS NULL AND :past_due = 1)))
+        AND (due_date IS NOT NULL OR :past_due = 1))
     WHERE id = :pool"""
 
 
@@ -44,7 +50,7 @@ class Seen:
 
 def refresh(tx: Transaction, pool: Subscription, seen: Seen) -> Subscription:
     """Take over what Stripe says; the subscription as it is now. Recorded only where a fact differs."""
-    copy(tx, pool, seen, tx.call.now)
+    copy(tx, pool, seen)
     mirror, now = seen.subscription, seen.standing
     tx.execute(
         "UPDATE subscriptions SET status = :status, plan_id = :plan, price_id = :price, policy = :policy,"
@@ -71,7 +77,7 @@ def refresh(tx: Transaction, pool: Subscription, seen: Seen) -> Subscription:
     return after
 
 
-def copy(journal: Journal, pool: Subscription, seen: Seen, now: datetime) -> None:
+def copy(journal: Journal, pool: Subscription, seen: Seen) -> None:
     """The columns that are only a copy of Stripe's: nobody's decision, so no fact of the audit."""
     mirror = seen.subscription
     journal.execute(
@@ -86,9 +92,24 @@ def copy(journal: Journal, pool: Subscription, seen: Seen, now: datetime) -> Non
             "ends": int(mirror.cancel_at_period_end),
             "home": mirror.metadata.get(LEDGER),
             "metadata": json.dumps(dict(mirror.metadata)),
-            "now": format_time(now),
-            "past_due": int(mirror.status == "past_due"),
             "pool": pool.id,
+        },
+    )
+    note_unpaid(journal, pool.id, mirror)
+
+
+def note_unpaid(journal: Journal, pool_id: int, mirror: StripeSubscription) -> None:
+    """Since when (on account: from when on) the oldest unpaid invoice is owed; the grace runs from there.
+
+    The invoices were upserted before.
+    """
+    journal.execute(
+        _UNPAID,
+        {
+            "pool": pool_id,
+            "past_due": int(mirror.status == "past_due"),
+            "renewal": mirror.metadata.get(RENEWED),
+            "paid_until": mirror.metadata.get(PAID_UNTIL),
         },
     )
 

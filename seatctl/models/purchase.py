@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What `subs buy` asks for. Exactly one of `payment_method` and `bill_to` pays."""
+    """What `subs buy` asks for. One of a card, another subscription, a hosted page, or an invoice pays."""
 
     plan: str
     seats: int
@@ -22,6 +22,14 @@ class Order:
     max_spend: str | None
     """The most that may be charged now, as typed, in the plan's currency."""
     request_id: str | None
+    checkout: bool = False
+    """Paid on Stripe's hosted page, by a card that is typed there."""
+    due_days: int | None = None
+    """On account: days until the invoice is due. None is paid at once."""
+    discounts: tuple[tuple[str, str], ...] = ()
+    """(`coupon` or `promotion_code`, its id)."""
+    automatic_tax: bool = False
+    """Whether Stripe adds the tax of the customer's place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,8 @@ class Quote:
     unit_amount: int
     currency: str
     due_now: int
+    """On account it is invoiced now, and due in `due_days`."""
     total: int
     renews_at: str
     """UTC, in the written form: the end of the first period."""
+    due_days: int | None = None

@@ -59,7 +59,8 @@ class Subscription:
     auto_approval: AutoApproval
     cancel_at: datetime | None
     unpaid_since: datetime | None
-    """Finalization (on account: due date) of the oldest unpaid invoice; the grace runs from here."""
+    """Finalization of the oldest unpaid invoice, on account its due date, which may lie ahead; the grace
+    runs from here."""
     home_ledger: str | None
     """The ledger id in Stripe's metadata (design rule 9); None belongs to nobody."""
     price_id: str = ""

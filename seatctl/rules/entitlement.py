@@ -32,17 +32,23 @@ def _one(email: str, holding: Holding, now: datetime) -> Answer:
     if holding.cancel_at is not None and holding.cancel_at <= now:
         ended = holding.cancel_at.date().isoformat()
         return Answer(False, "ended", f"{place} ended on {ended}", holding, holding.cancel_at)
+    if status == "past_due" or (status in {"active", "trialing"} and holding.unpaid_since is not None):
+        return _unpaid(email, holding, now)
     if status in {"active", "trialing"}:
         return Answer(True, "entitled", f"{email} has a seat in {place}", holding, _until(holding))
-    if status == "past_due":
-        return _in_grace(email, holding, now)
     return Answer(False, "ended", f"{place} is {status.replace('_', ' ')}", holding, None)
 
 
-def _in_grace(email: str, holding: Holding, now: datetime) -> Answer:
-    """A past-due subscription entitles for its policy's days, counted from the oldest unpaid invoice."""
+def _unpaid(email: str, holding: Holding, now: datetime) -> Answer:
+    """What is owed entitles for the policy's days, counted from the oldest unpaid invoice.
+
+    On account that is from its due date on, whatever Stripe calls the subscription meanwhile.
+    """
     since = holding.unpaid_since or now
     end = since + timedelta(days=holding.grace_days)
+    if now < since:
+        text = f"{email} has a seat in {holding.subscription}, to be paid by {since.date().isoformat()}"
+        return Answer(True, "entitled", text, holding, _until(holding, end))
     if now < end:
         text = f"{email} has a seat in {holding.subscription}, whose payment is overdue"
         return Answer(True, "in_grace", text, holding, _until(holding, end))

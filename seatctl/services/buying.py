@@ -1,127 +1,66 @@
-"""The operation that buys a subscription by card: customer, subscription, ledger (billing.md, "Purchases").
+"""The operation that buys a subscription by card or on account (billing.md, "Purchases").
 
 A declined card leaves nothing: the subscription is made with `error_if_incomplete`, and a customer that
 this operation made is deleted again. A bank that wants authentication gets a second step with a key of
-its own; the operation then waits at most 23 hours.
+its own; the operation then waits at most 23 hours. On account the first invoice is sent at once.
 """
 
 from __future__ import annotations
 
 from seatctl.billing import endpoints
-from seatctl.billing.objects import read_customer, read_invoice, read_subscription
+from seatctl.billing.objects import read_invoice, read_subscription
 from seatctl.billing.port import AuthenticationRequired, MissingInStripe, StripeJson, Write
 from seatctl.errors import JsonValue, SeatctlError, StripeRefused
-from seatctl.ledger import customers, invoices, subscriptions, users
-from seatctl.ledger.subscriptions import Bought
-from seatctl.ledger.transaction import Transaction
 from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules.metadata import made_by, marks, subscription_metadata
 from seatctl.rules.policies import from_fields
-from seatctl.services.operations import Apply, Ending, Handler, WaitingForCardholder
+from seatctl.services.bought import add_bought
+from seatctl.services.operations import Apply, Handler, WaitingForCardholder
+from seatctl.services.paying_customer import delete_customer, known_customer, paying_customer, text
 from seatctl.services.steps import KEYS_LAST, CameToNothing, Running
-from seatctl.services.subscription_rows import SUBSCRIPTION_COLUMNS, subscription_row
-
-_CLOCKS_DIFFER = 300
-"""Seconds by which Stripe's clock may be behind ours."""
 
 _UNPAID = frozenset((SubscriptionStatus.INCOMPLETE, SubscriptionStatus.INCOMPLETE_EXPIRED))
 _ENDED = frozenset((SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED))
 
 
 def _run(running: Running) -> Apply:
-    customer = _customer(running)
+    customer = paying_customer(running)
+    if running.payload.get("due_days") is not None:
+        return add_bought(running, _on_account(running, customer))
+    return add_bought(running, charge(running, customer, None))
+
+
+def charge(running: Running, customer: str, card: str | None) -> StripeSubscription:
+    """The subscription, paid: by `card`, else by the customer's default.
+
+    Raises WaitingForCardholder, and CameToNothing with nothing left behind.
+    """
     resumed = running.was_sent("subscription")
-    made = read_subscription(_subscription(running, customer))
+    made = read_subscription(_subscription(running, customer, card))
     if resumed or made.status in _UNPAID:
-        made = _after_authentication(running, customer, made)
-    return _apply(running, customer, made)
-
-
-def _text(running: Running, name: str) -> str | None:
-    value = running.payload.get(name)
-    return value if isinstance(value, str) and value else None
-
-
-# The customer -----------------------------------------------------------------------------------------
-
-
-def _customer(running: Running) -> str:
-    """The Stripe id of who pays: the one named, or one made here with its card as the default."""
-    existing = _text(running, "customer")
-    if existing:
-        return existing
-    payment_method = _payment_method(running)
-    made = running.step_or_nothing(
-        "customer",
-        endpoints.create_customer(_customer_form(running, payment_method)),
-        lambda: find_customer(running),
-    )
-    return str(made["id"])
-
-
-def _payment_method(running: Running) -> str:
-    """The saved method, or one made of a token; a token can be used only once, so it is a step."""
-    given = str(_text(running, "payment_method"))
-    if not given.startswith("tok_"):
-        return given
-    form: dict[str, JsonValue] = {"type": "card", "card": {"token": given}}
-    made = running.step_or_nothing("payment-method", endpoints.create_payment_method(form), lambda: None)
-    return str(made["id"])
-
-
-def _customer_form(running: Running, payment_method: str) -> dict[str, JsonValue]:
-    form: dict[str, JsonValue] = {
-        "payment_method": payment_method,
-        "invoice_settings": {"default_payment_method": payment_method},
-        "metadata": _marks(running),
-    }
-    for field, name in (("email", "billing_email"), ("name", "billing_name")):
-        value = _text(running, name)
-        if value:
-            form[field] = value
-    return form
-
-
-def _marks(running: Running) -> dict[str, JsonValue]:
-    return marks(running.ledger.id, running.reference, running.operation.request_id)
-
-
-def find_customer(running: Running) -> StripeJson | None:
-    """The customer that this operation made, as Stripe lists it (never by search, which lags)."""
-    since = int(running.operation.created_at.timestamp()) - _CLOCKS_DIFFER
-    listed = running.billing.every(endpoints.customers(created_since=since))
-    return next((customer for customer in listed if made_by(customer, running.reference)), None)
-
-
-def _delete_customer(running: Running, customer: str) -> None:
-    """Leave no customer behind that this operation made; one that was there before stays."""
-    if _text(running, "customer"):
-        return
-
-    def gone() -> bool:
-        try:
-            return read_customer(running.billing.read(endpoints.customer(customer))).deleted
-        except MissingInStripe:
-            return True
-
-    running.delete("delete-customer", endpoints.delete_customer(customer), gone)
+        return _after_authentication(running, customer, made)
+    return made
 
 
 # The subscription -------------------------------------------------------------------------------------
 
 
-def _subscription(running: Running, customer: str) -> StripeJson:
+def _subscription(running: Running, customer: str, card: str | None) -> StripeJson:
     """Charged inside this call, or refused and nothing kept."""
 
     def find() -> StripeJson | None:
-        return _find_subscription(running, customer)
+        return find_subscription(running, customer)
 
     def undo() -> None:
-        _delete_customer(running, customer)
+        delete_customer(running, customer)
 
     def create(behavior: str) -> Write:
-        return endpoints.create_subscription(_subscription_form(running, customer, behavior))
+        form = subscription_form(running, customer)
+        form["payment_behavior"] = behavior
+        if card is not None:
+            form["default_payment_method"] = card
+        return endpoints.create_subscription(form)
 
     try:
         return running.step_or_nothing(
@@ -133,21 +72,59 @@ def _subscription(running: Running, customer: str) -> StripeJson:
         )
 
 
-def _subscription_form(running: Running, customer: str, behavior: str) -> dict[str, JsonValue]:
+def _on_account(running: Running, customer: str) -> StripeSubscription:
+    """The subscription with its first invoice sent: left alone it would stay a draft for an hour."""
+    form = subscription_form(running, customer)
+    form |= {"collection_method": "send_invoice", "days_until_due": running.payload["due_days"]}
+
+    def undo() -> None:
+        delete_customer(running, customer)
+
+    made = read_subscription(
+        running.step_or_nothing(
+            "subscription",
+            endpoints.create_subscription(form),
+            lambda: find_subscription(running, customer),
+            undo,
+        )
+    )
+    if made.latest_invoice is not None:
+        invoice = made.latest_invoice
+
+        def sent() -> StripeJson | None:
+            found = running.billing.read(endpoints.invoice(invoice))
+            return None if found.get("status") == "draft" else found
+
+        if sent() is None:
+            running.step("send-invoice", endpoints.send_invoice(invoice), sent)
+    return read_subscription(running.billing.read(endpoints.subscription(made.id)))
+
+
+def subscription_form(running: Running, customer: str) -> dict[str, JsonValue]:
+    """What every way of paying has in common; Checkout takes a part of it."""
     policy = from_fields(_policy(running))
     form: dict[str, JsonValue] = {
         "customer": customer,
         "items": [{"price": running.payload["price"], "quantity": running.payload["seats"]}],
-        "payment_behavior": behavior,
-        "metadata": {
-            **_marks(running),
-            **subscription_metadata(str(_text(running, "name")), _text(running, "owner"), policy),
-        },
+        "metadata": new_metadata(running),
     }
     if policy.renewal == "manual":
         # A contract that nobody renews ends by itself; the flag is never cleared (billing.md).
         form["cancel_at_period_end"] = True
+    if running.payload.get("discounts"):
+        form["discounts"] = running.payload["discounts"]
+    if running.payload.get("automatic_tax") is True:
+        form["automatic_tax"] = {"enabled": True}
     return form
+
+
+def new_metadata(running: Running) -> dict[str, JsonValue]:
+    """What the metadata of the new subscription says: whose it is, its name, its owner, its policy."""
+    policy = from_fields(_policy(running))
+    return {
+        **marks(running.ledger.id, running.reference, running.operation.request_id),
+        **subscription_metadata(str(text(running, "name")), text(running, "owner"), policy),
+    }
 
 
 def _policy(running: Running) -> dict[str, JsonValue]:
@@ -155,12 +132,16 @@ def _policy(running: Running) -> dict[str, JsonValue]:
     return policy if isinstance(policy, dict) else {}
 
 
-def _find_subscription(running: Running, customer: str) -> StripeJson | None:
+def find_subscription(running: Running, customer: str) -> StripeJson | None:
+    """The subscription that this operation made for a customer."""
     listed = running.billing.every(endpoints.subscriptions_of(customer))
     try:
         return next((found for found in listed if made_by(found, running.reference)), None)
     except MissingInStripe:
         return None  # the customer is deleted, perhaps by the undo of this operation; nothing can be charged
+
+
+# Authentication ---------------------------------------------------------------------------------------
 
 
 def _after_authentication(running: Running, customer: str, made: StripeSubscription) -> StripeSubscription:
@@ -205,66 +186,23 @@ def _cancel(running: Running, subscription: StripeSubscription, customer: str) -
 
     if subscription.status not in _ENDED:
         running.delete("cancel-subscription", endpoints.cancel_subscription(subscription.id), gone)
-    _delete_customer(running, customer)
+    delete_customer(running, customer)
 
 
-# The ledger -------------------------------------------------------------------------------------------
-
-
-def _apply(running: Running, customer_id: str, mirror: StripeSubscription) -> Apply:
-    """Everything Stripe says is read before the transaction: none spans a call."""
-    customer = read_customer(running.billing.read(endpoints.customer(customer_id)))
-    invoice = (
-        read_invoice(running.billing.read(endpoints.invoice(mirror.latest_invoice)))
-        if mirror.latest_invoice
-        else None
-    )
-    item, seats = mirror.items[0], running.payload["seats"]
-
-    def apply(tx: Transaction) -> Ending:
-        customer_row = customers.upsert(tx, customer)
-        owner = _text(running, "owner")
-        added = subscriptions.add(
-            tx,
-            Bought(
-                name=str(_text(running, "name")),
-                plan_id=int(str(running.payload["plan_id"])),
-                price_id=item.price.id,
-                customer_id=customer_row,
-                subscription=mirror,
-                item=item,
-                capacity=item.quantity or 0,
-                policy=_policy(running),
-                owner_id=users.add(tx, owner).id if owner else None,
-                home_ledger=running.ledger.id,
-            ),
-        )
-        if invoice is not None:
-            invoices.upsert(tx, invoice, customer_id=customer_row, subscription_id=added.id)
-        row = {
-            **subscription_row(added),
-            "invoice": None if invoice is None else invoice.number,
-            "amount_paid": 0 if invoice is None else invoice.amount_paid,
-            "result": "bought",
-        }
-        return Ending(
-            f"bought {seats} seats of {added.plan_slug} as {added.name}", (row,), SUBSCRIPTION_COLUMNS
-        )
-
-    return apply
+# Too late ---------------------------------------------------------------------------------------------
 
 
 def _undo(running: Running) -> str | None:
-    """Too old to charge anybody for: keep what was paid, take back the rest."""
-    customer = _text(running, "customer")
-    if customer is None:
-        made = running.answered("customer") or find_customer(running)
-        if made is None:
-            return "nothing had reached Stripe"
-        customer = str(made["id"])
-    found = _find_subscription(running, customer)
+    """Too old to charge anybody for: keep what was paid, or runs on account; take back the rest."""
+    customer = known_customer(running)
+    return "nothing had reached Stripe" if customer is None else take_back(running, customer)
+
+
+def take_back(running: Running, customer: str) -> str | None:
+    """Cancel what is unpaid and delete the customer made for it; None where it is paid for and stays."""
+    found = find_subscription(running, customer)
     if found is None:
-        _delete_customer(running, customer)
+        delete_customer(running, customer)
         return "what had reached Stripe is deleted; nothing was charged"
     subscription = read_subscription(found)
     if _was_paid(running, subscription):

@@ -10,6 +10,7 @@ from seatctl.services.operations import Handler
 
 _MODULES: Final = {
     "buy": "seatctl.services.buying",
+    "checkout": "seatctl.services.checkout",
     "plan_add": "seatctl.services.plan_adding",
     "plan_edit": "seatctl.services.plan_editing",
     "change": "seatctl.services.prorated_change",

@@ -45,7 +45,7 @@ def _refresh(ledger: Ledger, billing: Billing, call: Call, pool: Subscription) -
     with ledger.journal() as journal:  # a copy of Stripe is no fact of the audit
         for invoice in read:
             invoices.upsert(journal, invoice, customer_id=pool.customer_id, subscription_id=pool.id)
-        mirror.copy(journal, pool, seen(journal, pool, found, item, stands), call.now)
+        mirror.copy(journal, pool, seen(journal, pool, found, item, stands))
     with ledger.change(call) as tx:
         before = subscriptions.by_id(tx, pool.id)
         after = mirror.refresh(tx, before, seen(tx, before, found, item, stands))

@@ -1,200 +1,27 @@
-"""Subscriptions: quoting and buying, and the settings that live in Stripe's metadata too."""
+"""The settings of a subscription that live in Stripe's metadata too: name, owner, automatic approval.
+
+How a subscription is bought is in `ordering.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from shlex import quote
+from dataclasses import replace
 
-from seatctl.billing import endpoints
-from seatctl.billing.objects import read_preview
 from seatctl.billing.port import Billing
-from seatctl.errors import JsonValue, Refused, UsageError
-from seatctl.ledger import customers, operations, plans, subscriptions
+from seatctl.errors import JsonValue
+from seatctl.ledger import operations, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
-from seatctl.models.call import Call, format_time
-from seatctl.models.operation import Operation, OperationState
-from seatctl.models.plan import Plan
-from seatctl.models.purchase import Order, Quote
+from seatctl.models.call import Call
 from seatctl.models.report import Report
 from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
 from seatctl.models.user import User
 from seatctl.rules.approval_rules import auto_approval_fields
-from seatctl.rules.emails import check_email
-from seatctl.rules.names import check_name, check_request_id, name_key
-from seatctl.rules.policies import as_fields
-from seatctl.rules.purchases import check_payment_method, check_quantity, check_spend
-from seatctl.services.operations import Request, is_same, submit
+from seatctl.rules.names import check_name, name_key
+from seatctl.services.operations import Request, submit
+from seatctl.services.ordering import refuse_taken
 from seatctl.services.permissions import allow
-from seatctl.services.plans import sellable
-from seatctl.services.subscription_rows import SUBSCRIPTION_COLUMNS
-
-
-class NameTaken(Refused):
-    """A subscription, or a purchase under way, has this name already."""
-
-    code = "name_taken"
-
-
-@dataclass(frozen=True, slots=True)
-class Purchase:
-    """An order that may be bought: checked, and priced by Stripe."""
-
-    order: Order
-    request: Request
-    quote: Quote | None
-    """None: it was bought before, under the same request id; nothing will be charged."""
-
-
-def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Purchase:
-    """Check an order against roles, names and policy, and ask Stripe what it costs. Writes nothing.
-
-    A repetition of an order under way, or of one with the same request id, passes: `buy` finishes it.
-    Raises NameTaken, PackSize and the like, MaxSpendExceeded, and the errors of Stripe's preview.
-    """
-    name = check_name(order.name)
-    _check_people(order)
-    if order.request_id is not None:
-        check_request_id(order.request_id)
-    with ledger.reading() as reader:
-        allow(reader, call.actor, Action.BUY)
-        plan = plans.find(reader, order.plan)
-        order = replace(order, plan=plan.slug, name=name)
-        request = _request(plan, order, _paying_customer(reader, order))
-        earlier = _same(reader, request)
-        if earlier is None:
-            _check(reader, order, name_counts=not _is_known(reader, request))
-    if earlier is not None and earlier.state is OperationState.DONE:
-        return Purchase(order, request, None)
-    # One under way is bought at the price that it began with.
-    offer = _quote(billing, plan, order, request.details if earlier is None else earlier.payload)
-    check_spend(offer.due_now, offer.currency, order.max_spend)
-    return Purchase(order, request, offer)
-
-
-def _check(reader: Reader, order: Order, *, name_counts: bool = True) -> None:
-    """Whether the plan is sold, in this quantity, and the name is free. Raises what says why not."""
-    plan = sellable(plans.find(reader, order.plan))
-    if plan.policy is not None:
-        check_quantity(plan.slug, plan.policy, order.seats)
-    if name_counts:
-        _refuse_taken(reader, order.name)
-
-
-def buy(ledger: Ledger, billing: Billing, call: Call, purchase: Purchase) -> Report:
-    """Carry out a prepared purchase; under --dry-run show what it would be.
-
-    Raises CardDeclined (nothing is left behind), WaitingForCardholder, OperationPending.
-    """
-    offer = purchase.quote
-    if call.dry_run and offer is not None:
-        row = quote_row(offer)
-        summary = f"would buy {offer.seats} seats of {offer.plan} as {offer.name}"
-        return Report(None, True, summary, (row,), columns=tuple(row))
-    report = submit(ledger, billing, call, purchase.request, lambda reader: _check(reader, purchase.order))
-    return replace(report, dry_run=call.dry_run, columns=SUBSCRIPTION_COLUMNS)
-
-
-def quote_row(quote: Quote) -> dict[str, JsonValue]:
-    """A quote as a row of output; amounts in minor units."""
-    return {
-        "name": quote.name,
-        "plan": quote.plan,
-        "seats": quote.seats,
-        "unit_amount": quote.unit_amount,
-        "currency": quote.currency,
-        "due_now": quote.due_now,
-        "renews_at": quote.renews_at,
-    }
-
-
-def _check_people(order: Order) -> None:
-    for flag, email in (("--owner", order.owner), ("--billing-email", order.billing_email)):
-        problem = check_email(email) if email else None
-        if problem:
-            raise UsageError(f"{flag} {email!r}: {problem}", hint=f"use {flag} ann@example.com")
-    if order.payment_method:
-        check_payment_method(order.payment_method)
-
-
-def _paying_customer(reader: Reader, order: Order) -> str | None:
-    if order.bill_to is None:
-        return None
-    return customers.stripe_id(reader, subscriptions.find(reader, order.bill_to).customer_id)
-
-
-def _request(plan: Plan, order: Order, customer: str | None) -> Request:
-    asked: dict[str, JsonValue] = {
-        "plan": plan.slug,
-        "seats": order.seats,
-        "name": order.name,
-        "owner": order.owner,
-        "billing_email": order.billing_email,
-        "billing_name": order.billing_name,
-        "payment_method": order.payment_method,
-        "bill_to": order.bill_to,
-    }
-    details: dict[str, JsonValue] = {
-        **asked,
-        "plan_id": plan.id,
-        "price": plan.price_id,
-        "customer": customer,
-        "policy": None if plan.policy is None else as_fields(plan.policy),
-    }
-    return Request("buy", asked, details, reserved_name=name_key(order.name), request_id=order.request_id)
-
-
-def _same(reader: Reader, request: Request) -> Operation | None:
-    """The operation that asked for the same: under way, or done under the same request id."""
-    found = (
-        operations.of_request(reader, request.request_id) if request.request_id else None,
-        operations.of_name(reader, str(request.reserved_name)),
-    )
-    same = (one for one in found if one is not None and is_same(one, request))
-    return next(same, None)
-
-
-def _is_known(reader: Reader, request: Request) -> bool:
-    """Whether an operation holds this name or request id, so that `submit` decides what it means."""
-    by_id = operations.of_request(reader, request.request_id) if request.request_id else None
-    return by_id is not None or operations.of_name(reader, str(request.reserved_name)) is not None
-
-
-def _refuse_taken(reader: Reader, name: str, but: Subscription | None = None) -> None:
-    taken = subscriptions.named(reader, name)
-    if taken is not None and (but is None or taken.id != but.id):
-        raise NameTaken(
-            f"there is a subscription {taken.name} already",
-            hint=f"seatctl subs show {quote(taken.name)}, or buy with another --name",
-            data={"subscription": taken.name},
-        )
-
-
-def _quote(billing: Billing, plan: Plan, order: Order, details: Mapping[str, JsonValue]) -> Quote:
-    """What Stripe would charge now for the price and the customer of `details`."""
-    form: dict[str, JsonValue] = {
-        "subscription_details": {"items": [{"price": details["price"], "quantity": order.seats}]},
-    }
-    if details["customer"] is not None:
-        form["customer"] = details["customer"]
-    else:  # the customer is not made before the purchase is confirmed
-        form |= {"currency": plan.currency, "customer_details": {"tax_exempt": "none"}}
-    preview = read_preview(billing.read(endpoints.preview_invoice(form)))
-    return Quote(
-        plan=plan.slug,
-        name=order.name,
-        seats=order.seats,
-        unit_amount=preview.subtotal // order.seats,
-        currency=preview.currency,
-        due_now=preview.amount_due,
-        total=preview.total,
-        renews_at=format_time(max(line.period_end for line in preview.lines)),
-    )
-
-
-# Settings that Stripe's metadata holds too ------------------------------------------------------------
 
 
 def rename(ledger: Ledger, billing: Billing, call: Call, handle: str, name: str) -> Report:
@@ -207,7 +34,7 @@ def rename(ledger: Ledger, billing: Billing, call: Call, handle: str, name: str)
         if subscription.name == wanted and reserved is None:
             return Report(None, call.dry_run, f"{wanted} has that name already")
         if reserved is None:
-            _refuse_taken(reader, wanted, but=subscription)
+            refuse_taken(reader, wanted, but=subscription)
     return change_setting(
         ledger, billing, call, subscription, {"name": wanted}, f"renamed {subscription.name} to {wanted}"
     )
@@ -259,6 +86,6 @@ def change_setting(
 
     def still_allowed(reader: Reader) -> None:
         if "name" in setting:
-            _refuse_taken(reader, str(setting["name"]), but=subscription)
+            refuse_taken(reader, str(setting["name"]), but=subscription)
 
     return submit(ledger, billing, call, request, still_allowed)

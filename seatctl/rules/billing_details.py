@@ -1,0 +1,85 @@
+"""Billing details as typed: addresses by their parts, tax ids with their type. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from seatctl.errors import UsageError
+from seatctl.rules.emails import check_email
+from seatctl.rules.nearest import did_you_mean
+from seatctl.rules.purchases import check_payment_method
+
+ADDRESS_PARTS = ("line1", "line2", "city", "state", "postal_code", "country")
+
+_LONGEST = 500
+_TAX_ID = re.compile(r"([a-z]{2}_[a-z0-9_]+):(\S.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What `subs billing` changes; None and empty leave what is."""
+
+    email: str | None = None
+    name: str | None = None
+    address: tuple[tuple[str, str], ...] = ()
+    tax_ids: tuple[tuple[str, str], ...] = ()
+    """(type, value) as Stripe names them."""
+    payment_method: str | None = None
+
+    def __bool__(self) -> bool:
+        return self != Details()
+
+
+def read_details(
+    email: str | None,
+    name: str | None,
+    address: Sequence[str],
+    tax_ids: Sequence[str],
+    payment_method: str | None,
+) -> Details:
+    """The options as a value. Raises UsageError, BadPaymentMethod."""
+    problem = None if email is None else check_email(email)
+    if problem:
+        raise UsageError(f"--email {email!r}: {problem}", hint="use --email pay@example.com")
+    if name is not None and not (name.strip() and name.isprintable() and len(name) <= _LONGEST):
+        raise UsageError("--name takes a line of text", hint="such as --name 'Acme GmbH'")
+    if payment_method is not None:
+        check_payment_method(payment_method)
+    return Details(
+        email,
+        name,
+        tuple(_part(each) for each in address),
+        tuple(_tax_id(each) for each in tax_ids),
+        payment_method,
+    )
+
+
+def _part(typed: str) -> tuple[str, str]:
+    part, equals, value = typed.partition("=")
+    if part not in ADDRESS_PARTS or not equals:
+        listed = ", ".join(ADDRESS_PARTS)
+        raise UsageError(
+            f"--address takes PART=VALUE with one of {listed}, not {typed!r}",
+            hint=did_you_mean(part, ADDRESS_PARTS, "such as --address city=Bonn"),
+        )
+    value = value.strip()
+    if not value.isprintable() or len(value) > _LONGEST:
+        raise UsageError(f"--address {part}: a line of text", hint="such as --address city=Bonn")
+    if part != "country":
+        return part, value
+    if not (len(value) == 2 and value.isascii() and value.isalpha()):
+        raise UsageError(
+            f"--address country: two letters, not {value!r}", hint="such as --address country=DE"
+        )
+    return part, value.upper()
+
+
+def _tax_id(typed: str) -> tuple[str, str]:
+    found = _TAX_ID.fullmatch(typed.strip())
+    if found is None or not typed.isprintable():
+        raise UsageError(
+            f"--tax-id takes TYPE:VALUE, not {typed!r}", hint="such as --tax-id eu_vat:DE123456789"
+        )
+    return found[1], found[2].strip()

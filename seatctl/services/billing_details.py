@@ -1,0 +1,191 @@
+"""The operation `billing`: e-mail, name, address, tax ids and the card of who pays for a subscription.
+
+What a refusal may follow is done first and taken back after one, so that a declined card changes nothing:
+details, tax ids, the card attached, an unpaid invoice paid with it; last it becomes the default.
+What is asked for, shown and priced is in `billing_requests.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from seatctl.billing import endpoints
+from seatctl.billing.objects import read_customer, read_invoice
+from seatctl.billing.port import AuthenticationRequired, CardDeclined, MissingInStripe, StripeJson
+from seatctl.errors import JsonValue, NotAllowed, StripeRefused
+from seatctl.ledger import customers
+from seatctl.ledger.transaction import Transaction
+from seatctl.models.invoice import InvoiceStatus
+from seatctl.models.stripe_objects import StripeInvoice
+from seatctl.models.subscription import Subscription
+from seatctl.services.applying import After, take_over
+from seatctl.services.operations import Apply, Handler, WaitingForCardholder
+from seatctl.services.paying_customer import saved_method, text
+from seatctl.services.steps import KEYS_LAST, CameToNothing, Running
+
+
+def _run(running: Running) -> Apply:
+    customer, invoice = str(running.payload["customer"]), text(running, "pay")
+
+    def undo() -> None:
+        _take_back(running)
+
+    _set_details(running, customer)
+    _add_tax_ids(running, customer, undo)
+    card = text(running, "payment_method")
+    if card is not None:
+        attached = _attach(running, customer, card, undo)
+        if invoice is not None:
+            _pay(running, invoice, attached)
+        _make_default(running, customer, attached)
+    return take_over(running, [invoice], str(running.payload["summary"]), _mirror(running, customer))
+
+
+def _set_details(running: Running, customer: str) -> None:
+    """What is sent is absolute: sending it again after a lost answer does no harm."""
+    details = running.payload.get("details")
+    if isinstance(details, dict) and details:
+        running.step_or_nothing("details", endpoints.update_customer(customer, details), lambda: None)
+
+
+def _tax_ids(running: Running) -> list[tuple[str, dict[str, JsonValue]]]:
+    listed = running.payload.get("tax_ids")
+    forms = listed if isinstance(listed, list) else []
+    return [(f"tax-id-{n}", form) for n, form in enumerate(forms, 1) if isinstance(form, dict)]
+
+
+def _add_tax_ids(running: Running, customer: str, undo: Callable[[], None]) -> None:
+    for name, form in _tax_ids(running):
+
+        def find(form: dict[str, JsonValue] = form) -> StripeJson | None:
+            listed = running.billing.every(endpoints.tax_ids(customer))
+            same = (one for one in listed if (one.get("type"), one.get("value")) == tuple(form.values()))
+            return next(same, None)
+
+        running.step_or_nothing(name, endpoints.create_tax_id(customer, form), find, undo)
+
+
+def _attach(running: Running, customer: str, card: str, undo: Callable[[], None]) -> str:
+    """The id under which Stripe keeps the card; a bank may refuse it right here."""
+    method = saved_method(running, card, undo)
+
+    def find() -> StripeJson | None:
+        listed = running.billing.every(endpoints.payment_methods(customer))
+        return next((one for one in listed if one.get("id") == method), None)
+
+    write = endpoints.attach_payment_method(method, customer)
+    return str(running.step_or_nothing("attach", write, find, undo)["id"])
+
+
+def _pay(running: Running, invoice: str, card: str) -> None:
+    """Charge the card for the invoice. Raises WaitingForCardholder, and CameToNothing when it is refused."""
+    form: dict[str, JsonValue] = {"payment_method": card, "off_session": True}
+
+    def settled() -> StripeJson | None:
+        found = running.billing.read(endpoints.invoice(invoice))
+        return None if found.get("status") == InvoiceStatus.OPEN else found
+
+    try:
+        running.step("pay", endpoints.pay_invoice(invoice, form), settled)
+    except AuthenticationRequired:
+        _require_authentication(running, invoice)
+    except (StripeRefused, NotAllowed) as refusal:
+        if _read(running, invoice).status is not InvoiceStatus.PAID:
+            _take_back(running)
+            raise CameToNothing(refusal) from refusal
+
+
+def _require_authentication(running: Running, invoice: str) -> None:
+    """Return once the invoice was paid on its page. For 23 hours; then the card is taken back."""
+    found = _read(running, invoice)
+    if found.status is InvoiceStatus.PAID:
+        return
+    if found.status is InvoiceStatus.OPEN and running.call.now - running.operation.created_at < KEYS_LAST:
+        raise WaitingForCardholder(
+            f"the bank wants the cardholder to authenticate: {found.hosted_url}",
+            hint="open the page, then: seatctl sync",
+            data={"url": found.hosted_url, "run": running.operation.run},
+        )
+    _take_back(running)
+    raise CameToNothing(
+        CardDeclined("the payment was not authenticated in time; nothing was charged or changed")
+    )
+
+
+def _read(running: Running, invoice: str) -> StripeInvoice:
+    return read_invoice(running.billing.read(endpoints.invoice(invoice)))
+
+
+def _make_default(running: Running, customer: str, card: str) -> None:
+    """The card pays from now on. A card of the subscription's own would go before the customer's."""
+    form: dict[str, JsonValue] = {"invoice_settings": {"default_payment_method": card}}
+    running.step("default", endpoints.update_customer(customer, form), lambda: None)
+    if running.payload.get("own_card") is True:
+        write = endpoints.update_subscription(
+            str(running.payload["stripe_id"]), {"default_payment_method": card}
+        )
+        running.step("subscription-default", write, lambda: None)
+
+
+def _mirror(running: Running, customer: str) -> After:
+    """The customer as it is now: read before the transaction, which spans no call."""
+    found = read_customer(running.billing.read(endpoints.customer(customer)))
+
+    def apply(tx: Transaction, pool: Subscription) -> dict[str, JsonValue]:
+        was = customers.snapshot(tx, pool.customer_id)
+        customers.upsert(tx, found)
+        became = customers.snapshot(tx, pool.customer_id)
+        if was != became:
+            tx.record("customer", pool.customer_id, was, became)
+        return {"billing_email": found.email, "payment_method": found.default_payment_method}
+
+    return apply
+
+
+# Taking back ------------------------------------------------------------------------------------------
+
+
+def _take_back(running: Running) -> None:
+    """Undo what was done before the refusal, the last first."""
+    attached = running.answered("attach")
+    if attached is not None and running.payload.get("was_attached") is not True:
+        _detach(running, str(attached["id"]))
+    customer = str(running.payload["customer"])
+    for name, _ in reversed(_tax_ids(running)):
+        made = running.answered(name)
+        if made is not None:
+            _delete_tax_id(running, name, customer, str(made["id"]))
+    before = running.payload.get("before")
+    if isinstance(before, dict) and running.answered("details") is not None:
+        running.step("restore-details", endpoints.update_customer(customer, before), lambda: None)
+
+
+def _detach(running: Running, card: str) -> None:
+    def gone() -> StripeJson | None:
+        found = running.billing.read(endpoints.payment_method(card))
+        return found if found.get("customer") is None else None
+
+    running.step("detach", endpoints.detach_payment_method(card), gone)
+
+
+def _delete_tax_id(running: Running, name: str, customer: str, tax_id: str) -> None:
+    def gone() -> bool:
+        listed = running.billing.every(endpoints.tax_ids(customer))
+        return all(one.get("id") != tax_id for one in listed)
+
+    running.delete(f"delete-{name}", endpoints.delete_tax_id(customer, tax_id), gone)
+
+
+def _undo(running: Running) -> str | None:
+    """Nobody is charged a day late; what needs no charge, or is paid, is finished however late."""
+    invoice = text(running, "pay")
+    try:
+        if invoice is None or _read(running, invoice).status is InvoiceStatus.PAID:
+            return None
+    except MissingInStripe:
+        return None
+    _take_back(running)
+    return "the new card is taken back; nothing was charged or changed"
+
+
+HANDLER = Handler(_run, _undo)

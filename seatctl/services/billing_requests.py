@@ -1,0 +1,206 @@
+"""`subs billing`: showing who pays for a subscription, and preparing a change of it.
+
+How the change is made is in `billing_details.py`; the page on which customers do it themselves in
+`portal.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from seatctl.billing import endpoints
+from seatctl.billing.objects import read_address, read_card, read_customer, read_invoice, read_subscription
+from seatctl.billing.port import Billing, MissingInStripe, StripeJson
+from seatctl.errors import JsonValue
+from seatctl.ledger import customers, subscriptions
+from seatctl.ledger.ledger import Ledger
+from seatctl.models.call import Call
+from seatctl.models.invoice import InvoiceStatus
+from seatctl.models.money import plain_amount
+from seatctl.models.report import Record
+from seatctl.models.role import Action
+from seatctl.models.stripe_objects import StripeInvoice, StripeSubscription
+from seatctl.rules.billing_details import ADDRESS_PARTS, Details
+from seatctl.rules.metadata import SUBSCRIPTION
+from seatctl.rules.purchases import check_spend
+from seatctl.services.gathering import Gathered, look
+from seatctl.services.operations import Request
+from seatctl.services.prepared import Prepared, Wishes, repeated
+
+_COLUMNS = ("name", "billing_email", "due_now", "currency", "pays", "result")
+
+
+def show(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Record:
+    """Billing details as Stripe has them now, as one record."""
+    with ledger.reading() as reader:
+        pool = subscriptions.find(reader, handle, call.now)
+        customer_id = customers.stripe_id(reader, pool.customer_id)
+        shared = customers.subscriptions_of(reader, pool.customer_id)
+    mirror = read_subscription(billing.read(endpoints.subscription(pool.stripe_subscription)))
+    raw = billing.read(endpoints.customer(customer_id))
+    customer = read_customer(raw)
+    card = mirror.default_payment_method or customer.default_payment_method
+    unpaid = _unpaid(billing, mirror)
+    return {
+        "name": pool.name,
+        "billing_email": customer.email,
+        "billing_name": customer.name,
+        "address": [part for name in ADDRESS_PARTS if (part := read_address(raw).get(name))],
+        "tax_ids": [f"{one.get('type')}:{one.get('value')}" for one in _tax_ids(billing, customer_id)],
+        "collection": "on account" if mirror.collection_method == "send_invoice" else "by card",
+        "card": None if card is None else _card(billing, card),
+        "payment_method": card,
+        "unpaid": [_owed(invoice) for invoice in unpaid],
+        "shared_with": [name for name in shared if name != pool.name],
+        "customer": customer_id,
+    }
+
+
+def _tax_ids(billing: Billing, customer: str) -> list[StripeJson]:
+    return list(billing.every(endpoints.tax_ids(customer)))
+
+
+def _card(billing: Billing, payment_method: str) -> str | None:
+    """As a person recognises it: brand and the last four digits."""
+    try:
+        card = read_card(billing.read(endpoints.payment_method(payment_method)))
+    except MissingInStripe:
+        return None
+    return f"{card.brand} {card.last4}".strip()
+
+
+def _owed(invoice: StripeInvoice) -> str:
+    amount = f"{plain_amount(invoice.amount_remaining, invoice.currency)} {invoice.currency.upper()}"
+    due = "" if invoice.due_date is None else f", due {invoice.due_date:%Y-%m-%d}"
+    return f"{invoice.number}: {amount}{due}"
+
+
+def _unpaid(billing: Billing, mirror: StripeSubscription) -> list[StripeInvoice]:
+    """The open invoices of a subscription, Stripe's and our own, the oldest first."""
+
+    def its_own() -> Iterator[StripeInvoice]:
+        for raw in billing.every(endpoints.invoices_of_customer(mirror.customer_id)):
+            invoice = read_invoice(raw)
+            if mirror.id in {invoice.subscription_id, invoice.metadata.get(SUBSCRIPTION)}:
+                yield invoice
+
+    owed = [one for one in its_own() if one.status is InvoiceStatus.OPEN and one.amount_remaining]
+    return sorted(owed, key=lambda one: one.finalized_at or one.created_at)
+
+
+# Changing ---------------------------------------------------------------------------------------------
+
+
+def prepare_billing(
+    ledger: Ledger, billing: Billing, call: Call, handle: str, details: Details, wishes: Wishes
+) -> Prepared:
+    """Check a change of billing details; a new card pays the oldest unpaid invoice at once.
+
+    Raises UnknownSubscription, RoleRequired, ForeignLedger, MaxSpendExceeded.
+    """
+    asked = _asked(details)
+    under_way = repeated(ledger, call, handle, asked, Action.MANAGE_SUBSCRIPTION)
+    if under_way is not None:
+        return under_way
+    found = look(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
+    unpaid = [one for one in _unpaid(billing, found.mirror) if one.due_date is None]
+    pays = unpaid[0] if unpaid and details.payment_method is not None else None
+    due, currency = (0, found.pool.currency) if pays is None else (pays.amount_remaining, pays.currency)
+    check_spend(due, currency, wishes.max_spend)
+    raw = billing.read(endpoints.customer(found.mirror.customer_id))
+    summary = _summary(found, details, pays, unpaid)
+    request = Request(
+        "billing",
+        asked,
+        {
+            "subscription": found.pool.id,
+            "stripe_id": found.mirror.id,
+            "customer": found.mirror.customer_id,
+            "details": _form(details, raw),
+            "before": _before(details, raw),
+            "tax_ids": [{"type": kind, "value": value} for kind, value in details.tax_ids],
+            "payment_method": details.payment_method,
+            "was_attached": _is_attached(billing, found, details.payment_method),
+            "own_card": found.mirror.default_payment_method is not None,
+            "pay": None if pays is None else pays.id,
+            "summary": summary,
+        },
+        found.pool.id,
+        request_id=wishes.request_id,
+    )
+    row: dict[str, JsonValue] = {
+        "name": found.pool.name,
+        "billing_email": details.email or read_customer(raw).email,
+        "due_now": due,
+        "currency": currency,
+        "pays": None if pays is None else pays.number,
+        "result": "would be changed",
+    }
+    return Prepared(
+        request,
+        row,
+        due,
+        currency,
+        summary,
+        found.pool,
+        found.at,
+        columns=_COLUMNS,
+        operation=found.operation,
+    )
+
+
+def _asked(details: Details) -> dict[str, JsonValue]:
+    return {
+        "email": details.email,
+        "name": details.name,
+        "address": dict(details.address),
+        "tax_ids": [[kind, value] for kind, value in details.tax_ids],
+        "payment_method": details.payment_method,
+    }
+
+
+def _form(details: Details, customer: StripeJson) -> dict[str, JsonValue]:
+    form: dict[str, JsonValue] = {}
+    if details.email is not None:
+        form["email"] = details.email
+    if details.name is not None:
+        form["name"] = details.name
+    if details.address:  # Stripe replaces an address whole: what was not named stays
+        form["address"] = {**read_address(customer), **dict(details.address)}
+    return form
+
+
+def _before(details: Details, customer: StripeJson) -> dict[str, JsonValue]:
+    """The form that takes the details back; an empty text clears a field."""
+    known = read_customer(customer)
+    form: dict[str, JsonValue] = {}
+    if details.email is not None:
+        form["email"] = known.email or ""
+    if details.name is not None:
+        form["name"] = known.name or ""
+    if details.address:
+        form["address"] = dict(read_address(customer)) or ""
+    return form
+
+
+def _is_attached(billing: Billing, found: Gathered, payment_method: str | None) -> bool:
+    """Whether the customer has this card already: then a refusal must not take it away."""
+    if payment_method is None:
+        return False
+    saved = billing.every(endpoints.payment_methods(found.mirror.customer_id))
+    return any(one.get("id") == payment_method for one in saved)
+
+
+def _summary(
+    found: Gathered, details: Details, pays: StripeInvoice | None, unpaid: list[StripeInvoice]
+) -> str:
+    parts = [
+        f"billed to {details.email}" if details.email else "",
+        f"made out to {details.name}" if details.name else "",
+        "a new address" if details.address else "",
+        "a tax id" if details.tax_ids else "",
+        "a new card" if details.payment_method else "",
+        f"which pays invoice {_owed(pays)}" if pays is not None else "",
+        f"{len(unpaid) - 1} more unpaid" if pays is not None and len(unpaid) > 1 else "",
+    ]
+    return f"{found.pool.name}: {', '.join(part for part in parts if part)}"

@@ -1,0 +1,80 @@
+"""The end of every purchase: what Stripe made is read, and becomes a subscription of the ledger."""
+
+from __future__ import annotations
+
+from seatctl.billing import endpoints
+from seatctl.billing.objects import read_customer, read_invoice
+from seatctl.errors import JsonValue
+from seatctl.ledger import customers, invoices, mirror, subscriptions, users
+from seatctl.ledger.subscriptions import Bought
+from seatctl.ledger.transaction import Transaction
+from seatctl.models.call import format_time
+from seatctl.models.money import plain_amount
+from seatctl.models.stripe_objects import StripeInvoice, StripeSubscription
+from seatctl.services.operations import Apply, Ending
+from seatctl.services.paying_customer import text
+from seatctl.services.steps import Running
+from seatctl.services.subscription_rows import SUBSCRIPTION_COLUMNS, subscription_row
+
+
+def add_bought(running: Running, subscription: StripeSubscription) -> Apply:
+    """The last transaction of a purchase. Everything Stripe says is read before it: it spans no call."""
+    customer = read_customer(running.billing.read(endpoints.customer(subscription.customer_id)))
+    invoice = (
+        read_invoice(running.billing.read(endpoints.invoice(subscription.latest_invoice)))
+        if subscription.latest_invoice
+        else None
+    )
+    item = subscription.items[0]
+
+    def apply(tx: Transaction) -> Ending:
+        customer_row = customers.upsert(tx, customer)
+        owner = text(running, "owner")
+        added = subscriptions.add(
+            tx,
+            Bought(
+                name=str(text(running, "name")),
+                plan_id=int(str(running.payload["plan_id"])),
+                price_id=item.price.id,
+                customer_id=customer_row,
+                subscription=subscription,
+                item=item,
+                capacity=item.quantity or 0,
+                policy=running.payload["policy"],
+                owner_id=users.add(tx, owner).id if owner else None,
+                home_ledger=running.ledger.id,
+            ),
+        )
+        if invoice is not None:
+            invoices.upsert(tx, invoice, customer_id=customer_row, subscription_id=added.id)
+            mirror.note_unpaid(tx, added.id, subscription)
+        row = {
+            **subscription_row(added),
+            "billing_email": customer.email,
+            **_invoiced(invoice),
+            "result": "bought",
+        }
+        summary = f"bought {running.payload['seats']} seats of {added.plan_slug} as {added.name}"
+        return Ending(summary + _owed(invoice, customer.email), (row,), SUBSCRIPTION_COLUMNS)
+
+    return apply
+
+
+def _invoiced(invoice: StripeInvoice | None) -> dict[str, JsonValue]:
+    if invoice is None:
+        return {"invoice": None, "amount_paid": 0}
+    return {
+        "invoice": invoice.number,
+        "amount_paid": invoice.amount_paid,
+        "amount_due": invoice.amount_remaining,
+        "due_date": None if invoice.due_date is None else format_time(invoice.due_date),
+        "invoice_url": invoice.hosted_url,
+    }
+
+
+def _owed(invoice: StripeInvoice | None, email: str | None) -> str:
+    """What is still to be paid, by when, and who was told; nothing where the card has paid."""
+    if invoice is None or invoice.due_date is None or not invoice.amount_remaining:
+        return ""
+    amount = f"{plain_amount(invoice.amount_remaining, invoice.currency)} {invoice.currency.upper()}"
+    return f": invoice {invoice.number} over {amount} is due {invoice.due_date:%Y-%m-%d}, sent to {email}"

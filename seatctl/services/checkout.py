@@ -1,0 +1,175 @@
+"""The operation that buys through Stripe's hosted page (billing.md, "Purchases").
+
+A policy that renews by itself is bought on the page. One that is renewed by hand ends by itself, which
+Checkout cannot set: there the page only collects a card, and the purchase follows when it is completed.
+The money lock is held while a step is made, never while a page is waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from seatctl.billing import endpoints, pages
+from seatctl.billing.objects import read_subscription
+from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, StripeJson
+from seatctl.errors import JsonValue, StripeRefused
+from seatctl.models.stripe_objects import StripeSubscription
+from seatctl.models.subscription import SubscriptionStatus
+from seatctl.rules.metadata import made_by, marks
+from seatctl.rules.policies import from_fields
+from seatctl.services.bought import add_bought
+from seatctl.services.buying import charge, new_metadata, take_back
+from seatctl.services.operations import Apply, Handler, WaitingForCardholder
+from seatctl.services.paying_customer import delete_customer, known_customer, paying_customer
+from seatctl.services.steps import KEYS_LAST, CameToNothing, Running
+
+_PAUSE = 2.0
+"""Seconds between two looks at a page."""
+
+_AFTERWARDS = "https://stripe.com"
+"""Where the page leads when it is done; Stripe wants an address, and the program has none."""
+
+
+class WaitingForPage(WaitingForCardholder):
+    """Somebody has to complete Stripe's page; nothing is charged until then."""
+
+    code = "waiting_for_checkout"
+
+
+def _run(running: Running) -> Apply:
+    customer = paying_customer(running)
+    session = running.step_or_nothing(
+        "checkout",
+        pages.create_checkout(_form(running, customer)),
+        lambda: _find(running, customer),
+        lambda: delete_customer(running, customer),
+    )
+    return add_bought(running, _completed(running, customer, str(session["id"])))
+
+
+def _completed(running: Running, customer: str, session: str) -> StripeSubscription:
+    """What was bought on the page, or with the card it collected.
+
+    Raises WaitingForPage while the page is open, and CameToNothing once it has expired.
+    """
+    page = running.billing.read(pages.checkout(session))
+    if page.get("status") == "open" and running.call.now - running.operation.created_at >= KEYS_LAST:
+        page = _expire(running, session)
+    if page.get("status") == "open":
+        raise _waiting(running, page, "pay on Stripe's page")
+    if page.get("status") != "complete":
+        delete_customer(running, customer)
+        raise CameToNothing(
+            StripeRefused(
+                "the page was not completed in time; nothing was charged",
+                hint="run the same command again for a new page",
+            )
+        )
+    if page.get("mode") == "setup":
+        return charge(running, customer, _collected_card(running, page))
+    made = read_subscription(running.billing.read(endpoints.subscription(_reference(page, "subscription"))))
+    if made.status is SubscriptionStatus.INCOMPLETE:
+        raise _waiting(running, page, "Stripe still waits for the money")
+    return made
+
+
+def _waiting(running: Running, page: StripeJson, what: str) -> WaitingForPage:
+    url = page.get("url")
+    return WaitingForPage(
+        f"{what}: {url}" if url else what,
+        hint="afterwards: seatctl sync",
+        data={"url": url, "run": running.operation.run, "checkout_session": page.get("id")},
+    )
+
+
+def _collected_card(running: Running, page: StripeJson) -> str:
+    intent = running.billing.read(pages.setup_intent(_reference(page, "setup_intent")))
+    return _reference(intent, "payment_method")
+
+
+def _reference(holder: StripeJson, name: str) -> str:
+    value = holder.get(name)
+    return str(value["id"]) if isinstance(value, dict) else str(value)
+
+
+# The page ---------------------------------------------------------------------------------------------
+
+
+def _form(running: Running, customer: str) -> dict[str, JsonValue]:
+    known = running.payload["policy"]
+    policy = from_fields(known if isinstance(known, dict) else {})
+    marked = marks(running.ledger.id, running.reference, running.operation.request_id)
+    form: dict[str, JsonValue] = {
+        "customer": customer,
+        "success_url": policy.sign_in_url or _AFTERWARDS,
+        # Before Stripe forgets the keys: what is completed later could not be told from what is new.
+        "expires_at": int((running.operation.created_at + KEYS_LAST).timestamp()),
+        "metadata": marked,
+    }
+    if policy.renewal == "manual":
+        currency = running.payload["currency"]
+        return {**form, "mode": "setup", "currency": currency, "setup_intent_data": {"metadata": marked}}
+    form |= {
+        "mode": "subscription",
+        "line_items": [{"price": running.payload["price"], "quantity": running.payload["seats"]}],
+        "subscription_data": {"metadata": new_metadata(running)},
+    }
+    if running.payload.get("discounts"):
+        form["discounts"] = running.payload["discounts"]
+    if running.payload.get("automatic_tax") is True:
+        # Stripe takes the place from the address that is typed on the page.
+        form |= {"automatic_tax": {"enabled": True}, "customer_update": {"address": "auto"}}
+    return form
+
+
+def _find(running: Running, customer: str) -> StripeJson | None:
+    try:
+        listed = running.billing.every(pages.checkouts_of(customer))
+        return next((page for page in listed if made_by(page, running.reference)), None)
+    except MissingInStripe:
+        return None
+
+
+def _expire(running: Running, session: str) -> StripeJson:
+    """Close the page; it may be completed in this very moment, so what counts is read afterwards."""
+
+    def closed() -> StripeJson | None:
+        page = running.billing.read(pages.checkout(session))
+        return None if page.get("status") == "open" else page
+
+    try:
+        running.step("expire", pages.expire_checkout(session), closed)
+    except InvalidRequest:
+        if closed() is None:
+            raise
+    return running.billing.read(pages.checkout(session))
+
+
+def wait_for_page(billing: Billing, waiting: WaitingForPage, sleep: Callable[[float], None]) -> None:
+    """Return once the page that is waited for is completed or has expired. Holds no lock."""
+    session = str(waiting.data["checkout_session"])
+    sleep(_PAUSE)
+    while billing.read(pages.checkout(session)).get("status") == "open":
+        sleep(_PAUSE)
+
+
+def _undo(running: Running) -> str | None:
+    """Close the page; what was completed on it is finished, everything else is taken back."""
+    customer = known_customer(running)
+    if customer is None:
+        return "nothing had reached Stripe"
+    page = running.answered("checkout") or _find(running, customer)
+    if page is None:
+        delete_customer(running, customer)
+        return "what had reached Stripe is deleted; nothing was charged"
+    session = str(page["id"])
+    now = running.billing.read(pages.checkout(session))
+    if now.get("status") == "open":
+        now = _expire(running, session)
+    if now.get("status") != "complete":
+        delete_customer(running, customer)
+        return "its page is closed; nothing was charged"
+    return None if now.get("mode") == "subscription" else take_back(running, customer)
+
+
+HANDLER = Handler(_run, _undo)
