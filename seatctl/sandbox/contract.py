@@ -71,24 +71,25 @@ UNSUPPORTED = {
 
 
 @cache
-def _contract() -> Obj:
-    loaded: Obj = json.loads(Path(__file__).with_name("contract.json").read_text("utf-8"))
-    return loaded
+def _text(file: str) -> str:
+    return Path(__file__).with_name(file).read_text("utf-8")
 
 
-@cache
-def _older() -> Obj:
-    """What versions before endive take otherwise; null for a parameter that they lack."""
-    loaded: Obj = json.loads(Path(__file__).with_name("contract_dahlia.json").read_text("utf-8"))
-    return loaded
+def _entry(file: str, name: str) -> Obj:
+    """One endpoint's entry, which has a line of its own: a call reads that line and no other."""
+    text, start = _text(file), f'\n"{name}":'
+    place = text.find(start)
+    found: Obj = {} if place < 0 else json.JSONDecoder().raw_decode(text, place + len(start))[0]
+    return found
 
 
 @cache
 def fields(params: str, version: str) -> dict[str, Any]:
     """The parameters of an endpoint in a version; a name ends in `!` where it is required."""
-    found: dict[str, Any] = dict(_contract()["params"][params])
+    found = _entry("contract.json", params)
     if version < ENDIVE:
-        older = _older().get(params, {})
+        # What the earlier version takes otherwise; null for a parameter that it lacks.
+        older = _entry("contract_dahlia.json", params)
         kept = {name: spec for name, spec in found.items() if name not in older}
         found = {**kept, **{name: spec for name, spec in older.items() if spec is not None}}
     for (name, field), words in ORDER.items():

@@ -192,7 +192,16 @@ def older(old: Path) -> str:
         }
         if changed:
             found[route.params] = changed
-    return json.dumps(found, separators=(",", ":"), sort_keys=True) + "\n"
+    return _object(found)
+
+
+def _object(entries: dict[str, Any]) -> str:
+    """A JSON object with a line an entry: differences can be read, and `contract.py` reads single lines."""
+    lines = (
+        f'"{name}":{json.dumps(entries[name], separators=(",", ":"), sort_keys=True)}'
+        for name in sorted(entries)
+    )
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def contract() -> str:
@@ -200,13 +209,10 @@ def contract() -> str:
     import stripe
 
     sdk = Path(stripe.__file__).parent
-    whole = {
-        "sdk": stripe.VERSION,
-        "api_version": stripe.api_version,
-        "params": {route.params: params(sdk, route.params) for route in ROUTES},
-        "resources": {snake(name.replace(".", "")): resource(sdk, name) for name in RESOURCES},
-    }
-    return json.dumps(whole, separators=(",", ":"), sort_keys=True) + "\n"
+    taken = _object({route.params: params(sdk, route.params) for route in ROUTES})
+    shown = _object({snake(name.replace(".", "")): resource(sdk, name) for name in RESOURCES})
+    head = f'{{"sdk":"{stripe.VERSION}","api_version":"{stripe.api_version}"'
+    return f'{head},"params":{taken.rstrip()},"resources":{shown.rstrip()}}}\n'
 
 
 def main(argv: list[str]) -> int:

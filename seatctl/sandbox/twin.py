@@ -146,12 +146,7 @@ class Twin:
             return None
         meaning, original, status, body = saved
         if meaning != request.meaning():
-            message = (
-                "Keys for idempotent requests can only be used with the same parameters they were first used "
-                f"with. Try using a key other than '{request.key}' if you meant to execute a "
-                "different request."
-            )
-            raise ApiError(400, message, kind="idempotency_error")
+            raise _clash(request, meaning.split(" ", 2)[1])
         headers = {"Idempotent-Replayed": "true", "Original-Request": original}
         return Answer(status, {**_headers(request), **headers}, body)
 
@@ -189,6 +184,20 @@ class Twin:
             raise
         self.store.keep()
         return body
+
+
+def _clash(request: _Request, path: str) -> ApiError:
+    """The key was first used for `path`, there or here with other parameters."""
+    only = (
+        "with the same parameters they were first used with"
+        if path == request.path
+        else f"for the same endpoint they were first used for ('{path}')"
+    )
+    message = (
+        f"Keys for idempotent requests can only be used {only}. Try using a key other than '{request.key}' if "
+        "you meant to execute a different request."
+    )
+    return ApiError(400, message, kind="idempotency_error")
 
 
 def _authenticate(headers: Mapping[str, str]) -> None:
