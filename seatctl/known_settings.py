@@ -138,7 +138,7 @@ SETTINGS: dict[str, Setting] = {
         Setting("mail.password_command", "a command that prints the password", _text),
         Setting("mail.from", "who the messages come from, such as 'Seats <seats@example.com>'", _mailbox),
         Setting("mail.reply_to", "where answers go", _mailbox),
-        Setting("activation_days", "how many days an activation code can be used", _number(365), 14),
+        Setting("mail.code_days", "how many days an activation code can be used", _number(365), 14),
     )
 }
 

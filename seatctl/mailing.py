@@ -88,7 +88,7 @@ def _password(settings: Settings, profile: Profile, environment: Environment) ->
 
 
 def _days(profile: Profile) -> int:
-    return int(profile.text("activation_days", {}) or 14)
+    return int(profile.text("mail.code_days", {}) or 14)
 
 
 def _entry(settings: Settings, profile: Profile) -> str:

@@ -14,7 +14,7 @@ MAY = {
     },
     Role.ASSIGNOR: {
         Action.BUY, Action.ADD_SEATS, Action.MANAGE_USERS, Action.ASSIGN, Action.DECIDE_REQUESTS,
-        Action.REQUEST, Action.SYNC,
+        Action.REQUEST, Action.NOTIFY, Action.SYNC,
     },
     Role.VIEWER: set(),
 }  # fmt: skip

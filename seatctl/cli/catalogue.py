@@ -40,6 +40,8 @@ ENTRIES = (
     ),
     Entry("requests", "Ask for seats, and approve or deny.", aliases=("request",)),
     Entry("invoices", "Look at invoices.", aliases=("invoice",)),
+    Entry("roles", "Say who may do what.", aliases=("role",)),
+    Entry("notify", "Send messages to people, and see what became of them."),
     Entry("config", "Look at and change settings."),
     Entry("runs", "Look at what was done.", aliases=("run",)),
     Entry("audit", "Read the audit log and verify it.", aliases=("audits",)),

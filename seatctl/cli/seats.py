@@ -34,6 +34,12 @@ SearchOpt = Annotated[
 ]
 UserOpt = Annotated[str | None, typer.Option("--user", metavar="EMAIL", help="Only the seats of this user.")]
 AllOpt = Annotated[bool, typer.Option("--all", help="Also seats that were revoked or have expired.")]
+UnclaimedOpt = Annotated[
+    bool, typer.Option("--unclaimed", help="Only seats whose activation code was never used.")
+]
+CodeOpt = Annotated[
+    str, typer.Option("--code", metavar="-", help="Read the activation code from stdin.", show_default=False)
+]
 WhatArg = Annotated[
     str | None,
     typer.Argument(metavar="[SUBSCRIPTION|EMAIL]", help="A subscription or a user.", show_default=False),
@@ -47,6 +53,7 @@ def list_seats(
     search: SearchOpt = None,
     user: UserOpt = None,
     everything: AllOpt = False,
+    unclaimed: UnclaimedOpt = False,
 ) -> None:
     """List who sits in SUBSCRIPTION, or in all of them.
 
@@ -56,6 +63,7 @@ def list_seats(
       seatctl seats list design
       seatctl seats list --search zoe -o json
       seatctl seats list --user zoe@example.com --all
+      seatctl seats list design --unclaimed
     """
     from seatctl.ledger import seats
     from seatctl.models.call import format_time
@@ -69,6 +77,7 @@ def list_seats(
             user_id=_user_id(here, user),
             text=search,
             over=everything,
+            unclaimed=unclaimed,
         )
         here.emit_list(
             seats.listing(reader, chosen),
@@ -78,7 +87,7 @@ def list_seats(
                 Column("name", "Name"),
                 Column("assigned_at", "Assigned", "time"),
                 Column("until", "Until", "time"),
-                Column("claimed_at", "Claimed", "time", table=False),
+                Column("claimed_at", "Claimed", "time"),
                 Column("revoked_at", "Revoked", "time", table=everything),
             ),
             handle="email",
@@ -137,6 +146,32 @@ def revoke(
     here = context(ctx)
     people = _people(emails, source, mapping, skip_bad=skip_bad)
     here.emit(revoke_seats(here.ledger, here.call, subscription, people), handle="email")
+
+
+@app.command()
+def claim(ctx: typer.Context, code: CodeOpt = "-") -> None:
+    """Claim a seat with the activation code that its user was sent.
+
+    The code is read from stdin, or asked for on a terminal; never given as an argument.
+
+    Examples:
+      seatctl seats claim --code -
+      pbpaste | seatctl seats claim --code -
+    """
+    import sys
+
+    from seatctl.errors import UsageError
+    from seatctl.services.claiming import claim_seat
+
+    here = context(ctx)
+    if code != "-":
+        raise UsageError(
+            "a code given as an argument stands in the shell's history",
+            hint="seatctl seats claim --code -",
+        )
+    asks = here.interactive
+    typed = here.ask("Activation code", flag="--code -", hidden=True) if asks else sys.stdin.readline(200)
+    here.emit(claim_seat(here.ledger, here.call, typed), handle="email")
 
 
 @app.command()

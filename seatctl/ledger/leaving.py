@@ -9,15 +9,19 @@ _ORDER = {
     Leaving.NEWEST: "t.assigned_at DESC, t.id DESC",
     Leaving.OLDEST: "t.assigned_at, t.id",
     Leaving.SUSPENDED: "t.assigned_at DESC, t.id DESC",
+    Leaving.UNCLAIMED: "t.assigned_at DESC, t.id DESC",
+}
+_ONLY = {
+    Leaving.SUSPENDED: "AND u.status = 'suspended'",
+    Leaving.UNCLAIMED: "AND t.claimed_at IS NULL",
 }
 
 
 def choose(reader: Reader, subscription_id: int, how: Leaving, seats: int) -> tuple[int, ...]:
     """The ids of at most `seats` users who go under this rule; fewer where the rule finds no more."""
-    only = "AND u.status = 'suspended'" if how is Leaving.SUSPENDED else ""
     rows = reader.rows(
         f"SELECT t.user_id FROM seats t JOIN users u ON u.id = t.user_id"  # noqa: S608 - conditions of ours
-        f" WHERE t.subscription_id = :pool AND t.revoked_at IS NULL {only}"
+        f" WHERE t.subscription_id = :pool AND t.revoked_at IS NULL {_ONLY.get(how, '')}"
         f" ORDER BY {_ORDER[how]} LIMIT :seats",
         {"pool": subscription_id, "seats": max(0, seats)},
     )

@@ -50,7 +50,32 @@ def holders(
     return [(row["actor"], Role(row["role"])) for row in found if row["role"] in wanted]
 
 
-def listing(reader: Reader) -> Iterator[Grant]:
-    """Every grant, by actor."""
-    for row in reader.rows("SELECT actor, role, subscription_id FROM roles ORDER BY actor, role, id"):
-        yield Grant(actor=row["actor"], role=Role(row["role"]), subscription_id=row["subscription_id"])
+def revoke(tx: Transaction, taken: Grant) -> bool:
+    """Take a role away; False where the actor does not hold it."""
+    number = tx.value(
+        "DELETE FROM roles WHERE actor = ? AND coalesce(subscription_id, 0) = ? AND role = ? RETURNING id",
+        (actor_key(taken.actor), taken.subscription_id or 0, taken.role.value),
+    )
+    if not isinstance(number, int):
+        return False
+    tx.record("role", number, {"role": taken.role.value, "subscription_id": taken.subscription_id}, None)
+    return True
+
+
+def listing(reader: Reader, subscription_id: int | None = None) -> Iterator[tuple[str, Role, str | None]]:
+    """Actor, role, and the subscription's name (None: global): owners first, then grants by actor.
+
+    With `subscription_id` what counts there.
+    """
+    found = reader.rows(
+        "SELECT * FROM (SELECT u.email AS actor, 'owner' AS role, s.name FROM subscriptions s"
+        " JOIN users u ON u.id = s.owner_id WHERE s.status NOT IN ('canceled', 'incomplete_expired')"
+        " AND (:pool IS NULL OR s.id = :pool) ORDER BY s.name_key)"
+        " UNION ALL SELECT * FROM (SELECT r.actor, r.role, s.name FROM roles r"
+        " LEFT JOIN subscriptions s ON s.id = r.subscription_id"
+        " WHERE :pool IS NULL OR r.subscription_id IS NULL OR r.subscription_id = :pool"
+        " ORDER BY r.actor, r.role, r.id)",
+        {"pool": subscription_id},
+    )
+    for row in found:
+        yield row["actor"], Role(row["role"]), row["name"]

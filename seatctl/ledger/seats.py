@@ -31,17 +31,18 @@ _WILL_SIT = "verdict IN ('known', 'unknown') AND (result IS NULL OR result = 'ad
 ASSIGNED = {"known": SEATED, "added": "added and seated"}
 """What `staging.results` calls the rows that got one: their verdict tells, and a write per row is saved."""
 
-_SNAPSHOT = (
+SNAPSHOT = (
     "json_object('assigned_at', assigned_at, 'subscription_id', subscription_id,"
     " 'until', until, 'user_id', user_id)"
 )
+"""What a change row says of a seat of `seats`."""
 _ENDED = (
     "json_object('assigned_at', assigned_at, 'revoked_at', {revoked_at},"
     " 'subscription_id', subscription_id, 'until', until, 'user_id', user_id)"
 )
 _REVOKED_AT = "coalesce(t.revoked_at, CASE WHEN t.until <= :now THEN t.until END)"
 """When a seat ended, as a read sees it: what expired counts, although no change has recorded it yet."""
-_UNTIL = _SNAPSHOT.replace("'until', until", "'until', :until")
+_UNTIL = SNAPSHOT.replace("'until', until", "'until', :until")
 _OF_USERS = (
     "subscription_id = :subscription AND revoked_at IS NULL"
     " AND user_id IN (SELECT value FROM json_each(:users))"
@@ -85,7 +86,7 @@ def leave_without(tx: Journal, seats: int) -> int:
 
 def assign_incoming(tx: Transaction, subscription_id: int) -> int:
     """Seat the rows of `incoming` that want a seat, all of them users by now; record and mail; how many."""
-    last = _last(tx)
+    last = last_id(tx)
     seated = tx.execute(
         "INSERT INTO seats (subscription_id, user_id, assigned_at, until, assigned_entry)"
         f" SELECT :subscription, user_id, :now, until, :entry FROM incoming WHERE {_WILL_SIT}"
@@ -93,7 +94,7 @@ def assign_incoming(tx: Transaction, subscription_id: int) -> int:
         {"subscription": subscription_id, "now": tx.now, "entry": tx.entry},
     )
     before = tx.recorded
-    _record_new(tx, last)
+    record_new(tx, last)
     tx.mail_each("seat_assigned", before)
     return seated
 
@@ -105,18 +106,20 @@ def assign(tx: Transaction, subscription_id: int, user_id: int, until: str | Non
         " VALUES (?, ?, ?, ?, ?)",
         (subscription_id, user_id, tx.now, until, tx.entry),
     )
-    _record_new(tx, seat - 1)
+    record_new(tx, seat - 1)
     return seat
 
 
-def _last(reader: Reader) -> int:
+def last_id(reader: Reader) -> int:
+    """The id of the latest seat: those of a bulk insert lie above it."""
     return reader.count("SELECT coalesce(max(id), 0) FROM seats")
 
 
-def _record_new(tx: Transaction, last: int) -> None:
+def record_new(tx: Transaction, last: int) -> None:
+    """Note the seats with an id above `last`, which are new."""
     tx.record_many(
         "seat",
-        f"SELECT id AS entity_id, NULL AS before, {_SNAPSHOT} AS after FROM seats"
+        f"SELECT id AS entity_id, NULL AS before, {SNAPSHOT} AS after FROM seats"
         " WHERE id > :last ORDER BY id",
         {"last": last},
     )
@@ -139,18 +142,18 @@ def revoke_incoming(tx: Transaction, subscription_id: int) -> int:
         f" THEN '{REVOKED}' ELSE '{NOT_SEATED}' END WHERE user_id IS NOT NULL AND verdict <> 'bad'",
         params,
     )
-    return _revoke(tx, _OF_INCOMING, params, ":now")
+    return revoke_where(tx, _OF_INCOMING, params, ":now")
 
 
 def revoke_all_of(tx: Transaction, user_id: int) -> int:
     """Give back every seat of a user; how many."""
-    return _revoke(tx, "user_id = :user AND revoked_at IS NULL", {"user": user_id}, ":now")
+    return revoke_where(tx, "user_id = :user AND revoked_at IS NULL", {"user": user_id}, ":now")
 
 
 def revoke_users(tx: Transaction, subscription_id: int, user_ids: Sequence[int]) -> int:
     """Give back the seats of these users there; how many."""
     params: dict[str, SqlValue] = {"subscription": subscription_id, "users": json.dumps(list(user_ids))}
-    return _revoke(tx, _OF_USERS, params, ":now")
+    return revoke_where(tx, _OF_USERS, params, ":now")
 
 
 def end_at(tx: Transaction, subscription_id: int, user_ids: Sequence[int], until: str) -> int:
@@ -162,7 +165,7 @@ def end_at(tx: Transaction, subscription_id: int, user_ids: Sequence[int], until
     }
     ended = tx.record_many(
         "seat",
-        f"SELECT id AS entity_id, {_SNAPSHOT} AS before, {_UNTIL} AS after FROM seats WHERE {_OF_USERS}",
+        f"SELECT id AS entity_id, {SNAPSHOT} AS before, {_UNTIL} AS after FROM seats WHERE {_OF_USERS}",
         params,
     )
     tx.execute(f"UPDATE seats SET until = :until WHERE {_OF_USERS}", params)
@@ -171,18 +174,21 @@ def end_at(tx: Transaction, subscription_id: int, user_ids: Sequence[int], until
 
 def expire(tx: Transaction) -> int:
     """Give back the seats whose `until` has passed: they ended at that moment. How many."""
-    return _revoke(tx, "until IS NOT NULL AND until <= :now AND revoked_at IS NULL", {}, "until")
+    return revoke_where(tx, "until IS NOT NULL AND until <= :now AND revoked_at IS NULL", {}, "until")
 
 
-def _revoke(tx: Transaction, where: str, params: dict[str, SqlValue], moment: str) -> int:
-    """Record first, while the condition still finds them; then give them back."""
+def revoke_where(tx: Transaction, where: str, params: dict[str, SqlValue], moment: str) -> int:
+    """Give back the seats that a condition of this layer finds; how many. `moment` is an SQL expression.
+
+    Records first, while the condition still finds them.
+    """
     params = {**params, "now": tx.now}
     if tx.value(f"SELECT 1 FROM seats WHERE {where} LIMIT 1", params) is None:
         return 0
     ended, before = _ENDED.format(revoked_at=moment), tx.recorded
     revoked = tx.record_many(
         "seat",
-        f"SELECT id AS entity_id, {_SNAPSHOT} AS before, {ended} AS after FROM seats WHERE {where}",
+        f"SELECT id AS entity_id, {SNAPSHOT} AS before, {ended} AS after FROM seats WHERE {where}",
         params,
     )
     tx.mail_each("seat_revoked", before)
@@ -205,6 +211,8 @@ class Filter(NamedTuple):
     text: str | None = None
     over: bool = False
     """Also those that are over: revoked or expired."""
+    unclaimed: bool = False
+    """Only those whose activation code was never used."""
 
     def where(self) -> tuple[str, dict[str, SqlValue]]:
         """The condition on seats AS t and users AS u."""
@@ -212,6 +220,8 @@ class Filter(NamedTuple):
         params: dict[str, SqlValue] = {"now": self.now}
         if not self.over:
             parts.append("t.revoked_at IS NULL AND (t.until IS NULL OR t.until > :now)")
+        if self.unclaimed:
+            parts.append("t.claimed_at IS NULL")
         if self.subscription_id is not None:
             parts.append("t.subscription_id = :subscription")
             params["subscription"] = self.subscription_id

@@ -28,6 +28,7 @@ class Action(StrEnum):
     REQUEST = "request a seat"
     CONFIGURE_APPROVAL = "configure automatic approval"
     GRANT_ROLES = "grant roles"
+    NOTIFY = "send messages"
     SYNC = "sync with Stripe"
     MANAGE_LEDGER = "manage the ledger"
 

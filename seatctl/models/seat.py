@@ -28,3 +28,5 @@ class Leaving(StrEnum):
     OLDEST = "oldest"
     SUSPENDED = "suspended"
     """Suspended users, the newest seats among them first."""
+    UNCLAIMED = "unclaimed"
+    """Who never used an activation code, the newest seats among them first."""

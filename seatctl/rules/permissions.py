@@ -23,6 +23,7 @@ MATRIX: Mapping[Action, frozenset[Role]] = {
     Action.REQUEST: _BOTH,
     Action.CONFIGURE_APPROVAL: _RUNS_IT,
     Action.GRANT_ROLES: _ADMIN,
+    Action.NOTIFY: _BUYS_AND_ASSIGNS,
     Action.SYNC: _BUYS_AND_ASSIGNS,
     Action.MANAGE_LEDGER: _ADMIN,
 }

@@ -1,0 +1,140 @@
+"""`seatctl notify`: messages to people."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from seatctl.cli.options import context
+from seatctl.output import Column
+
+app = typer.Typer()
+
+LIST_COLUMNS = (
+    Column("id", "Message", "integer"),
+    Column("template", "What"),
+    Column("recipient", "To"),
+    Column("state", "State"),
+    Column("attempts", "Attempts", "integer"),
+    Column("queued_at", "Queued", "time"),
+    Column("next_attempt", "Next attempt", "time", table=False),
+    Column("sent_at", "Sent", "time"),
+    Column("error", "Error"),
+)
+
+NumberArg = Annotated[int, typer.Argument(metavar="ID", help="A message's number.", show_default=False)]
+FailedOpt = Annotated[bool, typer.Option("--failed", help="Only messages that have failed.")]
+WaitingOpt = Annotated[bool, typer.Option("--waiting", help="Only messages that are still to be sent.")]
+
+
+@app.command("list")
+def list_messages(ctx: typer.Context, failed: FailedOpt = False, waiting: WaitingOpt = False) -> None:
+    """List messages, newest first.
+
+    Failed ones wait for a person; waiting ones are sent by the next command, or by `notify send`; held
+    ones were overtaken, such as an invitation to a seat that was given back.
+
+    Examples:
+      seatctl notify list
+      seatctl notify list --failed -o json
+    """
+    from seatctl.ledger import outbox
+    from seatctl.models.message import MessageState
+    from seatctl.services.notifying import message_row
+
+    here = context(ctx)
+    state = MessageState.FAILED if failed else MessageState.WAITING if waiting else None
+    with here.ledger.reading() as reader:
+        here.emit_list(
+            map(message_row, outbox.listing(reader, state)),
+            LIST_COLUMNS,
+            handle="id",
+            total=lambda: outbox.count(reader, state),
+        )
+
+
+@app.command()
+def show(ctx: typer.Context, number: NumberArg) -> None:
+    """Show a message as it would be sent now.
+
+    An activation code is made when the message is sent, and kept nowhere.
+
+    Examples:
+      seatctl notify show 12
+      seatctl notify show 12 -o json
+    """
+    from seatctl.mailing import find_texts
+    from seatctl.services.notifying import preview
+
+    here = context(ctx)
+    texts = find_texts(here.settings, here.profile)
+    columns = (
+        *LIST_COLUMNS,
+        Column("subject", "Subject"),
+        Column("text", "Text"),
+        Column("html", "HTML", table=False),
+    )
+    with here.ledger.reading() as reader:
+        here.emit_one(preview(reader, texts, number, here.now), columns, handle="id")
+
+
+@app.command()
+def send(
+    ctx: typer.Context,
+    failed: Annotated[bool, typer.Option("--failed", help="Also those that have failed before.")] = False,
+    again: Annotated[
+        str | None, typer.Option("--again", metavar="EMAIL", help="Send this user a new activation code.")
+    ] = None,
+) -> None:
+    """Send the messages that are due.
+
+    Every command sends its own; this sends what they have left, and is meant for cron. Exit 6 if one
+    failed or was put off, 75 if the server cannot be reached.
+
+    Examples:
+      seatctl notify send
+      seatctl notify send --failed
+      seatctl notify send --again zoe@example.com
+    """
+    from seatctl.services.notifying import Sending, send_messages
+
+    here = context(ctx)
+    report = send_messages(here.ledger, lambda: here.post, here.call, Sending(failed, again))
+    here.emit(report, handle="id")
+
+
+@app.command("test")
+def try_server(
+    ctx: typer.Context,
+    email: Annotated[
+        str | None, typer.Argument(metavar="[EMAIL]", help="Who gets it; the actor.", show_default=False)
+    ] = None,
+    password_stdin: Annotated[
+        bool,
+        typer.Option("--password-stdin", help="First keep the password from stdin in the system keyring."),
+    ] = False,
+) -> None:
+    """Send a test message at once, to try the mail server.
+
+    Examples:
+      seatctl notify test
+      seatctl notify test ann@example.com --password-stdin < password
+    """
+    import sys
+
+    from seatctl.errors import UsageError
+    from seatctl.services import notifying
+
+    here = context(ctx)
+    to = email or here.actor
+    if "@" not in to:
+        raise UsageError("the actor is no e-mail address", hint="seatctl notify test EMAIL")
+    if password_stdin and not here.options.dry_run:
+        from seatctl.keys import read_secret
+        from seatctl.mailing import keep_password
+
+        keep_password(here.settings, here.profile, read_secret(sys.stdin.readline()))
+    sent = notifying.try_server(here.ledger, here.post, here.call, to, here.profile.name)
+    columns = [Column(key, key.capitalize()) for key in sent]
+    here.emit_one(sent, columns, handle="to")

@@ -1,0 +1,85 @@
+"""`seatctl roles`: who may do what."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from seatctl.cli.options import OptionalSubscriptionArg, SubscriptionOpt, context
+from seatctl.models.role import Role
+from seatctl.output import Column
+
+app = typer.Typer()
+
+COLUMNS = (
+    Column("actor", "Actor"),
+    Column("role", "Role"),
+    Column("subscription", "Subscription"),
+)
+
+ActorArg = Annotated[
+    str, typer.Argument(metavar="ACTOR", help="An e-mail address or ci:NAME.", show_default=False)
+]
+RoleArg = Annotated[
+    Role,
+    typer.Argument(metavar="ROLE", help="admin, assignor or viewer.", show_default=False),
+]
+
+
+@app.command("list")
+def list_roles(ctx: typer.Context, subscription: OptionalSubscriptionArg = None) -> None:
+    """List who holds which role; a role without a subscription counts for all of them.
+
+    Examples:
+      seatctl roles list
+      seatctl roles list design -o json
+    """
+    from seatctl.services import roles
+
+    here = context(ctx)
+    with here.ledger.reading() as reader:
+        found = list(roles.list_roles(reader, subscription))
+    here.emit_list(found, COLUMNS, handle="actor", total=lambda: len(found))
+
+
+@app.command()
+def grant(ctx: typer.Context, actor: ActorArg, role: RoleArg, subscription: SubscriptionOpt = None) -> None:
+    """Give a role to an actor, for everything or for one subscription.
+
+    What each role may do: seatctl help roles. The owner of a subscription is changed by `subs transfer`.
+
+    Examples:
+      seatctl roles grant bob@example.com assignor
+      seatctl roles grant ci:deploy assignor --subscription design
+    """
+    from seatctl.services.roles import grant_role
+
+    here = context(ctx)
+    here.emit(grant_role(here.ledger, here.call, _checked(actor), role, subscription), handle="actor")
+
+
+@app.command()
+def revoke(ctx: typer.Context, actor: ActorArg, role: RoleArg, subscription: SubscriptionOpt = None) -> None:
+    """Take a role away from an actor; the last admin stays.
+
+    Examples:
+      seatctl roles revoke bob@example.com assignor
+    """
+    from seatctl.services.roles import revoke_role
+
+    here = context(ctx)
+    here.emit(revoke_role(here.ledger, here.call, _checked(actor), role, subscription), handle="actor")
+
+
+def _checked(actor: str) -> str:
+    from seatctl.errors import BadInput
+    from seatctl.rules.emails import check_email
+    from seatctl.settings import is_actor
+
+    problem = check_email(actor) if "@" in actor and not actor.startswith(("ci:", "os:")) else None
+    if problem or not is_actor(actor):
+        raise BadInput(
+            f"{actor!r} is no actor: {problem or 'an e-mail address or ci:NAME'}", hint="seatctl roles list"
+        )
+    return actor

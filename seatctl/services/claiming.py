@@ -1,0 +1,75 @@
+"""Claiming a seat with the activation code that its user was sent."""
+
+from __future__ import annotations
+
+from seatctl.errors import BadInput, NotFound, Refused
+from seatctl.ledger import activation
+from seatctl.ledger.activation import Activation
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.users import quoted
+from seatctl.models.call import Call, format_time
+from seatctl.models.report import Report
+from seatctl.rules.activation import code_hash, read_code
+
+COLUMNS = ("email", "subscription", "claimed_at", "result")
+
+
+class BadCode(BadInput):
+    """A text that cannot be an activation code."""
+
+    code = "bad_code"
+
+
+class UnknownCode(NotFound):
+    """No seat was ever given this code."""
+
+    code = "unknown_code"
+
+
+class CodeNotUsable(Refused):
+    """The code was used, has expired, or its seat was given back or claimed."""
+
+    code = "code_not_usable"
+
+
+def claim_seat(ledger: Ledger, call: Call, typed: str) -> Report:
+    """Claim the seat of a code. Whoever has the code may: it was sent to the seat's own address.
+
+    Raises BadCode, UnknownCode, CodeNotUsable. No message ever repeats the code.
+    """
+    code = read_code(typed)
+    if code is None:
+        raise BadCode("that is no activation code", hint="it looks like seat-XXXXX-XXXXX-XXXXX-XXXXX")
+    with ledger.change(call) as tx:
+        found = activation.find(tx, code_hash(code))
+        if found is None:
+            raise UnknownCode(
+                "there is no such activation code", hint="seatctl notify send --again EMAIL sends a new one"
+            )
+        _require_usable(found, call)
+        activation.claim(tx, found)
+        summary = f"{found.email} has claimed the seat in {found.subscription}"
+        tx.summarise(summary)
+        row = {
+            "email": found.email,
+            "subscription": found.subscription,
+            "claimed_at": format_time(call.now),
+            "result": "claimed",
+        }
+        return Report(tx.run, call.dry_run, summary, (row,), columns=COLUMNS)
+
+
+def _require_usable(found: Activation, call: Call) -> None:
+    again = f"seatctl notify send --again {quoted(found.email)}"
+    why, hint = None, None
+    if found.revoked_at is not None:
+        why = f"the seat of {found.email} in {found.subscription} was given back"
+        hint = f"seatctl requests create {quoted(found.email)}"
+    elif found.claimed_at is not None:
+        how = "this code" if found.used_at else "another code"
+        why = f"the seat was claimed with {how} on {found.claimed_at:%Y-%m-%d}"
+        hint = f"seatctl seats list --user {quoted(found.email)}"
+    elif found.expires_at <= call.now:
+        why, hint = f"the code expired on {found.expires_at:%Y-%m-%d}", f"{again} sends a new one"
+    if why is not None:
+        raise CodeNotUsable(why, hint=hint, data={"email": found.email, "subscription": found.subscription})

@@ -1,0 +1,150 @@
+"""The commands about messages: send what waits, send an activation code again, show one, try the server."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from seatctl.errors import ExitCode, JsonValue, Refused
+from seatctl.ledger import activation, message_facts, outbox, users
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.transaction import Reader
+from seatctl.mail.letter import Letter, message_id
+from seatctl.mail.post import Post
+from seatctl.mail.rendering import Renderer
+from seatctl.mail.smtp import Connection
+from seatctl.models.call import Call, format_time
+from seatctl.models.message import Message, MessageState, Template
+from seatctl.models.report import Record, Report
+from seatctl.models.role import Action
+from seatctl.rules.notices import carries_code
+from seatctl.services.permissions import allow
+from seatctl.services.request_outcomes import require_active
+from seatctl.services.sending import Limit, Sent, send_due
+
+COLUMNS = ("id", "template", "recipient", "result", "error")
+
+CODE_IN_PREVIEW = "(made when the message is sent)"
+
+
+class NothingToClaim(Refused):
+    """The user has no seat that waits to be claimed."""
+
+    code = "nothing_to_claim"
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """Which messages to send: those that are due, and on request those that have failed too."""
+
+    failed: bool = False
+    again: str | None = None
+    """A user who gets a new activation code first."""
+
+
+def send_messages(ledger: Ledger, post: Callable[[], Post], call: Call, wanted: Sending) -> Report:
+    """Send everything that is due. 6 where a message failed or was put off, 75 where the server is down.
+
+    Raises RoleRequired, MailNotConfigured, MailBusy, NothingToClaim.
+    """
+    with ledger.reading() as reader:
+        allow(reader, call.actor, Action.NOTIFY)
+    run = _queue_codes(ledger, call, wanted.again) if wanted.again else None
+    if call.dry_run:
+        with ledger.reading() as reader:
+            waiting = outbox.counts(reader)
+        count = waiting.waiting + (waiting.failed if wanted.failed else 0)
+        return Report(None, True, f"would try {count:,} messages")
+    ready = post()
+    if wanted.failed:
+        with ledger.journal() as journal:
+            outbox.again(journal, MessageState.FAILED)
+    sent = send_due(ledger, ready, call.now, Limit())
+    if sent.error is not None:
+        sent.error.data.update({"sent": sent.count("sent"), "put_off": sent.count("put off")})
+        raise sent.error
+    partial = sent.count("failed") + sent.count("put off") > 0
+    code = ExitCode.PARTIAL if partial else ExitCode.DONE
+    return Report(run, False, _sentence(sent), sent.rows, code, columns=COLUMNS)
+
+
+def _sentence(sent: Sent) -> str:
+    words = {"sent": "sent", "put off": "put off", "failed": "failed", "held": "not sent, being overtaken"}
+    parts = [f"{sent.count(result):,} {said}" for result, said in words.items() if sent.count(result)]
+    return ", ".join(parts) or "no message is due"
+
+
+def _queue_codes(ledger: Ledger, call: Call, email: str) -> int | None:
+    """A new message for each seat of a user that nobody has claimed; the run."""
+    with ledger.change(call) as tx:
+        user = users.require(tx, email)
+        require_active(user)
+        seats = activation.unclaimed_of(tx, user.id)
+        if not seats:
+            raise NothingToClaim(
+                f"{user.email} has no seat that waits to be claimed",
+                hint=f"seatctl users show {user.email}",
+                data={"email": user.email},
+            )
+        for seat, subscription in seats:
+            number = tx.mail(Template.SEAT_ASSIGNED, {"seat": seat}, recipient_id=user.id)
+            if number is not None:
+                told: dict[str, JsonValue] = {"template": Template.SEAT_ASSIGNED.value, "seat": seat}
+                tx.record("message", number, None, {**told, "subscription": subscription})
+        tx.summarise(f"sent {user.email} a new activation code")
+    return tx.run
+
+
+def try_server(ledger: Ledger, post: Post, call: Call, email: str, profile: str) -> Record:
+    """Send a test message at once. Raises RoleRequired, NoConnection, MessageRefused."""
+    with ledger.reading() as reader:
+        allow(reader, call.actor, Action.NOTIFY)
+    text = post.texts.render(Template.TEST, {"profile": profile})
+    server = post.server
+    row: dict[str, JsonValue] = {
+        "to": email,
+        "from": server.sender,
+        "host": server.host,
+        "port": server.port,
+        "security": server.security,
+    }
+    if call.dry_run:
+        return {**row, "result": "would be sent"}
+    number = int.from_bytes(os.urandom(6), "big")
+    letter = Letter(message_id(ledger.id, number).replace("outbox", "test"), email, None, text)
+    with Connection(server) as connection:
+        connection.send(letter, call.now)
+    return {**row, "result": "sent"}
+
+
+def preview(reader: Reader, texts: Renderer, number: int, now: datetime) -> Record:
+    """A message as it would be sent now, without a code. Raises UnknownMessage, BadTemplate."""
+    message = outbox.find(reader, number)
+    row = message_row(message)
+    if message.recipients > 1:
+        return {**row, "subject": None, "text": None, "html": None}
+    facts = message_facts.gather(reader, message)
+    code = CODE_IN_PREVIEW if carries_code(message.template, facts) else None
+    moment = format_time(now)
+    text = texts.render(
+        message.template, {**facts, "code": code, "code_expires_at": moment, "sent_at": moment}
+    )
+    return {**row, "subject": text.subject, "text": text.plain, "html": text.html}
+
+
+def message_row(message: Message) -> dict[str, JsonValue]:
+    """A line of `notify list`."""
+    many = f"{message.recipients:,} people" if message.recipients > 1 else None
+    return {
+        "id": message.id,
+        "template": message.template,
+        "recipient": message.email or many,
+        "state": message.state.value,
+        "attempts": message.attempts,
+        "queued_at": message.queued_at,
+        "next_attempt": message.next_attempt,
+        "sent_at": message.sent_at,
+        "error": message.last_error,
+    }
