@@ -97,12 +97,14 @@ def test_an_answer_lost_for_more_than_a_day_is_found_by_what_the_object_says(san
     assert bought_once(sandbox)
 
 
-def test_a_purchase_recovered_after_its_first_renewal_has_the_term_that_runs(sandbox, pro):
-    fail(sandbox, "lost", times=1000, path="/v1/subscriptions", method="POST")
+@pytest.mark.parametrize(("path", "method"), [("/v1/subscriptions", "POST"), ("/v1/customers/", "GET")])
+def test_a_purchase_recovered_after_its_first_renewal_has_the_term_that_runs(sandbox, pro, path, method):
+    """Whether the answer was lost, or was written down before the command failed."""
+    fail(sandbox, "lost", times=1000, path=path, method=method)
     assert sandbox(*BUY).code == 75
     calm(sandbox)
     advance(sandbox, hours=40 * 24)
-    assert sandbox("sync").code == 0
+    assert sandbox(*BUY).code == 0
     (pool,) = sandbox.rows("subs", "list")
     (item,) = objects(sandbox, "subscription_item")
     now = sandbox("sandbox", "status", "-o", "json").json["now"]
