@@ -9,7 +9,7 @@ from seatctl.sandbox import account, prices
 from seatctl.sandbox.balances import bill
 from seatctl.sandbox.discounts import given
 from seatctl.sandbox.errors import ApiError, invalid
-from seatctl.sandbox.invoicing import recount, take_items
+from seatctl.sandbox.invoicing import credited_by, recount, take_items
 from seatctl.sandbox.lines import invoice_item, item_line, pricing
 from seatctl.sandbox.lists import check_customer, listing
 from seatctl.sandbox.money import price_exact, round_half_up
@@ -150,7 +150,7 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
         check_draft(invoice)
     _apply(session, item, params)
     if invoice is not None:
-        made = item_line(invoice["id"], item)
+        made = item_line(invoice["id"], item, credited_by(session, item))
         for place, line in enumerate(invoice["lines"]["data"]):
             if line["id"] == item["_line"]:
                 invoice["lines"]["data"][place] = {**made, "id": line["id"]}

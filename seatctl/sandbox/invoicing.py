@@ -152,11 +152,22 @@ def pending_items(session: Session, customer: str, subscription: str | None, cur
 def take_items(session: Session, invoice: Obj, items: list[Obj]) -> None:
     """Put pending items on an invoice, in the order given."""
     for item in items:
-        item["invoice"] = invoice["id"]
-        made = item_line(invoice["id"], item)
-        invoice["lines"]["data"].append(made)
-        item["_line"] = made["id"]
+        item.update(invoice=invoice["id"], _line=new_id("il"))
         session.save(item)
+    for item in items:
+        made = item_line(invoice["id"], item, credited_by(session, item))
+        invoice["lines"]["data"].append({**made, "id": item["_line"]})
+
+
+def credited_by(session: Session, item: Obj) -> Obj | None:
+    """What a credit gives back, as a line names it: a pending charge is by now a line of its own."""
+    credited: Obj | None = item["_credited"]
+    if credited and "invoice_item" in credited:
+        source = session.store.get("invoiceitem", credited["invoice_item"])
+        if source is None or not source["invoice"]:
+            return None
+        return {"invoice": source["invoice"], "invoice_line_items": [source["_line"]]}
+    return credited
 
 
 def total_up(session: Session, invoice: Obj) -> None:

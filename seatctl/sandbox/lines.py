@@ -91,13 +91,12 @@ def period_line(
     )
 
 
-def item_line(invoice: str, item: Obj) -> Obj:
-    """The line that an invoice item becomes on its invoice."""
-    credited = (item.get("_credited") or {}) if item["proration"] else {}
+def item_line(invoice: str, item: Obj, credited: Obj | None = None) -> Obj:
+    """The line that an invoice item becomes on its invoice; `credited` is what a credit gives back."""
     known = {
         "invoice_item": item["id"],
         "proration": item["proration"],
-        "proration_details": {"credited_items": credited or None},
+        "proration_details": {"credited_items": credited},
         "subscription": item["_subscription"],
     }
     if item["_subscription_item"]:

@@ -7,8 +7,9 @@ from seatctl.sandbox.errors import ApiError, invalid
 from seatctl.sandbox.lists import check_customer, listing
 from seatctl.sandbox.money import granularity, least_charge, price_text
 from seatctl.sandbox.payment_methods import materialize
-from seatctl.sandbox.payments import attempt, failed, intent
+from seatctl.sandbox.payments import Outcome, attempt, failed, intent
 from seatctl.sandbox.session import Session
+from seatctl.sandbox.settlement import collect
 from seatctl.sandbox.views import view
 from seatctl.sandbox.wire import Obj, merge_metadata, unset
 
@@ -127,7 +128,7 @@ def _confirmed(session: Session, made: Obj, params: Obj) -> Obj:
         raise _unexpected(session, made, _NO_METHOD)
     method = session.find("payment_method", made["payment_method"], "payment_method")
     alone = bool(params.get("off_session") or params.get("error_on_requires_action"))
-    outcome = attempt(session, made, method)
+    made, outcome = _attempted(session, made, method)
     if outcome.paid or (outcome.wants_authentication and not alone):
         return view(session, made)
     if outcome.decline is not None and outcome.charge is not None:
@@ -137,6 +138,15 @@ def _confirmed(session: Session, made: Obj, params: Obj) -> Obj:
     failed(session, made, method, code, _AUTHENTICATE, {"decline_code": code})
     extra = {"decline_code": code, **_objects(session, made, method)}
     raise ApiError(402, _AUTHENTICATE, code=code, kind="card_error", extra=extra, keep=True)
+
+
+def _attempted(session: Session, made: Obj, method: Obj) -> tuple[Obj, Outcome]:
+    """Charge an intent; one that belongs to an open invoice pays the invoice."""
+    invoice = session.store.get("invoice", made.get("_invoice") or "")
+    if invoice is None or invoice["status"] not in ("open", "uncollectible"):
+        return made, attempt(session, made, method)
+    outcome = collect(session, invoice, method)
+    return _find(session, made["id"]), outcome
 
 
 def _objects(session: Session, made: Obj, method: Obj) -> Obj:

@@ -12,11 +12,14 @@ from fractions import Fraction
 from seatctl.sandbox.money import round_half_down
 
 
-def prorated(full: Fraction, sign: int, at: int, start: int, end: int) -> int:
-    """sign x full x (end - at) / (end - start), rounded once; minor units, times in epoch seconds."""
+def prorated(full: Fraction, sign: int, at: int, start: int, end: int, *, until: int | None = None) -> int:
+    """sign x full x (until - at) / (end - start), rounded once; minor units, times in epoch seconds.
+
+    `until` is the end of the period where none is given.
+    """
     if end <= start:
         return 0
-    left = min(max(end - at, 0), end - start)
+    left = min(max((end if until is None else until) - at, 0), end - start)
     return round_half_down(sign * full * Fraction(left, end - start))
 
 

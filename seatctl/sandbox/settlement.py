@@ -72,7 +72,8 @@ def finalize(session: Session, invoice: Obj) -> None:
 
 def _open_payment(session: Session, invoice: Obj) -> None:
     made = intent(session, invoice["customer"], invoice["amount_due"], invoice["currency"],
-                  description=_PURPOSES.get(invoice["billing_reason"], "Subscription update"))  # fmt: skip
+                  description=_PURPOSES.get(invoice["billing_reason"], "Subscription update"),
+                  _invoice=invoice["id"])  # fmt: skip
     session.save(made)
     payment = {
         "id": new_id("inpay"),

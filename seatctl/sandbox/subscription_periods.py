@@ -57,18 +57,21 @@ def _billed(item: Obj, price: Obj, where: Obj) -> Obj:
         "full": str(price_exact(price, item["quantity"])),
         "start": item["current_period_start"],
         "end": item["current_period_end"],
+        "from": item["current_period_start"],
+        "until": item["current_period_end"],
         **where,
     }
 
 
 def credits(session: Session, item: Obj, customer: str, at: int) -> list[Obj]:
-    """Invoice items that give back what was billed for an item from `at` on."""
+    """Invoice items that give back what was billed for an item from `at` on, and no more."""
     made: list[Obj] = []
     for billed in item.get("_billed", []):
-        if at >= billed["end"]:
+        start, until = max(at, billed["from"]), billed["until"]
+        if start >= until:
             continue
         price, quantity = billed["price"], billed["quantity"]
-        amount = prorated(_net(session, billed), -1, at, billed["start"], billed["end"])
+        amount = prorated(_net(session, billed), -1, start, billed["start"], billed["end"], until=until)
         made.append(
             _proration(
                 session,
@@ -77,8 +80,8 @@ def credits(session: Session, item: Obj, customer: str, at: int) -> list[Obj]:
                 price,
                 quantity,
                 amount,
-                (at, billed["end"]),
-                unused(quantity, name_of(session, price), at),
+                (start, until),
+                unused(quantity, name_of(session, price), start),
                 _credited(session, billed),
             )
         )
@@ -176,6 +179,9 @@ def leave(session: Session, prorations: list[Obj]) -> None:
 
 
 def note_charged(session: Session, item: Obj, price: Obj, charged: Obj) -> None:
-    """From here on the item's billed time is what the proration charged."""
+    """From where the proration begins, the item's billed time is what it charged; before, what it was."""
     net = _discounted(session, item, _cost(item))
-    item["_billed"] = [_billed(item, price, {"item": charged["id"], "net": str(net)})]
+    at = charged["period"]["start"]
+    fresh = {**_billed(item, price, {"item": charged["id"], "net": str(net)}), "from": at}
+    kept = [{**each, "until": min(each["until"], at)} for each in item["_billed"]]
+    item["_billed"] = [each for each in kept if each["from"] < each["until"]] + [fresh]

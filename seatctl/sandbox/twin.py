@@ -194,8 +194,8 @@ def _clash(request: _Request, path: str) -> ApiError:
         else f"for the same endpoint they were first used for ('{path}')"
     )
     message = (
-        f"Keys for idempotent requests can only be used {only}. Try using a key other than '{request.key}' if "
-        "you meant to execute a different request."
+        f"Keys for idempotent requests can only be used {only}. Try using a key other than '{request.key}' "
+        "if you meant to execute a different request."
     )
     return ApiError(400, message, kind="idempotency_error")
 

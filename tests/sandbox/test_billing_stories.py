@@ -206,3 +206,39 @@ def test_a_fixed_amount_off_is_shared_by_the_prorations(stripe):
     # Half a month: -(40.00 - 5.00) / 2 = -17.50 and +(60.00 - 5.00) / 2 = +27.50.
     lines = stripe.invoice(made["id"])["lines"]["data"]
     assert [line["amount"] for line in lines] == [-1750, 2750]
+
+
+def test_a_cancel_credits_no_more_than_was_billed_after_a_change_that_lies_ahead(stripe):
+    made = stripe.subscribe(stripe.customer(), stripe.price(3000))
+    small = stripe.price(1000)
+    change = {
+        "items": [{"id": made["items"]["data"][0]["id"], "price": small, "quantity": 12}],
+        "proration_behavior": "always_invoice",
+        "proration_date": 1790000000 + 15 * DAY,
+    }
+    stripe.post(f"subscriptions/{made['id']}", change)
+    # Half a month lies behind that day: -30.00 / 2 = -15.00 and +12 x 10.00 / 2 = +60.00.
+    assert stripe.invoice(made["id"])["total"] == 4500
+    stripe.delete(f"subscriptions/{made['id']}", {"prorate": True})
+    # Nothing was used: the first half of 30.00 and the second half of 120.00 come back, 15.00 + 60.00.
+    pending = stripe.get("invoiceitems", {"pending": True})["data"]
+    assert sorted(each["amount"] for each in pending) == [-6000, -1500]
+    assert 3000 + 4500 - 6000 - 1500 == 0
+
+
+def test_a_pending_charge_that_is_given_back_on_its_own_invoice_is_named_as_its_line(stripe):
+    made = stripe.subscribe(stripe.customer(), stripe.price(1000), 2)
+    stripe.advance(days=15)
+    item = made["items"]["data"][0]["id"]
+    stripe.post(f"subscriptions/{made['id']}", {"items": [{"id": item, "quantity": 4}]})
+    change = {"items": [{"id": item, "quantity": 6}], "proration_behavior": "always_invoice"}
+    stripe.post(f"subscriptions/{made['id']}", change)
+    invoice = stripe.invoice(made["id"])
+    # Half a month, newest first: -4 x 5.00, +6 x 5.00, then -2 x 5.00, +4 x 5.00.
+    lines = invoice["lines"]["data"]
+    assert [each["amount"] for each in lines] == [-2000, 3000, -1000, 2000]
+    details = lines[0]["parent"]["subscription_item_details"]["proration_details"]
+    assert details["credited_items"] == {
+        "invoice": invoice["id"],
+        "invoice_line_items": [lines[3]["id"]],
+    }

@@ -193,3 +193,19 @@ def test_what_the_sandbox_cannot_bill_it_refuses(stripe):
     assert stripe.refused("POST", "subscriptions", wanted)["param"] == "items[0][price]"
     limited = {"percent_off": 5, "applies_to": {"products": [product]}}
     assert stripe.refused("POST", "coupons", limited)["param"] == "applies_to"
+
+
+def test_confirming_the_intent_of_an_invoice_pays_the_invoice(stripe, draft):
+    final = stripe.post(f"invoices/{draft}/finalize", {"expand": ["payments"]})
+    intent = final["payments"]["data"][0]["payment"]["payment_intent"]
+    card = stripe.get(f"customers/{final['customer']}")["invoice_settings"]["default_payment_method"]
+    assert stripe.post(f"payment_intents/{intent}/confirm", {"payment_method": card})["status"] == "succeeded"
+    paid = stripe.get(f"invoices/{draft}")
+    assert (paid["status"], paid["amount_paid"], paid["attempt_count"]) == ("paid", 2500, 1)
+
+
+def test_a_key_belongs_to_the_endpoint_it_was_first_used_for(stripe):
+    stripe.post("customers", {"name": "A"}, Idempotency_Key="k")
+    error = stripe.refused("POST", "products", {"name": "A"}, Idempotency_Key="k")
+    assert (error["status"], error["type"]) == (400, "idempotency_error")
+    assert "/v1/customers" in error["message"]
