@@ -58,6 +58,7 @@ def test_a_declined_card_changes_nothing(changing):
     before = state(seatctl)
     declined = seatctl(*command, "--yes", "-o", "json")
     assert (declined.code, declined.error["code"], declined.out) == (5, "card_declined", "")
+    assert "seatctl subs billing acme --payment-method" in declined.error["hint"]
     assert state(seatctl) == before
     assert charges(seatctl) == [10000]
     assert open_invoices(seatctl) == []

@@ -27,6 +27,8 @@ _AUTHENTICATION = frozenset(
         "invoice_payment_intent_requires_action",
     }
 )
+_TAX = frozenset({"customer_tax_location_invalid", "stripe_tax_inactive"})
+_NO_TAX = "seatctl config set stripe.automatic_tax off buys without Stripe's tax"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ def _answered(failure: Failure, data: Mapping[str, JsonValue]) -> SeatctlError:
         )
     if failure.code == "resource_missing":
         return MissingInStripe(f"Stripe says: {text}", hint="seatctl sync", data=data)
-    return InvalidRequest(f"Stripe says: {text}", data=data)
+    untaxed = _NO_TAX if "automatic_tax" in (failure.param or "") or failure.code in _TAX else None
+    return InvalidRequest(f"Stripe says: {text}", hint=untaxed, data=data)
 
 
 def _data(failure: Failure) -> dict[str, JsonValue]:

@@ -42,6 +42,7 @@ def read_price(price: StripeJson) -> StripePrice:
         usage_type=_text(recurring.get("usage_type")) or "licensed",
         lookup_key=_text(price.get("lookup_key")),
         active=price.get("active") is True,
+        tax_behavior=_text(price.get("tax_behavior")),
     )
 
 
@@ -87,6 +88,7 @@ def read_subscription(subscription: StripeJson) -> StripeSubscription:
             created_at=_required_time(subscription, "created"),
             billing_cycle_anchor=_required_time(subscription, "billing_cycle_anchor"),
             default_payment_method=_reference(subscription.get("default_payment_method")),
+            automatic_tax=_object(subscription.get("automatic_tax")).get("enabled") is True,
         )
     except ValueError as error:
         raise UnreadableObject(f"Stripe's subscription is not understood: {error}") from error

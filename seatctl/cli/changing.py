@@ -108,7 +108,7 @@ def discounts(here: Context, promo: str | None, coupon: str | None) -> tuple[tup
             raise UnknownPromotionCode(
                 f"there is no active promotion code {promo!r}",
                 hint="a coupon's id is given with --coupon",
-                data={"code": promo},
+                data={"promotion_code": promo},
             )
         found.append(("promotion_code", str(listed[0]["id"])))
     return tuple(found)

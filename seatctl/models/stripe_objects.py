@@ -27,6 +27,7 @@ class StripePrice:
     usage_type: str
     lookup_key: str | None
     active: bool
+    tax_behavior: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class StripeSubscription:
     created_at: datetime
     billing_cycle_anchor: datetime
     default_payment_method: str | None
+    automatic_tax: bool = False
+    """Whether Stripe adds the tax of the customer's place to its invoices."""
 
 
 @dataclass(frozen=True, slots=True)

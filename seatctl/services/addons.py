@@ -12,9 +12,10 @@ from seatctl.rules.metadata import made_by, marks
 from seatctl.rules.purchases import amount_of, check_spend
 from seatctl.rules.standing import RENEWED, waiting_metadata
 from seatctl.services.applying import take_over
+from seatctl.services.cards import require_card
 from seatctl.services.gathering import Gathered
 from seatctl.services.operations import Apply, Handler, Request
-from seatctl.services.own_invoices import Bill, bill_fields, collect, read_bill, undo_invoice
+from seatctl.services.own_invoices import Bill, bill_fields, collect, price_data, read_bill, undo_invoice
 from seatctl.services.prepared import Prepared, Wishes
 from seatctl.services.prorated_change import read_side, side_fields
 from seatctl.services.seat_changes import priced
@@ -50,7 +51,10 @@ def prepare_addon(
         due_days=None,
         covers_from=format_time(stands.term_end if stands.renewed else stands.term_start),
         covers_until=format_time(stands.current_end),
+        tax_behavior=found.item.price.tax_behavior,
+        automatic_tax=found.mirror.automatic_tax,
     )
+    require_card(billing, found)
     due = preview_due(billing, found, bill)
     check_spend(due, pool.currency, wishes.max_spend)
     details: dict[str, JsonValue] = {
@@ -75,17 +79,15 @@ def preview_due(billing: Billing, found: Gathered, bill: Bill) -> int:
     Previewed as a new subscription: Stripe previews no standalone invoices.
     """
     recurring = found.item.price
-    price: dict[str, JsonValue] = {
-        "currency": bill.currency,
-        "product": bill.product,
-        "unit_amount": bill.unit_amount,
-        "recurring": {"interval": str(recurring.interval), "interval_count": recurring.interval_count},
-    }
+    price = price_data(bill)
+    price["recurring"] = {"interval": str(recurring.interval), "interval_count": recurring.interval_count}
     form: dict[str, JsonValue] = {
         "customer": bill.customer,
         "discounts": bill.discounts,
         "subscription_details": {"items": [{"price_data": price, "quantity": bill.quantity}]},
     }
+    if bill.automatic_tax:
+        form["automatic_tax"] = {"enabled": True}
     return read_preview(billing.read(endpoints.preview_invoice(form))).amount_due
 
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from seatctl.billing.port import Billing
+from seatctl.billing.port import Billing, CardDeclined
 from seatctl.errors import ExitCode, JsonValue, Refused, SeatctlError, TryAgain
-from seatctl.ledger import operations
+from seatctl.ledger import operations, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import Call
@@ -202,8 +202,20 @@ def _ends_failed_operations(running: Running) -> Iterator[None]:
         raise
     except CameToNothing as nothing:
         end_as_failed(running, nothing.error.message)
+        _name_the_way_to_pay(running, nothing.error)
         nothing.error.data.setdefault("run", operation.run)
         raise nothing.error from nothing
+
+
+def _name_the_way_to_pay(running: Running, error: SeatctlError) -> None:
+    """A running subscription is charged to the card it has: another one is not given with the change."""
+    pool = running.operation.subscription_id
+    if isinstance(error, CardDeclined) and pool is not None and running.operation.kind != "billing":
+        from shlex import quote
+
+        with running.ledger.reading() as reader:
+            name = subscriptions.by_id(reader, pool).name
+        error.hint = f"another card: seatctl subs billing {quote(name)} --payment-method ID"
 
 
 def end_as_failed(running: Running, why: str) -> None:

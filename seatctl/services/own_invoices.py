@@ -41,6 +41,9 @@ class Bill:
     covers_from: str = ""
     covers_until: str = ""
     """The term that it pays for (written form, UTC): what a refund counts by."""
+    tax_behavior: str | None = None
+    automatic_tax: bool = False
+    """As the subscription has it, and its price: our invoice is taxed as Stripe's own are."""
 
 
 def bill_fields(bill: Bill) -> dict[str, JsonValue]:
@@ -97,6 +100,8 @@ def _draft(running: Running, bill: Bill) -> Write:
         form["days_until_due"] = bill.due_days
     elif bill.payment_method is not None:
         form["default_payment_method"] = bill.payment_method
+    if bill.automatic_tax:
+        form["automatic_tax"] = {"enabled": True}
     return endpoints.create_invoice(form)
 
 
@@ -110,16 +115,22 @@ def _item(bill: Bill, invoice: str) -> Write:
         {
             "customer": bill.customer,
             "invoice": invoice,  # without it the line would float to the customer's next invoice
-            "price_data": {
-                "currency": bill.currency,
-                "product": bill.product,
-                "unit_amount": bill.unit_amount,
-            },
+            "price_data": price_data(bill),
             "quantity": bill.quantity,
             "description": bill.description,
             "discountable": bill.discounts != "",
         }
     )
+
+
+def price_data(bill: Bill) -> dict[str, JsonValue]:
+    """The price of a line, in Stripe's words."""
+    price: dict[str, JsonValue] = {
+        "currency": bill.currency,
+        "product": bill.product,
+        "unit_amount": bill.unit_amount,
+    }
+    return price if bill.tax_behavior is None else {**price, "tax_behavior": bill.tax_behavior}
 
 
 def _read(running: Running, invoice: str) -> StripeInvoice:

@@ -29,6 +29,7 @@ from seatctl.rules.purchases import amount_of, check_quantity, check_spend
 from seatctl.rules.standing import waiting_metadata
 from seatctl.services.addons import preview_due
 from seatctl.services.applying import take_over
+from seatctl.services.cards import require_card
 from seatctl.services.gathering import Gathered, gather
 from seatctl.services.leaving import people_leave
 from seatctl.services.operations import Apply, Handler, Request
@@ -81,6 +82,8 @@ def prepare_renewal(
     seats = check_quantity(plan.slug, plan.policy, renewal.seats or stands.next.seats)
     if renewal.due_days is not None:
         changing.check_on_account(plan.policy, stands.name, addon=False, term_end=None)
+    else:
+        require_card(billing, found)
     changing.check_room(stands, seats, len(renewal.leaving))
     target = Target(stands.now, Side(plan.price_id, plan.slug, seats))
     end = _new_end(found, plan)
@@ -123,6 +126,8 @@ def _bill(found: Gathered, plan: Plan, seats: int, renewal: Renewal, wishes: Wis
         due_days=renewal.due_days,
         covers_from=format_time(found.standing.term_end),
         covers_until=format_time(end),
+        tax_behavior=found.item.price.tax_behavior,
+        automatic_tax=found.mirror.automatic_tax,
     )
 
 
@@ -178,6 +183,11 @@ def _begin_anew(running: Running, invoice: str) -> str:
         "cancel_at_period_end": True,
         "metadata": {**(kept if isinstance(kept, dict) else {}), **_metadata(running, invoice)},
     }
+    bill = read_bill(running.payload["bill"])
+    if bill.payment_method is not None:
+        form["default_payment_method"] = bill.payment_method
+    if bill.automatic_tax:
+        form["automatic_tax"] = {"enabled": True}
 
     def find() -> StripeJson | None:
         listed = running.billing.every(endpoints.subscriptions_of(str(running.payload["customer"])))
