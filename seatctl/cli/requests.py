@@ -20,6 +20,18 @@ NumberArg = Annotated[int, typer.Argument(metavar="NUMBER", help="A request's nu
 NumbersArg = Annotated[
     list[int], typer.Argument(metavar="NUMBER...", help="Requests' numbers.", show_default=False)
 ]
+SomeNumbersArg = Annotated[
+    list[int] | None,
+    typer.Argument(metavar="[NUMBER]...", help="Requests' numbers.", show_default=False),
+]
+AllOpt = Annotated[bool, typer.Option("--all", help="Every request that awaits a decision of yours.")]
+NumbersFromOpt = Annotated[
+    str | None,
+    typer.Option("--from", metavar="FILE|-", help="Read the numbers: one a line, or what list prints."),
+]
+CreateUsersOpt = Annotated[
+    bool, typer.Option("--create-users", help="Add the user where there is none of this e-mail.")
+]
 NoteOpt = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="Why the seat is needed.")]
 PriorityOpt = Annotated[
     int,
@@ -51,11 +63,13 @@ def create(
     priority: PriorityOpt = 0,
     expires: ExpiresOpt = None,
     feature: FeatureOpt = None,
+    create_users: CreateUsersOpt = False,
 ) -> None:
     """Ask for a seat for EMAIL.
 
     Where the subscription approves automatically and a seat is free, the user is seated at once; where
-    none is free, the request waits for one (exit 10). Anyone may ask for themselves.
+    none is free, the request waits for one (exit 10). Where no subscription is named, it is chosen by the
+    features wanted, then by free seats, then by the later renewal. Anyone may ask for themselves.
 
     Examples:
       seatctl requests create zoe@example.com --subscription design --note 'new in the team'
@@ -66,7 +80,7 @@ def create(
 
     here = context(ctx)
     ends = None if expires is None else moment_after(expires, here.now)
-    wish = Wish(email, subscription, note, priority, ends, tuple(feature or ()))
+    wish = Wish(email, subscription, note, priority, ends, tuple(feature or ()), create_users)
     here.emit(create_request(here.ledger, here.call, wish), handle="number")
 
 
@@ -123,31 +137,51 @@ def show(ctx: typer.Context, number: NumberArg) -> None:
 
 
 @app.command()
-def approve(ctx: typer.Context, numbers: NumbersArg, subscription: SubscriptionOpt = None) -> None:
+def approve(
+    ctx: typer.Context,
+    numbers: SomeNumbersArg = None,
+    everything: AllOpt = False,
+    source: NumbersFromOpt = None,
+    subscription: SubscriptionOpt = None,
+) -> None:
     """Approve requests: their users are seated, or wait for a seat (exit 10).
+
+    With --all, --subscription takes only the requests for it and those for any.
 
     Examples:
       seatctl requests approve 1
       seatctl requests approve 3 5 9
       seatctl requests approve 4 --subscription design
+      seatctl requests approve --all
+      seatctl requests list --status pending -o csv | seatctl requests approve --from -
     """
+    from seatctl.cli.numbers import chosen_numbers
     from seatctl.services.deciding import approve_requests
 
     here = context(ctx)
-    here.emit(approve_requests(here.ledger, here.call, numbers, subscription), handle="number")
+    chosen = chosen_numbers(numbers, source, everything=everything)
+    here.emit(approve_requests(here.ledger, here.call, chosen, subscription), handle="number")
 
 
 @app.command()
-def deny(ctx: typer.Context, numbers: NumbersArg, reason: ReasonOpt = None) -> None:
+def deny(
+    ctx: typer.Context,
+    numbers: SomeNumbersArg = None,
+    everything: AllOpt = False,
+    source: NumbersFromOpt = None,
+    reason: ReasonOpt = None,
+) -> None:
     """Deny requests.
 
     Examples:
       seatctl requests deny 2 --reason 'use the shared account'
     """
+    from seatctl.cli.numbers import chosen_numbers
     from seatctl.services.deciding import deny_requests
 
     here = context(ctx)
-    here.emit(deny_requests(here.ledger, here.call, numbers, reason), handle="number")
+    chosen = chosen_numbers(numbers, source, everything=everything)
+    here.emit(deny_requests(here.ledger, here.call, chosen, reason), handle="number")
 
 
 @app.command()

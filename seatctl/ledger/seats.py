@@ -268,6 +268,18 @@ def active_id(reader: Reader, subscription_id: int, user_id: int) -> int | None:
     return found if isinstance(found, int) else None
 
 
+def is_seated(reader: Reader, subscription_id: int, user_id: int, now: str) -> bool:
+    """Whether the user sits there at `now` (written form), outside of a change."""
+    return (
+        reader.value(
+            "SELECT 1 FROM seats WHERE subscription_id = ? AND user_id = ? AND revoked_at IS NULL"
+            " AND (until IS NULL OR until > ?)",
+            (subscription_id, user_id, now),
+        )
+        is not None
+    )
+
+
 def history(reader: Reader, chosen: Filter) -> Iterator[Record]:
     """Every seat there ever was, with who gave and who took it, oldest first."""
     where, params = chosen.where()

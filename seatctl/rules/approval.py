@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from seatctl.models.request import RequestStatus
 from seatctl.models.subscription import AutoApproval, Subscription
@@ -41,40 +42,71 @@ class Asking:
     approved_today: int = 0
 
 
-def automatically(rules: AutoApproval, asking: Asking, free: int) -> tuple[Outcome, str]:
+class Verdict(NamedTuple):
+    """What becomes of a request, the rule that decides it, and that rule in words."""
+
+    outcome: Outcome
+    rule: str
+    why: str
+
+
+def automatically(rules: AutoApproval, asking: Asking, free: int) -> Verdict:
     """What the subscription's rules make of a request, and which rule says so."""
     refusal = _refusal(rules, asking)
     if refusal is not None:
-        return Outcome.ASK, refusal
+        return Verdict(Outcome.ASK, *refusal)
     if not free:
-        return Outcome.WAIT, "no seat is free"
+        return Verdict(Outcome.WAIT, "free_seats", "no seat is free")
     if free <= rules.keep_free:
-        return Outcome.ASK, f"{rules.keep_free} seats are kept free"
-    return Outcome.SEAT, "requests are approved automatically"
+        kept = f"{rules.keep_free} seat{' is' if rules.keep_free == 1 else 's are'} kept free"
+        return Verdict(Outcome.ASK, "keep_free", kept)
+    return Verdict(Outcome.SEAT, "enabled", "requests are approved automatically, and a seat is free")
 
 
-def _refusal(rules: AutoApproval, asking: Asking) -> str | None:
+def _refusal(rules: AutoApproval, asking: Asking) -> tuple[str, str] | None:
     """The first rule that leaves the decision to a person, or None."""
     if not rules.enabled:
-        return "automatic approval is off"
+        return "enabled", "automatic approval is off"
     if rules.until is not None and asking.now >= rules.until:
-        return f"automatic approval ended on {rules.until:%Y-%m-%d}"
+        return "until", f"automatic approval ended on {rules.until:%Y-%m-%d}"
     domain = email_key(asking.email).rpartition("@")[2]
     if rules.domains and domain not in {wanted.lstrip("@").lower() for wanted in rules.domains}:
-        return f"{domain} is not among the domains that are approved automatically"
+        return "domain", f"{domain} is not among the domains that are approved automatically"
     if rules.groups and asking.group not in rules.groups:
-        return "the user's group is not among those that are approved automatically"
+        return "group", "the user's group is not among those that are approved automatically"
     if rules.daily_limit is not None and asking.approved_today >= rules.daily_limit:
-        return f"{rules.daily_limit} were approved today already"
+        return "daily_limit", f"{rules.daily_limit} were approved today already"
     return None
 
 
 def choose(pools: Iterable[Subscription], features: Collection[str] = ()) -> Subscription | None:
     """Where a request for any goes: the features wanted, then most seats free, then latest renewal."""
-    wanted = set(features)
-    fitting = [
-        pool
-        for pool in pools
-        if pool.status in USABLE and pool.free and wanted <= set(pool.policy.features if pool.policy else ())
-    ]
-    return max(fitting, key=lambda pool: (pool.free, pool.term_end, -pool.id), default=None)
+    return max(_fitting(pools, features), key=_rank, default=None)
+
+
+def why_chosen(chosen: Subscription, pools: Iterable[Subscription], features: Collection[str] = ()) -> str:
+    """Why `choose` took this one: what it grants, or how it compares with the next best."""
+    others = [pool for pool in _fitting(pools, features) if pool.id != chosen.id]
+    grants = f" that grants {', '.join(features)}" if features else ""
+    if not others:
+        return f"the only one with a free seat{grants}"
+    second = max(others, key=_rank)
+    if chosen.free > second.free:
+        of_those = f" of those{grants}" if grants else ""
+        return f"most seats free{of_those}: {chosen.free}, {second.name} has {second.free}"
+    if chosen.term_end > second.term_end:
+        return f"as many seats free as {second.name}, and it renews later: {chosen.term_end:%Y-%m-%d}"
+    return f"as many seats free as {second.name}, and it is the older one"
+
+
+def fits(pool: Subscription, features: Collection[str]) -> bool:
+    """Whether its seats can be used and grant all these features."""
+    return pool.status in USABLE and set(features) <= set(pool.policy.features if pool.policy else ())
+
+
+def _fitting(pools: Iterable[Subscription], features: Collection[str]) -> list[Subscription]:
+    return [pool for pool in pools if pool.free and fits(pool, features)]
+
+
+def _rank(pool: Subscription) -> tuple[int, datetime, int]:
+    return pool.free, pool.term_end, -pool.id

@@ -15,10 +15,10 @@ from seatctl.models.report import Report
 from seatctl.models.request import RequestStatus, SeatRequest
 from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
-from seatctl.rules.approval import OPEN, choose
+from seatctl.rules.approval import OPEN, choose, why_chosen
 from seatctl.rules.assignment import require_home, require_usable
 from seatctl.rules.permissions import is_self
-from seatctl.services.permissions import allow
+from seatctl.services.permissions import RoleRequired, allow
 from seatctl.services.request_outcomes import (
     BadRequest,
     Done,
@@ -37,12 +37,13 @@ class RequestClosed(Refused):
 
 
 def approve_requests(
-    ledger: Ledger, call: Call, numbers: Sequence[int], subscription: str | None = None
+    ledger: Ledger, call: Call, numbers: Sequence[int] | None, subscription: str | None = None
 ) -> Report:
     """Approve, and seat whoever a seat is free for; the others go on the waitlist.
 
-    `subscription` says where to seat those who asked for any. One that fails alone is raised; of several
-    the rest is done. Exit 6 if any failed, else 10 if any waits, else 0.
+    `numbers` None: every pending one that the actor may decide, of `subscription` where it is named. For
+    those who asked for any it says where to seat them. One that fails alone is raised; of several the
+    rest is done. Exit 6 if any failed, else 10 if any waits, else 0.
     """
     with ledger.change(call) as tx:
         named = None if subscription is None else subscriptions.find(tx, subscription)
@@ -50,12 +51,12 @@ def approve_requests(
         def approve(request: SeatRequest) -> Done:
             return _approve(tx, ledger, request, named)
 
-        return _decided(tx, numbers, approve, "approved")
+        return _decided(tx, _numbers(tx, numbers, named), approve, "approved")
 
 
 def _approve(tx: Transaction, ledger: Ledger, request: SeatRequest, named: Subscription | None) -> Done:
     call = tx.call
-    pool = _pool_of(tx, ledger, request, named)
+    pool, why = _pool_of(tx, ledger, request, named)
     if request.status is RequestStatus.APPROVED:
         return described(tx, request, "already approved")
     _require_open(request)
@@ -64,7 +65,7 @@ def _approve(tx: Transaction, ledger: Ledger, request: SeatRequest, named: Subsc
         require_usable(pool)
         if pool.free or seats.active_id(tx, pool.id, request.user_id) is not None:
             take_seat(tx, request, pool, by=call.actor)
-            return described(tx, requests.find(tx, request.number, call.now))
+            return described(tx, requests.find(tx, request.number, call.now), why=why)
     if request.status is RequestStatus.PENDING:
         wait(tx, request, by=call.actor)
     return described(tx, requests.find(tx, request.number, call.now))
@@ -72,8 +73,11 @@ def _approve(tx: Transaction, ledger: Ledger, request: SeatRequest, named: Subsc
 
 def _pool_of(
     tx: Transaction, ledger: Ledger, request: SeatRequest, named: Subscription | None
-) -> Subscription | None:
-    """Where the request's seat is to be; None: anywhere, but nothing is free. The actor may decide there."""
+) -> tuple[Subscription | None, str | None]:
+    """Where the request's seat is to be, and why there if nobody named it; the actor may decide there.
+
+    None: anywhere, but nothing is free.
+    """
     if request.subscription_id is not None:
         pool = subscriptions.by_id(tx, request.subscription_id)
         if named is not None and named.id != pool.id:
@@ -85,14 +89,44 @@ def _pool_of(
         pool = named
     else:
         allow(tx, tx.call.actor, Action.DECIDE_REQUESTS)
-        return choose(homes(tx, ledger), requests.features(tx, request.number))
+        pools, features = list(homes(tx, ledger)), requests.features(tx, request.number)
+        chosen = choose(pools, features)
+        return chosen, None if chosen is None else why_chosen(chosen, pools, features)
     allow(tx, tx.call.actor, Action.DECIDE_REQUESTS, pool)
     require_home(pool, ledger.id)
-    return pool
+    return pool, None
 
 
-def deny_requests(ledger: Ledger, call: Call, numbers: Sequence[int], reason: str | None) -> Report:
-    """Deny. One that fails alone is raised; of several the rest is done (exit 6)."""
+def _numbers(tx: Transaction, numbers: Sequence[int] | None, pool: Subscription | None) -> Sequence[int]:
+    """Those named, or all pending ones of the subscription and for any, in the order of the waitlist."""
+    if numbers is not None:
+        return numbers
+    now = tx.now
+    pending = [
+        request
+        for request in requests.listing(tx, requests.Filter(now, status=RequestStatus.PENDING))
+        if pool is None or request.subscription_id in {pool.id, None}
+    ]
+    pending.sort(key=lambda request: (-request.priority, request.number))
+    decidable = [request.number for request in pending if _may_decide(tx, request)]
+    if pending and not decidable:
+        _allow_deciding(tx, pending[0])  # raises: "all" of a viewer is not "none"
+    return decidable
+
+
+def _may_decide(tx: Transaction, request: SeatRequest) -> bool:
+    try:
+        _allow_deciding(tx, request)
+    except RoleRequired:
+        return False
+    return True
+
+
+def deny_requests(ledger: Ledger, call: Call, numbers: Sequence[int] | None, reason: str | None) -> Report:
+    """Deny; `numbers` None: every pending one that the actor may decide.
+
+    One that fails alone is raised; of several the rest is done (exit 6).
+    """
     with ledger.change(call) as tx:
 
         def deny(request: SeatRequest) -> Done:
@@ -104,7 +138,7 @@ def deny_requests(ledger: Ledger, call: Call, numbers: Sequence[int], reason: st
             tx.mail("request_denied", {"request": request.number}, recipient_id=request.user_id)
             return described(tx, requests.find(tx, request.number, call.now))
 
-        return _decided(tx, numbers, deny, "denied")
+        return _decided(tx, _numbers(tx, numbers, None), deny, "denied")
 
 
 def cancel_requests(ledger: Ledger, call: Call, numbers: Sequence[int]) -> Report:
@@ -151,6 +185,8 @@ def _decided(
             if len(set(numbers)) == 1:
                 raise
             done.append(Done(None, "", None, "failed", error.message, None, error, number))
+    if not done:
+        return report(tx, [], "no request awaits a decision", ExitCode.DONE)
     moved_up = fill_waitlists(tx)
     failed = sum(one.error is not None for one in done)
     waits = sum(one.place is not None and one.error is None for one in done)

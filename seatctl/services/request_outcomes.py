@@ -36,6 +36,8 @@ class Done:
     place: int | None = None
     error: SeatctlError | None = None
     number: int | None = None
+    why: str | None = None
+    """Why this subscription, where none was named."""
 
     def record(self) -> Record:
         """The row of a report."""
@@ -46,6 +48,7 @@ class Done:
             "subscription": self.subscription,
             "status": status,
             "place": self.place,
+            "why": self.why,
             "result": self.result,
             "error": None if self.error is None else self.error.message,
         }
@@ -73,8 +76,10 @@ def wait(tx: Transaction, request: SeatRequest, *, by: str) -> None:
     tx.mail("request_waitlisted", {"request": request.number}, recipient_id=request.user_id)
 
 
-def described(reader: Reader, request: SeatRequest, result: str | None = None) -> Done:
-    """A request as it stands now, in a sentence."""
+def described(
+    reader: Reader, request: SeatRequest, result: str | None = None, *, why: str | None = None
+) -> Done:
+    """A request as it stands now, in a sentence. `why`: why this subscription was chosen."""
     number, email = request.number, request.email
     where = request.subscription or "any subscription"
     place = requests.place(reader, request) if request.status is RequestStatus.WAITLISTED else None
@@ -86,7 +91,9 @@ def described(reader: Reader, request: SeatRequest, result: str | None = None) -
     }
     sentence = words.get(request.status, f"request {number} of {email} for {where} is {request.status}")
     shown = result or ("seated" if seated else request.status.value)
-    return Done(request, email, request.subscription, shown, sentence, place, None, number)
+    chosen = why if seated else None
+    sentence += f" ({chosen})" if chosen else ""
+    return Done(request, email, request.subscription, shown, sentence, place, None, number, chosen)
 
 
 def report(tx: Transaction, done: list[Done], summary: str, code: ExitCode) -> Report:

@@ -16,9 +16,11 @@ from seatctl.models.request import SeatRequest
 from seatctl.models.role import Action, Role
 from seatctl.models.subscription import Subscription
 from seatctl.models.user import User
-from seatctl.rules.approval import AUTOMATIC, Asking, Outcome, automatically, choose
+from seatctl.rules.approval import AUTOMATIC, Outcome, choose, fits, why_chosen
 from seatctl.rules.assignment import require_home, require_usable
+from seatctl.rules.people import checked_email
 from seatctl.rules.permissions import is_self
+from seatctl.services.auto_approval import automatic
 from seatctl.services.permissions import allow
 from seatctl.services.request_outcomes import (
     BadRequest,
@@ -41,6 +43,8 @@ class Wish:
     priority: int = 0
     expires_at: datetime | None = None
     features: tuple[str, ...] = ()
+    create_users: bool = False
+    """Make the user where there is none; needs the role for it."""
 
 
 def create_request(ledger: Ledger, call: Call, wish: Wish) -> Report:
@@ -54,7 +58,7 @@ def create_request(ledger: Ledger, call: Call, wish: Wish) -> Report:
         pool = None if wish.subscription is None else subscriptions.find(tx, wish.subscription)
         if not is_self(call.actor, wish.email):
             allow(tx, call.actor, Action.REQUEST, pool)
-        user = users.require(tx, wish.email)
+        user = _user(tx, wish)
         require_active(user)
         if pool is not None:
             require_home(pool, ledger.id)
@@ -62,6 +66,18 @@ def create_request(ledger: Ledger, call: Call, wish: Wish) -> Report:
         done = _ask(tx, ledger, user, pool, wish)
         tx.summarise(done.sentence)
         return report(tx, [done], done.sentence, ExitCode.WAITING if done.place else ExitCode.DONE)
+
+
+def _user(tx: Transaction, wish: Wish) -> User:
+    """Who asks. Raises UnknownUser with both ways to make the user known."""
+    if wish.create_users and users.find(tx, wish.email) is None:
+        allow(tx, tx.call.actor, Action.MANAGE_USERS)
+        return users.add(tx, checked_email(wish.email))
+    try:
+        return users.require(tx, wish.email)
+    except users.UnknownUser as unknown:
+        unknown.hint = f"{unknown.hint}; --create-users adds the user"
+        raise
 
 
 def _check(wish: Wish, now: datetime) -> None:
@@ -82,23 +98,18 @@ def _ask(tx: Transaction, ledger: Ledger, user: User, pool: Subscription | None,
     made = requests.add(
         tx, requests.NewRequest(user.id, pool_id, wish.priority, wish.note, wish.expires_at, wish.features)
     )
-    pools = [pool] if pool is not None else [p for p in homes(tx, ledger) if p.auto_approval.enabled]
-    target = pool if pool is not None else choose(pools, wish.features)
-    outcome = Outcome.ASK if target is None else _automatic(tx, user, target)
-    if outcome is Outcome.SEAT and target is not None:
+    pools = [pool] if pool is not None else [p for p in homes(tx, ledger) if fits(p, wish.features)]
+    by_rule = [(one, automatic(tx, user, one, tx.call.now).outcome) for one in pools]
+    offering = [one for one, outcome in by_rule if outcome is Outcome.SEAT]
+    target = choose(offering, wish.features) if pool is None else next(iter(offering), None)
+    if target is not None:
         take_seat(tx, made, target, by=AUTOMATIC)
-    elif outcome is Outcome.WAIT:
+    elif any(outcome is Outcome.WAIT for _, outcome in by_rule):
         wait(tx, made, by=AUTOMATIC)
     else:
         _tell_deciders(tx, made, pool)
-    return described(tx, requests.find(tx, made.number, tx.call.now))
-
-
-def _automatic(tx: Transaction, user: User, pool: Subscription) -> Outcome:
-    """What the subscription's own rules make of a request of this user."""
-    today = requests.approved_automatically(tx, pool.id, tx.call.now)
-    asking = Asking(user.email, user.group, tx.call.now, today)
-    return automatically(pool.auto_approval, asking, pool.free)[0]
+    why = why_chosen(target, offering, wish.features) if pool is None and target is not None else None
+    return described(tx, requests.find(tx, made.number, tx.call.now), why=why)
 
 
 def _tell_deciders(tx: Transaction, request: SeatRequest, pool: Subscription | None) -> None:

@@ -1,11 +1,9 @@
-"""The settings of a subscription that live in Stripe's metadata too: name, owner, automatic approval.
+"""The settings of a subscription that live in Stripe's metadata too: name and owner.
 
-How a subscription is bought is in `ordering.py`.
+How a subscription is bought is in `ordering.py`; automatic approval is in `auto_approval.py`.
 """
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 from seatctl.billing.port import Billing
 from seatctl.errors import JsonValue
@@ -17,7 +15,6 @@ from seatctl.models.report import Report
 from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
 from seatctl.models.user import User
-from seatctl.rules.approval_rules import auto_approval_fields
 from seatctl.rules.names import check_name, name_key
 from seatctl.services.operations import Request, submit
 from seatctl.services.ordering import refuse_taken
@@ -49,19 +46,6 @@ def hand_over(ledger: Ledger, billing: Billing, call: Call, handle: str, new_own
     if subscription.owner_id == new_owner.id:
         return Report(None, call.dry_run, f"{new_owner.email} owns {subscription.name} already")
     return change_setting(ledger, billing, call, subscription, {"owner": new_owner.email}, summary)
-
-
-def set_auto_approval(ledger: Ledger, billing: Billing, call: Call, handle: str, *, enabled: bool) -> Report:
-    """Switch automatic approval of requests on or off; its rules stay as they are."""
-    with ledger.reading() as reader:
-        subscription = subscriptions.find(reader, handle)
-        allow(reader, call.actor, Action.CONFIGURE_APPROVAL, subscription)
-    state = "on" if enabled else "off"
-    if subscription.auto_approval.enabled == enabled:
-        return Report(None, call.dry_run, f"automatic approval of {subscription.name} is {state} already")
-    rules = auto_approval_fields(replace(subscription.auto_approval, enabled=enabled))
-    summary = f"turned automatic approval of {subscription.name} {state}"
-    return change_setting(ledger, billing, call, subscription, {"auto_approval": rules}, summary)
 
 
 def change_setting(

@@ -1,0 +1,62 @@
+"""Numbers of requests, as arguments or from a file: one a line, or the column `number` of a list."""
+
+from __future__ import annotations
+
+import io
+
+from seatctl.errors import BadInput, JsonValue, UsageError
+
+
+class BadNumbers(BadInput):
+    """Lines that hold no number of a request."""
+
+    code = "bad_rows"
+
+
+def chosen_numbers(numbers: list[int] | None, source: str | None, *, everything: bool) -> list[int] | None:
+    """The numbers meant; None stands for all. Exactly one way to say it must be used. Raises UsageError."""
+    if (bool(numbers) + (source is not None) + everything) != 1:
+        raise UsageError(
+            "name requests by number, or --all, or a file with --from", hint="seatctl requests list"
+        )
+    if everything:
+        return None
+    return _read(source) if source is not None else list(numbers or ())
+
+
+def _read(source: str) -> list[int]:
+    """The numbers of a file. Raises BadNumbers with every bad line, FileNotThere, EmptyFile, NoSuchColumn."""
+    from seatctl.textlines import open_bytes
+
+    stream, name = open_bytes(source, None)
+    with stream:
+        data = stream.read()
+    lines = data.decode("utf-8-sig", "replace").splitlines()
+    first = next((line.strip() for line in lines if line.strip()), "")
+    rows = list(enumerate(lines, 1)) if first.isdigit() else list(_column(source, data))
+    good = [(line, text.strip()) for line, text in rows if text.strip()]
+    bad: list[JsonValue] = [
+        {"line": line, "error": f"{text!r} is no number of a request"}
+        for line, text in good
+        if not _is_number(text)
+    ]
+    if bad:
+        raise BadNumbers(
+            f"{len(bad)} of {len(good)} lines of {name} hold no number of a request",
+            hint="seatctl requests list -q prints them",
+            data={"rows": bad},
+        )
+    return [int(text) for _, text in good]
+
+
+def _column(source: str, data: bytes) -> list[tuple[int, str]]:
+    from seatctl.tabular import open_table
+
+    with open_table(
+        "-" if source == "-" else source, ("number",), needs=("number",), stdin=io.BytesIO(data)
+    ) as table:
+        return [(row.line, row.values[0] if row.problem is None else row.problem) for row in table]
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 12
