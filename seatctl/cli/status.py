@@ -24,7 +24,7 @@ COLUMNS = (
     Column("mode", "Mode"),
     Column("actor", "Actor"),
     Column("ledger", "Ledger"),
-    Column("as_of", "As of"),
+    Column("as_of", "As of", "time"),
     Column("last_sync", "Last sync", "time"),
     Column("plans", "Plans", "integer"),
     Column("subscriptions", "Subscriptions", "integer"),
@@ -36,6 +36,8 @@ COLUMNS = (
     Column("waitlisted_requests", "On the waitlist", "integer"),
     Column("unpaid_invoices", "Unpaid invoices", "integer"),
     Column("unfinished_operations", "Unfinished operations", "integer"),
+    Column("waiting_messages", "Messages to send", "integer"),
+    Column("failed_messages", "Messages failed", "integer"),
     Column("attention", "Attention", "list", table=False),
 )
 
@@ -82,13 +84,16 @@ def _record(here: Context, pools: Iterable[Subscription], counts: Overview) -> R
         "waitlisted_requests": counts.waitlisted_requests,
         "unpaid_invoices": counts.unpaid_invoices,
         "unfinished_operations": counts.unfinished_operations,
+        "waiting_messages": counts.waiting_messages,
+        "failed_messages": counts.failed_messages,
     }
 
 
 def _attention(pools: Iterable[Subscription], counts: Overview) -> Iterator[str]:
     """One line each, ending in the command that shows or settles it."""
     if counts.unfinished_operations:
-        yield f"{counts.unfinished_operations} unfinished: seatctl sync finishes or undoes them"
+        interrupted = "operations were" if counts.unfinished_operations > 1 else "operation was"
+        yield f"{counts.unfinished_operations} {interrupted} interrupted: seatctl sync"
     for pool in pools:
         if pool.assigned > pool.capacity:
             yield (
@@ -98,4 +103,7 @@ def _attention(pools: Iterable[Subscription], counts: Overview) -> Iterator[str]
         if pool.unpaid_since is not None:
             yield f"{pool.name} has an unpaid invoice: seatctl invoices list {pool.name}"
     if counts.pending_requests:
-        yield f"{counts.pending_requests} requests wait for a decision: seatctl requests list"
+        waiting = "requests wait" if counts.pending_requests > 1 else "request waits"
+        yield f"{counts.pending_requests} {waiting} for a decision: seatctl requests list"
+    if counts.failed_messages:
+        yield f"{counts.failed_messages} messages could not be delivered: seatctl notify list --failed"

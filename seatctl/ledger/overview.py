@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from seatctl.ledger import outbox
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time
 
@@ -20,10 +21,13 @@ class Overview:
     unfinished_operations: int
     unpaid_invoices: int
     last_sync: str | None
+    waiting_messages: int
+    failed_messages: int
 
 
 def overview(reader: Reader, now: datetime) -> Overview:
     """Count, at `now` (UTC)."""
+    messages = outbox.counts(reader)
     at = {"now": format_time(now)}
     open_requests = "FROM requests WHERE status = :status AND (expires_at IS NULL OR expires_at > :now)"
     return Overview(
@@ -34,6 +38,8 @@ def overview(reader: Reader, now: datetime) -> Overview:
         unfinished_operations=_count(reader, "FROM operations WHERE state IN ('pending', 'waiting')"),
         unpaid_invoices=_count(reader, "FROM invoices WHERE status = 'open' AND amount_remaining > 0"),
         last_sync=_text(reader, "SELECT max(updated_at) FROM sync_state"),
+        waiting_messages=messages.waiting,
+        failed_messages=messages.failed,
     )
 
 

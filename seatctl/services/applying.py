@@ -12,6 +12,7 @@ from seatctl.ledger.transaction import Transaction
 from seatctl.models.stripe_objects import StripeInvoice
 from seatctl.models.subscription import Subscription
 from seatctl.services.gathering import seen, stand
+from seatctl.services.notices import queue_receipts
 from seatctl.services.operations import Apply, Ending
 from seatctl.services.steps import Running
 from seatctl.services.subscription_rows import SUBSCRIPTION_COLUMNS, subscription_row
@@ -32,22 +33,28 @@ def take_over(
     `stripe_id` is given where the operation made a new subscription. Everything is read from Stripe
     before the transaction, which spans no call.
     """
+    asked = tuple(invoice_ids)
+    ours = set(asked)
     with running.ledger.reading() as reader:
         pool = subscriptions.by_id(reader, int(str(running.payload["subscription"])), running.call.now)
     found = read_subscription(
         running.billing.read(endpoints.subscription(stripe_id or pool.stripe_subscription))
     )
     item, stands = stand(running.ledger, pool, found, running.call)
-    wanted = dict.fromkeys(one for one in (*invoice_ids, found.latest_invoice) if one)
+    wanted = dict.fromkeys(one for one in (*asked, found.latest_invoice) if one)
     read = [read_invoice(running.billing.read(endpoints.invoice(one))) for one in wanted]
 
     def apply(tx: Transaction) -> Ending:
         before = subscriptions.by_id(tx, pool.id)
-        for invoice in read:
-            invoices.upsert(tx, invoice, customer_id=pool.customer_id, subscription_id=pool.id)
+        kept = {
+            invoice.id: invoices.upsert(tx, invoice, customer_id=pool.customer_id, subscription_id=pool.id)
+            for invoice in read
+        }
+        paid = (kept[one.id] for one in read if one.amount_paid > 0 and one.id in ours)
+        queue_receipts(tx, pool.id, paid)
         now = mirror.refresh(tx, before, seen(tx, before, found, item, stands))
         extra = after(tx, now) if after is not None else {}
-        charged = _charged(read, ours=set(invoice_ids))
+        charged = _charged(read, ours=ours)
         row = {**subscription_row(now), "next_seats": stands.next.seats, **charged, **extra, "result": "done"}
         return Ending(summary, (row,), SUBSCRIPTION_COLUMNS)
 

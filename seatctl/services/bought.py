@@ -11,6 +11,7 @@ from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import format_time
 from seatctl.models.money import plain_amount
 from seatctl.models.stripe_objects import StripeInvoice, StripeSubscription
+from seatctl.services.notices import queue_receipts
 from seatctl.services.operations import Apply, Ending
 from seatctl.services.paying_customer import text
 from seatctl.services.steps import Running
@@ -46,7 +47,8 @@ def add_bought(running: Running, subscription: StripeSubscription) -> Apply:
             ),
         )
         if invoice is not None:
-            invoices.upsert(tx, invoice, customer_id=customer_row, subscription_id=added.id)
+            kept = invoices.upsert(tx, invoice, customer_id=customer_row, subscription_id=added.id)
+            queue_receipts(tx, added.id, [kept] if invoice.amount_paid > 0 else [])
             mirror.note_unpaid(tx, added.id, subscription)
         row = {
             **subscription_row(added),

@@ -7,6 +7,9 @@ from seatctl.billing.port import StripeJson
 from seatctl.errors import JsonValue
 from seatctl.ledger import subscriptions, users
 from seatctl.ledger.transaction import Transaction
+from seatctl.models.message import Template
+from seatctl.models.subscription import Subscription
+from seatctl.models.user import User
 from seatctl.rules.approval_rules import read_auto_approval
 from seatctl.rules.metadata import AUTO_APPROVAL, NAME, OPERATION, OWNER, auto_approval_text, made_by
 from seatctl.services.operations import Apply, Ending, Handler
@@ -25,6 +28,7 @@ def _run(running: Running) -> Apply:
         name, owner, approval = setting.get("name"), setting.get("owner"), setting.get("auto_approval")
         if isinstance(owner, str):
             person = users.add(tx, owner)
+            _tell_owners(tx, subscription, person)
             subscription = subscriptions.set_owner(tx, subscription, person.id, person.email)
         if isinstance(name, str):
             subscription = subscriptions.rename(tx, subscription, name)
@@ -34,6 +38,16 @@ def _run(running: Running) -> Apply:
         return Ending(str(running.payload["summary"]), (row,), SUBSCRIPTION_COLUMNS)
 
     return apply
+
+
+def _tell_owners(tx: Transaction, subscription: Subscription, new: User) -> None:
+    """Both hear of it: who has it now, and who had it."""
+    before = subscription.owner_id
+    ids = {"subscription": subscription.id, "to_user": new.id}
+    ids |= {} if before is None else {"from_user": before}
+    for person in dict.fromkeys((new.id, before)):
+        if person is not None and before != new.id:
+            tx.mail(Template.OWNER_CHANGED, ids, recipient_id=person)
 
 
 def write_metadata(running: Running, step: str, stripe_id: str, metadata: dict[str, JsonValue]) -> None:

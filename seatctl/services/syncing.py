@@ -9,6 +9,7 @@ from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call
 from seatctl.models.report import Record, Report
 from seatctl.models.role import Action
+from seatctl.services.notices import queue_notices
 from seatctl.services.permissions import allow
 from seatctl.services.recovery import recover
 from seatctl.services.refreshing import refresh_known
@@ -30,6 +31,7 @@ def sync(ledger: Ledger, billing: Billing, call: Call) -> Report:
         )
     recovered = recover(ledger, billing, call)
     changed = refresh_known(ledger, billing, call)
+    queue_notices(ledger, call)
     results = [row["result"] for row in recovered]
     code = ExitCode.DONE
     if "pending" in results:
