@@ -7,34 +7,39 @@ from __future__ import annotations
 
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.store import Store
+from seatctl.sandbox.wire import Obj
 
-_LIMIT = 100_000
+_STUCK = 100  # that many pieces of work on one object at one moment never end
 
 
 def work_until(store: Store, moment: int) -> None:
-    """Do everything that is due until `moment`; inside the caller's transaction."""
-    for _ in range(_LIMIT):
-        due = store.next_due()
-        if due is None or due[0] > moment:
-            break
+    """Do everything that is due until `moment`; inside the caller's transaction.
+
+    Raises RuntimeError if work on an object leaves the same work behind.
+    """
+    last, again = None, 0
+    while (due := store.next_due()) is not None and due[0] <= moment:
+        last, again = due, again + 1 if due == last else 0
+        if again > _STUCK:
+            raise RuntimeError(f"the sandbox's clock found no end of work on {due[1]}")
         at, identifier = due
         obj = store.any(identifier)
-        if obj is None:
-            break
-        session = Session(store, at)
-        if obj["object"] == "invoice":
-            from seatctl.sandbox.dunning import invoice_due
+        if obj is not None:
+            _work(Session(store, at), obj)
 
-            invoice_due(session, obj)
-        elif obj["object"] == "subscription":
-            from seatctl.sandbox.renewals import subscription_due
 
-            subscription_due(session, obj)
-        elif obj["object"] == "checkout.session":
-            from seatctl.sandbox.checkout import close
+def _work(session: Session, obj: Obj) -> None:
+    if obj["object"] == "invoice":
+        from seatctl.sandbox.dunning import invoice_due
 
-            close(session, obj)
-        else:
-            session.save(obj)
+        invoice_due(session, obj)
+    elif obj["object"] == "subscription":
+        from seatctl.sandbox.renewals import subscription_due
+
+        subscription_due(session, obj)
+    elif obj["object"] == "checkout.session":
+        from seatctl.sandbox.checkout import close
+
+        close(session, obj)
     else:
-        raise RuntimeError("the sandbox's clock found no end of work")
+        session.save(obj)
