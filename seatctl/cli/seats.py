@@ -15,12 +15,14 @@ from seatctl.cli.options import (
     SubscriptionArg,
     context,
 )
+from seatctl.cli.seats_apply import apply
 
 if TYPE_CHECKING:
     from seatctl.context import Context
     from seatctl.services.people import People
 
 app = typer.Typer()
+app.command()(apply)
 
 CreateUsersOpt = Annotated[
     bool, typer.Option("--create-users", help="Add the people who are no users yet, then seat them.")
