@@ -114,6 +114,19 @@ class Ledger:
         finally:
             self.engine.rollback()
 
+    @contextmanager
+    def weighing(self) -> Iterator[Journal]:
+        """One snapshot in which TEMP tables may be filled and asked; all of it is forgotten on leaving.
+
+        Takes no lock and writes nothing to the file, which may be one that nobody may write.
+        """
+        self._require_idle()
+        self.engine.begin_staging()
+        try:
+            yield Journal(self.engine)
+        finally:
+            self.engine.rollback()
+
     def _require_idle(self) -> None:
         if self.engine.in_transaction:
             raise RuntimeError("a transaction of this ledger is already open")

@@ -169,7 +169,7 @@ class Transaction(Journal):
         """
         if self.recorded and not self.call.dry_run:
             return _Later(rows)
-        return _spooled(rows())
+        return spooled(rows())
 
     def finish(self) -> bool:
         """Write the audit entry and end the run; False where nothing was recorded."""
@@ -212,7 +212,8 @@ class _Later:
         return self._rows()
 
 
-def _spooled(rows: Iterator[Record]) -> Iterable[Record]:
+def spooled(rows: Iterator[Record]) -> Iterable[Record]:
+    """The rows, kept in an unnamed file until they are read: they outlive their transaction."""
     import tempfile
     import weakref
 

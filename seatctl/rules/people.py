@@ -59,9 +59,14 @@ def incoming(rows: Iterable[tuple[int, tuple[str, ...], str | None]]) -> Iterato
     """Rows of a file with the columns FIELDS or USER_FIELDS, each judged; a bad one keeps its line."""
     for line, values, problem in rows:
         if problem is None:
-            yield _plain(line, values) or _judged(line, values)
+            yield judged(line, values)
         else:
             yield Incoming(line, values[0] if values else "", None, None, None, None, None, problem)
+
+
+def judged(line: int, values: tuple[str, ...]) -> Incoming:
+    """One row of the columns FIELDS or USER_FIELDS, with whatever is wrong with it."""
+    return _plain(line, values) or _judged(line, values)
 
 
 def _plain(line: int, values: tuple[str, ...]) -> Incoming | None:

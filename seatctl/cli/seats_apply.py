@@ -1,0 +1,233 @@
+"""`seatctl seats apply`: a desired state of seats, compared with the ledger and brought about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seatctl.cli.options import MapOpt, MaxSpendOpt, SkipBadOpt, SubscriptionOpt, context
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from seatctl.context import Context
+    from seatctl.errors import JsonValue
+    from seatctl.models.report import Report
+    from seatctl.services.desired_buying import Purchase
+    from seatctl.services.desired_state import Checked, How
+    from seatctl.services.saved_plans import Saved
+
+DesiredArg = Annotated[
+    str | None,
+    typer.Argument(metavar="[FILE|-]", help="CSV, TSV, JSON Lines or TOML; - is stdin.", show_default=False),
+]
+PruneOpt = Annotated[
+    bool, typer.Option("--prune", help="Revoke who is not in the file, in the subscriptions it names.")
+]
+CreateOpt = Annotated[bool, typer.Option("--create-users", help="Add the people who are no users yet.")]
+MostOpt = Annotated[
+    str, typer.Option("--max-revoke", metavar="N|P%", help="Refuse to revoke more of a subscription.")
+]
+FillOpt = Annotated[
+    bool, typer.Option("--fill", help="Where seats are short, seat as many as fit (exit 6 if some do not).")
+]
+CheckOpt = Annotated[bool, typer.Option("--check", help="Write nothing; exit 7 if anything differs.")]
+SaveOpt = Annotated[
+    str | None, typer.Option("--save", metavar="PLAN", help="Write nothing but the comparison, to a file.")
+]
+SavedOpt = Annotated[
+    str | None,
+    typer.Option("--saved", metavar="PLAN", help="Carry out a saved comparison, if it still holds."),
+]
+BuyOpt = Annotated[bool, typer.Option("--buy-shortfall", help="Buy the seats that are missing, in packs.")]
+
+
+def apply(
+    ctx: typer.Context,
+    file: DesiredArg = None,
+    subscription: SubscriptionOpt = None,
+    mapping: MapOpt = None,
+    prune: PruneOpt = False,
+    create_users: CreateOpt = False,
+    max_revoke: MostOpt = "10%",
+    fill: FillOpt = False,
+    skip_bad: SkipBadOpt = False,
+    buy_shortfall: BuyOpt = False,
+    max_spend: MaxSpendOpt = None,
+    check: CheckOpt = False,
+    save: SaveOpt = None,
+    saved: SavedOpt = None,
+) -> None:
+    """Bring subscriptions to the state that a file describes; a second time there is nothing to do.
+
+    Its columns are email and subscription, and may be name, group and until (a date, a time, or never).
+    Revokes come before assigns, all in one transaction. In TOML, [subscriptions] has a list of e-mails for
+    each name, and [[seats]] has the columns as keys.
+
+    Examples:
+      seatctl seats apply people.csv --subscription design --create-users
+      seatctl seats apply seats.toml --prune --max-revoke 5 --dry-run
+      seatctl seats apply seats.csv --prune --check -o markdown
+      seatctl seats apply seats.csv --buy-shortfall --max-spend 60.00 --yes
+      seatctl seats apply seats.csv --prune --save plan.jsonl
+      seatctl seats apply --saved plan.jsonl
+    """
+    from seatctl.errors import UsageError
+    from seatctl.rules.revocations import limit
+    from seatctl.services.desired_state import How
+
+    here = context(ctx)
+    if saved is not None:
+        given = (
+            file,
+            subscription,
+            mapping,
+            prune,
+            create_users,
+            fill,
+            skip_bad,
+            buy_shortfall,
+            max_spend,
+            save,
+        )
+        if any(given) or max_revoke != "10%":
+            raise UsageError(
+                "--saved takes its file and its options from the plan", hint="--saved PLAN alone"
+            )
+        _apply_saved(here, saved, check=check)
+        return
+    if file is None:
+        raise UsageError(
+            "which state is wanted is not said", hint="seatctl seats apply FILE, or --saved PLAN"
+        )
+    if prune and skip_bad:
+        raise UsageError(
+            "--prune and --skip-bad exclude each other: who stands in a bad row would be revoked",
+            hint="correct the bad rows, or leave one of the two out",
+        )
+    if max_spend is not None and not buy_shortfall:
+        raise UsageError("--max-spend limits what --buy-shortfall buys", hint="add --buy-shortfall")
+    how = How(limit(max_revoke), prune, create_users, fill, skip_bad)
+    _stage(here, file, subscription, mapping)
+    if save is not None:
+        _save(here, how, save, buy=buy_shortfall, max_spend=max_spend, check=check)
+    else:
+        _carry_out(here, how, buy=buy_shortfall, max_spend=max_spend, check=check)
+
+
+def _stage(here: Context, file: str, subscription: str | None, mapping: list[str] | None) -> None:
+    from seatctl.columns import renames
+    from seatctl.services.desired_files import rows_of
+    from seatctl.services.desired_state import stage
+
+    with rows_of(file, subscription, renames(mapping or ())) as (rows, named):
+        stage(here.ledger, rows, named)
+
+
+def _apply_saved(here: Context, path: str, *, check: bool) -> None:
+    from seatctl.cli.options import file_path
+    from seatctl.services import saved_plans
+    from seatctl.services.desired_state import stage
+
+    plan = saved_plans.read(file_path(path))
+    stage(here.ledger, plan.rows(), plan.handles)
+    _carry_out(here, plan.how, buy=plan.buy, max_spend=plan.max_spend, check=check, plan=plan)
+
+
+def _save(here: Context, how: How, path: str, *, buy: bool, max_spend: str | None, check: bool) -> None:
+    from functools import partial
+
+    from seatctl.cli.options import file_path
+    from seatctl.services import saved_plans
+    from seatctl.services.desired_state import weigh, weighed_report
+
+    where, ledger = file_path(path), here.ledger
+    keep = partial(saved_plans.save, where, ledger=ledger.id, how=how, buy=buy, max_spend=max_spend)
+    weighed = weigh(ledger, here.call, how, None if here.options.dry_run else keep)
+    _emit(here, weighed_report(weighed, check=check))
+    here.note(f"carry it out: seatctl seats apply --saved {path}")
+
+
+def _carry_out(
+    here: Context, how: How, *, buy: bool, max_spend: str | None, check: bool, plan: Saved | None = None
+) -> None:
+    """Compare, buy what is short where that is wanted, and bring it about."""
+    from seatctl.services.desired_state import apply_state, weigh, weighed_report
+    from seatctl.services.saved_plans import still_holds
+
+    holds: Checked | None = None if plan is None else still_holds(plan, here.ledger.id)
+    if not (check or buy):
+        _emit(here, apply_state(here.ledger, here.call, how, holds))
+        return
+    weighed = weigh(here.ledger, here.call, how, holds)
+    if check:
+        _emit(here, weighed_report(weighed, check=True))
+        return
+    from seatctl.rules.desired import check as check_changes
+    from seatctl.services.desired_buying import price
+
+    check_changes(weighed.changes, how.max_revoke, here.ledger.id)
+    purchases = (
+        price(here.ledger, here.billing, here.call, weighed.changes, max_spend)
+        if weighed.changes.short
+        else []
+    )
+    if here.options.dry_run and purchases:
+        _tell(here, purchases)
+        costs = {one.counted.pool.name: one.prepared.due_now for one in purchases}
+        _emit(here, weighed_report(weighed, costs=costs, check=False))
+        return
+    bought = _buy(here, purchases, max_spend)
+    if plan is not None and bought:
+        holds = still_holds(plan, here.ledger.id, bought=True)
+    _emit(here, apply_state(here.ledger, here.call, how, holds), bought)
+
+
+def _buy(here: Context, purchases: Sequence[Purchase], max_spend: str | None) -> list[JsonValue]:
+    """Show what is short and what it costs, ask, and buy; what was bought."""
+    if not purchases:
+        return []
+    from seatctl.cli.changing import require_limit
+    from seatctl.services.desired_buying import buy
+
+    require_limit(here, max_spend)
+    _tell(here, purchases)
+    here.confirm("Buy them?")
+    reports = buy(here.ledger, here.billing, here.call, purchases)
+    return [one.record(report.run) for one, report in zip(purchases, reports, strict=True)]
+
+
+def _tell(here: Context, purchases: Sequence[Purchase]) -> None:
+    from seatctl.output import Format
+
+    # What a program reads on stderr is the error, as one JSON object.
+    if here.interactive or here.style.format is not Format.JSON:
+        for one in purchases:
+            here.note(one.sentence)
+
+
+def _emit(here: Context, report: Report, bought: Sequence[JsonValue] = ()) -> None:
+    """Print the report; in Markdown the summary and the numbers stand above the rows."""
+    from dataclasses import replace
+
+    from seatctl.output import Format
+
+    if bought:
+        report = replace(report, data={**report.data, "purchases": [*bought]})
+    if here.style.format is Format.MARKDOWN and not here.options.quiet:
+        here.emit_text(f"**{'Differences' if report.dry_run else 'Done'}:** {report.summary}\n")
+        _emit_numbers(here, report)
+        here.emit_text("")
+    here.emit(report, handle="email")
+
+
+def _emit_numbers(here: Context, report: Report) -> None:
+    from seatctl.output import Column
+
+    pools = report.data["subscriptions"]
+    assert isinstance(pools, list)
+    numbers = ("rows", "seated", "new", "ends", "revoked", "free", "short", "to_buy")
+    columns = [Column(key, key.replace("_", " ").capitalize(), "integer") for key in numbers]
+    rows = [one for one in pools if isinstance(one, dict)]
+    here.emit_list(rows, [Column("subscription", "Subscription"), *columns], handle="subscription")

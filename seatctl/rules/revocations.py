@@ -1,0 +1,80 @@
+"""How many seats one command may take away: `--max-revoke`, counted for each subscription. Pure.
+
+It stands between a broken export and everybody's seat: a file that lost half its rows must not cost
+half a company its access.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from seatctl.errors import JsonValue, Refused, UsageError
+
+DEFAULT = "10%"
+
+
+class MaxRevokeExceeded(Refused):
+    """More seats would be revoked than `--max-revoke` allows."""
+
+    code = "max_revoke_exceeded"
+
+
+class Limit(NamedTuple):
+    """At most so many seats of a subscription, or so many percent of those taken, rounded up."""
+
+    number: int
+    percent: bool
+
+    def allows(self, taken: int) -> int:
+        """How many of `taken` seats may go. Ten percent of nine is one, of none none."""
+        return -(-self.number * taken // 100) if self.percent else self.number
+
+
+class Leaving(NamedTuple):
+    """How many of the `taken` seats of a subscription would be revoked."""
+
+    subscription: str
+    taken: int
+    leaving: int
+
+
+def limit(text: str) -> Limit:
+    """`12` or `25%` as a limit. Raises UsageError."""
+    typed = text.strip()
+    digits = typed.removesuffix("%")
+    percent = typed.endswith("%")
+    if not (digits.isascii() and digits.isdigit()) or (percent and int(digits) > 100):
+        raise UsageError(
+            f"--max-revoke takes a number of seats or a percentage, not {text!r}",
+            hint="--max-revoke 12, or --max-revoke 25%",
+        )
+    return Limit(int(digits), percent)
+
+
+def check(most: Limit, pools: Sequence[Leaving], look: str) -> None:
+    """Raise MaxRevokeExceeded where a subscription would lose more than the limit.
+
+    `look` is the option that shows who would go.
+    """
+    beyond = [pool for pool in pools if pool.leaving > most.allows(pool.taken)]
+    if not beyond:
+        return
+    first = beyond[0]
+    said = f"{first.leaving:,} of {first.taken:,} seats of {first.subscription} would be revoked"
+    if len(beyond) > 1:
+        said += f", and too many of {len(beyond) - 1} more subscriptions"
+    counts: list[JsonValue] = [
+        {
+            "subscription": pool.subscription,
+            "seats": pool.taken,
+            "revoked": pool.leaving,
+            "allowed": most.allows(pool.taken),
+        }
+        for pool in beyond
+    ]
+    raise MaxRevokeExceeded(
+        f"{said}; --max-revoke allows {most.allows(first.taken):,}",
+        hint=f"{look} shows who; --max-revoke {max(pool.leaving for pool in beyond)} allows it",
+        data={"subscriptions": counts},
+    )

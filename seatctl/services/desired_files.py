@@ -1,0 +1,113 @@
+"""Files that describe a desired state: CSV, TSV, JSON Lines through tabular.py, and TOML.
+
+[subscriptions]
+design = ["ann@example.com", "bob@example.com"]
+
+[[seats]]
+email = "cyd@example.com"
+subscription = "design"
+until = 2027-01-31
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date, datetime
+
+from seatctl.errors import BadInput, UsageError
+from seatctl.rules.desired import FIELDS, Row, desired
+
+_MOST_BYTES = 16 << 20
+"""A TOML file is read whole, so that it is for what people write; exports are CSV or JSON Lines."""
+
+
+class BadToml(BadInput):
+    """The file is no TOML, or says something else than who sits where."""
+
+    code = "bad_toml"
+
+
+@contextmanager
+def rows_of(
+    source: str, subscription: str | None, mapping: Mapping[str, str]
+) -> Iterator[tuple[Iterator[Row], tuple[str, ...]]]:
+    """The rows of a file, judged, and the subscriptions that it names though nobody sits in them.
+
+    Raises FileNotThere, FileNotReadable, EmptyFile, NoSuchColumn, BadToml, UsageError.
+    """
+    also = (subscription,) if subscription else ()
+    if source.lower().endswith(".toml"):
+        if mapping:
+            raise UsageError("--map is for files with columns", hint="rename the keys in the TOML file")
+        found = _toml(source)
+        named = tuple(name for name in _table(found, "subscriptions"))
+        yield desired(_toml_rows(found), subscription), (*also, *named)
+        return
+    from seatctl.tabular import open_table
+
+    needs = ("email",) if subscription else ("email", "subscription")
+    with open_table(source, FIELDS, needs=needs, mapping=mapping) as table:
+        yield desired(table, subscription), also
+
+
+def _toml(source: str) -> dict[str, object]:
+    import tomllib
+
+    from seatctl.textlines import open_bytes
+
+    stream, name = open_bytes(source, None)
+    with stream:
+        data = stream.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise BadToml(
+            f"{name} is too long for TOML", hint="write CSV or JSON Lines, which are read as a stream"
+        )
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadToml(
+            f"{name} cannot be read: {error}", hint="seatctl seats apply --help shows one"
+        ) from None
+
+
+def _table(found: dict[str, object], key: str) -> dict[str, object]:
+    unknown = [name for name in found if name not in {"subscriptions", "seats"}]
+    value = found.get(key, {})
+    if unknown or not isinstance(value, dict):
+        wrong = f"it has {unknown[0]!r}" if unknown else f"{key!r} is no table"
+        raise BadToml(
+            f"{wrong}; it may have [subscriptions] with lists of e-mails, and [[seats]]",
+            hint="write design = ['ann@example.com'] under [subscriptions]",
+        )
+    return value
+
+
+def _toml_rows(found: dict[str, object]) -> Iterator[tuple[int, tuple[str, ...], str | None]]:
+    """Its people as rows; the number of a row is its place in the file."""
+    place = 0
+    for name, people in _table(found, "subscriptions").items():
+        for person in people if isinstance(people, list) else [people]:
+            place += 1
+            wrong = None if isinstance(person, str) else f"under {name!r} stands no list of e-mails"
+            yield place, (str(person), name, "", "", ""), wrong
+    seats = found.get("seats", [])
+    for entry in seats if isinstance(seats, list) else [seats]:
+        place += 1
+        yield _toml_row(place, entry)
+
+
+def _toml_row(place: int, entry: object) -> tuple[int, tuple[str, ...], str | None]:
+    if not isinstance(entry, dict):
+        return place, (), "[[seats]] is no table"
+    wrong = [f"it has {key!r}, which means nothing here" for key in entry if key not in FIELDS]
+    values = []
+    for field in FIELDS:
+        value = entry.get(field, "")
+        if isinstance(value, (date, datetime)):
+            value = value.isoformat()
+        elif not isinstance(value, str):
+            wrong.append(f"{field!r} is no text")
+            value = ""
+        values.append(value.strip())
+    return place, tuple(values), "; ".join(wrong) or None
