@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from seatctl.billing.invoice_details import billed_subscription, invoice_details, line_details
 from seatctl.billing.port import StripeJson
 from seatctl.errors import JsonValue, TryAgain
 from seatctl.models.call import from_epoch
@@ -17,6 +18,7 @@ from seatctl.models.stripe_objects import (
     StripeInvoice,
     StripeItem,
     StripePrice,
+    StripeProduct,
     StripeSubscription,
 )
 from seatctl.models.subscription import SubscriptionStatus
@@ -57,6 +59,32 @@ def read_customer(customer: StripeJson) -> StripeCustomer:
             _object(customer.get("invoice_settings")).get("default_payment_method")
         ),
         metadata=_metadata(customer),
+        details=_customer_details(customer),
+    )
+
+
+def _customer_details(customer: StripeJson) -> dict[str, JsonValue]:
+    method = _object(_object(customer.get("invoice_settings")).get("default_payment_method"))
+    card = _object(method.get("card"))
+    found: dict[str, JsonValue] = {
+        "brand": card.get("brand") or method.get("type"),
+        "last4": card.get("last4"),
+        "exp_month": card.get("exp_month"),
+        "exp_year": card.get("exp_year"),
+        "balance": customer.get("balance"),
+        "currency": customer.get("currency"),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def read_product(product: StripeJson) -> StripeProduct:
+    """A product; its default price may come expanded or not."""
+    return StripeProduct(
+        id=_required(product, "id"),
+        name=_required(product, "name"),
+        active=product.get("active") is True,
+        default_price=_reference(product.get("default_price")),
+        metadata=_metadata(product),
     )
 
 
@@ -97,14 +125,13 @@ def read_subscription(subscription: StripeJson) -> StripeSubscription:
 def read_invoice(invoice: StripeJson) -> StripeInvoice:
     """An invoice with the lines that came with it."""
     moments = _object(invoice.get("status_transitions"))
-    parent = _object(_object(invoice.get("parent")).get("subscription_details"))
     try:
         return StripeInvoice(
             id=_required(invoice, "id"),
             number=_text(invoice.get("number")),
             status=InvoiceStatus(_required(invoice, "status")),
             customer_id=_reference(invoice.get("customer")),
-            subscription_id=_reference(parent.get("subscription")),
+            subscription_id=billed_subscription(invoice),
             currency=_required(invoice, "currency"),
             subtotal=_amount(invoice, "subtotal"),
             total=_amount(invoice, "total"),
@@ -119,6 +146,7 @@ def read_invoice(invoice: StripeJson) -> StripeInvoice:
             paid_at=_time(moments.get("paid_at")),
             lines=_lines(invoice),
             metadata=_metadata(invoice),
+            details=invoice_details(invoice),
         )
     except ValueError as error:
         raise UnreadableObject(f"Stripe's invoice is not understood: {error}") from error
@@ -161,6 +189,7 @@ def _line(line: StripeJson) -> InvoiceLine:
         period_start=_required_time(period, "start"),
         period_end=_required_time(period, "end"),
         proration=details.get("proration") is True,
+        details=line_details(line),
     )
 
 

@@ -26,6 +26,8 @@ COLUMNS = (
     Column("ledger", "Ledger"),
     Column("as_of", "As of", "time"),
     Column("last_sync", "Last sync", "time"),
+    Column("sync_lag", "Seconds since", "integer", table=False),
+    Column("unreadable", "Not readable in Stripe", "integer"),
     Column("plans", "Plans", "integer"),
     Column("subscriptions", "Subscriptions", "integer"),
     Column("seats", "Seats", "integer"),
@@ -74,6 +76,8 @@ def _record(here: Context, pools: Iterable[Subscription], counts: Overview) -> R
         "ledger": str(here.ledger.path),
         "as_of": format_time(here.now),
         "last_sync": counts.last_sync,
+        "sync_lag": _lag(here, counts.last_sync),
+        "unreadable": counts.unreadable,
         "plans": counts.plans,
         "subscriptions": len(current),
         "seats": sum(pool.capacity for pool in current),
@@ -89,11 +93,22 @@ def _record(here: Context, pools: Iterable[Subscription], counts: Overview) -> R
     }
 
 
+def _lag(here: Context, last: str | None) -> int | None:
+    """Seconds since ledger and Stripe last agreed; None before the first sync."""
+    from seatctl.models.call import parse_time
+
+    return None if last is None else max(0, int((here.now - parse_time(last)).total_seconds()))
+
+
 def _attention(pools: Iterable[Subscription], counts: Overview) -> Iterator[str]:
     """One line each, ending in the command that shows or settles it."""
     if counts.unfinished_operations:
         interrupted = "operations were" if counts.unfinished_operations > 1 else "operation was"
         yield f"{counts.unfinished_operations} {interrupted} interrupted: seatctl sync"
+    if counts.backfilling:
+        yield "reading Stripe was interrupted: seatctl sync goes on with it"
+    if counts.unreadable:
+        yield f"{counts.unreadable} objects in Stripe could not be read: seatctl sync lists them"
     for pool in pools:
         if pool.assigned > pool.capacity:
             yield (

@@ -10,20 +10,56 @@ from seatctl.models.stripe_objects import StripeCustomer
 
 
 def upsert(journal: Journal, customer: StripeCustomer) -> int:
-    """Insert or refresh a customer; its id in the ledger."""
+    """Insert or refresh a customer; its id in the ledger.
+
+    A deleted one keeps the name and address that were known: Stripe answers nothing but its id.
+    """
     return journal.count(
         "INSERT INTO customers (stripe_id, email, name, deleted, data)"
         " VALUES (:stripe_id, :email, :name, :deleted, :data)"
-        " ON CONFLICT (stripe_id) DO UPDATE SET email = excluded.email, name = excluded.name,"
+        " ON CONFLICT (stripe_id) DO UPDATE SET"
+        " email = CASE WHEN excluded.deleted = 1 THEN customers.email ELSE excluded.email END,"
+        " name = CASE WHEN excluded.deleted = 1 THEN customers.name ELSE excluded.name END,"
         " deleted = excluded.deleted, data = excluded.data RETURNING id",
         {
             "stripe_id": customer.id,
             "email": customer.email,
             "name": customer.name,
             "deleted": int(customer.deleted),
-            "data": json.dumps({"default_payment_method": customer.default_payment_method}),
+            "data": json.dumps(
+                {"default_payment_method": customer.default_payment_method, **customer.details}
+            ),
         },
     )
+
+
+def refresh(journal: Journal, customer: StripeCustomer) -> None:
+    """As `upsert`; a deleted customer of whom nothing is known here is left out."""
+    if not customer.deleted or find(journal, customer.id) is not None:
+        upsert(journal, customer)
+
+
+def find(reader: Reader, stripe_id: str) -> int | None:
+    """The id in the ledger of a Stripe customer; None where it is not there."""
+    found = reader.value("SELECT id FROM customers WHERE stripe_id = ?", (stripe_id,))
+    return found if isinstance(found, int) else None
+
+
+def mention(journal: Journal, stripe_id: str, email: str | None, name: str | None) -> int:
+    """The id in the ledger of a customer that something refers to; one not read yet is noted as such."""
+    found = find(journal, stripe_id)
+    if found is not None:
+        return found
+    return journal.insert(
+        "INSERT INTO customers (stripe_id, email, name, data) VALUES (?, ?, ?, '{}')",
+        (stripe_id, email, name),
+    )
+
+
+def only_mentioned(reader: Reader) -> list[str]:
+    """Customers that are referred to and were never read: deleted ones, which no list has."""
+    rows = reader.rows("SELECT stripe_id FROM customers WHERE data = '{}' ORDER BY stripe_id")
+    return [row["stripe_id"] for row in rows]
 
 
 def stripe_id(reader: Reader, customer_id: int) -> str:
@@ -54,3 +90,9 @@ def subscriptions_of(reader: Reader, customer_id: int) -> list[str]:
     """The names of the subscriptions that a customer is billed for."""
     query = "SELECT name FROM subscriptions WHERE customer_id = ? ORDER BY name_key"
     return [row["name"] for row in reader.rows(query, (customer_id,))]
+
+
+def named(reader: Reader, customer_id: int) -> tuple[str | None, str | None]:
+    """Name and e-mail of a customer of the ledger."""
+    row = reader.row("SELECT name, email FROM customers WHERE id = ?", (customer_id,))
+    return (None, None) if row is None else (row["name"], row["email"])

@@ -12,6 +12,7 @@ from seatctl.errors import JsonValue
 from seatctl.ledger import subscriptions
 from seatctl.ledger.transaction import Journal, Transaction
 from seatctl.models.call import format_time
+from seatctl.models.plan import Policy
 from seatctl.models.standing import Standing
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription
@@ -20,7 +21,7 @@ from seatctl.rules.policies import as_fields
 from seatctl.rules.standing import PAID_UNTIL, RENEWED
 
 _COPY = """UPDATE subscriptions SET stripe_subscription = :stripe_id, stripe_item = :item,
-    currency = :currency, collection_method = :collection, quantity = :quantity,
+    price_id = :price, currency = :currency, collection_method = :collection, quantity = :quantity,
     cancel_at_period_end = :ends, home_ledger = :home, metadata = :metadata WHERE id = :pool"""
 
 # On account an invoice is owed from its due date on, which may lie ahead: whoever reads compares it with
@@ -31,7 +32,8 @@ _UNPAID = """UPDATE subscriptions SET unpaid_since = (
         SELECT min(CASE WHEN due_date IS NULL THEN finalized_at
             WHEN stripe_id = :renewal AND due_date < :paid_until THEN :paid_until
             ELSE due_date END) FROM invoices
-        WHERE subscription_id = :pool AND status IN ('open', 'uncollectible') AND amount_remaining > 0
+        WHERE (subscription_id = :pool OR stripe_subscription = :stripe_id)
+        AND status IN ('open', 'uncollectible') AND amount_remaining > 0
         AND (due_date IS NOT NULL OR :past_due = 1))
     WHERE id = :pool"""
 
@@ -46,21 +48,31 @@ class Seen:
     plan_id: int
     unit_amount: int
     """Minor units per seat of what is paid for now."""
+    policy: Policy | None
+    """None: it was bought elsewhere, under none; nothing may be bought on it until it has one."""
 
 
 def refresh(tx: Transaction, pool: Subscription, seen: Seen) -> Subscription:
     """Take over what Stripe says; the subscription as it is now. Recorded only where a fact differs."""
+    after = write(tx, pool, seen)
+    was, became = _facts(pool), _facts(after)
+    if was != became:
+        tx.record("subscription", pool.id, was, became)
+    return after
+
+
+def write(tx: Transaction, pool: Subscription, seen: Seen) -> Subscription:
+    """Take over what Stripe says, without telling the audit; the subscription as it is now."""
     copy(tx, pool, seen)
     mirror, now = seen.subscription, seen.standing
     tx.execute(
-        "UPDATE subscriptions SET status = :status, plan_id = :plan, price_id = :price, policy = :policy,"
+        "UPDATE subscriptions SET status = :status, plan_id = :plan, policy = :policy,"
         " unit_amount = :amount, term_start = :start, term_end = :end, capacity = :capacity,"
         " cancel_at = :cancel_at WHERE id = :pool",
         {
             "status": str(mirror.status),
             "plan": seen.plan_id,
-            "price": now.now.price_id,
-            "policy": json.dumps(as_fields(now.policy)),
+            "policy": None if seen.policy is None else json.dumps(as_fields(seen.policy)),
             "amount": seen.unit_amount,
             "start": format_time(now.term_start),
             "end": format_time(now.term_end),
@@ -70,11 +82,7 @@ def refresh(tx: Transaction, pool: Subscription, seen: Seen) -> Subscription:
         },
     )
     _plan_capacity(tx, pool.id, now)
-    after = subscriptions.by_id(tx, pool.id)
-    was, became = _facts(pool), _facts(after)
-    if was != became:
-        tx.record("subscription", pool.id, was, became)
-    return after
+    return subscriptions.by_id(tx, pool.id)
 
 
 def copy(journal: Journal, pool: Subscription, seen: Seen) -> None:
@@ -86,6 +94,7 @@ def copy(journal: Journal, pool: Subscription, seen: Seen) -> None:
             # A renewal that was paid after its contract had ended is a new subscription in Stripe.
             "stripe_id": mirror.id,
             "item": seen.item.id,
+            "price": seen.standing.now.price_id,
             "currency": seen.item.price.currency,
             "collection": mirror.collection_method,
             "quantity": seen.standing.next.seats,
@@ -107,6 +116,7 @@ def note_unpaid(journal: Journal, pool_id: int, mirror: StripeSubscription) -> N
         _UNPAID,
         {
             "pool": pool_id,
+            "stripe_id": mirror.id,
             "past_due": int(mirror.status == "past_due"),
             "renewal": mirror.metadata.get(RENEWED),
             "paid_until": mirror.metadata.get(PAID_UNTIL),

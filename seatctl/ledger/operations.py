@@ -59,6 +59,12 @@ def unfinished(reader: Reader) -> list[Operation]:
     return list(_operations(reader.rows(f"{_SELECT} WHERE {_OPEN} ORDER BY o.id")))
 
 
+def ids(reader: Reader, kinds: tuple[str, ...], state: OperationState) -> list[int]:
+    """The operations of these kinds that stand so."""
+    rows = reader.rows("SELECT id, kind FROM operations WHERE state = ?", (str(state),))
+    return [row["id"] for row in rows if row["kind"] in kinds]
+
+
 def of_subscription(reader: Reader, subscription_id: int) -> Operation | None:
     """The open operation of a subscription, if there is one."""
     query = f"{_SELECT} WHERE {_OPEN} AND o.subscription_id = ?"

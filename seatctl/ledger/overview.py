@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from seatctl.ledger import outbox
+from seatctl.ledger import outbox, sync_state
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time
 
@@ -23,6 +23,10 @@ class Overview:
     last_sync: str | None
     waiting_messages: int
     failed_messages: int
+    unreadable: int
+    """Objects of Stripe that the last sync could not read."""
+    backfilling: bool
+    """A first reading of Stripe was interrupted; the next sync goes on with it."""
 
 
 def overview(reader: Reader, now: datetime) -> Overview:
@@ -37,17 +41,14 @@ def overview(reader: Reader, now: datetime) -> Overview:
         waitlisted_requests=_count(reader, open_requests, {**at, "status": "waitlisted"}),
         unfinished_operations=_count(reader, "FROM operations WHERE state IN ('pending', 'waiting')"),
         unpaid_invoices=_count(reader, "FROM invoices WHERE status = 'open' AND amount_remaining > 0"),
-        last_sync=_text(reader, "SELECT max(updated_at) FROM sync_state"),
         waiting_messages=messages.waiting,
         failed_messages=messages.failed,
+        last_sync=sync_state.last_success(reader),
+        unreadable=len(sync_state.skipped(reader)),
+        backfilling=sync_state.backfill(reader) is not None,
     )
 
 
 def _count(reader: Reader, condition: str, params: dict[str, str] | None = None) -> int:
     value = reader.value(f"SELECT count(*) {condition}", params or {})  # conditions are ours
     return value if isinstance(value, int) else 0
-
-
-def _text(reader: Reader, sql: str) -> str | None:
-    value = reader.value(sql)
-    return value if isinstance(value, str) else None

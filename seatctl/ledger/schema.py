@@ -183,8 +183,10 @@ MONEY = (
         {_time("paid_at", null=True)},
         billing_reason TEXT,
         hosted_url TEXT,
+        stripe_subscription TEXT,
         data {_JSON_DEFAULT}
     ) STRICT""",
+    "CREATE INDEX invoices_by_stripe_subscription ON invoices (stripe_subscription)",
     "CREATE INDEX invoices_by_subscription ON invoices (subscription_id, created_at)",
     "CREATE INDEX invoices_by_time ON invoices (created_at)",
     "CREATE INDEX invoices_by_number ON invoices (number)",
@@ -203,6 +205,16 @@ MONEY = (
         data {_JSON_DEFAULT},
         CONSTRAINT line_is_unique UNIQUE (invoice_id, n)
     ) STRICT""",
+    f"""CREATE TABLE stripe_objects (
+        stripe_id TEXT PRIMARY KEY,
+        kind TEXT NOT NULL,
+        parent TEXT,
+        created INTEGER NOT NULL,
+        {_time("read_at")},
+        data TEXT NOT NULL
+    ) STRICT""",
+    "CREATE INDEX stripe_objects_by_kind ON stripe_objects (kind, created, stripe_id)",
+    "CREATE INDEX stripe_objects_by_parent ON stripe_objects (parent) WHERE parent IS NOT NULL",
     f"""CREATE TABLE operations (
         id INTEGER PRIMARY KEY,
         run INTEGER NOT NULL REFERENCES runs (number),

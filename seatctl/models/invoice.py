@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from seatctl.errors import JsonValue
 
 
 class InvoiceStatus(StrEnum):
@@ -35,6 +38,8 @@ class Invoice:
     due_date: datetime | None
     billing_reason: str | None
     hosted_url: str | None
+    details: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Taxes, discounts, payments, the PDF, who it is billed to (billing/invoice_details.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +54,5 @@ class InvoiceLine:
     period_start: datetime
     period_end: datetime
     proration: bool
+    details: Mapping[str, JsonValue] = field(default_factory=dict)
+    """The unit price, the discounts and the taxes of this line."""

@@ -6,9 +6,10 @@ Amounts are minor units, times aware UTC. Only the fields that are used; nothing
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from seatctl.errors import JsonValue
 from seatctl.models.invoice import InvoiceLine, InvoiceStatus
 from seatctl.models.plan import Interval
 from seatctl.models.subscription import SubscriptionStatus
@@ -49,6 +50,19 @@ class StripeCustomer:
     deleted: bool
     default_payment_method: str | None
     metadata: Mapping[str, str]
+    details: Mapping[str, JsonValue] = field(default_factory=dict)
+    """What is shown besides: the card's brand and last digits where they were expanded, the balance."""
+
+
+@dataclass(frozen=True, slots=True)
+class StripeProduct:
+    """A product: a plan is one. `default_price` is an id."""
+
+    id: str
+    name: str
+    active: bool
+    default_price: str | None
+    metadata: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +74,11 @@ class StripeItem:
     quantity: int | None
     period_start: datetime
     period_end: datetime
+
+    @property
+    def licensed(self) -> bool:
+        """Whether it is billed by its quantity, which is a number of seats; metered ones are not."""
+        return self.price.usage_type == "licensed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +124,8 @@ class StripeInvoice:
     paid_at: datetime | None
     lines: tuple[InvoiceLine, ...]
     metadata: Mapping[str, str]
+    details: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Taxes, discounts, payments, the PDF, who it is billed to: what `invoices show` tells besides."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import Seen
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
-from seatctl.models.plan import Plan
+from seatctl.models.plan import Plan, Policy
 from seatctl.models.role import Action
 from seatctl.models.standing import Standing
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
@@ -21,9 +21,10 @@ from seatctl.models.subscription import Subscription
 from seatctl.rules.assignment import require_home
 from seatctl.rules.changing import require_running
 from seatctl.rules.metadata import LEDGER
-from seatctl.rules.policies import FLEXIBLE, from_metadata
+from seatctl.rules.policies import FLEXIBLE, BadPolicy, from_metadata
 from seatctl.rules.standing import Known, standing
 from seatctl.services.permissions import allow
+from seatctl.services.plans import require_policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,16 @@ def look(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Acti
     require_home(pool, ledger.id)
     mirror = read_subscription(billing.read(endpoints.subscription(pool.stripe_subscription)))
     require_home(_with_home(pool, mirror), ledger.id)
+    _require_policy(ledger, pool, mirror)
     item, stands = stand(ledger, pool, mirror, call)
     return Gathered(pool, mirror, item, stands, call.now, last)
+
+
+def _require_policy(ledger: Ledger, pool: Subscription, mirror: StripeSubscription) -> None:
+    """One bought elsewhere is changed under its plan's policy, and not at all while that has none."""
+    if policy_of(mirror, pool) is None:
+        with ledger.reading() as reader:
+            require_policy(plans.find(reader, pool.plan_slug))
 
 
 def _with_home(pool: Subscription, mirror: StripeSubscription) -> Subscription:
@@ -72,14 +81,32 @@ def stand(
     """The subscription's item, and how it stands at the call's moment."""
     item = next((one for one in mirror.items if one.id == pool.stripe_item), mirror.items[0])
     with ledger.reading() as reader:
-        plan = plan_of(reader, item.price.product_id)
+        return item, stand_of(reader, pool, mirror, item, call.now)
+
+
+def stand_of(
+    reader: Reader, pool: Subscription, mirror: StripeSubscription, item: StripeItem, now: datetime
+) -> Standing:
+    """How the pool of this item stands at `now` (UTC)."""
+    plan = plan_of(reader, item.price.product_id)
     known = Known(
         name=pool.name,
-        policy=from_metadata(mirror.metadata) or pool.policy or FLEXIBLE,
+        policy=policy_of(mirror, pool) or (plan.policy if plan is not None else None) or FLEXIBLE,
         plan_of_item=plan.slug if plan is not None else pool.plan_slug,
         assigned=pool.assigned,
     )
-    return item, standing(known, mirror, item, call.now)
+    return standing(known, mirror, item, now)
+
+
+def policy_of(mirror: StripeSubscription, pool: Subscription) -> Policy | None:
+    """The policy of the running term: Stripe's metadata, else the ledger's; None for one bought elsewhere.
+
+    Metadata that was edited by hand into what cannot be says nothing.
+    """
+    try:
+        return from_metadata(mirror.metadata) or pool.policy
+    except BadPolicy:
+        return pool.policy
 
 
 def plan_of(reader: Reader, product_id: str) -> Plan | None:
@@ -100,4 +127,4 @@ def seen(
         plan_id = pool.plan_id
     same = stands.now.price_id == item.price.id
     amount = item.price.unit_amount if same and item.price.unit_amount is not None else pool.unit_amount
-    return Seen(mirror, item, stands, plan_id, amount)
+    return Seen(mirror, item, stands, plan_id, amount, policy_of(mirror, pool))

@@ -52,6 +52,11 @@ def sellable(plan: Plan) -> Plan:
         raise PlanArchived(
             f"plan {plan.slug} is archived", hint="seatctl plans list", data={"plan": plan.slug}
         )
+    return require_policy(plan)
+
+
+def require_policy(plan: Plan) -> Plan:
+    """The plan itself. Raises PlanWithoutPolicy for one from Stripe whose rules nobody has decided yet."""
     if plan.policy is None:
         raise PlanWithoutPolicy(
             f"plan {plan.slug} came from Stripe and has no policy yet",

@@ -1,56 +1,196 @@
-"""`sync`: finish or undo what was interrupted, read the known subscriptions again, note when that was."""
+"""`sync`: finish or undo what was interrupted, then read from Stripe what the ledger does not know yet.
+
+A backfill or an increment brings objects into the mirror; what they mean is taken over under the money
+lock, in one transaction. Only then is a success noted, with the place from which the next sync goes on.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from seatctl.billing.port import Billing
 from seatctl.errors import ExitCode
-from seatctl.ledger import operations, sync_state
+from seatctl.ledger import mirrored_pools, operations, sync_state
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call
+from seatctl.models.mirrored import Gone, Kind, Mirrored
 from seatctl.models.report import Record, Report
 from seatctl.models.role import Action
+from seatctl.services.backfill import backfill, is_needed
+from seatctl.services.increments import News, in_order, news
 from seatctl.services.notices import queue_notices
 from seatctl.services.permissions import allow
+from seatctl.services.plan_mirroring import without_product
 from seatctl.services.recovery import recover
-from seatctl.services.refreshing import refresh_known
+from seatctl.services.storing import store
+from seatctl.services.stripe_reading import Reading, reading
+from seatctl.services.taking_over import Taken, forget, outdated, take_over
 
 COLUMNS = ("run", "kind", "name", "result", "summary")
 
 
-def sync(ledger: Ledger, billing: Billing, call: Call) -> Report:
-    """Recover every open operation. 75 where one could not be decided, 10 where one waits for a bank."""
+@dataclass(frozen=True, slots=True)
+class Mirroring:
+    """What reading Stripe has come to."""
+
+    read: int
+    whole: bool
+    taken: Taken
+
+
+def sync(ledger: Ledger, billing: Billing, call: Call, *, full: bool = False) -> Report:
+    """Bring ledger and Stripe to agree. 75 where an operation is undecided, 10 where one waits for a bank.
+
+    Raises what the port raises: then nothing is noted as a success, and the next sync goes on from here.
+    """
     with ledger.reading() as reader:
         allow(reader, call.actor, Action.SYNC)
-        left = operations.unfinished(reader)
     if call.dry_run:
-        rows: tuple[Record, ...] = tuple(
-            {"run": one.run, "kind": one.kind, "result": "would be recovered"} for one in left
-        )
-        return Report(
-            None, True, f"would recover {len(left)} operations", rows, columns=("run", "kind", "result")
-        )
+        return _foretell(ledger, billing, call, full=full)
     recovered = recover(ledger, billing, call)
-    changed = refresh_known(ledger, billing, call)
+    with reading(billing) as stripe:
+        done = _mirror(ledger, billing, call, stripe, full=full)
     queue_notices(ledger, call)
+    return _report(ledger, recovered, done)
+
+
+def follow(ledger: Ledger, billing: Billing, call: Call, objects: Iterable[tuple[Kind, str]]) -> Report:
+    """Fetch these objects anew and take them over. No success is noted: others may have been missed."""
+    with ledger.reading() as reader:
+        allow(reader, call.actor, Action.SYNC)
+    with reading(billing) as stripe:
+        gone, count = _fetch(ledger, call, stripe, objects)
+        taken = _take_over(ledger, call, stripe, gone)
+    return _report(ledger, [], Mirroring(count, False, taken))
+
+
+def _mirror(ledger: Ledger, billing: Billing, call: Call, stripe: Reading, *, full: bool) -> Mirroring:
+    whole, count, since = is_needed(ledger, call.now, full=full), 0, None
+    if whole:
+        count = backfill(ledger, billing, call, stripe, anew=full)
+        with ledger.reading() as reader:
+            under_way = sync_state.backfill(reader)
+        since = None if under_way is None else under_way[0]
+    told = news(ledger, billing, since)
+    with ledger.reading() as reader:
+        due = [(Kind.SUBSCRIPTION, one) for one in mirrored_pools.fallen_due(reader, call.now)]
+    gone, fetched = _fetch(ledger, call, stripe, in_order([*told.objects, *due]))
+    taken = _take_over(ledger, call, stripe, gone)
+    _note(ledger, call, told, succeeded=not _is_undecided(ledger))
+    return Mirroring(count + fetched, whole, taken)
+
+
+def _fetch(
+    ledger: Ledger, call: Call, stripe: Reading, objects: Iterable[tuple[Kind, str]]
+) -> tuple[list[str], int]:
+    """Fetch objects into the mirror; the products that Stripe no longer has, and how many were fetched."""
+    gone, batch, count = [], list[Mirrored](), 0
+    for found in stripe.objects(objects):
+        batch.append(found)
+        count += 1
+        if isinstance(found, Gone) and found.kind is Kind.PRODUCT:
+            gone.append(found.id)
+        if len(batch) >= 100:
+            _keep(ledger, call, batch)
+    _keep(ledger, call, batch)
+    return gone, count
+
+
+def _keep(ledger: Ledger, call: Call, batch: list[Mirrored]) -> None:
+    if batch:
+        with ledger.journal() as journal:
+            store(journal, batch, call.now)
+        batch.clear()
+
+
+def _take_over(ledger: Ledger, call: Call, stripe: Reading, gone: list[str]) -> Taken:
+    # Held so that no operation of this ledger changes a subscription between its last reading and the
+    # transaction that takes it over: the older copy would give back seats that were just given up.
+    with ledger.money_lock():
+        _fetch(ledger, call, stripe, outdated(ledger))
+        with ledger.reading() as reader:
+            unknown = [(Kind.PRODUCT, one) for one in without_product(reader)]
+        missing, _ = _fetch(ledger, call, stripe, unknown)
+        taken = take_over(ledger, call, [*gone, *missing])
+    with ledger.journal() as journal:
+        for one in taken.skipped:
+            sync_state.note_skipped(journal, one, call.now)
+        forget(journal, taken)
+    return taken
+
+
+def _note(ledger: Ledger, call: Call, told: News, *, succeeded: bool) -> None:
+    """The place after what was taken over; a success only where nothing of ours is left undecided."""
+    with ledger.journal() as journal:
+        sync_state.note_events(journal, told.newest, told.seen, call.now)
+        sync_state.end_backfill(journal)
+        if succeeded:
+            sync_state.note_success(journal, call.now)
+
+
+def _is_undecided(ledger: Ledger) -> bool:
+    with ledger.reading() as reader:
+        return bool(operations.unfinished(reader))
+
+
+def _foretell(ledger: Ledger, billing: Billing, call: Call, *, full: bool) -> Report:
+    """What a sync would do, from what it would look at first."""
+    with ledger.reading() as reader:
+        left = operations.unfinished(reader)
+    rows: list[Record] = [{"run": one.run, "kind": one.kind, "result": "would be recovered"} for one in left]
+    if is_needed(ledger, call.now, full=full):
+        what = "read everything in Stripe"
+    else:
+        told = news(ledger, billing).objects
+        rows += [
+            {"run": None, "kind": str(kind), "name": name, "result": "would be read"} for kind, name in told
+        ]
+        what = f"read {len(told)} objects again"
+    summary = f"would recover {len(left)} operations and {what}"
+    return Report(None, True, summary, tuple(rows), columns=("run", "kind", "name", "result"))
+
+
+def _report(ledger: Ledger, recovered: list[Record], done: Mirroring) -> Report:
+    with ledger.reading() as reader:
+        skipped = sync_state.skipped(reader)
     results = [row["result"] for row in recovered]
     code = ExitCode.DONE
     if "pending" in results:
         code = ExitCode.TRY_AGAIN
     elif "waiting" in results:
         code = ExitCode.WAITING
-    else:
-        with ledger.journal() as journal:
-            sync_state.note_success(journal, call.now)
+    rows = (*recovered, *done.taken.rows, *_skipped_rows(skipped))
     return Report(
         None,
         False,
-        _summary(len(recovered), len(changed)),
-        (*recovered, *changed),
+        _summary(len(recovered), done, len(skipped)),
+        rows,
         code,
-        columns=COLUMNS if recovered or changed else (),
+        columns=COLUMNS if rows else (),
+        data={"read": done.read, "backfill": done.whole, "skipped": len(skipped)},
     )
 
 
-def _summary(recovered: int, changed: int) -> str:
+def _skipped_rows(skipped: Iterable[object]) -> list[Record]:
+    from seatctl.models.mirrored import Unreadable
+
+    return [
+        {"kind": str(one.kind), "name": one.id, "result": "skipped", "summary": one.reason, "error": None}
+        for one in skipped
+        if isinstance(one, Unreadable)
+    ]
+
+
+def _summary(recovered: int, done: Mirroring, skipped: int) -> str:
     looked = f"{recovered} interrupted operations looked after" if recovered else "nothing was interrupted"
-    return f"{looked}; {changed} subscriptions changed" if changed else f"{looked}; nothing changed in Stripe"
+    results = [row["result"] for row in done.taken.rows]
+    added, changed = results.count("added"), results.count("changed")
+    parts = [
+        f"{added} subscriptions added" if added else "",
+        f"{changed} subscriptions changed" if changed else "",
+        f"{done.taken.plans} plans changed" if done.taken.plans else "",
+        f"{skipped} objects could not be read" if skipped else "",
+    ]
+    said = [part for part in parts if part] or ["nothing changed in Stripe"]
+    return "; ".join([looked, *said])

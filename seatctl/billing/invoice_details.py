@@ -1,0 +1,80 @@
+"""What of Stripe's invoice is kept besides its amounts: taxes, discounts, payments, who it is billed to.
+
+Values are minor units and unix seconds as Stripe gives them; `services/invoice_rows.py` words them.
+"""
+
+from __future__ import annotations
+
+from seatctl.billing.port import StripeJson
+from seatctl.errors import JsonValue
+from seatctl.rules.metadata import SUBSCRIPTION
+
+
+def invoice_details(invoice: StripeJson) -> dict[str, JsonValue]:
+    """The kept parts of an invoice, only those that say something."""
+    found: dict[str, JsonValue] = {
+        "billed_to": _first(invoice.get("customer_email"), invoice.get("customer_name")),
+        "customer_name": invoice.get("customer_name"),
+        "collection_method": invoice.get("collection_method"),
+        "description": invoice.get("description"),
+        "pdf": invoice.get("invoice_pdf"),
+        "taxes": [_amount(tax, "tax_behavior") for tax in _objects(invoice.get("total_taxes"))],
+        "discounts": [_amount(one, "discount") for one in _objects(invoice.get("total_discount_amounts"))],
+        "payments": [_payment(one) for one in _objects(_inside(invoice.get("payments"), "data"))],
+        "credited": invoice.get("post_payment_credit_notes_amount"),
+        "starting_balance": invoice.get("starting_balance"),
+        "ending_balance": invoice.get("ending_balance"),
+        "voided_at": _inside(invoice.get("status_transitions"), "voided_at"),
+        "attempt_count": invoice.get("attempt_count"),
+        "next_payment_attempt": invoice.get("next_payment_attempt"),
+    }
+    return {name: value for name, value in found.items() if value not in (None, [], 0)}
+
+
+def line_details(line: StripeJson) -> dict[str, JsonValue]:
+    """The kept parts of a line: unit price, price and product, discounts, taxes."""
+    pricing = line.get("pricing")
+    price = _inside(pricing, "price_details")
+    found: dict[str, JsonValue] = {
+        "unit_amount_decimal": _inside(pricing, "unit_amount_decimal"),
+        "price": _inside(price, "price"),
+        "product": _inside(price, "product"),
+        "taxes": [_amount(tax, "tax_behavior") for tax in _objects(line.get("taxes"))],
+        "discounts": [_amount(one, "discount") for one in _objects(line.get("discount_amounts"))],
+    }
+    return {name: value for name, value in found.items() if value not in (None, [])}
+
+
+def billed_subscription(invoice: StripeJson) -> str | None:
+    """The Stripe subscription that an invoice is for; one of our own names it in its metadata."""
+    own = _inside(invoice.get("metadata"), SUBSCRIPTION)
+    found = _inside(_inside(invoice.get("parent"), "subscription_details"), "subscription") or own
+    named = _inside(found, "id") if isinstance(found, dict) else found
+    return named if isinstance(named, str) else None
+
+
+def _payment(payment: StripeJson) -> JsonValue:
+    inner = payment.get("payment")
+    return {
+        "amount": payment.get("amount_paid") or payment.get("amount_requested"),
+        "status": payment.get("status"),
+        "type": _inside(inner, "type"),
+        "paid_at": _inside(payment.get("status_transitions"), "paid_at"),
+        "reference": _inside(inner, str(_inside(inner, "type"))),
+    }
+
+
+def _amount(holder: StripeJson, name: str) -> JsonValue:
+    return {"amount": holder.get("amount"), name: holder.get(name)}
+
+
+def _first(*values: JsonValue) -> JsonValue:
+    return next((value for value in values if value), None)
+
+
+def _inside(holder: JsonValue | None, name: str) -> JsonValue:
+    return holder.get(name) if isinstance(holder, dict) else None
+
+
+def _objects(value: JsonValue | None) -> list[StripeJson]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

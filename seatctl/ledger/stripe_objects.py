@@ -1,0 +1,105 @@
+"""Stripe's products and prices as they came, and subscriptions until they are taken over.
+
+Subscriptions wait here because they become facts of the audit in one transaction, after everything was
+read; a sync that was killed finds them again. Products and prices stay: plans are derived from them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from seatctl.ledger.engine import Row
+from seatctl.ledger.transaction import Journal, Reader
+from seatctl.models.call import format_time
+from seatctl.models.mirrored import Kind, Stored
+
+_BATCH = 200
+"""How many are read at a time while others are written."""
+
+
+def put(journal: Journal, found: Stored, now: datetime) -> None:
+    """Keep an object as Stripe has it now (UTC)."""
+    journal.execute(
+        "INSERT INTO stripe_objects (stripe_id, kind, parent, created, read_at, data)"
+        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (stripe_id) DO UPDATE SET parent = excluded.parent,"
+        " read_at = excluded.read_at, data = excluded.data",
+        (
+            found.id,
+            found.kind.value,
+            found.parent,
+            found.created,
+            format_time(now),
+            json.dumps(found.data, ensure_ascii=False, separators=(",", ":")),
+        ),
+    )
+
+
+def forget(journal: Journal, identifiers: Iterable[str]) -> None:
+    """Let objects go: taken over, or deleted in Stripe."""
+    journal.execute_many("DELETE FROM stripe_objects WHERE stripe_id = ?", ((one,) for one in identifiers))
+
+
+def forget_all(journal: Journal, kind: Kind) -> None:
+    """Let all of a kind go, before a list is read from its beginning."""
+    journal.execute("DELETE FROM stripe_objects WHERE kind = ?", (kind.value,))
+
+
+def get(reader: Reader, identifier: str) -> Stored | None:
+    """The object with this id, if it is kept."""
+    row = reader.row(
+        "SELECT stripe_id, kind, parent, created, data FROM stripe_objects WHERE stripe_id = ?", (identifier,)
+    )
+    return None if row is None else _stored(row)
+
+
+def listing(reader: Reader, kind: Kind) -> Iterator[Stored]:
+    """All of a kind in the order of creation; others may be written while they are read."""
+    last = (0, "")
+    while True:
+        rows = list(
+            reader.rows(
+                "SELECT stripe_id, kind, parent, created, data FROM stripe_objects WHERE kind = :kind"
+                " AND (created > :created OR (created = :created AND stripe_id > :last))"
+                " ORDER BY created, stripe_id LIMIT :batch",
+                {"kind": kind.value, "created": last[0], "last": last[1], "batch": _BATCH},
+            )
+        )
+        if not rows:
+            return
+        yield from (_stored(row) for row in rows)
+        last = (rows[-1]["created"], rows[-1]["stripe_id"])
+
+
+def prices_of(reader: Reader, product: str) -> list[Stored]:
+    """The prices of a product, oldest first."""
+    rows = reader.rows(
+        "SELECT stripe_id, kind, parent, created, data FROM stripe_objects"
+        " WHERE parent = ? AND kind = 'price' ORDER BY created, stripe_id",
+        (product,),
+    )
+    return [_stored(row) for row in rows]
+
+
+def outdated(reader: Reader) -> list[str]:
+    """Waiting subscriptions that an operation of this ledger has changed since they were read.
+
+    To the second, and a second more: what the operation wrote must not be undone by an older copy.
+    """
+    rows = reader.rows(
+        "SELECT DISTINCT o.stripe_id FROM stripe_objects o"
+        " JOIN subscriptions s ON s.stripe_subscription = o.stripe_id"
+        " JOIN operations p ON p.subscription_id = s.id"
+        " WHERE o.kind = 'subscription' AND p.finished_at >= o.read_at"
+    )
+    return [row["stripe_id"] for row in rows]
+
+
+def count(reader: Reader, kind: Kind) -> int:
+    """How many of a kind are kept."""
+    return reader.count("SELECT count(*) FROM stripe_objects WHERE kind = ?", (kind.value,))
+
+
+def _stored(row: Row) -> Stored:
+    return Stored(Kind(row["kind"]), row["stripe_id"], row["created"], row["parent"], json.loads(row["data"]))

@@ -1,0 +1,84 @@
+"""Reading all of Stripe: every list in parts, in parallel, with its place kept so that a killed one resumes.
+
+The events cursor is taken before anything is read: what changes meanwhile has an event after it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from seatctl.billing.listings import BEGINNING
+from seatctl.billing.port import Billing
+from seatctl.ledger import customers, stripe_objects, sync_state
+from seatctl.ledger.ledger import Ledger
+from seatctl.models.call import Call
+from seatctl.models.mirrored import Kind, Span
+from seatctl.services.storing import store
+from seatctl.services.stripe_reading import Page, Reading, newest_event
+
+EVENTS_LAST: Final = timedelta(days=29)
+"""Stripe keeps events for 30 days; a day is left for clocks that differ."""
+
+_AHEAD: Final = 86400
+"""Seconds by which Stripe's clock may be ahead of ours."""
+
+
+def is_needed(ledger: Ledger, now: datetime, *, full: bool) -> bool:
+    """Whether increments cannot do: wanted, never done, under way, or too long ago."""
+    with ledger.reading() as reader:
+        last, under_way = sync_state.last_success_at(reader), sync_state.backfill(reader)
+        none = sync_state.cursor(reader) is None
+    return full or none or under_way is not None or last is None or now - last > EVENTS_LAST
+
+
+def backfill(ledger: Ledger, billing: Billing, call: Call, stripe: Reading, *, anew: bool) -> int:
+    """Read every list to its end; how many objects that were. What is found is not taken over yet.
+
+    `anew`: begin from the start even where one was interrupted.
+    """
+    _begin(ledger, billing, call, anew=anew)
+    with ledger.reading() as reader:
+        left = {kind: sync_state.todo(reader, kind) for kind in Kind}
+    # Invoices are most, and the last to be begun would be waited for alone: they are taken first.
+    todo = [(kind, span) for kind in Kind for span in left[kind]]
+    count = 0
+    for page in stripe.pages(todo):
+        _keep(ledger, call, page, left[page.kind])
+        count += len(page.objects)
+    return count + _read_mentioned(ledger, call, stripe)
+
+
+def _begin(ledger: Ledger, billing: Billing, call: Call, *, anew: bool) -> None:
+    with ledger.reading() as reader:
+        under_way = sync_state.backfill(reader)
+    if under_way is not None and not anew and call.now - under_way[1] < EVENTS_LAST:
+        return
+    now = int(call.now.timestamp())
+    newest = newest_event(billing)
+    with ledger.journal() as journal:
+        for kind in (Kind.PRODUCT, Kind.PRICE, Kind.SUBSCRIPTION):
+            stripe_objects.forget_all(journal, kind)
+        until = max(now, newest or 0) + _AHEAD
+        sync_state.begin_backfill(journal, now if newest is None else newest, until, call.now, BEGINNING)
+
+
+def _keep(ledger: Ledger, call: Call, page: Page, left: list[Span]) -> None:
+    """One page and the place after it, in one transaction: a kill between them cannot lose or skip one."""
+    left.remove(page.span)
+    left.extend(page.rest)
+    with ledger.journal() as journal:
+        store(journal, page.objects, call.now)
+        sync_state.note_todo(journal, page.kind, left, call.now)
+
+
+def _read_mentioned(ledger: Ledger, call: Call, stripe: Reading) -> int:
+    """Customers that no list has, because they were deleted."""
+    with ledger.reading() as reader:
+        missing = customers.only_mentioned(reader)
+    count = 0
+    for found in stripe.objects((Kind.CUSTOMER, one) for one in missing):
+        with ledger.journal() as journal:
+            store(journal, [found], call.now)
+        count += 1
+    return count

@@ -1,0 +1,59 @@
+"""Name, owner and automatic approval as Stripe's metadata holds them, taken over into a pool.
+
+This is how a ledger that is rebuilt, or one that is not the home, comes to them. Where several pools share
+a Stripe subscription, and so its metadata, these are the ledger's own.
+"""
+
+from __future__ import annotations
+
+from seatctl.ledger import subscriptions, users
+from seatctl.ledger.transaction import Transaction
+from seatctl.models.stripe_objects import StripeSubscription
+from seatctl.models.subscription import Subscription
+from seatctl.rules.adoption import named_in_metadata, taken_in, unique
+from seatctl.rules.emails import check_email
+from seatctl.rules.metadata import AUTO_APPROVAL, NAME, OWNER, auto_approval_of
+from seatctl.rules.names import name_key
+
+
+def owner_of(tx: Transaction, found: StripeSubscription) -> int | None:
+    """The user that the metadata names as the owner, made where unknown; None where it names none."""
+    email = found.metadata.get(OWNER)
+    if not email or check_email(email):
+        return None
+    known = users.find(tx, email)
+    return (known or users.add(tx, email)).id
+
+
+def take_settings(
+    tx: Transaction, pool: Subscription, found: StripeSubscription, names: set[str]
+) -> Subscription:
+    """The pool with what the metadata says, recorded where it differs. `names`: keys that are taken."""
+    if sum(item.licensed for item in found.items) > 1:
+        return pool
+    pool = _take_name(tx, pool, found, names)
+    owner = owner_of(tx, found)
+    if owner is not None and owner != pool.owner_id:
+        pool = subscriptions.set_owner(tx, pool, owner, found.metadata[OWNER])
+    rules = auto_approval_of(found.metadata)
+    if AUTO_APPROVAL in found.metadata and rules != pool.auto_approval:
+        pool = subscriptions.set_auto_approval(tx, pool, rules)
+    return pool
+
+
+def _take_name(
+    tx: Transaction, pool: Subscription, found: StripeSubscription, names: set[str]
+) -> Subscription:
+    wanted = named_in_metadata(found.metadata.get(NAME))
+    if wanted is None or wanted == pool.name or _is_numbered(pool.name, wanted):
+        return pool
+    names.discard(name_key(pool.name))
+    name = unique(wanted, taken_in(names))
+    names.add(name_key(name))
+    return subscriptions.rename(tx, pool, name)
+
+
+def _is_numbered(name: str, wanted: str) -> bool:
+    """Whether `name` is `wanted` with a number, given because another pool had the name."""
+    rest = name.removeprefix(wanted)
+    return rest != name and rest.startswith("-") and rest[1:].isdigit()

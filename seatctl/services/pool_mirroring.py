@@ -1,0 +1,146 @@
+"""One subscription of Stripe taken over: its known pools refreshed, replaced items followed, new ones added.
+
+Each licensed item is a pool of seats; metered items are left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from seatctl.ledger import customers, invoices, mirror, mirrored_pools, operations
+from seatctl.ledger import subscriptions as pools
+from seatctl.ledger.mirrored_pools import Found
+from seatctl.ledger.transaction import Journal, Reader, Transaction
+from seatctl.models.report import Record
+from seatctl.models.stripe_objects import StripeItem, StripeSubscription
+from seatctl.models.subscription import Subscription
+from seatctl.rules.adoption import name_from_customer, named_in_metadata, taken_in, unique
+from seatctl.rules.metadata import LEDGER, NAME, auto_approval_of
+from seatctl.rules.names import name_key
+from seatctl.services.gathering import seen, stand_of
+from seatctl.services.mirrored_settings import owner_of, take_settings
+from seatctl.services.plan_mirroring import plan_for
+
+ENDED = frozenset(("canceled", "incomplete_expired"))
+
+
+def copy(journal: Journal, found: StripeSubscription, now: datetime) -> None:
+    """The columns of the known pools that are only a copy of Stripe's, as of `now` (UTC)."""
+    for pool in mirrored_pools.of_stripe(journal, found.id):
+        item = _item_of(pool, found)
+        if item is not None and not _is_busy(journal, pool):
+            invoices.join(journal, found.id, pool.id)
+            stands = stand_of(journal, pool, found, item, now)
+            mirror.copy(journal, pool, seen(journal, pool, found, item, stands))
+
+
+def take(tx: Transaction, found: StripeSubscription, names: set[str], ledger_id: str) -> Iterator[Record]:
+    """A row for each pool that was added or has changed. `names`: the keys of names that are taken."""
+    known = mirrored_pools.of_stripe(tx, found.id)
+    if any(_is_busy(tx, pool) for pool in known):
+        return
+    licensed = [item for item in found.items if item.licensed]
+    if not known and _is_followed(tx, found, ledger_id):
+        return
+    new = [item for item in licensed if all(item.id != pool.stripe_item for pool in known)]
+    for pool in known:
+        item = _item_of(pool, found)
+        if item is None and new:
+            item = new.pop(0)
+            mirrored_pools.set_item(tx, pool, item)
+        yield from _refresh(tx, pool, found, item, names)
+    for item in new:
+        yield _add(tx, found, item, licensed, names)
+
+
+def _is_followed(reader: Reader, found: StripeSubscription, ledger_id: str) -> bool:
+    """Whether a contract of ours ended and a renewal that was paid late began it anew under its name."""
+    name = named_in_metadata(found.metadata.get(NAME))
+    if found.status not in ENDED or name is None or found.metadata.get(LEDGER) != ledger_id:
+        return False
+    pool = pools.named(reader, name)
+    return pool is not None and pool.stripe_subscription != found.id and pool.home_ledger == ledger_id
+
+
+def _refresh(
+    tx: Transaction, pool: Subscription, found: StripeSubscription, item: StripeItem | None, names: set[str]
+) -> Iterator[Record]:
+    if item is None:
+        after = mirrored_pools.empty(tx, pool)
+    else:
+        plan_for(tx, item.price)
+        stands = stand_of(tx, pool, found, item, tx.call.now)
+        after = mirror.refresh(tx, pool, seen(tx, pool, found, item, stands))
+    after = take_settings(tx, after, found, names)
+    if after != pool:
+        yield {
+            "kind": "subscription",
+            "name": after.name,
+            "result": "changed",
+            "summary": _difference(pool, after),
+            "error": None,
+        }
+
+
+def _add(
+    tx: Transaction,
+    found: StripeSubscription,
+    item: StripeItem,
+    licensed: list[StripeItem],
+    names: set[str],
+) -> Record:
+    plan = plan_for(tx, item.price)
+    customer = customers.mention(tx, found.customer_id, None, None)
+    base = named_in_metadata(found.metadata.get(NAME)) or name_from_customer(
+        *customers.named(tx, customer), found.customer_id
+    )
+    # Each licensed item of a subscription with several is a pool of its own.
+    name = unique(base if len(licensed) == 1 else f"{base}/{plan.slug}", taken_in(names))
+    names.add(name_key(name))
+    added = mirrored_pools.add(
+        tx,
+        Found(
+            name=name,
+            plan_id=plan.id,
+            customer_id=customer,
+            subscription=found,
+            item=item,
+            policy=None,
+            owner_id=owner_of(tx, found),
+            auto_approval=auto_approval_of(found.metadata),
+            home_ledger=found.metadata.get(LEDGER) or None,
+        ),
+    )
+    stands = stand_of(tx, added, found, item, tx.call.now)
+    pool = mirror.write(tx, added, seen(tx, added, found, item, stands))
+    mirrored_pools.record_added(tx, pool)
+    return {
+        "kind": "subscription",
+        "name": pool.name,
+        "result": "added",
+        "summary": f"{pool.capacity} seats of {pool.plan_slug}, {pool.status.replace('_', ' ')}",
+        "error": None,
+    }
+
+
+def _difference(before: Subscription, after: Subscription) -> str:
+    """What a person would notice."""
+    pairs = [
+        ("name", before.name, after.name),
+        ("status", before.status, after.status),
+        ("seats", before.capacity, after.capacity),
+        ("plan", before.plan_slug, after.plan_slug),
+        ("term end", f"{before.term_end:%Y-%m-%d}", f"{after.term_end:%Y-%m-%d}"),
+    ]
+    changed = [f"{what} {was} → {now}" for what, was, now in pairs if was != now]
+    return ", ".join(changed) or "details changed"
+
+
+def _item_of(pool: Subscription, found: StripeSubscription) -> StripeItem | None:
+    return next((item for item in found.items if item.id == pool.stripe_item), None)
+
+
+def _is_busy(reader: Reader, pool: Subscription) -> bool:
+    """One with an open operation is left alone: its own end takes Stripe's word over."""
+    return operations.of_subscription(reader, pool.id) is not None

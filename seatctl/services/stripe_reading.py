@@ -1,0 +1,185 @@
+"""Reading Stripe for the mirror: pages and single objects, by several threads, each object made a value.
+
+A thread only asks and reads; what is written, the main thread writes. A page is reduced to values where it
+arrived, so that no more than a page per thread is ever held as JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, cast
+
+from seatctl.billing import listings
+from seatctl.billing.objects import (
+    UnreadableObject,
+    read_customer,
+    read_invoice,
+    read_price,
+    read_product,
+    read_subscription,
+)
+from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, Read, StripeJson
+from seatctl.errors import JsonValue
+from seatctl.models.mirrored import Gone, Kind, Mirrored, Span, Stored, Unreadable
+
+THREADS: Final = 24
+"""Requests under way at once: at 0.4 s a request, as many as Stripe's live limit needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page as it was read, and what is left of its part of the list."""
+
+    kind: Kind
+    span: Span
+    objects: tuple[Mirrored, ...]
+    rest: tuple[Span, ...]
+
+
+class Reading:
+    """Several threads that ask Stripe at once. Use `reading()`."""
+
+    def __init__(self, billing: Billing, pool: ThreadPoolExecutor, threads: int) -> None:
+        self._billing = billing
+        self._pool = pool
+        self._threads = threads
+
+    def pages(self, todo: list[tuple[Kind, Span]]) -> Iterator[Page]:
+        """Read parts of lists until nothing is left of them, in whatever order they arrive.
+
+        `todo` is consumed; the rest of each page is put back into it. No more is under way than there are
+        threads, so that memory does not grow with the account.
+        """
+        under_way: set[Future[Page]] = set()
+        while todo or under_way:
+            while todo and len(under_way) < self._threads:
+                kind, span = todo.pop()
+                under_way.add(self._pool.submit(_page, self._billing, kind, span))
+            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+            for future in done:
+                page = future.result()
+                todo.extend((page.kind, span) for span in page.rest)
+                yield page
+
+    def objects(self, wanted: Iterable[tuple[Kind, str]]) -> Iterator[Mirrored]:
+        """Single objects, each fetched anew, in the order asked for."""
+
+        def fetch(one: tuple[Kind, str]) -> Mirrored:
+            return fetched(self._billing, *one)
+
+        yield from self._in_batches(fetch, wanted)
+
+    def _in_batches(
+        self, fetch: Callable[[tuple[Kind, str]], Mirrored], wanted: Iterable[tuple[Kind, str]]
+    ) -> Iterator[Mirrored]:
+        batch: list[Future[Mirrored]] = []
+        for one in wanted:
+            batch.append(self._pool.submit(fetch, one))
+            if len(batch) >= 2 * self._threads:
+                yield batch.pop(0).result()
+        for future in batch:
+            yield future.result()
+
+
+@contextmanager
+def reading(billing: Billing, threads: int = THREADS) -> Iterator[Reading]:
+    """Threads that ask Stripe; what they have not begun is dropped where one fails."""
+    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="sync")
+    try:
+        yield Reading(billing, pool, threads)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def events_since(billing: Billing, since: int) -> Iterator[StripeJson]:
+    """The events made at or after `since` (unix seconds), newest first."""
+    after: str | None = None
+    while True:
+        answer = billing.read(listings.events(since, after))
+        entries = entries_of(answer)
+        yield from entries
+        if answer.get("has_more") is not True or not entries:
+            return
+        after = str(entries[-1]["id"])
+
+
+def newest_event(billing: Billing) -> int | None:
+    """When the latest event was made, by Stripe's clock (unix seconds); None where there is none."""
+    for event in entries_of(billing.read(listings.newest_event())):
+        created = event.get("created")
+        return created if isinstance(created, int) else None
+    return None
+
+
+def fetched(billing: Billing, kind: Kind, identifier: str) -> Mirrored:
+    """One object as it is now."""
+    call = listings.one(kind, identifier)
+    try:
+        raw = billing.read(call)
+    except MissingInStripe:
+        return Gone(kind, identifier)
+    except InvalidRequest as refused:
+        if refused.data.get("stripe_param") != "expand":
+            raise
+        raw = billing.read(Read(call.path, {}))  # a deleted customer has nothing to expand
+    if raw.get("deleted") is True and kind is not Kind.CUSTOMER:
+        return Gone(kind, identifier)
+    return _mirrored(billing, kind, raw)
+
+
+def entries_of(answer: JsonValue | None) -> list[StripeJson]:
+    """The objects of a list's answer."""
+    data = answer.get("data") if isinstance(answer, dict) else None
+    return [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else []
+
+
+def _page(billing: Billing, kind: Kind, span: Span) -> Page:
+    answer = billing.read(listings.page(kind, span))
+    entries = entries_of(answer)
+    objects = tuple(_mirrored(billing, kind, raw) for raw in entries)
+    if answer.get("has_more") is not True or not entries:
+        return Page(kind, span, objects, ())
+    times = [int(str(raw.get("created"))) for raw in entries]
+    return Page(kind, span, objects, listings.rest(span, times, str(entries[-1]["id"])))
+
+
+def _mirrored(billing: Billing, kind: Kind, raw: StripeJson) -> Mirrored:
+    """The value of an object; one that this version cannot read is no reason to stop."""
+    try:
+        if kind is Kind.CUSTOMER:
+            return read_customer(raw)
+        if kind is Kind.INVOICE:
+            _complete(billing, raw, "lines", listings.more_lines)
+            return read_invoice(raw)
+        return _stored(billing, kind, raw)
+    except (UnreadableObject, ValueError) as error:
+        return Unreadable(kind, str(raw.get("id")), str(error))
+
+
+def _stored(billing: Billing, kind: Kind, raw: StripeJson) -> Stored:
+    parent: str | None = None
+    if kind is Kind.SUBSCRIPTION:
+        _complete(billing, raw, "items", listings.more_items)
+        read_subscription(raw)
+    elif kind is Kind.PRICE:
+        parent = read_price(raw).product_id
+    else:
+        read_product(raw)
+    created = raw.get("created")
+    return Stored(kind, str(raw["id"]), created if isinstance(created, int) else 0, parent, raw)
+
+
+def _complete(billing: Billing, raw: StripeJson, name: str, more: Callable[[str, str], Read]) -> None:
+    """Read the rest of a list inside an object, of which Stripe sends the beginning only."""
+    inside = raw.get(name)
+    while isinstance(inside, dict) and inside.get("has_more") is True:
+        entries = entries_of(inside)
+        if not entries:
+            return
+        answer = billing.read(more(str(raw["id"]), str(entries[-1]["id"])))
+        together = cast("list[JsonValue]", [*entries, *entries_of(answer)])
+        inside = {**inside, "data": together, "has_more": answer.get("has_more")}
+        raw[name] = inside

@@ -1,0 +1,110 @@
+"""Subscriptions that a sync has read become facts: pools refreshed, added, renamed, emptied. One transaction.
+
+The caller holds the money lock: no operation of this ledger is under way while its result could be undone
+by an older copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from seatctl.billing.objects import UnreadableObject, read_subscription
+from seatctl.ledger import mirrored_pools, operations, stripe_objects
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.transaction import Journal, Reader
+from seatctl.models.call import Call
+from seatctl.models.mirrored import Kind, Unreadable
+from seatctl.models.operation import OperationState
+from seatctl.models.report import Record
+from seatctl.models.stripe_objects import StripeSubscription
+from seatctl.rules.metadata import OPERATION
+from seatctl.services.plan_mirroring import mirror_plans
+from seatctl.services.pool_mirroring import ENDED, copy, take
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of the subscriptions that were read."""
+
+    rows: list[Record] = field(default_factory=list)
+    plans: int = 0
+    skipped: list[Unreadable] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    """The Stripe ids that need not be kept any longer."""
+
+
+def take_over(ledger: Ledger, call: Call, gone: list[str]) -> Taken:
+    """Take over everything that waits in the mirror. `gone`: products that Stripe has deleted."""
+    with ledger.reading() as reader:
+        waiting = _in_order(reader)
+        left_alone = _left_alone(reader, ledger.id)
+        editing = frozenset(_plans_under_way(reader))
+    _copy_known(ledger, call, waiting)
+    taken = Taken()
+    with ledger.change(call) as tx:
+        taken.plans = mirror_plans(tx, gone, editing)
+        names = mirrored_pools.name_keys(tx)
+        for identifier in waiting:
+            found = _read(tx, identifier)
+            if found.metadata.get(OPERATION) in left_alone:
+                taken.done.append(found.id)  # made by an operation that has not ended, or came to nothing
+                continue
+            try:
+                taken.rows.extend(take(tx, found, names, ledger.id))
+            except UnreadableObject as error:
+                taken.skipped.append(Unreadable(Kind.SUBSCRIPTION, found.id, error.message))
+            taken.done.append(found.id)
+        tx.summarise("took over what has changed in Stripe")
+    return taken
+
+
+def _in_order(reader: Reader) -> list[str]:
+    """Those that run first, then by age: they get the good names, and a kill changes nothing about it."""
+    stored = [
+        (str(one.data.get("status")) in ENDED, one.created, one.id)
+        for one in stripe_objects.listing(reader, Kind.SUBSCRIPTION)
+    ]
+    return [identifier for _, _, identifier in sorted(stored)]
+
+
+def _left_alone(reader: Reader, ledger_id: str) -> frozenset[str]:
+    """The marks of this ledger's operations whose subscription is not for the sync to take over.
+
+    What is under way becomes a pool by its own end; a purchase that failed has left nothing that counts.
+    """
+    unfinished = [one.id for one in operations.unfinished(reader)]
+    failed = operations.ids(reader, ("buy", "checkout"), OperationState.FAILED)
+    return frozenset(f"{ledger_id}:{operation}" for operation in (*unfinished, *failed))
+
+
+def _plans_under_way(reader: Reader) -> Iterator[str]:
+    for operation in operations.unfinished(reader):
+        if (operation.reserved_name or "").startswith("plan:"):
+            yield str(operation.reserved_name).removeprefix("plan:")
+
+
+def _read(reader: Reader, identifier: str) -> StripeSubscription:
+    stored = stripe_objects.get(reader, identifier)
+    if stored is None:
+        raise LookupError(identifier)
+    return read_subscription(stored.data)
+
+
+def _copy_known(ledger: Ledger, call: Call, waiting: list[str]) -> None:
+    """The columns that are only a copy: no facts, so they are kept even where no fact has changed."""
+    with ledger.journal() as journal:
+        for identifier in waiting:
+            found = _read(journal, identifier)
+            copy(journal, found, call.now)
+
+
+def outdated(ledger: Ledger) -> list[tuple[Kind, str]]:
+    """Subscriptions that this ledger's own operations have changed since they were read."""
+    with ledger.reading() as reader:
+        return [(Kind.SUBSCRIPTION, one) for one in stripe_objects.outdated(reader)]
+
+
+def forget(journal: Journal, taken: Taken) -> None:
+    """What was taken over need not wait any longer."""
+    stripe_objects.forget(journal, taken.done)
