@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 TABLE_ROWS = 50
 """A table shows this many rows; machine formats show all."""
 
-Kind = Literal["text", "integer", "money", "time", "flag", "list"]
+Kind = Literal["text", "integer", "money", "time", "flag", "list", "lines"]
+"""`lines` is a list of sentences or commands: a table gives each a line of its own."""
 
 
 class Format(StrEnum):
@@ -125,24 +126,23 @@ def emit_report(style: Style, report: Report, *, handle: str | None = None) -> N
     first = next(rows, None)
     keys = report.columns or tuple(first or ())
     if keys:
+        from seatctl.report_columns import column_for
+
         columns = [column_for(key) for key in keys]
         records = rows if first is None else chain([first], rows)
         emit_list(style, records, columns, handle=handle or keys[0])
     if not style.quiet:
         sys.stdout.flush()  # so that the sentence follows the rows where both go to one terminal
-        note(report.summary)
+        note(_summary(report))
         if report.undo:
             note(f"undo: {report.undo}")
 
 
-def column_for(key: str) -> Column:
-    """The column of a report's key, its kind by the names that records use throughout."""
-    title = key.replace("_", " ").capitalize()
-    if key.endswith("_at") or key in {"until", "since", "term_start", "term_end"}:
-        return Column(key, title, "time")
-    if key in {"total", "amount", "price"} or key.startswith("amount_") or key.endswith("_amount"):
-        return Column(key, title, "money")
-    return Column(key, title)
+def _summary(report: Report) -> str:
+    """What the run did; nobody must take a dry run's sentence for that."""
+    if not report.dry_run or report.summary.startswith("would "):
+        return report.summary
+    return f"dry run: {report.summary}; nothing was changed"
 
 
 def note(text: str) -> None:
@@ -216,6 +216,8 @@ def _choose(
             hint=f"--fields {','.join(close)}",
             data={"fields": [*names]},
         )
+    from seatctl.report_columns import column_for
+
     chosen = [(known.get(field) or column_for(field))._replace(table=True) for field in style.fields]
     return (records if first is None else chain([first], records)), chosen
 
@@ -262,7 +264,7 @@ def _write_report(style: Style, report: Report) -> None:
         "undo": report.undo,
         **report.data,
     }
-    rows, _ = _choose(style, iter(report.rows), [column_for(key) for key in report.columns])
+    rows, _ = _choose(style, iter(report.rows), [Column(key, key) for key in report.columns])
     sys.stdout.write("{\n")
     for key, value in head.items():
         sys.stdout.write(f"  {_dump(key)}: {_dump(value)},\n")

@@ -35,16 +35,28 @@ def render_list(style: Style, records: Sequence[Record], columns: Sequence[Colum
     from rich.table import Table
     from rich.text import Text
 
+    from seatctl.table_layout import GAP, Cells, folded, widths
+
+    shown = _shown(style, records, columns)
+    cells = [
+        Cells(
+            column.title if style.header else "",
+            [cell(style, record, column) for record in records],
+            foldable=column.kind in {"text", "list", "lines"},
+        )
+        for column in shown
+    ]
+    room = widths(cells, _width(style))
     table = Table(
-        box=None, pad_edge=False, show_header=style.header, header_style="bold", padding=(0, 2, 0, 0)
+        box=None, pad_edge=False, show_header=style.header, header_style="bold", padding=(0, GAP, 0, 0)
     )
-    shown = [column for column in columns if column.table]
-    for column in shown:
+    for column, one, width in zip(shown, cells, room, strict=True):
         numeric = column.kind in {"integer", "money"}
-        table.add_column(Text(column.title), justify="right" if numeric else "left", overflow="fold")
-    for record in records:
-        table.add_row(*(Text(cell(style, record, column)) for column in shown))
-    return _draw(style, table)
+        title = Text(folded(one.title, width))
+        table.add_column(title, justify="right" if numeric else "left", no_wrap=True, width=width)
+    for texts in zip(*(one.texts for one in cells), strict=True):
+        table.add_row(*(Text(folded(text, width)) for text, width in zip(texts, room, strict=True)))
+    return _draw(style, table, UNBOUNDED)
 
 
 def render_one(style: Style, record: Record, columns: Sequence[Column]) -> str:
@@ -55,16 +67,39 @@ def render_one(style: Style, record: Record, columns: Sequence[Column]) -> str:
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for column in columns:
-        if column.table:
-            table.add_row(Text(column.title), Text(cell(style, record, column)))
-    return _draw(style, table)
+    for column in _shown(style, [record], columns):
+        table.add_row(Text(column.title), Text(_detail(style, record, column)))
+    return _draw(style, table, _width(style))
+
+
+def _shown(style: Style, records: Sequence[Record], columns: Sequence[Column]) -> list[Column]:
+    """The columns of a table, without those that would tell nothing, unless they were asked for by name."""
+    shown = [column for column in columns if column.table]
+    if style.fields:
+        return shown
+    shown = [column for column in shown if any(_tells(record.get(column.key)) for record in records)]
+    has_money = any(column.kind == "money" for column in shown)
+    return [column for column in shown if not (has_money and column.key == "currency")]
+
+
+def _tells(value: JsonValue) -> bool:
+    return value not in (None, "", [])
+
+
+def _detail(style: Style, record: Record, column: Column) -> str:
+    """A cell of one thing, where there is room: a line for each sentence, and the exact time."""
+    value, text = record.get(column.key), cell(style, record, column)
+    if isinstance(value, list) and column.kind == "lines":
+        return "\n".join(visible(plain_cell(item)) for item in value)
+    if isinstance(value, str) and column.kind == "time" and text != value[: len(text)]:
+        return f"{value[:10]} {value[11:16]} UTC ({text})"
+    return text
 
 
 def cell(style: Style, record: Record, column: Column) -> str:
     """What a person reads in this column; control characters spelled out."""
     value = record.get(column.key)
-    if value is None:
+    if not _tells(value):
         return "-"
     text = plain_cell(value)
     if isinstance(value, bool):
@@ -76,7 +111,9 @@ def cell(style: Style, record: Record, column: Column) -> str:
     elif isinstance(value, str) and column.kind == "time" and style.terminal:
         text = relative_time(value, style.now())
     elif isinstance(value, list):
-        text = ", ".join(plain_cell(item) for item in value)
+        text = ("; " if column.kind == "lines" else ", ").join(plain_cell(item) for item in value)
+    elif isinstance(value, dict):
+        text = ", ".join(f"{key}: {plain_cell(item)}" for key, item in value.items() if _tells(item))
     return visible(text)
 
 
@@ -145,18 +182,22 @@ def _locale() -> Locale:
     return Locale.parse("en_US") if locale.variant == "POSIX" else locale
 
 
-def _draw(style: Style, table: RenderableType) -> str:
-    """The table as text, as wide as the terminal, without trailing blanks."""
+def _width(style: Style) -> int:
+    """How wide a table may be."""
+    bounded = style.terminal or os.environ.get("COLUMNS", "").isdigit()
+    return shutil.get_terminal_size().columns if bounded else UNBOUNDED
+
+
+def _draw(style: Style, table: RenderableType, width: int) -> str:
+    """The table as text without trailing blanks."""
     text = StringIO()
-    _console(style, text).print(table)
+    _console(style, text, width).print(table)
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
 
 
-def _console(style: Style, text: StringIO) -> Console:
+def _console(style: Style, text: StringIO, width: int) -> Console:
     from rich.console import Console
 
-    bounded = style.terminal or os.environ.get("COLUMNS", "").isdigit()
-    width = shutil.get_terminal_size().columns if bounded else UNBOUNDED
     return Console(
         file=text,
         width=width,

@@ -61,7 +61,7 @@ def bash(sandbox, tmp_path):
         ("seatctl seats assign --sk", ["--skip-bad"]),
         ("seatctl status --pro", ["--profile"]),
         ("seatctl status -o j", ["json", "jsonl"]),
-        ("seatctl config get act", ["actor"]),
+        ("seatctl config get acto", ["actor"]),
         ("seatctl sandbox fail t", ["timeout"]),
     ],
 )

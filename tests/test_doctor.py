@@ -84,4 +84,4 @@ def test_status_names_what_waits_and_the_command_for_it(sandbox):
     sandbox("requests", "create", "zoe@example.com", "--subscription", "design")
     shown = sandbox("status", "-o", "json").json
     assert (shown["subscriptions"], shown["seats"], shown["free"], shown["pending_requests"]) == (1, 3, 3, 1)
-    assert shown["attention"] == ["1 requests wait for a decision: seatctl requests list"]
+    assert shown["attention"] == ["1 request waits for a decision: seatctl requests list"]

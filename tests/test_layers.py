@@ -34,9 +34,11 @@ MAY_IMPORT = {
     "keys": {*VALUES, "settings"},
     "mailing": {*VALUES, "keys", "mail", "settings"},
     "log": {"redact", "settings"},
-    "output": {*VALUES, "redact", "tables", "delimited"},
+    "output": {*VALUES, "redact", "report_columns", "tables", "delimited"},
+    "report_columns": {"output"},
     "delimited": {*VALUES, "output", "tables"},
-    "tables": {*VALUES, "output"},
+    "tables": {*VALUES, "output", "table_layout"},
+    "table_layout": set(),
     "belonging": {*VALUES, "ledger", "settings"},
     "context": {*VALUES, "ledger", "billing", "sandbox", "settings", "settings_file", "keys", "output", "cli"}
     | {"belonging", "log", "mailing", "redact"},

@@ -14,6 +14,7 @@ from seatctl.errors import BadInput
 from seatctl.models.call import format_time
 from seatctl.models.report import Report
 from seatctl.output import Column, Format, Style
+from seatctl.rules.differences import differences
 from seatctl.tables import local_money, relative_time
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -44,6 +45,12 @@ def style(form, **changes):
         format=Format(form), fields=(), header=True, quiet=False, terminal=False, color=False, now=lambda: NOW
     )
     return base._replace(**changes)
+
+
+@pytest.fixture(autouse=True)
+def unbounded(monkeypatch):
+    """Whoever runs the tests may have set a width."""
+    monkeypatch.delenv("COLUMNS", raising=False)
 
 
 @pytest.fixture
@@ -100,6 +107,65 @@ def test_a_table_that_is_piped_has_exact_times_and_money(listed):
     line = listed("table").out.splitlines()[1]
     assert "12.00 USD" in line
     assert "2026-05-30T12:00:00Z" in line
+
+
+def test_a_table_leaves_out_what_no_row_has(listed):
+    header = listed("table", records=[BARE]).out.splitlines()[0]
+    assert header.split() == ["Name", "Seats", "Price", "Active"]
+    asked = listed("table", records=[BARE], fields=("name", "since")).out.splitlines()
+    assert asked[1].split() == ["bare", "-"]
+
+
+def test_the_currency_stands_with_the_amount_and_nowhere_else(listed):
+    columns = (*COLUMNS[:3], Column("currency", "Currency"))
+    assert "Currency" not in listed("table", columns=columns).out
+    assert "currency" in listed("tsv", columns=columns).out
+
+
+def test_on_a_narrow_terminal_sentences_give_way_before_addresses_and_nothing_is_cut(listed, monkeypatch):
+    columns = (Column("n", "Run number", "integer"), Column("who", "Who"), Column("what", "What"))
+    record = {"n": 1_000_000, "who": "person@example.com", "what": "gave the seat of Bob to Zoe at once"}
+    monkeypatch.setenv("COLUMNS", "58")
+    assert listed("table", records=[record], columns=columns).out.splitlines() == [
+        "Run number  Who                 What",
+        " 1,000,000  person@example.com  gave the seat of Bob to",
+        "                                Zoe at once",
+    ]
+    monkeypatch.setenv("COLUMNS", "40")
+    assert listed("table", records=[record], columns=columns).out.splitlines() == [
+        "      Run",
+        "   number  Who            What",
+        "1,000,000  person@        gave the seat",
+        "           example.com    of Bob to Zoe",
+        "                          at once",
+    ]
+
+
+def test_one_thing_has_a_line_for_each_sentence_and_the_exact_time(capsys):
+    columns = (*COLUMNS, Column("rules", "Rules", "lines"))
+    output.emit_one(
+        style("table", terminal=True),
+        {**BARE, "since": "2026-05-30T12:00:00Z", "rules": ["One.", "Two."]},
+        columns,
+        handle="name",
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert "Since   2026-05-30 12:00 UTC (2 days ago)" in lines
+    assert lines[-2:] == ["Rules   One.", "        Two."]
+    assert not any(line.startswith("Features") for line in lines)
+
+
+def test_nobody_takes_a_dry_run_for_the_real_one(reported):
+    told = reported("table", dry_run=True, run=None, undo=None, summary="2 seated").err
+    assert told == "dry run: 2 seated; nothing was changed\n"
+    assert reported("table", dry_run=True, undo=None, summary="would seat 2").err == "would seat 2\n"
+
+
+def test_differences_name_what_changed_and_only_that():
+    before = {"capacity": 25, "name": "design", "policy": {"pack_size": 1, "features": ["meet"]}}
+    after = {"capacity": 27, "name": "design", "policy": {"pack_size": 1, "features": []}, "owner": None}
+    assert differences(before, after) == ["capacity: 25 → 27", "policy.features: meet → -"]
+    assert differences(None, {"lock": True, "until": None}) == ["lock: yes"]
 
 
 def test_markdown_is_a_table_in_which_nothing_is_markup(listed):
@@ -300,7 +366,8 @@ def test_color_in_a_pipe(sandbox, env, argv, colored):
 
 
 def test_a_terminal_gets_a_table_and_a_pipe_tsv(sandbox):
-    assert sandbox("config", "profiles", tty=True, env={"NO_COLOR": "1"}).out.startswith("Profile")
+    terminal = sandbox("config", "profiles", tty=True, env={"NO_COLOR": "1", "COLUMNS": "200"})
+    assert terminal.out.startswith("Profile")
     assert sandbox("config", "profiles").out.startswith("profile\tmode")
 
 

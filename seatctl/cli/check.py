@@ -22,7 +22,7 @@ COLUMNS = (
     Column("features", "Features", "list"),
     Column("until", "Until", "time"),
     Column("as_of", "As of sync", "time"),
-    Column("ways_out", "Ways out", "list"),
+    Column("ways_out", "Ways out", "lines"),
 )
 
 

@@ -35,7 +35,7 @@ SHOW_COLUMNS = (
     Column("billing_reason", "Reason"),
     Column("hosted_url", "Page"),
     Column("stripe_id", "Stripe id"),
-    Column("items", "Lines", "list"),
+    Column("items", "Lines", "lines"),
     Column("lines", "Lines", "list", table=False),
 )
 

@@ -29,7 +29,7 @@ SHOW_COLUMNS = (
     *LIST_COLUMNS[:7],
     Column("product", "Product"),
     Column("price", "Stripe price"),
-    Column("rules", "Policy", "list"),
+    Column("rules", "Policy", "lines"),
     Column("policy", "Fields", "list", table=False),
 )
 

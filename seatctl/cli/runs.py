@@ -25,6 +25,15 @@ STEP_COLUMNS = (
     Column("answered_at", "Answered", "time"),
     Column("refused", "Refused"),
 )
+CHANGE_COLUMNS = (
+    Column("entry", "Entry", "integer"),
+    Column("entity", "Changed"),
+    Column("entity_id", "Id", "integer"),
+    Column("subject", "What"),
+    Column("before", "Before"),
+    Column("after", "After"),
+)
+TABLE_CHANGES = (Column("entity", "Changed"), Column("subject", "What"), Column("differences", "How", "list"))
 NumberArg = Annotated[int, typer.Argument(metavar="RUN", help="A run's number.", show_default=False)]
 ActorOpt = Annotated[str | None, typer.Option("--actor", metavar="ACTOR", help="Only what this actor did.")]
 StateOpt = Annotated[
@@ -102,20 +111,18 @@ def show(ctx: typer.Context, number: NumberArg) -> None:
         if here.style.format is Format.TABLE or here.style.quiet:
             here.emit_one(_record(run), head, handle="number")
         if not here.style.quiet:
+            table = here.style.format is Format.TABLE
+            if table:
+                here.emit_text("")
+            whole = here.style.format is Format.JSONL
             here.emit_list(
-                (_change(*change, whole=here.style.format is Format.JSONL) for change in changes),
-                (
-                    Column("entry", "Entry", "integer", table=False),
-                    Column("entity", "Changed"),
-                    Column("entity_id", "Id", "integer", table=False),
-                    Column("subject", "What"),
-                    Column("before", "Before"),
-                    Column("after", "After"),
-                ),
+                (_told(*change) if table else _change(*change, whole=whole) for change in changes),
+                TABLE_CHANGES if table else CHANGE_COLUMNS,
                 handle="entity_id",
                 total=lambda: audit.count_changes(reader, number),
             )
         if steps and here.style.format is Format.TABLE and not here.style.quiet:
+            here.emit_text("")
             here.emit_list(iter(steps), STEP_COLUMNS, handle="step")
 
 
@@ -171,13 +178,21 @@ def _change(subject: str | None, change: Change, *, whole: bool) -> dict[str, Js
 
     from seatctl.models.call import format_time
 
-    before, after = change.before, change.after
+    before, after = (json.loads(text) if whole and text else text for text in (change.before, change.after))
     return {
         "entry": change.entry,
         "entity": change.entity,
         "entity_id": change.entity_id,
         "subject": subject,
-        "before": json.loads(before) if whole and before else before,
-        "after": json.loads(after) if whole and after else after,
+        "before": before,
+        "after": after,
         "erased_at": None if change.erased_at is None else format_time(change.erased_at),
     }
+
+
+def _told(subject: str | None, change: Change) -> dict[str, JsonValue]:
+    """A change row as people read it: the fields that became different."""
+    from seatctl.rules.differences import differences
+
+    record = _change(subject, change, whole=True)
+    return {**record, "differences": [*differences(record["before"], record["after"])]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from seatctl.output import Column
 
 LIST_COLUMNS = (
-    Column("name", "Subscription"),
+    Column("name", "Name"),
     Column("plan", "Plan"),
     Column("status", "Status"),
     Column("seats", "Seats", "integer"),
@@ -33,8 +33,8 @@ SHOW_COLUMNS = (
     Column("term_end", "Term ends", "time"),
     Column("ends", "Canceled", "flag"),
     Column("auto_approve", "Automatic approval", "flag"),
-    Column("rules", "Policy", "list"),
-    Column("calendar", "Calendar", "list"),
+    Column("rules", "Policy", "lines"),
+    Column("calendar", "Calendar", "lines"),
     Column("stripe_subscription", "Stripe id"),
     Column("stripe_item", "Stripe item", table=False),
     Column("auto_approval", "Approval rules", "list", table=False),
