@@ -71,6 +71,7 @@ A flag comes before the environment, the environment before the profile, the pro
   SEATCTL_STRIPE_KEY       the Stripe key of a test or live profile; then STRIPE_API_KEY
   SEATCTL_STRIPE_API_BASE  another server that speaks Stripe's API
   NO_COLOR, CLICOLOR_FORCE, TERM=dumb, COLUMNS   as everywhere
+  LC_ALL, LC_MONETARY, LANG                      how tables on a terminal write amounts
 
 A sandbox profile ignores the keys. A key is never taken from an argument: it comes from the environment,
 the system keyring (seatctl init --key-stdin), or a command (seatctl config set stripe_key_command '…').
@@ -80,7 +81,8 @@ Without an actor the audit log has os:NAME, the user of the operating system."""
 
 def _formats() -> str:
     return """\
--o table     for people; the default on a terminal. 50 rows, then how many there are
+-o table     for people; the default on a terminal. 50 rows, then how many there are; columns in which no
+             row has a value are left out
 -o tsv       the default where stdout is no terminal: one line per record, for cut and awk
 -o csv       for spreadsheets: a cell that would run as a formula gets an apostrophe in front, which
              import and --from take away again
@@ -95,7 +97,8 @@ and stable, times are UTC as 2026-01-31T12:00:00Z, money is minor units as integ
 --fields a,b   these fields in this order        --no-header   no header line
 -q             handles only: names, e-mails, numbers, one per line
 
-A command that changes something prints {"run", "dry_run", "summary", "rows": [{…, "result", "error"}]}."""
+A command that changes something prints {"run", "dry_run", "summary", "undo", "rows": [{…, "result",
+"error"}]}; "undo" is the command that takes it back, or null."""
 
 
 def _policies() -> str:
@@ -117,6 +120,8 @@ A plan's policy says how its seats are bought, changed and given back. Two prese
   discounts            anytime        purchase_and_renewal
   on_account           yes            purchase_and_renewal   pay by invoice
   grace_days           7              0                      past due still entitles for N days
+  features             none           none                   what a seat gives: check --feature asks for one
+  sign_in_url          none           none                   where a seat is used
 
 A subscription keeps the policy and price under which it was bought or last renewed: editing a plan never
 rewrites a running contract. seatctl plans show PLAN explains a policy in sentences."""
@@ -127,14 +132,14 @@ def _files() -> str:
   config.toml   profiles and their settings (seatctl config path)
   ledger.db     the ledger of a profile: a SQLite file (seatctl ledger path)
   sandbox.db    the embedded Stripe of a sandbox profile
-  log/          what went wrong unexpectedly, without keys
+  log/          calls to Stripe and unexpected errors, without keys
 
 All are created readable by their owner only. Back up the ledger as a file only while nothing writes to it.
 
 Input (import, --from FILE, - for stdin): CSV, TSV or JSON Lines with a header of any order and case;
-email is required, name, group and last_active are understood, --map email='Work Email' names another
-column. Every row is judged before anything is written. By default nothing is written if any row is bad
-(exit 3); --skip-bad does the rest (exit 6)."""
+email is required, name, group and last_active are understood, in seats assign also until (when the seat
+ends); --map email='Work Email' names another column. Every row is judged before
+anything is written. By default nothing is written if any row is bad (exit 3); --skip-bad does the rest (exit 6)."""
 
 
 def _money() -> str:
