@@ -108,6 +108,38 @@ def test_a_discount_of_the_contract_is_not_inherited_by_added_seats(shop):
     assert charges(shop) == [4900, 2500]
 
 
+@pytest.mark.parametrize(
+    ("command", "full"),
+    [("subs add-seats acme 5", 6000), ("subs change-plan acme plus", 2000)],
+)
+def test_a_flexible_change_is_discounted_as_it_was_quoted(shop, command, full):
+    words = "plans add plus --price 14.00 --currency usd --interval month --policy flexible"
+    added = shop(*words.split())
+    assert added.code == 0
+    assert buy(shop, "pro", *CARD, "--coupon", "dollar").code == 0
+    undiscounted = shop(*command.split(), "--dry-run", "-o", "json").rows[0]["due_now"]
+    change(shop, "coupons", id="twentieth", percent_off="5", duration="once")
+    words = [*command.split(), "--coupon", "twentieth", "--yes", "-o", "json"]
+    quoted = shop(*words, "--dry-run").rows[0]["due_now"]
+    assert 0 < quoted < undiscounted <= full
+    assert shop(*words).code == 0
+    assert charges(shop) == [11900, quoted]
+    (subscription,) = live_subscriptions(shop)
+    ids = subscription["discounts"]
+    kept = [one["source"]["coupon"] for one in objects(shop, "discount") if one["id"] in ids]
+    assert "dollar" in kept
+    assert_agree(shop)
+
+
+@pytest.mark.parametrize("command", ["subs add-seats acme 5", "subs change-plan acme team"])
+def test_an_unknown_discount_changes_nothing(shop, command):
+    assert buy(shop, "pro", *CARD).code == 0
+    before = contents(shop)
+    refused = shop(*command.split(), "--coupon", "nope", "--yes", "-o", "json")
+    assert refused.code in {4, 9}
+    assert contents(shop) == before
+
+
 # Automatic tax ----------------------------------------------------------------------------------------
 
 

@@ -117,6 +117,7 @@ def read_subscription(subscription: StripeJson) -> StripeSubscription:
             billing_cycle_anchor=_required_time(subscription, "billing_cycle_anchor"),
             default_payment_method=_reference(subscription.get("default_payment_method")),
             automatic_tax=_object(subscription.get("automatic_tax")).get("enabled") is True,
+            discounts=_references(subscription.get("discounts")),
         )
     except ValueError as error:
         raise UnreadableObject(f"Stripe's subscription is not understood: {error}") from error
@@ -221,6 +222,12 @@ def _time(value: JsonValue | None) -> datetime | None:
 def _reference(value: JsonValue | None) -> str | None:
     """The id of a reference, whether it came expanded or not."""
     return _text(_object(value).get("id")) if isinstance(value, dict) else _text(value)
+
+
+def _references(value: JsonValue | None) -> tuple[str, ...]:
+    """The ids of a list of references."""
+    listed = value if isinstance(value, list) else []
+    return tuple(found for found in map(_reference, listed) if found is not None)
 
 
 def _metadata(holder: StripeJson) -> Mapping[str, str]:

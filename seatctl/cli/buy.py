@@ -75,10 +75,11 @@ def buy(
     from dataclasses import replace
 
     from seatctl.cli.buying import complete
-    from seatctl.cli.changing import discounts, due_days, require_limit
+    from seatctl.cli.changing import due_days, require_limit
     from seatctl.errors import UsageError
     from seatctl.models.purchase import Order
     from seatctl.services import ordering
+    from seatctl.services.discounts import find_discounts
 
     here = context(ctx)
     if wait and not checkout:
@@ -98,7 +99,7 @@ def buy(
         due_days(on_account, due_in),
         automatic_tax=here.profile.text("stripe.automatic_tax", here.environment) == "on",
     )
-    order = replace(complete(here, order), discounts=discounts(here, promo, coupon))
+    order = replace(complete(here, order), discounts=find_discounts(here.billing, promo, coupon))
     purchase = ordering.prepare(here.ledger, here.billing, here.call, order)
     if not here.options.dry_run and purchase.quote is not None:
         require_limit(here, max_spend)

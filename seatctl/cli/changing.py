@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seatctl.errors import NotFound, UsageError
+from seatctl.errors import UsageError
 
 if TYPE_CHECKING:
     from seatctl.context import Context
@@ -16,25 +16,18 @@ _LONGEST_DUE = 365
 """A year: an invoice that is due later is a slip of the finger."""
 
 
-class UnknownPromotionCode(NotFound):
-    """Stripe knows no active promotion code of this text."""
-
-    code = "unknown_promotion_code"
-
-
-class UnknownCoupon(NotFound):
-    """Stripe has no coupon of this id."""
-
-    code = "unknown_coupon"
-
-
 def wishes(
-    max_spend: str | None, request_id: str | None, *, discount: bool = False, on_account: bool = False
+    max_spend: str | None,
+    request_id: str | None,
+    *,
+    promo: str | None = None,
+    coupon: str | None = None,
+    on_account: bool = False,
 ) -> Wishes:
     """The options that every such command has."""
     from seatctl.services.prepared import Wishes
 
-    return Wishes(max_spend, request_id, discount, on_account)
+    return Wishes(max_spend, request_id, promo, coupon, on_account)
 
 
 def carry_out(here: Context, prepared: Prepared, max_spend: str | None) -> None:
@@ -85,33 +78,6 @@ def leaving(
         return ()
     with here.ledger.reading() as reader:
         return choosing.choose(reader, pool.id, how, pool.assigned - seats)
-
-
-def discounts(here: Context, promo: str | None, coupon: str | None) -> tuple[tuple[str, str], ...]:
-    """The discounts as Stripe names them. Raises UnknownPromotionCode, UnknownCoupon."""
-    from seatctl.billing import endpoints
-    from seatctl.billing.port import MissingInStripe
-
-    found: list[tuple[str, str]] = []
-    if coupon:
-        try:
-            found.append(("coupon", str(here.billing.read(endpoints.coupon(coupon))["id"])))
-        except MissingInStripe:
-            raise UnknownCoupon(
-                f"there is no coupon {coupon!r}",
-                hint="a code that customers type is given with --promo",
-                data={"coupon": coupon},
-            ) from None
-    if promo:
-        listed = list(here.billing.every(endpoints.promotion_codes(promo)))
-        if not listed:
-            raise UnknownPromotionCode(
-                f"there is no active promotion code {promo!r}",
-                hint="a coupon's id is given with --coupon",
-                data={"promotion_code": promo},
-            )
-        found.append(("promotion_code", str(listed[0]["id"])))
-    return tuple(found)
 
 
 def due_days(on_account: bool, due_in: str | None) -> int | None:

@@ -118,7 +118,7 @@ def add_seats(
     from seatctl.services.seat_changes import prepare_add
 
     here = context(ctx)
-    wanted = wishes(max_spend, request_id, discount=bool(promo or coupon), on_account=on_account)
+    wanted = wishes(max_spend, request_id, promo=promo, coupon=coupon, on_account=on_account)
     carry_out(here, prepare_add(here.ledger, here.billing, here.call, subscription, seats, wanted), max_spend)
 
 
@@ -175,7 +175,7 @@ def change_plan(
     from seatctl.services.seat_changes import prepare_plan
 
     here = context(ctx)
-    wanted = wishes(max_spend, request_id, discount=bool(promo or coupon))
+    wanted = wishes(max_spend, request_id, promo=promo, coupon=coupon)
     prepared = prepare_plan(
         here.ledger, here.billing, here.call, subscription, plan, wanted, at_renewal=at_renewal
     )
@@ -208,14 +208,15 @@ def renew(
       seatctl subs renew design --seats 40 --plan team-plus
       seatctl subs renew design --on-account --due-in 30d --dry-run
     """
-    from seatctl.cli.changing import carry_out, discounts, due_days, leaving, wishes
+    from seatctl.cli.changing import carry_out, due_days, leaving, wishes
+    from seatctl.services.discounts import find_discounts
     from seatctl.services.renewals import Renewal, prepare_renewal
 
     here = context(ctx)
     wanted = Renewal(
         seats,
         plan,
-        discounts(here, promo, coupon),
+        find_discounts(here.billing, promo, coupon),
         due_days(on_account, due_in),
         leaving(here, subscription, seats, revoke, revoke_from),
     )

@@ -99,6 +99,8 @@ class StripeSubscription:
     default_payment_method: str | None
     automatic_tax: bool = False
     """Whether Stripe adds the tax of the customer's place to its invoices."""
+    discounts: tuple[str, ...] = ()
+    """Their ids: an update that names any replaces them all."""
 
 
 @dataclass(frozen=True, slots=True)

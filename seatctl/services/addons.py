@@ -13,6 +13,7 @@ from seatctl.rules.purchases import amount_of, check_spend
 from seatctl.rules.standing import RENEWED, waiting_metadata
 from seatctl.services.applying import take_over
 from seatctl.services.cards import require_card
+from seatctl.services.discounts import discount_forms, find_discounts
 from seatctl.services.gathering import Gathered
 from seatctl.services.operations import Apply, Handler, Request
 from seatctl.services.own_invoices import Bill, bill_fields, collect, price_data, read_bill, undo_invoice
@@ -46,7 +47,7 @@ def prepare_addon(
         unit_amount=pool.unit_amount if amount is None else amount,
         quantity=seats,
         description=f"{seats} added seats of {pool.name} until {stands.current_end:%Y-%m-%d}",
-        discounts="",
+        discounts=discount_forms(find_discounts(billing, wishes.promo, wishes.coupon)) or "",
         max_spend=None if wishes.max_spend is None else amount_of(wishes.max_spend, pool.currency),
         due_days=None,
         covers_from=format_time(stands.term_end if stands.renewed else stands.term_start),

@@ -28,6 +28,7 @@ from seatctl.rules.emails import check_email
 from seatctl.rules.names import check_name, check_request_id, name_key
 from seatctl.rules.policies import as_fields
 from seatctl.rules.purchases import check_payment_method, check_quantity, check_spend
+from seatctl.services.discounts import discount_forms
 from seatctl.services.operations import Request, is_same, submit
 from seatctl.services.permissions import allow
 from seatctl.services.plans import sellable
@@ -167,7 +168,7 @@ def _request(plan: Plan, order: Order, customer: str | None) -> Request:
         "payment_method": order.payment_method,
         "bill_to": order.bill_to,
         "due_days": order.due_days,
-        "discounts": [{kind: named} for kind, named in order.discounts],
+        "discounts": discount_forms(order.discounts),
         "automatic_tax": order.automatic_tax,
     }
     details: dict[str, JsonValue] = {

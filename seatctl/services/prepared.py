@@ -84,8 +84,20 @@ class Wishes:
 
     max_spend: str | None = None
     request_id: str | None = None
-    discount: bool = False
+    promo: str | None = None
+    coupon: str | None = None
     on_account: bool = False
+
+    @property
+    def discount(self) -> bool:
+        """Whether one is asked for."""
+        return bool(self.promo or self.coupon)
+
+    @property
+    def asked(self) -> dict[str, JsonValue]:
+        """What a repetition must ask for too, as far as it is asked for at all."""
+        given = {"promo": self.promo, "coupon": self.coupon}
+        return {name: code for name, code in given.items() if code}
 
 
 def repeated(

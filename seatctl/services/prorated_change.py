@@ -60,13 +60,16 @@ def _bill(running: Running, now: Side, after: Side) -> str | None:
         "proration_date": running.payload["proration_date"],
     }
     marked = {**_marks(running), **(_nothing_waits(running) if now == after else {})}
-    charging = {**form, "payment_behavior": "error_if_incomplete", "metadata": marked}
+    discounted = _discounts(running)
+    charging = {**form, **discounted, "payment_behavior": "error_if_incomplete", "metadata": marked}
     before = running.payload.get("latest_invoice")
     try:
         made = running.step(
             "charge", endpoints.update_subscription(stripe_id, charging), lambda: _found(running)
         )
-    except AuthenticationRequired:
+    except AuthenticationRequired as wanted:
+        if discounted:  # a pending update takes none, and would charge more than was told
+            raise CameToNothing(wanted) from wanted
         waiting = {**form, "payment_behavior": "pending_if_incomplete"}
         made = running.step_or_nothing(
             "charge-to-authenticate",
@@ -80,6 +83,12 @@ def _bill(running: Running, now: Side, after: Side) -> str | None:
         raise CameToNothing(refusal) from refusal
     latest = read_subscription(made).latest_invoice
     return latest if latest != before else None
+
+
+def _discounts(running: Running) -> dict[str, JsonValue]:
+    """The discounts of the subscription from now on, where the change gives any."""
+    given = running.payload.get("discounts")
+    return {"discounts": given} if given else {}
 
 
 def _found(running: Running) -> StripeJson | None:
@@ -139,6 +148,7 @@ def _set_next(running: Running, now: Side, after: Side) -> None:
     form: dict[str, JsonValue] = {
         "items": _item(running, after),
         "proration_behavior": "none",
+        **({} if _is_billed(running) else _discounts(running)),
         "metadata": {**_marks(running), OPERATION: f"{running.reference}:next", **waiting},
     }
     write = endpoints.update_subscription(str(running.payload["stripe_id"]), form)

@@ -30,6 +30,7 @@ from seatctl.rules.standing import waiting_metadata
 from seatctl.services.addons import preview_due
 from seatctl.services.applying import take_over
 from seatctl.services.cards import require_card
+from seatctl.services.discounts import discount_forms
 from seatctl.services.gathering import Gathered, gather
 from seatctl.services.leaving import people_leave
 from seatctl.services.operations import Apply, Handler, Request
@@ -111,7 +112,6 @@ def prepare_renewal(
 
 
 def _bill(found: Gathered, plan: Plan, seats: int, renewal: Renewal, wishes: Wishes, end: datetime) -> Bill:
-    given: JsonValue = [{kind: value} for kind, value in renewal.discounts]
     return Bill(
         customer=found.mirror.customer_id,
         stripe_subscription=found.mirror.id,
@@ -121,7 +121,7 @@ def _bill(found: Gathered, plan: Plan, seats: int, renewal: Renewal, wishes: Wis
         unit_amount=plan.unit_amount,
         quantity=seats,
         description=f"{seats} seats of {plan.name} from {found.standing.term_end:%Y-%m-%d}",
-        discounts=given or "",
+        discounts=discount_forms(renewal.discounts) or "",
         max_spend=None if wishes.max_spend is None else amount_of(wishes.max_spend, plan.currency),
         due_days=renewal.due_days,
         covers_from=format_time(found.standing.term_end),

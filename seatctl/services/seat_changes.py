@@ -18,6 +18,7 @@ from seatctl.models.stripe_objects import Preview
 from seatctl.rules import changing
 from seatctl.rules.changing import Target
 from seatctl.rules.purchases import check_quantity, check_spend
+from seatctl.services.discounts import discount_forms, find_discounts
 from seatctl.services.gathering import Gathered, gather
 from seatctl.services.operations import Request
 from seatctl.services.plans import sellable
@@ -35,7 +36,7 @@ def prepare_add(
     ledger: Ledger, billing: Billing, call: Call, handle: str, seats: int, wishes: Wishes
 ) -> Prepared:
     """Check and price `seats` more. Raises AddonWindowClosed, PackSize, DiscountNotAllowed, CardRequired …"""
-    asked: dict[str, JsonValue] = {"add_seats": seats}
+    asked: dict[str, JsonValue] = {"add_seats": seats, **wishes.asked}
     under_way = repeated(ledger, call, handle, asked, Action.ADD_SEATS)
     if under_way is not None:
         return under_way
@@ -100,7 +101,7 @@ def prepare_plan(
     ledger: Ledger, billing: Billing, call: Call, handle: str, slug: str, wishes: Wishes, *, at_renewal: bool
 ) -> Prepared:
     """Check and price another plan. Raises PlanLocked, IntervalWaits, PackSize and the like."""
-    asked: dict[str, JsonValue] = {"change_plan": slug, "at_renewal": at_renewal}
+    asked: dict[str, JsonValue] = {"change_plan": slug, "at_renewal": at_renewal, **wishes.asked}
     under_way = repeated(ledger, call, handle, asked, Action.MANAGE_SUBSCRIPTION)
     if under_way is not None:
         return under_way
@@ -149,7 +150,8 @@ def _prorated(
         else "create_prorations"
     )
     moment = int(call.now.timestamp())
-    due = _due_now(billing, found, target.now, behavior, moment) if bill else 0
+    discounts = discount_forms(find_discounts(billing, wishes.promo, wishes.coupon), found.mirror.discounts)
+    due = _due_now(billing, found, target.now, behavior, moment, discounts) if bill else 0
     check_spend(due, found.pool.currency, wishes.max_spend)
     details: dict[str, JsonValue] = {
         "subscription": found.pool.id,
@@ -163,6 +165,7 @@ def _prorated(
         "proration_behavior": behavior,
         "proration_date": moment,
         "latest_invoice": found.mirror.latest_invoice,
+        "discounts": discounts,
         "leaving": [*leaving],
         "summary": summary,
     }
@@ -191,23 +194,23 @@ def priced(
     return Prepared(request, row, due, currency, summary, found.pool, found.at, operation=found.operation)
 
 
-def _due_now(billing: Billing, found: Gathered, side: Side, behavior: str, moment: int) -> int:
+def _due_now(
+    billing: Billing, found: Gathered, side: Side, behavior: str, moment: int, discounts: list[JsonValue]
+) -> int:
     """What Stripe would charge now, in minor units; never negative: a credit goes to the balance."""
     if behavior != "always_invoice":
         return 0
-    preview = billing.read(
-        endpoints.preview_invoice(
-            {
-                "subscription": found.mirror.id,
-                "subscription_details": {
-                    "items": [{"id": found.item.id, "price": side.price_id, "quantity": side.seats}],
-                    "proration_behavior": behavior,
-                    "proration_date": moment,
-                },
-            }
-        )
-    )
-    return max(0, read_preview(preview).amount_due)
+    form: dict[str, JsonValue] = {
+        "subscription": found.mirror.id,
+        "subscription_details": {
+            "items": [{"id": found.item.id, "price": side.price_id, "quantity": side.seats}],
+            "proration_behavior": behavior,
+            "proration_date": moment,
+        },
+    }
+    if discounts:
+        form["discounts"] = discounts
+    return max(0, read_preview(billing.read(endpoints.preview_invoice(form))).amount_due)
 
 
 def next_invoice(billing: Billing, found: Gathered, side: Side) -> Preview | None:
