@@ -7,6 +7,7 @@ import pkgutil
 import pytest
 
 from seatctl import billing
+from seatctl.models.mirrored import Kind, Span
 from seatctl.sandbox import contract, routes
 from seatctl.sandbox.errors import ApiError
 from seatctl.sandbox.form import decode
@@ -39,7 +40,7 @@ def calls():
         for name, function in vars(module).items():
             own = inspect.isfunction(function) and function.__module__ == module.__name__
             if own and inspect.signature(function).return_annotation in ("Read", "Write"):
-                words = {"form": {}, "created_since": 1}
+                words = {"form": {}, "created_since": 1, "kind": Kind.INVOICE, "span": Span(0, 1)}
                 names = inspect.signature(function).parameters
                 yield name, function(**{each: words.get(each, f"{each}_x") for each in names})
 
