@@ -70,6 +70,7 @@ A flag comes before the environment, the environment before the profile, the pro
   SEATCTL_OUTPUT           the output format (-o)
   SEATCTL_STRIPE_KEY       the Stripe key of a test or live profile; then STRIPE_API_KEY
   SEATCTL_STRIPE_API_BASE  another server that speaks Stripe's API
+  SEATCTL_MAIL_PASSWORD    the password of the mail server
   NO_COLOR, CLICOLOR_FORCE, TERM=dumb, COLUMNS   as everywhere
   LC_ALL, LC_MONETARY, LANG                      how tables on a terminal write amounts
 
@@ -162,14 +163,51 @@ def _settings() -> str:
 
 
 def _roles() -> str:
-    return """\
-  admin      everything
-  owner      manages their own subscriptions: buys for them, assigns, decides requests
-  assignor   assigns and revokes seats, decides requests
-  viewer     reads
+    from seatctl.models.role import Action, Role
+    from seatctl.rules.permissions import MATRIX
 
-The actor of seatctl init is the first admin. Anyone may check, and request or cancel for themselves.
+    roles = (Role.ADMIN, Role.OWNER, Role.ASSIGNOR, Role.VIEWER)
+    lines = [
+        f"  {action.value:<34}" + "".join(f"{'yes' if role in MATRIX[action] else '-':<10}" for role in roles)
+        for action in Action
+    ]
+    head = f"  {'':<34}" + "".join(f"{role.value:<10}" for role in roles)
+    return "\n".join([head.rstrip(), *(line.rstrip() for line in lines), _ROLES])
+
+
+_ROLES = """
+What an owner may, they may for the subscriptions that they own. A role is given for everything or for one subscription:
+seatctl roles grant ACTOR ROLE [--subscription NAME]. Everybody may read, and request or cancel for
+themselves. The actor of seatctl init is the first admin; the last admin stays.
+
 Roles guard against mistakes: who can write the ledger's file can write anything in it."""
+
+
+def _notifications() -> str:
+    return """\
+Messages are kept in the ledger with the change they tell of, and sent by SMTP once a server is set:
+
+  seatctl config set mail.host smtp.example.com
+  seatctl config set mail.from 'Seats <seats@example.com>'
+  seatctl config set mail.user seats@example.com
+  seatctl notify test --password-stdin < password
+
+The password comes from SEATCTL_MAIL_PASSWORD, the system keyring, or mail.password_command. A command
+sends its own messages, at most 20 and for at most 5 seconds; seatctl notify send sends the rest, and
+belongs into cron beside seatctl sync, which queues reminders (30, 7 and 1 days before a term ends) and
+failed payments. What cannot be delivered is tried again; seatctl notify list --failed shows what needs a
+person. --no-notify queues nothing.
+
+A directory templates beside config.toml may hold texts of your own, templates/PROFILE those of one
+profile: NAME.txt sets the subject and is the plain text, NAME.html the same as HTML (Jinja2, escaped).
+
+  seat_assigned, seat_revoked        recipient, seat, code, code_expires_at
+  request_received, request_denied,
+  request_waitlisted                 recipient, request
+  request_approved                   recipient, request, seat, code, code_expires_at
+  receipt                            recipient, subscription, invoice
+  renewal_reminder, payment_failed   recipient, subscription
+  owner_changed                      recipient, subscription, from_user, to_user"""
 
 
 TOPICS: dict[str, Topic] = {
@@ -181,4 +219,5 @@ TOPICS: dict[str, Topic] = {
     "policies": Topic("how a plan's seats are bought and given back", _policies),
     "money": Topic("amounts, previews, limits, repeating safely", _money),
     "roles": Topic("who may do what", _roles),
+    "notifications": Topic("messages by mail, and texts of your own", _notifications),
 }

@@ -1,0 +1,83 @@
+"""Which action a command is, as far as roles go: with the matrix, the one source of docs/roles.md. Pure.
+
+A command that is missing here fails a test; so does one that asks for another action than is said here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from seatctl.models.role import Action, Role
+from seatctl.rules.permissions import permits
+
+CHANGES: Mapping[str, Action] = {
+    "plans add": Action.MANAGE_PLANS,
+    "plans edit": Action.MANAGE_PLANS,
+    "plans import": Action.MANAGE_PLANS,
+    "plans archive": Action.MANAGE_PLANS,
+    "subs buy": Action.BUY,
+    "subs add-seats": Action.ADD_SEATS,
+    "subs set-seats": Action.ADD_SEATS,
+    "subs renew": Action.ADD_SEATS,
+    "subs change-plan": Action.MANAGE_SUBSCRIPTION,
+    "subs cancel": Action.MANAGE_SUBSCRIPTION,
+    "subs resume": Action.MANAGE_SUBSCRIPTION,
+    "subs rename": Action.MANAGE_SUBSCRIPTION,
+    "subs transfer": Action.MANAGE_SUBSCRIPTION,
+    "subs billing": Action.MANAGE_SUBSCRIPTION,
+    "users add": Action.MANAGE_USERS,
+    "users edit": Action.MANAGE_USERS,
+    "users import": Action.MANAGE_USERS,
+    "users suspend": Action.MANAGE_USERS,
+    "users reactivate": Action.MANAGE_USERS,
+    "users remove": Action.MANAGE_USERS,
+    "seats assign": Action.ASSIGN,
+    "seats revoke": Action.ASSIGN,
+    "seats apply": Action.ASSIGN,
+    "requests create": Action.REQUEST,
+    "requests approve": Action.DECIDE_REQUESTS,
+    "requests deny": Action.DECIDE_REQUESTS,
+    "requests cancel": Action.DECIDE_REQUESTS,
+    "roles grant": Action.GRANT_ROLES,
+    "roles revoke": Action.GRANT_ROLES,
+    "notify send": Action.NOTIFY,
+    "notify test": Action.NOTIFY,
+    "config auto-approve": Action.CONFIGURE_APPROVAL,
+    "runs undo": Action.BUY,
+    "sync": Action.SYNC,
+}
+"""Commands that change the ledger or Stripe, with what they need a role for."""
+
+ONESELF = frozenset(("requests create", "requests cancel"))
+"""What everybody may do for themselves, without a role."""
+
+BY_CODE = frozenset(("seats claim",))
+"""What whoever has the activation code may do."""
+
+OF_THE_MACHINE = frozenset(
+    (
+        *("init", "demo", "config set", "config unset", "config use"),
+        *(
+            f"sandbox {verb}"
+            for verb in ("reset", "advance", "fail", "complete", "authenticate", "retries", "serve")
+        ),
+    )
+)
+"""What changes files of this machine's user: the configuration, and a sandbox that nobody is billed by."""
+
+READS = frozenset(
+    (
+        *("status", "doctor", "check", "help", "audit log", "audit verify", "ledger path", "ledger check"),
+        *("plans list", "plans show", "plans export", "subs list", "subs show", "users list", "users show"),
+        *("seats list", "seats history", "requests list", "requests show", "invoices list", "invoices show"),
+        *("roles list", "notify list", "notify show", "runs list", "runs show", "sandbox status"),
+        *("config show", "config get", "config path", "config profiles"),
+    )
+)
+"""Commands that anybody may use who can read the ledger."""
+
+
+def may_use(command: str, roles: set[Role]) -> bool:
+    """Whether who holds these roles, globally or for the subscription in question, may use a command."""
+    action = CHANGES.get(command)
+    return action is None or permits(action, roles)
