@@ -64,16 +64,14 @@ def leaving(
     """The ids of the users who give up their seats; none where neither option is given."""
     from seatctl.ledger import leaving as choosing
     from seatctl.ledger import subscriptions
-    from seatctl.services.people import People, stage
+    from seatctl.services.leaving import named_in_file
 
     if how is not None and source is not None:
         raise UsageError("--revoke and --revoke-from exclude each other", hint="give one of them")
     with here.ledger.reading() as reader:
         pool = subscriptions.find(reader, subscription, here.now)
     if source is not None:
-        stage(here.ledger, People(source=source))
-        with here.ledger.reading() as reader:
-            return choosing.seated_in_file(reader, pool.id)
+        return named_in_file(here.ledger, pool.id, source)
     if how is None or seats is None:
         return ()
     with here.ledger.reading() as reader:

@@ -25,24 +25,26 @@ class Changed:
     after: Facts | None
 
 
-def reversal(payload: Facts | None, changes: Sequence[Changed]) -> str | None:
-    """The command to type, None where no single one takes it back."""
-    pools = [change for change in changes if change.entity == "subscription"]
-    if payload is not None and (waits := _waiting(payload, pools)):
+def reversal(payload: Facts | None, name: str | None, changes: Sequence[Changed]) -> str | None:
+    """The command to type, None where no single one takes it back.
+
+    `payload` is what the run's operation was decided as, `name` what its subscription is called today.
+    """
+    if payload is not None and name is not None and (waits := _waiting(payload, quote(name))):
         return waits
+    pools = [change for change in changes if change.entity == "subscription"]
     if len(pools) == 1:
         return _of_subscription(pools[0])
     rest = [change for change in changes if change.entity in {"user", "plan"}]
     return _of_entity(rest[0]) if len(rest) == 1 and len(changes) == 1 else None
 
 
-def _waiting(payload: Facts, pools: Sequence[Changed]) -> str | None:
-    """A change that waits for the renewal, or was made now: the seats and plan that ran before it."""
+def _waiting(payload: Facts, name: str) -> str | None:
+    """What takes back a change that waits for the renewal: setting what runs for the next term too."""
     asked, now, after = payload.get("asked"), payload.get("now"), payload.get("next")
-    if not (isinstance(asked, dict) and isinstance(now, dict) and isinstance(after, dict)) or not pools:
+    if not (isinstance(asked, dict) and isinstance(now, dict) and isinstance(after, dict)):
         return None
-    name = _name(pools[0])
-    if name is None or now == after:
+    if now == after or payload.get("bill"):
         return None
     if "set_seats" in asked:
         return f"seatctl subs set-seats {name} {now.get('seats')}"

@@ -147,7 +147,6 @@ def _outcome(running: Running, back: list[Share], refused: list[Share]) -> dict[
         "to_balance": kept,
         "invoices": [share_fields(share) for share in back],
         "refused": [share_fields(share) for share in refused],
-        "result": "partly" if refused else "done",
     }
 
 
@@ -164,7 +163,11 @@ def _facts(running: Running, told: dict[str, JsonValue]) -> After:
 
 def _told(apply: Apply, code: ExitCode) -> Apply:
     def told(tx: Transaction) -> Ending:
-        return replace(apply(tx), columns=DONE_COLUMNS, exit_code=code)
+        ending = apply(tx)
+        if code is ExitCode.PARTIAL:
+            partly = tuple({**row, "result": "partly"} for row in ending.rows)
+            ending = replace(ending, rows=partly)
+        return replace(ending, columns=DONE_COLUMNS, exit_code=code)
 
     return told
 

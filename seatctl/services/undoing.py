@@ -75,12 +75,19 @@ def _not_waiting(reader: Reader, run: Run, operation: Operation | None) -> Repor
         for subject, change in audit.changes_of_run(reader, run.number)
         if change.entity != "operation"
     ]
-    command = reversal(None if operation is None else operation.payload, changes)
+    payload = None if operation is None else operation.payload
+    command = reversal(payload, _name_of(reader, operation), changes)
     raise CannotUndo(
         f"run {run.number} is done and cannot be undone: {run.summary}",
         hint=command or f"seatctl runs show {run.number} shows what it changed",
         data={"run": run.number, "command": command},
     )
+
+
+def _name_of(reader: Reader, operation: Operation | None) -> str | None:
+    if operation is None or operation.subscription_id is None:
+        return None
+    return subscriptions.by_id(reader, operation.subscription_id).name
 
 
 def _allow(reader: Reader, call: Call, operation: Operation) -> None:
