@@ -27,10 +27,8 @@ def changing(sandbox, request):
     for slug, price in (("team", "5.00"), ("team-plus", "7.00")):
         words = f"plans add {slug} --price {price} --currency usd --interval year --policy {policy}"
         assert sandbox(*words.split()).code == 0
-    bought = sandbox(
-        *"subs buy --plan team --seats 20 --name acme --billing-email pay@example.com --yes".split(),
-        *"--payment-method pm_card_visa".split(),
-    )
+    words = "subs buy --plan team --seats 20 --name acme --billing-email pay@example.com --yes"
+    bought = sandbox(*words.split(), "--payment-method", "pm_card_visa")
     assert bought.code == 0, bought.err
     advance(sandbox, hours=24 * days + 24)
     return sandbox, command.split()
