@@ -16,13 +16,15 @@ from seatctl.cli.options import (
     context,
 )
 from seatctl.cli.seats_apply import apply
+from seatctl.cli.seats_moving import move, reclaim, swap
 
 if TYPE_CHECKING:
     from seatctl.context import Context
     from seatctl.services.people import People
 
 app = typer.Typer()
-app.command()(apply)
+for _verb in (apply, move, swap, reclaim):
+    app.command()(_verb)
 
 CreateUsersOpt = Annotated[
     bool, typer.Option("--create-users", help="Add the people who are no users yet, then seat them.")
@@ -42,6 +44,10 @@ UnclaimedOpt = Annotated[
 CodeOpt = Annotated[
     str, typer.Option("--code", metavar="-", help="Read the activation code from stdin.", show_default=False)
 ]
+UntilOpt = Annotated[
+    str | None, typer.Option("--until", metavar="DATE", help="When the seats end: a date or a time.")
+]
+ForOpt = Annotated[str | None, typer.Option("--for", metavar="SPAN", help="How long they last, such as 30d.")]
 WhatArg = Annotated[
     str | None,
     typer.Argument(metavar="[SUBSCRIPTION|EMAIL]", help="A subscription or a user.", show_default=False),
@@ -107,21 +113,27 @@ def assign(
     skip_bad: SkipBadOpt = False,
     create_users: CreateUsersOpt = False,
     fill: FillOpt = False,
+    until: UntilOpt = None,
+    span: ForOpt = None,
 ) -> None:
     """Assign seats of SUBSCRIPTION to users.
 
     Everything is judged before anything is written: with a bad row (exit 3) or too few seats (exit 4)
-    nobody is seated. Who has a seat already keeps it.
+    nobody is seated. Who has a seat already keeps it; an end that is given becomes its end.
 
     Examples:
       seatctl seats assign design zoe@example.com bob@example.com
+      seatctl seats assign design zoe@example.com --until 2027-01-31
       seatctl seats assign design --from people.csv --create-users
       seatctl seats assign design --from - --map email='Work Email' --fill
     """
+    from dataclasses import replace
+
     from seatctl.services.seats import Assigning, assign_seats
 
     here = context(ctx)
     people = _people(emails, source, mapping, skip_bad=skip_bad)
+    people = replace(people, until=_end(here, until, span))
     how = Assigning(create_users=create_users, fill=fill)
     here.emit(assign_seats(here.ledger, here.call, subscription, people, how), handle="email")
 
@@ -231,6 +243,21 @@ def _user_id(here: Context, email: str | None) -> int | None:
 
     with here.ledger.reading() as reader:
         return users.require(reader, email).id
+
+
+def _end(here: Context, until: str | None, span: str | None) -> str | None:
+    """When seats end, in the written form; None where nothing was given."""
+    if until is None and span is None:
+        return None
+    from seatctl.errors import UsageError
+    from seatctl.models.call import format_time
+    from seatctl.rules import durations
+
+    if until is not None and span is not None:
+        raise UsageError("--until and --for exclude each other", hint="give one of them")
+    if span is not None:
+        return format_time(here.now + durations.span(span))
+    return format_time(durations.moment_after(until or "", here.now))
 
 
 def _people(

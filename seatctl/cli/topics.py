@@ -201,7 +201,8 @@ person. --no-notify queues nothing.
 A directory templates beside config.toml may hold texts of your own, templates/PROFILE those of one
 profile: NAME.txt sets the subject and is the plain text, NAME.html the same as HTML (Jinja2, escaped).
 
-  seat_assigned, seat_revoked        recipient, seat, code, code_expires_at
+  seat_assigned, seat_revoked,
+  reclaim_warning                    recipient, seat, code, code_expires_at
   request_received, request_denied,
   request_waitlisted                 recipient, request
   request_approved                   recipient, request, seat, code, code_expires_at

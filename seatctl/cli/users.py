@@ -28,6 +28,7 @@ SHOW_COLUMNS = (
     Column("group", "Group"),
     Column("status", "Status"),
     Column("last_active", "Last active", "time"),
+    Column("exempt", "Kept by reclaim", "flag"),
     Column("created_at", "Added", "time"),
     Column("subscriptions", "Seats in", "list"),
     Column("owns", "Owns", "list"),
@@ -118,6 +119,10 @@ def edit(
     new_email: Annotated[str | None, typer.Option("--email", metavar="EMAIL", help="The new e-mail.")] = None,
     name: NameOpt = None,
     group: GroupOpt = None,
+    exempt: Annotated[
+        bool | None,
+        typer.Option("--exempt/--no-exempt", help="Whether seats reclaim leaves this user's seats alone."),
+    ] = None,
 ) -> None:
     """Change a user's e-mail, name or group.
 
@@ -127,14 +132,15 @@ def edit(
       seatctl users edit zoe@example.com --name 'Zoe Zhang'
       seatctl users edit zoe@example.com --email zoe.zhang@example.com
       seatctl users edit zoe@example.com --group ''
+      seatctl users edit zoe@example.com --exempt
     """
     from seatctl.errors import UsageError
     from seatctl.services.users import Edit, edit_user
 
-    if new_email is None and name is None and group is None:
-        raise UsageError("nothing to change is given", hint="give --email, --name or --group")
+    if new_email is None and name is None and group is None and exempt is None:
+        raise UsageError("nothing to change is given", hint="give --email, --name, --group or --exempt")
     here = context(ctx)
-    here.emit(edit_user(here.ledger, here.call, email, Edit(new_email, name, group)))
+    here.emit(edit_user(here.ledger, here.call, email, Edit(new_email, name, group, exempt)))
 
 
 @app.command("import")

@@ -14,7 +14,10 @@ from seatctl.models.money import plain_amount
 Facts = dict[str, JsonValue]
 
 _SEAT = """SELECT t.assigned_at, t.until, t.claimed_at, t.revoked_at, u.email, u.name,
-    s.name AS subscription, p.name AS plan, s.policy
+    s.name AS subscription, p.name AS plan, s.policy,
+    (SELECT json_extract(c.after, '$.reclaim_at') FROM changes c WHERE c.entity = 'seat'
+        AND c.entity_id = t.id AND json_extract(c.after, '$.reclaim_at') IS NOT NULL
+        ORDER BY c.entry DESC LIMIT 1) AS reclaim_at
     FROM seats t JOIN users u ON u.id = t.user_id JOIN subscriptions s ON s.id = t.subscription_id
     JOIN plans p ON p.id = s.plan_id WHERE t.id = ?"""
 _REQUEST = """SELECT r.number, r.status, r.note, r.reason, r.expires_at, r.features, r.decided_by,

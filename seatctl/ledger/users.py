@@ -19,7 +19,7 @@ from seatctl.models.user import User, UserStatus
 from seatctl.rules.emails import check_email, email_key
 from seatctl.rules.nearest import did_you_mean
 
-_COLUMNS = "u.id, u.email, u.name, u.group_name, u.status, u.last_active, u.created_at"
+_COLUMNS = "u.id, u.email, u.name, u.group_name, u.status, u.last_active, u.created_at, u.reclaim_exempt"
 
 _NEAR = 200
 """How many candidates for the nearest name are looked at."""
@@ -38,8 +38,9 @@ class EmailTaken(Refused):
 
 
 def facts(user: User) -> dict[str, JsonValue]:
-    """What a change row says of a user."""
+    """What a change row says of a user; `reclaim_exempt` only where it is so."""
     return {
+        **({"reclaim_exempt": True} if user.exempt else {}),
         "email": user.email,
         "group": user.group,
         "last_active": format_time(user.last_active) if user.last_active else None,
@@ -178,7 +179,7 @@ def change(tx: Transaction, before: User, after: User) -> User:
     written = facts(after)
     tx.execute(
         "UPDATE users SET email = :email, email_key = :key, name = :name, group_name = :group,"
-        " status = :status, last_active = :last_active WHERE id = :id",
+        " status = :status, last_active = :last_active, reclaim_exempt = :exempt WHERE id = :id",
         {
             "email": after.email,
             "key": email_key(after.email),
@@ -186,6 +187,7 @@ def change(tx: Transaction, before: User, after: User) -> User:
             "group": after.group,
             "status": after.status.value,
             "last_active": format_time(after.last_active) if after.last_active else None,
+            "exempt": int(after.exempt),
             "id": before.id,
         },
     )
@@ -239,4 +241,5 @@ def _user(row: Row) -> User:
         status=UserStatus(row["status"]),
         last_active=parse_time(row["last_active"]) if row["last_active"] else None,
         created_at=parse_time(row["created_at"]),
+        exempt=bool(row["reclaim_exempt"]),
     )

@@ -12,6 +12,7 @@ class Template(StrEnum):
 
     SEAT_ASSIGNED = "seat_assigned"
     SEAT_REVOKED = "seat_revoked"
+    RECLAIM_WARNING = "reclaim_warning"
     REQUEST_RECEIVED = "request_received"
     REQUEST_APPROVED = "request_approved"
     REQUEST_DENIED = "request_denied"

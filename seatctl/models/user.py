@@ -26,3 +26,5 @@ class User:
     status: UserStatus
     last_active: datetime | None
     created_at: datetime
+    exempt: bool = False
+    """`seats reclaim` leaves the seats of such a user alone."""

@@ -19,6 +19,13 @@ class BadTime(BadInput):
     code = "bad_time"
 
 
+def span(text: str) -> timedelta:
+    """How long `7d`, `12h`, `2w` is. Raises BadTime."""
+    if found := _SPAN.fullmatch(text.strip()):
+        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    raise BadTime(f"{text!r} is no span of time (12h, 14d, 2w)", hint="7d")
+
+
 def moment_after(text: str, now: datetime) -> datetime:
     """The aware UTC time that `14d`, `12h`, `2w` from `now`, a date (its end) or an ISO time means.
 

@@ -22,6 +22,8 @@ class People:
     mapping: Mapping[str, str] = field(default_factory=dict)
     skip_bad: bool = False
     """Leave bad rows out and do the rest."""
+    until: str | None = None
+    """When the seats end, in the written form, where a row does not say it."""
 
 
 class UserNotActive(Refused):
@@ -40,11 +42,14 @@ def stage(ledger: Ledger, people: People) -> int:
         raise UsageError("name people by e-mail, or a file with --from, and not both")
     with ledger.staging() as journal:
         if people.source is None:
-            return staging.load(journal, typed(people.emails))
+            return staging.load(journal, typed(people.emails, people.until))
         from seatctl.tabular import open_table
 
         with open_table(people.source, FIELDS, mapping=people.mapping) as table:
-            return staging.load(journal, incoming(table))
+            rows = incoming(table)
+            if people.until is not None:
+                rows = (row if row.until else row._replace(until=people.until) for row in rows)
+            return staging.load(journal, rows)
 
 
 def require_known(tx: Transaction, people: People) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from seatctl.errors import ExitCode
-from seatctl.ledger import imports, requests, seats, staging, subscriptions
+from seatctl.ledger import imports, requests, seat_moves, seats, staging, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.settle import fill_waitlists
 from seatctl.ledger.staging import Verdict
@@ -58,10 +58,12 @@ def assign_seats(ledger: Ledger, call: Call, name: str, people: People, how: Ass
             seats.leave_without(tx, take)
         added = imports.create_from_incoming(tx) if how.create_users else 0
         seated = seats.assign_incoming(tx, pool.id)
+        changed = seat_moves.change_ends(tx, pool.id)
         requests.approve_seated(tx, pool.id)
         already = staging.count_results(tx).get(seats.ALREADY, 0)
         parts = [f"{seated:,} seated in {pool.name}"]
         parts += [f"{added:,} user{'' if added == 1 else 's'} added"] if added else []
+        parts += [f"{changed:,} given another end"] if changed else []
         parts += [f"{already:,} seated already"] if already else []
         parts += [f"{needed - take:,} without a seat"] if take < needed else []
         parts += [f"{bad:,} bad rows left out"] if bad else []
@@ -73,7 +75,7 @@ def assign_seats(ledger: Ledger, call: Call, name: str, people: People, how: Ass
             summary=summary,
             rows=tx.keep(partial(staging.results, tx, seats.ASSIGNED)),
             exit_code=ExitCode.PARTIAL if bad or take < needed else ExitCode.DONE,
-            undo=None if call.dry_run or already else _undo("revoke", pool, people, seated),
+            undo=None if call.dry_run or already or changed else _undo("revoke", pool, people, seated),
             columns=_columns(people),
             data={"subscription": pool.name, "seated": seated, "free": pool.free - seated},
         )

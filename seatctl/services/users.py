@@ -42,6 +42,8 @@ class Edit:
     email: str | None = None
     name: str | None = None
     group: str | None = None
+    exempt: bool | None = None
+    """Whether `seats reclaim` leaves the user's seats alone."""
 
     def applied(self, user: User) -> User:
         """The user after the edit. Raises BadEmail, BadText."""
@@ -50,6 +52,7 @@ class Edit:
             email=user.email if self.email is None else checked_email(self.email),
             name=user.name if self.name is None else checked_text(self.name, "name"),
             group=user.group if self.group is None else checked_text(self.group, "group"),
+            exempt=user.exempt if self.exempt is None else self.exempt,
         )
 
 
@@ -102,6 +105,7 @@ def edit_user(ledger: Ledger, call: Call, email: str, edit: Edit) -> Report:
         **user_row(after, "changed" if after != before else "unchanged"),
         "name": after.name,
         "group": after.group,
+        "exempt": after.exempt,
     }
     undo = (
         f"seatctl users edit {quoted(after.email)} {_difference(before, after)}" if after != before else None
@@ -149,6 +153,7 @@ def describe(reader: Reader, email: str, now: datetime) -> Record:
         "group": user.group,
         "status": user.status.value,
         "last_active": facts["last_active"],
+        "exempt": user.exempt,
         "created_at": format_time(user.created_at),
         "subscriptions": [seat["subscription"] for seat in seats],
         "owns": [*users.owned(reader, user)],
@@ -231,4 +236,7 @@ def _difference(before: User, after: User) -> str:
         ("--name", before.name, after.name),
         ("--group", before.group, after.group),
     )
-    return " ".join(f"{option} {quote(old or '')}" for option, old, new in pairs if old != new)
+    options = [f"{option} {quote(old or '')}" for option, old, new in pairs if old != new]
+    if before.exempt != after.exempt:
+        options.append("--exempt" if before.exempt else "--no-exempt")
+    return " ".join(options)
