@@ -135,6 +135,6 @@ def try_server(
         from seatctl.mailing import keep_password
 
         keep_password(here.settings, here.profile, read_secret(sys.stdin.readline()))
-    sent = notifying.try_server(here.ledger, here.post, here.call, to, here.profile.name)
+    sent = notifying.try_server(here.ledger, lambda: here.post, here.call, to, here.profile.name)
     columns = [Column(key, key.capitalize()) for key in sent]
     here.emit_one(sent, columns, handle="to")

@@ -97,10 +97,11 @@ def _queue_codes(ledger: Ledger, call: Call, email: str) -> int | None:
     return tx.run
 
 
-def try_server(ledger: Ledger, post: Post, call: Call, email: str, profile: str) -> Record:
-    """Send a test message at once. Raises RoleRequired, NoConnection, MessageRefused."""
+def try_server(ledger: Ledger, find: Callable[[], Post], call: Call, email: str, profile: str) -> Record:
+    """Send a test message at once. Raises RoleRequired, MailNotConfigured, NoConnection, MessageRefused."""
     with ledger.reading() as reader:
         allow(reader, call.actor, Action.NOTIFY)
+    post = find()
     text = post.texts.render(Template.TEST, {"profile": profile})
     server = post.server
     row: dict[str, JsonValue] = {
