@@ -7,8 +7,21 @@ from typing import TYPE_CHECKING
 from seatctl.errors import NotAllowed
 
 if TYPE_CHECKING:
+    from seatctl.billing.port import Billing
     from seatctl.ledger.ledger import Ledger
     from seatctl.settings import Profile
+
+
+class OtherAccount(NotAllowed):
+    """The key belongs to another Stripe account than the ledger."""
+
+    code = "other_account"
+
+
+class AccountUnknown(NotAllowed):
+    """The key may not say whose it is, and nothing else does."""
+
+    code = "account_unknown"
 
 
 class ModeMismatch(NotAllowed):
@@ -30,3 +43,33 @@ def require_same(ledger: Ledger, profile: Profile) -> None:
                 hint="seatctl config profiles shows what each profile belongs to; -p PROFILE picks one",
                 data={f"ledger_{what}": kept, f"profile_{what}": wanted},
             )
+
+
+def require_account(ledger: Ledger, profile: Profile, billing: Billing) -> str:
+    """The account that the key, the profile and the ledger share; the ledger keeps it once it is known.
+
+    Raises OtherAccount naming both, AccountUnknown where a restricted key may not tell (403 on
+    /v1/account) and the profile has no `stripe_account` either.
+    """
+    from seatctl.billing.endpoints import account
+    from seatctl.billing.port import KeyLacksPermission
+
+    named = profile.values.get("stripe_account")
+    try:
+        found = str(billing.read(account())["id"])
+    except KeyLacksPermission:
+        if not named:
+            raise AccountUnknown(
+                "this key may not read its own account, so that nobody knows whose it is",
+                hint="seatctl config set stripe_account acct_…, or give the key the permission: account read",
+                data={"permission": "account read"},
+            ) from None
+        found = str(named)
+    kept = ledger.stripe_account or (str(named) if named else None)
+    if kept and kept != found:
+        raise OtherAccount(
+            f"the key belongs to account {found}, the ledger {ledger.path} to {kept}",
+            hint="give the key of that account, or another profile with -p: seatctl config profiles",
+            data={"key_account": found, "ledger_account": kept},
+        )
+    return found

@@ -160,19 +160,39 @@ class Context:
             with sandbox_file(path):
                 twin = connect_sandbox(path, read_only=self.options.dry_run, sleep=time.sleep)
             return TracedBilling(twin, self.trace)
+        from seatctl.billing.guarded import GuardedBilling
+
+        return GuardedBilling(self.stripe, self._require_account)
+
+    @cached_property
+    def stripe(self) -> Billing:
+        """Stripe with the profile's key, whosever it is: for `doctor`, which says whose."""
         from seatctl.keys import find_key
 
         return self.connect(self.profile, find_key(self.settings, self.profile, self.environment).secret)
+
+    def _require_account(self, stripe: Billing) -> None:
+        """Once per process: money must not move, and nothing be mirrored, on another account."""
+        from seatctl.belonging import require_account
+
+        found = require_account(self.ledger, self.profile, stripe)
+        if self.ledger.stripe_account is None and not self.options.dry_run:
+            self.ledger.set_stripe_account(found)
 
     def connect(self, profile: Profile, secret: str) -> Billing:
         """Stripe with this key; for `init` and `doctor`, which try a key before it is relied upon."""
         import time
 
+        from seatctl.billing.pace import pace_of
         from seatctl.billing.stripe import connect
         from seatctl.billing.traced import TracedBilling
 
         base = profile.text("stripe.api_base", self.environment)
-        stripe = connect(secret, api_base=base, read_only=self.options.dry_run, sleep=time.sleep)
+        rate = profile.text("sync.requests_per_second", self.environment)
+        pace = pace_of(
+            profile.mode.value, float(rate) if rate else None, clock=time.monotonic, sleep=time.sleep
+        )
+        stripe = connect(secret, api_base=base, read_only=self.options.dry_run, sleep=time.sleep, pace=pace)
         return TracedBilling(stripe, self.trace)
 
     @cached_property

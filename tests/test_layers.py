@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "delimited": {*VALUES, "output", "tables"},
     "tables": {*VALUES, "output", "table_layout"},
     "table_layout": set(),
-    "belonging": {*VALUES, "ledger", "settings"},
+    "belonging": {*VALUES, "billing", "ledger", "settings"},
     "context": {*VALUES, "ledger", "billing", "sandbox", "settings", "settings_file", "keys", "output", "cli"}
     | {"belonging", "log", "mailing", "redact"},
     "cli": {*VALUES, "ledger", "billing", "sandbox", "services", "tabular", "columns", "context", "output"}

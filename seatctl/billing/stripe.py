@@ -27,7 +27,11 @@ _READ_SECONDS = 60.0
 
 
 class StripeBilling:
-    """The Billing port over one StripeClient. `sleep` takes seconds; `patience` scales the backoff."""
+    """The Billing port over one StripeClient. `sleep` takes seconds; `patience` scales the backoff.
+
+    `pace` is called with the path before each request and returns when it may leave. Safe to use from
+    several threads: the SDK's HTTP client keeps a session for each.
+    """
 
     def __init__(
         self,
@@ -36,11 +40,13 @@ class StripeBilling:
         read_only: bool,
         sleep: Callable[[float], None],
         patience: float = 1.0,
+        pace: Callable[[str], None] | None = None,
     ) -> None:
         self._client = client
         self._read_only = read_only
         self._sleep = sleep
         self._patience = patience
+        self._pace = pace
 
     def write(self, call: Write, key: str) -> StripeJson:
         """Carry out a change; a dry run stops here, whatever the caller believed."""
@@ -68,6 +74,8 @@ class StripeBilling:
         """One call with its retries."""
         params = dict(form) if key is None else {**form, "idempotency_key": key}
         for attempt in range(1, _TRIES + 1):
+            if self._pace is not None:
+                self._pace(path)
             try:
                 response = self._client.raw_request(method, path, **params)
             except stripe.StripeError as error:
@@ -139,7 +147,12 @@ def _failure(error: stripe.StripeError) -> Failure:
 
 
 def connect(
-    key: str, *, api_base: str | None, read_only: bool, sleep: Callable[[float], None]
+    key: str,
+    *,
+    api_base: str | None,
+    read_only: bool,
+    sleep: Callable[[float], None],
+    pace: Callable[[str], None] | None = None,
 ) -> StripeBilling:
     """Stripe itself, or another server that speaks its API at `api_base` (already checked by settings)."""
     http = stripe.RequestsClient(timeout=(_CONNECT_SECONDS, _READ_SECONDS))
@@ -149,7 +162,7 @@ def connect(
         base_addresses={"api": api_base} if api_base else {},
         max_network_retries=0,
     )
-    return StripeBilling(client, read_only=read_only, sleep=sleep)
+    return StripeBilling(client, read_only=read_only, sleep=sleep, pace=pace)
 
 
 def connect_sandbox(path: Path, *, read_only: bool, sleep: Callable[[float], None]) -> StripeBilling:

@@ -164,8 +164,9 @@ def _stripe(here: Context) -> Finding:
     from seatctl.billing.port import KeyLacksPermission
 
     named = here.profile.values.get("stripe_account")
+    stripe = here.billing if here.profile.mode is Mode.SANDBOX else here.stripe
     try:
-        found = str(here.billing.read(account())["id"])
+        found = str(stripe.read(account())["id"])
     except KeyLacksPermission:
         return Finding(
             "stripe",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from seatctl.cli.options import context
@@ -67,3 +69,36 @@ def check(ctx: typer.Context) -> None:
     if found:
         here.note(f"{len(found)} problems found in {here.ledger.path}")
         here.exit_code = ExitCode.NO
+
+
+@app.command()
+def adopt(
+    ctx: typer.Context,
+    subscription: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SUBSCRIPTION]...", help="Only these; else all.", show_default=False),
+    ] = None,
+) -> None:
+    """Make this ledger the home of subscriptions that another ledger keeps, or none.
+
+    A subscription has one home, whose seats count. Its id is written to Stripe; the ledger that was the
+    home before can then only read.
+
+    Examples:
+      seatctl ledger adopt
+      seatctl ledger adopt design sales --yes
+      seatctl ledger adopt --dry-run
+    """
+    from seatctl.services.adopting import adopt as run_adopt
+    from seatctl.services.adopting import adoptable
+
+    here = context(ctx)
+    names = subscription or []
+    if not here.options.dry_run:
+        with here.ledger.reading() as reader:
+            pools = adoptable(reader, here.call, here.ledger.id, names)
+        homes = {pool.home_ledger for pool in pools if pool.home_ledger}
+        if pools:
+            lose = f"; {', '.join(sorted(homes))} can then only read" if homes else ""
+            here.confirm(f"Make this ledger the home of {len(pools)} subscriptions{lose}?")
+    here.emit(run_adopt(here.ledger, here.billing, here.call, names), handle="name")

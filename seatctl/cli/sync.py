@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from seatctl.cli.options import context
@@ -10,17 +12,42 @@ app = typer.Typer()
 
 
 @app.command()
-def sync(ctx: typer.Context) -> None:
-    """Finish or undo what was interrupted.
+def sync(
+    ctx: typer.Context,
+    full: Annotated[
+        bool, typer.Option("--full", help="Read everything anew, not only what changed.")
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until interrupted.")] = False,
+    every: Annotated[
+        int, typer.Option("--every", metavar="SECONDS", min=1, help="How often --watch looks.")
+    ] = 600,
+    events: Annotated[
+        str | None,
+        typer.Option("--events", metavar="FILE|-", help="Follow what `stripe listen --print-json` prints."),
+    ] = None,
+) -> None:
+    """Finish or undo what was interrupted, then read from Stripe what has changed there.
 
     Purchases that were killed, or whose answer was lost, are finished if Stripe has them or they are
-    young, and taken back if they are older than 23 hours. Nothing is charged twice.
+    young, and taken back if they are older than 23 hours. Nothing is charged twice. The first sync reads
+    everything; one that is interrupted goes on where it stopped. What cannot be read is skipped and listed.
 
     Examples:
       seatctl sync
       seatctl sync --dry-run
+      seatctl sync --full
+      seatctl sync --watch --every 600
+      stripe listen --print-json | seatctl sync --events -
     """
-    from seatctl.services.syncing import sync as run_sync
+    from seatctl.cli import syncing
+    from seatctl.errors import UsageError
 
     here = context(ctx)
-    here.emit(run_sync(here.ledger, here.billing, here.call), handle="run")
+    if sum((watch, events is not None, full)) > 1:
+        raise UsageError("--full, --watch and --events exclude each other")
+    if events is not None:
+        syncing.follow_events(here, events)
+    elif watch:
+        syncing.watch(here, every)
+    else:
+        syncing.once(here, full=full)

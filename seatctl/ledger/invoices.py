@@ -150,6 +150,12 @@ def find(reader: Reader, handle: str) -> Invoice:
     return _invoice(row)
 
 
+def pool_of(reader: Reader, invoice_id: int) -> int | None:
+    """The id of the subscription that an invoice is for, None where it is for none."""
+    found = reader.value("SELECT subscription_id FROM invoices WHERE id = ?", (invoice_id,))
+    return found if isinstance(found, int) else None
+
+
 def lines(reader: Reader, invoice_id: int) -> list[InvoiceLine]:
     """The lines of an invoice in Stripe's order."""
     query = (

@@ -45,7 +45,7 @@ def require_home(pool: Subscription, ledger_id: str) -> None:
     )
     raise ForeignLedger(
         f"{pool.name} {owner}; its seats cannot be changed from this one ({ledger_id})",
-        hint="use the ledger that keeps it: seatctl --ledger PATH",
+        hint="use the ledger that keeps it, or make this one its home: seatctl ledger adopt",
         data={"subscription": pool.name, "home_ledger": pool.home_ledger, "ledger": ledger_id},
     )
 

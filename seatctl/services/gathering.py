@@ -41,8 +41,9 @@ class Gathered:
 
 
 def gather(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action) -> Gathered:
-    """As `look`, of a subscription that is running. Raises NotRunning too."""
+    """As `look`, of a subscription that is running. Raises NotRunning and PlanWithoutPolicy too."""
     found = look(ledger, billing, call, handle, action)
+    _require_policy(ledger, found.pool, found.mirror)
     require_running(found.standing)
     return found
 
@@ -56,12 +57,17 @@ def look(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Acti
         pool = subscriptions.find(reader, handle, call.now)
         allow(reader, call.actor, action, pool)
         last = operations.latest_of(reader, pool.id)
+    mirror = at_home(ledger, billing, pool)
+    item, stands = stand(ledger, pool, mirror, call)
+    return Gathered(pool, mirror, item, stands, call.now, last)
+
+
+def at_home(ledger: Ledger, billing: Billing, pool: Subscription) -> StripeSubscription:
+    """The subscription as Stripe has it. Raises ForeignLedger: the mirror may not know yet who adopted it."""
     require_home(pool, ledger.id)
     mirror = read_subscription(billing.read(endpoints.subscription(pool.stripe_subscription)))
     require_home(_with_home(pool, mirror), ledger.id)
-    _require_policy(ledger, pool, mirror)
-    item, stands = stand(ledger, pool, mirror, call)
-    return Gathered(pool, mirror, item, stands, call.now, last)
+    return mirror
 
 
 def _require_policy(ledger: Ledger, pool: Subscription, mirror: StripeSubscription) -> None:

@@ -18,6 +18,10 @@ _MODULES: Final = {
     "renew": "seatctl.services.renewals",
     "cancel": "seatctl.services.endings",
     "billing": "seatctl.services.billing_details",
+    "adopt": "seatctl.services.adopting",
+    "invoice_pay": "seatctl.services.invoice_actions",
+    "invoice_send": "seatctl.services.invoice_actions",
+    "invoice_void": "seatctl.services.invoice_actions",
     "subscription_metadata": "seatctl.services.subscription_settings",
 }
 

@@ -28,7 +28,7 @@ ENDED = frozenset(("canceled", "incomplete_expired"))
 def copy(journal: Journal, found: StripeSubscription, now: datetime) -> None:
     """The columns of the known pools that are only a copy of Stripe's, as of `now` (UTC)."""
     for pool in mirrored_pools.of_stripe(journal, found.id):
-        item = _item_of(pool, found)
+        item = item_of(pool, found)
         if item is not None and not _is_busy(journal, pool):
             invoices.join(journal, found.id, pool.id)
             stands = stand_of(journal, pool, found, item, now)
@@ -45,7 +45,7 @@ def take(tx: Transaction, found: StripeSubscription, names: set[str], ledger_id:
         return
     new = [item for item in licensed if all(item.id != pool.stripe_item for pool in known)]
     for pool in known:
-        item = _item_of(pool, found)
+        item = item_of(pool, found)
         if item is None and new:
             item = new.pop(0)
             mirrored_pools.set_item(tx, pool, item)
@@ -137,7 +137,8 @@ def _difference(before: Subscription, after: Subscription) -> str:
     return ", ".join(changed) or "details changed"
 
 
-def _item_of(pool: Subscription, found: StripeSubscription) -> StripeItem | None:
+def item_of(pool: Subscription, found: StripeSubscription) -> StripeItem | None:
+    """The item that a pool is, None where it was taken off the subscription."""
     return next((item for item in found.items if item.id == pool.stripe_item), None)
 
 

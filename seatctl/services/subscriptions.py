@@ -16,6 +16,7 @@ from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
 from seatctl.models.user import User
 from seatctl.rules.names import check_name, name_key
+from seatctl.services.gathering import at_home
 from seatctl.services.operations import Request, submit
 from seatctl.services.ordering import refuse_taken
 from seatctl.services.permissions import allow
@@ -56,7 +57,11 @@ def change_setting(
     setting: dict[str, JsonValue],
     summary: str,
 ) -> Report:
-    """Change a setting that Stripe's metadata holds too, by an operation; the caller has checked it."""
+    """Change a setting that Stripe's metadata holds too, by an operation; the caller has checked it.
+
+    Raises ForeignLedger.
+    """
+    at_home(ledger, billing, subscription)
     if call.dry_run:
         row = {"name": subscription.name, **setting, "result": "would be changed"}
         return Report(None, True, f"would have {summary}", (row,))

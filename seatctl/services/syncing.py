@@ -49,10 +49,12 @@ def sync(ledger: Ledger, billing: Billing, call: Call, *, full: bool = False) ->
     if call.dry_run:
         return _foretell(ledger, billing, call, full=full)
     recovered = recover(ledger, billing, call)
+    with ledger.reading() as reader:
+        was_empty = not mirrored_pools.name_keys(reader)
     with reading(billing) as stripe:
         done = _mirror(ledger, billing, call, stripe, full=full)
     queue_notices(ledger, call)
-    return _report(ledger, recovered, done)
+    return _report(ledger, recovered, done, rebuilt=was_empty and bool(done.taken.rows))
 
 
 def follow(ledger: Ledger, billing: Billing, call: Call, objects: Iterable[tuple[Kind, str]]) -> Report:
@@ -151,7 +153,7 @@ def _foretell(ledger: Ledger, billing: Billing, call: Call, *, full: bool) -> Re
     return Report(None, True, summary, tuple(rows), columns=("run", "kind", "name", "result"))
 
 
-def _report(ledger: Ledger, recovered: list[Record], done: Mirroring) -> Report:
+def _report(ledger: Ledger, recovered: list[Record], done: Mirroring, *, rebuilt: bool = False) -> Report:
     with ledger.reading() as reader:
         skipped = sync_state.skipped(reader)
     results = [row["result"] for row in recovered]
@@ -168,7 +170,7 @@ def _report(ledger: Ledger, recovered: list[Record], done: Mirroring) -> Report:
         rows,
         code,
         columns=COLUMNS if rows else (),
-        data={"read": done.read, "backfill": done.whole, "skipped": len(skipped)},
+        data={"read": done.read, "backfill": done.whole, "skipped": len(skipped), "rebuilt": rebuilt},
     )
 
 

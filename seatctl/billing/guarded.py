@@ -1,0 +1,37 @@
+"""The Stripe port that makes sure, before its first call, that it speaks to the right account."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+from seatctl.billing.port import Billing, Read, StripeJson, Write
+
+
+class GuardedBilling:
+    """Passes calls on to `inner`; `check` runs once, before the first, and raises where it must not go on."""
+
+    def __init__(self, inner: Billing, check: Callable[[Billing], None]) -> None:
+        self._inner = inner
+        self._check = check
+        self._checked = False
+        self._lock = threading.Lock()
+
+    def write(self, call: Write, key: str) -> StripeJson:
+        """As the port says."""
+        return self._safe().write(call, key)
+
+    def read(self, call: Read) -> StripeJson:
+        """As the port says."""
+        return self._safe().read(call)
+
+    def every(self, call: Read) -> Iterator[StripeJson]:
+        """As the port says."""
+        return self._safe().every(call)
+
+    def _safe(self) -> Billing:
+        with self._lock:
+            if not self._checked:
+                self._check(self._inner)
+                self._checked = True
+        return self._inner

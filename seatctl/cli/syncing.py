@@ -1,0 +1,102 @@
+"""The three ways in which `seatctl sync` works: once, again and again, and following a stream of events."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, TextIO
+
+from seatctl.errors import BadInput, TryAgain
+
+if TYPE_CHECKING:
+    from seatctl.billing.port import StripeJson
+    from seatctl.context import Context
+
+_LONGEST_EVENT = 4_000_000
+"""Characters; what is longer is no event of Stripe's."""
+
+
+def once(here: Context, *, full: bool = False) -> None:
+    """One sync."""
+    from seatctl.services.syncing import sync
+
+    report = sync(here.ledger, here.billing, here.call, full=full)
+    here.emit(report, handle="run")
+    if report.data.get("rebuilt"):
+        here.note(
+            "Stripe does not know users and seats. Bring them in without mailing everyone again: "
+            "seatctl users import FILE, then seatctl seats assign SUBSCRIPTION --from FILE --no-notify"
+        )
+        here.note("this ledger may read these subscriptions; to change them too: seatctl ledger adopt")
+
+
+def watch(here: Context, every: int) -> None:
+    """Sync every so many seconds until interrupted; what passes is told and tried again."""
+    while True:
+        try:
+            once(here)
+        except TryAgain as error:
+            here.note(f"{error.message}; the next try is in {every} seconds")
+        time.sleep(every)
+        here.look_at_the_clock()
+
+
+def follow_events(here: Context, source: str) -> None:
+    """Take over what each event is about as it arrives. Not noted as a success: events may be missed."""
+    from seatctl.services.increments import about
+    from seatctl.services.syncing import follow
+
+    count = 0
+    with _opened(source) as stream:
+        for event in read_events(stream):
+            found = about(event)
+            if found is None:
+                continue
+            here.look_at_the_clock()
+            report = follow(here.ledger, here.billing, here.call, [found])
+            count += 1
+            for row in report.rows:
+                here.note(f"{event.get('type')}: {row['name']}: {row['summary']}")
+    here.note(f"{count} events taken over; seatctl sync makes sure that none was missed")
+
+
+def read_events(stream: TextIO) -> Iterator[StripeJson]:
+    """The JSON objects of a stream, on one line each or on several; other lines are left out.
+
+    Raises BadInput for an object that never ends.
+    """
+    text = ""
+    for line in stream:
+        if not text and not line.lstrip().startswith("{"):
+            continue
+        text += line
+        if len(text) > _LONGEST_EVENT:
+            raise BadInput(
+                "an event does not end", hint="stripe listen --print-json | seatctl sync --events -"
+            )
+        if not line.rstrip().endswith("}"):
+            continue
+        try:
+            event = json.loads(text)
+        except ValueError:
+            continue  # a line of a longer object that happens to end so
+        text = ""
+        if isinstance(event, dict):
+            yield event
+    if text.strip():
+        raise BadInput("the last event is cut short", hint="seatctl sync makes sure that none was missed")
+
+
+def _opened(source: str) -> TextIO:
+    from contextlib import nullcontext
+
+    from seatctl.cli.options import file_path
+
+    if source == "-":
+        return nullcontext(sys.stdin)  # type: ignore[return-value]  # left open: it is not ours
+    try:
+        return file_path(source).open(encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"{source} cannot be read: {error.strerror}") from error

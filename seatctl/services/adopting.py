@@ -1,0 +1,112 @@
+"""`ledger adopt`: make this ledger the home of subscriptions that another one keeps, or none (rule 9).
+
+Its id is written into each subscription's metadata in Stripe, where the other ledger will find it: at
+once when it asks Stripe before a change of money, after its next sync before a change of seats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from seatctl.billing import endpoints
+from seatctl.billing.objects import read_subscription
+from seatctl.billing.port import Billing
+from seatctl.errors import JsonValue
+from seatctl.ledger import mirror, mirrored_pools, subscriptions
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.transaction import Reader, Transaction
+from seatctl.models.call import Call
+from seatctl.models.report import Record, Report
+from seatctl.models.role import Action
+from seatctl.models.subscription import Subscription
+from seatctl.rules.metadata import LEDGER, NAME
+from seatctl.services.gathering import seen, stand_of
+from seatctl.services.operations import Apply, Ending, Handler, Request, submit
+from seatctl.services.permissions import allow
+from seatctl.services.pool_mirroring import ENDED, item_of
+from seatctl.services.steps import Running
+from seatctl.services.subscription_settings import write_metadata
+
+COLUMNS = ("name", "plan", "seats", "home_ledger", "result")
+
+
+def adoptable(reader: Reader, call: Call, ledger_id: str, handles: Sequence[str]) -> list[Subscription]:
+    """The pools that would be adopted: those named, else all that run and have another home.
+
+    Raises RoleRequired, UnknownSubscription.
+    """
+    allow(reader, call.actor, Action.MANAGE_LEDGER)
+    named = [subscriptions.find(reader, handle, call.now) for handle in handles]
+    pools = named or [
+        pool for pool in subscriptions.listing(reader, call.now) if pool.status.value not in ENDED
+    ]
+    return [pool for pool in pools if pool.home_ledger != ledger_id]
+
+
+def adopt(ledger: Ledger, billing: Billing, call: Call, handles: Sequence[str]) -> Report:
+    """Adopt them, one operation for each subscription of Stripe's; what was done before a failure stays."""
+    with ledger.reading() as reader:
+        pools = adoptable(reader, call, ledger.id, handles)
+    if not pools:
+        return Report(None, call.dry_run, "this ledger is the home of all its subscriptions already")
+    if call.dry_run:
+        rows = tuple(_row(pool, "would be adopted") for pool in pools)
+        return Report(None, True, f"would adopt {len(pools)} subscriptions", rows, columns=COLUMNS)
+    first: dict[str, Subscription] = {}
+    for pool in pools:
+        first.setdefault(pool.stripe_subscription, pool)
+    done: list[Record] = []
+    run = None
+    for pool in first.values():
+        report = submit(ledger, billing, call, _request(pool, ledger.id), lambda _: None)
+        run = report.run
+        done += report.rows
+    return Report(run, False, f"adopted {len(done)} subscriptions", tuple(done), columns=COLUMNS)
+
+
+def _request(pool: Subscription, ledger_id: str) -> Request:
+    details: dict[str, JsonValue] = {
+        "subscription": pool.id,
+        "stripe_id": pool.stripe_subscription,
+        "name": pool.name,
+    }
+    return Request("adopt", {"adopt": ledger_id}, details, subscription_id=pool.id)
+
+
+def _run(running: Running) -> Apply:
+    stripe_id = str(running.payload["stripe_id"])
+    before = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
+    metadata: dict[str, JsonValue] = {LEDGER: running.ledger.id}
+    if NAME not in before.metadata and sum(item.licensed for item in before.items) == 1:
+        metadata[NAME] = str(running.payload["name"])
+    write_metadata(running, "metadata", stripe_id, metadata)
+    found = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
+
+    def apply(tx: Transaction) -> Ending:
+        rows = []
+        for pool in mirrored_pools.of_stripe(tx, stripe_id):
+            item = item_of(pool, found)
+            if item is None:
+                continue
+            stands = stand_of(tx, pool, found, item, running.call.now)
+            after = mirror.refresh(tx, pool, seen(tx, pool, found, item, stands))
+            was, became = {"home_ledger": pool.home_ledger}, {"home_ledger": after.home_ledger}
+            tx.record("subscription", pool.id, was, became)
+            rows.append(_row(after, "adopted"))
+        return Ending(f"adopted {running.payload['name']}", tuple(rows), COLUMNS)
+
+    return apply
+
+
+def _row(pool: Subscription, result: str) -> dict[str, JsonValue]:
+    return {
+        "name": pool.name,
+        "plan": pool.plan_slug,
+        "seats": pool.capacity,
+        "home_ledger": pool.home_ledger,
+        "result": result,
+    }
+
+
+HANDLER = Handler(_run)
+"""Finished however old it is: it charges nobody."""

@@ -1,0 +1,27 @@
+"""Another ledger on the same Stripe account: the profile's sandbox, a ledger file of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class SecondLedger:
+    """Runs `seatctl` with another ledger; everything else is the first one's."""
+
+    def __init__(self, seatctl, name: str = "second") -> None:
+        self.seatctl = seatctl
+        self.path: Path = seatctl.home / f"{name}.db"
+        made = self("init", "--no-input", "--actor", "ann@example.com")
+        assert made.code == 0, made.err
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"SEATCTL_LEDGER": str(self.path)}
+
+    def __call__(self, *argv, **options):
+        return self.seatctl(*argv, env=self.environment, **options)
+
+    def rows(self, *argv):
+        result = self(*argv, "-o", "json")
+        assert result.code == 0, result.err
+        return result.rows

@@ -1,0 +1,70 @@
+"""Two ledgers on one Stripe account: one keeps the subscriptions, the other may sync and read (rule 9)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.pools import query
+from tests.support.second_ledger import SecondLedger
+
+
+@pytest.fixture
+def second(sandbox, team):
+    return SecondLedger(sandbox)
+
+
+def test_an_empty_ledger_is_rebuilt_from_stripe_alone(sandbox, team, second):
+    assert sandbox("plans", "add", "term", "--price", "9", "--currency", "usd", "--policy", "term").code == 0
+    assert sandbox("config", "auto-approve", team, "on").code == 0
+    synced = second("sync", "-o", "json")
+    assert (synced.code, synced.json["backfill"]) == (0, True), synced.err
+    for command in (("plans", "list"), ("plans", "show", "term"), ("subs", "list"), ("invoices", "list")):
+        assert second(*command, "-o", "json").json == sandbox(*command, "-o", "json").json
+    assert "--no-notify" in synced.err
+
+
+def test_the_second_ledger_reads_but_does_not_change(sandbox, team, second):
+    assert second("sync").code == 0
+    assert second.rows("subs", "list")[0]["seats"] == 5
+    for command in (
+        f"subs add-seats {team} 1 --yes",
+        f"subs set-seats {team} 9 --yes",
+        f"seats assign {team} ann@example.com",
+        f"subs rename {team} studio",
+        f"config auto-approve {team} on",
+    ):
+        refused = second(*command.split(), "-o", "json")
+        assert (refused.code, refused.error["code"]) == (8, "foreign_ledger"), command
+        assert "seatctl ledger adopt" in refused.error["hint"]
+    assert sandbox("seats", "assign", team, "ann@example.com").code == 0
+
+
+def test_after_an_adoption_the_first_ledger_is_the_foreign_one(sandbox, team, second):
+    assert second("sync").code == 0
+    adopted = second("ledger", "adopt", "--yes", "-o", "json")
+    assert (adopted.code, [row["result"] for row in adopted.rows]) == (0, ["adopted"]), adopted.err
+    assert second("seats", "assign", team, "ann@example.com").code == 0
+    assert second("subs", "add-seats", team, "1", "--yes").code == 0
+    # Money asks Stripe, so the first ledger is refused at once; its seats are when it has synced.
+    refused = sandbox("subs", "add-seats", team, "1", "--yes", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (8, "foreign_ledger")
+    assert sandbox("sync").code == 0
+    refused = sandbox("seats", "assign", team, "ann@example.com", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (8, "foreign_ledger")
+    assert sandbox.rows("subs", "list")[0]["seats"] == 6
+
+
+def test_adopting_says_first_what_it_would_do(sandbox, team, second):
+    assert second("sync").code == 0
+    told = second("ledger", "adopt", "--dry-run", "-o", "json")
+    assert (told.code, told.rows[0]["result"]) == (0, "would be adopted")
+    assert second("ledger", "adopt", "--no-input").code == 2
+    assert second("seats", "assign", team, "ann@example.com").code == 8
+
+
+def test_a_restored_backup_of_names_comes_from_stripe(sandbox, team, second):
+    assert second("sync").code == 0
+    assert sandbox("subs", "rename", team, "studio").code == 0
+    synced = second("sync", "-o", "json")
+    assert "name design → studio" in synced.rows[0]["summary"]
+    assert query(second.path, "SELECT name FROM subscriptions") == [("studio",)]
