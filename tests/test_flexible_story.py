@@ -85,6 +85,26 @@ def test_a_decrease_waits_for_the_renewal(office):
     is_sound(office)
 
 
+def test_what_waits_is_on_the_subscription_s_page_and_in_the_audit(office):
+    done(office, "subs set-seats lab 4")
+    done(office, "subs change-plan lab team --at-renewal")
+    page = office("subs", "show", "lab", "-o", "json").json
+    assert (page["seats"], page["next_seats"], page["plan"], page["next_plan"]) == (10, 4, "basic", "team")
+    assert "From 2040-07-01 on it has 4 seats of team." in page["calendar"]
+    decided = [
+        [change["after"] for change in run["changes"] if change["entity"] == "subscription"]
+        for run in (
+            office("runs", "show", row["number"], "-o", "json").json
+            for row in office.rows("runs", "list")[:2]
+        )
+    ]
+    assert [(one["next_seats"], one["next_plan"]) for (one,) in decided] == [(4, "team"), (4, "basic")]
+    done(office, "subs set-seats lab 10")
+    done(office, "subs change-plan lab basic --at-renewal")
+    page = office("subs", "show", "lab", "-o", "json").json
+    assert (page["next_seats"], page["next_plan"], len(page["calendar"])) == (10, "basic", 3)
+
+
 def test_the_ledger_alone_knows_the_decrease_when_its_date_has_come(office):
     done(office, "subs set-seats lab 4")
     assert office("sandbox", "advance", RENEWED).code == 0

@@ -64,7 +64,8 @@ def show(ctx: typer.Context, subscription: SubscriptionArg) -> None:
     with here.ledger.reading() as reader:
         found = subscriptions.find(reader, subscription, here.now)
         email = customers.billing_email(reader, found.customer_id)
-    here.emit_one(subscription_page(found, email), SHOW_COLUMNS, handle="name")
+        planned = subscriptions.planned(reader, found.id)
+    here.emit_one(subscription_page(found, email, planned), SHOW_COLUMNS, handle="name")
 
 
 @app.command()

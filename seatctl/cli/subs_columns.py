@@ -24,6 +24,8 @@ LIST_COLUMNS = (
 
 SHOW_COLUMNS = (
     *LIST_COLUMNS[:6],
+    Column("next_seats", "Seats next term", "integer", table=False),
+    Column("next_plan", "Plan next term", table=False),
     Column("over_assigned", "Over-assigned", "integer"),
     Column("owner", "Owner"),
     Column("billing_email", "Billed to"),

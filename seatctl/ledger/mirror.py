@@ -54,8 +54,9 @@ class Seen:
 
 def refresh(tx: Transaction, pool: Subscription, seen: Seen) -> Subscription:
     """Take over what Stripe says; the subscription as it is now. Recorded only where a fact differs."""
+    planned = subscriptions.planned(tx, pool.id)
     after = write(tx, pool, seen)
-    was, became = _facts(pool), _facts(after)
+    was, became = _facts(pool, planned), _facts(after, subscriptions.planned(tx, pool.id))
     if was != became:
         tx.record("subscription", pool.id, was, became)
     return after
@@ -124,9 +125,11 @@ def note_unpaid(journal: Journal, pool_id: int, mirror: StripeSubscription) -> N
     )
 
 
-def _facts(pool: Subscription) -> dict[str, JsonValue]:
+def _facts(pool: Subscription, planned: subscriptions.Planned) -> dict[str, JsonValue]:
+    """What the audit compares: what waits for the renewal is a decision too."""
     cancel = None if pool.cancel_at is None else format_time(pool.cancel_at)
-    return {**subscriptions.snapshot(pool), "cancel_at": cancel}
+    waits: dict[str, JsonValue] = {"next_seats": planned.seats, "next_plan": planned.plan}
+    return {**subscriptions.snapshot(pool), "cancel_at": cancel, **waits}
 
 
 def _plan_capacity(tx: Transaction, pool: int, standing: Standing) -> None:

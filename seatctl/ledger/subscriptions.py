@@ -52,6 +52,14 @@ class Bought:
     home_ledger: str
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Seats and plan (slug) of the next term; the same as now where nothing waits."""
+
+    seats: int
+    plan: str
+
+
 def find(reader: Reader, handle: str, now: datetime | None = None) -> Subscription:
     """By name, `sub_…` or `si_…`. `now` (UTC) counts what fell due; in a change that is settled already.
 
@@ -69,6 +77,20 @@ def by_id(reader: Reader, subscription_id: int, now: datetime | None = None) -> 
     if row is None:
         raise UnknownSubscription(f"there is no subscription with the id {subscription_id}")
     return _subscription(row)
+
+
+def planned(reader: Reader, subscription_id: int) -> Planned:
+    """What the next term begins with, as Stripe's item and our metadata there last said."""
+    from seatctl.rules.standing import NEXT_PLAN
+
+    row = reader.row(
+        "SELECT s.quantity, p.slug AS plan, s.metadata FROM subscriptions s JOIN plans p ON p.id = s.plan_id"
+        " WHERE s.id = ?",
+        (subscription_id,),
+    )
+    if row is None:
+        raise UnknownSubscription(f"there is no subscription with the id {subscription_id}")
+    return Planned(row["quantity"], json.loads(row["metadata"]).get(NEXT_PLAN) or row["plan"])
 
 
 def named(reader: Reader, name: str) -> Subscription | None:

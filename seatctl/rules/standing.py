@@ -22,11 +22,12 @@ PAID_UNTIL: Final = "seatctl_paid_until"
 PAID_PLAN: Final = "seatctl_paid_plan"
 PAID_PRICE: Final = "seatctl_paid_price"
 NEXT_QUANTITY: Final = "seatctl_next_quantity"
+NEXT_PLAN: Final = "seatctl_next_plan"
 TERM_START: Final = "seatctl_term_start"
 RENEWED: Final = "seatctl_renewed_by"
 """The invoice that paid the next term in advance."""
 
-_KEYS: Final = (PAID_SEATS, PAID_UNTIL, PAID_PLAN, PAID_PRICE, NEXT_QUANTITY, TERM_START, RENEWED)
+_KEYS: Final = (PAID_SEATS, PAID_UNTIL, PAID_PLAN, PAID_PRICE, NEXT_QUANTITY, NEXT_PLAN, TERM_START, RENEWED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ def waiting_metadata(
         PAID_PLAN: before.plan,
         PAID_PRICE: before.price_id,
         NEXT_QUANTITY: str(after.seats),
+        NEXT_PLAN: after.plan,
         TERM_START: format_time(start),
         RENEWED: renewed_by or "",
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from seatctl.ledger.subscriptions import Planned
 from seatctl.models.call import format_time
 from seatctl.models.plan import Policy, Renewal
 from seatctl.models.report import Record
@@ -45,22 +46,24 @@ def shown_status(subscription: Subscription) -> str:
     )
 
 
-def subscription_page(subscription: Subscription, billing_email: str | None) -> Record:
+def subscription_page(subscription: Subscription, billing_email: str | None, planned: Planned) -> Record:
     """Everything about one subscription: its row, its rules in sentences, and its own calendar."""
     policy = subscription.policy
     return {
         **subscription_row(subscription),
+        "next_seats": planned.seats,
+        "next_plan": planned.plan,
         "billing_email": billing_email,
         "auto_approval": auto_approval_fields(subscription.auto_approval),
         "policy": None if policy is None else as_fields(policy),
         "rules": [] if policy is None else [*sentences(policy)],
-        "calendar": [] if policy is None else [*calendar(subscription, policy)],
+        "calendar": [] if policy is None else [*calendar(subscription, policy, planned)],
         "stripe_item": subscription.stripe_item,
         "home_ledger": subscription.home_ledger,
     }
 
 
-def calendar(subscription: Subscription, policy: Policy) -> list[str]:
+def calendar(subscription: Subscription, policy: Policy, planned: Planned) -> list[str]:
     """What the policy means for this subscription, with its dates (UTC days)."""
     end = subscription.term_end
     window = end - timedelta(days=policy.renewal_window_days)
@@ -71,6 +74,8 @@ def calendar(subscription: Subscription, policy: Policy) -> list[str]:
         lines.append(f"It renews on {_day(end)}.")
     else:
         lines.append(f"It ends on {_day(end)} unless it is renewed.")
+    if (planned.seats, planned.plan) != (subscription.capacity, subscription.plan_slug):
+        lines.append(f"From {_day(end)} on it has {planned.seats} seats of {planned.plan}.")
     lines.append(f"The renewal window opens on {_day(window)}.")
     if policy.addon_cutoff_days:
         last = end - timedelta(days=policy.addon_cutoff_days)
