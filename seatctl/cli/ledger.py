@@ -6,9 +6,12 @@ from typing import Annotated
 
 import typer
 
+from seatctl.cli.ledger_copies import backup, export, restore
 from seatctl.cli.options import context
 
 app = typer.Typer()
+for _verb in (backup, restore, export):
+    app.command()(_verb)
 
 
 @app.command()

@@ -38,6 +38,10 @@ class Engine(Protocol):
         """Run a statement; the number of rows it changed."""
         ...
 
+    def columns(self, sql: str) -> list[str]:
+        """The names of the columns that a query without parameters yields."""
+        ...
+
     def insert(self, sql: str, params: Params = ()) -> int:
         """Insert one row; its integer key."""
         ...

@@ -118,6 +118,10 @@ class SqliteEngine:
         except sqlite3.Error as error:
             raise translated(error, self.path) from error
 
+    def columns(self, sql: str) -> list[str]:
+        """The names of the columns that a query yields."""
+        return [str(column[0]) for column in self.connection.execute(f"{sql} LIMIT 0").description]
+
     def insert(self, sql: str, params: Params = ()) -> int:
         """Insert one row; its integer key."""
         try:

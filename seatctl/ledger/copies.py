@@ -1,0 +1,148 @@
+"""Whole copies of a ledger: a backup while others write, and a backup put in a ledger's place.
+
+SQLite's backup API copies pages of one snapshot: writers go on meanwhile, and what was committed before it
+began is in the copy. A restore is one transaction over the ledger that is there, so that other processes see
+the old ledger or the new one, and a kill in between leaves the old one.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from seatctl.ledger import check
+from seatctl.ledger.failures import LedgerCorrupt, LedgerReadOnly
+from seatctl.ledger.ledger import Ledger, open_ledger
+from seatctl.ledger.sqlite import SqliteEngine, create_file, translated
+from seatctl.ledger.transaction import Transaction
+from seatctl.models.call import Call
+
+
+def copy_to(ledger: Ledger, target: Path) -> None:
+    """Write a checked copy of a ledger to a file, 0600, whole or not at all.
+
+    It needs no file beside it, so that it opens where nothing can be written. Raises LedgerCorrupt where
+    the copy does not check clean, LedgerReadOnly where it cannot be written.
+    """
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        _copy(ledger.engine, part)
+        require_clean(part)
+        _flush(part)
+        part.replace(target)
+        _flush(target.parent)
+    except OSError as error:
+        raise LedgerReadOnly(
+            f"{target} cannot be written: {error.strerror}", hint="name another file"
+        ) from error
+    finally:
+        for path in _files(part):
+            path.unlink(missing_ok=True)
+
+
+def _copy(source: SqliteEngine, target: Path) -> None:
+    """One snapshot into a new file that uses a rollback journal: WAL needs a writable directory."""
+    create_file(target)
+    try:
+        with closing(sqlite3.connect(target, isolation_level=None)) as copy:
+            source.connection.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE").fetchone()
+    except sqlite3.Error as error:
+        raise translated(error, target) from error
+
+
+def require_clean(path: Path) -> None:
+    """Check a ledger file whole: integrity, references, counters, audit. Raises LedgerCorrupt."""
+    ledger = open_ledger(path)
+    try:
+        with ledger.reading() as reader:
+            found = next(check.problems(reader), None)
+    finally:
+        ledger.close()
+    if found is not None:
+        name, subject, detail = found
+        raise LedgerCorrupt(
+            f"{path} does not check clean: {name}: {subject}: {detail}",
+            hint="use an earlier backup",
+            data={"check": name, "subject": subject, "detail": detail},
+        )
+
+
+def renew(path: Path, call: Call) -> str:
+    """Make a copy a ledger of its own, with a new id; that id.
+
+    What was under way when the backup was made is over: its money operations may have gone through since,
+    and under the new id they would be sent to Stripe a second time; its messages may have been delivered.
+    """
+    ledger = open_ledger(path)
+    old, new = ledger.id, f"led_{os.urandom(12).hex()}"
+    try:
+        with ledger.change(call) as tx:
+            _end_what_was_under_way(tx)
+            tx.execute("UPDATE meta SET value = ? WHERE key = 'ledger_id'", (new,))
+            tx.record("setting", 0, {"ledger_id": old}, {"ledger_id": new})
+            tx.summarise(f"restored from a backup of {old}, as {new}")
+    finally:
+        ledger.close()
+    return new
+
+
+def _end_what_was_under_way(tx: Transaction) -> None:
+    tx.execute(
+        "UPDATE runs SET state = 'failed', finished_at = ? WHERE number IN"
+        " (SELECT run FROM operations WHERE state IN ('pending', 'waiting'))",
+        (tx.now,),
+    )
+    tx.execute(
+        "UPDATE operations SET state = 'failed', finished_at = ?, outcome = ?"
+        " WHERE state IN ('pending', 'waiting')",
+        (tx.now, "it was under way when this ledger's backup was made; Stripe tells what became of it"),
+    )
+    tx.execute("UPDATE outbox SET state = 'held' WHERE state = 'waiting'")
+
+
+def put_in_place(copy: Path, place: Path, aside: Path) -> None:
+    """Put a ledger file where another one is or was; what it replaces is kept as `aside`, if it is there.
+
+    A damaged one is moved aside with its journal; a good one is copied aside, and overwritten in one
+    transaction: moving it would leave other processes writing into the file that was set aside.
+    """
+    try:
+        current = open_ledger(place) if place.exists() else None
+    except LedgerCorrupt:
+        current = None
+        for path in _files(place):
+            if path.exists():
+                path.replace(path.with_name(path.name.replace(place.name, aside.name, 1)))
+    if current is None:
+        copy.replace(place)
+        engine = SqliteEngine(place)
+        engine.use_wal()
+        engine.close()
+        return
+    try:
+        # Held, so that no operation of this ledger is under way while its steps are replaced.
+        with current.money_lock():
+            _copy(current.engine, aside)
+            with closing(sqlite3.connect(copy, isolation_level=None)) as source:
+                source.backup(current.engine.connection)
+    except sqlite3.Error as error:
+        raise translated(error, place) from error
+    finally:
+        current.close()
+
+
+def _files(path: Path) -> list[Path]:
+    """The file and those that SQLite may put beside it."""
+    return [path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))]
+
+
+def _flush(path: Path) -> None:
+    """Have the disk hold what was written."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
