@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from seatctl.errors import JsonValue
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.call import format_time, parse_time
-from seatctl.models.mirrored import Kind, Span, Unreadable
+
+if TYPE_CHECKING:  # `check` asks when the last sync was; the models of a sync are 15 ms of start-up
+    from seatctl.models.mirrored import Kind, Span, Unreadable
 
 _LAST_SUCCESS = "last_success"
 _CURSOR = "events_cursor"
@@ -72,6 +75,8 @@ def backfill(reader: Reader) -> tuple[int, datetime] | None:
 
 def begin_backfill(journal: Journal, newest: int, until: int, now: datetime, first: int) -> None:
     """Begin to read every list anew; `newest` is the cursor taken before anything was read."""
+    from seatctl.models.mirrored import Kind, Span
+
     _put(journal, _BACKFILL, json.dumps({"cursor": newest, "began": format_time(now)}), now)
     for kind in Kind:
         note_todo(journal, kind, [Span(first, until)], now)
@@ -87,6 +92,8 @@ def end_backfill(journal: Journal) -> None:
 
 def todo(reader: Reader, kind: Kind) -> list[Span]:
     """The parts of a list that are still to be read."""
+    from seatctl.models.mirrored import Span
+
     return [Span(*part) for part in json.loads(_get(reader, f"{_TODO}{kind}") or "[]")]
 
 
@@ -112,6 +119,8 @@ def note_readable(journal: Journal, identifier: str) -> None:
 
 def skipped(reader: Reader) -> list[Unreadable]:
     """What could not be read, by id."""
+    from seatctl.models.mirrored import Kind, Unreadable
+
     rows = reader.rows(
         "SELECT key, value FROM sync_state WHERE substr(key, 1, :length) = :skipped ORDER BY key",
         {"skipped": _SKIPPED, "length": len(_SKIPPED)},
