@@ -59,6 +59,16 @@ def test_an_increase_that_waits_is_abandoned(office):
     is_sound(office)
 
 
+def test_what_waits_stands_in_the_way_and_the_way_out_is_named(office):
+    change_card(office, "pay-lab@example.com", ASKS_THE_BANK)
+    number = wait_for_the_bank(office, "subs add-seats lab 3")
+    other = refused(office, "subs cancel lab --now", 75)
+    assert (other["code"], other["run"]) == ("operation_pending", number)
+    assert f"seatctl runs undo {number}" in other["hint"]
+    done(office, f"runs undo {number}")
+    assert done(office, "subs cancel lab --now")["status"] == "canceled"
+
+
 def test_a_purchase_that_waits_is_abandoned(office):
     number = wait_for_the_bank(
         office,

@@ -129,19 +129,21 @@ def _earlier(ledger: Ledger, request: Request) -> Iterator[Operation]:
 def _look_after(ledger: Ledger, billing: Billing, call: Call, other: Operation) -> OperationPending:
     """Finish an operation that stands in the way; what to tell who wanted something else."""
     data: dict[str, JsonValue] = {"run": other.run}
+    hint = f"seatctl runs show {other.run}, then run the same command again"
     try:
         perform(ledger, billing, call, other)
         became = "was unfinished and is finished now"
     except WaitingForCardholder as waiting:
         became = f"waits for its cardholder: {waiting.data.get('url')}"
         data["url"] = waiting.data.get("url")
+        hint = f"open the page, then: seatctl sync; or abandon it: seatctl runs undo {other.run}"
     except SeatctlError as error:
         if is_open(ledger, other):
             raise
         became = f"was unfinished and came to nothing ({error.message})"
     return OperationPending(
         f"run {other.run} {became}; nothing else was done",
-        hint=f"seatctl runs show {other.run}, then run the same command again",
+        hint=hint,
         data=data,
     )
 
