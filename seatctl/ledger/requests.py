@@ -115,12 +115,13 @@ def decide(
     tx.execute(
         "UPDATE requests SET status = :status, decided_by = coalesce(:by, decided_by), decided_at = :now,"
         " reason = coalesce(:reason, reason), subscription_id = coalesce(subscription_id, :subscription),"
-        " waitlisted_at = CASE WHEN :waiting THEN coalesce(waitlisted_at, :now) ELSE waitlisted_at END"
+        " waitlisted_at = CASE WHEN :waiting THEN coalesce(waitlisted_at, :since) ELSE waitlisted_at END"
         " WHERE number = :number",
         {
             "status": status.value,
             "by": by,
             "now": tx.now,
+            "since": _end_of_the_waitlist(tx) if waiting else tx.now,
             "reason": reason,
             "subscription": subscription_id,
             "waiting": int(waiting),
@@ -128,6 +129,15 @@ def decide(
         },
     )
     tx.record("request", number, before, _facts(tx, number))
+
+
+def _end_of_the_waitlist(tx: Transaction) -> str:
+    """Now, or the time of the last one who waits, if that is later.
+
+    A process that read its clock first and got the lock later must not take a place that was told already.
+    """
+    last = tx.value("SELECT max(waitlisted_at) FROM requests WHERE status = 'waitlisted'")
+    return max(tx.now, str(last or ""))
 
 
 def cancel_all_of(tx: Transaction, user_id: int, reason: str) -> int:

@@ -34,7 +34,12 @@ def overtaken(template: str, facts: Facts) -> str | None:
 
 
 _OVERTAKEN: tuple[tuple[Collection[str], str, Callable[[Facts], bool], str], ...] = (
-    (_WITH_CODE, "seat", lambda seat: bool(seat.get("revoked_at")), "the seat was given back meanwhile"),
+    (
+        (*_WITH_CODE, Template.RECLAIM_WARNING),
+        "seat",
+        lambda seat: bool(seat.get("revoked_at")),
+        "the seat was given back meanwhile",
+    ),
     (
         (Template.SEAT_ASSIGNED,),
         "seat",
