@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from seatctl.cli.options import EmailArg, FileArg, MapOpt, SkipBadOpt, context
+from seatctl.cli.users_remove import People, remove
 from seatctl.models.user import UserStatus
 from seatctl.output import Column
 
@@ -39,9 +40,6 @@ SHOW_COLUMNS = (
 
 _LISTED = frozenset(("status", "seats", "created_at", "subscription", "assigned_at", "until"))
 
-People = Annotated[
-    list[str], typer.Argument(metavar="EMAIL...", help="Users, by e-mail.", show_default=False)
-]
 NameOpt = Annotated[str | None, typer.Option("--name", metavar="NAME", help="The full name.")]
 GroupOpt = Annotated[str | None, typer.Option("--group", metavar="GROUP", help="A team, a department.")]
 
@@ -197,30 +195,4 @@ def reactivate(ctx: typer.Context, emails: People) -> None:
     here.emit(reactivate_users(here.ledger, here.call, emails))
 
 
-@app.command()
-def remove(
-    ctx: typer.Context,
-    emails: People,
-    new_owner: Annotated[
-        str | None, typer.Option("--new-owner", metavar="EMAIL", help="Who gets the subscriptions they own.")
-    ] = None,
-) -> None:
-    """Remove users: seats are given back, open requests canceled.
-
-    What is billed stays the same. The record stays as history; adding the e-mail again brings it back.
-
-    Examples:
-      seatctl users remove bob@example.com
-      seatctl users remove ann@example.com --new-owner zoe@example.com
-    """
-    from functools import partial
-
-    from seatctl.services.users_removal import remove_users
-
-    here = context(ctx)
-    hand_over = None
-    if new_owner is not None:
-        from seatctl.services import subscriptions
-
-        hand_over = partial(subscriptions.hand_over, here.ledger, here.billing, here.call)
-    here.emit(remove_users(here.ledger, here.call, emails, new_owner=new_owner, hand_over=hand_over))
+app.command()(remove)

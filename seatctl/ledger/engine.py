@@ -89,6 +89,14 @@ class Engine(Protocol):
         """Forget the open transaction."""
         ...
 
+    def overwrite_deleted(self) -> None:
+        """From now on, let what is deleted be overwritten."""
+        ...
+
+    def empty_journal(self) -> None:
+        """Keep no older version of what was overwritten, as far as no reader needs it."""
+        ...
+
     def integrity_problems(self) -> Iterator[str]:
         """What the database finds wrong with its own file, and rows whose references lead nowhere."""
         ...

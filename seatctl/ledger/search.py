@@ -69,6 +69,11 @@ def index_after(tx: Journal, last: int) -> None:
     )
 
 
+def purge(tx: Journal) -> None:
+    """Merge the index, so that nothing is left in it of what was taken out."""
+    tx.execute("INSERT INTO users_search (users_search) VALUES ('optimize')")
+
+
 def matching(text: str) -> Search:
     """Users in whose name or e-mail every word of `text` stands; case does not count.
 

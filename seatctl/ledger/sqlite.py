@@ -80,9 +80,7 @@ class SqliteEngine:
             time.sleep(0.01)
 
     def _scalar(self, sql: str) -> SqlValue:
-        for row in self.rows(sql):
-            return cast("SqlValue", row[0])
-        return None
+        return next((cast("SqlValue", row[0]) for row in self.rows(sql)), None)
 
     @property
     def version(self) -> int:
@@ -191,14 +189,20 @@ class SqliteEngine:
 
     def rollback(self) -> None:
         """Forget the open transaction; SQLite itself may have done so already (disk full)."""
-        if self.connection.in_transaction:
+        if self.in_transaction:
             self.execute("ROLLBACK")
+
+    def overwrite_deleted(self) -> None:
+        """From now on, let what is deleted be overwritten in the file."""
+        self.execute("PRAGMA secure_delete = ON")
+
+    def empty_journal(self) -> None:
+        """Empty the write-ahead log into the file, as far as no reader needs it."""
+        self.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def integrity_problems(self) -> Iterator[str]:
         """What SQLite finds wrong with the file, and rows whose references lead nowhere."""
-        for row in self.rows("PRAGMA integrity_check"):
-            if row[0] != "ok":
-                yield str(row[0])
+        yield from (str(row[0]) for row in self.rows("PRAGMA integrity_check") if row[0] != "ok")
         for row in self.rows("PRAGMA foreign_key_check"):
             yield f"row {row[1]} of {row[0]} refers to a row of {row[2]} that is not there"
 
@@ -256,7 +260,7 @@ def translated(error: sqlite3.Error, path: Path) -> Exception:
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return LedgerCorrupt(
             f"{path} is damaged or not a ledger: {error}",
-            hint="put a backup in its place, or name another ledger: seatctl --ledger PATH",
+            hint="put a backup in its place: seatctl ledger restore FILE",
         )
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
         return LedgerReadOnly(

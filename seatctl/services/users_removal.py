@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from seatctl.errors import JsonValue, Refused, UsageError
-from seatctl.ledger import requests, seats, users
+from seatctl.ledger import erasure, requests, seats, users
 from seatctl.ledger.ledger import Ledger, Reader, Transaction
 from seatctl.ledger.users import quoted
 from seatctl.models.call import Call
@@ -24,6 +24,12 @@ class OwnerNeedsSuccessor(Refused):
     code = "owner_needs_successor"
 
 
+class HoldsRoles(Refused):
+    """A user who may act here is not erased before their roles are taken away."""
+
+    code = "holds_roles"
+
+
 HandOver = Callable[[str, User], object]
 """Makes a user the owner of a subscription, by its name. The owner stands in Stripe's metadata, so this
 is an operation of its own, done before the removal (services/subscriptions.py: hand_over)."""
@@ -36,11 +42,14 @@ def remove_users(
     *,
     new_owner: str | None = None,
     hand_over: HandOver | None = None,
+    erase: bool = False,
 ) -> Report:
     """Remove users: seats given back, open requests canceled, the record kept as history.
 
-    With `new_owner` what they own is handed over first. Raises UnknownUser, UserRemoved, RoleRequired, and
-    OwnerNeedsSuccessor for who still owns a subscription; with `hand_over` whatever that raises.
+    With `erase` that is blanked too, also of users who were removed before; it cannot be undone. With
+    `new_owner` what they own is handed over first. Raises UnknownUser, UserRemoved, RoleRequired, and
+    OwnerNeedsSuccessor for who still owns a subscription; with `hand_over` whatever that raises; with
+    `erase` HoldsRoles.
     """
     handed: list[str] = []
     if new_owner is not None and hand_over is not None:
@@ -49,6 +58,8 @@ def remove_users(
         allow(tx, call.actor, Action.MANAGE_USERS)
         _require_no_owner(tx, emails, apart_from=handed if call.dry_run else ())
         people = distinct([users.require(tx, email) for email in emails])
+        if erase:
+            return _remove_and_erase(tx, people)
         rows = [_remove(tx, user) for user in people]
         removed = [str(row["email"]) for row in rows if row["result"] == "removed"]
         given_back = sum(len(row["seats"]) for row in rows if isinstance(row["seats"], list))
@@ -60,6 +71,32 @@ def remove_users(
             summary += f"; {given_back} {what} given back, what is billed stays the same"
         tx.summarise(summary)
     return user_report(tx, summary, rows, None, ("email", "result", "seats", "requests"))
+
+
+def _remove_and_erase(tx: Transaction, people: Sequence[User]) -> Report:
+    """Nothing that is kept of it, the summary of its run included, names them again."""
+    for user in people:
+        if held := erasure.roles_of(tx, user.email):
+            raise HoldsRoles(
+                f"{user.email} has the role {held[0]}",
+                hint=f"seatctl roles revoke {quoted(user.email)} {held[0]}",
+                data={"email": user.email, "roles": [*held]},
+            )
+    rows, acted = [], 0
+    for user in people:
+        if erasure.is_erased(user):
+            rows.append({**user_row(user, "unchanged"), "changes": 0, "commands": 0})
+            continue
+        _remove(tx, user)
+        done = erasure.erase(tx, user)
+        acted += done.acted
+        rows.append({**user_row(user, "erased"), "changes": done.changes, "commands": done.commands})
+    erased = sum(row["result"] == "erased" for row in rows)
+    summary = f"erased {erased} user{'' if erased == 1 else 's'}" if erased else "erased already"
+    if acted:
+        summary += f"; {acted:,} audit entries name them as the actor and stay"
+    tx.summarise(summary)
+    return user_report(tx, summary, rows, None, ("email", "result", "changes", "commands"))
 
 
 def _hand_over_first(
