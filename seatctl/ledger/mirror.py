@@ -28,14 +28,17 @@ _COPY = """UPDATE subscriptions SET stripe_subscription = :stripe_id, stripe_ite
 # the clock, so that nothing has to be synced for it. By card it is owed from the moment it was finalized,
 # but only while Stripe calls the subscription past due: an open one may just be waiting for a bank.
 # A renewal that is not paid for takes nothing from the term that was: it is owed from that one's end on.
-_UNPAID = """UPDATE subscriptions SET unpaid_since = (
-        SELECT min(CASE WHEN due_date IS NULL THEN finalized_at
-            WHEN stripe_id = :renewal AND due_date < :paid_until THEN :paid_until
-            ELSE due_date END) FROM invoices
-        WHERE (subscription_id = :pool OR stripe_subscription = :stripe_id)
-        AND status IN ('open', 'uncollectible') AND amount_remaining > 0
-        AND (due_date IS NOT NULL OR :past_due = 1))
-    WHERE id = :pool"""
+_UNPAID = """UPDATE subscriptions SET unpaid_since = owed.since FROM (
+        SELECT s.id, (SELECT min(CASE WHEN i.due_date IS NULL THEN i.finalized_at
+            WHEN i.stripe_id = json_extract(s.metadata, :renewed_by)
+            THEN max(i.due_date, coalesce(json_extract(s.metadata, :paid_until), ''))
+            ELSE i.due_date END) FROM invoices i
+            WHERE (i.subscription_id = s.id OR i.stripe_subscription = s.stripe_subscription)
+            AND i.status IN ('open', 'uncollectible') AND i.amount_remaining > 0
+            AND (i.due_date IS NOT NULL OR coalesce(:status, s.status) = 'past_due')) AS since
+        FROM subscriptions s WHERE :pool IS NULL OR s.id = :pool) AS owed
+    WHERE owed.id = subscriptions.id AND subscriptions.unpaid_since IS NOT owed.since"""
+_UNPAID_PATHS = {"renewed_by": f"$.{RENEWED}", "paid_until": f"$.{PAID_UNTIL}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +114,14 @@ def copy(journal: Journal, pool: Subscription, seen: Seen) -> None:
 def note_unpaid(journal: Journal, pool_id: int, mirror: StripeSubscription) -> None:
     """Since when (on account: from when on) the oldest unpaid invoice is owed; the grace runs from there.
 
-    The invoices were upserted before.
+    The invoices and the metadata were written before.
     """
-    journal.execute(
-        _UNPAID,
-        {
-            "pool": pool_id,
-            "stripe_id": mirror.id,
-            "past_due": int(mirror.status == "past_due"),
-            "renewal": mirror.metadata.get(RENEWED),
-            "paid_until": mirror.metadata.get(PAID_UNTIL),
-        },
-    )
+    journal.execute(_UNPAID, {"pool": pool_id, "status": str(mirror.status), **_UNPAID_PATHS})
+
+
+def note_unpaid_everywhere(journal: Journal) -> None:
+    """As `note_unpaid`, of every subscription: an invoice of our own changes without its subscription."""
+    journal.execute(_UNPAID, {"pool": None, "status": None, **_UNPAID_PATHS})
 
 
 def _facts(pool: Subscription, planned: subscriptions.Planned) -> dict[str, JsonValue]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from seatctl.billing.objects import UnreadableObject, read_subscription
-from seatctl.ledger import mirrored_pools, operations, stripe_objects
+from seatctl.ledger import mirror, mirrored_pools, operations, stripe_objects
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.call import Call
@@ -56,6 +56,8 @@ def take_over(ledger: Ledger, call: Call, gone: list[str]) -> Taken:
                 taken.skipped.append(Unreadable(Kind.SUBSCRIPTION, found.id, error.message))
             taken.done.append(found.id)
         tx.summarise("took over what has changed in Stripe")
+    with ledger.journal() as journal:
+        mirror.note_unpaid_everywhere(journal)
     return taken
 
 
