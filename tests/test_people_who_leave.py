@@ -93,6 +93,14 @@ def test_who_goes_is_named_in_a_file(office, tmp_path):
     assert both.code == 2
 
 
+def test_who_leaves_anyway_counts_and_goes_first(office):
+    done(office, "subs set-seats lab 3 --revoke newest")
+    assert done(office, "subs set-seats lab 4")["next_seats"] == 4
+    assert refused(office, "subs set-seats lab 2")["too_many"] == 1
+    done(office, "subs set-seats lab 2 --revoke oldest")
+    assert leaving(office) == dict.fromkeys(("dan", "eve", "ada"), TERM_END)
+
+
 def test_a_dry_run_ends_nobody_s_seat(office):
     done(office, "subs set-seats lab 3 --revoke newest --dry-run")
     assert (leaving(office), pool(office, "lab")["seats"]) == ({}, 10)

@@ -18,12 +18,24 @@ _ONLY = {
 
 
 def choose(reader: Reader, subscription_id: int, how: Leaving, seats: int) -> tuple[int, ...]:
-    """The ids of at most `seats` users who go under this rule; fewer where the rule finds no more."""
+    """The ids of at most `seats` users who go under this rule; fewer where the rule finds no more.
+
+    Whose seat ends anyway goes first, so that nobody else has to.
+    """
     rows = reader.rows(
         f"SELECT t.user_id FROM seats t JOIN users u ON u.id = t.user_id"  # noqa: S608 - conditions of ours
         f" WHERE t.subscription_id = :pool AND t.revoked_at IS NULL {_ONLY.get(how, '')}"
-        f" ORDER BY {_ORDER[how]} LIMIT :seats",
+        f" ORDER BY t.until IS NULL, {_ORDER[how]} LIMIT :seats",
         {"pool": subscription_id, "seats": max(0, seats)},
+    )
+    return tuple(row["user_id"] for row in rows)
+
+
+def ending_between(reader: Reader, subscription_id: int, after: str, until: str) -> tuple[int, ...]:
+    """The users whose seat ends by itself after one moment and until another (written form, UTC)."""
+    rows = reader.rows(
+        "SELECT user_id FROM seats WHERE subscription_id = ? AND revoked_at IS NULL AND until > ? AND until <= ?",
+        (subscription_id, after, until),
     )
     return tuple(row["user_id"] for row in rows)
 

@@ -9,6 +9,7 @@ from seatctl.billing.objects import read_preview
 from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe
 from seatctl.errors import JsonValue, Refused
 from seatctl.ledger import plans
+from seatctl.ledger.leaving import ending_between
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call, format_time
 from seatctl.models.plan import Increase
@@ -91,7 +92,12 @@ def prepare_set(
     if target == Target(stands.now, stands.next) and not leaving:
         return _nothing(found, asked)
     check_quantity(stands.next.plan, stands.policy, seats)
-    changing.check_room(stands, seats, len(leaving))
+    going = {*leaving}
+    if target.now == stands.now:
+        with ledger.reading() as reader:  # at the renewal those are gone too whose seats end before it
+            end = format_time(stands.term_end)
+            going |= {*ending_between(reader, found.pool.id, format_time(call.now), end)}
+    changing.check_room(stands, seats, len(going))
     when = "now" if target.now != stands.now else f"from {stands.term_end:%Y-%m-%d}"
     summary = f"{stands.name}: {stands.now.seats} → {seats} seats {when}"
     return _prorated(billing, call, found, target, wishes, asked, summary, leaving)
