@@ -34,7 +34,8 @@ def choose(reader: Reader, subscription_id: int, how: Leaving, seats: int) -> tu
 def ending_between(reader: Reader, subscription_id: int, after: str, until: str) -> tuple[int, ...]:
     """The users whose seat ends by itself after one moment and until another (written form, UTC)."""
     rows = reader.rows(
-        "SELECT user_id FROM seats WHERE subscription_id = ? AND revoked_at IS NULL AND until > ? AND until <= ?",
+        "SELECT user_id FROM seats WHERE subscription_id = ? AND revoked_at IS NULL"
+        " AND until > ? AND until <= ?",
         (subscription_id, after, until),
     )
     return tuple(row["user_id"] for row in rows)
