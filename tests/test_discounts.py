@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
+from seatctl.ledger import operations
+from seatctl.ledger.ledger import open_ledger
+from seatctl.services.buying import subscription_form
+from seatctl.services.checkout import page_form
 from seatctl.services.own_invoices import Bill, price_data
+from seatctl.services.steps import Running
+from tests.pools import ledger_path
 from tests.support.both_sides import advance, assert_agree, charges, contents, live_subscriptions, objects
 from tests.test_declines import change
 
@@ -180,3 +188,20 @@ def bill(**changes) -> Bill:
 def test_our_own_lines_are_taxed_as_the_price_says():
     assert "tax_behavior" not in price_data(bill())
     assert price_data(bill(tax_behavior="exclusive"))["tax_behavior"] == "exclusive"
+
+
+@pytest.mark.parametrize("taxed", [False, True])
+def test_a_purchase_and_its_page_ask_stripe_for_the_tax(sandbox, pro, taxed):
+    page = sandbox(
+        "subs", "buy", "--plan=pro", "--seats=1", "--name=lab", "--checkout", "--yes", "-o", "json"
+    )
+    with closing(open_ledger(ledger_path(sandbox))) as ledger:
+        with ledger.reading() as reader:
+            operation = operations.of_run(reader, page.error["run"])
+        payload = {**operation.payload, "automatic_tax": taxed}
+        running = Running(ledger, None, None, replace(operation, payload=payload))
+        bought, paid = subscription_form(running, "cus_1"), page_form(running, "cus_1")
+    assert ("automatic_tax" in bought, "automatic_tax" in paid) == (taxed, taxed)
+    if taxed:
+        assert bought["automatic_tax"] == paid["automatic_tax"] == {"enabled": True}
+        assert paid["customer_update"] == {"address": "auto"}

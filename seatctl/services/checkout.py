@@ -40,7 +40,7 @@ def _run(running: Running) -> Apply:
     customer = paying_customer(running)
     session = running.step_or_nothing(
         "checkout",
-        pages.create_checkout(_form(running, customer)),
+        pages.create_checkout(page_form(running, customer)),
         lambda: _find(running, customer),
         lambda: delete_customer(running, customer),
     )
@@ -95,7 +95,8 @@ def _reference(holder: StripeJson, name: str) -> str:
 # The page ---------------------------------------------------------------------------------------------
 
 
-def _form(running: Running, customer: str) -> dict[str, JsonValue]:
+def page_form(running: Running, customer: str) -> dict[str, JsonValue]:
+    """The page as it is asked for: one that charges, or one that only collects a card."""
     known = running.payload["policy"]
     policy = from_fields(known if isinstance(known, dict) else {})
     marked = marks(running.ledger.id, running.reference, running.operation.request_id)
