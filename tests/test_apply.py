@@ -1,0 +1,299 @@
+"""A desired state of seats: compared, guarded, previewed, kept as a plan, paid for, brought about."""
+
+import json
+import stat
+
+import pytest
+
+from tests.pools import add_pool, ledger_path, query
+
+ANN, BOB, CYD, DAN = (f"{name}@example.com" for name in ("ann", "bob", "cyd", "dan"))
+
+
+@pytest.fixture
+def design(seatctl, sandbox):
+    """Four seats, in which ann and bob sit; cyd is a user."""
+    add_pool(ledger_path(sandbox), seats=4)
+    assert seatctl("users", "add", ANN, BOB, CYD).code == 0
+    assert seatctl("seats", "assign", "design", ANN, BOB).code == 0
+    return "design"
+
+
+def seated(seatctl, name="design"):
+    return sorted(row["email"] for row in seatctl.rows("seats", "list", name))
+
+
+def apply(seatctl, rows, *options, columns="email,subscription"):
+    return seatctl("seats", "apply", "-", *options, "-o", "json", stdin=f"{columns}\n{rows}")
+
+
+STATE = f"{ANN},design\n{CYD},design\n"
+
+
+def test_a_second_run_has_nothing_to_do(seatctl, design):
+    done = apply(seatctl, STATE, "--prune", "--max-revoke", "1")
+    assert (done.code, done.json["summary"]) == (0, "design: 1 seated, 1 revoked")
+    assert [(row["email"], row["result"]) for row in done.rows] == [(BOB, "revoked"), (CYD, "seated")]
+    assert seated(seatctl) == [ANN, CYD]
+    again = apply(seatctl, STATE, "--prune", "--max-revoke", "1")
+    assert (again.code, again.json["summary"], again.json["run"], again.rows) == (
+        0,
+        "nothing to do",
+        None,
+        [],
+    )
+
+
+def test_without_prune_nobody_loses_a_seat_and_with_it_only_in_subscriptions_of_the_file(seatctl, design):
+    add_pool(ledger_path(seatctl), "other", seats=2)
+    seatctl("seats", "assign", "other", BOB)
+    assert apply(seatctl, f"{CYD},design\n").code == 0
+    assert seated(seatctl) == [ANN, BOB, CYD]
+    assert apply(seatctl, f"{CYD},design\n", "--prune", "--max-revoke", "100%").code == 0
+    assert (seated(seatctl), seated(seatctl, "other")) == ([CYD], [BOB])
+
+
+def test_seats_are_given_back_before_they_are_given_out(seatctl, design):
+    seatctl("users", "add", DAN, "eve@example.com")
+    four = "".join(f"{email},design\n" for email in (CYD, DAN, "eve@example.com", ANN))
+    assert apply(seatctl, four, "--prune", "--max-revoke", "1").code == 0
+    assert seated(seatctl) == [ANN, CYD, DAN, "eve@example.com"]
+
+
+def test_a_broken_export_costs_nobody_the_seat(seatctl, design):
+    refused = apply(seatctl, "", "--subscription", "design", "--prune")
+    assert (refused.code, refused.error["code"], refused.out) == (4, "max_revoke_exceeded", "")
+    assert refused.error["subscriptions"] == [
+        {"subscription": "design", "seats": 2, "revoked": 2, "allowed": 1}
+    ]
+    assert "--max-revoke 2 allows it" in refused.error["hint"]
+    assert seated(seatctl) == [ANN, BOB]
+    assert apply(seatctl, "", "-s", "design", "--prune", "--max-revoke", "2").code == 0
+    assert seated(seatctl) == []
+
+
+@pytest.mark.parametrize("typed", ["-1", "101%", "many", "5 %%", ""])
+def test_a_limit_that_is_none_is_a_wrong_usage(seatctl, design, typed):
+    assert apply(seatctl, STATE, f"--max-revoke={typed}").code == 2
+
+
+def test_check_writes_nothing_and_says_by_its_exit_whether_anything_differs(seatctl, design):
+    before = ledger_path(seatctl).read_bytes()
+    differs = apply(seatctl, STATE, "--prune", "--check")
+    assert (differs.code, differs.json["differs"], len(differs.rows)) == (7, True, 2)
+    assert apply(seatctl, f"{ANN},design\n", "--check").code == 0
+    assert ledger_path(seatctl).read_bytes() == before
+
+
+def test_check_needs_neither_a_role_nor_a_file_it_may_write(seatctl, design, tmp_path):
+    copy = tmp_path / "backup.db"
+    assert seatctl("ledger", "backup", copy).code == 0
+    copy.chmod(0o400)
+    tmp_path.joinpath("seatctl").chmod(0o700)
+    differs = apply(seatctl, STATE, "--check", "--ledger", copy, "--as", "ci:check")
+    assert (differs.code, differs.json["summary"]) == (7, "design: 1 to seat")
+    assert seatctl("seats", "apply", "-", "--as", "ci:check", stdin=f"email,subscription\n{STATE}").code == 8
+
+
+def test_a_dry_run_shows_what_would_be_done(seatctl, design):
+    shown = apply(seatctl, STATE, "--prune", "--max-revoke", "1", "--dry-run")
+    assert (shown.code, shown.json["dry_run"], shown.json["run"]) == (0, True, None)
+    assert [row["result"] for row in shown.rows] == ["revoked", "seated"]
+    assert seated(seatctl) == [ANN, BOB]
+
+
+def test_unknown_people_need_create_users_and_bad_rows_come_all_at_once(seatctl, design):
+    rows = f"{DAN},design\nnobody,design\n{ANN},desing\n{BOB},\n{CYD},design\n"
+    refused = apply(seatctl, rows)
+    assert (refused.code, refused.error["code"]) == (3, "bad_rows")
+    assert [row["line"] for row in refused.error["rows"]] == [2, 3, 4, 5]
+    assert "--create-users" in refused.error["rows"][0]["error"]
+    assert "no subscription 'desing'" in refused.error["rows"][2]["error"]
+    assert seated(seatctl) == [ANN, BOB]
+    partly = apply(seatctl, rows, "--create-users", "--skip-bad")
+    assert (partly.code, partly.json["bad"]) == (6, 3)
+    assert seated(seatctl) == [ANN, BOB, CYD, DAN]
+
+
+def test_prune_and_skip_bad_exclude_each_other(seatctl, design):
+    assert apply(seatctl, STATE, "--prune", "--skip-bad").code == 2
+
+
+def test_rows_that_contradict_each_other_are_bad_and_equal_ones_are_one(seatctl, design):
+    rows = (
+        f"{CYD},design,Cyd,2031-01-01\n{CYD},design,Cyd,2032-01-01\n{ANN},design,Ann,\n{ANN},design,Anna,\n"
+    )
+    refused = apply(seatctl, rows, columns="email,subscription,name,until")
+    assert [row["line"] for row in refused.error["rows"]] == [2, 3, 4, 5]
+    assert apply(seatctl, f"{CYD},design\n{CYD.upper()},design\n").json["summary"] == "design: 1 seated"
+
+
+def test_names_groups_and_ends_are_part_of_the_state(seatctl, design):
+    rows = f"{ANN},design,Ann Archer,sales,2031-01-31\n{BOB},design,,,\n"
+    done = apply(seatctl, rows, columns="email,subscription,name,group,until")
+    assert done.json["summary"] == "design: 1 given another end, 1 updated as users"
+    listed = seatctl.rows("seats", "list", "design")
+    assert [(row["name"], row["until"]) for row in listed] == [
+        ("Ann Archer", "2031-01-31T23:59:59Z"),
+        (None, None),
+    ]
+    assert (
+        apply(seatctl, rows, columns="email,subscription,name,group,until").json["summary"] == "nothing to do"
+    )
+    assert apply(seatctl, f"{ANN},design,never\n", columns="email,subscription,until").code == 0
+    assert seatctl.rows("seats", "list", "design")[0]["until"] is None
+
+
+def test_who_should_have_left_already_is_revoked(seatctl, design):
+    past = f"{ANN},design,2020-01-31\n{CYD},design,2020-01-31\n"
+    done = apply(seatctl, past, columns="email,subscription,until")
+    assert [(row["email"], row["result"]) for row in done.rows] == [(ANN, "revoked")]
+    assert apply(seatctl, past, columns="email,subscription,until").json["summary"] == "nothing to do"
+
+
+def test_where_seats_are_short_nobody_is_seated_unless_fill(seatctl, design):
+    people = "".join(f"p{n}@example.com,design\n" for n in range(3))
+    refused = apply(seatctl, people, "--create-users")
+    assert (refused.code, refused.error["code"], refused.error["missing"]) == (4, "no_seats_left", 1)
+    assert refused.error["message"].startswith("design: 3 rows: 0 seated, 3 new, 2 free, short 1 → 1 seat")
+    assert [row["email"] for row in refused.error["rows"]] == ["p2@example.com"]
+    filled = apply(seatctl, people, "--create-users", "--fill")
+    assert (filled.code, filled.json["summary"]) == (
+        6,
+        "design: 2 seated, 2 added as users; 1 without a seat",
+    )
+
+
+def test_toml_says_the_same(seatctl, design, tmp_path):
+    file = tmp_path / "seats.toml"
+    file.write_text(
+        f'[subscriptions]\ndesign = ["{ANN}"]\n[[seats]]\nemail = "{CYD}"\nsubscription = "design"\n'
+        "until = 2031-01-31\n"
+    )
+    done = seatctl("seats", "apply", file, "--prune", "--max-revoke", "1", "-o", "json")
+    assert [(row["email"], row["result"]) for row in done.rows] == [(BOB, "revoked"), (CYD, "seated")]
+    file.write_text("[subscriptions]\ndesign = []\n")
+    assert seatctl("seats", "apply", file, "--prune", "--max-revoke", "100%").code == 0
+    assert seated(seatctl) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["x = 1", "seats = 3", "[subscriptions]\ndesign = 'ann'", "[[seats]]\nwho = 'x'", "["]
+)
+def test_another_toml_is_bad_input(seatctl, design, tmp_path, text):
+    file = tmp_path / "seats.toml"
+    file.write_text(text)
+    refused = seatctl("seats", "apply", file)
+    assert refused.code == 3
+    assert "Traceback" not in refused.err
+
+
+def test_markdown_is_a_comment_with_numbers_and_rows(seatctl, design):
+    shown = seatctl("seats", "apply", "-", "--check", "-o", "markdown", stdin=f"email,subscription\n{STATE}")
+    lines = shown.out.splitlines()
+    assert lines[0] == "**Differences:** design: 1 to seat"
+    assert "| design | 2 | 1 | 1 | 0 | 0 | 2 | 0 | 0 |" in lines
+    assert f"| 3 | {CYD} | design | seated | - | - |" in lines
+
+
+# -- saved plans --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plan(seatctl, design, tmp_path):
+    file = tmp_path / "plan.jsonl"
+    saved = apply(seatctl, STATE, "--prune", "--max-revoke", "1", "--save", file)
+    assert (saved.code, len(saved.rows), seated(seatctl)) == (0, 2, [ANN, BOB])
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    return file
+
+
+def test_a_saved_plan_is_carried_out_once(seatctl, plan):
+    assert seatctl("seats", "apply", "--saved", plan).code == 0
+    assert seated(seatctl) == [ANN, CYD]
+    again = seatctl("seats", "apply", "--saved", plan, "-o", "json")
+    assert (again.code, again.error["code"]) == (4, "stale_plan")
+
+
+@pytest.mark.parametrize(
+    ("moved", "why"),
+    [
+        (
+            "SELECT 1",
+            None,
+        ),
+        ("UPDATE subscriptions SET price_id = 'price_2'", "price"),
+        ("UPDATE subscriptions SET unit_amount = 1300", "price"),
+        ("UPDATE subscriptions SET term_end = '2037-01-01T00:00:00Z'", "renewal date"),
+        ("UPDATE seats SET until = '2031-01-01T00:00:00Z'", "something else"),
+    ],
+)
+def test_a_plan_is_stale_once_the_ledger_the_price_or_the_renewal_date_moved_on(seatctl, plan, moved, why):
+    query(ledger_path(seatctl), moved)
+    if why is None:
+        assert seatctl("users", "add", DAN).code == 0
+    refused = seatctl("seats", "apply", "--saved", plan, "-o", "json")
+    assert (refused.code, refused.error["code"]) == (4, "stale_plan")
+    assert (why or "ledger has changed") in refused.error["message"]
+    assert seated(seatctl) == [ANN, BOB]
+
+
+def test_a_plan_that_was_edited_is_refused(seatctl, plan):
+    plan.write_text(plan.read_text().replace(CYD, DAN))
+    assert seatctl("seats", "apply", "--saved", plan, "-o", "json").error["code"] == "bad_plan"
+
+
+# -- buying what is short -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def packs(sandbox, tmp_path):
+    """A year's contract in packs of five at 5.00: 30 seats, nine taken, and a file of 37 people."""
+    plan = "plans add yr --price 5.00 --currency usd --interval year --policy term"
+    assert sandbox(*plan.split()).code == 0
+    words = "subs buy --plan yr --seats 30 --name design --owner ann@example.com --yes"
+    pay = ("--billing-email", "pay@example.com", "--payment-method", "pm_card_visa")
+    assert sandbox(*words.split(), *pay).code == 0
+    file = tmp_path / "people.csv"
+    people = [f"p{n}@example.com\n" for n in range(37)]
+    file.write_text("email\n" + "".join(people[:9]))
+    assert sandbox("seats", "apply", file, "-s", "design", "--create-users").code == 0
+    file.write_text("email\n" + "".join(people))
+    return file
+
+
+SENTENCE = "design: 37 rows: 9 seated, 28 new, 21 free, short 7 → 2 packs = 10 seats, 50.00 USD"
+
+
+def test_what_is_short_is_bought_in_packs_after_it_was_shown(sandbox, packs):
+    words = ("seats", "apply", packs, "-s", "design", "--create-users", "--buy-shortfall")
+    assert SENTENCE in sandbox(*words, "--dry-run").err
+    assert sandbox(*words, "--max-spend", "40.00", "--yes").code == 4
+    assert sandbox.rows("subs", "list")[0]["seats"] == 30
+    refused = sandbox(*words)
+    assert (refused.code, "--yes is required" in refused.err) == (2, True)
+    done = sandbox(*words, "--max-spend", "60.00", "--yes", "-o", "json")
+    assert done.code == 0
+    bought = done.json["purchases"][0]
+    assert (bought["seats"], bought["due_now"], bought["currency"]) == (10, 5000, "usd")
+    assert len(sandbox.rows("seats", "list", "design")) == 37
+    again = sandbox(*words, "--max-spend", "60.00", "--yes", "-o", "json")
+    assert (again.code, again.json["summary"]) == (0, "nothing to do")
+    assert sandbox.rows("subs", "list")[0]["seats"] == 40
+
+
+def test_a_plan_that_buys_is_saved_with_its_limit(sandbox, packs, tmp_path):
+    plan = tmp_path / "plan.jsonl"
+    words = ("seats", "apply", packs, "-s", "design", "--create-users", "--buy-shortfall")
+    assert sandbox(*words, "--max-spend", "60.00", "--save", plan).code == 0
+    assert json.loads(plan.read_text().splitlines()[0])["max_spend"] == "60.00"
+    assert sandbox("seats", "apply", "--saved", plan, "--yes").code == 0
+    assert len(sandbox.rows("seats", "list", "design")) == 37
+
+
+def test_a_declined_card_seats_nobody(sandbox, packs):
+    words = ("seats", "apply", packs, "-s", "design", "--create-users", "--buy-shortfall", "--yes")
+    customer = ("subs", "billing", "design", "--payment-method", "pm_card_chargeCustomerFail", "--yes")
+    assert sandbox(*customer).code == 0
+    assert sandbox(*words, "-o", "json").code == 5
+    assert len(sandbox.rows("seats", "list", "design")) == 9
