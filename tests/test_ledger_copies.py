@@ -1,0 +1,176 @@
+"""Backup, restore and export: the drill with writers at work, and what a restored ledger may do."""
+
+import csv
+import json
+import sqlite3
+import stat
+from contextlib import closing
+
+import pytest
+
+from tests.pools import add_pool, ledger_path, query
+
+ANN, BOB = "ann@example.com", "bob@example.com"
+
+
+@pytest.fixture
+def design(seatctl, sandbox):
+    add_pool(ledger_path(sandbox), seats=4)
+    assert seatctl("users", "add", ANN, BOB).code == 0
+    assert seatctl("seats", "assign", "design", ANN).code == 0
+    return "design"
+
+
+WRITER = """
+import sys
+from seatctl.__main__ import main
+for n in range(400):
+    code = main(["users", "add", f"w{sys.argv[1]}-{n}@example.com", "-q"])
+    assert code == 0, code
+    sys.stderr.write(f"{n}\\n")
+    sys.stderr.flush()
+"""
+
+
+def test_the_restore_drill(seatctl, design, tmp_path):
+    import subprocess
+    import sys
+
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(n)],
+            env=seatctl.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for n in range(2)
+    ]
+    copies = []
+    try:
+        for writer in writers:
+            assert writer.stderr.readline() == "0\n"
+        for n in range(5):
+            committed = query(ledger_path(seatctl), "SELECT seq, hash FROM audit ORDER BY seq")
+            copy = tmp_path / f"backup-{n}.db"
+            assert seatctl("ledger", "backup", copy).code == 0
+            copies.append((copy, committed))
+        assert all(writer.poll() is None for writer in writers), "the writers were done before the backups"
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.communicate()
+    assert copies[0][1] != copies[-1][1]
+    for copy, committed in copies:
+        assert seatctl("ledger", "check", "--ledger", copy).code == 0
+        held = query(copy, "SELECT seq, hash FROM audit ORDER BY seq")
+        assert held[: len(committed)] == committed
+        assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    copy, committed = copies[-1]
+    assert seatctl("ledger", "restore", copy, "--yes").code == 0
+    restored = query(ledger_path(seatctl), "SELECT seq, hash FROM audit ORDER BY seq")
+    assert restored[: len(committed)] == committed
+    refused = seatctl("seats", "assign", design, BOB, "-o", "json")
+    assert (refused.code, refused.error["code"]) == (8, "foreign_ledger")
+    assert seatctl("ledger", "check").code == 0
+    assert seatctl("seats", "list", design).code == 0
+
+
+def test_a_backup_opens_where_nothing_can_be_written(seatctl, design, tmp_path):
+    copy = tmp_path / "only" / "backup.db"
+    copy.parent.mkdir()
+    assert seatctl("ledger", "backup", copy).code == 0
+    with closing(sqlite3.connect(f"file:{copy}?mode=ro&immutable=1", uri=True)) as db:
+        assert db.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert [path.name for path in copy.parent.iterdir()] == ["backup.db"]
+
+
+def test_a_backup_replaces_nothing_unless_told(seatctl, design, tmp_path):
+    copy = tmp_path / "backup.db"
+    copy.write_text("precious")
+    refused = seatctl("ledger", "backup", copy, "-o", "json")
+    assert (refused.code, refused.error["code"], copy.read_text()) == (4, "file_exists", "precious")
+    assert seatctl("ledger", "backup", copy, "--overwrite").code == 0
+    assert seatctl("ledger", "backup", tmp_path / "no" / "folder" / "b.db").code in (0, 74)
+
+
+def test_a_damaged_ledger_is_not_backed_up_as_good(seatctl, design, tmp_path):
+    with closing(sqlite3.connect(ledger_path(seatctl))) as db, db:
+        db.execute("DROP TRIGGER audit_is_append_only_update")
+        db.execute("UPDATE audit SET actor = 'eve@example.com' WHERE seq = 2")
+    refused = seatctl("ledger", "backup", tmp_path / "b.db", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (74, "ledger_corrupt")
+    assert [path.name for path in tmp_path.iterdir()] == ["seatctl"]
+
+
+def test_a_restored_ledger_keeps_what_it_replaced_and_sends_nothing_twice(seatctl, design, tmp_path):
+    copy, ledger = tmp_path / "backup.db", ledger_path(seatctl)
+    seatctl("ledger", "backup", copy)
+    assert seatctl("seats", "assign", design, BOB).code == 0
+    before = query(ledger, "SELECT value FROM meta WHERE key = 'ledger_id'")
+    asked = seatctl("ledger", "restore", copy)
+    assert (asked.code, "--yes" in asked.err) == (2, True)
+    assert query(ledger, "SELECT count(*) FROM seats") == [(2,)]
+    done = seatctl("ledger", "restore", copy, "--yes", "-o", "json")
+    row = done.rows[0]
+    assert query(ledger, "SELECT count(*) FROM seats") == [(1,)]
+    assert query(row["replaced"], "SELECT count(*) FROM seats") == [(2,)]
+    assert query(ledger, "SELECT value FROM meta WHERE key = 'ledger_id'") == [(row["ledger_id"],)] != before
+    assert query(ledger, "SELECT count(*) FROM outbox WHERE state = 'waiting'") == [(0,)]
+    assert query(ledger, "PRAGMA journal_mode") == [("wal",)]
+    assert seatctl("audit", "verify").code == 0
+
+
+def test_a_damaged_ledger_is_replaced_and_kept(seatctl, design, tmp_path):
+    copy, ledger = tmp_path / "backup.db", ledger_path(seatctl)
+    seatctl("ledger", "backup", copy)
+    ledger.write_bytes(b"not a database" * 1000)
+    assert seatctl("seats", "list").code == 74
+    done = seatctl("ledger", "restore", copy, "--yes", "-o", "json")
+    assert done.code == 0, done.err
+    assert seatctl("seats", "list", design, "-q").out == f"{ANN}\n"
+    assert b"not a database" in (ledger.parent / done.rows[0]["replaced"]).read_bytes()
+
+
+@pytest.mark.parametrize("content", [b"", b"no ledger", None])
+def test_what_is_no_backup_is_not_restored(seatctl, design, tmp_path, content):
+    file = tmp_path / "backup.db"
+    if content is not None:
+        file.write_bytes(content)
+    before = query(ledger_path(seatctl), "SELECT * FROM meta")
+    assert seatctl("ledger", "restore", file, "--yes").code in (9, 74)
+    assert query(ledger_path(seatctl), "SELECT * FROM meta") == before
+    assert [path for path in ledger_path(seatctl).parent.iterdir() if ".part" in path.name] == []
+
+
+def test_who_may_not_manage_the_ledger_may_not_replace_it(seatctl, design, tmp_path):
+    copy = tmp_path / "backup.db"
+    seatctl("ledger", "backup", copy)
+    assert seatctl("ledger", "restore", copy, "--yes", "--as", BOB).code == 8
+
+
+def test_an_export_is_everything_of_one_moment_and_runs_in_no_spreadsheet(seatctl, design, tmp_path):
+    assert seatctl("users", "add", "eve@example.com", "--name", "=cmd()").code == 0
+    folder = tmp_path / "out"
+    assert seatctl("ledger", "export", folder).code == 0
+    with (folder / "users.csv").open(newline="") as file:
+        users = {row["email"]: row["name"] for row in csv.DictReader(file)}
+    assert users == {ANN: "", BOB: "", "eve@example.com": "'=cmd()"}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    assert (folder / "requests.csv").read_text().startswith("number,email,subscription,")
+    assert seatctl("ledger", "export", folder).code == 4
+    again = seatctl("seats", "apply", folder / "seats.csv", "--check")
+    assert again.code == 0, again.err
+
+
+def test_an_export_in_json_is_lossless(seatctl, design, tmp_path):
+    assert seatctl("users", "edit", ANN, "--name", "=cmd()").code == 0
+    folder = tmp_path / "out"
+    assert seatctl("ledger", "export", folder, "-o", "json").code == 0
+    users = json.loads((folder / "users.json").read_text())
+    assert [(row["email"], row["name"]) for row in users] == [(ANN, "=cmd()"), (BOB, None)]
+    assert json.loads((folder / "requests.json").read_text()) == []
+    count = query(ledger_path(seatctl), "SELECT count(*) FROM changes")[0][0]
+    assert len(json.loads((folder / "changes.json").read_text())) == count
