@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "textlines": VALUES,
     "tabular": {*VALUES, "columns", "textlines"},
     "mail": VALUES,
-    "services": {*VALUES, "ledger", "billing", "mail", "tabular"},
+    "services": {*VALUES, "ledger", "billing", "mail", "tabular", "textlines"},
     "known_settings": VALUES,
     "settings": {*VALUES, "known_settings"},
     "settings_file": {*VALUES, "settings"},
@@ -41,9 +41,19 @@ MAY_IMPORT = {
     "table_layout": set(),
     "belonging": {*VALUES, "billing", "ledger", "settings"},
     "context": {*VALUES, "ledger", "billing", "sandbox", "settings", "settings_file", "keys", "output", "cli"}
-    | {"belonging", "log", "mailing", "redact"},
+    | {"belonging", "log", "mail", "mailing", "redact"},
     "cli": {*VALUES, "ledger", "billing", "sandbox", "services", "tabular", "columns", "context", "output"}
-    | {"textlines", "settings", "settings_file", "keys", "mailing", "redact", "__version__", "__main__"},
+    | {
+        "belonging",
+        "textlines",
+        "settings",
+        "settings_file",
+        "keys",
+        "mailing",
+        "redact",
+        "__version__",
+        "__main__",
+    },
     "__main__": {"errors", "context", "cli", "log", "output", "redact"},
 }
 SQL = re.compile(

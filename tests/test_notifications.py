@@ -159,7 +159,7 @@ def test_one_address_refused_for_good_waits_for_a_person(sandbox, design, postbo
     (failed,) = sandbox.rows("notify", "list", "--failed")
     assert (failed["recipient"], failed["error"]) == (CYD, "550 no such user")
     status = sandbox("status")
-    assert "1 messages could not be delivered: seatctl notify list --failed" in status.err
+    assert "1 message could not be delivered: seatctl notify list --failed" in status.err
     later(sandbox)
     assert sandbox("notify", "send").code == 0
     assert postbox.letters == []

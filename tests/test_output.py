@@ -15,6 +15,7 @@ from seatctl.models.call import format_time
 from seatctl.models.report import Report
 from seatctl.output import Column, Format, Style
 from seatctl.rules.differences import differences
+from seatctl.rules.wording import counted
 from seatctl.tables import local_money, relative_time
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -385,3 +386,12 @@ def test_a_name_that_the_encoding_lacks_is_spelled_out(sandbox):
     script = f'PYTHONIOENCODING=latin-1 "{sandbox.python}" -m seatctl {command}'
     done = sandbox.shell(script)
     assert (done.returncode, r"\u9375" in done.stdout) == (0, True)
+
+
+def test_one_is_not_many():
+    assert [counted(1, "seat"), counted(0, "seat"), counted(12_000, "audit entry"), counted(2, "key")] == [
+        "1 seat",
+        "0 seats",
+        "12,000 audit entries",
+        "2 keys",
+    ]

@@ -16,6 +16,7 @@ from seatctl.cli.options import (
     RequestIdOpt,
     context,
 )
+from seatctl.rules.wording import counted
 
 if TYPE_CHECKING:
     from seatctl.context import Context
@@ -139,7 +140,7 @@ def _question(here: Context, quote: Quote) -> str:
         return "Buy?"  # nobody reads it, and stderr is then free for what a program reads: the error
     code = quote.currency.upper()
     each, due = plain_amount(quote.unit_amount, quote.currency), plain_amount(quote.due_now, quote.currency)
-    here.note(f"{quote.seats} seats of {quote.plan} as {quote.name}, {each} {code} a seat.")
+    here.note(f"{counted(quote.seats, 'seat')} of {quote.plan} as {quote.name}, {each} {code} a seat.")
     end = quote.renews_at[:10]
     if quote.due_days is None:
         here.note(f"Stripe will charge {due} {code} now; the term ends {end}.")

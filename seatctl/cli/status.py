@@ -102,13 +102,15 @@ def _lag(here: Context, last: str | None) -> int | None:
 
 def _attention(pools: Iterable[Subscription], counts: Overview) -> Iterator[str]:
     """One line each, ending in the command that shows or settles it."""
+    from seatctl.rules.wording import counted
+
     if counts.unfinished_operations:
         interrupted = "operations were" if counts.unfinished_operations > 1 else "operation was"
         yield f"{counts.unfinished_operations} {interrupted} interrupted: seatctl sync"
     if counts.backfilling:
         yield "reading Stripe was interrupted: seatctl sync goes on with it"
     if counts.unreadable:
-        yield f"{counts.unreadable} objects in Stripe could not be read: seatctl sync lists them"
+        yield f"{counted(counts.unreadable, 'object')} in Stripe could not be read: seatctl sync lists them"
     for pool in pools:
         if pool.assigned > pool.capacity:
             yield (
@@ -121,4 +123,5 @@ def _attention(pools: Iterable[Subscription], counts: Overview) -> Iterator[str]
         waiting = "requests wait" if counts.pending_requests > 1 else "request waits"
         yield f"{counts.pending_requests} {waiting} for a decision: seatctl requests list"
     if counts.failed_messages:
-        yield f"{counts.failed_messages} messages could not be delivered: seatctl notify list --failed"
+        undelivered = counted(counts.failed_messages, "message")
+        yield f"{undelivered} could not be delivered: seatctl notify list --failed"

@@ -11,6 +11,7 @@ from seatctl.rules.changing import Target
 from seatctl.rules.metadata import made_by, marks
 from seatctl.rules.purchases import amount_of, check_spend
 from seatctl.rules.standing import RENEWED, waiting_metadata
+from seatctl.rules.wording import counted
 from seatctl.services.applying import take_over
 from seatctl.services.cards import require_card
 from seatctl.services.discounts import discount_forms, find_discounts
@@ -46,7 +47,7 @@ def prepare_addon(
         currency=pool.currency,
         unit_amount=pool.unit_amount if amount is None else amount,
         quantity=seats,
-        description=f"{seats} added seats of {pool.name} until {stands.current_end:%Y-%m-%d}",
+        description=f"{counted(seats, 'added seat')} of {pool.name} until {stands.current_end:%Y-%m-%d}",
         discounts=discount_forms(find_discounts(billing, wishes.promo, wishes.coupon)) or "",
         max_spend=None if wishes.max_spend is None else amount_of(wishes.max_spend, pool.currency),
         due_days=None,

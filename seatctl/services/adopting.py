@@ -20,6 +20,7 @@ from seatctl.models.report import Record, Report
 from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
 from seatctl.rules.metadata import LEDGER, NAME
+from seatctl.rules.wording import counted
 from seatctl.services.gathering import seen, stand_of
 from seatctl.services.operations import Apply, Ending, Handler, Request, submit
 from seatctl.services.permissions import allow
@@ -51,7 +52,7 @@ def adopt(ledger: Ledger, billing: Billing, call: Call, handles: Sequence[str]) 
         return Report(None, call.dry_run, "this ledger is the home of all its subscriptions already")
     if call.dry_run:
         rows = tuple(_row(pool, "would be adopted") for pool in pools)
-        return Report(None, True, f"would adopt {len(pools)} subscriptions", rows, columns=COLUMNS)
+        return Report(None, True, f"would adopt {counted(len(pools), 'subscription')}", rows, columns=COLUMNS)
     first: dict[str, Subscription] = {}
     for pool in pools:
         first.setdefault(pool.stripe_subscription, pool)
@@ -61,7 +62,7 @@ def adopt(ledger: Ledger, billing: Billing, call: Call, handles: Sequence[str]) 
         report = submit(ledger, billing, call, _request(pool, ledger.id), lambda _: None)
         run = report.run
         done += report.rows
-    return Report(run, False, f"adopted {len(done)} subscriptions", tuple(done), columns=COLUMNS)
+    return Report(run, False, f"adopted {counted(len(done), 'subscription')}", tuple(done), columns=COLUMNS)
 
 
 def _request(pool: Subscription, ledger_id: str) -> Request:

@@ -11,6 +11,7 @@ from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import format_time
 from seatctl.models.money import plain_amount
 from seatctl.models.stripe_objects import StripeInvoice, StripeSubscription
+from seatctl.rules.wording import counted
 from seatctl.services.notices import queue_receipts
 from seatctl.services.operations import Apply, Ending
 from seatctl.services.paying_customer import text
@@ -56,7 +57,8 @@ def add_bought(running: Running, subscription: StripeSubscription) -> Apply:
             **_invoiced(invoice),
             "result": "bought",
         }
-        summary = f"bought {running.payload['seats']} seats of {added.plan_slug} as {added.name}"
+        seats = counted(int(str(running.payload["seats"])), "seat")
+        summary = f"bought {seats} of {added.plan_slug} as {added.name}"
         return Ending(summary + _owed(invoice, customer.email), (row,), SUBSCRIPTION_COLUMNS)
 
     return apply

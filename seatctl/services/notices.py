@@ -15,6 +15,7 @@ from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import Call, format_time
 from seatctl.models.message import Template
 from seatctl.rules.notices import reminder_due
+from seatctl.rules.wording import counted
 
 Notice = dict[str, JsonValue]
 
@@ -29,7 +30,7 @@ def queue_notices(ledger: Ledger, call: Call) -> int:
         return 0
     with ledger.change(call) as tx:
         queued = sum(_tell(tx, pool, notice) for pool, notice in due)
-        tx.summarise(f"queued {queued} messages about terms and payments")
+        tx.summarise(f"queued {counted(queued, 'message')} about terms and payments")
     return queued
 
 

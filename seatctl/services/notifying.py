@@ -20,6 +20,7 @@ from seatctl.models.message import Message, MessageState, Template
 from seatctl.models.report import Record, Report
 from seatctl.models.role import Action
 from seatctl.rules.notices import carries_code
+from seatctl.rules.wording import counted
 from seatctl.services.permissions import allow
 from seatctl.services.request_outcomes import require_active
 from seatctl.services.sending import Limit, Sent, send_due
@@ -56,7 +57,7 @@ def send_messages(ledger: Ledger, post: Callable[[], Post], call: Call, wanted: 
         with ledger.reading() as reader:
             waiting = outbox.counts(reader)
         count = waiting.waiting + (waiting.failed if wanted.failed else 0)
-        return Report(None, True, f"would try {count:,} messages")
+        return Report(None, True, f"would try {counted(count, 'message')}")
     ready = post()
     if wanted.failed:
         with ledger.journal() as journal:

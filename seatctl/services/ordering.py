@@ -28,6 +28,7 @@ from seatctl.rules.emails import check_email
 from seatctl.rules.names import check_name, check_request_id, name_key
 from seatctl.rules.policies import as_fields
 from seatctl.rules.purchases import check_payment_method, check_quantity, check_spend
+from seatctl.rules.wording import counted
 from seatctl.services.discounts import discount_forms
 from seatctl.services.operations import Request, is_same, submit
 from seatctl.services.permissions import allow
@@ -103,7 +104,7 @@ def buy(ledger: Ledger, billing: Billing, call: Call, purchase: Purchase) -> Rep
     offer = purchase.quote
     if call.dry_run and offer is not None:
         row = quote_row(offer)
-        summary = f"would buy {offer.seats} seats of {offer.plan} as {offer.name}"
+        summary = f"would buy {counted(offer.seats, 'seat')} of {offer.plan} as {offer.name}"
         return Report(None, True, summary, (row,), columns=tuple(row))
     report = submit(ledger, billing, call, purchase.request, lambda reader: _check(reader, purchase.order))
     columns = SUBSCRIPTION_COLUMNS if purchase.order.due_days is None else _ON_ACCOUNT_COLUMNS

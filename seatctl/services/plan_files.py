@@ -14,6 +14,7 @@ from seatctl.models.plan import Interval, Plan, PlanSpec
 from seatctl.models.report import Record, Report
 from seatctl.models.role import Action
 from seatctl.rules.policies import FLEXIBLE, as_fields, with_fields
+from seatctl.rules.wording import counted
 from seatctl.services.permissions import allow
 from seatctl.services.plan_specs import PLAN_COLUMNS, new_spec
 from seatctl.services.plans import add_plan, changed_spec, edit_plan
@@ -74,7 +75,7 @@ def read_plan_file(text: str) -> list[PlanSpec]:
             )
     if rows:
         raise BadPlanFile(
-            f"{len(rows)} of {len(tables)} plans cannot be imported; nothing was written",
+            f"{len(rows)} of {counted(len(tables), 'plan')} cannot be imported; nothing was written",
             hint="seatctl plans export shows the form",
             data={"rows": [dict(row) for row in rows]},
         )
@@ -130,7 +131,7 @@ def import_plans(ledger: Ledger, billing: Billing, call: Call, specs: list[PlanS
     return Report(
         run,
         call.dry_run,
-        f"{verb} {changed} of {len(rows)} plans",
+        f"{verb} {changed} of {counted(len(rows), 'plan')}",
         tuple(rows),
         ExitCode.DONE,
         columns=PLAN_COLUMNS,

@@ -18,6 +18,7 @@ from seatctl.models.subscription import Subscription
 from seatctl.rules.adoption import name_from_customer, named_in_metadata, taken_in, unique
 from seatctl.rules.metadata import LEDGER, NAME, auto_approval_of
 from seatctl.rules.names import name_key
+from seatctl.rules.wording import counted
 from seatctl.services.gathering import seen, stand_of
 from seatctl.services.mirrored_settings import owner_of, take_settings
 from seatctl.services.plan_mirroring import plan_for
@@ -119,7 +120,7 @@ def _add(
         "kind": "subscription",
         "name": pool.name,
         "result": "added",
-        "summary": f"{pool.capacity} seats of {pool.plan_slug}, {pool.status.replace('_', ' ')}",
+        "summary": f"{counted(pool.capacity, 'seat')} of {pool.plan_slug}, {pool.status.replace('_', ' ')}",
         "error": None,
     }
 

@@ -27,6 +27,7 @@ from seatctl.rules.metadata import made_by, marks
 from seatctl.rules.policies import as_fields, as_metadata, from_fields
 from seatctl.rules.purchases import amount_of, check_quantity, check_spend
 from seatctl.rules.standing import waiting_metadata
+from seatctl.rules.wording import counted
 from seatctl.services.addons import preview_due
 from seatctl.services.applying import take_over
 from seatctl.services.cards import require_card
@@ -105,7 +106,7 @@ def prepare_renewal(
         "policy": as_fields(plan.policy),
         "metadata": dict(found.mirror.metadata),
         "leaving": [*renewal.leaving],
-        "summary": f"renewed {stands.name} with {seats} seats of {plan.slug} until {end:%Y-%m-%d}",
+        "summary": f"renewed {stands.name} with {counted(seats, 'seat')} of {plan.slug} until {end:%Y-%m-%d}",
     }
     request = Request("renew", asked, details, found.pool.id, request_id=wishes.request_id)
     return priced(billing, found, target, request, due, str(details["summary"]))
@@ -120,7 +121,7 @@ def _bill(found: Gathered, plan: Plan, seats: int, renewal: Renewal, wishes: Wis
         currency=plan.currency,
         unit_amount=plan.unit_amount,
         quantity=seats,
-        description=f"{seats} seats of {plan.name} from {found.standing.term_end:%Y-%m-%d}",
+        description=f"{counted(seats, 'seat')} of {plan.name} from {found.standing.term_end:%Y-%m-%d}",
         discounts=discount_forms(renewal.discounts) or "",
         max_spend=None if wishes.max_spend is None else amount_of(wishes.max_spend, plan.currency),
         due_days=renewal.due_days,

@@ -12,6 +12,7 @@ from seatctl.models.subscription import Subscription, SubscriptionStatus
 from seatctl.rules.approval_rules import auto_approval_fields
 from seatctl.rules.policies import as_fields
 from seatctl.rules.policy_text import sentences
+from seatctl.rules.wording import counted
 
 SUBSCRIPTION_COLUMNS = ("name", "plan", "status", "seats", "assigned", "free", "owner", "term_end", "result")
 
@@ -75,7 +76,7 @@ def calendar(subscription: Subscription, policy: Policy, planned: Planned) -> li
     else:
         lines.append(f"It ends on {_day(end)} unless it is renewed.")
     if (planned.seats, planned.plan) != (subscription.capacity, subscription.plan_slug):
-        lines.append(f"From {_day(end)} on it has {planned.seats} seats of {planned.plan}.")
+        lines.append(f"From {_day(end)} on it has {counted(planned.seats, 'seat')} of {planned.plan}.")
     lines.append(f"The renewal window opens on {_day(window)}.")
     if policy.addon_cutoff_days:
         last = end - timedelta(days=policy.addon_cutoff_days)

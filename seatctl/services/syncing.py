@@ -17,6 +17,7 @@ from seatctl.models.call import Call
 from seatctl.models.mirrored import Gone, Kind, Mirrored
 from seatctl.models.report import Record, Report
 from seatctl.models.role import Action
+from seatctl.rules.wording import counted
 from seatctl.services.backfill import backfill, is_needed
 from seatctl.services.increments import News, in_order, news
 from seatctl.services.notices import queue_notices
@@ -148,8 +149,8 @@ def _foretell(ledger: Ledger, billing: Billing, call: Call, *, full: bool) -> Re
         rows += [
             {"run": None, "kind": str(kind), "name": name, "result": "would be read"} for kind, name in told
         ]
-        what = f"read {len(told)} objects again"
-    summary = f"would recover {len(left)} operations and {what}"
+        what = f"read {counted(len(told), 'object')} again"
+    summary = f"would recover {counted(len(left), 'operation')} and {what}"
     return Report(None, True, summary, tuple(rows), columns=("run", "kind", "name", "result"))
 
 
@@ -185,14 +186,16 @@ def _skipped_rows(skipped: Iterable[object]) -> list[Record]:
 
 
 def _summary(recovered: int, done: Mirroring, skipped: int) -> str:
-    looked = f"{recovered} interrupted operations looked after" if recovered else "nothing was interrupted"
+    looked = "nothing was interrupted"
+    if recovered:
+        looked = f"{counted(recovered, 'interrupted operation')} looked after"
     results = [row["result"] for row in done.taken.rows]
     added, changed = results.count("added"), results.count("changed")
     parts = [
-        f"{added} subscriptions added" if added else "",
-        f"{changed} subscriptions changed" if changed else "",
-        f"{done.taken.plans} plans changed" if done.taken.plans else "",
-        f"{skipped} objects could not be read" if skipped else "",
+        f"{counted(added, 'subscription')} added" if added else "",
+        f"{counted(changed, 'subscription')} changed" if changed else "",
+        f"{counted(done.taken.plans, 'plan')} changed" if done.taken.plans else "",
+        f"{counted(skipped, 'object')} could not be read" if skipped else "",
     ]
     said = [part for part in parts if part] or ["nothing changed in Stripe"]
     return "; ".join([looked, *said])

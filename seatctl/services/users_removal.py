@@ -14,6 +14,7 @@ from seatctl.models.report import Report
 from seatctl.models.role import Action
 from seatctl.models.user import User, UserStatus
 from seatctl.rules.emails import email_key
+from seatctl.rules.wording import counted
 from seatctl.services.permissions import allow
 from seatctl.services.users import distinct, require_present, user_report, user_row, users_are, users_done
 
@@ -94,7 +95,7 @@ def _remove_and_erase(tx: Transaction, people: Sequence[User]) -> Report:
     erased = sum(row["result"] == "erased" for row in rows)
     summary = f"erased {erased} user{'' if erased == 1 else 's'}" if erased else "erased already"
     if acted:
-        summary += f"; {acted:,} audit entries name them as the actor and stay"
+        summary += f"; {counted(acted, 'audit entry')} with their address as the actor stay"
     tx.summarise(summary)
     return user_report(tx, summary, rows, None, ("email", "result", "changes", "commands"))
 
