@@ -96,9 +96,18 @@ def test_who_goes_is_named_in_a_file(office, tmp_path):
 def test_who_leaves_anyway_counts_and_goes_first(office):
     done(office, "subs set-seats lab 3 --revoke newest")
     assert done(office, "subs set-seats lab 4")["next_seats"] == 4
-    assert refused(office, "subs set-seats lab 2")["too_many"] == 1
+    assert refused(office, "subs set-seats lab 2")["too_many"] == 2
     done(office, "subs set-seats lab 2 --revoke oldest")
-    assert leaving(office) == dict.fromkeys(("dan", "eve", "ada"), TERM_END)
+    assert leaving(office) == dict.fromkeys(("ada", "bob", "eve"), TERM_END)
+
+
+def test_who_was_to_leave_stays_when_there_is_room_again(office):
+    done(office, "subs set-seats lab 3 --revoke newest")
+    assert leaving(office) == {"dan": TERM_END, "eve": TERM_END}
+    assert done(office, "subs set-seats lab 4")["staying"] == 1
+    assert leaving(office) == {"eve": TERM_END}
+    done(office, "subs set-seats lab 10")
+    assert leaving(office) == {}
 
 
 def test_a_dry_run_ends_nobody_s_seat(office):

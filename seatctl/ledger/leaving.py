@@ -41,6 +41,19 @@ def ending_between(reader: Reader, subscription_id: int, after: str, until: str)
     return tuple(row["user_id"] for row in rows)
 
 
+def told_to_leave(reader: Reader, subscription_id: int, until: str) -> tuple[int, ...]:
+    """The users whose seat ends at `until` (written form, UTC) as a decrease said, in the order named."""
+    rows = reader.rows(
+        "SELECT DISTINCT t.user_id FROM operations o, json_each(o.payload, '$.leaving') named"
+        " JOIN seats t ON t.user_id = named.value AND t.subscription_id = o.subscription_id"
+        " WHERE o.subscription_id = :pool AND o.kind = 'change' AND o.state = 'done'"
+        " AND json_extract(o.payload, '$.term_end') = :until AND t.revoked_at IS NULL AND t.until = :until"
+        " ORDER BY o.id, named.key",
+        {"pool": subscription_id, "until": until},
+    )
+    return tuple(row["user_id"] for row in rows)
+
+
 def seated_in_file(reader: Reader, subscription_id: int) -> tuple[int, ...]:
     """The users of the staged file (`incoming`) who have an active seat there."""
     rows = reader.rows(
@@ -49,3 +62,8 @@ def seated_in_file(reader: Reader, subscription_id: int) -> tuple[int, ...]:
         (subscription_id,),
     )
     return tuple(row["user_id"] for row in rows)
+
+
+def next_seats(reader: Reader, subscription_id: int) -> int:
+    """How many seats the next term begins with: what Stripe's item holds."""
+    return reader.count("SELECT quantity FROM subscriptions WHERE id = ?", (subscription_id,))

@@ -157,19 +157,31 @@ def revoke_users(tx: Transaction, subscription_id: int, user_ids: Sequence[int])
 
 
 def end_at(tx: Transaction, subscription_id: int, user_ids: Sequence[int], until: str) -> int:
-    """Let the seats of these users end at `until` (written form, UTC); how many."""
+    """Let the seats of these users end at `until` (written form, UTC); one that ends earlier stays so."""
+    return _set_until(tx, subscription_id, user_ids, until, "(until IS NULL OR until > :until)")
+
+
+def stay(tx: Transaction, subscription_id: int, user_ids: Sequence[int]) -> int:
+    """Let the seats of these users end no more; how many."""
+    return _set_until(tx, subscription_id, user_ids, None, "until IS NOT NULL")
+
+
+def _set_until(
+    tx: Transaction, subscription_id: int, user_ids: Sequence[int], until: str | None, which: str
+) -> int:
     params: dict[str, SqlValue] = {
         "subscription": subscription_id,
         "users": json.dumps(list(user_ids)),
         "until": until,
     }
-    ended = tx.record_many(
+    where = f"{_OF_USERS} AND {which}"
+    changed = tx.record_many(
         "seat",
-        f"SELECT id AS entity_id, {SNAPSHOT} AS before, {_UNTIL} AS after FROM seats WHERE {_OF_USERS}",
+        f"SELECT id AS entity_id, {SNAPSHOT} AS before, {_UNTIL} AS after FROM seats WHERE {where}",
         params,
     )
-    tx.execute(f"UPDATE seats SET until = :until WHERE {_OF_USERS}", params)
-    return ended
+    tx.execute(f"UPDATE seats SET until = :until WHERE {where}", params)
+    return changed
 
 
 def expire(tx: Transaction) -> int:

@@ -27,20 +27,28 @@ def named_in_file(ledger: Ledger, subscription_id: int, source: str) -> tuple[in
         return leaving.seated_in_file(reader, subscription_id)
 
 
-def people_leave(running: Running) -> After | None:
-    """What the operation's last transaction does to the seats of those named; None where nobody is.
+def people_leave(running: Running) -> After:
+    """What the operation's last transaction does to the seats of those who go, or need not go any more.
 
-    Where the seats stay paid for until the term's end, theirs end with them; otherwise now.
+    Where the seats stay paid for until the term's end, theirs end with them; otherwise now. Whom an earlier
+    decrease named stays as far as the next term has room for more people again: who was named last, first.
     """
     named = running.payload.get("leaving")
     users = [one for one in named if isinstance(one, int)] if isinstance(named, list) else []
-    if not users:
-        return None
+    until = str(running.payload["term_end"])
 
     def apply(tx: Transaction, pool: Subscription) -> dict[str, JsonValue]:
+        if not users:
+            return _stay(tx, pool, until)
         if running.payload.get("bill") is True:
             return {"revoked": seats.revoke_users(tx, pool.id, users)}
-        until = str(running.payload["term_end"])
         return {"leaving": seats.end_at(tx, pool.id, users, until), "leaving_at": until}
 
     return apply
+
+
+def _stay(tx: Transaction, pool: Subscription, until: str) -> dict[str, JsonValue]:
+    told = leaving.told_to_leave(tx, pool.id, until)
+    room = leaving.next_seats(tx, pool.id) - (pool.assigned - len(told))
+    staying = told[::-1][: max(0, room)]
+    return {"staying": seats.stay(tx, pool.id, staying)} if staying else {}
