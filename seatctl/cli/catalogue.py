@@ -30,6 +30,7 @@ ENTRIES = (
     Entry("demo", "Show seatctl at work on a throw-away profile.", group=False),
     Entry("check", "Say whether a person is entitled, and why.", group=False),
     Entry("sync", "Bring the ledger and Stripe to agree.", group=False),
+    Entry("reconcile", "Compare seats paid for, in the ledger, and assigned.", group=False),
     Entry("plans", "Define what is sold, at which price and under which policy.", aliases=("plan",)),
     Entry("subs", "Buy and manage subscriptions.", aliases=("sub", "subscriptions", "subscription")),
     Entry("users", "Manage the people who can sit in seats.", aliases=("user",)),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seatctl.cli.options import OptionalSubscriptionArg, context
+from seatctl.cli.options import MaxSpendOpt, OptionalSubscriptionArg, SubscriptionOpt, context
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.output import Column
+
+if TYPE_CHECKING:
+    from seatctl.context import Context
 
 app = typer.Typer()
 
@@ -35,9 +38,23 @@ SHOW_COLUMNS = (
     Column("billing_reason", "Reason"),
     Column("hosted_url", "Page"),
     Column("stripe_id", "Stripe id"),
+    Column("billed_to", "Billed to"),
     Column("items", "Lines", "lines"),
+    Column("totals", "Tax, discounts, payments", "lines"),
     Column("lines", "Lines", "list", table=False),
+    Column("taxes", "Taxes", "list", table=False),
+    Column("discounts", "Discounts", "list", table=False),
+    Column("payments", "Payments", "list", table=False),
+    Column("pdf", "PDF", table=False),
 )
+
+InvoiceArg = Annotated[
+    str, typer.Argument(metavar="INVOICE", help="By number; a draft by its id.", show_default=False)
+]
+SinceOpt = Annotated[
+    str | None, typer.Option("--since", metavar="DATE", help="Made on this day or later, such as 2026-01-31.")
+]
+UntilOpt = Annotated[str | None, typer.Option("--until", metavar="DATE", help="Made on this day or before.")]
 
 
 @app.command("list")
@@ -46,41 +63,165 @@ def list_invoices(
     subscription: OptionalSubscriptionArg = None,
     status: Annotated[InvoiceStatus | None, typer.Option("--status", help="Only these.")] = None,
     unpaid: Annotated[bool, typer.Option("--unpaid", help="Only those with money still open.")] = False,
+    overdue: Annotated[bool, typer.Option("--overdue", help="Only unpaid ones past their due date.")] = False,
+    since: SinceOpt = None,
+    until: UntilOpt = None,
 ) -> None:
     """List invoices, newest first.
 
     Examples:
       seatctl invoices list
       seatctl invoices list design --unpaid
-      seatctl invoices list --status paid -o csv
+      seatctl invoices list --overdue
+      seatctl invoices list --since 2026-01-01 --until 2026-03-31 -o csv
     """
     from seatctl.ledger import invoices, subscriptions
+    from seatctl.rules.periods import period
     from seatctl.services.invoice_rows import invoice_row
 
     here = context(ctx)
+    first, last = period(since, until)
     with here.ledger.reading() as reader:
         pool = None if subscription is None else subscriptions.find(reader, subscription).id
-        found = invoices.listing(reader, subscription_id=pool, status=status, unpaid=unpaid)
+        found = invoices.listing(
+            reader,
+            subscription_id=pool,
+            status=status,
+            unpaid=unpaid,
+            overdue_at=here.now if overdue else None,
+            since=first,
+            until=last,
+        )
         here.emit_list((invoice_row(one) for one in found), LIST_COLUMNS, handle="number")
 
 
 @app.command()
 def show(
     ctx: typer.Context,
-    invoice: Annotated[
-        str, typer.Argument(metavar="INVOICE", help="By number; a draft by its id.", show_default=False)
-    ],
+    invoice: InvoiceArg,
+    web: Annotated[bool, typer.Option("--web", help="Open its page at Stripe in the browser.")] = False,
 ) -> None:
-    """Show an invoice with its lines.
+    """Show an invoice with its lines, tax, discounts and payments.
+
+    With --web it is read from Stripe first: the address of its page expires.
 
     Examples:
       seatctl invoices show 2UDAQ1CF-0001
+      seatctl invoices show 2UDAQ1CF-0001 --web
     """
     from seatctl.ledger import invoices
     from seatctl.services.invoice_rows import invoice_page
 
     here = context(ctx)
+    if web:
+        from seatctl.cli.invoice_files import open_page
+
+        open_page(here, invoice)
+        return
     with here.ledger.reading() as reader:
         found = invoices.find(reader, invoice)
         page = invoice_page(found, invoices.lines(reader, found.id))
     here.emit_one(page, SHOW_COLUMNS, handle="number")
+
+
+@app.command()
+def download(
+    ctx: typer.Context,
+    invoice: Annotated[
+        str | None,
+        typer.Argument(metavar="[INVOICE]", help="One invoice; else a period.", show_default=False),
+    ] = None,
+    subscription: SubscriptionOpt = None,
+    since: SinceOpt = None,
+    until: UntilOpt = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="PATH", help="The file of one invoice, else a folder.")
+    ] = None,
+) -> None:
+    """Download invoices as PDF: one, or those of a period into a folder.
+
+    A file that is there already is left alone, so that an interrupted download goes on where it stopped.
+
+    Examples:
+      seatctl invoices download 2UDAQ1CF-0001
+      seatctl invoices download --since 2026-01-01 --until 2026-03-31 --to quarter
+    """
+    from seatctl.cli.invoice_files import download_one, download_period
+    from seatctl.errors import UsageError
+
+    here = context(ctx)
+    if invoice is not None and (subscription or since or until):
+        raise UsageError("name one invoice, or a period with --since and --until")
+    if invoice is not None:
+        download_one(here, invoice, to)
+        return
+    if since is None and until is None and subscription is None:
+        raise UsageError("name an invoice, or a period", hint="seatctl invoices download --since 2026-01-01")
+    download_period(here, subscription, since, until, to)
+
+
+@app.command()
+def pay(
+    ctx: typer.Context,
+    invoice: InvoiceArg,
+    payment_method: Annotated[
+        str | None, typer.Option("--payment-method", metavar="PM", help="Another card than the default one.")
+    ] = None,
+    max_spend: MaxSpendOpt = None,
+) -> None:
+    """Charge the card for an open invoice now.
+
+    Examples:
+      seatctl invoices pay 2UDAQ1CF-0002
+      seatctl invoices pay 2UDAQ1CF-0002 --payment-method pm_card_visa --yes
+    """
+    _act(context(ctx), "pay", invoice, payment_method, max_spend)
+
+
+@app.command()
+def send(ctx: typer.Context, invoice: InvoiceArg) -> None:
+    """Have Stripe mail an invoice to who pays for it. In test mode and in the sandbox no mail goes out.
+
+    Examples:
+      seatctl invoices send 2UDAQ1CF-0002
+    """
+    _act(context(ctx), "send", invoice)
+
+
+@app.command()
+def void(ctx: typer.Context, invoice: InvoiceArg) -> None:
+    """Make an open invoice void: nobody has to pay it any more.
+
+    Examples:
+      seatctl invoices void 2UDAQ1CF-0002 --yes
+    """
+    _act(context(ctx), "void", invoice)
+
+
+def _act(
+    here: Context, verb: str, invoice: str, payment_method: str | None = None, max_spend: str | None = None
+) -> None:
+    from seatctl.cli.changing import require_limit
+    from seatctl.models.money import plain_amount
+    from seatctl.services.invoice_actions import carry_out, prepare
+
+    intended = prepare(
+        here.ledger,
+        here.billing,
+        here.call,
+        verb,
+        invoice,
+        payment_method=payment_method,
+        max_spend=max_spend,
+    )
+    if not here.options.dry_run and not intended.already:
+        if verb == "pay":
+            require_limit(here, max_spend)
+        name, currency = intended.now.number or intended.now.id, intended.now.currency
+        asked = {
+            "pay": f"Charge {plain_amount(intended.due, currency)} {currency.upper()} for {name} now?",
+            "send": f"Send {name} to {intended.now.details.get('billed_to')}?",
+            "void": f"Make {name} void?",
+        }
+        here.confirm(asked[verb])
+    here.emit(carry_out(here.ledger, here.billing, here.call, intended), handle="number")

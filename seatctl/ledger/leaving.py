@@ -67,3 +67,14 @@ def seated_in_file(reader: Reader, subscription_id: int) -> tuple[int, ...]:
 def next_seats(reader: Reader, subscription_id: int) -> int:
     """How many seats the next term begins with: what Stripe's item holds."""
     return reader.count("SELECT quantity FROM subscriptions WHERE id = ?", (subscription_id,))
+
+
+def assigned_last(reader: Reader, subscription_id: int, seats: int) -> list[str]:
+    """The addresses of those who were seated last, the latest first, at most `seats` of them."""
+    rows = reader.rows(
+        "SELECT u.email FROM seats t JOIN users u ON u.id = t.user_id"
+        " WHERE t.subscription_id = :pool AND t.revoked_at IS NULL"
+        " ORDER BY t.assigned_at DESC, t.id DESC LIMIT :seats",
+        {"pool": subscription_id, "seats": max(0, seats)},
+    )
+    return [row["email"] for row in rows]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
-from seatctl.models.call import format_time
+from seatctl.errors import JsonValue
+from seatctl.models.call import format_time, from_epoch
 from seatctl.models.invoice import Invoice, InvoiceLine
 from seatctl.models.money import plain_amount
 from seatctl.models.report import Record
@@ -33,7 +35,13 @@ def invoice_page(invoice: Invoice, lines: list[InvoiceLine]) -> Record:
     """An invoice with its lines: as objects for a program, as sentences for a person."""
     return {
         **invoice_row(invoice),
+        "billed_to": invoice.details.get("billed_to"),
+        "pdf": invoice.details.get("pdf"),
         "items": [_sentence(line) for line in lines],
+        "taxes": invoice.details.get("taxes", []),
+        "discounts": invoice.details.get("discounts", []),
+        "payments": invoice.details.get("payments", []),
+        "totals": list(_totals(invoice)),
         "lines": [
             {
                 "description": line.description,
@@ -43,6 +51,9 @@ def invoice_page(invoice: Invoice, lines: list[InvoiceLine]) -> Record:
                 "period_start": format_time(line.period_start),
                 "period_end": format_time(line.period_end),
                 "proration": line.proration,
+                "unit_amount_decimal": line.details.get("unit_amount_decimal"),
+                "taxes": line.details.get("taxes", []),
+                "discounts": line.details.get("discounts", []),
             }
             for line in lines
         ],
@@ -51,7 +62,32 @@ def invoice_page(invoice: Invoice, lines: list[InvoiceLine]) -> Record:
 
 def _sentence(line: InvoiceLine) -> str:
     amount = f"{plain_amount(line.amount, line.currency)} {line.currency.upper()}"
-    return f"{line.description or 'no description'}: {amount}"
+    prorated = " (prorated)" if line.proration else ""
+    return f"{line.description or 'no description'}: {amount}{prorated}"
+
+
+def _totals(invoice: Invoice) -> Iterator[str]:
+    """Discounts, taxes, payments and what was given back, a sentence each."""
+    worded = {"discounts": "discount -{}", "taxes": "tax {}"}
+    for name, words in worded.items():
+        for one in _objects(invoice.details.get(name)):
+            yield words.format(_amount(one.get("amount"), invoice.currency))
+    for payment in _objects(invoice.details.get("payments")):
+        paid = payment.get("paid_at")
+        when = f" on {from_epoch(paid):%Y-%m-%d}" if isinstance(paid, int) else ""
+        how = str(payment.get("type") or "payment").replace("_", " ")
+        yield f"{payment.get('status')} {_amount(payment.get('amount'), invoice.currency)} by {how}{when}"
+    credited = invoice.details.get("credited")
+    if credited:
+        yield f"credited {_amount(credited, invoice.currency)}"
+
+
+def _objects(value: JsonValue) -> list[dict[str, JsonValue]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _amount(value: JsonValue, currency: str) -> str:
+    return f"{plain_amount(value if isinstance(value, int) else 0, currency)} {currency.upper()}"
 
 
 def _written(moment: datetime | None) -> str | None:

@@ -1,0 +1,187 @@
+"""Invoices on disk and in the browser: PDFs downloaded, hosted pages opened. No key is sent to a link."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seatctl.errors import LedgerError, Refused, TryAgain
+from seatctl.settings import Mode
+
+if TYPE_CHECKING:
+    from seatctl.context import Context
+    from seatctl.models.invoice import Invoice
+    from seatctl.models.report import Record
+
+COLUMNS = ("number", "file", "bytes", "result", "error")
+_STRIPES_PAGES = "https://invoice.stripe.com/"
+"""Where no page of a sandbox's invoice is."""
+_SECONDS = 60
+_CHUNK = 65536
+
+
+class NoLink(Refused):
+    """Stripe has no page or PDF of this invoice: a draft has none."""
+
+    code = "no_link"
+
+
+class DownloadFailed(TryAgain):
+    """The PDF did not arrive whole; nothing was left on disk."""
+
+    code = "download_failed"
+
+
+class CannotWrite(LedgerError):
+    """The file cannot be written."""
+
+    code = "cannot_write"
+
+
+def open_page(here: Context, handle: str) -> None:
+    """Print the fresh address of the invoice's page, and open it where there is a browser and a person."""
+    import webbrowser
+
+    found = _fresh(here, _find(here, handle))
+    if found.hosted_url is None:
+        raise _no_link(found)
+    here.emit_text(f"{found.hosted_url}\n")
+    if here.interactive:
+        with suppress(webbrowser.Error):
+            webbrowser.open(found.hosted_url)
+
+
+def download_one(here: Context, handle: str, to: str | None) -> None:
+    """One PDF, beside where the command runs or where `to` says."""
+    from seatctl.cli.options import file_path
+
+    invoice = _find(here, handle)
+    path = Path(_file_name(invoice)) if to is None else file_path(to)
+    if path.is_dir():
+        path /= _file_name(invoice)
+    _emit(here, [_download(here, invoice, path)])
+
+
+def download_period(
+    here: Context, subscription: str | None, since: str | None, until: str | None, to: str | None
+) -> None:
+    """The PDFs of a period in a folder; what is there already is left alone. Exit 6 where some failed."""
+    from seatctl.cli.options import file_path
+    from seatctl.ledger import invoices, subscriptions
+    from seatctl.rules.periods import period
+
+    first, last = period(since, until)
+    with here.ledger.reading() as reader:
+        pool = None if subscription is None else subscriptions.find(reader, subscription).id
+        found = [
+            one
+            for one in invoices.listing(reader, subscription_id=pool, since=first, until=last)
+            if one.number is not None
+        ]
+    folder = file_path(to or "invoices")
+    if not here.options.dry_run:
+        folder.mkdir(parents=True, exist_ok=True)
+    _emit(here, list(_each(here, found, folder)))
+
+
+def _each(here: Context, found: list[Invoice], folder: Path) -> Iterator[Record]:
+    for invoice in found:
+        try:
+            yield _download(here, invoice, folder / _file_name(invoice))
+        except (NoLink, DownloadFailed) as error:
+            yield {
+                "number": invoice.number,
+                "file": None,
+                "bytes": None,
+                "result": "failed",
+                "error": error.code,
+            }
+
+
+def _download(here: Context, invoice: Invoice, path: Path) -> Record:
+    row: dict[str, str | int | None] = {"number": invoice.number or invoice.stripe_id, "file": str(path)}
+    if path.exists():
+        return {**row, "bytes": path.stat().st_size, "result": "there already", "error": None}
+    if here.options.dry_run:
+        return {**row, "bytes": None, "result": "would be downloaded", "error": None}
+    fresh = _fresh(here, invoice)
+    link = fresh.details.get("pdf")
+    if not isinstance(link, str) or (here.profile.mode is Mode.SANDBOX and _STRIPES_PAGES in link):
+        raise _no_link(fresh)
+    return {**row, "bytes": _fetch(link, path), "result": "downloaded", "error": None}
+
+
+def _fetch(link: str, path: Path) -> int:
+    """Bytes written. To a file beside it first: a half one would be taken for done by the next run."""
+    import urllib.error
+    import urllib.request
+
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        # A plain request of ours: the link is the permission, and the key must not leave for another host.
+        request = urllib.request.Request(link, headers={"User-Agent": "seatctl"})  # noqa: S310 - checked below
+        if not link.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+            raise DownloadFailed(f"{path.name}: Stripe's link is not one to be trusted")
+        with urllib.request.urlopen(request, timeout=_SECONDS) as answer, part.open("wb") as file:  # noqa: S310
+            written = 0
+            while chunk := answer.read(_CHUNK):
+                written += file.write(chunk)
+            wanted = answer.headers.get("Content-Length")
+        if wanted is not None and int(wanted) != written:
+            raise DownloadFailed(
+                f"{path.name}: the download was cut short", hint="run the same command again"
+            )
+        part.replace(path)
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        raise DownloadFailed(
+            f"{path.name} could not be downloaded: {error}", hint="run the same command again"
+        ) from error
+    except OSError as error:
+        raise CannotWrite(f"{path} cannot be written: {error.strerror}", hint="use --to PATH") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return written
+
+
+def _find(here: Context, handle: str) -> Invoice:
+    from seatctl.ledger import invoices
+
+    with here.ledger.reading() as reader:
+        return invoices.find(reader, handle)
+
+
+def _fresh(here: Context, invoice: Invoice) -> Invoice:
+    from seatctl.services.invoice_links import with_fresh_links
+
+    return with_fresh_links(here.ledger, here.billing, invoice)
+
+
+def _no_link(invoice: Invoice) -> NoLink:
+    name = invoice.number or invoice.stripe_id
+    return NoLink(
+        f"there is no page or PDF of {name}: a draft has none, and the sandbox makes none",
+        hint=f"seatctl invoices show {name}",
+        data={"invoice": invoice.stripe_id, "status": invoice.status.value},
+    )
+
+
+def _file_name(invoice: Invoice) -> str:
+    """A name that cannot leave the folder, whatever Stripe's number holds."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", invoice.number or invoice.stripe_id).strip("-") + ".pdf"
+
+
+def _emit(here: Context, rows: list[Record]) -> None:
+    from seatctl.errors import ExitCode
+    from seatctl.models.report import Report
+
+    results = [row["result"] for row in rows]
+    failed = results.count("failed")
+    code = ExitCode.PARTIAL if failed else ExitCode.DONE
+    downloaded, there = results.count("downloaded"), results.count("there already")
+    summary = f"{downloaded} downloaded, {there} there already, {failed} failed"
+    report = Report(None, here.options.dry_run, summary, tuple(rows), code, columns=COLUMNS)
+    here.emit(report, handle="file")

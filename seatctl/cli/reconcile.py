@@ -1,0 +1,35 @@
+"""`seatctl reconcile`: whether Stripe, the ledger and the seats tell the same story."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from seatctl.cli.options import context
+
+app = typer.Typer()
+
+
+@app.command()
+def reconcile(
+    ctx: typer.Context,
+    check: Annotated[bool, typer.Option("--check", help="Exit 7 where a drift is left.")] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Repair what is safe: bring the ledger to Stripe.")
+    ] = False,
+) -> None:
+    """Compare the seats paid for in Stripe, the ledger's capacity, and the seats assigned.
+
+    Each drift comes with the command that repairs it. Nobody loses a seat and nothing is bought by --fix;
+    where more people sit than are paid for, it says who was assigned last.
+
+    Examples:
+      seatctl reconcile
+      seatctl reconcile --check -o json
+      seatctl reconcile --fix
+    """
+    from seatctl.services.reconciling import reconcile as run_reconcile
+
+    here = context(ctx)
+    here.emit(run_reconcile(here.ledger, here.billing, here.call, check=check, fix=fix), handle="name")

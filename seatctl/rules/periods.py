@@ -1,0 +1,29 @@
+"""A period as it is typed: two days, both included, in UTC. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+
+from seatctl.errors import BadInput
+
+
+class BadDate(BadInput):
+    """What was typed is no day, or the period ends before it begins."""
+
+    code = "bad_date"
+
+
+def period(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
+    """The first moment of the period and the first after it. Raises BadDate."""
+    first = None if since is None else _day(since)
+    last = None if until is None else _day(until) + timedelta(days=1)
+    if first is not None and last is not None and last <= first:
+        raise BadDate(f"{until} is before {since}", hint="such as --since 2026-01-01 --until 2026-03-31")
+    return first, last
+
+
+def _day(text: str) -> datetime:
+    try:
+        return datetime.combine(date.fromisoformat(text.strip()), time(), UTC)
+    except ValueError:
+        raise BadDate(f"{text!r} is no day such as 2026-01-31", data={"date": text}) from None
