@@ -2,6 +2,7 @@
 
     import    users import of 100,000 users        ≤ 2.5 × the floor (bench/floors.py)
     assign    seats assign --from of 100,000       ≤ 2.5 × the floor, known users and new ones
+    apply     seats apply of 100,000               ≤ 2.5 × the floor, known users, new ones, again
     start-up  check, a one-row seats list          ≤ 1.3 × a bare Typer command (bench/bare.py)
     search    part of a name among 1,000,000       ≤ 1.5 × the one-row seats list
     memory    1,000,000 rows against 100,000       ≤ 1.2 ×
@@ -17,7 +18,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.bulk import assign_seats, import_users
+from bench.bulk import apply_state, assign_seats, import_users
 from bench.measure import Figure, WrongResult
 from bench.memory import memory
 from bench.startup import search, start_up
@@ -27,6 +28,7 @@ Bench = Callable[[Path, bool], list[Figure]]
 BENCHES: dict[str, Bench] = {
     "import": lambda work, _: [import_users(work, 100_000, 5)],
     "assign": lambda work, _: assign_seats(work, 100_000, 5),
+    "apply": lambda work, _: apply_state(work, 100_000, 5),
     "start-up": lambda work, _: start_up(work, 100_000, 21),
     "search": lambda work, whole: [search(work, 1_000_000 if whole else 200_000, 15)],
     "memory": lambda work, whole: memory(work, *((100_000, 1_000_000) if whole else (20_000, 200_000))),

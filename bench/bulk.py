@@ -69,6 +69,44 @@ def assign_seats(work: Path, count: int, rounds: int) -> list[Figure]:
     ]
 
 
+def apply_state(work: Path, count: int, rounds: int) -> list[Figure]:
+    """`seats apply`: of known people, of people it makes, and a second time, when nothing is left to do.
+
+    The floors are those of assigning: the same rows are written.
+    """
+    people = write_people(work / "people.csv", count)
+    nobody = new_stage(work / "nobody-template")
+    with_subscription(nobody, count)
+    known = nobody.copy(work / "known-template")
+    known.seatctl("users", "import", people)
+    done = known.copy(work / "done-template")
+    words = ("seats", "apply", people, "--subscription", "design")
+    done.seatctl(*words)
+    empty = work / "empty.db"
+    floors.prepare(empty)
+
+    def apply(template: Stage, *options: str) -> Callable[[], Sample]:
+        def ours() -> Sample:
+            stage = template.copy(work / "apply")
+            sample = stage.seatctl(*words, *options)
+            expect(stage.count("SELECT assigned FROM subscriptions"), count, "seats assigned")
+            return sample
+
+        return ours
+
+    import_floor = _floor(work, "import", people, empty, count)
+    both_floors = _floor(work, "both", people, empty, count)
+    return [
+        Figure(f"apply {count:,} known users", *paired(apply(known), import_floor, rounds), BUDGET),
+        Figure(
+            "  with --create-users", *paired(apply(nobody, "--create-users"), both_floors, rounds), BUDGET
+        ),
+        Figure(
+            "  a second time, with --prune", *paired(apply(done, "--prune"), import_floor, rounds), BUDGET
+        ),
+    ]
+
+
 def _floor(work: Path, what: str, people: Path, template: Path, count: int) -> Callable[[], Sample]:
     def floor() -> Sample:
         database = work / "floor.db"

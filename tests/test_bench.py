@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.bulk import assign_seats, import_users
+from bench.bulk import apply_state, assign_seats, import_users
 from bench.measure import Figure
 from bench.memory import memory
 from bench.startup import search, start_up
@@ -32,6 +32,11 @@ def test_an_import_costs_a_small_multiple_of_writing_the_rows(tmp_path):
 
 def test_so_does_an_assignment(tmp_path):
     figures = assign_seats(tmp_path, 20_000, rounds=1)
+    assert all(map(within, figures)), "\n".join(figure.line() for figure in figures)
+
+
+def test_so_does_a_desired_state_the_second_time_too(tmp_path):
+    figures = apply_state(tmp_path, 20_000, rounds=1)
     assert all(map(within, figures)), "\n".join(figure.line() for figure in figures)
 
 

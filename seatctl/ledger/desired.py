@@ -118,9 +118,10 @@ def load(journal: Journal, rows: Iterable[Row], names: Iterable[str] = ()) -> in
 
     def numbered() -> Iterator[tuple[SqlValue, ...]]:
         for row in rows:
+            line, email, key, name, group, until, handle, problem = row
             # A bad row names no subscription that could be pruned on its word.
-            pool = 0 if row.problem else numbers.setdefault(row.subscription, len(numbers) + 1)
-            yield (*row[:6], pool, row.problem)
+            pool = 0 if problem else numbers.setdefault(handle, len(numbers) + 1)
+            yield line, email, key, name, group, until, pool, problem
 
     loaded = journal.execute_many(_LOAD, numbered())
     journal.execute_many(

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from seatctl.errors import JsonValue
 from seatctl.ledger.desired import WANTS, Verdict
@@ -13,7 +13,7 @@ from seatctl.models.report import Record
 from seatctl.models.subscription import Subscription
 from seatctl.rules.desired import Counted, Row
 
-RESULTS = {
+RESULTS: Mapping[str, str] = {
     Verdict.ASSIGN: "seated",
     Verdict.UNKNOWN: "added and seated",
     Verdict.ENDS: "until changed",
@@ -112,8 +112,7 @@ def differences(reader: Reader) -> Iterator[Record]:
         " OR d.differs AND d.verdict IN ('seated', 'over') ORDER BY d.line"
     )
     for row in changed:
-        result = RESULTS[Verdict(row["verdict"])]
-        yield _record(row["line"], row["email"], row["subscription"], result, row["until"], row["problem"])
+        yield _record(row[0], row[1], row[2], RESULTS[row[3]], row[4], row[5])
 
 
 def _record(

@@ -92,9 +92,9 @@ def _assign(tx: Transaction) -> None:
     last = seats.last_id(tx)
     seated = tx.execute(
         "INSERT INTO seats (subscription_id, user_id, assigned_at, until, assigned_entry)"
-        " SELECT p.pool_id, coalesce(d.user_id, u.id), :now, nullif(d.until, 'never'), :entry"
-        " FROM desired d JOIN desired_pools p ON p.n = d.pool LEFT JOIN users u"
-        f" ON d.user_id IS NULL AND u.email_key = d.email_key WHERE {WANTS} ORDER BY d.line",
+        " SELECT p.pool_id, coalesce(d.user_id, (SELECT id FROM users u WHERE u.email_key = d.email_key)),"
+        " :now, nullif(d.until, 'never'), :entry"
+        f" FROM desired d CROSS JOIN desired_pools p ON p.n = d.pool WHERE {WANTS} ORDER BY d.line",
         {"now": tx.now, "entry": tx.entry},
     )
     if seated:

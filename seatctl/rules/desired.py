@@ -56,19 +56,14 @@ def desired(
         email, subscription, name, group, until = values
         never = until.casefold() == NEVER
         person = judged(line, (email, name, group, "", "" if never else until))
-        named = subscription or default or ""
-        missing = None if named else "it names no subscription; --subscription names one for all"
-        wrong = "; ".join(filter(None, (person.problem, missing))) or None
-        yield Row(
-            line,
-            person.email,
-            person.email_key if wrong is None else None,
-            person.name,
-            person.group,
-            NEVER if never else person.until,
-            named,
-            wrong,
-        )
+        named, wrong = subscription or default or "", person.problem
+        if not named:
+            missing = "it names no subscription; --subscription names one for all"
+            wrong = f"{wrong}; {missing}" if wrong else missing
+        end = NEVER if never else person.until
+        key = None if wrong else person.email_key
+        # Past the constructor of a named tuple, which costs as much as the checks.
+        yield Row._make((line, person.email, key, person.name, person.group, end, named, wrong))
 
 
 @dataclass(frozen=True, slots=True)
