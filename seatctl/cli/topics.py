@@ -135,7 +135,8 @@ def _files() -> str:
   sandbox.db    the embedded Stripe of a sandbox profile
   log/          calls to Stripe and unexpected errors, without keys
 
-All are created readable by their owner only. Back up the ledger as a file only while nothing writes to it.
+All are created readable by their owner only. seatctl ledger backup copies a ledger while others write to it;
+a plain copy of the file may lack the last changes.
 
 Input (import, --from FILE, - for stdin): CSV, TSV or JSON Lines with a header of any order and case;
 email is required, name, group and last_active are understood, in seats assign also until (when the seat
