@@ -9,7 +9,15 @@ import pytest
 
 from seatctl.cli import role_table
 from seatctl.models.role import Role
-from seatctl.rules.command_roles import BY_CODE, CHANGES, OF_THE_MACHINE, ONESELF, READS, may_use
+from seatctl.rules.command_roles import (
+    BY_CODE,
+    CHANGES,
+    OF_ITS_LINES,
+    OF_THE_MACHINE,
+    ONESELF,
+    READS,
+    may_use,
+)
 from tests.conftest import Seatctl
 from tests.test_help import COMMANDS
 
@@ -125,7 +133,7 @@ def test_for_oneself_no_role_is_needed(office, tmp_path, command):
 
 
 def test_every_command_is_in_the_table():
-    known = [*CHANGES, *BY_CODE, *OF_THE_MACHINE, *READS]
+    known = [*CHANGES, *BY_CODE, *OF_ITS_LINES, *OF_THE_MACHINE, *READS]
     assert sorted(known) == sorted(COMMANDS)
     assert set(CALLS) == set(CHANGES)
     assert set(CHANGES) >= ONESELF

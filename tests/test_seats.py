@@ -23,7 +23,7 @@ def seated(seatctl, *argv):
 def test_a_seat_is_assigned_and_the_way_back_is_named(seatctl, design):
     done = seatctl("seats", "assign", design, ANN)
     assert done.code == 0
-    assert done.err.splitlines() == ["1 seated in design; 1 free", f"undo: seatctl seats revoke design {ANN}"]
+    assert done.err.splitlines() == ["1 seated in design; 1 free", "undo: seatctl runs undo 3"]
     assert seated(seatctl, design) == [ANN]
 
 
@@ -32,7 +32,7 @@ def test_who_sits_already_keeps_the_seat_without_an_error(seatctl, design):
     again = seatctl("seats", "assign", design, ANN, BOB, "-o", "json")
     assert again.code == 0
     assert [row["result"] for row in again.rows] == ["already seated", "seated"]
-    assert "undo" not in again.json or again.json["undo"] is None
+    assert again.json["undo"] == f"seatctl runs undo {again.json['run']}"
     nothing = seatctl("seats", "assign", design, ANN, "-o", "json")
     assert (nothing.code, nothing.json["run"]) == (0, None)
 

@@ -131,7 +131,6 @@ def test_an_increase_a_day_old_that_never_reached_stripe_is_not_charged_late(off
             "subs buy --plan basic --seats 1 --name den --bill-to lab",
             "seatctl subs cancel den --now --refund",
         ),
-        ("users add zoe@example.org", "seatctl users remove zoe@example.org"),
         ("subs cancel lab --now", None),
     ],
 )

@@ -108,8 +108,8 @@ def test_lists_are_filtered_by_status_and_group(people):
 
 def test_edit_says_how_to_take_it_back(people):
     edited = people("users", "edit", "zoe@example.com", "--name", "", "--group", "x", "-o", "json")
-    assert edited.json["undo"] == "seatctl users edit zoe@example.com --name 'Zoe Zhang' --group ''"
-    assert people("users", "edit", "zoe@example.com", "--name", "Zoe Zhang", "--group", "").code == 0
+    assert edited.json["undo"] == f"seatctl runs undo {edited.json['run']}"
+    assert people("runs", "undo", edited.json["run"]).code == 0
     assert people("users", "edit", "zoe@example.com").code == 2
 
 

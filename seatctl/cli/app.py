@@ -2,7 +2,7 @@
 
 Global options are understood on either side of a command and kept on the `Context` that every click
 context carries. This file and its neighbours `global_options.py`,
-`usage.py` and `completion.py` alone touch Typer's internals.
+`usage.py`, `completion.py` and `batch_lines.py` alone touch Typer's internals.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ EXAMPLES = "\nExamples:\n"
 
 def execute(context: Context) -> None:
     """Parse the arguments and run the command. Raises SeatctlError, wrong usage included."""
-    root = _root()
+    root = root_group()
     asked = context.environment.get(COMPLETION_VARIABLE)
     if asked:
         from seatctl.cli.completion import answer
@@ -57,8 +57,9 @@ def execute(context: Context) -> None:
         raise usage_error(error) from None
 
 
-def _root() -> Root:
-    return Root(
+def root_group() -> Root:
+    """`seatctl` itself, with nothing loaded."""
+    root = Root(
         name=PROGRAM,
         help="Buy seat subscriptions through Stripe and decide who sits in them.",
         params=[
@@ -76,6 +77,8 @@ def _root() -> Root:
         rich_markup_mode=None,
         subcommand_metavar="COMMAND …",
     )
+    root.loaded = {}
+    return root
 
 
 def _show_version(ctx: ClickContext, _param: Parameter, value: bool) -> None:
@@ -162,6 +165,8 @@ class Noun(Group):
     """A group whose commands are built one at a time."""
 
     infos: dict[str, CommandInfo]
+    built: dict[str, ClickCommand]
+    """Commands that were built already: a batch asks for the same ones over and over."""
 
     def lines(self) -> list[tuple[str, str]]:
         """Name and first sentence of each command."""
@@ -170,7 +175,9 @@ class Noun(Group):
     def get_command(self, ctx: ClickContext, cmd_name: str) -> ClickCommand | None:
         """Build the one command that was named."""
         info = self.infos.get(cmd_name)
-        return build(info) if info else None
+        if info is not None and cmd_name not in self.built:
+            self.built[cmd_name] = build(info)
+        return self.built.get(cmd_name)
 
     def invoke(self, ctx: ClickContext) -> None:
         """Run the command that was named."""
@@ -190,6 +197,8 @@ class Noun(Group):
 class Root(Group):
     """`seatctl` itself: names from the catalogue, modules imported when named."""
 
+    loaded: dict[str, ClickCommand]
+
     def lines(self) -> list[tuple[str, str]]:
         """Name and line of help of each entry of the catalogue."""
         return [(entry.name, entry.help) for entry in catalogue.ENTRIES]
@@ -197,7 +206,9 @@ class Root(Group):
     def get_command(self, ctx: ClickContext, cmd_name: str) -> ClickCommand | None:
         """Import the module that was named; a noun's commands stay unbuilt."""
         entry = catalogue.names().get(cmd_name)
-        return load(entry) if entry else None
+        if entry is not None and entry.name not in self.loaded:
+            self.loaded[entry.name] = load(entry)
+        return None if entry is None else self.loaded[entry.name]
 
     def invoke(self, ctx: ClickContext) -> None:
         """Without a command, show the help."""
@@ -214,7 +225,7 @@ def load(entry: catalogue.Entry) -> ClickCommand:
     if not entry.group:
         return build(infos[entry.name])
     noun = Noun(name=entry.name, help=entry.help, rich_markup_mode=None, subcommand_metavar="COMMAND …")
-    noun.infos = infos
+    noun.infos, noun.built = infos, {}
     return noun
 
 

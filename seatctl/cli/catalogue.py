@@ -44,6 +44,7 @@ ENTRIES = (
     Entry("roles", "Say who may do what.", aliases=("role",)),
     Entry("notify", "Send messages to people, and see what became of them."),
     Entry("config", "Look at and change settings."),
+    Entry("batch", "Run many commands in one process.", group=False),
     Entry("runs", "Look at what was done.", aliases=("run",)),
     Entry("audit", "Read the audit log and verify it.", aliases=("audits",)),
     Entry("ledger", "Look after the ledger file.", aliases=("ledgers",)),

@@ -6,7 +6,15 @@ import sys
 from pathlib import Path
 
 from seatctl.models.role import Action, Role
-from seatctl.rules.command_roles import BY_CODE, CHANGES, OF_THE_MACHINE, ONESELF, READS, may_use
+from seatctl.rules.command_roles import (
+    BY_CODE,
+    CHANGES,
+    OF_ITS_LINES,
+    OF_THE_MACHINE,
+    ONESELF,
+    READS,
+    may_use,
+)
 from seatctl.rules.permissions import MATRIX
 
 ROLES = (Role.ADMIN, Role.OWNER, Role.ASSIGNOR, Role.VIEWER)
@@ -73,9 +81,10 @@ def _others() -> list[str]:
         f"- Everybody, for themselves: {named(ONESELF)}.",
         f"- Whoever has the activation code: {named(BY_CODE)}.",
         f"- Everybody, since they only read: {named(READS)}.",
+        f"- Whoever may use the commands in it: {named(OF_ITS_LINES)}.",
         f"- The user of this machine, since they change no ledger: {named(OF_THE_MACHINE)}.",
         "- `--create-users`, where a command has it, needs the role to manage users too.",
-        "- `runs undo` of seats that were being added needs what adding them needs.",
+        "- `runs undo` of a purchase that waits needs what it needs; of anything else, what doing it needs.",
     ]
 
 

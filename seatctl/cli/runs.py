@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seatctl.cli.options import context
+from seatctl.cli.runs_batch import failures, resume
 from seatctl.output import Column
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from seatctl.models.run import Change, Run
 
 app = typer.Typer()
+app.command()(resume)
+app.command()(failures)
 
 STEP_COLUMNS = (
     Column("step", "Step"),
@@ -128,10 +131,11 @@ def show(ctx: typer.Context, number: NumberArg) -> None:
 
 @app.command()
 def undo(ctx: typer.Context, number: NumberArg) -> None:
-    """Abandon a run that waits for an authentication; nothing of it is charged or changed then.
+    """Undo a run: people, seats and requests are again what they were before it.
 
-    Of a run that is done nothing can be undone in this way; the message names the command that reverses
-    it, where there is one.
+    Seats that it took away are given anew, if they are free. Refused where a later run built on it. A run
+    that waits for an authentication is abandoned: nothing of it is charged. What was bought or changed in
+    Stripe is not undone in this way; the message names the command that reverses it, where there is one.
 
     Examples:
       seatctl runs undo 41
@@ -140,7 +144,7 @@ def undo(ctx: typer.Context, number: NumberArg) -> None:
     from seatctl.services.undoing import undo_run
 
     here = context(ctx)
-    here.emit(undo_run(here.ledger, here.billing, here.call, number), handle="run")
+    here.emit(undo_run(here.ledger, lambda: here.billing, here.call, number))
 
 
 def _record(run: Run) -> Record:

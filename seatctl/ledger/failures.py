@@ -23,6 +23,12 @@ class MoneyBusy(TryAgain):
     code = "busy"
 
 
+class BatchBusy(TryAgain):
+    """Another process is doing the lines of this batch."""
+
+    code = "batch_busy"
+
+
 class LedgerCorrupt(LedgerError):
     """The file is damaged, or is no ledger at all."""
 

@@ -37,6 +37,8 @@ def begin(
     The unique indexes of `operations` refuse a second open one for the same subscription or name.
     """
     now = format_time(call.now)
+    if call.batch_row is not None:
+        payload = {**payload, "batch": list(call.batch_row)}  # so that a resumed batch finds it again
     run = journal.insert(
         "INSERT INTO runs (command, actor, os_user, state, started_at) VALUES (?, ?, ?, 'pending', ?)",
         (call.command, call.actor, call.os_user, now),
@@ -93,6 +95,15 @@ def of_request(reader: Reader, request_id: str) -> Operation | None:
 def of_run(reader: Reader, run: int) -> Operation | None:
     """The operation of a run, if it had one."""
     return next(_operations(reader.rows(f"{_SELECT} WHERE o.run = ?", (run,))), None)
+
+
+def of_batch(reader: Reader, run: int) -> Iterator[tuple[int, Operation]]:
+    """The operations that lines of a batch began, oldest first, each with the number of its line."""
+    query = f"{_SELECT} WHERE json_extract(o.payload, '$.batch[0]') = ? ORDER BY o.id"
+    for operation in _operations(reader.rows(query, (run,))):
+        batch = operation.payload["batch"]
+        if isinstance(batch, list) and isinstance(batch[1], int):
+            yield batch[1], operation
 
 
 def steps(reader: Reader, operation: int) -> list[Step]:

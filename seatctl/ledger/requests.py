@@ -65,7 +65,7 @@ def add(tx: Transaction, new: NewRequest) -> SeatRequest:
             None if new.expires_at is None else format_time(new.expires_at),
         ),
     )
-    tx.record("request", number, None, _facts(tx, number))
+    tx.record("request", number, None, facts(tx, number))
     return find(tx, number, tx.call.now)
 
 
@@ -110,7 +110,7 @@ def decide(
 
     `by` None keeps who decided before.
     """
-    before = _facts(tx, number)
+    before = facts(tx, number)
     waiting = status is RequestStatus.WAITLISTED
     tx.execute(
         "UPDATE requests SET status = :status, decided_by = coalesce(:by, decided_by), decided_at = :now,"
@@ -128,7 +128,7 @@ def decide(
             "number": number,
         },
     )
-    tx.record("request", number, before, _facts(tx, number))
+    tx.record("request", number, before, facts(tx, number))
 
 
 def _end_of_the_waitlist(tx: Transaction) -> str:
@@ -268,10 +268,11 @@ def count(reader: Reader, chosen: Filter) -> int:
     return reader.count(f"SELECT count(*) FROM requests r WHERE {where}", params)
 
 
-def _facts(reader: Reader, number: int) -> dict[str, JsonValue]:
+def facts(reader: Reader, number: int) -> dict[str, JsonValue]:
+    """What a change row says of a request."""
     found = reader.value(f"SELECT {_SNAPSHOT} FROM requests WHERE number = ?", (number,))
-    facts: dict[str, JsonValue] = json.loads(str(found))
-    return facts
+    written: dict[str, JsonValue] = json.loads(str(found))
+    return written
 
 
 def _request(row: Row) -> SeatRequest:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from seatctl.errors import NotFound
 from seatctl.ledger.engine import Row
-from seatctl.ledger.transaction import Reader
+from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import parse_time
 from seatctl.models.run import Run, RunState
 
@@ -42,6 +42,17 @@ def find(reader: Reader, number: int) -> Run:
     if row is None:
         raise UnknownRun(f"there is no run {number}", hint="seatctl runs list", data={"run": number})
     return _run(row)
+
+
+def undone_by(reader: Reader, number: int) -> int | None:
+    """The run that has undone this one, if there is one."""
+    found = reader.value("SELECT max(number) FROM runs WHERE undo_of = ?", (number,))
+    return found if isinstance(found, int) else None
+
+
+def note_undo(tx: Transaction, number: int) -> None:
+    """Say which run it is that this change takes back."""
+    tx.execute("UPDATE runs SET undo_of = ? WHERE number = ?", (number, tx.run))
 
 
 def _run(row: Row) -> Run:

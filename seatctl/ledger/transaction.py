@@ -86,6 +86,11 @@ class Transaction(Journal):
         """The run's number; None under a dry run and while nothing is recorded."""
         return self._run if self.recorded and not self.call.dry_run else None
 
+    @property
+    def undo(self) -> str | None:
+        """The command that takes this change back; None while there is nothing to take back."""
+        return None if self.run is None else f"seatctl runs undo {self.run}"
+
     def summarise(self, sentence: str) -> None:
         """Say in one sentence what the run did."""
         self._summary = sentence
@@ -191,8 +196,14 @@ class Transaction(Journal):
                 "UPDATE runs SET state = 'done', finished_at = ?, summary = ? WHERE number = ?",
                 (self.now, self._summary, self._run),
             )
-        elif self._summary is not None:
+        elif self._summary is not None and (call.batch_row is None or call.batch_row.run != self._run):
             self.execute("UPDATE runs SET summary = ? WHERE number = ?", (self._summary, self._run))
+        if call.batch_row is not None:
+            # In this very commit: a batch that is killed and resumed must not do the line a second time.
+            self.execute(
+                "UPDATE batch_rows SET state = 'done', entry_id = ? WHERE run = ? AND n = ?",
+                (self.entry, *call.batch_row),
+            )
         return True
 
 

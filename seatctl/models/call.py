@@ -8,6 +8,13 @@ from typing import NamedTuple
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
+class BatchRow(NamedTuple):
+    """A line of a batch: it is marked as done in the very transaction of its change."""
+
+    run: int
+    n: int
+
+
 class Call(NamedTuple):
     """One invocation of seatctl. `now` is aware UTC in whole seconds; in a sandbox it is the sandbox's."""
 
@@ -21,6 +28,7 @@ class Call(NamedTuple):
     notify: bool = True
     run: int | None = None
     """The run this call belongs to, where one was opened before the change (an operation, a batch)."""
+    batch_row: BatchRow | None = None
 
 
 def format_time(moment: datetime) -> str:

@@ -68,12 +68,23 @@ OF_THE_MACHINE = frozenset(
 )
 """What changes files of this machine's user: the configuration, and a sandbox that nobody is billed by."""
 
+OF_ITS_LINES = frozenset(("batch", "runs resume"))
+"""What runs other commands, each of which needs what it needs."""
+
 READS = frozenset(
     (
         *("status", "doctor", "check", "help", "audit log", "audit verify", "ledger path", "ledger check"),
         *("plans list", "plans show", "plans export", "subs list", "subs show", "users list", "users show"),
         *("seats list", "seats history", "requests list", "requests show", "invoices list", "invoices show"),
-        *("roles list", "notify list", "notify show", "runs list", "runs show", "sandbox status"),
+        *(
+            "roles list",
+            "notify list",
+            "notify show",
+            "runs list",
+            "runs show",
+            "runs failures",
+            "sandbox status",
+        ),
         *("config show", "config get", "config path", "config profiles"),
     )
 )

@@ -112,6 +112,7 @@ def apply_state(ledger: Ledger, call: Call, how: How, checked: Checked | None = 
             summary=summary(changes, done=False) if call.dry_run else said,
             rows=rows,
             exit_code=ExitCode.PARTIAL if partly else ExitCode.DONE,
+            undo=tx.undo,
             columns=COLUMNS,
             data=_data(changes, {}),
         )

@@ -104,5 +104,6 @@ def report(tx: Transaction, done: list[Done], summary: str, code: ExitCode) -> R
         summary=summary,
         rows=[one.record() for one in done],
         exit_code=code,
+        undo=tx.undo,
         columns=COLUMNS,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,9 +26,6 @@ from seatctl.services.people import People, require_active, require_known, stage
 from seatctl.services.permissions import allow
 
 COLUMNS = ("line", "email", "result", "error")
-
-_UNDO_EMAILS = 5
-"""An undo that would name more people than this is no command to type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +71,7 @@ def assign_seats(ledger: Ledger, call: Call, name: str, people: People, how: Ass
             summary=summary,
             rows=tx.keep(partial(staging.results, tx, seats.ASSIGNED)),
             exit_code=ExitCode.PARTIAL if bad or take < needed else ExitCode.DONE,
-            undo=None if call.dry_run or already or changed else _undo("revoke", pool, people, seated),
+            undo=tx.undo,
             columns=_columns(people),
             data={"subscription": pool.name, "seated": seated, "free": pool.free - seated},
         )
@@ -102,7 +98,7 @@ def revoke_seats(ledger: Ledger, call: Call, name: str, people: People) -> Repor
             summary=summary,
             rows=rows,
             exit_code=ExitCode.PARTIAL if bad else ExitCode.DONE,
-            undo=None if call.dry_run or moved_up else _undo("assign", pool, people, revoked),
+            undo=tx.undo,
             columns=_columns(people),
             data={"subscription": pool.name, "revoked": revoked, "paid": pool.capacity},
         )
@@ -149,13 +145,3 @@ def _seats_to_take(tx: Transaction, pool: Subscription, needed: int, *, fill: bo
 def _columns(people: People) -> tuple[str, ...]:
     """A line number says something of a file only."""
     return COLUMNS if people.source is not None else COLUMNS[1:]
-
-
-def _undo(verb: str, pool: Subscription, people: People, changed: int) -> str | None:
-    """The command that takes it back, where the people named are exactly those who were changed."""
-    if not changed:
-        return None
-    command = f"seatctl seats {verb} {shlex.quote(pool.name)}"
-    if people.source is None and changed == len(people.emails) <= _UNDO_EMAILS:
-        return f"{command} {shlex.join(people.emails)}"
-    return None

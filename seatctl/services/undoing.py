@@ -1,12 +1,15 @@
-"""`runs undo`: abandoning an operation that waits, and saying what reverses any other run."""
+"""`runs undo`: abandoning an operation that waits, taking back what only the ledger holds, and saying what
+reverses any other run."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import suppress
 
 from seatctl.billing.port import Billing
 from seatctl.errors import JsonValue, Refused
-from seatctl.ledger import audit, operations, runs, subscriptions
+from seatctl.ledger import audit, batches, operations, runs, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
@@ -19,6 +22,7 @@ from seatctl.services.handlers import handler_for
 from seatctl.services.operations import end_as_failed
 from seatctl.services.permissions import allow
 from seatctl.services.steps import Running
+from seatctl.services.undoing_changes import NoInverse, take_back
 
 
 class CannotUndo(Refused):
@@ -27,15 +31,22 @@ class CannotUndo(Refused):
     code = "cannot_undo"
 
 
-def undo_run(ledger: Ledger, billing: Billing, call: Call, number: int) -> Report:
-    """Abandon the operation of a run that waits for an authentication: nothing is charged or changed.
+def undo_run(ledger: Ledger, billing: Callable[[], Billing], call: Call, number: int) -> Report:
+    """Take back what a run did to people, seats and requests, or abandon one that waits for a bank.
 
-    Raises UnknownRun, RoleRequired, and CannotUndo with the command that reverses it where there is one.
+    Raises UnknownRun, RoleRequired, what `take_back` raises, and CannotUndo with the command that
+    reverses it where there is one.
     """
     # Held to the end: a `sync` in another process must not finish what is being abandoned.
     with ledger.money_lock():
         with ledger.reading() as reader:
             run, operation = runs.find(reader, number), operations.of_run(reader, number)
+            changed = audit.count_changes(reader, number)
+            half_done = run.state is RunState.PENDING or (run.state is RunState.FAILED and not changed)
+        if operation is None and not half_done:
+            with suppress(NoInverse):
+                return take_back(ledger, call, run)
+        with ledger.reading() as reader:
             if operation is None or operation.state is not OperationState.WAITING:
                 return _not_waiting(reader, run, operation)
             _allow(reader, call, operation)
@@ -43,7 +54,7 @@ def undo_run(ledger: Ledger, billing: Billing, call: Call, number: int) -> Repor
         if call.dry_run:
             shown = {**row, "result": "would be abandoned"}
             return Report(None, True, f"would abandon run {number}", (shown,))
-        done = _abandon(Running(ledger, billing, call, operation))
+        done = _abandon(Running(ledger, billing(), call, operation))
     return Report(number, False, f"abandoned run {number}: {done}", ({**row, "result": "abandoned"},))
 
 
@@ -62,12 +73,14 @@ def _abandon(running: Running) -> str:
 
 
 def _not_waiting(reader: Reader, run: Run, operation: Operation | None) -> Report:
-    if run.state is RunState.FAILED:
+    if run.state is RunState.FAILED and not audit.count_changes(reader, run.number):
         return Report(None, False, f"run {run.number} came to nothing; there is nothing to undo")
     if run.state is RunState.PENDING:
         raise CannotUndo(
             f"run {run.number} is being done, or was interrupted; it waits for nobody",
-            hint="seatctl sync finishes or undoes it",
+            hint=f"seatctl runs resume {run.number} goes on with it"
+            if batches.tally(reader, run.number).total
+            else "seatctl sync finishes or undoes it",
             data={"run": run.number},
         )
     changes = [

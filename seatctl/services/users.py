@@ -71,8 +71,7 @@ def add_users(
         added = [str(row["email"]) for row in rows if row["result"] != "already_there"]
         summary = users_done("added", added) or f"{users_are(wanted)} already there"
         tx.summarise(summary)
-    undo = f"seatctl users remove {_words(added)}" if added else None
-    return user_report(tx, summary, rows, undo)
+    return user_report(tx, summary, rows, tx.undo)
 
 
 def _add(tx: Transaction, email: str, name: str | None, group: str | None) -> dict[str, JsonValue]:
@@ -107,10 +106,7 @@ def edit_user(ledger: Ledger, call: Call, email: str, edit: Edit) -> Report:
         "group": after.group,
         "exempt": after.exempt,
     }
-    undo = (
-        f"seatctl users edit {quoted(after.email)} {_difference(before, after)}" if after != before else None
-    )
-    return user_report(tx, summary, [row], undo)
+    return user_report(tx, summary, [row], tx.undo)
 
 
 def suspend_users(ledger: Ledger, call: Call, emails: Sequence[str]) -> Report:
@@ -137,8 +133,7 @@ def _set_status(
         )
         tx.summarise(summary)
     rows = [user_row(user, done if user in changed else "unchanged") for user in people]
-    undo = f"seatctl users {back} {_words([user.email for user in changed])}" if changed else None
-    return user_report(tx, summary, rows, undo)
+    return user_report(tx, summary, rows, tx.undo)
 
 
 def describe(reader: Reader, email: str, now: datetime) -> Record:
@@ -197,7 +192,7 @@ def user_report(
         dry_run=tx.call.dry_run,
         summary=summary,
         rows=rows,
-        undo=None if tx.call.dry_run else undo,
+        undo=undo,
         columns=columns,
     )
 
@@ -215,28 +210,8 @@ def users_are(emails: Sequence[str]) -> str:
     return f"{distinct[0]} is" if len(distinct) == 1 else f"{len(distinct):,} users are"
 
 
-def _words(emails: Sequence[str]) -> str:
-    shown = " ".join(map(quoted, emails[:20]))
-    return shown if len(emails) <= 20 else f"{shown} …"
-
-
 def _options(name: str | None, group: str | None) -> str:
     from shlex import quote
 
     given = (("--name", name), ("--group", group))
     return " ".join(f"{option} {quote(value)}" for option, value in given if value is not None)
-
-
-def _difference(before: User, after: User) -> str:
-    """The options that turn `after` back into `before`."""
-    from shlex import quote
-
-    pairs = (
-        ("--email", before.email, after.email),
-        ("--name", before.name, after.name),
-        ("--group", before.group, after.group),
-    )
-    options = [f"{option} {quote(old or '')}" for option, old, new in pairs if old != new]
-    if before.exempt != after.exempt:
-        options.append("--exempt" if before.exempt else "--no-exempt")
-    return " ".join(options)

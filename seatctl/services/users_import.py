@@ -41,6 +41,7 @@ def import_users(ledger: Ledger, call: Call, rows: Iterable[Incoming], *, skip_b
         summary=summary,
         rows=kept,
         exit_code=ExitCode.PARTIAL if bad else ExitCode.DONE,
+        undo=tx.undo,
         columns=("line", "email", "result", "error"),
         data={"added": done.added, "updated": done.updated, "removed": removed, "bad": bad},
     )

@@ -1,0 +1,70 @@
+"""`seatctl batch`: many commands in one process, each with its own transaction and result."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from seatctl.cli.options import context
+
+app = typer.Typer()
+
+WordsArg = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="FILE|-", help="One command a line; with --csv, after --, the command.", show_default=False
+    ),
+]
+CsvOpt = Annotated[
+    str | None, typer.Option("--csv", metavar="FILE|-", help="Run the command after -- once for every row.")
+]
+StopOpt = Annotated[bool, typer.Option("--stop-on-error", help="Stop at the first line that fails.")]
+MaxFailuresOpt = Annotated[
+    int | None, typer.Option("--max-failures", metavar="N", min=1, help="Stop when N lines have failed.")
+]
+
+
+@app.command()
+def batch(
+    ctx: typer.Context,
+    words: WordsArg = None,
+    csv: CsvOpt = None,
+    stop_on_error: StopOpt = False,
+    max_failures: MaxFailuresOpt = None,
+) -> None:
+    """Run many commands in one process.
+
+    FILE holds one command a line; with --csv the command after -- is run once for every row of a table, and
+    {column} in it stands for the row's value, inside of one word.
+
+    A line is split into words as a shell does it, but no shell is run; empty lines and # comments are
+    left out. Every line is checked before the first is run (exit 3), each is a transaction of its own, and
+    all are one run: killed, `runs resume` goes on where it stopped, and no line is done twice. Some lines
+    failed: exit 6. --dry-run judges each line by what there is now, not by what the lines before it would do.
+
+    Examples:
+      seatctl batch changes.txt
+      seatctl batch --csv people.csv -- seats assign design {email}
+      generate-commands | seatctl batch - --stop-on-error
+      seatctl runs failures 41 -o csv | seatctl batch -
+    """
+    from seatctl.cli.batch_files import lines_of_file, lines_of_table
+    from seatctl.cli.batch_lines import Lines
+    from seatctl.cli.batch_progress import shown
+    from seatctl.errors import UsageError
+    from seatctl.services.batching import Batch, start
+
+    here = context(ctx)
+    given = tuple(words or ())
+    if (len(given) != 1) if csv is None else not given:
+        raise UsageError(
+            "batch takes one FILE, or --csv FILE and a command after --",
+            hint="seatctl batch --csv people.csv -- seats assign design {email}",
+        )
+    tree = Lines(here)
+    lines = lines_of_file(given[0], tree.check) if csv is None else lines_of_table(csv, given, tree.check)
+    with shown(here) as progress:
+        how = Batch(tree.do, progress, 1 if stop_on_error else max_failures)
+        report = start(here.ledger, here.call, lines, how)
+    here.emit(report, handle="line")

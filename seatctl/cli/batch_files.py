@@ -1,0 +1,81 @@
+"""The lines of a batch from a file: commands, a CSV with a `command` column, or a template and a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+
+from seatctl.columns import NoSuchColumn, column_key
+from seatctl.errors import JsonValue
+from seatctl.models.batch import Line
+from seatctl.rules.batches import BadLines, NotALine, columns_of, fill, line, split
+from seatctl.tabular import Row, open_table
+from seatctl.textlines import read_text
+
+Check = Callable[[Line], None]
+_COMMAND = "command"
+
+
+class _Gathering:
+    """Good lines, and what is wrong with the bad ones."""
+
+    def __init__(self, check: Check) -> None:
+        self._check = check
+        self._good: list[Line] = []
+        self._bad: list[dict[str, JsonValue]] = []
+
+    def take(self, n: int, text: str, words: Callable[[], tuple[str, ...]]) -> None:
+        """Keep a line, unless it is empty or cannot be run."""
+        try:
+            found = Line(n, words())
+            if found.words:
+                self._check(found)
+                self._good.append(found)
+        except NotALine as error:
+            self._bad.append({"line": n, "command": text.strip(), "error": str(error)})
+
+    def lines(self) -> list[Line]:
+        """All of them, in order. Raises BadLines where one of them is bad."""
+        if self._bad:
+            raise BadLines(self._bad)
+        return self._good
+
+
+def lines_of_file(source: str, check: Check) -> list[Line]:
+    """The commands of a file, or of what `runs failures -o csv` printed. Raises BadLines (3)."""
+    found = _Gathering(check)
+    for n, text in _commands(read_text(source)):
+        found.take(n, text, lambda text=text: split(text))  # type: ignore[misc]
+    return found.lines()
+
+
+def _commands(text: str) -> Iterator[tuple[int, str]]:
+    header = next(csv.reader([text.partition("\n")[0]]), [])
+    if len(header) > 1 and _COMMAND in header:
+        for n, row in enumerate(csv.DictReader(io.StringIO(text)), start=2):
+            yield n, row[_COMMAND] or ""
+    else:
+        yield from enumerate(text.splitlines(), start=1)
+
+
+def lines_of_table(source: str, template: Sequence[str], check: Check) -> list[Line]:
+    """The template once for every row, values inserted as single words. Raises BadLines, NoSuchColumn."""
+    words = line(0, template).words
+    names = columns_of(words)
+    keys = [column_key(name) for name in names]
+
+    def filled(row: Row) -> tuple[str, ...]:
+        if row.problem is not None:
+            raise NotALine(row.problem)
+        return fill(words, dict(zip(names, row.values, strict=True)))
+
+    found = _Gathering(check)
+    try:
+        with open_table(source, keys, needs=keys) as table:
+            for row in table:
+                found.take(row.line, ",".join(row.values), lambda row=row: filled(row))  # type: ignore[misc]
+    except NoSuchColumn as error:
+        error.hint = "a template names columns of the file: {email}"
+        raise
+    return found.lines()

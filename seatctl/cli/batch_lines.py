@@ -1,0 +1,178 @@
+"""A line of a batch through the command tree: parsed before anything is done, then run in this process.
+
+A line has a `Context` of its own, which shares ledger, Stripe, settings and clock with the batch's and
+keeps what the command would have printed. Beside `app.py` this touches Typer's internals.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import typer
+from typer._click.core import Context as ClickContext
+from typer._click.exceptions import ClickException
+
+from seatctl.cli import catalogue
+from seatctl.cli.app import PROGRAM, Group, root_group
+from seatctl.cli.usage import usage_error
+from seatctl.context import Context
+from seatctl.errors import ExitCode, LedgerError, SeatctlError
+from seatctl.models.batch import Line
+from seatctl.models.call import BatchRow, Call
+from seatctl.redact import has_key
+from seatctl.rules import batches
+from seatctl.services.batching import Outcome
+from seatctl.settings import Mode
+
+if TYPE_CHECKING:
+    from seatctl.billing.port import Billing
+    from seatctl.ledger.ledger import Ledger
+    from seatctl.models.report import Record, Report
+    from seatctl.output import Column
+
+
+class LineContext(Context):
+    """The invocation that a line would be, within that of its batch."""
+
+    def __init__(self, batch: Context, line: Line, row: BatchRow | None, *, whole: bool) -> None:
+        super().__init__(line.words, batch.environment)
+        self.options = batch.options._replace(output=None, fields=(), no_input=True)
+        self.settings = batch.settings
+        self.profile = batch.profile
+        self.os_user = batch.os_user
+        self.log = batch.log
+        self.said = ""
+        self._batch, self._row, self._whole = batch, row, whole
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The batch's."""
+        return self._batch.ledger
+
+    @cached_property
+    def billing(self) -> Billing:
+        """The batch's, but that a dry run's refuses to write."""
+        return self._batch.billing if self.options.dry_run == self._batch.options.dry_run else super().billing
+
+    @cached_property
+    def now(self) -> datetime:
+        """The batch's."""
+        return self._batch.now
+
+    @cached_property
+    def call(self) -> Call:
+        """As the line's own, within the run of the batch."""
+        own = super().call
+        if self._row is None or own.dry_run:
+            return own
+        return own._replace(run=self._row.run, batch_row=None if self._whole else self._row)
+
+    @property
+    def interactive(self) -> bool:
+        """Nobody is asked in the middle of a batch."""
+        return False
+
+    def emit(self, report: Report, *, handle: str | None = None) -> None:
+        """Keep the sentence and the exit code."""
+        self.said, self.exit_code = report.summary, report.exit_code
+
+    def emit_list(
+        self,
+        records: Iterable[Record],
+        columns: Sequence[Column],
+        *,
+        handle: str,
+        total: Callable[[], int] | None = None,
+    ) -> None:
+        """A list has nobody to read it."""
+
+    def emit_one(self, record: Record, columns: Sequence[Column], *, handle: str) -> None:
+        """One thing has nobody to read it."""
+
+    def emit_text(self, text: str) -> None:
+        """A text has nobody to read it."""
+
+    def note(self, text: str) -> None:
+        """Messages go to the log."""
+        self.log.write(text)
+
+
+class Lines:
+    """The command tree of a batch: built once, asked for every line."""
+
+    def __init__(self, here: Context) -> None:
+        self._here = here
+        self._root = root_group()
+        self._names = {name: entry.name for name, entry in catalogue.names().items()}
+
+    def check(self, line: Line) -> None:
+        """Whether the line is a command with good options and arguments. Raises NotALine."""
+        if any(has_key(word) for word in line.words):
+            raise batches.NotALine("a Stripe key never stands in a command: seatctl init --key-stdin")
+        batches.check(line.words, self._names)
+        try:
+            with self._parsed(LineContext(self._here, line, None, whole=False)):
+                return
+        except SeatctlError as error:
+            raise batches.NotALine(error.message) from None
+
+    def do(self, line: Line, row: BatchRow | None) -> Outcome:
+        """Run the line. Raises LedgerError, which ends the batch: the next line would meet it too."""
+        whole = batches.takes_several_transactions(line.words, self._names)
+        here = LineContext(self._here, line, row, whole=whole)
+        try:
+            with redirect_stdout(io.StringIO()), self._parsed(here) as ctx:
+                ctx.command.invoke(ctx)
+        except typer.Exit:
+            pass
+        except LedgerError:
+            raise
+        except SeatctlError as error:
+            return Outcome(error.exit_code, error.code, error.message)
+        except Exception as error:  # noqa: BLE001  # a bug in one command: the others are done all the same
+            self._here.log.write(f"{line.command}: {type(error).__name__}: {error}")
+            return Outcome(ExitCode.UNEXPECTED, "unexpected", f"unexpected {type(error).__name__}")
+        finally:
+            self._read_clock(line)
+        code = None if here.exit_code is ExitCode.DONE else here.exit_code.name.lower()
+        return Outcome(here.exit_code, code, here.said)
+
+    def _read_clock(self, line: Line) -> None:
+        """A batch may last for hours; a sandbox's clock stands still until a line moves it."""
+        if self._here.profile.mode is not Mode.SANDBOX or "sandbox" in line.words:
+            self._here.look_at_the_clock()
+
+    @contextmanager
+    def _parsed(self, here: LineContext) -> Iterator[ClickContext]:
+        """The click context of the line's command. Raises SeatctlError for wrong usage."""
+        try:
+            with self._root.make_context(PROGRAM, list(here.argv), obj=here) as ctx:
+                yield _innermost(ctx)
+        except ClickException as error:
+            raise usage_error(error) from None
+
+
+def _innermost(ctx: ClickContext) -> ClickContext:
+    """Go down the groups as `invoke` would, and parse the arguments of the command at the end."""
+    while isinstance(ctx.command, Group):
+        words = [*ctx._protected_args, *ctx.args]
+        if not words:
+            raise usage_error_of_group(ctx)
+        name, command, rest = ctx.command.resolve_command(ctx, words)
+        if command is None:
+            raise usage_error_of_group(ctx)
+        ctx = command.make_context(name, rest, parent=ctx)
+    return ctx
+
+
+def usage_error_of_group(ctx: ClickContext) -> SeatctlError:
+    """A noun without a verb."""
+    from seatctl.cli.usage import missing_command
+
+    group = ctx.command
+    return missing_command(ctx.command_path, group.list_commands(ctx) if isinstance(group, Group) else ())

@@ -1,0 +1,59 @@
+"""How far a batch has come, on stderr: lines that a log can keep, or a bar on a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from seatctl.context import Context
+
+SECONDS = 5.0
+"""At most this often a line is written, so that a log of an hour's batch stays readable."""
+
+Progress = Callable[[int, int, int], None]
+"""Told after each line: how many of how many were tried, and how many of them failed."""
+
+
+@contextmanager
+def shown(here: Context) -> Iterator[Progress]:
+    """What the batch is to tell how far it has come."""
+    if here.options.quiet:
+        yield lambda _done, _total, _failed: None
+    elif sys.stderr.isatty():
+        with _bar() as told:
+            yield told
+    else:
+        yield _Log(here)
+
+
+class _Log:
+    def __init__(self, here: Context) -> None:
+        self._here = here
+        self._last = time.monotonic()
+
+    def __call__(self, done: int, total: int, failed: int) -> None:
+        """A line every few seconds; a batch that is over sooner needs none."""
+        now = time.monotonic()
+        if done < total and now - self._last >= SECONDS:
+            self._last = now
+            self._here.note(f"{done:,} of {total:,} lines tried{_wrong(failed)}")
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("lines", total=None)
+
+        def told(done: int, total: int, failed: int) -> None:
+            bar.update(task, completed=done, total=total, description=f"lines{_wrong(failed)}")
+
+        yield told
+
+
+def _wrong(failed: int) -> str:
+    return f", {failed:,} failed" if failed else ""

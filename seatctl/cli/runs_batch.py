@@ -1,0 +1,68 @@
+"""`seatctl runs resume` and `runs failures`: what is left of a batch."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from seatctl.cli.options import context
+from seatctl.output import Column
+
+BatchArg = Annotated[int, typer.Argument(metavar="RUN", help="A batch's number.", show_default=False)]
+StopOpt = Annotated[bool, typer.Option("--stop-on-error", help="Stop at the first line that fails.")]
+MaxFailuresOpt = Annotated[
+    int | None, typer.Option("--max-failures", metavar="N", min=1, help="Stop when N lines have failed.")
+]
+
+
+def resume(
+    ctx: typer.Context, number: BatchArg, stop_on_error: StopOpt = False, max_failures: MaxFailuresOpt = None
+) -> None:
+    """Go on with a batch that was killed or stopped: the lines that were not tried yet.
+
+    No line that was done is done again; a purchase that was under way is finished, never begun anew.
+    Lines that failed are not tried again: `runs failures`.
+
+    Examples:
+      seatctl runs resume 41
+      seatctl runs resume 41 --dry-run
+    """
+    from seatctl.cli.batch_lines import Lines
+    from seatctl.cli.batch_progress import shown
+    from seatctl.services import batching
+
+    here = context(ctx)
+    tree = Lines(here)
+    with shown(here) as progress:
+        how = batching.Batch(tree.do, progress, 1 if stop_on_error else max_failures)
+        report = batching.resume(here.ledger, lambda: here.billing, here.call, number, how)
+    here.emit(report, handle="line")
+
+
+def failures(ctx: typer.Context, number: BatchArg) -> None:
+    """List the lines of a batch that failed, and why; -o csv is input for `batch`.
+
+    Examples:
+      seatctl runs failures 41
+      seatctl runs failures 41 -o csv > again.csv
+      seatctl batch again.csv
+    """
+    from seatctl.ledger import batches
+    from seatctl.services.batching import require_batch
+
+    here = context(ctx)
+    with here.ledger.reading() as reader:
+        require_batch(reader, number)
+        here.emit_list(
+            batches.failures(reader, number),
+            (
+                Column("line", "Line", "integer"),
+                Column("command", "Command"),
+                Column("code", "Code"),
+                Column("exit_code", "Exit", "integer", table=False),
+                Column("error", "Error"),
+            ),
+            handle="line",
+            total=lambda: batches.tally(reader, number).failed,
+        )

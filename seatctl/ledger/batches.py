@@ -1,0 +1,127 @@
+"""Batches: a run with its lines, committed before the first of them is done, and what became of each.
+
+The line of a change is marked by `transaction.py`, in the transaction of that change; here are the others:
+lines that changed nothing, and those that failed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from seatctl.errors import JsonValue, SeatctlError
+from seatctl.ledger.failures import BatchBusy
+from seatctl.ledger.transaction import Journal, Reader
+from seatctl.models.batch import Line
+from seatctl.models.call import BatchRow, Call, format_time
+from seatctl.models.run import RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many lines of a batch are still waiting, done, and failed."""
+
+    waiting: int
+    done: int
+    failed: int
+
+    @property
+    def total(self) -> int:
+        """How many lines the batch has."""
+        return self.waiting + self.done + self.failed
+
+
+def begin(journal: Journal, call: Call, lines: Iterable[Line]) -> int:
+    """Open the run of a batch with every line of it; its number."""
+    run = journal.insert(
+        "INSERT INTO runs (command, actor, os_user, state, started_at) VALUES (?, ?, ?, 'pending', ?)",
+        (call.command, call.actor, call.os_user, format_time(call.now)),
+    )
+    journal.execute_many(
+        "INSERT INTO batch_rows (run, n, command) VALUES (?, ?, ?)",
+        ((run, line.n, line.command) for line in lines),
+    )
+    return run
+
+
+def waiting(reader: Reader, run: int) -> list[Line]:
+    """The lines that are still to be done, in order."""
+    found = reader.rows(
+        "SELECT n, command FROM batch_rows WHERE run = ? AND state = 'waiting' ORDER BY n", (run,)
+    )
+    return [Line.read(row["n"], row["command"]) for row in found]
+
+
+def failures(reader: Reader, run: int) -> Iterator[dict[str, JsonValue]]:
+    """The lines that failed, in order: line, command, code, exit_code, error."""
+    found = reader.rows(
+        "SELECT n, command, error FROM batch_rows WHERE run = ? AND state = 'failed' ORDER BY n", (run,)
+    )
+    for row in found:
+        yield {"line": row["n"], "command": row["command"], **json.loads(row["error"])}
+
+
+def tally(reader: Reader, run: int) -> Tally:
+    """How the lines of a batch stand; all zero where the run is no batch."""
+    found = reader.rows("SELECT state, count(*) FROM batch_rows WHERE run = ? GROUP BY state", (run,))
+    counts = {row[0]: row[1] for row in found}
+    return Tally(counts.get("waiting", 0), counts.get("done", 0), counts.get("failed", 0))
+
+
+def is_done(reader: Reader, row: BatchRow) -> bool:
+    """Whether the change of a line has been committed."""
+    return reader.value("SELECT state FROM batch_rows WHERE run = ? AND n = ?", row) == "done"
+
+
+def mark_done(journal: Journal, row: BatchRow) -> None:
+    """Note that a line is done: one that changed nothing, or that takes several transactions."""
+    journal.execute("UPDATE batch_rows SET state = 'done' WHERE run = ? AND n = ? AND state = 'waiting'", row)
+
+
+def mark_failed(journal: Journal, row: BatchRow, error: dict[str, JsonValue]) -> None:
+    """Note why a line failed: `code`, `exit_code`, `error`."""
+    journal.execute(
+        "UPDATE batch_rows SET state = 'failed', error = ? WHERE run = ? AND n = ?",
+        (json.dumps(error, ensure_ascii=False), *row),
+    )
+
+
+def close(journal: Journal, run: int, state: RunState, summary: str, call: Call) -> None:
+    """End the run of a batch."""
+    journal.execute(
+        "UPDATE runs SET state = ?, finished_at = ?, summary = ? WHERE number = ?",
+        (state.value, format_time(call.now), summary, run),
+    )
+
+
+def told(error: SeatctlError) -> dict[str, JsonValue]:
+    """What is kept of the error of a line."""
+    return {"code": error.code, "exit_code": int(error.exit_code), "error": error.message}
+
+
+@contextmanager
+def lock(ledger_path: Path, run: int) -> Iterator[None]:
+    """Held by whoever does the lines of a batch: two processes would do the same line twice.
+
+    One file for all batches, byte N of it for run N; the kernel frees it when a process dies. Raises
+    BatchBusy where another process has it.
+    """
+    import fcntl
+
+    handle = os.open(f"{ledger_path}.batch-lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, run)
+        except OSError:
+            raise BatchBusy(
+                f"another process is doing the lines of run {run}",
+                hint=f"seatctl runs show {run}",
+                data={"run": run},
+            ) from None
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,271 @@
+"""The inverse of what a run changed, from its change rows: staged in a TEMP table, judged, applied.
+
+Seats and new users are set-based, since a run may have changed a hundred thousand; changed users and
+requests go one by one. Only people, seats and requests have an inverse here: what stands in Stripe has a
+command of its own. Who may undo, and what is told: services/undoing_changes.py.
+"""
+
+# ruff: noqa: S608 - what is put into statements here are conditions of this module; every value is bound.
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from seatctl.errors import JsonValue
+from seatctl.ledger import requests, seats, users
+from seatctl.ledger.transaction import Reader, Transaction
+from seatctl.models.call import parse_time
+from seatctl.models.report import Record
+from seatctl.models.user import User, UserStatus
+
+_STAGE = """CREATE TEMP TABLE undoing AS
+    WITH mine AS (
+        SELECT c.entity, c.entity_id, c.before, c.after, c.entry, c.erased_at,
+            row_number() OVER (PARTITION BY c.entity, c.entity_id ORDER BY c.entry, c.n) AS up,
+            row_number() OVER (PARTITION BY c.entity, c.entity_id ORDER BY c.entry DESC, c.n DESC) AS down
+        FROM audit a JOIN changes c ON c.entry = a.seq WHERE a.run = :run
+    )
+    SELECT entity, entity_id, max(CASE WHEN up = 1 THEN before END) AS before,
+        max(CASE WHEN down = 1 THEN after END) AS after, max(entry) AS last_entry,
+        max(erased_at) AS erased_at,
+        '' AS kind, NULL AS pool, NULL AS person, NULL AS until
+    FROM mine GROUP BY entity, entity_id"""
+
+_KINDS = """UPDATE undoing SET pool = json_extract(before, '$.subscription_id'),
+    person = json_extract(before, '$.user_id'), until = json_extract(before, '$.until'), kind = CASE
+    WHEN erased_at IS NOT NULL THEN 'erased'
+    WHEN before IS after THEN 'nothing'
+    WHEN entity = 'seat' THEN CASE
+        WHEN before IS NULL AND json_extract(after, '$.revoked_at') IS NOT NULL THEN 'nothing'
+        WHEN before IS NULL THEN 'given'
+        WHEN json_extract(before, '$.user_id') IS NULL THEN 'other'
+        WHEN json_extract(after, '$.revoked_at') IS NULL THEN 'ends'
+        WHEN json_extract(after, '$.revoked_at') = json_extract(after, '$.until') THEN 'nothing'
+        ELSE 'taken' END
+    WHEN entity = 'user' THEN CASE WHEN before IS NULL THEN 'made' ELSE 'changed' END
+    WHEN entity = 'request' THEN CASE
+        WHEN before IS NULL THEN 'asked'
+        WHEN json_extract(after, '$.status') = 'expired' THEN 'nothing'
+        ELSE 'decided' END
+    WHEN entity = 'subscription' AND before IS NOT NULL AND json_extract(before, '$.capacity') IS NOT NULL
+        AND json_extract(before, '$.name') IS NULL AND json_extract(before, '$.status') IS NULL THEN 'nothing'
+    ELSE 'other' END"""
+"""What time alone has done (a seat that expired, seats paid for from a date on) is not the run's."""
+
+_LATER = """SELECT u.entity, u.entity_id, a.run FROM undoing u
+    JOIN changes c ON c.entity = u.entity AND c.entity_id = u.entity_id AND c.entry > u.last_entry
+    JOIN audit a ON a.seq = c.entry
+    WHERE u.kind <> 'nothing'
+        AND NOT (u.entity = 'seat' AND (json_extract(c.after, '$.user_id') IS NULL
+            OR json_extract(c.after, '$.revoked_at') IS NOT NULL
+            AND json_extract(c.after, '$.revoked_at') IS json_extract(c.after, '$.until')))
+        AND NOT (u.entity = 'request' AND coalesce(json_extract(c.after, '$.status'), '') = 'expired')
+        AND NOT (u.entity = 'user' AND EXISTS (SELECT 1 FROM users p WHERE p.id = u.entity_id
+            AND p.email = json_extract(u.after, '$.email') AND p.status = json_extract(u.after, '$.status')
+            AND p.name IS json_extract(u.after, '$.name')
+            AND p.group_name IS json_extract(u.after, '$.group')
+            AND p.last_active IS json_extract(u.after, '$.last_active')
+            AND p.reclaim_exempt = coalesce(json_extract(u.after, '$.reclaim_exempt'), 0)))
+    ORDER BY a.run DESC LIMIT 1"""
+"""A claimed seat and an expired one do not stand in the way; a change of this very transaction
+neither, nor a user who is again what the run made of them."""
+
+_GOING = """(SELECT entity_id FROM undoing WHERE kind = 'made'
+        OR kind = 'changed' AND json_extract(before, '$.status') = 'removed')"""
+
+_DEPENDENTS = (
+    f"""SELECT 'seat' AS entity, t.id AS entity_id, a.run FROM seats t
+        JOIN audit a ON a.seq = t.assigned_entry
+        WHERE t.revoked_at IS NULL AND t.user_id IN {_GOING} AND a.run <> :run LIMIT 1""",
+    f"""SELECT 'request' AS entity, r.number AS entity_id, a.run FROM requests r
+        JOIN changes c ON c.entity = 'request' AND c.entity_id = r.number AND c.before IS NULL
+        JOIN audit a ON a.seq = c.entry WHERE r.status IN ('pending', 'waitlisted')
+        AND r.user_id IN {_GOING} AND a.run <> :run LIMIT 1""",
+    f"""SELECT 'subscription' AS entity, s.id AS entity_id, max(a.run) AS run FROM subscriptions s
+        JOIN changes c ON c.entity = 'subscription' AND c.entity_id = s.id JOIN audit a ON a.seq = c.entry
+        WHERE s.owner_id IN {_GOING} AND s.status NOT IN ('canceled', 'incomplete_expired')
+        GROUP BY s.id LIMIT 1""",
+    """SELECT 'seat' AS entity, t.id AS entity_id, a.run FROM undoing u JOIN seats t
+        ON t.subscription_id = u.pool AND t.user_id = u.person
+        AND t.revoked_at IS NULL JOIN audit a ON a.seq = t.assigned_entry
+        WHERE u.kind = 'taken' AND a.run <> :run LIMIT 1""",
+    """SELECT 'user' AS entity, p.id AS entity_id, max(a.run) AS run FROM undoing u
+        JOIN users p ON p.id = u.person AND p.status = 'removed'
+        JOIN changes c ON c.entity = 'user' AND c.entity_id = p.id JOIN audit a ON a.seq = c.entry
+        WHERE u.kind = 'taken' GROUP BY p.id HAVING max(a.run) <> :run LIMIT 1""",
+    """SELECT 'request' AS entity, o.number AS entity_id, a.run FROM undoing u JOIN requests r
+        ON r.number = u.entity_id JOIN requests o ON o.user_id = r.user_id AND o.number <> r.number
+        AND coalesce(o.subscription_id, 0) = coalesce(u.pool, 0)
+        AND o.status IN ('pending', 'waitlisted') JOIN changes c ON c.entity = 'request'
+        AND c.entity_id = o.number AND c.before IS NULL JOIN audit a ON a.seq = c.entry
+        WHERE u.kind = 'decided' AND a.run <> :run LIMIT 1""",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InTheWay:
+    """A later run that built on what would be taken back."""
+
+    what: str
+    run: int
+
+
+def stage(tx: Transaction, run: int) -> set[str]:
+    """What the run made of each thing in all, into TEMP table `undoing`; which kinds of change those are."""
+    tx.execute("DROP TABLE IF EXISTS temp.undoing")
+    tx.execute(_STAGE, {"run": run})
+    tx.execute(_KINDS)
+    return {row[0] for row in tx.rows("SELECT DISTINCT kind FROM undoing")}
+
+
+def in_the_way(tx: Transaction, run: int) -> InTheWay | None:
+    """The first later run that an undo would cut the ground from under, if there is one."""
+    for query in (_LATER, *_DEPENDENTS):
+        row = tx.row(query, {"run": run} if ":run" in query else {})
+        if row is not None:
+            return InTheWay(_called(tx, row["entity"], row["entity_id"]), row["run"])
+    return None
+
+
+def _called(reader: Reader, entity: str, entity_id: int) -> str:
+    queries = {
+        "user": "SELECT email FROM users WHERE id = ?",
+        "seat": "SELECT 'the seat of ' || u.email || ' in ' || s.name FROM seats t"
+        " JOIN users u ON u.id = t.user_id JOIN subscriptions s ON s.id = t.subscription_id WHERE t.id = ?",
+        "subscription": "SELECT name FROM subscriptions WHERE id = ?",
+    }
+    found = reader.value(queries[entity], (entity_id,)) if entity in queries else None
+    return str(found) if found is not None else f"{entity} {entity_id}"
+
+
+def pools(reader: Reader) -> list[int]:
+    """The subscriptions whose seats or requests would change."""
+    found = reader.rows(
+        "SELECT DISTINCT json_extract(coalesce(before, after), '$.subscription_id') AS pool FROM undoing"
+        " WHERE kind IN ('given', 'taken', 'ends', 'asked', 'decided')"
+    )
+    return [row["pool"] for row in found if row["pool"] is not None]
+
+
+def needed(reader: Reader, pool: int) -> int:
+    """How many seats would be taken again there."""
+    return reader.count(
+        "SELECT count(*) FROM undoing WHERE kind = 'taken' AND pool = ?",
+        (pool,),
+    )
+
+
+def restore_people(tx: Transaction) -> None:
+    """Users as they were before; those whom the run made are removed."""
+    tx.record_many(
+        "user",
+        "SELECT entity_id, after AS before, json_set(after, '$.status', 'removed') AS after FROM undoing"
+        " WHERE kind = 'made' ORDER BY entity_id",
+        {},
+    )
+    tx.execute(
+        "UPDATE users SET status = 'removed' WHERE id IN (SELECT entity_id FROM undoing WHERE kind = 'made')"
+    )
+    changed = list(tx.rows("SELECT before, after FROM undoing WHERE kind = 'changed' ORDER BY entity_id"))
+    for row in changed:
+        user = users.require(tx, json.loads(row["after"])["email"])
+        users.change(tx, user, _as_it_was(user, json.loads(row["before"])))
+
+
+def _as_it_was(user: User, facts: dict[str, JsonValue]) -> User:
+    last = facts["last_active"]
+    return replace(
+        user,
+        email=str(facts["email"]),
+        name=_text(facts["name"]),
+        group=_text(facts["group"]),
+        status=UserStatus(str(facts["status"])),
+        last_active=None if last is None else parse_time(str(last)),
+        exempt=bool(facts.get("reclaim_exempt")),
+    )
+
+
+def _text(value: JsonValue) -> str | None:
+    return None if value is None else str(value)
+
+
+def give_back(tx: Transaction) -> int:
+    """Give back the seats that the run gave; how many."""
+    return seats.revoke_where(
+        tx,
+        "id IN (SELECT entity_id FROM undoing WHERE kind = 'given') AND revoked_at IS NULL",
+        {},
+        ":now",
+    )
+
+
+def seat_again(tx: Transaction) -> int:
+    """Seat those again who lost a seat by the run, as new seats; ends as they were before. How many."""
+    before, last = tx.recorded, seats.last_id(tx)
+    seated = tx.execute(
+        "INSERT INTO seats (subscription_id, user_id, assigned_at, until, assigned_entry)"
+        " SELECT pool, person, :now, until, :entry"
+        " FROM undoing WHERE kind = 'taken'"
+        " AND (until IS NULL OR until > :now) ORDER BY entity_id",
+        {"now": tx.now, "entry": tx.entry},
+    )
+    if seated:
+        seats.record_new(tx, last)
+        tx.mail_each("seat_assigned", before)
+    return seated
+
+
+def restore_ends(tx: Transaction) -> None:
+    """Seats end when they did before the run; one that would have ended by now ends at once."""
+    where = "u.kind = 'ends' AND t.id = u.entity_id AND t.revoked_at IS NULL"
+    tx.record_many(
+        "seat",
+        "SELECT entity_id, json_remove(u.after, '$.revoked_at') AS before, u.before AS after"
+        f" FROM undoing u JOIN seats t ON {where} ORDER BY entity_id",
+        {},
+    )
+    tx.execute("UPDATE seats AS t SET until = u.until FROM undoing u WHERE " + where)
+
+
+def restore_requests(tx: Transaction) -> None:
+    """Requests as they were before; those that the run made are canceled, if they are still open."""
+    rows = list(
+        tx.rows(
+            "SELECT u.entity_id, u.before, u.kind, r.status FROM undoing u JOIN requests r"
+            " ON r.number = u.entity_id WHERE u.kind IN ('asked', 'decided') ORDER BY u.entity_id"
+        )
+    )
+    for row in rows:
+        if row["kind"] == "decided":
+            _restore(tx, row["entity_id"], json.loads(row["before"]))
+        elif row["status"] in {"pending", "waitlisted"}:
+            _restore(tx, row["entity_id"], {"status": "canceled", "decided_by": tx.call.actor})
+
+
+def _restore(tx: Transaction, number: int, facts: dict[str, JsonValue]) -> None:
+    before = requests.facts(tx, number)
+    params = {"number": number, "status": facts["status"], "by": facts["decided_by"], "now": tx.now}
+    params["pool"] = facts.get("subscription_id", before["subscription_id"])
+    tx.execute(
+        "UPDATE requests SET status = :status, decided_by = :by, subscription_id = :pool, reason = NULL,"
+        " decided_at = CASE WHEN :by IS NULL THEN NULL ELSE :now END WHERE number = :number",
+        {key: value for key, value in params.items() if not isinstance(value, list | dict)},
+    )
+    tx.record("request", number, before, requests.facts(tx, number))
+
+
+def results(reader: Reader) -> Iterator[Record]:
+    """What became of each thing: entity, subject, result."""
+    found = reader.rows(
+        "SELECT u.entity, CASE u.entity WHEN 'user' THEN (SELECT email FROM users WHERE id = u.entity_id)"
+        " WHEN 'seat' THEN (SELECT p.email || ' in ' || s.name FROM seats t JOIN users p ON p.id = t.user_id"
+        " JOIN subscriptions s ON s.id = t.subscription_id WHERE t.id = u.entity_id)"
+        " ELSE 'request ' || u.entity_id END AS subject,"
+        " CASE u.kind WHEN 'given' THEN 'revoked' WHEN 'taken' THEN 'seated again' WHEN 'made' THEN 'removed'"
+        " WHEN 'ends' THEN 'ends as before' WHEN 'asked' THEN 'canceled' ELSE 'as before' END AS result"
+        " FROM undoing u WHERE u.kind <> 'nothing' ORDER BY u.entity, u.entity_id"
+    )
+    for row in found:
+        yield {"entity": row["entity"], "subject": row["subject"], "result": row["result"]}

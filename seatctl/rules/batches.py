@@ -1,0 +1,115 @@
+"""Lines of a batch: split as a shell splits words, made from a template, and what may stand in one. Pure.
+
+No shell is run: `$HOME`, `*`, `|` and `;` are text like any other.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+
+from seatctl.errors import BadInput, JsonValue
+from seatctl.models.batch import PROGRAM, Line
+
+PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+
+_ALONE = frozenset({"batch", "demo", "init", "doctor", "help"})
+_ALONE_OF_NOUN: Mapping[str, Collection[str]] = {
+    "runs": ("resume",),
+    "sandbox": ("serve", "reset"),
+    "ledger": ("restore", "backup", "export"),
+    "seats": ("claim",),
+}
+_OF_THE_BATCH = ("--profile", "-p", "--ledger", "--help", "-h", "--version")
+_REPEATED_WHOLE = frozenset(
+    {
+        ("users", "remove"),
+        ("seats", "apply"),
+        ("seats", "reclaim"),
+        ("plans", "import"),
+        ("notify", "send"),
+    }
+)
+"""Commands of several transactions, which may be done again from the beginning: they end at a state."""
+
+
+class BadLines(BadInput):
+    """Lines of a batch that are no commands; nothing of the batch was done."""
+
+    code = "bad_lines"
+
+    def __init__(self, rows: Sequence[Mapping[str, JsonValue]]) -> None:
+        count = "a line is" if len(rows) == 1 else f"{len(rows):,} lines are"
+        super().__init__(
+            f"{count} no command that a batch can do; nothing was done",
+            hint="correct them and run the batch again",
+            data={"rows": [dict(row) for row in rows]},
+        )
+
+
+class NotALine(ValueError):
+    """Why a text is no line of a batch."""
+
+
+def split(text: str) -> tuple[str, ...]:
+    """The words of a line, without a leading `seatctl`; none in an empty line or a comment.
+
+    Raises NotALine.
+    """
+    try:
+        words = shlex.split(text, comments=True)
+    except ValueError as error:
+        reason = "a quote is never closed" if "quotation" in str(error) else "it ends in a backslash"
+        raise NotALine(reason) from None
+    if any(not char.isprintable() for word in words for char in word if char != "\t"):
+        raise NotALine("it has a control character")
+    return tuple(words[1:] if words[:1] == [PROGRAM] else words)
+
+
+def check(words: Sequence[str], names: Mapping[str, str]) -> None:
+    """Whether the command may stand in a batch. `names`: every name of a noun with its proper one.
+
+    Raises NotALine.
+    """
+    if not words:
+        raise NotALine("it has no command")
+    found = next((at for at, word in enumerate(words) if not word.startswith("-")), 0)
+    noun = names.get(words[found], words[found])
+    verb = words[found + 1] if len(words) > found + 1 else ""
+    if noun in _ALONE:
+        raise NotALine(f"{noun} cannot stand in a batch")
+    if verb in _ALONE_OF_NOUN.get(noun, ()):
+        raise NotALine(f"{noun} {verb} cannot stand in a batch")
+    options = words[: words.index("--")] if "--" in words else words
+    for word in options:
+        if word in _OF_THE_BATCH or word.startswith(("--profile=", "--ledger=")):
+            raise NotALine(f"{word.partition('=')[0]} belongs to the batch, not to a line of it")
+        if word == "-" or word.endswith("=-"):
+            raise NotALine("a line cannot read stdin: name a file")
+
+
+def takes_several_transactions(words: Sequence[str], names: Mapping[str, str]) -> bool:
+    """Whether the line is marked only when all of it is done, and done again from its beginning if killed."""
+    plain = [word for word in words if not word.startswith("-")]
+    return bool(plain) and (names.get(plain[0], plain[0]), *plain[1:2]) in _REPEATED_WHOLE
+
+
+def columns_of(template: Sequence[str]) -> tuple[str, ...]:
+    """The columns that a template names, in order, once each."""
+    return tuple(dict.fromkeys(name for word in template for name in PLACEHOLDER.findall(word)))
+
+
+def fill(template: Sequence[str], values: Mapping[str, str]) -> tuple[str, ...]:
+    """The words of the template with a row's values, each inside of one word. Raises NotALine."""
+    for name, value in values.items():
+        if value.startswith("-"):
+            raise NotALine(f"{name} begins with '-', which could be an option: {value}")
+        if not value.isprintable():
+            raise NotALine(f"{name} has a control character")
+    return tuple(PLACEHOLDER.sub(lambda found: values[found[1]], word) for word in template)
+
+
+def line(n: int, words: Sequence[str]) -> Line:
+    """A line without a leading `seatctl`."""
+    return Line(n, tuple(words[1:] if words[:1] == [PROGRAM] else words))

@@ -1,0 +1,120 @@
+"""Taking back what a run did to people, seats and requests; itself a run, and undone once only.
+
+What stands in Stripe is not taken back here: `undoing.py` names the command that reverses it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from seatctl.errors import Refused
+from seatctl.ledger import runs, subscriptions, undoing
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.transaction import Transaction
+from seatctl.models.call import Call
+from seatctl.models.report import Report
+from seatctl.models.role import Action
+from seatctl.models.run import Run
+from seatctl.rules.assignment import require_home, require_usable, seats_to_take
+from seatctl.services.permissions import allow
+
+COLUMNS = ("entity", "subject", "result")
+_PEOPLE = frozenset({"made", "changed"})
+
+
+class UndoneAlready(Refused):
+    """The run was undone before."""
+
+    code = "undone_already"
+
+
+class ChangedSince(Refused):
+    """A later run built on what would be taken back."""
+
+    code = "changed_since"
+
+
+class NoInverse(Exception):
+    """Something that the run changed cannot be taken back here; the caller says what reverses it."""
+
+
+def take_back(ledger: Ledger, call: Call, run: Run) -> Report:
+    """Undo a run that is done, in one transaction.
+
+    Raises UndoneAlready, ChangedSince, RoleRequired, NoSeatsLeft and its like, EmailTaken; NoInverse.
+    """
+    with ledger.change(call) as tx:
+        run = _standing(tx, run)
+        kinds = undoing.stage(tx, run.number)
+        if kinds & {"other", "erased"}:
+            raise NoInverse
+        _allow(tx, ledger, kinds)
+        _require_unchanged(tx, run)
+        if not kinds - {"nothing"}:
+            return Report(None, call.dry_run, f"run {run.number} left nothing that could be undone")
+        _apply(tx)
+        summary = f"undid run {run.number}: {run.summary or run.command}"
+        tx.summarise(summary)
+        runs.note_undo(tx, run.number)
+        return Report(
+            run=tx.run,
+            dry_run=call.dry_run,
+            summary=summary,
+            rows=tx.keep(partial(undoing.results, tx)),
+            undo=tx.undo,
+            columns=COLUMNS,
+        )
+
+
+def _standing(tx: Transaction, run: Run) -> Run:
+    """The run to take back: this one, or the one that did it again after it was undone."""
+    while (by := runs.undone_by(tx, run.number)) is not None:
+        again = runs.undone_by(tx, by)
+        if again is None:
+            raise UndoneAlready(
+                f"run {run.number} was undone by run {by}",
+                hint=f"seatctl runs undo {by} does it again",
+                data={"run": run.number, "undone_by": by},
+            )
+        run = runs.find(tx, again)
+    return run
+
+
+def _allow(tx: Transaction, ledger: Ledger, kinds: set[str]) -> None:
+    """To undo needs what doing it needs."""
+    actor = tx.call.actor
+    if kinds & _PEOPLE:
+        allow(tx, actor, Action.MANAGE_USERS)
+    action = Action.ASSIGN if kinds & {"given", "taken", "ends"} else Action.DECIDE_REQUESTS
+    for number in undoing.pools(tx):
+        pool = subscriptions.by_id(tx, number)
+        allow(tx, actor, action, pool)
+        require_home(pool, ledger.id)
+    if not kinds - {"nothing", "asked", "decided"} and not undoing.pools(tx):
+        allow(tx, actor, Action.DECIDE_REQUESTS)
+
+
+def _require_unchanged(tx: Transaction, run: Run) -> None:
+    later = undoing.in_the_way(tx, run.number)
+    if later is not None:
+        gone = runs.undone_by(tx, later.run) is not None
+        first = f"first seatctl runs undo {later.run}, if that is what you want"
+        raise ChangedSince(
+            f"run {run.number} cannot be undone: run {later.run} changed {later.what} after it",
+            hint=f"seatctl runs show {later.run}" if gone else first,
+            data={"run": run.number, "changed_by": later.run, "changed": later.what},
+        )
+
+
+def _apply(tx: Transaction) -> None:
+    """People first, so that who comes back can sit; seats are given back before others are taken."""
+    undoing.restore_people(tx)
+    undoing.give_back(tx)
+    for number in undoing.pools(tx):
+        if wanted := undoing.needed(tx, number):
+            pool = subscriptions.by_id(tx, number)
+            require_usable(pool)
+            seats_to_take(pool, wanted, fill=False)
+    undoing.seat_again(tx)
+    undoing.restore_ends(tx)
+    undoing.restore_requests(tx)

@@ -1,0 +1,295 @@
+"""`batch`: many commands in one process and one run, each with its own transaction and result."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+PEOPLE = [f"p{n}@example.com" for n in range(1, 6)]
+
+
+@pytest.fixture
+def file(tmp_path):
+    def written(*lines: str) -> str:
+        path = tmp_path / "changes.txt"
+        path.write_text("\n".join(lines) + "\n")
+        return str(path)
+
+    return written
+
+
+def seated(seatctl) -> list[str]:
+    return sorted(row["email"] for row in seatctl.rows("seats", "list"))
+
+
+def users(seatctl) -> list[str]:
+    return sorted(row["email"] for row in seatctl.rows("users", "list"))
+
+
+def test_every_line_is_done_and_all_are_one_run(sandbox, team, file):
+    path = file(
+        "# the new ones",
+        "seatctl users add 'zoe@example.com' --name \"Zoe O'Hara\"",
+        "",
+        "users add bob@example.com   # a leading seatctl is optional",
+        "seats assign design zoe@example.com bob@example.com",
+    )
+    done = sandbox("batch", path, "-o", "json")
+    assert (done.code, done.json["summary"]) == (0, "3 of 3 lines done")
+    assert [(row["line"], row["result"]) for row in done.rows] == [(2, "done"), (4, "done"), (5, "done")]
+    assert done.json["undo"] == f"seatctl runs undo {done.json['run']}"
+    assert seated(sandbox) == ["bob@example.com", "zoe@example.com"]
+    run = sandbox("runs", "show", done.json["run"], "-o", "json").json
+    assert (run["state"], len(run["changes"])) == ("done", 4)
+    assert sandbox("audit", "verify").code == 0
+
+
+def test_one_line_that_fails_leaves_the_others_done(sandbox, team, file):
+    path = file(
+        "users add zoe@example.com", "seats assign design nobody@example.com", "users add bob@example.com"
+    )
+    done = sandbox("batch", path, "-o", "json")
+    assert done.code == 6
+    assert [row["result"] for row in done.rows] == ["done", "failed", "done"]
+    assert done.rows[1]["code"] == "unknown_user"
+    assert users(sandbox) == ["ann@example.com", "bob@example.com", "zoe@example.com"]
+
+
+def test_what_failed_is_listed_and_runs_again(sandbox, team, file, tmp_path):
+    path = file("seats assign design 'zoe@example.com'", "users add 'ab cd'", "users add bob@example.com")
+    run = sandbox("batch", path, "-o", "json").json["run"]
+    listed = sandbox("runs", "failures", run, "-o", "csv")
+    assert listed.code == 0
+    assert sandbox("users", "add", "zoe@example.com").code == 0
+    again = sandbox("batch", "-", "-o", "json", stdin=listed.out)
+    assert [(row["command"], row["result"]) for row in again.rows] == [
+        ("seatctl seats assign design zoe@example.com", "done"),
+        ("seatctl users add 'ab cd'", "failed"),
+    ]
+    assert seated(sandbox) == ["zoe@example.com"]
+    refused = sandbox("runs", "failures", "1", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (9, "no_batch")
+
+
+def test_a_row_of_a_csv_fills_a_template(sandbox, team, tmp_path):
+    (tmp_path / "people.csv").write_text(
+        "Work Email,Name\nzoe@example.com,Zoe $(id) O'Hara\nbob@example.com,Bob\n"
+    )
+    words = ["users", "add", "{Work Email}", "--name", "{Name}"]
+    done = sandbox("batch", "-o", "json", "--csv", tmp_path / "people.csv", "--", *words)
+    assert (done.code, len(done.rows)) == (0, 2), done.err
+    assert [row["name"] for row in sandbox.rows("users", "list")][1:] == ["Bob", "Zoe $(id) O'Hara"]
+
+
+def test_a_value_that_could_be_an_option_is_a_bad_row(sandbox, team, tmp_path):
+    (tmp_path / "people.csv").write_text("email\nzoe@example.com\n--create-users\n")
+    done = sandbox("batch", "--csv", tmp_path / "people.csv", "-o", "json", "--", "users", "add", "{email}")
+    assert (done.code, done.error["code"]) == (3, "bad_lines")
+    assert [row["line"] for row in done.error["rows"]] == [3]
+    assert users(sandbox) == ["ann@example.com"]
+    missing = sandbox("batch", "--csv", tmp_path / "people.csv", "--", "users", "add", "{mail}")
+    assert missing.code == 3
+    assert "it has: email" in missing.err
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("users ad zoe@example.com", "unknown command 'ad'"),
+        ("users add zoe@example.com --nmae Zoe", "no option --nmae"),
+        ("users", "needs a command"),
+        ("users add 'zoe", "a quote is never closed"),
+        ("seats assign", "missing argument"),
+        ("batch more.txt", "cannot stand in a batch"),
+        ("run resume 4", "cannot stand in a batch"),
+        ("sandbox serve", "cannot stand in a batch"),
+        ("init", "cannot stand in a batch"),
+        ("users add zoe@example.com --profile other", "belongs to the batch"),
+        ("seats assign design --from -", "cannot read stdin"),
+        ("users add zoe@example.com --name sk_live_abcdefghijk", "Stripe key"),
+    ],
+)
+def test_a_line_that_cannot_be_run_keeps_all_of_them_from_running(sandbox, file, line, why):
+    done = sandbox("batch", file("users add bob@example.com", line), "-o", "json")
+    assert (done.code, done.error["code"]) == (3, "bad_lines")
+    (row,) = done.error["rows"]
+    assert row["line"] == 2
+    assert why in row["error"]
+    assert "abcdefghijk" not in done.err
+    assert users(sandbox) == []
+    assert not any("batch" in run["command"] for run in sandbox.rows("runs", "list"))
+
+
+def test_the_shell_is_not_asked(sandbox, tmp_path, file):
+    done = sandbox(
+        "batch", file(f"users add zoe@example.com --name '$(touch {tmp_path}/x)'; rm *"), "-o", "json"
+    )
+    assert done.code == 6
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_batch_stops_where_it_is_told_to_and_goes_on(sandbox, team, file):
+    lines = ["users add p1@example.com", "users add bad", "users add p2@example.com", "users add worse"]
+    done = sandbox("batch", file(*lines), "--stop-on-error", "-o", "json")
+    assert (done.code, done.json["not_tried"], len(done.rows)) == (6, 2, 2)
+    assert f"seatctl runs resume {done.json['run']}" in done.json["summary"]
+    assert users(sandbox) == ["ann@example.com", "p1@example.com"]
+    again = sandbox("runs", "resume", done.json["run"], "-o", "json")
+    assert (again.code, [row["line"] for row in again.rows]) == (6, [3, 4])
+    assert again.json["summary"].startswith("2 of 4 lines done, 2 failed")
+    assert users(sandbox) == ["ann@example.com", "p1@example.com", "p2@example.com"]
+    over = sandbox("runs", "resume", done.json["run"], "-o", "json")
+    assert (over.code, over.error["code"]) == (4, "nothing_to_resume")
+    some = sandbox(
+        "batch", file("users add a", "users add b", "users add c"), "--max-failures", "2", "-o", "json"
+    )
+    assert (some.code, len(some.rows)) == (6, 2)
+
+
+def test_a_dry_run_writes_nothing(sandbox, team, file):
+    done = sandbox("batch", file("users add zoe@example.com", "users add bad"), "--dry-run", "-o", "json")
+    assert (done.code, done.json["run"]) == (6, None)
+    assert [row["result"] for row in done.rows] == ["done", "failed"]
+    assert users(sandbox) == ["ann@example.com"]
+    assert not any("batch" in run["command"] for run in sandbox.rows("runs", "list"))
+
+
+def test_each_line_is_judged_by_the_roles_of_who_runs_it(sandbox, team, file):
+    done = sandbox("batch", file("users add zoe@example.com"), "--as", "bob@example.com", "-o", "json")
+    assert (done.code, done.rows[0]["exit_code"]) == (6, 8)
+
+
+def test_a_purchase_is_a_run_of_its_own_and_made_once(sandbox, team, file):
+    path = file("subs add-seats design 2 --yes", "users add zoe@example.com")
+    done = sandbox("batch", path, "-o", "json")
+    assert done.code == 0, done.out
+    assert sandbox.rows("subs", "list")[0]["seats"] == 7
+    bought = next(run for run in sandbox.rows("runs", "list") if "add-seats" in run["command"])
+    assert (bought["command"], bought["number"] > done.json["run"]) == (
+        "seatctl subs add-seats design 2 --yes",
+        True,
+    )
+
+
+# -- killed ---------------------------------------------------------------------------------------
+
+
+def lines_of_many(count: int) -> list[str]:
+    """Adding, seating, revoking, renaming: what a line does depends on those before it."""
+    lines = []
+    for n in range(count):
+        who = f"w{n % 7}@example.com"
+        lines += [
+            f"users add w{n}@example.com",
+            f"seats assign design {who}",
+            f"users edit {who} --name 'Name {n}'",
+            f"seats revoke design w{(n + 3) % 7}@example.com",
+        ]
+    return lines
+
+
+def state(seatctl) -> tuple:
+    """What there is, without what depends on when and in which run it came about."""
+    people = [(row["email"], row["name"], row["status"]) for row in seatctl.rows("users", "list")]
+    seats = [(row["email"], row["revoked_at"] is None) for row in seatctl.rows("seats", "list", "--all")]
+    changes = [
+        (row["entity"], row["subject"]) for run in seatctl.rows("runs", "list") if "batch" in run["command"]
+        for row in seatctl("runs", "show", run["number"], "-o", "json").json["changes"]
+    ]  # fmt: skip
+    return people, seats, changes
+
+
+def batch_run(seatctl) -> int | None:
+    return next((run["number"] for run in seatctl.rows("runs", "list") if "batch" in run["command"]), None)
+
+
+def copy_of(seatctl, target):
+    import shutil
+
+    shutil.copytree(seatctl.home, target)
+    return type(seatctl)(target)
+
+
+def test_a_batch_that_is_killed_and_resumed_ends_as_an_undisturbed_one(sandbox, team, file, tmp_path, whole):
+    path = file(*lines_of_many(40))
+    calm = copy_of(sandbox, tmp_path / "calm")
+    began = time.monotonic()
+    assert calm.run("batch", path).code in {0, 6}
+    lasted = time.monotonic() - began
+    wanted = state(calm)
+    chance = random.Random(7)
+    killed = 0
+    for n in range(20 if whole else 4):
+        twin = copy_of(sandbox, tmp_path / f"twin{n}")
+        process = twin.process("batch", path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(lasted * chance.uniform(0.2, 0.95))
+        os.kill(process.pid, signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+        number = batch_run(twin)
+        if number is None:  # killed before it had written its lines down
+            assert twin("batch", path).code in {0, 6}
+        else:
+            assert twin("runs", "resume", number).code in {0, 4, 6}
+        assert state(twin) == wanted
+        assert twin("audit", "verify").code == 0
+    assert killed
+
+
+def test_a_purchase_of_a_killed_batch_is_not_made_twice(sandbox, team, file):
+    """The answer is lost, the process dies: the line goes on with the same purchase."""
+    path = file("subs add-seats design 2 --yes", "users add zoe@example.com")
+    process = sandbox.process(
+        "batch", path, env={"SEATCTL_TEST": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and process.poll() is None:
+        if any(run["command"].startswith("seatctl subs add-seats") for run in sandbox.rows("runs", "list")):
+            os.kill(process.pid, signal.SIGKILL)
+            break
+    process.wait()
+    number = batch_run(sandbox)
+    assert number is not None
+    assert sandbox("runs", "resume", number).code in {0, 4}
+    assert sandbox.rows("subs", "list")[0]["seats"] == 7
+    assert "zoe@example.com" in users(sandbox)
+    assert sandbox("sync").code == 0
+    assert sandbox.rows("subs", "list")[0]["seats"] == 7
+
+
+def test_two_cannot_do_the_same_batch(sandbox, team, file):
+    from seatctl.ledger import batches
+    from seatctl.ledger.ledger import open_ledger
+
+    done = sandbox(
+        "batch", file("users add bad", "users add zoe@example.com"), "--stop-on-error", "-o", "json"
+    )
+    run = done.json["run"]
+    path = sandbox("ledger", "path").out.strip()
+    script = (
+        "import sys, pathlib; from seatctl.ledger import batches\n"
+        f"with batches.lock(pathlib.Path({path!r}), {run}):\n    print('held', flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sandbox.python, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout.readline() == "held\n"
+        busy = sandbox("runs", "resume", run, "-o", "json")
+        assert (busy.code, busy.error["code"]) == (75, "batch_busy")
+    finally:
+        holder.communicate("")
+    assert sandbox("runs", "resume", run).code == 0
+    with open_ledger_closed(open_ledger, path) as ledger, ledger.reading() as reader:
+        assert batches.tally(reader, run).waiting == 0
+
+
+def open_ledger_closed(open_ledger, path):
+    from contextlib import closing
+    from pathlib import Path
+
+    return closing(open_ledger(Path(path)))

@@ -1,0 +1,176 @@
+"""`runs undo` of what only the ledger holds: the state before the run is the state again."""
+
+from __future__ import annotations
+
+import pytest
+
+ADA, BOB, ZOE = "ada@example.com", "bob@example.com", "zoe@example.com"
+
+
+@pytest.fixture
+def people(sandbox, team):
+    assert sandbox("users", "add", ADA, BOB, ZOE, "--group", "art").code == 0
+    return sandbox
+
+
+def state(seatctl) -> tuple:
+    """Who there is, who sits where until when, and what is asked for."""
+    people = [
+        (row["email"], row["name"], row["group"], row["status"]) for row in seatctl.rows("users", "list")
+    ]
+    seats = sorted((row["email"], row["until"]) for row in seatctl.rows("seats", "list"))
+    requests = [
+        (row["number"], row["status"])
+        for row in seatctl.rows("requests", "list")
+        if row["status"] in {"pending", "waitlisted"}
+    ]
+    return people, seats, requests
+
+
+def done(seatctl, *words) -> int:
+    """Run a command that must succeed; its run."""
+    result = seatctl(*words, "--yes", "-o", "json")
+    assert result.code in {0, 10}, result.err
+    assert result.json["undo"] in {None, f"seatctl runs undo {result.json['run']}"}
+    return result.json["run"]
+
+
+def refused(seatctl, run: int) -> dict:
+    result = seatctl("runs", "undo", run, "-o", "json")
+    assert result.code == 4, result.out
+    return result.error
+
+
+COMMANDS = [
+    "users add new@example.com other@example.com",
+    f"users edit {BOB} --name Robert --group '' --email rob@example.com",
+    f"users suspend {ADA} {ZOE}",
+    f"users remove {ADA}",
+    f"seats assign design {BOB} {ZOE}",
+    f"seats revoke design {ADA}",
+    f"requests create {BOB} --subscription design",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_undo_brings_back_what_was(people, command):
+    import shlex
+
+    done(people, "seats", "assign", "design", ADA)
+    before = state(people)
+    run = done(people, *shlex.split(command))
+    assert state(people) != before
+    undone = people("runs", "undo", run, "-o", "json")
+    assert undone.code == 0, undone.err
+    assert state(people) == before
+    assert people.rows("runs", "list")[0]["number"] == undone.json["run"]
+    assert people("audit", "verify").code == 0
+    # The undo is a run like any other.
+    assert undone.json["undo"] == f"seatctl runs undo {undone.json['run']}"
+
+
+def test_an_undo_is_undone_and_that_too(people):
+    before = state(people)
+    run = done(people, "seats", "assign", "design", ADA, BOB)
+    after = state(people)
+    undo = done(people, "runs", "undo", run)
+    error = refused(people, run)
+    assert (error["code"], error["undone_by"]) == ("undone_already", undo)
+    redo = done(people, "runs", "undo", undo)
+    assert state(people) == after
+    # What was done again is what is taken back now.
+    done(people, "runs", "undo", run)
+    assert state(people) == before
+    assert refused(people, redo)["code"] == "undone_already"
+
+
+def test_a_dry_run_says_what_would_be_undone(people):
+    run = done(people, "seats", "assign", "design", ADA)
+    before = state(people)
+    shown = people("runs", "undo", run, "--dry-run", "-o", "json")
+    assert (shown.code, shown.json["run"]) == (0, None)
+    assert shown.rows == [{"entity": "seat", "subject": f"{ADA} in design", "result": "revoked"}]
+    assert state(people) == before
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (f"seats assign design {ADA}", f"seats revoke design {ADA}"),
+        (f"users edit {ADA} --name Ada", f"users edit {ADA} --name Lovelace"),
+        ("users add new@example.com", "seats assign design new@example.com"),
+        ("users add new@example.com", "requests create new@example.com --subscription design"),
+    ],
+)
+def test_what_a_later_run_built_on_is_not_undone(people, first, then):
+    run = done(people, *first.split())
+    later = done(people, *then.split())
+    error = refused(people, run)
+    assert (error["code"], error["changed_by"]) == ("changed_since", later)
+    assert error["hint"].startswith(f"first seatctl runs undo {later}")
+    done(people, "runs", "undo", later)
+    if "seats revoke" not in then:  # whose seat is another one now
+        done(people, "runs", "undo", run)
+
+
+def test_a_seat_that_was_taken_by_another_is_not_given_back(people):
+    everybody = [f"p{n}@example.com" for n in range(4)]
+    done(people, "users", "add", *everybody)
+    done(people, "seats", "assign", "design", ADA, *everybody)
+    run = done(people, "seats", "revoke", "design", ADA)
+    done(people, "seats", "assign", "design", BOB)
+    error = refused(people, run)
+    assert error["code"] == "no_seats_left"
+
+
+def test_who_moved_up_goes_back_to_the_waitlist(people):
+    everybody = [f"p{n}@example.com" for n in range(4)]
+    done(people, "users", "add", *everybody)
+    done(people, "seats", "assign", "design", ADA, *everybody)
+    done(people, "requests", "create", BOB, "--subscription", "design")
+    done(people, "requests", "approve", "1")
+    before = state(people)
+    run = done(people, "seats", "revoke", "design", ADA)
+    assert BOB in {row["email"] for row in people.rows("seats", "list")}
+    done(people, "runs", "undo", run)
+    assert state(people) == before
+
+
+def test_a_file_of_people_is_undone_whole(people, tmp_path):
+    before = state(people)
+    (tmp_path / "people.csv").write_text(f"email,name\n{ADA},Ada\nnew@example.com,New\nold@example.com,Old\n")
+    run = done(people, "seats", "assign", "design", "--from", tmp_path / "people.csv", "--create-users")
+    assert len(people.rows("seats", "list")) == 3
+    done(people, "runs", "undo", run)
+    assert state(people) == before
+
+
+def test_a_batch_is_undone_whole(people, tmp_path):
+    before = state(people)
+    (tmp_path / "lines").write_text(
+        f"users add new@example.com\nseats assign design new@example.com {ADA}\n"
+        f"seats revoke design {ADA}\nusers edit {BOB} --name B\nusers edit {BOB} --name C\n"
+    )
+    run = done(people, "batch", tmp_path / "lines")
+    done(people, "runs", "undo", run)
+    assert state(people) == before
+
+
+def test_a_seat_that_expired_meanwhile_stays_over(people, tmp_path):
+    (tmp_path / "people.csv").write_text(f"email,until\n{ADA},2027-01-05\n{BOB},\n")
+    run = done(people, "seats", "assign", "design", "--from", tmp_path / "people.csv")
+    assert people("sandbox", "advance", "2027-01-10").code == 0
+    done(people, "runs", "undo", run)
+    assert people.rows("seats", "list") == []
+
+
+def test_only_who_may_do_it_may_undo_it(people):
+    run = done(people, "users", "suspend", ADA)
+    assert people("--as", BOB, "runs", "undo", run).code == 8
+
+
+def test_money_is_not_undone_but_reversed(people):
+    assert people("subs", "add-seats", "design", "2", "--yes").code == 0
+    error = refused(people, people.rows("runs", "list")[0]["number"])
+    assert error["code"] == "cannot_undo"
+    assert error["command"].startswith("seatctl subs set-seats design 5")
