@@ -118,7 +118,7 @@ def prepare_billing(
             "customer": found.mirror.customer_id,
             "details": _form(details, raw),
             "before": _before(details, raw),
-            "tax_ids": [{"type": kind, "value": value} for kind, value in details.tax_ids],
+            "tax_ids": _new_tax_ids(billing, found.mirror.customer_id, details),
             "payment_method": details.payment_method,
             "was_attached": _is_attached(billing, found, details.payment_method),
             "own_card": found.mirror.default_payment_method is not None,
@@ -181,6 +181,12 @@ def _before(details: Details, customer: StripeJson) -> dict[str, JsonValue]:
     if details.address:
         form["address"] = dict(read_address(customer)) or ""
     return form
+
+
+def _new_tax_ids(billing: Billing, customer: str, details: Details) -> list[JsonValue]:
+    """Those that the customer does not have yet: Stripe keeps the same one twice."""
+    known = {(one.get("type"), one.get("value")) for one in _tax_ids(billing, customer)}
+    return [{"type": kind, "value": value} for kind, value in details.tax_ids if (kind, value) not in known]
 
 
 def _is_attached(billing: Billing, found: Gathered, payment_method: str | None) -> bool:
