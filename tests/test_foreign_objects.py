@@ -78,8 +78,8 @@ def test_forty_foreign_subscriptions_come_in_with_good_names(foreign):
 
 def test_buying_on_them_waits_for_a_policy(foreign):
     assert foreign("sync").code == 0
-    buy = "subs buy --plan meetings --seats 2 --name new --billing-email a@example.com --yes".split()
-    more = "subs add-seats globex/meetings 2 --yes".split()
+    buy = ["subs", "buy", "--plan", "meetings", "--seats", "2", "--name", "new", "--billing-email", "a@example.com", "--yes"]
+    more = ["subs", "add-seats", "globex/meetings", "2", "--yes"]
     refused = foreign(*buy, "--payment-method", "pm_card_visa", "-o", "json")
     assert (refused.code, refused.error["code"]) == (4, "plan_without_policy")
     assert foreign(*more, "-o", "json").error["code"] == "foreign_ledger"
@@ -137,7 +137,7 @@ def test_names_of_purchases_under_way_are_not_taken(sandbox, pro):
     from tests.support.both_sides import fail
 
     fail(sandbox, "timeout", times=1000, method="POST", path="/v1/subscriptions")
-    order = "subs buy --plan pro --seats 3 --name acme --billing-email p@example.com --yes".split()
+    order = ["subs", "buy", "--plan", "pro", "--seats", "3", "--name", "acme", "--billing-email", "p@example.com", "--yes"]
     assert sandbox(*order, "--payment-method", "pm_card_visa").code == 75
     query(sandbox.home / "default" / "sandbox.db", "UPDATE faults SET path = '/v1/subscriptions/none'")
     with twin(sandbox) as stripe:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -148,6 +148,16 @@ def find(reader: Reader, handle: str) -> Invoice:
             data={"invoice": handle},
         )
     return _invoice(row)
+
+
+def drafts_of(reader: Reader, customers_in_stripe: Iterable[str]) -> list[str]:
+    """The drafts of these customers (Stripe ids): they show what the customer's balance is now."""
+    rows = reader.rows(
+        "SELECT i.stripe_id, c.stripe_id AS customer FROM invoices i JOIN customers c ON c.id = i.customer_id"
+        " WHERE i.status = 'draft' ORDER BY i.stripe_id"
+    )
+    wanted = set(customers_in_stripe)
+    return [row["stripe_id"] for row in rows if row["customer"] in wanted]
 
 
 def pool_of(reader: Reader, invoice_id: int) -> int | None:

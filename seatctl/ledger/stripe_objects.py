@@ -46,6 +46,24 @@ def forget_all(journal: Journal, kind: Kind) -> None:
     journal.execute("DELETE FROM stripe_objects WHERE kind = ?", (kind.value,))
 
 
+def expect_known(journal: Journal, now: datetime) -> None:
+    """Note the customers and drafts that a backfill should meet: those it does not were deleted in Stripe."""
+    for kind, source in (
+        (Kind.CUSTOMER, "customers WHERE deleted = 0"),
+        (Kind.INVOICE, "invoices WHERE status = 'draft'"),
+    ):
+        journal.execute(
+            "INSERT INTO stripe_objects (stripe_id, kind, created, read_at, data)"  # noqa: S608 - of ours
+            f" SELECT stripe_id, :kind, 0, :now, '{{}}' FROM {source} ON CONFLICT (stripe_id) DO NOTHING",
+            {"kind": kind.value, "now": format_time(now)},
+        )
+
+
+def expected(reader: Reader) -> list[tuple[Kind, str]]:
+    """What a backfill should have met and has not."""
+    return [(one.kind, one.id) for kind in (Kind.CUSTOMER, Kind.INVOICE) for one in listing(reader, kind)]
+
+
 def get(reader: Reader, identifier: str) -> Stored | None:
     """The object with this id, if it is kept."""
     row = reader.row(

@@ -46,7 +46,7 @@ def backfill(ledger: Ledger, billing: Billing, call: Call, stripe: Reading, *, a
     for page in stripe.pages(todo):
         _keep(ledger, call, page, left[page.kind])
         count += len(page.objects)
-    return count + _read_mentioned(ledger, call, stripe)
+    return count + _read_unmet(ledger, call, stripe)
 
 
 def _begin(ledger: Ledger, billing: Billing, call: Call, *, anew: bool) -> None:
@@ -57,8 +57,9 @@ def _begin(ledger: Ledger, billing: Billing, call: Call, *, anew: bool) -> None:
     now = int(call.now.timestamp())
     newest = newest_event(billing)
     with ledger.journal() as journal:
-        for kind in (Kind.PRODUCT, Kind.PRICE, Kind.SUBSCRIPTION):
+        for kind in Kind:
             stripe_objects.forget_all(journal, kind)
+        stripe_objects.expect_known(journal, call.now)
         until = max(now, newest or 0) + _AHEAD
         sync_state.begin_backfill(journal, now if newest is None else newest, until, call.now, BEGINNING)
 
@@ -72,13 +73,12 @@ def _keep(ledger: Ledger, call: Call, page: Page, left: list[Span]) -> None:
         sync_state.note_todo(journal, page.kind, left, call.now)
 
 
-def _read_mentioned(ledger: Ledger, call: Call, stripe: Reading) -> int:
-    """Customers that no list has, because they were deleted."""
+def _read_unmet(ledger: Ledger, call: Call, stripe: Reading) -> int:
+    """What no list has: customers and drafts that were deleted, known here or only referred to."""
     with ledger.reading() as reader:
-        missing = customers.only_mentioned(reader)
-    count = 0
-    for found in stripe.objects((Kind.CUSTOMER, one) for one in missing):
+        mentioned = [(Kind.CUSTOMER, one) for one in customers.only_mentioned(reader)]
+        missing = list(dict.fromkeys([*mentioned, *stripe_objects.expected(reader)]))
+    for found in stripe.objects(missing):
         with ledger.journal() as journal:
             store(journal, [found], call.now)
-        count += 1
-    return count
+    return len(missing)

@@ -16,6 +16,8 @@ def store(journal: Journal, objects: Iterable[Mirrored], now: datetime) -> None:
     known = {one.id for one in sync_state.skipped(journal)}
     for found in objects:
         _store(journal, found, now)
+        if not isinstance(found, Stored):
+            stripe_objects.forget(journal, [found.id])  # it was expected, if it was known
         if found.id in known and not isinstance(found, Unreadable):
             sync_state.note_readable(journal, found.id)
 
@@ -23,6 +25,9 @@ def store(journal: Journal, objects: Iterable[Mirrored], now: datetime) -> None:
 def _store(journal: Journal, found: Mirrored, now: datetime) -> None:
     if isinstance(found, Stored):
         stripe_objects.put(journal, found, now)
+        customer = found.data.get("customer")
+        if found.kind is Kind.SUBSCRIPTION and isinstance(customer, str):
+            customers.mention(journal, customer, None, None)  # its name will be wanted
     elif isinstance(found, StripeCustomer):
         customers.refresh(journal, found)
     elif isinstance(found, Unreadable):

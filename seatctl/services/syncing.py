@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from seatctl.billing.port import Billing
 from seatctl.errors import ExitCode
-from seatctl.ledger import mirrored_pools, operations, sync_state
+from seatctl.ledger import customers, invoices, mirrored_pools, operations, sync_state
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call
 from seatctl.models.mirrored import Gone, Kind, Mirrored
@@ -77,7 +77,10 @@ def _mirror(ledger: Ledger, billing: Billing, call: Call, stripe: Reading, *, fu
         since = None if under_way is None else under_way[0]
     told = news(ledger, billing, since)
     with ledger.reading() as reader:
+        # No event tells of what begins by the clock, nor of a draft whose customer's balance has moved.
         due = [(Kind.SUBSCRIPTION, one) for one in mirrored_pools.fallen_due(reader, call.now)]
+        changed = [name for kind, name in told.objects if kind is Kind.CUSTOMER]
+        due += [(Kind.INVOICE, one) for one in invoices.drafts_of(reader, changed)]
     gone, fetched = _fetch(ledger, call, stripe, in_order([*told.objects, *due]))
     taken = _take_over(ledger, call, stripe, gone)
     _note(ledger, call, told, succeeded=not _is_undecided(ledger))
@@ -114,6 +117,7 @@ def _take_over(ledger: Ledger, call: Call, stripe: Reading, gone: list[str]) -> 
         _fetch(ledger, call, stripe, outdated(ledger))
         with ledger.reading() as reader:
             unknown = [(Kind.PRODUCT, one) for one in without_product(reader)]
+            unknown += [(Kind.CUSTOMER, one) for one in customers.only_mentioned(reader)]
         missing, _ = _fetch(ledger, call, stripe, unknown)
         taken = take_over(ledger, call, [*gone, *missing])
     with ledger.journal() as journal:

@@ -135,7 +135,7 @@ def account(seatctl, path: Path, latency: float = 0.0):
 def spread(twin: Twin, days: int = 700) -> None:
     """Give the objects of a seeded twin times of their own, in the order in which they were made."""
     with twin.store.transaction():
-        db = twin.store._db  # noqa: SLF001 - the test arranges what no request can
+        db = twin.store._db
         now = twin.now()
         for kind in ("customer", "subscription", "invoice"):
             found = db.execute("SELECT seq FROM objects WHERE kind = ? ORDER BY seq", (kind,)).fetchall()
