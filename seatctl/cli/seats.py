@@ -41,6 +41,9 @@ AllOpt = Annotated[bool, typer.Option("--all", help="Also seats that were revoke
 UnclaimedOpt = Annotated[
     bool, typer.Option("--unclaimed", help="Only seats whose activation code was never used.")
 ]
+AsOfOpt = Annotated[
+    str | None, typer.Option("--as-of", metavar="DATE", help="Who sat there then: a date or a time.")
+]
 CodeOpt = Annotated[
     str, typer.Option("--code", metavar="-", help="Read the activation code from stdin.", show_default=False)
 ]
@@ -62,33 +65,37 @@ def list_seats(
     user: UserOpt = None,
     everything: AllOpt = False,
     unclaimed: UnclaimedOpt = False,
+    as_of: AsOfOpt = None,
 ) -> None:
     """List who sits in SUBSCRIPTION, or in all of them.
 
-    What -o csv prints, `seats assign --from` and `users import` read.
+    With --as-of who sat there then; a date means its end. What -o csv prints, `seats assign --from` and
+    `users import` read.
 
     Examples:
       seatctl seats list design
       seatctl seats list --search zoe -o json
       seatctl seats list --user zoe@example.com --all
       seatctl seats list design --unclaimed
+      seatctl seats list design --as-of 2026-12-31
     """
-    from seatctl.ledger import seats
+    from seatctl.ledger import seat_lists
     from seatctl.models.call import format_time
     from seatctl.output import Column
 
     here = context(ctx)
     with here.ledger.reading() as reader:
-        chosen = seats.Filter(
+        chosen = seat_lists.Filter(
             now=format_time(here.now),
             subscription_id=_subscription_id(here, subscription),
             user_id=_user_id(here, user),
             text=search,
             over=everything,
             unclaimed=unclaimed,
+            as_of=_moment_of_the_past(here, as_of, everything=everything),
         )
         here.emit_list(
-            seats.listing(reader, chosen),
+            seat_lists.listing(reader, chosen),
             (
                 Column("subscription", "Subscription"),
                 Column("email", "E-mail"),
@@ -99,7 +106,7 @@ def list_seats(
                 Column("revoked_at", "Revoked", "time", table=everything),
             ),
             handle="email",
-            total=lambda: seats.count(reader, chosen),
+            total=lambda: seat_lists.count(reader, chosen),
         )
 
 
@@ -196,21 +203,21 @@ def history(ctx: typer.Context, what: WhatArg = None) -> None:
       seatctl seats history design
       seatctl seats history zoe@example.com -o json
     """
-    from seatctl.ledger import seats
+    from seatctl.ledger import seat_lists
     from seatctl.models.call import format_time
     from seatctl.output import Column
 
     here = context(ctx)
     is_user = what is not None and "@" in what
     with here.ledger.reading() as reader:
-        chosen = seats.Filter(
+        chosen = seat_lists.Filter(
             now=format_time(here.now),
             subscription_id=None if is_user else _subscription_id(here, what),
             user_id=_user_id(here, what) if is_user else None,
             over=True,
         )
         here.emit_list(
-            seats.history(reader, chosen),
+            seat_lists.history(reader, chosen),
             (
                 Column("subscription", "Subscription"),
                 Column("email", "E-mail"),
@@ -223,7 +230,7 @@ def history(ctx: typer.Context, what: WhatArg = None) -> None:
                 Column("revoked_run", "Run", "integer", table=False),
             ),
             handle="email",
-            total=lambda: seats.count(reader, chosen),
+            total=lambda: seat_lists.count(reader, chosen),
         )
 
 
@@ -243,6 +250,24 @@ def _user_id(here: Context, email: str | None) -> int | None:
 
     with here.ledger.reading() as reader:
         return users.require(reader, email).id
+
+
+def _moment_of_the_past(here: Context, text: str | None, *, everything: bool) -> str | None:
+    """--as-of in the written form; of today, what is so by now."""
+    if text is None:
+        return None
+    from seatctl.errors import UsageError
+    from seatctl.models.call import format_time
+    from seatctl.rules.durations import moment_after
+
+    if everything:
+        raise UsageError(
+            "--all and --as-of exclude each other", hint="seatctl seats history shows every seat"
+        )
+    moment = moment_after(text, here.now)
+    if moment.date() > here.now.date():
+        raise UsageError("--as-of lies in the future", hint=f"--as-of {here.now:%Y-%m-%d}")
+    return format_time(min(moment, here.now))
 
 
 def _end(here: Context, until: str | None, span: str | None) -> str | None:

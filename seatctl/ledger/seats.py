@@ -1,4 +1,4 @@
-"""Seats: taken, given back, listed, and their history. Bulk goes through `incoming` (staging.py).
+"""Seats: taken and given back. Bulk goes through `incoming` (staging.py); lists are `seat_lists.py`.
 
 The schema's triggers hold capacity against any writer; what is decided here is who, not how many.
 A new seat has an id above every earlier one, so that the seats of one statement are found by `id > last`.
@@ -9,15 +9,11 @@ A new seat has an id above every earlier one, so that the seats of one statement
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
 
 from seatctl.errors import JsonValue
-from seatctl.ledger.engine import Row, SqlValue
+from seatctl.ledger.engine import SqlValue
 from seatctl.ledger.transaction import Journal, Reader, Transaction
-
-if TYPE_CHECKING:
-    from seatctl.models.report import Record
 
 SEATED = "seated"
 ALREADY = "already seated"
@@ -40,8 +36,6 @@ _ENDED = (
     "json_object('assigned_at', assigned_at, 'revoked_at', {revoked_at},"
     " 'subscription_id', subscription_id, 'until', until, 'user_id', user_id)"
 )
-_REVOKED_AT = "coalesce(t.revoked_at, CASE WHEN t.until <= :now THEN t.until END)"
-"""When a seat ended, as a read sees it: what expired counts, although no change has recorded it yet."""
 _UNTIL = SNAPSHOT.replace("'until', until", "'until', :until")
 _OF_USERS = (
     "subscription_id = :subscription AND revoked_at IS NULL"
@@ -214,63 +208,6 @@ def revoke_where(tx: Transaction, where: str, params: dict[str, SqlValue], momen
 # -- reading ------------------------------------------------------------------------------------
 
 
-class Filter(NamedTuple):
-    """Which seats to list; `now` in the written form: a seat whose `until` has passed is over."""
-
-    now: str
-    subscription_id: int | None = None
-    user_id: int | None = None
-    text: str | None = None
-    over: bool = False
-    """Also those that are over: revoked or expired."""
-    unclaimed: bool = False
-    """Only those whose activation code was never used."""
-
-    def where(self) -> tuple[str, dict[str, SqlValue]]:
-        """The condition on seats AS t and users AS u."""
-        parts: list[str] = []
-        params: dict[str, SqlValue] = {"now": self.now}
-        if not self.over:
-            parts.append("t.revoked_at IS NULL AND (t.until IS NULL OR t.until > :now)")
-        if self.unclaimed:
-            parts.append("t.claimed_at IS NULL")
-        if self.subscription_id is not None:
-            parts.append("t.subscription_id = :subscription")
-            params["subscription"] = self.subscription_id
-        if self.user_id is not None:
-            parts.append("t.user_id = :user")
-            params["user"] = self.user_id
-        if self.text is not None:
-            from seatctl.ledger.search import matching
-
-            found = matching(self.text)
-            parts.append(found.condition)
-            params.update(found.params)
-        return " AND ".join(parts) or "1", params
-
-
-def listing(reader: Reader, chosen: Filter) -> Iterator[Record]:
-    """Seats as records of output, in the order in which they were taken; of a search, as they are found."""
-    where, params = chosen.where()
-    order = "" if chosen.text else " ORDER BY t.id"
-    found = reader.rows(
-        "SELECT s.name AS subscription, u.email, u.name, t.assigned_at, t.until, t.claimed_at,"
-        f" {_REVOKED_AT} AS revoked_at FROM seats t"
-        " JOIN subscriptions s ON s.id = t.subscription_id JOIN users u ON u.id = t.user_id"
-        f" WHERE {where}{order}",
-        params,
-    )
-    return map(_record, found)
-
-
-def count(reader: Reader, chosen: Filter) -> int:
-    """How many seats `listing` yields."""
-    where, params = chosen.where()
-    return reader.count(
-        f"SELECT count(*) FROM seats t JOIN users u ON u.id = t.user_id WHERE {where}", params
-    )
-
-
 def active_id(reader: Reader, subscription_id: int, user_id: int) -> int | None:
     """The id of the user's active seat there, within a change (where what expired is settled)."""
     found = reader.value(
@@ -290,23 +227,3 @@ def is_seated(reader: Reader, subscription_id: int, user_id: int, now: str) -> b
         )
         is not None
     )
-
-
-def history(reader: Reader, chosen: Filter) -> Iterator[Record]:
-    """Every seat there ever was, with who gave and who took it, oldest first."""
-    where, params = chosen.where()
-    found = reader.rows(
-        "SELECT s.name AS subscription, u.email, t.assigned_at, given.actor AS assigned_by,"
-        f" given.run AS assigned_run, t.until, {_REVOKED_AT} AS revoked_at,"
-        f" CASE WHEN {_REVOKED_AT} = t.until THEN 'expiry' ELSE taken.actor END AS revoked_by,"
-        " taken.run AS revoked_run FROM seats t"
-        " JOIN subscriptions s ON s.id = t.subscription_id JOIN users u ON u.id = t.user_id"
-        " LEFT JOIN audit given ON given.seq = t.assigned_entry"
-        f" LEFT JOIN audit taken ON taken.seq = t.revoked_entry WHERE {where} ORDER BY t.id",
-        params,
-    )
-    return map(_record, found)
-
-
-def _record(row: Row) -> Record:
-    return dict(zip(row.keys(), row, strict=True))
