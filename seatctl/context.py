@@ -265,6 +265,10 @@ class Context:
     def emit(self, report: Report, *, handle: str | None = None) -> None:
         """Print the end of a run and take its exit code. `handle`: the key that `-q` prints."""
         self.exit_code = report.exit_code
+        for bug in report.bugs:
+            import traceback
+
+            self.trace("".join(traceback.format_exception(bug)))
         output.emit_report(self.style, report, handle=handle)
 
     def emit_list(

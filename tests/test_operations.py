@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from seatctl.sandbox.twin import Answer, Twin
+from seatctl.services.operations import Handler
 from tests.pools import ledger_path, query
 from tests.support.both_sides import (
     advance,
@@ -392,3 +393,29 @@ def test_a_purchase_that_was_paid_and_has_ended_before_sync_is_kept(sandbox, pro
     assert sandbox("sync", "-o", "json").rows[0]["result"] == "finished"
     assert [(row["name"], row["status"]) for row in sandbox.rows("subs", "list")] == [("lab", "canceled")]
     assert [row["amount_paid"] for row in sandbox.rows("invoices", "list")] == [3600]
+
+
+# A bug ------------------------------------------------------------------------------------------------
+
+
+def test_a_bug_in_one_operation_does_not_stop_those_behind_it(sandbox, pro, monkeypatch):
+    for path in ("/v1/products", "/v1/customers"):
+        fail(sandbox, "timeout", times=1000, method="POST", path=path)
+    assert sandbox("plans", "add", "eu", "--price", "9", "--currency", "eur").code == 75
+    assert sandbox(*BUY).code == 75
+    calm(sandbox)
+    with monkeypatch.context() as patch:
+        patch.setattr("seatctl.services.plan_adding.HANDLER", Handler(lambda running: 1 // 0))
+        synced = sandbox("sync", "-o", "json")
+    assert (synced.code, synced.err) == (1, "")
+    assert [(row["result"], row["error"]) for row in synced.rows[:2]] == [
+        ("failed", "unexpected"),
+        ("finished", None),
+    ]
+    assert "unexpected ZeroDivisionError; this is a bug" in synced.rows[0]["summary"]
+    assert "ZeroDivisionError: integer division" in (sandbox.home / "log" / "seatctl.log").read_text()
+    assert charges(sandbox) == [3600]
+    # Nothing was given up: what the bug has left is finished once it is gone.
+    assert sandbox("sync").code == 0
+    assert [row["slug"] for row in sandbox.rows("plans", "list")] == ["eu", "pro"]
+    assert bought_once(sandbox)

@@ -27,3 +27,5 @@ class Report:
     """Which keys a table shows, in order; empty: all of the first row."""
     data: dict[str, JsonValue] = field(default_factory=dict)
     """Further keys of the JSON object, beside run, dry_run, summary and rows."""
+    bugs: tuple[Exception, ...] = ()
+    """Errors that nobody raised on purpose and that were not allowed to stop the rest; for the log."""

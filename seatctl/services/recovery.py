@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from seatctl.billing.port import Billing
 from seatctl.errors import ExitCode, SeatctlError
 from seatctl.ledger import operations
@@ -13,10 +15,18 @@ from seatctl.services.operations import end_as_failed, is_open, perform
 from seatctl.services.steps import KEYS_LAST, Running
 
 
-def recover(ledger: Ledger, billing: Billing, call: Call) -> list[Record]:
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What became of one operation; `bug` is the error that this program did not mean to raise."""
+
+    row: Record
+    bug: Exception | None = None
+
+
+def recover(ledger: Ledger, billing: Billing, call: Call) -> list[Recovered]:
     """Finish or undo every open operation, oldest first; one row each says what became of it.
 
-    One that fails does not keep the others from being recovered; its row has the error.
+    One that fails does not keep the others from being recovered, not even by a bug; its row has the error.
     """
     # Whoever runs an operation holds this lock, so nothing that is still running is replayed here.
     with ledger.money_lock():
@@ -25,19 +35,22 @@ def recover(ledger: Ledger, billing: Billing, call: Call) -> list[Record]:
         return [_recover_one(ledger, billing, call, operation) for operation in left]
 
 
-def _recover_one(ledger: Ledger, billing: Billing, call: Call, operation: Operation) -> Record:
+def _recover_one(ledger: Ledger, billing: Billing, call: Call, operation: Operation) -> Recovered:
     row: Record = {"run": operation.run, "kind": operation.kind}
     try:
         undone = _undo_if_too_old(Running(ledger, billing, call, operation))
         if undone is not None:
-            return {**row, "result": "undone", "summary": undone, "error": None}
+            return Recovered({**row, "result": "undone", "summary": undone, "error": None})
         report = perform(ledger, billing, call._replace(dry_run=False), operation)
     except SeatctlError as error:
         result = "failed"
         if is_open(ledger, operation):
             result = "waiting" if error.exit_code is ExitCode.WAITING else "pending"
-        return {**row, "result": result, "summary": error.message, "error": error.code}
-    return {**row, "result": "finished", "summary": report.summary, "error": None}
+        return Recovered({**row, "result": result, "summary": error.message, "error": error.code})
+    except Exception as bug:  # noqa: BLE001  # those behind it may be purchases that somebody waits for
+        told = f"unexpected {type(bug).__name__}; this is a bug; the log has more; the run stays unfinished"
+        return Recovered({**row, "result": "failed", "summary": told, "error": "unexpected"}, bug)
+    return Recovered({**row, "result": "finished", "summary": report.summary, "error": None})
 
 
 def _undo_if_too_old(running: Running) -> str | None:

@@ -23,7 +23,7 @@ from seatctl.services.increments import News, in_order, news
 from seatctl.services.notices import queue_notices
 from seatctl.services.permissions import allow
 from seatctl.services.plan_mirroring import without_product
-from seatctl.services.recovery import recover
+from seatctl.services.recovery import Recovered, recover
 from seatctl.services.storing import store
 from seatctl.services.stripe_reading import Reading, reading
 from seatctl.services.taking_over import Taken, forget, outdated, take_over
@@ -158,16 +158,19 @@ def _foretell(ledger: Ledger, billing: Billing, call: Call, *, full: bool) -> Re
     return Report(None, True, summary, tuple(rows), columns=("run", "kind", "name", "result"))
 
 
-def _report(ledger: Ledger, recovered: list[Record], done: Mirroring, *, rebuilt: bool = False) -> Report:
+def _report(ledger: Ledger, recovered: list[Recovered], done: Mirroring, *, rebuilt: bool = False) -> Report:
     with ledger.reading() as reader:
         skipped = sync_state.skipped(reader)
-    results = [row["result"] for row in recovered]
+    results = [one.row["result"] for one in recovered]
+    bugs = tuple(one.bug for one in recovered if one.bug is not None)
     code = ExitCode.DONE
-    if "pending" in results:
+    if bugs:
+        code = ExitCode.UNEXPECTED
+    elif "pending" in results:
         code = ExitCode.TRY_AGAIN
     elif "waiting" in results:
         code = ExitCode.WAITING
-    rows = (*recovered, *done.taken.rows, *_skipped_rows(skipped))
+    rows = (*(one.row for one in recovered), *done.taken.rows, *_skipped_rows(skipped))
     return Report(
         None,
         False,
@@ -176,6 +179,7 @@ def _report(ledger: Ledger, recovered: list[Record], done: Mirroring, *, rebuilt
         code,
         columns=COLUMNS if rows else (),
         data={"read": done.read, "backfill": done.whole, "skipped": len(skipped), "rebuilt": rebuilt},
+        bugs=bugs,
     )
 
 
