@@ -33,6 +33,7 @@ def organisation():
         assert seatctl("init", "--no-input", "--actor", "ann@example.com").code == 0
         for name, seats in POOLS.items():
             add_pool(ledger_path(seatctl), name, seats=seats)
+        assert seatctl("users", "add", *PEOPLE).code == 0
         yield seatctl
 
 
@@ -47,7 +48,7 @@ def apply(seatctl, state, *options):
     for row in rows:
         lines += ["[[seats]]", *(f"{key} = {json.dumps(value)}" for key, value in row.items())]
     file.write_text("\n".join(lines))
-    words = ("--prune", "--create-users", "--max-revoke", "100%", "-o", "json")
+    words = ("--prune", "--max-revoke", "100%", "-o", "json")
     return seatctl("seats", "apply", file, *words, *options)
 
 
@@ -63,7 +64,13 @@ def test_random_states_always_end_at_the_desired_state(wishes):
         for wish in wishes:
             expected_check = 7 if apply(seatctl, wish, "--dry-run").json["differs"] else 0
             assert apply(seatctl, wish, "--check").code == expected_check
-            assert apply(seatctl, wish).code == 0
+            done = apply(seatctl, wish)
+            assert done.code == 0
+            if done.json["undo"]:
+                undone = seatctl(*done.json["undo"].split()[1:])
+                assert undone.code == 0, undone.err
+                assert now_seated(seatctl) == before
+                assert apply(seatctl, wish).code == 0
             found = now_seated(seatctl)
             assert set(found) == set(wish)
             for pair, until in wish.items():

@@ -96,14 +96,18 @@ def test_scripting(sandbox, pro, shell):
 def test_ci(sandbox, pro, shell):
     buy(sandbox, "design", 5)
     assert sandbox("roles", "grant", "ci:seats", "assignor").code == 0
-    (shell.work / "seats.toml").write_text(blocks("ci.md", "toml")[0])
+    seats, config = blocks("ci.md", "toml")
+    (shell.work / "seats.toml").write_text(seats)
+    (shell.work / ".seatctl").mkdir()
+    (shell.work / ".seatctl" / "config.toml").write_text(config.replace("live", "sandbox"))
     backups = {"BACKUPS": str(shell.work), "PULL_REQUEST": "7"}
+    runner = {**backups, "SEATCTL_CONFIG": ".seatctl", "STRIPE_API_KEY": ""}
     (backup,) = blocks("ci.md", "sh")
     check, apply = (script for block in blocks("ci.md", "yaml") for script in steps(block))
 
     shell(backup, **backups)
     (shell.work / "ledger.db").chmod(0o400)
-    shell(check, **backups, STRIPE_API_KEY="", SEATCTL_ACTOR="ci:check")
+    shell(check, **runner)
     assert (shell.work / "posted.md").read_text().startswith("**Differences:** design: 3 to seat")
     assert sandbox("seats", "list").out.count("\n") == 1
 
@@ -112,10 +116,10 @@ def test_ci(sandbox, pro, shell):
     shell(apply, SEATCTL_ACTOR="ci:seats")
     (shell.work / "ledger.db").unlink()
     shell(backup, **backups)
-    shell(check, **backups)
+    shell(check, **runner)
     assert (shell.work / "posted.md").read_text().startswith("**Differences:** nothing to do")
     (shell.work / "seats.toml").write_text('[subscriptions]\ndesign = ["nobody"]\n')
-    assert "not an e-mail address" in shell(check, code=1, **backups).stderr
+    assert "not an e-mail address" in shell(check, code=1, **runner).stderr
 
 
 def test_every_command_of_these_pages_is_in_a_block_that_runs():

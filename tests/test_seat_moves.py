@@ -75,7 +75,7 @@ def test_a_full_subscription_swaps_one_for_another(seatctl, pools):
     seatctl("seats", "assign", "design", ANN, "--until", "2031-01-31")
     done = seatctl("seats", "swap", "design", ANN, CYD)
     assert done.code == 0
-    assert f"undo: seatctl seats swap design {CYD} {ANN}" in done.err
+    assert "undo: seatctl runs undo " in done.err
     assert seated(seatctl, "design") == {BOB: None, CYD: "2031-01-31T23:59:59Z"}
     assert seatctl("seats", "swap", "design", ANN, CYD, "-o", "json").json["run"] is None
     assert error(seatctl, "seats", "swap", "design", BOB, CYD) == (4, "already_seated")

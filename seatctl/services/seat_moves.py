@@ -75,6 +75,7 @@ def move_seats(ledger: Ledger, call: Call, old: str, new: str, people: People) -
             summary=said,
             rows=rows,
             exit_code=ExitCode.PARTIAL if bad else ExitCode.DONE,
+            undo=tx.undo,
             columns=_MOVE_COLUMNS if people.source is not None else _MOVE_COLUMNS[1:],
             data={"from": source.name, "to": target.name, "moved": moved},
         )
@@ -115,7 +116,6 @@ def swap_seats(ledger: Ledger, call: Call, name: str, old: str, new: str) -> Rep
         requests.approve_seated(tx, pool.id)
         said = f"the seat of {leaving.email} in {pool.name} is {coming.email}'s now"
         tx.summarise(said)
-        back = shlex.join(["seatctl", "seats", "swap", pool.name, coming.email, leaving.email])
         return Report(
             run=tx.run,
             dry_run=call.dry_run,
@@ -124,7 +124,7 @@ def swap_seats(ledger: Ledger, call: Call, name: str, old: str, new: str) -> Rep
                 {"email": leaving.email, "result": seats.REVOKED, "error": None},
                 {"email": coming.email, "result": seats.SEATED, "error": None},
             ],
-            undo=None if call.dry_run else back,
+            undo=tx.undo,
             columns=_SWAP_COLUMNS,
             data={"subscription": pool.name},
         )
@@ -196,7 +196,7 @@ def reclaim_seats(ledger: Ledger, call: Call, name: str, how: Reclaiming) -> Rep
         said = _reclaimed_sentence(pool, leaving, warned, moved_up)
         tx.summarise(said)
         data: dict[str, JsonValue] = {"subscription": pool.name, "revoked": leaving, "warned": warned}
-        return Report(tx.run, call.dry_run, said, rows, columns=_RECLAIM_COLUMNS, data=data)
+        return Report(tx.run, call.dry_run, said, rows, undo=tx.undo, columns=_RECLAIM_COLUMNS, data=data)
 
 
 def _reclaimed_sentence(pool: Subscription, leaving: int, warned: int, moved_up: int) -> str:
