@@ -274,39 +274,3 @@ def test_show_is_the_message_without_a_code(sandbox, design, postbox):
     assert "(made when the message is sent)" in shown["text"]
     missing = sandbox("notify", "show", "99", "-o", "json")
     assert (missing.code, missing.error["code"]) == (9, "unknown_message")
-
-
-def test_the_server_can_be_tried(sandbox, design, postbox):
-    tried = sandbox("notify", "test", "-o", "json")
-    assert (tried.code, tried.json["to"], tried.json["result"]) == (0, ANN, "sent")
-    assert postbox.subjects() == [(ANN, "A test of seatctl's notifications")]
-    sandbox("config", "set", "mail.security", "starttls")
-    refused = sandbox("notify", "test", "-o", "json")
-    assert (refused.code, refused.error["code"]) == (75, "mail_server")
-    assert "STARTTLS" in refused.error["message"]
-
-
-def test_mail_never_travels_in_clear_to_another_machine(sandbox, design):
-    sandbox("config", "set", "mail.host", "mail.example.com")
-    refused = sandbox("notify", "test", "-o", "json")
-    assert (refused.code, refused.error["hint"]) == (4, "seatctl config set mail.security starttls")
-
-
-def test_the_password_comes_from_the_environment_or_a_command_and_is_never_shown(sandbox, design):
-    sandbox("config", "set", "mail.user", "seats")
-    missing = sandbox("notify", "test", "-o", "json")
-    assert (missing.code, missing.error["code"]) == (8, "no_key")
-    sandbox("config", "set", "mail.password_command", "printf hunter2-of-the-command")
-    for env in ({"SEATCTL_MAIL_PASSWORD": "hunter2"}, {}):
-        tried = sandbox("notify", "test", "-v", env=env)  # this server knows no logging in
-        assert tried.code == 75
-        assert "hunter2" not in tried.out + tried.err
-
-
-def test_addresses_with_letters_of_their_own_are_reached(sandbox, design, postbox):
-    sandbox("users", "add", "zoë@bücher.example.com", "--name", "Zoë Žižka")
-    sandbox("seats", "assign", design, "zoë@bücher.example.com")
-    (letter,) = postbox.letters
-    assert letter.to == "zoë@xn--bcher-kva.example.com"
-    written = letter["To"].addresses[0].display_name.encode("utf-8", "surrogateescape").decode()
-    assert written == "Zoë Žižka"  # SMTPUTF8: the header is plain UTF-8

@@ -68,6 +68,10 @@ CALLS = {
     "notify send": "notify send",
     "notify test": "notify test zoe@example.com",
     "config auto-approve": "config auto-approve design on",
+    "invoices pay": "invoices pay {invoice}",
+    "invoices send": "invoices send {invoice}",
+    "invoices void": "invoices void {invoice}",
+    "ledger adopt": "ledger adopt",
     "runs undo": "runs undo {waiting}",
     "sync": "sync",
 }
@@ -100,7 +104,8 @@ def office(tmp_path_factory):
         "people": "email\nnew@example.com\n",
         "desired": "subscription,email\ndesign,zoe@example.com\n",
     }
-    words = {"waiting": str(waits.error["run"])}
+    invoice = run("invoices list design").rows[0]["number"]
+    words = {"waiting": str(waits.error["run"]), "invoice": invoice}
     for name, text in files.items():
         path = folder / (f"{name}.toml" if name == "plans" else f"{name}.csv")
         path.write_text(text)

@@ -39,6 +39,10 @@ def watch(here: Context, every: int) -> None:
             once(here)
         except TryAgain as error:
             here.note(f"{error.message}; the next try is in {every} seconds")
+        if here.ledger.told_from is not None:
+            from seatctl.cli.delivering import deliver
+
+            deliver(here, here.ledger.told_from)  # the others do so when they end, which this one does not
         time.sleep(every)
         here.look_at_the_clock()
 

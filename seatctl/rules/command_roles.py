@@ -46,6 +46,10 @@ CHANGES: Mapping[str, Action] = {
     "notify send": Action.NOTIFY,
     "notify test": Action.NOTIFY,
     "config auto-approve": Action.CONFIGURE_APPROVAL,
+    "invoices pay": Action.MANAGE_SUBSCRIPTION,
+    "invoices send": Action.MANAGE_SUBSCRIPTION,
+    "invoices void": Action.MANAGE_SUBSCRIPTION,
+    "ledger adopt": Action.MANAGE_LEDGER,
     "runs undo": Action.BUY,
     "sync": Action.SYNC,
 }
@@ -59,7 +63,7 @@ BY_CODE = frozenset(("seats claim",))
 
 OF_THE_MACHINE = frozenset(
     (
-        *("init", "demo", "config set", "config unset", "config use"),
+        *("init", "demo", "ledger restore", "config set", "config unset", "config use"),
         *(
             f"sandbox {verb}"
             for verb in ("reset", "advance", "fail", "complete", "authenticate", "retries", "serve")
@@ -85,6 +89,7 @@ READS = frozenset(
             "runs failures",
             "sandbox status",
         ),
+        *("invoices download", "ledger backup", "ledger export", "reconcile"),
         *("config show", "config get", "config path", "config profiles"),
     )
 )

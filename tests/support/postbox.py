@@ -29,8 +29,9 @@ class Postbox:
         """It takes this many letters, keeps the next one without saying so, and hangs up for good."""
         self._controller: Controller | None = None
 
-    def open(self) -> Postbox:
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, ready_timeout=20)
+    def open(self, **how) -> Postbox:
+        """`how` is for aiosmtpd: `ssl_context` is TLS from the start, `tls_context` STARTTLS."""
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, ready_timeout=20, **how)
         self._controller.start()
         return self
 

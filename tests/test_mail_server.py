@@ -1,0 +1,134 @@
+"""The mail server of a profile: tried, refused in clear, its password never shown, any address reached."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+import sys
+
+import pytest
+from aiosmtpd.smtp import AuthResult
+
+from tests.pools import add_pool, ledger_path
+from tests.support.postbox import Postbox, use
+
+ANN = "ann@example.com"
+
+
+@pytest.fixture
+def postbox():
+    box = Postbox().open()
+    yield box
+    box.close()
+
+
+@pytest.fixture
+def design(sandbox, postbox):
+    use(sandbox, postbox)
+    add_pool(ledger_path(sandbox), seats=3)
+    return "design"
+
+
+def test_the_server_can_be_tried(sandbox, design, postbox):
+    tried = sandbox("notify", "test", "-o", "json")
+    assert (tried.code, tried.json["to"], tried.json["result"]) == (0, ANN, "sent")
+    assert postbox.subjects() == [(ANN, "A test of seatctl's notifications")]
+    sandbox("config", "set", "mail.security", "starttls")
+    refused = sandbox("notify", "test", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (75, "mail_server")
+    assert "STARTTLS" in refused.error["message"]
+
+
+def test_mail_never_travels_in_clear_to_another_machine(sandbox, design):
+    sandbox("config", "set", "mail.host", "mail.example.com")
+    refused = sandbox("notify", "test", "-o", "json")
+    assert (refused.code, refused.error["hint"]) == (4, "seatctl config set mail.security starttls")
+
+
+def test_the_password_comes_from_the_environment_or_a_command_and_is_never_shown(sandbox, design):
+    sandbox("config", "set", "mail.user", "seats")
+    missing = sandbox("notify", "test", "-o", "json")
+    assert (missing.code, missing.error["code"]) == (8, "no_key")
+    sandbox("config", "set", "mail.password_command", "printf hunter2-of-the-command")
+    for env in ({"SEATCTL_MAIL_PASSWORD": "hunter2"}, {}):
+        tried = sandbox("notify", "test", "-v", env=env)  # this server knows no logging in
+        assert tried.code == 75
+        assert "hunter2" not in tried.out + tried.err
+
+
+def test_addresses_with_letters_of_their_own_are_reached(sandbox, design, postbox):
+    sandbox("users", "add", "zoë@bücher.example.com", "--name", "Zoë Žižka")
+    sandbox("seats", "assign", design, "zoë@bücher.example.com")
+    (letter,) = postbox.letters
+    assert letter.to == "zoë@xn--bcher-kva.example.com"
+    written = letter["To"].addresses[0].display_name.encode("utf-8", "surrogateescape").decode()
+    assert written == "Zoë Žižka"  # SMTPUTF8: the header is plain UTF-8
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A key and a certificate for 127.0.0.1, signed by itself."""
+    folder = tmp_path_factory.mktemp("certificate")
+    key, made = folder / "key.pem", folder / "certificate.pem"
+    words = f"req -x509 -newkey rsa:2048 -nodes -days 2 -keyout {key} -out {made} -subj /CN=127.0.0.1"
+    subprocess.run(
+        ["openssl", *words.split(), "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made, key)
+    return context, str(made)
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")  # over TLS from the start, which aiosmtpd does not count
+@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl here")
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_it_logs_in_over_tls_and_trusts_no_unknown_certificate(sandbox, certificate, security):
+    context, file = certificate
+    seen = []
+
+    def authenticate(_server, _session, _envelope, _mechanism, data):
+        seen.append((data.login, data.password))
+        return AuthResult(success=data.password == b"hunter2", handled=False)
+
+    how = {"tls_context": context, "require_starttls": True}
+    box = Postbox()
+    box.open(
+        **(how if security == "starttls" else {"ssl_context": context, "auth_require_tls": False}),
+        authenticator=authenticate,
+        auth_required=True,
+    )
+    try:
+        use(sandbox, box)
+        sandbox("config", "set", "mail.security", security)
+        sandbox("config", "set", "mail.user", "seats")
+        env = {"SEATCTL_MAIL_PASSWORD": "hunter2", "SSL_CERT_FILE": file}
+        assert sandbox.run("notify", "test", env=env).code == 0
+        assert (len(box.letters), seen) == (1, [(b"seats", b"hunter2")])
+        wrong = sandbox.run("notify", "test", "-o", "json", env={**env, "SEATCTL_MAIL_PASSWORD": "hunter3"})
+        assert (wrong.code, "hunter3" in wrong.err, "535" in wrong.err) == (75, False, True)
+        del env["SSL_CERT_FILE"]
+        stranger = sandbox.run("notify", "test", "-o", "json", env=env)
+        assert (stranger.code, "certificate verify failed" in stranger.err) == (75, True)
+        assert len(box.letters) == 1
+    finally:
+        box.close()
+
+
+def test_reading_and_changing_without_mail_load_none_of_it(sandbox):
+    add_pool(ledger_path(sandbox), seats=3)
+    sandbox("users", "add", "bob@example.com")
+    for argv in (["seats", "list"], ["seats", "assign", "design", "bob@example.com"]):
+        probe = (
+            "import sys; from seatctl.__main__ import main; assert main(sys.argv[1:]) == 0;"
+            "sys.stderr.write('MODULES ' + ' '.join(sys.modules))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", probe, *argv],
+            env=sandbox.environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        loaded = set(done.stderr.rpartition("MODULES ")[2].split())
+        assert not loaded & {"smtplib", "email", "jinja2", "ssl", "seatctl.services.sending"}
