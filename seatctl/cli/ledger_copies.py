@@ -22,7 +22,7 @@ def backup(
 
     Examples:
       seatctl ledger backup ledger-2027-01-31.db
-      seatctl --ledger ledger-2027-01-31.db seats list
+      seatctl seats list --ledger ledger-2027-01-31.db
     """
     from seatctl.services import copies
 
