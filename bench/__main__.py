@@ -5,6 +5,7 @@
     apply     seats apply of 100,000               ≤ 2.5 × the floor, known users, new ones, again
     start-up  check, a one-row seats list          ≤ 1.3 × a bare Typer command (bench/bare.py)
     search    part of a name among 1,000,000       ≤ 1.5 × the one-row seats list
+    backfill  a first sync 200 ms from Stripe      ≤ 1/6 of auto-paging, memory ≤ 1.2 × a tenth
     memory    1,000,000 rows against 100,000       ≤ 1.2 ×
 
 Without --whole, search looks among 200,000 users and memory compares 200,000 rows with 20,000.
@@ -18,6 +19,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.backfill import backfill
 from bench.bulk import apply_state, assign_seats, import_users
 from bench.measure import Figure, WrongResult
 from bench.memory import memory
@@ -31,6 +33,7 @@ BENCHES: dict[str, Bench] = {
     "apply": lambda work, _: apply_state(work, 100_000, 5),
     "start-up": lambda work, _: start_up(work, 100_000, 21),
     "search": lambda work, whole: [search(work, 1_000_000 if whole else 200_000, 15)],
+    "backfill": lambda work, whole: backfill(work, 5000 if whole else 1500),
     "memory": lambda work, whole: memory(work, *((100_000, 1_000_000) if whole else (20_000, 200_000))),
 }
 

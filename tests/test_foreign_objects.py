@@ -14,8 +14,8 @@ NAMES = ("Acme Inc.", "Acme GmbH", "Müller & Söhne", "Ben", "東京", None)
 
 def product(stripe, name, currency="usd", amount=1000, **extra):
     made = send(stripe, "products", {"name": name})["id"]
-    priced = {"product": made, "currency": currency, "unit_amount": amount, "recurring": {"interval": "month"}}
-    return send(stripe, "prices", {**priced, **extra})["id"]
+    priced = {"product": made, "currency": currency, "unit_amount": amount}
+    return send(stripe, "prices", {**priced, "recurring": {"interval": "month"}, **extra})["id"]
 
 
 def customer(stripe, name, email="pay@acme.example"):
@@ -69,7 +69,8 @@ def test_forty_foreign_subscriptions_come_in_with_good_names(foreign):
     assert {f"pro-{currency}" for currency in CURRENCIES} <= set(plans)
     assert "calls" not in plans
     assert plans["pro-jpy"]["unit_amount"] == 1000
-    assert query(ledger_path(foreign), "SELECT count(*) FROM invoices WHERE subscription_id IS NULL") == [(1,)]
+    unclaimed = "SELECT count(*) FROM invoices WHERE subscription_id IS NULL"
+    assert query(ledger_path(foreign), unclaimed) == [(1,)]
     assert len(foreign.rows("invoices", "list", "globex/webinars")) == 1
     assert foreign("audit", "verify").code == foreign("ledger", "check").code == 0
     again = foreign("sync", "-o", "json")
@@ -78,9 +79,9 @@ def test_forty_foreign_subscriptions_come_in_with_good_names(foreign):
 
 def test_buying_on_them_waits_for_a_policy(foreign):
     assert foreign("sync").code == 0
-    buy = ["subs", "buy", "--plan", "meetings", "--seats", "2", "--name", "new", "--billing-email", "a@example.com", "--yes"]
+    buy = "subs buy --plan meetings --seats 2 --name new --billing-email a@example.com --yes"
     more = ["subs", "add-seats", "globex/meetings", "2", "--yes"]
-    refused = foreign(*buy, "--payment-method", "pm_card_visa", "-o", "json")
+    refused = foreign(*buy.split(), "--payment-method", "pm_card_visa", "-o", "json")
     assert (refused.code, refused.error["code"]) == (4, "plan_without_policy")
     assert foreign(*more, "-o", "json").error["code"] == "foreign_ledger"
     assert foreign("ledger", "adopt", "--yes").code == 0
@@ -117,7 +118,8 @@ def test_what_cannot_be_read_is_skipped_counted_and_shown(foreign):
 def test_an_item_that_is_replaced_or_taken_off_in_the_dashboard(foreign):
     assert foreign("sync").code == 0
     with twin(foreign) as stripe:
-        pools = query(ledger_path(foreign), "SELECT name, stripe_item, stripe_subscription FROM subscriptions")
+        columns = "SELECT name, stripe_item, stripe_subscription FROM subscriptions"
+        pools = query(ledger_path(foreign), columns)
         items = {name: item for name, item, _ in pools}
         subscription = next(sub for name, _, sub in pools if name == "globex/webinars")
         headers = {"Authorization": "Bearer sk_test_x"}
@@ -137,8 +139,8 @@ def test_names_of_purchases_under_way_are_not_taken(sandbox, pro):
     from tests.support.both_sides import fail
 
     fail(sandbox, "timeout", times=1000, method="POST", path="/v1/subscriptions")
-    order = ["subs", "buy", "--plan", "pro", "--seats", "3", "--name", "acme", "--billing-email", "p@example.com", "--yes"]
-    assert sandbox(*order, "--payment-method", "pm_card_visa").code == 75
+    order = "subs buy --plan pro --seats 3 --name acme --billing-email p@example.com --yes"
+    assert sandbox(*order.split(), "--payment-method", "pm_card_visa").code == 75
     query(sandbox.home / "default" / "sandbox.db", "UPDATE faults SET path = '/v1/subscriptions/none'")
     with twin(sandbox) as stripe:
         subscribe(stripe, customer(stripe, "Acme"), product(stripe, "Other"))

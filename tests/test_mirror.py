@@ -198,8 +198,9 @@ def assert_mirrored(seatctl, ledger) -> None:
         for one in invoices
         for line in one["lines"]["data"]
     )
-    pools = "SELECT s.stripe_subscription, s.stripe_item, s.status, s.capacity, s.currency, s.price_id, s.unit_amount,"
-    pools += " unixepoch(s.term_end), unixepoch(s.cancel_at), c.stripe_id, p.product_id FROM subscriptions s"
+    pools = "SELECT s.stripe_subscription, s.stripe_item, s.status, s.capacity, s.currency, s.price_id,"
+    pools += " s.unit_amount, unixepoch(s.term_end), unixepoch(s.cancel_at), c.stripe_id, p.product_id"
+    pools += " FROM subscriptions s"
     pools += " JOIN customers c ON c.id = s.customer_id JOIN plans p ON p.id = s.plan_id"
     items = {item["id"]: (one, item) for one in subscriptions for item in one["items"]["data"]}
     found = {row[1]: row for row in query(ledger, pools)}
