@@ -66,3 +66,12 @@ def test_who_holds_a_role_gives_it_up_first(seatctl, bob):
     assert (refused.code, refused.error["code"]) == (4, "holds_roles")
     assert seatctl("roles", "revoke", bob, "assignor").code == 0
     assert seatctl("users", "remove", bob, "--erase", "--yes").code == 0
+
+
+def test_what_named_an_erased_person_cannot_be_undone_back_into_the_ledger(seatctl, bob):
+    run = query(ledger_path(seatctl), "SELECT max(number) FROM runs WHERE command LIKE '%users edit%'")[0][0]
+    assert seatctl("users", "remove", bob, "--erase", "--yes").code == 0
+    assert seatctl("runs", "undo", run).code == 4
+    erasing = query(ledger_path(seatctl), "SELECT max(number) FROM runs")[0][0]
+    assert seatctl("runs", "undo", erasing).code == 4
+    assert seatctl("audit", "verify").code == 0

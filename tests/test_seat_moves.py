@@ -145,5 +145,25 @@ def test_with_a_grace_people_are_warned_first_and_who_came_back_stays(seatctl, p
     assert seatctl("ledger", "check").code == 0
 
 
+def test_a_warning_that_was_undone_is_none(seatctl, pools):
+    seatctl("users", "suspend", ANN)
+    words = (
+        "seats",
+        "reclaim",
+        "design",
+        "--suspended",
+        "--grace",
+        "7d",
+        "--max-revoke",
+        "100%",
+        "-o",
+        "json",
+    )
+    undo = seatctl(*words).json["undo"]
+    assert seatctl(*undo.split()[1:]).code == 0
+    seatctl("sandbox", "advance", "8d")
+    assert seatctl(*words).rows[0]["result"] == "warned"
+
+
 def test_a_warning_needs_mail(seatctl, pools):
     assert seatctl("seats", "reclaim", "design", "--suspended", "--grace", "7d", "--no-notify").code == 2

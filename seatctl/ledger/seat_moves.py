@@ -141,10 +141,11 @@ _WHY = """CASE WHEN :suspended AND u.status = 'suspended' THEN 'suspended'
     WHEN u.last_active <= :inactive THEN 'inactive' END"""
 
 # A warning is a change row of the seat. One from before the person was last active, or from too long ago,
-# is void: whoever came back is warned anew.
+# is void: whoever came back is warned anew. So is one that was undone.
 _WARNED = """(SELECT a.at FROM changes c JOIN audit a ON a.seq = c.entry WHERE c.entity = 'seat'
     AND c.entity_id = t.id AND json_extract(c.after, '$.reclaim_at') IS NOT NULL
-    AND a.at >= :void AND a.at > coalesce(u.last_active, '') ORDER BY c.entry DESC LIMIT 1)"""
+    AND a.at >= :void AND a.at > coalesce(u.last_active, '')
+    AND a.run NOT IN (SELECT undo_of FROM runs WHERE undo_of IS NOT NULL) ORDER BY c.entry DESC LIMIT 1)"""
 
 
 def find_idle(tx: Transaction, subscription_id: int, idle: Idle, void: str) -> None:
