@@ -14,6 +14,7 @@ from typing import Any
 
 from seatctl.sandbox.errors import ApiError, malformed, missing_param, unknown_params
 from seatctl.sandbox.form import bracketed
+from seatctl.sandbox.limits import check_limits
 from seatctl.sandbox.wire import ENDIVE, Obj
 
 Path_ = tuple[str, ...]
@@ -107,6 +108,7 @@ def check(params: str, sent: Obj, version: str) -> Obj:
         raise unknown_params(unknown)
     typed = {name: _typed(value, _spec(known, name), (name,)) for name, value in sent.items()}
     _check_supported(params, typed)
+    check_limits(typed)
     for name in REQUIRED.get(params, ()) + tuple(n[:-1] for n in known if n.endswith("!")):
         if typed.get(name) in (None, ""):
             raise missing_param(name)

@@ -15,6 +15,7 @@ API_VERSION = "2026-08-26.dahlia"
 ENDIVE = "2026-10-28.endive"
 HOUR = 3600
 DAY = 86400
+MOST_KEYS = 50
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -62,4 +63,9 @@ def merge_metadata(old: Obj, sent: Any) -> Obj:
     """`metadata` of an update: keys are merged, an empty value removes one, an empty string all."""
     if sent == "":
         return {}
-    return {name: value for name, value in {**old, **(sent or {})}.items() if value != ""}
+    merged = {name: value for name, value in {**old, **(sent or {})}.items() if value != ""}
+    if len(merged) > max(len(old), MOST_KEYS):
+        from seatctl.sandbox.limits import too_many_keys  # in here: it needs this module itself
+
+        raise too_many_keys(len(merged))
+    return merged

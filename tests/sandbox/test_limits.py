@@ -1,0 +1,83 @@
+"""What is too long or too large is refused as Stripe refuses it, and what just fits is taken."""
+
+import pytest
+
+METADATA = {"k" * 40: "v" * 500}
+
+
+def test_metadata_that_just_fits_is_kept(stripe):
+    full = METADATA | {f"key-{number}": "x" for number in range(49)}
+    made = stripe.post("customers", {"metadata": full})
+    assert made["metadata"] == full
+    # At the limit, keys can still be changed and exchanged.
+    changed = stripe.post(f"customers/{made['id']}", {"metadata": {"key-0": "", "new": "y", "key-1": "z"}})
+    assert len(changed["metadata"]) == 50
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"k" * 41: "v"}, f"Invalid key: {'k' * 41} must be a string under 40 characters"),
+        ({"k": "v" * 501}, f"Invalid val: {'v' * 501} must be a string under 500 characters"),
+        (
+            {str(number): "v" for number in range(51)},
+            "Metadata can have at most 50 keys; this would make it 51.",
+        ),
+    ],
+)
+def test_metadata_that_does_not_fit_is_refused_wherever_it_stands(stripe, metadata, message):
+    error = stripe.refused("POST", "customers", {"metadata": metadata})
+    assert (error["status"], error["message"], error["param"]) == (400, message, "metadata")
+    customer = stripe.post("customers", {})["id"]
+    nested = {
+        "mode": "setup",
+        "currency": "usd",
+        "customer": customer,
+        "success_url": "https://example.com",
+        "setup_intent_data": {"metadata": metadata},
+    }
+    assert stripe.refused("POST", "checkout/sessions", nested)["message"] == message
+
+
+def test_keys_that_are_there_count_too(stripe):
+    made = stripe.post("customers", {"metadata": {str(number): "v" for number in range(50)}})["id"]
+    error = stripe.refused("POST", f"customers/{made}", {"metadata": {"one more": "v"}})
+    assert (error["status"], error["param"]) == (400, "metadata")
+    assert len(stripe.get(f"customers/{made}")["metadata"]) == 50
+
+
+def test_an_unknown_currency_is_refused(stripe):
+    product = stripe.post("products", {"name": "Pro"})["id"]
+    error = stripe.refused("POST", "prices", {"product": product, "currency": "xyz", "unit_amount": 100})
+    assert (error["status"], error["param"]) == (400, "currency")
+    assert error["message"].startswith(
+        "Invalid currency: xyz. Stripe currently supports these currencies: usd, aed,"
+    )
+    assert (
+        stripe.post("prices", {"product": product, "currency": "EUR", "unit_amount": 100})["currency"]
+        == "eur"
+    )
+
+
+@pytest.mark.parametrize(
+    ("currency", "most", "shown"),
+    [("usd", 99_999_999, "$999,999.99"), ("cop", 9_999_999_999, "99,999,999.99 COP")],
+)
+def test_an_amount_has_eight_digits_in_most_currencies(stripe, currency, most, shown):
+    price = {"product": stripe.post("products", {"name": "Pro"})["id"], "currency": currency}
+    assert stripe.post("prices", {**price, "unit_amount": most})["unit_amount"] == most
+    error = stripe.refused("POST", "prices", {**price, "unit_amount": most + 1})
+    assert (error["status"], error["code"], error["param"]) == (400, "amount_too_large", "unit_amount")
+    assert error["message"] == f"Amount must be no more than {shown}"
+
+
+def test_an_amount_inside_other_parameters_is_looked_at_too(stripe):
+    customer, product = stripe.post("customers", {})["id"], stripe.post("products", {"name": "Pro"})["id"]
+    price = {"currency": "usd", "product": product, "unit_amount": 100_000_000}
+    error = stripe.refused("POST", "invoiceitems", {"customer": customer, "price_data": price})
+    assert error["param"] == "price_data[unit_amount]"
+
+
+def test_what_metadata_says_is_no_parameter(stripe):
+    text = {"currency": "xyz", "amount": "100000000000000"}
+    assert stripe.post("customers", {"metadata": text})["metadata"] == text
