@@ -1,6 +1,7 @@
 """A desired state of seats: compared, guarded, previewed, kept as a plan, paid for, brought about."""
 
 import json
+import re
 import stat
 
 import pytest
@@ -297,3 +298,18 @@ def test_a_declined_card_seats_nobody(sandbox, packs):
     assert sandbox(*customer).code == 0
     assert sandbox(*words, "-o", "json").code == 5
     assert len(sandbox.rows("seats", "list", "design")) == 9
+
+
+def test_where_the_bank_asks_nobody_is_seated_until_it_is_paid(sandbox, packs):
+    card = ("subs", "billing", "design", "--payment-method", "pm_card_authenticationRequired", "--yes")
+    assert sandbox(*card).code == 0
+    words = ("seats", "apply", packs, "-s", "design", "--create-users", "--buy-shortfall", "--yes")
+    for _ in range(2):
+        waiting = sandbox(*words, "-o", "json")
+        assert (waiting.code, waiting.error["code"]) == (10, "authentication_required")
+    assert len(sandbox.rows("seats", "list", "design")) == 9
+    page = re.search(r"https://\S+", waiting.error["message"])
+    assert sandbox("sandbox", "authenticate", page[0]).code == 0
+    assert sandbox(*words).code == 0
+    assert len(sandbox.rows("seats", "list", "design")) == 37
+    assert sandbox.rows("subs", "list")[0]["seats"] == 40
