@@ -174,3 +174,15 @@ def test_an_export_in_json_is_lossless(seatctl, design, tmp_path):
     assert json.loads((folder / "requests.json").read_text()) == []
     count = query(ledger_path(seatctl), "SELECT count(*) FROM changes")[0][0]
     assert len(json.loads((folder / "changes.json").read_text())) == count
+
+
+def test_a_restored_ledger_changes_seats_once_it_has_adopted_them(sandbox, team, tmp_path):
+    assert sandbox("users", "add", BOB).code == 0
+    sandbox("ledger", "backup", tmp_path / "b.db")
+    assert sandbox("ledger", "restore", tmp_path / "b.db", "--yes").code == 0
+    assert sandbox("seats", "assign", team, BOB).code == 8
+    assert sandbox("subs", "add-seats", team, "1", "--yes").code == 8
+    assert sandbox("ledger", "adopt", team, "--yes").code == 0
+    assert sandbox("seats", "assign", team, BOB).code == 0
+    assert sandbox("subs", "add-seats", team, "1", "--yes").code == 0
+    assert sandbox("ledger", "check").code == 0
