@@ -261,6 +261,23 @@ def test_a_purchase_of_a_killed_batch_is_not_made_twice(sandbox, team, file):
     assert sandbox.rows("subs", "list")[0]["seats"] == 7
 
 
+def test_a_line_costs_a_twentieth_of_a_process_at_most(sandbox, file):
+    """A sample of both; that 10,000 take 10,000 times as long is the bench's to show."""
+    lines = [f"users add p{n}@example.com --name 'Person {n}'" for n in range(200)]
+    path = file(*lines)
+    began = time.process_time(), os.times()
+    for n in range(3):
+        assert sandbox.run("users", "add", f"q{n}@example.com", "-q").code == 0
+    after = os.times()
+    process = (after.children_user - began[1].children_user + after.children_system) / 3
+    before = os.times()
+    assert sandbox.run("batch", path, "-q").code == 0
+    after = os.times()
+    whole = after.children_user - before.children_user + after.children_system - before.children_system
+    start_up = process  # the batch is started once, too
+    assert (whole - start_up) / len(lines) < process / 20
+
+
 def test_two_cannot_do_the_same_batch(sandbox, team, file):
     from seatctl.ledger import batches
     from seatctl.ledger.ledger import open_ledger

@@ -30,7 +30,7 @@ _STAGE = """CREATE TEMP TABLE undoing AS
     SELECT entity, entity_id, max(CASE WHEN up = 1 THEN before END) AS before,
         max(CASE WHEN down = 1 THEN after END) AS after, max(entry) AS last_entry,
         max(erased_at) AS erased_at,
-        '' AS kind, NULL AS pool, NULL AS person, NULL AS until
+        '' AS kind, NULL AS pool, NULL AS person, NULL AS until, NULL AS seat_id
     FROM mine GROUP BY entity, entity_id"""
 
 _KINDS = """UPDATE undoing SET pool = json_extract(before, '$.subscription_id'),
@@ -54,10 +54,19 @@ _KINDS = """UPDATE undoing SET pool = json_extract(before, '$.subscription_id'),
     ELSE 'other' END"""
 """What time alone has done (a seat that expired, seats paid for from a date on) is not the run's."""
 
+_STANDING = """UPDATE undoing SET seat_id = (SELECT t.id FROM seats t
+        JOIN audit a ON a.seq = t.assigned_entry JOIN runs r ON r.number = a.run
+        WHERE t.revoked_at IS NULL AND t.subscription_id = json_extract(after, '$.subscription_id')
+        AND t.user_id = json_extract(after, '$.user_id') AND t.until IS json_extract(after, '$.until')
+        AND (t.id = undoing.entity_id OR r.undo_of IS NOT NULL))
+    WHERE kind IN ('given', 'ends')"""
+"""A seat that a later run took away, and whose undo gave it back as a new one, stands for the first: runs
+can be undone one after the other, the latest first."""
+
 _LATER = """SELECT u.entity, u.entity_id, a.run FROM undoing u
     JOIN changes c ON c.entity = u.entity AND c.entity_id = u.entity_id AND c.entry > u.last_entry
     JOIN audit a ON a.seq = c.entry
-    WHERE u.kind <> 'nothing'
+    WHERE u.kind <> 'nothing' AND u.seat_id IS NULL
         AND NOT (u.entity = 'seat' AND (json_extract(c.after, '$.user_id') IS NULL
             OR json_extract(c.after, '$.revoked_at') IS NOT NULL
             AND json_extract(c.after, '$.revoked_at') IS json_extract(c.after, '$.until')))
@@ -68,9 +77,12 @@ _LATER = """SELECT u.entity, u.entity_id, a.run FROM undoing u
             AND p.group_name IS json_extract(u.after, '$.group')
             AND p.last_active IS json_extract(u.after, '$.last_active')
             AND p.reclaim_exempt = coalesce(json_extract(u.after, '$.reclaim_exempt'), 0)))
+        AND NOT (u.entity = 'request' AND EXISTS (SELECT 1 FROM requests r WHERE r.number = u.entity_id
+            AND r.status = json_extract(u.after, '$.status')
+            AND r.subscription_id IS json_extract(u.after, '$.subscription_id')))
     ORDER BY a.run DESC LIMIT 1"""
 """A claimed seat and an expired one do not stand in the way; a change of this very transaction
-neither, nor a user who is again what the run made of them."""
+neither, nor a user or a request that is again what the run made of it."""
 
 _GOING = """(SELECT entity_id FROM undoing WHERE kind = 'made'
         OR kind = 'changed' AND json_extract(before, '$.status') = 'removed')"""
@@ -78,7 +90,8 @@ _GOING = """(SELECT entity_id FROM undoing WHERE kind = 'made'
 _DEPENDENTS = (
     f"""SELECT 'seat' AS entity, t.id AS entity_id, a.run FROM seats t
         JOIN audit a ON a.seq = t.assigned_entry
-        WHERE t.revoked_at IS NULL AND t.user_id IN {_GOING} AND a.run <> :run LIMIT 1""",
+        WHERE t.revoked_at IS NULL AND t.user_id IN {_GOING} AND a.run <> :run
+        AND NOT EXISTS (SELECT 1 FROM undoing u WHERE u.seat_id = t.id) LIMIT 1""",
     f"""SELECT 'request' AS entity, r.number AS entity_id, a.run FROM requests r
         JOIN changes c ON c.entity = 'request' AND c.entity_id = r.number AND c.before IS NULL
         JOIN audit a ON a.seq = c.entry WHERE r.status IN ('pending', 'waitlisted')
@@ -117,6 +130,7 @@ def stage(tx: Transaction, run: int) -> set[str]:
     tx.execute("DROP TABLE IF EXISTS temp.undoing")
     tx.execute(_STAGE, {"run": run})
     tx.execute(_KINDS)
+    tx.execute(_STANDING)
     return {row[0] for row in tx.rows("SELECT DISTINCT kind FROM undoing")}
 
 
@@ -195,7 +209,8 @@ def give_back(tx: Transaction) -> int:
     """Give back the seats that the run gave; how many."""
     return seats.revoke_where(
         tx,
-        "id IN (SELECT entity_id FROM undoing WHERE kind = 'given') AND revoked_at IS NULL",
+        "revoked_at IS NULL"
+        " AND id IN (SELECT coalesce(seat_id, entity_id) FROM undoing WHERE kind = 'given')",
         {},
         ":now",
     )
@@ -219,10 +234,10 @@ def seat_again(tx: Transaction) -> int:
 
 def restore_ends(tx: Transaction) -> None:
     """Seats end when they did before the run; one that would have ended by now ends at once."""
-    where = "u.kind = 'ends' AND t.id = u.entity_id AND t.revoked_at IS NULL"
+    where = "u.kind = 'ends' AND t.id = coalesce(u.seat_id, u.entity_id) AND t.revoked_at IS NULL"
     tx.record_many(
         "seat",
-        "SELECT entity_id, json_remove(u.after, '$.revoked_at') AS before, u.before AS after"
+        "SELECT t.id AS entity_id, json_remove(u.after, '$.revoked_at') AS before, u.before AS after"
         f" FROM undoing u JOIN seats t ON {where} ORDER BY entity_id",
         {},
     )

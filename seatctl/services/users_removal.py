@@ -71,7 +71,7 @@ def remove_users(
             what = "seat" if given_back == 1 else "seats"
             summary += f"; {given_back} {what} given back, what is billed stays the same"
         tx.summarise(summary)
-    return user_report(tx, summary, rows, None, ("email", "result", "seats", "requests"))
+    return user_report(tx, summary, rows, tx.undo, ("email", "result", "seats", "requests"))
 
 
 def _remove_and_erase(tx: Transaction, people: Sequence[User]) -> Report:
