@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -26,12 +27,13 @@ class Log:
         if self._handler is None:
             return False
         self._handler.handle(logging.makeLogRecord({"msg": redact(text)}))
-        return True
+        return not self._handler.failed
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file. On a full disk the last lines are lost, and the exit code stays what it is."""
         if self._handler is not None:
-            self._handler.close()
+            with suppress(OSError):
+                self._handler.close()
 
 
 def log_path(environment: Mapping[str, str]) -> Path:
@@ -44,15 +46,18 @@ def log_path(environment: Mapping[str, str]) -> Path:
 class _Private(RotatingFileHandler):
     """Also the file that follows a rotation is its owner's only; and a full disk is no second error."""
 
+    failed = False
+
     def _open(self):  # type: ignore[no-untyped-def]  # TextIOWrapper[_WrappedBuffer], private to typeshed
         Path(self.baseFilename).touch(mode=0o600)
         return super()._open()
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Keep quiet."""
+        """Keep quiet, and remember."""
+        self.failed = True
 
 
-def _open(path: Path) -> RotatingFileHandler | None:
+def _open(path: Path) -> _Private | None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handler = _Private(path, maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from seatctl.log import MAX_BYTES, Log
@@ -80,3 +82,10 @@ def test_a_log_that_cannot_be_written_stops_nothing(sandbox):
     (sandbox.home / "log").write_text("a file where the directory should be")
     made = sandbox("plans", "add", "pro", "--price", "12.00", "--currency", "usd")
     assert (made.code, "log" in made.err) == (0, False)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a file that is always full")
+def test_a_full_disk_is_told_and_closing_the_log_raises_nothing():
+    log = Log(Path("/dev/full"))
+    assert not log.write("a call")
+    log.close()
