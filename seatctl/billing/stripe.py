@@ -14,6 +14,7 @@ import stripe
 
 from seatctl.billing.failures import Failure, as_error, pause_before_retry
 from seatctl.billing.port import Form, Read, StripeJson, Write, WriteInDryRun
+from seatctl.errors import LedgerError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +25,12 @@ _TRIES = 4
 _PAGE = 100
 _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 60.0
+
+
+class SandboxFailed(LedgerError):
+    """The sandbox's file cannot be read or written, most often because the disk is full."""
+
+    code = "sandbox_unusable"
 
 
 class StripeBilling:
@@ -108,12 +115,18 @@ class _InProcess(stripe.HTTPClient):
         _usage: list[str] | None = None,
     ) -> tuple[str, int, Mapping[str, str]]:
         """One call to the sandbox; an armed time-out becomes the SDK's connection error."""
+        from seatctl.sandbox.store import Unusable
+
         path = url.removeprefix("https://api.stripe.com")
         try:
             answer = self._twin.handle(method.upper(), path, headers or {}, post_data)
         except ConnectionError as error:
             lost = stripe.APIConnectionError(str(error), should_retry=True)  # type: ignore[no-untyped-call]
             raise lost from error
+        except Unusable as error:
+            raise SandboxFailed(
+                f"the sandbox cannot be written: {error}", hint="free some disk space, then try again"
+            ) from error
         # The SDK looks its headers up in lower case, as an HTTP library would hand them over.
         return answer.body, answer.status, {name.lower(): value for name, value in answer.headers.items()}
 

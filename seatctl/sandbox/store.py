@@ -39,7 +39,7 @@ _TABLES = ("objects", "answers", "settings", "faults")
 
 
 class Unusable(Exception):
-    """The file cannot be opened, or is no sandbox."""
+    """The file cannot be opened or written, or is no sandbox."""
 
 
 class Store:
@@ -69,15 +69,21 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """One request. The write lock is taken first: two processes on one file take turns."""
+        """One request. The write lock is taken first: two processes on one file take turns.
+
+        Raises Unusable where the file cannot be written: a full disk, a failing one.
+        """
         with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._db.execute("BEGIN IMMEDIATE")
                 yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
+                self._db.execute("COMMIT")
+            except BaseException as error:
+                if self._db.in_transaction:  # a full disk has rolled back already
+                    self._db.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError):
+                    raise Unusable(str(error)) from error
                 raise
-            self._db.execute("COMMIT")
 
     def mark(self) -> None:
         """Set the point to which `back` returns; marks nest."""

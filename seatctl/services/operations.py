@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from seatctl.billing.port import Billing, CardDeclined
-from seatctl.errors import ExitCode, JsonValue, Refused, SeatctlError, TryAgain
+from seatctl.errors import ExitCode, JsonValue, LedgerError, Refused, SeatctlError, TryAgain
 from seatctl.ledger import operations, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader, Transaction
@@ -184,9 +184,26 @@ def perform(ledger: Ledger, billing: Billing, call: Call, operation: Operation) 
     from seatctl.services.handlers import handler_for
 
     running = Running(ledger, billing, call, operation)
-    with _ends_failed_operations(running):
-        apply = handler_for(operation.kind).run(running)
-    return _apply(running, apply)
+    with _says_that_it_stays_open(operation):
+        with _ends_failed_operations(running):
+            apply = handler_for(operation.kind).run(running)
+        return _apply(running, apply)
+
+
+@contextmanager
+def _says_that_it_stays_open(operation: Operation) -> Iterator[None]:
+    """A ledger that fails on the way leaves the operation to `sync`, and the card may be charged already."""
+    try:
+        yield
+    except LedgerError as error:
+        cause = error.message.removesuffix("; nothing was changed")
+        error.message = f"{cause}; run {operation.run} stays unfinished, and Stripe may have done its part"
+        then = f"seatctl sync finishes or undoes run {operation.run}"
+        error.hint = (
+            then if error.hint is None else f"{error.hint.removesuffix(', then try again')}, then: {then}"
+        )
+        error.data.setdefault("run", operation.run)
+        raise
 
 
 @contextmanager
