@@ -10,7 +10,7 @@ from seatctl.rules.cells import visible
 def read_line(question: str, *, default: str | None = None, hidden: bool = False) -> str:
     """One line, asked again while it is empty and there is no default. Ctrl-C and Ctrl-D interrupt."""
     shown = f" [{default}]" if default else ""
-    prompt = f"{visible(question)}{visible(shown)}: "
+    prompt = f"{visible(question.removesuffix(':'))}{visible(shown)}: "
     while True:
         answer = (_hidden(prompt) if hidden else _line(prompt)).strip()
         if answer or default is not None:

@@ -146,7 +146,11 @@ def checked_text(text: str | None, what: str) -> str | None:
     if text is None or not text.strip():
         return None
     if wrong := check_text(text.strip(), what):
-        raise BadText(f"{text!r}: {wrong}", hint=f"give a {what} on one line", data={what: text})
+        raise BadText(
+            f"{text[:80]!r}: {wrong}",
+            hint=f"give a {what} on one line, of at most {MAX_TEXT} characters",
+            data={what: text},
+        )
     return nfc(text.strip())
 
 
