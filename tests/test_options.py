@@ -9,6 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+from typer._click.core import Context as ClickContext
+
+from seatctl.cli import catalogue
+from seatctl.cli.app import Noun, load
+from seatctl.cli.global_options import GLOBAL_OPTIONS
 
 
 def test_global_options_count_on_either_side_of_the_command(sandbox):
@@ -174,3 +179,30 @@ def test_a_reader_that_has_enough_is_no_error(sandbox):
 
 def test_json_errors_are_one_line(seatctl):
     assert json.loads(seatctl("status", "-o", "json").err)["error"]["hint"] == "seatctl init"
+
+
+def every_command():
+    """(its path, the command itself) of everything that can be typed."""
+    for entry in catalogue.ENTRIES:
+        loaded = load(entry)
+        ctx = ClickContext(loaded, info_name=entry.name)
+        for verb in loaded.infos if isinstance(loaded, Noun) else [None]:
+            yield f"{entry.name} {verb or ''}".strip(), loaded.get_command(ctx, verb) if verb else loaded
+
+
+def test_no_command_takes_a_name_that_a_global_option_has():
+    """Either would get what was meant for the other, and nobody would be told."""
+    taken = {name for option in GLOBAL_OPTIONS for name in (option.name, *option.opts)}
+    seen = 0
+    for path, command in every_command():
+        own = [param for param in command.get_params(ClickContext(command)) if param not in GLOBAL_OPTIONS]
+        names = {name for param in own for name in (param.name, *param.opts, *param.secondary_opts)}
+        assert names & taken == set(), path
+        seen += len(names)
+    assert seen > 100
+
+
+def test_an_argument_and_a_global_option_of_the_same_meaning_do_not_mix(sandbox):
+    assert sandbox("init", "second", "-p", "default", "--actor", "ann@example.com").code == 0
+    assert sandbox("config", "use", "second", "--profile", "default").code == 0
+    assert sandbox("status", "-o", "json").json["profile"] == "second"

@@ -143,7 +143,7 @@ def profiles(ctx: typer.Context) -> None:
 @app.command("use")
 def use(
     ctx: typer.Context,
-    profile: Annotated[str, typer.Argument(metavar="PROFILE", help="A profile.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="PROFILE", help="A profile.", show_default=False)],
 ) -> None:
     """Make a profile the one in use where none is named.
 
@@ -151,7 +151,7 @@ def use(
       seatctl config use live
     """
     here = context(ctx)
-    chosen = here.settings.profile(profile)
+    chosen = here.settings.profile(name)
     here.change_settings(lambda settings: settings._replace(current=chosen.name))
     here.note(f"profile {chosen.name} ({chosen.mode}) is now in use{_dry(here)}")
 

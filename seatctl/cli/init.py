@@ -14,7 +14,7 @@ app = typer.Typer()
 @app.command("init")
 def init(
     ctx: typer.Context,
-    profile: Annotated[
+    name: Annotated[
         str | None, typer.Argument(metavar="[PROFILE]", help="Name of the profile.", show_default=False)
     ] = None,
     mode: Annotated[
@@ -44,7 +44,7 @@ def init(
     from seatctl.cli.setup import COLUMNS, Wish, set_up
 
     here = context(ctx)
-    made = set_up(here, Wish(profile, mode, actor, key_stdin, stripe_account))
+    made = set_up(here, Wish(name, mode, actor, key_stdin, stripe_account))
     here.emit_one(made, COLUMNS, handle="profile")
     if made["mode"] == "sandbox" and made["created"]:
         here.note(
