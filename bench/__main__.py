@@ -5,7 +5,7 @@
     apply     seats apply of 100,000               ≤ 2.5 × the floor, known users, new ones, again
     start-up  check, a one-row seats list          ≤ 1.3 × a bare Typer command (bench/bare.py)
     search    part of a name among 1,000,000       ≤ 1.5 × the one-row seats list
-    backfill  a first sync 200 ms from Stripe      ≤ 1/6 of auto-paging, memory ≤ 1.2 × a tenth
+    backfill  a first sync 200 ms from Stripe      ≤ 1/6 of auto-paging, memory ≤ 1.2 × a quarter
     memory    1,000,000 rows against 100,000       ≤ 1.2 ×
 
 Without --whole, search looks among 200,000 users and memory compares 200,000 rows with 20,000.

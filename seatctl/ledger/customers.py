@@ -46,14 +46,22 @@ def find(reader: Reader, stripe_id: str) -> int | None:
 
 
 def mention(journal: Journal, stripe_id: str, email: str | None, name: str | None) -> int:
-    """The id in the ledger of a customer that something refers to; one not read yet is noted as such."""
-    found = find(journal, stripe_id)
-    if found is not None:
-        return found
-    return journal.insert(
-        "INSERT INTO customers (stripe_id, email, name, data) VALUES (?, ?, ?, '{}')",
-        (stripe_id, email, name),
-    )
+    """The id in the ledger of a customer that something refers to; one not read yet is noted as such.
+
+    What refers to it may know how it was called: of a deleted customer Stripe tells nothing else.
+    """
+    row = journal.row("SELECT id, data = '{}' AS mentioned FROM customers WHERE stripe_id = ?", (stripe_id,))
+    if row is None:
+        return journal.insert(
+            "INSERT INTO customers (stripe_id, email, name, data) VALUES (?, ?, ?, '{}')",
+            (stripe_id, email, name),
+        )
+    if row["mentioned"] and (email or name):
+        journal.execute(
+            "UPDATE customers SET email = coalesce(email, ?), name = coalesce(name, ?) WHERE id = ?",
+            (email, name, row["id"]),
+        )
+    return int(row["id"])
 
 
 def only_mentioned(reader: Reader) -> list[str]:

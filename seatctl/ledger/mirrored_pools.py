@@ -41,6 +41,13 @@ def of_stripe(reader: Reader, stripe_subscription: str) -> list[Subscription]:
     return [subscriptions.by_id(reader, row["id"]) for row in list(rows)]
 
 
+def stripe_ids(reader: Reader) -> set[str]:
+    """The Stripe subscriptions that are pools."""
+    return {
+        row["stripe_subscription"] for row in reader.rows("SELECT stripe_subscription FROM subscriptions")
+    }
+
+
 def fallen_due(reader: Reader, now: datetime) -> list[str]:
     """The Stripe subscriptions whose waiting change begins by the clock alone: no event tells of it."""
     rows = reader.rows(

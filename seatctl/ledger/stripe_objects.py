@@ -59,6 +59,11 @@ def expect_known(journal: Journal, now: datetime) -> None:
         )
 
 
+def is_expecting(reader: Reader) -> bool:
+    """Whether anything that was noted has not been met yet."""
+    return bool(reader.count("SELECT 1 FROM stripe_objects WHERE kind IN ('customer', 'invoice') LIMIT 1"))
+
+
 def expected(reader: Reader) -> list[tuple[Kind, str]]:
     """What a backfill should have met and has not."""
     return [(one.kind, one.id) for kind in (Kind.CUSTOMER, Kind.INVOICE) for one in listing(reader, kind)]

@@ -43,9 +43,9 @@ def backfill(ledger: Ledger, billing: Billing, call: Call, stripe: Reading, *, a
     # Invoices are most, and the last to be begun would be waited for alone: they are taken first.
     todo = [(kind, span) for kind in Kind for span in left[kind]]
     count = 0
-    for page in stripe.pages(todo):
-        _keep(ledger, call, page, left[page.kind])
-        count += len(page.objects)
+    for pages in stripe.pages(todo):
+        _keep(ledger, call, pages, left)
+        count += sum(len(page.objects) for page in pages)
     return count + _read_unmet(ledger, call, stripe)
 
 
@@ -64,13 +64,16 @@ def _begin(ledger: Ledger, billing: Billing, call: Call, *, anew: bool) -> None:
         sync_state.begin_backfill(journal, now if newest is None else newest, until, call.now, BEGINNING)
 
 
-def _keep(ledger: Ledger, call: Call, page: Page, left: list[Span]) -> None:
-    """One page and the place after it, in one transaction: a kill between them cannot lose or skip one."""
-    left.remove(page.span)
-    left.extend(page.rest)
+def _keep(ledger: Ledger, call: Call, pages: list[Page], left: dict[Kind, list[Span]]) -> None:
+    """Pages and the place after them, in one transaction: a kill between them cannot lose or skip one."""
+    for page in pages:
+        left[page.kind].remove(page.span)
+        left[page.kind].extend(page.rest)
     with ledger.journal() as journal:
-        store(journal, page.objects, call.now)
-        sync_state.note_todo(journal, page.kind, left, call.now)
+        for page in pages:
+            store(journal, page.objects, call.now)
+        for kind in {page.kind for page in pages}:
+            sync_state.note_todo(journal, kind, left[kind], call.now)
 
 
 def _read_unmet(ledger: Ledger, call: Call, stripe: Reading) -> int:

@@ -14,9 +14,10 @@ from seatctl.models.stripe_objects import StripeCustomer
 def store(journal: Journal, objects: Iterable[Mirrored], now: datetime) -> None:
     """Write objects as Stripe has them now (UTC), inside the transaction that also notes the place."""
     known = {one.id for one in sync_state.skipped(journal)}
+    expected = stripe_objects.is_expecting(journal)
     for found in objects:
         _store(journal, found, now)
-        if not isinstance(found, Stored):
+        if expected and not isinstance(found, Stored):
             stripe_objects.forget(journal, [found.id])  # it was expected, if it was known
         if found.id in known and not isinstance(found, Unreadable):
             sync_state.note_readable(journal, found.id)

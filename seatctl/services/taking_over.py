@@ -96,9 +96,10 @@ def _read(reader: Reader, identifier: str) -> StripeSubscription:
 def _copy_known(ledger: Ledger, call: Call, waiting: list[str]) -> None:
     """The columns that are only a copy: no facts, so they are kept even where no fact has changed."""
     with ledger.journal() as journal:
+        known = mirrored_pools.stripe_ids(journal)
         for identifier in waiting:
-            found = _read(journal, identifier)
-            copy(journal, found, call.now)
+            if identifier in known:
+                copy(journal, _read(journal, identifier), call.now)
 
 
 def outdated(ledger: Ledger) -> list[tuple[Kind, str]]:
