@@ -127,6 +127,9 @@ def test_the_same_plan_change_is_not_billed_while_it_waits():
 def test_what_renews_by_itself_is_not_renewed_by_hand():
     with pytest.raises(changing.RenewsByItself):
         changing.check_renewal(stands(), days_before_end(1))
+    with pytest.raises(changing.RenewsByItself, match="is canceled and ends on") as refused:
+        changing.check_renewal(stands(ends=True), days_before_end(1))
+    assert "subs resume lab" in str(refused.value.hint)
     with pytest.raises(changing.NotInRenewalWindow):
         changing.check_renewal(stands(TERM, term_start=END - timedelta(days=365)), days_before_end(31))
     assert changing.check_renewal(stands(TERM), days_before_end(30)) is None

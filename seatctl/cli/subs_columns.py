@@ -33,7 +33,7 @@ SHOW_COLUMNS = (
     Column("currency", "Currency", table=False),
     Column("term_start", "Term start", "time"),
     Column("term_end", "Term ends", "time"),
-    Column("ends", "Canceled", "flag"),
+    Column("ends", "Ends with the term", "flag"),
     Column("auto_approve", "Automatic approval", "flag"),
     Column("rules", "Policy", "lines"),
     Column("calendar", "Calendar", "lines"),

@@ -156,6 +156,12 @@ def check_plan_waits(standing: Standing, plan: str) -> None:
 def check_renewal(standing: Standing, at: datetime) -> None:
     """Return if it can be renewed now. Raises RenewsByItself, AlreadyRenewed, NotInRenewalWindow."""
     if standing.policy.renewal is not Renewal.MANUAL:
+        if standing.ends:
+            raise RenewsByItself(
+                f"{standing.name} is canceled and ends on {_day(standing.period_end)}",
+                hint=f"seatctl subs resume {quote(standing.name)} lets it renew by itself",
+                data={"subscription": standing.name, "ends_at": format_time(standing.period_end)},
+            )
         raise RenewsByItself(
             f"{standing.name} renews by itself on {_day(standing.period_end)}",
             hint=f"seatctl subs set-seats {quote(standing.name)} N changes what it renews with",
