@@ -38,6 +38,14 @@ def whole(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--whole-proofs"))
 
 
+@pytest.fixture(scope="session")
+def proofs(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest):
+    """The stories of changes, each run undisturbed once for everything that is proved of it."""
+    from tests.support.change_stories import Proofs
+
+    return Proofs(tmp_path_factory.mktemp, bool(request.config.getoption("--whole-proofs")))
+
+
 @dataclass(frozen=True)
 class Result:
     code: int

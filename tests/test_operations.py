@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -23,10 +20,10 @@ from tests.support.both_sides import (
     objects,
     twin,
 )
+from tests.support.racing import codes, start
 
 ORDER = "subs buy --plan pro --seats 3 --name lab --billing-email pay@example.com --yes"
 BUY = (*ORDER.split(), "--payment-method", "pm_card_visa", "-o", "json")
-ROOT = Path(__file__).parents[1]
 
 
 def bought_once(seatctl) -> bool:
@@ -243,27 +240,6 @@ def test_another_purchase_is_not_blamed_for_the_card_of_the_interrupted_one(sand
 
 
 # Two at once ------------------------------------------------------------------------------------------
-
-
-def start(seatctl, *argv: str, pause: float = 0.0) -> subprocess.Popen:
-    """A real process whose every call to Stripe takes `pause` seconds longer."""
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / "tests" / "support" / "slowly.py"), str(pause), *argv],
-        env={
-            **seatctl.environment(),
-            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
-        },
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def codes(*processes: subprocess.Popen) -> list[int]:
-    for process in processes:
-        process.communicate(timeout=60)
-    return sorted(process.returncode for process in processes)
 
 
 @pytest.mark.parametrize("run", range(3))

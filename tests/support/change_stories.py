@@ -1,0 +1,259 @@
+"""Stories of changes to running subscriptions: scenes, commands, and what has to be so afterwards.
+
+A story runs once undisturbed; whatever disturbs another run of it, both sides must come to the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from seatctl.sandbox import control
+from tests.conftest import Seatctl
+from tests.pools import ledger_path, query
+from tests.support.both_sides import charges, twin
+from tests.support.killing import Killed, Killing
+from tests.support.office import TEN_DAYS_LEFT, change_card, done, freeze, until
+from tests.support.second_ledger import SecondLedger
+from tests.support.state import assert_in_step, assert_sound, counts, differences, state
+
+START = "2040-06-01T00:00:00Z"
+REFUSED, ASKS_THE_BANK = "pm_card_chargeCustomerFail", "pm_card_threeDSecure2Required"
+PAYER = "pay@example.com"
+BUY = (
+    "subs buy --plan {} --seats {} --name {} --owner lee@example.com"
+    f" --billing-email {PAYER} --payment-method pm_card_visa"
+)
+
+
+# Scenes -----------------------------------------------------------------------------------------------
+
+
+def flexible(seatctl: Seatctl) -> None:
+    """`design`: five seats of 12.00 a month, four of them taken; ten days of June are left."""
+    freeze(seatctl, START)
+    for slug, price, more in (
+        ("pro", 12, ""),
+        ("team", 24, ""),
+        ("later", 12, " --set increase=prorate_next_invoice"),
+        ("loose", 12, " --set decrease=now"),
+    ):
+        done(seatctl, f"plans add {slug} --price {price} --currency usd --policy flexible{more}")
+    for slug, name in (("pro", "design"), ("later", "later"), ("loose", "loose")):
+        done(seatctl, BUY.format(slug, 5, name))
+    for person in "abcd":
+        done(seatctl, f"users add {person}@example.org")
+        done(seatctl, f"seats assign design {person}@example.org")
+    until(seatctl, TEN_DAYS_LEFT)
+
+
+def after(command: str, scene: Callable[[Seatctl], None]) -> Callable[[Seatctl], None]:
+    """A scene in which something was done already."""
+
+    def prepare(seatctl: Seatctl) -> None:
+        scene(seatctl)
+        done(seatctl, command)
+
+    return prepare
+
+
+def contract(seatctl: Seatctl) -> None:
+    """`acme`: twenty seats of 5.00 for a year, in packs of five, renewed by hand."""
+    freeze(seatctl, START)
+    for slug, price in (("year", 5), ("year-plus", 7)):
+        done(seatctl, f"plans add {slug} --price {price} --currency usd --interval year --policy term")
+    done(seatctl, BUY.format("year", 20, "acme"))
+    until(seatctl, "2040-09-01T00:00:00Z")
+
+
+def in_window(seatctl: Seatctl) -> None:
+    """The contract, ten days before it ends."""
+    contract(seatctl)
+    until(seatctl, "2041-05-22T00:00:00Z")
+
+
+def with_card(card: str, scene: Callable[[Seatctl], None]) -> Callable[[Seatctl], None]:
+    """A scene in which another card has become the one that is charged."""
+
+    def prepare(seatctl: Seatctl) -> None:
+        scene(seatctl)
+        change_card(seatctl, PAYER, card)
+        assert seatctl("sync").code == 0
+
+    return prepare
+
+
+def foreign(seatctl: Seatctl) -> None:
+    """`design` was bought by another ledger of the same account."""
+    freeze(seatctl, START)
+    done(seatctl, "plans add pro --price 12 --currency usd --policy flexible")
+    other = SecondLedger(seatctl)
+    assert other("sync").code == 0
+    assert other(*BUY.format("pro", 5, "design").split(), "--yes").code == 0
+
+
+canceling = after("subs cancel design", flexible)
+decreasing = after("subs set-seats design 4", flexible)
+renewed = after("subs renew acme --seats 25", in_window)
+
+
+# Stories ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Story:
+    """A command that is killed; `charged`, in minor units, is what it charges undisturbed."""
+
+    kind: str
+    scene: Callable[[Seatctl], None]
+    command: str
+    charged: tuple[int, ...] = ()
+    code: int = 0
+    again: tuple[int, ...] = (0,)
+    """The exit codes of a repetition after it was done, which changes nothing any more."""
+    points: int = 10
+    """The fewest points there can be: a proof that kills nowhere proves nothing."""
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        return (*self.command.split(), "--yes")
+
+
+ONCE = " --request-id po-7"
+
+STORIES = {
+    "increase": Story("change", flexible, f"subs add-seats design 2{ONCE}", (800,)),
+    "increase on the next invoice": Story("change", flexible, f"subs add-seats later 2{ONCE}"),
+    "increase after a decrease that waits": Story(
+        "change", decreasing, f"subs add-seats design 2{ONCE}", (800,), points=14
+    ),
+    "increase with a card that is declined": Story(
+        "change", with_card(REFUSED, flexible), "subs add-seats design 2", code=5
+    ),
+    "decrease at the renewal": Story("change", flexible, "subs set-seats design 2 --revoke newest"),
+    "decrease now": Story("change", flexible, "subs set-seats loose 2"),
+    "upgrade": Story("change", flexible, "subs change-plan design team", (2000,)),
+    "plan at the renewal": Story("change", flexible, "subs change-plan design team --at-renewal"),
+    "add-on at full price": Story("addon", contract, f"subs add-seats acme 5{ONCE}", (2500,), points=18),
+    "add-on after the renewal": Story("addon", renewed, f"subs add-seats acme 5{ONCE}", (2500,), points=18),
+    "add-on with a card that is declined": Story(
+        "addon", with_card(REFUSED, contract), "subs add-seats acme 5", code=5, points=18
+    ),
+    "renewal": Story(
+        "renew", in_window, "subs renew acme --seats 25 --plan year-plus", (17500,), again=(4,), points=18
+    ),
+    "renewal on account": Story(
+        "renew", in_window, "subs renew acme --on-account --due-in 30d", again=(4,), points=16
+    ),
+    "renewal with a card that is declined": Story(
+        "renew", with_card(REFUSED, in_window), "subs renew acme", code=5, points=18
+    ),
+    "cancel": Story("cancel", flexible, "subs cancel design"),
+    "cancel now": Story("cancel", flexible, "subs cancel design --now", again=(0, 4)),
+    "cancel now with a refund": Story("cancel", flexible, "subs cancel design --now --refund", again=(0, 4)),
+    "cancel after a decrease": Story("cancel", decreasing, "subs cancel design"),
+    "resume": Story("cancel", canceling, "subs resume design"),
+    "transfer": Story("subscription_metadata", flexible, "subs transfer design b@example.org", again=(0, 4)),
+    "billing details": Story(
+        "billing", flexible, "subs billing design --email new@example.com --name Acme --tax-id eu_vat:DE1"
+    ),
+    "adoption": Story("adopt", foreign, "ledger adopt"),
+    "billing by another card": Story(
+        "billing", flexible, f"subs billing design --payment-method pm_card_mastercard{ONCE}"
+    ),
+}  # fmt: skip
+
+WAITING = {
+    "increase": Story(
+        "change", with_card(ASKS_THE_BANK, flexible), f"subs add-seats design 2{ONCE}", (800,), code=10
+    ),
+    "add-on": Story(
+        "addon", with_card(ASKS_THE_BANK, contract), f"subs add-seats acme 5{ONCE}", (2500,), code=10
+    ),
+    "renewal": Story(
+        "renew", with_card(ASKS_THE_BANK, in_window), f"subs renew acme{ONCE}", (10000,), code=10
+    ),
+}
+
+
+# Proofs -----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Proof:
+    """A story with what was before it and what it leads to."""
+
+    story: Story
+    start: Seatctl
+    killing: Killing
+
+    def __post_init__(self) -> None:
+        self.before = state(self.start)
+        finished, self.ended = self.killing.undisturbed(self.start, self.story.argv)
+        assert self.ended.code == self.story.code, self.ended.err
+        assert len(self.ended.points) >= self.story.points
+        assert kind_of_the_last(finished) == self.story.kind
+        assert finished("sync").code in {0, self.story.code}
+        if self.story.code == 10:
+            authenticate(finished)
+            assert finished("sync").code == 0
+        assert_in_step(finished)
+        self.after = state(finished)
+        assert charges(finished) == [*charges(self.start), *self.story.charged]
+        assert (self.after == self.before) == (self.story.code == 5)
+
+    def points(self, *, first: int, step: int) -> Iterator[Killed]:
+        return self.killing.each(self.start, self.story.argv, self.ended, first=first, step=step)
+
+    def is_done(self, seatctl: Seatctl, where: str) -> bool:
+        """Whether all was done or nothing; the ledger and Stripe agree, and nothing is half done."""
+        assert_in_step(seatctl)
+        found = state(seatctl)
+        if found != self.before:
+            assert differences(self.after, found) == [], where
+        return found == self.after and self.story.code == 0
+
+    def expect_done_once(self, seatctl: Seatctl, where: str, *, late: bool = False) -> None:
+        """Whatever the command has come to: once more, and what was wanted is there, once."""
+        codes = self.story.again if self.is_done(seatctl, where) else (self.story.code,)
+        again = seatctl(*self.story.argv)
+        assert again.code in codes, (where, again.err)
+        assert seatctl("sync").code == 0
+        assert_in_step(seatctl)
+        assert_sound(seatctl)
+        found = state(seatctl)
+        assert differences(self.after, found) == [] or (late and counts(found) == counts(self.after)), where
+
+
+def kind_of_the_last(seatctl: Seatctl) -> str:
+    return query(ledger_path(seatctl), "SELECT kind FROM operations ORDER BY id DESC LIMIT 1")[0][0]
+
+
+def authenticate(seatctl: Seatctl) -> None:
+    """The cardholder agrees on the bank's page of every open invoice."""
+    with twin(seatctl) as stripe:
+        for invoice in [one["id"] for one in stripe.store.walk("invoice") if one["status"] == "open"]:
+            control.authenticate(stripe, invoice)
+
+
+@dataclass
+class Proofs:
+    """A scene is prepared once for all its stories, and a story run undisturbed once for all its proofs."""
+
+    directory: Callable[[str], Path]
+    whole: bool
+
+    def __post_init__(self) -> None:
+        self.prepared, self.of = cache(self._prepare), cache(self._prove)
+
+    def _prepare(self, scene: Callable[[Seatctl], None]) -> Seatctl:
+        seatctl = Seatctl(self.directory("scene") / "seatctl")
+        assert seatctl("init", "--no-input", "--actor", "ann@example.com").code == 0
+        scene(seatctl)
+        assert seatctl("sync").code == 0
+        return seatctl
+
+    def _prove(self, story: Story) -> Proof:
+        return Proof(story, self.prepared(story.scene), Killing(self.directory("killed"), self.whole))
