@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import time
@@ -65,6 +66,28 @@ def test_a_backfill_reads_every_list_and_an_increment_nothing(acme):
     again = acme("sync", "-o", "json")
     assert (again.code, again.json["backfill"], again.json["read"]) == (0, False, 0)
     assert sum(acme.front.counts().values()) <= 2
+
+
+def test_lists_are_read_in_parallel(acme):
+    acme.front.latency = 0.15
+    assert acme("sync").code == 0
+    assert acme.front.most_under_way >= 5
+    assert len(acme.front.requests) < 3 * (3 + 6 + 3 + 3)  # one after another would ask for 15 pages
+
+
+def test_a_stream_of_events_is_followed(acme):
+    assert acme("sync").code == 0
+    (customer,) = query(acme.ledger, "SELECT stripe_id FROM customers ORDER BY 1 LIMIT 1")[0]
+    send(acme.front.twin, f"customers/{customer}", {"name": "Streamed"})
+    event = next(acme.front.twin.store.walk("event"))
+    before = last_success(acme.ledger)
+    stream = f"> Ready! You are using Stripe\n{json.dumps(event, indent=2)}\n{json.dumps(event)}\n"
+    followed = acme("sync", "--events", "-", stdin=stream)
+    assert (followed.code, "2 events taken over" in followed.err) == (0, True), followed.err
+    assert query(acme.ledger, "SELECT name FROM customers WHERE stripe_id = ?", customer) == [("Streamed",)]
+    assert last_success(acme.ledger) == before
+    assert acme("sync", "--events", "-", stdin='{"type":').code == 3
+    assert acme("sync", "--events", "-", "--watch").code == 2
 
 
 def test_fifty_changed_objects_are_fifty_requests_and_a_handful(acme):

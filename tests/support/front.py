@@ -27,6 +27,7 @@ class Front:
         self.requests: list[tuple[float, str, str]] = []
         self.refuse = lambda number, method, path: None
         """Called with the number of the request; a status answers instead of the twin."""
+        self.under_way = self.most_under_way = 0
         self._lock = threading.Lock()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._http.daemon_threads = True
@@ -36,7 +37,13 @@ class Front:
     def take(self, method: str, path: str) -> int:
         with self._lock:
             self.requests.append((time.monotonic(), method, path))
+            self.under_way += 1
+            self.most_under_way = max(self.most_under_way, self.under_way)
             return len(self.requests)
+
+    def done(self) -> None:
+        with self._lock:
+            self.under_way -= 1
 
     def counts(self) -> Counter[str]:
         """Requests by endpoint since the last `forget`."""
@@ -62,12 +69,16 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
             time.sleep(front.latency)
             refused = front.refuse(number, self.command, self.path)
             if refused is not None:
+                front.done()
                 kind = "invalid_request_error" if refused < 500 else "api_error"
                 self._write(
                     refused, {}, json.dumps({"error": {"type": kind, "message": "refused by the test"}})
                 )
                 return
-            answer = front.twin.handle(self.command, self.path, dict(self.headers.items()), form)
+            try:
+                answer = front.twin.handle(self.command, self.path, dict(self.headers.items()), form)
+            finally:
+                front.done()
             self._write(answer.status, answer.headers, answer.body)
 
         def _write(self, status: int, headers: dict[str, str], body: str) -> None:
