@@ -44,7 +44,9 @@ _KINDS = """UPDATE undoing SET pool = json_extract(before, '$.subscription_id'),
         WHEN json_extract(after, '$.revoked_at') IS NULL THEN 'ends'
         WHEN json_extract(after, '$.revoked_at') = json_extract(after, '$.until') THEN 'nothing'
         ELSE 'taken' END
-    WHEN entity = 'user' THEN CASE WHEN before IS NULL THEN 'made' ELSE 'changed' END
+    WHEN entity = 'user' THEN CASE WHEN before IS NULL THEN 'made'
+        WHEN json_remove(before, '$.status') = json_remove(after, '$.status') THEN 'status'
+        ELSE 'changed' END
     WHEN entity = 'request' THEN CASE
         WHEN before IS NULL THEN 'asked'
         WHEN json_extract(after, '$.status') = 'expired' THEN 'nothing'
@@ -85,7 +87,7 @@ _LATER = """SELECT u.entity, u.entity_id, a.run FROM undoing u
 neither, nor a user or a request that is again what the run made of it."""
 
 _GOING = """(SELECT entity_id FROM undoing WHERE kind = 'made'
-        OR kind = 'changed' AND json_extract(before, '$.status') = 'removed')"""
+        OR kind IN ('changed', 'status') AND json_extract(before, '$.status') = 'removed')"""
 
 _DEPENDENTS = (
     f"""SELECT 'seat' AS entity, t.id AS entity_id, a.run FROM seats t
@@ -131,6 +133,7 @@ def stage(tx: Transaction, run: int) -> set[str]:
     tx.execute(_STAGE, {"run": run})
     tx.execute(_KINDS)
     tx.execute(_STANDING)
+    tx.execute("CREATE INDEX temp.undoing_by_seat ON undoing (seat_id)")
     return {row[0] for row in tx.rows("SELECT DISTINCT kind FROM undoing")}
 
 
@@ -181,6 +184,16 @@ def restore_people(tx: Transaction) -> None:
     )
     tx.execute(
         "UPDATE users SET status = 'removed' WHERE id IN (SELECT entity_id FROM undoing WHERE kind = 'made')"
+    )
+    tx.record_many(
+        "user",
+        "SELECT entity_id, after AS before, before AS after FROM undoing WHERE kind = 'status'"
+        " ORDER BY entity_id",
+        {},
+    )
+    tx.execute(
+        "UPDATE users SET status = json_extract(u.before, '$.status') FROM undoing u"
+        " WHERE u.kind = 'status' AND users.id = u.entity_id"
     )
     changed = list(tx.rows("SELECT before, after FROM undoing WHERE kind = 'changed' ORDER BY entity_id"))
     for row in changed:

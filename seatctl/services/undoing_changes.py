@@ -19,7 +19,7 @@ from seatctl.rules.assignment import require_home, require_usable, seats_to_take
 from seatctl.services.permissions import allow
 
 COLUMNS = ("entity", "subject", "result")
-_PEOPLE = frozenset({"made", "changed"})
+_PEOPLE = frozenset({"made", "changed", "status"})
 
 
 class UndoneAlready(Refused):
