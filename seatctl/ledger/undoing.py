@@ -89,11 +89,12 @@ neither, nor a user or a request that is again what the run made of it."""
 _GOING = """(SELECT entity_id FROM undoing WHERE kind = 'made'
         OR kind IN ('changed', 'status') AND json_extract(before, '$.status') = 'removed')"""
 
+# `+t.id` has no affinity, as the TEMP column has none: else its index is not used, which is quadratic.
 _DEPENDENTS = (
     f"""SELECT 'seat' AS entity, t.id AS entity_id, a.run FROM seats t
         JOIN audit a ON a.seq = t.assigned_entry
         WHERE t.revoked_at IS NULL AND t.user_id IN {_GOING} AND a.run <> :run
-        AND NOT EXISTS (SELECT 1 FROM undoing u WHERE u.seat_id = t.id) LIMIT 1""",
+        AND NOT EXISTS (SELECT 1 FROM undoing u WHERE u.seat_id = +t.id) LIMIT 1""",
     f"""SELECT 'request' AS entity, r.number AS entity_id, a.run FROM requests r
         JOIN changes c ON c.entity = 'request' AND c.entity_id = r.number AND c.before IS NULL
         JOIN audit a ON a.seq = c.entry WHERE r.status IN ('pending', 'waitlisted')
