@@ -6,15 +6,11 @@ default every third point, all of them with --whole-proofs.
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
 import pytest
 
 from seatctl.sandbox import control
-from tests.conftest import Seatctl
 from tests.support.both_sides import advance, assert_agree, charges, objects, twin
-from tests.support.kill_at import run_jobs
+from tests.support.killing import Killing
 from tests.test_declines import change
 
 pytestmark = pytest.mark.slow
@@ -27,21 +23,15 @@ CARD = "subs billing design --email new@example.com --tax-id eu_vat:DE1 --paymen
 def killed(sandbox, tmp_path, whole):
     """Copies of the prepared profile, in each of which a command was killed at another point."""
 
-    def copy(number: int) -> Path:
-        home = tmp_path / "copies" / f"{len(list(tmp_path.glob('copies/*')))}-{number}"
-        shutil.copytree(sandbox.home, home)
-        return home
+    killing = Killing(tmp_path / "copies", whole)
 
     def points(command: str, code: int, first: int = 1):
         words = tuple(command.split())
-        (undisturbed,) = run_jobs(sandbox.environment(), [(copy(0), words, None)])
+        _, undisturbed = killing.undisturbed(sandbox, words)
         assert undisturbed.code == code, undisturbed.err
-        count = len(undisturbed.points)
-        assert count >= 12
-        jobs = [(copy(number), words, number) for number in range(first, count + 1, 1 if whole else 3)]
-        for (home, _, number), ended in zip(jobs, run_jobs(sandbox.environment(), jobs), strict=True):
-            assert ended.killed, ended.err
-            yield f"{number} of {count}: {ended.points[-1]}", Seatctl(home)
+        assert len(undisturbed.points) >= 12
+        for way in killing.each(sandbox, words, undisturbed, first=first, step=3):
+            yield way.where, way.seatctl
 
     return points
 
