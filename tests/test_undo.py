@@ -79,6 +79,8 @@ def test_a_purchase_that_waits_is_abandoned(office):
     assert [row["name"] for row in office.rows("subs", "list")] == ["design", "field", "lab"]
     assert "hal@example.com" not in {one["email"] for one in objects(office, "customer")}
     assert charges(office) == [2000, 10000, 3000]
+    unpaid = {one["status"] for one in objects(office, "invoice") if one["customer"]} - {"paid"}
+    assert unpaid == {"void"}, "its page takes no money any more"
 
 
 def test_what_was_authenticated_meanwhile_is_not_abandoned(office):

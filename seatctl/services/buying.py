@@ -11,6 +11,7 @@ from seatctl.billing import endpoints
 from seatctl.billing.objects import read_invoice, read_subscription
 from seatctl.billing.port import AuthenticationRequired, MissingInStripe, StripeJson, Write
 from seatctl.errors import JsonValue, SeatctlError, StripeRefused
+from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules.metadata import made_by, marks, subscription_metadata
@@ -186,7 +187,22 @@ def _cancel(running: Running, subscription: StripeSubscription, customer: str) -
 
     if subscription.status not in _ENDED:
         running.delete("cancel-subscription", endpoints.cancel_subscription(subscription.id), gone)
+    _void_first_invoice(running, subscription)
     delete_customer(running, customer)
+
+
+def _void_first_invoice(running: Running, subscription: StripeSubscription) -> None:
+    """Its page would still take money for a subscription that is gone: canceling leaves it open."""
+    invoice = subscription.latest_invoice
+    if not invoice:
+        return
+
+    def unless_open() -> StripeJson | None:
+        found = running.billing.read(endpoints.invoice(invoice))
+        return None if read_invoice(found).status is InvoiceStatus.OPEN else found
+
+    if unless_open() is None:
+        running.step("void-first-invoice", endpoints.void_invoice(invoice), unless_open)
 
 
 # Too late ---------------------------------------------------------------------------------------------
