@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from seatctl.errors import BadInput, SeatctlError
+from seatctl.errors import BadInput, LedgerError
 from seatctl.settings import PROFILE_NAME, Environment, Profile, Settings, Value, load
 
 
-class ConfigNotWritable(SeatctlError):
+class ConfigNotWritable(LedgerError):
     """config.toml or its directory cannot be written."""
 
     code = "config_not_writable"

@@ -124,8 +124,10 @@ class _InProcess(stripe.HTTPClient):
             lost = stripe.APIConnectionError(str(error), should_retry=True)  # type: ignore[no-untyped-call]
             raise lost from error
         except Unusable as error:
+            full = "full" in str(error)
             raise SandboxFailed(
-                f"the sandbox cannot be written: {error}", hint="free some disk space, then try again"
+                f"the sandbox cannot be written: {error}",
+                hint="free some disk space, then try again" if full else "seatctl doctor",
             ) from error
         # The SDK looks its headers up in lower case, as an HTTP library would hand them over.
         return answer.body, answer.status, {name.lower(): value for name, value in answer.headers.items()}

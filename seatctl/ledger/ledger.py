@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from seatctl.ledger.failures import MoneyBusy, NoLedger, OtherMode
+from seatctl.ledger.failures import LedgerReadOnly, MoneyBusy, NoLedger, OtherMode
 from seatctl.ledger.migrate import is_current, migrate
 from seatctl.ledger.sqlite import WAIT_SECONDS, SqliteEngine, create_file
 from seatctl.ledger.transaction import Journal, Reader, Transaction
@@ -146,7 +146,13 @@ class Ledger:
             finally:
                 self._money_depth -= 1
             return
-        handle = os.open(f"{self.path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            handle = os.open(f"{self.path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise LedgerReadOnly(
+                f"{self.path}.lock cannot be written: {error.strerror}",
+                hint=f"give yourself write access to it and to its folder {self.path.parent}",
+            ) from error
         try:
             if not _lock(handle, MONEY_WAIT_SECONDS):
                 raise MoneyBusy(
