@@ -71,7 +71,7 @@ def test_a_burst_of_faults_is_not_noticed(proof, whole, monkeypatch):
         seatctl = proof.killing.copy(proof.start)
         with monkeypatch.context() as patch:
             begin_fault(patch, number, kind, times=2)
-            assert seatctl(*proof.story.argv).code == proof.story.code, (number, kind)
+            assert seatctl(*proof.argv).code == proof.story.code, (number, kind)
         assert seatctl("sync").code == 0
         assert_in_step(seatctl)
         assert differences(proof.after, state(seatctl)) == [], (number, kind)
@@ -83,7 +83,7 @@ def test_a_fault_that_lasts_leaves_it_to_sync(proof, whole, monkeypatch):
         seatctl = proof.killing.copy(proof.start)
         with monkeypatch.context() as patch:
             begin_fault(patch, number, kind, times=1000)
-            assert seatctl(*proof.story.argv).code == 75, (number, kind)
+            assert seatctl(*proof.argv).code == 75, (number, kind)
             assert seatctl("sync").code == 75, (number, kind)
         calm(seatctl)
         assert seatctl("sync").code == 0, (number, kind)
@@ -124,7 +124,7 @@ def raced(request, proofs, whole) -> Proof:
 
 def test_recovery_does_not_disturb_what_is_under_way(raced):
     seatctl = raced.killing.copy(raced.start)
-    command = start(seatctl, *raced.story.argv, pause=0.1)
+    command = start(seatctl, *raced.argv, pause=0.1)
     syncs = [start(seatctl, "sync") for _ in range(2)]
     assert codes(command) == [raced.story.code], command.stderr
     assert set(codes(*syncs)) <= {0, 75}
@@ -138,7 +138,7 @@ def test_two_administrators_want_the_same(raced):
     """One does it; the other is told that it is done, that it is too late, or to try again."""
     seatctl = raced.killing.copy(raced.start)
     story = raced.story
-    both = codes(*(start(seatctl, *story.argv, pause=0.1) for _ in range(2)))
+    both = codes(*(start(seatctl, *raced.argv, pause=0.1) for _ in range(2)))
     assert story.code in both
     assert set(both) <= {story.code, *story.again, 4, 75}
     assert seatctl("sync").code == 0
@@ -153,7 +153,7 @@ def test_two_administrators_want_the_same(raced):
 def test_two_administrators_want_different_things(proofs, other):
     """One after the other, or the second is told to look again; never a mixture that nobody asked for."""
     proof = proofs.of(STORIES["increase"])
-    mine, theirs = proof.story.argv, (*other.split(), "--yes")
+    mine, theirs = proof.argv, (*other.split(), "--yes")
     results = []
     for commands in ((mine, theirs), (theirs, mine)):
         seatctl = proof.killing.copy(proof.start)

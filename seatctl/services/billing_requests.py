@@ -108,6 +108,7 @@ def prepare_billing(
     due, currency = (0, found.pool.currency) if pays is None else (pays.amount_remaining, pays.currency)
     check_spend(due, currency, wishes.max_spend)
     raw = billing.read(endpoints.customer(found.mirror.customer_id))
+    cards = _cards(billing, found, details.payment_method)
     summary = _summary(found, details, pays, unpaid)
     request = Request(
         "billing",
@@ -120,7 +121,8 @@ def prepare_billing(
             "before": _before(details, raw),
             "tax_ids": _new_tax_ids(billing, found.mirror.customer_id, details),
             "payment_method": details.payment_method,
-            "was_attached": _is_attached(billing, found, details.payment_method),
+            "was_attached": details.payment_method in cards,
+            "cards": cards,
             "own_card": found.mirror.default_payment_method is not None,
             "pay": None if pays is None else pays.id,
             "summary": summary,
@@ -189,12 +191,12 @@ def _new_tax_ids(billing: Billing, customer: str, details: Details) -> list[Json
     return [{"type": kind, "value": value} for kind, value in details.tax_ids if (kind, value) not in known]
 
 
-def _is_attached(billing: Billing, found: Gathered, payment_method: str | None) -> bool:
-    """Whether the customer has this card already: then a refusal must not take it away."""
+def _cards(billing: Billing, found: Gathered, payment_method: str | None) -> list[JsonValue]:
+    """The cards that the customer has already: a refusal must not take one of them away."""
     if payment_method is None:
-        return False
+        return []
     saved = billing.every(endpoints.payment_methods(found.mirror.customer_id))
-    return any(one.get("id") == payment_method for one in saved)
+    return [one.get("id") for one in saved]
 
 
 def _summary(

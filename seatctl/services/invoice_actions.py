@@ -204,4 +204,12 @@ def _wait(running: Running, invoice: str) -> None:
     raise CameToNothing(StripeRefused("the payment was not authenticated in time; nothing was charged"))
 
 
-HANDLER = Handler(_run)
+def _undo(running: Running) -> str | None:
+    """Nobody is charged a day late, or after it was abandoned; what was paid, sent or voided is finished."""
+    if running.operation.kind != "invoice_pay":
+        return None
+    found = read_invoice(running.billing.read(endpoints.invoice(str(running.payload["invoice"]))))
+    return None if found.status is InvoiceStatus.PAID else "nothing was charged; the invoice is as it was"
+
+
+HANDLER = Handler(_run, _undo)
