@@ -31,6 +31,10 @@ _PATHS: Final = {
 _EXPANDED: Final = {Kind.CUSTOMER: "invoice_settings.default_payment_method", Kind.INVOICE: "payments"}
 
 
+_WORTH_CUTTING: Final = 3
+"""Pages, at the density of the last one: cutting smaller parts would ask for pages that are half empty."""
+
+
 def page(kind: Kind, span: Span) -> Read:
     """One page of a part of a list, newest first."""
     form: dict[str, JsonValue] = {"limit": PAGE, "created": {"gte": span.first, "lte": span.last}}
@@ -96,7 +100,8 @@ def _middle(first: int, oldest: int, newest: int) -> int | None:
     Nobody knows how far back a list goes. While the known end of it is far away the cut is made where,
     at the page's own density, a fair share of pages would fit: half of fifteen years would be empty.
     """
-    if oldest - first < 1:
+    of_a_page = max(newest - oldest, 1)
+    if oldest - first < _WORTH_CUTTING * of_a_page:
         return None
-    near = max(newest - oldest, 60) * 64
+    near = of_a_page * 64
     return max(oldest - near, first) if oldest - first > 2 * near else first + (oldest - first) // 2

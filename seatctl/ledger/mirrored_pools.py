@@ -75,10 +75,11 @@ def add(tx: Transaction, found: Found) -> Subscription:
     inserted = tx.insert(
         "INSERT INTO subscriptions (name, name_key, plan_id, customer_id, stripe_subscription, stripe_item,"
         " status, policy, price_id, currency, unit_amount, collection_method, term_start, term_end,"
-        " quantity, capacity, owner_id, auto_approval, home_ledger, metadata, created_at)"
+        " quantity, capacity, owner_id, auto_approval, cancel_at_period_end, cancel_at, home_ledger, metadata,"
+        " created_at)"
         " VALUES (:name, :key, :plan, :customer, :subscription, :item, :status, :policy, :price, :currency,"
-        " :amount, :collection, :start, :end, :quantity, :quantity, :owner, :approval, :home, :metadata,"
-        " :created)",
+        " :amount, :collection, :start, :end, :quantity, :quantity, :owner, :approval, :ends, :cancel_at,"
+        " :home, :metadata, :created)",
         {
             "name": found.name,
             "key": name_key(found.name),
@@ -97,6 +98,8 @@ def add(tx: Transaction, found: Found) -> Subscription:
             "quantity": item.quantity or 0,
             "owner": found.owner_id,
             "approval": json.dumps(auto_approval_fields(found.auto_approval)),
+            "ends": int(mirror.cancel_at_period_end),
+            "cancel_at": None if mirror.cancel_at is None else format_time(mirror.cancel_at),
             "home": found.home_ledger,
             "metadata": json.dumps(dict(mirror.metadata)),
             "created": format_time(mirror.created_at),

@@ -23,6 +23,9 @@ from seatctl.services.gathering import seen, stand_of
 from seatctl.services.mirrored_settings import owner_of, take_settings
 from seatctl.services.plan_mirroring import plan_for
 
+OURS = "seatctl_"
+"""What the keys of our metadata begin with."""
+
 ENDED = frozenset(("canceled", "incomplete_expired"))
 
 
@@ -113,8 +116,12 @@ def _add(
             home_ledger=found.metadata.get(LEDGER) or None,
         ),
     )
-    stands = stand_of(tx, added, found, item, tx.call.now)
-    pool = mirror.write(tx, added, seen(tx, added, found, item, stands))
+    pool = added
+    if any(key.startswith(OURS) for key in found.metadata):
+        stands = stand_of(tx, added, found, item, tx.call.now)
+        pool = mirror.write(tx, added, seen(tx, added, found, item, stands))
+    else:
+        mirror.note_unpaid(tx, added.id, found)  # made elsewhere: its item says all there is to know
     mirrored_pools.record_added(tx, pool)
     return {
         "kind": "subscription",
