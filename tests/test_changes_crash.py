@@ -32,21 +32,21 @@ def proof(request, proofs) -> Proof:
 
 
 def test_killed_anywhere_then_sync(proof):
-    for way in proof.points(first=2, step=7):
+    for way in proof.points(first=2, step=13):
         synced = way.seatctl("sync")
         assert synced.code == 0, (way.where, synced.err)
         proof.expect_done_once(way.seatctl, way.where)
 
 
 def test_killed_anywhere_then_the_same_command(proof):
-    for way in proof.points(first=6, step=13):
+    for way in proof.points(first=6, step=29):
         again = way.seatctl(*proof.argv)
         assert again.code in {proof.story.code, *proof.story.again}, (way.where, again.err)
         proof.expect_done_once(way.seatctl, way.where)
 
 
 def test_killed_anywhere_then_sync_after_stripe_has_forgotten_the_keys(proof):
-    for way in proof.points(first=4, step=13):
+    for way in proof.points(first=4, step=29):
         advance(way.seatctl, hours=25)
         synced = way.seatctl("sync")
         assert synced.code == 0, (way.where, synced.err)
@@ -57,7 +57,7 @@ def test_killed_anywhere_then_sync_after_stripe_has_forgotten_the_keys(proof):
 @pytest.mark.parametrize("agrees", [True, False], ids=["the cardholder agrees", "nobody answers"])
 def test_killed_anywhere_of_what_the_bank_wants_to_authenticate(proofs, name, agrees):
     proof = proofs.of(WAITING[name])
-    for way in proof.points(first=3 if agrees else 8, step=11):
+    for way in proof.points(first=3 if agrees else 8, step=19):
         seatctl = way.seatctl
         assert seatctl("sync").code in {0, 10}, way.where
         assert seatctl(*proof.argv).code == 10, way.where
