@@ -75,8 +75,8 @@ def add(tx: Transaction, found: Found) -> Subscription:
     inserted = tx.insert(
         "INSERT INTO subscriptions (name, name_key, plan_id, customer_id, stripe_subscription, stripe_item,"
         " status, policy, price_id, currency, unit_amount, collection_method, term_start, term_end,"
-        " quantity, capacity, owner_id, auto_approval, cancel_at_period_end, cancel_at, home_ledger, metadata,"
-        " created_at)"
+        " quantity, capacity, owner_id, auto_approval, cancel_at_period_end, cancel_at, home_ledger,"
+        " metadata, created_at)"
         " VALUES (:name, :key, :plan, :customer, :subscription, :item, :status, :policy, :price, :currency,"
         " :amount, :collection, :start, :end, :quantity, :quantity, :owner, :approval, :ends, :cancel_at,"
         " :home, :metadata, :created)",
