@@ -23,7 +23,7 @@ def once(here: Context, *, full: bool = False) -> None:
     from seatctl.services.syncing import sync
 
     report = sync(here.ledger, here.billing, here.call, full=full)
-    here.emit(report, handle="run")
+    here.emit(report, handle="name")
     if report.data.get("rebuilt"):
         here.note(
             "Stripe does not know users and seats. Bring them in without mailing everyone again: "

@@ -261,7 +261,7 @@ def check_room(standing: Standing, seats: int, leaving: int) -> None:
     if short > 0:
         raise BelowAssigned(
             f"{standing.name}: {standing.assigned} people sit in it, {seats} seats leave no room for {short}",
-            hint=f"seatctl subs set-seats {quote(standing.name)} {seats} --revoke newest|oldest|suspended",
+            hint="say who goes: add --revoke newest (or oldest, suspended, unclaimed), or --revoke-from FILE",
             data={
                 "subscription": standing.name,
                 "assigned": standing.assigned,

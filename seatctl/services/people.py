@@ -52,8 +52,11 @@ def stage(ledger: Ledger, people: People) -> int:
             return staging.load(journal, rows)
 
 
-def require_known(tx: Transaction, people: People) -> None:
-    """Judge whom the ledger does not know: an unknown argument is not found, an unknown row is bad."""
+def require_known(tx: Transaction, people: People, *, creatable: bool = False) -> None:
+    """Judge whom the ledger does not know: an unknown argument is not found, an unknown row is bad.
+
+    `creatable`: the command has --create-users.
+    """
     if people.source is None and not people.skip_bad:
         unknown = staging.emails(tx, Verdict.UNKNOWN)
         if len(unknown) == 1:
@@ -61,10 +64,11 @@ def require_known(tx: Transaction, people: People) -> None:
         if unknown:
             raise UnknownUsers(
                 f"there are no users {', '.join(unknown)}",
-                hint="seatctl users add EMAIL, or --create-users where a seat is assigned",
+                hint="add --create-users, or: seatctl users add EMAIL" if creatable else "seatctl users list",
                 data={"emails": [*unknown]},
             )
-    staging.refuse(tx, Verdict.UNKNOWN, "there is no user of this e-mail; --create-users makes one")
+    way = "; --create-users makes one" if creatable else ""
+    staging.refuse(tx, Verdict.UNKNOWN, f"there is no user of this e-mail{way}")
 
 
 def require_active(tx: Transaction, people: People) -> None:

@@ -128,7 +128,7 @@ def _require_good(tx: Transaction, call: Call, people: People, how: Assigning) -
         if staging.count(tx, Verdict.UNKNOWN):
             allow(tx, call.actor, Action.MANAGE_USERS)
     else:
-        require_known(tx, people)
+        require_known(tx, people, creatable=True)
     require_active(tx, people)
     staging.refuse_past(tx, tx.now)
     return staging.require_good(tx, people.skip_bad)

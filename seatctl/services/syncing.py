@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from seatctl.billing.port import Billing
-from seatctl.errors import ExitCode
+from seatctl.errors import ExitCode, JsonValue
 from seatctl.ledger import customers, invoices, mirrored_pools, operations, sync_state
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call
@@ -170,11 +170,15 @@ def _report(ledger: Ledger, recovered: list[Recovered], done: Mirroring, *, rebu
         code = ExitCode.TRY_AGAIN
     elif "waiting" in results:
         code = ExitCode.WAITING
-    rows = (*(one.row for one in recovered), *done.taken.rows, *_skipped_rows(skipped))
+    rows = (
+        *({**one.row, "name": f"run {one.row['run']}"} for one in recovered),
+        *done.taken.rows,
+        *_skipped_rows(skipped),
+    )
     return Report(
         None,
         False,
-        _summary(len(recovered), done, len(skipped)),
+        _summary(results, done, len(skipped)),
         rows,
         code,
         columns=COLUMNS if rows else (),
@@ -193,10 +197,11 @@ def _skipped_rows(skipped: Iterable[object]) -> list[Record]:
     ]
 
 
-def _summary(recovered: int, done: Mirroring, skipped: int) -> str:
+def _summary(recovered: list[JsonValue], done: Mirroring, skipped: int) -> str:
+    ended = [f"{recovered.count(how)} {how}" for how in dict.fromkeys(map(str, recovered))]
     looked = "nothing was interrupted"
     if recovered:
-        looked = f"{counted(recovered, 'interrupted operation')} looked after"
+        looked = f"{counted(len(recovered), 'interrupted operation')}: {', '.join(ended)}"
     results = [row["result"] for row in done.taken.rows]
     added, changed = results.count("added"), results.count("changed")
     parts = [
@@ -205,5 +210,6 @@ def _summary(recovered: int, done: Mirroring, skipped: int) -> str:
         f"{counted(done.taken.plans, 'plan')} changed" if done.taken.plans else "",
         f"{counted(skipped, 'object')} could not be read" if skipped else "",
     ]
-    said = [part for part in parts if part] or ["nothing changed in Stripe"]
+    quiet = "nothing else changed in Stripe" if recovered else "nothing changed in Stripe"
+    said = [part for part in parts if part] or [quiet]
     return "; ".join([looked, *said])
