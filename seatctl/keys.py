@@ -80,7 +80,8 @@ def store_key(settings: Settings, profile: Profile, secret: str) -> None:
     if not keep_secret(keyring_entry(settings, profile), secret):
         raise NoKey(
             "there is no system keyring here to keep the key in",
-            hint="set SEATCTL_STRIPE_KEY, or seatctl config set stripe_key_command 'COMMAND'",
+            hint=f"set SEATCTL_STRIPE_KEY in the environment, then seatctl init {profile.name}"
+            f" --mode {profile.mode}; the key stays there and is not kept",
         )
 
 

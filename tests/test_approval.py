@@ -44,6 +44,7 @@ def test_a_request_for_any_goes_where_a_rule_lets_it(pools):
     )
     seated = pools("requests", "create", BOB, "-o", "json").rows[0]
     assert (seated["subscription"], seated["result"]) == ("a", "seated")
+    assert seated["why"] == "the only one with a free seat that approves requests automatically"
     assert pools("requests", "create", CYD, "-o", "json").rows[0]["status"] == "pending"
 
 

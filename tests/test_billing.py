@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -311,3 +312,13 @@ def test_the_client_uses_the_address_it_is_given_and_no_retries_of_its_own():
     billing = connect(KEY, api_base="http://127.0.0.1:9", read_only=False, sleep=lambda _: None)
     with pytest.raises(StripeUnreachable):
         billing.read(endpoints.account())
+
+
+def test_why_stripe_cannot_be_reached_is_one_line():
+    with socket.socket() as taken:  # bound and not listening: every connection is refused
+        taken.bind(("127.0.0.1", 0))
+        base = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        billing = connect("sk_test_x", api_base=base, read_only=True, sleep=lambda _: None)
+        with pytest.raises(StripeUnreachable) as refused:
+            billing.read(endpoints.account())
+    assert refused.value.message == "no answer from Stripe: Connection refused"

@@ -163,3 +163,8 @@ def test_as_of_is_the_last_sync(zoe):
     assert check(zoe, ZOE)[2]["as_of"] is None
     assert zoe("sync").code == 0
     assert check(zoe, ZOE)[2]["as_of"] is not None
+
+
+def test_what_is_no_address_is_not_to_be_added(sandbox, team):
+    code, reason, told = check(sandbox, "notamail")
+    assert (code, reason, told["ways_out"]) == (7, "unknown_user", ["seatctl users list"])

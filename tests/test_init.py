@@ -172,7 +172,10 @@ def test_without_a_keyring_the_key_is_not_lost_silently(seatctl, wire):
         env={"SEATCTL_STRIPE_API_BASE": wire},
     )
     assert (refused.code, refused.error["code"]) == (8, "no_key")
-    assert "SEATCTL_STRIPE_KEY" in refused.error["hint"]
+    assert (
+        "SEATCTL_STRIPE_KEY in the environment, then seatctl init company --mode test"
+        in refused.error["hint"]
+    )
 
 
 def test_a_key_from_the_environment_is_used_and_not_stored(seatctl, wire):

@@ -178,3 +178,10 @@ def test_the_nearest_names_come_best_first():
     assert nearest("", known) == []
     assert did_you_mean("zzz", known, "seatctl subs list") == "seatctl subs list"
     assert did_you_mean("desing", known, "-") == "did you mean design?"
+
+
+@pytest.mark.parametrize(("currency", "example"), [("usd", "12.00"), ("jpy", "1200")])
+def test_the_example_of_an_amount_is_one_of_its_currency(currency, example):
+    with pytest.raises(BadAmount) as refused:
+        amount_of("12.345", currency)
+    assert refused.value.hint == f"write it as {example}"

@@ -7,6 +7,7 @@ Retry-After, and never repeat a 402. Raw JSON is read instead of SDK objects, wh
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, cast
 
@@ -155,10 +156,24 @@ def _failure(error: stripe.StripeError) -> Failure:
         code=text("code"),
         param=text("param"),
         decline_code=text("decline_code"),
-        message=text("message") or error.user_message or "no answer",
+        message=text("message") or _why_unreached(error),
         request_id=error.request_id,
         retry_after=float(after) if after.isdigit() else None,
     )
+
+
+def _why_unreached(error: stripe.StripeError) -> str:
+    """Why no answer came, in one line: the SDK puts the reason behind lines of advice of its own."""
+    text = " ".join((error.user_message or "no answer").split())
+    advice, _, reason = text.partition("(Network error: ")
+    if "certificate" in advice:
+        return "its certificate cannot be verified"
+    told = re.findall(r"\[Errno -?\d+\] ([^()'\"]+)", reason)
+    if told:  # the operating system's own words stand inside the wrappers of two libraries
+        return str(told[-1]).strip()
+    if "timed out" in reason:
+        return "it took too long"
+    return reason.removesuffix(")") or text
 
 
 def connect(

@@ -40,7 +40,7 @@ ENTRIES = (
         aliases=("seat", "licenses", "license", "licences", "licence", "slots", "slot", "spots", "spot"),
     ),
     Entry("requests", "Ask for seats, and approve or deny.", aliases=("request",)),
-    Entry("invoices", "Look at invoices.", aliases=("invoice",)),
+    Entry("invoices", "Look at invoices, pay and void them.", aliases=("invoice",)),
     Entry("roles", "Say who may do what.", aliases=("role",)),
     Entry("notify", "Send messages to people, and see what became of them."),
     Entry("config", "Look at and change settings."),

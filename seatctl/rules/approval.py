@@ -84,19 +84,36 @@ def choose(pools: Iterable[Subscription], features: Collection[str] = ()) -> Sub
     return max(_fitting(pools, features), key=_rank, default=None)
 
 
-def why_chosen(chosen: Subscription, pools: Iterable[Subscription], features: Collection[str] = ()) -> str:
-    """Why `choose` took this one: what it grants, or how it compares with the next best."""
+def why_chosen(
+    chosen: Subscription,
+    pools: Iterable[Subscription],
+    features: Collection[str] = (),
+    *,
+    left_out: Iterable[Subscription] = (),
+) -> str:
+    """Why `choose` took this one: what it grants, or how it compares with the next best.
+
+    `left_out`: those that were not to be chosen from, because no rule gives a seat there.
+    """
     others = [pool for pool in _fitting(pools, features) if pool.id != chosen.id]
-    grants = f" that grants {', '.join(features)}" if features else ""
+    by_rule = bool(_fitting(left_out, features))
     if not others:
-        return f"the only one with a free seat{grants}"
+        return f"the only one with a free seat{_that(features, by_rule, 's')}"
     second = max(others, key=_rank)
     if chosen.free > second.free:
-        of_those = f" of those{grants}" if grants else ""
+        traits = _that(features, by_rule, "")
+        of_those = f" of those{traits}" if traits else ""
         return f"most seats free{of_those}: {chosen.free}, {second.name} has {second.free}"
     if chosen.term_end > second.term_end:
         return f"as many seats free as {second.name}, and it renews later: {chosen.term_end:%Y-%m-%d}"
     return f"as many seats free as {second.name}, and it is the older one"
+
+
+def _that(features: Collection[str], by_rule: bool, s: str) -> str:
+    """What the choice was narrowed to; `s` is the ending of the verbs."""
+    traits = [f"grant{s} {', '.join(features)}"] if features else []
+    traits += [f"approve{s} requests automatically"] if by_rule else []
+    return f" that {' and '.join(traits)}" if traits else ""
 
 
 def fits(pool: Subscription, features: Collection[str]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from seatctl.models.entitlement import Answer, Holding
+from seatctl.rules.emails import check_email
 
 _BEST_FIRST = ("entitled", "in_grace", "past_due", "ended")
 
@@ -74,6 +75,8 @@ def ways_out(
         name = _quoted(answer.holding.subscription)
         unpaid = [f"seatctl invoices list {name} --unpaid"] if answer.reason == "past_due" else []
         return [*unpaid, _buy(answer.holding.plan)]
+    if answer.reason == "unknown_user" and check_email(email):
+        return ["seatctl users list"]  # what is no address can neither be added nor ask for anything
     add = [f"seatctl users add {email}"] if answer.reason == "unknown_user" else []
     asked = subscription or (known[0] if len(known) == 1 else None)
     request = f"seatctl requests create {email}"

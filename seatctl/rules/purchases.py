@@ -143,7 +143,8 @@ def amount_of(text: str, currency: str) -> int:
     try:
         return parse_amount(text, currency)
     except ValueError as error:
-        raise BadAmount(str(error), hint="write it as 12.00", data={"amount": text}) from None
+        example = plain_amount(1200, currency)  # 12.00, or 1200 where the currency has no decimals
+        raise BadAmount(str(error), hint=f"write it as {example}", data={"amount": text}) from None
 
 
 def check_payment_method(given: str) -> str:

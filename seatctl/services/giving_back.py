@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from shlex import quote
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_invoice, read_preview
@@ -88,7 +89,7 @@ def given_back(billing: Billing, found: Gathered, bills: Bills) -> tuple[Share, 
         owed = f"{plain_amount(-unused, found.pool.currency)} {found.pool.currency.upper()}"
         raise NothingToGiveBack(
             f"{found.pool.name}: nothing would be given back; {owed} of used time is not billed yet",
-            hint=f"seatctl subs cancel {found.pool.name!r} --now bills it and gives nothing back",
+            hint=f"seatctl subs cancel {quote(found.pool.name)} --now bills it and gives nothing back",
             data={"subscription": found.pool.name, "owed": -unused, "currency": found.pool.currency},
         )
     for share in shares:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from shlex import quote
 
 from seatctl.billing.port import Billing
 from seatctl.errors import JsonValue, TryAgain
@@ -73,7 +74,7 @@ class Prepared:
         if not (self.request.details and same and operations.latest_of(reader, now.id) == self.operation):
             raise SubscriptionChanged(
                 f"{self.pool.name} has changed since this was decided; nothing was done",
-                hint=f"seatctl subs show {self.pool.name!r}, then run the same command again",
+                hint=f"seatctl subs show {quote(self.pool.name)}, then run the same command again",
                 data={"subscription": self.pool.name},
             )
 

@@ -108,7 +108,10 @@ def _ask(tx: Transaction, ledger: Ledger, user: User, pool: Subscription | None,
         wait(tx, made, by=AUTOMATIC)
     else:
         _tell_deciders(tx, made, pool)
-    why = why_chosen(target, offering, wish.features) if pool is None and target is not None else None
+    why = None
+    if pool is None and target is not None:
+        asking = [one for one, outcome in by_rule if outcome is not Outcome.SEAT]
+        why = why_chosen(target, offering, wish.features, left_out=asking)
     return described(tx, requests.find(tx, made.number, tx.call.now), why=why)
 
 
