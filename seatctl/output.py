@@ -94,7 +94,7 @@ def emit_list(
     elif style.format is Format.JSONL:
         _write_lines(map(_dump, _objects(style, rows)))
     elif style.format is Format.TABLE:
-        _write_table(style, rows, chosen, total)
+        _write_table(style, rows, chosen, total, handle)
     else:
         from seatctl.delimited import lines
 
@@ -274,12 +274,16 @@ def _write_report(style: Style, report: Report) -> None:
 
 
 def _write_table(
-    style: Style, rows: Iterator[Record], columns: Sequence[Column], total: Callable[[], int] | None
+    style: Style,
+    rows: Iterator[Record],
+    columns: Sequence[Column],
+    total: Callable[[], int] | None,
+    handle: str,
 ) -> None:
     from seatctl.tables import render_list
 
     page = list(islice(rows, TABLE_ROWS))
-    sys.stdout.write(render_list(style, page, columns))
+    sys.stdout.write(render_list(style, page, columns, handle=handle))
     if next(rows, None) is None:
         return
     sys.stdout.flush()

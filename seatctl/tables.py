@@ -28,8 +28,13 @@ UNBOUNDED = 10_000
 """Width of a table that is not written to a terminal: nothing is folded."""
 
 
-def render_list(style: Style, records: Sequence[Record], columns: Sequence[Column]) -> str:
-    """A table of records, one line each where the terminal is wide enough; nothing for no records."""
+def render_list(
+    style: Style, records: Sequence[Record], columns: Sequence[Column], *, handle: str | None = None
+) -> str:
+    """A table of records, one line each where the terminal is wide enough; nothing for no records.
+
+    The column `handle` is never folded: it is what is copied into the next command.
+    """
     if not records:
         return ""
     from rich.table import Table
@@ -42,7 +47,7 @@ def render_list(style: Style, records: Sequence[Record], columns: Sequence[Colum
         Cells(
             column.title if style.header else "",
             [cell(style, record, column) for record in records],
-            foldable=column.kind in {"text", "list", "lines"},
+            foldable=column.kind in {"text", "list", "lines"} and column.key != handle,
         )
         for column in shown
     ]

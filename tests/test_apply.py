@@ -308,6 +308,11 @@ def test_where_the_bank_asks_nobody_is_seated_until_it_is_paid(sandbox, packs):
         waiting = sandbox(*words, "-o", "json")
         assert (waiting.code, waiting.error["code"]) == (10, "authentication_required")
     assert len(sandbox.rows("seats", "list", "design")) == 9
+    run = sandbox.rows("runs", "list", "--state", "pending")[0]
+    assert run["summary"] == f"waits: {waiting.error['message']}"
+    called = sandbox("runs", "show", run["number"], "-o", "tsv").out.splitlines()
+    assert called[0].split("\t")[:3] == ["step", "attempt", "call"]
+    assert len(called) > 1
     page = re.search(r"https://\S+", waiting.error["message"])
     assert sandbox("sandbox", "authenticate", page[0]).code == 0
     assert sandbox(*words).code == 0

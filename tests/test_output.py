@@ -142,6 +142,15 @@ def test_on_a_narrow_terminal_sentences_give_way_before_addresses_and_nothing_is
     ]
 
 
+def test_what_is_copied_into_the_next_command_is_never_folded(listed, monkeypatch):
+    columns = (Column("name", "Who"), Column("owner", "Owner"), Column("what", "What"))
+    record = {"name": "person@example.com", "owner": "another@example.com", "what": "gave a seat to Zoe"}
+    monkeypatch.setenv("COLUMNS", "44")
+    lines = listed("table", records=[record], columns=columns).out.splitlines()
+    assert lines[1].split()[:2] == ["person@example.com", "another@"]
+    assert max(map(len, lines)) <= 44
+
+
 def test_one_thing_has_a_line_for_each_sentence_and_the_exact_time(capsys):
     columns = (*COLUMNS, Column("rules", "Rules", "lines"))
     output.emit_one(

@@ -118,6 +118,10 @@ def show(ctx: typer.Context, number: NumberArg) -> None:
             if table:
                 here.emit_text("")
             whole = here.style.format is Format.JSONL
+            if steps and not table and not audit.count_changes(reader, number):
+                # Only Stripe was called: a header of changes alone would tell nothing.
+                here.emit_list(iter(steps), STEP_COLUMNS, handle="step")
+                return
             here.emit_list(
                 (_told(*change) if table else _change(*change, whole=whole) for change in changes),
                 TABLE_CHANGES if table else CHANGE_COLUMNS,

@@ -10,6 +10,11 @@ from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import parse_time
 from seatctl.models.run import Run, RunState
 
+# What a run waits for stands with its operation until the run has ended and has a summary of its own.
+_SELECT = """SELECT r.*, CASE WHEN r.state = 'pending' AND r.summary IS NULL THEN
+    (SELECT json_extract(o.outcome, '$.message') FROM operations o
+    WHERE o.run = r.number AND o.state = 'waiting' LIMIT 1) END AS waits FROM runs r"""
+
 
 class UnknownRun(NotFound):
     """No run has this number."""
@@ -20,8 +25,9 @@ class UnknownRun(NotFound):
 def listing(reader: Reader, *, actor: str | None = None, state: RunState | None = None) -> Iterator[Run]:
     """Runs, newest first."""
     found = reader.rows(
-        "SELECT * FROM runs WHERE (:actor IS NULL OR actor = :actor) AND (:state IS NULL OR state = :state)"
-        " ORDER BY number DESC",
+        f"{_SELECT} WHERE (:actor IS NULL OR r.actor = :actor)"
+        " AND (:state IS NULL OR r.state = :state)"
+        " ORDER BY r.number DESC",
         {"actor": actor, "state": None if state is None else state.value},
     )
     return map(_run, found)
@@ -38,7 +44,7 @@ def count(reader: Reader, *, actor: str | None = None, state: RunState | None = 
 
 def find(reader: Reader, number: int) -> Run:
     """The run with this number. Raises UnknownRun."""
-    row = reader.row("SELECT * FROM runs WHERE number = ?", (number,))
+    row = reader.row(f"{_SELECT} WHERE r.number = ?", (number,))
     if row is None:
         raise UnknownRun(f"there is no run {number}", hint="seatctl runs list", data={"run": number})
     return _run(row)
@@ -63,5 +69,5 @@ def _run(row: Row) -> Run:
         os_user=row["os_user"],
         state=RunState(row["state"]),
         started_at=parse_time(row["started_at"]),
-        summary=row["summary"],
+        summary=row["summary"] if row["waits"] is None else f"waits: {row['waits']}",
     )
