@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from seatctl.context import Context
 
 
+_PRINTING = ("seatctl.output", "typer._click.utils", __name__)
+"""The modules in which stdout is written to."""
+
+
 class Unexpected(SeatctlError):
     """A bug: what happened stands in the log."""
 
@@ -23,6 +27,12 @@ class Interrupted(SeatctlError):
 
     code = "interrupted"
     exit_code = ExitCode.INTERRUPTED
+
+
+class OutputFailed(SeatctlError):
+    """What stdout leads to cannot be written: a full disk, a closed stream."""
+
+    code = "output_failed"
 
 
 class KeyInArguments(SeatctlError):
@@ -41,6 +51,8 @@ def main(argv: Sequence[str] | None = None, environment: Mapping[str, str] | Non
         _tolerate_any_text()
         here = Context(arguments, os.environ if environment is None else environment)
         try:
+            if sys.stdout is None:  # closed by the caller: nothing is begun whose result nobody can read
+                return _fail(here, OutputFailed("the output cannot be written: it is closed"))
             code = _run(here)
             _deliver(here)
         except BrokenPipeError:
@@ -76,7 +88,7 @@ def _run(here: Context) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001  # the one place where a bug becomes an exit code
-        return _fail(here, _bug(here, error))
+        return _fail(here, _output_failed(error) or _bug(here, error))
     return here.exit_code
 
 
@@ -105,6 +117,24 @@ def _fail(here: Context, error: SeatctlError) -> int:
         note(redact("".join(traceback.format_exception(error.__cause__))))
     write_error(error, as_json=_wants_json(here.argv, here.environment, here))
     return error.exit_code
+
+
+def _output_failed(error: Exception) -> OutputFailed | None:
+    """The refusal, where it was raised by printing: by `output.py`, a help page, or the last flush here."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    if not isinstance(error, OSError) or place is None:
+        return None
+    if place.tb_frame.f_globals.get("__name__") not in _PRINTING:
+        return None
+    _drop_output()
+    failed = OutputFailed(
+        f"the output cannot be written: {error.strerror}",
+        hint="seatctl runs list shows whether anything was changed",
+    )
+    failed.__cause__ = error
+    return failed
 
 
 def _bug(here: Context, error: Exception) -> Unexpected:
@@ -150,7 +180,12 @@ def _wants_json(argv: Sequence[str], environment: Mapping[str, str], here: Conte
 
 
 def _tolerate_any_text() -> None:
-    """A name that the terminal's encoding lacks is spelled out, never a crash in the middle of a list."""
+    """A name that the terminal's encoding lacks is spelled out, never a crash in the middle of a list.
+
+    Nor is a closed stderr one: messages then go nowhere.
+    """
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # until the process ends
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -158,14 +193,19 @@ def _tolerate_any_text() -> None:
 
 
 def _reader_gone(here: Context) -> int:
-    """`seatctl … | head`: the reader has enough. Keep the interpreter from complaining at exit."""
+    """`seatctl … | head`: the reader has enough."""
+    _drop_output()
+    return here.exit_code
+
+
+def _drop_output() -> None:
+    """Lead stdout nowhere, which keeps the interpreter from complaining of it at exit."""
     try:
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, sys.stdout.fileno())
         os.close(devnull)
     except (OSError, ValueError, AttributeError):
         pass
-    return here.exit_code
 
 
 if __name__ == "__main__":

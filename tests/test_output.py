@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -404,3 +407,17 @@ def test_one_is_not_many():
         "12,000 audit entries",
         "2 keys",
     ]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a file that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(("target", "why"), [(">/dev/full", "No space left"), (">&-", "it is closed")])
+@pytest.mark.parametrize("command", ["config path", "--help"])
+def test_output_that_cannot_be_written_is_no_bug(sandbox, command, target, why, unbuffered):
+    env = {**sandbox.environment(), "PYTHONUNBUFFERED": unbuffered}
+    line = f'"{sys.executable}" -m seatctl {command} {target}'
+    done = subprocess.run(["sh", "-c", line], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"seatctl: the output cannot be written: {why}")
+    assert "bug" not in done.stderr
+    assert "Traceback" not in done.stderr
