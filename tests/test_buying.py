@@ -105,6 +105,34 @@ def test_the_only_plan_and_its_least_quantity_are_offered(sandbox):
     assert sandbox.rows("subs", "list")[0]["seats"] == 10
 
 
+def test_a_wrong_answer_is_asked_for_again_and_no_other_is_lost(sandbox, team):
+    answers = (
+        "prp\npro\nmany\n4\ndesign\natelier\nnobody\npay@example.com\n4242424242424242\npm_card_visa\ny\n"
+    )
+    bought = sandbox("subs", "buy", stdin=answers, tty=True)
+    assert bought.code == 0, bought.err
+    for reason in (
+        "there is no plan 'prp'",
+        "'many' is no number",
+        "design already",
+        "'nobody': ",
+        "never typed",
+    ):
+        assert reason in bought.err, reason
+    assert "4242" not in bought.err
+    assert sorted(row["name"] for row in sandbox.rows("subs", "list")) == ["atelier", "design"]
+
+
+def test_who_gives_up_after_a_wrong_answer_has_bought_nothing(sandbox, pro):
+    left = sandbox("subs", "buy", stdin="pro\nmany\n", tty=True)
+    assert (left.code, charges(sandbox)) == (130, [])
+
+
+def test_with_no_plan_nothing_is_asked(sandbox):
+    told = sandbox("subs", "buy", tty=True)
+    assert (told.code, "seatctl plans add" in told.err) == (9, True)
+
+
 def test_a_subscriptions_name_in_place_of_a_card_charges_its_card(sandbox, team):
     bought = sandbox("subs", "buy", stdin="pro\n1\nlab\npay@example.com\ndesign\ny\n", tty=True)
     assert bought.code == 0, bought.err

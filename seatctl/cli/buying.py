@@ -1,17 +1,26 @@
-"""The four steps of `subs buy` at a terminal: plan, quantity, customer and card, confirmation."""
+"""The four steps of `subs buy` at a terminal: plan, quantity, customer and card, confirmation.
+
+A wrong answer is asked for again with the reason, so that those given before it are not lost.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from seatctl.errors import UsageError
+from seatctl.errors import BadInput, NotFound, Refused, UsageError
 from seatctl.models.money import plain_amount
 from seatctl.models.plan import Plan
 from seatctl.models.purchase import Order
+from seatctl.rules.emails import check_email
+from seatctl.rules.names import check_name, name_key
+from seatctl.rules.purchases import check_payment_method, check_quantity
 
 if TYPE_CHECKING:
     from seatctl.context import Context
+
+Answer = TypeVar("Answer")
 
 
 def complete(here: Context, order: Order) -> Order:
@@ -20,17 +29,28 @@ def complete(here: Context, order: Order) -> Order:
     Raises UsageError naming the flag where nobody can be asked.
     """
     plan = _plan(here, order)
-    order = replace(order, plan=plan.slug, seats=order.seats or _seats(here, plan))
-    order = replace(order, name=order.name or here.ask("Name of the subscription:", flag="--name"))
+    order = replace(order, plan=plan.slug, seats=order.seats or _asked(here, lambda: _seats(here, plan)))
+    order = replace(order, name=order.name or _asked(here, lambda: _name(here, order)))
     if order.bill_to is not None:
         if order.payment_method is not None:
             raise UsageError("--bill-to and --payment-method exclude each other", hint="give one of them")
         return order
     if order.billing_email is None and here.interactive:
-        order = replace(order, billing_email=here.ask("Invoices go to (e-mail):", flag="--billing-email"))
+        order = replace(order, billing_email=_asked(here, lambda: _billing_email(here)))
     if order.checkout or order.due_days is not None:
         return order
-    return order if order.payment_method else _payment(here, order)
+    return order if order.payment_method else _asked(here, lambda: _payment(here, order))
+
+
+def _asked(here: Context, question: Callable[[], Answer]) -> Answer:
+    """The answer to a question, asked again as long as it is refused; nobody to ask: the refusal itself."""
+    while True:
+        try:
+            return question()
+        except (BadInput, NotFound, Refused, UsageError) as error:
+            if not here.interactive:
+                raise
+            here.note(f"  {error.message}")
 
 
 def _plan(here: Context, order: Order) -> Plan:
@@ -44,10 +64,20 @@ def _plan(here: Context, order: Order) -> Plan:
         for plan in sold:
             price = plain_amount(plan.unit_amount, plan.currency)
             here.note(f"  {plan.slug}  {price} {plan.currency.upper()} a seat and {plan.interval}")
+        if not sold:
+            raise plans.UnknownPlan(
+                "there is no plan to buy yet", hint="seatctl plans add SLUG --price 12.00 --currency usd"
+            )
     only = sold[0].slug if len(sold) == 1 else None
-    slug = here.ask("Plan:", flag="--plan", default=only)
+    return _asked(here, lambda: _sold(here, here.ask("Plan:", flag="--plan", default=only)))
+
+
+def _sold(here: Context, slug: str) -> Plan:
+    from seatctl.ledger import plans
+    from seatctl.services.plans import sellable
+
     with here.ledger.reading() as reader:
-        return plans.find(reader, slug)
+        return sellable(plans.find(reader, slug))
 
 
 def _seats(here: Context, plan: Plan) -> int:
@@ -55,7 +85,28 @@ def _seats(here: Context, plan: Plan) -> int:
     answer = here.ask("Seats:", flag="--seats", default=least).strip()
     if not (answer.isascii() and answer.isdigit() and int(answer)):
         raise UsageError(f"{answer!r} is no number of seats", hint="such as 25")
-    return int(answer)
+    return int(answer) if plan.policy is None else check_quantity(plan.slug, plan.policy, int(answer))
+
+
+def _name(here: Context, order: Order) -> str:
+    """A name that is free; one that an unfinished purchase holds passes, since this may be its repetition."""
+    from seatctl.ledger import operations
+    from seatctl.services.ordering import refuse_taken
+
+    name = check_name(here.ask("Name of the subscription:", flag="--name"))
+    if order.request_id is None:
+        with here.ledger.reading() as reader:
+            if operations.of_name(reader, name_key(name)) is None:
+                refuse_taken(reader, name)
+    return name
+
+
+def _billing_email(here: Context) -> str:
+    email = here.ask("Invoices go to (e-mail):", flag="--billing-email").strip()
+    problem = check_email(email)
+    if problem:
+        raise UsageError(f"{email!r}: {problem}", hint="such as ann@example.com")
+    return email
 
 
 def _payment(here: Context, order: Order) -> Order:
@@ -69,4 +120,4 @@ def _payment(here: Context, order: Order) -> Order:
     answer = here.ask("Card (pm_… or tok_…, never a number):", flag="--payment-method").strip()
     if answer in names:
         return replace(order, bill_to=answer, payment_method=None)
-    return replace(order, payment_method=answer)
+    return replace(order, payment_method=check_payment_method(answer))
