@@ -140,7 +140,8 @@ def test_two_administrators_want_the_same(raced):
     story = raced.story
     both = codes(*(start(seatctl, *raced.argv, pause=0.1) for _ in range(2)))
     assert story.code in both
-    assert set(both) <= {story.code, *story.again, 4, 75}
+    # 5: Stripe itself says that what the other has ended is no more.
+    assert set(both) <= {story.code, *story.again, 4, 5, 75}
     assert seatctl("sync").code == 0
     assert_in_step(seatctl)
     assert_sound(seatctl)
