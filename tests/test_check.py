@@ -78,6 +78,29 @@ def test_who_has_no_seat_can_ask_or_buy(sandbox, team):
     assert buy.startswith("seatctl subs buy")
 
 
+def test_who_has_asked_already_is_told_what_became_of_it(sandbox, team):
+    assert sandbox("users", "add", ZOE).code == 0
+    assert sandbox("requests", "create", ZOE, "-s", team).code == 0
+    for argv in ((), ("-s", team)):
+        code, _, answer = check(sandbox, ZOE, *argv)
+        assert (code, answer["message"].partition("; ")[2]) == (7, "request 1 awaits approval")
+        assert answer["ways_out"][0] == "seatctl requests approve 1"
+    assert sandbox(*answer["ways_out"][0].split()[1:]).code == 0
+    assert check(sandbox, ZOE)[0] == 0
+
+
+def test_who_waits_is_told_the_place_and_how_many_seats_it_takes(sandbox, team):
+    fill = [f"p{number}@example.com" for number in range(sandbox.rows("subs", "list")[0]["seats"])]
+    assert sandbox("seats", "assign", team, *fill, "--create-users").code == 0
+    assert sandbox("users", "add", ZOE).code == 0
+    sandbox("requests", "create", ZOE, "-s", team)
+    sandbox("requests", "approve", "1")
+    _, _, answer = check(sandbox, ZOE, "-s", team)
+    assert answer["message"].endswith("; number 1 on the waitlist (request 1)")
+    assert sandbox(*answer["ways_out"][0].split()[1:], "--yes").code == 0
+    assert check(sandbox, ZOE, "-s", team)[0] == 0
+
+
 def test_who_is_unknown_is_told_so(sandbox, team):
     code, reason, answer = check(sandbox, "nobody@example.com")
     assert (code, reason) == (7, "unknown_user")

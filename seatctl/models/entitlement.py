@@ -19,6 +19,15 @@ class Holding(NamedTuple):
     features: tuple[str, ...]
 
 
+class Asked(NamedTuple):
+    """The open request of a person without a seat. `place` None: it awaits approval, else the waitlist's."""
+
+    number: int
+    place: int | None
+    subscription: str | None
+    """None: any."""
+
+
 class Answer(NamedTuple):
     """The answer of `check`. `until` None: as long as the seat is held and the subscription renews."""
 

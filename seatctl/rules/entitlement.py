@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from seatctl.models.entitlement import Answer, Holding
+from seatctl.models.entitlement import Answer, Asked, Holding
 from seatctl.rules.emails import check_email
 
 _BEST_FIRST = ("entitled", "in_grace", "past_due", "ended")
@@ -63,8 +63,25 @@ def _until(holding: Holding, grace_end: datetime | None = None) -> datetime | No
     )
 
 
+def with_request(answer: Answer, asked: Asked) -> Answer:
+    """The no of a person who has asked for a seat already, with what has become of it."""
+    request = f"request {asked.number}"
+    stands = (
+        f"{request} awaits approval"
+        if asked.place is None
+        else f"number {asked.place} on the waitlist ({request})"
+    )
+    return answer._replace(message=f"{answer.message}; {stands}")
+
+
 def ways_out(
-    answer: Answer, email: str, *, subscription: str | None, plan: str | None, known: Sequence[str]
+    answer: Answer,
+    email: str,
+    *,
+    subscription: str | None,
+    plan: str | None,
+    known: Sequence[str],
+    asked: Asked | None = None,
 ) -> list[str]:
     """The commands that would change a no. `known`: names of subscriptions the person could ask for."""
     if answer.entitled:
@@ -77,10 +94,21 @@ def ways_out(
         return [*unpaid, _buy(answer.holding.plan)]
     if answer.reason == "unknown_user" and check_email(email):
         return ["seatctl users list"]  # what is no address can neither be added nor ask for anything
+    if asked is not None:
+        return [*_further(asked), _buy(plan)]
     add = [f"seatctl users add {email}"] if answer.reason == "unknown_user" else []
-    asked = subscription or (known[0] if len(known) == 1 else None)
+    wanted = subscription or (known[0] if len(known) == 1 else None)
     request = f"seatctl requests create {email}"
-    return [*add, request + (f" --subscription {_quoted(asked)}" if asked else ""), _buy(plan)]
+    return [*add, request + (f" --subscription {_quoted(wanted)}" if wanted else ""), _buy(plan)]
+
+
+def _further(asked: Asked) -> list[str]:
+    """What brings a request further: a decision, or as many seats as wait until its turn."""
+    if asked.place is None:
+        return [f"seatctl requests approve {asked.number}"]
+    return (
+        [f"seatctl subs add-seats {_quoted(asked.subscription)} {asked.place}"] if asked.subscription else []
+    )
 
 
 def _buy(plan: str | None) -> str:

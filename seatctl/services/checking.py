@@ -9,9 +9,10 @@ from seatctl.ledger import sync_state
 from seatctl.ledger.entitlements import status_and_holdings
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time
-from seatctl.rules.entitlement import entitlement, ways_out
+from seatctl.rules.entitlement import entitlement, ways_out, with_request
 
 if TYPE_CHECKING:
+    from seatctl.models.entitlement import Asked
     from seatctl.models.report import Record
 
 
@@ -31,6 +32,10 @@ def check(
         reader, email, now, subscription_id=pool, plan_id=catalogue, feature=feature
     )
     answer = entitlement(email, status, held, now, wanted=_wanted(name, plan, feature))
+    asked = None
+    if answer.reason == "unseated" and plan is None and feature is None:
+        asked = _asked(reader, email, now, pool)
+        answer = answer if asked is None else with_request(answer, asked)
     holding = answer.holding
     return {
         "email": email,
@@ -43,7 +48,14 @@ def check(
         "until": None if answer.until is None else format_time(answer.until),
         "as_of": sync_state.last_success(reader),
         "ways_out": [
-            *ways_out(answer, email, subscription=name, plan=plan, known=_names(reader, answer.entitled))
+            *ways_out(
+                answer,
+                email,
+                subscription=name,
+                plan=plan,
+                known=_names(reader, answer.entitled),
+                asked=asked,
+            )
         ],
     }
 
@@ -68,6 +80,23 @@ def _plan_id(reader: Reader, slug: str) -> int:
     from seatctl.ledger import plans
 
     return plans.find(reader, slug).id
+
+
+def _asked(reader: Reader, email: str, now: datetime, pool: int | None) -> Asked | None:
+    """The first open request for a seat there, or for one anywhere; imports what a yes does not need."""
+    from seatctl.ledger import requests, users
+    from seatctl.models.entitlement import Asked
+    from seatctl.models.request import RequestStatus
+
+    wanted = requests.Filter(format_time(now), user_id=users.require(reader, email).id)
+    for one in requests.listing(reader, wanted):
+        if pool is not None and one.subscription_id not in {pool, None}:
+            continue
+        if one.status is RequestStatus.PENDING:
+            return Asked(one.number, None, one.subscription)
+        if one.status is RequestStatus.WAITLISTED:
+            return Asked(one.number, requests.place(reader, one), one.subscription)
+    return None
 
 
 def _names(reader: Reader, entitled: bool) -> list[str]:
