@@ -2,6 +2,8 @@
 
 import json
 import os
+import shlex
+import shutil
 import signal
 import sqlite3
 import stat
@@ -238,3 +240,18 @@ def test_a_network_file_system_is_told_from_a_local_one(tmp_path):
 def test_where_the_ledger_is_can_be_asked(seatctl, sandbox):
     assert seatctl("ledger", "path").out.strip() == str(ledger_path(sandbox))
     assert json.loads(seatctl("ledger", "path", "-o", "json").out)["mode"] == "sandbox"
+
+
+def test_on_a_read_only_file_system_what_is_there_is_read(sandbox):
+    assert sandbox("users", "add", "zoe@example.com").code == 0
+    if os.name != "posix" or shutil.which("unshare") is None:
+        pytest.skip("needs a mount of its own")
+    home = shlex.quote(str(sandbox.home))
+    command = f"{shlex.quote(sys.executable)} -m seatctl users list -o json"
+    mount = f"mount --bind {home} {home} && mount -o remount,ro,bind {home} || exit 99; {command}"
+    frozen = ["unshare", "-m", "sh", "-c", mount]
+    done = subprocess.run(frozen, env=sandbox.environment(), capture_output=True, text=True, check=False)
+    if done.returncode == 99 or done.stderr.startswith("unshare"):
+        pytest.skip("nothing may be mounted here")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == sandbox.rows("users", "list")

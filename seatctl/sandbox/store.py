@@ -42,6 +42,14 @@ class Unusable(Exception):
     """The file cannot be opened or written, or is no sandbox."""
 
 
+def _is_frozen(path: Path) -> bool:
+    """Whether the file system is mounted read-only, and the file's log holds nothing that would be missed."""
+    if not hasattr(os, "statvfs") or not os.statvfs(path).f_flag & os.ST_RDONLY:
+        return False
+    log = path.with_name(f"{path.name}-wal")
+    return not log.exists() or not log.stat().st_size
+
+
 class Store:
     """One SQLite file; threads of one process take turns by a lock, processes by SQLite's."""
 
@@ -56,7 +64,11 @@ class Store:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        self._db = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
+        # Where nothing can be written, SQLite could not make the files that its log needs for reading.
+        place = f"{path.absolute().as_uri()}?mode=ro&immutable=1" if _is_frozen(path) else path
+        self._db = sqlite3.connect(
+            place, uri=place is not path, isolation_level=None, timeout=30, check_same_thread=False
+        )
         self._lock = allocate_lock()
         self._db.execute("PRAGMA synchronous = NORMAL")
         if self._db.execute("PRAGMA user_version").fetchone()[0] == 0:
