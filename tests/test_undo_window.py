@@ -164,8 +164,9 @@ def revoked_mails(seatctl) -> list[str]:
     return [state for (state,) in rows]
 
 
-def test_nobody_is_told_before_the_window_has_passed(sandbox, postbox):
-    done(sandbox, "seats", "revoke", "design", BOB, CYD)
+@pytest.mark.parametrize("revoke", BULK)
+def test_nobody_is_told_before_the_window_has_passed(sandbox, postbox, tmp_path, revoke):
+    revoke(sandbox, tmp_path)
     assert sandbox("notify", "send").code == 0
     assert postbox.letters == []
     freeze(sandbox, LATER)

@@ -171,10 +171,7 @@ def pools(reader: Reader) -> list[int]:
 
 def needed(reader: Reader, pool: int) -> int:
     """How many seats would be taken again there."""
-    return reader.count(
-        "SELECT count(*) FROM undoing WHERE kind = 'taken' AND pool = ?",
-        (pool,),
-    )
+    return reader.count("SELECT count(*) FROM undoing WHERE kind = 'taken' AND pool = ?", (pool,))
 
 
 def restore_people(tx: Transaction) -> None:
