@@ -3,12 +3,14 @@
     import    users import of 100,000 users        ≤ 2.5 × the floor (bench/floors.py)
     assign    seats assign --from of 100,000       ≤ 2.5 × the floor, known users and new ones
     apply     seats apply of 100,000               ≤ 2.5 × the floor, known users, new ones, again
+    batch     a batch of 2,000 lines               ≤ 1/20 of as many processes (a sample of them)
     start-up  check, a one-row seats list          ≤ 1.3 × a bare Typer command (bench/bare.py)
     search    part of a name among 1,000,000       ≤ 1.5 × the one-row seats list
     backfill  a first sync 200 ms from Stripe      ≤ 1/6 of auto-paging, memory ≤ 1.2 × a quarter
     memory    1,000,000 rows against 100,000       ≤ 1.2 ×
 
-Without --whole, search looks among 200,000 users and memory compares 200,000 rows with 20,000.
+Without --whole, search looks among 200,000 users and memory compares 200,000 rows with 20,000;
+with it, batch does 10,000 lines.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.backfill import backfill
+from bench.batch import batch
 from bench.bulk import apply_state, assign_seats, import_users
 from bench.measure import Figure, WrongResult
 from bench.memory import memory
@@ -31,6 +34,7 @@ BENCHES: dict[str, Bench] = {
     "import": lambda work, _: [import_users(work, 100_000, 5)],
     "assign": lambda work, _: assign_seats(work, 100_000, 5),
     "apply": lambda work, _: apply_state(work, 100_000, 5),
+    "batch": lambda work, whole: [batch(work, 10_000 if whole else 2_000, 40)],
     "start-up": lambda work, _: start_up(work, 100_000, 21),
     "search": lambda work, whole: [search(work, 1_000_000 if whole else 200_000, 15)],
     "backfill": lambda work, whole: backfill(work, 5000 if whole else 1500),

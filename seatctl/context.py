@@ -223,6 +223,7 @@ class Context:
             now=self.now,
             dry_run=self.options.dry_run,
             notify=self.options.notify,
+            undo_window=int(self.profile.text("undo_window", self.environment) or 0),
         )
 
     def look_at_the_clock(self) -> None:

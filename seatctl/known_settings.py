@@ -62,10 +62,10 @@ def _actor(text: str) -> Value:
     return text
 
 
-def _number(most: int) -> Callable[[str], Value]:
+def _number(most: int, least: int = 1) -> Callable[[str], Value]:
     def parse(text: str) -> Value:
-        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
-            raise ValueError(f"a whole number from 1 to {most}")
+        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+            raise ValueError(f"a whole number from {least} to {most}")
         return int(text)
 
     return parse
@@ -124,6 +124,12 @@ SETTINGS: dict[str, Setting] = {
         ),
         Setting("stripe.automatic_tax", "on: Stripe adds tax to what is bought", _one_of("on", "off"), "off"),
         Setting("sync.requests_per_second", "limit on requests to Stripe", _number(10_000)),
+        Setting(
+            "undo_window",
+            "minutes for which the waitlist and the mails of a bulk revoke wait for an undo; 0: not at all",
+            _number(1440, least=0),
+            10,
+        ),
         Setting("mail.host", "the SMTP server that sends notifications; none are sent without it", _text),
         Setting(
             "mail.port", "its port; by default 587 with starttls, 465 with tls, 25 with none", _number(65_535)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from bench.batch import batch
 from bench.bulk import apply_state, assign_seats, import_users
 from bench.measure import Figure
 from bench.memory import memory
@@ -38,6 +39,11 @@ def test_so_does_an_assignment(tmp_path):
 def test_so_does_a_desired_state_the_second_time_too(tmp_path):
     figures = apply_state(tmp_path, 20_000, rounds=1)
     assert all(map(within, figures)), "\n".join(figure.line() for figure in figures)
+
+
+def test_a_batch_costs_a_small_part_of_as_many_processes(tmp_path):
+    figure = batch(tmp_path, 600, sample=10)
+    assert within(figure), figure.line()
 
 
 def test_one_row_questions_start_as_fast_as_a_bare_command(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from seatctl.ledger import audit, outbox, seats, users
 from seatctl.ledger.failures import LedgerDiskFull, LedgerReadOnly
 from seatctl.ledger.ledger import create_ledger, open_ledger
-from seatctl.models.call import Call
+from seatctl.models.call import Call, format_time
 from tests.pools import add_pool, query
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -204,7 +204,7 @@ def test_a_freed_seat_goes_to_the_first_of_those_who_wait(ledger):
 def messages(ledger):
     """Who gets which message, once those to many are spread."""
     with ledger.journal() as journal:
-        outbox.spread(journal)
+        outbox.spread(journal, format_time(NOW))
     return query(ledger.path, "SELECT template, recipient_id FROM outbox ORDER BY template, recipient_id")
 
 

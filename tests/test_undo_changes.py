@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
+
+from tests.pools import add_pool, ledger_path
 
 ADA, BOB, ZOE = "ada@example.com", "bob@example.com", "zoe@example.com"
 
@@ -173,3 +177,21 @@ def test_money_is_not_undone_but_reversed(people):
     error = refused(people, people.rows("runs", "list")[0]["number"])
     assert error["code"] == "cannot_undo"
     assert error["command"].startswith("seatctl subs set-seats design 5")
+
+
+def test_to_undo_an_undo_costs_about_what_the_undo_cost(sandbox, tmp_path):
+    """Both look at every change; a lookup without an index takes ten times as long at this size."""
+    add_pool(ledger_path(sandbox), seats=5000)
+    people = tmp_path / "people.csv"
+    people.write_text("email\n" + "".join(f"p{n}@example.com\n" for n in range(5000)))
+    run = done(sandbox, "seats", "assign", "design", "--from", people, "--create-users")
+    undo, first = timed(sandbox, "runs", "undo", run)
+    _, second = timed(sandbox, "runs", "undo", undo)
+    assert sandbox.rows("subs", "list")[0]["assigned"] == 5000
+    assert second < 4 * first, f"{second:.2f} s against {first:.2f} s"
+
+
+def timed(seatctl, *words) -> tuple[int, float]:
+    """A command's run, and the seconds of processor that it took."""
+    began = time.process_time()
+    return done(seatctl, *words), time.process_time() - began

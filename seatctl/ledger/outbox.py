@@ -43,8 +43,8 @@ class UnknownMessage(NotFound):
 # -- spreading ----------------------------------------------------------------------------------
 
 
-def spread(journal: Journal, most: int = 1000, first_entry: int = 0) -> int:
-    """Turn messages to many (`Transaction.mail_each`) into at most `most` to one; how many were made.
+def spread(journal: Journal, now: str, most: int = 1000, first_entry: int = 0) -> int:
+    """Turn messages to many (`Transaction.mail_each`) due at `now` into at most `most` to one; how many.
 
     Those of `first_entry` and later come first. What is made leaves the original in the same
     transaction, so that a kill neither loses nor doubles any.
@@ -54,9 +54,9 @@ def spread(journal: Journal, most: int = 1000, first_entry: int = 0) -> int:
         row = journal.row(
             f"SELECT o.id, o.entry_id, o.template, {_MANY} AS first,"
             " json_extract(o.ids, '$.to_change') AS last FROM outbox o"
-            f" WHERE o.state = 'waiting' AND {_MANY} IS NOT NULL"
+            f" WHERE {_IS_DUE} AND {_MANY} IS NOT NULL"
             " ORDER BY o.entry_id >= :first DESC, o.id LIMIT 1",
-            {"first": first_entry},
+            {"now": now, "first": first_entry},
         )
         if row is None:
             break
@@ -85,12 +85,10 @@ def _spread_one(journal: Journal, row: Row, most: int) -> int:
     return made
 
 
-def has_many(reader: Reader) -> bool:
-    """Whether a message to many waits to be spread out."""
-    return (
-        reader.value(f"SELECT 1 FROM outbox o WHERE o.state = 'waiting' AND {_MANY} IS NOT NULL LIMIT 1")
-        is not None
-    )
+def has_many(reader: Reader, now: str) -> bool:
+    """Whether a message to many is due at `now` (written form), to be spread out."""
+    query = f"SELECT 1 FROM outbox o WHERE {_IS_DUE} AND {_MANY} IS NOT NULL LIMIT 1"
+    return reader.value(query, {"now": now}) is not None
 
 
 # -- sending ------------------------------------------------------------------------------------

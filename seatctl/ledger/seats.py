@@ -192,17 +192,35 @@ def revoke_where(tx: Transaction, where: str, params: dict[str, SqlValue], momen
     if tx.value(f"SELECT 1 FROM seats WHERE {where} LIMIT 1", params) is None:
         return 0
     ended, before = _ENDED.format(revoked_at=moment), tx.recorded
+    by_will = moment == ":now"
+    if by_will:
+        _note_freed(tx, where, params)
     revoked = tx.record_many(
         "seat",
         f"SELECT id AS entity_id, {SNAPSHOT} AS before, {ended} AS after FROM seats WHERE {where}",
         params,
     )
-    tx.mail_each("seat_revoked", before)
+    message = tx.mail_each("seat_revoked", before)
+    if by_will and message is not None:
+        tx.freed_mails.append(message)
     tx.execute(
         f"UPDATE seats SET revoked_at = {moment}, revoked_entry = :entry WHERE {where}",
         {**params, "entry": tx.entry},
     )
     return revoked
+
+
+def _note_freed(tx: Transaction, where: str, params: dict[str, SqlValue]) -> None:
+    """Count what is given back by somebody's will, not by time: the waitlist may have to wait for it."""
+    rows = tx.rows(
+        "SELECT subscription_id, count(*) AS seats, min(user_id) AS first, max(user_id) AS last"
+        f" FROM seats WHERE {where} GROUP BY subscription_id",
+        params,
+    )
+    for row in list(rows):
+        pool = row["subscription_id"]
+        tx.freed[pool] = tx.freed.get(pool, 0) + row["seats"]
+        tx.freed_people |= {row["first"], row["last"]}
 
 
 # -- reading ------------------------------------------------------------------------------------

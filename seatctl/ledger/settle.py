@@ -5,7 +5,7 @@ Every change settles first, so that it judges what is so now; reads compute the 
 
 from __future__ import annotations
 
-from seatctl.ledger import requests, seats, subscriptions
+from seatctl.ledger import requests, seats, subscriptions, undo_window
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.request import RequestStatus, SeatRequest
 from seatctl.models.subscription import Subscription
@@ -41,16 +41,25 @@ def apply_capacity_changes(tx: Transaction) -> None:
 
 
 def fill_waitlists(tx: Transaction) -> int:
-    """Seat the first of those who wait wherever a seat is free; how many."""
+    """Seat the first of those who wait wherever a seat is free and not held (`undo_window.py`); how many."""
+    undo_window.update(tx)
     if not requests.anybody_waits(tx):
         return 0
     free = [row["id"] for row in tx.rows(_WITH_FREE_SEATS)]
     return sum(_fill(tx, subscriptions.by_id(tx, pool)) for pool in free)
 
 
+def waitlist_told(tx: Transaction, moved_up: int) -> str:
+    """How a report goes on after seats were given back: who moved up, or until when the waitlist waits."""
+    if moved_up:
+        return f"; {moved_up:,} from the waitlist seated"
+    until = undo_window.held_until(tx) if requests.anybody_waits(tx) else None
+    return "" if until is None else f"; the waitlist moves up after {until}"
+
+
 def _fill(tx: Transaction, pool: Subscription) -> int:
     """Seats go in the order of the waitlist; whoever cannot take this one keeps the place."""
-    free, seated = pool.free, 0
+    free, seated = max(0, pool.free - undo_window.held(tx, pool.id, tx.now)), 0
     for request in list(requests.waiting(tx, pool.id)):
         kept = pool.auto_approval.keep_free if request.decided_by == AUTOMATIC else 0
         if not free:

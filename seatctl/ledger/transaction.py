@@ -80,6 +80,12 @@ class Transaction(Journal):
         self._summary: str | None = None
         self.recorded = 0
         """Change rows so far."""
+        self.freed: dict[int, int] = {}
+        """Seats given back so far by somebody's will, by subscription: see `undo_window.py`."""
+        self.freed_people: set[int] = set()
+        """Some of the users who had them: more than one wherever there are several."""
+        self.freed_mails: list[int] = []
+        """The messages that tell them, by id."""
 
     @property
     def run(self) -> int | None:
@@ -156,15 +162,15 @@ class Transaction(Journal):
             (self.entry, self.messages, template, _compact(ids), recipient_id, recipient_actor),
         )
 
-    def mail_each(self, template: str, since: int) -> None:
-        """One message to the user of every seat recorded after change `since` of this transaction.
+    def mail_each(self, template: str, since: int) -> int | None:
+        """One message to the user of every seat recorded after change `since` of this transaction; its id.
 
         Kept as a single row until it is sent (`outbox.py` spreads it): a hundred thousand rows of it
         would cost a bulk assignment as much as the seats themselves.
         """
         if not self.call.notify or self.recorded == since:
-            return
-        self.mail(template, {"from_change": since + 1, "to_change": self.recorded})
+            return None
+        return self.mail(template, {"from_change": since + 1, "to_change": self.recorded})
 
     def keep(self, rows: Callable[[], Iterator[Record]]) -> Iterable[Record]:
         """The rows of a report, read from TEMP tables once the transaction has ended.

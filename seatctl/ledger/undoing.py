@@ -107,10 +107,12 @@ _DEPENDENTS = (
         ON t.subscription_id = u.pool AND t.user_id = u.person
         AND t.revoked_at IS NULL JOIN audit a ON a.seq = t.assigned_entry
         WHERE u.kind = 'taken' AND a.run <> :run LIMIT 1""",
-    """SELECT 'user' AS entity, p.id AS entity_id, max(a.run) AS run FROM undoing u
-        JOIN users p ON p.id = u.person AND p.status = 'removed'
-        JOIN changes c ON c.entity = 'user' AND c.entity_id = p.id JOIN audit a ON a.seq = c.entry
-        WHERE u.kind = 'taken' GROUP BY p.id HAVING max(a.run) <> :run LIMIT 1""",
+    """SELECT entity, entity_id, run FROM (SELECT 'user' AS entity, p.id AS entity_id,
+        (SELECT max(a.run) FROM changes c JOIN audit a ON a.seq = c.entry
+            WHERE c.entity = 'user' AND c.entity_id = p.id) AS run
+        FROM users p WHERE p.status = 'removed'
+        AND p.id IN (SELECT person FROM undoing WHERE kind = 'taken')) AS gone
+        WHERE run <> :run LIMIT 1""",
     """SELECT 'request' AS entity, o.number AS entity_id, a.run FROM undoing u JOIN requests r
         ON r.number = u.entity_id JOIN requests o ON o.user_id = r.user_id AND o.number <> r.number
         AND coalesce(o.subscription_id, 0) = coalesce(u.pool, 0)
@@ -169,10 +171,7 @@ def pools(reader: Reader) -> list[int]:
 
 def needed(reader: Reader, pool: int) -> int:
     """How many seats would be taken again there."""
-    return reader.count(
-        "SELECT count(*) FROM undoing WHERE kind = 'taken' AND pool = ?",
-        (pool,),
-    )
+    return reader.count("SELECT count(*) FROM undoing WHERE kind = 'taken' AND pool = ?", (pool,))
 
 
 def restore_people(tx: Transaction) -> None:

@@ -29,6 +29,8 @@ class Call(NamedTuple):
     run: int | None = None
     """The run this call belongs to, where one was opened before the change (an operation, a batch)."""
     batch_row: BatchRow | None = None
+    undo_window: int = 0
+    """Minutes for which what several people's revoked seats would lead to waits for an undo."""
 
 
 def format_time(moment: datetime) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from seatctl.billing.port import Billing
 from seatctl.errors import UsageError
-from seatctl.ledger import requests, seats, subscriptions, users
+from seatctl.ledger import requests, seats, subscriptions, undo_window, users
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call, format_time
@@ -93,4 +93,5 @@ def try_rules(reader: Reader, handle: str, email: str, wanted: Rules, now: datet
 def automatic(reader: Reader, user: User, pool: Subscription, now: datetime) -> Verdict:
     """What the subscription's own rules make of a request of this user at `now` (UTC)."""
     today = requests.approved_automatically(reader, pool.id, now)
-    return automatically(pool.auto_approval, Asking(user.email, user.group, now, today), pool.free)
+    free = max(0, pool.free - undo_window.held(reader, pool.id, format_time(now)))
+    return automatically(pool.auto_approval, Asking(user.email, user.group, now, today), free)

@@ -10,7 +10,7 @@ from functools import partial
 from seatctl.errors import ExitCode, JsonValue, Refused, UsageError
 from seatctl.ledger import requests, seat_moves, seats, staging, subscriptions, users
 from seatctl.ledger.ledger import Ledger
-from seatctl.ledger.settle import fill_waitlists
+from seatctl.ledger.settle import fill_waitlists, waitlist_told
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call, format_time
 from seatctl.models.report import Report
@@ -193,16 +193,15 @@ def reclaim_seats(ledger: Ledger, call: Call, name: str, how: Reclaiming) -> Rep
         seat_moves.revoke_idle(tx)
         rows = tx.keep(partial(seat_moves.idle_rows, tx))
         moved_up = fill_waitlists(tx)
-        said = _reclaimed_sentence(pool, leaving, warned, moved_up)
+        said = _reclaimed_sentence(pool, leaving, warned) + waitlist_told(tx, moved_up)
         tx.summarise(said)
         data: dict[str, JsonValue] = {"subscription": pool.name, "revoked": leaving, "warned": warned}
         return Report(tx.run, call.dry_run, said, rows, undo=tx.undo, columns=_RECLAIM_COLUMNS, data=data)
 
 
-def _reclaimed_sentence(pool: Subscription, leaving: int, warned: int, moved_up: int) -> str:
+def _reclaimed_sentence(pool: Subscription, leaving: int, warned: int) -> str:
     parts = [f"{leaving:,} revoked; what is billed does not change"] if leaving else []
     parts += [f"{warned:,} warned"] if warned else []
-    parts += [f"{moved_up:,} from the waitlist seated"] if moved_up else []
     return f"{pool.name}: {', '.join(parts)}" if parts else "nothing to do"
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from seatctl.errors import ExitCode
 from seatctl.ledger import imports, requests, seat_moves, seats, staging, subscriptions
 from seatctl.ledger.ledger import Ledger
-from seatctl.ledger.settle import fill_waitlists
+from seatctl.ledger.settle import fill_waitlists, waitlist_told
 from seatctl.ledger.staging import Verdict
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
@@ -88,9 +88,7 @@ def revoke_seats(ledger: Ledger, call: Call, name: str, people: People) -> Repor
         revoked = seats.revoke_incoming(tx, pool.id)
         rows = tx.keep(partial(staging.results, tx))
         moved_up = fill_waitlists(tx)
-        summary = _revoked_sentence(pool, revoked, bad)
-        if moved_up:
-            summary += f"; {moved_up:,} from the waitlist seated"
+        summary = _revoked_sentence(pool, revoked, bad) + waitlist_told(tx, moved_up)
         tx.summarise(summary)
         return Report(
             run=tx.run,

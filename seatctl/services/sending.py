@@ -94,10 +94,10 @@ def _due(ledger: Ledger, now: datetime, limit: Limit, done: int) -> list[int]:
     if most <= 0:
         return []
     with ledger.reading() as reader:
-        many = outbox.has_many(reader)
+        many = outbox.has_many(reader, format_time(now))
     if many:
         with ledger.journal() as journal:
-            outbox.spread(journal, most, limit.first_entry)
+            outbox.spread(journal, format_time(now), most, limit.first_entry)
     with ledger.reading() as reader:
         return outbox.due(reader, format_time(now), most, limit.first_entry)
 

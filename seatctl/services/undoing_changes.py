@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from seatctl.errors import Refused
-from seatctl.ledger import runs, subscriptions, undoing
+from seatctl.ledger import runs, subscriptions, undo_window, undoing
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
@@ -52,6 +52,7 @@ def take_back(ledger: Ledger, call: Call, run: Run) -> Report:
         _require_unchanged(tx, run)
         if not kinds - {"nothing"}:
             return Report(None, call.dry_run, f"run {run.number} left nothing that could be undone")
+        undo_window.take_back(tx, run.number)
         _apply(tx)
         summary = f"undid run {run.number}: {run.summary or run.command}"
         tx.summarise(summary)

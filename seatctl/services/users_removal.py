@@ -92,6 +92,7 @@ def _remove_and_erase(tx: Transaction, people: Sequence[User]) -> Report:
         done = erasure.erase(tx, user)
         acted += done.acted
         rows.append({**user_row(user, "erased"), "changes": done.changes, "commands": done.commands})
+    tx.freed_people.clear()  # nobody who was erased comes back: the waitlist has nothing to wait for
     erased = sum(row["result"] == "erased" for row in rows)
     summary = f"erased {erased} user{'' if erased == 1 else 's'}" if erased else "erased already"
     if acted:

@@ -1,0 +1,104 @@
+"""Seats that a revoke of several people has freed, kept from the waitlist for a while, and its mails.
+
+For the setting `undo_window` a run that revoked too much can be undone with nobody seated in its place and
+nobody told. Kept in `meta`, one JSON value: it is gone after minutes, nobody asks for it but a change, and
+the audit has nothing to say of it. Explicit assignments may take these seats; automatic ones may not.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TypeAlias, TypedDict
+
+from seatctl.ledger.transaction import Reader, Transaction
+from seatctl.models.call import format_time
+
+_KEY = "held_seats"
+
+_TAKE_BACK = """UPDATE outbox SET state = 'held', next_attempt = NULL, last_error = 'the run was undone'
+    WHERE template = 'seat_revoked' AND state = 'waiting' AND attempts = 0 AND next_attempt > :now
+    AND entry_id IN (SELECT seq FROM audit WHERE run = :run)"""
+
+
+class Hold(TypedDict):
+    """What one change has freed: until when it is held (written form), how many seats of which pool."""
+
+    until: str
+    pools: dict[str, int]
+
+
+Holds: TypeAlias = dict[str, Hold]
+"""By audit entry. Keys are texts, as in JSON."""
+
+
+def update(tx: Transaction) -> None:
+    """Hold what this change has freed, if it was several people's; let go of what is past its time.
+
+    What somebody was assigned meanwhile is held no more: of each subscription at most what is free.
+    """
+    holds = {entry: hold for entry, hold in _read(tx).items() if hold["until"] > tx.now}
+    if _is_bulk(tx):
+        until = format_time(tx.call.now + timedelta(minutes=tx.call.undo_window))
+        pools = {str(pool): seats for pool, seats in tx.freed.items()}
+        holds[str(tx.entry)] = {"until": until, "pools": pools}
+        for message in tx.freed_mails:
+            tx.execute("UPDATE outbox SET next_attempt = ? WHERE id = ?", (until, message))
+    _limit(tx, holds)
+    _write(tx, holds)
+
+
+def held(reader: Reader, subscription_id: int, now: str) -> int:
+    """How many of the free seats there nobody may get by themselves at `now` (written form)."""
+    return sum(
+        hold["pools"].get(str(subscription_id), 0) for hold in _read(reader).values() if hold["until"] > now
+    )
+
+
+def held_until(tx: Transaction) -> str | None:
+    """Until when this change holds what it has freed, in the written form; None where it holds nothing."""
+    hold = _read(tx).get(str(tx.entry))
+    return None if hold is None else hold["until"]
+
+
+def take_back(tx: Transaction, run: int) -> None:
+    """Let go of the seats that a run freed, which is undone now, and do not send what it had to say."""
+    entries = {str(row["seq"]) for row in tx.rows("SELECT seq FROM audit WHERE run = ?", (run,))}
+    _write(tx, {entry: hold for entry, hold in _read(tx).items() if entry not in entries})
+    tx.execute(_TAKE_BACK, {"run": run, "now": tx.now})
+
+
+def _is_bulk(tx: Transaction) -> bool:
+    """Several people's, by a run that can be undone: what an operation in Stripe frees is given up there."""
+    undoable = tx.call.run is None or tx.call.batch_row is not None
+    return undoable and tx.call.undo_window > 0 and len(tx.freed_people) > 1
+
+
+def _limit(tx: Transaction, holds: Holds) -> None:
+    left: dict[str, int] = {}
+    for hold in holds.values():
+        pools = hold["pools"]
+        for pool, seats in pools.items():
+            if pool not in left:
+                free = "SELECT max(0, capacity - assigned) FROM subscriptions WHERE id = ?"
+                left[pool] = tx.count(free, (int(pool),))
+            pools[pool] = min(seats, left[pool])
+            left[pool] -= pools[pool]
+
+
+def _read(reader: Reader) -> Holds:
+    found = reader.value("SELECT value FROM meta WHERE key = ?", (_KEY,))
+    holds: Holds = {} if found is None else json.loads(str(found))
+    return holds
+
+
+def _write(tx: Transaction, holds: Holds) -> None:
+    if holds == _read(tx):
+        return
+    if not holds:
+        tx.execute("DELETE FROM meta WHERE key = ?", (_KEY,))
+        return
+    tx.execute(
+        "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (_KEY, json.dumps(holds)),
+    )
