@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from seatctl.models.call import format_time, parse_time
 from tests.pools import add_pool, ledger_path, query
 from tests.support.both_sides import contents
 
@@ -25,10 +28,6 @@ def check(seatctl, *argv):
 
 def moment(seatctl, days: float) -> str:
     """That many days from the sandbox's now."""
-    from datetime import timedelta
-
-    from seatctl.models.call import format_time, parse_time
-
     now = parse_time(seatctl("sandbox", "status", "-o", "json").json["now"])
     return format_time(now + timedelta(days=days))
 
@@ -125,10 +124,11 @@ def test_who_was_removed_is_unknown(zoe):
     ("days_ago", "code", "reason"), [(0, 0, "in_grace"), (6, 0, "in_grace"), (8, 7, "past_due")]
 )
 def test_past_due_within_and_after_the_grace(zoe, days_ago, code, reason):
-    turn(zoe, status="past_due", unpaid_since=moment(zoe, -days_ago))
+    since = moment(zoe, -days_ago)
+    turn(zoe, status="past_due", unpaid_since=since)
     found = check(zoe, ZOE)
     assert found[:2] == (code, reason)
-    assert found[2]["until"] == moment(zoe, 7 - days_ago)
+    assert found[2]["until"] == format_time(parse_time(since) + timedelta(days=7))
     if code:
         assert found[2]["ways_out"][0] == "seatctl invoices list design --unpaid"
 
