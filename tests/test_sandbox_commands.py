@@ -79,8 +79,8 @@ def served(sandbox):
     server = sandbox.process("sandbox", "serve", "--for", "60")
     yield sandbox, server.stdout.readline().strip(), server
     server.terminate()
-    assert server.wait(timeout=30) == 0
-    server.communicate()
+    server.communicate(timeout=30)
+    assert server.returncode == 0
 
 
 def get(url, key="sk_test_x"):

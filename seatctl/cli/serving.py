@@ -39,10 +39,10 @@ def serve_until_stopped(path: Path | None, *, port: int, seconds: int | None) ->
             raise PortTaken(
                 f"port {port} cannot be opened: {error.strerror}", hint="seatctl sandbox serve --port 0"
             ) from None
+        _stop_on_signals(stack, server.stop)  # before the address is told: who reads it may stop us at once
         write_text(server.url)
         sys.stdout.flush()
         note("any key that begins with sk_test_ is accepted; Ctrl-C stops")
-        _stop_on_signals(stack, server.stop)
         if seconds:
             timer = Timer(seconds, server.stop)
             timer.daemon = True
