@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from seatctl import output
 from seatctl.errors import ExitCode, LedgerError, Refused, SeatctlError, UsageError
-from seatctl.output import Column, Format, Style, use_color
 from seatctl.settings import Mode, Profile, Settings, is_actor, load
+from seatctl.styles import Column, Format, Style, use_color
 
 if TYPE_CHECKING:
     from pathlib import Path

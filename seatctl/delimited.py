@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from seatctl.output import Column, Format, Style, plain_cell
 from seatctl.rules.cells import guard_cell, visible
+from seatctl.styles import Column, Format, Style, plain_cell
 
 if TYPE_CHECKING:
     from seatctl.errors import JsonValue

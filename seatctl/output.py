@@ -7,72 +7,19 @@ typed is data: it reaches a terminal, a spreadsheet or Markdown without being ac
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 from seatctl.errors import JsonValue, SeatctlError, UsageError
-from seatctl.rules.cells import JSON_ESCAPES, visible, visible_lines
+from seatctl.rules.cells import visible, visible_lines
+from seatctl.styles import Column, Format, Style, dump, plain_cell
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from seatctl.models.report import Record, Report
 
 TABLE_ROWS = 50
 """A table shows this many rows; machine formats show all."""
-
-Kind = Literal["text", "integer", "money", "time", "flag", "list", "lines"]
-"""`lines` is a list of sentences or commands: a table gives each a line of its own."""
-
-
-class Format(StrEnum):
-    """The values of `--output`."""
-
-    TABLE = "table"
-    JSON = "json"
-    JSONL = "jsonl"
-    CSV = "csv"
-    TSV = "tsv"
-    MARKDOWN = "markdown"
-
-
-class Column(NamedTuple):
-    """One key of a record. `money` is minor units and needs `currency` beside it in the record."""
-
-    key: str
-    title: str
-    kind: Kind = "text"
-    table: bool = True
-    """False: machine formats only, where a table would get too wide."""
-
-
-class Style(NamedTuple):
-    """How this invocation prints: settled once from options, settings and streams."""
-
-    format: Format
-    fields: tuple[str, ...]
-    header: bool
-    quiet: bool
-    terminal: bool
-    """stdout is a terminal: relative times and local money in tables."""
-    color: bool
-    now: Callable[[], datetime]
-
-
-def use_color(
-    flag: str | None, setting: Callable[[], str | None], environment: Mapping[str, str], terminal: bool
-) -> bool:
-    """--color, NO_COLOR, CLICOLOR_FORCE, the setting, TERM=dumb, in that order (https://bixense.com/clicolors)."""
-    asked = flag or "auto"
-    if asked == "auto" and environment.get("NO_COLOR"):
-        asked = "never"
-    if asked == "auto" and environment.get("CLICOLOR_FORCE", "0") not in {"", "0"}:
-        asked = "always"
-    if asked == "auto":
-        asked = setting() or "auto"
-    return terminal and environment.get("TERM") != "dumb" if asked == "auto" else asked == "always"
 
 
 def emit_list(
@@ -92,7 +39,7 @@ def emit_list(
         _write_array(_objects(style, rows))
         sys.stdout.write("\n")
     elif style.format is Format.JSONL:
-        _write_lines(map(_dump, _objects(style, rows)))
+        _write_lines(map(dump, _objects(style, rows)))
     elif style.format is Format.TABLE:
         _write_table(style, rows, chosen, total, handle)
     else:
@@ -107,7 +54,7 @@ def emit_one(style: Style, record: Record, columns: Sequence[Column], *, handle:
         _write_lines([_handle(record, handle)])
     elif style.format is Format.JSON:
         rows, _ = _choose(style, iter([record]), columns)
-        sys.stdout.write(_dump(next(_objects(style, rows)), indent=2) + "\n")
+        sys.stdout.write(dump(next(_objects(style, rows)), indent=2) + "\n")
     elif style.format is Format.TABLE:
         from seatctl.tables import render_one
 
@@ -160,7 +107,7 @@ def write_error(error: SeatctlError, *, as_json: bool) -> None:
     from seatctl.redact import redact
 
     if as_json:
-        sys.stderr.write(redact(_dump({"error": error.as_json()})) + "\n")
+        sys.stderr.write(redact(dump({"error": error.as_json()})) + "\n")
         return
     note(redact(f"seatctl: {error.message}"))
     rows = error.data.get("rows")
@@ -171,17 +118,6 @@ def write_error(error: SeatctlError, *, as_json: bool) -> None:
             note(f"  … {len(rows) - TABLE_ROWS:,} more; -o json shows all")
     if error.hint:
         note(redact(f"hint: {error.hint}"))
-
-
-def plain_cell(value: JsonValue) -> str:
-    """A value as text in delimited formats: empty for null, true/false, lists by commas."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list) and not any(isinstance(item, (list, dict)) for item in value):
-        return ",".join(plain_cell(item) for item in value)
-    return _dump(value) if isinstance(value, (list, dict)) else str(value)
 
 
 def _row_sentence(row: JsonValue) -> str:
@@ -229,14 +165,6 @@ def _objects(style: Style, records: Iterator[Record]) -> Iterator[Record]:
     return ({field: record.get(field) for field in style.fields} for record in records)
 
 
-def _dump(value: JsonValue | Record, indent: int | None = None) -> str:
-    """JSON text in which no character acts on a terminal."""
-    import json
-
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
-    return text if text.isascii() and "\x7f" not in text else text.translate(JSON_ESCAPES)
-
-
 def _write_lines(lines: Iterable[str]) -> None:
     write = sys.stdout.write
     for line in lines:
@@ -250,9 +178,9 @@ def _write_array(rows: Iterator[Record], indent: str = "") -> None:
     if first is None:
         write("[]")
         return
-    write(f"[\n{indent}  {_dump(first)}")
+    write(f"[\n{indent}  {dump(first)}")
     for row in rows:
-        write(f",\n{indent}  {_dump(row)}")
+        write(f",\n{indent}  {dump(row)}")
     write(f"\n{indent}]")
 
 
@@ -267,7 +195,7 @@ def _write_report(style: Style, report: Report) -> None:
     rows, _ = _choose(style, iter(report.rows), [Column(key, key) for key in report.columns])
     sys.stdout.write("{\n")
     for key, value in head.items():
-        sys.stdout.write(f"  {_dump(key)}: {_dump(value)},\n")
+        sys.stdout.write(f"  {dump(key)}: {dump(value)},\n")
     sys.stdout.write('  "rows": ')
     _write_array(_objects(style, rows), indent="  ")
     sys.stdout.write("\n}\n")

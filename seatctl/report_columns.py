@@ -5,7 +5,7 @@ Lists name their own columns; the rows of a change are many, and use the same ke
 
 from __future__ import annotations
 
-from seatctl.output import Column, Kind
+from seatctl.styles import Column, Kind
 
 _TITLES = {
     "amount_due": "Due",

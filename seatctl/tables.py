@@ -17,8 +17,8 @@ from seatctl.errors import JsonValue
 from seatctl.models.call import parse_time
 from seatctl.models.money import WHOLE_HUNDREDS, exponent, plain_amount
 from seatctl.models.report import Record
-from seatctl.output import Column, Style, plain_cell
 from seatctl.rules.cells import visible
+from seatctl.styles import Column, Style, plain_cell
 
 if TYPE_CHECKING:
     from babel.core import Locale

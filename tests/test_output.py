@@ -16,9 +16,9 @@ from seatctl import output
 from seatctl.errors import BadInput
 from seatctl.models.call import format_time
 from seatctl.models.report import Report
-from seatctl.output import Column, Format, Style
 from seatctl.rules.differences import differences
 from seatctl.rules.wording import counted
+from seatctl.styles import Column, Format, Style
 from seatctl.tables import local_money, relative_time
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)

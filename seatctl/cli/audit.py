@@ -35,8 +35,8 @@ def log(ctx: typer.Context, actor: ActorOpt = None, since: SinceOpt = None, limi
     """
     from seatctl.errors import BadInput
     from seatctl.ledger import audit
-    from seatctl.output import Column
     from seatctl.rules.people import parse_moment
+    from seatctl.styles import Column
 
     here = context(ctx)
     try:
@@ -76,7 +76,7 @@ def verify(ctx: typer.Context, expect: ExpectOpt = None) -> None:
 
     from seatctl.errors import ExitCode, UsageError
     from seatctl.ledger import audit
-    from seatctl.output import Column
+    from seatctl.styles import Column
 
     here = context(ctx)
     if expect is not None and not re.fullmatch(r"[0-9]+:[0-9a-f]{64}", expect):

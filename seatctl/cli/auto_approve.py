@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seatctl.cli.options import SubscriptionArg, context
-from seatctl.output import Column
+from seatctl.styles import Column
 
 if TYPE_CHECKING:
     from seatctl.context import Context

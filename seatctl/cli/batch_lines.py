@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from seatctl.billing.port import Billing
     from seatctl.ledger.ledger import Ledger
     from seatctl.models.report import Record, Report
-    from seatctl.output import Column
+    from seatctl.styles import Column
 
 
 class LineContext(Context):

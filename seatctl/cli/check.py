@@ -8,7 +8,7 @@ import typer
 
 from seatctl.cli.options import EmailArg, SubscriptionOpt, context
 from seatctl.errors import ExitCode
-from seatctl.output import Column
+from seatctl.styles import Column
 
 app = typer.Typer()
 

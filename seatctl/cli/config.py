@@ -10,8 +10,9 @@ import typer
 from seatctl.cli.auto_approve import auto_approve
 from seatctl.cli.options import context
 from seatctl.errors import NotFound, Refused
-from seatctl.output import Column, note, write_text
+from seatctl.output import note, write_text
 from seatctl.settings import SETTINGS, Setting, Value, parse_setting, setting
+from seatctl.styles import Column
 
 if TYPE_CHECKING:
     from seatctl.context import Context

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from seatctl.cli.options import context
-from seatctl.output import Column
+from seatctl.styles import Column
 
 app = typer.Typer()
 

@@ -10,7 +10,7 @@ from typer.core import TyperOption
 
 from seatctl.context import Context, GlobalOptions
 from seatctl.errors import UsageError
-from seatctl.output import Format
+from seatctl.styles import Format
 
 
 def _keep(ctx: ClickContext, param: Parameter, value: str | bool | None) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from seatctl.cli.options import MaxSpendOpt, OptionalSubscriptionArg, SubscriptionOpt, context
 from seatctl.models.invoice import InvoiceStatus
-from seatctl.output import Column
+from seatctl.styles import Column
 
 if TYPE_CHECKING:
     from seatctl.context import Context

@@ -21,7 +21,7 @@ def path(ctx: typer.Context) -> None:
     Examples:
       seatctl ledger path
     """
-    from seatctl.output import Column
+    from seatctl.styles import Column
 
     here = context(ctx)
     where = here.ledger.path
@@ -47,7 +47,7 @@ def check(ctx: typer.Context) -> None:
     """
     from seatctl.errors import ExitCode
     from seatctl.ledger import check as checking
-    from seatctl.output import Column
+    from seatctl.styles import Column
 
     here = context(ctx)
     with here.ledger.reading() as reader:

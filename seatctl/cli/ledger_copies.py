@@ -76,8 +76,8 @@ def export(
       seatctl ledger export ledger-2027-01-31
       seatctl ledger export ledger-2027-01-31 -o json
     """
-    from seatctl.output import Format
     from seatctl.services import copies
+    from seatctl.styles import Format
 
     here = context(ctx)
     as_json = here.style.format is Format.JSON

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from seatctl.cli.options import context
-from seatctl.output import Column
+from seatctl.styles import Column
 
 app = typer.Typer()
 

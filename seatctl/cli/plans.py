@@ -9,7 +9,7 @@ import typer
 from seatctl.cli.options import context
 from seatctl.errors import JsonValue
 from seatctl.models.plan import Interval
-from seatctl.output import Column
+from seatctl.styles import Column
 
 app = typer.Typer()
 

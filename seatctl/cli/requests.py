@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from seatctl.ledger.transaction import Reader
     from seatctl.models.report import Record
     from seatctl.models.request import SeatRequest
-    from seatctl.output import Column
+    from seatctl.styles import Column
 
 app = typer.Typer()
 
@@ -220,7 +220,7 @@ def _record(reader: Reader, request: SeatRequest) -> Record:
 
 
 def _columns() -> tuple[Column, ...]:
-    from seatctl.output import Column
+    from seatctl.styles import Column
 
     return (
         Column("number", "Number", "integer"),

@@ -8,7 +8,7 @@ import typer
 
 from seatctl.cli.options import OptionalSubscriptionArg, SubscriptionOpt, context
 from seatctl.models.role import Role
-from seatctl.output import Column
+from seatctl.styles import Column
 
 app = typer.Typer()
 

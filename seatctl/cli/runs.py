@@ -8,7 +8,7 @@ import typer
 
 from seatctl.cli.options import context
 from seatctl.cli.runs_batch import failures, resume
-from seatctl.output import Column
+from seatctl.styles import Column
 
 if TYPE_CHECKING:
     from seatctl.errors import JsonValue
@@ -86,7 +86,7 @@ def show(ctx: typer.Context, number: NumberArg) -> None:
       seatctl runs show 41 -o json
     """
     from seatctl.ledger import audit, operations, runs
-    from seatctl.output import Format
+    from seatctl.styles import Format
 
     here = context(ctx)
     with here.ledger.reading() as reader:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from seatctl.cli.options import context
-from seatctl.output import Column
+from seatctl.styles import Column
 
 BatchArg = Annotated[int, typer.Argument(metavar="RUN", help="A batch's number.", show_default=False)]
 StopOpt = Annotated[bool, typer.Option("--stop-on-error", help="Stop at the first line that fails.")]

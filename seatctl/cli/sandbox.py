@@ -11,7 +11,7 @@ from seatctl.cli.embedded import opened, sandbox_path
 from seatctl.cli.options import context
 from seatctl.errors import BadInput
 from seatctl.models.report import Report
-from seatctl.output import Column
+from seatctl.styles import Column
 
 if TYPE_CHECKING:
     from seatctl.context import Context

@@ -81,7 +81,7 @@ def list_seats(
     """
     from seatctl.ledger import seat_lists
     from seatctl.models.call import format_time
-    from seatctl.output import Column
+    from seatctl.styles import Column
 
     here = context(ctx)
     with here.ledger.reading() as reader:
@@ -205,7 +205,7 @@ def history(ctx: typer.Context, what: WhatArg = None) -> None:
     """
     from seatctl.ledger import seat_lists
     from seatctl.models.call import format_time
-    from seatctl.output import Column
+    from seatctl.styles import Column
 
     here = context(ctx)
     is_user = what is not None and "@" in what

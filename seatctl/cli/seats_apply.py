@@ -199,7 +199,7 @@ def _buy(here: Context, purchases: Sequence[Purchase], max_spend: str | None) ->
 
 
 def _tell(here: Context, purchases: Sequence[Purchase]) -> None:
-    from seatctl.output import Format
+    from seatctl.styles import Format
 
     # What a program reads on stderr is the error, as one JSON object.
     if here.interactive or here.style.format is not Format.JSON:
@@ -211,7 +211,7 @@ def _emit(here: Context, report: Report, bought: Sequence[JsonValue] = ()) -> No
     """Print the report; in Markdown the summary and the numbers stand above the rows."""
     from dataclasses import replace
 
-    from seatctl.output import Format
+    from seatctl.styles import Format
 
     if bought:
         report = replace(report, data={**report.data, "purchases": [*bought]})
@@ -223,7 +223,7 @@ def _emit(here: Context, report: Report, bought: Sequence[JsonValue] = ()) -> No
 
 
 def _emit_numbers(here: Context, report: Report) -> None:
-    from seatctl.output import Column
+    from seatctl.styles import Column
 
     pools = report.data["subscriptions"]
     assert isinstance(pools, list)

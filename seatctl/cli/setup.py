@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from seatctl.context import Context
 from seatctl.errors import BadInput, NotAllowed, Refused, UsageError
 from seatctl.models.report import Record
-from seatctl.output import Column
 from seatctl.settings import DEFAULT_PROFILE, PROFILE_NAME, Mode, Profile, Value, is_actor, parse_setting
+from seatctl.styles import Column
 
 COLUMNS = (
     Column("profile", "Profile"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from seatctl.cli.options import context
-from seatctl.output import Column
+from seatctl.styles import Column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

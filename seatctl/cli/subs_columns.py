@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seatctl.output import Column
+from seatctl.styles import Column
 
 LIST_COLUMNS = (
     Column("name", "Name"),

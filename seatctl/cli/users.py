@@ -9,7 +9,7 @@ import typer
 from seatctl.cli.options import EmailArg, FileArg, MapOpt, SkipBadOpt, context
 from seatctl.cli.users_remove import People, remove
 from seatctl.models.user import UserStatus
-from seatctl.output import Column
+from seatctl.styles import Column
 
 app = typer.Typer()
 

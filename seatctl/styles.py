@@ -1,0 +1,85 @@
+"""How records are printed: formats, columns, the style of an invocation. Nothing is printed here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from seatctl.errors import JsonValue
+from seatctl.rules.cells import JSON_ESCAPES
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from seatctl.models.report import Record
+
+Kind = Literal["text", "integer", "money", "time", "flag", "list", "lines"]
+"""`lines` is a list of sentences or commands: a table gives each a line of its own."""
+
+
+class Format(StrEnum):
+    """The values of `--output`."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+    TSV = "tsv"
+    MARKDOWN = "markdown"
+
+
+class Column(NamedTuple):
+    """One key of a record. `money` is minor units and needs `currency` beside it in the record."""
+
+    key: str
+    title: str
+    kind: Kind = "text"
+    table: bool = True
+    """False: machine formats only, where a table would get too wide."""
+
+
+class Style(NamedTuple):
+    """How this invocation prints: settled once from options, settings and streams."""
+
+    format: Format
+    fields: tuple[str, ...]
+    header: bool
+    quiet: bool
+    terminal: bool
+    """stdout is a terminal: relative times and local money in tables."""
+    color: bool
+    now: Callable[[], datetime]
+
+
+def use_color(
+    flag: str | None, setting: Callable[[], str | None], environment: Mapping[str, str], terminal: bool
+) -> bool:
+    """--color, NO_COLOR, CLICOLOR_FORCE, the setting, TERM=dumb, in that order (https://bixense.com/clicolors)."""
+    asked = flag or "auto"
+    if asked == "auto" and environment.get("NO_COLOR"):
+        asked = "never"
+    if asked == "auto" and environment.get("CLICOLOR_FORCE", "0") not in {"", "0"}:
+        asked = "always"
+    if asked == "auto":
+        asked = setting() or "auto"
+    return terminal and environment.get("TERM") != "dumb" if asked == "auto" else asked == "always"
+
+
+def plain_cell(value: JsonValue) -> str:
+    """A value as text in delimited formats: empty for null, true/false, lists by commas."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list) and not any(isinstance(item, (list, dict)) for item in value):
+        return ",".join(plain_cell(item) for item in value)
+    return dump(value) if isinstance(value, (list, dict)) else str(value)
+
+
+def dump(value: JsonValue | Record, indent: int | None = None) -> str:
+    """JSON text in which no character acts on a terminal."""
+    import json
+
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return text if text.isascii() and "\x7f" not in text else text.translate(JSON_ESCAPES)
