@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from seatctl import output
-from seatctl.errors import ExitCode, LedgerError, Refused, SeatctlError, UsageError
+from seatctl import connecting, output
+from seatctl.errors import ExitCode, Refused, SeatctlError, UsageError
+from seatctl.invocation import GlobalOptions
 from seatctl.settings import Mode, Profile, Settings, is_actor, load
 from seatctl.styles import Column, Format, Style, use_color
 
@@ -33,30 +33,6 @@ class NotConfirmed(Refused):
     """The question was answered with no; nothing was written."""
 
     code = "not_confirmed"
-
-
-class SandboxUnusable(LedgerError):
-    """The sandbox's file is damaged, or may not be written."""
-
-    code = "sandbox_unusable"
-
-
-class GlobalOptions(NamedTuple):
-    """The options that every command takes, on either side of its name. None: not given."""
-
-    profile: str | None = None
-    ledger: str | None = None
-    actor: str | None = None
-    output: Format | None = None
-    fields: tuple[str, ...] = ()
-    no_header: bool = False
-    quiet: bool = False
-    verbose: bool = False
-    yes: bool = False
-    no_input: bool = False
-    notify: bool = True
-    dry_run: bool = False
-    color: str | None = None
 
 
 class Context:
@@ -114,8 +90,8 @@ class Context:
     def ledger(self) -> Ledger:
         """The profile's ledger, opened. Raises NoLedger, LedgerError, and ModeMismatch for another mode's."""
         from seatctl.belonging import ModeMismatch, require_same
+        from seatctl.ledger.files import network_file_system
         from seatctl.ledger.ledger import open_ledger
-        from seatctl.ledger.sqlite import network_file_system
 
         ledger = open_ledger(self.ledger_path(self.profile))
         try:
@@ -150,16 +126,9 @@ class Context:
     @cached_property
     def billing(self) -> Billing:
         """Stripe, or the sandbox; refuses to write under `--dry-run`. Raises NoKey, WrongKey."""
-        import time
-
-        from seatctl.billing.stripe import connect_sandbox
-        from seatctl.billing.traced import TracedBilling
-
         if self.profile.mode is Mode.SANDBOX:
             path = self.settings.sandbox_path(self.profile)
-            with sandbox_file(path):
-                twin = connect_sandbox(path, read_only=self.options.dry_run, sleep=time.sleep)
-            return TracedBilling(twin, self.trace)
+            return connecting.to_sandbox(path, read_only=self.options.dry_run, trace=self.trace)
         from seatctl.billing.guarded import GuardedBilling
 
         return GuardedBilling(self.stripe, self._require_account)
@@ -181,19 +150,9 @@ class Context:
 
     def connect(self, profile: Profile, secret: str) -> Billing:
         """Stripe with this key; for `init` and `doctor`, which try a key before it is relied upon."""
-        import time
-
-        from seatctl.billing.pace import pace_of
-        from seatctl.billing.stripe import connect
-        from seatctl.billing.traced import TracedBilling
-
-        base = profile.text("stripe.api_base", self.environment)
-        rate = profile.text("sync.requests_per_second", self.environment)
-        pace = pace_of(
-            profile.mode.value, float(rate) if rate else None, clock=time.monotonic, sleep=time.sleep
+        return connecting.to_stripe(
+            profile, secret, self.environment, read_only=self.options.dry_run, trace=self.trace
         )
-        stripe = connect(secret, api_base=base, read_only=self.options.dry_run, sleep=time.sleep, pace=pace)
-        return TracedBilling(stripe, self.trace)
 
     @cached_property
     def post(self) -> Post:
@@ -206,7 +165,7 @@ class Context:
     def now(self) -> datetime:
         """The one clock reading of this invocation: aware UTC, whole seconds; in a sandbox, the sandbox's."""
         if self.profile.mode is Mode.SANDBOX:
-            return self._sandbox_now()
+            return connecting.sandbox_now(self.settings.sandbox_path(self.profile))
         return datetime.now(UTC).replace(microsecond=0)
 
     @cached_property
@@ -339,31 +298,3 @@ class Context:
         from seatctl.cli.prompt import read_line
 
         return read_line(question, default=default, hidden=hidden)
-
-    def _sandbox_now(self) -> datetime:
-        from seatctl.models.call import from_epoch
-        from seatctl.sandbox import clock
-        from seatctl.sandbox.store import Store
-
-        path = self.settings.sandbox_path(self.profile)
-        with sandbox_file(path):
-            store = Store(path)
-        try:
-            return from_epoch(clock.now(store))
-        finally:
-            store.close()
-
-
-@contextmanager
-def sandbox_file(path: Path) -> Iterator[None]:
-    """Raises SandboxUnusable where the sandbox says that its file is; it knows nothing of our errors."""
-    from seatctl.sandbox.store import Unusable
-
-    try:
-        yield
-    except Unusable as error:
-        raise SandboxUnusable(
-            f"the sandbox cannot be opened: {error}",
-            hint="seatctl sandbox reset begins anew",
-            data={"path": str(path)},
-        ) from error

@@ -41,21 +41,24 @@ MAY_IMPORT = {
     "tables": {*VALUES, "styles", "table_layout"},
     "table_layout": set(),
     "belonging": {*VALUES, "billing", "ledger", "settings"},
+    "connecting": {*VALUES, "billing", "sandbox", "settings"},
+    "invocation": {"styles"},
     "context": {
         *VALUES,
+        "connecting",
+        "invocation",
         "ledger",
         "billing",
-        "sandbox",
         "settings",
         "settings_file",
         "keys",
         "output",
-        "styles",
-        "cli",
     }
-    | {"belonging", "log", "mail", "mailing", "redact"},
+    | {"belonging", "cli", "log", "mail", "mailing", "redact", "styles"},
     "cli": {*VALUES, "ledger", "billing", "sandbox", "services", "tabular", "columns", "context", "output"}
     | {
+        "connecting",
+        "invocation",
         "styles",
         "belonging",
         "textlines",

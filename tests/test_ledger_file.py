@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from seatctl.ledger.failures import LedgerCorrupt, NoLedger, OtherMode, SqliteTooOld
+from seatctl.ledger.files import network_file_system
 from seatctl.ledger.ledger import create_ledger, open_ledger
 from seatctl.ledger.migrate import SCHEMA_VERSION
-from seatctl.ledger.sqlite import network_file_system, require_sqlite
+from seatctl.ledger.sqlite import require_sqlite
 from tests.pools import ledger_path, query
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

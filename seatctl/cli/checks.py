@@ -105,7 +105,7 @@ def _ledger(here: Context) -> Finding:
 
 
 def _file_system(here: Context) -> Finding:
-    from seatctl.ledger.sqlite import network_file_system
+    from seatctl.ledger.files import network_file_system
 
     kind = network_file_system(here.ledger.path)
     if kind:

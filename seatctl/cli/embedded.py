@@ -37,7 +37,7 @@ def opened(here: Context) -> AbstractContextManager[Twin]:
     """The sandbox of the profile, closed afterwards. Raises NotASandbox, SandboxUnusable."""
     from contextlib import closing
 
-    from seatctl.context import sandbox_file
+    from seatctl.connecting import sandbox_file
     from seatctl.sandbox.twin import Twin
 
     path = sandbox_path(here)

@@ -8,8 +8,9 @@ from typer._click.core import Context as ClickContext
 from typer._click.core import Parameter
 from typer.core import TyperOption
 
-from seatctl.context import Context, GlobalOptions
+from seatctl.context import Context
 from seatctl.errors import UsageError
+from seatctl.invocation import GlobalOptions
 from seatctl.styles import Format
 
 

@@ -230,7 +230,7 @@ def serve(
 
 def _objects(here: Context) -> int | None:
     """How many objects a reset would take away; None where the file is damaged, which a reset repairs."""
-    from seatctl.context import SandboxUnusable
+    from seatctl.connecting import SandboxUnusable
     from seatctl.sandbox import control
 
     try:
@@ -242,7 +242,7 @@ def _objects(here: Context) -> int | None:
 
 def _empty(here: Context) -> None:
     """Empty the sandbox in place, so that who has it open sees it; a damaged file makes way for a new one."""
-    from seatctl.context import SandboxUnusable
+    from seatctl.connecting import SandboxUnusable
     from seatctl.sandbox import control
 
     try:

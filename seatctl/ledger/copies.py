@@ -14,8 +14,9 @@ from pathlib import Path
 
 from seatctl.ledger import check
 from seatctl.ledger.failures import LedgerCorrupt, LedgerReadOnly
+from seatctl.ledger.files import create_file
 from seatctl.ledger.ledger import Ledger, open_ledger
-from seatctl.ledger.sqlite import SqliteEngine, create_file, translated
+from seatctl.ledger.sqlite import SqliteEngine, translated
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
 

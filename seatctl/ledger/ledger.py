@@ -15,8 +15,9 @@ from functools import cached_property
 from pathlib import Path
 
 from seatctl.ledger.failures import LedgerReadOnly, MoneyBusy, NoLedger, OtherMode
+from seatctl.ledger.files import create_file
 from seatctl.ledger.migrate import is_current, migrate
-from seatctl.ledger.sqlite import WAIT_SECONDS, SqliteEngine, create_file
+from seatctl.ledger.sqlite import WAIT_SECONDS, SqliteEngine
 from seatctl.ledger.transaction import Journal, Reader, Transaction
 from seatctl.models.call import Call, format_time
 

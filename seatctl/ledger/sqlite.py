@@ -6,7 +6,6 @@ change that was reported survives a power cut; foreign keys on; functions of a h
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from seatctl.ledger.failures import (
     LedgerUnreadable,
     SqliteTooOld,
 )
+from seatctl.ledger.files import is_frozen
 
 OLDEST_SQLITE = (3, 37, 0)
 """STRICT tables; RETURNING (3.35) and FTS5's trigram tokenizer (3.34) come with it."""
@@ -40,7 +40,7 @@ class SqliteEngine:
         require_sqlite()
         self.path = path
         self._wait = wait
-        self._frozen = _is_frozen(path)
+        self._frozen = is_frozen(path)
         try:
             self.connection = sqlite3.connect(
                 _uri(path, frozen=self._frozen), uri=True, isolation_level=None, timeout=_POLL_SECONDS
@@ -214,46 +214,12 @@ class SqliteEngine:
         self.connection.close()
 
 
-def _is_frozen(path: Path) -> bool:
-    """Whether the file lies on a file system that is mounted read-only, and its log holds nothing.
-
-    Nothing is written through that mount, so it is read as it is: SQLite could not make the files by which
-    readers and writers of a log find each other. A log that was left behind holds changes; that is not
-    passed over.
-    """
-    try:
-        if not os.statvfs(path).f_flag & os.ST_RDONLY:
-            return False
-        log = path.with_name(f"{path.name}-wal")
-        return not log.exists() or not log.stat().st_size
-    except (OSError, AttributeError):  # no such file, no such call on this system
-        return False
-
-
 def _uri(path: Path, *, frozen: bool) -> str:
     """The path as SQLite's URI that opens what exists. Written out: urllib costs 5 ms of start-up."""
     text = str(path.absolute())
     for char, escape in (("%", "%25"), ("?", "%3f"), ("#", "%23")):
         text = text.replace(char, escape)
     return f"file:{text}?mode=ro&immutable=1" if frozen else f"file:{text}?mode=rw"
-
-
-def create_file(path: Path) -> None:
-    """An empty file that only its owner can read, from its first byte; an existing one is left alone.
-
-    SQLite gives `-wal` and `-shm` the mode of the file beside which they stand. O_EXCL, because opening
-    and closing an existing ledger here would drop the locks that this process holds on it.
-    """
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except FileExistsError:
-        return
-    except OSError as error:
-        raise LedgerReadOnly(
-            f"cannot create the ledger {path}: {error.strerror}",
-            hint="name another place: seatctl --ledger PATH init",
-        ) from error
 
 
 def sqlite_version() -> str:
@@ -293,26 +259,3 @@ def translated(error: sqlite3.Error, path: Path) -> Exception:
             f"the disk failed under {path}: {error}", hint="check the disk, then try again"
         )
     return error
-
-
-_NETWORK = frozenset(("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "9p", "fuse.sshfs", "ceph", "glusterfs"))
-
-
-def network_file_system(path: Path, mounts: Path = Path("/proc/mounts")) -> str | None:
-    """The kind of network file system that `path` lies on, as Linux tells it; None: local, or not known.
-
-    SQLite's locks and its shared memory do not work across machines.
-    """
-    try:
-        lines = mounts.read_text(errors="replace").splitlines()
-        target = str(path.resolve())
-    except OSError:
-        return None
-    best, kind = "", ""
-    for line in lines:
-        point, found = line.split(" ")[1:3]
-        point = point.replace("\\040", " ")
-        inside = target == point or target.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= len(best):
-            best, kind = point, found
-    return kind if kind in _NETWORK else None

@@ -1,0 +1,85 @@
+"""Connections to Stripe and to the sandbox, as a profile names them. The context decides when one is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from seatctl.errors import LedgerError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from seatctl.billing.port import Billing
+    from seatctl.settings import Profile
+
+
+class SandboxUnusable(LedgerError):
+    """The sandbox's file is damaged, or may not be written."""
+
+    code = "sandbox_unusable"
+
+
+def to_stripe(
+    profile: Profile,
+    secret: str,
+    environment: Mapping[str, str],
+    *,
+    read_only: bool,
+    trace: Callable[[str], None],
+) -> Billing:
+    """Stripe with this key, at the pace of the profile, or of its mode."""
+    import time
+
+    from seatctl.billing.pace import pace_of
+    from seatctl.billing.stripe import connect
+    from seatctl.billing.traced import TracedBilling
+
+    base = profile.text("stripe.api_base", environment)
+    rate = profile.text("sync.requests_per_second", environment)
+    pace = pace_of(profile.mode.value, float(rate) if rate else None, clock=time.monotonic, sleep=time.sleep)
+    stripe = connect(secret, api_base=base, read_only=read_only, sleep=time.sleep, pace=pace)
+    return TracedBilling(stripe, trace)
+
+
+def to_sandbox(path: Path, *, read_only: bool, trace: Callable[[str], None]) -> Billing:
+    """The sandbox in that file. Raises SandboxUnusable."""
+    import time
+
+    from seatctl.billing.stripe import connect_sandbox
+    from seatctl.billing.traced import TracedBilling
+
+    with sandbox_file(path):
+        twin = connect_sandbox(path, read_only=read_only, sleep=time.sleep)
+    return TracedBilling(twin, trace)
+
+
+def sandbox_now(path: Path) -> datetime:
+    """The clock of the sandbox in that file. Raises SandboxUnusable."""
+    from seatctl.models.call import from_epoch
+    from seatctl.sandbox import clock
+    from seatctl.sandbox.store import Store
+
+    with sandbox_file(path):
+        store = Store(path)
+    try:
+        return from_epoch(clock.now(store))
+    finally:
+        store.close()
+
+
+@contextmanager
+def sandbox_file(path: Path) -> Iterator[None]:
+    """Raises SandboxUnusable where the sandbox says that its file is; it knows nothing of our errors."""
+    from seatctl.sandbox.store import Unusable
+
+    try:
+        yield
+    except Unusable as error:
+        raise SandboxUnusable(
+            f"the sandbox cannot be opened: {error}",
+            hint="seatctl sandbox reset begins anew",
+            data={"path": str(path)},
+        ) from error
