@@ -5,29 +5,8 @@ Only DDL lives here; `migrate.py` applies it. Why each table and column is as it
 
 from __future__ import annotations
 
-_DATE = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
-_CLOCK = "[0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
-
-
-def _time(column: str, *, null: bool = False) -> str:
-    """A time column: exactly YYYY-MM-DDTHH:MM:SSZ, so that text order is time order."""
-    required = "" if null else "NOT NULL "
-    return f"{column} TEXT {required}CONSTRAINT {column}_is_a_time CHECK ({column} GLOB '{_DATE}T{_CLOCK}Z')"
-
-
-def _one_of(column: str, *values: str, default: str | None = None) -> str:
-    """A text column that holds one of `values`."""
-    listed = ", ".join(f"'{value}'" for value in values)
-    preset = f" DEFAULT '{default}'" if default else ""
-    return f"{column} TEXT NOT NULL{preset} CONSTRAINT {column}_is_known CHECK ({column} IN ({listed}))"
-
-
-def _flag(column: str, default: int = 0) -> str:
-    check = f"CONSTRAINT {column}_is_a_flag CHECK ({column} IN (0, 1))"
-    return f"{column} INTEGER NOT NULL DEFAULT {default} {check}"
-
-
-_JSON_DEFAULT = "TEXT NOT NULL DEFAULT '{}'"
+from seatctl.ledger.schema_kinds import JSON_DEFAULT, flag, one_of, time_of
+from seatctl.ledger.schema_record import RECORD, RECORD_GUARDS
 
 CATALOGUE = (
     f"""CREATE TABLE plans (
@@ -38,19 +17,19 @@ CATALOGUE = (
         price_id TEXT NOT NULL,
         currency TEXT NOT NULL,
         unit_amount INTEGER NOT NULL CONSTRAINT unit_amount_is_not_negative CHECK (unit_amount >= 0),
-        {_one_of("interval", "day", "week", "month", "year")},
+        {one_of("interval", "day", "week", "month", "year")},
         interval_count INTEGER NOT NULL DEFAULT 1,
         policy TEXT,
-        {_flag("active", 1)},
-        {_time("created_at")}
+        {flag("active", 1)},
+        {time_of("created_at")}
     ) STRICT""",
     f"""CREATE TABLE customers (
         id INTEGER PRIMARY KEY,
         stripe_id TEXT NOT NULL CONSTRAINT customer_stripe_id_is_unique UNIQUE,
         email TEXT,
         name TEXT,
-        {_flag("deleted")},
-        data {_JSON_DEFAULT}
+        {flag("deleted")},
+        data {JSON_DEFAULT}
     ) STRICT""",
     f"""CREATE TABLE users (
         id INTEGER PRIMARY KEY,
@@ -58,10 +37,10 @@ CATALOGUE = (
         email_key TEXT NOT NULL CONSTRAINT user_email_is_unique UNIQUE,
         name TEXT,
         group_name TEXT,
-        {_one_of("status", "active", "suspended", "removed", default="active")},
-        {_time("last_active", null=True)},
-        {_flag("reclaim_exempt")},
-        {_time("created_at")}
+        {one_of("status", "active", "suspended", "removed", default="active")},
+        {time_of("last_active", null=True)},
+        {flag("reclaim_exempt")},
+        {time_of("created_at")}
     ) STRICT""",
     """CREATE VIRTUAL TABLE users_search USING fts5(
         name, email, content='users', content_rowid='id', tokenize='trigram'
@@ -78,7 +57,7 @@ SUBSCRIPTIONS = (
         stripe_subscription TEXT NOT NULL,
         stripe_item TEXT NOT NULL CONSTRAINT subscription_item_is_unique UNIQUE,
         {
-        _one_of(
+        one_of(
             "status",
             "incomplete",
             "incomplete_expired",
@@ -94,32 +73,30 @@ SUBSCRIPTIONS = (
         price_id TEXT NOT NULL,
         currency TEXT NOT NULL,
         unit_amount INTEGER NOT NULL,
-        {
-        _one_of("collection_method", "charge_automatically", "send_invoice", default="charge_automatically")
-    },
-        {_time("term_start")},
-        {_time("term_end")},
+        {one_of("collection_method", "charge_automatically", "send_invoice", default="charge_automatically")},
+        {time_of("term_start")},
+        {time_of("term_end")},
         quantity INTEGER NOT NULL CONSTRAINT quantity_is_not_negative CHECK (quantity >= 0),
         capacity INTEGER NOT NULL CONSTRAINT capacity_is_not_negative CHECK (capacity >= 0),
         assigned INTEGER NOT NULL DEFAULT 0 CONSTRAINT assigned_is_not_negative CHECK (assigned >= 0),
         last_counted INTEGER NOT NULL DEFAULT 0,
         owner_id INTEGER REFERENCES users (id),
-        auto_approval {_JSON_DEFAULT},
-        {_flag("cancel_at_period_end")},
-        {_time("cancel_at", null=True)},
-        {_time("unpaid_since", null=True)},
+        auto_approval {JSON_DEFAULT},
+        {flag("cancel_at_period_end")},
+        {time_of("cancel_at", null=True)},
+        {time_of("unpaid_since", null=True)},
         home_ledger TEXT,
-        metadata {_JSON_DEFAULT},
-        {_time("created_at")}
+        metadata {JSON_DEFAULT},
+        {time_of("created_at")}
     ) STRICT""",
     "CREATE INDEX subscriptions_by_stripe_id ON subscriptions (stripe_subscription)",
     f"""CREATE TABLE capacity_changes (
         id INTEGER PRIMARY KEY,
         subscription_id INTEGER NOT NULL REFERENCES subscriptions (id),
-        {_time("effective_at")},
+        {time_of("effective_at")},
         seats INTEGER NOT NULL CONSTRAINT seats_is_not_negative CHECK (seats >= 0),
         operation_id INTEGER REFERENCES operations (id),
-        {_time("applied_at", null=True)}
+        {time_of("applied_at", null=True)}
     ) STRICT""",
     """CREATE INDEX capacity_changes_due ON capacity_changes (effective_at)
         WHERE applied_at IS NULL""",
@@ -129,10 +106,10 @@ SUBSCRIPTIONS = (
         id INTEGER PRIMARY KEY,
         subscription_id INTEGER NOT NULL REFERENCES subscriptions (id),
         user_id INTEGER NOT NULL REFERENCES users (id),
-        {_time("assigned_at")},
-        {_time("until", null=True)},
-        {_time("claimed_at", null=True)},
-        {_time("revoked_at", null=True)},
+        {time_of("assigned_at")},
+        {time_of("until", null=True)},
+        {time_of("claimed_at", null=True)},
+        {time_of("revoked_at", null=True)},
         assigned_entry INTEGER,
         revoked_entry INTEGER
     ) STRICT""",
@@ -145,14 +122,14 @@ SUBSCRIPTIONS = (
         user_id INTEGER NOT NULL REFERENCES users (id),
         subscription_id INTEGER REFERENCES subscriptions (id),
         features TEXT NOT NULL DEFAULT '[]',
-        {_one_of("status", "pending", "waitlisted", "approved", "denied", "canceled", "expired")},
+        {one_of("status", "pending", "waitlisted", "approved", "denied", "canceled", "expired")},
         priority INTEGER NOT NULL DEFAULT 0,
         note TEXT,
-        {_time("created_at")},
-        {_time("expires_at", null=True)},
-        {_time("waitlisted_at", null=True)},
+        {time_of("created_at")},
+        {time_of("expires_at", null=True)},
+        {time_of("waitlisted_at", null=True)},
         decided_by TEXT,
-        {_time("decided_at", null=True)},
+        {time_of("decided_at", null=True)},
         reason TEXT
     ) STRICT""",
     """CREATE UNIQUE INDEX one_open_request_per_user ON requests (user_id, coalesce(subscription_id, 0))
@@ -168,7 +145,7 @@ MONEY = (
         id INTEGER PRIMARY KEY,
         stripe_id TEXT NOT NULL CONSTRAINT invoice_stripe_id_is_unique UNIQUE,
         number TEXT,
-        {_one_of("status", "draft", "open", "paid", "uncollectible", "void")},
+        {one_of("status", "draft", "open", "paid", "uncollectible", "void")},
         currency TEXT NOT NULL,
         subtotal INTEGER NOT NULL,
         total INTEGER NOT NULL,
@@ -177,14 +154,14 @@ MONEY = (
         amount_remaining INTEGER NOT NULL,
         customer_id INTEGER REFERENCES customers (id),
         subscription_id INTEGER REFERENCES subscriptions (id),
-        {_time("created_at")},
-        {_time("due_date", null=True)},
-        {_time("finalized_at", null=True)},
-        {_time("paid_at", null=True)},
+        {time_of("created_at")},
+        {time_of("due_date", null=True)},
+        {time_of("finalized_at", null=True)},
+        {time_of("paid_at", null=True)},
         billing_reason TEXT,
         hosted_url TEXT,
         stripe_subscription TEXT,
-        data {_JSON_DEFAULT}
+        data {JSON_DEFAULT}
     ) STRICT""",
     "CREATE INDEX invoices_by_stripe_subscription ON invoices (stripe_subscription)",
     "CREATE INDEX invoices_by_subscription ON invoices (subscription_id, created_at)",
@@ -199,10 +176,10 @@ MONEY = (
         quantity INTEGER,
         amount INTEGER NOT NULL,
         currency TEXT NOT NULL,
-        {_time("period_start")},
-        {_time("period_end")},
-        {_flag("proration")},
-        data {_JSON_DEFAULT},
+        {time_of("period_start")},
+        {time_of("period_end")},
+        {flag("proration")},
+        data {JSON_DEFAULT},
         CONSTRAINT line_is_unique UNIQUE (invoice_id, n)
     ) STRICT""",
     f"""CREATE TABLE stripe_objects (
@@ -210,7 +187,7 @@ MONEY = (
         kind TEXT NOT NULL,
         parent TEXT,
         created INTEGER NOT NULL,
-        {_time("read_at")},
+        {time_of("read_at")},
         data TEXT NOT NULL
     ) STRICT""",
     "CREATE INDEX stripe_objects_by_kind ON stripe_objects (kind, created, stripe_id)",
@@ -220,14 +197,14 @@ MONEY = (
         run INTEGER NOT NULL REFERENCES runs (number),
         kind TEXT NOT NULL,
         payload TEXT NOT NULL,
-        {_one_of("state", "pending", "waiting", "done", "failed", default="pending")},
+        {one_of("state", "pending", "waiting", "done", "failed", default="pending")},
         subscription_id INTEGER REFERENCES subscriptions (id),
         reserved_name TEXT,
         request_id TEXT,
         actor TEXT NOT NULL,
         outcome TEXT,
-        {_time("created_at")},
-        {_time("finished_at", null=True)}
+        {time_of("created_at")},
+        {time_of("finished_at", null=True)}
     ) STRICT""",
     """CREATE UNIQUE INDEX one_open_operation_per_subscription ON operations (subscription_id)
         WHERE state IN ('pending', 'waiting') AND subscription_id IS NOT NULL""",
@@ -241,91 +218,10 @@ MONEY = (
         attempt INTEGER NOT NULL DEFAULT 1,
         form TEXT NOT NULL,
         answer TEXT,
-        {_time("sent_at")},
-        {_time("answered_at", null=True)},
+        {time_of("sent_at")},
+        {time_of("answered_at", null=True)},
         PRIMARY KEY (operation_id, name, attempt)
     ) STRICT""",
-)
-
-RECORD = (
-    f"""CREATE TABLE runs (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        command TEXT NOT NULL,
-        actor TEXT NOT NULL,
-        os_user TEXT NOT NULL,
-        {_one_of("state", "pending", "done", "failed", default="pending")},
-        {_time("started_at")},
-        {_time("finished_at", null=True)},
-        summary TEXT,
-        undo_of INTEGER REFERENCES runs (number)
-    ) STRICT""",
-    f"""CREATE TABLE batch_rows (
-        run INTEGER NOT NULL REFERENCES runs (number),
-        n INTEGER NOT NULL,
-        command TEXT NOT NULL,
-        {_one_of("state", "waiting", "done", "failed", default="waiting")},
-        entry_id INTEGER,
-        error TEXT,
-        PRIMARY KEY (run, n)
-    ) STRICT""",
-    f"""CREATE TABLE audit (
-        seq INTEGER PRIMARY KEY,
-        run INTEGER NOT NULL REFERENCES runs (number),
-        {_time("at")},
-        actor TEXT NOT NULL,
-        os_user TEXT NOT NULL,
-        command_hash TEXT NOT NULL,
-        digest TEXT NOT NULL,
-        prev_hash TEXT NOT NULL,
-        hash TEXT NOT NULL
-    ) STRICT""",
-    f"""CREATE TABLE changes (
-        entry INTEGER NOT NULL REFERENCES audit (seq) DEFERRABLE INITIALLY DEFERRED,
-        n INTEGER NOT NULL,
-        entity TEXT NOT NULL,
-        entity_id INTEGER NOT NULL,
-        before TEXT,
-        after TEXT,
-        salt TEXT,
-        {_time("erased_at", null=True)},
-        hash TEXT NOT NULL,
-        PRIMARY KEY (entry, n)
-    ) STRICT, WITHOUT ROWID""",
-    "CREATE INDEX changes_by_entity ON changes (entity, entity_id)",
-    f"""CREATE TABLE outbox (
-        id INTEGER PRIMARY KEY,
-        entry_id INTEGER NOT NULL REFERENCES audit (seq) DEFERRABLE INITIALLY DEFERRED,
-        n INTEGER NOT NULL,
-        template TEXT NOT NULL,
-        ids {_JSON_DEFAULT},
-        recipient_id INTEGER REFERENCES users (id),
-        recipient_actor TEXT,
-        {_one_of("state", "waiting", "sent", "failed", "held", default="waiting")},
-        attempts INTEGER NOT NULL DEFAULT 0,
-        {_time("next_attempt", null=True)},
-        {_time("sent_at", null=True)},
-        last_error TEXT,
-        CONSTRAINT message_is_unique UNIQUE (entry_id, n)
-    ) STRICT""",
-    "CREATE INDEX outbox_due ON outbox (next_attempt) WHERE state = 'waiting'",
-    f"""CREATE TABLE roles (
-        id INTEGER PRIMARY KEY,
-        actor TEXT NOT NULL,
-        subscription_id INTEGER REFERENCES subscriptions (id),
-        {_one_of("role", "owner", "admin", "assignor", "viewer")},
-        CONSTRAINT owner_is_of_a_subscription CHECK (role <> 'owner' OR subscription_id IS NOT NULL)
-    ) STRICT""",
-    "CREATE UNIQUE INDEX one_grant_of_a_role ON roles (actor, coalesce(subscription_id, 0), role)",
-    f"""CREATE TABLE activation_codes (
-        id INTEGER PRIMARY KEY,
-        seat_id INTEGER NOT NULL REFERENCES seats (id),
-        code_hash TEXT NOT NULL CONSTRAINT code_is_unique UNIQUE,
-        {_time("created_at")},
-        {_time("expires_at")},
-        {_time("used_at", null=True)}
-    ) STRICT""",
-    f"CREATE TABLE sync_state (key TEXT PRIMARY KEY, value TEXT NOT NULL, {_time('updated_at')}) STRICT",
-    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
 )
 
 SEAT_GUARDS = (
@@ -378,35 +274,6 @@ SEAT_GUARDS = (
     """CREATE TRIGGER no_seats_left BEFORE UPDATE OF assigned ON subscriptions
         WHEN NEW.assigned > OLD.assigned AND NEW.assigned > NEW.capacity BEGIN
         SELECT RAISE(ABORT, 'no_seats_left');
-    END""",
-)
-
-RECORD_GUARDS = (
-    """CREATE TRIGGER audit_goes_on_at_its_end BEFORE INSERT ON audit
-        WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM audit) BEGIN
-        SELECT RAISE(ABORT, 'the audit is append-only');
-    END""",
-    # The entry is written last, so that nothing can be added to one, nor replaced in it.
-    """CREATE TRIGGER changes_come_before_their_entry BEFORE INSERT ON changes
-        WHEN EXISTS (SELECT 1 FROM audit WHERE seq = NEW.entry) BEGIN
-        SELECT RAISE(ABORT, 'the audit is append-only');
-    END""",
-    """CREATE TRIGGER audit_is_append_only_update BEFORE UPDATE ON audit BEGIN
-        SELECT RAISE(ABORT, 'the audit is append-only');
-    END""",
-    """CREATE TRIGGER audit_is_append_only_delete BEFORE DELETE ON audit BEGIN
-        SELECT RAISE(ABORT, 'the audit is append-only');
-    END""",
-    """CREATE TRIGGER changes_are_append_only_delete BEFORE DELETE ON changes BEGIN
-        SELECT RAISE(ABORT, 'the audit is append-only');
-    END""",
-    # The one thing allowed: blanking what is held of a person, with the time, hashes left in place.
-    """CREATE TRIGGER changes_are_append_only_update BEFORE UPDATE ON changes
-        WHEN NOT (OLD.erased_at IS NULL AND NEW.erased_at IS NOT NULL
-            AND NEW.before IS NULL AND NEW.after IS NULL AND NEW.salt IS NULL
-            AND NEW.entry = OLD.entry AND NEW.n = OLD.n AND NEW.entity = OLD.entity
-            AND NEW.entity_id = OLD.entity_id AND NEW.hash = OLD.hash) BEGIN
-        SELECT RAISE(ABORT, 'the audit is append-only');
     END""",
 )
 
