@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -93,22 +93,18 @@ class Ledger:
         finally:
             self.engine.rollback()
 
-    @contextmanager
-    def journal(self) -> Iterator[Journal]:
+    def journal(self) -> AbstractContextManager[Journal]:
         """Write operations, steps, the Stripe mirror and states: no settling, no audit."""
-        self._require_idle()
-        self.engine.begin_writing()
-        try:
-            yield Journal(self.engine)
-            self.engine.commit()
-        finally:
-            self.engine.rollback()
+        return self._journal(self.engine.begin_writing)
+
+    def staging(self) -> AbstractContextManager[Journal]:
+        """Fill TEMP tables before a change, without holding the lock while a file is read."""
+        return self._journal(self.engine.begin_staging)
 
     @contextmanager
-    def staging(self) -> Iterator[Journal]:
-        """Fill TEMP tables before a change, without holding the lock while a file is read."""
+    def _journal(self, begin: Callable[[], None]) -> Iterator[Journal]:
         self._require_idle()
-        self.engine.begin_staging()
+        begin()
         try:
             yield Journal(self.engine)
             self.engine.commit()
