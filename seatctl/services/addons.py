@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from seatctl.billing import endpoints
-from seatctl.billing.objects import read_preview
+from seatctl.billing.objects import read_preview, read_subscription
 from seatctl.billing.port import Billing, StripeJson
 from seatctl.errors import JsonValue
 from seatctl.models.call import format_time, parse_time
-from seatctl.rules.changing import Target
+from seatctl.models.subscription import SubscriptionStatus
+from seatctl.rules.changing import NotRunning, Target
 from seatctl.rules.metadata import made_by, marks
 from seatctl.rules.purchases import amount_of, check_spend
 from seatctl.rules.standing import RENEWED, waiting_metadata
@@ -17,11 +18,19 @@ from seatctl.services.cards import require_card
 from seatctl.services.discounts import discount_forms, find_discounts
 from seatctl.services.gathering import Gathered
 from seatctl.services.operations import Apply, Handler, Request
-from seatctl.services.own_invoices import Bill, bill_fields, collect, price_data, read_bill, undo_invoice
+from seatctl.services.own_invoices import (
+    Bill,
+    bill_fields,
+    collect,
+    give_back,
+    price_data,
+    read_bill,
+    undo_invoice,
+)
 from seatctl.services.prepared import Prepared, Wishes
 from seatctl.services.prorated_change import read_side, side_fields
 from seatctl.services.seat_changes import priced
-from seatctl.services.steps import Running
+from seatctl.services.steps import CameToNothing, Running
 
 
 def prepare_addon(
@@ -95,8 +104,21 @@ def preview_due(billing: Billing, found: Gathered, bill: Bill) -> int:
 
 def _run(running: Running) -> Apply:
     invoice = collect(running, read_bill(running.payload["bill"]))
+    _give_back_if_over(running, invoice)
     _set_quantity(running)
     return take_over(running, [invoice], str(running.payload["summary"]))
+
+
+def _give_back_if_over(running: Running, invoice: str) -> None:
+    """Paid, but the contract ended before the seats were added: nobody keeps money for nothing."""
+    found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
+    if (
+        made_by(found, running.reference)
+        or read_subscription(found).status is not SubscriptionStatus.CANCELED
+    ):
+        return
+    became = give_back(running, invoice)
+    raise CameToNothing(NotRunning(f"the subscription ended before the seats were added; {became}"))
 
 
 def _set_quantity(running: Running) -> None:

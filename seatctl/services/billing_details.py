@@ -10,18 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from seatctl.billing import endpoints
-from seatctl.billing.objects import read_customer, read_invoice
-from seatctl.billing.port import AuthenticationRequired, CardDeclined, MissingInStripe, StripeJson
-from seatctl.errors import JsonValue, NotAllowed, StripeRefused
+from seatctl.billing.objects import read_customer
+from seatctl.billing.port import MissingInStripe, StripeJson
+from seatctl.errors import JsonValue
 from seatctl.ledger import customers
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.invoice import InvoiceStatus
-from seatctl.models.stripe_objects import StripeInvoice
 from seatctl.models.subscription import Subscription
 from seatctl.services.applying import After, take_over
-from seatctl.services.operations import Apply, Handler, WaitingForCardholder
+from seatctl.services.invoice_payment import pay, read
+from seatctl.services.operations import Apply, Handler
 from seatctl.services.paying_customer import saved_method, text
-from seatctl.services.steps import KEYS_LAST, CameToNothing, Running
+from seatctl.services.steps import Running
 
 
 def _run(running: Running) -> Apply:
@@ -36,7 +36,7 @@ def _run(running: Running) -> Apply:
     if card is not None:
         attached = _attach(running, customer, card, undo)
         if invoice is not None:
-            _pay(running, invoice, attached)
+            pay(running, invoice, attached, undo)
         _make_default(running, customer, attached)
     return take_over(running, [invoice], str(running.payload["summary"]), _mirror(running, customer))
 
@@ -82,45 +82,6 @@ def _is_attached(running: Running, found: JsonValue, method: str) -> bool:
     before = running.payload.get("cards")
     is_new = isinstance(before, list) and found not in before
     return found == method or (method.startswith("pm_card_") and is_new)
-
-
-def _pay(running: Running, invoice: str, card: str) -> None:
-    """Charge the card for the invoice. Raises WaitingForCardholder, and CameToNothing when it is refused."""
-    form: dict[str, JsonValue] = {"payment_method": card, "off_session": True}
-
-    def settled() -> StripeJson | None:
-        found = running.billing.read(endpoints.invoice(invoice))
-        return None if found.get("status") == InvoiceStatus.OPEN else found
-
-    try:
-        running.step("pay", endpoints.pay_invoice(invoice, form), settled)
-    except AuthenticationRequired:
-        _require_authentication(running, invoice)
-    except (StripeRefused, NotAllowed) as refusal:
-        if _read(running, invoice).status is not InvoiceStatus.PAID:
-            _take_back(running)
-            raise CameToNothing(refusal) from refusal
-
-
-def _require_authentication(running: Running, invoice: str) -> None:
-    """Return once the invoice was paid on its page. For 23 hours; then the card is taken back."""
-    found = _read(running, invoice)
-    if found.status is InvoiceStatus.PAID:
-        return
-    if found.status is InvoiceStatus.OPEN and running.call.now - running.operation.created_at < KEYS_LAST:
-        raise WaitingForCardholder(
-            f"the bank wants the cardholder to authenticate: {found.hosted_url}",
-            hint="open the page, then: seatctl sync",
-            data={"url": found.hosted_url, "run": running.operation.run},
-        )
-    _take_back(running)
-    raise CameToNothing(
-        CardDeclined("the payment was not authenticated in time; nothing was charged or changed")
-    )
-
-
-def _read(running: Running, invoice: str) -> StripeInvoice:
-    return read_invoice(running.billing.read(endpoints.invoice(invoice)))
 
 
 def _make_default(running: Running, customer: str, card: str) -> None:
@@ -187,7 +148,7 @@ def _undo(running: Running) -> str | None:
     """Nobody is charged a day late; what needs no charge, or is paid, is finished however late."""
     invoice = text(running, "pay")
     try:
-        if invoice is None or _read(running, invoice).status is InvoiceStatus.PAID:
+        if invoice is None or read(running, invoice).status is InvoiceStatus.PAID:
             return None
     except MissingInStripe:
         return None

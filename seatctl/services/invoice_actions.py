@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from seatctl.billing import endpoints, listings
 from seatctl.billing.objects import read_invoice
-from seatctl.billing.port import AuthenticationRequired, Billing, StripeJson, Write
-from seatctl.errors import JsonValue, NotAllowed, Refused, StripeRefused
+from seatctl.billing.port import Billing, StripeJson, Write
+from seatctl.errors import JsonValue, Refused
 from seatctl.ledger import invoices, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
@@ -17,13 +17,14 @@ from seatctl.models.mirrored import Kind
 from seatctl.models.report import Report
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeInvoice
-from seatctl.rules.assignment import require_home
 from seatctl.rules.purchases import check_payment_method, check_spend
 from seatctl.services.applying import take_over
+from seatctl.services.gathering import at_home
+from seatctl.services.invoice_payment import pay, read
 from seatctl.services.invoice_rows import invoice_row
-from seatctl.services.operations import Apply, Ending, Handler, Request, WaitingForCardholder, submit
+from seatctl.services.operations import Apply, Ending, Handler, Request, submit
 from seatctl.services.permissions import allow
-from seatctl.services.steps import KEYS_LAST, CameToNothing, Running
+from seatctl.services.steps import Running
 
 COLUMNS = (
     "number",
@@ -86,7 +87,7 @@ def prepare(
         pool = None if found is None else subscriptions.by_id(reader, found, call.now)
         allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, pool)
     if pool is not None:
-        require_home(pool, ledger.id)
+        at_home(ledger, billing, pool)
     now = read_invoice(billing.read(listings.one(Kind.INVOICE, invoice.stripe_id)))
     already = now.status is _DONE.get(verb)
     if not already:
@@ -96,9 +97,15 @@ def prepare(
 
 
 def _require_possible(verb: str, invoice: Invoice, now: StripeInvoice) -> None:
+    name = now.number or now.id
+    if verb == "send" and now.details.get("collection_method") == "charge_automatically":
+        raise InvoiceState(
+            f"{name} is charged to a card; Stripe mails only invoices that are paid on account",
+            hint=f"its page, to pass on: seatctl invoices show {name} --web",
+            data={"invoice": invoice.stripe_id, "status": now.status.value},
+        )
     if now.status in _POSSIBLE[verb]:
         return
-    name = now.number or now.id
     raise InvoiceState(
         f"{name} is {now.status}; it cannot be {_VERBS[verb]}",
         hint=f"seatctl invoices show {name}",
@@ -142,22 +149,42 @@ def carry_out(ledger: Ledger, billing: Billing, call: Call, intended: Intended) 
 def _run(running: Running) -> Apply:
     invoice, verb = str(running.payload["invoice"]), running.operation.kind.removeprefix("invoice_")
     if verb == "pay":
-        _pay(running, invoice)
+        pay(running, invoice, _card(running), lambda: None)  # a refusal leaves it as it was: open
     elif verb == "send":
         _settle(running, "send", endpoints.send_invoice(invoice), None)
     else:
         _settle(running, "void", endpoints.void_invoice(invoice), InvoiceStatus.VOID)
-    if running.payload.get("subscription") is not None:
-        return take_over(running, [invoice], str(running.payload["summary"]))
-    found = read_invoice(running.billing.read(listings.one(Kind.INVOICE, invoice)))
+    summary = str(running.payload["summary"])
+    if running.payload.get("subscription") is None:
+        return _alone(read(running, invoice), summary)
+    whole = take_over(running, [invoice], summary)
 
     def apply(tx: Transaction) -> Ending:
-        kept = invoices.mirror(tx, found)
-        row = {**invoice_row(invoices.find(tx, found.id)), "result": "done"}
-        tx.record("invoice", kept, None, {"status": found.status.value})
-        return Ending(str(running.payload["summary"]), (row,), COLUMNS)
+        whole(tx)
+        return _ending(tx, invoice, summary)
 
     return apply
+
+
+def _alone(found: StripeInvoice, summary: str) -> Apply:
+    """The end for an invoice that is for no subscription of the ledger."""
+
+    def apply(tx: Transaction) -> Ending:
+        tx.record("invoice", invoices.mirror(tx, found), None, {"status": found.status.value})
+        return _ending(tx, found.id, summary)
+
+    return apply
+
+
+def _ending(tx: Transaction, invoice: str, summary: str) -> Ending:
+    row = {**invoice_row(invoices.find(tx, invoice)), "result": "done"}
+    return Ending(summary, (row,), COLUMNS)
+
+
+def _card(running: Running) -> str | None:
+    asked = running.payload["asked"]
+    card = asked.get("payment_method") if isinstance(asked, dict) else None
+    return card if isinstance(card, str) else None
 
 
 def _settle(running: Running, step: str, write: Write, done: InvoiceStatus | None) -> None:
@@ -171,44 +198,11 @@ def _settle(running: Running, step: str, write: Write, done: InvoiceStatus | Non
     running.step_or_nothing(step, write, find)
 
 
-def _pay(running: Running, invoice: str) -> None:
-    """Charge now. A refusal leaves the invoice as it was: open."""
-    asked = running.payload["asked"]
-    card = asked.get("payment_method") if isinstance(asked, dict) else None
-    form: dict[str, JsonValue] = {"off_session": True, **({"payment_method": card} if card else {})}
-
-    def find() -> StripeJson | None:
-        found = running.billing.read(endpoints.invoice(invoice))
-        return found if found.get("status") == "paid" else None
-
-    try:
-        running.step("pay", endpoints.pay_invoice(invoice, form), find)
-    except AuthenticationRequired:
-        _wait(running, invoice)
-    except (StripeRefused, NotAllowed) as refusal:
-        if find() is None:
-            raise CameToNothing(refusal) from refusal
-
-
-def _wait(running: Running, invoice: str) -> None:
-    """Return once it was paid on its page. For 23 hours; then the invoice stays open, and that was it."""
-    found = read_invoice(running.billing.read(endpoints.invoice(invoice)))
-    if found.status is InvoiceStatus.PAID:
-        return
-    if found.status is InvoiceStatus.OPEN and running.call.now - running.operation.created_at < KEYS_LAST:
-        raise WaitingForCardholder(
-            f"the bank wants the cardholder to authenticate: {found.hosted_url}",
-            hint="open the page, then: seatctl sync",
-            data={"url": found.hosted_url, "run": running.operation.run},
-        )
-    raise CameToNothing(StripeRefused("the payment was not authenticated in time; nothing was charged"))
-
-
 def _undo(running: Running) -> str | None:
     """Nobody is charged a day late, or after it was abandoned; what was paid, sent or voided is finished."""
     if running.operation.kind != "invoice_pay":
         return None
-    found = read_invoice(running.billing.read(endpoints.invoice(str(running.payload["invoice"]))))
+    found = read(running, str(running.payload["invoice"]))
     return None if found.status is InvoiceStatus.PAID else "nothing was charged; the invoice is as it was"
 
 

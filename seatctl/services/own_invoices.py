@@ -10,15 +10,14 @@ from dataclasses import dataclass
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_invoice
-from seatctl.billing.port import AuthenticationRequired, CardDeclined, StripeJson, Write
-from seatctl.errors import JsonValue, NotAllowed, StripeRefused
+from seatctl.billing.port import StripeJson, Write
+from seatctl.errors import JsonValue, StripeRefused
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import plain_amount
-from seatctl.models.stripe_objects import StripeInvoice
 from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION, made_by, marks
 from seatctl.rules.purchases import MaxSpendExceeded
-from seatctl.services.operations import WaitingForCardholder
-from seatctl.services.steps import KEYS_LAST, CameToNothing, Running
+from seatctl.services.invoice_payment import pay, read
+from seatctl.services.steps import CameToNothing, Running
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +64,20 @@ def collect(running: Running, bill: Bill) -> str:
     draft = str(
         running.step_or_nothing("invoice", _draft(running, bill), lambda: _find_draft(running, bill))["id"]
     )
-    running.step_or_nothing(
-        "invoice-item", _item(bill, draft), lambda: _lines(running, draft), undo=lambda: _drop(running, draft)
-    )
+
+    def drop() -> None:
+        _drop(running, draft)
+
+    running.step_or_nothing("invoice-item", _item(bill, draft), lambda: _lines(running, draft), undo=drop)
     _check_total(running, bill, draft)
     running.step_or_nothing(
         "finalize",
         endpoints.finalize_invoice(draft) if bill.due_days is None else endpoints.send_invoice(draft),
         lambda: _unless(running, draft, InvoiceStatus.DRAFT),
-        undo=lambda: _drop(running, draft),
+        undo=drop,
     )
     if bill.due_days is None:
-        _pay(running, draft)
+        pay(running, draft, None, drop)
     return draft
 
 
@@ -133,10 +134,6 @@ def price_data(bill: Bill) -> dict[str, JsonValue]:
     return price if bill.tax_behavior is None else {**price, "tax_behavior": bill.tax_behavior}
 
 
-def _read(running: Running, invoice: str) -> StripeInvoice:
-    return read_invoice(running.billing.read(endpoints.invoice(invoice)))
-
-
 def _lines(running: Running, invoice: str) -> StripeJson | None:
     found = running.billing.read(endpoints.invoice(invoice))
     return found if read_invoice(found).lines else None
@@ -151,7 +148,7 @@ def _check_total(running: Running, bill: Bill, draft: str) -> None:
     """The last look before anything is owed: what Stripe says the draft comes to."""
     if bill.max_spend is None or running.was_sent("finalize"):
         return
-    found = _read(running, draft)
+    found = read(running, draft)
     if found.amount_due > bill.max_spend:
         _drop(running, draft)
         due, most = plain_amount(found.amount_due, bill.currency), plain_amount(bill.max_spend, bill.currency)
@@ -164,57 +161,59 @@ def _check_total(running: Running, bill: Bill, draft: str) -> None:
         )
 
 
-def _pay(running: Running, invoice: str) -> None:
-    try:
-        running.step(
-            "pay",
-            endpoints.pay_invoice(invoice, {"off_session": True}),
-            lambda: _unless(running, invoice, InvoiceStatus.OPEN),
-        )
-    except AuthenticationRequired:
-        _require_authentication(running, invoice)
-    except (StripeRefused, NotAllowed) as refusal:
-        if _read(running, invoice).status is not InvoiceStatus.PAID:
-            _drop(running, invoice)
-            raise CameToNothing(refusal) from refusal
-
-
-def _require_authentication(running: Running, invoice: str) -> None:
-    """Return once the invoice was paid on its page; open for 23 hours, then void."""
-    found = _read(running, invoice)
-    if found.status is InvoiceStatus.PAID:
-        return
-    if found.status is InvoiceStatus.OPEN and running.call.now - running.operation.created_at < KEYS_LAST:
-        raise WaitingForCardholder(
-            f"the bank wants the cardholder to authenticate: {found.hosted_url}",
-            hint="open the page, then: seatctl sync",
-            data={"url": found.hosted_url, "run": running.operation.run},
-        )
-    _drop(running, invoice)
-    raise CameToNothing(
-        CardDeclined("the payment was not authenticated in time; nothing was charged or changed")
-    )
-
-
-def _drop(running: Running, invoice: str) -> None:
-    """Delete a draft, make an open invoice void; read first, it may be neither."""
-    status = _read(running, invoice).status
-    if status is InvoiceStatus.OPEN:
-        running.step(
-            "void", endpoints.void_invoice(invoice), lambda: _unless(running, invoice, InvoiceStatus.OPEN)
-        )
-    elif status is InvoiceStatus.DRAFT:
+def _drop(running: Running, invoice: str) -> bool:
+    """Delete a draft, make an open invoice void; true where it was paid in this very moment, and stays."""
+    status = read(running, invoice).status
+    if status is InvoiceStatus.DRAFT:
         running.delete("delete-draft", endpoints.delete_draft(invoice), lambda: _is_gone(running, invoice))
+        return False
+    if status is InvoiceStatus.OPEN:
+        try:
+            running.step(
+                "void", endpoints.void_invoice(invoice), lambda: _unless(running, invoice, InvoiceStatus.OPEN)
+            )
+        except StripeRefused:
+            if read(running, invoice).status is InvoiceStatus.OPEN:
+                raise
+        status = read(running, invoice).status
+    return status is InvoiceStatus.PAID
 
 
 def _is_gone(running: Running, invoice: str) -> bool:
     from seatctl.billing.port import MissingInStripe
 
     try:
-        _read(running, invoice)
+        read(running, invoice)
     except MissingInStripe:
         return True
     return False
+
+
+def give_back(running: Running, invoice: str) -> str:
+    """Take a bill back whole because what it paid for cannot be given any more; what became of it.
+
+    Money goes back to the card, and to the customer's balance what came from there.
+    """
+    if not _drop(running, invoice):
+        return "its invoice is void"
+    found = read(running, invoice)
+    form: dict[str, JsonValue] = {
+        "invoice": invoice,
+        "amount": found.total,
+        "memo": "The subscription ended before this could be given",
+        "metadata": marks(running.ledger.id, running.reference, running.operation.request_id),
+    }
+    by_card = min(found.amount_paid, found.total)
+    form |= {"refund_amount": by_card} if by_card else {}
+    form |= {"credit_amount": found.total - by_card} if found.total > by_card else {}
+
+    def noted() -> StripeJson | None:
+        listed = running.billing.every(endpoints.credit_notes_of(invoice))
+        return next((note for note in listed if made_by(note, running.reference)), None)
+
+    if found.total:
+        running.step("credit-note", endpoints.credit_note(form), noted)
+    return f"invoice {found.number} is given back whole"
 
 
 def undo_invoice(running: Running, bill: Bill) -> str | None:
@@ -225,8 +224,7 @@ def undo_invoice(running: Running, bill: Bill) -> str | None:
     invoice = str(found["id"])
     if _is_gone(running, invoice):
         return "its draft was deleted"
-    status = _read(running, invoice).status
+    status = read(running, invoice).status
     if status is InvoiceStatus.PAID or (bill.due_days is not None and status is InvoiceStatus.OPEN):
         return None
-    _drop(running, invoice)
-    return "its invoice is void; nothing was charged"
+    return None if _drop(running, invoice) else "its invoice is void; nothing was charged"

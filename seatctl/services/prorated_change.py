@@ -10,7 +10,7 @@ from __future__ import annotations
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_invoice, read_subscription
 from seatctl.billing.port import AuthenticationRequired, StripeJson
-from seatctl.errors import JsonValue, NotAllowed, StripeRefused
+from seatctl.errors import JsonValue, StripeRefused
 from seatctl.models.call import parse_time
 from seatctl.models.standing import Side
 from seatctl.rules.metadata import OPERATION, made_by, marks
@@ -64,8 +64,13 @@ def _bill(running: Running, now: Side, after: Side) -> str | None:
     charging = {**form, **discounted, "payment_behavior": "error_if_incomplete", "metadata": marked}
     before = running.payload.get("latest_invoice")
     try:
-        made = running.step(
-            "charge", endpoints.update_subscription(stripe_id, charging), lambda: _found(running)
+        # A refusal counts only as the answer of this very call: after a lost answer, a key that may not
+        # look any more says nothing of what was charged, and the operation has to stay pending.
+        made = running.step_or_nothing(
+            "charge",
+            endpoints.update_subscription(stripe_id, charging),
+            lambda: _found(running),
+            but=(AuthenticationRequired,),
         )
     except AuthenticationRequired as wanted:
         if discounted:  # a pending update takes none, and would charge more than was told
@@ -79,8 +84,6 @@ def _bill(running: Running, now: Side, after: Side) -> str | None:
         invoice = _authenticated(running, now, made)
         _mark(running, marked)
         return invoice
-    except (StripeRefused, NotAllowed) as refusal:
-        raise CameToNothing(refusal) from refusal
     latest = read_subscription(made).latest_invoice
     return latest if latest != before else None
 

@@ -155,9 +155,15 @@ def _run(running: Running) -> Apply:
 def _extend(running: Running, invoice: str) -> str:
     """Give the subscription its next term, which is paid: whatever fails here stays pending."""
     stripe_id = str(running.payload["stripe_id"])
+
+    def find() -> StripeJson | None:
+        found = running.billing.read(endpoints.subscription(stripe_id))
+        return found if made_by(found, running.reference) else None
+
     now = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
     if now.status is SubscriptionStatus.CANCELED:
-        return _begin_anew(running, invoice)
+        # One that was extended and then canceled by somebody has had its term: no second one for it.
+        return stripe_id if find() is not None else _begin_anew(running, invoice)
     form: dict[str, JsonValue] = {
         "items": [{"id": running.payload["item"], **_new_item(running)}],
         "trial_end": running.payload["new_end"],
@@ -165,11 +171,6 @@ def _extend(running: Running, invoice: str) -> str:
         "cancel_at_period_end": True,
         "metadata": _metadata(running, invoice),
     }
-
-    def find() -> StripeJson | None:
-        found = running.billing.read(endpoints.subscription(stripe_id))
-        return found if made_by(found, running.reference) else None
-
     running.step("extend", endpoints.update_subscription(stripe_id, form), find)
     return stripe_id
 

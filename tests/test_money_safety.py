@@ -1,0 +1,198 @@
+"""What Stripe has done counts: no seats unpaid, no charge forgotten, no money kept for nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from seatctl.sandbox import control
+from seatctl.sandbox.twin import Answer, Twin
+from tests.pools import ledger_path, query
+from tests.support.both_sides import charges, fail, objects, sandbox_path, twin
+from tests.support.office import change_card, done, freeze, is_sound, item, open_office, pool, until
+
+IN_WINDOW = "2041-12-10T00:00:00Z"
+FORBIDDEN = {"type": "invalid_request_error", "message": "The provided key does not have the permissions."}
+
+
+@pytest.fixture
+def office(sandbox):
+    return open_office(sandbox)
+
+
+@pytest.fixture
+def contract(sandbox):
+    """20 seats of 6.00 for a year of 365 days, from 2041-01-01; 120.00 charged."""
+    freeze(sandbox, "2041-01-01T00:00:00Z")
+    done(sandbox, "plans add pack --price 6.00 --currency usd --interval year --policy term")
+    done(
+        sandbox,
+        "subs buy --plan pack --seats 20 --name acme --owner ann@example.com"
+        " --billing-email pay@example.com --payment-method pm_card_visa",
+    )
+    return sandbox
+
+
+def calm(seatctl) -> None:
+    query(sandbox_path(seatctl), "DELETE FROM faults")
+
+
+def before_calls(monkeypatch, method: str, end: str, act) -> None:
+    """`act(twin)` before each call of this method to a path with this end; what it answers is the answer."""
+    handle = Twin.handle
+
+    def acting(self, verb, url, headers, form):
+        if (verb, url.endswith(end)) == (method, True):
+            answer = act(self)
+            if answer is not None:
+                return answer
+        return handle(self, verb, url, headers, form)
+
+    monkeypatch.setattr(Twin, "handle", acting)
+
+
+def at_stripe(stripe, path: str, form: str = "") -> dict:
+    """A call by somebody else: the dashboard, another program."""
+    headers = {"Authorization": "Bearer sk_test_other", "Content-Type": "application/x-www-form-urlencoded"}
+    answer = Twin.handle(stripe, "POST", path, headers, form)
+    return json.loads(answer.body)
+
+
+def open_ones(stripe) -> list[str]:
+    return [one["id"] for one in stripe.store.walk("invoice") if one["status"] == "open"]
+
+
+# A charge that is forgotten would be made again -------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_key_refused_today_does_not_end_an_increase_that_was_charged(office, monkeypatch, status):
+    command = ("subs", "add-seats", "design", "1", "--yes", "-o", "json")
+    fail(office, "lost", times=1000, method="POST", path="/v1/subscriptions/")
+    assert office(*command).code == 75
+    calm(office)
+    assert charges(office)[3:] == [1000]
+    with monkeypatch.context() as patch:
+        refusal = Answer(status, {"Content-Type": "application/json"}, json.dumps({"error": FORBIDDEN}))
+        path = f"/v1/subscriptions/{pool(office)['stripe_subscription']}"
+        before_calls(patch, "POST", path, lambda _: refusal)
+        assert office(*command).code == 8
+    assert office(*command).code == 0
+    assert office("sync").code == 0
+    assert (charges(office)[3:], pool(office)["seats"]) == ([1000], 3)
+    is_sound(office)
+
+
+# Nothing but a paid invoice is a payment --------------------------------------------------------------
+
+
+def test_an_invoice_made_void_in_between_gives_no_seats(contract, monkeypatch):
+    fail(contract, "timeout", times=1000, method="POST", path="/v1/invoices/")
+    with monkeypatch.context() as patch:
+        before_calls(patch, "POST", "/pay", lambda _: None)
+        assert contract("subs", "add-seats", "acme", "5", "--yes").code == 75
+    calm(contract)
+    with monkeypatch.context() as patch:  # finalized by the recovery, and void before it is paid
+
+        def voided(stripe):
+            for invoice in open_ones(stripe):
+                at_stripe(stripe, f"/v1/invoices/{invoice}/void")
+
+        before_calls(patch, "POST", "/pay", voided)
+        contract("sync")
+    assert (charges(contract), pool(contract, "acme")["seats"]) == ([12000], 20)
+    assert contract("sync").code == 0
+    is_sound(contract)
+
+
+def test_a_fault_while_paying_a_void_invoice_gives_no_seats(contract, monkeypatch):
+    """Stripe fails, and the invoice is not open any more: that alone does not make it paid."""
+
+    def fails(stripe):
+        for invoice in open_ones(stripe):
+            at_stripe(stripe, f"/v1/invoices/{invoice}/void")
+        return Answer(500, {"Content-Type": "application/json"}, '{"error": {"type": "api_error"}}')
+
+    with monkeypatch.context() as patch:
+        before_calls(patch, "POST", "/pay", fails)
+        contract("subs", "add-seats", "acme", "5", "--yes")
+    contract("sync")
+    assert (charges(contract), pool(contract, "acme")["seats"]) == ([12000], 20)
+    assert item(contract, "acme")["quantity"] == 20
+
+
+def test_a_payment_that_takes_days_is_waited_for(contract, monkeypatch):
+    """A bank debit: Stripe takes the order to pay, and the invoice stays open until the money is there."""
+    handle = Twin.handle
+
+    def slow_bank(self, verb, url, headers, form):
+        if verb == "POST" and url.endswith("/pay"):
+            return handle(self, "GET", url.removesuffix("/pay"), headers, None)
+        return handle(self, verb, url, headers, form)
+
+    monkeypatch.setattr(Twin, "handle", slow_bank)
+    asked = contract("subs", "add-seats", "acme", "5", "--yes", "-o", "json")
+    assert (asked.code, "still waits for the money" in asked.error["message"]) == (10, True)
+    assert (charges(contract), item(contract, "acme")["quantity"]) == ([12000], 20)
+    monkeypatch.undo()
+    with twin(contract) as stripe:
+        (invoice,) = open_ones(stripe)
+        at_stripe(stripe, f"/v1/invoices/{invoice}/pay")
+    assert contract("sync").code == 0
+    assert (charges(contract), pool(contract, "acme")["seats"]) == ([12000, 3000], 25)
+
+
+def test_what_is_paid_in_the_moment_it_is_abandoned_is_finished(contract, monkeypatch):
+    """The cardholder agrees between our looking and our making void: the seats are there."""
+    change_card(contract, "pay@example.com", "pm_card_threeDSecure2Required")
+    asked = contract("subs", "add-seats", "acme", "5", "--yes", "-o", "json")
+    assert asked.code == 10
+    with monkeypatch.context() as patch:
+
+        def agreed(stripe):
+            for invoice in open_ones(stripe):
+                control.authenticate(stripe, invoice)
+
+        before_calls(patch, "POST", "/void", agreed)
+        contract("runs", "undo", str(asked.error["run"]), "--yes")
+    contract("sync")
+    assert (charges(contract), pool(contract, "acme")["seats"]) == ([12000, 3000], 25)
+    is_sound(contract)
+
+
+# Nobody keeps money for what cannot be given ----------------------------------------------------------
+
+
+def test_seats_paid_for_when_the_contract_had_ended_are_given_back(contract, monkeypatch):
+    with monkeypatch.context() as patch:
+        stripe_id = pool(contract, "acme")["stripe_subscription"]
+        before_calls(patch, "POST", f"/v1/subscriptions/{stripe_id}", lambda _: raise_lost())
+        assert contract("subs", "add-seats", "acme", "5", "--yes").code == 75
+    assert charges(contract) == [12000, 3000]
+    assert contract("sandbox", "advance", "2042-01-02T00:00:00Z").code == 0
+    synced = contract("sync", "-o", "json")
+    assert "given back whole" in synced.rows[0]["summary"]
+    assert [one["amount"] for one in objects(contract, "refund")] == [3000]
+    assert contract("sync").code == 0
+    assert query(ledger_path(contract), "SELECT state FROM operations WHERE kind = 'addon'") == [("failed",)]
+    is_sound(contract)
+
+
+def raise_lost():
+    raise ConnectionError("lost on the way")
+
+
+def test_a_renewal_that_was_extended_and_canceled_does_not_begin_anew(contract, monkeypatch):
+    """The term was there and somebody ended it in the dashboard before this ledger heard of it."""
+    until(contract, IN_WINDOW)
+    stripe_id = pool(contract, "acme")["stripe_subscription"]
+    fail(contract, "lost", times=1000, method="POST", path=f"/v1/subscriptions/{stripe_id}")
+    assert contract("subs", "renew", "acme", "--yes").code == 75
+    calm(contract)
+    with twin(contract) as stripe:
+        headers = {"Authorization": "Bearer sk_test_other"}
+        assert stripe.handle("DELETE", f"/v1/subscriptions/{stripe_id}", headers, None).status == 200
+    contract("sync")
+    assert [one["id"] for one in objects(contract, "subscription")] == [stripe_id]
+    assert pool(contract, "acme")["status"] == "canceled"
