@@ -9,6 +9,8 @@ import typer
 from seatctl.cli.options import EmailArg, OptionalSubscriptionArg, SubscriptionOpt, context
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from seatctl.ledger.transaction import Reader
     from seatctl.models.report import Record
     from seatctl.models.request import SeatRequest
@@ -114,7 +116,7 @@ def list_requests(
             status=RequestStatus(status) if status else None,
         )
         here.emit_list(
-            (_record(reader, request) for request in requests.listing(reader, chosen)),
+            (_record(reader, request, here.now) for request in requests.listing(reader, chosen)),
             _columns(),
             handle="number",
             total=lambda: requests.count(reader, chosen),
@@ -133,7 +135,7 @@ def show(ctx: typer.Context, number: NumberArg) -> None:
     here = context(ctx)
     with here.ledger.reading() as reader:
         request = requests.find(reader, number, here.now)
-        here.emit_one(_record(reader, request), _columns(), handle="number")
+        here.emit_one(_record(reader, request, here.now), _columns(), handle="number")
 
 
 @app.command()
@@ -197,7 +199,7 @@ def cancel(ctx: typer.Context, numbers: NumbersArg) -> None:
     here.emit(cancel_requests(here.ledger, here.call, numbers), handle="number")
 
 
-def _record(reader: Reader, request: SeatRequest) -> Record:
+def _record(reader: Reader, request: SeatRequest, now: datetime) -> Record:
     from seatctl.ledger import requests
     from seatctl.models.call import format_time
     from seatctl.models.request import RequestStatus
@@ -208,7 +210,7 @@ def _record(reader: Reader, request: SeatRequest) -> Record:
         "email": request.email,
         "subscription": request.subscription,
         "status": request.status.value,
-        "place": requests.place(reader, request) if waits else None,
+        "place": requests.place(reader, request, now) if waits else None,
         "priority": request.priority,
         "note": request.note,
         "created_at": format_time(request.created_at),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from seatctl.ledger import requests, search, seats
+from seatctl.ledger import closing, search, seats
 from seatctl.ledger.desired import WANTS
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.subscription import Subscription
@@ -46,7 +46,7 @@ def write(tx: Transaction, pools: Iterable[Subscription]) -> None:
     _change_ends(tx)
     _assign(tx)
     for pool in pools:
-        requests.approve_seated(tx, pool.id)
+        closing.approve_seated(tx, pool.id)
 
 
 def _make_users(tx: Transaction) -> None:

@@ -1,4 +1,7 @@
-"""Requests for seats: made, decided, waiting in order, listed. `rules/approval.py` decides."""
+"""Requests for seats: made, decided, waiting in order, listed. `rules/approval.py` decides.
+
+Those that close by themselves (seated, expired, the subscription ended) are `closing.py`'s.
+"""
 
 # ruff: noqa: S608 - what is put into statements here are conditions of this module; every value is bound.
 
@@ -16,17 +19,22 @@ from seatctl.models.call import format_time, parse_time
 from seatctl.models.request import RequestStatus, SeatRequest
 from seatctl.rules.approval import AUTOMATIC
 
-# Reads never write: a request whose time has passed is expired already, although the next change says so.
+ENDED = "status IN ('canceled', 'incomplete_expired')"
+"""Of a subscription: nobody will sit in it any more."""
+
+# Reads never write: a request whose time has passed is expired already, one whose subscription has ended is
+# denied, although the next change says so.
 _STATUS = (
-    "CASE WHEN r.status IN ('pending', 'waitlisted') AND r.expires_at <= :now"
-    " THEN 'expired' ELSE r.status END"
+    "CASE WHEN r.status NOT IN ('pending', 'waitlisted') THEN r.status WHEN r.expires_at <= :now"
+    f" THEN 'expired' WHEN r.subscription_id IN (SELECT id FROM subscriptions WHERE {ENDED})"
+    " THEN 'denied' ELSE r.status END"
 )
 _SELECT = f"""SELECT r.number, r.user_id, u.email, r.subscription_id, s.name AS subscription,
     {_STATUS} AS status, r.priority, r.note, r.created_at, r.expires_at, r.decided_by, r.decided_at,
     r.reason, r.features
     FROM requests r JOIN users u ON u.id = r.user_id LEFT JOIN subscriptions s ON s.id = r.subscription_id"""
-_IS_OPEN = "status IN ('pending', 'waitlisted')"
-_SNAPSHOT = (
+IS_OPEN = "status IN ('pending', 'waitlisted')"
+SNAPSHOT = (
     "json_object('decided_by', decided_by, 'status', status, 'subscription_id', subscription_id,"
     " 'user_id', user_id)"
 )
@@ -83,7 +91,7 @@ def open_of(reader: Reader, user_id: int, subscription_id: int | None, now: date
     """The open request of a user for a subscription (None: for any), if there is one."""
     row = reader.row(
         f"{_SELECT} WHERE r.user_id = :user AND coalesce(r.subscription_id, 0) = :subscription"
-        f" AND r.{_IS_OPEN} AND (r.expires_at IS NULL OR r.expires_at > :now)",
+        f" AND r.{IS_OPEN} AND (r.expires_at IS NULL OR r.expires_at > :now)",
         {"user": user_id, "subscription": subscription_id or 0, "now": format_time(now)},
     )
     return None if row is None else _request(row)
@@ -108,12 +116,13 @@ def decide(
 ) -> None:
     """Give an open request its next status; `subscription_id` for one that asked for any.
 
-    `by` None keeps who decided before.
+    `by` None keeps who decided before, and when: a seat that comes later is no decision of that day.
     """
     before = facts(tx, number)
     waiting = status is RequestStatus.WAITLISTED
     tx.execute(
-        "UPDATE requests SET status = :status, decided_by = coalesce(:by, decided_by), decided_at = :now,"
+        "UPDATE requests SET status = :status, decided_by = coalesce(:by, decided_by),"
+        " decided_at = CASE WHEN :by IS NULL THEN coalesce(decided_at, :now) ELSE :now END,"
         " reason = coalesce(:reason, reason), subscription_id = coalesce(subscription_id, :subscription),"
         " waitlisted_at = CASE WHEN :waiting THEN coalesce(waitlisted_at, :since) ELSE waitlisted_at END"
         " WHERE number = :number",
@@ -140,61 +149,6 @@ def _end_of_the_waitlist(tx: Transaction) -> str:
     return max(tx.now, str(last or ""))
 
 
-def cancel_all_of(tx: Transaction, user_id: int, reason: str) -> int:
-    """Cancel every open request of a user; how many."""
-    return _close(
-        tx,
-        f"user_id = :user AND {_IS_OPEN}",
-        {"user": user_id},
-        RequestStatus.CANCELED,
-        tx.call.actor,
-        reason,
-    )
-
-
-def approve_seated(tx: Transaction, subscription_id: int) -> int:
-    """Close the open requests of those who sit there now: they have what they asked for. How many."""
-    where = (
-        f"subscription_id = :subscription AND {_IS_OPEN} AND EXISTS (SELECT 1 FROM seats t"
-        " WHERE t.subscription_id = :subscription AND t.user_id = requests.user_id AND t.revoked_at IS NULL)"
-    )
-    params: dict[str, SqlValue] = {"subscription": subscription_id}
-    return _close(tx, where, params, RequestStatus.APPROVED, tx.call.actor, "seated")
-
-
-def expire(tx: Transaction) -> int:
-    """Close the open requests whose time has passed; how many."""
-    where = f"expires_at IS NOT NULL AND expires_at <= :now AND {_IS_OPEN}"
-    return _close(tx, where, {}, RequestStatus.EXPIRED, None, None)
-
-
-def _close(
-    tx: Transaction,
-    where: str,
-    params: dict[str, SqlValue],
-    status: RequestStatus,
-    *decided: *tuple[str | None, str | None],
-) -> int:
-    """Record first, while the condition still finds them; then close them."""
-    by, reason = decided
-    params = {**params, "now": tx.now}
-    if tx.value(f"SELECT 1 FROM requests WHERE {where} LIMIT 1", params) is None:
-        return 0
-    params |= {"status": status.value, "by": by, "reason": reason}
-    after = _SNAPSHOT.replace("'decided_by', decided_by", "'decided_by', coalesce(:by, decided_by)").replace(
-        "'status', status", "'status', :status"
-    )
-    select = (
-        f"SELECT number AS entity_id, {_SNAPSHOT} AS before, {after} AS after FROM requests WHERE {where}"
-    )
-    tx.record_many("request", select, params)
-    return tx.execute(
-        "UPDATE requests SET status = :status, decided_by = coalesce(:by, decided_by), decided_at = :now,"
-        f" reason = coalesce(:reason, reason) WHERE {where}",
-        params,
-    )
-
-
 def waiting(reader: Reader, subscription_id: int) -> Iterator[SeatRequest]:
     """Who waits for a seat there, those for any subscription among them: by priority, then by time."""
     found = reader.rows(
@@ -211,23 +165,23 @@ def anybody_waits(reader: Reader) -> bool:
     return reader.value("SELECT 1 FROM requests WHERE status = 'waitlisted' LIMIT 1") is not None
 
 
-def place(reader: Reader, request: SeatRequest) -> int:
-    """The place of a waitlisted request, from 1, among those that wait for the same."""
+def place(reader: Reader, request: SeatRequest, now: datetime) -> int:
+    """The place of a waitlisted request at `now` (UTC), from 1, among those that wait for the same."""
     return 1 + reader.count(
         "SELECT count(*) FROM requests o, requests r WHERE r.number = :number AND o.status = 'waitlisted'"
-        " AND coalesce(o.subscription_id, 0) = coalesce(r.subscription_id, 0)"
+        " AND o.subscription_id IS r.subscription_id AND (o.expires_at IS NULL OR o.expires_at > :now)"
         " AND (o.priority > r.priority OR o.priority = r.priority"
         " AND (o.waitlisted_at < r.waitlisted_at"
         " OR o.waitlisted_at = r.waitlisted_at AND o.number < r.number))",
-        {"number": request.number},
+        {"number": request.number, "now": format_time(now)},
     )
 
 
 def approved_automatically(reader: Reader, subscription_id: int, day: datetime) -> int:
-    """How many requests a rule approved there on that day (UTC)."""
+    """How many requests a rule approved there on that day (UTC), those that wait for a seat among them."""
     return reader.count(
-        "SELECT count(*) FROM requests WHERE subscription_id = ? AND status = 'approved' AND decided_by = ?"
-        " AND decided_at >= ?",
+        "SELECT count(*) FROM requests WHERE subscription_id = ? AND status IN ('approved', 'waitlisted')"
+        " AND decided_by = ? AND decided_at >= ?",
         (subscription_id, AUTOMATIC, f"{day:%Y-%m-%d}T00:00:00Z"),
     )
 
@@ -270,7 +224,7 @@ def count(reader: Reader, chosen: Filter) -> int:
 
 def facts(reader: Reader, number: int) -> dict[str, JsonValue]:
     """What a change row says of a request."""
-    found = reader.value(f"SELECT {_SNAPSHOT} FROM requests WHERE number = ?", (number,))
+    found = reader.value(f"SELECT {SNAPSHOT} FROM requests WHERE number = ?", (number,))
     written: dict[str, JsonValue] = json.loads(str(found))
     return written
 

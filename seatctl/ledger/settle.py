@@ -5,11 +5,11 @@ Every change settles first, so that it judges what is so now; reads compute the 
 
 from __future__ import annotations
 
-from seatctl.ledger import requests, seats, subscriptions, undo_window
+from seatctl.ledger import closing, requests, seats, subscriptions, undo_window
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.request import RequestStatus, SeatRequest
 from seatctl.models.subscription import Subscription
-from seatctl.rules.approval import AUTOMATIC
+from seatctl.rules.approval import AUTOMATIC, Asking, Outcome, automatically
 
 _WITH_FREE_SEATS = """SELECT id FROM subscriptions WHERE capacity > assigned
     AND status IN ('active', 'trialing', 'past_due')
@@ -20,7 +20,8 @@ def settle(tx: Transaction) -> None:
     """Record everything that fell due up to the transaction's moment."""
     apply_capacity_changes(tx)
     seats.expire(tx)
-    requests.expire(tx)
+    closing.expire(tx)
+    closing.deny_of_the_ended(tx)
     fill_waitlists(tx)
 
 
@@ -61,22 +62,38 @@ def _fill(tx: Transaction, pool: Subscription) -> int:
     """Seats go in the order of the waitlist; whoever cannot take this one keeps the place."""
     free, seated = max(0, pool.free - undo_window.held(tx, pool.id, tx.now)), 0
     for request in list(requests.waiting(tx, pool.id)):
-        kept = pool.auto_approval.keep_free if request.decided_by == AUTOMATIC else 0
         if not free:
             break
-        if free <= kept or not _fits(tx, request, pool):
+        for_any = request.subscription_id is None
+        if not (_suits(tx, request, pool, free) if for_any else free > _kept(request, pool)):
             continue
-        taken = take_seat(tx, request, pool, by=None)
+        # For any subscription it is this one's rule that decides, now; else it was decided before.
+        by = AUTOMATIC if for_any and request.decided_by == AUTOMATIC else None
+        taken = take_seat(tx, request, pool, by=by)
         free -= taken
         seated += taken
     return seated
 
 
-def _fits(tx: Transaction, request: SeatRequest, pool: Subscription) -> bool:
-    if request.subscription_id is not None:
-        return True
+def _kept(request: SeatRequest, pool: Subscription) -> int:
+    """The free seats that are not for whom a rule approved."""
+    return pool.auto_approval.keep_free if request.decided_by == AUTOMATIC else 0
+
+
+def _suits(tx: Transaction, request: SeatRequest, pool: Subscription, free: int) -> bool:
+    """Whether a seat there is what somebody waits for who asked for any, and theirs by its rules.
+
+    Whom a person approved may have any; whom a rule of another subscription approved was not approved here.
+    """
     offered = pool.policy.features if pool.policy else ()
-    return set(requests.features(tx, request.number)) <= set(offered)
+    if not set(requests.features(tx, request.number)) <= set(offered):
+        return False
+    if request.decided_by != AUTOMATIC:
+        return True
+    group = tx.value("SELECT group_name FROM users WHERE id = ?", (request.user_id,))
+    today = requests.approved_automatically(tx, pool.id, tx.call.now)
+    asking = Asking(request.email, None if group is None else str(group), tx.call.now, today)
+    return automatically(pool.auto_approval, asking, free).outcome is Outcome.SEAT
 
 
 def take_seat(tx: Transaction, request: SeatRequest, pool: Subscription, *, by: str | None) -> int:
@@ -88,6 +105,7 @@ def take_seat(tx: Transaction, request: SeatRequest, pool: Subscription, *, by: 
     if seats.active_id(tx, pool.id, request.user_id) is not None:
         return 0
     seat = seats.assign(tx, pool.id, request.user_id)
+    closing.approve_seated(tx, pool.id, request.user_id)
     ids = {"request": request.number, "seat": seat}
     tx.mail("request_approved", ids, recipient_id=request.user_id)
     return 1

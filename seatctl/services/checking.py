@@ -95,7 +95,7 @@ def _asked(reader: Reader, email: str, now: datetime, pool: int | None) -> Asked
         if one.status is RequestStatus.PENDING:
             return Asked(one.number, None, one.subscription)
         if one.status is RequestStatus.WAITLISTED:
-            return Asked(one.number, requests.place(reader, one), one.subscription)
+            return Asked(one.number, requests.place(reader, one, now), one.subscription)
     return None
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from seatctl.errors import BadInput, ExitCode, SeatctlError
 from seatctl.ledger import requests, subscriptions
 from seatctl.ledger.ledger import Ledger
-from seatctl.ledger.transaction import Reader, Transaction
+from seatctl.ledger.transaction import Transaction
 from seatctl.models.report import Record, Report
 from seatctl.models.request import RequestStatus, SeatRequest
 from seatctl.models.subscription import Subscription
@@ -77,12 +77,12 @@ def wait(tx: Transaction, request: SeatRequest, *, by: str) -> None:
 
 
 def described(
-    reader: Reader, request: SeatRequest, result: str | None = None, *, why: str | None = None
+    tx: Transaction, request: SeatRequest, result: str | None = None, *, why: str | None = None
 ) -> Done:
     """A request as it stands now, in a sentence. `why`: why this subscription was chosen."""
     number, email = request.number, request.email
     where = request.subscription or "any subscription"
-    place = requests.place(reader, request) if request.status is RequestStatus.WAITLISTED else None
+    place = requests.place(tx, request, tx.call.now) if request.status is RequestStatus.WAITLISTED else None
     seated = request.status is RequestStatus.APPROVED
     words: dict[RequestStatus, str] = {
         RequestStatus.PENDING: f"request {number} of {email} for {where} awaits approval",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +13,7 @@ from seatctl.ledger.settle import take_seat
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
 from seatctl.models.report import Report
-from seatctl.models.request import SeatRequest
+from seatctl.models.request import RequestStatus, SeatRequest
 from seatctl.models.role import Action, Role
 from seatctl.models.subscription import Subscription
 from seatctl.models.user import User
@@ -63,6 +64,7 @@ def create_request(ledger: Ledger, call: Call, wish: Wish) -> Report:
         if pool is not None:
             require_home(pool, ledger.id)
             require_usable(pool)
+            _require_features(pool, wish.features)
         done = _ask(tx, ledger, user, pool, wish)
         tx.summarise(done.sentence)
         return report(tx, [done], done.sentence, ExitCode.WAITING if done.place else ExitCode.DONE)
@@ -87,32 +89,52 @@ def _check(wish: Wish, now: datetime) -> None:
         raise BadRequest("a note is at most 1,000 characters long")
 
 
+def _require_features(pool: Subscription, wanted: Sequence[str]) -> None:
+    missing = [name for name in wanted if not fits(pool, (name,))]
+    if missing:
+        raise BadRequest(
+            f"a seat in {pool.name} does not grant {', '.join(missing)}",
+            hint="without --subscription one is chosen that does",
+            data={"subscription": pool.name, "features": [*missing]},
+        )
+
+
 def _ask(tx: Transaction, ledger: Ledger, user: User, pool: Subscription | None, wish: Wish) -> Done:
-    if pool is not None and seats.active_id(tx, pool.id, user.id) is not None:
-        sentence = f"{user.email} sits in {pool.name} already"
-        return Done(None, user.email, pool.name, "already seated", sentence)
+    fitting = [pool] if pool is not None else [p for p in homes(tx, ledger) if fits(p, wish.features)]
+    if sits := next((one for one in fitting if seats.active_id(tx, one.id, user.id) is not None), None):
+        return Done(
+            None, user.email, sits.name, "already seated", f"{user.email} sits in {sits.name} already"
+        )
     pool_id = None if pool is None else pool.id
     earlier = requests.open_of(tx, user.id, pool_id, tx.call.now)
-    if earlier is not None:
+    if earlier is not None and earlier.status is RequestStatus.WAITLISTED:
         return described(tx, earlier, "already requested")
-    made = requests.add(
+    # One that awaits approval may have become one that a rule decides: who asks again is judged again.
+    asked = earlier or requests.add(
         tx, requests.NewRequest(user.id, pool_id, wish.priority, wish.note, wish.expires_at, wish.features)
     )
-    pools = [pool] if pool is not None else [p for p in homes(tx, ledger) if fits(p, wish.features)]
-    by_rule = [(one, automatic(tx, user, one, tx.call.now).outcome) for one in pools]
+    by_rule = [(one, automatic(tx, user, one, tx.call.now).outcome) for one in fitting]
     offering = [one for one, outcome in by_rule if outcome is Outcome.SEAT]
     target = choose(offering, wish.features) if pool is None else next(iter(offering), None)
-    if target is not None:
-        take_seat(tx, made, target, by=AUTOMATIC)
-    elif any(outcome is Outcome.WAIT for _, outcome in by_rule):
-        wait(tx, made, by=AUTOMATIC)
-    else:
-        _tell_deciders(tx, made, pool)
     why = None
-    if pool is None and target is not None:
-        asking = [one for one, outcome in by_rule if outcome is not Outcome.SEAT]
-        why = why_chosen(target, offering, wish.features, left_out=asking)
-    return described(tx, requests.find(tx, made.number, tx.call.now), why=why)
+    if target is not None:
+        take_seat(tx, asked, target, by=AUTOMATIC)
+        if pool is None:
+            asking = [one for one, outcome in by_rule if outcome is not Outcome.SEAT]
+            why = why_chosen(target, offering, wish.features, left_out=asking)
+    elif _waits(by_rule):
+        wait(tx, asked, by=AUTOMATIC)
+    elif earlier is None:
+        _tell_deciders(tx, asked, pool)
+    else:
+        return described(tx, earlier, "already requested")
+    return described(tx, requests.find(tx, asked.number, tx.call.now), why=why)
+
+
+def _waits(by_rule: Sequence[tuple[Subscription, Outcome]]) -> bool:
+    """Whether a rule says to wait, and there is no seat that a person could give meanwhile."""
+    could_give = any(one.free and outcome is Outcome.ASK for one, outcome in by_rule)
+    return not could_give and any(outcome is Outcome.WAIT for _, outcome in by_rule)
 
 
 def _tell_deciders(tx: Transaction, request: SeatRequest, pool: Subscription | None) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 
 from seatctl.errors import ExitCode, JsonValue, Refused, UsageError
-from seatctl.ledger import requests, seat_moves, seats, staging, subscriptions, users
+from seatctl.ledger import closing, seat_moves, seats, staging, subscriptions, users
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.settle import fill_waitlists, waitlist_told
 from seatctl.ledger.transaction import Transaction
@@ -64,7 +64,7 @@ def move_seats(ledger: Ledger, call: Call, old: str, new: str, people: People) -
             raise shortage(target, needed, [{**row} for row in seat_moves.without(tx, target.free)])
         seats_to_take(target, needed, fill=False)
         moved = seat_moves.move(tx, source.id, target.id)
-        requests.approve_seated(tx, target.id)
+        closing.approve_seated(tx, target.id)
         rows = tx.keep(partial(staging.results, tx))
         said = f"{moved:,} moved from {source.name} to {target.name}" if moved else "nothing to do"
         said += f"; {bad:,} bad rows left out" if bad else ""
@@ -113,7 +113,7 @@ def swap_seats(ledger: Ledger, call: Call, name: str, old: str, new: str) -> Rep
         seats.revoke_users(tx, pool.id, [leaving.id])
         after = seats.assign(tx, pool.id, coming.id, until)
         tx.mail("seat_assigned", {"seat": after}, recipient_id=coming.id)
-        requests.approve_seated(tx, pool.id)
+        closing.approve_seated(tx, pool.id)
         said = f"the seat of {leaving.email} in {pool.name} is {coming.email}'s now"
         tx.summarise(said)
         return Report(

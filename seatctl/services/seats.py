@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from seatctl.errors import ExitCode
-from seatctl.ledger import imports, requests, seat_moves, seats, staging, subscriptions
+from seatctl.ledger import closing, imports, seat_moves, seats, staging, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.settle import fill_waitlists, waitlist_told
 from seatctl.ledger.staging import Verdict
@@ -55,7 +55,7 @@ def assign_seats(ledger: Ledger, call: Call, name: str, people: People, how: Ass
         added = imports.create_from_incoming(tx) if how.create_users else 0
         seated = seats.assign_incoming(tx, pool.id)
         changed = seat_moves.change_ends(tx, pool.id)
-        requests.approve_seated(tx, pool.id)
+        closing.approve_seated(tx, pool.id)
         already = staging.count_results(tx).get(seats.ALREADY, 0)
         parts = [f"{seated:,} seated in {pool.name}"]
         parts += [f"{added:,} user{'' if added == 1 else 's'} added"] if added else []

@@ -12,6 +12,7 @@ from datetime import datetime
 from seatctl.errors import JsonValue, Refused
 from seatctl.ledger import users
 from seatctl.ledger.ledger import Ledger, Reader, Transaction
+from seatctl.ledger.settle import fill_waitlists, waitlist_told
 from seatctl.ledger.users import quoted
 from seatctl.models.call import Call, format_time
 from seatctl.models.report import Record, Report
@@ -131,6 +132,8 @@ def _set_status(
         summary = users_done(done, [user.email for user in changed]) or (
             f"{users_are([user.email for user in people])} {status} already"
         )
+        if status is UserStatus.ACTIVE:
+            summary += waitlist_told(tx, fill_waitlists(tx))  # their turn may have come meanwhile
         tx.summarise(summary)
     rows = [user_row(user, done if user in changed else "unchanged") for user in people]
     return user_report(tx, summary, rows, tx.undo)

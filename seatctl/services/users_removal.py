@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from seatctl.errors import JsonValue, Refused, UsageError
-from seatctl.ledger import erasure, requests, seats, users
+from seatctl.ledger import closing, erasure, seats, users
 from seatctl.ledger.ledger import Ledger, Reader, Transaction
 from seatctl.ledger.users import quoted
 from seatctl.models.call import Call
@@ -140,6 +140,6 @@ def _remove(tx: Transaction, user: User) -> dict[str, JsonValue]:
     held = [seat["subscription"] for seat in users.seats(tx, user, tx.call.now)]
     asked = [request["number"] for request in users.requests(tx, user, tx.call.now)]
     seats.revoke_all_of(tx, user.id)
-    requests.cancel_all_of(tx, user.id, "the user was removed")
+    closing.cancel_all_of(tx, user.id, "the user was removed")
     users.change(tx, user, replace(user, status=UserStatus.REMOVED))
     return {**user_row(user, "removed"), "seats": held, "requests": asked}
