@@ -318,3 +318,42 @@ def test_where_the_bank_asks_nobody_is_seated_until_it_is_paid(sandbox, packs):
     assert sandbox(*words).code == 0
     assert len(sandbox.rows("seats", "list", "design")) == 37
     assert sandbox.rows("subs", "list")[0]["seats"] == 40
+
+
+def test_what_was_bought_for_a_file_does_not_go_to_the_waitlist(sandbox, team, tmp_path):
+    """The purchase ends before the people of the file are seated; whoever waits would be faster."""
+    words = ("users", "add", *(f"p{n}@example.com" for n in range(8)))
+    assert sandbox(*words).code == 0
+    assert sandbox("seats", "assign", team, *(f"p{n}@example.com" for n in range(5))).code == 0
+    assert sandbox("config", "auto-approve", team, "on").code == 0
+    assert sandbox("requests", "create", "p5@example.com", "-s", team).code == 10
+    apply = ("seats", "apply", "-", "-s", team, "--buy-shortfall", "--max-spend", "50.00", "--yes")
+    done = sandbox(*apply, "-o", "json", stdin="email\np6@example.com\np7@example.com\n")
+    assert done.code == 0, done.err
+    bought = done.json["purchases"][0]
+    assert f"run {bought['run']} bought 2 seats of design" in done.json["summary"]
+    assert {"p6@example.com", "p7@example.com"} <= set(seated(sandbox))
+    assert sandbox.rows("requests", "list")[0]["status"] == "waitlisted"
+
+
+def test_what_is_left_of_a_bought_pack_goes_to_the_waitlist(sandbox, packs):
+    people = packs.read_text().split()
+    assert sandbox("seats", "assign", "design", *people[10:31], "--create-users").code == 0
+    assert sandbox("users", "add", "zoe@example.com").code == 0
+    assert sandbox("config", "auto-approve", "design", "on").code == 0
+    assert sandbox("requests", "create", "zoe@example.com", "-s", "design").code == 10
+    words = ("seats", "apply", packs, "-s", "design", "--create-users", "--buy-shortfall", "--yes")
+    assert sandbox(*words).code == 0
+    assert {*people[1:], "zoe@example.com"} == set(seated(sandbox))
+
+
+def test_who_may_not_bring_the_state_about_buys_nothing_for_it(sandbox, team, tmp_path):
+    """An owner may buy seats and assign them, but may make nobody a user."""
+    owner = ("subs", "transfer", team, "bob@example.com")
+    assert sandbox("users", "add", "bob@example.com").code == 0
+    assert sandbox(*owner, "--yes").code == 0
+    rows = "email\n" + "".join(f"p{n}@example.com\n" for n in range(7))
+    words = ("seats", "apply", "-", "-s", team, "--create-users", "--buy-shortfall", "--yes", "-o", "json")
+    refused = sandbox("--as", "bob@example.com", *words, stdin=rows)
+    assert (refused.code, refused.error["code"]) == (8, "not_allowed")
+    assert sandbox.rows("subs", "list")[0]["seats"] == 5

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from seatctl.context import Context
     from seatctl.errors import JsonValue
     from seatctl.models.report import Report
-    from seatctl.services.desired_buying import Purchase
+    from seatctl.services.desired_buying import Bought, Purchase
     from seatctl.services.desired_state import Checked, How
     from seatctl.services.saved_plans import Saved
 
@@ -153,7 +153,7 @@ def _carry_out(
     here: Context, how: How, *, buy: bool, max_spend: str | None, check: bool, plan: Saved | None = None
 ) -> None:
     """Compare, buy what is short where that is wanted, and bring it about."""
-    from seatctl.services.desired_state import apply_state, weigh, weighed_report
+    from seatctl.services.desired_state import apply_state, require_allowed, weigh, weighed_report
     from seatctl.services.saved_plans import still_holds
 
     holds: Checked | None = None if plan is None else still_holds(plan, here.ledger.id)
@@ -167,6 +167,7 @@ def _carry_out(
     from seatctl.rules.desired import check as check_changes
     from seatctl.services.desired_buying import price
 
+    require_allowed(here.ledger, here.call, weighed.changes)
     check_changes(weighed.changes, how.max_revoke, here.ledger.id)
     purchases = (
         price(here.ledger, here.billing, here.call, weighed.changes, max_spend)
@@ -181,10 +182,11 @@ def _carry_out(
     bought = _buy(here, purchases, max_spend)
     if plan is not None and bought:
         holds = still_holds(plan, here.ledger.id, bought=True)
-    _emit(here, apply_state(here.ledger, here.call, how, holds), bought)
+    done = apply_state(here.ledger, here.call, how, holds, bought=[one.run for one in bought])
+    _emit(here, done, bought)
 
 
-def _buy(here: Context, purchases: Sequence[Purchase], max_spend: str | None) -> list[JsonValue]:
+def _buy(here: Context, purchases: Sequence[Purchase], max_spend: str | None) -> list[Bought]:
     """Show what is short and what it costs, ask, and buy; what was bought."""
     if not purchases:
         return []
@@ -194,8 +196,7 @@ def _buy(here: Context, purchases: Sequence[Purchase], max_spend: str | None) ->
     require_limit(here, max_spend)
     _tell(here, purchases)
     here.confirm("Buy them?")
-    reports = buy(here.ledger, here.billing, here.call, purchases)
-    return [one.record(report.run) for one, report in zip(purchases, reports, strict=True)]
+    return buy(here.ledger, here.billing, here.call, purchases)
 
 
 def _tell(here: Context, purchases: Sequence[Purchase]) -> None:
@@ -207,14 +208,16 @@ def _tell(here: Context, purchases: Sequence[Purchase]) -> None:
             here.note(one.sentence)
 
 
-def _emit(here: Context, report: Report, bought: Sequence[JsonValue] = ()) -> None:
+def _emit(here: Context, report: Report, bought: Sequence[Bought] = ()) -> None:
     """Print the report; in Markdown the summary and the numbers stand above the rows."""
     from dataclasses import replace
 
     from seatctl.styles import Format
 
     if bought:
-        report = replace(report, data={**report.data, "purchases": [*bought]})
+        said = "; ".join((report.summary, *(one.sentence for one in bought)))
+        purchases: list[JsonValue] = [one.record for one in bought]
+        report = replace(report, summary=said, data={**report.data, "purchases": purchases})
     if here.style.format is Format.MARKDOWN and not here.options.quiet:
         here.emit_text(f"**{'Differences' if report.dry_run else 'Done'}:** {report.summary}\n")
         _emit_numbers(here, report)

@@ -1,4 +1,5 @@
-"""Seats that a revoke of several people has freed, kept from the waitlist for a while, and its mails.
+"""Free seats that are kept from the waitlist for a while: those that a revoke of several people has freed,
+with its mails, and those that were bought for the people of a file.
 
 For the setting `undo_window` a run that revoked too much can be undone with nobody seated in its place and
 nobody told. Kept in `meta`, one JSON value: it is gone after minutes, nobody asks for it but a change, and
@@ -15,6 +16,9 @@ from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time
 
 _KEY = "held_seats"
+
+_RESERVED_FOR = timedelta(hours=1)
+"""Between a purchase and those it was made for: a process that dies in between can be run again so long."""
 
 _TAKE_BACK = """UPDATE outbox SET state = 'held', next_attempt = NULL, last_error = 'the run was undone'
     WHERE template = 'seat_revoked' AND state = 'waiting' AND attempts = 0 AND next_attempt > :now
@@ -48,6 +52,23 @@ def update(tx: Transaction) -> None:
     _write(tx, holds)
 
 
+def reserve(tx: Transaction, subscription_id: int, seats: int) -> None:
+    """Keep seats that this change has added for those they were bought for.
+
+    Without it the waitlist would be seated with them as the purchase ends: the buyer would have paid for
+    other people, and would pay again.
+    """
+    until = format_time(tx.call.now + _RESERVED_FOR)
+    hold: Hold = {"until": until, "pools": {str(subscription_id): seats}}
+    _write(tx, {**_read(tx), str(tx.entry): hold})
+
+
+def release(tx: Transaction, run: int) -> None:
+    """Let go of the seats that a run freed or reserved."""
+    entries = {str(row["seq"]) for row in tx.rows("SELECT seq FROM audit WHERE run = ?", (run,))}
+    _write(tx, {entry: hold for entry, hold in _read(tx).items() if entry not in entries})
+
+
 def held(reader: Reader, subscription_id: int, now: str) -> int:
     """How many of the free seats there nobody may get by themselves at `now` (written form)."""
     return sum(
@@ -63,8 +84,7 @@ def held_until(tx: Transaction) -> str | None:
 
 def take_back(tx: Transaction, run: int) -> None:
     """Let go of the seats that a run freed, which is undone now, and do not send what it had to say."""
-    entries = {str(row["seq"]) for row in tx.rows("SELECT seq FROM audit WHERE run = ?", (run,))}
-    _write(tx, {entry: hold for entry, hold in _read(tx).items() if entry not in entries})
+    release(tx, run)
     tx.execute(_TAKE_BACK, {"run": run, "now": tx.now})
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_invoice, read_subscription
 from seatctl.errors import JsonValue
-from seatctl.ledger import invoices, mirror, subscriptions
+from seatctl.ledger import invoices, mirror, subscriptions, undo_window
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.stripe_objects import StripeInvoice
 from seatctl.models.subscription import Subscription
@@ -53,6 +53,8 @@ def take_over(
         paid = (kept[one.id] for one in read if one.amount_paid > 0 and one.id in ours)
         queue_receipts(tx, pool.id, paid)
         now = mirror.refresh(tx, before, seen(tx, before, found, item, stands))
+        if reserved := running.payload.get("reserved"):
+            undo_window.reserve(tx, pool.id, int(str(reserved)))
         extra = after(tx, now) if after is not None else {}
         charged = _charged(read, ours=ours)
         row = {**subscription_row(now), "next_seats": stands.next.seats, **charged, **extra, "result": "done"}

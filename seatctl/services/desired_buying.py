@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seatctl.billing.port import Billing
-from seatctl.errors import JsonValue, Refused
+from seatctl.errors import JsonValue, Refused, SeatctlError
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call
-from seatctl.models.report import Report
 from seatctl.rules.assignment import require_home
 from seatctl.rules.desired import Changes, Counted, sentence
 from seatctl.rules.purchases import check_spend
+from seatctl.rules.wording import counted as seats_in_words
 from seatctl.services.prepared import Prepared, Wishes, carry_out
 from seatctl.services.seat_changes import prepare_add
 
@@ -35,14 +35,29 @@ class Purchase:
         """What is there, what is short, what it costs."""
         return sentence(self.counted, self.prepared.due_now)
 
-    def record(self, run: int | None) -> dict[str, JsonValue]:
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """A purchase that was made, by its run; None where it had been made before."""
+
+    purchase: Purchase
+    run: int | None
+
+    @property
+    def sentence(self) -> str:
+        """What an undo of the state leaves as it is."""
+        counted = self.purchase.counted
+        return f"run {self.run} bought {seats_in_words(counted.to_buy, 'seat')} of {counted.pool.name}"
+
+    @property
+    def record(self) -> dict[str, JsonValue]:
         """What the report says of it."""
         return {
-            "subscription": self.counted.pool.name,
-            "seats": self.counted.to_buy,
-            "due_now": self.prepared.due_now,
-            "currency": self.prepared.currency,
-            "run": run,
+            "subscription": self.purchase.counted.pool.name,
+            "seats": self.purchase.counted.to_buy,
+            "due_now": self.purchase.prepared.due_now,
+            "currency": self.purchase.prepared.currency,
+            "run": self.run,
         }
 
 
@@ -55,10 +70,7 @@ def price(
     """
     for one in changes.short:
         require_home(one.pool, ledger.id)
-    purchases = [
-        Purchase(one, prepare_add(ledger, billing, call, one.pool.name, one.to_buy, Wishes()))
-        for one in changes.short
-    ]
+    purchases = [_purchase(ledger, billing, call, one) for one in changes.short]
     currencies = {one.prepared.currency for one in purchases}
     if max_spend is not None and len(currencies) > 1:
         raise SeveralCurrencies(
@@ -71,6 +83,25 @@ def price(
     return purchases
 
 
-def buy(ledger: Ledger, billing: Billing, call: Call, purchases: Sequence[Purchase]) -> list[Report]:
-    """Carry the purchases out, one operation each. A second run buys only what is still short."""
-    return [carry_out(ledger, billing, call, one.prepared) for one in purchases]
+def _purchase(ledger: Ledger, billing: Billing, call: Call, short: Counted) -> Purchase:
+    """What one subscription lacks, priced; those seats are kept for the file when they are bought."""
+    prepared = prepare_add(ledger, billing, call, short.pool.name, short.to_buy, Wishes())
+    request = prepared.request
+    if request.details:  # else it is under way already, as it was begun
+        request = replace(request, details={**request.details, "reserved": short.short})
+    return Purchase(short, replace(prepared, request=request))
+
+
+def buy(ledger: Ledger, billing: Billing, call: Call, purchases: Sequence[Purchase]) -> list[Bought]:
+    """Carry the purchases out, one operation each. A second run buys only what is still short.
+
+    Raises what a purchase raises, and then says which were made before it.
+    """
+    made: list[Bought] = []
+    for one in purchases:
+        try:
+            made.append(Bought(one, carry_out(ledger, billing, call, one.prepared).run))
+        except SeatctlError as error:
+            error.message = "; ".join((error.message, *(done.sentence for done in made)))
+            raise
+    return made

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from seatctl.errors import ExitCode, JsonValue
-from seatctl.ledger import desired, desired_writes
+from seatctl.ledger import desired, desired_writes, undo_window
 from seatctl.ledger import desired_result as result
 from seatctl.ledger.ledger import Ledger
-from seatctl.ledger.transaction import Journal, Transaction, spooled
+from seatctl.ledger.transaction import Journal, Reader, spooled
 from seatctl.models.call import Call, format_time
 from seatctl.models.report import Record, Report
 from seatctl.models.role import Action
@@ -84,9 +84,18 @@ def weighed_report(weighed: Weighed, *, costs: Mapping[str, int] | None = None, 
     )
 
 
-def apply_state(ledger: Ledger, call: Call, how: How, checked: Checked | None = None) -> Report:
+def require_allowed(ledger: Ledger, call: Call, changes: Changes) -> None:
+    """Raise RoleRequired where the actor may not bring it about: said before anything is bought for it."""
+    with ledger.reading() as reader:
+        _allow(reader, call, changes)
+
+
+def apply_state(
+    ledger: Ledger, call: Call, how: How, checked: Checked | None = None, *, bought: Iterable[int | None] = ()
+) -> Report:
     """Bring the ledger to the staged state, in one transaction; nothing where nothing differs.
 
+    `bought` are the runs of what was bought for it, whose seats were kept for this.
     Raises BadRows before anything about seats; RoleRequired, ForeignLedger, NotAssignable,
     MaxRevokeExceeded, NoSeatsLeft (unless `fill`).
     """
@@ -102,6 +111,8 @@ def apply_state(ledger: Ledger, call: Call, how: How, checked: Checked | None = 
             result.leave_without(tx, changes.short)
             changes = replace(changes, users_to_add=result.users_to_add(tx))
         desired_writes.write(tx, [one.pool for one in changes.pools])
+        for run in filter(None, bought):
+            undo_window.release(tx, run)
         said = summary(changes, done=True)
         tx.summarise(said)
         rows = tx.keep(partial(result.differences, tx))
@@ -129,11 +140,11 @@ def _compare(journal: Journal, now: str, how: How) -> Changes:
     )
 
 
-def _allow(tx: Transaction, call: Call, changes: Changes) -> None:
+def _allow(reader: Reader, call: Call, changes: Changes) -> None:
     for one in changes.pools:
-        allow(tx, call.actor, Action.ASSIGN, one.pool)
+        allow(reader, call.actor, Action.ASSIGN, one.pool)
     if changes.users_to_add or changes.users_to_update:
-        allow(tx, call.actor, Action.MANAGE_USERS)
+        allow(reader, call.actor, Action.MANAGE_USERS)
 
 
 def _data(changes: Changes, costs: Mapping[str, int]) -> dict[str, JsonValue]:
