@@ -13,6 +13,14 @@ from seatctl.sandbox.views import view
 from seatctl.sandbox.wire import DAY, Obj, merge_metadata, pick, token
 
 _FOR_LIFE = DAY
+_TAKEN = ("allow_promotion_codes", "billing_address_collection", "customer_creation", "submit_type")
+_UNUSED = (
+    *_TAKEN, "adaptive_pricing", "after_expiration", "collected_information", "consent", "consent_collection",
+    "currency_conversion", "discounts", "integration_identifier", "invoice_creation", "managed_payments",
+    "origin_context", "payment_method_configuration_details", "payment_method_options", "permissions",
+    "recovered_from", "saved_payment_method_options", "shipping_address_collection", "shipping_cost",
+    "wallet_options",
+)  # fmt: skip
 
 
 def create(session: Session, params: Obj) -> Obj:
@@ -50,6 +58,8 @@ def _made(session: Session, params: Obj, mode: str, amount: int | None, currency
     return {
         "id": identifier,
         "object": "checkout.session",
+        **dict.fromkeys(_UNUSED),
+        **pick(params, *_TAKEN),
         "amount_subtotal": amount,
         "amount_total": amount,
         "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
@@ -77,7 +87,7 @@ def _made(session: Session, params: Obj, mode: str, amount: int | None, currency
         "payment_method_collection": None if setup else params.get("payment_method_collection", "always"),
         "payment_method_types": ["card"],
         "payment_status": "no_payment_required" if setup else "unpaid",
-        "return_url": params.get("return_url"),
+        **pick(params, "return_url"),
         "setup_intent": None,
         "shipping_options": [],
         "status": "open",
@@ -145,9 +155,11 @@ def complete(session: Session, identifier: str, card: str) -> Obj:
     else:
         _subscribe(session, made, method, sent)
     customer = session.find("customer", made["customer"], None)
-    made.update(
-        status="complete", url=None, customer_details=pick(customer, "email", "name", "phone", "address")
-    )
+    about = {
+        **dict.fromkeys(("business_name", "individual_name", "tax_ids")),
+        **pick(customer, "email", "name", "phone", "address", "tax_exempt"),
+    }
+    made.update(status="complete", url=None, customer_details=about)
     session.save(made)
     session.emit("checkout.session.completed", view(session, made))
     return view(session, made)

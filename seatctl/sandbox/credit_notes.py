@@ -130,7 +130,6 @@ def _credit_line(amount: int, kind: str, description: str | None) -> Obj:
         "description": description,
         "discount_amount": 0,
         "discount_amounts": [],
-        "invoice_line_item": None,
         "livemode": False,
         "metadata": {},
         "pretax_credit_amounts": [],

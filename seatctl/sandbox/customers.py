@@ -9,7 +9,7 @@ from seatctl.sandbox.errors import invalid
 from seatctl.sandbox.lists import listing, matches
 from seatctl.sandbox.session import Session, changed
 from seatctl.sandbox.views import view
-from seatctl.sandbox.wire import Obj, merge_metadata, token, unset
+from seatctl.sandbox.wire import Obj, address, merge_metadata, shipping, token, unset
 
 _PLAIN = ("address", "description", "email", "name", "phone", "preferred_locales", "shipping", "tax_exempt")
 
@@ -44,9 +44,13 @@ def _attach(session: Session, customer: Obj, params: Obj) -> dict[str, str]:
 
 def _set_default(session: Session, customer: Obj, params: Obj, alias: dict[str, str]) -> None:
     settings = params.get("invoice_settings") or {}
-    for name in ("custom_fields", "footer", "rendering_options"):
+    for name in ("custom_fields", "footer"):
         if name in settings:
             customer["invoice_settings"][name] = unset(settings[name])
+    if "rendering_options" in settings:
+        sent = unset(settings["rendering_options"])
+        blank = {"amount_tax_display": None, "template": None}
+        customer["invoice_settings"]["rendering_options"] = sent and {**blank, **sent}
     if "default_payment_method" not in settings:
         return
     wanted = settings["default_payment_method"]
@@ -113,9 +117,8 @@ def _apply(customer: Obj, params: Obj) -> None:
     for name in _PLAIN:
         if name in params:
             customer[name] = unset(params[name])
-    if customer["address"]:
-        parts = ("city", "country", "line1", "line2", "postal_code", "state")
-        customer["address"] = {part: unset(customer["address"].get(part)) for part in parts}
+    customer["address"] = address(customer["address"])
+    customer["shipping"] = shipping(customer["shipping"])
     customer["tax_exempt"] = customer["tax_exempt"] or "none"
     for name in ("invoice_prefix", "next_invoice_sequence"):
         if name in params:

@@ -10,7 +10,7 @@ from seatctl.sandbox.balances import bill
 from seatctl.sandbox.discounts import given
 from seatctl.sandbox.errors import ApiError, invalid
 from seatctl.sandbox.invoicing import credited_by, recount, take_items
-from seatctl.sandbox.lines import invoice_item, item_line, pricing
+from seatctl.sandbox.lines import invoice_item, item_line, net_amount, pricing
 from seatctl.sandbox.lists import check_customer, listing
 from seatctl.sandbox.money import price_exact, round_half_up
 from seatctl.sandbox.session import Session, changed
@@ -186,7 +186,7 @@ def _apply(session: Session, item: Obj, params: Obj) -> None:
         item["amount"] = round_half_up(Fraction(unit) * quantity)
         item["pricing"] = {**item["pricing"], "unit_amount_decimal": unit}
     item["quantity"], item["quantity_decimal"] = quantity, str(quantity)
-    item["net_amount"] = item["amount"]
+    item["net_amount"] = net_amount(item["amount"], discountable=item["discountable"])
 
 
 def delete(session: Session, params: Obj, identifier: str) -> Obj:

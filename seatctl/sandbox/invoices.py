@@ -20,8 +20,9 @@ from seatctl.sandbox.invoicing import (
 from seatctl.sandbox.lists import check_customer, listing, matches, within
 from seatctl.sandbox.session import Session, changed
 from seatctl.sandbox.views import view
-from seatctl.sandbox.wire import HOUR, Obj, merge_metadata, unset
+from seatctl.sandbox.wire import HOUR, Obj, merge_metadata, shipping, unset
 
+_RENDERING = dict.fromkeys(("amount_tax_display", "pdf", "template", "template_version"))
 _EDITABLE_WHEN_FINAL = {"metadata", "expand", "auto_advance", "automatically_finalizes_at"}
 
 
@@ -82,10 +83,17 @@ def _apply(session: Session, customer: Obj, invoice: Obj, params: Obj) -> None:
         invoice["collection_method"] = params["collection_method"]
     if "metadata" in params:
         invoice["metadata"] = merge_metadata(invoice["metadata"], params["metadata"])
-    for name in ("payment_settings", "rendering", "shipping_details"):
-        if params.get(name):
-            invoice[name] = {**(invoice[name] or {}), **params[name]}
+    _shown(invoice, params)
     _references(session, customer, invoice, params)
+
+
+def _shown(invoice: Obj, params: Obj) -> None:
+    """How it is paid, printed and shipped."""
+    for name, known in (("payment_settings", {}), ("rendering", _RENDERING)):
+        if params.get(name):
+            invoice[name] = {**(invoice[name] or known), **params[name]}
+    if "shipping_details" in params:
+        invoice["shipping_details"] = shipping(unset(params["shipping_details"]))
 
 
 def _references(session: Session, customer: Obj, invoice: Obj, params: Obj) -> None:

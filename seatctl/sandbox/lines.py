@@ -158,7 +158,7 @@ def invoice_item(
         "invoice": invoice,
         "livemode": False,
         "metadata": metadata or {},
-        "net_amount": amount,
+        "net_amount": net_amount(amount, discountable=discountable),
         "parent": None,
         "period": {"end": period[1], "start": period[0]},
         "pricing": priced,
@@ -173,17 +173,24 @@ def invoice_item(
         "_credited": credited,
     }
     if subscription:
-        details = {"subscription": subscription, "subscription_item": subscription_item}
+        details = {"subscription": subscription}
+        if subscription_item:
+            details["subscription_item"] = subscription_item
         made["parent"] = {"subscription_details": details, "type": "subscription_details"}
-    made["proration_details"] = _proration_details(credited) if proration else None
+    if proration:
+        made["proration_details"] = _proration_details(credited)
     return made
+
+
+def net_amount(amount: int, *, discountable: bool) -> int | None:
+    """An invoice item's `net_amount`: what discounts may still lower is not known yet."""
+    return None if discountable else amount
 
 
 def _proration_details(credited: Obj | None) -> Obj:
     shown: Any = None
     if credited and credited.get("invoice"):
-        shown = {"invoice_item": None, "invoice_line_item_details": credited, "type": "invoice_line_items"}
+        shown = {"invoice_line_item_details": credited, "type": "invoice_line_items"}
     elif credited and credited.get("invoice_item"):
-        shown = {"invoice_item": credited["invoice_item"], "invoice_line_item_details": None,
-                 "type": "invoice_item"}  # fmt: skip
+        shown = {"invoice_item": credited["invoice_item"], "type": "invoice_item"}
     return {"credited_items": shown, "discount_amounts": []}

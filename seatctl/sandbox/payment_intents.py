@@ -11,7 +11,7 @@ from seatctl.sandbox.payments import Outcome, attempt, failed, intent
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.settlement import collect
 from seatctl.sandbox.views import view
-from seatctl.sandbox.wire import Obj, merge_metadata, unset
+from seatctl.sandbox.wire import Obj, merge_metadata, shipping, unset
 
 _CAN_CONFIRM = ("requires_payment_method", "requires_confirmation", "requires_action")
 _CAN_CANCEL = ("requires_payment_method", "requires_capture", "requires_confirmation", "requires_action",
@@ -70,9 +70,11 @@ def _check_amount(amount: int, currency: str) -> None:
 def _apply(session: Session, made: Obj, params: Obj) -> None:
     if params.get("capture_method") == "manual":
         raise invalid("The sandbox does not support `capture_method` manual.", "capture_method")
-    for name in ("description", "receipt_email", "setup_future_usage", "statement_descriptor", "shipping"):
+    for name in ("description", "receipt_email", "setup_future_usage", "statement_descriptor"):
         if name in params:
             made[name] = unset(params[name])
+    if "shipping" in params:
+        made["shipping"] = shipping(unset(params["shipping"]))
     for name in ("capture_method", "payment_method_types", "allowed_payment_method_types"):
         if params.get(name):
             made[name] = params[name]

@@ -10,6 +10,8 @@ from seatctl.sandbox.views import view
 from seatctl.sandbox.wire import Obj, new_id, token
 
 _NOT_ON_CHARGES = ("display_brand", "generated_from", "networks", "three_d_secure_usage")
+_ONLY_ON_CHARGES = ("authorization_code", "installments", "mandate", "network_transaction_id",
+                    "three_d_secure", "transaction_link_id")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ def intent(session: Session, customer: str | None, amount: int, currency: str, *
     return {
         "id": identifier,
         "object": "payment_intent",
+        "allowed_payment_method_types": None,
         "amount": amount,
         "amount_capturable": 0,
         "amount_details": {"tip": {}},
@@ -53,6 +56,7 @@ def intent(session: Session, customer: str | None, amount: int, currency: str, *
         "last_payment_error": None,
         "latest_charge": None,
         "livemode": False,
+        "managed_payments": None,
         "metadata": {},
         "next_action": None,
         "on_behalf_of": None,
@@ -162,9 +166,19 @@ def failed(
     session.emit("payment_intent.payment_failed", view(session, made))
 
 
+def _card_of(method: Obj, authorized: int | None) -> Obj:
+    """What a charge says about how it was paid."""
+    card = method.get("card")
+    if card is None:
+        return {}
+    shown = {name: value for name, value in card.items() if name not in _NOT_ON_CHARGES}
+    network = {"amount_authorized": authorized, "network": card["brand"]}
+    return {**shown, **dict.fromkeys(_ONLY_ON_CHARGES), **network}
+
+
 def _charge(session: Session, made: Obj, method: Obj, decline: cards.Decline | None) -> Obj:
     paid = decline is None
-    card = {name: value for name, value in method.get("card", {}).items() if name not in _NOT_ON_CHARGES}
+    card = _card_of(method, made["amount"] if paid else None)
     charge: Obj = {
         "id": new_id("ch"),
         "object": "charge",

@@ -41,7 +41,7 @@ def _features(sent: Obj) -> Obj:
         "invoice_history": {"enabled": False},
         "payment_method_update": {"enabled": False, "payment_method_configuration": None},
         "subscription_cancel": {
-            "cancellation_reason": {"enabled": False, "options": []},
+            "cancellation_reason": {"enabled": False, "feedback_options": None, "options": []},
             "enabled": False,
             "mode": "at_period_end",
             "proration_behavior": "none",
@@ -60,7 +60,12 @@ def _features(sent: Obj) -> Obj:
         },
     }
     for name, value in sent.items():
-        known[name] = {**known[name], **{key: unset(each) for key, each in value.items()}}
+        for key, each in value.items():
+            have = known[name].get(key)
+            if isinstance(have, list):
+                known[name][key] = unset(each) or []
+            else:
+                known[name][key] = {**have, **each} if isinstance(have, dict) else unset(each)
     return known
 
 

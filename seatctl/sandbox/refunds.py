@@ -59,7 +59,7 @@ def refund(session: Session, charge: Obj, amount: int | None, *, reason: str | N
 
 
 def _made(now: int, charge: Obj, amount: int, reason: str | None) -> Obj:
-    card = {"reference": None, "reference_status": "pending", "reference_type": "acquirer_reference_number",
+    card = {"reference_status": "pending", "reference_type": "acquirer_reference_number",
             "type": "refund"}  # fmt: skip
     return {
         "id": new_id("re"),
@@ -69,9 +69,12 @@ def _made(now: int, charge: Obj, amount: int, reason: str | None) -> Obj:
         "charge": charge["id"],
         "created": now,
         "currency": charge["currency"],
+        "customer": charge["customer"],
+        "customer_account": None,
         "destination_details": {"card": card, "type": "card"},
         "metadata": {},
         "payment_intent": charge["payment_intent"],
+        "payment_method": charge["payment_method"],
         "reason": reason,
         "receipt_number": None,
         "source_transfer_reversal": None,

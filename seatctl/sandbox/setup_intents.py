@@ -13,6 +13,7 @@ def pending(session: Session, customer: str) -> Obj:
     made: Obj = {
         "id": identifier,
         "object": "setup_intent",
+        "allowed_payment_method_types": None,
         "application": None,
         "automatic_payment_methods": None,
         "cancellation_reason": None,

@@ -68,7 +68,6 @@ def build(session: Session, subscription: Obj, price: Obj, wanted: Obj, period: 
     return {
         "id": f"si_{new_id('x')[2:16]}",
         "object": "subscription_item",
-        "billed_until": None,
         "billing_thresholds": None,
         "created": session.now,
         "current_period_end": period[1],

@@ -20,7 +20,7 @@ def create(session: Session, params: Obj, customer: str) -> Obj:
         "customer": customer,
         "customer_account": None,
         "livemode": False,
-        "owner": {"customer": customer, "type": "customer"},
+        "owner": {"customer": customer, "customer_account": None, "type": "customer"},
         "type": kind,
         "value": params["value"],
         "verification": {"status": "unavailable", "verified_address": None, "verified_name": None},

@@ -59,6 +59,19 @@ def unset(value: Any) -> Any:
     return None if value == "" else value
 
 
+_ADDRESS = ("city", "country", "line1", "line2", "postal_code", "state")
+
+
+def address(sent: Any) -> Any:
+    """An address with all its parts; null where none was given."""
+    return {part: unset(sent.get(part)) for part in _ADDRESS} if sent else None
+
+
+def shipping(sent: Any) -> Any:
+    """A name, a phone and a whole address to ship to; null where none was given."""
+    return {**sent, "address": address(sent.get("address")), "phone": sent.get("phone")} if sent else None
+
+
 def merge_metadata(old: Obj, sent: Any) -> Obj:
     """`metadata` of an update: keys are merged, an empty value removes one, an empty string all."""
     if sent == "":

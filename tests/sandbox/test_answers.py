@@ -1,0 +1,81 @@
+"""What an answer leaves out, and what it holds as null: Stripe tells the two apart, and so does the sandbox.
+
+The Python SDK's types do not; the rules are those of Stripe's published specification.
+"""
+
+DISCOUNTED = {"amount": 700, "currency": "usd"}
+
+
+def test_an_item_that_is_no_proration_has_no_proration_details(stripe):
+    item = stripe.post("invoiceitems", {"customer": stripe.customer(), **DISCOUNTED})
+    assert "proration_details" not in item
+    assert item["frozen_fields"] == []
+
+
+def test_the_net_amount_of_an_item_is_null_while_discounts_may_apply(stripe):
+    customer = stripe.customer()
+    item = stripe.post("invoiceitems", {"customer": customer, **DISCOUNTED})
+    assert item["net_amount"] is None
+    fixed = stripe.post(f"invoiceitems/{item['id']}", {"discountable": False})
+    assert fixed["net_amount"] == 700
+
+
+def test_an_item_for_a_subscription_names_no_subscription_item(stripe):
+    customer = stripe.customer()
+    subscription = stripe.subscribe(customer, stripe.price())["id"]
+    wanted = {"customer": customer, "subscription": subscription, **DISCOUNTED}
+    parent = stripe.post("invoiceitems", wanted)["parent"]
+    assert parent["subscription_details"] == {"subscription": subscription}
+
+
+def test_a_credit_of_a_pending_charge_names_the_item_and_no_invoice(stripe):
+    made = stripe.subscribe(stripe.customer(), stripe.price())
+    item = made["items"]["data"][0]["id"]
+    for quantity in (2, 3):
+        stripe.post(f"subscriptions/{made['id']}", {"items": [{"id": item, "quantity": quantity}]})
+    newest = stripe.get("invoiceitems", {"pending": True})["data"]
+    credited = newest[0]["proration_details"]["credited_items"]
+    assert credited == {"invoice_item": newest[3]["id"], "type": "invoice_item"}
+
+
+def test_a_subscription_names_all_its_settings_and_an_item_no_prebilling(stripe):
+    made = stripe.subscribe(stripe.customer(), stripe.price())
+    assert made["invoice_settings"] == {
+        "account_tax_ids": None,
+        "custom_fields": None,
+        "description": None,
+        "footer": None,
+        "issuer": {"type": "self"},
+    }
+    assert set(made["cancellation_details"]) == {"comment", "feedback", "feedback_option", "reason"}
+    assert "billed_until" not in made["items"]["data"][0]
+
+
+def test_a_charge_tells_how_its_card_was_used(stripe):
+    stripe.subscribe(stripe.customer(), stripe.price())
+    (charge,) = stripe.get("charges")["data"]
+    card = charge["payment_method_details"]["card"]
+    assert (card["amount_authorized"], card["network"], card["three_d_secure"]) == (1000, "visa", None)
+    assert "display_brand" not in card
+    refund = stripe.post("refunds", {"charge": charge["id"]})
+    assert (refund["customer"], refund["payment_method"]) == (charge["customer"], charge["payment_method"])
+
+
+def test_an_address_to_ship_to_has_all_its_parts(stripe):
+    shipping = {"name": "Store", "address": {"line1": "1 Main St"}}
+    customer = stripe.customer(shipping=shipping)
+    kept = stripe.get(f"customers/{customer}")["shipping"]
+    assert kept["phone"] is None
+    assert kept["address"] == {
+        **dict.fromkeys(("city", "country", "line2", "postal_code", "state")),
+        "line1": "1 Main St",
+    }
+    assert stripe.post(f"customers/{customer}", {"shipping": ""})["shipping"] is None
+
+
+def test_a_checkout_session_holds_what_was_not_asked_for_as_null(stripe):
+    asked = {"mode": "setup", "currency": "usd", "success_url": "https://shop.example/"}
+    made = stripe.post("checkout/sessions", asked)
+    assert made["allow_promotion_codes"] is None
+    assert made["collected_information"] is None
+    assert "return_url" not in made
