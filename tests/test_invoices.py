@@ -62,6 +62,12 @@ def test_show_tells_lines_payments_and_what_was_prorated(sandbox, team):
     assert page["billed_to"] == "pay@example.com"
 
 
+def test_a_purchase_shows_at_once_what_paid_it(sandbox, team):
+    (bought,) = sandbox.rows("invoices", "list")
+    page = sandbox("invoices", "show", bought["number"], "-o", "json").json
+    assert [(one["amount"], one["status"]) for one in page["payments"]] == [(6000, "paid")]
+
+
 def test_a_page_is_shown_by_a_fresh_link(sandbox, open_invoice):
     found = objects(sandbox, "invoice")[-1]
     shown = sandbox("invoices", "show", open_invoice, "--web")
@@ -91,6 +97,41 @@ def test_a_declined_card_leaves_the_invoice_open(sandbox, open_invoice):
     assert numbers(sandbox, "--unpaid") == {open_invoice}
     assert sandbox("invoices", "pay", open_invoice, "--yes").code == 0
     assert charges(sandbox) == [6000, 700]
+
+
+def test_a_card_that_stripe_does_not_know_names_the_way_to_give_one(sandbox, open_invoice):
+    refused = sandbox("invoices", "pay", open_invoice, "--payment-method", "pm_nope", "--yes", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (5, "stripe_resource_missing")
+    assert "--payment-method pm_" in refused.error["hint"]
+    assert numbers(sandbox, "--unpaid") == {open_invoice}
+
+
+def bill_subscription(seatctl, amount=500):
+    """An open invoice of the first subscription, beside its own; its id."""
+    with twin(seatctl) as stripe:
+        (found,) = stripe.store.walk("subscription")
+        whose = {"customer": found["customer"], "subscription": found["id"]}
+        made = send(stripe, "invoices", {**whose, "auto_advance": False})["id"]
+        line = {"customer": found["customer"], "invoice": made, "amount": amount, "currency": "usd"}
+        send(stripe, "invoiceitems", line)
+        send(stripe, f"invoices/{made}/finalize", {"auto_advance": False})
+    assert seatctl("sync").code == 0
+    return made
+
+
+def test_what_is_done_with_an_invoice_ends_with_the_invoice(sandbox, team):
+    made = bill_subscription(sandbox)
+    paid = sandbox("invoices", "pay", made, "--yes", "-o", "json")
+    row = paid.rows[0]
+    assert (row["stripe_id"], row["status"], row["amount_paid"]) == (made, "paid", 500), paid.err
+    assert sandbox("invoices", "void", bill_subscription(sandbox), "--yes", "-q").out.strip()[-5:] == "-0003"
+    assert charges(sandbox) == [6000, 500]
+
+
+def test_an_invoice_for_a_card_is_not_mailed(sandbox, open_invoice):
+    refused = sandbox("invoices", "send", open_invoice, "--yes", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (4, "invoice_state")
+    assert "--web" in refused.error["hint"]
 
 
 def test_sending_and_voiding(sandbox, team):

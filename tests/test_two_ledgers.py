@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.pools import query
+from tests.support.both_sides import charges
 from tests.support.second_ledger import SecondLedger
+from tests.test_invoices import bill_subscription
 
 
 @pytest.fixture
@@ -52,6 +54,17 @@ def test_after_an_adoption_the_first_ledger_is_the_foreign_one(sandbox, team, se
     refused = sandbox("seats", "assign", team, "ann@example.com", "-o", "json")
     assert (refused.code, refused.error["code"]) == (8, "foreign_ledger")
     assert sandbox.rows("subs", "list")[0]["seats"] == 6
+
+
+def test_invoices_are_paid_by_the_ledger_that_is_the_home_now(sandbox, team, second):
+    made = bill_subscription(sandbox)
+    assert second("sync").code == second("ledger", "adopt", "--yes").code == 0
+    for verb in ("pay", "send", "void"):  # the first one has not synced: Stripe is asked
+        refused = sandbox("invoices", verb, made, "--yes", "-o", "json")
+        assert (refused.code, refused.error["code"]) == (8, "foreign_ledger"), verb
+        assert "seatctl ledger adopt" in refused.error["hint"]
+    assert charges(sandbox) == [6000]
+    assert second("invoices", "pay", made, "--yes").code == 0
 
 
 def test_adopting_says_first_what_it_would_do(sandbox, team, second):

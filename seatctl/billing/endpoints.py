@@ -148,8 +148,8 @@ def preview_invoice(form: Form) -> Read:
 
 
 def invoice(invoice: str) -> Read:
-    """One invoice."""
-    return Read(path_of("invoices", invoice), {})
+    """One invoice, with what paid it."""
+    return Read(path_of("invoices", invoice), {"expand": ["payments"]})
 
 
 def invoices_of(subscription: str) -> Read:

@@ -28,6 +28,7 @@ _AUTHENTICATION = frozenset(
     }
 )
 _TAX = frozenset({"customer_tax_location_invalid", "stripe_tax_inactive"})
+_ANOTHER_CARD = "name a card that is saved in Stripe: --payment-method pm_…"
 _NO_TAX = "seatctl config set stripe.automatic_tax off buys without Stripe's tax"
 
 
@@ -96,7 +97,8 @@ def _answered(failure: Failure, data: Mapping[str, JsonValue]) -> SeatctlError:
             f"the card was declined: {text}", hint="try another card with --payment-method", data=data
         )
     if failure.code == "resource_missing":
-        return MissingInStripe(f"Stripe says: {text}", hint="seatctl sync", data=data)
+        hint = _ANOTHER_CARD if failure.param == "payment_method" else "seatctl sync"
+        return MissingInStripe(f"Stripe says: {text}", hint=hint, data=data)
     untaxed = _NO_TAX if "automatic_tax" in (failure.param or "") or failure.code in _TAX else None
     return InvalidRequest(f"Stripe says: {text}", hint=untaxed, data=data)
 
