@@ -84,6 +84,23 @@ def test_a_key_refused_today_does_not_end_an_increase_that_was_charged(office, m
     is_sound(office)
 
 
+@pytest.mark.parametrize("verb", ["pay", "void"])
+def test_an_invoice_that_is_done_with_already_ends_the_run_that_did_it(office, verb):
+    """The answer was lost; the same command finds the invoice paid, and its own run unfinished."""
+    change_card(office, "pay-lab@example.com", "pm_card_chargeCustomerFail")
+    until(office, "2040-07-01T03:00:00Z")
+    change_card(office, "pay-lab@example.com", "pm_card_visa")
+    with twin(office) as stripe:
+        (invoice,) = open_ones(stripe)
+    command = ("invoices", verb, invoice, "--yes")
+    fail(office, "lost", times=1000, method="POST", path="/v1/invoices/")
+    assert office(*command).code == 75
+    calm(office)
+    assert office(*command).code == 0
+    assert query(ledger_path(office), "SELECT run FROM operations WHERE state = 'pending'") == []
+    assert office.rows("invoices", "list", "lab")[0]["status"] == {"pay": "paid", "void": "void"}[verb]
+
+
 # Nothing but a paid invoice is a payment --------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from seatctl.billing import endpoints, listings
 from seatctl.billing.objects import read_invoice
 from seatctl.billing.port import Billing, StripeJson, Write
 from seatctl.errors import JsonValue, Refused
-from seatctl.ledger import invoices, subscriptions
+from seatctl.ledger import invoices, operations, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
@@ -117,15 +117,19 @@ def carry_out(ledger: Ledger, billing: Billing, call: Call, intended: Intended) 
     """Do it. Raises CardDeclined (nothing has changed then), WaitingForCardholder."""
     name = intended.now.number or intended.now.id
     verb, row = intended.verb, invoice_row(intended.invoice)
-    if intended.already:
+    reserved = f"invoice:{intended.invoice.stripe_id}"
+    with ledger.reading() as reader:
+        pool = invoices.pool_of(reader, intended.invoice.id)
+        begun = (
+            operations.of_name(reader, reserved) if pool is None else operations.of_subscription(reader, pool)
+        )
+    if intended.already and (begun is None or call.dry_run):
         return Report(
             None, call.dry_run, f"{name} is {intended.now.status} already", (row,), columns=COLUMNS[:-1]
         )
     if call.dry_run:
         result = {**row, "result": f"would be {_VERBS[verb]}"}
         return Report(None, True, f"would have {name} {_VERBS[verb]}", (result,), columns=COLUMNS)
-    with ledger.reading() as reader:
-        pool = invoices.pool_of(reader, intended.invoice.id)
     asked: dict[str, JsonValue] = {
         "verb": verb,
         "invoice": intended.invoice.stripe_id,
@@ -141,7 +145,7 @@ def carry_out(ledger: Ledger, billing: Billing, call: Call, intended: Intended) 
         asked,
         details,
         subscription_id=pool,
-        reserved_name=None if pool is not None else f"invoice:{intended.invoice.stripe_id}",
+        reserved_name=None if pool is not None else reserved,
     )
     return submit(ledger, billing, call, request, lambda _: None)
 
