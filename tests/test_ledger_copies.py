@@ -122,6 +122,44 @@ def test_a_restored_ledger_keeps_what_it_replaced_and_sends_nothing_twice(seatct
     assert seatctl("audit", "verify").code == 0
 
 
+FAST_WRITER = """
+import itertools, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
+db.execute("PRAGMA synchronous = OFF")
+for n in itertools.count():
+    db.execute("INSERT INTO meta (key, value) VALUES (?, '')", (f"written {n}",))
+    print(f"written {n}", flush=True)
+"""
+
+
+def written(ledger) -> set[str]:
+    return {key for (key,) in query(ledger, "SELECT key FROM meta WHERE key LIKE 'written %'")}
+
+
+def test_what_others_write_while_a_ledger_is_replaced_is_in_one_of_the_two_files(seatctl, design, tmp_path):
+    """Set aside with the old ledger, or written into the new one: nothing falls between them."""
+    import subprocess
+    import sys
+
+    backup, place, log = tmp_path / "backup.db", ledger_path(seatctl), tmp_path / "log"
+    assert seatctl("ledger", "backup", backup).code == 0
+    for _ in range(8):
+        assert seatctl("ledger", "restore", backup, "--yes").code == 0
+        with log.open("w") as told:
+            writer = subprocess.Popen([sys.executable, "-c", FAST_WRITER, str(place)], stdout=told)
+            try:
+                while not log.stat().st_size:
+                    assert writer.poll() is None
+                done = seatctl("ledger", "restore", backup, "--yes", "-o", "json")
+                assert done.code == 0, done.err
+            finally:
+                writer.kill()
+                writer.wait()
+        complete = log.read_text().splitlines()[:-1]
+        assert set(complete) <= written(done.rows[0]["replaced"]) | written(place)
+        assert seatctl("ledger", "check").code == 0
+
+
 def test_a_damaged_ledger_is_replaced_and_kept(seatctl, design, tmp_path):
     copy, ledger = tmp_path / "backup.db", ledger_path(seatctl)
     seatctl("ledger", "backup", copy)

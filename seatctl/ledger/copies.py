@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
 from seatctl.ledger import check
-from seatctl.ledger.failures import LedgerCorrupt, LedgerReadOnly
+from seatctl.ledger.failures import LedgerBusy, LedgerCorrupt, LedgerReadOnly
 from seatctl.ledger.files import create_file
 from seatctl.ledger.ledger import Ledger, open_ledger
-from seatctl.ledger.sqlite import SqliteEngine, translated
+from seatctl.ledger.sqlite import WAIT_SECONDS, SqliteEngine, translated
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
+
+_PAGES_A_STEP = 16
 
 
 def copy_to(ledger: Ledger, target: Path) -> None:
@@ -126,13 +129,41 @@ def put_in_place(copy: Path, place: Path, aside: Path) -> None:
     try:
         # Held, so that no operation of this ledger is under way while its steps are replaced.
         with current.money_lock():
-            _copy(current.engine, aside)
-            with closing(sqlite3.connect(copy, isolation_level=None)) as source:
-                source.backup(current.engine.connection)
+            _overwrite(current, copy, aside)
     except sqlite3.Error as error:
         raise translated(error, place) from error
     finally:
         current.close()
+
+
+def _overwrite(current: Ledger, copy: Path, aside: Path) -> None:
+    """Copy a ledger aside and overwrite it in one transaction.
+
+    It is copied once the transaction has begun, which others can read beside but not write: a change that
+    is committed between a copy and the transaction would be in neither of the two files.
+    """
+    deadline = time.monotonic() + WAIT_SECONDS
+    begun = False
+
+    def step(status: int, _left: int, _pages: int) -> None:
+        nonlocal begun
+        if begun:
+            return
+        if status == sqlite3.SQLITE_OK:
+            begun = True
+            set_aside = open_ledger(current.path)
+            try:
+                _copy(set_aside.engine, aside)
+            finally:
+                set_aside.close()
+        elif time.monotonic() > deadline:
+            raise LedgerBusy(
+                f"another process is writing to {current.path}", hint="run the same command again"
+            )
+
+    with closing(sqlite3.connect(copy, isolation_level=None)) as source:
+        # The first step takes the lock, and must not be the last: a ledger has more pages than that.
+        source.backup(current.engine.connection, pages=_PAGES_A_STEP, progress=step)
 
 
 def _files(path: Path) -> list[Path]:
