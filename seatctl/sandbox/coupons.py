@@ -27,7 +27,7 @@ def create(session: Session, params: Obj) -> Obj:
         )
         raise invalid(message, "duration_in_months")
     identifier = params.get("id") or token(8)
-    if session.store.get("coupon", identifier):
+    if session.store.any(identifier):
         raise invalid("Coupon already exists.", "id", code="resource_already_exists")
     coupon = _made(session.now, identifier, duration, params)
     session.save(coupon)

@@ -20,7 +20,12 @@ _OUTCOMES = ("cancel", "unpaid", "past_due")
 
 def invoice_due(session: Session, invoice: Obj) -> None:
     """One piece of work on an invoice whose time has come; `session.now` is that time."""
-    if invoice["status"] == "draft":
+    if session.store.get("customer", invoice["customer"]) is None:
+        # Its customer was deleted: there is nobody to bill, and the clock must not stop here for ever.
+        invoice.update(auto_advance=False, automatically_finalizes_at=None, next_payment_attempt=None)
+        invoice["_overdue"] = True
+        save_invoice(session, invoice)
+    elif invoice["status"] == "draft":
         _finalize(session, invoice)
     elif invoice["collection_method"] == "send_invoice":
         _overdue(session, invoice)

@@ -58,6 +58,16 @@ class ApiError(Exception):
         return {"error": {**error, **self.extra, "type": self.kind}}
 
 
+def inside(around: str, error: ApiError) -> ApiError:
+    """The same refusal of a parameter that stands inside another: `lines[0][price_data][product]`."""
+    if error.param:
+        head, bracket, rest = error.param.partition("[")
+        named = f"{around}[{head}]{bracket}{rest}"
+        error.message = error.message.replace(f"param: {error.param}.", f"param: {named}.")
+        error.param = named
+    return error
+
+
 def invalid(
     message: str, param: str | None = None, *, code: str | None = None, status: int = 400
 ) -> ApiError:

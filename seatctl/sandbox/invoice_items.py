@@ -94,9 +94,8 @@ def build(session: Session, customer: Obj, params: Obj, invoice: Obj | None) -> 
 
 def _price(session: Session, params: Obj) -> Obj | None:
     if params.get("price_data"):
-        data = params["price_data"]
-        session.find("product", data["product"], "price_data[product]")
-        return session.find("price", prices.make(session, data, active=False)["id"], None)
+        made = prices.inline(session, params["price_data"], "price_data")
+        return session.find("price", made["id"], None)
     wanted = (params.get("pricing") or {}).get("price")
     if not wanted:
         return None
@@ -182,7 +181,7 @@ def _apply(session: Session, item: Obj, params: Obj) -> None:
         item["amount"] = params["amount"]
         item["pricing"] = _bare(params)
     elif price is not None or {"quantity", "unit_amount_decimal"} & set(params):
-        unit = str(params.get("unit_amount_decimal") or item["pricing"]["unit_amount_decimal"])
+        unit = str(params.get("unit_amount_decimal") or item["pricing"]["unit_amount_decimal"] or 0)
         item["amount"] = round_half_up(Fraction(unit) * quantity)
         item["pricing"] = {**item["pricing"], "unit_amount_decimal": unit}
     item["quantity"], item["quantity_decimal"] = quantity, str(quantity)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seatctl.sandbox.discounts import given
-from seatctl.sandbox.errors import no_such
+from seatctl.sandbox.errors import ApiError, inside, no_such
 from seatctl.sandbox.invoice_items import check_draft
 from seatctl.sandbox.invoice_items import create as create_item
 from seatctl.sandbox.invoice_items import delete as delete_item
@@ -74,7 +74,11 @@ def add(session: Session, params: Obj, identifier: str) -> Obj:
         if wanted.get("invoice_item"):
             _take(session, identifier, wanted["invoice_item"], f"lines[{place}][invoice_item]")
         else:
-            create_item(session, {**wanted, "customer": invoice["customer"], "invoice": identifier})
+            item = {**wanted, "customer": invoice["customer"], "invoice": identifier}
+            try:
+                create_item(session, item)
+            except ApiError as error:
+                raise inside(f"lines[{place}]", error) from None
     return _finish(session, params, identifier)
 
 

@@ -44,6 +44,20 @@ def _check(session: Session, params: Obj) -> None:
         raise invalid("Invalid non-negative integer", "unit_amount", code="parameter_invalid_integer")
 
 
+def inline(session: Session, data: Obj, param: str) -> Obj:
+    """A price from `price_data`, for one use; some endpoints also make its product."""
+    if data.get("product_data"):
+        from seatctl.sandbox.products import create as create_product
+
+        data = {**data, "product": create_product(session, data["product_data"])["id"]}
+    elif not data.get("product"):
+        raise missing_param(f"{param}[product]")
+    session.find("product", data["product"], f"{param}[product]")
+    if not {"unit_amount", "unit_amount_decimal"} & set(data):
+        raise missing_param(f"{param}[unit_amount]")
+    return make(session, data, active=False)
+
+
 def make(session: Session, params: Obj, *, active: bool = True) -> Obj:
     """A price from checked parameters; also for `default_price_data` and inline `price_data`."""
     recurring = params.get("recurring")

@@ -16,7 +16,7 @@ _PLAIN = ("active", "description", "images", "marketing_features", "name", "ship
 
 def create(session: Session, params: Obj) -> Obj:
     """POST /v1/products."""
-    if params.get("id") and session.store.get("product", params["id"]):
+    if params.get("id") and session.store.any(params["id"]):
         raise invalid("Product already exists.", "id", code="resource_already_exists")
     product = blank(session.now, params.get("id"))
     _apply(product, params)

@@ -34,11 +34,7 @@ def check_prices(found: list[Obj]) -> None:
 def price_of(session: Session, wanted: Obj, param: str) -> Obj:
     """The price an item asks for: by id, or made from inline data."""
     if wanted.get("price_data"):
-        data = wanted["price_data"]
-        session.find("product", data["product"], f"{param}[price_data][product]")
-        if not {"unit_amount", "unit_amount_decimal"} & set(data):
-            raise missing_param(f"{param}[price_data][unit_amount]")
-        made = prices.make(session, data, active=False)
+        made = prices.inline(session, wanted["price_data"], f"{param}[price_data]")
         return session.find("price", made["id"], None)
     name = "plan" if "plan" in wanted and "price" not in wanted else "price"
     if not wanted.get(name):

@@ -1,0 +1,43 @@
+"""What would break the sandbox itself: requests and lives that once ended in an error of its own."""
+
+
+def test_a_draft_of_a_deleted_customer_does_not_stop_the_clock(stripe):
+    gone, stays = stripe.customer(), stripe.customer()
+    invoice = stripe.post("invoices", {"customer": gone, "currency": "usd", "auto_advance": True})["id"]
+    stripe.post("invoiceitems", {"customer": gone, "invoice": invoice, "amount": 900, "currency": "usd"})
+    subscription = stripe.subscribe(stays, stripe.price())["id"]
+    stripe.delete(f"customers/{gone}")
+    stripe.advance(days=31)
+    left = stripe.get(f"invoices/{invoice}")
+    assert (left["status"], left["automatically_finalizes_at"]) == ("draft", None)
+    assert stripe.invoice(subscription)["billing_reason"] == "subscription_cycle"
+
+
+def test_a_line_added_with_a_product_of_its_own_makes_the_product(stripe):
+    invoice = stripe.post("invoices", {"customer": stripe.customer(), "currency": "usd"})["id"]
+    data = {"currency": "usd", "unit_amount": 300, "product_data": {"name": "Setup"}}
+    (line,) = stripe.post(f"invoices/{invoice}/add_lines", {"lines": [{"price_data": data, "quantity": 2}]})[
+        "lines"
+    ]["data"]
+    assert (line["amount"], line["description"]) == (600, "Setup")
+    assert stripe.get(f"products/{line['pricing']['price_details']['product']}")["name"] == "Setup"
+
+
+def test_inline_prices_need_a_product_and_an_amount(stripe):
+    customer = stripe.customer()
+    invoice = stripe.post("invoices", {"customer": customer, "currency": "usd"})["id"]
+    bare = {"lines": [{"price_data": {"currency": "usd", "unit_amount": 300}}]}
+    error = stripe.refused("POST", f"invoices/{invoice}/add_lines", bare)
+    assert error["param"] == "lines[0][price_data][product]"
+    assert error["message"] == "Missing required param: lines[0][price_data][product]."
+    product = stripe.post("products", {"name": "Seat"})["id"]
+    free = {"customer": customer, "price_data": {"currency": "usd", "product": product}}
+    assert stripe.refused("POST", "invoiceitems", free)["param"] == "price_data[unit_amount]"
+
+
+def test_an_id_of_ones_own_cannot_take_the_place_of_another_object(stripe):
+    price = stripe.price()
+    for path, more in (("products", {"name": "x"}), ("coupons", {"percent_off": 5})):
+        error = stripe.refused("POST", path, {"id": price, **more})
+        assert error["code"] == "resource_already_exists"
+    assert stripe.get(f"prices/{price}")["object"] == "price"
