@@ -6,6 +6,8 @@ import sqlite3
 
 import pytest
 
+from tests.pools import add_pool, ledger_path
+
 ADMIN = "ann@example.com"
 
 
@@ -233,3 +235,12 @@ def test_an_owner_is_not_removed_before_somebody_else_owns(owner):
 def test_a_suspended_user_keeps_the_seat(owner):
     assert owner("users", "suspend", "bob@example.com").code == 0
     assert owner("users", "show", "bob@example.com", "-o", "json").json["subscriptions"] == ["design"]
+
+
+def test_a_list_counts_the_seats_of_each(sandbox):
+    for name in ("design", "sales"):
+        add_pool(ledger_path(sandbox), name)
+        sandbox("seats", "assign", name, "bob@example.com", "--create-users")
+    sandbox("users", "add", "zoe@example.com")
+    sandbox("users", "edit", "zoe@example.com", "--exempt")
+    assert [row["seats"] for row in sandbox.rows("users", "list")] == [2, 0]

@@ -124,7 +124,7 @@ def edit(
 ) -> None:
     """Change a user's e-mail, name or group.
 
-    Seats and requests stay with the user. An empty text takes a name or a group away.
+    Seats, requests, roles and what they own stay with the user. An empty text takes a name or a group away.
 
     Examples:
       seatctl users edit zoe@example.com --name 'Zoe Zhang'
@@ -138,7 +138,17 @@ def edit(
     if new_email is None and name is None and group is None and exempt is None:
         raise UsageError("nothing to change is given", hint="give --email, --name, --group or --exempt")
     here = context(ctx)
-    here.emit(edit_user(here.ledger, here.call, email, Edit(new_email, name, group, exempt)))
+    report = edit_user(here.ledger, here.call, email, Edit(new_email, name, group, exempt))
+    here.emit(report)
+    if new_email is not None and not here.options.dry_run:
+        from seatctl.services.subscriptions import tell_moved_owner
+
+        why = tell_moved_owner(here.ledger, lambda: here.billing, here.call, new_email)
+        if why is not None:
+            from seatctl.ledger.users import quoted
+
+            again = f"seatctl users edit {quoted(new_email)} --email {quoted(new_email)}"
+            here.note(f"Stripe does not know the new e-mail of the owner yet: {why}; once more: {again}")
 
 
 @app.command("import")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from seatctl.ledger import search
 from seatctl.ledger.engine import SqlValue
-from seatctl.ledger.transaction import Reader, Transaction
+from seatctl.ledger.transaction import Transaction
 from seatctl.models.user import User
 from seatctl.rules.emails import email_key
 
@@ -48,12 +48,6 @@ class Erased:
 def is_erased(user: User) -> bool:
     """Whether nothing of this user is left but a number."""
     return user.email.endswith(".invalid") and user.email.startswith("erased-")
-
-
-def roles_of(reader: Reader, email: str) -> list[str]:
-    """The roles that are granted to this e-mail."""
-    rows = reader.rows("SELECT role FROM roles WHERE actor = ? ORDER BY role", (email_key(email),))
-    return [row["role"] for row in rows]
 
 
 def erase(tx: Transaction, user: User) -> Erased:

@@ -62,6 +62,27 @@ def revoke(tx: Transaction, taken: Grant) -> bool:
     return True
 
 
+def granted(reader: Reader, actor: str) -> list[tuple[Role, str | None]]:
+    """What is granted to an actor, ownership apart: the role, and its subscription's name (None: global)."""
+    found = reader.rows(
+        "SELECT r.role, s.name FROM roles r LEFT JOIN subscriptions s ON s.id = r.subscription_id"
+        " WHERE r.actor = ? ORDER BY r.role, r.id",
+        (actor_key(actor),),
+    )
+    return [(Role(row["role"]), row["name"]) for row in found]
+
+
+def follow(tx: Transaction, before: str, after: str) -> None:
+    """Let the roles of an e-mail go over to the new one of the same user.
+
+    Told by the user's change row alone, so that undoing that takes them back too.
+    """
+    keys = actor_key(before), actor_key(after)
+    if keys[0] != keys[1]:
+        tx.execute("UPDATE OR IGNORE roles SET actor = ? WHERE actor = ?", (keys[1], keys[0]))
+        tx.execute("DELETE FROM roles WHERE actor = ?", (keys[0],))  # what the new one held already
+
+
 def listing(reader: Reader, subscription_id: int | None = None) -> Iterator[tuple[str, Role, str | None]]:
     """Actor, role, and the subscription's name (None: global): owners first, then grants by actor.
 

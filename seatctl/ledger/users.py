@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from seatctl.errors import JsonValue, NotFound, Refused
-from seatctl.ledger import search
+from seatctl.ledger import roles, search
 from seatctl.ledger.engine import Row, SqlValue
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time, parse_time
@@ -110,7 +110,7 @@ def records(
             "name": row[2],
             "group": row[3],
             "status": row[4],
-            "seats": row[7],
+            "seats": row["seats"],
             "last_active": row[5],
             "created_at": row[6],
         }
@@ -192,8 +192,19 @@ def change(tx: Transaction, before: User, after: User) -> User:
         },
     )
     search.index(tx, "SELECT :id", {"id": before.id})
+    roles.follow(tx, before.email, after.email)
     tx.record("user", before.id, facts(before), written)
     return after
+
+
+def had_email(reader: Reader, user_id: int, email: str) -> bool:
+    """Whether this was the e-mail of the user before."""
+    rows = reader.rows(
+        "SELECT json_extract(before, '$.email') AS email FROM changes"
+        " WHERE entity = 'user' AND entity_id = ? AND before IS NOT NULL",
+        (user_id,),
+    )
+    return any(email_key(row["email"] or "") == email_key(email) for row in rows)
 
 
 def owned(reader: Reader, user: User) -> list[str]:

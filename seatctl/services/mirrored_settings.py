@@ -32,13 +32,19 @@ def take_settings(
     if sum(item.licensed for item in found.items) > 1:
         return pool
     pool = _take_name(tx, pool, found, names)
-    owner = owner_of(tx, found)
-    if owner is not None and owner != pool.owner_id:
-        pool = subscriptions.set_owner(tx, pool, owner, found.metadata[OWNER])
+    if not _is_known_as(tx, pool, found.metadata.get(OWNER)):
+        owner = owner_of(tx, found)
+        if owner is not None and owner != pool.owner_id:
+            pool = subscriptions.set_owner(tx, pool, owner, found.metadata[OWNER])
     rules = auto_approval_of(found.metadata)
     if AUTO_APPROVAL in found.metadata and rules != pool.auto_approval:
         pool = subscriptions.set_auto_approval(tx, pool, rules)
     return pool
+
+
+def _is_known_as(tx: Transaction, pool: Subscription, email: str | None) -> bool:
+    """Whether Stripe still says the e-mail that the owner had before it was changed here."""
+    return pool.owner_id is not None and bool(email) and users.had_email(tx, pool.owner_id, email or "")
 
 
 def _take_name(

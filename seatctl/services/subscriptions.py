@@ -5,9 +5,11 @@ How a subscription is bought is in `ordering.py`; automatic approval is in `auto
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from seatctl.billing.port import Billing
-from seatctl.errors import JsonValue
-from seatctl.ledger import operations, subscriptions
+from seatctl.errors import JsonValue, SeatctlError
+from seatctl.ledger import operations, subscriptions, users
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
@@ -47,6 +49,23 @@ def hand_over(ledger: Ledger, billing: Billing, call: Call, handle: str, new_own
     if subscription.owner_id == new_owner.id:
         return Report(None, call.dry_run, f"{new_owner.email} owns {subscription.name} already")
     return change_setting(ledger, billing, call, subscription, {"owner": new_owner.email}, summary)
+
+
+def tell_moved_owner(ledger: Ledger, billing: Callable[[], Billing], call: Call, email: str) -> str | None:
+    """Write the new e-mail of an owner into Stripe, for all that they own here; why not, where that fails.
+
+    It fails nothing: `sync` knows the owner by the earlier e-mail too.
+    """
+    with ledger.reading() as reader:
+        owner = users.require(reader, email)
+        owned = [subscriptions.find(reader, name) for name in users.owned(reader, owner)]
+    try:
+        for pool in (pool for pool in owned if pool.home_ledger == ledger.id):
+            summary = f"told Stripe that {owner.email} owns {pool.name}"
+            change_setting(ledger, billing(), call, pool, {"owner": owner.email}, summary)
+    except SeatctlError as error:
+        return error.message
+    return None
 
 
 def change_setting(

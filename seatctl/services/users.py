@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from seatctl.errors import JsonValue, Refused
-from seatctl.ledger import users
+from seatctl.ledger import roles, users
 from seatctl.ledger.ledger import Ledger, Reader, Transaction
 from seatctl.ledger.settle import fill_waitlists, waitlist_told
 from seatctl.ledger.users import quoted
@@ -18,6 +18,7 @@ from seatctl.models.call import Call, format_time
 from seatctl.models.report import Record, Report
 from seatctl.models.role import Action
 from seatctl.models.user import User, UserStatus
+from seatctl.rules.emails import email_key
 from seatctl.rules.people import checked_email, checked_text
 from seatctl.services.permissions import allow
 
@@ -93,13 +94,17 @@ def _add(tx: Transaction, email: str, name: str | None, group: str | None) -> di
 def edit_user(ledger: Ledger, call: Call, email: str, edit: Edit) -> Report:
     """Change a user's e-mail, name or group.
 
-    Raises UnknownUser, EmailTaken, UserRemoved, BadEmail, BadText, RoleRequired.
+    Their roles follow a new e-mail, and the actor needs the role to grant them. Raises UnknownUser,
+    EmailTaken, UserRemoved, BadEmail, BadText, RoleRequired.
     """
     with ledger.change(call) as tx:
         allow(tx, call.actor, Action.MANAGE_USERS)
         before = require_present(users.require(tx, email))
-        after = users.change(tx, before, edit.applied(before))
+        wanted = edit.applied(before)
+        held = [] if email_key(wanted.email) == email_key(before.email) else _roles(tx, before, wanted)
+        after = users.change(tx, before, wanted)
         summary = f"changed {after.email}" if after != before else f"{after.email} is like that already"
+        summary += f", who is {' and '.join(held)} as before" if held else ""
         tx.summarise(summary)
     row = {
         **user_row(after, "changed" if after != before else "unchanged"),
@@ -108,6 +113,17 @@ def edit_user(ledger: Ledger, call: Call, email: str, edit: Edit) -> Report:
         "exempt": after.exempt,
     }
     return user_report(tx, summary, [row], tx.undo)
+
+
+def _roles(tx: Transaction, before: User, after: User) -> list[str]:
+    """The roles that go over to the new e-mail. Raises RoleRequired where they are not the actor's to give.
+
+    Nor is an e-mail that holds roles given to somebody by who grants none.
+    """
+    held = roles.granted(tx, before.email)
+    if held or roles.granted(tx, after.email):
+        allow(tx, tx.call.actor, Action.GRANT_ROLES)
+    return [role.value if where is None else f"{role} of {where}" for role, where in held]
 
 
 def suspend_users(ledger: Ledger, call: Call, emails: Sequence[str]) -> Report:

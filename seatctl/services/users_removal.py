@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from seatctl.errors import JsonValue, Refused, UsageError
-from seatctl.ledger import closing, erasure, seats, users
+from seatctl.ledger import closing, erasure, roles, seats, users
 from seatctl.ledger.ledger import Ledger, Reader, Transaction
 from seatctl.ledger.users import quoted
 from seatctl.models.call import Call
@@ -26,7 +26,7 @@ class OwnerNeedsSuccessor(Refused):
 
 
 class HoldsRoles(Refused):
-    """A user who may act here is not erased before their roles are taken away."""
+    """A user who may act here is not removed before their roles are taken away."""
 
     code = "holds_roles"
 
@@ -49,8 +49,8 @@ def remove_users(
 
     With `erase` that is blanked too, also of users who were removed before; it cannot be undone. With
     `new_owner` what they own is handed over first. Raises UnknownUser, UserRemoved, RoleRequired, and
-    OwnerNeedsSuccessor for who still owns a subscription; with `hand_over` whatever that raises; with
-    `erase` HoldsRoles.
+    OwnerNeedsSuccessor for who still owns a subscription, HoldsRoles for who still has a role; with
+    `hand_over` whatever that raises.
     """
     handed: list[str] = []
     if new_owner is not None and hand_over is not None:
@@ -59,6 +59,7 @@ def remove_users(
         allow(tx, call.actor, Action.MANAGE_USERS)
         _require_no_owner(tx, emails, apart_from=handed if call.dry_run else ())
         people = distinct([users.require(tx, email) for email in emails])
+        _require_no_role(tx, people)
         if erase:
             return _remove_and_erase(tx, people)
         rows = [_remove(tx, user) for user in people]
@@ -76,13 +77,6 @@ def remove_users(
 
 def _remove_and_erase(tx: Transaction, people: Sequence[User]) -> Report:
     """Nothing that is kept of it, the summary of its run included, names them again."""
-    for user in people:
-        if held := erasure.roles_of(tx, user.email):
-            raise HoldsRoles(
-                f"{user.email} has the role {held[0]}",
-                hint=f"seatctl roles revoke {quoted(user.email)} {held[0]}",
-                data={"email": user.email, "roles": [*held]},
-            )
     rows, acted = [], 0
     for user in people:
         if erasure.is_erased(user):
@@ -132,6 +126,20 @@ def _require_no_owner(tx: Transaction, emails: Sequence[str], apart_from: Collec
             hint=f"seatctl users remove {quoted(user.email)} --new-owner EMAIL",
             data={"email": user.email, "subscriptions": [*names]},
         )
+
+
+def _require_no_role(tx: Transaction, people: Sequence[User]) -> None:
+    """Who has left must not be able to act here; and this way the last admin cannot be removed either."""
+    for user in people:
+        held = roles.granted(tx, user.email)
+        if held:
+            role, subscription = held[0]
+            where = "" if subscription is None else f" --subscription {quoted(subscription)}"
+            raise HoldsRoles(
+                f"{user.email} is {role}{f' of {subscription}' if subscription else ''}",
+                hint=f"first seatctl roles revoke {quoted(user.email)} {role}{where}",
+                data={"email": user.email, "roles": [one.value for one, _ in held]},
+            )
 
 
 def _remove(tx: Transaction, user: User) -> dict[str, JsonValue]:
