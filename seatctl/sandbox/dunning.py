@@ -67,7 +67,7 @@ def _attempt(session: Session, invoice: Obj) -> None:
     method = method_for(session, invoice)
     if method is None:
         _no_card(session, invoice)
-    elif collect(session, invoice, method).paid:
+    elif collect(session, invoice, method, automatic=True).paid:
         return
     set_delinquent(session, invoice, owing=True)
     tried = invoice["attempt_count"]

@@ -34,6 +34,16 @@ _NO_METHOD = (
     "the PaymentIntent with a payment method and then confirm it again, or confirm it again directly with a "
     "payment method or ConfirmationToken."
 )
+_SUCCEEDED = (
+    "You cannot confirm this PaymentIntent because it has already succeeded after being previously confirmed."
+)
+_RETURN_URL = (
+    "This PaymentIntent is configured to accept payment methods enabled in your Dashboard. Because some of "
+    "these payment methods might redirect your customer off of your page, you must provide a `return_url`. "
+    "If you don't want to accept redirect-based payment methods, set `automatic_payment_methods[enabled]` to "
+    "`true` and `automatic_payment_methods[allow_redirects]` to `never` when creating Setup Intents and "
+    "Payment Intents."
+)
 _AUTHENTICATE = "Your card was declined. This transaction requires authentication."
 
 
@@ -47,6 +57,7 @@ def create(session: Session, params: Obj) -> Obj:
     made = intent(session, customer, params["amount"], currency)
     if not {"payment_method_types", "allowed_payment_method_types"} & set(params):
         made["automatic_payment_methods"] = {"allow_redirects": "always", "enabled": True}
+        made["payment_method_configuration_details"] = {"id": "pmc_Sandbox", "parent": None}
     _apply(session, made, params)
     session.save(made)
     session.emit("payment_intent.created", view(session, made))
@@ -106,6 +117,8 @@ def _find(session: Session, identifier: str) -> Obj:
 def confirm(session: Session, params: Obj, identifier: str) -> Obj:
     """POST /v1/payment_intents/ID/confirm."""
     made = _find(session, identifier)
+    if made["status"] == "succeeded":
+        raise _unexpected(session, made, _SUCCEEDED)
     if made["status"] not in _CAN_CONFIRM:
         raise _state(session, "confirm", made, _CAN_CONFIRM)
     _apply(session, made, params)
@@ -130,7 +143,10 @@ def _confirmed(session: Session, made: Obj, params: Obj) -> Obj:
         raise _unexpected(session, made, _NO_METHOD)
     method = session.find("payment_method", made["payment_method"], "payment_method")
     alone = bool(params.get("off_session") or params.get("error_on_requires_action"))
-    made, outcome = _attempted(session, made, method)
+    redirects = (made["automatic_payment_methods"] or {}).get("allow_redirects") == "always"
+    if redirects and not params.get("return_url") and not params.get("off_session"):
+        raise invalid(_RETURN_URL)
+    made, outcome = _attempted(session, made, method, alone=alone)
     if outcome.paid or (outcome.wants_authentication and not alone):
         return view(session, made)
     if outcome.decline is not None and outcome.charge is not None:
@@ -142,11 +158,11 @@ def _confirmed(session: Session, made: Obj, params: Obj) -> Obj:
     raise ApiError(402, _AUTHENTICATE, code=code, kind="card_error", extra=extra, keep=True)
 
 
-def _attempted(session: Session, made: Obj, method: Obj) -> tuple[Obj, Outcome]:
+def _attempted(session: Session, made: Obj, method: Obj, *, alone: bool) -> tuple[Obj, Outcome]:
     """Charge an intent; one that belongs to an open invoice pays the invoice."""
     invoice = session.store.get("invoice", made.get("_invoice") or "")
     if invoice is None or invoice["status"] not in ("open", "uncollectible"):
-        return made, attempt(session, made, method)
+        return made, attempt(session, made, method, alone=alone)
     outcome = collect(session, invoice, method)
     return _find(session, made["id"]), outcome
 

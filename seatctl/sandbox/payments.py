@@ -44,7 +44,7 @@ def intent(session: Session, customer: str | None, amount: int, currency: str, *
         "automatic_payment_methods": None,
         "canceled_at": None,
         "cancellation_reason": None,
-        "capture_method": "automatic",
+        "capture_method": "automatic_async",
         "client_secret": f"{identifier}_secret_{token(24)}",
         "confirmation_method": "automatic",
         "created": session.now,
@@ -86,12 +86,17 @@ def intent(session: Session, customer: str | None, amount: int, currency: str, *
     }
 
 
-def attempt(session: Session, made: Obj, method: Obj, *, authenticated: bool = False) -> Outcome:
-    """Charge `made` (a payment intent) to a method; the intent is changed and written."""
+def attempt(
+    session: Session, made: Obj, method: Obj, *, authenticated: bool = False, alone: bool = False
+) -> Outcome:
+    """Charge `made` (a payment intent) to a method; the intent is changed and written.
+
+    `alone`: no customer is there to be asked, so that a bank that asks refuses.
+    """
     known = cards.card(method["_card"]) if "_card" in method else cards.Card(method["type"], "")
     asks = known.authenticate == "always" or (known.authenticate == "once" and not method.get("_set_up"))
     if asks and not authenticated:
-        return _ask(session, made, method)
+        return Outcome(paid=False) if alone else _ask(session, made, method)
     if known.charge is not None:
         return _refused(session, made, method, known.charge)
     if known.authenticate == "once":

@@ -73,7 +73,7 @@ def finalize(session: Session, invoice: Obj) -> None:
 def _open_payment(session: Session, invoice: Obj) -> None:
     made = intent(session, invoice["customer"], invoice["amount_due"], invoice["currency"],
                   description=_PURPOSES.get(invoice["billing_reason"], "Subscription update"),
-                  _invoice=invoice["id"])  # fmt: skip
+                  capture_method="automatic", _invoice=invoice["id"])  # fmt: skip
     session.save(made)
     payment = {
         "id": new_id("inpay"),
@@ -90,6 +90,7 @@ def _open_payment(session: Session, invoice: Obj) -> None:
         "status_transitions": {"canceled_at": None, "paid_at": None},
     }
     session.save(payment, parent=invoice["id"])
+    session.emit("payment_intent.created", view(session, made))
 
 
 def open_payment(session: Session, invoice: str) -> Obj | None:
@@ -141,6 +142,8 @@ def close_payments(session: Session, invoice: Obj, status: str) -> None:
     payment["status_transitions"] = {**payment["status_transitions"], stamp: session.now}
     payment["amount_paid"] = payment["amount_requested"] if status == "paid" else payment["amount_paid"]
     session.save(payment)
+    if status == "paid":
+        session.emit("invoice_payment.paid", view(session, payment))
     if status == "canceled":
         made = session.store.get("payment_intent", payment["payment"]["payment_intent"])
         if made and made["status"] not in ("succeeded", "canceled"):
@@ -166,15 +169,20 @@ def method_for(session: Session, invoice: Obj) -> Obj | None:
     return None
 
 
-def collect(session: Session, invoice: Obj, method: Obj, *, authenticated: bool = False) -> Outcome:
-    """One attempt to charge an open invoice; the invoice is written whatever the bank said."""
+def collect(
+    session: Session, invoice: Obj, method: Obj, *, authenticated: bool = False, automatic: bool = False
+) -> Outcome:
+    """One attempt to charge an open invoice; the invoice is written whatever the bank said.
+
+    Any attempt counts as the first one; after it only those of the retry schedule (`automatic`) do.
+    """
     made = intent_of(session, invoice["id"])
     if made is None:
         raise ApiError(400, "This invoice has no payment that could be collected.")
     before = view(session, invoice)
     outcome = attempt(session, made, method, authenticated=authenticated)
     invoice["attempted"] = True
-    if not authenticated:
+    if automatic or not invoice["attempt_count"]:
         invoice["attempt_count"] += 1
     if outcome.paid:
         close_payments(session, invoice, "paid")

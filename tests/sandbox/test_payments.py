@@ -49,6 +49,7 @@ def test_a_card_that_wants_authentication_is_refused_off_session_without_a_charg
     error = stripe.refused("POST", "payment_intents", {**wanted, "off_session": True})
     assert (error["status"], error["code"], "charge" in error) == (402, "authentication_required", False)
     assert stripe.get("charges")["data"] == []
+    assert stripe.events()[-2:] == ["payment_intent.created", "payment_intent.payment_failed"]
 
 
 def test_a_method_needs_its_own_customer(stripe):
@@ -73,6 +74,33 @@ def test_a_finished_intent_names_its_status_when_it_refuses(stripe):
         assert "succeeded" in error["message"]
     assert stripe.refused("GET", "payment_intents/pi_nope")["param"] == "intent"
     assert stripe.refused("GET", "charges/ch_nope")["param"] == "id"
+
+
+def test_a_paid_intent_says_that_it_was_confirmed_before(stripe):
+    wanted = {**CARD, "amount": 2000, "payment_method": "pm_card_visa", "confirm": True}
+    paid = stripe.post("payment_intents", wanted)["id"]
+    error = stripe.refused("POST", f"payment_intents/{paid}/confirm")
+    assert error["message"].endswith("it has already succeeded after being previously confirmed.")
+
+
+def test_an_intent_open_to_all_methods_needs_an_address_to_return_to(stripe):
+    wanted = {"amount": 2000, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True}
+    error = stripe.refused("POST", "payment_intents", wanted)
+    assert (error["status"], "code" in error, "`return_url`" in error["message"]) == (400, False, True)
+    assert stripe.get("payment_intents")["data"] == []
+    back = stripe.post("payment_intents", {**wanted, "return_url": "https://shop.example/"})
+    never = {"automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}}
+    assert [back["status"], stripe.post("payment_intents", {**wanted, **never})["status"]] == [
+        "succeeded"
+    ] * 2
+    assert back["payment_method_configuration_details"]["parent"] is None
+
+
+def test_an_intent_is_captured_in_the_background_unless_an_invoice_made_it(stripe):
+    assert stripe.post("payment_intents", {**CARD, "amount": 2000})["capture_method"] == "automatic_async"
+    stripe.subscribe(stripe.customer(), stripe.price())
+    assert stripe.get("payment_intents")["data"][0]["capture_method"] == "automatic"
+    assert {"payment_intent.created", "invoice_payment.paid"} <= set(stripe.events())
 
 
 def test_a_charge_gives_back_no_more_than_it_took(stripe):
