@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.pools import query
+from tests.pools import ledger_path, query
 from tests.sandbox.seed import send
 from tests.support.both_sides import advance, charges, objects, twin
 from tests.test_foreign_objects import customer
@@ -155,7 +155,8 @@ def pdfs(sandbox, team, open_invoice):
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             heard.append((self.path, dict(self.headers.items())))
-            body = b"%PDF-1.7 of " + self.path.encode()
+            start = b"<html>" if self.path.endswith("sign-in") else b"%PDF-1.7 of "
+            body = start + self.path.encode()
             cut = self.path.endswith("cut")
             self.send_response(200)
             self.send_header("Content-Length", str(len(body) + 99 if cut else len(body)))
@@ -197,6 +198,39 @@ def test_a_period_is_downloaded_into_a_folder_and_goes_on_where_it_stopped(
     assert len(heard) == 3
     assert all(file.read_bytes().startswith(b"%PDF") for file in folder.iterdir())
     assert not any("Authorization" in headers for _, headers in heard)
+
+
+def test_what_cannot_be_written_is_no_bug(sandbox, pdfs, open_invoice, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for words in (
+        ("--since", "2020-01-01", "--to", tmp_path / "file"),
+        (open_invoice, "--to", "/proc/x.pdf"),
+    ):
+        refused = sandbox("invoices", "download", *words, "-o", "json")
+        assert (refused.code, refused.error["code"]) == (74, "cannot_write")
+    below = (open_invoice, "--to", tmp_path / "file" / "x.pdf")
+    assert sandbox("invoices", "download", *below).code == 74
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_what_is_no_pdf_is_not_kept(sandbox, pdfs, open_invoice, tmp_path):
+    base, _ = pdfs
+    link(sandbox, open_invoice, f"{base}/sign-in")
+    refused = sandbox("invoices", "download", open_invoice, "--to", tmp_path, "-o", "json")
+    assert (refused.code, refused.error["code"]) == (75, "download_failed")
+    link(sandbox, open_invoice, "http://localhost.example/x")
+    assert "not one to be trusted" in sandbox("invoices", "download", open_invoice, "--to", tmp_path).err
+    assert list(tmp_path.glob("*.pdf")) == []
+
+
+def test_two_invoices_never_share_a_file(sandbox, pdfs, open_invoice, tmp_path):
+    query(ledger_path(sandbox), "UPDATE invoices SET number = replace('A/1', '/', iif(id = 1, '/', '-'))")
+    stripe = sandbox.home / "default" / "sandbox.db"
+    for invoice, number in query(ledger_path(sandbox), "SELECT stripe_id, number FROM invoices"):
+        query(stripe, "UPDATE objects SET body = json_set(body, '$.number', ?) WHERE id = ?", number, invoice)
+    words = ("invoices", "download", "--since", "2020-01-01", "--to", tmp_path, "-o", "json")
+    assert {row["result"] for row in sandbox(*words).rows} == {"downloaded"}
+    assert len(list(tmp_path.glob("A-1-in_*.pdf"))) == 2
 
 
 def test_one_invoice_is_downloaded(sandbox, pdfs, open_invoice, tmp_path):

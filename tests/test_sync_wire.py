@@ -88,6 +88,36 @@ def test_a_stream_of_events_is_followed(acme):
     assert last_success(acme.ledger) == before
     assert acme("sync", "--events", "-", stdin='{"type":').code == 3
     assert acme("sync", "--events", "-", "--watch").code == 2
+    assert acme("sync", "--events", "-", "--dry-run", stdin=stream).code == 2
+
+
+def changed(acme, name):
+    """A customer that has another name now, and the event of it."""
+    (customer,) = query(acme.ledger, "SELECT stripe_id FROM customers ORDER BY 1 LIMIT 1")[0]
+    send(acme.front.twin, f"customers/{customer}", {"name": name})
+    return customer, json.dumps(next(acme.front.twin.store.walk("event")))
+
+
+def test_an_object_that_stripe_does_not_give_out_stops_no_other(acme):
+    assert acme("sync").code == 0
+    customer, event = changed(acme, "Streamed")
+    strange = json.dumps({"type": "odd", "data": {"object": {"object": "customer", "id": "../odd"}}})
+    followed = acme("sync", "--events", "-", stdin=f"{strange}\n{event}\n")
+    assert followed.code == 0, followed.err
+    assert query(acme.ledger, "SELECT name FROM customers WHERE stripe_id = ?", customer) == [("Streamed",)]
+    status = acme("status", "-o", "json")
+    assert status.json["unreadable"] == 1
+
+
+def test_a_passing_trouble_does_not_end_the_stream(acme):
+    assert acme("sync").code == 0
+    customer, first = changed(acme, "First")
+    _, second = changed(acme, "Second")
+    acme.front.forget()
+    acme.front.refuse = lambda number, *_: 500 if number < 6 else None
+    followed = acme("sync", "--events", "-", stdin=f"{first}\n{second}\n")
+    assert (followed.code, "1 event taken over, 1 missed" in followed.err) == (6, True), followed.err
+    assert query(acme.ledger, "SELECT name FROM customers WHERE stripe_id = ?", customer) == [("Second",)]
 
 
 def test_fifty_changed_objects_are_fifty_requests_and_a_handful(acme):

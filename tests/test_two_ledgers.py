@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.pools import query
-from tests.support.both_sides import charges
+from tests.support.both_sides import charges, sandbox_path, twin
 from tests.support.second_ledger import SecondLedger
+from tests.test_foreign_objects import customer, product, subscribe
 from tests.test_invoices import bill_subscription
 
 
@@ -22,7 +23,10 @@ def test_an_empty_ledger_is_rebuilt_from_stripe_alone(sandbox, team, second):
     assert (synced.code, synced.json["backfill"]) == (0, True), synced.err
     for command in (("plans", "list"), ("plans", "show", "term"), ("subs", "list"), ("invoices", "list")):
         assert second(*command, "-o", "json").json == sandbox(*command, "-o", "json").json
-    assert "--no-notify" in synced.err
+    lines = synced.err.splitlines()
+    adopting = next(n for n, line in enumerate(lines) if "seatctl ledger adopt" in line)
+    seating = next(n for n, line in enumerate(lines) if "--no-notify" in line)
+    assert adopting < seating  # seats are refused before
 
 
 def test_the_second_ledger_reads_but_does_not_change(sandbox, team, second):
@@ -73,6 +77,21 @@ def test_adopting_says_first_what_it_would_do(sandbox, team, second):
     assert (told.code, told.rows[0]["result"]) == (0, "would be adopted")
     assert second("ledger", "adopt", "--no-input").code == 2
     assert second("seats", "assign", team, "ann@example.com").code == 8
+
+
+def test_a_subscription_that_stripe_no_longer_has_does_not_stop_an_adoption(sandbox, team):
+    with twin(sandbox) as stripe:
+        made = [subscribe(stripe, customer(stripe, name), product(stripe, name)) for name in ("Acme", "Zeta")]
+    assert sandbox("sync").code == 0
+    query(sandbox_path(sandbox), "DELETE FROM objects WHERE id = ?", made[0])
+    adopted = sandbox("ledger", "adopt", "--yes", "-o", "json")
+    results = {row["name"]: row["result"] for row in adopted.rows}
+    assert (adopted.code, results) == (6, {"acme": "failed", "zeta": "adopted"})
+    refused = sandbox("ledger", "adopt", "acme", "--yes", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (5, "stripe_resource_missing")
+    assert "seatctl reconcile --fix" in refused.error["hint"]
+    assert sandbox("sync").code == 0  # nothing is left unfinished
+    assert sandbox("reconcile", "--fix", "--check").code == 0
 
 
 def test_a_restored_backup_of_names_comes_from_stripe(sandbox, team, second):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ _STRIPES_PAGES = "https://invoice.stripe.com/"
 """Where no page of a sandbox's invoice is."""
 _SECONDS = 60
 _CHUNK = 65536
+_PDF = b"%PDF"
 
 
 class NoLink(Refused):
@@ -84,14 +86,31 @@ def download_period(
         ]
     folder = file_path(to or "invoices")
     if not here.options.dry_run:
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder)
     _emit(here, list(_each(here, found, folder)))
 
 
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise CannotWrite(
+            f"{folder} is a file; a period needs a folder", hint="use --to FOLDER", data={"path": str(folder)}
+        ) from error
+    except OSError as error:
+        raise CannotWrite(
+            f"{folder} cannot be made: {error.strerror}", hint="use --to FOLDER", data={"path": str(folder)}
+        ) from error
+
+
 def _each(here: Context, found: list[Invoice], folder: Path) -> Iterator[Record]:
-    for invoice in found:
+    names = [_file_name(invoice) for invoice in found]
+    times = Counter(names)
+    for invoice, name in zip(found, names, strict=True):
+        # Two invoices must not share a file: the second would be taken for done.
+        own = name if times[name] == 1 else f"{name.removesuffix('.pdf')}-{invoice.stripe_id}.pdf"
         try:
-            yield _download(here, invoice, folder / _file_name(invoice))
+            yield _download(here, invoice, folder / own)
         except (NoLink, DownloadFailed) as error:
             yield {
                 "number": invoice.number,
@@ -104,8 +123,12 @@ def _each(here: Context, found: list[Invoice], folder: Path) -> Iterator[Record]
 
 def _download(here: Context, invoice: Invoice, path: Path) -> Record:
     row: dict[str, str | int | None] = {"number": invoice.number or invoice.stripe_id, "file": str(path)}
-    if path.exists():
-        return {**row, "bytes": path.stat().st_size, "result": "there already", "error": None}
+    try:
+        there = path.stat().st_size if path.exists() else None
+    except OSError as error:
+        raise CannotWrite(f"{path} cannot be written: {error.strerror}", hint="use --to PATH") from error
+    if there is not None:
+        return {**row, "bytes": there, "result": "there already", "error": None}
     if here.options.dry_run:
         return {**row, "bytes": None, "result": "would be downloaded", "error": None}
     fresh = _fresh(here, invoice)
@@ -117,6 +140,7 @@ def _download(here: Context, invoice: Invoice, path: Path) -> Record:
 
 def _fetch(link: str, path: Path) -> int:
     """Bytes written. To a file beside it first: a half one would be taken for done by the next run."""
+    import http.client
     import urllib.error
     import urllib.request
 
@@ -124,11 +148,15 @@ def _fetch(link: str, path: Path) -> int:
     try:
         # A plain request of ours: the link is the permission, and the key must not leave for another host.
         request = urllib.request.Request(link, headers={"User-Agent": "seatctl"})  # noqa: S310 - checked below
-        if not link.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        if not _is_trusted(link):
             raise DownloadFailed(f"{path.name}: Stripe's link is not one to be trusted")
         with urllib.request.urlopen(request, timeout=_SECONDS) as answer, part.open("wb") as file:  # noqa: S310
             written = 0
             while chunk := answer.read(_CHUNK):
+                if not written and not chunk.startswith(_PDF):
+                    raise DownloadFailed(
+                        f"{path.name}: what came is not a PDF", hint="run the same command again"
+                    )
                 written += file.write(chunk)
             wanted = answer.headers.get("Content-Length")
         if wanted is not None and int(wanted) != written:
@@ -136,15 +164,26 @@ def _fetch(link: str, path: Path) -> int:
                 f"{path.name}: the download was cut short", hint="run the same command again"
             )
         part.replace(path)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         raise DownloadFailed(
             f"{path.name} could not be downloaded: {error}", hint="run the same command again"
         ) from error
     except OSError as error:
         raise CannotWrite(f"{path} cannot be written: {error.strerror}", hint="use --to PATH") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
     return written
+
+
+def _is_trusted(link: str) -> bool:
+    """Over TLS, or from this machine, as test servers are."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(link)
+    return parts.scheme == "https" or (
+        parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost"}
+    )
 
 
 def _find(here: Context, handle: str) -> Invoice:

@@ -45,6 +45,8 @@ def sync(
     here = context(ctx)
     if sum((watch, events is not None, full)) > 1:
         raise UsageError("--full, --watch and --events exclude each other")
+    if here.options.dry_run and (watch or events is not None):
+        raise UsageError("--dry-run looks once", hint="seatctl sync --dry-run")
     if events is not None:
         syncing.follow_events(here, events)
     elif watch:

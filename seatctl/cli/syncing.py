@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
-from seatctl.errors import BadInput, TryAgain
+from seatctl.errors import BadInput, ExitCode, TryAgain
 
 if TYPE_CHECKING:
     from seatctl.billing.port import StripeJson
@@ -25,11 +25,12 @@ def once(here: Context, *, full: bool = False) -> None:
     report = sync(here.ledger, here.billing, here.call, full=full)
     here.emit(report, handle="name")
     if report.data.get("rebuilt"):
-        here.note(
-            "Stripe does not know users and seats. Bring them in without mailing everyone again: "
-            "seatctl users import FILE, then seatctl seats assign SUBSCRIPTION --from FILE --no-notify"
-        )
         here.note("this ledger may read these subscriptions; to change them too: seatctl ledger adopt")
+        here.note(
+            "Stripe does not know users, seats, roles and requests. After that, bring people in without "
+            "mailing everyone again: seatctl users import FILE, then "
+            "seatctl seats assign SUBSCRIPTION --from FILE --no-notify"
+        )
 
 
 def watch(here: Context, every: int) -> None:
@@ -39,31 +40,49 @@ def watch(here: Context, every: int) -> None:
             once(here)
         except TryAgain as error:
             here.note(f"{error.message}; the next try is in {every} seconds")
-        if here.ledger.told_from is not None:
-            from seatctl.cli.delivering import deliver
-
-            deliver(here, here.ledger.told_from)  # the others do so when they end, which this one does not
+        _deliver(here)
         time.sleep(every)
         here.look_at_the_clock()
 
 
+def _deliver(here: Context) -> None:
+    """Send the messages of what was taken over: other commands do so when they end, which these do not."""
+    if here.ledger.told_from is not None:
+        from seatctl.cli.delivering import deliver
+
+        deliver(here, here.ledger.told_from)
+
+
 def follow_events(here: Context, source: str) -> None:
-    """Take over what each event is about as it arrives. Not noted as a success: events may be missed."""
+    """Take over what each event is about as it arrives. Not noted as a success: events may be missed.
+
+    A passing trouble with one of them is told and does not end the stream.
+    """
+    from seatctl.rules.wording import counted
     from seatctl.services.increments import about
     from seatctl.services.syncing import follow
 
-    count = 0
+    count = missed = 0
     with _opened(source) as stream:
         for event in read_events(stream):
             found = about(event)
             if found is None:
                 continue
             here.look_at_the_clock()
-            report = follow(here.ledger, here.billing, here.call, [found])
+            try:
+                report = follow(here.ledger, here.billing, here.call, [found])
+            except TryAgain as error:
+                missed += 1
+                here.note(f"{event.get('type')}: {found[1]} was missed: {error.message}")
+                continue
             count += 1
             for row in report.rows:
                 here.note(f"{event.get('type')}: {row['name']}: {row['summary']}")
-    here.note(f"{count} events taken over; seatctl sync makes sure that none was missed")
+            _deliver(here)
+    told = f"{counted(count, 'event')} taken over" + (f", {missed} missed" if missed else "")
+    here.note(f"{told}; seatctl sync makes sure that none was missed")
+    if missed:
+        here.exit_code = ExitCode.PARTIAL
 
 
 def read_events(stream: TextIO) -> Iterator[StripeJson]:

@@ -177,6 +177,17 @@ def set_owner(tx: Transaction, subscription: Subscription, owner_id: int, email:
     return after
 
 
+def end(tx: Transaction, subscription: Subscription) -> Subscription:
+    """It is over, and Stripe does not say how: nothing that waited for its next term comes to be."""
+    after = replace(subscription, status=SubscriptionStatus.CANCELED)
+    tx.execute("UPDATE subscriptions SET status = ? WHERE id = ?", (str(after.status), subscription.id))
+    tx.execute(
+        "DELETE FROM capacity_changes WHERE subscription_id = ? AND applied_at IS NULL", (subscription.id,)
+    )
+    tx.record("subscription", subscription.id, snapshot(subscription), snapshot(after))
+    return after
+
+
 def snapshot(subscription: Subscription) -> dict[str, JsonValue]:
     """The subscription as the audit keeps it: what was bought and how it is run."""
     return {

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_subscription
-from seatctl.billing.port import Billing
-from seatctl.errors import JsonValue
+from seatctl.billing.port import Billing, MissingInStripe
+from seatctl.errors import ExitCode, JsonValue, StripeRefused
 from seatctl.ledger import mirror, mirrored_pools, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader, Transaction
@@ -25,7 +25,7 @@ from seatctl.services.gathering import seen, stand_of
 from seatctl.services.operations import Apply, Ending, Handler, Request, submit
 from seatctl.services.permissions import allow
 from seatctl.services.pool_mirroring import ENDED, item_of
-from seatctl.services.steps import Running
+from seatctl.services.steps import CameToNothing, Running
 from seatctl.services.subscription_settings import write_metadata
 
 COLUMNS = ("name", "plan", "seats", "home_ledger", "result")
@@ -57,12 +57,26 @@ def adopt(ledger: Ledger, billing: Billing, call: Call, handles: Sequence[str]) 
     for pool in pools:
         first.setdefault(pool.stripe_subscription, pool)
     done: list[Record] = []
+    failed: list[Record] = []
+    refused: StripeRefused | None = None
     run = None
     for pool in first.values():
-        report = submit(ledger, billing, call, _request(pool, ledger.id), lambda _: None)
+        try:
+            report = submit(ledger, billing, call, _request(pool, ledger.id), lambda _: None)
+        except StripeRefused as error:  # the others are adopted all the same
+            refused = error
+            failed.append({**_row(pool, "failed"), "error": error.code, "message": error.message})
+            continue
         run = report.run
         done += report.rows
-    return Report(run, False, f"adopted {counted(len(done), 'subscription')}", tuple(done), columns=COLUMNS)
+    told = f"adopted {counted(len(done), 'subscription')}"
+    code = ExitCode.DONE
+    if refused is not None and not done:
+        raise refused
+    if failed:
+        code = ExitCode.PARTIAL
+        told += f"; {counted(len(failed), 'subscription')} could not be: {failed[0]['message']}"
+    return Report(run, False, told, (*done, *failed), code, columns=COLUMNS)
 
 
 def _request(pool: Subscription, ledger_id: str) -> Request:
@@ -76,7 +90,12 @@ def _request(pool: Subscription, ledger_id: str) -> Request:
 
 def _run(running: Running) -> Apply:
     stripe_id = str(running.payload["stripe_id"])
-    before = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
+    try:
+        before = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
+    except MissingInStripe as gone:
+        # Left pending, it would keep every later sync from being a success.
+        gone.hint = "seatctl reconcile --fix ends what Stripe no longer has"
+        raise CameToNothing(gone) from gone
     metadata: dict[str, JsonValue] = {LEDGER: running.ledger.id}
     if NAME not in before.metadata and sum(item.licensed for item in before.items) == 1:
         metadata[NAME] = str(running.payload["name"])

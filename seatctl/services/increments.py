@@ -66,13 +66,13 @@ def about(event: StripeJson) -> tuple[Kind, str] | None:
     """The object of the mirror that an event is about; None where it is about nothing that is mirrored."""
     inner = _object(_object(event.get("data")).get("object"))
     name, identifier = inner.get("object"), inner.get("id")
-    if name in _OF_ITSELF and isinstance(identifier, str):
+    if name in _OF_ITSELF and isinstance(identifier, str) and identifier:
         return _OF_ITSELF[str(name)], identifier
     if name in _OF_ANOTHER:
         field, kind = _OF_ANOTHER[str(name)]
         holder = inner.get(field) or _object(_previous(event)).get(field)
         holder = _object(holder).get("id") if isinstance(holder, dict) else holder
-        return (kind, holder) if isinstance(holder, str) else None
+        return (kind, holder) if isinstance(holder, str) and holder else None
     return None
 
 

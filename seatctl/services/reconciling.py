@@ -13,22 +13,28 @@ from shlex import quote
 from seatctl.billing.objects import UnreadableObject, read_subscription
 from seatctl.billing.port import Billing, Read
 from seatctl.errors import ExitCode, JsonValue
-from seatctl.ledger import leaving, mirrored_pools, subscriptions
+from seatctl.ledger import leaving, operations, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
-from seatctl.models.mirrored import Gone, Kind, Stored
+from seatctl.models.mirrored import Gone, Kind, Stored, Unreadable
 from seatctl.models.report import Record, Report
-from seatctl.models.stripe_objects import StripeSubscription
+from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.rules.assignment import in_packs
+from seatctl.rules.wording import counted
 from seatctl.services.gathering import stand_of
 from seatctl.services.pool_mirroring import ENDED, item_of
 from seatctl.services.stripe_reading import reading
 from seatctl.services.syncing import follow
 
 COLUMNS = ("name", "stripe_seats", "capacity", "assigned", "drift", "repair")
-_SAFE = frozenset(("capacity", "status", "unknown", "item_gone"))
+_SAFE = frozenset(("capacity", "status", "unknown", "item_gone", "missing"))
+_FIX = "seatctl reconcile --fix"
+"""`seatctl sync` alone repairs only what an event tells of."""
+_SYNC = "seatctl sync"
+
+InStripe = Mapping[str, StripeSubscription | Gone | Unreadable]
 
 
 def reconcile(ledger: Ledger, billing: Billing, call: Call, *, check: bool, fix: bool) -> Report:
@@ -47,7 +53,7 @@ def reconcile(ledger: Ledger, billing: Billing, call: Call, *, check: bool, fix:
             fixed = before - sum(row["drift"] in _SAFE for row in rows)
     drifts = sum(row["drift"] is not None for row in rows)
     repaired = f"{fixed} repaired; " if fixed else ""
-    said = f"{drifts} drifts" if drifts else "Stripe, ledger and seats agree"
+    said = counted(drifts, "drift") if drifts else "Stripe, ledger and seats agree"
     return Report(
         None,
         call.dry_run,
@@ -59,15 +65,17 @@ def reconcile(ledger: Ledger, billing: Billing, call: Call, *, check: bool, fix:
     )
 
 
-def _in_stripe(ledger: Ledger, billing: Billing, call: Call) -> dict[str, StripeSubscription | None]:
-    """What runs in Stripe, and what the ledger knows besides; None for what Stripe does not have."""
-    found: dict[str, StripeSubscription | None] = {}
+def _in_stripe(ledger: Ledger, billing: Billing, call: Call) -> InStripe:
+    """What runs in Stripe, and what the ledger knows besides."""
+    found: dict[str, StripeSubscription | Gone | Unreadable] = {}
     for raw in billing.every(Read("/v1/subscriptions", {})):
         try:
             one = read_subscription(raw)
-        except UnreadableObject:
-            continue  # `sync` counts and shows it
-        found[one.id] = one
+        except UnreadableObject as error:
+            name = str(raw.get("id"))
+            found[name] = Unreadable(Kind.SUBSCRIPTION, name, error.message)
+        else:
+            found[one.id] = one
     with ledger.reading() as reader:
         known = {pool.stripe_subscription for pool in subscriptions.listing(reader, call.now)}
     missing = sorted(known - set(found))
@@ -75,26 +83,31 @@ def _in_stripe(ledger: Ledger, billing: Billing, call: Call) -> dict[str, Stripe
         for answer in stripe.objects((Kind.SUBSCRIPTION, one) for one in missing):
             if isinstance(answer, Stored):
                 found[answer.id] = read_subscription(answer.data)
-            elif isinstance(answer, Gone):
-                found[answer.id] = None
+            elif isinstance(answer, Gone | Unreadable):
+                found[answer.id] = answer
     return found
 
 
-def _rows(ledger: Ledger, found: Mapping[str, StripeSubscription | None], call: Call) -> Iterator[Record]:
+def _rows(ledger: Ledger, found: InStripe, call: Call) -> Iterator[Record]:
     with ledger.reading() as reader:
         pools = list(subscriptions.listing(reader, call.now))
         for pool in pools:
-            yield _judged(reader, pool, found.get(pool.stripe_subscription), call)
+            row = _judged(reader, pool, found.get(pool.stripe_subscription), call)
+            if row["drift"] in _SAFE and operations.of_subscription(reader, pool.id) is not None:
+                row = {**row, "repair": _SYNC}  # its unfinished operation comes first
+            yield row
         known = {pool.stripe_item for pool in pools}
         for one in found.values():
-            if one is not None and one.status.value not in ENDED:
-                yield from _unknown(reader, one, known)
+            if isinstance(one, StripeSubscription) and one.status.value not in ENDED:
+                yield from _unknown(one, known)
 
 
-def _judged(reader: Reader, pool: Subscription, found: StripeSubscription | None, call: Call) -> Record:
-    item = None if found is None else item_of(pool, found)
+def _judged(
+    reader: Reader, pool: Subscription, found: StripeSubscription | Gone | Unreadable | None, call: Call
+) -> Record:
+    item = item_of(pool, found) if isinstance(found, StripeSubscription) else None
     seats = None
-    if found is not None and item is not None:
+    if isinstance(found, StripeSubscription) and item is not None:
         seats = stand_of(reader, pool, found, item, call.now).now.seats
     row: dict[str, JsonValue] = {
         "name": pool.name,
@@ -104,28 +117,39 @@ def _judged(reader: Reader, pool: Subscription, found: StripeSubscription | None
         "assigned": pool.assigned,
         "last_assigned": [],
     }
-    if found is None:
-        return {**row, "drift": "missing", "repair": f"seatctl subs show {quote(pool.name)}"}
-    if item is None and pool.capacity:
-        return {**row, "drift": "item_gone", "repair": "seatctl sync"}
-    if found.status is not pool.status:
-        return {**row, "drift": "status", "repair": "seatctl sync"}
-    if seats is not None and seats != pool.capacity:
-        return {**row, "drift": "capacity", "repair": "seatctl sync"}
+    drift = _drift(pool, found, item, seats)
+    if drift is not None:
+        return {**row, "drift": drift, "repair": _FIX if drift in _SAFE else f"{_SYNC} tells why"}
     over = pool.assigned - pool.capacity
-    if over > 0 and pool.status.value not in ENDED:
-        last = leaving.assigned_last(reader, pool.id, over)
-        name = quote(pool.name)
-        buy = in_packs(replace(pool, assigned=0), over)
-        repair = f"seatctl subs add-seats {name} {buy}, or seatctl seats revoke {name} {' '.join(last)}"
-        return {**row, "drift": "over_assigned", "repair": repair, "last_assigned": [*last]}
-    return {**row, "drift": None, "repair": None}
+    if over <= 0 or pool.status.value in ENDED:
+        return {**row, "drift": None, "repair": None}
+    last = leaving.assigned_last(reader, pool.id, over)
+    name = quote(pool.name)
+    buy = in_packs(replace(pool, assigned=0), over)
+    repair = f"seatctl subs add-seats {name} {buy}, or seatctl seats revoke {name} {' '.join(last)}"
+    return {**row, "drift": "over_assigned", "repair": repair, "last_assigned": [*last]}
 
 
-def _unknown(reader: Reader, found: StripeSubscription, known: set[str]) -> Iterator[Record]:
+def _drift(
+    pool: Subscription,
+    found: StripeSubscription | Gone | Unreadable | None,
+    item: StripeItem | None,
+    seats: int | None,
+) -> str | None:
+    """In what the ledger differs from Stripe."""
+    if isinstance(found, Unreadable):
+        return "unreadable"
+    if not isinstance(found, StripeSubscription):
+        return "missing" if pool.status.value not in ENDED else None
+    if item is None and pool.capacity:
+        return "item_gone"
+    if found.status is not pool.status:
+        return "status"
+    return "capacity" if seats is not None and seats != pool.capacity else None
+
+
+def _unknown(found: StripeSubscription, known: set[str]) -> Iterator[Record]:
     """Licensed items that no pool is: bought elsewhere since the last sync."""
-    if mirrored_pools.of_stripe(reader, found.id):
-        return
     for item in found.items:
         if item.licensed and item.id not in known:
             yield {
@@ -136,5 +160,5 @@ def _unknown(reader: Reader, found: StripeSubscription, known: set[str]) -> Iter
                 "assigned": None,
                 "last_assigned": [],
                 "drift": "unknown",
-                "repair": "seatctl sync",
+                "repair": _FIX,
             }

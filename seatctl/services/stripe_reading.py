@@ -118,16 +118,19 @@ def newest_event(billing: Billing) -> int | None:
 
 
 def fetched(billing: Billing, kind: Kind, identifier: str) -> Mirrored:
-    """One object as it is now."""
+    """One object as it is now. One that Stripe does not give out must not stop the others: it is skipped."""
     call = listings.one(kind, identifier)
     try:
-        raw = billing.read(call)
+        try:
+            raw = billing.read(call)
+        except InvalidRequest as refused:
+            if refused.data.get("stripe_param") != "expand":
+                raise
+            raw = billing.read(Read(call.path, {}))  # a deleted customer has nothing to expand
     except MissingInStripe:
         return Gone(kind, identifier)
     except InvalidRequest as refused:
-        if refused.data.get("stripe_param") != "expand":
-            raise
-        raw = billing.read(Read(call.path, {}))  # a deleted customer has nothing to expand
+        return Unreadable(kind, identifier, refused.message)
     if raw.get("deleted") is True and kind is not Kind.CUSTOMER:
         return Gone(kind, identifier)
     return _mirrored(billing, kind, raw)

@@ -11,8 +11,17 @@ from dataclasses import dataclass
 
 from seatctl.billing.port import Billing
 from seatctl.errors import ExitCode, JsonValue
-from seatctl.ledger import customers, invoices, mirrored_pools, operations, sync_state
+from seatctl.ledger import (
+    customers,
+    invoices,
+    mirrored_pools,
+    operations,
+    stripe_objects,
+    subscriptions,
+    sync_state,
+)
 from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
 from seatctl.models.mirrored import Gone, Kind, Mirrored
 from seatctl.models.report import Record, Report
@@ -23,6 +32,7 @@ from seatctl.services.increments import News, in_order, news
 from seatctl.services.notices import queue_notices
 from seatctl.services.permissions import allow
 from seatctl.services.plan_mirroring import without_product
+from seatctl.services.pool_mirroring import ENDED
 from seatctl.services.recovery import Recovered, recover
 from seatctl.services.storing import store
 from seatctl.services.stripe_reading import Reading, reading
@@ -81,22 +91,36 @@ def _mirror(ledger: Ledger, billing: Billing, call: Call, stripe: Reading, *, fu
         due = [(Kind.SUBSCRIPTION, one) for one in mirrored_pools.fallen_due(reader, call.now)]
         changed = [name for kind, name in told.objects if kind is Kind.CUSTOMER]
         due += [(Kind.INVOICE, one) for one in invoices.drafts_of(reader, changed)]
+        if whole:
+            due += [(Kind.SUBSCRIPTION, one) for one in _unmet(reader, call)]
     gone, fetched = _fetch(ledger, call, stripe, in_order([*told.objects, *due]))
     taken = _take_over(ledger, call, stripe, gone)
     _note(ledger, call, told, succeeded=not _is_undecided(ledger))
     return Mirroring(count + fetched, whole, taken)
 
 
+def _unmet(reader: Reader, call: Call) -> list[str]:
+    """What runs here and no list had: Stripe no longer has it, or it could not be read."""
+    running = {
+        pool.stripe_subscription
+        for pool in subscriptions.listing(reader, call.now)
+        if pool.status.value not in ENDED
+    }
+    if not running:
+        return []
+    return sorted(running - {one.id for one in stripe_objects.listing(reader, Kind.SUBSCRIPTION)})
+
+
 def _fetch(
     ledger: Ledger, call: Call, stripe: Reading, objects: Iterable[tuple[Kind, str]]
-) -> tuple[list[str], int]:
-    """Fetch objects into the mirror; the products that Stripe no longer has, and how many were fetched."""
-    gone, batch, count = [], list[Mirrored](), 0
+) -> tuple[list[Gone], int]:
+    """Fetch objects into the mirror; what Stripe no longer has, and how many were fetched."""
+    gone, batch, count = list[Gone](), list[Mirrored](), 0
     for found in stripe.objects(objects):
         batch.append(found)
         count += 1
-        if isinstance(found, Gone) and found.kind is Kind.PRODUCT:
-            gone.append(found.id)
+        if isinstance(found, Gone):
+            gone.append(found)
         if len(batch) >= 100:
             _keep(ledger, call, batch)
     _keep(ledger, call, batch)
@@ -110,21 +134,40 @@ def _keep(ledger: Ledger, call: Call, batch: list[Mirrored]) -> None:
         batch.clear()
 
 
-def _take_over(ledger: Ledger, call: Call, stripe: Reading, gone: list[str]) -> Taken:
+def _take_over(ledger: Ledger, call: Call, stripe: Reading, gone: list[Gone]) -> Taken:
     # Held so that no operation of this ledger changes a subscription between its last reading and the
     # transaction that takes it over: the older copy would give back seats that were just given up.
     with ledger.money_lock():
-        _fetch(ledger, call, stripe, outdated(ledger))
+        gone += _fetch(ledger, call, stripe, outdated(ledger))[0]
         with ledger.reading() as reader:
             unknown = [(Kind.PRODUCT, one) for one in without_product(reader)]
             unknown += [(Kind.CUSTOMER, one) for one in customers.only_mentioned(reader)]
-        missing, _ = _fetch(ledger, call, stripe, unknown)
-        taken = take_over(ledger, call, [*gone, *missing])
+        gone += _fetch(ledger, call, stripe, unknown)[0]
+        ended = _end(ledger, call, [one.id for one in gone if one.kind is Kind.SUBSCRIPTION])
+        taken = take_over(ledger, call, [one.id for one in gone if one.kind is Kind.PRODUCT])
+        taken.rows[:0] = ended
     with ledger.journal() as journal:
         for one in taken.skipped:
             sync_state.note_skipped(journal, one, call.now)
         forget(journal, taken)
     return taken
+
+
+def _end(ledger: Ledger, call: Call, gone: list[str]) -> list[Record]:
+    """End what Stripe no longer has (test data that was deleted): it would entitle for ever. A row each."""
+    rows: list[Record] = []
+    if not gone:
+        return rows
+    with ledger.journal() as journal:
+        stripe_objects.forget(journal, gone)  # an older copy must not bring it back
+    with ledger.change(call) as tx:
+        for pool in (pool for one in gone for pool in mirrored_pools.of_stripe(tx, one)):
+            if pool.status.value not in ENDED:
+                subscriptions.end(tx, pool)
+                told: Record = {"kind": "subscription", "name": pool.name, "result": "changed"}
+                rows.append({**told, "summary": "ended: Stripe no longer has it", "error": None})
+        tx.summarise("ended what Stripe no longer has")
+    return rows
 
 
 def _note(ledger: Ledger, call: Call, told: News, *, succeeded: bool) -> None:
