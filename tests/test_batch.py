@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from tests.support.killing import Killing
+
 PEOPLE = [f"p{n}@example.com" for n in range(1, 6)]
 
 
@@ -106,6 +108,10 @@ def test_a_value_that_could_be_an_option_is_a_bad_row(sandbox, team, tmp_path):
         ("users add 'zoe", "a quote is never closed"),
         ("seats assign", "missing argument"),
         ("batch more.txt", "cannot stand in a batch"),
+        ("-o json batch more.txt", "cannot stand in a batch"),
+        ("--as bob@example.com ledger restore backup.db --yes", "cannot stand in a batch"),
+        ("-qpother users list", "belong to the batch"),
+        ("users list -qh", "shows help"),
         ("run resume 4", "cannot stand in a batch"),
         ("sandbox serve", "cannot stand in a batch"),
         ("init", "cannot stand in a batch"),
@@ -259,6 +265,22 @@ def test_a_purchase_of_a_killed_batch_is_not_made_twice(sandbox, team, file):
     assert "zoe@example.com" in users(sandbox)
     assert sandbox("sync").code == 0
     assert sandbox.rows("subs", "list")[0]["seats"] == 7
+
+
+def test_wherever_a_batch_with_a_purchase_is_killed_it_is_bought_once(sandbox, team, file, tmp_path, whole):
+    """Before and after every call to Stripe and every commit; by default at every sixth of them."""
+    path = file("users add amy@example.com", "subs add-seats design 2 --yes", "users add zoe@example.com")
+    killing, argv = Killing(tmp_path / "copies", whole), ("batch", str(path))
+    _, ended = killing.undisturbed(sandbox, argv)
+    for way in killing.each(sandbox, argv, ended, first=3, step=6):
+        twin = way.seatctl
+        number = batch_run(twin)
+        resumed = twin("batch", path) if number is None else twin("runs", "resume", number)
+        assert resumed.code in {0, 4}, (way.where, resumed.err)
+        assert twin("sync").code == 0, way.where
+        assert twin.rows("subs", "list")[0]["seats"] == 7, way.where
+        assert {"amy@example.com", "zoe@example.com"} <= set(users(twin)), way.where
+        assert twin.rows("runs", "list", "--state", "pending") == [], way.where
 
 
 def test_a_line_costs_a_twentieth_of_a_process_at_most(sandbox, file):

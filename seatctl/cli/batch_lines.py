@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class LineContext(Context):
     """The invocation that a line would be, within that of its batch."""
 
-    def __init__(self, batch: Context, line: Line, row: BatchRow | None, *, whole: bool) -> None:
+    def __init__(self, batch: Context, line: Line, row: BatchRow | None) -> None:
         super().__init__(line.words, batch.environment)
         self.options = batch.options._replace(output=None, fields=(), no_input=True)
         self.settings = batch.settings
@@ -47,7 +47,9 @@ class LineContext(Context):
         self.os_user = batch.os_user
         self.log = batch.log
         self.said = ""
-        self._batch, self._row, self._whole = batch, row, whole
+        self.whole = False
+        """Whether the line is marked by its batch when all of it is done, not by its transaction."""
+        self._batch, self._row = batch, row
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -70,7 +72,7 @@ class LineContext(Context):
         own = super().call
         if self._row is None or own.dry_run:
             return own
-        return own._replace(run=self._row.run, batch_row=None if self._whole else self._row)
+        return own._replace(run=self._row.run, batch_row=None if self.whole else self._row)
 
     @property
     def interactive(self) -> bool:
@@ -114,19 +116,26 @@ class Lines:
         """Whether the line is a command with good options and arguments. Raises NotALine."""
         if any(has_key(word) for word in line.words):
             raise batches.NotALine("a Stripe key never stands in a command: seatctl init --key-stdin")
-        batches.check(line.words, self._names)
+        batches.check_words(line.words)
+        here = LineContext(self._here, line, None)
         try:
-            with self._parsed(LineContext(self._here, line, None, whole=False)):
-                return
+            with redirect_stdout(io.StringIO()), self._parsed(here) as ctx:
+                # By what was parsed: an option before the noun, or glued to others, hides the command.
+                batches.check_command(self._command(ctx))
+        except typer.Exit:
+            raise batches.NotALine("it shows help, which nobody would read") from None
         except SeatctlError as error:
             raise batches.NotALine(error.message) from None
+        ours, theirs = self._here.options, here.options
+        if (theirs.profile, theirs.ledger) != (ours.profile, ours.ledger):
+            raise batches.NotALine("--profile and --ledger belong to the batch, not to a line of it")
 
     def do(self, line: Line, row: BatchRow | None) -> Outcome:
         """Run the line. Raises LedgerError, which ends the batch: the next line would meet it too."""
-        whole = batches.takes_several_transactions(line.words, self._names)
-        here = LineContext(self._here, line, row, whole=whole)
+        here = LineContext(self._here, line, row)
         try:
             with redirect_stdout(io.StringIO()), self._parsed(here) as ctx:
+                here.whole = batches.takes_several_transactions(self._command(ctx))
                 ctx.command.invoke(ctx)
         except typer.Exit:
             pass
@@ -135,12 +144,22 @@ class Lines:
         except SeatctlError as error:
             return Outcome(error.exit_code, error.code, error.message)
         except Exception as error:  # noqa: BLE001  # a bug in one command: the others are done all the same
-            self._here.log.write(f"{line.command}: {type(error).__name__}: {error}")
-            return Outcome(ExitCode.UNEXPECTED, "unexpected", f"unexpected {type(error).__name__}")
+            return self._bug(line, error)
         finally:
             self._read_clock(line)
         code = None if here.exit_code is ExitCode.DONE else here.exit_code.name.lower()
         return Outcome(here.exit_code, code, here.said)
+
+    def _bug(self, line: Line, error: Exception) -> Outcome:
+        from traceback import format_exception
+
+        self._here.log.write(f"{line.command}: {''.join(format_exception(error))}")
+        return Outcome(ExitCode.UNEXPECTED, "unexpected", f"unexpected {type(error).__name__}")
+
+    def _command(self, ctx: ClickContext) -> tuple[str, ...]:
+        """The noun, by its proper name, and the verb that a line was parsed as."""
+        noun, *verb = ctx.command_path.split()[1:]
+        return self._names.get(noun, noun), *verb
 
     def _read_clock(self, line: Line) -> None:
         """A batch may last for hours; a sandbox's clock stands still until a line moves it."""

@@ -67,20 +67,10 @@ def split(text: str) -> tuple[str, ...]:
     return tuple(words[1:] if words[:1] == [PROGRAM] else words)
 
 
-def check(words: Sequence[str], names: Mapping[str, str]) -> None:
-    """Whether the command may stand in a batch. `names`: every name of a noun with its proper one.
-
-    Raises NotALine.
-    """
+def check_words(words: Sequence[str]) -> None:
+    """Whether the words may stand in a batch, whatever command they are. Raises NotALine."""
     if not words:
         raise NotALine("it has no command")
-    found = next((at for at, word in enumerate(words) if not word.startswith("-")), 0)
-    noun = names.get(words[found], words[found])
-    verb = words[found + 1] if len(words) > found + 1 else ""
-    if noun in _ALONE:
-        raise NotALine(f"{noun} cannot stand in a batch")
-    if verb in _ALONE_OF_NOUN.get(noun, ()):
-        raise NotALine(f"{noun} {verb} cannot stand in a batch")
     options = words[: words.index("--")] if "--" in words else words
     for word in options:
         if word in _OF_THE_BATCH or word.startswith(("--profile=", "--ledger=")):
@@ -89,10 +79,18 @@ def check(words: Sequence[str], names: Mapping[str, str]) -> None:
             raise NotALine("a line cannot read stdin: name a file")
 
 
-def takes_several_transactions(words: Sequence[str], names: Mapping[str, str]) -> bool:
-    """Whether the line is marked only when all of it is done, and done again from its beginning if killed."""
-    plain = [word for word in words if not word.startswith("-")]
-    return bool(plain) and (names.get(plain[0], plain[0]), *plain[1:2]) in _REPEATED_WHOLE
+def check_command(command: Sequence[str]) -> None:
+    """Whether the command, a noun and perhaps a verb, may stand in a batch. Raises NotALine."""
+    noun, verb = command[0], command[1] if len(command) > 1 else ""
+    if noun in _ALONE:
+        raise NotALine(f"{noun} cannot stand in a batch")
+    if verb in _ALONE_OF_NOUN.get(noun, ()):
+        raise NotALine(f"{noun} {verb} cannot stand in a batch")
+
+
+def takes_several_transactions(command: Sequence[str]) -> bool:
+    """Whether its line is marked only when all of it is done, and done again from its beginning if killed."""
+    return tuple(command[:2]) in _REPEATED_WHOLE
 
 
 def columns_of(template: Sequence[str]) -> tuple[str, ...]:
