@@ -174,3 +174,14 @@ def test_a_renewal_that_was_paid_but_never_recorded_begins_the_contract_anew(acm
     found = pool(acme)
     assert (found["stripe_subscription"], found["seats"], found["status"]) == (running["id"], 25, "paid")
     assert acme("audit", "verify").code == acme("ledger", "check").code == 0
+
+
+def test_the_invoice_of_a_renewed_term_over_nothing_says_what_has_paid_for_it(acme):
+    pass_days(acme, 350)
+    assert acme("subs", "renew", "acme", "--yes").code == 0
+    for _ in ("as the renewal left it", "as a sync reads it"):
+        rows = acme.rows("invoices", "list")
+        paid = next(row["number"] for row in rows if row["billing_reason"] == "manual")
+        notes = {row["total"]: row["note"] for row in rows}
+        assert notes == {0: f"this term was paid by {paid}", 10000: None}
+        assert acme("sync", "--full").code == 0

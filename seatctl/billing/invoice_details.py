@@ -8,6 +8,7 @@ from __future__ import annotations
 from seatctl.billing.port import StripeJson
 from seatctl.errors import JsonValue
 from seatctl.rules.metadata import SUBSCRIPTION
+from seatctl.rules.standing import RENEWED
 
 
 def invoice_details(invoice: StripeJson) -> dict[str, JsonValue]:
@@ -27,6 +28,7 @@ def invoice_details(invoice: StripeJson) -> dict[str, JsonValue]:
         "voided_at": _inside(invoice.get("status_transitions"), "voided_at"),
         "attempt_count": invoice.get("attempt_count"),
         "next_payment_attempt": invoice.get("next_payment_attempt"),
+        "renewed_by": _renewed_by(invoice),
     }
     return {name: value for name, value in found.items() if value not in (None, [], 0)}
 
@@ -51,6 +53,15 @@ def billed_subscription(invoice: StripeJson) -> str | None:
     found = _inside(_inside(invoice.get("parent"), "subscription_details"), "subscription") or own
     named = _inside(found, "id") if isinstance(found, dict) else found
     return named if isinstance(named, str) else None
+
+
+def _renewed_by(invoice: StripeJson) -> JsonValue:
+    """Of the 0.00 invoice of a term renewed by hand: our own invoice that paid for the term.
+
+    Stripe keeps with an invoice what its subscription's metadata was when it was made.
+    """
+    about = _inside(invoice.get("parent"), "subscription_details")
+    return _inside(_inside(about, "metadata"), RENEWED) if invoice.get("total") == 0 else None
 
 
 def _payment(payment: StripeJson) -> JsonValue:

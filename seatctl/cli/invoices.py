@@ -27,6 +27,7 @@ LIST_COLUMNS = (
     Column("created_at", "Made", "time"),
     Column("due_date", "Due by", "time", table=False),
     Column("billing_reason", "Reason", table=False),
+    Column("note", "Note"),
     Column("stripe_id", "Stripe id", table=False),
 )
 
@@ -36,6 +37,7 @@ SHOW_COLUMNS = (
     Column("created_at", "Made", "time"),
     Column("due_date", "Due by", "time"),
     Column("billing_reason", "Reason"),
+    Column("note", "Note"),
     Column("hosted_url", "Page"),
     Column("stripe_id", "Stripe id"),
     Column("billed_to", "Billed to"),
@@ -92,7 +94,7 @@ def list_invoices(
             since=first,
             until=last,
         )
-        here.emit_list((invoice_row(one) for one in found), LIST_COLUMNS, handle="number")
+        here.emit_list((invoice_row(reader, one) for one in found), LIST_COLUMNS, handle="number")
 
 
 @app.command()
@@ -120,7 +122,7 @@ def show(
         return
     with here.ledger.reading() as reader:
         found = invoices.find(reader, invoice)
-        page = invoice_page(found, invoices.lines(reader, found.id))
+        page = invoice_page(reader, found, invoices.lines(reader, found.id))
     here.emit_one(page, SHOW_COLUMNS, handle="number")
 
 

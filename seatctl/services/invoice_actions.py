@@ -116,7 +116,9 @@ def _require_possible(verb: str, invoice: Invoice, now: StripeInvoice) -> None:
 def carry_out(ledger: Ledger, billing: Billing, call: Call, intended: Intended) -> Report:
     """Do it. Raises CardDeclined (nothing has changed then), WaitingForCardholder."""
     name = intended.now.number or intended.now.id
-    verb, row = intended.verb, invoice_row(intended.invoice)
+    verb = intended.verb
+    with ledger.reading() as reader:
+        pool, row = invoices.pool_of(reader, intended.invoice.id), invoice_row(reader, intended.invoice)
     reserved = f"invoice:{intended.invoice.stripe_id}"
     with ledger.reading() as reader:
         pool = invoices.pool_of(reader, intended.invoice.id)
@@ -181,7 +183,7 @@ def _alone(found: StripeInvoice, summary: str) -> Apply:
 
 
 def _ending(tx: Transaction, invoice: str, summary: str) -> Ending:
-    row = {**invoice_row(invoices.find(tx, invoice)), "result": "done"}
+    row = {**invoice_row(tx, invoices.find(tx, invoice)), "result": "done"}
     return Ending(summary, (row,), COLUMNS)
 
 

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from seatctl.errors import JsonValue
+from seatctl.ledger import invoices
+from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time, from_epoch
 from seatctl.models.invoice import Invoice, InvoiceLine
 from seatctl.models.money import plain_amount
 from seatctl.models.report import Record
 
 
-def invoice_row(invoice: Invoice) -> Record:
+def invoice_row(reader: Reader, invoice: Invoice) -> Record:
     """One line of `invoices list`; a draft has no number yet and is named by its id."""
     return {
         "number": invoice.number or invoice.stripe_id,
@@ -26,15 +28,28 @@ def invoice_row(invoice: Invoice) -> Record:
         "created_at": format_time(invoice.created_at),
         "due_date": _written(invoice.due_date),
         "billing_reason": invoice.billing_reason,
+        "note": _note(reader, invoice),
         "hosted_url": invoice.hosted_url,
         "stripe_id": invoice.stripe_id,
     }
 
 
-def invoice_page(invoice: Invoice, lines: list[InvoiceLine]) -> Record:
+def _note(reader: Reader, invoice: Invoice) -> str | None:
+    """What a 0.00 invoice is there for: to Stripe a term that was renewed by hand is a trial."""
+    renewed_by = invoice.details.get("renewed_by")
+    if not isinstance(renewed_by, str):
+        return None
+    try:
+        paid = invoices.find(reader, renewed_by)
+    except invoices.UnknownInvoice:
+        return f"this term was paid by {renewed_by}"
+    return f"this term was paid by {paid.number or renewed_by}"
+
+
+def invoice_page(reader: Reader, invoice: Invoice, lines: list[InvoiceLine]) -> Record:
     """An invoice with its lines: as objects for a program, as sentences for a person."""
     return {
-        **invoice_row(invoice),
+        **invoice_row(reader, invoice),
         "billed_to": invoice.details.get("billed_to"),
         "pdf": invoice.details.get("pdf"),
         "items": [_sentence(line) for line in lines],
