@@ -44,6 +44,7 @@ _NO_TAX_OR_CONNECT = (
     "application_fee_percent", "application_fee_amount", "default_tax_rates", "on_behalf_of", "tax_rates",
     "transfer_data", "default_source", "account_tax_ids",
 )  # fmt: skip
+_INCLUDED = {"type": "flexible", "flexible": {"proration_discounts": "included"}}
 # What the sandbox would have to ignore, and refuses instead: a price silently wrong is worse than a 400.
 UNSUPPORTED = {
     "CustomerCreateParams": ("source", "tax_id_data", "test_clock"),
@@ -119,6 +120,14 @@ def _check_supported(params: str, typed: Obj) -> None:
     for name in UNSUPPORTED.get(params, ()):
         if typed.get(name) not in (None, "", [], False):
             raise malformed(f"The sandbox does not support `{name}`.", name)
+    if typed.get("billing_mode", {}) not in ({}, {"type": "flexible"}, _INCLUDED):
+        raise malformed("The sandbox bills in flexible mode, with discounts in prorations.", "billing_mode")
+    if (
+        typed.get("billing_cycle_anchor")
+        and typed.get("proration_behavior") == "none"
+        and "customer" in typed
+    ):
+        raise malformed("The sandbox always bills the time until the anchor.", "proration_behavior")
     taxed = typed.get("automatic_tax")
     if isinstance(taxed, dict) and taxed.get("enabled"):
         raise malformed("The sandbox does not support `automatic_tax`.", "automatic_tax")

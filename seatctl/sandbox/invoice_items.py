@@ -8,7 +8,7 @@ from typing import Any
 from seatctl.sandbox import account, prices
 from seatctl.sandbox.balances import bill
 from seatctl.sandbox.discounts import given
-from seatctl.sandbox.errors import ApiError, invalid
+from seatctl.sandbox.errors import ApiError, inside, invalid, only_one
 from seatctl.sandbox.invoicing import credited_by, recount, take_items
 from seatctl.sandbox.lines import invoice_item, item_line, net_amount, pricing
 from seatctl.sandbox.lists import check_customer, listing
@@ -16,6 +16,9 @@ from seatctl.sandbox.money import price_exact, round_half_up
 from seatctl.sandbox.session import Session, changed
 from seatctl.sandbox.views import view
 from seatctl.sandbox.wire import Obj, merge_metadata, new_id, token, unset
+
+_FROZEN = {"pricing", "quantity", "quantity_decimal", "discounts", "amount", "unit_amount_decimal",
+           "price_data"}  # fmt: skip
 
 
 def create(session: Session, params: Obj) -> Obj:
@@ -55,7 +58,7 @@ def check_draft(invoice: Obj) -> None:
 
 def build(session: Session, customer: Obj, params: Obj, invoice: Obj | None) -> Obj:
     """An invoice item from a request; not yet written."""
-    quantity = params.get("quantity", 1)
+    quantity = _quantity(params, 1)
     price = _price(session, params)
     amount = _amount(params, price, quantity)
     currency = price["currency"] if price else params.get("currency") or (invoice or customer)["currency"]
@@ -109,11 +112,23 @@ def _price(session: Session, params: Obj) -> Obj | None:
     return price
 
 
+def _quantity(params: Obj, known: int) -> int:
+    """`quantity`, or `quantity_decimal` where it is a whole number."""
+    if "quantity" in params and "quantity_decimal" in params:
+        raise only_one("quantity", "quantity_decimal")
+    exact = Fraction(str(params.get("quantity_decimal", params.get("quantity", known))))
+    if exact < 0:
+        raise invalid("Invalid non-negative integer", "quantity", code="parameter_invalid_integer")
+    if exact.denominator != 1:
+        raise invalid("The sandbox bills whole quantities only.", "quantity_decimal")
+    return int(exact)
+
+
 def _amount(params: Obj, price: Obj | None, quantity: int) -> int:
     if price is not None:
         return round_half_up(price_exact(price, quantity))
     if params.get("amount") is not None:
-        if "quantity" in params:
+        if {"quantity", "quantity_decimal"} & set(params):
             raise invalid("You may only specify one of these parameters: amount, quantity.", "amount")
         return int(params["amount"])
     if params.get("unit_amount_decimal") is not None:
@@ -129,10 +144,25 @@ def _bare(params: Obj) -> Any:
     return {"price_details": details, "type": "price_details", "unit_amount_decimal": str(decimal)}
 
 
-def add_to(session: Session, invoice: Obj, customer: Obj, wanted: Obj) -> None:
+def of_subscription(
+    session: Session, customer: Obj, subscription: Obj, wanted: Obj, param: str, invoice: Obj | None = None
+) -> Obj:
+    """One of `add_invoice_items`, not yet written; its period is the moment, as the sandbox has no other."""
+    sent = {**wanted, "subscription": subscription["id"]}
+    sent.pop("period", None)
+    if wanted.get("price"):
+        sent["pricing"] = {"price": wanted["price"]}
+    try:
+        return build(session, customer, sent, invoice)
+    except ApiError as error:
+        if error.param == "pricing[price]":
+            error.param = "price"
+        raise inside(param, error) from None
+
+
+def add_to(session: Session, invoice: Obj, customer: Obj, subscription: Obj, wanted: Obj, param: str) -> None:
     """One of `add_invoice_items`: an item on an invoice that is being made."""
-    params = {**wanted, "pricing": {"price": wanted["price"]}} if wanted.get("price") else wanted
-    take_items(session, invoice, [build(session, customer, params, invoice)])
+    take_items(session, invoice, [of_subscription(session, customer, subscription, wanted, param, invoice)])
 
 
 def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
@@ -162,7 +192,7 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
 
 
 def _apply(session: Session, item: Obj, params: Obj) -> None:
-    frozen = {"pricing", "quantity", "discounts", "amount", "unit_amount_decimal", "price_data"} & set(params)
+    frozen = _FROZEN & set(params)
     if item["proration"] and frozen:
         raise invalid("You cannot change this field of a proration invoice item.", min(frozen))
     for name in ("description", "discountable", "period"):
@@ -176,11 +206,11 @@ def _apply(session: Session, item: Obj, params: Obj) -> None:
     price = _price(session, params)
     if price is not None:
         item["pricing"] = pricing(price, unit=price["unit_amount_decimal"])
-    quantity: int = params["quantity"] if "quantity" in params else item["quantity"]
+    quantity = _quantity(params, item["quantity"])
     if "amount" in params:
         item["amount"] = params["amount"]
         item["pricing"] = _bare(params)
-    elif price is not None or {"quantity", "unit_amount_decimal"} & set(params):
+    elif price is not None or {"quantity", "quantity_decimal", "unit_amount_decimal"} & set(params):
         unit = str(params.get("unit_amount_decimal") or item["pricing"]["unit_amount_decimal"] or 0)
         item["amount"] = round_half_up(Fraction(unit) * quantity)
         item["pricing"] = {**item["pricing"], "unit_amount_decimal": unit}

@@ -11,7 +11,6 @@ from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.invoicing import (
     created,
     draft,
-    pending_items,
     save_invoice,
     subscription_of,
     take_items,
@@ -48,10 +47,20 @@ def create(session: Session, params: Obj) -> Obj:
     )
     _apply(session, customer, invoice, params)
     if params.get("pending_invoice_items_behavior", "exclude") == "include":
-        found = pending_items(session, customer["id"], params.get("subscription"), invoice["currency"])
-        take_items(session, invoice, found)
+        take_items(session, invoice, _waiting(session, customer["id"], invoice["currency"], subscription))
     created(session, invoice)
     return view(session, invoice)
+
+
+def _waiting(session: Session, customer: str, currency: str, subscription: Obj | None) -> list[Obj]:
+    """Everything that waits for this customer's next invoice, or what waits for one subscription's."""
+    return [
+        item
+        for item in session.store.walk("invoiceitem", customer=customer)
+        if item["invoice"] is None
+        and item["currency"] == currency
+        and (subscription is None or item["_subscription"] == subscription["id"])
+    ]
 
 
 def _check_due(params: Obj, method: str) -> None:
@@ -74,6 +83,9 @@ def _apply(session: Session, customer: Obj, invoice: Obj, params: Obj) -> None:
             invoice[name] = unset(params[name])
     if params.get("number"):
         _check_number(session, invoice)
+    for name in ("effective_at", "automatically_finalizes_at"):
+        if params.get(name):
+            invoice[name] = params[name]
     if params.get("due_date"):
         invoice["_days_until_due"] = None
     if "days_until_due" in params and "customer" not in params:

@@ -200,7 +200,7 @@ def total_up(session: Session, invoice: Obj) -> None:
 def save_invoice(session: Session, invoice: Obj) -> None:
     """Write an invoice; its due time is when the clock finalizes it or tries its payment again."""
     due = None
-    if invoice["status"] == "draft" and invoice["auto_advance"]:
+    if invoice["status"] == "draft":
         due = invoice["automatically_finalizes_at"]
     elif invoice["status"] == "open" and invoice["collection_method"] == "send_invoice":
         due = None if invoice.get("_overdue") else invoice["due_date"]

@@ -45,7 +45,7 @@ def finalize(session: Session, invoice: Obj) -> None:
         amount_due=settled.amount_due,
         amount_remaining=settled.amount_due,
         automatically_finalizes_at=None,
-        effective_at=session.now,
+        effective_at=invoice["effective_at"] or session.now,
         ending_balance=settled.ending_balance,
         hosted_invoice_url=url,
         invoice_pdf=f"{url}/pdf",

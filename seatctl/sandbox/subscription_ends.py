@@ -106,6 +106,9 @@ def resume(session: Session, params: Obj, identifier: str) -> Obj:
     subscription = _running(session, identifier)
     if subscription["status"] != "paused":
         raise invalid("The subscription cannot be resumed because it is not paused.")
+    anchor = params.get("billing_cycle_anchor", "now")
+    if (anchor["type"] if isinstance(anchor, dict) else anchor) != "now":
+        raise invalid("The sandbox resumes with a new period only.", "billing_cycle_anchor")
     before = Snapshot(session, subscription)
     customer = session.find("customer", subscription["customer"], "customer")
     subscription["status"] = "active"

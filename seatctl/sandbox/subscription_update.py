@@ -57,10 +57,22 @@ def change(session: Session, subscription: Obj, params: Obj, refused: str | None
         billed_now = change_trial(session, subscription, params, prorate=prorate) or billed_now
     change_anchor(session, subscription, params, prorate=prorate)
     _cancellation(session, subscription, params)
+    _add_items(session, subscription, params)
     save(session, subscription)
     if params.get("proration_behavior") == "always_invoice" or billed_now:
         _invoice(session, subscription, before, params, whole=billed_now)
     announce(session, session.find("subscription", subscription["id"], None), before.shown)
+
+
+def _add_items(session: Session, subscription: Obj, params: Obj) -> None:
+    """`add_invoice_items`: charged once, with the subscription's next invoice."""
+    from seatctl.sandbox.invoice_items import of_subscription
+
+    customer = session.find("customer", subscription["customer"], "customer")
+    for place, wanted in enumerate(params.get("add_invoice_items") or []):
+        made = of_subscription(session, customer, subscription, wanted, f"add_invoice_items[{place}]")
+        session.save(made)
+        session.emit("invoiceitem.created", view(session, made))
 
 
 class Snapshot:

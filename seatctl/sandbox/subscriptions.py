@@ -30,6 +30,9 @@ def create(session: Session, params: Obj) -> Obj:
     _check_currency(session, customer, prices[0]["currency"])
     if str(params.get("currency", prices[0]["currency"])).lower() != prices[0]["currency"]:
         raise invalid("The sandbox bills a price in its own currency only.", "currency")
+    days = prices[0]["recurring"]["trial_period_days"]
+    if params.get("trial_from_plan") and days:
+        params = {**params, "trial_period_days": days}
     subscription = blank(session, customer, params, prices[0]["currency"])
     _settings(session, customer, subscription, params)
     anchor = subscription["billing_cycle_anchor"]
@@ -207,10 +210,10 @@ def mark_for_cancel(session: Session, subscription: Obj, moment: int, *, at_peri
 def _start(session: Session, customer: Obj, subscription: Obj, params: Obj) -> None:
     save(session, subscription)
     invoice = first_invoice(session, customer, subscription, "subscription_create")
-    for each in unset(params.get("add_invoice_items")) or []:
+    for place, each in enumerate(unset(params.get("add_invoice_items")) or []):
         from seatctl.sandbox.invoice_items import add_to
 
-        add_to(session, invoice, customer, each)
+        add_to(session, invoice, customer, subscription, each, f"add_invoice_items[{place}]")
     subscription["latest_invoice"] = invoice["id"]
     subscription["discounts"] = used_once(session, subscription["discounts"])
     created(session, invoice)

@@ -41,3 +41,45 @@ def test_an_id_of_ones_own_cannot_take_the_place_of_another_object(stripe):
         error = stripe.refused("POST", path, {"id": price, **more})
         assert error["code"] == "resource_already_exists"
     assert stripe.get(f"prices/{price}")["object"] == "price"
+
+
+def test_nothing_that_changes_a_bill_is_passed_over(stripe):
+    customer, price = stripe.customer(), stripe.price(1000)
+    item = stripe.post(
+        "invoiceitems",
+        {"customer": customer, "currency": "usd", "unit_amount_decimal": "50", "quantity_decimal": 4},
+    )
+    assert (item["amount"], item["quantity"]) == (200, 4)
+    part = {"customer": customer, "currency": "usd", "unit_amount_decimal": "50", "quantity_decimal": "1.5"}
+    assert stripe.refused("POST", "invoiceitems", part)["param"] == "quantity_decimal"
+    wanted = {"customer": customer, "items": [{"price": price}]}
+    classic = {**wanted, "billing_mode": {"type": "classic"}}
+    assert stripe.refused("POST", "subscriptions", classic)["param"] == "billing_mode"
+    free = {**wanted, "billing_cycle_anchor": 1790500000, "proration_behavior": "none"}
+    assert stripe.refused("POST", "subscriptions", free)["param"] == "proration_behavior"
+
+
+def test_a_trial_may_come_from_the_price(stripe):
+    product = stripe.post("products", {"name": "Pro"})["id"]
+    recurring = {"interval": "month", "trial_period_days": 14}
+    price = stripe.post(
+        "prices", {"product": product, "currency": "usd", "unit_amount": 1000, "recurring": recurring}
+    )["id"]
+    made = stripe.subscribe(stripe.customer(), price, trial_from_plan=True)
+    assert (made["status"], made["trial_end"] - made["trial_start"]) == ("trialing", 14 * 86400)
+
+
+def test_items_added_to_a_running_subscription_come_with_its_next_invoice(stripe):
+    made = stripe.subscribe(stripe.customer(), stripe.price(1000))
+    data = {
+        "currency": "usd",
+        "unit_amount": 250,
+        "product": stripe.post("products", {"name": "Setup"})["id"],
+    }
+    stripe.post(f"subscriptions/{made['id']}", {"add_invoice_items": [{"price_data": data}]})
+    stripe.advance(days=31)
+    invoice = stripe.invoice(made["id"])
+    assert [line["amount"] for line in invoice["lines"]["data"]] == [250, 1000]
+    wrong = {"add_invoice_items": [{"price": "price_no"}]}
+    error = stripe.refused("POST", f"subscriptions/{made['id']}", wrong)
+    assert error["param"] == "add_invoice_items[0][price]"

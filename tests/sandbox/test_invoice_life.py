@@ -182,3 +182,35 @@ def test_a_price_data_item_bills_the_locked_amount(stripe):
         product,
     )
     assert stripe.post(f"invoices/{invoice}/pay")["amount_paid"] == 6000
+
+
+def test_a_manual_invoice_takes_the_prorations_that_wait_and_one_for_a_subscription_only_its_own(stripe):
+    customer = stripe.customer()
+    made = [stripe.subscribe(customer, stripe.price(1000)) for _ in range(2)]
+    for each in made:
+        change = {"items": [{"id": each["items"]["data"][0]["id"], "quantity": 2}]}
+        stripe.post(f"subscriptions/{each['id']}", change)
+    stripe.post("invoiceitems", {"customer": customer, "amount": 70, "currency": "usd"})
+    include = {"customer": customer, "pending_invoice_items_behavior": "include"}
+    own = stripe.post("invoices", {**include, "subscription": made[0]["id"]})
+    # 1 -> 2 seats at once: -10.00 and +20.00 for the whole period.
+    assert [line["amount"] for line in own["lines"]["data"]] == [-1000, 2000]
+    assert own["parent"]["subscription_details"]["subscription"] == made[0]["id"]
+    rest = stripe.post("invoices", include)
+    assert [line["amount"] for line in rest["lines"]["data"]] == [70, -1000, 2000]
+    assert rest["parent"] is None
+    details = rest["lines"]["data"][1]["parent"]["subscription_item_details"]
+    assert details["subscription"] == made[1]["id"]
+    assert stripe.get("invoiceitems", {"pending": True})["data"] == []
+
+
+def test_a_draft_is_finalized_when_it_was_told_to_and_dated_as_it_was_told(stripe, draft):
+    invoice = stripe.get(f"invoices/{draft}")
+    later = invoice["created"] + 2 * 86400
+    kept = stripe.post(f"invoices/{draft}", {"automatically_finalizes_at": later, "effective_at": later})
+    assert kept["automatically_finalizes_at"] == later
+    stripe.advance(days=1)
+    assert stripe.get(f"invoices/{draft}")["status"] == "draft"
+    stripe.advance(days=1)
+    final = stripe.get(f"invoices/{draft}")
+    assert (final["status"] != "draft", final["effective_at"]) == (True, later)
