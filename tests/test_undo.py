@@ -133,6 +133,12 @@ def test_an_increase_a_day_old_that_never_reached_stripe_is_not_charged_late(off
             "subs buy --plan basic --seats 1 --name den --bill-to lab",
             "seatctl subs cancel den --now --refund",
         ),
+        ("config auto-approve lab on --domain example.com", "seatctl config auto-approve lab off --reset"),
+        (
+            "plans edit basic --price 99 --name Other --set grace_days=3",
+            "seatctl plans edit basic --name basic --price 10.00 --set grace_days=7",
+        ),
+        ("plans archive team", None),
         ("subs cancel lab --now", None),
     ],
 )
@@ -144,6 +150,19 @@ def test_what_is_done_names_the_command_that_reverses_it(office, command, opposi
     assert error["hint"] == (opposite or f"seatctl runs show {number} shows what it changed")
     if opposite:
         done(office, opposite.removeprefix("seatctl "))
+
+
+def test_rules_and_owners_are_named_as_they_were(office):
+    done(office, "users add ada@example.com bob@example.com")
+    done(office, "subs transfer lab ada@example.com")
+    done(office, "subs transfer lab bob@example.com")
+    run = last_run(office)["number"]
+    assert refused(office, f"runs undo {run}")["command"] == "seatctl subs transfer lab ada@example.com"
+    rules = "on --reset --domain example.com --group art --daily-limit 0 --keep-free 2"
+    done(office, f"config auto-approve lab {rules}")
+    done(office, "config auto-approve lab off --reset")
+    run = last_run(office)["number"]
+    assert refused(office, f"runs undo {run}")["command"] == f"seatctl config auto-approve lab {rules}"
 
 
 def test_an_interrupted_run_is_for_sync(office):

@@ -73,6 +73,35 @@ def test_undo_brings_back_what_was(people, command):
     assert undone.json["undo"] == f"seatctl runs undo {undone.json['run']}"
 
 
+@pytest.mark.parametrize("where", [(), ("--subscription", "design")])
+def test_a_role_that_was_granted_or_taken_away_is_so_again(people, where):
+    before = people.rows("roles", "list")
+    run = done(people, "roles", "grant", BOB, "assignor", *where)
+    granted = people.rows("roles", "list")
+    shown = people("runs", "show", run, "-o", "json").json["changes"][0]
+    assert (shown["subject"], shown["after"]["actor"]) == (BOB, BOB)
+    undo = done(people, "runs", "undo", run)
+    assert people.rows("roles", "list") == before
+    done(people, "runs", "undo", undo)
+    assert people.rows("roles", "list") == granted
+    taken = done(people, "roles", "revoke", BOB, "assignor", *where)
+    # Its number is free now, and goes to somebody else's role.
+    done(people, "roles", "grant", ZOE, "viewer")
+    done(people, "runs", "undo", taken)
+    assert {(row["actor"], row["role"]) for row in people.rows("roles", "list")} >= {
+        (BOB, "assignor"),
+        (ZOE, "viewer"),
+    }
+    assert people("audit", "verify").code == 0
+
+
+def test_an_undo_leaves_an_admin(people):
+    run = done(people, "roles", "grant", BOB, "admin")
+    done(people, "roles", "revoke", "ann@example.com", "admin")
+    assert people("--as", BOB, "runs", "undo", run, "-o", "json").error["code"] == "last_admin"
+    assert people("--as", ADA, "runs", "undo", run).code == 8
+
+
 def test_an_undo_is_undone_and_that_too(people):
     before = state(people)
     run = done(people, "seats", "assign", "design", ADA, BOB)

@@ -68,7 +68,7 @@ _SUBJECT = """CASE c.entity
         WHERE r.number = c.entity_id)
     WHEN 'subscription' THEN (SELECT name FROM subscriptions WHERE id = c.entity_id)
     WHEN 'plan' THEN (SELECT slug FROM plans WHERE id = c.entity_id)
-    WHEN 'role' THEN (SELECT actor FROM roles WHERE id = c.entity_id)
+    WHEN 'role' THEN json_extract(coalesce(c.after, c.before), '$.actor')
     END"""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from seatctl.errors import JsonValue
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.role import Grant, Role
 from seatctl.rules.permissions import actor_key
@@ -18,7 +19,7 @@ def grant(tx: Transaction, given: Grant) -> bool:
     )
     if not isinstance(number, int):
         return False
-    tx.record("role", number, None, {"role": given.role.value, "subscription_id": given.subscription_id})
+    tx.record("role", number, None, _facts(actor_key(given.actor), given.role, given.subscription_id))
     return True
 
 
@@ -53,13 +54,25 @@ def holders(
 def revoke(tx: Transaction, taken: Grant) -> bool:
     """Take a role away; False where the actor does not hold it."""
     number = tx.value(
-        "DELETE FROM roles WHERE actor = ? AND coalesce(subscription_id, 0) = ? AND role = ? RETURNING id",
+        "SELECT id FROM roles WHERE actor = ? AND coalesce(subscription_id, 0) = ? AND role = ?",
         (actor_key(taken.actor), taken.subscription_id or 0, taken.role.value),
     )
-    if not isinstance(number, int):
+    return isinstance(number, int) and take_away(tx, number)
+
+
+def take_away(tx: Transaction, number: int) -> bool:
+    """Take the grant of this number away; False where there is none."""
+    row = tx.row("SELECT actor, role, subscription_id FROM roles WHERE id = ?", (number,))
+    if row is None:
         return False
-    tx.record("role", number, {"role": taken.role.value, "subscription_id": taken.subscription_id}, None)
+    tx.execute("DELETE FROM roles WHERE id = ?", (number,))
+    tx.record("role", number, _facts(row["actor"], row["role"], row["subscription_id"]), None)
     return True
+
+
+def _facts(actor: str, role: str, subscription_id: int | None) -> dict[str, JsonValue]:
+    """What the audit keeps of a grant; its number alone may be given to another one later."""
+    return {"actor": actor, "role": str(role), "subscription_id": subscription_id}
 
 
 def granted(reader: Reader, actor: str) -> list[tuple[Role, str | None]]:

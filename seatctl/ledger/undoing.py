@@ -1,24 +1,19 @@
-"""The inverse of what a run changed, from its change rows: staged in a TEMP table, judged, applied.
+"""The inverse of what a run changed, from its change rows: staged in a TEMP table and judged.
 
-Seats and new users are set-based, since a run may have changed a hundred thousand; changed users and
-requests go one by one. Only people, seats and requests have an inverse here: what stands in Stripe has a
-command of its own. Who may undo, and what is told: services/undoing_changes.py.
+Only people, seats, requests and granted roles have an inverse here: what stands in Stripe has a command of
+its own. What is then written is `undoing_writes.py`; who may undo, and what is told:
+services/undoing_changes.py.
 """
 
 # ruff: noqa: S608 - what is put into statements here are conditions of this module; every value is bound.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from seatctl.errors import JsonValue
-from seatctl.ledger import requests, seats, users
 from seatctl.ledger.transaction import Reader, Transaction
-from seatctl.models.call import parse_time
 from seatctl.models.report import Record
-from seatctl.models.user import User, UserStatus
 
 _STAGE = """CREATE TEMP TABLE undoing AS
     WITH mine AS (
@@ -51,6 +46,7 @@ _KINDS = """UPDATE undoing SET pool = json_extract(before, '$.subscription_id'),
         WHEN before IS NULL THEN 'asked'
         WHEN json_extract(after, '$.status') = 'expired' THEN 'nothing'
         ELSE 'decided' END
+    WHEN entity = 'role' AND json_extract(coalesce(before, after), '$.actor') IS NOT NULL THEN 'role'
     WHEN entity = 'subscription' AND before IS NOT NULL AND json_extract(before, '$.capacity') IS NOT NULL
         AND json_extract(before, '$.name') IS NULL AND json_extract(before, '$.status') IS NULL THEN 'nothing'
     ELSE 'other' END"""
@@ -68,7 +64,7 @@ can be undone one after the other, the latest first."""
 _LATER = """SELECT u.entity, u.entity_id, a.run FROM undoing u
     JOIN changes c ON c.entity = u.entity AND c.entity_id = u.entity_id AND c.entry > u.last_entry
     JOIN audit a ON a.seq = c.entry
-    WHERE u.kind <> 'nothing' AND u.seat_id IS NULL
+    WHERE u.kind <> 'nothing' AND u.seat_id IS NULL AND NOT (u.kind = 'role' AND u.after IS NULL)
         AND NOT (u.entity = 'seat' AND (json_extract(c.after, '$.user_id') IS NULL
             OR json_extract(c.after, '$.revoked_at') IS NOT NULL
             AND json_extract(c.after, '$.revoked_at') IS json_extract(c.after, '$.until')))
@@ -84,7 +80,8 @@ _LATER = """SELECT u.entity, u.entity_id, a.run FROM undoing u
             AND r.subscription_id IS json_extract(u.after, '$.subscription_id')))
     ORDER BY a.run DESC LIMIT 1"""
 """A claimed seat and an expired one do not stand in the way; a change of this very transaction
-neither, nor a user or a request that is again what the run made of it."""
+neither, nor a user or a request that is again what the run made of it. The number of a role that was taken
+away may be another one's by now, which it has nothing to do with."""
 
 _GOING = """(SELECT entity_id FROM undoing WHERE kind = 'made'
         OR kind IN ('changed', 'status') AND json_extract(before, '$.status') = 'removed')"""
@@ -174,124 +171,17 @@ def needed(reader: Reader, pool: int) -> int:
     return reader.count("SELECT count(*) FROM undoing WHERE kind = 'taken' AND pool = ?", (pool,))
 
 
-def restore_people(tx: Transaction) -> None:
-    """Users as they were before; those whom the run made are removed."""
-    tx.record_many(
-        "user",
-        "SELECT entity_id, after AS before, json_set(after, '$.status', 'removed') AS after FROM undoing"
-        " WHERE kind = 'made' ORDER BY entity_id",
-        {},
-    )
-    tx.execute(
-        "UPDATE users SET status = 'removed' WHERE id IN (SELECT entity_id FROM undoing WHERE kind = 'made')"
-    )
-    tx.record_many(
-        "user",
-        "SELECT entity_id, after AS before, before AS after FROM undoing WHERE kind = 'status'"
-        " ORDER BY entity_id",
-        {},
-    )
-    tx.execute(
-        "UPDATE users SET status = json_extract(u.before, '$.status') FROM undoing u"
-        " WHERE u.kind = 'status' AND users.id = u.entity_id"
-    )
-    changed = list(tx.rows("SELECT before, after FROM undoing WHERE kind = 'changed' ORDER BY entity_id"))
-    for row in changed:
-        user = users.require(tx, json.loads(row["after"])["email"])
-        users.change(tx, user, _as_it_was(user, json.loads(row["before"])))
-
-
-def _as_it_was(user: User, facts: dict[str, JsonValue]) -> User:
-    last = facts["last_active"]
-    return replace(
-        user,
-        email=str(facts["email"]),
-        name=_text(facts["name"]),
-        group=_text(facts["group"]),
-        status=UserStatus(str(facts["status"])),
-        last_active=None if last is None else parse_time(str(last)),
-        exempt=bool(facts.get("reclaim_exempt")),
-    )
-
-
-def _text(value: JsonValue) -> str | None:
-    return None if value is None else str(value)
-
-
-def give_back(tx: Transaction) -> int:
-    """Give back the seats that the run gave; how many."""
-    return seats.revoke_where(
-        tx,
-        "revoked_at IS NULL"
-        " AND id IN (SELECT coalesce(seat_id, entity_id) FROM undoing WHERE kind = 'given')",
-        {},
-        ":now",
-    )
-
-
-def seat_again(tx: Transaction) -> int:
-    """Seat those again who lost a seat by the run, as new seats; ends as they were before. How many."""
-    before, last = tx.recorded, seats.last_id(tx)
-    seated = tx.execute(
-        "INSERT INTO seats (subscription_id, user_id, assigned_at, until, assigned_entry)"
-        " SELECT pool, person, :now, until, :entry"
-        " FROM undoing WHERE kind = 'taken'"
-        " AND (until IS NULL OR until > :now) ORDER BY entity_id",
-        {"now": tx.now, "entry": tx.entry},
-    )
-    if seated:
-        seats.record_new(tx, last)
-        tx.mail_each("seat_assigned", before)
-    return seated
-
-
-def restore_ends(tx: Transaction) -> None:
-    """Seats end when they did before the run; one that would have ended by now ends at once."""
-    where = "u.kind = 'ends' AND t.id = coalesce(u.seat_id, u.entity_id) AND t.revoked_at IS NULL"
-    tx.record_many(
-        "seat",
-        "SELECT t.id AS entity_id, json_remove(u.after, '$.revoked_at') AS before, u.before AS after"
-        f" FROM undoing u JOIN seats t ON {where} ORDER BY entity_id",
-        {},
-    )
-    tx.execute("UPDATE seats AS t SET until = u.until FROM undoing u WHERE " + where)
-
-
-def restore_requests(tx: Transaction) -> None:
-    """Requests as they were before; those that the run made are canceled, if they are still open."""
-    rows = list(
-        tx.rows(
-            "SELECT u.entity_id, u.before, u.kind, r.status FROM undoing u JOIN requests r"
-            " ON r.number = u.entity_id WHERE u.kind IN ('asked', 'decided') ORDER BY u.entity_id"
-        )
-    )
-    for row in rows:
-        if row["kind"] == "decided":
-            _restore(tx, row["entity_id"], json.loads(row["before"]))
-        elif row["status"] in {"pending", "waitlisted"}:
-            _restore(tx, row["entity_id"], {"status": "canceled", "decided_by": tx.call.actor})
-
-
-def _restore(tx: Transaction, number: int, facts: dict[str, JsonValue]) -> None:
-    before = requests.facts(tx, number)
-    params = {"number": number, "status": facts["status"], "by": facts["decided_by"], "now": tx.now}
-    params["pool"] = facts.get("subscription_id", before["subscription_id"])
-    tx.execute(
-        "UPDATE requests SET status = :status, decided_by = :by, subscription_id = :pool, reason = NULL,"
-        " decided_at = CASE WHEN :by IS NULL THEN NULL ELSE :now END WHERE number = :number",
-        {key: value for key, value in params.items() if not isinstance(value, list | dict)},
-    )
-    tx.record("request", number, before, requests.facts(tx, number))
-
-
 def results(reader: Reader) -> Iterator[Record]:
     """What became of each thing: entity, subject, result."""
     found = reader.rows(
         "SELECT u.entity, CASE u.entity WHEN 'user' THEN (SELECT email FROM users WHERE id = u.entity_id)"
         " WHEN 'seat' THEN (SELECT p.email || ' in ' || s.name FROM seats t JOIN users p ON p.id = t.user_id"
         " JOIN subscriptions s ON s.id = t.subscription_id WHERE t.id = u.entity_id)"
+        " WHEN 'role' THEN json_extract(coalesce(u.after, u.before), '$.actor')"
         " ELSE 'request ' || u.entity_id END AS subject,"
-        " CASE u.kind WHEN 'given' THEN 'revoked' WHEN 'taken' THEN 'seated again' WHEN 'made' THEN 'removed'"
+        " CASE u.kind WHEN 'role' THEN CASE WHEN u.before IS NULL THEN 'no longer '"
+        " || json_extract(u.after, '$.role') ELSE json_extract(u.before, '$.role') || ' again' END"
+        " WHEN 'given' THEN 'revoked' WHEN 'taken' THEN 'seated again' WHEN 'made' THEN 'removed'"
         " WHEN 'ends' THEN 'ends as before' WHEN 'asked' THEN 'canceled' ELSE 'as before' END AS result"
         " FROM undoing u WHERE u.kind <> 'nothing' ORDER BY u.entity, u.entity_id"
     )

@@ -55,6 +55,12 @@ def find(reader: Reader, email: str) -> User | None:
     return None if row is None else _user(row)
 
 
+def email_of(reader: Reader, user_id: int) -> str | None:
+    """The e-mail of the user with this number."""
+    found = reader.value("SELECT email FROM users WHERE id = ?", (user_id,))
+    return found if isinstance(found, str) else None
+
+
 def require(reader: Reader, email: str) -> User:
     """The user of this e-mail, whatever the status. Raises UnknownUser with the nearest e-mails."""
     user = find(reader, email)

@@ -6,18 +6,22 @@ checked, priced and recorded like any other command.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
 from seatctl.errors import JsonValue
+from seatctl.models.money import plain_amount
 
 Facts = Mapping[str, JsonValue]
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """One changed thing: what it is called today, and the facts before and after."""
+    """One changed thing: what it is called today, and the facts before and after.
+
+    Those of a subscription name its owner by e-mail, as `owner`, where there is one.
+    """
 
     entity: str
     subject: str | None
@@ -60,21 +64,71 @@ def _of_subscription(change: Changed) -> str | None:
     if before is None:
         return f"seatctl subs cancel {name} --now --refund"
     opposites = {
-        "name": f"rename {name} {quote(str(before.get('name')))}",
-        "cancel_at": f"resume {name}" if after.get("cancel_at") else f"cancel {name}",
-        "plan": f"change-plan {name} {quote(str(before.get('plan')))}",
-        "capacity": f"set-seats {name} {before.get('capacity')}",
+        "name": f"subs rename {name} {quote(str(before.get('name')))}",
+        "cancel_at": f"subs resume {name}" if after.get("cancel_at") else f"subs cancel {name}",
+        "plan": f"subs change-plan {name} {quote(str(before.get('plan')))}",
+        "capacity": f"subs set-seats {name} {before.get('capacity')}",
+        "auto_approval": f"config auto-approve {name} {_approval(before.get('auto_approval'))}",
     }
+    if before.get("owner"):
+        opposites["owner_id"] = f"subs transfer {name} {quote(str(before['owner']))}"
     found = (verb for key, verb in opposites.items() if before.get(key) != after.get(key))
     verb = next(found, None)
-    return None if verb is None else f"seatctl subs {verb}"
+    return None if verb is None else f"seatctl {verb}"
+
+
+def _approval(rules: JsonValue) -> str:
+    """`on` or `off` and the rules there were, as `config auto-approve` takes them."""
+    was = rules if isinstance(rules, dict) else {}
+    words = ["on" if was.get("enabled") else "off", "--reset"]
+    for option, key in (("--domain", "domains"), ("--group", "groups")):
+        listed = was.get(key)
+        words += [f"{option} {quote(str(one))}" for one in (listed if isinstance(listed, list) else ())]
+    for option, key in (("--daily-limit", "daily_limit"), ("--until", "until"), ("--keep-free", "keep_free")):
+        value = was.get(key)
+        words += [f"{option} {value}"] if value is not None and (value or key == "daily_limit") else []
+    return " ".join(words)
 
 
 def _of_entity(change: Changed) -> str | None:
-    if change.before is not None or change.subject is None:
+    if change.subject is None:
         return None
-    verb = "users remove" if change.entity == "user" else "plans archive"
-    return f"seatctl {verb} {quote(change.subject)}"
+    if change.before is None:
+        verb = "users remove" if change.entity == "user" else "plans archive"
+        return f"seatctl {verb} {quote(change.subject)}"
+    return _of_plan(change.subject, change.before, change.after or {}) if change.entity == "plan" else None
+
+
+def _of_plan(slug: str, before: Facts, after: Facts) -> str | None:
+    """The edit that sets what was; None for an archived plan, which no command sells again."""
+    if before.get("active") != after.get("active"):
+        return None
+    words = []
+    if before.get("name") != after.get("name"):
+        words.append(f"--name {quote(str(before.get('name')))}")
+    if before.get("unit_amount") != after.get("unit_amount"):
+        amount = plain_amount(int(str(before.get("unit_amount"))), str(before.get("currency")))
+        words.append(f"--price {amount}")
+    words += [f"--set {quote(f'{key}={value}')}" for key, value in _settings(before, after)]
+    return f"seatctl plans edit {quote(slug)} {' '.join(words)}" if words else None
+
+
+def _settings(before: Facts, after: Facts) -> Iterator[tuple[str, str]]:
+    """The fields of the policy that differ, as they were, in the form that `--set` takes."""
+    was, became = before.get("policy"), after.get("policy")
+    if not (isinstance(was, dict) and isinstance(became, dict)):
+        return
+    for key, value in was.items():
+        if value != became.get(key):
+            yield key, _typed(value)
+
+
+def _typed(value: JsonValue) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ",".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)
 
 
 def _name(change: Changed) -> str | None:

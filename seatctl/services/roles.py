@@ -47,7 +47,7 @@ def grant_role(ledger: Ledger, call: Call, actor: str, role: Role, subscription:
             dry_run=call.dry_run,
             summary=summary,
             rows=(row,),
-            undo=_command("revoke", given, name) if fresh and not call.dry_run else None,
+            undo=tx.undo,
             columns=COLUMNS,
         )
 
@@ -73,7 +73,7 @@ def revoke_role(ledger: Ledger, call: Call, actor: str, role: Role, subscription
             dry_run=call.dry_run,
             summary=summary,
             rows=(row,),
-            undo=None if call.dry_run else _command("grant", taken, name),
+            undo=tx.undo,
             columns=COLUMNS,
         )
 
@@ -104,20 +104,17 @@ def _grant(tx: Transaction, actor: str, role: Role, subscription: str | None) ->
 def _require_another_admin(tx: Transaction, actor: str) -> None:
     admins = {name for name, _ in roles.holders(tx, (Role.ADMIN,))}
     if admins == {actor}:
-        raise LastAdmin(
-            f"{actor} is the only admin",
-            hint="first: seatctl roles grant ACTOR admin",
-            data={"actor": actor},
-        )
+        raise no_admin_left(actor)
+
+
+def no_admin_left(actor: str | None = None) -> LastAdmin:
+    """The refusal; `actor` is the only admin, where they are known."""
+    who = f"{actor} is the only admin" if actor else "no admin would be left"
+    return LastAdmin(who, hint="first: seatctl roles grant ACTOR admin", data={"actor": actor})
 
 
 def _what(grant: Grant, name: str | None) -> str:
     return grant.role.value if name is None else f"{grant.role} of {name}"
-
-
-def _command(verb: str, grant: Grant, name: str | None) -> str:
-    where = "" if name is None else f" --subscription {quote(name)}"
-    return f"seatctl roles {verb} {quote(grant.actor)} {grant.role}{where}"
 
 
 def _row(grant: Grant, name: str | None, result: str) -> dict[str, JsonValue]:

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from seatctl.billing.port import Billing
 from seatctl.errors import JsonValue, Refused
-from seatctl.ledger import audit, batches, operations, runs, subscriptions
+from seatctl.ledger import audit, batches, operations, runs, subscriptions, users
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
@@ -84,7 +84,7 @@ def _not_waiting(reader: Reader, run: Run, operation: Operation | None) -> Repor
             data={"run": run.number},
         )
     changes = [
-        Changed(change.entity, subject, _facts(change.before), _facts(change.after))
+        Changed(change.entity, subject, _facts(reader, change.before), _facts(reader, change.after))
         for subject, change in audit.changes_of_run(reader, run.number)
         if change.entity != "operation"
     ]
@@ -111,6 +111,9 @@ def _allow(reader: Reader, call: Call, operation: Operation) -> None:
         allow(reader, call.actor, Action.ADD_SEATS, subscriptions.by_id(reader, operation.subscription_id))
 
 
-def _facts(text: str | None) -> dict[str, JsonValue] | None:
+def _facts(reader: Reader, text: str | None) -> dict[str, JsonValue] | None:
     found = None if text is None else json.loads(text)
-    return found if isinstance(found, dict) else None
+    if not isinstance(found, dict):
+        return None
+    owner = found.get("owner_id")
+    return {**found, "owner": users.email_of(reader, owner)} if isinstance(owner, int) else found

@@ -1,4 +1,4 @@
-"""Taking back what a run did to people, seats and requests; itself a run, and undone once only.
+"""Taking back what a run did to people, seats, requests and roles; itself a run, and undone once only.
 
 What stands in Stripe is not taken back here: `undoing.py` names the command that reverses it.
 """
@@ -8,15 +8,17 @@ from __future__ import annotations
 from functools import partial
 
 from seatctl.errors import Refused
-from seatctl.ledger import runs, subscriptions, undo_window, undoing
+from seatctl.ledger import roles, runs, subscriptions, undo_window, undoing
+from seatctl.ledger import undoing_writes as writes
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
 from seatctl.models.report import Report
-from seatctl.models.role import Action
+from seatctl.models.role import Action, Role
 from seatctl.models.run import Run
 from seatctl.rules.assignment import require_home, require_usable, seats_to_take
 from seatctl.services.permissions import allow
+from seatctl.services.roles import no_admin_left
 
 COLUMNS = ("entity", "subject", "result")
 _PEOPLE = frozenset({"made", "changed", "status"})
@@ -41,7 +43,8 @@ class NoInverse(Exception):
 def take_back(ledger: Ledger, call: Call, run: Run) -> Report:
     """Undo a run that is done, in one transaction.
 
-    Raises UndoneAlready, ChangedSince, RoleRequired, NoSeatsLeft and its like, EmailTaken; NoInverse.
+    Raises UndoneAlready, ChangedSince, RoleRequired, LastAdmin, NoSeatsLeft and its like, EmailTaken;
+    NoInverse.
     """
     with ledger.change(call) as tx:
         run = _standing(tx, run)
@@ -53,7 +56,7 @@ def take_back(ledger: Ledger, call: Call, run: Run) -> Report:
         if not kinds - {"nothing"}:
             return Report(None, call.dry_run, f"run {run.number} left nothing that could be undone")
         undo_window.take_back(tx, run.number)
-        _apply(tx)
+        _apply(tx, kinds)
         summary = f"undid run {run.number}: {run.summary or run.command}"
         tx.summarise(summary)
         runs.note_undo(tx, run.number)
@@ -86,12 +89,14 @@ def _allow(tx: Transaction, ledger: Ledger, kinds: set[str]) -> None:
     actor = tx.call.actor
     if kinds & _PEOPLE:
         allow(tx, actor, Action.MANAGE_USERS)
+    if "role" in kinds:
+        allow(tx, actor, Action.GRANT_ROLES)
     action = Action.ASSIGN if kinds & {"given", "taken", "ends"} else Action.DECIDE_REQUESTS
     for number in undoing.pools(tx):
         pool = subscriptions.by_id(tx, number)
         allow(tx, actor, action, pool)
         require_home(pool, ledger.id)
-    if not kinds - {"nothing", "asked", "decided"} and not undoing.pools(tx):
+    if kinds & {"asked", "decided"} and not undoing.pools(tx):
         allow(tx, actor, Action.DECIDE_REQUESTS)
 
 
@@ -107,15 +112,18 @@ def _require_unchanged(tx: Transaction, run: Run) -> None:
         )
 
 
-def _apply(tx: Transaction) -> None:
+def _apply(tx: Transaction, kinds: set[str]) -> None:
     """People first, so that who comes back can sit; seats are given back before others are taken."""
-    undoing.restore_people(tx)
-    undoing.give_back(tx)
+    writes.restore_people(tx)
+    writes.give_back(tx)
     for number in undoing.pools(tx):
         if wanted := undoing.needed(tx, number):
             pool = subscriptions.by_id(tx, number)
             require_usable(pool)
             seats_to_take(pool, wanted, fill=False)
-    undoing.seat_again(tx)
-    undoing.restore_ends(tx)
-    undoing.restore_requests(tx)
+    writes.seat_again(tx)
+    writes.restore_ends(tx)
+    writes.restore_requests(tx)
+    writes.restore_roles(tx)
+    if "role" in kinds and not roles.holders(tx, (Role.ADMIN,)):
+        raise no_admin_left()
