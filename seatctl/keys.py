@@ -143,14 +143,14 @@ def _from_command(profile: Profile) -> Key | None:
     return Key(read_secret(first_line(command, "stripe_key_command", profile)), "stripe_key_command")
 
 
-def first_line(command: str, setting: str, profile: Profile) -> str:
+def first_line(command: str, setting: str, profile: Profile, seconds: float = COMMAND_SECONDS) -> str:
     """Run the command that a setting holds, without a shell; its first line. Raises NoKey."""
     import shlex
     import subprocess
 
     try:
         done = subprocess.run(
-            shlex.split(command), capture_output=True, text=True, timeout=COMMAND_SECONDS, check=True
+            shlex.split(command), capture_output=True, text=True, timeout=seconds, check=True
         )
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         reason = type(error).__name__ if not isinstance(error, OSError) else error.strerror

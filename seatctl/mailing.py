@@ -6,7 +6,7 @@ It comes from the environment, then the system keyring, then `mail.password_comm
 from __future__ import annotations
 
 from seatctl.errors import Refused
-from seatctl.keys import NoKey, first_line, keep_secret, kept_secret, keyring_entry
+from seatctl.keys import COMMAND_SECONDS, NoKey, first_line, keep_secret, kept_secret, keyring_entry
 from seatctl.mail.letter import Server
 from seatctl.mail.post import Post
 from seatctl.mail.rendering import Renderer
@@ -23,9 +23,15 @@ class MailNotConfigured(Refused):
     code = "mail_not_configured"
 
 
-def find_post(settings: Settings, profile: Profile, environment: Environment) -> Post:
-    """The server and the texts of a profile. Raises MailNotConfigured, NoKey."""
-    return Post(find_server(settings, profile, environment), find_texts(settings, profile), _days(profile))
+def find_post(
+    settings: Settings, profile: Profile, environment: Environment, seconds: float = COMMAND_SECONDS
+) -> Post:
+    """The server and the texts of a profile. Raises MailNotConfigured, NoKey.
+
+    `seconds`: how long `mail.password_command` may take.
+    """
+    server = find_server(settings, profile, environment, seconds)
+    return Post(server, find_texts(settings, profile), _days(profile))
 
 
 def find_texts(settings: Settings, profile: Profile) -> Renderer:
@@ -34,7 +40,9 @@ def find_texts(settings: Settings, profile: Profile) -> Renderer:
     return Renderer([own / profile.name, own])
 
 
-def find_server(settings: Settings, profile: Profile, environment: Environment) -> Server:
+def find_server(
+    settings: Settings, profile: Profile, environment: Environment, seconds: float = COMMAND_SECONDS
+) -> Server:
     """The mail server. Raises MailNotConfigured, NoKey where a user has no password."""
     host, sender = profile.text("mail.host", environment), profile.text("mail.from", environment)
     if not host or not sender:
@@ -60,7 +68,7 @@ def find_server(settings: Settings, profile: Profile, environment: Environment) 
         sender=sender,
         reply_to=profile.text("mail.reply_to", environment),
         user=user,
-        password=_password(settings, profile, environment) if user else None,
+        password=_password(settings, profile, environment, seconds) if user else None,
     )
 
 
@@ -73,12 +81,12 @@ def keep_password(settings: Settings, profile: Profile, password: str) -> None:
         )
 
 
-def _password(settings: Settings, profile: Profile, environment: Environment) -> str:
+def _password(settings: Settings, profile: Profile, environment: Environment, seconds: float) -> str:
     given = environment.get(PASSWORD_VARIABLE) or kept_secret(_entry(settings, profile))
     if given:
         return given
     command = profile.text("mail.password_command", environment)
-    password = first_line(command, "mail.password_command", profile).strip() if command else ""
+    password = first_line(command, "mail.password_command", profile, seconds).strip() if command else ""
     if not password:
         raise NoKey(
             f"profile {profile.name} has no password for its mail server",

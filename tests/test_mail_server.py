@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 from aiosmtpd.smtp import AuthResult
@@ -132,3 +135,79 @@ def test_reading_and_changing_without_mail_load_none_of_it(sandbox):
         )
         loaded = set(done.stderr.rpartition("MODULES ")[2].split())
         assert not loaded & {"smtplib", "email", "jinja2", "ssl", "seatctl.services.sending"}
+
+
+# -- never longer than five seconds -------------------------------------------------------------
+
+
+@pytest.fixture
+def slow_dns(tmp_path):
+    """A `sitecustomize` for a process of its own, whose DNS answers nobody."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import socket, time\n"
+        "asked = socket.getaddrinfo\n"
+        "def never(host, *more, **how):\n"
+        "    time.sleep(60) if host == 'mail.example.com' else None\n"
+        "    return asked(host, *more, **how)\n"
+        "socket.getaddrinfo = never\n"
+    )
+    return {"PYTHONPATH": str(tmp_path)}
+
+
+def test_a_dns_that_does_not_answer_holds_a_command_up_for_five_seconds_at_most(sandbox, design, slow_dns):
+    for key, value in (("mail.host", "mail.example.com"), ("mail.security", "starttls")):
+        sandbox("config", "set", key, value)
+    sandbox("users", "add", "bob@example.com", "cyd@example.com")
+    started = time.monotonic()
+    assert sandbox.run("seats", "assign", design, "bob@example.com", env=slow_dns).code == 0
+    assert 4 < time.monotonic() - started < 10
+    (waiting,) = sandbox.rows("notify", "list", "--waiting")
+    assert "takes too long" in waiting["error"]
+    started = time.monotonic()  # and the next one does not wait again
+    assert sandbox.run("seats", "assign", design, "cyd@example.com", env=slow_dns).code == 0
+    assert time.monotonic() - started < 4
+
+
+def test_a_server_that_says_one_letter_a_second_is_late(sandbox, design):
+    sandbox("users", "add", "bob@example.com")
+    stop = threading.Event()
+
+    def drip(listener):
+        peer, _ = listener.accept()
+        with peer:
+            for letter in "220 " + "x" * 60 + "\r\n":
+                if stop.wait(0.5):
+                    return
+                peer.sendall(letter.encode())
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sandbox("config", "set", "mail.port", str(listener.getsockname()[1]))
+        thread = threading.Thread(target=drip, args=(listener,), daemon=True)
+        thread.start()
+        started = time.monotonic()
+        assert sandbox("seats", "assign", design, "bob@example.com").code == 0
+        assert 4 < time.monotonic() - started < 8
+        stop.set()
+        thread.join()
+    assert [row["state"] for row in sandbox.rows("notify", "list")] == ["waiting"]
+
+
+def test_a_password_that_is_not_found_in_time_holds_nothing_up_and_is_told(sandbox, design):
+    sandbox("config", "set", "mail.user", "seats")
+    sandbox("config", "set", "mail.password_command", "sleep 30")
+    sandbox("users", "add", "bob@example.com", "cyd@example.com")
+    started = time.monotonic()
+    assert sandbox("seats", "assign", design, "bob@example.com").code == 0
+    assert time.monotonic() - started < 8
+    (waiting,) = sandbox.rows("notify", "list", "--waiting")
+    assert waiting["error"].startswith("no connection: ")
+    assert "password" in waiting["error"]
+    started = time.monotonic()
+    assert sandbox("seats", "assign", design, "cyd@example.com").code == 0
+    assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize("to", ["a@example.com,b@example.com", "x@example.com\nBcc: y@example.com", "ann@"])
+def test_a_test_message_goes_to_one_address(sandbox, design, postbox, to):
+    refused = sandbox("notify", "test", to, "-o", "json")
+    assert (refused.code, refused.error["code"], postbox.letters) == (3, "bad_email", [])

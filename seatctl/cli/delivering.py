@@ -6,6 +6,8 @@ up; what is left waits in the ledger for `notify send`, or for the next command.
 
 from __future__ import annotations
 
+from functools import partial
+
 from seatctl.context import Context
 
 MOST = 20
@@ -17,10 +19,12 @@ def deliver(here: Context, first_entry: int) -> None:
     try:
         if not here.profile.text("mail.host", here.environment):
             return
+        from seatctl.mailing import find_post
         from seatctl.services.sending import Limit, send_due
 
         limit = Limit(MOST, SECONDS, first_entry, patient=False)
-        sent = send_due(here.ledger, here.post, here.now, limit)
+        find = partial(find_post, here.settings, here.profile, here.environment, SECONDS)
+        sent = send_due(here.ledger, find, here.now, limit)
         lost = [row for row in sent.rows if row["result"] in {"failed", "put off"}]
         for row in lost:
             here.trace(f"message {row['id']} {row['result']}: {row['error']}")

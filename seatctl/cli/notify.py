@@ -86,6 +86,7 @@ def send(
     again: Annotated[
         str | None, typer.Option("--again", metavar="EMAIL", help="Send this user a new activation code.")
     ] = None,
+    at_once: Annotated[bool, typer.Option("--now", help="Also those that were put off until later.")] = False,
 ) -> None:
     """Send the messages that are due.
 
@@ -94,13 +95,14 @@ def send(
 
     Examples:
       seatctl notify send
+      seatctl notify send --now
       seatctl notify send --failed
       seatctl notify send --again zoe@example.com
     """
     from seatctl.services.notifying import Sending, send_messages
 
     here = context(ctx)
-    report = send_messages(here.ledger, lambda: here.post, here.call, Sending(failed, again))
+    report = send_messages(here.ledger, lambda: here.post, here.call, Sending(failed, again, at_once))
     here.emit(report, handle="id")
 
 

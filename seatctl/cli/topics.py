@@ -201,6 +201,7 @@ person. --no-notify queues nothing.
 
 A directory templates beside config.toml may hold texts of your own, templates/PROFILE those of one
 profile: NAME.txt sets the subject and is the plain text, NAME.html the same as HTML (Jinja2, escaped).
+Filters: day (of a time), line (one line, without what cannot be seen), word (quoted for the shell).
 
   seat_assigned, seat_revoked,
   reclaim_warning                    recipient, seat, code, code_expires_at

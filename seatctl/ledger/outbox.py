@@ -123,6 +123,11 @@ def begin_attempt(journal: Journal, number: int, next_attempt: str) -> None:
     )
 
 
+def begin_anew(journal: Journal, number: int, next_attempt: str) -> None:
+    """Count the attempt that is being made as the first one."""
+    journal.execute("UPDATE outbox SET attempts = 1, next_attempt = ? WHERE id = ?", (next_attempt, number))
+
+
 def end_attempt(
     journal: Journal, number: int, state: MessageState, *, now: str, error: str | None = None
 ) -> None:
@@ -143,6 +148,14 @@ def again(journal: Journal, state: MessageState) -> int:
     )
 
 
+def hurry(journal: Journal) -> int:
+    """Let what was put off be tried at once; how many. What the undo window holds was not tried yet."""
+    return journal.execute(
+        "UPDATE outbox SET next_attempt = NULL"
+        " WHERE state = 'waiting' AND attempts > 0 AND next_attempt IS NOT NULL"
+    )
+
+
 # -- reading ------------------------------------------------------------------------------------
 
 
@@ -152,15 +165,19 @@ class Counts:
 
     waiting: int
     failed: int
+    next_attempt: str | None = None
+    """When the first of those that wait is tried, in the written form; None: now, or there is none."""
 
 
 def counts(reader: Reader) -> Counts:
     """What is on its way."""
+    due = reader.value("SELECT min(next_attempt) FROM outbox WHERE state = 'waiting'")
     return Counts(
         waiting=reader.count(
             f"SELECT coalesce(sum({_RECIPIENTS}), 0) FROM outbox o WHERE o.state = 'waiting'"
         ),
         failed=reader.count("SELECT count(*) FROM outbox WHERE state = 'failed'"),
+        next_attempt=None if due is None else str(due),
     )
 
 

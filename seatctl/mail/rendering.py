@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, select_autoescape
 
@@ -38,6 +39,7 @@ class Renderer:
         )
         self._environment.filters["day"] = _day
         self._environment.filters["line"] = one_line
+        self._environment.filters["word"] = quote  # of a command to type
 
     def render(self, template: str, facts: Mapping[str, JsonValue]) -> Text:
         """The texts of a message. Raises BadTemplate."""

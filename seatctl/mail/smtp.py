@@ -6,6 +6,7 @@ waits), or it refuses one message (`MessageRefused`: the others go on).
 
 from __future__ import annotations
 
+import io
 import smtplib
 import socket
 import ssl
@@ -20,6 +21,7 @@ from types import TracebackType
 
 from seatctl.errors import SeatctlError, TryAgain
 from seatctl.mail.letter import Letter, Server, one_line
+from seatctl.mail.timely import TimelyReader, connect
 from seatctl.rules.emails import email_key
 
 _PATIENCE = 30.0
@@ -46,28 +48,40 @@ class MessageRefused(SeatctlError):
 
 
 class _InTime(smtplib.SMTP):
-    """Every answer has to come before the deadline, not just within a time of its own."""
+    """Everything has to come before the deadline, the address of the server included.
+
+    Where there is none, each answer has its own time.
+    """
 
     def __init__(self, deadline: float | None, server: Server, **more: ssl.SSLContext) -> None:
         self._deadline = deadline
+        self._reader: TimelyReader | None = None
         name = socket.gethostname()
         local = name if "." in name else "[127.0.0.1]"  # smtplib would ask the DNS for it
-        super().__init__(server.host, server.port, local, timeout=_left(deadline), **more)  # type: ignore[arg-type]
+        super().__init__(server.host, server.port, local, **more)  # type: ignore[arg-type]
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        del timeout  # smtplib's is one for each piece
+        return connect(host, port, self._until())
 
     def getreply(self) -> tuple[int, bytes]:
         """An answer of the server."""
-        if self.sock is not None:
-            self.sock.settimeout(_left(self._deadline))
+        if self.sock is not None and self.file is None:
+            self._reader = TimelyReader(self.sock)
+            self.file = io.BufferedReader(self._reader)
+        if self._reader is not None:
+            self._reader.deadline = self._until()
         return super().getreply()
+
+    def _until(self) -> float:
+        return time.monotonic() + _PATIENCE if self._deadline is None else self._deadline
 
 
 class _InTimeTls(_InTime, smtplib.SMTP_SSL):
     """The same over TLS from the first byte."""
 
-
-def _left(deadline: float | None) -> float:
-    """Seconds for the next thing that the server has to do."""
-    return _PATIENCE if deadline is None else max(deadline - time.monotonic(), 0.05)
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        return self.context.wrap_socket(super()._get_socket(host, port, timeout), server_hostname=host)
 
 
 class Connection:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from seatctl.errors import ExitCode, JsonValue, Refused
+from seatctl.errors import BadInput, ExitCode, JsonValue, Refused, UsageError
 from seatctl.ledger import activation, message_facts, outbox, users
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
@@ -19,6 +19,7 @@ from seatctl.models.call import Call, format_time
 from seatctl.models.message import Message, MessageState, Template
 from seatctl.models.report import Record, Report
 from seatctl.models.role import Action
+from seatctl.rules.emails import check_email
 from seatctl.rules.notices import carries_code
 from seatctl.rules.wording import counted
 from seatctl.services.permissions import allow
@@ -36,6 +37,12 @@ class NothingToClaim(Refused):
     code = "nothing_to_claim"
 
 
+class BadRecipient(BadInput):
+    """What a test message is to be sent to is no address."""
+
+    code = "bad_email"
+
+
 @dataclass(frozen=True, slots=True)
 class Sending:
     """Which messages to send: those that are due, and on request those that have failed too."""
@@ -43,6 +50,8 @@ class Sending:
     failed: bool = False
     again: str | None = None
     """A user who gets a new activation code first."""
+    now: bool = False
+    """Also those that were put off and are not due yet."""
 
 
 def send_messages(ledger: Ledger, post: Callable[[], Post], call: Call, wanted: Sending) -> Report:
@@ -52,6 +61,10 @@ def send_messages(ledger: Ledger, post: Callable[[], Post], call: Call, wanted: 
     """
     with ledger.reading() as reader:
         allow(reader, call.actor, Action.NOTIFY)
+    if wanted.again and not call.notify:
+        raise UsageError(
+            "--no-notify sends nobody a code", hint=f"seatctl notify send --again {wanted.again}"
+        )
     run = _queue_codes(ledger, call, wanted.again) if wanted.again else None
     if call.dry_run:
         with ledger.reading() as reader:
@@ -59,21 +72,28 @@ def send_messages(ledger: Ledger, post: Callable[[], Post], call: Call, wanted: 
         count = waiting.waiting + (waiting.failed if wanted.failed else 0)
         return Report(None, True, f"would try {counted(count, 'message')}")
     ready = post()
-    if wanted.failed:
-        with ledger.journal() as journal:
+    with ledger.journal() as journal:
+        if wanted.failed:
             outbox.again(journal, MessageState.FAILED)
-    sent = send_due(ledger, ready, call.now, Limit())
+        if wanted.now:
+            outbox.hurry(journal)
+    sent = send_due(ledger, lambda: ready, call.now, Limit())
     if sent.error is not None:
         sent.error.data.update({"sent": sent.count("sent"), "put_off": sent.count("put off")})
         raise sent.error
     partial = sent.count("failed") + sent.count("put off") > 0
     code = ExitCode.PARTIAL if partial else ExitCode.DONE
-    return Report(run, False, _sentence(sent), sent.rows, code, columns=COLUMNS)
+    with ledger.reading() as reader:
+        left = outbox.counts(reader)
+    return Report(run, False, _sentence(sent, left), sent.rows, code, columns=COLUMNS)
 
 
-def _sentence(sent: Sent) -> str:
+def _sentence(sent: Sent, left: outbox.Counts) -> str:
     words = {"sent": "sent", "put off": "put off", "failed": "failed", "held": "not sent, being overtaken"}
     parts = [f"{sent.count(result):,} {said}" for result, said in words.items() if sent.count(result)]
+    if left.waiting and left.next_attempt is not None:
+        wait = f"{left.waiting:,} wait{'s' if left.waiting == 1 else ''} until {left.next_attempt} or later"
+        return f"{', '.join(parts) or 'no message is due'}; {wait} (--now tries at once)"
     return ", ".join(parts) or "no message is due"
 
 
@@ -99,9 +119,13 @@ def _queue_codes(ledger: Ledger, call: Call, email: str) -> int | None:
 
 
 def try_server(ledger: Ledger, find: Callable[[], Post], call: Call, email: str, profile: str) -> Record:
-    """Send a test message at once. Raises RoleRequired, MailNotConfigured, NoConnection, MessageRefused."""
+    """Send a test message at once. Raises BadRecipient, RoleRequired, MailNotConfigured, NoConnection,
+    MessageRefused.
+    """
     with ledger.reading() as reader:
         allow(reader, call.actor, Action.NOTIFY)
+    if problem := check_email(email):
+        raise BadRecipient(f"{email!r} is not an e-mail address: {problem}", hint="seatctl notify test EMAIL")
     post = find()
     text = post.texts.render(Template.TEST, {"profile": profile})
     server = post.server

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from seatctl.errors import JsonValue, TryAgain
+from seatctl.errors import JsonValue, SeatctlError, TryAgain
 from seatctl.ledger import activation, message_facts, outbox
 from seatctl.ledger.ledger import Ledger
 from seatctl.mail.letter import Letter, message_id
 from seatctl.mail.post import Post
 from seatctl.mail.rendering import BadTemplate
 from seatctl.mail.smtp import Connection, MessageRefused, NoConnection
+from seatctl.mail.timely import within
 from seatctl.models.call import format_time
 from seatctl.models.message import Message, MessageState
 from seatctl.models.report import Record
@@ -61,10 +62,11 @@ class Sent:
         return sum(row["result"] == result for row in self.rows)
 
 
-def send_due(ledger: Ledger, post: Post, now: datetime, limit: Limit) -> Sent:
+def send_due(ledger: Ledger, find: Callable[[], Post], now: datetime, limit: Limit) -> Sent:
     """Send the messages that are due at `now` (UTC). Raises MailBusy where it is patient.
 
-    A server that cannot be reached is told in `error`; its messages wait for their next attempt.
+    A server that cannot be reached, or whose password cannot be found in time, is told in `error`; its
+    messages wait for their next attempt.
     """
     sent = Sent()
     deadline = None if limit.seconds is None else time.monotonic() + limit.seconds
@@ -74,9 +76,9 @@ def send_due(ledger: Ledger, post: Post, now: datetime, limit: Limit) -> Sent:
         waiting = _due(ledger, now, limit, 0) if ours else []
         if not waiting or (not limit.patient and _is_down(ledger, now)):
             return sent
-        sender = _Sender(ledger, post, now, deadline)
         try:
-            with sender.connected(waiting):
+            sender = _Sender(ledger, _found(find, deadline), now, deadline)
+            with sender.connected():
                 while waiting:
                     for number in waiting:
                         if deadline is not None and time.monotonic() >= deadline:
@@ -84,8 +86,39 @@ def send_due(ledger: Ledger, post: Post, now: datetime, limit: Limit) -> Sent:
                         sent.rows.append(sender.send(number))
                     waiting = _due(ledger, now, limit, len(sent.rows))
         except NoConnection as error:
+            if not sent.rows:
+                _put_off(ledger, waiting, now, error)
             sent.error = error
     return sent
+
+
+def _found(find: Callable[[], Post], deadline: float | None) -> Post:
+    """The server and its password, which a keyring or a command may take long to give.
+
+    Raises NoConnection, so that the next commands do not try it again at once.
+    """
+    try:
+        return find() if deadline is None else within(deadline, find)
+    except TimeoutError as error:
+        raise NoConnection("the password of the mail server was not found in time") from error
+    except SeatctlError as error:
+        raise NoConnection(error.message, hint=error.hint) from error
+
+
+def _put_off(ledger: Ledger, numbers: Sequence[int], now: datetime, error: NoConnection) -> None:
+    """Count an attempt for messages that got none, so that the next command is not slow."""
+    for number in numbers:
+        with ledger.reading() as reader:
+            message = outbox.find(reader, number)
+        with ledger.journal() as journal:
+            outbox.begin_attempt(journal, number, format_time(next_attempt(now, message.attempts + 1)))
+            outbox.end_attempt(
+                journal,
+                number,
+                MessageState.WAITING,
+                now=format_time(now),
+                error=outbox.NO_CONNECTION + error.message,
+            )
 
 
 def _due(ledger: Ledger, now: datetime, limit: Limit, done: int) -> list[int]:
@@ -118,14 +151,9 @@ class _Sender:
         """Nothing was sent yet through this connection."""
 
     @contextmanager
-    def connected(self, waiting: list[int]) -> Iterator[None]:
-        """Connect; where that fails the messages are put off, so that the next command is not slow."""
-        try:
-            self._connection.open()
-        except NoConnection as error:
-            for number in waiting:
-                self._put_off(number, error)
-            raise
+    def connected(self) -> Iterator[None]:
+        """Connect, and close the connection in the end. Raises NoConnection."""
+        self._connection.open()
         try:
             yield
         finally:
@@ -146,14 +174,24 @@ class _Sender:
         except BadTemplate as error:
             return self._end(message, MessageState.FAILED, error.message)
         except MessageRefused as error:
-            lost = given_up(message.attempts + 1, permanent=error.permanent)
-            return self._end(message, MessageState.FAILED if lost else MessageState.WAITING, error.message)
+            return self._refused(message, error)
         except NoConnection as error:
             self._end(message, MessageState.WAITING, outbox.NO_CONNECTION + error.message)
             self._reconnect()
             return _row(message, "put off", error.message)
         self._fresh = False
         return self._end(message, MessageState.SENT)
+
+    def _refused(self, message: Message, error: MessageRefused) -> Record:
+        """Failed, or put off: a server that was down for long has used up none of a message's tries."""
+        was_down = (message.last_error or "").startswith(outbox.NO_CONNECTION)
+        tries = 1 if was_down else message.attempts + 1
+        if given_up(tries, permanent=error.permanent):
+            return self._end(message, MessageState.FAILED, error.message)
+        if was_down:
+            with self._ledger.journal() as journal:
+                outbox.begin_anew(journal, message.id, format_time(next_attempt(self._now, tries)))
+        return self._end(message, MessageState.WAITING, error.message)
 
     def _hand_in(self, letter: Letter) -> None:
         self._connection.send(letter, self._now)
@@ -183,19 +221,6 @@ class _Sender:
             outbox.end_attempt(journal, message.id, state, now=self._written, error=error)
         result = "put off" if state is MessageState.WAITING else state.value
         return _row(message, result, error)
-
-    def _put_off(self, number: int, error: NoConnection) -> None:
-        with self._ledger.reading() as reader:
-            message = outbox.find(reader, number)
-        with self._ledger.journal() as journal:
-            outbox.begin_attempt(journal, number, format_time(next_attempt(self._now, message.attempts + 1)))
-            outbox.end_attempt(
-                journal,
-                number,
-                MessageState.WAITING,
-                now=self._written,
-                error=outbox.NO_CONNECTION + error.message,
-            )
 
 
 def _row(message: Message, result: str, error: str | None) -> Record:
