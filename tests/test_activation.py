@@ -11,6 +11,7 @@ from seatctl.redact import redact
 from seatctl.rules.activation import code_of, read_code
 from seatctl.rules.retrying import given_up, next_attempt
 from tests.pools import add_pool, ledger_path, query
+from tests.support.office import done, freeze, until
 from tests.support.postbox import Postbox, code_in, use
 
 BOB, CYD = "bob@example.com", "cyd@example.com"
@@ -119,6 +120,25 @@ def test_who_never_claimed_goes_first(sandbox, design, postbox):
         chosen = leaving.choose(reader, 1, Leaving.UNCLAIMED, 5)
     ledger.close()
     assert query(ledger_path(sandbox), "SELECT email FROM users WHERE id = ?", *chosen) == [(CYD,)]
+
+
+@pytest.mark.parametrize("when", ["now", "at_renewal"])
+def test_fewer_seats_take_them_from_who_never_claimed(sandbox, postbox, when):
+    use(sandbox, postbox)
+    freeze(sandbox, "2040-06-01T00:00:00Z")
+    done(sandbox, f"plans add pro --price 12.00 --currency usd --set decrease={when}")
+    card = "--billing-email pay@example.com --payment-method pm_card_visa"
+    done(sandbox, f"subs buy --plan pro --seats 3 --name design --owner ann@example.com {card}")
+    done(sandbox, f"users add {BOB} {CYD} dot@example.com")
+    done(sandbox, f"seats assign design dot@example.com {BOB} {CYD}")
+    for email in (BOB, CYD):
+        assert claim(sandbox, code_in(postbox.to(email)[0])).code == 0
+    done(sandbox, "subs set-seats design 2 --revoke unclaimed")
+    if when == "at_renewal":
+        assert sorted(seats(sandbox)) == [BOB, CYD, "dot@example.com"]
+        until(sandbox, "2040-07-01T03:00:00Z")
+    assert sorted(seats(sandbox)) == [BOB, CYD]
+    assert postbox.to("dot@example.com")[-1]["Subject"] == "Your seat in design has ended"
 
 
 def test_a_code_is_read_however_it_is_typed():
