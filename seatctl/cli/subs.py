@@ -36,6 +36,9 @@ def list_subscriptions(
 ) -> None:
     """List subscriptions with their seats.
 
+    Status is Stripe's; `paid` is one whose next term was paid by `subs renew`. One that will not renew by
+    itself has an end.
+
     Examples:
       seatctl subs list
       seatctl subs list --plan pro -o json
@@ -57,7 +60,7 @@ def show(ctx: typer.Context, subscription: SubscriptionArg) -> None:
     Examples:
       seatctl subs show design
     """
-    from seatctl.ledger import customers, subscriptions
+    from seatctl.ledger import customers, plans, subscriptions
     from seatctl.services.subscription_rows import subscription_page
 
     here = context(ctx)
@@ -65,7 +68,8 @@ def show(ctx: typer.Context, subscription: SubscriptionArg) -> None:
         found = subscriptions.find(reader, subscription, here.now)
         email = customers.billing_email(reader, found.customer_id)
         planned = subscriptions.planned(reader, found.id)
-    here.emit_one(subscription_page(found, email, planned), SHOW_COLUMNS, handle="name")
+        of_plan = plans.find(reader, found.plan_slug).policy
+    here.emit_one(subscription_page(found, email, planned, of_plan), SHOW_COLUMNS, handle="name")
 
 
 @app.command()

@@ -14,6 +14,8 @@ from seatctl.rules.policies import as_fields
 from seatctl.rules.policy_text import sentences
 from seatctl.rules.wording import counted
 
+_ENDED = frozenset((SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED))
+
 SUBSCRIPTION_COLUMNS = ("name", "plan", "status", "seats", "assigned", "free", "owner", "term_end", "result")
 
 
@@ -33,6 +35,7 @@ def subscription_row(subscription: Subscription) -> Record:
         "term_start": format_time(subscription.term_start),
         "term_end": format_time(subscription.term_end),
         "ends": subscription.cancel_at is not None,
+        "ends_at": None if subscription.cancel_at is None else format_time(subscription.cancel_at),
         "auto_approve": subscription.auto_approval.enabled,
         "stripe_subscription": subscription.stripe_subscription,
     }
@@ -47,9 +50,14 @@ def shown_status(subscription: Subscription) -> str:
     )
 
 
-def subscription_page(subscription: Subscription, billing_email: str | None, planned: Planned) -> Record:
-    """Everything about one subscription: its row, its rules in sentences, and its own calendar."""
-    policy = subscription.policy
+def subscription_page(
+    subscription: Subscription, billing_email: str | None, planned: Planned, of_plan: Policy | None
+) -> Record:
+    """Everything about one subscription: its row, its rules in sentences, and its own calendar.
+
+    One that was made elsewhere has no policy of its own and follows that of its plan, as its changes do.
+    """
+    policy = subscription.policy or of_plan
     return {
         **subscription_row(subscription),
         "next_seats": planned.seats,
@@ -66,18 +74,27 @@ def subscription_page(subscription: Subscription, billing_email: str | None, pla
 
 def calendar(subscription: Subscription, policy: Policy, planned: Planned) -> list[str]:
     """What the policy means for this subscription, with its dates (UTC days)."""
-    end = subscription.term_end
-    window = end - timedelta(days=policy.renewal_window_days)
+    if subscription.status in _ENDED:
+        return ["It has ended; nobody is entitled through it."]
+    end, stop = subscription.term_end, subscription.cancel_at
     lines = [f"The term runs from {_day(subscription.term_start)} to {_day(end)}."]
-    if subscription.cancel_at is not None and policy.renewal is Renewal.AUTOMATIC:
-        lines.append(f"It is canceled and ends on {_day(subscription.cancel_at)}.")
+    if stop is not None and policy.renewal is Renewal.AUTOMATIC:
+        return [*lines, f"It is canceled and ends on {_day(stop)}."]
+    renewed = stop is not None and stop > end
+    if renewed and stop is not None:
+        lines.append(f"It is renewed until {_day(stop)}, and ends then unless it is renewed again.")
     elif policy.renewal is Renewal.AUTOMATIC:
         lines.append(f"It renews on {_day(end)}.")
     else:
         lines.append(f"It ends on {_day(end)} unless it is renewed.")
     if (planned.seats, planned.plan) != (subscription.capacity, subscription.plan_slug):
         lines.append(f"From {_day(end)} on it has {counted(planned.seats, 'seat')} of {planned.plan}.")
-    lines.append(f"The renewal window opens on {_day(window)}.")
+    return lines if renewed else [*lines, *_deadlines(end, policy)]
+
+
+def _deadlines(end: datetime, policy: Policy) -> list[str]:
+    """What can be done until when in a term that is not renewed yet."""
+    lines = [f"The renewal window opens on {_day(end - timedelta(days=policy.renewal_window_days))}."]
     if policy.addon_cutoff_days:
         last = end - timedelta(days=policy.addon_cutoff_days)
         lines.append(f"Seats can be added until {_day(last)}, then only after a renewal.")

@@ -1,0 +1,53 @@
+"""What is shown is so: pages and lists of what has ended, ends, or is renewed."""
+
+from __future__ import annotations
+
+TERM = "plans add term --price 5.00 --currency usd --interval year --policy term"
+CONTRACT = (
+    "subs buy --plan term --seats 5 --name acme --owner ann@example.com"
+    " --billing-email pay@example.com --payment-method pm_card_visa"
+)
+
+
+def done(seatctl, command: str):
+    result = seatctl(*command.split(), "--yes")
+    assert result.code == 0, result.err
+    return result
+
+
+def calendar(seatctl, name: str) -> list[str]:
+    return seatctl("subs", "show", name, "-o", "json").json["calendar"]
+
+
+def table(seatctl, *argv: str) -> str:
+    return seatctl(*argv, tty=True, env={"COLUMNS": "200", "NO_COLOR": "1"}).out
+
+
+def test_what_has_ended_is_not_said_to_renew(sandbox, team):
+    done(sandbox, "subs cancel design --now")
+    assert calendar(sandbox, team) == ["It has ended; nobody is entitled through it."]
+
+
+def test_what_is_canceled_for_its_end_shows_that_end_in_the_list_too(sandbox, team):
+    assert "Ends" not in table(sandbox, "subs", "list").split()
+    done(sandbox, "subs cancel design")
+    (row,) = sandbox.rows("subs", "list")
+    assert (row["ends"], row["ends_at"]) == (True, row["term_end"])
+    heading, line = table(sandbox, "subs", "list").splitlines()
+    assert heading.endswith("Term ends   Ends")
+    assert line.endswith("in 4 weeks  in 4 weeks")
+    assert calendar(sandbox, team)[1:] == [f"It is canceled and ends on {row['term_end'][:10]}."]
+
+
+def test_a_contract_whose_next_term_is_paid_is_not_said_to_end(sandbox):
+    done(sandbox, TERM)
+    done(sandbox, CONTRACT)
+    first = sandbox.rows("subs", "list")[0]["term_end"][:10]
+    assert f"It ends on {first} unless it is renewed." in calendar(sandbox, "acme")
+    done(sandbox, "sandbox advance 340d")
+    done(sandbox, "subs renew acme")
+    second = sandbox.rows("subs", "list")[0]["ends_at"][:10]
+    assert second > first
+    assert calendar(sandbox, "acme")[1:] == [
+        f"It is renewed until {second}, and ends then unless it is renewed again."
+    ]
