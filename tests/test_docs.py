@@ -1,4 +1,4 @@
-"""Every command in docs/ci.md and docs/scripting.md runs here, in the order in which it stands there."""
+"""Every command in docs/ci.md, scripting.md and adopting.md runs here, in the order in which it stands."""
 
 import os
 import re
@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.both_sides import twin
+from tests.test_foreign_objects import customer, product, subscribe
 
 DOCS = Path(__file__).parent.parent / "docs"
 PEOPLE = 3000
@@ -129,3 +132,29 @@ def test_every_command_of_these_pages_is_in_a_block_that_runs():
         outside = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
         for line in re.findall(r"^    (seatctl .*)$", outside, re.MULTILINE):
             assert line in ran
+
+
+def test_adopting(sandbox, tmp_path, monkeypatch):
+    """Every step from the first sync on, typed in their order; what asks for a key or runs on is left out."""
+    with twin(sandbox) as stripe:
+        for name in ("Pro", "Enterprise"):
+            subscribe(stripe, customer(stripe, "Acme" if name == "Pro" else "Globex"), product(stripe, name))
+    monkeypatch.chdir(tmp_path)
+    people = "Full Name,Work E-Mail\nZoe Zhang,zoe@example.com\nBob Builder,bob@example.com\n"
+    for name in ("people.csv", "acme.csv"):
+        Path(name).write_text(people)
+    typed = [line for block in blocks("adopting.md", "") for line in block.splitlines()]
+    steps = [
+        line for line in typed if line.startswith("seatctl ") and "init" not in line and "--watch" not in line
+    ]
+    assert len(steps) == 10
+    for line in steps:
+        result = sandbox(*shlex.split(line)[1:], "--yes")
+        assert result.code == 0, f"{line}: {result.err}"
+    assert [row["email"] for row in sandbox.rows("seats", "list", "acme")] == [
+        "zoe@example.com",
+        "bob@example.com",
+    ]
+    followed = sandbox("subs", "show", "acme", "-o", "json").json
+    assert (followed["policy"]["decrease"], followed["calendar"] != []) == ("at_renewal", True)
+    assert sandbox.rows("notify", "list") == []
