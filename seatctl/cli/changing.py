@@ -9,6 +9,7 @@ from seatctl.errors import UsageError
 if TYPE_CHECKING:
     from seatctl.context import Context
     from seatctl.models.seat import Leaving
+    from seatctl.services.leaving import Going
     from seatctl.services.prepared import Prepared, Wishes
 
 _DUE_IN = "30d"
@@ -39,7 +40,11 @@ def carry_out(here: Context, prepared: Prepared, max_spend: str | None) -> None:
         require_limit(here, max_spend)
         due = f"{plain_amount(prepared.due_now, prepared.currency)} {prepared.currency.upper()}"
         if here.interactive:  # else nobody reads it, and stderr is free for what a program reads: the error
-            charged = f"Stripe will charge {due} now." if prepared.due_now else "Nothing is charged now."
+            charged = f"Stripe will charge {due} now."
+            if prepared.on_account:
+                charged = f"Stripe will invoice {due}, to be paid on account."
+            if not prepared.due_now:
+                charged = "Nothing is charged now."
             for line in (prepared.summary, *(prepared.notes or (charged,))):
                 here.note(line)
         here.confirm("Go on?")
@@ -60,11 +65,11 @@ def require_limit(here: Context, max_spend: str | None) -> None:
 
 def leaving(
     here: Context, subscription: str, seats: int | None, how: Leaving | None, source: str | None
-) -> tuple[int, ...]:
-    """The ids of the users who give up their seats; none where neither option is given."""
+) -> Going:
+    """Who gives up a seat; nobody where neither option is given."""
     from seatctl.ledger import leaving as choosing
     from seatctl.ledger import subscriptions
-    from seatctl.services.leaving import named_in_file
+    from seatctl.services.leaving import NOBODY, Going, named_in_file
 
     if how is not None and source is not None:
         raise UsageError("--revoke and --revoke-from exclude each other", hint="give one of them")
@@ -73,9 +78,9 @@ def leaving(
     if source is not None:
         return named_in_file(here.ledger, pool.id, source)
     if how is None or seats is None:
-        return ()
+        return NOBODY
     with here.ledger.reading() as reader:
-        return choosing.choose(reader, pool.id, how, pool.assigned - seats)
+        return Going(choosing.choose(reader, pool.id, how, pool.assigned - seats), (how.value,))
 
 
 def due_days(on_account: bool, due_in: str | None) -> int | None:

@@ -64,6 +64,23 @@ def seated_in_file(reader: Reader, subscription_id: int) -> tuple[int, ...]:
     return tuple(row["user_id"] for row in rows)
 
 
+def in_file(reader: Reader) -> tuple[str, ...]:
+    """The addresses of the staged file, in alphabetical order."""
+    rows = reader.rows("SELECT u.email FROM incoming i JOIN users u ON u.id = i.user_id ORDER BY u.email_key")
+    return tuple(row["email"] for row in rows)
+
+
+def not_seated_in_file(reader: Reader, subscription_id: int) -> tuple[str, ...]:
+    """The addresses of the staged file (`incoming`) who have no active seat there, in its order."""
+    rows = reader.rows(
+        "SELECT u.email FROM incoming i JOIN users u ON u.id = i.user_id WHERE NOT EXISTS ("
+        " SELECT 1 FROM seats t WHERE t.user_id = i.user_id AND t.subscription_id = ?"
+        " AND t.revoked_at IS NULL) ORDER BY i.line",
+        (subscription_id,),
+    )
+    return tuple(row["email"] for row in rows)
+
+
 def next_seats(reader: Reader, subscription_id: int) -> int:
     """How many seats the next term begins with: what Stripe's item holds."""
     return reader.count("SELECT quantity FROM subscriptions WHERE id = ?", (subscription_id,))

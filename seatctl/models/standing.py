@@ -41,6 +41,8 @@ class Standing:
     ends: bool
     """Stripe ends the subscription at `period_end` unless something is done."""
     assigned: int
+    by_hand: bool = False
+    """The running term was paid by a renewal by hand: a trial to Stripe, which prorates nothing in it."""
 
     @property
     def pending(self) -> bool:

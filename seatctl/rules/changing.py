@@ -190,6 +190,27 @@ def check_discount(policy: Policy, name: str, *, given: bool, term_end: datetime
         )
 
 
+def check_added_on_account(standing: Standing, *, wanted: bool, invoiced: bool) -> None:
+    """Added seats that Stripe bills go the way of the subscription: by card, or `invoiced` on account.
+
+    Raises CardRequired where that is not the way that is `wanted`, or that the policy allows.
+    """
+    name = standing.name
+    buy = f"seatctl subs buy --plan {standing.now.plan} --seats N --name NAME"
+    if wanted and not invoiced:
+        raise CardRequired(
+            f"{name} is paid by card, and seats added to it are charged to that card; nothing was charged",
+            hint=f"run the same command without --on-account, or: {buy} --on-account",
+            data={"subscription": name, "allowed_from": None},
+        )
+    if invoiced and standing.policy.on_account is not OnAccount.YES:
+        raise CardRequired(
+            f"{name} is paid on account, and added seats are paid by card, never on account",
+            hint=f"{buy} --payment-method ID",
+            data={"subscription": name, "allowed_from": None},
+        )
+
+
 def check_on_account(policy: Policy, name: str, *, addon: bool, term_end: datetime | None) -> None:
     """Raise CardRequired where the policy wants a card: always, or for added seats."""
     if policy.on_account is OnAccount.YES or (
@@ -205,9 +226,13 @@ def check_on_account(policy: Policy, name: str, *, addon: bool, term_end: dateti
     )
 
 
-def bills_by_own_invoice(policy: Policy) -> bool:
-    """Whether added seats are billed by an invoice of ours, so that Stripe must never prorate."""
-    return policy.increase is Increase.FULL_PRICE
+def bills_by_own_invoice(standing: Standing) -> bool:
+    """Whether added seats are billed by an invoice of ours, so that Stripe must never prorate.
+
+    At full price, and wherever a term was renewed by hand: to Stripe that is a trial, in which seats would
+    be added for nothing.
+    """
+    return standing.policy.increase is Increase.FULL_PRICE or standing.by_hand or standing.renewed
 
 
 def _with(side: Side, more: int) -> Side:

@@ -33,11 +33,21 @@ class Share:
     credit: int
 
 
-def unused_share(amount: int, start: datetime, end: datetime, at: datetime) -> int:
-    """The part of `amount` for the time from `at` to `end`, in whole seconds; halves go to the customer."""
+def unused_share(amount: int, start: datetime, end: datetime, at: datetime, step: int = 1) -> int:
+    """The part of `amount` for the time from `at` to `end`, in whole seconds; halves go to the customer.
+
+    In multiples of `step`, the least that the currency moves by (ISK and UGX: 100; three decimals: 10).
+    """
     whole = int((end - start).total_seconds())
     left = min(whole, max(0, int((end - at).total_seconds())))
-    return amount if whole <= 0 else (2 * amount * left + whole) // (2 * whole)
+    if whole <= 0:
+        return amount
+    return (2 * amount * left + whole * step) // (2 * whole * step) * step
+
+
+def still_to_come(amount: int, start: datetime, end: datetime, at: datetime, step: int = 1) -> int:
+    """As `unused_share`, where it is charged: halves go down, as Stripe's prorations do."""
+    return -unused_share(-amount, start, end, at, step)
 
 
 def spread(amount: int, paid: Sequence[Paid]) -> tuple[Share, ...]:

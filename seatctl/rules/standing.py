@@ -55,7 +55,8 @@ def standing(known: Known, subscription: StripeSubscription, item: StripeItem, a
             int(metadata.get(PAID_SEATS) or seats),
         )
     began = start if waits and start is not None else item.period_start
-    if metadata.get(RENEWED) and until is not None and until <= at and until < item.period_end:
+    by_hand = bool(metadata.get(RENEWED)) and until is not None and until <= at and until < item.period_end
+    if by_hand and until is not None:
         began = until  # Stripe's period began when the renewal was paid; the term began at the old one's end
     return Standing(
         name=known.name,
@@ -69,6 +70,7 @@ def standing(known: Known, subscription: StripeSubscription, item: StripeItem, a
         renewed=renewed,
         ends=subscription.cancel_at is not None,
         assigned=known.assigned,
+        by_hand=by_hand,
     )
 
 

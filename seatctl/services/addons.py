@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from datetime import datetime
+
 from seatctl.billing import endpoints
-from seatctl.billing.objects import read_preview, read_subscription
+from seatctl.billing.objects import read_preview, read_price, read_subscription
 from seatctl.billing.port import Billing, StripeJson
-from seatctl.errors import JsonValue
+from seatctl.errors import JsonValue, Refused
 from seatctl.models.call import format_time, parse_time
+from seatctl.models.money import step
+from seatctl.models.plan import Increase, Plan
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules.changing import NotRunning, Target
 from seatctl.rules.metadata import made_by, marks
 from seatctl.rules.purchases import amount_of, check_spend
+from seatctl.rules.refunds import still_to_come
 from seatctl.rules.standing import RENEWED, waiting_metadata
 from seatctl.rules.wording import counted
 from seatctl.services.applying import take_over
@@ -32,6 +38,24 @@ from seatctl.services.prorated_change import read_side, side_fields
 from seatctl.services.seat_changes import priced
 from seatctl.services.steps import CameToNothing, Running
 
+_DUE_DAYS = 30
+"""Days to pay for seats that are added on account, as everywhere where nothing else is said."""
+
+
+class NoUnitPrice(Refused):
+    """The price is tiered or fractional: it has no amount per seat that an invoice of ours could ask for."""
+
+    code = "no_unit_price"
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What added seats cost: the one line of the invoice, and the time that it pays for."""
+
+    unit_amount: int
+    quantity: int
+    covers_from: datetime
+
 
 def prepare_addon(
     billing: Billing,
@@ -41,31 +65,34 @@ def prepare_addon(
     wishes: Wishes,
     asked: dict[str, JsonValue],
     summary: str,
+    list_price: int,
 ) -> Prepared:
-    """Price `seats` at the price of the term (of the next one once that is paid).
+    """Price `seats` more: in full, or under such a policy for the rest of the term that was renewed by hand.
 
-    Raises MaxSpendExceeded.
+    `list_price` is today's of the plan, in minor units, for a policy without `lock_price`.
+    Raises MaxSpendExceeded, NoUnitPrice, CardRequired.
     """
     pool, stands = found.pool, found.standing
-    amount = found.item.price.unit_amount if stands.renewed else pool.unit_amount
+    line = _line(found, seats, list_price)
     bill = Bill(
         customer=found.mirror.customer_id,
         stripe_subscription=found.mirror.id,
         payment_method=found.mirror.default_payment_method,
         product=found.item.price.product_id,
         currency=pool.currency,
-        unit_amount=pool.unit_amount if amount is None else amount,
-        quantity=seats,
+        unit_amount=line.unit_amount,
+        quantity=line.quantity,
         description=f"{counted(seats, 'added seat')} of {pool.name} until {stands.current_end:%Y-%m-%d}",
         discounts=discount_forms(find_discounts(billing, wishes.promo, wishes.coupon)) or "",
         max_spend=None if wishes.max_spend is None else amount_of(wishes.max_spend, pool.currency),
-        due_days=None,
-        covers_from=format_time(stands.term_end if stands.renewed else stands.term_start),
+        due_days=_DUE_DAYS if wishes.on_account else None,
+        covers_from=format_time(line.covers_from),
         covers_until=format_time(stands.current_end),
         tax_behavior=found.item.price.tax_behavior,
         automatic_tax=found.mirror.automatic_tax,
     )
-    require_card(billing, found)
+    if not wishes.on_account:
+        require_card(billing, found)
     due = preview_due(billing, found, bill)
     check_spend(due, pool.currency, wishes.max_spend)
     details: dict[str, JsonValue] = {
@@ -78,10 +105,44 @@ def prepare_addon(
         "term_start": format_time(stands.term_start),
         "term_end": format_time(stands.term_end),
         "renewed_by": found.mirror.metadata.get(RENEWED) if stands.renewed else None,
+        # What says that the running term was renewed by hand, and when it began, stays until its end.
+        "by_hand": stands.by_hand,
         "summary": summary,
     }
     request = Request("addon", asked, details, pool.id, request_id=wishes.request_id)
-    return priced(billing, found, target, request, due, summary)
+    prepared = priced(found, target, request, due, summary)
+    return replace(prepared, on_account=wishes.on_account)
+
+
+def _line(found: Gathered, seats: int, list_price: int) -> _Line:
+    pool, stands, upcoming = found.pool, found.standing, found.item.price.unit_amount
+    if upcoming is None:
+        raise _no_unit_price(stands.name, stands.now.plan)
+    running = upcoming if stands.now.price_id == found.item.price.id else pool.unit_amount
+    if stands.policy.increase is Increase.FULL_PRICE:
+        amount = upcoming if stands.renewed else running
+        began = stands.term_end if stands.renewed else stands.term_start
+        return _Line(amount if stands.policy.lock_price else list_price, seats, began)
+    rest = still_to_come(running * seats, stands.term_start, stands.term_end, found.at, step(pool.currency))
+    return _Line(rest + (upcoming * seats if stands.renewed else 0), 1, found.at)
+
+
+def require_unit_price(found: Gathered, plan: Plan, billing: Billing) -> None:
+    """Raise NoUnitPrice unless the plan's price is an amount per seat; one of 0 in the ledger may be none."""
+    if plan.unit_amount:
+        return
+    same = plan.price_id == found.item.price.id
+    price = found.item.price if same else read_price(billing.read(endpoints.price(plan.price_id)))
+    if price.unit_amount is None:
+        raise _no_unit_price(found.standing.name, plan.slug)
+
+
+def _no_unit_price(name: str, plan: str) -> NoUnitPrice:
+    return NoUnitPrice(
+        f"the price of {plan} is tiered or fractional: no invoice of a number of seats can ask for it",
+        hint=f"seatctl plans show {plan}",
+        data={"subscription": name, "plan": plan},
+    )
 
 
 def preview_due(billing: Billing, found: Gathered, bill: Bill) -> int:
@@ -138,7 +199,7 @@ def _set_quantity(running: Running) -> None:
         "proration_behavior": "none",
         "metadata": {
             **marks(running.ledger.id, running.reference, running.operation.request_id),
-            **waiting,
+            **({} if running.payload.get("by_hand") is True else waiting),
         },
     }
 

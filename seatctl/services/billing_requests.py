@@ -99,7 +99,7 @@ def prepare_billing(
     Raises UnknownSubscription, RoleRequired, ForeignLedger, MaxSpendExceeded.
     """
     asked = _asked(details)
-    under_way = repeated(ledger, call, handle, asked, Action.MANAGE_SUBSCRIPTION)
+    under_way = repeated(ledger, call, handle, asked, Action.MANAGE_SUBSCRIPTION, wishes.request_id)
     if under_way is not None:
         return under_way
     found = look(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)

@@ -18,6 +18,7 @@ from seatctl.rules.metadata import made_by, marks, subscription_metadata
 from seatctl.rules.policies import from_fields
 from seatctl.services.bought import add_bought
 from seatctl.services.operations import Apply, Handler, WaitingForCardholder
+from seatctl.services.own_invoices import send_if_draft
 from seatctl.services.paying_customer import delete_customer, known_customer, paying_customer, text
 from seatctl.services.steps import KEYS_LAST, CameToNothing, Running
 
@@ -90,14 +91,7 @@ def _on_account(running: Running, customer: str) -> StripeSubscription:
         )
     )
     if made.latest_invoice is not None:
-        invoice = made.latest_invoice
-
-        def sent() -> StripeJson | None:
-            found = running.billing.read(endpoints.invoice(invoice))
-            return None if found.get("status") == "draft" else found
-
-        if sent() is None:
-            running.step("send-invoice", endpoints.send_invoice(invoice), sent)
+        send_if_draft(running, made.latest_invoice)
     return read_subscription(running.billing.read(endpoints.subscription(made.id)))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from seatctl.errors import JsonValue
 from seatctl.ledger import leaving, seats, staging
 from seatctl.ledger.ledger import Ledger
@@ -12,9 +14,41 @@ from seatctl.services.applying import After
 from seatctl.services.people import People, stage
 from seatctl.services.steps import Running
 
+_NAMED = 3
+"""Addresses that a sentence names; a row has all of them."""
 
-def named_in_file(ledger: Ledger, subscription_id: int, source: str) -> tuple[int, ...]:
-    """The ids of the people of a file (`-`: stdin) who sit in the subscription; others of it stay out.
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """Who gives up a seat, as it was asked for and as it comes to."""
+
+    users: tuple[int, ...] = ()
+    """Their ids."""
+    asked: tuple[str, ...] = ()
+    """The rule or the addresses as given: a repetition asks for the same, whoever has gone meanwhile."""
+    not_seated: tuple[str, ...] = ()
+    """Addresses of the file who do not sit there: told, because a slip may be behind it."""
+
+    @property
+    def remark(self) -> str:
+        """What a summary says of those who do not sit there; empty where all do."""
+        if not self.not_seated:
+            return ""
+        named, more = self.not_seated[:_NAMED], len(self.not_seated) - _NAMED
+        told = ", ".join(named) + (f" and {more} more" if more > 0 else "")
+        return f"; {told} {'does' if len(self.not_seated) == 1 else 'do'} not sit in it"
+
+    @property
+    def as_row(self) -> dict[str, JsonValue]:
+        """What a row says of them; nothing where there are none."""
+        return {"not_seated": [*self.not_seated]} if self.not_seated else {}
+
+
+NOBODY = Going()
+
+
+def named_in_file(ledger: Ledger, subscription_id: int, source: str) -> Going:
+    """The people of a file (`-`: stdin): those who sit in the subscription go, the others are told.
 
     Raises BadInput and BadRows, also for a person whom the ledger does not know.
     """
@@ -24,7 +58,8 @@ def named_in_file(ledger: Ledger, subscription_id: int, source: str) -> tuple[in
         staging.refuse(journal, Verdict.UNKNOWN, "there is no user of this e-mail")
     with ledger.reading() as reader:
         staging.require_good(reader, skip_bad=False)
-        return leaving.seated_in_file(reader, subscription_id)
+        users = leaving.seated_in_file(reader, subscription_id)
+        return Going(users, leaving.in_file(reader), leaving.not_seated_in_file(reader, subscription_id))
 
 
 def people_leave(running: Running) -> After:
@@ -36,8 +71,13 @@ def people_leave(running: Running) -> After:
     named = running.payload.get("leaving")
     users = [one for one in named if isinstance(one, int)] if isinstance(named, list) else []
     until = str(running.payload["term_end"])
+    strangers = running.payload.get("not_seated")
+    told: dict[str, JsonValue] = {"not_seated": strangers} if strangers else {}
 
     def apply(tx: Transaction, pool: Subscription) -> dict[str, JsonValue]:
+        return {**told, **leave(tx, pool)}
+
+    def leave(tx: Transaction, pool: Subscription) -> dict[str, JsonValue]:
         if not users:
             return _stay(tx, pool, until)
         if running.payload.get("bill") is True:

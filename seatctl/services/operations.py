@@ -149,8 +149,13 @@ def _look_after(ledger: Ledger, billing: Billing, call: Call, other: Operation) 
 
 
 def is_same(operation: Operation, request: Request) -> bool:
-    """Whether a request repeats what an operation was begun for."""
-    return operation.kind == request.kind and operation.payload.get("asked") == request.asked
+    """Whether a request repeats what an operation was begun for, of the same subscription."""
+    return (
+        operation.kind == request.kind
+        and operation.payload.get("asked") == request.asked
+        # The same words for another subscription are another request, whatever its request id says.
+        and operation.subscription_id == request.subscription_id
+    )
 
 
 def is_open(ledger: Ledger, operation: Operation) -> bool:

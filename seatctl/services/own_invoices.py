@@ -81,6 +81,16 @@ def collect(running: Running, bill: Bill) -> str:
     return draft
 
 
+def send_if_draft(running: Running, invoice: str) -> None:
+    """Send an invoice on account that Stripe made: left alone it stays a draft for an hour."""
+
+    def sent() -> StripeJson | None:
+        return _unless(running, invoice, InvoiceStatus.DRAFT)
+
+    if sent() is None:
+        running.step("send-invoice", endpoints.send_invoice(invoice), sent)
+
+
 def _draft(running: Running, bill: Bill) -> Write:
     form: dict[str, JsonValue] = {
         "customer": bill.customer,

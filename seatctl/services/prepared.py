@@ -15,6 +15,7 @@ from seatctl.ledger import operations, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
+from seatctl.models.operation import Operation, OperationState
 from seatctl.models.report import Report
 from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
@@ -32,6 +33,8 @@ CHANGE_COLUMNS = (
     "currency",
     "next_invoice",
     "renews_at",
+    "ends_at",
+    "not_seated",
 )
 
 
@@ -60,6 +63,8 @@ class Prepared:
     columns: tuple[str, ...] = CHANGE_COLUMNS
     operation: int = 0
     """The last operation of the subscription when it was decided."""
+    on_account: bool = False
+    """What is due is invoiced, to be paid later, and charges no card."""
     would: str = "would change"
     """What --dry-run says before the summary."""
 
@@ -102,23 +107,38 @@ class Wishes:
 
 
 def repeated(
-    ledger: Ledger, call: Call, handle: str, asked: dict[str, JsonValue], action: Action
+    ledger: Ledger,
+    call: Call,
+    handle: str,
+    asked: dict[str, JsonValue],
+    action: Action,
+    request_id: str | None = None,
 ) -> Prepared | None:
-    """The same request where it is still under way: it is finished, whatever would be said of a new one.
+    """The same request where it is still under way, or was done under this request id; None where it is new.
 
-    Stripe may have done it already, and would then look as if nothing were left to do, or too late.
+    It is finished, or answered again, whatever would be said of a new one: Stripe may have done it already,
+    and it would then look as if nothing were left to do, or as if it were too late or cost something.
     """
     with ledger.reading() as reader:
         pool = subscriptions.find(reader, handle, call.now)
         allow(reader, call.actor, action, pool)
-        earlier = operations.of_subscription(reader, pool.id)
-    if earlier is None or earlier.payload.get("asked") != asked:
+        begun = operations.of_subscription(reader, pool.id)
+        known = operations.of_request(reader, request_id) if request_id else None
+    earlier = next((one for one in (begun, known) if one is not None and _asks(one, pool.id, asked)), None)
+    if earlier is None:
         return None
+    done = earlier.state is OperationState.DONE
     request = Request(earlier.kind, asked, {}, pool.id, request_id=earlier.request_id)
     row: dict[str, JsonValue] = {"name": pool.name, "plan": pool.plan_slug, "seats": pool.capacity}
-    summary = f"run {earlier.run} is under way already: {earlier.payload.get('summary', '')}"
-    notes = ("It is finished now.",)
-    return Prepared(request, row, 0, pool.currency, summary, pool, call.now, notes=notes)
+    what = str(earlier.payload.get("summary", ""))
+    summary = f"run {earlier.run} {'has done this' if done else 'is under way'} already: {what}"
+    notes = ("Nothing is done again." if done else "It is finished now.",)
+    would = "nothing to do:" if done else "would finish what waits:"
+    return Prepared(request, row, 0, pool.currency, summary, pool, call.now, notes=notes, would=would)
+
+
+def _asks(operation: Operation, pool: int, asked: dict[str, JsonValue]) -> bool:
+    return operation.subscription_id == pool and operation.payload.get("asked") == asked
 
 
 def carry_out(ledger: Ledger, billing: Billing, call: Call, prepared: Prepared) -> Report:

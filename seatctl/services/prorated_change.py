@@ -18,6 +18,7 @@ from seatctl.rules.standing import waiting_metadata
 from seatctl.services.applying import take_over
 from seatctl.services.leaving import people_leave
 from seatctl.services.operations import Apply, Handler, WaitingForCardholder
+from seatctl.services.own_invoices import send_if_draft
 from seatctl.services.steps import KEYS_LAST, CameToNothing, Running
 
 
@@ -35,6 +36,8 @@ def read_side(value: JsonValue) -> Side:
 def _run(running: Running) -> Apply:
     now, after = read_side(running.payload["now"]), read_side(running.payload["next"])
     invoice = _bill(running, now, after) if _is_billed(running) else None
+    if invoice is not None and running.payload.get("on_account") is True:
+        send_if_draft(running, invoice)
     if now != after or not _is_billed(running):
         _set_next(running, now, after)
     return take_over(running, [invoice], str(running.payload["summary"]), people_leave(running))

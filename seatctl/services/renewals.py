@@ -6,7 +6,7 @@ then; the contract still ends by itself there. The old term's seats hold until i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from seatctl.billing import endpoints
@@ -24,16 +24,17 @@ from seatctl.rules import changing
 from seatctl.rules.calendar import add_interval
 from seatctl.rules.changing import Target
 from seatctl.rules.metadata import made_by, marks
+from seatctl.rules.plan_switches import check_currency, check_next_term
 from seatctl.rules.policies import as_fields, as_metadata, from_fields
 from seatctl.rules.purchases import amount_of, check_quantity, check_spend
 from seatctl.rules.standing import waiting_metadata
 from seatctl.rules.wording import counted
-from seatctl.services.addons import preview_due
+from seatctl.services.addons import preview_due, require_unit_price
 from seatctl.services.applying import take_over
 from seatctl.services.cards import require_card
 from seatctl.services.discounts import discount_forms
 from seatctl.services.gathering import Gathered, gather
-from seatctl.services.leaving import people_leave
+from seatctl.services.leaving import NOBODY, Going, people_leave
 from seatctl.services.operations import Apply, Handler, Request
 from seatctl.services.own_invoices import Bill, bill_fields, collect, read_bill, undo_invoice
 from seatctl.services.plans import sellable
@@ -58,7 +59,7 @@ class Renewal:
     discounts: tuple[tuple[str, str], ...] = ()
     """(`coupon` or `promotion_code`, its id)."""
     due_days: int | None = None
-    leaving: tuple[int, ...] = ()
+    leaving: Going = NOBODY
 
 
 def prepare_renewal(
@@ -72,7 +73,7 @@ def prepare_renewal(
         "due_days": renewal.due_days,
         "discounts": [list(pair) for pair in renewal.discounts],
     }
-    under_way = repeated(ledger, call, handle, asked, Action.ADD_SEATS)
+    under_way = repeated(ledger, call, handle, asked, Action.ADD_SEATS, wishes.request_id)
     if under_way is not None:
         return under_way
     found = gather(ledger, billing, call, handle, Action.ADD_SEATS)
@@ -80,13 +81,16 @@ def prepare_renewal(
     changing.check_renewal(stands, call.now)
     with ledger.reading() as reader:
         plan = sellable(plans.find(reader, renewal.plan or stands.now.plan))
+    check_currency(stands, plan, found.item.price.currency)
+    check_next_term(stands, plan)
     assert plan.policy is not None
+    require_unit_price(found, plan, billing)
     seats = check_quantity(plan.slug, plan.policy, renewal.seats or stands.next.seats)
     if renewal.due_days is not None:
         changing.check_on_account(plan.policy, stands.name, addon=False, term_end=None)
     else:
         require_card(billing, found)
-    changing.check_room(stands, seats, len(renewal.leaving))
+    changing.check_room(stands, seats, len(renewal.leaving.users))
     target = Target(stands.now, Side(plan.price_id, plan.slug, seats))
     end = _new_end(found, plan)
     bill = _bill(found, plan, seats, renewal, wishes, end)
@@ -105,11 +109,15 @@ def prepare_renewal(
         "new_end": int(end.timestamp()),
         "policy": as_fields(plan.policy),
         "metadata": dict(found.mirror.metadata),
-        "leaving": [*renewal.leaving],
-        "summary": f"renewed {stands.name} with {counted(seats, 'seat')} of {plan.slug} until {end:%Y-%m-%d}",
+        "leaving": [*renewal.leaving.users],
+        "not_seated": [*renewal.leaving.not_seated],
+        "summary": f"renewed {stands.name} with {counted(seats, 'seat')} of {plan.slug}"
+        f" until {end:%Y-%m-%d}{renewal.leaving.remark}",
     }
     request = Request("renew", asked, details, found.pool.id, request_id=wishes.request_id)
-    return priced(billing, found, target, request, due, str(details["summary"]))
+    prepared = priced(found, target, request, due, str(details["summary"]))
+    row = {**prepared.row, "ends_at": format_time(end), **renewal.leaving.as_row}
+    return replace(prepared, row=row, on_account=renewal.due_days is not None, would="would have")
 
 
 def _bill(found: Gathered, plan: Plan, seats: int, renewal: Renewal, wishes: Wishes, end: datetime) -> Bill:

@@ -4,33 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from seatctl.billing import endpoints
-from seatctl.billing.objects import read_preview
-from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe
-from seatctl.errors import JsonValue, Refused
+from seatctl.billing.port import Billing
+from seatctl.errors import JsonValue
 from seatctl.ledger import plans
 from seatctl.ledger.leaving import ending_between
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call, format_time
 from seatctl.models.plan import Increase
 from seatctl.models.role import Action
-from seatctl.models.standing import Side
-from seatctl.models.stripe_objects import Preview
 from seatctl.rules import changing
 from seatctl.rules.changing import Target
+from seatctl.rules.plan_switches import check_change, check_currency
 from seatctl.rules.purchases import check_quantity, check_spend
+from seatctl.services.change_previews import Proration, due_now, next_total
 from seatctl.services.discounts import discount_forms, find_discounts
-from seatctl.services.gathering import Gathered, gather
+from seatctl.services.gathering import Gathered, gather, plan_of
+from seatctl.services.leaving import NOBODY, Going
 from seatctl.services.operations import Request
 from seatctl.services.plans import sellable
 from seatctl.services.prepared import Prepared, Wishes, repeated
 from seatctl.services.prorated_change import side_fields
-
-
-class IntervalWaits(Refused):
-    """Another interval would end the period at once and bill it anew."""
-
-    code = "interval_change"
 
 
 def prepare_add(
@@ -38,31 +31,51 @@ def prepare_add(
 ) -> Prepared:
     """Check and price `seats` more. Raises AddonWindowClosed, PackSize, DiscountNotAllowed, CardRequired …"""
     asked: dict[str, JsonValue] = {"add_seats": seats, **wishes.asked}
-    under_way = repeated(ledger, call, handle, asked, Action.ADD_SEATS)
+    under_way = repeated(ledger, call, handle, asked, Action.ADD_SEATS, wishes.request_id)
     if under_way is not None:
         return under_way
     found = gather(ledger, billing, call, handle, Action.ADD_SEATS)
-    return _increase(billing, call, found, seats, wishes, asked)
+    return _increase(ledger, billing, call, found, seats, wishes, asked)
 
 
 def _increase(
-    billing: Billing, call: Call, found: Gathered, seats: int, wishes: Wishes, asked: dict[str, JsonValue]
+    ledger: Ledger,
+    billing: Billing,
+    call: Call,
+    found: Gathered,
+    seats: int,
+    wishes: Wishes,
+    asked: dict[str, JsonValue],
 ) -> Prepared:
     stands = found.standing
     changing.check_discount(
         stands.policy, stands.name, given=wishes.discount, term_end=changing.window_opens(stands)
     )
-    if wishes.on_account:
+    ours = changing.bills_by_own_invoice(stands)
+    if ours and wishes.on_account:
         changing.check_on_account(stands.policy, stands.name, addon=True, term_end=stands.term_end)
     target = changing.increase(stands, seats, call.now)
     check_quantity(stands.now.plan, replace(stands.policy, min_seats=1), seats)
-    check_quantity(stands.now.plan, stands.policy, target.now.seats)
+    for side in (target.now, target.next):
+        check_quantity(side.plan, stands.policy, side.seats)
     summary = f"{stands.name}: {stands.now.seats} → {target.now.seats} seats"
-    if changing.bills_by_own_invoice(stands.policy):
+    if ours:
         from seatctl.services.addons import prepare_addon
 
-        return prepare_addon(billing, found, target, seats, wishes, asked, summary)
+        price = _list_price(ledger, found)
+        return prepare_addon(billing, found, target, seats, wishes, asked, summary, price)
+    changing.check_added_on_account(
+        stands, wanted=wishes.on_account, invoiced=found.mirror.collection_method == "send_invoice"
+    )
     return _prorated(billing, call, found, target, wishes, asked, summary)
+
+
+def _list_price(ledger: Ledger, found: Gathered) -> int:
+    """What the plan costs a seat today, in minor units of the subscription; else what it pays already."""
+    with ledger.reading() as reader:
+        plan = plan_of(reader, found.item.price.product_id)
+    same = plan is not None and plan.currency == found.pool.currency
+    return plan.unit_amount if plan is not None and same else found.pool.unit_amount
 
 
 def prepare_set(
@@ -72,14 +85,14 @@ def prepare_set(
     handle: str,
     seats: int,
     wishes: Wishes,
-    leaving: tuple[int, ...] = (),
+    leaving: Going = NOBODY,
 ) -> Prepared:
-    """Check and price a total of `seats`; `leaving` are the users (ids) who go where it becomes too small.
+    """Check and price a total of `seats`; `leaving` are the users who go where it becomes too small.
 
     Raises what an increase or a decrease raises, and BelowAssigned.
     """
-    asked: dict[str, JsonValue] = {"set_seats": seats, "leaving": [*leaving]}
-    under_way = repeated(ledger, call, handle, asked, Action.ADD_SEATS)
+    asked: dict[str, JsonValue] = {"set_seats": seats, "leaving": [*leaving.asked]}
+    under_way = repeated(ledger, call, handle, asked, Action.ADD_SEATS, wishes.request_id)
     if under_way is not None:
         return under_way
     found = gather(ledger, billing, call, handle, Action.ADD_SEATS)
@@ -87,19 +100,19 @@ def prepare_set(
     if seats == stands.now.seats == stands.next.seats:
         return _nothing(found, asked)
     if seats > stands.now.seats:
-        return _increase(billing, call, found, seats - stands.now.seats, wishes, asked)
+        return _increase(ledger, billing, call, found, seats - stands.now.seats, wishes, asked)
     target = changing.decrease(stands, seats, call.now)
-    if target == Target(stands.now, stands.next) and not leaving:
+    if target == Target(stands.now, stands.next) and not leaving.users:
         return _nothing(found, asked)
     check_quantity(stands.next.plan, stands.policy, seats)
-    going = {*leaving}
+    going = {*leaving.users}
     if target.now == stands.now:
         with ledger.reading() as reader:  # at the renewal those are gone too whose seats end before it
             end = format_time(stands.term_end)
             going |= {*ending_between(reader, found.pool.id, format_time(call.now), end)}
     changing.check_room(stands, seats, len(going))
     when = "now" if target.now != stands.now else f"from {stands.term_end:%Y-%m-%d}"
-    summary = f"{stands.name}: {stands.now.seats} → {seats} seats {when}"
+    summary = f"{stands.name}: {stands.now.seats} → {seats} seats {when}{leaving.remark}"
     return _prorated(billing, call, found, target, wishes, asked, summary, leaving)
 
 
@@ -108,7 +121,7 @@ def prepare_plan(
 ) -> Prepared:
     """Check and price another plan. Raises PlanLocked, IntervalWaits, PackSize and the like."""
     asked: dict[str, JsonValue] = {"change_plan": slug, "at_renewal": at_renewal, **wishes.asked}
-    under_way = repeated(ledger, call, handle, asked, Action.MANAGE_SUBSCRIPTION)
+    under_way = repeated(ledger, call, handle, asked, Action.MANAGE_SUBSCRIPTION, wishes.request_id)
     if under_way is not None:
         return under_way
     found = gather(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
@@ -125,12 +138,8 @@ def prepare_plan(
     price = stands.now.price_id if plan.slug == stands.now.plan else plan.price_id
     target = changing.change_plan(stands, price, plan.slug, call.now, at_renewal=at_renewal)
     recurring = found.item.price
-    if (plan.interval, plan.interval_count) != (recurring.interval, recurring.interval_count):
-        raise IntervalWaits(
-            f"{plan.slug} is billed by another interval; Stripe would end the period at once",
-            hint=f"seatctl subs cancel {stands.name!r}, then buy {plan.slug} for what comes after",
-            data={"subscription": stands.name, "allowed_from": format_time(stands.term_end)},
-        )
+    check_currency(stands, plan, recurring.currency)
+    check_change(stands, plan, recurring.interval, recurring.interval_count)
     assert plan.policy is not None
     check_quantity(plan.slug, plan.policy, target.next.seats)
     when = "now" if target.now != stands.now else f"from {stands.term_end:%Y-%m-%d}"
@@ -146,19 +155,18 @@ def _prorated(
     wishes: Wishes,
     asked: dict[str, JsonValue],
     summary: str,
-    leaving: tuple[int, ...] = (),
+    leaving: Going = NOBODY,
 ) -> Prepared:
     """A change that Stripe prorates, or that waits for the renewal."""
     stands, bill = found.standing, target.now != found.standing.now
-    behavior = (
-        "always_invoice"
-        if stands.policy.increase is not Increase.PRORATE_NEXT_INVOICE
-        else "create_prorations"
-    )
+    at_once = stands.policy.increase is not Increase.PRORATE_NEXT_INVOICE
+    behavior = "always_invoice" if at_once else "create_prorations"
     moment = int(call.now.timestamp())
     discounts = discount_forms(find_discounts(billing, wishes.promo, wishes.coupon), found.mirror.discounts)
-    due = _due_now(billing, found, target.now, behavior, moment, discounts) if bill else 0
+    proration = Proration(behavior, moment) if bill else None
+    due = due_now(billing, found, target.now, proration, discounts)
     check_spend(due, found.pool.currency, wishes.max_spend)
+    on_account = found.mirror.collection_method == "send_invoice"
     details: dict[str, JsonValue] = {
         "subscription": found.pool.id,
         "stripe_id": found.mirror.id,
@@ -172,19 +180,22 @@ def _prorated(
         "proration_date": moment,
         "latest_invoice": found.mirror.latest_invoice,
         "discounts": discounts,
-        "leaving": [*leaving],
+        "on_account": on_account,
+        "leaving": [*leaving.users],
+        "not_seated": [*leaving.not_seated],
         "summary": summary,
     }
     request = Request("change", asked, details, found.pool.id, request_id=wishes.request_id)
-    return priced(billing, found, target, request, due, summary)
+    following = next_total(billing, found, target, proration, discounts)
+    prepared = priced(found, target, request, due, summary, following)
+    return replace(prepared, row={**prepared.row, **leaving.as_row}, on_account=on_account)
 
 
 def priced(
-    billing: Billing, found: Gathered, target: Target, request: Request, due: int, summary: str
+    found: Gathered, target: Target, request: Request, due: int, summary: str, following: int | None = None
 ) -> Prepared:
-    """The request with what it costs and leads to, as Stripe previews it; `due` in minor units."""
+    """The request with what it costs now and with the next invoice, in minor units, and what it leads to."""
     stands, currency = found.standing, found.pool.currency
-    following = next_invoice(billing, found, target.next)
     row: dict[str, JsonValue] = {
         "name": stands.name,
         "plan": target.now.plan,
@@ -194,46 +205,11 @@ def priced(
         "next_seats": target.next.seats,
         "due_now": due,
         "currency": currency,
-        "next_invoice": None if following is None else following.total,
+        "next_invoice": following,
         "renews_at": None if stands.ends else format_time(stands.period_end),
+        "ends_at": format_time(stands.period_end) if stands.ends else None,
     }
     return Prepared(request, row, due, currency, summary, found.pool, found.at, operation=found.operation)
-
-
-def _due_now(
-    billing: Billing, found: Gathered, side: Side, behavior: str, moment: int, discounts: list[JsonValue]
-) -> int:
-    """What Stripe would charge now, in minor units; never negative: a credit goes to the balance."""
-    if behavior != "always_invoice":
-        return 0
-    form: dict[str, JsonValue] = {
-        "subscription": found.mirror.id,
-        "subscription_details": {
-            "items": [{"id": found.item.id, "price": side.price_id, "quantity": side.seats}],
-            "proration_behavior": behavior,
-            "proration_date": moment,
-        },
-    }
-    if discounts:
-        form["discounts"] = discounts
-    return max(0, read_preview(billing.read(endpoints.preview_invoice(form))).amount_due)
-
-
-def next_invoice(billing: Billing, found: Gathered, side: Side) -> Preview | None:
-    """What Stripe says the next term will be invoiced at; None where it ends before."""
-    if found.standing.ends:
-        return None
-    form: dict[str, JsonValue] = {
-        "subscription": found.mirror.id,
-        "subscription_details": {
-            "items": [{"id": found.item.id, "price": side.price_id, "quantity": side.seats}],
-            "proration_behavior": "none",
-        },
-    }
-    try:
-        return read_preview(billing.read(endpoints.preview_invoice(form)))
-    except (MissingInStripe, InvalidRequest):
-        return None
 
 
 def _nothing(found: Gathered, asked: dict[str, JsonValue]) -> Prepared:
