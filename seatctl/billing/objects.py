@@ -171,6 +171,8 @@ def _item(item: StripeJson) -> StripeItem:
         quantity=_number(item.get("quantity")),
         period_start=_required_time(item, "current_period_start"),
         period_end=_required_time(item, "current_period_end"),
+        metadata=_metadata(item),
+        created=_number(item.get("created")) or 0,
     )
 
 

@@ -74,6 +74,9 @@ class StripeItem:
     quantity: int | None
     period_start: datetime
     period_end: datetime
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    created: int = 0
+    """Unix seconds."""
 
     @property
     def licensed(self) -> bool:

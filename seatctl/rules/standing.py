@@ -16,6 +16,7 @@ from seatctl.models.call import format_time, parse_time
 from seatctl.models.plan import Policy
 from seatctl.models.standing import Side, Standing
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
+from seatctl.rules.pool_metadata import said_of
 
 PAID_SEATS: Final = "seatctl_paid_seats"
 PAID_UNTIL: Final = "seatctl_paid_until"
@@ -42,7 +43,7 @@ class Known:
 
 def standing(known: Known, subscription: StripeSubscription, item: StripeItem, at: datetime) -> Standing:
     """How the subscription stands at `at` (UTC)."""
-    metadata, seats = subscription.metadata, item.quantity or 0
+    metadata, seats = said_of(subscription, item), item.quantity or 0
     after = Side(item.price.id, known.plan_of_item, seats)
     until, start = _moment(metadata, PAID_UNTIL), _moment(metadata, TERM_START)
     waits = until is not None and at < until and metadata.get(NEXT_QUANTITY) == str(seats)

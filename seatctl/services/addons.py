@@ -15,6 +15,7 @@ from seatctl.models.plan import Increase, Plan
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules.changing import NotRunning, Target
 from seatctl.rules.metadata import made_by, marks
+from seatctl.rules.pool_metadata import said_of, with_metadata
 from seatctl.rules.purchases import amount_of, check_spend
 from seatctl.rules.refunds import still_to_come
 from seatctl.rules.standing import RENEWED, waiting_metadata
@@ -33,6 +34,7 @@ from seatctl.services.own_invoices import (
     read_bill,
     undo_invoice,
 )
+from seatctl.services.paying_customer import text
 from seatctl.services.prepared import Prepared, Wishes
 from seatctl.services.prorated_change import read_side, side_fields
 from seatctl.services.seat_changes import priced
@@ -96,15 +98,13 @@ def prepare_addon(
     due = preview_due(billing, found, bill)
     check_spend(due, pool.currency, wishes.max_spend)
     details: dict[str, JsonValue] = {
-        "subscription": pool.id,
-        "stripe_id": found.mirror.id,
-        "item": found.item.id,
+        **found.place,
         "bill": bill_fields(bill),
         "now": side_fields(target.now),
         "next": side_fields(target.next),
         "term_start": format_time(stands.term_start),
         "term_end": format_time(stands.term_end),
-        "renewed_by": found.mirror.metadata.get(RENEWED) if stands.renewed else None,
+        "renewed_by": said_of(found.mirror, found.item).get(RENEWED) if stands.renewed else None,
         # What says that the running term was renewed by hand, and when it began, stays until its end.
         "by_hand": stands.by_hand,
         "summary": summary,
@@ -194,14 +194,15 @@ def _set_quantity(running: Running) -> None:
         renewed_by=renewed_by if isinstance(renewed_by, str) else None,
     )
     stripe_id = str(running.payload["stripe_id"])
-    form: dict[str, JsonValue] = {
-        "items": [{"id": running.payload["item"], "quantity": after.seats}],
-        "proration_behavior": "none",
-        "metadata": {
-            **marks(running.ledger.id, running.reference, running.operation.request_id),
-            **({} if running.payload.get("by_hand") is True else waiting),
+    form = with_metadata(
+        {
+            "items": [{"id": running.payload["item"], "quantity": after.seats}],
+            "proration_behavior": "none",
         },
-    }
+        text(running, "said_on"),
+        marks(running.ledger.id, running.reference, running.operation.request_id),
+        {} if running.payload.get("by_hand") is True else waiting,
+    )
 
     def find() -> StripeJson | None:
         found = running.billing.read(endpoints.subscription(stripe_id))

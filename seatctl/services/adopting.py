@@ -18,8 +18,10 @@ from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import Call
 from seatctl.models.report import Record, Report
 from seatctl.models.role import Action
+from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.rules.metadata import LEDGER, NAME
+from seatctl.rules.pool_metadata import is_on_item, said_of
 from seatctl.rules.wording import counted
 from seatctl.services.gathering import seen, stand_of
 from seatctl.services.operations import Apply, Ending, Handler, Request, submit
@@ -96,10 +98,11 @@ def _run(running: Running) -> Apply:
         # Left pending, it would keep every later sync from being a success.
         gone.hint = "seatctl reconcile --fix ends what Stripe no longer has"
         raise CameToNothing(gone) from gone
-    metadata: dict[str, JsonValue] = {LEDGER: running.ledger.id}
-    if NAME not in before.metadata and sum(item.licensed for item in before.items) == 1:
-        metadata[NAME] = str(running.payload["name"])
-    write_metadata(running, "metadata", stripe_id, metadata)
+    with running.ledger.reading() as reader:
+        form = _named(before, mirrored_pools.of_stripe(reader, stripe_id))
+    said = form.get("metadata")
+    marked: dict[str, JsonValue] = {LEDGER: running.ledger.id, **(said if isinstance(said, dict) else {})}
+    write_metadata(running, "metadata", stripe_id, {**form, "metadata": marked})
     found = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
 
     def apply(tx: Transaction) -> Ending:
@@ -116,6 +119,21 @@ def _run(running: Running) -> Apply:
         return Ending(f"adopted {running.payload['name']}", tuple(rows), COLUMNS)
 
     return apply
+
+
+def _named(found: StripeSubscription, pools: Sequence[Subscription]) -> dict[str, JsonValue]:
+    """What gives each pool its name in Stripe, where it has none there: on the item where they share one."""
+    form: dict[str, JsonValue] = {}
+    items: list[JsonValue] = []
+    for pool in pools:
+        item = item_of(pool, found)
+        if item is None or NAME in said_of(found, item):
+            continue
+        if is_on_item(found, item):
+            items.append({"id": item.id, "metadata": {NAME: pool.name}})
+        else:
+            form = {"metadata": {NAME: pool.name}}
+    return {**form, "items": items} if items else form
 
 
 def _row(pool: Subscription, result: str) -> dict[str, JsonValue]:

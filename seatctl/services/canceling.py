@@ -21,7 +21,7 @@ from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules.changing import NotRunning, window_opens
 from seatctl.rules.refunds import Share
 from seatctl.services.endings import share_fields
-from seatctl.services.gathering import Gathered, gather
+from seatctl.services.gathering import Gathered, gather, require_alone
 from seatctl.services.giving_back import Bills, bills_of, given_back
 from seatctl.services.operations import Request
 from seatctl.services.prepared import Prepared, repeated
@@ -50,6 +50,7 @@ def prepare_cancel(
         found = gather(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
     except NotRunning as error:
         return _over_already(ledger, call, handle, asked, error)
+    require_alone(ledger, found, "canceling it")
     if now:
         return _cancel_now(billing, found, asked, refund=refund)
     return _cancel_at_end(found, asked)
@@ -62,6 +63,7 @@ def prepare_resume(ledger: Ledger, billing: Billing, call: Call, handle: str) ->
     if under_way is not None:
         return under_way
     found = gather(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
+    require_alone(ledger, found, "resuming it")
     stands = found.standing
     if stands.policy.renewal is Renewal.MANUAL:
         opens = window_opens(stands)

@@ -8,7 +8,8 @@ from datetime import datetime
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_subscription
 from seatctl.billing.port import Billing
-from seatctl.ledger import operations, plans, subscriptions
+from seatctl.errors import JsonValue, Refused
+from seatctl.ledger import mirrored_pools, operations, plans, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import Seen
 from seatctl.ledger.transaction import Reader
@@ -22,9 +23,15 @@ from seatctl.rules.assignment import require_home
 from seatctl.rules.changing import require_running
 from seatctl.rules.metadata import LEDGER
 from seatctl.rules.policies import FLEXIBLE, BadPolicy, from_metadata
+from seatctl.rules.pool_metadata import is_on_item, said_of
 from seatctl.rules.standing import Known, standing
 from seatctl.services.permissions import allow
 from seatctl.services.plans import require_policy
+
+
+def said_on(mirror: StripeSubscription, item: StripeItem) -> str | None:
+    """The item, where what is said of its pool is kept there and not on the subscription."""
+    return item.id if is_on_item(mirror, item) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +46,48 @@ class Gathered:
     operation: int
     """The last operation of the subscription when this was read: a later one has changed what was read."""
 
+    @property
+    def place(self) -> dict[str, JsonValue]:
+        """Where an operation finds it in Stripe, for its payload."""
+        return {
+            "subscription": self.pool.id,
+            "stripe_id": self.mirror.id,
+            "item": self.item.id,
+            "said_on": said_on(self.mirror, self.item),
+        }
+
+
+class ItemGone(Refused):
+    """What the subscription was in Stripe is not there any more."""
+
+    code = "item_gone"
+
+
+class SharedSubscription(Refused):
+    """What was asked for can be done only to all pools of a Stripe subscription at once."""
+
+    code = "shared_subscription"
+
+
+def require_alone(ledger: Ledger, found: Gathered, what: str) -> None:
+    """Raise SharedSubscription where Stripe's subscription has other seats too: `what` would hit them."""
+    others = [one.id for one in found.mirror.items if one.licensed and one.id != found.item.id]
+    if not others:
+        return
+    with ledger.reading() as reader:
+        names = [one.name for one in mirrored_pools.of_stripe(reader, found.mirror.id)]
+    named = ", ".join(name for name in names if name != found.pool.name) or "another item"
+    raise SharedSubscription(
+        f"{found.pool.name} shares its subscription in Stripe with {named}; {what} would do the same to that",
+        hint="take its item off the subscription in Stripe's dashboard, then: seatctl sync",
+        data={"subscription": found.pool.name, "others": [*others]},
+    )
+
 
 def gather(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action) -> Gathered:
     """As `look`, of a subscription that is running. Raises NotRunning and PlanWithoutPolicy too."""
     found = look(ledger, billing, call, handle, action)
-    _require_policy(ledger, found.pool, found.mirror)
+    _require_policy(ledger, found.pool, found.mirror, found.item)
     require_running(found.standing)
     return found
 
@@ -70,9 +114,9 @@ def at_home(ledger: Ledger, billing: Billing, pool: Subscription) -> StripeSubsc
     return mirror
 
 
-def _require_policy(ledger: Ledger, pool: Subscription, mirror: StripeSubscription) -> None:
+def _require_policy(ledger: Ledger, pool: Subscription, mirror: StripeSubscription, item: StripeItem) -> None:
     """One bought elsewhere is changed under its plan's policy, and not at all while that has none."""
-    if policy_of(mirror, pool) is None:
+    if policy_of(mirror, item, pool) is None:
         with ledger.reading() as reader:
             require_policy(plans.find(reader, pool.plan_slug))
 
@@ -85,9 +129,25 @@ def stand(
     ledger: Ledger, pool: Subscription, mirror: StripeSubscription, call: Call
 ) -> tuple[StripeItem, Standing]:
     """The subscription's item, and how it stands at the call's moment."""
-    item = next((one for one in mirror.items if one.id == pool.stripe_item), mirror.items[0])
     with ledger.reading() as reader:
+        item = item_of_pool(reader, pool, mirror)
         return item, stand_of(reader, pool, mirror, item, call.now)
+
+
+def item_of_pool(reader: Reader, pool: Subscription, mirror: StripeSubscription) -> StripeItem:
+    """The pool's item, or the one in its place. Raises ItemGone: another pool's is not its own."""
+    own = next((one for one in mirror.items if one.id == pool.stripe_item), None)
+    if own is not None:
+        return own
+    others = {one.stripe_item for one in mirrored_pools.of_stripe(reader, mirror.id)}
+    left = [one for one in mirror.items if one.licensed and one.id not in others]
+    if len(left) != 1:
+        raise ItemGone(
+            f"{pool.name} was taken off its subscription in Stripe; there is nothing to change",
+            hint="seatctl sync",
+            data={"subscription": pool.name},
+        )
+    return left[0]
 
 
 def stand_of(
@@ -97,20 +157,20 @@ def stand_of(
     plan = plan_of(reader, item.price.product_id)
     known = Known(
         name=pool.name,
-        policy=policy_of(mirror, pool) or (plan.policy if plan is not None else None) or FLEXIBLE,
+        policy=policy_of(mirror, item, pool) or (plan.policy if plan is not None else None) or FLEXIBLE,
         plan_of_item=plan.slug if plan is not None else pool.plan_slug,
         assigned=pool.assigned,
     )
     return standing(known, mirror, item, now)
 
 
-def policy_of(mirror: StripeSubscription, pool: Subscription) -> Policy | None:
+def policy_of(mirror: StripeSubscription, item: StripeItem, pool: Subscription) -> Policy | None:
     """The policy of the running term: Stripe's metadata, else the ledger's; None for one bought elsewhere.
 
     Metadata that was edited by hand into what cannot be says nothing.
     """
     try:
-        return from_metadata(mirror.metadata) or pool.policy
+        return from_metadata(said_of(mirror, item)) or pool.policy
     except BadPolicy:
         return pool.policy
 
@@ -133,4 +193,4 @@ def seen(
         plan_id = pool.plan_id
     same = stands.now.price_id == item.price.id
     amount = item.price.unit_amount if same and item.price.unit_amount is not None else pool.unit_amount
-    return Seen(mirror, item, stands, plan_id, amount, policy_of(mirror, pool))
+    return Seen(mirror, item, stands, plan_id, amount, policy_of(mirror, item, pool))

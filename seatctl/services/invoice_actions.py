@@ -116,12 +116,9 @@ def _require_possible(verb: str, invoice: Invoice, now: StripeInvoice) -> None:
 def carry_out(ledger: Ledger, billing: Billing, call: Call, intended: Intended) -> Report:
     """Do it. Raises CardDeclined (nothing has changed then), WaitingForCardholder."""
     name = intended.now.number or intended.now.id
-    verb = intended.verb
+    verb, reserved = intended.verb, f"invoice:{intended.invoice.stripe_id}"
     with ledger.reading() as reader:
         pool, row = invoices.pool_of(reader, intended.invoice.id), invoice_row(reader, intended.invoice)
-    reserved = f"invoice:{intended.invoice.stripe_id}"
-    with ledger.reading() as reader:
-        pool = invoices.pool_of(reader, intended.invoice.id)
         begun = (
             operations.of_name(reader, reserved) if pool is None else operations.of_subscription(reader, pool)
         )

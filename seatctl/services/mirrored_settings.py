@@ -1,10 +1,12 @@
 """Name, owner and automatic approval as Stripe's metadata holds them, taken over into a pool.
 
-This is how a ledger that is rebuilt, or one that is not the home, comes to them. Where several pools share
-a Stripe subscription, and so its metadata, these are the ledger's own.
+This is how a ledger that is rebuilt, or one that is not the home, comes to them. What counts for a pool is
+`rules/pool_metadata.py`'s to say: where several share a Stripe subscription it is on their items.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from seatctl.ledger import subscriptions, users
 from seatctl.ledger.transaction import Transaction
@@ -14,11 +16,17 @@ from seatctl.rules.adoption import named_in_metadata, taken_in, unique
 from seatctl.rules.emails import check_email
 from seatctl.rules.metadata import AUTO_APPROVAL, NAME, OWNER, auto_approval_of
 from seatctl.rules.names import name_key
+from seatctl.rules.pool_metadata import said_of
 
 
 def owner_of(tx: Transaction, found: StripeSubscription) -> int | None:
+    """The user that a subscription's metadata names as the owner."""
+    return owner_said(tx, found.metadata)
+
+
+def owner_said(tx: Transaction, said: Mapping[str, str]) -> int | None:
     """The user that the metadata names as the owner, made where unknown; None where it names none."""
-    email = found.metadata.get(OWNER)
+    email = said.get(OWNER)
     if not email or check_email(email):
         return None
     known = users.find(tx, email)
@@ -29,15 +37,17 @@ def take_settings(
     tx: Transaction, pool: Subscription, found: StripeSubscription, names: set[str]
 ) -> Subscription:
     """The pool with what the metadata says, recorded where it differs. `names`: keys that are taken."""
-    if sum(item.licensed for item in found.items) > 1:
+    item = next((one for one in found.items if one.id == pool.stripe_item), None)
+    if item is None:
         return pool
-    pool = _take_name(tx, pool, found, names)
-    if not _is_known_as(tx, pool, found.metadata.get(OWNER)):
-        owner = owner_of(tx, found)
+    said = said_of(found, item)
+    pool = _take_name(tx, pool, said, names)
+    if not _is_known_as(tx, pool, said.get(OWNER)):
+        owner = owner_said(tx, said)
         if owner is not None and owner != pool.owner_id:
-            pool = subscriptions.set_owner(tx, pool, owner, found.metadata[OWNER])
-    rules = auto_approval_of(found.metadata)
-    if AUTO_APPROVAL in found.metadata and rules != pool.auto_approval:
+            pool = subscriptions.set_owner(tx, pool, owner, said[OWNER])
+    rules = auto_approval_of(said)
+    if AUTO_APPROVAL in said and rules != pool.auto_approval:
         pool = subscriptions.set_auto_approval(tx, pool, rules)
     return pool
 
@@ -47,10 +57,8 @@ def _is_known_as(tx: Transaction, pool: Subscription, email: str | None) -> bool
     return pool.owner_id is not None and bool(email) and users.had_email(tx, pool.owner_id, email or "")
 
 
-def _take_name(
-    tx: Transaction, pool: Subscription, found: StripeSubscription, names: set[str]
-) -> Subscription:
-    wanted = named_in_metadata(found.metadata.get(NAME))
+def _take_name(tx: Transaction, pool: Subscription, said: Mapping[str, str], names: set[str]) -> Subscription:
+    wanted = named_in_metadata(said.get(NAME))
     if wanted is None or wanted == pool.name or _is_numbered(pool.name, wanted):
         return pool
     names.discard(name_key(pool.name))

@@ -14,11 +14,13 @@ from seatctl.errors import JsonValue, StripeRefused
 from seatctl.models.call import parse_time
 from seatctl.models.standing import Side
 from seatctl.rules.metadata import OPERATION, made_by, marks
+from seatctl.rules.pool_metadata import with_metadata
 from seatctl.rules.standing import waiting_metadata
 from seatctl.services.applying import take_over
 from seatctl.services.leaving import people_leave
 from seatctl.services.operations import Apply, Handler, WaitingForCardholder
 from seatctl.services.own_invoices import send_if_draft
+from seatctl.services.paying_customer import text
 from seatctl.services.steps import KEYS_LAST, CameToNothing, Running
 
 
@@ -62,9 +64,11 @@ def _bill(running: Running, now: Side, after: Side) -> str | None:
         "proration_behavior": running.payload["proration_behavior"],
         "proration_date": running.payload["proration_date"],
     }
-    marked = {**_marks(running), **(_nothing_waits(running) if now == after else {})}
+    said = _nothing_waits(running) if now == after else {}
     discounted = _discounts(running)
-    charging = {**form, **discounted, "payment_behavior": "error_if_incomplete", "metadata": marked}
+    charging = _said(
+        running, {**form, **discounted, "payment_behavior": "error_if_incomplete"}, _marks(running), said
+    )
     before = running.payload.get("latest_invoice")
     try:
         # A refusal counts only as the answer of this very call: after a lost answer, a key that may not
@@ -85,7 +89,7 @@ def _bill(running: Running, now: Side, after: Side) -> str | None:
             lambda: _pending(running, now),
         )
         invoice = _authenticated(running, now, made)
-        _mark(running, marked)
+        _mark(running, said)
         return invoice
     latest = read_subscription(made).latest_invoice
     return latest if latest != before else None
@@ -155,9 +159,11 @@ def _set_next(running: Running, now: Side, after: Side) -> None:
         "items": _item(running, after),
         "proration_behavior": "none",
         **({} if _is_billed(running) else _discounts(running)),
-        "metadata": {**_marks(running), OPERATION: f"{running.reference}:next", **waiting},
     }
-    write = endpoints.update_subscription(str(running.payload["stripe_id"]), form)
+    marked = {**_marks(running), OPERATION: f"{running.reference}:next"}
+    write = endpoints.update_subscription(
+        str(running.payload["stripe_id"]), _said(running, form, marked, waiting)
+    )
     if _is_billed(running):
         # The money has moved: a refusal here must stay pending.
         running.step("next", write, lambda: _next_found(running))
@@ -170,9 +176,17 @@ def _next_found(running: Running) -> StripeJson | None:
     return found if made_by(found, f"{running.reference}:next") else None
 
 
-def _mark(running: Running, metadata: dict[str, JsonValue]) -> None:
+def _said(
+    running: Running, form: dict[str, JsonValue], marked: dict[str, JsonValue], said: dict[str, JsonValue]
+) -> dict[str, JsonValue]:
+    """The form with the marks, and with what is said of this pool where that is kept."""
+    return with_metadata(form, text(running, "said_on"), marked, said)
+
+
+def _mark(running: Running, said: dict[str, JsonValue]) -> None:
     """Set what a pending update could not take."""
-    write = endpoints.update_subscription(str(running.payload["stripe_id"]), {"metadata": metadata})
+    form = _said(running, {}, _marks(running), said)
+    write = endpoints.update_subscription(str(running.payload["stripe_id"]), form)
     running.step("mark", write, lambda: _found(running))
 
 

@@ -26,6 +26,7 @@ from seatctl.rules.changing import Target
 from seatctl.rules.metadata import made_by, marks
 from seatctl.rules.plan_switches import check_currency, check_next_term
 from seatctl.rules.policies import as_fields, as_metadata, from_fields
+from seatctl.rules.pool_metadata import said_of, with_metadata
 from seatctl.rules.purchases import amount_of, check_quantity, check_spend
 from seatctl.rules.standing import waiting_metadata
 from seatctl.rules.wording import counted
@@ -33,10 +34,11 @@ from seatctl.services.addons import preview_due, require_unit_price
 from seatctl.services.applying import take_over
 from seatctl.services.cards import require_card
 from seatctl.services.discounts import discount_forms
-from seatctl.services.gathering import Gathered, gather
+from seatctl.services.gathering import Gathered, gather, require_alone
 from seatctl.services.leaving import NOBODY, Going, people_leave
 from seatctl.services.operations import Apply, Handler, Request
 from seatctl.services.own_invoices import Bill, bill_fields, collect, read_bill, undo_invoice
+from seatctl.services.paying_customer import text
 from seatctl.services.plans import sellable
 from seatctl.services.prepared import Prepared, Wishes, repeated
 from seatctl.services.prorated_change import read_side, side_fields
@@ -77,6 +79,7 @@ def prepare_renewal(
     if under_way is not None:
         return under_way
     found = gather(ledger, billing, call, handle, Action.ADD_SEATS)
+    require_alone(ledger, found, "renewing it")
     stands = found.standing
     changing.check_renewal(stands, call.now)
     with ledger.reading() as reader:
@@ -97,9 +100,7 @@ def prepare_renewal(
     due = preview_due(billing, found, bill)
     check_spend(due, plan.currency, wishes.max_spend)
     details: dict[str, JsonValue] = {
-        "subscription": found.pool.id,
-        "stripe_id": found.mirror.id,
-        "item": found.item.id,
+        **found.place,
         "customer": found.mirror.customer_id,
         "bill": bill_fields(bill),
         "now": side_fields(target.now),
@@ -108,7 +109,7 @@ def prepare_renewal(
         "term_end": format_time(stands.term_end),
         "new_end": int(end.timestamp()),
         "policy": as_fields(plan.policy),
-        "metadata": dict(found.mirror.metadata),
+        "metadata": dict(said_of(found.mirror, found.item)),
         "leaving": [*renewal.leaving.users],
         "not_seated": [*renewal.leaving.not_seated],
         "summary": f"renewed {stands.name} with {counted(seats, 'seat')} of {plan.slug}"
@@ -172,13 +173,17 @@ def _extend(running: Running, invoice: str) -> str:
     if now.status is SubscriptionStatus.CANCELED:
         # One that was extended and then canceled by somebody has had its term: no second one for it.
         return stripe_id if find() is not None else _begin_anew(running, invoice)
-    form: dict[str, JsonValue] = {
-        "items": [{"id": running.payload["item"], **_new_item(running)}],
-        "trial_end": running.payload["new_end"],
-        "proration_behavior": "none",
-        "cancel_at_period_end": True,
-        "metadata": _metadata(running, invoice),
-    }
+    form = with_metadata(
+        {
+            "items": [{"id": running.payload["item"], **_new_item(running)}],
+            "trial_end": running.payload["new_end"],
+            "proration_behavior": "none",
+            "cancel_at_period_end": True,
+        },
+        text(running, "said_on"),
+        _marks(running),
+        _said(running, invoice),
+    )
     running.step("extend", endpoints.update_subscription(stripe_id, form), find)
     return stripe_id
 
@@ -191,7 +196,11 @@ def _begin_anew(running: Running, invoice: str) -> str:
         "items": [_new_item(running)],
         "trial_end": running.payload["new_end"],
         "cancel_at_period_end": True,
-        "metadata": {**(kept if isinstance(kept, dict) else {}), **_metadata(running, invoice)},
+        "metadata": {
+            **(kept if isinstance(kept, dict) else {}),
+            **_marks(running),
+            **_said(running, invoice),
+        },
     }
     bill = read_bill(running.payload["bill"])
     if bill.payment_method is not None:
@@ -211,10 +220,13 @@ def _new_item(running: Running) -> dict[str, JsonValue]:
     return {"price": after.price_id, "quantity": after.seats}
 
 
-def _metadata(running: Running, invoice: str) -> dict[str, JsonValue]:
+def _marks(running: Running) -> dict[str, JsonValue]:
+    return marks(running.ledger.id, running.reference, running.operation.request_id)
+
+
+def _said(running: Running, invoice: str) -> dict[str, JsonValue]:
     policy = running.payload["policy"]
     return {
-        **marks(running.ledger.id, running.reference, running.operation.request_id),
         **as_metadata(from_fields(policy if isinstance(policy, dict) else {})),
         **waiting_metadata(
             read_side(running.payload["now"]),

@@ -168,9 +168,7 @@ def _prorated(
     check_spend(due, found.pool.currency, wishes.max_spend)
     on_account = found.mirror.collection_method == "send_invoice"
     details: dict[str, JsonValue] = {
-        "subscription": found.pool.id,
-        "stripe_id": found.mirror.id,
-        "item": found.item.id,
+        **found.place,
         "now": side_fields(target.now),
         "next": side_fields(target.next),
         "term_start": format_time(stands.term_start),

@@ -12,7 +12,9 @@ from seatctl.models.subscription import Subscription
 from seatctl.models.user import User
 from seatctl.rules.approval_rules import read_auto_approval
 from seatctl.rules.metadata import AUTO_APPROVAL, NAME, OPERATION, OWNER, auto_approval_text, made_by
+from seatctl.rules.pool_metadata import with_metadata
 from seatctl.services.operations import Apply, Ending, Handler
+from seatctl.services.paying_customer import text
 from seatctl.services.steps import Running
 from seatctl.services.subscription_rows import SUBSCRIPTION_COLUMNS, subscription_row
 
@@ -21,7 +23,8 @@ def _run(running: Running) -> Apply:
     asked = running.payload["asked"]
     setting = asked if isinstance(asked, dict) else {}
     stripe_id = str(running.payload["stripe_id"])
-    write_metadata(running, "metadata", stripe_id, _as_metadata(setting))
+    written = with_metadata({}, text(running, "said_on"), {}, _as_metadata(setting))
+    write_metadata(running, "metadata", stripe_id, written)
 
     def apply(tx: Transaction) -> Ending:
         subscription = subscriptions.by_id(tx, int(str(running.payload["subscription"])))
@@ -50,9 +53,11 @@ def _tell_owners(tx: Transaction, subscription: Subscription, new: User) -> None
             tx.mail(Template.OWNER_CHANGED, ids, recipient_id=person)
 
 
-def write_metadata(running: Running, step: str, stripe_id: str, metadata: dict[str, JsonValue]) -> None:
-    """Write metadata of a subscription as a step that ends the operation if Stripe refuses it."""
-    form: dict[str, JsonValue] = {"metadata": {OPERATION: running.reference, **metadata}}
+def write_metadata(running: Running, step: str, stripe_id: str, form: dict[str, JsonValue]) -> None:
+    """Write metadata of a subscription or its items, marked, as a step that ends the operation if refused."""
+    said = form.get("metadata")
+    marked: dict[str, JsonValue] = {OPERATION: running.reference, **(said if isinstance(said, dict) else {})}
+    form = {**form, "metadata": marked}
 
     def find() -> StripeJson | None:
         found = running.billing.read(endpoints.subscription(stripe_id))

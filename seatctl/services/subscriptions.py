@@ -18,7 +18,7 @@ from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
 from seatctl.models.user import User
 from seatctl.rules.names import check_name, name_key
-from seatctl.services.gathering import at_home
+from seatctl.services.gathering import at_home, item_of_pool, said_on
 from seatctl.services.operations import Request, submit
 from seatctl.services.ordering import refuse_taken
 from seatctl.services.permissions import allow
@@ -80,14 +80,21 @@ def change_setting(
 
     Raises ForeignLedger.
     """
-    at_home(ledger, billing, subscription)
+    mirror = at_home(ledger, billing, subscription)
+    with ledger.reading() as reader:
+        item = item_of_pool(reader, subscription, mirror)
     if call.dry_run:
         row = {"name": subscription.name, **setting, "result": "would be changed"}
         return Report(None, True, f"would have {summary}", (row,))
     request = Request(
         "subscription_metadata",
         setting,
-        {"subscription": subscription.id, "stripe_id": subscription.stripe_subscription, "summary": summary},
+        {
+            "subscription": subscription.id,
+            "stripe_id": subscription.stripe_subscription,
+            "said_on": said_on(mirror, item),
+            "summary": summary,
+        },
         subscription_id=subscription.id,
         reserved_name=name_key(str(setting["name"])) if "name" in setting else None,
     )

@@ -1,0 +1,64 @@
+"""Several pools in one subscription of Stripe's: what is said of one is believed of no other."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.both_sides import charges, objects, twin
+from tests.support.second_ledger import SecondLedger
+from tests.test_foreign_objects import customer, product, subscribe
+
+
+@pytest.fixture
+def globex(sandbox):
+    """Pools of 3 and 4 seats in one subscription that was made elsewhere, adopted, with a policy."""
+    with twin(sandbox) as stripe:
+        subscribe(
+            stripe, customer(stripe, "Globex"), product(stripe, "Meetings"), product(stripe, "Webinars")
+        )
+    assert sandbox("sync").code == sandbox("ledger", "adopt", "--yes").code == 0
+    for plan in ("meetings", "webinars"):
+        assert sandbox("plans", "edit", plan, "--policy", "flexible").code == 0
+    return sandbox
+
+
+def seats(seatctl) -> dict[str, int]:
+    return {row["name"]: row["seats"] for row in seatctl.rows("subs", "list")}
+
+
+def test_fewer_seats_at_renewal_wait_for_each_pool_by_itself(globex):
+    """4 webinars become 3, just as many as there are meetings: these do not get the fourth seat."""
+    assert globex("subs", "set-seats", "globex/webinars", "3", "--yes").code == 0
+    assert seats(globex) == {"globex/meetings": 3, "globex/webinars": 4}
+    assert globex("subs", "set-seats", "globex/meetings", "2", "--yes").code == 0
+    for _ in ("as the changes left it", "as a sync reads it"):
+        assert seats(globex) == {"globex/meetings": 3, "globex/webinars": 4}
+        assert globex("sync", "--full").code == 0
+    assert globex("reconcile", "--check").code == 0
+    rebuilt = SecondLedger(globex)
+    assert rebuilt("sync").code == 0
+    assert seats(rebuilt) == seats(globex)
+    assert globex("sandbox", "advance", "32d").code == 0
+    assert globex("sync").code == 0
+    assert seats(globex) == {"globex/meetings": 2, "globex/webinars": 3}
+
+
+def test_one_pool_is_not_ended_or_renewed_with_another(globex):
+    for command in ("cancel globex/meetings", "cancel globex/meetings --now", "resume globex/meetings"):
+        refused = globex("subs", *command.split(), "--yes", "-o", "json")
+        assert (refused.code, refused.error["code"]) == (4, "shared_subscription"), command
+        assert "globex/webinars" in refused.error["message"]
+    assert {one["status"] for one in objects(globex, "subscription")} == {"active"}
+
+
+def test_a_pool_whose_item_is_gone_changes_no_other_pools_item(globex):
+    with twin(globex) as stripe:
+        item = next(one for one in stripe.store.walk("subscription_item") if one["quantity"] == 4)
+        stripe.handle(
+            "DELETE", f"/v1/subscription_items/{item['id']}", {"Authorization": "Bearer sk_test_x"}, None
+        )
+    before = charges(globex)
+    refused = globex("subs", "add-seats", "globex/webinars", "2", "--yes", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (4, "item_gone")
+    assert [one["quantity"] for one in objects(globex, "subscription_item")] == [3]
+    assert charges(globex) == before
