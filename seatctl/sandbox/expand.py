@@ -79,6 +79,12 @@ def _confirmation_secret(session: Session, invoice: Obj) -> Any:
     return None
 
 
+def _paid_off_stripe(session: Session, invoice: Obj) -> Any:
+    """What was paid out of band; told only when it is asked for."""
+    stored = session.store.get("invoice", invoice["id"]) or {}
+    return stored.get("_off_stripe", 0)
+
+
 def _refunds(session: Session, charge: Obj) -> Obj:
     data = [view(session, refund) for refund in session.store.walk("refund", parent=charge["id"])]
     return embedded(data, f"/v1/charges/{charge['id']}/refunds")
@@ -86,6 +92,7 @@ def _refunds(session: Session, charge: Obj) -> Obj:
 
 _INCLUDED: dict[tuple[str, str], Include] = {
     ("invoice", "payments"): _payments,
+    ("invoice", "amount_paid_off_stripe"): _paid_off_stripe,
     ("invoice", "confirmation_secret"): _confirmation_secret,
     ("customer", "subscriptions"): _subscriptions,
     ("charge", "refunds"): _refunds,

@@ -57,7 +57,7 @@ def pay(session: Session, params: Obj, identifier: str) -> Obj:
             return _again(session, identifier)
     if params.get("paid_out_of_band"):
         close_payments(session, invoice, "canceled")
-        invoice["_out_of_band"] = True
+        invoice["_off_stripe"] = invoice["amount_remaining"]
         mark_paid(session, invoice, amount=invoice["amount_remaining"])
         return _again(session, identifier)
     customer = session.find("customer", invoice["customer"], "customer")

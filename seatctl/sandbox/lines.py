@@ -19,10 +19,10 @@ def pricing(price: Obj | None, *, unit: str | None) -> Obj | None:
 
 
 def every(price: Obj) -> str:
-    """`/ month` or `every 3 months`."""
+    """`/ month` or `/ every 3 months`."""
     recurring = price["recurring"]
     word, count = _EVERY[recurring["interval"]], recurring["interval_count"]
-    return f"/ {word}" if count == 1 else f"every {count} {word}s"
+    return f"/ {word}" if count == 1 else f"/ every {count} {word}s"
 
 
 def line(

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from seatctl.sandbox.errors import invalid, no_such
-from seatctl.sandbox.session import Session
+from seatctl.sandbox.session import Session, noun_of
 from seatctl.sandbox.views import view
 from seatctl.sandbox.wire import Obj, page
 
@@ -38,7 +38,9 @@ def listing(
 ) -> Obj:
     """One page, newest first (or oldest first); the cursor may be a deleted object."""
     limit = limit_of(params)
-    after, before, backwards = _bounds(session, kind, params, noun or kind, oldest_first=oldest_first)
+    after, before, backwards = _bounds(
+        session, kind, params, noun or noun_of(kind), oldest_first=oldest_first
+    )
     found = session.store.walk(
         kind,
         customer=params.get("customer"),

@@ -23,7 +23,8 @@ ZERO_DECIMAL = frozenset(
 )
 THREE_DECIMAL = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
 _WHOLE_HUNDREDS = frozenset({"isk", "ugx"})
-_SYMBOLS = {"usd": "$", "cad": "CA$", "aud": "A$", "eur": "€", "gbp": "£", "jpy": "¥", "inr": "₹",
+# A Canadian account's lines say `$` for both of its dollars (facts).
+_SYMBOLS = {"usd": "$", "cad": "$", "aud": "A$", "eur": "€", "gbp": "£", "jpy": "¥", "inr": "₹",
             "nzd": "NZ$", "brl": "R$", "mxn": "MX$", "hkd": "HK$", "krw": "₩"}  # fmt: skip
 
 

@@ -1,11 +1,14 @@
 """A sandbox to tell stories with: Stripe's calls in one line, answers as dicts, a clock that moves."""
 
+import http.client
 import json
+import threading
 from urllib.parse import urlencode
 
 import pytest
 
 from seatctl.sandbox import control
+from seatctl.sandbox.server import Server
 from seatctl.sandbox.twin import Twin
 from tests.sandbox.replay import flat
 
@@ -26,6 +29,9 @@ class Sandbox:
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         answer = self.twin.handle(method, url, sent, encoded if method == "POST" else None)
         return answer.status, json.loads(answer.body), answer.headers
+
+    def card(self, token="tok_visa"):
+        return self.post("payment_methods", {"type": "card", "card": {"token": token}})["id"]
 
     def post(self, path, params=None, **headers):
         return self._fine(*self.send("POST", f"/v1/{path}", params, **headers))
@@ -86,3 +92,34 @@ def stripe(tmp_path):
     sandbox.at(1790000000)  # 2026-09-21 14:13:20 UTC; a month is 30 days
     yield sandbox
     sandbox.twin.close()
+
+
+class Served(Sandbox):
+    """The same, asked over HTTP as any client of `sandbox serve` asks."""
+
+    def __init__(self, server):
+        self.server = server
+
+    def send(self, method, path, params=None, **headers):
+        encoded = urlencode(list(flat(params or {})))
+        url = f"{path}?{encoded}" if method != "POST" and encoded else path
+        sent = {"Authorization": "Bearer sk_test_wire", "Content-Type": "application/x-www-form-urlencoded"}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
+        connection.request(method, url, body=encoded if method == "POST" else None, headers=sent)
+        answer = connection.getresponse()
+        body = json.loads(answer.read())
+        connection.close()
+        return answer.status, body, answer.headers
+
+
+@pytest.fixture
+def wire(tmp_path):
+    server = Server(tmp_path / "served.db", port=0, empty=True)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    served = Served(server)
+    served.at(1790000000)
+    yield served
+    server.stop()
+    thread.join(10)

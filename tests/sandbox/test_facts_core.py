@@ -1,0 +1,202 @@
+"""The facts about errors, keys, lists, customers, cards and payments, each asked for over the wire."""
+
+import pytest
+
+CARD = {"currency": "usd", "payment_method_types": ["card"]}
+
+
+def paying(wire, token="tok_visa"):
+    """A customer with a card, and the card."""
+    customer, card = wire.post("customers", {"email": "pay@example.com"})["id"], wire.card(token)
+    wire.post(f"payment_methods/{card}/attach", {"customer": customer})
+    return customer, card
+
+
+def test_every_error_has_a_log_but_the_unrecognized_url_and_the_malformed_version(wire):
+    logged = [
+        wire.refused("GET", "customers", {"limit": "abc"}),
+        wire.refused("GET", "customers", {"wat": "x"}),
+        wire.refused("POST", "products"),
+        wire.refused("GET", "customers/cus_no"),
+        wire.refused("POST", "payment_methods", {"type": "card", "card": {"token": "tok_no"}}),
+    ]
+    assert all(error["request_log_url"] for error in logged)
+    assert "request_log_url" not in wire.refused("GET", "widgets")
+    assert set(wire.refused("GET", "customers", Stripe_Version="bad")) == {"status", "type", "message"}
+
+
+def test_the_documentation_is_named_exactly_where_there_is_a_code(wire):
+    customer = wire.post("customers")["id"]
+    errors = [
+        wire.refused("GET", f"customers/{customer}", {"wat": "1"}),
+        wire.refused("POST", "coupons", {"percent_off": 5, "amount_off": 5}),
+        wire.refused("POST", "prices", {"currency": "usd", "unit_amount": 5}),
+        wire.refused("GET", "charges/ch_no"),
+    ]
+    for error in errors:
+        assert ("doc_url" in error) == ("code" in error)
+        if "code" in error:
+            end = error["code"].replace("_", "-")
+            assert error["doc_url"] == f"https://stripe.com/docs/error-codes/{end}"
+
+
+@pytest.mark.parametrize(
+    ("path", "param", "message"),
+    [
+        ("customers/cus_no", "id", "No such customer: 'cus_no'"),
+        ("products/prod_no", "id", "No such product: 'prod_no'"),
+        ("prices/price_no", "price", "No such price: 'price_no'"),
+        ("coupons/NO", "coupon", "No such coupon: 'NO'"),
+        ("promotion_codes/promo_no", "promotion_code", "No such promotion code: 'promo_no'"),
+        ("tax_rates/txr_no", "tax_rate", "No such tax rate: 'txr_no'"),
+        ("payment_intents/pi_no", "intent", "No such payment_intent: 'pi_no'"),
+        ("charges/ch_no", "id", "No such charge: 'ch_no'"),
+        ("subscriptions/sub_no", "id", "No such subscription: 'sub_no'"),
+        ("customers/cus_no/payment_methods", "id", "No such customer: 'cus_no'"),
+    ],
+)
+def test_a_missing_id_in_the_path_is_404(wire, path, param, message):
+    error = wire.refused("GET", path)
+    assert (error["status"], error["code"], error["param"]) == (404, "resource_missing", param)
+    assert error["message"] == message
+
+
+def test_a_key_gives_the_first_answer_again_and_refuses_other_parameters(wire):
+    first = wire.send("POST", "/v1/customers", {"email": "a@e.example"}, Idempotency_Key="once")
+    again = wire.send("POST", "/v1/customers", {"email": "a@e.example"}, Idempotency_Key="once")
+    assert (again[0], again[1]) == (200, first[1])
+    assert len(wire.get("customers")["data"]) == 1
+    error = wire.refused("POST", "customers", {"email": "b@e.example"}, Idempotency_Key="once")
+    assert (error["status"], error["type"]) == (400, "idempotency_error")
+    assert not {"code", "param"} & set(error)
+    assert error["message"] == (
+        "Keys for idempotent requests can only be used with the same parameters they were first used with. "
+        "Try using a key other than 'once' if you meant to execute a different request."
+    )
+
+
+def test_limits_beyond_the_bounds_are_silently_the_bounds(wire):
+    for _ in range(3):
+        wire.post("customers")
+    assert [len(wire.get("customers", {"limit": n})["data"]) for n in (0, 1, 101)] == [1, 1, 3]
+    assert not {"total_count"} & set(wire.get("customers", {"limit": 101}))
+
+
+def test_both_cursors_page_through_a_list_newest_first(wire):
+    a, b, c, d, e = (wire.post("customers")["id"] for _ in range(5))
+
+    def page(**params):
+        found = wire.get("customers", params)
+        return [each["id"] for each in found["data"]], found["has_more"]
+
+    assert page(limit=2) == ([e, d], True)
+    assert page(limit=2, starting_after=d) == ([c, b], True)
+    assert page(limit=1, starting_after=b) == ([a], False)  # exactly filled by the last one
+    assert page(limit=2, ending_before=a) == ([c, b], True)
+    assert page(limit=2, ending_before=c) == ([e, d], False)
+    wire.delete(f"customers/{c}")
+    assert page(limit=5) == ([e, d, b, a], False)
+    assert page(limit=1, starting_after=c) == ([b], True)
+    assert page(limit=1, ending_before=c) == ([d], True)
+
+
+def test_a_cursor_that_never_was_is_400_and_named(wire):
+    for cursor in ("starting_after", "ending_before"):
+        error = wire.refused("GET", "customers", {cursor: "cus_aaa"})
+        assert (error["status"], error["code"], error["param"]) == (400, "resource_missing", cursor)
+    customer, _ = paying(wire)
+    error = wire.refused("GET", f"customers/{customer}/payment_methods", {"starting_after": "pm_no"})
+    assert error["message"] == "No such PaymentMethod: 'pm_no'"
+
+
+def test_emails_need_not_be_unique_and_an_update_changes_only_what_is_sent(wire):
+    one, two = (wire.post("customers", {"email": "same@e.example", "name": "N"}) for _ in range(2))
+    assert one["id"] != two["id"]
+    assert len(wire.get("customers", {"email": "same@e.example"})["data"]) == 2
+    updated = wire.post(f"customers/{one['id']}", {"description": "D"})
+    assert updated == {**one, "description": "D"}
+
+
+def test_a_deleted_customer_is_known_by_deleted_alone(wire):
+    customer = wire.post("customers")["id"]
+    gone = {"id": customer, "object": "customer", "deleted": True}
+    assert wire.delete(f"customers/{customer}") == gone
+    assert wire.get(f"customers/{customer}") == gone
+    for method in ("POST", "DELETE"):
+        error = wire.refused(method, f"customers/{customer}")
+        assert (error["status"], error["param"]) == (404, "id")
+
+
+def test_each_method_is_a_new_one_with_the_fingerprint_of_its_card(wire):
+    one, two = (wire.get(f"payment_methods/{wire.card()}") for _ in range(2))
+    other = wire.get(f"payment_methods/{wire.card('tok_visa_chargeDeclined')}")
+    assert one["id"] != two["id"]
+    assert one["card"]["fingerprint"] == two["card"]["fingerprint"] != other["card"]["fingerprint"]
+
+
+def test_events_of_a_customer_and_its_card(wire):
+    customer, card = paying(wire)
+    wire.post(f"customers/{customer}", {"invoice_settings": {"default_payment_method": card}})
+    wire.post(f"customers/{customer}", {"name": "New", "metadata": {"a": "1"}})
+    wire.post(f"payment_methods/{card}", {"allow_redisplay": "always", "billing_details": {"name": "N"}})
+    other = wire.card()
+    wire.post(f"payment_methods/{other}/attach", {"customer": customer})
+    wire.post(f"payment_methods/{other}/detach")
+    wire.delete(f"customers/{customer}")
+    events = list(reversed(wire.get("events")["data"]))
+    assert [(event["type"], event["data"].get("previous_attributes")) for event in events] == [
+        ("customer.created", None),
+        ("payment_method.attached", None),
+        ("customer.updated", {"invoice_settings": {"default_payment_method": None}}),
+        ("customer.updated", {"name": None, "metadata": {"a": None}}),
+        ("payment_method.updated", {"allow_redisplay": "unspecified", "billing_details": {"name": None}}),
+        ("payment_method.attached", None),
+        ("payment_method.detached", {"customer": customer}),
+        ("customer.deleted", None),
+    ]
+    detached, deleted = events[-2]["data"]["object"], events[-1]["data"]["object"]
+    assert (detached["customer"], deleted["name"], "deleted" in deleted) == (None, "New", False)
+    assert [event["request"]["idempotency_key"] is None for event in events] == [False] * 7 + [True]
+    assert set(events[0]) == {
+        "id", "object", "api_version", "created", "data", "livemode", "pending_webhooks", "request", "type",
+    }  # fmt: skip
+
+
+def test_events_are_found_by_type_and_by_several(wire):
+    customer, _ = paying(wire)
+    wire.post(f"customers/{customer}", {"name": "N"})
+    assert len(wire.get("events", {"type": "customer.*"})["data"]) == 2
+    several = wire.get("events", {"types": ["customer.updated", "payment_method.attached"]})
+    assert [event["type"] for event in several["data"]] == ["customer.updated", "payment_method.attached"]
+    assert wire.get(f"events/{several['data'][0]['id']}") == several["data"][0]
+
+
+def test_a_declined_payment_says_which_charge_intent_and_card(wire):
+    card = wire.card("tok_visa_chargeDeclined")
+    wanted = {**CARD, "amount": 2000, "payment_method": card, "confirm": True}
+    error = wire.refused("POST", "payment_intents", wanted)
+    assert (error["status"], error["code"], "param" in error) == (402, "card_declined", False)
+    assert (error["payment_method"]["id"], error["payment_intent"]["object"]) == (card, "payment_intent")
+    reasons = ("decline_code", "advice_code", "network_decline_code")
+    assert [error[name] for name in reasons] == ["generic_decline", "try_again_later", "01"]
+    made = wire.get(f"payment_intents/{error['payment_intent']['id']}")
+    assert (made["status"], made["payment_method"]) == ("requires_payment_method", None)
+    assert (made["latest_charge"], made["last_payment_error"]["code"]) == (error["charge"], "card_declined")
+
+
+def test_what_a_bank_must_ask_about_fails_off_session_without_a_charge(wire):
+    customer, card = paying(wire, "tok_threeDSecure2Required")
+    wanted = {**CARD, "amount": 900, "customer": customer, "payment_method": card, "confirm": True}
+    error = wire.refused("POST", "payment_intents", {**wanted, "off_session": True})
+    assert (error["status"], error["code"]) == (402, "authentication_required")
+    assert "requires authentication" in error["message"]
+    assert "charge" not in error
+    assert wire.get("charges")["data"] == []
+
+
+def test_a_payment_method_is_used_only_with_its_customer(wire):
+    _, card = paying(wire)
+    wanted = {**CARD, "amount": 900, "payment_method": card}
+    assert wire.refused("POST", "payment_intents", wanted)["status"] == 400
+    stranger = wire.post("customers")["id"]
+    assert wire.refused("POST", "payment_intents", {**wanted, "customer": stranger})["status"] == 400
