@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 
@@ -83,6 +84,47 @@ def test_rules_that_stripe_could_not_keep_are_refused(sandbox, team):
     domains = [word for number in range(40) for word in ("--domain", f"a-long-domain-{number}.example.com")]
     refused = sandbox("config", "auto-approve", team, "on", *domains, "-o", "json")
     assert (refused.code, refused.error["code"]) == (3, "too_long_for_stripe")
+
+
+def test_a_change_of_the_rules_says_what_takes_it_back(sandbox, team):
+    rules = "--domain example.com --group ops --daily-limit 3 --until 2041-01-31 --keep-free 2"
+    before = sandbox("config", "auto-approve", team, "-o", "json").json["rules"]
+    first = sandbox("config", "auto-approve", team, "on", *rules.split(), "-o", "json").json
+    set_by_hand = sandbox("config", "auto-approve", team, "-o", "json").json["rules"]
+    second = sandbox(
+        "config", "auto-approve", team, "off", "--reset", "--domain", "other.org", "-o", "json"
+    ).json
+    refused = sandbox("runs", "undo", second["run"], "-o", "json").error
+    assert refused["hint"] == second["undo"]
+    for undo, rules_then in ((second["undo"], set_by_hand), (first["undo"], before)):
+        assert sandbox(*shlex.split(undo)[1:]).code == 0
+        assert sandbox("config", "auto-approve", team, "-o", "json").json["rules"] == rules_then
+    assert sandbox("config", "auto-approve", team, "on", "--dry-run", "-o", "json").json["undo"] is None
+
+
+@pytest.mark.parametrize("domain", ["bücher.example", "@BÜCHER.example", "xn--bcher-kva.example"])
+def test_a_domain_counts_however_it_is_written(sandbox, team, domain):
+    sandbox("users", "add", "zoë@bücher.example")
+    assert sandbox("config", "auto-approve", team, "on", "--domain", domain).code == 0
+    asked = sandbox("requests", "create", "zoë@bücher.example", "-s", team, "-o", "json")
+    assert asked.rows[0]["result"] == "seated"
+    assert sandbox("config", "auto-approve", team, "-o", "json").json["domains"] == ["xn--bcher-kva.example"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        ("--domain", ""),
+        ("--domain", "foo bar"),
+        ("--domain", "a@b.example"),
+        ("--domain", "com"),
+        ("--group", " "),
+    ],
+)
+def test_a_rule_that_could_hold_for_nobody_is_refused(sandbox, team, rule):
+    refused = sandbox("config", "auto-approve", team, "on", *rule, "-o", "json")
+    assert (refused.code, refused.error["code"]) == (3, "bad_rule")
+    assert sandbox("config", "auto-approve", team, "-o", "json").json["auto_approve"] is False
 
 
 # -- many at once -------------------------------------------------------------------------------

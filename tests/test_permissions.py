@@ -92,3 +92,10 @@ def test_an_owner_seats_people_but_makes_no_users(seatctl, staffed):
         "seats", "assign", "design", "new@example.com", "--create-users", "--as", "ash@example.com"
     )
     assert made.code == 0
+
+
+@pytest.mark.parametrize("command", ["users list", "roles list", "check zoe@example.com", "status"])
+def test_a_mistyped_actor_is_refused_by_reads_too(seatctl, staffed, command):
+    refused = seatctl(*command.split(), "--as", "bogus")
+    assert (refused.code, refused.out) == (2, "")
+    assert "--as takes an e-mail address or ci:NAME, not 'bogus'" in refused.err

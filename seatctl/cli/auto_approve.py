@@ -53,11 +53,13 @@ GroupOpt = Annotated[
     list[str] | None, typer.Option("--group", metavar="GROUP", help="Only users of these groups.")
 ]
 DailyOpt = Annotated[
-    int | None, typer.Option("--daily-limit", metavar="N", min=0, help="At most N a day (UTC).")
+    int | None,
+    typer.Option("--daily-limit", metavar="N", min=0, max=1_000_000, help="At most N a day (UTC)."),
 ]
 UntilOpt = Annotated[str | None, typer.Option("--until", metavar="14d|DATE", help="Only until then.")]
 KeepOpt = Annotated[
-    int | None, typer.Option("--keep-free", metavar="N", min=0, help="Leave the last N free seats alone.")
+    int | None,
+    typer.Option("--keep-free", metavar="N", min=0, max=1_000_000, help="Leave the last N free seats alone."),
 ]
 ResetOpt = Annotated[bool, typer.Option("--reset", help="Forget the rules that were set before.")]
 TestOpt = Annotated[

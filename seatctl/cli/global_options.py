@@ -11,6 +11,7 @@ from typer.core import TyperOption
 from seatctl.context import Context
 from seatctl.errors import UsageError
 from seatctl.invocation import GlobalOptions
+from seatctl.settings import is_actor
 from seatctl.styles import Format
 
 
@@ -39,6 +40,13 @@ def _output(options: GlobalOptions, text: str) -> GlobalOptions:
         raise UsageError(f"{text!r} is no output format", hint=hint) from None
 
 
+def _actor(options: GlobalOptions, text: str) -> GlobalOptions:
+    """Asked of reads too, which need no actor: a mistyped one must not seem to be somebody."""
+    if not is_actor(text):
+        raise UsageError(f"--as takes an e-mail address or ci:NAME, not {text!r}")
+    return options._replace(actor=text)
+
+
 def _color(options: GlobalOptions, text: str) -> GlobalOptions:
     if text not in {"auto", "always", "never"}:
         raise UsageError(f"--color takes auto, always or never, not {text!r}")
@@ -48,7 +56,7 @@ def _color(options: GlobalOptions, text: str) -> GlobalOptions:
 _TAKE: dict[str, Callable[[GlobalOptions, str], GlobalOptions]] = {
     "--profile": lambda options, text: options._replace(profile=text),
     "--ledger": lambda options, text: options._replace(ledger=text),
-    "--as": lambda options, text: options._replace(actor=text),
+    "--as": _actor,
     "--output": _output,
     "--fields": _fields,
     "--no-header": lambda options, _: options._replace(no_header=True),

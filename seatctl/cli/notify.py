@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seatctl.cli.options import context
+from seatctl.cli.options import LAST_NUMBER, context
 from seatctl.styles import Column
 
 app = typer.Typer()
@@ -23,7 +23,9 @@ LIST_COLUMNS = (
     Column("error", "Error"),
 )
 
-NumberArg = Annotated[int, typer.Argument(metavar="ID", help="A message's number.", show_default=False)]
+NumberArg = Annotated[
+    int, typer.Argument(metavar="ID", help="A message's number.", show_default=False, max=LAST_NUMBER)
+]
 FailedOpt = Annotated[bool, typer.Option("--failed", help="Only messages that have failed.")]
 WaitingOpt = Annotated[bool, typer.Option("--waiting", help="Only messages that are still to be sent.")]
 

@@ -9,6 +9,9 @@ import typer
 
 from seatctl.context import Context
 
+LAST_NUMBER = 2**63 - 1
+"""The highest number that a ledger can hold: a longer one is a mistake in typing, not a bug."""
+
 SubscriptionArg = Annotated[
     str,
     typer.Argument(metavar="SUBSCRIPTION", help="A subscription, by name or Stripe id.", show_default=False),

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seatctl.cli.options import EmailArg, OptionalSubscriptionArg, SubscriptionOpt, context
+from seatctl.cli.options import (
+    LAST_NUMBER,
+    EmailArg,
+    OptionalSubscriptionArg,
+    SubscriptionOpt,
+    context,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,13 +24,17 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-NumberArg = Annotated[int, typer.Argument(metavar="NUMBER", help="A request's number.", show_default=False)]
+NumberArg = Annotated[
+    int,
+    typer.Argument(metavar="NUMBER", help="A request's number.", show_default=False, max=LAST_NUMBER),
+]
 NumbersArg = Annotated[
-    list[int], typer.Argument(metavar="NUMBER...", help="Requests' numbers.", show_default=False)
+    list[int],
+    typer.Argument(metavar="NUMBER...", help="Requests' numbers.", show_default=False, max=LAST_NUMBER),
 ]
 SomeNumbersArg = Annotated[
     list[int] | None,
-    typer.Argument(metavar="[NUMBER]...", help="Requests' numbers.", show_default=False),
+    typer.Argument(metavar="[NUMBER]...", help="Requests' numbers.", show_default=False, max=LAST_NUMBER),
 ]
 AllOpt = Annotated[bool, typer.Option("--all", help="Every request that awaits a decision of yours.")]
 NumbersFromOpt = Annotated[

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from seatctl.models.request import RequestStatus
 from seatctl.models.subscription import AutoApproval, Subscription
+from seatctl.rules.approval_rules import domain_key
 from seatctl.rules.assignment import USABLE
 from seatctl.rules.emails import email_key
 
@@ -70,7 +71,7 @@ def _refusal(rules: AutoApproval, asking: Asking) -> tuple[str, str] | None:
     if rules.until is not None and asking.now >= rules.until:
         return "until", f"automatic approval ended on {rules.until:%Y-%m-%d}"
     domain = email_key(asking.email).rpartition("@")[2]
-    if rules.domains and domain not in {wanted.lstrip("@").lower() for wanted in rules.domains}:
+    if rules.domains and domain not in map(domain_key, rules.domains):
         return "domain", f"{domain} is not among the domains that are approved automatically"
     if rules.groups and asking.group not in rules.groups:
         return "group", "the user's group is not among those that are approved automatically"

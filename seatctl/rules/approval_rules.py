@@ -4,9 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from seatctl.errors import JsonValue
+from seatctl.errors import BadInput, JsonValue
 from seatctl.models.call import format_time, parse_time
 from seatctl.models.subscription import AutoApproval
+from seatctl.rules.emails import check_email, email_key
+
+
+class BadRule(BadInput):
+    """A rule that could hold for nobody."""
+
+    code = "bad_rule"
+
+
+def domain_key(domain: str) -> str:
+    """The domain as the keys of addresses have it: `@Bücher.example` is `xn--bcher-kva.example`."""
+    return email_key(f"x@{domain.strip().removeprefix('@')}").rpartition("@")[2]
+
+
+def checked_domains(typed: tuple[str, ...]) -> tuple[str, ...]:
+    """Domains as they are kept, each once. Raises BadRule."""
+    for domain in typed:
+        if check_email(f"x@{domain.strip().removeprefix('@')}"):
+            raise BadRule(f"{domain!r} is no domain", hint="--domain example.com", data={"domain": domain})
+    return tuple(dict.fromkeys(map(domain_key, typed)))
+
+
+def checked_groups(typed: tuple[str, ...]) -> tuple[str, ...]:
+    """Groups without spaces around them, each once. Raises BadRule for an empty one."""
+    groups = tuple(dict.fromkeys(group.strip() for group in typed))
+    if "" in groups:
+        raise BadRule("a group has a name", hint="--reset forgets the rules")
+    return groups
 
 
 def auto_approval_fields(rules: AutoApproval) -> dict[str, JsonValue]:

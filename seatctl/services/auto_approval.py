@@ -16,8 +16,9 @@ from seatctl.models.role import Action
 from seatctl.models.subscription import AutoApproval, Subscription
 from seatctl.models.user import User, UserStatus
 from seatctl.rules.approval import Asking, Verdict, automatically
-from seatctl.rules.approval_rules import auto_approval_fields
+from seatctl.rules.approval_rules import auto_approval_fields, checked_domains, checked_groups
 from seatctl.rules.metadata import auto_approval_text
+from seatctl.rules.reversal import Changed, reversal
 from seatctl.services.permissions import allow
 from seatctl.services.subscriptions import change_setting
 
@@ -36,12 +37,13 @@ class Rules:
     """Forget every rule first."""
 
     def applied(self, rules: AutoApproval) -> AutoApproval:
-        """The rules after the change."""
+        """The rules after the change. Raises BadRule."""
         kept = AutoApproval(enabled=rules.enabled) if self.reset else rules
+        domains = kept.domains if self.domains is None else checked_domains(self.domains)
         return AutoApproval(
             enabled=kept.enabled if self.enabled is None else self.enabled,
-            domains=kept.domains if self.domains is None else self.domains,
-            groups=kept.groups if self.groups is None else self.groups,
+            domains=domains,
+            groups=kept.groups if self.groups is None else checked_groups(self.groups),
             daily_limit=kept.daily_limit if self.daily_limit is None else self.daily_limit,
             until=kept.until if self.until is None else self.until,
             keep_free=kept.keep_free if self.keep_free is None else self.keep_free,
@@ -49,7 +51,10 @@ class Rules:
 
 
 def set_rules(ledger: Ledger, billing: Billing, call: Call, handle: str, wanted: Rules) -> Report:
-    """Change the rules, in the ledger and in Stripe's metadata. Raises TooLongForStripe, RoleRequired."""
+    """Change the rules, in the ledger and in Stripe's metadata.
+
+    Raises BadRule, TooLongForStripe, RoleRequired.
+    """
     if wanted.until is not None and wanted.until <= call.now:
         raise UsageError("--until lies in the past", hint="--until 2027-01-31")
     with ledger.reading() as reader:
@@ -63,9 +68,12 @@ def set_rules(ledger: Ledger, billing: Billing, call: Call, handle: str, wanted:
         summary = f"turned automatic approval of {pool.name} {_state(after)}"
     else:
         summary = f"changed the rules of automatic approval of {pool.name}, which is {_state(after)}"
-    return change_setting(
-        ledger, billing, call, pool, {"auto_approval": auto_approval_fields(after)}, summary
-    )
+    was, becomes = (auto_approval_fields(rules) for rules in (pool.auto_approval, after))
+    report = change_setting(ledger, billing, call, pool, {"auto_approval": becomes}, summary)
+    if report.run is None:
+        return report
+    changed = Changed("subscription", pool.name, {"auto_approval": was}, {"auto_approval": becomes})
+    return replace(report, undo=reversal(None, None, [changed]))
 
 
 def _state(rules: AutoApproval) -> str:
