@@ -33,7 +33,10 @@ STATE = f"{ANN},design\n{CYD},design\n"
 
 def test_a_second_run_has_nothing_to_do(seatctl, design):
     done = apply(seatctl, STATE, "--prune", "--max-revoke", "1")
-    assert (done.code, done.json["summary"]) == (0, "design: 1 seated, 1 revoked")
+    assert (done.code, done.json["summary"]) == (
+        0,
+        "design: 1 seated, 1 revoked; what is billed does not change",
+    )
     assert [(row["email"], row["result"]) for row in done.rows] == [(BOB, "revoked"), (CYD, "seated")]
     assert seated(seatctl) == [ANN, CYD]
     again = apply(seatctl, STATE, "--prune", "--max-revoke", "1")
@@ -163,6 +166,16 @@ def test_where_seats_are_short_nobody_is_seated_unless_fill(seatctl, design):
         6,
         "design: 2 seated, 2 added as users; 1 without a seat",
     )
+
+
+def test_what_would_be_done_is_said_as_far_as_seats_are_free(seatctl, design):
+    seatctl("users", "add", DAN, "eve@example.com")
+    rows = f"{CYD},design\n{DAN},design\neve@example.com,design\n"
+    assert apply(seatctl, rows, "--check").json["summary"] == "design: 3 to seat; 1 short"
+    would = "design: 2 to seat; 1 without a seat"
+    assert apply(seatctl, rows, "--fill", "--check").json["summary"] == would
+    assert apply(seatctl, rows, "--fill", "--dry-run").json["summary"] == would
+    assert apply(seatctl, rows, "--fill").json["summary"] == "design: 2 seated; 1 without a seat"
 
 
 def test_toml_says_the_same(seatctl, design, tmp_path):

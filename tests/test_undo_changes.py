@@ -188,6 +188,17 @@ def test_a_batch_is_undone_whole(people, tmp_path):
     assert state(people) == before
 
 
+def test_undoing_a_batch_says_that_what_it_bought_stays(people, tmp_path):
+    (tmp_path / "lines").write_text("subs add-seats design 2 --yes\nseats assign design zoe@example.com\n")
+    run = done(people, "batch", tmp_path / "lines")
+    bought = next(one["number"] for one in people.rows("runs", "list") if "add-seats" in one["command"])
+    undone = people("runs", "undo", run)
+    assert f"; what run {bought} did in Stripe stays (seatctl runs undo {bought} names" in undone.err
+    assert people.rows("seats", "list") == []
+    assert people.rows("subs", "list")[0]["seats"] == 7
+    assert "subs set-seats" in refused(people, bought)["command"]
+
+
 def test_a_seat_that_expired_meanwhile_stays_over(people, tmp_path):
     (tmp_path / "people.csv").write_text(f"email,until\n{ADA},2027-01-05\n{BOB},\n")
     run = done(people, "seats", "assign", "design", "--from", tmp_path / "people.csv")

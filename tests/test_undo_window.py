@@ -65,7 +65,20 @@ def reclaim_two(seatctl, tmp_path):
     return done(seatctl, "seats", "reclaim", "design", "--suspended", "--max-revoke", "100%")
 
 
-BULK = [revoke_two, prune_two, remove_two, reclaim_two]
+def batch_two(seatctl, tmp_path):
+    file = tmp_path / "lines"
+    file.write_text(f"seats revoke design {BOB}\nseats revoke design {CYD}\n")
+    return done(seatctl, "batch", file)
+
+
+def batch_of_removals(seatctl, tmp_path):
+    """A line of several transactions, which is marked by the batch when all of it is done."""
+    file = tmp_path / "lines"
+    file.write_text(f"users remove {BOB} {CYD}\n")
+    return done(seatctl, "batch", file)
+
+
+BULK = [revoke_two, prune_two, remove_two, reclaim_two, batch_two, batch_of_removals]
 
 
 @pytest.mark.parametrize("revoke", BULK)
@@ -99,6 +112,23 @@ def test_undoing_an_assignment_of_several_waits_too(sandbox, design):
     assert seated(sandbox) == [DOT]
     done(sandbox, "runs", "undo", undo)
     assert seated(sandbox) == [BOB, CYD, DOT]
+
+
+@pytest.mark.parametrize(
+    "revoke", [revoke_two, prune_two, remove_two, reclaim_two], ids=lambda one: one.__name__
+)
+def test_every_report_says_that_the_waitlist_waits(sandbox, design, tmp_path, revoke):
+    summary = revoke(sandbox, tmp_path)["summary"]
+    assert f"; the waitlist moves up after {LATER}" in summary
+    assert "what is billed " in summary
+    assert sandbox.rows("runs", "list")[0]["summary"] == summary
+
+
+def test_the_undo_of_an_assignment_says_so_too(sandbox, design):
+    revoke_two(sandbox, None)
+    given = done(sandbox, "seats", "assign", "design", BOB, CYD)["run"]
+    summary = done(sandbox, "runs", "undo", given)["summary"]
+    assert f"; what is billed does not change; the waitlist moves up after {LATER}" in summary
 
 
 def test_a_report_says_until_when_the_waitlist_waits(sandbox, design):

@@ -82,6 +82,8 @@ class Transaction(Journal):
         """Change rows so far."""
         self.freed: dict[int, int] = {}
         """Seats given back so far by somebody's will, by subscription: see `undo_window.py`."""
+        self.held: dict[int, int] = {}
+        """Of those: what `undo_window.py` has taken note of."""
         self.freed_people: set[int] = set()
         """Some of the users who had them: more than one wherever there are several."""
         self.freed_mails: list[int] = []
@@ -91,6 +93,11 @@ class Transaction(Journal):
     def run(self) -> int | None:
         """The run's number; None under a dry run and while nothing is recorded."""
         return self._run if self.recorded and not self.call.dry_run else None
+
+    @property
+    def opened_run(self) -> int | None:
+        """The run's number, even where it is forgotten in the end; None while nothing is recorded."""
+        return self._run
 
     @property
     def undo(self) -> str | None:

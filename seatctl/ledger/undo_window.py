@@ -26,14 +26,14 @@ _TAKE_BACK = """UPDATE outbox SET state = 'held', next_attempt = NULL, last_erro
 
 
 class Hold(TypedDict):
-    """What one change has freed: until when it is held (written form), how many seats of which pool."""
+    """What one run has freed: until when it is held (written form), how many seats of which pool."""
 
     until: str
     pools: dict[str, int]
 
 
 Holds: TypeAlias = dict[str, Hold]
-"""By audit entry. Keys are texts, as in JSON."""
+"""By run: that is what is undone, and a batch of thousands of lines is one. Keys are texts, as in JSON."""
 
 
 def update(tx: Transaction) -> None:
@@ -41,15 +41,27 @@ def update(tx: Transaction) -> None:
 
     What somebody was assigned meanwhile is held no more: of each subscription at most what is free.
     """
-    holds = {entry: hold for entry, hold in _read(tx).items() if hold["until"] > tx.now}
+    holds = {run: hold for run, hold in _read(tx).items() if hold["until"] > tx.now}
     if _is_bulk(tx):
         until = format_time(tx.call.now + timedelta(minutes=tx.call.undo_window))
-        pools = {str(pool): seats for pool, seats in tx.freed.items()}
-        holds[str(tx.entry)] = {"until": until, "pools": pools}
+        holds[_run(tx)] = {"until": until, "pools": _with_freed(tx, holds.get(_run(tx)))}
         for message in tx.freed_mails:
             tx.execute("UPDATE outbox SET next_attempt = ? WHERE id = ?", (until, message))
     _limit(tx, holds)
     _write(tx, holds)
+
+
+def _with_freed(tx: Transaction, hold: Hold | None) -> dict[str, int]:
+    """What the run holds already, and what this transaction has freed since it was asked last."""
+    pools = {} if hold is None else dict(hold["pools"])
+    for pool, seats in tx.freed.items():
+        pools[str(pool)] = pools.get(str(pool), 0) + seats - tx.held.get(pool, 0)
+    tx.held = dict(tx.freed)
+    return pools
+
+
+def _run(tx: Transaction) -> str:
+    return str(tx.opened_run)
 
 
 def reserve(tx: Transaction, subscription_id: int, seats: int) -> None:
@@ -60,13 +72,12 @@ def reserve(tx: Transaction, subscription_id: int, seats: int) -> None:
     """
     until = format_time(tx.call.now + _RESERVED_FOR)
     hold: Hold = {"until": until, "pools": {str(subscription_id): seats}}
-    _write(tx, {**_read(tx), str(tx.entry): hold})
+    _write(tx, {**_read(tx), _run(tx): hold})
 
 
 def release(tx: Transaction, run: int) -> None:
     """Let go of the seats that a run freed or reserved."""
-    entries = {str(row["seq"]) for row in tx.rows("SELECT seq FROM audit WHERE run = ?", (run,))}
-    _write(tx, {entry: hold for entry, hold in _read(tx).items() if entry not in entries})
+    _write(tx, {holder: hold for holder, hold in _read(tx).items() if holder != str(run)})
 
 
 def held(reader: Reader, subscription_id: int, now: str) -> int:
@@ -78,8 +89,8 @@ def held(reader: Reader, subscription_id: int, now: str) -> int:
 
 def held_until(tx: Transaction) -> str | None:
     """Until when this change holds what it has freed, in the written form; None where it holds nothing."""
-    hold = _read(tx).get(str(tx.entry))
-    return None if hold is None else hold["until"]
+    hold = _read(tx).get(_run(tx))
+    return None if hold is None or not tx.freed else hold["until"]
 
 
 def take_back(tx: Transaction, run: int) -> None:
@@ -89,9 +100,15 @@ def take_back(tx: Transaction, run: int) -> None:
 
 
 def _is_bulk(tx: Transaction) -> bool:
-    """Several people's, by a run that can be undone: what an operation in Stripe frees is given up there."""
-    undoable = tx.call.run is None or tx.call.batch_row is not None
-    return undoable and tx.call.undo_window > 0 and len(tx.freed_people) > 1
+    """Several people's, by a run that can be undone: what an operation in Stripe frees is given up there.
+
+    All lines of a batch are one run, so that each of them may be one of many.
+    """
+    if not tx.freed_people or tx.call.undo_window <= 0:
+        return False
+    if tx.call.run is None:
+        return len(tx.freed_people) > 1
+    return tx.value("SELECT 1 FROM batch_rows WHERE run = ? LIMIT 1", (tx.call.run,)) is not None
 
 
 def _limit(tx: Transaction, holds: Holds) -> None:

@@ -175,9 +175,10 @@ def _bought(counted: Counted) -> str:
     return f"{packs:,} pack{'' if packs == 1 else 's'} = {seats}"
 
 
-def summary(changes: Changes, *, done: bool) -> str:
-    """One sentence on all of it: as done, or as what is to be done."""
-    seated = sum(one.new - (one.short if done else 0) for one in changes.pools)
+def summary(changes: Changes, *, done: bool, fill: bool = False) -> str:
+    """One sentence on all of it: as done, or as what is to be done; with `fill` as far as seats are free."""
+    short = sum(one.short for one in changes.pools)
+    seated = sum(one.new for one in changes.pools) - (short if fill else 0)
     counts = [
         (seated, "seated", "to seat"),
         (sum(one.leaving for one in changes.pools), "revoked", "to revoke"),
@@ -189,9 +190,10 @@ def summary(changes: Changes, *, done: bool) -> str:
     named = [one.pool.name for one in changes.pools]
     where = named[0] if len(named) == 1 else f"{len(named)} subscriptions"
     said = f"{where}: {', '.join(parts)}" if parts else "nothing to do"
-    short = sum(one.short for one in changes.pools)
-    if short and done:
-        said += f"; {short:,} without a seat"
+    if short:
+        said += f"; {short:,} without a seat" if fill else f"; {short:,} short"
+    if done and any(one.leaving for one in changes.pools):
+        said += "; what is billed does not change"
     if changes.bad:
         said += f"; {changes.bad:,} bad row{'' if changes.bad == 1 else 's'} left out"
     return said

@@ -13,6 +13,7 @@ from seatctl.errors import ExitCode, JsonValue
 from seatctl.ledger import desired, desired_writes, undo_window
 from seatctl.ledger import desired_result as result
 from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.settle import fill_waitlists, waitlist_told
 from seatctl.ledger.transaction import Journal, Reader, spooled
 from seatctl.models.call import Call, format_time
 from seatctl.models.report import Record, Report
@@ -43,6 +44,7 @@ class Weighed:
 
     changes: Changes
     rows: Iterable[Record]
+    fill: bool
 
 
 Checked = Callable[[Journal, Changes], None]
@@ -64,7 +66,7 @@ def weigh(ledger: Ledger, call: Call, how: How, checked: Checked | None = None) 
         changes = _compare(journal, format_time(call.now), how)
         if checked is not None:
             checked(journal, changes)
-        return Weighed(changes, spooled(result.differences(journal)))
+        return Weighed(changes, spooled(result.differences(journal)), how.fill)
 
 
 def weighed_report(weighed: Weighed, *, costs: Mapping[str, int] | None = None, check: bool) -> Report:
@@ -76,7 +78,7 @@ def weighed_report(weighed: Weighed, *, costs: Mapping[str, int] | None = None, 
     return Report(
         run=None,
         dry_run=True,
-        summary=summary(changes, done=False),
+        summary=summary(changes, done=False, fill=weighed.fill),
         rows=weighed.rows,
         exit_code=ExitCode.NO if check and changes.differs else ExitCode.DONE,
         columns=COLUMNS,
@@ -113,14 +115,14 @@ def apply_state(
         desired_writes.write(tx, [one.pool for one in changes.pools])
         for run in filter(None, bought):
             undo_window.release(tx, run)
-        said = summary(changes, done=True)
-        tx.summarise(said)
         rows = tx.keep(partial(result.differences, tx))
+        said = summary(changes, done=not call.dry_run, fill=how.fill) + waitlist_told(tx, fill_waitlists(tx))
+        tx.summarise(said)
         partly = changes.bad or changes.short
         return Report(
             run=tx.run,
             dry_run=call.dry_run,
-            summary=summary(changes, done=False) if call.dry_run else said,
+            summary=said,
             rows=rows,
             exit_code=ExitCode.PARTIAL if partly else ExitCode.DONE,
             undo=tx.undo,

@@ -8,11 +8,13 @@ from __future__ import annotations
 from functools import partial
 
 from seatctl.errors import Refused
-from seatctl.ledger import roles, runs, subscriptions, undo_window, undoing
+from seatctl.ledger import operations, roles, runs, subscriptions, undo_window, undoing
 from seatctl.ledger import undoing_writes as writes
 from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.settle import fill_waitlists, waitlist_told
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
+from seatctl.models.operation import OperationState
 from seatctl.models.report import Report
 from seatctl.models.role import Action, Role
 from seatctl.models.run import Run
@@ -53,11 +55,16 @@ def take_back(ledger: Ledger, call: Call, run: Run) -> Report:
             raise NoInverse
         _allow(tx, ledger, kinds)
         _require_unchanged(tx, run)
+        stays = _what_stays(tx, run)
         if not kinds - {"nothing"}:
-            return Report(None, call.dry_run, f"run {run.number} left nothing that could be undone")
+            nothing = f"run {run.number} left nothing that could be undone{stays}"
+            return Report(None, call.dry_run, nothing)
         undo_window.take_back(tx, run.number)
         _apply(tx, kinds)
-        summary = f"undid run {run.number}: {run.summary or run.command}"
+        summary = f"undid run {run.number}: {run.summary or run.command}{stays}"
+        if "given" in kinds:
+            summary += "; what is billed does not change"
+        summary += waitlist_told(tx, fill_waitlists(tx))
         tx.summarise(summary)
         runs.note_undo(tx, run.number)
         return Report(
@@ -68,6 +75,20 @@ def take_back(ledger: Ledger, call: Call, run: Run) -> Report:
             undo=tx.undo,
             columns=COLUMNS,
         )
+
+
+def _what_stays(tx: Transaction, run: Run) -> str:
+    """What lines of a batch did in Stripe, each as a run of its own, which the undo of the batch leaves."""
+    done = [
+        str(one.run) for _, one in operations.of_batch(tx, run.number) if one.state is OperationState.DONE
+    ]
+    if not done:
+        return ""
+    if len(done) == 1:
+        return (
+            f"; what run {done[0]} did in Stripe stays (seatctl runs undo {done[0]} names what reverses it)"
+        )
+    return f"; what runs {', '.join(done)} did in Stripe stays (runs undo names what reverses each)"
 
 
 def _standing(tx: Transaction, run: Run) -> Run:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from seatctl.errors import JsonValue, Refused, UsageError
 from seatctl.ledger import closing, erasure, roles, seats, users
 from seatctl.ledger.ledger import Ledger, Reader, Transaction
+from seatctl.ledger.settle import fill_waitlists, waitlist_told
 from seatctl.ledger.users import quoted
 from seatctl.models.call import Call
 from seatctl.models.report import Report
@@ -71,6 +72,7 @@ def remove_users(
         if given_back:
             what = "seat" if given_back == 1 else "seats"
             summary += f"; {given_back} {what} given back, what is billed stays the same"
+        summary += waitlist_told(tx, fill_waitlists(tx))
         tx.summarise(summary)
     return user_report(tx, summary, rows, tx.undo, ("email", "result", "seats", "requests"))
 
@@ -91,6 +93,7 @@ def _remove_and_erase(tx: Transaction, people: Sequence[User]) -> Report:
     summary = f"erased {erased} user{'' if erased == 1 else 's'}" if erased else "erased already"
     if acted:
         summary += f"; {counted(acted, 'audit entry')} with their address as the actor stay"
+    summary += waitlist_told(tx, fill_waitlists(tx))
     tx.summarise(summary)
     return user_report(tx, summary, rows, None, ("email", "result", "changes", "commands"))
 
