@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from seatctl.errors import BadInput, UsageError
+from seatctl.errors import BadInput, JsonValue, UsageError
 
 _SAME_COLUMN = {"e_mail": "email", "email_address": "email", "e_mail_address": "email", "group_name": "group"}
 
@@ -70,13 +70,21 @@ class Wanted(NamedTuple):
         from shlex import quote
 
         wanted = self.mapping.get(field, field)
+        listed = ", ".join(name for name in found if name.strip())
+        data: dict[str, JsonValue] = {"column": wanted, "columns": list(found)}
+        if field == "email" and any("@" in name for name in found):
+            # To map that "column" would silently leave out the first person.
+            return NoSuchColumn(
+                f"{self.source} names no columns: its first line is {listed}",
+                hint="put a line above it that names them, such as: email",
+                data=data,
+            )
         like = next((name for name in found if "mail" in name.casefold()), None) if field == "email" else None
         column = like or next((name for name in found if name.strip()), "Work Email")
-        listed = ", ".join(name for name in found if name.strip())
         return NoSuchColumn(
             f"{self.source} has no column {wanted!r}; it has: {listed}",
             hint=f"name the one that holds it: --map {field}={quote(column)}",
-            data={"column": wanted, "columns": list(found)},
+            data=data,
         )
 
 

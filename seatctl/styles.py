@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from seatctl.models.report import Record
 
-Kind = Literal["text", "integer", "money", "time", "flag", "list", "lines"]
-"""`lines` is a list of sentences or commands: a table gives each a line of its own."""
+Kind = Literal["text", "prose", "integer", "money", "time", "flag", "list", "lines"]
+"""`lines` is a list of sentences or commands: a table gives each a line of its own. `prose` is a text of
+several lines, such as a mail: the page of one thing keeps them."""
 
 
 class Format(StrEnum):

@@ -17,7 +17,7 @@ from seatctl.errors import JsonValue
 from seatctl.models.call import parse_time
 from seatctl.models.money import WHOLE_HUNDREDS, exponent, plain_amount
 from seatctl.models.report import Record
-from seatctl.rules.cells import visible
+from seatctl.rules.cells import visible, visible_lines
 from seatctl.styles import Column, Style, plain_cell
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ def _detail(style: Style, record: Record, column: Column) -> str:
     value, text = record.get(column.key), cell(style, record, column)
     if isinstance(value, list) and column.kind == "lines":
         return "\n".join(visible(plain_cell(item)) for item in value)
+    if isinstance(value, str) and column.kind == "prose":
+        return visible_lines(value.strip())
     if isinstance(value, str) and column.kind == "time" and text != value[: len(text)]:
         return f"{value[:10]} {value[11:16]} UTC ({text})"
     return text

@@ -51,3 +51,25 @@ def test_a_contract_whose_next_term_is_paid_is_not_said_to_end(sandbox):
     assert calendar(sandbox, "acme")[1:] == [
         f"It is renewed until {second}, and ends then unless it is renewed again."
     ]
+
+
+def test_a_message_is_shown_line_by_line_as_it_will_be_read(sandbox, team):
+    number = sandbox.rows("notify", "list")[0]["id"]
+    text = sandbox("notify", "show", number, "-o", "json").json["text"]
+    shown = table(sandbox, "notify", "show", str(number))
+    assert "\\n" not in shown
+    assert [line.strip() for line in text.strip().splitlines()] == [
+        line.removeprefix("Text").strip() for line in shown[shown.index("Text") :].splitlines()
+    ]
+
+
+def test_a_list_without_a_heading_loses_nobody_to_a_hint(sandbox):
+    bare = "zoe@example.com\nbob@example.com\n"
+    refused = sandbox("users", "import", "-", "-o", "json", stdin=bare)
+    assert (refused.code, refused.error["code"]) == (3, "no_such_column")
+    assert (refused.error["hint"], "--map" in refused.err) == (
+        "put a line above it that names them, such as: email",
+        False,
+    )
+    assert sandbox("users", "import", "-", stdin=f"email\n{bare}").code == 0
+    assert sandbox("users", "list", "-q").out == "bob@example.com\nzoe@example.com\n"
