@@ -74,7 +74,7 @@ def show(ctx: typer.Context, number: NumberArg) -> None:
     columns = (
         *LIST_COLUMNS,
         Column("subject", "Subject"),
-        Column("text", "Text"),
+        Column("text", "Text", "prose"),
         Column("html", "HTML", table=False),
     )
     with here.ledger.reading() as reader:
