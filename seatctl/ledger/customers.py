@@ -3,10 +3,35 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from seatctl.errors import JsonValue
+from seatctl.ledger.engine import SqlValue
+from seatctl.ledger.together import compact, insert_all
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.stripe_objects import StripeCustomer
+
+_INTO = "INSERT INTO customers (stripe_id, email, name, deleted, data)"
+_REFRESH = (
+    "ON CONFLICT (stripe_id) DO UPDATE SET"
+    " email = CASE WHEN excluded.deleted = 1 THEN customers.email ELSE excluded.email END,"
+    " name = CASE WHEN excluded.deleted = 1 THEN customers.name ELSE excluded.name END,"
+    " deleted = excluded.deleted, data = excluded.data"
+)
+_MENTION = (
+    "ON CONFLICT (stripe_id) DO UPDATE SET email = coalesce(customers.email, excluded.email),"
+    " name = coalesce(customers.name, excluded.name) WHERE customers.data = '{}'"
+    " AND coalesce(excluded.email, excluded.name) IS NOT NULL"
+)
+
+
+class Mention(NamedTuple):
+    """A customer that something refers to, and what that knows of how it is called."""
+
+    stripe_id: str
+    email: str | None = None
+    name: str | None = None
 
 
 def upsert(journal: Journal, customer: StripeCustomer) -> int:
@@ -14,29 +39,14 @@ def upsert(journal: Journal, customer: StripeCustomer) -> int:
 
     A deleted one keeps the name and address that were known: Stripe answers nothing but its id.
     """
-    return journal.count(
-        "INSERT INTO customers (stripe_id, email, name, deleted, data)"
-        " VALUES (:stripe_id, :email, :name, :deleted, :data)"
-        " ON CONFLICT (stripe_id) DO UPDATE SET"
-        " email = CASE WHEN excluded.deleted = 1 THEN customers.email ELSE excluded.email END,"
-        " name = CASE WHEN excluded.deleted = 1 THEN customers.name ELSE excluded.name END,"
-        " deleted = excluded.deleted, data = excluded.data RETURNING id",
-        {
-            "stripe_id": customer.id,
-            "email": customer.email,
-            "name": customer.name,
-            "deleted": int(customer.deleted),
-            "data": json.dumps(
-                {"default_payment_method": customer.default_payment_method, **customer.details}
-            ),
-        },
-    )
+    insert_all(journal, _INTO, "(?, ?, ?, ?, ?)", [_row(customer)], _REFRESH)
+    return find(journal, customer.id) or 0
 
 
-def refresh(journal: Journal, customer: StripeCustomer) -> None:
-    """As `upsert`; a deleted customer of whom nothing is known here is left out."""
-    if not customer.deleted or find(journal, customer.id) is not None:
-        upsert(journal, customer)
+def refresh_all(journal: Journal, customers: Iterable[StripeCustomer]) -> None:
+    """As `upsert`, of several; a deleted customer of whom nothing is known here is left out."""
+    rows = [_row(one) for one in customers if not one.deleted or find(journal, one.id) is not None]
+    insert_all(journal, _INTO, "(?, ?, ?, ?, ?)", rows, _REFRESH)
 
 
 def find(reader: Reader, stripe_id: str) -> int | None:
@@ -45,23 +55,13 @@ def find(reader: Reader, stripe_id: str) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def mention(journal: Journal, stripe_id: str, email: str | None, name: str | None) -> int:
-    """The id in the ledger of a customer that something refers to; one not read yet is noted as such.
+def mention_all(journal: Journal, mentions: Iterable[Mention]) -> None:
+    """Note customers that something refers to and that were not read yet.
 
-    What refers to it may know how it was called: of a deleted customer Stripe tells nothing else.
+    What refers to one may know how it was called: of a deleted customer Stripe tells nothing else. The
+    first that does is believed.
     """
-    row = journal.row("SELECT id, data = '{}' AS mentioned FROM customers WHERE stripe_id = ?", (stripe_id,))
-    if row is None:
-        return journal.insert(
-            "INSERT INTO customers (stripe_id, email, name, data) VALUES (?, ?, ?, '{}')",
-            (stripe_id, email, name),
-        )
-    if row["mentioned"] and (email or name):
-        journal.execute(
-            "UPDATE customers SET email = coalesce(email, ?), name = coalesce(name, ?) WHERE id = ?",
-            (email, name, row["id"]),
-        )
-    return int(row["id"])
+    insert_all(journal, _INTO, "(?, ?, ?, 0, '{}')", list(dict.fromkeys(mentions)), _MENTION)
 
 
 def only_mentioned(reader: Reader) -> list[str]:
@@ -100,7 +100,15 @@ def subscriptions_of(reader: Reader, customer_id: int) -> list[str]:
     return [row["name"] for row in reader.rows(query, (customer_id,))]
 
 
-def named(reader: Reader, customer_id: int) -> tuple[str | None, str | None]:
-    """Name and e-mail of a customer of the ledger."""
-    row = reader.row("SELECT name, email FROM customers WHERE id = ?", (customer_id,))
-    return (None, None) if row is None else (row["name"], row["email"])
+def called(journal: Journal, stripe_id: str) -> tuple[int, str | None, str | None]:
+    """The id in the ledger of a customer that something refers to, with its name and e-mail."""
+    row = journal.row("SELECT id, name, email FROM customers WHERE stripe_id = ?", (stripe_id,))
+    if row is not None:
+        return row["id"], row["name"], row["email"]
+    mention_all(journal, [Mention(stripe_id)])
+    return find(journal, stripe_id) or 0, None, None
+
+
+def _row(customer: StripeCustomer) -> tuple[SqlValue, ...]:
+    data = {"default_payment_method": customer.default_payment_method, **customer.details}
+    return customer.id, customer.email, customer.name, int(customer.deleted), compact(data)

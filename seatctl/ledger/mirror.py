@@ -36,8 +36,9 @@ _UNPAID = """UPDATE subscriptions SET unpaid_since = owed.since FROM (
             WHERE (i.subscription_id = s.id OR i.stripe_subscription = s.stripe_subscription)
             AND i.status IN ('open', 'uncollectible') AND i.amount_remaining > 0
             AND (i.due_date IS NOT NULL OR coalesce(:status, s.status) = 'past_due')) AS since
-        FROM subscriptions s WHERE :pool IS NULL OR s.id = :pool) AS owed
+        FROM subscriptions s WHERE s.id BETWEEN :first AND :last) AS owed
     WHERE owed.id = subscriptions.id AND subscriptions.unpaid_since IS NOT owed.since"""
+_NO_LAST = 2**63 - 1
 _UNPAID_PATHS = {"renewed_by": f"$.{RENEWED}", "paid_until": f"$.{PAID_UNTIL}"}
 
 
@@ -116,12 +117,21 @@ def note_unpaid(journal: Journal, pool_id: int, mirror: StripeSubscription) -> N
 
     The invoices and the metadata were written before.
     """
-    journal.execute(_UNPAID, {"pool": pool_id, "status": str(mirror.status), **_UNPAID_PATHS})
+    _note_unpaid(journal, pool_id, pool_id, str(mirror.status))
 
 
 def note_unpaid_everywhere(journal: Journal) -> None:
     """As `note_unpaid`, of every subscription: an invoice of our own changes without its subscription."""
-    journal.execute(_UNPAID, {"pool": None, "status": None, **_UNPAID_PATHS})
+    note_unpaid_of_new(journal, 0)
+
+
+def note_unpaid_of_new(journal: Journal, after: int) -> None:
+    """As `note_unpaid`, of every subscription that is newer than the one with the id `after`."""
+    _note_unpaid(journal, after + 1, _NO_LAST, None)
+
+
+def _note_unpaid(journal: Journal, first: int, last: int, status: str | None) -> None:
+    journal.execute(_UNPAID, {"first": first, "last": last, "status": status, **_UNPAID_PATHS})
 
 
 def _facts(pool: Subscription, planned: subscriptions.Planned) -> dict[str, JsonValue]:

@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from seatctl.ledger import invoices, subscriptions
+from seatctl.ledger import subscriptions
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time
-from seatctl.models.plan import Policy
+from seatctl.models.plan import Plan, Policy
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription import AutoApproval, Subscription
 from seatctl.rules.approval_rules import auto_approval_fields
@@ -23,7 +23,7 @@ class Found:
     """An item of a Stripe subscription that becomes a pool."""
 
     name: str
-    plan_id: int
+    plan: Plan
     customer_id: int
     subscription: StripeSubscription
     item: StripeItem
@@ -48,6 +48,11 @@ def stripe_ids(reader: Reader) -> set[str]:
     }
 
 
+def newest(reader: Reader) -> int:
+    """The greatest id of a pool; 0 where there is none."""
+    return reader.count("SELECT max(id) FROM subscriptions")
+
+
 def fallen_due(reader: Reader, now: datetime) -> list[str]:
     """The Stripe subscriptions whose waiting change begins by the clock alone: no event tells of it."""
     rows = reader.rows(
@@ -70,7 +75,7 @@ def name_keys(reader: Reader) -> set[str]:
 
 
 def add(tx: Transaction, found: Found) -> Subscription:
-    """Insert a pool, as it stands before Stripe's metadata is looked at, and give it its invoices."""
+    """Insert a pool, as it stands before Stripe's metadata is looked at; it has no invoices yet."""
     mirror, item = found.subscription, found.item
     inserted = tx.insert(
         "INSERT INTO subscriptions (name, name_key, plan_id, customer_id, stripe_subscription, stripe_item,"
@@ -83,7 +88,7 @@ def add(tx: Transaction, found: Found) -> Subscription:
         {
             "name": found.name,
             "key": name_key(found.name),
-            "plan": found.plan_id,
+            "plan": found.plan.id,
             "customer": found.customer_id,
             "subscription": mirror.id,
             "item": item.id,
@@ -105,8 +110,37 @@ def add(tx: Transaction, found: Found) -> Subscription:
             "created": format_time(mirror.created_at),
         },
     )
-    invoices.join(tx, mirror.id, inserted)
-    return subscriptions.by_id(tx, inserted)
+    # Thousands are added by one sync. An owner has an address besides, which only the row leads to.
+    return _added(inserted, found) if found.owner_id is None else subscriptions.by_id(tx, inserted)
+
+
+def _added(identifier: int, found: Found) -> Subscription:
+    """The row that was just inserted, as it would be read."""
+    mirror, item = found.subscription, found.item
+    return Subscription(
+        id=identifier,
+        name=found.name,
+        plan_id=found.plan.id,
+        plan_slug=found.plan.slug,
+        customer_id=found.customer_id,
+        stripe_subscription=mirror.id,
+        stripe_item=item.id,
+        status=mirror.status,
+        capacity=item.quantity or 0,
+        assigned=0,
+        policy=found.policy,
+        currency=item.price.currency,
+        unit_amount=item.price.unit_amount or 0,
+        term_start=item.period_start,
+        term_end=item.period_end,
+        owner_id=None,
+        owner_email=None,
+        auto_approval=found.auto_approval,
+        cancel_at=mirror.cancel_at,
+        unpaid_since=None,
+        home_ledger=found.home_ledger,
+        price_id=item.price.id,
+    )
 
 
 def record_added(tx: Transaction, pool: Subscription) -> None:

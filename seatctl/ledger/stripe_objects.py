@@ -7,10 +7,11 @@ read; a sync that was killed finds them again. Products and prices stay: plans a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from seatctl.ledger.engine import Row
+from seatctl.ledger.together import compact, insert_all, listed
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.call import format_time
 from seatctl.models.mirrored import Kind, Stored
@@ -18,27 +19,26 @@ from seatctl.models.mirrored import Kind, Stored
 _BATCH = 200
 """How many are read at a time while others are written."""
 
+_INTO = "INSERT INTO stripe_objects (stripe_id, kind, parent, created, data, read_at)"
+_REFRESH = (
+    "ON CONFLICT (stripe_id) DO UPDATE SET parent = excluded.parent, read_at = excluded.read_at,"
+    " data = excluded.data"
+)
 
-def put(journal: Journal, found: Stored, now: datetime) -> None:
-    """Keep an object as Stripe has it now (UTC)."""
-    journal.execute(
-        "INSERT INTO stripe_objects (stripe_id, kind, parent, created, read_at, data)"
-        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (stripe_id) DO UPDATE SET parent = excluded.parent,"
-        " read_at = excluded.read_at, data = excluded.data",
-        (
-            found.id,
-            found.kind.value,
-            found.parent,
-            found.created,
-            format_time(now),
-            json.dumps(found.data, ensure_ascii=False, separators=(",", ":")),
-        ),
-    )
+
+def put_all(journal: Journal, objects: Iterable[Stored], now: datetime) -> None:
+    """Keep objects as Stripe has them now (UTC)."""
+    read_at = format_time(now)
+    rows = [(one.id, one.kind.value, one.parent, one.created, compact(one.data), read_at) for one in objects]
+    insert_all(journal, _INTO, "(?, ?, ?, ?, ?, ?)", rows, _REFRESH)
 
 
 def forget(journal: Journal, identifiers: Iterable[str]) -> None:
     """Let objects go: taken over, or deleted in Stripe."""
-    journal.execute_many("DELETE FROM stripe_objects WHERE stripe_id = ?", ((one,) for one in identifiers))
+    journal.execute(
+        "DELETE FROM stripe_objects WHERE stripe_id IN (SELECT value FROM json_each(?))",
+        (listed(identifiers),),
+    )
 
 
 def forget_all(journal: Journal, kind: Kind) -> None:
@@ -93,6 +93,28 @@ def listing(reader: Reader, kind: Kind) -> Iterator[Stored]:
             return
         yield from (_stored(row) for row in rows)
         last = (rows[-1]["created"], rows[-1]["stripe_id"])
+
+
+def several(reader: Reader, identifiers: Sequence[str]) -> Iterator[Stored]:
+    """Those of these objects that are kept, in this order; others may be written while they are read."""
+    for start in range(0, len(identifiers), _BATCH):
+        rows = reader.rows(
+            "SELECT o.stripe_id, o.kind, o.parent, o.created, o.data FROM json_each(?) AS wanted"
+            " JOIN stripe_objects o ON o.stripe_id = wanted.value ORDER BY wanted.key",
+            (listed(identifiers[start : start + _BATCH]),),
+        )
+        for row in list(rows):
+            yield _stored(row)
+
+
+def waiting(reader: Reader, last: Iterable[str]) -> list[str]:
+    """The ids of the subscriptions that wait, by age; those of the statuses `last` after the others."""
+    rows = reader.rows(
+        "SELECT stripe_id FROM stripe_objects WHERE kind = 'subscription' ORDER BY"
+        " json_extract(data, '$.status') IN (SELECT value FROM json_each(?)), created, stripe_id",
+        (listed(last),),
+    )
+    return [row["stripe_id"] for row in rows]
 
 
 def prices_of(reader: Reader, product: str) -> list[Stored]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_invoice, read_subscription
 from seatctl.errors import JsonValue
-from seatctl.ledger import invoices, mirror, subscriptions, undo_window
+from seatctl.ledger import mirror, mirrored_invoices, subscriptions, undo_window
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.stripe_objects import StripeInvoice
 from seatctl.models.subscription import Subscription
@@ -47,7 +47,9 @@ def take_over(
     def apply(tx: Transaction) -> Ending:
         before = subscriptions.by_id(tx, pool.id)
         kept = {
-            invoice.id: invoices.upsert(tx, invoice, customer_id=pool.customer_id, subscription_id=pool.id)
+            invoice.id: mirrored_invoices.upsert(
+                tx, invoice, customer_id=pool.customer_id, subscription_id=pool.id
+            )
             for invoice in read
         }
         paid = (kept[one.id] for one in read if one.amount_paid > 0 and one.id in ours)

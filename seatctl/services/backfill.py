@@ -20,6 +20,9 @@ from seatctl.services.stripe_reading import Page, Reading, newest_event
 EVENTS_LAST: Final = timedelta(days=29)
 """Stripe keeps events for 30 days; a day is left for clocks that differ."""
 
+_TOGETHER: Final = 100
+"""Single objects that are written at once."""
+
 _AHEAD: Final = 86400
 """Seconds by which Stripe's clock may be ahead of ours."""
 
@@ -81,7 +84,8 @@ def _read_unmet(ledger: Ledger, call: Call, stripe: Reading) -> int:
     with ledger.reading() as reader:
         mentioned = [(Kind.CUSTOMER, one) for one in customers.only_mentioned(reader)]
         missing = list(dict.fromkeys([*mentioned, *stripe_objects.expected(reader)]))
-    for found in stripe.objects(missing):
+    for start in range(0, len(missing), _TOGETHER):
+        found = list(stripe.objects(missing[start : start + _TOGETHER]))
         with ledger.journal() as journal:
-            store(journal, [found], call.now)
+            store(journal, found, call.now)
     return len(missing)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_customer, read_invoice
 from seatctl.errors import JsonValue
-from seatctl.ledger import customers, invoices, mirror, subscriptions, users
+from seatctl.ledger import customers, mirror, mirrored_invoices, subscriptions, users
 from seatctl.ledger.subscriptions import Bought
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import format_time
@@ -48,7 +48,7 @@ def add_bought(running: Running, subscription: StripeSubscription) -> Apply:
             ),
         )
         if invoice is not None:
-            kept = invoices.upsert(tx, invoice, customer_id=customer_row, subscription_id=added.id)
+            kept = mirrored_invoices.upsert(tx, invoice, customer_id=customer_row, subscription_id=added.id)
             queue_receipts(tx, added.id, [kept] if invoice.amount_paid > 0 else [])
             mirror.note_unpaid(tx, added.id, subscription)
         row = {

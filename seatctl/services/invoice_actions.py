@@ -8,7 +8,7 @@ from seatctl.billing import endpoints, listings
 from seatctl.billing.objects import read_invoice
 from seatctl.billing.port import Billing, StripeJson, Write
 from seatctl.errors import JsonValue, Refused
-from seatctl.ledger import invoices, operations, subscriptions
+from seatctl.ledger import invoices, mirrored_invoices, operations, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
@@ -173,7 +173,7 @@ def _alone(found: StripeInvoice, summary: str) -> Apply:
     """The end for an invoice that is for no subscription of the ledger."""
 
     def apply(tx: Transaction) -> Ending:
-        tx.record("invoice", invoices.mirror(tx, found), None, {"status": found.status.value})
+        tx.record("invoice", mirrored_invoices.mirror(tx, found), None, {"status": found.status.value})
         return _ending(tx, found.id, summary)
 
     return apply

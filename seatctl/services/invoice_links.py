@@ -5,7 +5,7 @@ from __future__ import annotations
 from seatctl.billing import listings
 from seatctl.billing.objects import read_invoice
 from seatctl.billing.port import Billing
-from seatctl.ledger import invoices
+from seatctl.ledger import invoices, mirrored_invoices
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.invoice import Invoice
 from seatctl.models.mirrored import Kind
@@ -15,6 +15,6 @@ def with_fresh_links(ledger: Ledger, billing: Billing, invoice: Invoice) -> Invo
     """The invoice as Stripe has it now; the mirror keeps it too, unless this is a dry run's connection."""
     found = read_invoice(billing.read(listings.one(Kind.INVOICE, invoice.stripe_id)))
     with ledger.journal() as journal:
-        invoices.mirror(journal, found)
+        mirrored_invoices.mirror(journal, found)
     with ledger.reading() as reader:
         return invoices.find(reader, found.id)

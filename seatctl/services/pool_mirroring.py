@@ -6,14 +6,16 @@ Each licensed item is a pool of seats; metered items are left alone.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from seatctl.ledger import customers, invoices, mirror, mirrored_pools, operations
+from seatctl.ledger import customers, mirror, mirrored_invoices, mirrored_pools, operations
 from seatctl.ledger import subscriptions as pools
 from seatctl.ledger.mirrored_pools import Found
 from seatctl.ledger.transaction import Journal, Reader, Transaction
+from seatctl.models.plan import Plan
 from seatctl.models.report import Record
-from seatctl.models.stripe_objects import StripeItem, StripeSubscription
+from seatctl.models.stripe_objects import StripeItem, StripePrice, StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.rules.adoption import name_from_customer, named_in_metadata, taken_in, unique
 from seatctl.rules.metadata import LEDGER, NAME, auto_approval_of
@@ -34,18 +36,46 @@ def copy(journal: Journal, found: StripeSubscription, now: datetime) -> None:
     for pool in mirrored_pools.of_stripe(journal, found.id):
         item = item_of(pool, found)
         if item is not None and not _is_busy(journal, pool):
-            invoices.join(journal, found.id, pool.id)
+            mirrored_invoices.join(journal, found.id, pool.id)
             stands = stand_of(journal, pool, found, item, now)
             mirror.copy(journal, pool, seen(journal, pool, found, item, stands))
 
 
-def take(tx: Transaction, found: StripeSubscription, names: set[str], ledger_id: str) -> Iterator[Record]:
-    """A row for each pool that was added or has changed. `names`: the keys of names that are taken."""
-    known = mirrored_pools.of_stripe(tx, found.id)
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """What is looked up once for all the subscriptions that one transaction takes over."""
+
+    ledger_id: str
+    names: set[str]
+    """The keys of the names that are taken."""
+    known: set[str]
+    """The Stripe subscriptions that were pools before."""
+    last: int
+    """The newest pool before: what this transaction adds comes after it."""
+    plans: dict[str, Plan] = field(default_factory=dict)
+    """By product."""
+
+    def plan_for(self, tx: Transaction, price: StripePrice) -> Plan:
+        """As `plan_mirroring.plan_for`."""
+        if price.product_id not in self.plans:
+            self.plans[price.product_id] = plan_for(tx, price)
+        return self.plans[price.product_id]
+
+
+def begin(tx: Transaction, ledger_id: str) -> Taking:
+    """Before the first subscription is taken over, when the plans are what Stripe says."""
+    keys, known = mirrored_pools.name_keys(tx), mirrored_pools.stripe_ids(tx)
+    return Taking(ledger_id, keys, known, mirrored_pools.newest(tx))
+
+
+def take(tx: Transaction, found: StripeSubscription, taking: Taking) -> Iterator[Record]:
+    """A row for each pool that was added or has changed. `finish` comes after the last one."""
+    names = taking.names
+    known = mirrored_pools.of_stripe(tx, found.id) if found.id in taking.known else []
     if any(_is_busy(tx, pool) for pool in known):
         return
     licensed = [item for item in found.items if item.licensed]
-    if not known and _is_followed(tx, found, ledger_id):
+    if not known and _is_followed(tx, found, taking.ledger_id):
         return
     new = [item for item in licensed if all(item.id != pool.stripe_item for pool in known)]
     for pool in known:
@@ -55,7 +85,13 @@ def take(tx: Transaction, found: StripeSubscription, names: set[str], ledger_id:
             mirrored_pools.set_item(tx, pool, item)
         yield from _refresh(tx, pool, found, item, names)
     for item in new:
-        yield _add(tx, found, item, licensed, names)
+        yield _add(tx, found, item, licensed, taking)
+
+
+def finish(tx: Transaction, taking: Taking) -> None:
+    """Give the pools that were added their invoices, and note what is owed for them: of all at once."""
+    mirrored_invoices.join_new(tx, taking.last)
+    mirror.note_unpaid_of_new(tx, taking.last)
 
 
 def _is_followed(reader: Reader, found: StripeSubscription, ledger_id: str) -> bool:
@@ -92,21 +128,19 @@ def _add(
     found: StripeSubscription,
     item: StripeItem,
     licensed: list[StripeItem],
-    names: set[str],
+    taking: Taking,
 ) -> Record:
-    plan = plan_for(tx, item.price)
-    customer = customers.mention(tx, found.customer_id, None, None)
-    base = named_in_metadata(found.metadata.get(NAME)) or name_from_customer(
-        *customers.named(tx, customer), found.customer_id
-    )
+    plan = taking.plan_for(tx, item.price)
+    customer, title, email = customers.called(tx, found.customer_id)
+    base = named_in_metadata(found.metadata.get(NAME)) or name_from_customer(title, email, found.customer_id)
     # Each licensed item of a subscription with several is a pool of its own.
-    name = unique(base if len(licensed) == 1 else f"{base}/{plan.slug}", taken_in(names))
-    names.add(name_key(name))
+    name = unique(base if len(licensed) == 1 else f"{base}/{plan.slug}", taken_in(taking.names))
+    taking.names.add(name_key(name))
     added = mirrored_pools.add(
         tx,
         Found(
             name=name,
-            plan_id=plan.id,
+            plan=plan,
             customer_id=customer,
             subscription=found,
             item=item,
@@ -116,12 +150,10 @@ def _add(
             home_ledger=found.metadata.get(LEDGER) or None,
         ),
     )
-    pool = added
+    pool = added  # of one made elsewhere, its item says all there is to know
     if any(key.startswith(OURS) for key in found.metadata):
         stands = stand_of(tx, added, found, item, tx.call.now)
         pool = mirror.write(tx, added, seen(tx, added, found, item, stands))
-    else:
-        mirror.note_unpaid(tx, added.id, found)  # made elsewhere: its item says all there is to know
     mirrored_pools.record_added(tx, pool)
     return {
         "kind": "subscription",

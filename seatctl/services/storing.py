@@ -2,45 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from seatctl.ledger import customers, invoices, stripe_objects, sync_state
+from seatctl.ledger import customers, mirrored_invoices, stripe_objects, sync_state
+from seatctl.ledger.customers import Mention
 from seatctl.ledger.transaction import Journal
 from seatctl.models.mirrored import Gone, Kind, Mirrored, Stored, Unreadable
-from seatctl.models.stripe_objects import StripeCustomer
+from seatctl.models.stripe_objects import StripeCustomer, StripeInvoice
 
 
 def store(journal: Journal, objects: Iterable[Mirrored], now: datetime) -> None:
-    """Write objects as Stripe has them now (UTC), inside the transaction that also notes the place."""
-    known = {one.id for one in sync_state.skipped(journal)}
+    """Write objects as Stripe has them now (UTC), inside the transaction that also notes the place.
+
+    Those of a kind together, in the order in which they rely on each other. What came twice counts as it
+    came last.
+    """
+    latest = {one.id: one for one in objects}
+    stored = [one for one in latest.values() if isinstance(one, Stored)]
     expected = stripe_objects.is_expecting(journal)
-    for found in objects:
-        _store(journal, found, now)
-        if expected and not isinstance(found, Stored):
-            stripe_objects.forget(journal, [found.id])  # it was expected, if it was known
-        if found.id in known and not isinstance(found, Unreadable):
-            sync_state.note_readable(journal, found.id)
+    stripe_objects.put_all(journal, stored, now)
+    customers.refresh_all(journal, [one for one in latest.values() if isinstance(one, StripeCustomer)])
+    customers.mention_all(journal, _billed(stored))
+    mirrored_invoices.mirror_all(journal, [one for one in latest.values() if isinstance(one, StripeInvoice)])
+    for one in latest.values():
+        if isinstance(one, Unreadable):
+            sync_state.note_skipped(journal, one, now)
+        elif isinstance(one, Gone):
+            _forget(journal, one)
+    if expected:  # what was met need not be looked for
+        stripe_objects.forget(journal, (one.id for one in latest.values() if not isinstance(one, Stored)))
+    for known in sync_state.skipped(journal):
+        if known.id in latest and not isinstance(latest[known.id], Unreadable):
+            sync_state.note_readable(journal, known.id)
 
 
-def _store(journal: Journal, found: Mirrored, now: datetime) -> None:
-    if isinstance(found, Stored):
-        stripe_objects.put(journal, found, now)
-        customer = found.data.get("customer")
-        if found.kind is Kind.SUBSCRIPTION and isinstance(customer, str):
-            customers.mention(journal, customer, None, None)  # its name will be wanted
-    elif isinstance(found, StripeCustomer):
-        customers.refresh(journal, found)
-    elif isinstance(found, Unreadable):
-        sync_state.note_skipped(journal, found, now)
-    elif isinstance(found, Gone):
-        _forget(journal, found)
-    else:
-        invoices.mirror(journal, found)
+def _billed(objects: Iterable[Stored]) -> Iterator[Mention]:
+    """The customers of subscriptions: their names will be wanted."""
+    for one in objects:
+        customer = one.data.get("customer")
+        if one.kind is Kind.SUBSCRIPTION and isinstance(customer, str):
+            yield Mention(customer)
 
 
 def _forget(journal: Journal, gone: Gone) -> None:
     if gone.kind is Kind.INVOICE:
-        invoices.forget(journal, gone.id)
+        mirrored_invoices.forget(journal, gone.id)
     elif gone.kind in (Kind.PRODUCT, Kind.PRICE):
         stripe_objects.forget(journal, [gone.id])

@@ -108,7 +108,7 @@ def _unmet(reader: Reader, call: Call) -> list[str]:
     }
     if not running:
         return []
-    return sorted(running - {one.id for one in stripe_objects.listing(reader, Kind.SUBSCRIPTION)})
+    return sorted(running.difference(stripe_objects.waiting(reader, last=())))
 
 
 def _fetch(

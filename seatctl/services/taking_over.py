@@ -20,7 +20,7 @@ from seatctl.models.report import Record
 from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.rules.metadata import OPERATION
 from seatctl.services.plan_mirroring import mirror_plans
-from seatctl.services.pool_mirroring import ENDED, copy, take
+from seatctl.services.pool_mirroring import ENDED, begin, copy, finish, take
 
 
 @dataclass(slots=True)
@@ -44,17 +44,17 @@ def take_over(ledger: Ledger, call: Call, gone: list[str]) -> Taken:
     taken = Taken()
     with ledger.change(call) as tx:
         taken.plans = mirror_plans(tx, gone, editing)
-        names = mirrored_pools.name_keys(tx)
-        for identifier in waiting:
-            found = _read(tx, identifier)
+        taking = begin(tx, ledger.id)
+        for found in _read(tx, waiting):
             if found.metadata.get(OPERATION) in left_alone:
                 taken.done.append(found.id)  # made by an operation that has not ended, or came to nothing
                 continue
             try:
-                taken.rows.extend(take(tx, found, names, ledger.id))
+                taken.rows.extend(take(tx, found, taking))
             except UnreadableObject as error:
                 taken.skipped.append(Unreadable(Kind.SUBSCRIPTION, found.id, error.message))
             taken.done.append(found.id)
+        finish(tx, taking)
         tx.summarise("took over what has changed in Stripe")
     with ledger.journal() as journal:
         mirror.note_unpaid_everywhere(journal)
@@ -63,11 +63,7 @@ def take_over(ledger: Ledger, call: Call, gone: list[str]) -> Taken:
 
 def _in_order(reader: Reader) -> list[str]:
     """Those that run first, then by age: they get the good names, and a kill changes nothing about it."""
-    stored = [
-        (str(one.data.get("status")) in ENDED, one.created, one.id)
-        for one in stripe_objects.listing(reader, Kind.SUBSCRIPTION)
-    ]
-    return [identifier for _, _, identifier in sorted(stored)]
+    return stripe_objects.waiting(reader, last=sorted(ENDED))
 
 
 def _left_alone(reader: Reader, ledger_id: str) -> frozenset[str]:
@@ -86,20 +82,16 @@ def _plans_under_way(reader: Reader) -> Iterator[str]:
             yield str(operation.reserved_name).removeprefix("plan:")
 
 
-def _read(reader: Reader, identifier: str) -> StripeSubscription:
-    stored = stripe_objects.get(reader, identifier)
-    if stored is None:
-        raise LookupError(identifier)
-    return read_subscription(stored.data)
+def _read(reader: Reader, waiting: list[str]) -> Iterator[StripeSubscription]:
+    return (read_subscription(stored.data) for stored in stripe_objects.several(reader, waiting))
 
 
 def _copy_known(ledger: Ledger, call: Call, waiting: list[str]) -> None:
     """The columns that are only a copy: no facts, so they are kept even where no fact has changed."""
     with ledger.journal() as journal:
         known = mirrored_pools.stripe_ids(journal)
-        for identifier in waiting:
-            if identifier in known:
-                copy(journal, _read(journal, identifier), call.now)
+        for found in _read(journal, [identifier for identifier in waiting if identifier in known]):
+            copy(journal, found, call.now)
 
 
 def outdated(ledger: Ledger) -> list[tuple[Kind, str]]:
