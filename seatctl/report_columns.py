@@ -15,6 +15,7 @@ _TITLES = {
     "email": "E-mail",
     "interval_count": "Every",
     "next_invoice": "Next invoice",
+    "owed_less": "Owed less",
     "renews_at": "Renews",
     "seats_after": "Seats then",
     "term_end": "Term ends",
@@ -23,7 +24,7 @@ _TITLES = {
     "unit_amount": "Seat price",
 }
 _MONEY = frozenset(
-    ("total", "amount", "price", "due_now", "next_invoice", "given_back", "to_balance", "owed")
+    ("total", "amount", "price", "due_now", "next_invoice", "given_back", "to_balance", "owed", "owed_less")
 )
 _TIMES = frozenset(("until", "since", "term_start", "term_end", "seats_until", "due_date"))
 _NUMBERS = frozenset(

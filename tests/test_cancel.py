@@ -11,7 +11,6 @@ from tests.support.office import (
     A_FOUR_HUNDREDTH_LEFT,
     TEN_DAYS_LEFT,
     TERM_END,
-    change_card,
     clear_faults,
     done,
     entitled,
@@ -175,15 +174,6 @@ def test_nothing_to_give_back_is_said_before_anything_ends(sandbox):
     error = refused(sandbox, "subs cancel lab --now --refund")  # used 50.00, paid 10.00
     assert (error["code"], error["owed"]) == ("nothing_to_give_back", 4000)
     assert pool(sandbox, "lab")["status"] == "active"
-
-
-def test_an_unpaid_month_is_not_given_back_and_stays_owed(office):
-    change_card(office, "pay-design@example.com", "pm_card_chargeCustomerFail")
-    until(office, "2040-07-02T00:00:00Z")
-    assert pool(office, "design")["status"] == "past_due"
-    shown, given = shown_then_given(office, "design")
-    assert (shown["given_back"], shown["owed"], given["given_back"]) == (0, 2000, 0)
-    assert refunds(office) == []
 
 
 def test_seats_at_full_price_give_back_the_unused_share_of_the_term(contract):

@@ -7,13 +7,17 @@ invoice of our own gives back the unused share of the term that it paid for.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from fractions import Fraction
+from math import floor
+
+from seatctl.models.invoice import InvoiceLine
 
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """A paid invoice and what can still be given back of it."""
+    """An invoice and what can still be given back of it."""
 
     invoice: str
     number: str
@@ -21,16 +25,22 @@ class Paid:
     """What the card paid and nobody has given back."""
     in_all: int
     """The card's part, and what was taken from the customer's balance."""
+    owed: int = 0
+    """Of one that is still open: what it asks for, and need not ask for any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one invoice gives back: to the card, and to the customer's balance what came from there."""
+    """What one invoice gives back: to the card, and to the customer's balance what came from there.
+
+    One that is still open gives nothing back: it asks for less.
+    """
 
     invoice: str
     number: str
     refund: int
     credit: int
+    less: int = 0
 
 
 def unused_share(amount: int, start: datetime, end: datetime, at: datetime, step: int = 1) -> int:
@@ -38,11 +48,18 @@ def unused_share(amount: int, start: datetime, end: datetime, at: datetime, step
 
     In multiples of `step`, the least that the currency moves by (ISK and UGX: 100; three decimals: 10).
     """
+    return _round(amount * _rest(start, end, at), step)
+
+
+def _rest(start: datetime, end: datetime, at: datetime) -> Fraction:
+    """The part of a period that is left."""
     whole = int((end - start).total_seconds())
     left = min(whole, max(0, int((end - at).total_seconds())))
-    if whole <= 0:
-        return amount
-    return (2 * amount * left + whole * step) // (2 * whole * step) * step
+    return Fraction(left, whole) if whole > 0 else Fraction(1)
+
+
+def _round(exact: Fraction, step: int) -> int:
+    return floor(exact / step + Fraction(1, 2)) * step
 
 
 def still_to_come(amount: int, start: datetime, end: datetime, at: datetime, step: int = 1) -> int:
@@ -50,23 +67,42 @@ def still_to_come(amount: int, start: datetime, end: datetime, at: datetime, ste
     return -unused_share(-amount, start, end, at, step)
 
 
-def spread(amount: int, paid: Sequence[Paid]) -> tuple[Share, ...]:
-    """`amount` over the invoices in their order: to the card first, then to the balance.
+def spread(amount: int, bills: Sequence[Paid]) -> tuple[Share, ...]:
+    """`amount` over the invoices: what is owed need not be paid, then to the card, then to the balance.
 
-    No invoice gives back more than it took; what is left over was never paid.
+    Within each in their order. No invoice gives back more than it took; what is left over was never paid.
     """
-    refunds, left = [], amount
-    for one in paid:
-        refunds.append(min(left, one.by_card))
-        left -= refunds[-1]
-    shares = []
-    for one, refund in zip(paid, refunds, strict=True):
-        credit = min(left, max(0, one.in_all - max(refund, one.by_card)))
+    parts = {one.invoice: Share(one.invoice, one.number, 0, 0) for one in bills}
+    left = amount
+    for one in bills:
+        less = min(left, one.owed)
+        parts[one.invoice] = replace(parts[one.invoice], less=less)
+        left -= less
+    for one in bills:
+        refund = min(left, one.by_card)
+        parts[one.invoice] = replace(parts[one.invoice], refund=refund)
+        left -= refund
+    for one in bills:
+        from_balance = 0 if one.owed else one.in_all - max(parts[one.invoice].refund, one.by_card)
+        credit = min(left, max(0, from_balance))
+        parts[one.invoice] = replace(parts[one.invoice], credit=credit)
         left -= credit
-        shares.append(Share(one.invoice, one.number, refund, credit))
-    return tuple(share for share in shares if share.refund or share.credit)
+    return tuple(share for share in parts.values() if share.refund or share.credit or share.less)
+
+
+def unused_lines(lines: Iterable[InvoiceLine], total: int, at: datetime, step: int = 1) -> int:
+    """The unused part of an invoice over `total`, by the periods of its lines.
+
+    Lines are before discounts and taxes, the total is after them: each counts by its part of the lines.
+    """
+    kept = [*lines]
+    before = sum(line.amount for line in kept)
+    if before <= 0 or total <= 0:
+        return 0
+    left = sum((line.amount * _rest(line.period_start, line.period_end, at) for line in kept), Fraction())
+    return min(total, _round(left * total / before, step))
 
 
 def total(shares: Iterable[Share]) -> int:
-    """What all of them give back, to the card and to the balance."""
-    return sum(share.refund + share.credit for share in shares)
+    """What all of them come to: given back to the card and to the balance, and not asked for any more."""
+    return sum(share.refund + share.credit + share.less for share in shares)

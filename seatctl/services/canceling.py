@@ -26,7 +26,10 @@ from seatctl.services.giving_back import Bills, bills_of, given_back
 from seatctl.services.operations import Request
 from seatctl.services.prepared import Prepared, repeated
 
-PREVIEW_COLUMNS = ("name", "plan", "seats", "seats_until", "given_back", "to_balance", "currency", "owed")
+PREVIEW_COLUMNS = (
+    *("name", "plan", "seats", "seats_until"),
+    *("given_back", "to_balance", "owed_less", "owed", "currency"),
+)
 
 
 class EndsByItself(Refused):
@@ -106,6 +109,7 @@ def _cancel_now(billing: Billing, found: Gathered, asked: dict[str, JsonValue], 
     pool, bills = found.pool, bills_of(billing, found)
     shares = given_back(billing, found, bills) if refund else ()
     to_card, to_balance = sum(one.refund for one in shares), sum(one.credit for one in shares)
+    less = sum(one.less for one in shares)
     details: dict[str, JsonValue] = {
         **_details(found, f"canceled {pool.name} at once"),
         "shares": [share_fields(share) for share in shares],
@@ -118,7 +122,8 @@ def _cancel_now(billing: Billing, found: Gathered, asked: dict[str, JsonValue], 
         "seats_until": format_time(found.at),
         "given_back": to_card,
         "to_balance": to_balance,
-        "owed": bills.owed,
+        "owed_less": less,
+        "owed": bills.owed - less,
         "billed_now": 0 if refund else bills.waiting_amount,
         "invoices": [share_fields(share) for share in shares],
     }
@@ -140,10 +145,13 @@ def _notes(
             notes.append(f"{money(share.refund)} of invoice {share.number} goes back to the card.")
         if share.credit:
             notes.append(f"{money(share.credit)} of invoice {share.number} goes to the customer's balance.")
+        if share.less:
+            notes.append(f"{money(share.less)} of the open invoice {share.number} need not be paid any more.")
     if not shares:
         notes.append("Nothing is given back." if refund else "Nothing is given back without --refund.")
-    if bills.owed:
-        notes.append(f"{money(bills.owed)} of open invoices stays owed.")
+    owed = bills.owed - sum(share.less for share in shares)
+    if owed:
+        notes.append(f"{money(owed)} of open invoices stays owed.")
     if bills.waiting and not refund:
         notes.append(f"{money(bills.waiting_amount)} that waited for the next invoice is billed now.")
     return tuple(notes)

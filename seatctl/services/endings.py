@@ -28,6 +28,9 @@ from seatctl.services.steps import CameToNothing, Running
 DONE_COLUMNS = ("name", "plan", "status", "seats", "seats_until", "given_back", "currency", "result")
 
 
+_PARTS = ("refund", "credit", "less")
+
+
 def share_fields(share: Share) -> dict[str, JsonValue]:
     """A share as the payload of an operation keeps it, and as a row of output shows it."""
     return {
@@ -35,6 +38,7 @@ def share_fields(share: Share) -> dict[str, JsonValue]:
         "number": share.number,
         "refund": share.refund,
         "credit": share.credit,
+        "less": share.less,
     }
 
 
@@ -42,7 +46,7 @@ def _shares(running: Running) -> list[Share]:
     fields = running.payload.get("shares")
     kept = [one for one in fields if isinstance(one, dict)] if isinstance(fields, list) else []
     return [
-        Share(str(one["invoice"]), str(one["number"]), int(str(one["refund"])), int(str(one["credit"])))
+        Share(str(one["invoice"]), str(one["number"]), *(int(str(one[part])) for part in _PARTS))
         for one in kept
     ]
 
@@ -135,9 +139,12 @@ def _outcome(running: Running, back: list[Share], refused: list[Share]) -> dict[
     with running.ledger.reading() as reader:
         pool = subscriptions.by_id(reader, int(str(running.payload["subscription"])))
     given, kept = sum(one.refund for one in back), sum(one.credit for one in back)
+    less, code = sum(one.less for one in back), pool.currency.upper()
     summary = str(running.payload["summary"])
     if given or kept:
-        summary += f" and gave {plain_amount(given + kept, pool.currency)} {pool.currency.upper()} back"
+        summary += f" and gave {plain_amount(given + kept, pool.currency)} {code} back"
+    if less:
+        summary += f"; {plain_amount(less, pool.currency)} {code} need not be paid any more"
     if refused:
         numbers = ", ".join(share.number for share in refused)
         summary += f"; Stripe refused to give back what is unused of {numbers}"
@@ -145,6 +152,7 @@ def _outcome(running: Running, back: list[Share], refused: list[Share]) -> dict[
         "summary": summary,
         "given_back": given,
         "to_balance": kept,
+        "owed_less": less,
         "invoices": [share_fields(share) for share in back],
         "refused": [share_fields(share) for share in refused],
     }

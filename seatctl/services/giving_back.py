@@ -16,11 +16,11 @@ from seatctl.billing.port import Billing, StripeJson
 from seatctl.errors import JsonValue, Refused
 from seatctl.models.call import parse_time
 from seatctl.models.invoice import InvoiceStatus
-from seatctl.models.money import plain_amount
+from seatctl.models.money import plain_amount, step
 from seatctl.models.stripe_objects import StripeInvoice
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION
-from seatctl.rules.refunds import Paid, Share, spread, unused_share
+from seatctl.rules.refunds import Paid, Share, spread, unused_lines, unused_share
 from seatctl.services.gathering import Gathered
 
 
@@ -64,9 +64,9 @@ def bills_of(billing: Billing, found: Gathered) -> Bills:
         kind = ours if invoice.metadata.get(SUBSCRIPTION) == stripe_id else by_stripe
         if kind is by_stripe and invoice.subscription_id != stripe_id:
             continue
-        if invoice.status is InvoiceStatus.PAID:
+        if invoice.status in {InvoiceStatus.PAID, InvoiceStatus.OPEN}:
             kind.append((invoice, _paid(invoice, raw)))
-        elif invoice.status is InvoiceStatus.OPEN:
+        if invoice.status is InvoiceStatus.OPEN:
             owed += invoice.amount_remaining
     lines = billing.every(endpoints.waiting_invoice_items(customer))
     waiting = tuple(line for line in lines if _subscription_of(line) == stripe_id)
@@ -75,16 +75,17 @@ def bills_of(billing: Billing, found: Gathered) -> Bills:
 
 def given_back(billing: Billing, found: Gathered, bills: Bills) -> tuple[Share, ...]:
     """What each invoice gives back, in minor units. Raises NothingToGiveBack, NotRefundable."""
-    now = found.at
+    now, smallest = found.at, step(found.pool.currency)
     running = [pair for pair in bills.by_stripe if any(line.period_end > now for line in pair[0].lines)]
     if found.mirror.status is SubscriptionStatus.TRIALING:
         # A term that was renewed by hand is a trial to Stripe, which gives nothing back of one.
-        unused = sum(_unused_lines(invoice, now) for invoice, _ in running)
+        unused = sum(unused_lines(invoice.lines, paid.in_all, now, smallest) for invoice, paid in running)
     else:
         unused = _previewed(billing, found)
+        unused -= unused % smallest
     shares = [*spread(max(0, unused), [paid for _, paid in running])]
     for invoice, paid in bills.ours:
-        shares += spread(_unused_of_ours(invoice, paid, now), [paid])
+        shares += spread(_unused_of_ours(invoice, paid, now, smallest), [paid])
     if unused < 0 and not shares:
         owed = f"{plain_amount(-unused, found.pool.currency)} {found.pool.currency.upper()}"
         raise NothingToGiveBack(
@@ -99,7 +100,10 @@ def given_back(billing: Billing, found: Gathered, bills: Bills) -> tuple[Share, 
 
 def note_form(share: Share) -> dict[str, JsonValue]:
     """A share as the credit note that gives it back."""
-    form: dict[str, JsonValue] = {"invoice": share.invoice, "amount": share.refund + share.credit}
+    form: dict[str, JsonValue] = {
+        "invoice": share.invoice,
+        "amount": share.refund + share.credit + share.less,
+    }
     if share.refund:
         form["refund_amount"] = share.refund
     if share.credit:
@@ -136,18 +140,17 @@ def _paid(invoice: StripeInvoice, raw: StripeJson) -> Paid:
     noted_after = after if isinstance(after, int) else 0
     by_card = max(0, invoice.amount_paid - noted_after)
     in_all = max(0, invoice.total - noted_before - noted_after)
+    owed = min(in_all, invoice.amount_remaining) if invoice.status is InvoiceStatus.OPEN else 0
+    if owed:  # what an open one took so far, in part, stays: Stripe's credit notes only lower the rest
+        return Paid(invoice.id, invoice.number or invoice.id, 0, in_all, owed)
     return Paid(invoice.id, invoice.number or invoice.id, min(by_card, in_all), in_all)
 
 
-def _unused_lines(invoice: StripeInvoice, at: datetime) -> int:
-    return sum(unused_share(line.amount, line.period_start, line.period_end, at) for line in invoice.lines)
-
-
-def _unused_of_ours(invoice: StripeInvoice, paid: Paid, at: datetime) -> int:
+def _unused_of_ours(invoice: StripeInvoice, paid: Paid, at: datetime, smallest: int) -> int:
     start, end = invoice.metadata.get(COVERS_FROM), invoice.metadata.get(COVERS_UNTIL)
     if not start or not end:
         return 0
-    return unused_share(paid.in_all, parse_time(start), parse_time(end), at)
+    return unused_share(paid.in_all, parse_time(start), parse_time(end), at, smallest)
 
 
 def _subscription_of(line: StripeJson) -> str | None:
