@@ -54,7 +54,7 @@ def execute(context: Context) -> None:
     except ClickException as error:
         from seatctl.cli.usage import usage_error
 
-        raise usage_error(error) from None
+        raise usage_error(error, context.argv) from None
 
 
 def root_group() -> Root:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seatctl.cli.options import context
+from seatctl.cli.options import LAST_NUMBER, context
 from seatctl.cli.runs_batch import failures, resume
 from seatctl.styles import Column
 
@@ -37,7 +37,9 @@ CHANGE_COLUMNS = (
     Column("after", "After"),
 )
 TABLE_CHANGES = (Column("entity", "Changed"), Column("subject", "What"), Column("differences", "How", "list"))
-NumberArg = Annotated[int, typer.Argument(metavar="RUN", help="A run's number.", show_default=False)]
+NumberArg = Annotated[
+    int, typer.Argument(metavar="RUN", help="A run's number.", show_default=False, max=LAST_NUMBER)
+]
 ActorOpt = Annotated[str | None, typer.Option("--actor", metavar="ACTOR", help="Only what this actor did.")]
 StateOpt = Annotated[
     str | None, typer.Option("--state", metavar="STATE", help="Only these: pending, done or failed.")

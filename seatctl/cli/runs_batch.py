@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
-from seatctl.cli.options import context
+from seatctl.cli.options import LAST_NUMBER, context
 from seatctl.styles import Column
 
-BatchArg = Annotated[int, typer.Argument(metavar="RUN", help="A batch's number.", show_default=False)]
+BatchArg = Annotated[
+    int, typer.Argument(metavar="RUN", help="A batch's number.", show_default=False, max=LAST_NUMBER)
+]
 StopOpt = Annotated[bool, typer.Option("--stop-on-error", help="Stop at the first line that fails.")]
 MaxFailuresOpt = Annotated[
     int | None, typer.Option("--max-failures", metavar="N", min=1, help="Stop when N lines have failed.")
