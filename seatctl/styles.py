@@ -68,13 +68,20 @@ def use_color(
 
 
 def plain_cell(value: JsonValue) -> str:
-    """A value as text in delimited formats: empty for null, true/false, lists by commas."""
+    """A value as text in delimited formats: empty for null, true/false, lists by commas.
+
+    A list of sentences is a text; one whose items have commas themselves is written as JSON.
+    """
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list) and not any(isinstance(item, (list, dict)) for item in value):
-        return ",".join(plain_cell(item) for item in value)
+        items = [plain_cell(item) for item in value]
+        if items and all(item.endswith(".") for item in items):
+            return " ".join(items)
+        if not any("," in item for item in items):
+            return ",".join(items)
     return dump(value) if isinstance(value, (list, dict)) else str(value)
 
 

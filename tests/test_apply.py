@@ -123,6 +123,11 @@ def test_prune_and_skip_bad_exclude_each_other(seatctl, design):
     assert apply(seatctl, STATE, "--prune", "--skip-bad").code == 2
 
 
+def test_bad_rows_under_prune_do_not_hint_at_what_is_refused(seatctl, design):
+    assert "--skip-bad" in apply(seatctl, "bad@,design\n").error["hint"]
+    assert apply(seatctl, "bad@,design\n", "--prune").error["hint"] == "correct them"
+
+
 def test_rows_that_contradict_each_other_are_bad_and_equal_ones_are_one(seatctl, design):
     rows = (
         f"{CYD},design,Cyd,2031-01-01\n{CYD},design,Cyd,2032-01-01\n{ANN},design,Ann,\n{ANN},design,Anna,\n"
@@ -252,6 +257,12 @@ def test_a_plan_is_stale_once_the_ledger_the_price_or_the_renewal_date_moved_on(
     assert seated(seatctl) == [ANN, BOB]
 
 
+def test_the_command_that_carries_a_plan_out_can_be_pasted(seatctl, design, tmp_path):
+    plan = tmp_path / "my plan.jsonl"
+    saved = seatctl("seats", "apply", "-", "--save", plan, stdin=f"email,subscription\n{STATE}")
+    assert f"carry it out: seatctl seats apply --saved '{plan}'" in saved.err
+
+
 def test_a_plan_that_was_edited_is_refused(seatctl, plan):
     plan.write_text(plan.read_text().replace(CYD, DAN))
     assert seatctl("seats", "apply", "--saved", plan, "-o", "json").error["code"] == "bad_plan"
@@ -294,6 +305,16 @@ def test_what_is_short_is_bought_in_packs_after_it_was_shown(sandbox, packs):
     again = sandbox(*words, "--max-spend", "60.00", "--yes", "-o", "json")
     assert (again.code, again.json["summary"]) == (0, "nothing to do")
     assert sandbox.rows("subs", "list")[0]["seats"] == 40
+
+
+def test_seats_that_the_next_invoice_charges_are_not_told_as_free(sandbox, tmp_path):
+    plan = "plans add later --price 5.00 --currency usd --set increase=prorate_next_invoice"
+    assert sandbox(*plan.split()).code == 0
+    words = "subs buy --plan later --seats 1 --name design --yes --billing-email pay@example.com"
+    assert sandbox(*words.split(), "--payment-method", "pm_card_visa").code == 0
+    apply = ("seats", "apply", "-", "-s", "design", "--create-users", "--buy-shortfall")
+    shown = sandbox(*apply, "--dry-run", stdin="email\na@example.com\nb@example.com\n").err
+    assert "short 1 → 1 seat, 0.00 USD now; they are charged with the next invoice, prorated" in shown
 
 
 def test_a_plan_that_buys_is_saved_with_its_limit(sandbox, packs, tmp_path):

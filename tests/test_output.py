@@ -18,7 +18,7 @@ from seatctl.models.call import format_time
 from seatctl.models.report import Report
 from seatctl.rules.differences import differences
 from seatctl.rules.wording import counted
-from seatctl.styles import Column, Format, Style
+from seatctl.styles import Column, Format, Style, plain_cell
 from seatctl.tables import local_money, relative_time
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -421,3 +421,15 @@ def test_output_that_cannot_be_written_is_no_bug(sandbox, command, target, why, 
     assert done.stderr.startswith(f"seatctl: the output cannot be written: {why}")
     assert "bug" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_sentences_in_one_cell_stay_sentences(sandbox, team):
+    (row,) = csv.DictReader(io.StringIO(sandbox("subs", "show", team, "-o", "csv").out))
+    rules = sandbox("subs", "show", team, "-o", "json").json["rules"]
+    assert row["rules"] == " ".join(rules)
+    assert ".," not in row["rules"]
+
+
+def test_a_list_of_texts_with_commas_stays_a_list():
+    assert plain_cell(["a", "b"]) == "a,b"
+    assert json.loads(plain_cell(["a, b", "c"])) == ["a, b", "c"]

@@ -137,6 +137,7 @@ def _apply_saved(here: Context, path: str, *, check: bool) -> None:
 
 def _save(here: Context, how: How, path: str, *, buy: bool, max_spend: str | None, check: bool) -> None:
     from functools import partial
+    from shlex import join
 
     from seatctl.cli.options import file_path
     from seatctl.services import saved_plans
@@ -146,7 +147,7 @@ def _save(here: Context, how: How, path: str, *, buy: bool, max_spend: str | Non
     keep = partial(saved_plans.save, where, ledger=ledger.id, how=how, buy=buy, max_spend=max_spend)
     weighed = weigh(ledger, here.call, how, None if here.options.dry_run else keep)
     _emit(here, weighed_report(weighed, check=check))
-    here.note(f"carry it out: seatctl seats apply --saved {path}")
+    here.note(f"carry it out: {join(['seatctl', 'seats', 'apply', '--saved', path])}")
 
 
 def _carry_out(

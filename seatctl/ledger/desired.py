@@ -186,8 +186,11 @@ def _refuse(journal: Journal, verdict: Verdict, problem: str) -> None:
     )
 
 
-def require_good(reader: Reader, *, skip_bad: bool) -> int:
-    """How many rows are bad. Raises BadRows with all of them, unless they are to be skipped."""
+def require_good(reader: Reader, *, skip_bad: bool, prune: bool) -> int:
+    """How many rows are bad. Raises BadRows with all of them, unless they are to be skipped.
+
+    Under `prune` none may be skipped: who stands in one would be revoked.
+    """
     bad = reader.count("SELECT count(*) FROM desired WHERE verdict = 'bad'")
     if bad and not skip_bad:
         total = reader.count("SELECT count(*) FROM desired")
@@ -197,7 +200,7 @@ def require_good(reader: Reader, *, skip_bad: bool) -> int:
         ]
         raise BadRows(
             f"{bad:,} of {total:,} rows {'is' if bad == 1 else 'are'} bad; nothing was written",
-            hint="correct them, or leave them out with --skip-bad",
+            hint="correct them" if prune else "correct them, or leave them out with --skip-bad",
             data={"rows": rows},
         )
     return bad

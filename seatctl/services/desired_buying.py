@@ -9,6 +9,7 @@ from seatctl.billing.port import Billing
 from seatctl.errors import JsonValue, Refused, SeatctlError
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call
+from seatctl.models.plan import Increase
 from seatctl.rules.assignment import require_home
 from seatctl.rules.desired import Changes, Counted, sentence
 from seatctl.rules.purchases import check_spend
@@ -33,7 +34,11 @@ class Purchase:
     @property
     def sentence(self) -> str:
         """What is there, what is short, what it costs."""
-        return sentence(self.counted, self.prepared.due_now)
+        said = sentence(self.counted, self.prepared.due_now)
+        policy = self.counted.pool.policy
+        if policy is not None and policy.increase is Increase.PRORATE_NEXT_INVOICE:
+            return f"{said} now; they are charged with the next invoice, prorated"
+        return said
 
 
 @dataclass(frozen=True, slots=True)

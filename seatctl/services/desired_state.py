@@ -133,7 +133,7 @@ def apply_state(
 
 def _compare(journal: Journal, now: str, how: How) -> Changes:
     pools = desired.judge(journal, now, create_users=how.create_users, prune=how.prune)
-    bad = desired.require_good(journal, skip_bad=how.skip_bad)
+    bad = desired.require_good(journal, skip_bad=how.skip_bad, prune=how.prune)
     return Changes(
         pools=result.counted(journal, pools),
         users_to_add=result.users_to_add(journal),

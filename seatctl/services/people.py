@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from seatctl.errors import Refused, UsageError
+from seatctl.errors import JsonValue, Refused, UsageError
 from seatctl.ledger import staging, users
 from seatctl.ledger.ledger import Ledger
-from seatctl.ledger.staging import Verdict
+from seatctl.ledger.staging import BadRows, Verdict
 from seatctl.ledger.transaction import Transaction
 from seatctl.rules.people import FIELDS, incoming, typed
 
@@ -69,6 +69,26 @@ def require_known(tx: Transaction, people: People, *, creatable: bool = False) -
             )
     way = "; --create-users makes one" if creatable else ""
     staging.refuse(tx, Verdict.UNKNOWN, f"there is no user of this e-mail{way}")
+
+
+def require_good(tx: Transaction, people: People) -> int:
+    """How many rows are bad; none may be, unless they are to be skipped. Raises BadRows with all of them.
+
+    What was typed as an argument stands in no line.
+    """
+    if people.source is not None or people.skip_bad:
+        return staging.require_good(tx, people.skip_bad)
+    rows: list[JsonValue] = [
+        {"email": row["email"], "error": row["error"]}
+        for row in staging.bad_rows(tx)
+        if isinstance(row, dict)
+    ]
+    if rows:
+        several = f"{len(rows):,} of {len(people.emails):,} people"
+        who = people.emails[0] if len(people.emails) == 1 else several
+        hint = "correct what is wrong" + (", or leave them out with --skip-bad" if who == several else "")
+        raise BadRows(f"{who} cannot be taken; nothing was changed", hint=hint, data={"rows": rows})
+    return 0
 
 
 def require_active(tx: Transaction, people: People) -> None:

@@ -20,7 +20,7 @@ from seatctl.models.user import User, UserStatus
 from seatctl.rules.assignment import require_home, require_usable, seats_to_take, shortage
 from seatctl.rules.revocations import Leaving, Limit
 from seatctl.rules.revocations import check as check_revocations
-from seatctl.services.people import People, UserNotActive, require_active, require_known, stage
+from seatctl.services.people import People, UserNotActive, require_active, require_good, require_known, stage
 from seatctl.services.permissions import allow
 
 _MOVE_COLUMNS = ("line", "email", "result", "error")
@@ -59,7 +59,7 @@ def move_seats(ledger: Ledger, call: Call, old: str, new: str, people: People) -
         require_active(tx, people)
         needed = seat_moves.mark_moves(tx, source.id, target.id)
         _require_seated(tx, people, source)
-        bad = staging.require_good(tx, people.skip_bad)
+        bad = require_good(tx, people)
         if needed > target.free and target.assigned <= target.capacity:
             raise shortage(target, needed, [{**row} for row in seat_moves.without(tx, target.free)])
         seats_to_take(target, needed, fill=False)

@@ -22,7 +22,7 @@ from seatctl.rules.assignment import (
     seats_to_take,
     shortage,
 )
-from seatctl.services.people import People, require_active, require_known, stage
+from seatctl.services.people import People, require_active, require_good, require_known, stage
 from seatctl.services.permissions import allow
 
 COLUMNS = ("line", "email", "result", "error")
@@ -84,7 +84,7 @@ def revoke_seats(ledger: Ledger, call: Call, name: str, people: People) -> Repor
         pool = _pool(tx, ledger, call, name)
         staging.judge(tx)
         require_known(tx, people)
-        bad = staging.require_good(tx, people.skip_bad)
+        bad = require_good(tx, people)
         revoked = seats.revoke_incoming(tx, pool.id)
         rows = tx.keep(partial(staging.results, tx))
         moved_up = fill_waitlists(tx)
@@ -129,7 +129,7 @@ def _require_good(tx: Transaction, call: Call, people: People, how: Assigning) -
         require_known(tx, people, creatable=True)
     require_active(tx, people)
     staging.refuse_past(tx, tx.now)
-    return staging.require_good(tx, people.skip_bad)
+    return require_good(tx, people)
 
 
 def _seats_to_take(tx: Transaction, pool: Subscription, needed: int, *, fill: bool) -> int:
