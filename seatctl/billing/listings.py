@@ -34,6 +34,9 @@ _EXPANDED: Final = {Kind.CUSTOMER: "invoice_settings.default_payment_method", Ki
 _WORTH_CUTTING: Final = 3
 """Pages, at the density of the last one: cutting smaller parts would ask for pages that are half empty."""
 
+_FAR: Final = 64
+"""Pages: twice as many are further than a list is believed to go back, until it is known to."""
+
 
 def page(kind: Kind, span: Span) -> Read:
     """One page of a part of a list, newest first."""
@@ -101,7 +104,10 @@ def _middle(first: int, oldest: int, newest: int) -> int | None:
     at the page's own density, a fair share of pages would fit: half of fifteen years would be empty.
     """
     of_a_page = max(newest - oldest, 1)
-    if oldest - first < _WORTH_CUTTING * of_a_page:
+    left = oldest - first
+    if left < _WORTH_CUTTING * of_a_page:
         return None
-    near = of_a_page * 64
-    return max(oldest - near, first) if oldest - first > 2 * near else first + (oldest - first) // 2
+    if left > 2 * _FAR * of_a_page:
+        return oldest - _FAR * of_a_page
+    # Whole pages: where objects come evenly, no part but the last ends in a page that is half empty.
+    return oldest - max(1, round(left / of_a_page / 2)) * of_a_page

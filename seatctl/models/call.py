@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-
 
 class BatchRow(NamedTuple):
     """A line of a batch: it is marked as done in the very transaction of its change."""
@@ -35,7 +33,9 @@ class Call(NamedTuple):
 
 def format_time(moment: datetime) -> str:
     """The one written form of a time: `YYYY-MM-DDTHH:MM:SSZ`, UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime(TIME_FORMAT)
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return f"{moment.isoformat()[:19]}Z"  # strftime takes twice as long, for each time of a page of Stripe's
 
 
 def parse_time(text: str) -> datetime:
