@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from seatctl.sandbox.errors import ApiError, malformed, missing_param, unknown_params
+from seatctl.sandbox.errors import ApiError, empty_param, malformed, missing_param, unknown_params
 from seatctl.sandbox.form import bracketed
 from seatctl.sandbox.limits import check_limits
 from seatctl.sandbox.wire import ENDIVE, Obj
@@ -110,8 +110,12 @@ def check(params: str, sent: Obj, version: str) -> Obj:
     typed = {name: _typed(value, _spec(known, name), (name,)) for name, value in sent.items()}
     _check_supported(params, typed)
     check_limits(typed)
-    for name in REQUIRED.get(params, ()) + tuple(n[:-1] for n in known if n.endswith("!")):
-        if typed.get(name) in (None, ""):
+    required = REQUIRED.get(params, ()) + tuple(n[:-1] for n in known if n.endswith("!"))
+    for name in (*required, "starting_after", "ending_before"):
+        if typed.get(name) == "":
+            raise empty_param(name)
+    for name in required:
+        if typed.get(name) is None:
             raise missing_param(name)
     return typed
 
@@ -189,7 +193,8 @@ def _nested(value: Any, spec: Any, path: Path_) -> Any:
     fields = spec["f"]
     for required in (name[:-1] for name in fields if name.endswith("!")):
         if value.get(required) in (None, ""):
-            raise missing_param(bracketed((*path, required)))
+            refusal = missing_param if value.get(required) is None else empty_param
+            raise refusal(bracketed((*path, required)))
     return {name: _typed(below, _spec(fields, name), (*path, name)) for name, below in value.items()}
 
 

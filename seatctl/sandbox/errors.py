@@ -87,6 +87,16 @@ def missing_param(name: str) -> ApiError:
     )
 
 
+def empty_param(name: str) -> ApiError:
+    """A parameter that cannot be unset was sent as the empty string."""
+    message = (
+        f"You passed an empty string for '{name}'. We assume empty values are an attempt to unset a "
+        f"parameter; however '{name}' cannot be unset. You should remove '{name}' from your request or "
+        "supply a non-empty value."
+    )
+    return malformed(message, name, code="parameter_invalid_empty")
+
+
 def unknown_params(names: Sequence[str]) -> ApiError:
     """Parameters that the endpoint does not have; `param` is the first."""
     word = "parameter" if len(names) == 1 else "parameters"

@@ -29,7 +29,7 @@ def create(session: Session, params: Obj) -> Obj:
     """POST /v1/invoices: a draft; pending items are left out unless asked for."""
     customer = session.find("customer", params["customer"], "customer")
     method = params.get("collection_method", "charge_automatically")
-    _check_due(params, method)
+    _check_due(params, method, session.now)
     subscription = None
     if params.get("subscription"):
         subscription = session.find("subscription", params["subscription"], "subscription")
@@ -63,7 +63,7 @@ def _waiting(session: Session, customer: str, currency: str, subscription: Obj |
     ]
 
 
-def _check_due(params: Obj, method: str) -> None:
+def _check_due(params: Obj, method: str, now: int) -> None:
     both = {"days_until_due", "due_date"} & {name for name in params if params[name] not in (None, "")}
     if method != "send_invoice" and both:
         message = (
@@ -75,6 +75,9 @@ def _check_due(params: Obj, method: str) -> None:
         raise invalid(message)
     if method == "send_invoice" and not both and params.get("collection_method"):
         raise missing_param("days_until_due")
+    if params.get("due_date") and params["due_date"] <= now:
+        message = "Invalid timestamp: must be an integer Unix timestamp in the future."
+        raise invalid(message, "due_date")
 
 
 def _apply(session: Session, customer: Obj, invoice: Obj, params: Obj) -> None:
@@ -148,7 +151,8 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
     if invoice["status"] != "draft" and set(params) - _EDITABLE_WHEN_FINAL:
         raise invalid("Finalized invoices can't be updated in this way")
     customer = session.find("customer", invoice["customer"], "customer")
-    _check_due(params, str(params.get("collection_method", invoice["collection_method"])))
+    method = str(params.get("collection_method", invoice["collection_method"]))
+    _check_due(params, method, session.now)
     _apply(session, customer, invoice, params)
     if "auto_advance" in params:
         advance_automatically(session, invoice, params["auto_advance"])

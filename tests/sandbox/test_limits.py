@@ -81,3 +81,22 @@ def test_an_amount_inside_other_parameters_is_looked_at_too(stripe):
 def test_what_metadata_says_is_no_parameter(stripe):
     text = {"currency": "xyz", "amount": "100000000000000"}
     assert stripe.post("customers", {"metadata": text})["metadata"] == text
+
+
+def test_what_cannot_be_unset_is_not_unset_by_the_empty_string(stripe):
+    for method, path, params in (
+        ("POST", "subscriptions", {"customer": "", "items": [{"price": stripe.price()}]}),
+        ("POST", "products", {"name": ""}),
+        ("GET", "customers", {"starting_after": ""}),
+    ):
+        error = stripe.refused(method, path, params)
+        assert (error["status"], error["code"]) == (400, "parameter_invalid_empty")
+        assert error["param"] in params
+        assert f"You passed an empty string for '{error['param']}'." in error["message"]
+
+
+def test_an_invoice_is_due_in_the_future(stripe):
+    wanted = {"customer": stripe.customer(), "collection_method": "send_invoice", "due_date": 1789999999}
+    error = stripe.refused("POST", "invoices", wanted)
+    assert (error["status"], error["param"]) == (400, "due_date")
+    assert stripe.post("invoices", {**wanted, "due_date": 1790000001})["due_date"] == 1790000001
