@@ -62,3 +62,8 @@ def test_a_pool_whose_item_is_gone_changes_no_other_pools_item(globex):
     assert (refused.code, refused.error["code"]) == (4, "item_gone")
     assert [one["quantity"] for one in objects(globex, "subscription_item")] == [3]
     assert charges(globex) == before
+    metadata = [one["metadata"] for one in objects(globex, "subscription")]
+    assert globex("subs", "rename", "globex/webinars", "closed").code == 0
+    assert [one["metadata"] for one in objects(globex, "subscription")] == metadata
+    assert globex("sync", "--full").code == 0
+    assert seats(globex) == {"closed": 0, "globex/meetings": 3}

@@ -38,7 +38,7 @@ def read_price(price: StripeJson) -> StripePrice:
         id=_required(price, "id"),
         product_id=_reference(price.get("product")) or "",
         currency=_required(price, "currency"),
-        unit_amount=_number(price.get("unit_amount")),
+        unit_amount=_not_negative(price, "unit_amount"),
         interval=Interval(interval) if interval else None,
         interval_count=_number(recurring.get("interval_count")) or 1,
         usage_type=_text(recurring.get("usage_type")) or "licensed",
@@ -168,7 +168,7 @@ def _item(item: StripeJson) -> StripeItem:
     return StripeItem(
         id=_required(item, "id"),
         price=read_price(_object(item.get("price"))),
-        quantity=_number(item.get("quantity")),
+        quantity=_not_negative(item, "quantity"),
         period_start=_required_time(item, "current_period_start"),
         period_end=_required_time(item, "current_period_end"),
         metadata=_metadata(item),
@@ -216,9 +216,16 @@ def _number(value: JsonValue | None) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+def _not_negative(holder: StripeJson, name: str) -> int | None:
+    found = _number(holder.get(name))
+    if found is not None and found < 0:
+        raise UnreadableObject(f"Stripe's {holder.get('object', 'object')} has a negative {name}")
+    return found
+
+
 def _time(value: JsonValue | None) -> datetime | None:
     seconds = _number(value)
-    return None if seconds is None else from_epoch(seconds)
+    return None if seconds is None else _moment(seconds)
 
 
 def _reference(value: JsonValue | None) -> str | None:
@@ -251,4 +258,11 @@ def _amount(holder: StripeJson, name: str) -> int:
 
 
 def _required_time(holder: StripeJson, name: str) -> datetime:
-    return from_epoch(_amount(holder, name))
+    return _moment(_amount(holder, name))
+
+
+def _moment(seconds: int) -> datetime:
+    try:
+        return from_epoch(seconds)
+    except (ValueError, OverflowError, OSError) as error:
+        raise UnreadableObject(f"{seconds} is no time") from error

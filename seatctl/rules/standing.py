@@ -28,6 +28,9 @@ TERM_START: Final = "seatctl_term_start"
 RENEWED: Final = "seatctl_renewed_by"
 """The invoice that paid the next term in advance."""
 
+_DIGITS: Final = 9
+"""More seats than that are a slip of whoever edited the metadata."""
+
 _KEYS: Final = (PAID_SEATS, PAID_UNTIL, PAID_PLAN, PAID_PRICE, NEXT_QUANTITY, NEXT_PLAN, TERM_START, RENEWED)
 
 
@@ -46,14 +49,16 @@ def standing(known: Known, subscription: StripeSubscription, item: StripeItem, a
     metadata, seats = said_of(subscription, item), item.quantity or 0
     after = Side(item.price.id, known.plan_of_item, seats)
     until, start = _moment(metadata, PAID_UNTIL), _moment(metadata, TERM_START)
-    waits = until is not None and at < until and metadata.get(NEXT_QUANTITY) == str(seats)
+    paid = _seats(metadata.get(PAID_SEATS), seats)
+    ahead = until is not None and at < until
+    waits = ahead and metadata.get(NEXT_QUANTITY) == str(seats) and paid is not None
     renewed = waits and bool(metadata.get(RENEWED))
     before = after
-    if waits:
+    if waits and paid is not None:
         before = Side(
             metadata.get(PAID_PRICE) or after.price_id,
             metadata.get(PAID_PLAN) or after.plan,
-            int(metadata.get(PAID_SEATS) or seats),
+            paid,
         )
     began = start if waits and start is not None else item.period_start
     by_hand = bool(metadata.get(RENEWED)) and until is not None and until <= at and until < item.period_end
@@ -91,6 +96,13 @@ def waiting_metadata(
         TERM_START: format_time(start),
         RENEWED: renewed_by or "",
     }
+
+
+def _seats(text: str | None, otherwise: int) -> int | None:
+    """What is paid for; None where it was edited by hand into no number of seats."""
+    if not text:
+        return otherwise
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else None
 
 
 def _moment(metadata: Mapping[str, str], key: str) -> datetime | None:

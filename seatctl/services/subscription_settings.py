@@ -24,7 +24,8 @@ def _run(running: Running) -> Apply:
     setting = asked if isinstance(asked, dict) else {}
     stripe_id = str(running.payload["stripe_id"])
     written = with_metadata({}, text(running, "said_on"), {}, _as_metadata(setting))
-    write_metadata(running, "metadata", stripe_id, written)
+    if running.payload.get("in_stripe") is not False:
+        write_metadata(running, "metadata", stripe_id, written)
 
     def apply(tx: Transaction) -> Ending:
         subscription = subscriptions.by_id(tx, int(str(running.payload["subscription"])))

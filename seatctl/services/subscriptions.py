@@ -15,10 +15,11 @@ from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
 from seatctl.models.report import Report
 from seatctl.models.role import Action
+from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.models.user import User
 from seatctl.rules.names import check_name, name_key
-from seatctl.services.gathering import at_home, item_of_pool, said_on
+from seatctl.services.gathering import ItemGone, at_home, item_of_pool, said_on
 from seatctl.services.operations import Request, submit
 from seatctl.services.ordering import refuse_taken
 from seatctl.services.permissions import allow
@@ -81,8 +82,6 @@ def change_setting(
     Raises ForeignLedger.
     """
     mirror = at_home(ledger, billing, subscription)
-    with ledger.reading() as reader:
-        item = item_of_pool(reader, subscription, mirror)
     if call.dry_run:
         row = {"name": subscription.name, **setting, "result": "would be changed"}
         return Report(None, True, f"would have {summary}", (row,))
@@ -92,7 +91,7 @@ def change_setting(
         {
             "subscription": subscription.id,
             "stripe_id": subscription.stripe_subscription,
-            "said_on": said_on(mirror, item),
+            **_place(ledger, subscription, mirror),
             "summary": summary,
         },
         subscription_id=subscription.id,
@@ -104,3 +103,13 @@ def change_setting(
             refuse_taken(reader, str(setting["name"]), but=subscription)
 
     return submit(ledger, billing, call, request, still_allowed)
+
+
+def _place(ledger: Ledger, pool: Subscription, mirror: StripeSubscription) -> dict[str, JsonValue]:
+    """Where its settings are kept in Stripe: nowhere once its item is gone."""
+    try:
+        with ledger.reading() as reader:
+            item = item_of_pool(reader, pool, mirror)
+    except ItemGone:
+        return {"in_stripe": False}
+    return {"in_stripe": True, "said_on": said_on(mirror, item)}
