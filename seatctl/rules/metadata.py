@@ -71,12 +71,12 @@ def auto_approval_of(metadata: Mapping[str, str]) -> AutoApproval:
     """The inverse of `auto_approval_text`; off where there is none or it is not ours."""
     try:
         fields = json.loads(metadata.get(AUTO_APPROVAL, "{}"))
-        found = read_auto_approval(fields) if isinstance(fields, dict) else AutoApproval()
+        found = read_auto_approval(fields if isinstance(fields, dict) else {})
     except ValueError:
         return AutoApproval()
     written = auto_approval_fields(found)
     # Edited in the dashboard into what cannot be: a limit that is not understood must not become none.
-    is_odd = any(fields[key] != written[key] for key in written.keys() & fields)
+    is_odd = isinstance(fields, dict) and any(fields[key] != written[key] for key in written.keys() & fields)
     return AutoApproval() if is_odd else found
 
 
