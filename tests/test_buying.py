@@ -167,7 +167,7 @@ def test_without_a_terminal_the_missing_flag_is_named(sandbox, pro, argv, flag):
 
 def test_no_input_asks_nothing_on_a_terminal_either(sandbox, pro):
     told = sandbox("subs", "buy", "--no-input", tty=True)
-    assert (told.code, "--plan is required" in told.err) == (2, True)
+    assert (told.code, "--plan, --seats, --name and --payment-method are required" in told.err) == (2, True)
 
 
 # Limits -----------------------------------------------------------------------------------------------

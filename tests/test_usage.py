@@ -51,3 +51,27 @@ def test_who_writes_the_subscription_as_an_option_is_told_where_it_goes(seatctl,
     refused = seatctl(*command.split(), option, "design")
     assert refused.code == 2
     assert f"hint: seatctl {command} SUBSCRIPTION, without an option" in refused.err
+
+
+def test_everything_that_a_purchase_lacks_is_named_at_once_and_the_hint_can_be_filled_in(sandbox, pro):
+    refused = sandbox("subs", "buy", "--seats", "2", "-o", "json")
+    assert (refused.code, refused.error["flags"]) == (2, ["--plan", "--name", "--payment-method"])
+    filled = refused.error["hint"].removeprefix("seatctl ")
+    for sample, value in (("PLAN", pro), ("NAME", "lab"), ("ID", "pm_card_visa")):
+        filled = filled.replace(f" {sample}", f" {value}")
+    unconfirmed = sandbox(*filled.split())
+    assert (unconfirmed.code, unconfirmed.error["flag"]) == (2, "--yes")
+    assert sandbox(*unconfirmed.error["hint"].split()[1:]).code == 0
+    assert sandbox("subs", "list", "-q").out == "lab\n"
+
+
+@pytest.mark.parametrize("changes", [["add-seats", "3"], ["set-seats", "12"]])
+def test_a_number_of_seats_that_cannot_be_is_refused_with_a_command_that_works(sandbox, changes):
+    plan = "plans add packs --price 5.00 --currency usd --set pack_size=5 --set min_seats=5"
+    buy = "subs buy --plan packs --seats 5 --name lab --billing-email a@example.com"
+    assert sandbox(*plan.split()).code == 0
+    assert sandbox(*buy.split(), "--payment-method", "pm_card_visa", "--yes").code == 0
+    verb, seats = changes
+    refused = sandbox("subs", verb, "lab", seats, "--yes", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (4, "pack_size")
+    assert sandbox(*refused.error["hint"].split()[1:], "--yes").code == 0

@@ -26,8 +26,10 @@ Answer = TypeVar("Answer")
 def complete(here: Context, order: Order) -> Order:
     """The order with everything that a purchase needs, asked for where it was not given.
 
-    Raises UsageError naming the flag where nobody can be asked.
+    Raises UsageError naming every flag that is missing where nobody can be asked.
     """
+    if not here.interactive:
+        _require(here, order)
     plan = _plan(here, order)
     order = replace(order, plan=plan.slug, seats=order.seats or _asked(here, lambda: _seats(here, plan)))
     order = replace(order, name=order.name or _asked(here, lambda: _name(here, order)))
@@ -40,6 +42,28 @@ def complete(here: Context, order: Order) -> Order:
     if order.checkout or order.due_days is not None:
         return order
     return order if order.payment_method else _asked(here, lambda: _payment(here, order))
+
+
+def _require(here: Context, order: Order) -> None:
+    """All that is missing at once, with a command in which only its values are left to fill in."""
+    from shlex import join
+
+    paid = order.payment_method or order.bill_to or order.checkout or order.due_days is not None
+    needed = {
+        "--plan PLAN": order.plan,
+        "--seats N": order.seats,
+        "--name NAME": order.name,
+        "--payment-method ID": paid,
+    }
+    missing = [flag for flag, given in needed.items() if not given]
+    if missing:
+        flags = [flag.split()[0] for flag in missing]
+        named = " and ".join(part for part in (", ".join(flags[:-1]), flags[-1]) if part)
+        raise UsageError(
+            f"{named} {'is' if len(flags) == 1 else 'are'} required when not running interactively",
+            hint=f"{join(['seatctl', *here.argv])} {' '.join(missing)}",
+            data={"flag": flags[0], "flags": [*flags]},
+        )
 
 
 def _asked(here: Context, question: Callable[[], Answer]) -> Answer:

@@ -70,23 +70,24 @@ class BadPaymentMethod(UsageError):
     code = "bad_payment_method"
 
 
-def check_quantity(plan: str, policy: Policy, seats: int) -> int:
-    """The seats themselves. Raises PackSize, TooFewSeats or TooManySeats with the nearest that can be."""
+def check_quantity(plan: str, policy: Policy, seats: int, *, use: str = "use --seats") -> int:
+    """The seats themselves. Raises PackSize, TooFewSeats or TooManySeats with the nearest that can be.
+
+    `use` is what that number is typed after.
+    """
     fitting = fit(policy, seats)
     data: dict[str, JsonValue] = {"plan": plan, "seats": seats, "possible": fitting}
     if seats < policy.min_seats:
         raise TooFewSeats(
-            f"plan {plan} is sold from {policy.min_seats} seats", hint=f"use --seats {fitting}", data=data
+            f"plan {plan} is sold from {policy.min_seats} seats", hint=f"{use} {fitting}", data=data
         )
     most = _most(policy)
     if seats > most:
-        raise TooManySeats(
-            f"plan {plan} allows {most} seats at most", hint=f"use --seats {fitting}", data=data
-        )
+        raise TooManySeats(f"plan {plan} allows {most} seats at most", hint=f"{use} {fitting}", data=data)
     if seats % policy.pack_size:
         raise PackSize(
             f"plan {plan} is sold in packs of {policy.pack_size}: {seats} is no whole number of packs",
-            hint=f"use --seats {fitting}",
+            hint=f"{use} {fitting}",
             data={**data, "pack_size": policy.pack_size},
         )
     return seats

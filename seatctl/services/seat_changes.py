@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from shlex import quote
 
 from seatctl.billing.port import Billing
 from seatctl.errors import JsonValue
@@ -55,9 +56,10 @@ def _increase(
     if ours and wishes.on_account:
         changing.check_on_account(stands.policy, stands.name, addon=True, term_end=stands.term_end)
     target = changing.increase(stands, seats, call.now)
-    check_quantity(stands.now.plan, replace(stands.policy, min_seats=1), seats)
+    typed = f"seatctl subs {{}} {quote(stands.name)}"
+    check_quantity(stands.now.plan, replace(stands.policy, min_seats=1), seats, use=typed.format("add-seats"))
     for side in (target.now, target.next):
-        check_quantity(side.plan, stands.policy, side.seats)
+        check_quantity(side.plan, stands.policy, side.seats, use=typed.format("set-seats"))
     summary = f"{stands.name}: {stands.now.seats} → {target.now.seats} seats"
     if ours:
         from seatctl.services.addons import prepare_addon
@@ -104,7 +106,7 @@ def prepare_set(
     target = changing.decrease(stands, seats, call.now)
     if target == Target(stands.now, stands.next) and not leaving.users:
         return _nothing(found, asked)
-    check_quantity(stands.next.plan, stands.policy, seats)
+    check_quantity(stands.next.plan, stands.policy, seats, use=f"seatctl subs set-seats {quote(stands.name)}")
     going = {*leaving.users}
     if target.now == stands.now:
         with ledger.reading() as reader:  # at the renewal those are gone too whose seats end before it
@@ -141,7 +143,8 @@ def prepare_plan(
     check_currency(stands, plan, recurring.currency)
     check_change(stands, plan, recurring.interval, recurring.interval_count)
     assert plan.policy is not None
-    check_quantity(plan.slug, plan.policy, target.next.seats)
+    typed = f"first: seatctl subs set-seats {quote(stands.name)}"
+    check_quantity(plan.slug, plan.policy, target.next.seats, use=typed)
     when = "now" if target.now != stands.now else f"from {stands.term_end:%Y-%m-%d}"
     summary = f"{stands.name}: plan {stands.now.plan} → {plan.slug} {when}"
     return _prorated(billing, call, found, target, wishes, asked, summary)
