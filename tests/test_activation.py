@@ -69,6 +69,12 @@ def test_codes_of_earlier_messages_stay_good_until_one_is_used(sandbox, design, 
     assert (nothing.code, nothing.error["code"]) == (4, "nothing_to_claim")
 
 
+def test_a_copy_of_the_ledger_claims_nothing_before_it_adopts(sandbox, design, postbox):
+    query(ledger_path(sandbox), "UPDATE subscriptions SET home_ledger = 'led_another'")
+    refused = claim(sandbox, code_in(postbox.to(BOB)[0]))
+    assert (refused.code, refused.error["code"]) == (8, "foreign_ledger")
+
+
 def test_a_code_expires(sandbox, design, postbox):
     query(ledger_path(sandbox), "UPDATE activation_codes SET expires_at = '2020-01-01T00:00:00Z'")
     late = claim(sandbox, code_in(postbox.to(BOB)[0]))

@@ -158,6 +158,44 @@ def test_a_feature_that_the_named_subscription_does_not_grant_is_refused(people)
     assert refused.error["features"] == ["reports"]
 
 
+def test_nobody_goes_before_others_by_their_own_word(people):
+    add_pool(ledger_path(people), "design", seats=0, auto_approval=ON)
+    ask(people, BOB, "-s", "design")
+    refused = ask(people, CYD, "-s", "design", "--priority", "9", "--as", CYD)
+    assert (refused.code, refused.error["code"]) == (8, "not_allowed")
+    assert "no --priority above 0" in refused.error["message"]
+    assert ask(people, CYD, "-s", "design", "--priority", "-1", "--as", CYD).rows[0]["place"] == 2
+    assert ask(people, DOT, "-s", "design", "--priority", "9").rows[0]["place"] == 1
+    assert [row["place"] for row in people.rows("requests", "list")] == [2, 3, 1]
+
+
+def test_what_fails_among_several_says_whose_it_was(people):
+    add_pool(ledger_path(people), "design", seats=2)
+    ask(people, BOB, "-s", "design")
+    ask(people, CYD, "-s", "design")
+    people("users", "suspend", CYD)
+    failed = people("requests", "approve", "1", "2", "-o", "json").rows[1]
+    assert (failed["result"], failed["email"], failed["subscription"]) == ("failed", CYD, "design")
+
+
+def test_a_reason_is_as_short_as_a_note(people):
+    add_pool(ledger_path(people), "design", seats=2)
+    ask(people, BOB, "-s", "design")
+    refused = people("requests", "deny", "1", "--reason", "x" * 1001, "-o", "json")
+    assert (refused.code, refused.error["code"], request(people, 1)["status"]) == (
+        3,
+        "bad_request",
+        "pending",
+    )
+
+
+def test_an_actor_who_is_no_address_is_sent_nothing(people):
+    add_pool(ledger_path(people), "design", seats=2)
+    people("roles", "grant", "ci:deploy@host", "admin")
+    ask(people, BOB, "-s", "design")
+    assert [row["recipient"] for row in people.rows("notify", "list")] == [ANN]
+
+
 # -- what closes by itself ----------------------------------------------------------------------
 
 

@@ -15,9 +15,8 @@ from seatctl.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Callable
 
-    from seatctl.ledger.transaction import Reader
     from seatctl.models.report import Record
     from seatctl.models.request import SeatRequest
     from seatctl.styles import Column
@@ -109,6 +108,8 @@ def list_requests(
       seatctl requests list --status pending
       seatctl requests list design -o json
     """
+    from functools import cache
+
     from seatctl.errors import UsageError
     from seatctl.ledger import requests, subscriptions, users
     from seatctl.models.call import format_time
@@ -125,8 +126,12 @@ def list_requests(
             user_id=users.require(reader, user).id if user else None,
             status=RequestStatus(status) if status else None,
         )
+        places = cache(lambda: requests.places(reader, here.now))
         here.emit_list(
-            (_record(reader, request, here.now) for request in requests.listing(reader, chosen)),
+            (
+                _record(request, lambda one: places().get(one.number))
+                for request in requests.listing(reader, chosen)
+            ),
             _columns(),
             handle="number",
             total=lambda: requests.count(reader, chosen),
@@ -145,7 +150,8 @@ def show(ctx: typer.Context, number: NumberArg) -> None:
     here = context(ctx)
     with here.ledger.reading() as reader:
         request = requests.find(reader, number, here.now)
-        here.emit_one(_record(reader, request, here.now), _columns(), handle="number")
+        record = _record(request, lambda one: requests.place(reader, one, here.now))
+        here.emit_one(record, _columns(), handle="number")
 
 
 @app.command()
@@ -209,8 +215,7 @@ def cancel(ctx: typer.Context, numbers: NumbersArg) -> None:
     here.emit(cancel_requests(here.ledger, here.call, numbers), handle="number")
 
 
-def _record(reader: Reader, request: SeatRequest, now: datetime) -> Record:
-    from seatctl.ledger import requests
+def _record(request: SeatRequest, place: Callable[[SeatRequest], int | None]) -> Record:
     from seatctl.models.call import format_time
     from seatctl.models.request import RequestStatus
 
@@ -220,7 +225,7 @@ def _record(reader: Reader, request: SeatRequest, now: datetime) -> Record:
         "email": request.email,
         "subscription": request.subscription,
         "status": request.status.value,
-        "place": requests.place(reader, request, now) if waits else None,
+        "place": place(request) if waits else None,
         "priority": request.priority,
         "note": request.note,
         "created_at": format_time(request.created_at),

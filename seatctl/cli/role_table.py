@@ -85,6 +85,7 @@ def _others() -> list[str]:
         f"- The user of this machine, since they change no ledger: {named(OF_THE_MACHINE)}.",
         "- `reconcile --fix` needs the role to sync with Stripe.",
         "- `--create-users`, where a command has it, needs the role to manage users too.",
+        "- `requests create --priority` above 0 needs the role to decide requests, for oneself too.",
         "- `users edit --email` of who holds roles, which follow, needs the role to grant roles too.",
         "- `runs undo` of a purchase that waits needs what it needs; of anything else, what doing it needs.",
     ]

@@ -51,7 +51,7 @@ def approve_seated(tx: Transaction, subscription_id: int, user_id: int | None = 
     Those for any subscription too, where the seat grants what was wanted: they would be seated twice.
     """
     where = (
-        f"{IS_OPEN} AND (:user IS NULL OR user_id = :user)"
+        f"{'user_id = :user AND ' if user_id is not None else ''}{IS_OPEN}"
         f" AND (subscription_id = :pool OR subscription_id IS NULL AND {_GRANTED}) AND {_SITS}"
     )
     params: dict[str, SqlValue] = {"pool": subscription_id, "user": user_id}

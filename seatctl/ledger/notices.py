@@ -91,5 +91,6 @@ def tell(
 def _tell_admins(tx: Transaction, template: str, ids: dict[str, int]) -> int:
     admins = tx.rows(
         "SELECT actor FROM roles WHERE role = 'admin' AND subscription_id IS NULL AND actor LIKE '%@%'"
+        " AND actor NOT LIKE '%:%'"
     )
     return sum(tx.mail(template, ids, recipient_actor=row["actor"]) is not None for row in list(admins))

@@ -177,6 +177,17 @@ def place(reader: Reader, request: SeatRequest, now: datetime) -> int:
     )
 
 
+def places(reader: Reader, now: datetime) -> dict[int, int]:
+    """The place of every waitlisted request at `now` (UTC), by number: for a list, which asks for all."""
+    rows = reader.rows(
+        "SELECT number, row_number() OVER (PARTITION BY subscription_id"
+        " ORDER BY priority DESC, waitlisted_at, number) AS place FROM requests"
+        " WHERE status = 'waitlisted' AND (expires_at IS NULL OR expires_at > ?)",
+        (format_time(now),),
+    )
+    return {row["number"]: row["place"] for row in rows}
+
+
 def approved_automatically(reader: Reader, subscription_id: int, day: datetime) -> int:
     """How many requests a rule approved there on that day (UTC), those that wait for a seat among them."""
     return reader.count(

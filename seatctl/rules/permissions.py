@@ -36,11 +36,16 @@ def permits(action: Action, roles: Collection[Role]) -> bool:
     return not MATRIX[action].isdisjoint(roles)
 
 
+def is_address(actor: str) -> bool:
+    """Whether an actor can get mail: `ci:deploy@host` and `os:ann@host` are no addresses."""
+    return "@" in actor and ":" not in actor
+
+
 def actor_key(actor: str) -> str:
     """What makes two actors the same: for an e-mail address the person's key, else the name itself."""
-    return email_key(actor) if "@" in actor else actor.strip()
+    return email_key(actor) if is_address(actor) else actor.strip()
 
 
 def is_self(actor: str, email: str) -> bool:
     """Whether the actor is the person with this address."""
-    return "@" in actor and email_key(actor) == email_key(email)
+    return is_address(actor) and email_key(actor) == email_key(email)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from seatctl.errors import BadInput, NotFound, Refused
-from seatctl.ledger import activation
+from seatctl.ledger import activation, subscriptions
 from seatctl.ledger.activation import Activation
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.users import quoted
 from seatctl.models.call import Call, format_time
 from seatctl.models.report import Report
 from seatctl.rules.activation import code_hash, read_code
+from seatctl.rules.assignment import require_home
 
 COLUMNS = ("email", "subscription", "claimed_at", "result")
 
@@ -35,7 +36,7 @@ class CodeNotUsable(Refused):
 def claim_seat(ledger: Ledger, call: Call, typed: str) -> Report:
     """Claim the seat of a code. Whoever has the code may: it was sent to the seat's own address.
 
-    Raises BadCode, UnknownCode, CodeNotUsable. No message ever repeats the code.
+    Raises BadCode, UnknownCode, CodeNotUsable, ForeignLedger. No message ever repeats the code.
     """
     code = read_code(typed)
     if code is None:
@@ -46,6 +47,7 @@ def claim_seat(ledger: Ledger, call: Call, typed: str) -> Report:
             raise UnknownCode(
                 "there is no such activation code", hint="seatctl notify send --again EMAIL sends a new one"
             )
+        require_home(subscriptions.find(tx, found.subscription), ledger.id)
         _require_usable(found, call)
         activation.claim(tx, found)
         summary = f"{found.email} has claimed the seat in {found.subscription}"

@@ -26,6 +26,7 @@ from seatctl.services.request_outcomes import (
     homes,
     report,
     require_active,
+    require_short,
     wait,
 )
 
@@ -125,8 +126,9 @@ def _may_decide(tx: Transaction, request: SeatRequest) -> bool:
 def deny_requests(ledger: Ledger, call: Call, numbers: Sequence[int] | None, reason: str | None) -> Report:
     """Deny; `numbers` None: every pending one that the actor may decide.
 
-    One that fails alone is raised; of several the rest is done (exit 6).
+    One that fails alone is raised; of several the rest is done (exit 6). Raises BadRequest.
     """
+    require_short("a reason", reason)
     with ledger.change(call) as tx:
 
         def deny(request: SeatRequest) -> Done:
@@ -179,12 +181,15 @@ def _decided(
     """Decide each in turn. What is raised for a single one is a row of several; a wrong role stops all."""
     done: list[Done] = []
     for number in dict.fromkeys(numbers):
+        request: SeatRequest | None = None
         try:
-            done.append(decide(requests.find(tx, number, tx.call.now)))
+            request = requests.find(tx, number, tx.call.now)
+            done.append(decide(request))
         except (Refused, BadInput, requests.UnknownRequest) as error:
             if len(set(numbers)) == 1:
                 raise
-            done.append(Done(None, "", None, "failed", error.message, None, error, number))
+            email, where = (request.email, request.subscription) if request else ("", None)
+            done.append(Done(request, email, where, "failed", error.message, None, error, number))
     if not done:
         return report(tx, [], "no request awaits a decision", ExitCode.DONE)
     moved_up = fill_waitlists(tx)

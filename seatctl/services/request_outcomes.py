@@ -15,6 +15,7 @@ from seatctl.models.subscription import Subscription
 from seatctl.models.user import User, UserStatus
 from seatctl.services.people import UserNotActive
 
+MOST_CHARACTERS = 1000
 COLUMNS = ("number", "email", "subscription", "status", "place", "result", "error")
 
 
@@ -63,6 +64,12 @@ def require_active(user: User) -> None:
             hint=f"seatctl users {command} {user.email}",
             data={"emails": [user.email], "status": user.status.value},
         )
+
+
+def require_short(what: str, text: str | None) -> None:
+    """Raise BadRequest for a text that nobody would read to the end, nor a mail should carry."""
+    if text is not None and len(text) > MOST_CHARACTERS:
+        raise BadRequest(f"{what} is at most {MOST_CHARACTERS:,} characters long; this has {len(text):,}")
 
 
 def homes(tx: Transaction, ledger: Ledger) -> Iterator[Subscription]:

@@ -20,9 +20,9 @@ from seatctl.models.user import User
 from seatctl.rules.approval import AUTOMATIC, Outcome, choose, fits, why_chosen
 from seatctl.rules.assignment import require_home, require_usable
 from seatctl.rules.people import checked_email
-from seatctl.rules.permissions import is_self
+from seatctl.rules.permissions import is_address, is_self
 from seatctl.services.auto_approval import automatic
-from seatctl.services.permissions import allow
+from seatctl.services.permissions import RoleRequired, allow
 from seatctl.services.request_outcomes import (
     BadRequest,
     Done,
@@ -30,6 +30,7 @@ from seatctl.services.request_outcomes import (
     homes,
     report,
     require_active,
+    require_short,
     wait,
 )
 
@@ -59,6 +60,8 @@ def create_request(ledger: Ledger, call: Call, wish: Wish) -> Report:
         pool = None if wish.subscription is None else subscriptions.find(tx, wish.subscription)
         if not is_self(call.actor, wish.email):
             allow(tx, call.actor, Action.REQUEST, pool)
+        elif wish.priority > 0:
+            _allow_priority(tx, pool)
         user = _user(tx, wish)
         require_active(user)
         if pool is not None:
@@ -68,6 +71,15 @@ def create_request(ledger: Ledger, call: Call, wish: Wish) -> Report:
         done = _ask(tx, ledger, user, pool, wish)
         tx.summarise(done.sentence)
         return report(tx, [done], done.sentence, ExitCode.WAITING if done.place else ExitCode.DONE)
+
+
+def _allow_priority(tx: Transaction, pool: Subscription | None) -> None:
+    """To go before others is not for oneself to say. Raises RoleRequired."""
+    try:
+        allow(tx, tx.call.actor, Action.DECIDE_REQUESTS, pool)
+    except RoleRequired as error:
+        error.message = f"{tx.call.actor} may not go before others on the waitlist: no --priority above 0"
+        raise
 
 
 def _user(tx: Transaction, wish: Wish) -> User:
@@ -85,8 +97,7 @@ def _user(tx: Transaction, wish: Wish) -> User:
 def _check(wish: Wish, now: datetime) -> None:
     if wish.expires_at is not None and wish.expires_at <= now:
         raise BadRequest("a request cannot expire before it is made", hint="--expires 14d")
-    if wish.note is not None and len(wish.note) > 1000:
-        raise BadRequest("a note is at most 1,000 characters long")
+    require_short("a note", wish.note)
 
 
 def _require_features(pool: Subscription, wanted: Sequence[str]) -> None:
@@ -145,5 +156,5 @@ def _tell_deciders(tx: Transaction, request: SeatRequest, pool: Subscription | N
         tx.mail("request_received", ids, recipient_id=pool.owner_id)
     for actor, role in roles.holders(tx, (Role.ADMIN,), pool_id):
         owner = pool.owner_email if pool is not None else None
-        if role is Role.ADMIN and "@" in actor and not (owner and is_self(actor, owner)):
+        if role is Role.ADMIN and is_address(actor) and not (owner and is_self(actor, owner)):
             tx.mail("request_received", ids, recipient_actor=actor)
