@@ -220,7 +220,9 @@ def test_removing_a_user_takes_the_requests_away(seatctl, design):
     assert statuses(seatctl) == ["canceled"]
 
 
-@pytest.mark.parametrize("verb", ["requests show", "requests approve", "requests cancel", "notify show", "runs show"])
+@pytest.mark.parametrize(
+    "verb", ["requests show", "requests approve", "requests cancel", "notify show", "runs show"]
+)
 def test_a_number_too_long_for_any_ledger_is_a_typing_mistake(seatctl, design, verb):
     refused = seatctl(*verb.split(), "99999999999999999999")
     assert (refused.code, "takes a whole number" in refused.err) == (2, True)

@@ -29,6 +29,7 @@ class Standing:
     name: str
     status: SubscriptionStatus
     policy: Policy
+    """What holds now: where a plan change waits, still the one of the running term."""
     now: Side
     next: Side
     term_start: datetime
@@ -41,8 +42,15 @@ class Standing:
     ends: bool
     """Stripe ends the subscription at `period_end` unless something is done."""
     assigned: int
+    next_policy: Policy | None = None
+    """That of the next term; None is the same."""
     by_hand: bool = False
     """The running term was paid by a renewal by hand: a trial to Stripe, which prorates nothing in it."""
+
+    @property
+    def upcoming(self) -> Policy:
+        """The policy that `next` has to fit."""
+        return self.next_policy or self.policy
 
     @property
     def pending(self) -> bool:

@@ -17,6 +17,7 @@ from seatctl.models.plan import Policy
 from seatctl.models.standing import Side, Standing
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.rules.pool_metadata import said_of
+from seatctl.rules.running_policy import PAID_POLICY, running_policy
 
 PAID_SEATS: Final = "seatctl_paid_seats"
 PAID_UNTIL: Final = "seatctl_paid_until"
@@ -31,7 +32,8 @@ RENEWED: Final = "seatctl_renewed_by"
 _DIGITS: Final = 9
 """More seats than that are a slip of whoever edited the metadata."""
 
-_KEYS: Final = (PAID_SEATS, PAID_UNTIL, PAID_PLAN, PAID_PRICE, NEXT_QUANTITY, NEXT_PLAN, TERM_START, RENEWED)
+_SIDES: Final = (PAID_SEATS, PAID_UNTIL, PAID_PLAN, PAID_PRICE, NEXT_QUANTITY, NEXT_PLAN, TERM_START, RENEWED)
+_KEYS: Final = (*_SIDES, *PAID_POLICY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Known:
 
     name: str
     policy: Policy
+    """That of what the item holds."""
     plan_of_item: str
     assigned: int
 
@@ -67,7 +70,8 @@ def standing(known: Known, subscription: StripeSubscription, item: StripeItem, a
     return Standing(
         name=known.name,
         status=subscription.status,
-        policy=known.policy,
+        policy=running_policy(metadata, known.policy, renewed=renewed) if waits else known.policy,
+        next_policy=known.policy,
         now=before,
         next=after,
         term_start=began,

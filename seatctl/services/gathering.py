@@ -193,4 +193,5 @@ def seen(
         plan_id = pool.plan_id
     same = stands.now.price_id == item.price.id
     amount = item.price.unit_amount if same and item.price.unit_amount is not None else pool.unit_amount
-    return Seen(mirror, item, stands, plan_id, amount, policy_of(mirror, item, pool))
+    agreed = policy_of(mirror, item, pool) is not None
+    return Seen(mirror, item, stands, plan_id, amount, stands.policy if agreed else None)

@@ -64,7 +64,7 @@ def _bill(running: Running, now: Side, after: Side) -> str | None:
         "proration_behavior": running.payload["proration_behavior"],
         "proration_date": running.payload["proration_date"],
     }
-    said = _nothing_waits(running) if now == after else {}
+    said = {**(_nothing_waits(running) if now == after else {}), **_agreed(running)}
     discounted = _discounts(running)
     charging = _said(
         running, {**form, **discounted, "payment_behavior": "error_if_incomplete"}, _marks(running), said
@@ -162,7 +162,7 @@ def _set_next(running: Running, now: Side, after: Side) -> None:
     }
     marked = {**_marks(running), OPERATION: f"{running.reference}:next"}
     write = endpoints.update_subscription(
-        str(running.payload["stripe_id"]), _said(running, form, marked, waiting)
+        str(running.payload["stripe_id"]), _said(running, form, marked, {**waiting, **_agreed(running)})
     )
     if _is_billed(running):
         # The money has moved: a refusal here must stay pending.
@@ -174,6 +174,12 @@ def _set_next(running: Running, now: Side, after: Side) -> None:
 def _next_found(running: Running) -> StripeJson | None:
     found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
     return found if made_by(found, f"{running.reference}:next") else None
+
+
+def _agreed(running: Running) -> dict[str, JsonValue]:
+    """The policy that a plan change brings, and until when the one before holds."""
+    agreed = running.payload.get("agreed")
+    return agreed if isinstance(agreed, dict) else {}
 
 
 def _said(

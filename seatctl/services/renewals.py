@@ -25,9 +25,9 @@ from seatctl.rules.calendar import add_interval
 from seatctl.rules.changing import Target
 from seatctl.rules.metadata import made_by, marks
 from seatctl.rules.plan_switches import check_currency, check_next_term
-from seatctl.rules.policies import as_fields, as_metadata, from_fields
 from seatctl.rules.pool_metadata import said_of, with_metadata
 from seatctl.rules.purchases import amount_of, check_quantity, check_spend
+from seatctl.rules.running_policy import Agreed
 from seatctl.rules.standing import waiting_metadata
 from seatctl.rules.wording import counted
 from seatctl.services.addons import preview_due, require_unit_price
@@ -108,7 +108,7 @@ def prepare_renewal(
         "term_start": format_time(stands.term_start),
         "term_end": format_time(stands.term_end),
         "new_end": int(end.timestamp()),
-        "policy": as_fields(plan.policy),
+        "agreed": Agreed(stands.policy, plan.policy).metadata,
         "metadata": dict(said_of(found.mirror, found.item)),
         "leaving": [*renewal.leaving.users],
         "not_seated": [*renewal.leaving.not_seated],
@@ -225,9 +225,9 @@ def _marks(running: Running) -> dict[str, JsonValue]:
 
 
 def _said(running: Running, invoice: str) -> dict[str, JsonValue]:
-    policy = running.payload["policy"]
+    agreed = running.payload["agreed"]
     return {
-        **as_metadata(from_fields(policy if isinstance(policy, dict) else {})),
+        **(agreed if isinstance(agreed, dict) else {}),
         **waiting_metadata(
             read_side(running.payload["now"]),
             read_side(running.payload["next"]),

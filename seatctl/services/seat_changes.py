@@ -17,6 +17,7 @@ from seatctl.rules import changing
 from seatctl.rules.changing import Target
 from seatctl.rules.plan_switches import check_change, check_currency
 from seatctl.rules.purchases import check_quantity, check_spend
+from seatctl.rules.running_policy import Agreed
 from seatctl.services.change_previews import Proration, due_now, next_total
 from seatctl.services.discounts import discount_forms, find_discounts
 from seatctl.services.gathering import Gathered, gather, plan_of
@@ -58,8 +59,8 @@ def _increase(
     target = changing.increase(stands, seats, call.now)
     typed = f"seatctl subs {{}} {quote(stands.name)}"
     check_quantity(stands.now.plan, replace(stands.policy, min_seats=1), seats, use=typed.format("add-seats"))
-    for side in (target.now, target.next):
-        check_quantity(side.plan, stands.policy, side.seats, use=typed.format("set-seats"))
+    for side, policy in ((target.now, stands.policy), (target.next, stands.upcoming)):
+        check_quantity(side.plan, policy, side.seats, use=typed.format("set-seats"))
     summary = f"{stands.name}: {stands.now.seats} → {target.now.seats} seats"
     if ours:
         from seatctl.services.addons import prepare_addon
@@ -106,7 +107,8 @@ def prepare_set(
     target = changing.decrease(stands, seats, call.now)
     if target == Target(stands.now, stands.next) and not leaving.users:
         return _nothing(found, asked)
-    check_quantity(stands.next.plan, stands.policy, seats, use=f"seatctl subs set-seats {quote(stands.name)}")
+    typed = f"seatctl subs set-seats {quote(stands.name)}"
+    check_quantity(stands.next.plan, stands.upcoming, seats, use=typed)
     going = {*leaving.users}
     if target.now == stands.now:
         with ledger.reading() as reader:  # at the renewal those are gone too whose seats end before it
@@ -144,10 +146,17 @@ def prepare_plan(
     check_change(stands, plan, recurring.interval, recurring.interval_count)
     assert plan.policy is not None
     typed = f"first: seatctl subs set-seats {quote(stands.name)}"
-    check_quantity(plan.slug, plan.policy, target.next.seats, use=typed)
+    for seats in {target.next.seats, target.now.seats if target.now != stands.now else target.next.seats}:
+        check_quantity(plan.slug, plan.policy, seats, use=typed)
     when = "now" if target.now != stands.now else f"from {stands.term_end:%Y-%m-%d}"
     summary = f"{stands.name}: plan {stands.now.plan} → {plan.slug} {when}"
-    return _prorated(billing, call, found, target, wishes, asked, summary)
+    # What is paid for comes with the terms of what is paid for: those of the new plan, from when it begins.
+    back = plan.slug == stands.now.plan
+    agreed = Agreed(
+        stands.policy if back or target.now == stands.now else plan.policy,
+        stands.policy if back else plan.policy,
+    )
+    return _prorated(billing, call, found, target, wishes, asked, summary, agreed=agreed)
 
 
 def _prorated(
@@ -159,8 +168,9 @@ def _prorated(
     asked: dict[str, JsonValue],
     summary: str,
     leaving: Going = NOBODY,
+    agreed: Agreed | None = None,
 ) -> Prepared:
-    """A change that Stripe prorates, or that waits for the renewal."""
+    """A change that Stripe prorates, or that waits for the renewal. `agreed`: with another policy."""
     stands, bill = found.standing, target.now != found.standing.now
     at_once = stands.policy.increase is not Increase.PRORATE_NEXT_INVOICE
     behavior = "always_invoice" if at_once else "create_prorations"
@@ -182,6 +192,7 @@ def _prorated(
         "latest_invoice": found.mirror.latest_invoice,
         "discounts": discounts,
         "on_account": on_account,
+        "agreed": {} if agreed is None else agreed.metadata,
         "leaving": [*leaving.users],
         "not_seated": [*leaving.not_seated],
         "summary": summary,

@@ -1,0 +1,74 @@
+"""Which policy holds while another one waits for the term's end, kept in Stripe's metadata. Pure.
+
+The metadata's policy is the one of what Stripe's item holds. Until that begins, what was agreed for the
+running term holds on: all of it where a plan change waits; where the next term is paid, what a seat grants.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from seatctl.errors import JsonValue
+from seatctl.models.plan import Policy
+from seatctl.rules.policies import FLEXIBLE, BadPolicy, as_fields, as_metadata, from_fields
+
+PAID_RULES: Final = "seatctl_paid_rules"
+PAID_FEATURES: Final = "seatctl_paid_features"
+PAID_SIGN_IN: Final = "seatctl_paid_sign_in_url"
+PAID_POLICY: Final = (PAID_RULES, PAID_FEATURES, PAID_SIGN_IN)
+
+_ALONE: Final = ("features", "sign_in_url")
+"""The fields that may be as long as a metadata value: each has a key of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """The policies of the running term and of the next one."""
+
+    now: Policy
+    next: Policy
+
+    @property
+    def metadata(self) -> dict[str, JsonValue]:
+        """What is written of them: the next one's, and the running one's while it differs."""
+        kept = dict.fromkeys(PAID_POLICY, "") if self.now == self.next else paid_policy(self.now)
+        return {**as_metadata(self.next), **kept}
+
+
+def paid_policy(policy: Policy) -> dict[str, JsonValue]:
+    """The metadata that keeps a policy until the term's end."""
+    fields, usual = as_fields(policy), as_fields(FLEXIBLE)
+    rules = {name: value for name, value in fields.items() if name not in _ALONE and value != usual[name]}
+    return {
+        PAID_RULES: json.dumps(rules, separators=(",", ":")),
+        PAID_FEATURES: ",".join(policy.features),
+        PAID_SIGN_IN: policy.sign_in_url or "",
+    }
+
+
+def running_policy(metadata: Mapping[str, str], upcoming: Policy, *, renewed: bool) -> Policy:
+    """The policy that holds now, while `upcoming` begins with the next term.
+
+    Paying for the next term opens its rules for buying; its seats grant what they grant only from then on.
+    """
+    kept = _kept(metadata)
+    if kept is None:
+        return upcoming
+    if renewed:
+        return replace(upcoming, features=kept.features, sign_in_url=kept.sign_in_url)
+    return kept
+
+
+def _kept(metadata: Mapping[str, str]) -> Policy | None:
+    """None where there is none, or where it was edited by hand into what cannot be."""
+    try:
+        rules = json.loads(metadata.get(PAID_RULES) or "null")
+        if not isinstance(rules, dict):
+            return None
+        alone = {"features": metadata.get(PAID_FEATURES), "sign_in_url": metadata.get(PAID_SIGN_IN)}
+        return from_fields({**rules, **{name: text for name, text in alone.items() if text}})
+    except (ValueError, BadPolicy):
+        return None
