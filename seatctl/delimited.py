@@ -68,18 +68,18 @@ def _markdown(style: Style, rows: Iterator[Record], columns: Sequence[Column]) -
 
     shown = [column for column in columns if column.table]
     if style.header:
-        yield _markdown_row(_markdown_cell(column.title) for column in shown)
+        yield _markdown_row(markdown_text(column.title) for column in shown)
         yield _markdown_row("---" for _ in shown)
     for row in rows:
-        yield _markdown_row(_markdown_cell(cell(style, row, column)) for column in shown)
+        yield _markdown_row(markdown_text(cell(style, row, column)) for column in shown)
 
 
 def _markdown_row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _markdown_cell(text: str) -> str:
-    """The text as it is, not as Markdown or HTML."""
+def markdown_text(text: str) -> str:
+    """A text that is shown as it is, not taken for Markdown or HTML."""
     for mark in ("\\", "|", "`", "*", "_", "[", "]", "#", "~", "!"):
         text = text.replace(mark, f"\\{mark}")
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

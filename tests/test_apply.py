@@ -257,6 +257,14 @@ def test_a_plan_is_stale_once_the_ledger_the_price_or_the_renewal_date_moved_on(
     assert seated(seatctl) == [ANN, BOB]
 
 
+def test_a_name_is_no_markup_in_the_comment(seatctl, sandbox):
+    name = add_pool(ledger_path(sandbox), "a|b *c* <i>")
+    words = ("seats", "apply", "-", "-s", name, "--create-users", "--check", "-o", "markdown")
+    comment = seatctl(*words, stdin="email\nann@example.com\n").out
+    assert comment.startswith("**Differences:** a\\|b \\*c\\* &lt;i&gt;: 1 to seat")
+    assert "<i>" not in comment
+
+
 def test_the_command_that_carries_a_plan_out_can_be_pasted(seatctl, design, tmp_path):
     plan = tmp_path / "my plan.jsonl"
     saved = seatctl("seats", "apply", "-", "--save", plan, stdin=f"email,subscription\n{STATE}")

@@ -62,10 +62,11 @@ def test_one_line_that_fails_leaves_the_others_done(sandbox, team, file):
     assert users(sandbox) == ["ann@example.com", "bob@example.com", "zoe@example.com"]
 
 
-def test_what_failed_is_listed_and_runs_again(sandbox, team, file, tmp_path):
+@pytest.mark.parametrize("format", ["csv", "tsv"])
+def test_what_failed_is_listed_and_runs_again(sandbox, team, file, tmp_path, format):
     path = file("seats assign design 'zoe@example.com'", "users add 'ab cd'", "users add bob@example.com")
     run = sandbox("batch", path, "-o", "json").json["run"]
-    listed = sandbox("runs", "failures", run, "-o", "csv")
+    listed = sandbox("runs", "failures", run, "-o", format)
     assert listed.code == 0
     assert sandbox("users", "add", "zoe@example.com").code == 0
     again = sandbox("batch", "-", "-o", "json", stdin=listed.out)

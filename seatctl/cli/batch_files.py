@@ -43,7 +43,7 @@ class _Gathering:
 
 
 def lines_of_file(source: str, check: Check) -> list[Line]:
-    """The commands of a file, or of what `runs failures -o csv` printed. Raises BadLines (3)."""
+    """The commands of a file, or of what `runs failures` printed as CSV or TSV. Raises BadLines (3)."""
     found = _Gathering(check)
     for n, text in _commands(read_text(source)):
         found.take(n, text, lambda text=text: split(text))  # type: ignore[misc]
@@ -51,12 +51,13 @@ def lines_of_file(source: str, check: Check) -> list[Line]:
 
 
 def _commands(text: str) -> Iterator[tuple[int, str]]:
-    header = next(csv.reader([text.partition("\n")[0]]), [])
-    if len(header) > 1 and _COMMAND in header:
-        for n, row in enumerate(csv.DictReader(io.StringIO(text)), start=2):
-            yield n, row[_COMMAND] or ""
-    else:
-        yield from enumerate(text.splitlines(), start=1)
+    for delimiter in (",", "\t"):
+        header = next(csv.reader([text.partition("\n")[0]], delimiter=delimiter), [])
+        if len(header) > 1 and _COMMAND in header:
+            table = csv.DictReader(io.StringIO(text), delimiter=delimiter)
+            yield from ((n, row[_COMMAND] or "") for n, row in enumerate(table, start=2))
+            return
+    yield from enumerate(text.splitlines(), start=1)
 
 
 def lines_of_table(source: str, template: Sequence[str], check: Check) -> list[Line]:
