@@ -14,6 +14,7 @@ _TITLES = {
     "due_days": "Days to pay",
     "email": "E-mail",
     "interval_count": "Every",
+    "leaving_emails": "Without a seat then",
     "next_invoice": "Next invoice",
     "owed_less": "Owed less",
     "renews_at": "Renews",

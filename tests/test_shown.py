@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 TERM = "plans add term --price 5.00 --currency usd --interval year --policy term"
 CONTRACT = (
     "subs buy --plan term --seats 5 --name acme --owner ann@example.com"
@@ -73,3 +75,19 @@ def test_a_list_without_a_heading_loses_nobody_to_a_hint(sandbox):
     )
     assert sandbox("users", "import", "-", stdin=f"email\n{bare}").code == 0
     assert sandbox("users", "list", "-q").out == "bob@example.com\nzoe@example.com\n"
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_who_loses_a_seat_is_named_before_the_question(sandbox, pro, at_once):
+    policy = ("--set", "decrease=now") if at_once else ()
+    assert sandbox("plans", "edit", pro, *policy, "--name", "Pro").code == 0
+    buy = "subs buy --plan pro --seats 3 --name design --billing-email a@example.com"
+    done(sandbox, f"{buy} --payment-method pm_card_visa")
+    people = ("zoe@example.com", "bob@example.com", "eve@example.com")
+    done(sandbox, f"users add {' '.join(people)}")
+    done(sandbox, f"seats assign design {' '.join(people)}")
+    shown = sandbox("subs", "set-seats", "design", "1", "--revoke", "newest", "--dry-run", "-o", "json")
+    assert shown.rows[0]["leaving_emails"] == ["eve@example.com", "bob@example.com"]
+    asked = sandbox("subs", "set-seats", "design", "1", "--revoke", "newest", tty=True, stdin="n\n")
+    assert "Without a seat then: eve@example.com, bob@example.com." in asked.err
+    assert sandbox("seats", "list", "design", "-q").out.split() == [*people]

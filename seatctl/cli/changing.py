@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 from seatctl.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from seatctl.context import Context
+    from seatctl.errors import JsonValue
     from seatctl.models.seat import Leaving
     from seatctl.services.leaving import Going
     from seatctl.services.prepared import Prepared, Wishes
 
+_NAMED = 10
+"""People that the question names."""
 _DUE_IN = "30d"
 _LONGEST_DUE = 365
 """A year: an invoice that is due later is a slip of the finger."""
@@ -45,10 +50,19 @@ def carry_out(here: Context, prepared: Prepared, max_spend: str | None) -> None:
                 charged = f"Stripe will invoice {due}, to be paid on account."
             if not prepared.due_now:
                 charged = "Nothing is charged now."
-            for line in (prepared.summary, *(prepared.notes or (charged,))):
+            for line in (prepared.summary, *_leaving(prepared.row), *(prepared.notes or (charged,))):
                 here.note(line)
         here.confirm("Go on?")
     here.emit(submit(here.ledger, here.billing, here.call, prepared), handle="name")
+
+
+def _leaving(row: Mapping[str, JsonValue]) -> Iterator[str]:
+    """Who loses a seat by it, by name: a rule chose them, and a person has to answer for it."""
+    emails = row.get("leaving_emails")
+    if isinstance(emails, list) and emails:
+        named = ", ".join(str(email) for email in emails[:_NAMED])
+        more = f" and {len(emails) - _NAMED} more (--dry-run shows all)" if len(emails) > _NAMED else ""
+        yield f"Without a seat then: {named}{more}."
 
 
 def require_limit(here: Context, max_spend: str | None) -> None:
@@ -80,7 +94,8 @@ def leaving(
     if how is None or seats is None:
         return NOBODY
     with here.ledger.reading() as reader:
-        return Going(choosing.choose(reader, pool.id, how, pool.assigned - seats), (how.value,))
+        users = choosing.choose(reader, pool.id, how, pool.assigned - seats)
+        return Going(users, (how.value,), emails=choosing.emails(reader, users))
 
 
 def due_days(on_account: bool, due_in: str | None) -> int | None:

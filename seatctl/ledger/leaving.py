@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 from seatctl.ledger.transaction import Reader
 from seatctl.models.seat import Leaving
 
@@ -29,6 +32,15 @@ def choose(reader: Reader, subscription_id: int, how: Leaving, seats: int) -> tu
         {"pool": subscription_id, "seats": max(0, seats)},
     )
     return tuple(row["user_id"] for row in rows)
+
+
+def emails(reader: Reader, users: Sequence[int]) -> tuple[str, ...]:
+    """The addresses of these users, in their order."""
+    rows = reader.rows(
+        "SELECT u.email FROM json_each(?) AS named JOIN users u ON u.id = named.value ORDER BY named.key",
+        (json.dumps([*users]),),
+    )
+    return tuple(row["email"] for row in rows)
 
 
 def ending_between(reader: Reader, subscription_id: int, after: str, until: str) -> tuple[int, ...]:

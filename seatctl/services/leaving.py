@@ -28,6 +28,8 @@ class Going:
     """The rule or the addresses as given: a repetition asks for the same, whoever has gone meanwhile."""
     not_seated: tuple[str, ...] = ()
     """Addresses of the file who do not sit there: told, because a slip may be behind it."""
+    emails: tuple[str, ...] = ()
+    """The addresses of `users`, to be shown before it is done."""
 
     @property
     def remark(self) -> str:
@@ -41,7 +43,8 @@ class Going:
     @property
     def as_row(self) -> dict[str, JsonValue]:
         """What a row says of them; nothing where there are none."""
-        return {"not_seated": [*self.not_seated]} if self.not_seated else {}
+        said = {"leaving_emails": self.emails, "not_seated": self.not_seated}
+        return {key: [*emails] for key, emails in said.items() if emails}
 
 
 NOBODY = Going()
@@ -59,7 +62,8 @@ def named_in_file(ledger: Ledger, subscription_id: int, source: str) -> Going:
     with ledger.reading() as reader:
         staging.require_good(reader, skip_bad=False)
         users = leaving.seated_in_file(reader, subscription_id)
-        return Going(users, leaving.in_file(reader), leaving.not_seated_in_file(reader, subscription_id))
+        strangers = leaving.not_seated_in_file(reader, subscription_id)
+        return Going(users, leaving.in_file(reader), strangers, leaving.emails(reader, users))
 
 
 def people_leave(running: Running) -> After:

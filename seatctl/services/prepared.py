@@ -34,6 +34,7 @@ CHANGE_COLUMNS = (
     "next_invoice",
     "renews_at",
     "ends_at",
+    "leaving_emails",
     "not_seated",
 )
 
