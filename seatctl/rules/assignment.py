@@ -44,8 +44,9 @@ def require_home(pool: Subscription, ledger_id: str) -> None:
         f"is kept by another ledger ({pool.home_ledger})" if pool.home_ledger else "belongs to no ledger yet"
     )
     raise ForeignLedger(
-        f"{pool.name} {owner}; its seats cannot be changed from this one ({ledger_id})",
-        hint="use the ledger that keeps it, or make this one its home: seatctl ledger adopt",
+        f"{pool.name} {owner}; it cannot be changed from this one ({ledger_id})",
+        hint="use the ledger that keeps it, or make this one its home: "
+        f"seatctl ledger adopt {shlex.quote(pool.name)}",
         data={"subscription": pool.name, "home_ledger": pool.home_ledger, "ledger": ledger_id},
     )
 
