@@ -54,10 +54,14 @@ def test_after_an_adoption_the_first_ledger_is_the_foreign_one(sandbox, team, se
     # Money asks Stripe, so the first ledger is refused at once; its seats are when it has synced.
     refused = sandbox("subs", "add-seats", team, "1", "--yes", "-o", "json")
     assert (refused.code, refused.error["code"]) == (8, "foreign_ledger")
+    assert "seatctl sync; " in refused.error["hint"]  # before it, there is nothing to adopt here
     assert sandbox("sync").code == 0
     refused = sandbox("seats", "assign", team, "ann@example.com", "-o", "json")
     assert (refused.code, refused.error["code"]) == (8, "foreign_ledger")
     assert sandbox.rows("subs", "list")[0]["seats"] == 6
+    assert refused.error["hint"].endswith(f"seatctl ledger adopt {team}")
+    assert sandbox("ledger", "adopt", team, "--yes").code == 0
+    assert sandbox("seats", "assign", team, "ann@example.com").code == 0
 
 
 def test_invoices_are_paid_by_the_ledger_that_is_the_home_now(sandbox, team, second):

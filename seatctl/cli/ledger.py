@@ -92,6 +92,7 @@ def adopt(
       seatctl ledger adopt design sales --yes
       seatctl ledger adopt --dry-run
     """
+    from seatctl.rules.wording import counted
     from seatctl.services.adopting import adopt as run_adopt
     from seatctl.services.adopting import adoptable
 
@@ -103,5 +104,5 @@ def adopt(
         homes = {pool.home_ledger for pool in pools if pool.home_ledger}
         if pools:
             lose = f"; {', '.join(sorted(homes))} can then only read" if homes else ""
-            here.confirm(f"Make this ledger the home of {len(pools)} subscriptions{lose}?")
+            here.confirm(f"Make this ledger the home of {counted(len(pools), 'subscription')}{lose}?")
     here.emit(run_adopt(here.ledger, here.billing, here.call, names), handle="name")

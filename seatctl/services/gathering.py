@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from shlex import quote
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_subscription
@@ -19,7 +20,7 @@ from seatctl.models.role import Action
 from seatctl.models.standing import Standing
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription
-from seatctl.rules.assignment import require_home
+from seatctl.rules.assignment import ForeignLedger, require_home
 from seatctl.rules.changing import require_running
 from seatctl.rules.metadata import LEDGER
 from seatctl.rules.policies import FLEXIBLE, BadPolicy, from_metadata
@@ -110,7 +111,13 @@ def at_home(ledger: Ledger, billing: Billing, pool: Subscription) -> StripeSubsc
     """The subscription as Stripe has it. Raises ForeignLedger: the mirror may not know yet who adopted it."""
     require_home(pool, ledger.id)
     mirror = read_subscription(billing.read(endpoints.subscription(pool.stripe_subscription)))
-    require_home(_with_home(pool, mirror), ledger.id)
+    try:
+        require_home(_with_home(pool, mirror), ledger.id)
+    except ForeignLedger as error:
+        # `ledger adopt` goes by the mirror, which does not know yet that there is anything to adopt.
+        take_back = f"seatctl ledger adopt {quote(pool.name)}"
+        error.hint = f"it was adopted since the last sync: seatctl sync; to take it back, then: {take_back}"
+        raise
     return mirror
 
 
