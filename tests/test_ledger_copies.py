@@ -92,7 +92,8 @@ def test_a_backup_replaces_nothing_unless_told(seatctl, design, tmp_path):
     refused = seatctl("ledger", "backup", copy, "-o", "json")
     assert (refused.code, refused.error["code"], copy.read_text()) == (4, "file_exists", "precious")
     assert seatctl("ledger", "backup", copy, "--overwrite").code == 0
-    assert seatctl("ledger", "backup", tmp_path / "no" / "folder" / "b.db").code in (0, 74)
+    assert seatctl("ledger", "backup", tmp_path / "no" / "folder" / "b.db").code == 9
+    assert not (tmp_path / "no").exists()
 
 
 def test_a_damaged_ledger_is_not_backed_up_as_good(seatctl, design, tmp_path):
@@ -177,7 +178,9 @@ def test_what_is_no_backup_is_not_restored(seatctl, design, tmp_path, content):
     if content is not None:
         file.write_bytes(content)
     before = query(ledger_path(seatctl), "SELECT * FROM meta")
-    assert seatctl("ledger", "restore", file, "--yes").code in (9, 74)
+    refused = seatctl("ledger", "restore", file, "--yes")
+    assert refused.code in (9, 74)
+    assert "hint: name a file that ledger backup has written" in refused.err
     assert query(ledger_path(seatctl), "SELECT * FROM meta") == before
     assert [path for path in ledger_path(seatctl).parent.iterdir() if ".part" in path.name] == []
 

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from seatctl.errors import BadInput, JsonValue, NotFound, Refused
 from seatctl.ledger import copies, exports
-from seatctl.ledger.failures import LedgerCorrupt
+from seatctl.ledger.failures import LedgerCorrupt, NoLedger
 from seatctl.ledger.ledger import Ledger, open_ledger
 from seatctl.models.call import Call
 from seatctl.models.report import Record, Report
@@ -29,7 +29,10 @@ class FileExists(Refused):
 
 
 def backup(ledger: Ledger, call: Call, target: Path, *, overwrite: bool) -> Report:
-    """A checked copy of the ledger, while others write. Raises FileExists, LedgerCorrupt."""
+    """A checked copy of the ledger, while others write. Raises NotFound, FileExists, LedgerCorrupt."""
+    if not target.parent.is_dir():
+        # Made silently, it would hide that the disk for backups is not mounted.
+        raise NotFound(f"there is no folder {target.parent}", hint="make it first, or name another file")
     if target.is_dir() or (target.exists() and not overwrite):
         raise FileExists(
             f"{target} is there already",
@@ -51,11 +54,15 @@ def prepare_restore(source: Path, place: Path, call: Call) -> Path:
     if not source.is_file():
         raise NotFound(f"there is no file {source}", hint="name a file that ledger backup has written")
     part = place.with_name(f".{place.name}.{os.getpid()}.part")
-    opened = open_ledger(source)
     try:
-        copies.copy_to(opened, part)
-    finally:
-        opened.close()
+        opened = open_ledger(source)
+        try:
+            copies.copy_to(opened, part)
+        finally:
+            opened.close()
+    except (LedgerCorrupt, NoLedger) as error:
+        error.hint = "name a file that ledger backup has written"
+        raise
     copies.renew(part, call)
     return part
 
