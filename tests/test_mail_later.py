@@ -79,3 +79,25 @@ def test_no_code_is_promised_that_nobody_is_sent(sandbox, design, postbox):
     sandbox("seats", "assign", design, BOB)
     refused = sandbox("notify", "send", "--again", BOB, "--no-notify", "-o", "json")
     assert (refused.code, len(postbox.letters)) == (2, 1)
+
+
+def test_a_message_that_waits_is_shown_as_it_would_be_sent(sandbox, design, postbox):
+    sandbox("config", "unset", "mail.host")
+    sandbox("seats", "assign", design, BOB)
+    sandbox("seats", "assign", design, ANN, CYD, "--create-users")
+    sandbox("seats", "revoke", design, BOB)
+    listed = [(row["template"], row["recipient"]) for row in reversed(sandbox.rows("notify", "list"))]
+    assert listed == [("seat_assigned", BOB), ("seat_assigned", "2 people"), ("seat_revoked", BOB)]
+    one, many, _ = (
+        sandbox("notify", "show", row["id"], "-o", "json").json
+        for row in reversed(sandbox.rows("notify", "list"))
+    )
+    assert (one["recipient"], one["subject"]) == (BOB, "Your seat in design")
+    assert (many["recipient"], many["subject"]) == ("2 people", None)
+    use(sandbox, postbox)
+    assert sandbox("notify", "send").code == 0
+    assert sorted(postbox.subjects()) == [
+        (ANN, "Your seat in design"),
+        (BOB, "Your seat in design has ended"),
+        (CYD, "Your seat in design"),
+    ]

@@ -173,10 +173,18 @@ class Transaction(Journal):
         """One message to the user of every seat recorded after change `since` of this transaction; its id.
 
         Kept as a single row until it is sent (`outbox.py` spreads it): a hundred thousand rows of it
-        would cost a bulk assignment as much as the seats themselves.
+        would cost a bulk assignment as much as the seats themselves. One to a single person is kept as one.
         """
         if not self.call.notify or self.recorded == since:
             return None
+        if self.recorded == since + 1:
+            seat = self.row(
+                "SELECT t.id, t.user_id FROM changes c JOIN seats t ON t.id = c.entity_id"
+                " WHERE c.entry = ? AND c.n = ?",
+                (self.entry, self.recorded),
+            )
+            if seat is not None:
+                return self.mail(template, {"seat": seat["id"]}, recipient_id=seat["user_id"])
         return self.mail(template, {"from_change": since + 1, "to_change": self.recorded})
 
     def keep(self, rows: Callable[[], Iterator[Record]]) -> Iterable[Record]:
