@@ -211,6 +211,16 @@ def test_what_was_asked_of_a_subscription_that_has_ended_is_denied_and_told(peop
     assert sorted(told) == [BOB, CYD]
 
 
+def test_an_undo_of_the_run_that_noticed_it_asks_no_ended_subscription_again(people, team):
+    ask(people, BOB, "-s", team)
+    assert people("subs", "cancel", team, "--now", "--yes").code == 0
+    noticed = people("users", "edit", DOT, "--name", "Dot", "-o", "json").json["run"]
+    assert people("runs", "undo", noticed).code == 0
+    assert request(people, 1)["status"] == "denied"
+    told = [row for row in people.rows("notify", "list") if row["template"] == "request_denied"]
+    assert len(told) == 1
+
+
 def test_who_expired_takes_no_place_on_the_waitlist(people):
     add_pool(ledger_path(people), "design", seats=0, auto_approval=ON)
     ask(people, BOB, "-s", "design", "--expires", "14d")

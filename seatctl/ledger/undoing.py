@@ -45,12 +45,15 @@ _KINDS = """UPDATE undoing SET pool = json_extract(before, '$.subscription_id'),
     WHEN entity = 'request' THEN CASE
         WHEN before IS NULL THEN 'asked'
         WHEN json_extract(after, '$.status') = 'expired' THEN 'nothing'
+        WHEN json_extract(after, '$.status') = 'denied' AND json_extract(after, '$.decided_by') = 'auto'
+            THEN 'nothing'
         ELSE 'decided' END
     WHEN entity = 'role' AND json_extract(coalesce(before, after), '$.actor') IS NOT NULL THEN 'role'
     WHEN entity = 'subscription' AND before IS NOT NULL AND json_extract(before, '$.capacity') IS NOT NULL
         AND json_extract(before, '$.name') IS NULL AND json_extract(before, '$.status') IS NULL THEN 'nothing'
     ELSE 'other' END"""
-"""What time alone has done (a seat that expired, seats paid for from a date on) is not the run's."""
+"""What time alone has done (a seat that expired, seats paid for from a date on, a request of a subscription
+that has ended) is not the run's."""
 
 _STANDING = """UPDATE undoing SET seat_id = (SELECT t.id FROM seats t
         JOIN audit a ON a.seq = t.assigned_entry JOIN runs r ON r.number = a.run
