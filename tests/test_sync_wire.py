@@ -130,6 +130,30 @@ def test_fifty_changed_objects_are_fifty_requests_and_a_handful(acme):
     assert acme("sync").code == 0
     assert sum(acme.front.counts().values()) <= 58
     assert query(acme.ledger, "SELECT count(*) FROM customers WHERE name = 'Renamed 2'") == [(50,)]
+    acme.front.forget()
+    assert acme("sync").code == 0  # after more events in an hour than there are on a page
+    assert sum(acme.front.counts().values()) <= 2
+
+
+def test_an_event_that_comes_late_is_found_behind_a_page_of_others(acme, tmp_path):
+    assert acme("sync").code == 0
+    found = query(acme.ledger, "SELECT stripe_id FROM customers ORDER BY 1 LIMIT 60")
+    late, *busy = (customer for (customer,) in found)
+    twin = acme.front.twin
+    send(twin, f"customers/{late}", {"name": "Late"})
+    event = next(twin.store.walk("event"))["id"]
+    move = "UPDATE objects SET created = created + ? WHERE id = ?"
+    query(tmp_path / "stripe.db", move, -(10**8), event)
+    for number in range(3):
+        for customer in busy:
+            send(twin, f"customers/{customer}", {"name": f"Busy {number}"})
+    assert acme("sync").code == 0
+    query(tmp_path / "stripe.db", move, 10**8, event)
+    assert acme("sync").code == 0
+    send(twin, f"customers/{busy[0]}", {"name": "Busy again"})
+    assert acme("sync").code == 0
+    named = "SELECT name FROM customers WHERE stripe_id = ?"
+    assert [query(acme.ledger, named, one) for one in (late, busy[0])] == [[("Late",)], [("Busy again",)]]
 
 
 def test_after_a_month_everything_is_read_again(acme, monkeypatch):

@@ -5,7 +5,7 @@ Events come late, twice, out of order and in other API versions; so only what th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,6 +31,10 @@ _OF_ANOTHER: Final = {
 """Objects that show in another one: the field that names it, and its kind."""
 
 
+_Brief = tuple[str, int, tuple[Kind, str] | None]
+"""An event: its id, when it was made (unix seconds), what it is about."""
+
+
 @dataclass(frozen=True, slots=True)
 class News:
     """What the events since the last success are about, and the place after them."""
@@ -47,13 +51,29 @@ def news(ledger: Ledger, billing: Billing, since: int | None = None) -> News:
     with ledger.reading() as reader:
         cursor = sync_state.cursor(reader) or 0 if since is None else since
         known = sync_state.seen_events(reader) if since is None else {}
-    listed = list(_brief(events_since(billing, cursor - OVERLAP)))
+    listed = _listed(billing, cursor, known)
     newest = max([cursor, *(at for _, at, _ in listed)])
     # Before a backfill's cursor nothing is news: its lists were read after it.
     told = [one for one in listed if one[0] not in known and (since is None or one[1] >= since)]
     objects = [about for _, _, about in told if about is not None]
-    seen = {name: at for name, at, _ in listed if at >= newest - OVERLAP}
+    met = {**known, **{name: at for name, at, _ in listed}}
+    seen = {name: at for name, at in met.items() if at >= newest - OVERLAP}
     return News(in_order(objects), newest, seen)
+
+
+def _listed(billing: Billing, cursor: int, known: Mapping[str, int]) -> list[_Brief]:
+    """The events since an hour before `cursor` (unix seconds).
+
+    Where the first page holds nothing new the others are not asked for: a late one among them is found as
+    soon as there is something new, because the cursor has not moved until then.
+    """
+    listed = list[_Brief]()
+    for page in events_since(billing, cursor - OVERLAP):
+        is_first = not listed
+        listed += _brief(page)
+        if is_first and all(name in known for name, _, _ in listed):
+            break
+    return listed
 
 
 def in_order(objects: Iterable[tuple[Kind, str]]) -> tuple[tuple[Kind, str], ...]:
@@ -76,7 +96,7 @@ def about(event: StripeJson) -> tuple[Kind, str] | None:
     return None
 
 
-def _brief(events: Iterable[StripeJson]) -> Iterable[tuple[str, int, tuple[Kind, str] | None]]:
+def _brief(events: Iterable[StripeJson]) -> Iterable[_Brief]:
     for event in events:
         created = event.get("created")
         yield str(event.get("id")), created if isinstance(created, int) else 0, about(event)

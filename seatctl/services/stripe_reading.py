@@ -97,13 +97,13 @@ def reading(billing: Billing, threads: int = THREADS) -> Iterator[Reading]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def events_since(billing: Billing, since: int) -> Iterator[StripeJson]:
-    """The events made at or after `since` (unix seconds), newest first."""
+def events_since(billing: Billing, since: int) -> Iterator[list[StripeJson]]:
+    """The events made at or after `since` (unix seconds), newest first, page by page."""
     after: str | None = None
     while True:
         answer = billing.read(listings.events(since, after))
         entries = entries_of(answer)
-        yield from entries
+        yield entries
         if answer.get("has_more") is not True or not entries:
             return
         after = str(entries[-1]["id"])
