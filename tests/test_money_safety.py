@@ -12,6 +12,7 @@ from tests.pools import ledger_path, query
 from tests.support.both_sides import charges, fail, objects, sandbox_path, twin
 from tests.support.office import change_card, done, freeze, is_sound, item, open_office, pool, until
 
+HANDLE = Twin.handle
 IN_WINDOW = "2041-12-10T00:00:00Z"
 FORBIDDEN = {"type": "invalid_request_error", "message": "The provided key does not have the permissions."}
 
@@ -55,7 +56,7 @@ def before_calls(monkeypatch, method: str, end: str, act) -> None:
 def at_stripe(stripe, path: str, form: str = "") -> dict:
     """A call by somebody else: the dashboard, another program."""
     headers = {"Authorization": "Bearer sk_test_other", "Content-Type": "application/x-www-form-urlencoded"}
-    answer = Twin.handle(stripe, "POST", path, headers, form)
+    answer = HANDLE(stripe, "POST", path, headers, form)
     return json.loads(answer.body)
 
 
@@ -213,3 +214,45 @@ def test_a_renewal_that_was_extended_and_canceled_does_not_begin_anew(contract, 
     contract("sync")
     assert [one["id"] for one in objects(contract, "subscription")] == [stripe_id]
     assert pool(contract, "acme")["status"] == "canceled"
+
+
+def test_a_draft_that_comes_to_more_than_was_shown_is_not_charged(contract, monkeypatch):
+    """Somebody put another line on it, or a tax came in between: without --max-spend the preview counts."""
+
+    def dearer(stripe):
+        for draft in [one["id"] for one in stripe.store.walk("invoice") if one["status"] == "draft"]:
+            customer = objects(contract, "customer")[0]["id"]
+            at_stripe(
+                stripe,
+                "/v1/invoiceitems",
+                f"customer={customer}&invoice={draft}&amount=500&currency=usd",
+            )
+
+    with monkeypatch.context() as patch:
+        before_calls(patch, "POST", "/v1/invoiceitems", dearer)
+        asked = contract("subs", "add-seats", "acme", "5", "--yes", "-o", "json")
+    assert (asked.code, asked.error["code"], asked.error["shown"]) == (4, "price_changed", 3000)
+    assert (charges(contract), pool(contract, "acme")["seats"]) == ([12000], 20)
+    assert contract("sync").code == 0
+    is_sound(contract)
+
+
+def test_tax_rates_of_the_subscription_are_never_left_out(contract):
+    """Somebody set them in the dashboard. The sandbox knows none and refuses them: so they were sent."""
+    with twin(contract) as stripe, stripe.store.transaction():
+        held = stripe.store.get("subscription", pool(contract, "acme")["stripe_subscription"])
+        stripe.store.put({**held, "default_tax_rates": [{"id": "txr_1", "object": "tax_rate"}]})
+    refused = contract("subs", "add-seats", "acme", "5", "--yes", "-o", "json")
+    assert (refused.code, "tax_rates" in refused.error["message"]) == (5, True)
+    assert charges(contract) == [12000]
+
+
+@pytest.mark.parametrize("status", ["unpaid", "paused"])
+def test_what_stripe_goes_on_billing_can_be_canceled(office, status):
+    with twin(office) as stripe, stripe.store.transaction():
+        held = stripe.store.get("subscription", pool(office, "lab")["stripe_subscription"])
+        stripe.store.put({**held, "status": status})
+    assert office("sync", "--full").code == 0
+    assert office("subs", "add-seats", "lab", "1", "--yes").code == 4
+    done(office, "subs cancel lab --now")
+    assert pool(office, "lab")["status"] == "canceled"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from seatctl.sandbox import control
@@ -370,3 +372,15 @@ def test_a_paid_renewal_changes_what_seats_grant_when_its_term_begins(granted, f
     assert reports(granted) is before
     until(granted, "2041-06-02T00:00:00Z")
     assert reports(granted) is after
+
+
+def test_a_contract_of_the_31st_ends_with_every_month(sandbox):
+    freeze(sandbox, "2041-01-31T00:00:00Z")
+    done(sandbox, "plans add month --price 6.00 --currency usd --policy term")
+    done(sandbox, f"subs buy --plan month --seats 5 --name acme {CARD}")
+    ends = []
+    for day in ("2041-02-20", "2041-03-20", "2041-04-20"):
+        until(sandbox, f"{day}T00:00:00Z")
+        done(sandbox, "subs renew acme")
+        ends.append(objects(sandbox, "subscription")[0]["trial_end"])
+    assert [datetime.fromtimestamp(end, UTC).strftime("%m-%d") for end in ends] == ["03-31", "04-30", "05-31"]

@@ -117,6 +117,7 @@ def read_subscription(subscription: StripeJson) -> StripeSubscription:
             billing_cycle_anchor=_required_time(subscription, "billing_cycle_anchor"),
             default_payment_method=_reference(subscription.get("default_payment_method")),
             automatic_tax=_object(subscription.get("automatic_tax")).get("enabled") is True,
+            tax_rates=_references(subscription.get("default_tax_rates")),
             discounts=_references(subscription.get("discounts")),
         )
     except ValueError as error:
@@ -173,6 +174,7 @@ def _item(item: StripeJson) -> StripeItem:
         period_end=_required_time(item, "current_period_end"),
         metadata=_metadata(item),
         created=_number(item.get("created")) or 0,
+        tax_rates=_references(item.get("tax_rates")),
     )
 
 

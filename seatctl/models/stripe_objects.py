@@ -77,6 +77,8 @@ class StripeItem:
     metadata: Mapping[str, str] = field(default_factory=dict)
     created: int = 0
     """Unix seconds."""
+    tax_rates: tuple[str, ...] = ()
+    """The ids of its own, which go before the subscription's."""
 
     @property
     def licensed(self) -> bool:
@@ -102,6 +104,8 @@ class StripeSubscription:
     default_payment_method: str | None
     automatic_tax: bool = False
     """Whether Stripe adds the tax of the customer's place to its invoices."""
+    tax_rates: tuple[str, ...] = ()
+    """The ids of those that count for items without their own."""
     discounts: tuple[str, ...] = ()
     """Their ids: an update that names any replaces them all."""
 

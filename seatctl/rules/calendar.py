@@ -10,6 +10,18 @@ from seatctl.models.plan import Interval
 _MONTHS = {Interval.MONTH: 1, Interval.YEAR: 12}
 
 
+def next_end(end: datetime, begun: datetime, interval: Interval, count: int) -> datetime:
+    """The end of the term after the one that ends at `end`, of a contract that began at `begun`.
+
+    Begun on the 31st it ends on the last day of each month, and not for ever on the 28th after a February.
+    """
+    following = add_interval(end, interval, count)
+    last = monthrange(end.year, end.month)[1]
+    if interval not in _MONTHS or end.day != last or begun.day <= end.day:
+        return following
+    return following.replace(day=min(begun.day, monthrange(following.year, following.month)[1]))
+
+
 def add_interval(start: datetime, interval: Interval, count: int) -> datetime:
     """`count` intervals on. Months are calendar months: the 31st becomes the last day of a shorter one."""
     if interval is Interval.DAY:

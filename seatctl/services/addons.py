@@ -12,6 +12,7 @@ from seatctl.errors import JsonValue, Refused
 from seatctl.models.call import format_time, parse_time
 from seatctl.models.money import step
 from seatctl.models.plan import Increase, Plan
+from seatctl.models.stripe_objects import Preview
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules.changing import NotRunning, Target
 from seatctl.rules.metadata import made_by, marks
@@ -32,6 +33,7 @@ from seatctl.services.own_invoices import (
     give_back,
     price_data,
     read_bill,
+    taxes,
     undo_invoice,
 )
 from seatctl.services.paying_customer import text
@@ -92,14 +94,16 @@ def prepare_addon(
         covers_until=format_time(stands.current_end),
         tax_behavior=found.item.price.tax_behavior,
         automatic_tax=found.mirror.automatic_tax,
+        tax_rates=found.item.tax_rates or found.mirror.tax_rates,
     )
     if not wishes.on_account:
         require_card(billing, found)
-    due = preview_due(billing, found, bill)
+    preview = preview_bill(billing, found, bill)
+    due = preview.amount_due
     check_spend(due, pool.currency, wishes.max_spend)
     details: dict[str, JsonValue] = {
         **found.place,
-        "bill": bill_fields(bill),
+        "bill": bill_fields(agreed(bill, preview)),
         "now": side_fields(target.now),
         "next": side_fields(target.next),
         "term_start": format_time(stands.term_start),
@@ -127,6 +131,11 @@ def _line(found: Gathered, seats: int, list_price: int) -> _Line:
     return _Line(rest + (upcoming * seats if stands.renewed else 0), 1, found.at)
 
 
+def agreed(bill: Bill, preview: Preview) -> Bill:
+    """The bill with what was agreed to; one so small that Stripe only notes it as a debt may become due."""
+    return replace(bill, shown=max(preview.amount_due, preview.total))
+
+
 def require_unit_price(found: Gathered, plan: Plan, billing: Billing) -> None:
     """Raise NoUnitPrice unless the plan's price is an amount per seat; one of 0 in the ledger may be none."""
     if plan.unit_amount:
@@ -145,8 +154,8 @@ def _no_unit_price(name: str, plan: str) -> NoUnitPrice:
     )
 
 
-def preview_due(billing: Billing, found: Gathered, bill: Bill) -> int:
-    """What Stripe would charge for a bill, in minor units, tax included.
+def preview_bill(billing: Billing, found: Gathered, bill: Bill) -> Preview:
+    """What Stripe would charge for a bill, tax included.
 
     Previewed as a new subscription: Stripe previews no standalone invoices.
     """
@@ -156,11 +165,13 @@ def preview_due(billing: Billing, found: Gathered, bill: Bill) -> int:
     form: dict[str, JsonValue] = {
         "customer": bill.customer,
         "discounts": bill.discounts,
-        "subscription_details": {"items": [{"price_data": price, "quantity": bill.quantity}]},
+        "subscription_details": {
+            "items": [{"price_data": price, "quantity": bill.quantity, **taxes(bill)}],
+        },
     }
     if bill.automatic_tax:
         form["automatic_tax"] = {"enabled": True}
-    return read_preview(billing.read(endpoints.preview_invoice(form))).amount_due
+    return read_preview(billing.read(endpoints.preview_invoice(form)))
 
 
 def _run(running: Running) -> Apply:

@@ -21,7 +21,7 @@ from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules.changing import NotRunning, window_opens
 from seatctl.rules.refunds import Share
 from seatctl.services.endings import share_fields
-from seatctl.services.gathering import Gathered, gather, require_alone
+from seatctl.services.gathering import Gathered, gather, look, require_alone
 from seatctl.services.giving_back import Bills, bills_of, given_back
 from seatctl.services.operations import Request
 from seatctl.services.prepared import Prepared, repeated
@@ -30,6 +30,10 @@ PREVIEW_COLUMNS = (
     *("name", "plan", "seats", "seats_until"),
     *("given_back", "to_balance", "owed_less", "owed", "currency"),
 )
+
+
+_GO_ON_ASKING = frozenset((SubscriptionStatus.UNPAID, SubscriptionStatus.PAUSED))
+"""They entitle nobody, but Stripe goes on making invoices for them until they are canceled."""
 
 
 class EndsByItself(Refused):
@@ -49,10 +53,12 @@ def prepare_cancel(
     under_way = repeated(ledger, call, handle, asked, Action.MANAGE_SUBSCRIPTION)
     if under_way is not None:
         return under_way
-    try:
-        found = gather(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
-    except NotRunning as error:
-        return _over_already(ledger, call, handle, asked, error)
+    found = look(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
+    if found.standing.status not in _GO_ON_ASKING:
+        try:
+            found = gather(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
+        except NotRunning as error:
+            return _over_already(ledger, call, handle, asked, error)
     require_alone(ledger, found, "canceling it")
     if now:
         return _cancel_now(billing, found, asked, refund=refund)

@@ -6,18 +6,25 @@ compared with the limit before it gets a number. Declined, it is made void and n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_invoice
 from seatctl.billing.port import StripeJson, Write
-from seatctl.errors import JsonValue, StripeRefused
+from seatctl.errors import JsonValue, Refused, StripeRefused
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import plain_amount
 from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION, made_by, marks
 from seatctl.rules.purchases import MaxSpendExceeded
 from seatctl.services.invoice_payment import pay, read
 from seatctl.services.steps import CameToNothing, Running
+
+
+class PriceChanged(Refused):
+    """The draft comes to more than Stripe's preview said; nothing was charged."""
+
+    code = "price_changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +50,14 @@ class Bill:
     tax_behavior: str | None = None
     automatic_tax: bool = False
     """As the subscription has it, and its price: our invoice is taxed as Stripe's own are."""
+    tax_rates: Sequence[str] = ()
+    shown: int | None = None
+    """What a person or a limit has agreed to, in minor units: no draft may come to more."""
 
 
 def bill_fields(bill: Bill) -> dict[str, JsonValue]:
     """A bill as the payload of an operation keeps it."""
-    return {name: getattr(bill, name) for name in Bill.__slots__}
+    return {**{name: getattr(bill, name) for name in Bill.__slots__}, "tax_rates": [*bill.tax_rates]}
 
 
 def read_bill(value: JsonValue) -> Bill:
@@ -130,8 +140,14 @@ def _item(bill: Bill, invoice: str) -> Write:
             "quantity": bill.quantity,
             "description": bill.description,
             "discountable": bill.discounts != "",
+            **taxes(bill),
         }
     )
+
+
+def taxes(bill: Bill) -> dict[str, JsonValue]:
+    """The tax rates of a line, in Stripe's words; nothing where the subscription has none."""
+    return {"tax_rates": [*bill.tax_rates]} if bill.tax_rates else {}
 
 
 def price_data(bill: Bill) -> dict[str, JsonValue]:
@@ -156,19 +172,30 @@ def _unless(running: Running, invoice: str, status: InvoiceStatus) -> StripeJson
 
 def _check_total(running: Running, bill: Bill, draft: str) -> None:
     """The last look before anything is owed: what Stripe says the draft comes to."""
-    if bill.max_spend is None or running.was_sent("finalize"):
+    limit = bill.shown if bill.max_spend is None else bill.max_spend
+    if limit is None or running.was_sent("finalize"):
         return
     found = read(running, draft)
-    if found.amount_due > bill.max_spend:
-        _drop(running, draft)
-        due, most = plain_amount(found.amount_due, bill.currency), plain_amount(bill.max_spend, bill.currency)
+    if found.amount_due <= limit:
+        return
+    _drop(running, draft)
+    due, most = plain_amount(found.amount_due, bill.currency), plain_amount(limit, bill.currency)
+    asks = f"{due} {bill.currency.upper()}"
+    if bill.max_spend is None:
         raise CameToNothing(
-            MaxSpendExceeded(
-                f"this would charge {due} {bill.currency.upper()}, more than the {most} of --max-spend",
-                hint=f"use --max-spend {due} to allow it",
-                data={"due_now": found.amount_due, "max_spend": bill.max_spend},
+            PriceChanged(
+                f"Stripe asks {asks} by now, more than the {most} that it said before; nothing was charged",
+                hint="run the same command again",
+                data={"due_now": found.amount_due, "shown": limit},
             )
         )
+    raise CameToNothing(
+        MaxSpendExceeded(
+            f"this would charge {asks}, more than the {most} of --max-spend",
+            hint=f"use --max-spend {due} to allow it",
+            data={"due_now": found.amount_due, "max_spend": limit},
+        )
+    )
 
 
 def _drop(running: Running, invoice: str) -> bool:

@@ -21,7 +21,7 @@ from seatctl.models.role import Action
 from seatctl.models.standing import Side
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules import changing
-from seatctl.rules.calendar import add_interval
+from seatctl.rules.calendar import add_interval, next_end
 from seatctl.rules.changing import Target
 from seatctl.rules.metadata import made_by, marks
 from seatctl.rules.plan_switches import check_currency, check_next_term
@@ -30,7 +30,7 @@ from seatctl.rules.purchases import amount_of, check_quantity, check_spend
 from seatctl.rules.running_policy import Agreed
 from seatctl.rules.standing import waiting_metadata
 from seatctl.rules.wording import counted
-from seatctl.services.addons import preview_due, require_unit_price
+from seatctl.services.addons import agreed, preview_bill, require_unit_price
 from seatctl.services.applying import take_over
 from seatctl.services.cards import require_card
 from seatctl.services.discounts import discount_forms
@@ -97,12 +97,13 @@ def prepare_renewal(
     target = Target(stands.now, Side(plan.price_id, plan.slug, seats))
     end = _new_end(found, plan)
     bill = _bill(found, plan, seats, renewal, wishes, end)
-    due = preview_due(billing, found, bill)
+    preview = preview_bill(billing, found, bill)
+    due = preview.amount_due
     check_spend(due, plan.currency, wishes.max_spend)
     details: dict[str, JsonValue] = {
         **found.place,
         "customer": found.mirror.customer_id,
-        "bill": bill_fields(bill),
+        "bill": bill_fields(agreed(bill, preview)),
         "now": side_fields(target.now),
         "next": side_fields(target.next),
         "term_start": format_time(stands.term_start),
@@ -138,12 +139,13 @@ def _bill(found: Gathered, plan: Plan, seats: int, renewal: Renewal, wishes: Wis
         covers_until=format_time(end),
         tax_behavior=found.item.price.tax_behavior,
         automatic_tax=found.mirror.automatic_tax,
+        tax_rates=found.item.tax_rates or found.mirror.tax_rates,
     )
 
 
 def _new_end(found: Gathered, plan: Plan) -> datetime:
     """The end of the next term. Raises TermTooLong before anything is charged."""
-    end = add_interval(found.standing.term_end, plan.interval, plan.interval_count)
+    end = next_end(found.standing.term_end, found.mirror.created_at, plan.interval, plan.interval_count)
     # Stripe takes a `trial_end` at most two years from the billing cycle anchor.
     if end > add_interval(found.mirror.billing_cycle_anchor, Interval.YEAR, 2):
         raise TermTooLong(
