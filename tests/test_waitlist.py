@@ -215,7 +215,9 @@ def test_an_undo_of_the_run_that_noticed_it_asks_no_ended_subscription_again(peo
     ask(people, BOB, "-s", team)
     assert people("subs", "cancel", team, "--now", "--yes").code == 0
     noticed = people("users", "edit", DOT, "--name", "Dot", "-o", "json").json["run"]
-    assert people("runs", "undo", noticed).code == 0
+    undone = people("runs", "undo", noticed, "-o", "json")
+    assert (undone.code, [row["entity"] for row in undone.rows]) == (0, ["user"])
+    any_change(people)
     assert request(people, 1)["status"] == "denied"
     told = [row for row in people.rows("notify", "list") if row["template"] == "request_denied"]
     assert len(told) == 1
