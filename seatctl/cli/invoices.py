@@ -206,6 +206,7 @@ def _act(
     from seatctl.cli.changing import require_limit
     from seatctl.models.money import plain_amount
     from seatctl.services.invoice_actions import carry_out, prepare
+    from seatctl.settings import Mode
 
     intended = prepare(
         here.ledger,
@@ -227,3 +228,5 @@ def _act(
         }
         here.confirm(asked[verb])
     here.emit(carry_out(here.ledger, here.billing, here.call, intended), handle="number")
+    if verb == "send" and not here.options.dry_run and here.profile.mode is not Mode.LIVE:
+        here.note("outside live mode Stripe mails nothing")

@@ -137,7 +137,7 @@ def carry_out(ledger: Ledger, billing: Billing, call: Call, intended: Intended) 
     details: dict[str, JsonValue] = {
         "invoice": intended.invoice.stripe_id,
         "subscription": pool,
-        "summary": f"{_VERBS[verb]} {name}",
+        "summary": _sentence(verb, name, intended.now),
     }
     request = Request(
         f"invoice_{verb}",
@@ -147,6 +147,12 @@ def carry_out(ledger: Ledger, billing: Billing, call: Call, intended: Intended) 
         reserved_name=None if pool is not None else reserved,
     )
     return submit(ledger, billing, call, request, lambda _: None)
+
+
+def _sentence(verb: str, name: str, invoice: StripeInvoice) -> str:
+    """Stripe never tells that a mail went out: the address is what can be shown of it."""
+    address = invoice.details.get("billed_to")
+    return f"{_VERBS[verb]} {name}" + (f" to {address}" if verb == "send" and address else "")
 
 
 def _run(running: Running) -> Apply:
