@@ -6,7 +6,7 @@ from seatctl.sandbox.discounts import used_once
 from seatctl.sandbox.invoicing import created, draft, pending_items, save_invoice, take_items
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.settlement import method_for
-from seatctl.sandbox.subscription_ends import close, final_invoice
+from seatctl.sandbox.subscription_ends import close, expire, final_invoice
 from seatctl.sandbox.subscription_periods import bill_period, next_end
 from seatctl.sandbox.subscription_states import INCOMPLETE_FOR, announce, period_end, period_start, save
 from seatctl.sandbox.views import items_of, view
@@ -32,18 +32,10 @@ def subscription_due(session: Session, subscription: Obj) -> None:
 
 def _expire(session: Session, subscription: Obj) -> None:
     """The first payment did not come within 23 hours."""
-    from seatctl.sandbox.invoice_life import void_invoice
-
     if subscription["created"] + INCOMPLETE_FOR > session.now:
         save(session, subscription)
         return
-    before = view(session, subscription)
-    subscription.update(status="incomplete_expired", ended_at=session.now)
-    save(session, subscription)
-    invoice = session.store.get("invoice", subscription["latest_invoice"] or "")
-    if invoice is not None and invoice["status"] == "open":
-        void_invoice(session, invoice)
-    announce(session, subscription, before)
+    expire(session, subscription)
 
 
 def _end(session: Session, subscription: Obj, reason: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seatctl.sandbox.errors import no_such
-from seatctl.sandbox.invoicing import created, draft, pending_items, take_items
+from seatctl.sandbox.invoicing import created, draft, pending_items, save_invoice, take_items
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.settlement import collect, finalize, method_for
 from seatctl.sandbox.subscription_changes import restart
@@ -24,6 +24,8 @@ def _running(session: Session, identifier: str) -> Obj:
 def cancel(session: Session, params: Obj, identifier: str) -> Obj:
     """DELETE /v1/subscriptions/ID; `prorate` leaves a credit, `invoice_now` puts it on a final draft."""
     subscription = _running(session, identifier)
+    if subscription["status"] == "incomplete":
+        return _abandoned(session, subscription)
     for name, value in (params.get("cancellation_details") or {}).items():
         subscription["cancellation_details"] = {**subscription["cancellation_details"], name: unset(value)}
     close(session, subscription, "cancellation_requested")
@@ -37,8 +39,38 @@ def cancel(session: Session, params: Obj, identifier: str) -> Obj:
     return shown
 
 
+def _abandoned(session: Session, subscription: Obj) -> Obj:
+    """An incomplete subscription that is canceled has expired: its invoice is void, nothing was bought."""
+    expire(session, subscription)
+    return view(session, session.find("subscription", subscription["id"], None))
+
+
+def expire(session: Session, subscription: Obj) -> None:
+    """incomplete -> incomplete_expired, and its first invoice void."""
+    from seatctl.sandbox.invoice_life import void_invoice
+
+    before = view(session, subscription)
+    subscription.update(status="incomplete_expired", canceled_at=session.now, ended_at=session.now)
+    save(session, subscription)
+    invoice = session.store.get("invoice", subscription["latest_invoice"] or "")
+    if invoice is not None and invoice["status"] == "open":
+        void_invoice(session, invoice)
+    announce(session, subscription, before)
+
+
+def stop_collecting(session: Session, subscription: Obj) -> None:
+    """The open invoices of a subscription that ends are not tried again by themselves (API reference)."""
+    for invoice in list(session.store.walk("invoice", parent=subscription["id"])):
+        if invoice["status"] == "open" and invoice["auto_advance"]:
+            before = view(session, invoice)
+            invoice.update(auto_advance=False, next_payment_attempt=None)
+            save_invoice(session, invoice)
+            session.emit("invoice.updated", view(session, invoice), before)
+
+
 def close(session: Session, subscription: Obj, reason: str) -> None:
     """Mark a subscription as ended now; the caller writes and announces it."""
+    stop_collecting(session, subscription)
     subscription.update(
         status="canceled",
         cancel_at=None,

@@ -32,7 +32,7 @@ def listed(session: Session, params: Obj) -> Obj:
 
 def _has_status(subscription: Obj, status: str | None) -> bool:
     if status is None:
-        return subscription["status"] not in ENDED
+        return bool(subscription["status"] != "canceled")
     if status == "ended":
         return subscription["status"] in ENDED
     return status in ("all", subscription["status"])

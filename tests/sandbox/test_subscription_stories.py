@@ -173,3 +173,29 @@ def test_what_would_be_ignored_is_refused(stripe):
         "POST", "invoices", {"customer": stripe.customer(), "default_tax_rates": ["txr_1"]}
     )
     assert (error["status"], error["param"]) == (400, "default_tax_rates")
+
+
+def test_canceling_stops_the_retries_of_what_is_open(stripe):
+    customer = stripe.customer("pm_card_chargeCustomerFail")
+    made = stripe.subscribe(customer, stripe.price(), trial_period_days=1)
+    stripe.advance(days=2)
+    owed = stripe.invoice(made["id"])
+    assert (owed["status"], owed["attempt_count"], owed["auto_advance"]) == ("open", 1, True)
+    stripe.delete(f"subscriptions/{made['id']}")
+    stripe.replace_card(customer)
+    stripe.advance(days=10)
+    left = stripe.get(f"invoices/{owed['id']}")
+    assert (left["status"], left["auto_advance"], left["next_payment_attempt"]) == ("open", False, None)
+    assert stripe.post(f"invoices/{owed['id']}/pay")["status"] == "paid"
+
+
+def test_canceling_an_incomplete_subscription_expires_it(stripe):
+    price = stripe.price()
+    made = stripe.subscribe(stripe.customer("pm_card_threeDSecure2Required"), price)
+    ended = stripe.delete(f"subscriptions/{made['id']}")
+    assert (ended["status"], ended["canceled_at"]) == ("incomplete_expired", ended["ended_at"])
+    assert stripe.invoice(made["id"])["status"] == "void"
+    assert stripe.events()[-1] == "customer.subscription.updated"
+    # Only what was canceled is left out where no status is named.
+    assert [each["id"] for each in stripe.get("subscriptions", {"price": price})["data"]] == [made["id"]]
+    assert stripe.get("subscriptions", {"price": price, "status": "ended"})["data"] != []
