@@ -83,8 +83,7 @@ def _shown(style: Style, records: Sequence[Record], columns: Sequence[Column]) -
     if style.fields:
         return shown
     shown = [column for column in shown if any(_tells(record.get(column.key)) for record in records)]
-    has_money = any(column.kind == "money" for column in shown)
-    return [column for column in shown if not (has_money and column.key == "currency")]
+    return [column for column in shown if column.key != "currency"]  # amounts have it beside them
 
 
 def _tells(value: JsonValue) -> bool:

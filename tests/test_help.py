@@ -162,3 +162,19 @@ def test_every_variable_and_setting_is_explained(seatctl):
 def test_an_unknown_topic_offers_the_nearest(seatctl):
     refused = seatctl("help", "exit-code", "-o", "json")
     assert (refused.code, refused.error["hint"]) == (9, "did you mean exit-codes?")
+
+
+def test_the_topic_policies_names_every_word_that_a_field_takes(seatctl):
+    from seatctl.models.plan import Decrease, Discounts, Increase, OnAccount, PlanChange, Renewal
+
+    told = seatctl("help", "policies").out
+    kinds = {
+        "increase": Increase,
+        "decrease": Decrease,
+        "plan_change": PlanChange,
+        "renewal": Renewal,
+        "discounts": Discounts,
+        "on_account": OnAccount,
+    }
+    for field, kind in kinds.items():
+        assert re.search(rf"^  {field} +{', '.join(kind)}$", told, re.MULTILINE), field

@@ -163,6 +163,21 @@ def test_an_archived_plan_leaves_the_list_and_its_contracts_go_on(sandbox, team)
     assert sandbox("plans", "archive", "pro", "-o", "json").rows[0]["result"] == "unchanged"
 
 
+def test_an_archived_plan_is_sold_again_by_the_command_that_its_refusal_names(sandbox, team):
+    run = sandbox("plans", "archive", "pro", "-o", "json").json["run"]
+    edited = sandbox("plans", "edit", "pro", "--name", "Professional", "-o", "json").json
+    assert (edited["summary"], edited["rows"][0]["result"]) == ("changed plan pro", "changed")
+    buy = "subs buy --plan pro --seats 2 --name lab --bill-to design --yes"
+    refused = sandbox(*buy.split(), "-o", "json")
+    assert (refused.code, refused.error["code"]) == (4, "plan_archived")
+    assert refused.error["hint"] == "seatctl plans archive pro --undo sells it again"
+    assert "seatctl plans archive pro --undo" in sandbox("runs", "undo", str(run)).err
+    again = sandbox("plans", "archive", "pro", "--undo", "-o", "json")
+    assert (again.json["summary"], again.rows[0]["result"]) == ("plan pro is sold again", "sold again")
+    assert objects(sandbox, "product")[0]["active"] is True
+    assert sandbox(*buy.split()).code == 0
+
+
 def test_an_unknown_plan_offers_the_nearest(sandbox, pro):
     refused = sandbox("plans", "show", "prp", "-o", "json")
     assert (refused.code, refused.error["code"], refused.error["hint"]) == (

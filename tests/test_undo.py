@@ -138,7 +138,7 @@ def test_an_increase_a_day_old_that_never_reached_stripe_is_not_charged_late(off
             "plans edit basic --price 99 --name Other --set grace_days=3",
             "seatctl plans edit basic --name basic --price 10.00 --set grace_days=7",
         ),
-        ("plans archive team", None),
+        ("plans archive team", "seatctl plans archive team --undo"),
         ("subs cancel lab --now", None),
     ],
 )

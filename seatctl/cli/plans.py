@@ -16,10 +16,10 @@ app = typer.Typer()
 LIST_COLUMNS = (
     Column("slug", "Plan"),
     Column("name", "Name"),
-    Column("unit_amount", "Price", "money"),
+    Column("unit_amount", "Seat price", "money"),
     Column("currency", "Currency", table=False),
-    Column("interval_count", "Every", "integer"),
     Column("interval", "Interval"),
+    Column("interval_count", "Every", "integer"),
     Column("active", "Sold", "flag"),
     Column("product", "Product", table=False),
     Column("price", "Stripe price", table=False),
@@ -164,16 +164,21 @@ def edit(
 
 
 @app.command()
-def archive(ctx: typer.Context, plan: PlanArg) -> None:
+def archive(
+    ctx: typer.Context,
+    plan: PlanArg,
+    undo: Annotated[bool, typer.Option("--undo", help="Sell an archived plan again.")] = False,
+) -> None:
     """Stop selling a plan; what was bought on it goes on.
 
     Examples:
       seatctl plans archive pro
+      seatctl plans archive pro --undo
     """
     from seatctl.services.plans import archive_plan
 
     here = context(ctx)
-    here.emit(archive_plan(here.ledger, here.billing, here.call, plan), handle="slug")
+    here.emit(archive_plan(here.ledger, here.billing, here.call, plan, undo=undo), handle="slug")
 
 
 @app.command("export")

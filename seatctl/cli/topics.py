@@ -124,6 +124,16 @@ A plan's policy says how its seats are bought, changed and given back. Two prese
   features             none           none                   what a seat gives: check --feature asks for one
   sign_in_url          none           none                   where a seat is used
 
+What the fields take besides numbers, yes and no, and none:
+
+  increase     prorate_now, prorate_next_invoice, full_price
+  decrease     now, at_renewal, renewal_window
+  plan_change  anytime, renewal_window
+  renewal      automatic, manual
+  discounts    anytime, purchase_and_renewal
+  on_account   yes, no, purchase_and_renewal
+  features     names separated by commas
+
 A subscription keeps the policy and price under which it was bought or last renewed: editing a plan never
 rewrites a running contract. seatctl plans show PLAN explains a policy in sentences."""
 

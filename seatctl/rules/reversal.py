@@ -100,9 +100,9 @@ def _of_entity(change: Changed) -> str | None:
 
 
 def _of_plan(slug: str, before: Facts, after: Facts) -> str | None:
-    """The edit that sets what was; None for an archived plan, which no command sells again."""
+    """The edit that sets what was; for a plan that was archived, selling it again."""
     if before.get("active") != after.get("active"):
-        return None
+        return f"seatctl plans archive {quote(slug)}{'' if after.get('active') else ' --undo'}"
     words = []
     if before.get("name") != after.get("name"):
         words.append(f"--name {quote(str(before.get('name')))}")

@@ -41,8 +41,9 @@ def _run(running: Running) -> Apply:
             price_id=before.price_id if price is None else price,
         )
         plans.save(tx, before, after)
-        result = "changed" if active else "archived"
-        return Ending(f"{result} plan {spec.slug}", ({**plan_row(after), "result": result},))
+        result = "changed" if active == before.active else "sold again" if active else "archived"
+        said = f"plan {spec.slug} is sold again" if result == "sold again" else f"{result} plan {spec.slug}"
+        return Ending(said, ({**plan_row(after), "result": result},))
 
     return apply
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from shlex import quote
 
 from seatctl.billing import endpoints
 from seatctl.billing.port import Billing
@@ -50,7 +51,9 @@ def sellable(plan: Plan) -> Plan:
     """The plan itself. Raises PlanArchived or PlanWithoutPolicy where nothing may be bought on it."""
     if not plan.active:
         raise PlanArchived(
-            f"plan {plan.slug} is archived", hint="seatctl plans list", data={"plan": plan.slug}
+            f"plan {plan.slug} is archived",
+            hint=f"seatctl plans archive {quote(plan.slug)} --undo sells it again",
+            data={"plan": plan.slug},
         )
     return require_policy(plan)
 
@@ -135,12 +138,12 @@ def changed_spec(plan: Plan, changes: Mapping[str, JsonValue]) -> PlanSpec:
     )
 
 
-def archive_plan(ledger: Ledger, billing: Billing, call: Call, slug: str) -> Report:
-    """Stop selling a plan; what was bought on it goes on."""
+def archive_plan(ledger: Ledger, billing: Billing, call: Call, slug: str, *, undo: bool = False) -> Report:
+    """Stop selling a plan, or with `undo` sell it again; what was bought on it goes on."""
     with ledger.reading() as reader:
         allow(reader, call.actor, Action.MANAGE_PLANS)
         plan = plans.find(reader, slug)
-    return _submit_edit(ledger, billing, call, plan, changed_spec(plan, {}), active=False)
+    return _submit_edit(ledger, billing, call, plan, changed_spec(plan, {}), active=undo)
 
 
 def _submit_edit(

@@ -18,6 +18,7 @@ from seatctl.rules.changing import Target
 from seatctl.rules.plan_switches import check_change, check_currency
 from seatctl.rules.purchases import check_quantity, check_spend
 from seatctl.rules.running_policy import Agreed
+from seatctl.rules.wording import counted
 from seatctl.services.change_previews import Proration, due_now, next_total
 from seatctl.services.discounts import discount_forms, find_discounts
 from seatctl.services.gathering import Gathered, gather, plan_of
@@ -57,10 +58,12 @@ def _increase(
     if ours and wishes.on_account:
         changing.check_on_account(stands.policy, stands.name, addon=True, term_end=stands.term_end)
     target = changing.increase(stands, seats, call.now)
-    typed = f"seatctl subs {{}} {quote(stands.name)}"
-    check_quantity(stands.now.plan, replace(stands.policy, min_seats=1), seats, use=typed.format("add-seats"))
+    name = quote(stands.name)
+    check_quantity(
+        stands.now.plan, replace(stands.policy, min_seats=1), seats, use=f"seatctl subs add-seats {name}"
+    )
     for side, policy in ((target.now, stands.policy), (target.next, stands.upcoming)):
-        check_quantity(side.plan, policy, side.seats, use=typed.format("set-seats"))
+        check_quantity(side.plan, policy, side.seats, use=f"seatctl subs set-seats {name}")
     summary = f"{stands.name}: {stands.now.seats} → {target.now.seats} seats"
     if ours:
         from seatctl.services.addons import prepare_addon
@@ -229,5 +232,7 @@ def _nothing(found: Gathered, asked: dict[str, JsonValue]) -> Prepared:
     stands = found.standing
     row: dict[str, JsonValue] = {"name": stands.name, "plan": stands.now.plan, "seats": stands.now.seats}
     request = Request("change", asked, {}, found.pool.id)
-    why, currency = f"{stands.name} is so already", found.pool.currency
+    seats = counted(stands.next.seats, "seat")
+    why = f"{stands.name} has {seats} of {stands.next.plan} already; nothing was changed"
+    currency = found.pool.currency
     return Prepared(request, row, 0, currency, why, found.pool, found.at, nothing=True)
