@@ -256,3 +256,16 @@ def test_what_stripe_goes_on_billing_can_be_canceled(office, status):
     assert office("subs", "add-seats", "lab", "1", "--yes").code == 4
     done(office, "subs cancel lab --now")
     assert pool(office, "lab")["status"] == "canceled"
+
+
+def test_who_wants_something_else_does_not_charge_what_was_given_up_days_ago(office):
+    fail(office, "timeout", times=1000, method="POST", path="/v1/subscriptions/")
+    assert office("subs", "add-seats", "design", "5", "--yes").code == 75
+    calm(office)
+    assert office("sandbox", "advance", "3d").code == 0
+    other = office("subs", "rename", "design", "studio", "-o", "json")
+    assert (other.code, other.error["code"]) == (75, "operation_pending")
+    assert "is taken back" in other.error["message"]
+    assert (charges(office)[3:], item(office)["quantity"]) == ([], 2)
+    assert office("subs", "rename", "design", "studio").code == 0
+    is_sound(office)

@@ -20,7 +20,7 @@ from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import Call
 from seatctl.models.operation import Operation, OperationState
 from seatctl.models.report import Record, Report
-from seatctl.services.steps import CameToNothing, Running
+from seatctl.services.steps import KEYS_LAST, CameToNothing, Running
 
 
 class OperationPending(TryAgain):
@@ -131,8 +131,11 @@ def _look_after(ledger: Ledger, billing: Billing, call: Call, other: Operation) 
     data: dict[str, JsonValue] = {"run": other.run}
     hint = f"seatctl runs show {other.run}, then run the same command again"
     try:
-        perform(ledger, billing, call, other)
-        became = "was unfinished and is finished now"
+        # Nobody waits for it any more: who wants something else now must not charge it a day late.
+        undone = undo_if_too_old(ledger, billing, call, other)
+        if undone is None:
+            perform(ledger, billing, call, other)
+        became = "was unfinished and is finished now" if undone is None else f"is taken back: {undone}"
     except WaitingForCardholder as waiting:
         became = f"waits for its cardholder: {waiting.data.get('url')}"
         data["url"] = waiting.data.get("url")
@@ -240,6 +243,22 @@ def _name_the_way_to_pay(running: Running, error: SeatctlError) -> None:
         with running.ledger.reading() as reader:
             name = subscriptions.by_id(reader, pool).name
         error.hint = f"another card: seatctl subs billing {quote(name)} --payment-method ID"
+
+
+def undo_if_too_old(ledger: Ledger, billing: Billing, call: Call, operation: Operation) -> str | None:
+    """What was taken back of a purchase that is too old to charge for; None where it must be finished.
+
+    The caller holds the money lock.
+    """
+    from seatctl.services.handlers import handler_for
+
+    undo, running = handler_for(operation.kind).undo, Running(ledger, billing, call, operation)
+    if undo is None or call.now - operation.created_at <= KEYS_LAST:
+        return None
+    done = undo(running)
+    if done is not None:
+        end_as_failed(running, f"undone: {done}")
+    return done
 
 
 def end_as_failed(running: Running, why: str) -> None:

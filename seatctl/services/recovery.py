@@ -11,8 +11,7 @@ from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call
 from seatctl.models.operation import Operation
 from seatctl.models.report import Record
-from seatctl.services.operations import end_as_failed, is_open, perform
-from seatctl.services.steps import KEYS_LAST, Running
+from seatctl.services.operations import is_open, perform, undo_if_too_old
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ def recover(ledger: Ledger, billing: Billing, call: Call) -> list[Recovered]:
 def _recover_one(ledger: Ledger, billing: Billing, call: Call, operation: Operation) -> Recovered:
     row: Record = {"run": operation.run, "kind": operation.kind}
     try:
-        undone = _undo_if_too_old(Running(ledger, billing, call, operation))
+        undone = undo_if_too_old(ledger, billing, call, operation)
         if undone is not None:
             return Recovered({**row, "result": "undone", "summary": undone, "error": None})
         report = perform(ledger, billing, call._replace(dry_run=False), operation)
@@ -51,16 +50,3 @@ def _recover_one(ledger: Ledger, billing: Billing, call: Call, operation: Operat
         told = f"unexpected {type(bug).__name__}; this is a bug; the log has more; the run stays unfinished"
         return Recovered({**row, "result": "failed", "summary": told, "error": "unexpected"}, bug)
     return Recovered({**row, "result": "finished", "summary": report.summary, "error": None})
-
-
-def _undo_if_too_old(running: Running) -> str | None:
-    """What was taken back of a purchase that is too old to charge for; None where it must be finished."""
-    from seatctl.services.handlers import handler_for
-
-    undo = handler_for(running.operation.kind).undo
-    if undo is None or running.call.now - running.operation.created_at <= KEYS_LAST:
-        return None
-    done = undo(running)
-    if done is not None:
-        end_as_failed(running, f"undone: {done}")
-    return done
