@@ -99,3 +99,28 @@ def test_a_mistyped_actor_is_refused_by_reads_too(seatctl, staffed, command):
     refused = seatctl(*command.split(), "--as", "bogus")
     assert (refused.code, refused.out) == (2, "")
     assert "--as takes an e-mail address or ci:NAME, not 'bogus'" in refused.err
+
+
+def test_who_is_suspended_may_nothing_and_is_asked_by_nobody(seatctl, staffed):
+    seatctl("users", "add", "ash@example.com", "yan@example.com")
+    assert seatctl("users", "suspend", "dot@example.com", "ash@example.com").code == 0
+    for actor in ("dot@example.com", "ash@example.com"):
+        refused = seatctl("seats", "assign", "design", "zoe@example.com", "--as", actor, "-o", "json")
+        assert (refused.code, refused.error["hint"]) == (8, "ask ann@example.com (admin)")
+        assert f"{actor}, who is suspended, may not" in refused.error["message"]
+    assert seatctl("users", "reactivate", "dot@example.com").code == 0
+    assert seatctl("seats", "assign", "design", "zoe@example.com", "--as", "dot@example.com").code == 0
+
+
+def test_the_last_admin_who_may_act_is_neither_suspended_nor_revoked(seatctl, staffed):
+    seatctl("users", "add", "ann@example.com", "bea@example.com")
+    refused = seatctl("users", "suspend", "ann@example.com", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (4, "last_admin")
+    seatctl("roles", "grant", "bea@example.com", "admin")
+    seatctl("users", "suspend", "bea@example.com")
+    assert seatctl("users", "suspend", "ann@example.com").code == 4
+    assert seatctl("roles", "revoke", "ann@example.com", "admin").code == 4
+    back = seatctl("users", "reactivate", "bea@example.com", "-o", "json").json["run"]
+    assert seatctl("users", "suspend", "ann@example.com").code == 0
+    undone = seatctl("runs", "undo", back, "--as", "bea@example.com", "-o", "json")
+    assert (undone.code, undone.error["code"]) == (4, "last_admin")

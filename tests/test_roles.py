@@ -242,6 +242,13 @@ def test_an_owner_is_made_by_transfer_and_both_are_told(sandbox, team):
     }
 
 
+def test_nobody_owns_who_could_not_act(sandbox, team):
+    sandbox("users", "add", "bob@example.com")
+    sandbox("users", "suspend", "bob@example.com")
+    refused = sandbox("subs", "transfer", team, "bob@example.com", "--yes", "-o", "json")
+    assert (refused.code, refused.error["hint"]) == (4, "seatctl users reactivate bob@example.com")
+
+
 @pytest.mark.parametrize("actor", ["bob", "bob@", "x y@example.com", "ci:", "-@example.com\n"])
 def test_what_is_no_actor_gets_no_role(sandbox, actor):
     assert sandbox("roles", "grant", "viewer", "--", actor).code in {2, 3}

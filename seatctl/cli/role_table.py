@@ -83,6 +83,7 @@ def _others() -> list[str]:
         f"- Everybody, since they only read: {named(READS)}.",
         f"- Whoever may use the commands in it: {named(OF_ITS_LINES)}.",
         f"- The user of this machine, since they change no ledger: {named(OF_THE_MACHINE)}.",
+        "- Nobody who is a suspended user, whatever their roles.",
         "- `reconcile --fix` needs the role to sync with Stripe.",
         "- `--create-users`, where a command has it, needs the role to manage users too.",
         "- `requests create --priority` above 0 needs the role to decide requests, for oneself too.",

@@ -181,7 +181,7 @@ def import_file(
 
 @app.command()
 def suspend(ctx: typer.Context, emails: People) -> None:
-    """Suspend users: they keep their seats and are not entitled.
+    """Suspend users: they keep their seats and are not entitled, nor do their roles permit anything.
 
     Examples:
       seatctl users suspend bob@example.com

@@ -24,8 +24,13 @@ def grant(tx: Transaction, given: Grant) -> bool:
 
 
 def held(reader: Reader, actor: str, subscription_id: int | None = None) -> set[Role]:
-    """The roles of an actor that count for a subscription: global ones, its own, ownership."""
+    """The roles of an actor that count for a subscription: global ones, its own, ownership.
+
+    None of a suspended or removed user: who may not use a seat may not give any either.
+    """
     key = actor_key(actor)
+    if reader.value("SELECT 1 FROM users WHERE email_key = ? AND status <> 'active'", (key,)) is not None:
+        return set()
     found = reader.rows(
         "SELECT role FROM roles WHERE actor = :actor"
         " AND (subscription_id IS NULL OR subscription_id = :subscription)"
@@ -39,12 +44,13 @@ def held(reader: Reader, actor: str, subscription_id: int | None = None) -> set[
 def holders(
     reader: Reader, roles: Collection[Role], subscription_id: int | None = None
 ) -> list[tuple[str, Role]]:
-    """Who holds one of `roles` globally or for the subscription: the owner, then by name."""
+    """Who may act by one of `roles`, globally or for the subscription: the owner, then by name."""
     found = reader.rows(
         "SELECT u.email AS actor, 'owner' AS role FROM subscriptions s JOIN users u ON u.id = s.owner_id"
-        " WHERE s.id = :subscription"
+        " WHERE s.id = :subscription AND u.status = 'active'"
         " UNION ALL SELECT * FROM (SELECT actor, role FROM roles"
-        " WHERE subscription_id IS NULL OR subscription_id = :subscription ORDER BY role, actor)",
+        " WHERE (subscription_id IS NULL OR subscription_id = :subscription) AND NOT EXISTS"
+        " (SELECT 1 FROM users p WHERE p.email_key = actor AND p.status <> 'active') ORDER BY role, actor)",
         {"subscription": subscription_id},
     )
     wanted = {role.value for role in roles}

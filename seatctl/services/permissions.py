@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from seatctl.errors import NotAllowed
-from seatctl.ledger import roles
+from seatctl.ledger import roles, users
 from seatctl.ledger.transaction import Reader
 from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
+from seatctl.models.user import UserStatus
 from seatctl.rules.permissions import MATRIX, permits
 
 
@@ -27,8 +28,10 @@ def allow(reader: Reader, actor: str, action: Action, subscription: Subscription
     shown = ", ".join(f"{name} ({role})" for name, role in could[:3])
     if len(could) > 3:
         shown += f" and {len(could) - 3} more"
+    user = users.find(reader, actor)
+    out = f", who is {user.status}," if user is not None and user.status is not UserStatus.ACTIVE else ""
     raise RoleRequired(
-        f"{actor} may not {action}{where}",
+        f"{actor}{out} may not {action}{where}",
         hint=f"ask {shown}" if could else "name an actor who may with --as ACTOR",
         data={
             "actor": actor,

@@ -23,6 +23,7 @@ from seatctl.services.gathering import ItemGone, at_home, item_of_pool, said_on
 from seatctl.services.operations import Request, submit
 from seatctl.services.ordering import refuse_taken
 from seatctl.services.permissions import allow
+from seatctl.services.request_outcomes import require_active
 
 
 def rename(ledger: Ledger, billing: Billing, call: Call, handle: str, name: str) -> Report:
@@ -42,11 +43,12 @@ def rename(ledger: Ledger, billing: Billing, call: Call, handle: str, name: str)
 
 
 def hand_over(ledger: Ledger, billing: Billing, call: Call, handle: str, new_owner: User) -> Report:
-    """Make a user the owner of a subscription, in the ledger and in Stripe."""
+    """Make a user the owner of a subscription, in the ledger and in Stripe. Raises UserNotActive."""
     with ledger.reading() as reader:
         subscription = subscriptions.find(reader, handle)
         allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, subscription)
     summary = f"made {new_owner.email} the owner of {subscription.name}"
+    require_active(new_owner)
     if subscription.owner_id == new_owner.id:
         return Report(None, call.dry_run, f"{new_owner.email} owns {subscription.name} already")
     return change_setting(ledger, billing, call, subscription, {"owner": new_owner.email}, summary)

@@ -146,5 +146,5 @@ def _apply(tx: Transaction, kinds: set[str]) -> None:
     writes.restore_ends(tx)
     writes.restore_requests(tx)
     writes.restore_roles(tx)
-    if "role" in kinds and not roles.holders(tx, (Role.ADMIN,)):
+    if kinds & {"role", *_PEOPLE} and not roles.holders(tx, (Role.ADMIN,)):
         raise no_admin_left()

@@ -16,11 +16,12 @@ from seatctl.ledger.settle import fill_waitlists, waitlist_told
 from seatctl.ledger.users import quoted
 from seatctl.models.call import Call, format_time
 from seatctl.models.report import Record, Report
-from seatctl.models.role import Action
+from seatctl.models.role import Action, Role
 from seatctl.models.user import User, UserStatus
 from seatctl.rules.emails import email_key
 from seatctl.rules.people import checked_email, checked_text
 from seatctl.services.permissions import allow
+from seatctl.services.roles import no_admin_left
 
 COLUMNS = ("email", "result")
 
@@ -127,7 +128,10 @@ def _roles(tx: Transaction, before: User, after: User) -> list[str]:
 
 
 def suspend_users(ledger: Ledger, call: Call, emails: Sequence[str]) -> Report:
-    """End the entitlement of users, who keep their seats. Raises UnknownUser, UserRemoved, RoleRequired."""
+    """End the entitlement of users, who keep their seats, and what their roles permit.
+
+    Raises UnknownUser, UserRemoved, RoleRequired, LastAdmin.
+    """
     return _set_status(ledger, call, emails, UserStatus.SUSPENDED, "suspended", "reactivate")
 
 
@@ -148,6 +152,8 @@ def _set_status(
         summary = users_done(done, [user.email for user in changed]) or (
             f"{users_are([user.email for user in people])} {status} already"
         )
+        if changed and status is not UserStatus.ACTIVE and not roles.holders(tx, (Role.ADMIN,)):
+            raise no_admin_left(changed[0].email)
         if status is UserStatus.ACTIVE:
             summary += waitlist_told(tx, fill_waitlists(tx))  # their turn may have come meanwhile
         tx.summarise(summary)
