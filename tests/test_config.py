@@ -204,3 +204,11 @@ def test_the_key_of_a_command_is_read_without_a_shell(seatctl, tmp_path):
     rows = {row["check"]: row for row in seatctl("doctor", "-o", "json").rows}
     assert rows["key"]["result"] == "problem"
     assert "stripe_key_command" in rows["key"]["detail"]
+
+
+def test_the_path_is_a_line_for_a_person_and_an_object_for_a_program(seatctl):
+    path = str(seatctl.home / "config.toml")
+    assert seatctl("config", "path").out == f"{path}\n"
+    assert seatctl("config", "path", "-o", "json").json == {"path": path, "exists": False}
+    assert seatctl("init", "--no-input").code == 0
+    assert seatctl("config", "path", "-o", "json").json == {"path": path, "exists": True}

@@ -178,3 +178,18 @@ def test_the_topic_policies_names_every_word_that_a_field_takes(seatctl):
     }
     for field, kind in kinds.items():
         assert re.search(rf"^  {field} +{', '.join(kind)}$", told, re.MULTILINE), field
+
+
+@pytest.mark.parametrize(
+    ("noun", "first"),
+    [
+        ("subs", ["list", "show", "buy"]),
+        ("seats", ["list", "assign", "revoke"]),
+        ("runs", ["list", "show", "undo"]),
+        ("requests", ["list", "show", "create"]),
+        ("config", ["show", "get", "set"]),
+    ],
+)
+def test_a_group_begins_with_what_is_looked_for_first(seatctl, noun, first):
+    listed = re.findall(r"^  ([a-z-]+) ", seatctl(noun, "--help").out.partition("Commands:")[2], re.MULTILINE)
+    assert listed[:3] == first

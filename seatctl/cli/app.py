@@ -28,11 +28,15 @@ from seatctl.context import Context
 from seatctl.output import write_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from typer._click.shell_completion import CompletionItem
 
 PROGRAM = "seatctl"
 COMPLETION_VARIABLE = "_SEATCTL_COMPLETE"
 EXAMPLES = "\nExamples:\n"
+_FIRST = ("status", "list", "show", "create", "add", "buy")
+"""The commands that the help of a group begins with, where it has them."""
 
 
 def execute(context: Context) -> None:
@@ -221,12 +225,23 @@ class Root(Group):
 def load(entry: catalogue.Entry) -> ClickCommand:
     """The group or the command of an entry; imports its module."""
     app: typer.Typer = importlib.import_module(entry.module).app
-    infos = {_name(info): info for info in app.registered_commands}
+    infos = {_name(info): info for info in sorted(app.registered_commands, key=_place(entry.module))}
     if not entry.group:
         return build(infos[entry.name])
     noun = Noun(name=entry.name, help=entry.help, rich_markup_mode=None, subcommand_metavar="COMMAND …")
     noun.infos, noun.built = infos, {}
     return noun
+
+
+def _place(module: str) -> Callable[[CommandInfo], tuple[int, bool]]:
+    """What is looked for first comes first in the help; what the module has taken in from others, last."""
+
+    def place(info: CommandInfo) -> tuple[int, bool]:
+        name = _name(info)
+        at = _FIRST.index(name) if name in _FIRST else len(_FIRST)
+        return at, getattr(info.callback, "__module__", module) != module
+
+    return place
 
 
 def build(info: CommandInfo) -> ClickCommand:

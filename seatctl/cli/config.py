@@ -119,7 +119,13 @@ def path(ctx: typer.Context) -> None:
     """
     from seatctl.settings import places
 
-    write_text(str(places(context(ctx).environment).config))
+    here = context(ctx)
+    path = places(here.environment).config
+    if here.format is None:
+        write_text(str(path))
+    else:
+        found: Record = {"path": str(path), "exists": path.exists()}
+        here.emit_one(found, (Column("path", "Path"), Column("exists", "Exists", "flag")), handle="path")
 
 
 @app.command("profiles")
