@@ -86,6 +86,16 @@ def test_rules_that_stripe_could_not_keep_are_refused(sandbox, team):
     assert (refused.code, refused.error["code"]) == (3, "too_long_for_stripe")
 
 
+@pytest.mark.parametrize(("column", "value"), [("status", "canceled"), ("home_ledger", "led_another")])
+def test_a_try_says_no_where_asking_would_be_refused(sandbox, team, column, value):
+    sandbox("users", "add", BOB)
+    query(ledger_path(sandbox), f"UPDATE subscriptions SET {column} = ?", value)
+    tried = sandbox("config", "auto-approve", team, "on", "--test", BOB, "-o", "json").json
+    assert (tried["outcome"], tried["rule"]) == ("refused", "subscription")
+    refused = sandbox("requests", "create", BOB, "-s", team, "-o", "json")
+    assert (refused.code in {4, 8}, refused.error["message"]) == (True, tried["why"])
+
+
 def test_a_change_of_the_rules_says_what_takes_it_back(sandbox, team):
     rules = "--domain example.com --group ops --daily-limit 3 --until 2041-01-31 --keep-free 2"
     before = sandbox("config", "auto-approve", team, "-o", "json").json["rules"]

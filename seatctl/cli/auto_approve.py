@@ -106,9 +106,8 @@ def auto_approve(
     )
     if test is not None:
         with here.ledger.reading() as reader:
-            here.emit_one(
-                try_rules(reader, subscription, test, wanted, here.now), TEST_COLUMNS, handle="outcome"
-            )
+            tried = try_rules(reader, here.ledger.id, subscription, test, wanted, here.now)
+            here.emit_one(tried, TEST_COLUMNS, handle="outcome")
     elif wanted == Rules():
         _show(here, subscription)
     else:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from seatctl.billing.port import Billing
-from seatctl.errors import UsageError
+from seatctl.errors import SeatctlError, UsageError
 from seatctl.ledger import requests, seats, subscriptions, undo_window, users
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
@@ -17,6 +17,7 @@ from seatctl.models.subscription import AutoApproval, Subscription
 from seatctl.models.user import User, UserStatus
 from seatctl.rules.approval import Asking, Verdict, automatically
 from seatctl.rules.approval_rules import auto_approval_fields, checked_domains, checked_groups
+from seatctl.rules.assignment import require_home, require_usable
 from seatctl.rules.metadata import auto_approval_text
 from seatctl.rules.reversal import Changed, reversal
 from seatctl.services.permissions import allow
@@ -80,7 +81,9 @@ def _state(rules: AutoApproval) -> str:
     return "on" if rules.enabled else "off"
 
 
-def try_rules(reader: Reader, handle: str, email: str, wanted: Rules, now: datetime) -> Record:
+def try_rules(
+    reader: Reader, ledger_id: str, handle: str, email: str, wanted: Rules, now: datetime
+) -> Record:
     """What the rules would make of a request of this person now, and which of them decides; nothing is done.
 
     With rules in `wanted`: what those would make of it. Raises UnknownSubscription.
@@ -92,6 +95,11 @@ def try_rules(reader: Reader, handle: str, email: str, wanted: Rules, now: datet
     if user is None or user.status is not UserStatus.ACTIVE:
         why = f"{email} is no user" if user is None else f"{user.email} is {user.status}"
         return {**record, "outcome": "refused", "rule": "user", "why": why}
+    try:
+        require_home(pool, ledger_id)
+        require_usable(pool)
+    except SeatctlError as error:
+        return {**record, "outcome": "refused", "rule": "subscription", "why": error.message}
     if seats.is_seated(reader, pool.id, user.id, format_time(now)):
         return {**record, "outcome": "seated", "rule": "seat", "why": f"{user.email} sits there already"}
     found = automatic(reader, user, replace(pool, auto_approval=rules), now)
