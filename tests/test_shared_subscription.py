@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.sandbox.seed import send
 from tests.support.both_sides import charges, objects, twin
 from tests.support.second_ledger import SecondLedger
 from tests.test_foreign_objects import customer, product, subscribe
@@ -24,6 +25,29 @@ def globex(sandbox):
 
 def seats(seatctl) -> dict[str, int]:
     return {row["name"]: row["seats"] for row in seatctl.rows("subs", "list")}
+
+
+def settings(seatctl):
+    """What a pool's settings are, whichever way they came."""
+    rows = seatctl.rows("subs", "list")
+    return {row["name"]: (row["plan"], row["owner"], row["auto_approve"]) for row in rows}
+
+
+def test_settings_of_one_pool_come_back_for_that_pool_alone(globex):
+    assert globex("users", "add", "bob@example.com").code == 0
+    for command in (
+        "subs rename globex/meetings talks",
+        "subs transfer talks bob@example.com --yes",
+        "config auto-approve globex/webinars on",
+    ):
+        assert globex(*command.split()).code == 0
+    expected = {"globex/webinars": ("webinars", None, True), "talks": ("meetings", "bob@example.com", False)}
+    assert settings(globex) == expected
+    rebuilt = SecondLedger(globex)
+    assert rebuilt("sync").code == 0
+    assert settings(rebuilt) == expected
+    assert globex("sync", "--full").code == 0
+    assert settings(globex) == expected
 
 
 def test_fewer_seats_at_renewal_wait_for_each_pool_by_itself(globex):
@@ -49,6 +73,20 @@ def test_one_pool_is_not_ended_or_renewed_with_another(globex):
         assert (refused.code, refused.error["code"]) == (4, "shared_subscription"), command
         assert "globex/webinars" in refused.error["message"]
     assert {one["status"] for one in objects(globex, "subscription")} == {"active"}
+
+
+def test_an_item_added_in_the_dashboard_leaves_what_was_said_of_the_first(sandbox, team):
+    assert sandbox("subs", "set-seats", team, "4", "--yes").code == 0
+    with twin(sandbox) as stripe:
+        (bought,) = stripe.store.walk("subscription")
+        added = {"subscription": bought["id"], "price": product(stripe, "Rooms"), "quantity": 4}
+        send(stripe, "subscription_items", {**added, "proration_behavior": "none"})
+    assert sandbox("sync").code == 0
+    assert seats(sandbox) == {"design": 5, "design/rooms": 4}
+    rebuilt = SecondLedger(sandbox)
+    assert rebuilt("sync").code == 0
+    assert seats(rebuilt) == {"design": 5, "design/rooms": 4}
+    assert settings(rebuilt) == settings(sandbox)
 
 
 def test_a_pool_whose_item_is_gone_changes_no_other_pools_item(globex):

@@ -158,7 +158,9 @@ def test_an_event_that_comes_late_is_found_behind_a_page_of_others(acme, tmp_pat
 
 def test_after_a_month_everything_is_read_again(acme, monkeypatch):
     assert acme("sync").code == 0
-    query(acme.ledger, "UPDATE sync_state SET value = '2026-01-01T00:00:00Z' WHERE key = 'last_success'")
+    query(
+        acme.ledger, "UPDATE sync_state SET updated_at = '2026-01-01T00:00:00Z' WHERE key = 'events_cursor'"
+    )
     assert acme("sync", "-o", "json").json["backfill"] is True
     assert acme("sync", "--full", "-o", "json").json["backfill"] is True
 

@@ -18,6 +18,7 @@ from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.rules.metadata import LEDGER
 from seatctl.rules.policies import as_fields
+from seatctl.rules.pool_metadata import said_of
 from seatctl.rules.standing import PAID_UNTIL, RENEWED
 
 _COPY = """UPDATE subscriptions SET stripe_subscription = :stripe_id, stripe_item = :item,
@@ -105,7 +106,7 @@ def copy(journal: Journal, pool: Subscription, seen: Seen) -> None:
             "quantity": seen.standing.next.seats,
             "ends": int(mirror.cancel_at_period_end),
             "home": mirror.metadata.get(LEDGER),
-            "metadata": json.dumps(dict(mirror.metadata)),
+            "metadata": json.dumps(dict(said_of(mirror, seen.item))),
             "pool": pool.id,
         },
     )

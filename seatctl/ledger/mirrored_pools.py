@@ -15,6 +15,7 @@ from seatctl.models.subscription import AutoApproval, Subscription
 from seatctl.rules.approval_rules import auto_approval_fields
 from seatctl.rules.names import name_key
 from seatctl.rules.policies import as_fields
+from seatctl.rules.pool_metadata import said_of
 from seatctl.rules.standing import PAID_UNTIL
 
 
@@ -106,7 +107,7 @@ def add(tx: Transaction, found: Found) -> Subscription:
             "ends": int(mirror.cancel_at_period_end),
             "cancel_at": None if mirror.cancel_at is None else format_time(mirror.cancel_at),
             "home": found.home_ledger,
-            "metadata": json.dumps(dict(mirror.metadata)),
+            "metadata": json.dumps(dict(said_of(mirror, item))),
             "created": format_time(mirror.created_at),
         },
     )

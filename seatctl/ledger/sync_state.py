@@ -50,6 +50,12 @@ def cursor(reader: Reader) -> int | None:
     return None if found is None else int(found)
 
 
+def cursor_noted_at(reader: Reader) -> datetime | None:
+    """When the cursor was last noted (UTC): everything before had been taken over by then."""
+    found = reader.value("SELECT updated_at FROM sync_state WHERE key = ?", (_CURSOR,))
+    return parse_time(found) if isinstance(found, str) else None
+
+
 def seen_events(reader: Reader) -> dict[str, int]:
     """The events of the overlap that were taken over already, with their times (unix seconds)."""
     return {name: int(at) for name, at in json.loads(_get(reader, _SEEN) or "{}").items()}

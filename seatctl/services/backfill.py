@@ -30,9 +30,9 @@ _AHEAD: Final = 86400
 def is_needed(ledger: Ledger, now: datetime, *, full: bool) -> bool:
     """Whether increments cannot do: wanted, never done, under way, or too long ago."""
     with ledger.reading() as reader:
-        last, under_way = sync_state.last_success_at(reader), sync_state.backfill(reader)
-        none = sync_state.cursor(reader) is None
-    return full or none or under_way is not None or last is None or now - last > EVENTS_LAST
+        # Not the last success: while a purchase waits for the bank there is none, for a day.
+        read_at, under_way = sync_state.cursor_noted_at(reader), sync_state.backfill(reader)
+    return full or under_way is not None or read_at is None or now - read_at > EVENTS_LAST
 
 
 def backfill(ledger: Ledger, billing: Billing, call: Call, stripe: Reading, *, anew: bool) -> int:

@@ -19,11 +19,6 @@ from seatctl.rules.names import name_key
 from seatctl.rules.pool_metadata import said_of
 
 
-def owner_of(tx: Transaction, found: StripeSubscription) -> int | None:
-    """The user that a subscription's metadata names as the owner."""
-    return owner_said(tx, found.metadata)
-
-
 def owner_said(tx: Transaction, said: Mapping[str, str]) -> int | None:
     """The user that the metadata names as the owner, made where unknown; None where it names none."""
     email = said.get(OWNER)

@@ -20,13 +20,11 @@ from seatctl.models.subscription import Subscription
 from seatctl.rules.adoption import name_from_customer, named_in_metadata, taken_in, unique
 from seatctl.rules.metadata import LEDGER, NAME, auto_approval_of
 from seatctl.rules.names import name_key
+from seatctl.rules.pool_metadata import OURS, said_of
 from seatctl.rules.wording import counted
 from seatctl.services.gathering import seen, stand_of
-from seatctl.services.mirrored_settings import owner_of, take_settings
+from seatctl.services.mirrored_settings import owner_said, take_settings
 from seatctl.services.plan_mirroring import plan_for
-
-OURS = "seatctl_"
-"""What the keys of our metadata begin with."""
 
 ENDED = frozenset(("canceled", "incomplete_expired"))
 
@@ -68,12 +66,19 @@ def begin(tx: Transaction, ledger_id: str) -> Taking:
     return Taking(ledger_id, keys, known, mirrored_pools.newest(tx))
 
 
+def has_to_wait(tx: Transaction, found: StripeSubscription, taking: Taking) -> bool:
+    """Whether a pool of it has an open operation: its end decides, and what is said here counts after it."""
+    known = mirrored_pools.of_stripe(tx, found.id) if found.id in taking.known else []
+    return any(_is_busy(tx, pool) for pool in known)
+
+
 def take(tx: Transaction, found: StripeSubscription, taking: Taking) -> Iterator[Record]:
-    """A row for each pool that was added or has changed. `finish` comes after the last one."""
+    """A row for each pool that was added or has changed. `finish` comes after the last one.
+
+    The caller has asked whether it `has_to_wait`.
+    """
     names = taking.names
     known = mirrored_pools.of_stripe(tx, found.id) if found.id in taking.known else []
-    if any(_is_busy(tx, pool) for pool in known):
-        return
     licensed = [item for item in found.items if item.licensed]
     if not known and _is_followed(tx, found, taking.ledger_id):
         return
@@ -132,9 +137,15 @@ def _add(
 ) -> Record:
     plan = taking.plan_for(tx, item.price)
     customer, title, email = customers.called(tx, found.customer_id)
-    base = named_in_metadata(found.metadata.get(NAME)) or name_from_customer(title, email, found.customer_id)
-    # Each licensed item of a subscription with several is a pool of its own.
-    name = unique(base if len(licensed) == 1 else f"{base}/{plan.slug}", taken_in(taking.names))
+    said = said_of(found, item)
+    wanted = named_in_metadata(said.get(NAME))
+    if wanted is None:
+        base = named_in_metadata(found.metadata.get(NAME)) or name_from_customer(
+            title, email, found.customer_id
+        )
+        # Each licensed item of a subscription with several is a pool of its own.
+        wanted = base if len(licensed) == 1 else f"{base}/{plan.slug}"
+    name = unique(wanted, taken_in(taking.names))
     taking.names.add(name_key(name))
     added = mirrored_pools.add(
         tx,
@@ -145,13 +156,13 @@ def _add(
             subscription=found,
             item=item,
             policy=None,
-            owner_id=owner_of(tx, found),
-            auto_approval=auto_approval_of(found.metadata),
+            owner_id=owner_said(tx, said),
+            auto_approval=auto_approval_of(said),
             home_ledger=found.metadata.get(LEDGER) or None,
         ),
     )
     pool = added  # of one made elsewhere, its item says all there is to know
-    if any(key.startswith(OURS) for key in found.metadata):
+    if any(key.startswith(OURS) for key in said):
         stands = stand_of(tx, added, found, item, tx.call.now)
         pool = mirror.write(tx, added, seen(tx, added, found, item, stands))
     mirrored_pools.record_added(tx, pool)

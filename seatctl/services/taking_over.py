@@ -20,7 +20,7 @@ from seatctl.models.report import Record
 from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.rules.metadata import OPERATION
 from seatctl.services.plan_mirroring import mirror_plans
-from seatctl.services.pool_mirroring import ENDED, begin, copy, finish, take
+from seatctl.services.pool_mirroring import ENDED, begin, copy, finish, has_to_wait, take
 
 
 @dataclass(slots=True)
@@ -46,6 +46,8 @@ def take_over(ledger: Ledger, call: Call, gone: list[str]) -> Taken:
         taken.plans = mirror_plans(tx, gone, editing)
         taking = begin(tx, ledger.id)
         for found in _read(tx, waiting):
+            if has_to_wait(tx, found, taking):
+                continue  # forgotten here, it would be lost should the operation come to nothing
             if found.metadata.get(OPERATION) in left_alone:
                 taken.done.append(found.id)  # made by an operation that has not ended, or came to nothing
                 continue
