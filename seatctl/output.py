@@ -97,6 +97,13 @@ def note(text: str) -> None:
     sys.stderr.write(visible_lines(text) + "\n")
 
 
+def as_markdown(text: str) -> str:
+    """A text that is shown as it is, not taken for Markdown or HTML."""
+    from seatctl.delimited import markdown_text
+
+    return markdown_text(text)
+
+
 def write_text(text: str) -> None:
     """A text of our own on stdout: a help page, a path, a shell script."""
     sys.stdout.write(text if text.endswith("\n") else text + "\n")

@@ -177,6 +177,39 @@ def test_a_file_of_people_is_undone_whole(people, tmp_path):
     assert state(people) == before
 
 
+FILE = "email,name\nnew@example.com,New\nold@example.com,Old\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "seats apply FILE -s design --create-users",
+        "seats assign design --from FILE --create-users",
+        "users import FILE",
+    ],
+)
+def test_after_an_undo_the_file_can_be_corrected_and_used_again(people, tmp_path, command):
+    (tmp_path / "people.csv").write_text(FILE)
+    words = command.replace("FILE", str(tmp_path / "people.csv")).split()
+    before = state(people)
+    done(people, *words)
+    after = state(people)
+    done(people, "runs", "undo", people.rows("runs", "list")[0]["number"])
+    assert state(people) == before
+    told = people(*words, "-o", "json")
+    assert {row["result"] for row in told.json["rows"]} <= {"added and seated", "added"}
+    again = told.json["run"]
+    assert state(people) == after
+    done(people, "runs", "undo", again)
+    assert state(people) == before
+    # Whom somebody has removed stays removed, whatever an undo did before.
+    done(people, *words)
+    done(people, "users", "remove", "new@example.com")
+    assert people(*words, "-o", "json").code == (0 if words[0] == "users" else 3)
+    assert "new@example.com" not in {row[0] for row in state(people)[0]}
+    assert people("ledger", "check").code == 0
+
+
 def test_a_batch_is_undone_whole(people, tmp_path):
     before = state(people)
     (tmp_path / "lines").write_text(

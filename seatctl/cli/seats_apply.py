@@ -220,10 +220,10 @@ def _emit(here: Context, report: Report, bought: Sequence[Bought] = ()) -> None:
         purchases: list[JsonValue] = [one.record for one in bought]
         report = replace(report, summary=said, data={**report.data, "purchases": purchases})
     if here.style.format is Format.MARKDOWN and not here.options.quiet:
-        from seatctl.delimited import markdown_text
+        from seatctl.output import as_markdown
 
         title = "Differences" if report.dry_run else "Done"
-        here.emit_text(f"**{title}:** {markdown_text(report.summary)}\n")
+        here.emit_text(f"**{title}:** {as_markdown(report.summary)}\n")
         _emit_numbers(here, report)
         here.emit_text("")
     here.emit(report, handle="email")

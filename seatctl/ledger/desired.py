@@ -6,6 +6,8 @@ is forgotten (`ledger.weighing`). What it came to is read by `desired_result.py`
 `rules/desired.py`; what is then written is `desired_writes.py`.
 """
 
+# ruff: noqa: S608 - what is put into statements here are conditions of this layer; every value is bound.
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
@@ -13,6 +15,7 @@ from enum import StrEnum
 
 from seatctl.errors import JsonValue
 from seatctl.ledger import subscriptions
+from seatctl.ledger.coming_back import UNDONE
 from seatctl.ledger.engine import SqlValue
 from seatctl.ledger.staging import BadRows
 from seatctl.ledger.subscription_handles import UnknownSubscription
@@ -34,6 +37,8 @@ class Verdict(StrEnum):
     """Sits there, but `until` lies behind."""
     OVER = "over"
     """`until` lies behind, and there is no seat."""
+    BACK = "back"
+    """Was made a user by a run that was undone: comes back as somebody new."""
     SUSPENDED = "suspended"
     REMOVED = "removed"
     DUPLICATE = "duplicate"
@@ -41,7 +46,7 @@ class Verdict(StrEnum):
     BAD = "bad"
 
 
-WANTS = "d.verdict IN ('assign', 'unknown')"
+WANTS = "d.verdict IN ('assign', 'unknown', 'back')"
 """Rows of `desired AS d` that are to get a seat."""
 
 _TABLES = (
@@ -86,12 +91,13 @@ _SAME = """UPDATE desired SET verdict = 'duplicate' WHERE verdict = 'unknown' AN
     SELECT 1 FROM desired o WHERE o.email_key = desired.email_key AND o.pool = desired.pool
     AND o.problem IS NULL AND o.line < desired.line)"""
 
-_KNOW = """UPDATE desired SET user_id = u.id, seat_id = t.id,
+_KNOW = f"""UPDATE desired SET user_id = u.id, seat_id = t.id,
     differs = coalesce(desired.name <> coalesce(u.name, ''), 0)
         OR coalesce(desired.group_name <> coalesce(u.group_name, ''), 0),
     verdict = CASE
         WHEN desired.until <= :now THEN iif(t.id IS NULL, 'over', 'revoke')
         WHEN t.id IS NULL AND u.status = 'active' THEN 'assign'
+        WHEN t.id IS NULL AND :create_users AND u.status = 'removed' AND {UNDONE} THEN 'back'
         WHEN t.id IS NULL THEN u.status
         WHEN desired.until IS NULL OR nullif(desired.until, 'never') IS t.until THEN 'seated'
         ELSE 'ends' END
@@ -138,7 +144,7 @@ def judge(journal: Journal, now: str, *, create_users: bool, prune: bool) -> lis
     if journal.value(_REPEATED):
         for statement in (_OTHER_PERSON, _OTHER_END, _SAME):
             journal.execute(statement)
-    journal.execute(_KNOW, {"now": now})
+    journal.execute(_KNOW, {"now": now, "create_users": int(create_users)})
     journal.execute("UPDATE desired SET verdict = 'over' WHERE verdict = 'unknown' AND until <= ?", (now,))
     if not create_users:
         _refuse(journal, Verdict.UNKNOWN, "there is no user of this e-mail; --create-users makes one")

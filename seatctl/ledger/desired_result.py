@@ -16,6 +16,7 @@ from seatctl.rules.desired import Counted, Row
 RESULTS: Mapping[str, str] = {
     Verdict.ASSIGN: "seated",
     Verdict.UNKNOWN: "added and seated",
+    Verdict.BACK: "added and seated",
     Verdict.ENDS: "until changed",
     Verdict.SEATED: "user updated",
     Verdict.OVER: "user updated",
@@ -45,7 +46,7 @@ def counted(reader: Reader, pools: Iterable[Subscription]) -> tuple[Counted, ...
                 pool=pool,
                 rows=sum(many for (number, _), many in tally.items() if number == n),
                 seated=of(n, Verdict.SEATED),
-                new=of(n, Verdict.ASSIGN, Verdict.UNKNOWN),
+                new=of(n, Verdict.ASSIGN, Verdict.UNKNOWN, Verdict.BACK),
                 ends=of(n, Verdict.ENDS),
                 leaving=leaving.get(n, 0),
             )
@@ -57,7 +58,8 @@ def users_to_add(reader: Reader) -> int:
     """How many people are to be made users."""
     # Only where there are several subscriptions can one person stand in several good rows.
     people = "DISTINCT email_key" if len(handles(reader)) > 1 else "*"
-    return reader.count(f"SELECT count({people}) FROM desired WHERE verdict = 'unknown'")
+    made = reader.count(f"SELECT count({people}) FROM desired WHERE verdict = 'unknown'")
+    return made + reader.count("SELECT count(DISTINCT user_id) FROM desired WHERE verdict = 'back'")
 
 
 def users_to_update(reader: Reader) -> int:
@@ -110,7 +112,7 @@ def differences(reader: Reader) -> Iterator[Record]:
     changed = reader.rows(
         "SELECT d.line, d.email, s.name AS subscription, d.verdict, d.until, d.problem FROM desired d"
         " LEFT JOIN desired_pools p ON p.n = d.pool LEFT JOIN subscriptions s ON s.id = p.pool_id"
-        " WHERE d.verdict IN ('assign', 'unknown', 'ends', 'no seat free', 'bad')"
+        " WHERE d.verdict IN ('assign', 'unknown', 'back', 'ends', 'no seat free', 'bad')"
         " OR d.differs AND d.verdict IN ('seated', 'over') ORDER BY d.line"
     )
     for row in changed:

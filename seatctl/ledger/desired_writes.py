@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from seatctl.ledger import closing, search, seats
+from seatctl.ledger.coming_back import bring_back
 from seatctl.ledger.desired import WANTS
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.subscription import Subscription
@@ -42,6 +43,7 @@ def write(tx: Transaction, pools: Iterable[Subscription]) -> None:
     """Revoke, make and update users, assign, set ends: each recorded, everybody told."""
     seats.revoke_where(tx, "id IN (SELECT seat_id FROM leaving)", {}, ":now")
     _make_users(tx)
+    bring_back(tx, "SELECT user_id FROM desired WHERE verdict = 'back'")
     _update_users(tx)
     _change_ends(tx)
     _assign(tx)

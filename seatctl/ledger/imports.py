@@ -1,15 +1,19 @@
 """Users from the TEMP table `incoming` (staging.py): made and updated by set-based SQL.
 
 Every good row that staging judged `unknown` becomes a user; known ones get what the file gives and they
-have otherwise: name, group, last activity, never the status. Removed users stay removed and untouched.
+have otherwise: name, group, last activity, never the status. Whom somebody has removed stays removed and
+untouched.
 Change rows say what `users.facts` says.
 """
+
+# ruff: noqa: S608 - what is put into statements here are conditions of this layer; every value is bound.
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from seatctl.ledger import search
+from seatctl.ledger.coming_back import UNDONE, bring_back
 from seatctl.ledger.transaction import Transaction
 
 _MAKE = """INSERT INTO users (email, email_key, name, group_name, last_active, created_at)
@@ -60,7 +64,7 @@ class Imported:
 
 def apply(tx: Transaction) -> Imported:
     """Make the unknown ones and update the known ones, once `staging.judge` has told them apart."""
-    return Imported(added=_make(tx), updated=_update(tx))
+    return Imported(added=bring_back_undone(tx) + _make(tx), updated=_update(tx))
 
 
 def create_from_incoming(tx: Transaction) -> int:
@@ -68,6 +72,23 @@ def create_from_incoming(tx: Transaction) -> int:
     made = _make(tx)
     tx.execute(_TELL_MADE_ONES)
     return made
+
+
+def mark_undone(tx: Transaction) -> int:
+    """Take those whom an undo has left out for new ones, once `staging.judge` has told who is removed."""
+    return tx.execute(
+        "UPDATE incoming SET verdict = 'known', result = 'added' WHERE verdict = 'removed'"
+        f" AND EXISTS (SELECT 1 FROM users u WHERE u.id = incoming.user_id AND {UNDONE})"
+    )
+
+
+def bring_back_undone(tx: Transaction) -> int:
+    """Make those users again who were marked and are still to be added; how many."""
+    return bring_back(
+        tx,
+        "SELECT i.user_id FROM incoming i JOIN users p ON p.id = i.user_id"
+        " WHERE i.verdict = 'known' AND i.result = 'added' AND p.status = 'removed'",
+    )
 
 
 def _make(tx: Transaction) -> int:

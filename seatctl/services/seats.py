@@ -46,13 +46,15 @@ def assign_seats(ledger: Ledger, call: Call, name: str, people: People, how: Ass
         pool = _pool(tx, ledger, call, name)
         require_usable(pool)
         staging.judge(tx)
+        if how.create_users and imports.mark_undone(tx):
+            allow(tx, call.actor, Action.MANAGE_USERS)
         seats.mark_seated(tx, pool.id)
         bad = _require_good(tx, call, people, how)
         needed = seats.wanted(tx)
         take = _seats_to_take(tx, pool, needed, fill=how.fill)
         if take < needed:
             seats.leave_without(tx, take)
-        added = imports.create_from_incoming(tx) if how.create_users else 0
+        added = _make_users(tx) if how.create_users else 0
         seated = seats.assign_incoming(tx, pool.id)
         changed = seat_moves.change_ends(tx, pool.id)
         closing.approve_seated(tx, pool.id)
@@ -118,6 +120,11 @@ def _pool(tx: Transaction, ledger: Ledger, call: Call, name: str) -> Subscriptio
     allow(tx, call.actor, Action.ASSIGN, pool)
     require_home(pool, ledger.id)
     return pool
+
+
+def _make_users(tx: Transaction) -> int:
+    """Those who are new, and whom an undo has left out; how many."""
+    return imports.bring_back_undone(tx) + imports.create_from_incoming(tx)
 
 
 def _require_good(tx: Transaction, call: Call, people: People, how: Assigning) -> int:

@@ -29,6 +29,7 @@ def import_users(ledger: Ledger, call: Call, rows: Iterable[Incoming], *, skip_b
     with ledger.change(call) as tx:
         allow(tx, call.actor, Action.MANAGE_USERS)
         staging.judge(tx)
+        imports.mark_undone(tx)
         bad = staging.require_good(tx, skip_bad)
         done = imports.apply(tx)
         removed = staging.count(tx, Verdict.REMOVED)
