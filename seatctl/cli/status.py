@@ -11,6 +11,7 @@ from seatctl.styles import Column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
 
     from seatctl.context import Context
     from seatctl.ledger.overview import Overview
@@ -38,10 +39,14 @@ COLUMNS = (
     Column("waitlisted_requests", "On the waitlist", "integer"),
     Column("unpaid_invoices", "Unpaid invoices", "integer"),
     Column("unfinished_operations", "Unfinished operations", "integer"),
+    Column("mail_server", "Mail server"),
     Column("waiting_messages", "Messages to send", "integer"),
     Column("failed_messages", "Messages failed", "integer"),
     Column("attention", "Attention", "list", table=False),
 )
+
+
+ENDED = ("canceled", "incomplete_expired")
 
 
 @app.command("status")
@@ -59,16 +64,18 @@ def status(ctx: typer.Context) -> None:
     with here.ledger.reading() as reader:
         pools = list(subscriptions.listing(reader, here.now))
         counts = overview(reader, here.now)
-    attention = list(_attention(pools, counts))
+    attention = list(_attention(pools, counts, here.now))
     here.emit_one({**_record(here, pools, counts), "attention": [*attention]}, COLUMNS, handle="profile")
     for line in attention:
         here.note(line)
+    if counts.waiting_messages and not here.profile.text("mail.host", here.environment):
+        here.note("no mail server is set, so nobody is told: seatctl help notifications")
 
 
 def _record(here: Context, pools: Iterable[Subscription], counts: Overview) -> Record:
     from seatctl.models.call import format_time
 
-    current = [pool for pool in pools if pool.status not in ("canceled", "incomplete_expired")]
+    current = [pool for pool in pools if pool.status not in ENDED]
     return {
         "profile": here.profile.name,
         "mode": here.profile.mode.value,
@@ -88,6 +95,7 @@ def _record(here: Context, pools: Iterable[Subscription], counts: Overview) -> R
         "waitlisted_requests": counts.waitlisted_requests,
         "unpaid_invoices": counts.unpaid_invoices,
         "unfinished_operations": counts.unfinished_operations,
+        "mail_server": here.profile.text("mail.host", here.environment) or None,
         "waiting_messages": counts.waiting_messages,
         "failed_messages": counts.failed_messages,
     }
@@ -100,18 +108,20 @@ def _lag(here: Context, last: str | None) -> int | None:
     return None if last is None else max(0, int((here.now - parse_time(last)).total_seconds()))
 
 
-def _attention(pools: Iterable[Subscription], counts: Overview) -> Iterator[str]:
+def _attention(pools: Iterable[Subscription], counts: Overview, now: datetime) -> Iterator[str]:
     """One line each, ending in the command that shows or settles it."""
     from seatctl.rules.wording import counted
 
     if counts.unfinished_operations:
-        interrupted = "operations were" if counts.unfinished_operations > 1 else "operation was"
-        yield f"{counts.unfinished_operations} {interrupted} interrupted: seatctl sync"
+        waits = "operations wait or were" if counts.unfinished_operations > 1 else "operation waits or was"
+        yield f"{counts.unfinished_operations} {waits} interrupted: seatctl sync"
     if counts.backfilling:
         yield "reading Stripe was interrupted: seatctl sync goes on with it"
     if counts.unreadable:
         yield f"{counted(counts.unreadable, 'object')} in Stripe could not be read: seatctl sync lists them"
     for pool in pools:
+        if pool.term_end <= now and pool.status not in ENDED:
+            yield f"the term of {pool.name} is over, and what became of it was not read: seatctl sync"
         if pool.assigned > pool.capacity:
             yield (
                 f"{pool.name} is over-assigned: {pool.assigned} in {pool.capacity} seats; "
