@@ -269,3 +269,19 @@ def test_who_wants_something_else_does_not_charge_what_was_given_up_days_ago(off
     assert (charges(office)[3:], item(office)["quantity"]) == ([], 2)
     assert office("subs", "rename", "design", "studio").code == 0
     is_sound(office)
+
+
+@pytest.mark.parametrize("command", ["subs add-seats acme 5", "subs set-seats acme 25"])
+def test_a_limit_counts_for_what_was_begun_without_one(contract, command):
+    """The first run was lost on the way; whoever repeats it more carefully is not charged past the limit."""
+    fail(contract, "timeout", times=1000, method="POST", path="/v1/invoiceitems")
+    words = (*command.split(), "--yes", "-o", "json")
+    assert contract(*words).code == 75
+    calm(contract)
+    refused = contract(*words, "--max-spend", "29.99")
+    assert (refused.code, refused.error["code"]) == (4, "max_spend_exceeded")
+    assert charges(contract) == [12000]
+    asked = contract(*command.split(), stdin="no\n", tty=True)
+    assert "Stripe charges 30.00 USD unless it has already." in asked.err
+    assert contract(*words, "--max-spend", "30.00").code == 0
+    assert charges(contract) == [12000, 3000]

@@ -111,6 +111,7 @@ def prepare_addon(
         "renewed_by": said_of(found.mirror, found.item).get(RENEWED) if stands.renewed else None,
         # What says that the running term was renewed by hand, and when it began, stays until its end.
         "by_hand": stands.by_hand,
+        "due_now": due,
         "summary": summary,
     }
     request = Request("addon", asked, details, pool.id, request_id=wishes.request_id)

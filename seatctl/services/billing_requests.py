@@ -99,7 +99,7 @@ def prepare_billing(
     Raises UnknownSubscription, RoleRequired, ForeignLedger, MaxSpendExceeded.
     """
     asked = _asked(details)
-    under_way = repeated(ledger, call, handle, asked, Action.MANAGE_SUBSCRIPTION, wishes.request_id)
+    under_way = repeated(ledger, call, handle, asked, Action.MANAGE_SUBSCRIPTION, wishes)
     if under_way is not None:
         return under_way
     found = look(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
@@ -125,6 +125,7 @@ def prepare_billing(
             "cards": cards,
             "own_card": found.mirror.default_payment_method is not None,
             "pay": None if pays is None else pays.id,
+            "due_now": due,
             "summary": summary,
         },
         found.pool.id,

@@ -15,10 +15,12 @@ from seatctl.ledger import operations, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
+from seatctl.models.money import plain_amount
 from seatctl.models.operation import Operation, OperationState
 from seatctl.models.report import Report
 from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
+from seatctl.rules.purchases import check_spend
 from seatctl.services.operations import Request, submit
 from seatctl.services.permissions import allow
 
@@ -113,29 +115,36 @@ def repeated(
     handle: str,
     asked: dict[str, JsonValue],
     action: Action,
-    request_id: str | None = None,
+    wishes: Wishes | None = None,
 ) -> Prepared | None:
     """The same request where it is still under way, or was done under this request id; None where it is new.
 
     It is finished, or answered again, whatever would be said of a new one: Stripe may have done it already,
     and it would then look as if nothing were left to do, or as if it were too late or cost something.
+    Raises MaxSpendExceeded where this time a limit is given that it was not begun under.
     """
+    wishes = wishes or Wishes()
     with ledger.reading() as reader:
         pool = subscriptions.find(reader, handle, call.now)
         allow(reader, call.actor, action, pool)
         begun = operations.of_subscription(reader, pool.id)
-        known = operations.of_request(reader, request_id) if request_id else None
+        known = operations.of_request(reader, wishes.request_id) if wishes.request_id else None
     earlier = next((one for one in (begun, known) if one is not None and _asks(one, pool.id, asked)), None)
     if earlier is None:
         return None
-    done = earlier.state is OperationState.DONE
+    done, due = earlier.state is OperationState.DONE, earlier.payload.get("due_now")
+    due = 0 if done or not isinstance(due, int) else due
+    check_spend(due, pool.currency, wishes.max_spend)
     request = Request(earlier.kind, asked, {}, pool.id, request_id=earlier.request_id)
     row: dict[str, JsonValue] = {"name": pool.name, "plan": pool.plan_slug, "seats": pool.capacity}
     what = str(earlier.payload.get("summary", ""))
     summary = f"run {earlier.run} {'has done this' if done else 'is under way'} already: {what}"
-    notes = ("Nothing is done again." if done else "It is finished now.",)
+    asks = (
+        f"; Stripe charges {plain_amount(due, pool.currency)} {pool.currency.upper()} unless it has already"
+    )
+    notes = ("Nothing is done again." if done else f"It is finished now{asks}.",)
     would = "nothing to do:" if done else "would finish what waits:"
-    return Prepared(request, row, 0, pool.currency, summary, pool, call.now, notes=notes, would=would)
+    return Prepared(request, row, due, pool.currency, summary, pool, call.now, notes=notes, would=would)
 
 
 def _asks(operation: Operation, pool: int, asked: dict[str, JsonValue]) -> bool:

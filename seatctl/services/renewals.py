@@ -75,7 +75,7 @@ def prepare_renewal(
         "due_days": renewal.due_days,
         "discounts": [list(pair) for pair in renewal.discounts],
     }
-    under_way = repeated(ledger, call, handle, asked, Action.ADD_SEATS, wishes.request_id)
+    under_way = repeated(ledger, call, handle, asked, Action.ADD_SEATS, wishes)
     if under_way is not None:
         return under_way
     found = gather(ledger, billing, call, handle, Action.ADD_SEATS)
@@ -104,6 +104,7 @@ def prepare_renewal(
         **found.place,
         "customer": found.mirror.customer_id,
         "bill": bill_fields(agreed(bill, preview)),
+        "due_now": due,
         "now": side_fields(target.now),
         "next": side_fields(target.next),
         "term_start": format_time(stands.term_start),

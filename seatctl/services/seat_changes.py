@@ -34,7 +34,7 @@ def prepare_add(
 ) -> Prepared:
     """Check and price `seats` more. Raises AddonWindowClosed, PackSize, DiscountNotAllowed, CardRequired …"""
     asked: dict[str, JsonValue] = {"add_seats": seats, **wishes.asked}
-    under_way = repeated(ledger, call, handle, asked, Action.ADD_SEATS, wishes.request_id)
+    under_way = repeated(ledger, call, handle, asked, Action.ADD_SEATS, wishes)
     if under_way is not None:
         return under_way
     found = gather(ledger, billing, call, handle, Action.ADD_SEATS)
@@ -98,7 +98,7 @@ def prepare_set(
     Raises what an increase or a decrease raises, and BelowAssigned.
     """
     asked: dict[str, JsonValue] = {"set_seats": seats, "leaving": [*leaving.asked]}
-    under_way = repeated(ledger, call, handle, asked, Action.ADD_SEATS, wishes.request_id)
+    under_way = repeated(ledger, call, handle, asked, Action.ADD_SEATS, wishes)
     if under_way is not None:
         return under_way
     found = gather(ledger, billing, call, handle, Action.ADD_SEATS)
@@ -128,7 +128,7 @@ def prepare_plan(
 ) -> Prepared:
     """Check and price another plan. Raises PlanLocked, IntervalWaits, PackSize and the like."""
     asked: dict[str, JsonValue] = {"change_plan": slug, "at_renewal": at_renewal, **wishes.asked}
-    under_way = repeated(ledger, call, handle, asked, Action.MANAGE_SUBSCRIPTION, wishes.request_id)
+    under_way = repeated(ledger, call, handle, asked, Action.MANAGE_SUBSCRIPTION, wishes)
     if under_way is not None:
         return under_way
     found = gather(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
@@ -195,6 +195,7 @@ def _prorated(
         "latest_invoice": found.mirror.latest_invoice,
         "discounts": discounts,
         "on_account": on_account,
+        "due_now": due,
         "agreed": {} if agreed is None else agreed.metadata,
         "leaving": [*leaving.users],
         "not_seated": [*leaving.not_seated],
