@@ -196,6 +196,13 @@ def test_an_actor_who_is_no_address_is_sent_nothing(people):
     assert [row["recipient"] for row in people.rows("notify", "list")] == [ANN]
 
 
+def test_who_decides_sees_what_the_seat_must_grant(people):
+    assert ask(people, BOB, "--feature", "").code == 3
+    ask(people, BOB, "--feature", "reports", "--feature", "export")
+    assert request(people, 1)["features"] == ["reports", "export"]
+    assert "reports, export" in people("requests", "show", "1", "-o", "table").out
+
+
 # -- what closes by itself ----------------------------------------------------------------------
 
 

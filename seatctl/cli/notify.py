@@ -72,7 +72,7 @@ def show(ctx: typer.Context, number: NumberArg) -> None:
     here = context(ctx)
     texts = find_texts(here.settings, here.profile)
     columns = (
-        *LIST_COLUMNS,
+        *(column._replace(table=True) for column in LIST_COLUMNS),
         Column("subject", "Subject"),
         Column("text", "Text", "prose"),
         Column("html", "HTML", table=False),

@@ -151,7 +151,7 @@ def show(ctx: typer.Context, number: NumberArg) -> None:
     with here.ledger.reading() as reader:
         request = requests.find(reader, number, here.now)
         record = _record(request, lambda one: requests.place(reader, one, here.now))
-        here.emit_one(record, _columns(), handle="number")
+        here.emit_one(record, _columns(all_of_them=True), handle="number")
 
 
 @app.command()
@@ -226,6 +226,7 @@ def _record(request: SeatRequest, place: Callable[[SeatRequest], int | None]) ->
         "subscription": request.subscription,
         "status": request.status.value,
         "place": place(request) if waits else None,
+        "features": list(request.features),
         "priority": request.priority,
         "note": request.note,
         "created_at": format_time(request.created_at),
@@ -236,15 +237,17 @@ def _record(request: SeatRequest, place: Callable[[SeatRequest], int | None]) ->
     }
 
 
-def _columns() -> tuple[Column, ...]:
+def _columns(*, all_of_them: bool = False) -> tuple[Column, ...]:
+    """Of a list; a table of one request has room for all of them."""
     from seatctl.styles import Column
 
-    return (
+    columns = (
         Column("number", "Number", "integer"),
         Column("email", "E-mail"),
         Column("subscription", "Subscription"),
         Column("status", "Status"),
         Column("place", "Place", "integer"),
+        Column("features", "Features", "list", table=False),
         Column("priority", "Priority", "integer", table=False),
         Column("note", "Note"),
         Column("created_at", "Created", "time"),
@@ -253,3 +256,4 @@ def _columns() -> tuple[Column, ...]:
         Column("decided_at", "Decided", "time", table=False),
         Column("reason", "Reason", table=False),
     )
+    return tuple(column._replace(table=True) for column in columns) if all_of_them else columns

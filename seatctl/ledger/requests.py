@@ -97,14 +97,6 @@ def open_of(reader: Reader, user_id: int, subscription_id: int | None, now: date
     return None if row is None else _request(row)
 
 
-def features(reader: Reader, number: int) -> list[str]:
-    """The features that a request for any subscription wants."""
-    return [
-        str(one)
-        for one in json.loads(str(reader.value("SELECT features FROM requests WHERE number = ?", (number,))))
-    ]
-
-
 def decide(
     tx: Transaction,
     number: int,
@@ -255,4 +247,5 @@ def _request(row: Row) -> SeatRequest:
         decided_by=row["decided_by"],
         decided_at=None if row["decided_at"] is None else parse_time(row["decided_at"]),
         reason=row["reason"],
+        features=tuple(json.loads(row["features"])),
     )

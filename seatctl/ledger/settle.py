@@ -86,7 +86,7 @@ def _suits(tx: Transaction, request: SeatRequest, pool: Subscription, free: int)
     Whom a person approved may have any; whom a rule of another subscription approved was not approved here.
     """
     offered = pool.policy.features if pool.policy else ()
-    if not set(requests.features(tx, request.number)) <= set(offered):
+    if not set(request.features) <= set(offered):
         return False
     if request.decided_by != AUTOMATIC:
         return True

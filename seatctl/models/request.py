@@ -35,3 +35,5 @@ class SeatRequest:
     decided_by: str | None
     decided_at: datetime | None
     reason: str | None
+    features: tuple[str, ...] = ()
+    """Of one for any subscription: what its seat must grant."""

@@ -90,9 +90,9 @@ def _pool_of(
         pool = named
     else:
         allow(tx, tx.call.actor, Action.DECIDE_REQUESTS)
-        pools, features = list(homes(tx, ledger)), requests.features(tx, request.number)
-        chosen = choose(pools, features)
-        return chosen, None if chosen is None else why_chosen(chosen, pools, features)
+        pools = list(homes(tx, ledger))
+        chosen = choose(pools, request.features)
+        return chosen, None if chosen is None else why_chosen(chosen, pools, request.features)
     allow(tx, tx.call.actor, Action.DECIDE_REQUESTS, pool)
     require_home(pool, ledger.id)
     return pool, None

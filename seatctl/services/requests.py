@@ -98,6 +98,8 @@ def _check(wish: Wish, now: datetime) -> None:
     if wish.expires_at is not None and wish.expires_at <= now:
         raise BadRequest("a request cannot expire before it is made", hint="--expires 14d")
     require_short("a note", wish.note)
+    if not all(name.strip() for name in wish.features):
+        raise BadRequest("a feature has a name", hint="seatctl plans show PLAN names what its seats grant")
 
 
 def _require_features(pool: Subscription, wanted: Sequence[str]) -> None:
