@@ -38,6 +38,8 @@ class Column(NamedTuple):
     kind: Kind = "text"
     table: bool = True
     """False: machine formats only, where a table would get too wide."""
+    wide: bool = False
+    """Left out of a table, the last first, where the terminal is too narrow for all of it."""
 
 
 class Style(NamedTuple):

@@ -26,6 +26,11 @@ class Cells(NamedTuple):
     foldable: bool
 
 
+def spanned(found: Sequence[int]) -> int:
+    """How wide a table of columns of these widths is."""
+    return sum(found) + GAP * (len(found) - 1)
+
+
 def widths(columns: Sequence[Cells], room: int) -> list[int]:
     """The width of each column within `room`: sentences give way first, then addresses, then any text.
 
@@ -34,7 +39,7 @@ def widths(columns: Sequence[Cells], room: int) -> list[int]:
     found = [max(map(cell_len, (column.title, *column.texts))) for column in columns]
     for least in (_sentence, _address, _anything):
         floors = [least(column) for column in columns]
-        while sum(found) + GAP * (len(found) - 1) > room:
+        while spanned(found) > room:
             wide = [at for at, width in enumerate(found) if width > floors[at]]
             if not wide:
                 break

@@ -33,25 +33,30 @@ def render_list(
 ) -> str:
     """A table of records, one line each where the terminal is wide enough; nothing for no records.
 
-    The column `handle` is never folded: it is what is copied into the next command.
+    The column `handle` is never folded: it is what is copied into the next command. Where folding does not
+    make it narrow enough, the terminal would break its lines anywhere: each record gets a page of its own.
     """
     if not records:
         return ""
     from rich.table import Table
     from rich.text import Text
 
-    from seatctl.table_layout import GAP, Cells, folded, widths
+    from seatctl.table_layout import GAP, Cells, folded, spanned, widths
 
-    shown = _shown(style, records, columns)
-    cells = [
-        Cells(
-            column.title if style.header else "",
-            [cell(style, record, column) for record in records],
-            foldable=column.kind in {"text", "list", "lines"} and column.key != handle,
-        )
-        for column in shown
-    ]
-    room = widths(cells, _width(style))
+    def laid_out(column: Column) -> Cells:
+        texts = [cell(style, record, column) for record in records]
+        foldable = column.kind in {"text", "list", "lines"} and column.key != handle
+        return Cells(column.title if style.header else "", texts, foldable)
+
+    width, shown = _width(style), _shown(style, records, columns)
+    cells = [laid_out(column) for column in shown]
+    while spanned(room := widths(cells, width)) > width:
+        spare = [at for at, column in enumerate(shown) if column.wide and not style.fields]
+        if not spare:
+            break
+        del shown[spare[-1]], cells[spare[-1]]
+    if style.header and spanned(room) > width:
+        return "\n".join(render_one(style, record, columns) for record in records)
     table = Table(
         box=None, pad_edge=False, show_header=style.header, header_style="bold", padding=(0, GAP, 0, 0)
     )
@@ -69,11 +74,17 @@ def render_one(style: Style, record: Record, columns: Sequence[Column]) -> str:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    from seatctl.table_layout import GAP, folded
+
+    shown = _shown(style, [record], columns)
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, GAP, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for column in _shown(style, [record], columns):
-        table.add_row(Text(column.title), Text(_detail(style, record, column)))
+    room = max(1, _width(style) - max((len(column.title) for column in shown), default=0) - GAP)
+    for column in shown:
+        lines = _detail(style, record, column).split("\n")
+        fitting = (line if len(line) * 2 <= room else folded(line, room) for line in lines)
+        table.add_row(Text(column.title), Text("\n".join(fitting)))
     return _draw(style, table, _width(style))
 
 

@@ -154,6 +154,43 @@ def test_what_is_copied_into_the_next_command_is_never_folded(listed, monkeypatc
     assert max(map(len, lines)) <= 44
 
 
+def test_a_table_that_cannot_be_made_narrow_enough_is_a_page_for_each_record(listed, monkeypatch):
+    columns = (Column("name", "Name"), Column("seats", "Seats", "integer"), Column("owner", "Owner"))
+    records = [{"name": name, "seats": 4, "owner": "person@example.com"} for name in ("design", "sales")]
+    monkeypatch.setenv("COLUMNS", "20")
+    assert listed("table", records=records, columns=columns).out.splitlines() == [
+        "Name   design",
+        "Seats  4",
+        "Owner  person@",
+        "       example.com",
+        "",
+        "Name   sales",
+        "Seats  4",
+        "Owner  person@",
+        "       example.com",
+    ]
+
+
+def test_what_matters_least_is_left_out_before_that_unless_it_was_asked_for(listed, monkeypatch):
+    columns = (
+        Column("name", "Name"),
+        Column("owner", "Owner", wide=True),
+        Column("seats", "Seats", "integer"),
+    )
+    record = {"name": "a-long-name", "owner": "person@example.com", "seats": 4}
+    monkeypatch.setenv("COLUMNS", "24")
+    assert listed("table", records=[record], columns=columns).out.split() == [
+        "Name",
+        "Seats",
+        "a-long-name",
+        "4",
+    ]
+    assert "person@" in listed("table", records=[record], columns=columns, fields=("name", "owner")).out
+    monkeypatch.setenv("COLUMNS", "60")
+    assert "person@example.com" in listed("table", records=[record], columns=columns).out
+    assert "person@example.com" in listed("tsv", records=[record], columns=columns).out
+
+
 def test_one_thing_has_a_line_for_each_sentence_and_the_exact_time(capsys):
     columns = (*COLUMNS, Column("rules", "Rules", "lines"))
     output.emit_one(

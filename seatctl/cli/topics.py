@@ -83,7 +83,7 @@ Without an actor the audit log has os:NAME, the user of the operating system."""
 def _formats() -> str:
     return """\
 -o table     for people; the default on a terminal. 50 rows, then how many there are; columns in which no
-             row has a value are left out
+             row has a value are left out; a narrow terminal gets fewer, or a page for each row
 -o tsv       the default where stdout is no terminal: one line per record, for cut and awk
 -o csv       for spreadsheets: a cell that would run as a formula gets an apostrophe in front, which
              import and --from take away again
