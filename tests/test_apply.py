@@ -325,6 +325,13 @@ def test_seats_that_the_next_invoice_charges_are_not_told_as_free(sandbox, tmp_p
     assert "short 1 → 1 seat, 0.00 USD now; they are charged with the next invoice, prorated" in shown
 
 
+@pytest.mark.parametrize("more", [(), ("--check",), ("--save", "plan.jsonl"), ("--dry-run",)])
+def test_a_limit_that_is_no_amount_is_refused_even_where_nothing_is_short(seatctl, design, more):
+    refused = apply(seatctl, STATE, "--buy-shortfall", "--max-spend", "x", "--yes", *more)
+    assert (refused.code, refused.error["code"]) == (3, "bad_amount")
+    assert seated(seatctl) == [ANN, BOB]
+
+
 def test_a_plan_that_buys_is_saved_with_its_limit(sandbox, packs, tmp_path):
     plan = tmp_path / "plan.jsonl"
     words = ("seats", "apply", packs, "-s", "design", "--create-users", "--buy-shortfall")

@@ -94,8 +94,8 @@ def test_a_full_subscription_swaps_one_for_another(seatctl, pools):
     assert seatctl("seats", "swap", "design", ANN, CYD, "-o", "json").json["run"] is None
     assert error(seatctl, "seats", "swap", "design", BOB, CYD) == (4, "already_seated")
     assert error(seatctl, "seats", "swap", "design", DAN, ANN) == (4, "not_seated")
-    seatctl("users", "suspend", ANN)
-    assert error(seatctl, "seats", "swap", "design", BOB, ANN) == (4, "user_not_active")
+    assert seatctl("users", "suspend", DAN).code == 0
+    assert error(seatctl, "seats", "swap", "design", BOB, DAN) == (4, "user_not_active")
 
 
 # -- reclaiming ---------------------------------------------------------------------------------
@@ -133,6 +133,11 @@ def test_who_is_exempt_keeps_the_seat(seatctl, pools):
     assert reclaimed(seatctl, "--inactive", "90") == {ANN: ("inactive", "revoked")}
 
 
+@pytest.mark.parametrize("option", ["--inactive", "--never-claimed"])
+def test_days_before_all_time_are_a_wrong_usage(seatctl, pools, option):
+    assert seatctl("seats", "reclaim", "design", option, "99999999").code == 2
+
+
 def test_too_many_are_refused(seatctl, pools):
     for email in (ANN, BOB):
         active(seatctl, email, "2020-01-01")
@@ -160,7 +165,7 @@ def test_with_a_grace_people_are_warned_first_and_who_came_back_stays(seatctl, p
 
 
 def test_a_warning_that_was_undone_is_none(seatctl, pools):
-    seatctl("users", "suspend", ANN)
+    assert seatctl("users", "suspend", BOB).code == 0
     words = (
         "seats",
         "reclaim",

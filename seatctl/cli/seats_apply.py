@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
     from seatctl.context import Context
     from seatctl.errors import JsonValue
+    from seatctl.ledger.transaction import Journal
     from seatctl.models.report import Report
+    from seatctl.rules.desired import Changes
     from seatctl.services.desired_buying import Bought, Purchase
     from seatctl.services.desired_state import Checked, How
     from seatctl.services.saved_plans import Saved
@@ -141,11 +143,18 @@ def _save(here: Context, how: How, path: str, *, buy: bool, max_spend: str | Non
 
     from seatctl.cli.options import file_path
     from seatctl.services import saved_plans
+    from seatctl.services.desired_buying import require_amount
     from seatctl.services.desired_state import weigh, weighed_report
 
     where, ledger = file_path(path), here.ledger
-    keep = partial(saved_plans.save, where, ledger=ledger.id, how=how, buy=buy, max_spend=max_spend)
-    weighed = weigh(ledger, here.call, how, None if here.options.dry_run else keep)
+    write = partial(saved_plans.save, where, ledger=ledger.id, how=how, buy=buy, max_spend=max_spend)
+
+    def keep(journal: Journal, changes: Changes) -> None:
+        require_amount(changes, max_spend)
+        if not here.options.dry_run:
+            write(journal, changes)
+
+    weighed = weigh(ledger, here.call, how, keep)
     _emit(here, weighed_report(weighed, check=check))
     here.note(f"carry it out: {join(['seatctl', 'seats', 'apply', '--saved', path])}")
 
@@ -161,7 +170,10 @@ def _carry_out(
     if not (check or buy):
         _emit(here, apply_state(here.ledger, here.call, how, holds))
         return
+    from seatctl.services.desired_buying import require_amount
+
     weighed = weigh(here.ledger, here.call, how, holds)
+    require_amount(weighed.changes, max_spend)
     if check:
         _emit(here, weighed_report(weighed, check=True))
         return

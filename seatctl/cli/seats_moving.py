@@ -8,6 +8,9 @@ import typer
 
 from seatctl.cli.options import EmailsArg, FromOpt, MapOpt, SkipBadOpt, SubscriptionArg, context
 
+_MOST_DAYS = 36_500
+"""A century: beyond it no date is reached."""
+
 NewSubscriptionArg = Annotated[
     str, typer.Argument(metavar="NEWSUB", help="The subscription to move to.", show_default=False)
 ]
@@ -15,10 +18,19 @@ OldArg = Annotated[str, typer.Argument(metavar="OLD", help="Who gives the seat u
 NewArg = Annotated[str, typer.Argument(metavar="NEW", help="Who gets it.", show_default=False)]
 UnclaimedOpt = Annotated[
     int | None,
-    typer.Option("--never-claimed", metavar="DAYS", min=0, help="Assigned so long ago and never claimed."),
+    typer.Option(
+        "--never-claimed",
+        metavar="DAYS",
+        min=0,
+        max=_MOST_DAYS,
+        help="Assigned so long ago and never claimed.",
+    ),
 ]
 InactiveOpt = Annotated[
-    int | None, typer.Option("--inactive", metavar="DAYS", min=0, help="Last active longer ago than that.")
+    int | None,
+    typer.Option(
+        "--inactive", metavar="DAYS", min=0, max=_MOST_DAYS, help="Last active longer ago than that."
+    ),
 ]
 SuspendedOpt = Annotated[bool, typer.Option("--suspended", help="Seats of suspended users.")]
 GraceOpt = Annotated[

@@ -12,7 +12,7 @@ from seatctl.models.call import Call
 from seatctl.models.plan import Increase
 from seatctl.rules.assignment import require_home
 from seatctl.rules.desired import Changes, Counted, sentence
-from seatctl.rules.purchases import check_spend
+from seatctl.rules.purchases import amount_of, check_spend
 from seatctl.rules.wording import counted as seats_in_words
 from seatctl.services.prepared import Prepared, Wishes, carry_out
 from seatctl.services.seat_changes import prepare_add
@@ -86,6 +86,13 @@ def price(
     for currency in currencies:
         check_spend(sum(one.prepared.due_now for one in purchases), currency, max_spend)
     return purchases
+
+
+def require_amount(changes: Changes, max_spend: str | None) -> None:
+    """Raise BadAmount where the limit is no amount, whether or not anything has to be bought."""
+    for one in changes.short or changes.pools[:1]:
+        if max_spend is not None:
+            amount_of(max_spend, one.pool.currency)
 
 
 def _purchase(ledger: Ledger, billing: Billing, call: Call, short: Counted) -> Purchase:
