@@ -50,7 +50,7 @@ class Figure:
         measured = f"{self.name:<46} {ours:>11} {floor:>11} {self.ratio:>7.2f} ×"
         if self.budget is None:
             return measured
-        return f"{measured} (≤ {self.budget} ×)  {'ok' if self.kept else 'OVER BUDGET'}"
+        return f"{measured} (≤ {self.budget:.3g} ×)  {'ok' if self.kept else 'OVER BUDGET'}"
 
 
 class WrongResult(Exception):
