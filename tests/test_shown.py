@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 TERM = "plans add term --price 5.00 --currency usd --interval year --policy term"
@@ -91,3 +93,12 @@ def test_who_loses_a_seat_is_named_before_the_question(sandbox, pro, at_once):
     asked = sandbox("subs", "set-seats", "design", "1", "--revoke", "newest", tty=True, stdin="n\n")
     assert "Without a seat then: eve@example.com, bob@example.com." in asked.err
     assert sandbox("seats", "list", "design", "-q").out.split() == [*people]
+
+
+def test_the_time_of_a_payment_is_written_as_every_other_time(sandbox, team):
+    (number,) = sandbox("invoices", "list", "-q").out.split()
+    shown = sandbox("invoices", "show", number, "-o", "json").json
+    (payment,) = shown["payments"]
+    assert (payment["amount"], payment["status"]) == (6000, "paid")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", payment["paid_at"])
+    assert f"paid 60.00 USD by payment intent on {payment['paid_at'][:10]}" in shown["totals"]

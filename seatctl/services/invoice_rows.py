@@ -55,7 +55,10 @@ def invoice_page(reader: Reader, invoice: Invoice, lines: list[InvoiceLine]) -> 
         "items": [_sentence(line) for line in lines],
         "taxes": invoice.details.get("taxes", []),
         "discounts": invoice.details.get("discounts", []),
-        "payments": invoice.details.get("payments", []),
+        "payments": [
+            {**payment, "paid_at": _from_stripe(payment.get("paid_at"))}
+            for payment in _objects(invoice.details.get("payments"))
+        ],
         "totals": list(_totals(invoice)),
         "lines": [
             {
@@ -103,6 +106,10 @@ def _objects(value: JsonValue) -> list[dict[str, JsonValue]]:
 
 def _amount(value: JsonValue, currency: str) -> str:
     return f"{plain_amount(value if isinstance(value, int) else 0, currency)} {currency.upper()}"
+
+
+def _from_stripe(seconds: JsonValue) -> str | None:
+    return format_time(from_epoch(seconds)) if isinstance(seconds, int) else None
 
 
 def _written(moment: datetime | None) -> str | None:
