@@ -137,7 +137,7 @@ def show(ctx: typer.Context, number: NumberArg) -> None:
 
 @app.command()
 def undo(ctx: typer.Context, number: NumberArg) -> None:
-    """Undo a run: people, seats and requests are again what they were before it.
+    """Undo a run: people, seats, requests and roles are again what they were before it.
 
     Seats that it took away are given anew, if they are free. Refused where a later run built on it. A run
     that waits for an authentication is abandoned: nothing of it is charged. What was bought or changed in
