@@ -102,3 +102,13 @@ def test_the_time_of_a_payment_is_written_as_every_other_time(sandbox, team):
     assert (payment["amount"], payment["status"]) == (6000, "paid")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", payment["paid_at"])
     assert f"paid 60.00 USD by payment intent on {payment['paid_at'][:10]}" in shown["totals"]
+
+
+def test_an_invoice_that_was_refunded_says_so_in_the_list(sandbox, team):
+    assert "Credited" not in table(sandbox, "invoices", "list")
+    done(sandbox, "subs cancel design --now --refund")
+    (row,) = sandbox.rows("invoices", "list")
+    assert (row["status"], row["credited"]) == ("paid", 6000)
+    heading, line = table(sandbox, "invoices", "list").splitlines()
+    assert heading.split()[3:7] == ["Total", "Paid", "Open", "Credited"]
+    assert line.split()[3:7] == ["$60.00", "$60.00", "$0.00", "$60.00"]

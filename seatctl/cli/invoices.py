@@ -23,6 +23,7 @@ LIST_COLUMNS = (
     Column("amount_paid", "Paid", "money"),
     Column("amount_remaining", "Open", "money"),
     Column("amount_due", "Due", "money", table=False),
+    Column("credited", "Credited", "money"),
     Column("currency", "Currency", table=False),
     Column("created_at", "Made", "time"),
     Column("due_date", "Due by", "time", table=False),
@@ -32,7 +33,7 @@ LIST_COLUMNS = (
 )
 
 SHOW_COLUMNS = (
-    *LIST_COLUMNS[:7],
+    *LIST_COLUMNS[:8],
     Column("currency", "Currency", table=False),
     Column("created_at", "Made", "time"),
     Column("due_date", "Due by", "time"),

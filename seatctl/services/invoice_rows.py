@@ -24,6 +24,7 @@ def invoice_row(reader: Reader, invoice: Invoice) -> Record:
         "amount_paid": invoice.amount_paid,
         "amount_remaining": invoice.amount_remaining,
         "amount_due": invoice.amount_due,
+        "credited": invoice.details.get("credited") or None,
         "currency": invoice.currency,
         "created_at": format_time(invoice.created_at),
         "due_date": _written(invoice.due_date),
