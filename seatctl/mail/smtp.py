@@ -139,6 +139,8 @@ class Connection:
             raise self._refusal(refused.smtp_code, refused.smtp_error) from refused
         except (OSError, smtplib.SMTPException) as error:
             raise self._gone(error) from error
+        except ValueError as error:  # such as letters that this server cannot be told
+            raise MessageRefused(f"cannot be written as a mail: {error}", permanent=True) from error
 
     def close(self) -> None:
         """Say goodbye, without waiting for an answer."""
