@@ -6,8 +6,9 @@ from seatctl.sandbox.discounts import used_once
 from seatctl.sandbox.invoicing import created, draft, pending_items, save_invoice, take_items
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.settlement import method_for
+from seatctl.sandbox.subscription_cancellation import credit_from
 from seatctl.sandbox.subscription_ends import close, expire, final_invoice
-from seatctl.sandbox.subscription_periods import bill_period, next_end
+from seatctl.sandbox.subscription_periods import bill_period, leave, next_end
 from seatctl.sandbox.subscription_states import INCOMPLETE_FOR, announce, period_end, period_start, save
 from seatctl.sandbox.views import items_of, view
 from seatctl.sandbox.wire import Obj
@@ -41,6 +42,8 @@ def _expire(session: Session, subscription: Obj) -> None:
 def _end(session: Session, subscription: Obj, reason: str) -> None:
     at_period_end = subscription["cancel_at_period_end"]
     asked, wanted = subscription["canceled_at"], subscription["cancel_at"]
+    if not subscription.get("_keeps_rest"):
+        leave(session, credit_from(session, subscription, session.now))
     close(session, subscription, reason)
     if reason == "cancellation_requested":
         subscription.update(

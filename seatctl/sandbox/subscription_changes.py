@@ -24,6 +24,8 @@ from seatctl.sandbox.subscription_states import period_end
 from seatctl.sandbox.views import items_of
 from seatctl.sandbox.wire import Obj, merge_metadata
 
+TOO_LATE = "Invalid timestamp: can be no more than two years in the future"
+
 
 def change_items(session: Session, subscription: Obj, wanted: list[Obj], at: int, *, prorate: bool) -> bool:
     """Change, add and remove items; true if another interval begins a new period that is billed now."""
@@ -122,7 +124,7 @@ def change_trial(session: Session, subscription: Obj, params: Obj, *, prorate: b
         return subscription["status"] == "trialing" and _end_trial(session, subscription)
     latest: int = add_months(subscription["billing_cycle_anchor"], 24)
     if wanted > latest:
-        raise invalid("Invalid timestamp: can be no more than two years in the future", "trial_end")
+        raise invalid(TOO_LATE, "trial_end")
     prorations: list[Obj] = []
     for item in items_of(session, subscription["id"]):
         if prorate:

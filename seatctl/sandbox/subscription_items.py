@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from seatctl.sandbox import prices
-from seatctl.sandbox.errors import invalid, missing_param
+from seatctl.sandbox.errors import ApiError, invalid, missing_param
 from seatctl.sandbox.lists import listing
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import items_of, public, view
@@ -33,6 +33,8 @@ def check_prices(found: list[Obj]) -> None:
 
 def price_of(session: Session, wanted: Obj, param: str) -> Obj:
     """The price an item asks for: by id, or made from inline data."""
+    if wanted.get("quantity", 1) < 0:
+        raise invalid("Invalid non-negative integer", f"{param}[quantity]", code="parameter_invalid_integer")
     if wanted.get("price_data"):
         made = prices.inline(session, wanted["price_data"], f"{param}[price_data]")
         return session.find("price", made["id"], None)
@@ -59,8 +61,6 @@ def price_of(session: Session, wanted: Obj, param: str) -> Obj:
 
 def build(session: Session, subscription: Obj, price: Obj, wanted: Obj, period: tuple[int, int]) -> Obj:
     """A new item for `period`; not yet written."""
-    if wanted.get("quantity", 1) < 0:
-        raise invalid("Invalid non-negative integer", "quantity", code="parameter_invalid_integer")
     return {
         "id": f"si_{new_id('x')[2:16]}",
         "object": "subscription_item",
@@ -95,33 +95,41 @@ def _find(session: Session, identifier: str) -> Obj:
 
 def create(session: Session, params: Obj) -> Obj:
     """POST /v1/subscription_items: the item takes the running period."""
-    from seatctl.sandbox.subscription_update import change
-
     subscription = session.find("subscription", params["subscription"], "subscription")
     known = {item["id"] for item in items_of(session, subscription["id"])}
-    change(session, subscription, {**_change(params), "items": [_item(params)]}, "")
+    _changed(session, subscription, {**_change(params), "items": [_item(params)]})
     made = next(item for item in items_of(session, subscription["id"]) if item["id"] not in known)
     return view(session, made)
 
 
 def update(session: Session, params: Obj, identifier: str) -> Obj:
     """POST /v1/subscription_items/ID."""
-    from seatctl.sandbox.subscription_update import change
-
     item = _find(session, identifier)
     subscription = session.find("subscription", item["subscription"], "subscription")
-    change(session, subscription, {**_change(params), "items": [{**_item(params), "id": identifier}]}, "")
+    _changed(session, subscription, {**_change(params), "items": [{**_item(params), "id": identifier}]})
     return view(session, _find(session, identifier))
 
 
 def delete(session: Session, params: Obj, identifier: str) -> Obj:
     """DELETE /v1/subscription_items/ID; the last one stays."""
-    from seatctl.sandbox.subscription_update import change
-
     item = _find(session, identifier)
     subscription = session.find("subscription", item["subscription"], "subscription")
-    change(session, subscription, {**_change(params), "items": [{"id": identifier, "deleted": True}]}, "")
+    _changed(session, subscription, {**_change(params), "items": [{"id": identifier, "deleted": True}]})
     return {"id": identifier, "object": "subscription_item", "deleted": True}
+
+
+def _changed(session: Session, subscription: Obj, params: Obj) -> None:
+    """Change one item; a refusal names its parameters as this endpoint has them."""
+    from seatctl.sandbox.subscription_update import change
+
+    try:
+        change(session, subscription, params)
+    except ApiError as error:
+        head, _, rest = (error.param or "").removeprefix("items[0][").partition("]")
+        if error.param and error.param.startswith("items[0]["):
+            error.message = error.message.replace(f"param: {error.param}.", f"param: {head}{rest}.")
+            error.param = head + rest
+        raise
 
 
 def _change(params: Obj) -> Obj:

@@ -14,6 +14,7 @@ from seatctl.sandbox.errors import ApiError, invalid
 from seatctl.sandbox.invoicing import created, draft, pending_items, take_items
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.settlement import collect, finalize, method_for
+from seatctl.sandbox.subscription_cancellation import schedule
 from seatctl.sandbox.subscription_changes import change_anchor, change_items, change_trial
 from seatctl.sandbox.subscription_states import (
     ENDED,
@@ -40,7 +41,7 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
     return view(session, session.find("subscription", identifier, None))
 
 
-def change(session: Session, subscription: Obj, params: Obj, refused: str | None = None) -> None:
+def change(session: Session, subscription: Obj, params: Obj) -> None:
     """Apply what a request asks for; also for the endpoints of a single item."""
     if subscription["status"] in ENDED:
         _check_ended(params)
@@ -56,7 +57,7 @@ def change(session: Session, subscription: Obj, params: Obj, refused: str | None
     if "trial_end" in params:
         billed_now = change_trial(session, subscription, params, prorate=prorate) or billed_now
     change_anchor(session, subscription, params, prorate=prorate)
-    _cancellation(session, subscription, params)
+    schedule(session, subscription, params)
     _add_items(session, subscription, params)
     save(session, subscription)
     if params.get("proration_behavior") == "always_invoice" or billed_now:
@@ -106,6 +107,7 @@ def _check(session: Session, subscription: Obj, params: Obj) -> None:
 
     check_collection(params, str(params.get("collection_method", subscription["collection_method"])))
     check_future(session, params, "trial_end")
+    check_future(session, params, "cancel_at")
     if params.get("payment_behavior") == "pending_if_incomplete":
         unsupported = sorted(set(params) - _MAY_WAIT)
         if unsupported:
@@ -154,22 +156,6 @@ def _nested(subscription: Obj, params: Obj) -> None:
     if ending:
         known = subscription["trial_settings"]["end_behavior"]
         subscription["trial_settings"] = {"end_behavior": {**known, **ending}}
-
-
-def _cancellation(session: Session, subscription: Obj, params: Obj) -> None:
-    from seatctl.sandbox.subscriptions import mark_for_cancel
-
-    end = period_end(items_of(session, subscription["id"]))
-    wanted: Any = params.get("cancel_at")
-    if params.get("cancel_at_period_end"):
-        mark_for_cancel(session, subscription, end, at_period_end=True)
-    elif isinstance(wanted, int) or (wanted and wanted != ""):
-        mark_for_cancel(
-            session, subscription, wanted if isinstance(wanted, int) else end, at_period_end=False
-        )
-    elif params.get("cancel_at_period_end") is False or wanted == "":
-        subscription.update(cancel_at=None, cancel_at_period_end=False, canceled_at=None)
-        subscription["cancellation_details"] = {**subscription["cancellation_details"], "reason": None}
 
 
 def _invoice(session: Session, subscription: Obj, before: Snapshot, params: Obj, *, whole: bool) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from seatctl.sandbox.clock import add_months
 from seatctl.sandbox.customers import own_method
 from seatctl.sandbox.discounts import given, used_once
 from seatctl.sandbox.errors import ApiError, invalid, missing_param
 from seatctl.sandbox.invoicing import created, draft, pending_items, save_invoice, take_items
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.settlement import collect, finalize, method_for, no_method
+from seatctl.sandbox.subscription_cancellation import schedule
+from seatctl.sandbox.subscription_changes import TOO_LATE
 from seatctl.sandbox.subscription_items import build, check_new
 from seatctl.sandbox.subscription_periods import bill_period, next_end
-from seatctl.sandbox.subscription_states import ENDED, period_end, save
+from seatctl.sandbox.subscription_states import ENDED, save
 from seatctl.sandbox.views import items_of, view
 from seatctl.sandbox.wire import DAY, Obj, merge_metadata, new_id, unset
 
@@ -41,7 +44,7 @@ def create(session: Session, params: Obj) -> Obj:
         end = anchor if trial or anchor > session.now else next_end(session.now, price, anchor)
         item = build(session, subscription, price, wanted, (session.now, end))
         session.save(item, parent=subscription["id"])
-    _cancellation(session, subscription, params)
+    schedule(session, subscription, params)
     subscription["discounts"] = given(
         session, unset(params.get("discounts")), customer["id"], subscription=subscription["id"]
     )
@@ -64,8 +67,9 @@ def _check(session: Session, params: Obj) -> None:
         raise invalid(
             "You may only specify one of these parameters: trial_end, trial_period_days.", "trial_end"
         )
-    check_future(session, params, "trial_end")
-    check_future(session, params, "billing_cycle_anchor")
+    for name in ("trial_end", "billing_cycle_anchor", "cancel_at"):
+        check_future(session, params, name)
+    check_trial(session, params)
     if not params["items"]:
         raise missing_param("items")
 
@@ -100,6 +104,17 @@ def check_future(session: Session, params: Obj, name: str) -> None:
             f"You specified the value `{value}` which is in the past."
         )
         raise invalid(message, name)
+
+
+def check_trial(session: Session, params: Obj) -> None:
+    """A trial lasts two years at most."""
+    if params.get("trial_period_days", 0) < 0:
+        raise invalid("Invalid non-negative integer", "trial_period_days", code="parameter_invalid_integer")
+    latest = add_months(session.now, 24)
+    if isinstance(params.get("trial_end"), int) and params["trial_end"] > latest:
+        raise invalid(TOO_LATE, "trial_end")
+    if session.now + params.get("trial_period_days", 0) * DAY > latest:
+        raise invalid(TOO_LATE, "trial_period_days")
 
 
 def blank(session: Session, customer: Obj, params: Obj, currency: str) -> Obj:
@@ -187,24 +202,6 @@ def _settings(session: Session, customer: Obj, subscription: Obj, params: Obj) -
     for name in ("payment_method_options", "payment_method_types", "save_default_payment_method"):
         if payment.get(name):
             subscription["payment_settings"][name] = payment[name]
-
-
-def _cancellation(session: Session, subscription: Obj, params: Obj) -> None:
-    end = period_end(items_of(session, subscription["id"]))
-    if params.get("cancel_at_period_end"):
-        mark_for_cancel(session, subscription, end, at_period_end=True)
-    elif params.get("cancel_at") not in (None, ""):
-        moment = params["cancel_at"] if isinstance(params["cancel_at"], int) else end
-        mark_for_cancel(session, subscription, moment, at_period_end=False)
-
-
-def mark_for_cancel(session: Session, subscription: Obj, moment: int, *, at_period_end: bool) -> None:
-    """The subscription goes on until `moment`; `canceled_at` is the moment of the request."""
-    subscription.update(cancel_at=moment, cancel_at_period_end=at_period_end, canceled_at=session.now)
-    subscription["cancellation_details"] = {
-        **subscription["cancellation_details"],
-        "reason": "cancellation_requested",
-    }
 
 
 def _start(session: Session, customer: Obj, subscription: Obj, params: Obj) -> None:

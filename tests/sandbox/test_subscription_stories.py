@@ -199,3 +199,48 @@ def test_canceling_an_incomplete_subscription_expires_it(stripe):
     # Only what was canceled is left out where no status is named.
     assert [each["id"] for each in stripe.get("subscriptions", {"price": price})["data"]] == [made["id"]]
     assert stripe.get("subscriptions", {"price": price, "status": "ended"})["data"] != []
+
+
+def test_an_end_within_the_period_gives_the_rest_back_and_taking_it_back_bills_it_again(stripe):
+    made = stripe.subscribe(stripe.customer(), stripe.price(3000))
+    path, start = f"subscriptions/{made['id']}", made["created"]
+
+    def pending():
+        return [each["amount"] for each in stripe.get("invoiceitems", {"pending": True})["data"]]
+
+    ends = stripe.post(path, {"cancel_at": start + 10 * DAY})
+    assert (ends["cancel_at"], ends["cancel_at_period_end"]) == (start + 10 * DAY, False)
+    # Twenty of thirty days.
+    assert pending() == [-2000]
+    assert stripe.post(path, {"cancel_at": ""})["cancel_at"] is None
+    assert pending() == [2000, -2000]
+    stripe.post(path, {"cancel_at": start + 10 * DAY, "proration_behavior": "none"})
+    assert pending() == [2000, -2000]
+    stripe.advance(days=11)
+    assert stripe.get(path)["ended_at"] == start + 10 * DAY
+    assert sum(line["amount"] for line in stripe.invoice(made["id"])["lines"]["data"]) == 0
+
+
+def test_ends_and_trials_are_refused_where_stripe_refuses_them(stripe):
+    wanted = {"customer": stripe.customer(), "items": [{"price": stripe.price()}]}
+    for params, param in (
+        ({"cancel_at": 1000}, "cancel_at"),
+        ({"cancel_at": 1790500000, "cancel_at_period_end": True}, "cancel_at"),
+        ({"trial_end": 1790000000 + 800 * DAY}, "trial_end"),
+        ({"trial_period_days": 800}, "trial_period_days"),
+        ({"trial_period_days": -1}, "trial_period_days"),
+        ({"items": [{"price": wanted["items"][0]["price"], "quantity": -1}]}, "items[0][quantity]"),
+    ):
+        error = stripe.refused("POST", "subscriptions", {**wanted, **params})
+        assert (error["status"], error["param"]) == (400, param)
+
+
+def test_an_items_endpoint_names_its_own_parameters(stripe):
+    made = stripe.subscribe(stripe.customer(), stripe.price())
+    item = made["items"]["data"][0]["id"]
+    for path, params, param in (
+        ("subscription_items", {"subscription": made["id"]}, "price"),
+        ("subscription_items", {"subscription": made["id"], "price": "price_no"}, "price"),
+        (f"subscription_items/{item}", {"quantity": -1}, "quantity"),
+    ):
+        assert stripe.refused("POST", path, params)["param"] == param
