@@ -89,6 +89,20 @@ def test_an_item_added_in_the_dashboard_leaves_what_was_said_of_the_first(sandbo
     assert settings(rebuilt) == settings(sandbox)
 
 
+def test_what_waited_for_the_renewal_of_an_item_that_is_gone_gives_no_seats(globex):
+    assert globex("subs", "set-seats", "globex/webinars", "2", "--yes").code == 0
+    with twin(globex) as stripe:
+        item = next(one for one in stripe.store.walk("subscription_item") if one["quantity"] == 2)
+        stripe.handle(
+            "DELETE", f"/v1/subscription_items/{item['id']}", {"Authorization": "Bearer sk_test_x"}, None
+        )
+    assert globex("sync").code == 0
+    assert globex("sandbox", "advance", "40d").code == 0
+    for _ in ("before it is synced", "and after"):
+        assert seats(globex) == {"globex/meetings": 3, "globex/webinars": 0}
+        assert globex("sync").code == 0
+
+
 def test_a_pool_whose_item_is_gone_changes_no_other_pools_item(globex):
     with twin(globex) as stripe:
         item = next(one for one in stripe.store.walk("subscription_item") if one["quantity"] == 4)
@@ -105,3 +119,11 @@ def test_a_pool_whose_item_is_gone_changes_no_other_pools_item(globex):
     assert [one["metadata"] for one in objects(globex, "subscription")] == metadata
     assert globex("sync", "--full").code == 0
     assert seats(globex) == {"closed": 0, "globex/meetings": 3}
+    with twin(globex) as stripe:
+        (shared,) = stripe.store.walk("subscription")
+        stripe.handle(
+            "DELETE", f"/v1/subscriptions/{shared['id']}", {"Authorization": "Bearer sk_test_x"}, None
+        )
+    assert globex("sync").code == 0
+    assert {row["status"] for row in globex.rows("subs", "list")} == {"canceled"}
+    assert globex("reconcile", "--check").code == 0

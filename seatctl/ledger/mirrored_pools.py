@@ -11,7 +11,7 @@ from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time
 from seatctl.models.plan import Plan, Policy
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
-from seatctl.models.subscription import AutoApproval, Subscription
+from seatctl.models.subscription import AutoApproval, Subscription, SubscriptionStatus
 from seatctl.rules.approval_rules import auto_approval_fields
 from seatctl.rules.names import name_key
 from seatctl.rules.policies import as_fields
@@ -149,9 +149,13 @@ def record_added(tx: Transaction, pool: Subscription) -> None:
     tx.record("subscription", pool.id, None, subscriptions.snapshot(pool))
 
 
-def empty(tx: Transaction, pool: Subscription) -> Subscription:
+def empty(tx: Transaction, pool: Subscription, status: SubscriptionStatus) -> Subscription:
     """A pool whose item was taken off its subscription: nothing is paid for; who sits there stays."""
-    tx.execute("UPDATE subscriptions SET capacity = 0, quantity = 0 WHERE id = ?", (pool.id,))
+    tx.execute(
+        "UPDATE subscriptions SET capacity = 0, quantity = 0, status = ? WHERE id = ?", (str(status), pool.id)
+    )
+    # What was planned for its next term would come to be by the clock alone: seats that nobody pays for.
+    tx.execute("DELETE FROM capacity_changes WHERE subscription_id = ? AND applied_at IS NULL", (pool.id,))
     after = subscriptions.by_id(tx, pool.id)
     if after != pool:
         tx.record("subscription", pool.id, subscriptions.snapshot(pool), subscriptions.snapshot(after))
