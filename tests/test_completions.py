@@ -24,6 +24,25 @@ def test_the_kept_scripts_are_the_generated_ones(tmp_path):
     )
 
 
+@pytest.mark.parametrize("shell", completion.FILES)
+def test_the_program_gives_out_its_scripts_in_the_way_that_the_help_says(seatctl, shell):
+    told = seatctl("help", "completion").out
+    assert f"_SEATCTL_COMPLETE=source_{shell} seatctl" in told
+    given = seatctl.run(env={"_SEATCTL_COMPLETE": f"source_{shell}"})
+    assert (given.code, given.out) == (0, (KEPT / completion.FILES[shell]).read_text())
+
+
+def test_the_line_for_bash_teaches_a_bash(sandbox, tmp_path):
+    program = tmp_path / "bin" / "seatctl"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m seatctl "$@"\n')
+    program.chmod(0o755)
+    line = next(line for line in sandbox("help", "completion").out.splitlines() if "source_bash" in line)
+    typed = line.removeprefix("  bash").partition("#")[0]
+    done = sandbox.shell(f"PATH={shlex.quote(str(program.parent))}:$PATH; {typed}; complete -p seatctl")
+    assert "_seatctl_completion" in done.stdout
+
+
 @pytest.fixture
 def bash(sandbox, tmp_path):
     """Completes a line with the kept script in a real bash, `seatctl` being this one."""

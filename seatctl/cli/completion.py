@@ -43,8 +43,10 @@ _SHELLS: Mapping[str, type[BashComplete | Zsh | Fish]] = {"bash": BashComplete, 
 
 
 def answer(root: ClickCommand, instruction: str) -> str:
-    """What the script of a shell asked for: `complete_bash` and its words from the environment."""
-    shell = instruction.removeprefix("complete_")
+    """What a shell asked for: `source_bash` its script, `complete_bash` the answer to the words typed."""
+    asked, _, shell = instruction.partition("_")
+    if asked == "source" and shell in _SHELLS:
+        return script(shell)
     if shell not in _SHELLS:
         return ""
     return _SHELLS[shell](root, {}, PROGRAM, VARIABLE).complete()

@@ -223,6 +223,17 @@ Filters: day (of a time), line (one line, without what cannot be seen), word (qu
   owner_changed                      recipient, subscription, from_user, to_user"""
 
 
+def _completion() -> str:
+    return """\
+Tab completes commands, options and output formats. Put the line of your shell where it starts:
+
+  bash   eval "$(_SEATCTL_COMPLETE=source_bash seatctl)"     # ~/.bashrc
+  zsh    eval "$(_SEATCTL_COMPLETE=source_zsh seatctl)"      # ~/.zshrc, after compinit
+  fish   _SEATCTL_COMPLETE=source_fish seatctl | source      # ~/.config/fish/config.fish
+
+The same scripts lie in the folder completions of the repository, for packagers."""
+
+
 TOPICS: dict[str, Topic] = {
     "exit-codes": Topic("what each exit code means", _exit_codes),
     "environment": Topic("environment variables, precedence, keys", _environment),
@@ -233,4 +244,5 @@ TOPICS: dict[str, Topic] = {
     "money": Topic("amounts, previews, limits, repeating safely", _money),
     "roles": Topic("who may do what", _roles),
     "notifications": Topic("messages by mail, and texts of your own", _notifications),
+    "completion": Topic("completing with Tab in bash, zsh and fish", _completion),
 }
