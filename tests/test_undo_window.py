@@ -124,6 +124,12 @@ def test_every_report_says_that_the_waitlist_waits(sandbox, design, tmp_path, re
     assert sandbox.rows("runs", "list")[0]["summary"] == summary
 
 
+def test_a_move_says_so_too(sandbox, design):
+    add_pool(ledger_path(sandbox), "video", seats=2)
+    moved = done(sandbox, "seats", "move", "design", "video", BOB, CYD)
+    assert moved["summary"] == f"2 moved from design to video; the waitlist moves up after {LATER}"
+
+
 def test_the_undo_of_an_assignment_says_so_too(sandbox, design):
     revoke_two(sandbox, None)
     given = done(sandbox, "seats", "assign", "design", BOB, CYD)["run"]

@@ -68,6 +68,7 @@ def move_seats(ledger: Ledger, call: Call, old: str, new: str, people: People) -
         rows = tx.keep(partial(staging.results, tx))
         said = f"{moved:,} moved from {source.name} to {target.name}" if moved else "nothing to do"
         said += f"; {bad:,} bad rows left out" if bad else ""
+        said += waitlist_told(tx, fill_waitlists(tx))
         tx.summarise(said)
         return Report(
             run=tx.run,
