@@ -27,6 +27,13 @@ def seats(seatctl) -> dict[str, int]:
     return {row["name"]: row["seats"] for row in seatctl.rows("subs", "list")}
 
 
+def take_off(stripe, quantity):
+    item = next(one for one in stripe.store.walk("subscription_item") if one["quantity"] == quantity)
+    headers = {"Authorization": "Bearer sk_test_x"}
+    answer = stripe.handle("DELETE", f"/v1/subscription_items/{item['id']}", headers, None)
+    assert answer.status == 200, answer.body
+
+
 def settings(seatctl):
     """What a pool's settings are, whichever way they came."""
     rows = seatctl.rows("subs", "list")
@@ -92,10 +99,7 @@ def test_an_item_added_in_the_dashboard_leaves_what_was_said_of_the_first(sandbo
 def test_what_waited_for_the_renewal_of_an_item_that_is_gone_gives_no_seats(globex):
     assert globex("subs", "set-seats", "globex/webinars", "2", "--yes").code == 0
     with twin(globex) as stripe:
-        item = next(one for one in stripe.store.walk("subscription_item") if one["quantity"] == 2)
-        stripe.handle(
-            "DELETE", f"/v1/subscription_items/{item['id']}", {"Authorization": "Bearer sk_test_x"}, None
-        )
+        take_off(stripe, 2)
     assert globex("sync").code == 0
     assert globex("sandbox", "advance", "40d").code == 0
     for _ in ("before it is synced", "and after"):
@@ -103,12 +107,38 @@ def test_what_waited_for_the_renewal_of_an_item_that_is_gone_gives_no_seats(glob
         assert globex("sync").code == 0
 
 
+def test_who_sat_in_a_product_that_was_taken_off_does_not_sit_in_the_next_one(globex):
+    assert globex("users", "add", "bob@example.com").code == 0
+    assert globex("seats", "assign", "globex/webinars", "bob@example.com").code == 0
+    with twin(globex) as stripe:
+        take_off(stripe, 4)
+    assert globex("sync").code == 0
+    with twin(globex) as stripe:
+        (shared,) = stripe.store.walk("subscription")
+        added = {"subscription": shared["id"], "price": product(stripe, "Rooms"), "quantity": 9}
+        send(stripe, "subscription_items", added)
+    assert globex("sync").code == 0
+    assert seats(globex) == {"globex/meetings": 3, "globex/webinars": 0, "globex/rooms": 9}
+
+
+def test_items_that_are_made_anew_stay_with_their_product(globex):
+    with twin(globex) as stripe:
+        (shared,) = stripe.store.walk("subscription")
+        old = list(stripe.store.walk("subscription_item", oldest_first=True))
+        extra = {"subscription": shared["id"], "price": product(stripe, "Extra"), "quantity": 1}
+        send(stripe, "subscription_items", extra)
+        for item in old:
+            take_off(stripe, item["quantity"])
+        for item in reversed(old):
+            again = {"subscription": shared["id"], "price": item["price"]["id"]}
+            send(stripe, "subscription_items", {**again, "quantity": item["quantity"] + 10})
+    assert globex("sync").code == 0
+    assert seats(globex) == {"globex/extra": 1, "globex/meetings": 13, "globex/webinars": 14}
+
+
 def test_a_pool_whose_item_is_gone_changes_no_other_pools_item(globex):
     with twin(globex) as stripe:
-        item = next(one for one in stripe.store.walk("subscription_item") if one["quantity"] == 4)
-        stripe.handle(
-            "DELETE", f"/v1/subscription_items/{item['id']}", {"Authorization": "Bearer sk_test_x"}, None
-        )
+        take_off(stripe, 4)
     before = charges(globex)
     refused = globex("subs", "add-seats", "globex/webinars", "2", "--yes", "-o", "json")
     assert (refused.code, refused.error["code"]) == (4, "item_gone")

@@ -83,14 +83,33 @@ def take(tx: Transaction, found: StripeSubscription, taking: Taking) -> Iterator
     if not known and _is_followed(tx, found, taking.ledger_id):
         return
     new = [item for item in licensed if all(item.id != pool.stripe_item for pool in known)]
+    followed = _replaced(tx, [pool for pool in known if item_of(pool, found) is None], new, taking)
     for pool in known:
-        item = item_of(pool, found)
-        if item is None and new:
-            item = new.pop(0)
-            mirrored_pools.set_item(tx, pool, item)
+        item = item_of(pool, found) or followed.get(pool.id)
+        if pool.id in followed:
+            mirrored_pools.set_item(tx, pool, followed[pool.id])
         yield from _refresh(tx, pool, found, item, names)
     for item in new:
         yield _add(tx, found, item, licensed, taking)
+
+
+def _replaced(
+    tx: Transaction, without: list[Subscription], new: list[StripeItem], taking: Taking
+) -> dict[int, StripeItem]:
+    """The new items that take the place of those that pools have lost, by pool; taken out of `new`.
+
+    One of the same plan goes first, or people would be moved to another product. So they would where a
+    pool was empty before already: what is added later and of another plan is a pool of its own.
+    """
+    followed: dict[int, StripeItem] = {}
+    for alike in (True, False):
+        for pool in without:
+            fitting = (one for one in new if taking.plan_for(tx, one.price).id == pool.plan_id or not alike)
+            item = next(fitting, None)
+            if pool.id not in followed and item is not None and (alike or pool.capacity):
+                followed[pool.id] = item
+                new.remove(item)
+    return followed
 
 
 def finish(tx: Transaction, taking: Taking) -> None:
