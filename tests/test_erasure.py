@@ -64,8 +64,11 @@ def test_who_holds_a_role_gives_it_up_first(seatctl, bob):
     assert seatctl("roles", "grant", bob, "assignor").code == 0
     refused = seatctl("users", "remove", bob, "--erase", "--yes", "-o", "json")
     assert (refused.code, refused.error["code"]) == (4, "holds_roles")
-    assert seatctl("roles", "revoke", bob, "assignor").code == 0
+    revoked = seatctl("roles", "revoke", bob, "assignor", "-o", "json").json["run"]
     assert seatctl("users", "remove", bob, "--erase", "--yes").code == 0
+    assert [trace for trace in traces(seatctl) if trace not in acted(seatctl)] == []
+    assert seatctl("runs", "undo", revoked).code == 4
+    assert seatctl("audit", "verify").code == 0
 
 
 def test_what_named_an_erased_person_cannot_be_undone_back_into_the_ledger(seatctl, bob):
