@@ -68,6 +68,17 @@ def contract(seatctl: Seatctl) -> None:
     until(seatctl, "2040-09-01T00:00:00Z")
 
 
+def prorated_contract(seatctl: Seatctl) -> None:
+    """`acme` renewed by hand, in the term that was: added seats are prorated, and may be on account."""
+    freeze(seatctl, START)
+    more = "--set increase=prorate_now --set on_account=yes --set addon_cutoff_days=0"
+    done(seatctl, f"plans add year --price 5 --currency usd --interval year --policy term {more}")
+    done(seatctl, BUY.format("year", 20, "acme"))
+    until(seatctl, "2041-05-22T00:00:00Z")
+    done(seatctl, "subs renew acme")
+    until(seatctl, "2041-06-11T00:00:00Z")
+
+
 def in_window(seatctl: Seatctl) -> None:
     """The contract, ten days before it ends."""
     contract(seatctl)
@@ -162,6 +173,16 @@ STORIES = {
     "cancel": Story("cancel", flexible, "subs cancel design"),
     "cancel now": Story("cancel", flexible, "subs cancel design --now", again=(0, 4)),
     "cancel now with a refund": Story("cancel", flexible, "subs cancel design --now --refund", again=(0, 4)),
+    "cancel now and owe less": Story(
+        "cancel", failed, "subs cancel design --now --refund", again=(0, 4)
+    ),
+    "add-on of a term renewed by hand": Story(
+        # 355 of 365 days of 25.00
+        "addon", prorated_contract, f"subs add-seats acme 5{ONCE}", (2432,), points=18
+    ),
+    "add-on on account": Story(
+        "addon", prorated_contract, f"subs add-seats acme 5 --on-account{ONCE}", points=16
+    ),
     "cancel after a decrease": Story("cancel", decreasing, "subs cancel design"),
     "resume": Story("cancel", canceling, "subs resume design"),
     "transfer": Story("subscription_metadata", flexible, "subs transfer design b@example.org", again=(0, 4)),
