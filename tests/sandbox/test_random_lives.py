@@ -1,0 +1,139 @@
+"""Random lives of a subscription and of a customer: whatever is done, the sums stay what they must be."""
+
+import random
+from collections import Counter
+from fractions import Fraction
+
+import pytest
+
+DAY = 86400
+
+
+def everything(stripe, path, params=None):
+    """A list with all its pages."""
+    found, more, after = [], True, {}
+    while more:
+        page = stripe.get(path, {"limit": 100, **(params or {}), **after})
+        found, more = found + page["data"], page["has_more"]
+        after = {"starting_after": found[-1]["id"]} if found else {}
+    return found
+
+
+def billed(stripe):
+    """Every amount on an invoice or waiting for one, discounts taken off."""
+    amounts = [each["amount"] for each in everything(stripe, "invoiceitems", {"pending": True})]
+    for invoice in everything(stripe, "invoices"):
+        for line in everything(stripe, f"invoices/{invoice['id']}/lines"):
+            amounts += [line["amount"], *(-part["amount"] for part in line["discount_amounts"])]
+    return amounts
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_is_billed_is_seats_by_time_whenever_they_change_or_end(stripe, seed):
+    chance = random.Random(seed)
+    percent = 25 * (seed % 2)
+    discounts = (
+        [{"coupon": stripe.post("coupons", {"percent_off": percent, "duration": "forever"})["id"]}]
+        if percent
+        else []
+    )
+    made = stripe.subscribe(stripe.customer(), stripe.price(1000), 2, discounts=discounts)
+    item, path = made["items"]["data"][0], f"subscriptions/{made['id']}"
+    now = start = item["current_period_start"]
+    stop = end = item["current_period_end"]
+    seats = [(start, 2)]
+    for _ in range(8):
+        now += chance.randint(60, max(61, (stop - now) // 4))
+        if now >= stop:
+            break
+        stripe.at(now)
+        how = {"proration_behavior": chance.choice(["always_invoice", "create_prorations"])}
+        if chance.random() < 0.6:
+            seats.append((now, chance.randint(1, 9)))
+            stripe.post(path, {"items": [{"id": item["id"], "quantity": seats[-1][1]}], **how})
+        elif chance.random() < 0.7:
+            stop = chance.randint(now + 1, end)
+            stripe.post(path, {"cancel_at": stop, **how})
+        else:
+            stop = end
+            stripe.post(path, {"cancel_at": "", **how})
+    stripe.at(stop - 1 if stop == end else stop + 1)
+    spans = zip(seats, [*seats[1:], (stop, 0)], strict=True)
+    worth = sum(Fraction(1000 * count * (until - since), end - start) for (since, count), (until, _) in spans)
+    amounts = billed(stripe)
+    # Each line is rounded once, by half a cent at most.
+    assert abs(sum(amounts) - worth * (100 - percent) / 100) <= len(amounts)
+
+
+def step(stripe, chance, customer, price):
+    """One thing that can be done to a customer's bills; whether Stripe allows it is part of the chance."""
+    invoices = stripe.get("invoices", {"customer": customer, "limit": 9})["data"]
+    invoice = chance.choice(invoices)["id"] if invoices else "in_none"
+    subscriptions = stripe.get("subscriptions", {"customer": customer})["data"]
+    wanted = {"customer": customer, "items": [{"price": price, "quantity": chance.randint(1, 5)}]}
+    own = {"customer": customer, "currency": "usd"}
+    waiting = chance.choice(["include", "exclude"])
+    requests = [
+        ("POST", "subscriptions", wanted),
+        ("POST", "invoices", {**own, "pending_invoice_items_behavior": waiting}),
+        ("POST", "invoiceitems", {**own, "amount": chance.choice([20, 700, 2500, -600])}),
+        ("POST", "invoiceitems", {**own, "amount": 900, "invoice": invoice}),
+        ("POST", f"customers/{customer}/balance_transactions", {"amount": -777, "currency": "usd"}),
+        ("DELETE", f"invoices/{invoice}", {}),
+        ("POST", f"invoices/{invoice}/pay", {"paid_out_of_band": True}),
+        ("POST", f"invoices/{invoice}/pay", {"payment_method": "pm_card_chargeCustomerFail"}),
+        ("POST", "credit_notes", {"invoice": invoice, "amount": 300, "credit_amount": 300}),
+        ("POST", "credit_notes", {"invoice": invoice, "amount": 300}),
+        *(
+            ("POST", f"invoices/{invoice}/{name}", {})
+            for name in ("finalize", "pay", "void", "mark_uncollectible")
+        ),
+    ]
+    for each in subscriptions:
+        item = {"id": each["items"]["data"][0]["id"], "quantity": chance.randint(1, 9)}
+        how = chance.choice(["always_invoice", "create_prorations", "none"])
+        requests += [
+            ("POST", f"subscriptions/{each['id']}", {"items": [item], "proration_behavior": how}),
+            ("DELETE", f"subscriptions/{each['id']}", {"prorate": True, "invoice_now": how != "none"}),
+        ]
+    method, path, params = chance.choice(requests)
+    stripe.send(method, f"/v1/{path}", params)
+
+
+def check_books(stripe, customer):
+    """The balance is the sum of its moves, each invoice adds up, and no item is billed twice."""
+    moves = everything(stripe, f"customers/{customer}/balance_transactions")
+    holder = stripe.get(f"customers/{customer}")
+    assert sum(move["amount"] for move in moves) == holder["balance"]
+    placed = Counter()
+    invoices = everything(stripe, "invoices", {"customer": customer})
+    for invoice in invoices:
+        lines = everything(stripe, f"invoices/{invoice['id']}/lines")
+        assert invoice["subtotal"] == invoice["total"] == sum(line["amount"] for line in lines)
+        for line in lines:
+            parent = line["parent"]["invoice_item_details"] or line["parent"]["subscription_item_details"]
+            placed.update([parent["invoice_item"]] if parent["invoice_item"] else [])
+        if invoice["status"] != "draft":
+            assert invoice["amount_remaining"] == invoice["amount_due"] - invoice["amount_paid"]
+            noted = invoice["pre_payment_credit_notes_amount"]
+            settled = invoice["amount_due"] + noted + invoice["ending_balance"]
+            assert invoice["total"] + invoice["starting_balance"] == settled
+    assert set(placed.values()) <= {1}
+    final = [invoice for invoice in invoices if invoice["status"] != "draft"]
+    assert holder["next_invoice_sequence"] == 1 + len(final)
+    paid = [payment["amount_paid"] or 0 for payment in everything(stripe, "invoice_payments")]
+    charged = [charge["amount"] for charge in everything(stripe, "charges") if charge["paid"]]
+    assert sum(charged) == sum(paid)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_customers_books_add_up_whatever_is_done(stripe, seed):
+    chance = random.Random(seed)
+    customer, price = stripe.customer(), stripe.price(1000)
+    for _ in range(80):
+        if chance.random() < 0.12:
+            stripe.advance(days=chance.choice([1, 4, 16]))
+        else:
+            step(stripe, chance, customer, price)
+    check_books(stripe, customer)
+    assert len(everything(stripe, "invoices", {"status": "paid"})) > 3
