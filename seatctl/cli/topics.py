@@ -189,7 +189,8 @@ def _roles() -> str:
 _ROLES = """
 What an owner may, they may for the subscriptions that they own. A role is given for everything or for one
 subscription: seatctl roles grant ACTOR ROLE [--subscription NAME]. Everybody may read, and request or cancel
-for themselves. The actor of seatctl init is the first admin; the last admin stays.
+for themselves. The actor of seatctl init is the first admin; the last admin stays. Roles follow a new e-mail;
+those of a suspended user permit nothing until they are reactivated.
 
 Roles guard against mistakes: who can write the ledger's file can write anything in it."""
 
