@@ -84,7 +84,7 @@ def _handler(twin: Twin) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_POST = do_DELETE = answer
+        do_GET = do_POST = do_DELETE = do_PUT = do_PATCH = answer
 
         def log_message(self, format: str, *args: object) -> None:
             """Keep quiet."""

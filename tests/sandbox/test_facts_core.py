@@ -61,6 +61,14 @@ def test_a_missing_id_in_the_path_is_404(wire, path, param, message):
     assert error["message"] == message
 
 
+def test_a_method_that_the_url_lacks_is_an_unrecognized_url(wire):
+    price = wire.price()
+    for method, path in (("DELETE", f"prices/{price}"), ("PUT", "customers"), ("PATCH", "customers/cus_no")):
+        error = wire.refused(method, path)
+        assert (error["status"], set(error)) == (404, {"status", "type", "message"})
+        assert error["message"].startswith(f"Unrecognized request URL ({method}: /v1/{path}). Please see ")
+
+
 def test_a_key_gives_the_first_answer_again_and_refuses_other_parameters(wire):
     first = wire.send("POST", "/v1/customers", {"email": "a@e.example"}, Idempotency_Key="once")
     again = wire.send("POST", "/v1/customers", {"email": "a@e.example"}, Idempotency_Key="once")
