@@ -31,9 +31,24 @@ def emit_list(
     total: Callable[[], int] | None = None,
 ) -> None:
     """Print a list; with `--quiet` the handles only. `total` is asked only when a table is cut."""
+    if _emit_rows(style, records, columns, handle=handle, total=total) or not style.terminal:
+        return
+    if style.format is Format.TABLE and not style.quiet:
+        note("nothing to show")  # else a person wonders whether anything was asked
+
+
+def _emit_rows(
+    style: Style,
+    records: Iterable[Record],
+    columns: Sequence[Column],
+    *,
+    handle: str,
+    total: Callable[[], int] | None = None,
+) -> bool:
+    """Print the records; whether there were any, as far as a table tells."""
     if style.quiet:
         _write_lines(_handle(record, handle) for record in records)
-        return
+        return True
     rows, chosen = _choose(style, iter(records), columns)
     if style.format is Format.JSON:
         _write_array(_objects(style, rows))
@@ -41,11 +56,12 @@ def emit_list(
     elif style.format is Format.JSONL:
         _write_lines(map(dump, _objects(style, rows)))
     elif style.format is Format.TABLE:
-        _write_table(style, rows, chosen, total, handle)
+        return _write_table(style, rows, chosen, total, handle)
     else:
         from seatctl.delimited import lines
 
         _write_lines(lines(style, rows, chosen))
+    return True
 
 
 def emit_one(style: Style, record: Record, columns: Sequence[Column], *, handle: str) -> None:
@@ -77,7 +93,7 @@ def emit_report(style: Style, report: Report, *, handle: str | None = None) -> N
 
         columns = [column_for(key) for key in keys]
         records = rows if first is None else chain([first], rows)
-        emit_list(style, records, columns, handle=handle or keys[0])
+        _emit_rows(style, records, columns, handle=handle or keys[0])
     if not style.quiet:
         sys.stdout.flush()  # so that the sentence follows the rows where both go to one terminal
         note(_summary(report))
@@ -214,13 +230,14 @@ def _write_table(
     columns: Sequence[Column],
     total: Callable[[], int] | None,
     handle: str,
-) -> None:
+) -> bool:
     from seatctl.tables import render_list
 
     page = list(islice(rows, TABLE_ROWS))
     sys.stdout.write(render_list(style, page, columns, handle=handle))
     if next(rows, None) is None:
-        return
+        return bool(page)
     sys.stdout.flush()
     count = f"the first {TABLE_ROWS} of {total():,}" if total else f"the first {TABLE_ROWS}; there are more"
     note(f"{count}; -o csv shows all")
+    return True

@@ -112,3 +112,13 @@ def test_an_invoice_that_was_refunded_says_so_in_the_list(sandbox, team):
     heading, line = table(sandbox, "invoices", "list").splitlines()
     assert heading.split()[3:7] == ["Total", "Paid", "Open", "Credited"]
     assert line.split()[3:7] == ["$60.00", "$60.00", "$0.00", "$60.00"]
+
+
+def test_a_run_that_changed_nothing_shows_no_more_than_its_page(sandbox, pro):
+    buy = "subs buy --plan pro --seats 1 --name lab --billing-email a@example.com --yes"
+    refused = sandbox(*buy.split(), "--payment-method", "pm_card_chargeDeclined")
+    assert refused.code == 5
+    number = str(sandbox.rows("runs", "list", "--state", "failed")[0]["number"])
+    shown = sandbox("runs", "show", number, tty=True, env={"NO_COLOR": "1", "COLUMNS": "200"})
+    assert (shown.err, "\n\n\n" in shown.out) == ("", False)
+    assert "POST /v1/customers" in shown.out

@@ -31,6 +31,9 @@ def test_an_empty_list_is_empty(sandbox):
     assert sandbox("subs", "list", "-o", "json").json == []
     assert sandbox("invoices", "list", "-o", "json").json == []
     assert sandbox("plans", "list", "-o", "json").json == []
+    at_a_terminal = sandbox("subs", "list", tty=True)
+    assert (at_a_terminal.out, at_a_terminal.err) == ("", "nothing to show\n")
+    assert sandbox("subs", "list", "-o", "table").err == sandbox("subs", "list", "-q", tty=True).err == ""
 
 
 def test_everything_about_a_subscription_is_on_one_page(sandbox, team):

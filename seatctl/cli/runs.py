@@ -117,13 +117,16 @@ def show(ctx: typer.Context, number: NumberArg) -> None:
             here.emit_one(_record(run), head, handle="number")
         if not here.style.quiet:
             table = here.style.format is Format.TABLE
+            whole = here.style.format is Format.JSONL
+            if (steps or table) and not audit.count_changes(reader, number):
+                # Only Stripe was called, or not even that: a header of changes alone would tell nothing.
+                if steps:
+                    if table:
+                        here.emit_text("")
+                    here.emit_list(iter(steps), STEP_COLUMNS, handle="step")
+                return
             if table:
                 here.emit_text("")
-            whole = here.style.format is Format.JSONL
-            if steps and not table and not audit.count_changes(reader, number):
-                # Only Stripe was called: a header of changes alone would tell nothing.
-                here.emit_list(iter(steps), STEP_COLUMNS, handle="step")
-                return
             here.emit_list(
                 (_told(*change) if table else _change(*change, whole=whole) for change in changes),
                 TABLE_CHANGES if table else CHANGE_COLUMNS,
