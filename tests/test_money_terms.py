@@ -58,7 +58,9 @@ def test_seats_added_on_account_are_invoiced_and_the_question_says_so(office):
     asked = office("subs", "add-seats", "acc", "1", "--on-account", stdin="no\n", tty=True)
     assert "Stripe will invoice 10.00 USD, to be paid on account." in asked.err
     assert "charge" not in asked.err
-    done(office, "subs add-seats acc 1 --on-account")
+    added = office("subs", "add-seats", "acc", "1", "--on-account", "--yes", "-o", "json").json
+    assert "over 10.00 USD is due 2040-07-01" in added["summary"]
+    assert (added["rows"][0]["amount_due"], added["rows"][0]["amount_paid"]) == (1000, 0)
     owed = [one["total"] for one in office.rows("invoices", "list", "acc") if one["status"] == "open"]
     assert (owed, charges(office)) == ([1000, 4000], [2000, 10000, 3000])
 

@@ -179,7 +179,7 @@ def _run(running: Running) -> Apply:
     invoice = collect(running, read_bill(running.payload["bill"]))
     _give_back_if_over(running, invoice)
     _set_quantity(running)
-    return take_over(running, [invoice], str(running.payload["summary"]))
+    return take_over(running, [invoice], str(running.payload["summary"]), tell_owed=True)
 
 
 def _give_back_if_over(running: Running, invoice: str) -> None:

@@ -9,6 +9,8 @@ from seatctl.billing.objects import read_invoice, read_subscription
 from seatctl.errors import JsonValue
 from seatctl.ledger import mirror, mirrored_invoices, subscriptions, undo_window
 from seatctl.ledger.transaction import Transaction
+from seatctl.models.call import format_time
+from seatctl.models.money import plain_amount
 from seatctl.models.stripe_objects import StripeInvoice
 from seatctl.models.subscription import Subscription
 from seatctl.services.gathering import seen, stand
@@ -27,10 +29,12 @@ def take_over(
     after: After | None = None,
     *,
     stripe_id: str | None = None,
+    tell_owed: bool = False,
 ) -> Apply:
     """The last transaction of an operation: the mirror, these invoices, and what `after` adds.
 
-    `stripe_id` is given where the operation made a new subscription. Everything is read from Stripe
+    `stripe_id` is given where the operation made a new subscription; `tell_owed` where its invoices may be
+    on account, so that what is to be paid until when is part of the answer. Everything is read from Stripe
     before the transaction, which spans no call.
     """
     asked = tuple(invoice_ids)
@@ -43,6 +47,8 @@ def take_over(
     item, stands = stand(running.ledger, pool, found, running.call)
     wanted = dict.fromkeys(one for one in (*asked, found.latest_invoice) if one)
     read = [read_invoice(running.billing.read(endpoints.invoice(one))) for one in wanted]
+
+    due = [one for one in read if tell_owed and one.id in ours and one.due_date and one.amount_remaining]
 
     def apply(tx: Transaction) -> Ending:
         before = subscriptions.by_id(tx, pool.id)
@@ -60,9 +66,29 @@ def take_over(
         extra = after(tx, now) if after is not None else {}
         charged = _charged(read, ours=ours)
         row = {**subscription_row(now), "next_seats": stands.next.seats, **charged, **extra, "result": "done"}
-        return Ending(summary, (row,), SUBSCRIPTION_COLUMNS)
+        told = summary + "".join(map(owed, due))
+        return Ending(told, ({**row, **_due(due)},), SUBSCRIPTION_COLUMNS)
 
     return apply
+
+
+def owed(invoice: StripeInvoice | None, email: str | None = None) -> str:
+    """What is still to be paid, by when, and who was told; nothing where the card has paid."""
+    if invoice is None or invoice.due_date is None or not invoice.amount_remaining:
+        return ""
+    amount = f"{plain_amount(invoice.amount_remaining, invoice.currency)} {invoice.currency.upper()}"
+    told = f", sent to {email}" if email else ""
+    return f": invoice {invoice.number} over {amount} is due {invoice.due_date:%Y-%m-%d}{told}"
+
+
+def _due(invoices: list[StripeInvoice]) -> dict[str, JsonValue]:
+    if not invoices:
+        return {}
+    days = [one.due_date for one in invoices if one.due_date is not None]
+    return {
+        "amount_due": sum(one.amount_remaining for one in invoices),
+        "due_date": format_time(min(days)),
+    }
 
 
 def _charged(read: list[StripeInvoice], ours: set[str | None]) -> dict[str, JsonValue]:

@@ -9,9 +9,9 @@ from seatctl.ledger import customers, mirror, mirrored_invoices, subscriptions, 
 from seatctl.ledger.subscriptions import Bought
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import format_time
-from seatctl.models.money import plain_amount
 from seatctl.models.stripe_objects import StripeInvoice, StripeSubscription
 from seatctl.rules.wording import counted
+from seatctl.services.applying import owed
 from seatctl.services.notices import queue_receipts
 from seatctl.services.operations import Apply, Ending
 from seatctl.services.paying_customer import text
@@ -59,7 +59,7 @@ def add_bought(running: Running, subscription: StripeSubscription) -> Apply:
         }
         seats = counted(int(str(running.payload["seats"])), "seat")
         summary = f"bought {seats} of {added.plan_slug} as {added.name}"
-        return Ending(summary + _owed(invoice, customer.email), (row,), SUBSCRIPTION_COLUMNS)
+        return Ending(summary + owed(invoice, customer.email), (row,), SUBSCRIPTION_COLUMNS)
 
     return apply
 
@@ -74,11 +74,3 @@ def _invoiced(invoice: StripeInvoice | None) -> dict[str, JsonValue]:
         "due_date": None if invoice.due_date is None else format_time(invoice.due_date),
         "invoice_url": invoice.hosted_url,
     }
-
-
-def _owed(invoice: StripeInvoice | None, email: str | None) -> str:
-    """What is still to be paid, by when, and who was told; nothing where the card has paid."""
-    if invoice is None or invoice.due_date is None or not invoice.amount_remaining:
-        return ""
-    amount = f"{plain_amount(invoice.amount_remaining, invoice.currency)} {invoice.currency.upper()}"
-    return f": invoice {invoice.number} over {amount} is due {invoice.due_date:%Y-%m-%d}, sent to {email}"

@@ -42,7 +42,8 @@ def _run(running: Running) -> Apply:
         send_if_draft(running, invoice)
     if now != after or not _is_billed(running):
         _set_next(running, now, after)
-    return take_over(running, [invoice], str(running.payload["summary"]), people_leave(running))
+    summary = str(running.payload["summary"])
+    return take_over(running, [invoice], summary, people_leave(running), tell_owed=True)
 
 
 def _is_billed(running: Running) -> bool:

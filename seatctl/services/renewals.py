@@ -161,7 +161,7 @@ def _run(running: Running) -> Apply:
     invoice = collect(running, read_bill(running.payload["bill"]))
     stripe_id = _extend(running, invoice)
     summary = str(running.payload["summary"])
-    return take_over(running, [invoice], summary, people_leave(running), stripe_id=stripe_id)
+    return take_over(running, [invoice], summary, people_leave(running), stripe_id=stripe_id, tell_owed=True)
 
 
 def _extend(running: Running, invoice: str) -> str:
