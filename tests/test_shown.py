@@ -122,3 +122,14 @@ def test_a_run_that_changed_nothing_shows_no_more_than_its_page(sandbox, pro):
     shown = sandbox("runs", "show", number, tty=True, env={"NO_COLOR": "1", "COLUMNS": "200"})
     assert (shown.err, "\n\n\n" in shown.out) == ("", False)
     assert "POST /v1/customers" in shown.out
+
+
+def test_an_invoice_that_nobody_left_a_card_for_is_paid_as_the_refusal_says(sandbox, pro):
+    buy = "subs buy --plan pro --seats 1 --name lab --billing-email a@example.com --on-account --yes"
+    assert sandbox(*buy.split()).code == 0
+    (number,) = sandbox("invoices", "list", "--unpaid", "-q").out.split()
+    refused = sandbox("invoices", "pay", number, "--yes", "-o", "json")
+    assert refused.code == 5
+    assert refused.error["hint"] == "name a card that is saved in Stripe: --payment-method pm_…"
+    assert sandbox("invoices", "pay", number, "--payment-method", "pm_card_visa", "--yes").code == 0
+    assert sandbox("invoices", "list", "--unpaid", "-q").out == ""

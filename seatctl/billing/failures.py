@@ -97,7 +97,9 @@ def _answered(failure: Failure, data: Mapping[str, JsonValue]) -> SeatctlError:
             f"the card was declined: {text}", hint="try another card with --payment-method", data=data
         )
     if failure.code == "resource_missing":
-        hint = _ANOTHER_CARD if failure.param == "payment_method" else "seatctl sync"
+        # A customer without a card: Stripe names no parameter, and nothing that a sync could find is missing.
+        card = failure.param == "payment_method" or "no attached payment source" in text
+        hint = _ANOTHER_CARD if card else "seatctl sync"
         return MissingInStripe(f"Stripe says: {text}", hint=hint, data=data)
     untaxed = _NO_TAX if "automatic_tax" in (failure.param or "") or failure.code in _TAX else None
     return InvalidRequest(f"Stripe says: {text}", hint=untaxed, data=data)
