@@ -85,6 +85,21 @@ def _paid_off_stripe(session: Session, invoice: Obj) -> Any:
     return stored.get("_off_stripe", 0)
 
 
+def _tiers(session: Session, price: Obj) -> Any:
+    return (session.store.get("price", price["id"]) or {}).get("_tiers") or None
+
+
+def _currency_options(session: Session, price: Obj) -> Any:
+    from seatctl.sandbox.prices import options
+
+    return options(session.store.get("price", price["id"]) or price)
+
+
+def _tax_ids(session: Session, customer: Obj) -> Obj:
+    data = [view(session, each) for each in session.store.walk("tax_id", customer=customer["id"])]
+    return embedded(data, f"/v1/customers/{customer['id']}/tax_ids")
+
+
 def _refunds(session: Session, charge: Obj) -> Obj:
     data = [view(session, refund) for refund in session.store.walk("refund", parent=charge["id"])]
     return embedded(data, f"/v1/charges/{charge['id']}/refunds")
@@ -95,5 +110,8 @@ _INCLUDED: dict[tuple[str, str], Include] = {
     ("invoice", "amount_paid_off_stripe"): _paid_off_stripe,
     ("invoice", "confirmation_secret"): _confirmation_secret,
     ("customer", "subscriptions"): _subscriptions,
+    ("customer", "tax_ids"): _tax_ids,
+    ("price", "tiers"): _tiers,
+    ("price", "currency_options"): _currency_options,
     ("charge", "refunds"): _refunds,
 }

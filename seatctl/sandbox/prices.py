@@ -82,6 +82,8 @@ def make(session: Session, params: Obj, *, active: bool = True) -> Obj:
         "type": "recurring" if recurring else "one_time",
         "unit_amount": whole,
         "unit_amount_decimal": decimal,
+        "_tiers": [_tier(each) for each in params.get("tiers") or []],
+        "_options": params.get("currency_options") or {},
     }
     if params.get("lookup_key"):
         _take_key(session, price, params)
@@ -90,11 +92,40 @@ def make(session: Session, params: Obj, *, active: bool = True) -> Obj:
     return view(session, price)
 
 
-def amounts(params: Obj) -> tuple[int | None, str | None]:
+def _tier(sent: Obj) -> Obj:
+    """A tier as `expand[]=tiers` shows it; the last one has no end."""
+    whole, decimal = amounts(sent)
+    flat, flat_decimal = amounts(sent, "flat_")
+    return {
+        "flat_amount": flat,
+        "flat_amount_decimal": flat_decimal,
+        "unit_amount": whole,
+        "unit_amount_decimal": decimal,
+        "up_to": None if sent["up_to"] == "inf" else int(sent["up_to"]),
+    }
+
+
+def options(price: Obj) -> Obj:
+    """What it costs in each currency, as `expand[]=currency_options` shows it."""
+    known = {**price.get("_options", {}), price["currency"]: price}
+    shown: Obj = {}
+    for currency, sent in known.items():
+        whole, decimal = amounts(sent)
+        shown[currency] = {
+            "custom_unit_amount": None,
+            "tax_behavior": sent.get("tax_behavior", "unspecified"),
+            "unit_amount": whole,
+            "unit_amount_decimal": decimal,
+        }
+    return shown
+
+
+def amounts(params: Obj, unit: str = "unit_") -> tuple[int | None, str | None]:
     """`unit_amount` and `unit_amount_decimal`: a fraction leaves the whole number null."""
-    if params.get("unit_amount") is not None:
-        return params["unit_amount"], str(params["unit_amount"])
-    decimal = params.get("unit_amount_decimal")
+    whole = params.get(f"{unit}amount")
+    if whole is not None:
+        return whole, str(whole)
+    decimal = params.get(f"{unit}amount_decimal")
     if decimal is None:
         return None, None
     text = str(decimal)
@@ -138,6 +169,8 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
     for name in ("active", "nickname", "tax_behavior"):
         if name in params:
             price[name] = unset(params[name])
+    if "currency_options" in params:
+        price["_options"] = {**price.get("_options", {}), **(unset(params["currency_options"]) or {})}
     if "metadata" in params:
         price["metadata"] = merge_metadata(price["metadata"], params["metadata"])
     if params.get("lookup_key"):

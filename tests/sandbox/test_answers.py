@@ -79,3 +79,24 @@ def test_a_checkout_session_holds_what_was_not_asked_for_as_null(stripe):
     assert made["allow_promotion_codes"] is None
     assert made["collected_information"] is None
     assert "return_url" not in made
+
+
+def test_tiers_options_and_tax_ids_come_when_asked_for(stripe):
+    product = stripe.post("products", {"name": "Seat"})["id"]
+    base = {"product": product, "currency": "usd"}
+    tiers = [{"up_to": 5, "unit_amount": 500}, {"up_to": "inf", "unit_amount": 400, "flat_amount": 9}]
+    tiered = {"billing_scheme": "tiered", "tiers_mode": "graduated", "tiers": tiers}
+    price = stripe.post("prices", {**base, **tiered, "recurring": {"interval": "month"}})["id"]
+    shown = stripe.get(f"prices/{price}", {"expand": ["tiers"]})["tiers"]
+    assert [(each["up_to"], each["unit_amount"], each["flat_amount"]) for each in shown] == [
+        (5, 500, None),
+        (None, 400, 9),
+    ]
+    options = {"unit_amount": 2000, "currency_options": {"eur": {"unit_amount": 1800}}}
+    price = stripe.post("prices", {**base, **options})
+    assert "currency_options" not in price
+    asked = stripe.get(f"prices/{price['id']}", {"expand": ["currency_options"]})["currency_options"]
+    assert {name: each["unit_amount"] for name, each in asked.items()} == {"eur": 1800, "usd": 2000}
+    customer = stripe.customer()
+    stripe.post(f"customers/{customer}/tax_ids", {"type": "eu_vat", "value": "DE123456789"})
+    assert stripe.get(f"customers/{customer}", {"expand": ["tax_ids"]})["tax_ids"]["total_count"] == 1
