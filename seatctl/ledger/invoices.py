@@ -87,7 +87,7 @@ def listing(
         " AND (:unpaid = 0 OR (i.status IN ('open', 'uncollectible') AND i.amount_remaining > 0))"
         " AND (:overdue IS NULL OR coalesce(i.due_date, i.finalized_at) < :overdue)"
         " AND (:since IS NULL OR i.created_at >= :since) AND (:until IS NULL OR i.created_at < :until)"
-        " ORDER BY i.created_at DESC, i.id DESC"
+        " ORDER BY i.created_at DESC, i.number DESC, i.id DESC"
     )
     filters = {
         "subscription": subscription_id,

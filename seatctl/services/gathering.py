@@ -7,18 +7,19 @@ from datetime import datetime
 from shlex import quote
 
 from seatctl.billing import endpoints
-from seatctl.billing.objects import read_subscription
+from seatctl.billing.objects import read_price, read_subscription
 from seatctl.billing.port import Billing
 from seatctl.errors import JsonValue, Refused
-from seatctl.ledger import mirrored_pools, operations, plans, subscriptions
+from seatctl.ledger import mirrored_pools, operations, plans, stripe_objects, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import Seen
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
+from seatctl.models.mirrored import Kind
 from seatctl.models.plan import Plan, Policy
 from seatctl.models.role import Action
 from seatctl.models.standing import Standing
-from seatctl.models.stripe_objects import StripeItem, StripeSubscription
+from seatctl.models.stripe_objects import StripeItem, StripePrice, StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.rules.assignment import ForeignLedger, require_home
 from seatctl.rules.changing import require_running
@@ -182,6 +183,12 @@ def policy_of(mirror: StripeSubscription, item: StripeItem, pool: Subscription) 
         return pool.policy
 
 
+def _price(reader: Reader, price_id: str) -> StripePrice | None:
+    """A price that the mirror holds: while a change waits, that of what is paid for is not the item's."""
+    kept = stripe_objects.get(reader, price_id)
+    return None if kept is None or kept.kind is not Kind.PRICE else read_price(kept.data)
+
+
 def plan_of(reader: Reader, product_id: str) -> Plan | None:
     """The plan of a Stripe product, None where the ledger has none."""
     try:
@@ -198,7 +205,7 @@ def seen(
         plan_id = plans.find(reader, stands.now.plan).id
     except plans.UnknownPlan:
         plan_id = pool.plan_id
-    same = stands.now.price_id == item.price.id
-    amount = item.price.unit_amount if same and item.price.unit_amount is not None else pool.unit_amount
+    price = item.price if stands.now.price_id == item.price.id else _price(reader, stands.now.price_id)
+    amount = pool.unit_amount if price is None or price.unit_amount is None else price.unit_amount
     agreed = policy_of(mirror, item, pool) is not None
     return Seen(mirror, item, stands, plan_id, amount, stands.policy if agreed else None)
