@@ -161,6 +161,25 @@ def test_what_others_write_while_a_ledger_is_replaced_is_in_one_of_the_two_files
         assert seatctl("ledger", "check").code == 0
 
 
+def test_a_batch_does_not_go_on_in_a_ledger_that_was_put_in_place_of_its_own(seatctl, design, tmp_path):
+    backup, lines, place = tmp_path / "backup.db", tmp_path / "lines", ledger_path(seatctl)
+    assert seatctl("ledger", "backup", backup).code == 0
+    lines.write_text("".join(f"users edit {ANN} --name A{n}\n" for n in range(3000)))
+    batch = seatctl.process("batch", lines, "-o", "json")
+    try:
+        while not query(place, "SELECT 1 FROM batch_rows WHERE n = 20 AND state = 'done'"):
+            assert batch.poll() is None
+        restored = seatctl("ledger", "restore", backup, "--yes")
+        assert restored.code == 0
+        _, err = batch.communicate(timeout=30)
+    finally:
+        batch.kill()
+    assert (batch.returncode, json.loads(err)["error"]["code"]) == (75, "ledger_replaced")
+    assert not any(run["command"].startswith("seatctl batch") for run in seatctl.rows("runs", "list"))
+    assert seatctl.rows("runs", "list")[0]["summary"].startswith("restored from a backup")
+    assert seatctl("audit", "verify").code == 0
+
+
 def test_a_damaged_ledger_is_replaced_and_kept(seatctl, design, tmp_path):
     copy, ledger = tmp_path / "backup.db", ledger_path(seatctl)
     seatctl("ledger", "backup", copy)

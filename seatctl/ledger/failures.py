@@ -29,6 +29,12 @@ class BatchBusy(TryAgain):
     code = "batch_busy"
 
 
+class LedgerReplaced(TryAgain):
+    """A backup was put in the place of the ledger since this command opened it."""
+
+    code = "ledger_replaced"
+
+
 class LedgerCorrupt(LedgerError):
     """The file is damaged, or is no ledger at all."""
 

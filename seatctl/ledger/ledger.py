@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from seatctl.ledger.failures import LedgerReadOnly, MoneyBusy, NoLedger, OtherMode
+from seatctl.ledger.failures import LedgerReadOnly, LedgerReplaced, MoneyBusy, NoLedger, OtherMode
 from seatctl.ledger.files import create_file
 from seatctl.ledger.migrate import is_current, migrate
 from seatctl.ledger.sqlite import WAIT_SECONDS, SqliteEngine
@@ -79,7 +79,7 @@ class Ledger:
         self._require_idle()
         # The write lock is held from the first read to the commit, so that what was read (a free seat,
         # an open request, a name) is still so when it is written: no second process can take it meanwhile.
-        self.engine.begin_writing()
+        self._begin_writing()
         try:
             tx = Transaction(self.engine, call)
             settle(tx)
@@ -95,7 +95,7 @@ class Ledger:
 
     def journal(self) -> AbstractContextManager[Journal]:
         """Write operations, steps, the Stripe mirror and states: no settling, no audit."""
-        return self._journal(self.engine.begin_writing)
+        return self._journal(self._begin_writing)
 
     def staging(self) -> AbstractContextManager[Journal]:
         """Fill TEMP tables before a change, without holding the lock while a file is read."""
@@ -123,6 +123,21 @@ class Ledger:
             yield Journal(self.engine)
         finally:
             self.engine.rollback()
+
+    def _begin_writing(self) -> None:
+        """Take the write lock of the ledger that was opened, not of one that a restore put in its place.
+
+        What was read before (whose subscriptions these are, the number of a batch's run) is of the other one.
+        """
+        known = self.id
+        self.engine.begin_writing()
+        found = next(iter(self.engine.rows("SELECT value FROM meta WHERE key = 'ledger_id'")), None)
+        if found is None or found[0] != known:
+            self.engine.rollback()
+            raise LedgerReplaced(
+                f"{self.path} was replaced by a backup while this command ran, which stopped there",
+                hint="seatctl runs list shows what the ledger holds now; then run it again",
+            )
 
     def _require_idle(self) -> None:
         if self.engine.in_transaction:
