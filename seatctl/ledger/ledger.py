@@ -125,11 +125,8 @@ class Ledger:
             self.engine.rollback()
 
     def _begin_writing(self) -> None:
-        """Take the write lock of the ledger that was opened, not of one that a restore put in its place.
-
-        What was read before (whose subscriptions these are, the number of a batch's run) is of the other one.
-        """
-        known = self.id
+        """Take the write lock of the ledger that was opened, not of one that a restore put in its place."""
+        known = self.id  # what else was read before, such as the number of a batch's run, is of this one too
         self.engine.begin_writing()
         found = next(iter(self.engine.rows("SELECT value FROM meta WHERE key = 'ledger_id'")), None)
         if found is None or found[0] != known:
