@@ -175,6 +175,8 @@ def _check_total(running: Running, bill: Bill, draft: str) -> None:
     limit = bill.shown if bill.max_spend is None else bill.max_spend
     if limit is None or running.was_sent("finalize"):
         return
+    if running.was_sent("delete-draft") and _is_gone(running, draft):  # a run before this one was killed here
+        raise CameToNothing(PriceChanged("the draft came to more than was agreed; nothing was charged"))
     found = read(running, draft)
     if found.amount_due <= limit:
         return
@@ -200,6 +202,8 @@ def _check_total(running: Running, bill: Bill, draft: str) -> None:
 
 def _drop(running: Running, invoice: str) -> bool:
     """Delete a draft, make an open invoice void; true where it was paid in this very moment, and stays."""
+    if _is_gone(running, invoice):
+        return False
     status = read(running, invoice).status
     if status is InvoiceStatus.DRAFT:
         running.delete("delete-draft", endpoints.delete_draft(invoice), lambda: _is_gone(running, invoice))
