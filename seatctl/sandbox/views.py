@@ -10,6 +10,7 @@ from seatctl.sandbox.session import Session
 from seatctl.sandbox.wire import Obj, embedded
 
 _LINES = 10
+_SETTLED_AFTER = 2
 
 
 def view(session: Session, obj: Obj) -> Obj:
@@ -17,6 +18,9 @@ def view(session: Session, obj: Obj) -> Obj:
     shown = public(obj)
     if obj["object"] == "subscription":
         return _subscription(session, shown)
+    if obj["object"] == "charge" and obj["paid"] and session.now >= obj["created"] + _SETTLED_AFTER:
+        # A charge is captured in the background: its balance transaction comes a little later (core facts).
+        shown["balance_transaction"] = f"txn_{obj['id'].removeprefix('ch_')}"
     if obj["object"] == "invoice":
         url = shown["lines"]["url"]
         lines = shown["lines"]["data"]

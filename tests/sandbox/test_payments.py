@@ -23,6 +23,8 @@ def test_a_paid_intent_has_a_charge(stripe):
     charge = stripe.get(f"charges/{made['latest_charge']}")
     assert (charge["paid"], charge["status"], charge["balance_transaction"]) == (True, "succeeded", None)
     assert "invoice" not in charge
+    stripe.advance(seconds=2)
+    assert stripe.get(f"charges/{charge['id']}")["balance_transaction"].startswith("txn_")
 
 
 def test_a_declined_intent_exists_and_tells_why(stripe):
