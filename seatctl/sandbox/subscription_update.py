@@ -28,6 +28,8 @@ from seatctl.sandbox.views import items_of, public, view
 from seatctl.sandbox.wire import Obj, merge_metadata, unset
 
 _AFTER_END = {"metadata", "cancellation_details", "expand"}
+_BILLS = {"items", "trial_end", "billing_cycle_anchor", "discounts", "add_invoice_items", "cancel_at",
+          "cancel_at_period_end", "collection_method", "pause_collection"}  # fmt: skip
 _MAY_WAIT = {
     "expand", "payment_behavior", "proration_behavior", "proration_date", "billing_cycle_anchor", "items",
     "trial_end", "trial_from_plan", "add_invoice_items", "off_session", "discounts",
@@ -106,6 +108,12 @@ def _check(session: Session, subscription: Obj, params: Obj) -> None:
     from seatctl.sandbox.subscriptions import check_collection, check_future
 
     check_collection(params, str(params.get("collection_method", subscription["collection_method"])))
+    bills = sorted(_BILLS & set(params))
+    if subscription["status"] == "incomplete" and bills:
+        message = (
+            f"An incomplete subscription's {bills[0]} cannot be updated before its first invoice is paid."
+        )
+        raise invalid(message, bills[0])
     check_future(session, params, "trial_end")
     check_future(session, params, "cancel_at")
     if params.get("payment_behavior") == "pending_if_incomplete":

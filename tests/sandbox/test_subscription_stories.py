@@ -244,3 +244,11 @@ def test_an_items_endpoint_names_its_own_parameters(stripe):
         (f"subscription_items/{item}", {"quantity": -1}, "quantity"),
     ):
         assert stripe.refused("POST", path, params)["param"] == param
+
+
+def test_what_an_incomplete_subscription_bills_cannot_be_changed(stripe):
+    made = stripe.subscribe(stripe.customer("pm_card_threeDSecure2Required"), stripe.price())
+    path, item = f"subscriptions/{made['id']}", made["items"]["data"][0]["id"]
+    assert stripe.refused("POST", path, {"items": [{"id": item, "quantity": 2}]})["param"] == "items"
+    assert stripe.refused("POST", f"subscription_items/{item}", {"quantity": 2})["status"] == 400
+    assert stripe.post(path, {"metadata": {"a": "1"}})["metadata"] == {"a": "1"}
