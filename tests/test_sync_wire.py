@@ -268,6 +268,18 @@ def test_a_key_that_may_not_read_its_account_needs_the_profile_to_name_it(acme):
     assert "account read" in acme("doctor", "-o", "json").out
 
 
+def test_the_doctor_names_what_a_restricted_key_may_not_read(acme):
+    acme.front.refuse = lambda _number, _method, path: 403 if "/events" in path else None
+    refused = acme("sync", "-o", "json")
+    assert (refused.code, refused.error["hint"]) == (8, "seatctl doctor")
+    doctor = acme("doctor", "-o", "json")
+    found = {row["check"]: row for row in doctor.json}
+    assert (doctor.code, found["permissions"]["result"]) == (7, "problem")
+    assert found["permissions"]["detail"] == "this key may not read events"
+    acme.front.refuse = lambda *_: None
+    assert acme("doctor").code == 0
+
+
 def test_watching_goes_on_until_it_is_interrupted(acme):
     process = acme.process("sync", "--watch", "--every", "1", "-o", "jsonl")
     deadline = time.monotonic() + 20

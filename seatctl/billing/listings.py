@@ -70,6 +70,12 @@ def more_items(subscription: str, after: str) -> Read:
     )
 
 
+def may_read() -> dict[str, Read]:
+    """The least that can be asked of each list that a sync reads, under the name of its permission."""
+    lists = {f"{kind}s": Read(path, {"limit": 1}) for kind, path in _PATHS.items()}
+    return {**lists, "events": newest_event()}
+
+
 def newest_event() -> Read:
     """The latest event: Stripe's own clock, from which a later increment goes on."""
     return Read("/v1/events", {"limit": 1})

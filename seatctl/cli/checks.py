@@ -51,7 +51,10 @@ def examine(here: Context) -> Iterator[Finding]:
         yield key
         if key.result == "problem":
             return
-    yield _guarded("stripe", _stripe, here)
+    stripe = _guarded("stripe", _stripe, here)
+    yield stripe
+    if here.profile.mode is not Mode.SANDBOX and stripe.result != "problem":
+        yield _guarded("permissions", _key_permissions, here)
 
 
 def _guarded(name: str, check: Callable[[Context], Finding], here: Context) -> Finding:
@@ -156,6 +159,28 @@ def _key(here: Context) -> Finding:
 
     key = find_key(here.settings, here.profile, here.environment)
     return Finding("key", "ok", f"a {here.profile.mode} key from {key.source}")
+
+
+def _key_permissions(here: Context) -> Finding:
+    """Whether a restricted key may read what a sync reads; what it may change cannot be tried."""
+    from seatctl.billing.listings import may_read
+    from seatctl.billing.port import KeyLacksPermission
+
+    missing = []
+    for name, call in may_read().items():
+        try:
+            here.stripe.read(call)
+        except KeyLacksPermission:
+            missing.append(name)
+    if missing:
+        return Finding(
+            "permissions",
+            "problem",
+            f"this key may not read {', '.join(missing)}",
+            "allow it in Stripe's dashboard, or give another key: "
+            f"seatctl init {here.profile.name} --key-stdin",
+        )
+    return Finding("permissions", "ok", "the key may read what a sync reads")
 
 
 def _stripe(here: Context) -> Finding:
