@@ -133,3 +133,39 @@ def test_an_invoice_that_nobody_left_a_card_for_is_paid_as_the_refusal_says(sand
     assert refused.error["hint"] == "name a card that is saved in Stripe: --payment-method pm_…"
     assert sandbox("invoices", "pay", number, "--payment-method", "pm_card_visa", "--yes").code == 0
     assert sandbox("invoices", "list", "--unpaid", "-q").out == ""
+
+
+def test_a_comparison_that_would_be_refused_says_so_before_it_is_approved(sandbox, team, tmp_path):
+    people = [f"p{n}@example.com" for n in range(4)]
+    done(sandbox, f"users add {' '.join(people)}")
+    done(sandbox, f"seats assign design {' '.join(people)}")
+    (tmp_path / "s.csv").write_text(f"email,subscription\n{people[0]},design\n")
+    wanted = ("seats", "apply", str(tmp_path / "s.csv"), "--prune")
+    checked = sandbox(*wanted, "--check")
+    told = "it would be refused: 3 of 4 seats of design would be revoked; --max-revoke allows 1; "
+    assert (checked.code, told in checked.err) == (7, True)
+    plan = tmp_path / "plan.jsonl"
+    saved = sandbox(*wanted, "--save", str(plan))
+    assert (saved.code, told in saved.err, "carry it out" in saved.err) == (0, True, False)
+    assert sandbox("seats", "apply", "--saved", str(plan), "--yes").code == 4
+    saved = sandbox(*wanted, "--save", str(plan), "--max-revoke", "3")
+    assert ("would be refused" in saved.err, "carry it out" in saved.err) == (False, True)
+    assert sandbox("seats", "apply", "--saved", str(plan), "--yes").code == 0
+
+
+def test_nothing_is_said_to_be_paid_for_of_what_has_ended(sandbox, team):
+    done(sandbox, "users add zoe@example.com")
+    done(sandbox, "seats assign design zoe@example.com")
+    done(sandbox, "subs cancel design --now")
+    revoked = done(sandbox, "seats revoke design zoe@example.com")
+    assert "1 seat of design revoked; it has ended, nothing is billed any more" in revoked.err
+
+
+def test_nobody_is_sent_to_ask_for_what_has_ended(sandbox, team):
+    done(sandbox, "users add zoe@example.com")
+    ways = sandbox("check", "zoe@example.com", "-o", "json").json["ways_out"]
+    assert ways[0] == "seatctl requests create zoe@example.com --subscription design"
+    done(sandbox, "subs cancel design --now")
+    ways = sandbox("check", "zoe@example.com", "-o", "json").json["ways_out"]
+    assert not any("design" in way for way in ways)
+    assert sandbox(*ways[0].split()[1:]).code == 0

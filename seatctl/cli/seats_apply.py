@@ -156,7 +156,21 @@ def _save(here: Context, how: How, path: str, *, buy: bool, max_spend: str | Non
 
     weighed = weigh(ledger, here.call, how, keep)
     _emit(here, weighed_report(weighed, check=check))
-    here.note(f"carry it out: {join(['seatctl', 'seats', 'apply', '--saved', path])}")
+    if not _forewarn(here, weighed.changes, how, "make it again; "):
+        here.note(f"carry it out: {join(['seatctl', 'seats', 'apply', '--saved', path])}")
+
+
+def _forewarn(here: Context, changes: Changes, how: How, then: str = "") -> bool:
+    """Say what would refuse it: a comparison that is approved must not fail when it is carried out."""
+    from seatctl.errors import Refused
+    from seatctl.rules.desired import check
+
+    try:
+        check(changes, how.max_revoke, here.ledger.id)
+    except Refused as refusal:
+        here.note(f"it would be refused: {refusal.message}; {then}{refusal.hint}")
+        return True
+    return False
 
 
 def _carry_out(
@@ -176,6 +190,7 @@ def _carry_out(
     require_amount(weighed.changes, max_spend)
     if check:
         _emit(here, weighed_report(weighed, check=True))
+        _forewarn(here, weighed.changes, how)
         return
     from seatctl.rules.desired import check as check_changes
     from seatctl.services.desired_buying import price

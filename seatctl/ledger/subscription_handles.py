@@ -57,6 +57,15 @@ def unknown(reader: Reader, handle: str) -> UnknownSubscription:
     )
 
 
+def running(reader: Reader) -> list[str]:
+    """The names of those that have not ended: what can be asked for."""
+    rows = reader.rows(
+        "SELECT name FROM subscriptions WHERE status NOT IN ('canceled', 'incomplete_expired')"
+        " ORDER BY name_key"
+    )
+    return [row["name"] for row in rows]
+
+
 def names(reader: Reader) -> list[str]:
     """The names of all subscriptions, in order."""
     return [row["name"] for row in reader.rows("SELECT name FROM subscriptions ORDER BY name_key")]

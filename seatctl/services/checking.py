@@ -105,4 +105,4 @@ def _names(reader: Reader, entitled: bool) -> list[str]:
         return []
     from seatctl.ledger import subscription_handles
 
-    return subscription_handles.names(reader)
+    return subscription_handles.running(reader)

@@ -14,7 +14,7 @@ from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
 from seatctl.models.report import Report
 from seatctl.models.role import Action
-from seatctl.models.subscription import Subscription
+from seatctl.models.subscription import Subscription, SubscriptionStatus
 from seatctl.rules.assignment import (
     NoSeatsLeft,
     require_home,
@@ -25,6 +25,7 @@ from seatctl.rules.assignment import (
 from seatctl.services.people import People, require_active, require_good, require_known, stage
 from seatctl.services.permissions import allow
 
+_ENDED = frozenset((SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED))
 COLUMNS = ("line", "email", "result", "error")
 
 
@@ -109,8 +110,10 @@ def _revoked_sentence(pool: Subscription, revoked: int, bad: int) -> str:
         done = f"nobody of them sits in {pool.name}"
     else:
         seat = "seat" if revoked == 1 else "seats"
-        done = f"{revoked:,} {seat} of {pool.name} revoked; what is billed does not change: {pool.capacity:,}"
-        done += " seats stay paid for"
+        done = f"{revoked:,} {seat} of {pool.name} revoked; "
+        ended = pool.status in _ENDED
+        paid = f"what is billed does not change: {pool.capacity:,} seats stay paid for"
+        done += "it has ended, nothing is billed any more" if ended else paid
     return f"{done}, {bad:,} bad rows left out" if bad else done
 
 
