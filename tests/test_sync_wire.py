@@ -91,6 +91,12 @@ def test_a_stream_of_events_is_followed(acme):
     assert acme("sync", "--events", "-", "--dry-run", stdin=stream).code == 2
 
 
+def test_a_file_of_events_that_is_none_is_left_out(acme, tmp_path):
+    (tmp_path / "noise").write_bytes(b"\xff\xfe{not json}\n\x00\n")
+    followed = acme("sync", "--events", tmp_path / "noise")
+    assert (followed.code, "0 events taken over" in followed.err) == (0, True), followed.err
+
+
 def changed(acme, name):
     """A customer that has another name now, and the event of it."""
     (customer,) = query(acme.ledger, "SELECT stripe_id FROM customers ORDER BY 1 LIMIT 1")[0]

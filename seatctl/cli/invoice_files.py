@@ -24,6 +24,7 @@ _STRIPES_PAGES = "https://invoice.stripe.com/"
 _SECONDS = 60
 _CHUNK = 65536
 _PDF = b"%PDF"
+_WOULD = "would be downloaded"
 
 
 class NoLink(Refused):
@@ -130,7 +131,7 @@ def _download(here: Context, invoice: Invoice, path: Path) -> Record:
     if there is not None:
         return {**row, "bytes": there, "result": "there already", "error": None}
     if here.options.dry_run:
-        return {**row, "bytes": None, "result": "would be downloaded", "error": None}
+        return {**row, "bytes": None, "result": _WOULD, "error": None}
     fresh = _fresh(here, invoice)
     link = fresh.details.get("pdf")
     if not isinstance(link, str) or (here.profile.mode is Mode.SANDBOX and _STRIPES_PAGES in link):
@@ -216,11 +217,15 @@ def _file_name(invoice: Invoice) -> str:
 def _emit(here: Context, rows: list[Record]) -> None:
     from seatctl.errors import ExitCode
     from seatctl.models.report import Report
+    from seatctl.rules.wording import counted
 
     results = [row["result"] for row in rows]
     failed = results.count("failed")
     code = ExitCode.PARTIAL if failed else ExitCode.DONE
     downloaded, there = results.count("downloaded"), results.count("there already")
+    wanted = results.count(_WOULD)
     summary = f"{downloaded} downloaded, {there} there already, {failed} failed"
+    if here.options.dry_run:
+        summary = f"would download {counted(wanted, 'invoice')}, {there} there already"
     report = Report(None, here.options.dry_run, summary, tuple(rows), code, columns=COLUMNS)
     here.emit(report, handle="file")

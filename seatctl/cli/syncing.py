@@ -120,6 +120,6 @@ def _opened(source: str) -> TextIO:
     if source == "-":
         return nullcontext(sys.stdin)  # type: ignore[return-value]  # left open: it is not ours
     try:
-        return file_path(source).open(encoding="utf-8")
+        return file_path(source).open(encoding="utf-8", errors="replace")
     except OSError as error:
         raise BadInput(f"{source} cannot be read: {error.strerror}") from error
