@@ -20,7 +20,7 @@ import pytest
         ),
         (
             "seats reclaim x --inactive 90d",
-            "--inactive takes a whole number of at least 0; not '90d'",
+            "--inactive takes a whole number from 0 to 36500; not '90d'",
             "seatctl seats reclaim --help",
         ),
         (
