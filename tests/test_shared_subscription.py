@@ -121,6 +121,21 @@ def test_who_sat_in_a_product_that_was_taken_off_does_not_sit_in_the_next_one(gl
     assert seats(globex) == {"globex/meetings": 3, "globex/webinars": 0, "globex/rooms": 9}
 
 
+def test_an_adoption_takes_what_is_left_of_a_pool_too(globex):
+    other = SecondLedger(globex)
+    assert globex("users", "add", "bob@example.com").code == 0
+    assert globex("seats", "assign", "globex/webinars", "bob@example.com").code == 0
+    assert other("sync").code == other("ledger", "adopt", "--yes").code == 0
+    with twin(globex) as stripe:
+        take_off(stripe, 4)
+    assert globex("sync").code == 0
+    assert globex("seats", "revoke", "globex/webinars", "bob@example.com").code == 8
+    assert globex("ledger", "adopt", "--yes").code == 0
+    assert globex("seats", "revoke", "globex/webinars", "bob@example.com").code == 0
+    assert "already" in globex("ledger", "adopt", "--yes").err
+    assert globex("audit", "verify").code == globex("ledger", "check").code == 0
+
+
 def test_items_that_are_made_anew_stay_with_their_product(globex):
     with twin(globex) as stripe:
         (shared,) = stripe.store.walk("subscription")

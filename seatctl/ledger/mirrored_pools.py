@@ -11,8 +11,9 @@ from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time
 from seatctl.models.plan import Plan, Policy
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
-from seatctl.models.subscription import AutoApproval, Subscription, SubscriptionStatus
+from seatctl.models.subscription import AutoApproval, Subscription
 from seatctl.rules.approval_rules import auto_approval_fields
+from seatctl.rules.metadata import LEDGER
 from seatctl.rules.names import name_key
 from seatctl.rules.policies import as_fields
 from seatctl.rules.pool_metadata import said_of
@@ -149,16 +150,18 @@ def record_added(tx: Transaction, pool: Subscription) -> None:
     tx.record("subscription", pool.id, None, subscriptions.snapshot(pool))
 
 
-def empty(tx: Transaction, pool: Subscription, status: SubscriptionStatus) -> Subscription:
+def empty(tx: Transaction, pool: Subscription, found: StripeSubscription) -> Subscription:
     """A pool whose item was taken off its subscription: nothing is paid for; who sits there stays."""
     tx.execute(
-        "UPDATE subscriptions SET capacity = 0, quantity = 0, status = ? WHERE id = ?", (str(status), pool.id)
+        "UPDATE subscriptions SET capacity = 0, quantity = 0, status = ?, home_ledger = ? WHERE id = ?",
+        (str(found.status), found.metadata.get(LEDGER), pool.id),
     )
     # What was planned for its next term would come to be by the clock alone: seats that nobody pays for.
     tx.execute("DELETE FROM capacity_changes WHERE subscription_id = ? AND applied_at IS NULL", (pool.id,))
     after = subscriptions.by_id(tx, pool.id)
-    if after != pool:
-        tx.record("subscription", pool.id, subscriptions.snapshot(pool), subscriptions.snapshot(after))
+    was, became = subscriptions.snapshot(pool), subscriptions.snapshot(after)
+    if was != became:
+        tx.record("subscription", pool.id, was, became)
     return after
 
 

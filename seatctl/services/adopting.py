@@ -110,9 +110,10 @@ def _run(running: Running) -> Apply:
         for pool in mirrored_pools.of_stripe(tx, stripe_id):
             item = item_of(pool, found)
             if item is None:
-                continue
-            stands = stand_of(tx, pool, found, item, running.call.now)
-            after = mirror.refresh(tx, pool, seen(tx, pool, found, item, stands))
+                after = mirrored_pools.empty(tx, pool, found)  # who sits there is this ledger's to seat now
+            else:
+                stands = stand_of(tx, pool, found, item, running.call.now)
+                after = mirror.refresh(tx, pool, seen(tx, pool, found, item, stands))
             was, became = {"home_ledger": pool.home_ledger}, {"home_ledger": after.home_ledger}
             tx.record("subscription", pool.id, was, became)
             rows.append(_row(after, "adopted"))

@@ -131,7 +131,7 @@ def _refresh(
     tx: Transaction, pool: Subscription, found: StripeSubscription, item: StripeItem | None, names: set[str]
 ) -> Iterator[Record]:
     if item is None:
-        after = mirrored_pools.empty(tx, pool, found.status)
+        after = mirrored_pools.empty(tx, pool, found)
     else:
         plan_for(tx, item.price)
         stands = stand_of(tx, pool, found, item, tx.call.now)
