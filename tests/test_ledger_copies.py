@@ -204,6 +204,24 @@ def test_what_is_no_backup_is_not_restored(seatctl, design, tmp_path, content):
     assert [path for path in ledger_path(seatctl).parent.iterdir() if ".part" in path.name] == []
 
 
+def test_what_a_killed_restore_has_left_is_cleared_away(seatctl, design, tmp_path):
+    import os
+    import subprocess
+    import sys
+
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    beside, backup = ledger_path(seatctl).parent, tmp_path / "backup.db"
+    dead = [f".ledger.db.{gone.pid}.part", f"..ledger.db.{gone.pid}.part.{gone.pid}.part-journal"]
+    kept = [f".ledger.db.{os.getppid()}.part", "notes.part"]
+    for name in (*dead, *kept):
+        (beside / name).write_text("a copy")
+    assert seatctl("ledger", "backup", backup).code == 0
+    assert seatctl("ledger", "restore", backup, "--yes").code == 0
+    names = {path.name for path in beside.iterdir()}
+    assert (names & {*dead}, names & {*kept}) == (set(), {*kept})
+
+
 def test_who_may_not_manage_the_ledger_may_not_replace_it(seatctl, design, tmp_path):
     copy = tmp_path / "backup.db"
     seatctl("ledger", "backup", copy)

@@ -8,6 +8,7 @@ the old ledger or the new one, and a kill in between leaves the old one.
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import time
 from contextlib import closing
@@ -164,6 +165,25 @@ def _overwrite(current: Ledger, copy: Path, aside: Path) -> None:
     with closing(sqlite3.connect(copy, isolation_level=None)) as source:
         # The first step takes the lock, and must not be the last: a ledger has more pages than that.
         source.backup(current.engine.connection, pages=_PAGES_A_STEP, progress=step)
+
+
+def clear_parts(place: Path) -> None:
+    """Delete what restores that were killed have left beside the ledger: whole copies of it."""
+    pattern = re.compile(rf"\.+{re.escape(place.name)}\.(\d+)\.part")
+    for path in place.parent.iterdir() if place.parent.is_dir() else ():
+        found = pattern.match(path.name)
+        if found and not _is_alive(int(found[1])):
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _files(path: Path) -> list[Path]:

@@ -53,6 +53,7 @@ def prepare_restore(source: Path, place: Path, call: Call) -> Path:
     """
     if not source.is_file():
         raise NotFound(f"there is no file {source}", hint="name a file that ledger backup has written")
+    copies.clear_parts(place)
     part = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
         opened = open_ledger(source)
