@@ -93,3 +93,23 @@ def test_a_paid_renewal_changes_what_seats_grant_when_its_term_begins(granted, f
     assert reports(granted) is before
     until(granted, "2041-06-02T00:00:00Z")
     assert reports(granted) is after
+
+
+def test_a_decrease_brings_no_terms_back_that_have_ended(granted):
+    """The plan changed with the renewal; what was kept of the old one until then is over."""
+    done(granted, "subs change-plan d large --at-renewal")
+    until(granted, RENEWED)
+    assert reports(granted)
+    done(granted, "subs set-seats d 5")
+    assert reports(granted)
+    assert granted("subs", "show", "d", "-o", "json").json["policy"]["pack_size"] == 5
+    assert refused(granted, "subs add-seats d 1")["code"] == "pack_size"
+    is_sound(granted)
+
+
+def test_a_decrease_leaves_the_terms_that_still_hold(granted):
+    done(granted, "subs change-plan d large --at-renewal")
+    done(granted, "subs set-seats d 5")
+    assert not reports(granted)
+    done(granted, "subs set-seats d 10")
+    assert not reports(granted)

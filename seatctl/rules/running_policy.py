@@ -34,8 +34,16 @@ class Agreed:
     @property
     def metadata(self) -> dict[str, JsonValue]:
         """What is written of them: the next one's, and the running one's while it differs."""
-        kept = dict.fromkeys(PAID_POLICY, "") if self.now == self.next else paid_policy(self.now)
+        kept = nothing_kept(self.now, self.next) or paid_policy(self.now)
         return {**as_metadata(self.next), **kept}
+
+
+def nothing_kept(running: Policy, upcoming: Policy) -> dict[str, JsonValue]:
+    """The metadata that keeps no policy where they are the same; none where one waits for the other's end.
+
+    What was kept until a term that is over would hold again as soon as the next change waits.
+    """
+    return dict.fromkeys(PAID_POLICY, "") if running == upcoming else {}
 
 
 def paid_policy(policy: Policy) -> dict[str, JsonValue]:

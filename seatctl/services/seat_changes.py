@@ -17,7 +17,7 @@ from seatctl.rules import changing
 from seatctl.rules.changing import Target
 from seatctl.rules.plan_switches import check_change, check_currency
 from seatctl.rules.purchases import check_quantity, check_spend
-from seatctl.rules.running_policy import Agreed
+from seatctl.rules.running_policy import Agreed, nothing_kept
 from seatctl.rules.wording import counted
 from seatctl.services.change_previews import Proration, due_now, next_total
 from seatctl.services.discounts import discount_forms, find_discounts
@@ -196,7 +196,7 @@ def _prorated(
         "discounts": discounts,
         "on_account": on_account,
         "due_now": due,
-        "agreed": {} if agreed is None else agreed.metadata,
+        "agreed": agreed.metadata if agreed is not None else nothing_kept(stands.policy, stands.upcoming),
         "leaving": [*leaving.users],
         "not_seated": [*leaving.not_seated],
         "summary": summary,
