@@ -221,7 +221,7 @@ def _set_quantity(running: Running) -> None:
         return found if made_by(found, running.reference) else None
 
     # Paid already: whatever goes wrong from here on stays pending, until the seats are there.
-    running.step("quantity", endpoints.update_subscription(stripe_id, form), find)
+    running.step_at_last("quantity", endpoints.update_subscription(stripe_id, form), find)
 
 
 def _undo(running: Running) -> str | None:

@@ -87,12 +87,12 @@ def _is_attached(running: Running, found: JsonValue, method: str) -> bool:
 def _make_default(running: Running, customer: str, card: str) -> None:
     """The card pays from now on. A card of the subscription's own would go before the customer's."""
     form: dict[str, JsonValue] = {"invoice_settings": {"default_payment_method": card}}
-    running.step("default", endpoints.update_customer(customer, form), lambda: None)
+    running.step_at_last("default", endpoints.update_customer(customer, form), lambda: None)
     if running.payload.get("own_card") is True:
         write = endpoints.update_subscription(
             str(running.payload["stripe_id"]), {"default_payment_method": card}
         )
-        running.step("subscription-default", write, lambda: None)
+        running.step_at_last("subscription-default", write, lambda: None)
 
 
 def _mirror(running: Running, customer: str) -> After:
@@ -125,7 +125,7 @@ def _take_back(running: Running) -> None:
             _delete_tax_id(running, name, customer, str(made["id"]))
     before = running.payload.get("before")
     if isinstance(before, dict) and running.answered("details") is not None:
-        running.step("restore-details", endpoints.update_customer(customer, before), lambda: None)
+        running.step_at_last("restore-details", endpoints.update_customer(customer, before), lambda: None)
 
 
 def _detach(running: Running, card: str) -> None:
@@ -133,7 +133,7 @@ def _detach(running: Running, card: str) -> None:
         found = running.billing.read(endpoints.payment_method(card))
         return found if found.get("customer") is None else None
 
-    running.step("detach", endpoints.detach_payment_method(card), gone)
+    running.step_at_last("detach", endpoints.detach_payment_method(card), gone)
 
 
 def _delete_tax_id(running: Running, name: str, customer: str, tax_id: str) -> None:

@@ -196,7 +196,7 @@ def _void_first_invoice(running: Running, subscription: StripeSubscription) -> N
         return None if read_invoice(found).status is InvoiceStatus.OPEN else found
 
     if unless_open() is None:
-        running.step("void-first-invoice", endpoints.void_invoice(invoice), unless_open)
+        running.step_at_last("void-first-invoice", endpoints.void_invoice(invoice), unless_open)
 
 
 # Too late ---------------------------------------------------------------------------------------------

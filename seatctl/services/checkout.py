@@ -139,7 +139,7 @@ def _expire(running: Running, session: str) -> StripeJson:
         return None if page.get("status") == "open" else page
 
     try:
-        running.step("expire", pages.expire_checkout(session), closed)
+        running.step_at_last("expire", pages.expire_checkout(session), closed)
     except InvalidRequest:
         if closed() is None:
             raise

@@ -46,7 +46,7 @@ def _shares(running: Running) -> list[Share]:
     fields = running.payload.get("shares")
     kept = [one for one in fields if isinstance(one, dict)] if isinstance(fields, list) else []
     return [
-        Share(str(one["invoice"]), str(one["number"]), *(int(str(one[part])) for part in _PARTS))
+        Share(str(one["invoice"]), str(one["number"]), *(int(str(one.get(part, 0))) for part in _PARTS))
         for one in kept
     ]
 

@@ -13,7 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from seatctl.billing.port import Billing, CardDeclined
-from seatctl.errors import ExitCode, JsonValue, LedgerError, Refused, SeatctlError, TryAgain
+from seatctl.errors import (
+    ExitCode,
+    JsonValue,
+    LedgerError,
+    NotAllowed,
+    Refused,
+    SeatctlError,
+    StripeRefused,
+    TryAgain,
+)
 from seatctl.ledger import operations, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader, Transaction
@@ -144,11 +153,7 @@ def _look_after(ledger: Ledger, billing: Billing, call: Call, other: Operation) 
         if is_open(ledger, other):
             raise
         became = f"was unfinished and came to nothing ({error.message})"
-    return OperationPending(
-        f"run {other.run} {became}; nothing else was done",
-        hint=hint,
-        data=data,
-    )
+    return OperationPending(f"run {other.run} {became}; nothing else was done", hint=hint, data=data)
 
 
 def is_same(operation: Operation, request: Request) -> bool:
@@ -223,8 +228,11 @@ def _ends_failed_operations(running: Running) -> Iterator[None]:
         with running.ledger.journal() as journal:
             operations.wait(journal, operation, waiting.as_json())
         raise
-    except TryAgain as error:
-        error.hint = f"seatctl sync finishes or undoes run {operation.run}"
+    except (TryAgain, StripeRefused, NotAllowed) as error:
+        # It may have charged already: what is left of it is to be finished or taken back.
+        then = f"seatctl sync finishes or undoes run {operation.run}"
+        first = None if isinstance(error, TryAgain) else error.hint
+        error.hint = then if first is None else f"{first}, then: {then}"
         error.data.setdefault("run", operation.run)
         raise
     except CameToNothing as nothing:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_invoice
-from seatctl.billing.port import StripeJson, Write
+from seatctl.billing.port import MissingInStripe, StripeJson, Write
 from seatctl.errors import JsonValue, Refused, StripeRefused
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import plain_amount
@@ -98,7 +98,7 @@ def send_if_draft(running: Running, invoice: str) -> None:
         return _unless(running, invoice, InvoiceStatus.DRAFT)
 
     if sent() is None:
-        running.step("send-invoice", endpoints.send_invoice(invoice), sent)
+        running.step_at_last("send-invoice", endpoints.send_invoice(invoice), sent)
 
 
 def _draft(running: Running, bill: Bill) -> Write:
@@ -175,9 +175,11 @@ def _check_total(running: Running, bill: Bill, draft: str) -> None:
     limit = bill.shown if bill.max_spend is None else bill.max_spend
     if limit is None or running.was_sent("finalize"):
         return
-    if running.was_sent("delete-draft") and _is_gone(running, draft):  # a run before this one was killed here
-        raise CameToNothing(PriceChanged("the draft came to more than was agreed; nothing was charged"))
-    found = read(running, draft)
+    try:
+        found = read(running, draft)
+    except MissingInStripe as gone:  # deleted in the dashboard, or by a run before this one, killed here
+        why = "the draft was deleted, or came to more than was agreed; nothing was charged"
+        raise CameToNothing(PriceChanged(why, hint="run the same command again")) from gone
     if found.amount_due <= limit:
         return
     _drop(running, draft)
@@ -210,7 +212,7 @@ def _drop(running: Running, invoice: str) -> bool:
         return False
     if status is InvoiceStatus.OPEN:
         try:
-            running.step(
+            running.step_at_last(
                 "void", endpoints.void_invoice(invoice), lambda: _unless(running, invoice, InvoiceStatus.OPEN)
             )
         except StripeRefused:
@@ -221,8 +223,6 @@ def _drop(running: Running, invoice: str) -> bool:
 
 
 def _is_gone(running: Running, invoice: str) -> bool:
-    from seatctl.billing.port import MissingInStripe
-
     try:
         read(running, invoice)
     except MissingInStripe:
@@ -253,7 +253,7 @@ def give_back(running: Running, invoice: str) -> str:
         return next((note for note in listed if made_by(note, running.reference)), None)
 
     if found.total:
-        running.step("credit-note", endpoints.credit_note(form), noted)
+        running.step_at_last("credit-note", endpoints.credit_note(form), noted)
     return f"invoice {found.number} is given back whole"
 
 

@@ -68,7 +68,7 @@ def _update_product(running: Running, spec: PlanSpec, product: str, *, active: b
         return found if made_by(found, running.reference) else None
 
     if running.payload.get("reprice") is True:
-        running.step("product", endpoints.update_product(product, form), find)
+        running.step_at_last("product", endpoints.update_product(product, form), find)
     else:
         running.step_or_nothing("product", endpoints.update_product(product, form), find)
 

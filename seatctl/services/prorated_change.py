@@ -137,7 +137,7 @@ def _authenticated(running: Running, now: Side, made: StripeJson) -> str | None:
             data={"url": url, "run": running.operation.run},
         )
     if invoice and found.get("pending_update"):
-        running.step("void", endpoints.void_invoice(invoice), lambda: _voided(running, invoice))
+        running.step_at_last("void", endpoints.void_invoice(invoice), lambda: _voided(running, invoice))
     raise CameToNothing(
         StripeRefused("the payment was not authenticated in time; nothing was charged or changed")
     )
@@ -167,7 +167,7 @@ def _set_next(running: Running, now: Side, after: Side) -> None:
     )
     if _is_billed(running):
         # The money has moved: a refusal here must stay pending.
-        running.step("next", write, lambda: _next_found(running))
+        running.step_at_last("next", write, lambda: _next_found(running))
     else:
         running.step_or_nothing("next", write, lambda: _next_found(running))
 
@@ -194,7 +194,7 @@ def _mark(running: Running, said: dict[str, JsonValue]) -> None:
     """Set what a pending update could not take."""
     form = _said(running, {}, _marks(running), said)
     write = endpoints.update_subscription(str(running.payload["stripe_id"]), form)
-    running.step("mark", write, lambda: _found(running))
+    running.step_at_last("mark", write, lambda: _found(running))
 
 
 def _nothing_waits(running: Running) -> dict[str, JsonValue]:
@@ -219,7 +219,7 @@ def _undo(running: Running) -> str | None:
     if asked_to_wait and found.get("pending_update"):
         invoice = read_subscription(found).latest_invoice
         if invoice:
-            running.step("void", endpoints.void_invoice(invoice), lambda: _voided(running, invoice))
+            running.step_at_last("void", endpoints.void_invoice(invoice), lambda: _voided(running, invoice))
     return "the change is taken back; nothing was charged"
 
 

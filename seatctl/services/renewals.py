@@ -25,6 +25,7 @@ from seatctl.rules.calendar import add_interval, next_end
 from seatctl.rules.changing import Target
 from seatctl.rules.metadata import made_by, marks
 from seatctl.rules.plan_switches import check_currency, check_next_term
+from seatctl.rules.policies import as_metadata, from_fields
 from seatctl.rules.pool_metadata import said_of, with_metadata
 from seatctl.rules.purchases import amount_of, check_quantity, check_spend
 from seatctl.rules.running_policy import Agreed
@@ -187,7 +188,7 @@ def _extend(running: Running, invoice: str) -> str:
         _marks(running),
         _said(running, invoice),
     )
-    running.step("extend", endpoints.update_subscription(stripe_id, form), find)
+    running.step_at_last("extend", endpoints.update_subscription(stripe_id, form), find)
     return stripe_id
 
 
@@ -215,7 +216,7 @@ def _begin_anew(running: Running, invoice: str) -> str:
         listed = running.billing.every(endpoints.subscriptions_of(str(running.payload["customer"])))
         return next((one for one in listed if made_by(one, running.reference)), None)
 
-    return str(running.step("begin-anew", endpoints.create_subscription(form), find)["id"])
+    return str(running.step_at_last("begin-anew", endpoints.create_subscription(form), find)["id"])
 
 
 def _new_item(running: Running) -> dict[str, JsonValue]:
@@ -228,7 +229,10 @@ def _marks(running: Running) -> dict[str, JsonValue]:
 
 
 def _said(running: Running, invoice: str) -> dict[str, JsonValue]:
-    agreed = running.payload["agreed"]
+    agreed = running.payload.get("agreed")
+    if agreed is None:  # begun by a version that knew only the next term's policy
+        policy = running.payload.get("policy")
+        agreed = {**as_metadata(from_fields(policy if isinstance(policy, dict) else {}))}
     return {
         **(agreed if isinstance(agreed, dict) else {}),
         **waiting_metadata(

@@ -132,20 +132,35 @@ class Running:
             undo()
             raise CameToNothing(refusal) from refusal
 
+    def step_at_last(self, name: str, write: Write, find: Find) -> StripeJson:
+        """As `step`, for what has to be done sooner or later: money has moved, or half is taken back.
+
+        The refusal of an earlier run is no answer then. What was in the way (a key without a permission, say)
+        may be gone: it is asked anew, and under another key, because the old one might replay the refusal.
+        """
+        with self.ledger.reading() as reader:
+            last = operations.last_attempt(reader, self.operation.id, name)
+        if last is None or not _is_refusal(last):
+            return self.step(name, write, find)
+        found = self._look(last, find)
+        return found or self._send(
+            self._note(name, last.attempt + 1, write), find, _ATTEMPTS_A_RUN, first=True
+        )
+
     def _was_refused(self, name: str) -> bool:
         """Whether a refusal is the answer of the step, so that nothing of it can be in Stripe."""
         with self.ledger.reading() as reader:
             last = operations.last_attempt(reader, self.operation.id, name)
-        return last is not None and last.answer is not None and "error" in last.answer
+        return last is not None and _is_refusal(last)
 
     def delete(self, name: str, write: Write, gone: Callable[[], bool]) -> None:
-        """A DELETE: keys do nothing there, so "no such object" is done if `gone` agrees."""
+        """A DELETE, sooner or later: keys do nothing there, so "no such object" is done if `gone` agrees."""
 
         def find() -> StripeJson | None:
             return {"deleted": True} if gone() else None
 
         try:
-            self.step(name, write, find)
+            self.step_at_last(name, write, find)
         except MissingInStripe:
             if not gone():
                 raise
@@ -196,6 +211,10 @@ class Running:
     def _answer(self, step: Step, answer: dict[str, JsonValue]) -> None:
         with self.ledger.journal() as journal:
             operations.note_answer(journal, self.operation.id, step, answer, self.call.now)
+
+
+def _is_refusal(step: Step) -> bool:
+    return step.answer is not None and "error" in step.answer
 
 
 def _as_write(form: dict[str, JsonValue]) -> Write:
