@@ -196,3 +196,22 @@ def test_seats_are_never_added_on_account_under_such_a_policy(acme):
     refused = acme("subs", "add-seats", "acme", "5", "--on-account", "--yes", "-o", "json")
     assert (refused.code, refused.error["code"]) == (4, "card_required")
     assert refused.error["allowed_from"] == acme.rows("subs", "list")[0]["term_end"]
+
+
+@pytest.mark.parametrize(("first", "then"), [("", "--on-account"), ("--on-account", "")])
+def test_seats_asked_for_on_account_and_by_card_are_two_requests(plans, first, then):
+    """Cut short one way, asked for the other way: the first is finished and told, and never passed off."""
+    words = "plans add both --price 5.00 --currency usd --interval year --policy term --set on_account=yes"
+    assert plans(*words.split()).code == 0
+    buying = BUY.format("both").replace("--on-account", "--payment-method pm_card_visa")
+    assert plans(*buying.split()).code == 0
+    fail(plans, "timeout", times=4, method="POST", path="/v1/invoiceitems")
+    add = ("subs", "add-seats", "acme", "5", "--yes", "-o", "json")
+    begun = plans(*add, *first.split())
+    assert (begun.code, charges(plans)) == (75, [5000])
+    other = plans(*add, *then.split())
+    assert (other.code, other.error["code"]) == (75, "operation_pending")
+    assert "was unfinished and is finished now" in other.error["message"]
+    assert (charges(plans), plans.rows("subs", "list")[0]["seats"]) == ([5000, 2500][: 1 if first else 2], 15)
+    assert plans(*add, *then.split()).code == 0
+    assert (charges(plans), plans.rows("subs", "list")[0]["seats"]) == ([5000, 2500], 20)

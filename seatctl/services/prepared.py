@@ -105,8 +105,9 @@ class Wishes:
     @property
     def asked(self) -> dict[str, JsonValue]:
         """What a repetition must ask for too, as far as it is asked for at all."""
-        given = {"promo": self.promo, "coupon": self.coupon}
-        return {name: code for name, code in given.items() if code}
+        # On account too: who asks for an invoice must not be told that the card was charged for it.
+        given = {"promo": self.promo, "coupon": self.coupon, "on_account": self.on_account}
+        return {name: wanted for name, wanted in given.items() if wanted}
 
 
 def repeated(
