@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.pools import query
 from tests.sandbox.seed import send
-from tests.support.both_sides import charges, objects, twin
+from tests.support.both_sides import charges, fail, objects, sandbox_path, twin
 from tests.support.second_ledger import SecondLedger
 from tests.test_foreign_objects import customer, product, subscribe
 
@@ -172,3 +173,18 @@ def test_a_pool_whose_item_is_gone_changes_no_other_pools_item(globex):
     assert globex("sync").code == 0
     assert {row["status"] for row in globex.rows("subs", "list")} == {"canceled"}
     assert globex("reconcile", "--check").code == 0
+
+
+def test_a_pool_waits_for_what_is_unfinished_of_the_other(globex):
+    """Its mark on the subscription would wipe out the only trace of a charge whose answer was lost."""
+    fail(globex, "lost", times=1000, method="POST", path="/v1/subscriptions/")
+    assert globex("subs", "add-seats", "globex/meetings", "2", "--yes").code == 75
+    query(sandbox_path(globex), "DELETE FROM faults")
+    before = charges(globex)
+    other = globex("subs", "add-seats", "globex/webinars", "2", "--yes", "-o", "json")
+    assert (other.code, other.error["code"]) == (75, "operation_pending")
+    assert (seats(globex), charges(globex)) == ({"globex/meetings": 5, "globex/webinars": 4}, before)
+    assert globex("subs", "add-seats", "globex/webinars", "2", "--yes").code == 0
+    assert globex("sandbox", "advance", "25h").code == globex("sync").code == 0
+    assert seats(globex) == {"globex/meetings": 5, "globex/webinars": 6}
+    assert len(charges(globex)) == len(before) + 1

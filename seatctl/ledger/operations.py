@@ -20,6 +20,10 @@ from seatctl.models.run import RunState
 _SELECT = """SELECT o.id, o.run, o.kind, o.payload, o.state, o.subscription_id, o.reserved_name, o.request_id,
     o.created_at, o.actor, o.outcome FROM operations o"""
 _OPEN = "o.state IN ('pending', 'waiting')"
+_SHARING = (
+    "o.subscription_id IN (SELECT p.id FROM subscriptions p JOIN subscriptions s"
+    " ON s.stripe_subscription = p.stripe_subscription WHERE s.id = ?)"
+)
 
 
 def begin(
@@ -68,8 +72,12 @@ def ids(reader: Reader, kinds: tuple[str, ...], state: OperationState) -> list[i
 
 
 def of_subscription(reader: Reader, subscription_id: int) -> Operation | None:
-    """The open operation of a subscription, if there is one."""
-    query = f"{_SELECT} WHERE {_OPEN} AND o.subscription_id = ?"
+    """The open operation of a subscription, or of a pool that shares one in Stripe with it, if there is one.
+
+    Stripe's subscription holds the mark of one operation only: another pool's would wipe it out, and what
+    was charged after a lost answer would be taken for not charged.
+    """
+    query = f"{_SELECT} WHERE {_OPEN} AND {_SHARING} ORDER BY o.id"
     return next(_operations(reader.rows(query, (subscription_id,))), None)
 
 
