@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from seatctl.billing import endpoints
-from seatctl.billing.objects import read_preview, read_price, read_subscription
+from seatctl.billing.objects import read_price, read_subscription
 from seatctl.billing.port import Billing, StripeJson
+from seatctl.billing.previews import read_preview_alone
 from seatctl.errors import JsonValue, Refused
 from seatctl.models.call import format_time, parse_time
 from seatctl.models.money import step
@@ -156,7 +157,7 @@ def _no_unit_price(name: str, plan: str) -> NoUnitPrice:
 
 
 def preview_bill(billing: Billing, found: Gathered, bill: Bill) -> Preview:
-    """What Stripe would charge for a bill, tax included.
+    """What Stripe would charge for a bill, tax included; what else waits for the customer is not on it.
 
     Previewed as a new subscription: Stripe previews no standalone invoices.
     """
@@ -172,7 +173,7 @@ def preview_bill(billing: Billing, found: Gathered, bill: Bill) -> Preview:
     }
     if bill.automatic_tax:
         form["automatic_tax"] = {"enabled": True}
-    return read_preview(billing.read(endpoints.preview_invoice(form)))
+    return read_preview_alone(billing.read(endpoints.preview_invoice(form)))
 
 
 def _run(running: Running) -> Apply:

@@ -189,7 +189,7 @@ def _check_total(running: Running, bill: Bill, draft: str) -> None:
         raise CameToNothing(
             PriceChanged(
                 f"Stripe asks {asks} by now, more than the {most} that it said before; nothing was charged",
-                hint="run the same command again",
+                hint=f"see: the same command with --dry-run; to allow it: --max-spend {due}",
                 data={"due_now": found.amount_due, "shown": limit},
             )
         )
