@@ -15,6 +15,7 @@ from seatctl.models.plan import Increase
 from seatctl.models.role import Action
 from seatctl.rules import changing
 from seatctl.rules.changing import Target
+from seatctl.rules.packs import check_added
 from seatctl.rules.plan_switches import check_change, check_currency
 from seatctl.rules.purchases import check_quantity, check_spend
 from seatctl.rules.running_policy import Agreed, nothing_kept
@@ -58,12 +59,7 @@ def _increase(
     if ours and wishes.on_account:
         changing.check_on_account(stands.policy, stands.name, addon=True, term_end=stands.term_end)
     target = changing.increase(stands, seats, call.now)
-    name = quote(stands.name)
-    check_quantity(
-        stands.now.plan, replace(stands.policy, min_seats=1), seats, use=f"seatctl subs add-seats {name}"
-    )
-    for side, policy in ((target.now, stands.policy), (target.next, stands.upcoming)):
-        check_quantity(side.plan, policy, side.seats, use=f"seatctl subs set-seats {name}")
+    check_added(stands, target, seats)
     summary = f"{stands.name}: {stands.now.seats} → {target.now.seats} seats"
     if ours:
         from seatctl.services.addons import prepare_addon

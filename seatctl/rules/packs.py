@@ -1,0 +1,28 @@
+"""How many seats may be added under a policy, of what is sold in packs (design, section 4). Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from shlex import quote
+
+from seatctl.models.standing import Standing
+from seatctl.rules.changing import Target
+from seatctl.rules.purchases import check_quantity
+
+
+def check_added(standing: Standing, target: Target, seats: int) -> None:
+    """Return if `seats` may be added to both sides. Raises PackSize, TooFewSeats, TooManySeats.
+
+    Whole packs are added to whole packs. A subscription made elsewhere may hold no whole number of them:
+    then the sum must be one, of which any number is bought; or, where only the running or the next term is
+    odd, whole packs are added, and the odd one stays so.
+    """
+    name, policy, upcoming = quote(standing.name), standing.policy, standing.upcoming
+    now_odd = standing.now.seats % policy.pack_size != 0
+    next_odd = standing.next.seats % upcoming.pack_size != 0
+    any_number = now_odd and next_odd
+    added = replace(policy, min_seats=1, pack_size=1 if any_number else policy.pack_size)
+    check_quantity(standing.now.plan, added, seats, use=f"seatctl subs add-seats {name}")
+    for side, rules, stays in ((target.now, policy, now_odd), (target.next, upcoming, next_odd)):
+        whole = replace(rules, pack_size=1) if stays and not any_number else rules
+        check_quantity(side.plan, whole, side.seats, use=f"seatctl subs set-seats {name}")
