@@ -9,6 +9,7 @@ from contextlib import closing
 import pytest
 
 from tests.pools import add_pool, ledger_path, query
+from tests.support.both_sides import fail
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 
@@ -264,3 +265,15 @@ def test_a_restored_ledger_changes_seats_once_it_has_adopted_them(sandbox, team,
     assert sandbox("seats", "assign", team, BOB).code == 0
     assert sandbox("subs", "add-seats", team, "1", "--yes").code == 0
     assert sandbox("ledger", "check").code == 0
+
+
+def test_what_was_under_way_in_a_backup_is_shown_as_given_up(sandbox, team, tmp_path):
+    fail(sandbox, "timeout", times=4, method="POST", path="/v1/subscriptions/")
+    assert sandbox("subs", "add-seats", team, "1", "--yes").code == 75
+    assert sandbox("ledger", "backup", tmp_path / "b.db").code == 0
+    assert sandbox("ledger", "restore", tmp_path / "b.db", "--yes").code == 0
+    ((run,),) = query(ledger_path(sandbox), "SELECT run FROM operations WHERE state = 'failed'")
+    shown = sandbox("runs", "show", str(run), "-o", "json")
+    assert shown.code == 0, shown.err
+    assert "under way when this ledger's backup was made" in shown.out
+    assert sandbox("runs", "list").code == sandbox("ledger", "check").code == 0

@@ -7,6 +7,7 @@ the old ledger or the new one, and a kill in between leaves the old one.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sqlite3
@@ -94,16 +95,19 @@ def renew(path: Path, call: Call) -> str:
     return new
 
 
+_GIVEN_UP = "it was under way when this ledger's backup was made; Stripe tells what became of it"
+
+
 def _end_what_was_under_way(tx: Transaction) -> None:
     tx.execute(
-        "UPDATE runs SET state = 'failed', finished_at = ? WHERE number IN"
+        "UPDATE runs SET state = 'failed', finished_at = ?, summary = ? WHERE number IN"
         " (SELECT run FROM operations WHERE state IN ('pending', 'waiting'))",
-        (tx.now,),
+        (tx.now, _GIVEN_UP),
     )
     tx.execute(
         "UPDATE operations SET state = 'failed', finished_at = ?, outcome = ?"
         " WHERE state IN ('pending', 'waiting')",
-        (tx.now, "it was under way when this ledger's backup was made; Stripe tells what became of it"),
+        (tx.now, json.dumps({"summary": _GIVEN_UP})),
     )
     tx.execute("UPDATE outbox SET state = 'held' WHERE state = 'waiting'")
 
