@@ -124,6 +124,7 @@ def test_seats_given_back_at_once_end_at_once(sandbox):
     row = done(sandbox, "subs set-seats lab 3 --revoke newest")
     # Three of six for a third of the month go back to the balance: -20.00 + 10.00.
     assert (row["seats"], row["revoked"], row["amount_paid"]) == (3, 2, 0)
+    assert (row["assigned"], row["free"], row["over_assigned"]) == (3, 0, 0)
     assert people(sandbox) == ["ada", "bob", "cleo"]
     assert [one["balance"] for one in objects(sandbox, "customer")] == [-1000]
     is_sound(sandbox)

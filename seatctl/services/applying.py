@@ -64,6 +64,7 @@ def take_over(
         if reserved := running.payload.get("reserved"):
             undo_window.reserve(tx, pool.id, int(str(reserved)))
         extra = after(tx, now) if after is not None else {}
+        now = subscriptions.by_id(tx, pool.id)  # those who have left by that are not in it any more
         charged = _charged(read, ours=ours)
         row = {**subscription_row(now), "next_seats": stands.next.seats, **charged, **extra, "result": "done"}
         told = summary + "".join(map(owed, due))
