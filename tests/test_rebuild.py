@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.office import done, freeze, until
 from tests.support.second_ledger import SecondLedger
 
 PAID = "--billing-email p@example.com --payment-method pm_card_visa --yes"
@@ -58,3 +59,23 @@ def test_a_rebuilt_ledger_shows_what_the_lost_one_showed(sandbox, life, shown):
         assert found.json == lost.json, command
     assert rebuilt("reconcile", "--check").code == 0
     assert rebuilt("sync", "-o", "json").rows == []
+
+
+def test_seats_added_by_a_rebuilt_ledger_cost_what_the_running_term_does(sandbox):
+    """The next term is paid at 9.00 already; twelve days of this one at 6.00 are left."""
+    freeze(sandbox, "2041-01-01T00:00:00Z")
+    term = "--interval year --policy term --set increase=prorate_now"
+    done(sandbox, f"plans add beta --price 6.00 --currency usd {term}")
+    done(
+        sandbox,
+        f"subs buy --plan beta --seats 10 --name b --owner b@example.com {PAID}".removesuffix(" --yes"),
+    )
+    until(sandbox, "2041-12-20T00:00:00Z")
+    done(sandbox, "plans edit beta --price 9.00")
+    done(sandbox, "subs renew b")
+    rebuilt = SecondLedger(sandbox)
+    assert rebuilt("sync").code == rebuilt("ledger", "adopt", "--yes").code == 0
+    for ledger in (sandbox, rebuilt):
+        assert ledger("subs", "show", "b", "-o", "json").json["unit_amount"] == 600
+    added = rebuilt("subs", "add-seats", "b", "5", "--dry-run", "-o", "json").rows[0]
+    assert added["due_now"] == 5 * 900 + 99
