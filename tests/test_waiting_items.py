@@ -9,17 +9,15 @@ from tests.sandbox.seed import send
 from tests.support.both_sides import charges, objects, twin
 from tests.support.office import done, freeze, is_sound, pool, refused, until
 
+CARD = "--owner ann@example.com --billing-email pay@example.com --payment-method pm_card_visa"
+
 
 @pytest.fixture
 def contract(sandbox):
     """20 seats of 6.00 for a year of 365 days, from 2041-01-01; 120.00 charged."""
     freeze(sandbox, "2041-01-01T00:00:00Z")
     done(sandbox, "plans add pack --price 6.00 --currency usd --interval year --policy term")
-    done(
-        sandbox,
-        "subs buy --plan pack --seats 20 --name acme --owner ann@example.com"
-        " --billing-email pay@example.com --payment-method pm_card_visa",
-    )
+    done(sandbox, f"subs buy --plan pack --seats 20 --name acme {CARD}")
     return sandbox
 
 
@@ -52,17 +50,41 @@ def test_a_renewal_costs_what_it_costs_whatever_credit_waits(contract):
     assert charges(contract) == [12000, 12000]
 
 
+def test_a_renewal_tells_and_limits_what_stripe_bills_with_the_new_term(contract):
+    """The term's first invoice, over nothing, takes with it what has waited for one."""
+    until(contract, "2041-12-10T00:00:00Z")
+    waits(contract, 1000)
+    shown = contract("subs", "renew", "acme", "--dry-run", "-o", "json").json
+    assert shown["rows"][0]["due_now"] == 13000
+    assert "with 10.00 USD that waited for its next invoice" in shown["summary"]
+    assert refused(contract, "subs renew acme --max-spend 129.99")["due_now"] == 13000
+    done(contract, "subs renew acme --max-spend 130.00")
+    assert charges(contract) == [12000, 12000, 1000]
+    is_sound(contract)
+
+
+def test_seats_that_the_next_invoice_bills_are_shown_with_the_renewal(sandbox):
+    freeze(sandbox, "2041-01-01T00:00:00Z")
+    term = "--interval year --policy term --set increase=prorate_next_invoice"
+    done(sandbox, f"plans add pack --price 6.00 --currency usd {term}")
+    done(sandbox, f"subs buy --plan pack --seats 20 --name acme {CARD}")
+    until(sandbox, "2041-06-10T00:00:00Z")
+    done(sandbox, "subs add-seats acme 5")
+    until(sandbox, "2041-12-10T00:00:00Z")
+    told = due(sandbox, "subs", "renew", "acme")
+    assert refused(sandbox, "subs renew acme --max-spend 150.00")["code"] == "max_spend_exceeded"
+    done(sandbox, "subs renew acme")
+    assert charges(sandbox)[1:] == [15000, told - 15000]
+    assert told > 16000
+
+
 def test_a_discount_and_a_balance_count_for_the_added_seats_alone(sandbox):
     freeze(sandbox, "2041-01-01T00:00:00Z")
     done(
         sandbox,
         "plans add pack --price 6.00 --currency usd --interval year --policy term --set discounts=anytime",
     )
-    done(
-        sandbox,
-        "subs buy --plan pack --seats 20 --name acme --owner ann@example.com"
-        " --billing-email pay@example.com --payment-method pm_card_visa",
-    )
+    done(sandbox, f"subs buy --plan pack --seats 20 --name acme {CARD}")
     with twin(sandbox) as stripe:
         send(stripe, "coupons", {"id": "half", "percent_off": "50", "duration": "once"})
         (customer,) = [one["id"] for one in objects(sandbox, "customer")]

@@ -1,4 +1,4 @@
-"""A preview without what else waits for its customer: what an invoice of ours, of one line, comes to."""
+"""What of a preview waits for its customer, and what an invoice of ours, without that, comes to."""
 
 from __future__ import annotations
 
@@ -14,20 +14,32 @@ def read_preview_alone(invoice: StripeJson) -> Preview:
     An invoice of ours leaves them out (`pending_invoice_items_behavior=exclude`). An amount off that Stripe
     has spread over all lines is less here than on that invoice, which then comes to less than this.
     """
-    held = invoice.get("lines")
-    lines = held if isinstance(held, dict) else {}
-    listed = _objects(lines.get("data"))
-    alone = [line for line in listed if not _has_waited(line)]
-    if not alone or (len(alone) == len(listed) and lines.get("has_more") is not True):
+    alone, whole = _alone(invoice)
+    if not alone or whole:
         return read_preview(invoice)
     total = sum(map(_net, alone))
     changed: dict[str, JsonValue] = {
-        "lines": {**lines, "data": [*alone]},
+        "lines": {"data": [*alone]},
         "subtotal": sum(_number(line, "amount") for line in alone),
         "total": total,
         "amount_due": max(0, total + _number(invoice, "starting_balance")),
     }
     return read_preview({**invoice, **changed})
+
+
+def read_waiting(invoice: StripeJson) -> int:
+    """What a preview bills besides the periods of its items, in minor units: what has waited for it."""
+    alone, whole = _alone(invoice)
+    return 0 if whole else read_preview(invoice).total - sum(map(_net, alone))
+
+
+def _alone(invoice: StripeJson) -> tuple[list[StripeJson], bool]:
+    """The lines that have not waited, and whether the invoice has no others, on this page or the next."""
+    held = invoice.get("lines")
+    lines = held if isinstance(held, dict) else {}
+    listed = _objects(lines.get("data"))
+    alone = [line for line in listed if not _has_waited(line)]
+    return alone, len(alone) == len(listed) and lines.get("has_more") is not True
 
 
 def _has_waited(line: StripeJson) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_preview
 from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe
+from seatctl.billing.previews import read_waiting
 from seatctl.errors import JsonValue
 from seatctl.models.standing import Side
 from seatctl.models.stripe_objects import Preview
@@ -54,6 +55,23 @@ def next_total(
     except (MissingInStripe, InvalidRequest):
         return None
     return following.total + _prorated(waiting) - _prorated(following)
+
+
+def waiting_total(billing: Billing, found: Gathered, side: Side, new_end: int) -> int:
+    """What Stripe bills as soon as a trial until `new_end` (epoch seconds) begins: all that has waited.
+
+    Minor units. A renewal by hand is such a trial, and its first invoice takes every waiting item with it.
+    """
+    details: dict[str, JsonValue] = {
+        "items": [{"id": found.item.id, "price": side.price_id, "quantity": side.seats}],
+        "trial_end": new_end,
+        "proration_behavior": _NOT_AT_ALL,
+    }
+    form: dict[str, JsonValue] = {"subscription": found.mirror.id, "subscription_details": details}
+    try:
+        return max(0, read_waiting(billing.read(endpoints.preview_invoice(form))))
+    except (MissingInStripe, InvalidRequest):
+        return 0
 
 
 def _prorated(preview: Preview) -> int:

@@ -16,6 +16,7 @@ from seatctl.errors import JsonValue, Refused
 from seatctl.ledger import plans
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call, format_time, parse_time
+from seatctl.models.money import plain_amount
 from seatctl.models.plan import Interval, Plan
 from seatctl.models.role import Action
 from seatctl.models.standing import Side
@@ -34,6 +35,7 @@ from seatctl.rules.wording import counted
 from seatctl.services.addons import agreed, preview_bill, require_unit_price
 from seatctl.services.applying import take_over
 from seatctl.services.cards import require_card
+from seatctl.services.change_previews import waiting_total
 from seatctl.services.discounts import discount_forms
 from seatctl.services.gathering import Gathered, gather, require_alone
 from seatctl.services.leaving import NOBODY, Going, people_leave
@@ -99,7 +101,10 @@ def prepare_renewal(
     end = _new_end(found, plan)
     bill = _bill(found, plan, seats, renewal, wishes, end)
     preview = preview_bill(billing, found, bill)
-    due = preview.amount_due
+    waits = waiting_total(billing, found, target.next, int(end.timestamp()))
+    if waits:  # the limit is for both invoices: ours may come to what is shown here, and to no more
+        bill = replace(bill, max_spend=None)
+    due = preview.amount_due + waits
     check_spend(due, plan.currency, wishes.max_spend)
     details: dict[str, JsonValue] = {
         **found.place,
@@ -116,12 +121,18 @@ def prepare_renewal(
         "leaving": [*renewal.leaving.users],
         "not_seated": [*renewal.leaving.not_seated],
         "summary": f"renewed {stands.name} with {counted(seats, 'seat')} of {plan.slug}"
-        f" until {end:%Y-%m-%d}{renewal.leaving.remark}",
+        f" until {end:%Y-%m-%d}{_remark(waits, plan.currency)}{renewal.leaving.remark}",
     }
     request = Request("renew", asked, details, found.pool.id, request_id=wishes.request_id)
     prepared = priced(found, target, request, due, str(details["summary"]))
     row = {**prepared.row, "ends_at": format_time(end), **renewal.leaving.as_row}
     return replace(prepared, row=row, on_account=renewal.due_days is not None, would="would have")
+
+
+def _remark(waits: int, currency: str) -> str:
+    """What a summary says of what Stripe bills besides; nothing where nothing waits."""
+    amount = f"{plain_amount(waits, currency)} {currency.upper()}"
+    return f", with {amount} that waited for its next invoice" if waits else ""
 
 
 def _bill(found: Gathered, plan: Plan, seats: int, renewal: Renewal, wishes: Wishes, end: datetime) -> Bill:
