@@ -10,7 +10,7 @@ from seatctl.rules.policies import TERM, as_fields
 from seatctl.sandbox.twin import Answer, Twin
 from seatctl.services import operations
 from tests.pools import ledger_path, query
-from tests.support.both_sides import charges, fail, objects, sandbox_path
+from tests.support.both_sides import advance, charges, fail, objects, sandbox_path
 from tests.support.office import change_card, done, freeze, is_sound, open_office, pool, until
 
 HANDLE = Twin.handle
@@ -133,6 +133,32 @@ def test_a_draft_that_somebody_deleted_blocks_nothing(contract, kind):
     assert contract("sync", "-o", "json").rows[0]["result"] == "failed"
     assert done(contract, "subs add-seats acme 5")["seats"] == 25
     assert charges(contract) == [12000, 3000]
+
+
+# A subscription that is gone --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hours", [0, 25])
+@pytest.mark.parametrize(
+    ("command", "method", "path"),
+    [
+        ("subs add-seats acme 5", "POST", "/v1/subscriptions/"),
+        ("subs add-seats acme 5", "POST", "/v1/invoiceitems"),
+        ("subs cancel acme --now", "DELETE", "/v1/subscriptions/"),
+    ],
+)
+def test_what_was_under_way_when_test_data_was_deleted_ends(contract, command, method, path, hours):
+    """Left pending, it would keep every later sync from being a success; what was paid is given back."""
+    fail(contract, "timeout", times=1000, method=method, path=path)
+    assert contract(*command.split(), "--yes").code == 75
+    query(sandbox_path(contract), "DELETE FROM faults")
+    query(sandbox_path(contract), "DELETE FROM objects WHERE kind = 'subscription'")
+    advance(contract, hours)
+    assert contract("sync").code == 0
+    assert unfinished(contract) == 0
+    kept = [one["amount"] - one["amount_refunded"] for one in objects(contract, "charge")]
+    assert [amount for amount in kept if amount] == [12000]
+    assert contract("reconcile", "--fix").code == contract("sync").code == 0
 
 
 # Begun by an older version ----------------------------------------------------------------------------

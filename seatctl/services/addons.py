@@ -7,7 +7,7 @@ from datetime import datetime
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_price, read_subscription
-from seatctl.billing.port import Billing, StripeJson
+from seatctl.billing.port import Billing, MissingInStripe, StripeJson
 from seatctl.billing.previews import read_preview_alone
 from seatctl.errors import JsonValue, Refused
 from seatctl.models.call import format_time, parse_time
@@ -185,8 +185,11 @@ def _run(running: Running) -> Apply:
 
 def _give_back_if_over(running: Running, invoice: str) -> None:
     """Paid, but the contract ended before the seats were added: nobody keeps money for nothing."""
-    found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
-    if (
+    try:
+        found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
+    except MissingInStripe:
+        found = None
+    if found is not None and (
         made_by(found, running.reference)
         or read_subscription(found).status is not SubscriptionStatus.CANCELED
     ):

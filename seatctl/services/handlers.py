@@ -1,12 +1,18 @@
-"""Which module does which kind of operation. Imported when one is performed, each when it is needed."""
+"""Which module does which kind of operation. Imported when one is performed, each when it is needed.
+
+And what is said for all of them of one whose subscription Stripe no longer has.
+"""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Final, cast
 
+from seatctl.billing import endpoints
+from seatctl.billing.port import MissingInStripe
 from seatctl.errors import SeatctlError
-from seatctl.services.operations import Handler
+from seatctl.services.operations import Apply, Handler
+from seatctl.services.steps import CameToNothing, Running
 
 _MODULES: Final = {
     "buy": "seatctl.services.buying",
@@ -37,3 +43,40 @@ def handler_for(kind: str) -> Handler:
     if kind not in _MODULES:
         raise UnknownOperation(f"this version does not know operations of the kind {kind!r}")
     return cast("Handler", import_module(_MODULES[kind]).HANDLER)
+
+
+def run(running: Running) -> Apply:
+    """Do what there is to do, as `Handler.run`.
+
+    Raises CameToNothing where Stripe no longer has the subscription (test data that was deleted): left
+    pending, the operation would keep every later sync from being a success.
+    """
+    try:
+        return handler_for(running.operation.kind).run(running)
+    except MissingInStripe as missing:
+        if not _is_gone(running):
+            raise
+        missing.hint = "seatctl reconcile --fix ends what Stripe no longer has"
+        raise CameToNothing(missing) from missing
+
+
+def undo(running: Running) -> str | None:
+    """Take back what reached Stripe, as `Handler.undo`; None where it is to be finished."""
+    take_back = handler_for(running.operation.kind).undo
+    try:
+        return None if take_back is None else take_back(running)
+    except MissingInStripe:
+        if not _is_gone(running):
+            raise
+        return "Stripe no longer has its subscription"
+
+
+def _is_gone(running: Running) -> bool:
+    stripe_id = running.payload.get("stripe_id")
+    if not isinstance(stripe_id, str):
+        return False
+    try:
+        running.billing.read(endpoints.subscription(stripe_id))
+    except MissingInStripe:
+        return True
+    return False

@@ -194,12 +194,12 @@ def perform(ledger: Ledger, billing: Billing, call: Call, operation: Operation) 
     Only a handler that has left nothing behind ends it as failed, with CameToNothing; an authentication
     that is wanted leaves it waiting; after anything else it stays pending, for `sync` to finish or undo.
     """
-    from seatctl.services.handlers import handler_for
+    from seatctl.services import handlers
 
     running = Running(ledger, billing, call, operation)
     with _says_that_it_stays_open(operation):
         with _ends_failed_operations(running):
-            apply = handler_for(operation.kind).run(running)
+            apply = handlers.run(running)
         return _apply(running, apply)
 
 
@@ -258,12 +258,12 @@ def undo_if_too_old(ledger: Ledger, billing: Billing, call: Call, operation: Ope
 
     The caller holds the money lock.
     """
-    from seatctl.services.handlers import handler_for
+    from seatctl.services import handlers
 
-    undo, running = handler_for(operation.kind).undo, Running(ledger, billing, call, operation)
-    if undo is None or call.now - operation.created_at <= KEYS_LAST:
+    if call.now - operation.created_at <= KEYS_LAST:
         return None
-    done = undo(running)
+    running = Running(ledger, billing, call, operation)
+    done = handlers.undo(running)
     if done is not None:
         end_as_failed(running, f"undone: {done}")
     return done

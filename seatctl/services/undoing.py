@@ -18,7 +18,7 @@ from seatctl.models.report import Report
 from seatctl.models.role import Action
 from seatctl.models.run import Run, RunState
 from seatctl.rules.reversal import Changed, reversal
-from seatctl.services.handlers import handler_for
+from seatctl.services import handlers
 from seatctl.services.operations import end_as_failed
 from seatctl.services.permissions import allow
 from seatctl.services.steps import Running
@@ -60,8 +60,7 @@ def undo_run(ledger: Ledger, billing: Callable[[], Billing], call: Call, number:
 
 def _abandon(running: Running) -> str:
     """Take back what reached Stripe; what was done. Raises CannotUndo where it was paid meanwhile."""
-    undo = handler_for(running.operation.kind).undo
-    done = None if undo is None else undo(running)
+    done = handlers.undo(running)
     if done is None:
         raise CannotUndo(
             f"run {running.operation.run} has gone through at Stripe in the meantime",
