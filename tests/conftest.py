@@ -187,3 +187,25 @@ def team(sandbox: Seatctl, pro: str) -> str:
     )
     assert bought.code == 0, bought.err
     return "design"
+
+
+@pytest.fixture
+def postbox():
+    """A mail server of the test's own."""
+    from tests.support.postbox import Postbox
+
+    box = Postbox().open()
+    yield box
+    box.close()
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Write the lines of a batch; the path of the file."""
+
+    def written(*lines: str) -> str:
+        path = tmp_path / "changes.txt"
+        path.write_text("\n".join(lines) + "\n")
+        return str(path)
+
+    return written

@@ -12,16 +12,9 @@ from seatctl.rules.activation import code_of, read_code
 from seatctl.rules.retrying import given_up, next_attempt
 from tests.pools import add_pool, ledger_path, query
 from tests.support.office import done, freeze, until
-from tests.support.postbox import Postbox, code_in, use
+from tests.support.postbox import code_in, use
 
 BOB, CYD = "bob@example.com", "cyd@example.com"
-
-
-@pytest.fixture
-def postbox():
-    box = Postbox().open()
-    yield box
-    box.close()
 
 
 @pytest.fixture

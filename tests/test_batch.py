@@ -11,16 +11,6 @@ import pytest
 PEOPLE = [f"p{n}@example.com" for n in range(1, 6)]
 
 
-@pytest.fixture
-def file(tmp_path):
-    def written(*lines: str) -> str:
-        path = tmp_path / "changes.txt"
-        path.write_text("\n".join(lines) + "\n")
-        return str(path)
-
-    return written
-
-
 def seated(seatctl) -> list[str]:
     return sorted(row["email"] for row in seatctl.rows("seats", "list"))
 

@@ -8,19 +8,7 @@ import signal
 import subprocess
 import time
 
-import pytest
-
 from tests.support.killing import Killing
-
-
-@pytest.fixture
-def file(tmp_path):
-    def written(*lines: str) -> str:
-        path = tmp_path / "changes.txt"
-        path.write_text("\n".join(lines) + "\n")
-        return str(path)
-
-    return written
 
 
 def users(seatctl) -> list[str]:

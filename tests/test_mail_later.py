@@ -7,16 +7,9 @@ import shlex
 import pytest
 
 from tests.pools import add_pool, ledger_path, query
-from tests.support.postbox import Postbox, plain, use
+from tests.support.postbox import later, plain, use
 
 ANN, BOB, CYD = (f"{name}@example.com" for name in ("ann", "bob", "cyd"))
-
-
-@pytest.fixture
-def postbox():
-    box = Postbox().open()
-    yield box
-    box.close()
 
 
 @pytest.fixture
@@ -26,11 +19,6 @@ def design(sandbox, postbox):
     add_pool(ledger_path(sandbox), seats=3)
     assert sandbox("users", "add", BOB, CYD).code == 0
     return "design"
-
-
-def later(sandbox) -> None:
-    """All waiting messages are due again, as after their delay."""
-    query(ledger_path(sandbox), "UPDATE outbox SET next_attempt = NULL WHERE state = 'waiting'")
 
 
 def test_a_server_that_was_down_for_days_uses_up_no_tries_of_a_message(sandbox, design, postbox):

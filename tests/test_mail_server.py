@@ -20,13 +20,6 @@ ANN = "ann@example.com"
 
 
 @pytest.fixture
-def postbox():
-    box = Postbox().open()
-    yield box
-    box.close()
-
-
-@pytest.fixture
 def design(sandbox, postbox):
     use(sandbox, postbox)
     add_pool(ledger_path(sandbox), seats=3)

@@ -10,16 +10,9 @@ from email.headerregistry import Address
 import pytest
 
 from tests.pools import add_pool, ledger_path, query
-from tests.support.postbox import Postbox, code_in, html, plain, use
+from tests.support.postbox import code_in, html, later, plain, use
 
 ANN, BOB, CYD, DOT = (f"{name}@example.com" for name in ("ann", "bob", "cyd", "dot"))
-
-
-@pytest.fixture
-def postbox():
-    box = Postbox().open()
-    yield box
-    box.close()
 
 
 @pytest.fixture
@@ -30,11 +23,6 @@ def design(sandbox, postbox):
     add_pool(ledger_path(sandbox), seats=30, policy=policy)
     assert sandbox("users", "import", "-", stdin=f"email,name\n{BOB},Bob\n{CYD},\n{DOT},\n").code == 0
     return "design"
-
-
-def later(sandbox) -> None:
-    """All waiting messages are due again, as after their delay."""
-    query(ledger_path(sandbox), "UPDATE outbox SET next_attempt = NULL WHERE state = 'waiting'")
 
 
 def states(sandbox) -> list[str]:

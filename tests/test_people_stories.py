@@ -6,18 +6,11 @@ import pytest
 
 from tests.support.both_sides import charges
 from tests.support.office import change_card, freeze, until
-from tests.support.postbox import Postbox, code_in, html, plain, use
+from tests.support.postbox import code_in, html, plain, use
 
 ANN, OLGA, BOB, CYD, DOT, VIC, ASH = (
     f"{name}@example.com" for name in ("ann", "olga", "bob", "cyd", "dot", "vic", "ash")
 )
-
-
-@pytest.fixture
-def postbox():
-    box = Postbox().open()
-    yield box
-    box.close()
 
 
 @pytest.fixture

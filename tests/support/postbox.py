@@ -9,6 +9,8 @@ from email import message_from_bytes, policy
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP
 
+from tests.pools import ledger_path, query
+
 CODE = re.compile(r"seat(?:-[0-9A-Z]{5}){4}")
 
 
@@ -86,3 +88,8 @@ def use(seatctl, postbox: Postbox) -> None:
     }
     for key, value in settings.items():
         assert seatctl("config", "set", key, value).code == 0
+
+
+def later(sandbox) -> None:
+    """All waiting messages are due again, as after their delay."""
+    query(ledger_path(sandbox), "UPDATE outbox SET next_attempt = NULL WHERE state = 'waiting'")
