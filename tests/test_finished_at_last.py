@@ -188,3 +188,20 @@ def test_a_refund_begun_by_a_version_that_lowered_no_open_invoice_is_given(contr
     begun_before(contract, "json_remove(payload, '$.shares[0].less')")
     assert contract("sync").code == 0
     assert [one["amount"] for one in objects(contract, "refund")] == [12000]
+
+
+# A contract that begins anew --------------------------------------------------------------------------
+
+
+def test_a_contract_that_begins_anew_is_taxed_as_it_was(contract):
+    """The sandbox has no tax rates and says so; refused for them, it is asked anew without."""
+    until(contract, IN_WINDOW)
+    fail(contract, "timeout", times=1000, method="POST", path="/v1/subscriptions/")
+    assert contract("subs", "renew", "acme", "--yes").code == 75
+    begun_before(contract, "json_set(payload, '$.bill.tax_rates', json('[\"txr_1\"]'))")
+    assert contract("sandbox", "advance", "30d").code == 0
+    pending = contract("sync", "-o", "json")
+    assert (pending.code, "tax_rates" in pending.rows[0]["summary"]) == (75, True), pending.out
+    begun_before(contract, "json_set(payload, '$.bill.tax_rates', json('[]'))")
+    assert contract("sync").code == 0
+    assert (pool(contract, "acme")["status"], charges(contract)) == ("paid", [12000, 12000])

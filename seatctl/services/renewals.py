@@ -40,7 +40,7 @@ from seatctl.services.discounts import discount_forms
 from seatctl.services.gathering import Gathered, gather, require_alone
 from seatctl.services.leaving import NOBODY, Going, people_leave
 from seatctl.services.operations import Apply, Handler, Request
-from seatctl.services.own_invoices import Bill, bill_fields, collect, read_bill, undo_invoice
+from seatctl.services.own_invoices import Bill, bill_fields, collect, read_bill, taxes, undo_invoice
 from seatctl.services.paying_customer import text
 from seatctl.services.plans import sellable
 from seatctl.services.prepared import Prepared, Wishes, repeated
@@ -205,10 +205,10 @@ def _extend(running: Running, invoice: str) -> str:
 
 def _begin_anew(running: Running, invoice: str) -> str:
     """The contract ended before its paid renewal was recorded: the next term is a new subscription."""
-    kept = running.payload.get("metadata")
+    kept, bill = running.payload.get("metadata"), read_bill(running.payload["bill"])
     form: dict[str, JsonValue] = {
         "customer": running.payload["customer"],
-        "items": [_new_item(running)],
+        "items": [{**_new_item(running), **taxes(bill)}],
         "trial_end": running.payload["new_end"],
         "cancel_at_period_end": True,
         "metadata": {
@@ -217,7 +217,6 @@ def _begin_anew(running: Running, invoice: str) -> str:
             **_said(running, invoice),
         },
     }
-    bill = read_bill(running.payload["bill"])
     if bill.payment_method is not None:
         form["default_payment_method"] = bill.payment_method
     if bill.automatic_tax:
