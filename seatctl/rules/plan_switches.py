@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from seatctl.errors import JsonValue, Refused
 from seatctl.models.plan import Increase, Interval, Plan, Renewal
 from seatctl.models.standing import Standing
@@ -41,7 +43,8 @@ def check_change(standing: Standing, plan: Plan, interval: Interval | None, coun
     if (plan.interval, plan.interval_count) != (interval, count):
         raise IntervalWaits(
             f"{plan.slug} is billed by another interval; Stripe would end the period at once",
-            hint=f"seatctl subs cancel {standing.name!r}, then buy {plan.slug} for what comes after",
+            hint=f"seatctl subs cancel {quote(standing.name)}, then for what comes after: "
+            f"seatctl subs buy --plan {plan.slug}",
             data={**data, "allowed_from": f"{standing.term_end:%Y-%m-%dT%H:%M:%SZ}"},
         )
     policy = standing.policy

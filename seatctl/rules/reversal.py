@@ -1,7 +1,7 @@
 """Which command takes back what a run has done, where one does. Pure: from what the run changed.
 
-`seatctl runs undo` itself abandons only what waits; a finished run is reversed by its opposite, which is
-checked, priced and recorded like any other command.
+Of what was done in Stripe `seatctl runs undo` itself abandons only what waits; a finished run is reversed by
+its opposite, which is checked, priced and recorded like any other command.
 """
 
 from __future__ import annotations
