@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seatctl.sandbox.twin import Answer, Twin
-from seatctl.services.operations import Handler
+from seatctl.services.kinds import Handler
 from tests.pools import ledger_path, query
 from tests.support.both_sides import (
     advance,

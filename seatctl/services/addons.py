@@ -26,7 +26,8 @@ from seatctl.services.applying import take_over
 from seatctl.services.cards import require_card
 from seatctl.services.discounts import discount_forms, find_discounts
 from seatctl.services.gathering import Gathered
-from seatctl.services.operations import Apply, Handler, Request
+from seatctl.services.kinds import Apply, Handler
+from seatctl.services.operations import Request
 from seatctl.services.own_invoices import (
     Bill,
     bill_fields,
@@ -38,9 +39,8 @@ from seatctl.services.own_invoices import (
     undo_invoice,
 )
 from seatctl.services.paying_customer import text
-from seatctl.services.prepared import Prepared, Wishes
+from seatctl.services.prepared import Prepared, Wishes, priced
 from seatctl.services.prorated_change import read_side, side_fields
-from seatctl.services.seat_changes import priced
 from seatctl.services.steps import CameToNothing, Running
 
 _DUE_DAYS = 30

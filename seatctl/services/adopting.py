@@ -24,7 +24,8 @@ from seatctl.rules.metadata import LEDGER, NAME
 from seatctl.rules.pool_metadata import is_on_item, said_of
 from seatctl.rules.wording import counted
 from seatctl.services.gathering import seen, stand_of
-from seatctl.services.operations import Apply, Ending, Handler, Request, submit
+from seatctl.services.kinds import Apply, Ending, Handler
+from seatctl.services.operations import Request, submit
 from seatctl.services.permissions import allow
 from seatctl.services.pool_mirroring import ENDED, item_of
 from seatctl.services.steps import CameToNothing, Running

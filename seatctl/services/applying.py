@@ -14,8 +14,8 @@ from seatctl.models.money import plain_amount
 from seatctl.models.stripe_objects import StripeInvoice
 from seatctl.models.subscription import Subscription
 from seatctl.services.gathering import seen, stand
+from seatctl.services.kinds import Apply, Ending
 from seatctl.services.notices import queue_receipts
-from seatctl.services.operations import Apply, Ending
 from seatctl.services.steps import Running
 from seatctl.services.subscription_rows import SUBSCRIPTION_COLUMNS, subscription_row
 

@@ -19,7 +19,7 @@ from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.subscription import Subscription
 from seatctl.services.applying import After, take_over
 from seatctl.services.invoice_payment import pay, read
-from seatctl.services.operations import Apply, Handler
+from seatctl.services.kinds import Apply, Handler
 from seatctl.services.paying_customer import saved_method, text
 from seatctl.services.steps import Running
 

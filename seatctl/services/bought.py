@@ -12,8 +12,8 @@ from seatctl.models.call import format_time
 from seatctl.models.stripe_objects import StripeInvoice, StripeSubscription
 from seatctl.rules.wording import counted
 from seatctl.services.applying import owed
+from seatctl.services.kinds import Apply, Ending
 from seatctl.services.notices import queue_receipts
-from seatctl.services.operations import Apply, Ending
 from seatctl.services.paying_customer import text
 from seatctl.services.steps import Running
 from seatctl.services.subscription_rows import SUBSCRIPTION_COLUMNS, subscription_row

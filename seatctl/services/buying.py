@@ -17,7 +17,8 @@ from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules.metadata import made_by, marks, subscription_metadata
 from seatctl.rules.policies import from_fields
 from seatctl.services.bought import add_bought
-from seatctl.services.operations import Apply, Handler, WaitingForCardholder
+from seatctl.services.kinds import Apply, Handler
+from seatctl.services.operations import WaitingForCardholder
 from seatctl.services.own_invoices import send_if_draft
 from seatctl.services.paying_customer import delete_customer, known_customer, paying_customer, text
 from seatctl.services.steps import KEYS_LAST, CameToNothing, Running

@@ -19,7 +19,8 @@ from seatctl.rules.metadata import made_by, marks
 from seatctl.rules.policies import from_fields
 from seatctl.services.bought import add_bought
 from seatctl.services.buying import charge, new_metadata, take_back
-from seatctl.services.operations import Apply, Handler, WaitingForCardholder
+from seatctl.services.kinds import Apply, Handler
+from seatctl.services.operations import WaitingForCardholder
 from seatctl.services.paying_customer import delete_customer, known_customer, paying_customer
 from seatctl.services.steps import KEYS_LAST, CameToNothing, Running
 

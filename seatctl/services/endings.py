@@ -22,7 +22,7 @@ from seatctl.rules.metadata import made_by, marks
 from seatctl.rules.refunds import Share
 from seatctl.services.applying import After, take_over
 from seatctl.services.giving_back import note_form
-from seatctl.services.operations import Apply, Ending, Handler
+from seatctl.services.kinds import Apply, Ending, Handler
 from seatctl.services.steps import CameToNothing, Running
 
 DONE_COLUMNS = ("name", "plan", "status", "seats", "seats_until", "given_back", "currency", "result")

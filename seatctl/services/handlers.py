@@ -11,7 +11,7 @@ from typing import Final, cast
 from seatctl.billing import endpoints
 from seatctl.billing.port import MissingInStripe
 from seatctl.errors import SeatctlError
-from seatctl.services.operations import Apply, Handler
+from seatctl.services.kinds import Apply, Handler
 from seatctl.services.steps import CameToNothing, Running
 
 _MODULES: Final = {

@@ -22,7 +22,8 @@ from seatctl.services.applying import take_over
 from seatctl.services.gathering import at_home
 from seatctl.services.invoice_payment import pay, read
 from seatctl.services.invoice_rows import invoice_row
-from seatctl.services.operations import Apply, Ending, Handler, Request, submit
+from seatctl.services.kinds import Apply, Ending, Handler
+from seatctl.services.operations import Request, submit
 from seatctl.services.permissions import allow
 from seatctl.services.steps import Running
 

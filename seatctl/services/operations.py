@@ -25,10 +25,11 @@ from seatctl.errors import (
 )
 from seatctl.ledger import operations, subscriptions
 from seatctl.ledger.ledger import Ledger
-from seatctl.ledger.transaction import Reader, Transaction
+from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
 from seatctl.models.operation import Operation, OperationState
-from seatctl.models.report import Record, Report
+from seatctl.models.report import Report
+from seatctl.services.kinds import Apply
 from seatctl.services.steps import KEYS_LAST, CameToNothing, Running
 
 
@@ -49,30 +50,6 @@ class WaitingForCardholder(SeatctlError):
 
     code = "authentication_required"
     exit_code = ExitCode.WAITING
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """What the last transaction of an operation did, and what a repetition will be told."""
-
-    summary: str
-    rows: tuple[Record, ...]
-    columns: tuple[str, ...] = ()
-    exit_code: ExitCode = ExitCode.DONE
-
-
-Apply = Callable[[Transaction], Ending]
-
-
-@dataclass(frozen=True, slots=True)
-class Handler:
-    """One kind of operation: how it is done, and how one that came to nothing is cleaned up."""
-
-    run: Callable[[Running], Apply]
-    undo: Callable[[Running], str | None] | None = None
-    """For what must not happen a day late: take back what reached Stripe of an operation that is too old
-    to go on, and say what was done; None where it had gone too far, so that it is finished after all.
-    Without it an operation is finished however old it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from seatctl.ledger import plans
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.plan import Plan, PlanSpec
 from seatctl.rules.metadata import made_by, marks, plan_metadata
-from seatctl.services.operations import Apply, Ending, Handler
+from seatctl.services.kinds import Apply, Ending, Handler
 from seatctl.services.plan_specs import plan_row, read_spec
 from seatctl.services.steps import Running
 

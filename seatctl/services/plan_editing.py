@@ -16,7 +16,7 @@ from seatctl.ledger import plans
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.plan import PlanSpec
 from seatctl.rules.metadata import OPERATION, made_by, plan_metadata
-from seatctl.services.operations import Apply, Ending, Handler
+from seatctl.services.kinds import Apply, Ending, Handler
 from seatctl.services.plan_adding import find_price, price_form
 from seatctl.services.plan_specs import plan_row, read_spec
 from seatctl.services.steps import Running

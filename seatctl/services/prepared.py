@@ -14,13 +14,15 @@ from seatctl.errors import JsonValue, TryAgain
 from seatctl.ledger import operations, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
-from seatctl.models.call import Call
+from seatctl.models.call import Call, format_time
 from seatctl.models.money import plain_amount
 from seatctl.models.operation import Operation, OperationState
 from seatctl.models.report import Report
 from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
+from seatctl.rules.changing import Target
 from seatctl.rules.purchases import check_spend
+from seatctl.services.gathering import Gathered
 from seatctl.services.operations import Request, submit
 from seatctl.services.permissions import allow
 
@@ -166,3 +168,24 @@ def _is_disturbed(ledger: Ledger, pool: Subscription) -> bool:
     """Whether an interrupted operation of the subscription has to be finished first."""
     with ledger.reading() as reader:
         return operations.of_subscription(reader, pool.id) is not None
+
+
+def priced(
+    found: Gathered, target: Target, request: Request, due: int, summary: str, following: int | None = None
+) -> Prepared:
+    """The request with what it costs now and with the next invoice, in minor units, and what it leads to."""
+    stands, currency = found.standing, found.pool.currency
+    row: dict[str, JsonValue] = {
+        "name": stands.name,
+        "plan": target.now.plan,
+        "seats": stands.now.seats,
+        "seats_after": target.now.seats,
+        "next_plan": target.next.plan,
+        "next_seats": target.next.seats,
+        "due_now": due,
+        "currency": currency,
+        "next_invoice": following,
+        "renews_at": None if stands.ends else format_time(stands.period_end),
+        "ends_at": format_time(stands.period_end) if stands.ends else None,
+    }
+    return Prepared(request, row, due, currency, summary, found.pool, found.at, operation=found.operation)

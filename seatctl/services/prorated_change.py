@@ -17,8 +17,9 @@ from seatctl.rules.metadata import OPERATION, made_by, marks
 from seatctl.rules.pool_metadata import with_metadata
 from seatctl.rules.standing import waiting_metadata
 from seatctl.services.applying import take_over
+from seatctl.services.kinds import Apply, Handler
 from seatctl.services.leaving import people_leave
-from seatctl.services.operations import Apply, Handler, WaitingForCardholder
+from seatctl.services.operations import WaitingForCardholder
 from seatctl.services.own_invoices import send_if_draft
 from seatctl.services.paying_customer import text
 from seatctl.services.steps import KEYS_LAST, CameToNothing, Running

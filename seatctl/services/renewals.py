@@ -38,14 +38,14 @@ from seatctl.services.cards import require_card
 from seatctl.services.change_previews import waiting_total
 from seatctl.services.discounts import discount_forms
 from seatctl.services.gathering import Gathered, gather, require_alone
+from seatctl.services.kinds import Apply, Handler
 from seatctl.services.leaving import NOBODY, Going, people_leave
-from seatctl.services.operations import Apply, Handler, Request
+from seatctl.services.operations import Request
 from seatctl.services.own_invoices import Bill, bill_fields, collect, read_bill, taxes, undo_invoice
 from seatctl.services.paying_customer import text
 from seatctl.services.plans import sellable
-from seatctl.services.prepared import Prepared, Wishes, repeated
+from seatctl.services.prepared import Prepared, Wishes, priced, repeated
 from seatctl.services.prorated_change import read_side, side_fields
-from seatctl.services.seat_changes import priced
 from seatctl.services.steps import Running
 
 

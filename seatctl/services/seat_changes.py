@@ -26,7 +26,7 @@ from seatctl.services.gathering import Gathered, gather, plan_of
 from seatctl.services.leaving import NOBODY, Going
 from seatctl.services.operations import Request
 from seatctl.services.plans import sellable
-from seatctl.services.prepared import Prepared, Wishes, repeated
+from seatctl.services.prepared import Prepared, Wishes, priced, repeated
 from seatctl.services.prorated_change import side_fields
 
 
@@ -201,27 +201,6 @@ def _prorated(
     following = next_total(billing, found, target, proration, discounts)
     prepared = priced(found, target, request, due, summary, following)
     return replace(prepared, row={**prepared.row, **leaving.as_row}, on_account=on_account)
-
-
-def priced(
-    found: Gathered, target: Target, request: Request, due: int, summary: str, following: int | None = None
-) -> Prepared:
-    """The request with what it costs now and with the next invoice, in minor units, and what it leads to."""
-    stands, currency = found.standing, found.pool.currency
-    row: dict[str, JsonValue] = {
-        "name": stands.name,
-        "plan": target.now.plan,
-        "seats": stands.now.seats,
-        "seats_after": target.now.seats,
-        "next_plan": target.next.plan,
-        "next_seats": target.next.seats,
-        "due_now": due,
-        "currency": currency,
-        "next_invoice": following,
-        "renews_at": None if stands.ends else format_time(stands.period_end),
-        "ends_at": format_time(stands.period_end) if stands.ends else None,
-    }
-    return Prepared(request, row, due, currency, summary, found.pool, found.at, operation=found.operation)
 
 
 def _nothing(found: Gathered, asked: dict[str, JsonValue]) -> Prepared:

@@ -13,7 +13,7 @@ from seatctl.models.user import User
 from seatctl.rules.approval_rules import read_auto_approval
 from seatctl.rules.metadata import AUTO_APPROVAL, NAME, OPERATION, OWNER, auto_approval_text, made_by
 from seatctl.rules.pool_metadata import with_metadata
-from seatctl.services.operations import Apply, Ending, Handler
+from seatctl.services.kinds import Apply, Ending, Handler
 from seatctl.services.paying_customer import text
 from seatctl.services.steps import Running
 from seatctl.services.subscription_rows import SUBSCRIPTION_COLUMNS, subscription_row
