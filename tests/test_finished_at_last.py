@@ -11,7 +11,7 @@ from seatctl.sandbox.twin import Answer, Twin
 from seatctl.services import operations
 from tests.pools import ledger_path, query
 from tests.support.both_sides import advance, charges, fail, objects, sandbox_path
-from tests.support.office import change_card, done, freeze, is_sound, open_office, pool, until
+from tests.support.office import change_card, done, is_sound, open_contract, open_office, pool, until
 
 HANDLE = Twin.handle
 IN_WINDOW = "2041-12-10T00:00:00Z"
@@ -19,15 +19,7 @@ IN_WINDOW = "2041-12-10T00:00:00Z"
 
 @pytest.fixture
 def contract(sandbox):
-    """20 seats of 6.00 for a year, from 2041-01-01; 120.00 charged."""
-    freeze(sandbox, "2041-01-01T00:00:00Z")
-    done(sandbox, "plans add pack --price 6.00 --currency usd --interval year --policy term")
-    done(
-        sandbox,
-        "subs buy --plan pack --seats 20 --name acme --owner ann@example.com"
-        " --billing-email pay@example.com --payment-method pm_card_visa",
-    )
-    return sandbox
+    return open_contract(sandbox)
 
 
 def refuse(patch, status: int, method: str, is_meant) -> None:

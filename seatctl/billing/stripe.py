@@ -162,7 +162,7 @@ class _InProcess(stripe.HTTPClient):
         try:
             answer = self._twin.handle(method.upper(), path, headers or {}, post_data)
         except ConnectionError as error:
-            lost = stripe.APIConnectionError(str(error), should_retry=True)  # type: ignore[no-untyped-call]
+            lost = stripe.APIConnectionError(str(error), should_retry=True)  # type: ignore[no-untyped-call] # the SDK
             raise lost from error
         except Unusable as error:
             full = "full" in str(error)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import typer
@@ -123,12 +124,12 @@ class Command(TyperCommand):
             formatter.write_text(f"{listed}. {PROGRAM} --help explains them.")
 
 
-class Group(TyperGroup):
+class Group(TyperGroup, ABC):
     """What the root and the nouns share: commands listed without being built."""
 
+    @abstractmethod
     def lines(self) -> list[tuple[str, str]]:
         """Name and line of help of every visible command."""
-        raise NotImplementedError
 
     def list_commands(self, ctx: ClickContext) -> list[str]:
         """The visible names, in the order of the help."""

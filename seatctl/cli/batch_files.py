@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from seatctl.columns import NoSuchColumn, column_key
 from seatctl.errors import JsonValue
@@ -46,7 +47,7 @@ def lines_of_file(source: str, check: Check) -> list[Line]:
     """The commands of a file, or of what `runs failures` printed as CSV or TSV. Raises BadLines (3)."""
     found = _Gathering(check)
     for n, text in _commands(read_text(source)):
-        found.take(n, text, lambda text=text: split(text))  # type: ignore[misc]
+        found.take(n, text, partial(split, text))
     return found.lines()
 
 
@@ -75,7 +76,7 @@ def lines_of_table(source: str, template: Sequence[str], check: Check) -> list[L
     try:
         with open_table(source, keys, needs=keys) as table:
             for row in table:
-                found.take(row.line, ",".join(row.values), lambda row=row: filled(row))  # type: ignore[misc]
+                found.take(row.line, ",".join(row.values), partial(filled, row))
     except NoSuchColumn as error:
         error.hint = "a template names columns of the file: {email}"
         raise

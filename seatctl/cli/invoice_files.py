@@ -151,7 +151,7 @@ def _fetch(link: str, path: Path) -> int:
         request = urllib.request.Request(link, headers={"User-Agent": "seatctl"})  # noqa: S310 - checked below
         if not _is_trusted(link):
             raise DownloadFailed(f"{path.name}: Stripe's link is not one to be trusted")
-        with urllib.request.urlopen(request, timeout=_SECONDS) as answer, part.open("wb") as file:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=_SECONDS) as answer, part.open("wb") as file:  # noqa: S310 - just checked
             written = 0
             while chunk := answer.read(_CHUNK):
                 if not written and not chunk.startswith(_PDF):

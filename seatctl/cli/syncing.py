@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TextIO
 from seatctl.errors import BadInput, ExitCode, TryAgain
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from seatctl.billing.port import StripeJson
     from seatctl.context import Context
 
@@ -112,13 +114,13 @@ def read_events(stream: TextIO) -> Iterator[StripeJson]:
         raise BadInput("the last event is cut short", hint="seatctl sync makes sure that none was missed")
 
 
-def _opened(source: str) -> TextIO:
+def _opened(source: str) -> AbstractContextManager[TextIO]:
     from contextlib import nullcontext
 
     from seatctl.cli.options import file_path
 
     if source == "-":
-        return nullcontext(sys.stdin)  # type: ignore[return-value]  # left open: it is not ours
+        return nullcontext(sys.stdin)  # left open: it is not ours
     try:
         return file_path(source).open(encoding="utf-8", errors="replace")
     except OSError as error:

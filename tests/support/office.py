@@ -22,6 +22,18 @@ TERM_END = "2040-07-01T00:00:00Z"
 CARDS = {"design": "pm_card_visa", "lab": "pm_card_mastercard", "field": "pm_card_amex"}
 
 
+def open_contract(sandbox):
+    """`acme`: 20 seats of 6.00 for a year of 365 days, from 2041-01-01; 120.00 charged."""
+    freeze(sandbox, "2041-01-01T00:00:00Z")
+    done(sandbox, "plans add pack --price 6.00 --currency usd --interval year --policy term")
+    done(
+        sandbox,
+        "subs buy --plan pack --seats 20 --name acme --owner ann@example.com"
+        " --billing-email pay@example.com --payment-method pm_card_visa",
+    )
+    return sandbox
+
+
 def open_office(sandbox):
     """Plans `basic` (10.00), `team` (20.00); `design`, `lab`, `field` with 2, 10, 3 seats of basic."""
     freeze(sandbox, START)
