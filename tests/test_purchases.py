@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 import pytest
@@ -180,8 +181,19 @@ def test_the_nearest_names_come_best_first():
     assert did_you_mean("desing", known, "-") == "did you mean design?"
 
 
-@pytest.mark.parametrize(("currency", "example"), [("usd", "12.00"), ("jpy", "1200")])
-def test_the_example_of_an_amount_is_one_of_its_currency(currency, example):
+@pytest.mark.parametrize(
+    ("typed", "currency", "form"),
+    [
+        ("1,000.00", "usd", "at most 2 decimals"),
+        ("1.000,00", "eur", "at most 2 decimals"),
+        ("1.255", "kwd", "at most 2 decimals"),
+        ("500.5", "jpy", "a whole number"),
+        ("7.5", "isk", "a whole number"),
+    ],
+)
+def test_a_mistyped_amount_is_told_its_form_and_no_other_amount(typed, currency, form):
     with pytest.raises(BadAmount) as refused:
-        amount_of("12.345", currency)
-    assert refused.value.hint == f"write it as {example}"
+        amount_of(typed, currency)
+    assert typed in refused.value.message
+    assert form in (refused.value.hint or "")
+    assert not re.search(r"\d[.,]?\d", refused.value.hint or "")

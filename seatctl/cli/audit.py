@@ -42,7 +42,7 @@ def log(ctx: typer.Context, actor: ActorOpt = None, since: SinceOpt = None, limi
     try:
         start = None if since is None else parse_moment(since)
     except ValueError as error:
-        raise BadInput(f"--since: {error}", hint="--since 2027-01-31") from None
+        raise BadInput(f"--since: {error}", hint="write a date as YYYY-MM-DD") from None
     with here.ledger.reading() as reader:
         here.emit_list(
             map(_record, audit.log(reader, actor=actor, since=start, limit=limit)),

@@ -108,7 +108,7 @@ def _seats(here: Context, plan: Plan) -> int:
     least = str(plan.policy.min_seats) if plan.policy is not None else None
     answer = here.ask("Seats:", flag="--seats", default=least).strip()
     if not (answer.isascii() and answer.isdigit() and int(answer)):
-        raise UsageError(f"{answer!r} is no number of seats", hint="such as 25")
+        raise UsageError(f"{answer!r} is no number of seats", hint="give a whole number, at least 1")
     return int(answer) if plan.policy is None else check_quantity(plan.slug, plan.policy, int(answer))
 
 
@@ -129,7 +129,7 @@ def _billing_email(here: Context) -> str:
     email = here.ask("Invoices go to (e-mail):", flag="--billing-email").strip()
     problem = check_email(email)
     if problem:
-        raise UsageError(f"{email!r}: {problem}", hint="such as ann@example.com")
+        raise UsageError(f"{email!r}: {problem}", hint="an address is written NAME@DOMAIN")
     return email
 
 

@@ -106,5 +106,7 @@ def due_days(on_account: bool, due_in: str | None) -> int | None:
         return None
     number = (due_in or _DUE_IN).strip().removesuffix("d")
     if not (number.isascii() and number.isdigit() and 0 < int(number) <= _LONGEST_DUE):
-        raise UsageError(f"{due_in!r} is no number of days", hint="such as --due-in 30d")
+        raise UsageError(
+            f"{due_in!r} is no number of days", hint=f"use --due-in DAYS, from 1 to {_LONGEST_DUE}"
+        )
     return int(number)

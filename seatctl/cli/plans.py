@@ -226,5 +226,8 @@ def _assignments(texts: list[str] | None) -> dict[str, JsonValue]:
     split = [text.partition("=") for text in texts or ()]
     for name, equals, _ in split:
         if not equals or not name:
-            raise UsageError(f"--set takes FIELD=VALUE, not {name!r}", hint="such as --set grace_days=14")
+            raise UsageError(
+                f"--set takes FIELD=VALUE, not {name!r}",
+                hint="seatctl help policies lists the fields and their values",
+            )
     return {name.strip(): value for name, _, value in split}

@@ -124,7 +124,8 @@ def advance(
         target = int(moment_after(when, from_epoch(before)).timestamp())
         if target < before:
             raise BadInput(
-                f"the clock only moves forward, and it is {_time(before)}", hint="40d, or a later time"
+                f"the clock only moves forward, and it is {_time(before)}",
+                hint="give a span of time, or a later time",
             )
         if not here.options.dry_run:
             events = control.advance(twin, to=target).events

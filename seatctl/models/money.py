@@ -46,6 +46,13 @@ def step(currency: str) -> int:
     return 10 if code in THREE_DECIMAL else 1
 
 
+def accepted_form(currency: str) -> str:
+    """How an amount of this currency is written, in words: an example would be another amount."""
+    if not exponent(currency) or currency.lower() in WHOLE_HUNDREDS:
+        return "a whole number, without separators"
+    return "digits, with at most 2 decimals after a point, and no other separators"
+
+
 def parse_amount(text: str, currency: str) -> int:
     """`12.00` as minor units of `currency`. Raises ValueError where the text is no amount Stripe takes."""
     digits = exponent(currency)
@@ -53,15 +60,17 @@ def parse_amount(text: str, currency: str) -> int:
         raise ValueError("that is more than Stripe can charge")
     whole, dot, fraction = text.strip().partition(".")
     if not (whole.isascii() and whole.isdigit()) or (dot and not (fraction.isascii() and fraction.isdigit())):
-        raise ValueError(f"{text!r} is not an amount such as 12 or 12.00")
-    if len(fraction.rstrip("0")) > digits:
-        raise ValueError(f"{currency.upper()} has {digits} decimals, {text!r} has more")
+        raise ValueError(f"{text!r} is not an amount")
+    decimals = len(fraction.rstrip("0"))
+    if decimals > digits:
+        raise ValueError(f"{text!r} has {decimals} decimals; {currency.upper()} has {digits}")
     scale: int = 10**digits
     amount = int(whole) * scale + int(fraction[:digits].ljust(digits, "0") or 0)
     if amount > MOST:
         raise ValueError("that is more than Stripe can charge")
     if amount % step(currency):
-        raise ValueError(f"amounts in {currency.upper()} are multiples of {step(currency)} minor units")
+        least = plain_amount(step(currency), currency)
+        raise ValueError(f"{text!r} is not a multiple of {least} {currency.upper()}, as Stripe requires")
     return amount
 
 

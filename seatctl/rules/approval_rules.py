@@ -25,7 +25,11 @@ def checked_domains(typed: tuple[str, ...]) -> tuple[str, ...]:
     """Domains as they are kept, each once. Raises BadRule."""
     for domain in typed:
         if check_email(f"x@{domain.strip().removeprefix('@')}"):
-            raise BadRule(f"{domain!r} is no domain", hint="--domain example.com", data={"domain": domain})
+            raise BadRule(
+                f"{domain!r} is not a domain",
+                hint="a domain is what follows the @ of an address",
+                data={"domain": domain},
+            )
     return tuple(dict.fromkeys(map(domain_key, typed)))
 
 

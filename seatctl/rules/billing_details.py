@@ -42,9 +42,9 @@ def read_details(
     """The options as a value. Raises UsageError, BadPaymentMethod."""
     problem = None if email is None else check_email(email)
     if problem:
-        raise UsageError(f"--email {email!r}: {problem}", hint="use --email pay@example.com")
+        raise UsageError(f"--email {email!r}: {problem}", hint="use --email EMAIL")
     if name is not None and not (name.strip() and name.isprintable() and len(name) <= _LONGEST):
-        raise UsageError("--name takes a line of text", hint="such as --name 'Acme GmbH'")
+        raise UsageError("--name takes a line of text", hint="use --name NAME, on one line")
     if payment_method is not None:
         check_payment_method(payment_method)
     return Details(
@@ -62,16 +62,17 @@ def _part(typed: str) -> tuple[str, str]:
         listed = ", ".join(ADDRESS_PARTS)
         raise UsageError(
             f"--address takes PART=VALUE with one of {listed}, not {typed!r}",
-            hint=did_you_mean(part, ADDRESS_PARTS, "such as --address city=Bonn"),
+            hint=did_you_mean(part, ADDRESS_PARTS, "use --address PART=VALUE"),
         )
     value = value.strip()
     if not value.isprintable() or len(value) > _LONGEST:
-        raise UsageError(f"--address {part}: a line of text", hint="such as --address city=Bonn")
+        raise UsageError(f"--address {part}: a line of text", hint=f"use --address {part}=TEXT, on one line")
     if part != "country":
         return part, value
     if not (len(value) == 2 and value.isascii() and value.isalpha()):
         raise UsageError(
-            f"--address country: two letters, not {value!r}", hint="such as --address country=DE"
+            f"--address country: {value!r} is not a country code",
+            hint="a country is its code of two letters (ISO 3166)",
         )
     return part, value.upper()
 
@@ -80,6 +81,7 @@ def _tax_id(typed: str) -> tuple[str, str]:
     found = _TAX_ID.fullmatch(typed.strip())
     if found is None or not typed.isprintable():
         raise UsageError(
-            f"--tax-id takes TYPE:VALUE, not {typed!r}", hint="such as --tax-id eu_vat:DE123456789"
+            f"--tax-id takes TYPE:VALUE, not {typed!r}",
+            hint="TYPE is Stripe's name of the kind of tax id (eu_vat, gb_vat, us_ein, …)",
         )
     return found[1], found[2].strip()

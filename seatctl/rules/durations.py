@@ -23,7 +23,9 @@ def span(text: str) -> timedelta:
     """How long `7d`, `12h`, `2w` is. Raises BadTime."""
     if found := _SPAN.fullmatch(text.strip()):
         return timedelta(**{_UNITS[found[2]]: int(found[1])})
-    raise BadTime(f"{text!r} is no span of time (12h, 14d, 2w)", hint="7d")
+    raise BadTime(
+        f"{text!r} is not a span of time", hint="write hours, days or weeks: a whole number and h, d or w"
+    )
 
 
 def moment_after(text: str, now: datetime) -> datetime:
@@ -35,10 +37,11 @@ def moment_after(text: str, now: datetime) -> datetime:
         try:
             return now + timedelta(**{_UNITS[span[2]]: int(span[1])})
         except OverflowError:
-            raise BadTime(f"{text!r} is too far away", hint="14d") from None
+            raise BadTime(f"{text!r} is too far away", hint="give an earlier time") from None
     try:
         return parse_time(parse_moment(text.strip(), end_of_day=True))
     except ValueError:
         raise BadTime(
-            f"{text!r} is neither a span (12h, 14d, 2w) nor a date (2027-01-31)", hint="14d, or 2027-01-31"
+            f"{text!r} is neither a span of time nor a date",
+            hint="write a span as a whole number and h, d or w, a date as YYYY-MM-DD",
         ) from None

@@ -135,7 +135,7 @@ def checked_email(text: str) -> str:
     if wrong := check_email(email):
         raise BadEmail(
             f"{text!r} is not an e-mail address: {wrong}",
-            hint="write it as ann@example.com",
+            hint="an address is written NAME@DOMAIN",
             data={"email": text},
         )
     return nfc(email)

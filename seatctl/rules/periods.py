@@ -18,7 +18,7 @@ def period(since: str | None, until: str | None) -> tuple[datetime | None, datet
     first = None if since is None else _day(since)
     last = None if until is None else _day(until) + timedelta(days=1)
     if first is not None and last is not None and last <= first:
-        raise BadDate(f"{until} is before {since}", hint="such as --since 2026-01-01 --until 2026-03-31")
+        raise BadDate(f"{until} is before {since}", hint="--since names the earlier day")
     return first, last
 
 
@@ -26,4 +26,4 @@ def _day(text: str) -> datetime:
     try:
         return datetime.combine(date.fromisoformat(text.strip()), time(), UTC)
     except ValueError:
-        raise BadDate(f"{text!r} is no day such as 2026-01-31", data={"date": text}) from None
+        raise BadDate(f"{text!r} is not a day, written YYYY-MM-DD", data={"date": text}) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from seatctl.errors import BadInput, JsonValue, Refused, UsageError
-from seatctl.models.money import parse_amount, plain_amount
+from seatctl.models.money import accepted_form, parse_amount, plain_amount
 from seatctl.models.plan import Interval, Plan, Policy
 
 _TYPED_CARD_DIGITS = 12
@@ -109,7 +109,9 @@ def check_currency(text: str) -> str:
     """The code as Stripe writes it, in lower case; whether it is one, Stripe knows. Raises BadCurrency."""
     code = text.strip().lower()
     if not (len(code) == 3 and code.isascii() and code.isalpha()):
-        raise BadCurrency(f"{text!r} is no currency", hint="use --currency usd", data={"currency": text})
+        raise BadCurrency(
+            f"{text!r} is no currency", hint="a currency is three letters", data={"currency": text}
+        )
     return code
 
 
@@ -144,8 +146,8 @@ def amount_of(text: str, currency: str) -> int:
     try:
         return parse_amount(text, currency)
     except ValueError as error:
-        example = plain_amount(1200, currency)  # 12.00, or 1200 where the currency has no decimals
-        raise BadAmount(str(error), hint=f"write it as {example}", data={"amount": text}) from None
+        form = f"write amounts in {currency.upper()} as {accepted_form(currency)}"
+        raise BadAmount(str(error), hint=form, data={"amount": text}) from None
 
 
 def check_payment_method(given: str) -> str:

@@ -47,7 +47,7 @@ def limit(text: str) -> Limit:
     if not (digits.isascii() and digits.isdigit()) or (percent and int(digits) > 100):
         raise UsageError(
             f"--max-revoke takes a number of seats or a percentage, not {text!r}",
-            hint="--max-revoke 12, or --max-revoke 25%",
+            hint="use --max-revoke SEATS or --max-revoke PERCENT%",
         )
     return Limit(int(digits), percent)
 

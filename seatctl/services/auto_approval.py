@@ -57,7 +57,9 @@ def set_rules(ledger: Ledger, billing: Billing, call: Call, handle: str, wanted:
     Raises BadRule, TooLongForStripe, RoleRequired.
     """
     if wanted.until is not None and wanted.until <= call.now:
-        raise UsageError("--until lies in the past", hint="--until 2027-01-31")
+        raise UsageError(
+            "--until lies in the past", hint=f"use --until with a time after {call.now:%Y-%m-%d %H:%M} UTC"
+        )
     with ledger.reading() as reader:
         pool = subscriptions.find(reader, handle, call.now)
         allow(reader, call.actor, Action.CONFIGURE_APPROVAL, pool)

@@ -129,7 +129,7 @@ def _check_people(order: Order) -> None:
     for flag, email in (("--owner", order.owner), ("--billing-email", order.billing_email)):
         problem = check_email(email) if email else None
         if problem:
-            raise UsageError(f"{flag} {email!r}: {problem}", hint=f"use {flag} ann@example.com")
+            raise UsageError(f"{flag} {email!r}: {problem}", hint=f"use {flag} EMAIL")
     if order.payment_method:
         check_payment_method(order.payment_method)
 
@@ -147,7 +147,7 @@ def _check_payer(order: Order) -> None:
     if order.due_days is not None and order.bill_to is None and order.billing_email is None:
         raise UsageError(
             "an invoice on account has to go to somebody: --billing-email is missing",
-            hint="add --billing-email pay@example.com",
+            hint="add --billing-email EMAIL",
             data={"flag": "--billing-email"},
         )
 

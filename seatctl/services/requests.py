@@ -96,7 +96,7 @@ def _user(tx: Transaction, wish: Wish) -> User:
 
 def _check(wish: Wish, now: datetime) -> None:
     if wish.expires_at is not None and wish.expires_at <= now:
-        raise BadRequest("a request cannot expire before it is made", hint="--expires 14d")
+        raise BadRequest("a request cannot expire before it is made", hint="use --expires with a later time")
     require_short("a note", wish.note)
     if not all(name.strip() for name in wish.features):
         raise BadRequest("a feature has a name", hint="seatctl plans show PLAN names what its seats grant")
