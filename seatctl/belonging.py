@@ -48,22 +48,20 @@ def require_same(ledger: Ledger, profile: Profile) -> None:
 def require_account(ledger: Ledger, profile: Profile, billing: Billing) -> str:
     """The account that the key, the profile and the ledger share; the ledger keeps it once it is known.
 
-    Raises OtherAccount naming both, AccountUnknown where a restricted key may not tell (403 on
-    /v1/account) and the profile has no `stripe_account` either.
+    Raises OtherAccount naming both, AccountUnknown if Stripe does not tell this key and the profile has
+    no `stripe_account` either.
     """
-    from seatctl.billing.endpoints import account
-    from seatctl.billing.port import KeyLacksPermission
+    from seatctl.billing.account import account_id
 
     named = profile.values.get("stripe_account")
-    try:
-        found = str(billing.read(account())["id"])
-    except KeyLacksPermission:
+    found = account_id(billing)
+    if found is None:
         if not named:
             raise AccountUnknown(
-                "this key may not read its own account, so that nobody knows whose it is",
+                "Stripe does not tell this key which account it belongs to, and the profile does not say",
                 hint="seatctl config set stripe_account acct_…, or give the key the permission: account read",
                 data={"permission": "account read"},
-            ) from None
+            )
         found = str(named)
     kept = ledger.stripe_account or (str(named) if named else None)
     if kept and kept != found:

@@ -7,6 +7,8 @@ import tomllib
 
 import pytest
 
+from tests.support.front import Front
+
 KEYRING = """
 from keyring.backend import KeyringBackend
 from pathlib import Path
@@ -193,3 +195,36 @@ def test_another_accounts_key_is_refused(seatctl, wire):
     refused = seatctl(*argv, env=env)
     assert (refused.code, refused.error["code"]) == (8, "wrong_account")
     assert not (seatctl.home / "config.toml").exists()
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_a_key_that_is_not_told_its_account_is_set_up_with_the_account_that_is_named(
+    seatctl, tmp_path, status
+):
+    front = Front(tmp_path / "stripe.db")
+    front.refuse = lambda _number, _method, path: status if path == "/v1/account" else None
+    env = {"SEATCTL_STRIPE_API_BASE": front.url, "STRIPE_API_KEY": "sk_test_abcdefgh12345678"}
+    argv = ["init", "company", "--mode", "test", "--no-input", "-o", "json"]
+    try:
+        refused = seatctl(*argv, env=env)
+        assert (refused.code, "--stripe-account" in refused.error["message"]) == (2, True)
+        made = seatctl(*argv, "--stripe-account", "acct_company", env=env)
+        assert (made.code, made.json["stripe_account"]) == (0, "acct_company")
+        assert seatctl("plans", "add", "pro", "--price", "12", "--currency", "usd", env=env).code == 0
+        (told,) = [row for row in seatctl("doctor", "-o", "json", env=env).json if row["check"] == "stripe"]
+        assert (told["result"], "acct_company" in told["detail"]) == ("warning", True)
+    finally:
+        front.close()
+
+
+def test_a_key_that_is_rejected_is_not_believed(seatctl, tmp_path):
+    front = Front(tmp_path / "stripe.db")
+    front.refuse = lambda _number, _method, path: 401
+    env = {"SEATCTL_STRIPE_API_BASE": front.url, "STRIPE_API_KEY": "sk_test_abcdefgh12345678"}
+    argv = ["init", "company", "--mode", "test", "--stripe-account", "acct_company", "-o", "json"]
+    try:
+        refused = seatctl(*argv, env=env)
+        assert (refused.code, refused.error["code"]) == (8, "key_rejected")
+        assert not (seatctl.home / "config.toml").exists()
+    finally:
+        front.close()

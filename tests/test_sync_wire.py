@@ -264,8 +264,9 @@ def test_another_accounts_key_is_refused_naming_both(acme, seatctl, tmp_path):
         other.close()
 
 
-def test_a_key_that_may_not_read_its_account_needs_the_profile_to_name_it(acme):
-    acme.front.refuse = lambda _number, _method, path: 403 if path.startswith("/v1/account") else None
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_a_key_that_is_not_told_its_account_needs_the_profile_to_name_it(acme, status):
+    acme.front.refuse = lambda _number, _method, path: status if path.startswith("/v1/account") else None
     assert acme("sync").code == 0  # `init` kept the account's id
     assert acme("config", "unset", "stripe_account").code == 0
     refused = acme("sync", "-o", "json")

@@ -185,18 +185,17 @@ def _key_permissions(here: Context) -> Finding:
 
 def _stripe(here: Context) -> Finding:
     """The account behind the key must be the profile's and the ledger's (design rule 8)."""
-    from seatctl.billing.endpoints import account
-    from seatctl.billing.port import KeyLacksPermission
+    from seatctl.billing.account import account_id
 
     named = here.profile.values.get("stripe_account")
     stripe = here.billing if here.profile.mode is Mode.SANDBOX else here.stripe
-    try:
-        found = str(stripe.read(account())["id"])
-    except KeyLacksPermission:
+    found = account_id(stripe)
+    if found is None:
+        expected = f" (expected {named})" if named else ""
         return Finding(
             "stripe",
             "warning",
-            f"reachable, but this key may not read its account (expected {named}); permission: account read",
+            f"reachable, but it does not tell this key its account{expected}; permission: account read",
             None if named else "seatctl config set stripe_account ACCOUNT",
         )
     if named and found != named:

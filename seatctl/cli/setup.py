@@ -158,21 +158,19 @@ def _has_key(here: Context, profile: Profile) -> bool:
 
 
 def _account(here: Context, wish: Wish, profile: Profile, secret: str) -> str:
-    """The account behind the key; a restricted key may not say, then `--stripe-account` does."""
-    from seatctl.billing.endpoints import account
-    from seatctl.billing.port import KeyLacksPermission
+    """The account behind the key; if Stripe does not tell this key, `--stripe-account` does."""
+    from seatctl.billing.account import account_id
 
     named = wish.stripe_account or profile.values.get("stripe_account")
     if named:
         parse_setting("stripe_account", str(named))
-    try:
-        found = str(here.connect(profile, secret).read(account())["id"])
-    except KeyLacksPermission:
+    found = account_id(here.connect(profile, secret))
+    if found is None:
         if not named:
             raise UsageError(
-                "this key may not read its own account, so --stripe-account is required",
+                "Stripe does not tell this key which account it belongs to, so --stripe-account is required",
                 hint="the account's id (acct_…) stands in Stripe's settings",
-            ) from None
+            )
         return str(named)
     if named and named != found:
         raise WrongAccount(
