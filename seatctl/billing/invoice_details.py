@@ -23,6 +23,8 @@ def invoice_details(invoice: StripeJson) -> dict[str, JsonValue]:
         "discounts": [_amount(one, "discount") for one in _objects(invoice.get("total_discount_amounts"))],
         "payments": [_payment(one) for one in _objects(_inside(invoice.get("payments"), "data"))],
         "credited": invoice.get("post_payment_credit_notes_amount"),
+        "credited_before_payment": invoice.get("pre_payment_credit_notes_amount"),
+        "paid_outside_stripe": _outside(invoice),
         "starting_balance": invoice.get("starting_balance"),
         "ending_balance": invoice.get("ending_balance"),
         "voided_at": _inside(invoice.get("status_transitions"), "voided_at"),
@@ -62,6 +64,28 @@ def _renewed_by(invoice: StripeJson) -> JsonValue:
     """
     about = _inside(invoice.get("parent"), "subscription_details")
     return _inside(_inside(about, "metadata"), RENEWED) if invoice.get("total") == 0 else None
+
+
+def _outside(invoice: StripeJson) -> int | None:
+    """What was paid outside of Stripe, in minor units: what is paid and no payment accounts for.
+
+    None for an answer without its payments, or with the first of many: it says nothing about it.
+    """
+    payments, paid = invoice.get("payments"), invoice.get("amount_paid")
+    if not isinstance(payments, dict) or payments.get("has_more") is True or not isinstance(paid, int):
+        return None
+    known = sum(_paid(one) for one in _objects(payments.get("data")) if not _is_recorded(one))
+    return max(0, paid - known)
+
+
+def _paid(payment: StripeJson) -> int:
+    amount = payment.get("amount_paid")
+    return amount if payment.get("status") == "paid" and isinstance(amount, int) else 0
+
+
+def _is_recorded(payment: StripeJson) -> bool:
+    """Whether it is only a record of money that came in by another way."""
+    return _inside(payment.get("payment"), "type") == "payment_record"
 
 
 def _payment(payment: StripeJson) -> JsonValue:

@@ -25,6 +25,7 @@ _PATHS: Final = {
     Kind.CUSTOMER: "/v1/customers",
     Kind.SUBSCRIPTION: "/v1/subscriptions",
     Kind.INVOICE: "/v1/invoices",
+    Kind.REFUND: "/v1/refunds",
 }
 
 # Payment methods cannot be listed account-wide, so the default one comes with its customer.
@@ -68,6 +69,11 @@ def more_items(subscription: str, after: str) -> Read:
     return Read(
         "/v1/subscription_items", {"subscription": subscription, "limit": PAGE, "starting_after": after}
     )
+
+
+def refunds_of_charge(charge: str) -> Read:
+    """The refunds of one charge: an event may name the charge alone."""
+    return Read(_PATHS[Kind.REFUND], {"charge": charge})
 
 
 def may_read() -> dict[str, Read]:

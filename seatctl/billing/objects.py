@@ -124,6 +124,17 @@ def read_subscription(subscription: StripeJson) -> StripeSubscription:
         raise UnreadableObject(f"Stripe's subscription is not understood: {error}") from error
 
 
+def refunded_payment(refund: StripeJson) -> str | None:
+    """The payment that a refund gave back: its payment intent, or the charge of an old payment without one.
+
+    Raises UnreadableObject for a refund without the fields that are shown.
+    """
+    _required(refund, "id")
+    _required(refund, "status")
+    _amount(refund, "amount")
+    return _reference(refund.get("payment_intent")) or _reference(refund.get("charge"))
+
+
 def read_invoice(invoice: StripeJson) -> StripeInvoice:
     """An invoice with the lines that came with it."""
     moments = _object(invoice.get("status_transitions"))

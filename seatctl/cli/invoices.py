@@ -24,19 +24,22 @@ LIST_COLUMNS = (
     Column("amount_remaining", "Open", "money"),
     Column("amount_due", "Due", "money", table=False),
     Column("credited", "Credited", "money"),
+    Column("refunded", "Refunded", "money"),
     Column("currency", "Currency", table=False),
     Column("created_at", "Made", "time"),
-    Column("due_date", "Due by", "time", table=False),
+    Column("due_date", "Due by", "time"),
+    Column("days_late", "Days late", "integer"),
     Column("billing_reason", "Reason", table=False),
     Column("note", "Note"),
     Column("stripe_id", "Stripe id", table=False),
 )
 
 SHOW_COLUMNS = (
-    *LIST_COLUMNS[:8],
+    *LIST_COLUMNS[:9],
     Column("currency", "Currency", table=False),
     Column("created_at", "Made", "time"),
     Column("due_date", "Due by", "time"),
+    Column("days_late", "Days late", "integer"),
     Column("billing_reason", "Reason"),
     Column("note", "Note"),
     Column("hosted_url", "Page"),
@@ -48,6 +51,8 @@ SHOW_COLUMNS = (
     Column("taxes", "Taxes", "list", table=False),
     Column("discounts", "Discounts", "list", table=False),
     Column("payments", "Payments", "list", table=False),
+    Column("paid_outside_stripe", "Paid outside of Stripe", "money", table=False),
+    Column("refunds", "Refunds", "list", table=False),
     Column("pdf", "PDF", table=False),
 )
 
@@ -95,7 +100,7 @@ def list_invoices(
             since=first,
             until=last,
         )
-        here.emit_list((invoice_row(reader, one) for one in found), LIST_COLUMNS, handle="number")
+        here.emit_list((invoice_row(reader, one, here.now) for one in found), LIST_COLUMNS, handle="number")
 
 
 @app.command()
@@ -123,7 +128,7 @@ def show(
         return
     with here.ledger.reading() as reader:
         found = invoices.find(reader, invoice)
-        page = invoice_page(reader, found, invoices.lines(reader, found.id))
+        page = invoice_page(reader, found, invoices.lines(reader, found.id), here.now)
     here.emit_one(page, SHOW_COLUMNS, handle="number")
 
 

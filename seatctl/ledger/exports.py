@@ -29,7 +29,9 @@ TABLES: Mapping[str, str] = {
         JOIN users u ON u.id = r.user_id LEFT JOIN subscriptions s ON s.id = r.subscription_id
         ORDER BY r.number""",
     "invoices": """SELECT i.stripe_id, i.number, i.status, i.currency, i.subtotal, i.total, i.amount_due,
-        i.amount_paid, i.amount_remaining, c.stripe_id AS customer, s.name AS subscription, i.created_at,
+        i.amount_paid,
+        CASE WHEN i.status IN ('void', 'uncollectible') THEN 0 ELSE i.amount_remaining END
+        AS amount_remaining, c.stripe_id AS customer, s.name AS subscription, i.created_at,
         i.due_date, i.finalized_at, i.paid_at, i.billing_reason, i.hosted_url FROM invoices i
         LEFT JOIN customers c ON c.id = i.customer_id LEFT JOIN subscriptions s ON s.id = i.subscription_id
         ORDER BY i.id""",

@@ -12,13 +12,17 @@ from datetime import datetime
 from seatctl.errors import NotFound
 from seatctl.ledger.engine import Row
 from seatctl.ledger.transaction import Reader
-from seatctl.models.call import format_time, parse_time
-from seatctl.models.invoice import Invoice, InvoiceLine, InvoiceStatus
+from seatctl.models.call import format_time, from_epoch, parse_time
+from seatctl.models.invoice import Invoice, InvoiceLine, InvoiceStatus, Refund
 from seatctl.rules.nearest import did_you_mean
 
 _SELECT = """SELECT i.id, i.stripe_id, i.number, s.name AS subscription, i.status, i.currency, i.total,
-    i.amount_due, i.amount_paid, i.amount_remaining, i.created_at, i.due_date, i.billing_reason, i.hosted_url,
-    i.data FROM invoices i LEFT JOIN subscriptions s ON s.id = i.subscription_id"""
+    i.amount_due, i.amount_paid, i.amount_remaining, i.created_at, i.due_date, i.finalized_at,
+    i.billing_reason, i.hosted_url, i.data, (SELECT json_group_array(json_array(
+        json_extract(o.data, '$.amount'), json_extract(o.data, '$.status'), o.created))
+        FROM json_each(i.data, '$.payments') p JOIN stripe_objects o
+        ON o.parent = json_extract(p.value, '$.reference') AND o.kind = 'refund') AS refunds
+    FROM invoices i LEFT JOIN subscriptions s ON s.id = i.subscription_id"""
 
 
 class UnknownInvoice(NotFound):
@@ -78,13 +82,14 @@ def listing(
 ) -> Iterator[Invoice]:
     """Invoices, newest first; `since` is inclusive, `until` exclusive, both UTC.
 
-    Unpaid ones have money open; of these, overdue ones were due before `overdue_at`: by card at once.
+    Unpaid ones are open, with money still to be paid; of these, overdue ones were due before `overdue_at`,
+    those by card as soon as they were finalized.
     """
     query = (
         f"{_SELECT} WHERE (:subscription IS NULL OR i.subscription_id = :subscription OR"  # noqa: S608 - the statement is ours, every value is bound
         " i.stripe_subscription = (SELECT stripe_subscription FROM subscriptions WHERE id = :subscription))"
         " AND (:status IS NULL OR i.status = :status)"
-        " AND (:unpaid = 0 OR (i.status IN ('open', 'uncollectible') AND i.amount_remaining > 0))"
+        " AND (:unpaid = 0 OR (i.status = 'open' AND i.amount_remaining > 0))"
         " AND (:overdue IS NULL OR coalesce(i.due_date, i.finalized_at) < :overdue)"
         " AND (:since IS NULL OR i.created_at >= :since) AND (:until IS NULL OR i.created_at < :until)"
         " ORDER BY i.created_at DESC, i.number DESC, i.id DESC"
@@ -106,23 +111,31 @@ def _written(moment: datetime | None) -> str | None:
 
 
 def _invoice(row: Row) -> Invoice:
+    status = InvoiceStatus(row["status"])
     return Invoice(
         id=row["id"],
         stripe_id=row["stripe_id"],
         number=row["number"],
         subscription=row["subscription"],
-        status=InvoiceStatus(row["status"]),
+        status=status,
         currency=row["currency"],
         total=row["total"],
         amount_due=row["amount_due"],
         amount_paid=row["amount_paid"],
-        amount_remaining=row["amount_remaining"],
+        amount_remaining=row["amount_remaining"] if status.owes else 0,
         created_at=parse_time(row["created_at"]),
         due_date=None if row["due_date"] is None else parse_time(row["due_date"]),
+        finalized_at=None if row["finalized_at"] is None else parse_time(row["finalized_at"]),
         billing_reason=row["billing_reason"],
         hosted_url=row["hosted_url"],
         details=json.loads(row["data"]),
+        refunds=tuple(sorted(map(_refund, json.loads(row["refunds"])), key=lambda one: one.at)),
     )
+
+
+def _refund(fields: tuple[int, str, int]) -> Refund:
+    amount, status, created = fields
+    return Refund(amount, status, from_epoch(created))
 
 
 def _line(row: Row) -> InvoiceLine:

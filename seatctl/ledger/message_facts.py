@@ -31,7 +31,7 @@ _SUBSCRIPTION = """SELECT s.name, p.name AS plan, s.status, s.capacity AS seats,
     s.term_end, s.cancel_at, s.unpaid_since, s.policy, u.email AS owner
     FROM subscriptions s JOIN plans p ON p.id = s.plan_id LEFT JOIN users u ON u.id = s.owner_id
     WHERE s.id = ?"""
-_UNPAID = """SELECT stripe_id FROM invoices WHERE subscription_id = ? AND status IN ('open', 'uncollectible')
+_UNPAID = """SELECT stripe_id FROM invoices WHERE subscription_id = ? AND status = 'open'
     AND amount_remaining > 0 ORDER BY created_at LIMIT 1"""
 
 

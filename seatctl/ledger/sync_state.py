@@ -21,6 +21,7 @@ _LAST_SUCCESS = "last_success"
 _CURSOR = "events_cursor"
 _SEEN = "events_seen"
 _BACKFILL = "backfill"
+_KINDS = "kinds"
 _TODO = "todo:"
 _SKIPPED = "skipped:"
 
@@ -84,8 +85,14 @@ def begin_backfill(journal: Journal, newest: int, until: int, now: datetime, fir
     from seatctl.models.mirrored import Kind, Span
 
     _put(journal, _BACKFILL, json.dumps({"cursor": newest, "began": format_time(now)}), now)
+    _put(journal, _KINDS, json.dumps([kind.value for kind in Kind]), now)
     for kind in Kind:
         note_todo(journal, kind, [Span(first, until)], now)
+
+
+def kinds_read(reader: Reader) -> frozenset[str]:
+    """The kinds of objects that the latest backfill reads, or has read."""
+    return frozenset(json.loads(_get(reader, _KINDS) or "[]"))
 
 
 def end_backfill(journal: Journal) -> None:

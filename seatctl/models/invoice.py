@@ -19,6 +19,12 @@ class InvoiceStatus(StrEnum):
     UNCOLLECTIBLE = "uncollectible"
     VOID = "void"
 
+    @property
+    def owes(self) -> bool:
+        """Whether what remains of such an invoice may still be collected: a void one is owed by nobody, an
+        uncollectible one was written off. Stripe leaves the amounts of both as they were."""
+        return self not in {InvoiceStatus.VOID, InvoiceStatus.UNCOLLECTIBLE}
+
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
@@ -34,12 +40,40 @@ class Invoice:
     amount_due: int
     amount_paid: int
     amount_remaining: int
+    """What is still to be paid: nothing of a void or uncollectible invoice."""
     created_at: datetime
     due_date: datetime | None
+    finalized_at: datetime | None
     billing_reason: str | None
     hosted_url: str | None
     details: Mapping[str, JsonValue] = field(default_factory=dict)
     """Taxes, discounts, payments, the PDF, who it is billed to (billing/invoice_details.py)."""
+    refunds: tuple[Refund, ...] = ()
+    """What went back to the card or bank, by whatever way, oldest first."""
+
+    @property
+    def refunded(self) -> int:
+        """What was given back in all, in minor units; a refund that failed gave nothing back."""
+        return sum(one.amount for one in self.refunds if one.status not in {"failed", "canceled"})
+
+    def days_late(self, at: datetime) -> int | None:
+        """Full days since it had to be paid, None for an invoice that is not late at `at` (UTC).
+
+        An invoice on account has its due date; one that is charged to a card was due when it was finalized.
+        """
+        due = self.due_date or self.finalized_at
+        if self.status is not InvoiceStatus.OPEN or not self.amount_remaining or due is None or at <= due:
+            return None
+        return (at - due).days
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Money that was given back, in minor units of the invoice's currency. `at` is aware UTC."""
+
+    amount: int
+    status: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

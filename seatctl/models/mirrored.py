@@ -17,11 +17,12 @@ class Kind(StrEnum):
     CUSTOMER = "customer"
     SUBSCRIPTION = "subscription"
     INVOICE = "invoice"
+    REFUND = "refund"
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An object kept as Stripe's JSON until it is taken over. `parent` is a price's product."""
+    """An object kept as Stripe's JSON. `parent`: a price's product, or the payment that a refund returned."""
 
     kind: Kind
     id: str

@@ -28,11 +28,13 @@ _AHEAD: Final = 86400
 
 
 def is_needed(ledger: Ledger, now: datetime, *, full: bool) -> bool:
-    """Whether increments cannot do: wanted, never done, under way, or too long ago."""
+    """Whether increments cannot do: wanted, never done, under way, too long ago, or by an earlier version
+    that did not read every list which this one does."""
     with ledger.reading() as reader:
         # Not the last success: while a purchase waits for the bank there is none, for a day.
         read_at, under_way = sync_state.cursor_noted_at(reader), sync_state.backfill(reader)
-    return full or under_way is not None or read_at is None or now - read_at > EVENTS_LAST
+        complete = sync_state.kinds_read(reader).issuperset(Kind)
+    return full or under_way is not None or read_at is None or not complete or now - read_at > EVENTS_LAST
 
 
 def backfill(ledger: Ledger, billing: Billing, call: Call, stripe: Reading, *, anew: bool) -> int:
@@ -55,7 +57,8 @@ def backfill(ledger: Ledger, billing: Billing, call: Call, stripe: Reading, *, a
 def _begin(ledger: Ledger, billing: Billing, call: Call, *, anew: bool) -> None:
     with ledger.reading() as reader:
         under_way = sync_state.backfill(reader)
-    if under_way is not None and not anew and call.now - under_way[1] < EVENTS_LAST:
+        complete = sync_state.kinds_read(reader).issuperset(Kind)
+    if under_way is not None and not anew and complete and call.now - under_way[1] < EVENTS_LAST:
         return
     now = int(call.now.timestamp())
     newest = newest_event(billing)

@@ -88,6 +88,8 @@ def about(event: StripeJson) -> tuple[Kind, str] | None:
     name, identifier = inner.get("object"), inner.get("id")
     if name in _OF_ITSELF and isinstance(identifier, str) and identifier:
         return _OF_ITSELF[str(name)], identifier
+    if name == "charge" and inner.get("amount_refunded") and isinstance(identifier, str):
+        return Kind.REFUND, identifier  # its refunds; the refund's own event may not be among those sent
     if name in _OF_ANOTHER:
         field, kind = _OF_ANOTHER[str(name)]
         holder = inner.get(field) or _object(_previous(event)).get(field)

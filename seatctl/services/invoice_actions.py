@@ -119,7 +119,10 @@ def carry_out(ledger: Ledger, billing: Billing, call: Call, intended: Intended) 
     name = intended.now.number or intended.now.id
     verb, reserved = intended.verb, f"invoice:{intended.invoice.stripe_id}"
     with ledger.reading() as reader:
-        pool, row = invoices.pool_of(reader, intended.invoice.id), invoice_row(reader, intended.invoice)
+        pool, row = (
+            invoices.pool_of(reader, intended.invoice.id),
+            invoice_row(reader, intended.invoice, call.now),
+        )
         begun = (
             operations.of_name(reader, reserved) if pool is None else operations.of_subscription(reader, pool)
         )
@@ -187,7 +190,7 @@ def _alone(found: StripeInvoice, summary: str) -> Apply:
 
 
 def _ending(tx: Transaction, invoice: str, summary: str) -> Ending:
-    row = {**invoice_row(tx, invoices.find(tx, invoice)), "result": "done"}
+    row = {**invoice_row(tx, invoices.find(tx, invoice), tx.call.now), "result": "done"}
     return Ending(summary, (row,), COLUMNS)
 
 

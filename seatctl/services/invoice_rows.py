@@ -14,8 +14,8 @@ from seatctl.models.money import plain_amount
 from seatctl.models.report import Record
 
 
-def invoice_row(reader: Reader, invoice: Invoice) -> Record:
-    """One line of `invoices list`; a draft has no number yet and is named by its id."""
+def invoice_row(reader: Reader, invoice: Invoice, at: datetime) -> Record:
+    """One line of `invoices list` at `at` (UTC); a draft has no number yet and is named by its id."""
     return {
         "number": invoice.number or invoice.stripe_id,
         "subscription": invoice.subscription,
@@ -24,10 +24,12 @@ def invoice_row(reader: Reader, invoice: Invoice) -> Record:
         "amount_paid": invoice.amount_paid,
         "amount_remaining": invoice.amount_remaining,
         "amount_due": invoice.amount_due,
-        "credited": invoice.details.get("credited") or None,
+        "credited": _credited(invoice) or None,
+        "refunded": invoice.refunded or None,
         "currency": invoice.currency,
         "created_at": format_time(invoice.created_at),
         "due_date": _written(invoice.due_date),
+        "days_late": invoice.days_late(at),
         "billing_reason": invoice.billing_reason,
         "note": _note(reader, invoice),
         "hosted_url": invoice.hosted_url,
@@ -47,10 +49,16 @@ def _note(reader: Reader, invoice: Invoice) -> str | None:
     return f"this term was paid by {paid.number or renewed_by}"
 
 
-def invoice_page(reader: Reader, invoice: Invoice, lines: list[InvoiceLine]) -> Record:
-    """An invoice with its lines: as objects for a program, as sentences for a person."""
+def _credited(invoice: Invoice) -> int:
+    """What credit notes took off it, before and after it was paid, in minor units."""
+    parts = (invoice.details.get("credited_before_payment"), invoice.details.get("credited"))
+    return sum(part for part in parts if isinstance(part, int))
+
+
+def invoice_page(reader: Reader, invoice: Invoice, lines: list[InvoiceLine], at: datetime) -> Record:
+    """An invoice with its lines at `at` (UTC): as objects for a program, as sentences for a person."""
     return {
-        **invoice_row(reader, invoice),
+        **invoice_row(reader, invoice, at),
         "billed_to": invoice.details.get("billed_to"),
         "pdf": invoice.details.get("pdf"),
         "items": [_sentence(line) for line in lines],
@@ -59,6 +67,10 @@ def invoice_page(reader: Reader, invoice: Invoice, lines: list[InvoiceLine]) -> 
         "payments": [
             {**payment, "paid_at": _from_stripe(payment.get("paid_at"))}
             for payment in _objects(invoice.details.get("payments"))
+        ],
+        "paid_outside_stripe": invoice.details.get("paid_outside_stripe"),
+        "refunds": [
+            {"amount": one.amount, "status": one.status, "at": format_time(one.at)} for one in invoice.refunds
         ],
         "totals": list(_totals(invoice)),
         "lines": [
@@ -96,6 +108,15 @@ def _totals(invoice: Invoice) -> Iterator[str]:
         when = f" on {from_epoch(paid):%Y-%m-%d}" if isinstance(paid, int) else ""
         how = str(payment.get("type") or "payment").replace("_", " ")
         yield f"{payment.get('status')} {_amount(payment.get('amount'), invoice.currency)} by {how}{when}"
+    outside = invoice.details.get("paid_outside_stripe")
+    if outside:
+        yield f"paid {_amount(outside, invoice.currency)} outside of Stripe"
+    for refund in invoice.refunds:
+        status = "" if refund.status == "succeeded" else f" ({refund.status.replace('_', ' ')})"
+        yield f"refunded {_amount(refund.amount, invoice.currency)} on {refund.at:%Y-%m-%d}{status}"
+    before = invoice.details.get("credited_before_payment")
+    if before:
+        yield f"credited {_amount(before, invoice.currency)} before it was paid: so much less is to be paid"
     credited = invoice.details.get("credited")
     if credited:
         yield f"credited {_amount(credited, invoice.currency)}"

@@ -48,5 +48,5 @@ def _billed(objects: Iterable[Stored]) -> Iterator[Mention]:
 def _forget(journal: Journal, gone: Gone) -> None:
     if gone.kind is Kind.INVOICE:
         mirrored_invoices.forget(journal, gone.id)
-    elif gone.kind in (Kind.PRODUCT, Kind.PRICE):
+    elif gone.kind in (Kind.PRODUCT, Kind.PRICE, Kind.REFUND):
         stripe_objects.forget(journal, [gone.id])

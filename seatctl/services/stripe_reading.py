@@ -20,6 +20,7 @@ from seatctl.billing.objects import (
     read_price,
     read_product,
     read_subscription,
+    refunded_payment,
 )
 from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, Read, StripeJson
 from seatctl.errors import JsonValue
@@ -27,6 +28,9 @@ from seatctl.models.mirrored import Gone, Kind, Mirrored, Span, Stored, Unreadab
 
 THREADS: Final = 16
 """Requests under way at once: at a quarter of a second each, as many as the live limit allows."""
+
+_CHARGES: Final = ("ch_", "py_")
+"""How the ids of charges begin; those of refunds begin with `re_` or `pyr_`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +72,27 @@ class Reading:
             yield pages
 
     def objects(self, wanted: Iterable[tuple[Kind, str]]) -> Iterator[Mirrored]:
-        """Single objects, each fetched anew, in the order asked for."""
+        """Single objects, each fetched again, in the order asked for; of a charge, its refunds."""
 
-        def fetch(one: tuple[Kind, str]) -> Mirrored:
-            return fetched(self._billing, *one)
+        def fetch(one: tuple[Kind, str]) -> list[Mirrored]:
+            kind, identifier = one
+            if kind is Kind.REFUND and identifier.startswith(_CHARGES):
+                listed = self._billing.every(listings.refunds_of_charge(identifier))
+                return [_mirrored(self._billing, kind, raw) for raw in listed]
+            return [fetched(self._billing, kind, identifier)]
 
         yield from self._in_batches(fetch, wanted)
 
     def _in_batches(
-        self, fetch: Callable[[tuple[Kind, str]], Mirrored], wanted: Iterable[tuple[Kind, str]]
+        self, fetch: Callable[[tuple[Kind, str]], list[Mirrored]], wanted: Iterable[tuple[Kind, str]]
     ) -> Iterator[Mirrored]:
-        batch: list[Future[Mirrored]] = []
+        batch: list[Future[list[Mirrored]]] = []
         for one in wanted:
             batch.append(self._pool.submit(fetch, one))
             if len(batch) >= 2 * self._threads:
-                yield batch.pop(0).result()
+                yield from batch.pop(0).result()
         for future in batch:
-            yield future.result()
+            yield from future.result()
 
 
 @contextmanager
@@ -173,6 +181,8 @@ def _stored(billing: Billing, kind: Kind, raw: StripeJson) -> Stored:
         raw = lean(raw)
     elif kind is Kind.PRICE:
         parent = read_price(raw).product_id
+    elif kind is Kind.REFUND:
+        parent = refunded_payment(raw)
     else:
         read_product(raw)
     created = raw.get("created")
