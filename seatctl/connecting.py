@@ -36,12 +36,13 @@ def to_stripe(
     from seatctl.billing.pace import pace_of
     from seatctl.billing.stripe import connect
     from seatctl.billing.traced import TracedBilling
+    from seatctl.billing.whole import WholeBilling
 
     base = profile.text("stripe.api_base", environment)
     rate = profile.text("sync.requests_per_second", environment)
     pace = pace_of(profile.mode.value, float(rate) if rate else None, clock=time.monotonic, sleep=time.sleep)
     stripe = connect(secret, api_base=base, read_only=read_only, sleep=time.sleep, pace=pace)
-    return TracedBilling(stripe, trace)
+    return WholeBilling(TracedBilling(stripe, trace))
 
 
 def to_sandbox(path: Path, *, read_only: bool, trace: Callable[[str], None]) -> Billing:
@@ -50,10 +51,11 @@ def to_sandbox(path: Path, *, read_only: bool, trace: Callable[[str], None]) -> 
 
     from seatctl.billing.stripe import connect_sandbox
     from seatctl.billing.traced import TracedBilling
+    from seatctl.billing.whole import WholeBilling
 
     with sandbox_file(path):
         twin = connect_sandbox(path, read_only=read_only, sleep=time.sleep)
-    return TracedBilling(twin, trace)
+    return WholeBilling(TracedBilling(twin, trace))
 
 
 def sandbox_now(path: Path) -> datetime:

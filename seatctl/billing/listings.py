@@ -57,20 +57,6 @@ def one(kind: Kind, identifier: str) -> Read:
     return Read(f"{_PATHS[kind]}/{quote(identifier, safe='')}", form)
 
 
-def more_lines(invoice: str, after: str) -> Read:
-    """The lines of an invoice that did not come with it."""
-    return Read(
-        f"{_PATHS[Kind.INVOICE]}/{quote(invoice, safe='')}/lines", {"limit": PAGE, "starting_after": after}
-    )
-
-
-def more_items(subscription: str, after: str) -> Read:
-    """The items of a subscription that did not come with it."""
-    return Read(
-        "/v1/subscription_items", {"subscription": subscription, "limit": PAGE, "starting_after": after}
-    )
-
-
 def refunds_of_charge(charge: str) -> Read:
     """The refunds of one charge: an event may name the charge alone."""
     return Read(_PATHS[Kind.REFUND], {"charge": charge})

@@ -27,6 +27,9 @@ class Paid:
     """The card's part, and what was taken from the customer's balance."""
     owed: int = 0
     """Of one that is still open: what it asks for, and need not ask for any more."""
+    on_balance: int = 0
+    """Of the part without a card: what nobody has paid yet. Too small to be charged, it became a debt on the
+    customer's balance, and still is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,8 @@ def still_to_come(amount: int, start: datetime, end: datetime, at: datetime, ste
 def spread(amount: int, bills: Sequence[Paid]) -> tuple[Share, ...]:
     """`amount` over the invoices: what is owed need not be paid, then to the card, then to the balance.
 
-    Within each in their order. No invoice gives back more than it took; what is left over was never paid.
+    Within each in their order. What is owed stands on an open invoice, or as a debt on the balance: giving
+    the card back what it has not paid would be more than was paid. No invoice gives back more than it took.
     """
     parts = {one.invoice: Share(one.invoice, one.number, 0, 0) for one in bills}
     left = amount
@@ -79,15 +83,28 @@ def spread(amount: int, bills: Sequence[Paid]) -> tuple[Share, ...]:
         parts[one.invoice] = replace(parts[one.invoice], less=less)
         left -= less
     for one in bills:
+        settled = min(left, one.on_balance)
+        parts[one.invoice] = replace(parts[one.invoice], credit=settled)
+        left -= settled
+    for one in bills:
         refund = min(left, one.by_card)
         parts[one.invoice] = replace(parts[one.invoice], refund=refund)
         left -= refund
     for one in bills:
-        from_balance = 0 if one.owed else one.in_all - max(parts[one.invoice].refund, one.by_card)
+        part = parts[one.invoice]
+        from_balance = 0 if one.owed else one.in_all - one.on_balance - max(part.refund, one.by_card)
         credit = min(left, max(0, from_balance))
-        parts[one.invoice] = replace(parts[one.invoice], credit=credit)
+        parts[one.invoice] = replace(part, credit=part.credit + credit)
         left -= credit
     return tuple(share for share in parts.values() if share.refund or share.credit or share.less)
+
+
+def debt_made(total: int, starting: int, ending: int) -> int:
+    """How much of an invoice over `total` became the customer's debt, by the balance before and after it.
+
+    Stripe charges no less than its least amount; a balance above 0 is what the customer owes.
+    """
+    return min(max(0, total), max(0, ending - max(0, starting)))
 
 
 def unused_lines(lines: Iterable[InvoiceLine], total: int, at: datetime, step: int = 1) -> int:

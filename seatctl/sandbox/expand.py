@@ -7,8 +7,8 @@ from typing import Any
 
 from seatctl.sandbox.errors import invalid
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import view
-from seatctl.sandbox.wire import Obj, embedded
+from seatctl.sandbox.views import beginning, view
+from seatctl.sandbox.wire import Obj
 
 _DEPTH = 4
 Include = Callable[[Session, Obj], Any]
@@ -62,13 +62,13 @@ def _impossible(path: str) -> Exception:
 
 def _payments(session: Session, invoice: Obj) -> Obj:
     data = [view(session, payment) for payment in session.store.walk("invoice_payment", parent=invoice["id"])]
-    return embedded(data, f"/v1/invoices/{invoice['id']}/payments")
+    return beginning(data, f"/v1/invoices/{invoice['id']}/payments")
 
 
 def _subscriptions(session: Session, customer: Obj) -> Obj:
     found = session.store.walk("subscription", customer=customer["id"])
     data = [view(session, each) for each in found if each["status"] not in ("canceled", "incomplete_expired")]
-    return embedded(data, f"/v1/customers/{customer['id']}/subscriptions")
+    return beginning(data, f"/v1/customers/{customer['id']}/subscriptions")
 
 
 def _confirmation_secret(session: Session, invoice: Obj) -> Any:
@@ -97,12 +97,12 @@ def _currency_options(session: Session, price: Obj) -> Any:
 
 def _tax_ids(session: Session, customer: Obj) -> Obj:
     data = [view(session, each) for each in session.store.walk("tax_id", customer=customer["id"])]
-    return embedded(data, f"/v1/customers/{customer['id']}/tax_ids")
+    return beginning(data, f"/v1/customers/{customer['id']}/tax_ids")
 
 
 def _refunds(session: Session, charge: Obj) -> Obj:
     data = [view(session, refund) for refund in session.store.walk("refund", parent=charge["id"])]
-    return embedded(data, f"/v1/charges/{charge['id']}/refunds")
+    return beginning(data, f"/v1/charges/{charge['id']}/refunds")
 
 
 _INCLUDED: dict[tuple[str, str], Include] = {

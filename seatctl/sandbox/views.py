@@ -9,7 +9,8 @@ from seatctl.sandbox.money import held
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.wire import Obj, embedded
 
-_LINES = 10
+_EMBEDDED = 10
+"""How many entries of a list come with the object that holds it; the rest is listed at its `url`."""
 _SETTLED_AFTER = 2
 
 
@@ -22,10 +23,7 @@ def view(session: Session, obj: Obj) -> Obj:
         # A charge is captured in the background: its balance transaction comes a little later (core facts).
         shown["balance_transaction"] = f"txn_{obj['id'].removeprefix('ch_')}"
     if obj["object"] == "invoice":
-        url = shown["lines"]["url"]
-        lines = shown["lines"]["data"]
-        first = [public(line) for line in lines[:_LINES]]
-        shown["lines"] = embedded(first, url, has_more=len(lines) > _LINES, total=len(lines))
+        shown["lines"] = beginning([*map(public, shown["lines"]["data"])], shown["lines"]["url"])
         if shown["status"] == "draft" and not session.preview:
             _present_balance(session, shown)
     return shown
@@ -45,6 +43,12 @@ def public(obj: Obj) -> Obj:
     return {name: value for name, value in obj.items() if not name.startswith("_")}
 
 
+def beginning(entries: list[Obj], url: str) -> Obj:
+    """A list inside an object: its first ten entries, and whether there are more."""
+    more = len(entries) > _EMBEDDED
+    return embedded(entries[:_EMBEDDED], url, has_more=more, total=len(entries))
+
+
 def items_of(session: Session, subscription: str) -> list[Obj]:
     """A subscription's items as stored, oldest first."""
     return list(session.store.walk("subscription_item", parent=subscription, oldest_first=True))
@@ -55,7 +59,7 @@ def _subscription(session: Session, shown: Obj) -> Obj:
     one = items[0] if len(items) == 1 else None
     return {
         **shown,
-        "items": embedded(items, f"/v1/subscription_items?subscription={shown['id']}"),
+        "items": beginning(items, f"/v1/subscription_items?subscription={shown['id']}"),
         "plan": one["plan"] if one else None,
         "quantity": one["quantity"] if one else None,
     }

@@ -6,7 +6,7 @@ Stripe says what is unused of what the subscription itself billed. It knows noth
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from shlex import quote
 
@@ -20,14 +20,23 @@ from seatctl.models.money import plain_amount, step
 from seatctl.models.stripe_objects import StripeInvoice
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION
-from seatctl.rules.refunds import Paid, Share, spread, unused_lines, unused_share
+from seatctl.rules.refunds import Paid, Share, debt_made, spread, total, unused_lines, unused_share
 from seatctl.services.gathering import Gathered
+
+_BALANCES = ("starting", "ending")
+"""Stripe's words for the customer's balance before and after an invoice."""
 
 
 class NothingToGiveBack(Refused):
     """Ending it now gives nothing back: what was used and is not billed yet comes to more."""
 
     code = "nothing_to_give_back"
+
+
+class RefundFallsShort(Refused):
+    """Less could be given back than Stripe says is unused; nothing was canceled."""
+
+    code = "refund_falls_short"
 
 
 class NotRefundable(Refused):
@@ -45,6 +54,10 @@ class Bills:
     owed: int
     """What its open invoices still ask for, in minor units."""
     waiting: tuple[StripeJson, ...]
+    given: int = 0
+    """What its paid invoices have given back before, in minor units."""
+    unpaid: tuple[str, ...] = ()
+    """The numbers of those that nobody pays any more: void, or written off."""
 
     @property
     def waiting_amount(self) -> int:
@@ -58,25 +71,39 @@ def bills_of(billing: Billing, found: Gathered) -> Bills:
     stripe_id, customer = found.mirror.id, found.mirror.customer_id
     by_stripe: list[tuple[StripeInvoice, Paid]] = []
     ours: list[tuple[StripeInvoice, Paid]] = []
-    owed = 0
+    unpaid: list[str] = []
+    owed = given = 0
+    debt: int | None = None
     for raw in billing.every(endpoints.invoices_of_customer(customer)):
         invoice = read_invoice(raw)
         kind = ours if invoice.metadata.get(SUBSCRIPTION) == stripe_id else by_stripe
         if kind is by_stripe and invoice.subscription_id != stripe_id:
             continue
         if invoice.status in {InvoiceStatus.PAID, InvoiceStatus.OPEN}:
-            kind.append((invoice, _paid(invoice, raw)))
+            paid, noted = _paid(invoice, raw)
+            made = debt_made(invoice.total, *(_amount(raw, f"{which}_balance") for which in _BALANCES))
+            if made and invoice.status is InvoiceStatus.PAID:
+                debt = _debt(billing, customer) if debt is None else debt
+                paid = replace(paid, on_balance=min(debt, made, paid.in_all - paid.by_card))
+                debt -= paid.on_balance
+            kind.append((invoice, paid))
+            given += noted if _runs(invoice, found.at) else 0
+        elif _runs(invoice, found.at):
+            unpaid.append(invoice.number or invoice.id)
         if invoice.status is InvoiceStatus.OPEN:
             owed += invoice.amount_remaining
     lines = billing.every(endpoints.waiting_invoice_items(customer))
     waiting = tuple(line for line in lines if _subscription_of(line) == stripe_id)
-    return Bills(tuple(by_stripe), tuple(ours), owed, waiting)
+    return Bills(tuple(by_stripe), tuple(ours), owed, waiting, given, tuple(unpaid))
 
 
 def given_back(billing: Billing, found: Gathered, bills: Bills) -> tuple[Share, ...]:
-    """What each invoice gives back, in minor units. Raises NothingToGiveBack, NotRefundable."""
+    """What each invoice gives back, in minor units.
+
+    Raises NothingToGiveBack, RefundFallsShort, NotRefundable.
+    """
     now, smallest = found.at, step(found.pool.currency)
-    running = [pair for pair in bills.by_stripe if any(line.period_end > now for line in pair[0].lines)]
+    running = [pair for pair in bills.by_stripe if _runs(pair[0], now)]
     if found.mirror.status is SubscriptionStatus.TRIALING:
         # A term that was renewed by hand is a trial to Stripe, which gives nothing back of one.
         unused = sum(unused_lines(invoice.lines, paid.in_all, now, smallest) for invoice, paid in running)
@@ -84,6 +111,7 @@ def given_back(billing: Billing, found: Gathered, bills: Bills) -> tuple[Share, 
         unused = _previewed(billing, found)
         unused -= unused % smallest
     shares = [*spread(max(0, unused), [paid for _, paid in running])]
+    _require_all(found, bills, unused, total(shares))
     for invoice, paid in bills.ours:
         shares += spread(_unused_of_ours(invoice, paid, now, smallest), [paid])
     if unused < 0 and not shares:
@@ -96,6 +124,43 @@ def given_back(billing: Billing, found: Gathered, bills: Bills) -> tuple[Share, 
     for share in shares:
         _preview_note(billing, found, share)
     return tuple(shares)
+
+
+def _require_all(found: Gathered, bills: Bills, unused: int, back: int) -> None:
+    """Raise RefundFallsShort unless all that Stripe says is unused is given back, now or before."""
+    if back + bills.given >= unused:
+        return
+    name, currency = quote(found.pool.name), found.pool.currency
+
+    def money(amount: int) -> str:
+        return f"{plain_amount(amount, currency)} {currency.upper()}"
+
+    why = "the invoices of the running term took no more"
+    if bills.unpaid:
+        why = f"{' and '.join(bills.unpaid)} will not be paid any more"
+    raise RefundFallsShort(
+        f"{found.pool.name}: Stripe says that {money(unused)} is unused, and {money(back)} of it can be given"
+        f" back: {why}; nothing was canceled",
+        hint=f"seatctl subs cancel {name} --now ends it and gives nothing back;"
+        f" seatctl subs cancel {name} ends it with its term",
+        data={
+            "subscription": found.pool.name,
+            "unused": unused,
+            "given_back": back,
+            "currency": currency,
+            "unpaid": [*bills.unpaid],
+        },
+    )
+
+
+def _runs(invoice: StripeInvoice, now: datetime) -> bool:
+    """Whether it billed time that is still to come."""
+    return any(line.period_end > now for line in invoice.lines)
+
+
+def _debt(billing: Billing, customer: str) -> int:
+    """What the customer owes on its balance, in minor units."""
+    return max(0, _amount(billing.read(endpoints.customer(customer)), "balance"))
 
 
 def note_form(share: Share) -> dict[str, JsonValue]:
@@ -134,16 +199,21 @@ def _preview_note(billing: Billing, found: Gathered, share: Share) -> None:
         ) from refusal
 
 
-def _paid(invoice: StripeInvoice, raw: StripeJson) -> Paid:
-    before, after = raw.get("pre_payment_credit_notes_amount"), raw.get("post_payment_credit_notes_amount")
-    noted_before = before if isinstance(before, int) else 0
-    noted_after = after if isinstance(after, int) else 0
-    by_card = max(0, invoice.amount_paid - noted_after)
-    in_all = max(0, invoice.total - noted_before - noted_after)
+def _paid(invoice: StripeInvoice, raw: StripeJson) -> tuple[Paid, int]:
+    """What can be given back of an invoice, and what was given back before, in minor units."""
+    before, after = (_amount(raw, f"{when}_payment_credit_notes_amount") for when in ("pre", "post"))
+    by_card = max(0, invoice.amount_paid - after)
+    in_all = max(0, invoice.total - before - after)
     owed = min(in_all, invoice.amount_remaining) if invoice.status is InvoiceStatus.OPEN else 0
+    name = invoice.number or invoice.id
     if owed:  # what an open one took so far, in part, stays: Stripe's credit notes only lower the rest
-        return Paid(invoice.id, invoice.number or invoice.id, 0, in_all, owed)
-    return Paid(invoice.id, invoice.number or invoice.id, min(by_card, in_all), in_all)
+        return Paid(invoice.id, name, 0, in_all, owed), before + after
+    return Paid(invoice.id, name, min(by_card, in_all), in_all), before + after
+
+
+def _amount(raw: StripeJson, name: str) -> int:
+    value = raw.get(name)
+    return value if isinstance(value, int) else 0
 
 
 def _unused_of_ours(invoice: StripeInvoice, paid: Paid, at: datetime, smallest: int) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 from seatctl.billing import listings
 from seatctl.billing.objects import (
@@ -78,7 +78,7 @@ class Reading:
             kind, identifier = one
             if kind is Kind.REFUND and identifier.startswith(_CHARGES):
                 listed = self._billing.every(listings.refunds_of_charge(identifier))
-                return [_mirrored(self._billing, kind, raw) for raw in listed]
+                return [_mirrored(kind, raw) for raw in listed]
             return [fetched(self._billing, kind, identifier)]
 
         yield from self._in_batches(fetch, wanted)
@@ -141,7 +141,7 @@ def fetched(billing: Billing, kind: Kind, identifier: str) -> Mirrored:
         return Unreadable(kind, identifier, refused.message)
     if raw.get("deleted") is True and kind is not Kind.CUSTOMER:
         return Gone(kind, identifier)
-    return _mirrored(billing, kind, raw)
+    return _mirrored(kind, raw)
 
 
 def entries_of(answer: JsonValue | None) -> list[StripeJson]:
@@ -153,30 +153,28 @@ def entries_of(answer: JsonValue | None) -> list[StripeJson]:
 def _page(billing: Billing, kind: Kind, span: Span) -> Page:
     answer = billing.read(listings.page(kind, span))
     entries = entries_of(answer)
-    objects = tuple(_mirrored(billing, kind, raw) for raw in entries)
+    objects = tuple(_mirrored(kind, raw) for raw in entries)
     if answer.get("has_more") is not True or not entries:
         return Page(kind, span, objects, ())
     times = [int(str(raw.get("created"))) for raw in entries]
     return Page(kind, span, objects, listings.rest(span, times, str(entries[-1]["id"])))
 
 
-def _mirrored(billing: Billing, kind: Kind, raw: StripeJson) -> Mirrored:
+def _mirrored(kind: Kind, raw: StripeJson) -> Mirrored:
     """The value of an object; one that this version cannot read is no reason to stop."""
     try:
         if kind is Kind.CUSTOMER:
             return read_customer(raw)
         if kind is Kind.INVOICE:
-            _complete(billing, raw, "lines", listings.more_lines)
             return read_invoice(raw)
-        return _stored(billing, kind, raw)
+        return _stored(kind, raw)
     except (UnreadableObject, ValueError) as error:
         return Unreadable(kind, str(raw.get("id")), str(error))
 
 
-def _stored(billing: Billing, kind: Kind, raw: StripeJson) -> Stored:
+def _stored(kind: Kind, raw: StripeJson) -> Stored:
     parent: str | None = None
     if kind is Kind.SUBSCRIPTION:
-        _complete(billing, raw, "items", listings.more_items)
         read_subscription(raw)
         raw = lean(raw)
     elif kind is Kind.PRICE:
@@ -205,16 +203,3 @@ def lean(subscription: StripeJson) -> StripeJson:
 
 def _said(holder: StripeJson) -> StripeJson:
     return {name: value for name, value in holder.items() if value is not None}
-
-
-def _complete(billing: Billing, raw: StripeJson, name: str, more: Callable[[str, str], Read]) -> None:
-    """Read the rest of a list inside an object, of which Stripe sends the beginning only."""
-    inside = raw.get(name)
-    while isinstance(inside, dict) and inside.get("has_more") is True:
-        entries = entries_of(inside)
-        if not entries:
-            return
-        answer = billing.read(more(str(raw["id"]), str(entries[-1]["id"])))
-        together = cast("list[JsonValue]", [*entries, *entries_of(answer)])
-        inside = {**inside, "data": together, "has_more": answer.get("has_more")}
-        raw[name] = inside
