@@ -1,20 +1,36 @@
-"""What of a preview waits for its customer, and what an invoice of ours, without that, comes to."""
+"""What of a preview waits for its customer, what an invoice of ours, without that, comes to, when it is due.
+
+Of the lines of a preview only the first ten can be read, those that have waited first: what they do not tell
+is asked in another way (`recurring`), or told by the sums, which are of the whole.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
 
 from seatctl.billing.objects import read_preview
 from seatctl.billing.port import StripeJson
 from seatctl.errors import JsonValue
-from seatctl.models.stripe_objects import Preview
+from seatctl.models.call import from_epoch
+from seatctl.models.stripe_objects import Preview, StripeItem
+
+RECURRING: dict[str, JsonValue] = {"preview_mode": "recurring"}
+"""Asks for a preview of the periods of the items alone."""
+
+_A_WHILE = timedelta(hours=1)
 
 
-def read_preview_alone(invoice: StripeJson) -> Preview:
+def read_preview_alone(invoice: StripeJson, recurring: Callable[[], StripeJson] | None = None) -> Preview:
     """As `read_preview`, of a new subscription without the customer's waiting invoice items.
 
     An invoice of ours leaves them out (`pending_invoice_items_behavior=exclude`). An amount off that Stripe
     has spread over all lines is less here than on that invoice, which then comes to less than this.
+    `recurring` previews the same without them, where they have pushed everything else off the first page.
     """
     alone, whole = _alone(invoice)
+    if not alone and not whole and recurring is not None:
+        return read_preview_alone(recurring())
     if not alone or whole:
         return read_preview(invoice)
     total = sum(map(_net, alone))
@@ -27,26 +43,68 @@ def read_preview_alone(invoice: StripeJson) -> Preview:
     return read_preview({**invoice, **changed})
 
 
-def read_waiting(invoice: StripeJson) -> int:
-    """What a preview bills besides the periods of its items, in minor units: what has waited for it."""
+def read_waiting(invoice: StripeJson, recurring: Callable[[], StripeJson]) -> int:
+    """What a preview bills besides the periods of its items, in minor units: what has waited for it.
+
+    `recurring` previews those periods alone.
+    """
     alone, whole = _alone(invoice)
-    return 0 if whole else read_preview(invoice).total - sum(map(_net, alone))
+    if whole:
+        return 0
+    periods = sum(map(_net, alone)) if alone else read_preview(recurring()).total
+    return read_preview(invoice).total - periods
+
+
+def bills_what_has_waited(invoice: StripeJson) -> bool:
+    """Whether a preview has lines that have waited for it; they come first."""
+    return not _alone(invoice)[1]
+
+
+def is_of_next_term(invoice: StripeJson, item: StripeItem, at: int) -> bool:
+    """Whether the preview of a change made at `at` (epoch seconds) is the invoice of the term after `item`'s.
+
+    That is what Stripe previews where the change itself makes no invoice, as in a trial.
+    """
+    periods = [line for line in _alone(invoice)[0] if not _prorates(line)]
+    if periods or not _is_cut(invoice):
+        return any(_begins(line) >= int(item.period_end.timestamp()) for line in periods)
+    return from_epoch(_number(invoice, "created")) > from_epoch(at) + _A_WHILE
+
+
+def _begins(line: StripeJson) -> int:
+    period = line.get("period")
+    return _number(period, "start") if isinstance(period, dict) else 0
 
 
 def _alone(invoice: StripeJson) -> tuple[list[StripeJson], bool]:
     """The lines that have not waited, and whether the invoice has no others, on this page or the next."""
-    held = invoice.get("lines")
-    lines = held if isinstance(held, dict) else {}
-    listed = _objects(lines.get("data"))
+    listed = _objects(_lines(invoice).get("data"))
     alone = [line for line in listed if not _has_waited(line)]
-    return alone, len(alone) == len(listed) and lines.get("has_more") is not True
+    return alone, len(alone) == len(listed) and not _is_cut(invoice)
 
 
-def _has_waited(line: StripeJson) -> bool:
+def _is_cut(invoice: StripeJson) -> bool:
+    return _lines(invoice).get("has_more") is True
+
+
+def _lines(invoice: StripeJson) -> StripeJson:
+    held = invoice.get("lines")
+    return held if isinstance(held, dict) else {}
+
+
+def _about(line: StripeJson) -> list[StripeJson]:
     parent = line.get("parent")
     about = parent if isinstance(parent, dict) else {}
     details = (about.get(f"{kind}_details") for kind in ("subscription_item", "invoice_item"))
-    return any(isinstance(one, dict) and bool(one.get("invoice_item")) for one in details)
+    return [one for one in details if isinstance(one, dict)]
+
+
+def _has_waited(line: StripeJson) -> bool:
+    return any(one.get("invoice_item") for one in _about(line))
+
+
+def _prorates(line: StripeJson) -> bool:
+    return any(one.get("proration") is True for one in _about(line))
 
 
 def _net(line: StripeJson) -> int:

@@ -82,10 +82,10 @@ def _of_subscription(session: Session, params: Obj, details: Obj) -> Obj:
     subscription = session.find("subscription", params["subscription"], "subscription")
     if subscription["latest_invoice"] != known:
         return session.find("invoice", subscription["latest_invoice"], None)
-    return _next(session, subscription, recurring=params.get("preview_mode") == "recurring")
+    return _next(session, subscription)
 
 
-def _next(session: Session, subscription: Obj, *, recurring: bool) -> Obj:
+def _next(session: Session, subscription: Obj) -> Obj:
     """The invoice of the next renewal, as of its moment."""
     items = items_of(session, subscription["id"])
     last = (period_start(items), period_end(items))
@@ -97,9 +97,6 @@ def _next(session: Session, subscription: Obj, *, recurring: bool) -> Obj:
         end = next_end(start, item["price"], subscription["billing_cycle_anchor"])
         session.save({**item, "current_period_start": start, "current_period_end": end})
     invoice = cycle_invoice(session, subscription, last)
-    if recurring:
-        lines = invoice["lines"]["data"]
-        invoice["lines"]["data"] = [line for line in lines if not _one_off(line)]
     invoice["created"] = last[1]
     invoice["next_payment_attempt"] = last[1] + 3600
     return invoice
@@ -107,10 +104,13 @@ def _next(session: Session, subscription: Obj, *, recurring: bool) -> Obj:
 
 def _one_off(line: Obj) -> bool:
     details = line["parent"]["subscription_item_details"]
-    return details is None or bool(details["proration"])
+    return details is None or details["invoice_item"] is not None
 
 
 def _finish(session: Session, invoice: Obj, params: Obj) -> None:
+    if params.get("preview_mode") == "recurring":
+        lines = invoice["lines"]["data"]
+        invoice["lines"]["data"] = [line for line in lines if not _one_off(line)]
     customer = session.store.get("customer", invoice["customer"])
     for wanted in params.get("invoice_items") or []:
         item = build(session, customer or {}, wanted, invoice)

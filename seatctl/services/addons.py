@@ -8,7 +8,7 @@ from datetime import datetime
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_price, read_subscription
 from seatctl.billing.port import Billing, MissingInStripe, StripeJson
-from seatctl.billing.previews import read_preview_alone
+from seatctl.billing.previews import RECURRING, read_preview_alone
 from seatctl.errors import JsonValue, Refused
 from seatctl.models.call import format_time, parse_time
 from seatctl.models.money import step
@@ -173,7 +173,11 @@ def preview_bill(billing: Billing, found: Gathered, bill: Bill) -> Preview:
     }
     if bill.automatic_tax:
         form["automatic_tax"] = {"enabled": True}
-    return read_preview_alone(billing.read(endpoints.preview_invoice(form)))
+
+    def preview(how: dict[str, JsonValue]) -> StripeJson:
+        return billing.read(endpoints.preview_invoice({**form, **how}))
+
+    return read_preview_alone(preview({}), lambda: preview(RECURRING))
 
 
 def _run(running: Running) -> Apply:

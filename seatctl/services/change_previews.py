@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_preview
-from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe
-from seatctl.billing.previews import read_waiting
+from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, StripeJson
+from seatctl.billing.previews import RECURRING, bills_what_has_waited, is_of_next_term, read_waiting
 from seatctl.errors import JsonValue
 from seatctl.models.standing import Side
-from seatctl.models.stripe_objects import Preview
 from seatctl.rules.changing import Target
 from seatctl.services.gathering import Gathered
+
+_NOTHING_TO_COME = "invoice_upcoming_none"
+"""Stripe's code where no invoice would follow: the subscription ends before."""
 
 _AT_ONCE, _LATER, _NOT_AT_ALL = "always_invoice", "create_prorations", "none"
 
@@ -25,13 +27,27 @@ class Proration:
     moment: int
 
 
+_NOTHING = Proration(_NOT_AT_ALL, 0)
+
+
 def due_now(
     billing: Billing, found: Gathered, side: Side, proration: Proration | None, discounts: list[JsonValue]
 ) -> int:
-    """What Stripe would charge now, in minor units; never negative: a credit goes to the balance."""
+    """What Stripe would charge now, in minor units; never negative: a credit goes to the balance.
+
+    0 where the change makes no invoice of its own: in a trial Stripe previews the first real one instead.
+    """
     if proration is None or proration.behavior != _AT_ONCE:
         return 0
-    return max(0, _preview(billing, found, side, proration, discounts).amount_due)
+    try:
+        preview = _preview(billing, found, side, proration, discounts)
+    except InvalidRequest as refused:
+        if refused.data.get("stripe_code") != _NOTHING_TO_COME:
+            raise
+        return 0
+    if is_of_next_term(preview, found.item, proration.moment):
+        return 0
+    return max(0, read_preview(preview).amount_due)
 
 
 def next_total(
@@ -43,18 +59,38 @@ def next_total(
 ) -> int | None:
     """What the next term will be invoiced at, in minor units; None where the subscription ends before.
 
-    With what is prorated now and billed then. `discounts` replace those of the subscription, if any.
+    With what is prorated now and billed then, and what has waited for it, unless the change bills that now.
+    `discounts` replace those of the subscription, if any. Reckoned with sums alone: the lines of a preview
+    are cut short.
     """
     if found.standing.ends:
         return None
+
     try:
-        following = _preview(billing, found, target.next, Proration(_NOT_AT_ALL, 0), discounts)
-        if proration is None or proration.behavior != _LATER:
-            return following.total
-        waiting = _preview(billing, found, target.now, proration, discounts)
+        following = _preview(billing, found, target.next, _NOTHING, discounts)
+        if proration is None:
+            besides = 0
+        elif proration.behavior == _LATER:
+            besides = _total(billing, found, target.now, proration, discounts)
+            besides -= _total(billing, found, target.now, _NOTHING, discounts)
+        else:
+            waits = bills_what_has_waited(following)
+            besides = -_billed_besides(billing, found, target.now, proration, discounts) if waits else 0
     except (MissingInStripe, InvalidRequest):
         return None
-    return following.total + _prorated(waiting) - _prorated(following)
+    return read_preview(following).total + besides
+
+
+def _billed_besides(
+    billing: Billing, found: Gathered, side: Side, proration: Proration, discounts: list[JsonValue]
+) -> int:
+    """What has waited for the next invoice, where a change that is billed at once takes it along today."""
+    today = _preview(billing, found, side, proration, discounts)
+    if is_of_next_term(today, found.item, proration.moment):
+        return 0
+    later = Proration(_LATER, proration.moment)
+    term = _total(billing, found, side, later, discounts) - read_preview(today).total
+    return _total(billing, found, side, _NOTHING, discounts) - term
 
 
 def waiting_total(billing: Billing, found: Gathered, side: Side, new_end: int) -> int:
@@ -68,19 +104,25 @@ def waiting_total(billing: Billing, found: Gathered, side: Side, new_end: int) -
         "proration_behavior": _NOT_AT_ALL,
     }
     form: dict[str, JsonValue] = {"subscription": found.mirror.id, "subscription_details": details}
+
+    def preview(how: dict[str, JsonValue]) -> StripeJson:
+        return billing.read(endpoints.preview_invoice({**form, **how}))
+
     try:
-        return max(0, read_waiting(billing.read(endpoints.preview_invoice(form))))
+        return max(0, read_waiting(preview({}), lambda: preview(RECURRING)))
     except (MissingInStripe, InvalidRequest):
         return 0
 
 
-def _prorated(preview: Preview) -> int:
-    return sum(line.amount for line in preview.lines if line.proration)
+def _total(
+    billing: Billing, found: Gathered, side: Side, proration: Proration, discounts: list[JsonValue]
+) -> int:
+    return read_preview(_preview(billing, found, side, proration, discounts)).total
 
 
 def _preview(
     billing: Billing, found: Gathered, side: Side, proration: Proration, discounts: list[JsonValue]
-) -> Preview:
+) -> StripeJson:
     details: dict[str, JsonValue] = {
         "items": [{"id": found.item.id, "price": side.price_id, "quantity": side.seats}],
         "proration_behavior": proration.behavior,
@@ -90,4 +132,4 @@ def _preview(
     form: dict[str, JsonValue] = {"subscription": found.mirror.id, "subscription_details": details}
     if discounts:
         form["discounts"] = discounts
-    return read_preview(billing.read(endpoints.preview_invoice(form)))
+    return billing.read(endpoints.preview_invoice(form))
