@@ -14,7 +14,7 @@ app = typer.Typer()
 @app.command()
 def reconcile(
     ctx: typer.Context,
-    check: Annotated[bool, typer.Option("--check", help="Exit 7 where a drift is left.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit 7 if a drift is left.")] = False,
     fix: Annotated[
         bool, typer.Option("--fix", help="Repair what is safe: bring the ledger to Stripe.")
     ] = False,
@@ -22,7 +22,8 @@ def reconcile(
     """Compare the seats paid for in Stripe, the ledger's capacity, and the seats assigned.
 
     Each drift comes with the command that repairs it. Nobody loses a seat and nothing is bought by --fix;
-    where more people sit than are paid for, it says who was assigned last.
+    if more people sit than are paid for, it says who was assigned last. Exit 7 if an object in Stripe
+    could not be read.
 
     Examples:
       seatctl reconcile

@@ -1,7 +1,8 @@
 """`reconcile`: seats paid for in Stripe, capacity in the ledger, seats assigned; each drift with its repair.
 
 It reads what runs in Stripe and changes nothing. The safe repairs bring the ledger to what Stripe says;
-who gives up a seat, or whether more are bought, is for people to decide.
+who gives up a seat, or whether more are bought, is for people to decide. An object that cannot be read
+agrees with nothing: it is a row, and the answer is no.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from shlex import quote
 from seatctl.billing.objects import UnreadableObject, read_subscription
 from seatctl.billing.port import Billing, Read
 from seatctl.errors import ExitCode, JsonValue
-from seatctl.ledger import leaving, operations, subscriptions
+from seatctl.ledger import leaving, operations, subscriptions, sync_state
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
@@ -27,12 +28,15 @@ from seatctl.services.gathering import stand_of
 from seatctl.services.pool_mirroring import ENDED, item_of
 from seatctl.services.stripe_reading import reading
 from seatctl.services.syncing import follow
+from seatctl.services.taking_over import made_here
 
-COLUMNS = ("name", "stripe_seats", "capacity", "assigned", "drift", "repair")
-_SAFE = frozenset(("capacity", "status", "unknown", "item_gone", "missing"))
+COLUMNS = ("name", "stripe_seats", "capacity", "assigned", "drift", "reason", "repair")
 _FIX = "seatctl reconcile --fix"
-"""`seatctl sync` alone repairs only what an event tells of."""
+"""For what no event tells of: `seatctl sync` alone would not look at it."""
 _SYNC = "seatctl sync"
+_READ_ALL = "seatctl sync --full"
+_UNREADABLE = "unreadable"
+_OVER_ASSIGNED = "over_assigned"
 
 InStripe = Mapping[str, StripeSubscription | Gone | Unreadable]
 
@@ -40,29 +44,51 @@ InStripe = Mapping[str, StripeSubscription | Gone | Unreadable]
 def reconcile(ledger: Ledger, billing: Billing, call: Call, *, check: bool, fix: bool) -> Report:
     """A row for each pool, drifts first. With `fix` the safe ones are repaired, and it is looked again.
 
-    With `check` the exit code is 7 where a drift is left.
+    The exit code is 7 if an object could not be read, and with `check` also if a drift is left.
     """
-    found = _in_stripe(ledger, billing, call)
-    rows = list(_rows(ledger, found, call))
+    rows = _compared(ledger, billing, call)
     fixed = 0
-    if fix and not call.dry_run:
-        wrong = [str(row["stripe_subscription"]) for row in rows if row["drift"] in _SAFE]
-        if wrong:
-            follow(ledger, billing, call, [(Kind.SUBSCRIPTION, one) for one in wrong])
-            rows, before = list(_rows(ledger, found, call)), len(wrong)
-            fixed = before - sum(row["drift"] in _SAFE for row in rows)
+    wrong = [row for row in rows if row["repair"] == _FIX] if fix and not call.dry_run else []
+    if wrong:
+        follow(ledger, billing, call, [(Kind(str(row["kind"])), _id(row)) for row in wrong])
+        # What is still the same was not repaired by this, and would not be by doing it again.
+        rows = [
+            {**row, "repair": _READ_ALL} if row["repair"] == _FIX else row
+            for row in _compared(ledger, billing, call)
+        ]
+        left = {_id(row) for row in rows if row["drift"] not in (None, _OVER_ASSIGNED)}
+        fixed = sum(_id(row) not in left for row in wrong)
     drifts = sum(row["drift"] is not None for row in rows)
-    repaired = f"{fixed} repaired; " if fixed else ""
-    said = counted(drifts, "drift") if drifts else "Stripe, ledger and seats agree"
+    unreadable = sum(row["drift"] == _UNREADABLE for row in rows)
     return Report(
         None,
         call.dry_run,
-        f"{repaired}{said}",
+        _summary(fixed, drifts, unreadable),
         tuple(sorted(rows, key=lambda row: (row["drift"] is None, str(row["name"])))),
-        ExitCode.NO if check and drifts else ExitCode.DONE,
+        ExitCode.NO if unreadable or (check and drifts) else ExitCode.DONE,
         columns=COLUMNS,
-        data={"drifts": drifts, "fixed": fixed},
+        data={"drifts": drifts, "fixed": fixed, "unreadable": unreadable},
     )
+
+
+def _summary(fixed: int, drifts: int, unreadable: int) -> str:
+    repaired = f"{fixed} repaired; " if fixed else ""
+    unread = f"{counted(unreadable, 'object')} in Stripe could not be read; " if unreadable else ""
+    others = drifts - unreadable
+    if others:
+        return f"{repaired}{unread}{counted(others, 'drift')}"
+    return f"{repaired}{unread}{'everything else agrees' if unread else 'Stripe, ledger and seats agree'}"
+
+
+def _id(row: Record) -> str:
+    """The Stripe id of what a row is about."""
+    return str(row["stripe_subscription"] or row["name"])
+
+
+def _compared(ledger: Ledger, billing: Billing, call: Call) -> list[Record]:
+    """Stripe and the ledger as they are now, a row for each pool and for what is not one."""
+    found = _in_stripe(ledger, billing, call)
+    return [*_rows(ledger, found, call), *_skipped(ledger, billing, found)]
 
 
 def _in_stripe(ledger: Ledger, billing: Billing, call: Call) -> InStripe:
@@ -93,13 +119,57 @@ def _rows(ledger: Ledger, found: InStripe, call: Call) -> Iterator[Record]:
         pools = list(subscriptions.listing(reader, call.now))
         for pool in pools:
             row = _judged(reader, pool, found.get(pool.stripe_subscription), call)
-            if row["drift"] in _SAFE and operations.of_subscription(reader, pool.id) is not None:
+            if row["repair"] == _FIX and operations.of_subscription(reader, pool.id) is not None:
                 row = {**row, "repair": _SYNC}  # its unfinished operation comes first
             yield row
-        known = {pool.stripe_item for pool in pools}
+        of_pools = {pool.stripe_subscription for pool in pools}
+        items = {pool.stripe_item for pool in pools}
+        skipped = {one.id: one for one in sync_state.skipped(reader)}
+        made = made_here(reader, ledger.id)
         for one in found.values():
-            if isinstance(one, StripeSubscription) and one.status.value not in ENDED:
-                yield from _unknown(one, known)
+            if isinstance(one, StripeSubscription):
+                if one.status.value not in ENDED and not made.come_to_nothing(one):
+                    yield from _unknown(one, items, skipped.get(one.id), under_way=made.is_under_way(one))
+            elif isinstance(one, Unreadable) and one.id not in of_pools:
+                yield _unread(one)
+
+
+def _skipped(ledger: Ledger, billing: Billing, found: InStripe) -> Iterator[Record]:
+    """What the last syncs could not read, besides the subscriptions that were compared."""
+    with ledger.reading() as reader:
+        noted = [(one.kind, one.id) for one in sync_state.skipped(reader) if one.id not in found]
+    if not noted:
+        return
+    with reading(billing) as stripe:
+        kinds = {identifier: kind for kind, identifier in noted}
+        still = {one.id: one for one in stripe.objects(noted) if isinstance(one, Unreadable)}
+    for identifier, kind in kinds.items():
+        if identifier in still:
+            yield _unread(still[identifier])
+        else:  # it can be read by now, or is gone
+            yield {**_row_of(kind, identifier), "drift": "not_mirrored", "reason": None, "repair": _FIX}
+
+
+def _unread(one: Unreadable) -> Record:
+    return {**_row_of(one.kind, one.id), **_cannot_be_read(one.reason)}
+
+
+def _cannot_be_read(reason: str) -> Record:
+    repair = f"{_READ_ALL}, once it is corrected in Stripe or seatctl is newer"
+    return {"drift": _UNREADABLE, "reason": reason, "repair": repair}
+
+
+def _row_of(kind: Kind, identifier: str) -> Record:
+    """The beginning of a row about what is not a pool."""
+    return {
+        "name": identifier,
+        "kind": str(kind),
+        "stripe_subscription": identifier if kind is Kind.SUBSCRIPTION else None,
+        "stripe_seats": None,
+        "capacity": None,
+        "assigned": None,
+        "last_assigned": [],
+    }
 
 
 def _judged(
@@ -111,34 +181,39 @@ def _judged(
         seats = stand_of(reader, pool, found, item, call.now).now.seats
     row: dict[str, JsonValue] = {
         "name": pool.name,
+        "kind": str(Kind.SUBSCRIPTION),
         "stripe_subscription": pool.stripe_subscription,
         "stripe_seats": seats,
         "capacity": pool.capacity,
         "assigned": pool.assigned,
         "last_assigned": [],
     }
+    if isinstance(found, Unreadable):
+        return {**row, **_cannot_be_read(found.reason)}
     drift = _drift(pool, found, item, seats)
     if drift is not None:
-        return {**row, "drift": drift, "repair": _FIX if drift in _SAFE else f"{_SYNC} tells why"}
+        return {**row, "drift": drift, "reason": None, "repair": _FIX}
     over = pool.assigned - pool.capacity
     if over <= 0 or pool.status.value in ENDED:
-        return {**row, "drift": None, "repair": None}
+        return {**row, "drift": None, "reason": None, "repair": None}
     last = leaving.assigned_last(reader, pool.id, over)
     name = quote(pool.name)
-    buy = in_packs(replace(pool, assigned=0), over)
-    repair = f"seatctl subs add-seats {name} {buy}, or seatctl seats revoke {name} {' '.join(last)}"
-    return {**row, "drift": "over_assigned", "repair": repair, "last_assigned": [*last]}
+    reason, repair = None, f"seatctl seats revoke {name} {' '.join(last)}"
+    if item is None:
+        reason = "it was taken off its subscription in Stripe; no seats can be added to it"
+    else:
+        buy = in_packs(replace(pool, assigned=0), over)
+        repair = f"seatctl subs add-seats {name} {buy}, or {repair}"
+    return {**row, "drift": _OVER_ASSIGNED, "reason": reason, "repair": repair, "last_assigned": [*last]}
 
 
 def _drift(
     pool: Subscription,
-    found: StripeSubscription | Gone | Unreadable | None,
+    found: StripeSubscription | Gone | None,
     item: StripeItem | None,
     seats: int | None,
 ) -> str | None:
     """In what the ledger differs from Stripe."""
-    if isinstance(found, Unreadable):
-        return "unreadable"
     if not isinstance(found, StripeSubscription):
         return "missing" if pool.status.value not in ENDED else None
     if item is None and pool.capacity:
@@ -148,17 +223,17 @@ def _drift(
     return "capacity" if seats is not None and seats != pool.capacity else None
 
 
-def _unknown(found: StripeSubscription, known: set[str]) -> Iterator[Record]:
-    """Licensed items that no pool is: bought elsewhere since the last sync."""
+def _unknown(
+    found: StripeSubscription, known: set[str], skipped: Unreadable | None, *, under_way: bool
+) -> Iterator[Record]:
+    """Licensed items that no pool is: bought elsewhere since the last sync, or by an unfinished operation.
+
+    `skipped`: a sync has tried to make pools of it, and could not.
+    """
     for item in found.items:
         if item.licensed and item.id not in known:
-            yield {
-                "name": found.id,
-                "stripe_subscription": found.id,
-                "stripe_seats": item.quantity,
-                "capacity": None,
-                "assigned": None,
-                "last_assigned": [],
-                "drift": "unknown",
-                "repair": _FIX,
-            }
+            row = {**_row_of(Kind.SUBSCRIPTION, found.id), "stripe_seats": item.quantity}
+            if skipped is not None:
+                yield {**row, **_cannot_be_read(skipped.reason)}
+            else:
+                yield {**row, "drift": "unknown", "reason": None, "repair": _SYNC if under_way else _FIX}

@@ -6,7 +6,7 @@ by an older copy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from seatctl.billing.objects import UnreadableObject, read_subscription
@@ -21,6 +21,8 @@ from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.rules.metadata import OPERATION
 from seatctl.services.plan_mirroring import mirror_plans
 from seatctl.services.pool_mirroring import ENDED, begin, copy, finish, has_to_wait, take
+
+_NOT_BILLED = ENDED | {"incomplete"}
 
 
 @dataclass(slots=True)
@@ -38,7 +40,7 @@ def take_over(ledger: Ledger, call: Call, gone: list[str]) -> Taken:
     """Take over everything that waits in the mirror. `gone`: products that Stripe has deleted."""
     with ledger.reading() as reader:
         waiting = _in_order(reader)
-        left_alone = _left_alone(reader, ledger.id)
+        made = made_here(reader, ledger.id)
         editing = frozenset(_plans_under_way(reader))
     _copy_known(ledger, call, waiting)
     taken = Taken()
@@ -48,8 +50,8 @@ def take_over(ledger: Ledger, call: Call, gone: list[str]) -> Taken:
         for found in _read(tx, waiting):
             if has_to_wait(tx, found, taking):
                 continue  # forgotten here, it would be lost should the operation come to nothing
-            if found.metadata.get(OPERATION) in left_alone:
-                taken.done.append(found.id)  # made by an operation that has not ended, or came to nothing
+            if made.is_under_way(found) or made.come_to_nothing(found):
+                taken.done.append(found.id)
                 continue
             try:
                 taken.rows.extend(take(tx, found, taking))
@@ -68,14 +70,31 @@ def _in_order(reader: Reader) -> list[str]:
     return stripe_objects.waiting(reader, last=sorted(ENDED))
 
 
-def _left_alone(reader: Reader, ledger_id: str) -> frozenset[str]:
-    """The marks of this ledger's operations whose subscription is not for the sync to take over.
+@dataclass(frozen=True, slots=True)
+class MadeHere:
+    """The marks in Stripe of this ledger's operations that have made no pool."""
 
-    What is under way becomes a pool by its own end; a purchase that failed has left nothing that counts.
-    """
+    unfinished: frozenset[str]
+    failed: frozenset[str]
+
+    def is_under_way(self, found: StripeSubscription) -> bool:
+        """Whether it becomes a pool by its operation's own end, and not by a sync."""
+        return found.metadata.get(OPERATION) in self.unfinished
+
+    def come_to_nothing(self, found: StripeSubscription) -> bool:
+        """Whether a failed purchase left it, never paid or canceled. One that runs is billed, and counts."""
+        return found.metadata.get(OPERATION) in self.failed and found.status.value in _NOT_BILLED
+
+
+def made_here(reader: Reader, ledger_id: str) -> MadeHere:
+    """What the operations of this ledger have in Stripe that is not for a sync to take over."""
     unfinished = [one.id for one in operations.unfinished(reader)]
     failed = operations.ids(reader, ("buy", "checkout"), OperationState.FAILED)
-    return frozenset(f"{ledger_id}:{operation}" for operation in (*unfinished, *failed))
+    return MadeHere(_marked(ledger_id, unfinished), _marked(ledger_id, failed))
+
+
+def _marked(ledger_id: str, numbers: Iterable[int]) -> frozenset[str]:
+    return frozenset(f"{ledger_id}:{number}" for number in numbers)
 
 
 def _plans_under_way(reader: Reader) -> Iterator[str]:
