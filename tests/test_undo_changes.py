@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.pools import add_pool, ledger_path
+from tests.pools import add_pool, ledger_path, query
 
 ADA, BOB, ZOE = "ada@example.com", "bob@example.com", "zoe@example.com"
 
@@ -268,3 +268,88 @@ def timed(seatctl, *words) -> tuple[int, float]:
     """A command's run, and the seconds of processor that it took."""
     began = time.process_time()
     return done(seatctl, *words), time.process_time() - began
+
+
+@pytest.mark.parametrize(
+    ("words", "rows"),
+    [
+        (("users", "import"), "email,name\n{ada},Ada\n"),
+        (("seats", "apply"), "email,name,subscription\n{ada},Ada,design\n"),
+    ],
+)
+@pytest.mark.parametrize("older", [False, True])
+def test_who_is_exempt_is_exempt_again_after_an_undo(people, words, rows, older):
+    done(people, "users", "edit", ADA, "--exempt")
+    run = done_from(people, words, rows.format(ada=ADA))
+    if older:  # what an earlier version recorded of a bulk change does not say who was exempt
+        forget(people, "reclaim_exempt")
+    done(people, "runs", "undo", run)
+    shown = people("users", "show", ADA, "-o", "json").json
+    assert (shown["exempt"], shown["name"]) == (True, None)
+
+
+def test_an_exemption_that_was_given_is_taken_back(people):
+    run = done(people, "users", "edit", ADA, "--exempt")
+    done(people, "runs", "undo", run)
+    assert people("users", "show", ADA, "-o", "json").json["exempt"] is False
+
+
+def test_a_claimed_seat_is_a_claimed_seat_again(people):
+    done(people, "seats", "assign", "design", ADA)
+    query(ledger_path(people), "UPDATE seats SET claimed_at = '2026-01-31T12:00:00Z'")
+    run = done(people, "seats", "revoke", "design", ADA)
+    done(people, "runs", "undo", run)
+    (seat,) = people.rows("seats", "list", "design")
+    assert (seat["email"], seat["claimed_at"]) == (ADA, "2026-01-31T12:00:00Z")
+    assert people.rows("seats", "list", "--unclaimed") == []
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_request_that_waits_again_keeps_its_decision_and_its_place(people, older):
+    add_pool(ledger_path(people), "small", seats=1)
+    done(people, "seats", "assign", "small", ADA)
+    done(people, "requests", "create", ZOE, "--subscription", "small")
+    done(people, "requests", "approve", "1")
+    decision = "SELECT status, decided_by, decided_at, reason, waitlisted_at FROM requests"
+    before = query(ledger_path(people), decision)
+    assert people("sandbox", "advance", "1h").code == 0
+    run = done(people, "requests", "cancel", "1")
+    if older:
+        forget(people, "decided_at", "reason", "waitlisted_at")
+    done(people, "runs", "undo", run)
+    (status, by, at, reason, since) = query(ledger_path(people), decision)[0]
+    assert (status, by, reason, since) == ("waitlisted", *(before[0][n] for n in (1, 3, 4)))
+    assert older or at == before[0][2], "an older row does not say when"
+
+
+def test_what_was_decided_is_open_again_without_the_decision(people):
+    done(people, "requests", "create", ZOE, "--subscription", "design")
+    run = done(people, "requests", "deny", "1", "--reason", "no budget")
+    done(people, "runs", "undo", run)
+    found = query(ledger_path(people), "SELECT status, decided_by, decided_at, reason FROM requests")
+    assert found == [("pending", None, None, None)]
+    assert people("audit", "verify").code == 0
+
+
+def test_the_undone_removal_of_who_had_asked_is_done_again(people):
+    done(people, "requests", "create", ZOE, "--subscription", "design")
+    undone = done(people, "runs", "undo", done(people, "users", "remove", ZOE))
+    assert people.rows("requests", "list")[0]["status"] == "pending"
+    done(people, "runs", "undo", undone)
+    assert people.rows("requests", "list")[0]["status"] == "canceled"
+
+
+def done_from(seatctl, words, text: str) -> int:
+    result = seatctl(*words, "-", "-o", "json", stdin=text)
+    assert result.code == 0, result.err
+    return result.json["run"]
+
+
+def forget(seatctl, *keys: str) -> None:
+    """Make the change rows those of a version that did not record these keys."""
+    ledger = ledger_path(seatctl)
+    query(ledger, "DROP TRIGGER changes_are_append_only_update")
+    for key in (f"$.{key}" for key in keys):
+        query(
+            ledger, "UPDATE changes SET before = json_remove(before, ?1), after = json_remove(after, ?1)", key
+        )

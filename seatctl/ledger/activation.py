@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from seatctl.ledger import change_rows
 from seatctl.ledger.transaction import Journal, Reader, Transaction
 from seatctl.models.call import format_time, parse_time
 
@@ -58,9 +59,10 @@ def find(reader: Reader, code_hash: str) -> Activation | None:
 
 def claim(tx: Transaction, found: Activation) -> None:
     """Use the code: its seat is claimed from now on, and no other code of the seat can be used."""
+    before = change_rows.of_seat(tx, found.seat_id)
     tx.execute("UPDATE activation_codes SET used_at = ? WHERE id = ?", (tx.now, found.id))
     tx.execute("UPDATE seats SET claimed_at = ? WHERE id = ?", (tx.now, found.seat_id))
-    tx.record("seat", found.seat_id, {"claimed_at": None}, {"claimed_at": tx.now})
+    tx.record("seat", found.seat_id, before, change_rows.of_seat(tx, found.seat_id))
 
 
 def unclaimed_of(reader: Reader, user_id: int) -> list[tuple[int, str]]:

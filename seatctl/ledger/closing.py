@@ -7,8 +7,9 @@ What somebody decides is `requests.py`'s.
 
 from __future__ import annotations
 
+from seatctl.ledger import change_rows
 from seatctl.ledger.engine import SqlValue
-from seatctl.ledger.requests import ENDED, IS_OPEN, SNAPSHOT, decide
+from seatctl.ledger.requests import ENDED, IS_OPEN, decide
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.request import RequestStatus
 from seatctl.rules.approval import AUTOMATIC
@@ -23,7 +24,9 @@ _GRANTED = """NOT EXISTS (SELECT 1 FROM json_each(requests.features) AS wanted W
 """Of one for any subscription: the seat grants what was asked for."""
 
 _BECOMES = {
+    "decided_at": ":now",
     "decided_by": "coalesce(:by, decided_by)",
+    "reason": "coalesce(:reason, reason)",
     "status": ":status",
     "subscription_id": "coalesce(subscription_id, :pool)",
 }
@@ -86,13 +89,8 @@ def _close(
     if tx.value(f"SELECT 1 FROM requests WHERE {where} LIMIT 1", params) is None:
         return 0
     params |= {"status": status.value, "by": by, "reason": reason}
-    after = SNAPSHOT
-    for column, becomes in _BECOMES.items():
-        after = after.replace(f"'{column}', {column}", f"'{column}', {becomes}")
-    select = f"SELECT number AS entity_id, {SNAPSHOT} AS before, {after} AS after FROM requests WHERE {where}"
+    before, after = change_rows.request(), change_rows.request(**_BECOMES)
+    select = f"SELECT number AS entity_id, {before} AS before, {after} AS after FROM requests WHERE {where}"
     tx.record_many("request", select, params)
     becomes = ", ".join(f"{column} = {value}" for column, value in _BECOMES.items())
-    return tx.execute(
-        f"UPDATE requests SET {becomes}, decided_at = :now, reason = coalesce(:reason, reason) WHERE {where}",
-        params,
-    )
+    return tx.execute(f"UPDATE requests SET {becomes} WHERE {where}", params)

@@ -8,6 +8,7 @@ somebody has removed stays removed until `users add`.
 
 from __future__ import annotations
 
+from seatctl.ledger import change_rows
 from seatctl.ledger.transaction import Transaction
 
 UNDONE = """NOT EXISTS (
@@ -16,15 +17,12 @@ UNDONE = """NOT EXISTS (
     AND json_extract(c.before, '$.status') <> 'removed' AND r.undo_of IS NULL)"""
 """Of a removed user of `users AS u`: no run has removed them that was not an undo."""
 
-_FACTS = """json_object('email', u.email, 'group', u.group_name, 'last_active', u.last_active,
-    'name', u.name, 'status', {status})"""
-
 
 def bring_back(tx: Transaction, chosen: str) -> int:
     """Make the users active again whose ids the query `chosen` yields; how many."""
     if tx.value(f"SELECT 1 FROM ({chosen}) LIMIT 1") is None:
         return 0
-    before, after = _FACTS.format(status="u.status"), _FACTS.format(status="'active'")
+    before, after = change_rows.user("u"), change_rows.user("u", status="'active'")
     tx.record_many(
         "user",
         f"SELECT u.id AS entity_id, {before} AS before, {after} AS after FROM users u"

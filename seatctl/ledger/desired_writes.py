@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from seatctl.ledger import closing, search, seats
+from seatctl.ledger import change_rows, closing, search, seats
 from seatctl.ledger.coming_back import bring_back
 from seatctl.ledger.desired import WANTS
 from seatctl.ledger.transaction import Transaction
@@ -21,22 +21,21 @@ _MAKE = """INSERT INTO users (email, email_key, name, group_name, created_at)
         WHERE o.email_key = d.email_key AND o.problem IS NULL AND o.verdict = 'unknown' AND o.line < d.line)
     ORDER BY d.line"""
 
-_MADE = """SELECT id AS entity_id, NULL AS before,
-    json_object('email', email, 'group', group_name, 'last_active', last_active,
-        'name', name, 'status', status) AS after
-    FROM users WHERE id > :last ORDER BY id"""
+_MADE = f"""SELECT id AS entity_id, NULL AS before, {change_rows.user()} AS after FROM users
+    WHERE id > :last ORDER BY id"""
 
 _OTHERS = """CREATE TEMP TABLE renamed AS SELECT user_id, max(name) AS name, max(group_name) AS group_name
     FROM desired WHERE differs AND verdict <> 'bad' GROUP BY user_id"""
 
-_BEFORE_AND_AFTER = """SELECT u.id AS entity_id,
-    json_object('email', u.email, 'group', u.group_name, 'last_active', u.last_active,
-        'name', u.name, 'status', u.status) AS before,
-    json_object('email', u.email, 'group', coalesce(r.group_name, u.group_name),
-        'last_active', u.last_active, 'name', coalesce(r.name, u.name), 'status', u.status) AS after
+_GIVEN = {"name": "coalesce(r.name, u.name)", "group": "coalesce(r.group_name, u.group_name)"}
+
+_BEFORE_AND_AFTER = f"""SELECT u.id AS entity_id, {change_rows.user("u")} AS before,
+    {change_rows.user("u", **_GIVEN)} AS after
     FROM renamed r JOIN users u ON u.id = r.user_id ORDER BY u.id"""
 
-_NEW_END = seats.SNAPSHOT.replace("'until', until", "'until', new_until")
+_NEW_ENDS = f"""SELECT t.id AS entity_id, {change_rows.seat("t")} AS before,
+    {change_rows.seat("t", until="nullif(d.until, 'never')")} AS after
+    FROM desired d JOIN seats t ON t.id = d.seat_id WHERE d.verdict = 'ends' ORDER BY d.line"""
 
 
 def write(tx: Transaction, pools: Iterable[Subscription]) -> None:
@@ -77,13 +76,7 @@ def _update_users(tx: Transaction) -> None:
 def _change_ends(tx: Transaction) -> None:
     if tx.value("SELECT 1 FROM desired WHERE verdict = 'ends' LIMIT 1") is None:
         return
-    tx.record_many(
-        "seat",
-        f"SELECT id AS entity_id, {seats.SNAPSHOT} AS before, {_NEW_END} AS after FROM (SELECT t.id,"
-        " t.assigned_at, t.subscription_id, t.until, t.user_id, nullif(d.until, 'never') AS new_until"
-        " FROM desired d JOIN seats t ON t.id = d.seat_id WHERE d.verdict = 'ends' ORDER BY d.line)",
-        {},
-    )
+    tx.record_many("seat", _NEW_ENDS, {})
     tx.execute(
         "UPDATE seats SET until = nullif(d.until, 'never') FROM desired d"
         " WHERE seats.id = d.seat_id AND d.verdict = 'ends'"

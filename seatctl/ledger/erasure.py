@@ -86,6 +86,10 @@ def _facts(tx: Transaction, user_id: int) -> Iterator[dict[str, object]]:
 def _blank_changes(tx: Transaction, user: User, emails: set[str]) -> int:
     params: dict[str, SqlValue] = {"now": tx.now, "user": user.id}
     blanked = tx.execute(f"{_BLANK} entity = 'user' AND entity_id = :user", params)
+    blanked += tx.execute(  # they hold its note and the reason that it was given
+        f"{_BLANK} entity = 'request' AND entity_id IN (SELECT number FROM requests WHERE user_id = :user)",
+        params,
+    )
     for email in emails:
         # Roles and decisions name an actor, not a user.
         named: dict[str, SqlValue] = {"now": tx.now, "key": email_key(email), "email": email.lower()}

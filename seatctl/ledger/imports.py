@@ -3,7 +3,6 @@
 Every good row that staging judged `unknown` becomes a user; known ones get what the file gives and they
 have otherwise: name, group, last activity, never the status. Whom somebody has removed stays removed and
 untouched.
-Change rows say what `users.facts` says.
 """
 
 # ruff: noqa: S608 - what is put into statements here are conditions of this layer; every value is bound.
@@ -12,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seatctl.ledger import search
+from seatctl.ledger import change_rows, search
 from seatctl.ledger.coming_back import UNDONE, bring_back
 from seatctl.ledger.transaction import Transaction
 
@@ -28,12 +27,14 @@ _FIND_UPDATED = """UPDATE incoming SET result = 'updated'
 
 _UPDATED = "SELECT user_id FROM incoming WHERE result = 'updated'"
 
-_BEFORE_AND_AFTER = """SELECT u.id AS entity_id,
-    json_object('email', u.email, 'group', u.group_name, 'last_active', u.last_active,
-        'name', u.name, 'status', u.status) AS before,
-    json_object('email', u.email, 'group', coalesce(i.group_name, u.group_name),
-        'last_active', coalesce(i.last_active, u.last_active), 'name', coalesce(i.name, u.name),
-        'status', u.status) AS after
+_GIVEN = {
+    "name": "coalesce(i.name, u.name)",
+    "group": "coalesce(i.group_name, u.group_name)",
+    "last_active": "coalesce(i.last_active, u.last_active)",
+}
+
+_BEFORE_AND_AFTER = f"""SELECT u.id AS entity_id, {change_rows.user("u")} AS before,
+    {change_rows.user("u", **_GIVEN)} AS after
     FROM incoming AS i JOIN users AS u ON u.id = i.user_id WHERE i.result = 'updated' ORDER BY i.line"""
 
 _UPDATE = """UPDATE users SET name = coalesce(i.name, users.name),
@@ -41,10 +42,8 @@ _UPDATE = """UPDATE users SET name = coalesce(i.name, users.name),
     last_active = coalesce(i.last_active, users.last_active)
     FROM incoming AS i WHERE users.id = i.user_id AND i.result = 'updated'"""
 
-_MADE = """SELECT id AS entity_id, NULL AS before,
-    json_object('email', email, 'group', group_name, 'last_active', last_active,
-        'name', name, 'status', status) AS after
-    FROM users WHERE id > :last ORDER BY id"""
+_MADE = f"""SELECT id AS entity_id, NULL AS before, {change_rows.user()} AS after FROM users
+    WHERE id > :last ORDER BY id"""
 
 _TELL_MADE_ONES = """UPDATE incoming SET verdict = 'known', result = 'added',
         user_id = (SELECT id FROM users WHERE users.email_key = incoming.email_key)

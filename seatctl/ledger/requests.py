@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from seatctl.errors import JsonValue, NotFound
+from seatctl.errors import NotFound
+from seatctl.ledger import change_rows
 from seatctl.ledger.engine import Row, SqlValue
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time, parse_time
@@ -34,10 +35,6 @@ _SELECT = f"""SELECT r.number, r.user_id, u.email, r.subscription_id, s.name AS 
     r.reason, r.features
     FROM requests r JOIN users u ON u.id = r.user_id LEFT JOIN subscriptions s ON s.id = r.subscription_id"""
 IS_OPEN = "status IN ('pending', 'waitlisted')"
-SNAPSHOT = (
-    "json_object('decided_by', decided_by, 'status', status, 'subscription_id', subscription_id,"
-    " 'user_id', user_id)"
-)
 
 
 class UnknownRequest(NotFound):
@@ -73,7 +70,7 @@ def add(tx: Transaction, new: NewRequest) -> SeatRequest:
             None if new.expires_at is None else format_time(new.expires_at),
         ),
     )
-    tx.record("request", number, None, facts(tx, number))
+    tx.record("request", number, None, change_rows.of_request(tx, number))
     return find(tx, number, tx.call.now)
 
 
@@ -110,7 +107,7 @@ def decide(
 
     `by` None keeps who decided before, and when: a seat that comes later is no decision of that day.
     """
-    before = facts(tx, number)
+    before = change_rows.of_request(tx, number)
     waiting = status is RequestStatus.WAITLISTED
     tx.execute(
         "UPDATE requests SET status = :status, decided_by = coalesce(:by, decided_by),"
@@ -129,7 +126,7 @@ def decide(
             "number": number,
         },
     )
-    tx.record("request", number, before, facts(tx, number))
+    tx.record("request", number, before, change_rows.of_request(tx, number))
 
 
 def _end_of_the_waitlist(tx: Transaction) -> str:
@@ -223,13 +220,6 @@ def count(reader: Reader, chosen: Filter) -> int:
     """How many requests `listing` yields."""
     where, params = chosen.where()
     return reader.count(f"SELECT count(*) FROM requests r WHERE {where}", params)
-
-
-def facts(reader: Reader, number: int) -> dict[str, JsonValue]:
-    """What a change row says of a request."""
-    found = reader.value(f"SELECT {SNAPSHOT} FROM requests WHERE number = ?", (number,))
-    written: dict[str, JsonValue] = json.loads(str(found))
-    return written
 
 
 def _request(row: Row) -> SeatRequest:

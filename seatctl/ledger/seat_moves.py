@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from seatctl.ledger import seats
+from seatctl.ledger import change_rows, seats
 from seatctl.ledger.engine import SqlValue
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.report import Record
@@ -40,15 +40,12 @@ def change_ends(tx: Transaction, subscription_id: int) -> int:
     )
     if not marked:
         return 0
-    chosen = (
-        "SELECT t.id, t.assigned_at, t.subscription_id, t.until, t.user_id, i.until AS new_until"
-        " FROM incoming i JOIN seats t ON t.user_id = i.user_id AND t.subscription_id = :subscription"
-        f" AND t.revoked_at IS NULL WHERE i.result = '{UNTIL_CHANGED}' ORDER BY i.line"
-    )
-    after = seats.SNAPSHOT.replace("'until', until", "'until', new_until")
     tx.record_many(
         "seat",
-        f"SELECT id AS entity_id, {seats.SNAPSHOT} AS before, {after} AS after FROM ({chosen})",
+        f"SELECT t.id AS entity_id, {change_rows.seat('t')} AS before,"
+        f" {change_rows.seat('t', until='i.until')} AS after"
+        " FROM incoming i JOIN seats t ON t.user_id = i.user_id AND t.subscription_id = :subscription"
+        f" AND t.revoked_at IS NULL WHERE i.result = '{UNTIL_CHANGED}' ORDER BY i.line",
         params,
     )
     tx.execute(
@@ -176,10 +173,10 @@ def warn_idle(tx: Transaction, reclaim_at: str) -> int:
     before = tx.recorded
     warned = tx.execute("UPDATE idle SET result = 'warned' WHERE warned_at IS NULL")
     if warned:
-        after = seats.SNAPSHOT.replace("json_object(", "json_object('reclaim_at', :reclaim_at, ")
+        after = change_rows.seat(reclaim_at=":reclaim_at")
         tx.record_many(
             "seat",
-            f"SELECT id AS entity_id, {seats.SNAPSHOT} AS before, {after} AS after FROM seats"
+            f"SELECT id AS entity_id, {change_rows.seat()} AS before, {after} AS after FROM seats"
             " WHERE id IN (SELECT seat_id FROM idle WHERE result = 'warned') ORDER BY id",
             {"reclaim_at": reclaim_at},
         )

@@ -12,6 +12,7 @@ import json
 from collections.abc import Sequence
 
 from seatctl.errors import JsonValue
+from seatctl.ledger import change_rows
 from seatctl.ledger.engine import SqlValue
 from seatctl.ledger.transaction import Journal, Reader, Transaction
 
@@ -27,16 +28,6 @@ _WILL_SIT = "verdict IN ('known', 'unknown') AND (result IS NULL OR result = 'ad
 ASSIGNED = {"known": SEATED, "added": "added and seated"}
 """What `staging.results` calls the rows that got one: their verdict tells, and a write per row is saved."""
 
-SNAPSHOT = (
-    "json_object('assigned_at', assigned_at, 'subscription_id', subscription_id,"
-    " 'until', until, 'user_id', user_id)"
-)
-"""What a change row says of a seat of `seats`."""
-_ENDED = (
-    "json_object('assigned_at', assigned_at, 'revoked_at', {revoked_at},"
-    " 'subscription_id', subscription_id, 'until', until, 'user_id', user_id)"
-)
-_UNTIL = SNAPSHOT.replace("'until', until", "'until', :until")
 _OF_USERS = (
     "subscription_id = :subscription AND revoked_at IS NULL"
     " AND user_id IN (SELECT value FROM json_each(:users))"
@@ -113,7 +104,7 @@ def record_new(tx: Transaction, last: int) -> None:
     """Note the seats with an id above `last`, which are new."""
     tx.record_many(
         "seat",
-        f"SELECT id AS entity_id, NULL AS before, {SNAPSHOT} AS after FROM seats"
+        f"SELECT id AS entity_id, NULL AS before, {change_rows.seat()} AS after FROM seats"
         " WHERE id > :last ORDER BY id",
         {"last": last},
     )
@@ -171,7 +162,8 @@ def _set_until(
     where = f"{_OF_USERS} AND {which}"
     changed = tx.record_many(
         "seat",
-        f"SELECT id AS entity_id, {SNAPSHOT} AS before, {_UNTIL} AS after FROM seats WHERE {where}",
+        f"SELECT id AS entity_id, {change_rows.seat()} AS before, {change_rows.seat(until=':until')} AS after"
+        f" FROM seats WHERE {where}",
         params,
     )
     tx.execute(f"UPDATE seats SET until = :until WHERE {where}", params)
@@ -191,13 +183,13 @@ def revoke_where(tx: Transaction, where: str, params: dict[str, SqlValue], momen
     params = {**params, "now": tx.now}
     if tx.value(f"SELECT 1 FROM seats WHERE {where} LIMIT 1", params) is None:
         return 0
-    ended, before = _ENDED.format(revoked_at=moment), tx.recorded
+    ended, before = change_rows.seat(revoked_at=moment), tx.recorded
     by_will = moment == ":now"
     if by_will:
         _note_freed(tx, where, params)
     revoked = tx.record_many(
         "seat",
-        f"SELECT id AS entity_id, {SNAPSHOT} AS before, {ended} AS after FROM seats WHERE {where}",
+        f"SELECT id AS entity_id, {change_rows.seat()} AS before, {ended} AS after FROM seats WHERE {where}",
         params,
     )
     message = tx.mail_each("seat_revoked", before)

@@ -35,7 +35,8 @@ _KINDS = """UPDATE undoing SET pool = json_extract(before, '$.subscription_id'),
     WHEN entity = 'seat' THEN CASE
         WHEN before IS NULL AND json_extract(after, '$.revoked_at') IS NOT NULL THEN 'nothing'
         WHEN before IS NULL THEN 'given'
-        WHEN json_extract(before, '$.user_id') IS NULL THEN 'other'
+        WHEN json_extract(before, '$.user_id') IS NULL
+            OR json_extract(before, '$.claimed_at') IS NOT json_extract(after, '$.claimed_at') THEN 'other'
         WHEN json_extract(after, '$.revoked_at') IS NULL THEN 'ends'
         WHEN json_extract(after, '$.revoked_at') = json_extract(after, '$.until') THEN 'nothing'
         ELSE 'taken' END
@@ -69,6 +70,7 @@ _LATER = """SELECT u.entity, u.entity_id, a.run FROM undoing u
     JOIN audit a ON a.seq = c.entry
     WHERE u.kind <> 'nothing' AND u.seat_id IS NULL AND NOT (u.kind = 'role' AND u.after IS NULL)
         AND NOT (u.entity = 'seat' AND (json_extract(c.after, '$.user_id') IS NULL
+            OR json_extract(c.before, '$.claimed_at') IS NOT json_extract(c.after, '$.claimed_at')
             OR json_extract(c.after, '$.revoked_at') IS NOT NULL
             AND json_extract(c.after, '$.revoked_at') IS json_extract(c.after, '$.until')))
         AND NOT (u.entity = 'request' AND coalesce(json_extract(c.after, '$.status'), '') = 'expired')
@@ -77,7 +79,8 @@ _LATER = """SELECT u.entity, u.entity_id, a.run FROM undoing u
             AND p.name IS json_extract(u.after, '$.name')
             AND p.group_name IS json_extract(u.after, '$.group')
             AND p.last_active IS json_extract(u.after, '$.last_active')
-            AND p.reclaim_exempt = coalesce(json_extract(u.after, '$.reclaim_exempt'), 0)))
+            AND p.reclaim_exempt = coalesce(json_extract(u.after, '$.reclaim_exempt'),
+                iif(json_extract(u.before, '$.reclaim_exempt'), 0, p.reclaim_exempt))))
         AND NOT (u.entity = 'request' AND EXISTS (SELECT 1 FROM requests r WHERE r.number = u.entity_id
             AND r.status = json_extract(u.after, '$.status')
             AND r.subscription_id IS json_extract(u.after, '$.subscription_id')))
@@ -98,7 +101,9 @@ _DEPENDENTS = (
     f"""SELECT 'request' AS entity, r.number AS entity_id, a.run FROM requests r
         JOIN changes c ON c.entity = 'request' AND c.entity_id = r.number AND c.before IS NULL
         JOIN audit a ON a.seq = c.entry WHERE r.status IN ('pending', 'waitlisted')
-        AND r.user_id IN {_GOING} AND a.run <> :run LIMIT 1""",
+        AND r.user_id IN {_GOING} AND a.run <> :run AND NOT EXISTS (SELECT 1 FROM undoing u
+            WHERE u.entity = 'request' AND u.entity_id = r.number AND u.kind = 'decided'
+            AND json_extract(u.before, '$.status') NOT IN ('pending', 'waitlisted')) LIMIT 1""",
     f"""SELECT 'subscription' AS entity, s.id AS entity_id, max(a.run) AS run FROM subscriptions s
         JOIN changes c ON c.entity = 'subscription' AND c.entity_id = s.id JOIN audit a ON a.seq = c.entry
         WHERE s.owner_id IN {_GOING} AND s.status NOT IN ('canceled', 'incomplete_expired')

@@ -9,53 +9,56 @@ and roles go one by one.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 from seatctl.errors import JsonValue
-from seatctl.ledger import requests, roles, seats, users
+from seatctl.ledger import change_rows, roles, seats, users
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import parse_time
 from seatctl.models.role import Grant, Role
 from seatctl.models.user import User, UserStatus
 
+Facts = Mapping[str, JsonValue]
+
 
 def restore_people(tx: Transaction) -> None:
     """Users as they were before; those whom the run made are removed."""
+    was = "CASE u.kind WHEN 'made' THEN 'removed' ELSE json_extract(u.before, '$.status') END"
     tx.record_many(
         "user",
-        "SELECT entity_id, after AS before, json_set(after, '$.status', 'removed') AS after FROM undoing"
-        " WHERE kind = 'made' ORDER BY entity_id",
+        f"SELECT p.id AS entity_id, {change_rows.user('p')} AS before,"
+        f" {change_rows.user('p', status=was)} AS after"
+        " FROM undoing u JOIN users p ON p.id = u.entity_id WHERE u.kind IN ('made', 'status')"
+        " ORDER BY p.id",
         {},
     )
     tx.execute(
-        "UPDATE users SET status = 'removed' WHERE id IN (SELECT entity_id FROM undoing WHERE kind = 'made')"
-    )
-    tx.record_many(
-        "user",
-        "SELECT entity_id, after AS before, before AS after FROM undoing WHERE kind = 'status'"
-        " ORDER BY entity_id",
-        {},
-    )
-    tx.execute(
-        "UPDATE users SET status = json_extract(u.before, '$.status') FROM undoing u"
-        " WHERE u.kind = 'status' AND users.id = u.entity_id"
+        f"UPDATE users SET status = {was} FROM undoing u"
+        " WHERE u.kind IN ('made', 'status') AND users.id = u.entity_id"
     )
     changed = list(tx.rows("SELECT before, after FROM undoing WHERE kind = 'changed' ORDER BY entity_id"))
     for row in changed:
-        user = users.require(tx, json.loads(row["after"])["email"])
-        users.change(tx, user, _as_it_was(user, json.loads(row["before"])))
+        after = json.loads(row["after"])
+        user = users.require(tx, after["email"])
+        users.change(tx, user, _as_it_was(user, json.loads(row["before"]), after))
 
 
-def _as_it_was(user: User, facts: dict[str, JsonValue]) -> User:
-    last = facts["last_active"]
+def _as_it_was(user: User, before: Facts, after: Facts) -> User:
+    """The user with what the run changed as it was; what its rows do not say stays as it is.
+
+    Older rows name `reclaim_exempt` only if it is so, and bulk changes of then not at all.
+    """
+    last = before["last_active"]
+    exempt = before.get("reclaim_exempt", False if "reclaim_exempt" in after else user.exempt)
     return replace(
         user,
-        email=str(facts["email"]),
-        name=_text(facts["name"]),
-        group=_text(facts["group"]),
-        status=UserStatus(str(facts["status"])),
+        email=str(before["email"]),
+        name=_text(before["name"]),
+        group=_text(before["group"]),
+        status=UserStatus(str(before["status"])),
         last_active=None if last is None else parse_time(str(last)),
-        exempt=bool(facts.get("reclaim_exempt")),
+        exempt=bool(exempt),
     )
 
 
@@ -75,13 +78,17 @@ def give_back(tx: Transaction) -> int:
 
 
 def seat_again(tx: Transaction) -> int:
-    """Seat those again who lost a seat by the run, as new seats; ends as they were before. How many."""
+    """Seat those again who lost a seat by the run, as new seats; how many.
+
+    They end when the old ones would have, and who had claimed the old one need not claim it again. They are
+    assigned now: in between, nobody had the seat.
+    """
     before, last = tx.recorded, seats.last_id(tx)
     seated = tx.execute(
-        "INSERT INTO seats (subscription_id, user_id, assigned_at, until, assigned_entry)"
-        " SELECT pool, person, :now, until, :entry"
-        " FROM undoing WHERE kind = 'taken'"
-        " AND (until IS NULL OR until > :now) ORDER BY entity_id",
+        "INSERT INTO seats (subscription_id, user_id, assigned_at, until, claimed_at, assigned_entry)"
+        " SELECT u.pool, u.person, :now, u.until, t.claimed_at, :entry"
+        " FROM undoing u JOIN seats t ON t.id = u.entity_id WHERE u.kind = 'taken'"
+        " AND (u.until IS NULL OR u.until > :now) ORDER BY u.entity_id",
         {"now": tx.now, "entry": tx.entry},
     )
     if seated:
@@ -95,7 +102,8 @@ def restore_ends(tx: Transaction) -> None:
     where = "u.kind = 'ends' AND t.id = coalesce(u.seat_id, u.entity_id) AND t.revoked_at IS NULL"
     tx.record_many(
         "seat",
-        "SELECT t.id AS entity_id, json_remove(u.after, '$.revoked_at') AS before, u.before AS after"
+        f"SELECT t.id AS entity_id, {change_rows.seat('t')} AS before,"
+        f" {change_rows.seat('t', until='u.until')} AS after"
         f" FROM undoing u JOIN seats t ON {where} ORDER BY entity_id",
         {},
     )
@@ -114,19 +122,30 @@ def restore_requests(tx: Transaction) -> None:
         if row["kind"] == "decided":
             _restore(tx, row["entity_id"], json.loads(row["before"]))
         elif row["status"] in {"pending", "waitlisted"}:
-            _restore(tx, row["entity_id"], {"status": "canceled", "decided_by": tx.call.actor})
+            canceled = {"status": "canceled", "decided_by": tx.call.actor, "decided_at": tx.now}
+            _restore(tx, row["entity_id"], {**canceled, "reason": None})
 
 
-def _restore(tx: Transaction, number: int, facts: dict[str, JsonValue]) -> None:
-    before = requests.facts(tx, number)
-    params = {"number": number, "status": facts["status"], "by": facts["decided_by"], "now": tx.now}
-    params["pool"] = facts.get("subscription_id", before["subscription_id"])
+_OF_A_DECISION = ("status", "decided_by", "decided_at", "reason", "subscription_id", "waitlisted_at")
+"""What a decision changes of a request."""
+
+
+def _restore(tx: Transaction, number: int, was: Facts) -> None:
+    """Give a request what it was. What `was` does not say stays, but for the decision on an undecided one."""
+    before = change_rows.of_request(tx, number)
+    undecided = {"decided_at": None, "reason": None} if was["decided_by"] is None else {}
+    becomes = {**before, **undecided, **was}
     tx.execute(
-        "UPDATE requests SET status = :status, decided_by = :by, subscription_id = :pool, reason = NULL,"
-        " decided_at = CASE WHEN :by IS NULL THEN NULL ELSE :now END WHERE number = :number",
-        {key: value for key, value in params.items() if not isinstance(value, list | dict)},
+        "UPDATE requests SET status = :status, decided_by = :decided_by, decided_at = :decided_at,"
+        " reason = :reason, subscription_id = :subscription_id, waitlisted_at = :waitlisted_at"
+        " WHERE number = :number",
+        {"number": number, **{key: _scalar(becomes[key]) for key in _OF_A_DECISION}},
     )
-    tx.record("request", number, before, requests.facts(tx, number))
+    tx.record("request", number, before, change_rows.of_request(tx, number))
+
+
+def _scalar(value: JsonValue) -> str | int | None:
+    return value if isinstance(value, str | int) else None
 
 
 def restore_roles(tx: Transaction) -> None:

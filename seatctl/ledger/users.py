@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from seatctl.errors import JsonValue, NotFound, Refused
-from seatctl.ledger import roles, search
+from seatctl.ledger import change_rows, roles, search
 from seatctl.ledger.engine import Row, SqlValue
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time, parse_time
@@ -35,18 +35,6 @@ class EmailTaken(Refused):
     """Another user has this e-mail."""
 
     code = "email_taken"
-
-
-def facts(user: User) -> dict[str, JsonValue]:
-    """What a change row says of a user; `reclaim_exempt` only where it is so."""
-    return {
-        **({"reclaim_exempt": True} if user.exempt else {}),
-        "email": user.email,
-        "group": user.group,
-        "last_active": format_time(user.last_active) if user.last_active else None,
-        "name": user.name,
-        "status": user.status.value,
-    }
 
 
 def find(reader: Reader, email: str) -> User | None:
@@ -166,13 +154,13 @@ def _make(tx: Transaction, email: str, name: str | None, group: str | None) -> U
     )
     user = User(user_id, email, name, group, UserStatus.ACTIVE, None, parse_time(tx.now))
     search.index(tx, "SELECT :id", {"id": user_id})
-    tx.record("user", user_id, None, facts(user))
+    tx.record("user", user_id, None, change_rows.of_user(tx, user_id))
     return user
 
 
 def change(tx: Transaction, before: User, after: User) -> User:
     """Write what is different of a user, and note it; nothing where nothing is. Raises EmailTaken."""
-    if facts(before) == facts(after):
+    if before == after:
         return before
     other = find(tx, after.email)
     if other is not None and other.id != before.id:
@@ -182,7 +170,7 @@ def change(tx: Transaction, before: User, after: User) -> User:
             data={"email": other.email, "status": other.status.value},
         )
     search.forget(tx, "SELECT :id", {"id": before.id})
-    written = facts(after)
+    was = change_rows.of_user(tx, before.id)
     tx.execute(
         "UPDATE users SET email = :email, email_key = :key, name = :name, group_name = :group,"
         " status = :status, last_active = :last_active, reclaim_exempt = :exempt WHERE id = :id",
@@ -199,7 +187,7 @@ def change(tx: Transaction, before: User, after: User) -> User:
     )
     search.index(tx, "SELECT :id", {"id": before.id})
     roles.follow(tx, before.email, after.email)
-    tx.record("user", before.id, facts(before), written)
+    tx.record("user", before.id, was, change_rows.of_user(tx, before.id))
     return after
 
 

@@ -166,13 +166,12 @@ def describe(reader: Reader, email: str, now: datetime) -> Record:
     user = users.require(reader, email)
     seats = users.seats(reader, user, now)
     requests = users.requests(reader, user, now)
-    facts = users.facts(user)
     return {
         "email": user.email,
         "name": user.name,
         "group": user.group,
         "status": user.status.value,
-        "last_active": facts["last_active"],
+        "last_active": format_time(user.last_active) if user.last_active else None,
         "exempt": user.exempt,
         "created_at": format_time(user.created_at),
         "subscriptions": [seat["subscription"] for seat in seats],
