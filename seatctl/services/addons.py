@@ -25,7 +25,7 @@ from seatctl.rules.wording import counted
 from seatctl.services.applying import take_over
 from seatctl.services.cards import require_card
 from seatctl.services.discounts import discount_forms, find_discounts
-from seatctl.services.gathering import Gathered
+from seatctl.services.gathering import Gathered, ItemGone, has_item
 from seatctl.services.kinds import Apply, Handler
 from seatctl.services.operations import Request
 from seatctl.services.own_invoices import (
@@ -188,18 +188,21 @@ def _run(running: Running) -> Apply:
 
 
 def _give_back_if_over(running: Running, invoice: str) -> None:
-    """Paid, but the contract ended before the seats were added: nobody keeps money for nothing."""
+    """Paid, but the contract or its item is gone before the seats were added: the money is given back."""
     try:
         found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
     except MissingInStripe:
         found = None
-    if found is not None and (
-        made_by(found, running.reference)
-        or read_subscription(found).status is not SubscriptionStatus.CANCELED
-    ):
+    if found is not None and made_by(found, running.reference):
         return
-    became = give_back(running, invoice)
-    raise CameToNothing(NotRunning(f"the subscription ended before the seats were added; {became}"))
+    now = None if found is None else read_subscription(found)
+    if now is None or now.status is SubscriptionStatus.CANCELED:
+        became = give_back(running, invoice)
+        raise CameToNothing(NotRunning(f"the subscription ended before the seats were added; {became}"))
+    if not has_item(now, running.payload["item"]):
+        became = give_back(running, invoice)
+        gone = "the subscription's item was taken off in Stripe before the seats were added"
+        raise CameToNothing(ItemGone(f"{gone}; {became}", hint="seatctl sync"))
 
 
 def _set_quantity(running: Running) -> None:

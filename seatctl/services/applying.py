@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_invoice, read_subscription
-from seatctl.errors import JsonValue
-from seatctl.ledger import mirror, mirrored_invoices, subscriptions, undo_window
+from seatctl.errors import ExitCode, JsonValue
+from seatctl.ledger import mirror, mirrored_invoices, mirrored_pools, subscriptions, undo_window
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import format_time
 from seatctl.models.money import plain_amount
-from seatctl.models.stripe_objects import StripeInvoice
+from seatctl.models.standing import Standing
+from seatctl.models.stripe_objects import StripeInvoice, StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription
-from seatctl.services.gathering import seen, stand
+from seatctl.services.gathering import ItemGone, has_item, seen, stand
 from seatctl.services.kinds import Apply, Ending
 from seatctl.services.notices import queue_receipts
 from seatctl.services.steps import Running
@@ -44,7 +45,9 @@ def take_over(
     found = read_subscription(
         running.billing.read(endpoints.subscription(stripe_id or pool.stripe_subscription))
     )
-    item, stands = stand(running.ledger, pool, found, running.call)
+    item, stands = _stand(running, pool, found)
+    was = running.payload.get("item")
+    told = summary if stripe_id or was is None or has_item(found, was) else _without(summary, item)
     wanted = dict.fromkeys(one for one in (*asked, found.latest_invoice) if one)
     read = [read_invoice(running.billing.read(endpoints.invoice(one))) for one in wanted]
 
@@ -60,17 +63,37 @@ def take_over(
         }
         paid = (kept[one.id] for one in read if one.amount_paid > 0 and one.id in ours)
         queue_receipts(tx, pool.id, paid)
-        now = mirror.refresh(tx, before, seen(tx, before, found, item, stands))
+        if item is None or stands is None:
+            now = mirrored_pools.empty(tx, before, found)
+        else:
+            now = mirror.refresh(tx, before, seen(tx, before, found, item, stands))
         if reserved := running.payload.get("reserved"):
             undo_window.reserve(tx, pool.id, int(str(reserved)))
         extra = after(tx, now) if after is not None else {}
         now = subscriptions.by_id(tx, pool.id)  # those who have left by that are not in it any more
         charged = _charged(read, ours=ours)
-        row = {**subscription_row(now), "next_seats": stands.next.seats, **charged, **extra, "result": "done"}
-        told = summary + "".join(map(owed, due))
-        return Ending(told, ({**row, **_due(due)},), SUBSCRIPTION_COLUMNS)
+        next_seats = 0 if stands is None else stands.next.seats
+        row = {**subscription_row(now), "next_seats": next_seats, **charged, **extra, "result": "done"}
+        code = ExitCode.DONE if told == summary else ExitCode.PARTIAL
+        return Ending(told + "".join(map(owed, due)), ({**row, **_due(due)},), SUBSCRIPTION_COLUMNS, code)
 
     return apply
+
+
+def _stand(
+    running: Running, pool: Subscription, found: StripeSubscription
+) -> tuple[StripeItem, Standing] | tuple[None, None]:
+    """The subscription's item and how it stands; None of both if it was taken off in Stripe."""
+    try:
+        return stand(running.ledger, pool, found, running.call)
+    except ItemGone:
+        return None, None
+
+
+def _without(summary: str, item: StripeItem | None) -> str:
+    """What to tell of a change whose item was taken off in Stripe meanwhile; `item` has taken its place."""
+    became = "nothing is paid for any more" if item is None else "another one has taken its place"
+    return f"{summary}; but then it was taken off its subscription in Stripe: {became}"
 
 
 def owed(invoice: StripeInvoice | None, email: str | None = None) -> str:

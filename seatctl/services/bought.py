@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seatctl.billing import endpoints
-from seatctl.billing.objects import read_customer, read_invoice
+from seatctl.billing.objects import UnreadableObject, read_customer, read_invoice
 from seatctl.errors import JsonValue
 from seatctl.ledger import customers, mirror, mirrored_invoices, subscriptions, users
 from seatctl.ledger.subscriptions import Bought
@@ -27,6 +27,8 @@ def add_bought(running: Running, subscription: StripeSubscription) -> Apply:
         if subscription.latest_invoice
         else None
     )
+    if not subscription.items:
+        raise UnreadableObject(f"Stripe's subscription {subscription.id} has no items")
     item = subscription.items[0]
 
     def apply(tx: Transaction) -> Ending:

@@ -150,12 +150,18 @@ def item_of_pool(reader: Reader, pool: Subscription, mirror: StripeSubscription)
     others = {one.stripe_item for one in mirrored_pools.of_stripe(reader, mirror.id)}
     left = [one for one in mirror.items if one.licensed and one.id not in others]
     if len(left) != 1:
+        again = f"seatctl subs buy --plan {pool.plan_slug} --seats N --name NAME buys seats again"
         raise ItemGone(
             f"{pool.name} was taken off its subscription in Stripe; there is nothing to change",
-            hint="seatctl sync",
+            hint="seatctl sync" if pool.capacity else again,
             data={"subscription": pool.name},
         )
     return left[0]
+
+
+def has_item(mirror: StripeSubscription, item: JsonValue) -> bool:
+    """Whether the subscription still has this item; the dashboard may have taken it off or replaced it."""
+    return any(one.id == item for one in mirror.items)
 
 
 def stand_of(

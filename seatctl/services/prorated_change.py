@@ -9,20 +9,22 @@ from __future__ import annotations
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_invoice, read_subscription
-from seatctl.billing.port import AuthenticationRequired, StripeJson
+from seatctl.billing.port import AuthenticationRequired, StripeJson, Write
 from seatctl.errors import JsonValue, StripeRefused
 from seatctl.models.call import parse_time
+from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.standing import Side
 from seatctl.rules.metadata import OPERATION, made_by, marks
 from seatctl.rules.pool_metadata import with_metadata
 from seatctl.rules.standing import waiting_metadata
 from seatctl.services.applying import take_over
+from seatctl.services.gathering import ItemGone, has_item
 from seatctl.services.kinds import Apply, Handler
 from seatctl.services.leaving import people_leave
 from seatctl.services.operations import WaitingForCardholder
 from seatctl.services.own_invoices import send_if_draft
 from seatctl.services.paying_customer import text
-from seatctl.services.steps import KEYS_LAST, CameToNothing, Running
+from seatctl.services.steps import KEYS_LAST, CameToNothing, Find, Running
 
 
 def side_fields(side: Side) -> dict[str, JsonValue]:
@@ -71,7 +73,6 @@ def _bill(running: Running, now: Side, after: Side) -> str | None:
     charging = _said(
         running, {**form, **discounted, "payment_behavior": "error_if_incomplete"}, _marks(running), said
     )
-    before = running.payload.get("latest_invoice")
     try:
         # A refusal counts only as the answer of this very call: after a lost answer, a key that may not
         # look any more says nothing of what was charged, and the operation has to stay pending.
@@ -94,7 +95,12 @@ def _bill(running: Running, now: Side, after: Side) -> str | None:
         _mark(running, said)
         return invoice
     latest = read_subscription(made).latest_invoice
-    return latest if latest != before else None
+    return latest if latest != _invoice_before(running) else None
+
+
+def _invoice_before(running: Running) -> JsonValue:
+    """The latest invoice of the subscription when the change was decided."""
+    return running.payload.get("latest_invoice")
 
 
 def _discounts(running: Running) -> dict[str, JsonValue]:
@@ -115,9 +121,9 @@ def _pending(running: Running, now: Side) -> StripeJson | None:
 
 
 def _is_set(running: Running, found: StripeJson, now: Side) -> bool:
-    """Whether Stripe's item holds what the operation has charged for."""
-    item = next(one for one in read_subscription(found).items if one.id == running.payload["item"])
-    return item.quantity == now.seats and item.price.id == now.price_id
+    """Whether Stripe's item holds what the operation has charged for; not if it was taken off since."""
+    items = [one for one in read_subscription(found).items if one.id == running.payload["item"]]
+    return any(one.quantity == now.seats and one.price.id == now.price_id for one in items)
 
 
 def _authenticated(running: Running, now: Side, made: StripeJson) -> str | None:
@@ -126,12 +132,13 @@ def _authenticated(running: Running, now: Side, made: StripeJson) -> str | None:
     invoice = read_subscription(made).latest_invoice
     if _is_set(running, found, now):
         return invoice
-    if found.get("pending_update") and running.call.now - running.operation.created_at < KEYS_LAST:
-        url = (
-            read_invoice(running.billing.read(endpoints.invoice(str(invoice)))).hosted_url
-            if invoice
-            else None
-        )
+    bill = read_invoice(running.billing.read(endpoints.invoice(invoice))) if invoice else None
+    if bill is not None and bill.status is InvoiceStatus.PAID and invoice != _invoice_before(running):
+        return invoice  # the bank has agreed; what the item holds now was set by somebody since
+    is_there = has_item(read_subscription(found), running.payload["item"])
+    in_time = running.call.now - running.operation.created_at < KEYS_LAST
+    if found.get("pending_update") and in_time and is_there:
+        url = bill.hosted_url if bill is not None else None
         raise WaitingForCardholder(
             f"the bank wants the cardholder to authenticate: {url}",
             hint="open the page, then: seatctl sync",
@@ -139,6 +146,9 @@ def _authenticated(running: Running, now: Side, made: StripeJson) -> str | None:
         )
     if invoice and found.get("pending_update"):
         running.step_at_last("void", endpoints.void_invoice(invoice), lambda: _voided(running, invoice))
+    if not is_there:
+        gone = "the subscription's item was taken off in Stripe before the payment was authenticated"
+        raise CameToNothing(ItemGone(f"{gone}; nothing was charged", hint="seatctl sync"))
     raise CameToNothing(
         StripeRefused("the payment was not authenticated in time; nothing was charged or changed")
     )
@@ -168,7 +178,7 @@ def _set_next(running: Running, now: Side, after: Side) -> None:
     )
     if _is_billed(running):
         # The money has moved: a refusal here must stay pending.
-        running.step_at_last("next", write, lambda: _next_found(running))
+        _unless_gone(running, "next", write, lambda: _next_found(running))
     else:
         running.step_or_nothing("next", write, lambda: _next_found(running))
 
@@ -195,7 +205,20 @@ def _mark(running: Running, said: dict[str, JsonValue]) -> None:
     """Set what a pending update could not take."""
     form = _said(running, {}, _marks(running), said)
     write = endpoints.update_subscription(str(running.payload["stripe_id"]), form)
-    running.step_at_last("mark", write, lambda: _found(running))
+    _unless_gone(running, "mark", write, lambda: _found(running))
+
+
+def _unless_gone(running: Running, step: str, write: Write, find: Find) -> None:
+    """Do what has to be done because money has moved, unless its item was taken off in Stripe since.
+
+    Nothing can be set on that any more: left pending, it would be asked for at each sync for ever.
+    """
+    try:
+        running.step_at_last(step, write, find)
+    except StripeRefused:
+        found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
+        if has_item(read_subscription(found), running.payload["item"]):
+            raise
 
 
 def _nothing_waits(running: Running) -> dict[str, JsonValue]:

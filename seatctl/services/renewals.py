@@ -37,16 +37,24 @@ from seatctl.services.applying import take_over
 from seatctl.services.cards import require_card
 from seatctl.services.change_previews import waiting_total
 from seatctl.services.discounts import discount_forms
-from seatctl.services.gathering import Gathered, gather, require_alone
+from seatctl.services.gathering import Gathered, ItemGone, gather, has_item, require_alone
 from seatctl.services.kinds import Apply, Handler
 from seatctl.services.leaving import NOBODY, Going, people_leave
 from seatctl.services.operations import Request
-from seatctl.services.own_invoices import Bill, bill_fields, collect, read_bill, taxes, undo_invoice
+from seatctl.services.own_invoices import (
+    Bill,
+    bill_fields,
+    collect,
+    give_back,
+    read_bill,
+    taxes,
+    undo_invoice,
+)
 from seatctl.services.paying_customer import text
 from seatctl.services.plans import sellable
 from seatctl.services.prepared import Prepared, Wishes, priced, repeated
 from seatctl.services.prorated_change import read_side, side_fields
-from seatctl.services.steps import Running
+from seatctl.services.steps import CameToNothing, Running
 
 
 class TermTooLong(Refused):
@@ -188,6 +196,10 @@ def _extend(running: Running, invoice: str) -> str:
     if now.status is SubscriptionStatus.CANCELED:
         # One that was extended and then canceled by somebody has had its term: no second one for it.
         return stripe_id if find() is not None else _begin_anew(running, invoice)
+    if not has_item(now, running.payload["item"]) and find() is None:
+        became = give_back(running, invoice)
+        gone = "the subscription's item was replaced in Stripe before it was renewed"
+        raise CameToNothing(ItemGone(f"{gone}; {became}", hint="seatctl sync"))
     form = with_metadata(
         {
             "items": [{"id": running.payload["item"], **_new_item(running)}],
