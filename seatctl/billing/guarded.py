@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 from seatctl.billing.port import Billing, Read, StripeJson, Write
 
@@ -28,6 +29,10 @@ class GuardedBilling:
     def every(self, call: Read) -> Iterator[StripeJson]:
         """As the port says."""
         return self._safe().every(call)
+
+    def clock(self) -> datetime | None:
+        """As the port says."""
+        return self._safe().clock()
 
     def _safe(self) -> Billing:
         with self._lock:

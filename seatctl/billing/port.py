@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, Protocol
 
 from seatctl.errors import ExitCode, JsonValue, NotAllowed, SeatctlError, StripeRefused, TryAgain
@@ -111,3 +112,10 @@ class Billing(Protocol):
 
     def every(self, call: Read) -> Iterator[StripeJson]:
         """Every object of a list, paged on, newest first."""
+
+    def clock(self) -> datetime | None:
+        """Stripe's time when it last answered (UTC, whole seconds); None before its first answer.
+
+        What is compared with Stripe's times goes by this clock: the machine's own may be hours off. A port
+        that checks something before its first call may make that call here, and raise its errors.
+        """

@@ -10,6 +10,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import stripe
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from seatctl.sandbox.twin import Twin
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 _TRIES = 4
 _PAGE = 100
@@ -59,6 +62,7 @@ class StripeBilling:
         self._sleep = sleep
         self._patience = patience
         self._pace = pace
+        self._clock: datetime | None = None
 
     def write(self, call: Write, key: str) -> StripeJson:
         """Carry out a change; a dry run stops here, whatever the caller believed."""
@@ -82,6 +86,10 @@ class StripeBilling:
                 return
             form["starting_after"] = entries[-1]["id"]
 
+    def clock(self) -> datetime | None:
+        """Stripe's time when it last answered."""
+        return self._clock
+
     def _send(self, method: str, path: str, form: Form, key: str | None) -> StripeJson:
         """One call with its retries."""
         params = dict(form) if key is None else {**form, "idempotency_key": key}
@@ -91,15 +99,36 @@ class StripeBilling:
             try:
                 response = self._client.raw_request(method, path, **params)
             except stripe.StripeError as error:
+                self._note_time(error.headers)
                 failure = _failure(error)
                 pause = pause_before_retry(failure, attempt, random.uniform(0.5, 1.0))  # noqa: S311  # jitter
                 if pause is None or attempt == _TRIES:
                     raise as_error(failure) from error
                 self._sleep(pause * self._patience)
             else:
+                self._note_time(response.headers)
                 body = response.body
                 return body.answer if isinstance(body, _Parsed) else cast("StripeJson", response.data)
         raise AssertionError("the loop returns or raises")
+
+    def _note_time(self, headers: object) -> None:
+        """The `Date` header: refusals have one too."""
+        named = (
+            {str(name).lower(): str(value) for name, value in headers.items()}
+            if isinstance(headers, Mapping)
+            else {}
+        )
+        self._clock = _moment(named.get("date", "")) or self._clock
+
+
+def _moment(text: str) -> datetime | None:
+    """The time of a `Date` header, in the one form that HTTP sends; None where it is no such date."""
+    try:
+        _, day, month, year, clock, _ = text.split()
+        hour, minute, second = map(int, clock.split(":"))
+        return datetime(int(year), _MONTHS.index(month) + 1, int(day), hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 class _Parsed(str):

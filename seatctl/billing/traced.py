@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 from seatctl.billing.port import Billing, Read, StripeJson, Write
 from seatctl.errors import SeatctlError
@@ -31,6 +32,10 @@ class TracedBilling:
             count += 1
             yield entry
         self._tell(f"stripe: GET {call.path}: {count} in all")
+
+    def clock(self) -> datetime | None:
+        """As the port says."""
+        return self._inner.clock()
 
     def _timed(self, what: str, send: Callable[[], StripeJson]) -> StripeJson:
         started = time.monotonic()

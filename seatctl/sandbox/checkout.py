@@ -10,9 +10,9 @@ from seatctl.sandbox.money import price_exact, round_half_up
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.settlement import collect
 from seatctl.sandbox.views import view
-from seatctl.sandbox.wire import DAY, Obj, merge_metadata, pick, token
+from seatctl.sandbox.wire import DAY, HOUR, Obj, merge_metadata, pick, token
 
-_FOR_LIFE = DAY
+_AT_LEAST, _FOR_LIFE = HOUR // 2, DAY
 _TAKEN = ("allow_promotion_codes", "billing_address_collection", "customer_creation", "submit_type")
 _UNUSED = (
     *_TAKEN, "adaptive_pricing", "after_expiration", "collected_information", "consent", "consent_collection",
@@ -34,6 +34,13 @@ def create(session: Session, params: Obj) -> Obj:
         raise missing_param("line_items")
     if mode == "setup" and not (params.get("currency") or params.get("payment_method_types")):
         raise missing_param("currency")
+    life = params.get("expires_at", session.now + _FOR_LIFE) - session.now
+    if not _AT_LEAST <= life <= _FOR_LIFE:
+        message = (
+            "The `expires_at` timestamp must be at least 30 minutes and less than 24 hours from Checkout "
+            "Session creation."
+        )
+        raise invalid(message, "expires_at")
     amount, currency = _amount(session, params)
     made = _made(session, params, mode, amount, currency)
     session.save(made, due=made["expires_at"])

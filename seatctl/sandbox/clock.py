@@ -11,6 +11,9 @@ from datetime import UTC, datetime
 from seatctl.sandbox.store import Store
 from seatctl.sandbox.wire import DAY
 
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
 
 def now(store: Store) -> int:
     """The sandbox's time in epoch seconds."""
@@ -31,6 +34,13 @@ def move(store: Store, moment: int) -> None:
         store.set("frozen", moment)
     else:
         store.set("offset", moment - int(time.time()))
+
+
+def http_date(moment: int) -> str:
+    """A moment as the `Date` header of an answer has it, whatever the locale."""
+    at = datetime.fromtimestamp(moment, UTC)
+    day, month = _WEEKDAYS[at.weekday()], _MONTHS[at.month - 1]
+    return f"{day}, {at.day:02} {month} {at.year:04} {at:%H:%M:%S} GMT"
 
 
 def add_months(moment: int, months: int, *, day: int | None = None) -> int:

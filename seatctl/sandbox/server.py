@@ -77,7 +77,7 @@ def _handler(twin: Twin) -> type[BaseHTTPRequestHandler]:
 
         def _write(self, answer: Answer) -> None:
             body = answer.body.encode("utf-8")
-            self.send_response(answer.status)
+            self.send_response_only(answer.status)  # the date is that of the sandbox's clock
             for name, value in answer.headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))

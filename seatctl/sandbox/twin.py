@@ -100,7 +100,7 @@ class Twin:
                 answer, lost = self._answer(request, failing=fault == "500"), fault == "lost"
         if answer is None or lost:
             raise TimedOut(worked=lost)
-        return answer
+        return _with(answer, {"Date": clock.http_date(self.now())})
 
     def _catch_up(self, request: _Request) -> None:
         moment = request.headers.get("sandbox-time", "")

@@ -20,6 +20,7 @@ from seatctl.rules.metadata import made_by, marks
 from seatctl.rules.pool_metadata import said_of, with_metadata
 from seatctl.rules.purchases import amount_of, check_spend
 from seatctl.rules.refunds import still_to_come
+from seatctl.rules.sides import read_side, side_fields
 from seatctl.rules.standing import RENEWED, waiting_metadata
 from seatctl.rules.wording import counted
 from seatctl.services.applying import take_over
@@ -40,7 +41,6 @@ from seatctl.services.own_invoices import (
 )
 from seatctl.services.paying_customer import text
 from seatctl.services.prepared import Prepared, Wishes, priced
-from seatctl.services.prorated_change import read_side, side_fields
 from seatctl.services.steps import CameToNothing, Running
 
 _DUE_DAYS = 30

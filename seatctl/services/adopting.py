@@ -29,6 +29,7 @@ from seatctl.services.operations import Request, submit
 from seatctl.services.permissions import allow
 from seatctl.services.pool_mirroring import ENDED, item_of
 from seatctl.services.steps import CameToNothing, Running
+from seatctl.services.stripe_clock import stripe_now
 from seatctl.services.subscription_settings import write_metadata
 
 COLUMNS = ("name", "plan", "seats", "home_ledger", "result")
@@ -105,6 +106,7 @@ def _run(running: Running) -> Apply:
     marked: dict[str, JsonValue] = {LEDGER: running.ledger.id, **(said if isinstance(said, dict) else {})}
     write_metadata(running, "metadata", stripe_id, {**form, "metadata": marked})
     found = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
+    at = stripe_now(running.billing, running.call)
 
     def apply(tx: Transaction) -> Ending:
         rows = []
@@ -113,7 +115,7 @@ def _run(running: Running) -> Apply:
             if item is None:
                 after = mirrored_pools.empty(tx, pool, found)  # who sits there is this ledger's to seat now
             else:
-                stands = stand_of(tx, pool, found, item, running.call.now)
+                stands = stand_of(tx, pool, found, item, at)
                 after = mirror.refresh(tx, pool, seen(tx, pool, found, item, stands))
             was, became = {"home_ledger": pool.home_ledger}, {"home_ledger": after.home_ledger}
             tx.record("subscription", pool.id, was, became)

@@ -18,6 +18,7 @@ from seatctl.services.gathering import ItemGone, has_item, seen, stand
 from seatctl.services.kinds import Apply, Ending
 from seatctl.services.notices import queue_receipts
 from seatctl.services.steps import Running
+from seatctl.services.stripe_clock import stripe_now
 from seatctl.services.subscription_rows import SUBSCRIPTION_COLUMNS, subscription_row
 
 After = Callable[[Transaction, Subscription], dict[str, JsonValue]]
@@ -85,7 +86,7 @@ def _stand(
 ) -> tuple[StripeItem, Standing] | tuple[None, None]:
     """The subscription's item and how it stands; None of both if it was taken off in Stripe."""
     try:
-        return stand(running.ledger, pool, found, running.call)
+        return stand(running.ledger, pool, found, stripe_now(running.billing, running.call))
     except ItemGone:
         return None, None
 

@@ -15,6 +15,7 @@ from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call
 from seatctl.models.mirrored import Kind, Span
 from seatctl.services.storing import store
+from seatctl.services.stripe_clock import stripe_now
 from seatctl.services.stripe_reading import Page, Reading, newest_event
 
 EVENTS_LAST: Final = timedelta(days=29)
@@ -60,8 +61,8 @@ def _begin(ledger: Ledger, billing: Billing, call: Call, *, anew: bool) -> None:
         complete = sync_state.kinds_read(reader).issuperset(Kind)
     if under_way is not None and not anew and complete and call.now - under_way[1] < EVENTS_LAST:
         return
-    now = int(call.now.timestamp())
     newest = newest_event(billing)
+    now = int(stripe_now(billing, call).timestamp())
     with ledger.journal() as journal:
         for kind in Kind:
             stripe_objects.forget_all(journal, kind)

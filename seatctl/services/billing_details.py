@@ -87,8 +87,11 @@ def _is_attached(running: Running, found: JsonValue, method: str) -> bool:
 def _make_default(running: Running, customer: str, card: str) -> None:
     """The card pays from now on. A card of the subscription's own would go before the customer's."""
     form: dict[str, JsonValue] = {"invoice_settings": {"default_payment_method": card}}
-    running.step_at_last("default", endpoints.update_customer(customer, form), lambda: None)
-    if running.payload.get("own_card") is True:
+    charged = running.payload.get("charged")  # by the customer, by the subscription itself
+    of_customer, of_subscription = charged if isinstance(charged, list) else (None, None)
+    if card != of_customer:
+        running.step_at_last("default", endpoints.update_customer(customer, form), lambda: None)
+    if running.payload.get("own_card") is True and card != of_subscription:
         write = endpoints.update_subscription(
             str(running.payload["stripe_id"]), {"default_payment_method": card}
         )

@@ -109,6 +109,7 @@ def prepare_billing(
     check_spend(due, currency, wishes.max_spend)
     raw = billing.read(endpoints.customer(found.mirror.customer_id))
     cards = _cards(billing, found, details.payment_method)
+    form = _form(details, raw)
     summary = _summary(found, details, pays, unpaid)
     request = Request(
         "billing",
@@ -117,13 +118,14 @@ def prepare_billing(
             "subscription": found.pool.id,
             "stripe_id": found.mirror.id,
             "customer": found.mirror.customer_id,
-            "details": _form(details, raw),
-            "before": _before(details, raw),
+            "details": form,
+            "before": _before(form, raw),
             "tax_ids": _new_tax_ids(billing, found.mirror.customer_id, details),
             "payment_method": details.payment_method,
             "was_attached": details.payment_method in cards,
             "cards": cards,
             "own_card": found.mirror.default_payment_method is not None,
+            "charged": [read_customer(raw).default_payment_method, found.mirror.default_payment_method],
             "pay": None if pays is None else pays.id,
             "due_now": due,
             "summary": summary,
@@ -163,27 +165,28 @@ def _asked(details: Details) -> dict[str, JsonValue]:
 
 
 def _form(details: Details, customer: StripeJson) -> dict[str, JsonValue]:
+    """What differs from what the customer has: nothing else is sent."""
+    known, address = read_customer(customer), read_address(customer)
     form: dict[str, JsonValue] = {}
-    if details.email is not None:
+    if details.email not in {None, known.email}:
         form["email"] = details.email
-    if details.name is not None:
+    if details.name not in {None, known.name}:
         form["name"] = details.name
-    if details.address:  # Stripe replaces an address whole: what was not named stays
-        form["address"] = {**read_address(customer), **dict(details.address)}
+    wanted = {**address, **dict(details.address)}
+    if wanted != address:  # Stripe replaces an address whole: what was not named stays
+        form["address"] = {**wanted}
     return form
 
 
-def _before(details: Details, customer: StripeJson) -> dict[str, JsonValue]:
-    """The form that takes the details back; an empty text clears a field."""
+def _before(form: dict[str, JsonValue], customer: StripeJson) -> dict[str, JsonValue]:
+    """The form that takes these details back; an empty text clears a field."""
     known = read_customer(customer)
-    form: dict[str, JsonValue] = {}
-    if details.email is not None:
-        form["email"] = known.email or ""
-    if details.name is not None:
-        form["name"] = known.name or ""
-    if details.address:
-        form["address"] = dict(read_address(customer)) or ""
-    return form
+    was: dict[str, JsonValue] = {
+        "email": known.email or "",
+        "name": known.name or "",
+        "address": dict(read_address(customer)) or "",
+    }
+    return {name: was[name] for name in form}
 
 
 def _new_tax_ids(billing: Billing, customer: str, details: Details) -> list[JsonValue]:

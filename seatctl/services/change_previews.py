@@ -11,6 +11,7 @@ from seatctl.billing.previews import RECURRING, bills_what_has_waited, is_of_nex
 from seatctl.errors import JsonValue
 from seatctl.models.standing import Side
 from seatctl.rules.changing import Target
+from seatctl.rules.sides import item_update
 from seatctl.services.gathering import Gathered
 
 _NOTHING_TO_COME = "invoice_upcoming_none"
@@ -99,7 +100,7 @@ def waiting_total(billing: Billing, found: Gathered, side: Side, new_end: int) -
     Minor units. A renewal by hand is such a trial, and its first invoice takes every waiting item with it.
     """
     details: dict[str, JsonValue] = {
-        "items": [{"id": found.item.id, "price": side.price_id, "quantity": side.seats}],
+        "items": [item_update(found.item.id, found.standing.next, side)],
         "trial_end": new_end,
         "proration_behavior": _NOT_AT_ALL,
     }
@@ -124,7 +125,7 @@ def _preview(
     billing: Billing, found: Gathered, side: Side, proration: Proration, discounts: list[JsonValue]
 ) -> StripeJson:
     details: dict[str, JsonValue] = {
-        "items": [{"id": found.item.id, "price": side.price_id, "quantity": side.seats}],
+        "items": [item_update(found.item.id, found.standing.next, side)],
         "proration_behavior": proration.behavior,
     }
     if proration.behavior != _NOT_AT_ALL:

@@ -8,6 +8,7 @@ The money lock is held while a step is made, never while a page is waited for.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from seatctl.billing import endpoints, pages
 from seatctl.billing.objects import read_subscription
@@ -23,9 +24,13 @@ from seatctl.services.kinds import Apply, Handler
 from seatctl.services.operations import WaitingForCardholder
 from seatctl.services.paying_customer import delete_customer, known_customer, paying_customer
 from seatctl.services.steps import KEYS_LAST, CameToNothing, Running
+from seatctl.services.stripe_clock import stripe_now
 
 _PAUSE = 2.0
 """Seconds between two looks at a page."""
+
+_LEAST = timedelta(minutes=31)
+"""Stripe takes no page that is open for less than half an hour."""
 
 _AFTERWARDS = "https://stripe.com"
 """Where the page leads when it is done; Stripe wants an address, and the program has none."""
@@ -41,7 +46,7 @@ def _run(running: Running) -> Apply:
     customer = paying_customer(running)
     session = running.step_or_nothing(
         "checkout",
-        pages.create_checkout(page_form(running, customer)),
+        pages.create_checkout({**page_form(running, customer), "expires_at": _expires_at(running)}),
         lambda: _find(running, customer),
         lambda: delete_customer(running, customer),
     )
@@ -104,8 +109,6 @@ def page_form(running: Running, customer: str) -> dict[str, JsonValue]:
     form: dict[str, JsonValue] = {
         "customer": customer,
         "success_url": policy.sign_in_url or _AFTERWARDS,
-        # Before Stripe forgets the keys: what is completed later could not be told from what is new.
-        "expires_at": int((running.operation.created_at + KEYS_LAST).timestamp()),
         "metadata": marked,
     }
     if policy.renewal == "manual":
@@ -122,6 +125,15 @@ def page_form(running: Running, customer: str) -> dict[str, JsonValue]:
         # Stripe takes the place from the address that is typed on the page.
         form |= {"automatic_tax": {"enabled": True}, "customer_update": {"address": "auto"}}
     return form
+
+
+def _expires_at(running: Running) -> int:
+    """Before Stripe forgets the keys: what is completed later could not be told from what is new.
+
+    Unix seconds of Stripe's clock, which refuses a page that would be open for more than a day.
+    """
+    left = KEYS_LAST - (running.call.now - running.operation.created_at)
+    return int((stripe_now(running.billing, running.call) + max(left, _LEAST)).timestamp())
 
 
 def _find(running: Running, customer: str) -> StripeJson | None:

@@ -26,9 +26,11 @@ from seatctl.rules.changing import require_running
 from seatctl.rules.metadata import LEDGER
 from seatctl.rules.policies import FLEXIBLE, BadPolicy, from_metadata
 from seatctl.rules.pool_metadata import is_on_item, said_of
+from seatctl.rules.sides import side_fields
 from seatctl.rules.standing import Known, standing
 from seatctl.services.permissions import allow
 from seatctl.services.plans import require_policy
+from seatctl.services.stripe_clock import stripe_now
 
 
 def said_on(mirror: StripeSubscription, item: StripeItem) -> str | None:
@@ -45,6 +47,7 @@ class Gathered:
     item: StripeItem
     standing: Standing
     at: datetime
+    """When Stripe said so, by its own clock."""
     operation: int
     """The last operation of the subscription when this was read: a later one has changed what was read."""
 
@@ -56,6 +59,7 @@ class Gathered:
             "stripe_id": self.mirror.id,
             "item": self.item.id,
             "said_on": said_on(self.mirror, self.item),
+            "held": side_fields(self.standing.next),
         }
 
 
@@ -104,8 +108,9 @@ def look(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Acti
         allow(reader, call.actor, action, pool)
         last = operations.latest_of(reader, pool.id)
     mirror = at_home(ledger, billing, pool)
-    item, stands = stand(ledger, pool, mirror, call)
-    return Gathered(pool, mirror, item, stands, call.now, last)
+    at = stripe_now(billing, call)
+    item, stands = stand(ledger, pool, mirror, at)
+    return Gathered(pool, mirror, item, stands, at, last)
 
 
 def at_home(ledger: Ledger, billing: Billing, pool: Subscription) -> StripeSubscription:
@@ -134,12 +139,12 @@ def _with_home(pool: Subscription, mirror: StripeSubscription) -> Subscription:
 
 
 def stand(
-    ledger: Ledger, pool: Subscription, mirror: StripeSubscription, call: Call
+    ledger: Ledger, pool: Subscription, mirror: StripeSubscription, at: datetime
 ) -> tuple[StripeItem, Standing]:
-    """The subscription's item, and how it stands at the call's moment."""
+    """The subscription's item, and how it stands at that moment of Stripe's time."""
     with ledger.reading() as reader:
         item = item_of_pool(reader, pool, mirror)
-        return item, stand_of(reader, pool, mirror, item, call.now)
+        return item, stand_of(reader, pool, mirror, item, at)
 
 
 def item_of_pool(reader: Reader, pool: Subscription, mirror: StripeSubscription) -> StripeItem:

@@ -11,9 +11,6 @@ from seatctl.errors import JsonValue
 from seatctl.rules.metadata import made_by, marks
 from seatctl.services.steps import Running
 
-_CLOCKS_DIFFER = 300
-"""Seconds by which Stripe's clock may be behind ours."""
-
 
 def text(running: Running, name: str) -> str | None:
     """A text of the payload; None where there is none."""
@@ -67,8 +64,7 @@ def _form(running: Running, payment_method: str | None) -> dict[str, JsonValue]:
 
 def find_customer(running: Running) -> StripeJson | None:
     """The customer that this operation made, as Stripe lists it (never by search, which lags)."""
-    since = int(running.operation.created_at.timestamp()) - _CLOCKS_DIFFER
-    listed = running.billing.every(endpoints.customers(created_since=since))
+    listed = running.billing.every(endpoints.customers(created_since=running.earliest()))
     return next((customer for customer in listed if made_by(customer, running.reference)), None)
 
 

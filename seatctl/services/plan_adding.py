@@ -14,9 +14,6 @@ from seatctl.services.kinds import Apply, Ending, Handler
 from seatctl.services.plan_specs import plan_row, read_spec
 from seatctl.services.steps import Running
 
-_CLOCKS_DIFFER = 300
-"""Seconds by which Stripe's clock may be behind ours."""
-
 
 def _run(running: Running) -> Apply:
     spec = read_spec(running.payload["asked"])
@@ -57,8 +54,7 @@ def _product(running: Running, spec: PlanSpec) -> StripeJson:
 
 def find_product(running: Running) -> StripeJson | None:
     """The product that this operation made, as Stripe lists it."""
-    since = int(running.operation.created_at.timestamp()) - _CLOCKS_DIFFER
-    listed = running.billing.every(endpoints.products(created_since=since))
+    listed = running.billing.every(endpoints.products(created_since=running.earliest()))
     return next((product for product in listed if made_by(product, running.reference)), None)
 
 

@@ -57,11 +57,13 @@ def _new_price(running: Running, spec: PlanSpec, product: str) -> str:
 
 
 def _update_product(running: Running, spec: PlanSpec, product: str, *, active: bool) -> None:
-    form: dict[str, JsonValue] = {
-        "name": spec.name,
-        "active": active,
-        "metadata": {OPERATION: running.reference, **plan_metadata(spec.slug, spec.policy)},
-    }
+    said = plan_metadata(spec.slug, spec.policy)
+    whole: dict[str, JsonValue] = {"name": spec.name, "active": active, "policy": {**said}}
+    listed = running.payload.get("changes")  # none in a payload of an earlier version, which sent all
+    form = {name: whole[name] for name in whole if not isinstance(listed, list) or name in listed}
+    policy = form.pop("policy", None)
+    marked = {OPERATION: running.reference, **(policy if isinstance(policy, dict) else {})}
+    form["metadata"] = {**marked}
 
     def find() -> StripeJson | None:
         found = running.billing.read(endpoints.product(product))

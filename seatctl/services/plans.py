@@ -159,7 +159,13 @@ def _submit_edit(
     request = Request(
         "plan_edit",
         {**spec_fields(spec), "active": active},
-        {"product": plan.product_id, "reprice": spec.unit_amount != plan.unit_amount},
+        {
+            "product": plan.product_id,
+            "reprice": spec.unit_amount != plan.unit_amount,
+            "changes": [
+                name for name in ("name", "active", "policy") if getattr(after, name) != getattr(plan, name)
+            ],
+        },
         reserved_name=f"plan:{plan.slug}",
     )
 

@@ -48,6 +48,8 @@ class Taking:
     """The keys of the names that are taken."""
     known: set[str]
     """The Stripe subscriptions that were pools before."""
+    at: datetime
+    """When Stripe was read, by its own clock."""
     last: int
     """The newest pool before: what this transaction adds comes after it."""
     plans: dict[str, Plan] = field(default_factory=dict)
@@ -60,10 +62,10 @@ class Taking:
         return self.plans[price.product_id]
 
 
-def begin(tx: Transaction, ledger_id: str) -> Taking:
-    """Before the first subscription is taken over, when the plans are what Stripe says."""
+def begin(tx: Transaction, ledger_id: str, at: datetime) -> Taking:
+    """Before the first subscription is taken over, when the plans are what Stripe says `at` (UTC)."""
     keys, known = mirrored_pools.name_keys(tx), mirrored_pools.stripe_ids(tx)
-    return Taking(ledger_id, keys, known, mirrored_pools.newest(tx))
+    return Taking(ledger_id, keys, known, at, mirrored_pools.newest(tx))
 
 
 def has_to_wait(tx: Transaction, found: StripeSubscription, taking: Taking) -> bool:
@@ -77,7 +79,6 @@ def take(tx: Transaction, found: StripeSubscription, taking: Taking) -> Iterator
 
     The caller has asked whether it `has_to_wait`.
     """
-    names = taking.names
     known = mirrored_pools.of_stripe(tx, found.id) if found.id in taking.known else []
     licensed = [item for item in found.items if item.licensed]
     if not known and _is_followed(tx, found, taking.ledger_id):
@@ -88,7 +89,7 @@ def take(tx: Transaction, found: StripeSubscription, taking: Taking) -> Iterator
         item = item_of(pool, found) or followed.get(pool.id)
         if pool.id in followed:
             mirrored_pools.set_item(tx, pool, followed[pool.id])
-        yield from _refresh(tx, pool, found, item, names)
+        yield from _refresh(tx, pool, found, item, taking)
     for item in new:
         yield _add(tx, found, item, licensed, taking)
 
@@ -128,15 +129,15 @@ def _is_followed(reader: Reader, found: StripeSubscription, ledger_id: str) -> b
 
 
 def _refresh(
-    tx: Transaction, pool: Subscription, found: StripeSubscription, item: StripeItem | None, names: set[str]
+    tx: Transaction, pool: Subscription, found: StripeSubscription, item: StripeItem | None, taking: Taking
 ) -> Iterator[Record]:
     if item is None:
         after = mirrored_pools.empty(tx, pool, found)
     else:
         plan_for(tx, item.price)
-        stands = stand_of(tx, pool, found, item, tx.call.now)
+        stands = stand_of(tx, pool, found, item, taking.at)
         after = mirror.refresh(tx, pool, seen(tx, pool, found, item, stands))
-    after = take_settings(tx, after, found, names)
+    after = take_settings(tx, after, found, taking.names)
     if after != pool:
         yield {
             "kind": "subscription",
@@ -182,7 +183,7 @@ def _add(
     )
     pool = added  # of one made elsewhere, its item says all there is to know
     if any(key.startswith(OURS) for key in said):
-        stands = stand_of(tx, added, found, item, tx.call.now)
+        stands = stand_of(tx, added, found, item, taking.at)
         pool = mirror.write(tx, added, seen(tx, added, found, item, stands))
     mirrored_pools.record_added(tx, pool)
     return {

@@ -59,9 +59,9 @@ def _configuration(ledger: Ledger, billing: Billing) -> str:
         known = billing.write(
             pages.create_portal_configuration(form), f"seatctl:{ledger.id}:portal-configuration"
         )
-    elif not _is_as_narrow(known):
+    elif widened := _widened(known):
         known = billing.write(
-            pages.update_portal_configuration(str(known["id"]), {"features": FEATURES}),
+            pages.update_portal_configuration(str(known["id"]), {"features": widened}),
             f"seatctl:{ledger.id}:portal-features:{secrets.token_hex(8)}",
         )
     return str(known["id"])
@@ -72,11 +72,13 @@ def _metadata(configuration: StripeJson) -> dict[str, JsonValue]:
     return found if isinstance(found, dict) else {}
 
 
-def _is_as_narrow(configuration: StripeJson) -> bool:
+def _widened(configuration: StripeJson) -> dict[str, JsonValue]:
+    """The features that somebody has set otherwise, as they are to be."""
     features = configuration.get("features")
-    return isinstance(features, dict) and all(
-        _enabled(features.get(name)) == _enabled(wanted) for name, wanted in FEATURES.items()
-    )
+    known = features if isinstance(features, dict) else {}
+    return {
+        name: wanted for name, wanted in FEATURES.items() if _enabled(known.get(name)) != _enabled(wanted)
+    }
 
 
 def _enabled(feature: JsonValue) -> bool:

@@ -16,6 +16,7 @@ from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.standing import Side
 from seatctl.rules.metadata import OPERATION, made_by, marks
 from seatctl.rules.pool_metadata import with_metadata
+from seatctl.rules.sides import items_changed, read_side
 from seatctl.rules.standing import waiting_metadata
 from seatctl.services.applying import take_over
 from seatctl.services.gathering import ItemGone, has_item
@@ -25,17 +26,6 @@ from seatctl.services.operations import WaitingForCardholder
 from seatctl.services.own_invoices import send_if_draft
 from seatctl.services.paying_customer import text
 from seatctl.services.steps import KEYS_LAST, CameToNothing, Find, Running
-
-
-def side_fields(side: Side) -> dict[str, JsonValue]:
-    """A side as the payload of an operation keeps it."""
-    return {"price_id": side.price_id, "plan": side.plan, "seats": side.seats}
-
-
-def read_side(value: JsonValue) -> Side:
-    """The inverse of `side_fields`."""
-    fields = value if isinstance(value, dict) else {}
-    return Side(str(fields["price_id"]), str(fields["plan"]), int(str(fields["seats"])))
 
 
 def _run(running: Running) -> Apply:
@@ -53,8 +43,10 @@ def _is_billed(running: Running) -> bool:
     return running.payload.get("bill") is True
 
 
-def _item(running: Running, side: Side) -> JsonValue:
-    return [{"id": running.payload["item"], "price": side.price_id, "quantity": side.seats}]
+def _held(running: Running) -> Side | None:
+    """What Stripe's item held when the change was decided; None in a payload of an earlier version."""
+    held = running.payload.get("held")
+    return None if held is None else read_side(held)
 
 
 def _bill(running: Running, now: Side, after: Side) -> str | None:
@@ -64,7 +56,7 @@ def _bill(running: Running, now: Side, after: Side) -> str | None:
     """
     stripe_id = str(running.payload["stripe_id"])
     form: dict[str, JsonValue] = {
-        "items": _item(running, now),
+        **items_changed(running.payload["item"], _held(running), now),
         "proration_behavior": running.payload["proration_behavior"],
         "proration_date": running.payload["proration_date"],
     }
@@ -167,9 +159,11 @@ def _set_next(running: Running, now: Side, after: Side) -> None:
         start=parse_time(str(running.payload["term_start"])),
         until=parse_time(str(running.payload["term_end"])),
     )
+    held = now if _is_billed(running) else _held(running)
+    items = items_changed(running.payload["item"], held, after)
     form: dict[str, JsonValue] = {
-        "items": _item(running, after),
-        "proration_behavior": "none",
+        **items,
+        **({"proration_behavior": "none"} if items else {}),
         **({} if _is_billed(running) else _discounts(running)),
     }
     marked = {**_marks(running), OPERATION: f"{running.reference}:next"}

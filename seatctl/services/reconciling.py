@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from shlex import quote
 
 from seatctl.billing.objects import UnreadableObject, read_subscription
@@ -26,6 +27,7 @@ from seatctl.rules.assignment import in_packs
 from seatctl.rules.wording import counted
 from seatctl.services.gathering import stand_of
 from seatctl.services.pool_mirroring import ENDED, item_of
+from seatctl.services.stripe_clock import stripe_now
 from seatctl.services.stripe_reading import reading
 from seatctl.services.syncing import follow
 from seatctl.services.taking_over import made_here
@@ -88,7 +90,7 @@ def _id(row: Record) -> str:
 def _compared(ledger: Ledger, billing: Billing, call: Call) -> list[Record]:
     """Stripe and the ledger as they are now, a row for each pool and for what is not one."""
     found = _in_stripe(ledger, billing, call)
-    return [*_rows(ledger, found, call), *_skipped(ledger, billing, found)]
+    return [*_rows(ledger, found, call, stripe_now(billing, call)), *_skipped(ledger, billing, found)]
 
 
 def _in_stripe(ledger: Ledger, billing: Billing, call: Call) -> InStripe:
@@ -114,11 +116,11 @@ def _in_stripe(ledger: Ledger, billing: Billing, call: Call) -> InStripe:
     return found
 
 
-def _rows(ledger: Ledger, found: InStripe, call: Call) -> Iterator[Record]:
+def _rows(ledger: Ledger, found: InStripe, call: Call, at: datetime) -> Iterator[Record]:
     with ledger.reading() as reader:
         pools = list(subscriptions.listing(reader, call.now))
         for pool in pools:
-            row = _judged(reader, pool, found.get(pool.stripe_subscription), call)
+            row = _judged(reader, pool, found.get(pool.stripe_subscription), at)
             if row["repair"] == _FIX and operations.of_subscription(reader, pool.id) is not None:
                 row = {**row, "repair": _SYNC}  # its unfinished operation comes first
             yield row
@@ -173,12 +175,12 @@ def _row_of(kind: Kind, identifier: str) -> Record:
 
 
 def _judged(
-    reader: Reader, pool: Subscription, found: StripeSubscription | Gone | Unreadable | None, call: Call
+    reader: Reader, pool: Subscription, found: StripeSubscription | Gone | Unreadable | None, at: datetime
 ) -> Record:
     item = item_of(pool, found) if isinstance(found, StripeSubscription) else None
     seats = None
     if isinstance(found, StripeSubscription) and item is not None:
-        seats = stand_of(reader, pool, found, item, call.now).now.seats
+        seats = stand_of(reader, pool, found, item, at).now.seats
     row: dict[str, JsonValue] = {
         "name": pool.name,
         "kind": str(Kind.SUBSCRIPTION),

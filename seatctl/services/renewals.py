@@ -30,6 +30,7 @@ from seatctl.rules.policies import as_metadata, from_fields
 from seatctl.rules.pool_metadata import said_of, with_metadata
 from seatctl.rules.purchases import amount_of, check_quantity, check_spend
 from seatctl.rules.running_policy import Agreed
+from seatctl.rules.sides import items_changed, read_side, side_fields
 from seatctl.rules.standing import waiting_metadata
 from seatctl.rules.wording import counted
 from seatctl.services.addons import agreed, preview_bill, require_unit_price
@@ -53,7 +54,6 @@ from seatctl.services.own_invoices import (
 from seatctl.services.paying_customer import text
 from seatctl.services.plans import sellable
 from seatctl.services.prepared import Prepared, Wishes, priced, repeated
-from seatctl.services.prorated_change import read_side, side_fields
 from seatctl.services.steps import CameToNothing, Running
 
 
@@ -92,7 +92,7 @@ def prepare_renewal(
     found = gather(ledger, billing, call, handle, Action.ADD_SEATS)
     require_alone(ledger, found, "renewing it")
     stands = found.standing
-    changing.check_renewal(stands, call.now)
+    changing.check_renewal(stands, found.at)
     with ledger.reading() as reader:
         plan = sellable(plans.find(reader, renewal.plan or stands.now.plan))
     check_currency(stands, plan, found.item.price.currency)
@@ -202,7 +202,7 @@ def _extend(running: Running, invoice: str) -> str:
         raise CameToNothing(ItemGone(f"{gone}; {became}", hint="seatctl sync"))
     form = with_metadata(
         {
-            "items": [{"id": running.payload["item"], **_new_item(running)}],
+            **_changed_item(running),
             "trial_end": running.payload["new_end"],
             "proration_behavior": "none",
             "cancel_at_period_end": True,
@@ -239,6 +239,13 @@ def _begin_anew(running: Running, invoice: str) -> str:
         return next((one for one in listed if made_by(one, running.reference)), None)
 
     return str(running.step_at_last("begin-anew", endpoints.create_subscription(form), find)["id"])
+
+
+def _changed_item(running: Running) -> dict[str, JsonValue]:
+    """What the next term changes of the item; a payload of an earlier version does not say what it held."""
+    held, item = running.payload.get("held"), running.payload["item"]
+    after = read_side(running.payload["next"])
+    return items_changed(item, None if held is None else read_side(held), after)
 
 
 def _new_item(running: Running) -> dict[str, JsonValue]:

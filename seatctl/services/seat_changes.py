@@ -19,6 +19,7 @@ from seatctl.rules.packs import check_added
 from seatctl.rules.plan_switches import check_change, check_currency
 from seatctl.rules.purchases import check_quantity, check_spend
 from seatctl.rules.running_policy import Agreed, nothing_kept
+from seatctl.rules.sides import side_fields
 from seatctl.rules.wording import counted
 from seatctl.services.change_previews import Proration, due_now, next_total
 from seatctl.services.discounts import discount_forms, find_discounts
@@ -27,7 +28,6 @@ from seatctl.services.leaving import NOBODY, Going
 from seatctl.services.operations import Request
 from seatctl.services.plans import sellable
 from seatctl.services.prepared import Prepared, Wishes, priced, repeated
-from seatctl.services.prorated_change import side_fields
 
 
 def prepare_add(
@@ -58,7 +58,7 @@ def _increase(
     ours = changing.bills_by_own_invoice(stands)
     if ours and wishes.on_account:
         changing.check_on_account(stands.policy, stands.name, addon=True, term_end=stands.term_end)
-    target = changing.increase(stands, seats, call.now)
+    target = changing.increase(stands, seats, found.at)
     check_added(stands, target, seats)
     summary = f"{stands.name}: {stands.now.seats} → {target.now.seats} seats"
     if ours:
@@ -103,7 +103,7 @@ def prepare_set(
         return _nothing(found, asked)
     if seats > stands.now.seats:
         return _increase(ledger, billing, call, found, seats - stands.now.seats, wishes, asked)
-    target = changing.decrease(stands, seats, call.now)
+    target = changing.decrease(stands, seats, found.at)
     if target == Target(stands.now, stands.next) and not leaving.users:
         return _nothing(found, asked)
     typed = f"seatctl subs set-seats {quote(stands.name)}"
@@ -139,7 +139,7 @@ def prepare_plan(
     changing.check_plan_waits(stands, plan.slug)
     # What runs keeps its price: taking a pending change back must not move it to today's list price.
     price = stands.now.price_id if plan.slug == stands.now.plan else plan.price_id
-    target = changing.change_plan(stands, price, plan.slug, call.now, at_renewal=at_renewal)
+    target = changing.change_plan(stands, price, plan.slug, found.at, at_renewal=at_renewal)
     recurring = found.item.price
     check_currency(stands, plan, recurring.currency)
     check_change(stands, plan, recurring.interval, recurring.interval_count)
@@ -173,7 +173,9 @@ def _prorated(
     stands, bill = found.standing, target.now != found.standing.now
     at_once = stands.policy.increase is not Increase.PRORATE_NEXT_INVOICE
     behavior = "always_invoice" if at_once else "create_prorations"
-    moment = int(call.now.timestamp())
+    # Stripe refuses a moment outside of the period, which may have ended while it makes the next one.
+    began, ends = (int(edge.timestamp()) for edge in (found.item.period_start, found.item.period_end))
+    moment = min(max(int(found.at.timestamp()), began), ends)
     discounts = discount_forms(find_discounts(billing, wishes.promo, wishes.coupon), found.mirror.discounts)
     proration = Proration(behavior, moment) if bill else None
     due = due_now(billing, found, target.now, proration, discounts)

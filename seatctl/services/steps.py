@@ -27,9 +27,16 @@ from seatctl.ledger import operations
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call
 from seatctl.models.operation import Operation, Step
+from seatctl.services.stripe_clock import stripe_now
 
 KEYS_LAST = timedelta(hours=23)
 """Stripe replays the answer of a key for 24 hours; an hour is left for clocks that differ."""
+
+_CLOCKS_DIFFER = timedelta(days=1)
+"""By how much ours may have been ahead of Stripe's when an operation began."""
+
+_STRIPE_TIME = "stripe_time"
+"""Stripe's clock when a step was sent, as far as it was known: keys are forgotten by that clock."""
 
 _ATTEMPTS_A_RUN = 2
 
@@ -103,7 +110,7 @@ class Running:
             return _recorded(last)
         if last is None:
             return self._send(self._note(name, 1, write), find, _ATTEMPTS_A_RUN, first=True)
-        if self.call.now - last.sent_at > KEYS_LAST:
+        if self._age(last) > KEYS_LAST:
             found = self._look(last, find)
             if found is not None:
                 return found
@@ -201,8 +208,22 @@ class Running:
     def _again(self, step: Step) -> Step:
         return self._note(step.name, step.attempt + 1, _as_write(step.form))
 
+    def earliest(self) -> int:
+        """The moment (Unix seconds, Stripe's clock) before which nothing of this operation was made there."""
+        began = self.operation.created_at
+        there = stripe_now(self.billing, self.call) - (self.call.now - began)
+        return int((min(began, there) - _CLOCKS_DIFFER).timestamp())
+
+    def _age(self, step: Step) -> timedelta:
+        """How long ago a step was sent, by whichever clock says more: ours may have been set back since."""
+        noted, now = step.form.get(_STRIPE_TIME), self.billing.clock()
+        there = now.timestamp() - noted if now is not None and isinstance(noted, int) else 0.0
+        return max(self.call.now - step.sent_at, timedelta(seconds=there))
+
     def _note(self, name: str, attempt: int, write: Write) -> Step:
         form: dict[str, JsonValue] = {"method": write.method, "path": write.path, "form": dict(write.form)}
+        if (there := self.billing.clock()) is not None:
+            form[_STRIPE_TIME] = int(there.timestamp())
         step = Step(name, attempt, form, None, self.call.now, None)
         with self.ledger.journal() as journal:
             operations.note_sending(journal, self.operation.id, step)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from seatctl.billing.port import Billing
 from seatctl.errors import ExitCode, JsonValue
@@ -35,6 +36,7 @@ from seatctl.services.plan_mirroring import without_product
 from seatctl.services.pool_mirroring import ENDED
 from seatctl.services.recovery import Recovered, recover
 from seatctl.services.storing import store
+from seatctl.services.stripe_clock import stripe_now
 from seatctl.services.stripe_reading import Reading, reading
 from seatctl.services.taking_over import Taken, forget, outdated, take_over
 
@@ -74,7 +76,7 @@ def follow(ledger: Ledger, billing: Billing, call: Call, objects: Iterable[tuple
         allow(reader, call.actor, Action.SYNC)
     with reading(billing) as stripe:
         gone, count = _fetch(ledger, call, stripe, objects)
-        taken = _take_over(ledger, call, stripe, gone)
+        taken = _take_over(ledger, call, stripe, gone, stripe_now(billing, call))
     return _report(ledger, [], Mirroring(count, False, taken))
 
 
@@ -86,15 +88,16 @@ def _mirror(ledger: Ledger, billing: Billing, call: Call, stripe: Reading, *, fu
             under_way = sync_state.backfill(reader)
         since = None if under_way is None else under_way[0]
     told = news(ledger, billing, since)
+    at = stripe_now(billing, call)
     with ledger.reading() as reader:
         # No event tells of what begins by the clock, nor of a draft whose customer's balance has moved.
-        due = [(Kind.SUBSCRIPTION, one) for one in mirrored_pools.fallen_due(reader, call.now)]
+        due = [(Kind.SUBSCRIPTION, one) for one in mirrored_pools.fallen_due(reader, at)]
         changed = [name for kind, name in told.objects if kind is Kind.CUSTOMER]
         due += [(Kind.INVOICE, one) for one in invoices.drafts_of(reader, changed)]
         if whole:
             due += [(Kind.SUBSCRIPTION, one) for one in _unmet(reader, call)]
     gone, fetched = _fetch(ledger, call, stripe, in_order([*told.objects, *due]))
-    taken = _take_over(ledger, call, stripe, gone)
+    taken = _take_over(ledger, call, stripe, gone, at)
     _note(ledger, call, told, succeeded=not _is_undecided(ledger))
     return Mirroring(count + fetched, whole, taken)
 
@@ -134,7 +137,7 @@ def _keep(ledger: Ledger, call: Call, batch: list[Mirrored]) -> None:
         batch.clear()
 
 
-def _take_over(ledger: Ledger, call: Call, stripe: Reading, gone: list[Gone]) -> Taken:
+def _take_over(ledger: Ledger, call: Call, stripe: Reading, gone: list[Gone], at: datetime) -> Taken:
     # Held so that no operation of this ledger changes a subscription between its last reading and the
     # transaction that takes it over: the older copy would give back seats that were just given up.
     with ledger.money_lock():
@@ -144,7 +147,7 @@ def _take_over(ledger: Ledger, call: Call, stripe: Reading, gone: list[Gone]) ->
             unknown += [(Kind.CUSTOMER, one) for one in customers.only_mentioned(reader)]
         gone += _fetch(ledger, call, stripe, unknown)[0]
         ended = _end(ledger, call, [one.id for one in gone if one.kind is Kind.SUBSCRIPTION])
-        taken = take_over(ledger, call, [one.id for one in gone if one.kind is Kind.PRODUCT])
+        taken = take_over(ledger, call, [one.id for one in gone if one.kind is Kind.PRODUCT], at)
         taken.rows[:0] = ended
     with ledger.journal() as journal:
         for one in taken.skipped:

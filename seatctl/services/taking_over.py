@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from seatctl.billing.objects import UnreadableObject, read_subscription
 from seatctl.ledger import mirror, mirrored_pools, operations, stripe_objects
@@ -36,17 +37,20 @@ class Taken:
     """The Stripe ids that need not be kept any longer."""
 
 
-def take_over(ledger: Ledger, call: Call, gone: list[str]) -> Taken:
-    """Take over everything that waits in the mirror. `gone`: products that Stripe has deleted."""
+def take_over(ledger: Ledger, call: Call, gone: list[str], at: datetime) -> Taken:
+    """Take over everything that waits in the mirror, as it stands `at` (UTC, Stripe's time).
+
+    `gone`: products that Stripe has deleted.
+    """
     with ledger.reading() as reader:
         waiting = _in_order(reader)
         made = made_here(reader, ledger.id)
         editing = frozenset(_plans_under_way(reader))
-    _copy_known(ledger, call, waiting)
+    _copy_known(ledger, at, waiting)
     taken = Taken()
     with ledger.change(call) as tx:
         taken.plans = mirror_plans(tx, gone, editing)
-        taking = begin(tx, ledger.id)
+        taking = begin(tx, ledger.id, at)
         for found in _read(tx, waiting):
             if has_to_wait(tx, found, taking):
                 continue  # forgotten here, it would be lost should the operation come to nothing
@@ -107,12 +111,12 @@ def _read(reader: Reader, waiting: list[str]) -> Iterator[StripeSubscription]:
     return (read_subscription(stored.data) for stored in stripe_objects.several(reader, waiting))
 
 
-def _copy_known(ledger: Ledger, call: Call, waiting: list[str]) -> None:
+def _copy_known(ledger: Ledger, at: datetime, waiting: list[str]) -> None:
     """The columns that are only a copy: no facts, so they are kept even where no fact has changed."""
     with ledger.journal() as journal:
         known = mirrored_pools.stripe_ids(journal)
         for found in _read(journal, [identifier for identifier in waiting if identifier in known]):
-            copy(journal, found, call.now)
+            copy(journal, found, at)
 
 
 def outdated(ledger: Ledger) -> list[tuple[Kind, str]]:

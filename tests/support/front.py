@@ -83,7 +83,7 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
 
         def _write(self, status: int, headers: dict[str, str], body: str) -> None:
             data = body.encode()
-            self.send_response(status)
+            self.send_response_only(status)  # the date is that of the sandbox's clock
             for name, value in headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(data)))
