@@ -7,6 +7,7 @@ nothing. Completing them here leaves no reader that could forget it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -58,6 +59,10 @@ class WholeBilling:
         for entry in self._inner.every(call):
             self._complete(entry)
             yield entry
+
+    def clock(self) -> datetime | None:
+        """As the port says."""
+        return self._inner.clock()
 
     def _complete_all(self, entries: JsonValue | None) -> None:
         for entry in entries if isinstance(entries, list) else []:
