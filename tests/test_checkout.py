@@ -84,6 +84,18 @@ def test_the_card_of_the_page_pays_what_comes_later(sandbox, page):
     assert_agree(sandbox)
 
 
+def test_another_subscription_is_charged_to_the_card_of_the_page(sandbox, page):
+    """The card is the subscription's own: its customer has none that Stripe would charge by itself."""
+    complete(sandbox, page[0], "pm_card_mastercard")
+    assert sandbox("sync").code == 0
+    second = "subs buy --plan pro --seats 1 --name second --bill-to lab --yes"
+    bought = sandbox(*second.split(), "-o", "json")
+    assert bought.code == 0, bought.err
+    assert charges(sandbox)[1:] == [1200]
+    assert sandbox("subs", "billing", "second", "-o", "json").json["card"] == "mastercard 4444"
+    assert_agree(sandbox)
+
+
 def test_the_same_command_goes_on_with_the_same_page(sandbox, page):
     session, plan, amount = page
     again = sandbox(*BUY.format(plan).split(), "-o", "json")

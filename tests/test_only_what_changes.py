@@ -91,3 +91,15 @@ def test_a_plan_sends_what_was_edited(sandbox, pro):
     assert sandbox("plans", "edit", pro, "--name", "Professional").code == 0
     assert sandbox("plans", "archive", pro).code == 0
     assert sent(sandbox, "/v1/products/") == [{"name": "Professional"}, {"active": False}]
+
+
+def test_an_archived_price_that_a_change_has_to_name_is_said_with_the_way_out(sandbox, team):
+    """A plan change waits, so that seats added now go back to the running price until the term's end."""
+    assert sandbox("plans", "add", "plus", "--price", "20.00", "--currency", "usd").code == 0
+    price = objects(sandbox, "subscription_item")[0]["price"]["id"]
+    assert sandbox("subs", "change-plan", team, "plus", "--at-renewal", "--yes").code == 0
+    with twin(sandbox) as stripe:
+        send(stripe, f"prices/{price}", {"active": False})
+    refused = sandbox("subs", "add-seats", team, "1", "--yes", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (5, "stripe_invalid_request")
+    assert "activate the price in Stripe's dashboard" in refused.error["hint"]

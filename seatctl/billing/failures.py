@@ -101,8 +101,19 @@ def _answered(failure: Failure, data: Mapping[str, JsonValue]) -> SeatctlError:
         card = failure.param == "payment_method" or "no attached payment source" in text
         hint = _ANOTHER_CARD if card else "seatctl sync"
         return MissingInStripe(f"Stripe says: {text}", hint=hint, data=data)
-    untaxed = _NO_TAX if "automatic_tax" in (failure.param or "") or failure.code in _TAX else None
-    return InvalidRequest(f"Stripe says: {text}", hint=untaxed, data=data)
+    return InvalidRequest(f"Stripe says: {text}", hint=_way_out(failure), data=data)
+
+
+def _way_out(failure: Failure) -> str | None:
+    """What helps after a refusal whose reason Stripe names; None where only its words tell."""
+    param = failure.param or ""
+    if "automatic_tax" in param or failure.code in _TAX:
+        return _NO_TAX
+    if param.endswith("[price]") and "inactive" in failure.message:
+        return "activate the price in Stripe's dashboard, then run the same command again"
+    if param.endswith("proration_date") or param.endswith("proration_date]"):
+        return "a new period has begun: run the same command again"
+    return None
 
 
 def _data(failure: Failure) -> dict[str, JsonValue]:

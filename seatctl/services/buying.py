@@ -31,7 +31,7 @@ def _run(running: Running) -> Apply:
     customer = paying_customer(running)
     if running.payload.get("due_days") is not None:
         return add_bought(running, _on_account(running, customer))
-    return add_bought(running, charge(running, customer, None))
+    return add_bought(running, charge(running, customer, text(running, "card")))
 
 
 def charge(running: Running, customer: str, card: str | None) -> StripeSubscription:

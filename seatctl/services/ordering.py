@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from shlex import quote
 
 from seatctl.billing import endpoints
-from seatctl.billing.objects import read_preview
+from seatctl.billing.objects import read_preview, read_subscription
 from seatctl.billing.port import Billing
 from seatctl.errors import JsonValue, Refused, UsageError
 from seatctl.ledger import customers, operations, plans, subscriptions
@@ -73,12 +73,16 @@ def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Purch
         allow(reader, call.actor, Action.BUY)
         plan = plans.find(reader, order.plan)
         order = replace(order, plan=plan.slug, name=name)
-        request = _request(plan, order, _paying_customer(reader, order))
+        payer = None if order.bill_to is None else subscriptions.find(reader, order.bill_to)
+        customer = None if payer is None else customers.stripe_id(reader, payer.customer_id)
+        request = _request(plan, order, customer)
         earlier = _same(reader, request)
         if earlier is None:
             _check(reader, order, name_counts=not _is_known(reader, request))
     if earlier is not None and earlier.state is OperationState.DONE:
         return Purchase(order, request, None)
+    if payer is not None and earlier is None and not order.checkout and order.due_days is None:
+        request = replace(request, details={**request.details, "card": _card_of(billing, payer)})
     # One under way is bought at the price that it began with.
     offer = _quote(billing, plan, order, request.details if earlier is None else earlier.payload)
     check_spend(offer.due_now, offer.currency, order.max_spend)
@@ -152,10 +156,10 @@ def _check_payer(order: Order) -> None:
         )
 
 
-def _paying_customer(reader: Reader, order: Order) -> str | None:
-    if order.bill_to is None:
-        return None
-    return customers.stripe_id(reader, subscriptions.find(reader, order.bill_to).customer_id)
+def _card_of(billing: Billing, payer: Subscription) -> str | None:
+    """The subscription's own card, as one that was bought on a page has; None: the customer's default."""
+    found = billing.read(endpoints.subscription(payer.stripe_subscription))
+    return read_subscription(found).default_payment_method
 
 
 def _request(plan: Plan, order: Order, customer: str | None) -> Request:
