@@ -111,7 +111,7 @@ def _way_out(failure: Failure) -> str | None:
         return _NO_TAX
     if param.endswith("[price]") and "inactive" in failure.message:
         return "activate the price in Stripe's dashboard, then run the same command again"
-    if param.endswith("proration_date") or param.endswith("proration_date]"):
+    if param.endswith(("proration_date", "proration_date]")):
         return "a new period has begun: run the same command again"
     return None
 
