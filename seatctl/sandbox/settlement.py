@@ -169,6 +169,12 @@ def method_for(session: Session, invoice: Obj) -> Obj | None:
     return None
 
 
+def keep_method(subscription: Obj, method: Obj) -> None:
+    """`save_default_payment_method=on_subscription`: what has paid becomes the subscription's default."""
+    if subscription["payment_settings"]["save_default_payment_method"] == "on_subscription":
+        subscription["default_payment_method"] = method["id"]
+
+
 def collect(
     session: Session, invoice: Obj, method: Obj, *, authenticated: bool = False, automatic: bool = False
 ) -> Outcome:
@@ -185,6 +191,12 @@ def collect(
     if automatic or not invoice["attempt_count"]:
         invoice["attempt_count"] += 1
     if outcome.paid:
+        subscription = session.store.get("subscription", subscription_of(invoice) or "")
+        if subscription is not None:
+            from seatctl.sandbox.subscription_states import save
+
+            keep_method(subscription, method)
+            save(session, subscription)
         close_payments(session, invoice, "paid")
         mark_paid(session, invoice, amount=invoice["amount_remaining"])
         return outcome

@@ -268,6 +268,7 @@ def apply_pending(session: Session, subscription: Obj) -> None:
     after = subscription["_pending_after"]
     changed = {**after["subscription"], "metadata": subscription["metadata"], "pending_update": None}
     changed["latest_invoice"] = subscription["_pending_invoice"]
+    changed["default_payment_method"] = subscription["default_payment_method"]
     changed["status"] = "active"
     kept = {item["id"] for item in after["items"]}
     for item in items_of(session, subscription["id"]):

@@ -8,7 +8,7 @@ from seatctl.sandbox.discounts import given, used_once
 from seatctl.sandbox.errors import ApiError, invalid, missing_param
 from seatctl.sandbox.invoicing import created, draft, pending_items, save_invoice, take_items
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.settlement import collect, finalize, method_for, no_method
+from seatctl.sandbox.settlement import collect, finalize, keep_method, method_for, no_method
 from seatctl.sandbox.subscription_cancellation import schedule
 from seatctl.sandbox.subscription_changes import TOO_LATE
 from seatctl.sandbox.subscription_items import build, check_new
@@ -266,6 +266,7 @@ def _charge_first(session: Session, subscription: Obj, invoice: Obj, behaviour: 
         return
     outcome = collect(session, invoice, method)
     if outcome.paid:
+        keep_method(subscription, method)
         return
     if behaviour == "error_if_incomplete":
         if outcome.decline is not None:

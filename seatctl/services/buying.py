@@ -61,6 +61,15 @@ def _subscription(running: Running, customer: str, card: str | None) -> StripeJs
     def create(behavior: str) -> Write:
         form = subscription_form(running, customer)
         form["payment_behavior"] = behavior
+        if behavior == "default_incomplete":
+            # The cardholder pays on the invoice's page, with whatever card: that one pays from then on.
+            settings = form.get("payment_settings")
+            form["payment_settings"] = {
+                **(settings if isinstance(settings, dict) else {}),
+                "save_default_payment_method": "on_subscription",
+            }
+        else:
+            form["off_session"] = True
         if card is not None:
             form["default_payment_method"] = card
         return endpoints.create_subscription(form)

@@ -59,6 +59,7 @@ def _bill(running: Running, now: Side, after: Side) -> str | None:
         **items_changed(running.payload["item"], _held(running), now),
         "proration_behavior": running.payload["proration_behavior"],
         "proration_date": running.payload["proration_date"],
+        "off_session": True,
     }
     said = {**(_nothing_waits(running) if now == after else {}), **_agreed(running)}
     discounted = _discounts(running)

@@ -223,6 +223,7 @@ def _begin_anew(running: Running, invoice: str) -> str:
         "items": [{**_new_item(running), **taxes(bill)}],
         "trial_end": running.payload["new_end"],
         "cancel_at_period_end": True,
+        "off_session": True,
         "metadata": {
             **(kept if isinstance(kept, dict) else {}),
             **_marks(running),
