@@ -1,0 +1,506 @@
+"""What may happen in a step: commands of two actors, the dashboard, the cardholder, the clock.
+
+A step is a value. It is made once, by looking at the world and throwing dice, and can then be played again
+without either: that is what makes a failing history shrink.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from random import Random
+from urllib.parse import urlencode
+
+from tests.simulator.books import ENDED, Books
+from tests.simulator.faults import Fault, random_fault
+from tests.simulator.world import World
+
+NAMES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa")
+PEOPLE = (*(f"u{number}@example.org" for number in range(7)), "bob@example.com", "new@example.org")
+CARDS = (
+    *("pm_card_visa",) * 5,
+    *("pm_card_mastercard", "pm_card_amex"),
+    *("pm_card_chargeDeclined", "pm_card_chargeCustomerFail"),
+    *("pm_card_visa_chargeDeclinedInsufficientFunds", "pm_card_threeDSecure2Required"),
+)
+PLANS = ("pro", "pro", "team", "later", "loose", "year", "contract")
+COUPONS = ("TENTH", "FREE", "EURO", "NONE")
+BOB = "bob@example.com"
+HOUR, DAY = 3600, 86400
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that happens. `index` names the random stream in which it plays."""
+
+    index: int
+    kind: str
+    """command, dashboard, clock, skew, cardholder, page, rest."""
+    words: tuple[str, ...] = ()
+    actor: str = ""
+    stdin: str = ""
+    faults: tuple[Fault, ...] = ()
+    seconds: int = 0
+
+    def __str__(self) -> str:
+        if self.kind == "command":
+            who = f"{self.actor or 'ann'}: "
+            faults = f"   [{', '.join(map(str, self.faults))}]" if self.faults else ""
+            given = f" <<< {self.stdin!r}" if self.stdin else ""
+            return f"{who}seatctl {' '.join(self.words)}{given}{faults}"
+        if self.kind in {"clock", "skew"}:
+            return f"{self.kind}: {self.seconds:+} s"
+        return f"{self.kind}: {' '.join(self.words)}".rstrip(": ")
+
+
+class Sight:
+    """What who throws the dice sees of the world."""
+
+    def __init__(self, world: World, books: Books, chance: Random) -> None:
+        self.world, self.books, self.chance = world, books, chance
+        rows = world.ledger.rows
+        self.running = [row for row in books.pools if row["status"] not in ENDED]
+        self.open_requests = [
+            str(row[0])
+            for row in rows("SELECT number FROM requests WHERE status IN ('pending', 'waitlisted')")
+        ]
+        self.invoices = [
+            row[0] or row[1]
+            for row in rows("SELECT number, stripe_id FROM invoices WHERE status IN ('open', 'draft')")
+        ]
+        self.runs = [str(number) for number in range(max(1, books.last_run - 6), books.last_run + 1)]
+
+    def pick(self, *choices: str) -> str:
+        return self.chance.choice(choices)
+
+    def pool(self) -> str:
+        """A subscription, most often one that runs."""
+        if self.running and self.chance.random() < 0.96:
+            return self.chance.choice(self.running)["name"]
+        return self.pick(*NAMES)
+
+    def new_name(self) -> str:
+        """One that no subscription ever had, most often: names of ended ones stay taken."""
+        number = len(self.books.pools)
+        return f"{NAMES[number % len(NAMES)]}{number // len(NAMES) or ''}"
+
+    def people(self, most: int = 3) -> list[str]:
+        return self.chance.sample(PEOPLE, self.chance.randint(1, most))
+
+    def seated(self, pool: str) -> list[str]:
+        rows = self.world.ledger.rows(
+            "SELECT u.email FROM seats s JOIN users u ON u.id = user_id JOIN subscriptions p"
+            " ON p.id = s.subscription_id WHERE revoked_at IS NULL AND p.name = ? ORDER BY s.id",
+            pool,
+        )
+        return [row[0] for row in rows] or [*PEOPLE]
+
+    def maybe(self, share: float, *words: str) -> list[str]:
+        return [*words] if self.chance.random() < share else []
+
+    def limit(self) -> list[str]:
+        return self.maybe(0.15, "--max-spend", f"{self.chance.choice([0, 5, 20, 60, 200, 900])}.00")
+
+    def request(self) -> list[str]:
+        return self.maybe(0.25, "--request-id", f"po-{self.chance.randint(1, 10**6)}")
+
+    def coupon(self) -> list[str]:
+        return self.maybe(0.12, "--coupon", self.pick(*COUPONS))
+
+
+Maker = Callable[[Sight], list[str]]
+
+
+def _buy(see: Sight) -> list[str]:
+    plan = see.pick(*PLANS)
+    seats = see.chance.randint(1, 6) * (5 if plan == "year" and see.chance.random() < 0.9 else 1)
+    name = see.new_name() if see.chance.random() < 0.92 else see.pool()
+    owner = see.pick(BOB, BOB, "ann@example.com", "u0@example.org")
+    words = ["subs", "buy", "--plan", plan, "--seats", str(seats), "--name", name, "--owner", owner]
+    how = see.chance.random()
+    if how < 0.12 and see.running:
+        words += ["--bill-to", see.pool()]
+    elif how < 0.27:
+        words += ["--billing-email", f"pay-{name}@example.com", "--on-account", "--due-in", "30d"]
+    elif how < 0.33:
+        return [*words, "--checkout", "--billing-email", f"pay-{name}@example.com", *see.coupon()]
+    else:
+        words += ["--billing-email", f"pay-{name}@example.com", "--payment-method", see.pick(*CARDS)]
+    return words + see.coupon() + see.limit() + see.request()
+
+
+def _add_seats(see: Sight) -> list[str]:
+    number = see.chance.choice([1, 1, 2, 3, 5, 5])
+    on_account = see.maybe(0.1, "--on-account")
+    return [
+        *("subs", "add-seats", see.pool(), str(number)),
+        *(see.coupon() + on_account + see.limit() + see.request()),
+    ]
+
+
+def _set_seats(see: Sight) -> list[str]:
+    revoke = see.maybe(0.5, "--revoke", see.pick("newest", "oldest", "suspended", "unclaimed"))
+    number = see.chance.choice([1, 2, 3, 4, 5, 8, 10, 15])
+    return ["subs", "set-seats", see.pool(), str(number), *revoke, *see.limit(), *see.request()]
+
+
+def _change_plan(see: Sight) -> list[str]:
+    when = see.maybe(0.35, "--at-renewal")
+    plan = see.pick(*PLANS)
+    return ["subs", "change-plan", see.pool(), plan, *when, *see.coupon(), *see.limit(), *see.request()]
+
+
+def _renew(see: Sight) -> list[str]:
+    manual = [row["name"] for row in see.running if '"renewal":"manual"' in (row["policy"] or "")]
+    name = see.pick(*manual) if manual else see.pool()
+    seats = see.maybe(0.4, "--seats", str(see.chance.choice([1, 2, 5, 10])), "--revoke", "newest")
+    how = see.maybe(0.2, "--on-account", "--due-in", "30d")
+    return ["subs", "renew", name, *seats, *how, *see.coupon(), *see.limit(), *see.request()]
+
+
+def _cancel(see: Sight) -> list[str]:
+    how = see.chance.choice([[], ["--now"], ["--now", "--refund"], ["--now", "--refund"]])
+    return ["subs", "cancel", see.pool(), *how]
+
+
+def _billing(see: Sight) -> list[str]:
+    what = see.chance.choice(
+        [
+            ["--payment-method", see.pick(*CARDS)],
+            ["--payment-method", see.pick(*CARDS)],
+            ["--name", see.pick("Acme", "Umbrella")],
+            ["--email", f"pay{see.chance.randint(1, 9)}@example.com"],
+            ["--address", "country=DE", "--address", "city=Bonn"],
+        ]
+    )
+    return ["subs", "billing", see.pool(), *what, *see.limit(), *see.request()]
+
+
+def _swap(see: Sight) -> list[str]:
+    pool = see.pool()
+    return ["seats", "swap", pool, see.pick(*see.seated(pool)), see.pick(*PEOPLE)]
+
+
+def _revoke(see: Sight) -> list[str]:
+    pool = see.pool()
+    return ["seats", "revoke", pool, see.pick(*see.seated(pool))]
+
+
+def _move(see: Sight) -> list[str]:
+    pool = see.pool()
+    return ["seats", "move", pool, see.pool(), see.pick(*see.seated(pool))]
+
+
+def _reclaim(see: Sight) -> list[str]:
+    how = see.chance.choice([["--suspended"], ["--inactive", "30"], ["--never-claimed", "20"]])
+    return ["seats", "reclaim", see.pool(), *how, *see.maybe(0.7, "--max-revoke", "100%")]
+
+
+def _auto_approve(see: Sight) -> list[str]:
+    rules = see.chance.choice(
+        [[], [], ["--domain", "example.org"], ["--keep-free", "1"], ["--daily-limit", "2"], ["--reset"]]
+    )
+    return ["config", "auto-approve", see.pool(), see.pick("on", "on", "off"), *rules]
+
+
+def _invoice(verb: str) -> Maker:
+    def made(see: Sight) -> list[str]:
+        invoice = see.pick(*(see.invoices or ["none-1"]))
+        more = []
+        if verb == "pay":
+            more = see.maybe(0.4, "--payment-method", see.pick(*CARDS)) + see.limit()
+        return ["invoices", verb, invoice, *more]
+
+    return made
+
+
+def _users_remove(see: Sight) -> list[str]:
+    email = see.pick(*PEOPLE)
+    return ["users", "remove", email, *see.maybe(0.3, "--new-owner", BOB), *see.maybe(0.1, "--erase")]
+
+
+COMMANDS: dict[str, tuple[int, Maker]] = {
+    "buy": (9, _buy),
+    "add-seats": (12, _add_seats),
+    "set-seats": (8, _set_seats),
+    "change-plan": (6, _change_plan),
+    "renew": (5, _renew),
+    "cancel": (5, _cancel),
+    "resume": (2, lambda see: ["subs", "resume", see.pool()]),
+    "rename": (2, lambda see: ["subs", "rename", see.pool(), see.pick("left", "right", see.pool())]),
+    "transfer": (2, lambda see: ["subs", "transfer", see.pool(), see.pick(BOB, "u0@example.org")]),
+    "billing": (5, _billing),
+    "plan-add": (
+        1,
+        lambda see: [
+            *("plans", "add", f"plan{see.chance.randint(1, 4)}", "--price", see.pick("3.00", "4.50", "0.10")),
+            *("--currency", "usd", "--policy", see.pick("flexible", "term"), "--set", "pack_size=1"),
+        ],
+    ),
+    "plan-edit": (
+        2,
+        lambda see: [
+            *("plans", "edit", see.pick(*PLANS)),
+            *see.chance.choice([["--price", see.pick("12.00", "13.00", "20.00")], ["--name", "Another"]]),
+        ],
+    ),
+    "plan-archive": (1, lambda see: ["plans", "archive", see.pick(*PLANS), *see.maybe(0.6, "--undo")]),
+    "assign": (8, lambda see: ["seats", "assign", see.pool(), *see.people(), *see.maybe(0.3, "--fill")]),
+    "assign-until": (
+        2,
+        lambda see: [
+            *("seats", "assign", see.pool(), *see.people(2)),
+            *("--for", see.pick("2d", "10d", "40d"), *see.maybe(0.3, "--create-users")),
+        ],
+    ),
+    "revoke": (4, _revoke),
+    "move": (2, _move),
+    "swap": (2, _swap),
+    "reclaim": (1, _reclaim),
+    "request": (
+        4,
+        lambda see: [
+            *("requests", "create", see.pick(*PEOPLE), *see.maybe(0.8, "--subscription", see.pool())),
+            *see.maybe(0.2, "--expires", "3d"),
+            *see.maybe(0.3, "--create-users"),
+        ],
+    ),
+    "approve": (3, lambda see: ["requests", "approve", see.pick(*(see.open_requests or ["1"]))]),
+    "approve-all": (1, lambda see: ["requests", "approve", "--all"]),
+    "deny": (1, lambda see: ["requests", "deny", see.pick(*(see.open_requests or ["1"]))]),
+    "take-back": (1, lambda see: ["requests", "cancel", see.pick(*(see.open_requests or ["1"]))]),
+    "pay": (4, _invoice("pay")),
+    "send": (1, _invoice("send")),
+    "void": (2, _invoice("void")),
+    "user-add": (1, lambda see: ["users", "add", *see.people(2)]),
+    "suspend": (2, lambda see: ["users", "suspend", see.pick(*PEOPLE)]),
+    "reactivate": (2, lambda see: ["users", "reactivate", see.pick(*PEOPLE)]),
+    "user-remove": (2, _users_remove),
+    "auto-approve": (2, _auto_approve),
+    "undo": (4, lambda see: ["runs", "undo", see.pick(*see.runs)]),
+    "resume-run": (1, lambda see: ["runs", "resume", see.pick(*see.runs)]),
+    "sync": (8, lambda see: ["sync", *see.maybe(0.1, "--full")]),
+    "reconcile": (2, lambda see: ["reconcile", *see.maybe(0.3, "--fix"), *see.maybe(0.3, "--check")]),
+    "status": (1, lambda see: ["status"]),
+    "list": (1, lambda see: [see.pick("subs", "users", "seats", "requests", "invoices", "runs"), "list"]),
+    "show": (1, lambda see: ["subs", "show", see.pool()]),
+    "invoice-show": (1, lambda see: ["invoices", "show", see.pick(*(see.invoices or ["none-1"]))]),
+    "check": (1, lambda see: ["check", see.pick(*PEOPLE), *see.maybe(0.5, "-s", see.pool())]),
+}
+MONEY = frozenset(
+    {"buy", "add-seats", "set-seats", "change-plan", "renew", "cancel", "billing", "pay", "resume"}
+)
+READS = frozenset({"status", "list", "show", "invoice-show", "check"})
+ASKS = frozenset(
+    {"buy", "add-seats", "set-seats", "change-plan", "renew", "cancel", "resume", "billing", "pay"}
+)
+LINES = ("assign", "revoke", "add-seats", "buy", "request", "user-add", "suspend", "set-seats", "move")
+"""What a batch is made of."""
+
+
+def command(see: Sight, name: str) -> Step:
+    """A command, not yet disturbed; somebody always says yes."""
+    chance = see.chance
+    words = COMMANDS[name][1](see)
+    if (
+        name in {"pay", "void", "cancel", "user-remove", "undo"}
+        or name in ASKS
+        or name in {"send", "reclaim"}
+    ):
+        words = [*words, "--yes"]
+    return Step(
+        0,
+        "command",
+        (*words, "-o", "json"),
+        BOB if chance.random() < (0.03 if name in {"buy", "sync"} else 0.2) else "",
+    )
+
+
+def _batch(see: Sight) -> Step:
+    lines = []
+    for _ in range(see.chance.randint(2, 4)):
+        name = see.pick(*LINES)
+        words = COMMANDS[name][1](see)
+        lines.append(" ".join(words))
+    more = see.maybe(0.3, "--stop-on-error")
+    return Step(0, "command", ("batch", "-", "--yes", *more, "-o", "json"), stdin="\n".join(lines) + "\n")
+
+
+def _apply(see: Sight) -> Step:
+    pool, people = see.pool(), see.people(4)
+    rows = "".join(f"{email},{pool}\n" for email in people)
+    more = see.maybe(0.5, "--prune", "--max-revoke", "100%") + see.maybe(0.3, "--create-users")
+    more += see.maybe(0.25, "--buy-shortfall", "--max-spend", "200.00")
+    return Step(
+        0,
+        "command",
+        ("seats", "apply", "-", *more, "--yes", "-o", "json"),
+        stdin="email,subscription\n" + rows,
+    )
+
+
+def _import(see: Sight) -> Step:
+    rows = "".join(f"{email},{see.pick('lab', 'ops', '')}\n" for email in see.people(4))
+    return Step(0, "command", ("users", "import", "-", "-o", "json"), stdin="email,group\n" + rows)
+
+
+def _dashboard(see: Sight) -> Step:
+    """Somebody clicks in Stripe's dashboard."""
+    chance, stripe = see.chance, see.books.stripe
+    live = [one for one in stripe["subscription"] if one["status"] not in ENDED]
+    subscription = chance.choice(live) if live else None
+    open_ones = [one for one in stripe["invoice"] if one["status"] == "open"]
+    paid = [one for one in stripe["invoice"] if one["status"] == "paid" and one["amount_paid"]]
+    charges = [one for one in see.books.charges.values() if one["amount_refunded"] < one["amount"]]
+    choices: list[tuple[str, str, dict[str, object]]] = []
+    if subscription:
+        path = f"/v1/subscriptions/{subscription['id']}"
+        item = (see.books.items.get(subscription["id"]) or [{}])[0]
+        behavior = see.pick("none", "create_prorations", "always_invoice")
+        if item:
+            price = see.pick(*(one["id"] for one in stripe["price"] if one["active"] and one["recurring"]))
+            change = {"items[0][id]": item["id"], "proration_behavior": behavior}
+            choices += [
+                ("POST", path, {**change, "items[0][quantity]": chance.randint(1, 9)}),
+                ("POST", path, {**change, "items[0][price]": price}),
+                ("POST", f"/v1/prices/{item['price']['id']}", {"active": "false"}),
+            ]
+        card = _card_of(see, subscription["customer"])
+        choices += [
+            ("POST", path, {"cancel_at_period_end": see.pick("true", "false")}),
+            ("POST", path, {"cancel_at": see.world.now + chance.randint(2, 20) * DAY}),
+            ("POST", path, {"metadata[note]": "by hand"}),
+            ("DELETE", path, {}),
+            ("POST", path, {"coupon" if chance.random() < 0 else "discounts[0][coupon]": "TENTH"}),
+            *([("POST", path, {"default_payment_method": card})] if card else []),
+        ]
+    if open_ones:
+        invoice = f"/v1/invoices/{chance.choice(open_ones)['id']}"
+        choices += [
+            ("POST", f"{invoice}/void", {}),
+            ("POST", f"{invoice}/pay", {"paid_out_of_band": "true"}),
+            ("POST", f"{invoice}/pay", {}),
+            ("POST", f"{invoice}/mark_uncollectible", {}),
+        ]
+    if charges:
+        charge = chance.choice(charges)
+        choices.append(("POST", "/v1/refunds", {"charge": charge["id"], "amount": chance.randint(1, 300)}))
+    if paid:
+        invoice = chance.choice(paid)["id"]
+        choices.append(
+            ("POST", "/v1/credit_notes", {"invoice": invoice, "amount": 100, "credit_amount": 100})
+        )
+    if stripe["customer"]:
+        customer = chance.choice(stripe["customer"])["id"]
+        choices += [
+            ("DELETE", f"/v1/customers/{customer}", {}),
+            ("POST", "/v1/invoiceitems", {"customer": customer, "amount": 250, "currency": "usd"}),
+        ]
+    if not choices:
+        return Step(0, "clock", seconds=HOUR)
+    method, path, form = chance.choice(choices)
+    return Step(0, "dashboard", (method, path, urlencode(form)))
+
+
+def _card_of(see: Sight, customer: str) -> str | None:
+    cards = [one["id"] for one in see.books.stripe["payment_method"] if one["customer"] == customer]
+    return see.chance.choice(cards) if cards else None
+
+
+def _card(see: Sight) -> Step:
+    """The customer changes the card on the portal."""
+    customers = see.books.stripe["customer"]
+    if not customers:
+        return Step(0, "clock", seconds=HOUR)
+    return Step(0, "portal", (see.chance.choice(customers)["id"], see.pick(*CARDS)))
+
+
+def _cardholder(see: Sight) -> Step:
+    """The bank's question about an open invoice is answered, or a Checkout page filled in."""
+    pages = [one["id"] for one in see.books.stripe["checkout.session"] if one["status"] == "open"]
+    if pages and see.chance.random() < 0.6:
+        return Step(0, "page", (see.pick(*pages), see.pick(*CARDS)))
+    open_ones = [one["id"] for one in see.books.stripe["invoice"] if one["status"] == "open"]
+    if not open_ones:
+        return Step(0, "clock", seconds=HOUR)
+    return Step(0, "cardholder", (see.pick(*open_ones), see.pick("yes", "yes", "yes", "no")))
+
+
+def _clock(see: Sight) -> Step:
+    chance = see.chance
+    spans = [HOUR, 6 * HOUR, DAY, 3 * DAY, 8 * DAY, 31 * DAY]
+    span = chance.choice(spans) + chance.randint(0, 90)
+    if see.running and chance.random() < 0.25:
+        ends = [one["current_period_end"] for item in see.books.items.values() for one in item]
+        ahead = [end - see.world.now for end in ends if end > see.world.now]
+        if ahead:  # just before, at, or just after the end of a period
+            span = max(1, min(ahead) + chance.choice([-DAY, -5, 0, 1, 30, HOUR + 60]))
+    return Step(0, "clock", seconds=span)
+
+
+OTHERS: dict[str, tuple[int, Callable[[Sight], Step]]] = {
+    "batch": (3, _batch),
+    "apply": (3, _apply),
+    "import": (1, _import),
+    "clock": (14, _clock),
+    "skew": (2, lambda see: Step(0, "skew", seconds=see.chance.choice([0, 0, -40, 40, -300, 300, 4000]))),
+    "dashboard": (7, _dashboard),
+    "card": (4, _card),
+    "cardholder": (4, _cardholder),
+    "rest": (3, lambda see: Step(0, "rest")),
+}
+
+
+@dataclass(frozen=True)
+class Weather:
+    """What a history is made of: swarm testing, so that not every history is the same soup."""
+
+    weights: dict[str, int]
+    faults: float
+    """The share of commands that are disturbed."""
+    repeats: float
+    dry: float
+
+
+def weather(chance: Random) -> Weather:
+    """The mix of one history."""
+    weights = {
+        name: weight * chance.choice([0, 1, 1, 2, 4]) for name, (weight, _) in {**COMMANDS, **OTHERS}.items()
+    }
+    for needed in ("buy", "sync", "clock"):
+        weights[needed] = max(weights[needed], COMMANDS.get(needed, OTHERS.get(needed, (1,)))[0])
+    if chance.random() < 0.35:
+        weights["dashboard"] = weights["card"] = 0
+    calm = chance.random()
+    return Weather(weights, 0.0 if calm < 0.3 else 0.15 if calm < 0.7 else 0.4, 0.08, 0.12)
+
+
+def next_step(world: World, books: Books, sky: Weather, chance: Random, last: Step | None) -> Step:
+    """The next thing that happens, chosen by looking at the world."""
+    if last is not None and last.kind == "command" and chance.random() < sky.repeats:
+        return replace(last, faults=_faults(sky, chance) if chance.random() < 0.3 else ())
+    see = Sight(world, books, chance)
+    weights = dict(sky.weights)
+    if len(see.running) < 2:
+        weights["buy"] += 40
+    name = chance.choices(list(weights), list(weights.values()))[0]
+    step = OTHERS[name][1](see) if name in OTHERS else command(see, name)
+    if step.kind != "command":
+        return step
+    if name not in READS and chance.random() < sky.dry:
+        return replace(step, words=(*step.words, "--dry-run"))
+    return replace(step, faults=_faults(sky, chance))
+
+
+def _faults(sky: Weather, chance: Random) -> tuple[Fault, ...]:
+    if chance.random() >= sky.faults:
+        return ()
+    return tuple(random_fault(chance) for _ in range(chance.choice([1, 1, 1, 2])))
+
+
+def is_read(step: Step) -> bool:
+    """Whether a command may change nothing at all."""
+    if "--dry-run" in step.words:
+        return True
+    group = step.words[:2]
+    return step.words[0] in {"status", "check"} or (len(group) == 2 and group[1] in {"list", "show"})

@@ -1,0 +1,185 @@
+"""What must hold after each step, looked at from outside: exit codes, seats, reads, refusals, the two sides.
+
+What must hold of money is in `money.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from tests.simulator.actions import Step
+from tests.simulator.books import ENDED, FACTS, Books, LedgerFile, Obj, differences
+from tests.simulator.world import Result
+
+CODES = frozenset({0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 74, 75})
+REFUSALS = frozenset({2, 3, 4, 5, 7, 8, 9})
+"""Codes after which nothing was changed, neither here nor in Stripe."""
+
+
+class Violation(Exception):
+    """`name` is the invariant, the same for every history that breaks it."""
+
+    def __init__(self, name: str, detail: str) -> None:
+        super().__init__(f"{name}: {detail}")
+        self.name, self.detail = name, detail
+
+
+def check_exit(step: Step, result: Result) -> None:
+    """No bug, no traceback, and a code that means something."""
+    told = result.out + result.err
+    if "Traceback (most recent" in told or "this is a bug" in told:
+        raise Violation("a bug was told", told[-600:])
+    if result.code is None:
+        return
+    if result.code not in CODES:
+        raise Violation(f"exit {result.code}", told[-600:])
+    if result.code == 2 and step.words[0] != "batch":
+        # Every command is made by the grammar, so that usage can only be wrong where a choice is refused.
+        told_usage = result.error.get("code") or ""
+        if told_usage == "usage" and "required" in str(result.error.get("message")):
+            raise Violation("a question nobody can answer", told[-600:])
+    if result.code == 74 and not any("disk full" in hit for hit in result.hit):
+        raise Violation("exit 74 with a sound ledger", told[-600:])
+    if result.code == 75 and not result.hit and result.error.get("code") not in PENDING:
+        raise Violation("exit 75 with nothing in the way", told[-600:])
+
+
+PENDING = frozenset({"operation_pending", "batch_under_way"})
+
+
+def check_seats(before: Books, after: Books) -> None:
+    """Nobody is seated beyond the capacity; a lowered one throws nobody out (rules 1 and 3)."""
+    was = {pool["id"]: pool for pool in before.pools}
+    for pool in after.pools:
+        assigned = after.seated.get(pool["id"], 0)
+        if assigned != pool["assigned"]:
+            raise Violation("the counter of seats", f"{pool['name']}: {pool['assigned']}, {assigned} sit")
+        more = assigned > before.seated.get(pool["id"], 0)
+        if assigned > pool["capacity"] and more and pool["capacity"] >= was.get(pool["id"], pool)["capacity"]:
+            raise Violation("a seat too many", f"{pool['name']}: {assigned} of {pool['capacity']}")
+    twice = after.ledger.rows(
+        "SELECT subscription_id, user_id FROM seats WHERE revoked_at IS NULL"
+        " GROUP BY 1, 2 HAVING count(*) > 1"
+    )
+    if twice:
+        raise Violation("two seats of one user", str([tuple(row) for row in twice]))
+
+
+def check_untouched(step: Step, result: Result, was: dict[str, object], became: dict[str, object]) -> None:
+    """A read or a dry run has written nothing, to neither side."""
+    for difference in differences(was, became):
+        raise Violation("a read or a dry run wrote", f"{difference[:900]} (exit {result.code})")
+
+
+def check_refusal(step: Step, result: Result, before: Books, after: Books, facts: tuple[dict, dict]) -> None:
+    """A refused command has changed no fact and no money, if nothing was under way (rule 6)."""
+    if result.code not in REFUSALS or before.open_operations or after.open_operations:
+        return
+    if step.words[0] in {"sync", "reconcile"}:  # they say what they found, and repair it
+        return
+    for difference in differences(before.money(), after.money()):
+        raise Violation(
+            "a refusal changed money", f"exit {result.code} {result.error.get('code')}; {difference}"
+        )
+    if "--buy-shortfall" in step.words or "--new-owner" in step.words:
+        return  # a first part that succeeds stays: the seats are bought, the subscription is handed over
+    for difference in differences(*facts):
+        raise Violation(
+            "a refusal changed facts", f"exit {result.code} {result.error.get('code')}; {difference}"
+        )
+
+
+def check_open(step: Step, result: Result, before: Books, after: Books) -> None:
+    """75 and 10 leave an operation open, or nothing at all (what was open before may have ended)."""
+    if result.code not in {75, 10} or before.open_operations or after.open_operations:
+        return
+    if step.words[0] in {"sync", "batch", "requests"} or "--buy-shortfall" in step.words:
+        return  # several things at once; a request that waits for a seat is exit 10
+    for difference in differences(before.money(), after.money()):
+        raise Violation("nothing stays open of what moved money", f"exit {result.code}; {difference}")
+
+
+def check_audit(ledger: LedgerFile) -> None:
+    """The chain, recomputed here: each entry covers its change rows and the entry before it (rule 5)."""
+    changes: dict[int, list] = {}
+    for row in ledger.rows("SELECT * FROM changes ORDER BY entry, n"):
+        changes.setdefault(row["entry"], []).append(row)
+    previous = "0" * 64
+    for entry in ledger.rows("SELECT * FROM audit ORDER BY seq"):
+        if entry["prev_hash"] != previous:
+            raise Violation("the chain of the audit", f"entry {entry['seq']}")
+        whole = [entry[name] for name in entry.keys() if name != "hash"]  # noqa: SIM118 - a row's own keys
+        previous = sha256(json.dumps(whole, separators=(",", ":")).encode()).hexdigest()
+        if previous != entry["hash"]:
+            raise Violation("the hash of an audit entry", f"entry {entry['seq']}")
+        for row in changes.get(entry["seq"], []):
+            if row["erased_at"] is None and _change_hash(row) != row["hash"]:
+                raise Violation("the hash of a change", f"entry {entry['seq']} row {row['n']}")
+
+
+def _change_hash(row) -> str:
+    was, became = ("" if row[name] is None else f"+{row[name]}" for name in ("before", "after"))
+    text = f"{row['entity']}\n{row['entity_id']}\n{was}\n{became}\n{row['salt']}"
+    return sha256(text.encode()).hexdigest()
+
+
+def facts_of(ledger: LedgerFile) -> dict[str, object]:
+    return dict(ledger.dump(FACTS))
+
+
+def check_in_step(books: Books) -> None:
+    """After a rest the ledger says what Stripe says: seats paid for, names, states, invoices."""
+    now = _written(books.now)
+    pools: dict[str, Obj] = {pool["stripe_item"]: pool for pool in books.pools}
+    live = [one for one in books.stripe["subscription"] if one["status"] not in ENDED]
+    for one in live:
+        for item in books.items.get(one["id"], []):
+            pool = pools.get(item["id"])
+            if pool is None:
+                raise Violation("a subscription that the ledger does not know", one["id"])
+            for name, is_, should in _pool_facts(pool, one, item, now):
+                if is_ != should:
+                    raise Violation(
+                        "the ledger differs from Stripe", f"{pool['name']} {name}: {is_}, Stripe {should}"
+                    )
+    running = {one["id"] for one in live}
+    for pool in books.pools:
+        if pool["status"] not in ENDED and pool["stripe_subscription"] not in running:
+            raise Violation("a subscription that Stripe does not have", pool["name"])
+    _check_names(live)
+    known = {
+        row["stripe_id"]: (row["status"], row["total"], row["amount_paid"])
+        for row in books.ledger.rows("SELECT stripe_id, status, total, amount_paid FROM invoices")
+    }
+    for one in books.stripe["invoice"]:
+        wanted = (one["status"], one["total"], one["amount_paid"])
+        if one["status"] in {"open", "paid"} and known.get(one["id"]) != wanted:
+            raise Violation(
+                "an invoice that the ledger has otherwise", f"{one['id']}: {known.get(one['id'])}, {wanted}"
+            )
+
+
+def _pool_facts(pool: Obj, one: Obj, item: Obj, now: str) -> Iterator[tuple[str, object, object]]:
+    metadata, quantity = one["metadata"], item["quantity"]
+    waits = metadata.get("seatctl_paid_until", "") > now and metadata.get("seatctl_next_quantity") == str(
+        quantity
+    )
+    yield "quantity", pool["quantity"], quantity
+    yield "capacity", pool["capacity"], int(metadata["seatctl_paid_seats"]) if waits else quantity
+    yield "status", pool["status"], one["status"]
+    yield "name", pool["name"], metadata.get("seatctl_name", pool["name"])
+    yield "end", pool["cancel_at"], None if one["cancel_at"] is None else _written(one["cancel_at"])
+
+
+def _check_names(live: list[Obj]) -> None:
+    names = [(one["metadata"].get("seatctl_ledger"), one["metadata"].get("seatctl_name")) for one in live]
+    for ledger, name in names:
+        if ledger and names.count((ledger, name)) > 1:
+            raise Violation("bought twice", f"two running subscriptions are called {name}")
+
+
+def _written(moment: int) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

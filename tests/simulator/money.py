@@ -1,0 +1,232 @@
+"""What must hold of money, looked at from outside: nothing twice, nothing unexplained, as it was shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tests.simulator.actions import Step
+from tests.simulator.books import Books, Obj, Operation, reference
+from tests.simulator.invariants import Violation
+from tests.simulator.world import Result, World
+
+STANDING = frozenset({"open", "paid"})
+"""What is marked uncollectible in the dashboard is asked of nobody any more."""
+
+
+@dataclass
+class Accounts:
+    """Where each invoice and each charge of a history came from."""
+
+    invoices: dict[str, str] = field(default_factory=dict)
+    """By id: the operation that made it, or the kind of step in which it appeared."""
+    charges: dict[str, str] = field(default_factory=dict)
+    """By id: the kind of step in which it was made."""
+    shown: dict[str, int] = field(default_factory=dict)
+    """What was shown of an operation before it began."""
+
+    def look(self, kind: str, before: Books, after: Books, shown: int | None = None) -> None:
+        """Note what has appeared in a step."""
+        at_work = {one.ref for one in before.open_operations}
+        begun = [ref for ref in after.operations if ref not in before.operations]
+        at_work.update(begun)
+        if shown is not None and len(begun) == 1:
+            self.shown[begun[0]] = shown
+        for one in after.stripe["invoice"]:
+            if one["id"] not in self.invoices:
+                ref = reference(one)
+                by = ref if ref in at_work else next(iter(at_work)) if len(at_work) == 1 else kind
+                self.invoices[one["id"]] = str(by) if kind == "command" else kind
+        for name in after.charges:
+            self.charges.setdefault(name, kind)
+
+    def billed(self, operation: Operation, books: Books) -> tuple[int, int]:
+        """What an operation has put on invoices that stand, and what of it is paid."""
+        mine = [
+            books.invoices[name]
+            for name, by in self.invoices.items()
+            if by == operation.ref and name in books.invoices
+        ]
+        standing = [one for one in mine if one["status"] in STANDING or _advances(one)]
+        return sum(one["amount_due"] for one in standing), sum(one["amount_paid"] for one in standing)
+
+
+def _advances(invoice: Obj) -> bool:
+    """A draft that Stripe finalizes by itself within the hour is billed too."""
+    return invoice["status"] == "draft" and bool(invoice["auto_advance"])
+
+
+def check_charges(before: Books, after: Books, kind: str, accounts: Accounts) -> None:
+    """Each charge pays an invoice, no invoice is paid twice, and none is charged for no reason."""
+    by_invoice: dict[str, int] = {}
+    for charge in after.charges.values():
+        invoice = after.invoice_of(charge)
+        if invoice is not None:
+            by_invoice[invoice["id"]] = by_invoice.get(invoice["id"], 0) + charge["amount"]
+    for name, paid in by_invoice.items():
+        if paid > after.invoices[name]["amount_due"]:
+            raise Violation(
+                "an invoice paid twice", f"{name}: {paid} of {after.invoices[name]['amount_due']}"
+            )
+    if kind != "command":
+        return
+    for name, charge in after.charges.items():
+        if name in before.charges:
+            continue
+        invoice = after.invoice_of(charge)
+        if invoice is None:
+            raise Violation("a charge for no invoice", f"{name}: {charge['amount']}")
+        if invoice["id"] not in before.invoices and accounts.invoices[invoice["id"]] == "command":
+            raise Violation("a charge of no operation", f"{name}: {charge['amount']} on {invoice['id']}")
+
+
+def check_ends(before: Books, after: Books, accounts: Accounts) -> None:
+    """An operation that is done has billed what was shown; one that failed, nothing."""
+    for ref, operation in after.operations.items():
+        was = before.operations.get(ref)
+        if operation.is_open or (was is not None and not was.is_open):
+            continue
+        billed, paid = accounts.billed(operation, after)
+        if operation.state == "failed":
+            given = _given_back(operation, after, accounts)
+            if paid - given > 0 or billed - paid > 0:
+                raise Violation(
+                    "a failed operation has billed",
+                    f"{operation.kind} of run {operation.run}: {billed}, {paid} paid, {given} given back;"
+                    f" {operation.outcome}",
+                )
+            continue
+        shown = accounts.shown.get(ref)
+        if shown is not None and billed != max(0, shown) and not _settles_more(operation):
+            raise Violation(
+                "charged otherwise than shown",
+                f"{operation.kind} of run {operation.run}: shown {shown}, billed {billed}, {paid} paid",
+            )
+
+
+def _settles_more(operation: Operation) -> bool:
+    """A new card pays what is owed already: no invoice of its own."""
+    return operation.kind in {"billing", "invoice_pay", "invoice_void", "invoice_send"}
+
+
+def _given_back(operation: Operation, books: Books, accounts: Accounts) -> int:
+    mine = {name for name, by in accounts.invoices.items() if by == operation.ref}
+    return sum(
+        charge["amount_refunded"]
+        for charge in books.charges.values()
+        if (invoice := books.invoice_of(charge)) is not None and invoice["id"] in mine
+    )
+
+
+def check_request_ids(after: Books, accounts: Accounts) -> None:
+    """A request id charges once, however often it is repeated (rule 10)."""
+    paid: dict[str, list[int]] = {}
+    for operation in after.operations.values():
+        if operation.request_id:
+            billed, _ = accounts.billed(operation, after)
+            if billed:
+                paid.setdefault(operation.request_id, []).append(operation.run)
+    for request, runs in paid.items():
+        if len(runs) > 1:
+            raise Violation("a request id charged twice", f"{request}: runs {runs}")
+
+
+def moved(before: Books, after: Books) -> int:
+    """What a step has charged, and what it has put on invoices that are to be paid later."""
+    charged = sum(one["amount"] for name, one in after.charges.items() if name not in before.charges)
+    owed = sum(
+        one["amount_remaining"]
+        for one in after.stripe["invoice"]
+        if one["id"] not in before.invoices and (one["status"] == "open" or _advances(one))
+    )
+    return charged + owed
+
+
+def check_shown(step: Step, result: Result, shown: Result | None, before: Books, after: Books) -> None:
+    """What a dry run said a moment ago is what the run has charged; and never more than --max-spend."""
+    if "--max-spend" in step.words and step.words[0] != "batch":
+        limit = round(float(step.words[step.words.index("--max-spend") + 1]) * 100)
+        charged = after.charged - before.charged
+        if charged > limit and not before.open_operations:
+            raise Violation("charged more than --max-spend", f"{charged} of {limit}")
+    if shown is None or result.code != 0 or before.open_operations or result.hit:
+        return
+    if shown.code != 0:
+        raise Violation("the dry run was refused, the run was not", f"exit {shown.code}: {shown.err[-400:]}")
+    row = shown.row
+    amount = row.get("due_now", row.get("billed_now"))
+    if isinstance(amount, int) and step.words[1] != "billing" and moved(before, after) != max(0, amount):
+        raise Violation(
+            "charged otherwise than shown", f"shown {amount}, charged {moved(before, after)}: {row}"
+        )
+    if "given_back" in row and "--now" in step.words:
+        _check_given_back(row, before, after)
+
+
+def _check_given_back(row: Obj, before: Books, after: Books) -> None:
+    back = after.refunded - before.refunded
+    if back != row["given_back"]:
+        raise Violation("given back otherwise than shown", f"shown {row['given_back']}, given back {back}")
+
+
+@dataclass(frozen=True)
+class Unused:
+    """What Stripe itself says of a cancellation that is about to come."""
+
+    credit: int
+    """What is unused, less what waits to be billed."""
+    lines: int
+    paid: int
+    """What the card and the balance paid on this subscription's own invoices and was not given back."""
+    owed: int
+    drafted: int
+    """What a renewal has put on a draft, which is not charged yet."""
+    own: bool
+    """Whether there are invoices of our own, of which Stripe's preview knows nothing."""
+
+
+def unused(world: World, books: Books, name: str) -> Unused | None:
+    """Ask Stripe what canceling now would give back; None if there is nothing to ask about."""
+    pool = next((one for one in books.pools if one["name"] == name), None)
+    one = pool and next(
+        (s for s in books.stripe["subscription"] if s["id"] == pool["stripe_subscription"]), None
+    )
+    if not one or one["status"] not in {"active", "past_due"}:
+        return None
+    form = (
+        f"subscription={one['id']}&subscription_details[cancel_now]=true"
+        "&subscription_details[proration_behavior]=create_prorations"
+    )
+    status, preview = world.stripe("POST", "/v1/invoices/create_preview", form)
+    if status != 200:
+        return None
+    own = [s for s in books.stripe["invoice"] if s["metadata"].get("seatctl_subscription") == one["id"]]
+    mine = [
+        s
+        for s in books.stripe["invoice"]
+        if ((s.get("parent") or {}).get("subscription_details") or {}).get("subscription") == one["id"]
+    ]
+    paid = sum(
+        max(0, s["total"] - s["pre_payment_credit_notes_amount"] - s["post_payment_credit_notes_amount"])
+        for s in mine
+        if s["status"] == "paid"
+    )
+    owed = sum(s["amount_remaining"] for s in mine if s["status"] == "open")
+    drafted = sum(s["amount_due"] for s in mine if s["status"] == "draft")
+    return Unused(-preview["total"], len(preview["lines"]["data"]), paid, owed, drafted, bool(own))
+
+
+def check_refund(result: Result, said: Unused | None, before: Books, after: Books) -> None:
+    """Never more than was paid, nor less than Stripe's preview says is unused by more than rounding."""
+    if said is None or result.code != 0 or before.open_operations or result.hit or said.own:
+        return
+    notes = {one["id"] for one in before.stripe["credit_note"]}
+    given = sum(one["amount"] for one in after.stripe["credit_note"] if one["id"] not in notes)
+    if given > said.paid + said.owed:
+        raise Violation("more given back than paid", f"{given} of {said.paid} paid and {said.owed} owed")
+    wanted = min(said.credit - said.drafted, said.paid + said.owed)
+    if given < wanted - said.lines:
+        raise Violation(
+            "less given back than is unused", f"{given}, Stripe says {said.credit}, paid {said.paid}"
+        )
+    if given > max(0, said.credit) + said.lines:
+        raise Violation("more given back than is unused", f"{given}, Stripe says {said.credit}")

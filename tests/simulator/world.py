@@ -1,0 +1,233 @@
+"""The world of a history: a profile on a memory disk, the sandbox behind it, and who acts on both."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from seatctl.__main__ import main
+from seatctl.sandbox import clock, control
+from seatctl.sandbox.twin import Twin
+from tests.simulator.books import Books, LedgerFile, Sandbox
+from tests.simulator.faults import CONNECT, HANDLE, Boundary, Fault, Killed, installed
+from tests.simulator.pinned import EPOCH, Pins, pinned
+
+MEMORY = Path("/dev/shm")
+START = EPOCH - 86400
+
+SETUP = (
+    "init --no-input --actor ann@example.com",
+    "plans add pro --price 12.00 --currency usd --policy flexible",
+    "plans add team --price 20.00 --currency usd --policy flexible",
+    "plans add later --price 9.00 --currency usd --policy flexible --set increase=prorate_next_invoice",
+    "plans add loose --price 7.00 --currency usd --policy flexible --set decrease=now",
+    "plans add year --price 5.00 --currency usd --interval year --policy term",
+    "plans add contract --price 11.00 --currency usd --policy term --set pack_size=1 --set min_seats=1",
+    "users add bob@example.com u0@example.org u1@example.org u2@example.org u3@example.org u4@example.org",
+    "users add u5@example.org --group lab",
+    "users add u6@example.org --group lab",
+    "roles grant bob@example.com assignor",
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended; `code` is None if it was killed."""
+
+    code: int | None
+    out: str
+    err: str
+    hit: tuple[str, ...] = ()
+    calls: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The first row of a report."""
+        try:
+            found = json.loads(self.out)
+        except ValueError:
+            return {}
+        rows = found.get("rows") if isinstance(found, dict) else found
+        return rows[0] if rows else {}
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """What went wrong, as a program reads it; notes may stand before it."""
+        place = self.err.find('{"error"')
+        if place < 0:
+            return {}
+        try:
+            return json.loads(self.err[place:])["error"]
+        except ValueError:
+            return {}
+
+
+class _Stream(io.TextIOWrapper):
+    def __init__(self, data: bytes = b"") -> None:
+        super().__init__(io.BytesIO(data), encoding="utf-8", newline="", write_through=True)
+
+    def isatty(self) -> bool:
+        return False
+
+    def text(self) -> str:
+        return self.buffer.getvalue().decode()  # type: ignore[attr-defined]
+
+
+class World:
+    """One history's profile. `directory` holds it; everything in it is the history's own."""
+
+    def __init__(self, directory: Path, pins: Pins, boundary: Boundary) -> None:
+        self.home = directory
+        self.pins = pins
+        self.boundary = boundary
+        self.skew = 0
+        """Seconds by which the machine's clock is ahead of Stripe's."""
+        self._environment = {
+            "SEATCTL_CONFIG": str(directory),
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+            "TERM": "dumb",
+            "HOME": str(directory),
+            "PATH": "/usr/bin:/bin",
+        }
+
+    def open(self) -> None:
+        """Look at both files from outside, with connections of our own."""
+        self.twin = _twin(self.home / "default" / "sandbox.db")
+        self._sandbox_file = CONNECT(self.home / "default" / "sandbox.db", isolation_level=None)
+        ledger = CONNECT(f"file:{self.home / 'default' / 'ledger.db'}?mode=ro", uri=True)
+        ledger.row_factory = sqlite3.Row
+        self._ledger_file = ledger
+        self.sandbox = Sandbox(self._sandbox_file)
+        self.ledger = LedgerFile(ledger)
+        self.ledger_id = self.ledger.rows("SELECT value FROM meta WHERE key = 'ledger_id'")[0][0]
+
+    def close(self) -> None:
+        self.boundary.revive()
+        self.twin.close()
+        self._sandbox_file.close()
+        self._ledger_file.close()
+
+    def books(self) -> Books:
+        return Books(self.sandbox.objects(), self.ledger, self.ledger_id, self.now)
+
+    @property
+    def now(self) -> int:
+        return self.twin.now()
+
+    # who acts ------------------------------------------------------------------------------------------
+
+    def seatctl(self, *argv: str, actor: str = "", stdin: str = "", faults: tuple[Fault, ...] = ()) -> Result:
+        """Run a command as a process of its own would."""
+        self.boundary.revive(faults)
+        self.boundary.skew = self.skew
+        out, err = _Stream(), _Stream()
+        kept = sys.stdin, sys.stdout, sys.stderr
+        environment = {**self._environment, **({"SEATCTL_ACTOR": actor} if actor else {})}
+        code: int | None = None
+        sys.stdin, sys.stdout, sys.stderr = _Stream(stdin.encode()), out, err
+        try:
+            code = int(main(list(argv), environment))
+        except Killed:
+            code = None
+        finally:
+            sys.stdin, sys.stdout, sys.stderr = kept
+        hit, calls = tuple(self.boundary.hit), tuple(self.boundary.calls)
+        if self.boundary.dead:
+            code = None  # what dies while it cleans up has died all the same
+        self.boundary.revive()
+        return Result(code, out.text(), err.text(), hit, calls)
+
+    def log(self) -> str:
+        """The end of the program's log, which has the traceback of a bug."""
+        path = self.home / "log" / "seatctl.log"
+        return path.read_text()[-2000:] if path.exists() else ""
+
+    def stripe(self, method: str, path: str, form: str = "") -> tuple[int, dict[str, Any]]:
+        """A call by somebody else than the program: the dashboard, another program, an invariant."""
+        headers = {
+            "Authorization": "Bearer sk_test_dashboard",
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Stripe-Version": "2026-10-28.endive",
+        }
+        url = f"{path}?{form}" if method == "GET" and form else path
+        answer = HANDLE(self.twin, method, url, headers, None if method == "GET" else form)
+        return answer.status, json.loads(answer.body)
+
+    def advance(self, seconds: int) -> None:
+        """Time passes; what falls due on the way happens."""
+        control.advance(self.twin, seconds=seconds)
+
+    def authenticate(self, invoice: str, *, succeeds: bool) -> str:
+        """The cardholder answers the bank."""
+        return control.authenticate(self.twin, invoice, succeeds=succeeds)
+
+
+def _twin(path: Path) -> Twin:
+    """A twin that the boundary does not see."""
+    kept, sqlite3.connect = sqlite3.connect, CONNECT
+    try:
+        return Twin(path)
+    finally:
+        sqlite3.connect = kept
+
+
+class Worlds:
+    """Makes worlds, each a copy of one that was set up once."""
+
+    def __init__(self, directory: Path, pins: Pins, boundary: Boundary) -> None:
+        self._directory, self._pins, self._boundary = directory, pins, boundary
+        self._template = directory / "template"
+        self._made = 0
+        first = World(self._template, pins, boundary)
+        pins.reseed("setup")
+        for number, command in enumerate(SETUP):
+            done = first.seatctl(*command.split())
+            assert done.code == 0, (command, done)
+            if number == 0:
+                first.open()
+                with first.twin.store.transaction():
+                    clock.freeze(first.twin.store, START)
+        for path, form in (
+            ("/v1/coupons", "id=TENTH&percent_off=10&duration=forever"),
+            ("/v1/coupons", "id=FREE&percent_off=100&duration=once"),
+            ("/v1/coupons", "id=EURO&amount_off=500&currency=eur&duration=once"),
+        ):
+            status, body = first.stripe("POST", path, form)
+            assert status == 200, body
+        first.close()
+        for log in self._template.rglob("*.log"):
+            log.unlink()
+
+    @contextmanager
+    def world(self) -> Iterator[World]:
+        """A fresh world, thrown away afterwards."""
+        self._made += 1
+        home = self._directory / f"w{self._made}"
+        shutil.copytree(self._template, home)
+        made = World(home, self._pins, self._boundary)
+        made.open()
+        try:
+            yield made
+        finally:
+            made.close()
+            shutil.rmtree(home)
+
+
+@contextmanager
+def worlds() -> Iterator[Worlds]:
+    """Worlds on a memory disk, in a process in which everything is pinned."""
+    base = MEMORY if os.access(MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="seatctl-simulator-", dir=base) as name, pinned() as pins:
+        boundary = Boundary(pins)
+        with installed(boundary):
+            yield Worlds(Path(name), pins, boundary)
