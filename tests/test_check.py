@@ -8,7 +8,8 @@ import pytest
 
 from seatctl.models.call import format_time, parse_time
 from tests.pools import add_pool, ledger_path, query
-from tests.support.both_sides import contents
+from tests.sandbox.seed import send
+from tests.support.both_sides import contents, objects, twin
 
 ZOE = "zoe@example.com"
 
@@ -146,6 +147,20 @@ def test_the_end_counts_from_its_second_on_without_a_sync(zoe):
     assert check(zoe, ZOE)[:2] == (0, "entitled")
     assert zoe("sandbox", "advance", "25h").code == 0
     assert check(zoe, ZOE)[:2] == (7, "ended")
+
+
+def test_a_subscription_without_any_paid_seats_entitles_nobody(zoe):
+    """Somebody has set its quantity to 0 in Stripe; Zoe's seat stays, and counts again when one is paid."""
+    item = objects(zoe, "subscription_item")[0]["id"]
+    for quantity, code, reason in ((0, 7, "no_seats_paid"), (1, 0, "entitled")):
+        with twin(zoe) as stripe:
+            send(stripe, f"subscription_items/{item}", {"quantity": quantity, "proration_behavior": "none"})
+        assert zoe("sync").code == 0
+        answer = check(zoe, ZOE)
+        assert answer[:2] == (code, reason)
+        if code:
+            assert answer[2]["ways_out"][0] == "seatctl subs set-seats design N"
+            assert zoe("reconcile", "-o", "json").rows[0]["drift"] == "over_assigned"
 
 
 def test_the_best_seat_counts(zoe):

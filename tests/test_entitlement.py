@@ -53,6 +53,15 @@ def test_a_seat_in_a_running_subscription_entitles(status):
     assert (found.entitled, found.reason, found.until) == (True, "entitled", None)
 
 
+@pytest.mark.parametrize("status", ["active", "trialing", "past_due"])
+def test_a_seat_where_none_is_paid_does_not(status):
+    found = answer(holding(status=status, capacity=0))
+    assert (found.entitled, found.reason) == (False, "no_seats_paid")
+    hints = ways_out(found, WHO, subscription=None, plan=None, known=[])
+    assert hints[0] == "seatctl subs set-seats design N"
+    assert answer(holding(capacity=0), holding(subscription="lab")).entitled
+
+
 @pytest.mark.parametrize("status", ["canceled", "unpaid", "incomplete", "incomplete_expired", "paused"])
 def test_a_seat_in_any_other_does_not(status):
     found = answer(holding(status=status))

@@ -11,7 +11,8 @@ from seatctl.models.call import format_time, parse_time
 from seatctl.models.entitlement import Holding
 from seatctl.rules.emails import email_key
 
-_HOLDINGS = """SELECT s.id, s.name, p.slug AS plan, s.status, t.until, s.cancel_at, s.unpaid_since, s.policy
+_HOLDINGS = """SELECT s.id, s.name, p.slug AS plan, s.status, t.until, s.cancel_at, s.unpaid_since, s.policy,
+    s.capacity
     FROM seats t JOIN subscriptions s ON s.id = t.subscription_id JOIN plans p ON p.id = s.plan_id
     WHERE t.user_id = :user AND t.revoked_at IS NULL AND (t.until IS NULL OR t.until > :now)
     AND (:subscription IS NULL OR s.id = :subscription) AND (:plan IS NULL OR p.id = :plan)
@@ -51,6 +52,7 @@ def _holding(row: Row) -> Holding:
         unpaid_since=_moment(row["unpaid_since"]),
         grace_days=policy.get("grace_days", 0),
         features=tuple(policy.get("features", ())),
+        capacity=row["capacity"],
     )
 
 

@@ -17,6 +17,8 @@ class Holding(NamedTuple):
     unpaid_since: datetime | None
     grace_days: int
     features: tuple[str, ...]
+    capacity: int = 1
+    """Seats that the subscription pays for now."""
 
 
 class Asked(NamedTuple):
@@ -33,7 +35,8 @@ class Answer(NamedTuple):
 
     entitled: bool
     reason: str
-    """`entitled`, `in_grace`, `unknown_user`, `suspended`, `unseated`, `past_due` or `ended`."""
+    """`entitled`, `in_grace`, `unknown_user`, `suspended`, `unseated`, `past_due`, `no_seats_paid`
+    or `ended`."""
     message: str
     holding: Holding | None
     until: datetime | None

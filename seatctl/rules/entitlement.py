@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from seatctl.models.entitlement import Answer, Asked, Holding
 from seatctl.rules.emails import check_email
 
-_BEST_FIRST = ("entitled", "in_grace", "past_due", "ended")
+_BEST_FIRST = ("entitled", "in_grace", "past_due", "no_seats_paid", "ended")
 
 
 def entitlement(
@@ -33,6 +33,9 @@ def _one(email: str, holding: Holding, now: datetime) -> Answer:
     if holding.cancel_at is not None and holding.cancel_at <= now:
         ended = holding.cancel_at.date().isoformat()
         return Answer(False, "ended", f"{place} ended on {ended}", holding, holding.cancel_at)
+    if status in {"active", "trialing", "past_due"} and not holding.capacity:
+        # Fewer seats than people leave each their seat, over-assigned; none at all entitles nobody.
+        return Answer(False, "no_seats_paid", f"no seats of {place} are paid for any more", holding, None)
     if status == "past_due" or (status in {"active", "trialing"} and holding.unpaid_since is not None):
         return _unpaid(email, holding, now)
     if status in {"active", "trialing"}:
@@ -90,8 +93,11 @@ def ways_out(
         return [f"seatctl users reactivate {email}"]
     if answer.holding is not None:
         name = _quoted(answer.holding.subscription)
-        unpaid = [f"seatctl invoices list {name} --unpaid"] if answer.reason == "past_due" else []
-        return [*unpaid, _buy(answer.holding.plan)]
+        first = {
+            "past_due": [f"seatctl invoices list {name} --unpaid"],
+            "no_seats_paid": [f"seatctl subs set-seats {name} N"],
+        }
+        return [*first.get(answer.reason, []), _buy(answer.holding.plan)]
     if answer.reason == "unknown_user" and check_email(email):
         return ["seatctl users list"]  # what is no address can neither be added nor ask for anything
     if asked is not None:
