@@ -11,6 +11,7 @@ from tests.support.office import (
     A_FOUR_HUNDREDTH_LEFT,
     TEN_DAYS_LEFT,
     TERM_END,
+    change_card,
     clear_faults,
     done,
     entitled,
@@ -223,6 +224,56 @@ def test_a_question_tells_what_is_given_back_and_no_leaves_everything(office):
     asked = office("subs", "cancel", "lab", "--now", tty=True, stdin="y\n")
     assert "Nothing is given back without --refund." in asked.err
     assert (asked.code, pool(office, "lab")["status"]) == (0, "canceled")
+
+
+# Unpaid -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def past_due(office):
+    """The renewal of `lab` on July 1st was declined; 100.00 is open, and the grace ends on July 8th."""
+    change_card(office, "pay-lab@example.com", "pm_card_chargeCustomerFail")
+    until(office, "2040-07-01T02:00:00Z")
+    assert pool(office, "lab")["status"] == "past_due"
+    return office
+
+
+def open_invoice(seatctl):
+    (invoice,) = [one for one in objects(seatctl, "invoice") if one["status"] == "open"]
+    return invoice["number"]
+
+
+def test_an_unpaid_period_is_not_promised_and_its_open_invoice_is_named(past_due):
+    number = open_invoice(past_due)
+    shown = done(past_due, "subs cancel lab --dry-run")
+    assert shown["seats_until"].startswith("2040-07-08")
+    assert (shown["owed"], shown["open_invoices"]) == (
+        10000,
+        [{"number": number, "amount": 10000, "currency": "usd"}],
+    )
+    asked = past_due("subs", "cancel", "lab", tty=True, stdin="n\n")
+    assert "its seats hold until 2040-07-08; if it is paid, they hold until 2040-08-01" in asked.err
+    assert f"Invoice {number} over 100.00 USD stays open and Stripe goes on collecting it" in asked.err
+    told = past_due("subs", "cancel", "lab", "--yes", "-o", "json")
+    assert told.rows[0]["seats_until"].startswith("2040-07-08")
+    assert f"seatctl invoices void {number}" in told.json["summary"]
+    assert past_due("invoices", "void", number, "--yes").code == 0
+    assert pool(past_due, "lab")["ends"] is True
+
+
+def test_after_the_grace_its_seats_entitle_nobody(past_due):
+    until(past_due, "2040-07-10T00:00:00Z")
+    asked = past_due("subs", "cancel", "lab", tty=True, stdin="n\n")
+    assert "its seats entitle nobody now; if it is paid, they hold until 2040-08-01" in asked.err
+
+
+def test_ending_at_once_names_what_stays_open(past_due):
+    number = open_invoice(past_due)
+    asked = past_due("subs", "cancel", "lab", "--now", tty=True, stdin="n\n")
+    assert f"Invoice {number} over 100.00 USD stays open, to be paid by hand" in asked.err
+    told = past_due("subs", "cancel", "lab", "--now", "--yes", "-o", "json")
+    assert f"seatctl invoices void {number} gives it up" in told.json["summary"]
+    assert past_due("invoices", "void", number, "--yes").code == 0
 
 
 @pytest.mark.parametrize("words", ["--refund", "--now --at-period-end"])

@@ -18,6 +18,7 @@ from seatctl.models.plan import Renewal
 from seatctl.models.role import Action
 from seatctl.models.standing import Standing
 from seatctl.models.subscription import SubscriptionStatus
+from seatctl.rules import open_invoices
 from seatctl.rules.changing import NotRunning, window_opens
 from seatctl.rules.refunds import Share
 from seatctl.services.endings import share_fields
@@ -28,7 +29,7 @@ from seatctl.services.prepared import Prepared, repeated
 
 PREVIEW_COLUMNS = (
     *("name", "plan", "seats", "seats_until"),
-    *("given_back", "to_balance", "owed_less", "owed", "currency"),
+    *("given_back", "to_balance", "owed_less", "owed", "open_invoices", "currency"),
 )
 
 
@@ -62,7 +63,7 @@ def prepare_cancel(
     require_alone(ledger, found, "canceling it")
     if now:
         return _cancel_now(billing, found, asked, refund=refund)
-    return _cancel_at_end(found, asked)
+    return _cancel_at_end(billing, found, asked)
 
 
 def prepare_resume(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Prepared:
@@ -95,7 +96,7 @@ def prepare_resume(ledger: Ledger, billing: Billing, call: Call, handle: str) ->
     return _prepared(found, Request("cancel", asked, details, found.pool.id), row, ())
 
 
-def _cancel_at_end(found: Gathered, asked: dict[str, JsonValue]) -> Prepared:
+def _cancel_at_end(billing: Billing, found: Gathered, asked: dict[str, JsonValue]) -> Prepared:
     stands = found.standing
     end = found.mirror.cancel_at
     if stands.policy.renewal is Renewal.MANUAL:
@@ -104,11 +105,33 @@ def _cancel_at_end(found: Gathered, asked: dict[str, JsonValue]) -> Prepared:
         )
     if end is not None and end <= stands.period_end:
         return _nothing(found, asked, f"{stands.name} is canceled already; it ends on {_day(end)}")
+    bills = bills_of(billing, found)
+    left = open_invoices.still_open(bills.open, {})
     summary = f"canceled {stands.name} at the end of its period, {_day(stands.period_end)}"
+    summary += open_invoices.in_summary(left)
     details: dict[str, JsonValue] = {**_details(found, summary), "update": {"cancel_at_period_end": True}}
-    row = {**_row(found), "seats_until": format_time(stands.period_end), "given_back": 0}
-    notes = (f"Its seats hold until {_day(stands.period_end)}; nothing is given back.",)
+    is_late = found.mirror.status is SubscriptionStatus.PAST_DUE
+    owed = open_invoices.owed_since(bills.open, past_due=is_late)
+    hold = open_invoices.holds_until(stands.period_end, owed, stands.policy.grace_days)
+    row: dict[str, JsonValue] = {
+        **_row(found),
+        "seats_until": format_time(hold),
+        "given_back": 0,
+        "owed": sum(one.amount for one in left),
+        "open_invoices": [one.as_record() for one in left],
+    }
+    notes = (_holding(stands, hold, found.at), *open_invoices.notes(left, at_once=False))
     return _prepared(found, Request("cancel", asked, details, found.pool.id), row, notes)
+
+
+def _holding(stands: Standing, hold: datetime, at: datetime) -> str:
+    """Until when the seats hold; those of a period that was never paid for do not hold until its end."""
+    end = _day(stands.period_end)
+    if hold >= stands.period_end:
+        return f"Its seats hold until {end}; nothing is given back."
+    until = "entitle nobody now" if hold <= at else f"hold until {_day(hold)}"
+    paid = f"if it is paid, they hold until {end}"
+    return f"Its running period is not paid for: its seats {until}; {paid}. Nothing is given back."
 
 
 def _cancel_now(billing: Billing, found: Gathered, asked: dict[str, JsonValue], *, refund: bool) -> Prepared:
@@ -116,8 +139,9 @@ def _cancel_now(billing: Billing, found: Gathered, asked: dict[str, JsonValue], 
     shares = given_back(billing, found, bills) if refund else ()
     to_card, to_balance = sum(one.refund for one in shares), sum(one.credit for one in shares)
     less = sum(one.less for one in shares)
+    left = open_invoices.still_open(bills.open, {one.invoice: one.less for one in shares})
     details: dict[str, JsonValue] = {
-        **_details(found, f"canceled {pool.name} at once"),
+        **_details(found, f"canceled {pool.name} at once{open_invoices.in_summary(left)}"),
         "shares": [share_fields(share) for share in shares],
         # With a refund Stripe's preview has set the waiting lines off against it: they must go.
         "drop": [str(line["id"]) for line in bills.waiting] if refund else [],
@@ -130,6 +154,7 @@ def _cancel_now(billing: Billing, found: Gathered, asked: dict[str, JsonValue], 
         "to_balance": to_balance,
         "owed_less": less,
         "owed": bills.owed - less,
+        "open_invoices": [one.as_record() for one in left],
         "billed_now": 0 if refund else bills.waiting_amount,
         "invoices": [share_fields(share) for share in shares],
     }
@@ -155,9 +180,8 @@ def _notes(
             notes.append(f"{money(share.less)} of the open invoice {share.number} need not be paid any more.")
     if not shares:
         notes.append("Nothing is given back." if refund else "Nothing is given back without --refund.")
-    owed = bills.owed - sum(share.less for share in shares)
-    if owed:
-        notes.append(f"{money(owed)} of open invoices stays owed.")
+    left = open_invoices.still_open(bills.open, {share.invoice: share.less for share in shares})
+    notes += open_invoices.notes(left, at_once=True)
     if bills.waiting and not refund:
         notes.append(f"{money(bills.waiting_amount)} that waited for the next invoice is billed now.")
     return tuple(notes)

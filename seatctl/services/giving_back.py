@@ -58,6 +58,7 @@ class Bills:
     """What its paid invoices have given back before, in minor units."""
     unpaid: tuple[str, ...] = ()
     """The numbers of those that nobody pays any more: void, or written off."""
+    open: tuple[StripeInvoice, ...] = ()
 
     @property
     def waiting_amount(self) -> int:
@@ -72,6 +73,7 @@ def bills_of(billing: Billing, found: Gathered) -> Bills:
     by_stripe: list[tuple[StripeInvoice, Paid]] = []
     ours: list[tuple[StripeInvoice, Paid]] = []
     unpaid: list[str] = []
+    still_open: list[StripeInvoice] = []
     owed = given = 0
     debt: int | None = None
     for raw in billing.every(endpoints.invoices_of_customer(customer)):
@@ -92,9 +94,10 @@ def bills_of(billing: Billing, found: Gathered) -> Bills:
             unpaid.append(invoice.number or invoice.id)
         if invoice.status is InvoiceStatus.OPEN:
             owed += invoice.amount_remaining
+            still_open.append(invoice)
     lines = billing.every(endpoints.waiting_invoice_items(customer))
     waiting = tuple(line for line in lines if _subscription_of(line) == stripe_id)
-    return Bills(tuple(by_stripe), tuple(ours), owed, waiting, given, tuple(unpaid))
+    return Bills(tuple(by_stripe), tuple(ours), owed, waiting, given, tuple(unpaid), tuple(still_open))
 
 
 def given_back(billing: Billing, found: Gathered, bills: Bills) -> tuple[Share, ...]:
