@@ -41,7 +41,7 @@ def stands(policy: Policy = FLEXIBLE, now=(BASIC, 10), after=None, **fields) -> 
         term_end=END,
         period_end=END,
         renewed=False,
-        ends=False,
+        ends_at=None,
         assigned=0,
     )
     return replace(made, **fields)
@@ -128,7 +128,7 @@ def test_what_renews_by_itself_is_not_renewed_by_hand():
     with pytest.raises(changing.RenewsByItself):
         changing.check_renewal(stands(), days_before_end(1))
     with pytest.raises(changing.RenewsByItself, match="is canceled and ends on") as refused:
-        changing.check_renewal(stands(ends=True), days_before_end(1))
+        changing.check_renewal(stands(ends_at=END), days_before_end(1))
     assert "subs resume lab" in str(refused.value.hint)
     with pytest.raises(changing.NotInRenewalWindow):
         changing.check_renewal(stands(TERM, term_start=END - timedelta(days=365)), days_before_end(31))

@@ -39,13 +39,23 @@ class Standing:
     """The end of Stripe's period: later than `term_end` once the next term is paid."""
     renewed: bool
     """The next term is paid already: the renewal window is closed until the next one."""
-    ends: bool
-    """Stripe ends the subscription at `period_end` unless something is done."""
+    ends_at: datetime | None
+    """When Stripe ends the subscription unless something is done: with a period, or within one."""
     assigned: int
     next_policy: Policy | None = None
     """That of the next term; None is the same."""
     by_hand: bool = False
     """The running term was paid by a renewal by hand: a trial to Stripe, which prorates nothing in it."""
+
+    @property
+    def ends(self) -> bool:
+        """Whether it ends with Stripe's period or before, so that no further term is billed."""
+        return self.ends_at is not None and self.ends_at <= self.period_end
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether it ends before what is paid for does."""
+        return self.ends_at is not None and self.ends_at < self.current_end
 
     @property
     def upcoming(self) -> Policy:

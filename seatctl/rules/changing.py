@@ -156,11 +156,11 @@ def check_plan_waits(standing: Standing, plan: str) -> None:
 def check_renewal(standing: Standing, at: datetime) -> None:
     """Return if it can be renewed now. Raises RenewsByItself, AlreadyRenewed, NotInRenewalWindow."""
     if standing.policy.renewal is not Renewal.MANUAL:
-        if standing.ends:
+        if standing.ends_at is not None:
             raise RenewsByItself(
-                f"{standing.name} is canceled and ends on {_day(standing.period_end)}",
+                f"{standing.name} is canceled and ends on {_day(standing.ends_at)}",
                 hint=f"seatctl subs resume {quote(standing.name)} lets it renew by itself",
-                data={"subscription": standing.name, "ends_at": format_time(standing.period_end)},
+                data={"subscription": standing.name, "ends_at": format_time(standing.ends_at)},
             )
         raise RenewsByItself(
             f"{standing.name} renews by itself on {_day(standing.period_end)}",

@@ -65,9 +65,15 @@ def _round(exact: Fraction, step: int) -> int:
     return floor(exact / step + Fraction(1, 2)) * step
 
 
-def still_to_come(amount: int, start: datetime, end: datetime, at: datetime, step: int = 1) -> int:
-    """As `unused_share`, where it is charged: halves go down, as Stripe's prorations do."""
-    return -unused_share(-amount, start, end, at, step)
+def still_to_come(
+    amount: int, start: datetime, end: datetime, at: datetime, step: int = 1, until: datetime | None = None
+) -> int:
+    """As `unused_share`, where it is charged: halves go down, as Stripe's prorations do.
+
+    Of a subscription that ends within its term, only the time to `until`.
+    """
+    after = Fraction() if until is None or until >= end else _rest(start, end, max(at, until))
+    return -_round(-amount * (_rest(start, end, at) - after), step)
 
 
 def spread(amount: int, bills: Sequence[Paid]) -> tuple[Share, ...]:

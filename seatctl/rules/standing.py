@@ -78,7 +78,7 @@ def standing(known: Known, subscription: StripeSubscription, item: StripeItem, a
         term_end=until if waits and until is not None else item.period_end,
         period_end=item.period_end,
         renewed=renewed,
-        ends=subscription.cancel_at is not None,
+        ends_at=subscription.cancel_at,
         assigned=known.assigned,
         by_hand=by_hand,
     )

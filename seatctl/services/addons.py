@@ -129,7 +129,9 @@ def _line(found: Gathered, seats: int, list_price: int) -> _Line:
         amount = upcoming if stands.renewed else running
         began = stands.term_end if stands.renewed else stands.term_start
         return _Line(amount if stands.policy.lock_price else list_price, seats, began)
-    rest = still_to_come(running * seats, stands.term_start, stands.term_end, found.at, step(pool.currency))
+    rest = still_to_come(
+        running * seats, stands.term_start, stands.term_end, found.at, step(pool.currency), stands.ends_at
+    )
     return _Line(rest + (upcoming * seats if stands.renewed else 0), 1, found.at)
 
 

@@ -83,7 +83,7 @@ def prepare_resume(ledger: Ledger, billing: Billing, call: Call, handle: str) ->
             hint=f"seatctl subs renew {quote(stands.name)}",
             data={"subscription": stands.name, "allowed_from": format_time(opens)},
         )
-    if not stands.ends:
+    if stands.ends_at is None:
         return _nothing(
             found, asked, f"{stands.name} is not canceled; it renews on {_day(stands.period_end)}"
         )
@@ -101,7 +101,9 @@ def _cancel_at_end(billing: Billing, found: Gathered, asked: dict[str, JsonValue
     end = found.mirror.cancel_at
     if stands.policy.renewal is Renewal.MANUAL:
         return _nothing(
-            found, asked, f"{stands.name} ends by itself on {_day(stands.period_end)} unless it is renewed"
+            found,
+            asked,
+            f"{stands.name} ends by itself on {_day(end or stands.period_end)} unless it is renewed",
         )
     if end is not None and end <= stands.period_end:
         return _nothing(found, asked, f"{stands.name} is canceled already; it ends on {_day(end)}")

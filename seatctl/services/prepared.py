@@ -186,6 +186,9 @@ def priced(
         "currency": currency,
         "next_invoice": following,
         "renews_at": None if stands.ends else format_time(stands.period_end),
-        "ends_at": format_time(stands.period_end) if stands.ends else None,
+        "ends_at": None if stands.ends_at is None else format_time(stands.ends_at),
     }
+    if stands.ends_early and stands.ends_at is not None:
+        summary += f"; it ends on {stands.ends_at:%Y-%m-%d}, before {stands.current_end:%Y-%m-%d}"
+        request = replace(request, details={**request.details, "summary": summary})
     return Prepared(request, row, due, currency, summary, found.pool, found.at, operation=found.operation)
