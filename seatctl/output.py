@@ -82,6 +82,8 @@ def emit_one(style: Style, record: Record, columns: Sequence[Column], *, handle:
 
 def emit_report(style: Style, report: Report, *, handle: str | None = None) -> None:
     """Print the end of a run: its rows on stdout; but for JSON the summary and the way back on stderr."""
+    for warning in report.warnings:
+        note(f"warning: {warning}")
     if style.format is Format.JSON and not style.quiet:
         _write_report(style, report)
         return
@@ -213,6 +215,7 @@ def _write_report(style: Style, report: Report) -> None:
         "dry_run": report.dry_run,
         "summary": report.summary,
         "undo": report.undo,
+        **({"warnings": [*report.warnings]} if report.warnings else {}),
         **report.data,
     }
     rows, _ = _choose(style, iter(report.rows), [Column(key, key) for key in report.columns])

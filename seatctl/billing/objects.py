@@ -173,7 +173,14 @@ def read_preview(invoice: StripeJson) -> Preview:
         total=_amount(invoice, "total"),
         amount_due=_amount(invoice, "amount_due"),
         lines=_lines(invoice),
+        discounts=_discounts(invoice),
     )
+
+
+def _discounts(invoice: StripeJson) -> tuple[int, ...]:
+    listed = invoice.get("total_discount_amounts")
+    found = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return tuple(_number(one.get("amount")) or 0 for one in found)
 
 
 def _item(item: StripeJson) -> StripeItem:

@@ -13,6 +13,7 @@ from seatctl.billing.objects import read_preview
 from seatctl.billing.port import StripeJson
 from seatctl.errors import JsonValue
 from seatctl.models.call import from_epoch
+from seatctl.models.invoice import InvoiceLine
 from seatctl.models.stripe_objects import Preview, StripeItem
 
 RECURRING: dict[str, JsonValue] = {"preview_mode": "recurring"}
@@ -38,9 +39,16 @@ def read_preview_alone(invoice: StripeJson, recurring: Callable[[], StripeJson] 
         "lines": {"data": [*alone]},
         "subtotal": sum(_number(line, "amount") for line in alone),
         "total": total,
+        "total_discount_amounts": [*_off(alone)],
         "amount_due": max(0, total + _number(invoice, "starting_balance")),
     }
     return read_preview({**invoice, **changed})
+
+
+def read_terms(invoice: StripeJson) -> tuple[InvoiceLine, ...]:
+    """The lines of whole periods, as far as they are among the first: those of the items themselves."""
+    terms = [line for line in _alone(invoice)[0] if not _prorates(line)]
+    return read_preview({**invoice, "lines": {"data": [*terms]}}).lines
 
 
 def read_waiting(invoice: StripeJson, recurring: Callable[[], StripeJson]) -> int:
@@ -65,15 +73,10 @@ def is_of_next_term(invoice: StripeJson, item: StripeItem, at: int) -> bool:
 
     That is what Stripe previews where the change itself makes no invoice, as in a trial.
     """
-    periods = [line for line in _alone(invoice)[0] if not _prorates(line)]
-    if periods or not _is_cut(invoice):
-        return any(_begins(line) >= int(item.period_end.timestamp()) for line in periods)
+    terms = read_terms(invoice)
+    if terms or not _is_cut(invoice):
+        return any(line.period_start >= item.period_end for line in terms)
     return from_epoch(_number(invoice, "created")) > from_epoch(at) + _A_WHILE
-
-
-def _begins(line: StripeJson) -> int:
-    period = line.get("period")
-    return _number(period, "start") if isinstance(period, dict) else 0
 
 
 def _alone(invoice: StripeJson) -> tuple[list[StripeJson], bool]:
@@ -112,6 +115,16 @@ def _net(line: StripeJson) -> int:
     off = sum(_number(one, "amount") for one in _objects(line.get("discount_amounts")))
     added = [one for one in _objects(line.get("taxes")) if one.get("tax_behavior") == "exclusive"]
     return _number(line, "amount") - off + sum(_number(one, "amount") for one in added)
+
+
+def _off(lines: list[StripeJson]) -> list[StripeJson]:
+    """What each discount takes off these lines together."""
+    sums: dict[str, int] = {}
+    for line in lines:
+        for one in _objects(line.get("discount_amounts")):
+            name = str(one.get("discount"))
+            sums[name] = sums.get(name, 0) + _number(one, "amount")
+    return [{"discount": name, "amount": amount} for name, amount in sums.items()]
 
 
 def _objects(value: JsonValue | None) -> list[StripeJson]:

@@ -146,4 +146,6 @@ def _question(here: Context, quote: Quote) -> str:
         here.note(f"Stripe will charge {due} {code} now; the term ends {end}.")
     else:
         here.note(f"Stripe will invoice {due} {code}, due in {quote.due_days} days; the term ends {end}.")
+    for warning in quote.warnings:
+        here.note(warning)
     return "Buy?"

@@ -50,7 +50,8 @@ def carry_out(here: Context, prepared: Prepared, max_spend: str | None) -> None:
                 charged = f"Stripe will invoice {due}, to be paid on account."
             if not prepared.due_now:
                 charged = "Nothing is charged now."
-            for line in (prepared.summary, *_leaving(prepared.row), *(prepared.notes or (charged,))):
+            told = (prepared.summary, *_leaving(prepared.row), *(prepared.notes or (charged,)))
+            for line in (*told, *prepared.warnings):
                 here.note(line)
         here.confirm("Go on?")
     here.emit(submit(here.ledger, here.billing, here.call, prepared), handle="name")

@@ -47,3 +47,7 @@ class Quote:
     renews_at: str
     """UTC, in the written form: the end of the first period."""
     due_days: int | None = None
+    discount: int | None = None
+    """What the discounts that were asked for take off; None where none was."""
+    warnings: tuple[str, ...] = ()
+    """What somebody should know before it is bought."""

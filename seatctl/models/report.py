@@ -27,5 +27,7 @@ class Report:
     """Which keys a table shows, in order; empty: all of the first row."""
     data: dict[str, JsonValue] = field(default_factory=dict)
     """Further keys of the JSON object, beside run, dry_run, summary and rows."""
+    warnings: tuple[str, ...] = ()
+    """What somebody has to know whatever the format: told on stderr, and in JSON beside the summary."""
     bugs: tuple[Exception, ...] = ()
     """Errors that nobody raised on purpose and that were not allowed to stop the rest; for the log."""

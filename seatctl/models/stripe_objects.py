@@ -146,3 +146,5 @@ class Preview:
     total: int
     amount_due: int
     lines: tuple[InvoiceLine, ...]
+    discounts: tuple[int, ...] = ()
+    """What each discount takes off; one that does not apply (another currency or product) is not there."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from seatctl.errors import BadInput, JsonValue, Refused, UsageError
 from seatctl.models.money import accepted_form, parse_amount, plain_amount
 from seatctl.models.plan import Interval, Plan, Policy
 
 _TYPED_CARD_DIGITS = 12
+
+NOTHING_OFF = "a coupon that was asked for takes nothing off: it is for another currency or product"
 
 MOST_SEATS = 1_000_000
 """Of one subscription: what the ledger is built for, and far from where amounts would overflow."""
@@ -139,6 +141,14 @@ def check_spend(due_now: int, currency: str, max_spend: str | None) -> None:
             hint=f"use --max-spend {due} to allow it",
             data={"due_now": due_now, "max_spend": limit, "currency": currency},
         )
+
+
+def nothing_off(wanted: int, taken: Iterable[int], left: int) -> tuple[str, ...]:
+    """A warning if one of `wanted` discounts takes nothing off, and `left` is still to be paid.
+
+    `taken` is what each takes off; amounts in minor units. Stripe leaves out those that do not apply.
+    """
+    return (NOTHING_OFF,) if wanted > sum(amount > 0 for amount in taken) and left > 0 else ()
 
 
 def amount_of(text: str, currency: str) -> int:

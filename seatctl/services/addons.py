@@ -18,7 +18,7 @@ from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules.changing import NotRunning, Target
 from seatctl.rules.metadata import made_by, marks
 from seatctl.rules.pool_metadata import said_of, with_metadata
-from seatctl.rules.purchases import amount_of, check_spend
+from seatctl.rules.purchases import check_spend, nothing_off
 from seatctl.rules.refunds import still_to_come
 from seatctl.rules.sides import read_side, side_fields
 from seatctl.rules.standing import RENEWED, waiting_metadata
@@ -40,7 +40,7 @@ from seatctl.services.own_invoices import (
     undo_invoice,
 )
 from seatctl.services.paying_customer import text
-from seatctl.services.prepared import Prepared, Wishes, priced
+from seatctl.services.prepared import Prepared, Wishes, limit_of, priced
 from seatctl.services.steps import CameToNothing, Running
 
 _DUE_DAYS = 30
@@ -89,7 +89,7 @@ def prepare_addon(
         quantity=line.quantity,
         description=f"{counted(seats, 'added seat')} of {pool.name} until {stands.current_end:%Y-%m-%d}",
         discounts=discount_forms(find_discounts(billing, wishes.promo, wishes.coupon)) or "",
-        max_spend=None if wishes.max_spend is None else amount_of(wishes.max_spend, pool.currency),
+        max_spend=limit_of(wishes, pool.currency),
         due_days=_DUE_DAYS if wishes.on_account else None,
         covers_from=format_time(line.covers_from),
         covers_until=format_time(stands.current_end),
@@ -116,7 +116,8 @@ def prepare_addon(
         "summary": summary,
     }
     request = Request("addon", asked, details, pool.id, request_id=wishes.request_id)
-    prepared = priced(found, target, request, due, summary)
+    warnings = of_discounts(bill, preview)
+    prepared = priced(found, target, request, due, summary, wishes, warnings=warnings)
     return replace(prepared, on_account=wishes.on_account)
 
 
@@ -133,6 +134,12 @@ def _line(found: Gathered, seats: int, list_price: int) -> _Line:
         running * seats, stands.term_start, stands.term_end, found.at, step(pool.currency), stands.ends_at
     )
     return _Line(rest + (upcoming * seats if stands.renewed else 0), 1, found.at)
+
+
+def of_discounts(bill: Bill, preview: Preview) -> tuple[str, ...]:
+    """A warning if one of the discounts on a bill takes nothing off."""
+    wanted = len(bill.discounts) if isinstance(bill.discounts, list) else 0
+    return nothing_off(wanted, preview.discounts, preview.total)
 
 
 def agreed(bill: Bill, preview: Preview) -> Bill:

@@ -21,6 +21,8 @@ from seatctl.services.steps import Running
 from seatctl.services.stripe_clock import stripe_now
 from seatctl.services.subscription_rows import SUBSCRIPTION_COLUMNS, subscription_row
 
+_RENEWAL = "subscription_cycle"
+
 After = Callable[[Transaction, Subscription], dict[str, JsonValue]]
 
 
@@ -32,12 +34,14 @@ def take_over(
     *,
     stripe_id: str | None = None,
     tell_owed: bool = False,
+    and_latest: bool = False,
 ) -> Apply:
     """The last transaction of an operation: the mirror, these invoices, and what `after` adds.
 
     `stripe_id` is given where the operation made a new subscription; `tell_owed` where its invoices may be
-    on account, so that what is to be paid until when is part of the answer. Everything is read from Stripe
-    before the transaction, which spans no call.
+    on account, so that what is to be paid until when is part of the answer; `and_latest` where a new latest
+    invoice of the subscription is the operation's too. Everything is read from Stripe before the
+    transaction, which spans no call.
     """
     asked = tuple(invoice_ids)
     ours = set(asked)
@@ -50,6 +54,9 @@ def take_over(
     was = running.payload.get("item")
     told = summary if stripe_id or was is None or has_item(found, was) else _without(summary, item)
     wanted = dict.fromkeys(one for one in (*asked, found.latest_invoice) if one)
+    also = (
+        {found.latest_invoice} - {running.payload.get("latest_invoice")} if and_latest else set[str | None]()
+    )
     read = [read_invoice(running.billing.read(endpoints.invoice(one))) for one in wanted]
 
     due = [one for one in read if tell_owed and one.id in ours and one.due_date and one.amount_remaining]
@@ -76,7 +83,8 @@ def take_over(
         next_seats = 0 if stands is None else stands.next.seats
         row = {**subscription_row(now), "next_seats": next_seats, **charged, **extra, "result": "done"}
         code = ExitCode.DONE if told == summary else ExitCode.PARTIAL
-        return Ending(told + "".join(map(owed, due)), ({**row, **_due(due)},), SUBSCRIPTION_COLUMNS, code)
+        whole, rows = told + "".join(map(owed, due)), ({**row, **_due(due)},)
+        return Ending(whole, rows, SUBSCRIPTION_COLUMNS, code, charged=_asked_for(read, ours | also))
 
     return apply
 
@@ -95,6 +103,11 @@ def _without(summary: str, item: StripeItem | None) -> str:
     """What to tell of a change whose item was taken off in Stripe meanwhile; `item` has taken its place."""
     became = "nothing is paid for any more" if item is None else "another one has taken its place"
     return f"{summary}; but then it was taken off its subscription in Stripe: {became}"
+
+
+def _asked_for(read: list[StripeInvoice], made: set[str | None]) -> int:
+    """What the invoices that a change has made ask for, in minor units; a renewal's is of another day."""
+    return sum(one.amount_due for one in read if one.id in made and one.billing_reason != _RENEWAL)
 
 
 def owed(invoice: StripeInvoice | None, email: str | None = None) -> str:

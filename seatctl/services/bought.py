@@ -61,9 +61,17 @@ def add_bought(running: Running, subscription: StripeSubscription) -> Apply:
         }
         seats = counted(int(str(running.payload["seats"])), "seat")
         summary = f"bought {seats} of {added.plan_slug} as {added.name}"
-        return Ending(summary + owed(invoice, customer.email), (row,), SUBSCRIPTION_COLUMNS)
+        told = summary + owed(invoice, customer.email)
+        return Ending(told, (row,), SUBSCRIPTION_COLUMNS, charged=_asked_for(invoice))
 
     return apply
+
+
+def _asked_for(invoice: StripeInvoice | None) -> int | None:
+    """What the first invoice asks for, in minor units; None where a later one hides it."""
+    if invoice is None:
+        return 0
+    return invoice.amount_due if invoice.billing_reason == "subscription_create" else None
 
 
 def _invoiced(invoice: StripeInvoice | None) -> dict[str, JsonValue]:

@@ -19,6 +19,8 @@ class Ending:
     rows: tuple[Record, ...]
     columns: tuple[str, ...] = ()
     exit_code: ExitCode = ExitCode.DONE
+    charged: int | None = None
+    """What the invoices that Stripe made of it ask for, in minor units; None where it makes none."""
 
 
 Apply = Callable[[Transaction], Ending]

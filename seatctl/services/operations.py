@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seatctl.billing.port import Billing, CardDeclined
 from seatctl.errors import (
@@ -29,7 +29,8 @@ from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
 from seatctl.models.operation import Operation, OperationState
 from seatctl.models.report import Report
-from seatctl.services.kinds import Apply
+from seatctl.rules.charges import difference, read_shown
+from seatctl.services.kinds import Apply, Ending
 from seatctl.services.steps import KEYS_LAST, CameToNothing, Running
 
 
@@ -120,8 +121,10 @@ def _look_after(ledger: Ledger, billing: Billing, call: Call, other: Operation) 
         # Nobody waits for it any more: who wants something else now must not charge it a day late.
         undone = undo_if_too_old(ledger, billing, call, other)
         if undone is None:
-            perform(ledger, billing, call, other)
-        became = "was unfinished and is finished now" if undone is None else f"is taken back: {undone}"
+            report = perform(ledger, billing, call, other)
+        became = f"is taken back: {undone}"
+        if undone is None:
+            became = "; ".join(("was unfinished and is finished now", *report.warnings))
     except WaitingForCardholder as waiting:
         became = f"waits for its cardholder: {waiting.data.get('url')}"
         data["url"] = waiting.data.get("url")
@@ -156,12 +159,13 @@ def _repeat(ledger: Ledger, billing: Billing, call: Call, operation: Operation) 
     if operation.state is not OperationState.DONE:
         return perform(ledger, billing, call, operation)
     outcome = operation.outcome or {}
-    rows = outcome.get("rows")
+    rows, warnings = outcome.get("rows"), outcome.get("warnings")
     return Report(
         run=operation.run,
         dry_run=False,
         summary=f"already done: {outcome.get('summary', '')}",
         rows=tuple(row for row in rows if isinstance(row, dict)) if isinstance(rows, list) else (),
+        warnings=tuple(map(str, warnings)) if isinstance(warnings, list) else (),
     )
 
 
@@ -258,11 +262,15 @@ def _apply(running: Running, apply: Apply) -> Report:
     operation = running.operation
     call = running.call._replace(run=operation.run, dry_run=False)
     with running.ledger.change(call) as tx:
-        ending = apply(tx)
+        ending, warnings = _compared(operation, apply(tx))
         tx.summarise(ending.summary)
         rows: list[JsonValue] = [dict(row) for row in ending.rows]
         operations.close(
-            tx, operation, OperationState.DONE, {"summary": ending.summary, "rows": rows}, call.now
+            tx,
+            operation,
+            OperationState.DONE,
+            {"summary": ending.summary, "rows": rows, "warnings": [*warnings]},
+            call.now,
         )
         # Always a fact, so that the end of an operation is committed even where the ledger knew it all.
         tx.record("operation", operation.id, {"state": "pending"}, {"kind": operation.kind, "state": "done"})
@@ -273,4 +281,17 @@ def _apply(running: Running, apply: Apply) -> Report:
         rows=ending.rows,
         exit_code=ending.exit_code,
         columns=ending.columns,
+        warnings=warnings,
     )
+
+
+def _compared(operation: Operation, ending: Ending) -> tuple[Ending, tuple[str, ...]]:
+    """The ending, and what has to be told with it: above all that Stripe asked for more than was shown."""
+    shown, said = read_shown(operation.payload.get("shown")), operation.payload.get("warnings")
+    warnings = tuple(map(str, said)) if isinstance(said, list) else ()
+    found = None if shown is None or ending.charged is None else difference(shown, ending.charged)
+    rows = ending.rows if found is None else tuple({**row, **found.fields} for row in ending.rows)
+    sentences = (*warnings, *(() if found is None else (found.sentence,)))
+    ended = replace(ending, summary="; ".join((ending.summary, *sentences)), rows=rows)
+    back = "" if shown is None else f"; to reverse it: {shown.reverse}"
+    return ended, tuple(f"{sentence}{back}" for sentence in sentences)

@@ -12,6 +12,7 @@ from shlex import quote
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_preview, read_subscription
 from seatctl.billing.port import Billing
+from seatctl.billing.previews import read_terms
 from seatctl.errors import JsonValue, Refused, UsageError
 from seatctl.ledger import customers, operations, plans, subscriptions
 from seatctl.ledger.ledger import Ledger
@@ -23,11 +24,19 @@ from seatctl.models.purchase import Order, Quote
 from seatctl.models.report import Report
 from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
+from seatctl.rules.calendar import add_interval
 from seatctl.rules.changing import check_on_account
+from seatctl.rules.charges import Shown, end_command, shown_fields
 from seatctl.rules.emails import check_email
 from seatctl.rules.names import check_name, check_request_id, name_key
 from seatctl.rules.policies import as_fields
-from seatctl.rules.purchases import check_payment_method, check_quantity, check_spend
+from seatctl.rules.purchases import (
+    amount_of,
+    check_payment_method,
+    check_quantity,
+    check_spend,
+    nothing_off,
+)
 from seatctl.rules.wording import counted
 from seatctl.services.discounts import discount_forms
 from seatctl.services.operations import Request, is_same, submit
@@ -84,8 +93,13 @@ def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Purch
     if payer is not None and earlier is None and not order.checkout and order.due_days is None:
         request = replace(request, details={**request.details, "card": _card_of(billing, payer)})
     # One under way is bought at the price that it began with.
-    offer = _quote(billing, plan, order, request.details if earlier is None else earlier.payload)
+    offer = _quote(billing, call, plan, order, request.details if earlier is None else earlier.payload)
     check_spend(offer.due_now, offer.currency, order.max_spend)
+    limit = None if order.max_spend is None else amount_of(order.max_spend, offer.currency)
+    shown = Shown(offer.due_now, offer.currency, end_command(order.name), limit)
+    request = replace(
+        request, details={**request.details, "shown": shown_fields(shown), "warnings": [*offer.warnings]}
+    )
     return Purchase(order, request, offer)
 
 
@@ -109,7 +123,7 @@ def buy(ledger: Ledger, billing: Billing, call: Call, purchase: Purchase) -> Rep
     if call.dry_run and offer is not None:
         row = quote_row(offer)
         summary = f"would buy {counted(offer.seats, 'seat')} of {offer.plan} as {offer.name}"
-        return Report(None, True, summary, (row,), columns=tuple(row))
+        return Report(None, True, summary, (row,), columns=tuple(row), warnings=offer.warnings)
     report = submit(ledger, billing, call, purchase.request, lambda reader: _check(reader, purchase.order))
     columns = SUBSCRIPTION_COLUMNS if purchase.order.due_days is None else _ON_ACCOUNT_COLUMNS
     return replace(report, dry_run=call.dry_run, columns=columns)
@@ -126,6 +140,7 @@ def quote_row(quote: Quote) -> dict[str, JsonValue]:
         "due_now": quote.due_now,
         "due_days": quote.due_days,
         "renews_at": quote.renews_at,
+        **({} if quote.discount is None else {"discount": quote.discount}),
     }
 
 
@@ -215,28 +230,36 @@ def refuse_taken(reader: Reader, name: str, but: Subscription | None = None) -> 
         )
 
 
-def _quote(billing: Billing, plan: Plan, order: Order, details: Mapping[str, JsonValue]) -> Quote:
+def _quote(billing: Billing, call: Call, plan: Plan, order: Order, details: Mapping[str, JsonValue]) -> Quote:
     """What Stripe would charge now for the price and the customer of `details`."""
     form: dict[str, JsonValue] = {
         "subscription_details": {"items": [{"price": details["price"], "quantity": order.seats}]},
     }
-    if details.get("discounts"):  # else what the customer has counts, as it will on the subscription
-        form["discounts"] = details["discounts"]
+    discounts = details.get("discounts")
+    if discounts:  # else what the customer has counts, as it will on the subscription
+        form["discounts"] = discounts
     if order.automatic_tax:
         form["automatic_tax"] = {"enabled": True}
     if details["customer"] is not None:
         form["customer"] = details["customer"]
     else:  # the customer is not made before the purchase is confirmed
         form |= {"currency": plan.currency, "customer_details": {"tax_exempt": "none"}}
-    preview = read_preview(billing.read(endpoints.preview_invoice(form)))
+    wanted = len(discounts) if isinstance(discounts, list) else 0
+    raw = billing.read(endpoints.preview_invoice(form))
+    preview, terms = read_preview(raw), read_terms(raw)
+    # What waits for the customer's next invoice comes first, and may leave no room for the plan's own line.
+    each = sum(line.amount for line in terms) // order.seats if terms else plan.unit_amount
+    end = max((line.period_end for line in terms), default=None)
     return Quote(
         plan=plan.slug,
         name=order.name,
         seats=order.seats,
-        unit_amount=preview.subtotal // order.seats,
+        unit_amount=each,
         currency=preview.currency,
         due_now=preview.amount_due,
         total=preview.total,
-        renews_at=format_time(max(line.period_end for line in preview.lines)),
+        renews_at=format_time(end or add_interval(call.now, plan.interval, plan.interval_count)),
         due_days=order.due_days,
+        discount=sum(preview.discounts) if wanted else None,
+        warnings=nothing_off(wanted, preview.discounts, preview.total),
     )

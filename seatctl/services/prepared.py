@@ -21,7 +21,8 @@ from seatctl.models.report import Report
 from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
 from seatctl.rules.changing import Target
-from seatctl.rules.purchases import check_spend
+from seatctl.rules.charges import Shown, back_command, end_command, shown_fields
+from seatctl.rules.purchases import amount_of, check_spend
 from seatctl.services.gathering import Gathered
 from seatctl.services.operations import Request, submit
 from seatctl.services.permissions import allow
@@ -70,6 +71,8 @@ class Prepared:
     """The last operation of the subscription when it was decided."""
     on_account: bool = False
     """What is due is invoiced, to be paid later, and charges no card."""
+    warnings: tuple[str, ...] = ()
+    """What is said besides before it is done, and again with the report."""
     would: str = "would change"
     """What --dry-run says before the summary."""
 
@@ -160,7 +163,8 @@ def carry_out(ledger: Ledger, billing: Billing, call: Call, prepared: Prepared) 
     if prepared.nothing and not _is_disturbed(ledger, prepared.pool):
         return Report(None, call.dry_run, prepared.summary, (prepared.row,), columns=columns)
     if call.dry_run:
-        return Report(None, True, f"{prepared.would} {prepared.summary}", (prepared.row,), columns=columns)
+        told = f"{prepared.would} {prepared.summary}"
+        return Report(None, True, told, (prepared.row,), columns=columns, warnings=prepared.warnings)
     return submit(ledger, billing, call, prepared.request, prepared.unchanged)
 
 
@@ -171,7 +175,14 @@ def _is_disturbed(ledger: Ledger, pool: Subscription) -> bool:
 
 
 def priced(
-    found: Gathered, target: Target, request: Request, due: int, summary: str, following: int | None = None
+    found: Gathered,
+    target: Target,
+    request: Request,
+    due: int,
+    summary: str,
+    wishes: Wishes,
+    following: int | None = None,
+    warnings: tuple[str, ...] = (),
 ) -> Prepared:
     """The request with what it costs now and with the next invoice, in minor units, and what it leads to."""
     stands, currency = found.standing, found.pool.currency
@@ -191,4 +202,22 @@ def priced(
     if stands.ends_early and stands.ends_at is not None:
         summary += f"; it ends on {stands.ends_at:%Y-%m-%d}, before {stands.current_end:%Y-%m-%d}"
         request = replace(request, details={**request.details, "summary": summary})
-    return Prepared(request, row, due, currency, summary, found.pool, found.at, operation=found.operation)
+    back = back_command(stands, target.now) if target.now != stands.now else end_command(stands.name)
+    shown = shown_fields(Shown(due, currency, back, limit_of(wishes, currency)))
+    details: dict[str, JsonValue] = {**request.details, "shown": shown, "warnings": [*warnings]}
+    return Prepared(
+        replace(request, details=details),
+        row,
+        due,
+        currency,
+        summary,
+        found.pool,
+        found.at,
+        operation=found.operation,
+        warnings=warnings,
+    )
+
+
+def limit_of(wishes: Wishes, currency: str) -> int | None:
+    """`--max-spend` in minor units. Raises BadAmount."""
+    return None if wishes.max_spend is None else amount_of(wishes.max_spend, currency)

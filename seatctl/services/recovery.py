@@ -20,6 +20,7 @@ class Recovered:
 
     row: Record
     bug: Exception | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def recover(ledger: Ledger, billing: Billing, call: Call) -> list[Recovered]:
@@ -49,4 +50,5 @@ def _recover_one(ledger: Ledger, billing: Billing, call: Call, operation: Operat
     except Exception as bug:  # noqa: BLE001  # those behind it may be purchases that somebody waits for
         told = f"unexpected {type(bug).__name__}; this is a bug; the log has more; the run stays unfinished"
         return Recovered({**row, "result": "failed", "summary": told, "error": "unexpected"}, bug)
-    return Recovered({**row, "result": "finished", "summary": report.summary, "error": None})
+    done = {**row, "result": "finished", "summary": report.summary, "error": None}
+    return Recovered(done, warnings=report.warnings)

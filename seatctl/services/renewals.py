@@ -28,12 +28,12 @@ from seatctl.rules.metadata import made_by, marks
 from seatctl.rules.plan_switches import check_currency, check_next_term
 from seatctl.rules.policies import as_metadata, from_fields
 from seatctl.rules.pool_metadata import said_of, with_metadata
-from seatctl.rules.purchases import amount_of, check_quantity, check_spend
+from seatctl.rules.purchases import check_quantity, check_spend
 from seatctl.rules.running_policy import Agreed
 from seatctl.rules.sides import items_changed, read_side, side_fields
 from seatctl.rules.standing import waiting_metadata
 from seatctl.rules.wording import counted
-from seatctl.services.addons import agreed, preview_bill, require_unit_price
+from seatctl.services.addons import agreed, of_discounts, preview_bill, require_unit_price
 from seatctl.services.applying import take_over
 from seatctl.services.cards import require_card
 from seatctl.services.change_previews import waiting_total
@@ -53,7 +53,7 @@ from seatctl.services.own_invoices import (
 )
 from seatctl.services.paying_customer import text
 from seatctl.services.plans import sellable
-from seatctl.services.prepared import Prepared, Wishes, priced, repeated
+from seatctl.services.prepared import Prepared, Wishes, limit_of, priced, repeated
 from seatctl.services.steps import CameToNothing, Running
 
 
@@ -117,6 +117,7 @@ def prepare_renewal(
     details: dict[str, JsonValue] = {
         **found.place,
         "customer": found.mirror.customer_id,
+        "latest_invoice": found.mirror.latest_invoice,
         "bill": bill_fields(agreed(bill, preview)),
         "due_now": due,
         "now": side_fields(target.now),
@@ -132,9 +133,15 @@ def prepare_renewal(
         f" until {end:%Y-%m-%d}{_remark(waits, plan.currency)}{renewal.leaving.remark}",
     }
     request = Request("renew", asked, details, found.pool.id, request_id=wishes.request_id)
-    prepared = priced(found, target, request, due, str(details["summary"]))
+    warnings = of_discounts(bill, preview)
+    prepared = priced(found, target, request, due, str(details["summary"]), wishes, warnings=warnings)
     row = {**prepared.row, "ends_at": format_time(end), **renewal.leaving.as_row}
-    return replace(prepared, row=row, on_account=renewal.due_days is not None, would="would have")
+    return replace(
+        prepared,
+        row=row,
+        on_account=renewal.due_days is not None,
+        would="would have",
+    )
 
 
 def _remark(waits: int, currency: str) -> str:
@@ -154,7 +161,7 @@ def _bill(found: Gathered, plan: Plan, seats: int, renewal: Renewal, wishes: Wis
         quantity=seats,
         description=f"{counted(seats, 'seat')} of {plan.name} from {found.standing.term_end:%Y-%m-%d}",
         discounts=discount_forms(renewal.discounts) or "",
-        max_spend=None if wishes.max_spend is None else amount_of(wishes.max_spend, plan.currency),
+        max_spend=limit_of(wishes, plan.currency),
         due_days=renewal.due_days,
         covers_from=format_time(found.standing.term_end),
         covers_until=format_time(end),
@@ -181,7 +188,8 @@ def _run(running: Running) -> Apply:
     invoice = collect(running, read_bill(running.payload["bill"]))
     stripe_id = _extend(running, invoice)
     summary = str(running.payload["summary"])
-    return take_over(running, [invoice], summary, people_leave(running), stripe_id=stripe_id, tell_owed=True)
+    leave = people_leave(running)
+    return take_over(running, [invoice], summary, leave, stripe_id=stripe_id, tell_owed=True, and_latest=True)
 
 
 def _extend(running: Running, invoice: str) -> str:

@@ -17,7 +17,7 @@ from seatctl.rules import changing
 from seatctl.rules.changing import Target
 from seatctl.rules.packs import check_added
 from seatctl.rules.plan_switches import check_change, check_currency
-from seatctl.rules.purchases import check_quantity, check_spend
+from seatctl.rules.purchases import check_quantity, check_spend, nothing_off
 from seatctl.rules.running_policy import Agreed, nothing_kept
 from seatctl.rules.sides import side_fields
 from seatctl.rules.wording import counted
@@ -201,8 +201,15 @@ def _prorated(
     }
     request = Request("change", asked, details, found.pool.id, request_id=wishes.request_id)
     following = next_total(billing, found, target, proration, discounts)
-    prepared = priced(found, target, request, due, summary, following)
-    return replace(prepared, row={**prepared.row, **leaving.as_row}, on_account=on_account)
+    warnings = tuple[str, ...]()
+    if discounts:  # in a proration it is not told apart, so the same is asked without them
+        bare = due_now(billing, found, target.now, proration, [])
+        later = next_total(billing, found, target, proration, []) or 0
+        saved = max(bare - due, later - (following or 0))
+        warnings = nothing_off(1, (saved,), later)
+    prepared = priced(found, target, request, due, summary, wishes, following, warnings)
+    row = {**prepared.row, **leaving.as_row}
+    return replace(prepared, row=row, on_account=on_account)
 
 
 def _nothing(found: Gathered, asked: dict[str, JsonValue]) -> Prepared:

@@ -229,6 +229,7 @@ def _report(ledger: Ledger, recovered: list[Recovered], done: Mirroring, *, rebu
         code,
         columns=COLUMNS if rows else (),
         data={"read": done.read, "backfill": done.whole, "skipped": len(skipped), "rebuilt": rebuilt},
+        warnings=tuple(warning for one in recovered for warning in one.warnings),
         bugs=bugs,
     )
 
