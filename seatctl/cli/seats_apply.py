@@ -245,7 +245,10 @@ def _emit(here: Context, report: Report, bought: Sequence[Bought] = ()) -> None:
     if bought:
         said = "; ".join((report.summary, *(one.sentence for one in bought)))
         purchases: list[JsonValue] = [one.record for one in bought]
-        report = replace(report, summary=said, data={**report.data, "purchases": purchases})
+        warnings = tuple(warning for one in bought for warning in one.warnings)
+        report = replace(
+            report, summary=said, data={**report.data, "purchases": purchases}, warnings=warnings
+        )
     if here.style.format is Format.MARKDOWN and not here.options.quiet:
         from seatctl.output import as_markdown
 

@@ -23,7 +23,7 @@ from seatctl.rules.changing import NotRunning, window_opens
 from seatctl.rules.refunds import Share
 from seatctl.services.endings import share_fields
 from seatctl.services.gathering import Gathered, gather, look, require_alone
-from seatctl.services.giving_back import Bills, bills_of, given_back
+from seatctl.services.giving_back import Bills, billed_at_the_end, bills_of, given_back
 from seatctl.services.operations import Request
 from seatctl.services.prepared import Prepared, repeated
 
@@ -138,6 +138,7 @@ def _holding(stands: Standing, hold: datetime, at: datetime) -> str:
 
 def _cancel_now(billing: Billing, found: Gathered, asked: dict[str, JsonValue], *, refund: bool) -> Prepared:
     pool, bills = found.pool, bills_of(billing, found)
+    billed = billed_at_the_end(billing, found) if bills.waiting and not refund else 0
     shares = given_back(billing, found, bills) if refund else ()
     to_card, to_balance = sum(one.refund for one in shares), sum(one.credit for one in shares)
     less = sum(one.less for one in shares)
@@ -157,15 +158,17 @@ def _cancel_now(billing: Billing, found: Gathered, asked: dict[str, JsonValue], 
         "owed_less": less,
         "owed": bills.owed - less,
         "open_invoices": [one.as_record() for one in left],
-        "billed_now": 0 if refund else bills.waiting_amount,
+        "billed_now": billed,
         "invoices": [share_fields(share) for share in shares],
     }
     request = Request("cancel", asked, details, pool.id)
-    return _prepared(found, request, row, _notes(found.standing, pool.currency, shares, bills, refund=refund))
+    return _prepared(
+        found, request, row, _notes(found.standing, pool.currency, shares, bills, billed, refund=refund)
+    )
 
 
 def _notes(
-    stands: Standing, currency: str, shares: tuple[Share, ...], bills: Bills, *, refund: bool
+    stands: Standing, currency: str, shares: tuple[Share, ...], bills: Bills, billed: int, *, refund: bool
 ) -> tuple[str, ...]:
     """What a person should know before it ends."""
 
@@ -184,8 +187,8 @@ def _notes(
         notes.append("Nothing is given back." if refund else "Nothing is given back without --refund.")
     left = open_invoices.still_open(bills.open, {share.invoice: share.less for share in shares})
     notes += open_invoices.notes(left, at_once=True)
-    if bills.waiting and not refund:
-        notes.append(f"{money(bills.waiting_amount)} that waited for the next invoice is billed now.")
+    if billed:
+        notes.append(f"{money(billed)} that waited for the next invoice is billed now.")
     return tuple(notes)
 
 

@@ -47,6 +47,7 @@ class Bought:
 
     purchase: Purchase
     run: int | None
+    warnings: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -112,8 +113,10 @@ def buy(ledger: Ledger, billing: Billing, call: Call, purchases: Sequence[Purcha
     made: list[Bought] = []
     for one in purchases:
         try:
-            made.append(Bought(one, carry_out(ledger, billing, call, one.prepared).run))
+            done = carry_out(ledger, billing, call, one.prepared)
+            made.append(Bought(one, done.run, done.warnings))
         except SeatctlError as error:
-            error.message = "; ".join((error.message, *(done.sentence for done in made)))
+            before = (told for earlier in made for told in (earlier.sentence, *earlier.warnings))
+            error.message = "; ".join((error.message, *before))
             raise
     return made

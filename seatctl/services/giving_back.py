@@ -17,7 +17,7 @@ from seatctl.errors import JsonValue, Refused
 from seatctl.models.call import parse_time
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import plain_amount, step
-from seatctl.models.stripe_objects import StripeInvoice
+from seatctl.models.stripe_objects import Preview, StripeInvoice
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION
 from seatctl.rules.refunds import Paid, Share, debt_made, spread, total, unused_lines, unused_share
@@ -59,12 +59,6 @@ class Bills:
     unpaid: tuple[str, ...] = ()
     """The numbers of those that nobody pays any more: void, or written off."""
     open: tuple[StripeInvoice, ...] = ()
-
-    @property
-    def waiting_amount(self) -> int:
-        """What the waiting lines come to, in minor units; negative where they are a credit."""
-        amounts = (one.get("amount") for one in self.waiting)
-        return sum(amount for amount in amounts if isinstance(amount, int))
 
 
 def bills_of(billing: Billing, found: Gathered) -> Bills:
@@ -179,13 +173,22 @@ def note_form(share: Share) -> dict[str, JsonValue]:
     return form
 
 
+def billed_at_the_end(billing: Billing, found: Gathered) -> int:
+    """What the final invoice asks for if it ends now and gives nothing back, in minor units: what waits."""
+    return max(0, _final_invoice(billing, found, "none").amount_due)
+
+
 def _previewed(billing: Billing, found: Gathered) -> int:
     """Stripe's own word: what is unused, less what waits to be billed."""
+    return -_final_invoice(billing, found, "create_prorations").total
+
+
+def _final_invoice(billing: Billing, found: Gathered, behavior: str) -> Preview:
     form: dict[str, JsonValue] = {
         "subscription": found.mirror.id,
-        "subscription_details": {"cancel_now": True, "proration_behavior": "create_prorations"},
+        "subscription_details": {"cancel_now": True, "proration_behavior": behavior},
     }
-    return -read_preview(billing.read(endpoints.preview_invoice(form))).total
+    return read_preview(billing.read(endpoints.preview_invoice(form)))
 
 
 def _preview_note(billing: Billing, found: Gathered, share: Share) -> None:
