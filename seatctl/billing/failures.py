@@ -29,6 +29,7 @@ _AUTHENTICATION = frozenset(
 )
 _TAX = frozenset({"customer_tax_location_invalid", "stripe_tax_inactive"})
 _ANOTHER_CARD = "name a card that is saved in Stripe: --payment-method pm_…"
+_ANOTHER_CUSTOMER = "seatctl subs buy --plan PLAN --seats N --name NAME bills a new customer"
 _NO_TAX = "seatctl config set stripe.automatic_tax off buys without Stripe's tax"
 
 
@@ -97,11 +98,20 @@ def _answered(failure: Failure, data: Mapping[str, JsonValue]) -> SeatctlError:
             f"the card was declined: {text}", hint="try another card with --payment-method", data=data
         )
     if failure.code == "resource_missing":
-        # A customer without a card: Stripe names no parameter, and nothing that a sync could find is missing.
-        card = failure.param == "payment_method" or "no attached payment source" in text
-        hint = _ANOTHER_CARD if card else "seatctl sync"
-        return MissingInStripe(f"Stripe says: {text}", hint=hint, data=data)
+        return MissingInStripe(f"Stripe says: {text}", hint=_instead(failure), data=data)
     return InvalidRequest(f"Stripe says: {text}", hint=_way_out(failure), data=data)
+
+
+def _instead(failure: Failure) -> str:
+    """What helps if something is not in Stripe; of what was deleted there no event may tell a sync."""
+    # A customer without a card: Stripe names no parameter, and nothing that a sync could find is missing.
+    if failure.param == "payment_method" or "no attached payment source" in failure.message:
+        return _ANOTHER_CARD
+    if failure.message.startswith("No such customer"):
+        return _ANOTHER_CUSTOMER
+    if failure.message.startswith("No such subscription"):
+        return "seatctl reconcile --fix"
+    return "seatctl sync --full"
 
 
 def _way_out(failure: Failure) -> str | None:

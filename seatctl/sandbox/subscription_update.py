@@ -71,8 +71,8 @@ def _add_items(session: Session, subscription: Obj, params: Obj) -> None:
     """`add_invoice_items`: charged once, with the subscription's next invoice."""
     from seatctl.sandbox.invoice_items import of_subscription
 
-    customer = session.find("customer", subscription["customer"], "customer")
     for place, wanted in enumerate(params.get("add_invoice_items") or []):
+        customer = session.find("customer", subscription["customer"], "customer")
         made = of_subscription(session, customer, subscription, wanted, f"add_invoice_items[{place}]")
         session.save(made)
         session.emit("invoiceitem.created", view(session, made))
@@ -135,7 +135,6 @@ def _check(session: Session, subscription: Obj, params: Obj) -> None:
 
 
 def _settings(session: Session, subscription: Obj, params: Obj) -> None:
-    customer = session.find("customer", subscription["customer"], "customer")
     for name in ("description", "days_until_due", "collection_method"):
         if name in params:
             subscription[name] = unset(params[name])
@@ -143,13 +142,14 @@ def _settings(session: Session, subscription: Obj, params: Obj) -> None:
         subscription["days_until_due"] = None
     if "default_payment_method" in params:
         wanted = unset(params["default_payment_method"])
+        customer = session.find("customer", subscription["customer"], "customer")
         method = wanted and own_method(session, customer, wanted, "default_payment_method")
         subscription["default_payment_method"] = method["id"] if method else None
     if "metadata" in params:
         subscription["metadata"] = merge_metadata(subscription["metadata"], params["metadata"])
     if "discounts" in params:
-        wanted = unset(params["discounts"])
-        subscription["discounts"] = given(session, wanted, customer["id"], subscription=subscription["id"])
+        wanted, owner = unset(params["discounts"]), subscription["customer"]
+        subscription["discounts"] = given(session, wanted, owner, subscription=subscription["id"])
     if "pause_collection" in params:
         pause = unset(params["pause_collection"])
         subscription["pause_collection"] = pause and {"resumes_at": None, **pause}

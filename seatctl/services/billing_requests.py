@@ -25,6 +25,7 @@ from seatctl.rules.metadata import SUBSCRIPTION
 from seatctl.rules.purchases import check_spend
 from seatctl.services.gathering import Gathered, look
 from seatctl.services.operations import Request
+from seatctl.services.paying_customer import require_customer
 from seatctl.services.prepared import Prepared, Wishes, repeated
 
 _COLUMNS = ("name", "billing_email", "due_now", "currency", "pays", "result")
@@ -37,7 +38,7 @@ def show(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Record:
         customer_id = customers.stripe_id(reader, pool.customer_id)
         shared = customers.subscriptions_of(reader, pool.customer_id)
     mirror = read_subscription(billing.read(endpoints.subscription(pool.stripe_subscription)))
-    raw = billing.read(endpoints.customer(customer_id))
+    raw = require_customer(billing, pool, customer_id)
     customer = read_customer(raw)
     card = mirror.default_payment_method or customer.default_payment_method
     unpaid = _unpaid(billing, mirror)
@@ -103,11 +104,11 @@ def prepare_billing(
     if under_way is not None:
         return under_way
     found = look(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
+    raw = require_customer(billing, found.pool, found.mirror.customer_id)
     unpaid = [one for one in _unpaid(billing, found.mirror) if one.due_date is None]
     pays = unpaid[0] if unpaid and details.payment_method is not None else None
     due, currency = (0, found.pool.currency) if pays is None else (pays.amount_remaining, pays.currency)
     check_spend(due, currency, wishes.max_spend)
-    raw = billing.read(endpoints.customer(found.mirror.customer_id))
     cards = _cards(billing, found, details.payment_method)
     form = _form(details, raw)
     summary = _summary(found, details, pays, unpaid)

@@ -8,7 +8,7 @@ from shlex import quote
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_price, read_subscription
-from seatctl.billing.port import Billing
+from seatctl.billing.port import Billing, MissingInStripe
 from seatctl.errors import JsonValue, Refused
 from seatctl.ledger import mirrored_pools, operations, plans, stripe_objects, subscriptions
 from seatctl.ledger.ledger import Ledger
@@ -20,7 +20,7 @@ from seatctl.models.plan import Plan, Policy
 from seatctl.models.role import Action
 from seatctl.models.standing import Standing
 from seatctl.models.stripe_objects import StripeItem, StripePrice, StripeSubscription
-from seatctl.models.subscription import Subscription
+from seatctl.models.subscription import Subscription, SubscriptionStatus
 from seatctl.rules.assignment import ForeignLedger, require_home
 from seatctl.rules.changing import require_running
 from seatctl.rules.metadata import LEDGER
@@ -116,7 +116,12 @@ def look(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Acti
 def at_home(ledger: Ledger, billing: Billing, pool: Subscription) -> StripeSubscription:
     """The subscription as Stripe has it. Raises ForeignLedger: the mirror may not know yet who adopted it."""
     require_home(pool, ledger.id)
-    mirror = read_subscription(billing.read(endpoints.subscription(pool.stripe_subscription)))
+    try:
+        mirror = read_subscription(billing.read(endpoints.subscription(pool.stripe_subscription)))
+    except MissingInStripe as gone:
+        if pool.status in {SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED}:
+            gone.hint = _buys_again(pool)  # it was ended here already
+        raise
     try:
         require_home(_with_home(pool, mirror), ledger.id)
     except ForeignLedger as error:
@@ -155,13 +160,16 @@ def item_of_pool(reader: Reader, pool: Subscription, mirror: StripeSubscription)
     others = {one.stripe_item for one in mirrored_pools.of_stripe(reader, mirror.id)}
     left = [one for one in mirror.items if one.licensed and one.id not in others]
     if len(left) != 1:
-        again = f"seatctl subs buy --plan {pool.plan_slug} --seats N --name NAME buys seats again"
         raise ItemGone(
             f"{pool.name} was taken off its subscription in Stripe; there is nothing to change",
-            hint="seatctl sync" if pool.capacity else again,
+            hint="seatctl sync" if pool.capacity else _buys_again(pool),
             data={"subscription": pool.name},
         )
     return left[0]
+
+
+def _buys_again(pool: Subscription) -> str:
+    return f"seatctl subs buy --plan {pool.plan_slug} --seats N --name NAME buys seats again"
 
 
 def has_item(mirror: StripeSubscription, item: JsonValue) -> bool:

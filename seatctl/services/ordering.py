@@ -40,6 +40,7 @@ from seatctl.rules.purchases import (
 from seatctl.rules.wording import counted
 from seatctl.services.discounts import discount_forms
 from seatctl.services.operations import Request, is_same, submit
+from seatctl.services.paying_customer import require_customer
 from seatctl.services.permissions import allow
 from seatctl.services.plans import sellable
 from seatctl.services.subscription_rows import SUBSCRIPTION_COLUMNS
@@ -90,6 +91,9 @@ def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Purch
             _check(reader, order, name_counts=not _is_known(reader, request))
     if earlier is not None and earlier.state is OperationState.DONE:
         return Purchase(order, request, None)
+    if payer is not None and customer is not None and earlier is None:
+        other = "name another subscription with --bill-to, or give --billing-email and --payment-method"
+        require_customer(billing, payer, customer, other)
     if payer is not None and earlier is None and not order.checkout and order.due_days is None:
         request = replace(request, details={**request.details, "card": _card_of(billing, payer)})
     # One under way is bought at the price that it began with.

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_customer
-from seatctl.billing.port import MissingInStripe, StripeJson
-from seatctl.errors import JsonValue
+from seatctl.billing.port import Billing, MissingInStripe, StripeJson
+from seatctl.errors import JsonValue, Refused
+from seatctl.models.subscription import Subscription
 from seatctl.rules.metadata import made_by, marks
 from seatctl.services.steps import Running
 
@@ -16,6 +17,27 @@ def text(running: Running, name: str) -> str | None:
     """A text of the payload; None where there is none."""
     value = running.payload.get(name)
     return value if isinstance(value, str) and value else None
+
+
+class CustomerDeleted(Refused):
+    """Who paid for a subscription was deleted in Stripe; it has ended with its customer."""
+
+    code = "customer_deleted"
+
+
+def require_customer(
+    billing: Billing, pool: Subscription, customer: str, hint: str | None = None
+) -> StripeJson:
+    """The customer of a subscription as Stripe has it now. Raises CustomerDeleted."""
+    found = billing.read(endpoints.customer(customer))
+    if not read_customer(found).deleted:
+        return found
+    again = f"seatctl subs buy --plan {pool.plan_slug} --seats N --name NAME bills a new customer"
+    raise CustomerDeleted(
+        f"the customer of {pool.name} was deleted in Stripe, and what it paid for has ended",
+        hint=hint or again,
+        data={"subscription": pool.name, "customer": customer},
+    )
 
 
 def paying_customer(running: Running) -> str:

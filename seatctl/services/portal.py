@@ -19,6 +19,7 @@ from seatctl.models.report import Record
 from seatctl.models.role import Action
 from seatctl.rules.assignment import require_home
 from seatctl.rules.metadata import LEDGER
+from seatctl.services.paying_customer import require_customer
 from seatctl.services.permissions import allow
 
 FEATURES: dict[str, JsonValue] = {
@@ -40,6 +41,7 @@ def open_portal(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Re
     if call.dry_run:
         return record
     mirror = read_subscription(billing.read(endpoints.subscription(pool.stripe_subscription)))
+    require_customer(billing, pool, mirror.customer_id)
     form: dict[str, JsonValue] = {
         "customer": mirror.customer_id,
         "configuration": _configuration(ledger, billing),
