@@ -74,6 +74,37 @@ def test_what_somebody_has_given_back_by_hand_is_not_missing(eleven):
     assert given["given_back"] == min(4877, paid - 5000)
 
 
+@pytest.mark.parametrize("by_hand", [1000, 6000, 11600])
+def test_what_was_refunded_in_the_dashboard_is_given_back_already(sandbox, by_hand):
+    """Of 120.00 a third is unused: 40.00, of which the card gets what it has not got by hand."""
+    freeze(sandbox, "2040-06-01T00:00:00Z")
+    done(sandbox, "plans add basic --price 12.00 --currency usd --policy flexible")
+    done(sandbox, f"subs buy --plan basic --seats 10 --name lab {BUYER}")
+    until(sandbox, TEN_DAYS_LEFT)
+    (charge,) = objects(sandbox, "charge")
+    with twin(sandbox) as dashboard:
+        send(dashboard, "refunds", {"charge": charge["id"], "amount": by_hand})
+    _, given = shown_then_given(sandbox, "lab")
+    assert given["given_back"] == min(4000, 12000 - by_hand)
+    assert refunds(sandbox) == [by_hand, given["given_back"]]
+
+
+def test_a_refund_of_a_period_that_is_not_charged_yet_waits_until_it_is(sandbox):
+    """Within the hour after a renewal its invoice is a draft: Stripe counts it, and nobody has paid it."""
+    office = open_office(sandbox)
+    until(office, "2040-07-01T00:10:00Z")
+    error = refused(office, "subs cancel lab --now --refund")
+    assert error["code"] == "refund_falls_short"
+    assert "is a draft, which Stripe charges within the hour; nothing was canceled" in error["message"]
+    until(office, "2040-07-01T03:00:00Z")
+    assert done(office, "subs cancel lab --now --refund")["given_back"] == unused_of(10000, 0.125)
+
+
+def unused_of(paid: int, days: float) -> int:
+    """What a July leaves of `paid` after so many days."""
+    return round(paid * (31 - days) / 31)
+
+
 def test_nothing_is_canceled_where_less_would_be_given_back_than_is_unused(sandbox):
     """On account, and its invoice made void in the dashboard: Stripe counts it as billed all the same."""
     office = open_office(sandbox)

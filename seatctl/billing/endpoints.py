@@ -222,6 +222,16 @@ def invoices_of_customer(customer: str) -> Read:
     return Read("/v1/invoices", {"customer": customer})
 
 
+def invoices_with_payments(customer: str) -> Read:
+    """Invoices of a customer, each with what paid it."""
+    return Read("/v1/invoices", {"customer": customer, "expand": ["data.payments"]})
+
+
+def refunds_of_payment(payment_intent: str) -> Read:
+    """What was given back of a payment, by whomever."""
+    return Read("/v1/refunds", {"payment_intent": payment_intent})
+
+
 def promotion_codes(code: str) -> Read:
     """The active promotion code of this text."""
     return Read("/v1/promotion_codes", {"code": code, "active": True})

@@ -57,7 +57,7 @@ class Bills:
     given: int = 0
     """What its paid invoices have given back before, in minor units."""
     unpaid: tuple[str, ...] = ()
-    """The numbers of those that nobody pays any more: void, or written off."""
+    """Why those that are neither paid nor open are not: void, written off, or still a draft."""
     open: tuple[StripeInvoice, ...] = ()
 
 
@@ -70,7 +70,7 @@ def bills_of(billing: Billing, found: Gathered) -> Bills:
     still_open: list[StripeInvoice] = []
     owed = given = 0
     debt: int | None = None
-    for raw in billing.every(endpoints.invoices_of_customer(customer)):
+    for raw in billing.every(endpoints.invoices_with_payments(customer)):
         invoice = read_invoice(raw)
         kind = ours if invoice.metadata.get(SUBSCRIPTION) == stripe_id else by_stripe
         if kind is by_stripe and invoice.subscription_id != stripe_id:
@@ -83,9 +83,9 @@ def bills_of(billing: Billing, found: Gathered) -> Bills:
                 paid = replace(paid, on_balance=min(debt, made, paid.in_all - paid.by_card))
                 debt -= paid.on_balance
             kind.append((invoice, paid))
-            given += noted if _runs(invoice, found.at) else 0
-        elif _runs(invoice, found.at):
-            unpaid.append(invoice.number or invoice.id)
+            given += noted if kind is by_stripe and _runs(invoice, found.at) else 0
+        elif kind is by_stripe and _runs(invoice, found.at):
+            unpaid.append(_why_unpaid(invoice))
         if invoice.status is InvoiceStatus.OPEN:
             owed += invoice.amount_remaining
             still_open.append(invoice)
@@ -107,10 +107,13 @@ def given_back(billing: Billing, found: Gathered, bills: Bills) -> tuple[Share, 
     else:
         unused = _previewed(billing, found)
         unused -= unused % smallest
-    shares = [*spread(max(0, unused), [paid for _, paid in running])]
-    _require_all(found, bills, unused, total(shares))
+    left = [_less_refunds(billing, invoice, paid) for invoice, paid in running]
+    shares = [*spread(max(0, unused), [paid for paid, _ in left])]
+    _require_all(found, bills, unused, total(shares) + sum(refunded for _, refunded in left))
     for invoice, paid in bills.ours:
-        shares += spread(_unused_of_ours(invoice, paid, now, smallest), [paid])
+        ours = _unused_of_ours(invoice, paid, now, smallest)
+        if ours:
+            shares += spread(ours, [_less_refunds(billing, invoice, paid)[0]])
     if unused < 0 and not shares:
         owed = f"{plain_amount(-unused, found.pool.currency)} {found.pool.currency.upper()}"
         raise NothingToGiveBack(
@@ -132,9 +135,7 @@ def _require_all(found: Gathered, bills: Bills, unused: int, back: int) -> None:
     def money(amount: int) -> str:
         return f"{plain_amount(amount, currency)} {currency.upper()}"
 
-    why = "the invoices of the running term took no more"
-    if bills.unpaid:
-        why = f"{' and '.join(bills.unpaid)} will not be paid any more"
+    why = " and ".join(bills.unpaid) or "the invoices of the running term took no more"
     raise RefundFallsShort(
         f"{found.pool.name}: Stripe says that {money(unused)} is unused, and {money(back)} of it can be given"
         f" back: {why}; nothing was canceled",
@@ -148,6 +149,44 @@ def _require_all(found: Gathered, bills: Bills, unused: int, back: int) -> None:
             "unpaid": [*bills.unpaid],
         },
     )
+
+
+def _why_unpaid(invoice: StripeInvoice) -> str:
+    name = invoice.number or invoice.id
+    if invoice.status is InvoiceStatus.DRAFT:
+        return f"invoice {name} is a draft, which Stripe charges within the hour"
+    return f"invoice {name} is {invoice.status} and will not be paid"
+
+
+def _less_refunds(billing: Billing, invoice: StripeInvoice, paid: Paid) -> tuple[Paid, int]:
+    """What can be given back after the refunds of the dashboard, which stand on the payment; and those."""
+    if not paid.by_card:
+        return paid, 0
+    payments = invoice.details.get("payments")
+    intents = [
+        str(one.get("reference"))
+        for one in (payments if isinstance(payments, list) else [])
+        if isinstance(one, dict) and one.get("type") == "payment_intent"
+    ]
+    refunds = [one for intent in intents for one in billing.every(endpoints.refunds_of_payment(intent))]
+    if not refunds:
+        return paid, 0
+    noted = {
+        each.get("refund")
+        for note in billing.every(endpoints.credit_notes_of(invoice.id))
+        for each in _objects(note.get("refunds"))
+    }
+    by_hand = sum(
+        _amount(one, "amount")
+        for one in refunds
+        if one.get("id") not in noted and one.get("status") not in {"failed", "canceled"}
+    )
+    in_all = max(0, paid.in_all - by_hand)
+    return replace(paid, in_all=in_all, by_card=min(in_all, max(0, paid.by_card - by_hand))), by_hand
+
+
+def _objects(value: JsonValue | None) -> list[StripeJson]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _runs(invoice: StripeInvoice, now: datetime) -> bool:
