@@ -225,6 +225,7 @@ def test_a_key_that_is_rejected_is_not_believed(seatctl, tmp_path):
     try:
         refused = seatctl(*argv, env=env)
         assert (refused.code, refused.error["code"]) == (8, "key_rejected")
+        assert "doctor" not in refused.error["hint"]
         assert not (seatctl.home / "config.toml").exists()
     finally:
         front.close()

@@ -287,6 +287,14 @@ def test_the_doctor_names_what_a_restricted_key_may_not_read(acme):
     assert acme("doctor").code == 0
 
 
+def test_the_doctor_sends_nobody_to_the_doctor(acme):
+    acme.front.refuse = lambda *_: 401
+    doctor = acme("doctor", "-o", "json")
+    (found,) = [row for row in doctor.json if row["result"] == "problem"]
+    assert (doctor.code, found["check"]) == (7, "stripe")
+    assert found["repair"] == "give another key: seatctl init default --key-stdin"
+
+
 def test_watching_goes_on_until_it_is_interrupted(acme):
     process = acme.process("sync", "--watch", "--every", "1", "-o", "jsonl")
     deadline = time.monotonic() + 20

@@ -62,7 +62,18 @@ def _guarded(name: str, check: Callable[[Context], Finding], here: Context) -> F
     try:
         return check(here)
     except SeatctlError as error:
-        return Finding(name, "problem", error.message, error.hint)
+        repair = _instead_of_doctor(error, here) if error.hint == "seatctl doctor" else error.hint
+        return Finding(name, "problem", error.message, repair)
+
+
+def _instead_of_doctor(error: SeatctlError, here: Context) -> str:
+    """What to do after a refusal whose hint is the command that is running."""
+    from seatctl.errors import ExitCode
+
+    if error.exit_code is ExitCode.NOT_ALLOWED:
+        another = f"give another key: seatctl init {here.profile.name} --key-stdin"
+        return f"{another}; or allow it in Stripe's dashboard" if error.code != "key_rejected" else another
+    return "look at the network, a proxy, and seatctl config get stripe.api_base; then: seatctl doctor"
 
 
 def _sqlite(_here: Context) -> Finding:

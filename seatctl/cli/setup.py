@@ -160,11 +160,16 @@ def _has_key(here: Context, profile: Profile) -> bool:
 def _account(here: Context, wish: Wish, profile: Profile, secret: str) -> str:
     """The account behind the key; if Stripe does not tell this key, `--stripe-account` does."""
     from seatctl.billing.account import account_id
+    from seatctl.billing.port import KeyRejected
 
     named = wish.stripe_account or profile.values.get("stripe_account")
     if named:
         parse_setting("stripe_account", str(named))
-    found = account_id(here.connect(profile, secret))
+    try:
+        found = account_id(here.connect(profile, secret))
+    except KeyRejected as rejected:  # doctor could say no more: nothing is set up yet
+        rejected.hint = "copy the key again from Stripe's dashboard: Developers, API keys"
+        raise
     if found is None:
         if not named:
             raise UsageError(
