@@ -15,6 +15,7 @@ from seatctl.billing.port import (
     RateLimited,
     StripeFault,
     StripeUnreachable,
+    UnreadableAnswer,
 )
 from seatctl.errors import JsonValue, SeatctlError
 
@@ -46,6 +47,15 @@ class Failure:
     request_id: str | None
     retry_after: float | None
     """Seconds, from the Retry-After header."""
+    unusable: str | None = None
+    """Why what came back is not Stripe's answer, whatever its status says; None if it is."""
+    call: str = ""
+    """Method and path, for the message: never the body, which is not Stripe's."""
+
+    @property
+    def proves_nothing(self) -> bool:
+        """Whether the call may have been carried out all the same."""
+        return self.unusable is not None or self.status is None or self.status == 409 or self.status >= 500
 
 
 def pause_before_retry(failure: Failure, attempt: int, jitter: float) -> float | None:
@@ -54,7 +64,10 @@ def pause_before_retry(failure: Failure, attempt: int, jitter: float) -> float |
     The key makes every repetition safe. A 402 is an answer, not a failure: it is never repeated.
     `jitter` is between 0.5 and 1, so that many clients do not come back together.
     """
-    passing = failure.status is None or failure.status in {409, 429} or failure.status >= 500
+    if failure.unusable is None:
+        passing = failure.status is None or failure.status in {409, 429} or failure.status >= 500
+    else:  # a proxy that says no, or leads elsewhere, says so again
+        passing = not 300 <= (failure.status or 0) < 500
     if not passing or failure.type == "idempotency_error":
         return None
     backoff = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (attempt - 1)) * jitter
@@ -64,16 +77,27 @@ def pause_before_retry(failure: Failure, attempt: int, jitter: float) -> float |
 def as_error(failure: Failure) -> SeatctlError:
     """The port's error for a failure, with what to type next and Stripe's request id."""
     data = _data(failure)
+    if failure.unusable is not None:
+        return UnreadableAnswer(
+            f"the answer to {failure.call} cannot be used: {failure.unusable} (HTTP {failure.status})",
+            hint="seatctl doctor",
+            data={**data, "call": failure.call},
+        )
     if failure.status is None:
         return StripeUnreachable(
             f"no answer from Stripe: {failure.message}", hint="seatctl doctor", data=data
         )
-    if failure.status >= 500:
-        return StripeFault(f"Stripe failed ({failure.status})", hint="run the same command again", data=data)
+    if failure.type == "idempotency_error" or failure.proves_nothing:
+        return _doubtful(failure, data)
     if failure.status == 429:
         return RateLimited(
             "Stripe asks to slow down", hint="run the same command again in a minute", data=data
         )
+    return _answered(failure, data)
+
+
+def _doubtful(failure: Failure, data: Mapping[str, JsonValue]) -> SeatctlError:
+    """The error of an answer after which nobody knows whether the call was carried out."""
     if failure.type == "idempotency_error":
         # The key has done its work for another form: like a fault, only Stripe's objects tell what.
         return StripeFault("Stripe knows this key from another call", hint="seatctl sync", data=data)
@@ -81,7 +105,7 @@ def as_error(failure: Failure) -> SeatctlError:
         return StripeUnreachable(
             "another request with the same key is under way", hint="run the same command again", data=data
         )
-    return _answered(failure, data)
+    return StripeFault(f"Stripe failed ({failure.status})", hint="run the same command again", data=data)
 
 
 def _answered(failure: Failure, data: Mapping[str, JsonValue]) -> SeatctlError:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Final, cast
 
 from seatctl.billing.invoice_details import billed_subscription, invoice_details, line_details
-from seatctl.billing.port import StripeJson
-from seatctl.errors import JsonValue, TryAgain
+from seatctl.billing.port import StripeJson, UnreadableAnswer
+from seatctl.errors import JsonValue
 from seatctl.models.call import from_epoch
 from seatctl.models.invoice import InvoiceLine, InvoiceStatus
 from seatctl.models.plan import Interval
@@ -17,14 +18,17 @@ from seatctl.models.stripe_objects import (
     StripeCustomer,
     StripeInvoice,
     StripeItem,
+    StripePage,
     StripePrice,
     StripeProduct,
     StripeSubscription,
 )
 from seatctl.models.subscription import SubscriptionStatus
 
+_TOO_MUCH: Final = 2**63
 
-class UnreadableObject(TryAgain):
+
+class UnreadableObject(UnreadableAnswer):
     """Stripe answered something this version does not understand; nothing was concluded from it."""
 
     code = "stripe_object_unreadable"
@@ -34,30 +38,33 @@ def read_price(price: StripeJson) -> StripePrice:
     """A price; one-time prices have no interval."""
     recurring = _object(price.get("recurring"))
     interval = _text(recurring.get("interval"))
+    if interval is not None and interval not in frozenset(Interval):
+        raise UnreadableObject(f"{_called(price)} has an interval of a kind that is not known")
     return StripePrice(
         id=_required(price, "id"),
-        product_id=_reference(price.get("product")) or "",
+        product_id=_required_reference(price, "product"),
         currency=_required(price, "currency"),
         unit_amount=_not_negative(price, "unit_amount"),
         interval=Interval(interval) if interval else None,
         interval_count=_number(recurring.get("interval_count")) or 1,
         usage_type=_text(recurring.get("usage_type")) or "licensed",
         lookup_key=_text(price.get("lookup_key")),
-        active=price.get("active") is True,
+        active=_flag(price, "active"),
         tax_behavior=_text(price.get("tax_behavior")),
     )
 
 
 def read_customer(customer: StripeJson) -> StripeCustomer:
     """A customer; Stripe answers a deleted one with its id alone."""
+    if customer.get("deleted") is True:
+        return StripeCustomer(_required(customer, "id"), None, None, True, None, {})
+    settings = _required_object(customer, "invoice_settings")
     return StripeCustomer(
         id=_required(customer, "id"),
         email=_text(customer.get("email")),
         name=_text(customer.get("name")),
-        deleted=customer.get("deleted") is True,
-        default_payment_method=_reference(
-            _object(customer.get("invoice_settings")).get("default_payment_method")
-        ),
+        deleted=False,
+        default_payment_method=_reference(settings.get("default_payment_method")),
         metadata=_metadata(customer),
         details=_customer_details(customer),
     )
@@ -82,7 +89,7 @@ def read_product(product: StripeJson) -> StripeProduct:
     return StripeProduct(
         id=_required(product, "id"),
         name=_required(product, "name"),
-        active=product.get("active") is True,
+        active=_flag(product, "active"),
         default_price=_reference(product.get("default_price")),
         metadata=_metadata(product),
     )
@@ -105,20 +112,20 @@ def read_subscription(subscription: StripeJson) -> StripeSubscription:
     try:
         return StripeSubscription(
             id=_required(subscription, "id"),
-            customer_id=_reference(subscription.get("customer")) or "",
+            customer_id=_required_reference(subscription, "customer"),
             status=SubscriptionStatus(_required(subscription, "status")),
-            items=tuple(_item(item) for item in _entries(subscription.get("items"))),
+            items=tuple(_item(item) for item in _entries(subscription, "items")),
             metadata=_metadata(subscription),
             cancel_at=_time(subscription.get("cancel_at")),
-            cancel_at_period_end=subscription.get("cancel_at_period_end") is True,
+            cancel_at_period_end=_flag(subscription, "cancel_at_period_end"),
             collection_method=_required(subscription, "collection_method"),
             latest_invoice=_reference(subscription.get("latest_invoice")),
             created_at=_required_time(subscription, "created"),
             billing_cycle_anchor=_required_time(subscription, "billing_cycle_anchor"),
             default_payment_method=_reference(subscription.get("default_payment_method")),
-            automatic_tax=_object(subscription.get("automatic_tax")).get("enabled") is True,
+            automatic_tax=_flag(_required_object(subscription, "automatic_tax"), "enabled"),
             tax_rates=_references(subscription.get("default_tax_rates")),
-            discounts=_references(subscription.get("discounts")),
+            discounts=_references(_required_list(subscription, "discounts")),
         )
     except ValueError as error:
         raise UnreadableObject(f"Stripe's subscription is not understood: {error}") from error
@@ -137,7 +144,7 @@ def refunded_payment(refund: StripeJson) -> str | None:
 
 def read_invoice(invoice: StripeJson) -> StripeInvoice:
     """An invoice with the lines that came with it."""
-    moments = _object(invoice.get("status_transitions"))
+    moments = _required_object(invoice, "status_transitions")
     try:
         return StripeInvoice(
             id=_required(invoice, "id"),
@@ -197,7 +204,7 @@ def _item(item: StripeJson) -> StripeItem:
 
 
 def _lines(invoice: StripeJson) -> tuple[InvoiceLine, ...]:
-    return tuple(_line(line) for line in _entries(invoice.get("lines")))
+    return tuple(_line(line) for line in _entries(invoice, "lines"))
 
 
 def _line(line: StripeJson) -> InvoiceLine:
@@ -216,6 +223,58 @@ def _line(line: StripeJson) -> InvoiceLine:
     )
 
 
+def read_page(page: StripeJson) -> StripePage:
+    """A page of Checkout; what a completed one led to is named, whether it came expanded or not."""
+    status, mode = _required(page, "status"), _required(page, "mode")
+    if status not in {"open", "complete", "expired"}:
+        raise UnreadableObject(f"{_called(page)} has a status that is not known")
+    result = {"subscription": "subscription", "setup": "setup_intent"}.get(mode)
+    if result is None:
+        raise UnreadableObject(f"{_called(page)} has a mode that is not known")
+    led_to = _required_reference(page, result) if status == "complete" else None
+    return StripePage(_required(page, "id"), status, mode, _text(page.get("url")), led_to)
+
+
+def read_collected_card(intent: StripeJson) -> str:
+    """The payment method that a page has collected."""
+    return _required_reference(intent, "payment_method")
+
+
+def read_url(page: StripeJson) -> str:
+    """The address of a page of the customer portal."""
+    return _required(page, "url")
+
+
+# Whole answers ----------------------------------------------------------------------------------------
+
+_READERS: Final[Mapping[str, Callable[[StripeJson], object]]] = {
+    "price": read_price,
+    "customer": read_customer,
+    "product": read_product,
+    "payment_method": read_card,
+    "subscription": read_subscription,
+    "invoice": read_invoice,
+    "checkout.session": read_page,
+    "setup_intent": read_collected_card,
+    "billing_portal.session": read_url,
+}
+
+
+def require_readable(found: StripeJson) -> None:
+    """Raise UnreadableObject unless an object holds what seatctl relies on in objects of its type.
+
+    Asked before an answer is recorded: a step whose answer cannot be read would be stuck with it. A list is
+    read by whoever asked for it, a preview by `read_preview`; a deleted object has its id alone.
+    """
+    if found.get("deleted") is True or found.get("object") == "list":
+        return
+    if "metadata" in found:
+        _metadata(found)
+    reader = _READERS.get(str(found.get("object")))
+    if reader is not None:
+        reader(found)
+
+
 # Reading single fields ------------------------------------------------------------------------------
 
 
@@ -223,9 +282,13 @@ def _object(value: JsonValue | None) -> StripeJson:
     return value if isinstance(value, dict) else {}
 
 
-def _entries(value: JsonValue | None) -> list[StripeJson]:
-    data = _object(value).get("data")
-    return [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else []
+def _entries(holder: StripeJson, name: str) -> list[StripeJson]:
+    """What is in a list inside an object: without the list nobody knows that it is empty."""
+    data = _object(holder.get(name)).get("data")
+    found = [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else None
+    if found is None or len(found) != len(cast("list[JsonValue]", data)):
+        raise UnreadableObject(f"{_called(holder)} has no {name}")
+    return found
 
 
 def _text(value: JsonValue | None) -> str | None:
@@ -233,13 +296,14 @@ def _text(value: JsonValue | None) -> str | None:
 
 
 def _number(value: JsonValue | None) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """A whole number that the ledger can hold."""
+    return value if type(value) is int and abs(value) < _TOO_MUCH else None
 
 
 def _not_negative(holder: StripeJson, name: str) -> int | None:
     found = _number(holder.get(name))
     if found is not None and found < 0:
-        raise UnreadableObject(f"Stripe's {holder.get('object', 'object')} has a negative {name}")
+        raise UnreadableObject(f"{_called(holder)} has a negative {name}")
     return found
 
 
@@ -260,20 +324,55 @@ def _references(value: JsonValue | None) -> tuple[str, ...]:
 
 
 def _metadata(holder: StripeJson) -> Mapping[str, str]:
-    return {name: text for name, text in _object(holder.get("metadata")).items() if isinstance(text, str)}
+    """Whose an object is stands here: without it, one of ours would be taken for somebody else's."""
+    said = _required_object(holder, "metadata")
+    return {name: text for name, text in said.items() if isinstance(text, str)}
+
+
+def _called(holder: StripeJson) -> str:
+    found = holder.get("object")
+    return f"Stripe's {found if isinstance(found, str) else 'object'}"
 
 
 def _required(holder: StripeJson, name: str) -> str:
     value = holder.get(name)
-    if not isinstance(value, str):
-        raise UnreadableObject(f"Stripe's {holder.get('object', 'object')} has no {name}")
+    if not isinstance(value, str) or not value:
+        raise UnreadableObject(f"{_called(holder)} has no {name}")
+    return value
+
+
+def _required_reference(holder: StripeJson, name: str) -> str:
+    found = _reference(holder.get(name))
+    if not found:
+        raise UnreadableObject(f"{_called(holder)} has no {name}")
+    return found
+
+
+def _required_object(holder: StripeJson, name: str) -> StripeJson:
+    value = holder.get(name)
+    if not isinstance(value, dict):
+        raise UnreadableObject(f"{_called(holder)} has no {name}")
+    return value
+
+
+def _required_list(holder: StripeJson, name: str) -> list[JsonValue]:
+    value = holder.get(name)
+    if not isinstance(value, list):
+        raise UnreadableObject(f"{_called(holder)} has no {name}")
+    return value
+
+
+def _flag(holder: StripeJson, name: str) -> bool:
+    value = holder.get(name)
+    if not isinstance(value, bool):
+        raise UnreadableObject(f"{_called(holder)} does not say whether it is {name}")
     return value
 
 
 def _amount(holder: StripeJson, name: str) -> int:
     value = _number(holder.get(name))
     if value is None:
-        raise UnreadableObject(f"Stripe's {holder.get('object', 'object')} has no {name}")
+        raise UnreadableObject(f"{_called(holder)} has no {name}")
     return value
 
 

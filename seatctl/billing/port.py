@@ -66,6 +66,12 @@ class StripeUnreachable(TryAgain):
     code = "stripe_unreachable"
 
 
+class UnreadableAnswer(StripeUnreachable):
+    """What came back is not Stripe's answer to the call: as good as none. The message names the call."""
+
+    code = "stripe_answer_unreadable"
+
+
 class StripeFault(TryAgain):
     """Stripe failed (5xx): whether the call was carried out is not known, and the key now replays this."""
 
@@ -98,7 +104,11 @@ class Read:
 
 
 class Billing(Protocol):
-    """Stripe, as far as seatctl uses it; `endpoints.py` names the calls. Raises the errors above."""
+    """Stripe, as far as seatctl uses it; `endpoints.py` names the calls. Raises the errors above.
+
+    What is returned is the answer to the call (`answers.py`) and can be read (`objects.py`): type, id and
+    the fields that seatctl relies on are there.
+    """
 
     def write(self, call: Write, key: str) -> StripeJson:
         """Carry out a change. `key` is the idempotency key that makes a repetition safe.
@@ -111,7 +121,7 @@ class Billing(Protocol):
         """One object, or Stripe's preview of an invoice."""
 
     def every(self, call: Read) -> Iterator[StripeJson]:
-        """Every object of a list, paged on, newest first."""
+        """Every object of a list, paged on, newest first. Each has its type and id; who uses one reads it."""
 
     def clock(self) -> datetime | None:
         """Stripe's time when it last answered (UTC, whole seconds); None before its first answer.

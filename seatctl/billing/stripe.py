@@ -9,15 +9,19 @@ from __future__ import annotations
 import json
 import random
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import requests
 import stripe
 
+from seatctl.billing.answers import is_preview, problem
 from seatctl.billing.failures import Failure, as_error, pause_before_retry
+from seatctl.billing.objects import UnreadableObject, require_readable
 from seatctl.billing.port import Form, Read, StripeJson, Write, WriteInDryRun
-from seatctl.errors import LedgerError
+from seatctl.errors import JsonValue, LedgerError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,11 +73,12 @@ class StripeBilling:
         if self._read_only:
             raise WriteInDryRun(f"a dry run tried to write to Stripe: {call.method} {call.path}")
         # Without the key a lost answer, retried, would charge twice. DELETE ignores it.
-        return self._send(call.method, call.path, call.form, key if call.method == "post" else None)
+        key_sent = key if call.method == "post" else None
+        return self._readable(call, self._send(call.method, call.path, call.form, key_sent, changes=True))
 
     def read(self, call: Read) -> StripeJson:
-        """One object, or a preview."""
-        return self._send(call.method, call.path, call.form, None)
+        """One object, a page of a list, or a preview."""
+        return self._readable(call, self._send(call.method, call.path, call.form, None))
 
     def every(self, call: Read) -> Iterator[StripeJson]:
         """Every object of a list, paged on by cursor."""
@@ -84,31 +89,53 @@ class StripeBilling:
             yield from entries
             if not answer["has_more"] or not entries:
                 return
-            form["starting_after"] = entries[-1]["id"]
+            last = entries[-1]["id"]
+            if last == form.get("starting_after"):
+                raise UnreadableObject(f"the answer to GET {call.path} is the same page again and again")
+            form["starting_after"] = last
 
     def clock(self) -> datetime | None:
         """Stripe's time when it last answered."""
         return self._clock
 
-    def _send(self, method: str, path: str, form: Form, key: str | None) -> StripeJson:
-        """One call with its retries."""
+    @staticmethod
+    def _readable(call: Read | Write, answer: StripeJson) -> StripeJson:
+        try:
+            if not is_preview(call.path):
+                require_readable(answer)
+        except UnreadableObject as error:
+            # Not asked for again: what Stripe itself sends in another form, it sends in that form again.
+            error.message = f"the answer to {call.method.upper()} {call.path} cannot be used: {error.message}"
+            raise
+        return answer
+
+    def _send(
+        self, method: str, path: str, form: Form, key: str | None, *, changes: bool = False
+    ) -> StripeJson:
+        """One call with its retries. `changes`: it is not known what a try did whose answer was lost."""
         params = dict(form) if key is None else {**form, "idempotency_key": key}
+        doubt: Failure | None = None
         for attempt in range(1, _TRIES + 1):
             if self._pace is not None:
                 self._pace(path)
+            failure, cause = None, None
             try:
                 response = self._client.raw_request(method, path, **params)
             except stripe.StripeError as error:
+                failure, cause = _failure(error, f"{method.upper()} {path}"), error
                 self._note_time(error.headers)
-                failure = _failure(error)
-                pause = pause_before_retry(failure, attempt, random.uniform(0.5, 1.0))  # noqa: S311  # jitter
-                if pause is None or attempt == _TRIES:
-                    raise as_error(failure) from error
-                self._sleep(pause * self._patience)
             else:
-                self._note_time(response.headers)
-                body = response.body
-                return body.answer if isinstance(body, _Parsed) else cast("StripeJson", response.data)
+                failure = _unusable(method, path, response.body)
+                if failure is None:
+                    self._note_time(response.headers)  # what is not Stripe's has a clock of its own
+                    return cast("StripeJson", response.body.answer)
+            pause = pause_before_retry(failure, attempt, random.uniform(0.5, 1.0))  # noqa: S311  # jitter
+            if pause is None or attempt == _TRIES:
+                if doubt is not None and changes and failure.status in {401, 403, 429}:
+                    failure = doubt  # that Stripe will not look at this one says nothing of the one before
+                raise as_error(failure) from cause
+            doubt = failure if failure.proves_nothing else doubt
+            self._sleep(pause * self._patience)
         raise AssertionError("the loop returns or raises")
 
     def _note_time(self, headers: object) -> None:
@@ -132,38 +159,83 @@ def _moment(text: str) -> datetime | None:
 
 
 class _Parsed(str):
-    """A body that was parsed already. To the SDK it is `{}`: of the whole one it would build ordered
-    dictionaries, which costs more than everything else that is done with a page of a list.
+    """A body that was looked at already. To the SDK it is `{}`: of the whole one it would build ordered
+    dictionaries, which costs more than everything else that is done with a page of a list; and what is not
+    Stripe's it would show, or trip over.
     """
 
-    __slots__ = ("answer",)
-    answer: StripeJson
+    __slots__ = ("answer", "problem", "status")
+    answer: JsonValue
+    problem: str | None
+    status: int
 
 
-def _parsed(body: _Text, status: int) -> _Text | _Parsed:
-    """What the SDK is handed for `body`: the body itself where an error or no JSON is for it to tell."""
-    if not 200 <= status < 300:
-        return body
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        return body
-    if not isinstance(answer, dict):
-        return body
+def _parsed(body: _Text, status: int) -> tuple[_Text | _Parsed, int]:
+    """What the SDK is handed: Stripe's errors, for it to tell apart, and anything else as a success."""
+    answer, problem = _as_json(body)
+    if problem is None and not 200 <= status < 300:
+        if not 300 <= status < 400 and _is_error_of_stripe(answer):
+            return body, status
+        problem = "it leads to another address" if 300 <= status < 400 else "it is not one of Stripe's errors"
     parsed = _Parsed("{}")
-    parsed.answer = answer
-    return parsed
+    parsed.answer, parsed.problem, parsed.status = answer, problem, status
+    return parsed, 200
+
+
+def _as_json(body: str | bytes) -> tuple[JsonValue, str | None]:
+    """The JSON of a body, or why it has none."""
+    try:
+        return json.loads(body), None
+    except (ValueError, RecursionError):
+        begin = body[:100].decode("utf-8", "replace") if isinstance(body, bytes) else body[:100]
+    if not begin.strip():
+        return None, "it is empty"
+    if begin.lstrip("\ufeff \t\r\n").startswith("<"):
+        return None, "it is a web page, perhaps of a proxy, or of a network that wants a login"
+    return None, "it is not JSON, or was cut off"
+
+
+def _is_error_of_stripe(answer: JsonValue) -> bool:
+    inner = answer.get("error") if isinstance(answer, dict) else None
+    return isinstance(inner, dict) and isinstance(inner.get("type"), str)
+
+
+def _unusable(method: str, path: str, body: object) -> Failure | None:
+    """Why what came back is not the answer to this call; None if it is."""
+    assert isinstance(body, _Parsed)
+    found = body.problem or problem(method, path, body.answer)
+    if found is None:
+        return None
+    nothing = dict.fromkeys(("type", "code", "param", "decline_code", "request_id", "retry_after"))
+    return Failure(status=body.status, message="", unusable=found, call=f"{method.upper()} {path}", **nothing)
+
+
+class _Sessions(requests.Session):
+    """A session for each thread, as the SDK itself keeps them, none of which goes where it is led.
+
+    A proxy's redirect would repeat a POST as a GET, and hand the form to whoever waits there.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept = threading.local()
+
+    def request(self, *args: Any, **options: Any) -> requests.Response:
+        """One request, answered by whoever it was sent to."""
+        if getattr(self._kept, "session", None) is None:
+            self._kept.session = requests.Session()
+        return cast("requests.Response", self._kept.session.request(*args, allow_redirects=False, **options))
 
 
 class _OverTheNetwork(stripe.RequestsClient):
-    """The SDK's HTTP client, whose successful answers are parsed here."""
+    """The SDK's HTTP client, whose answers are looked at here first."""
 
     def request(  # type: ignore[override]  # the SDK takes a text where it says bytes
         self, method: str, url: str, headers: Mapping[str, str] | None, post_data: str | None = None
     ) -> tuple[str | bytes, int, Mapping[str, str]]:
         """One call to Stripe."""
         body, status, answered = super().request(method, url, headers, post_data)
-        return _parsed(body, status), status, answered
+        return *_parsed(body, status), answered
 
 
 class _InProcess(stripe.HTTPClient):
@@ -201,14 +273,14 @@ class _InProcess(stripe.HTTPClient):
             ) from error
         # The SDK looks its headers up in lower case, as an HTTP library would hand them over.
         headed = {name.lower(): value for name, value in answer.headers.items()}
-        return _parsed(answer.body, answer.status), answer.status, headed
+        return *_parsed(answer.body, answer.status), headed
 
     def close(self) -> None:
         """Close the sandbox's file."""
         self._twin.close()
 
 
-def _failure(error: stripe.StripeError) -> Failure:
+def _failure(error: stripe.StripeError, call: str) -> Failure:
     """The SDK's exception as a plain value. Messages of Stripe never hold the whole key."""
     body = error.json_body if isinstance(error.json_body, dict) else {}
     inner = body.get("error")
@@ -228,7 +300,8 @@ def _failure(error: stripe.StripeError) -> Failure:
         decline_code=text("decline_code"),
         message=text("message") or _why_unreached(error),
         request_id=error.request_id,
-        retry_after=float(after) if after.isdigit() else None,
+        retry_after=float(after) if after.isdecimal() else None,
+        call=call,
     )
 
 
@@ -255,7 +328,7 @@ def connect(
     pace: Callable[[str], None] | None = None,
 ) -> StripeBilling:
     """Stripe itself, or another server that speaks its API at `api_base` (already checked by settings)."""
-    http = _OverTheNetwork(timeout=(_CONNECT_SECONDS, _READ_SECONDS))
+    http = _OverTheNetwork(timeout=(_CONNECT_SECONDS, _READ_SECONDS), session=_Sessions())
     client = stripe.StripeClient(
         key,
         http_client=http,

@@ -138,6 +138,19 @@ class StripeInvoice:
 
 
 @dataclass(frozen=True, slots=True)
+class StripePage:
+    """A page of Checkout, with the id of the subscription or the setup intent that it has led to."""
+
+    id: str
+    status: str
+    """`open`, `complete` or `expired`."""
+    mode: str
+    """`subscription`, or `setup` for one that only collects a card."""
+    url: str | None
+    led_to: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
     """What Stripe says a purchase costs: due now, and in full."""
 

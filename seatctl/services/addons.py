@@ -237,8 +237,7 @@ def _set_quantity(running: Running) -> None:
     )
 
     def find() -> StripeJson | None:
-        found = running.billing.read(endpoints.subscription(stripe_id))
-        return found if made_by(found, running.reference) else None
+        return running.find_at(endpoints.subscription(stripe_id))
 
     # Paid already: whatever goes wrong from here on stays pending, until the seats are there.
     running.step_at_last("quantity", endpoints.update_subscription(stripe_id, form), find)

@@ -14,7 +14,7 @@ from seatctl.errors import JsonValue, SeatctlError, StripeRefused
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import SubscriptionStatus
-from seatctl.rules.metadata import made_by, marks, subscription_metadata
+from seatctl.rules.metadata import marks, subscription_metadata
 from seatctl.rules.policies import from_fields
 from seatctl.services.bought import add_bought
 from seatctl.services.kinds import Apply, Handler
@@ -139,9 +139,8 @@ def _policy(running: Running) -> dict[str, JsonValue]:
 
 def find_subscription(running: Running, customer: str) -> StripeJson | None:
     """The subscription that this operation made for a customer."""
-    listed = running.billing.every(endpoints.subscriptions_of(customer))
     try:
-        return next((found for found in listed if made_by(found, running.reference)), None)
+        return running.find_in(endpoints.subscriptions_of(customer))
     except MissingInStripe:
         return None  # the customer is deleted, perhaps by the undo of this operation; nothing can be charged
 

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from seatctl.billing import endpoints, pages
-from seatctl.billing.objects import read_subscription
+from seatctl.billing.objects import read_collected_card, read_page, read_subscription
 from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, StripeJson
 from seatctl.errors import JsonValue, StripeRefused
-from seatctl.models.stripe_objects import StripeSubscription
+from seatctl.models.stripe_objects import StripePage, StripeSubscription
 from seatctl.models.subscription import SubscriptionStatus
-from seatctl.rules.metadata import made_by, marks
+from seatctl.rules.metadata import marks
 from seatctl.rules.policies import from_fields
 from seatctl.services.bought import add_bought
 from seatctl.services.buying import charge, new_metadata, take_back
@@ -58,12 +58,12 @@ def _completed(running: Running, customer: str, session: str) -> StripeSubscript
 
     Raises WaitingForPage while the page is open, and CameToNothing once it has expired.
     """
-    page = running.billing.read(pages.checkout(session))
-    if page.get("status") == "open" and running.call.now - running.operation.created_at >= KEYS_LAST:
+    page = _read(running.billing, session)
+    if page.status == "open" and running.call.now - running.operation.created_at >= KEYS_LAST:
         page = _expire(running, session)
-    if page.get("status") == "open":
+    if page.status == "open":
         raise _waiting(running, page, "pay on Stripe's page")
-    if page.get("status") != "complete":
+    if page.led_to is None:
         delete_customer(running, customer)
         raise CameToNothing(
             StripeRefused(
@@ -71,31 +71,25 @@ def _completed(running: Running, customer: str, session: str) -> StripeSubscript
                 hint="run the same command again for a new page",
             )
         )
-    if page.get("mode") == "setup":
-        return charge(running, customer, _collected_card(running, page))
-    made = read_subscription(running.billing.read(endpoints.subscription(_reference(page, "subscription"))))
+    if page.mode == "setup":
+        card = read_collected_card(running.billing.read(pages.setup_intent(page.led_to)))
+        return charge(running, customer, card)
+    made = read_subscription(running.billing.read(endpoints.subscription(page.led_to)))
     if made.status is SubscriptionStatus.INCOMPLETE:
         raise _waiting(running, page, "Stripe still waits for the money")
     return made
 
 
-def _waiting(running: Running, page: StripeJson, what: str) -> WaitingForPage:
-    url = page.get("url")
+def _waiting(running: Running, page: StripePage, what: str) -> WaitingForPage:
     return WaitingForPage(
-        f"{what}: {url}" if url else what,
+        f"{what}: {page.url}" if page.url else what,
         hint="afterwards: seatctl sync",
-        data={"url": url, "run": running.operation.run, "checkout_session": page.get("id")},
+        data={"url": page.url, "run": running.operation.run, "checkout_session": page.id},
     )
 
 
-def _collected_card(running: Running, page: StripeJson) -> str:
-    intent = running.billing.read(pages.setup_intent(_reference(page, "setup_intent")))
-    return _reference(intent, "payment_method")
-
-
-def _reference(holder: StripeJson, name: str) -> str:
-    value = holder.get(name)
-    return str(value["id"]) if isinstance(value, dict) else str(value)
+def _read(billing: Billing, session: str) -> StripePage:
+    return read_page(billing.read(pages.checkout(session)))
 
 
 # The page ---------------------------------------------------------------------------------------------
@@ -138,32 +132,31 @@ def _expires_at(running: Running) -> int:
 
 def _find(running: Running, customer: str) -> StripeJson | None:
     try:
-        listed = running.billing.every(pages.checkouts_of(customer))
-        return next((page for page in listed if made_by(page, running.reference)), None)
+        return running.find_in(pages.checkouts_of(customer))
     except MissingInStripe:
         return None
 
 
-def _expire(running: Running, session: str) -> StripeJson:
+def _expire(running: Running, session: str) -> StripePage:
     """Close the page; it may be completed in this very moment, so what counts is read afterwards."""
 
     def closed() -> StripeJson | None:
         page = running.billing.read(pages.checkout(session))
-        return None if page.get("status") == "open" else page
+        return None if read_page(page).status == "open" else page
 
     try:
         running.step_at_last("expire", pages.expire_checkout(session), closed)
     except InvalidRequest:
         if closed() is None:
             raise
-    return running.billing.read(pages.checkout(session))
+    return _read(running.billing, session)
 
 
 def wait_for_page(billing: Billing, waiting: WaitingForPage, sleep: Callable[[float], None]) -> None:
     """Return once the page that is waited for is completed or has expired. Holds no lock."""
     session = str(waiting.data["checkout_session"])
     sleep(_PAUSE)
-    while billing.read(pages.checkout(session)).get("status") == "open":
+    while _read(billing, session).status == "open":
         sleep(_PAUSE)
 
 
@@ -177,13 +170,13 @@ def _undo(running: Running) -> str | None:
         delete_customer(running, customer)
         return "what had reached Stripe is deleted; nothing was charged"
     session = str(page["id"])
-    now = running.billing.read(pages.checkout(session))
-    if now.get("status") == "open":
+    now = _read(running.billing, session)
+    if now.status == "open":
         now = _expire(running, session)
-    if now.get("status") != "complete":
+    if now.status != "complete":
         delete_customer(running, customer)
         return "its page is closed; nothing was charged"
-    return None if now.get("mode") == "subscription" else take_back(running, customer)
+    return None if now.mode == "subscription" else take_back(running, customer)
 
 
 HANDLER = Handler(_run, _undo)

@@ -18,7 +18,7 @@ from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import format_time
 from seatctl.models.money import plain_amount
 from seatctl.models.subscription import Subscription, SubscriptionStatus
-from seatctl.rules.metadata import made_by, marks
+from seatctl.rules.metadata import marks
 from seatctl.rules.open_invoices import holds_until
 from seatctl.rules.refunds import Share
 from seatctl.services.applying import After, take_over
@@ -77,8 +77,7 @@ def _update(running: Running, form: dict[str, JsonValue]) -> None:
 
 
 def _found(running: Running) -> StripeJson | None:
-    found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
-    return found if made_by(found, running.reference) else None
+    return running.find_at(endpoints.subscription(str(running.payload["stripe_id"])))
 
 
 def _delete(running: Running) -> None:
@@ -125,8 +124,7 @@ def _give_back(running: Running, share: Share) -> bool:
     }
 
     def find() -> StripeJson | None:
-        listed = running.billing.every(endpoints.credit_notes_of(share.invoice))
-        return next((note for note in listed if made_by(note, running.reference)), None)
+        return running.find_in(endpoints.credit_notes_of(share.invoice))
 
     try:
         running.step_or_nothing(f"credit-note:{share.invoice}", endpoints.credit_note(form), find)

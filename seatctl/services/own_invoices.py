@@ -15,7 +15,7 @@ from seatctl.billing.port import MissingInStripe, StripeJson, Write
 from seatctl.errors import JsonValue, Refused, StripeRefused
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import plain_amount
-from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION, made_by, marks
+from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION, marks
 from seatctl.rules.purchases import MaxSpendExceeded
 from seatctl.services.invoice_payment import pay, read
 from seatctl.services.steps import CameToNothing, Running
@@ -127,8 +127,7 @@ def _draft(running: Running, bill: Bill) -> Write:
 
 
 def _find_draft(running: Running, bill: Bill) -> StripeJson | None:
-    listed = running.billing.every(endpoints.invoices_of_customer(bill.customer))
-    return next((invoice for invoice in listed if made_by(invoice, running.reference)), None)
+    return running.find_in(endpoints.invoices_of_customer(bill.customer))
 
 
 def _item(bill: Bill, invoice: str) -> Write:
@@ -249,8 +248,7 @@ def give_back(running: Running, invoice: str) -> str:
     form |= {"credit_amount": found.total - by_card} if found.total > by_card else {}
 
     def noted() -> StripeJson | None:
-        listed = running.billing.every(endpoints.credit_notes_of(invoice))
-        return next((note for note in listed if made_by(note, running.reference)), None)
+        return running.find_in(endpoints.credit_notes_of(invoice))
 
     if found.total:
         running.step_at_last("credit-note", endpoints.credit_note(form), noted)

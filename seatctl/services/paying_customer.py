@@ -9,7 +9,7 @@ from seatctl.billing.objects import read_customer
 from seatctl.billing.port import Billing, MissingInStripe, StripeJson
 from seatctl.errors import JsonValue, Refused
 from seatctl.models.subscription import Subscription
-from seatctl.rules.metadata import made_by, marks
+from seatctl.rules.metadata import marks
 from seatctl.services.steps import Running
 
 
@@ -86,8 +86,7 @@ def _form(running: Running, payment_method: str | None) -> dict[str, JsonValue]:
 
 def find_customer(running: Running) -> StripeJson | None:
     """The customer that this operation made, as Stripe lists it (never by search, which lags)."""
-    listed = running.billing.every(endpoints.customers(created_since=running.earliest()))
-    return next((customer for customer in listed if made_by(customer, running.reference)), None)
+    return running.find_in(endpoints.customers(created_since=running.earliest()))
 
 
 def known_customer(running: Running) -> str | None:

@@ -9,7 +9,7 @@ from seatctl.errors import JsonValue
 from seatctl.ledger import plans
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.plan import Plan, PlanSpec
-from seatctl.rules.metadata import made_by, marks, plan_metadata
+from seatctl.rules.metadata import marks, plan_metadata
 from seatctl.services.kinds import Apply, Ending, Handler
 from seatctl.services.plan_specs import plan_row, read_spec
 from seatctl.services.steps import Running
@@ -54,8 +54,7 @@ def _product(running: Running, spec: PlanSpec) -> StripeJson:
 
 def find_product(running: Running) -> StripeJson | None:
     """The product that this operation made, as Stripe lists it."""
-    listed = running.billing.every(endpoints.products(created_since=running.earliest()))
-    return next((product for product in listed if made_by(product, running.reference)), None)
+    return running.find_in(endpoints.products(created_since=running.earliest()))
 
 
 def _price(running: Running, spec: PlanSpec, product: str) -> StripeJson:
@@ -81,8 +80,7 @@ def price_form(running: Running, spec: PlanSpec, product: str) -> dict[str, Json
 
 def find_price(running: Running, slug: str) -> StripeJson | None:
     """The price that this operation made: the holder of the slug, if it carries our mark."""
-    listed = running.billing.every(endpoints.prices_by_lookup_key(slug))
-    return next((price for price in listed if made_by(price, running.reference)), None)
+    return running.find_in(endpoints.prices_by_lookup_key(slug))
 
 
 def _delete_product(running: Running, product: str) -> None:

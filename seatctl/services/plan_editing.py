@@ -15,7 +15,7 @@ from seatctl.errors import JsonValue
 from seatctl.ledger import plans
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.plan import PlanSpec
-from seatctl.rules.metadata import OPERATION, made_by, plan_metadata
+from seatctl.rules.metadata import OPERATION, plan_metadata
 from seatctl.services.kinds import Apply, Ending, Handler
 from seatctl.services.plan_adding import find_price, price_form
 from seatctl.services.plan_specs import plan_row, read_spec
@@ -66,8 +66,7 @@ def _update_product(running: Running, spec: PlanSpec, product: str, *, active: b
     form["metadata"] = {**marked}
 
     def find() -> StripeJson | None:
-        found = running.billing.read(endpoints.product(product))
-        return found if made_by(found, running.reference) else None
+        return running.find_at(endpoints.product(product))
 
     if running.payload.get("reprice") is True:
         running.step_at_last("product", endpoints.update_product(product, form), find)

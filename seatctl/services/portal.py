@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 
 from seatctl.billing import endpoints, pages
-from seatctl.billing.objects import read_subscription
+from seatctl.billing.objects import read_subscription, read_url
 from seatctl.billing.port import Billing, StripeJson
 from seatctl.errors import JsonValue
 from seatctl.ledger import subscriptions
@@ -48,7 +48,7 @@ def open_portal(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Re
     }
     # Every page is a new one: a key of its own only makes the repetition after a lost answer safe.
     session = billing.write(pages.create_portal(form), f"seatctl:{ledger.id}:portal:{secrets.token_hex(8)}")
-    return {**record, "url": session.get("url")}
+    return {**record, "url": read_url(session)}
 
 
 def _configuration(ledger: Ledger, billing: Billing) -> str:

@@ -14,7 +14,7 @@ from seatctl.errors import JsonValue, StripeRefused
 from seatctl.models.call import parse_time
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.standing import Side
-from seatctl.rules.metadata import OPERATION, made_by, marks
+from seatctl.rules.metadata import OPERATION, marks
 from seatctl.rules.pool_metadata import with_metadata
 from seatctl.rules.sides import items_changed, read_side
 from seatctl.rules.standing import waiting_metadata
@@ -103,8 +103,7 @@ def _discounts(running: Running) -> dict[str, JsonValue]:
 
 
 def _found(running: Running) -> StripeJson | None:
-    found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
-    return found if made_by(found, running.reference) else None
+    return running.find_at(endpoints.subscription(str(running.payload["stripe_id"])))
 
 
 def _pending(running: Running, now: Side) -> StripeJson | None:
@@ -179,8 +178,8 @@ def _set_next(running: Running, now: Side, after: Side) -> None:
 
 
 def _next_found(running: Running) -> StripeJson | None:
-    found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
-    return found if made_by(found, f"{running.reference}:next") else None
+    subscription = endpoints.subscription(str(running.payload["stripe_id"]))
+    return running.find_at(subscription, f"{running.reference}:next")
 
 
 def _agreed(running: Running) -> dict[str, JsonValue]:

@@ -24,7 +24,7 @@ from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules import changing
 from seatctl.rules.calendar import add_interval, next_end
 from seatctl.rules.changing import Target
-from seatctl.rules.metadata import made_by, marks
+from seatctl.rules.metadata import marks
 from seatctl.rules.plan_switches import check_currency, check_next_term
 from seatctl.rules.policies import as_metadata, from_fields
 from seatctl.rules.pool_metadata import said_of, with_metadata
@@ -197,8 +197,7 @@ def _extend(running: Running, invoice: str) -> str:
     stripe_id = str(running.payload["stripe_id"])
 
     def find() -> StripeJson | None:
-        found = running.billing.read(endpoints.subscription(stripe_id))
-        return found if made_by(found, running.reference) else None
+        return running.find_at(endpoints.subscription(stripe_id))
 
     now = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
     if now.status is SubscriptionStatus.CANCELED:
@@ -244,8 +243,7 @@ def _begin_anew(running: Running, invoice: str) -> str:
         form["automatic_tax"] = {"enabled": True}
 
     def find() -> StripeJson | None:
-        listed = running.billing.every(endpoints.subscriptions_of(str(running.payload["customer"])))
-        return next((one for one in listed if made_by(one, running.reference)), None)
+        return running.find_in(endpoints.subscriptions_of(str(running.payload["customer"])))
 
     return str(running.step_at_last("begin-anew", endpoints.create_subscription(form), find)["id"])
 

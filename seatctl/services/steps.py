@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from seatctl.billing.objects import UnreadableObject, require_readable
 from seatctl.billing.port import (
     AuthenticationRequired,
     Billing,
@@ -18,8 +19,11 @@ from seatctl.billing.port import (
     KeyLacksPermission,
     KeyRejected,
     MissingInStripe,
+    RateLimited,
+    Read,
     StripeFault,
     StripeJson,
+    UnreadableAnswer,
     Write,
 )
 from seatctl.errors import JsonValue, NotAllowed, SeatctlError, StripeRefused
@@ -27,6 +31,7 @@ from seatctl.ledger import operations
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call
 from seatctl.models.operation import Operation, Step
+from seatctl.rules.metadata import made_by
 from seatctl.services.stripe_clock import stripe_now
 
 KEYS_LAST = timedelta(hours=23)
@@ -49,6 +54,7 @@ _REFUSALS: dict[str, type[SeatctlError]] = {
         MissingInStripe,
         KeyRejected,
         KeyLacksPermission,
+        RateLimited,
     )
 }
 
@@ -91,22 +97,42 @@ class Running:
         with self.ledger.reading() as reader:
             last = operations.last_attempt(reader, self.operation.id, name)
         found = None if last is None or last.answer is None else last.answer.get("object")
-        return found if isinstance(found, dict) else None
+        return found if isinstance(found, dict) and found else None
 
     def was_sent(self, name: str) -> bool:
         """Whether a step may have reached Stripe."""
         with self.ledger.reading() as reader:
             return operations.last_attempt(reader, self.operation.id, name) is not None
 
+    def find_in(self, listing: Read, mark: str | None = None) -> StripeJson | None:
+        """The object of a list that this operation made, or marked with `mark`; None if there is none.
+
+        Raises UnreadableObject if one does not say whose work it is: it may be ours.
+        """
+        unknown = 0
+        for one in self.billing.every(listing):
+            if made_by(one, mark or self.reference):
+                return one
+            unknown += not isinstance(one.get("metadata"), dict)
+        if unknown:
+            raise UnreadableObject(f"an object of GET {listing.path} has no metadata: it may be ours")
+        return None
+
+    def find_at(self, read: Read, mark: str | None = None) -> StripeJson | None:
+        """One object if this operation made or changed it last, or marked it with `mark`; else None."""
+        found = self.billing.read(read)
+        return found if made_by(found, mark or self.reference) else None
+
     def step(self, name: str, write: Write, find: Find) -> StripeJson:
         """The recorded answer of the step, or `write` sent under a key of its own and its answer recorded.
 
         `find` looks for the object in Stripe by what its metadata says; it decides where the key cannot:
-        after a fault of Stripe and after 23 hours. A refusal is an answer too and is raised again.
+        after a fault of Stripe, after an answer that cannot be read, and after 23 hours. A refusal is an
+        answer too and is raised again.
         """
         with self.ledger.reading() as reader:
             last = operations.last_attempt(reader, self.operation.id, name)
-        if last is not None and last.answer is not None:
+        if last is not None and _is_answered(last):
             return _recorded(last)
         if last is None:
             return self._send(self._note(name, 1, write), find, _ATTEMPTS_A_RUN, first=True)
@@ -133,8 +159,8 @@ class Running:
             return self.step(name, write, find)
         except but:
             raise
-        except (StripeRefused, NotAllowed) as refusal:
-            if not self._was_refused(name):
+        except (StripeRefused, NotAllowed, RateLimited) as refusal:
+            if not self.was_refused(name):
                 raise
             undo()
             raise CameToNothing(refusal) from refusal
@@ -154,7 +180,7 @@ class Running:
             self._note(name, last.attempt + 1, write), find, _ATTEMPTS_A_RUN, first=True
         )
 
-    def _was_refused(self, name: str) -> bool:
+    def was_refused(self, name: str) -> bool:
         """Whether a refusal is the answer of the step, so that nothing of it can be in Stripe."""
         with self.ledger.reading() as reader:
             last = operations.last_attempt(reader, self.operation.id, name)
@@ -182,11 +208,18 @@ class Running:
         except StripeRefused as refusal:
             self._answer(step, {"error": refusal.as_json()})
             raise
-        except NotAllowed as refusal:
-            # A key that is refused today says nothing about what the lost call of yesterday did.
+        except (NotAllowed, RateLimited) as refusal:
+            # That Stripe does not look at it today says nothing about what the lost call of yesterday did.
             if first:
                 self._answer(step, {"error": refusal.as_json()})
             raise
+        except UnreadableAnswer:
+            # The key stays: it replays what Stripe has answered, or does what has never reached it. But an
+            # answer that Stripe itself gives in a form that is not understood it will give again.
+            found = self._look(step, find)
+            if found is None:
+                raise
+            return found
         except StripeFault:
             # The key now replays the fault for a day; only Stripe's own objects tell what happened.
             found = self._look(step, find)
@@ -199,9 +232,13 @@ class Running:
         return answer
 
     def _look(self, step: Step, find: Find) -> StripeJson | None:
-        """What Stripe holds of this step, recorded as its answer; None where it was never carried out."""
+        """What Stripe holds of this step, recorded as its answer; None if it was never carried out.
+
+        Raises UnreadableObject before anything is recorded: no later run could do anything with it.
+        """
         found = find()
         if found is not None:
+            require_readable(found)
             self._answer(step, {"object": found})
         return found
 
@@ -232,6 +269,11 @@ class Running:
     def _answer(self, step: Step, answer: dict[str, JsonValue]) -> None:
         with self.ledger.journal() as journal:
             operations.note_answer(journal, self.operation.id, step, answer, self.call.now)
+
+
+def _is_answered(step: Step) -> bool:
+    """Whether there is an answer to go on with. Older versions have recorded any body as one."""
+    return _is_refusal(step) or (step.answer is not None and bool(step.answer.get("object")))
 
 
 def _is_refusal(step: Step) -> bool:

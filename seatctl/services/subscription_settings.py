@@ -11,7 +11,7 @@ from seatctl.models.message import Template
 from seatctl.models.subscription import Subscription
 from seatctl.models.user import User
 from seatctl.rules.approval_rules import read_auto_approval
-from seatctl.rules.metadata import AUTO_APPROVAL, NAME, OPERATION, OWNER, auto_approval_text, made_by
+from seatctl.rules.metadata import AUTO_APPROVAL, NAME, OPERATION, OWNER, auto_approval_text
 from seatctl.rules.pool_metadata import with_metadata
 from seatctl.services.kinds import Apply, Ending, Handler
 from seatctl.services.paying_customer import text
@@ -61,8 +61,7 @@ def write_metadata(running: Running, step: str, stripe_id: str, form: dict[str, 
     form = {**form, "metadata": marked}
 
     def find() -> StripeJson | None:
-        found = running.billing.read(endpoints.subscription(stripe_id))
-        return found if made_by(found, running.reference) else None
+        return running.find_at(endpoints.subscription(stripe_id))
 
     running.step_or_nothing(step, endpoints.update_subscription(stripe_id, form), find)
 

@@ -1,0 +1,91 @@
+"""Which answer each call must get. Pure.
+
+Whatever else comes back (a login page, half a body, another object) proves nothing: neither that the call
+was carried out nor that it was not. What is expected follows from method and path, because Stripe names its
+objects after its collections; so the calls that an older version has journalled are checked as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote
+
+from seatctl.errors import JsonValue
+
+_NAMESPACES: Final = frozenset({"checkout", "billing_portal", "test_helpers"})
+"""The first part of paths such as `/v1/checkout/sessions`, whose objects are `checkout.session`."""
+
+_INSIDE: Final = {"lines": "line_item", "tax_ids": "tax_id"}
+"""Collections inside an object, and what is in them; any other word after an id is a verb."""
+
+_PREVIEWS: Final = frozenset({"create_preview", "preview"})
+_SHARED_CARD: Final = "pm_card_"
+"""Stripe's test cards are everybody's: what is attached or read gets an id of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """An object of a type, with the id that the path names, or a list of such objects."""
+
+    object: str
+    id: str | None = None
+    is_list: bool = False
+
+
+def expected(method: str, path: str) -> Expected:
+    """What Stripe answers `method` ("get", "post" or "delete") on `path` with."""
+    parts = [unquote(part) for part in path.partition("?")[0].removeprefix("/v1/").split("/")]
+    names = 2 if parts[0] in _NAMESPACES else 1
+    name, rest = ".".join(parts[:names]).removesuffix("s"), parts[names:]
+    if is_preview(path):
+        return Expected(name)
+    if len(rest) > 1 and rest[1] in _INSIDE:
+        name, rest = _INSIDE[rest[1]], rest[2:]
+    if rest:
+        return Expected(name, None if rest[0].startswith(_SHARED_CARD) else rest[0])
+    return Expected(name, is_list=method == "get" and name != "account")
+
+
+def is_preview(path: str) -> bool:
+    """Whether the answer is an object that does not exist: it has no id and not all of its fields."""
+    return path.rpartition("/")[2] in _PREVIEWS
+
+
+def problem(method: str, path: str, answer: JsonValue) -> str | None:
+    """Why this JSON is not the answer to the call; None if it is."""
+    wanted = expected(method, path)
+    if not isinstance(answer, dict) or answer.get("object") != ("list" if wanted.is_list else wanted.object):
+        return f"it is not {_called(wanted)}"
+    if wanted.is_list:
+        return _problem_of_list(wanted, answer)
+    if wanted.id is not None and answer.get("id") != wanted.id:
+        return f"it is not about {wanted.id}"
+    if not _has_id(answer) and not is_preview(path):
+        return "it has no id"
+    if method == "delete" and wanted.object != "subscription" and answer.get("deleted") is not True:
+        return "it does not say that anything was deleted"
+    return None
+
+
+def _problem_of_list(wanted: Expected, answer: dict[str, JsonValue]) -> str | None:
+    entries = answer.get("data")
+    if not isinstance(entries, list):
+        return f"it is not {_called(wanted)}"
+    if not isinstance(answer.get("has_more"), bool):
+        return "it does not say whether the list goes on"
+    for entry in entries:
+        if not isinstance(entry, dict) or entry.get("object") != wanted.object or not _has_id(entry):
+            return f"it is not {_called(wanted)}"
+    return None
+
+
+def _has_id(holder: dict[str, JsonValue]) -> bool:
+    found = holder.get("id")
+    return isinstance(found, str) and bool(found)
+
+
+def _called(wanted: Expected) -> str:
+    return (
+        f"a list of {wanted.object} objects" if wanted.is_list else f"an object of the type {wanted.object}"
+    )
