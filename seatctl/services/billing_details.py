@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_customer
-from seatctl.billing.port import MissingInStripe, StripeJson
+from seatctl.billing.port import MissingInStripe, StripeJson, Write
 from seatctl.errors import JsonValue
 from seatctl.ledger import customers
 from seatctl.ledger.transaction import Transaction
@@ -37,7 +37,7 @@ def _run(running: Running) -> Apply:
         attached = _attach(running, customer, card, undo)
         if invoice is not None:
             pay(running, invoice, attached, undo)
-        _make_default(running, customer, attached)
+        _make_default(running, customer, attached, undo)
     return take_over(running, [invoice], str(running.payload["summary"]), _mirror(running, customer))
 
 
@@ -84,18 +84,25 @@ def _is_attached(running: Running, found: JsonValue, method: str) -> bool:
     return found == method or (method.startswith("pm_card_") and is_new)
 
 
-def _make_default(running: Running, customer: str, card: str) -> None:
+def _make_default(running: Running, customer: str, card: str, undo: Callable[[], None]) -> None:
     """The card pays from now on. A card of the subscription's own would go before the customer's."""
     form: dict[str, JsonValue] = {"invoice_settings": {"default_payment_method": card}}
     charged = running.payload.get("charged")  # by the customer, by the subscription itself
     of_customer, of_subscription = charged if isinstance(charged, list) else (None, None)
     if card != of_customer:
-        running.step_at_last("default", endpoints.update_customer(customer, form), lambda: None)
+        _make_default_of(running, endpoints.update_customer(customer, form), undo)
     if running.payload.get("own_card") is True and card != of_subscription:
         write = endpoints.update_subscription(
             str(running.payload["stripe_id"]), {"default_payment_method": card}
         )
         running.step_at_last("subscription-default", write, lambda: None)
+
+
+def _make_default_of(running: Running, write: Write, undo: Callable[[], None]) -> None:
+    if text(running, "pay") is None:
+        running.step_or_nothing("default", write, lambda: None, undo)
+    else:  # it has paid: it has to become the default, sooner or later
+        running.step_at_last("default", write, lambda: None)
 
 
 def _mirror(running: Running, customer: str) -> After:

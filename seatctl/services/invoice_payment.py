@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_invoice
-from seatctl.billing.port import AuthenticationRequired, CardDeclined, StripeJson
+from seatctl.billing.port import AuthenticationRequired, CardDeclined, RateLimited, StripeJson
 from seatctl.errors import JsonValue, NotAllowed, StripeRefused
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.stripe_objects import StripeInvoice
@@ -36,7 +36,9 @@ def pay(running: Running, invoice: str, card: str | None, take_back: Callable[[]
         running.step("pay", endpoints.pay_invoice(invoice, form), paid)
     except AuthenticationRequired:
         _require_payment(running, invoice, take_back, "the bank wants the cardholder to authenticate")
-    except (StripeRefused, NotAllowed) as refusal:
+    except (StripeRefused, NotAllowed, RateLimited) as refusal:
+        if isinstance(refusal, RateLimited) and not running.was_refused("pay"):
+            raise  # an earlier call, whose answer was lost, may have charged
         if paid() is None:
             take_back()
             if paid() is None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from seatctl.billing.port import Billing, CardDeclined
+from seatctl.billing.port import Billing, CardDeclined, RateLimited
 from seatctl.errors import (
     ExitCode,
     JsonValue,
@@ -99,7 +99,7 @@ def submit(
                 reserved_name=request.reserved_name,
                 request_id=request.request_id,
             )
-        return perform(ledger, billing, call, operation)
+        return perform(ledger, billing, call, operation, fresh=True)
 
 
 def _earlier(ledger: Ledger, request: Request) -> Iterator[Operation]:
@@ -169,17 +169,20 @@ def _repeat(ledger: Ledger, billing: Billing, call: Call, operation: Operation) 
     )
 
 
-def perform(ledger: Ledger, billing: Billing, call: Call, operation: Operation) -> Report:
+def perform(
+    ledger: Ledger, billing: Billing, call: Call, operation: Operation, *, fresh: bool = False
+) -> Report:
     """Do an operation, from wherever it stands, to its end. The caller holds the money lock.
 
     Only a handler that has left nothing behind ends it as failed, with CameToNothing; an authentication
     that is wanted leaves it waiting; after anything else it stays pending, for `sync` to finish or undo.
+    One that is `fresh` is given up if Stripe asks to slow down before any money has moved.
     """
     from seatctl.services import handlers
 
     running = Running(ledger, billing, call, operation)
     with _says_that_it_stays_open(operation):
-        with _ends_failed_operations(running):
+        with _ends_failed_operations(running, fresh=fresh):
             apply = handlers.run(running)
         return _apply(running, apply)
 
@@ -201,7 +204,7 @@ def _says_that_it_stays_open(operation: Operation) -> Iterator[None]:
 
 
 @contextmanager
-def _ends_failed_operations(running: Running) -> Iterator[None]:
+def _ends_failed_operations(running: Running, *, fresh: bool) -> Iterator[None]:
     operation = running.operation
     try:
         yield
@@ -210,17 +213,40 @@ def _ends_failed_operations(running: Running) -> Iterator[None]:
             operations.wait(journal, operation, waiting.as_json())
         raise
     except (TryAgain, StripeRefused, NotAllowed) as error:
+        error.data.setdefault("run", operation.run)
+        if fresh and isinstance(error, RateLimited) and _is_given_up(running, error):
+            raise
         # It may have charged already: what is left of it is to be finished or taken back.
         then = f"seatctl sync finishes or undoes run {operation.run}"
         first = None if isinstance(error, TryAgain) else error.hint
         error.hint = then if first is None else f"{first}, then: {then}"
-        error.data.setdefault("run", operation.run)
         raise
     except CameToNothing as nothing:
         end_as_failed(running, nothing.error.message)
         _name_the_way_to_pay(running, nothing.error)
         nothing.error.data.setdefault("run", operation.run)
         raise nothing.error from nothing
+
+
+def _is_given_up(running: Running, error: RateLimited) -> bool:
+    """Whether an operation is over that Stripe would not look at: left open, it would block others.
+
+    Not if money has moved, nor while it is unknown what became of a call.
+    """
+    from seatctl.services import handlers
+
+    with running.ledger.reading() as reader:
+        steps = operations.steps(reader, running.operation.id)
+    if any(step.answer is None for step in steps):
+        return False
+    try:
+        done = handlers.undo(running) if steps else "nothing had reached Stripe"
+    except SeatctlError:
+        return False  # Stripe goes on refusing to look: `sync` takes it back
+    if done is None:
+        return False
+    end_as_failed(running, f"{error.message}; {done}")
+    return True
 
 
 def _name_the_way_to_pay(running: Running, error: SeatctlError) -> None:
