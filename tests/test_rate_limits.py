@@ -1,4 +1,4 @@
-"""Stripe asks to slow down, and keeps asking: nothing was carried out, so nothing is left behind or in the way."""
+"""Stripe asks to slow down, and keeps asking: nothing was carried out, so nothing is left or in the way."""
 
 from __future__ import annotations
 

@@ -270,8 +270,10 @@ def kind_of_the_last(seatctl: Seatctl) -> str:
 
 
 def authenticate(seatctl: Seatctl) -> None:
-    """The cardholder agrees on the bank's page of every open invoice."""
+    """The cardholder completes each page of Checkout, and agrees on the bank's page of each open invoice."""
     with twin(seatctl) as stripe:
+        for page in [one["id"] for one in stripe.store.walk("checkout.session") if one["status"] == "open"]:
+            control.complete_checkout(stripe, page)
         for invoice in [one["id"] for one in stripe.store.walk("invoice") if one["status"] == "open"]:
             control.authenticate(stripe, invoice)
 

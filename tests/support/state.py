@@ -41,7 +41,18 @@ def state(seatctl) -> dict[str, list]:
     ledger = {f"ledger: {what}": query(path, text) for what, text in STATEMENTS.items()}
     with twin(seatctl) as stripe:
         found = {kind: list(stripe.store.walk(kind, oldest_first=True)) for kind in KINDS}
-    return ledger | {f"stripe: {what}": rows for what, rows in _stripe(found).items()}
+    return _numbered(ledger | {f"stripe: {what}": rows for what, rows in _stripe(found).items()}, {})
+
+
+def _numbered(value, known: dict[str, str]):
+    """Stripe's ids, which differ from run to run, by the order in which they appear."""
+    if isinstance(value, str) and value.startswith(("cus_", "price_", "prod_")):
+        return known.setdefault(value, f"{value.partition('_')[0]} {len(known) + 1}")
+    if isinstance(value, dict):
+        return {name: _numbered(one, known) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_numbered(one, known) for one in value)
+    return value
 
 
 def differences(wanted: dict[str, list], found: dict[str, list]) -> list[tuple]:
