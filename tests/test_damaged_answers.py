@@ -45,7 +45,7 @@ PURCHASES = {
     "purchase on account": Story("buy", contract, f"{LAB.format('year')} {ON_ACCOUNT}"),
     "purchase that is declined": Story("buy", flexible, f"{LAB.format('pro')} {BY_BAD_CARD}", code=5),
     "page that charges": Story("checkout", flexible, f"{LAB.format('pro')} {ON_PAGE}", (6000,), code=10),
-    "page that takes a card": Story("checkout", contract, f"{LAB.format('year')} {ON_PAGE}", (2500,), code=10),
+    "page for a card": Story("checkout", contract, f"{LAB.format('year')} {ON_PAGE}", (2500,), code=10),
     "plan added": Story("plan_add", flexible, GOLD, again=(4,)),
     "plan with another price": Story("plan_edit", flexible, "plans edit pro --price 15"),
 }  # fmt: skip

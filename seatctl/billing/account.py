@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from seatctl.billing.endpoints import account
-from seatctl.billing.objects import UnreadableObject
-from seatctl.billing.port import Billing, InvalidRequest, KeyLacksPermission, MissingInStripe
+from seatctl.billing.port import (
+    Billing,
+    InvalidRequest,
+    KeyLacksPermission,
+    MissingInStripe,
+    UnreadableAnswer,
+)
 
 
 def account_id(billing: Billing) -> str | None:
     """The id of the account behind the key; None if Stripe does not tell this key.
 
     A restricted key is answered 403. A server that speaks only a part of Stripe's API (a proxy, a mock)
-    answers 404 or 400. Raises KeyRejected, UnreadableObject and what the port raises if no answer came.
+    answers 404 or 400, a 404 in whatever form. Raises KeyRejected and what the port raises if no answer came.
     """
     try:
-        found = billing.read(account()).get("id")
+        return str(billing.read(account())["id"])
     except (KeyLacksPermission, MissingInStripe, InvalidRequest):
         return None
-    if not isinstance(found, str):
-        raise UnreadableObject("Stripe's account has no id")
-    return found
+    except UnreadableAnswer as answer:
+        if answer.data.get("stripe_status") != HTTPStatus.NOT_FOUND:
+            raise
+        return None

@@ -16,8 +16,11 @@ from seatctl.errors import JsonValue
 _NAMESPACES: Final = frozenset({"checkout", "billing_portal", "test_helpers"})
 """The first part of paths such as `/v1/checkout/sessions`, whose objects are `checkout.session`."""
 
-_INSIDE: Final = {"lines": "line_item", "tax_ids": "tax_id"}
-"""Collections inside an object, and what is in them; any other word after an id is a verb."""
+_INSIDE: Final = {"lines": "line_item", "payments": "invoice_payment"}
+"""What is in collections inside an object that are not named after it."""
+
+_MADE_INSIDE: Final = frozenset({"tax_ids"})
+"""Collections inside an object in which something can be made; any other word that is posted to is a verb."""
 
 _PREVIEWS: Final = frozenset({"create_preview", "preview"})
 _SHARED_CARD: Final = "pm_card_"
@@ -40,8 +43,8 @@ def expected(method: str, path: str) -> Expected:
     name, rest = ".".join(parts[:names]).removesuffix("s"), parts[names:]
     if is_preview(path):
         return Expected(name)
-    if len(rest) > 1 and rest[1] in _INSIDE:
-        name, rest = _INSIDE[rest[1]], rest[2:]
+    if len(rest) > 1 and (method == "get" or rest[1] in _MADE_INSIDE):
+        name, rest = _INSIDE.get(rest[1], rest[1].removesuffix("s")), rest[2:]
     if rest:
         return Expected(name, None if rest[0].startswith(_SHARED_CARD) else rest[0])
     return Expected(name, is_list=method == "get" and name != "account")
