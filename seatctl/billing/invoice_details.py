@@ -41,8 +41,8 @@ def line_details(line: StripeJson) -> dict[str, JsonValue]:
     price = _inside(pricing, "price_details")
     found: dict[str, JsonValue] = {
         "unit_amount_decimal": _inside(pricing, "unit_amount_decimal"),
-        "price": _inside(price, "price"),
-        "product": _inside(price, "product"),
+        "price": named_id(_inside(price, "price")),
+        "product": named_id(_inside(price, "product")),
         "taxes": [_amount(tax, "tax_behavior") for tax in _objects(line.get("taxes"))],
         "discounts": [_amount(one, "discount") for one in _objects(line.get("discount_amounts"))],
     }
@@ -52,8 +52,7 @@ def line_details(line: StripeJson) -> dict[str, JsonValue]:
 def billed_subscription(invoice: StripeJson) -> str | None:
     """The Stripe subscription that an invoice is for; one of our own names it in its metadata."""
     own = _inside(invoice.get("metadata"), SUBSCRIPTION)
-    found = _inside(_inside(invoice.get("parent"), "subscription_details"), "subscription") or own
-    named = _inside(found, "id") if isinstance(found, dict) else found
+    named = named_id(_inside(_inside(invoice.get("parent"), "subscription_details"), "subscription")) or own
     return named if isinstance(named, str) else None
 
 
@@ -95,12 +94,17 @@ def _payment(payment: StripeJson) -> JsonValue:
         "status": payment.get("status"),
         "type": _inside(inner, "type"),
         "paid_at": _inside(payment.get("status_transitions"), "paid_at"),
-        "reference": _inside(inner, str(_inside(inner, "type"))),
+        "reference": named_id(_inside(inner, str(_inside(inner, "type")))),
     }
 
 
 def _amount(holder: StripeJson, name: str) -> JsonValue:
-    return {"amount": holder.get("amount"), name: holder.get(name)}
+    return {"amount": holder.get("amount"), name: named_id(holder.get(name))}
+
+
+def named_id(value: JsonValue | None) -> JsonValue:
+    """The id of a reference, whether it came expanded or not."""
+    return value.get("id") if isinstance(value, dict) else value
 
 
 def _first(*values: JsonValue) -> JsonValue:

@@ -11,6 +11,7 @@ from datetime import datetime
 from shlex import quote
 
 from seatctl.billing import endpoints
+from seatctl.billing.invoice_details import named_id
 from seatctl.billing.objects import read_invoice, read_preview
 from seatctl.billing.port import Billing, StripeJson
 from seatctl.errors import JsonValue, Refused
@@ -271,5 +272,5 @@ def _unused_of_ours(invoice: StripeInvoice, paid: Paid, at: datetime, smallest: 
 def _subscription_of(line: StripeJson) -> str | None:
     parent = line.get("parent")
     details = parent.get("subscription_details") if isinstance(parent, dict) else None
-    found = details.get("subscription") if isinstance(details, dict) else None
+    found = named_id(details.get("subscription")) if isinstance(details, dict) else None
     return found if isinstance(found, str) else None

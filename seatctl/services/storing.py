@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from seatctl.billing.invoice_details import named_id
 from seatctl.ledger import customers, mirrored_invoices, stripe_objects, sync_state
 from seatctl.ledger.customers import Mention
 from seatctl.ledger.transaction import Journal
@@ -40,7 +41,7 @@ def store(journal: Journal, objects: Iterable[Mirrored], now: datetime) -> None:
 def _billed(objects: Iterable[Stored]) -> Iterator[Mention]:
     """The customers of subscriptions: their names will be wanted."""
     for one in objects:
-        customer = one.data.get("customer")
+        customer = named_id(one.data.get("customer"))
         if one.kind is Kind.SUBSCRIPTION and isinstance(customer, str):
             yield Mention(customer)
 

@@ -111,18 +111,26 @@ def events_since(billing: Billing, since: int) -> Iterator[list[StripeJson]]:
     while True:
         answer = billing.read(listings.events(since, after))
         entries = entries_of(answer)
+        for event in entries:
+            _require_news(event)
         yield entries
         if answer.get("has_more") is not True or not entries:
             return
         after = str(entries[-1]["id"])
 
 
+def _require_news(event: StripeJson) -> None:
+    """Raise UnreadableObject for an event that does not say what it is about: its news would be lost."""
+    data = event.get("data")
+    about = data.get("object") if isinstance(data, dict) else None
+    if not isinstance(about, dict) or not isinstance(about.get("object"), str):
+        raise UnreadableObject(f"Stripe's event {event.get('id')} does not say what it is about")
+    _created(event)
+
+
 def newest_event(billing: Billing) -> int | None:
     """When the latest event was made, by Stripe's clock (unix seconds); None where there is none."""
-    for event in entries_of(billing.read(listings.newest_event())):
-        created = event.get("created")
-        return created if isinstance(created, int) else None
-    return None
+    return next(map(_created, entries_of(billing.read(listings.newest_event()))), None)
 
 
 def fetched(billing: Billing, kind: Kind, identifier: str) -> Mirrored:
@@ -137,7 +145,7 @@ def fetched(billing: Billing, kind: Kind, identifier: str) -> Mirrored:
             raw = billing.read(Read(call.path, {}))  # a deleted customer has nothing to expand
     except MissingInStripe:
         return Gone(kind, identifier)
-    except InvalidRequest as refused:
+    except (InvalidRequest, UnreadableObject) as refused:
         return Unreadable(kind, identifier, refused.message)
     if raw.get("deleted") is True and kind is not Kind.CUSTOMER:
         return Gone(kind, identifier)
@@ -156,8 +164,17 @@ def _page(billing: Billing, kind: Kind, span: Span) -> Page:
     objects = tuple(_mirrored(kind, raw) for raw in entries)
     if answer.get("has_more") is not True or not entries:
         return Page(kind, span, objects, ())
-    times = [int(str(raw.get("created"))) for raw in entries]
+    times = [_created(raw) for raw in entries]
     return Page(kind, span, objects, listings.rest(span, times, str(entries[-1]["id"])))
+
+
+def _created(raw: StripeJson) -> int:
+    created = raw.get("created")
+    if type(created) is not int:
+        raise UnreadableObject(
+            f"an object of Stripe's list of {raw.get('object')}s does not say when it was made"
+        )
+    return created
 
 
 def _mirrored(kind: Kind, raw: StripeJson) -> Mirrored:

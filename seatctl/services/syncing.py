@@ -94,6 +94,8 @@ def _mirror(ledger: Ledger, billing: Billing, call: Call, stripe: Reading, *, fu
         due = [(Kind.SUBSCRIPTION, one) for one in mirrored_pools.fallen_due(reader, at)]
         changed = [name for kind, name in told.objects if kind is Kind.CUSTOMER]
         due += [(Kind.INVOICE, one) for one in invoices.drafts_of(reader, changed)]
+        # What could not be read was perhaps damaged on its way: nothing would tell that it can be read now.
+        due += [(one.kind, one.id) for one in sync_state.skipped(reader)]
         if whole:
             due += [(Kind.SUBSCRIPTION, one) for one in _unmet(reader, call)]
     gone, fetched = _fetch(ledger, call, stripe, in_order([*told.objects, *due]))
