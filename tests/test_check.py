@@ -134,12 +134,27 @@ def test_past_due_within_and_after_the_grace(zoe, days_ago, code, reason):
         assert found[2]["ways_out"][0] == "seatctl invoices list design --unpaid"
 
 
-@pytest.mark.parametrize("status", ["canceled", "unpaid", "paused", "incomplete_expired"])
+@pytest.mark.parametrize("status", ["canceled", "incomplete_expired"])
 def test_a_subscription_that_has_ended_entitles_nobody(zoe, status):
     turn(zoe, status=status)
     code, reason, answer = check(zoe, ZOE)
     assert (code, reason, answer["features"]) == (7, "ended", [])
     assert answer["ways_out"] == ["seatctl subs buy --plan pro --seats N --name NAME"]
+
+
+@pytest.mark.parametrize(
+    ("status", "way"),
+    [
+        ("unpaid", "seatctl invoices list design --unpaid"),
+        ("paused", "seatctl subs billing design --payment-method PM"),
+        ("incomplete", "seatctl sync"),
+    ],
+)
+def test_one_that_does_not_run_entitles_nobody_and_advises_no_second_purchase(zoe, status, way):
+    turn(zoe, status=status)
+    code, reason, answer = check(zoe, ZOE)
+    assert (code, reason, answer["features"]) == (7, status, [])
+    assert (answer["ways_out"][0], "subs buy" in str(answer)) == (way, False)
 
 
 def test_the_end_counts_from_its_second_on_without_a_sync(zoe):

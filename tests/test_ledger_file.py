@@ -119,6 +119,20 @@ def test_opening_it_loads_neither_sqlite_utils_nor_anything_heavy(tmp_path):
     assert opened.communicate()[0].strip() == "[]"
 
 
+def test_a_ledger_of_the_first_version_is_migrated_when_it_is_opened(seatctl, sandbox, team):
+    path = ledger_path(sandbox)
+    with closing(sqlite3.connect(path)) as db:
+        made = db.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY 1").fetchall()
+        db.execute("ALTER TABLE subscriptions DROP COLUMN pause_collection")
+        db.execute("DELETE FROM _sqlite_migrations WHERE name = 'pause_in_collection'")
+        db.execute("PRAGMA user_version = 1")
+        db.commit()
+    assert seatctl("subs", "list", "-q").out.split() == [team]
+    assert query(path, "PRAGMA user_version") == [(SCHEMA_VERSION,)]
+    assert query(path, "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY 1") == made
+    assert seatctl("ledger", "check").code == 0
+
+
 def test_a_ledger_of_a_later_seatctl_is_not_touched(seatctl, sandbox):
     with closing(sqlite3.connect(ledger_path(sandbox))) as db:
         db.execute("PRAGMA user_version = 99")

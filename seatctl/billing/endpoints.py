@@ -182,6 +182,11 @@ def delete_invoice_item(item: str) -> Write:
     return Write("delete", path_of("invoiceitems", item), {})
 
 
+def resume_subscription(subscription: str) -> Write:
+    """Bring a paused subscription back: a new period begins, and its invoice is charged."""
+    return Write("post", f"{path_of('subscriptions', subscription)}/resume", {})
+
+
 def finalize_invoice(invoice: str) -> Write:
     """Give a draft its number; nothing is charged by Stripe itself afterwards."""
     return Write("post", f"{path_of('invoices', invoice)}/finalize", {"auto_advance": False})

@@ -31,6 +31,7 @@ def invoice_details(invoice: StripeJson) -> dict[str, JsonValue]:
         "attempt_count": invoice.get("attempt_count"),
         "next_payment_attempt": invoice.get("next_payment_attempt"),
         "renewed_by": _renewed_by(invoice),
+        "held": _is_held(invoice) or None,
     }
     return {name: value for name, value in found.items() if value not in (None, [], 0)}
 
@@ -54,6 +55,16 @@ def billed_subscription(invoice: StripeJson) -> str | None:
     own = _inside(invoice.get("metadata"), SUBSCRIPTION)
     named = named_id(_inside(_inside(invoice.get("parent"), "subscription_details"), "subscription")) or own
     return named if isinstance(named, str) else None
+
+
+def _is_held(invoice: StripeJson) -> bool:
+    """Whether it is a draft of a subscription that Stripe will neither finalize nor collect by itself.
+
+    So are the invoices of an unpaid subscription, and those that a pause in collection keeps as drafts.
+    """
+    reason = str(invoice.get("billing_reason"))
+    waits = invoice.get("status") == "draft" and invoice.get("auto_advance") is False
+    return waits and reason.startswith("subscription")
 
 
 def _renewed_by(invoice: StripeJson) -> JsonValue:

@@ -10,6 +10,7 @@ from seatctl.billing.invoice_details import billed_subscription, invoice_details
 from seatctl.billing.port import StripeJson, UnreadableAnswer
 from seatctl.errors import JsonValue
 from seatctl.models.call import from_epoch
+from seatctl.models.collection import Pause
 from seatctl.models.invoice import InvoiceLine, InvoiceStatus
 from seatctl.models.plan import Interval
 from seatctl.models.stripe_objects import (
@@ -126,6 +127,7 @@ def read_subscription(subscription: StripeJson) -> StripeSubscription:
             automatic_tax=_flag(_required_object(subscription, "automatic_tax"), "enabled"),
             tax_rates=_references(subscription.get("default_tax_rates")),
             discounts=_references(_required_list(subscription, "discounts")),
+            pause=_pause(_object(subscription.get("pause_collection"))),
         )
     except ValueError as error:
         raise UnreadableObject(f"Stripe's subscription is not understood: {error}") from error
@@ -137,7 +139,6 @@ def refunded_payment(refund: StripeJson) -> str | None:
     Raises UnreadableObject for a refund without the fields that are shown.
     """
     _required(refund, "id")
-    _required(refund, "status")
     _amount(refund, "amount")
     return _reference(refund.get("payment_intent")) or _reference(refund.get("charge"))
 
@@ -188,6 +189,10 @@ def _discounts(invoice: StripeJson) -> tuple[int, ...]:
     listed = invoice.get("total_discount_amounts")
     found = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
     return tuple(_number(one.get("amount")) or 0 for one in found)
+
+
+def _pause(pause: StripeJson) -> Pause | None:
+    return Pause(_required(pause, "behavior"), _time(pause.get("resumes_at"))) if pause else None
 
 
 def _item(item: StripeJson) -> StripeItem:

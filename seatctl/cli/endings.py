@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seatctl.cli.options import EmailArg, SubscriptionArg, context
+from seatctl.cli.options import EmailArg, MaxSpendOpt, RequestIdOpt, SubscriptionArg, context
 from seatctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,17 +49,31 @@ def cancel(
     )
 
 
-def resume(ctx: typer.Context, subscription: SubscriptionArg) -> None:
-    """Take back a cancellation at the period's end, while it has not come.
+def resume(
+    ctx: typer.Context,
+    subscription: SubscriptionArg,
+    max_spend: MaxSpendOpt = None,
+    request_id: RequestIdOpt = None,
+) -> None:
+    """Take back a cancellation at the period's end, or end a pause.
+
+    A pause in collection ends with the next invoice, and charges nothing now. A subscription that Stripe has
+    paused, because its trial ended without a card, begins a new period, which is charged.
 
     Examples:
       seatctl subs resume design
       seatctl subs resume design --dry-run
+      seatctl subs resume design --max-spend 60.00 --yes
     """
+    from seatctl.cli.changing import require_limit, wishes
     from seatctl.services.canceling import prepare_resume
 
     here = context(ctx)
-    _carry_out(here, prepare_resume(here.ledger, here.billing, here.call, subscription), "Resume?")
+    wanted = wishes(max_spend, request_id)
+    prepared = prepare_resume(here.ledger, here.billing, here.call, subscription, wanted)
+    if prepared.due_now and not here.options.dry_run:
+        require_limit(here, max_spend)
+    _carry_out(here, prepared, "Resume?")
 
 
 def transfer(ctx: typer.Context, subscription: SubscriptionArg, email: EmailArg) -> None:

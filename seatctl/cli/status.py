@@ -110,6 +110,7 @@ def _lag(here: Context, last: str | None) -> int | None:
 
 def _attention(pools: Iterable[Subscription], counts: Overview, now: datetime) -> Iterator[str]:
     """One line each, ending in the command that shows or settles it."""
+    from seatctl.rules.payment_states import sentence, troubles_of
     from seatctl.rules.wording import counted
 
     if counts.unfinished_operations:
@@ -122,13 +123,7 @@ def _attention(pools: Iterable[Subscription], counts: Overview, now: datetime) -
     for pool in pools:
         if pool.term_end <= now and pool.status not in ENDED:
             yield f"the term of {pool.name} is over, and what became of it was not read: seatctl sync"
-        if pool.assigned > pool.capacity:
-            yield (
-                f"{pool.name} is over-assigned: {pool.assigned} in {pool.capacity} seats; "
-                f"seatctl seats list {pool.name}"
-            )
-        if pool.unpaid_since is not None:
-            yield f"{pool.name} has an unpaid invoice: seatctl invoices list {pool.name}"
+        yield from map(sentence, troubles_of(pool, now))
     if counts.pending_requests:
         waiting = "requests wait" if counts.pending_requests > 1 else "request waits"
         yield f"{counts.pending_requests} {waiting} for a decision: seatctl requests list"

@@ -44,13 +44,14 @@ def list_subscriptions(
       seatctl subs list --plan pro -o json
     """
     from seatctl.ledger import plans, subscriptions
-    from seatctl.services.subscription_rows import subscription_row
+    from seatctl.services.subscription_rows import subscription_row, with_troubles
 
     here = context(ctx)
     with here.ledger.reading() as reader:
         slug = None if plan is None else plans.find(reader, plan).slug
         found = subscriptions.listing(reader, here.now, plan=slug)
-        here.emit_list((subscription_row(one) for one in found), LIST_COLUMNS, handle="name")
+        rows = (with_troubles(subscription_row(one), one, here.now) for one in found)
+        here.emit_list(rows, LIST_COLUMNS, handle="name")
 
 
 @app.command()
@@ -61,7 +62,7 @@ def show(ctx: typer.Context, subscription: SubscriptionArg) -> None:
       seatctl subs show design
     """
     from seatctl.ledger import customers, plans, subscriptions
-    from seatctl.services.subscription_rows import subscription_page
+    from seatctl.services.subscription_rows import subscription_page, with_troubles
 
     here = context(ctx)
     with here.ledger.reading() as reader:
@@ -69,7 +70,8 @@ def show(ctx: typer.Context, subscription: SubscriptionArg) -> None:
         email = customers.billing_email(reader, found.customer_id)
         planned = subscriptions.planned(reader, found.id)
         of_plan = plans.find(reader, found.plan_slug).policy
-    here.emit_one(subscription_page(found, email, planned, of_plan), SHOW_COLUMNS, handle="name")
+    page = with_troubles(subscription_page(found, email, planned, of_plan), found, here.now)
+    here.emit_one(page, SHOW_COLUMNS, handle="name")
 
 
 @app.command()

@@ -20,11 +20,15 @@ LIST_COLUMNS = (
     Column("ends", "Does not renew", "flag", table=False),
     Column("ends_at", "Ends", "time"),
     Column("auto_approve", "Auto-approval", "flag", table=False),
+    Column("attention", "Attention", "lines"),
+    Column("ways_out", "What helps", "lines", table=False),
     Column("stripe_subscription", "Stripe id", table=False),
 )
 
 SHOW_COLUMNS = (
     *LIST_COLUMNS[:6],
+    Column("attention", "Attention", "lines"),
+    Column("ways_out", "What helps", "lines"),
     Column("next_seats", "Seats next term", "integer", table=False),
     Column("next_plan", "Plan next term", table=False),
     Column("over_assigned", "Over-assigned", "integer"),

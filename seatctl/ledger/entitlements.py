@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
+from seatctl.ledger.collection import OWED, read_owed, read_pause
 from seatctl.ledger.engine import Row
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time, parse_time
 from seatctl.models.entitlement import Holding
 from seatctl.rules.emails import email_key
 
-_HOLDINGS = """SELECT s.id, s.name, p.slug AS plan, s.status, t.until, s.cancel_at, s.unpaid_since, s.policy,
-    s.capacity
+# What is owed is asked for only if it can matter: most that are asked about have paid.
+_HOLDINGS = f"""SELECT s.id, s.name, p.slug AS plan, s.status, t.until, s.cancel_at, s.unpaid_since, s.policy,
+    s.capacity, s.pause_collection,
+    CASE WHEN s.status <> 'active' OR s.unpaid_since IS NOT NULL THEN {OWED} END AS owed
     FROM seats t JOIN subscriptions s ON s.id = t.subscription_id JOIN plans p ON p.id = s.plan_id
     WHERE t.user_id = :user AND t.revoked_at IS NULL AND (t.until IS NULL OR t.until > :now)
     AND (:subscription IS NULL OR s.id = :subscription) AND (:plan IS NULL OR p.id = :plan)
-    ORDER BY s.name_key"""
+    ORDER BY s.name_key"""  # noqa: S608 - ours
 
 
 def status_and_holdings(
@@ -53,6 +56,8 @@ def _holding(row: Row) -> Holding:
         grace_days=policy.get("grace_days", 0),
         features=tuple(policy.get("features", ())),
         capacity=row["capacity"],
+        pause=read_pause(row["pause_collection"]),
+        owed=read_owed(row["owed"]),
     )
 
 

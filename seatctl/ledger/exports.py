@@ -14,7 +14,8 @@ TABLES: Mapping[str, str] = {
     "subscriptions": """SELECT s.name, p.slug AS plan, c.stripe_id AS customer, s.stripe_subscription,
         s.stripe_item, s.status, s.currency, s.unit_amount, s.collection_method, s.term_start, s.term_end,
         s.quantity, s.capacity, s.assigned, u.email AS owner, s.policy, s.auto_approval, s.cancel_at,
-        s.unpaid_since, s.home_ledger, s.created_at FROM subscriptions s JOIN plans p ON p.id = s.plan_id
+        s.unpaid_since, s.pause_collection, s.home_ledger, s.created_at
+        FROM subscriptions s JOIN plans p ON p.id = s.plan_id
         JOIN customers c ON c.id = s.customer_id LEFT JOIN users u ON u.id = s.owner_id
         ORDER BY s.name_key""",
     "users": """SELECT email, name, group_name AS "group", status, last_active, reclaim_exempt AS exempt,

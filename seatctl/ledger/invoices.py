@@ -19,7 +19,7 @@ from seatctl.rules.nearest import did_you_mean
 _SELECT = """SELECT i.id, i.stripe_id, i.number, s.name AS subscription, i.status, i.currency, i.total,
     i.amount_due, i.amount_paid, i.amount_remaining, i.created_at, i.due_date, i.finalized_at,
     i.billing_reason, i.hosted_url, i.data, (SELECT json_group_array(json_array(
-        json_extract(o.data, '$.amount'), json_extract(o.data, '$.status'), o.created))
+        json_extract(o.data, '$.amount'), coalesce(json_extract(o.data, '$.status'), 'unknown'), o.created))
         FROM json_each(i.data, '$.payments') p JOIN stripe_objects o
         ON o.parent = json_extract(p.value, '$.reference') AND o.kind = 'refund') AS refunds
     FROM invoices i LEFT JOIN subscriptions s ON s.id = i.subscription_id"""

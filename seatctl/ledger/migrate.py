@@ -14,7 +14,7 @@ from seatctl.ledger.sqlite import SqliteEngine
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """`PRAGMA user_version` of a ledger that this program reads and writes: the number of migrations below."""
 
 APPLICATION_ID = 0x73656174
@@ -61,5 +61,9 @@ def _migrations() -> Migrations:
     def whole_schema(database: Database) -> None:
         for statement in STATEMENTS:
             database.execute(statement)
+
+    @migrations()
+    def pause_in_collection(database: Database) -> None:
+        database.execute("ALTER TABLE subscriptions ADD COLUMN pause_collection TEXT")
 
     return migrations

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from seatctl.errors import JsonValue
 from seatctl.ledger import subscriptions
+from seatctl.ledger.collection import written_pause
 from seatctl.ledger.transaction import Journal, Transaction
 from seatctl.models.call import format_time
 from seatctl.models.plan import Policy
@@ -28,6 +29,8 @@ _COPY = """UPDATE subscriptions SET stripe_subscription = :stripe_id, stripe_ite
 # On account an invoice is owed from its due date on, which may lie ahead: whoever reads compares it with
 # the clock, so that nothing has to be synced for it. By card it is owed from the moment it was finalized,
 # but only while Stripe calls the subscription past due: an open one may just be waiting for a bank.
+# One that was written off is owed by nobody. While Stripe calls the subscription past due it goes on
+# counting, because the term that it was for is still not paid.
 # A renewal that is not paid for takes nothing from the term that was: it is owed from that one's end on.
 _UNPAID = """UPDATE subscriptions SET unpaid_since = owed.since FROM (
         SELECT s.id, (SELECT min(CASE WHEN i.due_date IS NULL THEN i.finalized_at
@@ -35,8 +38,9 @@ _UNPAID = """UPDATE subscriptions SET unpaid_since = owed.since FROM (
             THEN max(i.due_date, coalesce(json_extract(s.metadata, :paid_until), ''))
             ELSE i.due_date END) FROM invoices i
             WHERE (i.subscription_id = s.id OR i.stripe_subscription = s.stripe_subscription)
-            AND i.status IN ('open', 'uncollectible') AND i.amount_remaining > 0
-            AND (i.due_date IS NOT NULL OR coalesce(:status, s.status) = 'past_due')) AS since
+            AND i.amount_remaining > 0 AND (i.status = 'open' AND i.due_date IS NOT NULL
+                OR i.status IN ('open', 'uncollectible')
+                AND coalesce(:status, s.status) = 'past_due')) AS since
         FROM subscriptions s WHERE s.id BETWEEN :first AND :last) AS owed
     WHERE owed.id = subscriptions.id AND subscriptions.unpaid_since IS NOT owed.since"""
 _NO_LAST = 2**63 - 1
@@ -74,7 +78,7 @@ def write(tx: Transaction, pool: Subscription, seen: Seen) -> Subscription:
     tx.execute(
         "UPDATE subscriptions SET status = :status, plan_id = :plan, policy = :policy,"
         " unit_amount = :amount, term_start = :start, term_end = :end, capacity = :capacity,"
-        " cancel_at = :cancel_at WHERE id = :pool",
+        " cancel_at = :cancel_at, pause_collection = :pause WHERE id = :pool",
         {
             "status": str(mirror.status),
             "plan": seen.plan_id,
@@ -84,6 +88,7 @@ def write(tx: Transaction, pool: Subscription, seen: Seen) -> Subscription:
             "end": format_time(now.term_end),
             "capacity": now.now.seats,
             "cancel_at": None if mirror.cancel_at is None else format_time(mirror.cancel_at),
+            "pause": written_pause(mirror.pause),
             "pool": pool.id,
         },
     )
@@ -139,7 +144,8 @@ def _facts(pool: Subscription, planned: subscriptions.Planned) -> dict[str, Json
     """What the audit compares: what waits for the renewal is a decision too."""
     cancel = None if pool.cancel_at is None else format_time(pool.cancel_at)
     waits: dict[str, JsonValue] = {"next_seats": planned.seats, "next_plan": planned.plan}
-    return {**subscriptions.snapshot(pool), "cancel_at": cancel, **waits}
+    pause: dict[str, JsonValue] = {"pause_collection": written_pause(pool.pause)}
+    return {**subscriptions.snapshot(pool), "cancel_at": cancel, **waits, **pause}
 
 
 def _plan_capacity(tx: Transaction, pool: int, standing: Standing) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from seatctl.ledger import subscriptions
+from seatctl.ledger.collection import written_pause
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time
 from seatctl.models.plan import Plan, Policy
@@ -83,10 +84,10 @@ def add(tx: Transaction, found: Found) -> Subscription:
         "INSERT INTO subscriptions (name, name_key, plan_id, customer_id, stripe_subscription, stripe_item,"
         " status, policy, price_id, currency, unit_amount, collection_method, term_start, term_end,"
         " quantity, capacity, owner_id, auto_approval, cancel_at_period_end, cancel_at, home_ledger,"
-        " metadata, created_at)"
+        " metadata, pause_collection, created_at)"
         " VALUES (:name, :key, :plan, :customer, :subscription, :item, :status, :policy, :price, :currency,"
         " :amount, :collection, :start, :end, :quantity, :quantity, :owner, :approval, :ends, :cancel_at,"
-        " :home, :metadata, :created)",
+        " :home, :metadata, :pause, :created)",
         {
             "name": found.name,
             "key": name_key(found.name),
@@ -109,6 +110,7 @@ def add(tx: Transaction, found: Found) -> Subscription:
             "cancel_at": None if mirror.cancel_at is None else format_time(mirror.cancel_at),
             "home": found.home_ledger,
             "metadata": json.dumps(dict(said_of(mirror, item))),
+            "pause": written_pause(mirror.pause),
             "created": format_time(mirror.created_at),
         },
     )
@@ -142,6 +144,7 @@ def _added(identifier: int, found: Found) -> Subscription:
         unpaid_since=None,
         home_ledger=found.home_ledger,
         price_id=item.price.id,
+        pause=mirror.pause,
     )
 
 

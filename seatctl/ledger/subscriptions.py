@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from seatctl.errors import JsonValue
+from seatctl.ledger.collection import OWED, read_owed, read_pause
 from seatctl.ledger.engine import Row
 from seatctl.ledger.subscription_handles import CONDITION, UnknownSubscription, parameters, unknown
 from seatctl.ledger.transaction import Reader, Transaction
@@ -23,15 +24,16 @@ if TYPE_CHECKING:
 
 # Reads never write: a capacity change that fell due and a seat whose `until` passed count already,
 # although the next change will record them.
-_SELECT = """SELECT s.id, s.name, s.plan_id, p.slug AS plan_slug, s.customer_id, s.stripe_subscription,
+_SELECT = f"""SELECT s.id, s.name, s.plan_id, p.slug AS plan_slug, s.customer_id, s.stripe_subscription,
     s.stripe_item, s.status, coalesce((SELECT c.seats FROM capacity_changes c
         WHERE c.subscription_id = s.id AND c.applied_at IS NULL AND c.effective_at <= :now
         ORDER BY c.effective_at DESC, c.id DESC LIMIT 1), s.capacity) AS capacity,
     s.assigned - (SELECT count(*) FROM seats t WHERE +t.subscription_id = s.id AND t.revoked_at IS NULL
         AND t.until IS NOT NULL AND t.until <= :now) AS assigned,
     s.policy, s.currency, s.unit_amount, s.term_start, s.term_end, s.owner_id, u.email AS owner_email,
-    s.auto_approval, s.cancel_at, s.unpaid_since, s.home_ledger, s.price_id
-    FROM subscriptions s JOIN plans p ON p.id = s.plan_id LEFT JOIN users u ON u.id = s.owner_id"""
+    s.auto_approval, s.cancel_at, s.unpaid_since, s.home_ledger, s.price_id, s.pause_collection,
+    {OWED} AS owed
+    FROM subscriptions s JOIN plans p ON p.id = s.plan_id LEFT JOIN users u ON u.id = s.owner_id"""  # noqa: S608 - ours
 
 _NEVER = "0000-00-00T00:00:00Z"
 
@@ -238,4 +240,6 @@ def _subscription(row: Row) -> Subscription:
         unpaid_since=_optional(row["unpaid_since"]),
         home_ledger=row["home_ledger"],
         price_id=row["price_id"],
+        pause=read_pause(row["pause_collection"]),
+        owed=read_owed(row["owed"]),
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
+from seatctl.models.collection import Owed, Pause
+
 
 class Holding(NamedTuple):
     """An active seat of a person, with what its subscription says about it. Times are aware UTC."""
@@ -19,6 +21,8 @@ class Holding(NamedTuple):
     features: tuple[str, ...]
     capacity: int = 1
     """Seats that the subscription pays for now."""
+    pause: Pause | None = None
+    owed: tuple[Owed, ...] = ()
 
 
 class Asked(NamedTuple):
@@ -35,8 +39,10 @@ class Answer(NamedTuple):
 
     entitled: bool
     reason: str
-    """`entitled`, `in_grace`, `unknown_user`, `suspended`, `unseated`, `past_due`, `no_seats_paid`
-    or `ended`."""
+    """`entitled`, `in_grace`, `unknown_user`, `suspended`, `unseated`, `past_due`, `unpaid`, `paused`,
+    `incomplete`, `no_seats_paid` or `ended`."""
     message: str
     holding: Holding | None
     until: datetime | None
+    ways_out: tuple[str, ...] = ()
+    """The commands that would end what is wrong with the payments of the subscription."""

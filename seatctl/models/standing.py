@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from seatctl.models.collection import Owed, Pause
 from seatctl.models.plan import Policy
 from seatctl.models.subscription import SubscriptionStatus
 
@@ -46,6 +47,10 @@ class Standing:
     """That of the next term; None is the same."""
     by_hand: bool = False
     """The running term was paid by a renewal by hand: a trial to Stripe, which prorates nothing in it."""
+    pause: Pause | None = None
+    """Collection is paused: what the subscription bills meanwhile is not paid."""
+    owed: tuple[Owed, ...] = ()
+    """What is still to be paid for it, newest first, as the ledger knows it."""
 
     @property
     def ends(self) -> bool:

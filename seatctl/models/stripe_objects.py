@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from seatctl.errors import JsonValue
+from seatctl.models.collection import Pause
 from seatctl.models.invoice import InvoiceLine, InvoiceStatus
 from seatctl.models.plan import Interval
 from seatctl.models.subscription import SubscriptionStatus
@@ -108,6 +109,8 @@ class StripeSubscription:
     """The ids of those that count for items without their own."""
     discounts: tuple[str, ...] = ()
     """Their ids: an update that names any replaces them all."""
+    pause: Pause | None = None
+    """`pause_collection`: the status stays as it was, and invoices are not collected."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from seatctl.models.collection import Owed, Pause
 from seatctl.models.plan import Policy
 
 
@@ -65,6 +66,10 @@ class Subscription:
     """The ledger id in Stripe's metadata (design rule 9); None belongs to nobody."""
     price_id: str = ""
     """The Stripe price of what is paid for now."""
+    pause: Pause | None = None
+    """Collection is paused: it entitles, and nobody pays."""
+    owed: tuple[Owed, ...] = field(default=(), compare=False)
+    """What is still to be paid for it, newest first; an invoice is no part of the subscription."""
 
     @property
     def free(self) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from seatctl.errors import JsonValue, NotAllowed, Refused
 from seatctl.models.subscription import Subscription, SubscriptionStatus
+from seatctl.rules.payment_states import first_way, hint_of, over_assigned, payments_of, stopped_trouble
 
 USABLE = frozenset((SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING, SubscriptionStatus.PAST_DUE))
 """Statuses in which seats can be assigned. Past due: whether it still entitles is for `check` to say."""
@@ -52,12 +53,15 @@ def require_home(pool: Subscription, ledger_id: str) -> None:
 
 
 def require_usable(pool: Subscription) -> None:
-    """Raise NotAssignable unless the subscription is running."""
+    """Raise NotAssignable unless the subscription is running; the hint is what makes it run again."""
     if pool.status in USABLE:
         return
+    trouble = stopped_trouble(payments_of(pool))
+    over = f"seatctl subs buy --plan {pool.plan_slug} --seats N --name NAME"
+    why = f"{pool.name} is {pool.status.replace('_', ' ')}" if trouble is None else trouble.message
     raise NotAssignable(
-        f"{pool.name} is {pool.status.replace('_', ' ')}; nobody can be seated in it",
-        hint=f"seatctl subs show {shlex.quote(pool.name)}",
+        f"{why}; nobody can be seated in it",
+        hint=over if trouble is None else hint_of(trouble),
         data={"subscription": pool.name, "status": pool.status.value},
     )
 
@@ -72,7 +76,7 @@ def seats_to_take(pool: Subscription, needed: int, *, fill: bool) -> int:
     if pool.assigned > pool.capacity:
         over = pool.assigned - pool.capacity
         raise OverAssigned(
-            f"{pool.name} is over-assigned: {pool.assigned} sit in {pool.capacity} seats",
+            over_assigned(pool),
             hint=f"give {over} back first: seatctl seats revoke {shlex.quote(pool.name)} EMAIL...",
             data={"subscription": pool.name, "capacity": pool.capacity, "assigned": pool.assigned},
         )
@@ -93,7 +97,7 @@ def shortage(pool: Subscription, needed: int, without: Sequence[dict[str, JsonVa
         named = ", ".join(str(row["email"]) for row in without[:3])
         rest = f" and {len(without) - 3} more" if len(without) > 3 else ""
         message += f"; {named}{rest} would go without"
-    hint = f"seatctl subs add-seats {shlex.quote(pool.name)} {in_packs(pool, missing)}"
+    hint = _more_seats(pool, in_packs(pool, missing))
     return NoSeatsLeft(
         message,
         hint=f"{hint}, or --fill seats those who fit" if pool.free else hint,
@@ -105,6 +109,16 @@ def shortage(pool: Subscription, needed: int, without: Sequence[dict[str, JsonVa
             "rows": [*without],
         },
     )
+
+
+def _more_seats(pool: Subscription, seats: int) -> str:
+    """The command that buys them; what is not paid comes first, and a pause would leave them unpaid."""
+    buy = f"seatctl subs add-seats {shlex.quote(pool.name)} {seats}"
+    if pool.pause is not None:
+        return f"seatctl subs resume {shlex.quote(pool.name)}, then: {buy}"
+    if pool.status is SubscriptionStatus.PAST_DUE:
+        return f"{first_way(payments_of(pool))}, then: {buy}"
+    return buy
 
 
 def in_packs(pool: Subscription, seats: int) -> int:

@@ -14,6 +14,7 @@ from seatctl.models.call import format_time
 from seatctl.models.plan import Decrease, Discounts, Increase, OnAccount, PlanChange, Policy, Renewal
 from seatctl.models.standing import Side, Standing
 from seatctl.models.subscription import SubscriptionStatus
+from seatctl.rules.payment_states import Payments, hint_of, pause_trouble, stopped_trouble
 
 
 class AddonWindowClosed(Refused):
@@ -70,6 +71,12 @@ class NotRunning(Refused):
     code = "subscription_not_running"
 
 
+class CollectionPaused(Refused):
+    """Collection is paused in Stripe: what is bought now would not be paid."""
+
+    code = "collection_paused"
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What a subscription should hold after a change: now, and in the next term."""
@@ -90,10 +97,28 @@ def require_running(standing: Standing) -> None:
         SubscriptionStatus.TRIALING,
         SubscriptionStatus.PAST_DUE,
     }:
+        payments = Payments(standing.name, standing.status.value, standing.pause, standing.owed)
+        trouble = stopped_trouble(payments)
+        over = f"seatctl subs buy --plan {standing.next.plan} --seats N --name NAME"
+        why = (
+            f"{standing.name} is {standing.status.replace('_', ' ')}" if trouble is None else trouble.message
+        )
         raise NotRunning(
-            f"{standing.name} is {standing.status.replace('_', ' ')}; nothing about it can be changed",
-            hint=f"seatctl subs buy --plan {standing.next.plan} --seats N --name NAME",
+            f"{why}; nothing about it can be changed",
+            hint=over if trouble is None else hint_of(trouble),
             data={"subscription": standing.name, "status": str(standing.status)},
+        )
+
+
+def require_collecting(standing: Standing, at: datetime) -> None:
+    """Raise CollectionPaused if what Stripe would bill now would not be paid: the seats would be free."""
+    payments = Payments(standing.name, standing.status.value, standing.pause)
+    trouble = pause_trouble(payments, at)
+    if trouble is not None:
+        raise CollectionPaused(
+            f"{trouble.message}; nothing is bought meanwhile",
+            hint=hint_of(trouble),
+            data={"subscription": standing.name},
         )
 
 

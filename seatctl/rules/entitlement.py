@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from seatctl.models.entitlement import Answer, Asked, Holding
 from seatctl.rules.emails import check_email
 
-_BEST_FIRST = ("entitled", "in_grace", "past_due", "no_seats_paid", "ended")
+if TYPE_CHECKING:  # what a plain yes does not need
+    from seatctl.models.collection import Trouble
+    from seatctl.rules.payment_states import Payments
+
+_BEST_FIRST = ("entitled", "in_grace", "past_due", "no_seats_paid", "unpaid", "paused", "incomplete", "ended")
 
 
 def entitlement(
@@ -30,17 +35,25 @@ def entitlement(
 
 def _one(email: str, holding: Holding, now: datetime) -> Answer:
     place, status = holding.subscription, holding.status
+    anew = (_buy(holding.plan),)  # what has ended is the only thing that a new purchase helps
     if holding.cancel_at is not None and holding.cancel_at <= now:
         ended = holding.cancel_at.date().isoformat()
-        return Answer(False, "ended", f"{place} ended on {ended}", holding, holding.cancel_at)
+        return Answer(False, "ended", f"{place} ended on {ended}", holding, holding.cancel_at, anew)
     if status in {"active", "trialing", "past_due"} and not holding.capacity:
         # Fewer seats than people leave each their seat, over-assigned; none at all entitles nobody.
-        return Answer(False, "no_seats_paid", f"no seats of {place} are paid for any more", holding, None)
+        more = (f"seatctl subs set-seats {_quoted(place)} N",)
+        why = f"no seats of {place} are paid for any more"
+        return Answer(False, "no_seats_paid", why, holding, None, more)
     if status == "past_due" or (status in {"active", "trialing"} and holding.unpaid_since is not None):
         return _unpaid(email, holding, now)
     if status in {"active", "trialing"}:
-        return Answer(True, "entitled", f"{email} has a seat in {place}", holding, _until(holding))
-    return Answer(False, "ended", f"{place} is {status.replace('_', ' ')}", holding, None)
+        return _paused(
+            Answer(True, "entitled", f"{email} has a seat in {place}", holding, _until(holding)), now
+        )
+    stopped = _stopped(holding)
+    if stopped is not None:
+        return Answer(False, stopped.reason, stopped.message, holding, None, stopped.ways_out)
+    return Answer(False, "ended", f"{place} is {status.replace('_', ' ')}", holding, None, anew)
 
 
 def _unpaid(email: str, holding: Holding, now: datetime) -> Answer:
@@ -52,12 +65,44 @@ def _unpaid(email: str, holding: Holding, now: datetime) -> Answer:
     end = since + timedelta(days=holding.grace_days)
     if now < since:
         text = f"{email} has a seat in {holding.subscription}, to be paid by {since.date().isoformat()}"
-        return Answer(True, "entitled", text, holding, _until(holding, end))
+        return _paused(Answer(True, "entitled", text, holding, _until(holding, end)), now)
+    trouble = _late(holding, now)
     if now < end:
-        text = f"{email} has a seat in {holding.subscription}, whose payment is overdue"
-        return Answer(True, "in_grace", text, holding, _until(holding, end))
-    text = f"the payment of {holding.subscription} has been overdue since {since.date().isoformat()}"
-    return Answer(False, "past_due", text, holding, end)
+        text = f"{email} has a seat in {holding.subscription}; {trouble.message}"
+        return Answer(True, "in_grace", text, holding, _until(holding, end), trouble.ways_out)
+    return Answer(False, "past_due", trouble.message, holding, end, trouble.ways_out)
+
+
+def _payments(holding: Holding) -> Payments:
+    from seatctl.rules.payment_states import Payments
+
+    since, days = holding.unpaid_since, holding.grace_days
+    return Payments(holding.subscription, holding.status, holding.pause, holding.owed, since, days)
+
+
+def _late(holding: Holding, now: datetime) -> Trouble:
+    from seatctl.rules.payment_states import past_due_trouble
+
+    return past_due_trouble(_payments(holding), now)
+
+
+def _stopped(holding: Holding) -> Trouble | None:
+    from seatctl.rules.payment_states import stopped_trouble
+
+    return stopped_trouble(_payments(holding))
+
+
+def _paused(answer: Answer, now: datetime) -> Answer:
+    """A yes, with the pause in collection if there is one: nobody pays for it meanwhile."""
+    holding = answer.holding
+    if holding is None or holding.pause is None:
+        return answer
+    from seatctl.rules.payment_states import pause_trouble
+
+    trouble = pause_trouble(_payments(holding), now)
+    if trouble is None:
+        return answer
+    return answer._replace(message=f"{answer.message}; {trouble.message}", ways_out=trouble.ways_out)
 
 
 def _until(holding: Holding, grace_end: datetime | None = None) -> datetime | None:
@@ -86,18 +131,14 @@ def ways_out(
     known: Sequence[str],
     asked: Asked | None = None,
 ) -> list[str]:
-    """The commands that would change a no. `known`: names of subscriptions the person could ask for."""
-    if answer.entitled:
-        return []
+    """The commands that would change a no, or end what will make one of a yes.
+
+    `known`: names of subscriptions the person could ask for.
+    """
+    if answer.entitled or answer.ways_out:
+        return [*answer.ways_out]
     if answer.reason == "suspended":
         return [f"seatctl users reactivate {email}"]
-    if answer.holding is not None:
-        name = _quoted(answer.holding.subscription)
-        first = {
-            "past_due": [f"seatctl invoices list {name} --unpaid"],
-            "no_seats_paid": [f"seatctl subs set-seats {name} N"],
-        }
-        return [*first.get(answer.reason, []), _buy(answer.holding.plan)]
     if answer.reason == "unknown_user" and check_email(email):
         return ["seatctl users list"]  # what is no address can neither be added nor ask for anything
     if asked is not None:

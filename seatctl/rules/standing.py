@@ -13,6 +13,7 @@ from typing import Final
 
 from seatctl.errors import JsonValue
 from seatctl.models.call import format_time, parse_time
+from seatctl.models.collection import Owed
 from seatctl.models.plan import Policy
 from seatctl.models.standing import Side, Standing
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
@@ -45,6 +46,7 @@ class Known:
     """That of what the item holds."""
     plan_of_item: str
     assigned: int
+    owed: tuple[Owed, ...] = ()
 
 
 def standing(known: Known, subscription: StripeSubscription, item: StripeItem, at: datetime) -> Standing:
@@ -81,6 +83,8 @@ def standing(known: Known, subscription: StripeSubscription, item: StripeItem, a
         ends_at=subscription.cancel_at,
         assigned=known.assigned,
         by_hand=by_hand,
+        pause=subscription.pause,
+        owed=known.owed,
     )
 
 

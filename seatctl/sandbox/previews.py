@@ -61,7 +61,7 @@ def _of_new(session: Session, params: Obj, details: Obj) -> Obj:
 
 
 def _of_subscription(session: Session, params: Obj, details: Obj) -> Obj:
-    from seatctl.sandbox.subscription_ends import cancel
+    from seatctl.sandbox.subscription_ends import cancel, resume
     from seatctl.sandbox.subscription_update import change
 
     subscription = session.find("subscription", params["subscription"], "subscription")
@@ -74,6 +74,8 @@ def _of_subscription(session: Session, params: Obj, details: Obj) -> Obj:
     if details.get("cancel_now"):
         prorate = details.get("proration_behavior", "create_prorations") != "none"
         cancel(session, {"prorate": prorate, "invoice_now": True}, subscription["id"])
+    elif details.get("resume_at"):
+        resume(session, {}, subscription["id"])
     else:
         sent = {name: details[name] for name in _PASSED_ON if name in details}
         if "discounts" in params:

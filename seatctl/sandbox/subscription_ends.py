@@ -151,6 +151,8 @@ def resume(session: Session, params: Obj, identifier: str) -> Obj:
     subscription["latest_invoice"] = invoice["id"]
     created(session, invoice)
     save(session, subscription)
+    if session.preview:
+        return view(session, subscription)
     finalize(session, invoice)
     method = method_for(session, invoice)
     if invoice["status"] == "open" and method is not None:

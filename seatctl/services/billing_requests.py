@@ -216,4 +216,14 @@ def _summary(
         f"which pays invoice {_owed(pays)}" if pays is not None else "",
         f"{len(unpaid) - 1} more unpaid" if pays is not None and len(unpaid) > 1 else "",
     ]
-    return f"{found.pool.name}: {', '.join(part for part in parts if part)}"
+    left = _left(found, details, pays)
+    return f"{found.pool.name}: {', '.join(part for part in parts if part)}{left}"
+
+
+def _left(found: Gathered, details: Details, pays: StripeInvoice | None) -> str:
+    """The invoices that a new card does not pay by itself, each with the command that does."""
+    if details.payment_method is None:
+        return ""
+    paid = None if pays is None else pays.number
+    rest = [one for one in found.pool.owed if one.due is None and one.handle != paid]
+    return "".join(f"; still to be paid: seatctl invoices pay {one.handle}" for one in rest[:3])

@@ -25,7 +25,8 @@ from seatctl.services.endings import share_fields
 from seatctl.services.gathering import Gathered, gather, look, require_alone
 from seatctl.services.giving_back import Bills, billed_at_the_end, bills_of, given_back
 from seatctl.services.operations import Request
-from seatctl.services.prepared import Prepared, repeated
+from seatctl.services.paused import prepare_restart
+from seatctl.services.prepared import Prepared, Wishes, repeated
 
 PREVIEW_COLUMNS = (
     *("name", "plan", "seats", "seats_until"),
@@ -35,6 +36,9 @@ PREVIEW_COLUMNS = (
 
 _GO_ON_ASKING = frozenset((SubscriptionStatus.UNPAID, SubscriptionStatus.PAUSED))
 """They entitle nobody, but Stripe goes on making invoices for them until they are canceled."""
+
+
+_OVER = frozenset((SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED))
 
 
 class EndsByItself(Refused):
@@ -66,12 +70,23 @@ def prepare_cancel(
     return _cancel_at_end(billing, found, asked)
 
 
-def prepare_resume(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Prepared:
-    """Check taking back a cancellation at the period's end. Raises EndsByItself, NotRunning."""
+def prepare_resume(
+    ledger: Ledger, billing: Billing, call: Call, handle: str, wishes: Wishes | None = None
+) -> Prepared:
+    """Check taking back a cancellation at the period's end, or ending a pause.
+
+    Raises EndsByItself, NotRunning; of what Stripe has paused CardRequired and MaxSpendExceeded.
+    """
+    wishes = wishes or Wishes()
     asked: dict[str, JsonValue] = {"resume": True}
-    under_way = repeated(ledger, call, handle, asked, Action.MANAGE_SUBSCRIPTION)
+    under_way = repeated(ledger, call, handle, asked, Action.MANAGE_SUBSCRIPTION, wishes)
     if under_way is not None:
         return under_way
+    found = look(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
+    if found.standing.status is SubscriptionStatus.PAUSED:
+        return prepare_restart(billing, found, asked, wishes)
+    if found.mirror.pause is not None and found.standing.status not in _OVER:
+        return _collect_again(found, asked)
     found = gather(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
     require_alone(ledger, found, "resuming it")
     stands = found.standing
@@ -94,6 +109,19 @@ def prepare_resume(ledger: Ledger, billing: Billing, call: Call, handle: str) ->
     details: dict[str, JsonValue] = {**_details(found, summary), "update": form}
     row = {**_row(found), "seats_until": None, "renews_at": format_time(stands.period_end)}
     return _prepared(found, Request("cancel", asked, details, found.pool.id), row, ())
+
+
+def _collect_again(found: Gathered, asked: dict[str, JsonValue]) -> Prepared:
+    """End a pause in collection: from the next invoice on Stripe collects again. Charges nothing now."""
+    name, drafts = found.pool.name, [one.handle for one in found.pool.owed if one.draft]
+    ends = found.mirror.cancel_at
+    after = f"; its next invoice is collected on {_day(found.standing.period_end)}"
+    if ends is not None and ends <= found.standing.period_end:
+        after = f"; it is canceled all the same, and ends on {_day(ends)}"
+    left = f"; left to pay: {', '.join(f'seatctl invoices pay {one}' for one in drafts)}" if drafts else ""
+    summary = f"resumed the collection of {name}{after}{left}"
+    details: dict[str, JsonValue] = {**_details(found, summary), "update": {"pause_collection": ""}}
+    return _prepared(found, Request("cancel", asked, details, found.pool.id), _row(found), ())
 
 
 def _cancel_at_end(billing: Billing, found: Gathered, asked: dict[str, JsonValue]) -> Prepared:

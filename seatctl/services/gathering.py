@@ -187,6 +187,7 @@ def stand_of(
         policy=policy_of(mirror, item, pool) or (plan.policy if plan is not None else None) or FLEXIBLE,
         plan_of_item=plan.slug if plan is not None else pool.plan_slug,
         assigned=pool.assigned,
+        owed=pool.owed,
     )
     return standing(known, mirror, item, now)
 

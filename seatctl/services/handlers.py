@@ -23,6 +23,7 @@ _MODULES: Final = {
     "addon": "seatctl.services.addons",
     "renew": "seatctl.services.renewals",
     "cancel": "seatctl.services.endings",
+    "resume": "seatctl.services.paused",
     "billing": "seatctl.services.billing_details",
     "adopt": "seatctl.services.adopting",
     "invoice_pay": "seatctl.services.invoice_actions",

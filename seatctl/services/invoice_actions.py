@@ -11,12 +11,14 @@ from seatctl.errors import JsonValue, Refused
 from seatctl.ledger import invoices, mirrored_invoices, operations, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
-from seatctl.models.call import Call
+from seatctl.models.call import Call, format_time, from_epoch
 from seatctl.models.invoice import Invoice, InvoiceStatus
 from seatctl.models.mirrored import Kind
+from seatctl.models.money import plain_amount
 from seatctl.models.report import Report
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeInvoice
+from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules.purchases import check_payment_method, check_spend
 from seatctl.services.applying import take_over
 from seatctl.services.gathering import at_home
@@ -24,8 +26,9 @@ from seatctl.services.invoice_payment import pay, read
 from seatctl.services.invoice_rows import invoice_row
 from seatctl.services.kinds import Apply, Ending, Handler
 from seatctl.services.operations import Request, submit
+from seatctl.services.own_invoices import PriceChanged
 from seatctl.services.permissions import allow
-from seatctl.services.steps import Running
+from seatctl.services.steps import CameToNothing, Running
 
 COLUMNS = (
     "number",
@@ -87,18 +90,28 @@ def prepare(
         found = invoices.pool_of(reader, invoice.id)
         pool = None if found is None else subscriptions.by_id(reader, found, call.now)
         allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, pool)
-    if pool is not None:
-        at_home(ledger, billing, pool)
+    mirror = None if pool is None else at_home(ledger, billing, pool)
     now = read_invoice(billing.read(listings.one(Kind.INVOICE, invoice.stripe_id)))
     already = now.status is _DONE.get(verb)
     if not already:
-        _require_possible(verb, invoice, now)
+        is_unpaid = mirror is not None and mirror.status is SubscriptionStatus.UNPAID
+        _require_possible(verb, invoice, now, is_unpaid=is_unpaid)
         check_spend(now.amount_remaining if verb == "pay" else 0, now.currency, max_spend)
     return Intended(verb, invoice, now, payment_method, already)
 
 
-def _require_possible(verb: str, invoice: Invoice, now: StripeInvoice) -> None:
+def _require_possible(verb: str, invoice: Invoice, now: StripeInvoice, *, is_unpaid: bool) -> None:
     name = now.number or now.id
+    if verb == "pay" and now.status is InvoiceStatus.DRAFT:
+        if is_unpaid or now.details.get("held"):
+            return  # Stripe leaves the invoices of an unpaid subscription drafts: nobody else finalizes them
+        collects = now.details.get("next_payment_attempt")
+        when = f" on {format_time(from_epoch(collects))}" if isinstance(collects, int) else ""
+        raise InvoiceState(
+            f"{name} is a draft, which Stripe finalizes and collects by itself{when}",
+            hint="seatctl sync, when it has",
+            data={"invoice": invoice.stripe_id, "status": now.status.value},
+        )
     if verb == "send" and now.details.get("collection_method") == "charge_automatically":
         raise InvoiceState(
             f"{name} is charged to a card; Stripe mails only invoices that are paid on account",
@@ -142,6 +155,8 @@ def carry_out(ledger: Ledger, billing: Billing, call: Call, intended: Intended) 
         "invoice": intended.invoice.stripe_id,
         "subscription": pool,
         "summary": _sentence(verb, name, intended.now),
+        "draft": verb == "pay" and intended.now.status is InvoiceStatus.DRAFT,
+        "due_now": intended.due,
     }
     request = Request(
         f"invoice_{verb}",
@@ -162,6 +177,8 @@ def _sentence(verb: str, name: str, invoice: StripeInvoice) -> str:
 def _run(running: Running) -> Apply:
     invoice, verb = str(running.payload["invoice"]), running.operation.kind.removeprefix("invoice_")
     if verb == "pay":
+        if running.payload.get("draft") is True:
+            _finalize(running, invoice)
         pay(running, invoice, _card(running), lambda: None)  # a refusal leaves it as it was: open
     elif verb == "send":
         _settle(running, "send", endpoints.send_invoice(invoice), None)
@@ -177,6 +194,31 @@ def _run(running: Running) -> Apply:
         return _ending(tx, invoice, summary)
 
     return apply
+
+
+def _finalize(running: Running, invoice: str) -> None:
+    """Make a draft an open invoice, of no more than was shown: taxes and the balance are settled here.
+
+    Stripe does not collect it meanwhile (`auto_advance`). Raises CameToNothing if it comes to more.
+    """
+
+    def find() -> StripeJson | None:
+        found = running.billing.read(endpoints.invoice(invoice))
+        return found if found.get("status") != InvoiceStatus.DRAFT else None
+
+    running.step_or_nothing("finalize", endpoints.finalize_invoice(invoice), find)
+    now, shown = read(running, invoice), int(str(running.payload.get("due_now", 0)))
+    if now.status is InvoiceStatus.OPEN and now.amount_remaining > shown:
+        amounts = (plain_amount(amount, now.currency) for amount in (shown, now.amount_remaining))
+        code = now.currency.upper()
+        raise CameToNothing(
+            PriceChanged(
+                f"invoice {now.number} was shown as {next(amounts)} and is {next(amounts)} {code};"
+                " nothing was charged",
+                hint=f"seatctl invoices pay {now.number}",
+                data={"invoice": now.number, "due": now.amount_remaining},
+            )
+        )
 
 
 def _alone(found: StripeInvoice, summary: str) -> Apply:
@@ -216,7 +258,9 @@ def _undo(running: Running) -> str | None:
     if running.operation.kind != "invoice_pay":
         return None
     found = read(running, str(running.payload["invoice"]))
-    return None if found.status is InvoiceStatus.PAID else "nothing was charged; the invoice is as it was"
+    if found.status is InvoiceStatus.PAID:
+        return None
+    return f"nothing was charged; invoice {found.number or found.id} is {found.status.value}"
 
 
 HANDLER = Handler(_run, _undo)

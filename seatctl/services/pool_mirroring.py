@@ -202,10 +202,19 @@ def _difference(before: Subscription, after: Subscription) -> str:
         ("status", before.status, after.status),
         ("seats", before.capacity, after.capacity),
         ("plan", before.plan_slug, after.plan_slug),
+        ("collection", _collects(before), _collects(after)),
         ("term end", f"{before.term_end:%Y-%m-%d}", f"{after.term_end:%Y-%m-%d}"),
     ]
     changed = [f"{what} {was} → {now}" for what, was, now in pairs if was != now]
     return ", ".join(changed) or "details changed"
+
+
+def _collects(pool: Subscription) -> str:
+    """Whether its invoices are collected, as a person would say it."""
+    if pool.pause is None:
+        return "on"
+    until = pool.pause.resumes_at
+    return "paused" if until is None else f"paused until {until:%Y-%m-%d}"
 
 
 def item_of(pool: Subscription, found: StripeSubscription) -> StripeItem | None:

@@ -52,6 +52,7 @@ def _increase(
     asked: dict[str, JsonValue],
 ) -> Prepared:
     stands = found.standing
+    changing.require_collecting(stands, found.at)
     changing.check_discount(
         stands.policy, stands.name, given=wishes.discount, term_end=changing.window_opens(stands)
     )
@@ -140,6 +141,8 @@ def prepare_plan(
     # What runs keeps its price: taking a pending change back must not move it to today's list price.
     price = stands.now.price_id if plan.slug == stands.now.plan else plan.price_id
     target = changing.change_plan(stands, price, plan.slug, found.at, at_renewal=at_renewal)
+    if target.now != stands.now:
+        changing.require_collecting(stands, found.at)
     recurring = found.item.price
     check_currency(stands, plan, recurring.currency)
     check_change(stands, plan, recurring.interval, recurring.interval_count)

@@ -10,6 +10,7 @@ from seatctl.models.plan import Policy, Renewal
 from seatctl.models.report import Record
 from seatctl.models.subscription import Subscription, SubscriptionStatus
 from seatctl.rules.approval_rules import auto_approval_fields
+from seatctl.rules.payment_states import STOPPED, troubles_of
 from seatctl.rules.policies import as_fields
 from seatctl.rules.policy_text import sentences
 from seatctl.rules.wording import counted
@@ -39,6 +40,13 @@ def subscription_row(subscription: Subscription) -> Record:
         "auto_approve": subscription.auto_approval.enabled,
         "stripe_subscription": subscription.stripe_subscription,
     }
+
+
+def with_troubles(row: Record, subscription: Subscription, at: datetime) -> Record:
+    """A row with what needs somebody at `at` (UTC): why, and the commands that help."""
+    found = troubles_of(subscription, at)
+    ways = dict.fromkeys(way for trouble in found for way in trouble.ways_out)
+    return {**row, "attention": [trouble.message for trouble in found], "ways_out": [*ways]}
 
 
 def shown_status(subscription: Subscription) -> str:
@@ -83,6 +91,8 @@ def calendar(subscription: Subscription, policy: Policy, planned: Planned) -> li
     renewed = stop is not None and stop > end
     if renewed and stop is not None:
         lines.append(f"It is renewed until {_day(stop)}, and ends then unless it is renewed again.")
+    elif subscription.status in STOPPED:
+        lines.append("It renews no seats before it runs again.")
     elif policy.renewal is Renewal.AUTOMATIC:
         lines.append(f"It renews on {_day(end)}.")
     else:
