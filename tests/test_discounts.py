@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from dataclasses import replace
 
@@ -149,18 +148,6 @@ def test_an_unknown_discount_changes_nothing(shop, command):
 
 
 # Automatic tax ----------------------------------------------------------------------------------------
-
-
-def test_automatic_tax_is_asked_for_and_refused_by_the_sandbox_in_clear_words(shop):
-    assert shop("config", "set", "stripe.automatic_tax", "on").code == 0
-    refused = buy(shop, "pro", *CARD)
-    assert (refused.code, refused.out) == (5, "")
-    error = json.loads(refused.err)["error"]
-    assert "automatic_tax" in error["message"]
-    assert "seatctl config set stripe.automatic_tax off" in error["hint"]
-    assert objects(shop, "customer") == live_subscriptions(shop) == []
-    assert shop("config", "set", "stripe.automatic_tax", "off").code == 0
-    assert buy(shop, "pro", *CARD).code == 0
 
 
 def test_the_setting_takes_on_and_off_only(sandbox):

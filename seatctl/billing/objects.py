@@ -175,6 +175,7 @@ def read_invoice(invoice: StripeJson) -> StripeInvoice:
 
 def read_preview(invoice: StripeJson) -> Preview:
     """The answer of `invoices.create_preview`: no id, no number, the amounts that would be due."""
+    tax = _object(invoice.get("automatic_tax"))
     return Preview(
         currency=_required(invoice, "currency"),
         subtotal=_amount(invoice, "subtotal"),
@@ -182,6 +183,7 @@ def read_preview(invoice: StripeJson) -> Preview:
         amount_due=_amount(invoice, "amount_due"),
         lines=_lines(invoice),
         discounts=_discounts(invoice),
+        tax_status=(_text(tax.get("status")) or "unknown") if tax.get("enabled") is True else None,
     )
 
 

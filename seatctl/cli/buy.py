@@ -41,6 +41,14 @@ def buy(
     billing_name: Annotated[
         str | None, typer.Option("--billing-name", metavar="NAME", help="Whom invoices are made out to.")
     ] = None,
+    address: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--address",
+            metavar="PART=VALUE",
+            help="Of who pays, part by part: line1, city, postal_code, country … Stripe's tax needs one.",
+        ),
+    ] = None,
     payment_method: PaymentMethodOpt = None,
     bill_to: Annotated[
         str | None,
@@ -79,6 +87,7 @@ def buy(
     from seatctl.cli.changing import due_days, require_limit
     from seatctl.errors import UsageError
     from seatctl.models.purchase import Order
+    from seatctl.rules.billing_details import read_address
     from seatctl.services import ordering
     from seatctl.services.discounts import find_discounts
 
@@ -98,6 +107,7 @@ def buy(
         request_id,
         checkout,
         due_days(on_account, due_in),
+        address=read_address(address or []),
         automatic_tax=here.profile.text("stripe.automatic_tax", here.environment) == "on",
     )
     order = replace(complete(here, order), discounts=find_discounts(here.billing, promo, coupon))

@@ -28,6 +28,8 @@ class Order:
     """On account: days until the invoice is due. None is paid at once."""
     discounts: tuple[tuple[str, str], ...] = ()
     """(`coupon` or `promotion_code`, its id)."""
+    address: tuple[tuple[str, str], ...] = ()
+    """(part, text) under Stripe's names: of the customer who is made for it. Automatic tax needs one."""
     automatic_tax: bool = False
     """Whether Stripe adds the tax of the customer's place."""
 
@@ -51,3 +53,5 @@ class Quote:
     """What the discounts that were asked for take off; None where none was."""
     warnings: tuple[str, ...] = ()
     """What somebody should know before it is bought."""
+    tax_status: str | None = None
+    """How Stripe's reckoning of the tax went; `complete`, or None where it reckons none."""

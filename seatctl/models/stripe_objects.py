@@ -164,3 +164,5 @@ class Preview:
     lines: tuple[InvoiceLine, ...]
     discounts: tuple[int, ...] = ()
     """What each discount takes off; one that does not apply (another currency or product) is not there."""
+    tax_status: str | None = None
+    """How Stripe's reckoning of the tax went: `complete`, or what it lacks; None: it reckons none."""

@@ -50,10 +50,15 @@ def read_details(
     return Details(
         email,
         name,
-        tuple(_part(each) for each in address),
+        read_address(address),
         tuple(_tax_id(each) for each in tax_ids),
         payment_method,
     )
+
+
+def read_address(typed: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """The parts of an address as typed, each `PART=VALUE`. Raises UsageError."""
+    return tuple(_part(each) for each in typed)
 
 
 def _part(typed: str) -> tuple[str, str]:

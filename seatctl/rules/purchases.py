@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from shlex import quote
 
 from seatctl.errors import BadInput, JsonValue, Refused, UsageError
 from seatctl.models.money import accepted_form, parse_amount, plain_amount
@@ -46,6 +47,12 @@ class MaxSpendExceeded(Refused):
     """Stripe would charge more than --max-spend allows."""
 
     code = "max_spend_exceeded"
+
+
+class TaxUnknown(Refused):
+    """Stripe adds tax and cannot say how much: what it would charge is more than what it shows."""
+
+    code = "tax_unknown"
 
 
 class BadAmount(BadInput):
@@ -149,6 +156,25 @@ def nothing_off(wanted: int, taken: Iterable[int], left: int) -> tuple[str, ...]
     `taken` is what each takes off; amounts in minor units. Stripe leaves out those that do not apply.
     """
     return (NOTHING_OFF,) if wanted > sum(amount > 0 for amount in taken) and left > 0 else ()
+
+
+def check_tax(status: str | None, place: str) -> None:
+    """Return unless Stripe's preview lacks its tax. Raises TaxUnknown; `place` is how an address is given."""
+    if status in {None, "complete"}:
+        return
+    why, hint = "its tax service failed", "run the same command again in a minute"
+    if status == "requires_location_inputs":
+        why, hint = "it has no address of who pays", place
+    raise TaxUnknown(
+        f"Stripe cannot tell the tax yet, as {why}; nothing was charged",
+        hint=f"{hint}; without Stripe's tax: seatctl config set stripe.automatic_tax off",
+        data={"tax_status": status},
+    )
+
+
+def address_hint(subscription: str) -> str:
+    """How the customer of a subscription is given an address."""
+    return f"seatctl subs billing {quote(subscription)} --address country=CC --address postal_code=CODE"
 
 
 def amount_of(text: str, currency: str) -> int:

@@ -130,8 +130,14 @@ def by_token(identifier: str) -> str | None:
     return name if identifier.startswith("tok_") and name in _CARDS else None
 
 
+BANK_ACCOUNT = "usBankAccount_success"
+"""The name of the test account that a bank debit takes days from, and then succeeds."""
+
+
 def by_test_id(identifier: str) -> str | None:
-    """The name of the test card that a `pm_card_…` stands for."""
+    """The name of the test card that a `pm_card_…` stands for, or of the test bank account."""
+    if identifier == f"pm_{BANK_ACCOUNT}":
+        return BANK_ACCOUNT
     name = identifier.removeprefix("pm_card_")
     return name if identifier.startswith("pm_card_") and name in _CARDS else None
 

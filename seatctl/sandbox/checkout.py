@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from seatctl.sandbox.automatic_tax import is_asked, of_subscription
 from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.lists import check_customer, listing, matches
 from seatctl.sandbox.money import price_exact, round_half_up
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.settlement import collect
 from seatctl.sandbox.views import view
-from seatctl.sandbox.wire import DAY, HOUR, Obj, merge_metadata, pick, token
+from seatctl.sandbox.wire import DAY, HOUR, Obj, address, merge_metadata, pick, token
 
+_METHODS = ("card", "us_bank_account")  # what the sandbox's account allows where a page does not say
 _AT_LEAST, _FOR_LIFE = HOUR // 2, DAY
 _TAKEN = ("allow_promotion_codes", "billing_address_collection", "customer_creation", "submit_type")
 _UNUSED = (
@@ -69,7 +71,11 @@ def _made(session: Session, params: Obj, mode: str, amount: int | None, currency
         **pick(params, *_TAKEN),
         "amount_subtotal": amount,
         "amount_total": amount,
-        "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
+        "automatic_tax": {
+            **pick(of_subscription(enabled=is_asked(params)), "enabled", "liability"),
+            "provider": "stripe" if is_asked(params) else None,
+            "status": None,
+        },
         "cancel_url": params.get("cancel_url"),
         "client_reference_id": params.get("client_reference_id"),
         "client_secret": None,
@@ -92,7 +98,7 @@ def _made(session: Session, params: Obj, mode: str, amount: int | None, currency
         "payment_intent": None,
         "payment_link": None,
         "payment_method_collection": None if setup else params.get("payment_method_collection", "always"),
-        "payment_method_types": ["card"],
+        "payment_method_types": params.get("payment_method_types") or list(_METHODS),
         "payment_status": "no_payment_required" if setup else "unpaid",
         **pick(params, "return_url"),
         "setup_intent": None,
@@ -156,6 +162,8 @@ def complete(session: Session, identifier: str, card: str) -> Obj:
     if made["customer"] is None:
         made["customer"] = create_customer(session, pick({"email": made["customer_email"]}, "email"))["id"]
     method = materialize(session, card, "payment_method")
+    if method["type"] not in made["payment_method_types"]:
+        raise invalid(f"This page does not take the payment method type `{method['type']}`.")
     attach_to(session, method, made["customer"])
     if made["mode"] == "setup":
         _set_up(session, made, method, sent)
@@ -184,10 +192,19 @@ def _set_up(session: Session, made: Obj, method: Obj, sent: Obj) -> None:
     made["setup_intent"] = intent["id"]
 
 
+def _give_address(session: Session, identifier: str, sent: Obj) -> None:
+    """The customer types an address on the page, which is kept if the page was made so."""
+    customer = session.find("customer", identifier, None)
+    if customer["address"] is None and (sent.get("customer_update") or {}).get("address") == "auto":
+        session.save({**customer, "address": address({"country": "DE", "city": "Bonn"})})
+
+
 def _subscribe(session: Session, made: Obj, method: Obj, sent: Obj) -> None:
     from seatctl.sandbox.subscriptions import create as subscribe
 
     data = sent.get("subscription_data") or {}
+    if is_asked(sent):
+        _give_address(session, made["customer"], sent)
     known = pick(data, "metadata", "description", "trial_end", "trial_period_days", "billing_cycle_anchor")
     subscription = subscribe(
         session,
@@ -196,20 +213,27 @@ def _subscribe(session: Session, made: Obj, method: Obj, sent: Obj) -> None:
             "customer": made["customer"],
             "items": [pick(each, "price", "quantity") for each in sent["line_items"]],
             "default_payment_method": method["id"],
+            **pick(sent, "automatic_tax"),
             "discounts": sent.get("discounts") or [],
             "payment_behavior": "default_incomplete",
         },
     )
     invoice = session.find("invoice", subscription["latest_invoice"], None)
+    paid = True
     if invoice["status"] == "open":
         # The customer is at the page: a bank that asks is answered there.
         outcome = collect(session, invoice, method, authenticated=True)
         if outcome.decline is not None:
             raise outcome.decline.refusal()
+        paid = outcome.paid
+        if outcome.processing:
+            from seatctl.sandbox.subscription_states import move_to
+
+            move_to(session, session.find("subscription", subscription["id"], None), "active")
     made.update(
         subscription=subscription["id"],
         invoice=invoice["id"],
-        payment_status="paid",
+        payment_status="paid" if paid else "unpaid",
         amount_total=invoice["total"],
         amount_subtotal=invoice["subtotal"],
     )

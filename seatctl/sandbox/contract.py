@@ -132,9 +132,6 @@ def _check_supported(params: str, typed: Obj) -> None:
         and "customer" in typed
     ):
         raise malformed("The sandbox always bills the time until the anchor.", "proration_behavior")
-    taxed = typed.get("automatic_tax")
-    if isinstance(taxed, dict) and taxed.get("enabled"):
-        raise malformed("The sandbox does not support `automatic_tax`.", "automatic_tax")
     for place, item in enumerate(typed.get("items") or []):
         for name in ("discounts", "tax_rates", "billing_thresholds"):
             if item.get(name):

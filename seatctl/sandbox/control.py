@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from seatctl.sandbox import clock
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.twin import Twin
+from seatctl.sandbox.wire import Obj
 
 
 class FaultKind(StrEnum):
@@ -175,6 +177,26 @@ def authenticate(twin: Twin, invoice: str, *, succeeds: bool = True) -> str:
     """
     from seatctl.sandbox.dunning import authenticate as answer
 
+    return _answered(twin, invoice, answer, succeeds=succeeds)
+
+
+def settle(twin: Twin, invoice: str, *, succeeds: bool = True) -> str:
+    """Let a bank debit of an open invoice come to its end; returns the invoice's status.
+
+    Raises ValueError if no payment of the invoice is under way.
+    """
+    from seatctl.sandbox.dunning import settle as end
+
+    return _answered(twin, invoice, end, succeeds=succeeds)
+
+
+class _Answer(Protocol):
+    """What a bank says in the end about the payment of an invoice."""
+
+    def __call__(self, session: Session, invoice: Obj, *, succeeds: bool) -> None: ...
+
+
+def _answered(twin: Twin, invoice: str, answer: _Answer, *, succeeds: bool) -> str:
     with twin.store.transaction():
         session = Session(twin.store, twin.now())
         found = twin.store.get("invoice", invoice)

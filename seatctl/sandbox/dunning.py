@@ -7,9 +7,17 @@ cancels the subscription, or leaves it unpaid or past due (`control.after_retrie
 from __future__ import annotations
 
 from seatctl.sandbox.invoicing import save_invoice, subscription_of
-from seatctl.sandbox.payments import failed
+from seatctl.sandbox.payments import failed, settled
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.settlement import collect, finalize, intent_of, method_for, set_delinquent
+from seatctl.sandbox.settlement import (
+    close_payments,
+    collect,
+    finalize,
+    intent_of,
+    mark_paid,
+    method_for,
+    set_delinquent,
+)
 from seatctl.sandbox.subscription_states import ENDED, move_to, save
 from seatctl.sandbox.views import view
 from seatctl.sandbox.wire import DAY, Obj
@@ -67,8 +75,10 @@ def _attempt(session: Session, invoice: Obj) -> None:
     method = method_for(session, invoice)
     if method is None:
         _no_card(session, invoice)
-    elif collect(session, invoice, method, automatic=True).paid:
-        return
+    else:
+        outcome = collect(session, invoice, method, automatic=True)
+        if outcome.paid or outcome.processing:
+            return
     set_delinquent(session, invoice, owing=True)
     tried = invoice["attempt_count"]
     last = tried > len(RETRIES)
@@ -104,6 +114,22 @@ def _give_up(session: Session, subscription: Obj) -> None:
         session.emit("customer.subscription.deleted", view(session, subscription))
     elif outcome == "unpaid":
         move_to(session, subscription, "unpaid")
+
+
+def settle(session: Session, invoice: Obj, *, succeeds: bool) -> None:
+    """A bank debit of an open invoice comes to its end, days later. Raises ValueError if there is none."""
+    made = intent_of(session, invoice["id"])
+    if made is None or made["status"] != "processing":
+        raise ValueError("no payment of this invoice is under way")
+    settled(session, made, succeeds=succeeds)
+    if succeeds:
+        close_payments(session, invoice, "paid")
+        mark_paid(session, invoice, amount=invoice["amount_remaining"])
+        return
+    session.emit("invoice.payment_failed", view(session, invoice))
+    subscription = session.store.get("subscription", subscription_of(invoice) or "")
+    if subscription is not None and subscription["status"] == "active":
+        move_to(session, subscription, "past_due")
 
 
 def authenticate(session: Session, invoice: Obj, *, succeeds: bool) -> None:

@@ -67,8 +67,12 @@ def pay(session: Session, params: Obj, identifier: str) -> Obj:
     )
     if method is None:
         raise no_method()
+    under_way = intent_of(session, invoice["id"])
+    if under_way is not None and under_way["status"] == "processing":
+        message = "This invoice has a payment that is processing. Wait until it has succeeded or failed."
+        raise invalid(message, code="payment_intent_unexpected_state")
     outcome = collect(session, invoice, method)
-    if not outcome.paid:
+    if not (outcome.paid or outcome.processing):
         raise _refusal(session, invoice, method, outcome)
     return _again(session, identifier)
 

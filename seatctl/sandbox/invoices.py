@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox import account
+from seatctl.sandbox import account, automatic_tax
 from seatctl.sandbox.customers import own_method
 from seatctl.sandbox.discounts import given
 from seatctl.sandbox.errors import invalid, missing_param
@@ -45,6 +45,8 @@ def create(session: Session, params: Obj) -> Obj:
         collection=method,
         days_until_due=params.get("days_until_due"),
     )
+    if automatic_tax.is_asked(params):
+        invoice["automatic_tax"] = automatic_tax.of_invoice(customer, enabled=True)
     _apply(session, customer, invoice, params)
     if params.get("pending_invoice_items_behavior", "exclude") == "include":
         take_items(session, invoice, _waiting(session, customer["id"], invoice["currency"], subscription))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox import account, balances
+from seatctl.sandbox import account, automatic_tax, balances
 from seatctl.sandbox.discounts import spread, terms
 from seatctl.sandbox.lines import item_line
 from seatctl.sandbox.money import held, settle
@@ -50,13 +50,9 @@ def draft(
         "attempt_count": 0,
         "attempted": False,
         "auto_advance": auto_advance,
-        "automatic_tax": {
-            "disabled_reason": None,
-            "enabled": False,
-            "liability": None,
-            "provider": None,
-            "status": None,
-        },
+        "automatic_tax": automatic_tax.of_invoice(
+            customer, enabled=subscription is not None and subscription["automatic_tax"]["enabled"]
+        ),
         "automatically_finalizes_at": session.now + HOUR if auto_advance else None,
         "billing_reason": reason,
         "collection_method": collection,

@@ -147,7 +147,7 @@ def _confirmed(session: Session, made: Obj, params: Obj) -> Obj:
     if redirects and not params.get("return_url") and not params.get("off_session"):
         raise invalid(_RETURN_URL)
     made, outcome = _attempted(session, made, method, alone=alone)
-    if outcome.paid or (outcome.wants_authentication and not alone):
+    if outcome.paid or outcome.processing or (outcome.wants_authentication and not alone):
         return view(session, made)
     if outcome.decline is not None and outcome.charge is not None:
         extra = {"charge": outcome.charge["id"], **_objects(session, made, method)}

@@ -72,6 +72,23 @@ def card_method(session: Session, name: str) -> Obj:
     return method
 
 
+def _bank_account(session: Session) -> Obj:
+    """A new, unattached account in the United States; a debit of it is under way for days."""
+    method = _blank(session.now, "us_bank_account")
+    method["us_bank_account"] = {
+        "account_holder_type": "individual",
+        "account_type": "checking",
+        "bank_name": "STRIPE TEST BANK",
+        "financial_connections_account": None,
+        "fingerprint": "SandboxAccount01",
+        "last4": "6789",
+        "networks": {"preferred": "ach", "supported": ["ach"]},
+        "routing_number": "110000000",
+        "status_details": {},
+    }
+    return method
+
+
 def _fingerprint(known: cards.Card) -> str:
     from zlib import crc32
 
@@ -115,7 +132,7 @@ def materialize(session: Session, identifier: str, param: str) -> Obj:
     name = cards.by_test_id(identifier)
     if name is None:
         return session.find("payment_method", identifier, param)
-    method = card_method(session, name)
+    method = _bank_account(session) if name == cards.BANK_ACCOUNT else card_method(session, name)
     session.save(method)
     return method
 

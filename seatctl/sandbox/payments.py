@@ -9,6 +9,7 @@ from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 from seatctl.sandbox.wire import Obj, new_id, token
 
+_TAKE_DAYS = ("us_bank_account", "sepa_debit", "bacs_debit", "au_becs_debit", "acss_debit")
 _NOT_ON_CHARGES = ("display_brand", "generated_from", "networks", "three_d_secure_usage")
 _ONLY_ON_CHARGES = ("authorization_code", "installments", "mandate", "network_transaction_id",
                     "three_d_secure", "transaction_link_id")  # fmt: skip
@@ -16,16 +17,17 @@ _ONLY_ON_CHARGES = ("authorization_code", "installments", "mandate", "network_tr
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an attempt led to: paid, declined with a reason, or the bank wants authentication."""
+    """What an attempt led to: paid, declined, under way for days, or the bank wants authentication."""
 
     paid: bool
     decline: cards.Decline | None = None
     charge: Obj | None = None
+    processing: bool = False
 
     @property
     def wants_authentication(self) -> bool:
         """Whether the customer has to act."""
-        return not self.paid and self.decline is None
+        return not self.paid and self.decline is None and not self.processing
 
 
 def intent(session: Session, customer: str | None, amount: int, currency: str, **fields: object) -> Obj:
@@ -101,6 +103,8 @@ def attempt(
         return _refused(session, made, method, known.charge)
     if known.authenticate == "once":
         session.save({**method, "_set_up": True})
+    if method["type"] in _TAKE_DAYS:
+        return _debited(session, made, method)
     charge = _charge(session, made, method, None)
     made.update(
         status="succeeded",
@@ -117,6 +121,42 @@ def attempt(
     session.emit("charge.succeeded", view(session, charge))
     session.emit("payment_intent.succeeded", view(session, made))
     return Outcome(paid=True, charge=charge)
+
+
+def _debited(session: Session, made: Obj, method: Obj) -> Outcome:
+    """A bank was told to pay: whether it does is known in days."""
+    charge = {**_charge(session, made, method, None), "paid": False, "status": "pending", "receipt_url": None}
+    session.save(charge, parent=made["id"])
+    made.update(
+        status="processing",
+        latest_charge=charge["id"],
+        payment_method=method["id"],
+        next_action=None,
+        last_payment_error=None,
+    )
+    session.save(made)
+    session.emit("charge.pending", view(session, charge))
+    session.emit("payment_intent.processing", view(session, made))
+    return Outcome(paid=False, charge=charge, processing=True)
+
+
+def settled(session: Session, made: Obj, *, succeeds: bool) -> None:
+    """The bank's word on a payment that was processing: the intent and its charge are written."""
+    charge = session.find("charge", made["latest_charge"], None)
+    method = session.find("payment_method", made["payment_method"], None)
+    if succeeds:
+        charge.update(paid=True, status="succeeded")
+        session.save(charge)
+        made.update(status="succeeded", amount_received=made["amount"])
+        session.save(made)
+        session.emit("charge.succeeded", view(session, charge))
+        session.emit("payment_intent.succeeded", view(session, made))
+        return
+    message = "The customer's account has insufficient funds to cover this payment."
+    charge.update(status="failed", failure_code="insufficient_funds", failure_message=message)
+    session.save(charge)
+    session.emit("charge.failed", view(session, charge))
+    failed(session, made, method, "insufficient_funds", message, {"charge": charge["id"]})
 
 
 def _ask(session: Session, made: Obj, method: Obj) -> Outcome:

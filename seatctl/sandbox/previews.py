@@ -12,7 +12,7 @@ from seatctl.sandbox.session import Session
 from seatctl.sandbox.subscription_periods import next_end
 from seatctl.sandbox.subscription_states import ENDED, period_end, period_start
 from seatctl.sandbox.views import items_of, view
-from seatctl.sandbox.wire import Obj, token, unset
+from seatctl.sandbox.wire import Obj, pick, token, unset
 
 _PASSED_ON = ("items", "proration_behavior", "proration_date", "trial_end", "billing_cycle_anchor",
               "cancel_at", "cancel_at_period_end")  # fmt: skip
@@ -47,12 +47,14 @@ def _of_new(session: Session, params: Obj, details: Obj) -> Obj:
     from seatctl.sandbox.customers import create as create_customer
     from seatctl.sandbox.subscriptions import create
 
-    customer = params.get("customer") or create_customer(session, {})["id"]
+    about = pick(params.get("customer_details") or {}, "address")
+    customer = params.get("customer") or create_customer(session, about)["id"]
     wanted: Obj = {name: details[name] for name in ("items", "trial_end") if name in details}
     if wanted.get("trial_end") == "now":
         wanted.pop("trial_end")
     try:
-        made = create(session, {**wanted, "customer": customer, "discounts": params.get("discounts") or []})
+        known = {**wanted, **pick(params, "automatic_tax"), "customer": customer}
+        made = create(session, {**known, "discounts": params.get("discounts") or []})
     except ApiError as error:
         if error.param and error.param.startswith("items"):
             error.param = "subscription_details[items]" + error.param[len("items") :]

@@ -200,9 +200,13 @@ def collect(
         close_payments(session, invoice, "paid")
         mark_paid(session, invoice, amount=invoice["amount_remaining"])
         return outcome
+    if outcome.processing:
+        invoice["next_payment_attempt"] = None
     save_invoice(session, invoice)
     shown = view(session, invoice)
     session.emit("invoice.updated", shown, before)
+    if outcome.processing:
+        return outcome
     session.emit("invoice.payment_failed", shown)
     if outcome.wants_authentication:
         session.emit("invoice.payment_action_required", shown)

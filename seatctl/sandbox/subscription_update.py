@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from seatctl.sandbox import automatic_tax
 from seatctl.sandbox.customers import own_method
 from seatctl.sandbox.discounts import given
 from seatctl.sandbox.errors import ApiError, invalid
@@ -145,6 +146,9 @@ def _settings(session: Session, subscription: Obj, params: Obj) -> None:
         customer = session.find("customer", subscription["customer"], "customer")
         method = wanted and own_method(session, customer, wanted, "default_payment_method")
         subscription["default_payment_method"] = method["id"] if method else None
+    if "automatic_tax" in params:
+        automatic_tax.require_place(session, customer, params)
+        subscription["automatic_tax"] = automatic_tax.of_subscription(enabled=automatic_tax.is_asked(params))
     if "metadata" in params:
         subscription["metadata"] = merge_metadata(subscription["metadata"], params["metadata"])
     if "discounts" in params:
@@ -206,7 +210,7 @@ def _collect(session: Session, subscription: Obj, invoice: Obj, before: Snapshot
     outcome = None
     if method is not None and behaviour != "default_incomplete":
         outcome = collect(session, invoice, method)
-        if outcome.paid:
+        if outcome.paid or outcome.processing:
             return
     if behaviour == "error_if_incomplete":
         raise _refusal(outcome)

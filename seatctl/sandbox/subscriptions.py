@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from seatctl.sandbox import automatic_tax
 from seatctl.sandbox.clock import add_months
 from seatctl.sandbox.customers import own_method
 from seatctl.sandbox.discounts import given, used_once
@@ -29,6 +30,7 @@ def create(session: Session, params: Obj) -> Obj:
     """POST /v1/subscriptions: the first invoice is made, finalized and collected inside the call."""
     customer = session.find("customer", params["customer"], "customer", status=404)
     _check(session, params)
+    automatic_tax.require_place(session, customer, params)
     prices = check_new(session, params["items"])
     _check_currency(session, customer, prices[0]["currency"])
     if str(params.get("currency", prices[0]["currency"])).lower() != prices[0]["currency"]:
@@ -130,7 +132,7 @@ def blank(session: Session, customer: Obj, params: Obj, currency: str) -> Obj:
         "object": "subscription",
         "application": None,
         "application_fee_percent": None,
-        "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
+        "automatic_tax": automatic_tax.of_subscription(enabled=automatic_tax.is_asked(params)),
         "billing_cycle_anchor": anchor,
         "billing_cycle_anchor_config": None,
         "billing_mode": {
@@ -265,7 +267,7 @@ def _charge_first(session: Session, subscription: Obj, invoice: Obj, behaviour: 
         subscription["status"] = "incomplete"
         return
     outcome = collect(session, invoice, method)
-    if outcome.paid:
+    if outcome.paid or outcome.processing:
         keep_method(subscription, method)
         return
     if behaviour == "error_if_incomplete":

@@ -18,7 +18,7 @@ from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules.changing import NotRunning, Target
 from seatctl.rules.metadata import made_by, marks
 from seatctl.rules.pool_metadata import said_of, with_metadata
-from seatctl.rules.purchases import check_spend, nothing_off
+from seatctl.rules.purchases import address_hint, check_spend, check_tax, nothing_off
 from seatctl.rules.refunds import still_to_come
 from seatctl.rules.sides import read_side, side_fields
 from seatctl.rules.standing import RENEWED, waiting_metadata
@@ -186,7 +186,9 @@ def preview_bill(billing: Billing, found: Gathered, bill: Bill) -> Preview:
     def preview(how: dict[str, JsonValue]) -> StripeJson:
         return billing.read(endpoints.preview_invoice({**form, **how}))
 
-    return read_preview_alone(preview({}), lambda: preview(RECURRING))
+    priced = read_preview_alone(preview({}), lambda: preview(RECURRING))
+    check_tax(priced.tax_status, address_hint(found.standing.name))
+    return priced
 
 
 def _run(running: Running) -> Apply:

@@ -11,6 +11,7 @@ from seatctl.billing.previews import RECURRING, bills_what_has_waited, is_of_nex
 from seatctl.errors import JsonValue
 from seatctl.models.standing import Side
 from seatctl.rules.changing import Target
+from seatctl.rules.purchases import address_hint, check_tax
 from seatctl.rules.sides import item_update
 from seatctl.services.gathering import Gathered
 
@@ -48,7 +49,9 @@ def due_now(
         return 0
     if is_of_next_term(preview, found.item, proration.moment):
         return 0
-    return max(0, read_preview(preview).amount_due)
+    priced = read_preview(preview)
+    check_tax(priced.tax_status, address_hint(found.standing.name))
+    return max(0, priced.amount_due)
 
 
 def next_total(

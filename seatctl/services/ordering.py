@@ -31,10 +31,12 @@ from seatctl.rules.emails import check_email
 from seatctl.rules.names import check_name, check_request_id, name_key
 from seatctl.rules.policies import as_fields
 from seatctl.rules.purchases import (
+    address_hint,
     amount_of,
     check_payment_method,
     check_quantity,
     check_spend,
+    check_tax,
     nothing_off,
 )
 from seatctl.rules.wording import counted
@@ -98,6 +100,9 @@ def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Purch
         request = replace(request, details={**request.details, "card": _card_of(billing, payer)})
     # One under way is bought at the price that it began with.
     offer = _quote(billing, call, plan, order, request.details if earlier is None else earlier.payload)
+    if earlier is None and not order.checkout:  # the page asks for the address
+        given = "the same command with --address country=CC --address postal_code=CODE"
+        check_tax(offer.tax_status, given if order.bill_to is None else address_hint(order.bill_to))
     check_spend(offer.due_now, offer.currency, order.max_spend)
     limit = None if order.max_spend is None else amount_of(order.max_spend, offer.currency)
     shown = Shown(offer.due_now, offer.currency, end_command(order.name), limit)
@@ -167,6 +172,13 @@ def _check_payer(order: Order) -> None:
     given = [flag for flag, is_given in ways.items() if is_given]
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} exclude each other", hint="give one of them")
+    if order.address and order.bill_to is not None:
+        parts = " ".join(f"--address {part}={quote(text)}" for part, text in order.address)
+        raise UsageError(
+            f"{order.bill_to} has a customer already, whose address counts; --address is for a new one",
+            hint=f"seatctl subs billing {quote(order.bill_to)} {parts}",
+            data={"flag": "--address"},
+        )
     if order.due_days is not None and order.bill_to is None and order.billing_email is None:
         raise UsageError(
             "an invoice on account has to go to somebody: --billing-email is missing",
@@ -194,6 +206,7 @@ def _request(plan: Plan, order: Order, customer: str | None) -> Request:
         "due_days": order.due_days,
         "discounts": discount_forms(order.discounts),
         "automatic_tax": order.automatic_tax,
+        **({"address": dict(order.address)} if order.address else {}),
     }
     details: dict[str, JsonValue] = {
         **asked,
@@ -247,7 +260,8 @@ def _quote(billing: Billing, call: Call, plan: Plan, order: Order, details: Mapp
     if details["customer"] is not None:
         form["customer"] = details["customer"]
     else:  # the customer is not made before the purchase is confirmed
-        form |= {"currency": plan.currency, "customer_details": {"tax_exempt": "none"}}
+        place: dict[str, JsonValue] = {"address": dict(order.address)} if order.address else {}
+        form |= {"currency": plan.currency, "customer_details": {"tax_exempt": "none", **place}}
     wanted = len(discounts) if isinstance(discounts, list) else 0
     raw = billing.read(endpoints.preview_invoice(form))
     preview, terms = read_preview(raw), read_terms(raw)
@@ -266,4 +280,5 @@ def _quote(billing: Billing, call: Call, plan: Plan, order: Order, details: Mapp
         due_days=order.due_days,
         discount=sum(preview.discounts) if wanted else None,
         warnings=nothing_off(wanted, preview.discounts, preview.total),
+        tax_status=preview.tax_status,
     )

@@ -81,6 +81,9 @@ def _form(running: Running, payment_method: str | None) -> dict[str, JsonValue]:
         value = text(running, name)
         if value:
             form[field] = value
+    address = running.payload.get("address")
+    if address:
+        form["address"] = address
     return form
 
 
