@@ -1,4 +1,4 @@
-"""With automatic tax on, nothing is bought of which Stripe cannot tell the tax: the amount shown would be too low."""
+"""With automatic tax on, nothing is bought of which Stripe cannot tell the tax: it would show too little."""
 
 from __future__ import annotations
 

@@ -93,6 +93,11 @@ def customer(customer: str) -> Read:
     return Read(path_of("customers", customer), {})
 
 
+def customer_with_card(customer: str) -> Read:
+    """One customer, with the payment method that is charged by default."""
+    return Read(path_of("customers", customer), {"expand": ["invoice_settings.default_payment_method"]})
+
+
 def customers(*, created_since: int) -> Read:
     """Customers created at or after `created_since` (unix seconds)."""
     return Read("/v1/customers", {"created": {"gte": created_since}})
@@ -150,6 +155,11 @@ def preview_invoice(form: Form) -> Read:
 def invoice(invoice: str) -> Read:
     """One invoice, with what paid it."""
     return Read(path_of("invoices", invoice), {"expand": ["payments"]})
+
+
+def payment_intent(intent: str) -> Read:
+    """One attempt to collect a payment."""
+    return Read(path_of("payment_intents", intent), {})
 
 
 def invoices_of(subscription: str) -> Read:

@@ -105,7 +105,14 @@ def read_card(payment_method: StripeJson) -> StripeCard:
     """A saved payment method; one that is no card shows its type in place of the brand."""
     card = _object(payment_method.get("card"))
     brand = _text(card.get("brand")) or _text(payment_method.get("type")) or ""
-    return StripeCard(_required(payment_method, "id"), brand, _text(card.get("last4")) or "")
+    kind = _text(payment_method.get("type")) or ""
+    return StripeCard(_required(payment_method, "id"), brand, _text(card.get("last4")) or "", kind)
+
+
+def read_payer(customer: StripeJson) -> tuple[StripeCard | None, bool]:
+    """The expanded default payment method of a customer, and whether there is an older source."""
+    method = _object(_object(customer.get("invoice_settings")).get("default_payment_method"))
+    return read_card(method) if method else None, bool(customer.get("default_source"))
 
 
 def read_subscription(subscription: StripeJson) -> StripeSubscription:
@@ -171,6 +178,12 @@ def read_invoice(invoice: StripeJson) -> StripeInvoice:
         )
     except ValueError as error:
         raise UnreadableObject(f"Stripe's invoice is not understood: {error}") from error
+
+
+def open_intents(invoice: StripeJson) -> tuple[str, ...]:
+    """The ids of the payment intents that may still pay an invoice, of one with its `payments`."""
+    waiting = [one for one in _entries(invoice.get("payments")) if one.get("status") == "open"]
+    return _references([_object(one.get("payment")).get("payment_intent") for one in waiting])
 
 
 def read_preview(invoice: StripeJson) -> Preview:

@@ -39,6 +39,8 @@ class StripeCard:
     id: str
     brand: str
     last4: str
+    type: str
+    """`card`, or what it is instead, in Stripe's words."""
 
 
 @dataclass(frozen=True, slots=True)

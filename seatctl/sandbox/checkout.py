@@ -214,6 +214,7 @@ def _subscribe(session: Session, made: Obj, method: Obj, sent: Obj) -> None:
             "items": [pick(each, "price", "quantity") for each in sent["line_items"]],
             "default_payment_method": method["id"],
             **pick(sent, "automatic_tax"),
+            "payment_settings": pick(sent, "payment_method_types"),
             "discounts": sent.get("discounts") or [],
             "payment_behavior": "default_incomplete",
         },
@@ -226,10 +227,6 @@ def _subscribe(session: Session, made: Obj, method: Obj, sent: Obj) -> None:
         if outcome.decline is not None:
             raise outcome.decline.refusal()
         paid = outcome.paid
-        if outcome.processing:
-            from seatctl.sandbox.subscription_states import move_to
-
-            move_to(session, session.find("subscription", subscription["id"], None), "active")
     made.update(
         subscription=subscription["id"],
         invoice=invoice["id"],

@@ -201,7 +201,10 @@ def collect(
         mark_paid(session, invoice, amount=invoice["amount_remaining"])
         return outcome
     if outcome.processing:
+        from seatctl.sandbox.subscription_states import trust
+
         invoice["next_payment_attempt"] = None
+        trust(session, invoice)
     save_invoice(session, invoice)
     shown = view(session, invoice)
     session.emit("invoice.updated", shown, before)

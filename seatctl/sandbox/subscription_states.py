@@ -60,6 +60,14 @@ def move_to(session: Session, subscription: Obj, status: str) -> None:
     announce(session, subscription, before)
 
 
+def trust(session: Session, invoice: Obj) -> None:
+    """A first payment that is under way makes its subscription active, though it may fail days later."""
+    details = (invoice["parent"] or {}).get("subscription_details") or {}
+    subscription = session.store.get("subscription", details.get("subscription") or "")
+    if subscription is not None and subscription["status"] == "incomplete":
+        move_to(session, subscription, "active")
+
+
 def after_payment(session: Session, invoice: Obj) -> None:
     """A paid invoice makes its subscription active again, and lets a waiting update through."""
     details = invoice["parent"]["subscription_details"]

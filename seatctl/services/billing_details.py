@@ -21,6 +21,7 @@ from seatctl.services.applying import After, take_over
 from seatctl.services.invoice_payment import pay, read
 from seatctl.services.kinds import Apply, Handler
 from seatctl.services.paying_customer import saved_method, text
+from seatctl.services.processing import require_none
 from seatctl.services.steps import Running
 
 
@@ -160,6 +161,7 @@ def _undo(running: Running) -> str | None:
     try:
         if invoice is None or read(running, invoice).status is InvoiceStatus.PAID:
             return None
+        require_none(running.billing, [invoice])
     except MissingInStripe:
         return None
     _take_back(running)

@@ -23,10 +23,12 @@ from seatctl.models.stripe_objects import StripeInvoice, StripeSubscription
 from seatctl.rules.billing_details import ADDRESS_PARTS, Details
 from seatctl.rules.metadata import SUBSCRIPTION
 from seatctl.rules.purchases import check_spend
+from seatctl.services.cards import require_given_card
 from seatctl.services.gathering import Gathered, look
 from seatctl.services.operations import Request
 from seatctl.services.paying_customer import require_customer
 from seatctl.services.prepared import Prepared, Wishes, repeated
+from seatctl.services.processing import is_under_way
 
 _COLUMNS = ("name", "billing_email", "due_now", "currency", "pays", "result")
 
@@ -105,8 +107,9 @@ def prepare_billing(
         return under_way
     found = look(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
     raw = require_customer(billing, found.pool, found.mirror.customer_id)
+    require_given_card(billing, details.payment_method)
     unpaid = [one for one in _unpaid(billing, found.mirror) if one.due_date is None]
-    pays = unpaid[0] if unpaid and details.payment_method is not None else None
+    pays = next(_chargeable(billing, unpaid), None) if details.payment_method is not None else None
     due, currency = (0, found.pool.currency) if pays is None else (pays.amount_remaining, pays.currency)
     check_spend(due, currency, wishes.max_spend)
     cards = _cards(billing, found, details.payment_method)
@@ -153,6 +156,11 @@ def prepare_billing(
         columns=_COLUMNS,
         operation=found.operation,
     )
+
+
+def _chargeable(billing: Billing, unpaid: list[StripeInvoice]) -> Iterator[StripeInvoice]:
+    """Those of which no payment is under way: the bank may still pay them, and once is enough."""
+    return (one for one in unpaid if not is_under_way(billing, one.id))
 
 
 def _asked(details: Details) -> dict[str, JsonValue]:

@@ -16,11 +16,13 @@ from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules.metadata import marks, subscription_metadata
 from seatctl.rules.policies import from_fields
+from seatctl.rules.ways_to_pay import cards_only
 from seatctl.services.bought import add_bought
 from seatctl.services.kinds import Apply, Handler
 from seatctl.services.operations import WaitingForCardholder
 from seatctl.services.own_invoices import send_if_draft
 from seatctl.services.paying_customer import delete_customer, known_customer, paying_customer, text
+from seatctl.services.processing import require_none
 from seatctl.services.steps import KEYS_LAST, CameToNothing, Running
 
 _UNPAID = frozenset((SubscriptionStatus.INCOMPLETE, SubscriptionStatus.INCOMPLETE_EXPIRED))
@@ -112,6 +114,7 @@ def subscription_form(running: Running, customer: str) -> dict[str, JsonValue]:
         "customer": customer,
         "items": [{"price": running.payload["price"], "quantity": running.payload["seats"]}],
         "metadata": new_metadata(running),
+        "payment_settings": cards_only(),
     }
     if policy.renewal == "manual":
         # A contract that nobody renews ends by itself; the flag is never cleared (billing.md).
@@ -153,6 +156,7 @@ def _after_authentication(running: Running, customer: str, made: StripeSubscript
     now = read_subscription(running.billing.read(endpoints.subscription(made.id)))
     if _was_paid(running, now):
         return now
+    require_none(running.billing, [now.latest_invoice])
     if now.status not in _ENDED and running.call.now - running.operation.created_at < KEYS_LAST:
         raise _waiting(running, now)
     _cancel(running, now, customer)
@@ -188,6 +192,7 @@ def _cancel(running: Running, subscription: StripeSubscription, customer: str) -
         found = read_subscription(running.billing.read(endpoints.subscription(subscription.id)))
         return found.status in _ENDED
 
+    require_none(running.billing, [subscription.latest_invoice])
     if subscription.status not in _ENDED:
         running.delete("cancel-subscription", endpoints.cancel_subscription(subscription.id), gone)
     _void_first_invoice(running, subscription)

@@ -27,6 +27,7 @@ from seatctl.services.giving_back import Bills, billed_at_the_end, bills_of, giv
 from seatctl.services.operations import Request
 from seatctl.services.paused import prepare_restart
 from seatctl.services.prepared import Prepared, Wishes, repeated
+from seatctl.services.processing import require_none
 
 PREVIEW_COLUMNS = (
     *("name", "plan", "seats", "seats_until"),
@@ -166,6 +167,7 @@ def _holding(stands: Standing, hold: datetime, at: datetime) -> str:
 
 def _cancel_now(billing: Billing, found: Gathered, asked: dict[str, JsonValue], *, refund: bool) -> Prepared:
     pool, bills = found.pool, bills_of(billing, found)
+    require_none(billing, [one.id for one in bills.open])
     billed = billed_at_the_end(billing, found) if bills.waiting and not refund else 0
     shares = given_back(billing, found, bills) if refund else ()
     to_card, to_balance = sum(one.refund for one in shares), sum(one.credit for one in shares)
@@ -176,6 +178,7 @@ def _cancel_now(billing: Billing, found: Gathered, asked: dict[str, JsonValue], 
         "shares": [share_fields(share) for share in shares],
         # With a refund Stripe's preview has set the waiting lines off against it: they must go.
         "drop": [str(line["id"]) for line in bills.waiting] if refund else [],
+        "open": [one.id for one in bills.open],
         "invoice_now": bool(bills.waiting) and not refund,
     }
     row: dict[str, JsonValue] = {

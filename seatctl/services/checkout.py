@@ -18,6 +18,7 @@ from seatctl.models.stripe_objects import StripePage, StripeSubscription
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules.metadata import marks
 from seatctl.rules.policies import from_fields
+from seatctl.rules.ways_to_pay import CARD
 from seatctl.services.bought import add_bought
 from seatctl.services.buying import charge, new_metadata, take_back
 from seatctl.services.kinds import Apply, Handler
@@ -104,6 +105,7 @@ def page_form(running: Running, customer: str) -> dict[str, JsonValue]:
         "customer": customer,
         "success_url": policy.sign_in_url or _AFTERWARDS,
         "metadata": marked,
+        "payment_method_types": [CARD],
     }
     if policy.renewal == "manual":
         currency = running.payload["currency"]

@@ -24,6 +24,7 @@ from seatctl.rules.refunds import Share
 from seatctl.services.applying import After, take_over
 from seatctl.services.giving_back import note_form
 from seatctl.services.kinds import Apply, Ending, Handler
+from seatctl.services.processing import require_none
 from seatctl.services.steps import CameToNothing, Running
 
 DONE_COLUMNS = ("name", "plan", "status", "seats", "seats_until", "given_back", "currency", "result")
@@ -88,6 +89,9 @@ def _delete(running: Running) -> None:
     def find() -> StripeJson | None:
         return {"deleted": True} if _is_over(running) else None
 
+    if not running.was_sent("cancel"):
+        listed = running.payload.get("open")
+        require_none(running.billing, [str(one) for one in listed] if isinstance(listed, list) else [])
     try:
         running.step_or_nothing("cancel", write, find, but=(MissingInStripe,))
     except MissingInStripe as missing:

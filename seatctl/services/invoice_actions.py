@@ -21,6 +21,7 @@ from seatctl.models.stripe_objects import StripeInvoice
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules.purchases import check_payment_method, check_spend
 from seatctl.services.applying import take_over
+from seatctl.services.cards import require_given_card
 from seatctl.services.gathering import at_home
 from seatctl.services.invoice_payment import pay, read
 from seatctl.services.invoice_rows import invoice_row
@@ -28,6 +29,7 @@ from seatctl.services.kinds import Apply, Ending, Handler
 from seatctl.services.operations import Request, submit
 from seatctl.services.own_invoices import PriceChanged
 from seatctl.services.permissions import allow
+from seatctl.services.processing import require_none
 from seatctl.services.steps import CameToNothing, Running
 
 COLUMNS = (
@@ -47,6 +49,8 @@ _POSSIBLE = {
     "send": {InvoiceStatus.OPEN, InvoiceStatus.DRAFT},
     "void": {InvoiceStatus.OPEN, InvoiceStatus.UNCOLLECTIBLE},
 }
+_NOT_TWICE = frozenset({"pay", "void"})
+"""What is not done while a payment is under way."""
 _DONE = {"pay": InvoiceStatus.PAID, "void": InvoiceStatus.VOID}
 
 
@@ -94,8 +98,11 @@ def prepare(
     now = read_invoice(billing.read(listings.one(Kind.INVOICE, invoice.stripe_id)))
     already = now.status is _DONE.get(verb)
     if not already:
+        require_given_card(billing, payment_method)
         is_unpaid = mirror is not None and mirror.status is SubscriptionStatus.UNPAID
         _require_possible(verb, invoice, now, is_unpaid=is_unpaid)
+        if verb in _NOT_TWICE:
+            require_none(billing, [now.id])
         check_spend(now.amount_remaining if verb == "pay" else 0, now.currency, max_spend)
     return Intended(verb, invoice, now, payment_method, already)
 
@@ -183,6 +190,7 @@ def _run(running: Running) -> Apply:
     elif verb == "send":
         _settle(running, "send", endpoints.send_invoice(invoice), None)
     else:
+        require_none(running.billing, [invoice])
         _settle(running, "void", endpoints.void_invoice(invoice), InvoiceStatus.VOID)
     summary = str(running.payload["summary"])
     if running.payload.get("subscription") is None:
@@ -260,6 +268,7 @@ def _undo(running: Running) -> str | None:
     found = read(running, str(running.payload["invoice"]))
     if found.status is InvoiceStatus.PAID:
         return None
+    require_none(running.billing, [found.id])
     return f"nothing was charged; invoice {found.number or found.id} is {found.status.value}"
 
 

@@ -15,15 +15,16 @@ from seatctl.errors import JsonValue, NotAllowed, StripeRefused
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.stripe_objects import StripeInvoice
 from seatctl.services.operations import WaitingForCardholder
+from seatctl.services.processing import require_none
 from seatctl.services.steps import KEYS_LAST, CameToNothing, Running
 
 
 def pay(running: Running, invoice: str, card: str | None, take_back: Callable[[], None]) -> None:
     """Return once the invoice is paid, by `card` or, without one, by the one that it would be charged to.
 
-    Raises WaitingForCardholder for 23 hours. What is refused, or not authenticated in time, ends the
-    operation with CameToNothing, after `take_back` has undone what was done before; unless it turns out
-    to have been paid in that very moment.
+    Raises PaymentProcessing while a bank has the payment under way, and WaitingForCardholder for 23 hours.
+    What is refused, or not authenticated in time, ends the operation with CameToNothing, after `take_back`
+    has undone what was done before; unless it turns out to have been paid in that very moment.
     """
     form: dict[str, JsonValue] = {"off_session": True, **({} if card is None else {"payment_method": card})}
 
@@ -40,6 +41,7 @@ def pay(running: Running, invoice: str, card: str | None, take_back: Callable[[]
         if isinstance(refusal, RateLimited) and not running.was_refused("pay"):
             raise  # an earlier call, whose answer was lost, may have charged
         if paid() is None:
+            require_none(running.billing, [invoice])
             take_back()
             if paid() is None:
                 raise CameToNothing(refusal) from refusal
@@ -57,6 +59,7 @@ def _require_payment(running: Running, invoice: str, take_back: Callable[[], Non
     found = read(running, invoice)
     if found.status is InvoiceStatus.PAID:
         return
+    require_none(running.billing, [invoice])
     if found.status is InvoiceStatus.OPEN and running.call.now - running.operation.created_at < KEYS_LAST:
         raise WaitingForCardholder(
             f"{why}: {found.hosted_url}",

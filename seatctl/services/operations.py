@@ -126,6 +126,9 @@ def _look_after(ledger: Ledger, billing: Billing, call: Call, other: Operation) 
         if undone is None:
             became = "; ".join(("was unfinished and is finished now", *report.warnings))
     except WaitingForCardholder as waiting:
+        if "url" not in waiting.data:  # a bank that takes days: nobody can hurry it, or give it up
+            waiting.data["run"] = other.run
+            raise
         became = f"waits for its cardholder: {waiting.data.get('url')}"
         data["url"] = waiting.data.get("url")
         hint = f"open the page, then: seatctl sync; or abandon it: seatctl runs undo {other.run}"

@@ -40,6 +40,7 @@ from seatctl.rules.purchases import (
     nothing_off,
 )
 from seatctl.rules.wording import counted
+from seatctl.services.cards import require_given_card, require_no_other
 from seatctl.services.discounts import discount_forms
 from seatctl.services.operations import Request, is_same, submit
 from seatctl.services.paying_customer import require_customer
@@ -96,8 +97,10 @@ def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Purch
     if payer is not None and customer is not None and earlier is None:
         other = "name another subscription with --bill-to, or give --billing-email and --payment-method"
         require_customer(billing, payer, customer, other)
-    if payer is not None and earlier is None and not order.checkout and order.due_days is None:
-        request = replace(request, details={**request.details, "card": _card_of(billing, payer)})
+    if earlier is None and not order.checkout and order.due_days is None:
+        require_given_card(billing, order.payment_method)
+        if payer is not None:
+            request = replace(request, details={**request.details, "card": _card_of(billing, payer)})
     # One under way is bought at the price that it began with.
     offer = _quote(billing, call, plan, order, request.details if earlier is None else earlier.payload)
     if earlier is None and not order.checkout:  # the page asks for the address
@@ -188,9 +191,13 @@ def _check_payer(order: Order) -> None:
 
 
 def _card_of(billing: Billing, payer: Subscription) -> str | None:
-    """The subscription's own card, as one that was bought on a page has; None: the customer's default."""
-    found = billing.read(endpoints.subscription(payer.stripe_subscription))
-    return read_subscription(found).default_payment_method
+    """The subscription's own card, as one that was bought on a page has; None: the customer's default.
+
+    Raises NotACard.
+    """
+    found = read_subscription(billing.read(endpoints.subscription(payer.stripe_subscription)))
+    require_no_other(billing, found, payer.name)
+    return found.default_payment_method
 
 
 def _request(plan: Plan, order: Order, customer: str | None) -> Request:

@@ -17,7 +17,9 @@ from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import plain_amount
 from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION, marks
 from seatctl.rules.purchases import MaxSpendExceeded
+from seatctl.rules.ways_to_pay import cards_only
 from seatctl.services.invoice_payment import pay, read
+from seatctl.services.processing import require_none
 from seatctl.services.steps import CameToNothing, Running
 
 
@@ -110,6 +112,7 @@ def _draft(running: Running, bill: Bill) -> Write:
         "discounts": bill.discounts,
         "collection_method": "charge_automatically" if bill.due_days is None else "send_invoice",
         "description": bill.description,
+        "payment_settings": cards_only(),
         "metadata": {
             **marks(running.ledger.id, running.reference, running.operation.request_id),
             SUBSCRIPTION: bill.stripe_subscription,
@@ -202,7 +205,10 @@ def _check_total(running: Running, bill: Bill, draft: str) -> None:
 
 
 def _drop(running: Running, invoice: str) -> bool:
-    """Delete a draft, make an open invoice void; true where it was paid in this very moment, and stays."""
+    """Delete a draft, make an open invoice void; true where it was paid in this very moment, and stays.
+
+    Raises PaymentProcessing.
+    """
     if _is_gone(running, invoice):
         return False
     status = read(running, invoice).status
@@ -210,6 +216,7 @@ def _drop(running: Running, invoice: str) -> bool:
         running.delete("delete-draft", endpoints.delete_draft(invoice), lambda: _is_gone(running, invoice))
         return False
     if status is InvoiceStatus.OPEN:
+        require_none(running.billing, [invoice])
         try:
             running.step_at_last(
                 "void", endpoints.void_invoice(invoice), lambda: _unless(running, invoice, InvoiceStatus.OPEN)

@@ -25,6 +25,7 @@ from seatctl.services.leaving import people_leave
 from seatctl.services.operations import WaitingForCardholder
 from seatctl.services.own_invoices import send_if_draft
 from seatctl.services.paying_customer import text
+from seatctl.services.processing import require_none
 from seatctl.services.steps import KEYS_LAST, CameToNothing, Find, Running
 
 
@@ -127,6 +128,8 @@ def _authenticated(running: Running, now: Side, made: StripeJson) -> str | None:
     bill = read_invoice(running.billing.read(endpoints.invoice(invoice))) if invoice else None
     if bill is not None and bill.status is InvoiceStatus.PAID and invoice != _invoice_before(running):
         return invoice  # the bank has agreed; what the item holds now was set by somebody since
+    if invoice != _invoice_before(running):
+        require_none(running.billing, [invoice])
     is_there = has_item(read_subscription(found), running.payload["item"])
     in_time = running.call.now - running.operation.created_at < KEYS_LAST
     if found.get("pending_update") and in_time and is_there:
@@ -234,9 +237,10 @@ def _undo(running: Running) -> str | None:
     asked_to_wait = running.was_sent("charge-to-authenticate")
     if asked_to_wait and _is_set(running, found, read_side(running.payload["now"])):
         return None
-    if asked_to_wait and found.get("pending_update"):
-        invoice = read_subscription(found).latest_invoice
-        if invoice:
+    invoice = read_subscription(found).latest_invoice
+    if asked_to_wait and invoice and invoice != _invoice_before(running):
+        require_none(running.billing, [invoice])
+        if found.get("pending_update"):
             running.step_at_last("void", endpoints.void_invoice(invoice), lambda: _voided(running, invoice))
     return "the change is taken back; nothing was charged"
 

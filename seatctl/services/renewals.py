@@ -32,6 +32,7 @@ from seatctl.rules.purchases import check_quantity, check_spend
 from seatctl.rules.running_policy import Agreed
 from seatctl.rules.sides import items_changed, read_side, side_fields
 from seatctl.rules.standing import waiting_metadata
+from seatctl.rules.ways_to_pay import cards_only
 from seatctl.rules.wording import counted
 from seatctl.services.addons import agreed, of_discounts, preview_bill, require_unit_price
 from seatctl.services.applying import take_over
@@ -231,6 +232,7 @@ def _begin_anew(running: Running, invoice: str) -> str:
         "trial_end": running.payload["new_end"],
         "cancel_at_period_end": True,
         "off_session": True,
+        "payment_settings": cards_only(),
         "metadata": {
             **(kept if isinstance(kept, dict) else {}),
             **_marks(running),

@@ -21,6 +21,7 @@ from seatctl.rules.purchases import check_quantity, check_spend, nothing_off
 from seatctl.rules.running_policy import Agreed, nothing_kept
 from seatctl.rules.sides import side_fields
 from seatctl.rules.wording import counted
+from seatctl.services.cards import require_no_other
 from seatctl.services.change_previews import Proration, due_now, next_total
 from seatctl.services.discounts import discount_forms, find_discounts
 from seatctl.services.gathering import Gathered, gather, plan_of
@@ -183,6 +184,8 @@ def _prorated(
     proration = Proration(behavior, moment) if bill else None
     due = due_now(billing, found, target.now, proration, discounts)
     check_spend(due, found.pool.currency, wishes.max_spend)
+    if due and found.mirror.collection_method != "send_invoice":
+        require_no_other(billing, found.mirror, stands.name)
     on_account = found.mirror.collection_method == "send_invoice"
     details: dict[str, JsonValue] = {
         **found.place,
