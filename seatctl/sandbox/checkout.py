@@ -34,7 +34,7 @@ def create(session: Session, params: Obj) -> Obj:
         session.find("customer", params["customer"], "customer")
     if mode == "subscription" and not params.get("line_items"):
         raise missing_param("line_items")
-    if mode == "setup" and not (params.get("currency") or params.get("payment_method_types")):
+    if mode == "setup" and not (params.get("currency") or _types(params)):
         raise missing_param("currency")
     life = params.get("expires_at", session.now + _FOR_LIFE) - session.now
     if not _AT_LEAST <= life <= _FOR_LIFE:
@@ -98,7 +98,7 @@ def _made(session: Session, params: Obj, mode: str, amount: int | None, currency
         "payment_intent": None,
         "payment_link": None,
         "payment_method_collection": None if setup else params.get("payment_method_collection", "always"),
-        "payment_method_types": params.get("payment_method_types") or list(_METHODS),
+        "payment_method_types": _types(params) or list(_METHODS),
         "payment_status": "no_payment_required" if setup else "unpaid",
         **pick(params, "return_url"),
         "setup_intent": None,
@@ -111,6 +111,12 @@ def _made(session: Session, params: Obj, mode: str, amount: int | None, currency
         "url": f"https://checkout.stripe.com/c/pay/{identifier}",
         "_params": params,
     }
+
+
+def _types(params: Obj) -> list[str]:
+    """The ways to pay that a page is restricted to; endive calls the parameter by another name."""
+    found: list[str] = params.get("allowed_payment_method_types") or params.get("payment_method_types") or []
+    return found
 
 
 def _find(session: Session, identifier: str) -> Obj:
@@ -214,7 +220,7 @@ def _subscribe(session: Session, made: Obj, method: Obj, sent: Obj) -> None:
             "items": [pick(each, "price", "quantity") for each in sent["line_items"]],
             "default_payment_method": method["id"],
             **pick(sent, "automatic_tax"),
-            "payment_settings": pick(sent, "payment_method_types"),
+            "payment_settings": {"payment_method_types": _types(sent)},
             "discounts": sent.get("discounts") or [],
             "payment_behavior": "default_incomplete",
         },

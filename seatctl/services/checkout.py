@@ -105,7 +105,7 @@ def page_form(running: Running, customer: str) -> dict[str, JsonValue]:
         "customer": customer,
         "success_url": policy.sign_in_url or _AFTERWARDS,
         "metadata": marked,
-        "payment_method_types": [CARD],
+        "allowed_payment_method_types": [CARD],
     }
     if policy.renewal == "manual":
         currency = running.payload["currency"]
