@@ -88,7 +88,8 @@ def test_scripting(sandbox, pro, shell):
 
     new = "".join(f"n{n}@example.com,New {n},design,design,\n" for n in range(9))
     export.write_text(header + known + "".join(staff[7:]) + new)
-    assert "short 2 → 2 seats, 24.00 USD" in shell(buying).stderr
+    # Stripe rounds the credit and the charge each for itself, and a few seconds of the term are over.
+    assert re.search(r"short 2 → 2 seats, (24\.00|23\.99) USD", shell(buying).stderr)
     shell(idle)
     sandbox("seats", "revoke", "design", "zoe@example.com", "bob@example.com")
     shell(single)

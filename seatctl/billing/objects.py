@@ -182,7 +182,7 @@ def read_invoice(invoice: StripeJson) -> StripeInvoice:
 
 def open_intents(invoice: StripeJson) -> tuple[str, ...]:
     """The ids of the payment intents that may still pay an invoice, of one with its `payments`."""
-    waiting = [one for one in _entries(invoice.get("payments")) if one.get("status") == "open"]
+    waiting = [one for one in _entries(invoice, "payments") if one.get("status") == "open"]
     return _references([_object(one.get("payment")).get("payment_intent") for one in waiting])
 
 
