@@ -13,7 +13,7 @@ from seatctl.errors import JsonValue
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import plain_amount
 from seatctl.models.subscription import SubscriptionStatus
-from seatctl.rules.purchases import check_spend
+from seatctl.rules.purchases import address_hint, check_spend, check_tax
 from seatctl.services.applying import take_over
 from seatctl.services.cards import require_card
 from seatctl.services.gathering import Gathered
@@ -22,6 +22,7 @@ from seatctl.services.kinds import Apply, Handler
 from seatctl.services.operations import Request
 from seatctl.services.paying_customer import text
 from seatctl.services.prepared import Prepared, Wishes
+from seatctl.services.processing import require_none
 from seatctl.services.steps import Running
 
 _COLUMNS = ("name", "plan", "seats", "due_now", "currency")
@@ -38,6 +39,7 @@ def prepare_restart(
         "subscription_details": {"resume_at": "now"},
     }
     preview = read_preview(billing.read(endpoints.preview_invoice(form)))
+    check_tax(preview.tax_status, address_hint(found.standing.name))
     check_spend(preview.amount_due, preview.currency, wishes.max_spend)
     price = f"{plain_amount(preview.amount_due, preview.currency)} {preview.currency.upper()}"
     summary = f"resumed {found.pool.name} with a new period for {price}"
@@ -105,6 +107,7 @@ def _void(running: Running, invoice: str) -> None:
         return found if found.get("status") == InvoiceStatus.VOID else None
 
     if read(running, invoice).status is InvoiceStatus.OPEN:
+        require_none(running.billing, [invoice])
         running.step_at_last("void", endpoints.void_invoice(invoice), find)
 
 
