@@ -7,6 +7,7 @@ objects after its collections; so the calls that an older version has journalled
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
@@ -23,8 +24,8 @@ _MADE_INSIDE: Final = frozenset({"tax_ids"})
 """Collections inside an object in which something can be made; any other word that is posted to is a verb."""
 
 _PREVIEWS: Final = frozenset({"create_preview", "preview"})
-_SHARED_CARD: Final = "pm_card_"
-"""Stripe's test cards are everybody's: what is attached or read gets an id of its own."""
+_SHARED: Final = re.compile("pm_[A-Za-z0-9]+_.+")
+"""Stripe's test methods (`pm_card_visa`) are everybody's: what is attached or read gets an id of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def expected(method: str, path: str) -> Expected:
     if len(rest) > 1 and (method == "get" or rest[1] in _MADE_INSIDE):
         name, rest = _INSIDE.get(rest[1], rest[1].removesuffix("s")), rest[2:]
     if rest:
-        return Expected(name, None if rest[0].startswith(_SHARED_CARD) else rest[0])
+        return Expected(name, None if _SHARED.fullmatch(rest[0]) else rest[0])
     return Expected(name, is_list=method == "get" and name != "account")
 
 
