@@ -26,6 +26,7 @@ _PATHS: Final = {
     Kind.SUBSCRIPTION: "/v1/subscriptions",
     Kind.INVOICE: "/v1/invoices",
     Kind.REFUND: "/v1/refunds",
+    Kind.DISPUTE: "/v1/disputes",
 }
 
 # Payment methods cannot be listed account-wide, so the default one comes with its customer.

@@ -140,14 +140,14 @@ def read_subscription(subscription: StripeJson) -> StripeSubscription:
         raise UnreadableObject(f"Stripe's subscription is not understood: {error}") from error
 
 
-def refunded_payment(refund: StripeJson) -> str | None:
-    """The payment that a refund gave back: its payment intent, or the charge of an old payment without one.
+def payment_taken_back(taken: StripeJson) -> str | None:
+    """The payment that a refund or a dispute took back: its payment intent, or the charge of an old one.
 
-    Raises UnreadableObject for a refund without the fields that are shown.
+    Raises UnreadableObject for a refund or dispute without the fields that are shown.
     """
-    _required(refund, "id")
-    _amount(refund, "amount")
-    return _reference(refund.get("payment_intent")) or _reference(refund.get("charge"))
+    _required(taken, "id")
+    _amount(taken, "amount")
+    return _reference(taken.get("payment_intent")) or _reference(taken.get("charge"))
 
 
 def read_invoice(invoice: StripeJson) -> StripeInvoice:

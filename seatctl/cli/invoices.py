@@ -25,6 +25,7 @@ LIST_COLUMNS = (
     Column("amount_due", "Due", "money", table=False),
     Column("credited", "Credited", "money"),
     Column("refunded", "Refunded", "money"),
+    Column("disputed", "Disputed", "money"),
     Column("currency", "Currency", table=False),
     Column("created_at", "Made", "time"),
     Column("due_date", "Due by", "time"),
@@ -35,7 +36,7 @@ LIST_COLUMNS = (
 )
 
 SHOW_COLUMNS = (
-    *LIST_COLUMNS[:9],
+    *LIST_COLUMNS[:10],
     Column("currency", "Currency", table=False),
     Column("created_at", "Made", "time"),
     Column("due_date", "Due by", "time"),
@@ -53,6 +54,7 @@ SHOW_COLUMNS = (
     Column("payments", "Payments", "list", table=False),
     Column("paid_outside_stripe", "Paid outside of Stripe", "money", table=False),
     Column("refunds", "Refunds", "list", table=False),
+    Column("disputes", "Disputes", "list", table=False),
     Column("pdf", "PDF", table=False),
 )
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from seatctl.context import Context
     from seatctl.ledger.overview import Overview
+    from seatctl.models.invoice import Invoice
     from seatctl.models.report import Record
     from seatctl.models.subscription import Subscription
 
@@ -38,6 +39,7 @@ COLUMNS = (
     Column("pending_requests", "Requests pending", "integer"),
     Column("waitlisted_requests", "On the waitlist", "integer"),
     Column("unpaid_invoices", "Unpaid invoices", "integer"),
+    Column("disputed_invoices", "Disputed invoices", "integer"),
     Column("unfinished_operations", "Unfinished operations", "integer"),
     Column("mail_server", "Mail server"),
     Column("waiting_messages", "Messages to send", "integer"),
@@ -57,15 +59,21 @@ def status(ctx: typer.Context) -> None:
       seatctl status
       seatctl status -o json
     """
-    from seatctl.ledger import subscriptions
+    from seatctl.ledger import invoices, subscriptions
     from seatctl.ledger.overview import overview
 
     here = context(ctx)
     with here.ledger.reading() as reader:
         pools = list(subscriptions.listing(reader, here.now))
         counts = overview(reader, here.now)
-    attention = list(_attention(pools, counts, here.now))
-    here.emit_one({**_record(here, pools, counts), "attention": [*attention]}, COLUMNS, handle="profile")
+        disputed = invoices.in_dispute(reader)
+    attention = [*_attention(pools, counts, here.now), *_disputes(disputed)]
+    record: Record = {
+        **_record(here, pools, counts),
+        "disputed_invoices": len(disputed),
+        "attention": [*attention],
+    }
+    here.emit_one(record, COLUMNS, handle="profile")
     for line in attention:
         here.note(line)
     if counts.waiting_messages and not here.profile.text("mail.host", here.environment):
@@ -99,6 +107,24 @@ def _record(here: Context, pools: Iterable[Subscription], counts: Overview) -> R
         "waiting_messages": counts.waiting_messages,
         "failed_messages": counts.failed_messages,
     }
+
+
+def _disputes(invoices: Iterable[Invoice]) -> Iterator[str]:
+    """One line each for the payments that a cardholder's bank questions."""
+    from shlex import quote
+
+    from seatctl.models.money import plain_amount
+
+    for invoice in invoices:
+        number = invoice.number or invoice.stripe_id
+        for dispute in (one for one in invoice.disputes if one.is_open):
+            currency = dispute.currency or invoice.currency
+            money = f"{plain_amount(dispute.amount, currency)} {currency.upper()}"
+            waits = "the bank decides"
+            if dispute.wants_answer:
+                by = f" by {dispute.answer_by:%Y-%m-%d}" if dispute.answer_by is not None else ""
+                waits = f"answer it in Stripe's dashboard{by}"
+            yield f"{money} of invoice {number} is disputed, {waits}: seatctl invoices show {quote(number)}"
 
 
 def _lag(here: Context, last: str | None) -> int | None:

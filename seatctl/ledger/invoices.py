@@ -13,7 +13,7 @@ from seatctl.errors import NotFound
 from seatctl.ledger.engine import Row
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time, from_epoch, parse_time
-from seatctl.models.invoice import Invoice, InvoiceLine, InvoiceStatus, Refund
+from seatctl.models.invoice import Dispute, Invoice, InvoiceLine, InvoiceStatus, Refund
 from seatctl.rules.nearest import did_you_mean
 
 _SELECT = """SELECT i.id, i.stripe_id, i.number, s.name AS subscription, i.status, i.currency, i.total,
@@ -21,7 +21,12 @@ _SELECT = """SELECT i.id, i.stripe_id, i.number, s.name AS subscription, i.statu
     i.billing_reason, i.hosted_url, i.data, (SELECT json_group_array(json_array(
         json_extract(o.data, '$.amount'), coalesce(json_extract(o.data, '$.status'), 'unknown'), o.created))
         FROM json_each(i.data, '$.payments') p JOIN stripe_objects o
-        ON o.parent = json_extract(p.value, '$.reference') AND o.kind = 'refund') AS refunds
+        ON o.parent = json_extract(p.value, '$.reference') AND o.kind = 'refund') AS refunds,
+    (SELECT json_group_array(json_array(json_extract(o.data, '$.amount'), json_extract(o.data, '$.currency'),
+        json_extract(o.data, '$.status'), json_extract(o.data, '$.reason'), o.created,
+        json_extract(o.data, '$.evidence_details.due_by')))
+        FROM json_each(i.data, '$.payments') p JOIN stripe_objects o
+        ON o.parent = json_extract(p.value, '$.reference') AND o.kind = 'dispute') AS disputes
     FROM invoices i LEFT JOIN subscriptions s ON s.id = i.subscription_id"""
 
 
@@ -130,12 +135,37 @@ def _invoice(row: Row) -> Invoice:
         hosted_url=row["hosted_url"],
         details=json.loads(row["data"]),
         refunds=tuple(sorted(map(_refund, json.loads(row["refunds"])), key=lambda one: one.at)),
+        disputes=tuple(sorted(map(_dispute, json.loads(row["disputes"])), key=lambda one: one.at)),
     )
 
 
 def _refund(fields: tuple[int, str, int]) -> Refund:
     amount, status, created = fields
     return Refund(amount, status, from_epoch(created))
+
+
+def _dispute(fields: tuple[int, str | None, str | None, str | None, int, int | None]) -> Dispute:
+    amount, currency, status, reason, created, due = fields
+    answer_by = from_epoch(due) if due else None  # 0: the bank takes no answer
+    told = (status or "unknown", reason or "unknown")
+    return Dispute(amount, currency or "", *told, from_epoch(created), answer_by)
+
+
+def in_dispute(reader: Reader) -> list[Invoice]:
+    """The invoices of which a payment is disputed and the dispute is not decided, oldest first."""
+    rows = reader.rows(
+        "SELECT parent FROM stripe_objects WHERE kind = 'dispute' AND"
+        " coalesce(json_extract(data, '$.status'), '') NOT IN ('won', 'lost', 'warning_closed', 'prevented')"
+    )
+    payments = [row["parent"] for row in rows]
+    if not payments:
+        return []  # nearly always: what follows looks into the payments of every invoice
+    found = reader.rows(
+        f"{_SELECT} WHERE EXISTS (SELECT 1 FROM json_each(i.data, '$.payments') p JOIN json_each(:payments) w"  # noqa: S608 - the statement is ours, every value is bound
+        " ON w.value = json_extract(p.value, '$.reference')) ORDER BY i.created_at, i.id",
+        {"payments": json.dumps(payments)},
+    )
+    return [_invoice(row) for row in found]
 
 
 def _line(row: Row) -> InvoiceLine:

@@ -50,6 +50,13 @@ class Invoice:
     """Taxes, discounts, payments, the PDF, who it is billed to (billing/invoice_details.py)."""
     refunds: tuple[Refund, ...] = ()
     """What went back to the card or bank, by whatever way, oldest first."""
+    disputes: tuple[Dispute, ...] = ()
+    """Payments that the cardholder's bank questions or has taken back, oldest first."""
+
+    @property
+    def disputed(self) -> int:
+        """What is in question or lost, in minor units; a dispute that was won took nothing."""
+        return sum(one.amount for one in self.disputes if not one.is_over)
 
     @property
     def refunded(self) -> int:
@@ -65,6 +72,37 @@ class Invoice:
         if self.status is not InvoiceStatus.OPEN or not self.amount_remaining or due is None or at <= due:
             return None
         return (at - due).days
+
+
+_OVER_FOR_GOOD = frozenset(("won", "warning_closed", "prevented"))
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """A payment that the cardholder's bank questions. Minor units of its currency, times aware UTC."""
+
+    amount: int
+    currency: str
+    status: str
+    reason: str
+    at: datetime
+    answer_by: datetime | None
+    """Until when the bank takes evidence."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it ended without taking anything."""
+        return self.status in _OVER_FOR_GOOD
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is not decided yet."""
+        return not self.is_over and self.status != "lost"
+
+    @property
+    def wants_answer(self) -> bool:
+        """Whether the bank waits for evidence."""
+        return self.status.endswith("needs_response")
 
 
 @dataclass(frozen=True, slots=True)

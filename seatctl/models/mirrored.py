@@ -18,11 +18,12 @@ class Kind(StrEnum):
     SUBSCRIPTION = "subscription"
     INVOICE = "invoice"
     REFUND = "refund"
+    DISPUTE = "dispute"
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An object kept as Stripe's JSON. `parent`: a price's product, or the payment that a refund returned."""
+    """An object kept as Stripe's JSON. `parent`: a price's product, a refund's or dispute's payment."""
 
     kind: Kind
     id: str

@@ -54,6 +54,7 @@ class Card:
     attach: Decline | None = None
     charge: Decline | None = None
     authenticate: str = "never"  # never, once (set up for off-session use afterwards), always
+    disputed: str | None = None  # the reason for which its bank takes each payment back
 
 
 def _declining(last4: str, decline: Decline) -> Card:
@@ -119,6 +120,7 @@ _CARDS = {
     "authenticationRequiredChargeDeclinedInsufficientFunds": Card(
         "visa", "8260", country="IE", charge=_FUNDS, authenticate="always"
     ),
+    "createDispute": Card("visa", "0259", disputed="fraudulent"),
     "threeDSecureOptional": Card("visa", "3055", country="IE"),
     "threeDSecure2Optional": Card("visa", "3055", country="IE"),
 }

@@ -33,6 +33,7 @@ RESOURCES = [
     "Customer",
     "CustomerBalanceTransaction",
     "Discount",
+    "Dispute",
     "Event",
     "Invoice",
     "InvoiceItem",

@@ -120,6 +120,10 @@ def attempt(
         session.save({**method, "_detached": True})
     session.emit("charge.succeeded", view(session, charge))
     session.emit("payment_intent.succeeded", view(session, made))
+    if known.disputed is not None:
+        from seatctl.sandbox.disputes import open_dispute
+
+        open_dispute(session, charge, known.disputed)
     return Outcome(paid=True, charge=charge)
 
 

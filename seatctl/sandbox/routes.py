@@ -104,6 +104,9 @@ POST   /v1/payment_intents/{}/confirm           payment_intents.confirm         
 POST   /v1/payment_intents/{}/cancel            payment_intents.cancel          PaymentIntentCancelParams
 GET    /v1/charges                              charges.listed                  ChargeListParams
 GET    /v1/charges/{}                           charges.retrieve                ChargeRetrieveParams
+GET    /v1/disputes                             disputes.listed                 DisputeListParams
+GET    /v1/disputes/{}                          disputes.retrieve               DisputeRetrieveParams
+POST   /v1/disputes/{}/close                    disputes.close                  DisputeCloseParams
 POST   /v1/refunds                              refunds.create                  RefundCreateParams
 GET    /v1/refunds                              refunds.listed                  RefundListParams
 GET    /v1/refunds/{}                           refunds.retrieve                RefundRetrieveParams

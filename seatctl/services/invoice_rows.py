@@ -9,7 +9,7 @@ from seatctl.errors import JsonValue
 from seatctl.ledger import invoices
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time, from_epoch
-from seatctl.models.invoice import Invoice, InvoiceLine
+from seatctl.models.invoice import Dispute, Invoice, InvoiceLine
 from seatctl.models.money import plain_amount
 from seatctl.models.report import Record
 
@@ -26,6 +26,7 @@ def invoice_row(reader: Reader, invoice: Invoice, at: datetime) -> Record:
         "amount_due": invoice.amount_due,
         "credited": _credited(invoice) or None,
         "refunded": invoice.refunded or None,
+        "disputed": invoice.disputed or None,
         "currency": invoice.currency,
         "created_at": format_time(invoice.created_at),
         "due_date": _written(invoice.due_date),
@@ -72,6 +73,17 @@ def invoice_page(reader: Reader, invoice: Invoice, lines: list[InvoiceLine], at:
         "refunds": [
             {"amount": one.amount, "status": one.status, "at": format_time(one.at)} for one in invoice.refunds
         ],
+        "disputes": [
+            {
+                "amount": one.amount,
+                "currency": one.currency,
+                "status": one.status,
+                "reason": one.reason,
+                "at": format_time(one.at),
+                "answer_by": _written(one.answer_by),
+            }
+            for one in invoice.disputes
+        ],
         "totals": list(_totals(invoice)),
         "lines": [
             {
@@ -97,6 +109,13 @@ def _sentence(line: InvoiceLine) -> str:
     return f"{line.description or 'no description'}: {amount}{prorated}"
 
 
+def _standing(dispute: Dispute) -> str:
+    """How a dispute stands; what it needs is given in Stripe's dashboard."""
+    if dispute.wants_answer and dispute.answer_by is not None:
+        return f"answer it in Stripe's dashboard by {dispute.answer_by:%Y-%m-%d}"
+    return dispute.status.replace("_", " ")
+
+
 def _totals(invoice: Invoice) -> Iterator[str]:
     """Discounts, taxes, payments and what was given back, a sentence each."""
     worded = {"discounts": "discount -{}", "taxes": "tax {}"}
@@ -114,6 +133,10 @@ def _totals(invoice: Invoice) -> Iterator[str]:
     for refund in invoice.refunds:
         status = "" if refund.status == "succeeded" else f" ({refund.status.replace('_', ' ')})"
         yield f"refunded {_amount(refund.amount, invoice.currency)} on {refund.at:%Y-%m-%d}{status}"
+    for dispute in invoice.disputes:
+        amount = _amount(dispute.amount, dispute.currency or invoice.currency)
+        reason = dispute.reason.replace("_", " ")
+        yield f"disputed {amount} on {dispute.at:%Y-%m-%d} ({reason}): {_standing(dispute)}"
     before = invoice.details.get("credited_before_payment")
     if before:
         yield f"credited {_amount(before, invoice.currency)} before it was paid: so much less is to be paid"

@@ -49,5 +49,5 @@ def _billed(objects: Iterable[Stored]) -> Iterator[Mention]:
 def _forget(journal: Journal, gone: Gone) -> None:
     if gone.kind is Kind.INVOICE:
         mirrored_invoices.forget(journal, gone.id)
-    elif gone.kind in (Kind.PRODUCT, Kind.PRICE, Kind.REFUND):
+    elif gone.kind in (Kind.PRODUCT, Kind.PRICE, Kind.REFUND, Kind.DISPUTE):
         stripe_objects.forget(journal, [gone.id])

@@ -15,12 +15,12 @@ from typing import Final
 from seatctl.billing import listings
 from seatctl.billing.objects import (
     UnreadableObject,
+    payment_taken_back,
     read_customer,
     read_invoice,
     read_price,
     read_product,
     read_subscription,
-    refunded_payment,
 )
 from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, Read, StripeJson
 from seatctl.errors import JsonValue
@@ -196,8 +196,8 @@ def _stored(kind: Kind, raw: StripeJson) -> Stored:
         raw = lean(raw)
     elif kind is Kind.PRICE:
         parent = read_price(raw).product_id
-    elif kind is Kind.REFUND:
-        parent = refunded_payment(raw)
+    elif kind in (Kind.REFUND, Kind.DISPUTE):
+        parent = payment_taken_back(raw)
     else:
         read_product(raw)
     created = raw.get("created")

@@ -213,6 +213,7 @@ def test_importing_the_twin_loads_nothing_heavy():
 LISTS = (
     *("customers", "products", "prices", "coupons", "promotion_codes", "subscriptions", "invoices", "events"),
     *("invoiceitems", "invoice_payments", "payment_intents", "charges", "refunds", "credit_notes"),
+    "disputes",
     *("checkout/sessions", "billing_portal/configurations"),
 )
 OF_A_CUSTOMER = ("payment_methods", "balance_transactions", "tax_ids")
@@ -234,7 +235,7 @@ def test_every_kind_of_object_fits_the_sdks_types(stripe):
     stripe.post("promotion_codes", {"promotion": {"type": "coupon", "coupon": coupon}})
     stripe.subscribe(customer, stripe.price(), discounts=[{"coupon": coupon}])
     stripe.post("invoiceitems", {"customer": customer, "amount": 700, "currency": "usd"})
-    for card in ("pm_card_chargeCustomerFail", "pm_card_threeDSecure2Required"):
+    for card in ("pm_card_chargeCustomerFail", "pm_card_threeDSecure2Required", "pm_card_createDispute"):
         payment = {"amount": 900, "currency": "usd", "payment_method": card, "confirm": True}
         stripe.send("POST", "/v1/payment_intents", {**payment, "off_session": True})
         stripe.replace_card(customer, card)
