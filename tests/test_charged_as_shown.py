@@ -117,6 +117,16 @@ def test_an_end_within_the_period_is_shown_with_what_is_bought_until_then(office
     assert "difference" not in done_row
 
 
+def test_resuming_shows_what_the_next_invoice_will_ask_for(office):
+    """What Stripe gave back for the time after the end is charged again with the renewal."""
+    dashboard(office, f"subscriptions/{stripe_id(office, 'lab')}", cancel_at=_epoch("2040-06-21T00:00:00Z"))
+    until(office, "2040-06-16T00:00:00Z")
+    row = shown(office, "subs resume lab")
+    done(office, "subs resume lab")
+    until(office, "2040-07-02T00:00:00Z")
+    assert row["next_invoice"] == newest(office, "lab") == 10000
+
+
 def test_an_end_after_the_next_renewal_does_not_hide_that_renewal(office):
     dashboard(office, f"subscriptions/{stripe_id(office, 'lab')}", cancel_at=_epoch("2040-07-26T00:00:00Z"))
     assert office("sync").code == 0
@@ -245,6 +255,8 @@ def coupons(office):
     dashboard(office, "coupons", id="EUR10", amount_off=1000, currency="eur", duration="once")
     dashboard(office, "coupons", id="TENTH", percent_off=10, duration="once")
     dashboard(office, "coupons", id="FREE", percent_off=100, duration="once")
+    elsewhere = dashboard(office, "products", name="Rooms")["id"]
+    dashboard(office, "coupons", id="ROOMS", percent_off=50, applies_to={"products": [elsewhere]})
     code = {"type": "coupon", "coupon": "EUR10"}
     dashboard(office, "promotion_codes", code="EURO", promotion=code)
     return office
@@ -257,7 +269,13 @@ def coupons(office):
         f"subs buy --plan team --seats 2 --name more {BUYER} --promo EURO",
         f"subs buy --plan team --seats 2 --name more {BUYER} --promo EURO --coupon TENTH",
         "subs buy --plan team --seats 2 --name more --bill-to lab --coupon EUR10",
+        f"subs buy --plan team --seats 2 --name more {BUYER} --coupon ROOMS",
+        (
+            "subs buy --plan team --seats 2 --name more --owner ann@example.com --billing-email pay@example.com"
+            " --on-account --coupon EUR10"
+        ),
         "subs add-seats lab 2 --coupon EUR10",
+        "subs add-seats lab 2 --coupon ROOMS",
         "subs change-plan lab team --coupon EUR10",
         "subs change-plan lab team --at-renewal --promo EURO",
     ],

@@ -201,12 +201,12 @@ def test_the_port_reads_lines_items_and_refunds_to_their_end(long_lists):
 class Stubborn:
     """A Stripe that gives out an invoice with a cut list, and `rest` for what is on its other pages."""
 
-    def __init__(self, url: str, rest) -> None:
-        self.url, self.rest = url, rest
+    def __init__(self, url: str, rest, data=({"id": "il_1"},)) -> None:
+        self.url, self.rest, self.data = url, rest, [*data] if isinstance(data, tuple) else data
 
     def read(self, call):
         if call.path == "/v1/invoices/in_1":
-            lines = {"object": "list", "data": [{"id": "il_1"}], "has_more": True, "url": self.url}
+            lines = {"object": "list", "data": self.data, "has_more": True, "url": self.url}
             return {"id": "in_1", "object": "invoice", "lines": lines}
         if isinstance(self.rest, Exception):
             raise self.rest
@@ -227,3 +227,15 @@ def test_a_list_that_cannot_be_read_to_its_end_is_no_answer(url, rest):
     with pytest.raises(UnreadableList) as caught:
         WholeBilling(Stubborn(url, rest)).read(endpoints.invoice("in_1"))
     assert caught.value.exit_code == 75
+
+
+@pytest.mark.parametrize("data", [None, "il_1", ["il_1"]])
+def test_a_list_without_its_beginning_is_no_answer(data):
+    with pytest.raises(UnreadableList):
+        WholeBilling(Stubborn("/v1/invoices/in_1/lines", {"data": []}, data)).read(endpoints.invoice("in_1"))
+
+
+def test_a_list_that_came_empty_is_read_from_its_beginning():
+    rest = {"object": "list", "data": [{"id": "il_1"}], "has_more": False}
+    found = WholeBilling(Stubborn("/v1/invoices/in_1/lines", rest, [])).read(endpoints.invoice("in_1"))
+    assert (found["lines"]["data"], found["lines"]["has_more"]) == ([{"id": "il_1"}], False)

@@ -85,23 +85,28 @@ class WholeBilling:
 
     def _read_on(self, cut: StripeJson, rest: Read) -> None:
         entries = cut.get("data")
-        while isinstance(entries, list) and entries:
-            last = entries[-1]
-            after = last.get("id") if isinstance(last, dict) else None
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise UnreadableList(f"the list at {rest.path} came without its beginning")
+        more = True
+        while more:
+            form = {**rest.form, "limit": _PAGE, **_after(entries)}
             try:
-                page = self._inner.read(
-                    Read(rest.path, {**rest.form, "limit": _PAGE, "starting_after": after})
-                )
+                page = self._inner.read(Read(rest.path, form))
             except (MissingInStripe, InvalidRequest) as refused:
                 # Not the answer to what was asked for: "no such object" would mean that the holder is gone.
                 raise UnreadableList(f"the rest of a list cannot be read: {refused.message}") from refused
-            more = page.get("data")
-            if not isinstance(more, list) or (more and more[-1] == last):
+            read = page.get("data")
+            if not isinstance(read, list) or (read and read[-1] in entries[-1:]):
                 raise UnreadableList(f"the list at {rest.path} does not come to an end")
-            entries.extend(more)
-            if page.get("has_more") is not True or not more:
-                break
+            entries.extend(read)
+            more = page.get("has_more") is True and bool(read)
         cut["has_more"] = False
+
+
+def _after(entries: list[JsonValue]) -> dict[str, JsonValue]:
+    """The cursor behind what has been read; none if that is nothing."""
+    last = entries[-1] if entries else None
+    return {"starting_after": last.get("id")} if isinstance(last, dict) else {}
 
 
 def _rest_of(holder: StripeJson, name: str, cut: StripeJson) -> Read:
@@ -111,6 +116,6 @@ def _rest_of(holder: StripeJson, name: str, cut: StripeJson) -> Read:
         return Read(known[0], {known[1]: holder.get("id")})
     where = urlsplit(str(cut.get("url")))
     # Whatever is answered, the key goes to no other address than the API's own.
-    if not where.path.startswith("/v1/") or where.scheme or where.netloc or not cut.get("data"):
+    if not where.path.startswith("/v1/") or where.scheme or where.netloc:
         raise UnreadableList(f"Stripe sent a part of {name} and not where the rest is")
     return Read(where.path, dict(parse_qsl(where.query)))

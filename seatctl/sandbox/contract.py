@@ -49,7 +49,7 @@ _INCLUDED = {"type": "flexible", "flexible": {"proration_discounts": "included"}
 UNSUPPORTED = {
     "CustomerCreateParams": ("source", "tax_id_data", "test_clock"),
     "CustomerUpdateParams": ("source", "default_source"),
-    "CouponCreateParams": ("applies_to", "currency_options"),
+    "CouponCreateParams": ("currency_options",),
     "CouponUpdateParams": ("currency_options",),
     "PromotionCodeCreateParams": ("restrictions",),
     "PromotionCodeUpdateParams": ("restrictions",),

@@ -30,6 +30,10 @@ def create(session: Session, params: Obj) -> Obj:
     if session.store.any(identifier):
         raise invalid("Coupon already exists.", "id", code="resource_already_exists")
     coupon = _made(session.now, identifier, duration, params)
+    products = (params.get("applies_to") or {}).get("products") or []
+    for place, product in enumerate(products):
+        session.find("product", product, f"applies_to[products][{place}]")
+    coupon["_products"] = products
     session.save(coupon)
     session.emit("coupon.created", view(session, coupon))
     return view(session, coupon)

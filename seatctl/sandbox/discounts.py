@@ -91,15 +91,26 @@ def terms(session: Session, ids: list[str], currency: str | None = None) -> list
 
 def spread(lines: list[Obj], coupons: list[tuple[str, Obj]]) -> None:
     """Write each line's share of each discount into it; pure. One after another, never below zero."""
-    bases = [line["amount"] if line["discountable"] and line["amount"] > 0 else 0 for line in lines]
+    left = [line["amount"] if line["discountable"] and line["amount"] > 0 else 0 for line in lines]
     for line in lines:
         line["discount_amounts"] = [] if line["discountable"] else line["discount_amounts"]
     for name, coupon in coupons:
-        for line, base, part in zip(lines, bases, shares(bases, coupon), strict=True):
+        bases = [base if _counts(coupon, line) else 0 for line, base in zip(lines, left, strict=True)]
+        parts = shares(bases, coupon)
+        for line, base, part in zip(lines, bases, parts, strict=True):
             if line["discountable"] and base:
                 line["discount_amounts"].append({"amount": part, "discount": name})
-        parts = shares(bases, coupon)
-        bases = [base - part for base, part in zip(bases, parts, strict=True)]
+        left = [base - part for base, part in zip(left, parts, strict=True)]
+
+
+def _counts(coupon: Obj, line: Obj) -> bool:
+    details = (line["pricing"] or {}).get("price_details") or {}
+    return is_for(coupon, details.get("product"))
+
+
+def is_for(coupon: Obj, product: str | None) -> bool:
+    """Whether a coupon takes something off this product: off all of them unless it names some."""
+    return not coupon.get("_products") or product in coupon["_products"]
 
 
 def shares(bases: list[int], coupon: Obj) -> list[int]:

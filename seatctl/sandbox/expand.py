@@ -105,6 +105,11 @@ def _refunds(session: Session, charge: Obj) -> Obj:
     return beginning(data, f"/v1/charges/{charge['id']}/refunds")
 
 
+def _applies_to(session: Session, coupon: Obj) -> Any:
+    products = (session.store.get("coupon", coupon["id"]) or {}).get("_products")
+    return {"products": products} if products else None
+
+
 _INCLUDED: dict[tuple[str, str], Include] = {
     ("invoice", "payments"): _payments,
     ("invoice", "amount_paid_off_stripe"): _paid_off_stripe,
@@ -114,4 +119,5 @@ _INCLUDED: dict[tuple[str, str], Include] = {
     ("price", "tiers"): _tiers,
     ("price", "currency_options"): _currency_options,
     ("charge", "refunds"): _refunds,
+    ("coupon", "applies_to"): _applies_to,
 }

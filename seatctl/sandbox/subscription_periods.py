@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from seatctl.sandbox.clock import add_interval, anchor_day
-from seatctl.sandbox.discounts import terms
+from seatctl.sandbox.discounts import is_for, terms
 from seatctl.sandbox.lines import invoice_item, period_line, pricing
 from seatctl.sandbox.money import price_exact
 from seatctl.sandbox.proration import prorated, remaining, unused
@@ -97,13 +97,16 @@ def _discounted(session: Session, item: Obj, exact: Fraction) -> Fraction:
     running = terms(session, subscription["discounts"], subscription["currency"])
     if not running:
         return exact
-    costs = {each["id"]: _cost(each) for each in items_of(session, subscription["id"])}
+    items = {each["id"]: each for each in [*items_of(session, subscription["id"]), item]}
+    costs = {name: _cost(each) for name, each in items.items()}
     costs[item["id"]] = exact
     for _, coupon in running:
-        whole = sum(costs.values())
+        lowered = {name for name, each in items.items() if is_for(coupon, each["price"]["product"])}
+        whole = sum(cost for name, cost in costs.items() if name in lowered)
         percent, amount = coupon["percent_off"], coupon["amount_off"]
         share = Fraction(str(percent)) / 100 if amount is None else Fraction(amount) / (whole or 1)
-        costs = {name: cost * (1 - min(share, Fraction(1))) for name, cost in costs.items()}
+        off = 1 - min(share, Fraction(1))
+        costs = {name: cost * off if name in lowered else cost for name, cost in costs.items()}
     return costs[item["id"]]
 
 

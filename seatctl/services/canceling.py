@@ -21,6 +21,7 @@ from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules import open_invoices
 from seatctl.rules.changing import NotRunning, window_opens
 from seatctl.rules.refunds import Share
+from seatctl.services.change_previews import total_after
 from seatctl.services.endings import share_fields
 from seatctl.services.gathering import Gathered, gather, look, require_alone
 from seatctl.services.giving_back import Bills, billed_at_the_end, bills_of, given_back
@@ -31,7 +32,16 @@ from seatctl.services.processing import require_none
 
 PREVIEW_COLUMNS = (
     *("name", "plan", "seats", "seats_until"),
-    *("given_back", "to_balance", "owed_less", "owed", "open_invoices", "currency"),
+    *(
+        "given_back",
+        "to_balance",
+        "owed_less",
+        "owed",
+        "open_invoices",
+        "renews_at",
+        "next_invoice",
+        "currency",
+    ),
 )
 
 
@@ -108,8 +118,17 @@ def prepare_resume(
         form = {"cancel_at": ""}  # the customer portal and the dashboard set only this one
     summary = f"resumed {stands.name}; it renews on {_day(stands.period_end)}"
     details: dict[str, JsonValue] = {**_details(found, summary), "update": form}
-    row = {**_row(found), "seats_until": None, "renews_at": format_time(stands.period_end)}
-    return _prepared(found, Request("cancel", asked, details, found.pool.id), row, ())
+    following = total_after(billing, found, form)
+    row: dict[str, JsonValue] = {
+        **_row(found),
+        "seats_until": None,
+        "renews_at": format_time(stands.period_end),
+        "next_invoice": following,
+    }
+    code = found.pool.currency.upper()
+    costs = "" if following is None else f": {plain_amount(following, found.pool.currency)} {code}"
+    notes = (f"Nothing is charged now; it renews on {_day(stands.period_end)}{costs}.",)
+    return _prepared(found, Request("cancel", asked, details, found.pool.id), row, notes)
 
 
 def _collect_again(found: Gathered, asked: dict[str, JsonValue]) -> Prepared:

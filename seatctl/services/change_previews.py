@@ -97,6 +97,15 @@ def _billed_besides(
     return _total(billing, found, side, _NOTHING, discounts) - term
 
 
+def total_after(billing: Billing, found: Gathered, form: dict[str, JsonValue]) -> int | None:
+    """What the next invoice comes to after an update with `form`, in minor units; None if none follows."""
+    preview: dict[str, JsonValue] = {"subscription": found.mirror.id, "subscription_details": form}
+    try:
+        return read_preview(billing.read(endpoints.preview_invoice(preview))).total
+    except (MissingInStripe, InvalidRequest):
+        return None
+
+
 def waiting_total(billing: Billing, found: Gathered, side: Side, new_end: int) -> int:
     """What Stripe bills as soon as a trial until `new_end` (epoch seconds) begins: all that has waited.
 

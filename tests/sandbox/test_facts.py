@@ -191,8 +191,32 @@ def test_what_the_sandbox_cannot_bill_it_refuses(stripe):
     price = stripe.post("prices", {**monthly, **tiers})["id"]
     wanted = {"customer": stripe.customer(), "items": [{"price": price}]}
     assert stripe.refused("POST", "subscriptions", wanted)["param"] == "items[0][price]"
-    limited = {"percent_off": 5, "applies_to": {"products": [product]}}
-    assert stripe.refused("POST", "coupons", limited)["param"] == "applies_to"
+    options = {"amount_off": 5, "currency": "usd", "currency_options": {"eur": {"amount_off": 5}}}
+    assert stripe.refused("POST", "coupons", options)["param"] == "currency_options"
+
+
+def test_a_coupon_of_some_products_takes_nothing_off_others(stripe):
+    customer = stripe.customer()
+    products = [stripe.post("products", {"name": name})["id"] for name in ("Desk", "Room")]
+    monthly = {"currency": "usd", "recurring": {"interval": "month"}, "unit_amount": 1000}
+    prices = [stripe.post("prices", {**monthly, "product": product})["id"] for product in products]
+    half = {"percent_off": 50, "applies_to": {"products": products[:1]}, "expand": ["applies_to"]}
+    coupon = stripe.post("coupons", half)
+    assert coupon["applies_to"] == {"products": products[:1]}
+    items = [{"price": price} for price in prices]
+    wanted = {"customer": customer, "items": items, "discounts": [{"coupon": coupon["id"]}]}
+    invoice = stripe.post("invoices/create_preview", _as_preview(wanted))
+    assert (invoice["subtotal"], invoice["total"]) == (2000, 1500)
+    wanted["items"] = items[1:]
+    invoice = stripe.post("invoices/create_preview", _as_preview(wanted))
+    assert (invoice["total"], invoice["total_discount_amounts"]) == (1000, [])
+    unknown = {"percent_off": 5, "applies_to": {"products": ["prod_nope"]}}
+    assert stripe.refused("POST", "coupons", unknown)["code"] == "resource_missing"
+
+
+def _as_preview(wanted: dict) -> dict:
+    rest = {name: wanted[name] for name in ("customer", "discounts")}
+    return {**rest, "subscription_details": {"items": wanted["items"]}}
 
 
 def test_confirming_the_intent_of_an_invoice_pays_the_invoice(stripe, draft):
