@@ -270,7 +270,7 @@ def coupons(office):
         f"subs buy --plan team --seats 2 --name more {BUYER} --promo EURO --coupon TENTH",
         "subs buy --plan team --seats 2 --name more --bill-to lab --coupon EUR10",
         f"subs buy --plan team --seats 2 --name more {BUYER} --coupon ROOMS",
-        f"subs buy --plan team --seats 2 --name more {BUYER.partition('--pay')[0]} --on-account --coupon EUR10",
+        f"subs buy --plan team --seats 2 --name m {BUYER.partition('--pay')[0]} --on-account --coupon EUR10",
         "subs add-seats lab 2 --coupon EUR10",
         "subs add-seats lab 2 --coupon ROOMS",
         "subs change-plan lab team --coupon EUR10",

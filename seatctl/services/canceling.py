@@ -193,7 +193,9 @@ def _cancel_now(billing: Billing, found: Gathered, asked: dict[str, JsonValue], 
     less = sum(one.less for one in shares)
     left = open_invoices.still_open(bills.open, {one.invoice: one.less for one in shares})
     details: dict[str, JsonValue] = {
-        **_details(found, f"canceled {pool.name} at once{open_invoices.in_summary(left)}"),
+        **_details(
+            found, f"canceled {pool.name} at once{open_invoices.in_summary(left)}{_coming(found, bills)}"
+        ),
         "shares": [share_fields(share) for share in shares],
         # With a refund Stripe's preview has set the waiting lines off against it: they must go.
         "drop": [str(line["id"]) for line in bills.waiting] if refund else [],
@@ -209,12 +211,20 @@ def _cancel_now(billing: Billing, found: Gathered, asked: dict[str, JsonValue], 
         "owed": bills.owed - less,
         "open_invoices": [one.as_record() for one in left],
         "billed_now": billed,
+        "billed_within_the_hour": sum(draft.total for draft in bills.drafts),
         "invoices": [share_fields(share) for share in shares],
     }
     request = Request("cancel", asked, details, pool.id)
     return _prepared(
         found, request, row, _notes(found.standing, pool.currency, shares, bills, billed, refund=refund)
     )
+
+
+def _coming(found: Gathered, bills: Bills) -> str:
+    """What a summary says of a renewal that is not charged yet: the end of the subscription does not stop it."""
+    total = sum(draft.total for draft in bills.drafts)
+    amount = f"{plain_amount(total, found.pool.currency)} {found.pool.currency.upper()}"
+    return f"; {amount} of its last renewal is charged all the same, within the hour" if total else ""
 
 
 def _notes(
@@ -237,6 +247,10 @@ def _notes(
         notes.append("Nothing is given back." if refund else "Nothing is given back without --refund.")
     left = open_invoices.still_open(bills.open, {share.invoice: share.less for share in shares})
     notes += open_invoices.notes(left, at_once=True)
+    for draft in bills.drafts if not refund else ():
+        notes.append(
+            f"{money(draft.total)} of the draft {draft.id} is charged all the same, within the hour."
+        )
     if billed:
         notes.append(f"{money(billed)} that waited for the next invoice is billed now.")
     return tuple(notes)
