@@ -221,7 +221,7 @@ def _cancel_now(billing: Billing, found: Gathered, asked: dict[str, JsonValue], 
 
 
 def _coming(found: Gathered, bills: Bills) -> str:
-    """What a summary says of a renewal that is not charged yet: the end of the subscription does not stop it."""
+    """What a summary says of a renewal that is not charged yet: the end does not stop it."""
     total = sum(draft.total for draft in bills.drafts)
     amount = f"{plain_amount(total, found.pool.currency)} {found.pool.currency.upper()}"
     return f"; {amount} of its last renewal is charged all the same, within the hour" if total else ""
