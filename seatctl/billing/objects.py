@@ -281,7 +281,7 @@ _READERS: Final[Mapping[str, Callable[[StripeJson], object]]] = {
 
 
 def require_readable(found: StripeJson) -> None:
-    """Raise UnreadableObject unless an object holds what seatctl relies on in objects of its type.
+    """Raise UnreadableObject unless an object holds what is relied on in objects of its type.
 
     Asked before an answer is recorded: a step whose answer cannot be read would be stuck with it. A list is
     read by whoever asked for it, a preview by `read_preview`; a deleted object has its id alone.

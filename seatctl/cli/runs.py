@@ -143,8 +143,10 @@ def undo(ctx: typer.Context, number: NumberArg) -> None:
     """Undo a run: people, seats, requests and roles are again what they were before it.
 
     Seats that it took away are given anew, if they are free. Refused where a later run built on it. A run
-    that waits for an authentication is abandoned: nothing of it is charged. What was bought or changed in
-    Stripe is not undone in this way; the message names the command that reverses it, where there is one.
+    that waits for an authentication, or was interrupted, is abandoned: nothing of it is charged. One that
+    can be neither taken back nor finished is given up, and the message says what Stripe holds of it. What
+    was bought or changed in Stripe is not undone in this way; the message names the command that reverses
+    it, where there is one.
 
     Examples:
       seatctl runs undo 41
@@ -171,10 +173,11 @@ def _record(run: Run) -> Record:
 
 
 def _step(step: Step) -> dict[str, JsonValue]:
-    """A call to Stripe: when it was sent and answered, and what Stripe refused it with, if it did."""
+    """A call to Stripe: when it was sent and answered, and why that was no answer to go on with, if so."""
     from seatctl.models.call import format_time
 
-    refused = None if step.answer is None else step.answer.get("error")
+    answer = step.answer or {}
+    refused = answer.get("error") or answer.get("unusable")
     return {
         "step": step.name,
         "attempt": step.attempt,

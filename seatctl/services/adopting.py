@@ -30,7 +30,7 @@ from seatctl.services.permissions import allow
 from seatctl.services.pool_mirroring import ENDED, item_of
 from seatctl.services.steps import CameToNothing, Running
 from seatctl.services.stripe_clock import stripe_now
-from seatctl.services.subscription_settings import write_metadata
+from seatctl.services.subscription_settings import not_reached, write_metadata
 
 COLUMNS = ("name", "plan", "seats", "home_ledger", "result")
 
@@ -150,5 +150,5 @@ def _row(pool: Subscription, result: str) -> dict[str, JsonValue]:
     }
 
 
-HANDLER = Handler(_run)
+HANDLER = Handler(_run, abandon=not_reached)
 """Finished however old it is: it charges nobody."""

@@ -168,4 +168,14 @@ def _undo(running: Running) -> str | None:
     return "the new card is taken back; nothing was charged or changed"
 
 
-HANDLER = Handler(_run, _undo)
+def _abandon(running: Running) -> str | None:
+    """As `_undo`, also of what needs no charge; not once the card has become the one that pays."""
+    if text(running, "pay") is not None:
+        return _undo(running)
+    if running.was_sent("default") or running.was_sent("subscription-default"):
+        return None
+    _take_back(running)
+    return "what was changed is taken back"
+
+
+HANDLER = Handler(_run, _undo, _abandon)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_subscription
 from seatctl.billing.port import MissingInStripe, StripeJson
-from seatctl.errors import ExitCode, JsonValue
+from seatctl.errors import ExitCode, JsonValue, NotAllowed, StripeRefused
 from seatctl.ledger import subscriptions
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import format_time
@@ -130,9 +130,12 @@ def _give_back(running: Running, share: Share) -> bool:
     def find() -> StripeJson | None:
         return running.find_in(endpoints.credit_notes_of(share.invoice))
 
+    step = f"credit-note:{share.invoice}"
     try:
-        running.step_or_nothing(f"credit-note:{share.invoice}", endpoints.credit_note(form), find)
-    except CameToNothing:
+        running.step_at_last(step, endpoints.credit_note(form), find)
+    except (StripeRefused, NotAllowed):
+        if not running.was_refused(step):
+            raise
         return False  # the subscription is over: the rest is given back, and the report says what is not
     return True
 

@@ -61,9 +61,13 @@ def run(running: Running) -> Apply:
         raise CameToNothing(missing) from missing
 
 
-def undo(running: Running) -> str | None:
-    """Take back what reached Stripe, as `Handler.undo`; None where it is to be finished."""
-    take_back = handler_for(running.operation.kind).undo
+def undo(running: Running, *, asked: bool = False) -> str | None:
+    """Take back what reached Stripe, as `Handler.undo`; None where it is to be finished.
+
+    `asked`: somebody wants it, so that what would be finished however late is taken back as well.
+    """
+    handler = handler_for(running.operation.kind)
+    take_back = (handler.abandon if asked else None) or handler.undo
     try:
         return None if take_back is None else take_back(running)
     except MissingInStripe:

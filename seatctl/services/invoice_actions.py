@@ -272,4 +272,13 @@ def _undo(running: Running) -> str | None:
     return f"nothing was charged; invoice {found.number or found.id} is {found.status.value}"
 
 
-HANDLER = Handler(_run, _undo)
+def _abandon(running: Running) -> str | None:
+    verb = running.operation.kind.removeprefix("invoice_")
+    if verb == "pay":
+        return _undo(running)
+    found = read(running, str(running.payload["invoice"]))
+    was_sent = running.was_sent(verb) if verb == "send" else found.status is InvoiceStatus.VOID
+    return None if was_sent else "the invoice is as it was"
+
+
+HANDLER = Handler(_run, _undo, _abandon)

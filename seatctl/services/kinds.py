@@ -35,3 +35,5 @@ class Handler:
     """For what must not happen a day late: take back what reached Stripe of an operation that is too old
     to go on, and say what was done; None where it had gone too far, so that it is finished after all.
     Without it an operation is finished however old it is."""
+    abandon: Callable[[Running], str | None] | None = None
+    """As `undo`, where `runs undo` can take back what is otherwise finished however old it is."""

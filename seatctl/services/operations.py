@@ -238,12 +238,12 @@ def _is_given_up(running: Running, error: RateLimited) -> bool:
     """
     from seatctl.services import handlers
 
-    with running.ledger.reading() as reader:
-        steps = operations.steps(reader, running.operation.id)
-    if any(step.answer is None for step in steps):
+    if not running.is_settled():
         return False
+    with running.ledger.reading() as reader:
+        was_sent = bool(operations.steps(reader, running.operation.id))
     try:
-        done = handlers.undo(running) if steps else "nothing had reached Stripe"
+        done = handlers.undo(running) if was_sent else "nothing had reached Stripe"
     except SeatctlError:
         return False  # Stripe goes on refusing to look: `sync` takes it back
     if done is None:

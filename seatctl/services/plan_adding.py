@@ -94,5 +94,15 @@ def _delete_product(running: Running, product: str) -> None:
     running.delete("delete-product", endpoints.delete_product(product), gone)
 
 
-HANDLER = Handler(_run)
+def _abandon(running: Running) -> str | None:
+    product = running.answered("product") or find_product(running)
+    if product is None:
+        return "nothing had reached Stripe"
+    if find_price(running, read_spec(running.payload["asked"]).slug) is not None:
+        return None  # Stripe deletes no product with a price
+    _delete_product(running, str(product["id"]))
+    return "its product is deleted"
+
+
+HANDLER = Handler(_run, abandon=_abandon)
 """Finished however old it is: a plan charges nobody, and a product with a price cannot be deleted."""

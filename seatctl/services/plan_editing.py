@@ -74,4 +74,11 @@ def _update_product(running: Running, spec: PlanSpec, product: str, *, active: b
         running.step_or_nothing("product", endpoints.update_product(product, form), find)
 
 
-HANDLER = Handler(_run)
+def _abandon(running: Running) -> str | None:
+    asked, product = running.payload["asked"], str(running.payload["product"])
+    made = running.payload.get("reprice") is True and find_price(running, read_spec(asked).slug) is not None
+    changed = made or running.find_at(endpoints.product(product)) is not None
+    return None if changed else "nothing had reached Stripe"
+
+
+HANDLER = Handler(_run, abandon=_abandon)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from seatctl.billing.objects import UnreadableObject
 from seatctl.billing.port import Billing
-from seatctl.errors import ExitCode, SeatctlError
+from seatctl.errors import ExitCode, SeatctlError, StripeRefused
 from seatctl.ledger import operations
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call
@@ -46,7 +47,10 @@ def _recover_one(ledger: Ledger, billing: Billing, call: Call, operation: Operat
         result = "failed"
         if is_open(ledger, operation):
             result = "waiting" if error.exit_code is ExitCode.WAITING else "pending"
-        return Recovered({**row, "result": result, "summary": error.message, "error": error.code})
+        told = error.message
+        if result == "pending" and isinstance(error, (StripeRefused, UnreadableObject)):
+            told += f"; to give it up: seatctl runs undo {operation.run}"
+        return Recovered({**row, "result": result, "summary": told, "error": error.code})
     except Exception as bug:  # noqa: BLE001  # those behind it may be purchases that somebody waits for
         told = f"unexpected {type(bug).__name__}; this is a bug; the log has more; the run stays unfinished"
         return Recovered({**row, "result": "failed", "summary": told, "error": "unexpected"}, bug)

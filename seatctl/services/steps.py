@@ -96,13 +96,17 @@ class Running:
         """The recorded answer of a step, None while there is none or where it was refused."""
         with self.ledger.reading() as reader:
             last = operations.last_attempt(reader, self.operation.id, name)
-        found = None if last is None or last.answer is None else last.answer.get("object")
-        return found if isinstance(found, dict) and found else None
+        return None if last is None or _is_refusal(last) or not _is_answered(last) else _recorded(last)
 
     def was_sent(self, name: str) -> bool:
         """Whether a step may have reached Stripe."""
         with self.ledger.reading() as reader:
             return operations.last_attempt(reader, self.operation.id, name) is not None
+
+    def is_settled(self) -> bool:
+        """Whether it is known of every call that was sent what became of it."""
+        with self.ledger.reading() as reader:
+            return all(map(_is_answered, operations.steps(reader, self.operation.id)))
 
     def find_in(self, listing: Read, mark: str | None = None) -> StripeJson | None:
         """The object of a list that this operation made, or marked with `mark`; None if there is none.
@@ -213,9 +217,11 @@ class Running:
             if first:
                 self._answer(step, {"error": refusal.as_json()})
             raise
-        except UnreadableAnswer:
-            # The key stays: it replays what Stripe has answered, or does what has never reached it. But an
-            # answer that Stripe itself gives in a form that is not understood it will give again.
+        except UnreadableAnswer as unusable:
+            # Noted, so that it is known that the call is not under way any more. The key stays: it replays
+            # what Stripe has answered, or does what has never reached it. But an answer that Stripe itself
+            # gives in a form that is not understood it will give again: then its objects tell.
+            self._answer(step, {"unusable": unusable.as_json()})
             found = self._look(step, find)
             if found is None:
                 raise
@@ -273,7 +279,9 @@ class Running:
 
 def _is_answered(step: Step) -> bool:
     """Whether there is an answer to go on with. Older versions have recorded any body as one."""
-    return _is_refusal(step) or (step.answer is not None and bool(step.answer.get("object")))
+    found = None if step.answer is None else step.answer.get("object")
+    is_object = isinstance(found, dict) and (isinstance(found.get("id"), str) or found.get("deleted") is True)
+    return _is_refusal(step) or is_object
 
 
 def _is_refusal(step: Step) -> bool:

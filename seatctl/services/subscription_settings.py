@@ -78,4 +78,10 @@ def _as_metadata(setting: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return written
 
 
-HANDLER = Handler(_run)
+def not_reached(running: Running) -> str | None:
+    """As `Handler.abandon`, of what only marks a subscription in Stripe."""
+    marked = running.find_at(endpoints.subscription(str(running.payload["stripe_id"])))
+    return None if marked is not None else "it had not reached Stripe"
+
+
+HANDLER = Handler(_run, abandon=not_reached)

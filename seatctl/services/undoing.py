@@ -1,14 +1,17 @@
-"""`runs undo`: abandoning an operation that waits, taking back what only the ledger holds, and saying what
-reverses any other run."""
+"""`runs undo`: abandoning an operation that has not ended, taking back what only the ledger holds, and saying
+what reverses any other run."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 
+from seatctl.billing.objects import UnreadableObject
 from seatctl.billing.port import Billing
-from seatctl.errors import JsonValue, Refused
+from seatctl.billing.whole import UnreadableList
+from seatctl.errors import JsonValue, Refused, SeatctlError, StripeRefused
 from seatctl.ledger import audit, batches, operations, runs, subscriptions, users
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
@@ -19,20 +22,35 @@ from seatctl.models.role import Action
 from seatctl.models.run import Run, RunState
 from seatctl.rules.reversal import Changed, reversal
 from seatctl.services import handlers
-from seatctl.services.operations import end_as_failed
+from seatctl.services.left_in_stripe import left_in_stripe
+from seatctl.services.operations import end_as_failed, perform
 from seatctl.services.permissions import allow
 from seatctl.services.steps import Running
 from seatctl.services.undoing_changes import NoInverse, take_back
 
+_UNDER_WAY = timedelta(minutes=2)
+"""For so long a call whose answer never came may still be carried out: longer than any time-out."""
+
+_ACTIONS = {
+    "buy": Action.BUY,
+    "checkout": Action.BUY,
+    "plan_add": Action.MANAGE_PLANS,
+    "plan_edit": Action.MANAGE_PLANS,
+    "adopt": Action.MANAGE_LEDGER,
+    "change": Action.ADD_SEATS,
+    "addon": Action.ADD_SEATS,
+    "renew": Action.ADD_SEATS,
+}
+
 
 class CannotUndo(Refused):
-    """The run waits for nobody, so that nothing of it can be abandoned."""
+    """What the run did cannot be taken back, or is for `sync` to finish."""
 
     code = "cannot_undo"
 
 
 def undo_run(ledger: Ledger, billing: Callable[[], Billing], call: Call, number: int) -> Report:
-    """Take back what a run did to people, seats and requests, or abandon one that waits for a bank.
+    """Take back what a run did to people, seats and requests, or abandon one that has not ended.
 
     Raises UnknownRun, RoleRequired, what `take_back` raises, and CannotUndo with the command that
     reverses it where there is one.
@@ -47,9 +65,10 @@ def undo_run(ledger: Ledger, billing: Callable[[], Billing], call: Call, number:
             with suppress(NoInverse):
                 return take_back(ledger, call, run)
         with ledger.reading() as reader:
-            if operation is None or operation.state is not OperationState.WAITING:
-                return _not_waiting(reader, run, operation)
+            if operation is None or operation.state in {OperationState.DONE, OperationState.FAILED}:
+                return _not_open(reader, run, operation)
             _allow(reader, call, operation)
+        _require_quiet(ledger, call, operation)
         row: dict[str, JsonValue] = {"run": number, "kind": operation.kind}
         if call.dry_run:
             shown = {**row, "result": "would be abandoned"}
@@ -58,20 +77,66 @@ def undo_run(ledger: Ledger, billing: Callable[[], Billing], call: Call, number:
     return Report(number, False, f"abandoned run {number}: {done}", ({**row, "result": "abandoned"},))
 
 
-def _abandon(running: Running) -> str:
-    """Take back what reached Stripe; what was done. Raises CannotUndo where it was paid meanwhile."""
-    done = handlers.undo(running)
-    if done is None:
+def _require_quiet(ledger: Ledger, call: Call, operation: Operation) -> None:
+    """Raise CannotUndo while a call may be under way: what it does would not be seen, and not taken back."""
+    if operation.state is not OperationState.PENDING:
+        return
+    with ledger.reading() as reader:
+        sent = [step.sent_at for step in operations.steps(reader, operation.id) if step.answer is None]
+    if sent and call.now - max(sent) < _UNDER_WAY:
         raise CannotUndo(
-            f"run {running.operation.run} has gone through at Stripe in the meantime",
-            hint="seatctl sync takes it over",
-            data={"run": running.operation.run},
+            f"run {operation.run} was interrupted; its last call may still be under way at Stripe",
+            hint="seatctl sync finishes or undoes it",
+            data={"run": operation.run},
         )
+
+
+def _abandon(running: Running) -> str:
+    """Take back what reached Stripe, or give it up if it cannot be finished either; what was done.
+
+    Raises CannotUndo if it has gone through.
+    """
+    try:
+        done = handlers.undo(running, asked=True)
+        if done is None:
+            done = _given_up(running, _finish(running))
+    except (StripeRefused, Refused, UnreadableObject, UnreadableList) as error:
+        if isinstance(error, CannotUndo):
+            raise
+        done = _given_up(running, error)
     end_as_failed(running, f"abandoned by {running.call.actor}: {done}")
     return done
 
 
-def _not_waiting(reader: Reader, run: Run, operation: Operation | None) -> Report:
+def _given_up(running: Running, why: SeatctlError) -> str:
+    held = left_in_stripe(running)
+    told = f"Stripe holds of it: {'; '.join(held)}" if held else "Stripe holds nothing of it"
+    return f"it cannot be finished ({why.message}); {told}"
+
+
+def _finish(running: Running) -> SeatctlError:
+    """Why an operation cannot be finished that has gone through at Stripe, as far as that goes.
+
+    Raises CannotUndo if it can, and what only passes.
+    """
+    operation = running.operation
+    went = CannotUndo(
+        f"run {operation.run} has gone through at Stripe in the meantime",
+        hint="seatctl sync takes it over",
+        data={"run": operation.run},
+    )
+    if operation.state is OperationState.WAITING:
+        raise went
+    try:
+        perform(running.ledger, running.billing, running.call, operation)
+    except (StripeRefused, Refused, UnreadableObject, UnreadableList) as error:
+        return error
+    went.message = f"run {operation.run} had gone through at Stripe, and is finished"
+    went.hint = f"seatctl runs undo {operation.run} names the command that reverses it"
+    raise went
+
+
+def _not_open(reader: Reader, run: Run, operation: Operation | None) -> Report:
     if run.state is RunState.FAILED and not audit.count_changes(reader, run.number):
         return Report(None, False, f"run {run.number} came to nothing; there is nothing to undo")
     if run.state is RunState.PENDING:
@@ -103,11 +168,10 @@ def _name_of(reader: Reader, operation: Operation | None) -> str | None:
 
 
 def _allow(reader: Reader, call: Call, operation: Operation) -> None:
-    """Who may buy, or add seats there, may also give up doing so."""
-    if operation.subscription_id is None:
-        allow(reader, call.actor, Action.BUY)
-    else:
-        allow(reader, call.actor, Action.ADD_SEATS, subscriptions.by_id(reader, operation.subscription_id))
+    """Who may do a thing may also give up doing it."""
+    pool = operation.subscription_id
+    action = _ACTIONS.get(operation.kind, Action.MANAGE_SUBSCRIPTION)
+    allow(reader, call.actor, action, None if pool is None else subscriptions.by_id(reader, pool))
 
 
 def _facts(reader: Reader, text: str | None) -> dict[str, JsonValue] | None:
