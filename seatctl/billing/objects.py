@@ -135,6 +135,8 @@ def read_subscription(subscription: StripeJson) -> StripeSubscription:
             tax_rates=_references(subscription.get("default_tax_rates")),
             discounts=_references(_required_list(subscription, "discounts")),
             pause=_pause(_object(subscription.get("pause_collection"))),
+            schedule=_reference(subscription.get("schedule")),
+            flexible=_object(subscription.get("billing_mode")).get("type") == "flexible",
         )
     except ValueError as error:
         raise UnreadableObject(f"Stripe's subscription is not understood: {error}") from error

@@ -113,6 +113,10 @@ class StripeSubscription:
     """Their ids: an update that names any replaces them all."""
     pause: Pause | None = None
     """`pause_collection`: the status stays as it was, and invoices are not collected."""
+    schedule: str | None = None
+    """What sets its items at the beginning of each phase, whatever they were changed to before."""
+    flexible: bool = True
+    """Billing mode: credits go by what was billed, not by what its items hold (classic)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from seatctl.rules.billing_details import ADDRESS_PARTS, Details
 from seatctl.rules.metadata import SUBSCRIPTION
 from seatctl.rules.purchases import check_spend
 from seatctl.services.cards import require_given_card
-from seatctl.services.gathering import Gathered, look
+from seatctl.services.gathering import Gathered, look_at_payer, require_unscheduled
 from seatctl.services.operations import Request
 from seatctl.services.paying_customer import require_customer
 from seatctl.services.prepared import Prepared, Wishes, repeated
@@ -105,7 +105,9 @@ def prepare_billing(
     under_way = repeated(ledger, call, handle, asked, Action.MANAGE_SUBSCRIPTION, wishes)
     if under_way is not None:
         return under_way
-    found = look(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
+    found = look_at_payer(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
+    if details.payment_method is not None and found.mirror.default_payment_method is not None:
+        require_unscheduled(found)  # the card of its own is a setting of the subscription
     raw = require_customer(billing, found.pool, found.mirror.customer_id)
     require_given_card(billing, details.payment_method)
     unpaid = [one for one in _unpaid(billing, found.mirror) if one.due_date is None]

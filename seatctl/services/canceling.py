@@ -22,6 +22,7 @@ from seatctl.rules import open_invoices
 from seatctl.rules.changing import NotRunning, window_opens
 from seatctl.rules.refunds import Share
 from seatctl.services.change_previews import total_after
+from seatctl.services.classic_billing import require_true_credit
 from seatctl.services.endings import share_fields
 from seatctl.services.gathering import Gathered, gather, look, require_alone
 from seatctl.services.giving_back import Bills, billed_at_the_end, bills_of, given_back
@@ -188,6 +189,8 @@ def _cancel_now(billing: Billing, found: Gathered, asked: dict[str, JsonValue], 
     pool, bills = found.pool, bills_of(billing, found)
     require_none(billing, [one.id for one in bills.open])
     billed = billed_at_the_end(billing, found) if bills.waiting and not refund else 0
+    if refund:
+        require_true_credit(billing, found, "the refund would be reckoned", bills)
     shares = given_back(billing, found, bills) if refund else ()
     to_card, to_balance = sum(one.refund for one in shares), sum(one.credit for one in shares)
     less = sum(one.less for one in shares)

@@ -90,6 +90,27 @@ def require_alone(ledger: Ledger, found: Gathered, what: str) -> None:
     )
 
 
+_ENDED = frozenset((SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED))
+
+
+class ManagedBySchedule(Refused):
+    """A schedule in Stripe sets what the subscription holds, and would overwrite a change made here."""
+
+    code = "managed_by_schedule"
+
+
+def require_unscheduled(found: Gathered) -> None:
+    """Raise ManagedBySchedule if Stripe's subscription has a schedule."""
+    schedule = found.mirror.schedule
+    if schedule is not None and found.mirror.status not in _ENDED:
+        raise ManagedBySchedule(
+            f"{found.pool.name} is managed by the schedule {schedule} in Stripe, whose next phase would"
+            " overwrite a change; nothing was changed",
+            hint="release the schedule in Stripe's dashboard, then run the same command again",
+            data={"subscription": found.pool.name, "schedule": schedule},
+        )
+
+
 def gather(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action) -> Gathered:
     """As `look`, of a subscription that is running. Raises NotRunning and PlanWithoutPolicy too."""
     found = look(ledger, billing, call, handle, action)
@@ -101,8 +122,16 @@ def gather(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Ac
 def look(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action) -> Gathered:
     """Read what a change of money is decided on, and check who asks and whose subscription it is.
 
-    Raises UnknownSubscription, RoleRequired, ForeignLedger (Stripe's own metadata decides).
+    Raises UnknownSubscription, RoleRequired, ForeignLedger (Stripe's own metadata decides), and
+    ManagedBySchedule.
     """
+    found = look_at_payer(ledger, billing, call, handle, action)
+    require_unscheduled(found)
+    return found
+
+
+def look_at_payer(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action) -> Gathered:
+    """As `look`, of what is not changed itself: who pays for it is no matter of its schedule."""
     with ledger.reading() as reader:
         pool = subscriptions.find(reader, handle, call.now)
         allow(reader, call.actor, action, pool)
@@ -119,7 +148,7 @@ def at_home(ledger: Ledger, billing: Billing, pool: Subscription) -> StripeSubsc
     try:
         mirror = read_subscription(billing.read(endpoints.subscription(pool.stripe_subscription)))
     except MissingInStripe as gone:
-        if pool.status in {SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED}:
+        if pool.status in _ENDED:
             gone.hint = _buys_again(pool)  # it was ended here already
         raise
     try:

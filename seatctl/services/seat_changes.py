@@ -23,6 +23,7 @@ from seatctl.rules.sides import side_fields
 from seatctl.rules.wording import counted
 from seatctl.services.cards import require_no_other
 from seatctl.services.change_previews import Proration, due_now, next_total
+from seatctl.services.classic_billing import require_true_credit
 from seatctl.services.discounts import discount_forms, find_discounts
 from seatctl.services.gathering import Gathered, gather, plan_of
 from seatctl.services.leaving import NOBODY, Going
@@ -180,6 +181,8 @@ def _prorated(
     # Stripe refuses a moment outside of the period, which may have ended while it makes the next one.
     began, ends = (int(edge.timestamp()) for edge in (found.item.period_start, found.item.period_end))
     moment = min(max(int(found.at.timestamp()), began), ends)
+    if bill:
+        require_true_credit(billing, found, "this would be prorated")
     discounts = discount_forms(find_discounts(billing, wishes.promo, wishes.coupon), found.mirror.discounts)
     proration = Proration(behavior, moment) if bill else None
     due = due_now(billing, found, target.now, proration, discounts)
