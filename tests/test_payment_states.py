@@ -127,6 +127,11 @@ def test_unpaid_is_paid_by_its_draft_and_runs_again(design):
     for command in ("seats assign design bob@example.com", "requests create bob@example.com -s design"):
         error = refused(design, command)
         assert (error["code"], draft["number"] in error["hint"]) == ("subscription_not_active", True)
+    other = design("check", "bob@example.com", "-s", "design", "-o", "json").json
+    assert (other["reason"], other["ways_out"]) == ("unseated", said(design)["ways_out"])
+    assert "design is unpaid" in other["message"]
+    anywhere = design("check", "bob@example.com", "-o", "json").json["ways_out"]
+    assert anywhere[0] == "seatctl requests create bob@example.com"  # not of one that would refuse it
     error = refused(design, "subs add-seats design 1")
     assert (error["code"], draft["number"] in error["hint"]) == ("subscription_not_running", True)
     assert "subs buy" not in error["hint"]
@@ -331,13 +336,15 @@ def test_on_account_is_late_from_its_due_date_on_and_not_before(sandbox, pro):
     number = sandbox.rows("invoices", "list")[0]["number"]
     assert attention(sandbox) == []  # it is not late
     until(sandbox, "15d")
-    assert said(sandbox, "acme")["ways_out"] == [f"seatctl invoices send {number}"]
-    assert f"24.00 USD (invoice {number})" in attention(sandbox)[0]
-    carry_out(sandbox, said(sandbox, "acme")["ways_out"][0])
-    change(
-        sandbox, f"invoices/{sandbox.rows('invoices', 'list')[0]['stripe_id']}/pay", paid_out_of_band="true"
+    send_again, pay = said(sandbox, "acme")["ways_out"]
+    assert (send_again, pay.startswith(f"seatctl invoices pay {number} ")) == (
+        f"seatctl invoices send {number}",
+        True,
     )
-    assert sandbox("sync").code == 0
+    assert f"24.00 USD (invoice {number})" in attention(sandbox)[0]
+    carry_out(sandbox, send_again)
+    carry_out(sandbox, pay)
+    assert charges(sandbox) == [2400]
     assert attention(sandbox) == []
 
 

@@ -58,10 +58,9 @@ def unknown(reader: Reader, handle: str) -> UnknownSubscription:
 
 
 def running(reader: Reader) -> list[str]:
-    """The names of those that have not ended: what can be asked for."""
+    """The names of those that run: what a seat can be asked for of."""
     rows = reader.rows(
-        "SELECT name FROM subscriptions WHERE status NOT IN ('canceled', 'incomplete_expired')"
-        " ORDER BY name_key"
+        "SELECT name FROM subscriptions WHERE status IN ('active', 'trialing', 'past_due') ORDER BY name_key"
     )
     return [row["name"] for row in rows]
 

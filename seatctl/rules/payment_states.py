@@ -67,7 +67,8 @@ def troubles_of(pool: Subscription, at: datetime) -> tuple[Trouble, ...]:
         revoke = f"seatctl seats revoke {_quoted(pool.name)} EMAIL..."
         pack = 1 if pool.policy is None else pool.policy.pack_size
         buy = f"seatctl subs add-seats {_quoted(pool.name)} {-(-over // pack) * pack}"
-        is_sound = not any(found)  # seats added while nothing is paid would be a second purchase
+        # Seats added while something is unpaid would be a second purchase; to none, none can be added.
+        is_sound = not any(found) and pool.capacity > 0
         found.append(Trouble("over_assigned", message, (revoke, buy) if is_sound else (revoke,)))
     return tuple(one for one in found if one is not None)
 
@@ -162,15 +163,16 @@ def _ways(name: str, owed: Sequence[Owed]) -> tuple[str, ...]:
     """To pay the newest invoice, which brings the subscription back, then the others; or a new card."""
     if not owed:
         return (f"seatctl invoices list {_quoted(name)} --unpaid", _card(name))
-    ways = [_pay(one) for one in owed[:_NAMED]]
+    ways = [way for one in owed[:_NAMED] for way in _pay(one)]
     return (*ways, _card(name)) if any(one.due is None for one in owed) else tuple(ways)
 
 
-def _pay(one: Owed) -> str:
+def _pay(one: Owed) -> tuple[str, ...]:
+    pay = f"seatctl invoices pay {one.handle}"
     if one.due is None:
-        return f"seatctl invoices pay {one.handle}"
-    # Bought on account there is no card to charge: the invoice is mailed again, with its page.
-    return f"seatctl invoices send {one.handle}"
+        return (pay,)
+    # Bought on account there may be no card to charge: the invoice is mailed again, or a card is named.
+    return f"seatctl invoices send {one.handle}", f"{pay} --payment-method PM"
 
 
 def _card(name: str) -> str:

@@ -53,7 +53,10 @@ def show(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Record:
         "collection": "on account" if mirror.collection_method == "send_invoice" else "by card",
         "card": None if card is None else _card(billing, card),
         "payment_method": card,
-        "unpaid": [_owed(invoice) for invoice in unpaid],
+        "unpaid": [
+            *(_owed(invoice) for invoice in unpaid),
+            *(f"{one.handle}: a draft that nobody is asked to pay" for one in pool.owed if one.draft),
+        ],
         "shared_with": [name for name in shared if name != pool.name],
         "customer": customer_id,
     }

@@ -12,7 +12,7 @@ from seatctl.models.call import format_time
 from seatctl.rules.entitlement import entitlement, ways_out, with_request
 
 if TYPE_CHECKING:
-    from seatctl.models.entitlement import Asked
+    from seatctl.models.entitlement import Answer, Asked
     from seatctl.models.report import Record
 
 
@@ -33,7 +33,9 @@ def check(
     )
     answer = entitlement(email, status, held, now, wanted=_wanted(name, plan, feature))
     asked = None
-    if answer.reason == "unseated" and plan is None and feature is None:
+    if answer.reason == "unseated" and pool is not None:
+        answer = _of_one_that_does_not_run(reader, answer, pool, now)
+    if answer.reason == "unseated" and plan is None and feature is None and not answer.ways_out:
         asked = _asked(reader, email, now, pool)
         answer = answer if asked is None else with_request(answer, asked)
     holding = answer.holding
@@ -58,6 +60,17 @@ def check(
             )
         ],
     }
+
+
+def _of_one_that_does_not_run(reader: Reader, answer: Answer, pool: int, now: datetime) -> Answer:
+    """The no of a person without a seat, with what keeps anybody from getting one there."""
+    from seatctl.ledger import subscriptions
+    from seatctl.rules.payment_states import payments_of, stopped_trouble
+
+    trouble = stopped_trouble(payments_of(subscriptions.by_id(reader, pool, now)))
+    if trouble is None:
+        return answer
+    return answer._replace(message=f"{answer.message}; {trouble.message}", ways_out=trouble.ways_out)
 
 
 def _wanted(subscription: str | None, plan: str | None, feature: str | None) -> str:
