@@ -243,6 +243,18 @@ def test_a_pause_that_ends_by_itself_says_when_and_is_over_then(design):
     assert attention(design) == []
 
 
+def test_reconcile_finds_a_pause_and_goes_on_telling_it(design):
+    assert design("sync").code == 0
+    change(
+        design, f"subscriptions/{stripe_subscription(design)['id']}", **{"pause_collection[behavior]": "void"}
+    )
+    (row,) = design.rows("reconcile")
+    assert (row["drift"], row["repair"]) == ("collection", "seatctl reconcile --fix")
+    (row,) = design.rows("reconcile", "--fix", "--check")
+    assert (row["drift"], row["repair"]) == (None, "seatctl subs resume design")
+    assert "collection of design is paused" in row["reason"]
+
+
 def test_a_sync_tells_of_a_pause_that_the_dashboard_made(design):
     change(
         design, f"subscriptions/{stripe_subscription(design)['id']}", **{"pause_collection[behavior]": "void"}

@@ -73,6 +73,12 @@ def troubles_of(pool: Subscription, at: datetime) -> tuple[Trouble, ...]:
     return tuple(one for one in found if one is not None)
 
 
+def unpaid_trouble(pool: Subscription, at: datetime) -> Trouble | None:
+    """What is the matter with its payments, else with its collection; None if nothing, or it has ended."""
+    found = (one for one in troubles_of(pool, at) if one.reason != "over_assigned")
+    return next(found, None)
+
+
 def over_assigned(pool: Subscription) -> str:
     """That more people have a seat than are paid for, with the numbers."""
     paid = f"{pool.capacity} {'seat is' if pool.capacity == 1 else 'seats are'} paid for"

@@ -24,6 +24,7 @@ from seatctl.models.report import Record, Report
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.rules.assignment import in_packs
+from seatctl.rules.payment_states import hint_of, unpaid_trouble
 from seatctl.rules.wording import counted
 from seatctl.services.gathering import stand_of
 from seatctl.services.pool_mirroring import ENDED, item_of
@@ -196,14 +197,18 @@ def _judged(
     if drift is not None:
         return {**row, "drift": drift, "reason": None, "repair": _FIX}
     over = pool.assigned - pool.capacity
+    trouble = unpaid_trouble(pool, at)
     if over <= 0 or pool.status.value in ENDED:
-        return {**row, "drift": None, "reason": None, "repair": None}
+        # Both say the same, and it is still not as it should be: not a drift, and no reason to say nothing.
+        if trouble is None:
+            return {**row, "drift": None, "reason": None, "repair": None}
+        return {**row, "drift": None, "reason": trouble.message, "repair": hint_of(trouble)}
     last = leaving.assigned_last(reader, pool.id, over)
     name = quote(pool.name)
     reason, repair = None, f"seatctl seats revoke {name} {' '.join(last)}"
     if item is None:
         reason = "it was taken off its subscription in Stripe; no seats can be added to it"
-    else:
+    elif trouble is None:
         buy = in_packs(replace(pool, assigned=0), over)
         repair = f"seatctl subs add-seats {name} {buy}, or {repair}"
     return {**row, "drift": _OVER_ASSIGNED, "reason": reason, "repair": repair, "last_assigned": [*last]}
@@ -222,6 +227,8 @@ def _drift(
         return "item_gone"
     if found.status is not pool.status:
         return "status"
+    if found.pause != pool.pause:
+        return "collection"
     return "capacity" if seats is not None and seats != pool.capacity else None
 
 
