@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from seatctl.errors import BadInput, JsonValue, UsageError
+from seatctl.rules import repeated
 
 _SAME_COLUMN = {"e_mail": "email", "email_address": "email", "e_mail_address": "email", "group_name": "group"}
 
@@ -21,13 +22,13 @@ class NoSuchColumn(BadInput):
 
 def renames(given: Iterable[str]) -> dict[str, str]:
     """`--map field=column` as {field: column}. Raises UsageError for any other form."""
-    pairs: dict[str, str] = {}
+    pairs: list[tuple[str, str]] = []
     for text in given:
         field, equals, column = text.partition("=")
         if not equals or not field.strip() or not column.strip():
             raise UsageError(f"--map {text!r} does not name a column", hint="write --map email='Work Email'")
-        pairs[column_key(field)] = column.strip()
-    return pairs
+        pairs.append((column_key(field), column.strip()))
+    return repeated.pairs("--map", pairs)
 
 
 class Wanted(NamedTuple):

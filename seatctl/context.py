@@ -42,6 +42,8 @@ class Context:
         self.argv = tuple(argv)
         self.environment = environment
         self.options = GlobalOptions()
+        self.given: dict[str, str] = {}
+        """The global options of this command line as they were typed, by name."""
         self.exit_code = ExitCode.DONE
 
     def close(self) -> None:

@@ -33,6 +33,21 @@ class EmptyFile(BadInput):
     code = "empty_file"
 
 
+class NoRows(BadInput):
+    """A file with a header and nothing else: an export that failed, or the wrong file."""
+
+    code = "no_rows"
+
+
+def no_rows(source: str) -> NoRows:
+    """The refusal of a file that was named and says nothing."""
+    return NoRows(
+        f"{source} has no rows, so it does not say what to do",
+        hint="write it again; only a pipe (-) may bring nothing",
+        data={"path": source},
+    )
+
+
 class Row(NamedTuple):
     """`line` counts from 1; `values` are in the order of the fields asked for, "" where none was given."""
 
@@ -42,16 +57,26 @@ class Row(NamedTuple):
 
 
 class Table:
-    """An open file of rows. Iterate it once; `ignored` names the columns that nobody asked for."""
+    """An open file of rows. Iterate it once; `ignored` names the columns that nobody asked for.
+
+    A file that was named has rows, else NoRows is raised when it is read: who exported nobody by mistake
+    would hear that there is nothing to do. What comes by a pipe may have no rows (`requests list … |`).
+    """
 
     def __init__(self, source: str, rows: Iterator[Row], ignored: Sequence[str] = ()) -> None:
         self.source = source
         self.ignored = tuple(ignored)
+        self.may_be_empty = True
         self._rows = rows
         self._stream: BinaryIO | None = None
 
     def __iter__(self) -> Iterator[Row]:
-        return self._rows
+        if self.may_be_empty:
+            return self._rows
+        first = next(self._rows, None)
+        if first is None:
+            raise no_rows(self.source)
+        return chain((first,), self._rows)
 
     def __enter__(self) -> Table:
         return self
@@ -73,18 +98,24 @@ def open_table(
     needs: Sequence[str] = ("email",),
     mapping: Mapping[str, str] | None = None,
     stdin: BinaryIO | None = None,
+    may_be_empty: bool = False,
 ) -> Table:
     """The rows of `source` (`-`: stdin), values in the order of `fields`, of which `needs` must be there.
 
-    Raises FileNotThere, FileNotReadable, EmptyFile, NoSuchColumn, UsageError; while it is read, NotUtf8.
+    `may_be_empty` allows a named file to have no rows.
+    Raises FileNotThere, FileNotReadable, EmptyFile, NoSuchColumn, UsageError; while it is
+    read, NotUtf8 and NoRows.
     """
     stream, name = open_bytes(source, stdin)
     try:
         wanted = Wanted(name, tuple(fields), tuple(needs), dict(mapping or {}))
-        return _table(Path(source).suffix.lower(), text_lines(stream, name), wanted).reads(stream)
+        table = _table(Path(source).suffix.lower(), text_lines(stream, name), wanted).reads(stream)
+        # A pipe may be named too: <(…), a fifo.
+        table.may_be_empty = may_be_empty or source == "-" or not Path(source).is_file()
     except BaseException:
         stream.close()
         raise
+    return table
 
 
 def _table(suffix: str, lines: Iterator[str], wanted: Wanted) -> Table:

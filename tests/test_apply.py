@@ -117,13 +117,93 @@ def test_unknown_people_need_create_users_and_bad_rows_come_all_at_once(seatctl,
     assert seated(seatctl) == [ANN, BOB, CYD, DAN]
 
 
-def test_prune_and_skip_bad_exclude_each_other(seatctl, design):
-    assert apply(seatctl, STATE, "--prune", "--skip-bad").code == 2
+def test_a_person_who_may_not_sit_does_not_stop_the_night(seatctl, design):
+    """One was removed and stands in the export again, one is suspended, of one two rows disagree."""
+    assert seatctl("users", "add", DAN, "eve@example.com").code == 0
+    assert seatctl("users", "remove", DAN, "--yes").code == 0
+    assert seatctl("users", "suspend", "eve@example.com").code == 0
+    rows = "".join(f"{row}\n" for row in (f"{CYD},,design", f"{DAN},,design", "eve@example.com,,design"))
+    rows += f"{BOB},Bob,design\n{BOB},Robert,design\n"
+    words = ("--prune", "--max-revoke", "1")
+    stopped = apply(seatctl, rows, *words, columns="email,name,subscription")
+    assert (stopped.code, [row["line"] for row in stopped.error["rows"]]) == (3, [3, 4, 5, 6])
+    assert stopped.error["hint"] == "correct them, or leave them out with --skip-bad"
+    done = apply(seatctl, rows, *words, "--skip-bad", columns="email,name,subscription")
+    assert (done.code, done.json["bad"]) == (6, 4)
+    assert {row["email"]: row["result"] for row in done.rows} == {
+        ANN: "revoked",
+        CYD: "seated",
+        DAN: "bad",
+        "eve@example.com": "bad",
+        BOB: "bad",
+    }
+    assert seated(seatctl) == [BOB, CYD], "who stands in a bad row that can be read keeps the seat"
 
 
-def test_bad_rows_under_prune_do_not_hint_at_what_is_refused(seatctl, design):
+@pytest.mark.parametrize("row", ["bad@,design", f"{ANN},desing", f"{ANN},", "\x00,design"])
+def test_a_row_that_cannot_be_read_prunes_nobody(seatctl, design, row):
+    """It may be anybody who sits there, so that it is not left out either."""
     assert "--skip-bad" in apply(seatctl, "bad@,design\n").error["hint"]
-    assert apply(seatctl, "bad@,design\n", "--prune").error["hint"] == "correct them"
+    for words in (("--prune",), ("--prune", "--skip-bad")):
+        refused = apply(seatctl, f"{CYD},design\n{row}\n", *words, "--max-revoke", "100%")
+        assert (refused.code, refused.error["hint"]) == (3, "correct them")
+    assert seated(seatctl) == [ANN, BOB]
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("--prune",), ("--prune", "--check"), ("--prune", "--save", "p.jsonl")]
+)
+def test_a_file_without_rows_does_not_say_that_there_is_nothing_to_do(seatctl, design, words, tmp_path):
+    file = tmp_path / "export.csv"
+    file.write_text("email,subscription\n")
+    refused = seatctl("seats", "apply", file, *words, "-o", "json")
+    assert (refused.code, refused.error["code"]) == (3, "no_rows")
+    assert "--subscription" in refused.error["hint"]
+    assert not (tmp_path / "p.jsonl").exists()
+    file.with_suffix(".toml").write_text("")
+    assert seatctl("seats", "apply", file.with_suffix(".toml"), *words, "-o", "json").code == 3
+
+
+def test_a_subscription_whose_last_person_left_the_file_is_missed(seatctl, design):
+    add_pool(ledger_path(seatctl), "two words", seats=2)
+    assert apply(seatctl, f"{STATE}{BOB},two words\n").code == 0
+    for words in ((), ("--check",), ("--dry-run",)):
+        missed = apply(seatctl, f"{STATE}{BOB},design\n", "--prune", *words)
+        assert (missed.code, missed.error["code"]) == (3, "not_in_file")
+        assert missed.error["subscriptions"] == ["two words"]
+        assert "two words (1 seated)" in missed.error["message"]
+        assert "-s design -s 'two words'" in missed.error["hint"]
+    assert seated(seatctl, "two words") == [BOB]
+    # Said to be the whole truth of both, it revokes there; of one, it leaves the other alone.
+    one = apply(seatctl, STATE, "--prune", "-s", "design", "--check")
+    assert (one.code, [row["email"] for row in one.rows]) == (7, [BOB])
+    both = apply(
+        seatctl, f"{STATE}{BOB},design\n", "--prune", "-s", "design", "-s", "two words", "--max-revoke", "1"
+    )
+    assert (both.code, [(row["email"], row["subscription"]) for row in both.rows]) == (
+        0,
+        [(BOB, "two words")],
+    )
+    assert apply(seatctl, f"{STATE}{BOB},design\n", "--prune").code == 0, "nobody is there to be missed"
+
+
+def test_a_subscription_that_no_file_has_named_is_left_alone_and_told(seatctl, design, tmp_path):
+    add_pool(ledger_path(seatctl), "other", seats=2)
+    seatctl("seats", "assign", "other", BOB)
+    file = tmp_path / "s.csv"
+    file.write_text(f"email,subscription\n{ANN},design\n{BOB},design\n")
+    done = seatctl("seats", "apply", file, "--prune")
+    assert (done.code, "not in the file, so nobody is revoked there: other" in done.err) == (0, True)
+    assert seatctl("seats", "apply", file, "--prune", "-o", "json").json["not_in_file"] == ["other"]
+
+
+def test_a_plan_of_what_was_named_is_carried_out(seatctl, design, tmp_path):
+    add_pool(ledger_path(seatctl), "other", seats=2)
+    assert apply(seatctl, f"{ANN},other\n").code == 0
+    words = ("--prune", "-s", "design", "--save", tmp_path / "p.jsonl", "--max-revoke", "100%")
+    assert apply(seatctl, STATE, *words).code == 0
+    assert seatctl("seats", "apply", "--saved", tmp_path / "p.jsonl").code == 0
+    assert (seated(seatctl), seated(seatctl, "other")) == ([ANN, CYD], [ANN])
 
 
 def test_rows_that_contradict_each_other_are_bad_and_equal_ones_are_one(seatctl, design):

@@ -218,3 +218,24 @@ def open_ledger_closed(open_ledger, path):
     from pathlib import Path
 
     return closing(open_ledger(Path(path)))
+
+
+def test_a_file_that_names_nobody_is_not_taken_for_nothing_to_do(sandbox, team, tmp_path):
+    """An export that failed would be a success night after night; what a pipe brings may be nothing."""
+    people, numbers, lines = (tmp_path / name for name in ("people.csv", "numbers.csv", "lines.txt"))
+    people.write_text("email,name\n")
+    numbers.write_text("number\n")
+    lines.write_text("# nothing yet\n\n")
+    for words in (
+        ("users", "import", people),
+        ("seats", "assign", "design", "--from", people),
+        ("seats", "revoke", "design", "--from", people),
+        ("requests", "approve", "--from", numbers),
+        ("batch", lines),
+        ("batch", "--csv", people, "--", "users", "add", "{email}"),
+    ):
+        file = next(word for word in words if word in (people, numbers, lines))
+        refused = sandbox("-o", "json", *words)
+        assert (refused.code, refused.error["code"], refused.error["path"]) == (3, "no_rows", str(file))
+        piped = ("-" if word == file else word for word in words)
+        assert sandbox(*piped, stdin=file.read_text()).code == 0, words

@@ -14,6 +14,7 @@ from typer._click.core import Context as ClickContext
 from seatctl.cli import catalogue
 from seatctl.cli.app import Noun, load
 from seatctl.cli.global_options import GLOBAL_OPTIONS
+from seatctl.errors import UsageError
 
 
 def test_global_options_count_on_either_side_of_the_command(sandbox):
@@ -27,8 +28,47 @@ def test_global_options_count_on_either_side_of_the_command(sandbox):
         assert sandbox(*argv).out == expected
 
 
-def test_the_option_nearest_to_the_command_counts(sandbox):
-    assert sandbox("-o", "csv", "config", "profiles", "-o", "json").json
+@pytest.mark.parametrize(
+    ("argv", "named"),
+    [
+        (["-o", "csv", "config", "profiles", "-o", "json"], "--output"),
+        (["config", "profiles", "-otsv", "--output", "csv"], "--output"),
+        (["--as", "ci:a", "status", "--as=ci:b"], "--as"),
+        (["seats", "assign", "design", "--until", "2031-01-31", "--until", "2032-01-31"], "--until"),
+        (["users", "edit", "ann@example.com", "--exempt", "--no-exempt"], "--exempt"),
+        (["users", "import", "p.csv", "--map", "name=A", "--map", "name=B"], "--map name"),
+        (["plans", "edit", "pro", "--set", "grace_days=1", "--set", "grace_days=2"], "--set grace_days"),
+        (["subs", "billing", "design", "--address", "city=Bonn", "--address", "city=Ulm"], "--address city"),
+    ],
+)
+def test_an_option_that_says_two_things_is_refused(sandbox, tmp_path, argv, named):
+    (tmp_path / "p.csv").write_text("email,A,B\nzoe@example.com,a,b\n")
+    result = sandbox(*(str(tmp_path / word) if word == "p.csv" else word for word in argv))
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(f"seatctl: {named} ")
+    assert "hint: leave one of" in result.err
+
+
+def test_the_same_thing_said_twice_is_said_once(sandbox):
+    assert sandbox("-o", "json", "config", "profiles", "-o", "json", "-q", "-q").code == 0
+
+
+def test_every_option_that_takes_one_value_is_refused_with_two():
+    tried = 0
+    for _path, command in every_command():
+        for option in command.get_params(ClickContext(command)):
+            if option.param_type_name != "option" or option.multiple or option.is_eager:
+                continue
+            words = [option.opts[0], "1", option.opts[0], "2"]
+            if option.is_flag:
+                words = [option.opts[0], *option.secondary_opts]
+            if len(words) == 1:
+                continue
+            parser = command.make_parser(ClickContext(command))
+            with pytest.raises(UsageError, match=f"^{max(option.opts, key=len)} "):
+                parser.parse_args(words)
+            tried += 1
+    assert tried > 300
 
 
 def test_a_flag_on_the_left_is_not_undone_on_the_right(sandbox):

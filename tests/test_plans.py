@@ -8,7 +8,9 @@ from tests.support.both_sides import assert_agree, contents, objects
 
 
 def add(seatctl, slug="eu", *options):
-    return seatctl("plans", "add", slug, "--price", "9.90", "--currency", "EUR", *options, "-o", "json")
+    usual = {"--price": "9.90", "--currency": "EUR"}
+    words = [word for pair in usual.items() if pair[0] not in options for word in pair]
+    return seatctl("plans", "add", slug, *words, *options, "-o", "json")
 
 
 def test_a_plan_is_one_product_whose_price_is_found_by_the_slug(sandbox):

@@ -107,8 +107,10 @@ def test_an_empty_file_is_bad_input(rows, content):
     assert (error.code, error.exit_code) == ("empty_file", ExitCode.BAD_INPUT)
 
 
-def test_a_header_alone_is_a_file_without_rows(rows):
-    assert rows("email,name\n") == []
+@pytest.mark.parametrize("text", ["email,name\n", "email,name\n\n\n"])
+def test_a_header_alone_is_refused_unless_a_pipe_brings_it(rows, text):
+    assert refused(rows, text).code == "no_rows"
+    assert list(open_table("-", ("email",), stdin=io.BytesIO(text.encode()))) == []
 
 
 def test_a_column_that_stands_twice_is_ambiguous(rows):

@@ -1,7 +1,7 @@
 """The command tree, built as it is walked: a noun is imported when named, its one command built when named.
 
 Global options are understood on either side of a command and kept on the `Context` that every click
-context carries. This file and its neighbours `global_options.py`,
+context carries. This file and its neighbours `global_options.py`, `once.py`,
 `usage.py`, `completion.py` and `batch_lines.py` alone touch Typer's internals.
 """
 
@@ -25,6 +25,7 @@ from typer.models import CommandInfo
 from seatctl import __version__
 from seatctl.cli import catalogue
 from seatctl.cli.global_options import GLOBAL_OPTIONS
+from seatctl.cli.once import OnceParser, once
 from seatctl.context import Context
 from seatctl.output import write_text
 
@@ -95,6 +96,10 @@ def _show_version(ctx: ClickContext, _param: Parameter, value: bool) -> None:
 class Command(TyperCommand):
     """One command, with the global options and its examples as they were written."""
 
+    def make_parser(self, ctx: ClickContext) -> OnceParser:
+        """A parser that refuses two values for one option."""
+        return once(self.get_params(ctx), ctx)
+
     def get_params(self, ctx: ClickContext) -> list[Parameter]:
         """Its own parameters, then the global ones."""
         return [*super().get_params(ctx), *GLOBAL_OPTIONS]
@@ -130,6 +135,10 @@ class Group(TyperGroup, ABC):
     @abstractmethod
     def lines(self) -> list[tuple[str, str]]:
         """Name and line of help of every visible command."""
+
+    def make_parser(self, ctx: ClickContext) -> OnceParser:
+        """A parser that refuses two values for one option."""
+        return once(self.get_params(ctx), ctx)
 
     def list_commands(self, ctx: ClickContext) -> list[str]:
         """The visible names, in the order of the help."""

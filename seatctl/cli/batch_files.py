@@ -6,12 +6,13 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 from seatctl.columns import NoSuchColumn, column_key
 from seatctl.errors import JsonValue
 from seatctl.models.batch import Line
 from seatctl.rules.batches import BadLines, NotALine, columns_of, fill, line, split
-from seatctl.tabular import Row, open_table
+from seatctl.tabular import Row, no_rows, open_table
 from seatctl.textlines import read_text
 
 Check = Callable[[Line], None]
@@ -44,11 +45,14 @@ class _Gathering:
 
 
 def lines_of_file(source: str, check: Check) -> list[Line]:
-    """The commands of a file, or of what `runs failures` printed as CSV or TSV. Raises BadLines (3)."""
+    """The commands of a file, or of what `runs failures` printed as CSV or TSV. Raises BadLines, NoRows."""
     found = _Gathering(check)
     for n, text in _commands(read_text(source)):
         found.take(n, text, partial(split, text))
-    return found.lines()
+    lines = found.lines()
+    if not lines and Path(source).is_file():
+        raise no_rows(source)
+    return lines
 
 
 def _commands(text: str) -> Iterator[tuple[int, str]]:

@@ -16,11 +16,20 @@ from seatctl.styles import Format
 
 
 def _keep(ctx: ClickContext, param: Parameter, value: str | bool | None) -> None:
-    """Keep a global option that was given; what was not given must not undo the other side of the command."""
+    """Keep a global option that was given; what was not given must not undo the other side of the command.
+
+    Raises UsageError for one that says something else on each side.
+    """
     here = ctx.obj
     if value is None or value is False or not isinstance(here, Context):
         return
-    here.options = _TAKE[param.opts[0]](here.options, str(value))
+    name = param.opts[0]
+    before = here.given.setdefault(name, str(value))
+    if before != str(value):
+        from seatctl.rules.repeated import given_twice
+
+        raise given_twice(name, value)
+    here.options = _TAKE[name](here.options, str(value))
 
 
 def _fields(options: GlobalOptions, text: str) -> GlobalOptions:

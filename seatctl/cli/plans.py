@@ -220,8 +220,9 @@ def import_file(
 
 
 def _assignments(texts: list[str] | None) -> dict[str, JsonValue]:
-    """`--set FIELD=VALUE` as a mapping. Raises UsageError where the `=` is missing."""
+    """`--set FIELD=VALUE` as a mapping. Raises UsageError for no `=`, or two values of a field."""
     from seatctl.errors import UsageError
+    from seatctl.rules.repeated import pairs
 
     split = [text.partition("=") for text in texts or ()]
     for name, equals, _ in split:
@@ -230,4 +231,4 @@ def _assignments(texts: list[str] | None) -> dict[str, JsonValue]:
                 f"--set takes FIELD=VALUE, not {name!r}",
                 hint="seatctl help policies lists the fields and their values",
             )
-    return {name.strip(): value for name, _, value in split}
+    return {**pairs("--set", ((name.strip(), value) for name, _, value in split))}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seatctl.cli.options import MapOpt, MaxSpendOpt, SkipBadOpt, SubscriptionOpt, context
+from seatctl.cli.options import MapOpt, MaxSpendOpt, context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,23 @@ if TYPE_CHECKING:
 DesiredArg = Annotated[
     str | None,
     typer.Argument(metavar="[FILE|-]", help="CSV, TSV, JSON Lines or TOML; - is stdin.", show_default=False),
+]
+SubscriptionsOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--subscription",
+        "-s",
+        metavar="SUBSCRIPTION",
+        help="What the file is the whole truth of, even if nobody of it is there; one alone is also that of"
+        " the rows that name none.",
+    ),
+]
+SkipBadOpt = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad",
+        help="Leave bad rows out and do the rest (exit 6); with --prune only rows of people who can be read.",
+    ),
 ]
 PruneOpt = Annotated[
     bool, typer.Option("--prune", help="Revoke who is not in the file, in the subscriptions it names.")
@@ -48,7 +65,7 @@ BuyOpt = Annotated[bool, typer.Option("--buy-shortfall", help="Buy the seats tha
 def apply(
     ctx: typer.Context,
     file: DesiredArg = None,
-    subscription: SubscriptionOpt = None,
+    subscription: SubscriptionsOpt = None,
     mapping: MapOpt = None,
     prune: PruneOpt = False,
     create_users: CreateOpt = False,
@@ -66,6 +83,10 @@ def apply(
     Its columns are email and subscription, and may be name, group and until (a date, a time, or never).
     Revokes come before assigns, all in one transaction. In TOML, [subscriptions] has a list of e-mails for
     each name, and [[seats]] has the columns as keys.
+
+    With --prune, a file that has no rows, or none of a subscription that it had before, stops (exit 3):
+    --subscription names what the file is the whole truth of. People who are suspended or removed stop it
+    too, unless --skip-bad leaves them out.
 
     Examples:
       seatctl seats apply people.csv --subscription design --create-users
@@ -103,28 +124,31 @@ def apply(
         raise UsageError(
             "which state is wanted is not said", hint="seatctl seats apply FILE, or --saved PLAN"
         )
-    if prune and skip_bad:
-        raise UsageError(
-            "--prune and --skip-bad exclude each other: who stands in a bad row would be revoked",
-            hint="correct the bad rows, or leave one of the two out",
-        )
     if max_spend is not None and not buy_shortfall:
         raise UsageError("--max-spend limits what --buy-shortfall buys", hint="add --buy-shortfall")
-    how = How(limit(max_revoke), prune, create_users, fill, skip_bad)
-    _stage(here, file, subscription, mapping)
+    named = _stage(here, file, subscription or [], mapping)
+    how = How(limit(max_revoke), prune, create_users, fill, skip_bad, named)
     if save is not None:
         _save(here, how, save, buy=buy_shortfall, max_spend=max_spend, check=check)
     else:
         _carry_out(here, how, buy=buy_shortfall, max_spend=max_spend, check=check)
 
 
-def _stage(here: Context, file: str, subscription: str | None, mapping: list[str] | None) -> None:
+def _stage(here: Context, file: str, subscriptions: list[str], mapping: list[str] | None) -> bool:
+    """Take the rows of the file; whether subscriptions are named besides. Raises NoRows."""
     from seatctl.columns import renames
     from seatctl.services.desired_files import rows_of
     from seatctl.services.desired_state import stage
+    from seatctl.tabular import NoRows
 
-    with rows_of(file, subscription, renames(mapping or ())) as (rows, named):
-        stage(here.ledger, rows, named)
+    with rows_of(file, subscriptions, renames(mapping or ())) as (rows, named):
+        if not stage(here.ledger, rows, named) and not named:
+            raise NoRows(
+                f"{file} has no rows, and no subscription is named: it does not say who should sit where",
+                hint="if nobody should, name what the file is the whole truth of: --subscription NAME",
+                data={"path": file},
+            )
+    return bool(named)
 
 
 def _apply_saved(here: Context, path: str, *, check: bool) -> None:
@@ -238,6 +262,7 @@ def _tell(here: Context, purchases: Sequence[Purchase]) -> None:
 
 def _emit(here: Context, report: Report, bought: Sequence[Bought] = ()) -> None:
     """Print the report; in Markdown the summary and the numbers stand above the rows."""
+    _tell_not_in_file(here, report)
     from dataclasses import replace
 
     from seatctl.styles import Format
@@ -257,6 +282,15 @@ def _emit(here: Context, report: Report, bought: Sequence[Bought] = ()) -> None:
         _emit_numbers(here, report)
         here.emit_text("")
     here.emit(report, handle="email")
+
+
+def _tell_not_in_file(here: Context, report: Report) -> None:
+    """Name the subscriptions that --prune leaves alone, since the file says nothing of them."""
+    from seatctl.styles import Format
+
+    left = report.data["not_in_file"]
+    if isinstance(left, list) and left and here.style.format is not Format.JSON:
+        here.note(f"not in the file, so nobody is revoked there: {', '.join(map(str, left))}")
 
 
 def _emit_numbers(here: Context, report: Report) -> None:

@@ -108,7 +108,14 @@ _KNOW = f"""UPDATE desired SET user_id = u.id, seat_id = t.id,
 _PRUNE = """INSERT INTO leaving (seat_id, pool) SELECT t.id, p.n
     FROM desired_pools p JOIN seats t ON t.subscription_id = p.pool_id JOIN users u ON u.id = t.user_id
     WHERE t.revoked_at IS NULL AND (t.until IS NULL OR t.until > :now) AND NOT EXISTS (
-        SELECT 1 FROM desired d WHERE d.email_key = u.email_key AND d.pool = p.n AND d.problem IS NULL)"""
+        SELECT 1 FROM desired d WHERE d.email_key = u.email_key AND d.pool = p.n AND d.problem IS NULL)
+    AND (u.email_key, p.n) NOT IN (SELECT email_key, pool FROM desired
+        WHERE verdict = 'bad' AND email_key IS NOT NULL)"""
+"""Who stands in a bad row that can be read is named by it, and keeps the seat."""
+
+_UNREADABLE = """verdict = 'bad' AND (email_key IS NULL
+    OR pool NOT IN (SELECT n FROM desired_pools WHERE pool_id IS NOT NULL))"""
+"""Rows that do not say who is meant, or where: it may be anybody who sits there."""
 
 _ENDED = """INSERT INTO leaving (seat_id, pool, line)
     SELECT seat_id, pool, line FROM desired WHERE verdict = 'revoke'"""
@@ -195,10 +202,11 @@ def _refuse(journal: Journal, verdict: Verdict, problem: str) -> None:
 def require_good(reader: Reader, *, skip_bad: bool, prune: bool) -> int:
     """How many rows are bad. Raises BadRows with all of them, unless they are to be skipped.
 
-    Under `prune` none may be skipped: who stands in one would be revoked.
+    Under `prune` none is skipped that cannot be read: who stands in it would be revoked.
     """
     bad = reader.count("SELECT count(*) FROM desired WHERE verdict = 'bad'")
-    if bad and not skip_bad:
+    must_be_read = prune and bad and reader.count(f"SELECT count(*) FROM desired WHERE {_UNREADABLE}")
+    if bad and (must_be_read or not skip_bad):
         total = reader.count("SELECT count(*) FROM desired")
         found = reader.rows("SELECT line, email, problem FROM desired WHERE verdict = 'bad' ORDER BY line")
         rows: list[JsonValue] = [
@@ -206,7 +214,7 @@ def require_good(reader: Reader, *, skip_bad: bool, prune: bool) -> int:
         ]
         raise BadRows(
             f"{bad:,} of {total:,} rows {'is' if bad == 1 else 'are'} bad; nothing was written",
-            hint="correct them" if prune else "correct them, or leave them out with --skip-bad",
+            hint="correct them" if must_be_read else "correct them, or leave them out with --skip-bad",
             data={"rows": rows},
         )
     return bad

@@ -10,6 +10,7 @@ from seatctl.errors import UsageError
 from seatctl.rules.emails import check_email
 from seatctl.rules.nearest import did_you_mean
 from seatctl.rules.purchases import check_payment_method
+from seatctl.rules.repeated import pairs
 
 ADDRESS_PARTS = ("line1", "line2", "city", "state", "postal_code", "country")
 
@@ -58,7 +59,7 @@ def read_details(
 
 def read_address(typed: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """The parts of an address as typed, each `PART=VALUE`. Raises UsageError."""
-    return tuple(_part(each) for each in typed)
+    return tuple(pairs("--address", map(_part, typed)).items())
 
 
 def _part(typed: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from seatctl.errors import JsonValue
+from seatctl.errors import BadInput, JsonValue
 from seatctl.models.money import plain_amount
 from seatctl.models.subscription import Subscription
 from seatctl.rules.assignment import (
@@ -66,6 +66,40 @@ def desired(
         yield Row._make((line, person.email, key, person.name, person.group, end, named, wrong))
 
 
+class NotInFile(BadInput):
+    """A file that prunes does not name a subscription that an earlier file had and in which people sit."""
+
+    code = "not_in_file"
+
+
+class Unnamed(NamedTuple):
+    """A running subscription in which people sit, and of which a file that prunes says nothing."""
+
+    name: str
+    seated: int
+    applied: bool
+    """Whether an earlier file said who sits there."""
+
+
+def require_named(unnamed: Sequence[Unnamed], named: Sequence[str]) -> None:
+    """Raise NotInFile if a subscription of an earlier file is missing. `named` are those that this one has.
+
+    Who was the last of a subscription leaves no row behind in an export: nothing to do would be wrong.
+    """
+    from shlex import quote
+
+    missing = [one for one in unnamed if one.applied]
+    if not missing:
+        return
+    listed = ", ".join(f"{one.name} ({one.seated:,} seated)" for one in missing)
+    options = " ".join(f"-s {quote(name)}" for name in [*named, *(one.name for one in missing)])
+    raise NotInFile(
+        f"the file does not name {listed}, as an earlier one did; nothing was written",
+        hint=f"if it is the whole truth of them too: {options}; else name only what it is the truth of",
+        data={"subscriptions": [one.name for one in missing]},
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Counted:
     """What the comparison found for one subscription. All are numbers of people, or of seats."""
@@ -106,6 +140,8 @@ class Changes:
     users_to_update: int
     bad: int
     """Rows left out under --skip-bad."""
+    unnamed: tuple[Unnamed, ...] = ()
+    """Subscriptions that --prune leaves alone."""
 
     @property
     def differs(self) -> bool:

@@ -211,6 +211,8 @@ def _end(
 
 def _sentence(run: int | None, tally: batches.Tally) -> str:
     total = tally.total
+    if not total:
+        return "nothing to do: there are no lines"
     parts = [f"{tally.done:,} of {total:,} line{'' if total == 1 else 's'} done"]
     if tally.failed:
         parts.append(f"{tally.failed:,} failed" + (f" (seatctl runs failures {run})" if run else ""))

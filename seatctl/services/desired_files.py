@@ -11,7 +11,7 @@ until = 2027-01-31
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 
@@ -30,25 +30,26 @@ class BadToml(BadInput):
 
 @contextmanager
 def rows_of(
-    source: str, subscription: str | None, mapping: Mapping[str, str]
+    source: str, subscriptions: Sequence[str], mapping: Mapping[str, str]
 ) -> Iterator[tuple[Iterator[Row], tuple[str, ...]]]:
-    """The rows of a file, judged, and the subscriptions that it names though nobody sits in them.
+    """The rows of a file, judged, and the subscriptions that are named besides: here, or in a TOML list.
 
+    One of `subscriptions` alone is also that of the rows which name none.
     Raises FileNotThere, FileNotReadable, EmptyFile, NoSuchColumn, BadToml, UsageError.
     """
-    also = (subscription,) if subscription else ()
+    also, default = tuple(subscriptions), subscriptions[0] if len(subscriptions) == 1 else None
     if source.lower().endswith(".toml"):
         if mapping:
             raise UsageError("--map is for files with columns", hint="rename the keys in the TOML file")
         found = _toml(source)
         named = tuple(name for name in _table(found, "subscriptions"))
-        yield desired(_toml_rows(found), subscription), (*also, *named)
+        yield desired(_toml_rows(found), default), (*also, *named)
         return
     from seatctl.tabular import open_table
 
-    needs = ("email",) if subscription else ("email", "subscription")
-    with open_table(source, FIELDS, needs=needs, mapping=mapping) as table:
-        yield desired(table, subscription), also
+    needs = ("email",) if default else ("email", "subscription")
+    with open_table(source, FIELDS, needs=needs, mapping=mapping, may_be_empty=True) as table:
+        yield desired(table, default), also
 
 
 def _toml(source: str) -> dict[str, object]:

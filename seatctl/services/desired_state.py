@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from seatctl.errors import ExitCode, JsonValue
-from seatctl.ledger import desired, desired_writes, undo_window
+from seatctl.ledger import applied, desired, desired_writes, undo_window
 from seatctl.ledger import desired_result as result
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.settle import fill_waitlists, waitlist_told
@@ -18,7 +18,7 @@ from seatctl.ledger.transaction import Journal, Reader, spooled
 from seatctl.models.call import Call, format_time
 from seatctl.models.report import Record, Report
 from seatctl.models.role import Action
-from seatctl.rules.desired import Changes, Row, as_record, check, refuse_shortage, summary
+from seatctl.rules.desired import Changes, Row, as_record, check, refuse_shortage, require_named, summary
 from seatctl.rules.revocations import Limit
 from seatctl.services.permissions import allow
 
@@ -36,6 +36,8 @@ class How:
     fill: bool = False
     """Where seats are short, seat as many as fit, in the order of the file."""
     skip_bad: bool = False
+    named: bool = False
+    """Whether --subscription, or a list in TOML, says what the file is the whole truth of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def stage(ledger: Ledger, rows: Iterable[Row], subscriptions: Iterable[str] = ()
 def weigh(ledger: Ledger, call: Call, how: How, checked: Checked | None = None) -> Weighed:
     """Compare what was staged with the ledger, and write nothing: anybody may, and no lock is taken.
 
-    Raises BadRows.
+    Raises BadRows, NotInFile.
     """
     with ledger.weighing() as journal:
         changes = _compare(journal, format_time(call.now), how)
@@ -98,7 +100,7 @@ def apply_state(
     """Bring the ledger to the staged state, in one transaction; nothing where nothing differs.
 
     `bought` are the runs of what was bought for it, whose seats were kept for this.
-    Raises BadRows before anything about seats; RoleRequired, ForeignLedger, NotAssignable,
+    Raises BadRows and NotInFile before anything about seats; RoleRequired, ForeignLedger, NotAssignable,
     MaxRevokeExceeded, NoSeatsLeft (unless `fill`).
     """
     with ledger.change(call) as tx:
@@ -119,7 +121,7 @@ def apply_state(
         said = summary(changes, done=not call.dry_run, fill=how.fill) + waitlist_told(tx, fill_waitlists(tx))
         tx.summarise(said)
         partly = changes.bad or changes.short
-        return Report(
+        report = Report(
             run=tx.run,
             dry_run=call.dry_run,
             summary=said,
@@ -129,16 +131,31 @@ def apply_state(
             columns=COLUMNS,
             data=_data(changes, {}),
         )
+    if not call.dry_run:
+        _remember(ledger, {one.pool.id for one in changes.pools})
+    return report
+
+
+def _remember(ledger: Ledger, described: set[int]) -> None:
+    """Note which subscriptions the file has described, even if nothing of them differed."""
+    with ledger.reading() as reader:
+        known = applied.noted(reader)
+    if not described <= known:
+        with ledger.journal() as journal:
+            applied.note(journal, described)
 
 
 def _compare(journal: Journal, now: str, how: How) -> Changes:
     pools = desired.judge(journal, now, create_users=how.create_users, prune=how.prune)
     bad = desired.require_good(journal, skip_bad=how.skip_bad, prune=how.prune)
+    unnamed = applied.not_named(journal, pools) if how.prune and not how.named else ()
+    require_named(unnamed, [pool.name for pool in pools])
     return Changes(
         pools=result.counted(journal, pools),
         users_to_add=result.users_to_add(journal),
         users_to_update=result.users_to_update(journal),
         bad=bad,
+        unnamed=unnamed,
     )
 
 
@@ -158,4 +175,5 @@ def _data(changes: Changes, costs: Mapping[str, int]) -> dict[str, JsonValue]:
         "users_added": changes.users_to_add,
         "users_updated": changes.users_to_update,
         "bad": changes.bad,
+        "not_in_file": [one.name for one in changes.unnamed],
     }

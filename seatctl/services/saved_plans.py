@@ -188,6 +188,7 @@ def _how(how: How) -> dict[str, JsonValue]:
         "create_users": how.create_users,
         "fill": how.fill,
         "skip_bad": how.skip_bad,
+        "named": how.named,
     }
 
 
