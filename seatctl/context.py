@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seatctl import connecting, output
@@ -19,14 +20,13 @@ from seatctl.settings import Mode, Profile, Settings, is_actor, load
 from seatctl.styles import Column, Format, Style, use_color
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from seatctl.billing.port import Billing
     from seatctl.ledger.ledger import Ledger
     from seatctl.log import Log
     from seatctl.mail.post import Post
     from seatctl.models.call import Call
     from seatctl.models.report import Record, Report
+    from seatctl.output_files import Own
 
 
 class NotConfirmed(Refused):
@@ -104,6 +104,30 @@ class Context:
         if kind := network_file_system(ledger.path):
             self.note(f"the ledger lies on a network file system ({kind}), where two machines can damage it")
         return ledger
+
+    def own_files(self, *reads: str | None) -> Iterator[Own]:
+        """What a command must not write over: databases, config.toml, the log, what it reads."""
+        from seatctl.log import log_path
+        from seatctl.output_files import Own, database
+
+        yield from database("the ledger in use", self.ledger_path(self.profile))
+        for profile in self.settings.profiles.values():
+            yield from database(
+                f"the ledger of profile {profile.name}", self.settings.ledger_path(profile, {})
+            )
+            yield from database(f"the sandbox of profile {profile.name}", self.settings.sandbox_path(profile))
+        yield Own("config.toml", self.settings.path)
+        yield Own("the lock of config.toml", self.settings.home / ".config.lock")
+        yield Own("the lock of init", self.settings.data / ".init.lock")
+        log = log_path(self.environment)
+        yield from (Own("the log", path) for path in (log, *log.parent.glob(f"{log.name}.*")))
+        yield from (Own("the file that is read", Path(read).expanduser()) for read in reads if read)
+
+    def target(self, typed: str, *reads: str | None, overwrite: bool = False) -> Path:
+        """The file to write, which is none that matters. Raises OwnFile, NotAFile, FileExists, NotFound."""
+        from seatctl.output_files import check_target
+
+        return check_target(Path(typed).expanduser(), self.own_files(*reads), overwrite=overwrite)
 
     def create(self, profile: Profile) -> None:
         """Make a profile's ledger where there is none, and its sandbox; then it is the one in use here."""
@@ -251,6 +275,12 @@ class Context:
     def emit_text(self, text: str) -> None:
         """Print a text that is the result itself, such as a file in a format of its own."""
         output.write_text(text)
+
+    def emit_file(self, path: Path) -> None:
+        """Print a file that is the result itself, byte by byte. Raises UsageError at a terminal."""
+        if sys.stdout.isatty():
+            raise UsageError("this is not for a terminal", hint="name a file, or send it through a pipe")
+        output.write_file(path)
 
     def note(self, text: str) -> None:
         """One message on stderr, unless `--quiet`."""

@@ -16,6 +16,8 @@ from seatctl.rules.cells import visible, visible_lines
 from seatctl.styles import Column, Format, Style, dump, plain_cell
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from seatctl.models.report import Record, Report
 
 TABLE_ROWS = 50
@@ -125,6 +127,15 @@ def as_markdown(text: str) -> str:
 def write_text(text: str) -> None:
     """A text of our own on stdout: a help page, a path, a shell script."""
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+def write_file(path: Path) -> None:
+    """The bytes of a file on stdout."""
+    sys.stdout.flush()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            sys.stdout.buffer.write(chunk)
+    sys.stdout.buffer.flush()
 
 
 def write_error(error: SeatctlError, *, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from seatctl.errors import BadInput, LedgerError
+from seatctl.output_files import CannotWrite, new_file
 from seatctl.settings import PROFILE_NAME, Environment, Profile, Settings, Value, load
 
 
@@ -29,6 +30,8 @@ def change(environment: Environment, edit: Callable[[Settings], Settings]) -> Se
         with locked(before.home / ".config.lock"):
             after = edit(load(environment))
             _replace(after.path, _text(after))
+    except CannotWrite as error:
+        raise ConfigNotWritable(error.message) from error
     except OSError as error:
         raise ConfigNotWritable(f"{before.path} cannot be written: {error.strerror}") from error
     return after
@@ -67,17 +70,9 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write beside and rename, so that a reader or a crash sees the old file or the new one."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    """Write it whole. A config.toml that is a symlink, as with managed dotfiles, stays one."""
+    with new_file(Path(os.path.realpath(path)), overwrite=True) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def _text(settings: Settings) -> str:

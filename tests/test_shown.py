@@ -148,7 +148,7 @@ def test_a_comparison_that_would_be_refused_says_so_before_it_is_approved(sandbo
     saved = sandbox(*wanted, "--save", str(plan))
     assert (saved.code, told in saved.err, "carry it out" in saved.err) == (0, True, False)
     assert sandbox("seats", "apply", "--saved", str(plan), "--yes").code == 4
-    saved = sandbox(*wanted, "--save", str(plan), "--max-revoke", "3")
+    saved = sandbox(*wanted, "--save", str(plan), "--overwrite", "--max-revoke", "3")
     assert ("would be refused" in saved.err, "carry it out" in saved.err) == (False, True)
     assert sandbox("seats", "apply", "--saved", str(plan), "--yes").code == 0
 

@@ -49,6 +49,12 @@ def _output(options: GlobalOptions, text: str) -> GlobalOptions:
         raise UsageError(f"{text!r} is no output format", hint=hint) from None
 
 
+def _ledger(options: GlobalOptions, text: str) -> GlobalOptions:
+    if text == "-":
+        raise UsageError("--ledger takes a file: a ledger is neither read from stdin nor written to stdout")
+    return options._replace(ledger=text)
+
+
 def _actor(options: GlobalOptions, text: str) -> GlobalOptions:
     """Asked of reads too, which need no actor: a mistyped one must not seem to be somebody."""
     if not is_actor(text):
@@ -64,7 +70,7 @@ def _color(options: GlobalOptions, text: str) -> GlobalOptions:
 
 _TAKE: dict[str, Callable[[GlobalOptions, str], GlobalOptions]] = {
     "--profile": lambda options, text: options._replace(profile=text),
-    "--ledger": lambda options, text: options._replace(ledger=text),
+    "--ledger": _ledger,
     "--as": _actor,
     "--output": _output,
     "--fields": _fields,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -10,10 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seatctl.errors import LedgerError, Refused, TryAgain
+from seatctl.errors import Refused, TryAgain, UsageError
+from seatctl.output_files import STDOUT, CannotWrite, check_target, new_file
 from seatctl.settings import Mode
 
 if TYPE_CHECKING:
+    from http.client import HTTPResponse
+
     from seatctl.context import Context
     from seatctl.models.invoice import Invoice
     from seatctl.models.report import Record
@@ -25,6 +27,7 @@ _SECONDS = 60
 _CHUNK = 65536
 _PDF = b"%PDF"
 _WOULD = "would be downloaded"
+_DONE = "downloaded"
 
 
 class NoLink(Refused):
@@ -37,12 +40,6 @@ class DownloadFailed(TryAgain):
     """The PDF did not arrive whole; nothing was left on disk."""
 
     code = "download_failed"
-
-
-class CannotWrite(LedgerError):
-    """The file cannot be written."""
-
-    code = "cannot_write"
 
 
 def open_page(here: Context, handle: str) -> None:
@@ -59,13 +56,21 @@ def open_page(here: Context, handle: str) -> None:
 
 
 def download_one(here: Context, handle: str, to: str | None) -> None:
-    """One PDF, beside where the command runs or where `to` says."""
-    from seatctl.cli.options import file_path
+    """One PDF, beside where the command runs or where `to` says; `-` is stdout."""
+    from seatctl.cli.options import file_path, for_stdout
 
     invoice = _find(here, handle)
+    if to == STDOUT:
+        with for_stdout() as part:
+            done = _download(here, invoice, part)
+            here.note(f"{done['number']}: {done['result']}")
+            if done["result"] == _DONE:
+                here.emit_file(part)
+        return
     path = Path(_file_name(invoice)) if to is None else file_path(to)
     if path.is_dir():
         path /= _file_name(invoice)
+    check_target(path, here.own_files(), overwrite=False, existing=False)
     _emit(here, [_download(here, invoice, path)])
 
 
@@ -85,6 +90,8 @@ def download_period(
             for one in invoices.listing(reader, subscription_id=pool, since=first, until=last)
             if one.number is not None
         ]
+    if to == STDOUT:
+        raise UsageError("stdout takes the PDF of one invoice", hint="name one, or use --to FOLDER")
     folder = file_path(to or "invoices")
     if not here.options.dry_run:
         _make(folder)
@@ -124,19 +131,17 @@ def _each(here: Context, found: list[Invoice], folder: Path) -> Iterator[Record]
 
 def _download(here: Context, invoice: Invoice, path: Path) -> Record:
     row: dict[str, str | int | None] = {"number": invoice.number or invoice.stripe_id, "file": str(path)}
-    try:
-        there = path.stat().st_size if path.exists() else None
-    except OSError as error:
-        raise CannotWrite(f"{path} cannot be written: {error.strerror}", hint="use --to PATH") from error
-    if there is not None:
-        return {**row, "bytes": there, "result": "there already", "error": None}
+    if not here.options.dry_run:  # which makes no folder
+        check_target(path, (), overwrite=False, existing=False)
+    if path.exists():
+        return {**row, "bytes": path.stat().st_size, "result": "there already", "error": None}
     if here.options.dry_run:
         return {**row, "bytes": None, "result": _WOULD, "error": None}
     fresh = _fresh(here, invoice)
     link = fresh.details.get("pdf")
     if not isinstance(link, str) or (here.profile.mode is Mode.SANDBOX and _STRIPES_PAGES in link):
         raise _no_link(fresh)
-    return {**row, "bytes": _fetch(link, path), "result": "downloaded", "error": None}
+    return {**row, "bytes": _fetch(link, path), "result": _DONE, "error": None}
 
 
 def _fetch(link: str, path: Path) -> int:
@@ -145,35 +150,31 @@ def _fetch(link: str, path: Path) -> int:
     import urllib.error
     import urllib.request
 
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         # A plain request of ours: the link is the permission, and the key must not leave for another host.
         request = urllib.request.Request(link, headers={"User-Agent": "seatctl"})  # noqa: S310 - checked below
         if not _is_trusted(link):
             raise DownloadFailed(f"{path.name}: Stripe's link is not one to be trusted")
-        with urllib.request.urlopen(request, timeout=_SECONDS) as answer, part.open("wb") as file:  # noqa: S310 - just checked
-            written = 0
-            while chunk := answer.read(_CHUNK):
-                if not written and not chunk.startswith(_PDF):
-                    raise DownloadFailed(
-                        f"{path.name}: what came is not a PDF", hint="run the same command again"
-                    )
-                written += file.write(chunk)
-            wanted = answer.headers.get("Content-Length")
-        if wanted is not None and int(wanted) != written:
-            raise DownloadFailed(
-                f"{path.name}: the download was cut short", hint="run the same command again"
-            )
-        part.replace(path)
+        with urllib.request.urlopen(request, timeout=_SECONDS) as answer, new_file(path) as part:  # noqa: S310 - just checked
+            written = _receive(answer, part, path.name)
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         raise DownloadFailed(
             f"{path.name} could not be downloaded: {error}", hint="run the same command again"
         ) from error
-    except OSError as error:
-        raise CannotWrite(f"{path} cannot be written: {error.strerror}", hint="use --to PATH") from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+    return written
+
+
+def _receive(answer: HTTPResponse, part: Path, name: str) -> int:
+    """Write what comes to a file; bytes written. Raises DownloadFailed if it is no PDF, or cut short."""
+    written = 0
+    with part.open("wb") as file:
+        while chunk := answer.read(_CHUNK):
+            if not written and not chunk.startswith(_PDF):
+                raise DownloadFailed(f"{name}: what came is not a PDF", hint="run the same command again")
+            written += file.write(chunk)
+    wanted = answer.headers.get("Content-Length")
+    if wanted is not None and int(wanted) != written:
+        raise DownloadFailed(f"{name}: the download was cut short", hint="run the same command again")
     return written
 
 
@@ -222,7 +223,7 @@ def _emit(here: Context, rows: list[Record]) -> None:
     results = [row["result"] for row in rows]
     failed = results.count("failed")
     code = ExitCode.PARTIAL if failed else ExitCode.DONE
-    downloaded, there = results.count("downloaded"), results.count("there already")
+    downloaded, there = results.count(_DONE), results.count("there already")
     wanted = results.count(_WOULD)
     summary = f"{downloaded} downloaded, {there} there already, {failed} failed"
     if here.options.dry_run:

@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seatctl.cli.options import context, file_path
+from seatctl.cli.options import OverwriteOpt, context, file_path, for_stdout, input_file
+from seatctl.output_files import STDOUT
 
-OverwriteOpt = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
+if TYPE_CHECKING:
+    from seatctl.context import Context
 
 
 def backup(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The file to write.", show_default=False)],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE|-", help="The file to write; - is stdout.", show_default=False)
+    ],
     overwrite: OverwriteOpt = False,
 ) -> None:
     """Copy the ledger to a file while others go on writing, and check the copy.
 
-    It holds every change that was committed before, and can be read as any ledger: --ledger FILE.
+    It holds every change that was committed before, and can be read as any ledger: --ledger FILE. To stdout
+    (-) it goes once it is checked.
 
     Examples:
       seatctl ledger backup ledger-2027-01-31.db
+      seatctl ledger backup - | gzip > ledger-2027-01-31.db.gz
       seatctl seats list --ledger ledger-2027-01-31.db
     """
     from seatctl.services import copies
 
     here = context(ctx)
-    here.emit(copies.backup(here.ledger, here.call, file_path(file), overwrite=overwrite), handle="path")
+    if file == STDOUT:
+        with for_stdout() as part:
+            here.note(copies.backup(here.ledger, here.call, part, overwrite=True).summary)
+            here.emit_file(part)
+        return
+    target = here.target(file, overwrite=overwrite)
+    here.emit(copies.backup(here.ledger, here.call, target, overwrite=overwrite), handle="path")
 
 
 def restore(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A backup.", show_default=False)],
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A backup; - is stdin.", show_default=False)],
 ) -> None:
     """Put a backup in the place of the ledger, which is kept beside it.
 
@@ -42,13 +55,18 @@ def restore(
     Examples:
       seatctl ledger restore ledger-2027-01-31.db
     """
+    here = context(ctx)
+    with input_file(file) as source:
+        _restore(here, source, "stdin" if file == "-" else str(source))
+
+
+def _restore(here: Context, source: Path, called: str) -> None:
     from seatctl.belonging import require_same
     from seatctl.ledger.ledger import open_ledger
     from seatctl.models.report import Report
     from seatctl.services import copies
 
-    here = context(ctx)
-    source, place = file_path(file), here.ledger_path(here.profile)
+    place = here.ledger_path(here.profile)
     copies.allow_restore(place, here.call)
     part = copies.prepare_restore(source, place, here.call)
     try:
@@ -58,10 +76,10 @@ def restore(
         finally:
             restored.close()
         if here.options.dry_run:
-            here.emit(Report(None, True, f"would restore {source} to {place}"))
+            here.emit(Report(None, True, f"would restore {called} to {place}"))
             return
-        here.confirm(f"Replace the ledger {place} by {source}?")
-        here.emit(copies.finish_restore(part, place, here.call, source), handle="ledger_id")
+        here.confirm(f"Replace the ledger {place} by {called}?")
+        here.emit(copies.finish_restore(part, place, here.call, called), handle="ledger_id")
     finally:
         part.unlink(missing_ok=True)
 
@@ -76,9 +94,12 @@ def export(
       seatctl ledger export ledger-2027-01-31
       seatctl ledger export ledger-2027-01-31 -o json
     """
+    from seatctl.errors import UsageError
     from seatctl.services import copies
     from seatctl.styles import Format
 
     here = context(ctx)
+    if directory == STDOUT:
+        raise UsageError("an export is a folder of files", hint="seatctl ledger export FOLDER")
     as_json = here.style.format is Format.JSON
     here.emit(copies.export(here.ledger, here.call, file_path(directory), as_json=as_json), handle="file")

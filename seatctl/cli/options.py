@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -62,6 +64,9 @@ PaymentMethodOpt = Annotated[
 ]
 
 
+OverwriteOpt = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
+
+
 def context(ctx: typer.Context) -> Context:
     """The invocation that this command belongs to."""
     here = ctx.obj
@@ -73,3 +78,27 @@ def context(ctx: typer.Context) -> Context:
 def file_path(text: str) -> Path:
     """A path as typed, with ~ expanded."""
     return Path(text).expanduser()
+
+
+@contextmanager
+def for_stdout() -> Iterator[Path]:
+    """A file to write what goes to stdout once it is whole; deleted on leaving."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="seatctl-") as folder:
+        yield Path(folder) / "output"
+
+
+@contextmanager
+def input_file(text: str) -> Iterator[Path]:
+    """The file that a path names; for `-` what stdin holds, deleted on leaving."""
+    if text != "-":
+        yield file_path(text)
+        return
+    import shutil
+    import sys
+
+    with for_stdout() as path:
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield path

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seatctl.cli.options import MapOpt, MaxSpendOpt, context
+from seatctl.cli.options import MapOpt, MaxSpendOpt, OverwriteOpt, context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from seatctl.context import Context
     from seatctl.errors import JsonValue
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from seatctl.models.report import Report
     from seatctl.rules.desired import Changes
     from seatctl.services.desired_buying import Bought, Purchase
-    from seatctl.services.desired_state import Checked, How
+    from seatctl.services.desired_state import Checked, How, Weighed
     from seatctl.services.saved_plans import Saved
 
 DesiredArg = Annotated[
@@ -53,11 +54,12 @@ FillOpt = Annotated[
 ]
 CheckOpt = Annotated[bool, typer.Option("--check", help="Write nothing; exit 7 if anything differs.")]
 SaveOpt = Annotated[
-    str | None, typer.Option("--save", metavar="PLAN", help="Write nothing but the comparison, to a file.")
+    str | None,
+    typer.Option("--save", metavar="PLAN|-", help="Write nothing but the comparison, to a file or stdout."),
 ]
 SavedOpt = Annotated[
     str | None,
-    typer.Option("--saved", metavar="PLAN", help="Carry out a saved comparison, if it still holds."),
+    typer.Option("--saved", metavar="PLAN|-", help="Carry out a saved comparison, if it still holds."),
 ]
 BuyOpt = Annotated[bool, typer.Option("--buy-shortfall", help="Buy the seats that are missing, in packs.")]
 
@@ -76,6 +78,7 @@ def apply(
     max_spend: MaxSpendOpt = None,
     check: CheckOpt = False,
     save: SaveOpt = None,
+    overwrite: OverwriteOpt = False,
     saved: SavedOpt = None,
 ) -> None:
     """Bring subscriptions to the state that a file describes; a second time there is nothing to do.
@@ -113,6 +116,7 @@ def apply(
             buy_shortfall,
             max_spend,
             save,
+            overwrite,
         )
         if any(given) or max_revoke != "10%":
             raise UsageError(
@@ -126,10 +130,16 @@ def apply(
         )
     if max_spend is not None and not buy_shortfall:
         raise UsageError("--max-spend limits what --buy-shortfall buys", hint="add --buy-shortfall")
+    if overwrite and save is None:
+        raise UsageError("--overwrite replaces the file that --save names", hint="add --save PLAN")
+    most = limit(max_revoke)
+    where = here.target(save, file, overwrite=overwrite) if save not in {None, "-"} else None
     named = _stage(here, file, subscription or [], mapping)
-    how = How(limit(max_revoke), prune, create_users, fill, skip_bad, named)
-    if save is not None:
-        _save(here, how, save, buy=buy_shortfall, max_spend=max_spend, check=check)
+    how = How(most, prune, create_users, fill, skip_bad, named)
+    if where is not None:
+        _save(here, how, where, buy=buy_shortfall, max_spend=max_spend, check=check)
+    elif save is not None:
+        _print_plan(here, how, buy=buy_shortfall, max_spend=max_spend, check=check)
     else:
         _carry_out(here, how, buy=buy_shortfall, max_spend=max_spend, check=check)
 
@@ -152,36 +162,58 @@ def _stage(here: Context, file: str, subscriptions: list[str], mapping: list[str
 
 
 def _apply_saved(here: Context, path: str, *, check: bool) -> None:
-    from seatctl.cli.options import file_path
+    from seatctl.cli.options import input_file
     from seatctl.services import saved_plans
     from seatctl.services.desired_state import stage
 
-    plan = saved_plans.read(file_path(path))
-    stage(here.ledger, plan.rows(), plan.handles)
+    with input_file(path) as file:
+        plan = saved_plans.read(file)
+        stage(here.ledger, plan.rows(), plan.handles)
     _carry_out(here, plan.how, buy=plan.buy, max_spend=plan.max_spend, check=check, plan=plan)
 
 
-def _save(here: Context, how: How, path: str, *, buy: bool, max_spend: str | None, check: bool) -> None:
-    from functools import partial
+def _save(here: Context, how: How, where: Path, *, buy: bool, max_spend: str | None, check: bool) -> None:
+    """Write the comparison to a file that may be written, and report it."""
     from shlex import join
 
-    from seatctl.cli.options import file_path
+    from seatctl.services.desired_state import weighed_report
+
+    weighed = _weigh_and_write(here, how, where, buy=buy, max_spend=max_spend)
+    _emit(here, weighed_report(weighed, check=check))
+    if not _forewarn(here, weighed.changes, how, "make it again; "):
+        here.note(f"carry it out: {join(['seatctl', 'seats', 'apply', '--saved', str(where)])}")
+
+
+def _print_plan(here: Context, how: How, *, buy: bool, max_spend: str | None, check: bool) -> None:
+    """Write the comparison to stdout, which leaves stderr for what it comes to."""
+    from seatctl.cli.options import for_stdout
+    from seatctl.services.desired_state import weighed_report
+
+    with for_stdout() as where:
+        weighed = _weigh_and_write(here, how, where, buy=buy, max_spend=max_spend)
+        report = weighed_report(weighed, check=check)
+        here.note(report.summary)
+        here.exit_code = report.exit_code
+        _forewarn(here, weighed.changes, how, "make it again; ")
+        if not here.options.dry_run:
+            here.emit_file(where)
+
+
+def _weigh_and_write(here: Context, how: How, where: Path, *, buy: bool, max_spend: str | None) -> Weighed:
+    from functools import partial
+
     from seatctl.services import saved_plans
     from seatctl.services.desired_buying import require_amount
-    from seatctl.services.desired_state import weigh, weighed_report
+    from seatctl.services.desired_state import weigh
 
-    where, ledger = file_path(path), here.ledger
-    write = partial(saved_plans.save, where, ledger=ledger.id, how=how, buy=buy, max_spend=max_spend)
+    write = partial(saved_plans.save, where, ledger=here.ledger.id, how=how, buy=buy, max_spend=max_spend)
 
     def keep(journal: Journal, changes: Changes) -> None:
         require_amount(changes, max_spend)
         if not here.options.dry_run:
             write(journal, changes)
 
-    weighed = weigh(ledger, here.call, how, keep)
-    _emit(here, weighed_report(weighed, check=check))
-    if not _forewarn(here, weighed.changes, how, "make it again; "):
-        here.note(f"carry it out: {join(['seatctl', 'seats', 'apply', '--saved', path])}")
+    return weigh(here.ledger, here.call, how, keep)
 
 
 def _forewarn(here: Context, changes: Changes, how: How, then: str = "") -> bool:

@@ -16,36 +16,30 @@ from contextlib import closing
 from pathlib import Path
 
 from seatctl.ledger import check
-from seatctl.ledger.failures import LedgerBusy, LedgerCorrupt, LedgerReadOnly
+from seatctl.ledger.failures import LedgerBusy, LedgerCorrupt
 from seatctl.ledger.files import create_file
 from seatctl.ledger.ledger import Ledger, open_ledger
 from seatctl.ledger.sqlite import WAIT_SECONDS, SqliteEngine, translated
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
+from seatctl.output_files import new_file
 
 _PAGES_A_STEP = 16
 
 
-def copy_to(ledger: Ledger, target: Path) -> None:
+def copy_to(ledger: Ledger, target: Path, *, overwrite: bool) -> None:
     """Write a checked copy of a ledger to a file, 0600, whole or not at all.
 
-    It needs no file beside it, so that it opens where nothing can be written. Raises LedgerCorrupt where
-    the copy does not check clean, LedgerReadOnly where it cannot be written.
+    It needs no file beside it, so that it opens where nothing can be written. Raises LedgerCorrupt if the
+    copy does not check clean, CannotWrite, and FileExists unless `overwrite`.
     """
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        _copy(ledger.engine, part)
-        require_clean(part)
-        _flush(part)
-        part.replace(target)
-        _flush(target.parent)
-    except OSError as error:
-        raise LedgerReadOnly(
-            f"{target} cannot be written: {error.strerror}", hint="name another file"
-        ) from error
-    finally:
-        for path in _files(part):
-            path.unlink(missing_ok=True)
+    with new_file(target, overwrite=overwrite) as part:
+        try:
+            _copy(ledger.engine, part)
+            require_clean(part)
+        finally:
+            for path in _files(part)[1:]:
+                path.unlink(missing_ok=True)
 
 
 def _copy(source: SqliteEngine, target: Path) -> None:
@@ -193,12 +187,3 @@ def _is_alive(process: int) -> bool:
 def _files(path: Path) -> list[Path]:
     """The file and those that SQLite may put beside it."""
     return [path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))]
-
-
-def _flush(path: Path) -> None:
-    """Have the disk hold what was written."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

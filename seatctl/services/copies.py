@@ -16,49 +16,49 @@ from seatctl.ledger.ledger import Ledger, open_ledger
 from seatctl.models.call import Call
 from seatctl.models.report import Record, Report
 from seatctl.models.role import Action
+from seatctl.output_files import FileExists, is_same, new_file
 from seatctl.rules.cells import guard_cell
 from seatctl.services.permissions import allow
 
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 
-class FileExists(Refused):
-    """What is to be written is there already."""
+class SameLedger(Refused):
+    """A ledger is to be restored onto itself."""
 
-    code = "file_exists"
+    code = "same_ledger"
 
 
 def backup(ledger: Ledger, call: Call, target: Path, *, overwrite: bool) -> Report:
-    """A checked copy of the ledger, while others write. Raises NotFound, FileExists, LedgerCorrupt."""
-    if not target.parent.is_dir():
-        # Made silently, it would hide that the disk for backups is not mounted.
-        raise NotFound(f"there is no folder {target.parent}", hint="make it first, or name another file")
-    if target.is_dir() or (target.exists() and not overwrite):
-        raise FileExists(
-            f"{target} is there already",
-            hint="name another file, or add --overwrite",
-            data={"path": str(target)},
-        )
-    if not call.dry_run:
-        copies.copy_to(ledger, target)
-    size = target.stat().st_size if target.exists() else ledger.path.stat().st_size
-    row: Record = {"path": str(target), "ledger_id": ledger.id, "bytes": size, "checked": True}
-    return Report(None, call.dry_run, f"backed up to {target}, which checks clean", (row,))
+    """A checked copy of the ledger, while others write. Raises FileExists, CannotWrite, LedgerCorrupt."""
+    if call.dry_run:
+        size = ledger.path.stat().st_size
+        row: Record = {"path": str(target), "ledger_id": ledger.id, "bytes": size, "checked": False}
+        return Report(None, True, f"would back up to {target}", (row,))
+    copies.copy_to(ledger, target, overwrite=overwrite)
+    row = {"path": str(target), "ledger_id": ledger.id, "bytes": target.stat().st_size, "checked": True}
+    return Report(None, False, f"backed up to {target}, which checks clean", (row,))
 
 
 def prepare_restore(source: Path, place: Path, call: Call) -> Path:
     """A checked copy of a backup beside the ledger, with an id of its own; the caller puts it in place.
 
-    Raises FileNotThere, LedgerCorrupt, LedgerNewer.
+    Raises NotFound, SameLedger, LedgerCorrupt, LedgerNewer.
     """
     if not source.is_file():
         raise NotFound(f"there is no file {source}", hint="name a file that ledger backup has written")
+    if is_same(source, place):
+        raise SameLedger(
+            f"{source} is the ledger that would be replaced; nothing was changed",
+            hint="name a file that ledger backup has written",
+            data={"path": str(source)},
+        )
     copies.clear_parts(place)
     part = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
         opened = open_ledger(source)
         try:
-            copies.copy_to(opened, part)
+            copies.copy_to(opened, part, overwrite=True)
         finally:
             opened.close()
     except (LedgerCorrupt, NoLedger) as error:
@@ -83,7 +83,7 @@ def allow_restore(place: Path, call: Call) -> None:
         current.close()
 
 
-def finish_restore(part: Path, place: Path, call: Call, source: Path) -> Report:
+def finish_restore(part: Path, place: Path, call: Call, source: str) -> Report:
     """Put the copy in the ledger's place and keep what it replaces."""
     aside = place.with_name(f"{place.name}.replaced-{call.now:{_STAMP}}")
     while aside.exists():
@@ -123,8 +123,7 @@ def export(ledger: Ledger, call: Call, target: Path, *, as_json: bool) -> Report
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Record], *, as_json: bool) -> int:
-    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+    with new_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         return _write_json(file, rows) if as_json else _write_csv(file, columns, rows)
 
 

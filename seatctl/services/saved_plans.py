@@ -17,6 +17,7 @@ from seatctl.ledger import desired_result
 from seatctl.ledger.transaction import Journal
 from seatctl.models.call import format_time
 from seatctl.models.subscription import Subscription
+from seatctl.output_files import new_file
 from seatctl.rules.desired import Changes, Row
 from seatctl.rules.revocations import Limit
 from seatctl.services.desired_state import Checked, How
@@ -62,11 +63,19 @@ class Saved:
 
 
 def save(
-    path: Path, journal: Journal, changes: Changes, *, ledger: str, how: How, buy: bool, max_spend: str | None
+    path: Path,
+    journal: Journal,
+    changes: Changes,
+    *,
+    ledger: str,
+    how: How,
+    buy: bool,
+    max_spend: str | None,
 ) -> None:
-    """Write the comparison at hand to a file that only its owner can read. Raises BadInput."""
-    import os
+    """Write the comparison at hand to a file that only its owner can read, over one that is there.
 
+    Whether that may be is decided before (`check_target`). Raises CannotWrite.
+    """
     header: dict[str, JsonValue] = {
         "seatctl_plan": VERSION,
         "ledger": ledger,
@@ -78,15 +87,8 @@ def save(
         "terms": _terms(changes),
         "differences": _digest(journal),
     }
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.unlink(missing_ok=True)
-        handle = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            _write(file, header, desired_result.rows(journal))
-        part.replace(path)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be written: {error.strerror}", hint="name another file") from error
+    with new_file(path, overwrite=True) as part, part.open("w", encoding="utf-8") as file:
+        _write(file, header, desired_result.rows(journal))
 
 
 def _write(file: TextIO, header: dict[str, JsonValue], rows: Iterator[Row]) -> None:
