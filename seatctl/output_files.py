@@ -54,7 +54,7 @@ class CannotWrite(LedgerError):
 
 
 def database(what: str, path: Path) -> Iterator[Own]:
-    """A database, and what SQLite and seatctl keep beside it."""
+    """A database, and what is kept beside it."""
     yield Own(what, path)
     for ending in _BESIDE_A_DATABASE:
         yield Own(f"a part of {what}", path.with_name(path.name + ending))

@@ -8,6 +8,9 @@ import time
 
 import pytest
 
+from tests.pools import ledger_path
+from tests.support.both_sides import charges, objects
+
 PEOPLE = [f"p{n}@example.com" for n in range(1, 6)]
 
 
@@ -239,3 +242,65 @@ def test_a_file_that_names_nobody_is_not_taken_for_nothing_to_do(sandbox, team, 
         assert (refused.code, refused.error["code"], refused.error["path"]) == (3, "no_rows", str(file))
         piped = ("-" if word == file else word for word in words)
         assert sandbox(*piped, stdin=file.read_text()).code == 0, words
+
+
+def as_told(result) -> list[tuple]:
+    return [(row["line"], row["result"], row["code"], row["exit_code"]) for row in result.rows]
+
+
+def test_a_dry_run_says_of_every_line_what_the_run_then_does(sandbox, team, file):
+    """People whom a line before has added, a seat that it took, one that it freed, a request it made."""
+    crowd = " ".join(f"c{n}@example.com" for n in range(7))
+    path = file(
+        f"users add {crowd}",
+        f"seats assign design {crowd}",  # seven, for fewer seats
+        "seats assign design c0@example.com c1@example.com --dry-run",
+        "seats assign design c0@example.com",
+        "seats revoke design c0@example.com",
+        "users suspend c1@example.com",
+        "seats assign design c1@example.com",
+        "requests create c2@example.com --subscription design",
+        "requests approve 1",
+        "requests approve 1",
+        "users remove c3@example.com --yes",
+        "seats assign design c3@example.com",
+        "roles grant c4@example.com admin",
+        "users edit c5@example.com --email c6@example.com",
+    )
+    before = ledger_path(sandbox).read_bytes()
+    told = sandbox("batch", path, "--dry-run", "-o", "json")
+    assert (told.json["dry_run"], told.json["run"], told.json["undo"]) == (True, None, None)
+    assert ledger_path(sandbox).read_bytes() == before
+    assert users(sandbox) == ["ann@example.com"]
+    done = sandbox("batch", path, "-o", "json")
+    assert (told.code, as_told(told)) == (done.code, as_told(done))
+    assert {row["result"] for row in done.rows} == {"done", "failed"}
+    assert sandbox("ledger", "check").code == 0
+
+
+def test_a_dry_run_of_what_is_left_sees_its_own_lines_too(sandbox, team, file):
+    path = file("users add bad", "users add zoe@example.com", "seats assign design zoe@example.com")
+    stopped = sandbox("batch", path, "--stop-on-error", "-o", "json")
+    assert stopped.json["not_tried"] == 2
+    told = sandbox("runs", "resume", stopped.json["run"], "--dry-run", "-o", "json")
+    assert (told.code, as_told(told)) == (0, [(2, "done", None, 0), (3, "done", None, 0)])
+    assert users(sandbox) == ["ann@example.com"]
+    assert sandbox("runs", "show", stopped.json["run"], "-o", "json").json["state"] == "failed"
+    assert sandbox("runs", "resume", stopped.json["run"]).code == 0
+    assert seated(sandbox) == ["zoe@example.com"]
+
+
+def test_a_dry_run_writes_nothing_to_stripe_and_tells_nobody(sandbox, team, file):
+    path = file(
+        "subs add-seats design 2 --yes",
+        "plans add other --price 1 --currency usd",
+        "users add zoe@example.com",
+    )
+
+    def outside() -> tuple:
+        stripe = objects(sandbox, "subscription"), objects(sandbox, "product"), charges(sandbox)
+        return *stripe, sandbox.rows("notify", "list")
+
+    before = outside()
+    assert sandbox("batch", path, "--dry-run").code == 0
+    assert outside() == before

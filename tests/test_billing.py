@@ -30,6 +30,7 @@ from seatctl.billing.port import (
 )
 from seatctl.billing.stripe import connect, connect_sandbox
 from tests.support.both_sides import fail, faults_left, objects, sandbox_path
+from tests.support.words import instead
 
 
 def failure(status: int | None = None, **fields) -> Failure:
@@ -231,7 +232,9 @@ def test_the_key_is_nowhere(wire, seatctl):
     assert wire("plans", "add", "pro", "--price", "12", "--currency", "usd", "--verbose").code == 0
     results = [
         wire(*BUY.split(), "--payment-method", "pm_card_visa", "--yes", "--verbose", "-o", "json"),
-        wire(*BUY.split(), "--name", "b", "--payment-method", "pm_card_nobody", "--yes", "--verbose"),
+        wire(
+            *instead(BUY.split(), "--name", "b"), "--payment-method", "pm_card_nobody", "--yes", "--verbose"
+        ),
         wire("doctor", "--verbose"),
         wire("config", "show"),
         wire("sync", "--verbose", SEATCTL_STRIPE_API_BASE="http://127.0.0.1:9"),

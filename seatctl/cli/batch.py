@@ -41,7 +41,8 @@ def batch(
     A line is split into words as a shell does it, but no shell is run; empty lines and # comments are
     left out. Every line is checked before the first is run (exit 3), each is a transaction of its own, and
     all are one run: killed, `runs resume` goes on where it stopped, and no line is done twice. Some lines
-    failed: exit 6. --dry-run judges each line by what there is now, not by what the lines before it would do.
+    failed: exit 6. --dry-run does the lines in a copy of the ledger, so that each sees what those before
+    it did; what Stripe would be asked for is a dry run.
 
     Examples:
       seatctl batch changes.txt
@@ -53,7 +54,7 @@ def batch(
     from seatctl.cli.batch_lines import Lines
     from seatctl.cli.batch_progress import shown
     from seatctl.errors import UsageError
-    from seatctl.services.batching import Batch, start
+    from seatctl.services.batching import Batch, rehearsing, start
 
     here = context(ctx)
     given = tuple(words or ())
@@ -62,9 +63,9 @@ def batch(
             "batch takes one FILE, or --csv FILE and a command after --",
             hint="seatctl batch --csv people.csv -- seats assign design {email}",
         )
-    tree = Lines(here)
-    lines = lines_of_file(given[0], tree.check) if csv is None else lines_of_table(csv, given, tree.check)
-    with shown(here) as progress:
-        how = Batch(tree.do, progress, 1 if stop_on_error else max_failures)
-        report = start(here.ledger, here.call, lines, how)
+    check = Lines(here).check
+    lines = lines_of_file(given[0], check) if csv is None else lines_of_table(csv, given, check)
+    with rehearsing(here.ledger, here.call) as ledger, shown(here) as progress:
+        how = Batch(Lines(here, ledger).do, progress, 1 if stop_on_error else max_failures)
+        report = start(ledger, here.call, lines, how)
     here.emit(report, handle="line")

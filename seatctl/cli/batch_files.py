@@ -50,7 +50,7 @@ def lines_of_file(source: str, check: Check) -> list[Line]:
     for n, text in _commands(read_text(source)):
         found.take(n, text, partial(split, text))
     lines = found.lines()
-    if not lines and Path(source).is_file():
+    if not lines and source != "-" and Path(source).is_file():
         raise no_rows(source)
     return lines
 

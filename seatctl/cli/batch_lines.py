@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class LineContext(Context):
     """The invocation that a line would be, within that of its batch."""
 
-    def __init__(self, batch: Context, line: Line, row: BatchRow | None) -> None:
+    def __init__(self, batch: Context, ledger: Ledger | None, line: Line, row: BatchRow | None) -> None:
         super().__init__(line.words, batch.environment)
         self.options = batch.options._replace(output=None, fields=(), no_input=True)
         self.settings = batch.settings
@@ -50,11 +50,12 @@ class LineContext(Context):
         self.whole = False
         """Whether the line is marked by its batch when all of it is done, not by its transaction."""
         self._batch, self._row = batch, row
+        self._ledger = ledger
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The batch's."""
-        return self._batch.ledger
+        """The batch's; under its dry run the copy in which the lines are done."""
+        return self._ledger or self._batch.ledger
 
     @cached_property
     def billing(self) -> Billing:
@@ -70,9 +71,11 @@ class LineContext(Context):
     def call(self) -> Call:
         """As the line's own, within the run of the batch."""
         own = super().call
-        if self._row is None or own.dry_run:
+        only_looks = "--dry-run" in self.given  # by a word of the line itself: done later, it changes nothing
+        if self._row is None or only_looks:
             return own
-        return own._replace(run=self._row.run, batch_row=None if self.whole else self._row)
+        row = None if self.whole else self._row
+        return own._replace(run=self._row.run, batch_row=row, rehearsed=self.ledger.is_rehearsal)
 
     @property
     def interactive(self) -> bool:
@@ -107,8 +110,10 @@ class LineContext(Context):
 class Lines:
     """The command tree of a batch: built once, asked for every line."""
 
-    def __init__(self, here: Context) -> None:
+    def __init__(self, here: Context, ledger: Ledger | None = None) -> None:
+        """`ledger` is the one in which the lines are done, None while they are only checked."""
         self._here = here
+        self._ledger = ledger
         self._root = root_group()
         self._names = {name: entry.name for name, entry in catalogue.names().items()}
 
@@ -117,7 +122,7 @@ class Lines:
         if any(has_key(word) for word in line.words):
             raise batches.NotALine("a Stripe key never stands in a command: seatctl init --key-stdin")
         batches.check_words(line.words)
-        here = LineContext(self._here, line, None)
+        here = LineContext(self._here, None, line, None)
         try:
             with redirect_stdout(io.StringIO()), self._parsed(here) as ctx:
                 # By what was parsed: an option before the noun, or glued to others, hides the command.
@@ -132,7 +137,7 @@ class Lines:
 
     def do(self, line: Line, row: BatchRow | None) -> Outcome:
         """Run the line. Raises LedgerError, which ends the batch: the next line would meet it too."""
-        here = LineContext(self._here, line, row)
+        here = LineContext(self._here, self._ledger, line, row)
         try:
             with redirect_stdout(io.StringIO()), self._parsed(here) as ctx:
                 here.whole = batches.takes_several_transactions(self._command(ctx))

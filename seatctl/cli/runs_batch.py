@@ -35,10 +35,9 @@ def resume(
     from seatctl.services import batching
 
     here = context(ctx)
-    tree = Lines(here)
-    with shown(here) as progress:
-        how = batching.Batch(tree.do, progress, 1 if stop_on_error else max_failures)
-        report = batching.resume(here.ledger, lambda: here.billing, here.call, number, how)
+    with batching.rehearsing(here.ledger, here.call) as ledger, shown(here) as progress:
+        how = batching.Batch(Lines(here, ledger).do, progress, 1 if stop_on_error else max_failures)
+        report = batching.resume(ledger, lambda: here.billing, here.call, number, how)
     here.emit(report, handle="line")
 
 

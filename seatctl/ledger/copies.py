@@ -11,8 +11,10 @@ import json
 import os
 import re
 import sqlite3
+import tempfile
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from seatctl.ledger import check
@@ -51,6 +53,24 @@ def _copy(source: SqliteEngine, target: Path) -> None:
             copy.execute("PRAGMA journal_mode = DELETE").fetchone()
     except sqlite3.Error as error:
         raise translated(error, target) from error
+
+
+@contextmanager
+def rehearsal(ledger: Ledger) -> Iterator[Ledger]:
+    """A copy of the ledger in which the lines of a batch are tried; thrown away on leaving.
+
+    It is private, holds no lock of the ledger, and need not survive a power cut.
+    """
+    with tempfile.TemporaryDirectory(prefix="seatctl-") as folder:
+        path = Path(folder) / "ledger.db"
+        _copy(ledger.engine, path)
+        copy = open_ledger(path)
+        try:
+            copy.engine.execute("PRAGMA synchronous = OFF")
+            copy.is_rehearsal = True
+            yield copy
+        finally:
+            copy.close()
 
 
 def require_clean(path: Path) -> None:

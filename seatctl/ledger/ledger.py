@@ -34,6 +34,8 @@ class Ledger:
         self.engine = engine
         self.path: Path = engine.path
         self._money_depth = 0
+        self.is_rehearsal = False
+        """Whether this is a copy that is thrown away: see `copies.rehearsal`."""
         self.told_from: int | None = None
         """The first audit entry, of those committed through this object, that has messages to send."""
 
@@ -72,7 +74,7 @@ class Ledger:
     def change(self, call: Call) -> Iterator[Transaction]:
         """The one way to change facts. Settles what has fallen due first, and audits on leaving.
 
-        Rolled back on an exception, under a dry run, and where nothing was recorded.
+        Rolled back on an exception, under a dry run (except in a rehearsal), and if nothing was recorded.
         """
         from seatctl.ledger.settle import fill_waitlists, settle
 
@@ -85,7 +87,7 @@ class Ledger:
             settle(tx)
             yield tx
             fill_waitlists(tx)
-            keep = tx.finish() and not call.dry_run
+            keep = tx.finish() and (not call.dry_run or (call.rehearsed and self.is_rehearsal))
             if keep:
                 self.engine.commit()
                 if tx.messages and self.told_from is None:

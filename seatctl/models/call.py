@@ -27,6 +27,8 @@ class Call(NamedTuple):
     run: int | None = None
     """The run this call belongs to, where one was opened before the change (an operation, a batch)."""
     batch_row: BatchRow | None = None
+    rehearsed: bool = False
+    """A line of a batch's dry run: its change is kept in a copy of the ledger, for the lines after it."""
     undo_window: int = 0
     """Minutes for which what several people's revoked seats would lead to waits for an undo."""
 

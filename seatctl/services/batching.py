@@ -6,12 +6,13 @@ batch that is killed goes on where it stopped. What may be a line: rules/batches
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from seatctl.billing.port import Billing
 from seatctl.errors import ExitCode, JsonValue, LedgerError, NotFound, Refused, SeatctlError
-from seatctl.ledger import audit, batches, operations, runs
+from seatctl.ledger import audit, batches, copies, operations, runs
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.models.batch import Line
@@ -53,7 +54,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """How a batch is carried out. `do` takes a line and its row (None under a dry run)."""
+    """How a batch is carried out. `do` takes a line and its row (None where there are no lines)."""
 
     do: Callable[[Line, BatchRow | None], Outcome]
     progress: Callable[[int, int, int], None]
@@ -62,13 +63,26 @@ class Batch:
 
 
 def start(ledger: Ledger, call: Call, lines: Sequence[Line], how: Batch) -> Report:
-    """Write every line down, then do one after the other. Raises what stops a batch: LedgerError."""
-    if call.dry_run or not lines:
+    """Write every line down, then do one after the other. Raises what stops a batch: LedgerError.
+
+    Under a dry run `ledger` is a copy (`rehearsing`), in which all of it is done.
+    """
+    if not lines:
         return _go(ledger, call, None, lines, how)
     with ledger.journal() as journal:
         run = batches.begin(journal, call, lines)
     with batches.lock(ledger.path, run):
         return _go(ledger, call, run, lines, how)
+
+
+@contextmanager
+def rehearsing(ledger: Ledger, call: Call) -> Iterator[Ledger]:
+    """The ledger in which the lines are done: under a dry run a copy of it, which is thrown away."""
+    if not call.dry_run:
+        yield ledger
+        return
+    with copies.rehearsal(ledger) as copy:
+        yield copy
 
 
 def resume(ledger: Ledger, billing: Callable[[], Billing], call: Call, number: int, how: Batch) -> Report:
@@ -90,7 +104,7 @@ def resume(ledger: Ledger, billing: Callable[[], Billing], call: Call, number: i
                 hint=f"seatctl runs failures {number}",
                 data={"run": number},
             )
-        return _go(ledger, call, None if call.dry_run else number, lines, how)
+        return _go(ledger, call, number, lines, how)
 
 
 def require_batch(reader: Reader, number: int) -> None:
@@ -132,12 +146,13 @@ def _go(ledger: Ledger, call: Call, run: int | None, lines: Sequence[Line], how:
     try:
         return _do_lines(ledger, call, run, lines, how)
     except LedgerError as error:
-        if run is not None:
+        if run is not None and not call.dry_run:
             error.hint = f"{error.hint + '; then ' if error.hint else ''}seatctl runs resume {run} goes on"
         raise
     except KeyboardInterrupt:
-        hint = None if run is None else f"seatctl runs resume {run} goes on"
-        raise BatchInterrupted("interrupted", hint=hint, data={"run": run}) from None
+        kept = None if call.dry_run else run
+        hint = None if kept is None else f"seatctl runs resume {kept} goes on"
+        raise BatchInterrupted("interrupted", hint=hint, data={"run": kept}) from None
 
 
 def _do_lines(ledger: Ledger, call: Call, run: int | None, lines: Sequence[Line], how: Batch) -> Report:
@@ -193,17 +208,17 @@ def _end(
         with ledger.reading() as reader:
             tally = batches.tally(reader, run)
             undo = f"seatctl runs undo {run}" if audit.count_changes(reader, run) else None
-    summary = _sentence(run, tally)
+    summary = _sentence(None if call.dry_run else run, tally)
     if run is not None:
         with ledger.journal() as journal:
             batches.close(journal, run, RunState.FAILED if left else RunState.DONE, summary, call)
     return Report(
-        run=run,
+        run=None if call.dry_run else run,
         dry_run=call.dry_run,
         summary=summary,
         rows=rows,
         exit_code=ExitCode.PARTIAL if failed or left else ExitCode.DONE,
-        undo=undo,
+        undo=None if call.dry_run else undo,
         columns=COLUMNS,
         data={"done": tally.done, "failed": tally.failed, "not_tried": tally.waiting},
     )
