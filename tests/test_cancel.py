@@ -256,7 +256,13 @@ def test_an_unpaid_period_is_not_promised_and_its_open_invoice_is_named(past_due
     assert f"Invoice {number} over 100.00 USD stays open and Stripe goes on collecting it" in asked.err
     told = past_due("subs", "cancel", "lab", "--yes", "-o", "json")
     assert told.rows[0]["seats_until"].startswith("2040-07-08")
-    assert f"seatctl invoices void {number}" in told.json["summary"]
+    summary = told.json["summary"]
+    assert "its seats hold until 2040-07-08 unless it is paid" in summary
+    assert f"stays open and goes on being collected: seatctl invoices void {number}" in summary
+    assert told.rows[0]["open_invoices"] == shown["open_invoices"]
+    again = past_due("subs", "cancel", "lab", "--yes", "-o", "json")
+    assert "canceled already; it ends on 2040-08-01" in again.json["summary"]
+    assert f"invoice {number} over 100.00 USD stays open" in again.json["summary"]
     assert past_due("invoices", "void", number, "--yes").code == 0
     assert pool(past_due, "lab")["ends"] is True
 
@@ -265,6 +271,15 @@ def test_after_the_grace_its_seats_entitle_nobody(past_due):
     until(past_due, "2040-07-10T00:00:00Z")
     asked = past_due("subs", "cancel", "lab", tty=True, stdin="n\n")
     assert "its seats entitle nobody now; if it is paid, they hold until 2040-08-01" in asked.err
+
+
+def test_what_is_unpaid_for_good_entitles_nobody_until_its_end(past_due):
+    assert past_due("sandbox", "retries", "unpaid").code == 0
+    until(past_due, "2040-07-29T00:00:00Z")
+    assert pool(past_due, "lab")["status"] == "unpaid"
+    told = past_due("subs", "cancel", "lab", "--yes", "-o", "json")
+    assert "its seats entitle nobody unless it is paid" in told.json["summary"]
+    assert told.rows[0]["seats_until"].startswith("2040-07-29")
 
 
 def test_ending_at_once_names_what_stays_open(past_due):

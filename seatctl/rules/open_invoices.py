@@ -59,7 +59,7 @@ def _collected(one: OpenInvoice, *, at_once: bool) -> str:
     return ", to be paid by hand" if at_once else " and Stripe goes on collecting it"
 
 
-def in_summary(invoices: Sequence[OpenInvoice]) -> str:
+def in_summary(invoices: Sequence[OpenInvoice], *, at_once: bool) -> str:
     """The end of a report's sentence; nothing if none is open."""
     named = [f"{one.number} over {one.money}" for one in invoices]
     if not named:
@@ -67,7 +67,9 @@ def in_summary(invoices: Sequence[OpenInvoice]) -> str:
     one = len(named) == 1
     what = f"invoice {named[0]} stays" if one else f"invoices {', '.join(named)} stay"
     voids = " ".join(quote(invoice.number) for invoice in invoices[:1])
-    return f"; {what} open: seatctl invoices void {voids} gives {'it' if one else 'the first'} up"
+    by_card = any(invoice.due is None for invoice in invoices) and not at_once
+    goes_on = f" and {'goes' if one else 'go'} on being collected" if by_card else ""
+    return f"; {what} open{goes_on}: seatctl invoices void {voids} gives {'it' if one else 'the first'} up"
 
 
 def owed_since(invoices: Sequence[StripeInvoice], *, past_due: bool) -> datetime | None:

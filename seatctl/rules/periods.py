@@ -26,4 +26,6 @@ def _day(text: str) -> datetime:
     try:
         return datetime.combine(date.fromisoformat(text.strip()), time(), UTC)
     except ValueError:
-        raise BadDate(f"{text!r} is not a day, written YYYY-MM-DD", data={"date": text}) from None
+        raise BadDate(
+            f"{text!r} is not a day", hint="write a day as YYYY-MM-DD", data={"date": text}
+        ) from None

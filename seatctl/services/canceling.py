@@ -148,22 +148,30 @@ def _collect_again(found: Gathered, asked: dict[str, JsonValue]) -> Prepared:
 def _cancel_at_end(billing: Billing, found: Gathered, asked: dict[str, JsonValue]) -> Prepared:
     stands = found.standing
     end = found.mirror.cancel_at
-    if stands.policy.renewal is Renewal.MANUAL:
-        return _nothing(
-            found,
-            asked,
-            f"{stands.name} ends by itself on {_day(end or stands.period_end)} unless it is renewed",
-        )
-    if end is not None and end <= stands.period_end:
-        return _nothing(found, asked, f"{stands.name} is canceled already; it ends on {_day(end)}")
     bills = bills_of(billing, found)
     left = open_invoices.still_open(bills.open, {})
-    summary = f"canceled {stands.name} at the end of its period, {_day(stands.period_end)}"
-    summary += open_invoices.in_summary(left)
-    details: dict[str, JsonValue] = {**_details(found, summary), "update": {"cancel_at_period_end": True}}
+    remark = open_invoices.in_summary(left, at_once=False)
+    if stands.policy.renewal is Renewal.MANUAL:
+        ends = _day(end or stands.period_end)
+        return _nothing(found, asked, f"{stands.name} ends by itself on {ends} unless it is renewed{remark}")
+    if end is not None and end <= stands.period_end:
+        return _nothing(found, asked, f"{stands.name} is canceled already; it ends on {_day(end)}{remark}")
     is_late = found.mirror.status is SubscriptionStatus.PAST_DUE
     owed = open_invoices.owed_since(bills.open, past_due=is_late)
     hold = open_invoices.holds_until(stands.period_end, owed, stands.policy.grace_days)
+    if stands.status in _GO_ON_ASKING:
+        hold = found.at
+    summary = f"canceled {stands.name} at the end of its period, {_day(stands.period_end)}"
+    if hold < stands.period_end:
+        until = "entitle nobody" if hold <= found.at else f"hold until {_day(hold)}"
+        summary += f"; its seats {until} unless it is paid"
+    summary += remark
+    details: dict[str, JsonValue] = {
+        **_details(found, summary),
+        "update": {"cancel_at_period_end": True},
+        "seats_until": format_time(hold),
+        "open_invoices": [one.as_record() for one in left],
+    }
     row: dict[str, JsonValue] = {
         **_row(found),
         "seats_until": format_time(hold),
@@ -197,8 +205,11 @@ def _cancel_now(billing: Billing, found: Gathered, asked: dict[str, JsonValue], 
     left = open_invoices.still_open(bills.open, {one.invoice: one.less for one in shares})
     details: dict[str, JsonValue] = {
         **_details(
-            found, f"canceled {pool.name} at once{open_invoices.in_summary(left)}{_coming(found, bills)}"
+            found,
+            f"canceled {pool.name} at once{open_invoices.in_summary(left, at_once=True)}"
+            f"{_coming(found, bills)}",
         ),
+        "open_invoices": [one.as_record() for one in left],
         "shares": [share_fields(share) for share in shares],
         # With a refund Stripe's preview has set the waiting lines off against it: they must go.
         "drop": [str(line["id"]) for line in bills.waiting] if refund else [],

@@ -19,7 +19,6 @@ from seatctl.models.call import format_time
 from seatctl.models.money import plain_amount
 from seatctl.models.subscription import Subscription, SubscriptionStatus
 from seatctl.rules.metadata import marks
-from seatctl.rules.open_invoices import holds_until
 from seatctl.rules.refunds import Share
 from seatctl.services.applying import After, take_over
 from seatctl.services.giving_back import note_form
@@ -169,10 +168,14 @@ def _facts(running: Running, told: dict[str, JsonValue]) -> After:
 
     def facts(_: Transaction, pool: Subscription) -> dict[str, JsonValue]:
         until = running.call.now if pool.status is SubscriptionStatus.CANCELED else pool.cancel_at
-        if until is not None and pool.policy is not None and pool.status is not SubscriptionStatus.CANCELED:
-            until = holds_until(until, pool.unpaid_since, pool.policy.grace_days)
         hold = None if until is None else format_time(until)
-        return {"seats_until": hold, "given_back": 0, **told, "amount_paid": 0, "invoice": None}
+        shown: dict[str, JsonValue] = {
+            name: running.payload[name]
+            for name in ("seats_until", "open_invoices")
+            if name in running.payload
+        }
+        given: dict[str, JsonValue] = {"seats_until": hold, "given_back": 0, **shown, **told}
+        return {**given, "amount_paid": 0, "invoice": None}
 
     return facts
 
