@@ -160,9 +160,11 @@ def test_a_new_card_of_an_unpaid_one_says_what_it_does_not_pay(design):
 def test_a_declined_card_leaves_the_finalized_draft_open_and_payable(design):
     fail_payments(design, 65, "unpaid")
     draft = design.rows("invoices", "list")[0]["number"]
-    assert refused(design, f"invoices pay {draft}", 5)["code"] == "card_declined"
+    error = refused(design, f"invoices pay {draft}", 5)
     assert design("sync").code == 0
     row = design.rows("invoices", "list")[0]
+    assert error["code"] == "card_declined"
+    assert error["message"].endswith(f"it is no draft any more but the open invoice {row['number']}")
     assert (row["stripe_id"], row["status"]) == (draft, "open")
     assert said(design)["ways_out"][0] == f"seatctl invoices pay {row['number']}"
     done(design, f"invoices pay {row['number']} --payment-method pm_card_visa")

@@ -186,7 +186,13 @@ def _run(running: Running) -> Apply:
     if verb == "pay":
         if running.payload.get("draft") is True:
             _finalize(running, invoice)
-        pay(running, invoice, _card(running), lambda: None)  # a refusal leaves it as it was: open
+        try:
+            pay(running, invoice, _card(running), lambda: None)  # a refusal leaves it as it was: open
+        except CameToNothing as refused:
+            if running.payload.get("draft") is True:
+                number = read(running, invoice).number
+                refused.error.message += f"; it is no draft any more but the open invoice {number}"
+            raise
     elif verb == "send":
         _settle(running, "send", endpoints.send_invoice(invoice), None)
     else:

@@ -13,6 +13,7 @@ from pathlib import Path
 from seatctl.sandbox import control
 from tests.conftest import Seatctl
 from tests.pools import ledger_path, query
+from tests.sandbox.seed import send
 from tests.support.both_sides import charges, objects, twin
 from tests.support.killing import Killed, Killing
 from tests.support.office import RENEWED, TEN_DAYS_LEFT, change_card, done, freeze, until
@@ -111,7 +112,46 @@ def failed(seatctl: Seatctl) -> None:
     until(seatctl, RENEWED)
 
 
+def unpaid(seatctl: Seatctl) -> None:
+    """Stripe has given up on `design`: its oldest invoice is open, its newest stays a draft."""
+    assert seatctl("sandbox", "retries", "unpaid").code == 0
+    with_card(REFUSED, flexible)(seatctl)
+    until(seatctl, "2040-08-01T03:00:00Z")
+
+
+def paused(seatctl: Seatctl) -> None:
+    """`acme`, two seats of 12.00 a month, made elsewhere: its trial ended without a card, it has one now."""
+    freeze(seatctl, START)
+    done(seatctl, "plans add pro --price 12 --currency usd --policy flexible")
+    (price,) = [one["id"] for one in objects(seatctl, "price")]
+    with twin(seatctl) as stripe:
+        customer = send(stripe, "customers", {"name": "acme", "email": PAYER})["id"]
+        trial = {
+            "customer": customer,
+            "items": [{"price": price, "quantity": 2}],
+            "trial_period_days": 7,
+            "trial_settings": {"end_behavior": {"missing_payment_method": "pause"}},
+        }
+        send(stripe, "subscriptions", trial)
+    assert seatctl("sync").code == 0
+    done(seatctl, "ledger adopt")
+    done(seatctl, "users add lee@example.com")
+    done(seatctl, "subs transfer acme lee@example.com")
+    until(seatctl, TEN_DAYS_LEFT)
+    done(seatctl, "subs billing acme --payment-method pm_card_visa")
+
+
+def not_collecting(seatctl: Seatctl) -> None:
+    """Somebody has paused the collection of `design` in the dashboard."""
+    flexible(seatctl)
+    subscription = objects(seatctl, "subscription")[0]["id"]
+    with twin(seatctl) as stripe:
+        send(stripe, f"subscriptions/{subscription}", {"pause_collection": {"behavior": "void"}})
+    assert seatctl("sync").code == 0
+
+
 owing = with_card("pm_card_visa", failed)
+unpaid_with_a_card = with_card("pm_card_visa", unpaid)
 on_account = after("subs renew acme --on-account --due-in 30d", in_window)
 canceling = after("subs cancel design", flexible)
 decreasing = after("subs set-seats design 4", flexible)
@@ -125,7 +165,7 @@ renewed = after("subs renew acme --seats 25", in_window)
 class Story:
     """A command that is disturbed; `charged`, in minor units, is what it charges undisturbed.
 
-    `{}` in it is the open invoice.
+    `{}` in it is the open invoice, `{draft}` the draft.
     """
 
     kind: str
@@ -191,6 +231,11 @@ STORIES = {
     ),
     "invoice paid": Story("invoice_pay", owing, "invoices pay {}", (6000,)),
     "invoice paid by a card that is declined": Story("invoice_pay", failed, "invoices pay {}", code=5),
+    "draft of an unpaid one paid": Story(
+        "invoice_pay", unpaid_with_a_card, "invoices pay {draft}", (6000,)
+    ),
+    "pause in collection ended": Story("cancel", not_collecting, "subs resume design"),
+    "paused one resumed": Story("resume", paused, f"subs resume acme{ONCE}", (2400,)),
     "invoice made void": Story("invoice_void", owing, "invoices void {}"),
     "invoice sent": Story("invoice_send", on_account, "invoices send {}", changes=False),
     "adoption": Story("adopt", foreign, "ledger adopt"),
@@ -226,7 +271,8 @@ class Proof:
     def __post_init__(self) -> None:
         self.before = state(self.start)
         owed = [one["id"] for one in objects(self.start, "invoice") if one["status"] == "open"]
-        command = self.story.command.format(*owed)
+        drafts = [one["id"] for one in objects(self.start, "invoice") if one["status"] == "draft"]
+        command = self.story.command.format(*owed, draft=drafts[0] if drafts else "")
         self.argv = (*command.split(), "--yes")
         finished, self.ended = self.killing.undisturbed(self.start, self.argv)
         assert self.ended.code == self.story.code, self.ended.err

@@ -98,6 +98,7 @@ def _subscription(one: dict, item: dict) -> tuple:
         metadata[RENEWED] = "an invoice"
     return (
         *(one["status"], one["cancel_at"], one["trial_end"], one["pending_update"] is None),
+        one["pause_collection"],
         *(item.get("quantity"), item.get("price", {}).get("id"), sorted(metadata.items())),
     )
 
@@ -109,7 +110,8 @@ def assert_in_step(seatctl) -> None:
     assert query(path, "SELECT number FROM runs WHERE state = 'pending'") == []
     pools = query(
         path,
-        "SELECT stripe_subscription, s.name, s.status, quantity, capacity, coalesce(u.email, ''), cancel_at"
+        "SELECT stripe_subscription, s.name, s.status, quantity, capacity, coalesce(u.email, ''), cancel_at,"
+        " coalesce(json_extract(pause_collection, '$[0]'), '')"
         " FROM subscriptions s LEFT JOIN users u ON u.id = owner_id WHERE s.status NOT IN"
         " ('canceled', 'incomplete_expired') ORDER BY s.id",
     )
@@ -152,4 +154,5 @@ def _as_pool(one: dict, item: dict, now: str) -> tuple:
         int(metadata[PAID_SEATS]) if waits else quantity,
         metadata["seatctl_owner"],
         None if ends is None else _written(ends),
+        (one["pause_collection"] or {"behavior": ""})["behavior"],
     )
