@@ -135,7 +135,7 @@ def given_back(billing: Billing, found: Gathered, bills: Bills) -> tuple[Share, 
 
 def _require_all(found: Gathered, bills: Bills, unused: int, back: int) -> None:
     """Raise RefundFallsShort unless all that Stripe says is unused is given back, now or before."""
-    # Stripe rounds each line by itself, a charge down and its credit up: a unit of each line may be missing.
+    # Stripe rounds each line by itself, a charge down and its credit up: a unit of each may be missing.
     lines = sum(len(invoice.lines) for invoice, _ in bills.by_stripe if _runs(invoice, found.at))
     rounding = lines * step(found.pool.currency)
     # Of a draft Stripe says that its time is unused, and then charges it all the same.
