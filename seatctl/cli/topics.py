@@ -99,9 +99,9 @@ and stable, times are UTC as 2026-01-31T12:00:00Z, money is minor units as integ
 -q             handles only: names, e-mails, numbers, one per line
 
 A command that changes something prints {"run", "dry_run", "summary", "undo", "rows": [{…, "result",
-"error"}]}; "undo" is the command that takes it back, or null. "warnings", if there are any, are sentences that
-stderr has too: above all that Stripe asked for something else than was shown, with the command that
-reverses it; its row then has "shown", "charged" and "difference"."""
+"error"}]}; "undo" is the command that takes it back, or null. "warnings", if there are any, are
+sentences that stderr has too: above all that Stripe asked for something else than was shown, with the
+command that reverses it; its row then has "shown", "charged" and "difference"."""
 
 
 def _policies() -> str:
