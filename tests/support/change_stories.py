@@ -334,6 +334,14 @@ class Proofs:
     def __post_init__(self) -> None:
         self.prepared, self.of = cache(self._prepare), cache(self._prove)
 
+    def of_scene(self, scene: Callable[[Seatctl], None]) -> Seatctl:
+        """A copy of a scene, to do with as one likes."""
+        return self.copy(self.prepared(scene))
+
+    def copy(self, seatctl: Seatctl) -> Seatctl:
+        """A copy of a profile."""
+        return Killing(self.directory("copy"), self.whole).copy(seatctl)
+
     def _prepare(self, scene: Callable[[Seatctl], None]) -> Seatctl:
         seatctl = Seatctl(self.directory("scene") / "seatctl")
         assert seatctl("init", "--no-input", "--actor", "ann@example.com").code == 0
