@@ -78,3 +78,11 @@ def test_what_named_an_erased_person_cannot_be_undone_back_into_the_ledger(seatc
     erasing = query(ledger_path(seatctl), "SELECT max(number) FROM runs")[0][0]
     assert seatctl("runs", "undo", erasing).code == 4
     assert seatctl("audit", "verify").code == 0
+
+
+def test_an_erasure_is_not_undone(seatctl, bob):
+    """What a change row would give back is gone: it was an unexpected KeyError."""
+    erased = seatctl("users", "remove", bob, "--erase", "--yes", "-o", "json").json["run"]
+    for words in ((), ("--dry-run",)):
+        refused = seatctl("runs", "undo", erased, *words, "-o", "json")
+        assert refused.code == 4, refused.err

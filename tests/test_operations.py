@@ -21,6 +21,7 @@ from tests.support.both_sides import (
     twin,
 )
 from tests.support.racing import codes, start
+from tests.support.words import instead
 
 ORDER = "subs buy --plan pro --seats 3 --name lab --billing-email pay@example.com --yes"
 BUY = (*ORDER.split(), "--payment-method", "pm_card_visa", "-o", "json")
@@ -186,7 +187,7 @@ def test_a_repeated_request_id_repeats_the_answer(sandbox, pro):
 
 def test_a_request_id_of_something_else_is_refused(sandbox, pro):
     assert sandbox(*BUY, "--request-id", "po-7").code == 0
-    other = sandbox(*BUY, "--request-id", "po-7", "--seats", "4")
+    other = sandbox(*instead(BUY, "--seats", "4"), "--request-id", "po-7")
     assert (other.code, other.error["code"], other.error["run"]) == (4, "request_id_reused", 3)
     assert bought_once(sandbox)
 
@@ -203,7 +204,7 @@ def test_without_a_request_id_a_second_purchase_of_the_name_is_refused(sandbox, 
     again = sandbox(*BUY)
     assert (again.code, again.error["code"]) == (4, "name_taken")
     assert "seatctl subs show lab," in again.error["hint"]
-    assert sandbox(*BUY, "--name", "LAB").error["code"] == "name_taken"
+    assert sandbox(*instead(BUY, "--name", "LAB")).error["code"] == "name_taken"
     assert bought_once(sandbox)
 
 
@@ -220,7 +221,7 @@ def test_another_purchase_of_an_interrupted_name_finishes_that_and_stops(sandbox
     fail(sandbox, "lost", times=1000, method="POST", path="/v1/subscriptions")
     assert sandbox(*BUY).code == 75
     calm(sandbox)
-    other = sandbox(*BUY, "--seats", "9")
+    other = sandbox(*instead(BUY, "--seats", "9"))
     assert (other.code, other.error["code"]) == (75, "operation_pending")
     assert "is finished now; nothing else was done" in other.error["message"]
     assert bought_once(sandbox)
@@ -253,7 +254,7 @@ def test_the_same_request_id_in_two_processes_is_charged_once(sandbox, pro):
 
 
 def test_two_purchases_of_different_names_both_succeed(sandbox, pro):
-    other = (*BUY, "--name", "atelier")
+    other = instead(BUY, "--name", "atelier")
     assert codes(start(sandbox, *BUY, pause=0.1), start(sandbox, *other, pause=0.1)) == [0, 0]
     assert charges(sandbox) == [3600, 3600]
     assert len(live_subscriptions(sandbox)) == 2

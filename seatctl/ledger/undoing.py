@@ -31,6 +31,7 @@ _STAGE = """CREATE TEMP TABLE undoing AS
 _KINDS = """UPDATE undoing SET pool = json_extract(before, '$.subscription_id'),
     person = json_extract(before, '$.user_id'), until = json_extract(before, '$.until'), kind = CASE
     WHEN erased_at IS NOT NULL THEN 'erased'
+    WHEN entity = 'user' AND json_extract(after, '$.erased') IS NOT NULL THEN 'erased'
     WHEN before IS after THEN 'nothing'
     WHEN entity = 'seat' THEN CASE
         WHEN before IS NULL AND json_extract(after, '$.revoked_at') IS NOT NULL THEN 'nothing'
