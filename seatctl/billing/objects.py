@@ -103,9 +103,8 @@ def read_address(customer: StripeJson) -> dict[str, str]:
 
 def read_card(payment_method: StripeJson) -> StripeCard:
     """A saved payment method; one that is no card shows its type in place of the brand."""
-    card = _object(payment_method.get("card"))
-    brand = _text(card.get("brand")) or _text(payment_method.get("type")) or ""
-    kind = _text(payment_method.get("type")) or ""
+    card, kind = _object(payment_method.get("card")), _required(payment_method, "type")
+    brand = _text(card.get("brand")) or kind
     return StripeCard(_required(payment_method, "id"), brand, _text(card.get("last4")) or "", kind)
 
 

@@ -172,8 +172,10 @@ def _receive(answer: HTTPResponse, part: Path, name: str) -> int:
             if not written and not chunk.startswith(_PDF):
                 raise DownloadFailed(f"{name}: what came is not a PDF", hint="run the same command again")
             written += file.write(chunk)
+    if not written:
+        raise DownloadFailed(f"{name}: nothing came", hint="run the same command again")
     wanted = answer.headers.get("Content-Length")
-    if wanted is not None and int(wanted) != written:
+    if wanted is not None and wanted != str(written):
         raise DownloadFailed(f"{name}: the download was cut short", hint="run the same command again")
     return written
 
