@@ -67,3 +67,16 @@ def test_a_subscription_that_stripe_no_longer_has_names_what_ends_it(sandbox, te
     assert sandbox("reconcile", "--fix").code == 0
     refused = sandbox("subs", "add-seats", team, "1", "--yes", "-o", "json")
     assert refused.error["hint"] == "seatctl subs buy --plan pro --seats N --name NAME buys seats again"
+
+
+def test_an_invoice_that_nobody_can_pay_any_more_can_be_given_up(sandbox, pro):
+    buy = f"subs buy --plan {pro} --seats 1 --name lab --billing-email p@example.com --on-account --yes"
+    assert sandbox(*buy.split()).code == 0
+    number = sandbox.rows("invoices", "list")[0]["number"]
+    with twin(sandbox) as stripe:
+        (customer,) = [one["id"] for one in stripe.store.walk("customer")]
+        stripe.handle("DELETE", f"/v1/customers/{customer}", HEADERS, None)
+    assert sandbox("sync").code == 0
+    refused = sandbox("invoices", "pay", number, "--yes", "-o", "json")
+    assert (refused.code, refused.error["hint"]) == (5, f"seatctl invoices void {number} gives it up")
+    assert sandbox("invoices", "void", number, "--yes").code == 0

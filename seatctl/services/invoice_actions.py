@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from shlex import quote
 
 from seatctl.billing import endpoints, listings
 from seatctl.billing.objects import read_invoice
@@ -186,13 +187,7 @@ def _run(running: Running) -> Apply:
     if verb == "pay":
         if running.payload.get("draft") is True:
             _finalize(running, invoice)
-        try:
-            pay(running, invoice, _card(running), lambda: None)  # a refusal leaves it as it was: open
-        except CameToNothing as refused:
-            if running.payload.get("draft") is True:
-                number = read(running, invoice).number
-                refused.error.message += f"; it is no draft any more but the open invoice {number}"
-            raise
+        _pay(running, invoice)
     elif verb == "send":
         _settle(running, "send", endpoints.send_invoice(invoice), None)
     else:
@@ -208,6 +203,18 @@ def _run(running: Running) -> Apply:
         return _ending(tx, invoice, summary)
 
     return apply
+
+
+def _pay(running: Running, invoice: str) -> None:
+    try:
+        pay(running, invoice, _card(running), lambda: None)  # a refusal leaves it as it was: open
+    except CameToNothing as refused:
+        number = read(running, invoice).number or invoice
+        if running.payload.get("draft") is True:
+            refused.error.message += f"; it is no draft any more but the open invoice {number}"
+        if refused.error.data.get("stripe_param") == "customer":  # deleted in Stripe: nobody can pay any more
+            refused.error.hint = f"seatctl invoices void {quote(number)} gives it up"
+        raise
 
 
 def _finalize(running: Running, invoice: str) -> None:
