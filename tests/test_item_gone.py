@@ -157,4 +157,7 @@ def test_every_change_says_what_happened_and_the_way_out(shared, words):
     for hint in ("seatctl sync", "seatctl subs buy --plan pro --seats N --name NAME buys seats again"):
         refused = shared(*words.split(), "--yes", "-o", "json")
         assert (refused.code, refused.error["code"], refused.error["hint"]) == (4, "item_gone", hint)
-        assert shared("sync").code == 0
+        synced = shared("sync", "-o", "json")
+        if hint == "seatctl sync":
+            assert "design" in synced.rows[0]["name"]
+            assert synced.rows[0]["summary"] == "taken off its subscription in Stripe: seats 5 → 0"

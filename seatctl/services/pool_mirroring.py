@@ -143,7 +143,7 @@ def _refresh(
             "kind": "subscription",
             "name": after.name,
             "result": "changed",
-            "summary": _difference(pool, after),
+            "summary": _difference(pool, after) if item is not None else _taken_off(pool, after),
             "error": None,
         }
 
@@ -193,6 +193,11 @@ def _add(
         "summary": f"{counted(pool.capacity, 'seat')} of {pool.plan_slug}, {pool.status.replace('_', ' ')}",
         "error": None,
     }
+
+
+def _taken_off(before: Subscription, after: Subscription) -> str:
+    """The change of a pool whose item is gone; what helps is said by what needs seats of it."""
+    return f"taken off its subscription in Stripe: {_difference(before, after)}"
 
 
 def _difference(before: Subscription, after: Subscription) -> str:
