@@ -91,14 +91,14 @@ class Context:
     @cached_property
     def ledger(self) -> Ledger:
         """The profile's ledger, opened. Raises NoLedger, LedgerError, and ModeMismatch for another mode's."""
-        from seatctl.belonging import ModeMismatch, require_same
+        from seatctl.belonging import require_same
         from seatctl.ledger.files import network_file_system
         from seatctl.ledger.ledger import open_ledger
 
         ledger = open_ledger(self.ledger_path(self.profile))
         try:
             require_same(ledger, self.profile)
-        except ModeMismatch:
+        except BaseException:
             ledger.close()
             raise
         if kind := network_file_system(ledger.path):

@@ -2,9 +2,17 @@
 
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
+from seatctl.ledger import mirrored_pools, plans, subscriptions
+from seatctl.ledger.ledger import open_ledger
+from seatctl.models.call import Call
+from seatctl.models.plan import Interval, Plan
+from seatctl.rules.policies import FLEXIBLE
+
 TERM = ("2026-01-01T00:00:00Z", "2036-01-01T00:00:00Z")
+PRO = Plan(0, "pro", "Pro", "prod_1", "price_1", "usd", 1200, Interval.MONTH, 1, FLEXIBLE, True)
 
 
 def ledger_path(sandbox) -> Path:
@@ -12,38 +20,39 @@ def ledger_path(sandbox) -> Path:
 
 
 def add_pool(ledger: Path, name: str = "design", *, seats: int = 2, **columns) -> str:
-    """A running subscription of this ledger, of the plan `pro`; its name."""
-    with closing(sqlite3.connect(ledger)) as db, db:
-        home = db.execute("SELECT value FROM meta WHERE key = 'ledger_id'").fetchone()[0]
-        db.execute(
-            "INSERT OR IGNORE INTO plans (slug, name, product_id, price_id, currency, unit_amount, interval,"
-            " policy, created_at) VALUES ('pro', 'Pro', 'prod_1', 'price_1', 'usd', 1200, 'month', '{}', ?)",
-            (TERM[0],),
-        )
-        db.execute("INSERT OR IGNORE INTO customers (stripe_id) VALUES ('cus_1')")
-        row = {
-            "name": name,
-            "name_key": name,
-            "plan_id": 1,
-            "customer_id": 1,
-            "stripe_subscription": f"sub_{name}",
-            "stripe_item": f"si_{name}",
-            "status": "active",
-            "policy": "{}",
-            "price_id": "price_1",
-            "currency": "usd",
-            "unit_amount": 1200,
-            "term_start": TERM[0],
-            "term_end": TERM[1],
-            "quantity": seats,
-            "capacity": seats,
-            "home_ledger": home,
-            "created_at": TERM[0],
-            **columns,
-        }
-        names = ", ".join(row)
-        marks = ", ".join("?" * len(row))
-        db.execute(f"INSERT INTO subscriptions ({names}) VALUES ({marks})", tuple(row.values()))
+    """A running subscription of this ledger, of the plan `pro`; its name. The audit knows it as any other."""
+    opened = open_ledger(ledger)
+    call = Call("ann@example.com", "ann", "seatctl subs buy", datetime.now(UTC).replace(microsecond=0))
+    try:
+        with opened.change(call) as tx:
+            if not plans.exists(tx, "pro"):
+                plans.add(tx, PRO)
+            tx.execute("INSERT OR IGNORE INTO customers (stripe_id) VALUES ('cus_1')")
+            row = {
+                "name": name,
+                "name_key": name,
+                "plan_id": 1,
+                "customer_id": 1,
+                "stripe_subscription": f"sub_{name}",
+                "stripe_item": f"si_{name}",
+                "status": "active",
+                "policy": "{}",
+                "price_id": "price_1",
+                "currency": "usd",
+                "unit_amount": 1200,
+                "term_start": TERM[0],
+                "term_end": TERM[1],
+                "quantity": seats,
+                "capacity": seats,
+                "home_ledger": opened.id,
+                "created_at": TERM[0],
+                **columns,
+            }
+            names, marks = ", ".join(row), ", ".join("?" * len(row))
+            number = tx.insert(f"INSERT INTO subscriptions ({names}) VALUES ({marks})", tuple(row.values()))
+            mirrored_pools.record_added(tx, subscriptions.by_id(tx, number))
+    finally:
+        opened.close()
     return name
 
 

@@ -156,7 +156,7 @@ def test_the_next_change_records_what_has_expired_at_the_moment_it_did(ledger):
         pass
     assert query(ledger.path, "SELECT revoked_at FROM seats") == [("2026-11-21T12:30:00Z",)]
     assert query(ledger.path, "SELECT assigned FROM subscriptions") == [(0,)]
-    assert query(ledger.path, "SELECT entity FROM changes") == [("seat",)]
+    assert query(ledger.path, "SELECT entity FROM changes WHERE entry > 1") == [("seat",)]
 
 
 def test_seats_bought_or_given_back_by_date_count_from_that_date(ledger):
@@ -171,7 +171,7 @@ def test_seats_bought_or_given_back_by_date_count_from_that_date(ledger):
     with ledger.change(later(days=2)):
         pass
     assert query(ledger.path, "SELECT capacity FROM subscriptions") == [(5,)]
-    assert query(ledger.path, "SELECT before, after FROM changes ORDER BY n") == [
+    assert query(ledger.path, "SELECT before, after FROM changes WHERE entry > 1 ORDER BY n") == [
         ('{"capacity":2}', '{"capacity":4}'),
         ('{"capacity":4}', '{"capacity":5}'),
     ]

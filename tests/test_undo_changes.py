@@ -348,8 +348,10 @@ def done_from(seatctl, words, text: str) -> int:
 def forget(seatctl, *keys: str) -> None:
     """Make the change rows those of a version that did not record these keys."""
     ledger = ledger_path(seatctl)
+    ((guard,),) = query(ledger, "SELECT sql FROM sqlite_schema WHERE name = 'changes_are_append_only_update'")
     query(ledger, "DROP TRIGGER changes_are_append_only_update")
     for key in (f"$.{key}" for key in keys):
         query(
             ledger, "UPDATE changes SET before = json_remove(before, ?1), after = json_remove(after, ?1)", key
         )
+    query(ledger, guard)

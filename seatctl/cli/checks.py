@@ -133,11 +133,13 @@ def _file_system(here: Context) -> Finding:
 
 
 def _integrity(here: Context) -> Finding:
-    problems = list(here.ledger.engine.integrity_problems())
-    if problems:
-        more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
-        return Finding("integrity", "problem", f"{problems[0]}{more}", "seatctl ledger check")
-    return Finding("integrity", "ok", "the file is whole")
+    from seatctl.ledger.check import problems
+
+    found = [f"{subject}: {detail}" for _, subject, detail in problems(here.ledger)]
+    if found:
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        return Finding("integrity", "problem", f"{found[0]}{more}", "seatctl ledger check")
+    return Finding("integrity", "ok", "the ledger is whole")
 
 
 def _actor(here: Context) -> Finding:

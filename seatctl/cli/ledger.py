@@ -45,14 +45,18 @@ def check(ctx: typer.Context) -> None:
       seatctl ledger check
       seatctl ledger check -o json
     """
+    from contextlib import closing
+
     from seatctl.errors import ExitCode
     from seatctl.ledger import check as checking
+    from seatctl.ledger.ledger import open_ledger
     from seatctl.styles import Column
 
     here = context(ctx)
-    with here.ledger.reading() as reader:
-        found = list(checking.problems(reader))
-        over = checking.over_assigned(reader)
+    # Not as other commands open it: they ask the ledger for its mode, which a damaged one may not know.
+    with closing(open_ledger(here.ledger_path(here.profile))) as ledger:
+        found = list(checking.problems(ledger))
+        over = [] if found else checking.over_assigned(ledger)
     bad = {name for name, _, _ in found}
     rows = [{"check": name, "ok": True, "subject": None, "detail": None} for name in checking.checks()]
     rows = [row for row in rows if row["check"] not in bad]
@@ -70,7 +74,9 @@ def check(ctx: typer.Context) -> None:
     for sentence in over:
         here.note(f"over-assigned: {sentence}")
     if found:
-        here.note(f"{len(found)} problems found in {here.ledger.path}")
+        counted = "1 problem" if len(found) == 1 else f"{len(found)} problems"
+        where = here.ledger_path(here.profile)
+        here.note(f"{counted} found in {where}; seatctl ledger restore FILE puts a backup in its place")
         here.exit_code = ExitCode.NO
 
 

@@ -38,7 +38,7 @@ def copy_to(ledger: Ledger, target: Path, *, overwrite: bool) -> None:
     with new_file(target, overwrite=overwrite) as part:
         try:
             _copy(ledger.engine, part)
-            require_clean(part)
+            _require_clean(part, ledger.path)
         finally:
             for path in _files(part)[1:]:
                 path.unlink(missing_ok=True)
@@ -73,19 +73,18 @@ def rehearsal(ledger: Ledger) -> Iterator[Ledger]:
             copy.close()
 
 
-def require_clean(path: Path) -> None:
-    """Check a ledger file whole: integrity, references, counters, audit. Raises LedgerCorrupt."""
-    ledger = open_ledger(path)
+def _require_clean(copy: Path, original: Path) -> None:
+    """Check the copy of a ledger whole, as `ledger check` does. Raises LedgerCorrupt."""
+    ledger = open_ledger(copy)
     try:
-        with ledger.reading() as reader:
-            found = next(check.problems(reader), None)
+        found = next(check.problems(ledger), None)
     finally:
         ledger.close()
     if found is not None:
         name, subject, detail = found
         raise LedgerCorrupt(
-            f"{path} does not check clean: {name}: {subject}: {detail}",
-            hint="use an earlier backup",
+            f"{original} does not check clean: {name}: {subject}: {detail}",
+            hint=f"seatctl ledger check shows all of it; cp {original}* FOLDER copies it as it is",
             data={"check": name, "subject": subject, "detail": detail},
         )
 

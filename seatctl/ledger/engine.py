@@ -98,7 +98,19 @@ class Engine(Protocol):
         ...
 
     def integrity_problems(self) -> Iterator[str]:
-        """What the database finds wrong with its own file, and rows whose references lead nowhere."""
+        """What the database finds wrong with its own file."""
+        ...
+
+    def reference_problems(self) -> Iterator[str]:
+        """Rows whose references lead nowhere."""
+        ...
+
+    def undecodable(self, query: str) -> list[str]:
+        """The key, as text, of each row (key, text) of a query whose text is not UTF-8."""
+        ...
+
+    def search_problem(self) -> str | None:
+        """What is wrong between the index of users and the users; outside of a transaction."""
         ...
 
     def close(self) -> None:

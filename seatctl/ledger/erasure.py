@@ -58,12 +58,13 @@ def erase(tx: Transaction, user: User) -> Erased:
         tx.count("SELECT count(*) FROM audit WHERE lower(actor) = ?", (email.lower(),)) for email in emails
     )
     changes = _blank_changes(tx, user, emails)
-    commands = _blank_runs(tx, words)
+    runs, lines = _blank_runs(tx, words)
     tx.execute("UPDATE requests SET note = NULL, reason = NULL WHERE user_id = ?", (user.id,))
     _blank_messages(tx, user, emails)
     _blank_user(tx, user)
-    tx.record("user", user.id, {"erased": False}, {"erased": True})
-    return Erased(changes, commands, acted)
+    # How much it was, so that `ledger check` tells it from what somebody has blanked by hand.
+    tx.record("user", user.id, {"erased": False}, {"erased": True, "changes": changes, "commands": runs})
+    return Erased(changes, runs + lines, acted)
 
 
 def _known_as(tx: Transaction, user: User) -> tuple[set[str], set[str]]:
@@ -108,8 +109,11 @@ def _blank_changes(tx: Transaction, user: User, emails: set[str]) -> int:
     return blanked
 
 
-def _blank_runs(tx: Transaction, words: set[str]) -> int:
-    """Commands and summaries that name the person; a command loses its text, whose hash stays."""
+def _blank_runs(tx: Transaction, words: set[str]) -> tuple[int, int]:
+    """Commands and summaries that name the person; how many commands of runs, and of lines of batches.
+
+    A command loses its text, whose hash stays.
+    """
     longest_first = sorted(words, key=len, reverse=True)
     pattern = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
     named = [
@@ -126,7 +130,7 @@ def _blank_runs(tx: Transaction, words: set[str]) -> int:
     rows = [row["rowid"] for row in batch if pattern.search(row["command"])]
     for rowid in rows:
         tx.execute("UPDATE batch_rows SET command = '', error = NULL WHERE rowid = ?", (rowid,))
-    return sum(1 for _, in_command, _ in named if in_command is not None) + len(rows)
+    return sum(1 for _, in_command, _ in named if in_command is not None), len(rows)
 
 
 def _blank_messages(tx: Transaction, user: User, emails: set[str]) -> None:

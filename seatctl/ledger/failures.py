@@ -41,6 +41,12 @@ class LedgerCorrupt(LedgerError):
     code = "ledger_corrupt"
 
 
+class LedgerDamaged(LedgerCorrupt):
+    """SQLite can read the file, but what stands in it is not what this program has written."""
+
+    code = "ledger_damaged"
+
+
 class LedgerReadOnly(LedgerError):
     """The file cannot be opened or written by this user."""
 
@@ -57,6 +63,10 @@ class LedgerUnreadable(LedgerError):
     """The disk or the operating system failed."""
 
     code = "ledger_io"
+
+
+RESTORE = "seatctl ledger check shows what is wrong; seatctl ledger restore FILE puts a backup in its place"
+"""The hint of whatever meets a damaged ledger."""
 
 
 class LedgerNewer(LedgerError):

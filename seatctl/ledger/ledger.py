@@ -7,6 +7,7 @@ TEMP tables. The statements themselves live in the modules beside this one.
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -14,7 +15,15 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from seatctl.ledger.failures import LedgerReadOnly, LedgerReplaced, MoneyBusy, NoLedger, OtherMode
+from seatctl.ledger.failures import (
+    RESTORE,
+    LedgerDamaged,
+    LedgerReadOnly,
+    LedgerReplaced,
+    MoneyBusy,
+    NoLedger,
+    OtherMode,
+)
 from seatctl.ledger.files import create_file
 from seatctl.ledger.migrate import is_current, migrate
 from seatctl.ledger.sqlite import WAIT_SECONDS, SqliteEngine
@@ -25,6 +34,49 @@ __all__ = ["Journal", "Ledger", "Reader", "Transaction", "create_ledger", "open_
 
 MONEY_WAIT_SECONDS = 5.0
 """How long a money command waits for another one before it says `busy`."""
+
+
+MODES = ("sandbox", "test", "live")
+
+_OF_ROWS = (sqlite3.Error, ValueError, LookupError, TypeError, AttributeError, StopIteration)
+"""What a row raises that does not hold what was written there: no such table or column, no JSON, no text, no
+time, a value that nobody knows, a key that is missing, a thing that is gone. So does a bug of ours."""
+
+
+@contextmanager
+def _border(path: Path) -> Iterator[None]:
+    """An error that rows of the ledger may have caused is the ledger's damage where it has any, else a bug.
+
+    Raises LedgerDamaged, or what was raised.
+    """
+    try:
+        yield
+    except _OF_ROWS as error:
+        found = _damage(path)
+        if found is None:
+            raise
+        raise damaged(path, *found) from error
+
+
+def _damage(path: Path) -> tuple[str, str, str] | None:
+    """What is wrong with the ledger, read by another connection: nothing of ours is under way there."""
+    from seatctl.ledger import check
+
+    engine = SqliteEngine(path)
+    try:
+        engine.begin_reading()
+        return check.damage(Reader(engine))
+    finally:
+        engine.close()
+
+
+def damaged(path: Path, check: str, subject: str, detail: str) -> LedgerDamaged:
+    """The refusal of whoever has met damage."""
+    return LedgerDamaged(
+        f"the ledger {path} is damaged: {subject}: {detail}",
+        hint=RESTORE,
+        data={"check": check, "subject": subject, "detail": detail},
+    )
 
 
 class Ledger:
@@ -42,12 +94,20 @@ class Ledger:
     @property
     def id(self) -> str:
         """The random id that Stripe's metadata names (design rule 9)."""
-        return self._meta["ledger_id"]
+        return self._named("ledger_id", lambda found: found.startswith("led_"))
 
     @property
     def mode(self) -> str:
         """`sandbox`, `test` or `live`; for good."""
-        return self._meta["mode"]
+        return self._named("mode", lambda found: found in MODES)
+
+    def _named(self, key: str, can_be: Callable[[str], bool]) -> str:
+        """What `meta` says of the ledger. Raises LedgerDamaged where it says nothing, or what cannot be."""
+        found = self._meta.get(key)
+        if found is None or not can_be(found):
+            wrong = "it is missing" if found is None else f"{found!r} cannot be"
+            raise damaged(self.path, "meta", key, wrong)
+        return found
 
     @property
     def stripe_account(self) -> str | None:
@@ -56,7 +116,8 @@ class Ledger:
 
     @cached_property
     def _meta(self) -> dict[str, str]:
-        return {row["key"]: row["value"] for row in self.engine.rows("SELECT key, value FROM meta")}
+        with _border(self.path):
+            return {row["key"]: row["value"] for row in self.engine.rows("SELECT key, value FROM meta")}
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
@@ -64,11 +125,12 @@ class Ledger:
         if self.engine.in_transaction:
             yield Reader(self.engine)
             return
-        self.engine.begin_reading()
-        try:
-            yield Reader(self.engine)
-        finally:
-            self.engine.end_reading()
+        with _border(self.path):
+            self.engine.begin_reading()
+            try:
+                yield Reader(self.engine)
+            finally:
+                self.engine.end_reading()
 
     @contextmanager
     def change(self, call: Call) -> Iterator[Transaction]:
@@ -81,19 +143,20 @@ class Ledger:
         self._require_idle()
         # The write lock is held from the first read to the commit, so that what was read (a free seat,
         # an open request, a name) is still so when it is written: no second process can take it meanwhile.
-        self._begin_writing()
-        try:
-            tx = Transaction(self.engine, call)
-            settle(tx)
-            yield tx
-            fill_waitlists(tx)
-            keep = tx.finish() and (not call.dry_run or (call.rehearsed and self.is_rehearsal))
-            if keep:
-                self.engine.commit()
-                if tx.messages and self.told_from is None:
-                    self.told_from = tx.entry
-        finally:
-            self.engine.rollback()
+        with _border(self.path):
+            self._begin_writing()
+            try:
+                tx = Transaction(self.engine, call)
+                settle(tx)
+                yield tx
+                fill_waitlists(tx)
+                keep = tx.finish() and (not call.dry_run or (call.rehearsed and self.is_rehearsal))
+                if keep:
+                    self.engine.commit()
+                    if tx.messages and self.told_from is None:
+                        self.told_from = tx.entry
+            finally:
+                self.engine.rollback()
 
     def journal(self) -> AbstractContextManager[Journal]:
         """Write operations, steps, the Stripe mirror and states: no settling, no audit."""
@@ -106,12 +169,13 @@ class Ledger:
     @contextmanager
     def _journal(self, begin: Callable[[], None]) -> Iterator[Journal]:
         self._require_idle()
-        begin()
-        try:
-            yield Journal(self.engine)
-            self.engine.commit()
-        finally:
-            self.engine.rollback()
+        with _border(self.path):
+            begin()
+            try:
+                yield Journal(self.engine)
+                self.engine.commit()
+            finally:
+                self.engine.rollback()
 
     @contextmanager
     def weighing(self) -> Iterator[Journal]:
@@ -120,11 +184,12 @@ class Ledger:
         Takes no lock and writes nothing to the file, which may be one that nobody may write.
         """
         self._require_idle()
-        self.engine.begin_staging()
-        try:
-            yield Journal(self.engine)
-        finally:
-            self.engine.rollback()
+        with _border(self.path):
+            self.engine.begin_staging()
+            try:
+                yield Journal(self.engine)
+            finally:
+                self.engine.rollback()
 
     def _begin_writing(self) -> None:
         """Take the write lock of the ledger that was opened, not of one that a restore put in its place."""
@@ -137,6 +202,11 @@ class Ledger:
                 f"{self.path} was replaced by a backup while this command ran, which stopped there",
                 hint="seatctl runs list shows what the ledger holds now; then run it again",
             )
+        if not self.engine.is_guarded:
+            # Without its triggers nothing counts who sits where: it would seat one too many.
+            self.engine.rollback()
+            wrong = _damage(self.path) or ("structure", "triggers", "they are not those of this version")
+            raise damaged(self.path, *wrong)
 
     def _require_idle(self) -> None:
         if self.engine.in_transaction:
@@ -254,7 +324,11 @@ def create_ledger(path: Path, *, mode: str, stripe_account: str | None, now: dat
         engine.close()
         raise
     ledger = Ledger(engine)
-    _require_same(ledger, mode, stripe_account)
+    try:
+        _require_same(ledger, mode, stripe_account)
+    except BaseException:
+        ledger.close()
+        raise
     return ledger
 
 
@@ -293,7 +367,6 @@ def _require_same(ledger: Ledger, mode: str, stripe_account: str | None) -> None
         where, found, wanted = ledger.path, ledger.mode, mode
         if other_account:
             found, wanted = f"{found} {ledger.stripe_account}", f"{wanted} {stripe_account}"
-        ledger.close()
         raise OtherMode(
             f"the ledger {where} is for {found}, not for {wanted}",
             hint="name another profile: seatctl init PROFILE",

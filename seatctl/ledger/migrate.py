@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seatctl.ledger.failures import LedgerCorrupt, LedgerNewer
+from seatctl.ledger.failures import RESTORE, LedgerCorrupt, LedgerDamaged, LedgerNewer
 from seatctl.ledger.sqlite import SqliteEngine
 
 if TYPE_CHECKING:
@@ -22,7 +22,10 @@ APPLICATION_ID = 0x73656174
 
 
 def is_current(engine: SqliteEngine) -> bool:
-    """Whether the file needs no migration. Raises `ledger_newer`, and `ledger_corrupt` for a foreign file."""
+    """Whether the file needs no migration.
+
+    Raises `ledger_newer`, `ledger_corrupt` for a foreign file, `ledger_damaged` for an impossible version.
+    """
     version = engine.version
     if version > SCHEMA_VERSION:
         raise LedgerNewer(
@@ -32,6 +35,11 @@ def is_current(engine: SqliteEngine) -> bool:
     if engine.application_id != APPLICATION_ID and (version or not engine.is_empty):
         raise LedgerCorrupt(
             f"{engine.path} is a SQLite file, but not a ledger", hint="name another: seatctl --ledger PATH"
+        )
+    if version != SCHEMA_VERSION and version <= 0 and not engine.is_empty:
+        # A creation is one transaction: it leaves an empty file, or a whole one with its version.
+        raise LedgerDamaged(
+            f"{engine.path} is damaged: its version is {version}, which no seatctl has written", hint=RESTORE
         )
     return version == SCHEMA_VERSION
 
@@ -47,6 +55,16 @@ def migrate(engine: SqliteEngine) -> None:
     _migrations().apply(database)
     database.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
     database.execute(f"PRAGMA user_version = {SCHEMA_VERSION:d}")
+
+
+def new_schema() -> list[tuple[str, str, str]]:
+    """(type, name, statement) of everything in a new ledger, made in memory."""
+    from sqlite_utils import Database
+
+    database = Database(memory=True, recursive_triggers=False)
+    _migrations().apply(database)
+    found = database.execute("SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
+    return [(str(row[0]), str(row[1]), str(row[2])) for row in found]
 
 
 def _migrations() -> Migrations:

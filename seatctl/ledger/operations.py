@@ -12,6 +12,7 @@ from datetime import datetime
 
 from seatctl.errors import JsonValue
 from seatctl.ledger.engine import Row
+from seatctl.ledger.stored import stored_object
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.call import Call, format_time, parse_time
 from seatctl.models.operation import Operation, OperationState, Step
@@ -63,6 +64,34 @@ def by_id(reader: Reader, operation: int) -> Operation:
 def unfinished(reader: Reader) -> list[Operation]:
     """Pending and waiting operations, oldest first."""
     return list(_operations(reader.rows(f"{_SELECT} WHERE {_OPEN} ORDER BY o.id")))
+
+
+def facts(reader: Reader, operation: Operation) -> dict[str, JsonValue]:
+    """What the audit keeps of an operation: what it was, and who asked for it.
+
+    An entry names who has finished the operation, which may be somebody's `sync`.
+    """
+    from seatctl.ledger.hashes import text_hash
+
+    row = reader.row(
+        "SELECT o.payload, o.created_at, r.actor, r.os_user FROM operations o JOIN runs r ON r.number = o.run"
+        " WHERE o.id = ?",
+        (operation.id,),
+    )
+    if row is None:
+        raise LookupError(f"there is no operation {operation.id}")
+    return {
+        "kind": operation.kind,
+        "actor": row["actor"],
+        "os_user": row["os_user"],
+        "created_at": row["created_at"],
+        "payload_hash": text_hash(row["payload"]),
+    }
+
+
+def every(reader: Reader) -> Iterator[Operation]:
+    """All there ever were, oldest first."""
+    return _operations(reader.rows(f"{_SELECT} ORDER BY o.id"))
 
 
 def ids(reader: Reader, kinds: tuple[str, ...], state: OperationState) -> list[int]:
@@ -198,14 +227,14 @@ def _operations(rows: Iterator[Row]) -> Iterator[Operation]:
             id=row["id"],
             run=row["run"],
             kind=row["kind"],
-            payload=json.loads(row["payload"]),
+            payload=stored_object(row["payload"]),
             state=OperationState(row["state"]),
             subscription_id=row["subscription_id"],
             reserved_name=row["reserved_name"],
             request_id=row["request_id"],
             created_at=parse_time(row["created_at"]),
             actor=row["actor"],
-            outcome=None if row["outcome"] is None else json.loads(row["outcome"]),
+            outcome=None if row["outcome"] is None else stored_object(row["outcome"]),
         )
 
 
@@ -213,8 +242,8 @@ def _step(row: Row) -> Step:
     return Step(
         name=row["name"],
         attempt=row["attempt"],
-        form=json.loads(row["form"]),
-        answer=None if row["answer"] is None else json.loads(row["answer"]),
+        form=stored_object(row["form"]),
+        answer=None if row["answer"] is None else stored_object(row["answer"]),
         sent_at=parse_time(row["sent_at"]),
         answered_at=None if row["answered_at"] is None else parse_time(row["answered_at"]),
     )

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 from seatctl.errors import JsonValue, NotFound
 from seatctl.ledger.engine import Row
+from seatctl.ledger.stored import stored_policy
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.plan import Interval, Plan
 from seatctl.rules.nearest import did_you_mean
-from seatctl.rules.policies import as_fields, from_fields
+from seatctl.rules.policies import as_fields
 
 _COLUMNS = (
     "id, slug, name, product_id, price_id, currency, unit_amount, interval, interval_count, policy, active"
@@ -121,6 +122,6 @@ def _plan(row: Row) -> Plan:
         unit_amount=row["unit_amount"],
         interval=Interval(row["interval"]),
         interval_count=row["interval_count"],
-        policy=None if row["policy"] is None else from_fields(json.loads(row["policy"])),
+        policy=stored_policy(row["policy"]),
         active=bool(row["active"]),
     )

@@ -29,6 +29,14 @@ OLDEST_SQLITE = (3, 37, 0)
 WAIT_SECONDS = 30.0
 """How long a writer waits for another one: a bulk import of a million rows holds the lock that long."""
 
+GUARDS = (21, 4699)
+"""How many triggers and unique indexes this version makes, and the length of their statements."""
+
+_GUARDS = """SELECT count(*), total(length(sql)) FROM sqlite_schema
+    WHERE type = 'trigger' OR type = 'index' AND name LIKE 'one@_%' ESCAPE '@'"""
+
+_TEXTS_AT_ONCE = 1000
+
 _POLL_SECONDS = 0.25
 """SQLite's own wait cannot be interrupted by Ctrl-C, so it is kept short and repeated."""
 
@@ -108,7 +116,10 @@ class SqliteEngine:
     def rows(self, sql: str, params: Params = ()) -> Iterator[Row]:
         """The result rows, fetched as they are asked for."""
         try:
-            yield from self.connection.execute(sql, params)
+            # Not `yield from`: that closes the cursor of a list which an error has left half-read, when it is
+            # forgotten, and fails where the connection was closed before.
+            for row in self.connection.execute(sql, params):  # noqa: UP028
+                yield row
         except sqlite3.Error as error:
             raise translated(error, self.path) from error
 
@@ -204,14 +215,69 @@ class SqliteEngine:
         self.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def integrity_problems(self) -> Iterator[str]:
-        """What SQLite finds wrong with the file, and rows whose references lead nowhere."""
+        """What SQLite finds wrong with the file."""
         yield from (str(row[0]) for row in self.rows("PRAGMA integrity_check") if row[0] != "ok")
+
+    def reference_problems(self) -> Iterator[str]:
+        """Rows whose references lead nowhere."""
         for row in self.rows("PRAGMA foreign_key_check"):
             yield f"row {row[1]} of {row[0]} refers to a row of {row[2]} that is not there"
+
+    def undecodable(self, query: str) -> list[str]:
+        """The key, as text, of each row (key, text) whose text is not UTF-8."""
+        self.connection.text_factory = bytes
+        try:
+            rows, found = self.connection.execute(query), list[str]()
+            while some := rows.fetchmany(_TEXTS_AT_ONCE):
+                # A line break between them, so that no two halves of a character make a whole one.
+                if not _is_utf8(b"\n".join(row[1] for row in some)):
+                    found += [_shown(row[0]) for row in some if not _is_utf8(row[1])]
+        except sqlite3.Error as error:
+            raise translated(error, self.path) from error
+        finally:
+            self.connection.text_factory = str
+        return found
+
+    def search_problem(self) -> str | None:
+        """What is wrong between the index of users and the users; None if nothing is, or it cannot be asked.
+
+        FTS5 asks for the write lock to look; a ledger that nobody may write is looked at no deeper.
+        """
+        try:
+            self.execute("BEGIN IMMEDIATE")
+        except (LedgerBusy, LedgerReadOnly):
+            return None
+        try:
+            self.connection.execute(
+                "INSERT INTO users_search (users_search, rank) VALUES ('integrity-check', 1)"
+            )
+        except sqlite3.Error as error:
+            return f"it does not agree with the users: {error}"
+        finally:
+            self.rollback()
+        return None
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether the triggers are all there, judged by their number and length: it costs 20 µs."""
+        found = next(self.rows(_GUARDS))
+        return (found[0], found[1]) == GUARDS
 
     def close(self) -> None:
         """Let the connection go."""
         self.connection.close()
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _shown(key: bytes | int | None) -> str:
+    return key.decode(errors="backslashreplace") if isinstance(key, bytes) else str(key)
 
 
 def _uri(path: Path, *, frozen: bool) -> str:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from seatctl.errors import JsonValue
 from seatctl.ledger.collection import OWED, read_owed, read_pause
 from seatctl.ledger.engine import Row
+from seatctl.ledger.stored import stored_policy
 from seatctl.ledger.subscription_handles import CONDITION, UnknownSubscription, parameters, unknown
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time, parse_time
 from seatctl.models.subscription import AutoApproval, Subscription, SubscriptionStatus
 from seatctl.rules.approval_rules import auto_approval_fields, read_auto_approval
 from seatctl.rules.names import name_key
-from seatctl.rules.policies import as_fields, from_fields
+from seatctl.rules.policies import as_fields
 
 if TYPE_CHECKING:
     from seatctl.models.stripe_objects import StripeItem, StripeSubscription
@@ -228,7 +229,7 @@ def _subscription(row: Row) -> Subscription:
         status=SubscriptionStatus(row["status"]),
         capacity=row["capacity"],
         assigned=row["assigned"],
-        policy=None if row["policy"] is None else from_fields(json.loads(row["policy"])),
+        policy=stored_policy(row["policy"]),
         currency=row["currency"],
         unit_amount=row["unit_amount"],
         term_start=parse_time(row["term_start"]),

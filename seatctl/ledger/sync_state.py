@@ -33,12 +33,13 @@ def note_success(journal: Journal, now: datetime) -> None:
 
 def last_success(reader: Reader) -> str | None:
     """When the ledger last agreed with Stripe, in the written form; None before the first sync."""
-    return _get(reader, _LAST_SUCCESS)
+    found = last_success_at(reader)
+    return None if found is None else format_time(found)
 
 
 def last_success_at(reader: Reader) -> datetime | None:
     """The same as a time (UTC)."""
-    found = last_success(reader)
+    found = _get(reader, _LAST_SUCCESS)
     return None if found is None else parse_time(found)
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from seatctl.errors import BadInput, JsonValue, NotFound, Refused
-from seatctl.ledger import copies, exports
+from seatctl.errors import BadInput, JsonValue, NotAllowed, NotFound, Refused
+from seatctl.ledger import check, copies, exports
 from seatctl.ledger.failures import LedgerCorrupt, NoLedger
 from seatctl.ledger.ledger import Ledger, open_ledger
 from seatctl.models.call import Call
@@ -69,7 +69,10 @@ def prepare_restore(source: Path, place: Path, call: Call) -> Path:
 
 
 def allow_restore(place: Path, call: Call) -> None:
-    """Whoever manages the ledger that is replaced may; where none can be read, whoever has the file."""
+    """Whoever manages the ledger that is replaced may; of one that is damaged, whoever has the file.
+
+    What such a one says of roles may be what was damaged.
+    """
     if not place.exists():
         return
     try:
@@ -79,6 +82,11 @@ def allow_restore(place: Path, call: Call) -> None:
     try:
         with current.reading() as reader:
             allow(reader, call.actor, Action.MANAGE_LEDGER)
+    except LedgerCorrupt:
+        return
+    except NotAllowed:
+        if next(check.problems(current), None) is None:
+            raise
     finally:
         current.close()
 

@@ -10,7 +10,7 @@ from typing import Final, cast
 
 from seatctl.billing import endpoints
 from seatctl.billing.port import MissingInStripe
-from seatctl.errors import SeatctlError
+from seatctl.errors import LedgerError
 from seatctl.services.kinds import Apply, Handler
 from seatctl.services.steps import CameToNothing, Running
 
@@ -33,7 +33,7 @@ _MODULES: Final = {
 }
 
 
-class UnknownOperation(SeatctlError):
+class UnknownOperation(LedgerError):
     """The ledger holds an operation that this version cannot finish; a newer one made it."""
 
     code = "unknown_operation"
@@ -42,7 +42,10 @@ class UnknownOperation(SeatctlError):
 def handler_for(kind: str) -> Handler:
     """The handler of a kind of operation, the `HANDLER` of its module. Raises UnknownOperation."""
     if kind not in _MODULES:
-        raise UnknownOperation(f"this version does not know operations of the kind {kind!r}")
+        raise UnknownOperation(
+            f"this version does not know operations of the kind {kind!r}",
+            hint="upgrade seatctl: pip install --upgrade seatctl",
+        )
     return cast("Handler", import_module(_MODULES[kind]).HANDLER)
 
 

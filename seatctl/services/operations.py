@@ -302,7 +302,8 @@ def _apply(running: Running, apply: Apply) -> Report:
             call.now,
         )
         # Always a fact, so that the end of an operation is committed even where the ledger knew it all.
-        tx.record("operation", operation.id, {"state": "pending"}, {"kind": operation.kind, "state": "done"})
+        done = {**operations.facts(tx, operation), "state": "done"}
+        tx.record("operation", operation.id, {"state": "pending"}, done)
     return Report(
         run=operation.run,
         dry_run=False,
