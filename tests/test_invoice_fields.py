@@ -46,7 +46,13 @@ def test_a_refund_of_the_dashboard_is_seen_after_a_sync(sandbox, team):
     )
     refund(sandbox, 1500)
     refund(sandbox, 500)
-    assert sandbox("sync").code == 0
+    told = sandbox("sync", "-o", "json").json
+    assert sorted(row["summary"] for row in told["rows"]) == [
+        "15.00 USD given back: succeeded",
+        "5.00 USD given back: succeeded",
+    ]
+    assert "2 refunds read" in told["summary"]
+    assert sandbox("sync", "-o", "json").rows == []
     row = listed(sandbox)
     assert (row["status"], row["amount_paid"], row["refunded"]) == ("paid", 6000, 2000)
     page = shown(sandbox, row["number"])

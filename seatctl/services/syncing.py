@@ -6,11 +6,11 @@ lock, in one transaction. Only then is a success noted, with the place from whic
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from seatctl.billing.port import Billing
+from seatctl.billing.port import Billing, StripeJson
 from seatctl.errors import ExitCode, JsonValue
 from seatctl.ledger import (
     customers,
@@ -25,6 +25,7 @@ from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
 from seatctl.models.mirrored import Gone, Kind, Mirrored
+from seatctl.models.money import plain_amount
 from seatctl.models.report import Record, Report
 from seatctl.models.role import Action
 from seatctl.rules.wording import counted
@@ -98,10 +99,31 @@ def _mirror(ledger: Ledger, billing: Billing, call: Call, stripe: Reading, *, fu
         due += [(one.kind, one.id) for one in sync_state.skipped(reader)]
         if whole:
             due += [(Kind.SUBSCRIPTION, one) for one in _unmet(reader, call)]
+    known = _refunds(ledger, told.objects)
     gone, fetched = _fetch(ledger, call, stripe, in_order([*told.objects, *due]))
     taken = _take_over(ledger, call, stripe, gone, at)
+    taken.rows.extend(_given_back(known, _refunds(ledger, told.objects)))
     _note(ledger, call, told, succeeded=not _is_undecided(ledger))
     return Mirroring(count + fetched, whole, taken)
+
+
+def _refunds(ledger: Ledger, objects: Iterable[tuple[Kind, str]]) -> dict[str, StripeJson]:
+    """The refunds among these objects that the mirror holds, by id, as Stripe's JSON."""
+    with ledger.reading() as reader:
+        found = (stripe_objects.get(reader, name) for kind, name in objects if kind is Kind.REFUND)
+        return {one.id: one.data for one in found if one is not None}
+
+
+def _given_back(before: Mapping[str, StripeJson], after: Mapping[str, StripeJson]) -> Iterator[Record]:
+    """A row for each refund that is new, or has another status: an invoice does not tell of it by itself."""
+    for name, refund in after.items():
+        status, amount = refund.get("status"), refund.get("amount")
+        if name in before and before[name].get("status") == status:
+            continue
+        currency = str(refund.get("currency") or "")
+        money = plain_amount(amount if isinstance(amount, int) else 0, currency)
+        summary = f"{money} {currency.upper()} given back: {status or 'of unknown status'}"
+        yield {"kind": "refund", "name": name, "result": "read", "summary": summary, "error": None}
 
 
 def _unmet(reader: Reader, call: Call) -> list[str]:
@@ -253,10 +275,12 @@ def _summary(recovered: list[JsonValue], done: Mirroring, skipped: int) -> str:
         looked = f"{counted(len(recovered), 'interrupted operation')}: {', '.join(ended)}"
     results = [row["result"] for row in done.taken.rows]
     added, changed = results.count("added"), results.count("changed")
+    refunds = sum(row.get("kind") == "refund" for row in done.taken.rows)
     parts = [
         f"{counted(added, 'subscription')} added" if added else "",
         f"{counted(changed, 'subscription')} changed" if changed else "",
         f"{counted(done.taken.plans, 'plan')} changed" if done.taken.plans else "",
+        f"{counted(refunds, 'refund')} read: seatctl invoices list" if refunds else "",
         f"{counted(skipped, 'object')} could not be read" if skipped else "",
     ]
     quiet = "nothing else changed in Stripe" if recovered else "nothing changed in Stripe"
