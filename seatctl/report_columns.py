@@ -26,7 +26,18 @@ _TITLES = {
     "unit_amount": "Seat price",
 }
 _MONEY = frozenset(
-    ("total", "amount", "price", "due_now", "next_invoice", "given_back", "to_balance", "owed", "owed_less")
+    (
+        "total",
+        "amount",
+        "price",
+        "due_now",
+        "carried_over",
+        "next_invoice",
+        "given_back",
+        "to_balance",
+        "owed",
+        "owed_less",
+    )
 )
 _TIMES = frozenset(("until", "since", "term_start", "term_end", "seats_until", "due_date"))
 _NUMBERS = frozenset(

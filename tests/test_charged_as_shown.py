@@ -403,3 +403,30 @@ def test_a_shortfall_that_costs_more_than_was_shown_is_told(office):
     assert result.code == 0, result.err
     assert "that was shown; to reverse it: seatctl subs set-seats lab 10" in result.err
     assert len(result.json["warnings"]) == 1
+
+
+# Too little to charge ---------------------------------------------------------------------------------
+
+
+def test_what_is_too_little_to_charge_is_shown_as_owed_with_the_next_invoice(sandbox):
+    freeze(sandbox, "2040-06-01T00:00:00Z")
+    done(sandbox, "plans add cheap --price 0.60 --currency usd --policy flexible")
+    done(sandbox, f"subs buy --plan cheap --seats 1 --name lab {BUYER}")
+    until(sandbox, "2040-06-16T00:00:00Z")
+    report = sandbox("subs", "add-seats", "lab", "1", "--dry-run", "-o", "json").json
+    assert (report["rows"][0]["due_now"], report["rows"][0]["carried_over"]) == (0, 30)
+    told = "0.30 USD is too little to charge, and is asked for with the next invoice"
+    assert told in report["summary"]
+    added = sandbox("subs", "add-seats", "lab", "1", "--yes", "-o", "json")
+    assert told in added.json["summary"]
+    assert "warnings" not in added.json
+    until(sandbox, "2040-07-02T00:00:00Z")
+    assert charges(sandbox) == [60, 120 + 30]
+
+
+def test_a_purchase_too_small_to_charge_is_shown_as_owed(sandbox):
+    done(sandbox, "plans add cheap --price 0.40 --currency usd --policy flexible")
+    row = shown(sandbox, f"subs buy --plan cheap --seats 1 --name lab {BUYER}")
+    assert (row["due_now"], row["carried_over"]) == (0, 40)
+    asked = sandbox(*f"subs buy --plan cheap --seats 1 --name lab {BUYER}".split(), stdin="no\n", tty=True)
+    assert "0.40 USD is too little to charge" in asked.err

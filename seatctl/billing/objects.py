@@ -197,6 +197,7 @@ def read_preview(invoice: StripeJson) -> Preview:
         amount_due=_amount(invoice, "amount_due"),
         lines=_lines(invoice),
         discounts=_discounts(invoice),
+        carried_over=_carried_over(invoice),
         tax_status=(_text(tax.get("status")) or "unknown") if tax.get("enabled") is True else None,
     )
 
@@ -209,6 +210,12 @@ def _discounts(invoice: StripeJson) -> tuple[int, ...]:
 
 def _pause(pause: StripeJson) -> Pause | None:
     return Pause(_required(pause, "behavior"), _time(pause.get("resumes_at"))) if pause else None
+
+
+def _carried_over(invoice: StripeJson) -> int:
+    total, due = _amount(invoice, "total"), _amount(invoice, "amount_due")
+    owed = total + (_number(invoice.get("starting_balance")) or 0)
+    return max(0, min(total, owed - due))
 
 
 def _item(item: StripeJson) -> StripeItem:

@@ -145,6 +145,7 @@ def _follow(here: Context, purchase: Purchase) -> Report:
 
 def _question(here: Context, quote: Quote) -> str:
     from seatctl.models.money import plain_amount
+    from seatctl.rules.charges import too_little
 
     if not here.interactive:
         return "Buy?"  # nobody reads it, and stderr is then free for what a program reads: the error
@@ -156,6 +157,8 @@ def _question(here: Context, quote: Quote) -> str:
         here.note(f"Stripe will charge {due} {code} now; the term ends {end}.")
     else:
         here.note(f"Stripe will invoice {due} {code}, due in {quote.due_days} days; the term ends {end}.")
+    if quote.carried_over:
+        here.note(f"{too_little(quote.carried_over, quote.currency)}.")
     for warning in quote.warnings:
         here.note(warning)
     return "Buy?"

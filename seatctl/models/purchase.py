@@ -51,6 +51,8 @@ class Quote:
     due_days: int | None = None
     discount: int | None = None
     """What the discounts that were asked for take off; None where none was."""
+    carried_over: int = 0
+    """Too little to be charged now: asked for with the next invoice."""
     warnings: tuple[str, ...] = ()
     """What somebody should know before it is bought."""
     tax_status: str | None = None

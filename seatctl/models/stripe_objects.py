@@ -170,5 +170,8 @@ class Preview:
     lines: tuple[InvoiceLine, ...]
     discounts: tuple[int, ...] = ()
     """What each discount takes off; one that does not apply (another currency or product) is not there."""
+    carried_over: int = 0
+    """Too little to be charged: it becomes a debt on the customer's balance, and is asked for with the next
+    invoice."""
     tax_status: str | None = None
     """How Stripe's reckoning of the tax went: `complete`, or what it lacks; None: it reckons none."""

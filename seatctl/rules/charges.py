@@ -82,6 +82,12 @@ def difference(shown: Shown, charged: int) -> Difference | None:
     )
 
 
+def too_little(amount: int, currency: str) -> str:
+    """What is said of an amount below the least that Stripe charges."""
+    said = f"{plain_amount(amount, currency)} {currency.upper()}"
+    return f"{said} is too little to charge, and is asked for with the next invoice"
+
+
 def end_command(name: str) -> str:
     """The command that ends a subscription and gives back what is unused."""
     return f"seatctl subs cancel {quote(name)} --now --refund"

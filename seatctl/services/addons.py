@@ -117,7 +117,16 @@ def prepare_addon(
     }
     request = Request("addon", asked, details, pool.id, request_id=wishes.request_id)
     warnings = of_discounts(bill, preview)
-    prepared = priced(found, target, request, due, summary, wishes, warnings=warnings)
+    prepared = priced(
+        found,
+        target,
+        request,
+        due,
+        summary,
+        wishes,
+        warnings=warnings,
+        carried_over=preview.carried_over,
+    )
     return replace(prepared, on_account=wishes.on_account)
 
 

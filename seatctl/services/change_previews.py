@@ -32,26 +32,34 @@ class Proration:
 _NOTHING = Proration(_NOT_AT_ALL, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What a change costs now, in minor units: what is charged, and what is too little for that."""
+
+    now: int = 0
+    carried_over: int = 0
+
+
 def due_now(
     billing: Billing, found: Gathered, side: Side, proration: Proration | None, discounts: list[JsonValue]
-) -> int:
-    """What Stripe would charge now, in minor units; never negative: a credit goes to the balance.
+) -> Due:
+    """What Stripe would charge now; never negative: a credit goes to the balance.
 
-    0 where the change makes no invoice of its own: in a trial Stripe previews the first real one instead.
+    Nothing if the change makes no invoice of its own: in a trial Stripe previews the first real one.
     """
     if proration is None or proration.behavior != _AT_ONCE:
-        return 0
+        return Due()
     try:
         preview = _preview(billing, found, side, proration, discounts)
     except InvalidRequest as refused:
         if refused.data.get("stripe_code") != _NOTHING_TO_COME:
             raise
-        return 0
+        return Due()
     if is_of_next_term(preview, found.item, proration.moment):
-        return 0
+        return Due()
     priced = read_preview(preview)
     check_tax(priced.tax_status, address_hint(found.standing.name))
-    return max(0, priced.amount_due)
+    return Due(max(0, priced.amount_due), priced.carried_over)
 
 
 def next_total(

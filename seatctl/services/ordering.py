@@ -150,6 +150,7 @@ def quote_row(quote: Quote) -> dict[str, JsonValue]:
         "unit_amount": quote.unit_amount,
         "currency": quote.currency,
         "due_now": quote.due_now,
+        "carried_over": quote.carried_over,
         "due_days": quote.due_days,
         "renews_at": quote.renews_at,
         **({} if quote.discount is None else {"discount": quote.discount}),
@@ -286,6 +287,7 @@ def _quote(billing: Billing, call: Call, plan: Plan, order: Order, details: Mapp
         renews_at=format_time(end or add_interval(call.now, plan.interval, plan.interval_count)),
         due_days=order.due_days,
         discount=sum(preview.discounts) if wanted else None,
+        carried_over=preview.carried_over,
         warnings=nothing_off(wanted, preview.discounts, preview.total),
         tax_status=preview.tax_status,
     )

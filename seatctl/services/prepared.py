@@ -21,7 +21,7 @@ from seatctl.models.report import Report
 from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
 from seatctl.rules.changing import Target
-from seatctl.rules.charges import Shown, back_command, end_command, shown_fields
+from seatctl.rules.charges import Shown, back_command, end_command, shown_fields, too_little
 from seatctl.rules.purchases import amount_of, check_spend
 from seatctl.services.gathering import Gathered
 from seatctl.services.operations import Request, submit
@@ -183,6 +183,7 @@ def priced(
     wishes: Wishes,
     following: int | None = None,
     warnings: tuple[str, ...] = (),
+    carried_over: int = 0,
 ) -> Prepared:
     """The request with what it costs now and with the next invoice, in minor units, and what it leads to."""
     stands, currency = found.standing, found.pool.currency
@@ -194,6 +195,7 @@ def priced(
         "next_plan": target.next.plan,
         "next_seats": target.next.seats,
         "due_now": due,
+        "carried_over": carried_over,
         "currency": currency,
         "next_invoice": following,
         "renews_at": None if stands.ends else format_time(stands.period_end),
@@ -201,6 +203,9 @@ def priced(
     }
     if stands.ends_early and stands.ends_at is not None:
         summary += f"; it ends on {stands.ends_at:%Y-%m-%d}, before {stands.current_end:%Y-%m-%d}"
+        request = replace(request, details={**request.details, "summary": summary})
+    if carried_over:
+        summary += f"; {too_little(carried_over, currency)}"
         request = replace(request, details={**request.details, "summary": summary})
     back = back_command(stands, target.now) if target.now != stands.now else end_command(stands.name)
     shown = shown_fields(Shown(due, currency, back, limit_of(wishes, currency)))

@@ -135,7 +135,16 @@ def prepare_renewal(
     }
     request = Request("renew", asked, details, found.pool.id, request_id=wishes.request_id)
     warnings = of_discounts(bill, preview)
-    prepared = priced(found, target, request, due, str(details["summary"]), wishes, warnings=warnings)
+    prepared = priced(
+        found,
+        target,
+        request,
+        due,
+        str(details["summary"]),
+        wishes,
+        warnings=warnings,
+        carried_over=preview.carried_over,
+    )
     row = {**prepared.row, "ends_at": format_time(end), **renewal.leaving.as_row}
     return replace(
         prepared,

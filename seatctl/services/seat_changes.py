@@ -185,7 +185,8 @@ def _prorated(
         require_true_credit(billing, found, "this would be prorated")
     discounts = discount_forms(find_discounts(billing, wishes.promo, wishes.coupon), found.mirror.discounts)
     proration = Proration(behavior, moment) if bill else None
-    due = due_now(billing, found, target.now, proration, discounts)
+    costs = due_now(billing, found, target.now, proration, discounts)
+    due = costs.now
     check_spend(due, found.pool.currency, wishes.max_spend)
     if due and found.mirror.collection_method != "send_invoice":
         require_no_other(billing, found.mirror, stands.name)
@@ -214,9 +215,11 @@ def _prorated(
     if discounts:  # in a proration it is not told apart, so the same is asked without them
         bare = due_now(billing, found, target.now, proration, [])
         later = next_total(billing, found, target, proration, []) or 0
-        saved = max(bare - due, later - (following or 0))
+        saved = max(bare.now + bare.carried_over - due - costs.carried_over, later - (following or 0))
         warnings = nothing_off(1, (saved,), later)
-    prepared = priced(found, target, request, due, summary, wishes, following, warnings)
+    prepared = priced(
+        found, target, request, due, summary, wishes, following, warnings, carried_over=costs.carried_over
+    )
     row = {**prepared.row, **leaving.as_row}
     return replace(prepared, row=row, on_account=on_account)
 
