@@ -38,7 +38,7 @@ def calls():
     for found in pkgutil.iter_modules(billing.__path__, "seatctl.billing."):
         module = importlib.import_module(found.name)
         for name, function in vars(module).items():
-            own = inspect.isfunction(function) and function.__module__ == module.__name__
+            own = inspect.isfunction(function) and function.__module__ == module.__name__ and name[0] != "_"
             if own and inspect.signature(function).return_annotation in ("Read", "Write"):
                 words = {"form": {}, "created_since": 1, "kind": Kind.INVOICE, "span": Span(0, 1)}
                 names = inspect.signature(function).parameters
