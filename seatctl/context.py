@@ -309,6 +309,11 @@ class Context:
         """Whether there is somebody to ask: stdin and stderr are terminals, and no `--no-input`."""
         return not self.options.no_input and sys.stdin.isatty() and sys.stderr.isatty()
 
+    @property
+    def asks(self) -> bool:
+        """Whether the command asks before it acts: a dry run need not, since nothing follows."""
+        return not self.options.dry_run
+
     def confirm(self, question: str, *, flag: str = "--yes") -> None:
         """Go on only after a yes. Raises NotConfirmed after a no, UsageError where nobody can answer."""
         if self.options.yes:

@@ -304,3 +304,12 @@ def test_a_dry_run_writes_nothing_to_stripe_and_tells_nobody(sandbox, team, file
     before = outside()
     assert sandbox("batch", path, "--dry-run").code == 0
     assert outside() == before
+
+
+def test_a_dry_run_refuses_what_nobody_would_confirm(sandbox, team, file):
+    path = file("subs add-seats design 2", "subs cancel design --now", "users remove ann@example.com --erase")
+    told, done = (sandbox("batch", path, *words, "-o", "json") for words in (("--dry-run",), ()))
+    assert (told.code, as_told(told)) == (done.code, as_told(done))
+    assert all("--yes is required" in row["error"] for row in told.rows)
+    sure = file("subs add-seats design 2", "subs add-seats design 2 --dry-run")
+    assert sandbox("batch", sure, "--dry-run", "--yes").code == 0

@@ -71,11 +71,20 @@ class LineContext(Context):
     def call(self) -> Call:
         """As the line's own, within the run of the batch."""
         own = super().call
-        only_looks = "--dry-run" in self.given  # by a word of the line itself: done later, it changes nothing
-        if self._row is None or only_looks:
+        if self._row is None or self._only_looks:
             return own
         row = None if self.whole else self._row
         return own._replace(run=self._row.run, batch_row=row, rehearsed=self.ledger.is_rehearsal)
+
+    @property
+    def _only_looks(self) -> bool:
+        """Whether a word of the line itself makes it a dry run: it changes nothing in the run either."""
+        return "--dry-run" in self.given
+
+    @property
+    def asks(self) -> bool:
+        """As in the run: what the run would refuse without --yes, its dry run refuses too."""
+        return not self._only_looks
 
     @property
     def interactive(self) -> bool:

@@ -112,7 +112,7 @@ def buy(
     )
     order = replace(complete(here, order), discounts=find_discounts(here.billing, promo, coupon))
     purchase = ordering.prepare(here.ledger, here.billing, here.call, order)
-    if not here.options.dry_run and purchase.quote is not None:
+    if here.asks and purchase.quote is not None:
         require_limit(here, max_spend)
         here.confirm(_question(here, purchase.quote))
     report = _follow(here, purchase) if wait else _buy(here, purchase)

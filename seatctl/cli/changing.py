@@ -41,7 +41,7 @@ def carry_out(here: Context, prepared: Prepared, max_spend: str | None) -> None:
     from seatctl.models.money import plain_amount
     from seatctl.services.prepared import carry_out as submit
 
-    if not here.options.dry_run and not prepared.nothing:
+    if here.asks and not prepared.nothing:
         require_limit(here, max_spend)
         due = f"{plain_amount(prepared.due_now, prepared.currency)} {prepared.currency.upper()}"
         if here.interactive:  # else nobody reads it, and stderr is free for what a program reads: the error

@@ -95,7 +95,7 @@ def _carry_out(here: Context, prepared: Prepared, question: str) -> None:
     """Show what ends and what is given back, ask, do it, and print the report."""
     from seatctl.services.prepared import carry_out
 
-    if not here.options.dry_run and not prepared.nothing:
+    if here.asks and not prepared.nothing:
         for line in prepared.notes if here.interactive else ():
             here.note(line)
         here.confirm(question)

@@ -225,7 +225,7 @@ def _act(
         payment_method=payment_method,
         max_spend=max_spend,
     )
-    if not here.options.dry_run and not intended.already:
+    if here.asks and not intended.already:
         if verb == "pay":
             require_limit(here, max_spend)
         name, currency = intended.now.number or intended.now.id, intended.now.currency

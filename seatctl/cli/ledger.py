@@ -104,7 +104,7 @@ def adopt(
 
     here = context(ctx)
     names = subscription or []
-    if not here.options.dry_run:
+    if here.asks:
         with here.ledger.reading() as reader:
             pools = adoptable(reader, here.call, here.ledger.id, names)
         homes = {pool.home_ledger for pool in pools if pool.home_ledger}

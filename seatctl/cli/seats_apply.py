@@ -259,7 +259,7 @@ def _carry_out(
         else []
     )
     if here.options.dry_run and purchases:
-        _tell(here, purchases)
+        _ask(here, purchases, max_spend)
         costs = {one.counted.pool.name: one.prepared.due_now for one in purchases}
         _emit(here, weighed_report(weighed, costs=costs, check=False))
         return
@@ -274,13 +274,20 @@ def _buy(here: Context, purchases: Sequence[Purchase], max_spend: str | None) ->
     """Show what is short and what it costs, ask, and buy; what was bought."""
     if not purchases:
         return []
-    from seatctl.cli.changing import require_limit
     from seatctl.services.desired_buying import buy
 
-    require_limit(here, max_spend)
-    _tell(here, purchases)
-    here.confirm("Buy them?")
+    _ask(here, purchases, max_spend)
     return buy(here.ledger, here.billing, here.call, purchases)
+
+
+def _ask(here: Context, purchases: Sequence[Purchase], max_spend: str | None) -> None:
+    from seatctl.cli.changing import require_limit
+
+    if here.asks:
+        require_limit(here, max_spend)
+    _tell(here, purchases)
+    if here.asks:
+        here.confirm("Buy them?")
 
 
 def _tell(here: Context, purchases: Sequence[Purchase]) -> None:

@@ -43,7 +43,7 @@ def remove(
         from seatctl.services import subscriptions
 
         hand_over = partial(subscriptions.hand_over, here.ledger, here.billing, here.call)
-    if erase and not here.options.dry_run:
+    if erase and here.asks:
         whom = emails[0] if len(emails) == 1 else f"{len(emails)} users"
         here.confirm(f"Erase {whom} for good?")
     here.emit(
