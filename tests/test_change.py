@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from seatctl.ledger import audit, outbox, seats, users
+from seatctl.ledger import audit, check, outbox, seats, users
 from seatctl.ledger.failures import LedgerDiskFull, LedgerReadOnly
 from seatctl.ledger.ledger import create_ledger, open_ledger
 from seatctl.models.call import Call, format_time
@@ -281,3 +281,14 @@ def test_a_full_disk_is_said_and_changes_nothing(ledger):
     with pytest.raises(LedgerDiskFull, match="nothing was changed"):
         fill()
     assert counts(ledger) == before
+
+
+def test_a_clock_that_was_set_back_damages_nothing(ledger):
+    add_pool(ledger.path, seats=2)
+    with ledger.change(call()) as tx:
+        person = users.add(tx, "a@example.com")
+        seats.assign(tx, 1, person.id)
+    with ledger.change(later(minutes=-5)) as tx:
+        assert seats.revoke_all_of(tx, person.id) == 1
+    assert query(ledger.path, "SELECT revoked_at < assigned_at FROM seats") == [(1,)]
+    assert list(check.problems(ledger)) == []

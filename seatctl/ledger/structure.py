@@ -77,7 +77,7 @@ def differences(engine: Engine) -> Iterator[tuple[str, str]]:
         if there is None:
             yield made.name, f"this {made.kind} is missing"
         elif not _THEIR_WORDS.fullmatch(made.name) and there != made:
-            yield made.name, f"this {made.kind} is not as this version of seatctl makes it"
+            yield made.name, f"this {made.kind} is not as this version makes it"
     for there in found.values():
         if there.name not in expected() and there.kind != "view" and not _NOT_OURS.fullmatch(there.name):
             yield there.name, f"this {there.kind} is not of seatctl's making"
