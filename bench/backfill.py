@@ -26,6 +26,7 @@ host, port, latency = '127.0.0.1', int(sys.argv[1]), float(sys.argv[2])
 kept = threading.local()
 class Handler(BaseHTTPRequestHandler):
     protocol_version = 'HTTP/1.1'
+    wbufsize, disable_nagle_algorithm = -1, True  # as the sandbox's own server
     def do_GET(self):
         time.sleep(latency)
         if not hasattr(kept, 'to'):

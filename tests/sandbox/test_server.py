@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import threading
 
 import pytest
@@ -38,6 +39,31 @@ def test_it_listens_on_loopback_alone_and_answers_like_the_twin(served):
     assert (status, body["name"], body["metadata"]) == (200, "Wire", {"a": "1"})
     assert headers["Request-Id"].startswith("req_")
     assert ask(served, "GET", "/v1/nothing")[0] == 404
+
+
+def test_an_answer_on_a_kept_connection_leaves_whole_and_at_once(served, monkeypatch):
+    """Sent in two parts, the second waits 40 ms until the client acknowledges the first."""
+    sent = []
+
+    def spied(name):
+        really = getattr(socket.socket, name)
+
+        def send(self, *data):
+            if self.getsockname()[1] == served.port:
+                sent.append(self.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0)
+            return really(self, *data)
+
+        monkeypatch.setattr(socket.socket, name, send)
+
+    spied("send")
+    spied("sendall")
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+    for asked in range(3):
+        assert len(sent) == asked
+        connection.request("POST", "/v1/customers", "name=Wire", headers=KEY)
+        assert json.loads(connection.getresponse().read())["name"] == "Wire"
+    connection.close()
+    assert sent == [True] * 3
 
 
 def test_an_armed_time_out_closes_the_connection_without_an_answer(served, tmp_path):

@@ -61,6 +61,7 @@ class Front:
 def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize, disable_nagle_algorithm = -1, True  # as the sandbox's own server
 
         def answer(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
