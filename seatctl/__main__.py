@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from seatctl.errors import ExitCode, SeatctlError
@@ -33,6 +34,21 @@ class OutputFailed(SeatctlError):
     """What stdout leads to cannot be written: a full disk, a closed stream."""
 
     code = "output_failed"
+    exit_code = ExitCode.LEDGER
+
+
+class NotUtf8(SeatctlError):
+    """An argument is not UTF-8, which the audit log could not hold."""
+
+    code = "not_utf8"
+    exit_code = ExitCode.USAGE
+
+
+class UnsupportedSystem(SeatctlError):
+    """The operating system lacks what seatctl is built on."""
+
+    code = "unsupported_system"
+    exit_code = ExitCode.USAGE
 
 
 class KeyInArguments(SeatctlError):
@@ -48,7 +64,7 @@ def main(argv: Sequence[str] | None = None, environment: Mapping[str, str] | Non
     try:
         from seatctl.context import Context  # in here, so that Ctrl-C while it loads leaves no traceback
 
-        _tolerate_any_text()
+        _prepare_streams()
         here = Context(arguments, os.environ if environment is None else environment)
         try:
             if sys.stdout is None:  # closed by the caller: nothing is begun whose result nobody can read
@@ -63,6 +79,8 @@ def main(argv: Sequence[str] | None = None, environment: Mapping[str, str] | Non
             here.close()
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+    except (OSError, ImportError) as error:
+        return _fail_bare(error)
 
 
 def run() -> None:
@@ -74,10 +92,12 @@ def run() -> None:
 
 
 def _run(here: Context) -> int:
-    from seatctl.cli.app import execute
-
     try:
+        _require_posix()
         _refuse_keys(here.argv)
+        _require_text(here.argv)
+        from seatctl.cli.app import execute
+
         execute(here)
         sys.stdout.flush()
     except SeatctlError as error:
@@ -88,7 +108,7 @@ def _run(here: Context) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001  # the one place where a bug becomes an exit code
-        return _fail(here, _output_failed(error) or _bug(here, error))
+        return _fail(here, _output_failed(error) or _refused_by_system(error) or _bug(here, error))
     return here.exit_code
 
 
@@ -128,7 +148,9 @@ def _output_failed(error: Exception) -> OutputFailed | None:
         return None
     if place.tb_frame.f_globals.get("__name__") not in _PRINTING:
         return None
-    _drop_output()
+    from seatctl.streams import drop
+
+    drop(sys.stdout)
     failed = OutputFailed(
         f"the output cannot be written: {error.strerror}",
         hint="seatctl runs list shows whether anything was changed",
@@ -137,17 +159,34 @@ def _output_failed(error: Exception) -> OutputFailed | None:
     return failed
 
 
+def _refused_by_system(error: Exception) -> SeatctlError | None:
+    from seatctl.system import as_refusal
+
+    return as_refusal(error)
+
+
 def _bug(here: Context, error: Exception) -> Unexpected:
     """Keep the traceback in the log, out of the user's sight; `--verbose` shows it."""
     import traceback
 
-    kept = here.log.write("".join(traceback.format_exception(error)))
-    path = here.log.path
+    path = None
+    with suppress(SeatctlError):  # nobody knows where the log is if there is no home folder
+        path = here.log.path if here.log.write("".join(traceback.format_exception(error))) else None
     what = f"unexpected {type(error).__name__}"
-    where = f"the log is at {path}" if kept else "the log could not be written; --verbose shows the traceback"
-    bug = Unexpected(f"{what}; this is a bug; {where}", data={"log": str(path) if kept else None})
+    where = f"the log is at {path}" if path else "the log could not be written; --verbose shows the traceback"
+    bug = Unexpected(f"{what}; this is a bug; {where}", data={"log": str(path) if path else None})
     bug.__cause__ = error
     return bug
+
+
+def _require_posix() -> None:
+    """Windows has none of the locks that keep a ledger safe."""
+    try:
+        import fcntl  # noqa: F401
+    except ImportError:
+        raise UnsupportedSystem(
+            "this system is not supported: it needs Linux or macOS; on Windows, install and run it inside WSL"
+        ) from None
 
 
 def _refuse_keys(argv: Sequence[str]) -> None:
@@ -161,6 +200,18 @@ def _refuse_keys(argv: Sequence[str]) -> None:
             "a Stripe key was given as an argument; it now stands in the shell's history: roll it in Stripe",
             hint="seatctl init --key-stdin, or set SEATCTL_STRIPE_KEY",
         )
+
+
+def _require_text(argv: Sequence[str]) -> None:
+    """The audit log and `runs show` repeat the command line, so it has to be text."""
+    for number, word in enumerate(argv, start=1):
+        try:
+            word.encode()
+        except UnicodeEncodeError:  # Python decodes bytes that are not UTF-8 as lone surrogates
+            raise NotUtf8(
+                f"argument {number} is not UTF-8: {word!a}",
+                hint="type it again as UTF-8; give a file with such a name as: - < FILE",
+            ) from None
 
 
 def _wants_json(argv: Sequence[str], environment: Mapping[str, str], here: Context) -> bool:
@@ -179,13 +230,12 @@ def _wants_json(argv: Sequence[str], environment: Mapping[str, str], here: Conte
         return environment.get("SEATCTL_OUTPUT") in {"json", "jsonl"}
 
 
-def _tolerate_any_text() -> None:
-    """A name that the terminal's encoding lacks is spelled out, never a crash in the middle of a list.
+def _prepare_streams() -> None:
+    """A name that the terminal's encoding lacks is spelled out, never a crash in the middle of a list."""
+    if sys.stdin is None or sys.stdout is None or sys.stderr is None:
+        from seatctl.streams import replace_closed
 
-    Nor is a closed stderr one: messages then go nowhere.
-    """
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # until the process ends
+        replace_closed()
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -194,18 +244,21 @@ def _tolerate_any_text() -> None:
 
 def _reader_gone(here: Context) -> int:
     """`seatctl … | head`: the reader has enough."""
-    _drop_output()
+    from seatctl.streams import drop
+
+    drop(sys.stdout)
     return here.exit_code
 
 
-def _drop_output() -> None:
-    """Lead stdout nowhere, which keeps the interpreter from complaining of it at exit."""
-    try:
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(devnull, sys.stdout.fileno())
-        os.close(devnull)
-    except (OSError, ValueError, AttributeError):
-        pass
+def _fail_bare(error: Exception) -> int:
+    """The end if not even what tells of errors could be loaded: no file descriptor is left for it."""
+    from seatctl.system import as_refusal
+
+    refused = as_refusal(error)
+    if refused is None:
+        raise error
+    sys.stderr.write(f"seatctl: {refused.message}\nhint: {refused.hint}\n")
+    return refused.exit_code
 
 
 if __name__ == "__main__":

@@ -109,6 +109,7 @@ class Context:
         """What a command must not write over: databases, config.toml, the log, what it reads."""
         from seatctl.log import log_path
         from seatctl.output_files import Own, database
+        from seatctl.system import expanded
 
         yield from database("the ledger in use", self.ledger_path(self.profile))
         for profile in self.settings.profiles.values():
@@ -121,13 +122,14 @@ class Context:
         yield Own("the lock of init", self.settings.data / ".init.lock")
         log = log_path(self.environment)
         yield from (Own("the log", path) for path in (log, *log.parent.glob(f"{log.name}.*")))
-        yield from (Own("the file that is read", Path(read).expanduser()) for read in reads if read)
+        yield from (Own("the file that is read", expanded(read)) for read in reads if read)
 
     def target(self, typed: str, *reads: str | None, overwrite: bool = False) -> Path:
         """The file to write, which is none that matters. Raises OwnFile, NotAFile, FileExists, NotFound."""
         from seatctl.output_files import check_target
+        from seatctl.system import expanded
 
-        return check_target(Path(typed).expanduser(), self.own_files(*reads), overwrite=overwrite)
+        return check_target(expanded(typed), self.own_files(*reads), overwrite=overwrite)
 
     def create(self, profile: Profile) -> None:
         """Make a profile's ledger where there is none, and its sandbox; then it is the one in use here."""

@@ -97,7 +97,7 @@ class NotFound(SeatctlError):
 
 
 class LedgerError(SeatctlError):
-    """The ledger cannot be read or written: corrupt, read-only, disk full, newer version."""
+    """The ledger, a file or stdout cannot be read or written: corrupt, read-only, full, newer version."""
 
     code = "ledger"
     exit_code = ExitCode.LEDGER

@@ -114,7 +114,18 @@ def _summary(report: Report) -> str:
 
 def note(text: str) -> None:
     """A message on stderr; control characters in it are spelled out."""
-    sys.stderr.write(visible_lines(text) + "\n")
+    _tell(visible_lines(text) + "\n")
+
+
+def _tell(text: str) -> None:
+    """Write on stderr. If it is full or nobody reads it, the message is lost and the command goes on."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        from seatctl.streams import drop
+
+        drop(sys.stderr)
 
 
 def as_markdown(text: str) -> str:
@@ -143,7 +154,7 @@ def write_error(error: SeatctlError, *, as_json: bool) -> None:
     from seatctl.redact import redact
 
     if as_json:
-        sys.stderr.write(redact(dump({"error": error.as_json()})) + "\n")
+        _tell(redact(dump({"error": error.as_json()})) + "\n")
         return
     note(redact(f"seatctl: {error.message}"))
     rows = error.data.get("rows")

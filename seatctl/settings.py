@@ -96,7 +96,7 @@ class Settings(NamedTuple):
     def ledger_path(self, profile: Profile, environment: Environment, flag: str | None = None) -> Path:
         """The ledger file of a profile: flag, environment, profile, then a file of its own."""
         named = flag or profile.text("ledger", environment)
-        return Path(named).expanduser().absolute() if named else self.data / profile.name / "ledger.db"
+        return _absolute(named) if named else self.data / profile.name / "ledger.db"
 
     def sandbox_path(self, profile: Profile) -> Path:
         """The sandbox's file, which stands for the Stripe account; one per profile."""
@@ -125,16 +125,34 @@ class Places(NamedTuple):
 
 
 def places(environment: Environment) -> Places:
-    """SEATCTL_CONFIG names config.toml, or a directory for everything; else the platform's places."""
+    """SEATCTL_CONFIG names config.toml, or a directory for everything; else the platform's places.
+
+    Raises NoHome if the user has no home folder to have them in.
+    """
     named = environment.get("SEATCTL_CONFIG")
     if named:
-        place = Path(named).expanduser().absolute()
+        place = _absolute(named)
         config = place if place.suffix == ".toml" else place / "config.toml"
         return Places(config.parent, config.parent, config)
     import platformdirs
 
-    home = platformdirs.user_config_path("seatctl")
-    return Places(home, platformdirs.user_data_path("seatctl"), home / "config.toml")
+    try:
+        home, data = platformdirs.user_config_path("seatctl"), platformdirs.user_data_path("seatctl")
+    except RuntimeError:
+        home = data = Path()
+    if not (home.is_absolute() and data.is_absolute()):  # an older platformdirs leaves the ~ as it is
+        from seatctl.system import no_home
+
+        raise no_home()
+    return Places(home, data, home / "config.toml")
+
+
+def _absolute(text: str) -> Path:
+    if not text.startswith("~"):
+        return Path(text).absolute()
+    from seatctl.system import expanded
+
+    return expanded(text).absolute()
 
 
 def _parse(text: str, path: Path) -> Mapping[str, object]:

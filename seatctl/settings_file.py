@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -57,11 +58,22 @@ def with_value(settings: Settings, name: str, key: str, value: Value | None) -> 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file, which is made with its directory; freed even by SIGKILL."""
+    """Hold an exclusive lock on a file, which is made with its directory; freed even by SIGKILL.
+
+    Raises ConfigNotWritable if it cannot be made.
+    """
     import fcntl
 
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno in {errno.EMFILE, errno.ENFILE}:
+            raise
+        raise ConfigNotWritable(
+            f"{path.parent} cannot be written: {error.strerror}",
+            hint="set SEATCTL_CONFIG to a folder that you may write to",
+        ) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

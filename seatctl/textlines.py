@@ -75,6 +75,20 @@ def read_text(source: str) -> str:
         return "".join(text_lines(stream, name))
 
 
+def stdin_line(limit: int = -1) -> str:
+    """The next line of stdin, at most `limit` characters of it. Raises FileNotReadable, NotUtf8."""
+    import sys
+
+    try:
+        line = sys.stdin.readline(limit)
+        line.encode()  # in some locales Python decodes what is not UTF-8 as lone surrogates
+    except UnicodeError:
+        raise NotUtf8("what stdin holds is not UTF-8", data={"file": "stdin"}) from None
+    except OSError as error:
+        raise FileNotReadable(f"stdin cannot be read: {error.strerror or error}") from error
+    return line
+
+
 def _texts(stream: BinaryIO, name: str) -> Iterator[str]:
     """Strictly decoded runs of whole lines."""
     line = 1

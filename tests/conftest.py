@@ -101,13 +101,17 @@ class Seatctl:
             **(env or {}),
         }
 
-    def __call__(self, *argv, stdin: str | bytes = "", env=None, tty: bool = False) -> Result:
-        """Run in this process. `tty`: all three streams are terminals, and stdin holds the answers."""
+    def __call__(self, *argv, stdin: str | bytes | None = "", env=None, tty: bool = False) -> Result:
+        """Run in this process. `tty`: all three streams are terminals, and stdin holds the answers.
+
+        A stdin of None is closed.
+        """
         data = stdin.encode() if isinstance(stdin, str) else stdin
+        given = None if data is None else Stream(data, tty=tty)
         out, err = Stream(tty=tty), Stream(tty=tty)
         with ExitStack() as stack:
             stack.enter_context(mock.patch.dict(os.environ, self.environment(env), clear=True))
-            for name, stream in (("stdin", Stream(data, tty=tty)), ("stdout", out), ("stderr", err)):
+            for name, stream in (("stdin", given), ("stdout", out), ("stderr", err)):
                 stack.enter_context(mock.patch.object(sys, name, stream))
             code = main([str(word) for word in argv])
         return Result(int(code), out.text(), err.text())

@@ -454,7 +454,7 @@ def test_output_that_cannot_be_written_is_no_bug(sandbox, command, target, why, 
     env = {**sandbox.environment(), "PYTHONUNBUFFERED": unbuffered}
     line = f'"{sys.executable}" -m seatctl {command} {target}'
     done = subprocess.run(["sh", "-c", line], env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 74
     assert done.stderr.startswith(f"seatctl: the output cannot be written: {why}")
     assert "bug" not in done.stderr
     assert "Traceback" not in done.stderr

@@ -125,8 +125,6 @@ def try_server(
       seatctl notify test
       seatctl notify test ann@example.com --password-stdin < password
     """
-    import sys
-
     from seatctl.errors import UsageError
     from seatctl.services import notifying
 
@@ -137,8 +135,9 @@ def try_server(
     if password_stdin and not here.options.dry_run:
         from seatctl.keys import read_secret
         from seatctl.mailing import keep_password
+        from seatctl.textlines import stdin_line
 
-        keep_password(here.settings, here.profile, read_secret(sys.stdin.readline()))
+        keep_password(here.settings, here.profile, read_secret(stdin_line()))
     sent = notifying.try_server(here.ledger, lambda: here.post, here.call, to, here.profile.name)
     columns = [Column(key, key.capitalize()) for key in sent]
     here.emit_one(sent, columns, handle="to")

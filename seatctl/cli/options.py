@@ -76,8 +76,10 @@ def context(ctx: typer.Context) -> Context:
 
 
 def file_path(text: str) -> Path:
-    """A path as typed, with ~ expanded."""
-    return Path(text).expanduser()
+    """A path as typed, with ~ expanded. Raises NoHome, UnknownHome."""
+    from seatctl.system import expanded
+
+    return expanded(text)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from seatctl.rules.cells import visible
+from seatctl.textlines import stdin_line
 
 
 def read_line(question: str, *, default: str | None = None, hidden: bool = False) -> str:
@@ -20,7 +21,7 @@ def read_line(question: str, *, default: str | None = None, hidden: bool = False
 def _line(prompt: str) -> str:
     sys.stderr.write(prompt)
     sys.stderr.flush()
-    line = sys.stdin.readline()
+    line = stdin_line()
     if not line:
         raise KeyboardInterrupt
     return line

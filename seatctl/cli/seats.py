@@ -179,10 +179,9 @@ def claim(ctx: typer.Context, code: CodeOpt = "-") -> None:
       seatctl seats claim --code -
       pbpaste | seatctl seats claim --code -
     """
-    import sys
-
     from seatctl.errors import UsageError
     from seatctl.services.claiming import claim_seat
+    from seatctl.textlines import stdin_line
 
     here = context(ctx)
     if code != "-":
@@ -191,7 +190,7 @@ def claim(ctx: typer.Context, code: CodeOpt = "-") -> None:
             hint="seatctl seats claim --code -",
         )
     asks = here.interactive
-    typed = here.ask("Activation code", flag="--code -", hidden=True) if asks else sys.stdin.readline(200)
+    typed = here.ask("Activation code", flag="--code -", hidden=True) if asks else stdin_line(200)
     here.emit(claim_seat(here.ledger, here.call, typed), handle="email")
 
 

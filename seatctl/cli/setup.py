@@ -6,7 +6,6 @@ config.toml comes last, so that an `init` that was killed is simply repeated.
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import dataclass
 
 from seatctl.context import Context
@@ -130,10 +129,11 @@ def _actor(here: Context, wish: Wish, before: Profile | None) -> str | None:
 def _with_account(here: Context, wish: Wish, profile: Profile) -> Profile:
     """Take the key, and the account it belongs to, before anything is written."""
     from seatctl.keys import Key, check_key, find_key, read_secret, store_key
+    from seatctl.textlines import stdin_line
 
     if wish.key_stdin or not _has_key(here, profile):
         secret = read_secret(
-            sys.stdin.readline()
+            stdin_line()
             if wish.key_stdin
             else here.ask(f"Stripe {profile.mode} key", flag="--key-stdin", hidden=True)
         )

@@ -116,10 +116,13 @@ def read_events(stream: TextIO) -> Iterator[StripeJson]:
 
 def _opened(source: str) -> AbstractContextManager[TextIO]:
     from contextlib import nullcontext
+    from io import TextIOWrapper
 
     from seatctl.cli.options import file_path
 
     if source == "-":
+        if isinstance(sys.stdin, TextIOWrapper):
+            sys.stdin.reconfigure(encoding="utf-8", errors="replace")
         return nullcontext(sys.stdin)  # left open: it is not ours
     try:
         return file_path(source).open(encoding="utf-8", errors="replace")

@@ -29,7 +29,7 @@ _MEANINGS = {
     ExitCode.NOT_ALLOWED: "not allowed: the actor's role, a missing or wrong key, a foreign ledger",
     ExitCode.NOT_FOUND: "not found: a thing named as an argument",
     ExitCode.WAITING: "waiting: for a payment, an authentication, or a seat",
-    ExitCode.LEDGER: "the ledger cannot be read or written: corrupt, read-only, disk full, newer version",
+    ExitCode.LEDGER: "the ledger, a file or stdout cannot be read or written: damaged, read-only, full",
     ExitCode.TRY_AGAIN: "try again: network, rate limit, ledger busy, another money operation under way",
     ExitCode.INTERRUPTED: "interrupted",
 }

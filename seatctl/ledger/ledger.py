@@ -36,6 +36,8 @@ MONEY_WAIT_SECONDS = 5.0
 """How long a money command waits for another one before it says `busy`."""
 
 
+_ANOTHER = "give yourself access to it, or name another ledger: seatctl --ledger PATH"
+
 MODES = ("sandbox", "test", "live")
 
 _OF_ROWS = (sqlite3.Error, ValueError, LookupError, TypeError, AttributeError, StopIteration)
@@ -293,7 +295,11 @@ def open_ledger(path: Path, *, wait: float = WAIT_SECONDS) -> Ledger:
 
     Raises `no_ledger`, or a LedgerError: damaged, written by a later seatctl, not writable.
     """
-    if not path.exists():
+    try:
+        there = path.exists()
+    except OSError as error:
+        raise LedgerReadOnly(f"{path} cannot be opened: {error.strerror}", hint=_ANOTHER) from error
+    if not there:
         raise _missing(path)
     engine = SqliteEngine(path, wait=wait)
     try:

@@ -303,6 +303,21 @@ def require_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> No
         )
 
 
+_REFUSED = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
+
+
+def _refused(error: sqlite3.Error, path: Path) -> Exception:
+    """Why a file cannot be opened or written: SQLite itself does not tell that no file descriptor is left."""
+    from seatctl.system import is_out_of_files, too_many_files
+
+    if is_out_of_files():
+        return too_many_files()
+    return LedgerReadOnly(
+        f"{path} cannot be written: {error}",
+        hint=f"give yourself write access to it and to its folder {path.parent}",
+    )
+
+
 def translated(error: sqlite3.Error, path: Path) -> Exception:
     """The refusal that an error of SQLite means; one that can only be a bug of ours comes back as it is."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -313,11 +328,8 @@ def translated(error: sqlite3.Error, path: Path) -> Exception:
             f"{path} is damaged or not a ledger: {error}",
             hint="put a backup in its place: seatctl ledger restore FILE",
         )
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
-        return LedgerReadOnly(
-            f"{path} cannot be written: {error}",
-            hint=f"give yourself write access to it and to its folder {path.parent}",
-        )
+    if code in _REFUSED:
+        return _refused(error, path)
     if code == sqlite3.SQLITE_FULL:
         return LedgerDiskFull(f"no room left for {path}; nothing was changed", hint="free some disk space")
     if code == sqlite3.SQLITE_IOERR:

@@ -1,0 +1,119 @@
+"""What the operating system refuses, as errors for the user: no home folder, no more files, no permission.
+
+Imported once something was refused, and not on the way of every command.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from seatctl.errors import BadInput, LedgerError, SeatctlError, TryAgain
+
+_REFUSALS = frozenset(
+    (
+        errno.EACCES,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EIO,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.ENOSPC,
+        errno.ENOTDIR,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ESTALE,
+    )
+)
+"""Answers of the system that depend on files, disks and permissions only. ENOENT may be a bug of ours."""
+
+_TOO_MANY = frozenset((errno.EMFILE, errno.ENFILE))
+
+
+class NoHome(LedgerError):
+    """The user has no home folder, so nobody knows where config.toml and the ledger are."""
+
+    code = "no_home"
+
+
+class UnknownHome(BadInput):
+    """A path begins with the home folder of a user who does not exist."""
+
+    code = "unknown_home"
+
+
+class SystemRefused(LedgerError):
+    """The operating system does not let a file be read or written."""
+
+    code = "system_refused"
+
+
+class TooManyFiles(TryAgain):
+    """The process, or the whole system, has no file descriptor left."""
+
+    code = "too_many_files"
+
+
+class NotText(BadInput):
+    """A text holds half a character (a lone surrogate), which UTF-8 cannot write."""
+
+    code = "not_utf8"
+
+
+def no_home() -> NoHome:
+    """The refusal if the user has no home folder."""
+    return NoHome(
+        f"HOME is not set, and user {os.getuid()} has no home folder",
+        hint="set HOME, or set SEATCTL_CONFIG to a folder for everything",
+    )
+
+
+def expanded(text: str) -> Path:
+    """A path as typed, with ~ expanded. Raises NoHome, and UnknownHome for `~name` of nobody."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        name = text.partition("/")[0]
+        if name == "~":
+            raise no_home() from None
+        raise UnknownHome(f"{text}: there is no home folder {name}", hint="write the whole path") from None
+
+
+def too_many_files() -> TooManyFiles:
+    """The refusal if no file descriptor is left."""
+    return TooManyFiles("too many files are open", hint="raise the limit, such as: ulimit -n 256")
+
+
+def is_out_of_files() -> bool:
+    """Whether no file can be opened any more. SQLite says only that it cannot open its own."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno in _TOO_MANY
+    return False
+
+
+def as_refusal(error: Exception) -> SeatctlError | None:
+    """The error for the user if the system, or a text that is not UTF-8, is the reason; else None."""
+    found = _refusal(error)
+    if found is not None:
+        found.__cause__ = error
+    return found
+
+
+def _refusal(error: Exception) -> SeatctlError | None:
+    if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
+        shown = ascii(error.object[max(0, error.start - 20) : error.end + 20])
+        return NotText(f"{shown} is not UTF-8", hint="save or type it again as UTF-8")
+    if isinstance(error, ImportError) and os.strerror(errno.EMFILE) in str(error):
+        return too_many_files()
+    if not isinstance(error, OSError):
+        return None
+    if error.errno in _TOO_MANY:
+        return too_many_files()
+    if error.errno not in _REFUSALS:
+        return None
+    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    return SystemRefused(f"{where}{error.strerror}", hint="seatctl doctor")

@@ -1,0 +1,112 @@
+"""Where seatctl runs: closed or full streams, no home folder, few file descriptors, another system."""
+
+from __future__ import annotations
+
+import pwd
+import sys
+from unittest import mock
+
+import pytest
+
+SEATCTL = f'"{sys.executable}" -m seatctl'
+COMMANDS_THAT_READ_STDIN = (
+    "users import -",
+    "batch -",
+    "seats apply - -s design",
+    "seats assign design --from -",
+    "seats claim --code -",
+    "sync --events -",
+    "ledger restore - --yes",
+    "plans import -",
+    "init again --mode test --key-stdin",
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS_THAT_READ_STDIN)
+def test_a_closed_stdin_is_no_empty_file(sandbox, command):
+    closed = sandbox(*command.split(), "-o", "json", stdin=None)
+    assert (closed.code, closed.error["code"]) == (2, "stdin_closed")
+
+
+@pytest.mark.parametrize("command", ["batch -", "seats claim --code -", "sync --events -"])
+def test_what_comes_by_stdin_and_is_not_utf8_is_bad_input(sandbox, command):
+    found = sandbox(*command.split(), stdin=b"caf\xe9\n")
+    assert found.code in {0, 3}, found.err  # events that are not UTF-8 are no events
+    assert "bug" not in found.err
+
+
+def test_messages_that_cannot_be_written_change_no_exit_code(sandbox):
+    for target in ("2>/dev/full", "2>&-"):
+        assert sandbox.shell(f"{SEATCTL} users add zoe{len(target)}@example.com {target}").returncode == 0
+        assert sandbox.shell(f"{SEATCTL} users add zoe {target}").returncode == 3
+
+
+def test_a_user_without_a_home_folder_is_told_what_to_set(seatctl, monkeypatch):
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with mock.patch.object(pwd, "getpwuid", side_effect=KeyError):
+        lost = seatctl("status", "-o", "json", env={"SEATCTL_CONFIG": ""})
+        assert (lost.code, lost.error["code"]) == (74, "no_home")
+        assert "SEATCTL_CONFIG" in lost.error["hint"]
+        assert seatctl("init", "--no-input").code == 0
+        assert seatctl("users", "list").code == 0
+
+
+def test_the_home_folder_of_nobody_is_a_bad_path(sandbox):
+    found = sandbox("users", "list", "-o", "json", "--ledger", "~no-such-user/ledger.db")
+    assert (found.code, found.error["code"]) == (3, "unknown_home")
+
+
+def test_init_names_the_folder_that_cannot_be_written(seatctl, tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    places = {"SEATCTL_CONFIG": "", "XDG_CONFIG_HOME": str(tmp_path), "XDG_DATA_HOME": str(file)}
+    refused = seatctl("init", "--no-input", "-o", "json", env=places)
+    assert (refused.code, refused.error["code"]) == (74, "config_not_writable")
+    assert str(file) in refused.error["message"]
+
+
+def test_a_name_that_the_file_system_does_not_take_is_no_bug(sandbox):
+    name = "x" * 300
+    for command in (
+        ("users", "list", "--ledger", name),
+        ("users", "import", name),
+        ("seats", "apply", name, "-s", "design"),
+        ("ledger", "backup", name),
+        ("ledger", "restore", name, "--yes"),
+        ("plans", "import", name),
+        ("users", "list", "--profile", name),
+    ):
+        found = sandbox(*command)
+        assert found.code in {2, 3, 9, 74}, (command, found.err)
+        assert "File name too long" in found.err or "profile" in found.err
+
+
+def test_an_argument_that_is_not_utf8_is_refused_before_anything_is_done(sandbox):
+    for command in (
+        ("users", "add", "zoe@example.com", "--name", "Zo\udce9"),
+        ("\udce9",),
+        ("--as", "\udce9"),
+    ):
+        refused = sandbox(*command, "-o", "json")
+        assert (refused.code, refused.error["code"]) == (2, "not_utf8")
+
+
+def test_half_a_character_in_json_is_bad_input(sandbox):
+    line = '{"email": "zoe@example.com", "name": "Zo\\ud800"}'
+    assert sandbox("users", "import", "-", stdin=line).code == 3
+
+
+def test_windows_is_told_of_wsl(seatctl):
+    with mock.patch.dict(sys.modules, {"fcntl": None}):
+        refused = seatctl("init", "--no-input")
+    assert refused.code == 2
+    assert "WSL" in refused.err
+    assert "Traceback" not in refused.err
+
+
+def test_too_few_file_descriptors_are_said(sandbox):
+    for limit in (6, 8, 12):
+        found = sandbox.shell(f"ulimit -n {limit}; {SEATCTL} sync -o json")
+        assert found.returncode in {0, 75}
+        assert found.returncode == 0 or '"too_many_files"' in found.stderr or "ulimit" in found.stderr
