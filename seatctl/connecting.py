@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from seatctl.errors import LedgerError
+from seatctl.errors import BadInput, LedgerError
 
 if TYPE_CHECKING:
+    import ssl
     from datetime import datetime
     from pathlib import Path
 
@@ -22,6 +23,38 @@ class SandboxUnusable(LedgerError):
     code = "sandbox_unusable"
 
 
+class BadCertificates(BadInput):
+    """The certificates to trust cannot be read."""
+
+    code = "bad_ca_bundle"
+
+
+def trusted_certificates(
+    profile: Profile, environment: Mapping[str, str]
+) -> tuple[str | None, ssl.SSLContext]:
+    """The file or folder of certificates that was named, if any, and a context that trusts it.
+
+    Raises BadCertificates if it cannot be read: requests would call that a failure of the network.
+    """
+    import ssl
+    from pathlib import Path
+
+    named = profile.text("stripe.ca_bundle", environment)
+    folder = named is not None and Path(named).is_dir()
+    try:
+        context = ssl.create_default_context(
+            cafile=None if folder else named, capath=named if folder else None
+        )
+    except OSError as error:
+        why = "no certificate in PEM form is in it" if isinstance(error, ssl.SSLError) else error.strerror
+        raise BadCertificates(
+            f"the certificates to trust, {named}, cannot be read: {why}",
+            hint="correct REQUESTS_CA_BUNDLE or SSL_CERT_FILE, or: seatctl config set stripe.ca_bundle FILE",
+            data={"path": named},
+        ) from error
+    return named, context
+
+
 def to_stripe(
     profile: Profile,
     secret: str,
@@ -30,7 +63,7 @@ def to_stripe(
     read_only: bool,
     trace: Callable[[str], None],
 ) -> Billing:
-    """Stripe with this key, at the pace of the profile, or of its mode."""
+    """Stripe with this key, at the pace of the profile, or of its mode. Raises BadCertificates."""
     import time
 
     from seatctl.billing.pace import pace_of
@@ -41,7 +74,10 @@ def to_stripe(
     base = profile.text("stripe.api_base", environment)
     rate = profile.text("sync.requests_per_second", environment)
     pace = pace_of(profile.mode.value, float(rate) if rate else None, clock=time.monotonic, sleep=time.sleep)
-    stripe = connect(secret, api_base=base, read_only=read_only, sleep=time.sleep, pace=pace)
+    trusted, _ = trusted_certificates(profile, environment)
+    stripe = connect(
+        secret, api_base=base, ca_bundle=trusted, read_only=read_only, sleep=time.sleep, pace=pace
+    )
     return WholeBilling(TracedBilling(stripe, trace))
 
 

@@ -101,6 +101,13 @@ def _api_base(text: str) -> Value:
     return text.rstrip("/")
 
 
+def _path(text: str) -> Value:
+    """Kept whole, so that it means the same from whatever folder the next command is run."""
+    from seatctl.system import expanded
+
+    return str(expanded(str(_text(text))).absolute())
+
+
 SETTINGS: dict[str, Setting] = {
     setting.key: setting
     for setting in (
@@ -121,6 +128,12 @@ SETTINGS: dict[str, Setting] = {
             "another server that speaks Stripe's API",
             _api_base,
             environment=("SEATCTL_STRIPE_API_BASE",),
+        ),
+        Setting(
+            "stripe.ca_bundle",
+            "certificates to trust, such as a company's CA: a PEM file or a folder of them",
+            _path,
+            environment=("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"),
         ),
         Setting("stripe.automatic_tax", "on: Stripe adds tax to what is bought", _one_of("on", "off"), "off"),
         Setting("sync.requests_per_second", "limit on requests to Stripe", _number(10_000)),

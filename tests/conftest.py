@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ SETTING_VARIABLES = (
     "LC_ALL",
     "LC_MONETARY",
     "LANG",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_FILE",
 )
 
 
@@ -44,6 +47,20 @@ def proofs(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
     from tests.support.change_stories import Proofs
 
     return Proofs(tmp_path_factory.mktemp, bool(request.config.getoption("--whole-proofs")))
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """A key and a certificate for 127.0.0.1, signed by itself."""
+    folder = tmp_path_factory.mktemp("certificate")
+    key, made = folder / "key.pem", folder / "certificate.pem"
+    words = f"req -x509 -newkey rsa:2048 -nodes -days 2 -keyout {key} -out {made} -subj /CN=127.0.0.1"
+    subprocess.run(
+        ["openssl", *words.split(), "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made, key)
+    return context, str(made)
 
 
 @dataclass(frozen=True)

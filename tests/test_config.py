@@ -89,7 +89,7 @@ def test_plain_http_is_for_this_machine_only(sandbox):
 def test_an_unknown_setting_offers_the_nearest(sandbox):
     refused = sandbox("config", "set", "stripe.apibase", "x", "-o", "json")
     assert (refused.code, refused.error["code"]) == (2, "unknown_setting")
-    assert refused.error["hint"] == "did you mean stripe.api_base?"
+    assert refused.error["hint"] == "did you mean stripe.api_base, stripe.ca_bundle?"
 
 
 def test_the_mode_of_a_profile_is_for_good(sandbox):

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "tabular": {*VALUES, "columns", "textlines"},
     "mail": VALUES,
     "services": {*VALUES, "ledger", "billing", "mail", "output_files", "tabular", "textlines"},
-    "known_settings": VALUES,
+    "known_settings": {*VALUES, "system"},
     "settings": {*VALUES, "known_settings", "system"},
     "settings_file": {*VALUES, "output_files", "settings"},
     "keys": {*VALUES, "settings"},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -60,20 +59,6 @@ def test_addresses_with_letters_of_their_own_are_reached(sandbox, design, postbo
     assert letter.to == "zoë@xn--bcher-kva.example.com"
     written = letter["To"].addresses[0].display_name.encode("utf-8", "surrogateescape").decode()
     assert written == "Zoë Žižka"  # SMTPUTF8: the header is plain UTF-8
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A key and a certificate for 127.0.0.1, signed by itself."""
-    folder = tmp_path_factory.mktemp("certificate")
-    key, made = folder / "key.pem", folder / "certificate.pem"
-    words = f"req -x509 -newkey rsa:2048 -nodes -days 2 -keyout {key} -out {made} -subj /CN=127.0.0.1"
-    subprocess.run(
-        ["openssl", *words.split(), "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(made, key)
-    return context, str(made)
 
 
 @pytest.mark.filterwarnings("ignore:Requiring AUTH")  # over TLS from the start, which aiosmtpd does not count

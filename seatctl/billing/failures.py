@@ -31,6 +31,10 @@ _AUTHENTICATION = frozenset(
 _TAX = frozenset({"customer_tax_location_invalid", "stripe_tax_inactive"})
 _ANOTHER_CARD = "name a card that is saved in Stripe: --payment-method pm_…"
 _ANOTHER_CUSTOMER = "seatctl subs buy --plan PLAN --seats N --name NAME bills a new customer"
+_TRUST = (
+    "if your network has a CA of its own, set REQUESTS_CA_BUNDLE to its file, or: "
+    "seatctl config set stripe.ca_bundle FILE"
+)
 _NO_TAX = "seatctl config set stripe.automatic_tax off buys without Stripe's tax"
 
 
@@ -49,6 +53,8 @@ class Failure:
     """Seconds, from the Retry-After header."""
     unusable: str | None = None
     """Why what came back is not Stripe's answer, whatever its status says; None if it is."""
+    untrusted: bool = False
+    """Whether whoever answered could not prove to be Stripe: a proxy that signs with a CA of its own."""
     call: str = ""
     """Method and path, for the message: never the body, which is not Stripe's."""
 
@@ -64,6 +70,8 @@ def pause_before_retry(failure: Failure, attempt: int, jitter: float) -> float |
     The key makes every repetition safe. A 402 is an answer, not a failure: it is never repeated.
     `jitter` is between 0.5 and 1, so that many clients do not come back together.
     """
+    if failure.untrusted:  # it has the same certificate the next time
+        return None
     if failure.unusable is None:
         passing = failure.status is None or failure.status in {409, 429} or failure.status >= 500
     else:  # a proxy that says no, or leads elsewhere, says so again
@@ -84,9 +92,8 @@ def as_error(failure: Failure) -> SeatctlError:
             data={**data, "call": failure.call},
         )
     if failure.status is None:
-        return StripeUnreachable(
-            f"no answer from Stripe: {failure.message}", hint="seatctl doctor", data=data
-        )
+        hint = _TRUST if failure.untrusted else "seatctl doctor"
+        return StripeUnreachable(f"no answer from Stripe: {failure.message}", hint=hint, data=data)
     if failure.type == "idempotency_error" or failure.proves_nothing:
         return _doubtful(failure, data)
     if failure.status == 429:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
     from seatctl.sandbox.twin import Twin
 
+stripe.enable_telemetry = (
+    False  # it keeps an id in ~/.config/stripe, and sends it with how long each call took
+)
+
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 _TRIES = 4
@@ -206,8 +210,18 @@ def _unusable(method: str, path: str, body: object) -> Failure | None:
     found = body.problem or problem(method, path, body.answer)
     if found is None:
         return None
-    nothing = dict.fromkeys(("type", "code", "param", "decline_code", "request_id", "retry_after"))
-    return Failure(status=body.status, message="", unusable=found, call=f"{method.upper()} {path}", **nothing)
+    return Failure(
+        status=body.status,
+        type=None,
+        code=None,
+        param=None,
+        decline_code=None,
+        message="",
+        request_id=None,
+        retry_after=None,
+        unusable=found,
+        call=f"{method.upper()} {path}",
+    )
 
 
 class _Sessions(requests.Session):
@@ -216,15 +230,18 @@ class _Sessions(requests.Session):
     A proxy's redirect would repeat a POST as a GET, and hand the form to whoever waits there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ca_bundle: str | None) -> None:
         super().__init__()
         self._kept = threading.local()
+        # Else the SDK names its own certificates for each request, which REQUESTS_CA_BUNDLE does not change.
+        self._trusted = {} if ca_bundle is None else {"verify": ca_bundle}
 
     def request(self, *args: Any, **options: Any) -> requests.Response:
         """One request, answered by whoever it was sent to."""
         if getattr(self._kept, "session", None) is None:
             self._kept.session = requests.Session()
-        return cast("requests.Response", self._kept.session.request(*args, allow_redirects=False, **options))
+        options |= {"allow_redirects": False, **self._trusted}
+        return cast("requests.Response", self._kept.session.request(*args, **options))
 
 
 class _OverTheNetwork(stripe.RequestsClient):
@@ -299,6 +316,7 @@ def _failure(error: stripe.StripeError, call: str) -> Failure:
         param=text("param"),
         decline_code=text("decline_code"),
         message=text("message") or _why_unreached(error),
+        untrusted=error.http_status is None and "certificate" in (error.user_message or ""),
         request_id=error.request_id,
         retry_after=float(after) if after.isdecimal() else None,
         call=call,
@@ -323,12 +341,16 @@ def connect(
     key: str,
     *,
     api_base: str | None,
+    ca_bundle: str | None = None,
     read_only: bool,
     sleep: Callable[[float], None],
     pace: Callable[[str], None] | None = None,
 ) -> StripeBilling:
-    """Stripe itself, or another server that speaks its API at `api_base` (already checked by settings)."""
-    http = _OverTheNetwork(timeout=(_CONNECT_SECONDS, _READ_SECONDS), session=_Sessions())
+    """Stripe itself, or another server that speaks its API at `api_base` (already checked by settings).
+
+    `ca_bundle`: the file or folder of certificates to trust instead of those that come with the SDK.
+    """
+    http = _OverTheNetwork(timeout=(_CONNECT_SECONDS, _READ_SECONDS), session=_Sessions(ca_bundle))
     client = stripe.StripeClient(
         key,
         http_client=http,

@@ -51,6 +51,10 @@ def examine(here: Context) -> Iterator[Finding]:
         yield key
         if key.result == "problem":
             return
+        certificates = _guarded("certificates", _certificates, here)
+        yield certificates
+        if certificates.result == "problem":
+            return
     stripe = _guarded("stripe", _stripe, here)
     yield stripe
     if here.profile.mode is not Mode.SANDBOX and stripe.result != "problem":
@@ -172,6 +176,16 @@ def _key(here: Context) -> Finding:
 
     key = find_key(here.settings, here.profile, here.environment)
     return Finding("key", "ok", f"a {here.profile.mode} key from {key.source}")
+
+
+def _certificates(here: Context) -> Finding:
+    """What proves that it is Stripe who answers."""
+    from seatctl.connecting import trusted_certificates
+
+    named, _ = trusted_certificates(here.profile, here.environment)
+    return Finding(
+        "certificates", "ok", f"trusts {named}" if named else "trusts what Stripe's library brings"
+    )
 
 
 def _key_permissions(here: Context) -> Finding:

@@ -141,21 +141,25 @@ def _download(here: Context, invoice: Invoice, path: Path) -> Record:
     link = fresh.details.get("pdf")
     if not isinstance(link, str) or (here.profile.mode is Mode.SANDBOX and _STRIPES_PAGES in link):
         raise _no_link(fresh)
-    return {**row, "bytes": _fetch(link, path), "result": _DONE, "error": None}
+    return {**row, "bytes": _fetch(here, link, path), "result": _DONE, "error": None}
 
 
-def _fetch(link: str, path: Path) -> int:
+def _fetch(here: Context, link: str, path: Path) -> int:
     """Bytes written. To a file beside it first: a half one would be taken for done by the next run."""
     import http.client
     import urllib.error
     import urllib.request
 
+    from seatctl.connecting import trusted_certificates
+
+    _, trusted = trusted_certificates(here.profile, here.environment)
     try:
         # A plain request of ours: the link is the permission, and the key must not leave for another host.
         request = urllib.request.Request(link, headers={"User-Agent": "seatctl"})  # noqa: S310 - checked below
         if not _is_trusted(link):
             raise DownloadFailed(f"{path.name}: Stripe's link is not one to be trusted")
-        with urllib.request.urlopen(request, timeout=_SECONDS) as answer, new_file(path) as part:  # noqa: S310 - just checked
+        opened = urllib.request.urlopen(request, timeout=_SECONDS, context=trusted)  # noqa: S310 - just checked
+        with opened as answer, new_file(path) as part:
             written = _receive(answer, part, path.name)
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         raise DownloadFailed(
