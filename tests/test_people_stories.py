@@ -74,7 +74,9 @@ def test_assignment_by_owners_and_admins_of_accounts_that_exist(run, postbox):
     assert "https://meet.example.com/start" in plain(letter)
     assert "schedule, reports" in plain(letter)
     assert [row["email"] for row in run("seats list rooms --unclaimed")] == [BOB]
-    run("seats claim --code -", stdin=code_in(letter), by=BOB)
+    (how,) = [line.strip() for line in plain(letter).splitlines() if line.startswith("  seatctl")]
+    assert f"<pre>{how}</pre>" in html(letter)
+    run(how.removeprefix("seatctl "), stdin=code_in(letter), by=BOB)
     assert run("seats list rooms --unclaimed") == []
     assert run(f"check {BOB} --feature reports")["entitled"] is True
     run(f"seats revoke rooms {BOB}", by=OLGA)
@@ -149,14 +151,64 @@ def test_a_term_that_ends_is_told_thirty_seven_and_one_days_before_each_once(run
     assert "seatctl subs renew work" in plain(postbox.letters[-1])
 
 
-def test_a_month_is_told_seven_and_one_days_before_and_not_at_its_beginning(run, postbox, sandbox):
+def test_a_month_by_hand_is_told_seven_and_one_days_before_and_not_at_its_beginning(run, postbox, sandbox):
     freeze(sandbox, "2040-06-01T00:00:00Z")
-    run("plans add pro --price 12.00 --currency usd")
-    buy(run, "pro", "design", 2)
+    run("plans add pro --price 12.00 --currency usd --policy term")
+    run("plans add easy --price 12.00 --currency usd")
+    buy(run, "pro", "design", 5)
+    buy(run, "easy", "lab", 2)
     for day in ("02", "24", "28", "30"):
         until(sandbox, f"2040-06-{day}T00:00:00Z")
         run("sync")
-    assert [to for to, _ in told(postbox, "renews on")] == [OLGA, "pay@example.com"] * 2
+    assert [to for to, _ in told(postbox, "design ends on")] == [OLGA, "pay@example.com"] * 2
+    assert told(postbox, "renews on") == []  # each month anew, for what nobody has to do anything about
+
+
+def test_a_reminder_is_not_sent_of_what_was_settled_before_the_mail_server_was_back(run, postbox, sandbox):
+    freeze(sandbox, "2040-01-01T00:00:00Z")
+    run("plans add pro --price 12.00 --currency usd --interval year")
+    for name in ("design", "lab", "field"):
+        buy(run, "pro", name, 2)
+    postbox.close()
+    until(sandbox, "2040-12-26T00:00:00Z")
+    run("subs cancel design")
+    postbox.open()
+    run("notify send --now")
+    assert [subject for to, subject in told(postbox, "renews on") if to == OLGA] == [
+        "lab renews on 2041-01-01",
+        "field renews on 2041-01-01",
+    ]
+
+
+def test_each_renewal_gets_one_receipt_of_its_own_period_however_late_it_is_sent(run, postbox, sandbox):
+    freeze(sandbox, "2040-06-01T00:00:00Z")
+    run("plans add pro --price 12.00 --currency usd")
+    run("plans add basic --price 5.00 --currency usd")
+    buy(run, "pro", "design", 2)
+    postbox.close()
+    until(sandbox, "2040-07-01T03:00:00Z")
+    until(sandbox, "2040-08-01T03:00:00Z")
+    run("subs change-plan design basic")
+    run("subs add-seats design 3")
+    postbox.open()
+    run("sync --full")
+    run("notify send --now")
+    texts = [plain(letter) for letter in postbox.to(OLGA) if letter["Subject"].startswith("Receipt")]
+    assert "Total: 14.94 USD\n  Balance: -13.94 USD\n  Paid: 1.00 USD" in texts[-1].replace("\r", "")
+    june, july, august = (text for text in texts if "24.00 USD was paid for design (pro, 2 seats)" in text)
+    assert "from 2040-06-01 to 2040-07-01" in june
+    assert "from 2040-07-01 to 2040-08-01" in july
+    assert "from 2040-08-01 to 2040-09-01" in august
+
+
+def test_a_receipt_of_seats_at_full_price_names_the_term_that_they_were_paid_for(run, postbox, sandbox):
+    freeze(sandbox, "2040-01-01T00:00:00Z")
+    run("plans add contract --price 100.00 --currency usd --interval year --policy term")
+    buy(run, "contract", "work", 5)
+    run("subs add-seats work 10")
+    text = plain(postbox.to(OLGA)[-1])
+    assert "1000.00 USD was paid for work (contract, 10 seats)" in text
+    assert "from 2040-01-01 to 2041-01-01" in text
 
 
 def test_a_payment_that_failed_is_told_once_to_owner_and_payer(run, postbox, sandbox):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from seatctl.billing.port import StripeJson
 from seatctl.errors import JsonValue
-from seatctl.rules.metadata import SUBSCRIPTION
+from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION
 from seatctl.rules.standing import RENEWED
 
 
@@ -31,6 +31,8 @@ def invoice_details(invoice: StripeJson) -> dict[str, JsonValue]:
         "attempt_count": invoice.get("attempt_count"),
         "next_payment_attempt": invoice.get("next_payment_attempt"),
         "renewed_by": _renewed_by(invoice),
+        "covers_from": _inside(invoice.get("metadata"), COVERS_FROM) or None,
+        "covers_until": _inside(invoice.get("metadata"), COVERS_UNTIL) or None,
         "held": _is_held(invoice) or None,
     }
     return {name: value for name, value in found.items() if value not in (None, [], 0)}

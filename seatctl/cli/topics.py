@@ -213,8 +213,9 @@ Messages are kept in the ledger with the change they tell of, and sent by SMTP o
 
 The password comes from SEATCTL_MAIL_PASSWORD, the system keyring, or mail.password_command. A command
 sends its own messages, at most 20 and for at most 5 seconds; seatctl notify send sends the rest, and
-belongs into cron beside seatctl sync, which queues reminders (30, 7 and 1 days before a term ends) and
-failed payments. What cannot be delivered is tried again; seatctl notify list --failed shows what needs a
+belongs into cron beside seatctl sync, which queues failed payments, receipts of renewals, and reminders
+(30, 7 and 1 days before a term ends; terms under three months that renew by themselves have none).
+What cannot be delivered is tried again; seatctl notify list --failed shows what needs a
 person. --no-notify queues nothing.
 
 A directory templates beside config.toml may hold texts of your own, templates/PROFILE those of one

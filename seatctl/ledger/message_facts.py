@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from seatctl.errors import JsonValue
 from seatctl.ledger import invoices
+from seatctl.ledger.notices import END_IS_OPEN
 from seatctl.ledger.transaction import Reader
+from seatctl.models.call import format_time
+from seatctl.models.invoice import Invoice, InvoiceLine
 from seatctl.models.message import Message
 from seatctl.models.money import plain_amount
 
@@ -27,10 +30,10 @@ _REQUEST = """SELECT r.number, r.status, r.note, r.reason, r.expires_at, r.featu
             OR o.waitlisted_at = r.waitlisted_at AND o.number < r.number))) AS place
     FROM requests r JOIN users u ON u.id = r.user_id
     LEFT JOIN subscriptions s ON s.id = r.subscription_id WHERE r.number = ?"""
-_SUBSCRIPTION = """SELECT s.name, p.name AS plan, s.status, s.capacity AS seats, s.currency, s.unit_amount,
-    s.term_end, s.cancel_at, s.unpaid_since, s.policy, u.email AS owner
+_SUBSCRIPTION = f"""SELECT s.name, p.name AS plan, s.status, s.capacity AS seats, s.currency, s.unit_amount,
+    s.term_end, s.cancel_at, s.unpaid_since, s.policy, u.email AS owner, {END_IS_OPEN} AS end_is_open
     FROM subscriptions s JOIN plans p ON p.id = s.plan_id LEFT JOIN users u ON u.id = s.owner_id
-    WHERE s.id = ?"""
+    WHERE s.id = ?"""  # noqa: S608 - a condition of ours, every value is bound
 _UNPAID = """SELECT stripe_id FROM invoices WHERE subscription_id = ? AND status = 'open'
     AND amount_remaining > 0 ORDER BY created_at LIMIT 1"""
 
@@ -86,20 +89,56 @@ def _invoice(reader: Reader, invoice_id: int) -> Facts | None:
 
 def _invoice_of(reader: Reader, stripe_id: str) -> Facts:
     invoice = invoices.find(reader, stripe_id)
+    billed = invoices.lines(reader, invoice.id)
     lines: list[JsonValue] = [
-        {"description": line.description, "amount": _money(line.amount, line.currency)}
-        for line in invoices.lines(reader, invoice.id)
+        {"description": line.description, "amount": _money(line.amount, line.currency)} for line in billed
     ]
     return {
+        **_bought(reader, invoice, billed),
         "number": invoice.number or invoice.stripe_id,
         "total": _money(invoice.total, invoice.currency),
         "amount_paid": _money(invoice.amount_paid, invoice.currency),
+        "balance": _money(moved, invoice.currency) if (moved := _balance(invoice)) else None,
         "amount_remaining": _money(invoice.amount_remaining, invoice.currency),
         "created_at": f"{invoice.created_at:%Y-%m-%d}",
         "due_date": None if invoice.due_date is None else f"{invoice.due_date:%Y-%m-%d}",
         "url": invoice.hosted_url,
         "lines": lines,
     }
+
+
+def _bought(reader: Reader, invoice: Invoice, lines: Sequence[InvoiceLine]) -> Facts:
+    """What an invoice was for, by its own lines: `plan`, `seats`, `paid_from`, `paid_until`.
+
+    Never by the subscription, which may have changed since. None where the lines leave it open: those of
+    several plans, or of several changes within a period.
+    """
+    facts: Facts = {"plan": None, "seats": None, "paid_from": None, "paid_until": None}
+    charged = [line for line in lines if line.amount > 0]
+    if not charged:
+        return facts
+    newest = max(line.period_end for line in charged)
+    latest = [line for line in charged if line.period_end == newest]
+    whole = [line for line in latest if not line.proration] or latest
+    details = invoice.details
+    if details.get("covers_until"):  # an invoice of our own, whose lines have no period
+        facts.update(paid_from=details.get("covers_from"), paid_until=details["covers_until"])
+    elif all(line.period_start < line.period_end for line in whole):
+        start = min(line.period_start for line in whole)
+        facts.update(paid_from=format_time(start), paid_until=format_time(newest))
+    if len(whole) == 1:
+        plan = reader.value("SELECT name FROM plans WHERE product_id = ?", (_product(whole[0]),))
+        facts.update(plan=None if plan is None else str(plan), seats=whole[0].quantity)
+    return facts
+
+
+def _balance(invoice: Invoice) -> int:
+    """What the customer's balance or a credit note added to an invoice's total, negative if it took off."""
+    return invoice.amount_paid + invoice.amount_remaining - invoice.total
+
+
+def _product(line: InvoiceLine) -> str:
+    return str(line.details.get("product"))
 
 
 def _money(amount: int, currency: str) -> str:

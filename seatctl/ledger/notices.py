@@ -17,6 +17,17 @@ from seatctl.rules.emails import email_key
 
 ENTITY = "notice"
 
+END_IS_OPEN = """(coalesce(json_extract(s.metadata, '$.seatctl_renewed_by'), '') = ''
+    AND s.status IN ('active', 'trialing', 'past_due')
+    AND (s.cancel_at IS NULL OR json_extract(s.policy, '$.renewal') = 'manual'))"""
+"""Whether the end of a subscription's term is worth a reminder: with a charge, or if nobody renews.
+
+Who has canceled needs none, nor who has paid the next term already.
+"""
+
+_OURS = """s.status IN ('active', 'trialing', 'past_due')
+    AND s.home_ledger = (SELECT value FROM meta WHERE key = 'ledger_id')"""
+
 
 @dataclass(frozen=True, slots=True)
 class Watched:
@@ -25,28 +36,27 @@ class Watched:
     id: int
     term_start: datetime
     term_end: datetime
-    reminds: bool
+    end_is_open: bool
     """Its term ends with a charge or with an end that somebody can still avert."""
+    by_itself: bool
+    """It has been charged before and will be again: neither a trial, nor renewed by hand."""
     unpaid_since: str | None
 
 
 def watched(reader: Reader) -> Iterator[Watched]:
-    """The running subscriptions whose home this ledger is.
-
-    Who has canceled needs no reminder, nor who has paid the next term already.
-    """
+    """The running subscriptions whose home this ledger is."""
     rows = reader.rows(
-        "SELECT id, term_start, term_end, unpaid_since, coalesce(json_extract(metadata,"
-        " '$.seatctl_renewed_by'), '') = '' AND (cancel_at IS NULL OR json_extract(policy, '$.renewal')"
-        " = 'manual') AS reminds FROM subscriptions WHERE status IN ('active', 'trialing', 'past_due')"
-        " AND home_ledger = (SELECT value FROM meta WHERE key = 'ledger_id') ORDER BY id"
+        f"SELECT s.id, s.term_start, s.term_end, s.unpaid_since, {END_IS_OPEN} AS end_is_open,"  # noqa: S608
+        " s.status <> 'trialing' AND coalesce(json_extract(s.policy, '$.renewal'), '') <> 'manual'"
+        f" AS by_itself FROM subscriptions s WHERE {_OURS} ORDER BY s.id"
     )
     for row in rows:
         yield Watched(
             id=row["id"],
             term_start=parse_time(row["term_start"]),
             term_end=parse_time(row["term_end"]),
-            reminds=bool(row["reminds"]),
+            end_is_open=bool(row["end_is_open"]),
+            by_itself=bool(row["by_itself"]),
             unpaid_since=row["unpaid_since"],
         )
 
@@ -58,6 +68,38 @@ def was_told(reader: Reader, subscription_id: int, notice: dict[str, JsonValue])
         (ENTITY, subscription_id),
     )
     return any(json.loads(row["after"]) == notice for row in rows)
+
+
+def renewals_paid(reader: Reader, since: str) -> Iterator[tuple[int, int]]:
+    """Paid renewals that nobody was sent a receipt for: the ids of the subscription and of the invoice.
+
+    Of invoices made since a moment (written form), and since the subscription is this ledger's: what was
+    paid before is its earlier home's to tell of, or was told before the ledger was rebuilt.
+    """
+    paid = list(
+        reader.rows(
+            f"SELECT s.id AS subscription, i.id AS invoice FROM subscriptions s"  # noqa: S608
+            " JOIN invoices i ON i.subscription_id = s.id AND i.created_at >= :since"
+            f" WHERE {_OURS} AND i.billing_reason = 'subscription_cycle' AND i.status = 'paid'"
+            " AND i.amount_paid > 0 AND i.created_at > (SELECT max(a.at) FROM changes c"
+            " JOIN audit a ON a.seq = c.entry WHERE c.entity = 'subscription' AND c.entity_id = s.id"
+            " AND (c.before IS NULL OR json_extract(c.after, '$.home_ledger')"
+            " <> coalesce(json_extract(c.before, '$.home_ledger'), ''))) ORDER BY i.created_at, i.id",
+            {"since": since},
+        )
+    )
+    told = _with_receipt(reader, [row["invoice"] for row in paid]) if paid else set[int]()
+    return ((row["subscription"], row["invoice"]) for row in paid if row["invoice"] not in told)
+
+
+def _with_receipt(reader: Reader, invoices: list[int]) -> set[int]:
+    """Those of these invoices that a receipt was queued for, by a sync or by who paid them."""
+    rows = reader.rows(
+        "SELECT json_extract(ids, '$.invoice') AS invoice FROM outbox WHERE template = 'receipt'"
+        " AND json_extract(ids, '$.invoice') IN (SELECT value FROM json_each(?))",
+        (json.dumps(invoices),),
+    )
+    return {row["invoice"] for row in rows}
 
 
 def tell(

@@ -12,13 +12,16 @@ from seatctl.models.message import Template
 REMINDERS = (30, 7, 1)
 """Days before the end of a term."""
 
+_LONG = timedelta(days=89)
+"""Three months or more: what renews by itself sooner is reminded by its receipts."""
+
 Facts = Mapping[str, JsonValue]
 
 _WITH_CODE = frozenset((Template.SEAT_ASSIGNED, Template.REQUEST_APPROVED))
 
 
-def overtaken(template: str, facts: Facts) -> str | None:
-    """Why a message is not true any more and is better not sent, or None."""
+def overtaken(template: str, facts: Facts, now: datetime) -> str | None:
+    """Why a message is not true any more at `now` (UTC) and is better not sent, or None."""
     recipient = _part(facts, "recipient") or {}
     if "@" not in str(recipient.get("email")):
         return "there is nobody to send it to"
@@ -26,11 +29,21 @@ def overtaken(template: str, facts: Facts) -> str | None:
         thing = _part(facts, key)
         if template in templates and thing is not None and is_so(thing):
             return why
+    ids, pool = _part(facts, "ids") or {}, _part(facts, "subscription") or {}
     if template == Template.RENEWAL_REMINDER:
-        told = int(str((_part(facts, "ids") or {}).get("term_end", 0)))
-        ends = (_part(facts, "subscription") or {}).get("term_end")
-        return None if format_time(from_epoch(told)) == ends else "the term was renewed meanwhile"
+        return _term_overtaken(from_epoch(int(str(ids.get("term_end", 0)))), pool, now)
+    if template == Template.PAYMENT_FAILED and "unpaid_since" in ids:
+        told = format_time(from_epoch(int(str(ids["unpaid_since"]))))
+        return None if told == pool.get("unpaid_since") else "it was paid meanwhile"
     return None
+
+
+def _term_overtaken(ends: datetime, pool: Facts, now: datetime) -> str | None:
+    if format_time(ends) != pool.get("term_end"):
+        return "the term was renewed meanwhile"
+    if now >= ends:
+        return "the term is over"
+    return None if pool.get("end_is_open") else "it was renewed or canceled meanwhile"
 
 
 _OVERTAKEN: tuple[tuple[Collection[str], str, Callable[[Facts], bool], str], ...] = (
@@ -74,13 +87,16 @@ def carries_code(template: str, facts: Facts) -> bool:
     return template in _WITH_CODE and seat is not None and not seat.get("claimed_at")
 
 
-def reminder_due(now: datetime, term_start: datetime, term_end: datetime) -> int | None:
+def reminder_due(
+    now: datetime, term_start: datetime, term_end: datetime, *, by_itself: bool = False
+) -> int | None:
     """Which reminder is due: 30, 7 or 1 days before the end; the last one that has been reached.
 
     None before the first and after the end. A reminder that would come in the first half of the term,
-    such as thirty days before the end of a month, tells nobody anything and is left out.
+    such as thirty days before the end of a month, tells nobody anything and is left out; so is every one
+    of a term under three months that renews `by_itself`.
     """
-    if now >= term_end:
+    if now >= term_end or (by_itself and term_end - term_start < _LONG):
         return None
     left, half = term_end - now, (term_end - term_start) / 2
     reached = [days for days in REMINDERS if left <= timedelta(days=days) <= half]

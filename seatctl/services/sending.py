@@ -164,7 +164,7 @@ class _Sender:
         with self._ledger.reading() as reader:
             message = outbox.find(reader, number)
             facts = message_facts.gather(reader, message)
-        why = overtaken(message.template, facts)
+        why = overtaken(message.template, facts, self._now)
         if why is not None:
             return self._end(message, MessageState.HELD, why)
         letter_facts = {**facts, **self._begin(message, facts)}
