@@ -10,7 +10,7 @@ import pytest
 from seatctl.sandbox import control
 from seatctl.sandbox.server import Server
 from seatctl.sandbox.twin import Twin
-from tests.sandbox.replay import flat
+from tests.sandbox.replay import flat, recordings
 
 DAY = 86400
 
@@ -84,6 +84,12 @@ class Sandbox:
 
     def events(self):
         return [event["type"] for event in reversed(self.get("events", {"limit": 100})["data"])]
+
+
+@pytest.fixture(params=recordings(), ids=lambda path: path.stem if path else "missing")
+def recording(request):
+    """The path of each shared recording in turn; `told` reads it, or skips."""
+    return request.param
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from seatctl.sandbox import control, generate, routes
 from seatctl.sandbox.twin import TimedOut, Twin
-from tests.sandbox.replay import Replay, recordings
+from tests.sandbox.replay import Replay, told
 
 CONTRACT = json.loads(generate.CONTRACT.read_text("utf-8"))
 RENAMED = {"line_item": "invoice_line_item", "invoiceitem": "invoice_item"}
@@ -99,8 +99,7 @@ def missing(body):
     return missing_of(body, CONTRACT["resources"][kind], (kind,))
 
 
-@pytest.mark.parametrize("path", recordings(), ids=lambda path: path.stem)
-def test_every_answer_of_a_replay_fits_the_sdks_types(path, tmp_path):
+def test_every_answer_of_a_replay_fits_the_sdks_types(recording, tmp_path):
     from tests.sandbox.replay import in_process
 
     twin, found = Twin(tmp_path / "sandbox.db"), set()
@@ -113,7 +112,7 @@ def test_every_answer_of_a_replay_fits_the_sdks_types(path, tmp_path):
             found.update(missing(body))
         return status, body
 
-    Replay(checked).run(json.loads(path.read_text("utf-8")))
+    Replay(checked).run(told(recording))
     twin.close()
     assert sorted(map(str, found)) == []
 

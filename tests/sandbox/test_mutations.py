@@ -3,11 +3,9 @@
 import json
 import re
 
-import pytest
-
 from seatctl.sandbox.twin import Twin
 from tests.sandbox.relations import MISSING, at_path
-from tests.sandbox.replay import Replay, filled, in_process, recordings
+from tests.sandbox.replay import Replay, filled, in_process, told
 
 
 def changed(body, path):
@@ -28,14 +26,13 @@ def changed(body, path):
     return copy
 
 
-@pytest.mark.parametrize("path", recordings(), ids=lambda path: path.stem)
-def test_every_recorded_number_or_word_changed_makes_the_replay_fail(path, tmp_path, capsys):
+def test_every_recorded_number_or_word_changed_makes_the_replay_fail(recording, tmp_path, capsys):
     twin = Twin(tmp_path / "sandbox.db")
     replay = Replay(in_process(twin))
     tried, missed = 0, []
-    recording = json.loads(path.read_text("utf-8"))
-    replay.now = recording.get("recorded_start", replay.now)
-    for step in recording["steps"]:
+    steps = told(recording)
+    replay.now = steps.get("recorded_start", replay.now)
+    for step in steps["steps"]:
         replay.step(step)
         ran, expect = replay.answers[step["name"]], step["expect"]
         true_body = ran.body
@@ -59,6 +56,6 @@ def test_every_recorded_number_or_word_changed_makes_the_replay_fail(path, tmp_p
         ran.status -= 1
     twin.close()
     with capsys.disabled():
-        print(f"\n{path.name}: {tried} mutations, {tried - len(missed)} noticed")
+        print(f"\n{recording.name}: {tried} mutations, {tried - len(missed)} noticed")
     assert missed == []
     assert replay.score.failures == []

@@ -4,10 +4,8 @@ import http.client
 import json
 import threading
 
-import pytest
-
 from seatctl.sandbox.twin import Twin
-from tests.sandbox.replay import Replay, in_process, recordings
+from tests.sandbox.replay import Replay, in_process, told
 
 
 def over_the_wire(port):
@@ -35,22 +33,21 @@ def report(path, score, capsys):
     assert score.passed == score.tried > 0
 
 
-@pytest.mark.parametrize("path", recordings(), ids=lambda path: path.stem)
-def test_the_sandbox_answers_as_stripe_did(path, tmp_path, capsys):
+def test_the_sandbox_answers_as_stripe_did(recording, tmp_path, capsys):
     twin = Twin(tmp_path / "sandbox.db")
-    report(path, Replay(in_process(twin)).run(json.loads(path.read_text("utf-8"))), capsys)
+    report(recording, Replay(in_process(twin)).run(told(recording)), capsys)
     twin.close()
 
 
-@pytest.mark.parametrize("path", recordings(), ids=lambda path: path.stem)
-def test_the_served_sandbox_answers_as_stripe_did(path, tmp_path):
+def test_the_served_sandbox_answers_as_stripe_did(recording, tmp_path):
     from seatctl.sandbox.server import Server
 
+    steps = told(recording)
     server = Server(tmp_path / "sandbox.db", port=0, empty=True)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
-        score = Replay(over_the_wire(server.port)).run(json.loads(path.read_text("utf-8")))
+        score = Replay(over_the_wire(server.port)).run(steps)
     finally:
         server.stop()
         thread.join(10)
