@@ -86,3 +86,12 @@ def test_an_erasure_is_not_undone(seatctl, bob):
     for words in ((), ("--dry-run",)):
         refused = seatctl("runs", "undo", erased, *words, "-o", "json")
         assert refused.code == 4, refused.err
+
+
+def test_who_was_removed_before_is_not_named_by_the_command_that_erases_them(seatctl, sandbox):
+    seatctl("users", "add", "eve@example.com")
+    seatctl("users", "remove", "eve@example.com", "--yes")
+    assert seatctl("users", "remove", "eve@example.com", "--erase", "--yes").code == 0
+    files = ledger_path(seatctl).parent.glob("ledger.db*")
+    assert not any(b"eve@example.com" in path.read_bytes() for path in files)
+    assert seatctl("ledger", "check").code == 0

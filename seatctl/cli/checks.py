@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from seatctl.models.report import Record
 
 
+_FEW = 10
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One check: what was found and, where something is wrong, what to type."""
@@ -44,6 +47,7 @@ def examine(here: Context) -> Iterator[Finding]:
     if ledger.result != "problem":
         yield _guarded("file system", _file_system, here)
         yield _guarded("integrity", _integrity, here)
+        yield _guarded("e-mails", _emails, here)
         yield _guarded("actor", _actor, here)
         yield _guarded("operations", _operations, here)
     if here.profile.mode is not Mode.SANDBOX:
@@ -144,6 +148,29 @@ def _integrity(here: Context) -> Finding:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         return Finding("integrity", "problem", f"{found[0]}{more}", "seatctl ledger check")
     return Finding("integrity", "ok", "the ledger is whole")
+
+
+def _emails(here: Context) -> Finding:
+    """Who shared a key by the rule of earlier versions, or shares an address by the rule of this one."""
+    from seatctl.ledger import rekeying
+    from seatctl.ledger.users import quoted
+
+    with here.ledger.reading() as reader:
+        doubled, separated = list(rekeying.doubled(reader)), list(rekeying.separated(reader))
+    if doubled:
+        other = f"seatctl users edit {quoted(doubled[0][1])} --email OTHER@ADDRESS"
+        return Finding("e-mails", "problem", f"two users are one address: {_named(doubled)}", other)
+    if separated:
+        again = f"seatctl notify send --again {quoted(separated[0][0])}"
+        detail = f"an earlier version wrote to another address: {_named(separated)}"
+        return Finding("e-mails", "warning", detail, f"{again}, if their seat is not claimed")
+    return Finding("e-mails", "ok", "every user has an address of their own")
+
+
+def _named(pairs: list[tuple[str, str]]) -> str:
+    """The first few of pairs of an e-mail and what it is or was found by."""
+    more = f" and {len(pairs) - _FEW} more" if len(pairs) > _FEW else ""
+    return ", ".join(f"{email} ({other})" for email, other in pairs[:_FEW]) + more
 
 
 def _actor(here: Context) -> Finding:

@@ -57,6 +57,7 @@ def check(ctx: typer.Context) -> None:
     with closing(open_ledger(here.ledger_path(here.profile))) as ledger:
         found = list(checking.problems(ledger))
         over = [] if found else checking.over_assigned(ledger)
+        shared = [] if found else checking.shared_addresses(ledger)
     bad = {name for name, _, _ in found}
     rows = [{"check": name, "ok": True, "subject": None, "detail": None} for name in checking.checks()]
     rows = [row for row in rows if row["check"] not in bad]
@@ -73,6 +74,8 @@ def check(ctx: typer.Context) -> None:
     )
     for sentence in over:
         here.note(f"over-assigned: {sentence}")
+    for sentence in shared:
+        here.note(f"e-mail: {sentence}")
     if found:
         counted = "1 problem" if len(found) == 1 else f"{len(found)} problems"
         where = here.ledger_path(here.profile)

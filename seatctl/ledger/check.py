@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from seatctl.errors import SeatctlError
-from seatctl.ledger import audit, contents, facts, origins, structure
+from seatctl.ledger import audit, contents, facts, origins, rekeying, structure
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
+from seatctl.rules.emails import email_key
 
 Problem = tuple[str, str, str]
 """(check, subject, detail)"""
@@ -129,6 +130,25 @@ def over_assigned(ledger: Ledger) -> list[str]:
     """Subscriptions in which more sit than are paid for: allowed (rule 3), but worth a word."""
     with ledger.reading() as reader:
         return [f"{row[0]}: {row[1]} sit in {row[2]} seats" for row in reader.rows(_OVER_ASSIGNED)]
+
+
+def shared_addresses(ledger: Ledger) -> list[str]:
+    """Users who shared a key by the rule of earlier versions, or share an address by the rule of this one."""
+    with ledger.reading() as reader:
+        same = [
+            f"{email} is the address of two users; the later one is found as {handle!r}"
+            for email, handle in rekeying.doubled(reader)
+        ]
+        return same + [
+            f"an earlier version took {email} for {former}{_wrote(email, former)}"
+            for email, former in rekeying.separated(reader)
+        ]
+
+
+def _wrote(email: str, former: str) -> str:
+    """Whether the mails went to the other domain too: the letters before the @ were always as typed."""
+    elsewhere = former.rpartition("@")[2] != email_key(email).rpartition("@")[2]
+    return ", and sent the mails there" if elsewhere else ""
 
 
 def checks() -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from seatctl.ledger import search
+from seatctl.ledger import rekeying, search
 from seatctl.ledger.engine import SqlValue
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.user import User
@@ -53,6 +53,7 @@ def is_erased(user: User) -> bool:
 def erase(tx: Transaction, user: User) -> Erased:
     """Blank what is held of a removed user. The record of it holds no more than their number."""
     tx.engine.overwrite_deleted()
+    tx.open_run()  # so that the text of this very command, which names them, is blanked with the others
     emails, words = _known_as(tx, user)
     acted = sum(
         tx.count("SELECT count(*) FROM audit WHERE lower(actor) = ?", (email.lower(),)) for email in emails
@@ -73,7 +74,7 @@ def _known_as(tx: Transaction, user: User) -> tuple[set[str], set[str]]:
     for facts in _facts(tx, user.id):
         emails |= {str(facts["email"])} if facts.get("email") else set()
         names |= {str(facts["name"])} if facts.get("name") else set()
-    return emails, emails | names
+    return emails, emails | names | set(map(email_key, emails))  # roles are told of by the key
 
 
 def _facts(tx: Transaction, user_id: int) -> Iterator[dict[str, object]]:
@@ -91,16 +92,21 @@ def _blank_changes(tx: Transaction, user: User, emails: set[str]) -> int:
         f"{_BLANK} entity = 'request' AND entity_id IN (SELECT number FROM requests WHERE user_id = :user)",
         params,
     )
+    last = rekeying.last_former_entry(tx)
+    tx.execute("DELETE FROM former_email_keys WHERE user_id = ?", (user.id,))
     for email in emails:
         # Roles and decisions name an actor, not a user.
         named: dict[str, SqlValue] = {"now": tx.now, "key": email_key(email), "email": email.lower()}
+        former: dict[str, SqlValue] = {"last": last, "former": rekeying.former_actor_key(email)}
         blanked += tx.execute(
             f"{_BLANK} entity IN ('role', 'request') AND ("
             " lower(json_extract(before, '$.actor')) IN (:key, :email)"
             " OR lower(json_extract(after, '$.actor')) IN (:key, :email)"
+            " OR entry <= :last AND :former IN"
+            "   (json_extract(before, '$.actor'), json_extract(after, '$.actor'))"
             " OR lower(json_extract(before, '$.decided_by')) IN (:key, :email)"
             " OR lower(json_extract(after, '$.decided_by')) IN (:key, :email))",
-            named,
+            {**named, **former},
         )
         tx.execute(
             "UPDATE requests SET decided_by = :gone WHERE lower(decided_by) IN (:key, :email)",

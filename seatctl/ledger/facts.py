@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from seatctl.errors import JsonValue
-from seatctl.ledger import change_rows, plans, subscriptions
+from seatctl.ledger import change_rows, plans, rekeying, subscriptions
 from seatctl.ledger.engine import Row
 from seatctl.ledger.hashes import text_hash
 from seatctl.ledger.transaction import Reader
@@ -225,27 +225,8 @@ _STANDS: dict[str, Callable[[Reader], Iterator[_Stands]]] = {
 
 
 def _roles(reader: Reader) -> Iterator[Problem]:
-    """Grants replayed from the audit: a user's new e-mail takes the roles along, without a row of theirs."""
-    granted: dict[int, _Grant] = {}
-    unknown: set[int] = set()
-    rows = reader.rows(
-        "SELECT entity, entity_id, before, after, erased_at FROM changes WHERE entity = 'role'"
-        " OR entity = 'user' AND json_extract(before, '$.email') <> json_extract(after, '$.email')"
-        " ORDER BY entry, n"
-    )
-    for row in rows:
-        number = row["entity_id"]
-        if row["entity"] == "user":
-            _follow(granted, _object(row["before"])["email"], _object(row["after"])["email"])
-        elif row["erased_at"] is not None:
-            granted.pop(number, None)
-            unknown.add(number)
-        elif row["after"] is None:
-            granted.pop(number, None)
-        else:
-            unknown.discard(number)
-            given = _object(row["after"])
-            granted[number] = (given["actor"], given["role"], given["subscription_id"])
+    """Grants as the audit tells them, beside those that are there."""
+    granted, unknown = _granted(reader)
     found = {
         row["id"]: (row["actor"], row["role"], row["subscription_id"])
         for row in reader.rows("SELECT id, actor, role, subscription_id FROM roles ORDER BY id")
@@ -260,9 +241,49 @@ def _roles(reader: Reader) -> Iterator[Problem]:
             yield f"role {number}", f"it is {now}, but {told} by its last change"
 
 
-def _follow(granted: dict[int, _Grant], was: JsonValue, now: JsonValue) -> None:
+def _granted(reader: Reader) -> tuple[dict[int, _Grant], set[int]]:
+    """Grants replayed from the audit, and those of which it tells nothing any more.
+
+    A user's new e-mail takes the roles along, and so did the migration of the keys, without a row of theirs.
+    """
+    granted: dict[int, _Grant] = {}
+    unknown: set[int] = set()
+    last, key = rekeying.last_former_entry(reader), rekeying.former_actor_key
+    rows = reader.rows(
+        "SELECT entry, entity, entity_id, before, after, erased_at FROM changes WHERE entity = 'role'"
+        " OR entity = 'user' AND json_extract(before, '$.email') <> json_extract(after, '$.email')"
+        " ORDER BY entry, n"
+    )
+    for row in rows:
+        if row["entry"] > last and key is not actor_key:
+            key = actor_key
+            _rekey(reader, granted)
+        number = row["entity_id"]
+        if row["entity"] == "user":
+            was, now = (str(_object(row[column])["email"]) for column in ("before", "after"))
+            _follow(granted, key(was), key(now))
+        elif row["erased_at"] is not None:
+            granted.pop(number, None)
+            unknown.add(number)
+        elif row["after"] is None:
+            granted.pop(number, None)
+        else:
+            unknown.discard(number)
+            given = _object(row["after"])
+            granted[number] = (given["actor"], given["role"], given["subscription_id"])
+    if key is not actor_key:
+        _rekey(reader, granted)
+    return granted, unknown
+
+
+def _rekey(reader: Reader, granted: dict[int, _Grant]) -> None:
+    """As the migration of the keys did."""
+    for before, after in rekeying.former_keys(reader).items():
+        _follow(granted, before, after)
+
+
+def _follow(granted: dict[int, _Grant], before: str, after: str) -> None:
     """As `roles.follow` does."""
-    before, after = actor_key(str(was)), actor_key(str(now))
     if before == after:
         return
     held = {(role, pool) for actor, role, pool in granted.values() if actor == after}

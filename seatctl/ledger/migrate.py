@@ -14,7 +14,7 @@ from seatctl.ledger.sqlite import SqliteEngine
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """`PRAGMA user_version` of a ledger that this program reads and writes: the number of migrations below."""
 
 APPLICATION_ID = 0x73656174
@@ -71,6 +71,7 @@ def _migrations() -> Migrations:
     """Every migration in order; a released one is never edited."""
     from sqlite_utils import Migrations
 
+    from seatctl.ledger.rekeying import rekey
     from seatctl.ledger.schema import STATEMENTS
 
     migrations = Migrations("seatctl")
@@ -83,5 +84,9 @@ def _migrations() -> Migrations:
     @migrations()
     def pause_in_collection(database: Database) -> None:
         database.execute("ALTER TABLE subscriptions ADD COLUMN pause_collection TEXT")
+
+    @migrations()
+    def keys_of_emails(database: Database) -> None:
+        rekey(database)
 
     return migrations

@@ -116,7 +116,7 @@ class Transaction(Journal):
         after: Mapping[str, JsonValue] | None,
     ) -> None:
         """Note one changed thing: what it was (None: nothing), what it is (None: gone)."""
-        self._open_run()
+        self.open_run()
         was, became, salt = _compact(before), _compact(after), os.urandom(16).hex()
         hashed = self._hash(self.recorded + 1, entity, entity_id, was, became, salt)
         self.execute(
@@ -130,7 +130,7 @@ class Transaction(Journal):
 
         Parameters by name. The number of things noted.
         """
-        self._open_run()
+        self.open_run()
         return self.engine.insert_changes(self._hash, (self.entry, self.recorded, entity), select, params)
 
     def _hash(self, n: int, *change: *tuple[str, int, str | None, str | None, str]) -> str:
@@ -142,7 +142,8 @@ class Transaction(Journal):
         self._digest.update(hashed.encode())
         return hashed
 
-    def _open_run(self) -> None:
+    def open_run(self) -> None:
+        """Write down the command now; noting the first change does so too."""
         if self._run is None:
             call = self.call
             self._run = self.insert(

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from seatctl.errors import JsonValue
-from seatctl.ledger import change_rows, roles, seats, users
+from seatctl.ledger import change_rows, rekeying, roles, seats, users
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import parse_time
 from seatctl.models.role import Grant, Role
@@ -150,9 +150,12 @@ def _scalar(value: JsonValue) -> str | int | None:
 
 def restore_roles(tx: Transaction) -> None:
     """Take away the roles that the run granted, and grant those again that it took away."""
-    for row in list(tx.rows("SELECT entity_id, before, after FROM undoing WHERE kind = 'role'")):
+    now, last = rekeying.former_keys(tx), rekeying.last_former_entry(tx)
+    undone = tx.rows("SELECT entity_id, before, after, last_entry FROM undoing WHERE kind = 'role'")
+    for row in list(undone):
         if row["after"] is not None:
             roles.take_away(tx, row["entity_id"])
         if row["before"] is not None:
             was = json.loads(row["before"])
-            roles.grant(tx, Grant(was["actor"], Role(was["role"]), was["subscription_id"]))
+            actor = now.get(was["actor"], was["actor"]) if row["last_entry"] <= last else was["actor"]
+            roles.grant(tx, Grant(actor, Role(was["role"]), was["subscription_id"]))

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from seatctl.errors import JsonValue, NotFound, Refused
-from seatctl.ledger import change_rows, roles, search
+from seatctl.ledger import change_rows, rekeying, roles, search
 from seatctl.ledger.engine import Row, SqlValue
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time, parse_time
@@ -162,8 +162,11 @@ def change(tx: Transaction, before: User, after: User) -> User:
     """Write what is different of a user, and note it; nothing where nothing is. Raises EmailTaken."""
     if before == after:
         return before
+    key = email_key(after.email)
     other = find(tx, after.email)
-    if other is not None and other.id != before.id:
+    if other is not None and other.id != before.id and before.email == after.email:
+        key = rekeying.doubled_key(key, before.id)  # as it is: both were there before they were one address
+    elif other is not None and other.id != before.id:
         raise EmailTaken(
             f"{other.email} is another user",
             hint=f"seatctl users show {other.email}",
@@ -176,7 +179,7 @@ def change(tx: Transaction, before: User, after: User) -> User:
         " status = :status, last_active = :last_active, reclaim_exempt = :exempt WHERE id = :id",
         {
             "email": after.email,
-            "key": email_key(after.email),
+            "key": key,
             "name": after.name,
             "group": after.group,
             "status": after.status.value,

@@ -22,7 +22,7 @@ from types import TracebackType
 from seatctl.errors import SeatctlError, TryAgain
 from seatctl.mail.letter import Letter, Server, one_line
 from seatctl.mail.timely import TimelyReader, connect
-from seatctl.rules.emails import email_key
+from seatctl.rules.emails import domain_key
 
 _PATIENCE = 30.0
 """Seconds for an answer, where nobody waits for us."""
@@ -58,7 +58,7 @@ class _InTime(smtplib.SMTP):
         self._reader: TimelyReader | None = None
         name = socket.gethostname()
         local = name if "." in name else "[127.0.0.1]"  # smtplib would ask the DNS for it
-        super().__init__(server.host, server.port, local, **more)  # type: ignore[arg-type]
+        super().__init__(_in_dns(server.host), server.port, local, **more)  # type: ignore[arg-type]
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         del timeout  # smtplib's is one for each piece
@@ -193,6 +193,16 @@ def _mailbox(text: str) -> Address:
 
 def _address(email: str, name: str | None) -> Address:
     """The domain as the DNS has it; the name on one line."""
-    local = email.rpartition("@")[0]
-    domain = email_key(email).rpartition("@")[2]
-    return Address(display_name=one_line(name or ""), username=local, domain=domain)
+    local, _, domain = email.rpartition("@")
+    return Address(display_name=one_line(name or ""), username=local, domain=_in_dns(domain))
+
+
+def _in_dns(domain: str) -> str:
+    """A domain or the name of a server as IDNA 2008 writes it. Raises ValueError if that does not allow it.
+
+    Python would write it by IDNA 2003, and the mail, or the password, would go to another domain.
+    """
+    name = domain if domain.isascii() else domain_key(domain)
+    if not name.isascii():
+        raise ValueError(f"{domain} is not a domain that IDNA 2008 allows")
+    return name

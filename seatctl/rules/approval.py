@@ -13,9 +13,8 @@ from typing import NamedTuple
 
 from seatctl.models.request import RequestStatus
 from seatctl.models.subscription import AutoApproval, Subscription
-from seatctl.rules.approval_rules import domain_key
 from seatctl.rules.assignment import USABLE
-from seatctl.rules.emails import email_key
+from seatctl.rules.emails import domain_key, email_key
 
 AUTOMATIC = "auto"
 """Who decided, where a rule did."""

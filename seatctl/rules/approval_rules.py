@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from seatctl.errors import BadInput, JsonValue
 from seatctl.models.call import format_time, parse_time
 from seatctl.models.subscription import AutoApproval
-from seatctl.rules.emails import check_email, email_key
+from seatctl.rules.emails import check_email, domain_key
 
 
 class BadRule(BadInput):
@@ -16,21 +16,19 @@ class BadRule(BadInput):
     code = "bad_rule"
 
 
-def domain_key(domain: str) -> str:
-    """The domain as the keys of addresses have it: `@Bücher.example` is `xn--bcher-kva.example`."""
-    return email_key(f"x@{domain.strip().removeprefix('@')}").rpartition("@")[2]
-
-
 def checked_domains(typed: tuple[str, ...]) -> tuple[str, ...]:
-    """Domains as they are kept, each once. Raises BadRule."""
-    for domain in typed:
-        if check_email(f"x@{domain.strip().removeprefix('@')}"):
+    """Domains as the keys of addresses have them, each once. Raises BadRule."""
+    kept = []
+    for text in typed:
+        domain = text.strip().removeprefix("@")
+        if wrong := check_email(f"x@{domain}"):
             raise BadRule(
-                f"{domain!r} is not a domain",
+                f"{text!r} is not a domain: {wrong}",
                 hint="a domain is what follows the @ of an address",
-                data={"domain": domain},
+                data={"domain": text},
             )
-    return tuple(dict.fromkeys(map(domain_key, typed)))
+        kept.append(domain_key(domain))
+    return tuple(dict.fromkeys(kept))
 
 
 def checked_groups(typed: tuple[str, ...]) -> tuple[str, ...]:
