@@ -72,7 +72,7 @@ def locked(path: Path) -> Iterator[None]:
             raise
         raise ConfigNotWritable(
             f"{path.parent} cannot be written: {error.strerror}",
-            hint="set SEATCTL_CONFIG to a folder that you may write to",
+            hint="give yourself write access to it, or set SEATCTL_CONFIG to another folder",
         ) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

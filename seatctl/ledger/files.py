@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from seatctl.ledger.failures import LedgerReadOnly
@@ -10,20 +11,41 @@ from seatctl.ledger.failures import LedgerReadOnly
 _NETWORK = frozenset(("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "9p", "fuse.sshfs", "ceph", "glusterfs"))
 
 
-def is_frozen(path: Path) -> bool:
-    """Whether the file lies on a file system that is mounted read-only, and its log holds nothing.
+def may_write(path: Path) -> bool:
+    """Whether this user may write the file, and have the files beside it that SQLite needs to do so.
 
-    Nothing is written through that mount, so it is read as it is: SQLite could not make the files by which
-    readers and writers of a log find each other. A log that was left behind holds changes; that is not
-    passed over.
+    False as well where the file system is mounted read-only, and of a file that is not there.
     """
-    try:
-        if not os.statvfs(path).f_flag & os.ST_RDONLY:
-            return False
-        log = path.with_name(f"{path.name}-wal")
-        return not log.exists() or not log.stat().st_size
-    except (OSError, AttributeError):  # no such file, no such call on this system
+    if not os.access(path, os.W_OK):
         return False
+    return os.access(_beside(path, "").parent, os.W_OK) or all(
+        os.access(_beside(path, end), os.W_OK) for end in ("-wal", "-shm")
+    )
+
+
+def is_shared(path: Path) -> bool:
+    """Whether the files are there by which readers and writers of the write-ahead log find each other."""
+    return _beside(path, "-wal").exists() and _beside(path, "-shm").exists()
+
+
+def has_log(path: Path) -> bool:
+    """Whether a log or journal beside the file holds what the file itself does not."""
+    for end in ("-wal", "-journal"):
+        with suppress(OSError):
+            if _beside(path, end).stat().st_size:
+                return True
+    return False
+
+
+def _beside(path: Path, end: str) -> Path:
+    """SQLite puts its files beside the ledger itself, not beside a symlink to it."""
+    return Path(f"{os.path.realpath(path)}{end}")
+
+
+def fingerprint(path: Path) -> tuple[int, ...]:
+    """What differs after the file was written to or replaced."""
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def create_file(path: Path) -> None:

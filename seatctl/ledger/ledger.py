@@ -305,6 +305,7 @@ def open_ledger(path: Path, *, wait: float = WAIT_SECONDS) -> Ledger:
     try:
         if not is_current(engine):
             _require_made(engine)
+            _require_migratable(engine)
             _migrate(engine)
     except BaseException:
         engine.close()
@@ -361,6 +362,14 @@ def _require_made(engine: SqliteEngine) -> None:
     """A creation that was killed before it was done left an empty file, which is no ledger yet."""
     if engine.version == 0:
         raise _missing(engine.path)
+
+
+def _require_migratable(engine: SqliteEngine) -> None:
+    if not engine.may_write:
+        raise LedgerReadOnly(
+            f"{engine.path} has the schema of an earlier version and has to be migrated first",
+            hint="let a user with write access run: seatctl status",
+        )
 
 
 def _missing(path: Path) -> NoLedger:

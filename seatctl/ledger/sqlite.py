@@ -6,6 +6,7 @@ change that was reported survives a power cut; foreign keys on; functions of a h
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from seatctl.ledger.failures import (
     LedgerUnreadable,
     SqliteTooOld,
 )
-from seatctl.ledger.files import is_frozen
+from seatctl.ledger.files import fingerprint, has_log, is_shared, may_write
 
 OLDEST_SQLITE = (3, 37, 0)
 """STRICT tables; RETURNING (3.35) and FTS5's trigram tokenizer (3.34) come with it."""
@@ -48,11 +49,11 @@ class SqliteEngine:
         require_sqlite()
         self.path = path
         self._wait = wait
-        self._frozen = is_frozen(path)
+        self.may_write = may_write(path)
+        self._frozen: tuple[int, ...] | None = None
+        """What the file was like when it was opened without its log and locks; None if it was not."""
         try:
-            self.connection = sqlite3.connect(
-                _uri(path, frozen=self._frozen), uri=True, isolation_level=None, timeout=_POLL_SECONDS
-            )
+            self.connection = _connect(path, "mode=rw") if self.may_write else self._connect_reading()
         except sqlite3.Error as error:
             raise translated(error, path) from error
         self.connection.row_factory = sqlite3.Row
@@ -62,6 +63,24 @@ class SqliteEngine:
             self.connection.close()
             raise
 
+    def _connect_reading(self) -> sqlite3.Connection:
+        """A connection for a user who may only read; it makes no file beside the ledger.
+
+        One that a reader made could keep the owner from writing. So the files by which readers and writers
+        of a log find each other are used if they are there. If they are not, nobody has the ledger open,
+        and it is read as it is, without locks; `end_reading` looks whether somebody wrote meanwhile.
+        """
+        if is_shared(self.path):
+            return _connect(self.path, "mode=ro&readonly_shm=1")
+        if has_log(self.path):
+            raise LedgerReadOnly(
+                f"the log of {self.path} holds changes, which only a user with write access can read",
+                hint="let such a user run: seatctl ledger backup FILE; then: seatctl --ledger FILE",
+            )
+        if os.access(self.path, os.R_OK):
+            self._frozen = fingerprint(self.path)
+        return _connect(self.path, "mode=ro&immutable=1")
+
     def _configure(self) -> None:
         self.execute("PRAGMA foreign_keys = ON")
         self.execute("PRAGMA trusted_schema = OFF")
@@ -69,8 +88,8 @@ class SqliteEngine:
 
     def use_wal(self) -> None:
         """Switch the file to write-ahead logging, which lasts. SQLite's own wait does not cover this."""
-        if self._frozen:
-            return  # it is not switched there, and read without its log
+        if not self.may_write:
+            return
         deadline = time.monotonic() + self._wait
         while True:
             try:
@@ -173,9 +192,13 @@ class SqliteEngine:
         self.execute("BEGIN")
 
     def end_reading(self) -> None:
-        """Close the snapshot."""
+        """Close the snapshot. Raises LedgerBusy if it was none: the file was written to meanwhile."""
         self.rollback()
         self.execute("PRAGMA query_only = OFF")
+        if self._frozen is not None and (has_log(self.path) or fingerprint(self.path) != self._frozen):
+            raise LedgerBusy(
+                f"{self.path} was written to while it was read", hint="run the same command again"
+            )
 
     def begin_writing(self) -> None:
         """Take the write lock now.
@@ -241,11 +264,13 @@ class SqliteEngine:
     def search_problem(self) -> str | None:
         """What is wrong between the index of users and the users; None if nothing is, or it cannot be asked.
 
-        FTS5 asks for the write lock to look; a ledger that nobody may write is looked at no deeper.
+        FTS5 writes in order to look; a ledger that may not be written is looked at no deeper.
         """
+        if not self.may_write:
+            return None
         try:
             self.execute("BEGIN IMMEDIATE")
-        except (LedgerBusy, LedgerReadOnly):
+        except LedgerBusy:
             return None
         try:
             self.connection.execute(
@@ -280,12 +305,12 @@ def _shown(key: bytes | int | None) -> str:
     return key.decode(errors="backslashreplace") if isinstance(key, bytes) else str(key)
 
 
-def _uri(path: Path, *, frozen: bool) -> str:
-    """The path as SQLite's URI that opens what exists. Written out: urllib costs 5 ms of start-up."""
+def _connect(path: Path, how: str) -> sqlite3.Connection:
+    """Open a file that exists, in autocommit. The URI is written out: urllib costs 5 ms of start-up."""
     text = str(path.absolute())
     for char, escape in (("%", "%25"), ("?", "%3f"), ("#", "%23")):
         text = text.replace(char, escape)
-    return f"file:{text}?mode=ro&immutable=1" if frozen else f"file:{text}?mode=rw"
+    return sqlite3.connect(f"file:{text}?{how}", uri=True, isolation_level=None, timeout=_POLL_SECONDS)
 
 
 def sqlite_version() -> str:

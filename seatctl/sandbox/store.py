@@ -42,12 +42,21 @@ class Unusable(Exception):
     """The file cannot be opened or written, or is no sandbox."""
 
 
-def _is_frozen(path: Path) -> bool:
-    """Whether the file system is mounted read-only, and the file's log holds nothing that would be missed."""
-    if not hasattr(os, "statvfs") or not os.statvfs(path).f_flag & os.ST_RDONLY:
-        return False
-    log = path.with_name(f"{path.name}-wal")
-    return not log.exists() or not log.stat().st_size
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open a file that is there. Who may not write it makes no file beside it either, and reads it as it is
+    if none is there: for the clock it does not matter whether somebody writes meanwhile.
+    """
+    real = Path(os.path.realpath(path))
+    log, shared = (real.with_name(real.name + end) for end in ("-wal", "-shm"))
+    if os.access(real, os.W_OK) and os.access(real.parent, os.W_OK):
+        how = "mode=rw"
+    elif log.exists() and (shared.exists() or log.stat().st_size):
+        how = "mode=ro&readonly_shm=1"
+    else:
+        how = "mode=ro&immutable=1"
+    return sqlite3.connect(
+        f"{real.as_uri()}?{how}", uri=True, isolation_level=None, timeout=30, check_same_thread=False
+    )
 
 
 class Store:
@@ -64,11 +73,7 @@ class Store:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        # Where nothing can be written, SQLite could not make the files that its log needs for reading.
-        place = f"{path.absolute().as_uri()}?mode=ro&immutable=1" if _is_frozen(path) else path
-        self._db = sqlite3.connect(
-            place, uri=place is not path, isolation_level=None, timeout=30, check_same_thread=False
-        )
+        self._db = _connect(path)
         self._lock = allocate_lock()
         self._db.execute("PRAGMA synchronous = NORMAL")
         if self._db.execute("PRAGMA user_version").fetchone()[0] == 0:
