@@ -6,13 +6,12 @@ without either: that is what makes a failing history shrink.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from random import Random
-from urllib.parse import urlencode
 
 from tests.simulator.books import ENDED, Books
-from tests.simulator.faults import Fault, random_fault
+from tests.simulator.faults import Fault
 from tests.simulator.world import World
 
 NAMES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa")
@@ -23,7 +22,7 @@ CARDS = (
     *("pm_card_chargeDeclined", "pm_card_chargeCustomerFail"),
     *("pm_card_visa_chargeDeclinedInsufficientFunds", "pm_card_threeDSecure2Required"),
 )
-PLANS = ("pro", "pro", "team", "later", "loose", "year", "contract")
+PLANS = ("pro", "pro", "team", "later", "later", "loose", "year", "contract", "dime")
 COUPONS = ("TENTH", "FREE", "EURO", "NONE")
 BOB = "bob@example.com"
 HOUR, DAY = 3600, 86400
@@ -56,8 +55,8 @@ class Step:
 class Sight:
     """What who throws the dice sees of the world."""
 
-    def __init__(self, world: World, books: Books, chance: Random) -> None:
-        self.world, self.books, self.chance = world, books, chance
+    def __init__(self, world: World, books: Books, chance: Random, plans: Sequence[str] = PLANS) -> None:
+        self.world, self.books, self.chance, self.plans = world, books, chance, plans
         rows = world.ledger.rows
         self.running = [row for row in books.pools if row["status"] not in ENDED]
         self.open_requests = [
@@ -112,7 +111,7 @@ Maker = Callable[[Sight], list[str]]
 
 
 def _buy(see: Sight) -> list[str]:
-    plan = see.pick(*PLANS)
+    plan = see.pick(*see.plans)
     seats = see.chance.randint(1, 6) * (5 if plan == "year" and see.chance.random() < 0.9 else 1)
     name = see.new_name() if see.chance.random() < 0.92 else see.pool()
     owner = see.pick(BOB, BOB, "ann@example.com", "u0@example.org")
@@ -146,7 +145,7 @@ def _set_seats(see: Sight) -> list[str]:
 
 def _change_plan(see: Sight) -> list[str]:
     when = see.maybe(0.35, "--at-renewal")
-    plan = see.pick(*PLANS)
+    plan = see.pick(*see.plans)
     return ["subs", "change-plan", see.pool(), plan, *when, *see.coupon(), *see.limit(), *see.request()]
 
 
@@ -227,6 +226,7 @@ COMMANDS: dict[str, tuple[int, Maker]] = {
     "renew": (5, _renew),
     "cancel": (5, _cancel),
     "resume": (2, lambda see: ["subs", "resume", see.pool()]),
+    "adopt": (2, lambda see: ["ledger", "adopt"]),
     "rename": (2, lambda see: ["subs", "rename", see.pool(), see.pick("left", "right", see.pool())]),
     "transfer": (2, lambda see: ["subs", "transfer", see.pool(), see.pick(BOB, "u0@example.org")]),
     "billing": (5, _billing),
@@ -287,9 +287,6 @@ COMMANDS: dict[str, tuple[int, Maker]] = {
     "invoice-show": (1, lambda see: ["invoices", "show", see.pick(*(see.invoices or ["none-1"]))]),
     "check": (1, lambda see: ["check", see.pick(*PEOPLE), *see.maybe(0.5, "-s", see.pool())]),
 }
-MONEY = frozenset(
-    {"buy", "add-seats", "set-seats", "change-plan", "renew", "cancel", "billing", "pay", "resume"}
-)
 READS = frozenset({"status", "list", "show", "invoice-show", "check"})
 ASKS = frozenset(
     {"buy", "add-seats", "set-seats", "change-plan", "renew", "cancel", "resume", "billing", "pay"}
@@ -300,23 +297,12 @@ LINES = ("assign", "revoke", "add-seats", "buy", "request", "user-add", "suspend
 
 def command(see: Sight, name: str) -> Step:
     """A command, not yet disturbed; somebody always says yes."""
-    chance = see.chance
-    words = COMMANDS[name][1](see)
-    if (
-        name in {"pay", "void", "cancel", "user-remove", "undo"}
-        or name in ASKS
-        or name in {"send", "reclaim"}
-    ):
-        words = [*words, "--yes"]
-    return Step(
-        0,
-        "command",
-        (*words, "-o", "json"),
-        BOB if chance.random() < (0.03 if name in {"buy", "sync"} else 0.2) else "",
-    )
+    shy = 0.03 if name in {"buy", "sync"} else 0.2
+    words = (*COMMANDS[name][1](see), "--yes", "-o", "json")
+    return Step(0, "command", words, BOB if see.chance.random() < shy else "")
 
 
-def _batch(see: Sight) -> Step:
+def batch(see: Sight) -> Step:
     lines = []
     for _ in range(see.chance.randint(2, 4)):
         name = see.pick(*LINES)
@@ -326,7 +312,7 @@ def _batch(see: Sight) -> Step:
     return Step(0, "command", ("batch", "-", "--yes", *more, "-o", "json"), stdin="\n".join(lines) + "\n")
 
 
-def _apply(see: Sight) -> Step:
+def apply(see: Sight) -> Step:
     pool, people = see.pool(), see.people(4)
     rows = "".join(f"{email},{pool}\n" for email in people)
     more = see.maybe(0.5, "--prune", "--max-revoke", "100%") + see.maybe(0.3, "--create-users")
@@ -339,163 +325,9 @@ def _apply(see: Sight) -> Step:
     )
 
 
-def _import(see: Sight) -> Step:
+def import_(see: Sight) -> Step:
     rows = "".join(f"{email},{see.pick('lab', 'ops', '')}\n" for email in see.people(4))
     return Step(0, "command", ("users", "import", "-", "-o", "json"), stdin="email,group\n" + rows)
-
-
-def _dashboard(see: Sight) -> Step:
-    """Somebody clicks in Stripe's dashboard."""
-    chance, stripe = see.chance, see.books.stripe
-    live = [one for one in stripe["subscription"] if one["status"] not in ENDED]
-    subscription = chance.choice(live) if live else None
-    open_ones = [one for one in stripe["invoice"] if one["status"] == "open"]
-    paid = [one for one in stripe["invoice"] if one["status"] == "paid" and one["amount_paid"]]
-    charges = [one for one in see.books.charges.values() if one["amount_refunded"] < one["amount"]]
-    choices: list[tuple[str, str, dict[str, object]]] = []
-    if subscription:
-        path = f"/v1/subscriptions/{subscription['id']}"
-        item = (see.books.items.get(subscription["id"]) or [{}])[0]
-        behavior = see.pick("none", "create_prorations", "always_invoice")
-        if item:
-            price = see.pick(*(one["id"] for one in stripe["price"] if one["active"] and one["recurring"]))
-            change = {"items[0][id]": item["id"], "proration_behavior": behavior}
-            choices += [
-                ("POST", path, {**change, "items[0][quantity]": chance.randint(1, 9)}),
-                ("POST", path, {**change, "items[0][price]": price}),
-                ("POST", f"/v1/prices/{item['price']['id']}", {"active": "false"}),
-            ]
-        card = _card_of(see, subscription["customer"])
-        choices += [
-            ("POST", path, {"cancel_at_period_end": see.pick("true", "false")}),
-            ("POST", path, {"cancel_at": see.world.now + chance.randint(2, 20) * DAY}),
-            ("POST", path, {"metadata[note]": "by hand"}),
-            ("DELETE", path, {}),
-            ("POST", path, {"coupon" if chance.random() < 0 else "discounts[0][coupon]": "TENTH"}),
-            *([("POST", path, {"default_payment_method": card})] if card else []),
-        ]
-    if open_ones:
-        invoice = f"/v1/invoices/{chance.choice(open_ones)['id']}"
-        choices += [
-            ("POST", f"{invoice}/void", {}),
-            ("POST", f"{invoice}/pay", {"paid_out_of_band": "true"}),
-            ("POST", f"{invoice}/pay", {}),
-            ("POST", f"{invoice}/mark_uncollectible", {}),
-        ]
-    if charges:
-        charge = chance.choice(charges)
-        choices.append(("POST", "/v1/refunds", {"charge": charge["id"], "amount": chance.randint(1, 300)}))
-    if paid:
-        invoice = chance.choice(paid)["id"]
-        choices.append(
-            ("POST", "/v1/credit_notes", {"invoice": invoice, "amount": 100, "credit_amount": 100})
-        )
-    if stripe["customer"]:
-        customer = chance.choice(stripe["customer"])["id"]
-        choices += [
-            ("DELETE", f"/v1/customers/{customer}", {}),
-            ("POST", "/v1/invoiceitems", {"customer": customer, "amount": 250, "currency": "usd"}),
-        ]
-    if not choices:
-        return Step(0, "clock", seconds=HOUR)
-    method, path, form = chance.choice(choices)
-    return Step(0, "dashboard", (method, path, urlencode(form)))
-
-
-def _card_of(see: Sight, customer: str) -> str | None:
-    cards = [one["id"] for one in see.books.stripe["payment_method"] if one["customer"] == customer]
-    return see.chance.choice(cards) if cards else None
-
-
-def _card(see: Sight) -> Step:
-    """The customer changes the card on the portal."""
-    customers = see.books.stripe["customer"]
-    if not customers:
-        return Step(0, "clock", seconds=HOUR)
-    return Step(0, "portal", (see.chance.choice(customers)["id"], see.pick(*CARDS)))
-
-
-def _cardholder(see: Sight) -> Step:
-    """The bank's question about an open invoice is answered, or a Checkout page filled in."""
-    pages = [one["id"] for one in see.books.stripe["checkout.session"] if one["status"] == "open"]
-    if pages and see.chance.random() < 0.6:
-        return Step(0, "page", (see.pick(*pages), see.pick(*CARDS)))
-    open_ones = [one["id"] for one in see.books.stripe["invoice"] if one["status"] == "open"]
-    if not open_ones:
-        return Step(0, "clock", seconds=HOUR)
-    return Step(0, "cardholder", (see.pick(*open_ones), see.pick("yes", "yes", "yes", "no")))
-
-
-def _clock(see: Sight) -> Step:
-    chance = see.chance
-    spans = [HOUR, 6 * HOUR, DAY, 3 * DAY, 8 * DAY, 31 * DAY]
-    span = chance.choice(spans) + chance.randint(0, 90)
-    if see.running and chance.random() < 0.25:
-        ends = [one["current_period_end"] for item in see.books.items.values() for one in item]
-        ahead = [end - see.world.now for end in ends if end > see.world.now]
-        if ahead:  # just before, at, or just after the end of a period
-            span = max(1, min(ahead) + chance.choice([-DAY, -5, 0, 1, 30, HOUR + 60]))
-    return Step(0, "clock", seconds=span)
-
-
-OTHERS: dict[str, tuple[int, Callable[[Sight], Step]]] = {
-    "batch": (3, _batch),
-    "apply": (3, _apply),
-    "import": (1, _import),
-    "clock": (14, _clock),
-    "skew": (2, lambda see: Step(0, "skew", seconds=see.chance.choice([0, 0, -40, 40, -300, 300, 4000]))),
-    "dashboard": (7, _dashboard),
-    "card": (4, _card),
-    "cardholder": (4, _cardholder),
-    "rest": (3, lambda see: Step(0, "rest")),
-}
-
-
-@dataclass(frozen=True)
-class Weather:
-    """What a history is made of: swarm testing, so that not every history is the same soup."""
-
-    weights: dict[str, int]
-    faults: float
-    """The share of commands that are disturbed."""
-    repeats: float
-    dry: float
-
-
-def weather(chance: Random) -> Weather:
-    """The mix of one history."""
-    weights = {
-        name: weight * chance.choice([0, 1, 1, 2, 4]) for name, (weight, _) in {**COMMANDS, **OTHERS}.items()
-    }
-    for needed in ("buy", "sync", "clock"):
-        weights[needed] = max(weights[needed], COMMANDS.get(needed, OTHERS.get(needed, (1,)))[0])
-    if chance.random() < 0.35:
-        weights["dashboard"] = weights["card"] = 0
-    calm = chance.random()
-    return Weather(weights, 0.0 if calm < 0.3 else 0.15 if calm < 0.7 else 0.4, 0.08, 0.12)
-
-
-def next_step(world: World, books: Books, sky: Weather, chance: Random, last: Step | None) -> Step:
-    """The next thing that happens, chosen by looking at the world."""
-    if last is not None and last.kind == "command" and chance.random() < sky.repeats:
-        return replace(last, faults=_faults(sky, chance) if chance.random() < 0.3 else ())
-    see = Sight(world, books, chance)
-    weights = dict(sky.weights)
-    if len(see.running) < 2:
-        weights["buy"] += 40
-    name = chance.choices(list(weights), list(weights.values()))[0]
-    step = OTHERS[name][1](see) if name in OTHERS else command(see, name)
-    if step.kind != "command":
-        return step
-    if name not in READS and chance.random() < sky.dry:
-        return replace(step, words=(*step.words, "--dry-run"))
-    return replace(step, faults=_faults(sky, chance))
-
-
-def _faults(sky: Weather, chance: Random) -> tuple[Fault, ...]:
-    if chance.random() >= sky.faults:
-        return ()
-    return tuple(random_fault(chance) for _ in range(chance.choice([1, 1, 1, 2])))
 
 
 def is_read(step: Step) -> bool:

@@ -19,7 +19,7 @@ from unittest import mock
 from seatctl import connecting
 from seatctl.sandbox.twin import Answer, TimedOut, Twin
 from tests.simulator.pinned import Pins
-from tests.support.damage import KINDS, damaged
+from tests.support.damage import KINDS, STILL_VALID, damaged
 
 HANDLE = Twin.handle
 """The sandbox itself, for those who are not the program: the dashboard, the cardholder, the invariants."""
@@ -127,8 +127,6 @@ class Boundary:
                 self._called[fault] += 1
                 if fault.at <= number < fault.at + fault.times:
                     found = found or fault
-        if found is not None:
-            self.hit.append(f"{found.kind}: {method} {url.partition('?')[0]}")
         return found
 
 
@@ -175,7 +173,18 @@ def installed(boundary: Boundary) -> Iterator[None]:
         boundary.pass_by(f"before {method} {url.partition('?')[0]}")
         boundary.calls.append(f"{method} {url.partition('?')[0]}")
         fault = boundary.on_the_wire(method, url)
-        answer = _disturbed(twin, method, url, headers, form, fault.kind if fault else "")
+        if fault is None:
+            answer = HANDLE(twin, method, url, headers, form)
+        elif fault.kind in DAMAGES:
+            true = HANDLE(twin, method, url, headers, form)
+            kind = fault.kind.removeprefix("damaged: ")
+            status, body = damaged(kind, method, url, true.status, true.body)
+            answer = Answer(status, true.headers, body)
+            if answer != true and kind not in STILL_VALID:
+                boundary.hit.append(f"{fault.kind}: {method} {url.partition('?')[0]}")
+        else:
+            boundary.hit.append(f"{fault.kind}: {method} {url.partition('?')[0]}")
+            answer = _disturbed(twin, method, url, headers, form, fault.kind)
         boundary.pass_by(f"after {method} {url.partition('?')[0]}")
         return answer
 
@@ -209,7 +218,7 @@ def _disturbed(
         return Answer(503, {"Content-Type": "text/html"}, "<html>Service Unavailable</html>")
     if kind == "500":
         return Answer(500, json, '{"error":{"type":"api_error","message":"An unknown error occurred"}}')
-    answer = HANDLE(twin, method, url, headers, form)
+    HANDLE(twin, method, url, headers, form)
     if kind == "lost after":
         raise TimedOut(worked=True)
     if kind == "500 worked":
@@ -221,7 +230,4 @@ def _disturbed(
                 if saved is not None:
                     twin.store.save_answer(key, saved[0], saved[1], twin.now(), 500, body)
         return Answer(500, json, body)
-    if kind.startswith("damaged: "):
-        status, body = damaged(kind.removeprefix("damaged: "), method, url, answer.status, answer.body)
-        return Answer(status, answer.headers, body)
-    return answer
+    raise AssertionError(f"no such fault: {kind}")

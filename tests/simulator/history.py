@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,9 +13,10 @@ from urllib.parse import urlencode
 from seatctl.sandbox import control
 from seatctl.sandbox.errors import ApiError
 from tests.simulator import invariants, money
-from tests.simulator.actions import ASKS, COMMANDS, DAY, Step, Weather, is_read, next_step, weather
+from tests.simulator.actions import ASKS, COMMANDS, DAY, Step, is_read
 from tests.simulator.books import Books
 from tests.simulator.invariants import Violation
+from tests.simulator.weather import Weather, next_step, weather
 from tests.simulator.world import Result, World, Worlds
 
 TICK = 7
@@ -81,6 +83,7 @@ class History:
             said = money.unused(self.world, self.books, step.words[2])
         before, facts = self.books, invariants.facts_of(self.world.ledger)
         was = self._dump() if reading else {}
+        objects = self.world.sandbox.dump() if step.faults else []
         result = self._run(step)
         after = self._after("command", before, _amount(shown))
         if reading:
@@ -93,9 +96,19 @@ class History:
         money.check_ends(before, after, self.accounts)
         money.check_request_ids(after, self.accounts)
         money.check_shown(step, result, shown, before, after)
+        money.check_next_invoice(self.world, result, shown, before, after)
+        invariants.check_sent(step, result)
+        invariants.check_rate_limit(result, before, after, self._moved(objects, step))
+        invariants.check_looked(step, result)
+        invariants.check_guards(step, result, before, after)
         if not reading:
             money.check_refund(result, said, before, after)
+            money.note_end(step, result, after, self.accounts)
         return self._told(result)
+
+    def _moved(self, objects: list[tuple], step: Step) -> bool:
+        """Whether anything in Stripe has changed in a disturbed step."""
+        return bool(step.faults) and objects != self.world.sandbox.dump()
 
     def _told(self, result: Result) -> str:
         code = "killed" if result.code is None else f"exit {result.code}"
@@ -167,6 +180,38 @@ class History:
         except ApiError as error:
             return error.message
 
+    def elsewhere(self, step: Step) -> str:
+        """A subscription that the dashboard makes, with a customer and a card of its own."""
+        price, quantity, trial, card = step.words
+        _, customer = self.world.stripe("POST", "/v1/customers", f"email=other{step.index}@example.com")
+        status, method = self.world.stripe(
+            "POST", f"/v1/payment_methods/{card}/attach", f"customer={customer['id']}"
+        )
+        form = {"customer": customer["id"], "items[0][price]": price, "items[0][quantity]": quantity}
+        if status == 200:
+            form["default_payment_method"] = method["id"]
+        if trial != "0":
+            form["trial_period_days"] = trial
+        status, body = self.world.stripe("POST", "/v1/subscriptions", urlencode(form))
+        self.outcomes[-1] = f"{status} {body.get('id')}"
+        return f"{status} {body}"
+
+    def retries(self, step: Step) -> str:
+        """The account's setting changes."""
+        self.world.retries(step.words[0])
+        return ""
+
+    def tampered(self, step: Step) -> str:
+        """Stripe holds what the sandbox itself does not make."""
+        identifier, what = step.words
+        fields: dict[str, object] = {
+            "schedule": {"schedule": "sub_sched_1"},
+            "released": {"schedule": None},
+            "classic": {"billing_mode": {"type": "classic", "flexible": None, "updated_at": None}},
+        }[what]
+        self.world.tamper("subscription", identifier, **fields)
+        return ""
+
     # rest ----------------------------------------------------------------------------------------------
 
     def rest(self, step: Step) -> str:
@@ -195,7 +240,25 @@ class History:
             if done.code != 0:
                 raise Violation(f"{' '.join(words)} ends with {done.code}", (done.out + done.err)[-800:])
         self._reconcile()
+        shown = self.world.seatctl("status", "-o", "json")
+        invariants.check_status(json.loads(shown.out)["attention"], self.books)
+        listed = self.world.seatctl("invoices", "list", "-o", "json")
+        invariants.check_invoices(json.loads(listed.out), self.books)
+        self._check_empty_pools()
         return ""
+
+    def _check_empty_pools(self) -> None:
+        """Who sits in a subscription of no seats is not entitled by it."""
+        for pool in self.books.pools:
+            if pool["quantity"] == 0 and pool["status"] == "active":
+                for row in self.world.ledger.rows(
+                    "SELECT email FROM seats s JOIN users u ON u.id = user_id"
+                    " WHERE subscription_id = ? AND revoked_at IS NULL LIMIT 1",
+                    pool["id"],
+                ):
+                    told = self.world.seatctl("check", row["email"], "-s", pool["name"], "-o", "json")
+                    if told.code == 0 and pool["capacity"] == 0:
+                        raise Violation("entitled by no seats", told.out[-400:])
 
     def _sync(self) -> Result:
         before = self.books
@@ -216,8 +279,6 @@ class History:
 
 
 def _rows(result: Result) -> list[dict]:
-    import json
-
     return json.loads(result.out)["rows"]
 
 
@@ -243,6 +304,9 @@ _DO = {
     "skew": History.skewed,
     "cardholder": History.cardholder,
     "page": History.page,
+    "elsewhere": History.elsewhere,
+    "retries": History.retries,
+    "tamper": History.tampered,
     "rest": History.rest,
 }
 

@@ -50,6 +50,60 @@ def check_exit(step: Step, result: Result) -> None:
 PENDING = frozenset({"operation_pending", "batch_under_way"})
 
 
+NOT_UNDERSTOOD = ("inactive", "proration date", "proration_date", "unknown parameter", "Missing required")
+"""Stripe's words for what the program should not have sent."""
+
+
+def check_sent(step: Step, result: Result) -> None:
+    """Stripe understands what a command sends (point: nothing is sent that is not being changed)."""
+    if result.hit or result.code != 5 or result.error.get("code") != "stripe_invalid_request":
+        return
+    buys = step.words[1] in {"buy", "change-plan", "renew"}  # there an inactive price is what was asked for
+    words = [word for word in NOT_UNDERSTOOD if word in str(result.error.get("message"))]
+    if words and not (buys and words == ["inactive"]) and step.words[0] != "batch":
+        raise Violation("Stripe refused what need not be sent", str(result.error))
+
+
+def check_rate_limit(result: Result, before: Books, after: Books, moved: bool) -> None:
+    """A 429 to a call and all its repetitions: nothing was carried out, so nothing stays open."""
+    if not result.hit or not all(hit.startswith("429") for hit in result.hit) or moved:
+        return
+    begun = [one for one in after.open_operations if one.ref not in before.operations]
+    if result.code == 75 and begun:
+        raise Violation("nothing was carried out, and the operation stays open", str(begun[0]))
+
+
+def check_looked(step: Step, result: Result) -> None:
+    """`reconcile` does not say that all agree if it could not read Stripe."""
+    lasting = any(fault.times > 4 for fault in step.faults)
+    hit = [one for one in result.hit if one.startswith("damaged")]
+    if step.words[0] == "reconcile" and lasting and hit and result.code == 0 and "agree" in result.out:
+        raise Violation("reconcile agrees with what it could not read", f"{hit[0]}; {result.out[-300:]}")
+
+
+def check_guards(step: Step, result: Result, before: Books, after: Books) -> None:
+    """One that a schedule manages is left alone; one in classic mode is not prorated after a decrease."""
+    if before.open_operations:
+        return
+    shapes = {one["id"]: one for one in after.stripe["subscription"]}
+    for one in before.stripe["subscription"]:
+        became = shapes.get(one["id"], one)
+        changed = [
+            *(name for name in ("status", "cancel_at", "trial_end") if one[name] != became[name]),
+            *(["items"] if _items(before, one["id"]) != _items(after, one["id"]) else []),
+        ]
+        if one.get("schedule") and changed:
+            raise Violation("a subscription on a schedule was changed", f"{one['id']}: {changed}")
+        waits = one["metadata"].get("seatctl_paid_until", "") > _written(before.now)
+        moved = after.charged != before.charged or after.refunded != before.refunded
+        if one["billing_mode"]["type"] == "classic" and waits and changed and moved:
+            raise Violation("prorated in classic mode after a decrease", f"{one['id']}: {changed}")
+
+
+def _items(books: Books, subscription: str) -> list[tuple]:
+    return [(item["quantity"], item["price"]["id"]) for item in books.items.get(subscription, [])]
+
+
 def check_seats(before: Books, after: Books) -> None:
     """Nobody is seated beyond the capacity; a lowered one throws nobody out (rules 1 and 3)."""
     was = {pool["id"]: pool for pool in before.pools}
@@ -179,6 +233,33 @@ def _check_names(live: list[Obj]) -> None:
     for ledger, name in names:
         if ledger and names.count((ledger, name)) > 1:
             raise Violation("bought twice", f"two running subscriptions are called {name}")
+
+
+UNPAID = frozenset({"past_due", "unpaid"})
+
+
+def check_status(attention: list[str], books: Books) -> None:
+    """`status` names each running subscription that is unpaid, as long as it is (rule: attention)."""
+    for pool in books.pools:
+        one = next((s for s in books.stripe["subscription"] if s["id"] == pool["stripe_subscription"]), None)
+        if one is None or one["status"] in ENDED:
+            continue
+        said = [line for line in attention if pool["name"] in line.replace(":", " ").split()]
+        if one["status"] in UNPAID and not said:
+            raise Violation("status is silent about what is unpaid", f"{pool['name']} is {one['status']}")
+
+
+def check_invoices(rows: list[Obj], books: Books) -> None:
+    """A list of invoices asks for what Stripe asks for: nothing of what is void or written off."""
+    for row in rows:
+        one = books.invoices.get(row["stripe_id"])
+        if one is None or row["status"] != one["status"]:
+            continue
+        owed = one["amount_remaining"] if one["status"] in {"open", "draft"} else 0
+        if row["amount_remaining"] != owed:
+            raise Violation(
+                "an invoice asks otherwise than Stripe", f"{row['stripe_id']}: {row}, Stripe {owed}"
+            )
 
 
 def _written(moment: int) -> str:

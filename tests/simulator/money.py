@@ -23,6 +23,8 @@ class Accounts:
     """By id: the kind of step in which it was made."""
     shown: dict[str, int] = field(default_factory=dict)
     """What was shown of an operation before it began."""
+    still_owed: dict[str, int] = field(default_factory=dict)
+    """By subscription that was ended with a refund: what was said to stay owed, less what was paid since."""
 
     def look(self, kind: str, before: Books, after: Books, shown: int | None = None) -> None:
         """Note what has appeared in a step."""
@@ -35,7 +37,8 @@ class Accounts:
             if one["id"] not in self.invoices:
                 ref = reference(one)
                 by = ref if ref in at_work else next(iter(at_work)) if len(at_work) == 1 else kind
-                self.invoices[one["id"]] = str(by) if kind == "command" else kind
+                # A page that is filled in is what the waiting operation asked for.
+                self.invoices[one["id"]] = str(by) if kind in {"command", "page"} else kind
         for name in after.charges:
             self.charges.setdefault(name, kind)
 
@@ -67,6 +70,8 @@ def check_charges(before: Books, after: Books, kind: str, accounts: Accounts) ->
             raise Violation(
                 "an invoice paid twice", f"{name}: {paid} of {after.invoices[name]['amount_due']}"
             )
+    if kind == "clock":
+        _check_ended(before, after, accounts)
     if kind != "command":
         return
     for name, charge in after.charges.items():
@@ -77,6 +82,20 @@ def check_charges(before: Books, after: Books, kind: str, accounts: Accounts) ->
             raise Violation("a charge for no invoice", f"{name}: {charge['amount']}")
         if invoice["id"] not in before.invoices and accounts.invoices[invoice["id"]] == "command":
             raise Violation("a charge of no operation", f"{name}: {charge['amount']} on {invoice['id']}")
+
+
+def _check_ended(before: Books, after: Books, accounts: Accounts) -> None:
+    """Nobody is charged any more for what was ended with a refund, but for what was said to stay owed."""
+    for name, charge in after.charges.items():
+        if name in before.charges or (invoice := after.invoice_of(charge)) is None:
+            continue
+        subscription = subscription_of(invoice)
+        if subscription in accounts.still_owed:
+            accounts.still_owed[subscription] -= charge["amount"]
+            if accounts.still_owed[subscription] < 0:
+                raise Violation(
+                    "charged after the end", f"{charge['amount']} on {invoice['id']} of {subscription}"
+                )
 
 
 def check_ends(before: Books, after: Books, accounts: Accounts) -> None:
@@ -162,6 +181,29 @@ def check_shown(step: Step, result: Result, shown: Result | None, before: Books,
         _check_given_back(row, before, after)
 
 
+def check_next_invoice(
+    world: World, result: Result, shown: Result | None, before: Books, books: Books
+) -> None:
+    """What was said of the next invoice is what Stripe says of it once the change is made."""
+    if shown is None or shown.code != 0 or result.code != 0 or before.open_operations or result.hit:
+        return
+    told, name = shown.row.get("next_invoice"), shown.row.get("name")
+    pool = next((one for one in books.pools if one["name"] == name), None)
+    if not isinstance(told, int) or pool is None:
+        return
+    status, preview = world.stripe(
+        "POST", "/v1/invoices/create_preview", f"subscription={pool['stripe_subscription']}"
+    )
+    if status == 200 and preview["total"] != told:
+        raise Violation("the next invoice otherwise than shown", f"{name}: shown {told}, {preview['total']}")
+
+
+def subscription_of(invoice: Obj) -> str | None:
+    """The subscription that an invoice bills, be it Stripe's or our own."""
+    details = (invoice.get("parent") or {}).get("subscription_details") or {}
+    return details.get("subscription") or invoice["metadata"].get("seatctl_subscription")
+
+
 def _check_given_back(row: Obj, before: Books, after: Books) -> None:
     back = after.refunded - before.refunded
     if back != row["given_back"]:
@@ -213,6 +255,20 @@ def unused(world: World, books: Books, name: str) -> Unused | None:
     owed = sum(s["amount_remaining"] for s in mine if s["status"] == "open")
     drafted = sum(s["amount_due"] for s in mine if s["status"] == "draft")
     return Unused(-preview["total"], len(preview["lines"]["data"]), paid, owed, drafted, bool(own))
+
+
+def note_end(step: Step, result: Result, after: Books, accounts: Accounts) -> None:
+    """What was said to stay owed of a subscription that was ended with a refund."""
+    if result.code != 0 or step.words[:2] != ("subs", "cancel") or "--refund" not in step.words:
+        return
+    subscription, owed = result.row.get("stripe_subscription"), result.row.get("owed")
+    if subscription and result.row.get("result") == "done":
+        still = sum(
+            one["amount_remaining"]
+            for one in after.stripe["invoice"]
+            if one["status"] == "open" and subscription_of(one) == subscription
+        )
+        accounts.still_owed[subscription] = owed if isinstance(owed, int) else still
 
 
 def check_refund(result: Result, said: Unused | None, before: Books, after: Books) -> None:

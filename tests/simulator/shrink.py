@@ -6,9 +6,22 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from tests.simulator.actions import Step
+from tests.simulator.actions import Step, is_read
 from tests.simulator.history import Ended, replay
 from tests.simulator.world import Worlds
+
+
+def _without_idle_steps(ended: Ended, attempt: Callable[[list[Step]], bool]) -> None:
+    """All at once: what was refused, and what only looked, has seldom to do with it."""
+    idle = ("exit 9", "exit 8", "exit 3", "exit 2", "exit 4")
+    pairs = [*zip(ended.steps, ended.outcomes, strict=True)]
+    last = pairs.pop()
+    kept = [
+        step
+        for step, outcome in pairs
+        if not outcome.startswith(idle) and not (step.kind == "command" and is_read(step))
+    ]
+    attempt([*kept, last[0]])
 
 
 def shrunk(
@@ -28,6 +41,7 @@ def shrunk(
         best = found
         return True
 
+    _without_idle_steps(best, attempt)
     chunk = max(1, len(best.steps) // 2)
     while clock() < stop:
         place, dropped = 0, False

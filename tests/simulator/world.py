@@ -33,6 +33,7 @@ SETUP = (
     "plans add loose --price 7.00 --currency usd --policy flexible --set decrease=now",
     "plans add year --price 5.00 --currency usd --interval year --policy term",
     "plans add contract --price 11.00 --currency usd --policy term --set pack_size=1 --set min_seats=1",
+    "plans add dime --price 0.60 --currency usd --policy flexible",
     "users add bob@example.com u0@example.org u1@example.org u2@example.org u3@example.org u4@example.org",
     "users add u5@example.org --group lab",
     "users add u6@example.org --group lab",
@@ -162,6 +163,20 @@ class World:
         url = f"{path}?{form}" if method == "GET" and form else path
         answer = HANDLE(self.twin, method, url, headers, None if method == "GET" else form)
         return answer.status, json.loads(answer.body)
+
+    def tamper(self, kind: str, identifier: str, **fields: object) -> bool:
+        """Set fields of an object in Stripe that no endpoint of the sandbox sets; False if it is gone."""
+        store = self.twin.store
+        with store.transaction():
+            found = store.get(kind, identifier)
+            if found is not None:
+                due = self._sandbox_file.execute("SELECT due FROM objects WHERE id = ?", (identifier,))
+                store.put({**found, **fields}, due=due.fetchone()[0])
+        return found is not None
+
+    def retries(self, outcome: str) -> None:
+        """What becomes of a subscription whose renewal no retry could collect."""
+        control.after_retries(self.twin, outcome)
 
     def advance(self, seconds: int) -> None:
         """Time passes; what falls due on the way happens."""

@@ -1,0 +1,125 @@
+"""What others do than the program: the dashboard, the cardholder, the bank, the clock."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from tests.simulator.actions import CARDS, DAY, HOUR, Sight, Step
+from tests.simulator.books import ENDED
+
+
+def dashboard(see: Sight) -> Step:
+    """Somebody clicks in Stripe's dashboard."""
+    chance, stripe = see.chance, see.books.stripe
+    live = [one for one in stripe["subscription"] if one["status"] not in ENDED]
+    subscription = chance.choice(live) if live else None
+    open_ones = [one for one in stripe["invoice"] if one["status"] == "open"]
+    paid = [one for one in stripe["invoice"] if one["status"] == "paid" and one["amount_paid"]]
+    charges = [one for one in see.books.charges.values() if one["amount_refunded"] < one["amount"]]
+    choices: list[tuple[str, str, dict[str, object]]] = []
+    if subscription:
+        path = f"/v1/subscriptions/{subscription['id']}"
+        item = (see.books.items.get(subscription["id"]) or [{}])[0]
+        behavior = see.pick("none", "create_prorations", "always_invoice")
+        if item:
+            price = see.pick(*(one["id"] for one in stripe["price"] if one["active"] and one["recurring"]))
+            change = {"items[0][id]": item["id"], "proration_behavior": behavior}
+            choices += [
+                ("POST", path, {**change, "items[0][quantity]": chance.randint(0, 9)}),
+                ("POST", path, {**change, "items[0][price]": price}),
+                ("POST", f"/v1/prices/{item['price']['id']}", {"active": "false"}),
+            ]
+        card = _card_of(see, subscription["customer"])
+        choices += [
+            ("POST", path, {"cancel_at_period_end": see.pick("true", "false")}),
+            ("POST", path, {"cancel_at": see.world.now + chance.randint(2, 20) * DAY}),
+            ("POST", path, {"metadata[note]": "by hand"}),
+            ("DELETE", path, {}),
+            ("POST", path, {"discounts[0][coupon]": "TENTH"}),
+            ("POST", path, {"trial_end": see.world.now + chance.randint(2, 20) * DAY}),
+            ("POST", path, {"pause_collection[behavior]": see.pick("void", "keep_as_draft")}),
+            ("POST", path, {"pause_collection": ""}),
+            *([("POST", path, {"default_payment_method": card})] if card else []),
+        ]
+    if open_ones:
+        invoice = f"/v1/invoices/{chance.choice(open_ones)['id']}"
+        choices += [
+            ("POST", f"{invoice}/void", {}),
+            ("POST", f"{invoice}/pay", {"paid_out_of_band": "true"}),
+            ("POST", f"{invoice}/pay", {}),
+            ("POST", f"{invoice}/mark_uncollectible", {}),
+        ]
+    if charges:
+        charge = chance.choice(charges)
+        choices.append(("POST", "/v1/refunds", {"charge": charge["id"], "amount": chance.randint(1, 300)}))
+    if paid:
+        invoice = chance.choice(paid)["id"]
+        choices.append(
+            ("POST", "/v1/credit_notes", {"invoice": invoice, "amount": 100, "credit_amount": 100})
+        )
+    if stripe["customer"]:
+        customer = chance.choice(stripe["customer"])["id"]
+        choices += [
+            ("DELETE", f"/v1/customers/{customer}", {}),
+            ("POST", "/v1/invoiceitems", {"customer": customer, "amount": 250, "currency": "usd"}),
+        ]
+    if not choices:
+        return Step(0, "clock", seconds=HOUR)
+    method, path, form = chance.choice(choices)
+    return Step(0, "dashboard", (method, path, urlencode(form)))
+
+
+def _card_of(see: Sight, customer: str) -> str | None:
+    cards = [one["id"] for one in see.books.stripe["payment_method"] if one["customer"] == customer]
+    return see.chance.choice(cards) if cards else None
+
+
+def elsewhere(see: Sight) -> Step:
+    """A subscription is made in the dashboard, perhaps with a trial; the ledger may adopt it."""
+    prices = [one["id"] for one in see.books.stripe["price"] if one["active"] and one["recurring"]]
+    words = see.pick(*prices), str(see.chance.randint(1, 6)), see.pick("0", "14", "14"), see.pick(*CARDS)
+    return Step(0, "elsewhere", words)
+
+
+def retries(see: Sight) -> Step:
+    """The account's setting for renewals that no retry collects."""
+    return Step(0, "retries", (see.pick("cancel", "unpaid", "past_due"),))
+
+
+def tamper(see: Sight) -> Step:
+    """What Stripe may hold and no endpoint of the sandbox makes: a schedule, the classic billing mode."""
+    live = [one["id"] for one in see.books.stripe["subscription"] if one["status"] not in ENDED]
+    if not live:
+        return Step(0, "clock", seconds=HOUR)
+    return Step(0, "tamper", (see.pick(*live), see.pick("schedule", "released", "classic")))
+
+
+def card(see: Sight) -> Step:
+    """The customer changes the card on the portal."""
+    customers = see.books.stripe["customer"]
+    if not customers:
+        return Step(0, "clock", seconds=HOUR)
+    return Step(0, "portal", (see.chance.choice(customers)["id"], see.pick(*CARDS)))
+
+
+def cardholder(see: Sight) -> Step:
+    """The bank's question about an open invoice is answered, or a Checkout page filled in."""
+    pages = [one["id"] for one in see.books.stripe["checkout.session"] if one["status"] == "open"]
+    if pages and see.chance.random() < 0.6:
+        return Step(0, "page", (see.pick(*pages), see.pick(*CARDS)))
+    open_ones = [one["id"] for one in see.books.stripe["invoice"] if one["status"] == "open"]
+    if not open_ones:
+        return Step(0, "clock", seconds=HOUR)
+    return Step(0, "cardholder", (see.pick(*open_ones), see.pick("yes", "yes", "yes", "no")))
+
+
+def clock(see: Sight) -> Step:
+    chance = see.chance
+    spans = [HOUR, 6 * HOUR, DAY, 3 * DAY, 8 * DAY, 31 * DAY]
+    span = chance.choice(spans) + chance.randint(0, 90)
+    if see.running and chance.random() < 0.25:
+        ends = [one["current_period_end"] for item in see.books.items.values() for one in item]
+        ahead = [end - see.world.now for end in ends if end > see.world.now]
+        if ahead:  # just before, at, or just after the end of a period
+            span = max(1, min(ahead) + chance.choice([-DAY, -5, 0, 1, 30, HOUR + 60]))
+    return Step(0, "clock", seconds=span)

@@ -1,0 +1,81 @@
+"""Which step comes next: the mix of a history, and the dice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from random import Random
+
+from tests.simulator.actions import COMMANDS, PLANS, READS, Sight, Step, apply, batch, command, import_
+from tests.simulator.books import Books
+from tests.simulator.faults import Fault, random_fault
+from tests.simulator.outside import card, cardholder, clock, dashboard, elsewhere, retries, tamper
+from tests.simulator.world import World
+
+OTHERS: dict[str, tuple[int, Callable[[Sight], Step]]] = {
+    "batch": (3, batch),
+    "apply": (3, apply),
+    "import": (1, import_),
+    "clock": (14, clock),
+    "skew": (2, lambda see: Step(0, "skew", seconds=see.chance.choice([0, 0, -40, 40, -300, 300, 4000]))),
+    "dashboard": (7, dashboard),
+    "card": (4, card),
+    "elsewhere": (1, elsewhere),
+    "retries": (1, retries),
+    "tamper": (1, tamper),
+    "cardholder": (4, cardholder),
+    "rest": (3, lambda see: Step(0, "rest")),
+}
+
+
+@dataclass(frozen=True)
+class Weather:
+    """What a history is made of: swarm testing, so that not every history is the same soup."""
+
+    weights: dict[str, int]
+    faults: float
+    """The share of commands that are disturbed."""
+    repeats: float
+    dry: float
+    plans: tuple[str, ...]
+    crowd: int
+    """How many subscriptions there are at least."""
+
+
+def weather(chance: Random) -> Weather:
+    """The mix of one history."""
+    weights = {
+        name: weight * chance.choice([0, 1, 1, 2, 4]) for name, (weight, _) in {**COMMANDS, **OTHERS}.items()
+    }
+    for needed in ("buy", "sync", "clock"):
+        weights[needed] = max(weights[needed], COMMANDS.get(needed, OTHERS.get(needed, (1,)))[0])
+    if chance.random() < 0.35:
+        for name in ("dashboard", "card", "elsewhere", "tamper"):
+            weights[name] = 0
+    calm = chance.random()
+    faults = 0.0 if calm < 0.3 else 0.15 if calm < 0.7 else 0.4
+    plans = tuple(chance.sample(PLANS, chance.choice([1, 2, 4, len(PLANS)])))
+    return Weather(weights, faults, 0.08, 0.12, plans, chance.choice([1, 2, 2, 3]))
+
+
+def next_step(world: World, books: Books, sky: Weather, chance: Random, last: Step | None) -> Step:
+    """The next thing that happens, chosen by looking at the world."""
+    if last is not None and last.kind == "command" and chance.random() < sky.repeats:
+        return replace(last, faults=_faults(sky, chance) if chance.random() < 0.3 else ())
+    see = Sight(world, books, chance, sky.plans)
+    weights = dict(sky.weights)
+    if len(see.running) < sky.crowd:
+        weights["buy"] += 40
+    name = chance.choices(list(weights), list(weights.values()))[0]
+    step = OTHERS[name][1](see) if name in OTHERS else command(see, name)
+    if step.kind != "command":
+        return step
+    if name not in READS and chance.random() < sky.dry:
+        return replace(step, words=(*step.words, "--dry-run"))
+    return replace(step, faults=_faults(sky, chance))
+
+
+def _faults(sky: Weather, chance: Random) -> tuple[Fault, ...]:
+    if chance.random() >= sky.faults:
+        return ()
+    return tuple(random_fault(chance) for _ in range(chance.choice([1, 1, 1, 2])))
