@@ -7,6 +7,8 @@ import gc
 import os
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterator
 
 from tests.simulator.history import Ended, roll
 from tests.simulator.shrink import shrunk
@@ -40,6 +42,7 @@ def _parsed(argv: list[str]) -> argparse.Namespace:
         metavar="NAME",
         help="faults and kinds of steps that do not happen",
     )
+    parser.add_argument("--census", action="store_true", help="count how the commands ended")
     parser.add_argument("--show", action="store_true", help="print every step")
     return parser.parse_args(argv)
 
@@ -47,11 +50,13 @@ def _parsed(argv: list[str]) -> argparse.Namespace:
 def _run(made: Worlds, wanted: argparse.Namespace) -> int:
     began, steps, number, failed = time.perf_counter(), 0, wanted.first, 0
     found: dict[str, int] = {}
+    census: Counter[str] = Counter()
     while steps < wanted.steps and time.perf_counter() - began < wanted.seconds:
         seed = wanted.seed or str(number)
         ended = roll(made, seed, wanted.length, wanted.leave_out)
         steps += len(ended.steps)
         number += 1
+        census.update(_counted(ended))
         if wanted.show:
             tell(ended)
         if ended.violation is not None:
@@ -68,7 +73,18 @@ def _run(made: Worlds, wanted: argparse.Namespace) -> int:
     print(f"{steps} steps of {number - wanted.first} histories in {seconds:.0f} s, {failed} with a violation")
     for name, times in sorted(found.items(), key=lambda pair: -pair[1]):
         print(f"  {times} × {name}")
+    if wanted.census:
+        print("\n".join(f"{times:7} {what}" for what, times in sorted(census.items())))
     return 1 if failed else 0
+
+
+def _counted(ended: Ended) -> Iterator[str]:
+    """What happened, as kinds of things to count."""
+    for step, outcome in zip(ended.steps, ended.outcomes, strict=True):
+        words = [word for word in step.words[:2] if word.isalpha() or "-" in word[1:]]
+        dry = " --dry-run" if "--dry-run" in step.words else ""
+        how = " ".join(outcome.split(" ")[:3]).partition("(")[0] if step.kind == "command" else outcome[:3]
+        yield f"{' '.join(words)}{dry}: {how}" if step.kind == "command" else f"{step.kind}: {how}"
 
 
 def _twice(made: Worlds, seed: str, length: int) -> int:
