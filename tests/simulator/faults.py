@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from unittest import mock
+from urllib.parse import unquote_plus
 
 from seatctl import connecting
 from seatctl.sandbox.twin import Answer, TimedOut, Twin
@@ -74,8 +75,8 @@ class Boundary:
         self.faults: tuple[Fault, ...] = ()
         self.hit: list[str] = []
         """What really happened in this step."""
-        self.calls: list[str] = []
-        """The calls to Stripe of this step."""
+        self.calls: list[tuple[str, str, str]] = []
+        """The calls to Stripe of this step: method, path, form."""
         self.opened: list[Connection] = []
         self._passed = self._written = 0
         self._called: dict[Fault, int] = {}
@@ -171,7 +172,7 @@ def installed(boundary: Boundary) -> Iterator[None]:
 
     def handle(twin: Twin, method: str, url: str, headers: dict[str, str], form: str | None) -> Answer:
         boundary.pass_by(f"before {method} {url.partition('?')[0]}")
-        boundary.calls.append(f"{method} {url.partition('?')[0]}")
+        boundary.calls.append((method, url.partition("?")[0], unquote_plus(form or "")))
         fault = boundary.on_the_wire(method, url)
         if fault is None:
             answer = HANDLE(twin, method, url, headers, form)

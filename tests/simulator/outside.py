@@ -28,6 +28,8 @@ def dashboard(see: Sight) -> Step:
                 ("POST", path, {**change, "items[0][quantity]": chance.randint(0, 9)}),
                 ("POST", path, {**change, "items[0][price]": price}),
                 ("POST", f"/v1/prices/{item['price']['id']}", {"active": "false"}),
+                ("POST", "/v1/subscription_items", {"subscription": subscription["id"], "price": price}),
+                ("DELETE", f"/v1/subscription_items/{item['id']}", {"proration_behavior": behavior}),
             ]
         card = _card_of(see, subscription["customer"])
         choices += [

@@ -49,7 +49,7 @@ class Result:
     out: str
     err: str
     hit: tuple[str, ...] = ()
-    calls: tuple[str, ...] = field(default=(), repr=False)
+    calls: tuple[tuple[str, str, str], ...] = field(default=(), repr=False)
 
     @property
     def row(self) -> dict[str, Any]:
