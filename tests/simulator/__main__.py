@@ -10,7 +10,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-from tests.simulator.history import Ended, roll
+from tests.simulator.history import Ended, replay, roll
+from tests.simulator.sabotage import ALL, sabotaged
 from tests.simulator.shrink import shrunk
 from tests.simulator.world import Worlds, worlds
 
@@ -22,6 +23,9 @@ def main(argv: list[str]) -> int:
     with worlds() as made:
         if wanted.twice:
             return _twice(made, wanted.seed or "1", wanted.length)
+        if wanted.sabotage:
+            names = [*ALL] if wanted.sabotage == "all" else [wanted.sabotage]
+            return max([_sabotage(made, wanted, name) for name in names])
         return _run(made, wanted)
 
 
@@ -42,6 +46,7 @@ def _parsed(argv: list[str]) -> argparse.Namespace:
         metavar="NAME",
         help="faults and kinds of steps that do not happen",
     )
+    parser.add_argument("--sabotage", metavar="NAME", help="put a mended fault back, or `all`: is it found?")
     parser.add_argument("--census", action="store_true", help="count how the commands ended")
     parser.add_argument("--show", action="store_true", help="print every step")
     return parser.parse_args(argv)
@@ -76,6 +81,31 @@ def _run(made: Worlds, wanted: argparse.Namespace) -> int:
     if wanted.census:
         print("\n".join(f"{times:7} {what}" for what, times in sorted(census.items())))
     return 1 if failed else 0
+
+
+def _sabotage(made: Worlds, wanted: argparse.Namespace, name: str) -> int:
+    """0 if the fault is found: a history that breaks an invariant with it, and none without it."""
+    began, steps, number = time.perf_counter(), 0, wanted.first
+    while steps < wanted.steps and time.perf_counter() - began < wanted.seconds:
+        seed = wanted.seed or str(number)
+        number += 1
+        with sabotaged(name):
+            ended = roll(made, seed, wanted.length, wanted.leave_out)
+        steps += len(ended.steps)
+        if ended.violation is None:
+            continue
+        if replay(made, seed, ended.steps).violation is not None:
+            continue  # a fault of the program itself
+        print(
+            f"{name} (point {ALL[name].point}): found after {steps} steps, seed {seed}: {ended.violation.name}"
+        )
+        if wanted.show:
+            with sabotaged(name):
+                tell(shrunk(made, ended, wanted.shrink))
+        sys.stdout.flush()
+        return 0
+    print(f"{name} (point {ALL[name].point}): not found in {steps} steps", flush=True)
+    return 1
 
 
 def _counted(ended: Ended) -> Iterator[str]:

@@ -28,6 +28,10 @@ class Accounts:
 
     def look(self, kind: str, before: Books, after: Books, shown: int | None = None) -> None:
         """Note what has appeared in a step."""
+        if kind not in {"command", "page"}:
+            # What somebody else did meanwhile may change what is charged. A page has its amount already.
+            for ref in [ref for ref in self.shown if after.operations[ref].kind != "checkout"]:
+                del self.shown[ref]
         at_work = {one.ref for one in before.open_operations}
         begun = [ref for ref in after.operations if ref not in before.operations]
         at_work.update(begun)

@@ -1,0 +1,262 @@
+"""The faults that were mended, put back one at a time: the simulator has to find each of them.
+
+Each one patches the mended function as it was before, or so that it does what it did before.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest import mock
+
+PutBack = Callable[[ExitStack], None]
+
+
+@dataclass(frozen=True)
+class Sabotage:
+    """A fault of the round's issue: the point that tells of it, what it was, and how it comes back."""
+
+    point: int
+    fault: str
+    put_back: PutBack
+
+
+ALL: dict[str, Sabotage] = {}
+
+
+def fault(name: str, point: int, what: str) -> Callable[[PutBack], PutBack]:
+    """Register a way to put a fault back."""
+
+    def register(put_back: PutBack) -> PutBack:
+        ALL[name] = Sabotage(point, what, put_back)
+        return put_back
+
+    return register
+
+
+@contextmanager
+def sabotaged(name: str) -> Iterator[None]:
+    """The program with this fault in it again."""
+    with ExitStack() as stack:
+        ALL[name].put_back(stack)
+        yield
+
+
+def everywhere(stack: ExitStack, owner: Any, name: str, new: Any) -> Any:
+    """Replace a function in its module and wherever it was imported by name; what it was."""
+    old = getattr(owner, name)
+
+    def holders(what: Any) -> list[Any]:
+        modules = [one for key, one in [*sys.modules.items()] if key.startswith("seatctl")]
+        return [one for one in modules if vars(one).get(name) is what]
+
+    for module in holders(old):
+        setattr(module, name, new)
+
+    def restore() -> None:
+        for module in holders(new):
+            setattr(module, name, old)
+
+    stack.callback(restore)
+    return old
+
+
+def within(stack: ExitStack, owner: Any, name: str, new: Any) -> None:
+    """Replace an attribute of a class or a module in this one place."""
+    stack.enter_context(mock.patch.object(owner, name, new))
+
+
+# Point 3: the first page is not the list --------------------------------------------------------------
+
+
+@fault("first page", 3, "only the first ten lines of an invoice are read, and nothing compares what is left")
+def _first_page(stack: ExitStack) -> None:
+    from seatctl.billing.whole import WholeBilling
+    from seatctl.services import giving_back
+
+    within(stack, WholeBilling, "_complete", lambda _self, _holder: None)
+    within(stack, giving_back, "_require_all", lambda *_: None)
+
+
+@fault("refund falls short", 3, "less is given back than Stripe says is unused, and it is canceled")
+def _refund_falls_short(stack: ExitStack) -> None:
+    from seatctl.services import giving_back
+
+    within(stack, giving_back, "_require_all", lambda *_: None)
+
+
+@fault("refunds by hand", 3, "what the dashboard gave back already is given back again, or refused")
+def _refunds_by_hand(stack: ExitStack) -> None:
+    from seatctl.services import giving_back
+
+    within(stack, giving_back, "_less_refunds", lambda _billing, _invoice, paid: (paid, 0))
+
+
+# Point 4: what is shown is what is charged ------------------------------------------------------------
+
+
+@fault("next invoice", 4, "the next invoice is reckoned from the first page of its lines")
+def _next_invoice(stack: ExitStack) -> None:
+    from seatctl.billing.objects import read_preview
+    from seatctl.billing.port import InvalidRequest, MissingInStripe
+    from seatctl.services import change_previews as ours
+
+    def prorated(preview: Any) -> int:
+        return sum(line.amount for line in preview.lines if line.proration)
+
+    def next_total(billing: Any, found: Any, target: Any, proration: Any, discounts: Any) -> int | None:
+        if found.standing.ends:
+            return None
+        try:
+            following = read_preview(ours._preview(billing, found, target.next, ours._NOTHING, discounts))
+            if proration is None or proration.behavior != ours._LATER:
+                return following.total
+            waiting = read_preview(ours._preview(billing, found, target.now, proration, discounts))
+        except (MissingInStripe, InvalidRequest):
+            return None
+        return following.total + prorated(waiting) - prorated(following)
+
+    everywhere(stack, ours, "next_total", next_total)
+
+
+@fault("trial due now", 4, "a seat added in a trial is shown as charged now, and nothing is")
+def _trial_due_now(stack: ExitStack) -> None:
+    from seatctl.billing import previews
+    from seatctl.services import change_previews  # noqa: F401 - it holds the function too
+
+    everywhere(stack, previews, "is_of_next_term", lambda *_: False)
+
+
+@fault("end within the period", 4, "a `cancel_at` within the period is shown as the period's end")
+def _end_within(stack: ExitStack) -> None:
+    from seatctl.rules import standing as rules
+
+    old = rules.standing
+
+    def standing(*arguments: Any, **named: Any) -> Any:
+        found = old(*arguments, **named)
+        return found if found.ends_at is None else replace(found, ends_at=found.period_end)
+
+    from seatctl.services import gathering  # noqa: F401 - it holds the function too
+
+    everywhere(stack, rules, "standing", standing)
+
+
+@fault("discount for nothing", 4, "a discount that takes nothing off is not told")
+def _discount_for_nothing(stack: ExitStack) -> None:
+    from seatctl.rules import purchases
+    from seatctl.services import addons, ordering, seat_changes  # noqa: F401 - they hold it too
+
+    everywhere(stack, purchases, "nothing_off", lambda *_: ())
+
+
+@fault("refund of a debt", 4, "a proration that became a debt on the balance is given back")
+def _refund_of_a_debt(stack: ExitStack) -> None:
+    from seatctl.services import giving_back
+
+    within(stack, giving_back, "debt_made", lambda *_: 0)
+
+
+# Point 5: never send what is not being changed --------------------------------------------------------
+
+
+@fault("unchanged price", 5, "an update repeats the price that the item has, archived or not")
+def _unchanged_price(stack: ExitStack) -> None:
+    from seatctl.rules import sides
+    from seatctl.services import change_previews  # noqa: F401 - it holds the function too
+
+    def item_update(item: Any, _held: Any, wanted: Any) -> dict[str, Any]:
+        return {"id": item, "price": wanted.price_id, "quantity": wanted.seats}
+
+    everywhere(stack, sides, "item_update", item_update)
+
+
+@fault("our own clock", 5, "`proration_date` follows the machine's clock")
+def _our_own_clock(stack: ExitStack) -> None:
+    from seatctl.services import steps, stripe_clock  # noqa: F401 - it holds the function too
+
+    everywhere(stack, stripe_clock, "stripe_now", lambda _billing, call: call.now)
+
+
+@fault("card of a page", 5, "`--bill-to` after Checkout finds no card")
+def _card_of_a_page(stack: ExitStack) -> None:
+    from seatctl.services import ordering
+
+    within(stack, ordering, "_card_of", lambda *_: None)
+
+
+# Points 6 to 8 ----------------------------------------------------------------------------------------
+
+
+@fault("void is open", 7, "a void invoice asks for what it once asked for")
+def _void_is_open(stack: ExitStack) -> None:
+    from seatctl.models.invoice import InvoiceStatus
+
+    within(stack, InvoiceStatus, "owes", True)
+
+
+@fault("notes before payment", 7, "credit notes before the payment are not read")
+def _notes_before_payment(stack: ExitStack) -> None:
+    from seatctl.services import invoice_rows
+
+    within(stack, invoice_rows, "_credited", lambda invoice: invoice.details.get("credited") or 0)
+
+
+@fault("refunds of the dashboard", 7, "refunds made in the dashboard are not listed")
+def _refunds_of_the_dashboard(stack: ExitStack) -> None:
+    from seatctl.models.invoice import Invoice
+
+    within(stack, Invoice, "refunded", 0)
+
+
+@fault("no seats paid", 8, "who sits in a subscription of quantity 0 is entitled")
+def _no_seats_paid(stack: ExitStack) -> None:
+    from seatctl.ledger import entitlements
+
+    old = entitlements._holding
+
+    def holding(row: Any) -> Any:
+        return old(row)._replace(capacity=1)
+
+    within(stack, entitlements, "_holding", holding)
+
+
+@fault("item gone", 8, "an item taken off in Stripe is a bug, or keeps an operation open for ever")
+def _item_gone(stack: ExitStack) -> None:
+    from seatctl.services import addons, applying, gathering, prorated_change  # noqa: F401 - they hold it
+
+    everywhere(stack, gathering, "has_item", lambda *_: True)
+
+
+@fault("on session", 8, "a card is charged as if the cardholder attended")
+def _on_session(stack: ExitStack) -> None:
+    from seatctl.billing.port import Write
+    from seatctl.billing.stripe import StripeBilling
+
+    old = StripeBilling.write
+
+    def write(self: Any, call: Write, key: str) -> Any:
+        form = {name: value for name, value in call.form.items() if name != "off_session"}
+        return old(self, Write(call.method, call.path, form), key)
+
+    within(stack, StripeBilling, "write", write)
+
+
+@fault("page's card", 8, "the card that pays a purchase on the bank's page is not kept")
+def _pages_card(stack: ExitStack) -> None:
+    from seatctl.billing.port import Write
+    from seatctl.billing.stripe import StripeBilling
+
+    old = StripeBilling.write
+
+    def write(self: Any, call: Write, key: str) -> Any:
+        settings = call.form.get("payment_settings")
+        if isinstance(settings, dict):
+            settings = {name: it for name, it in settings.items() if name != "save_default_payment_method"}
+            call = Write(call.method, call.path, {**call.form, "payment_settings": settings})
+        return old(self, call, key)
+
+    within(stack, StripeBilling, "write", write)
