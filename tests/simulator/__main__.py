@@ -96,9 +96,8 @@ def _sabotage(made: Worlds, wanted: argparse.Namespace, name: str) -> int:
             continue
         if replay(made, seed, ended.steps).violation is not None:
             continue  # a fault of the program itself
-        print(
-            f"{name} (point {ALL[name].point}): found after {steps} steps, seed {seed}: {ended.violation.name}"
-        )
+        found = f"found after {steps} steps, seed {seed}: {ended.violation.name}"
+        print(f"{name} (point {ALL[name].point}): {found}")
         if wanted.show:
             with sabotaged(name):
                 tell(shrunk(made, ended, wanted.shrink))

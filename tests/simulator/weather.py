@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -32,7 +32,7 @@ OTHERS: dict[str, tuple[int, Callable[[Sight], Step]]] = {
 class Weather:
     """What a history is made of: swarm testing, so that not every history is the same soup."""
 
-    weights: dict[str, int]
+    weights: Mapping[str, float]
     faults: float
     """The share of commands that are disturbed."""
     repeats: float
@@ -42,8 +42,46 @@ class Weather:
     """How many subscriptions there are at least."""
 
 
+@dataclass(frozen=True)
+class Theme:
+    """A history about one thing: these weights, and a little of everything else."""
+
+    plans: tuple[str, ...]
+    crowd: int
+    weights: dict[str, int]
+
+
+THEMES = (
+    # An invoice of more than ten lines, which Stripe cuts short.
+    Theme(("later",), 1, {"add-seats": 40, "set-seats": 8, "clock": 14, "cancel": 6, "buy": 4}),
+    # Prorations under the least that can be charged become a debt on the balance.
+    Theme(("dime", "dime", "loose"), 2, {"add-seats": 20, "clock": 14, "cancel": 12, "dashboard": 6}),
+    Theme(PLANS, 1, {"elsewhere": 12, "adopt": 14, "add-seats": 20, "clock": 8, "sync": 8, "cancel": 6}),
+    # Renewals that fail, and what is done about them.
+    Theme(
+        ("pro", "team", "loose"),
+        2,
+        {"card": 16, "retries": 4, "clock": 30, "pay": 14, "void": 6, "billing": 10, "rest": 6, "cancel": 6},
+    ),
+    Theme(("year", "contract"), 2, {"renew": 20, "add-seats": 14, "clock": 24, "set-seats": 8, "cancel": 8}),
+    # Pages: Checkout, the bank's question, the portal.
+    Theme(PLANS, 1, {"buy": 40, "cardholder": 30, "clock": 12, "sync": 8, "change-plan": 8}),
+    Theme(PLANS, 2, {"dashboard": 40, "add-seats": 14, "sync": 10, "set-seats": 8, "cancel": 6, "rest": 6}),
+)
+
+
 def weather(chance: Random) -> Weather:
-    """The mix of one history."""
+    """The mix of one history: a theme, or everything with weights of its own."""
+    if chance.random() < 0.6:
+        theme = chance.choice(THEMES)
+        whole = {name: 0.25 * weight for name, (weight, _) in {**COMMANDS, **OTHERS}.items()}
+        return Weather(
+            {**whole, **theme.weights}, _share_of_faults(chance), 0.06, 0.06, theme.plans, theme.crowd
+        )
+    return _soup(chance)
+
+
+def _soup(chance: Random) -> Weather:
     weights = {
         name: weight * chance.choice([0, 1, 1, 2, 4]) for name, (weight, _) in {**COMMANDS, **OTHERS}.items()
     }
@@ -52,10 +90,13 @@ def weather(chance: Random) -> Weather:
     if chance.random() < 0.35:
         for name in ("dashboard", "card", "elsewhere", "tamper"):
             weights[name] = 0
-    calm = chance.random()
-    faults = 0.0 if calm < 0.3 else 0.15 if calm < 0.7 else 0.4
     plans = tuple(chance.sample(PLANS, chance.choice([1, 2, 4, len(PLANS)])))
-    return Weather(weights, faults, 0.08, 0.12, plans, chance.choice([1, 2, 2, 3]))
+    return Weather(weights, _share_of_faults(chance), 0.08, 0.12, plans, chance.choice([1, 2, 2, 3]))
+
+
+def _share_of_faults(chance: Random) -> float:
+    """Some histories are calm: what goes wrong there, no fault explains."""
+    return chance.choice([0.0, 0.0, 0.0, 0.15, 0.15, 0.15, 0.15, 0.4, 0.4, 0.4])
 
 
 def next_step(world: World, books: Books, sky: Weather, chance: Random, last: Step | None) -> Step:
