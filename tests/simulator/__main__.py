@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from tests.simulator.history import Ended, replay, roll
 from tests.simulator.sabotage import ALL, sabotaged
 from tests.simulator.shrink import shrunk
+from tests.simulator.weather import THEMES
 from tests.simulator.world import Worlds, worlds
 
 
@@ -47,6 +48,7 @@ def _parsed(argv: list[str]) -> argparse.Namespace:
         help="faults and kinds of steps that do not happen",
     )
     parser.add_argument("--sabotage", metavar="NAME", help="put a mended fault back, or `all`: is it found?")
+    parser.add_argument("--theme", default="", choices=["", *THEMES], help="histories about one thing only")
     parser.add_argument("--census", action="store_true", help="count how the commands ended")
     parser.add_argument("--show", action="store_true", help="print every step")
     return parser.parse_args(argv)
@@ -58,7 +60,7 @@ def _run(made: Worlds, wanted: argparse.Namespace) -> int:
     census: Counter[str] = Counter()
     while steps < wanted.steps and time.perf_counter() - began < wanted.seconds:
         seed = wanted.seed or str(number)
-        ended = roll(made, seed, wanted.length, wanted.leave_out)
+        ended = roll(made, seed, wanted.length, wanted.leave_out, wanted.theme)
         steps += len(ended.steps)
         number += 1
         census.update(_counted(ended))
@@ -90,7 +92,7 @@ def _sabotage(made: Worlds, wanted: argparse.Namespace, name: str) -> int:
         seed = wanted.seed or str(number)
         number += 1
         with sabotaged(name):
-            ended = roll(made, seed, wanted.length, wanted.leave_out)
+            ended = roll(made, seed, wanted.length, wanted.leave_out, wanted.theme)
         steps += len(ended.steps)
         if ended.violation is None:
             continue

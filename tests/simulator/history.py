@@ -325,9 +325,9 @@ class Ended:
     violation: Violation | None
 
 
-def roll(worlds: Worlds, seed: str, length: int, leave_out: Sequence[str] = ()) -> Ended:
+def roll(worlds: Worlds, seed: str, length: int, leave_out: Sequence[str] = (), theme: str = "") -> Ended:
     """A history of random steps that rests at its end, without what `leave_out` begins the name of."""
-    sky: Weather = weather(Random(f"{seed}:weather"))
+    sky: Weather = weather(Random(f"{seed}:weather"), theme)
 
     def steps(history: History) -> None:
         last: Step | None = None

@@ -230,8 +230,8 @@ def check_in_step(books: Books) -> None:
                 raise Violation("a subscription that the ledger does not know", one["id"])
             several = len(books.items[one["id"]]) > 1
             for name, is_, should in _pool_facts(pool, one, item, now):
-                if name == "name" and several and str(is_).startswith(f"{should}/"):
-                    continue  # a subscription of several items is a pool for each, named by its plan
+                if name == "name" and several:
+                    continue  # a subscription of several items is a pool for each; its metadata names one
                 if is_ != should:
                     raise Violation(
                         "the ledger differs from Stripe", f"{pool['name']} {name}: {is_}, Stripe {should}"

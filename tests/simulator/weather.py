@@ -51,33 +51,34 @@ class Theme:
     weights: dict[str, int]
 
 
-THEMES = (
+THEMES = {
     # An invoice of more than ten lines, which Stripe cuts short.
-    Theme(("later",), 1, {"add-seats": 40, "set-seats": 8, "clock": 14, "cancel": 6, "buy": 4}),
+    "crowded": Theme(("later",), 1, {"add-seats": 40, "set-seats": 8, "clock": 14, "cancel": 9, "buy": 4}),
     # Prorations under the least that can be charged become a debt on the balance.
-    Theme(("dime", "dime", "loose"), 2, {"add-seats": 20, "clock": 14, "cancel": 12, "dashboard": 6}),
-    Theme(PLANS, 1, {"elsewhere": 12, "adopt": 14, "add-seats": 20, "clock": 8, "sync": 8, "cancel": 6}),
+    "small": Theme(
+        ("dime", "dime", "loose"), 2, {"add-seats": 20, "clock": 14, "cancel": 14, "dashboard": 6}
+    ),
+    "trial": Theme(PLANS, 1, {"elsewhere": 12, "adopt": 14, "add-seats": 20, "clock": 8, "sync": 8}),
     # Renewals that fail, and what is done about them.
-    Theme(
+    "unpaid": Theme(
         ("pro", "team", "loose"),
         2,
         {"card": 16, "retries": 4, "clock": 30, "pay": 14, "void": 6, "billing": 10, "rest": 6, "cancel": 6},
     ),
-    Theme(("year", "contract"), 2, {"renew": 20, "add-seats": 14, "clock": 24, "set-seats": 8, "cancel": 8}),
+    "term": Theme(("year", "contract"), 2, {"renew": 20, "add-seats": 14, "clock": 24, "cancel": 8}),
     # Pages: Checkout, the bank's question, the portal.
-    Theme(PLANS, 1, {"buy": 40, "cardholder": 30, "clock": 12, "sync": 8, "change-plan": 8}),
-    Theme(PLANS, 2, {"dashboard": 40, "add-seats": 14, "sync": 10, "set-seats": 8, "cancel": 6, "rest": 6}),
-)
+    "pages": Theme(PLANS, 1, {"buy": 40, "cardholder": 30, "clock": 12, "sync": 8, "change-plan": 8}),
+    "dashboard": Theme(PLANS, 2, {"dashboard": 40, "add-seats": 14, "sync": 10, "cancel": 6, "rest": 6}),
+}
 
 
-def weather(chance: Random) -> Weather:
+def weather(chance: Random, theme: str = "") -> Weather:
     """The mix of one history: a theme, or everything with weights of its own."""
-    if chance.random() < 0.6:
-        theme = chance.choice(THEMES)
+    if theme or chance.random() < 0.6:
+        about = THEMES[theme or chance.choice([*THEMES])]
         whole = {name: 0.25 * weight for name, (weight, _) in {**COMMANDS, **OTHERS}.items()}
-        return Weather(
-            {**whole, **theme.weights}, _share_of_faults(chance), 0.06, 0.06, theme.plans, theme.crowd
-        )
+        weights = {**whole, **about.weights}
+        return Weather(weights, _share_of_faults(chance), 0.06, 0.06, about.plans, about.crowd)
     return _soup(chance)
 
 
