@@ -92,7 +92,7 @@ def _sabotage(made: Worlds, wanted: argparse.Namespace, name: str) -> int:
         seed = wanted.seed or str(number)
         number += 1
         with sabotaged(name):
-            ended = roll(made, seed, wanted.length, wanted.leave_out, wanted.theme)
+            ended = roll(made, seed, wanted.length, wanted.leave_out, wanted.theme or ALL[name].theme)
         steps += len(ended.steps)
         if ended.violation is None:
             continue

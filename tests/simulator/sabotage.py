@@ -20,6 +20,8 @@ class Sabotage:
     """A fault of the round's issue: the point that tells of it, what it was, and how it comes back."""
 
     point: int
+    theme: str
+    """The histories in which it is looked for; none: all of them."""
     fault: str
     put_back: PutBack
 
@@ -27,11 +29,11 @@ class Sabotage:
 ALL: dict[str, Sabotage] = {}
 
 
-def fault(name: str, point: int, what: str) -> Callable[[PutBack], PutBack]:
+def fault(name: str, point: int, theme: str, what: str) -> Callable[[PutBack], PutBack]:
     """Register a way to put a fault back."""
 
     def register(put_back: PutBack) -> PutBack:
-        ALL[name] = Sabotage(point, what, put_back)
+        ALL[name] = Sabotage(point, theme, what, put_back)
         return put_back
 
     return register
@@ -72,7 +74,12 @@ def within(stack: ExitStack, owner: Any, name: str, new: Any) -> None:
 # Point 3: the first page is not the list --------------------------------------------------------------
 
 
-@fault("first page", 3, "only the first ten lines of an invoice are read, and nothing compares what is left")
+@fault(
+    "first page",
+    3,
+    "crowded",
+    "only the first ten lines of an invoice are read, and nothing compares what is left",
+)
 def _first_page(stack: ExitStack) -> None:
     from seatctl.billing.whole import WholeBilling
     from seatctl.services import giving_back
@@ -81,14 +88,18 @@ def _first_page(stack: ExitStack) -> None:
     within(stack, giving_back, "_require_all", lambda *_: None)
 
 
-@fault("refund falls short", 3, "less is given back than Stripe says is unused, and it is canceled")
+@fault(
+    "refund falls short", 3, "crowded", "less is given back than Stripe says is unused, and it is canceled"
+)
 def _refund_falls_short(stack: ExitStack) -> None:
     from seatctl.services import giving_back
 
     within(stack, giving_back, "_require_all", lambda *_: None)
 
 
-@fault("refunds by hand", 3, "what the dashboard gave back already is given back again, or refused")
+@fault(
+    "refunds by hand", 3, "dashboard", "what the dashboard gave back already is given back again, or refused"
+)
 def _refunds_by_hand(stack: ExitStack) -> None:
     from seatctl.services import giving_back
 
@@ -98,7 +109,7 @@ def _refunds_by_hand(stack: ExitStack) -> None:
 # Point 4: what is shown is what is charged ------------------------------------------------------------
 
 
-@fault("next invoice", 4, "the next invoice is reckoned from the first page of its lines")
+@fault("next invoice", 4, "crowded", "the next invoice is reckoned from the first page of its lines")
 def _next_invoice(stack: ExitStack) -> None:
     from seatctl.billing.objects import read_preview
     from seatctl.billing.port import InvalidRequest, MissingInStripe
@@ -122,7 +133,7 @@ def _next_invoice(stack: ExitStack) -> None:
     everywhere(stack, ours, "next_total", next_total)
 
 
-@fault("trial due now", 4, "a seat added in a trial is shown as charged now, and nothing is")
+@fault("trial due now", 4, "trial", "a seat added in a trial is shown as charged now, and nothing is")
 def _trial_due_now(stack: ExitStack) -> None:
     from seatctl.billing import previews
     from seatctl.services import change_previews  # noqa: F401 - it holds the function too
@@ -130,7 +141,9 @@ def _trial_due_now(stack: ExitStack) -> None:
     everywhere(stack, previews, "is_of_next_term", lambda *_: False)
 
 
-@fault("end within the period", 4, "a `cancel_at` within the period is shown as the period's end")
+@fault(
+    "end within the period", 4, "dashboard", "a `cancel_at` within the period is shown as the period's end"
+)
 def _end_within(stack: ExitStack) -> None:
     from seatctl.rules import standing as rules
 
@@ -145,7 +158,7 @@ def _end_within(stack: ExitStack) -> None:
     everywhere(stack, rules, "standing", standing)
 
 
-@fault("discount for nothing", 4, "a discount that takes nothing off is not told")
+@fault("discount for nothing", 4, "", "a discount that takes nothing off is not told")
 def _discount_for_nothing(stack: ExitStack) -> None:
     from seatctl.rules import purchases
     from seatctl.services import addons, ordering, seat_changes  # noqa: F401 - they hold it too
@@ -153,7 +166,7 @@ def _discount_for_nothing(stack: ExitStack) -> None:
     everywhere(stack, purchases, "nothing_off", lambda *_: ())
 
 
-@fault("refund of a debt", 4, "a proration that became a debt on the balance is given back")
+@fault("refund of a debt", 4, "small", "a proration that became a debt on the balance is given back")
 def _refund_of_a_debt(stack: ExitStack) -> None:
     from seatctl.services import giving_back
 
@@ -163,7 +176,7 @@ def _refund_of_a_debt(stack: ExitStack) -> None:
 # Point 5: never send what is not being changed --------------------------------------------------------
 
 
-@fault("unchanged price", 5, "an update repeats the price that the item has, archived or not")
+@fault("unchanged price", 5, "dashboard", "an update repeats the price that the item has, archived or not")
 def _unchanged_price(stack: ExitStack) -> None:
     from seatctl.rules import sides
     from seatctl.services import change_previews  # noqa: F401 - it holds the function too
@@ -174,14 +187,14 @@ def _unchanged_price(stack: ExitStack) -> None:
     everywhere(stack, sides, "item_update", item_update)
 
 
-@fault("our own clock", 5, "`proration_date` follows the machine's clock")
+@fault("our own clock", 5, "", "`proration_date` follows the machine's clock")
 def _our_own_clock(stack: ExitStack) -> None:
     from seatctl.services import steps, stripe_clock  # noqa: F401 - it holds the function too
 
     everywhere(stack, stripe_clock, "stripe_now", lambda _billing, call: call.now)
 
 
-@fault("card of a page", 5, "`--bill-to` after Checkout finds no card")
+@fault("card of a page", 5, "pages", "`--bill-to` after Checkout finds no card")
 def _card_of_a_page(stack: ExitStack) -> None:
     from seatctl.services import ordering
 
@@ -191,28 +204,28 @@ def _card_of_a_page(stack: ExitStack) -> None:
 # Points 6 to 8 ----------------------------------------------------------------------------------------
 
 
-@fault("void is open", 7, "a void invoice asks for what it once asked for")
+@fault("void is open", 7, "unpaid", "a void invoice asks for what it once asked for")
 def _void_is_open(stack: ExitStack) -> None:
     from seatctl.models.invoice import InvoiceStatus
 
     within(stack, InvoiceStatus, "owes", True)
 
 
-@fault("notes before payment", 7, "credit notes before the payment are not read")
+@fault("notes before payment", 7, "unpaid", "credit notes before the payment are not read")
 def _notes_before_payment(stack: ExitStack) -> None:
     from seatctl.services import invoice_rows
 
     within(stack, invoice_rows, "_credited", lambda invoice: invoice.details.get("credited") or 0)
 
 
-@fault("refunds of the dashboard", 7, "refunds made in the dashboard are not listed")
+@fault("refunds of the dashboard", 7, "dashboard", "refunds made in the dashboard are not listed")
 def _refunds_of_the_dashboard(stack: ExitStack) -> None:
     from seatctl.models.invoice import Invoice
 
     within(stack, Invoice, "refunded", 0)
 
 
-@fault("no seats paid", 8, "who sits in a subscription of quantity 0 is entitled")
+@fault("no seats paid", 8, "dashboard", "who sits in a subscription of quantity 0 is entitled")
 def _no_seats_paid(stack: ExitStack) -> None:
     from seatctl.ledger import entitlements
 
@@ -224,14 +237,16 @@ def _no_seats_paid(stack: ExitStack) -> None:
     within(stack, entitlements, "_holding", holding)
 
 
-@fault("item gone", 8, "an item taken off in Stripe is a bug, or keeps an operation open for ever")
+@fault(
+    "item gone", 8, "dashboard", "an item taken off in Stripe is a bug, or keeps an operation open for ever"
+)
 def _item_gone(stack: ExitStack) -> None:
     from seatctl.services import addons, applying, gathering, prorated_change  # noqa: F401 - they hold it
 
     everywhere(stack, gathering, "has_item", lambda *_: True)
 
 
-@fault("on session", 8, "a card is charged as if the cardholder attended")
+@fault("on session", 8, "", "a card is charged as if the cardholder attended")
 def _on_session(stack: ExitStack) -> None:
     from seatctl.billing.port import Write
     from seatctl.billing.stripe import StripeBilling
@@ -245,7 +260,7 @@ def _on_session(stack: ExitStack) -> None:
     within(stack, StripeBilling, "write", write)
 
 
-@fault("page's card", 8, "the card that pays a purchase on the bank's page is not kept")
+@fault("page's card", 8, "pages", "the card that pays a purchase on the bank's page is not kept")
 def _pages_card(stack: ExitStack) -> None:
     from seatctl.billing.port import Write
     from seatctl.billing.stripe import StripeBilling
