@@ -183,8 +183,10 @@ def revoke_where(tx: Transaction, where: str, params: dict[str, SqlValue], momen
     params = {**params, "now": tx.now}
     if tx.value(f"SELECT 1 FROM seats WHERE {where} LIMIT 1", params) is None:
         return 0
-    ended, before = change_rows.seat(revoked_at=moment), tx.recorded
     by_will = moment == ":now"
+    if by_will:
+        moment = "max(:now, assigned_at)"  # no seat ends before it begins, though the clock was set back
+    ended, before = change_rows.seat(revoked_at=moment), tx.recorded
     if by_will:
         _note_freed(tx, where, params)
     revoked = tx.record_many(

@@ -99,6 +99,7 @@ class History:
         money.check_next_invoice(self.world, result, shown, before, after)
         invariants.check_sent(step, result)
         invariants.check_forms(result)
+        invariants.check_under_way(before, after)
         invariants.check_payer(step, result, before)
         invariants.check_coupon(step, result)
         invariants.check_rate_limit(result, before, after, self._moved(objects, step))
@@ -179,9 +180,11 @@ class History:
     def page(self, step: Step) -> str:
         """A Checkout page is filled in."""
         try:
-            return control.complete_checkout(self.world.twin, *step.words)
+            answer = control.complete_checkout(self.world.twin, *step.words)
         except ApiError as error:
             return error.message
+        invariants.check_page(step.words, answer)
+        return answer
 
     def elsewhere(self, step: Step) -> str:
         """A subscription that the dashboard makes, with a customer and a card of its own."""

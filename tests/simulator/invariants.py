@@ -98,6 +98,29 @@ def check_coupon(step: Step, result: Result) -> None:
             raise Violation("a discount that gives nothing is not told", told[-400:])
 
 
+def check_under_way(before: Books, after: Books) -> None:
+    """An invoice that a bank has been told to pay is not made void, nor its subscription ended."""
+    ways = {one["id"]: one for one in before.stripe["payment_intent"] if one["status"] == "processing"}
+    waiting = {one["_invoice"] for one in ways.values() if one.get("_invoice")}
+    became = {one["id"]: one["status"] for one in after.stripe["subscription"]}
+    for one in before.stripe["invoice"]:
+        if one["id"] not in waiting or one["status"] not in {"open", "uncollectible"}:
+            continue
+        if after.invoices.get(one["id"], {}).get("status") == "void":
+            raise Violation("made void while its payment was under way", one["id"])
+        details = (one.get("parent") or {}).get("subscription_details") or {}
+        if became.get(details.get("subscription")) in ENDED:
+            was = next(s for s in before.stripe["subscription"] if s["id"] == details["subscription"])
+            if was["status"] not in ENDED:
+                raise Violation("ended while its payment was under way", details["subscription"])
+
+
+def check_page(words: tuple[str, ...], answer: str) -> None:
+    """A page takes cards only."""
+    if words[1].startswith("pm_usBankAccount") and answer == "complete":
+        raise Violation("a page has taken what is not a card", words[0])
+
+
 def check_rate_limit(result: Result, before: Books, after: Books, moved: bool) -> None:
     """A 429 to a call and all its repetitions: nothing was carried out, so nothing stays open."""
     if not result.hit or not all(hit.startswith("429") for hit in result.hit) or moved:

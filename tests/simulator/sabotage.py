@@ -275,3 +275,103 @@ def _pages_card(stack: ExitStack) -> None:
         return old(self, call, key)
 
     within(stack, StripeBilling, "write", write)
+
+
+@fault("silent status", 6, "unpaid", "`status` is silent about what is unpaid")
+def _silent_status(stack: ExitStack) -> None:
+    from seatctl.cli import status
+    from seatctl.rules import payment_states
+
+    assert status
+    everywhere(stack, payment_states, "troubles_of", lambda *_, **__: ())
+
+
+# Points 1 and 2: an answer that proves nothing, and a way out -----------------------------------------
+
+
+@fault("any object", 1, "pages", "a 2xx is taken for the answer, whatever object it is")
+def _any_object(stack: ExitStack) -> None:
+    from seatctl.billing import stripe
+
+    within(stack, stripe, "problem", lambda *_: None)
+    within(stack, stripe, "require_readable", lambda *_: None)
+
+
+@fault("error of a proxy", 1, "pages", "an error that is not Stripe's shape is Stripe's refusal")
+def _error_of_a_proxy(stack: ExitStack) -> None:
+    from seatctl.billing import stripe
+
+    def is_error(answer: Any) -> bool:
+        return isinstance(answer, dict) and isinstance(answer.get("error"), dict)
+
+    within(stack, stripe, "_is_error_of_stripe", is_error)
+
+
+@fault("login page", 1, "pages", "a web page with a 4xx is Stripe's refusal")
+def _login_page(stack: ExitStack) -> None:
+    from seatctl.billing import stripe
+
+    old = stripe._parsed
+
+    def parsed(body: Any, status: int) -> Any:
+        return old(body, status) if 200 <= status < 300 else (body, status)
+
+    within(stack, stripe, "_parsed", parsed)
+
+
+@fault("open after 429", 2, "", "a 429 to all repetitions leaves an operation open though nothing was done")
+def _open_after_429(stack: ExitStack) -> None:
+    from seatctl.services import operations
+
+    within(stack, operations, "_is_given_up", lambda *_: False)
+
+
+@fault("no end after a refusal", 2, "dashboard", "a refusal before money has moved leaves an operation open")
+def _no_end_after_a_refusal(stack: ExitStack) -> None:
+    from seatctl.services.steps import Running
+
+    def step_or_nothing(self: Any, name: str, write: Any, find: Any, *_more: Any, **_named: Any) -> Any:
+        return self.step(name, write, find)
+
+    within(stack, Running, "step_or_nothing", step_or_nothing)
+
+
+# Point 9: guards --------------------------------------------------------------------------------------
+
+
+@fault("any way to pay", 9, "pages", "pages and purchases take bank debits")
+def _any_way_to_pay(stack: ExitStack) -> None:
+    from seatctl.billing.port import Write
+    from seatctl.billing.stripe import StripeBilling
+    from seatctl.rules import ways_to_pay
+
+    old = StripeBilling.write
+
+    def write(self: Any, call: Write, key: str) -> Any:
+        form = {name: value for name, value in call.form.items() if name != "payment_method_types"}
+        return old(self, Write(call.method, call.path, form), key)
+
+    within(stack, StripeBilling, "write", write)
+    everywhere(stack, ways_to_pay, "cards_only", dict)
+    everywhere(stack, ways_to_pay, "check_card", lambda *_: None)
+
+
+@fault("payment under way", 9, "unpaid", "an invoice is made void while its payment is under way")
+def _payment_under_way(stack: ExitStack) -> None:
+    from seatctl.services import processing
+
+    everywhere(stack, processing, "is_under_way", lambda *_: False)
+
+
+@fault("schedule", 9, "dashboard", "a subscription that a schedule manages is changed")
+def _schedule(stack: ExitStack) -> None:
+    from seatctl.services import gathering
+
+    everywhere(stack, gathering, "require_unscheduled", lambda *_: None)
+
+
+@fault("classic mode", 9, "dashboard", "classic billing prorates by what the item holds after a decrease")
+def _classic_mode(stack: ExitStack) -> None:
+    from seatctl.services import classic_billing
+
+    everywhere(stack, classic_billing, "require_true_credit", lambda *_, **__: None)

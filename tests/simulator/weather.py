@@ -68,7 +68,9 @@ THEMES = {
     "term": Theme(("year", "contract"), 2, {"renew": 20, "add-seats": 14, "clock": 24, "cancel": 8}),
     # Pages: Checkout, the bank's question, the portal.
     "pages": Theme(PLANS, 1, {"buy": 40, "cardholder": 30, "clock": 12, "sync": 8, "change-plan": 8}),
-    "dashboard": Theme(PLANS, 2, {"dashboard": 40, "add-seats": 14, "sync": 10, "cancel": 6, "rest": 6}),
+    "dashboard": Theme(
+        PLANS, 2, {"dashboard": 40, "tamper": 6, "add-seats": 18, "sync": 10, "cancel": 8, "rest": 6}
+    ),
 }
 
 
