@@ -43,8 +43,14 @@ class Sandbox:
         return found
 
     def dump(self) -> list[tuple]:
-        """Everything but the answers kept for keys: a preview, which changes nothing, has one too."""
-        return self._db.execute("SELECT id, deleted, due, body FROM objects ORDER BY seq").fetchall()
+        """Everything but the answers kept for keys: a preview, which changes nothing, has one too.
+
+        Nor a method that is nobody's: reading one of Stripe's test methods makes one.
+        """
+        return self._db.execute(
+            "SELECT id, deleted, due, body FROM objects WHERE kind <> 'payment_method'"
+            " OR customer IS NOT NULL ORDER BY seq"
+        ).fetchall()
 
 
 class LedgerFile:

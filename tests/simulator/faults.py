@@ -30,6 +30,9 @@ CONNECT = sqlite3.connect
 WRITES = ("INSERT", "UPDATE", "DELETE", "COMMIT", "REPLACE")
 
 DAMAGES = tuple(f"damaged: {kind}" for kind in KINDS)
+DISTURBANCES = ("kill", "full", "lost", "429", "500", "503", "damaged")
+"""The beginnings of the names of all faults."""
+
 WIRE = ("lost before", "lost after", "429", "500", "500 worked", "503 page", *DAMAGES)
 
 

@@ -315,7 +315,9 @@ def check_invoices(rows: list[Obj], books: Books) -> None:
         one = books.invoices.get(row["stripe_id"])
         if one is None or row["status"] != one["status"]:
             continue
-        owed = one["amount_remaining"] if one["status"] in {"open", "draft"} else 0
+        if one["status"] == "draft":
+            continue  # what it will ask for is reckoned when it is read
+        owed = one["amount_remaining"] if one["status"] == "open" else 0
         noted = one["pre_payment_credit_notes_amount"] + one["post_payment_credit_notes_amount"]
         given = sum(
             charge["amount_refunded"]
