@@ -40,7 +40,9 @@ class Accounts:
         for one in after.stripe["invoice"]:
             if one["id"] not in self.invoices:
                 ref = reference(one)
-                by = ref if ref in at_work else next(iter(at_work)) if len(at_work) == 1 else kind
+                # Where no metadata says so (a cancellation): the one that was begun, or the only one.
+                likely = begun if len(begun) == 1 else [*at_work]
+                by = ref if ref in at_work else likely[0] if len(likely) == 1 else kind
                 # A page that is filled in is what the waiting operation asked for.
                 self.invoices[one["id"]] = str(by) if kind in {"command", "page"} else kind
         for name in after.charges:

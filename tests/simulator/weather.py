@@ -53,7 +53,7 @@ class Theme:
 
 THEMES = {
     # An invoice of more than ten lines, which Stripe cuts short.
-    "crowded": Theme(("later",), 1, {"add-seats": 40, "set-seats": 8, "clock": 14, "cancel": 9, "buy": 4}),
+    "crowded": Theme(("later",), 1, {"add-seats": 40, "clock": 20, "cancel": 5, "sync": 4}),
     # Prorations under the least that can be charged become a debt on the balance.
     "small": Theme(
         ("dime", "dime", "loose"), 2, {"add-seats": 20, "clock": 14, "cancel": 14, "dashboard": 6}
@@ -78,7 +78,7 @@ def weather(chance: Random, theme: str = "") -> Weather:
     """The mix of one history: a theme, or everything with weights of its own."""
     if theme or chance.random() < 0.6:
         about = THEMES[theme or chance.choice([*THEMES])]
-        whole = {name: 0.25 * weight for name, (weight, _) in {**COMMANDS, **OTHERS}.items()}
+        whole = {name: 0.12 * weight for name, (weight, _) in {**COMMANDS, **OTHERS}.items()}
         weights = {**whole, **about.weights}
         return Weather(weights, _share_of_faults(chance), 0.06, 0.06, about.plans, about.crowd)
     return _soup(chance)
