@@ -9,6 +9,7 @@ import pytest
 from seatctl.sandbox import control
 from tests.pools import ledger_path, query
 from tests.support.both_sides import advance, assert_agree, charges, fail, objects, twin
+from tests.support.office import change_card
 from tests.test_declines import change
 
 DECLINED = [
@@ -175,6 +176,18 @@ def test_a_card_that_nobody_authenticated_is_taken_back_after_23_hours(waiting):
     assert shown(waiting)["payment_method"] == before
     assert set_billing(waiting, "--payment-method", "pm_card_visa").code == 0
     assert charges(waiting) == [6000, 6000]
+
+
+def test_a_new_card_is_taken_though_the_subscription_has_ended(sandbox, team):
+    """Stripe refuses a card to what has ended: it was asked for again at each sync, for ever."""
+    change_card(sandbox, "pay@example.com", "pm_card_mastercard")  # the subscription has one of its own
+    with twin(sandbox) as stripe:
+        (subscription,) = (one["id"] for one in objects(sandbox, "subscription"))
+        headers = {"Authorization": "Bearer sk_test_dashboard"}
+        assert stripe.handle("DELETE", f"/v1/subscriptions/{subscription}", headers, "").status == 200
+    changed = sandbox("subs", "billing", team, "--payment-method", "pm_card_visa", "--yes")
+    assert changed.code == 0, changed.err
+    assert sandbox("sync").code == 0
 
 
 def test_who_shares_a_customer_is_told(sandbox, team):

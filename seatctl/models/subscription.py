@@ -22,6 +22,11 @@ class SubscriptionStatus(StrEnum):
     UNPAID = "unpaid"
     PAUSED = "paused"
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended for good: Stripe changes nothing of it any more."""
+        return self in {SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED}
+
 
 @dataclass(frozen=True, slots=True)
 class AutoApproval:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from seatctl.billing import endpoints
-from seatctl.billing.objects import read_customer
+from seatctl.billing.objects import read_customer, read_subscription
 from seatctl.billing.port import MissingInStripe, StripeJson, Write
 from seatctl.errors import JsonValue
 from seatctl.ledger import customers
@@ -96,7 +96,13 @@ def _make_default(running: Running, customer: str, card: str, undo: Callable[[],
         write = endpoints.update_subscription(
             str(running.payload["stripe_id"]), {"default_payment_method": card}
         )
-        running.step_at_last("subscription-default", write, lambda: None)
+        running.step_at_last("subscription-default", write, lambda: _if_over(running))
+
+
+def _if_over(running: Running) -> StripeJson | None:
+    """The subscription if it has ended: Stripe refuses it a card then, for ever, and none is needed."""
+    found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
+    return found if read_subscription(found).status.is_over else None
 
 
 def _make_default_of(running: Running, write: Write, undo: Callable[[], None]) -> None:

@@ -133,7 +133,8 @@ def prepare_billing(
             "payment_method": details.payment_method,
             "was_attached": details.payment_method in cards,
             "cards": cards,
-            "own_card": found.mirror.default_payment_method is not None,
+            # Of one that has ended Stripe changes nothing any more.
+            "own_card": found.mirror.default_payment_method is not None and not found.mirror.status.is_over,
             "charged": [read_customer(raw).default_payment_method, found.mirror.default_payment_method],
             "pay": None if pays is None else pays.id,
             "due_now": due,

@@ -93,6 +93,7 @@ class History:
         became = invariants.facts_of(self.world.ledger)
         invariants.check_refusal(step, result, before, after, (facts, became))
         invariants.check_open(step, result, before, after)
+        invariants.check_ended(step, result, before, after)
         money.check_ends(before, after, self.accounts)
         money.check_request_ids(after, self.accounts)
         money.check_shown(step, result, shown, before, after)

@@ -92,6 +92,8 @@ def check_payer(step: Step, result: Result, before: Books) -> None:
 
 def check_coupon(step: Step, result: Result) -> None:
     """A discount that takes nothing off is told."""
+    if result.row.get("ends") and not result.row.get("amount_paid"):
+        return  # nothing is charged now, and of the last invoice Stripe has no preview
     if "EURO" in step.words and result.code == 0 and step.words[0] == "subs" and "already" not in result.out:
         told = (result.out + result.err).lower()
         if "takes nothing off" not in told and "nothing" not in told:
@@ -200,6 +202,16 @@ def check_refusal(step: Step, result: Result, before: Books, after: Books, facts
     for difference in differences(*facts):
         raise Violation(
             "a refusal changed facts", f"exit {result.code} {result.error.get('code')}; {difference}"
+        )
+
+
+def check_ended(step: Step, result: Result, before: Books, after: Books) -> None:
+    """After a refusal, before which no money has moved, nothing stays open."""
+    if result.code not in {4, 5} or result.hit or before.open_operations or step.words[0] != "subs":
+        return
+    if after.open_operations and before.money() == after.money():
+        raise Violation(
+            "a refusal leaves an operation open", f"{after.open_operations[0]}; {result.err[-300:]}"
         )
 
 
