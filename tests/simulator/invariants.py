@@ -64,6 +64,22 @@ def check_sent(step: Step, result: Result) -> None:
         raise Violation("Stripe refused what need not be sent", str(result.error))
 
 
+def check_moment(result: Result, before: Books) -> None:
+    """What is prorated counts from Stripe's time, whatever the machine's clock says."""
+    if before.open_operations:
+        return
+    edges = {
+        item[edge]
+        for items in before.items.values()
+        for item in items
+        for edge in ("current_period_start", "current_period_end")
+    }
+    for method, path, form in result.calls:
+        sent = [word.partition("=")[2] for word in form.split("&") if word.startswith("proration_date=")]
+        if method == "POST" and sent and abs(int(sent[0]) - before.now) > 60 and int(sent[0]) not in edges:
+            raise Violation("prorated by the machine's clock", f"{path}: {int(sent[0]) - before.now:+} s")
+
+
 def check_forms(result: Result) -> None:
     """A card that is charged with no cardholder there is charged off session; what pays a page is kept."""
     for method, path, form in result.calls:
@@ -90,10 +106,11 @@ def check_payer(step: Step, result: Result, before: Books) -> None:
             raise Violation("the card of --bill-to is not found", f"{name}: {result.error.get('message')}")
 
 
-def check_coupon(step: Step, result: Result) -> None:
-    """A discount that takes nothing off is told."""
-    if result.row.get("ends") and not result.row.get("amount_paid"):
-        return  # nothing is charged now, and of the last invoice Stripe has no preview
+def check_coupon(step: Step, result: Result, shown: Result | None) -> None:
+    """A discount that takes nothing off what is to be paid, now or at the renewal, is told."""
+    row = {} if shown is None else shown.row
+    if not row.get("due_now") and not row.get("next_invoice"):
+        return
     if "EURO" in step.words and result.code == 0 and step.words[0] == "subs" and "already" not in result.out:
         told = (result.out + result.err).lower()
         if "takes nothing off" not in told and "nothing" not in told:
@@ -193,6 +210,9 @@ def check_refusal(step: Step, result: Result, before: Books, after: Books, facts
         return
     if step.words[0] in {"sync", "reconcile"}:  # they say what they found, and repair it
         return
+    drafts = {one["id"] for one in before.stripe["invoice"] if one["status"] == "draft"}
+    if step.words[:2] == ("invoices", "pay") and step.words[2] in drafts:
+        return  # a draft is finalized before it can be paid, and is open if its card is declined
     for difference in differences(before.money(), after.money()):
         raise Violation(
             "a refusal changed money", f"exit {result.code} {result.error.get('code')}; {difference}"

@@ -233,6 +233,8 @@ class Unused:
     paid: int
     """What the card and the balance paid on this subscription's own invoices and was not given back."""
     owed: int
+    debt: int
+    """What of the running period was never paid, but has become a debt on the balance."""
     drafted: int
     """What a renewal has put on a draft, which is not charged yet."""
     own: bool
@@ -267,7 +269,16 @@ def unused(world: World, books: Books, name: str) -> Unused | None:
     )
     owed = sum(s["amount_remaining"] for s in mine if s["status"] == "open")
     drafted = sum(s["amount_due"] for s in mine if s["status"] == "draft")
-    return Unused(-preview["total"], len(preview["lines"]["data"]), paid, owed, drafted, bool(own))
+    running = [
+        s
+        for s in mine
+        if s["status"] == "paid" and any(line["period"]["end"] > books.now for line in _lines(world, s))
+    ]
+    debts = sum(max(0, (s["ending_balance"] or 0) - max(0, s["starting_balance"])) for s in running)
+    balance = next((c["balance"] for c in books.stripe["customer"] if c["id"] == one["customer"]), 0)
+    debt = min(debts, max(0, balance))
+    lines = preview["lines"].get("total_count") or len(preview["lines"]["data"])
+    return Unused(-preview["total"], lines, paid, owed, debt, drafted, bool(own))
 
 
 def note_end(step: Step, result: Result, after: Books, accounts: Accounts) -> None:
@@ -284,6 +295,11 @@ def note_end(step: Step, result: Result, after: Books, accounts: Accounts) -> No
         accounts.still_owed[subscription] = owed if isinstance(owed, int) else still
 
 
+def _lines(world: World, invoice: Obj) -> list[Obj]:
+    _, found = world.stripe("GET", f"/v1/invoices/{invoice['id']}/lines", "limit=100")
+    return found["data"]
+
+
 def check_refund(result: Result, said: Unused | None, before: Books, after: Books) -> None:
     """Never more than was paid, nor less than Stripe's preview says is unused by more than rounding."""
     if said is None or result.code != 0 or before.open_operations or result.hit or said.own:
@@ -292,6 +308,10 @@ def check_refund(result: Result, said: Unused | None, before: Books, after: Book
     given = sum(one["amount"] for one in after.stripe["credit_note"] if one["id"] not in notes)
     if given > said.paid + said.owed:
         raise Violation("more given back than paid", f"{given} of {said.paid} paid and {said.owed} owed")
+    back = after.refunded - before.refunded
+    if back > max(0, said.credit - said.debt) + said.lines:
+        what = f"{back}, Stripe says {said.credit}, of which {said.debt} was never paid"
+        raise Violation("more given back than paid", what)
     wanted = min(said.credit - said.drafted, said.paid + said.owed)
     if given < wanted - said.lines:
         raise Violation(

@@ -97,15 +97,6 @@ def _refund_falls_short(stack: ExitStack) -> None:
     within(stack, giving_back, "_require_all", lambda *_: None)
 
 
-@fault(
-    "refunds by hand", 3, "dashboard", "what the dashboard gave back already is given back again, or refused"
-)
-def _refunds_by_hand(stack: ExitStack) -> None:
-    from seatctl.services import giving_back
-
-    within(stack, giving_back, "_less_refunds", lambda _billing, _invoice, paid: (paid, 0))
-
-
 # Point 4: what is shown is what is charged ------------------------------------------------------------
 
 
@@ -187,7 +178,7 @@ def _unchanged_price(stack: ExitStack) -> None:
     everywhere(stack, sides, "item_update", item_update)
 
 
-@fault("our own clock", 5, "", "`proration_date` follows the machine's clock")
+@fault("our own clock", 5, "clocks", "`proration_date` follows the machine's clock")
 def _our_own_clock(stack: ExitStack) -> None:
     from seatctl.services import steps, stripe_clock  # noqa: F401 - it holds the function too
 

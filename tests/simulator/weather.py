@@ -66,6 +66,7 @@ THEMES = {
         {"card": 16, "retries": 4, "clock": 30, "pay": 14, "void": 6, "billing": 10, "rest": 6, "cancel": 6},
     ),
     "term": Theme(("year", "contract"), 2, {"renew": 20, "add-seats": 14, "clock": 24, "cancel": 8}),
+    "clocks": Theme(PLANS, 1, {"skew": 12, "add-seats": 30, "clock": 14, "change-plan": 8, "sync": 4}),
     # Pages: Checkout, the bank's question, the portal.
     "pages": Theme(PLANS, 1, {"buy": 40, "cardholder": 30, "clock": 12, "sync": 8, "change-plan": 8}),
     "dashboard": Theme(
