@@ -80,6 +80,16 @@ def test_what_named_an_erased_person_cannot_be_undone_back_into_the_ledger(seatc
     assert seatctl("audit", "verify").code == 0
 
 
+def test_a_failed_line_of_a_batch_that_named_them_is_listed_without_them(seatctl, bob, file):
+    lines = file(f"seats assign design {bob}", f"seats assign nowhere {bob}")
+    assert seatctl("batch", lines).code == 6
+    assert seatctl("users", "remove", bob, "--erase", "--yes").code == 0
+    ((run,),) = query(ledger_path(seatctl), "SELECT DISTINCT run FROM batch_rows")
+    (failed,) = seatctl.rows("runs", "failures", run)
+    assert (failed["line"], failed["code"]) == (2, "erased")
+    assert seatctl("ledger", "check").code == 0
+
+
 def test_an_erasure_is_not_undone(seatctl, bob):
     """What a change row would give back is gone: it was an unexpected KeyError."""
     erased = seatctl("users", "remove", bob, "--erase", "--yes", "-o", "json").json["run"]

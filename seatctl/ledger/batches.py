@@ -62,7 +62,15 @@ def failures(reader: Reader, run: int) -> Iterator[dict[str, JsonValue]]:
         "SELECT n, command, error FROM batch_rows WHERE run = ? AND state = 'failed' ORDER BY n", (run,)
     )
     for row in found:
-        yield {"line": row["n"], "command": row["command"], **json.loads(row["error"])}
+        yield {"line": row["n"], "command": row["command"], **why_failed(row["error"])}
+
+
+def why_failed(error: str | None) -> dict[str, JsonValue]:
+    """What is kept of a failed line: code, exit_code, error; nothing of one that named somebody erased."""
+    if error is None:
+        return {"code": "erased", "exit_code": None, "error": "blanked, because it named an erased person"}
+    kept: dict[str, JsonValue] = json.loads(error)
+    return kept
 
 
 def tally(reader: Reader, run: int) -> Tally:

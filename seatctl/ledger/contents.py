@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from seatctl.errors import SeatctlError
-from seatctl.ledger import invoices, operations, outbox, plans, requests, subscriptions, sync_state
+from seatctl.ledger import batches, invoices, operations, outbox, plans, requests, subscriptions, sync_state
 from seatctl.ledger.ledger import MODES
 from seatctl.ledger.rekeying import doubled_key
 from seatctl.ledger.requests import Filter
@@ -117,7 +117,7 @@ def unreadable(reader: Reader) -> Iterator[tuple[str, str]]:
 
 def _open_batches(reader: Reader) -> Iterator[object]:
     for row in list(reader.rows("SELECT error FROM batch_rows WHERE state = 'failed'")):
-        yield json.loads(row["error"])
+        yield batches.why_failed(row["error"])
 
 
 def _steps(reader: Reader) -> Iterator[object]:
