@@ -9,9 +9,14 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from seatctl.errors import BadInput, JsonValue, UsageError
+from seatctl.file_kinds import SEPARATORS
 from seatctl.rules import repeated
 
 _SAME_COLUMN = {"e_mail": "email", "email_address": "email", "e_mail_address": "email", "group_name": "group"}
+
+_LONGEST_NAME = 60
+_MOST_LISTED = 300
+"""Characters of a header that a message repeats."""
 
 
 class NoSuchColumn(BadInput):
@@ -22,12 +27,17 @@ class NoSuchColumn(BadInput):
 
 def renames(given: Iterable[str]) -> dict[str, str]:
     """`--map field=column` as {field: column}. Raises UsageError for any other form."""
-    pairs: list[tuple[str, str]] = []
-    for text in given:
-        field, equals, column = text.partition("=")
-        if not equals or not field.strip() or not column.strip():
-            raise UsageError(f"--map {text!r} does not name a column", hint="write --map email='Work Email'")
-        pairs.append((column_key(field), column.strip()))
+    split = [(text, text.partition("=")) for text in given]
+    bad = [text for text, (field, _, column) in split if not field.strip() or not column.strip()]
+    if bad:
+        named = ", ".join(map(repr, bad))
+        raise UsageError(
+            f"--map {named} does not name a column"
+            if len(bad) == 1
+            else f"--map {named} do not name columns",
+            hint="write --map email='Work Email'",
+        )
+    pairs = [(column_key(field), column.strip()) for _, (field, _, column) in split]
     return repeated.pairs("--map", pairs)
 
 
@@ -41,12 +51,12 @@ class Wanted(NamedTuple):
 
     def columns(self, found: Sequence[str]) -> tuple[list[int], list[str]]:
         """For each field the index of its column, or -1; and the columns that are not used."""
-        for field in self.mapping:
-            if field not in self.fields:
-                raise UsageError(
-                    f"--map {field}=… names no column that is read here",
-                    hint=f"map one of {', '.join(self.fields)}",
-                )
+        unread = [f"{field}=…" for field in self.mapping if field not in self.fields]
+        if unread:
+            raise UsageError(
+                f"--map {', '.join(unread)} names no column that is read here",
+                hint=f"map one of {', '.join(self.fields)}",
+            )
         indexes = [self._index(field, found) for field in self.fields]
         return indexes, [name for at, name in enumerate(found) if at not in indexes and name.strip()]
 
@@ -68,11 +78,15 @@ class Wanted(NamedTuple):
 
     def missing(self, field: str, found: Sequence[str]) -> NoSuchColumn:
         """The error for a column that is not there, with the columns that are."""
-        from shlex import quote
-
         wanted = self.mapping.get(field, field)
-        listed = ", ".join(name for name in found if name.strip())
+        listed = _shortened(", ".join(name for name in found if name.strip()))
         data: dict[str, JsonValue] = {"column": wanted, "columns": list(found)}
+        if "".join(found).startswith(("{", '["', "[{")):
+            return NoSuchColumn(
+                f"{self.source} holds JSON, but its name says otherwise",
+                hint="rename it to end in .jsonl or .json",
+                data=data,
+            )
         if field == "email" and any("@" in name for name in found):
             # To map that "column" would silently leave out the first person.
             return NoSuchColumn(
@@ -80,13 +94,53 @@ class Wanted(NamedTuple):
                 hint="put a line above it that names them, such as: email",
                 data=data,
             )
-        like = next((name for name in found if "mail" in name.casefold()), None) if field == "email" else None
-        column = like or next((name for name in found if name.strip()), "Work Email")
+        mark = self._other_separator(column_key(wanted), found)
+        if mark is not None:
+            return NoSuchColumn(
+                f"{self.source} has no column {wanted!r}; its fields seem to be separated by"
+                f" {_spelled(mark)}: {listed}",
+                hint="separate them with commas, tabs or semicolons; in a .tsv file with tabs only",
+                data={**data, "separator": mark},
+            )
         return NoSuchColumn(
             f"{self.source} has no column {wanted!r}; it has: {listed}",
-            hint=f"name the one that holds it: --map {field}={quote(column)}",
+            hint=f"name the one that holds it: --map {field}={self._likely(field, found)}",
             data=data,
         )
+
+    def _likely(self, field: str, found: Sequence[str]) -> str:
+        """The column that a person may have meant, as a word to type; COLUMN if none is like it."""
+        from shlex import quote
+
+        like = "mail" if field == "email" else field
+        names = (name for name in found if like in name.casefold() and _is_name(name))
+        return quote(next(names, "COLUMN"))
+
+    def _other_separator(self, wanted: str, found: Sequence[str]) -> str | None:
+        """What separates the fields of the first line if it was read with another separator, else None."""
+        for mark in SEPARATORS:
+            parts = [name.split(mark) for name in found if mark in name]
+            if any(column_key(part) == wanted for split in parts for part in split) or (
+                parts and len(found) == 1
+            ):
+                return mark
+        words = found[0].split() if len(found) == 1 else []
+        return " " if len(words) > 1 and all(column_key(word) in self.fields for word in words) else None
+
+
+def _is_name(text: str) -> bool:
+    """Whether a text can be typed as the name of a column: not a whole line, nothing that cannot be seen."""
+    return len(text) <= _LONGEST_NAME and text.isprintable() and not any(mark in text for mark in SEPARATORS)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MOST_LISTED else f"{text[:_MOST_LISTED]}…"
+
+
+def _spelled(mark: str) -> str:
+    return {"\t": "tabs", " ": "spaces"}.get(mark) or (
+        repr(mark) if mark.isprintable() else f"U+{ord(mark):04X}"
+    )
 
 
 def column_key(name: str) -> str:

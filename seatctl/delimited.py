@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from seatctl.rules.cells import guard_cell, visible
+from seatctl.rules.cells import guard_cell, one_line, visible
 from seatctl.styles import Column, Format, Style, plain_cell
 
 if TYPE_CHECKING:
@@ -53,14 +53,19 @@ def _csv_cell(value: JsonValue) -> str:
 
 
 def _tsv(style: Style, rows: Iterator[Record], keys: list[str]) -> Iterator[str]:
-    """Exactly one line per record and one tab between cells, for cut and awk."""
+    """Exactly one line per record and one tab between cells, for cut and awk.
+
+    What misleads a reader is spelled out on a terminal only: from a file the text can be read back.
+    """
     import csv
+
+    shown = visible if style.terminal else one_line
 
     writer = csv.writer(_Line(), delimiter="\t", lineterminator="\r\n")
     if style.header:
         yield str(writer.writerow(keys))
     for row in rows:
-        yield str(writer.writerow([visible(plain_cell(row.get(key))) for key in keys]))
+        yield str(writer.writerow([shown(plain_cell(row.get(key))) for key in keys]))
 
 
 def _markdown(style: Style, rows: Iterator[Record], columns: Sequence[Column]) -> Iterator[str]:

@@ -49,7 +49,8 @@ def _emit_rows(
 ) -> bool:
     """Print the records; whether there were any, as far as a table tells."""
     if style.quiet:
-        _write_lines(_handle(record, handle) for record in records)
+        # A row that was left out is not among what a next command could work on.
+        _write_lines(_handle(record, handle) for record in records if record.get("result") != "bad")
         return True
     rows, chosen = _choose(style, iter(records), columns)
     if style.format is Format.JSON:
@@ -193,9 +194,10 @@ def _choose(
     if unknown and first is not None:
         from seatctl.rules.nearest import nearest
 
-        close = nearest(unknown[0], names) or names
+        wrong = ", ".join(map(repr, unknown))
+        close = list(dict.fromkeys(name for field in unknown for name in nearest(field, names))) or names
         raise UsageError(
-            f"there is no field {unknown[0]!r} here",
+            f"there {'is no field' if len(unknown) == 1 else 'are no fields'} {wrong} here",
             hint=f"--fields {','.join(close)}",
             data={"fields": [*names]},
         )

@@ -1,4 +1,4 @@
-"""Files of rows: CSV, TSV and JSON Lines from a path or stdin, streamed in constant memory.
+"""Files of rows: CSV, TSV, JSON and JSON Lines from a path or stdin, streamed in constant memory.
 
 A row comes out as its physical line number and the values of the columns asked for; a row that cannot
 be read comes out with its problem, so that all bad rows can be reported at once. What a value must
@@ -8,23 +8,28 @@ look like (an address, a date) is not known here: rules/people.py.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from seatctl.columns import NoSuchColumn, Wanted, column_key
+from seatctl.columns import NoSuchColumn, Wanted
 from seatctl.errors import BadInput
+from seatctl.file_kinds import SEPARATORS, require_columns_line
 from seatctl.rules.cells import unguard_cell
-from seatctl.textlines import open_bytes, text_lines
+from seatctl.rules.emails import check_email
+from seatctl.textlines import End, open_bytes, text_lines
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 MAX_FIELD = 1 << 17
 """Characters of a field: what the csv module takes by default."""
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
-_NUL = "it has a NUL byte, or is too long"
-_JSON_LINES = frozenset((".jsonl", ".ndjson"))
+NUL = "it has a NUL byte, or is too long"
+_JSON = frozenset((".jsonl", ".ndjson"))
 
 
 class EmptyFile(BadInput):
@@ -109,7 +114,8 @@ def open_table(
     stream, name = open_bytes(source, stdin)
     try:
         wanted = Wanted(name, tuple(fields), tuple(needs), dict(mapping or {}))
-        table = _table(Path(source).suffix.lower(), text_lines(stream, name), wanted).reads(stream)
+        end = End()
+        table = _table(Path(source).suffix.lower(), text_lines(stream, name, end), wanted, end).reads(stream)
         # A pipe may be named too: <(…), a fifo.
         table.may_be_empty = may_be_empty or source == "-" or not Path(source).is_file()
     except BaseException:
@@ -118,7 +124,7 @@ def open_table(
     return table
 
 
-def _table(suffix: str, lines: Iterator[str], wanted: Wanted) -> Table:
+def _table(suffix: str, lines: Iterator[str], wanted: Wanted, end: End) -> Table:
     """The table in the format that its extension says, or else its first line."""
     leading = list(_until_filled(lines))
     first = leading[-1].lstrip() if leading else ""
@@ -127,14 +133,22 @@ def _table(suffix: str, lines: Iterator[str], wanted: Wanted) -> Table:
             f"{wanted.source} is empty", hint=f"its first line names the columns: {','.join(wanted.fields)}"
         )
     everything = chain(leading, lines)
-    if suffix not in _DELIMITERS and first.startswith("["):
-        raise BadInput(
-            f"{wanted.source} is a JSON array, not JSON Lines",
-            hint="write one object a line, as -o jsonl does",
-        )
-    if suffix in _JSON_LINES or (suffix not in _DELIMITERS and first.startswith("{")):
-        return _json_table(everything, wanted)
-    return _delimited_table(everything, _delimiter(suffix, first), wanted)
+    if suffix in _JSON or (suffix not in _DELIMITERS and first.startswith(("{", "["))):
+        from seatctl.json_rows import json_rows
+
+        return Table(wanted.source, *json_rows(everything, wanted, array=first.startswith("[")))
+    require_columns_line(first, wanted.source)
+    header = ["email"] if _is_address(first, wanted) else None
+    reader = csv.reader(everything, delimiter=_delimiter(suffix, first), strict=True)
+    return _delimited_table(reader, wanted, header, end)
+
+
+def _is_address(first: str, wanted: Wanted) -> bool:
+    """Whether the first line is a person already and nothing else, as of what --quiet prints."""
+    text = first.strip()
+    if wanted.needs != ("email",) or "email" in wanted.mapping or any(mark in text for mark in SEPARATORS):
+        return False
+    return "@" in text and check_email(text) is None
 
 
 def _until_filled(lines: Iterator[str]) -> Iterator[str]:
@@ -150,6 +164,7 @@ def _until_filled(lines: Iterator[str]) -> Iterator[str]:
 
 def _delimiter(suffix: str, header: str) -> str:
     """By extension, then by what the header has; `;` only where nothing else could be meant."""
+    header = "".join(header.split('"')[::2])  # a separator inside quotes separates nothing
     by_name = _DELIMITERS.get(suffix)
     if by_name == "\t" or (by_name or ",") in header:
         return by_name or ","
@@ -158,10 +173,10 @@ def _delimiter(suffix: str, header: str) -> str:
     return ";" if ";" in header else ","
 
 
-def _delimited_table(lines: Iterator[str], delimiter: str, wanted: Wanted) -> Table:
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+def _delimited_table(reader: Reader, wanted: Wanted, header: list[str] | None, end: End) -> Table:
+    """`header` names the columns if no line does."""
     try:
-        header = next((cells for cells in reader if any(map(str.strip, cells))), [])
+        header = header or next((cells for cells in reader if any(map(str.strip, cells))), [])
     except csv.Error as error:
         raise NoSuchColumn(
             f"the first line of {wanted.source} cannot be read: {_csv_problem(error, 1)}",
@@ -170,9 +185,26 @@ def _delimited_table(lines: Iterator[str], delimiter: str, wanted: Wanted) -> Ta
     header = [unguard_cell(name).strip() for name in header]
     indexes, ignored = wanted.columns(header)
     # Our TSV guards no cell (it is for cut and awk), so an apostrophe in one is data.
-    plain = str.strip if delimiter == "\t" else _unguarded
-    make = _row_maker(len(header), indexes, plain)
+    plain = str.strip if reader.dialect.delimiter == "\t" else _unguarded
+    least = 1 + max(indexes[wanted.fields.index(field)] for field in wanted.needs)
+    make = _row_maker(_Widths(least, len(header), end), indexes, plain)
     return Table(wanted.source, _delimited_rows(reader, lambda: reader.line_num, make), ignored)
+
+
+class _Widths(NamedTuple):
+    """How many cells a row may have: spreadsheets leave empty ones at its end away."""
+
+    least: int
+    header: int
+    end: End
+
+    def problem(self, cells: Sequence[str]) -> str | None:
+        """What is wrong with a row that is not as wide as the header."""
+        if len(cells) < self.header and self.end.cut_off:
+            return f"{_ragged(len(cells), self.header)}, and the file ends in the middle of the line"
+        if len(cells) < self.least or any(cells[self.header :]):
+            return _ragged(len(cells), self.header)
+        return None
 
 
 def _csv_problem(error: csv.Error, lines: int) -> str:
@@ -210,16 +242,19 @@ def _delimited_rows(
 
 
 def _row_maker(
-    width: int, indexes: Sequence[int], plain: Callable[[str], str]
+    widths: _Widths, indexes: Sequence[int], plain: Callable[[str], str]
 ) -> Callable[[int, list[str]], Row | None]:
     """What makes a Row of the cells of a record, None of a blank one. `plain` undoes a cell's guard."""
     pick: Callable[[list[str]], tuple[str, ...]] = itemgetter(*indexes, -1)
-    count, strip = len(indexes), str.strip
+    count, strip, width = len(indexes), str.strip, widths.header
 
     def make(line: int, cells: list[str]) -> Row | None:
         if len(cells) != width:
-            if len(cells) < width or any(cells[width:]):
-                return Row(line, (), _ragged(len(cells), width)) if any(cells) else None
+            if not any(map(strip, cells)):
+                return None
+            if problem := widths.problem(cells):
+                return Row(line, (), problem)
+            cells[len(cells) :] = [""] * (width - len(cells))
             del cells[width:]
         cells.append("")  # what a field without a column picks
         values = tuple(map(strip, pick(cells)[:count]))
@@ -228,7 +263,7 @@ def _row_maker(
             values = tuple([plain(value) if value[:1] == "'" else value for value in values])
         if not text and not any(map(strip, cells)):
             return None
-        return Row(line, values, _NUL if "\0" in text else None)
+        return Row(line, values, NUL if "\0" in text else None)
 
     return make
 
@@ -239,61 +274,3 @@ def _unguarded(value: str) -> str:
 
 def _ragged(cells: int, width: int) -> str:
     return f"it has {cells} field{'' if cells == 1 else 's'}, the header has {width}"
-
-
-# -- JSON Lines ---------------------------------------------------------------------------------
-
-
-def _json_table(lines: Iterator[str], wanted: Wanted) -> Table:
-    """One object a line; the keys of the first one say which columns there are."""
-    import json
-
-    def objects() -> Iterator[tuple[int, dict[str, object], str | None]]:
-        for line, text in enumerate(lines, start=1):
-            if text.strip():
-                yield line, *_object(text, json.loads)
-
-    found = objects()
-    first = next(found)
-    ignored = [] if first[2] else wanted.columns(list(first[1]))[1]
-    keys = [column_key(wanted.mapping.get(field, field)) for field in wanted.fields]
-    return Table(wanted.source, _json_rows(chain([first], found), keys), ignored)
-
-
-def _object(text: str, loads: Callable[[str], object]) -> tuple[dict[str, object], str | None]:
-    try:
-        value = loads(text)
-    except (ValueError, RecursionError) as error:
-        return {}, f"it is no JSON: {error}"
-    if not isinstance(value, dict):
-        return {}, "it is no JSON object"
-    return value, None
-
-
-def _json_rows(
-    objects: Iterable[tuple[int, dict[str, object], str | None]], keys: Sequence[str]
-) -> Iterator[Row]:
-    for line, found, problem in objects:
-        if problem is not None:
-            yield Row(line, (), problem)
-            continue
-        values: dict[str, str] = {}
-        problems = [wrong for key, value in found.items() if (wrong := _keep(values, keys, key, value))]
-        row = tuple(values.get(key, "") for key in keys)
-        yield Row(line, row, "; ".join(problems) or (_NUL if "\0" in "".join(row) else None))
-
-
-def _keep(values: dict[str, str], keys: Sequence[str], key: str, value: object) -> str | None:
-    """Put one value of an object among `values`; what is wrong with it, if anything."""
-    column = column_key(key)
-    if column not in keys:
-        return None
-    if column in values:
-        return f"it has {key!r} twice"
-    if isinstance(value, dict | list | bool):
-        return f"{key!r} is no text"
-    text = "" if value is None else str(value).strip()
-    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-        return f"{key!r} has half a surrogate pair in it"
-    values[column] = text
-    return None

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from seatctl.errors import BadInput, NotFound
+from seatctl.file_kinds import NotText, not_text
 
 CHUNK = 1 << 16
 MAX_LINE = 1 << 20
 """Bytes of a line that are looked at; of a longer one the rest is dropped and the row is bad."""
 
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _CUT = "\0"
 """Stands at the end of a line that was cut short, where the reader of rows finds it and calls it bad."""
 
@@ -60,16 +60,25 @@ def open_bytes(source: str, stdin: BinaryIO | None) -> tuple[BinaryIO, str]:
     return stream, source
 
 
-def text_lines(stream: BinaryIO, name: str) -> Iterator[str]:
+class End:
+    """Whether a file ends in the middle of a line; known once its last line is being read."""
+
+    cut_off = False
+
+
+def text_lines(stream: BinaryIO, name: str, end: End | None = None) -> Iterator[str]:
     """Text lines with their ends, split at LF, CRLF or CR only, as the csv module wants them.
 
-    Raises NotUtf8 with the number of the line.
+    Raises NotUtf8 with the number of the line, and NotText for a workbook, an archive and the like.
     """
-    return chain.from_iterable(io.StringIO(text, newline="") for text in _texts(stream, name))
+    return chain.from_iterable(io.StringIO(text, newline="") for text in _texts(stream, name, end or End()))
 
 
 def read_text(source: str) -> str:
-    """A whole small file, or stdin where it is `-`. Raises FileNotThere, FileNotReadable, NotUtf8."""
+    """A whole small file, or stdin if it is `-`.
+
+    Raises FileNotThere, FileNotReadable, NotText, NotUtf8.
+    """
     stream, name = open_bytes(source, None)
     with stream if source != "-" else nullcontext():
         return "".join(text_lines(stream, name))
@@ -89,14 +98,18 @@ def stdin_line(limit: int = -1) -> str:
     return line
 
 
-def _texts(stream: BinaryIO, name: str) -> Iterator[str]:
+def _texts(stream: BinaryIO, name: str, end: End) -> Iterator[str]:
     """Strictly decoded runs of whole lines."""
     line = 1
-    for piece, cut in _pieces(stream, name):
+    for piece, cut in _pieces(stream, name, end):
         try:
             text = piece.decode("utf-8", "ignore" if cut else "strict")
         except UnicodeDecodeError as error:
             bad = line + _ends(piece[: error.start].decode("utf-8"))
+            if b"\0" in piece:
+                raise NotText(
+                    f"{name} is not a text file", hint="give a text file in UTF-8", data={"file": name}
+                ) from None
             raise NotUtf8(
                 f"line {bad} of {name} is not UTF-8",
                 hint="save the file as UTF-8; Excel calls it 'CSV UTF-8'",
@@ -112,7 +125,7 @@ def _ends(text: str) -> int:
     return text.count("\n") + text.count("\r") - text.count("\r\n")
 
 
-def _pieces(stream: BinaryIO, name: str) -> Iterator[tuple[bytes, bool]]:
+def _pieces(stream: BinaryIO, name: str, ending: End) -> Iterator[tuple[bytes, bool]]:
     """Runs of whole lines of at most MAX_LINE and a chunk; True marks a line that was cut short."""
     carried, dropping, first = b"", False, True
     while chunk := _read(stream, name):
@@ -133,6 +146,7 @@ def _pieces(stream: BinaryIO, name: str) -> Iterator[tuple[bytes, bool]]:
             block = block[-1:]
         carried = block[end:]
     if carried and not dropping:
+        ending.cut_off = not carried.endswith(b"\r")
         yield carried, False
 
 
@@ -151,10 +165,7 @@ def _read(stream: BinaryIO, name: str) -> bytes:
 
 
 def _without_mark(chunk: bytes, name: str) -> bytes:
-    if chunk[:2] in _UTF16:
-        raise NotUtf8(
-            f"{name} is UTF-16, not UTF-8",
-            hint="save the file as UTF-8; Excel calls it 'CSV UTF-8'",
-            data={"line": 1, "file": name},
-        )
+    what = not_text(chunk, name)
+    if what is not None:
+        raise NotText(what[0], hint=what[1], data={"line": 1, "file": name})
     return chunk.removeprefix(b"\xef\xbb\xbf")

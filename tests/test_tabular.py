@@ -64,6 +64,7 @@ def test_a_byte_order_mark_is_not_part_of_the_first_column(rows):
         ("p.tsv", "email\tname\na@x.org\tA, B\n"),
         ("p.txt", "email\tname\na@x.org\tA, B\n"),
         ("p", 'email,name\na@x.org,"A, B"\n'),
+        ("p.csv", '"Name";"Team, all";"email"\n"A, B";"";"a@x.org"\n'),
         ("p.jsonl", '{"email": "a@x.org", "name": "A, B"}\n'),
         ("p", '\n{"Email": "a@x.org", "name": "A, B", "seats": []}\n'),
     ],
@@ -131,8 +132,8 @@ def test_utf16_is_recognised(rows):
 
 def test_rows_that_cannot_be_read_are_bad_rows_and_the_rest_is_read(rows):
     text = (
-        "email,name,group\n"
-        "short@x.org,S\n"
+        "name,email,group\n"
+        "S\n"
         "long@x.org,L,g,more\n"
         f"wide@x.org,{'w' * (MAX_FIELD + 1)},g\n"
         'quote@x.org,"Q"Q,g\n'
@@ -149,7 +150,7 @@ def test_rows_that_cannot_be_read_are_bad_rows_and_the_rest_is_read(rows):
         (6, True),
         (7, False),
     ]
-    assert "2 fields, the header has 3" in (found[0].problem or "")
+    assert "4 fields, the header has 3" in (found[1].problem or "")
 
 
 def test_a_quote_that_is_never_closed_is_a_bad_row(rows):
@@ -183,8 +184,127 @@ def test_a_line_that_is_no_fitting_object_is_a_bad_row(rows, line):
     assert found[2].values == ("b@x.org", "", "7")
 
 
-def test_a_json_array_is_refused_with_the_way_out(rows):
-    assert "-o jsonl" in (refused(rows, '[{"email": "a@x.org"}]', "-not-a-flag.json").hint or "")
+ARRAYS = [
+    '[{"email": "a@x.org"}, {"email": "b@x.org"}]',
+    '[\n  {"email": "a@x.org"},\n  {"email": "b@x.org"}\n]\n',
+    '[\n  {\n    "email": "a@x.org"\n  }\n  ,{"email":\n"b@x.org"}]',
+]
+
+
+@pytest.mark.parametrize("text", ARRAYS)
+def test_a_json_array_is_read_however_it_is_laid_out(rows, text):
+    assert [row.values[0] for row in rows(text, "people.json")] == ["a@x.org", "b@x.org"]
+
+
+def test_an_empty_array_has_no_rows(rows):
+    assert refused(rows, "[]", "people.json").code == "no_rows"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"email": "a@x.org"}',
+        '[{"email": "a@x.org"} {"email": "b@x.org"}]',
+        '[{"email": "a@x.org"},, {"email": "b@x.org"}]',
+        '[{"email": "a@x.org"}, {"email": "b@x.org]',
+        '[{"email": "a@x.org"}] [{"email": "b@x.org"}]',
+        '[{"email": "a@x.org"}, "b@x.org"]',
+        '[{"email": "a@x.org"}, ' + "[" * 100_000,
+        '[{"email": "a@x.org", "name": 1e999}]',
+    ],
+)
+def test_an_array_that_is_broken_has_a_bad_row(rows, text):
+    found = rows(text, "people.json")
+    assert found[0].values[:1] == ("a@x.org",)
+    assert found[-1].problem
+
+
+def test_the_problem_of_an_array_has_the_line_of_its_object(rows):
+    found = rows('[\n{"email": "a@x.org"},\n\n{"email":\n  7,\n"group": {}}\n]', "people.json")
+    assert [(row.line, row.problem) for row in found] == [(2, None), (4, "'group' is not a text")]
+
+
+def test_a_row_may_end_before_its_empty_last_cells(rows):
+    found = rows("email,name,group\na@x.org,A,g\nb@x.org,B\nc@x.org\n")
+    assert [row.values for row in found] == [
+        ("a@x.org", "A", "g"),
+        ("b@x.org", "B", ""),
+        ("c@x.org", "", ""),
+    ]
+    assert not any(row.problem for row in found)
+
+
+def test_a_row_that_ends_with_the_file_may_have_been_cut_off(rows):
+    found = rows("email,name\na@x.org,A\nb@x.or")
+    assert "the file ends in the middle of the line" in (found[1].problem or "")
+    assert rows("email,name\na@x.org,A\nb@x.org,B")[1].problem is None
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_list_of_addresses_needs_no_header(rows, end):
+    found = rows(end.join(["a@x.org", "", "b@x.org", ""]), "list.txt")
+    assert [(row.line, row.values[0]) for row in found] == [(1, "a@x.org"), (3, "b@x.org")]
+
+
+@pytest.mark.parametrize("text", ["a@x.org,Ann\n", "Ann|a@x.org\n", "Ann;a@x.org\n"])
+def test_people_without_a_header_are_not_taken_for_one(rows, text):
+    error = refused(rows, text)
+    assert error.code == "no_such_column"
+    assert "names no columns" in error.message
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "said"),
+    [
+        ("Name|Email\nA|a@x.org\n", "p.csv", "'|'"),
+        ("Name|Mail\nA|a@x.org\n", "p.csv", "'|'"),
+        ("Name^Email^Group\nA^a@x.org^g\n", "p.csv", "'^'"),
+        ("email,name\na@x.org,A\n", "p.tsv", "','"),
+        ("email name group\na@x.org A g\n", "p.txt", "spaces"),
+        ("a\x1femail\n", "p.csv", "U+001F"),
+    ],
+)
+def test_another_separator_is_named_and_no_header_line_proposed(rows, text, name, said):
+    error = refused(rows, text, name)
+    assert f"separated by {said}" in error.message
+    assert "--map" not in (error.hint or "")
+
+
+def test_a_column_is_proposed_only_if_it_is_like_the_one_that_is_missing(rows):
+    assert "--map email=COLUMN" in (refused(rows, "Name,Team\nA,b\n").hint or "")
+    assert "--map email=COLUMN" in (refused(rows, f"Name,{'mail' * 50}\nA,b\n").hint or "")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"sep=;\r\nEmail;Name\r\n", "begins with sep=;"),
+        (b'"sep=,"\nEmail,Name\n', "begins with sep=,"),
+        (b'#TYPE System.Object\n"Email","Name"\n', "PowerShell"),
+        ("email\na@x.org\n".encode("utf-16"), "UTF-16"),
+        ("email\na@x.org\n".encode("utf-16-le"), "UTF-16"),
+        ("email\na@x.org\n".encode("utf-32"), "UTF-32"),
+        (b"PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0[Content_Types].xml", "xlsx"),
+        (b"PK\x03\x04\x14\0\0\x08\0\0\0\0mimetypeapplication/vnd.oasis.opendocument.spreadsheet", "ods"),
+        (b"PK\x03\x04\x14\0\0\x08\0\0\0\0people.csv", "zip"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0", "xls"),
+        (b"%PDF-1.7\n", "PDF"),
+        (b"\x1f\x8b\x08\0\0", "gzip"),
+        (b"{\\rtf1\\ansi a@x.org}", "RTF"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "not a text file"),
+        (b"email\0name\n", "not a text file"),
+        (b"<html><table><tr><td>email</td></tr></table>", "HTML"),
+        (b'<?xml version="1.0"?>\n<people/>', "XML"),
+        (b"dn: uid=ann,dc=x\nmail: a@x.org\n", "LDIF"),
+        (b'{"email": "a@x.org"}\n', "holds JSON"),
+    ],
+)
+def test_a_file_of_another_kind_is_called_what_it_is(rows, content, said):
+    error = refused(rows, content)
+    assert error.exit_code is ExitCode.BAD_INPUT
+    assert said in error.message
+    assert error.hint
+    assert "--map" not in error.hint
 
 
 def test_stdin_and_missing_files():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import subprocess
 
@@ -74,7 +75,7 @@ def test_a_removed_user_stays_removed(sandbox, file):
     assert "seatctl users add" in report.json["summary"]
 
 
-BAD = "email,name\na@x.org,A\nnobody,N\nb@x.org,B\na@x.org,Alias\nc@x.org\nb@x.org,B\nd@x.org,D\n"
+BAD = "email,name\na@x.org,A\nnobody,N\nb@x.org,B\na@x.org,Alias\nc@x.org,C,more\nb@x.org,B\nd@x.org,D\n"
 
 
 def test_one_bad_row_and_nothing_is_written(sandbox, file):
@@ -84,7 +85,7 @@ def test_one_bad_row_and_nothing_is_written(sandbox, file):
         (2, "the same address as line 5, with other values"),
         (3, "not an e-mail address: it has no @"),
         (5, "the same address as line 2, with other values"),
-        (6, "it has 1 field, the header has 2"),
+        (6, "it has 3 fields, the header has 2"),
     ]
     assert people(sandbox) == []
 
@@ -156,18 +157,65 @@ def test_two_imports_of_one_file_at_once_make_each_user_once(sandbox, file):
 
 
 NAMES = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=12).map(str.strip)
+ODD = st.sampled_from(
+    [
+        "=1+1",
+        "'=1",
+        "''=1",
+        "-dash",
+        "'t Hooft",
+        '"',
+        'say "hi"',
+        "a,b;c\\n",
+        "\u202egnp",
+        "\ufeffA",
+        "#1",
+        "null",
+    ]
+)
+TIMES = st.integers(0, 4_000_000_000).map(lambda at: dt.datetime.fromtimestamp(at, dt.UTC).isoformat())
+PEOPLE = st.lists(
+    st.fixed_dictionaries({"name": NAMES | ODD, "group": NAMES | ODD, "last_active": st.just("") | TIMES}),
+    min_size=1,
+    max_size=5,
+)
+ADDRESSES = ("p0@x.org", "+p1@x.org", "'p2@x.org", "'=p3@x.org", "P4@x.org")
 
 
-@pytest.mark.parametrize("form", ["csv", "jsonl", "tsv"])
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(names=st.lists(NAMES, min_size=1, max_size=5))
-def test_what_list_prints_import_reads(sandbox, form, names):
-    rows = [{"email": f"p{n}@x.org", "name": name, "group": name[::-1]} for n, name in enumerate(names)]
-    loaded = sandbox("users", "import", "-", stdin="".join(json.dumps(row) + "\n" for row in rows))
+@pytest.fixture
+def two(sandbox):
+    """The sandbox profile, and one of the same kind without people."""
+    assert sandbox("init", "other", "--no-input", "--actor", "ann@example.com").code == 0
+    return sandbox
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv", "json", "jsonl"])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(people=PEOPLE, suspended=st.booleans())
+def test_what_list_prints_import_reads(two, form, people, suspended):
+    rows = [{"email": email, **person} for email, person in zip(ADDRESSES, people, strict=False)]
+    loaded = two("users", "import", "-", stdin="".join(json.dumps(row) + "\n" for row in rows))
     assert loaded.code == 0, loaded.err
-    listed = sandbox("users", "list", "-o", form)
-    again = sandbox("users", "import", "-", "-o", "json", stdin=listed.out)
+    two("users", "suspend" if suspended else "reactivate", "p0@x.org")
+    printed = two("users", "list", "-o", form).out
+    again = two("users", "import", "-", "-o", "json", stdin=printed)
     assert (again.code, again.json["run"]) == (0, None), (again.out, again.err)
+    there = two("users", "import", "-", "-p", "other", "-q", stdin=printed)
+    assert (there.code, there.err) == (0, "")
+    assert listed(two, "-p", "other") == listed(two)
+
+
+def listed(seatctl, *argv):
+    """What a file can say of the people."""
+    keys = ("email", "name", "group", "last_active")
+    return [[row[key] or None for key in keys] for row in seatctl.rows("users", "list", *argv)]
+
+
+def test_quiet_prints_the_addresses_that_were_taken(sandbox, file):
+    done = sandbox(
+        "users", "import", file("email,name\nb@x.org,B\nno address,N\na@x.org,A\n"), "--skip-bad", "-q"
+    )
+    assert (done.code, done.out) == (6, "b@x.org\na@x.org\n")
 
 
 ROWS = st.lists(

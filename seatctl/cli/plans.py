@@ -225,10 +225,10 @@ def _assignments(texts: list[str] | None) -> dict[str, JsonValue]:
     from seatctl.rules.repeated import pairs
 
     split = [text.partition("=") for text in texts or ()]
-    for name, equals, _ in split:
-        if not equals or not name:
-            raise UsageError(
-                f"--set takes FIELD=VALUE, not {name!r}",
-                hint="seatctl help policies lists the fields and their values",
-            )
+    bad = [name for name, equals, _ in split if not equals or not name]
+    if bad:
+        raise UsageError(
+            f"--set takes FIELD=VALUE, not {', '.join(map(repr, bad))}",
+            hint="seatctl help policies lists the fields and their values",
+        )
     return {**pairs("--set", ((name.strip(), value) for name, _, value in split))}

@@ -155,7 +155,8 @@ def undo(ctx: typer.Context, number: NumberArg) -> None:
     from seatctl.services.undoing import undo_run
 
     here = context(ctx)
-    here.emit(undo_run(here.ledger, lambda: here.billing, here.call, number))
+    report = undo_run(here.ledger, lambda: here.billing, here.call, number)
+    here.emit(report, handle="subject" if "subject" in report.columns else None)
 
 
 def _record(run: Run) -> Record:

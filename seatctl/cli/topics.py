@@ -155,7 +155,7 @@ def _files() -> str:
 All are created readable by their owner only. seatctl ledger backup copies a ledger while others write to it;
 a plain copy of the file may lack the last changes.
 
-Input (import, --from FILE, - for stdin): CSV, TSV or JSON Lines with a header of any order and case;
+Input (import, --from FILE, - for stdin): CSV, TSV or JSON with a header of any order and case;
 email is required, name, group and last_active are understood, in seats assign also until (when the seat
 ends); --map email='Work Email' names another column. Every row is judged before anything is written. By
 default nothing is written if any row is bad (exit 3); --skip-bad does the rest (exit 6)."""

@@ -176,7 +176,8 @@ def import_file(
         unread = [name for name in table.ignored if name not in _LISTED]
         if unread:
             here.note(f"columns not read: {', '.join(unread)}")
-        here.emit(import_users(here.ledger, here.call, incoming(table), skip_bad=skip_bad))
+        report = import_users(here.ledger, here.call, incoming(table), skip_bad=skip_bad)
+        here.emit(report, handle="email")
 
 
 @app.command()

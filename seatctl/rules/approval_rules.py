@@ -17,18 +17,17 @@ class BadRule(BadInput):
 
 
 def checked_domains(typed: tuple[str, ...]) -> tuple[str, ...]:
-    """Domains as the keys of addresses have them, each once. Raises BadRule."""
-    kept = []
-    for text in typed:
-        domain = text.strip().removeprefix("@")
-        if wrong := check_email(f"x@{domain}"):
-            raise BadRule(
-                f"{text!r} is not a domain: {wrong}",
-                hint="a domain is what follows the @ of an address",
-                data={"domain": text},
-            )
-        kept.append(domain_key(domain))
-    return tuple(dict.fromkeys(kept))
+    """Domains as the keys of addresses have them, each once. Raises BadRule, which names every bad one."""
+    domains = [text.strip().removeprefix("@") for text in typed]
+    checked = [(text, check_email(f"x@{domain}")) for text, domain in zip(typed, domains, strict=True)]
+    bad = [(text, wrong) for text, wrong in checked if wrong]
+    if bad:
+        raise BadRule(
+            "; ".join(f"{text!r} is not a domain: {wrong}" for text, wrong in bad),
+            hint="a domain is what follows the @ of an address",
+            data={"domain": bad[0][0], "domains": [text for text, _ in bad]},
+        )
+    return tuple(dict.fromkeys(map(domain_key, domains)))
 
 
 def checked_groups(typed: tuple[str, ...]) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ _VISIBLE = {
     ord("\t"): "\\t",
 }
 
+_ONE_LINE = {code: spelled for code, spelled in _VISIBLE.items() if code < 0xA0 or code in (0x2028, 0x2029)}
+
 JSON_ESCAPES = {
     **{code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)},
     **{ord(mark): f"\\u{ord(mark):04x}" for mark in _BIDI_AND_SEPARATORS},
@@ -31,6 +33,11 @@ JSON_ESCAPES = {
 def visible(text: str) -> str:
     """The text on one line with control characters, line separators and bidi controls spelled out."""
     return text if text.isascii() and text.isprintable() else text.translate(_VISIBLE)
+
+
+def one_line(text: str) -> str:
+    """The text with control characters and line separators spelled out; all else can be read back from it."""
+    return text if text.isascii() and text.isprintable() else text.translate(_ONE_LINE)
 
 
 def visible_lines(text: str) -> str:

@@ -7,12 +7,12 @@ in which `ledger/staging.py` takes it. What the ledger knows of the person is ju
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, time
 from functools import lru_cache
 from typing import NamedTuple
 
-from seatctl.errors import BadInput
+from seatctl.errors import BadInput, JsonValue
 from seatctl.models.call import format_time
 from seatctl.rules.emails import check_email, email_key, is_plain_email
 
@@ -139,6 +139,21 @@ def checked_email(text: str) -> str:
             data={"email": text},
         )
     return nfc(email)
+
+
+def checked_emails(texts: Sequence[str]) -> list[str]:
+    """Addresses typed as arguments, as they are kept. Raises BadEmail, which names every bad one."""
+    bad = [(text, wrong) for text in texts if (wrong := check_email(text.strip()))]
+    if len(bad) > 1:
+        rows: list[JsonValue] = [
+            {"email": text, "error": f"not an e-mail address: {wrong}"} for text, wrong in bad
+        ]
+        raise BadEmail(
+            f"{len(bad):,} of {len(texts):,} are not e-mail addresses; nothing was changed",
+            hint="an address is written NAME@DOMAIN",
+            data={"rows": rows},
+        )
+    return [checked_email(text) for text in texts]
 
 
 def checked_text(text: str | None, what: str) -> str | None:

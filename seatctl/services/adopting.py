@@ -13,6 +13,7 @@ from seatctl.billing.objects import read_subscription
 from seatctl.billing.port import Billing, MissingInStripe
 from seatctl.errors import ExitCode, JsonValue, StripeRefused
 from seatctl.ledger import mirror, mirrored_pools, subscriptions
+from seatctl.ledger.finding import find_all
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import Call
@@ -41,7 +42,9 @@ def adoptable(reader: Reader, call: Call, ledger_id: str, handles: Sequence[str]
     Raises RoleRequired, UnknownSubscription.
     """
     allow(reader, call.actor, Action.MANAGE_LEDGER)
-    named = [subscriptions.find(reader, handle, call.now) for handle in handles]
+    named = find_all(
+        lambda handle: subscriptions.find(reader, handle, call.now), handles, "subs", "subscriptions"
+    )
     pools = named or [
         pool for pool in subscriptions.listing(reader, call.now) if pool.status.value not in ENDED
     ]

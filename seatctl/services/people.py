@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from seatctl.errors import JsonValue, Refused, UsageError
@@ -32,10 +32,6 @@ class UserNotActive(Refused):
     code = "user_not_active"
 
 
-class UnknownUsers(users.UnknownUser):
-    """Some of the people named as arguments are not in the ledger."""
-
-
 def stage(ledger: Ledger, people: People) -> int:
     """Put them into `incoming`, holding no lock meanwhile; how many rows. Raises UsageError, BadInput."""
     if bool(people.emails) == (people.source is not None):
@@ -57,18 +53,29 @@ def require_known(tx: Transaction, people: People, *, creatable: bool = False) -
 
     `creatable`: the command has --create-users.
     """
-    if people.source is None and not people.skip_bad:
+    others = (Verdict.BAD, Verdict.SUSPENDED, Verdict.REMOVED) if creatable else (Verdict.BAD,)
+    if _stands_alone(tx, people, others):
         unknown = staging.emails(tx, Verdict.UNKNOWN)
         if len(unknown) == 1:
             users.require(tx, unknown[0])
         if unknown:
-            raise UnknownUsers(
+            raise users.UnknownUser(
                 f"there are no users {', '.join(unknown)}",
                 hint="add --create-users, or: seatctl users add EMAIL" if creatable else "seatctl users list",
                 data={"emails": [*unknown]},
             )
     way = "; --create-users makes one" if creatable else ""
     staging.refuse(tx, Verdict.UNKNOWN, f"there is no user of this e-mail{way}")
+
+
+def _stands_alone(tx: Transaction, people: People, others: Iterable[Verdict]) -> bool:
+    """Whether people typed as arguments have one kind of fault, and none of `others`: a sentence says it all.
+
+    Otherwise each is a bad row, so that all are named at once.
+    """
+    if people.source is not None or people.skip_bad:
+        return False
+    return not any(staging.count(tx, other) for other in others)
 
 
 def require_good(tx: Transaction, people: People) -> int:
@@ -92,9 +99,13 @@ def require_good(tx: Transaction, people: People) -> int:
 
 
 def require_active(tx: Transaction, people: People) -> None:
-    """Judge suspended and removed people: as an argument they are refused, as a row they are bad."""
+    """Judge suspended and removed people: as an argument they are refused, as a row they are bad.
+
+    After `require_known`, which makes bad rows of unknown people if there are other faults.
+    """
     for verdict, command in ((Verdict.SUSPENDED, "reactivate"), (Verdict.REMOVED, "add")):
-        if people.source is None and not people.skip_bad:
+        others = {Verdict.BAD, Verdict.SUSPENDED, Verdict.REMOVED} - {verdict}
+        if _stands_alone(tx, people, others):
             emails = staging.emails(tx, verdict)
             if emails:
                 raise UserNotActive(

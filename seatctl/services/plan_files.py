@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from seatctl.billing.port import Billing
 from seatctl.errors import BadInput, ExitCode, JsonValue, SeatctlError
 from seatctl.ledger import plans
+from seatctl.ledger.finding import find_all
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call
 from seatctl.models.money import plain_amount
@@ -33,7 +35,9 @@ def export_plans(ledger: Ledger, slugs: tuple[str, ...]) -> str:
     import tomli_w
 
     with ledger.reading() as reader:
-        chosen = [plans.find(reader, slug) for slug in slugs] or list(plans.listing(reader, archived=False))
+        chosen = find_all(partial(plans.find, reader), slugs, "plans", "plans") or list(
+            plans.listing(reader, archived=False)
+        )
     return tomli_w.dumps({"plans": [_as_toml(plan) for plan in chosen]})
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from seatctl.errors import JsonValue, Refused
 from seatctl.ledger import roles, users
+from seatctl.ledger.finding import find_all
 from seatctl.ledger.ledger import Ledger, Reader, Transaction
 from seatctl.ledger.settle import fill_waitlists, waitlist_told
 from seatctl.ledger.users import quoted
@@ -19,7 +21,7 @@ from seatctl.models.report import Record, Report
 from seatctl.models.role import Action, Role
 from seatctl.models.user import User, UserStatus
 from seatctl.rules.emails import email_key
-from seatctl.rules.people import checked_email, checked_text
+from seatctl.rules.people import checked_email, checked_emails, checked_text
 from seatctl.services.permissions import allow
 from seatctl.services.roles import no_admin_left
 
@@ -66,7 +68,7 @@ def add_users(
 
     Raises BadEmail, BadText, RoleRequired, and UserDiffers where one is there with another name or group.
     """
-    wanted = [checked_email(email) for email in emails]
+    wanted = checked_emails(emails)
     name, group = checked_text(name, "name"), checked_text(group, "group")
     with ledger.change(call) as tx:
         allow(tx, call.actor, Action.MANAGE_USERS)
@@ -145,7 +147,7 @@ def _set_status(
 ) -> Report:
     with ledger.change(call) as tx:
         allow(tx, call.actor, Action.MANAGE_USERS)
-        people = [require_present(users.require(tx, email)) for email in emails]
+        people = require_all_present(known_people(tx, emails))
         changed = [user for user in distinct(people) if user.status is not status]
         for user in changed:
             users.change(tx, user, replace(user, status=status))
@@ -191,6 +193,23 @@ def require_present(user: User) -> User:
             data={"email": user.email},
         )
     return user
+
+
+def known_people(reader: Reader, emails: Sequence[str]) -> list[User]:
+    """The users of these e-mails, whatever their status. Raises UnknownUser for all who are not there."""
+    return find_all(partial(users.require, reader), emails, "users", "emails")
+
+
+def require_all_present(people: list[User]) -> list[User]:
+    """The users, unless some are removed. Raises UserRemoved, which names all of those."""
+    removed = [user.email for user in distinct(people) if user.status is UserStatus.REMOVED]
+    if len(removed) > 1:
+        raise UserRemoved(
+            f"{', '.join(removed)} were removed",
+            hint=f"seatctl users add {' '.join(map(quoted, removed))} brings them back",
+            data={"emails": [*removed]},
+        )
+    return [require_present(user) for user in people]
 
 
 def distinct(people: Sequence[User]) -> list[User]:

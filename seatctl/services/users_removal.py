@@ -17,7 +17,15 @@ from seatctl.models.user import User, UserStatus
 from seatctl.rules.emails import email_key
 from seatctl.rules.wording import counted
 from seatctl.services.permissions import allow
-from seatctl.services.users import distinct, require_present, user_report, user_row, users_are, users_done
+from seatctl.services.users import (
+    distinct,
+    known_people,
+    require_present,
+    user_report,
+    user_row,
+    users_are,
+    users_done,
+)
 
 
 class OwnerNeedsSuccessor(Refused):
@@ -59,7 +67,7 @@ def remove_users(
     with ledger.change(call) as tx:
         allow(tx, call.actor, Action.MANAGE_USERS)
         _require_no_owner(tx, emails, apart_from=handed if call.dry_run else ())
-        people = distinct([users.require(tx, email) for email in emails])
+        people = distinct(known_people(tx, emails))
         _require_no_role(tx, people)
         if erase:
             return _remove_and_erase(tx, people)
@@ -115,7 +123,7 @@ def _hand_over_first(
 
 def _owned_by(reader: Reader, emails: Sequence[str]) -> list[tuple[User, str]]:
     """Who of these owns what: a user and the name of a subscription."""
-    people = distinct([users.require(reader, email) for email in emails])
+    people = distinct(known_people(reader, emails))
     return [(user, name) for user in people for name in users.owned(reader, user)]
 
 
