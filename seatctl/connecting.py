@@ -117,7 +117,19 @@ def sandbox_file(path: Path) -> Iterator[None]:
         yield
     except Unusable as error:
         raise SandboxUnusable(
-            f"the sandbox cannot be opened: {error}",
-            hint="seatctl sandbox reset begins anew",
-            data={"path": str(path)},
+            f"the sandbox cannot be opened: {error}", hint=_repair(path, str(error)), data={"path": str(path)}
         ) from error
+
+
+def _repair(path: Path, why: str) -> str:
+    """What helps and destroys nothing: most of what keeps a file from being opened is no damage."""
+    from seatctl.rules import hints
+
+    if "full" in why:
+        return f"free some disk space, then {hints.AGAIN}"
+    if "locked" in why or "busy" in why:
+        return hints.AGAIN
+    if "malformed" in why or "not a database" in why:
+        another = hints.command("init", hints.Blank.PROFILE, "--mode", "sandbox")
+        return hints.to("it is kept as it is; to make another profile with a new sandbox", another)
+    return f"give yourself write access to {path} and to its folder {path.parent}, then {hints.AGAIN}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -65,7 +66,7 @@ def test_no_seats_in_the_last_days_of_a_term_that_is_not_renewed():
     assert changing.increase(term, 5, days_before_end(30.001)).now.seats == 15
     with pytest.raises(changing.AddonWindowClosed) as refused:
         changing.increase(term, 5, days_before_end(30))
-    assert refused.value.data["allowed_from"] == "2040-07-01T00:00:00Z"
+    assert refused.value.data["allowed_from"] is None, "it can be renewed with more today"
     assert refused.value.hint == "renew first: seatctl subs renew lab --seats 15"
     renewed = replace(term, renewed=True, period_end=datetime(2041, 7, 1, tzinfo=UTC))
     assert changing.increase(renewed, 5, days_before_end(1)).now.seats == 15
@@ -77,15 +78,58 @@ def test_a_decrease_waits_unless_the_policy_gives_back_at_once():
     assert changing.decrease(stands(at_once), 4, MIDDLE) == Target(Side(*BASIC, 4), Side(*BASIC, 4))
 
 
+def test_a_cut_off_that_begins_before_the_window_names_the_day_of_the_window():
+    term = stands(replace(TERM, renewal_window_days=10))
+    with pytest.raises(changing.AddonWindowClosed) as refused:
+        changing.increase(term, 5, days_before_end(20))
+    assert refused.value.data["allowed_from"] == "2040-06-21T00:00:00Z"
+    assert refused.value.hint == "seatctl subs show lab"
+
+
+def test_a_cut_off_of_what_renews_by_itself_ends_with_the_term():
+    policy = replace(FLEXIBLE, addon_cutoff_days=7)
+    with pytest.raises(changing.AddonWindowClosed) as refused:
+        changing.increase(stands(policy), 5, days_before_end(3))
+    assert refused.value.data["allowed_from"] == "2040-07-01T00:00:00Z"
+    assert refused.value.hint == "seatctl subs show lab", "it cannot be renewed by hand"
+    with pytest.raises(changing.AddonWindowClosed, match="it ends on 2040-07-01") as refused:
+        changing.increase(stands(policy, ends_at=END), 5, days_before_end(3))
+    assert refused.value.data["allowed_from"] is None, "nothing is left of it on that day"
+
+
+def test_what_renews_by_itself_gives_seats_back_in_its_window():
+    policy = replace(FLEXIBLE, decrease=Decrease.RENEWAL_WINDOW, renewal_window_days=7)
+    with pytest.raises(changing.NotInRenewalWindow) as refused:
+        changing.decrease(stands(policy), 5, days_before_end(8))
+    assert refused.value.data["allowed_from"] == "2040-06-24T00:00:00Z"
+    target = changing.decrease(stands(policy), 5, days_before_end(7))
+    assert target == Target(Side(*BASIC, 10), Side(*BASIC, 5))
+
+
 @pytest.mark.parametrize(
-    ("moment", "hint"),
-    [(31, "seatctl subs show lab"), (29, "seatctl subs renew lab --seats 5")],
+    ("moment", "hint", "since"),
+    [
+        (31, "seatctl subs show lab", "2040-06-01T00:00:00Z"),
+        (29, "seatctl subs renew lab --seats 5", None),
+    ],
 )
-def test_a_contract_gives_seats_back_only_by_a_renewal(moment, hint):
+def test_a_contract_gives_seats_back_only_by_a_renewal(moment, hint, since):
     with pytest.raises(changing.NotInRenewalWindow) as refused:
         changing.decrease(stands(TERM), 5, days_before_end(moment))
     assert refused.value.hint == hint
-    assert refused.value.data["allowed_from"] == "2040-06-01T00:00:00Z"
+    assert refused.value.data["allowed_from"] == since
+    assert ("allowed from" in refused.value.message) == (since is not None)
+
+
+def test_what_the_policy_leaves_to_the_seller_names_whom_to_ask():
+    policy = replace(TERM, support_contact="help@seller.example")
+    with pytest.raises(changing.NotInRenewalWindow) as refused:
+        changing.decrease(stands(policy), 5, days_before_end(31))
+    assert refused.value.message.endswith("allowed from 2040-06-01; before that ask help@seller.example")
+    assert refused.value.data["support_contact"] == "help@seller.example"
+    with pytest.raises(changing.NotInRenewalWindow) as refused:
+        changing.decrease(stands(policy), 5, days_before_end(29))
+    assert "help@" not in refused.value.message, "the renewal does it now"
 
 
 def test_a_paid_renewal_closes_its_window_until_the_next():
@@ -136,19 +180,30 @@ def test_what_renews_by_itself_is_not_renewed_by_hand():
 
 
 def test_on_account_and_discounts_follow_the_policy():
-    changing.check_on_account(FLEXIBLE, "lab", addon=True, term_end=END)
-    changing.check_on_account(TERM, "lab", addon=False, term_end=None)
-    with pytest.raises(changing.CardRequired) as refused:
-        changing.check_on_account(TERM, "lab", addon=True, term_end=END)
-    assert refused.value.data["allowed_from"] == "2040-07-01T00:00:00Z"
-    with pytest.raises(changing.CardRequired):
-        changing.check_on_account(
-            replace(FLEXIBLE, on_account=OnAccount.NO), "lab", addon=False, term_end=None
-        )
-    changing.check_discount(FLEXIBLE, "lab", given=True, term_end=END)
-    changing.check_discount(TERM, "lab", given=False, term_end=END)
-    with pytest.raises(changing.DiscountNotAllowed):
-        changing.check_discount(TERM, "lab", given=True, term_end=END)
+    changing.check_addon_on_account(stands(), MIDDLE)
+    changing.check_on_account(TERM, "lab")
+    early, late = days_before_end(31), days_before_end(29)
+    never = replace(FLEXIBLE, on_account=OnAccount.NO)
+    for refuse in (
+        lambda: changing.check_on_account(never, "lab"),
+        lambda: changing.check_addon_on_account(stands(never), MIDDLE),
+    ):
+        with pytest.raises(changing.CardRequired) as refused:
+            refuse()
+        assert refused.value.data["allowed_from"] is None
+    changing.check_discount(stands(), MIDDLE, given=True)
+    changing.check_discount(stands(TERM), early, given=False)
+    for refusal, check in (
+        (changing.CardRequired, changing.check_addon_on_account),
+        (changing.DiscountNotAllowed, partial(changing.check_discount, given=True)),
+    ):
+        with pytest.raises(refusal) as refused:
+            check(stands(TERM), early)
+        assert refused.value.data["allowed_from"] == "2040-06-01T00:00:00Z", "its window, not its end"
+        assert "allowed from 2040-06-01" in refused.value.message
+        with pytest.raises(refusal) as refused:
+            check(stands(TERM), late)
+        assert refused.value.data["allowed_from"] is None
 
 
 @pytest.mark.parametrize("status", SubscriptionStatus)

@@ -106,7 +106,7 @@ def test_the_same_command_goes_on_with_the_same_page(sandbox, page):
 
 
 def test_another_purchase_of_the_name_is_told_the_page(sandbox, page):
-    other = sandbox(*BUY.format(page[1]).split(), "--seats", "10", "-o", "json")
+    other = sandbox(*BUY.format(page[1]).replace("--seats 5", "--seats 10").split(), "-o", "json")
     assert (other.code, other.error["code"]) == (75, "operation_pending")
     assert other.error["url"].startswith("https://")
 

@@ -55,6 +55,21 @@ def test_a_reference_that_leads_nowhere_is_found(sandbox):
     assert "subscriptions" in problems(sandbox("doctor", "-o", "json"))["integrity"]["detail"]
 
 
+def test_a_plan_to_which_no_seat_could_ever_be_added_is_named_with_its_repair(sandbox):
+    """An earlier version, or the dashboard, has let it be."""
+    words = "plans add monthly --price 5 --currency usd --policy term"
+    days = "--set addon_cutoff_days=5 --set renewal_window_days=5"
+    assert sandbox(*words.split(), *days.split()).code == 0
+    days = "json_set(policy, '$.addon_cutoff_days', 30, '$.renewal_window_days', 30)"
+    with sqlite3.connect(sandbox.home / "default" / "ledger.db") as database:
+        database.execute(f"UPDATE plans SET policy = {days}")
+    database.close()
+    found = {row["check"]: row for row in sandbox("doctor", "-o", "json").rows}["plans"]
+    assert (found["result"], "monthly" in found["detail"]) == ("warning", True)
+    assert sandbox(*found["repair"].split()[1:]).code == 0
+    assert "warning" not in {row["result"] for row in sandbox("doctor", "-o", "json").rows}
+
+
 def test_an_actor_without_a_role_is_a_warning(sandbox):
     checked = sandbox("doctor", "--as", "stranger@example.com", "-o", "json")
     assert checked.code == 0

@@ -53,7 +53,7 @@ def test_seats_that_were_charged_come_once_the_key_may_write_again(contract, mon
         refuse(patch, status, "POST", of_subscription)
         refused = contract(*command)
         assert (refused.code in (5, 8), charges(contract)) == (True, [12000, 3000])
-        assert "seatctl sync finishes or undoes run" in refused.error["hint"]
+        assert "to finish or undo run" in refused.error["hint"]
         assert contract("sync").code == 75  # asked anew, and refused anew
     assert contract("sync").code == 0
     assert (pool(contract, "acme")["seats"], charges(contract)) == (25, [12000, 3000])

@@ -181,8 +181,14 @@ def test_a_contract_is_renewed_only_into_what_can_go_on(sandbox, plan, code):
     ("plan", "code"),
     [
         ("--currency eur --policy flexible", "other_currency"),
-        ("--currency usd --policy term", "plan_sold_otherwise"),
-        ("--currency usd --policy flexible --set renewal=manual", "plan_sold_otherwise"),
+        (
+            "--currency usd --policy term --set addon_cutoff_days=7 --set renewal_window_days=7",
+            "plan_sold_otherwise",
+        ),
+        (
+            "--currency usd --policy flexible --set renewal=manual --set renewal_window_days=7",
+            "plan_sold_otherwise",
+        ),
     ],
 )
 @pytest.mark.parametrize("when", ["", "--at-renewal"])
@@ -289,7 +295,8 @@ def test_people_of_the_file_who_do_not_sit_there_are_told(office, tmp_path):
 
 def test_a_contract_of_the_31st_ends_with_every_month(sandbox):
     freeze(sandbox, "2041-01-31T00:00:00Z")
-    done(sandbox, "plans add month --price 6.00 --currency usd --policy term")
+    days = "--set addon_cutoff_days=7 --set renewal_window_days=14"
+    done(sandbox, f"plans add month --price 6.00 --currency usd --policy term {days}")
     done(sandbox, f"subs buy --plan month --seats 5 --name acme {CARD}")
     ends = []
     for day in ("2041-02-20", "2041-03-20", "2041-04-20"):

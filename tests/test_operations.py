@@ -60,7 +60,7 @@ def test_a_lasting_fault_is_tried_again_later_and_sync_finishes_it(sandbox, pro,
     tried = sandbox(*BUY)
     assert (tried.code, tried.out) == (75, "")
     assert tried.error["code"] == {"500": "stripe_fault"}.get(kind, "stripe_unreachable")
-    assert tried.error["hint"] == f"seatctl sync finishes or undoes run {tried.error['run']}"
+    assert tried.error["hint"] == f"to finish or undo run {tried.error['run']}: seatctl sync"
     assert sandbox("sync").code == 75
     calm(sandbox)
     synced = sandbox("sync", "-o", "json")

@@ -36,9 +36,8 @@ def test_a_plan_is_one_product_whose_price_is_found_by_the_slug(sandbox):
 
 
 def test_the_policy_is_a_preset_with_changes(sandbox):
-    policy = add(
-        sandbox, "eu", "--policy", "term", "--set", "grace_days=3", "--set", "features=meetings,recordings"
-    )
+    changes = ("--set", "grace_days=3", "--set", "features=meetings,recordings")
+    policy = add(sandbox, "eu", "--interval", "year", "--policy", "term", *changes)
     fields = policy.rows[0]["policy"]
     assert (fields["pack_size"], fields["grace_days"], fields["features"]) == (
         5,
@@ -125,11 +124,46 @@ def test_editing_keeps_what_is_not_named(sandbox, pro):
     assert (row["name"], row["policy"]["features"], row["policy"]["grace_days"]) == ("Pro!", ["meetings"], 3)
 
 
-def test_a_preset_replaces_the_whole_policy(sandbox, pro):
-    assert sandbox("plans", "edit", "pro", "--set", "features=meetings").code == 0
+def test_a_preset_replaces_the_whole_policy(sandbox):
+    assert add(sandbox, "pro", "--interval", "year", "--set", "features=meetings").code == 0
     assert sandbox("plans", "edit", "pro", "--policy", "term", "--set", "grace_days=1").code == 0
     (row,) = sandbox.rows("plans", "list")
     assert (row["policy"]["pack_size"], row["policy"]["grace_days"], row["policy"]["features"]) == (5, 1, [])
+
+
+@pytest.mark.parametrize(
+    ("interval", "policy", "fields"),
+    [
+        (("month",), "term", ["addon_cutoff_days", "renewal_window_days"]),
+        (("week",), "term --set addon_cutoff_days=6", ["renewal_window_days"]),
+        (("week", "2"), "flexible --set addon_cutoff_days=14", ["addon_cutoff_days"]),
+        (
+            ("month", "2"),
+            "flexible --set renewal=manual --set renewal_window_days=59",
+            ["renewal_window_days"],
+        ),
+        (("year",), "term --set addon_cutoff_days=365", ["addon_cutoff_days"]),
+    ],
+)
+def test_a_window_as_long_as_the_term_is_refused_and_the_hint_is_accepted(sandbox, interval, policy, fields):
+    words = ("eu", "--interval", interval[0], "--every", *(interval[1:] or ("1",)), "--policy")
+    refused = add(sandbox, *words, *policy.split())
+    assert (refused.code, refused.error["code"], refused.error["fields"]) == (3, "bad_policy", fields)
+    kept = [word for word in policy.split()[1:] if word != "--set" and word.split("=")[0] not in fields]
+    again = [option for field in kept for option in ("--set", field)]
+    options = refused.error["hint"].removeprefix("use ").split()
+    assert add(sandbox, *words, policy.split()[0], *again, *options).code == 0
+    edited = sandbox("plans", "edit", "eu", "--set", f"{fields[0]}=400", "-o", "json")
+    assert (edited.code, edited.error["code"]) == (3, "bad_policy")
+    written = (
+        sandbox("plans", "export").out.replace(f"{fields[0]} = ", f"{fields[0]} = 4").replace('"eu"', '"us"')
+    )
+    imported = sandbox("plans", "import", "-", "-o", "json", stdin=written)
+    assert (imported.code, imported.error["code"]) == (3, "bad_plan_file")
+
+
+def test_a_window_that_no_rule_asks_for_is_no_matter(sandbox):
+    assert add(sandbox, "weekly", "--interval", "week").code == 0
 
 
 def test_an_edit_that_changes_nothing_is_no_run(sandbox, pro):
@@ -172,7 +206,7 @@ def test_an_archived_plan_is_sold_again_by_the_command_that_its_refusal_names(sa
     buy = "subs buy --plan pro --seats 2 --name lab --bill-to design --yes"
     refused = sandbox(*buy.split(), "-o", "json")
     assert (refused.code, refused.error["code"]) == (4, "plan_archived")
-    assert refused.error["hint"] == "seatctl plans archive pro --undo sells it again"
+    assert refused.error["hint"] == "to sell it again: seatctl plans archive pro --undo"
     assert "seatctl plans archive pro --undo" in sandbox("runs", "undo", str(run)).err
     again = sandbox("plans", "archive", "pro", "--undo", "-o", "json")
     assert (again.json["summary"], again.rows[0]["result"]) == ("plan pro is sold again", "sold again")

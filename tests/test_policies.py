@@ -62,6 +62,7 @@ def policies(draw) -> Policy:
         grace_days=draw(st.integers(0, 90)),
         features=tuple(draw(st.lists(FEATURE, max_size=5))),
         sign_in_url=draw(st.none() | st.just("https://example.com/login?a=b&c=d")),
+        support_contact=draw(st.none() | st.just("Help <help@example.com>, +1 555")),
     )
 
 
@@ -77,7 +78,7 @@ def test_a_policy_survives_every_form_it_is_kept_in(policy):
 @given(policies())
 def test_a_policy_fits_into_stripes_metadata_and_into_sentences(policy):
     assert all(len(text) <= 500 for text in as_metadata(policy).values())
-    assert len(as_metadata(policy)) == len(FIELDS) == 15
+    assert len(as_metadata(policy)) == len(FIELDS) == 16
     assert all(sentence.endswith(".") and "None" not in sentence for sentence in sentences(policy))
 
 
@@ -98,6 +99,7 @@ def test_the_presets_are_those_of_the_design():
         "grace_days": 7,
         "features": [],
         "sign_in_url": None,
+        "support_contact": None,
     }
     assert as_fields(TERM) == {
         **as_fields(FLEXIBLE),
@@ -184,6 +186,8 @@ def test_a_field_is_read_from_text(name, text, value):
         ("increase", "later"),
         ("sign_in_url", "javascript:alert(1)"),
         ("sign_in_url", "https://example.com/a b"),
+        ("support_contact", "help@example.com\r\nBcc: all@example.com"),
+        ("support_contact", "9" * 201),
         ("sign_in_url", "https://example.com\r\nX: y"),
         ("grace_day", "3"),
     ],

@@ -54,7 +54,7 @@ def test_a_purchase_that_reached_stripe_by_half_is_taken_back(sandbox, pro):
     number = interrupted(sandbox, ORDER)
     calm(sandbox)
     error = refused(sandbox, f"runs undo {number}")
-    assert (error["code"], error["hint"]) == ("cannot_undo", "seatctl sync finishes or undoes it")
+    assert (error["code"], error["hint"]) == ("cannot_undo", "to finish or undo it: seatctl sync")
     later(sandbox)
     assert done(sandbox, f"runs undo {number} --dry-run")["result"] == "would be abandoned"
     assert done(sandbox, f"runs undo {number}")["result"] == "abandoned"

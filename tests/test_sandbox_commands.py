@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import urllib.error
 import urllib.request
 from datetime import timedelta
@@ -118,6 +119,44 @@ def test_a_damaged_sandbox_says_so_and_a_reset_repairs_it(sandbox):
     refused = sandbox("status", "-o", "json")
     assert (refused.code, refused.error["code"]) == (74, "sandbox_unusable")
     found = {row["check"]: row for row in sandbox("doctor", "-o", "json").rows}
-    assert (found["stripe"]["result"], "reset" in found["stripe"]["repair"]) == ("problem", True)
+    assert (found["stripe"]["result"], "seatctl init" in found["stripe"]["repair"]) == ("problem", True)
     assert sandbox("sandbox", "reset", "--yes").code == 0
     assert sandbox("doctor").code == 0
+
+
+@pytest.mark.parametrize(
+    ("damage", "helps"),
+    [
+        (lambda path: path.write_bytes(b"no database" * 500), "seatctl init PROFILE --mode sandbox"),
+        (lambda path: (path.unlink(), path.mkdir()), "give yourself write access to"),
+    ],
+)
+def test_a_sandbox_that_cannot_be_opened_is_not_told_to_be_destroyed(sandbox, damage, helps):
+    path = sandbox.home / "default" / "sandbox.db"
+    assert path.is_file(), sorted(path.parent.iterdir())
+    for end in ("-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+    damage(path)
+    refused = sandbox("sync", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (74, "sandbox_unusable")
+    checked = sandbox("doctor", "-o", "json")
+    for said in (refused.err, checked.out, checked.err):
+        assert "reset" not in said
+    assert helps in refused.error["hint"]
+
+
+def test_no_link_of_a_sandbox_leads_to_stripe(sandbox, pro):
+    """Whoever opens one would look at somebody else's page; the hint plays the customer instead."""
+    who = "--owner ann@example.com --billing-email pay@example.com"
+    buy = f"subs buy --plan {pro} --seats 1 {who} --yes -o json"
+    card = "--payment-method pm_card_threeDSecure2Required"
+    for name, way in (("page", "--checkout"), ("bank", card)):
+        asked = sandbox(*buy.split(), "--name", name, *way.split())
+        assert (asked.code, "stripe.com" in asked.err) == (10, False)
+        first, then = asked.error["hint"].split(", then: ")
+        assert then == "seatctl sync"
+        for command in (first, then):
+            assert sandbox(*shlex.split(command)[1:]).code == 0, command
+    assert {row["status"] for row in sandbox.rows("subs", "list")} == {"active"}
+    for row in sandbox.rows("invoices", "list"):
+        assert "stripe.com" not in sandbox("invoices", "show", row["number"], "--web").out

@@ -75,7 +75,7 @@ def test_the_term_contract(acme):
     window = day(acme, 30)
     for command, code, since in (
         ("subs add-seats acme 5 --coupon any", "discount_not_allowed", window),
-        ("subs add-seats acme 5 --on-account", "card_required", day(acme)),
+        ("subs add-seats acme 5 --on-account", "card_required", window),
         ("subs change-plan acme team-plus", "plan_locked", window),
         ("subs set-seats acme 20", "not_in_renewal_window", window),
         ("subs renew acme", "not_in_renewal_window", window),

@@ -17,7 +17,12 @@ def second(sandbox, team):
 
 
 def test_an_empty_ledger_is_rebuilt_from_stripe_alone(sandbox, team, second):
-    assert sandbox("plans", "add", "term", "--price", "9", "--currency", "usd", "--policy", "term").code == 0
+    assert (
+        sandbox(
+            "plans", "add", "term", "--price", "9", "--currency", "usd", "--interval=year", "--policy=term"
+        ).code
+        == 0
+    )
     assert sandbox("config", "auto-approve", team, "on").code == 0
     synced = second("sync", "-o", "json")
     assert (synced.code, synced.json["backfill"]) == (0, True), synced.err

@@ -91,7 +91,7 @@ def test_what_was_authenticated_meanwhile_is_not_abandoned(office):
     with twin(office) as stripe:
         assert control.authenticate(stripe, opened) == "paid"
     error = refused(office, f"runs undo {number}")
-    assert (error["code"], error["hint"]) == ("cannot_undo", "seatctl sync takes it over")
+    assert (error["code"], error["hint"]) == ("cannot_undo", "to take it over: seatctl sync")
     assert office("sync").code == 0
     assert pool(office, "lab")["seats"] == 13
     assert len(charges(office)) == 4
@@ -147,7 +147,7 @@ def test_what_is_done_names_the_command_that_reverses_it(office, command, opposi
     number = last_run(office)["number"]
     error = refused(office, f"runs undo {number}")
     assert (error["code"], error["command"]) == ("cannot_undo", opposite)
-    assert error["hint"] == (opposite or f"seatctl runs show {number} shows what it changed")
+    assert error["hint"] == (opposite or f"to see what it changed: seatctl runs show {number}")
     if opposite:
         done(office, opposite.removeprefix("seatctl "))
 
@@ -170,7 +170,7 @@ def test_an_interrupted_run_is_for_sync(office):
     assert office("subs", "cancel", "lab", "--yes").code == 75
     clear_faults(office)
     error = refused(office, f"runs undo {last_run(office)['number']}")
-    assert (error["code"], error["hint"]) == ("cannot_undo", "seatctl sync finishes or undoes it")
+    assert (error["code"], error["hint"]) == ("cannot_undo", "to finish or undo it: seatctl sync")
     assert office("runs", "undo", "999").code == 9
 
 

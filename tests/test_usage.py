@@ -53,6 +53,21 @@ def test_who_writes_the_subscription_as_an_option_is_told_where_it_goes(seatctl,
     assert f"hint: seatctl {command} SUBSCRIPTION, without an option" in refused.err
 
 
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("version", "did you mean: seatctl --version"),
+        ("verify", "did you mean: seatctl audit verify"),
+        ("asign", "did you mean: seatctl seats assign"),
+        ("xyzzy", "for its commands: seatctl --help"),
+    ],
+)
+def test_an_unknown_word_offers_what_it_may_be_a_slip_of_and_nothing_else(seatctl, word, hint):
+    refused = seatctl(word, "-o", "json")
+    assert (refused.code, refused.error["hint"]) == (2, hint)
+    assert seatctl(*hint.partition("seatctl ")[2].split(), *(["--help"] if "did" in hint else [])).code == 0
+
+
 def test_everything_that_a_purchase_lacks_is_named_at_once_and_the_hint_can_be_filled_in(sandbox, pro):
     refused = sandbox("subs", "buy", "--seats", "2", "-o", "json")
     assert (refused.code, refused.error["flags"]) == (2, ["--plan", "--name", "--payment-method"])

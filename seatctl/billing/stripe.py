@@ -22,6 +22,7 @@ from seatctl.billing.failures import Failure, as_error, pause_before_retry
 from seatctl.billing.objects import UnreadableObject, require_readable
 from seatctl.billing.port import Form, Read, StripeJson, Write, WriteInDryRun
 from seatctl.errors import JsonValue, LedgerError
+from seatctl.rules import hints
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -286,7 +287,7 @@ class _InProcess(stripe.HTTPClient):
             full = "full" in str(error)
             raise SandboxFailed(
                 f"the sandbox cannot be written: {error}",
-                hint="free some disk space, then try again" if full else "seatctl doctor",
+                hint=f"free some disk space, then {hints.AGAIN}" if full else hints.command("doctor"),
             ) from error
         # The SDK looks its headers up in lower case, as an HTTP library would hand them over.
         headed = {name.lower(): value for name, value in answer.headers.items()}

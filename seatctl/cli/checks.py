@@ -50,6 +50,7 @@ def examine(here: Context) -> Iterator[Finding]:
         yield _guarded("e-mails", _emails, here)
         yield _guarded("actor", _actor, here)
         yield _guarded("operations", _operations, here)
+        yield _guarded("plans", _plans, here)
     if here.profile.mode is not Mode.SANDBOX:
         key = _guarded("key", _key, here)
         yield key
@@ -196,6 +197,27 @@ def _operations(here: Context) -> Finding:
     if unfinished:
         return Finding("operations", "warning", f"{len(unfinished)} unfinished", "seatctl sync")
     return Finding("operations", "ok", "none unfinished")
+
+
+def _plans(here: Context) -> Finding:
+    """Plans that an earlier version or the dashboard has let be: nothing could ever be added to them."""
+    from seatctl.ledger import plans
+    from seatctl.rules.policies import BadPolicy, check_term
+
+    with here.ledger.reading() as reader:
+        sold = list(plans.listing(reader, archived=False))
+    found: list[tuple[str, str, str]] = []
+    for plan in sold:
+        try:
+            if plan.policy is not None:
+                check_term(plan.policy, plan.interval, plan.interval_count)
+        except BadPolicy as error:
+            options = str(error.hint).removeprefix("use ")
+            found.append((plan.slug, error.message, f"seatctl plans edit {plan.slug} {options}"))
+    if not found:
+        return Finding("plans", "ok", "seats can be added to every plan")
+    said = "; ".join(f"{slug}: {message}" for slug, message, _ in found)
+    return Finding("plans", "warning", said, "; ".join(repair for *_, repair in found))
 
 
 def _key(here: Context) -> Finding:

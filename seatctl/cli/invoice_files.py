@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from seatctl.models.report import Record
 
 COLUMNS = ("number", "file", "bytes", "result", "error")
-_STRIPES_PAGES = "https://invoice.stripe.com/"
-"""Where no page of a sandbox's invoice is."""
+_NO_PAGES = ("https://sandbox.invalid/", "https://invoice.stripe.com/")
+"""The pages of a sandbox, which nobody can open: of this version, and of earlier ones."""
 _SECONDS = 60
 _CHUNK = 65536
 _PDF = b"%PDF"
@@ -50,7 +50,7 @@ def open_page(here: Context, handle: str) -> None:
     if found.hosted_url is None:
         raise _no_link(found)
     here.emit_text(f"{found.hosted_url}\n")
-    if here.interactive:
+    if here.interactive and not found.hosted_url.startswith(_NO_PAGES):
         with suppress(webbrowser.Error):
             webbrowser.open(found.hosted_url)
 
@@ -139,7 +139,7 @@ def _download(here: Context, invoice: Invoice, path: Path) -> Record:
         return {**row, "bytes": None, "result": _WOULD, "error": None}
     fresh = _fresh(here, invoice)
     link = fresh.details.get("pdf")
-    if not isinstance(link, str) or (here.profile.mode is Mode.SANDBOX and _STRIPES_PAGES in link):
+    if not isinstance(link, str) or (here.profile.mode is Mode.SANDBOX and link.startswith(_NO_PAGES)):
         raise _no_link(fresh)
     return {**row, "bytes": _fetch(here, link, path), "result": _DONE, "error": None}
 

@@ -49,7 +49,7 @@ def complete(
     """Fill in a Checkout page as its customer would; a bank that asks for authentication gets it.
 
     Examples:
-      seatctl sandbox complete https://checkout.stripe.com/c/pay/cs_test_a1B2
+      seatctl sandbox complete cs_test_a1B2
       seatctl sandbox complete cs_test_a1B2 --card pm_card_chargeDeclined
     """
     from seatctl.sandbox import control

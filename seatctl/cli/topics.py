@@ -130,6 +130,7 @@ A plan's policy says how its seats are bought, changed and given back. Two prese
   grace_days           7              0                      past due still entitles for N days
   features             none           none                   what a seat gives: check --feature asks for one
   sign_in_url          none           none                   where a seat is used
+  support_contact      none           none                   whom to ask for what the policy leaves open
 
 What the fields take besides numbers, yes and no, and none:
 

@@ -17,6 +17,12 @@ from seatctl.cli import catalogue
 from seatctl.errors import UsageError
 from seatctl.rules.nearest import nearest
 
+_OPTIONS = ("version", "help")
+"""Options of the program itself that people type as commands."""
+
+_LIKE_A_SLIP = 0.75
+"""`asign` is a slip of `assign`; `version` and `verify` are two words."""
+
 
 class UnknownCommand(UsageError):
     """No command of this name; the hint is the nearest one."""
@@ -108,10 +114,10 @@ def missing_command(path: str, names: Sequence[str]) -> UsageError:
 def unknown_command(word: str, noun: str | None, names: Sequence[str]) -> UnknownCommand:
     """A word that is no command: the nearest of this group, or a verb of that name elsewhere."""
     where = f"seatctl {noun}" if noun else "seatctl"
-    close = [f"{where} {name}" for name in nearest(word, names)]
-    if not close:
-        close = [f"seatctl {command}" for command in _verbs(word)]
-    hint = f"did you mean: {' | '.join(close[:3])}" if close else f"{where} --help lists the commands"
+    close = [f"seatctl --{word}"] if word in _OPTIONS and noun is None else []
+    close += [f"{where} {name}" for name in nearest(word, names) if not close]
+    close += [f"seatctl {command}" for command in _verbs(word) if not close]
+    hint = f"did you mean: {' | '.join(close[:3])}" if close else f"for its commands: {where} --help"
     said = f"unknown command {word!r}" + (f" of {where}" if noun else "")
     return UnknownCommand(said, hint=hint, data={"command": word})
 
@@ -126,4 +132,5 @@ def _verbs(word: str) -> list[str]:
         if isinstance(loaded, Noun):
             for verb in loaded.infos:
                 commands.setdefault(verb, []).append(f"{entry.name} {verb}")
-    return [command for verb in nearest(word, commands) for command in commands[verb]]
+    near = nearest(word, commands, likeness=_LIKE_A_SLIP)
+    return [command for verb in near for command in commands[verb]]

@@ -70,6 +70,7 @@ def _with_policy(reader: Reader, sql: str, number: int) -> Facts | None:
         "features": policy.get("features") or [],
         "renewal": policy.get("renewal", "automatic"),
         "grace_days": policy.get("grace_days"),
+        "support_contact": policy.get("support_contact"),
     }
 
 

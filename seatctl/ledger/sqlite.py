@@ -359,6 +359,6 @@ def translated(error: sqlite3.Error, path: Path) -> Exception:
         return LedgerDiskFull(f"no room left for {path}; nothing was changed", hint="free some disk space")
     if code == sqlite3.SQLITE_IOERR:
         return LedgerUnreadable(
-            f"the disk failed under {path}: {error}", hint="check the disk, then try again"
+            f"the disk failed under {path}: {error}", hint="check the disk, then run the same command again"
         )
     return error

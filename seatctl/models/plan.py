@@ -79,6 +79,8 @@ class Policy:
     grace_days: int = 7
     features: tuple[str, ...] = ()
     sign_in_url: str | None = None
+    support_contact: str | None = None
+    """Who decides what the policy leaves open, such as seats given back inside a term."""
 
 
 @dataclass(frozen=True, slots=True)

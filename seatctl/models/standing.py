@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from seatctl.models.collection import Owed, Pause
-from seatctl.models.plan import Policy
+from seatctl.models.plan import Policy, Renewal
 from seatctl.models.subscription import SubscriptionStatus
 
 
@@ -56,6 +56,11 @@ class Standing:
     def ends(self) -> bool:
         """Whether it ends with Stripe's period or before, so that no further term is billed."""
         return self.ends_at is not None and self.ends_at <= self.period_end
+
+    def ends_before(self, moment: datetime) -> bool:
+        """Whether nothing is left of it at that moment, as Stripe ends it first."""
+        manual = self.policy.renewal is Renewal.MANUAL  # which ends at each term's end unless it is renewed
+        return self.ends_at is not None and (self.ends_at < moment if manual else self.ends_at <= moment)
 
     @property
     def ends_early(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from calendar import monthrange
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from seatctl.models.plan import Interval
 
@@ -20,6 +20,12 @@ def next_end(end: datetime, begun: datetime, interval: Interval, count: int) -> 
     if interval not in _MONTHS or end.day != last or begun.day <= end.day:
         return following
     return following.replace(day=min(begun.day, monthrange(following.year, following.month)[1]))
+
+
+def shortest_days(interval: Interval, count: int) -> int:
+    """The days of the shortest period of `count` intervals: 28 for a month, 59 for two."""
+    starts = (datetime(2001, month, 1, tzinfo=UTC) for month in range(1, 13))
+    return min((add_interval(start, interval, count) - start).days for start in starts)
 
 
 def add_interval(start: datetime, interval: Interval, count: int) -> datetime:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from shlex import quote
+from typing import Final
 
 from seatctl.errors import JsonValue, Refused
 from seatctl.models.call import format_time
 from seatctl.models.plan import Decrease, Discounts, Increase, OnAccount, PlanChange, Policy, Renewal
 from seatctl.models.standing import Side, Standing
 from seatctl.models.subscription import SubscriptionStatus
+from seatctl.rules import hints
 from seatctl.rules.payment_states import Payments, hint_of, pause_trouble, stopped_trouble
+from seatctl.rules.purchases import fit
 
 
 class AddonWindowClosed(Refused):
@@ -77,6 +79,9 @@ class CollectionPaused(Refused):
     code = "collection_paused"
 
 
+_BY_CARD: Final = "run the same command without --on-account"
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What a subscription should hold after a change: now, and in the next term."""
@@ -99,13 +104,12 @@ def require_running(standing: Standing) -> None:
     }:
         payments = Payments(standing.name, standing.status.value, standing.pause, standing.owed)
         trouble = stopped_trouble(payments)
-        over = f"seatctl subs buy --plan {standing.next.plan} --seats N --name NAME"
         why = (
             f"{standing.name} is {standing.status.replace('_', ' ')}" if trouble is None else trouble.message
         )
         raise NotRunning(
             f"{why}; nothing about it can be changed",
-            hint=over if trouble is None else hint_of(trouble),
+            hint=hints.buy(standing.next.plan) if trouble is None else hint_of(trouble),
             data={"subscription": standing.name, "status": str(standing.status)},
         )
 
@@ -127,13 +131,7 @@ def increase(standing: Standing, seats: int, at: datetime) -> Target:
     policy = standing.policy
     closes = standing.current_end - timedelta(days=policy.addon_cutoff_days)
     if policy.addon_cutoff_days and not standing.renewed and at >= closes:
-        raise _refusal(
-            AddonWindowClosed,
-            standing,
-            f"no seats are added in the last {policy.addon_cutoff_days} days of a term",
-            standing.term_end,
-            f"renew first: seatctl subs renew {quote(standing.name)} --seats {standing.now.seats + seats}",
-        )
+        raise _window_closed(standing, seats, at)
     return Target(_with(standing.now, seats), _with(standing.next, seats))
 
 
@@ -143,8 +141,9 @@ def decrease(standing: Standing, seats: int, at: datetime) -> Target:
     Raises NotInRenewalWindow and AlreadyRenewed where seats are given back only by a renewal.
     """
     policy = standing.policy
-    if policy.decrease is Decrease.RENEWAL_WINDOW or policy.renewal is Renewal.MANUAL:
-        raise _only_by_renewal(NotInRenewalWindow, standing, "seats are given back", f"--seats {seats}", at)
+    opened = policy.decrease is not Decrease.RENEWAL_WINDOW or at >= window_opens(standing)
+    if policy.renewal is Renewal.MANUAL or not opened:
+        raise _only_by_renewal(NotInRenewalWindow, standing, "seats are given back", ("--seats", seats), at)
     after = replace(standing.next, seats=seats)
     if policy.decrease is Decrease.NOW:
         return Target(replace(standing.now, seats=seats), after)
@@ -157,7 +156,7 @@ def change_plan(standing: Standing, price_id: str, plan: str, at: datetime, *, a
     if policy.renewal is Renewal.MANUAL or (
         policy.plan_change is PlanChange.RENEWAL_WINDOW and at < window_opens(standing)
     ):
-        raise _only_by_renewal(PlanLocked, standing, "the plan is changed", f"--plan {plan}", at)
+        raise _only_by_renewal(PlanLocked, standing, "the plan is changed", ("--plan", plan), at)
     after = Side(price_id, plan, standing.next.seats)
     if at_renewal or policy.plan_change is PlanChange.RENEWAL_WINDOW:
         return Target(standing.now, after)
@@ -170,10 +169,10 @@ def check_plan_waits(standing: Standing, plan: str) -> None:
     Stripe's item holds it then, and setting it once more changes nothing that could be prorated.
     """
     if plan == standing.next.plan != standing.now.plan:
-        name = quote(standing.name)
+        back = hints.command("subs", "change-plan", standing.name, standing.now.plan, "--at-renewal")
         raise ChangeWaits(
             f"{standing.name}: {plan} begins on {_day(standing.term_end)} already",
-            hint=f"seatctl subs change-plan {name} {standing.now.plan} --at-renewal takes that back first",
+            hint=hints.to("to take that back first", back),
             data={"subscription": standing.name, "allowed_from": format_time(standing.term_end)},
         )
 
@@ -184,16 +183,19 @@ def check_renewal(standing: Standing, at: datetime) -> None:
         if standing.ends_at is not None:
             raise RenewsByItself(
                 f"{standing.name} is canceled and ends on {_day(standing.ends_at)}",
-                hint=f"seatctl subs resume {quote(standing.name)} lets it renew by itself",
+                hint=hints.to("to let it renew by itself", hints.command("subs", "resume", standing.name)),
                 data={"subscription": standing.name, "ends_at": format_time(standing.ends_at)},
             )
         raise RenewsByItself(
             f"{standing.name} renews by itself on {_day(standing.period_end)}",
-            hint=f"seatctl subs set-seats {quote(standing.name)} N changes what it renews with",
+            hint=hints.to(
+                "to change what it renews with",
+                hints.command("subs", "set-seats", standing.name, hints.Blank.SEATS),
+            ),
             data={"subscription": standing.name, "renews_at": format_time(standing.period_end)},
         )
     if standing.renewed:
-        raise _renewed(standing)
+        raise _renewed(standing, at)
     opens = window_opens(standing)
     if at < opens:
         raise _refusal(
@@ -201,17 +203,21 @@ def check_renewal(standing: Standing, at: datetime) -> None:
             standing,
             f"it can be renewed in the last {standing.policy.renewal_window_days} days of its term",
             opens,
-            f"seatctl subs show {quote(standing.name)}",
+            at,
+            _show(standing),
         )
 
 
-def check_discount(policy: Policy, name: str, *, given: bool, term_end: datetime) -> None:
+def check_discount(standing: Standing, at: datetime, *, given: bool) -> None:
     """Raise DiscountNotAllowed for a discount on added seats or a plan change under such a policy."""
-    if given and policy.discounts is Discounts.PURCHASE_AND_RENEWAL:
-        raise DiscountNotAllowed(
-            f"{name}: a discount is given only when buying and renewing; the term ends {_day(term_end)}",
-            hint="run the same command without the discount",
-            data={"subscription": name, "allowed_from": format_time(term_end)},
+    if given and standing.policy.discounts is Discounts.PURCHASE_AND_RENEWAL:
+        raise _refusal(
+            DiscountNotAllowed,
+            standing,
+            "a discount is given only when buying and renewing",
+            _renewable_from(standing),
+            at,
+            "run the same command without the discount",
         )
 
 
@@ -221,34 +227,42 @@ def check_added_on_account(standing: Standing, *, wanted: bool, invoiced: bool) 
     Raises CardRequired where that is not the way that is `wanted`, or that the policy allows.
     """
     name = standing.name
-    buy = f"seatctl subs buy --plan {standing.now.plan} --seats N --name NAME"
     if wanted and not invoiced:
         raise CardRequired(
             f"{name} is paid by card, and seats added to it are charged to that card; nothing was charged",
-            hint=f"run the same command without --on-account, or: {buy} --on-account",
+            hint=hints.either(_BY_CARD, f"{hints.buy(standing.now.plan)} --on-account"),
             data={"subscription": name, "allowed_from": None},
         )
     if invoiced and standing.policy.on_account is not OnAccount.YES:
         raise CardRequired(
             f"{name} is paid on account, and added seats are paid by card, never on account",
-            hint=f"{buy} --payment-method ID",
+            hint=f"{hints.buy(standing.now.plan)} --payment-method {hints.Blank.PAYMENT_METHOD}",
             data={"subscription": name, "allowed_from": None},
         )
 
 
-def check_on_account(policy: Policy, name: str, *, addon: bool, term_end: datetime | None) -> None:
-    """Raise CardRequired where the policy wants a card: always, or for added seats."""
-    if policy.on_account is OnAccount.YES or (
-        policy.on_account is OnAccount.PURCHASE_AND_RENEWAL and not addon
-    ):
-        return
-    what = "added seats are" if addon and policy.on_account is OnAccount.PURCHASE_AND_RENEWAL else "it is"
-    until = f"; on account again when it is renewed, by {_day(term_end)}" if addon and term_end else ""
-    raise CardRequired(
-        f"{name}: {what} paid by card, never on account{until}",
-        hint="run the same command without --on-account",
-        data={"subscription": name, "allowed_from": None if term_end is None else format_time(term_end)},
-    )
+def check_on_account(policy: Policy, name: str) -> None:
+    """Raise CardRequired if the policy never sells on account."""
+    if policy.on_account is OnAccount.NO:
+        raise CardRequired(
+            f"{name}: it is paid by card, never on account",
+            hint=_BY_CARD,
+            data={"subscription": name, "allowed_from": None},
+        )
+
+
+def check_addon_on_account(standing: Standing, at: datetime) -> None:
+    """Raise CardRequired if the policy wants added seats, or all seats, paid by card."""
+    check_on_account(standing.policy, standing.name)
+    if standing.policy.on_account is OnAccount.PURCHASE_AND_RENEWAL:
+        raise _refusal(
+            CardRequired,
+            standing,
+            "added seats are paid by card; on account it is only bought and renewed",
+            _renewable_from(standing),
+            at,
+            _BY_CARD,
+        )
 
 
 def bills_by_own_invoice(standing: Standing) -> bool:
@@ -264,35 +278,81 @@ def _with(side: Side, more: int) -> Side:
     return replace(side, seats=side.seats + more)
 
 
+def _window_closed(standing: Standing, seats: int, at: datetime) -> Refused:
+    """No seats are added any more before the renewal: what it is renewed with can be more."""
+    policy = standing.policy
+    rule = f"no seats are added in the last {policy.addon_cutoff_days} days of a term"
+    if policy.renewal is not Renewal.MANUAL:
+        return _refusal(AddonWindowClosed, standing, rule, standing.term_end, at, _show(standing))
+    opens = window_opens(standing)
+    more = ("--seats", fit(policy, standing.next.seats + seats))
+    hint = hints.to("renew first", _renew(standing, *more)) if at >= opens else _show(standing)
+    return _refusal(AddonWindowClosed, standing, f"{rule}, until it is renewed", opens, at, hint)
+
+
 def _only_by_renewal(
-    refusal: type[Refused], standing: Standing, what: str, option: str, at: datetime
+    refusal: type[Refused], standing: Standing, what: str, option: tuple[str, object], at: datetime
 ) -> Refused:
     """Inside a term that is renewed by hand, this exists only as an option of the renewal."""
     if standing.renewed:
-        return _renewed(standing)
-    opens, renew = window_opens(standing), f"seatctl subs renew {quote(standing.name)} {option}"
+        return _renewed(standing, at)
+    opens = window_opens(standing)
     manual = standing.policy.renewal is Renewal.MANUAL
     inside = f"in the last {standing.policy.renewal_window_days} days of the term"
-    now = renew if manual and at >= opens else f"seatctl subs show {quote(standing.name)}"
+    hint = _renew(standing, *option) if manual and at >= opens else _show(standing)
     how = f"{what} only by renewing, {inside}" if manual else f"{what} only {inside}"
-    return _refusal(refusal, standing, how, opens, now)
+    return _refusal(refusal, standing, how, opens, at, hint)
 
 
-def _renewed(standing: Standing) -> Refused:
+def _renewed(standing: Standing, at: datetime) -> Refused:
     return _refusal(
         AlreadyRenewed,
         standing,
         "the next term is paid already",
-        window_opens(standing),
-        f"seatctl subs add-seats {quote(standing.name)} N",
+        max(window_opens(standing), standing.term_end),
+        at,
+        hints.command("subs", "add-seats", standing.name, hints.Blank.SEATS),
     )
 
 
+def _renewable_from(standing: Standing) -> datetime | None:
+    """When it can be renewed by hand; None if it renews by itself, so that nobody is asked."""
+    if standing.policy.renewal is not Renewal.MANUAL:
+        return None
+    opens = window_opens(standing)
+    return max(opens, standing.term_end) if standing.renewed else opens
+
+
 def _refusal(
-    refusal: type[Refused], standing: Standing, rule: str, allowed_from: datetime, command: str
+    refusal: type[Refused],
+    standing: Standing,
+    rule: str,
+    allowed_from: datetime | None,
+    at: datetime,
+    hint: str,
 ) -> Refused:
-    data: dict[str, JsonValue] = {"subscription": standing.name, "allowed_from": format_time(allowed_from)}
-    return refusal(f"{standing.name}: {rule}; allowed from {_day(allowed_from)}", hint=command, data=data)
+    """With the date from which it is allowed, if that is still to come, and whom to ask before."""
+    support = standing.policy.support_contact
+    data: dict[str, JsonValue] = {
+        "subscription": standing.name,
+        "allowed_from": None,
+        "support_contact": support,
+    }
+    when, ask = "", support if allowed_from is None or allowed_from > at else None
+    if allowed_from is not None and allowed_from > at:
+        if standing.ends_before(allowed_from):
+            when = f"; it ends on {_day(standing.ends_at or allowed_from)}, before that is allowed"
+        else:
+            when, data["allowed_from"] = f"; allowed from {_day(allowed_from)}", format_time(allowed_from)
+    return refusal(f"{standing.name}: {rule}{when}{hints.ask(ask, before=bool(when))}", hint=hint, data=data)
+
+
+def _renew(standing: Standing, *option: object) -> str:
+    return hints.command("subs", "renew", standing.name, *option)
+
+
+def _show(standing: Standing) -> str:
+    return hints.command("subs", "show", standing.name)
 
 
 def _day(moment: datetime) -> str:

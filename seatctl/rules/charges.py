@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from shlex import quote
 
 from seatctl.errors import JsonValue
 from seatctl.models.money import plain_amount
-from seatctl.models.plan import Decrease, PlanChange
+from seatctl.models.plan import Decrease, PlanChange, Renewal
 from seatctl.models.standing import Side, Standing
+from seatctl.rules import hints
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +90,16 @@ def too_little(amount: int, currency: str) -> str:
 
 def end_command(name: str) -> str:
     """The command that ends a subscription and gives back what is unused."""
-    return f"seatctl subs cancel {quote(name)} --now --refund"
+    return hints.command("subs", "cancel", name, "--now", "--refund")
 
 
 def back_command(standing: Standing, now: Side) -> str:
     """The command that takes a change to `now` back, as far as the policy lets it be taken back."""
-    policy, name = standing.policy, quote(standing.name)
-    if now.plan != standing.now.plan and policy.plan_change is PlanChange.ANYTIME:
-        return f"seatctl subs change-plan {name} {standing.now.plan}"
-    if now.seats < standing.now.seats or (
-        now.seats > standing.now.seats and policy.decrease is not Decrease.RENEWAL_WINDOW
-    ):
-        return f"seatctl subs set-seats {name} {standing.now.seats}"
+    policy, before = standing.policy, standing.now
+    by_hand = policy.renewal is Renewal.MANUAL  # then both are options of the renewal only
+    if now.plan != before.plan and policy.plan_change is PlanChange.ANYTIME and not by_hand:
+        return hints.command("subs", "change-plan", standing.name, before.plan)
+    gives_back = policy.decrease is not Decrease.RENEWAL_WINDOW and not by_hand
+    if now.seats < before.seats or (now.seats > before.seats and gives_back):
+        return hints.command("subs", "set-seats", standing.name, before.seats)
     return end_command(standing.name)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-def nearest(word: str, candidates: Iterable[str], limit: int = 3) -> list[str]:
+def nearest(word: str, candidates: Iterable[str], limit: int = 3, likeness: float = 0.6) -> list[str]:
     """The at most `limit` candidates that look most like `word`, best first; case is ignored."""
     from difflib import get_close_matches  # 4 ms, and only needed where something went wrong
 
     by_key = {candidate.casefold(): candidate for candidate in candidates}
     key = word.casefold()
     starting = [name for folded, name in by_key.items() if key and folded.startswith(key)]
-    close = [by_key[folded] for folded in get_close_matches(key, by_key, n=limit, cutoff=0.6)]
+    close = [by_key[folded] for folded in get_close_matches(key, by_key, n=limit, cutoff=likeness)]
     return list(dict.fromkeys([*close, *sorted(starting)]))[:limit]
 
 

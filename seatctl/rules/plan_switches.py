@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from shlex import quote
-
 from seatctl.errors import JsonValue, Refused
 from seatctl.models.plan import Increase, Interval, Plan, Renewal
 from seatctl.models.standing import Standing
+from seatctl.rules import hints
 
 
 class OtherCurrency(Refused):
@@ -43,9 +42,9 @@ def check_change(standing: Standing, plan: Plan, interval: Interval | None, coun
     if (plan.interval, plan.interval_count) != (interval, count):
         raise IntervalWaits(
             f"{plan.slug} is billed by another interval; Stripe would end the period at once",
-            hint=f"seatctl subs cancel {quote(standing.name)}, then for what comes after: "
-            f"seatctl subs buy --plan {plan.slug}",
-            data={**data, "allowed_from": f"{standing.term_end:%Y-%m-%dT%H:%M:%SZ}"},
+            hint=f"{hints.command('subs', 'cancel', standing.name)}, then for what comes after:"
+            f" {hints.buy(plan.slug)}",
+            data={**data, "allowed_from": None},
         )
     policy = standing.policy
     assert plan.policy is not None
@@ -78,4 +77,4 @@ def _terms(plan: Plan) -> str:
 
 
 def _instead(plan: Plan) -> str:
-    return f"seatctl subs buy --plan {plan.slug} --seats N --name NAME begins a subscription of its own"
+    return hints.to("to begin a subscription of its own", hints.buy(plan.slug))

@@ -5,12 +5,21 @@ Where a rule comes from: design, section 4. What a policy means in sentences: `p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Final
 
 from seatctl.errors import BadInput, JsonValue
-from seatctl.models.plan import Decrease, Discounts, Increase, OnAccount, PlanChange, Policy, Renewal
+from seatctl.models.plan import (
+    Decrease,
+    Discounts,
+    Increase,
+    Interval,
+    OnAccount,
+    PlanChange,
+    Policy,
+    Renewal,
+)
 from seatctl.rules.policy_values import PARSERS
 
 FLEXIBLE: Final = Policy()
@@ -93,6 +102,48 @@ def check(policy: Policy) -> Policy:
         if problem:
             raise BadPolicy(f"this policy cannot be: {problem}", hint=hint, data={"field": field})
     return policy
+
+
+def check_term(policy: Policy, interval: Interval, count: int) -> None:
+    """Return if what counts back from a term's end begins within the term.
+
+    Raises BadPolicy for a cut-off or a renewal window that is not shorter than the interval. A window that
+    no rule of the policy asks for is not judged.
+    """
+    from seatctl.rules.calendar import shortest_days
+
+    term = shortest_days(interval, count)
+    days = {
+        "addon_cutoff_days": policy.addon_cutoff_days,
+        "renewal_window_days": policy.renewal_window_days if _has_window(policy) else 0,
+    }
+    wrong = [name for name, value in days.items() if value >= term]
+    if wrong:
+        named = " and ".join(f"{name}={days[name]}" for name in wrong)
+        is_not = "is not" if len(wrong) == 1 else "are not"
+        never = (
+            "no seats could be added" if "addon_cutoff_days" in wrong else "every day would be in the window"
+        )
+        raise BadPolicy(
+            f"this policy cannot be: {named} {is_not} shorter than a term, which may have only"
+            f" {term} days: {never}",
+            hint=f"use {term_options(wrong, term)}",
+            data={"field": wrong[0], "fields": [*wrong], "days": term, "possible": term // 4},
+        )
+
+
+def term_options(fields: Iterable[str], term: int) -> str:
+    """The options that make these fields shorter than a term of so many days."""
+    return " ".join(f"--set {name}={term // 4}" for name in fields)
+
+
+def _has_window(policy: Policy) -> bool:
+    """Whether a rule of the policy asks for the renewal window."""
+    return (
+        policy.renewal is Renewal.MANUAL
+        or policy.decrease is Decrease.RENEWAL_WINDOW
+        or policy.plan_change is PlanChange.RENEWAL_WINDOW
+    )
 
 
 def _problems(policy: Policy) -> list[tuple[str | None, str, str]]:

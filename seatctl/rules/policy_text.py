@@ -73,4 +73,7 @@ def _use(policy: Policy) -> list[str]:
         grace,
         f"A seat gives: {', '.join(policy.features)}." if policy.features else "",
         f"Sign in at {policy.sign_in_url}." if policy.sign_in_url else "",
+        f"What these rules do not allow, such as fewer seats inside a term: ask {policy.support_contact}."
+        if policy.support_contact
+        else "",
     ]

@@ -13,6 +13,8 @@ _MOST_SEATS = 1_000_000
 _MOST_DAYS = 3650
 """Longer than any term, and no date overflows."""
 
+_LONGEST_CONTACT = 200
+
 Parser = Callable[[str], object]
 
 
@@ -66,6 +68,14 @@ def _address(text: str) -> str | None:
     return text
 
 
+def _contact(text: str) -> str | None:
+    if text in {"", "none"}:
+        return None
+    if len(text) > _LONGEST_CONTACT or not text.isprintable():
+        raise ValueError(f"use an address or a number on one line, of at most {_LONGEST_CONTACT} characters")
+    return text
+
+
 PARSERS: Final[Mapping[str, Parser]] = {
     "pack_size": _number,
     "min_seats": _number,
@@ -82,4 +92,5 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "grace_days": _days,
     "features": _names,
     "sign_in_url": _address,
+    "support_contact": _contact,
 }

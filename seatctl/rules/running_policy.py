@@ -18,9 +18,10 @@ from seatctl.rules.policies import FLEXIBLE, BadPolicy, as_fields, as_metadata, 
 PAID_RULES: Final = "seatctl_paid_rules"
 PAID_FEATURES: Final = "seatctl_paid_features"
 PAID_SIGN_IN: Final = "seatctl_paid_sign_in_url"
-PAID_POLICY: Final = (PAID_RULES, PAID_FEATURES, PAID_SIGN_IN)
+PAID_CONTACT: Final = "seatctl_paid_support_contact"
+PAID_POLICY: Final = (PAID_RULES, PAID_FEATURES, PAID_SIGN_IN, PAID_CONTACT)
 
-_ALONE: Final = ("features", "sign_in_url")
+_ALONE: Final = ("features", "sign_in_url", "support_contact")
 """The fields that may be as long as a metadata value: each has a key of its own."""
 
 
@@ -54,6 +55,7 @@ def paid_policy(policy: Policy) -> dict[str, JsonValue]:
         PAID_RULES: json.dumps(rules, separators=(",", ":")),
         PAID_FEATURES: ",".join(policy.features),
         PAID_SIGN_IN: policy.sign_in_url or "",
+        PAID_CONTACT: policy.support_contact or "",
     }
 
 
@@ -76,7 +78,11 @@ def _kept(metadata: Mapping[str, str]) -> Policy | None:
         rules = json.loads(metadata.get(PAID_RULES) or "null")
         if not isinstance(rules, dict):
             return None
-        alone = {"features": metadata.get(PAID_FEATURES), "sign_in_url": metadata.get(PAID_SIGN_IN)}
+        alone = {
+            "features": metadata.get(PAID_FEATURES),
+            "sign_in_url": metadata.get(PAID_SIGN_IN),
+            "support_contact": metadata.get(PAID_CONTACT),
+        }
         return from_fields({**rules, **{name: text for name, text in alone.items() if text}})
     except (ValueError, BadPolicy):
         return None

@@ -108,7 +108,7 @@ def _made(session: Session, params: Obj, mode: str, amount: int | None, currency
         "success_url": params.get("success_url"),
         "total_details": None if setup else {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
         "ui_mode": params.get("ui_mode", "hosted_page"),
-        "url": f"https://checkout.stripe.com/c/pay/{identifier}",
+        "url": f"https://sandbox.invalid/c/pay/{identifier}",
         "_params": params,
     }
 

@@ -70,7 +70,7 @@ def _build(session: Session, invoice: Obj, params: Obj) -> Obj:
         "metadata": merge_metadata({}, params.get("metadata")),
         "number": f"{invoice['number']}-CN-{invoice.get('_notes', 0) + 1:02d}",
         "out_of_band_amount": params.get("out_of_band_amount"),
-        "pdf": f"https://pay.stripe.com/credit_notes/acct_sandbox/test_{token(32)}/pdf",
+        "pdf": f"https://sandbox.invalid/credit_notes/test_{token(32)}/pdf",
         "post_payment_amount": total if paid else 0,
         "pre_payment_amount": 0 if paid else total,
         "pretax_credit_amounts": [],

@@ -169,7 +169,7 @@ def _ask(session: Session, made: Obj, method: Obj) -> Outcome:
         payment_method=method["id"],
         next_action={
             "type": "use_stripe_sdk",
-            "use_stripe_sdk": {"type": "three_d_secure_redirect", "stripe_js": "https://hooks.stripe.com/"},
+            "use_stripe_sdk": {"type": "three_d_secure_redirect", "stripe_js": "https://sandbox.invalid/"},
         },
         last_payment_error=None,
     )
@@ -260,7 +260,7 @@ def _charge(session: Session, made: Obj, method: Obj, decline: cards.Decline | N
         "payment_method_details": {method["type"]: card, "type": method["type"]},
         "receipt_email": made["receipt_email"],
         "receipt_number": None,
-        "receipt_url": f"https://pay.stripe.com/receipts/{token(20)}" if paid else None,
+        "receipt_url": f"https://sandbox.invalid/receipts/{token(20)}" if paid else None,
         "refunded": False,
         "review": None,
         "shipping": None,

@@ -135,7 +135,7 @@ def create_session(session: Session, params: Obj) -> Obj:
         "locale": params.get("locale"),
         "on_behalf_of": None,
         "return_url": params.get("return_url"),
-        "url": f"https://billing.stripe.com/p/session/test_{token(40)}",
+        "url": f"https://sandbox.invalid/p/session/test_{token(40)}",
     }
     session.save(made)
     session.emit("billing_portal.session.created", view(session, made))

@@ -40,7 +40,7 @@ def finalize(session: Session, invoice: Obj) -> None:
     customer = {**customer, "next_invoice_sequence": sequence + 1}
     hold(customer, currency, settled.ending_balance)
     customer["currency"] = customer["currency"] or currency
-    url = f"https://invoice.stripe.com/i/acct_sandbox/test_{token(32)}"
+    url = f"https://sandbox.invalid/i/test_{token(32)}"
     invoice.update(
         amount_due=settled.amount_due,
         amount_remaining=settled.amount_due,

@@ -14,6 +14,7 @@ from seatctl.errors import JsonValue, SeatctlError, StripeRefused
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import SubscriptionStatus
+from seatctl.rules import hints
 from seatctl.rules.metadata import marks, subscription_metadata
 from seatctl.rules.policies import from_fields
 from seatctl.rules.ways_to_pay import cards_only
@@ -182,7 +183,7 @@ def _waiting(running: Running, subscription: StripeSubscription) -> SeatctlError
         url = read_invoice(running.billing.read(endpoints.invoice(subscription.latest_invoice))).hosted_url
     return WaitingForCardholder(
         f"the bank wants the cardholder to authenticate: {url}",
-        hint="open the page, then: seatctl sync",
+        hint=hints.page(url),
         data={"url": url, "run": running.operation.run},
     )
 

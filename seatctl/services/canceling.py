@@ -6,7 +6,6 @@ The operation itself is in `endings.py`.
 from __future__ import annotations
 
 from datetime import datetime
-from shlex import quote
 
 from seatctl.billing.port import Billing
 from seatctl.errors import JsonValue, Refused
@@ -18,7 +17,7 @@ from seatctl.models.plan import Renewal
 from seatctl.models.role import Action
 from seatctl.models.standing import Standing
 from seatctl.models.subscription import SubscriptionStatus
-from seatctl.rules import open_invoices
+from seatctl.rules import hints, open_invoices
 from seatctl.rules.changing import NotRunning, window_opens
 from seatctl.rules.refunds import Share
 from seatctl.services.change_previews import total_after
@@ -103,13 +102,7 @@ def prepare_resume(
     require_alone(ledger, found, "resuming it")
     stands = found.standing
     if stands.policy.renewal is Renewal.MANUAL:
-        opens = window_opens(stands)
-        raise EndsByItself(
-            f"{stands.name} is renewed by hand: it ends on {_day(stands.period_end)} unless it is renewed,"
-            f" from {_day(opens)} on",
-            hint=f"seatctl subs renew {quote(stands.name)}",
-            data={"subscription": stands.name, "allowed_from": format_time(opens)},
-        )
+        raise _ends_by_itself(stands, found.at)
     if stands.ends_at is None:
         return _nothing(
             found, asked, f"{stands.name} is not canceled; it renews on {_day(stands.period_end)}"
@@ -130,6 +123,19 @@ def prepare_resume(
     costs = "" if following is None else f": {plain_amount(following, found.pool.currency)} {code}"
     notes = (f"Nothing is charged now; it renews on {_day(stands.period_end)}{costs}.",)
     return _prepared(found, Request("cancel", asked, details, found.pool.id), row, notes)
+
+
+def _ends_by_itself(stands: Standing, at: datetime) -> EndsByItself:
+    """What keeps a contract from ending is its renewal: now, or from the day on which its window opens."""
+    opens = window_opens(stands)
+    opened = at >= opens and not stands.renewed
+    from_then = "" if opened else f", from {_day(opens)} on"
+    return EndsByItself(
+        f"{stands.name} is renewed by hand: it ends on {_day(stands.period_end)} unless it is renewed"
+        f"{from_then}",
+        hint=hints.command("subs", "renew" if opened else "show", stands.name),
+        data={"subscription": stands.name, "allowed_from": None if opened else format_time(opens)},
+    )
 
 
 def _collect_again(found: Gathered, asked: dict[str, JsonValue]) -> Prepared:

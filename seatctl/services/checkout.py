@@ -16,6 +16,7 @@ from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, Strip
 from seatctl.errors import JsonValue, StripeRefused
 from seatctl.models.stripe_objects import StripePage, StripeSubscription
 from seatctl.models.subscription import SubscriptionStatus
+from seatctl.rules import hints
 from seatctl.rules.metadata import marks
 from seatctl.rules.policies import from_fields
 from seatctl.rules.ways_to_pay import CARD
@@ -84,7 +85,7 @@ def _completed(running: Running, customer: str, session: str) -> StripeSubscript
 def _waiting(running: Running, page: StripePage, what: str) -> WaitingForPage:
     return WaitingForPage(
         f"{what}: {page.url}" if page.url else what,
-        hint="afterwards: seatctl sync",
+        hint=hints.checkout(page.url, page.id),
         data={"url": page.url, "run": running.operation.run, "checkout_session": page.id},
     )
 

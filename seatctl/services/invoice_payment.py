@@ -14,6 +14,7 @@ from seatctl.billing.port import AuthenticationRequired, CardDeclined, RateLimit
 from seatctl.errors import JsonValue, NotAllowed, StripeRefused
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.stripe_objects import StripeInvoice
+from seatctl.rules import hints
 from seatctl.services.operations import WaitingForCardholder
 from seatctl.services.processing import require_none
 from seatctl.services.steps import KEYS_LAST, CameToNothing, Running
@@ -63,7 +64,7 @@ def _require_payment(running: Running, invoice: str, take_back: Callable[[], Non
     if found.status is InvoiceStatus.OPEN and running.call.now - running.operation.created_at < KEYS_LAST:
         raise WaitingForCardholder(
             f"{why}: {found.hosted_url}",
-            hint="open the page, then: seatctl sync",
+            hint=hints.page(found.hosted_url),
             data={"url": found.hosted_url, "run": running.operation.run},
         )
     take_back()

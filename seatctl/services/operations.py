@@ -29,6 +29,7 @@ from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
 from seatctl.models.operation import Operation, OperationState
 from seatctl.models.report import Report
+from seatctl.rules import hints
 from seatctl.rules.charges import difference, read_shown
 from seatctl.services.kinds import Apply, Ending
 from seatctl.services.steps import KEYS_LAST, CameToNothing, Running
@@ -82,7 +83,7 @@ def submit(
             if earlier.request_id is not None and earlier.request_id == request.request_id:
                 raise RequestIdReused(
                     f"request id {request.request_id!r} was used by run {earlier.run} for something else",
-                    hint=f"seatctl runs show {earlier.run}",
+                    hint=hints.command("runs", "show", earlier.run),
                     data={"request_id": request.request_id, "run": earlier.run},
                 )
             raise _look_after(ledger, billing, call, earlier)
@@ -116,7 +117,7 @@ def _earlier(ledger: Ledger, request: Request) -> Iterator[Operation]:
 def _look_after(ledger: Ledger, billing: Billing, call: Call, other: Operation) -> OperationPending:
     """Finish an operation that stands in the way; what to tell who wanted something else."""
     data: dict[str, JsonValue] = {"run": other.run}
-    hint = f"seatctl runs show {other.run}, then run the same command again"
+    hint = hints.then(hints.command("runs", "show", other.run), hints.AGAIN)
     try:
         # Nobody waits for it any more: who wants something else now must not charge it a day late.
         undone = undo_if_too_old(ledger, billing, call, other)
@@ -131,7 +132,7 @@ def _look_after(ledger: Ledger, billing: Billing, call: Call, other: Operation) 
             raise
         became = f"waits for its cardholder: {waiting.data.get('url')}"
         data["url"] = waiting.data.get("url")
-        hint = f"open the page, then: seatctl sync; or abandon it: seatctl runs undo {other.run}"
+        hint = f"{waiting.hint}; or abandon it: {hints.command('runs', 'undo', other.run)}"
     except SeatctlError as error:
         if is_open(ledger, other):
             raise
@@ -198,12 +199,17 @@ def _says_that_it_stays_open(operation: Operation) -> Iterator[None]:
     except LedgerError as error:
         cause = error.message.removesuffix("; nothing was changed")
         error.message = f"{cause}; run {operation.run} stays unfinished, and Stripe may have done its part"
-        then = f"seatctl sync finishes or undoes run {operation.run}"
-        error.hint = (
-            then if error.hint is None else f"{error.hint.removesuffix(', then try again')}, then: {then}"
-        )
+        error.hint = _then_sync(operation, error.hint)
         error.data.setdefault("run", operation.run)
         raise
+
+
+def _then_sync(operation: Operation, first: str | None) -> str:
+    """That a sync finishes or undoes it, after what the error itself asks for."""
+    sync = hints.to(f"to finish or undo run {operation.run}", hints.command("sync"))
+    # The same command would be refused while the run is open.
+    first = None if first is None else first.removesuffix(f", then {hints.AGAIN}")
+    return sync if not first else f"{first}; {sync}"
 
 
 @contextmanager
@@ -220,9 +226,7 @@ def _ends_failed_operations(running: Running, *, fresh: bool) -> Iterator[None]:
         if fresh and isinstance(error, RateLimited) and _is_given_up(running, error):
             raise
         # It may have charged already: what is left of it is to be finished or taken back.
-        then = f"seatctl sync finishes or undoes run {operation.run}"
-        first = None if isinstance(error, TryAgain) else error.hint
-        error.hint = then if first is None else f"{first}, then: {then}"
+        error.hint = _then_sync(operation, None if isinstance(error, TryAgain) else error.hint)
         raise
     except CameToNothing as nothing:
         end_as_failed(running, nothing.error.message)
@@ -256,11 +260,10 @@ def _name_the_way_to_pay(running: Running, error: SeatctlError) -> None:
     """A running subscription is charged to the card it has: another one is not given with the change."""
     pool = running.operation.subscription_id
     if isinstance(error, CardDeclined) and pool is not None and running.operation.kind != "billing":
-        from shlex import quote
-
         with running.ledger.reading() as reader:
             name = subscriptions.by_id(reader, pool).name
-        error.hint = f"another card: seatctl subs billing {quote(name)} --payment-method ID"
+        card = ("--payment-method", hints.Blank.PAYMENT_METHOD)
+        error.hint = hints.to("another card", hints.command("subs", "billing", name, *card))
 
 
 def undo_if_too_old(ledger: Ledger, billing: Billing, call: Call, operation: Operation) -> str | None:

@@ -121,7 +121,7 @@ def _check(reader: Reader, order: Order, *, name_counts: bool = True) -> None:
     if plan.policy is not None:
         check_quantity(plan.slug, plan.policy, order.seats)
         if order.due_days is not None:
-            check_on_account(plan.policy, order.name, addon=False, term_end=None)
+            check_on_account(plan.policy, order.name)
     if name_counts:
         refuse_taken(reader, order.name)
 

@@ -6,7 +6,7 @@ from seatctl.errors import JsonValue
 from seatctl.models.plan import Interval, Plan, PlanSpec, Policy
 from seatctl.models.report import Record
 from seatctl.rules.names import check_plan_name, check_slug
-from seatctl.rules.policies import as_fields, from_fields
+from seatctl.rules.policies import as_fields, check_term, from_fields
 from seatctl.rules.purchases import amount_of, check_currency, check_interval_count
 
 PLAN_COLUMNS = ("slug", "name", "unit_amount", "currency", "interval", "interval_count", "result")
@@ -24,16 +24,18 @@ def new_spec(
 ) -> PlanSpec:
     """A plan as typed, `price` in units of the currency.
 
-    Raises BadName, BadCurrency, BadAmount and BadInterval.
+    Raises BadName, BadCurrency, BadAmount, BadInterval and BadPolicy.
     """
     code = check_currency(currency)
+    interval_count = check_interval_count(interval, interval_count)
+    check_term(policy, interval, interval_count)
     return PlanSpec(
         slug=check_slug(slug),
         name=check_plan_name(name),
         currency=code,
         unit_amount=amount_of(price, code),
         interval=interval,
-        interval_count=check_interval_count(interval, interval_count),
+        interval_count=interval_count,
         policy=policy,
     )
 

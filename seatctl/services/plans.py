@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from shlex import quote
 
 from seatctl.billing import endpoints
 from seatctl.billing.port import Billing
@@ -16,8 +15,9 @@ from seatctl.models.call import Call
 from seatctl.models.plan import Plan, PlanSpec
 from seatctl.models.report import Report
 from seatctl.models.role import Action
+from seatctl.rules import hints
 from seatctl.rules.names import check_plan_name
-from seatctl.rules.policies import FLEXIBLE, with_fields
+from seatctl.rules.policies import FLEXIBLE, check_term, with_fields
 from seatctl.services.operations import Request, submit
 from seatctl.services.permissions import allow
 from seatctl.services.plan_specs import PLAN_COLUMNS, plan_row, spec_fields, spec_of
@@ -52,7 +52,7 @@ def sellable(plan: Plan) -> Plan:
     if not plan.active:
         raise PlanArchived(
             f"plan {plan.slug} is archived",
-            hint=f"seatctl plans archive {quote(plan.slug)} --undo sells it again",
+            hint=hints.to("to sell it again", hints.command("plans", "archive", plan.slug, "--undo")),
             data={"plan": plan.slug},
         )
     return require_policy(plan)
@@ -63,7 +63,7 @@ def require_policy(plan: Plan) -> Plan:
     if plan.policy is None:
         raise PlanWithoutPolicy(
             f"plan {plan.slug} came from Stripe and has no policy yet",
-            hint=f"seatctl plans edit {plan.slug} --policy flexible",
+            hint=hints.command("plans", "edit", plan.slug, "--policy", "flexible"),
             data={"plan": plan.slug},
         )
     return plan
@@ -88,7 +88,10 @@ def _refuse_taken(reader: Reader, slug: str) -> None:
     if plans.exists(reader, slug):
         raise SlugTaken(
             f"there is a plan {slug} already",
-            hint=f"seatctl plans edit {slug}, or choose another slug",
+            hint=hints.to(
+                "choose another slug; to change that plan",
+                hints.command("plans", "edit", slug, "--name", hints.Blank.NAME),
+            ),
             data={"plan": slug},
         )
 
@@ -120,7 +123,9 @@ def edit_plan(
     with ledger.reading() as reader:
         allow(reader, call.actor, Action.MANAGE_PLANS)
         plan = plans.find(reader, slug)
-    return _submit_edit(ledger, billing, call, plan, changed_spec(plan, changes), active=plan.active)
+    spec = changed_spec(plan, changes)
+    check_term(spec.policy, spec.interval, spec.interval_count)
+    return _submit_edit(ledger, billing, call, plan, spec, active=plan.active)
 
 
 def changed_spec(plan: Plan, changes: Mapping[str, JsonValue]) -> PlanSpec:

@@ -14,6 +14,7 @@ from seatctl.errors import JsonValue, StripeRefused
 from seatctl.models.call import parse_time
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.standing import Side
+from seatctl.rules import hints
 from seatctl.rules.metadata import OPERATION, marks
 from seatctl.rules.pool_metadata import with_metadata
 from seatctl.rules.sides import items_changed, read_side
@@ -136,7 +137,7 @@ def _authenticated(running: Running, now: Side, made: StripeJson) -> str | None:
         url = bill.hosted_url if bill is not None else None
         raise WaitingForCardholder(
             f"the bank wants the cardholder to authenticate: {url}",
-            hint="open the page, then: seatctl sync",
+            hint=hints.page(url),
             data={"url": url, "run": running.operation.run},
         )
     if invoice and found.get("pending_update"):

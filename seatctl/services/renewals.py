@@ -21,7 +21,7 @@ from seatctl.models.plan import Interval, Plan
 from seatctl.models.role import Action
 from seatctl.models.standing import Side
 from seatctl.models.subscription import SubscriptionStatus
-from seatctl.rules import changing
+from seatctl.rules import changing, hints
 from seatctl.rules.calendar import add_interval, next_end
 from seatctl.rules.changing import Target
 from seatctl.rules.metadata import marks
@@ -102,7 +102,7 @@ def prepare_renewal(
     require_unit_price(found, plan, billing)
     seats = check_quantity(plan.slug, plan.policy, renewal.seats or stands.next.seats)
     if renewal.due_days is not None:
-        changing.check_on_account(plan.policy, stands.name, addon=False, term_end=None)
+        changing.check_on_account(plan.policy, stands.name)
     else:
         require_card(billing, found)
     changing.check_room(stands, seats, len(renewal.leaving.users))
@@ -188,7 +188,7 @@ def _new_end(found: Gathered, plan: Plan) -> datetime:
     if end > add_interval(found.mirror.billing_cycle_anchor, Interval.YEAR, 2):
         raise TermTooLong(
             f"Stripe holds terms of at most two years; this one would end on {end:%Y-%m-%d}",
-            hint=f"seatctl subs buy --plan {plan.slug} --seats N --name NAME begins a new contract",
+            hint=hints.to("to begin a new contract", hints.buy(plan.slug)),
             data={"subscription": found.pool.name, "new_end": format_time(end)},
         )
     return end

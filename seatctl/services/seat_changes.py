@@ -55,12 +55,10 @@ def _increase(
 ) -> Prepared:
     stands = found.standing
     changing.require_collecting(stands, found.at)
-    changing.check_discount(
-        stands.policy, stands.name, given=wishes.discount, term_end=changing.window_opens(stands)
-    )
+    changing.check_discount(stands, found.at, given=wishes.discount)
     ours = changing.bills_by_own_invoice(stands)
     if ours and wishes.on_account:
-        changing.check_on_account(stands.policy, stands.name, addon=True, term_end=stands.term_end)
+        changing.check_addon_on_account(stands, found.at)
     target = changing.increase(stands, seats, found.at)
     check_added(stands, target, seats)
     summary = f"{stands.name}: {stands.now.seats} → {target.now.seats} seats"
@@ -132,9 +130,7 @@ def prepare_plan(
         return under_way
     found = gather(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
     stands = found.standing
-    changing.check_discount(
-        stands.policy, stands.name, given=wishes.discount, term_end=changing.window_opens(stands)
-    )
+    changing.check_discount(stands, found.at, given=wishes.discount)
     with ledger.reading() as reader:
         plan = sellable(plans.find(reader, slug))
     if plan.slug == stands.next.plan and (at_renewal or plan.slug == stands.now.plan):

@@ -4,15 +4,16 @@ what reverses any other run."""
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from seatctl.billing.objects import UnreadableObject
+from seatctl.billing.objects import UnreadableObject, read_subscription
 from seatctl.billing.port import Billing
 from seatctl.billing.whole import UnreadableList
 from seatctl.errors import JsonValue, Refused, SeatctlError, StripeRefused
-from seatctl.ledger import audit, batches, operations, runs, subscriptions, users
+from seatctl.ledger import audit, batches, operations, runs, stripe_objects, subscriptions, users
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
@@ -20,8 +21,10 @@ from seatctl.models.operation import Operation, OperationState
 from seatctl.models.report import Report
 from seatctl.models.role import Action
 from seatctl.models.run import Run, RunState
+from seatctl.rules import changing, hints
 from seatctl.rules.reversal import Changed, reversal
 from seatctl.services import handlers
+from seatctl.services.gathering import item_of_pool, stand_of
 from seatctl.services.left_in_stripe import left_in_stripe
 from seatctl.services.operations import end_as_failed, perform
 from seatctl.services.permissions import allow
@@ -66,7 +69,7 @@ def undo_run(ledger: Ledger, billing: Callable[[], Billing], call: Call, number:
                 return take_back(ledger, call, run)
         with ledger.reading() as reader:
             if operation is None or operation.state in {OperationState.DONE, OperationState.FAILED}:
-                return _not_open(reader, run, operation)
+                return _not_open(reader, call.now, run, operation)
             _allow(reader, call, operation)
         _require_quiet(ledger, call, operation)
         row: dict[str, JsonValue] = {"run": number, "kind": operation.kind}
@@ -86,7 +89,7 @@ def _require_quiet(ledger: Ledger, call: Call, operation: Operation) -> None:
     if sent and call.now - max(sent) < _UNDER_WAY:
         raise CannotUndo(
             f"run {operation.run} was interrupted; its last call may still be under way at Stripe",
-            hint="seatctl sync finishes or undoes it",
+            hint=hints.to("to finish or undo it", hints.command("sync")),
             data={"run": operation.run},
         )
 
@@ -122,7 +125,7 @@ def _finish(running: Running) -> SeatctlError:
     operation = running.operation
     went = CannotUndo(
         f"run {operation.run} has gone through at Stripe in the meantime",
-        hint="seatctl sync takes it over",
+        hint=hints.to("to take it over", hints.command("sync")),
         data={"run": operation.run},
     )
     if operation.state is OperationState.WAITING:
@@ -132,19 +135,19 @@ def _finish(running: Running) -> SeatctlError:
     except (StripeRefused, Refused, UnreadableObject, UnreadableList) as error:
         return error
     went.message = f"run {operation.run} had gone through at Stripe, and is finished"
-    went.hint = f"seatctl runs undo {operation.run} names the command that reverses it"
+    went.hint = hints.to("for the command that reverses it", hints.command("runs", "undo", operation.run))
     raise went
 
 
-def _not_open(reader: Reader, run: Run, operation: Operation | None) -> Report:
+def _not_open(reader: Reader, now: datetime, run: Run, operation: Operation | None) -> Report:
     if run.state is RunState.FAILED and not audit.count_changes(reader, run.number):
         return Report(None, False, f"run {run.number} came to nothing; there is nothing to undo")
     if run.state is RunState.PENDING:
         raise CannotUndo(
             f"run {run.number} is being done, or was interrupted; it waits for nobody",
-            hint=f"seatctl runs resume {run.number} goes on with it"
+            hint=hints.to("to go on with it", hints.command("runs", "resume", run.number))
             if batches.tally(reader, run.number).total
-            else "seatctl sync finishes or undoes it",
+            else hints.to("to finish or undo it", hints.command("sync")),
             data={"run": run.number},
         )
     changes = [
@@ -153,12 +156,43 @@ def _not_open(reader: Reader, run: Run, operation: Operation | None) -> Report:
         if change.entity != "operation"
     ]
     payload = None if operation is None else operation.payload
-    command = reversal(payload, _name_of(reader, operation), changes)
+    name = _name_of(reader, operation)
+    command = reversal(payload, name, changes)
+    refused = None if command is None else _refusal_of(reader, now, command)
+    said = f"run {run.number} is done and cannot be undone: {run.summary}"
+    if refused is not None:
+        command = None
+        said = f"{said}; nor can what it did be reversed now: {refused.message}"
+    shows = hints.to("to see what it changed", hints.command("runs", "show", run.number))
     raise CannotUndo(
-        f"run {run.number} is done and cannot be undone: {run.summary}",
-        hint=command or f"seatctl runs show {run.number} shows what it changed",
+        said,
+        hint=(None if refused is None else refused.hint) or command or shows,
         data={"run": run.number, "command": command},
     )
+
+
+def _refusal_of(reader: Reader, now: datetime, command: str) -> Refused | None:
+    """Why the command that reverses a run would be refused by the policy, as far as the ledger knows."""
+    words = shlex.split(command)[1:]
+    if words[:2] not in (["subs", "set-seats"], ["subs", "change-plan"]):
+        return None
+    pool = subscriptions.find(reader, words[2], now)
+    kept = stripe_objects.get(reader, pool.stripe_subscription)
+    if kept is None:
+        return None
+    mirror = read_subscription(kept.data)
+    try:
+        stands = stand_of(reader, pool, mirror, item_of_pool(reader, pool, mirror), now)
+        changing.require_running(stands)
+        if words[1] == "change-plan":
+            changing.change_plan(stands, "", words[3], now, at_renewal="--at-renewal" in words)
+        elif int(words[3]) > stands.now.seats:
+            changing.increase(stands, int(words[3]) - stands.now.seats, now)
+        else:
+            changing.decrease(stands, int(words[3]), now)
+    except Refused as refused:
+        return refused
+    return None
 
 
 def _name_of(reader: Reader, operation: Operation | None) -> str | None:

@@ -236,6 +236,7 @@ COMMANDS: dict[str, tuple[int, Maker]] = {
         lambda see: [
             *("plans", "add", f"plan{see.chance.randint(1, 4)}", "--price", see.pick("3.00", "4.50", "0.10")),
             *("--currency", "usd", "--policy", see.pick("flexible", "term"), "--set", "pack_size=1"),
+            *("--set", "addon_cutoff_days=5", "--set", "renewal_window_days=12"),
         ],
     ),
     "plan-edit": (

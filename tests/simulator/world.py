@@ -32,7 +32,10 @@ SETUP = (
     "plans add later --price 9.00 --currency usd --policy flexible --set increase=prorate_next_invoice",
     "plans add loose --price 7.00 --currency usd --policy flexible --set decrease=now",
     "plans add year --price 5.00 --currency usd --interval year --policy term",
-    "plans add contract --price 11.00 --currency usd --policy term --set pack_size=1 --set min_seats=1",
+    (
+        "plans add contract --price 11.00 --currency usd --policy term --set pack_size=1 --set min_seats=1"
+        " --set addon_cutoff_days=5 --set renewal_window_days=12"
+    ),
     "plans add dime --price 0.60 --currency usd --policy flexible",
     "users add bob@example.com u0@example.org u1@example.org u2@example.org u3@example.org u4@example.org",
     "users add u5@example.org --group lab",
