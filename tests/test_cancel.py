@@ -211,8 +211,13 @@ def test_a_contract_renewed_by_hand_ends_by_itself(contract):
     assert (told.code, "ends by itself on 2042-01-01" in told.err) == (0, True)
     error = refused(contract, "subs resume acme")
     assert (error["code"], error["allowed_from"]) == ("ends_by_itself", "2041-12-02T00:00:00Z")
-    assert error["hint"] == "seatctl subs renew acme"
+    assert error["hint"] == "seatctl subs show acme"
     assert contract.rows("runs", "list")[0]["command"].startswith("seatctl subs buy")
+    until(contract, "2041-12-09T12:00:00Z")
+    error = refused(contract, "subs resume acme")
+    assert (error["allowed_from"], error["hint"]) == (None, "seatctl subs renew acme")
+    done(contract, error["hint"].removeprefix("seatctl "))
+    assert refused(contract, "subs resume acme")["allowed_from"] == "2042-12-02T00:00:00Z"
 
 
 def test_a_question_tells_what_is_given_back_and_no_leaves_everything(office):

@@ -197,3 +197,21 @@ def test_only_who_may_add_seats_may_give_up_adding_them(office):
     number = wait_for_the_bank(office, "subs add-seats lab 3")
     assert office("--as", "nobody@example.org", "runs", "undo", number).code == 8
     assert office("--as", "lab@example.com", "runs", "undo", number).code == 0
+
+
+def test_what_the_policy_refuses_is_not_named_as_the_way_back(sandbox):
+    """An add-on of a contract is given back by the renewal only, or by who sells it."""
+    contact = "--set support_contact=help@seller.example"
+    done(sandbox, f"plans add year --price 5 --currency usd --interval year --policy term {contact}")
+    who = "--owner lee@example.com --billing-email pay@example.com --payment-method pm_card_visa"
+    done(sandbox, f"subs buy --plan year --seats 5 --name acme {who}")
+    done(sandbox, "subs add-seats acme 5")
+    added = last_run(sandbox)["number"]
+    error = refused(sandbox, f"runs undo {added}")
+    assert (error["code"], error["command"], error["hint"]) == ("cannot_undo", None, "seatctl subs show acme")
+    assert "seats are given back only by renewing" in error["message"]
+    assert error["message"].endswith("before that ask help@seller.example")
+    assert sandbox("sandbox", "advance", "345d").code == 0
+    error = refused(sandbox, f"runs undo {added}")
+    assert error["hint"] == "seatctl subs renew acme --seats 5"
+    assert done(sandbox, error["hint"].removeprefix("seatctl "))["next_seats"] == 5

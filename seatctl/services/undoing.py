@@ -7,13 +7,13 @@ import json
 import shlex
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from seatctl.billing.objects import UnreadableObject, read_subscription
+from seatctl.billing.objects import UnreadableObject
 from seatctl.billing.port import Billing
 from seatctl.billing.whole import UnreadableList
 from seatctl.errors import JsonValue, Refused, SeatctlError, StripeRefused
-from seatctl.ledger import audit, batches, operations, runs, stripe_objects, subscriptions, users
+from seatctl.ledger import audit, batches, operations, runs, subscriptions, users
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
@@ -24,7 +24,7 @@ from seatctl.models.run import Run, RunState
 from seatctl.rules import changing, hints
 from seatctl.rules.reversal import Changed, reversal
 from seatctl.services import handlers
-from seatctl.services.gathering import item_of_pool, stand_of
+from seatctl.services.gathering import gather
 from seatctl.services.left_in_stripe import left_in_stripe
 from seatctl.services.operations import end_as_failed, perform
 from seatctl.services.permissions import allow
@@ -67,10 +67,14 @@ def undo_run(ledger: Ledger, billing: Callable[[], Billing], call: Call, number:
         if operation is None and not half_done:
             with suppress(NoInverse):
                 return take_back(ledger, call, run)
-        with ledger.reading() as reader:
-            if operation is None or operation.state in {OperationState.DONE, OperationState.FAILED}:
-                return _not_open(reader, call.now, run, operation)
-            _allow(reader, call, operation)
+        try:
+            with ledger.reading() as reader:
+                if operation is None or operation.state in {OperationState.DONE, OperationState.FAILED}:
+                    return _not_open(reader, run, operation)
+                _allow(reader, call, operation)
+        except CannotUndo as error:
+            _name_what_is_accepted(ledger, billing, call, error)
+            raise
         _require_quiet(ledger, call, operation)
         row: dict[str, JsonValue] = {"run": number, "kind": operation.kind}
         if call.dry_run:
@@ -139,7 +143,7 @@ def _finish(running: Running) -> SeatctlError:
     raise went
 
 
-def _not_open(reader: Reader, now: datetime, run: Run, operation: Operation | None) -> Report:
+def _not_open(reader: Reader, run: Run, operation: Operation | None) -> Report:
     if run.state is RunState.FAILED and not audit.count_changes(reader, run.number):
         return Report(None, False, f"run {run.number} came to nothing; there is nothing to undo")
     if run.state is RunState.PENDING:
@@ -156,43 +160,37 @@ def _not_open(reader: Reader, now: datetime, run: Run, operation: Operation | No
         if change.entity != "operation"
     ]
     payload = None if operation is None else operation.payload
-    name = _name_of(reader, operation)
-    command = reversal(payload, name, changes)
-    refused = None if command is None else _refusal_of(reader, now, command)
-    said = f"run {run.number} is done and cannot be undone: {run.summary}"
-    if refused is not None:
-        command = None
-        said = f"{said}; nor can what it did be reversed now: {refused.message}"
+    command = reversal(payload, _name_of(reader, operation), changes)
     shows = hints.to("to see what it changed", hints.command("runs", "show", run.number))
     raise CannotUndo(
-        said,
-        hint=(None if refused is None else refused.hint) or command or shows,
+        f"run {run.number} is done and cannot be undone: {run.summary}",
+        hint=command or shows,
         data={"run": run.number, "command": command},
     )
 
 
-def _refusal_of(reader: Reader, now: datetime, command: str) -> Refused | None:
-    """Why the command that reverses a run would be refused by the policy, as far as the ledger knows."""
-    words = shlex.split(command)[1:]
-    if words[:2] not in (["subs", "set-seats"], ["subs", "change-plan"]):
-        return None
-    pool = subscriptions.find(reader, words[2], now)
-    kept = stripe_objects.get(reader, pool.stripe_subscription)
-    if kept is None:
-        return None
-    mirror = read_subscription(kept.data)
+def _name_what_is_accepted(
+    ledger: Ledger, billing: Callable[[], Billing], call: Call, error: CannotUndo
+) -> None:
+    """Where the policy refuses the command that would reverse a run, say why and what is allowed instead."""
+    words = shlex.split(str(error.data.get("command") or ""))
+    if words[1:3] not in (["subs", "set-seats"], ["subs", "change-plan"]):
+        return
     try:
-        stands = stand_of(reader, pool, mirror, item_of_pool(reader, pool, mirror), now)
-        changing.require_running(stands)
-        if words[1] == "change-plan":
-            changing.change_plan(stands, "", words[3], now, at_renewal="--at-renewal" in words)
-        elif int(words[3]) > stands.now.seats:
-            changing.increase(stands, int(words[3]) - stands.now.seats, now)
+        found = gather(ledger, billing(), call, words[3], Action.ADD_SEATS)
+        stands = found.standing
+        if words[2] == "change-plan":
+            changing.change_plan(stands, "", words[4], found.at, at_renewal="--at-renewal" in words)
+        elif int(words[4]) > stands.now.seats:
+            changing.increase(stands, int(words[4]) - stands.now.seats, found.at)
         else:
-            changing.decrease(stands, int(words[3]), now)
+            changing.decrease(stands, int(words[4]), found.at)
     except Refused as refused:
-        return refused
-    return None
+        error.message = f"{error.message}; nor can it be reversed now: {refused.message}"
+        error.hint = refused.hint or error.hint
+        error.data |= {"command": None, "support_contact": refused.data.get("support_contact")}
+    except SeatctlError as unknown:  # Stripe cannot be asked: then the command itself tells
+        error.add_note(unknown.message)
 
 
 def _name_of(reader: Reader, operation: Operation | None) -> str | None:
