@@ -101,7 +101,9 @@ def account_at_stripe(path: Path, *subscribed: tuple[str, str]):
 
     with closing(Twin(path)) as stripe:
         for who, what in subscribed:
-            subscribe(stripe, customer(stripe, who), product(stripe, what))
+            interval = "year" if what == "Enterprise" else "month"
+            price = product(stripe, what, recurring={"interval": interval})
+            subscribe(stripe, customer(stripe, who), price)
     server = Server(path, port=0)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
