@@ -6,10 +6,14 @@
     batch     a batch of 2,000 lines               ≤ 1/20 of as many processes (a sample of them)
     start-up  check, a one-row seats list          ≤ 1.3 × a bare Typer command (bench/bare.py)
     search    part of a name among 1,000,000       ≤ 1.5 × the one-row seats list
+              two letters of it              ≤ 3 ×
+    questions undo of one of 1.2 million changes ≤ 1.5 × making it
+              invoices of one, unpaid ones   ≤ 1.5 × with a tenth of the invoices (SQL alone)
     backfill  a first sync 200 ms from Stripe      ≤ 1/6 of auto-paging, memory ≤ 1.2 × a quarter
     memory    1,000,000 rows against 100,000       ≤ 1.2 ×
 
-Without --whole, search looks among 200,000 users and memory compares 200,000 rows with 20,000;
+Without --whole, search looks among 200,000 users, questions asks a tenth of a ledger of 1,000,000 users,
+200,000 invoices and 1.2 million changes, and memory compares 200,000 rows with 20,000;
 with it, batch does 10,000 lines.
 """
 
@@ -26,6 +30,7 @@ from bench.batch import batch
 from bench.bulk import apply_state, assign_seats, import_users
 from bench.measure import Figure, WrongResult
 from bench.memory import memory
+from bench.questions import questions
 from bench.startup import search, start_up
 
 Bench = Callable[[Path, bool], list[Figure]]
@@ -36,7 +41,8 @@ BENCHES: dict[str, Bench] = {
     "apply": lambda work, _: apply_state(work, 100_000, 5),
     "batch": lambda work, whole: [batch(work, 10_000 if whole else 2_000, 40)],
     "start-up": lambda work, _: start_up(work, 100_000, 21),
-    "search": lambda work, whole: [search(work, 1_000_000 if whole else 200_000, 15)],
+    "search": lambda work, whole: search(work, 1_000_000 if whole else 200_000, 15),
+    "questions": lambda work, whole: questions(work, 1_000_000 if whole else 100_000, 15),
     "backfill": lambda work, whole: backfill(work, 5000 if whole else 1500),
     "memory": lambda work, whole: memory(work, *((100_000, 1_000_000) if whole else (20_000, 200_000))),
 }

@@ -27,7 +27,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What was measured against what, and how much of it is allowed. `unit` is s, ms or MB."""
+    """What was measured against what, and how much of it is allowed. `unit` is s, ms, µs or MB."""
 
     name: str
     ours: float
@@ -45,7 +45,7 @@ class Figure:
         return self.budget is None or self.ratio <= self.budget
 
     def line(self) -> str:
-        scale, digits = {"s": (1.0, 2), "ms": (1000.0, 1), "MB": (1e-6, 1)}[self.unit]
+        scale, digits = {"s": (1.0, 2), "ms": (1000.0, 1), "µs": (1e6, 0), "MB": (1e-6, 1)}[self.unit]
         ours, floor = (f"{value * scale:,.{digits}f} {self.unit}" for value in (self.ours, self.floor))
         measured = f"{self.name:<46} {ours:>11} {floor:>11} {self.ratio:>7.2f} ×"
         if self.budget is None:

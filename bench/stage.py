@@ -15,6 +15,8 @@ from bench.measure import Sample, run
 ACTOR = "ann@example.com"
 NEEDLE = "Zebediah"
 """A first name that one of 5,000 has."""
+SHORT_NEEDLE = "Li"
+"""A last name of two letters, as frequent."""
 
 
 @cache
@@ -96,6 +98,7 @@ def write_people(path: Path, count: int) -> Path:
         file.write("email,name,group,last_active\n")
         for n in range(count):
             first = NEEDLE if n % 5000 == 4999 else f"First{n * 7919 % 10007}"
+            name = f"Wei {SHORT_NEEDLE}" if n % 5000 == 2499 else f"{first} Last{n}"
             mail = f"{first.lower()}.{n * 7919 % 999983}.{n}@example{n % 50}.com"
-            file.write(f"{mail},{first} Last{n},group{n % 20},2026-01-{n % 28 + 1:02d}\n")
+            file.write(f"{mail},{name},group{n % 20},2026-01-{n % 28 + 1:02d}\n")
     return path

@@ -11,6 +11,7 @@ from bench.batch import batch
 from bench.bulk import apply_state, assign_seats, import_users
 from bench.measure import Figure
 from bench.memory import memory
+from bench.questions import questions
 from bench.startup import search, start_up
 
 pytestmark = pytest.mark.slow
@@ -54,8 +55,13 @@ def test_one_row_questions_start_as_fast_as_a_bare_command(tmp_path):
 
 
 def test_a_search_costs_no_more_than_starting_up(tmp_path):
-    figure = search(tmp_path, 20_000, rounds=5)
-    assert within(figure), figure.line()
+    figures = search(tmp_path, 20_000, rounds=5)
+    assert all(map(within, figures)), "\n".join(figure.line() for figure in figures)
+
+
+def test_what_concerns_few_rows_costs_the_same_among_many(tmp_path):
+    figures = questions(tmp_path, 5_000, rounds=3)
+    assert all(map(within, figures)), "\n".join(figure.line() for figure in figures)
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path):

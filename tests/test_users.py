@@ -80,6 +80,33 @@ def test_search_finds_parts_of_names_and_addresses(people, text, found):
     assert emails(people, text) == found
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Li", ["bo@example.com", "li.wu@example.com", "lisa@example.com"]),
+        ("李明", ["hua@example.com", "ming@example.com"]),
+        ("明华", ["hua@example.com"]),
+        ("bo li", ["bo@example.com"]),
+        ("B Li", ["bo@example.com"]),
+        ("öz", ["joerg@example.org", "oez@example.com"]),
+        ("Bo", ["bo@example.com", "bob@example.com"]),
+        ("is", []),
+    ],
+)
+def test_two_letters_find_names_that_begin_with_them_and_whole_ones(people, text, found):
+    for email, name in (
+        ("bo@example.com", "Bo Li"),
+        ("lisa@example.com", "Anna Lisa"),
+        ("li.wu@example.com", "W"),
+        ("ming@example.com", "李明"),
+        ("hua@example.com", "李明华"),
+        ("oez@example.com", "Öz"),
+    ):
+        assert people("users", "add", email, "--name", name).code == 0
+    assert sorted(emails(people, text)) == found
+    assert index_is_whole(people)
+
+
 def test_search_follows_every_change(people):
     people("users", "edit", "zoe@example.com", "--name", "Zoe Adler", "--email", "zoe.adler@example.net")
     people("users", "remove", "bob@example.com")

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from seatctl.ledger.engine import Row
+from seatctl.ledger.conditions import where
+from seatctl.ledger.engine import Row, SqlValue
 from seatctl.ledger.hashes import NO_HASH, change_hash, entry_hash, sha256, text_hash
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import parse_time
@@ -31,13 +32,13 @@ def log(
     reader: Reader, *, actor: str | None = None, since: str | None = None, limit: int | None = None
 ) -> Iterator[LogLine]:
     """Entries, newest first; `since` in the written form. Who, when, which command, how many changes."""
+    chosen, params = _chosen(actor, since)
     found = reader.rows(
-        "SELECT a.*, r.command, r.summary,"
+        "SELECT a.*, r.command, r.summary,"  # noqa: S608 - conditions of ours
         " (SELECT count(*) FROM changes c WHERE c.entry = a.seq) AS changes"
-        " FROM audit a LEFT JOIN runs r ON r.number = a.run"
-        " WHERE (:actor IS NULL OR a.actor = :actor) AND (:since IS NULL OR a.at >= :since)"
+        f" FROM audit a LEFT JOIN runs r ON r.number = a.run{chosen}"
         " ORDER BY a.seq DESC LIMIT :limit",
-        {"actor": actor, "since": since, "limit": -1 if limit is None else limit},
+        {**params, "limit": -1 if limit is None else limit},
     )
     for row in found:
         yield LogLine(_entry(row), row["command"] or "", row["summary"], row["changes"])
@@ -45,11 +46,17 @@ def log(
 
 def count(reader: Reader, *, actor: str | None = None, since: str | None = None) -> int:
     """How many entries `log` yields without a limit."""
-    return reader.count(
-        "SELECT count(*) FROM audit"
-        " WHERE (:actor IS NULL OR actor = :actor) AND (:since IS NULL OR at >= :since)",
-        {"actor": actor, "since": since},
-    )
+    chosen, params = _chosen(actor, since)
+    return reader.count(f"SELECT count(*) FROM audit a{chosen}", params)  # noqa: S608 - conditions of ours
+
+
+def _chosen(actor: str | None, since: str | None) -> tuple[str, dict[str, SqlValue]]:
+    params: dict[str, SqlValue] = {"actor": actor, "since": since}
+    # By its number too, in which the log is ordered: `at` alone would be looked for in every entry. It need
+    # not rise with the number, as a clock may be set back.
+    first = "(SELECT min(+seq) FROM audit WHERE at >= :since)"
+    since_then = f"a.at >= :since AND a.seq >= {first}"
+    return where(params, actor="a.actor = :actor", since=since_then), params
 
 
 def count_changes(reader: Reader, run: int) -> int:

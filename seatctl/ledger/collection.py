@@ -7,11 +7,15 @@ import json
 from seatctl.models.call import format_time, parse_time
 from seatctl.models.collection import Owed, Pause
 
-OWED = """(SELECT json_group_array(json_array(coalesce(i.number, i.stripe_id), i.status = 'draft',
+UNSETTLED = "status IN ('draft', 'open', 'uncollectible')"
+"""Of an invoice: something may still be owed. In the words of the partial indexes, which SQLite uses for no
+others."""
+
+OWED = f"""(SELECT json_group_array(json_array(coalesce(i.number, i.stripe_id), i.status = 'draft',
         i.amount_remaining, i.currency, i.due_date, coalesce(i.finalized_at, i.created_at))) FROM invoices i
     WHERE (i.subscription_id = s.id OR i.stripe_subscription = s.stripe_subscription)
-    AND i.amount_remaining > 0
-    AND (i.status = 'open' OR i.status = 'draft' AND json_extract(i.data, '$.held') = 1))"""
+    AND i.{UNSETTLED} AND i.amount_remaining > 0
+    AND (i.status = 'open' OR i.status = 'draft' AND json_extract(i.data, '$.held') = 1))"""  # noqa: S608 - ours
 """An expression for `read_owed`, in a query in which `s` is the subscription."""
 
 

@@ -17,9 +17,7 @@ _HOLDINGS = f"""SELECT s.id, s.name, p.slug AS plan, s.status, t.until, s.cancel
     s.capacity, s.pause_collection,
     CASE WHEN s.status <> 'active' OR s.unpaid_since IS NOT NULL THEN {OWED} END AS owed
     FROM seats t JOIN subscriptions s ON s.id = t.subscription_id JOIN plans p ON p.id = s.plan_id
-    WHERE t.user_id = :user AND t.revoked_at IS NULL AND (t.until IS NULL OR t.until > :now)
-    AND (:subscription IS NULL OR s.id = :subscription) AND (:plan IS NULL OR p.id = :plan)
-    ORDER BY s.name_key"""  # noqa: S608 - ours
+    WHERE t.user_id = :user AND t.revoked_at IS NULL AND (t.until IS NULL OR t.until > :now)"""  # noqa: S608 - ours
 
 
 def status_and_holdings(
@@ -35,8 +33,10 @@ def status_and_holdings(
     user = reader.row("SELECT id, status FROM users WHERE email_key = ?", (email_key(email),))
     if user is None:
         return None, []
+    in_one = "" if subscription_id is None else " AND s.id = :subscription"
+    of_plan = "" if plan_id is None else " AND p.id = :plan"
     rows = reader.rows(
-        _HOLDINGS,
+        f"{_HOLDINGS}{in_one}{of_plan} ORDER BY s.name_key",
         {"user": user["id"], "now": format_time(now), "subscription": subscription_id, "plan": plan_id},
     )
     held = [_holding(row) for row in rows]

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from seatctl.errors import NotFound
-from seatctl.ledger.engine import Row
+from seatctl.ledger.conditions import where
+from seatctl.ledger.engine import Row, SqlValue
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time, from_epoch, parse_time
 from seatctl.models.invoice import Dispute, Invoice, InvoiceLine, InvoiceStatus, Refund
@@ -90,24 +91,26 @@ def listing(
     Unpaid ones are open, with money still to be paid; of these, overdue ones were due before `overdue_at`,
     those by card as soon as they were finalized.
     """
-    query = (
-        f"{_SELECT} WHERE (:subscription IS NULL OR i.subscription_id = :subscription OR"  # noqa: S608 - the statement is ours, every value is bound
-        " i.stripe_subscription = (SELECT stripe_subscription FROM subscriptions WHERE id = :subscription))"
-        " AND (:status IS NULL OR i.status = :status)"
-        " AND (:unpaid = 0 OR (i.status = 'open' AND i.amount_remaining > 0))"
-        " AND (:overdue IS NULL OR coalesce(i.due_date, i.finalized_at) < :overdue)"
-        " AND (:since IS NULL OR i.created_at >= :since) AND (:until IS NULL OR i.created_at < :until)"
-        " ORDER BY i.created_at DESC, i.number DESC, i.id DESC"
-    )
-    filters = {
+    filters: dict[str, SqlValue] = {
         "subscription": subscription_id,
         "status": None if status is None else str(status),
-        "unpaid": int(unpaid or overdue_at is not None),
+        "unpaid": 1 if unpaid or overdue_at is not None else None,
         "overdue": _written(overdue_at),
         "since": _written(since),
         "until": _written(until),
     }
-    for row in reader.rows(query, filters):
+    chosen = where(
+        filters,
+        subscription="(i.subscription_id = :subscription OR i.stripe_subscription ="
+        " (SELECT stripe_subscription FROM subscriptions WHERE id = :subscription))",
+        status="i.status = :status",
+        unpaid="i.status = 'open' AND i.amount_remaining > 0",
+        overdue="coalesce(i.due_date, i.finalized_at) < :overdue",
+        since="i.created_at >= :since",
+        until="i.created_at < :until",
+    )
+    newest_first = "ORDER BY i.created_at DESC, i.number DESC, i.id DESC"
+    for row in reader.rows(f"{_SELECT}{chosen} {newest_first}", filters):
         yield _invoice(row)
 
 

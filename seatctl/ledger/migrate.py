@@ -14,7 +14,7 @@ from seatctl.ledger.sqlite import SqliteEngine
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """`PRAGMA user_version` of a ledger that this program reads and writes: the number of migrations below."""
 
 APPLICATION_ID = 0x73656174
@@ -73,6 +73,7 @@ def _migrations() -> Migrations:
 
     from seatctl.ledger.rekeying import rekey
     from seatctl.ledger.schema import STATEMENTS
+    from seatctl.ledger.schema_indexes import INDEXES, SEARCH
 
     migrations = Migrations("seatctl")
 
@@ -88,5 +89,10 @@ def _migrations() -> Migrations:
     @migrations()
     def keys_of_emails(database: Database) -> None:
         rekey(database)
+
+    @migrations()
+    def indexes_of_questions(database: Database) -> None:
+        for statement in (*INDEXES, *SEARCH):
+            database.execute(statement)
 
     return migrations

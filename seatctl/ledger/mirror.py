@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from seatctl.errors import JsonValue
 from seatctl.ledger import subscriptions
-from seatctl.ledger.collection import written_pause
+from seatctl.ledger.collection import UNSETTLED, written_pause
 from seatctl.ledger.transaction import Journal, Transaction
 from seatctl.models.call import format_time
 from seatctl.models.plan import Policy
@@ -32,17 +32,17 @@ _COPY = """UPDATE subscriptions SET stripe_subscription = :stripe_id, stripe_ite
 # One that was written off is owed by nobody. While Stripe calls the subscription past due it goes on
 # counting, because the term that it was for is still not paid.
 # A renewal that is not paid for takes nothing from the term that was: it is owed from that one's end on.
-_UNPAID = """UPDATE subscriptions SET unpaid_since = owed.since FROM (
+_UNPAID = f"""UPDATE subscriptions SET unpaid_since = owed.since FROM (
         SELECT s.id, (SELECT min(CASE WHEN i.due_date IS NULL THEN i.finalized_at
             WHEN i.stripe_id = json_extract(s.metadata, :renewed_by)
             THEN max(i.due_date, coalesce(json_extract(s.metadata, :paid_until), ''))
             ELSE i.due_date END) FROM invoices i
             WHERE (i.subscription_id = s.id OR i.stripe_subscription = s.stripe_subscription)
-            AND i.amount_remaining > 0 AND (i.status = 'open' AND i.due_date IS NOT NULL
+            AND i.{UNSETTLED} AND i.amount_remaining > 0 AND (i.status = 'open' AND i.due_date IS NOT NULL
                 OR i.status IN ('open', 'uncollectible')
                 AND coalesce(:status, s.status) = 'past_due')) AS since
         FROM subscriptions s WHERE s.id BETWEEN :first AND :last) AS owed
-    WHERE owed.id = subscriptions.id AND subscriptions.unpaid_since IS NOT owed.since"""
+    WHERE owed.id = subscriptions.id AND subscriptions.unpaid_since IS NOT owed.since"""  # noqa: S608 - ours
 _NO_LAST = 2**63 - 1
 _UNPAID_PATHS = {"renewed_by": f"$.{RENEWED}", "paid_until": f"$.{PAID_UNTIL}"}
 

@@ -73,18 +73,19 @@ def mirror_all(journal: Journal, invoices: Sequence[StripeInvoice]) -> None:
 def join(journal: Journal, stripe_subscription: str, subscription_id: int) -> None:
     """Give the invoices of a Stripe subscription to a pool, where they are nobody's yet."""
     journal.execute(
-        "UPDATE invoices SET subscription_id = ? WHERE stripe_subscription = ? AND subscription_id IS NULL",
+        "UPDATE invoices SET subscription_id = ? WHERE stripe_subscription = ? AND +subscription_id IS NULL",
         (subscription_id, stripe_subscription),
     )
 
 
 def join_new(journal: Journal, after: int) -> None:
     """As `join`, for every pool that is newer than the one with the id `after`."""
+    # `+` keeps SQLite from going through all invoices that are nobody's instead.
     journal.execute(
-        "UPDATE invoices SET subscription_id = new.pool FROM (SELECT stripe_subscription, min(id) AS pool"
-        " FROM subscriptions WHERE id > ? GROUP BY stripe_subscription) AS new"
-        " WHERE new.stripe_subscription = invoices.stripe_subscription AND invoices.subscription_id IS NULL",
-        (after,),
+        "UPDATE invoices SET subscription_id = (SELECT min(s.id) FROM subscriptions s WHERE s.id > :after"
+        " AND s.stripe_subscription = invoices.stripe_subscription) WHERE +subscription_id IS NULL"
+        " AND stripe_subscription IN (SELECT stripe_subscription FROM subscriptions WHERE id > :after)",
+        {"after": after},
     )
 
 

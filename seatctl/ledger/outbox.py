@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from seatctl.errors import NotFound
+from seatctl.ledger.conditions import where
 from seatctl.ledger.engine import Row, SqlValue
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.message import Message, MessageState
@@ -193,18 +194,19 @@ def find(reader: Reader, number: int) -> Message:
 
 def listing(reader: Reader, state: MessageState | None = None) -> Iterator[Message]:
     """Messages, newest first."""
-    where, params = _where(state)
-    return map(_message, reader.rows(f"{_SELECT} WHERE {where} ORDER BY o.id DESC", params))
+    chosen, params = _chosen(state)
+    return map(_message, reader.rows(f"{_SELECT}{chosen} ORDER BY o.id DESC", params))
 
 
 def count(reader: Reader, state: MessageState | None = None) -> int:
     """How many messages `listing` yields."""
-    where, params = _where(state)
-    return reader.count(f"SELECT count(*) FROM outbox o WHERE {where}", params)
+    chosen, params = _chosen(state)
+    return reader.count(f"SELECT count(*) FROM outbox o{chosen}", params)
 
 
-def _where(state: MessageState | None) -> tuple[str, dict[str, SqlValue]]:
-    return ":state IS NULL OR o.state = :state", {"state": None if state is None else state.value}
+def _chosen(state: MessageState | None) -> tuple[str, dict[str, SqlValue]]:
+    params: dict[str, SqlValue] = {"state": None if state is None else state.value}
+    return where(params, state="o.state = :state"), params
 
 
 def _message(row: Row) -> Message:

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from seatctl.errors import NotFound
 from seatctl.ledger import change_rows
+from seatctl.ledger.conditions import where
 from seatctl.ledger.engine import Row, SqlValue
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time, parse_time
@@ -196,30 +197,32 @@ class Filter:
     status: RequestStatus | None = None
 
     def where(self) -> tuple[str, dict[str, SqlValue]]:
-        """The condition on requests AS r."""
-        where = (
-            "(:subscription IS NULL OR r.subscription_id = :subscription)"
-            " AND (:user IS NULL OR r.user_id = :user)"
-            f" AND (:status IS NULL OR {_STATUS} = :status)"
-        )
-        return where, {
+        """The WHERE clause on requests AS r."""
+        params: dict[str, SqlValue] = {
             "now": self.now,
             "subscription": self.subscription_id,
             "user": self.user_id,
             "status": None if self.status is None else self.status.value,
         }
+        chosen = where(
+            params,
+            subscription="r.subscription_id = :subscription",
+            user="r.user_id = :user",
+            status=f"{_STATUS} = :status",
+        )
+        return chosen, params
 
 
 def listing(reader: Reader, chosen: Filter) -> Iterator[SeatRequest]:
     """Requests by number."""
-    where, params = chosen.where()
-    return map(_request, reader.rows(f"{_SELECT} WHERE {where} ORDER BY r.number", params))
+    wanted, params = chosen.where()
+    return map(_request, reader.rows(f"{_SELECT}{wanted} ORDER BY r.number", params))
 
 
 def count(reader: Reader, chosen: Filter) -> int:
     """How many requests `listing` yields."""
-    where, params = chosen.where()
-    return reader.count(f"SELECT count(*) FROM requests r WHERE {where}", params)
+    wanted, params = chosen.where()
+    return reader.count(f"SELECT count(*) FROM requests r{wanted}", params)
 
 
 def _request(row: Row) -> SeatRequest:

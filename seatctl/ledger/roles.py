@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from seatctl.errors import JsonValue
+from seatctl.ledger.conditions import where
+from seatctl.ledger.engine import SqlValue
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.role import Grant, Role
 from seatctl.rules.permissions import actor_key
@@ -107,15 +109,15 @@ def listing(reader: Reader, subscription_id: int | None = None) -> Iterator[tupl
 
     With `subscription_id` what counts there.
     """
+    params: dict[str, SqlValue] = {"pool": subscription_id}
+    owners = where(params, "s.status NOT IN ('canceled', 'incomplete_expired')", pool="s.id = :pool")
+    grants = where(params, pool="(r.subscription_id IS NULL OR r.subscription_id = :pool)")
     found = reader.rows(
-        "SELECT * FROM (SELECT u.email AS actor, 'owner' AS role, s.name FROM subscriptions s"
-        " JOIN users u ON u.id = s.owner_id WHERE s.status NOT IN ('canceled', 'incomplete_expired')"
-        " AND (:pool IS NULL OR s.id = :pool) ORDER BY s.name_key)"
+        "SELECT * FROM (SELECT u.email AS actor, 'owner' AS role, s.name FROM subscriptions s"  # noqa: S608 - ours
+        f" JOIN users u ON u.id = s.owner_id{owners} ORDER BY s.name_key)"
         " UNION ALL SELECT * FROM (SELECT r.actor, r.role, s.name FROM roles r"
-        " LEFT JOIN subscriptions s ON s.id = r.subscription_id"
-        " WHERE :pool IS NULL OR r.subscription_id IS NULL OR r.subscription_id = :pool"
-        " ORDER BY r.actor, r.role, r.id)",
-        {"pool": subscription_id},
+        f" LEFT JOIN subscriptions s ON s.id = r.subscription_id{grants} ORDER BY r.actor, r.role, r.id)",
+        params,
     )
     for row in found:
         yield row["actor"], Role(row["role"]), row["name"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from seatctl.errors import NotFound
-from seatctl.ledger.engine import Row
+from seatctl.ledger.conditions import where
+from seatctl.ledger.engine import Row, SqlValue
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import parse_time
 from seatctl.models.run import Run, RunState
@@ -24,22 +25,19 @@ class UnknownRun(NotFound):
 
 def listing(reader: Reader, *, actor: str | None = None, state: RunState | None = None) -> Iterator[Run]:
     """Runs, newest first."""
-    found = reader.rows(
-        f"{_SELECT} WHERE (:actor IS NULL OR r.actor = :actor)"
-        " AND (:state IS NULL OR r.state = :state)"
-        " ORDER BY r.number DESC",
-        {"actor": actor, "state": None if state is None else state.value},
-    )
-    return map(_run, found)
+    chosen, params = _chosen(actor, state)
+    return map(_run, reader.rows(f"{_SELECT}{chosen} ORDER BY r.number DESC", params))
 
 
 def count(reader: Reader, *, actor: str | None = None, state: RunState | None = None) -> int:
     """How many `listing` yields."""
-    return reader.count(
-        "SELECT count(*) FROM runs"
-        " WHERE (:actor IS NULL OR actor = :actor) AND (:state IS NULL OR state = :state)",
-        {"actor": actor, "state": None if state is None else state.value},
-    )
+    chosen, params = _chosen(actor, state)
+    return reader.count(f"SELECT count(*) FROM runs r{chosen}", params)  # noqa: S608 - conditions of ours
+
+
+def _chosen(actor: str | None, state: RunState | None) -> tuple[str, dict[str, SqlValue]]:
+    params: dict[str, SqlValue] = {"actor": actor, "state": None if state is None else state.value}
+    return where(params, actor="r.actor = :actor", state="r.state = :state"), params
 
 
 def find(reader: Reader, number: int) -> Run:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from seatctl.ledger import change_rows, seats
+from seatctl.ledger.conditions import where
 from seatctl.ledger.engine import SqlValue
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.report import Record
@@ -187,9 +188,9 @@ def warn_idle(tx: Transaction, reclaim_at: str) -> int:
 def choose_idle(tx: Transaction, warned_before: str | None) -> int:
     """Mark the seats to revoke: all that are idle, or those warned before a moment; how many."""
     tx.execute("UPDATE idle SET result = 'waiting' WHERE result IS NULL")
+    chosen = {"before": warned_before}
     return tx.execute(
-        "UPDATE idle SET result = 'revoked' WHERE :before IS NULL OR warned_at <= :before",
-        {"before": warned_before},
+        f"UPDATE idle SET result = 'revoked'{where(chosen, before='warned_at <= :before')}", chosen
     )
 
 

@@ -119,7 +119,7 @@ def total(
 
 
 def _chosen(text: str, status: UserStatus | None, group: str | None) -> tuple[str, str, dict[str, SqlValue]]:
-    wanted = search.matching(text) if text else search.Search(False, "TRUE", {})
+    wanted = search.matching(text) if text else search.EVERYBODY
     params = dict(wanted.params)
     where = [wanted.where]
     if status is None:
