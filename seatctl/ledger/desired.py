@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
 from seatctl.errors import JsonValue
-from seatctl.ledger import subscriptions
+from seatctl.ledger import groups, subscriptions
 from seatctl.ledger.coming_back import UNDONE
 from seatctl.ledger.engine import SqlValue
 from seatctl.ledger.staging import BadRows
@@ -79,7 +79,7 @@ _REPEATED = """SELECT 1 FROM desired WHERE problem IS NULL AND verdict = 'unknow
 _OTHER_PERSON = """UPDATE desired SET verdict = 'bad',
     problem = 'another row of this e-mail has another name or group'
     WHERE verdict = 'unknown' AND email_key IN (SELECT email_key FROM desired WHERE verdict = 'unknown'
-        GROUP BY email_key HAVING count(DISTINCT name) > 1 OR count(DISTINCT group_name) > 1)"""
+        GROUP BY email_key HAVING count(DISTINCT name) > 1 OR count(DISTINCT group_key(group_name)) > 1)"""
 
 _OTHER_END = """UPDATE desired SET verdict = 'bad',
     problem = 'another row of this e-mail and subscription has another until'
@@ -93,7 +93,8 @@ _SAME = """UPDATE desired SET verdict = 'duplicate' WHERE verdict = 'unknown' AN
 
 _KNOW = f"""UPDATE desired SET user_id = u.id, seat_id = t.id,
     differs = coalesce(desired.name <> coalesce(u.name, ''), 0)
-        OR coalesce(desired.group_name <> coalesce(u.group_name, ''), 0),
+        OR coalesce({groups.differ("desired.group_name", "coalesce(u.group_name, '')")}, 0),
+    group_name = {groups.kept("desired.group_name", "u.group_name")},
     verdict = CASE
         WHEN desired.until <= :now THEN iif(t.id IS NULL, 'over', 'revoke')
         WHEN t.id IS NULL AND u.status = 'active' THEN 'assign'
@@ -147,6 +148,7 @@ def load(journal: Journal, rows: Iterable[Row], names: Iterable[str] = ()) -> in
 
 def judge(journal: Journal, now: str, *, create_users: bool, prune: bool) -> list[Subscription]:
     """Give every row its verdict, as things stand at `now` (written form); the subscriptions, in order."""
+    groups.teach(journal)
     pools = _resolve(journal, now)
     if journal.value(_REPEATED):
         for statement in (_OTHER_PERSON, _OTHER_END, _SAME):

@@ -60,6 +60,10 @@ class Engine(Protocol):
         """
         ...
 
+    def define(self, name: str, function: Callable[[str | None], str | None]) -> None:
+        """Let statements call a function of one text, which gives the same for the same."""
+        ...
+
     @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -185,6 +185,10 @@ class SqliteEngine:
             f" lower(hex(randomblob(16))) AS salt FROM ({select}))",
             {**params, "change_entry": entry, "change_last": last, "change_entity": entity},
         )
+
+    def define(self, name: str, function: Callable[[str | None], str | None]) -> None:
+        """Let statements call a function of one text, which gives the same for the same."""
+        self.connection.create_function(name, 1, function, deterministic=True)
 
     def begin_reading(self) -> None:
         """Open one snapshot in which nothing can be written."""

@@ -18,12 +18,15 @@ known), other_line (of a duplicate or a conflict), result (what the command did)
 values are NULL where nothing was given; one is never ''.
 """
 
+# ruff: noqa: S608 - what is put into statements here are conditions of this layer; every value is bound.
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 
 from seatctl.errors import BadInput, JsonValue
+from seatctl.ledger import groups
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.report import Record
 from seatctl.rules.people import Incoming
@@ -50,10 +53,11 @@ _LOAD = """INSERT INTO incoming
 _FIND_REPEATED = """CREATE TEMP TABLE repeated AS
     SELECT email_key, min(line) AS line,
         min(coalesce(name, '')) = max(coalesce(name, ''))
-        AND min(coalesce(group_name, '')) = max(coalesce(group_name, ''))
+        AND min(coalesce(group_key(group_name), '')) = max(coalesce(group_key(group_name), ''))
         AND min(coalesce(last_active, '')) = max(coalesce(last_active, ''))
         AND min(coalesce(until, '')) = max(coalesce(until, '')) AS same
-    FROM incoming WHERE problem IS NULL GROUP BY email_key HAVING count(*) > 1"""
+    FROM incoming WHERE problem IS NULL AND email_key IN (SELECT email_key FROM incoming
+        WHERE problem IS NULL GROUP BY email_key HAVING count(*) > 1) GROUP BY email_key"""
 
 _MERGE = """UPDATE incoming SET verdict = 'duplicate', other_line = repeated.line FROM repeated
     WHERE incoming.email_key = repeated.email_key AND incoming.problem IS NULL
@@ -63,9 +67,9 @@ _NAME_THE_OTHER = """UPDATE incoming SET other_line = CASE
         WHEN incoming.line > repeated.line THEN repeated.line
         ELSE (SELECT min(other.line) FROM incoming AS other
             WHERE other.email_key = incoming.email_key AND other.problem IS NULL
-            AND (coalesce(other.name, ''), coalesce(other.group_name, ''),
+            AND (coalesce(other.name, ''), coalesce(group_key(other.group_name), ''),
                  coalesce(other.last_active, ''), coalesce(other.until, ''))
-             <> (coalesce(incoming.name, ''), coalesce(incoming.group_name, ''),
+             <> (coalesce(incoming.name, ''), coalesce(group_key(incoming.group_name), ''),
                  coalesce(incoming.last_active, ''), coalesce(incoming.until, ''))) END
     FROM repeated WHERE incoming.email_key = repeated.email_key AND incoming.problem IS NULL
     AND NOT repeated.same"""
@@ -74,7 +78,8 @@ _REFUSE_CONFLICTS = """UPDATE incoming SET verdict = 'bad',
     problem = 'the same address as line ' || other_line || ', with other values'
     WHERE verdict = 'unknown' AND other_line IS NOT NULL"""
 
-_KNOW = """UPDATE incoming SET user_id = users.id,
+_KNOW = f"""UPDATE incoming SET user_id = users.id,
+        group_name = {groups.kept("incoming.group_name", "users.group_name")},
         verdict = CASE users.status WHEN 'active' THEN 'known' ELSE users.status END
     FROM users WHERE users.email_key = incoming.email_key AND incoming.verdict = 'unknown'"""
 
@@ -112,7 +117,11 @@ def load(journal: Journal, rows: Iterable[Incoming]) -> int:
 
 
 def judge(tx: Journal) -> None:
-    """Give every good row its verdict: conflicting and identical duplicates, then who is known."""
+    """Give every good row its verdict: conflicting and identical duplicates, then who is known.
+
+    A group of somebody known is spelled as theirs is.
+    """
+    groups.teach(tx)
     if tx.value(
         "SELECT 1 FROM incoming WHERE problem IS NULL GROUP BY email_key HAVING count(*) > 1 LIMIT 1"
     ):

@@ -10,13 +10,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from seatctl.errors import JsonValue, NotFound, Refused
-from seatctl.ledger import change_rows, rekeying, roles, search
+from seatctl.ledger import change_rows, groups, rekeying, roles, search
 from seatctl.ledger.engine import Row, SqlValue
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time, parse_time
 from seatctl.models.report import Record
 from seatctl.models.user import User, UserStatus
 from seatctl.rules.emails import check_email, email_key
+from seatctl.rules.names import same_group
 from seatctl.rules.nearest import did_you_mean
 
 _COLUMNS = "u.id, u.email, u.name, u.group_name, u.status, u.last_active, u.created_at, u.reclaim_exempt"
@@ -91,6 +92,7 @@ def records(
 
     By e-mail; what a search finds comes unsorted. `seats` counts the active seats at `now` (UTC).
     """
+    groups.teach(reader)
     source, where, params = _chosen(text, status, group)
     rows = reader.rows(
         f"SELECT {_COLUMNS}, (SELECT count(*) FROM seats AS s WHERE s.user_id = u.id AND s.revoked_at IS NULL"  # noqa: S608
@@ -114,6 +116,7 @@ def total(
     reader: Reader, *, text: str = "", status: UserStatus | None = None, group: str | None = None
 ) -> int:
     """How many users `records` yields."""
+    groups.teach(reader)
     source, where, params = _chosen(text, status, group)
     return reader.count(f"SELECT count(*) FROM {source} WHERE {where}", params)  # noqa: S608
 
@@ -128,7 +131,7 @@ def _chosen(text: str, status: UserStatus | None, group: str | None) -> tuple[st
         where.append("u.status = :status")
         params["status"] = status.value
     if group is not None:
-        where.append("u.group_name = :group")
+        where.append(f"NOT {groups.differ('u.group_name', ':group')}")
         params["group"] = group
     return wanted.source, " AND ".join(where), params
 
@@ -143,7 +146,8 @@ def add(tx: Transaction, email: str, *, name: str | None = None, group: str | No
         return _make(tx, email, name, group)
     if user.status is not UserStatus.REMOVED:
         return user
-    back = replace(user, status=UserStatus.ACTIVE, name=name or user.name, group=group or user.group)
+    group = user.group if group is None or same_group(group, user.group) else group
+    back = replace(user, status=UserStatus.ACTIVE, name=name or user.name, group=group)
     return change(tx, user, back)
 
 

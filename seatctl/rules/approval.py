@@ -15,6 +15,7 @@ from seatctl.models.request import RequestStatus
 from seatctl.models.subscription import AutoApproval, Subscription
 from seatctl.rules.assignment import USABLE
 from seatctl.rules.emails import domain_key, email_key
+from seatctl.rules.names import group_key
 
 AUTOMATIC = "auto"
 """Who decided, where a rule did."""
@@ -72,7 +73,7 @@ def _refusal(rules: AutoApproval, asking: Asking) -> tuple[str, str] | None:
     domain = email_key(asking.email).rpartition("@")[2]
     if rules.domains and domain not in map(domain_key, rules.domains):
         return "domain", f"{domain} is not among the domains that are approved automatically"
-    if rules.groups and asking.group not in rules.groups:
+    if rules.groups and group_key(asking.group or "") not in map(group_key, rules.groups):
         return "group", "the user's group is not among those that are approved automatically"
     if rules.daily_limit is not None and asking.approved_today >= rules.daily_limit:
         return "daily_limit", f"{rules.daily_limit} were approved today already"

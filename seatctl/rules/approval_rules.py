@@ -8,6 +8,7 @@ from seatctl.errors import BadInput, JsonValue
 from seatctl.models.call import format_time, parse_time
 from seatctl.models.subscription import AutoApproval
 from seatctl.rules.emails import check_email, domain_key
+from seatctl.rules.names import group_key
 
 
 class BadRule(BadInput):
@@ -31,11 +32,13 @@ def checked_domains(typed: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def checked_groups(typed: tuple[str, ...]) -> tuple[str, ...]:
-    """Groups without spaces around them, each once. Raises BadRule for an empty one."""
-    groups = tuple(dict.fromkeys(group.strip() for group in typed))
+    """Groups without spaces around them, each once, as first spelled. Raises BadRule for an empty one."""
+    groups: dict[str, str] = {}
+    for group in typed:
+        groups.setdefault(group_key(group), group.strip())
     if "" in groups:
         raise BadRule("a group has a name", hint="--reset forgets the rules")
-    return groups
+    return tuple(groups.values())
 
 
 def auto_approval_fields(rules: AutoApproval) -> dict[str, JsonValue]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from seatctl.errors import BadInput
 
@@ -90,6 +91,17 @@ def _problem(name: str) -> str | None:
     if name.startswith(("sub_", "si_")):
         return "it looks like an id of Stripe"
     return None
+
+
+@lru_cache(maxsize=1024)  # a file of a million people has few groups
+def group_key(group: str) -> str:
+    """The text by which two groups are the same: as for names, and doubled spaces do not count."""
+    return name_key(" ".join(group.split()))
+
+
+def same_group(one: str | None, other: str | None) -> bool:
+    """Whether two groups, or none, are the same."""
+    return group_key(one or "") == group_key(other or "")
 
 
 def name_key(name: str) -> str:

@@ -19,6 +19,7 @@ from seatctl.models.call import format_time
 from seatctl.models.subscription import Subscription
 from seatctl.output_files import new_file
 from seatctl.rules.desired import Changes, Row
+from seatctl.rules.emails import email_key
 from seatctl.rules.revocations import Limit
 from seatctl.services.desired_state import Checked, How
 
@@ -58,8 +59,9 @@ class Saved:
             for line in file:
                 row = json.loads(line)
                 if isinstance(row, list):
-                    line_number, email, key, name, group, until, subscription = row
-                    yield Row(line_number, email, key, name, group, until, subscription, None)
+                    line_number, email, _, name, group, until, subscription = row
+                    # The key of today's rule, whatever the one was by which the plan was saved.
+                    yield Row(line_number, email, email_key(email), name, group, until, subscription, None)
 
 
 def save(

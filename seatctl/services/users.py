@@ -21,6 +21,7 @@ from seatctl.models.report import Record, Report
 from seatctl.models.role import Action, Role
 from seatctl.models.user import User, UserStatus
 from seatctl.rules.emails import email_key
+from seatctl.rules.names import same_group
 from seatctl.rules.people import checked_email, checked_emails, checked_text
 from seatctl.services.permissions import allow
 from seatctl.services.roles import no_admin_left
@@ -84,7 +85,7 @@ def _add(tx: Transaction, email: str, name: str | None, group: str | None) -> di
     if known is None or known.status is UserStatus.REMOVED:
         user = users.add(tx, email, name=name, group=group)
         return user_row(user, "added" if known is None else "brought_back")
-    if (name or known.name) != known.name or (group or known.group) != known.group:
+    if (name or known.name) != known.name or (group and not same_group(group, known.group)):
         what = f"named {known.name!r}" if name and name != known.name else f"in group {known.group!r}"
         raise UserDiffers(
             f"{known.email} is there already, {what}",
