@@ -78,11 +78,29 @@ def key_mode(secret: str) -> Mode | None:
 def store_key(settings: Settings, profile: Profile, secret: str) -> None:
     """Keep the key in the system keyring. Raises NoKey where there is none, or one that keeps nothing."""
     if not keep_secret(keyring_entry(settings, profile), secret):
-        raise NoKey(
-            "there is no system keyring here to keep the key in",
-            hint=f"set SEATCTL_STRIPE_KEY in the environment, then seatctl init {profile.name}"
-            f" --mode {profile.mode}; the key stays there and is not kept",
-        )
+        raise _no_keyring(profile)
+
+
+def require_keyring(profile: Profile) -> None:
+    """Look for a keyring before a key is asked for in vain. Raises NoKey.
+
+    One that is there may still refuse to keep anything: `store_key` finds that out.
+    """
+    import keyring
+    from keyring.backends import chainer, fail, null
+
+    found = keyring.get_keyring()
+    chained = not isinstance(found, chainer.ChainerBackend) or any(found.backends)
+    if not chained or isinstance(found, fail.Keyring | null.Keyring):
+        raise _no_keyring(profile)
+
+
+def _no_keyring(profile: Profile) -> NoKey:
+    return NoKey(
+        "there is no system keyring here to keep the key in",
+        hint=f"set SEATCTL_STRIPE_KEY in the environment, then seatctl init {profile.name}"
+        f" --mode {profile.mode}; the key stays there and is not kept",
+    )
 
 
 def read_secret(text: str) -> str:

@@ -112,6 +112,22 @@ def test_on_a_terminal_the_actor_is_asked_for(seatctl):
     assert made.json["actor"] == "ann@example.com"
 
 
+@pytest.mark.parametrize("typed", ["ann@", "ann@examplecom", "ann example.com", "ann@example..com"])
+def test_a_mistyped_address_is_asked_for_again(seatctl, typed):
+    made = seatctl("init", "-o", "json", tty=True, stdin=f"{typed}\nann@example.com\n")
+    assert (made.code, made.json["actor"]) == (0, "ann@example.com")
+    assert made.err.count("Your e-mail address") == 2
+    assert f"{typed!r} is not an e-mail address" in made.err
+
+
+def test_no_key_is_asked_for_that_no_keyring_would_keep(seatctl):
+    argv = ("init", "company", "--mode", "test", "--actor", "ann@example.com")
+    refused = seatctl(*argv, tty=True, stdin="sk_test_abcdefgh12\n")
+    assert (refused.code, "Stripe test key" in refused.err) == (8, False)
+    assert "no system keyring" in refused.err
+    assert "SEATCTL_STRIPE_KEY" in refused.err
+
+
 def test_a_test_profile_without_a_key_says_how_to_give_one(seatctl):
     refused = seatctl("init", "company", "--mode", "test", "--no-input", "-o", "json")
     assert refused.code == 2

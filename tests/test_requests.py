@@ -22,7 +22,7 @@ def ask(seatctl, email, *argv):
 
 
 def statuses(seatctl):
-    return [row["status"] for row in seatctl.rows("requests", "list")]
+    return [row["status"] for row in seatctl.rows("requests", "list", "--all")]
 
 
 def approve_automatically(sandbox, **rules):
@@ -52,7 +52,7 @@ def test_with_no_seat_free_an_approved_request_waits_and_the_place_is_said(seatc
     ahead = seatctl("requests", "approve", "2")
     assert ahead.code == 10
     assert f"no seat of design is free: {CYD} is number 1 on the waitlist" in ahead.err
-    assert [row["place"] for row in seatctl.rows("requests", "list")] == [2, 1]
+    assert [row["place"] for row in seatctl.rows("requests", "list", "--all")] == [2, 1]
     assert seatctl("requests", "approve", "1").code == 10
 
 
@@ -226,3 +226,39 @@ def test_removing_a_user_takes_the_requests_away(seatctl, design):
 def test_a_number_too_long_for_any_ledger_is_a_typing_mistake(seatctl, design, verb):
     refused = seatctl(*verb.split(), "99999999999999999999")
     assert (refused.code, "takes a whole number" in refused.err) == (2, True)
+
+
+# -- the list -----------------------------------------------------------------------------------
+
+
+def test_the_list_shows_what_waits_and_with_all_what_was_decided_too(seatctl, design):
+    for email in (ANN, BOB, CYD):
+        ask(seatctl, email)
+    seatctl("requests", "approve", "1")
+    seatctl("requests", "approve", "2")
+    seatctl("requests", "deny", "3")
+    ask(seatctl, DOT)
+
+    def listed(*argv) -> list[int]:
+        return [row["number"] for row in seatctl.rows("requests", "list", *argv)]
+
+    assert (listed(), listed("--all"), listed("--status", "denied")) == ([2, 4], [1, 2, 3, 4], [3])
+    assert listed("--user", CYD) == []
+
+
+def test_the_newest_request_is_in_the_table_however_many_wait(seatctl, design):
+    query(
+        ledger_path(seatctl),
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60)"
+        " INSERT INTO users (email, email_key, created_at)"
+        " SELECT 'p' || i || '@example.com', 'p' || i || '@example.com', '2040-01-01T00:00:00Z' FROM n",
+    )
+    query(
+        ledger_path(seatctl),
+        "INSERT INTO requests (user_id, subscription_id, status, created_at)"
+        " SELECT id, 1, 'pending', '2040-01-01T00:00:00Z' FROM users WHERE email LIKE 'p%' ORDER BY id",
+    )
+    table = seatctl("requests", "list", tty=True).out
+    assert "p60@example.com" in table
+    assert "p1@example.com" not in table
+    assert seatctl("requests", "list", "-q").out.split()[0] == "1"  # who asked first is approved first

@@ -25,7 +25,7 @@ def state(seatctl) -> tuple:
     seats = sorted((row["email"], row["until"]) for row in seatctl.rows("seats", "list"))
     requests = [
         (row["number"], row["status"])
-        for row in seatctl.rows("requests", "list")
+        for row in seatctl.rows("requests", "list", "--all")
         if row["status"] in {"pending", "waitlisted"}
     ]
     return people, seats, requests
@@ -334,9 +334,9 @@ def test_what_was_decided_is_open_again_without_the_decision(people):
 def test_the_undone_removal_of_who_had_asked_is_done_again(people):
     done(people, "requests", "create", ZOE, "--subscription", "design")
     undone = done(people, "runs", "undo", done(people, "users", "remove", ZOE))
-    assert people.rows("requests", "list")[0]["status"] == "pending"
+    assert people.rows("requests", "list", "--all")[0]["status"] == "pending"
     done(people, "runs", "undo", undone)
-    assert people.rows("requests", "list")[0]["status"] == "canceled"
+    assert people.rows("requests", "list", "--all")[0]["status"] == "canceled"
 
 
 def done_from(seatctl, words, text: str) -> int:

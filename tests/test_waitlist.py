@@ -166,7 +166,7 @@ def test_nobody_goes_before_others_by_their_own_word(people):
     assert "no --priority above 0" in refused.error["message"]
     assert ask(people, CYD, "-s", "design", "--priority", "-1", "--as", CYD).rows[0]["place"] == 2
     assert ask(people, DOT, "-s", "design", "--priority", "9").rows[0]["place"] == 1
-    assert [row["place"] for row in people.rows("requests", "list")] == [2, 3, 1]
+    assert [row["place"] for row in people.rows("requests", "list", "--all")] == [2, 3, 1]
 
 
 def test_what_fails_among_several_says_whose_it_was(people):
@@ -210,7 +210,7 @@ def test_what_was_asked_of_a_subscription_that_has_ended_is_denied_and_told(peop
     for email in (BOB, CYD):
         ask(people, email, "-s", team)
     assert people("subs", "cancel", team, "--now", "--yes").code == 0
-    assert [row["status"] for row in people.rows("requests", "list")] == ["denied", "denied"]
+    assert [row["status"] for row in people.rows("requests", "list", "--all")] == ["denied", "denied"]
     done = people("requests", "approve", "--all", "-o", "json")
     assert (done.code, done.json["summary"]) == (0, "no request awaits a decision")
     assert request(people, 1)["reason"] == "the subscription has ended"

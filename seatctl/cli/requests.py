@@ -62,6 +62,7 @@ StatusOpt = Annotated[
         "--status", metavar="STATUS", help="pending, waitlisted, approved, denied, canceled or expired."
     ),
 ]
+EveryOpt = Annotated[bool, typer.Option("--all", help="Also the requests that are decided.")]
 UserOpt = Annotated[str | None, typer.Option("--user", metavar="EMAIL", help="Only this user's requests.")]
 
 
@@ -101,11 +102,15 @@ def list_requests(
     subscription: OptionalSubscriptionArg = None,
     status: StatusOpt = None,
     user: UserOpt = None,
+    everything: EveryOpt = False,
 ) -> None:
-    """List requests, oldest first.
+    """List the requests that await a decision or a seat; with --all the decided ones too.
+
+    A table begins with the newest, other formats with the oldest, in which order they are approved.
 
     Examples:
-      seatctl requests list --status pending
+      seatctl requests list
+      seatctl requests list --all --user zoe@example.com
       seatctl requests list design -o json
     """
     from functools import cache
@@ -114,6 +119,7 @@ def list_requests(
     from seatctl.ledger import requests, subscriptions, users
     from seatctl.models.call import format_time
     from seatctl.models.request import RequestStatus
+    from seatctl.styles import Format
 
     here = context(ctx)
     if status is not None and status not in list(RequestStatus):
@@ -125,6 +131,8 @@ def list_requests(
             subscription_id=subscriptions.find(reader, subscription, here.now).id if subscription else None,
             user_id=users.require(reader, user).id if user else None,
             status=RequestStatus(status) if status else None,
+            undecided=not everything and status is None,
+            newest_first=here.style.format is Format.TABLE and not here.style.quiet,
         )
         places = cache(lambda: requests.places(reader, here.now))
         here.emit_list(

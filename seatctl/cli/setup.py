@@ -118,20 +118,35 @@ def _actor(here: Context, wish: Wish, before: Profile | None) -> str | None:
         kept = before.values.get("actor")
         return str(kept) if kept else None
     if named is None and here.interactive and not here.options.yes:
-        named = here.ask(
-            "Your e-mail address, for the audit log", flag="--actor", default=f"os:{here.os_user}"
-        )
+        return _asked_actor(here)
     if named is not None and not is_actor(named):
         raise UsageError(f"--actor takes an e-mail address or ci:NAME, not {named!r}")
     return None if named is None or named.startswith("os:") else named
 
 
+def _asked_actor(here: Context) -> str | None:
+    """The answer of a person, who is asked again after a slip: by this address the ledger will know them."""
+    from seatctl.rules.emails import check_email
+
+    question, nobody = "Your e-mail address, for the audit log", f"os:{here.os_user}"
+    while True:
+        named = here.ask(question, flag="--actor", default=nobody)
+        if named == nobody:
+            return None
+        problem = None if named.startswith(("ci:", "os:")) else check_email(named)
+        if problem is None and is_actor(named):
+            return None if named.startswith("os:") else named
+        here.note(f"{named!r} is not an e-mail address{f': {problem}' if problem else ''}")
+
+
 def _with_account(here: Context, wish: Wish, profile: Profile) -> Profile:
     """Take the key, and the account it belongs to, before anything is written."""
-    from seatctl.keys import Key, check_key, find_key, read_secret, store_key
+    from seatctl.keys import Key, check_key, find_key, read_secret, require_keyring, store_key
     from seatctl.textlines import stdin_line
 
     if wish.key_stdin or not _has_key(here, profile):
+        if not wish.key_stdin and here.interactive:
+            require_keyring(profile)
         secret = read_secret(
             stdin_line()
             if wish.key_stdin

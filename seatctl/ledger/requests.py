@@ -195,6 +195,9 @@ class Filter:
     subscription_id: int | None = None
     user_id: int | None = None
     status: RequestStatus | None = None
+    undecided: bool = False
+    """Only those that await a decision or a seat."""
+    newest_first: bool = False
 
     def where(self) -> tuple[str, dict[str, SqlValue]]:
         """The WHERE clause on requests AS r."""
@@ -204,8 +207,10 @@ class Filter:
             "user": self.user_id,
             "status": None if self.status is None else self.status.value,
         }
+        undecided = (f"r.{IS_OPEN}", f"{_STATUS} IN ('pending', 'waitlisted')") if self.undecided else ()
         chosen = where(
             params,
+            *undecided,
             subscription="r.subscription_id = :subscription",
             user="r.user_id = :user",
             status=f"{_STATUS} = :status",
@@ -216,7 +221,8 @@ class Filter:
 def listing(reader: Reader, chosen: Filter) -> Iterator[SeatRequest]:
     """Requests by number."""
     wanted, params = chosen.where()
-    return map(_request, reader.rows(f"{_SELECT}{wanted} ORDER BY r.number", params))
+    order = "r.number DESC" if chosen.newest_first else "r.number"
+    return map(_request, reader.rows(f"{_SELECT}{wanted} ORDER BY {order}", params))
 
 
 def count(reader: Reader, chosen: Filter) -> int:
