@@ -173,7 +173,10 @@ def _row_sentence(row: JsonValue) -> str:
     if not isinstance(row, dict):
         return plain_cell(row)
     parts = [f"line {row['line']}"] if row.get("line") is not None else []
-    parts += [plain_cell(row[key]) for key in row if key not in {"line", "result", "code"} and row[key]]
+    told = {key: value for key, value in row.items() if key not in {"line", "result", "code"} and value}
+    if isinstance(told.get("plan"), int):
+        del told["plan"]  # which one it is of a file: the line says that better
+    parts += map(plain_cell, told.values())
     return ": ".join(parts)
 
 

@@ -106,14 +106,17 @@ class Settings(NamedTuple):
 def load(environment: Environment) -> Settings:
     """Read config.toml; a missing one has no profiles. Raises BadConfig naming the line or the key."""
     found = places(environment)
-    empty = Settings(found.home, found.data, found.config, {}, None)
+    return understand(Settings(found.home, found.data, found.config, {}, None), read(found.config))
+
+
+def read(path: Path) -> str:
+    """The text of a config.toml, empty for a missing one. Raises BadConfig."""
     try:
-        text = found.config.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8").removeprefix("\ufeff")
     except FileNotFoundError:
-        return empty
+        return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise BadConfig(f"{found.config} cannot be read: {error}") from error
-    return _understand(empty, _parse(text, found.config))
+        raise BadConfig(f"{path} cannot be read: {error}") from error
 
 
 class Places(NamedTuple):
@@ -160,33 +163,45 @@ def _parse(text: str, path: Path) -> Mapping[str, object]:
 
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadConfig(f"{path} is not valid TOML: {error}") from None
 
 
-def _understand(empty: Settings, document: Mapping[str, object]) -> Settings:
+def understand(empty: Settings, text: str) -> Settings:
+    """The settings that a config.toml with this text holds. Raises BadConfig naming the line."""
+    document = _parse(text, empty.path) if text else {}
     tables = document.get("profiles", {})
     current = document.get("profile")
     unknown = [key for key in document if key not in {"profile", "profiles"}]
     if unknown or not isinstance(tables, dict) or not isinstance(current, str | None):
         what = f"there is no key {unknown[0]!r}" if unknown else "profile is a name, profiles are tables"
-        raise BadConfig(f"{empty.path}: {what}")
-    profiles = {name: _profile(name, table, empty.path) for name, table in tables.items()}
+        raise BadConfig(f"{_place(empty.path, text, *unknown[:1])}: {what}")
+    profiles = {name: _profile(name, table, empty.path, text) for name, table in tables.items()}
     return empty._replace(profiles=profiles, current=current)
 
 
-def _profile(name: str, table: object, path: Path) -> Profile:
+def _place(path: Path, text: str, *keys: str) -> str:
+    """Where something wrong stands, for a message."""
+    from seatctl.rules.toml_lines import line_of, toml_lines
+
+    line = line_of(toml_lines(text), *keys)
+    return str(path) if line is None else f"{path}, line {line}"
+
+
+def _profile(name: str, table: object, path: Path, text: str) -> Profile:
     if not isinstance(table, dict) or not re.fullmatch(PROFILE_NAME, name):
-        raise BadConfig(f"{path}: profiles.{name} is not a profile")
+        raise BadConfig(f"{_place(path, text, 'profiles', name)}: profiles.{name} is not a profile")
     values: dict[str, Value] = {}
     for key, value in _flatten(table):
         try:
             values[key] = parse_setting(key, value if isinstance(value, str) else str(value))
         except (UnknownSetting, BadInput) as error:
-            raise BadConfig(f"{path}, profile {name}: {error.message}", hint=error.hint) from None
+            where = _place(path, text, "profiles", name, *key.split("."))
+            raise BadConfig(f"{where}, profile {name}: {error.message}", hint=error.hint) from None
     if "mode" not in values:
         raise BadConfig(
-            f"{path}: profile {name} has no mode", hint="write mode = 'sandbox', 'test' or 'live'"
+            f"{_place(path, text, 'profiles', name)}: profile {name} has no mode",
+            hint="write mode = 'sandbox', 'test' or 'live'",
         )
     return Profile(name, Mode(str(values["mode"])), values)
 

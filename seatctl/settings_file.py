@@ -5,13 +5,27 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from seatctl.errors import BadInput, LedgerError
 from seatctl.output_files import CannotWrite, new_file
-from seatctl.settings import PROFILE_NAME, Environment, Profile, Settings, Value, load
+from seatctl.settings import (
+    PROFILE_NAME,
+    BadConfig,
+    Environment,
+    Profile,
+    Settings,
+    Value,
+    load,
+    read,
+    understand,
+)
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
 
 
 class ConfigNotWritable(LedgerError):
@@ -29,8 +43,9 @@ def change(environment: Environment, edit: Callable[[Settings], Settings]) -> Se
     try:
         # Without the lock two `init` of different profiles would each write a file that lacks the other's.
         with locked(before.home / ".config.lock"):
-            after = edit(load(environment))
-            _replace(after.path, _text(after))
+            now = load(environment)
+            after = edit(now)
+            _replace(after.path, _text(read(after.path), now, after))
     except CannotWrite as error:
         raise ConfigNotWritable(error.message) from error
     except OSError as error:
@@ -87,21 +102,52 @@ def _replace(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
 
 
-def _text(settings: Settings) -> str:
-    import tomli_w
+def _text(text: str, before: Settings, after: Settings) -> str:
+    """config.toml with what has changed; everything else, comments too, stays as a person wrote it."""
+    import tomlkit
 
-    document: dict[str, object] = {"profile": settings.current} if settings.current else {}
-    document["profiles"] = {name: _nested(profile.values) for name, profile in settings.profiles.items()}
-    return tomli_w.dumps(document)
+    # A table of its own reads best, but tomlkit refuses one between braces, and puts it wrongly below keys
+    # with dots. What it made is therefore read before it replaces a person's file.
+    for new_table in (tomlkit.table, tomlkit.inline_table):
+        try:
+            written = _edited(tomlkit.parse(text), before, after, new_table).as_string()
+            if understand(after, written) == after:
+                return written
+        except (BadConfig, ValueError, tomlkit.exceptions.TOMLKitError):
+            continue
+    raise BadConfig(f"{after.path} is written in a way that cannot be changed here", hint="edit it by hand")
 
 
-def _nested(values: Mapping[str, Value]) -> dict[str, object]:
-    """`stripe.api_base` as a key of the table `stripe`."""
-    table: dict[str, object] = {key: value for key, value in values.items() if "." not in key}
-    for key, value in values.items():
-        group, dot, name = key.partition(".")
-        if dot:
-            inner = table.setdefault(group, {})
-            if isinstance(inner, dict):
-                inner[name] = value
-    return table
+def _edited(
+    document: TOMLDocument, before: Settings, after: Settings, new_table: Callable[[], object]
+) -> TOMLDocument:
+    if after.current is not None and after.current != before.current:
+        document["profile"] = after.current
+    for name, profile in after.profiles.items():
+        was = before.profiles[name].values if name in before.profiles else {}
+        for key in {**was, **profile.values}:
+            if was.get(key) != profile.values.get(key):
+                _put(document, ("profiles", name, *key.split(".")), profile.values.get(key), new_table)
+    return document
+
+
+def _put(
+    table: MutableMapping[str, object],
+    path: Sequence[str],
+    value: Value | None,
+    new_table: Callable[[], object],
+) -> None:
+    """Set or, with None, remove a value; tables on the way are made, or removed once empty."""
+    key, *rest = path
+    if rest:
+        if key not in table:
+            table[key] = new_table()
+        inner = table[key]
+        assert isinstance(inner, MutableMapping)  # `before` was understood
+        _put(inner, rest, value, new_table)
+        if value is None and not inner:
+            del table[key]
+    elif value is None:
+        table.pop(key, None)
+    else:
+        table[key] = value

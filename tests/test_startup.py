@@ -10,7 +10,7 @@ import pytest
 
 HEAVY = {
     *("stripe", "rich", "sqlite_utils", "pydantic", "babel", "keyring", "platformdirs", "typer.rich_utils"),
-    *("asyncio", "http.client", "logging", "tomli_w", "email", "requests"),
+    *("asyncio", "http.client", "logging", "tomli_w", "tomlkit", "email", "requests"),
 }
 PROBE = """
 import json, sys

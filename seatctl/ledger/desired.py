@@ -51,7 +51,8 @@ WANTS = "d.verdict IN ('assign', 'unknown', 'back')"
 
 _TABLES = (
     """CREATE TEMP TABLE desired (
-        line INTEGER PRIMARY KEY,
+        n INTEGER PRIMARY KEY,
+        line INTEGER NOT NULL,
         email TEXT NOT NULL,
         email_key TEXT,
         name TEXT,
@@ -89,7 +90,7 @@ _OTHER_END = """UPDATE desired SET verdict = 'bad',
 
 _SAME = """UPDATE desired SET verdict = 'duplicate' WHERE verdict = 'unknown' AND EXISTS (
     SELECT 1 FROM desired o WHERE o.email_key = desired.email_key AND o.pool = desired.pool
-    AND o.problem IS NULL AND o.line < desired.line)"""
+    AND o.problem IS NULL AND o.n < desired.n)"""
 
 _KNOW = f"""UPDATE desired SET user_id = u.id, seat_id = t.id,
     differs = coalesce(desired.name <> coalesce(u.name, ''), 0)
@@ -210,7 +211,7 @@ def require_good(reader: Reader, *, skip_bad: bool, prune: bool) -> int:
     must_be_read = prune and bad and reader.count(f"SELECT count(*) FROM desired WHERE {_UNREADABLE}")
     if bad and (must_be_read or not skip_bad):
         total = reader.count("SELECT count(*) FROM desired")
-        found = reader.rows("SELECT line, email, problem FROM desired WHERE verdict = 'bad' ORDER BY line")
+        found = reader.rows("SELECT line, email, problem FROM desired WHERE verdict = 'bad' ORDER BY n")
         rows: list[JsonValue] = [
             {"line": row["line"], "email": row["email"], "error": row["problem"]} for row in found
         ]

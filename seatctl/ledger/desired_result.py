@@ -73,7 +73,7 @@ def without(reader: Reader, short: Iterable[Counted]) -> list[dict[str, JsonValu
     for one in short:
         rows = reader.rows(
             "SELECT d.line, d.email FROM desired d JOIN desired_pools p ON p.n = d.pool"
-            f" WHERE p.pool_id = ? AND {WANTS} ORDER BY d.line LIMIT -1 OFFSET ?",
+            f" WHERE p.pool_id = ? AND {WANTS} ORDER BY d.n LIMIT -1 OFFSET ?",
             (one.pool.id, max(0, one.room)),
         )
         found += [
@@ -92,9 +92,9 @@ def leave_without(journal: Journal, short: Iterable[Counted]) -> None:
     """Take the rows beyond the room of their subscription, in file order, out of the running."""
     for one in short:
         journal.execute(
-            "UPDATE desired SET verdict = ? WHERE line IN (SELECT d.line FROM desired d"
+            "UPDATE desired SET verdict = ? WHERE n IN (SELECT d.n FROM desired d"
             f" JOIN desired_pools p ON p.n = d.pool WHERE p.pool_id = ? AND {WANTS}"
-            " ORDER BY d.line LIMIT -1 OFFSET ?)",
+            " ORDER BY d.n LIMIT -1 OFFSET ?)",
             (Verdict.NO_SEAT.value, one.pool.id, max(0, one.room)),
         )
 
@@ -113,7 +113,7 @@ def differences(reader: Reader) -> Iterator[Record]:
         "SELECT d.line, d.email, s.name AS subscription, d.verdict, d.until, d.problem FROM desired d"
         " LEFT JOIN desired_pools p ON p.n = d.pool LEFT JOIN subscriptions s ON s.id = p.pool_id"
         " WHERE d.verdict IN ('assign', 'unknown', 'back', 'ends', 'no seat free', 'bad')"
-        " OR d.differs AND d.verdict IN ('seated', 'over') ORDER BY d.line"
+        " OR d.differs AND d.verdict IN ('seated', 'over') ORDER BY d.n"
     )
     for row in changed:
         yield _record(row[0], row[1], row[2], RESULTS[row[3]], row[4], row[5])
@@ -142,7 +142,7 @@ def rows(reader: Reader) -> Iterator[Row]:
     """The good rows as they were staged, in file order: what a kept plan holds."""
     found = reader.rows(
         "SELECT d.line, d.email, d.email_key, d.name, d.group_name, d.until, p.handle, NULL FROM desired d"
-        " JOIN desired_pools p ON p.n = d.pool WHERE d.verdict <> 'bad' ORDER BY d.line"
+        " JOIN desired_pools p ON p.n = d.pool WHERE d.verdict <> 'bad' ORDER BY d.n"
     )
     return (Row(*row) for row in found)
 

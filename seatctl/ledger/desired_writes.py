@@ -18,8 +18,8 @@ _MAKE = """INSERT INTO users (email, email_key, name, group_name, created_at)
         coalesce(d.group_name, (SELECT max(o.group_name) FROM desired o WHERE o.email_key = d.email_key)),
         :now
     FROM desired d WHERE d.verdict = 'unknown' AND NOT EXISTS (SELECT 1 FROM desired o
-        WHERE o.email_key = d.email_key AND o.problem IS NULL AND o.verdict = 'unknown' AND o.line < d.line)
-    ORDER BY d.line"""
+        WHERE o.email_key = d.email_key AND o.problem IS NULL AND o.verdict = 'unknown' AND o.n < d.n)
+    ORDER BY d.n"""
 
 _MADE = f"""SELECT id AS entity_id, NULL AS before, {change_rows.user()} AS after FROM users
     WHERE id > :last ORDER BY id"""
@@ -35,7 +35,7 @@ _BEFORE_AND_AFTER = f"""SELECT u.id AS entity_id, {change_rows.user("u")} AS bef
 
 _NEW_ENDS = f"""SELECT t.id AS entity_id, {change_rows.seat("t")} AS before,
     {change_rows.seat("t", until="nullif(d.until, 'never')")} AS after
-    FROM desired d JOIN seats t ON t.id = d.seat_id WHERE d.verdict = 'ends' ORDER BY d.line"""
+    FROM desired d JOIN seats t ON t.id = d.seat_id WHERE d.verdict = 'ends' ORDER BY d.n"""
 
 
 def write(tx: Transaction, pools: Iterable[Subscription]) -> None:
@@ -89,7 +89,7 @@ def _assign(tx: Transaction) -> None:
         "INSERT INTO seats (subscription_id, user_id, assigned_at, until, assigned_entry)"
         " SELECT p.pool_id, coalesce(d.user_id, (SELECT id FROM users u WHERE u.email_key = d.email_key)),"
         " :now, nullif(d.until, 'never'), :entry"
-        f" FROM desired d CROSS JOIN desired_pools p ON p.n = d.pool WHERE {WANTS} ORDER BY d.line",
+        f" FROM desired d CROSS JOIN desired_pools p ON p.n = d.pool WHERE {WANTS} ORDER BY d.n",
         {"now": tx.now, "entry": tx.entry},
     )
     if seated:

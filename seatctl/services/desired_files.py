@@ -17,6 +17,7 @@ from datetime import date, datetime
 
 from seatctl.errors import BadInput, UsageError
 from seatctl.rules.desired import FIELDS, Row, desired
+from seatctl.rules.toml_lines import Path, line_of, toml_lines
 
 _MOST_BYTES = 16 << 20
 """A TOML file is read whole, so that it is for what people write; exports are CSV or JSON Lines."""
@@ -41,9 +42,9 @@ def rows_of(
     if source.lower().endswith(".toml"):
         if mapping:
             raise UsageError("--map is for files with columns", hint="rename the keys in the TOML file")
-        found = _toml(source)
+        found, lines = _toml(source)
         named = tuple(name for name in _table(found, "subscriptions"))
-        yield desired(_toml_rows(found), default), (*also, *named)
+        yield desired(_toml_rows(found, lines), default), (*also, *named)
         return
     from seatctl.tabular import open_table
 
@@ -52,7 +53,7 @@ def rows_of(
         yield desired(table, default), also
 
 
-def _toml(source: str) -> dict[str, object]:
+def _toml(source: str) -> tuple[dict[str, object], Mapping[Path, int]]:
     import tomllib
 
     from seatctl.textlines import open_bytes
@@ -65,7 +66,8 @@ def _toml(source: str) -> dict[str, object]:
             f"{name} is too long for TOML", hint="write CSV or JSON Lines, which are read as a stream"
         )
     try:
-        return tomllib.loads(data.decode("utf-8"))
+        text = data.decode("utf-8-sig").replace("\r\n", "\n")
+        return tomllib.loads(text), toml_lines(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadToml(
             f"{name} cannot be read: {error}", hint="seatctl seats apply --help shows one"
@@ -84,18 +86,18 @@ def _table(found: dict[str, object], key: str) -> dict[str, object]:
     return value
 
 
-def _toml_rows(found: dict[str, object]) -> Iterator[tuple[int, tuple[str, ...], str | None]]:
-    """Its people as rows; the number of a row is its place in the file."""
-    place = 0
+def _toml_rows(
+    found: dict[str, object], lines: Mapping[Path, int]
+) -> Iterator[tuple[int, tuple[str, ...], str | None]]:
+    """Its people as rows; the number of a row is its line in the file."""
     for name, people in _table(found, "subscriptions").items():
-        for person in people if isinstance(people, list) else [people]:
-            place += 1
+        for n, person in enumerate(people if isinstance(people, list) else [people]):
+            place = line_of(lines, "subscriptions", name, n) or 0
             wrong = None if isinstance(person, str) else f"under {name!r} stands no list of e-mails"
             yield place, (str(person), name, "", "", ""), wrong
     seats = found.get("seats", [])
-    for entry in seats if isinstance(seats, list) else [seats]:
-        place += 1
-        yield _toml_row(place, entry)
+    for n, entry in enumerate(seats if isinstance(seats, list) else [seats]):
+        yield _toml_row(line_of(lines, "seats", n) or 0, entry)
 
 
 def _toml_row(place: int, entry: object) -> tuple[int, tuple[str, ...], str | None]:

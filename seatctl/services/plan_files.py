@@ -58,9 +58,11 @@ def read_plan_file(text: str) -> list[PlanSpec]:
     """The plans of a TOML file. Raises BadPlanFile naming the plan and the field; all are read first."""
     import tomllib
 
+    from seatctl.rules.toml_lines import line_of, toml_lines
+
     try:
         tables = tomllib.loads(text).get("plans")
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadPlanFile(
             f"the file is not TOML: {error}", hint="seatctl plans export shows the form"
         ) from None
@@ -74,10 +76,12 @@ def read_plan_file(text: str) -> list[PlanSpec]:
             specs.append(_read_table(table if isinstance(table, dict) else {}, taken))
         except (SeatctlError, ValueError, TypeError, KeyError) as error:
             slug = table.get("slug") if isinstance(table, dict) else None
-            rows.append(
-                {"plan": number, "slug": slug if isinstance(slug, str) else None, "error": _say(error)}
-            )
+            named = slug if isinstance(slug, str) else None
+            rows.append({"line": None, "plan": number, "slug": named, "error": _say(error)})
     if rows:
+        lines = toml_lines(text)
+        for row in rows:
+            row["line"] = line_of(lines, "plans", int(str(row["plan"])) - 1)
         raise BadPlanFile(
             f"{len(rows)} of {counted(len(tables), 'plan')} cannot be imported; nothing was written",
             hint="seatctl plans export shows the form",
