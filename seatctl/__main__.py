@@ -170,7 +170,7 @@ def _bug(here: Context, error: Exception) -> Unexpected:
     import traceback
 
     path = None
-    with suppress(SeatctlError):  # nobody knows where the log is if there is no home folder
+    with suppress(SeatctlError, OSError):  # nobody knows where the log is if there is no home folder
         path = here.log.path if here.log.write("".join(traceback.format_exception(error))) else None
     what = f"unexpected {type(error).__name__}"
     where = f"the log is at {path}" if path else "the log could not be written; --verbose shows the traceback"
@@ -218,7 +218,7 @@ def _wants_json(argv: Sequence[str], environment: Mapping[str, str], here: Conte
     """Whether errors are JSON, even where the command line could not be parsed to its end."""
     if here.options.output:
         return here.options.output in {"json", "jsonl"}
-    for word, value in zip(argv, [*argv[1:], ""], strict=True):
+    for word, value in zip(argv, [*argv, ""][1:], strict=True):
         if word == "--":
             break
         named = value if word in {"-o", "--output"} else word.removeprefix("--output=").removeprefix("-o")

@@ -16,6 +16,8 @@ from seatctl.settings import Environment, Mode, Profile, Settings
 KEYRING_SERVICE = "seatctl"
 KEY_VARIABLES = ("SEATCTL_STRIPE_KEY", "STRIPE_API_KEY")
 COMMAND_SECONDS = 30
+_NO_KEYRING = (RuntimeError, ImportError, OSError)
+"""What a keyring raises beside its own errors: a user without a home folder, a backend that is not there."""
 
 
 class NoKey(NotAllowed):
@@ -137,7 +139,7 @@ def kept_secret(entry: str) -> str | None:
 
     try:
         return keyring.get_password(KEYRING_SERVICE, entry)
-    except KeyringError:
+    except (KeyringError, *_NO_KEYRING):
         return None
 
 
@@ -148,7 +150,7 @@ def keep_secret(entry: str, secret: str) -> bool:
 
     try:
         keyring.set_password(KEYRING_SERVICE, entry, secret)
-    except KeyringError:
+    except (KeyringError, *_NO_KEYRING):
         return False
     return kept_secret(entry) == secret
 

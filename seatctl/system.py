@@ -56,7 +56,7 @@ class TooManyFiles(TryAgain):
     code = "too_many_files"
 
 
-class NotText(BadInput):
+class HalfCharacter(BadInput):
     """A text holds half a character (a lone surrogate), which UTF-8 cannot write."""
 
     code = "not_utf8"
@@ -103,16 +103,28 @@ def as_refusal(error: Exception) -> SeatctlError | None:
     return found
 
 
+def _folder_is_gone() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return True
+    return False
+
+
 def _refusal(error: Exception) -> SeatctlError | None:
     if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
         shown = ascii(error.object[max(0, error.start - 20) : error.end + 20])
-        return NotText(f"{shown} is not UTF-8", hint="save or type it again as UTF-8")
+        return HalfCharacter(f"{shown} is not UTF-8", hint="save or type it again as UTF-8")
     if isinstance(error, ImportError) and os.strerror(errno.EMFILE) in str(error):
         return too_many_files()
-    if not isinstance(error, OSError):
-        return None
+    return _refused_file(error) if isinstance(error, OSError) else None
+
+
+def _refused_file(error: OSError) -> SeatctlError | None:
     if error.errno in _TOO_MANY:
         return too_many_files()
+    if error.errno == errno.ENOENT and _folder_is_gone():
+        return SystemRefused("the current folder was deleted", hint="go to another one: cd")
     if error.errno not in _REFUSALS:
         return None
     where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""

@@ -75,13 +75,14 @@ def text_lines(stream: BinaryIO, name: str, end: End | None = None) -> Iterator[
 
 
 def read_text(source: str) -> str:
-    """A whole small file, or stdin if it is `-`.
+    """A whole small file, or stdin if it is `-`; its lines end with LF, however they did.
 
     Raises FileNotThere, FileNotReadable, NotText, NotUtf8.
     """
     stream, name = open_bytes(source, None)
     with stream if source != "-" else nullcontext():
-        return "".join(text_lines(stream, name))
+        text = "".join(text_lines(stream, name))
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def stdin_line(limit: int = -1) -> str:

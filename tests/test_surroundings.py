@@ -110,3 +110,49 @@ def test_too_few_file_descriptors_are_said(sandbox):
         found = sandbox.shell(f"ulimit -n {limit}; {SEATCTL} sync -o json")
         assert found.returncode in {0, 75}
         assert found.returncode == 0 or '"too_many_files"' in found.stderr or "ulimit" in found.stderr
+
+
+def test_the_current_folder_may_have_been_deleted(sandbox, tmp_path):
+    gone = f'mkdir "{tmp_path}/gone" && cd "{tmp_path}/gone" && rmdir "{tmp_path}/gone"'
+    told = sandbox.shell(f"{gone}; PYTHONPATH={tmp_path.cwd()} {SEATCTL} users list --ledger x.db -o json")
+    assert (told.returncode, '"system_refused"' in told.stderr) == (74, True), told.stderr
+
+
+def test_a_completion_that_nobody_can_read_is_no_bug(sandbox):
+    asked = sandbox.shell(
+        f"_SEATCTL_COMPLETE=complete_bash COMP_WORDS=seatctl COMP_CWORD=1 {SEATCTL} >/dev/full"
+    )
+    assert (asked.returncode, "Traceback" in asked.stderr) == (74, False), asked.stderr
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_every_file_may_end_its_lines_as_any_system_does(sandbox, pro, tmp_path, end):
+    file = tmp_path / "file"
+
+    def written(*lines):
+        file.write_bytes(end.join([*lines, ""]).encode())
+        return file
+
+    commands = written("users add zoe@example.com", "", "# one more", "users add max@example.com")
+    assert sandbox("batch", commands).code == 0
+    assert sandbox("users", "import", written("email,name", 'zoe@example.com,"Zoe Z"')).code == 0
+    assert sandbox("plans", "import", written(*sandbox("plans", "export").out.splitlines())).code == 0
+    settings = sandbox.home / "config.toml"
+    settings.write_bytes(end.join(settings.read_text().splitlines()).encode())
+    assert [row["name"] for row in sandbox.rows("users", "list")] == [None, "Zoe Z"]
+
+
+def test_only_a_line_end_ends_a_line_of_a_batch(sandbox):
+    refused = sandbox("batch", "-", "-o", "json", stdin='users add zoe@example.com --name "Zoe\u2028Z"\n')
+    assert (refused.code, [row["line"] for row in refused.error["rows"]]) == (3, [1])
+    assert sandbox("batch", "-", stdin=f"{'x' * 200_000},b\n").code == 3
+
+
+def test_a_user_without_a_home_folder_has_no_keyring(seatctl, monkeypatch):
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with mock.patch("keyring.set_password", side_effect=RuntimeError("no home")):
+        refused = seatctl(
+            "init", "--mode", "test", "--key-stdin", "-o", "json", stdin="sk_test_abcdefghijkl\n"
+        )
+    assert (refused.code, refused.error["code"]) == (8, "no_key")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -56,13 +57,16 @@ def lines_of_file(source: str, check: Check) -> list[Line]:
 
 
 def _commands(text: str) -> Iterator[tuple[int, str]]:
+    first = text.partition("\n")[0]
     for delimiter in (",", "\t"):
-        header = next(csv.reader([text.partition("\n")[0]], delimiter=delimiter), [])
+        header: list[str] = []
+        with suppress(csv.Error):  # a NUL, a very long word: it is no header
+            header = next(csv.reader([first], delimiter=delimiter), [])
         if len(header) > 1 and _COMMAND in header:
             table = csv.DictReader(io.StringIO(text), delimiter=delimiter)
             yield from ((n, row[_COMMAND] or "") for n, row in enumerate(table, start=2))
             return
-    yield from enumerate(text.splitlines(), start=1)
+    yield from enumerate(text.split("\n"), start=1)  # a name may hold what else `splitlines` ends a line at
 
 
 def lines_of_table(source: str, template: Sequence[str], check: Check) -> list[Line]:
