@@ -154,3 +154,9 @@ def test_who_is_erased_leaves_no_former_key_behind(moved):
     assert STRASSE.encode() not in left
     assert SAME.encode() not in left
     assert moved("ledger", "check").code == 0
+
+
+def test_two_letters_find_the_beginning_of_an_address_as_it_is_kept(sandbox):
+    sandbox("users", "add", "ßa@x.org", "ssa@x.org", "Öa@x.org")
+    for text, found in (("ßA", "ßa@x.org"), ("öa", "Öa@x.org")):
+        assert sandbox("users", "list", text, "-q").out.split() == [found]

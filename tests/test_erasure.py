@@ -105,3 +105,17 @@ def test_who_was_removed_before_is_not_named_by_the_command_that_erases_them(sea
     files = ledger_path(seatctl).parent.glob("ledger.db*")
     assert not any(b"eve@example.com" in path.read_bytes() for path in files)
     assert seatctl("ledger", "check").code == 0
+
+
+def test_decisions_are_found_however_the_one_who_is_erased_was_written(seatctl, sandbox):
+    add_pool(ledger_path(sandbox), "video", seats=0)
+    seatctl("users", "add", "jörg@bücher.example", "eve@example.com")
+    seatctl("roles", "grant", "jörg@bücher.example", "assignor")
+    seatctl("requests", "create", "eve@example.com", "-s", "video")
+    denied = seatctl("requests", "deny", "1", "--reason", "no", "--as", "JÖRG@xn--bcher-kva.example")
+    assert denied.code == 0, denied.err
+    seatctl("roles", "revoke", "jörg@bücher.example", "assignor")
+    erased = seatctl("users", "remove", "jörg@bücher.example", "--erase", "--yes")
+    assert "1 audit entry with their address as the actor stay" in erased.err
+    assert query(ledger_path(sandbox), "SELECT decided_by FROM requests") == [("(erased)",)]
+    assert seatctl("ledger", "check").code == 0

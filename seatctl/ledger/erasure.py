@@ -18,7 +18,7 @@ from seatctl.ledger import rekeying, search
 from seatctl.ledger.engine import SqlValue
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.user import User
-from seatctl.rules.emails import email_key
+from seatctl.rules.permissions import actor_key
 
 _BLANK = """UPDATE changes SET before = NULL, after = NULL, salt = NULL, erased_at = :now
     WHERE erased_at IS NULL AND """
@@ -54,10 +54,11 @@ def erase(tx: Transaction, user: User) -> Erased:
     """Blank what is held of a removed user. The record of it holds no more than their number."""
     tx.engine.overwrite_deleted()
     tx.open_run()  # so that the text of this very command, which names them, is blanked with the others
+    # SQLite folds the case of ASCII alone, and actors stand there as they were typed.
+    tx.engine.define("actor_key", lambda actor: None if actor is None else actor_key(actor))
     emails, words = _known_as(tx, user)
-    acted = sum(
-        tx.count("SELECT count(*) FROM audit WHERE lower(actor) = ?", (email.lower(),)) for email in emails
-    )
+    keys = set(map(actor_key, emails))
+    acted = sum(tx.count("SELECT count(*) FROM audit WHERE actor_key(actor) = ?", (key,)) for key in keys)
     changes = _blank_changes(tx, user, emails)
     runs, lines = _blank_runs(tx, words)
     tx.execute("UPDATE requests SET note = NULL, reason = NULL WHERE user_id = ?", (user.id,))
@@ -74,7 +75,7 @@ def _known_as(tx: Transaction, user: User) -> tuple[set[str], set[str]]:
     for facts in _facts(tx, user.id):
         emails |= {str(facts["email"])} if facts.get("email") else set()
         names |= {str(facts["name"])} if facts.get("name") else set()
-    return emails, emails | names | set(map(email_key, emails))  # roles are told of by the key
+    return emails, emails | names | set(map(actor_key, emails))  # roles are told of by the key
 
 
 def _facts(tx: Transaction, user_id: int) -> Iterator[dict[str, object]]:
@@ -96,21 +97,19 @@ def _blank_changes(tx: Transaction, user: User, emails: set[str]) -> int:
     tx.execute("DELETE FROM former_email_keys WHERE user_id = ?", (user.id,))
     for email in emails:
         # Roles and decisions name an actor, not a user.
-        named: dict[str, SqlValue] = {"now": tx.now, "key": email_key(email), "email": email.lower()}
-        former: dict[str, SqlValue] = {"last": last, "former": rekeying.former_actor_key(email)}
+        key, former = actor_key(email), rekeying.former_actor_key(email)
         blanked += tx.execute(
             f"{_BLANK} entity IN ('role', 'request') AND ("
-            " lower(json_extract(before, '$.actor')) IN (:key, :email)"
-            " OR lower(json_extract(after, '$.actor')) IN (:key, :email)"
+            " :key IN (actor_key(json_extract(before, '$.actor')), actor_key(json_extract(after, '$.actor')))"
             " OR entry <= :last AND :former IN"
             "   (json_extract(before, '$.actor'), json_extract(after, '$.actor'))"
-            " OR lower(json_extract(before, '$.decided_by')) IN (:key, :email)"
-            " OR lower(json_extract(after, '$.decided_by')) IN (:key, :email))",
-            {**named, **former},
+            " OR actor_key(json_extract(before, '$.decided_by')) = :key"
+            " OR actor_key(json_extract(after, '$.decided_by')) = :key)",
+            {"now": tx.now, "key": key, "last": last, "former": former},
         )
         tx.execute(
-            "UPDATE requests SET decided_by = :gone WHERE lower(decided_by) IN (:key, :email)",
-            {"gone": _GONE, "key": email_key(email), "email": email.lower()},
+            "UPDATE requests SET decided_by = :gone WHERE actor_key(decided_by) = :key",
+            {"gone": _GONE, "key": key},
         )
     return blanked
 
@@ -150,8 +149,8 @@ def _blank_messages(tx: Transaction, user: User, emails: set[str]) -> None:
     for email in emails:
         tx.execute(
             "UPDATE outbox SET state = iif(state = 'waiting', 'held', state), last_error = NULL,"
-            " recipient_actor = NULL WHERE lower(recipient_actor) = ?",
-            (email.lower(),),
+            " recipient_actor = NULL WHERE actor_key(recipient_actor) = ?",
+            (actor_key(email),),
         )
 
 

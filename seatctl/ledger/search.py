@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from seatctl.ledger.engine import SqlValue
 from seatctl.ledger.transaction import Journal
+from seatctl.rules.emails import email_key
 
 SHORTEST = 3
 """Letters that make a trigram."""
@@ -97,7 +98,7 @@ def matching(text: str) -> Search:
 
 def _short(words: list[str]) -> Search:
     """As `matching`, of words of which none makes a trigram by itself."""
-    prefix = " ".join(words).casefold()
+    prefix = email_key(" ".join(words))
     params: dict[str, SqlValue] = {"prefix": prefix, "beyond": prefix + _LAST}
     pairs = [word for word in words if len(word) == _SHORT]
     if not pairs:
