@@ -101,7 +101,7 @@ def _run(here: Context) -> int:
         execute(here)
         sys.stdout.flush()
     except SeatctlError as error:
-        return _fail(here, error)
+        return _fail(here, _out_of_files(error) or error)
     except KeyboardInterrupt:
         sys.stderr.write("\n" if sys.stderr.isatty() else "")
         return _fail(here, Interrupted("interrupted"))
@@ -163,6 +163,16 @@ def _refused_by_system(error: Exception) -> SeatctlError | None:
     from seatctl.system import as_refusal
 
     return as_refusal(error)
+
+
+def _out_of_files(error: SeatctlError) -> SeatctlError | None:
+    """The refusal if no file descriptor was left: what could not be opened for it has no fault of its own."""
+    if not isinstance(error.__cause__, OSError):
+        return None
+    from seatctl.errors import TryAgain
+
+    refused = _refused_by_system(error.__cause__)
+    return refused if isinstance(refused, TryAgain) else None
 
 
 def _bug(here: Context, error: Exception) -> Unexpected:

@@ -16,8 +16,8 @@ from seatctl.settings import Environment, Mode, Profile, Settings
 KEYRING_SERVICE = "seatctl"
 KEY_VARIABLES = ("SEATCTL_STRIPE_KEY", "STRIPE_API_KEY")
 COMMAND_SECONDS = 30
-_NO_KEYRING = (RuntimeError, ImportError, OSError)
-"""What a keyring raises beside its own errors: a user without a home folder, a backend that is not there."""
+_NO_KEYRING = (RuntimeError, ImportError, AttributeError, ValueError, OSError)
+"""What keyring raises beside its own errors: no home folder, a backend that is not there."""
 
 
 class NoKey(NotAllowed):

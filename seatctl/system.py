@@ -103,12 +103,17 @@ def as_refusal(error: Exception) -> SeatctlError | None:
     return found
 
 
-def _folder_is_gone() -> bool:
+def _missing_folder(error: OSError) -> SystemRefused | None:
+    """The refusal if a folder is missing that every program needs; None for any other missing file."""
+    if "temporary directory" in (error.strerror or ""):
+        return SystemRefused(
+            "no folder for temporary files can be written", hint="set TMPDIR to one that you may write to"
+        )
     try:
         Path.cwd()
     except OSError:
-        return True
-    return False
+        return SystemRefused("the current folder was deleted", hint="go to another one: cd")
+    return None
 
 
 def _refusal(error: Exception) -> SeatctlError | None:
@@ -123,8 +128,8 @@ def _refusal(error: Exception) -> SeatctlError | None:
 def _refused_file(error: OSError) -> SeatctlError | None:
     if error.errno in _TOO_MANY:
         return too_many_files()
-    if error.errno == errno.ENOENT and _folder_is_gone():
-        return SystemRefused("the current folder was deleted", hint="go to another one: cd")
+    if error.errno == errno.ENOENT:
+        return _missing_folder(error)
     if error.errno not in _REFUSALS:
         return None
     where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import pwd
 import sys
+import tempfile
 from unittest import mock
 
 import pytest
@@ -106,10 +109,30 @@ def test_windows_is_told_of_wsl(seatctl):
 
 
 def test_too_few_file_descriptors_are_said(sandbox):
-    for limit in (6, 8, 12):
+    for limit in (6, 8, 10, 12):
         found = sandbox.shell(f"ulimit -n {limit}; {SEATCTL} sync -o json")
         assert found.returncode in {0, 75}
         assert found.returncode == 0 or '"too_many_files"' in found.stderr or "ulimit" in found.stderr
+
+
+def test_a_lock_without_a_file_descriptor_is_not_called_read_only(sandbox):
+    opened = os.open
+
+    def refused(path, *words, **options):
+        if str(path).endswith("ledger.db.lock"):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
+        return opened(path, *words, **options)
+
+    with mock.patch.object(os, "open", refused):
+        told = sandbox("sync", "-o", "json")
+    assert (told.code, told.error["code"]) == (75, "too_many_files")
+
+
+def test_no_folder_for_temporary_files_is_said(sandbox):
+    with mock.patch.object(tempfile, "tempdir", None), mock.patch("tempfile._candidate_tempdir_list", list):
+        told = sandbox("batch", "-", "--dry-run", "-o", "json", stdin="users add zoe@example.com\n")
+    assert (told.code, told.error["code"]) == (74, "system_refused")
+    assert "TMPDIR" in told.error["hint"]
 
 
 def test_the_current_folder_may_have_been_deleted(sandbox, tmp_path):
