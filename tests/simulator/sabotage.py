@@ -280,7 +280,7 @@ def _silent_status(stack: ExitStack) -> None:
 # Points 1 and 2: an answer that proves nothing, and a way out -----------------------------------------
 
 
-@fault("any object", 1, "pages", "a 2xx is taken for the answer, whatever object it is")
+@fault("any object", 1, "storm", "a 2xx is taken for the answer, whatever object it is")
 def _any_object(stack: ExitStack) -> None:
     from seatctl.billing import stripe
 
@@ -288,7 +288,7 @@ def _any_object(stack: ExitStack) -> None:
     within(stack, stripe, "require_readable", lambda *_: None)
 
 
-@fault("error of a proxy", 1, "pages", "an error that is not Stripe's shape is Stripe's refusal")
+@fault("error of a proxy", 1, "storm", "an error that is not Stripe's shape is Stripe's refusal")
 def _error_of_a_proxy(stack: ExitStack) -> None:
     from seatctl.billing import stripe
 
@@ -298,7 +298,7 @@ def _error_of_a_proxy(stack: ExitStack) -> None:
     within(stack, stripe, "_is_error_of_stripe", is_error)
 
 
-@fault("login page", 1, "pages", "a web page with a 4xx is Stripe's refusal")
+@fault("login page", 1, "storm", "a web page with a 4xx is Stripe's refusal")
 def _login_page(stack: ExitStack) -> None:
     from seatctl.billing import stripe
 
@@ -310,7 +310,9 @@ def _login_page(stack: ExitStack) -> None:
     within(stack, stripe, "_parsed", parsed)
 
 
-@fault("open after 429", 2, "", "a 429 to all repetitions leaves an operation open though nothing was done")
+@fault(
+    "open after 429", 2, "storm", "a 429 to all repetitions leaves an operation open though nothing was done"
+)
 def _open_after_429(stack: ExitStack) -> None:
     from seatctl.services import operations
 

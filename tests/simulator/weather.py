@@ -55,9 +55,7 @@ THEMES = {
     # An invoice of more than ten lines, which Stripe cuts short.
     "crowded": Theme(("later",), 1, {"add-seats": 40, "clock": 20, "cancel": 5, "sync": 4}),
     # Prorations under the least that can be charged become a debt on the balance.
-    "small": Theme(
-        ("dime", "dime", "loose"), 2, {"add-seats": 20, "clock": 14, "cancel": 14, "dashboard": 6}
-    ),
+    "small": Theme(("dime",), 1, {"add-seats": 24, "clock": 12, "cancel": 12}),
     "trial": Theme(PLANS, 1, {"elsewhere": 12, "adopt": 14, "add-seats": 20, "clock": 8, "sync": 8}),
     # Renewals that fail, and what is done about them.
     "unpaid": Theme(
@@ -67,10 +65,14 @@ THEMES = {
     ),
     "term": Theme(("year", "contract"), 2, {"renew": 20, "add-seats": 14, "clock": 24, "cancel": 8}),
     "clocks": Theme(PLANS, 1, {"skew": 12, "add-seats": 30, "clock": 14, "change-plan": 8, "sync": 4}),
+    # Answers that prove nothing, at most purchases.
+    "storm": Theme(PLANS, 1, {"buy": 30, "add-seats": 30, "clock": 6, "sync": 12, "change-plan": 6}),
     # Pages: Checkout, the bank's question, the portal.
     "pages": Theme(PLANS, 1, {"buy": 40, "cardholder": 30, "clock": 12, "sync": 8, "change-plan": 8}),
     "dashboard": Theme(
-        PLANS, 2, {"dashboard": 40, "tamper": 6, "add-seats": 18, "sync": 10, "cancel": 8, "rest": 6}
+        PLANS,
+        2,
+        {"dashboard": 40, "tamper": 6, "add-seats": 18, "assign": 8, "sync": 10, "cancel": 8, "rest": 6},
     ),
 }
 
@@ -81,7 +83,8 @@ def weather(chance: Random, theme: str = "") -> Weather:
         about = THEMES[theme or chance.choice([*THEMES])]
         whole = {name: 0.12 * weight for name, (weight, _) in {**COMMANDS, **OTHERS}.items()}
         weights = {**whole, **about.weights}
-        return Weather(weights, _share_of_faults(chance), 0.06, 0.06, about.plans, about.crowd)
+        faults = 0.7 if about is THEMES["storm"] else _share_of_faults(chance)
+        return Weather(weights, faults, 0.06, 0.06, about.plans, about.crowd)
     return _soup(chance)
 
 
