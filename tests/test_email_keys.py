@@ -135,7 +135,7 @@ def test_two_users_who_are_one_address_now_are_named_and_told_apart(sandbox):
     handle = f"{STRASSE}#{number}"
     assert (found["result"], found["repair"]) == (
         "problem",
-        f"seatctl users edit {handle!r} --email OTHER@ADDRESS",
+        f"seatctl users edit {handle!r} --email EMAIL",
     )
     checked = sandbox("ledger", "check")
     assert checked.code == 0

@@ -159,7 +159,7 @@ def _emails(here: Context) -> Finding:
     with here.ledger.reading() as reader:
         doubled, separated = list(rekeying.doubled(reader)), list(rekeying.separated(reader))
     if doubled:
-        other = f"seatctl users edit {quoted(doubled[0][1])} --email OTHER@ADDRESS"
+        other = f"seatctl users edit {quoted(doubled[0][1])} --email EMAIL"
         return Finding("e-mails", "problem", f"two users are one address: {_named(doubled)}", other)
     if separated:
         again = f"seatctl notify send --again {quoted(separated[0][0])}"
