@@ -19,6 +19,7 @@ _TITLES = {
     "owed_less": "Owed less",
     "renews_at": "Renews",
     "seats_after": "Seats then",
+    "sign_in_url": "Sign in",
     "slug": "Plan",
     "term_end": "Term ends",
     "term_start": "Term begins",

@@ -359,3 +359,47 @@ def test_a_limit_that_is_no_amount_is_refused_even_where_nothing_is_short(seatct
     refused = apply(seatctl, STATE, "--buy-shortfall", "--max-spend", "x", "--yes", *more)
     assert (refused.code, refused.error["code"]) == (3, "bad_amount")
     assert seated(seatctl) == [ANN, BOB]
+
+
+def at_terminal(seatctl, tmp_path, answer, *options):
+    (tmp_path / "state.csv").write_text(f"email,subscription\n{STATE}")
+    words = (tmp_path / "state.csv", "--prune", "--max-revoke", "1", *options)
+    return seatctl("seats", "apply", *words, tty=True, stdin=answer)
+
+
+def test_at_a_terminal_prune_names_who_loses_a_seat_and_asks(seatctl, design, tmp_path):
+    refused = at_terminal(seatctl, tmp_path, "n\n")
+    assert f"{BOB} loses the seat in design" in refused.err
+    assert "Revoke 1 seat? [y/N]" in refused.err
+    assert (refused.code, seated(seatctl)) == (4, [ANN, BOB])
+    assert "Revoke" not in at_terminal(seatctl, tmp_path, "", "--dry-run").err
+    assert "Revoke" not in at_terminal(seatctl, tmp_path, "", "--check").err
+    assert at_terminal(seatctl, tmp_path, "y\n").code == 0
+    assert seated(seatctl) == [ANN, CYD]
+    again = at_terminal(seatctl, tmp_path, "")
+    assert (again.code, "Revoke" in again.err) == (0, False)  # there is nobody to ask about
+
+
+def test_yes_answers_the_question_of_prune(seatctl, design, tmp_path):
+    assert at_terminal(seatctl, tmp_path, "", "--yes").code == 0
+    assert seated(seatctl) == [ANN, CYD]
+
+
+def test_what_would_be_refused_is_refused_before_anybody_is_asked(seatctl, design, tmp_path):
+    (tmp_path / "state.csv").write_text(f"email,subscription\n{STATE}")
+    words = (tmp_path / "state.csv", "--prune", "--max-revoke", "0")
+    refused = seatctl("seats", "apply", *words, tty=True)
+    assert (refused.code, "Revoke" in refused.err) == (4, False)
+
+
+def test_only_the_seats_that_were_agreed_to_are_revoked(seatctl, design, tmp_path, monkeypatch):
+    from seatctl.context import Context
+
+    def meanwhile(here, question, **_):
+        seatctl("seats", "revoke", "design", BOB)
+        seatctl("seats", "assign", "design", DAN, "--create-users")
+
+    monkeypatch.setattr(Context, "confirm", meanwhile)
+    stale = at_terminal(seatctl, tmp_path, "")
+    assert (stale.code, seated(seatctl)) == (4, [ANN, DAN])
+    assert "others would lose their seats now" in stale.err

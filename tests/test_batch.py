@@ -313,3 +313,13 @@ def test_a_dry_run_refuses_what_nobody_would_confirm(sandbox, team, file):
     assert all("--yes is required" in row["error"] for row in told.rows)
     sure = file("subs add-seats design 2", "subs add-seats design 2 --dry-run")
     assert sandbox("batch", sure, "--dry-run", "--yes").code == 0
+
+
+def test_a_person_who_waits_sees_how_many_lines_are_checked(sandbox, file, monkeypatch):
+    monkeypatch.setattr("seatctl.cli.batch_progress.CHECK_SECONDS", 0)
+    path = file(*(f"users add {email}" for email in PEOPLE))
+    shown = sandbox("batch", path, tty=True).err
+    assert "\r1 lines checked\r2 lines checked" in shown
+    assert f"\r{' ' * len('5 lines checked')}\r" in shown  # nothing of it stays on the screen
+    assert "checked" not in sandbox("batch", path).err
+    assert "checked" not in sandbox("batch", path, "-q", tty=True).err

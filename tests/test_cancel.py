@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 
@@ -398,3 +399,22 @@ def test_transfer_makes_somebody_else_the_owner_here_and_in_stripe(office):
 
 def test_the_term_s_end_is_stripe_s(office):
     assert pool(office, "lab")["term_end"] == TERM_END
+
+
+def test_canceling_renaming_and_handing_over_say_how_to_take_them_back(office):
+    assert office("users", "add", "bob@example.com").code == 0
+    before = pool(office)
+    for words in (("cancel",), ("rename", "Studio EU"), ("transfer", "bob@example.com")):
+        done = office("subs", words[0], "design", *words[1:], "--yes")
+        (undo,) = [line.removeprefix("undo: ") for line in done.err.splitlines() if "undo: " in line]
+        assert office(*shlex.split(undo)[1:], "--yes").code == 0, undo
+        assert pool(office) == before, undo
+
+
+def test_no_way_back_is_named_that_would_be_refused(office):
+    office("users", "add", "bob@example.com")
+    handed = office(
+        "subs", "transfer", "design", "bob@example.com", "--as", "design@example.com", "-o", "json"
+    )
+    assert handed.json["undo"] is None  # it is bob's now, who alone may give it away
+    assert office("subs", "cancel", "lab", "--now", "--yes", "-o", "json").json["undo"] is None

@@ -262,3 +262,18 @@ def test_the_newest_request_is_in_the_table_however_many_wait(seatctl, design):
     assert "p60@example.com" in table
     assert "p1@example.com" not in table
     assert seatctl("requests", "list", "-q").out.split()[0] == "1"  # who asked first is approved first
+
+
+def test_who_is_seated_at_once_and_who_asks_whether_they_are_sees_where_to_sign_in(sandbox, seatctl):
+    page = "https://app.example.com/start"
+    add_pool(ledger_path(sandbox), "app", seats=1, policy=json.dumps({"sign_in_url": page}))
+    approve_automatically(sandbox)
+    seatctl("users", "add", ANN, BOB)
+    asked = seatctl("requests", "create", ANN, "-s", "app", "-o", "json").json
+    assert asked["rows"][0]["sign_in_url"] == page
+    assert asked["summary"].endswith(f"; sign in: {page}")
+    assert seatctl("requests", "create", BOB, "-s", "app", "-o", "json").rows[0]["sign_in_url"] is None
+    assert seatctl("check", ANN, "-o", "json").json["sign_in_url"] == page
+    assert seatctl("check", BOB, "-o", "json").json["sign_in_url"] is None
+    shown = seatctl("check", ANN, "--color", "never", tty=True).out
+    assert ["Sign", "in", page] in [line.split() for line in shown.splitlines()]

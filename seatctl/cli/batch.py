@@ -52,7 +52,7 @@ def batch(
     """
     from seatctl.cli.batch_files import lines_of_file, lines_of_table
     from seatctl.cli.batch_lines import Lines
-    from seatctl.cli.batch_progress import shown
+    from seatctl.cli.batch_progress import checking, shown
     from seatctl.errors import UsageError
     from seatctl.services.batching import Batch, rehearsing, start
 
@@ -63,8 +63,8 @@ def batch(
             "batch takes one FILE, or --csv FILE and a command after --",
             hint="seatctl batch --csv people.csv -- seats assign design {email}",
         )
-    check = Lines(here).check
-    lines = lines_of_file(given[0], check) if csv is None else lines_of_table(csv, given, check)
+    with checking(here, Lines(here).check) as check:
+        lines = lines_of_file(given[0], check) if csv is None else lines_of_table(csv, given, check)
     with rehearsing(here.ledger, here.call) as ledger, shown(here) as progress:
         how = Batch(Lines(here, ledger).do, progress, 1 if stop_on_error else max_failures)
         report = start(ledger, here.call, lines, how)

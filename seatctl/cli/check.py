@@ -23,6 +23,7 @@ COLUMNS = (
     Column("until", "Until", "time"),
     Column("as_of", "As of sync", "time"),
     Column("ways_out", "Ways out", "lines"),
+    Column("sign_in_url", "Sign in"),
 )
 
 

@@ -89,7 +89,7 @@ def apply(
 
     With --prune, a file that has no rows, or none of a subscription that it had before, stops (exit 3):
     --subscription names what the file is the whole truth of. People who are suspended or removed stop it
-    too, unless --skip-bad leaves them out.
+    too, unless --skip-bad leaves them out. At a terminal it asks before it revokes.
 
     Examples:
       seatctl seats apply people.csv --subscription design --create-users
@@ -233,12 +233,13 @@ def _carry_out(
     here: Context, how: How, *, buy: bool, max_spend: str | None, check: bool, plan: Saved | None = None
 ) -> None:
     """Compare, buy what is short where that is wanted, and bring it about."""
+    from seatctl.cli.seats_prune import confirmed
     from seatctl.services.desired_state import apply_state, require_allowed, weigh, weighed_report
     from seatctl.services.saved_plans import still_holds
 
     holds: Checked | None = None if plan is None else still_holds(plan, here.ledger.id)
     if not (check or buy):
-        _emit(here, apply_state(here.ledger, here.call, how, holds))
+        _emit(here, apply_state(here.ledger, here.call, how, confirmed(here, how, holds)))
         return
     from seatctl.services.desired_buying import require_amount
 
@@ -253,6 +254,7 @@ def _carry_out(
 
     require_allowed(here.ledger, here.call, weighed.changes)
     check_changes(weighed.changes, how.max_revoke, here.ledger.id)
+    holds = confirmed(here, how, holds)
     purchases = (
         price(here.ledger, here.billing, here.call, weighed.changes, max_spend)
         if weighed.changes.short

@@ -44,7 +44,7 @@ def status_and_holdings(
 
 
 def _holding(row: Row) -> Holding:
-    # The two fields that count are read here: parsing the whole policy costs a start-up its imports.
+    # The fields that count are read here: parsing the whole policy costs a start-up its imports.
     policy = json.loads(row["policy"]) if row["policy"] else {}
     return Holding(
         subscription=row["name"],
@@ -54,6 +54,7 @@ def _holding(row: Row) -> Holding:
         cancel_at=_moment(row["cancel_at"]),
         unpaid_since=_moment(row["unpaid_since"]),
         grace_days=policy.get("grace_days", 0),
+        sign_in_url=policy.get("sign_in_url"),
         features=tuple(policy.get("features", ())),
         capacity=row["capacity"],
         pause=read_pause(row["pause_collection"]),

@@ -23,6 +23,8 @@ class Holding(NamedTuple):
     """Seats that the subscription pays for now."""
     pause: Pause | None = None
     owed: tuple[Owed, ...] = ()
+    sign_in_url: str | None = None
+    """Where its people sign in, as the policy says."""
 
 
 class Asked(NamedTuple):

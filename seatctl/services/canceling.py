@@ -5,6 +5,7 @@ The operation itself is in `endings.py`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from seatctl.billing.port import Billing
@@ -122,7 +123,8 @@ def prepare_resume(
     code = found.pool.currency.upper()
     costs = "" if following is None else f": {plain_amount(following, found.pool.currency)} {code}"
     notes = (f"Nothing is charged now; it renews on {_day(stands.period_end)}{costs}.",)
-    return _prepared(found, Request("cancel", asked, details, found.pool.id), row, notes)
+    prepared = _prepared(found, Request("cancel", asked, details, found.pool.id), row, notes)
+    return replace(prepared, undo=hints.command("subs", "cancel", found.pool.name))
 
 
 def _ends_by_itself(stands: Standing, at: datetime) -> EndsByItself:
@@ -186,7 +188,10 @@ def _cancel_at_end(billing: Billing, found: Gathered, asked: dict[str, JsonValue
         "open_invoices": [one.as_record() for one in left],
     }
     notes = (_holding(stands, hold, found.at), *open_invoices.notes(left, at_once=False))
-    return _prepared(found, Request("cancel", asked, details, found.pool.id), row, notes)
+    prepared = _prepared(found, Request("cancel", asked, details, found.pool.id), row, notes)
+    if stands.status in _GO_ON_ASKING or found.mirror.pause is not None:
+        return prepared  # `subs resume` refuses the one, and ends the other's pause instead
+    return replace(prepared, undo=hints.command("subs", "resume", found.pool.name))
 
 
 def _holding(stands: Standing, hold: datetime, at: datetime) -> str:

@@ -39,6 +39,7 @@ def check(
         asked = _asked(reader, email, now, pool)
         answer = answer if asked is None else with_request(answer, asked)
     holding = answer.holding
+    usable = holding if answer.entitled else None
     return {
         "email": email,
         "entitled": answer.entitled,
@@ -46,7 +47,8 @@ def check(
         "message": answer.message,
         "subscription": name if holding is None else holding.subscription,
         "plan": plan if holding is None else holding.plan,
-        "features": [] if holding is None or not answer.entitled else [*holding.features],
+        "features": [] if usable is None else [*usable.features],
+        "sign_in_url": None if usable is None else usable.sign_in_url,
         "until": None if answer.until is None else format_time(answer.until),
         "as_of": sync_state.last_success(reader),
         "ways_out": [

@@ -75,6 +75,8 @@ class Prepared:
     """What is said besides before it is done, and again with the report."""
     would: str = "would change"
     """What --dry-run says before the summary."""
+    undo: str | None = None
+    """The command that would be accepted to take it back, where there is one."""
 
     def unchanged(self, reader: Reader) -> None:
         """Raise SubscriptionChanged where another process was faster: the quantities sent are absolute.
@@ -165,7 +167,7 @@ def carry_out(ledger: Ledger, billing: Billing, call: Call, prepared: Prepared) 
     if call.dry_run:
         told = f"{prepared.would} {prepared.summary}"
         return Report(None, True, told, (prepared.row,), columns=columns, warnings=prepared.warnings)
-    return submit(ledger, billing, call, prepared.request, prepared.unchanged)
+    return replace(submit(ledger, billing, call, prepared.request, prepared.unchanged), undo=prepared.undo)
 
 
 def _is_disturbed(ledger: Ledger, pool: Subscription) -> bool:

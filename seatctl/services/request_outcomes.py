@@ -16,7 +16,7 @@ from seatctl.models.user import User, UserStatus
 from seatctl.services.people import UserNotActive
 
 MOST_CHARACTERS = 1000
-COLUMNS = ("number", "email", "subscription", "status", "place", "result", "error")
+COLUMNS = ("number", "email", "subscription", "status", "place", "result", "error", "sign_in_url")
 
 
 class BadRequest(BadInput):
@@ -39,6 +39,8 @@ class Done:
     number: int | None = None
     why: str | None = None
     """Why this subscription, where none was named."""
+    sign_in_url: str | None = None
+    """Where whoever has a seat by it signs in."""
 
     def record(self) -> Record:
         """The row of a report."""
@@ -52,6 +54,7 @@ class Done:
             "why": self.why,
             "result": self.result,
             "error": None if self.error is None else self.error.message,
+            "sign_in_url": self.sign_in_url,
         }
 
 
@@ -100,7 +103,15 @@ def described(
     shown = result or ("seated" if seated else request.status.value)
     chosen = why if seated else None
     sentence += f" ({chosen})" if chosen else ""
-    return Done(request, email, request.subscription, shown, sentence, place, None, number, chosen)
+    page = sign_in_url(tx, request.subscription_id) if seated else None
+    sentence += f"; sign in: {page}" if page else ""
+    return Done(request, email, request.subscription, shown, sentence, place, None, number, chosen, page)
+
+
+def sign_in_url(tx: Transaction, subscription_id: int | None) -> str | None:
+    """Where the people of a subscription sign in, if its policy says so."""
+    policy = None if subscription_id is None else subscriptions.by_id(tx, subscription_id).policy
+    return None if policy is None else policy.sign_in_url
 
 
 def report(tx: Transaction, done: list[Done], summary: str, code: ExitCode) -> Report:

@@ -31,6 +31,7 @@ from seatctl.services.request_outcomes import (
     report,
     require_active,
     require_short,
+    sign_in_url,
     wait,
 )
 
@@ -115,9 +116,9 @@ def _require_features(pool: Subscription, wanted: Sequence[str]) -> None:
 def _ask(tx: Transaction, ledger: Ledger, user: User, pool: Subscription | None, wish: Wish) -> Done:
     fitting = [pool] if pool is not None else [p for p in homes(tx, ledger) if fits(p, wish.features)]
     if sits := next((one for one in fitting if seats.active_id(tx, one.id, user.id) is not None), None):
-        return Done(
-            None, user.email, sits.name, "already seated", f"{user.email} sits in {sits.name} already"
-        )
+        page = sign_in_url(tx, sits.id)
+        said = f"{user.email} sits in {sits.name} already{f'; sign in: {page}' if page else ''}"
+        return Done(None, user.email, sits.name, "already seated", said, sign_in_url=page)
     pool_id = None if pool is None else pool.id
     earlier = requests.open_of(tx, user.id, pool_id, tx.call.now)
     if earlier is not None and earlier.status is RequestStatus.WAITLISTED:

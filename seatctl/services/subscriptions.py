@@ -6,6 +6,7 @@ How a subscription is bought is in `ordering.py`; automatic approval is in `auto
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from seatctl.billing.port import Billing
 from seatctl.errors import JsonValue, SeatctlError
@@ -18,6 +19,7 @@ from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.models.user import User
+from seatctl.rules import hints
 from seatctl.rules.names import check_name, name_key
 from seatctl.services.gathering import ItemGone, at_home, item_of_pool, said_on
 from seatctl.services.operations import Request, submit
@@ -37,9 +39,12 @@ def rename(ledger: Ledger, billing: Billing, call: Call, handle: str, name: str)
             return Report(None, call.dry_run, f"{wanted} has that name already")
         if reserved is None:
             refuse_taken(reader, wanted, but=subscription)
-    return change_setting(
+    report = change_setting(
         ledger, billing, call, subscription, {"name": wanted}, f"renamed {subscription.name} to {wanted}"
     )
+    if report.run is None:
+        return report
+    return replace(report, undo=hints.command("subs", "rename", wanted, subscription.name))
 
 
 def hand_over(ledger: Ledger, billing: Billing, call: Call, handle: str, new_owner: User) -> Report:
@@ -51,7 +56,22 @@ def hand_over(ledger: Ledger, billing: Billing, call: Call, handle: str, new_own
     require_active(new_owner)
     if subscription.owner_id == new_owner.id:
         return Report(None, call.dry_run, f"{new_owner.email} owns {subscription.name} already")
-    return change_setting(ledger, billing, call, subscription, {"owner": new_owner.email}, summary)
+    report = change_setting(ledger, billing, call, subscription, {"owner": new_owner.email}, summary)
+    return report if report.run is None else replace(report, undo=_hand_back(ledger, call, subscription))
+
+
+def _hand_back(ledger: Ledger, call: Call, before: Subscription) -> str | None:
+    """The command that makes the former owner the owner again, if there was one and the actor still may."""
+    if before.owner_email is None:
+        return None
+    with ledger.reading() as reader:
+        now = subscriptions.by_id(reader, before.id)
+        try:
+            require_active(users.require(reader, before.owner_email))
+            allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, now)
+        except SeatctlError:
+            return None
+    return hints.command("subs", "transfer", now.name, before.owner_email)
 
 
 def tell_moved_owner(ledger: Ledger, billing: Callable[[], Billing], call: Call, email: str) -> str | None:

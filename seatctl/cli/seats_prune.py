@@ -1,0 +1,52 @@
+"""The question of `seats apply --prune`: at a terminal nobody loses a seat before a person has said yes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from seatctl.context import Context
+    from seatctl.ledger.transaction import Journal
+    from seatctl.rules.desired import Changes
+    from seatctl.services.desired_state import Checked, How
+
+_NAMED = 10
+"""So many who lose their seats are named before the question."""
+
+
+def confirmed(here: Context, how: How, holds: Checked | None) -> Checked | None:
+    """Ask before --prune revokes; the check that exactly what was agreed to is done, besides `holds`.
+
+    Without a terminal, and with --yes, nobody is asked: --max-revoke is the limit there.
+    Raises NotConfirmed, and what would refuse the change anyway.
+    """
+    if not how.prune or not here.asks or not here.interactive or here.options.yes:
+        return holds
+    from seatctl.ledger.desired_result import differences
+    from seatctl.rules.desired import check
+    from seatctl.rules.wording import counted
+    from seatctl.services.desired_state import require_allowed, weigh
+    from seatctl.services.saved_plans import StalePlan
+
+    weighed = weigh(here.ledger, here.call, how, holds)
+    require_allowed(here.ledger, here.call, weighed.changes)
+    check(weighed.changes, how.max_revoke, here.ledger.id)
+    leaving = [row for row in weighed.rows if row["result"] == "revoked"]
+    if not leaving:
+        return holds
+    for row in leaving[:_NAMED]:
+        here.note(f"{row['email']} loses the seat in {row['subscription']}")
+    if len(leaving) > _NAMED:
+        here.note(f"… and {len(leaving) - _NAMED:,} more: --dry-run shows all")
+    here.confirm(f"Revoke {counted(len(leaving), 'seat')}?")
+
+    def as_agreed(journal: Journal, changes: Changes) -> None:
+        if holds is not None:
+            holds(journal, changes)
+        if [row for row in differences(journal) if row["result"] == "revoked"] != leaving:
+            raise StalePlan(
+                "others would lose their seats now than when it was asked; nothing was written",
+                hint="run the same command again",
+            )
+
+    return as_agreed
