@@ -14,11 +14,12 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from typer._click.exceptions import MissingParameter
+from typer._click.exceptions import BadOptionUsage, MissingParameter
 
 from seatctl.sandbox.twin import Twin
 from tests.support.pages import IN_A_CLONE, PAGES, Block, blocks, commands, page, parse, workflow_steps
 from tests.test_foreign_objects import customer, product, subscribe
+from tests.test_help import COMMANDS
 
 PEOPLE = 3000
 STANDS_FOR = {"N": "1", "ROLE": "assignor"}
@@ -241,9 +242,10 @@ def test_every_block_says_what_it_is_and_what_does_not_run_is_valid(name):
 @pytest.mark.parametrize("name", PAGES)
 def test_every_command_in_the_text_of_a_page_is_valid(name):
     prose = re.sub(r"^```.*?^```", "", page(name), flags=re.MULTILINE | re.DOTALL)
-    inline = re.findall(r"`(seatctl [^`]+)`", prose)
-    for text in [*inline, *re.findall(r"^    (seatctl .*)$", prose, re.MULTILINE)]:
-        plain = re.sub(r"\s+", " ", text).translate(dict.fromkeys(map(ord, "[]…")))
-        (words,) = commands(plain)
-        with suppress(MissingParameter):  # a sentence may name a command alone
-            parse([STANDS_FOR.get(word, word) for word in words])
+    for text in re.findall(r"`([^`]+)`", prose):
+        plain = re.sub(r"\s+", " ", text).translate(dict.fromkeys(map(ord, "[]…"))).removeprefix("seatctl ")
+        if "seatctl " in text or " ".join(plain.split()[:2]) in COMMANDS:
+            (words,) = commands(f"seatctl {plain}")
+            with suppress(MissingParameter, BadOptionUsage):  # a sentence names a command or an option alone
+                parse([STANDS_FOR.get(word, word) for word in words])
+    assert not re.search(r"^    seatctl ", prose, re.MULTILINE), "a command outside a fenced block"
