@@ -285,8 +285,10 @@ def check_in_step(books: Books) -> None:
                 raise Violation("a subscription that the ledger does not know", one["id"])
             several = len(books.items[one["id"]]) > 1
             for name, is_, should in _pool_facts(pool, one, item, now):
-                if name == "name" and several:
-                    continue  # a subscription of several items is a pool for each; its metadata names one
+                if name == "name" and (several or str(is_).startswith(f"{should}-")):
+                    # Several items are a pool each, and the metadata names one of them; an item that has
+                    # taken another's place in the dashboard is a new pool, whose name is taken.
+                    continue
                 if is_ != should:
                     raise Violation(
                         "the ledger differs from Stripe", f"{pool['name']} {name}: {is_}, Stripe {should}"
