@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
+import shlex
 import subprocess
 import time
 
 import pytest
 
+from seatctl.rules.batches import NotALine, split
 from tests.pools import ledger_path
 from tests.support.both_sides import charges, objects
 
@@ -323,3 +326,35 @@ def test_a_person_who_waits_sees_how_many_lines_are_checked(sandbox, file, monke
     assert f"\r{' ' * len('5 lines checked')}\r" in shown  # nothing of it stays on the screen
     assert "checked" not in sandbox("batch", path).err
     assert "checked" not in sandbox("batch", path, "-q", tty=True).err
+
+
+def test_words_are_split_as_a_shell_splits_them():
+    """As Python's own, which is slow; but for `#`, which begins a comment only where a word would begin."""
+    chance = random.Random(7)
+    for _ in range(20_000):
+        text = "".join(
+            chance.choices(["a", "é", " ", "\t", "'", '"', "\\", "''", '\\"'], k=chance.randrange(12))
+        )
+        try:
+            wanted = shlex.split(text)
+        except ValueError:
+            with pytest.raises(NotALine):
+                split(f"x {text}")
+        else:
+            assert split(f"x {text}") == ("x", *wanted), text
+    assert split("users add a#b@example.com # x 'y") == ("users", "add", "a#b@example.com")
+
+
+@pytest.mark.parametrize("word", ["{a}", "'{a}'", '"{a}"', "{a}@example.com", "--{a}"])
+def test_a_word_of_a_megabyte_is_no_trouble(sandbox, file, word):
+    long = word.format(a="a" * 1_000_000)
+    path = file(f"users add {long}", "users list")
+    started = time.process_time()  # a fraction of a second; it was seven while each letter copied the word
+    assert sandbox("batch", path, "-o", "json").code in {3, 6}
+    assert time.process_time() - started < 3
+
+
+def test_a_table_with_a_cell_that_csv_does_not_take_is_refused_with_its_line(sandbox, file):
+    path = file("n,command", "1,users list", f"2,users add {'a' * 200_000}")
+    refused = sandbox("batch", path, "-o", "json")
+    assert (refused.code, refused.error["code"], refused.error["rows"][0]["line"]) == (3, "bad_lines", 3)

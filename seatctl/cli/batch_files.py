@@ -64,7 +64,10 @@ def _commands(text: str) -> Iterator[tuple[int, str]]:
             header = next(csv.reader([first], delimiter=delimiter), [])
         if len(header) > 1 and _COMMAND in header:
             table = csv.DictReader(io.StringIO(text), delimiter=delimiter)
-            yield from ((n, row[_COMMAND] or "") for n, row in enumerate(table, start=2))
+            try:
+                yield from ((n, row[_COMMAND] or "") for n, row in enumerate(table, start=2))
+            except csv.Error as error:
+                raise BadLines([{"line": table.line_num + 1, "command": "", "error": str(error)}]) from None
             return
     yield from enumerate(text.split("\n"), start=1)  # a name may hold what else `splitlines` ends a line at
 
