@@ -133,7 +133,7 @@ SETTINGS: dict[str, Setting] = {
             "stripe.ca_bundle",
             "certificates to trust, such as a company's CA: a PEM file or a folder of them",
             _path,
-            environment=("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"),
+            environment=("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"),
         ),
         Setting("stripe.automatic_tax", "on: Stripe adds tax to what is bought", _one_of("on", "off"), "off"),
         Setting("sync.requests_per_second", "limit on requests to Stripe", _number(10_000)),

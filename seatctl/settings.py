@@ -115,8 +115,10 @@ def read(path: Path) -> str:
         return path.read_text(encoding="utf-8").removeprefix("\ufeff")
     except FileNotFoundError:
         return ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadConfig(f"{path} cannot be read: {error}") from error
+    except UnicodeDecodeError:
+        raise BadConfig(f"{path} is not UTF-8", hint="save it as UTF-8") from None
+    except OSError as error:
+        raise BadConfig(f"{path} cannot be read: {error.strerror}") from error
 
 
 class Places(NamedTuple):

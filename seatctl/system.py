@@ -56,6 +56,12 @@ class TooManyFiles(TryAgain):
     code = "too_many_files"
 
 
+class OutOfResources(TryAgain):
+    """The system gives this process no more memory, or no more threads."""
+
+    code = "out_of_resources"
+
+
 class HalfCharacter(BadInput):
     """A text holds half a character (a lone surrogate), which UTF-8 cannot write."""
 
@@ -122,6 +128,10 @@ def _refusal(error: Exception) -> SeatctlError | None:
         return HalfCharacter(f"{shown} is not UTF-8", hint="save or type it again as UTF-8")
     if isinstance(error, ImportError) and os.strerror(errno.EMFILE) in str(error):
         return too_many_files()
+    if isinstance(error, MemoryError):
+        return OutOfResources("there is not enough memory", hint="free some memory, or raise the limit")
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+        return OutOfResources("no thread can be started", hint="raise the limit of processes: ulimit -u")
     return _refused_file(error) if isinstance(error, OSError) else None
 
 

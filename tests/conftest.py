@@ -27,6 +27,7 @@ SETTING_VARIABLES = (
     "LC_MONETARY",
     "LANG",
     "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
     "SSL_CERT_FILE",
 )
 

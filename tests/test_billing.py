@@ -46,6 +46,11 @@ def test_an_answer_is_never_asked_for_again(status):
     assert pause_before_retry(failure(status), 1, 1.0) is None
 
 
+def test_a_certificate_that_is_not_trusted_is_the_same_the_next_time():
+    assert pause_before_retry(failure(None, untrusted=True), 1, 1.0) is None
+    assert "stripe.ca_bundle" in as_error(failure(None, untrusted=True)).hint
+
+
 def test_a_key_that_clashes_is_never_sent_again():
     assert pause_before_retry(failure(400, type="idempotency_error"), 1, 1.0) is None
     assert pause_before_retry(failure(409, type="idempotency_error"), 1, 1.0) is None

@@ -25,7 +25,7 @@ def behind_tls(tmp_path, certificate):
     front.close()
 
 
-@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
 def test_the_usual_variables_name_a_ca(seatctl, behind_tls, certificate, variable):
     assert seatctl(*INIT, env={**behind_tls, variable: certificate[1]}).code == 0
 

@@ -11,6 +11,8 @@ from unittest import mock
 
 import pytest
 
+from seatctl.system import as_refusal
+
 SEATCTL = f'"{sys.executable}" -m seatctl'
 COMMANDS_THAT_READ_STDIN = (
     "users import -",
@@ -126,6 +128,23 @@ def test_a_lock_without_a_file_descriptor_is_not_called_read_only(sandbox):
     with mock.patch.object(os, "open", refused):
         told = sandbox("sync", "-o", "json")
     assert (told.code, told.error["code"]) == (75, "too_many_files")
+
+
+def test_what_the_system_has_no_more_of_may_be_there_the_next_time():
+    lacks = (MemoryError(), RuntimeError("can't start new thread"), OSError(errno.ENFILE, "full"))
+    assert [as_refusal(error).exit_code for error in lacks] == [75, 75, 75]
+    assert as_refusal(RuntimeError("ours")) is None
+    assert as_refusal(FileNotFoundError(errno.ENOENT, "No such file", "ours")) is None
+
+
+def test_a_config_that_windows_wrote_is_read_or_refused(sandbox):
+    settings = sandbox.home / "config.toml"
+    text = settings.read_text()
+    settings.write_bytes(text.replace("\n", "\r\n").encode("utf-8-sig"))
+    assert sandbox("status").code == 0
+    settings.write_bytes(text.encode("utf-16"))
+    refused = sandbox("status", "-o", "json")
+    assert (refused.code, refused.error["message"]) == (3, f"{settings} is not UTF-8")
 
 
 def test_no_folder_for_temporary_files_is_said(sandbox):

@@ -70,8 +70,8 @@ A flag comes before the environment, the environment before the profile, the pro
   SEATCTL_OUTPUT           the output format (-o)
   SEATCTL_STRIPE_KEY       the Stripe key of a test or live profile; then STRIPE_API_KEY
   SEATCTL_STRIPE_API_BASE  another server that speaks Stripe's API
-  REQUESTS_CA_BUNDLE, SSL_CERT_FILE   certificates to trust, such as a company's CA (stripe.ca_bundle);
-                           the mail server's: SSL_CERT_FILE
+  REQUESTS_CA_BUNDLE       certificates to trust, such as a company's CA; then CURL_CA_BUNDLE, SSL_CERT_FILE,
+                           the setting stripe.ca_bundle. For the mail server: SSL_CERT_FILE
   SEATCTL_MAIL_PASSWORD    the password of the mail server
   NO_COLOR, CLICOLOR_FORCE, TERM=dumb, COLUMNS   as everywhere
   LC_ALL, LC_MONETARY, LANG                      how tables on a terminal write amounts
@@ -79,8 +79,8 @@ A flag comes before the environment, the environment before the profile, the pro
 A sandbox profile ignores the keys. A key is never taken from an argument: it comes from the environment,
 the system keyring (seatctl init --key-stdin), or a command (seatctl config set stripe_key_command '…').
 
-With SEATCTL_CONFIG nothing is written outside of that folder, and HOME is not needed. Stripe's library has
-its telemetry turned off. A path that was given as an argument or with --ledger is written where it says.
+With SEATCTL_CONFIG set, HOME is not needed, and nothing is written outside of that folder except temporary
+files, which are deleted (TMPDIR), and files that you name. The telemetry of Stripe's library is turned off.
 
 Without an actor the audit log has os:NAME, the user of the operating system."""
 
