@@ -1,274 +1,52 @@
-"""`main(argv)`: the one place where an error becomes an exit code."""
+"""Where the program begins: nothing is loaded here before Ctrl-C is looked after.
 
-from __future__ import annotations
+`from __future__ import annotations` is left out, as it is an import too; what runs is in `program.py`.
+"""
 
-import gc
-import os
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING
 
-from seatctl.errors import ExitCode, SeatctlError
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from seatctl.context import Context
+    from collections.abc import Mapping, Sequence
+
+_INTERRUPTED = 130
 
 
-_PRINTING = ("seatctl.output", "typer._click.utils", __name__)
-"""The modules in which stdout is written to."""
-
-
-class Unexpected(SeatctlError):
-    """A bug: what happened stands in the log."""
-
-
-class Interrupted(SeatctlError):
-    """Ctrl-C."""
-
-    code = "interrupted"
-    exit_code = ExitCode.INTERRUPTED
-
-
-class OutputFailed(SeatctlError):
-    """What stdout leads to cannot be written: a full disk, a closed stream."""
-
-    code = "output_failed"
-    exit_code = ExitCode.LEDGER
-
-
-class NotUtf8(SeatctlError):
-    """An argument is not UTF-8, which the audit log could not hold."""
-
-    code = "not_utf8"
-    exit_code = ExitCode.USAGE
-
-
-class UnsupportedSystem(SeatctlError):
-    """The operating system lacks what seatctl is built on."""
-
-    code = "unsupported_system"
-    exit_code = ExitCode.USAGE
-
-
-class KeyInArguments(SeatctlError):
-    """Keys are never taken from arguments."""
-
-    code = "key_in_arguments"
-    exit_code = ExitCode.USAGE
-
-
-def main(argv: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> int:
+def main(argv: "Sequence[str] | None" = None, environment: "Mapping[str, str] | None" = None) -> int:
     """Run one command line and return its exit code; results on stdout, everything else on stderr."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        from seatctl.context import Context  # in here, so that Ctrl-C while it loads leaves no traceback
-
-        _prepare_streams()
-        here = Context(arguments, os.environ if environment is None else environment)
-        try:
-            if sys.stdout is None:  # closed by the caller: nothing is begun whose result nobody can read
-                return _fail(here, OutputFailed("the output cannot be written: it is closed"))
-            code = _run(here)
-            _deliver(here)
-        except BrokenPipeError:
-            return _reader_gone(here)
-        else:
-            return code
-        finally:
-            here.close()
+        from seatctl.program import main as whole
     except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
-    except (OSError, ImportError) as error:
-        return _fail_bare(error)
+        return _INTERRUPTED
+    return whole(argv, environment)
 
 
 def run() -> None:
     """The console script."""
+    try:
+        code = _run()
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
+    sys.exit(code)
+
+
+def _run() -> int:
+    import gc
+    import os
+    import signal
+
     # Loading a command makes some 25,000 objects that all stay; with its usual threshold of 700 the
     # garbage collector looks through them 36 times, which is 5 ms of 70.
     gc.set_threshold(50_000)
-    sys.exit(main())
+    usual = signal.getsignal(signal.SIGINT)
+    if usual is not signal.default_int_handler:  # a job in the background, which Ctrl-C is not for
+        return main()
+    # An exception in the middle of an import may end up in a callback of Python's own, which prints it.
+    # Nothing is begun before everything is loaded, so that the process can end on the spot.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
+    from seatctl.program import main as whole
 
-
-def _run(here: Context) -> int:
-    try:
-        _require_posix()
-        _refuse_keys(here.argv)
-        _require_text(here.argv)
-        from seatctl.cli.app import execute
-
-        execute(here)
-        sys.stdout.flush()
-    except SeatctlError as error:
-        return _fail(here, _out_of_files(error) or error)
-    except KeyboardInterrupt:
-        sys.stderr.write("\n" if sys.stderr.isatty() else "")
-        return _fail(here, Interrupted("interrupted"))
-    except BrokenPipeError:
-        raise
-    except Exception as error:  # noqa: BLE001  # the one place where a bug becomes an exit code
-        return _fail(here, _output_failed(error) or _refused_by_system(error) or _bug(here, error))
-    return here.exit_code
-
-
-def _deliver(here: Context) -> None:
-    """Send the messages of what was changed. The result is printed already, and stays what it is."""
-    ledger = here.__dict__.get("ledger")
-    if ledger is None or ledger.told_from is None:
-        return
-    from seatctl.cli.delivering import deliver
-
-    try:
-        deliver(here, ledger.told_from)
-    except KeyboardInterrupt:
-        return  # who does not want to wait: the messages are sent later
-
-
-def _fail(here: Context, error: SeatctlError) -> int:
-    from seatctl.output import write_error
-
-    if here.options.verbose and error.__cause__ is not None:
-        import traceback
-
-        from seatctl.output import note
-        from seatctl.redact import redact
-
-        note(redact("".join(traceback.format_exception(error.__cause__))))
-    write_error(error, as_json=_wants_json(here.argv, here.environment, here))
-    return error.exit_code
-
-
-def _output_failed(error: Exception) -> OutputFailed | None:
-    """The refusal, where it was raised by printing: by `output.py`, a help page, or the last flush here."""
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    if not isinstance(error, OSError) or place is None:
-        return None
-    if place.tb_frame.f_globals.get("__name__") not in _PRINTING:
-        return None
-    from seatctl.streams import drop
-
-    drop(sys.stdout)
-    failed = OutputFailed(
-        f"the output cannot be written: {error.strerror}",
-        hint="seatctl runs list shows whether anything was changed",
-    )
-    failed.__cause__ = error
-    return failed
-
-
-def _refused_by_system(error: Exception) -> SeatctlError | None:
-    from seatctl.system import as_refusal
-
-    return as_refusal(error)
-
-
-def _out_of_files(error: SeatctlError) -> SeatctlError | None:
-    """The refusal if no file descriptor was left: what could not be opened for it has no fault of its own."""
-    if not isinstance(error.__cause__, OSError):
-        return None
-    from seatctl.errors import TryAgain
-
-    refused = _refused_by_system(error.__cause__)
-    return refused if isinstance(refused, TryAgain) else None
-
-
-def _bug(here: Context, error: Exception) -> Unexpected:
-    """Keep the traceback in the log, out of the user's sight; `--verbose` shows it."""
-    import traceback
-
-    path = None
-    with suppress(SeatctlError, OSError):  # nobody knows where the log is if there is no home folder
-        path = here.log.path if here.log.write("".join(traceback.format_exception(error))) else None
-    what = f"unexpected {type(error).__name__}"
-    where = f"the log is at {path}" if path else "the log could not be written; --verbose shows the traceback"
-    bug = Unexpected(f"{what}; this is a bug; {where}", data={"log": str(path) if path else None})
-    bug.__cause__ = error
-    return bug
-
-
-def _require_posix() -> None:
-    """Windows has none of the locks that keep a ledger safe."""
-    try:
-        import fcntl  # noqa: F401
-    except ImportError:
-        raise UnsupportedSystem(
-            "this system is not supported: it needs Linux or macOS; on Windows, install and run it inside WSL"
-        ) from None
-
-
-def _refuse_keys(argv: Sequence[str]) -> None:
-    """A key on the command line is in the shell's history and in everybody's process list already."""
-    if not any("k_" in word for word in argv):
-        return
-    from seatctl.redact import has_key
-
-    if any(has_key(word) for word in argv):
-        raise KeyInArguments(
-            "a Stripe key was given as an argument; it now stands in the shell's history: roll it in Stripe",
-            hint="seatctl init --key-stdin, or set SEATCTL_STRIPE_KEY",
-        )
-
-
-def _require_text(argv: Sequence[str]) -> None:
-    """The audit log and `runs show` repeat the command line, so it has to be text."""
-    for number, word in enumerate(argv, start=1):
-        try:
-            word.encode()
-        except UnicodeEncodeError:  # Python decodes bytes that are not UTF-8 as lone surrogates
-            raise NotUtf8(
-                f"argument {number} is not UTF-8: {word!a}",
-                hint="type it again as UTF-8; give a file with such a name as: - < FILE",
-            ) from None
-
-
-def _wants_json(argv: Sequence[str], environment: Mapping[str, str], here: Context) -> bool:
-    """Whether errors are JSON, even where the command line could not be parsed to its end."""
-    if here.options.output:
-        return here.options.output in {"json", "jsonl"}
-    for word, value in zip(argv, [*argv, ""][1:], strict=True):
-        if word == "--":
-            break
-        named = value if word in {"-o", "--output"} else word.removeprefix("--output=").removeprefix("-o")
-        if named != word and named in {"json", "jsonl"}:
-            return True
-    try:
-        return here.format in {"json", "jsonl"}
-    except Exception:  # noqa: BLE001  # an error must be told, whatever state the settings are in
-        return environment.get("SEATCTL_OUTPUT") in {"json", "jsonl"}
-
-
-def _prepare_streams() -> None:
-    """A name that the terminal's encoding lacks is spelled out, never a crash in the middle of a list."""
-    if sys.stdin is None or sys.stdout is None or sys.stderr is None:
-        from seatctl.streams import replace_closed
-
-        replace_closed()
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
-
-
-def _reader_gone(here: Context) -> int:
-    """`seatctl … | head`: the reader has enough."""
-    from seatctl.streams import drop
-
-    drop(sys.stdout)
-    return here.exit_code
-
-
-def _fail_bare(error: Exception) -> int:
-    """The end if not even what tells of errors could be loaded: no file descriptor is left for it."""
-    from seatctl.system import as_refusal
-
-    refused = as_refusal(error)
-    if refused is None:
-        raise error
-    sys.stderr.write(f"seatctl: {refused.message}\nhint: {refused.hint}\n")
-    return refused.exit_code
+    return whole(loaded=lambda: signal.signal(signal.SIGINT, usual))
 
 
 if __name__ == "__main__":

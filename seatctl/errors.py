@@ -3,7 +3,7 @@
 A refusal is a class with a stable `code` and an exit code. Its instance carries a message (what
 happened), a hint (what to type next, only commands that exist) and data for `-o json`. Refusals
 that belong to one noun live beside the rule that raises them and derive from these classes; only
-`__main__.main` turns an error into an exit code.
+`program.main` turns an error into an exit code.
 """
 
 from __future__ import annotations
