@@ -17,7 +17,7 @@ import pytest
 from typer._click.exceptions import BadOptionUsage, MissingParameter
 
 from seatctl.sandbox.twin import Twin
-from tests.support.pages import IN_A_CLONE, PAGES, Block, blocks, commands, page, parse, workflow_steps
+from tests.support.pages import IN_A_CLONE, PAGES, Block, blocks, page, parse, typed_commands, workflow_steps
 from tests.test_foreign_objects import customer, product, subscribe
 from tests.test_help import COMMANDS
 
@@ -227,7 +227,7 @@ def test_every_block_says_what_it_is_and_what_does_not_run_is_valid(name):
     for block in blocks(name):
         assert block.language, f"a block without a language: {block.text}"
         scripts = workflow_steps(block) if block.language == "yaml" else [block.text]
-        typed = [words for script in scripts for words in commands(script)]
+        typed = [words for script in scripts for words in typed_commands(script)]
         assert block.language in {"sh", "yaml", "text"} or not typed
         assert (
             block.language != "sh"
@@ -245,7 +245,7 @@ def test_every_command_in_the_text_of_a_page_is_valid(name):
     for text in re.findall(r"`([^`]+)`", prose):
         plain = re.sub(r"\s+", " ", text).translate(dict.fromkeys(map(ord, "[]…"))).removeprefix("seatctl ")
         if "seatctl " in text or " ".join(plain.split()[:2]) in COMMANDS:
-            (words,) = commands(f"seatctl {plain}")
+            (words,) = typed_commands(f"seatctl {plain}")
             with suppress(MissingParameter, BadOptionUsage):  # a sentence names a command or an option alone
                 parse([STANDS_FOR.get(word, word) for word in words])
     assert not re.search(r"^    seatctl ", prose, re.MULTILINE), "a command outside a fenced block"

@@ -14,6 +14,7 @@ from seatctl.cli.app import Noun, build, first_sentence, load
 from seatctl.cli.topics import TOPICS
 from seatctl.errors import ExitCode
 from seatctl.settings import SETTINGS
+from tests.support.pages import parse, typed_commands
 
 ROOT = Path(package.__file__).parent
 
@@ -67,6 +68,16 @@ def test_every_command_has_help_with_an_example_of_itself(seatctl, words):
     assert f"  seatctl {words}" in examples
     assert shown.out == seatctl("help", *words.split()).out
     assert max(map(len, shown.out.splitlines())) <= 110
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_every_example_of_the_help_would_be_accepted(seatctl, words):
+    shown = seatctl(*words.split(), "--help").out
+    examples = shown.partition("\nExamples:\n")[2].partition("\n\n")[0]
+    typed = typed_commands(examples)
+    assert typed
+    for arguments in typed:
+        parse(arguments)
 
 
 @pytest.mark.parametrize("words", COMMANDS)

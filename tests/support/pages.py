@@ -61,7 +61,7 @@ def installing() -> str:
     return f"{tried}{wheel}{carry}{install}.venv/bin/seatctl --version\n"
 
 
-def commands(script: str) -> list[list[str]]:
+def typed_commands(script: str) -> list[list[str]]:
     """The arguments of each `seatctl …` of a script or of a line of crontab."""
     found: list[list[str]] = []
     for line in script.replace("\\\n", " ").splitlines():
@@ -69,7 +69,7 @@ def commands(script: str) -> list[list[str]]:
         lexer.whitespace_split = True
         inside = False
         for word in lexer:
-            if set(word) <= set("();<>|&"):
+            if word and set(word) <= set("();<>|&"):
                 inside = False
             elif inside:
                 found[-1].append(word)
