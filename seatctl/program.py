@@ -116,12 +116,12 @@ def _deliver(here: Context) -> None:
     ledger = here.__dict__.get("ledger")
     if ledger is None or ledger.told_from is None:
         return
-    from seatctl.cli.delivering import deliver
-
     try:
+        from seatctl.cli.delivering import deliver
+
         deliver(here, ledger.told_from)
-    except KeyboardInterrupt:
-        return  # who does not want to wait: the messages are sent later
+    except (KeyboardInterrupt, OSError, ImportError):
+        return  # who does not want to wait, or no file descriptor left: the messages are sent later
 
 
 def _fail(here: Context, error: SeatctlError) -> int:

@@ -31,6 +31,15 @@ def test_files_that_others_can_read(sandbox):
     assert sandbox("doctor").code == 0
 
 
+def test_a_group_that_may_read_is_named_and_no_problem(sandbox):
+    ledger = sandbox.home / "default" / "ledger.db"
+    ledger.chmod(0o640)
+    checked = sandbox("doctor", "-o", "json")
+    (found,) = [row for row in checked.json if row["check"] == "file permissions"]
+    assert (checked.code, found["result"]) == (0, "warning")
+    assert found["detail"] == f"the group can read {ledger}"
+
+
 def test_a_ledger_that_is_gone_or_damaged(sandbox):
     ledger = sandbox.home / "default" / "ledger.db"
     for end in ("-wal", "-shm"):

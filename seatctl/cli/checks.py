@@ -105,22 +105,30 @@ def _profile(here: Context) -> Finding:
 
 
 def _permissions(here: Context) -> Finding:
-    """Names, e-mails and what was bought are nobody else's business on a shared machine."""
+    """Names, e-mails and what was bought are nobody else's business on a shared machine.
+
+    A group that may read is how a service account is given `check`, so it is named and is not a problem.
+    """
     ledger = here.ledger_path(here.profile)
     sandbox = here.settings.sandbox_path(here.profile)
     databases = [Path(f"{path}{end}") for path in (ledger, sandbox) for end in ("", "-wal", "-shm")]
-    open_to_others = [path for path in (here.settings.path, *databases) if _readable_by_others(path)]
-    if open_to_others:
-        names = " ".join(map(str, open_to_others))
+    modes = {path: _mode(path) for path in (here.settings.path, *databases)}
+    to_others = [str(path) for path, mode in modes.items() if mode & (stat.S_IRWXO | stat.S_IWGRP)]
+    if to_others:
+        names = " ".join(to_others)
         return Finding("file permissions", "problem", f"others can read {names}", f"chmod 600 {names}")
+    to_group = [str(path) for path, mode in modes.items() if mode & stat.S_IRWXG]
+    if to_group:
+        names = " ".join(to_group)
+        return Finding("file permissions", "warning", f"the group can read {names}", f"chmod 600 {names}")
     return Finding("file permissions", "ok", "readable by their owner only")
 
 
-def _readable_by_others(path: Path) -> bool:
+def _mode(path: Path) -> int:
     try:
-        return bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
+        return stat.S_IMODE(path.stat().st_mode)
     except OSError:
-        return False
+        return 0
 
 
 def _ledger(here: Context) -> Finding:
