@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from seatctl.tabular import NUL, Row
 
 MAX_OBJECT = 1 << 20
 """Characters of an object that spans several lines of an array."""
+
+_STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 
 
 class _Found(NamedTuple):
@@ -28,7 +31,7 @@ class _Found(NamedTuple):
 
 def json_rows(lines: Iterable[str], wanted: Wanted, *, array: bool) -> tuple[Iterator[Row], list[str]]:
     """The rows, and the keys of the first object that nobody asked for. Raises NoSuchColumn, UsageError."""
-    found = _of_array(lines) if array else _of_lines(lines)
+    found = _numbered(_of_array(lines)) if array else _of_lines(lines)
     first = next(found, None)
     if first is None:
         return iter(()), []
@@ -55,36 +58,57 @@ def _object(text: str) -> tuple[dict[str, object], str | None]:
 
 def _of_array(lines: Iterable[str]) -> Iterator[_Found]:
     """The objects of an array. What breaks the array is its last row, a bad one."""
-    decoder, text, begins, number = json.JSONDecoder(), "", 1, 0
+    decoder, number = json.JSONDecoder(), 0
     between, closed = "[", False
-    for number, line in enumerate(lines, start=1):
-        text = text + line if text else line
-        while text := text.lstrip():
-            begins = begins if text != line.lstrip() else number
+    for number, text in _whole(lines):
+        rest = text.lstrip()
+        while rest:
             if closed:
                 yield _Found(number, {}, "something stands after the end of the array")
                 return
-            if between and text[0] in between:
-                closed = text[0] == "]"
+            if between and rest[0] in between:
+                closed = rest[0] == "]"
                 # After [ an object or the end; after a comma an object.
-                between, text = ("]" if text[0] == "[" else ""), text[1:]
+                between, rest = ("]" if rest[0] == "[" else ""), rest[1:].lstrip()
                 continue
             if between == ",]":
                 yield _Found(number, {}, "it is not JSON: a comma is missing between two objects")
                 return
             try:
-                value, end = decoder.raw_decode(text)
+                value, end = decoder.raw_decode(rest)
             except (ValueError, RecursionError) as error:
-                at = error.pos if isinstance(error, json.JSONDecodeError) else 0
-                if at >= len(text.rstrip()) and len(text) <= MAX_OBJECT:
-                    break
-                yield _Found(begins, {}, f"it is not JSON: {error}")
+                yield _Found(number, {}, f"it is not JSON: {error}")
                 return
             problem = None if isinstance(value, dict) else "it is not a JSON object"
-            yield _Found(begins, value if isinstance(value, dict) else {}, problem)
-            between, text = ",]", text[end:]
+            yield _Found(number, value if isinstance(value, dict) else {}, problem)
+            between, rest = ",]", rest[end:].lstrip()
     if not closed:
         yield _Found(number, {}, "the array is not closed: the file ends in the middle")
+
+
+def _whole(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Lines with the number of the first, as many together as it takes to close each brace that they open."""
+    held: list[str] = []
+    begins, size, depth = 0, 0, 0
+    for number, line in enumerate(lines, start=1):
+        begins = begins if held else number
+        held.append(line)
+        size += len(line)
+        outside = _STRING.sub("", line) if '"' in line else line
+        depth += outside.count("{") - outside.count("}")
+        if depth <= 0 or size > MAX_OBJECT:
+            yield begins, "".join(held)
+            held, size, depth = [], 0, 0
+    if held:
+        yield begins, "".join(held)
+
+
+def _numbered(objects: Iterator[_Found]) -> Iterator[_Found]:
+    """Each with a line of its own: of several objects on one line the later ones count on."""
+    last = 0
+    for found in objects:
+        last = max(found.line, last + 1)
+        yield found._replace(line=last)
 
 
 def _rows(objects: Iterable[_Found], keys: Sequence[str]) -> Iterator[Row]:

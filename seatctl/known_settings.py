@@ -64,9 +64,12 @@ def _actor(text: str) -> Value:
 
 def _number(most: int, least: int = 1) -> Callable[[str], Value]:
     def parse(text: str) -> Value:
-        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+        from seatctl.rules.numbers import whole_number
+
+        number = whole_number(text, most)
+        if number is None or number < least:
             raise ValueError(f"a whole number from {least} to {most}")
-        return int(text)
+        return number
 
     return parse
 

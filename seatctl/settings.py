@@ -165,7 +165,7 @@ def _parse(text: str, path: Path) -> Mapping[str, object]:
 
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a ValueError: a number of over 4,300 digits
         raise BadConfig(f"{path} is not valid TOML: {error}") from None
 
 

@@ -186,7 +186,7 @@ def _delimited_table(reader: Reader, wanted: Wanted, header: list[str] | None, e
     indexes, ignored = wanted.columns(header)
     # Our TSV guards no cell (it is for cut and awk), so an apostrophe in one is data.
     plain = str.strip if reader.dialect.delimiter == "\t" else _unguarded
-    least = 1 + max(indexes[wanted.fields.index(field)] for field in wanted.needs)
+    least = 1 + max((indexes[wanted.fields.index(field)] for field in wanted.needs), default=0)
     make = _row_maker(_Widths(least, len(header), end), indexes, plain)
     return Table(wanted.source, _delimited_rows(reader, lambda: reader.line_num, make), ignored)
 

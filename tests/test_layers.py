@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "tabular": {*VALUES, "columns", "file_kinds", "json_rows", "textlines"},
     "json_rows": {"columns", "tabular"},
     "mail": VALUES,
-    "services": {*VALUES, "ledger", "billing", "mail", "output_files", "tabular", "textlines"},
+    "services": {*VALUES, "ledger", "billing", "mail", "output_files", "tabular", "textlines", "file_kinds"},
     "known_settings": {*VALUES, "system"},
     "settings": {*VALUES, "known_settings", "system"},
     "settings_file": {*VALUES, "output_files", "settings"},

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seatctl.columns import renames
@@ -196,6 +196,15 @@ def test_a_json_array_is_read_however_it_is_laid_out(rows, text):
     assert [row.values[0] for row in rows(text, "people.json")] == ["a@x.org", "b@x.org"]
 
 
+def test_objects_on_one_line_are_counted(rows):
+    text = '[{"email": "a@x.org"}, {"email": "b@x.org"}, 7]'
+    assert [(row.line, bool(row.problem)) for row in rows(text, "p.json")] == [
+        (1, False),
+        (2, False),
+        (3, True),
+    ]
+
+
 def test_an_empty_array_has_no_rows(rows):
     assert refused(rows, "[]", "people.json").code == "no_rows"
 
@@ -330,6 +339,7 @@ _CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\
 )
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.lists(st.tuples(_CELL, _CELL, _CELL).filter(any)), st.sampled_from(["\n", "\r\n"]))
 def test_what_a_csv_writer_writes_is_read_back(values, end):
     text = io.StringIO()
@@ -340,6 +350,7 @@ def test_what_a_csv_writer_writes_is_read_back(values, end):
         assert [(row.values, row.problem) for row in table] == [(row, None) for row in values]
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.lists(st.tuples(_CELL, _CELL, _CELL), min_size=1))
 def test_json_lines_are_read_back(values):
     text = "".join(json.dumps(dict(zip(FIELDS, row, strict=True))) + "\n" for row in values)
@@ -347,6 +358,7 @@ def test_json_lines_are_read_back(values):
         assert [(row.values, row.problem) for row in table] == [(row, None) for row in values]
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.binary(max_size=200))
 def test_any_bytes_are_rows_or_a_refusal(content):
     try:

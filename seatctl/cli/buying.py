@@ -15,7 +15,8 @@ from seatctl.models.plan import Plan
 from seatctl.models.purchase import Order
 from seatctl.rules.emails import check_email
 from seatctl.rules.names import check_name, name_key
-from seatctl.rules.purchases import check_payment_method, check_quantity
+from seatctl.rules.numbers import whole_number
+from seatctl.rules.purchases import MOST_SEATS, check_payment_method, check_quantity
 
 if TYPE_CHECKING:
     from seatctl.context import Context
@@ -107,9 +108,10 @@ def _sold(here: Context, slug: str) -> Plan:
 def _seats(here: Context, plan: Plan) -> int:
     least = str(plan.policy.min_seats) if plan.policy is not None else None
     answer = here.ask("Seats:", flag="--seats", default=least).strip()
-    if not (answer.isascii() and answer.isdigit() and int(answer)):
+    seats = whole_number(answer, MOST_SEATS)
+    if not seats:
         raise UsageError(f"{answer!r} is no number of seats", hint="give a whole number, at least 1")
-    return int(answer) if plan.policy is None else check_quantity(plan.slug, plan.policy, int(answer))
+    return seats if plan.policy is None else check_quantity(plan.slug, plan.policy, seats)
 
 
 def _name(here: Context, order: Order) -> str:

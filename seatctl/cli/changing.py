@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from seatctl.errors import UsageError
+from seatctl.rules.numbers import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -105,9 +106,9 @@ def due_days(on_account: bool, due_in: str | None) -> int | None:
         if due_in is not None:
             raise UsageError("--due-in is for what is bought on account", hint="add --on-account")
         return None
-    number = (due_in or _DUE_IN).strip().removesuffix("d")
-    if not (number.isascii() and number.isdigit() and 0 < int(number) <= _LONGEST_DUE):
+    days = whole_number((due_in or _DUE_IN).strip().removesuffix("d"), _LONGEST_DUE)
+    if not days:
         raise UsageError(
-            f"{due_in!r} is no number of days", hint=f"use --due-in DAYS, from 1 to {_LONGEST_DUE}"
+            f"{due_in!r} is not a number of days", hint=f"use --due-in DAYS, from 1 to {_LONGEST_DUE}"
         )
-    return int(number)
+    return days

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 
 from seatctl.ledger.transaction import Reader
+from seatctl.rules.numbers import MOST, whole_number
 
 Problem = tuple[str, str]
 """(subject, detail)"""
@@ -80,7 +81,8 @@ def _undone(command: str) -> int | None:
     words = command.split()
     if "undo" not in words[1:]:
         return None
-    return next((int(word) for word in words if word.isdecimal()), None)
+    found = (whole_number(word, MOST) for word in words)
+    return next((number for number in found if number is not None), None)
 
 
 _BLANKS = """SELECT entry, n, entity, entity_id, erased_at FROM changes WHERE erased_at IS NOT NULL

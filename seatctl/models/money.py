@@ -57,7 +57,7 @@ def parse_amount(text: str, currency: str) -> int:
     """`12.00` as minor units of `currency`. Raises ValueError where the text is no amount Stripe takes."""
     digits = exponent(currency)
     if len(text.strip()) > _LONGEST_AMOUNT:
-        raise ValueError("that is more than Stripe can charge")
+        raise ValueError(f"{text.strip()[:_LONGEST_AMOUNT]}… is too long for an amount")
     whole, dot, fraction = text.strip().partition(".")
     if not (whole.isascii() and whole.isdigit()) or (dot and not (fraction.isascii() and fraction.isdigit())):
         raise ValueError(f"{text!r} is not an amount")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from seatctl.errors import JsonValue, Refused, UsageError
+from seatctl.rules.numbers import MOST, whole_number
 
 DEFAULT = "10%"
 
@@ -42,14 +43,14 @@ class Leaving(NamedTuple):
 def limit(text: str) -> Limit:
     """`12` or `25%` as a limit. Raises UsageError."""
     typed = text.strip()
-    digits = typed.removesuffix("%")
     percent = typed.endswith("%")
-    if not (digits.isascii() and digits.isdigit()) or (percent and int(digits) > 100):
+    number = whole_number(typed.removesuffix("%"), 100 if percent else MOST)
+    if number is None:
         raise UsageError(
             f"--max-revoke takes a number of seats or a percentage, not {text!r}",
             hint="use --max-revoke SEATS or --max-revoke PERCENT%",
         )
-    return Limit(int(digits), percent)
+    return Limit(number, percent)
 
 
 def check(most: Limit, pools: Sequence[Leaving], look: str) -> None:

@@ -19,6 +19,7 @@ from seatctl.errors import BadInput, UsageError
 from seatctl.rules.desired import FIELDS, Row, desired
 from seatctl.rules.toml_lines import Path, line_of, toml_lines
 
+_MOST_LOOKED_AT = 1 << 16
 _MOST_BYTES = 16 << 20
 """A TOML file is read whole, so that it is for what people write; exports are CSV or JSON Lines."""
 
@@ -56,6 +57,7 @@ def rows_of(
 def _toml(source: str) -> tuple[dict[str, object], Mapping[Path, int]]:
     import tomllib
 
+    from seatctl.file_kinds import NotText, not_text
     from seatctl.textlines import open_bytes
 
     stream, name = open_bytes(source, None)
@@ -65,10 +67,13 @@ def _toml(source: str) -> tuple[dict[str, object], Mapping[Path, int]]:
         raise BadToml(
             f"{name} is too long for TOML", hint="write CSV or JSON Lines, which are read as a stream"
         )
+    what = not_text(data[:_MOST_LOOKED_AT], name)
+    if what is not None:
+        raise NotText(what[0], hint=what[1], data={"file": name})
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n")
         return tomllib.loads(text), toml_lines(text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, a number of over 4,300 digits
         raise BadToml(
             f"{name} cannot be read: {error}", hint="seatctl seats apply --help shows one"
         ) from None

@@ -15,6 +15,7 @@ from seatctl.models.money import plain_amount
 from seatctl.models.plan import Interval, Plan, PlanSpec
 from seatctl.models.report import Record, Report
 from seatctl.models.role import Action
+from seatctl.rules.numbers import MOST, whole_number
 from seatctl.rules.policies import FLEXIBLE, as_fields, with_fields
 from seatctl.rules.wording import counted
 from seatctl.services.permissions import allow
@@ -62,7 +63,7 @@ def read_plan_file(text: str) -> list[PlanSpec]:
 
     try:
         tables = tomllib.loads(text).get("plans")
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a ValueError: a number of over 4,300 digits
         raise BadPlanFile(
             f"the file is not TOML: {error}", hint="seatctl plans export shows the form"
         ) from None
@@ -96,7 +97,16 @@ def _say(error: Exception) -> str:
     return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
 
 
+def _count(value: object) -> int:
+    number = whole_number(str(value), MOST)
+    if number is None:
+        raise ValueError("interval_count is a whole number")
+    return number
+
+
 def _read_table(table: Mapping[str, object], taken: set[str]) -> PlanSpec:
+    if not isinstance(table.get("slug", ""), str):
+        raise TypeError("slug is a text")
     if table.get("slug") in taken:
         raise ValueError("an earlier plan of the file has this slug")
     unknown = sorted(set(table) - _KEYS)
@@ -114,7 +124,7 @@ def _read_table(table: Mapping[str, object], taken: set[str]) -> PlanSpec:
         price=str(table["price"]),
         currency=str(table["currency"]),
         interval=Interval(interval),
-        interval_count=int(str(table.get("interval_count", 1))),
+        interval_count=_count(table.get("interval_count", 1)),
         policy=with_fields(FLEXIBLE, policy),
     )
 

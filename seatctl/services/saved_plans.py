@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO, cast
 
 from seatctl.errors import BadInput, JsonValue, Refused
 from seatctl.ledger import desired_result
@@ -24,6 +24,10 @@ from seatctl.rules.revocations import Limit
 from seatctl.services.desired_state import Checked, How
 
 VERSION = 1
+_FLAGS = ("percent", "prune", "create_users", "fill", "skip_bad", "named")
+"""The keys of `how` that are true or false, in the order of the fields of `How`."""
+_CELLS = 7
+"""Values of a row."""
 
 
 class StalePlan(Refused):
@@ -54,14 +58,14 @@ class Saved:
 
     def rows(self) -> Iterator[Row]:
         """What it says of who sits where."""
-        with self.path.open(encoding="utf-8") as file:
+        with self.path.open("rb") as file:
             next(file)
             for line in file:
-                row = json.loads(line)
+                row = _loads(line)
                 if isinstance(row, list):
-                    line_number, email, _, name, group, until, subscription = row
-                    # The key of today's rule, whatever the one was by which the plan was saved.
-                    yield Row(line_number, email, email_key(email), name, group, until, subscription, None)
+                    yield _row(row, self.path)
+                elif not isinstance(row, dict):  # the last line, which is the hash
+                    raise _bad_plan(self.path)
 
 
 def save(
@@ -116,27 +120,67 @@ def read(path: Path) -> Saved:
     stream, name = open_bytes(str(path), None)
     with stream:
         header, whole = _verified(stream.readline(), stream)
-    if not whole or not isinstance(header, dict) or header.get("seatctl_plan") != VERSION:
-        raise BadPlan(
-            f"{name} is no plan that seats apply --save has written, or it was changed",
-            hint="make it again: seatctl seats apply FILE --save PLAN",
-        )
-    how = dict(header["how"])
-    most = Limit(how.pop("max_revoke"), how.pop("percent"))
-    return Saved(
-        path=path,
-        ledger=header["ledger"],
-        head=header["head"],
-        how=How(max_revoke=most, **how),
-        buy=header["buy"],
-        max_spend=header["max_spend"],
-        handles=tuple(header["subscriptions"]),
-        terms=header["terms"],
-        differences=header["differences"],
+    found = _saved(path, header) if whole and isinstance(header, dict) else None
+    if found is None:
+        raise _bad_plan(name)
+    return found
+
+
+def _bad_plan(name: object) -> BadPlan:
+    return BadPlan(
+        f"{name} is not a plan that seats apply --save has written, or it was changed",
+        hint="make it again: seatctl seats apply FILE --save PLAN",
     )
 
 
-def _verified(first: bytes, rest: Iterable[bytes]) -> tuple[Any, bool]:
+def _saved(path: Path, header: dict[str, object]) -> Saved | None:
+    """What a header says; None if this program has not written it."""
+    how, handles, limit = header.get("how"), header.get("subscriptions"), header.get("max_spend")
+    texts = [header.get(key) for key in ("ledger", "head", "differences")]
+    if header.get("seatctl_plan") != VERSION or not isinstance(how, dict) or not isinstance(handles, list):
+        return None
+    most, flags = how.get("max_revoke"), [how.get(name) for name in _FLAGS] + [header.get("buy")]
+    if type(most) is not int or most < 0 or not all(isinstance(flag, bool) for flag in flags):
+        return None
+    if not all(isinstance(text, str) for text in (*texts, *handles)) or not isinstance(limit, str | None):
+        return None
+    percent, prune, create_users, fill, skip_bad, named, buy = map(bool, flags)
+    ledger, head, differences = map(str, texts)
+    most_revoked = Limit(most, percent)
+    return Saved(
+        path=path,
+        ledger=ledger,
+        head=head,
+        how=How(most_revoked, prune, create_users, fill, skip_bad, named),
+        buy=buy,
+        max_spend=limit,
+        handles=tuple(handles),
+        terms=_json(header.get("terms")),
+        differences=differences,
+    )
+
+
+def _json(value: object) -> JsonValue:
+    """A value that was read from JSON."""
+    return cast("JsonValue", value)
+
+
+def _row(row: list[object], path: Path) -> Row:
+    """A row of the file. Raises BadPlan."""
+    if len(row) != _CELLS or type(row[0]) is not int:
+        raise _bad_plan(path)
+    line, email, _, name, group, until, subscription = row
+    optional = (name, group, until)
+    if not isinstance(email, str) or not isinstance(subscription, str):
+        raise _bad_plan(path)
+    if not all(isinstance(value, str | None) for value in optional):
+        raise _bad_plan(path)
+    name, group, until = (None if value is None else str(value) for value in optional)
+    # The key of today's rule, whatever the one was by which the plan was saved.
+    return Row(int(str(line)), email, email_key(email), name, group, until, subscription, None)
+
+
+def _verified(first: bytes, rest: Iterable[bytes]) -> tuple[object, bool]:
     """The first line, and whether the last one is the hash of all before it."""
     import hashlib
 
@@ -144,10 +188,16 @@ def _verified(first: bytes, rest: Iterable[bytes]) -> tuple[Any, bool]:
     for line in rest:
         digest.update(last)
         last = line
+    return _loads(first), _loads(last) == {"sha256": digest.hexdigest()}
+
+
+def _loads(line: str | bytes) -> object:
+    """A line as JSON; None if it is something else."""
     try:
-        return json.loads(first), json.loads(last) == {"sha256": digest.hexdigest()}
-    except ValueError:
-        return None, False
+        found: object = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found
 
 
 def still_holds(saved: Saved, ledger_id: str, *, bought: bool = False) -> Checked:
