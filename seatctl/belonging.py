@@ -40,7 +40,7 @@ def require_same(ledger: Ledger, profile: Profile) -> None:
         if kept != wanted:
             raise ModeMismatch(
                 f"the ledger {ledger.path} belongs to {kept}, but profile {profile.name} to {wanted}",
-                hint="seatctl config profiles shows what each profile belongs to; -p PROFILE picks one",
+                hint="-p PROFILE picks another; for what each belongs to: seatctl config profiles",
                 data={f"ledger_{what}": kept, f"profile_{what}": wanted},
             )
 

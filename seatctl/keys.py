@@ -66,7 +66,7 @@ def check_key(key: Key, profile: Profile) -> None:
     if mode is not profile.mode:
         raise WrongKey(
             f"the key from {key.source} is a {mode} key, but profile {profile.name} is a {profile.mode} one",
-            hint="seatctl config profiles shows the mode of each profile; -p PROFILE picks one",
+            hint="-p PROFILE picks another; for the mode of each: seatctl config profiles",
             data={"key_mode": mode.value, "profile_mode": profile.mode.value},
         )
 

@@ -180,7 +180,7 @@ def setting(key: str) -> Setting:
     if found is None:
         from seatctl.rules.nearest import did_you_mean
 
-        hint = did_you_mean(key, SETTINGS, "seatctl help settings lists them")
+        hint = did_you_mean(key, SETTINGS, "for all of them: seatctl help settings")
         raise UnknownSetting(f"there is no setting {key!r}", hint=hint, data={"setting": key})
     return found
 

@@ -152,7 +152,7 @@ def _output_failed(error: Exception) -> OutputFailed | None:
     drop(sys.stdout)
     failed = OutputFailed(
         f"the output cannot be written: {error.strerror}",
-        hint="seatctl runs list shows whether anything was changed",
+        hint="to see whether anything was changed: seatctl runs list",
     )
     failed.__cause__ = error
     return failed

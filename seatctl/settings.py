@@ -90,7 +90,7 @@ class Settings(NamedTuple):
         close = nearest(wanted, list(self.profiles)) or list(self.profiles)
         return UnknownProfile(
             f"there is no profile {wanted!r}",
-            hint=f"known: {', '.join(close)}; seatctl init {wanted} makes it",
+            hint=f"known: {', '.join(close)}; to make it: seatctl init {wanted}",
         )
 
     def ledger_path(self, profile: Profile, environment: Environment, flag: str | None = None) -> Path:

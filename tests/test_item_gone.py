@@ -154,7 +154,8 @@ def test_a_renewal_whose_item_was_replaced_is_paid_back(sandbox):
 def test_every_change_says_what_happened_and_the_way_out(shared, words):
     assert shared("plans", "edit", "other", "--policy", "flexible").code == 0
     take_off(shared)
-    for hint in ("seatctl sync", "seatctl subs buy --plan pro --seats N --name NAME buys seats again"):
+    again = "to buy seats again: seatctl subs buy --plan pro --seats N --name NAME --payment-method ID"
+    for hint in ("seatctl sync", again):
         refused = shared(*words.split(), "--yes", "-o", "json")
         assert (refused.code, refused.error["code"], refused.error["hint"]) == (4, "item_gone", hint)
         synced = shared("sync", "-o", "json")

@@ -13,6 +13,9 @@ ANN, OLGA, BOB, CYD, DOT, VIC, ASH = (
 )
 
 
+MONTHLY = " --set addon_cutoff_days=5 --set renewal_window_days=10"
+
+
 @pytest.fixture
 def run(sandbox, postbox):
     """Run a command that must end with an exit code; JSON of its stdout, the error where it is refused."""
@@ -153,7 +156,7 @@ def test_a_term_that_ends_is_told_thirty_seven_and_one_days_before_each_once(run
 
 def test_a_month_by_hand_is_told_seven_and_one_days_before_and_not_at_its_beginning(run, postbox, sandbox):
     freeze(sandbox, "2040-06-01T00:00:00Z")
-    run("plans add pro --price 12.00 --currency usd --policy term")
+    run("plans add pro --price 12.00 --currency usd --policy term" + MONTHLY)
     run("plans add easy --price 12.00 --currency usd")
     buy(run, "pro", "design", 5)
     buy(run, "easy", "lab", 2)

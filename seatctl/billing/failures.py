@@ -30,12 +30,14 @@ _AUTHENTICATION = frozenset(
 )
 _TAX = frozenset({"customer_tax_location_invalid", "stripe_tax_inactive"})
 _ANOTHER_CARD = "name a card that is saved in Stripe: --payment-method pm_…"
-_ANOTHER_CUSTOMER = "seatctl subs buy --plan PLAN --seats N --name NAME bills a new customer"
+_ANOTHER_CUSTOMER = (
+    "to bill a new customer: seatctl subs buy --plan PLAN --seats N --name NAME --payment-method ID"
+)
 _TRUST = (
     "if your network has a CA of its own, set REQUESTS_CA_BUNDLE to its file, or: "
     "seatctl config set stripe.ca_bundle FILE"
 )
-_NO_TAX = "seatctl config set stripe.automatic_tax off buys without Stripe's tax"
+_NO_TAX = "to buy without Stripe's tax: seatctl config set stripe.automatic_tax off"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ KeyArg = Annotated[
     str,
     typer.Argument(
         metavar="KEY",
-        help="A setting; seatctl help settings lists them.",
+        help="A setting; for all of them: seatctl help settings.",
         show_default=False,
         autocompletion=_complete_setting,
     ),
@@ -168,7 +168,7 @@ def _changeable(key: str) -> Setting:
     if known.fixed:
         raise FixedSetting(
             f"{key} is decided when a profile is made, and stays",
-            hint="seatctl init PROFILE --mode MODE makes another profile",
+            hint="to make another profile: seatctl init PROFILE",
             data={"setting": key},
         )
     return known

@@ -27,7 +27,7 @@ def sandbox_path(here: Context) -> Path:
     if profile.mode is not Mode.SANDBOX:
         raise NotASandbox(
             f"profile {profile.name} is in {profile.mode} mode and has no sandbox",
-            hint="seatctl config profiles shows the mode of each profile; -p PROFILE picks one",
+            hint="-p PROFILE picks another; for the mode of each: seatctl config profiles",
             data={"profile": profile.name, "mode": profile.mode.value},
         )
     return here.settings.sandbox_path(profile)

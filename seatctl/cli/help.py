@@ -50,5 +50,5 @@ def show_help(
         from seatctl.rules.nearest import did_you_mean
 
         known = [*TOPICS, *catalogue.names()]
-        hint = did_you_mean(words[0], known, "seatctl help lists the topics")
+        hint = did_you_mean(words[0], known, "for the topics: seatctl help")
         raise UnknownTopic(f"there is no help on {' '.join(words)!r}", hint=hint)

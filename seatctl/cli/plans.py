@@ -229,6 +229,6 @@ def _assignments(texts: list[str] | None) -> dict[str, JsonValue]:
     if bad:
         raise UsageError(
             f"--set takes FIELD=VALUE, not {', '.join(map(repr, bad))}",
-            hint="seatctl help policies lists the fields and their values",
+            hint="for the fields and their values: seatctl help policies",
         )
     return {**pairs("--set", ((name.strip(), value) for name, _, value in split))}

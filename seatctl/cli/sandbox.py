@@ -141,7 +141,7 @@ def advance(
         )
     )
     if events:
-        here.note("next: seatctl sync brings the ledger up to date")
+        here.note("to bring the ledger up to date: seatctl sync")
 
 
 @app.command("fail")
@@ -178,7 +178,9 @@ def fail(
 
     here = context(ctx)
     if kind not in FAULTS:
-        raise BadInput(f"{kind!r} is no fault", hint=f"seatctl sandbox fail takes {', '.join(FAULTS)}")
+        raise BadInput(
+            f"{kind!r} is no fault", hint=f"one of {', '.join(FAULTS)}: seatctl sandbox fail {FAULTS[0]}"
+        )
     if method and method.upper() not in {"GET", "POST", "DELETE"}:
         raise BadInput(f"{method!r} is no method that Stripe has", hint="GET, POST or DELETE")
     with opened(here) as twin:

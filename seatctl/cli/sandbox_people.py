@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from seatctl.errors import JsonValue
 
 OUTCOMES = ("cancel", "unpaid", "past_due")
-_SYNC = "next: seatctl sync brings the ledger up to date"
+_SYNC = "to bring the ledger up to date: seatctl sync"
 
 
 class NothingWaits(Refused):

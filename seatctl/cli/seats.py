@@ -260,9 +260,7 @@ def _moment_of_the_past(here: Context, text: str | None, *, everything: bool) ->
     from seatctl.rules.durations import moment_after
 
     if everything:
-        raise UsageError(
-            "--all and --as-of exclude each other", hint="seatctl seats history shows every seat"
-        )
+        raise UsageError("--all and --as-of exclude each other", hint="for every seat: seatctl seats history")
     moment = moment_after(text, here.now)
     if moment.date() > here.now.date():
         raise UsageError("--as-of lies in the future", hint=f"--as-of {here.now:%Y-%m-%d}")

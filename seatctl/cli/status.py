@@ -143,7 +143,7 @@ def _attention(pools: Iterable[Subscription], counts: Overview, now: datetime) -
         waits = "operations wait or were" if counts.unfinished_operations > 1 else "operation waits or was"
         yield f"{counts.unfinished_operations} {waits} interrupted: seatctl sync"
     if counts.backfilling:
-        yield "reading Stripe was interrupted: seatctl sync goes on with it"
+        yield "reading Stripe was interrupted; to go on with it: seatctl sync"
     if counts.unreadable:
         yield f"{counted(counts.unreadable, 'object')} in Stripe could not be read: seatctl sync lists them"
     for pool in pools:

@@ -82,7 +82,7 @@ def follow_events(here: Context, source: str) -> None:
                 here.note(f"{event.get('type')}: {row['name']}: {row['summary']}")
             _deliver(here)
     told = f"{counted(count, 'event')} taken over" + (f", {missed} missed" if missed else "")
-    here.note(f"{told}; seatctl sync makes sure that none was missed")
+    here.note(f"{told}; to make sure that none was missed: seatctl sync")
     if missed:
         here.exit_code = ExitCode.PARTIAL
 
@@ -111,7 +111,7 @@ def read_events(stream: TextIO) -> Iterator[StripeJson]:
         if isinstance(event, dict):
             yield event
     if text.strip():
-        raise BadInput("the last event is cut short", hint="seatctl sync makes sure that none was missed")
+        raise BadInput("the last event is cut short", hint="to make sure that none was missed: seatctl sync")
 
 
 def _opened(source: str) -> AbstractContextManager[TextIO]:

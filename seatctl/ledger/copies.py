@@ -84,7 +84,7 @@ def _require_clean(copy: Path, original: Path) -> None:
         name, subject, detail = found
         raise LedgerCorrupt(
             f"{original} does not check clean: {name}: {subject}: {detail}",
-            hint=f"seatctl ledger check shows all of it; cp {original}* FOLDER copies it as it is",
+            hint=f"to see all of it: seatctl ledger check; to copy it as it is: cp {original}* FOLDER",
             data={"check": name, "subject": subject, "detail": detail},
         )
 

@@ -159,9 +159,11 @@ def judge(journal: Journal, now: str, *, create_users: bool, prune: bool) -> lis
     if not create_users:
         _refuse(journal, Verdict.UNKNOWN, "there is no user of this e-mail; --create-users makes one")
     _refuse(
-        journal, Verdict.SUSPENDED, "the user is suspended; seatctl users reactivate EMAIL brings them back"
+        journal,
+        Verdict.SUSPENDED,
+        "the user is suspended; to bring them back: seatctl users reactivate EMAIL",
     )
-    _refuse(journal, Verdict.REMOVED, "the user is removed; seatctl users add EMAIL brings them back")
+    _refuse(journal, Verdict.REMOVED, "the user is removed; to bring them back: seatctl users add EMAIL")
     journal.execute(_ENDED)
     if prune:
         journal.execute(_PRUNE, {"now": now})

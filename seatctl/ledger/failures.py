@@ -65,7 +65,9 @@ class LedgerUnreadable(LedgerError):
     code = "ledger_io"
 
 
-RESTORE = "seatctl ledger check shows what is wrong; seatctl ledger restore FILE puts a backup in its place"
+RESTORE = (
+    "to see what is wrong: seatctl ledger check; to put a backup in its place: seatctl ledger restore FILE"
+)
 """The hint of whatever meets a damaged ledger."""
 
 

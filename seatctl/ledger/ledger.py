@@ -202,7 +202,7 @@ class Ledger:
             self.engine.rollback()
             raise LedgerReplaced(
                 f"{self.path} was replaced by a backup while this command ran, which stopped there",
-                hint="seatctl runs list shows what the ledger holds now; then run it again",
+                hint="to see what the ledger holds now: seatctl runs list; then run it again",
             )
         if not self.engine.is_guarded:
             # Without its triggers nothing counts who sits where: it would seat one too many.

@@ -50,7 +50,7 @@ class Renderer:
         except (TemplateError, TypeError, ValueError, OSError) as error:
             raise BadTemplate(
                 f"the template {template} cannot be used: {error}",
-                hint="seatctl help notifications says what a template is given",
+                hint="for what a template is given: seatctl help notifications",
                 data={"template": template},
             ) from error
         if not subject:

@@ -164,7 +164,7 @@ class Connection:
             what = (error.strerror if isinstance(error, OSError) else None) or str(error)
         return NoConnection(
             one_line(f"the mail server {server.host}:{server.port} cannot be used: {what}"),
-            hint="seatctl notify test tries it, seatctl config show shows its settings",
+            hint="to see its settings: seatctl config show; to try it: seatctl notify test",
             data={"host": server.host, "port": server.port},
         )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from seatctl.errors import JsonValue, NotAllowed, Refused
+from seatctl.models.plan import Policy, Renewal
 from seatctl.models.subscription import Subscription, SubscriptionStatus
+from seatctl.rules import hints
 from seatctl.rules.payment_states import first_way, hint_of, over_assigned, payments_of, stopped_trouble
 
 USABLE = frozenset((SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING, SubscriptionStatus.PAST_DUE))
@@ -46,8 +48,10 @@ def require_home(pool: Subscription, ledger_id: str) -> None:
     )
     raise ForeignLedger(
         f"{pool.name} {owner}; it cannot be changed from this one ({ledger_id})",
-        hint="use the ledger that keeps it, or make this one its home: "
-        f"seatctl ledger adopt {shlex.quote(pool.name)}",
+        hint=hints.to(
+            "use the ledger that keeps it, or make this one its home",
+            hints.command("ledger", "adopt", pool.name),
+        ),
         data={"subscription": pool.name, "home_ledger": pool.home_ledger, "ledger": ledger_id},
     )
 
@@ -57,7 +61,7 @@ def require_usable(pool: Subscription) -> None:
     if pool.status in USABLE:
         return
     trouble = stopped_trouble(payments_of(pool))
-    over = f"seatctl subs buy --plan {pool.plan_slug} --seats N --name NAME"
+    over = hints.buy(pool.plan_slug)
     why = f"{pool.name} is {pool.status.replace('_', ' ')}" if trouble is None else trouble.message
     raise NotAssignable(
         f"{why}; nobody can be seated in it",
@@ -77,7 +81,10 @@ def seats_to_take(pool: Subscription, needed: int, *, fill: bool) -> int:
         over = pool.assigned - pool.capacity
         raise OverAssigned(
             over_assigned(pool),
-            hint=f"give {over} back first: seatctl seats revoke {shlex.quote(pool.name)} EMAIL...",
+            hint=hints.to(
+                f"give {over} back first",
+                hints.command("seats", "revoke", pool.name, hints.Blank.EMAILS),
+            ),
             data={"subscription": pool.name, "capacity": pool.capacity, "assigned": pool.assigned},
         )
     if fill:
@@ -85,10 +92,15 @@ def seats_to_take(pool: Subscription, needed: int, *, fill: bool) -> int:
     raise shortage(pool, needed, ())
 
 
-def shortage(pool: Subscription, needed: int, without: Sequence[dict[str, JsonValue]]) -> NoSeatsLeft:
+def shortage(
+    pool: Subscription,
+    needed: int,
+    without: Sequence[dict[str, JsonValue]],
+    at: datetime | None = None,
+) -> NoSeatsLeft:
     """The refusal: how many are free and needed, who would go without, and the command that buys the rest.
 
-    `without` are rows with `email`.
+    `without` are rows with `email`; at `at` (UTC) the policy may let none be bought.
     """
     missing = needed - pool.free
     free = f"{pool.free or 'no'} seat{'' if pool.free == 1 else 's'}"
@@ -97,7 +109,7 @@ def shortage(pool: Subscription, needed: int, without: Sequence[dict[str, JsonVa
         named = ", ".join(str(row["email"]) for row in without[:3])
         rest = f" and {len(without) - 3} more" if len(without) > 3 else ""
         message += f"; {named}{rest} would go without"
-    hint = _more_seats(pool, in_packs(pool, missing))
+    hint = _more_seats(pool, in_packs(pool, missing), at)
     return NoSeatsLeft(
         message,
         hint=f"{hint}, or --fill seats those who fit" if pool.free else hint,
@@ -111,14 +123,26 @@ def shortage(pool: Subscription, needed: int, without: Sequence[dict[str, JsonVa
     )
 
 
-def _more_seats(pool: Subscription, seats: int) -> str:
+def _more_seats(pool: Subscription, seats: int, at: datetime | None) -> str:
     """The command that buys them; what is not paid comes first, and a pause would leave them unpaid."""
-    buy = f"seatctl subs add-seats {shlex.quote(pool.name)} {seats}"
+    buy = hints.command("subs", "add-seats", pool.name, seats)
     if pool.pause is not None:
-        return f"seatctl subs resume {shlex.quote(pool.name)}, then: {buy}"
+        return hints.then(hints.command("subs", "resume", pool.name), buy)
     if pool.status is SubscriptionStatus.PAST_DUE:
-        return f"{first_way(payments_of(pool))}, then: {buy}"
+        return hints.then(first_way(payments_of(pool)), buy)
+    if pool.policy is not None and at is not None and _is_cut_off(pool, pool.policy, at):
+        opens = pool.term_end - timedelta(days=pool.policy.renewal_window_days)
+        if pool.policy.renewal is Renewal.MANUAL and at >= opens:
+            return hints.then(hints.command("subs", "renew", pool.name), buy)
+        return hints.command("subs", "show", pool.name)
     return buy
+
+
+def _is_cut_off(pool: Subscription, policy: Policy, at: datetime) -> bool:
+    """Whether the term is so near to its end that the policy adds no seats; not once the next one is paid."""
+    renewed = pool.cancel_at is not None and pool.cancel_at > pool.term_end
+    cut_off = timedelta(days=policy.addon_cutoff_days)
+    return bool(cut_off) and not renewed and at >= pool.term_end - cut_off
 
 
 def in_packs(pool: Subscription, seats: int) -> int:

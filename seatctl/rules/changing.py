@@ -143,7 +143,9 @@ def decrease(standing: Standing, seats: int, at: datetime) -> Target:
     policy = standing.policy
     opened = policy.decrease is not Decrease.RENEWAL_WINDOW or at >= window_opens(standing)
     if policy.renewal is Renewal.MANUAL or not opened:
-        raise _only_by_renewal(NotInRenewalWindow, standing, "seats are given back", ("--seats", seats), at)
+        raise _only_by_renewal(
+            NotInRenewalWindow, standing, "seats are given back", ("--seats", fit(policy, seats)), at
+        )
     after = replace(standing.next, seats=seats)
     if policy.decrease is Decrease.NOW:
         return Target(replace(standing.now, seats=seats), after)
@@ -230,13 +232,13 @@ def check_added_on_account(standing: Standing, *, wanted: bool, invoiced: bool) 
     if wanted and not invoiced:
         raise CardRequired(
             f"{name} is paid by card, and seats added to it are charged to that card; nothing was charged",
-            hint=hints.either(_BY_CARD, f"{hints.buy(standing.now.plan)} --on-account"),
+            hint=hints.either(_BY_CARD, hints.buy(standing.now.plan, "--on-account", "--bill-to", name)),
             data={"subscription": name, "allowed_from": None},
         )
     if invoiced and standing.policy.on_account is not OnAccount.YES:
         raise CardRequired(
             f"{name} is paid on account, and added seats are paid by card, never on account",
-            hint=f"{hints.buy(standing.now.plan)} --payment-method {hints.Blank.PAYMENT_METHOD}",
+            hint=hints.buy(standing.now.plan),
             data={"subscription": name, "allowed_from": None},
         )
 

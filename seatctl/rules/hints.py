@@ -20,9 +20,9 @@ class Blank(StrEnum):
 
     ACTOR = "ACTOR"
     CODE = "CODE"
-    COUNTRY = "country=CC"
     DAYS = "DAYS"
     EMAIL = "EMAIL"
+    EMAILS = "EMAIL..."
     FILE = "FILE"
     FOLDER = "FOLDER"
     NAME = "NAME"
@@ -40,9 +40,10 @@ def command(*words: object) -> str:
     return join(["seatctl", *map(str, words)])
 
 
-def buy(plan: str) -> str:
-    """The command that buys a subscription of its own on a plan."""
-    return command("subs", "buy", "--plan", plan, "--seats", Blank.SEATS, "--name", Blank.NAME)
+def buy(plan: str, *paid: object) -> str:
+    """The command that buys a subscription of its own on a plan; `paid` is how, unless by a saved card."""
+    way = paid or ("--payment-method", Blank.PAYMENT_METHOD)
+    return command("subs", "buy", "--plan", plan, "--seats", Blank.SEATS, "--name", Blank.NAME, *way)
 
 
 def either(*hints: str) -> str:

@@ -6,8 +6,9 @@ from dataclasses import replace
 from shlex import quote
 
 from seatctl.models.standing import Standing
+from seatctl.rules import hints
 from seatctl.rules.changing import Target
-from seatctl.rules.purchases import check_quantity
+from seatctl.rules.purchases import TooManySeats, check_quantity, most
 
 
 def check_added(standing: Standing, target: Target, seats: int) -> None:
@@ -22,7 +23,24 @@ def check_added(standing: Standing, target: Target, seats: int) -> None:
     next_odd = standing.next.seats % upcoming.pack_size != 0
     any_number = now_odd and next_odd
     added = replace(policy, min_seats=1, pack_size=1 if any_number else policy.pack_size)
+    _require_room(standing, seats, added.pack_size)
     check_quantity(standing.now.plan, added, seats, use=f"seatctl subs add-seats {name}")
     for side, rules, stays in ((target.now, policy, now_odd), (target.next, upcoming, next_odd)):
         whole = replace(rules, pack_size=1) if stays and not any_number else rules
         check_quantity(side.plan, whole, side.seats, use=f"seatctl subs set-seats {name}")
+
+
+def _require_room(standing: Standing, seats: int, pack: int) -> None:
+    """Raise TooManySeats with how many may still be added, if there are fewer than `seats`."""
+    sides = ((standing.now, standing.policy), (standing.next, standing.upcoming))
+    room = min(most(rules) - side.seats for side, rules in sides)
+    if seats <= room:
+        return
+    possible = max(0, room - room % pack)
+    more = hints.command("subs", "add-seats", standing.name, possible)
+    plan, limit = standing.next.plan, most(standing.upcoming)
+    raise TooManySeats(
+        f"plan {plan} allows {limit} seats at most; {possible} can be added",
+        hint=more if possible else hints.command("subs", "show", standing.name),
+        data={"plan": plan, "seats": standing.now.seats + seats, "possible": possible},
+    )

@@ -204,7 +204,7 @@ def _parse(name: str, value: JsonValue) -> object:
 
         raise BadPolicy(
             f"a policy has no field {name!r}",
-            hint=did_you_mean(name, FIELDS, "seatctl help policies lists the fields"),
+            hint=did_you_mean(name, FIELDS, "for the fields: seatctl help policies"),
             data={"field": name},
         )
     text = (
@@ -215,7 +215,7 @@ def _parse(name: str, value: JsonValue) -> object:
     except ValueError as error:
         raise BadPolicy(
             f"{name}={text} is not possible: {error}",
-            hint="seatctl help policies lists the fields and their values",
+            hint="for the fields and their values: seatctl help policies",
             data={"field": name, "value": text},
         ) from None
 

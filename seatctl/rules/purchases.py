@@ -90,9 +90,9 @@ def check_quantity(plan: str, policy: Policy, seats: int, *, use: str = "use --s
         raise TooFewSeats(
             f"plan {plan} is sold from {policy.min_seats} seats", hint=f"{use} {fitting}", data=data
         )
-    most = _most(policy)
-    if seats > most:
-        raise TooManySeats(f"plan {plan} allows {most} seats at most", hint=f"{use} {fitting}", data=data)
+    limit = most(policy)
+    if seats > limit:
+        raise TooManySeats(f"plan {plan} allows {limit} seats at most", hint=f"{use} {fitting}", data=data)
     if seats % policy.pack_size:
         raise PackSize(
             f"plan {plan} is sold in packs of {policy.pack_size}: {seats} is no whole number of packs",
@@ -106,11 +106,12 @@ def fit(policy: Policy, seats: int) -> int:
     """The least quantity that holds `seats` under the policy; the greatest one where none does."""
     packs = -(-max(seats, policy.min_seats, 1) // policy.pack_size)
     wanted = packs * policy.pack_size
-    most = _most(policy)
-    return wanted if wanted <= most else most - most % policy.pack_size
+    limit = most(policy)
+    return wanted if wanted <= limit else limit - limit % policy.pack_size
 
 
-def _most(policy: Policy) -> int:
+def most(policy: Policy) -> int:
+    """The most seats that a subscription may have under the policy."""
     return MOST_SEATS if policy.max_seats is None else min(policy.max_seats, MOST_SEATS)
 
 

@@ -72,6 +72,8 @@ def _of_subscription(change: Changed) -> str | None:
     }
     if before.get("owner"):
         opposites["owner_id"] = f"subs transfer {name} {quote(str(before['owner']))}"
+    if before.get("cancel_at") and after.get("cancel_at"):
+        del opposites["cancel_at"]  # a renewal by hand moves the end, and is not taken back
     found = (verb for key, verb in opposites.items() if before.get(key) != after.get(key))
     verb = next(found, None)
     return None if verb is None else f"seatctl {verb}"

@@ -101,7 +101,7 @@ def _run(running: Running) -> Apply:
         before = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
     except MissingInStripe as gone:
         # Left pending, it would keep every later sync from being a success.
-        gone.hint = "seatctl reconcile --fix ends what Stripe no longer has"
+        gone.hint = "to end what Stripe no longer has: seatctl reconcile --fix"
         raise CameToNothing(gone) from gone
     with running.ledger.reading() as reader:
         form = _named(before, mirrored_pools.of_stripe(reader, stripe_id))

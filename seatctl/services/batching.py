@@ -147,11 +147,11 @@ def _go(ledger: Ledger, call: Call, run: int | None, lines: Sequence[Line], how:
         return _do_lines(ledger, call, run, lines, how)
     except LedgerError as error:
         if run is not None and not call.dry_run:
-            error.hint = f"{error.hint + '; then ' if error.hint else ''}seatctl runs resume {run} goes on"
+            error.hint = f"{error.hint + '; then ' if error.hint else ''}to go on: seatctl runs resume {run}"
         raise
     except KeyboardInterrupt:
         kept = None if call.dry_run else run
-        hint = None if kept is None else f"seatctl runs resume {kept} goes on"
+        hint = None if kept is None else f"to go on: seatctl runs resume {kept}"
         raise BatchInterrupted("interrupted", hint=hint, data={"run": kept}) from None
 
 

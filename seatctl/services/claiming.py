@@ -45,7 +45,7 @@ def claim_seat(ledger: Ledger, call: Call, typed: str) -> Report:
         found = activation.find(tx, code_hash(code))
         if found is None:
             raise UnknownCode(
-                "there is no such activation code", hint="seatctl notify send --again EMAIL sends a new one"
+                "there is no such activation code", hint="for a new one: seatctl notify send --again EMAIL"
             )
         require_home(subscriptions.find(tx, found.subscription), ledger.id)
         _require_usable(found, call)

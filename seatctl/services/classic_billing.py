@@ -46,7 +46,7 @@ def require_true_credit(billing: Billing, found: Gathered, what: str, bills: Bil
     ]
     if covering:
         why = f"{covering[0]} has billed seats that Stripe itself has not"
-        raise _refused(found, what, why, f"seatctl subs show {name} tells when the term ends")
+        raise _refused(found, what, why, f"to see when the term ends: seatctl subs show {name}")
 
 
 def _refused(found: Gathered, what: str, why: str, hint: str) -> ClassicBilling:

@@ -75,7 +75,7 @@ def _toml(source: str) -> tuple[dict[str, object], Mapping[Path, int]]:
         return tomllib.loads(text), toml_lines(text)
     except (ValueError, RecursionError) as error:  # not UTF-8, a number of over 4,300 digits
         raise BadToml(
-            f"{name} cannot be read: {error}", hint="seatctl seats apply --help shows one"
+            f"{name} cannot be read: {error}", hint="to see one: seatctl seats apply --help"
         ) from None
 
 

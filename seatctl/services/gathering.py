@@ -21,6 +21,7 @@ from seatctl.models.role import Action
 from seatctl.models.standing import Standing
 from seatctl.models.stripe_objects import StripeItem, StripePrice, StripeSubscription
 from seatctl.models.subscription import Subscription, SubscriptionStatus
+from seatctl.rules import hints
 from seatctl.rules.assignment import ForeignLedger, require_home
 from seatctl.rules.changing import require_running
 from seatctl.rules.metadata import LEDGER
@@ -198,7 +199,7 @@ def item_of_pool(reader: Reader, pool: Subscription, mirror: StripeSubscription)
 
 
 def _buys_again(pool: Subscription) -> str:
-    return f"seatctl subs buy --plan {pool.plan_slug} --seats N --name NAME buys seats again"
+    return f"to buy seats again: {hints.buy(pool.plan_slug)}"
 
 
 def has_item(mirror: StripeSubscription, item: JsonValue) -> bool:

@@ -125,7 +125,7 @@ def given_back(billing: Billing, found: Gathered, bills: Bills) -> tuple[Share, 
         owed = f"{plain_amount(-unused, found.pool.currency)} {found.pool.currency.upper()}"
         raise NothingToGiveBack(
             f"{found.pool.name}: nothing would be given back; {owed} of used time is not billed yet",
-            hint=f"seatctl subs cancel {quote(found.pool.name)} --now bills it and gives nothing back",
+            hint=f"to bill it and give nothing back: seatctl subs cancel {quote(found.pool.name)} --now",
             data={"subscription": found.pool.name, "owed": -unused, "currency": found.pool.currency},
         )
     for share in shares:
@@ -150,8 +150,8 @@ def _require_all(found: Gathered, bills: Bills, unused: int, back: int) -> None:
     raise RefundFallsShort(
         f"{found.pool.name}: Stripe says that {money(unused)} is unused, and {money(back)} of it can be given"
         f" back: {why}; nothing was canceled",
-        hint=f"seatctl subs cancel {name} --now ends it and gives nothing back;"
-        f" seatctl subs cancel {name} ends it with its term",
+        hint=f"to end it and give nothing back: seatctl subs cancel {name} --now;"
+        f" to end it with its term: seatctl subs cancel {name}",
         data={
             "subscription": found.pool.name,
             "unused": unused,

@@ -60,7 +60,7 @@ def run(running: Running) -> Apply:
     except MissingInStripe as missing:
         if not _is_gone(running):
             raise
-        missing.hint = "seatctl reconcile --fix ends what Stripe no longer has"
+        missing.hint = "to end what Stripe no longer has: seatctl reconcile --fix"
         raise CameToNothing(missing) from missing
 
 

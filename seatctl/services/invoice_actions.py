@@ -20,6 +20,7 @@ from seatctl.models.report import Report
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeInvoice
 from seatctl.models.subscription import SubscriptionStatus
+from seatctl.rules import hints
 from seatctl.rules.purchases import check_payment_method, check_spend
 from seatctl.services.applying import take_over
 from seatctl.services.cards import require_given_card
@@ -123,14 +124,16 @@ def _require_possible(verb: str, invoice: Invoice, now: StripeInvoice, *, is_unp
     if verb == "send" and now.details.get("collection_method") == "charge_automatically":
         raise InvoiceState(
             f"{name} is charged to a card; Stripe mails only invoices that are paid on account",
-            hint=f"its page, to pass on: seatctl invoices show {name} --web",
+            hint=hints.command("invoices", "show", name)
+            if now.hosted_url is None
+            else hints.to("its page, to pass on", hints.command("invoices", "show", name, "--web")),
             data={"invoice": invoice.stripe_id, "status": now.status.value},
         )
     if now.status in _POSSIBLE[verb]:
         return
     raise InvoiceState(
         f"{name} is {now.status}; it cannot be {_VERBS[verb]}",
-        hint=f"seatctl invoices show {name}",
+        hint=hints.command("invoices", "show", name),
         data={"invoice": invoice.stripe_id, "status": now.status.value},
     )
 
@@ -213,7 +216,7 @@ def _pay(running: Running, invoice: str) -> None:
         if running.payload.get("draft") is True:
             refused.error.message += f"; it is no draft any more but the open invoice {number}"
         if refused.error.data.get("stripe_param") == "customer":  # deleted in Stripe: nobody can pay any more
-            refused.error.hint = f"seatctl invoices void {quote(number)} gives it up"
+            refused.error.hint = f"to give it up: seatctl invoices void {quote(number)}"
         raise
 
 

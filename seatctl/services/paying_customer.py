@@ -9,6 +9,7 @@ from seatctl.billing.objects import read_customer
 from seatctl.billing.port import Billing, MissingInStripe, StripeJson
 from seatctl.errors import JsonValue, Refused
 from seatctl.models.subscription import Subscription
+from seatctl.rules import hints
 from seatctl.rules.metadata import marks
 from seatctl.services.steps import Running
 
@@ -32,7 +33,7 @@ def require_customer(
     found = billing.read(endpoints.customer(customer))
     if not read_customer(found).deleted:
         return found
-    again = f"seatctl subs buy --plan {pool.plan_slug} --seats N --name NAME bills a new customer"
+    again = f"to bill a new customer: {hints.buy(pool.plan_slug)}"
     raise CustomerDeleted(
         f"the customer of {pool.name} was deleted in Stripe, and what it paid for has ended",
         hint=hint or again,

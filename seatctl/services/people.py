@@ -113,4 +113,6 @@ def require_active(tx: Transaction, people: People) -> None:
                     hint=f"seatctl users {command} {emails[0]}",
                     data={"emails": [*emails], "status": verdict.value},
                 )
-        staging.refuse(tx, verdict, f"the user is {verdict}; seatctl users {command} EMAIL brings them back")
+        staging.refuse(
+            tx, verdict, f"the user is {verdict}; to bring them back: seatctl users {command} EMAIL"
+        )

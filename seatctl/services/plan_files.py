@@ -65,10 +65,10 @@ def read_plan_file(text: str) -> list[PlanSpec]:
         tables = tomllib.loads(text).get("plans")
     except (ValueError, RecursionError) as error:  # a ValueError: a number of over 4,300 digits
         raise BadPlanFile(
-            f"the file is not TOML: {error}", hint="seatctl plans export shows the form"
+            f"the file is not TOML: {error}", hint="to see the form: seatctl plans export"
         ) from None
     if not isinstance(tables, list) or not tables:
-        raise BadPlanFile("the file has no [[plans]]", hint="seatctl plans export shows the form")
+        raise BadPlanFile("the file has no [[plans]]", hint="to see the form: seatctl plans export")
     specs: list[PlanSpec] = []
     rows: list[dict[str, JsonValue]] = []
     for number, table in enumerate(tables, 1):
@@ -85,7 +85,7 @@ def read_plan_file(text: str) -> list[PlanSpec]:
             row["line"] = line_of(lines, "plans", int(str(row["plan"])) - 1)
         raise BadPlanFile(
             f"{len(rows)} of {counted(len(tables), 'plan')} cannot be imported; nothing was written",
-            hint="seatctl plans export shows the form",
+            hint="to see the form: seatctl plans export",
             data={"rows": [dict(row) for row in rows]},
         )
     return specs

@@ -100,7 +100,7 @@ def _check(wish: Wish, now: datetime) -> None:
         raise BadRequest("a request cannot expire before it is made", hint="use --expires with a later time")
     require_short("a note", wish.note)
     if not all(name.strip() for name in wish.features):
-        raise BadRequest("a feature has a name", hint="seatctl plans show PLAN names what its seats grant")
+        raise BadRequest("a feature has a name", hint="to see what its seats grant: seatctl plans show PLAN")
 
 
 def _require_features(pool: Subscription, wanted: Sequence[str]) -> None:

@@ -61,7 +61,8 @@ def move_seats(ledger: Ledger, call: Call, old: str, new: str, people: People) -
         _require_seated(tx, people, source)
         bad = require_good(tx, people)
         if needed > target.free and target.assigned <= target.capacity:
-            raise shortage(target, needed, [{**row} for row in seat_moves.without(tx, target.free)])
+            without: list[dict[str, JsonValue]] = [{**row} for row in seat_moves.without(tx, target.free)]
+            raise shortage(target, needed, without, tx.call.now)
         seats_to_take(target, needed, fill=False)
         moved = seat_moves.move(tx, source.id, target.id)
         closing.approve_seated(tx, target.id)

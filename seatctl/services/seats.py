@@ -147,7 +147,7 @@ def _seats_to_take(tx: Transaction, pool: Subscription, needed: int, *, fill: bo
     try:
         return seats_to_take(pool, needed, fill=fill)
     except NoSeatsLeft as refusal:
-        raise shortage(pool, needed, seats.without(tx, pool.free)) from refusal
+        raise shortage(pool, needed, seats.without(tx, pool.free), tx.call.now) from refusal
 
 
 def _columns(people: People) -> tuple[str, ...]:

@@ -98,7 +98,7 @@ def _standing(tx: Transaction, run: Run) -> Run:
         if again is None:
             raise UndoneAlready(
                 f"run {run.number} was undone by run {by}",
-                hint=f"seatctl runs undo {by} does it again",
+                hint=f"to do it again: seatctl runs undo {by}",
                 data={"run": run.number, "undone_by": by},
             )
         run = runs.find(tx, again)
@@ -125,7 +125,7 @@ def _require_unchanged(tx: Transaction, run: Run) -> None:
     later = undoing.in_the_way(tx, run.number)
     if later is not None:
         gone = runs.undone_by(tx, later.run) is not None
-        first = f"first seatctl runs undo {later.run}, if that is what you want"
+        first = f"if that is what you want, first: seatctl runs undo {later.run}"
         raise ChangedSince(
             f"run {run.number} cannot be undone: run {later.run} changed {later.what} after it",
             hint=f"seatctl runs show {later.run}" if gone else first,

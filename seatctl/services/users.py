@@ -190,7 +190,7 @@ def require_present(user: User) -> User:
     if user.status is UserStatus.REMOVED:
         raise UserRemoved(
             f"{user.email} was removed",
-            hint=f"seatctl users add {quoted(user.email)} brings them back",
+            hint=f"to bring them back: seatctl users add {quoted(user.email)}",
             data={"email": user.email},
         )
     return user
