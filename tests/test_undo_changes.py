@@ -140,7 +140,7 @@ def test_what_a_later_run_built_on_is_not_undone(people, first, then):
     later = done(people, *then.split())
     error = refused(people, run)
     assert (error["code"], error["changed_by"]) == ("changed_since", later)
-    assert error["hint"].startswith(f"first seatctl runs undo {later}")
+    assert error["hint"].endswith(f", first: seatctl runs undo {later}")
     done(people, "runs", "undo", later)
     done(people, "runs", "undo", run)
 

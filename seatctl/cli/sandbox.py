@@ -179,7 +179,8 @@ def fail(
     here = context(ctx)
     if kind not in FAULTS:
         raise BadInput(
-            f"{kind!r} is no fault", hint=f"one of {', '.join(FAULTS)}: seatctl sandbox fail {FAULTS[0]}"
+            f"{kind!r} is no fault",
+            hint=f"one of {', '.join(FAULTS)}: seatctl sandbox fail {next(iter(FAULTS))}",
         )
     if method and method.upper() not in {"GET", "POST", "DELETE"}:
         raise BadInput(f"{method!r} is no method that Stripe has", hint="GET, POST or DELETE")
