@@ -120,6 +120,12 @@ def test_a_mistyped_address_is_asked_for_again(seatctl, typed):
     assert f"{typed!r} is not an e-mail address" in made.err
 
 
+def test_a_key_that_is_pasted_for_the_address_is_not_repeated(seatctl):
+    made = seatctl("init", tty=True, stdin="sk_live_abcdefgh12\nann@example.com\n")
+    assert (made.code, "'sk_live_…' is not an e-mail address" in made.err) == (0, True)
+    assert "abcdefgh12" not in made.out + made.err
+
+
 def test_no_key_is_asked_for_that_no_keyring_would_keep(seatctl):
     argv = ("init", "company", "--mode", "test", "--actor", "ann@example.com")
     refused = seatctl(*argv, tty=True, stdin="sk_test_abcdefgh12\n")

@@ -126,6 +126,7 @@ def _actor(here: Context, wish: Wish, before: Profile | None) -> str | None:
 
 def _asked_actor(here: Context) -> str | None:
     """The answer of a person, who is asked again after a slip: by this address the ledger will know them."""
+    from seatctl.redact import redact
     from seatctl.rules.emails import check_email
 
     question, nobody = "Your e-mail address, for the audit log", f"os:{here.os_user}"
@@ -136,7 +137,8 @@ def _asked_actor(here: Context) -> str | None:
         problem = None if named.startswith(("ci:", "os:")) else check_email(named)
         if problem is None and is_actor(named):
             return None if named.startswith("os:") else named
-        here.note(f"{named!r} is not an e-mail address{f': {problem}' if problem else ''}")
+        shown = redact(named)  # the key is asked for next, and may have been pasted here
+        here.note(f"{shown!r} is not an e-mail address{f': {problem}' if problem else ''}")
 
 
 def _with_account(here: Context, wish: Wish, profile: Profile) -> Profile:
