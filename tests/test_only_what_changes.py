@@ -103,3 +103,22 @@ def test_an_archived_price_that_a_change_has_to_name_is_said_with_the_way_out(sa
     refused = sandbox("subs", "add-seats", team, "1", "--yes", "-o", "json")
     assert (refused.code, refused.error["code"]) == (5, "stripe_invalid_request")
     assert "activate the price in Stripe's dashboard" in refused.error["hint"]
+
+
+def test_a_price_that_has_to_be_set_again_after_the_charge_is_looked_at_before_it(sandbox, team):
+    """The item holds the plan that waits; seats added now take the running price for a moment."""
+    assert sandbox("plans", "add", "plus", "--price", "20.00", "--currency", "usd").code == 0
+    assert sandbox("subs", "change-plan", team, "plus", "--at-renewal", "--yes").code == 0
+    held = objects(sandbox, "subscription_item")[0]
+    with twin(sandbox) as stripe:
+        send(stripe, f"prices/{held['price']['id']}", {"active": False})
+    charges = objects(sandbox, "charge")
+    refused = sandbox("subs", "add-seats", team, "1", "--yes", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (4, "price_archived")
+    assert "subs change-plan" in refused.error["hint"]
+    assert objects(sandbox, "charge") == charges
+    assert objects(sandbox, "subscription_item")[0]["quantity"] == held["quantity"]
+    assert sandbox("sync").code == 0
+    back = sandbox("subs", "change-plan", team, "pro", "--at-renewal", "--yes", "-o", "json")
+    assert back.code == 0, back.err
+    assert sandbox("subs", "add-seats", team, "1", "--yes").code == 0

@@ -126,3 +126,18 @@ def test_a_sync_sees_what_comes_after_it(seatctl, tmp_path, hours):
         )
         assert made("sync").code == 0
         assert made.rows("subs", "list")[0]["ends"] is True
+
+
+def test_a_decrease_that_falls_due_between_the_two_clocks_changes_nothing_under_a_command(seatctl, tmp_path):
+    """For Stripe the next term runs, for the machine the last one does: that is nobody's change."""
+    with hours_off(seatctl, tmp_path, 7 - 24) as made:
+        daily = "plans add daily --price 12.00 --currency usd --interval day --policy flexible"
+        assert made(*daily.split()).code == 0
+        assert made(*BUY.replace("pro", "daily").split(), *CARD).code == 0
+        assert made("subs", "set-seats", "design", "3", "--yes").code == 0
+        twin = made.front.twin
+        (item,) = twin.store.walk("subscription_item")
+        control.advance(twin, seconds=item["current_period_end"] + HOUR - twin.now())
+        added = made("subs", "add-seats", "design", "1", "--yes", "-o", "json")
+        assert added.code == 0, added.err
+        assert added.rows[0]["seats"] == 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 from seatctl.errors import JsonValue, Refused
 from seatctl.models.plan import Increase, Interval, Plan, Renewal
 from seatctl.models.standing import Standing
+from seatctl.models.stripe_objects import StripePrice
 from seatctl.rules import hints
 
 
@@ -78,3 +79,28 @@ def _terms(plan: Plan) -> str:
 
 def _instead(plan: Plan) -> str:
     return hints.to("to begin a subscription of its own", hints.buy(plan.slug))
+
+
+class PriceArchived(Refused):
+    """A price that has to be named to Stripe is archived there."""
+
+    code = "price_archived"
+
+
+def check_next_price(standing: Standing, price: StripePrice) -> None:
+    """Raise PriceArchived if Stripe would not take the next term's price again after a charge for now."""
+    if price.active:
+        return
+    name = standing.name
+    raise PriceArchived(
+        f"{name}: {standing.next.plan} begins at the renewal at a price that is archived in Stripe, and"
+        " could not be set again after this change; nothing was charged",
+        hint=hints.either(
+            "activate the price in Stripe's dashboard and run the same command again",
+            hints.to(
+                "stay on the plan that runs",
+                hints.command("subs", "change-plan", name, standing.now.plan, "--at-renewal"),
+            ),
+        ),
+        data={"subscription": name, "price": price.id},
+    )

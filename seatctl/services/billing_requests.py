@@ -158,7 +158,7 @@ def prepare_billing(
         currency,
         summary,
         found.pool,
-        found.at,
+        found.read_at,
         columns=_COLUMNS,
         operation=found.operation,
     )

@@ -311,7 +311,7 @@ def _prepared(
         currency,
         summary,
         found.pool,
-        found.at,
+        found.read_at,
         notes=notes,
         columns=PREVIEW_COLUMNS,
         operation=found.operation,
@@ -322,7 +322,7 @@ def _prepared(
 def _nothing(found: Gathered, asked: dict[str, JsonValue], why: str) -> Prepared:
     request = Request("cancel", asked, {}, found.pool.id)
     row, currency = _row(found), found.pool.currency
-    return Prepared(request, row, 0, currency, why, found.pool, found.at, nothing=True)
+    return Prepared(request, row, 0, currency, why, found.pool, found.read_at, nothing=True)
 
 
 def _over_already(

@@ -51,6 +51,8 @@ class Gathered:
     """When Stripe said so, by its own clock."""
     operation: int
     """The last operation of the subscription when this was read: a later one has changed what was read."""
+    read_at: datetime
+    """The machine's time (UTC) at which the ledger told `pool`."""
 
     @property
     def place(self) -> dict[str, JsonValue]:
@@ -140,7 +142,7 @@ def look_at_payer(ledger: Ledger, billing: Billing, call: Call, handle: str, act
     mirror = at_home(ledger, billing, pool)
     at = stripe_now(billing, call)
     item, stands = stand(ledger, pool, mirror, at)
-    return Gathered(pool, mirror, item, stands, at, last)
+    return Gathered(pool, mirror, item, stands, at, last, call.now)
 
 
 def at_home(ledger: Ledger, billing: Billing, pool: Subscription) -> StripeSubscription:

@@ -64,7 +64,7 @@ def prepare_restart(
         preview.currency,
         summary,
         found.pool,
-        found.at,
+        found.read_at,
         columns=_COLUMNS,
         operation=found.operation,
         notes=(f"Stripe begins a new period and charges {price} now.",),

@@ -60,8 +60,9 @@ class Prepared:
     currency: str
     summary: str
     pool: Subscription
-    """The subscription as it was decided on, at `at` (UTC)."""
-    at: datetime
+    """The subscription as it was decided on."""
+    read_at: datetime
+    """The machine's time (UTC) at which the ledger told `pool`: what falls due in between is no change."""
     notes: tuple[str, ...] = ()
     """What a person should know before it is done, where it is not about a charge."""
     nothing: bool = False
@@ -83,7 +84,7 @@ class Prepared:
 
         A request that was only to finish an operation has no details; another process has finished it.
         """
-        now = subscriptions.by_id(reader, self.pool.id, self.at)
+        now = subscriptions.by_id(reader, self.pool.id, self.read_at)
         same = replace(now, assigned=self.pool.assigned) == self.pool
         # A decrease that waits for the renewal shows in no column: the operation's number tells it.
         if not (self.request.details and same and operations.latest_of(reader, now.id) == self.operation):
@@ -219,7 +220,7 @@ def priced(
         currency,
         summary,
         found.pool,
-        found.at,
+        found.read_at,
         operation=found.operation,
         warnings=warnings,
     )

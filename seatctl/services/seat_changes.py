@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from shlex import quote
 
+from seatctl.billing import endpoints
+from seatctl.billing.objects import read_price
 from seatctl.billing.port import Billing
 from seatctl.errors import JsonValue
 from seatctl.ledger import plans
@@ -16,7 +18,7 @@ from seatctl.models.role import Action
 from seatctl.rules import changing
 from seatctl.rules.changing import Target
 from seatctl.rules.packs import check_added
-from seatctl.rules.plan_switches import check_change, check_currency
+from seatctl.rules.plan_switches import check_change, check_currency, check_next_price
 from seatctl.rules.purchases import check_quantity, check_spend, nothing_off
 from seatctl.rules.running_policy import Agreed, nothing_kept
 from seatctl.rules.sides import side_fields
@@ -178,6 +180,8 @@ def _prorated(
     began, ends = (int(edge.timestamp()) for edge in (found.item.period_start, found.item.period_end))
     moment = min(max(int(found.at.timestamp()), began), ends)
     if bill:
+        if target.next.price_id != target.now.price_id:
+            check_next_price(stands, read_price(billing.read(endpoints.price(target.next.price_id))))
         require_true_credit(billing, found, "this would be prorated")
     discounts = discount_forms(find_discounts(billing, wishes.promo, wishes.coupon), found.mirror.discounts)
     proration = Proration(behavior, moment) if bill else None
@@ -228,4 +232,4 @@ def _nothing(found: Gathered, asked: dict[str, JsonValue]) -> Prepared:
     seats = counted(stands.next.seats, "seat")
     why = f"{stands.name} has {seats} of {stands.next.plan} already; nothing was changed"
     currency = found.pool.currency
-    return Prepared(request, row, 0, currency, why, found.pool, found.at, nothing=True)
+    return Prepared(request, row, 0, currency, why, found.pool, found.read_at, nothing=True)

@@ -98,7 +98,7 @@ class History:
         money.check_request_ids(after, self.accounts)
         money.check_shown(step, result, shown, before, after)
         money.check_next_invoice(self.world, result, shown, before, after)
-        invariants.check_sent(step, result)
+        invariants.check_sent(step, result, before)
         invariants.check_forms(result)
         invariants.check_moment(result, before)
         invariants.check_under_way(before, after)

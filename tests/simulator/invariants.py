@@ -54,11 +54,22 @@ NOT_UNDERSTOOD = ("inactive", "proration date", "proration_date", "unknown param
 """Stripe's words for what the program should not have sent."""
 
 
-def check_sent(step: Step, result: Result) -> None:
+def _plan_waits(step: Step, before: Books) -> bool:
+    """Whether another plan than the running one begins at the renewal."""
+    pool = next((one for one in before.pools if one["name"] in step.words), None)
+    shape = pool and next(
+        (one for one in before.stripe["subscription"] if one["id"] == pool["stripe_subscription"]), None
+    )
+    return bool(shape and shape["metadata"].get("seatctl_next_plan"))
+
+
+def check_sent(step: Step, result: Result, before: Books) -> None:
     """Stripe understands what a command sends (point: nothing is sent that is not being changed)."""
     if result.hit or result.code != 5 or result.error.get("code") != "stripe_invalid_request":
         return
-    buys = step.words[1] in {"buy", "change-plan", "renew"}  # there an inactive price is what was asked for
+    # There an inactive price is what was asked for; where a plan change waits, seats added now have to name
+    # the running price for a moment (docs/decisions.md).
+    buys = step.words[1] in {"buy", "change-plan", "renew"} or _plan_waits(step, before)
     words = [word for word in NOT_UNDERSTOOD if word in str(result.error.get("message"))]
     if words and not (buys and words == ["inactive"]) and step.words[0] != "batch":
         raise Violation("Stripe refused what need not be sent", str(result.error))
