@@ -110,7 +110,7 @@ def _summary(report: Report) -> str:
     """What the run did; nobody must take a dry run's sentence for that."""
     if not report.dry_run or report.summary.startswith("would "):
         return report.summary
-    return f"dry run: {report.summary}; nothing was changed"
+    return f"dry run: {report.summary.removesuffix('; nothing was changed')}; nothing was changed"
 
 
 def note(text: str) -> None:

@@ -160,7 +160,10 @@ def use(
     here = context(ctx)
     chosen = here.settings.profile(name)
     here.change_settings(lambda settings: settings._replace(current=chosen.name))
-    here.note(f"profile {chosen.name} ({chosen.mode}) is now in use{_dry(here)}")
+    if here.options.dry_run:
+        here.note(f"would use profile {chosen.name} ({chosen.mode})")
+    else:
+        here.note(f"profile {chosen.name} ({chosen.mode}) is now in use")
 
 
 def _changeable(key: str) -> Setting:
@@ -183,13 +186,11 @@ def _write(here: Context, known: Setting, value: Value | None) -> None:
     record: Record = {"profile": name, "setting": known.key, "value": value, "before": before}
     columns = [Column("profile", "Profile"), Column("setting", "Setting"), Column("value", "Value")]
     here.emit_one(record, [*columns, Column("before", "Before")], handle="value")
+    if here.options.dry_run:
+        here.note("dry run: nothing was written")
     hidden = [name for name in known.environment if here.environment.get(name)]
     if hidden and not here.options.quiet:
         note(f"{hidden[0]} is set and comes before the profile")
-
-
-def _dry(here: Context) -> str:
-    return " (dry run: nothing was written)" if here.options.dry_run else ""
 
 
 def _record(here: Context, known: Setting) -> Record:

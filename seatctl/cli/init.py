@@ -46,7 +46,9 @@ def init(
     here = context(ctx)
     made = set_up(here, Wish(name, mode, actor, key_stdin, stripe_account))
     here.emit_one(made, COLUMNS, handle="profile")
-    if made["mode"] == "sandbox" and made["created"]:
+    if here.options.dry_run:
+        here.note(f"would set up profile {made['profile']} ({made['mode']}); nothing was written")
+    elif made["mode"] == "sandbox" and made["created"]:
         here.note(
             "next: seatctl plans add pro --price 12.00 --currency usd --interval month --policy flexible"
         )

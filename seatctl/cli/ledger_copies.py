@@ -35,6 +35,9 @@ def backup(
 
     here = context(ctx)
     if file == STDOUT:
+        if here.options.dry_run:
+            here.note("would back up to stdout")
+            return
         with for_stdout() as part:
             here.note(copies.backup(here.ledger, here.call, part, overwrite=True).summary)
             here.emit_file(part)

@@ -93,7 +93,7 @@ def reset(
             run=None,
             dry_run=here.options.dry_run,
             summary=f"{'would empty' if here.options.dry_run else 'emptied'} {what}: {many}",
-            rows=[{**row, "result": "emptied"}],
+            rows=[{**row, "result": "would be emptied" if here.options.dry_run else "emptied"}],
         )
     )
 
@@ -137,7 +137,7 @@ def advance(
             summary=f"would move the clock {moved}" if here.options.dry_run else f"moved the clock {moved}",
             rows=[{"event": name, "count": count} for name, count in Counter(events).items()],
             columns=("event", "count"),
-            data={"before": _time(before), "now": _time(target)},
+            data={"before": _time(before), "now": _time(before if here.options.dry_run else target)},
         )
     )
     if events:

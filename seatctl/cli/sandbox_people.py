@@ -60,8 +60,7 @@ def complete(
     with opened(here) as twin, _refusals():
         if not here.options.dry_run:
             status = control.complete_checkout(twin, identifier, card)
-    verb = "would complete" if here.options.dry_run else "completed"
-    _told(here, f"{verb} the page {identifier} with {card}", {"session": identifier, "status": status})
+    _told(here, f"completed the page {identifier} with {card}", {"session": identifier, "status": status})
 
 
 def authenticate(
@@ -88,10 +87,8 @@ def authenticate(
     with opened(here) as twin, _refusals():
         identifier = _the_one(control.open_invoices(twin), invoice)
         status = "open" if here.options.dry_run else control.authenticate(twin, identifier, succeeds=not fail)
-    verb = "failed" if fail else "passed"
-    would = f"would have {verb}" if here.options.dry_run else verb
-    _told(here, f"the cardholder {would} authentication for {identifier}",
-          {"invoice": identifier, "status": status})  # fmt: skip
+    done = "failed authentication" if fail else "authenticated the payment"
+    _told(here, f"{done} of {identifier} as its cardholder", {"invoice": identifier, "status": status})
 
 
 def _the_one(waiting: dict[str, tuple[str, ...]], wanted: str | None) -> str:
@@ -135,8 +132,7 @@ def retries(
     with opened(here) as twin:
         if not here.options.dry_run:
             control.after_retries(twin, outcome)
-    verb = "would set" if here.options.dry_run else "set"
-    _told(here, f"{verb} the end of the last retry to {outcome}", {"after_retries": outcome}, sync=False)
+    _told(here, f"set the end of the last retry to {outcome}", {"after_retries": outcome}, sync=False)
 
 
 @contextmanager
@@ -154,6 +150,7 @@ def _refusals() -> Iterator[None]:
 
 
 def _told(here: Context, sentence: str, row: dict[str, JsonValue], *, sync: bool = True) -> None:
+    """`sentence` begins with a participle, so that "would have" can stand before it."""
     dry = here.options.dry_run
     here.emit(
         Report(run=None, dry_run=dry, summary=f"would have {sentence}" if dry else sentence, rows=[row])

@@ -180,7 +180,8 @@ def _save(here: Context, how: How, where: Path, *, buy: bool, max_spend: str | N
 
     weighed = _weigh_and_write(here, how, where, buy=buy, max_spend=max_spend)
     _emit(here, weighed_report(weighed, check=check))
-    if not _forewarn(here, weighed.changes, how, "make it again; "):
+    refused = _forewarn(here, weighed.changes, how, "make it again; ")
+    if not refused and not here.options.dry_run:
         here.note(f"carry it out: {join(['seatctl', 'seats', 'apply', '--saved', str(where)])}")
 
 

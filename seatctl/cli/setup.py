@@ -66,8 +66,9 @@ def set_up(here: Context, wish: Wish) -> Record:
     profile = Profile(name, mode, values)
     if mode is not Mode.SANDBOX:
         profile = _with_account(here, wish, profile)
-    created = before is None or not here.ledger_path(profile).exists()
-    if not here.options.dry_run:
+    dry = here.options.dry_run
+    created = not dry and (before is None or not here.ledger_path(profile).exists())
+    if not dry:
         _make(here, profile, actor or f"os:{here.os_user}")
     return {
         "profile": name,

@@ -127,7 +127,8 @@ def export(ledger: Ledger, call: Call, target: Path, *, as_json: bool) -> Report
                 found.append({"file": str(path), "rows": written})
     except OSError as error:
         raise BadInput(f"{target} cannot be written: {error.strerror}", hint="name another folder") from error
-    return Report(None, call.dry_run, f"exported to {target}", found)
+    said = f"would export to {target}" if call.dry_run else f"exported to {target}"
+    return Report(None, call.dry_run, said, found)
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Record], *, as_json: bool) -> int:

@@ -65,11 +65,11 @@ def send_messages(ledger: Ledger, post: Callable[[], Post], call: Call, wanted: 
         raise UsageError(
             "--no-notify sends nobody a code", hint=f"seatctl notify send --again {wanted.again}"
         )
-    run = _queue_codes(ledger, call, wanted.again) if wanted.again else None
+    run, codes = _queue_codes(ledger, call, wanted.again) if wanted.again else (None, 0)
     if call.dry_run:
         with ledger.reading() as reader:
             waiting = outbox.counts(reader)
-        count = waiting.waiting + (waiting.failed if wanted.failed else 0)
+        count = waiting.waiting + codes + (waiting.failed if wanted.failed else 0)
         return Report(None, True, f"would try {counted(count, 'message')}")
     ready = post()
     with ledger.journal() as journal:
@@ -97,8 +97,8 @@ def _sentence(sent: Sent, left: outbox.Counts) -> str:
     return ", ".join(parts) or "no message is due"
 
 
-def _queue_codes(ledger: Ledger, call: Call, email: str) -> int | None:
-    """A new message for each seat of a user that nobody has claimed; the run."""
+def _queue_codes(ledger: Ledger, call: Call, email: str) -> tuple[int | None, int]:
+    """A new message for each seat of a user that nobody has claimed; the run, and how many messages."""
     with ledger.change(call) as tx:
         user = users.require(tx, email)
         require_active(user)
@@ -115,7 +115,7 @@ def _queue_codes(ledger: Ledger, call: Call, email: str) -> int | None:
                 told: dict[str, JsonValue] = {"template": Template.SEAT_ASSIGNED.value, "seat": seat}
                 tx.record("message", number, None, {**told, "subscription": subscription})
         tx.summarise(f"sent {user.email} a new activation code")
-    return tx.run
+    return tx.run, len(seats)
 
 
 def try_server(ledger: Ledger, find: Callable[[], Post], call: Call, email: str, profile: str) -> Record:

@@ -1,0 +1,52 @@
+"""What a dry run says is true: it would do something, or says that nothing was done; never that it was."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.both_sides import contents
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("init other --no-input", "would set up profile other (sandbox); nothing was written"),
+        ("config set color never", "dry run: nothing was written"),
+        ("config unset actor", "dry run: nothing was written"),
+        ("config use default", "would use profile default (sandbox)"),
+        ("ledger backup -", "would back up to stdout"),
+        ("ledger backup backup.db", "would back up to "),
+        ("ledger export folder", "would export to "),
+        ("users add zoe@example.com", "dry run: added zoe@example.com; nothing was changed"),
+        ("subs change-plan design pro", "dry run: design has 5 seats of pro already; nothing was changed"),
+        ("subs rename design lab", "would have renamed design to lab"),
+        ("subs cancel design --now", "would have canceled design at once"),
+        ("sandbox advance 1d", "would move the clock "),
+        ("sandbox reset", "would empty the sandbox"),
+        ("sandbox retries past_due", "would have set the end of the last retry to past_due"),
+        ("sandbox complete cs_1", "would have completed the page cs_1 with pm_card_visa"),
+        ("notify send", "would try "),
+        ("seats apply people.csv -s design --create-users --save plan.jsonl", "dry run: design: 1 to seat"),
+    ],
+)
+def test_a_dry_run_claims_nothing(sandbox, team, tmp_path, monkeypatch, command, says):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "people.csv").write_text("email\nzoe@example.com\n")
+    before = contents(sandbox), (sandbox.home / "config.toml").read_bytes()
+    told = sandbox(*command.split(), "--dry-run")
+    assert told.code == 0
+    (line,) = told.err.splitlines()
+    assert line.startswith(says), told.err
+    assert line.count("nothing was") <= 1
+    assert (contents(sandbox), (sandbox.home / "config.toml").read_bytes()) == before
+    assert [path.name for path in tmp_path.iterdir() if path.suffix in {".db", ".jsonl"}] == []
+
+
+def test_nor_do_its_values(sandbox, team):
+    def of(*argv) -> dict:
+        return sandbox(*argv, "--dry-run", "-o", "json").json
+
+    assert of("init", "other", "--no-input")["created"] is False
+    assert of("sandbox", "reset")["rows"][0]["result"] == "would be emptied"
+    moved = of("sandbox", "advance", "1d")
+    assert moved["now"] == moved["before"]
