@@ -17,7 +17,17 @@ import pytest
 from typer._click.exceptions import BadOptionUsage, MissingParameter
 
 from seatctl.sandbox.twin import Twin
-from tests.support.pages import IN_A_CLONE, PAGES, Block, blocks, page, parse, typed_commands, workflow_steps
+from tests.support.pages import (
+    IN_A_CLONE,
+    PAGES,
+    ROOT,
+    Block,
+    blocks,
+    page,
+    parse,
+    typed_commands,
+    workflow_steps,
+)
 from tests.test_foreign_objects import customer, product, subscribe
 from tests.test_help import COMMANDS
 
@@ -249,3 +259,10 @@ def test_every_command_in_the_text_of_a_page_is_valid(name):
             with suppress(MissingParameter, BadOptionUsage):  # a sentence names a command or an option alone
                 parse([STANDS_FOR.get(word, word) for word in words])
     assert not re.search(r"^    seatctl ", prose, re.MULTILINE), "a command outside a fenced block"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_of_a_page_leads_somewhere(name):
+    folder = (ROOT / name).parent
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page(name)):
+        assert target.startswith("https://") or (folder / target).exists(), target

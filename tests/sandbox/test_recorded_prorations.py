@@ -95,6 +95,7 @@ def test_a_change_is_invoiced_at_once_half_a_cent_rounded_down_on_both_sides(
     assert holds(
         billed,
         {
+            "id": changed["latest_invoice"],
             "object": "invoice",
             "status": "paid",
             "billing_reason": "subscription_update",
