@@ -57,7 +57,7 @@ def list_users(
 ) -> None:
     """List users, or search them by part of a name or an e-mail.
 
-    Fewer than three letters are looked for at the beginning of the e-mail.
+    Two letters are looked for at the beginning of the e-mail and of each name, one only of the e-mail.
 
     Examples:
       seatctl users list

@@ -21,7 +21,9 @@ OWED = f"""(SELECT json_group_array(json_array(coalesce(i.number, i.stripe_id), 
 
 def read_owed(text: str | None) -> tuple[Owed, ...]:
     """The invoices that `OWED` found, the newest first."""
-    found = [_owed(*fields) for fields in json.loads(text or "[]")]
+    if text is None or text == "[]":
+        return ()  # nearly always
+    found = [_owed(*fields) for fields in json.loads(text)]
     return tuple(sorted(found, key=lambda one: (one.since, one.handle), reverse=True))
 
 

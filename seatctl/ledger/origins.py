@@ -15,8 +15,7 @@ Problem = tuple[str, str]
 """(subject, detail)"""
 
 _PLAIN = "r.number NOT IN (SELECT run FROM operations) AND r.number NOT IN (SELECT run FROM batch_rows)"
-"""A run that was opened by the very transaction that ended it. No index leads from a run to its operation or
-entry, so that the lists are made once rather than looked through for each run."""
+"""A run that was opened by the very transaction that ended it."""
 
 _UNLIKE = """SELECT r.number, r.actor, r.os_user, min(a.actor) AS told, min(a.os_user) AS os_told
     FROM audit a JOIN runs r ON r.number = a.run
