@@ -1,12 +1,13 @@
-"""Writing config.toml: under a lock, whole or not at all, readable by its owner only."""
+"""Writing config.toml: under a lock, whole or not at all, for its owner and a group it was given to."""
 
 from __future__ import annotations
 
 import errno
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,8 +99,19 @@ def locked(path: Path) -> Iterator[None]:
 
 def _replace(path: Path, text: str) -> None:
     """Write it whole. A config.toml that is a symlink, as with managed dotfiles, stays one."""
-    with new_file(Path(os.path.realpath(path)), overwrite=True) as part:
+    target = Path(os.path.realpath(path))
+    with new_file(target, overwrite=True) as part:
         part.write_text(text, encoding="utf-8")
+        if target.exists():
+            _keep_group(part, target.stat())
+
+
+def _keep_group(part: Path, before: os.stat_result) -> None:
+    """A service account that could read the file still can. Nobody else gets any right by it."""
+    if before.st_mode & stat.S_IRGRP:
+        with suppress(OSError):  # not a group of this user's
+            os.chown(part, -1, before.st_gid)
+            part.chmod(stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP)
 
 
 def _text(text: str, before: Settings, after: Settings) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import stat
 import subprocess
 import sys
 from contextlib import closing
@@ -69,6 +70,14 @@ def test_a_reader_without_any_permission_to_write_is_answered(sandbox, path):
         path.parent.chmod(0o700)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.split() == sandbox("users", "list", "-q").out.split()
+
+
+def test_a_config_that_a_group_may_read_stays_so(sandbox):
+    settings = sandbox.home / "config.toml"
+    for before, after in ((0o640, 0o640), (0o600, 0o600), (0o666, 0o640)):
+        settings.chmod(before)
+        assert sandbox("config", "set", "undo_window", "5").code == 0
+        assert stat.S_IMODE(settings.stat().st_mode) == after
 
 
 def test_a_reader_sees_what_a_writer_has_just_committed(sandbox, path):
