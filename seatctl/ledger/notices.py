@@ -81,10 +81,13 @@ def renewals_paid(reader: Reader, since: str) -> Iterator[tuple[int, int]]:
             f"SELECT s.id AS subscription, i.id AS invoice FROM subscriptions s"  # noqa: S608
             " JOIN invoices i ON i.subscription_id = s.id AND i.created_at >= :since"
             f" WHERE {_OURS} AND i.billing_reason = 'subscription_cycle' AND i.status = 'paid'"
-            " AND i.amount_paid > 0 AND i.created_at > (SELECT max(a.at) FROM changes c"
-            " JOIN audit a ON a.seq = c.entry WHERE c.entity = 'subscription' AND c.entity_id = s.id"
+            " AND i.amount_paid > 0 AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.entity = 'notice'"
+            " AND c.entity_id = s.id AND json_extract(c.after, '$.invoice') = i.id)"
+            " AND i.created_at > coalesce((SELECT max(a.at) FROM changes c JOIN audit a ON a.seq = c.entry"
+            " WHERE c.entity = 'subscription' AND c.entity_id = s.id AND c.erased_at IS NULL"
             " AND (c.before IS NULL OR json_extract(c.after, '$.home_ledger')"
-            " <> coalesce(json_extract(c.before, '$.home_ledger'), ''))) ORDER BY i.created_at, i.id",
+            " <> coalesce(json_extract(c.before, '$.home_ledger'), ''))), s.created_at)"
+            " ORDER BY i.created_at, i.id",
             {"since": since},
         )
     )
@@ -93,7 +96,7 @@ def renewals_paid(reader: Reader, since: str) -> Iterator[tuple[int, int]]:
 
 
 def _with_receipt(reader: Reader, invoices: list[int]) -> set[int]:
-    """Those of these invoices that a receipt was queued for, by a sync or by who paid them."""
+    """Those of these invoices that a receipt was queued for by who paid them: few, as no index helps."""
     rows = reader.rows(
         "SELECT json_extract(ids, '$.invoice') AS invoice FROM outbox WHERE template = 'receipt'"
         " AND json_extract(ids, '$.invoice') IN (SELECT value FROM json_each(?))",
