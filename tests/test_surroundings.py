@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+import sqlite3
 import sys
 import tempfile
 from unittest import mock
 
 import pytest
 
+from seatctl.ledger.sqlite import translated
 from seatctl.system import as_refusal
 
 SEATCTL = f'"{sys.executable}" -m seatctl'
@@ -128,6 +130,14 @@ def test_a_lock_without_a_file_descriptor_is_not_called_read_only(sandbox):
     with mock.patch.object(os, "open", refused):
         told = sandbox("sync", "-o", "json")
     assert (told.code, told.error["code"]) == (75, "too_many_files")
+
+
+def test_sqlite_cannot_open_a_file_for_two_reasons(tmp_path):
+    error = sqlite3.OperationalError("unable to open database file")
+    error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+    assert translated(error, tmp_path).code == "ledger_read_only"
+    with mock.patch.object(os, "open", side_effect=OSError(errno.EMFILE, "full")):
+        assert translated(error, tmp_path).code == "too_many_files"
 
 
 def test_what_the_system_has_no_more_of_may_be_there_the_next_time():

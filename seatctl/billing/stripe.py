@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
     from seatctl.sandbox.twin import Twin
 
-stripe.enable_telemetry = (
-    False  # it keeps an id in ~/.config/stripe, and sends it with how long each call took
-)
+stripe.enable_telemetry = False  # it would keep an id in ~/.config/stripe and send how long calls take
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
