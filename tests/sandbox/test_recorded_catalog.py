@@ -283,10 +283,10 @@ def test_a_price_needs_a_product_that_exists(stripe):
 
 @pytest.mark.parametrize("kind", [{"type": "recurring"}, MONTHLY])
 def test_recurring_prices_are_listed_newest_first_and_a_full_last_page_has_no_more(stripe, product, kind):
-    made = [priced(stripe, product, amount, **MONTHLY)["id"] for amount in (100, 200, 300)]
+    made = [priced(stripe, product, amount, **MONTHLY) for amount in (100, 200, 300)]
     priced(stripe, product)
     listed = stripe.get("prices", {"product": product, "limit": 3, **kind})
-    assert [price["id"] for price in listed.pop("data")] == made[::-1]
+    assert listed.pop("data") == made[::-1]
     assert listed == {"object": "list", "has_more": False, "url": "/v1/prices"}
 
 
