@@ -6,9 +6,9 @@
     batch     a batch of 2,000 lines               ≤ 1/20 of as many processes (a sample of them)
     start-up  check, a one-row seats list          ≤ 1.3 × a bare Typer command (bench/bare.py)
     search    part of a name among 1,000,000       ≤ 1.5 × the one-row seats list
-              two letters of it              ≤ 3 ×
-    questions undo of one of 1.2 million changes ≤ 1.5 × making it
-              invoices of one, unpaid ones   ≤ 1.5 × with a tenth of the invoices (SQL alone)
+              two letters of it                ≤ 3 × the same
+    questions undo of one of 1.2 million       ≤ 1.5 × making the one change
+              invoices of one, unpaid ones     ≤ 1.5 × those among a tenth of the invoices (SQL alone)
     backfill  a first sync 200 ms from Stripe      ≤ 1/6 of auto-paging, memory ≤ 1.2 × a quarter
     memory    1,000,000 rows against 100,000       ≤ 1.2 ×
 
