@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from tests.sandbox.seed import send
-from tests.support.both_sides import charges, twin
+from tests.support.both_sides import charges, objects, twin
 from tests.support.office import (
     TEN_DAYS_LEFT,
     change_card,
@@ -99,3 +101,18 @@ def test_a_refund_comes_in_steps_of_its_currency(sandbox, currency, price, unuse
     until(sandbox, "2042-07-01T00:00:00Z")
     shown, given = shown_then_given(sandbox, "acme")
     assert shown["given_back"] == given["given_back"] == unused
+
+
+def test_what_a_trial_has_put_on_the_balance_is_not_given_back_once_more(office):
+    """Somebody gives a paid subscription a trial in the dashboard: Stripe credits the unused time at once."""
+    until(office, TEN_DAYS_LEFT)
+    name = pool(office, "lab")["stripe_subscription"]
+    ends = int(datetime.fromisoformat("2040-06-30T00:00:00Z").timestamp())
+    with twin(office) as stripe:
+        send(stripe, f"subscriptions/{name}", {"trial_end": ends})
+    done(office, "sync")
+    (credit,) = [one["total"] for one in objects(office, "invoice") if one["total"] < 0]
+    assert credit == -3333
+    shown, given = shown_then_given(office, "lab")
+    assert (shown["given_back"], given["given_back"], refunds(office)) == (0, 0, [])
+    is_sound(office)

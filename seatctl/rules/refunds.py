@@ -116,14 +116,16 @@ def debt_made(total: int, starting: int, ending: int) -> int:
 def unused_lines(lines: Iterable[InvoiceLine], total: int, at: datetime, step: int = 1) -> int:
     """The unused part of an invoice over `total`, by the periods of its lines.
 
-    Lines are before discounts and taxes, the total is after them: each counts by its part of the lines.
+    Lines are before discounts and taxes, the total is after them: each counts by its part of the lines. A
+    total below 0 gave the customer credit for time that an earlier invoice had billed: less than 0 is unused.
     """
     kept = [*lines]
     before = sum(line.amount for line in kept)
-    if before <= 0 or total <= 0:
+    if before == 0 or total == 0 or (before < 0) != (total < 0):
         return 0
     left = sum((line.amount * _rest(line.period_start, line.period_end, at) for line in kept), Fraction())
-    return min(total, _round(left * total / before, step))
+    unused = _round(left * total / before, step)
+    return min(total, unused) if total > 0 else max(total, unused)
 
 
 def total(shares: Iterable[Share]) -> int:

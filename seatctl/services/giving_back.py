@@ -109,8 +109,10 @@ def given_back(billing: Billing, found: Gathered, bills: Bills) -> tuple[Share, 
     now, smallest = found.at, step(found.pool.currency)
     running = [pair for pair in bills.by_stripe if _runs(pair[0], now)]
     if found.mirror.status is SubscriptionStatus.TRIALING:
-        # A term that was renewed by hand is a trial to Stripe, which gives nothing back of one.
-        unused = sum(unused_lines(invoice.lines, paid.in_all, now, smallest) for invoice, paid in running)
+        # A term that was renewed by hand is a trial to Stripe, which gives nothing back of one. A trial that
+        # was given in the dashboard has put what was unused on the balance, by an invoice below 0.
+        kept = [(invoice, min(invoice.total, 0) or paid.in_all) for invoice, paid in running]
+        unused = max(0, sum(unused_lines(invoice.lines, amount, now, smallest) for invoice, amount in kept))
     else:
         unused = _previewed(billing, found)
         unused -= unused % smallest
