@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from seatctl.rules import hints
 from tests.support import change_stories as scenes
 from tests.support.hinted import FILLED, commands_in
+from tests.test_help import COMMANDS, ROOT, VALUE
 
 SUBSCRIPTION = """
     subs add-seats {pool} 3
@@ -186,3 +191,66 @@ def test_a_command_is_quoted_and_found_again():
         assert found[0] == ("subs", "show", name)
         assert found[1:] in ([], [("users", "show", "zed@example.com")])
     assert {blank.removesuffix("...") for blank in hints.Blank} <= {*FILLED}
+
+
+# Every hint of the source ------------------------------------------------------------------------------
+
+
+EVERYWHERE = ("--help", "--dry-run", "--yes", "-q", "-o", "-p")
+
+
+def hints_of(path: Path) -> Iterator[str]:
+    """The text of each `hint=…` and `….hint = …` of a module; what is filled in stands as VALUE."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.keyword) and node.arg == "hint":
+            yield from written(node.value)
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute | ast.Name):
+            target = node.targets[0]
+            name = target.attr if isinstance(target, ast.Attribute) else target.id
+            if name in {"hint", "RESTORE", "again"} or name.startswith(("_ANOTHER", "_NO_TAX")):
+                yield from written(node.value)
+
+
+def written(node: ast.expr) -> Iterator[str]:
+    if isinstance(node, ast.JoinedStr):
+        yield "".join(str(part.value) if isinstance(part, ast.Constant) else VALUE for part in node.values)
+    elif isinstance(node, ast.Constant):
+        yield str(node.value)
+    elif isinstance(node, ast.IfExp):
+        yield from written(node.body)
+        yield from written(node.orelse)
+
+
+def fault_of(words: tuple[str, ...]) -> str | None:
+    """What the program would not take of a command's words, as far as its options and arguments tell."""
+    names = [name for name in (words[0], " ".join(words[:2])) if name in COMMANDS]
+    if not names:
+        return None if VALUE in " ".join(words[:2]) or words[0].startswith("-") else "no such command"
+    command = COMMANDS[names[0]]
+    options = {name: param for param in command.params for name in param.opts if name.startswith("-")}
+    arguments = [param.nargs for param in command.params if param.param_type_name == "argument"]
+    rest, given = list(words[len(names[0].split()) :]), 0
+    while rest:
+        word = rest.pop(0)
+        if word == "--":
+            return None
+        if word.startswith("-") and word != "-":
+            if word not in {*options, *EVERYWHERE}:
+                return f"no option {word}"
+            if word in options and not getattr(options[word], "is_flag", False):
+                rest[:1] = []
+        elif word != VALUE:  # which may be several words, or options
+            given += 1
+    return "too many words" if -1 not in arguments and given > sum(arguments) else None
+
+
+def test_every_hint_of_the_source_ends_with_its_command():
+    """What comes after a command without a comma would be typed with it."""
+    faults = {
+        f"{path.name}: {' '.join(hinted.words)}: {fault}"
+        for path in ROOT.rglob("*.py")
+        for text in hints_of(path)
+        for hinted in commands_in(text)
+        if (fault := fault_of(hinted.words)) is not None
+    }
+    assert faults == set()

@@ -237,3 +237,17 @@ def test_a_receipt_says_what_was_paid(run, postbox):
     assert "24.00 USD was paid for design (pro, 2 seats)" in text
     number = run("invoices list")[0]["number"]
     assert number in text
+
+
+def test_mails_to_who_pays_name_whom_to_ask_about_what_the_policy_leaves_open(run, postbox, sandbox):
+    freeze(sandbox, "2040-06-01T00:00:00Z")
+    contact = "Help_<help@seller.example>"
+    run(f"plans add pro --price 12.00 --currency usd --policy term{MONTHLY} --set support_contact={contact}")
+    buy(run, "pro", "design", 5)
+    until(sandbox, "2040-06-24T00:00:00Z")
+    run("sync")
+    letters = [one for one in postbox.letters if "pay@example.com" in one.to]
+    assert {str(one["Subject"]).split()[0] for one in letters} == {"Receipt", "design"}
+    for letter in letters:
+        assert f"fewer seats inside a term: {contact}" in plain(letter)
+        assert "Help_&lt;help@seller.example&gt;" in html(letter)

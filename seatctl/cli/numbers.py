@@ -43,7 +43,7 @@ def _read(source: str) -> list[int]:
     if bad:
         raise BadNumbers(
             f"{len(bad)} of {len(good)} lines of {name} hold no number of a request",
-            hint="seatctl requests list -q prints them",
+            hint="to see them: seatctl requests list -q",
             data={"rows": bad},
         )
     return [int(text) for _, text in good]
