@@ -60,6 +60,8 @@ def test_people_with_faults_of_several_kinds(people, team):
         ("plans export nope1 pro nope2", ("nope1", "nope2")),
         ("ledger adopt nope1 design nope2 --yes", ("nope1", "nope2")),
         ("plans add x --price 1 --currency usd --set a --set b", ("'a'", "'b'")),
+        ("requests approve 1 x 2 y", ("'x'", "'y'")),
+        ("requests cancel x y", ("'x'", "'y'")),
         ("users import - --map email --map name", ("'email'", "'name'")),
         ("users import - --map colour=x --map size=y", ("colour=", "size=")),
         ("config auto-approve design --domain a_b --domain 'c d'", ("a_b", "c d")),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 from seatctl.errors import BadInput, JsonValue, UsageError
+from seatctl.rules.numbers import MOST, whole_number
 
 
 class BadNumbers(BadInput):
@@ -13,7 +15,17 @@ class BadNumbers(BadInput):
     code = "bad_rows"
 
 
-def chosen_numbers(numbers: list[int] | None, source: str | None, *, everything: bool) -> list[int] | None:
+def typed_numbers(typed: Sequence[str]) -> list[int]:
+    """The numbers given as arguments. Raises UsageError, which names all that are not numbers."""
+    found = [(text, whole_number(text.strip(), MOST)) for text in typed]
+    bad = [repr(text) for text, number in found if number is None]
+    if bad:
+        takes = "a whole number" if len(bad) == 1 else "whole numbers"
+        raise UsageError(f"NUMBER takes {takes}; not {', '.join(bad)}", hint="seatctl requests list")
+    return [number for _, number in found if number is not None]
+
+
+def chosen_numbers(numbers: list[str] | None, source: str | None, *, everything: bool) -> list[int] | None:
     """The numbers meant; None stands for all. Exactly one way to say it must be used. Raises UsageError."""
     if (bool(numbers) + (source is not None) + everything) != 1:
         raise UsageError(
@@ -21,7 +33,7 @@ def chosen_numbers(numbers: list[int] | None, source: str | None, *, everything:
         )
     if everything:
         return None
-    return _read(source) if source is not None else list(numbers or ())
+    return _read(source) if source is not None else typed_numbers(numbers or ())
 
 
 def _read(source: str) -> list[int]:

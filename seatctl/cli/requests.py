@@ -28,12 +28,11 @@ NumberArg = Annotated[
     typer.Argument(metavar="NUMBER", help="A request's number.", show_default=False, max=LAST_NUMBER),
 ]
 NumbersArg = Annotated[
-    list[int],
-    typer.Argument(metavar="NUMBER...", help="Requests' numbers.", show_default=False, max=LAST_NUMBER),
+    list[str], typer.Argument(metavar="NUMBER...", help="Requests' numbers.", show_default=False)
 ]
 SomeNumbersArg = Annotated[
-    list[int] | None,
-    typer.Argument(metavar="[NUMBER]...", help="Requests' numbers.", show_default=False, max=LAST_NUMBER),
+    list[str] | None,
+    typer.Argument(metavar="[NUMBER]...", help="Requests' numbers.", show_default=False),
 ]
 AllOpt = Annotated[bool, typer.Option("--all", help="Every request that awaits a decision of yours.")]
 NumbersFromOpt = Annotated[
@@ -217,10 +216,11 @@ def cancel(ctx: typer.Context, numbers: NumbersArg) -> None:
     Examples:
       seatctl requests cancel 2
     """
+    from seatctl.cli.numbers import typed_numbers
     from seatctl.services.deciding import cancel_requests
 
     here = context(ctx)
-    here.emit(cancel_requests(here.ledger, here.call, numbers), handle="number")
+    here.emit(cancel_requests(here.ledger, here.call, typed_numbers(numbers)), handle="number")
 
 
 def _record(request: SeatRequest, place: Callable[[SeatRequest], int | None]) -> Record:

@@ -107,6 +107,11 @@ def read_events(stream: TextIO) -> Iterator[StripeJson]:
             event = json.loads(text)
         except ValueError:
             continue  # a line of a longer object that happens to end so
+        except RecursionError:
+            raise BadInput(
+                "an event is nested too deeply to be one of Stripe's",
+                hint="stripe listen --print-json | seatctl sync --events -",
+            ) from None
         text = ""
         if isinstance(event, dict):
             yield event
