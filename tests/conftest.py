@@ -17,6 +17,7 @@ from unittest import mock
 import pytest
 
 from seatctl.__main__ import main
+from tests.support.needs import need
 
 SETTING_VARIABLES = (
     "STRIPE_API_KEY",
@@ -53,6 +54,7 @@ def proofs(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory):
     """A key and a certificate for 127.0.0.1, signed by itself."""
+    need("openssl")
     folder = tmp_path_factory.mktemp("certificate")
     key, made = folder / "key.pem", folder / "certificate.pem"
     words = f"req -x509 -newkey rsa:2048 -nodes -days 2 -keyout {key} -out {made} -subj /CN=127.0.0.1"

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from tests.support.front import KEY, Front
 
-pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl here")
 INIT = ("init", "--mode", "test", "--no-input", "--actor", "ann@example.com", "-o", "json")
 
 

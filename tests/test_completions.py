@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from seatctl.cli import completion
+from tests.support.needs import need
 
 KEPT = Path(__file__).parent.parent / "completions"
 
@@ -111,11 +111,11 @@ def test_pressing_tab_loads_nothing_heavy(sandbox):
         assert not {"rich", "stripe", "seatctl.cli.seats"} & set(done.stderr.split())
 
 
-@pytest.mark.skipif(not shutil.which("zsh"), reason="no zsh here")
 def test_zsh_takes_the_script():
+    need("zsh")
     subprocess.run(["zsh", "-n", KEPT / "_seatctl"], check=True)
 
 
-@pytest.mark.skipif(not shutil.which("fish"), reason="no fish here")
 def test_fish_takes_the_script():
+    need("fish")
     subprocess.run(["fish", "--no-execute", KEPT / "seatctl.fish"], check=True)

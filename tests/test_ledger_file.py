@@ -3,7 +3,6 @@
 import json
 import os
 import shlex
-import shutil
 import signal
 import sqlite3
 import stat
@@ -22,6 +21,7 @@ from seatctl.ledger.ledger import create_ledger, open_ledger
 from seatctl.ledger.migrate import SCHEMA_VERSION
 from seatctl.ledger.sqlite import require_sqlite
 from tests.pools import ledger_path, query
+from tests.support.needs import need
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -259,8 +259,7 @@ def test_where_the_ledger_is_can_be_asked(seatctl, sandbox):
 
 def test_on_a_read_only_file_system_what_is_there_is_read(sandbox):
     assert sandbox("users", "add", "zoe@example.com").code == 0
-    if os.name != "posix" or shutil.which("unshare") is None:
-        pytest.skip("needs a mount of its own")
+    need("unshare")
     home = shlex.quote(str(sandbox.home))
     command = f"{shlex.quote(sys.executable)} -m seatctl users list -o json"
     mount = f"mount --bind {home} {home} && mount -o remount,ro,bind {home} || exit 99; {command}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 import sys
@@ -62,7 +61,6 @@ def test_addresses_with_letters_of_their_own_are_reached(sandbox, design, postbo
 
 
 @pytest.mark.filterwarnings("ignore:Requiring AUTH")  # over TLS from the start, which aiosmtpd does not count
-@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl here")
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 def test_it_logs_in_over_tls_and_trusts_no_unknown_certificate(sandbox, certificate, security):
     context, file = certificate

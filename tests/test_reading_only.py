@@ -15,6 +15,7 @@ import pytest
 
 from seatctl.ledger.failures import LedgerBusy
 from seatctl.ledger.ledger import open_ledger
+from tests.support.needs import need
 
 READS = (
     "check zoe@example.com",
@@ -57,8 +58,7 @@ def test_what_only_reads_is_answered_and_makes_no_file(sandbox, path, may_only_r
 def test_a_reader_without_any_permission_to_write_is_answered(sandbox, path):
     as_reader = []
     if os.geteuid() == 0:  # root may write everything, unless it gives that up
-        if not shutil.which("setpriv"):
-            pytest.skip("root needs setpriv to be refused anything")
+        need("setpriv")  # root is refused nothing
         as_reader = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
     for file in path.parent.iterdir():
         file.chmod(0o400)
