@@ -30,7 +30,7 @@ def is_current(engine: SqliteEngine) -> bool:
     if version > SCHEMA_VERSION:
         raise LedgerNewer(
             f"{engine.path} was written by a later seatctl: schema {version}, known here: {SCHEMA_VERSION}",
-            hint="in an up-to-date clone of this program: python3 -m pip install .",
+            hint="to upgrade, in an up-to-date clone of this program: python3 -m pip install .",
         )
     if engine.application_id != APPLICATION_ID and (version or not engine.is_empty):
         raise LedgerCorrupt(

@@ -44,7 +44,7 @@ def handler_for(kind: str) -> Handler:
     if kind not in _MODULES:
         raise UnknownOperation(
             f"this version does not know operations of the kind {kind!r}",
-            hint="in an up-to-date clone of this program: python3 -m pip install .",
+            hint="to upgrade, in an up-to-date clone of this program: python3 -m pip install .",
         )
     return cast("Handler", import_module(_MODULES[kind]).HANDLER)
 
