@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fuzz.parsers import parsers
+from tests.fuzz.parsers import parsers, sealed
 from tests.fuzz.run import Found, fuzz
 from tests.fuzz.world import world
 
@@ -44,3 +44,32 @@ def test_no_input_is_a_bug_and_what_is_refused_writes_nothing(made, whole):
         fuzz(made, parser, range(WHOLE if whole else BOUNDED), found)
     assert not found.faults, "\n".join(map(str, found.faults[:5]))
     assert found.slowest[0] < 10, found.slowest
+
+
+DEEP = "[" * 5000
+ONCE_A_BUG = [
+    ("users import -", '[{"email": "a@x.org"}, {"email": "b@x.org"}, 7]', 3),
+    ("batch --csv - -- users suspend bob@example.com", "email\na@x.org\n", 0),
+    ("plans import -", f"plans = {DEEP}", 3),
+    (
+        "plans import -",
+        f"[[plans]]\nslug = 'x'\nprice = '1'\ncurrency = 'usd'\ninterval_count = {'9' * 5000}",
+        3,
+    ),
+    ("plans import -", "[[plans]]\nslug = ['x']\nprice = '1'\ncurrency = 'usd'\ninterval = 'month'", 3),
+    ("sync --events -", f'{{"id": {DEEP}}}\n', 3),
+    ("seats apply --saved -", f"{DEEP}\n", 3),
+    ("seats apply --saved -", '{"seatctl_plan": 1}\n', 3),
+    ("seats reclaim design --suspended --max-revoke " + "9" * 5000, "", 2),
+    ("config set undo_window " + "9" * 5000, "", 3),
+    ("requests approve " + "9" * 5000, "", 2),
+]
+
+
+@pytest.mark.parametrize(("words", "stdin", "code"), ONCE_A_BUG, ids=range(len(ONCE_A_BUG)))
+def test_what_once_ended_as_a_bug_is_refused(made, words, stdin, code):
+    data = stdin.encode()
+    if "--saved" in words:
+        data = sealed(data + b"\n")
+    done = made.run(tuple(words.split()), data)
+    assert done.code == code, done.err

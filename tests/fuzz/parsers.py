@@ -160,7 +160,7 @@ def _text(data: bytes) -> str:
     return data.replace(b"\0", b"").decode("utf-8", "surrogateescape")
 
 
-def _sealed(data: bytes) -> bytes:
+def sealed(data: bytes) -> bytes:
     """A saved comparison with the digest of what it says now, so that more of it is read than its digest."""
     lines = data.splitlines(keepends=True)[:-1]
     return b"".join(lines) + json.dumps({"sha256": sha256(b"".join(lines)).hexdigest()}).encode() + b"\n"
@@ -215,7 +215,7 @@ def parsers(world: World) -> list[Parser]:
         ),
         Parser("saved plan", saved, _file("saved.plan", "seats", "apply", "--saved", "saved.plan")),
         Parser(
-            "saved plan, sealed", saved, lambda data: Given(("seats", "apply", "--saved", "-"), _sealed(data))
+            "saved plan, sealed", saved, lambda data: Given(("seats", "apply", "--saved", "-"), sealed(data))
         ),
         Parser("plans.toml", _PLANS, _file("plans.toml", "plans", "import", "plans.toml")),
         Parser("batch", _BATCH, _file("changes.txt", "batch", "changes.txt", "--yes")),
