@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from seatctl.rules import hints
+from tests.sandbox.seed import send
 from tests.support import change_stories as scenes
+from tests.support.both_sides import objects, twin
 from tests.support.hinted import FILLED, commands_in
+from tests.support.office import until
 from tests.test_help import COMMANDS, ROOT, VALUE
 
 SUBSCRIPTION = """
@@ -181,6 +184,22 @@ def test_a_seat_that_the_policy_does_not_sell_now_is_not_advised(sandbox):
     for hinted in commands_in(refused.error["hint"]):
         assert sandbox(*hinted.words, "--yes").code == 0
     assert sandbox("seats", "assign", "acme", *people).code == 0
+
+
+def test_too_many_people_are_not_told_to_buy_what_the_policy_does_not_sell_now(sandbox):
+    """The dashboard has taken seats off: where none can be bought, only giving seats back helps."""
+    scenes.contract(sandbox)
+    people = [f"p{n}@example.org" for n in range(20)]
+    assert sandbox("users", "add", *people).code == sandbox("seats", "assign", "acme", *people).code == 0
+    (item,) = objects(sandbox, "subscription_item")
+    with twin(sandbox) as stripe:
+        send(stripe, f"subscription_items/{item['id']}", {"quantity": 15, "proration_behavior": "none"})
+    for day, sold in (("2040-09-02", True), ("2041-05-22", False)):
+        until(sandbox, f"{day}T00:00:00Z")
+        assert sandbox("sync").code in {0, 7}
+        told = [sandbox("status", "-o", "json").out, sandbox("reconcile", "--check", "-o", "json").out]
+        assert ["add-seats acme 5" in text for text in told] == [sold, sold], told
+        assert all("seats revoke acme" in text for text in told)
 
 
 def test_a_command_is_quoted_and_found_again():

@@ -6,10 +6,17 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from seatctl.errors import JsonValue, NotAllowed, Refused
-from seatctl.models.plan import Policy, Renewal
+from seatctl.models.plan import Renewal
 from seatctl.models.subscription import Subscription, SubscriptionStatus
 from seatctl.rules import hints
-from seatctl.rules.payment_states import first_way, hint_of, over_assigned, payments_of, stopped_trouble
+from seatctl.rules.payment_states import (
+    first_way,
+    hint_of,
+    is_cut_off,
+    over_assigned,
+    payments_of,
+    stopped_trouble,
+)
 
 USABLE = frozenset((SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING, SubscriptionStatus.PAST_DUE))
 """Statuses in which seats can be assigned. Past due: whether it still entitles is for `check` to say."""
@@ -130,19 +137,12 @@ def _more_seats(pool: Subscription, seats: int, at: datetime | None) -> str:
         return hints.then(hints.command("subs", "resume", pool.name), buy)
     if pool.status is SubscriptionStatus.PAST_DUE:
         return hints.then(first_way(payments_of(pool)), buy)
-    if pool.policy is not None and at is not None and _is_cut_off(pool, pool.policy, at):
+    if pool.policy is not None and at is not None and is_cut_off(pool, at):
         opens = pool.term_end - timedelta(days=pool.policy.renewal_window_days)
         if pool.policy.renewal is Renewal.MANUAL and at >= opens:
             return hints.then(hints.command("subs", "renew", pool.name), buy)
         return hints.command("subs", "show", pool.name)
     return buy
-
-
-def _is_cut_off(pool: Subscription, policy: Policy, at: datetime) -> bool:
-    """Whether the term is so near to its end that the policy adds no seats; not once the next one is paid."""
-    renewed = pool.cancel_at is not None and pool.cancel_at > pool.term_end
-    cut_off = timedelta(days=policy.addon_cutoff_days)
-    return bool(cut_off) and not renewed and at >= pool.term_end - cut_off
 
 
 def in_packs(pool: Subscription, seats: int) -> int:

@@ -68,9 +68,16 @@ def troubles_of(pool: Subscription, at: datetime) -> tuple[Trouble, ...]:
         pack = 1 if pool.policy is None else pool.policy.pack_size
         buy = f"seatctl subs add-seats {_quoted(pool.name)} {-(-over // pack) * pack}"
         # Seats added while something is unpaid would be a second purchase; to none, none can be added.
-        is_sound = not any(found) and pool.capacity > 0
+        is_sound = not any(found) and pool.capacity > 0 and not is_cut_off(pool, at)
         found.append(Trouble("over_assigned", message, (revoke, buy) if is_sound else (revoke,)))
     return tuple(one for one in found if one is not None)
+
+
+def is_cut_off(pool: Subscription, at: datetime) -> bool:
+    """Whether the term is so near to its end that the policy adds no seats; not once the next one is paid."""
+    cut_off = timedelta(days=0 if pool.policy is None else pool.policy.addon_cutoff_days)
+    renewed = pool.cancel_at is not None and pool.cancel_at > pool.term_end
+    return bool(cut_off) and not renewed and at >= pool.term_end - cut_off
 
 
 def unpaid_trouble(pool: Subscription, at: datetime) -> Trouble | None:

@@ -24,7 +24,7 @@ from seatctl.models.report import Record, Report
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.rules.assignment import in_packs
-from seatctl.rules.payment_states import hint_of, unpaid_trouble
+from seatctl.rules.payment_states import hint_of, is_cut_off, unpaid_trouble
 from seatctl.rules.wording import counted
 from seatctl.services.gathering import stand_of
 from seatctl.services.pool_mirroring import ENDED, item_of
@@ -208,7 +208,7 @@ def _judged(
     reason, repair = None, f"seatctl seats revoke {name} {' '.join(last)}"
     if item is None:
         reason = "it was taken off its subscription in Stripe; no seats can be added to it"
-    elif trouble is None:
+    elif trouble is None and not is_cut_off(pool, at):
         buy = in_packs(replace(pool, assigned=0), over)
         repair = f"seatctl subs add-seats {name} {buy}, or {repair}"
     return {**row, "drift": _OVER_ASSIGNED, "reason": reason, "repair": repair, "last_assigned": [*last]}
