@@ -93,3 +93,34 @@ def test_a_payment_that_is_not_disputed_says_nothing_of_it(sandbox, team):
     assert sandbox("sync").code == 0
     found = page(sandbox)
     assert (found["disputed"], found["disputes"], attention(sandbox)) == (None, [], (0, []))
+
+
+CANCEL = ("subs", "cancel", "design", "--now", "--refund", "--yes", "-o", "json")
+
+
+def test_what_a_bank_has_taken_back_is_not_given_back_too(disputed):
+    """The cardholder has the money again; Stripe refuses to refund such a payment."""
+    answer = disputed(*CANCEL)
+    error = json.loads(answer.err)["error"]
+    (row,) = disputed.rows("invoices", "list")
+    assert (answer.code, error["code"], error["given_back"]) == (4, "refund_falls_short", 0)
+    assert f"the payment of invoice {row['number']} is disputed" in error["message"]
+    (shown,) = disputed.rows("subs", "list")
+    assert (shown["status"], objects(disputed, "refund")) == ("active", [])
+
+
+def test_a_lost_dispute_has_given_back_and_a_won_one_nothing(disputed):
+    set_status(disputed, "lost")
+    (row,) = disputed(*CANCEL, "--dry-run").json["rows"]
+    assert row["given_back"] == 0
+    set_status(disputed, "won")
+    (row,) = disputed(*CANCEL).json["rows"]
+    assert row["given_back"] == 6000
+    assert [one["amount"] for one in objects(disputed, "refund")] == [6000]
+
+
+def test_the_sandbox_refunds_nothing_that_was_charged_back(disputed):
+    (charge,) = objects(disputed, "charge")
+    with twin(disputed) as stripe:
+        answer = stripe.handle("POST", "/v1/refunds", HEADERS, f"charge={charge['id']}")
+    assert (answer.status, json.loads(answer.body)["error"]["code"]) == (400, "charge_disputed")

@@ -247,6 +247,11 @@ def refunds_of_payment(payment_intent: str) -> Read:
     return Read("/v1/refunds", {"payment_intent": payment_intent})
 
 
+def disputes_of_payment(payment_intent: str) -> Read:
+    """What the cardholder's bank questions of a payment, or has taken back."""
+    return Read("/v1/disputes", {"payment_intent": payment_intent})
+
+
 def promotion_codes(code: str) -> Read:
     """The active promotion code of this text."""
     return Read("/v1/promotion_codes", {"code": code, "active": True})

@@ -41,6 +41,9 @@ def refund(session: Session, charge: Obj, amount: int | None, *, reason: str | N
     if left <= 0:
         message = f"Charge {charge['id']} has already been refunded."
         raise invalid(message, code="charge_already_refunded")
+    if _charged_back(session, charge):
+        message = f"Charge {charge['id']} has been charged back; cannot issue a refund."
+        raise invalid(message, code="charge_disputed")
     if wanted < 1:
         raise invalid("Invalid positive integer", "amount", code="parameter_invalid_integer")
     if wanted > left:
@@ -56,6 +59,14 @@ def refund(session: Session, charge: Obj, amount: int | None, *, reason: str | N
     session.emit("charge.refunded", view(session, charge), before)
     session.emit("refund.created", view(session, made))
     return made
+
+
+def _charged_back(session: Session, charge: Obj) -> bool:
+    """Whether the cardholder's bank has taken it back and has not lost the dispute."""
+    if not charge["disputed"]:
+        return False
+    found = session.store.walk("dispute", parent=charge["id"])
+    return any(one["status"] in ("needs_response", "under_review", "lost") for one in found)
 
 
 def _made(now: int, charge: Obj, amount: int, reason: str | None) -> Obj:

@@ -116,13 +116,17 @@ def given_back(billing: Billing, found: Gathered, bills: Bills) -> tuple[Share, 
     else:
         unused = _previewed(billing, found)
         unused -= unused % smallest
-    left = [_less_refunds(billing, invoice, paid) for invoice, paid in running]
-    shares = [*spread(max(0, unused), [paid for paid, _ in left])]
-    _require_all(found, bills, unused, total(shares) + sum(refunded for _, refunded in left))
+    left = [_left(billing, invoice, paid) for invoice, paid in running]
+    shares = [*spread(max(0, unused), [one.paid for one in left])]
+    back = total(shares) + sum(one.returned for one in left)
+    _require_all(found, bills, unused, back, [one.disputed for one in left if one.disputed])
     for invoice, paid in bills.ours:
         ours = _unused_of_ours(invoice, paid, now, smallest)
         if ours:
-            shares += spread(ours, [_less_refunds(billing, invoice, paid)[0]])
+            of_ours = _left(billing, invoice, paid)
+            if of_ours.disputed:
+                raise _falls_short(found, ours, 0, [of_ours.disputed])
+            shares += spread(ours, [of_ours.paid])
     if unused < 0 and not shares:
         owed = f"{plain_amount(-unused, found.pool.currency)} {found.pool.currency.upper()}"
         raise NothingToGiveBack(
@@ -135,7 +139,7 @@ def given_back(billing: Billing, found: Gathered, bills: Bills) -> tuple[Share, 
     return tuple(shares)
 
 
-def _require_all(found: Gathered, bills: Bills, unused: int, back: int) -> None:
+def _require_all(found: Gathered, bills: Bills, unused: int, back: int, disputed: list[str]) -> None:
     """Raise RefundFallsShort unless all that Stripe says is unused is given back, now or before."""
     # Stripe rounds each line by itself, a charge down and its credit up: a unit of each may be missing.
     lines = sum(len(invoice.lines) for invoice, _ in bills.by_stripe if _runs(invoice, found.at))
@@ -143,13 +147,17 @@ def _require_all(found: Gathered, bills: Bills, unused: int, back: int) -> None:
     # Of a draft Stripe says that its time is unused, and then charges it all the same.
     if back + bills.given >= unused - rounding and not (bills.drafts and unused > rounding):
         return
+    raise _falls_short(found, unused, back, [*disputed, *bills.unpaid])
+
+
+def _falls_short(found: Gathered, unused: int, back: int, reasons: list[str]) -> RefundFallsShort:
     name, currency = quote(found.pool.name), found.pool.currency
 
     def money(amount: int) -> str:
         return f"{plain_amount(amount, currency)} {currency.upper()}"
 
-    why = " and ".join(bills.unpaid) or "the invoices of the running term took no more"
-    raise RefundFallsShort(
+    why = " and ".join(reasons) or "the invoices of the running term took no more"
+    return RefundFallsShort(
         f"{found.pool.name}: Stripe says that {money(unused)} is unused, and {money(back)} of it can be given"
         f" back: {why}; nothing was canceled",
         hint=f"to end it and give nothing back: seatctl subs cancel {name} --now;"
@@ -159,7 +167,7 @@ def _require_all(found: Gathered, bills: Bills, unused: int, back: int) -> None:
             "unused": unused,
             "given_back": back,
             "currency": currency,
-            "unpaid": [*bills.unpaid],
+            "unpaid": [*reasons],
         },
     )
 
@@ -171,31 +179,64 @@ def _why_unpaid(invoice: StripeInvoice) -> str:
     return f"invoice {name} is {invoice.status} and will not be paid"
 
 
-def _less_refunds(billing: Billing, invoice: StripeInvoice, paid: Paid) -> tuple[Paid, int]:
-    """What can be given back after the refunds of the dashboard, which stand on the payment; and those."""
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What can still be given back of an invoice."""
+
+    paid: Paid
+    returned: int = 0
+    """What has gone back past its credit notes, in minor units: refunds of the dashboard, lost disputes."""
+    disputed: str = ""
+    """Why nothing goes back to its card while a dispute is open."""
+
+
+def _left(billing: Billing, invoice: StripeInvoice, paid: Paid) -> _Left:
+    """What can be given back after refunds of the dashboard and disputes, which stand on the payment."""
     if not paid.by_card:
-        return paid, 0
+        return _Left(paid)
     payments = invoice.details.get("payments")
     intents = [
         str(one.get("reference"))
         for one in (payments if isinstance(payments, list) else [])
         if isinstance(one, dict) and one.get("type") == "payment_intent"
     ]
+    by_hand = _refunded_by_hand(billing, invoice, intents)
+    taken = [
+        one
+        for intent in intents
+        for one in billing.every(endpoints.disputes_of_payment(intent))
+        if _bank_has_it(one)
+    ]
+    lost = sum(_amount(one, "amount") for one in taken if one.get("status") == "lost")
+    # Stripe refunds nothing of a payment that a bank has taken back; the bank pays the cardholder.
+    gone = paid.by_card if taken else min(paid.by_card, by_hand)
+    name, is_open = invoice.number or invoice.id, any(one.get("status") != "lost" for one in taken)
+    why = f"the payment of invoice {name} is disputed, and its bank has taken it back" if is_open else ""
+    less = replace(paid, in_all=max(0, paid.in_all - max(gone, by_hand)), by_card=paid.by_card - gone)
+    return _Left(replace(less, by_card=min(less.in_all, less.by_card)), by_hand + lost, why)
+
+
+def _bank_has_it(dispute: StripeJson) -> bool:
+    """Whether the cardholder's bank holds the payment: neither an inquiry, nor a dispute that was won."""
+    status = str(dispute.get("status"))
+    return status in {"needs_response", "under_review", "lost"} and not dispute.get("is_charge_refundable")
+
+
+def _refunded_by_hand(billing: Billing, invoice: StripeInvoice, intents: list[str]) -> int:
+    """What was refunded of these payments without a credit note, in minor units."""
     refunds = [one for intent in intents for one in billing.every(endpoints.refunds_of_payment(intent))]
     if not refunds:
-        return paid, 0
+        return 0
     noted = {
         each.get("refund")
         for note in billing.every(endpoints.credit_notes_of(invoice.id))
         for each in _objects(note.get("refunds"))
     }
-    by_hand = sum(
+    return sum(
         _amount(one, "amount")
         for one in refunds
         if one.get("id") not in noted and one.get("status") not in {"failed", "canceled"}
     )
-    in_all = max(0, paid.in_all - by_hand)
-    return replace(paid, in_all=in_all, by_card=min(in_all, max(0, paid.by_card - by_hand))), by_hand
 
 
 def _objects(value: JsonValue | None) -> list[StripeJson]:
