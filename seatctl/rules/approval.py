@@ -71,7 +71,8 @@ def _refusal(rules: AutoApproval, asking: Asking) -> tuple[str, str] | None:
     if rules.until is not None and asking.now >= rules.until:
         return "until", f"automatic approval ended on {rules.until:%Y-%m-%d}"
     domain = email_key(asking.email).rpartition("@")[2]
-    if rules.domains and domain not in map(domain_key, rules.domains):
+    # A rule that Stripe's metadata brought may have its domains as somebody typed them there: `@Example.com`.
+    if rules.domains and domain not in {domain_key(one.strip().removeprefix("@")) for one in rules.domains}:
         return "domain", f"{domain} is not among the domains that are approved automatically"
     if rules.groups and group_key(asking.group or "") not in map(group_key, rules.groups):
         return "group", "the user's group is not among those that are approved automatically"
