@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 import pytest
 
+from seatctl.sandbox.twin import Answer, Twin
 from tests.sandbox.seed import send
 from tests.support.both_sides import charges, objects, twin
 from tests.support.office import (
@@ -16,6 +18,7 @@ from tests.support.office import (
     is_sound,
     open_office,
     pool,
+    refused,
     until,
 )
 from tests.test_cancel import CONTRACT, TERM_PLAN, refunds, shown_then_given
@@ -116,3 +119,27 @@ def test_what_a_trial_has_put_on_the_balance_is_not_given_back_once_more(office)
     shown, given = shown_then_given(office, "lab")
     assert (shown["given_back"], given["given_back"], refunds(office)) == (0, 0, [])
     is_sound(office)
+
+
+@pytest.mark.parametrize("amount", [None, "1000"])
+def test_a_refund_that_cannot_be_read_is_a_lost_answer(office, monkeypatch, amount):
+    """Taken for nothing, what the dashboard has given back would be given back once more."""
+    (charge,) = [one for one in objects(office, "charge") if one["amount"] == 2000]
+    with twin(office) as stripe:
+        send(stripe, "refunds", {"charge": charge["id"], "amount": 1000})
+    handle = Twin.handle
+
+    def damaged(self, method, url, headers, form):
+        answer = handle(self, method, url, headers, form)
+        if not url.startswith("/v1/refunds"):
+            return answer
+        page = json.loads(answer.body)
+        for one in page["data"]:
+            one["amount"] = amount
+        return Answer(answer.status, answer.headers, json.dumps(page).encode())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Twin, "handle", damaged)
+        refused(office, "subs cancel design --now --refund", code=75)
+    assert pool(office)["status"] == "active"
+    assert done(office, "subs cancel design --now --refund")["given_back"] < 1001

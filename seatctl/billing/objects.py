@@ -151,6 +151,11 @@ def payment_taken_back(taken: StripeJson) -> str | None:
     return _reference(taken.get("payment_intent")) or _reference(taken.get("charge"))
 
 
+def amount_of(found: StripeJson, name: str) -> int:
+    """An amount of an object, in minor units. Raises UnreadableObject if it is not a whole number."""
+    return _amount(found, name)
+
+
 def read_invoice(invoice: StripeJson) -> StripeInvoice:
     """An invoice with the lines that came with it."""
     moments = _required_object(invoice, "status_transitions")

@@ -12,7 +12,7 @@ from shlex import quote
 
 from seatctl.billing import endpoints
 from seatctl.billing.invoice_details import named_id
-from seatctl.billing.objects import read_invoice, read_preview
+from seatctl.billing.objects import amount_of, read_invoice, read_preview
 from seatctl.billing.port import Billing, StripeJson
 from seatctl.errors import JsonValue, Refused
 from seatctl.models.call import parse_time
@@ -81,7 +81,7 @@ def bills_of(billing: Billing, found: Gathered) -> Bills:
             continue
         if invoice.status in {InvoiceStatus.PAID, InvoiceStatus.OPEN}:
             paid, noted = _paid(invoice, raw)
-            made = debt_made(invoice.total, *(_amount(raw, f"{which}_balance") for which in _BALANCES))
+            made = debt_made(invoice.total, *(amount_of(raw, f"{which}_balance") for which in _BALANCES))
             if made and invoice.status is InvoiceStatus.PAID:
                 debt = _debt(billing, customer) if debt is None else debt
                 paid = replace(paid, on_balance=min(debt, made, paid.in_all - paid.by_card))
@@ -207,7 +207,7 @@ def _left(billing: Billing, invoice: StripeInvoice, paid: Paid) -> _Left:
         for one in billing.every(endpoints.disputes_of_payment(intent))
         if _bank_has_it(one)
     ]
-    lost = sum(_amount(one, "amount") for one in taken if one.get("status") == "lost")
+    lost = sum(amount_of(one, "amount") for one in taken if one.get("status") == "lost")
     # Stripe refunds nothing of a payment that a bank has taken back; the bank pays the cardholder.
     gone = paid.by_card if taken else min(paid.by_card, by_hand)
     name, is_open = invoice.number or invoice.id, any(one.get("status") != "lost" for one in taken)
@@ -233,7 +233,7 @@ def _refunded_by_hand(billing: Billing, invoice: StripeInvoice, intents: list[st
         for each in _objects(note.get("refunds"))
     }
     return sum(
-        _amount(one, "amount")
+        amount_of(one, "amount")
         for one in refunds
         if one.get("id") not in noted and one.get("status") not in {"failed", "canceled"}
     )
@@ -250,7 +250,7 @@ def _runs(invoice: StripeInvoice, now: datetime) -> bool:
 
 def _debt(billing: Billing, customer: str) -> int:
     """What the customer owes on its balance, in minor units."""
-    return max(0, _amount(billing.read(endpoints.customer(customer)), "balance"))
+    return max(0, amount_of(billing.read(endpoints.customer(customer)), "balance"))
 
 
 def note_form(share: Share) -> dict[str, JsonValue]:
@@ -300,7 +300,7 @@ def _preview_note(billing: Billing, found: Gathered, share: Share) -> None:
 
 def _paid(invoice: StripeInvoice, raw: StripeJson) -> tuple[Paid, int]:
     """What can be given back of an invoice, and what was given back before, in minor units."""
-    before, after = (_amount(raw, f"{when}_payment_credit_notes_amount") for when in ("pre", "post"))
+    before, after = (amount_of(raw, f"{when}_payment_credit_notes_amount") for when in ("pre", "post"))
     by_card = max(0, invoice.amount_paid - after)
     in_all = max(0, invoice.total - before - after)
     owed = min(in_all, invoice.amount_remaining) if invoice.status is InvoiceStatus.OPEN else 0
@@ -308,11 +308,6 @@ def _paid(invoice: StripeInvoice, raw: StripeJson) -> tuple[Paid, int]:
     if owed:  # what an open one took so far, in part, stays: Stripe's credit notes only lower the rest
         return Paid(invoice.id, name, 0, in_all, owed), before + after
     return Paid(invoice.id, name, min(by_card, in_all), in_all), before + after
-
-
-def _amount(raw: StripeJson, name: str) -> int:
-    value = raw.get(name)
-    return value if isinstance(value, int) else 0
 
 
 def _unused_of_ours(invoice: StripeInvoice, paid: Paid, at: datetime, smallest: int) -> int:
