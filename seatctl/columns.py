@@ -125,6 +125,8 @@ class Wanted(NamedTuple):
             ):
                 return mark
         words = found[0].split() if len(found) == 1 else []
+        if len(words) == 1 and any(column_key(word) in self.fields for word in words[0].split(":")[1:]):
+            return ":"
         return " " if len(words) > 1 and all(column_key(word) in self.fields for word in words) else None
 
 

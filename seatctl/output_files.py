@@ -75,7 +75,9 @@ def check_target(path: Path, own: Iterable[Own], *, overwrite: bool, existing: b
                 data={"path": str(path)},
             )
     try:
-        found = target.stat() if os.path.lexists(target) else None
+        found = path.stat()  # of the path as it is typed: /dev/stdout leads to a pipe, which has no path
+    except (FileNotFoundError, NotADirectoryError):
+        found = None
     except OSError as error:
         raise cannot_write(path, error) from error
     if found is not None and not stat.S_ISREG(found.st_mode):

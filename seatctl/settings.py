@@ -117,6 +117,8 @@ def read(path: Path) -> str:
         return ""
     except UnicodeDecodeError:
         raise BadConfig(f"{path} is not UTF-8", hint="save it as UTF-8") from None
+    except NotADirectoryError as error:
+        raise BadConfig(f"{path.parent} is not a folder", hint="set SEATCTL_CONFIG to a folder") from error
     except OSError as error:
         raise BadConfig(f"{path} cannot be read: {error.strerror}") from error
 

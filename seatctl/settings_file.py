@@ -57,7 +57,7 @@ def change(environment: Environment, edit: Callable[[Settings], Settings]) -> Se
 def with_profile(settings: Settings, profile: Profile) -> Settings:
     """The settings with this profile added or replaced; the first one becomes the one in use."""
     if not re.fullmatch(PROFILE_NAME, profile.name):
-        raise BadInput(f"{profile.name!r} is no name for a profile: lower-case letters, digits, - and _")
+        raise BadInput(f"{profile.name!r} is not a name for a profile: lower-case letters, digits, - and _")
     profiles = {**settings.profiles, profile.name: profile}
     return settings._replace(profiles=profiles, current=settings.current or profile.name)
 

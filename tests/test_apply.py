@@ -160,6 +160,8 @@ def test_a_file_without_rows_does_not_say_that_there_is_nothing_to_do(seatctl, d
     assert (refused.code, refused.error["code"]) == (3, "no_rows")
     assert "--subscription" in refused.error["hint"]
     assert not (tmp_path / "p.jsonl").exists()
+    piped = seatctl("seats", "apply", "-", *words, "-o", "json", stdin="email,subscription\n")
+    assert (piped.code, piped.error["message"].partition(" has no rows")[0]) == (3, "stdin")
     file.with_suffix(".toml").write_text("")
     assert seatctl("seats", "apply", file.with_suffix(".toml"), *words, "-o", "json").code == 3
 

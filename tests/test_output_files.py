@@ -108,6 +108,25 @@ def test_what_is_no_regular_file_is_refused(office, tmp_path):
     assert stat.S_ISFIFO(fifo.stat().st_mode)
 
 
+@pytest.mark.parametrize("words", ["ledger backup", "seats apply people.csv --save"])
+def test_the_name_of_a_pipe_is_no_file(office, tmp_path, monkeypatch, words):
+    """/dev/stdout is a link to something that has no path of its own."""
+    monkeypatch.chdir(tmp_path)
+    reading, writing = os.pipe()
+    try:
+        refused = office(*words.split(), f"/dev/fd/{writing}", "--overwrite", "-o", "json")
+    finally:
+        os.close(reading)
+        os.close(writing)
+    assert (refused.code, refused.error["code"]) == (3, "not_a_file")
+
+
+def test_what_is_restored_is_a_file(office, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    refused = office("ledger", "restore", tmp_path / "fifo", "--yes", "-o", "json")
+    assert (refused.code, refused.error["message"]) == (9, f"{tmp_path / 'fifo'} is not a regular file")
+
+
 def test_a_file_that_is_there_is_kept_unless_it_may_be_replaced(office, tmp_path):
     for number, (words, options) in enumerate(writers(tmp_path)):
         path = tmp_path / f"there{number}"

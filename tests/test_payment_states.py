@@ -164,7 +164,7 @@ def test_a_declined_card_leaves_the_finalized_draft_open_and_payable(design):
     assert design("sync").code == 0
     row = design.rows("invoices", "list")[0]
     assert error["code"] == "card_declined"
-    assert error["message"].endswith(f"it is no draft any more but the open invoice {row['number']}")
+    assert error["message"].endswith(f"it is not a draft any more but the open invoice {row['number']}")
     assert (row["stripe_id"], row["status"]) == (draft, "open")
     assert said(design)["ways_out"][0] == f"seatctl invoices pay {row['number']}"
     done(design, f"invoices pay {row['number']} --payment-method pm_card_visa")

@@ -64,6 +64,14 @@ def test_the_home_folder_of_nobody_is_a_bad_path(sandbox):
     assert (found.code, found.error["code"]) == (3, "unknown_home")
 
 
+@pytest.mark.parametrize("command", ["status", "init --no-input --actor ann@example.com"])
+def test_a_setting_that_names_a_file_is_told_to_name_a_folder(seatctl, tmp_path, command):
+    (tmp_path / "file").write_text("")
+    refused = seatctl(*command.split(), "-o", "json", env={"SEATCTL_CONFIG": str(tmp_path / "file")})
+    assert (refused.code, refused.error["message"]) == (3, f"{tmp_path / 'file'} is not a folder")
+    assert refused.error["hint"] == "set SEATCTL_CONFIG to a folder"
+
+
 def test_init_names_the_folder_that_cannot_be_written(seatctl, tmp_path):
     file = tmp_path / "file"
     file.touch()

@@ -271,6 +271,7 @@ def test_people_without_a_header_are_not_taken_for_one(rows, text):
         ("email,name\na@x.org,A\n", "p.tsv", "','"),
         ("email name group\na@x.org A g\n", "p.txt", "spaces"),
         ("a\x1femail\n", "p.csv", "U+001F"),
+        ("id:email:name\n1:a@x.org:A\n", "p.csv", "':'"),
     ],
 )
 def test_another_separator_is_named_and_no_header_line_proposed(rows, text, name, said):

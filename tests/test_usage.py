@@ -68,6 +68,25 @@ def test_an_unknown_word_offers_what_it_may_be_a_slip_of_and_nothing_else(seatct
     assert seatctl(*hint.partition("seatctl ")[2].split(), *(["--help"] if "did" in hint else [])).code == 0
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("users rename a", "did you mean: seatctl users edit"),
+        ("users restore a", "did you mean: seatctl users reactivate"),
+        ("plans remove pro", "did you mean: seatctl plans archive"),
+        ("seats remove design", "did you mean: seatctl seats revoke"),
+        ("seats transfer design", "for its commands: seatctl seats --help"),
+        ("config list", "for its commands: seatctl config --help"),
+    ],
+)
+def test_a_word_of_another_program_never_offers_what_does_something_else(seatctl, words, hint):
+    assert seatctl(*words.split(), "-o", "json").error["hint"] == hint
+
+
+def test_nobody_is_led_to_what_throws_the_sandbox_away(seatctl):
+    assert "sandbox" not in seatctl("reset").err
+
+
 def test_everything_that_a_purchase_lacks_is_named_at_once_and_the_hint_can_be_filled_in(sandbox, pro):
     refused = sandbox("subs", "buy", "--seats", "2", "-o", "json")
     assert (refused.code, refused.error["flags"]) == (2, ["--plan", "--name", "--payment-method"])

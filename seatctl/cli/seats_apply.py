@@ -153,8 +153,9 @@ def _stage(here: Context, file: str, subscriptions: list[str], mapping: list[str
 
     with rows_of(file, subscriptions, renames(mapping or ())) as (rows, named):
         if not stage(here.ledger, rows, named) and not named:
+            source = "stdin" if file == "-" else file
             raise NoRows(
-                f"{file} has no rows, and no subscription is named: it does not say who should sit where",
+                f"{source} has no rows, and no subscription is named: it does not say who should sit where",
                 hint="if nobody should, name what the file is the whole truth of: --subscription NAME",
                 data={"path": file},
             )

@@ -53,7 +53,7 @@ def set_up(here: Context, wish: Wish) -> Record:
     inherited = here.options.profile or here.environment.get("SEATCTL_PROFILE") or DEFAULT_PROFILE
     name = inherited if wish.profile is None else wish.profile
     if not re.fullmatch(PROFILE_NAME, name):
-        raise BadInput(f"{name!r} is no name for a profile: lower-case letters, digits, - and _")
+        raise BadInput(f"{name!r} is not a name for a profile: lower-case letters, digits, - and _")
     before = here.settings.profiles.get(name)
     mode = _mode(wish, before, name)
     values: dict[str, Value] = dict(before.values) if before else {}

@@ -23,6 +23,18 @@ _OPTIONS = ("version", "help")
 _LIKE_A_SLIP = 0.75
 """`asign` is a slip of `assign`; `version` and `verify` are two words."""
 
+_OTHER_WORDS = {
+    "accept": ("approve",),
+    "add": ("assign", "create", "grant", "buy"),
+    "delete": ("remove", "revoke", "archive", "cancel"),
+    "get": ("show",),
+    "reject": ("deny",),
+    "remove": ("revoke", "archive", "cancel"),
+    "rename": ("edit",),
+    "restore": ("reactivate",),
+}
+"""What other programs call a verb, and what it may be called here, the likeliest first."""
+
 
 class UnknownCommand(UsageError):
     """No command of this name; the hint is the nearest one."""
@@ -112,11 +124,16 @@ def missing_command(path: str, names: Sequence[str]) -> UsageError:
 
 
 def unknown_command(word: str, noun: str | None, names: Sequence[str]) -> UnknownCommand:
-    """A word that is no command: the nearest of this group, or a verb of that name elsewhere."""
+    """A word that is no command: a slip or another program's word for one of this group, or a verb alone.
+
+    `users restore` is not told of `users remove`, which does the opposite, nor `plans remove` of
+    `users remove`.
+    """
     where = f"seatctl {noun}" if noun else "seatctl"
     close = [f"seatctl --{word}"] if word in _OPTIONS and noun is None else []
-    close += [f"{where} {name}" for name in nearest(word, names) if not close]
-    close += [f"seatctl {command}" for command in _verbs(word) if not close]
+    meant = [name for name in _OTHER_WORDS.get(word, ()) if name in names][:1] if noun else []
+    close += [f"{where} {name}" for name in meant or nearest(word, names, likeness=_LIKE_A_SLIP) if not close]
+    close += [f"seatctl {command}" for command in (() if noun else _verbs(word)) if not close]
     hint = f"did you mean: {' | '.join(close[:3])}" if close else f"for its commands: {where} --help"
     said = f"unknown command {word!r}" + (f" of {where}" if noun else "")
     return UnknownCommand(said, hint=hint, data={"command": word})
@@ -128,7 +145,8 @@ def _verbs(word: str) -> list[str]:
 
     commands: dict[str, list[str]] = {}
     for entry in catalogue.ENTRIES:
-        loaded = load(entry) if entry.group else None
+        # Nobody who types `reset` is to be led to the one that throws the sandbox away.
+        loaded = load(entry) if entry.group and entry.name != "sandbox" else None
         if isinstance(loaded, Noun):
             for verb in loaded.infos:
                 commands.setdefault(verb, []).append(f"{entry.name} {verb}")

@@ -95,7 +95,7 @@ def try_rules(
     user = users.find(reader, email)
     record: Record = {"subscription": pool.name, "email": email if user is None else user.email}
     if user is None or user.status is not UserStatus.ACTIVE:
-        why = f"{email} is no user" if user is None else f"{user.email} is {user.status}"
+        why = f"{email} is not a user" if user is None else f"{user.email} is {user.status}"
         return {**record, "outcome": "refused", "rule": "user", "why": why}
     try:
         require_home(pool, ledger_id)

@@ -111,7 +111,9 @@ def require_batch(reader: Reader, number: int) -> None:
     """Raises UnknownRun, and NoBatch where the run has no lines."""
     runs.find(reader, number)
     if not batches.tally(reader, number).total:
-        raise NoBatch(f"run {number} is no batch", hint=f"seatctl runs show {number}", data={"run": number})
+        raise NoBatch(
+            f"run {number} is not a batch", hint=f"seatctl runs show {number}", data={"run": number}
+        )
 
 
 def _look_after_operations(ledger: Ledger, billing: Callable[[], Billing], call: Call, run: int) -> None:

@@ -40,7 +40,7 @@ def claim_seat(ledger: Ledger, call: Call, typed: str) -> Report:
     """
     code = read_code(typed)
     if code is None:
-        raise BadCode("that is no activation code", hint="it looks like seat-XXXXX-XXXXX-XXXXX-XXXXX")
+        raise BadCode("that is not an activation code", hint="it looks like seat-XXXXX-XXXXX-XXXXX-XXXXX")
     with ledger.change(call) as tx:
         found = activation.find(tx, code_hash(code))
         if found is None:

@@ -46,7 +46,8 @@ def prepare_restore(source: Path, place: Path, call: Call) -> Path:
     Raises NotFound, SameLedger, LedgerCorrupt, LedgerNewer.
     """
     if not source.is_file():
-        raise NotFound(f"there is no file {source}", hint="name a file that ledger backup has written")
+        what = f"{source} is not a regular file" if source.exists() else f"there is no file {source}"
+        raise NotFound(what, hint="name a file that ledger backup has written; - is stdin")
     if is_same(source, place):
         raise SameLedger(
             f"{source} is the ledger that would be replaced; nothing was changed",

@@ -83,7 +83,7 @@ def _table(found: dict[str, object], key: str) -> dict[str, object]:
     unknown = [name for name in found if name not in {"subscriptions", "seats"}]
     value = found.get(key, {})
     if unknown or not isinstance(value, dict):
-        wrong = f"it has {unknown[0]!r}" if unknown else f"{key!r} is no table"
+        wrong = f"it has {unknown[0]!r}" if unknown else f"{key!r} is not a table"
         raise BadToml(
             f"{wrong}; it may have [subscriptions] with lists of e-mails, and [[seats]]",
             hint="write design = ['ann@example.com'] under [subscriptions]",
@@ -107,7 +107,7 @@ def _toml_rows(
 
 def _toml_row(place: int, entry: object) -> tuple[int, tuple[str, ...], str | None]:
     if not isinstance(entry, dict):
-        return place, (), "[[seats]] is no table"
+        return place, (), "[[seats]] is not a table"
     wrong = [f"it has {key!r}, which means nothing here" for key in entry if key not in FIELDS]
     values = []
     for field in FIELDS:
@@ -115,7 +115,7 @@ def _toml_row(place: int, entry: object) -> tuple[int, tuple[str, ...], str | No
         if isinstance(value, (date, datetime)):
             value = value.isoformat()
         elif not isinstance(value, str):
-            wrong.append(f"{field!r} is no text")
+            wrong.append(f"{field!r} is not text")
             value = ""
         values.append(value.strip())
     return place, tuple(values), "; ".join(wrong) or None

@@ -214,7 +214,7 @@ def _pay(running: Running, invoice: str) -> None:
     except CameToNothing as refused:
         number = read(running, invoice).number or invoice
         if running.payload.get("draft") is True:
-            refused.error.message += f"; it is no draft any more but the open invoice {number}"
+            refused.error.message += f"; it is not a draft any more but the open invoice {number}"
         if refused.error.data.get("stripe_param") == "customer":  # deleted in Stripe: nobody can pay any more
             refused.error.hint = f"to give it up: seatctl invoices void {quote(number)}"
         raise
