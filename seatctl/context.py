@@ -131,12 +131,25 @@ class Context:
 
         return check_target(expanded(typed), self.own_files(*reads), overwrite=overwrite)
 
+    def require_place(self, place: Path) -> None:
+        """Check that a ledger can be put there: not over config.toml, a sandbox, a lock or the log.
+
+        Another profile's ledger may be there: two may share one. Raises OwnFile, NotAFile.
+        """
+        from seatctl.output_files import check_target
+
+        own = (one for one in self.own_files() if not one.what.startswith("the ledger "))
+        if place.parent.is_dir():
+            hint = "name another: seatctl --ledger PATH"
+            check_target(place, own, overwrite=True, existing=False, hint=hint)
+
     def create(self, profile: Profile) -> None:
         """Make a profile's ledger where there is none, and its sandbox; then it is the one in use here."""
         from seatctl.ledger.ledger import create_ledger
 
         account = profile.values.get("stripe_account")
         self.profile = profile
+        self.require_place(self.ledger_path(profile))
         self.ledger = create_ledger(
             self.ledger_path(profile),
             mode=profile.mode,

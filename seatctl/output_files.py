@@ -60,7 +60,14 @@ def database(what: str, path: Path) -> Iterator[Own]:
         yield Own(f"a part of {what}", path.with_name(path.name + ending))
 
 
-def check_target(path: Path, own: Iterable[Own], *, overwrite: bool, existing: bool = True) -> Path:
+def check_target(
+    path: Path,
+    own: Iterable[Own],
+    *,
+    overwrite: bool,
+    existing: bool = True,
+    hint: str = "name another file",
+) -> Path:
     """The file to write, a symlink followed. Raises OwnFile, NotAFile, FileExists, NotFound.
 
     `overwrite` allows a file that is there to be replaced; `existing=False` leaves what to do about it to
@@ -71,7 +78,7 @@ def check_target(path: Path, own: Iterable[Own], *, overwrite: bool, existing: b
         if is_same(target, one.path):
             raise OwnFile(
                 f"{path} is {one.what}; nothing was written",
-                hint="name another file",
+                hint=hint,
                 data={"path": str(path)},
             )
     try:
@@ -84,7 +91,7 @@ def check_target(path: Path, own: Iterable[Own], *, overwrite: bool, existing: b
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
         raise NotAFile(
             f"{path} is {kind}; nothing was written",
-            hint="name a file; - is stdout",
+            hint=hint,
             data={"path": str(path)},
         )
     if found is not None and existing:

@@ -210,6 +210,32 @@ def test_a_config_that_is_a_symlink_stays_one(office, tmp_path):
     assert (config.is_symlink(), "bob@example.com" in real.read_text()) == (True, True)
 
 
+@pytest.mark.parametrize(
+    ("place", "code"),
+    [
+        ("config.toml", "own_file"),
+        ("default/sandbox.db", "own_file"),
+        ("second/sandbox.db", "own_file"),
+        (".config.lock", "own_file"),
+        ("default/ledger.db-wal", "own_file"),
+        ("default", "not_a_file"),
+        ("fifo", "not_a_file"),
+    ],
+)
+def test_no_ledger_is_put_in_the_place_of_something_else(office, tmp_path, place, code):
+    """A restore keeps what it replaces, but nothing finds config.toml under another name."""
+    assert office("ledger", "backup", tmp_path / "b.db").code == 0
+    os.mkfifo(office.home / "fifo")
+    before = whole(office.home)
+    for words in (
+        ("ledger", "restore", tmp_path / "b.db", "--yes"),
+        ("init", "third", "--no-input", "--actor", ANN),
+    ):
+        refused = office("--ledger", office.home / place, *words, "-o", "json")
+        assert (refused.code, refused.error["code"]) == (4 if code == "own_file" else 3, code), refused.err
+    assert whole(office.home) == before
+
+
 @pytest.mark.parametrize("place", ["config.toml", "default/sandbox.db", "default", "-"])
 def test_a_ledger_is_not_made_of_what_is_something_else(office, place):
     path = place if place == "-" else office.home / place

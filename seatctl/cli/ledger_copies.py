@@ -70,6 +70,7 @@ def _restore(here: Context, source: Path, called: str) -> None:
     from seatctl.services import copies
 
     place = here.ledger_path(here.profile)
+    here.require_place(place)
     copies.allow_restore(place, here.call)
     part = copies.prepare_restore(source, place, here.call)
     try:

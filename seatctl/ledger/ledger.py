@@ -301,6 +301,8 @@ def open_ledger(path: Path, *, wait: float = WAIT_SECONDS) -> Ledger:
         raise LedgerReadOnly(f"{path} cannot be opened: {error.strerror}", hint=_ANOTHER) from error
     if not there:
         raise _missing(path)
+    if path.is_dir() or path.is_fifo():  # SQLite would call it a failing disk
+        raise LedgerReadOnly(f"{path} is not a file", hint=_ANOTHER)
     engine = SqliteEngine(path, wait=wait)
     try:
         if not is_current(engine):
