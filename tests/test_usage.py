@@ -28,7 +28,7 @@ import pytest
             "--port takes a whole number from 0 to 65535; not '70000'",
             "seatctl sandbox serve --help",
         ),
-        ("requests approve abc", "NUMBER takes a whole number; not 'abc'", "seatctl requests approve --help"),
+        ("requests approve abc", "NUMBER takes a whole number; not 'abc'", "seatctl requests list"),
         ("runs show abc", "RUN takes a whole number; not 'abc'", "seatctl runs show --help"),
         (
             "subs add-seats x 0",
