@@ -430,3 +430,14 @@ def test_a_purchase_too_small_to_charge_is_shown_as_owed(sandbox):
     assert (row["due_now"], row["carried_over"]) == (0, 40)
     asked = sandbox(*f"subs buy --plan cheap --seats 1 --name lab {BUYER}".split(), stdin="no\n", tty=True)
     assert "0.40 USD is too little to charge" in asked.err
+
+
+def test_what_is_billed_now_is_discounted_by_the_day_and_not_by_the_next_invoice(office):
+    """A note of the dashboard waits for a subscription with 10 % off; today's invoice takes it whole."""
+    dashboard(office, "coupons", id="TENTH", percent_off=10, duration="forever")
+    notes(office, "design", 250)
+    dashboard(office, f"subscriptions/{stripe_id(office, 'design')}", discounts=[{"coupon": "TENTH"}])
+    told = shown(office, "subs add-seats design 2")
+    done(office, "subs add-seats design 2")
+    until(office, "2040-07-03T00:00:00Z")
+    assert told["next_invoice"] == newest(office, "design") == 3600

@@ -86,23 +86,21 @@ def next_total(
             besides = _total(billing, found, target.now, proration, discounts)
             besides -= _total(billing, found, target.now, _NOTHING, discounts)
         else:
-            waits = bills_what_has_waited(following)
-            besides = -_billed_besides(billing, found, target.now, proration, discounts) if waits else 0
+            besides = 0
+            if bills_what_has_waited(following) and _bills_now(billing, found, target, proration, discounts):
+                # Without what has waited: a discount may take more or less off it then than it does today.
+                following = _preview(billing, found, target.next, _NOTHING, discounts, RECURRING)
     except (MissingInStripe, InvalidRequest):
         return None
     return read_preview(following).total + besides
 
 
-def _billed_besides(
-    billing: Billing, found: Gathered, side: Side, proration: Proration, discounts: list[JsonValue]
-) -> int:
-    """What has waited for the next invoice, where a change that is billed at once takes it along today."""
-    today = _preview(billing, found, side, proration, discounts)
-    if is_of_next_term(today, found.item, proration.moment):
-        return 0
-    later = Proration(_LATER, proration.moment)
-    term = _total(billing, found, side, later, discounts) - read_preview(today).total
-    return _total(billing, found, side, _NOTHING, discounts) - term
+def _bills_now(
+    billing: Billing, found: Gathered, target: Target, proration: Proration, discounts: list[JsonValue]
+) -> bool:
+    """Whether a change that is billed at once makes an invoice today, which takes along what has waited."""
+    today = _preview(billing, found, target.now, proration, discounts)
+    return not is_of_next_term(today, found.item, proration.moment)
 
 
 def total_after(billing: Billing, found: Gathered, form: dict[str, JsonValue]) -> int | None:
@@ -142,7 +140,12 @@ def _total(
 
 
 def _preview(
-    billing: Billing, found: Gathered, side: Side, proration: Proration, discounts: list[JsonValue]
+    billing: Billing,
+    found: Gathered,
+    side: Side,
+    proration: Proration,
+    discounts: list[JsonValue],
+    how: dict[str, JsonValue] | None = None,
 ) -> StripeJson:
     details: dict[str, JsonValue] = {
         "items": [item_update(found.item.id, found.standing.next, side)],
@@ -151,6 +154,7 @@ def _preview(
     if proration.behavior != _NOT_AT_ALL:
         details["proration_date"] = proration.moment
     form: dict[str, JsonValue] = {"subscription": found.mirror.id, "subscription_details": details}
+    form |= how or {}
     if discounts:
         form["discounts"] = discounts
     return billing.read(endpoints.preview_invoice(form))
