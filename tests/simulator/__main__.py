@@ -90,7 +90,7 @@ def _sabotage(made: Worlds, wanted: argparse.Namespace, name: str) -> int:
     """0 if the fault is found: a history that breaks an invariant with it, and none without it."""
     began, steps, number = time.perf_counter(), 0, wanted.first
     # What is wrong without any fault is looked for without any.
-    leave_out = wanted.leave_out or ([] if ALL[name].point < 3 else DISTURBANCES)
+    leave_out = wanted.leave_out or (DISTURBANCES if ALL[name].calm else [])
     while steps < wanted.steps and time.perf_counter() - began < wanted.seconds:
         seed = wanted.seed or str(number)
         number += 1

@@ -56,8 +56,16 @@ class Step:
 class Sight:
     """What who throws the dice sees of the world."""
 
-    def __init__(self, world: World, books: Books, chance: Random, plans: Sequence[str] = PLANS) -> None:
+    def __init__(
+        self,
+        world: World,
+        books: Books,
+        chance: Random,
+        plans: Sequence[str] = PLANS,
+        cards: Sequence[str] = (),
+    ) -> None:
         self.world, self.books, self.chance, self.plans = world, books, chance, plans
+        self.cards = cards or CARDS
         rows = world.ledger.rows
         self.running = [row for row in books.pools if row["status"] not in ENDED]
         self.open_requests = [
@@ -125,7 +133,8 @@ def _buy(see: Sight) -> list[str]:
     elif how < 0.33:
         return [*words, "--checkout", "--billing-email", f"pay-{name}@example.com", *see.coupon()]
     else:
-        words += ["--billing-email", f"pay-{name}@example.com", "--payment-method", see.pick(*CARDS)]
+        words += ["--billing-email", f"pay-{name}@example.com", "--payment-method", see.pick(*see.cards)]
+        words += see.maybe(0.1, "--address", "country=DE", "--address", "city=Bonn")
     return words + see.coupon() + see.limit() + see.request()
 
 
@@ -166,8 +175,8 @@ def _cancel(see: Sight) -> list[str]:
 def _billing(see: Sight) -> list[str]:
     what = see.chance.choice(
         [
-            ["--payment-method", see.pick(*CARDS)],
-            ["--payment-method", see.pick(*CARDS)],
+            ["--payment-method", see.pick(*see.cards)],
+            ["--payment-method", see.pick(*see.cards)],
             ["--name", see.pick("Acme", "Umbrella")],
             ["--email", f"pay{see.chance.randint(1, 9)}@example.com"],
             ["--address", "country=DE", "--address", "city=Bonn"],
@@ -208,7 +217,7 @@ def _invoice(verb: str) -> Maker:
         invoice = see.pick(*(see.invoices or ["none-1"]))
         more = []
         if verb == "pay":
-            more = see.maybe(0.4, "--payment-method", see.pick(*CARDS)) + see.limit()
+            more = see.maybe(0.4, "--payment-method", see.pick(*see.cards)) + see.limit()
         return ["invoices", verb, invoice, *more]
 
     return made
@@ -302,6 +311,11 @@ def command(see: Sight, name: str) -> Step:
     shy = 0.03 if name in {"buy", "sync"} else 0.2
     words = (*COMMANDS[name][1](see), "--yes", "-o", "json")
     return Step(0, "command", words, BOB if see.chance.random() < shy else "")
+
+
+def tax(see: Sight) -> Step:
+    """Stripe's tax is turned on, or off: then it has to know where a customer is."""
+    return Step(0, "command", ("config", "set", "stripe.automatic_tax", see.pick("on", "on", "on", "off")))
 
 
 def batch(see: Sight) -> Step:

@@ -14,6 +14,7 @@ Obj = dict[str, Any]
 MONEY_KINDS = (
     *("customer", "subscription", "subscription_item", "invoice", "invoiceitem", "payment_intent"),
     *("charge", "refund", "credit_note", "product", "price", "payment_method", "coupon", "checkout.session"),
+    "dispute",
 )
 ENDED = frozenset({"canceled", "incomplete_expired"})
 FACTS = ("plans", "users", "subscriptions", "seats", "requests", "roles", "capacity_changes")

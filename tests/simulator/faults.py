@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -55,9 +55,15 @@ class Fault:
         return f"{self.kind} at{only} {self.at}{'' if self.times == 1 else f' × {self.times}'}"
 
 
-def random_fault(chance: Random) -> Fault:
-    """Most often something on the wire, at a write or at any call, once or until the program gives up."""
-    what = chance.random()
+def random_fault(chance: Random, kinds: Sequence[str] = ()) -> Fault:
+    """Most often something on the wire, at a write or at any call, once or until the program gives up.
+
+    `kinds` are what a history about one fault has of them.
+    """
+    if kinds and (kind := chance.choice(kinds)) != "kill":
+        only = chance.choice(["POST", "POST", ""])
+        return Fault(kind, int(chance.expovariate(1 / 2)), chance.choice([1, 1000, 1000]), only)
+    what = chance.random() if not kinds else 0
     if what < 0.25:
         return Fault("kill", int(chance.expovariate(1 / 25)))
     if what < 0.32:

@@ -33,6 +33,8 @@ class History:
     accounts: money.Accounts = field(default_factory=money.Accounts)
     trace: list[str] = field(default_factory=list)
     outcomes: list[str] = field(default_factory=list)
+    synced: bool = False
+    """Whether a sync has ended well since anything happened outside of the program."""
 
     def __post_init__(self) -> None:
         self._digest = sha256()
@@ -58,6 +60,7 @@ class History:
         before = self.books
         done = _DO[step.kind](self, step)
         if step.kind not in {"command", "rest"}:
+            self.synced = False
             self._after(step.kind, before)
         self.note(step, done)
 
@@ -100,6 +103,11 @@ class History:
         money.check_next_invoice(self.world, result, shown, before, after)
         invariants.check_sent(step, result, before)
         invariants.check_forms(result)
+        invariants.check_ways(step, result)
+        invariants.check_way_out(step, result)
+        invariants.check_entitled(step, result, before)
+        invariants.check_promise(step, result, before)
+        invariants.check_hint(step, result, synced=self.synced and not before.open_operations)
         invariants.check_moment(result, before)
         invariants.check_under_way(before, after)
         invariants.check_payer(step, result, before)
@@ -107,6 +115,8 @@ class History:
         invariants.check_rate_limit(result, before, after, self._moved(objects, step))
         invariants.check_looked(step, result)
         invariants.check_guards(step, result, before, after)
+        if step.words[0] == "sync" and result.code == 0 and not reading:
+            self.synced = not result.hit
         if not reading:
             money.check_refund(result, said, before, after)
             money.note_end(step, result, after, self.accounts)
@@ -232,6 +242,7 @@ class History:
             told = self._sync()
             if not self.books.open_operations:
                 break
+            self._let_banks_decide()
             self._passes(DAY + 60, "clock")
         left = self.books.open_operations
         if left:
@@ -254,6 +265,17 @@ class History:
         invariants.check_invoices(json.loads(listed.out), self.books)
         self._check_empty_pools()
         return ""
+
+    def _let_banks_decide(self) -> None:
+        """What is under way at a bank is paid: until then an operation waits, be it two weeks."""
+        before = self.books
+        under_way = {
+            one["_invoice"] for one in before.stripe["payment_intent"] if one["status"] == "processing"
+        }
+        for name, invoice in before.invoices.items():
+            if name in under_way and invoice["status"] == "open":
+                control.settle(self.world.twin, name)
+        self._after("cardholder", before)
 
     def _check_empty_pools(self) -> None:
         """Who sits in a subscription of no seats is not entitled by it."""

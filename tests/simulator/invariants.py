@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
 
-from tests.simulator.actions import Step
+from tests.simulator.actions import Step, is_read
 from tests.simulator.books import ENDED, FACTS, Books, LedgerFile, Obj, differences
 from tests.simulator.world import Result
 
@@ -50,7 +50,14 @@ def check_exit(step: Step, result: Result) -> None:
 PENDING = frozenset({"operation_pending", "batch_under_way"})
 
 
-NOT_UNDERSTOOD = ("inactive", "proration date", "proration_date", "unknown parameter", "Missing required")
+NOT_UNDERSTOOD = (
+    "inactive",
+    "proration date",
+    "proration_date",
+    "unknown parameter",
+    "Missing required",
+    "location isn't",
+)
 """Stripe's words for what the program should not have sent."""
 
 
@@ -102,6 +109,66 @@ def check_forms(result: Result) -> None:
         kept = "payment_settings[save_default_payment_method]=on_subscription"
         if "payment_behavior=default_incomplete" in words and kept not in words:
             raise Violation("the card that pays the page is not kept", f"{method} {path}: {form[:300]}")
+
+
+def check_ways(step: Step, result: Result) -> None:
+    """Only cards are charged, and Stripe's pages offer nothing else."""
+    for method, path, form in result.calls:
+        words = form.split("&")
+        offered = {
+            "/v1/subscriptions": "payment_settings[payment_method_types][0]=card",
+            "/v1/checkout/sessions": "allowed_payment_method_types[0]=card",
+        }.get(path)
+        if method == "POST" and offered and offered not in words:
+            raise Violation("a page may take what is not a card", f"{method} {path}: {form[:300]}")
+    paid = step.words[step.words.index("--payment-method") + 1] if "--payment-method" in step.words else ""
+    if paid.startswith("pm_usBankAccount") and result.code in {0, 10} and not is_read(step):
+        raise Violation("bought with what is not a card", (result.out + result.err)[-300:])
+
+
+def check_way_out(step: Step, result: Result) -> None:
+    """A run that can neither be finished nor is left in Stripe can be given up."""
+    if step.words[:2] == ("runs", "undo") and result.code == 5 and not result.hit:
+        raise Violation("a run without a way out", str(result.error))
+
+
+def check_entitled(step: Step, result: Result, before: Books) -> None:
+    """Who sits in a subscription of no seats is not entitled by it."""
+    if step.words[0] != "check" or "-s" not in step.words or result.code != 0:
+        return
+    name = step.words[step.words.index("-s") + 1]
+    for pool in before.pools:
+        if pool["name"] == name and pool["quantity"] == pool["capacity"] == 0:
+            raise Violation("entitled by no seats", result.out[-400:])
+
+
+def check_promise(step: Step, result: Result, before: Books) -> None:
+    """Canceling promises no seats beyond the grace of what is unpaid."""
+    until = result.row.get("seats_until")
+    if result.code != 0 or step.words[:2] != ("subs", "cancel") or not isinstance(until, str):
+        return
+    pool = next((one for one in before.pools if one["name"] == step.words[2]), None)
+    one = pool and next(
+        (s for s in before.stripe["subscription"] if s["id"] == pool["stripe_subscription"]), None
+    )
+    if not pool or not one or one["status"] != "past_due" or not pool["policy"] or "--now" in step.words:
+        return
+    since = [
+        invoice["due_date"] or invoice["status_transitions"]["finalized_at"]
+        for invoice in before.stripe["invoice"]
+        if invoice["status"] == "open"
+        and invoice["amount_remaining"]
+        and ((invoice.get("parent") or {}).get("subscription_details") or {}).get("subscription") == one["id"]
+    ]
+    grace = json.loads(pool["policy"]).get("grace_days", 0) * 86400
+    if since and until > _written(min(since) + grace):
+        raise Violation("seats promised for what is not paid", f"{until}: {result.row}")
+
+
+def check_hint(step: Step, result: Result, *, synced: bool) -> None:
+    """No hint names a sync that was just done, and nothing has happened in Stripe since."""
+    if synced and not result.hit and result.code in {4, 5} and result.error.get("hint") == "seatctl sync":
+        raise Violation("a hint that was already followed", str(result.error))
 
 
 def check_payer(step: Step, result: Result, before: Books) -> None:
@@ -175,8 +242,10 @@ def check_guards(step: Step, result: Result, before: Books, after: Books) -> Non
     shapes = {one["id"]: one for one in after.stripe["subscription"]}
     for one in before.stripe["subscription"]:
         became = shapes.get(one["id"], one)
+        paid = one["status"] in UNPAID and became["status"] == "active"  # what is owed may be paid
         changed = [
-            *(name for name in ("status", "cancel_at", "trial_end") if one[name] != became[name]),
+            *(["status"] if one["status"] != became["status"] and not paid else []),
+            *(name for name in ("cancel_at", "trial_end") if one[name] != became[name]),
             *(["items"] if _items(before, one["id"]) != _items(after, one["id"]) else []),
         ]
         if one.get("schedule") and changed:
@@ -352,6 +421,21 @@ def check_status(attention: list[str], books: Books) -> None:
         said = [line for line in attention if pool["name"] in line.replace(":", " ").split()]
         if one["status"] in UNPAID and not said:
             raise Violation("status is silent about what is unpaid", f"{pool['name']} is {one['status']}")
+        drafts = [
+            invoice["id"]
+            for invoice in books.stripe["invoice"]
+            if invoice["status"] == "draft"
+            and not invoice["auto_advance"]
+            and invoice["amount_due"] > 0
+            and ((invoice.get("parent") or {}).get("subscription_details") or {}).get("subscription")
+            == one["id"]
+        ]
+        named = any(draft in line for draft in drafts for line in said)
+        if one["status"] == "unpaid" and drafts and not named:
+            raise Violation("a draft that nobody is told to pay", f"{pool['name']}: {drafts}; {said}")
+    disputes = [one for one in books.stripe["dispute"] if one["status"].endswith("needs_response")]
+    if disputes and not any("disputed" in line for line in attention):
+        raise Violation("status is silent about a dispute", str(disputes[0]["id"]))
 
 
 def check_invoices(rows: list[Obj], books: Books) -> None:
@@ -372,6 +456,19 @@ def check_invoices(rows: list[Obj], books: Books) -> None:
         for name, wanted in (("credited", noted), ("refunded", given)):
             if (row[name] or 0) != wanted:
                 raise Violation("an invoice says otherwise than Stripe", f"{name} {wanted}: {row}")
+        disputed = sum(
+            dispute["amount"]
+            for dispute in books.stripe["dispute"]
+            if (charge := books.charges.get(dispute["charge"])) is not None
+            and (invoice := books.invoice_of(charge)) is not None
+            and invoice["id"] == one["id"]
+        )
+        due = None if one["due_date"] is None else _written(one["due_date"])
+        begun = one["due_date"] or one["status_transitions"]["finalized_at"]
+        late = (books.now - begun) // 86400 if owed and begun and books.now > begun else None
+        for name, wanted_ in (("disputed", disputed or None), ("due_date", due), ("days_late", late)):
+            if row[name] != wanted_:
+                raise Violation("an invoice says otherwise than Stripe", f"{name} {wanted_}: {row}")
         if row["amount_remaining"] != owed:
             raise Violation(
                 "an invoice asks otherwise than Stripe", f"{row['stripe_id']}: {row}, Stripe {owed}"

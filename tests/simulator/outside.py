@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from tests.simulator.actions import CARDS, DAY, HOUR, Sight, Step
+from tests.simulator.actions import DAY, HOUR, Sight, Step
 from tests.simulator.books import ENDED
 
 
@@ -79,7 +79,7 @@ def _card_of(see: Sight, customer: str) -> str | None:
 def elsewhere(see: Sight) -> Step:
     """A subscription is made in the dashboard, perhaps with a trial; the ledger may adopt it."""
     prices = [one["id"] for one in see.books.stripe["price"] if one["active"] and one["recurring"]]
-    words = see.pick(*prices), str(see.chance.randint(1, 6)), see.pick("0", "14", "14"), see.pick(*CARDS)
+    words = see.pick(*prices), str(see.chance.randint(1, 6)), see.pick("0", "14", "14"), see.pick(*see.cards)
     return Step(0, "elsewhere", words)
 
 
@@ -96,19 +96,67 @@ def tamper(see: Sight) -> Step:
     return Step(0, "tamper", (see.pick(*live), see.pick("schedule", "released", "classic")))
 
 
+def classic(see: Sight) -> Step:
+    """A subscription of before flexible billing."""
+    live = [one["id"] for one in see.books.stripe["subscription"] if one["status"] not in ENDED]
+    return Step(0, "tamper", (see.pick(*live), "classic")) if live else Step(0, "clock", seconds=HOUR)
+
+
+def empty(see: Sight) -> Step:
+    """The dashboard sets a subscription to no seats at all; those who sit in it stay in the ledger."""
+    seated = [pool for pool in see.running if see.books.seated.get(pool["id"]) and pool["quantity"]]
+    if not seated:
+        return Step(0, "clock", seconds=HOUR)
+    item = see.chance.choice(seated)["stripe_item"]
+    form = {"quantity": 0, "proration_behavior": "none"}
+    return Step(0, "dashboard", ("POST", f"/v1/subscription_items/{item}", urlencode(form)))
+
+
+def take_off(see: Sight) -> Step:
+    """The item of a pool is taken off its subscription, which first gets another: it cannot have none."""
+    pools = {one["stripe_item"]: one for one in see.running}
+    names = {*pools} & {item["id"] for items in see.books.items.values() for item in items}
+    if not names:
+        return Step(0, "clock", seconds=HOUR)
+    busy = {str(one.payload.get("item")) for one in see.books.open_operations} & names
+    item = see.pick(*sorted(busy or names))
+    subscription = pools[item]["stripe_subscription"]
+    if len(see.books.items[subscription]) > 1:
+        if not busy and see.chance.random() < 0.8:
+            return Step(0, "clock", seconds=HOUR)  # its time comes with an operation that is unfinished
+        form = {"proration_behavior": "none"}
+        return Step(0, "dashboard", ("DELETE", f"/v1/subscription_items/{item}", urlencode(form)))
+    held = {one["price"]["id"] for one in see.books.items[subscription]}
+    prices = [one["id"] for one in see.books.stripe["price"] if one["active"] and one["recurring"]]
+    price = see.pick(*(one for one in prices if one not in held))
+    form = {"subscription": subscription, "price": price, "quantity": "2", "proration_behavior": "none"}
+    return Step(0, "dashboard", ("POST", "/v1/subscription_items", urlencode(form)))
+
+
+def refund(see: Sight) -> Step:
+    """The dashboard gives a part of a payment back."""
+    charges = [one for one in see.books.charges.values() if one["amount_refunded"] < one["amount"]]
+    if not charges:
+        return Step(0, "clock", seconds=HOUR)
+    charge = charges[-1 - min(int(see.chance.expovariate(1)), len(charges) - 1)]
+    amount = see.chance.randint(1, charge["amount"] - charge["amount_refunded"])
+    form = {"charge": charge["id"], "amount": amount}
+    return Step(0, "dashboard", ("POST", "/v1/refunds", urlencode(form)))
+
+
 def card(see: Sight) -> Step:
     """The customer changes the card on the portal."""
     customers = see.books.stripe["customer"]
     if not customers:
         return Step(0, "clock", seconds=HOUR)
-    return Step(0, "portal", (see.chance.choice(customers)["id"], see.pick(*CARDS)))
+    return Step(0, "portal", (see.chance.choice(customers)["id"], see.pick(*see.cards)))
 
 
 def cardholder(see: Sight) -> Step:
     """The bank's question about an open invoice is answered, or a Checkout page filled in."""
     pages = [one["id"] for one in see.books.stripe["checkout.session"] if one["status"] == "open"]
     if pages and see.chance.random() < 0.6:
-        return Step(0, "page", (see.pick(*pages), see.pick(*CARDS)))
+        return Step(0, "page", (see.pick(*pages), see.pick(*see.cards)))
     open_ones = [one["id"] for one in see.books.stripe["invoice"] if one["status"] == "open"]
     if not open_ones:
         return Step(0, "clock", seconds=HOUR)

@@ -24,16 +24,20 @@ class Sabotage:
     """The histories in which it is looked for; none: all of them."""
     fault: str
     put_back: PutBack
+    calm: bool
+    """Looked for without any disturbance: what is wrong all the same."""
 
 
 ALL: dict[str, Sabotage] = {}
 
 
-def fault(name: str, point: int, theme: str, what: str) -> Callable[[PutBack], PutBack]:
-    """Register a way to put a fault back."""
+def fault(
+    name: str, point: int, theme: str, what: str, *, calm: bool | None = None
+) -> Callable[[PutBack], PutBack]:
+    """Register a way to put a fault back. Those of points 1 and 2 need disturbances, others seldom do."""
 
     def register(put_back: PutBack) -> PutBack:
-        ALL[name] = Sabotage(point, theme, what, put_back)
+        ALL[name] = Sabotage(point, theme, what, put_back, point > 2 if calm is None else calm)
         return put_back
 
     return register
@@ -216,7 +220,7 @@ def _refunds_of_the_dashboard(stack: ExitStack) -> None:
     within(stack, Invoice, "refunded", 0)
 
 
-@fault("no seats paid", 8, "dashboard", "who sits in a subscription of quantity 0 is entitled")
+@fault("no seats paid", 8, "empty", "who sits in a subscription of quantity 0 is entitled")
 def _no_seats_paid(stack: ExitStack) -> None:
     from seatctl.ledger import entitlements
 
@@ -229,7 +233,11 @@ def _no_seats_paid(stack: ExitStack) -> None:
 
 
 @fault(
-    "item gone", 8, "dashboard", "an item taken off in Stripe is a bug, or keeps an operation open for ever"
+    "item gone",
+    8,
+    "taken",
+    "an item taken off in Stripe is a bug, or keeps an operation open for ever",
+    calm=False,
 )
 def _item_gone(stack: ExitStack) -> None:
     from seatctl.services import addons, applying, gathering, prorated_change  # noqa: F401 - they hold it
@@ -277,6 +285,67 @@ def _silent_status(stack: ExitStack) -> None:
     everywhere(stack, payment_states, "troubles_of", lambda *_, **__: ())
 
 
+@fault("draft left", 6, "unpaid", "nobody is told of the draft of an unpaid subscription")
+def _draft_left(stack: ExitStack) -> None:
+    from seatctl.ledger import collection, subscriptions  # noqa: F401 - it holds the function too
+
+    old = collection.read_owed
+
+    def read_owed(text: str | None) -> Any:
+        return tuple(one for one in old(text) if not one.draft)
+
+    everywhere(stack, collection, "read_owed", read_owed)
+
+
+@fault("due date", 7, "late", "the due date and how late an invoice is are not in lists")
+def _due_date(stack: ExitStack) -> None:
+    from seatctl.models.invoice import Invoice
+
+    within(stack, Invoice, "days_late", lambda *_: None)
+
+
+@fault("refunds by hand", 7, "given back", "what the dashboard gave back is given back once more")
+def _refunds_by_hand(stack: ExitStack) -> None:
+    from seatctl.services import giving_back
+
+    within(stack, giving_back, "_less_refunds", lambda _billing, _invoice, paid: (paid, 0))
+
+
+@fault("disputes", 8, "disputed", "disputes are not shown")
+def _disputes(stack: ExitStack) -> None:
+    from seatctl.models.invoice import Invoice
+
+    within(stack, Invoice, "disputed", 0)
+
+
+@fault("promised seats", 8, "late", "canceling while past due promises seats for the unpaid period")
+def _promised_seats(stack: ExitStack) -> None:
+    from seatctl.rules import open_invoices
+
+    within(stack, open_invoices, "holds_until", lambda end, *_: end)
+
+
+@fault("reconcile agrees", 8, "unreadable", "`reconcile` agrees with what it could not read", calm=False)
+def _reconcile_agrees(stack: ExitStack) -> None:
+    from seatctl.services import reconciling
+
+    def cannot_be_read(_reason: str) -> dict[str, Any]:
+        return {"drift": None, "reason": None, "repair": None}
+
+    within(stack, reconciling, "_cannot_be_read", cannot_be_read)
+
+
+@fault("followed hint", 8, "dashboard", "the hint for a deleted customer was already followed")
+def _followed_hint(stack: ExitStack) -> None:
+    from seatctl.errors import SeatctlError
+    from seatctl.services.paying_customer import CustomerDeleted
+
+    def made(self: Any, message: str, **named: Any) -> None:
+        SeatctlError.__init__(self, message, **{**named, "hint": "seatctl sync"})
+
+    within(stack, CustomerDeleted, "__init__", made)
+
+
 # Points 1 and 2: an answer that proves nothing, and a way out -----------------------------------------
 
 
@@ -288,7 +357,7 @@ def _any_object(stack: ExitStack) -> None:
     within(stack, stripe, "require_readable", lambda *_: None)
 
 
-@fault("error of a proxy", 1, "storm", "an error that is not Stripe's shape is Stripe's refusal")
+@fault("error of a proxy", 1, "proxy", "an error that is not Stripe's shape is Stripe's refusal")
 def _error_of_a_proxy(stack: ExitStack) -> None:
     from seatctl.billing import stripe
 
@@ -311,12 +380,35 @@ def _login_page(stack: ExitStack) -> None:
 
 
 @fault(
-    "open after 429", 2, "storm", "a 429 to all repetitions leaves an operation open though nothing was done"
+    "open after 429", 2, "limits", "a 429 to all repetitions leaves an operation open though nothing was done"
 )
 def _open_after_429(stack: ExitStack) -> None:
+    from seatctl.billing.port import RateLimited
     from seatctl.services import operations
+    from seatctl.services.steps import CameToNothing, Running
 
+    old = Running.step_or_nothing
+
+    def step_or_nothing(self: Any, *what: Any, **named: Any) -> Any:
+        try:
+            return old(self, *what, **named)
+        except CameToNothing as nothing:
+            if isinstance(nothing.error, RateLimited):
+                raise nothing.error from nothing
+            raise
+
+    within(stack, Running, "step_or_nothing", step_or_nothing)
     within(stack, operations, "_is_given_up", lambda *_: False)
+
+
+@fault("no way out", 2, "given up", "`runs undo` stops at what Stripe refuses")
+def _no_way_out(stack: ExitStack) -> None:
+    from seatctl.services import undoing
+
+    def given_up(_running: Any, why: Exception) -> str:
+        raise why
+
+    within(stack, undoing, "_given_up", given_up)
 
 
 @fault("no end after a refusal", 2, "dashboard", "a refusal before money has moved leaves an operation open")
@@ -341,7 +433,8 @@ def _any_way_to_pay(stack: ExitStack) -> None:
     old = StripeBilling.write
 
     def write(self: Any, call: Write, key: str) -> Any:
-        form = {name: value for name, value in call.form.items() if name != "payment_method_types"}
+        ways = ("payment_method_types", "allowed_payment_method_types")
+        form = {name: value for name, value in call.form.items() if name not in ways}
         return old(self, Write(call.method, call.path, form), key)
 
     within(stack, StripeBilling, "write", write)
@@ -349,7 +442,7 @@ def _any_way_to_pay(stack: ExitStack) -> None:
     everywhere(stack, ways_to_pay, "check_card", lambda *_: None)
 
 
-@fault("payment under way", 9, "unpaid", "an invoice is made void while its payment is under way")
+@fault("payment under way", 9, "debit", "an invoice is made void while its payment is under way")
 def _payment_under_way(stack: ExitStack) -> None:
     from seatctl.services import processing
 
@@ -363,8 +456,16 @@ def _schedule(stack: ExitStack) -> None:
     everywhere(stack, gathering, "require_unscheduled", lambda *_: None)
 
 
-@fault("classic mode", 9, "dashboard", "classic billing prorates by what the item holds after a decrease")
+@fault("classic mode", 9, "classic", "classic billing prorates by what the item holds after a decrease")
 def _classic_mode(stack: ExitStack) -> None:
     from seatctl.services import classic_billing
 
     everywhere(stack, classic_billing, "require_true_credit", lambda *_, **__: None)
+
+
+@fault("tax unknown", 9, "tax", "with tax on, a purchase is tried whose tax Stripe cannot tell")
+def _tax_unknown(stack: ExitStack) -> None:
+    from seatctl.rules import purchases
+    from seatctl.services import change_previews, ordering  # noqa: F401 - they hold it too
+
+    everywhere(stack, purchases, "check_tax", lambda *_: None)

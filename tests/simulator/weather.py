@@ -6,10 +6,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from random import Random
 
-from tests.simulator.actions import COMMANDS, PLANS, READS, Sight, Step, apply, batch, command, import_
+from tests.simulator.actions import COMMANDS, PLANS, READS, Sight, Step, apply, batch, command, import_, tax
 from tests.simulator.books import Books
 from tests.simulator.faults import Fault, random_fault
-from tests.simulator.outside import card, cardholder, clock, dashboard, elsewhere, retries, tamper
+from tests.simulator.outside import (
+    card,
+    cardholder,
+    classic,
+    clock,
+    dashboard,
+    elsewhere,
+    empty,
+    refund,
+    retries,
+    take_off,
+    tamper,
+)
 from tests.simulator.world import World
 
 OTHERS: dict[str, tuple[int, Callable[[Sight], Step]]] = {
@@ -25,6 +37,12 @@ OTHERS: dict[str, tuple[int, Callable[[Sight], Step]]] = {
     "tamper": (1, tamper),
     "cardholder": (4, cardholder),
     "rest": (3, lambda see: Step(0, "rest")),
+    # These only in histories about them.
+    "classic": (0, classic),
+    "empty": (0, empty),
+    "refund": (0, refund),
+    "take-off": (0, take_off),
+    "tax": (0, tax),
 }
 
 
@@ -40,6 +58,10 @@ class Weather:
     plans: tuple[str, ...]
     crowd: int
     """How many subscriptions there are at least."""
+    cards: tuple[str, ...] = ()
+    """What people pay with, where the history is about that."""
+    kinds: tuple[str, ...] = ()
+    """What goes wrong, where the history is about that."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +71,8 @@ class Theme:
     plans: tuple[str, ...]
     crowd: int
     weights: dict[str, int]
+    cards: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
 
 
 THEMES = {
@@ -74,6 +98,60 @@ THEMES = {
         2,
         {"dashboard": 40, "tamper": 6, "add-seats": 18, "assign": 8, "sync": 10, "cancel": 8, "rest": 6},
     ),
+    # Errors that are not Stripe's, at writes.
+    "proxy": Theme(
+        PLANS,
+        1,
+        {"buy": 30, "add-seats": 20, "sync": 12, "change-plan": 6},
+        kinds=("damaged: error object", "damaged: error text", "damaged: portal 403"),
+    ),
+    "limits": Theme(PLANS, 1, {"buy": 30, "add-seats": 20, "sync": 8, "change-plan": 6}, kinds=("429",)),
+    # Bank debits, which take days.
+    "debit": Theme(
+        ("pro", "team", "loose"),
+        2,
+        {"card": 20, "clock": 24, "cancel": 10, "void": 8, "billing": 8, "pay": 6, "sync": 6},
+        cards=("pm_card_visa", "pm_card_visa", "pm_usBankAccount_success"),
+    ),
+    # An item goes while an operation of its pool is unfinished.
+    "taken": Theme(
+        ("contract", "pro"),
+        2,
+        {"take-off": 40, "add-seats": 24, "set-seats": 10, "renew": 8, "sync": 10, "billing": 6, "rest": 6},
+        cards=("pm_card_visa", "pm_card_threeDSecure2Required"),
+        kinds=("lost after", "lost before", "500", "kill"),
+    ),
+    "empty": Theme(("pro", "loose"), 2, {"empty": 12, "assign": 30, "check": 40, "sync": 20}),
+    "classic": Theme(
+        ("pro", "later", "team"),
+        2,
+        {"classic": 12, "set-seats": 24, "add-seats": 24, "cancel": 8, "change-plan": 8, "sync": 4},
+    ),
+    "tax": Theme(PLANS, 1, {"tax": 10, "buy": 50, "billing": 8, "add-seats": 12}),
+    "disputed": Theme(
+        PLANS,
+        2,
+        {"buy": 20, "add-seats": 10, "rest": 12, "sync": 8},
+        cards=("pm_card_visa", "pm_card_createDispute"),
+    ),
+    "given back": Theme(("pro", "team"), 2, {"refund": 30, "cancel": 24, "clock": 10, "add-seats": 10}),
+    # Lists and the comparison with Stripe, of what cannot be read.
+    "unreadable": Theme(
+        PLANS,
+        3,
+        {"reconcile": 50, "sync": 10, "elsewhere": 8},
+        kinds=("damaged: null fields", "damaged: odd fields"),
+    ),
+    # Runs that are given up.
+    "given up": Theme(
+        PLANS,
+        2,
+        {"undo": 40, "add-seats": 20, "buy": 20, "dashboard": 20, "clock": 10, "billing": 10, "renew": 8},
+        kinds=("lost after", "500", "kill"),
+    ),
+    "late": Theme(
+        ("pro", "team"), 2, {"buy": 20, "add-seats": 10, "clock": 20, "rest": 10, "card": 10, "cancel": 16}
+    ),
 }
 
 
@@ -83,8 +161,8 @@ def weather(chance: Random, theme: str = "") -> Weather:
         about = THEMES[theme or chance.choice([*THEMES])]
         whole = {name: 0.12 * weight for name, (weight, _) in {**COMMANDS, **OTHERS}.items()}
         weights = {**whole, **about.weights}
-        faults = 0.7 if about is THEMES["storm"] else _share_of_faults(chance)
-        return Weather(weights, faults, 0.06, 0.06, about.plans, about.crowd)
+        faults = 0.7 if about is THEMES["storm"] else 0.5 if about.kinds else _share_of_faults(chance)
+        return Weather(weights, faults, 0.06, 0.06, about.plans, about.crowd, about.cards, about.kinds)
     return _soup(chance)
 
 
@@ -110,7 +188,7 @@ def next_step(world: World, books: Books, sky: Weather, chance: Random, last: St
     """The next thing that happens, chosen by looking at the world."""
     if last is not None and last.kind == "command" and chance.random() < sky.repeats:
         return replace(last, faults=_faults(sky, chance) if chance.random() < 0.3 else ())
-    see = Sight(world, books, chance, sky.plans)
+    see = Sight(world, books, chance, sky.plans, sky.cards)
     weights = dict(sky.weights)
     if len(see.running) < sky.crowd:
         weights["buy"] += 40
@@ -126,4 +204,4 @@ def next_step(world: World, books: Books, sky: Weather, chance: Random, last: St
 def _faults(sky: Weather, chance: Random) -> tuple[Fault, ...]:
     if chance.random() >= sky.faults:
         return ()
-    return tuple(random_fault(chance) for _ in range(chance.choice([1, 1, 1, 2])))
+    return tuple(random_fault(chance, sky.kinds) for _ in range(chance.choice([1, 1, 1, 2])))
