@@ -112,6 +112,14 @@ def empty(see: Sight) -> Step:
     return Step(0, "dashboard", ("POST", f"/v1/subscription_items/{item}", urlencode(form)))
 
 
+def lose(see: Sight) -> Step:
+    """A customer is deleted, and all its subscriptions end."""
+    customers = [one["id"] for one in see.books.stripe["customer"]]
+    if not customers:
+        return Step(0, "clock", seconds=HOUR)
+    return Step(0, "dashboard", ("DELETE", f"/v1/customers/{see.pick(*customers)}", ""))
+
+
 def take_off(see: Sight) -> Step:
     """The item of a pool is taken off its subscription, which first gets another: it cannot have none."""
     pools = {one["stripe_item"]: one for one in see.running}

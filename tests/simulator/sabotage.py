@@ -335,7 +335,7 @@ def _reconcile_agrees(stack: ExitStack) -> None:
     within(stack, reconciling, "_cannot_be_read", cannot_be_read)
 
 
-@fault("followed hint", 8, "dashboard", "the hint for a deleted customer was already followed")
+@fault("followed hint", 8, "deleted", "the hint for a deleted customer was already followed")
 def _followed_hint(stack: ExitStack) -> None:
     from seatctl.errors import SeatctlError
     from seatctl.services.paying_customer import CustomerDeleted

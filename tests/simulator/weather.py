@@ -17,6 +17,7 @@ from tests.simulator.outside import (
     dashboard,
     elsewhere,
     empty,
+    lose,
     refund,
     retries,
     take_off,
@@ -40,6 +41,7 @@ OTHERS: dict[str, tuple[int, Callable[[Sight], Step]]] = {
     # These only in histories about them.
     "classic": (0, classic),
     "empty": (0, empty),
+    "lose": (0, lose),
     "refund": (0, refund),
     "take-off": (0, take_off),
     "tax": (0, tax),
@@ -135,6 +137,7 @@ THEMES = {
         cards=("pm_card_visa", "pm_card_createDispute"),
     ),
     "given back": Theme(("pro", "team"), 2, {"refund": 30, "cancel": 24, "clock": 10, "add-seats": 10}),
+    "deleted": Theme(("pro",), 3, {"lose": 8, "sync": 24, "buy": 30, "billing": 30}),
     # Lists and the comparison with Stripe, of what cannot be read.
     "unreadable": Theme(
         PLANS,
