@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
 
 from seatctl.sandbox.twin import Answer, Twin
 from tests.pools import ledger_path, query
-from tests.support.both_sides import assert_agree, charges, fail, objects, sandbox_path
+from tests.support.both_sides import assert_agree, charges, fail, objects, sandbox_path, twin
 from tests.support.change_stories import STORIES
 from tests.support.office import done, refused
 from tests.support.state import assert_sound, differences, state
@@ -155,3 +156,23 @@ def test_nothing_is_left_of_what_never_reached_stripe(proofs, kind, command, pat
     assert seatctl("sync").code == 0
     done(seatctl, command)
     assert_sound(seatctl)
+
+
+def test_a_run_of_a_customer_that_was_deleted_is_given_up(sandbox, monkeypatch):
+    """Stripe refuses to list what a deleted customer has: that ended `runs undo`, and the run stayed open."""
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    failed = Answer(500, {}, '{"error":{"type":"api_error","message":"An unknown error occurred"}}')
+    done(sandbox, "plans add year --price 5.00 --currency usd --interval year --policy term")
+    done(sandbox, ORDER.replace("pro --seats 3", "year --seats 5"))
+    with monkeypatch.context() as patch:
+        answer_otherwise(
+            patch, lambda method, path: failed if (method, path) == ("POST", "/v1/invoices") else None
+        )
+        number = interrupted(sandbox, "subs add-seats lab 5")
+    later(sandbox)
+    with twin(sandbox) as stripe:
+        (customer,) = [one["id"] for one in stripe.store.walk("customer")]
+        stripe.handle("DELETE", f"/v1/customers/{customer}", {"Authorization": "Bearer sk_test_x"}, None)
+    assert done(sandbox, f"runs undo {number}")["result"] == "abandoned"
+    assert sandbox("sync").code == 0
+    assert sandbox("reconcile", "--check").code == 0

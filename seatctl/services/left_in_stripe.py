@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import UnreadableObject
@@ -53,8 +54,9 @@ def _marked(running: Running) -> Iterator[StripeJson]:
     billed = bill.get("customer") if isinstance(bill, dict) else None
     customer = str(billed) if billed else known_customer(running)
     if customer is not None:
-        for listing in (endpoints.subscriptions_of(customer), endpoints.invoices_of_customer(customer)):
-            yield from (one for one in running.billing.every(listing) if made_by(one, running.reference))
+        with suppress(MissingInStripe):  # Stripe lists nothing of a customer that was deleted
+            for listing in (endpoints.subscriptions_of(customer), endpoints.invoices_of_customer(customer)):
+                yield from (one for one in running.billing.every(listing) if made_by(one, running.reference))
     subscription = text(running, "stripe_id")
     if subscription is not None:
         yield from (

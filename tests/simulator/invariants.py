@@ -392,11 +392,14 @@ def check_in_step(books: Books) -> None:
 
 def _pool_facts(pool: Obj, one: Obj, item: Obj, now: str) -> Iterator[tuple[str, object, object]]:
     metadata, quantity = one["metadata"], item["quantity"]
-    waits = metadata.get("seatctl_paid_until", "") > now and metadata.get("seatctl_next_quantity") == str(
-        quantity
-    )
+    ahead = metadata.get("seatctl_paid_until", "") > now
+    waits = ahead and metadata.get("seatctl_next_quantity") == str(quantity)
+    # What waits was said of the item that was bought here. Of one that the dashboard put beside it, or in
+    # its place, it is not known whether it counts: with the same number of seats, the ledger takes it so.
+    other = pool["name"] != metadata.get("seatctl_name", pool["name"])
     yield "quantity", pool["quantity"], quantity
-    yield "capacity", pool["capacity"], int(metadata["seatctl_paid_seats"]) if waits else quantity
+    if not (other and ahead):
+        yield "capacity", pool["capacity"], int(metadata["seatctl_paid_seats"]) if waits else quantity
     yield "status", pool["status"], one["status"]
     yield "name", pool["name"], metadata.get("seatctl_name", pool["name"])
     yield "end", pool["cancel_at"], None if one["cancel_at"] is None else _written(one["cancel_at"])
