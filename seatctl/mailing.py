@@ -31,7 +31,7 @@ def find_post(
     `seconds`: how long `mail.password_command` may take.
     """
     server = find_server(settings, profile, environment, seconds)
-    return Post(server, find_texts(settings, profile), _days(profile))
+    return Post(server, find_texts(settings, profile), activation_days(profile))
 
 
 def find_texts(settings: Settings, profile: Profile) -> Renderer:
@@ -95,7 +95,8 @@ def _password(settings: Settings, profile: Profile, environment: Environment, se
     return password
 
 
-def _days(profile: Profile) -> int:
+def activation_days(profile: Profile) -> int:
+    """How many days an activation code can be used."""
     return int(profile.text("mail.code_days", {}) or 14)
 
 

@@ -260,5 +260,7 @@ def test_show_is_the_message_without_a_code(sandbox, design, postbox):
     assert (shown["recipient"], shown["subject"], shown["state"]) == (BOB, "Your seat in design", "sent")
     assert code_in(postbox.letters[0]) not in shown["text"] + shown["html"]
     assert "(made when the message is sent)" in shown["text"]
+    (until,) = (line for line in plain(postbox.letters[0]).splitlines() if "until 20" in line)
+    assert until in shown["text"], "a code that is made now can be used as long as the one that was sent"
     missing = sandbox("notify", "show", "99", "-o", "json")
     assert (missing.code, missing.error["code"]) == (9, "unknown_message")

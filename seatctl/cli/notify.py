@@ -66,7 +66,7 @@ def show(ctx: typer.Context, number: NumberArg) -> None:
       seatctl notify show 12
       seatctl notify show 12 -o json
     """
-    from seatctl.mailing import find_texts
+    from seatctl.mailing import activation_days, find_texts
     from seatctl.services.notifying import preview
 
     here = context(ctx)
@@ -78,7 +78,9 @@ def show(ctx: typer.Context, number: NumberArg) -> None:
         Column("html", "HTML", table=False),
     )
     with here.ledger.reading() as reader:
-        here.emit_one(preview(reader, texts, number, here.now), columns, handle="id")
+        here.emit_one(
+            preview(reader, texts, number, here.now, activation_days(here.profile)), columns, handle="id"
+        )
 
 
 @app.command()

@@ -43,9 +43,9 @@ class BadLines(BadInput):
     code = "bad_lines"
 
     def __init__(self, rows: Sequence[Mapping[str, JsonValue]]) -> None:
-        count = "a line is" if len(rows) == 1 else f"{len(rows):,} lines are"
+        count = "a line is not a" if len(rows) == 1 else f"{len(rows):,} lines are not a"
         super().__init__(
-            f"{count} no command that a batch can do; nothing was done",
+            f"{count} command that a batch can do; nothing was done",
             hint="correct them and run the batch again",
             data={"rows": [dict(row) for row in rows]},
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from seatctl.errors import BadInput, ExitCode, JsonValue, Refused, UsageError
 from seatctl.ledger import activation, message_facts, outbox, users
@@ -145,17 +145,20 @@ def try_server(ledger: Ledger, find: Callable[[], Post], call: Call, email: str,
     return {**row, "result": "sent"}
 
 
-def preview(reader: Reader, texts: Renderer, number: int, now: datetime) -> Record:
-    """A message as it would be sent now, without a code. Raises UnknownMessage, BadTemplate."""
+def preview(reader: Reader, texts: Renderer, number: int, now: datetime, activation_days: int) -> Record:
+    """A message as it would be sent now, without a code. Raises UnknownMessage, BadTemplate.
+
+    `activation_days`: how long a code that is made now can be used.
+    """
     message = outbox.find(reader, number)
     row = message_row(message)
     if "from_change" in message.ids:  # to many, and not spread out to them yet
         return {**row, "subject": None, "text": None, "html": None}
     facts = message_facts.gather(reader, message)
     code = CODE_IN_PREVIEW if carries_code(message.template, facts) else None
-    moment = format_time(now)
+    expires = format_time(now + timedelta(days=activation_days))
     text = texts.render(
-        message.template, {**facts, "code": code, "code_expires_at": moment, "sent_at": moment}
+        message.template, {**facts, "code": code, "code_expires_at": expires, "sent_at": format_time(now)}
     )
     return {**row, "subject": text.subject, "text": text.plain, "html": text.html}
 
