@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 TABLE_ROWS = 50
 """A table shows this many rows; machine formats show all."""
 
+_LONGEST_WORD, _SHOWN_OF_IT = 5000, 200
+"""Characters: a path or the address of a page of Stripe is shorter, and is never cut."""
+
 
 def emit_list(
     style: Style,
@@ -157,15 +160,22 @@ def write_error(error: SeatctlError, *, as_json: bool) -> None:
     if as_json:
         _tell(redact(dump({"error": error.as_json()})) + "\n")
         return
-    note(redact(f"seatctl: {error.message}"))
+    note(_readable(redact(f"seatctl: {error.message}")))
     rows = error.data.get("rows")
     if isinstance(rows, list):
         for row in rows[:TABLE_ROWS]:
-            note(redact(f"  {_row_sentence(row)}"))
+            note(_readable(redact(f"  {_row_sentence(row)}")))
         if len(rows) > TABLE_ROWS:
             note(f"  … {len(rows) - TABLE_ROWS:,} more; -o json shows all")
     if error.hint:
-        note(redact(f"hint: {error.hint}"))
+        note(_readable(redact(f"hint: {error.hint}")))
+
+
+def _readable(text: str) -> str:
+    """A sentence whose longest words are cut: one of a megabyte would push the rest off the screen."""
+    import re
+
+    return re.sub(rf"\S{{{_LONGEST_WORD},}}", lambda word: f"{word[0][:_SHOWN_OF_IT]}…", text)
 
 
 def _row_sentence(row: JsonValue) -> str:

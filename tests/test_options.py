@@ -159,6 +159,14 @@ def test_no_command_shows_the_help(seatctl):
     assert seatctl().code == 0
 
 
+def test_a_word_of_a_megabyte_is_not_repeated_to_a_person_whole(sandbox):
+    long, page = "y" * 1_000_000, "https://checkout.stripe.com/" + "c" * 2000
+    assert len(sandbox("subs", "show", long).err) < 1000
+    assert len(sandbox("users", long).err) < 1000
+    assert page in sandbox("subs", "show", page).err
+    assert sandbox("subs", "show", long, "-o", "json").error["message"].count("y") >= len(long)
+
+
 def test_a_key_as_an_argument_is_refused_and_not_repeated(seatctl):
     key = "sk_live_" + "51abcdefghijkl"
     refused = seatctl("config", "set", "stripe_key_command", key, "-o", "json")
