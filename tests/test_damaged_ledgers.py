@@ -126,6 +126,12 @@ CONTENTS = {
         """INSERT INTO meta VALUES ('held_seats', '{"1":[]}')""",
         f"seats assign design {ZOE}",
     ),
+    "files that described a list cut short": ("INSERT INTO meta VALUES ('applied', '[1,')", None),
+    "files that described no list": ("INSERT INTO meta VALUES ('applied', 'null')", None),
+    "a migration of nobody knows when": (
+        "INSERT INTO meta VALUES ('last_entry_of_former_email_keys', 'x')",
+        None,
+    ),
     "a policy cut short": ("UPDATE subscriptions SET policy = '{'", "subs show design"),
     "a policy of another shape": ("UPDATE subscriptions SET policy = '[]'", "subs show design"),
     "a policy that nobody knows": ("""UPDATE plans SET policy = '{"renewal":"never"}'""", "plans list"),
@@ -291,6 +297,14 @@ def test_tampering_is_found_though_every_guard_is_back_in_its_place(ledger, made
         assert ledger(*words.split()).code != 1, words
     assert ledger("ledger", "restore", made.home.parent / "good.db", "--yes").code == 0
     assert ledger("ledger", "check").code == 0
+
+
+@pytest.mark.parametrize("held", ["[1,", "null", "[[]]", "[1, {}]"])
+def test_what_files_have_described_cannot_be_read(ledger, held):
+    damage(ledger, f"INSERT INTO meta VALUES ('applied', '{held}')")
+    row = f"email,subscription\n{BOB},design\n"
+    met = ledger("seats", "apply", "-", "--prune", "--dry-run", "-o", "json", stdin=row)
+    assert (met.code, met.error["code"]) == (74, "ledger_damaged")
 
 
 def test_the_refusal_of_a_backup_names_the_ledger_and_the_way_to_copy_it_as_it_is(ledger, tmp_path):

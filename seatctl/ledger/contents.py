@@ -15,7 +15,7 @@ from typing import Final
 from seatctl.errors import SeatctlError
 from seatctl.ledger import batches, invoices, operations, outbox, plans, requests, subscriptions, sync_state
 from seatctl.ledger.ledger import MODES
-from seatctl.ledger.rekeying import doubled_key
+from seatctl.ledger.rekeying import LAST_FORMER_ENTRY, doubled_key
 from seatctl.ledger.requests import Filter
 from seatctl.ledger.structure import Table, tables
 from seatctl.ledger.transaction import Reader
@@ -56,6 +56,9 @@ _PATTERNS: Final = {
     "created_at": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
 }
 """What `meta` must hold."""
+
+_MAY_HOLD: Final = {"applied": r"\[(\d{1,18}(, \d{1,18})*)?\]", LAST_FORMER_ENTRY: r"\d{1,18}"}
+"""What it may hold besides: a list of subscriptions that files have described, an entry of the audit."""
 
 _KEY = {"changes": "entry || '.' || n", "sync_state": "key", "meta": "key"}
 
@@ -164,6 +167,9 @@ def nameless(reader: Reader) -> Iterator[tuple[str, str]]:
             yield key, "it is missing"
         elif not re.fullmatch(pattern, found[key]):
             yield key, f"{found[key]!r} cannot be"
+    for key, pattern in _MAY_HOLD.items():
+        if key in found and not re.fullmatch(pattern, found[key]):
+            yield key, "it cannot be read"
     holds = found.get("held_seats")
     if holds is not None and not _is_holds(holds):
         yield "held_seats", "it cannot be read"
