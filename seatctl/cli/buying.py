@@ -110,7 +110,7 @@ def _seats(here: Context, plan: Plan) -> int:
     answer = here.ask("Seats:", flag="--seats", default=least).strip()
     seats = whole_number(answer, MOST_SEATS)
     if not seats:
-        raise UsageError(f"{answer!r} is no number of seats", hint="give a whole number, at least 1")
+        raise UsageError(f"{answer!r} is not a number of seats", hint="give a whole number, at least 1")
     return seats if plan.policy is None else check_quantity(plan.slug, plan.policy, seats)
 
 

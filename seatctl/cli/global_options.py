@@ -46,7 +46,7 @@ def _output(options: GlobalOptions, text: str) -> GlobalOptions:
         from seatctl.rules.nearest import did_you_mean
 
         hint = did_you_mean(text, Format, f"-o takes {', '.join(Format)}")
-        raise UsageError(f"{text!r} is no output format", hint=hint) from None
+        raise UsageError(f"{text!r} is not an output format", hint=hint) from None
 
 
 def _ledger(options: GlobalOptions, text: str) -> GlobalOptions:

@@ -133,7 +133,7 @@ def try_server(
     here = context(ctx)
     to = email or here.actor
     if "@" not in to:
-        raise UsageError("the actor is no e-mail address", hint="seatctl notify test EMAIL")
+        raise UsageError("the actor is not an e-mail address", hint="seatctl notify test EMAIL")
     if password_stdin and not here.options.dry_run:
         from seatctl.keys import read_secret
         from seatctl.mailing import keep_password

@@ -48,7 +48,7 @@ def _read(source: str) -> list[int]:
     rows = list(enumerate(lines, 1)) if first.isdigit() else list(_column(source, data))
     good = [(line, text.strip()) for line, text in rows if text.strip()]
     bad: list[JsonValue] = [
-        {"line": line, "error": f"{text!r} is no number of a request"}
+        {"line": line, "error": f"{text!r} is not the number of a request"}
         for line, text in good
         if not _is_number(text)
     ]

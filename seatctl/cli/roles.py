@@ -80,6 +80,7 @@ def _checked(actor: str) -> str:
     problem = check_email(actor) if "@" in actor and not actor.startswith(("ci:", "os:")) else None
     if problem or not is_actor(actor):
         raise BadInput(
-            f"{actor!r} is no actor: {problem or 'an e-mail address or ci:NAME'}", hint="seatctl roles list"
+            f"{actor!r} is not an actor: {problem or 'an e-mail address or ci:NAME'}",
+            hint="seatctl roles list",
         )
     return actor

@@ -179,11 +179,11 @@ def fail(
     here = context(ctx)
     if kind not in FAULTS:
         raise BadInput(
-            f"{kind!r} is no fault",
+            f"{kind!r} is not a fault",
             hint=f"one of {', '.join(FAULTS)}: seatctl sandbox fail {next(iter(FAULTS))}",
         )
     if method and method.upper() not in {"GET", "POST", "DELETE"}:
-        raise BadInput(f"{method!r} is no method that Stripe has", hint="GET, POST or DELETE")
+        raise BadInput(f"{method!r} is not a method that Stripe has", hint="GET, POST or DELETE")
     with opened(here) as twin:
         if here.options.dry_run:
             armed = control.Fault(control.FaultKind(kind), times, method, path, retry_after)

@@ -97,7 +97,7 @@ def _the_one(waiting: dict[str, tuple[str, ...]], wanted: str | None) -> str:
         for identifier, names in waiting.items():
             if wanted in (identifier, *names):
                 return identifier
-        raise NothingWaits(f"{wanted} is no open invoice of this sandbox", hint="seatctl invoices list")
+        raise NothingWaits(f"{wanted} is not an open invoice of this sandbox", hint="seatctl invoices list")
     if not waiting:
         raise NothingWaits("no invoice is open", hint="seatctl invoices list")
     if len(waiting) > 1:
@@ -128,7 +128,7 @@ def retries(
 
     here = context(ctx)
     if outcome not in OUTCOMES:
-        raise BadInput(f"{outcome!r} is no outcome", hint=f"seatctl sandbox retries {OUTCOMES[0]}")
+        raise BadInput(f"{outcome!r} is not an outcome", hint=f"seatctl sandbox retries {OUTCOMES[0]}")
     with opened(here) as twin:
         if not here.options.dry_run:
             control.after_retries(twin, outcome)

@@ -159,7 +159,7 @@ def _problems(policy: Policy) -> list[tuple[str | None, str, str]]:
         (None if pack >= 1 else "a pack has at least one seat", "pack_size", "use --set pack_size=1"),
         (None if low >= 1 else "min_seats is at least 1", "min_seats", "use --set min_seats=1"),
         (
-            "min_seats is no whole number of packs" if pack >= 1 and low % pack else None,
+            "min_seats is not a whole number of packs" if pack >= 1 and low % pack else None,
             "min_seats",
             f"use --set min_seats={-(-low // max(pack, 1)) * pack}",
         ),

@@ -95,7 +95,7 @@ def check_quantity(plan: str, policy: Policy, seats: int, *, use: str = "use --s
         raise TooManySeats(f"plan {plan} allows {limit} seats at most", hint=f"{use} {fitting}", data=data)
     if seats % policy.pack_size:
         raise PackSize(
-            f"plan {plan} is sold in packs of {policy.pack_size}: {seats} is no whole number of packs",
+            f"plan {plan} is sold in packs of {policy.pack_size}: {seats} is not a whole number of packs",
             hint=f"{use} {fitting}",
             data={**data, "pack_size": policy.pack_size},
         )
@@ -120,7 +120,7 @@ def check_currency(text: str) -> str:
     code = text.strip().lower()
     if not (len(code) == 3 and code.isascii() and code.isalpha()):
         raise BadCurrency(
-            f"{text!r} is no currency", hint="a currency is three letters", data={"currency": text}
+            f"{text!r} is not a currency", hint="a currency is three letters", data={"currency": text}
         )
     return code
 
@@ -129,7 +129,7 @@ def check_interval_count(interval: Interval, count: int) -> int:
     """The count itself. Raises BadInterval for none, and for more than Stripe's three years."""
     if not 1 <= count <= _THREE_YEARS[interval]:
         raise BadInterval(
-            f"every {count} {interval}s is no billing period that Stripe has",
+            f"every {count} {interval}s is not a billing period that Stripe has",
             hint=f"use --every 1 to {_THREE_YEARS[interval]} with --interval {interval}",
             data={"interval": str(interval), "interval_count": count},
         )
@@ -194,7 +194,9 @@ def check_payment_method(given: str) -> str:
     if known:
         return given
     what = (
-        "a card number is never typed here" if digits >= _TYPED_CARD_DIGITS else "that is no payment method"
+        "a card number is never typed here"
+        if digits >= _TYPED_CARD_DIGITS
+        else "that is not a payment method"
     )
     raise BadPaymentMethod(f"{what}: give the id of a saved one", hint="use --payment-method pm_… or tok_…")
 
