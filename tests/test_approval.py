@@ -167,7 +167,8 @@ def test_what_list_prints_is_what_approve_reads(pools, form):
 def test_a_bad_line_is_told_and_nothing_is_decided(pools):
     ask_all(pools)
     bad = pools("requests", "deny", "--from", "-", "-o", "json", stdin="1\ntwo\n3\n")
-    assert (bad.code, bad.error["rows"]) == (3, [{"line": 2, "error": "'two' is not the number of a request"}])
+    two = {"line": 2, "error": "'two' is not the number of a request"}
+    assert (bad.code, bad.error["rows"]) == (3, [two])
     assert [row["status"] for row in pools.rows("requests", "list", "--all")] == ["pending"] * 3
     assert pools("requests", "approve").code == 2
     assert pools("requests", "approve", "1", "--all").code == 2
