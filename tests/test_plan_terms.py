@@ -51,7 +51,9 @@ def test_another_interval_is_refused_with_the_two_commands_that_serve(granted):
         told = granted("subs", verb, "design & co", "annual", *options, "--yes", "-o", "json")
         assert (told.code, told.error["code"]) == (4, "interval_change")
         assert "subs cancel 'design & co'" in told.error["hint"]
-        assert told.error["hint"].endswith("seatctl subs buy --plan annual --seats N --name NAME")
+        assert told.error["hint"].endswith(
+            "seatctl subs buy --plan annual --seats N --name NAME --payment-method ID"
+        )
     assert pool(granted, "design & co")["plan"] == "small"
 
 
