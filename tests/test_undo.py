@@ -215,3 +215,13 @@ def test_what_the_policy_refuses_is_not_named_as_the_way_back(sandbox):
     error = refused(sandbox, f"runs undo {added}")
     assert error["hint"] == "seatctl subs renew acme --seats 5"
     assert done(sandbox, error["hint"].removeprefix("seatctl "))["next_seats"] == 5
+
+
+def test_a_run_that_was_done_again_is_undone_by_its_first_number_and_the_ledger_is_sound(sandbox):
+    """What is taken back is the run that did it again; the check took that for a damaged ledger."""
+    first = sandbox("users", "add", "eva@example.com", "-o", "json").json["run"]
+    undo = sandbox("runs", "undo", str(first), "--yes", "-o", "json").json["run"]
+    assert sandbox("runs", "undo", str(undo), "--yes").code == 0
+    assert sandbox("runs", "undo", str(first), "--yes").code == 0
+    checked = sandbox("ledger", "check")
+    assert checked.code == 0, checked.out

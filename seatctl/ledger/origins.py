@@ -41,6 +41,8 @@ _PLAIN_RUNS = f"""SELECT r.number, r.undo_of, r.command FROM runs r
     WHERE (r.undo_of IS NOT NULL OR r.command LIKE '% undo %') AND r.command <> '' AND {_PLAIN}
     ORDER BY r.number"""  # noqa: S608
 
+_UNDOING = "SELECT undo_of, number FROM runs WHERE undo_of IS NOT NULL ORDER BY number"
+
 _LAST_NUMBER = """SELECT s.seq, (SELECT max(number) FROM runs) AS last FROM sqlite_sequence s
     WHERE s.name = 'runs' AND s.seq <> coalesce((SELECT max(number) FROM runs), 0)"""
 
@@ -55,8 +57,13 @@ def runs(reader: Reader) -> Iterator[Problem]:
         yield _run(row["number"]), "its state and times are not those of its entry"
     for row in reader.rows(_WITHOUT_ENTRY):
         yield _run(row["number"]), "it changed something, but the audit does not know it"
+    undone = [(row["number"], row["undo_of"]) for row in reader.rows(_UNDOING)][::-1]
+    by: dict[int, int] = {}
     for row in reader.rows(_PLAIN_RUNS):
-        if row["undo_of"] != _undone(row["command"]):
+        while undone and undone[-1][0] < row["number"]:
+            run, taken = undone.pop()
+            by[taken] = run
+        if row["undo_of"] != _standing(_undone(row["command"]), by):
             yield _run(row["number"]), f"it undoes run {row['undo_of']}, which its command does not say"
     for row in reader.rows(_LAST_NUMBER):
         yield "runs", f"the last one is {row['last']}, but the next would come after {row['seq']}"
@@ -82,6 +89,16 @@ def _undone(command: str) -> int | None:
         return None
     found = (whole_number(word, MOST) for word in words)
     return next((number for number in found if number is not None), None)
+
+
+def _standing(number: int | None, by: dict[int, int]) -> int | None:
+    """What `runs undo` of a number takes back: the run itself, or the one that had done it again by then.
+
+    `by` says of each run that was undone before which one has undone it.
+    """
+    while number in by and by[number] in by:
+        number = by[by[number]]
+    return number
 
 
 _BLANKS = """SELECT entry, n, entity, entity_id, erased_at FROM changes WHERE erased_at IS NOT NULL
