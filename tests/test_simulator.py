@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulator.sabotage import ALL, sabotaged
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -35,6 +37,13 @@ def test_a_minute_of_histories_breaks_no_invariant(whole):
     limits = ("--seconds", "60") if not whole else ("--steps", "50000")
     done = simulated(*limits, "--length", "150", timeout=14_400 if whole else 600)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("fault", [*ALL])
+def test_every_fault_can_be_put_back(fault):
+    """What it patches is still there: a mended function that moved would be patched in vain."""
+    with sabotaged(fault):
+        pass
 
 
 @pytest.mark.parametrize(

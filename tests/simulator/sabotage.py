@@ -308,7 +308,7 @@ def _due_date(stack: ExitStack) -> None:
 def _refunds_by_hand(stack: ExitStack) -> None:
     from seatctl.services import giving_back
 
-    within(stack, giving_back, "_less_refunds", lambda _billing, _invoice, paid: (paid, 0))
+    within(stack, giving_back, "_refunded_by_hand", lambda *_: 0)
 
 
 @fault("disputes", 8, "disputed", "disputes are not shown")
@@ -403,12 +403,12 @@ def _open_after_429(stack: ExitStack) -> None:
 
 @fault("no way out", 2, "given up", "`runs undo` stops at what Stripe refuses")
 def _no_way_out(stack: ExitStack) -> None:
-    from seatctl.services import undoing
+    from seatctl.services import abandoning
 
     def given_up(_running: Any, why: Exception) -> str:
         raise why
 
-    within(stack, undoing, "_given_up", given_up)
+    within(stack, abandoning, "_given_up", given_up)
 
 
 @fault("no end after a refusal", 2, "dashboard", "a refusal before money has moved leaves an operation open")
