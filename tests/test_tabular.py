@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seatctl.columns import renames
@@ -340,7 +340,6 @@ _CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\
 )
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(st.lists(st.tuples(_CELL, _CELL, _CELL).filter(any)), st.sampled_from(["\n", "\r\n"]))
 def test_what_a_csv_writer_writes_is_read_back(values, end):
     text = io.StringIO()
@@ -351,7 +350,6 @@ def test_what_a_csv_writer_writes_is_read_back(values, end):
         assert [(row.values, row.problem) for row in table] == [(row, None) for row in values]
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(st.lists(st.tuples(_CELL, _CELL, _CELL), min_size=1))
 def test_json_lines_are_read_back(values):
     text = "".join(json.dumps(dict(zip(FIELDS, row, strict=True))) + "\n" for row in values)
@@ -359,7 +357,6 @@ def test_json_lines_are_read_back(values):
         assert [(row.values, row.problem) for row in table] == [(row, None) for row in values]
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(st.binary(max_size=200))
 def test_any_bytes_are_rows_or_a_refusal(content):
     try:
