@@ -289,6 +289,13 @@ def test_a_discount_that_takes_nothing_off_is_told_before_and_after(coupons, com
     assert "takes nothing off" in coupons("runs", "list", "-o", "json").json[0]["summary"]
 
 
+def test_a_discount_that_takes_nothing_off_is_told_also_if_nothing_follows_this_charge(coupons):
+    assert coupons("subs", "cancel", "lab", "--yes").code == 0
+    result = coupons("subs", "add-seats", "lab", "2", "--coupon", "EUR10", "--yes", "-o", "json")
+    assert result.code == 0, result.err
+    assert "takes nothing off" in result.json["summary"]
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -216,7 +216,7 @@ def _prorated(
         bare = due_now(billing, found, target.now, proration, [])
         later = next_total(billing, found, target, proration, []) or 0
         saved = max(bare.now + bare.carried_over - due - costs.carried_over, later - (following or 0))
-        warnings = nothing_off(1, (saved,), later)
+        warnings = nothing_off(1, (saved,), due or later)
     prepared = priced(
         found, target, request, due, summary, wishes, following, warnings, carried_over=costs.carried_over
     )
