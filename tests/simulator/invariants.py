@@ -393,7 +393,10 @@ def check_in_step(books: Books) -> None:
 
 
 def _pool_facts(pool: Obj, one: Obj, item: Obj, now: str) -> Iterator[tuple[str, object, object]]:
-    metadata, quantity = one["metadata"], item["quantity"]
+    quantity = item["quantity"]
+    # What waits stands on the item if several pools share the subscription, else on the subscription.
+    own = item["metadata"]
+    metadata = {**one["metadata"], **own} if "seatctl_paid_until" in own else one["metadata"]
     ahead = metadata.get("seatctl_paid_until", "") > now
     waits = ahead and metadata.get("seatctl_next_quantity") == str(quantity)
     # What waits was said of the item that was bought here. Of one that the dashboard put beside it, or in
