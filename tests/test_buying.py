@@ -114,7 +114,7 @@ def test_a_wrong_answer_is_asked_for_again_and_no_other_is_lost(sandbox, team):
     assert bought.code == 0, bought.err
     for reason in (
         "there is no plan 'prp'",
-        "'many' is no number",
+        "'many' is not a number",
         "design already",
         "'nobody': ",
         "never typed",
