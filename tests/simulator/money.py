@@ -320,7 +320,12 @@ def _lines(world: World, invoice: Obj) -> list[Obj]:
 def check_refund(result: Result, said: Unused | None, before: Books, after: Books) -> None:
     """Never more than was paid, nor less than Stripe's preview says is unused by more than rounding."""
     if result.error.get("code") == "not_refundable" and not before.stripe["dispute"]:
-        raise Violation("a refund is tried that Stripe does not give", str(result.error))
+        # What was paid outside of Stripe cannot be given back there, and is refused before anything ends.
+        paid = (one for one in before.stripe["payment_intent"] if one["status"] == "succeeded")
+        charged = {one.get("_invoice") for one in paid}
+        named = [one["id"] for one in before.stripe["invoice"] if one["number"] == result.error["invoice"]]
+        if charged & set(named):
+            raise Violation("a refund is tried that Stripe does not give", str(result.error))
     if said is None or result.code != 0 or before.open_operations or result.hit or said.own:
         return
     notes = {one["id"] for one in before.stripe["credit_note"]}
