@@ -52,7 +52,7 @@ PEOPLE = """
     subs list -s design
     plans add pro --price 1 --currency usd
     plans add other --price 1.234 --currency usd
-    plans add other --price 1 --currency usd --policy term
+    plans add other --price 1 --currency usd --policy term --set addon_cutoff_days=30
     plans add other --price 1 --currency usd --set grace_dais=1
     plans edit pro
     plans edit pro --set pack_size=many

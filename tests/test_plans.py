@@ -134,8 +134,12 @@ def test_a_preset_replaces_the_whole_policy(sandbox):
 @pytest.mark.parametrize(
     ("interval", "policy", "fields"),
     [
-        (("month",), "term", ["addon_cutoff_days", "renewal_window_days"]),
-        (("week",), "term --set addon_cutoff_days=6", ["renewal_window_days"]),
+        (
+            ("month",),
+            "term --set addon_cutoff_days=28 --set renewal_window_days=30",
+            ["addon_cutoff_days", "renewal_window_days"],
+        ),
+        (("week",), "term --set addon_cutoff_days=6 --set renewal_window_days=7", ["renewal_window_days"]),
         (("week", "2"), "flexible --set addon_cutoff_days=14", ["addon_cutoff_days"]),
         (
             ("month", "2"),
@@ -160,6 +164,16 @@ def test_a_window_as_long_as_the_term_is_refused_and_the_hint_is_accepted(sandbo
     )
     imported = sandbox("plans", "import", "-", "-o", "json", stdin=written)
     assert (imported.code, imported.error["code"]) == (3, "bad_plan_file")
+
+
+@pytest.mark.parametrize(("interval", "every", "days"), [("month", 1, 14), ("week", 1, 3), ("year", 1, 30)])
+def test_the_windows_of_a_preset_fit_its_term(sandbox, interval, every, days):
+    assert add(sandbox, "eu", "--interval", interval, "--every", every, "--policy", "term").code == 0
+    (row,) = sandbox.rows("plans", "list")
+    assert (row["policy"]["addon_cutoff_days"], row["policy"]["renewal_window_days"]) == (days, days)
+    assert sandbox("plans", "edit", "eu", "--policy", "flexible").code == 0
+    assert sandbox("plans", "edit", "eu", "--policy", "term").code == 0
+    assert sandbox.rows("plans", "list")[0]["policy"]["addon_cutoff_days"] == days
 
 
 def test_a_window_that_no_rule_asks_for_is_no_matter(sandbox):

@@ -14,6 +14,7 @@ from seatctl.models.plan import (
     Decrease,
     Discounts,
     Increase,
+    Interval,
     OnAccount,
     PlanChange,
     Policy,
@@ -119,7 +120,7 @@ def test_the_presets_are_those_of_the_design():
 
 def test_an_unknown_preset_names_those_there_are():
     with pytest.raises(BadPolicy) as refused:
-        preset("strict")
+        preset("strict", Interval.YEAR, 1)
     assert refused.value.data["allowed"] == ["flexible", "term"]
 
 

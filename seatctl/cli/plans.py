@@ -121,7 +121,7 @@ def add(
         currency=currency,
         interval=interval,
         interval_count=every,
-        policy=with_fields(preset(policy or "flexible"), _assignments(assignments)),
+        policy=with_fields(preset(policy or "flexible", interval, every), _assignments(assignments)),
     )
     here.emit(add_plan(here.ledger, here.billing, here.call, spec), handle="slug")
 
@@ -155,11 +155,13 @@ def edit(
         raise UsageError("nothing to change is given", hint="give --price, --name, --policy or --set")
     here = context(ctx)
     changes: dict[str, JsonValue] = {"name": name, "fields": _assignments(assignments)}
-    if policy is not None:
-        changes["policy"] = as_fields(preset(policy))
-    if price is not None:
+    if policy is not None or price is not None:
         with here.ledger.reading() as reader:
-            changes["unit_amount"] = amount_of(price, plans.find(reader, plan).currency)
+            edited = plans.find(reader, plan)
+        if policy is not None:
+            changes["policy"] = as_fields(preset(policy, edited.interval, edited.interval_count))
+        if price is not None:
+            changes["unit_amount"] = amount_of(price, edited.currency)
     here.emit(edit_plan(here.ledger, here.billing, here.call, plan, changes), handle="slug")
 
 

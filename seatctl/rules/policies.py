@@ -54,15 +54,23 @@ class BadPolicy(BadInput):
     code = "bad_policy"
 
 
-def preset(name: str) -> Policy:
-    """The policy called `flexible` or `term`. Raises BadPolicy for another name."""
+def preset(name: str, interval: Interval, count: int) -> Policy:
+    """The policy called `flexible` or `term`, for a plan of `count` intervals.
+
+    Raises BadPolicy for another name. If a cut-off or window of the preset is not shorter than the term, it
+    becomes half of the term: with the 30 days of `term`, nobody could add a seat to a contract of a month.
+    """
+    from seatctl.rules.calendar import shortest_days
+
     if name not in PRESETS:
         raise BadPolicy(
             f"there is no policy {name!r}",
             hint="use --policy flexible or --policy term, and --set FIELD=VALUE to change a field",
             data={"policy": name, "allowed": list(PRESETS)},
         )
-    return PRESETS[name]
+    policy, term = PRESETS[name], shortest_days(interval, count)
+    too_long = {field: term // 2 for field, days in _days_before_the_end(policy).items() if days >= term}
+    return with_fields(policy, dict[str, JsonValue](too_long))
 
 
 def with_fields(policy: Policy, values: Mapping[str, JsonValue]) -> Policy:
@@ -113,10 +121,7 @@ def check_term(policy: Policy, interval: Interval, count: int) -> None:
     from seatctl.rules.calendar import shortest_days
 
     term = shortest_days(interval, count)
-    days = {
-        "addon_cutoff_days": policy.addon_cutoff_days,
-        "renewal_window_days": policy.renewal_window_days if _has_window(policy) else 0,
-    }
+    days = _days_before_the_end(policy)
     wrong = [name for name, value in days.items() if value >= term]
     if wrong:
         named = " and ".join(f"{name}={days[name]}" for name in wrong)
@@ -130,6 +135,14 @@ def check_term(policy: Policy, interval: Interval, count: int) -> None:
             hint=f"use {term_options(wrong, term)}",
             data={"field": wrong[0], "fields": [*wrong], "days": term, "possible": term // 4},
         )
+
+
+def _days_before_the_end(policy: Policy) -> dict[str, int]:
+    """The fields that count back from a term's end, in days; 0 for a window that no rule asks for."""
+    return {
+        "addon_cutoff_days": policy.addon_cutoff_days,
+        "renewal_window_days": policy.renewal_window_days if _has_window(policy) else 0,
+    }
 
 
 def term_options(fields: Iterable[str], term: int) -> str:
