@@ -162,3 +162,24 @@ def test_every_change_says_what_happened_and_the_way_out(shared, words):
         if hint == "seatctl sync":
             assert "design" in synced.rows[0]["name"]
             assert synced.rows[0]["summary"] == "taken off its subscription in Stripe: seats 5 → 0"
+
+
+def test_an_item_that_is_replaced_by_one_just_like_it_is_followed(team, sandbox):
+    """Nothing else of the subscription changes then: the sync learned of it, and forgot it again."""
+    columns = "SELECT stripe_item, stripe_subscription, price_id FROM subscriptions WHERE name = 'design'"
+    ((item, subscription, price),) = query(ledger_path(sandbox), columns)
+    with twin(sandbox) as stripe:
+        other = {"subscription": subscription, "price": product(stripe, "Rooms"), "quantity": 1}
+        send(stripe, "subscription_items", other)
+    assert sandbox("sync").code == 0
+    for _ in range(3):
+        with twin(sandbox) as stripe:
+            headers = {"Authorization": "Bearer sk_test_x"}
+            stripe.handle("DELETE", f"/v1/subscription_items/{item}", headers, None)
+            like = {"subscription": subscription, "price": price, "quantity": 5}
+            made = send(stripe, "subscription_items", like)["id"]
+        assert sandbox("sync").code == 0
+        ((item, _, _),) = query(ledger_path(sandbox), columns)
+        assert item == made
+    assert sandbox("subs", "add-seats", "design", "1", "--yes").code == 0
+    assert sandbox("ledger", "check").code == 0

@@ -171,3 +171,6 @@ def empty(tx: Transaction, pool: Subscription, found: StripeSubscription) -> Sub
 def set_item(tx: Transaction, pool: Subscription, item: StripeItem) -> None:
     """The item of a pool was replaced by another one of the same subscription."""
     tx.execute("UPDATE subscriptions SET stripe_item = ? WHERE id = ?", (item.id, pool.id))
+    # A fact, or a transaction that learns nothing else would be rolled back, and the next change would be
+    # asked of an item that is gone.
+    tx.record("subscription", pool.id, {"stripe_item": pool.stripe_item}, {"stripe_item": item.id})
