@@ -46,7 +46,7 @@ class Watched:
 def watched(reader: Reader) -> Iterator[Watched]:
     """The running subscriptions whose home this ledger is."""
     rows = reader.rows(
-        f"SELECT s.id, s.term_start, s.term_end, s.unpaid_since, {END_IS_OPEN} AS end_is_open,"  # noqa: S608
+        f"SELECT s.id, s.term_start, s.term_end, s.unpaid_since, {END_IS_OPEN} AS end_is_open,"  # noqa: S608 - conditions of ours
         " s.status <> 'trialing' AND coalesce(json_extract(s.policy, '$.renewal'), '') <> 'manual'"
         f" AS by_itself FROM subscriptions s WHERE {_OURS} ORDER BY s.id"
     )
@@ -78,7 +78,7 @@ def renewals_paid(reader: Reader, since: str) -> Iterator[tuple[int, int]]:
     """
     paid = list(
         reader.rows(
-            f"SELECT s.id AS subscription, i.id AS invoice FROM subscriptions s"  # noqa: S608
+            f"SELECT s.id AS subscription, i.id AS invoice FROM subscriptions s"  # noqa: S608 - conditions of ours
             " JOIN invoices i ON i.subscription_id = s.id AND i.created_at >= :since"
             f" WHERE {_OURS} AND i.billing_reason = 'subscription_cycle' AND i.status = 'paid'"
             " AND i.amount_paid > 0 AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.entity = 'notice'"
