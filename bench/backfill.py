@@ -119,7 +119,7 @@ def _sync(work: Path, customers: int, paging: list[tuple[float, int]] | None) ->
 def _seed(path: Path, customers: int) -> None:
     from contextlib import closing
 
-    from seatctl.sandbox.twin import Twin
+    from seatctl.sandbox.api.twin import Twin
     from tests.sandbox.seed import seed
     from tests.support.front import spread
 

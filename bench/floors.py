@@ -12,7 +12,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from seatctl.ledger.schema import STATEMENTS
+from seatctl.ledger.schema.tables import STATEMENTS
 
 NOW = "2026-01-01T00:00:00Z"
 

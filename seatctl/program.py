@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from seatctl.errors import ExitCode, SeatctlError
 
 if TYPE_CHECKING:
-    from seatctl.context import Context
+    from seatctl.app.context import Context
 
 
-_PRINTING = ("seatctl.output", "typer._click.utils", __name__)
+_PRINTING = ("seatctl.output.emit", "typer._click.utils", __name__)
 """The modules in which stdout is written to."""
 
 
@@ -68,7 +68,7 @@ def main(
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        from seatctl.context import Context  # in here, so that Ctrl-C while it loads leaves no traceback
+        from seatctl.app.context import Context  # in here, so that Ctrl-C while it loads leaves no traceback
 
         _prepare_streams()
         here = Context(arguments, os.environ if environment is None else environment)
@@ -94,7 +94,7 @@ def _run(here: Context, loaded: Callable[[], object]) -> int:
         _require_posix()
         _refuse_keys(here.argv)
         _require_text(here.argv)
-        from seatctl.cli.app import execute
+        from seatctl.cli.framework.app import execute
 
         loaded()
         execute(here)
@@ -117,7 +117,7 @@ def _deliver(here: Context) -> None:
     if ledger is None or ledger.told_from is None:
         return
     try:
-        from seatctl.cli.delivering import deliver
+        from seatctl.cli.deliver_mail import deliver
 
         deliver(here, ledger.told_from)
     except (KeyboardInterrupt, OSError, ImportError):
@@ -125,13 +125,13 @@ def _deliver(here: Context) -> None:
 
 
 def _fail(here: Context, error: SeatctlError) -> int:
-    from seatctl.output import write_error
+    from seatctl.output.emit import write_error
 
     if here.options.verbose and error.__cause__ is not None:
         import traceback
 
-        from seatctl.output import note
-        from seatctl.redact import redact
+        from seatctl.output.emit import note
+        from seatctl.output.redact import redact
 
         note(redact("".join(traceback.format_exception(error.__cause__))))
     write_error(error, as_json=_wants_json(here.argv, here.environment, here))
@@ -139,7 +139,7 @@ def _fail(here: Context, error: SeatctlError) -> int:
 
 
 def _output_failed(error: Exception) -> OutputFailed | None:
-    """The refusal, where it was raised by printing: by `output.py`, a help page, or the last flush here."""
+    """The refusal, where it was raised by printing: by `output/emit.py`, a help page, or the last flush here."""
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next
@@ -147,7 +147,7 @@ def _output_failed(error: Exception) -> OutputFailed | None:
         return None
     if place.tb_frame.f_globals.get("__name__") not in _PRINTING:
         return None
-    from seatctl.streams import drop
+    from seatctl.app.streams import drop
 
     drop(sys.stdout)
     failed = OutputFailed(
@@ -159,7 +159,7 @@ def _output_failed(error: Exception) -> OutputFailed | None:
 
 
 def _refused_by_system(error: Exception) -> SeatctlError | None:
-    from seatctl.system import as_refusal
+    from seatctl.app.system import as_refusal
 
     return as_refusal(error)
 
@@ -202,7 +202,7 @@ def _refuse_keys(argv: Sequence[str]) -> None:
     """A key on the command line is in the shell's history and in everybody's process list already."""
     if not any("k_" in word for word in argv):
         return
-    from seatctl.redact import has_key
+    from seatctl.output.redact import has_key
 
     if any(has_key(word) for word in argv):
         raise KeyInArguments(
@@ -242,7 +242,7 @@ def _wants_json(argv: Sequence[str], environment: Mapping[str, str], here: Conte
 def _prepare_streams() -> None:
     """A name that the terminal's encoding lacks is spelled out, never a crash in the middle of a list."""
     if sys.stdin is None or sys.stdout is None or sys.stderr is None:
-        from seatctl.streams import replace_closed
+        from seatctl.app.streams import replace_closed
 
         replace_closed()
     for stream in (sys.stdout, sys.stderr):
@@ -253,7 +253,7 @@ def _prepare_streams() -> None:
 
 def _reader_gone(here: Context) -> int:
     """`seatctl … | head`: the reader has enough."""
-    from seatctl.streams import drop
+    from seatctl.app.streams import drop
 
     drop(sys.stdout)
     return here.exit_code
@@ -261,7 +261,7 @@ def _reader_gone(here: Context) -> int:
 
 def _fail_bare(error: Exception) -> int:
     """The end if not even what tells of errors could be loaded: no file descriptor is left for it."""
-    from seatctl.system import as_refusal
+    from seatctl.app.system import as_refusal
 
     refused = as_refusal(error)
     if refused is None:

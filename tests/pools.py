@@ -5,8 +5,9 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from seatctl.ledger import mirrored_pools, plans, subscriptions
+from seatctl.ledger import plans, subscriptions
 from seatctl.ledger.ledger import open_ledger
+from seatctl.ledger.mirror import pools
 from seatctl.models.call import Call
 from seatctl.models.plan import Interval, Plan
 from seatctl.rules.policies import FLEXIBLE
@@ -50,7 +51,7 @@ def add_pool(ledger: Path, name: str = "design", *, seats: int = 2, **columns) -
             }
             names, marks = ", ".join(row), ", ".join("?" * len(row))
             number = tx.insert(f"INSERT INTO subscriptions ({names}) VALUES ({marks})", tuple(row.values()))
-            mirrored_pools.record_added(tx, subscriptions.by_id(tx, number))
+            pools.record_added(tx, subscriptions.by_id(tx, number))
     finally:
         opened.close()
     return name

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from seatctl.redact import redact
+from seatctl.output.redact import redact
 from seatctl.rules.activation import code_of, read_code
-from seatctl.rules.retrying import given_up, next_attempt
+from seatctl.rules.mail_retries import given_up, next_attempt
 from tests.pools import add_pool, ledger_path, query
 from tests.support.office import done, freeze, until
 from tests.support.postbox import code_in, use
@@ -110,13 +110,13 @@ def test_only_the_hash_is_kept_anywhere(sandbox, design, postbox):
 
 def test_who_never_claimed_goes_first(sandbox, design, postbox):
     claim(sandbox, code_in(postbox.to(BOB)[0]))
-    from seatctl.ledger import leaving
+    from seatctl.ledger import departures
     from seatctl.ledger.ledger import open_ledger
     from seatctl.models.seat import Leaving
 
     ledger = open_ledger(ledger_path(sandbox))
     with ledger.reading() as reader:
-        chosen = leaving.choose(reader, 1, Leaving.UNCLAIMED, 5)
+        chosen = departures.choose(reader, 1, Leaving.UNCLAIMED, 5)
     ledger.close()
     assert query(ledger_path(sandbox), "SELECT email FROM users WHERE id = ?", *chosen) == [(CYD,)]
 

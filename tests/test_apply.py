@@ -395,7 +395,7 @@ def test_what_would_be_refused_is_refused_before_anybody_is_asked(seatctl, desig
 
 
 def test_only_the_seats_that_were_agreed_to_are_revoked(seatctl, design, tmp_path, monkeypatch):
-    from seatctl.context import Context
+    from seatctl.app.context import Context
 
     def meanwhile(here, question, **_):
         seatctl("seats", "revoke", "design", BOB)

@@ -8,7 +8,7 @@ from seatctl.models.plan import Policy
 from seatctl.models.subscription import AutoApproval, Subscription, SubscriptionStatus
 from seatctl.rules.approval import Asking, Outcome, automatically, choose
 from seatctl.rules.assignment import NoSeatsLeft, OverAssigned, in_packs, seats_to_take, shortage
-from seatctl.rules.durations import BadTime, moment_after
+from seatctl.rules.dates import BadTime, moment_after
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

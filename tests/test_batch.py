@@ -193,8 +193,8 @@ def test_a_line_costs_a_twentieth_of_a_process_at_most(sandbox, file):
 
 
 def test_two_cannot_do_the_same_batch(sandbox, team, file):
-    from seatctl.ledger import batches
     from seatctl.ledger.ledger import open_ledger
+    from seatctl.ledger.record import batches
 
     done = sandbox(
         "batch", file("users add bad", "users add zoe@example.com"), "--stop-on-error", "-o", "json"

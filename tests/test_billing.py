@@ -303,10 +303,10 @@ def test_a_sandbox_profile_ignores_keys_in_the_environment(sandbox):
 
 
 def test_in_live_mode_a_limit_is_wanted_where_nobody_reads_the_preview(monkeypatch):
-    from seatctl.cli.changing import require_limit
-    from seatctl.context import Context
+    from seatctl.app.context import Context
+    from seatctl.cli.confirm import require_limit
+    from seatctl.config.settings import Mode, Profile
     from seatctl.errors import UsageError
-    from seatctl.settings import Mode, Profile
 
     here = Context(["subs", "buy"], {})
     here.profile = Profile("real", Mode.LIVE, {})

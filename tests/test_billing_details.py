@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from seatctl.sandbox import control
+from seatctl.sandbox.api import control
 from tests.pools import ledger_path, query
 from tests.support.both_sides import advance, assert_agree, charges, fail, objects, twin
 from tests.support.office import change_card

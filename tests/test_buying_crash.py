@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from seatctl.sandbox import control
+from seatctl.sandbox.api import control
 from tests.conftest import Seatctl
 from tests.support.both_sides import (
     advance,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from seatctl.sandbox import control
-from seatctl.sandbox.errors import ApiError
+from seatctl.sandbox.api import control
+from seatctl.sandbox.api.errors import ApiError
 from tests.pools import ledger_path, query
 from tests.sandbox.seed import send
 from tests.support.both_sides import charges, live_subscriptions, objects, twin

@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from seatctl.ledger import audit, check, outbox, seats, users
+from seatctl.ledger import outbox, seats, users
+from seatctl.ledger.checks import check
 from seatctl.ledger.failures import LedgerDiskFull, LedgerReadOnly
 from seatctl.ledger.ledger import create_ledger, open_ledger
+from seatctl.ledger.record import audit
 from seatctl.models.call import Call, format_time
 from tests.pools import add_pool, query
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import pytest
 
-from seatctl.services import handlers
+from seatctl.services.operations import handlers
 from tests.support.both_sides import advance, charges
 from tests.support.change_stories import STORIES, WAITING, Proof, authenticate
 from tests.support.state import assert_in_step, assert_sound, differences, state

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from seatctl.sandbox import control
+from seatctl.sandbox.api import control
 from tests.support.both_sides import advance, assert_agree, charges, objects, twin
 from tests.test_declines import change
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from seatctl.sandbox import control
-from seatctl.sandbox.twin import Twin
+from seatctl.sandbox.api import control
+from seatctl.sandbox.api.twin import Twin
 from tests.pools import query
 from tests.support.both_sides import charges, sandbox_path
 from tests.support.change_stories import STORIES, Proof

@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatctl.models.plan import Decrease, Interval, OnAccount, PlanChange, Policy
-from seatctl.models.standing import Side, Standing
 from seatctl.models.stripe_objects import StripeItem, StripePrice, StripeSubscription
 from seatctl.models.subscription import SubscriptionStatus
-from seatctl.rules import changing
+from seatctl.models.subscription_state import Side, Standing
+from seatctl.rules import subscription_changes
 from seatctl.rules.calendar import add_interval
-from seatctl.rules.changing import Target
 from seatctl.rules.policies import FLEXIBLE, TERM
 from seatctl.rules.refunds import Paid, Share, spread, total, unused_share
-from seatctl.rules.reversal import Changed, reversal
-from seatctl.rules.standing import Known, standing, waiting_metadata
+from seatctl.rules.subscription_changes import Target
+from seatctl.rules.subscription_state import Known, standing, waiting_metadata
+from seatctl.rules.undo_command import Changed, reversal
 
 START = datetime(2040, 6, 1, tzinfo=UTC)
 END = datetime(2040, 7, 1, tzinfo=UTC)
@@ -57,52 +57,54 @@ def days_before_end(days: float) -> datetime:
 
 def test_an_increase_raises_both_sides():
     """What waits for the renewal is kept: nobody who adds seats takes a decrease back."""
-    target = changing.increase(stands(after=(TEAM, 4)), 5, MIDDLE)
+    target = subscription_changes.increase(stands(after=(TEAM, 4)), 5, MIDDLE)
     assert target == Target(Side(*BASIC, 15), Side(*TEAM, 9))
 
 
 def test_no_seats_in_the_last_days_of_a_term_that_is_not_renewed():
     term = stands(TERM)
-    assert changing.increase(term, 5, days_before_end(30.001)).now.seats == 15
-    with pytest.raises(changing.AddonWindowClosed) as refused:
-        changing.increase(term, 5, days_before_end(30))
+    assert subscription_changes.increase(term, 5, days_before_end(30.001)).now.seats == 15
+    with pytest.raises(subscription_changes.AddonWindowClosed) as refused:
+        subscription_changes.increase(term, 5, days_before_end(30))
     assert refused.value.data["allowed_from"] is None, "it can be renewed with more today"
     assert refused.value.hint == "renew first: seatctl subs renew lab --seats 15"
     renewed = replace(term, renewed=True, period_end=datetime(2041, 7, 1, tzinfo=UTC))
-    assert changing.increase(renewed, 5, days_before_end(1)).now.seats == 15
+    assert subscription_changes.increase(renewed, 5, days_before_end(1)).now.seats == 15
 
 
 def test_a_decrease_waits_unless_the_policy_gives_back_at_once():
-    assert changing.decrease(stands(), 4, MIDDLE) == Target(Side(*BASIC, 10), Side(*BASIC, 4))
+    assert subscription_changes.decrease(stands(), 4, MIDDLE) == Target(Side(*BASIC, 10), Side(*BASIC, 4))
     at_once = replace(FLEXIBLE, decrease=Decrease.NOW)
-    assert changing.decrease(stands(at_once), 4, MIDDLE) == Target(Side(*BASIC, 4), Side(*BASIC, 4))
+    assert subscription_changes.decrease(stands(at_once), 4, MIDDLE) == Target(
+        Side(*BASIC, 4), Side(*BASIC, 4)
+    )
 
 
 def test_a_cut_off_that_begins_before_the_window_names_the_day_of_the_window():
     term = stands(replace(TERM, renewal_window_days=10))
-    with pytest.raises(changing.AddonWindowClosed) as refused:
-        changing.increase(term, 5, days_before_end(20))
+    with pytest.raises(subscription_changes.AddonWindowClosed) as refused:
+        subscription_changes.increase(term, 5, days_before_end(20))
     assert refused.value.data["allowed_from"] == "2040-06-21T00:00:00Z"
     assert refused.value.hint == "seatctl subs show lab"
 
 
 def test_a_cut_off_of_what_renews_by_itself_ends_with_the_term():
     policy = replace(FLEXIBLE, addon_cutoff_days=7)
-    with pytest.raises(changing.AddonWindowClosed) as refused:
-        changing.increase(stands(policy), 5, days_before_end(3))
+    with pytest.raises(subscription_changes.AddonWindowClosed) as refused:
+        subscription_changes.increase(stands(policy), 5, days_before_end(3))
     assert refused.value.data["allowed_from"] == "2040-07-01T00:00:00Z"
     assert refused.value.hint == "seatctl subs show lab", "it cannot be renewed by hand"
-    with pytest.raises(changing.AddonWindowClosed, match="it ends on 2040-07-01") as refused:
-        changing.increase(stands(policy, ends_at=END), 5, days_before_end(3))
+    with pytest.raises(subscription_changes.AddonWindowClosed, match="it ends on 2040-07-01") as refused:
+        subscription_changes.increase(stands(policy, ends_at=END), 5, days_before_end(3))
     assert refused.value.data["allowed_from"] is None, "nothing is left of it on that day"
 
 
 def test_what_renews_by_itself_gives_seats_back_in_its_window():
     policy = replace(FLEXIBLE, decrease=Decrease.RENEWAL_WINDOW, renewal_window_days=7)
-    with pytest.raises(changing.NotInRenewalWindow) as refused:
-        changing.decrease(stands(policy), 5, days_before_end(8))
+    with pytest.raises(subscription_changes.NotInRenewalWindow) as refused:
+        subscription_changes.decrease(stands(policy), 5, days_before_end(8))
     assert refused.value.data["allowed_from"] == "2040-06-24T00:00:00Z"
-    target = changing.decrease(stands(policy), 5, days_before_end(7))
+    target = subscription_changes.decrease(stands(policy), 5, days_before_end(7))
     assert target == Target(Side(*BASIC, 10), Side(*BASIC, 5))
 
 
@@ -114,8 +116,8 @@ def test_what_renews_by_itself_gives_seats_back_in_its_window():
     ],
 )
 def test_a_contract_gives_seats_back_only_by_a_renewal(moment, hint, since):
-    with pytest.raises(changing.NotInRenewalWindow) as refused:
-        changing.decrease(stands(TERM), 5, days_before_end(moment))
+    with pytest.raises(subscription_changes.NotInRenewalWindow) as refused:
+        subscription_changes.decrease(stands(TERM), 5, days_before_end(moment))
     assert refused.value.hint == hint
     assert refused.value.data["allowed_from"] == since
     assert ("allowed from" in refused.value.message) == (since is not None)
@@ -123,79 +125,81 @@ def test_a_contract_gives_seats_back_only_by_a_renewal(moment, hint, since):
 
 def test_what_the_policy_leaves_to_the_seller_names_whom_to_ask():
     policy = replace(TERM, support_contact="help@seller.example")
-    with pytest.raises(changing.NotInRenewalWindow) as refused:
-        changing.decrease(stands(policy), 5, days_before_end(31))
+    with pytest.raises(subscription_changes.NotInRenewalWindow) as refused:
+        subscription_changes.decrease(stands(policy), 5, days_before_end(31))
     assert refused.value.message.endswith("allowed from 2040-06-01; before that ask help@seller.example")
     assert refused.value.data["support_contact"] == "help@seller.example"
-    with pytest.raises(changing.NotInRenewalWindow) as refused:
-        changing.decrease(stands(policy), 5, days_before_end(29))
+    with pytest.raises(subscription_changes.NotInRenewalWindow) as refused:
+        subscription_changes.decrease(stands(policy), 5, days_before_end(29))
     assert "help@" not in refused.value.message, "the renewal does it now"
 
 
 def test_a_paid_renewal_closes_its_window_until_the_next():
     renewed = stands(TERM, renewed=True, period_end=datetime(2041, 7, 1, tzinfo=UTC))
     for decide in (
-        lambda: changing.decrease(renewed, 5, days_before_end(1)),
-        lambda: changing.change_plan(renewed, *TEAM, days_before_end(1), at_renewal=True),
-        lambda: changing.check_renewal(renewed, days_before_end(1)),
+        lambda: subscription_changes.decrease(renewed, 5, days_before_end(1)),
+        lambda: subscription_changes.change_plan(renewed, *TEAM, days_before_end(1), at_renewal=True),
+        lambda: subscription_changes.check_renewal(renewed, days_before_end(1)),
     ):
-        with pytest.raises(changing.AlreadyRenewed) as refused:
+        with pytest.raises(subscription_changes.AlreadyRenewed) as refused:
             decide()
         assert refused.value.data["allowed_from"] == "2041-06-01T00:00:00Z"
 
 
 def test_a_plan_changes_now_or_at_the_renewal():
-    now = changing.change_plan(stands(after=(BASIC, 4)), *TEAM, MIDDLE, at_renewal=False)
+    now = subscription_changes.change_plan(stands(after=(BASIC, 4)), *TEAM, MIDDLE, at_renewal=False)
     assert now == Target(Side(*TEAM, 10), Side(*TEAM, 4))
-    later = changing.change_plan(stands(after=(BASIC, 4)), *TEAM, MIDDLE, at_renewal=True)
+    later = subscription_changes.change_plan(stands(after=(BASIC, 4)), *TEAM, MIDDLE, at_renewal=True)
     assert later == Target(Side(*BASIC, 10), Side(*TEAM, 4))
 
 
 def test_a_plan_that_changes_in_the_window_only_changes_with_the_renewal():
     policy = replace(FLEXIBLE, plan_change=PlanChange.RENEWAL_WINDOW, renewal_window_days=7)
-    with pytest.raises(changing.PlanLocked) as refused:
-        changing.change_plan(stands(policy), *TEAM, days_before_end(8), at_renewal=True)
+    with pytest.raises(subscription_changes.PlanLocked) as refused:
+        subscription_changes.change_plan(stands(policy), *TEAM, days_before_end(8), at_renewal=True)
     assert refused.value.data["allowed_from"] == "2040-06-24T00:00:00Z"
-    inside = changing.change_plan(stands(policy), *TEAM, days_before_end(6), at_renewal=False)
+    inside = subscription_changes.change_plan(stands(policy), *TEAM, days_before_end(6), at_renewal=False)
     assert inside == Target(Side(*BASIC, 10), Side(*TEAM, 10))
 
 
 def test_the_same_plan_change_is_not_billed_while_it_waits():
-    with pytest.raises(changing.ChangeWaits) as refused:
-        changing.check_plan_waits(stands(after=(TEAM, 10)), "team")
+    with pytest.raises(subscription_changes.ChangeWaits) as refused:
+        subscription_changes.check_plan_waits(stands(after=(TEAM, 10)), "team")
     assert "change-plan lab basic --at-renewal" in str(refused.value.hint)
-    assert changing.check_plan_waits(stands(after=(TEAM, 10)), "basic") is None
-    assert changing.check_plan_waits(stands(now=(TEAM, 10)), "team") is None
+    assert subscription_changes.check_plan_waits(stands(after=(TEAM, 10)), "basic") is None
+    assert subscription_changes.check_plan_waits(stands(now=(TEAM, 10)), "team") is None
 
 
 def test_what_renews_by_itself_is_not_renewed_by_hand():
-    with pytest.raises(changing.RenewsByItself):
-        changing.check_renewal(stands(), days_before_end(1))
-    with pytest.raises(changing.RenewsByItself, match="is canceled and ends on") as refused:
-        changing.check_renewal(stands(ends_at=END), days_before_end(1))
+    with pytest.raises(subscription_changes.RenewsByItself):
+        subscription_changes.check_renewal(stands(), days_before_end(1))
+    with pytest.raises(subscription_changes.RenewsByItself, match="is canceled and ends on") as refused:
+        subscription_changes.check_renewal(stands(ends_at=END), days_before_end(1))
     assert "subs resume lab" in str(refused.value.hint)
-    with pytest.raises(changing.NotInRenewalWindow):
-        changing.check_renewal(stands(TERM, term_start=END - timedelta(days=365)), days_before_end(31))
-    assert changing.check_renewal(stands(TERM), days_before_end(30)) is None
+    with pytest.raises(subscription_changes.NotInRenewalWindow):
+        subscription_changes.check_renewal(
+            stands(TERM, term_start=END - timedelta(days=365)), days_before_end(31)
+        )
+    assert subscription_changes.check_renewal(stands(TERM), days_before_end(30)) is None
 
 
 def test_on_account_and_discounts_follow_the_policy():
-    changing.check_addon_on_account(stands(), MIDDLE)
-    changing.check_on_account(TERM, "lab")
+    subscription_changes.check_addon_on_account(stands(), MIDDLE)
+    subscription_changes.check_on_account(TERM, "lab")
     early, late = days_before_end(31), days_before_end(29)
     never = replace(FLEXIBLE, on_account=OnAccount.NO)
     for refuse in (
-        lambda: changing.check_on_account(never, "lab"),
-        lambda: changing.check_addon_on_account(stands(never), MIDDLE),
+        lambda: subscription_changes.check_on_account(never, "lab"),
+        lambda: subscription_changes.check_addon_on_account(stands(never), MIDDLE),
     ):
-        with pytest.raises(changing.CardRequired) as refused:
+        with pytest.raises(subscription_changes.CardRequired) as refused:
             refuse()
         assert refused.value.data["allowed_from"] is None
-    changing.check_discount(stands(), MIDDLE, given=True)
-    changing.check_discount(stands(TERM), early, given=False)
+    subscription_changes.check_discount(stands(), MIDDLE, given=True)
+    subscription_changes.check_discount(stands(TERM), early, given=False)
     for refusal, check in (
-        (changing.CardRequired, changing.check_addon_on_account),
-        (changing.DiscountNotAllowed, partial(changing.check_discount, given=True)),
+        (subscription_changes.CardRequired, subscription_changes.check_addon_on_account),
+        (subscription_changes.DiscountNotAllowed, partial(subscription_changes.check_discount, given=True)),
     ):
         with pytest.raises(refusal) as refused:
             check(stands(TERM), early)
@@ -209,16 +213,16 @@ def test_on_account_and_discounts_follow_the_policy():
 @pytest.mark.parametrize("status", SubscriptionStatus)
 def test_only_what_runs_is_changed(status):
     runs = {SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING, SubscriptionStatus.PAST_DUE}
-    refuses = nullcontext() if status in runs else pytest.raises(changing.NotRunning)
+    refuses = nullcontext() if status in runs else pytest.raises(subscription_changes.NotRunning)
     with refuses:
-        changing.require_running(stands(status=status))
+        subscription_changes.require_running(stands(status=status))
 
 
 def test_who_stays_must_fit():
-    assert changing.check_room(stands(assigned=10), 10, 0) is None
-    assert changing.check_room(stands(assigned=10), 8, 2) is None
-    with pytest.raises(changing.BelowAssigned) as refused:
-        changing.check_room(stands(assigned=10), 8, 1)
+    assert subscription_changes.check_room(stands(assigned=10), 10, 0) is None
+    assert subscription_changes.check_room(stands(assigned=10), 8, 2) is None
+    with pytest.raises(subscription_changes.BelowAssigned) as refused:
+        subscription_changes.check_room(stands(assigned=10), 8, 1)
     assert refused.value.data["too_many"] == 1
 
 
@@ -309,16 +313,16 @@ def test_changes_compose_and_none_is_lost(sequence):
     current = seen(10)
     for step in sequence:
         if step[0] == "add":
-            target = changing.increase(current, step[1], at)
+            target = subscription_changes.increase(current, step[1], at)
             now, after = now + step[1], after + step[1]
         elif step[0] == "set" and step[1] > now:
-            target = changing.increase(current, step[1] - now, at)
+            target = subscription_changes.increase(current, step[1] - now, at)
             now, after = step[1], after + step[1] - now
         elif step[0] == "set":
-            target = changing.decrease(current, step[1], at)
+            target = subscription_changes.decrease(current, step[1], at)
             after = step[1]
         else:
-            target = changing.change_plan(current, *step[1], at, at_renewal=step[2])
+            target = subscription_changes.change_plan(current, *step[1], at, at_renewal=step[2])
             plan_after = step[1]
             plan_now = plan_now if step[2] else step[1]
         metadata = waiting(target.now, target.next)

@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from seatctl.sandbox import control
-from seatctl.sandbox.errors import ApiError
+from seatctl.sandbox.api import control
+from seatctl.sandbox.api.errors import ApiError
 from tests.pools import ledger_path, query
 from tests.support.both_sides import (
     advance,

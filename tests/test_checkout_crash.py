@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from seatctl.sandbox import control
+from seatctl.sandbox.api import control
 from tests.support.both_sides import advance, assert_agree, charges, objects, twin
 from tests.support.killing import Killing
 from tests.test_declines import change

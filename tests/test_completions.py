@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from seatctl.cli import completion
+from seatctl.cli.framework import completion
 from tests.support.needs import need
 
 KEPT = Path(__file__).parent.parent / "completions"

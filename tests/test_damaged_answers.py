@@ -12,7 +12,7 @@ import shutil
 
 import pytest
 
-from seatctl.sandbox.twin import Answer, Twin
+from seatctl.sandbox.api.twin import Answer, Twin
 from tests.pools import ledger_path, query
 from tests.support.both_sides import charges
 from tests.support.change_stories import (

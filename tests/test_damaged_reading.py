@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 
-from seatctl.sandbox.twin import Answer, Twin
+from seatctl.sandbox.api.twin import Answer, Twin
 from tests.pools import ledger_path, query
 from tests.support.change_stories import change_card, contract, flexible, in_window
 from tests.support.damage import KINDS, STILL_VALID, damaged

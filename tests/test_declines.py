@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from seatctl.sandbox import control
+from seatctl.sandbox.api import control
 from tests.pools import ledger_path, query
 from tests.support.both_sides import advance, assert_agree, charges, live_subscriptions, objects, twin
 

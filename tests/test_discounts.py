@@ -9,10 +9,10 @@ import pytest
 
 from seatctl.ledger import operations
 from seatctl.ledger.ledger import open_ledger
-from seatctl.services.buying import subscription_form
-from seatctl.services.checkout import page_form
-from seatctl.services.own_invoices import Bill, price_data
-from seatctl.services.steps import Running
+from seatctl.services.charging.own_invoice import Bill, price_data
+from seatctl.services.operations.steps import Running
+from seatctl.services.purchases.card import subscription_form
+from seatctl.services.purchases.checkout import page_form
 from tests.pools import ledger_path
 from tests.support.both_sides import advance, assert_agree, charges, contents, live_subscriptions, objects
 from tests.test_declines import change

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from typer._click.exceptions import BadOptionUsage, MissingParameter
 
-from seatctl.sandbox.twin import Twin
+from seatctl.sandbox.api.twin import Twin
 from tests.support.pages import (
     IN_A_CLONE,
     PAGES,
@@ -108,7 +108,7 @@ def account_at_stripe(path: Path, *subscribed: tuple[str, str]):
 
     The served sandbox stands in for Stripe.
     """
-    from seatctl.sandbox.server import Server
+    from seatctl.sandbox.api.server import Server
 
     with closing(Twin(path)) as stripe:
         for who, what in subscribed:

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from seatctl.rules.policies import TERM, as_fields
-from seatctl.sandbox.twin import Answer, Twin
-from seatctl.services import operations
+from seatctl.sandbox.api.twin import Answer, Twin
+from seatctl.services.operations import submit
 from tests.pools import ledger_path, query
 from tests.support.both_sides import advance, charges, fail, objects, sandbox_path
 from tests.support.office import change_card, done, is_sound, open_contract, open_office, pool, until
@@ -107,7 +107,7 @@ def test_killed_after_the_draft_was_deleted_it_has_come_to_nothing(contract, mon
 
     with monkeypatch.context() as patch:
         refuse(patch, 400, "POST", lambda url: url.endswith("/v1/invoiceitems"))
-        patch.setattr(operations, "end_as_failed", die)
+        patch.setattr(submit, "end_as_failed", die)
         assert contract("subs", "add-seats", "acme", "5", "--yes").code == 130
     assert [one["status"] for one in objects(contract, "invoice")] == ["paid"]
     assert contract("sync").code == 0

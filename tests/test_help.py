@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 import seatctl as package
-from seatctl.cli import catalogue
-from seatctl.cli.app import Noun, build, first_sentence, load
-from seatctl.cli.topics import TOPICS
+from seatctl.cli.framework import catalogue
+from seatctl.cli.framework.app import Noun, build, first_sentence, load
+from seatctl.cli.help_topics import TOPICS
+from seatctl.config.settings import SETTINGS
 from seatctl.errors import ExitCode
-from seatctl.settings import SETTINGS
 from tests.support.pages import parse, typed_commands
 
 ROOT = Path(package.__file__).parent

@@ -21,7 +21,13 @@ class Interrupting:
 sys.meta_path.insert(0, Interrupting())
 """
 MOMENTS = (
-    *("seatctl.program", "seatctl.errors", "seatctl.context", "seatctl.settings", "seatctl.cli.app"),
+    *(
+        "seatctl.program",
+        "seatctl.errors",
+        "seatctl.app.context",
+        "seatctl.config.settings",
+        "seatctl.cli.framework.app",
+    ),
     *("typer", "seatctl.cli.status", "sqlite3", "seatctl.ledger.ledger"),
 )
 
@@ -47,5 +53,5 @@ def test_what_runs_in_the_background_is_not_interrupted(sandbox, tmp_path):
     def ignore() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    done = interrupted(sandbox, tmp_path, "seatctl.context", preexec_fn=ignore)
+    done = interrupted(sandbox, tmp_path, "seatctl.app.context", preexec_fn=ignore)
     assert (done.returncode, "default" in done.stdout) == (0, True)

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from seatctl.ledger.engines.sqlite import require_sqlite
+from seatctl.ledger.engines.sqlite_files import network_file_system
 from seatctl.ledger.failures import LedgerCorrupt, NoLedger, OtherMode, SqliteTooOld
-from seatctl.ledger.files import network_file_system
 from seatctl.ledger.ledger import create_ledger, open_ledger
-from seatctl.ledger.migrate import SCHEMA_VERSION
-from seatctl.ledger.sqlite import require_sqlite
+from seatctl.ledger.schema.migrate import SCHEMA_VERSION
 from tests.pools import ledger_path, query
 from tests.support.needs import need
 

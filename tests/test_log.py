@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from seatctl.log import MAX_BYTES, Log
-from seatctl.redact import has_key, redact
+from seatctl.app.log import MAX_BYTES, Log
+from seatctl.output.redact import has_key, redact
 
 KEY = "sk_live_" + "51HabcDEF0123456789"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from seatctl.billing import endpoints
+from seatctl.billing.complete_lists import UnreadableList, WholeBilling
 from seatctl.billing.port import MissingInStripe, Read
 from seatctl.billing.stripe import connect_sandbox
-from seatctl.billing.whole import UnreadableList, WholeBilling
 from tests.sandbox.seed import send
 from tests.support.both_sides import charges, objects, sandbox_path, twin
 from tests.support.office import TEN_DAYS_LEFT, done, freeze, is_sound, open_office, pool, refused, until

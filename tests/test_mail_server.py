@@ -110,7 +110,7 @@ def test_reading_and_changing_without_mail_load_none_of_it(sandbox):
             check=True,
         )
         loaded = set(done.stderr.rpartition("MODULES ")[2].split())
-        assert not loaded & {"smtplib", "email", "jinja2", "ssl", "seatctl.services.sending"}
+        assert not loaded & {"smtplib", "email", "jinja2", "ssl", "seatctl.services.notifications.delivery"}
 
 
 # -- never longer than five seconds -------------------------------------------------------------

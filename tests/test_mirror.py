@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from seatctl.sandbox import control
+from seatctl.sandbox.api import control
 from tests.conftest import Seatctl
 from tests.pools import ledger_path, query
 from tests.support.both_sides import twin

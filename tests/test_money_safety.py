@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from seatctl.sandbox import control
-from seatctl.sandbox.twin import Answer, Twin
+from seatctl.sandbox.api import control
+from seatctl.sandbox.api.twin import Answer, Twin
 from tests.pools import ledger_path, query
 from tests.support.both_sides import charges, fail, objects, sandbox_path, twin
 from tests.support.office import change_card, done, is_sound, item, open_contract, open_office, pool, until

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from typer._click.core import Context as ClickContext
 
-from seatctl.cli import catalogue
-from seatctl.cli.app import Noun, load
-from seatctl.cli.global_options import GLOBAL_OPTIONS
+from seatctl.cli.framework import catalogue
+from seatctl.cli.framework.app import Noun, load
+from seatctl.cli.framework.global_options import GLOBAL_OPTIONS
 from seatctl.errors import UsageError
 
 
@@ -207,7 +207,7 @@ def test_a_bug_goes_to_the_log_and_not_to_the_user(sandbox, monkeypatch):
     def broken(_environment):
         raise ZeroDivisionError("with sk_test_" + "abcdefgh12345678")
 
-    monkeypatch.setattr("seatctl.context.load", broken)
+    monkeypatch.setattr("seatctl.app.context.load", broken)
     failed = sandbox("status", "-o", "json")
     assert (failed.code, failed.error["code"]) == (1, "unexpected")
     log = sandbox.home / "log" / "seatctl.log"

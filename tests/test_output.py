@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from seatctl import output
 from seatctl.errors import BadInput
 from seatctl.models.call import format_time
 from seatctl.models.report import Report
-from seatctl.rules.differences import differences
-from seatctl.rules.wording import counted
-from seatctl.styles import Column, Format, Style, plain_cell
-from seatctl.tables import local_money, relative_time
+from seatctl.output import emit as output
+from seatctl.output.style import Column, Format, Style, plain_cell
+from seatctl.output.tables import local_money, relative_time
+from seatctl.rules.field_changes import differences
+from seatctl.rules.plural import counted
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 COLUMNS = (
@@ -303,7 +303,7 @@ def test_rich_markup_is_text(listed):
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@sum", "\tx", "\rx", "'=1", "''=1", "'x", "plain", ""])
 def test_csv_runs_no_formula_and_gives_the_text_back(listed, text):
-    from seatctl.rules.cells import FORMULA_STARTS, unguard_cell
+    from seatctl.rules.terminal_text import FORMULA_STARTS, unguard_cell
 
     out = listed("csv", records=[{**DESIGN, "name": text}]).out
     cell = list(csv.reader(io.StringIO(out, newline="")))[1][0]

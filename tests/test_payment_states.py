@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from seatctl.sandbox import control
+from seatctl.sandbox.api import control
 from tests.sandbox.seed import send
 from tests.support.both_sides import advance, charges, live_subscriptions, objects, twin
 from tests.support.office import done, is_sound, refused, until
@@ -175,9 +175,9 @@ def test_a_declined_card_leaves_the_finalized_draft_open_and_payable(design):
 def test_a_draft_that_comes_to_more_than_was_shown_is_not_charged(design, monkeypatch):
     fail_payments(design, 65, "unpaid")
     draft = design.rows("invoices", "list")[0]["number"]
-    from seatctl.services import invoice_actions
+    from seatctl.services.invoices import actions
 
-    prepare = invoice_actions.prepare
+    prepare = actions.prepare
 
     def grown(*args, **options):
         found = prepare(*args, **options)  # between what is shown and what is finalized
@@ -185,7 +185,7 @@ def test_a_draft_that_comes_to_more_than_was_shown_is_not_charged(design, monkey
                amount="500", currency="usd")  # fmt: skip
         return found
 
-    monkeypatch.setattr(invoice_actions, "prepare", grown)
+    monkeypatch.setattr(actions, "prepare", grown)
     error = refused(design, f"invoices pay {draft} --payment-method pm_card_visa")
     assert (error["code"], "65.00 USD" in error["message"]) == ("price_changed", True)
 

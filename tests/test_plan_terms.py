@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from seatctl.sandbox import control
+from seatctl.sandbox.api import control
 from tests.support.both_sides import objects, twin
 from tests.support.office import RENEWED, change_card, done, freeze, is_sound, pool, refused, until
 

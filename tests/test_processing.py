@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from seatctl.sandbox import control
+from seatctl.sandbox.api import control
 from tests.pools import ledger_path, query
 from tests.sandbox.seed import send
 from tests.support.both_sides import advance, charges, live_subscriptions, objects, twin

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from seatctl.errors import SeatctlError
 from seatctl.models.plan import Interval, Policy
 from seatctl.rules.names import BadName, check_name, check_plan_name, check_request_id, check_slug, name_key
-from seatctl.rules.nearest import did_you_mean, nearest
 from seatctl.rules.purchases import (
     MOST_SEATS,
     BadAmount,
@@ -28,6 +27,7 @@ from seatctl.rules.purchases import (
     check_spend,
     fit,
 )
+from seatctl.rules.suggestions import did_you_mean, nearest
 
 PACKS = Policy(pack_size=5, min_seats=10, max_seats=33)
 

@@ -11,7 +11,7 @@ import pytest
 
 import seatctl
 from bench.questions import put_invoices
-from seatctl.ledger.schema_indexes import INDEXES
+from seatctl.ledger.schema.indexes import INDEXES
 from tests.pools import ledger_path, query
 from tests.support.steps import steps
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from seatctl.sandbox.twin import Answer, Twin
+from seatctl.sandbox.api.twin import Answer, Twin
 from tests.sandbox.seed import send
 from tests.support.both_sides import charges, objects, twin
 from tests.support.office import (

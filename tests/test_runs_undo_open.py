@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from seatctl.sandbox.twin import Answer, Twin
+from seatctl.sandbox.api.twin import Answer, Twin
 from tests.pools import ledger_path, query
 from tests.support.both_sides import assert_agree, charges, fail, objects, sandbox_path, twin
 from tests.support.change_stories import STORIES

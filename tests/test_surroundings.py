@@ -12,8 +12,8 @@ from unittest import mock
 
 import pytest
 
-from seatctl.ledger.sqlite import translated
-from seatctl.system import as_refusal
+from seatctl.app.system import as_refusal
+from seatctl.ledger.engines.sqlite import translated
 
 SEATCTL = f'"{sys.executable}" -m seatctl'
 COMMANDS_THAT_READ_STDIN = (

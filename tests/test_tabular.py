@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seatctl.columns import renames
 from seatctl.errors import BadInput, ExitCode, SeatctlError, UsageError
-from seatctl.rules.cells import guard_cell
-from seatctl.tabular import MAX_FIELD, Row, open_table
-from seatctl.textlines import CHUNK, MAX_LINE
+from seatctl.input.columns import renames
+from seatctl.input.lines import CHUNK, MAX_LINE
+from seatctl.input.tables import MAX_FIELD, Row, open_table
+from seatctl.rules.terminal_text import guard_cell
 
 FIELDS = ("email", "name", "group")
 

@@ -6,10 +6,11 @@ import json
 from datetime import UTC, datetime
 
 from seatctl.billing.objects import read_invoice, read_subscription
-from seatctl.ledger import mirrored_invoices, subscriptions
+from seatctl.ledger import subscriptions
 from seatctl.ledger.ledger import open_ledger
-from seatctl.services.storing import store
-from seatctl.services.stripe_reading import lean
+from seatctl.ledger.mirror import invoices
+from seatctl.services.sync.reader import lean
+from seatctl.services.sync.store import store
 from tests.pools import ledger_path, query
 from tests.support.both_sides import twin
 from tests.test_foreign_objects import foreign
@@ -51,7 +52,7 @@ def test_more_invoices_than_a_statement_takes_at_once_come_in_with_their_lines(f
         with ledger.journal() as journal:
             store(journal, [*many, many[0]], NOW)
     with ledger.journal() as journal:
-        mirrored_invoices.forget(journal, "in_3")
+        invoices.forget(journal, "in_3")
     ledger.close()
     assert query(ledger_path(foreign), "SELECT count(*), count(DISTINCT customer_id) FROM invoices") == [
         (249, 7)

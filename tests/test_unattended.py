@@ -6,8 +6,8 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from seatctl.sandbox import control
-from seatctl.sandbox.twin import Twin
+from seatctl.sandbox.api import control
+from seatctl.sandbox.api.twin import Twin
 from tests.support.both_sides import charges, objects, twin
 from tests.support.office import change_card, done, open_contract, pool, until
 

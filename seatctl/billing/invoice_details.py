@@ -1,6 +1,6 @@
 """What of Stripe's invoice is kept besides its amounts: taxes, discounts, payments, who it is billed to.
 
-Values are minor units and unix seconds as Stripe gives them; `services/invoice_rows.py` words them.
+Values are minor units and unix seconds as Stripe gives them; `services/invoices/views.py` words them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from seatctl.billing.port import StripeJson
 from seatctl.errors import JsonValue
 from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION
-from seatctl.rules.standing import RENEWED
+from seatctl.rules.subscription_state import RENEWED
 
 
 def invoice_details(invoice: StripeJson) -> dict[str, JsonValue]:

@@ -27,7 +27,7 @@ from seatctl.rules import hints
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from seatctl.sandbox.twin import Twin
+    from seatctl.sandbox.api.twin import Twin
 
 stripe.enable_telemetry = False  # it would keep an id in ~/.config/stripe and send how long calls take
 
@@ -361,7 +361,7 @@ def connect(
 
 def connect_sandbox(path: Path, *, read_only: bool, sleep: Callable[[float], None]) -> StripeBilling:
     """The embedded sandbox over its file at `path`, behind the real SDK. Backoff is short: no network."""
-    from seatctl.sandbox.twin import Twin
+    from seatctl.sandbox.api.twin import Twin
 
     client = stripe.StripeClient(
         "sk_test_embedded_sandbox", http_client=_InProcess(Twin(path)), max_network_retries=0

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seatctl.cli.options import context
+from seatctl.cli.framework.options import context
 
 if TYPE_CHECKING:
-    from seatctl.ledger.audit import LogLine
+    from seatctl.ledger.record.audit import LogLine
     from seatctl.models.report import Record
 
 app = typer.Typer()
@@ -34,9 +34,9 @@ def log(ctx: typer.Context, actor: ActorOpt = None, since: SinceOpt = None, limi
       seatctl audit log --actor ann@example.com --since 2027-01-01 -o csv
     """
     from seatctl.errors import BadInput
-    from seatctl.ledger import audit
+    from seatctl.ledger.record import audit
+    from seatctl.output.style import Column
     from seatctl.rules.people import parse_moment
-    from seatctl.styles import Column
 
     here = context(ctx)
     try:
@@ -75,8 +75,8 @@ def verify(ctx: typer.Context, expect: ExpectOpt = None) -> None:
     import re
 
     from seatctl.errors import ExitCode, UsageError
-    from seatctl.ledger import audit
-    from seatctl.styles import Column
+    from seatctl.ledger.record import audit
+    from seatctl.output.style import Column
 
     here = context(ctx)
     if expect is not None and not re.fullmatch(r"[0-9]+:[0-9a-f]{64}", expect):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seatctl.cli.options import context
+from seatctl.cli.framework.options import context
 
 app = typer.Typer()
 
@@ -51,10 +51,10 @@ def batch(
       seatctl runs failures 41 -o csv | seatctl batch -
     """
     from seatctl.cli.batch_files import lines_of_file, lines_of_table
-    from seatctl.cli.batch_lines import Lines
     from seatctl.cli.batch_progress import checking, shown
+    from seatctl.cli.batch_runner import Lines
     from seatctl.errors import UsageError
-    from seatctl.services.batching import Batch, rehearsing, start
+    from seatctl.services.runs.batch import Batch, rehearsing, start
 
     here = context(ctx)
     given = tuple(words or ())

@@ -9,12 +9,12 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from seatctl.columns import NoSuchColumn, column_key
 from seatctl.errors import JsonValue
+from seatctl.input.columns import NoSuchColumn, column_key
+from seatctl.input.lines import read_text
+from seatctl.input.tables import Row, no_rows, open_table
 from seatctl.models.batch import Line
 from seatctl.rules.batches import BadLines, NotALine, columns_of, fill, line, split
-from seatctl.tabular import Row, no_rows, open_table
-from seatctl.textlines import read_text
 
 Check = Callable[[Line], None]
 _COMMAND = "command"

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from seatctl.context import Context
+from seatctl.app.context import Context
 from seatctl.models.batch import Line
 
 SECONDS = 5.0

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from seatctl.cli.options import EmailArg, SubscriptionOpt, context
+from seatctl.cli.framework.options import EmailArg, SubscriptionOpt, context
 from seatctl.errors import ExitCode
-from seatctl.styles import Column
+from seatctl.output.style import Column
 
 app = typer.Typer()
 
@@ -49,7 +49,7 @@ def check(
       seatctl check zoe@example.com -s design -o json
       seatctl check zoe@example.com --feature recordings -q && echo welcome
     """
-    from seatctl.services.checking import check as answer
+    from seatctl.services.seats.entitlement import check as answer
 
     here = context(ctx)
     with here.ledger.reading() as reader:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seatctl.cli.auto_approve import auto_approve
-from seatctl.cli.options import context
+from seatctl.cli.config_auto_approve import auto_approve
+from seatctl.cli.framework.options import context
+from seatctl.config.settings import SETTINGS, Setting, Value, parse_setting, setting
 from seatctl.errors import NotFound, Refused
-from seatctl.output import note, write_text
-from seatctl.settings import SETTINGS, Setting, Value, parse_setting, setting
-from seatctl.styles import Column
+from seatctl.output.emit import note, write_text
+from seatctl.output.style import Column
 
 if TYPE_CHECKING:
-    from seatctl.context import Context
+    from seatctl.app.context import Context
     from seatctl.models.report import Record
 
 app = typer.Typer()
@@ -117,7 +117,7 @@ def path(ctx: typer.Context) -> None:
     Examples:
       seatctl config path
     """
-    from seatctl.settings import places
+    from seatctl.config.settings import places
 
     here = context(ctx)
     path = places(here.environment).config
@@ -178,7 +178,7 @@ def _changeable(key: str) -> Setting:
 
 
 def _write(here: Context, known: Setting, value: Value | None) -> None:
-    from seatctl.settings_file import with_value
+    from seatctl.config.settings_file import with_value
 
     name = here.profile.name
     before = here.profile.values.get(known.key)

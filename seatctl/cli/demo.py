@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import typer
 
-from seatctl.cli.options import context
+from seatctl.cli.framework.options import context
 from seatctl.errors import ExitCode, SeatctlError
-from seatctl.output import note, write_text
+from seatctl.output.emit import note, write_text
 
 app = typer.Typer()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from seatctl.cli.options import context
-from seatctl.styles import Column
+from seatctl.cli.framework.options import context
+from seatctl.output.style import Column
 
 app = typer.Typer()
 
@@ -25,7 +25,7 @@ def doctor(ctx: typer.Context) -> None:
       seatctl doctor
       seatctl doctor -p live -o json
     """
-    from seatctl.cli.checks import examine
+    from seatctl.cli.doctor_checks import examine
     from seatctl.errors import ExitCode
 
     here = context(ctx)

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from seatctl.cli.options import context
+from seatctl.cli.framework.options import context
 from seatctl.errors import NotFound
-from seatctl.output import write_text
+from seatctl.output.emit import write_text
 
 app = typer.Typer()
 
@@ -33,8 +33,8 @@ def show_help(
       seatctl help exit-codes
       seatctl help seats assign
     """
-    from seatctl.cli import catalogue
-    from seatctl.cli.topics import TOPICS, contents
+    from seatctl.cli.framework import catalogue
+    from seatctl.cli.help_topics import TOPICS, contents
 
     words = topic or []
     if not words:
@@ -42,12 +42,12 @@ def show_help(
     elif len(words) == 1 and words[0] in TOPICS:
         write_text(TOPICS[words[0]].text())
     elif words[0] in catalogue.names():
-        from seatctl.cli.app import execute
-        from seatctl.context import Context
+        from seatctl.app.context import Context
+        from seatctl.cli.framework.app import execute
 
         execute(Context([*words, "--help"], context(ctx).environment))
     else:
-        from seatctl.rules.nearest import did_you_mean
+        from seatctl.rules.suggestions import did_you_mean
 
         known = [*TOPICS, *catalogue.names()]
         hint = did_you_mean(words[0], known, "for the topics: seatctl help")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seatctl.cli.options import context
+from seatctl.cli.framework.options import context
 
 app = typer.Typer()
 
@@ -41,7 +41,7 @@ def init(
       seatctl init --no-input --actor ann@example.com
       seatctl init company --mode live --actor ann@example.com --key-stdin < key
     """
-    from seatctl.cli.setup import COLUMNS, Wish, set_up
+    from seatctl.cli.init_steps import COLUMNS, Wish, set_up
 
     here = context(ctx)
     made = set_up(here, Wish(name, mode, actor, key_stdin, stripe_account))

@@ -9,14 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seatctl.config.settings import Mode
 from seatctl.errors import Refused, TryAgain, UsageError
-from seatctl.output_files import STDOUT, CannotWrite, check_target, new_file
-from seatctl.settings import Mode
+from seatctl.output.files import STDOUT, CannotWrite, check_target, new_file
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
 
-    from seatctl.context import Context
+    from seatctl.app.context import Context
     from seatctl.models.invoice import Invoice
     from seatctl.models.report import Record
 
@@ -57,7 +57,7 @@ def open_page(here: Context, handle: str) -> None:
 
 def download_one(here: Context, handle: str, to: str | None) -> None:
     """One PDF, beside where the command runs or where `to` says; `-` is stdout."""
-    from seatctl.cli.options import file_path, for_stdout
+    from seatctl.cli.framework.options import file_path, for_stdout
 
     invoice = _find(here, handle)
     if to == STDOUT:
@@ -78,7 +78,7 @@ def download_period(
     here: Context, subscription: str | None, since: str | None, until: str | None, to: str | None
 ) -> None:
     """The PDFs of a period in a folder; what is there already is left alone. Exit 6 where some failed."""
-    from seatctl.cli.options import file_path
+    from seatctl.cli.framework.options import file_path
     from seatctl.ledger import invoices, subscriptions
     from seatctl.rules.periods import period
 
@@ -150,7 +150,7 @@ def _fetch(here: Context, link: str, path: Path) -> int:
     import urllib.error
     import urllib.request
 
-    from seatctl.connecting import trusted_certificates
+    from seatctl.app.connections import trusted_certificates
 
     _, trusted = trusted_certificates(here.profile, here.environment)
     try:
@@ -202,7 +202,7 @@ def _find(here: Context, handle: str) -> Invoice:
 
 
 def _fresh(here: Context, invoice: Invoice) -> Invoice:
-    from seatctl.services.invoice_links import with_fresh_links
+    from seatctl.services.invoices.links import with_fresh_links
 
     return with_fresh_links(here.ledger, here.billing, invoice)
 
@@ -224,7 +224,7 @@ def _file_name(invoice: Invoice) -> str:
 def _emit(here: Context, rows: list[Record]) -> None:
     from seatctl.errors import ExitCode
     from seatctl.models.report import Report
-    from seatctl.rules.wording import counted
+    from seatctl.rules.plural import counted
 
     results = [row["result"] for row in rows]
     failed = results.count("failed")

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seatctl.cli.options import MaxSpendOpt, OptionalSubscriptionArg, SubscriptionOpt, context
+from seatctl.cli.framework.options import MaxSpendOpt, OptionalSubscriptionArg, SubscriptionOpt, context
 from seatctl.models.invoice import InvoiceStatus
-from seatctl.styles import Column
+from seatctl.output.style import Column
 
 if TYPE_CHECKING:
-    from seatctl.context import Context
+    from seatctl.app.context import Context
 
 app = typer.Typer()
 
@@ -87,7 +87,7 @@ def list_invoices(
     """
     from seatctl.ledger import invoices, subscriptions
     from seatctl.rules.periods import period
-    from seatctl.services.invoice_rows import invoice_row
+    from seatctl.services.invoices.views import invoice_row
 
     here = context(ctx)
     first, last = period(since, until)
@@ -120,7 +120,7 @@ def show(
       seatctl invoices show 2UDAQ1CF-0001 --web
     """
     from seatctl.ledger import invoices
-    from seatctl.services.invoice_rows import invoice_page
+    from seatctl.services.invoices.views import invoice_page
 
     here = context(ctx)
     if web:
@@ -211,10 +211,10 @@ def void(ctx: typer.Context, invoice: InvoiceArg) -> None:
 def _act(
     here: Context, verb: str, invoice: str, payment_method: str | None = None, max_spend: str | None = None
 ) -> None:
-    from seatctl.cli.changing import require_limit
+    from seatctl.cli.confirm import require_limit
+    from seatctl.config.settings import Mode
     from seatctl.models.money import plain_amount
-    from seatctl.services.invoice_actions import carry_out, prepare
-    from seatctl.settings import Mode
+    from seatctl.services.invoices.actions import carry_out, prepare
 
     intended = prepare(
         here.ledger,

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from seatctl.cli.ledger_copies import backup, export, restore
-from seatctl.cli.options import context
+from seatctl.cli.framework.options import context
+from seatctl.cli.ledger_backup import backup, export, restore
 
 app = typer.Typer()
 for _verb in (backup, restore, export):
@@ -21,7 +21,7 @@ def path(ctx: typer.Context) -> None:
     Examples:
       seatctl ledger path
     """
-    from seatctl.styles import Column
+    from seatctl.output.style import Column
 
     here = context(ctx)
     where = here.ledger.path
@@ -48,9 +48,9 @@ def check(ctx: typer.Context) -> None:
     from contextlib import closing
 
     from seatctl.errors import ExitCode
-    from seatctl.ledger import check as checking
+    from seatctl.ledger.checks import check as checking
     from seatctl.ledger.ledger import open_ledger
-    from seatctl.styles import Column
+    from seatctl.output.style import Column
 
     here = context(ctx)
     # Not as other commands open it: they ask the ledger for its mode, which a damaged one may not know.
@@ -101,9 +101,9 @@ def adopt(
       seatctl ledger adopt design sales --yes
       seatctl ledger adopt --dry-run
     """
-    from seatctl.rules.wording import counted
-    from seatctl.services.adopting import adopt as run_adopt
-    from seatctl.services.adopting import adoptable
+    from seatctl.rules.plural import counted
+    from seatctl.services.sync.adopt import adopt as run_adopt
+    from seatctl.services.sync.adopt import adoptable
 
     here = context(ctx)
     names = subscription or []

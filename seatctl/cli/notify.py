@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from seatctl.cli.options import LAST_NUMBER, context
-from seatctl.styles import Column
+from seatctl.cli.framework.options import LAST_NUMBER, context
+from seatctl.output.style import Column
 
 app = typer.Typer()
 
@@ -43,7 +43,7 @@ def list_messages(ctx: typer.Context, failed: FailedOpt = False, waiting: Waitin
     """
     from seatctl.ledger import outbox
     from seatctl.models.message import MessageState
-    from seatctl.services.notifying import message_row
+    from seatctl.services.notifications.commands import message_row
 
     here = context(ctx)
     state = MessageState.FAILED if failed else MessageState.WAITING if waiting else None
@@ -66,8 +66,8 @@ def show(ctx: typer.Context, number: NumberArg) -> None:
       seatctl notify show 12
       seatctl notify show 12 -o json
     """
-    from seatctl.mailing import activation_days, find_texts
-    from seatctl.services.notifying import preview
+    from seatctl.config.mail import activation_days, find_texts
+    from seatctl.services.notifications.commands import preview
 
     here = context(ctx)
     texts = find_texts(here.settings, here.profile)
@@ -103,7 +103,7 @@ def send(
       seatctl notify send --failed
       seatctl notify send --again zoe@example.com
     """
-    from seatctl.services.notifying import Sending, send_messages
+    from seatctl.services.notifications.commands import Sending, send_messages
 
     here = context(ctx)
     report = send_messages(here.ledger, lambda: here.post, here.call, Sending(failed, again, at_once))
@@ -128,18 +128,18 @@ def try_server(
       seatctl notify test ann@example.com --password-stdin < password
     """
     from seatctl.errors import UsageError
-    from seatctl.services import notifying
+    from seatctl.services.notifications import commands
 
     here = context(ctx)
     to = email or here.actor
     if "@" not in to:
         raise UsageError("the actor is not an e-mail address", hint="seatctl notify test EMAIL")
     if password_stdin and not here.options.dry_run:
-        from seatctl.keys import read_secret
-        from seatctl.mailing import keep_password
-        from seatctl.textlines import stdin_line
+        from seatctl.config.mail import keep_password
+        from seatctl.config.secrets import read_secret
+        from seatctl.input.lines import stdin_line
 
         keep_password(here.settings, here.profile, read_secret(stdin_line()))
-    sent = notifying.try_server(here.ledger, lambda: here.post, here.call, to, here.profile.name)
+    sent = commands.try_server(here.ledger, lambda: here.post, here.call, to, here.profile.name)
     columns = [Column(key, key.capitalize()) for key in sent]
     here.emit_one(sent, columns, handle="to")

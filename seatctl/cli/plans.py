@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from seatctl.cli.options import context
+from seatctl.cli.framework.options import context
 from seatctl.errors import JsonValue
 from seatctl.models.plan import Interval
-from seatctl.styles import Column
+from seatctl.output.style import Column
 
 app = typer.Typer()
 
@@ -55,7 +55,7 @@ def list_plans(
       seatctl plans list --archived -o json
     """
     from seatctl.ledger import plans
-    from seatctl.services.plan_specs import plan_row
+    from seatctl.services.plans.spec import plan_row
 
     here = context(ctx)
     with here.ledger.reading() as reader:
@@ -72,7 +72,7 @@ def show(ctx: typer.Context, plan: PlanArg) -> None:
     """
     from seatctl.ledger import plans
     from seatctl.rules.policy_text import sentences
-    from seatctl.services.plan_specs import plan_row
+    from seatctl.services.plans.spec import plan_row
 
     here = context(ctx)
     with here.ledger.reading() as reader:
@@ -110,8 +110,8 @@ def add(
       seatctl plans add eu --price 9 --currency eur --set pack_size=10 --set min_seats=10
     """
     from seatctl.rules.policies import preset, with_fields
-    from seatctl.services.plan_specs import new_spec
-    from seatctl.services.plans import add_plan
+    from seatctl.services.plans.edit import add_plan
+    from seatctl.services.plans.spec import new_spec
 
     here = context(ctx)
     spec = new_spec(
@@ -149,7 +149,7 @@ def edit(
     from seatctl.ledger import plans
     from seatctl.rules.policies import as_fields, preset
     from seatctl.rules.purchases import amount_of
-    from seatctl.services.plans import edit_plan
+    from seatctl.services.plans.edit import edit_plan
 
     if price is None and name is None and policy is None and not assignments:
         raise UsageError("nothing to change is given", hint="give --price, --name, --policy or --set")
@@ -177,7 +177,7 @@ def archive(
       seatctl plans archive pro
       seatctl plans archive pro --undo
     """
-    from seatctl.services.plans import archive_plan
+    from seatctl.services.plans.edit import archive_plan
 
     here = context(ctx)
     here.emit(archive_plan(here.ledger, here.billing, here.call, plan, undo=undo), handle="slug")
@@ -196,8 +196,8 @@ def export_file(
       seatctl plans export > plans.toml
       seatctl plans export pro -p sandbox | seatctl plans import - -p test
     """
-    from seatctl.output import write_text
-    from seatctl.services.plan_files import export_plans
+    from seatctl.output.emit import write_text
+    from seatctl.services.plans.toml_file import export_plans
 
     write_text(export_plans(context(ctx).ledger, tuple(plans or ())))
 
@@ -213,8 +213,8 @@ def import_file(
       seatctl plans import plans.toml --dry-run
       seatctl plans import plans.toml -p live
     """
-    from seatctl.services.plan_files import import_plans, read_plan_file
-    from seatctl.textlines import read_text
+    from seatctl.input.lines import read_text
+    from seatctl.services.plans.toml_file import import_plans, read_plan_file
 
     here = context(ctx)
     specs = read_plan_file(read_text(file))
@@ -224,7 +224,7 @@ def import_file(
 def _assignments(texts: list[str] | None) -> dict[str, JsonValue]:
     """`--set FIELD=VALUE` as a mapping. Raises UsageError for no `=`, or two values of a field."""
     from seatctl.errors import UsageError
-    from seatctl.rules.repeated import pairs
+    from seatctl.rules.repeated_options import pairs
 
     split = [text.partition("=") for text in texts or ()]
     bad = [name for name, equals, _ in split if not equals or not name]

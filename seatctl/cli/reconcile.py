@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seatctl.cli.options import context
+from seatctl.cli.framework.options import context
 
 app = typer.Typer()
 
@@ -30,7 +30,7 @@ def reconcile(
       seatctl reconcile --check -o json
       seatctl reconcile --fix
     """
-    from seatctl.services.reconciling import reconcile as run_reconcile
+    from seatctl.services.sync.reconcile import reconcile as run_reconcile
 
     here = context(ctx)
     here.emit(run_reconcile(here.ledger, here.billing, here.call, check=check, fix=fix), handle="name")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seatctl.cli.options import (
+from seatctl.cli.framework.options import (
     LAST_NUMBER,
     EmailArg,
     OptionalSubscriptionArg,
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from seatctl.models.report import Record
     from seatctl.models.request import SeatRequest
-    from seatctl.styles import Column
+    from seatctl.output.style import Column
 
 app = typer.Typer()
 
@@ -86,8 +86,8 @@ def create(
       seatctl requests create zoe@example.com --subscription design --note 'new in the team'
       seatctl requests create zoe@example.com --feature reports --expires 14d
     """
-    from seatctl.rules.durations import moment_after
-    from seatctl.services.requests import Wish, create_request
+    from seatctl.rules.dates import moment_after
+    from seatctl.services.requests.create import Wish, create_request
 
     here = context(ctx)
     ends = None if expires is None else moment_after(expires, here.now)
@@ -118,7 +118,7 @@ def list_requests(
     from seatctl.ledger import requests, subscriptions, users
     from seatctl.models.call import format_time
     from seatctl.models.request import RequestStatus
-    from seatctl.styles import Format
+    from seatctl.output.style import Format
 
     here = context(ctx)
     if status is not None and status not in list(RequestStatus):
@@ -180,8 +180,8 @@ def approve(
       seatctl requests approve --all
       seatctl requests list --status pending -o csv | seatctl requests approve --from -
     """
-    from seatctl.cli.numbers import chosen_numbers
-    from seatctl.services.deciding import approve_requests
+    from seatctl.cli.requests_numbers import chosen_numbers
+    from seatctl.services.requests.decide import approve_requests
 
     here = context(ctx)
     chosen = chosen_numbers(numbers, source, everything=everything)
@@ -201,8 +201,8 @@ def deny(
     Examples:
       seatctl requests deny 2 --reason 'use the shared account'
     """
-    from seatctl.cli.numbers import chosen_numbers
-    from seatctl.services.deciding import deny_requests
+    from seatctl.cli.requests_numbers import chosen_numbers
+    from seatctl.services.requests.decide import deny_requests
 
     here = context(ctx)
     chosen = chosen_numbers(numbers, source, everything=everything)
@@ -216,8 +216,8 @@ def cancel(ctx: typer.Context, numbers: NumbersArg) -> None:
     Examples:
       seatctl requests cancel 2
     """
-    from seatctl.cli.numbers import typed_numbers
-    from seatctl.services.deciding import cancel_requests
+    from seatctl.cli.requests_numbers import typed_numbers
+    from seatctl.services.requests.decide import cancel_requests
 
     here = context(ctx)
     here.emit(cancel_requests(here.ledger, here.call, typed_numbers(numbers)), handle="number")
@@ -247,7 +247,7 @@ def _record(request: SeatRequest, place: Callable[[SeatRequest], int | None]) ->
 
 def _columns(*, all_of_them: bool = False) -> tuple[Column, ...]:
     """Of a list; a table of one request has room for all of them."""
-    from seatctl.styles import Column
+    from seatctl.output.style import Column
 
     columns = (
         Column("number", "Number", "integer"),

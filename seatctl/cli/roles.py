@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from seatctl.cli.options import OptionalSubscriptionArg, SubscriptionOpt, context
+from seatctl.cli.framework.options import OptionalSubscriptionArg, SubscriptionOpt, context
 from seatctl.models.role import Role
-from seatctl.styles import Column
+from seatctl.output.style import Column
 
 app = typer.Typer()
 
@@ -35,7 +35,7 @@ def list_roles(ctx: typer.Context, subscription: OptionalSubscriptionArg = None)
       seatctl roles list
       seatctl roles list design -o json
     """
-    from seatctl.services import roles
+    from seatctl.services.users import roles
 
     here = context(ctx)
     with here.ledger.reading() as reader:
@@ -53,7 +53,7 @@ def grant(ctx: typer.Context, actor: ActorArg, role: RoleArg, subscription: Subs
       seatctl roles grant bob@example.com assignor
       seatctl roles grant ci:deploy assignor --subscription design
     """
-    from seatctl.services.roles import grant_role
+    from seatctl.services.users.roles import grant_role
 
     here = context(ctx)
     here.emit(grant_role(here.ledger, here.call, _checked(actor), role, subscription), handle="actor")
@@ -66,16 +66,16 @@ def revoke(ctx: typer.Context, actor: ActorArg, role: RoleArg, subscription: Sub
     Examples:
       seatctl roles revoke bob@example.com assignor
     """
-    from seatctl.services.roles import revoke_role
+    from seatctl.services.users.roles import revoke_role
 
     here = context(ctx)
     here.emit(revoke_role(here.ledger, here.call, _checked(actor), role, subscription), handle="actor")
 
 
 def _checked(actor: str) -> str:
+    from seatctl.config.settings import is_actor
     from seatctl.errors import BadInput
     from seatctl.rules.emails import check_email
-    from seatctl.settings import is_actor
 
     problem = check_email(actor) if "@" in actor and not actor.startswith(("ci:", "os:")) else None
     if problem or not is_actor(actor):

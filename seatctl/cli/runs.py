@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seatctl.cli.options import LAST_NUMBER, context
+from seatctl.cli.framework.options import LAST_NUMBER, context
 from seatctl.cli.runs_batch import failures, resume
-from seatctl.styles import Column
+from seatctl.output.style import Column
 
 if TYPE_CHECKING:
     from seatctl.errors import JsonValue
@@ -55,7 +55,7 @@ def list_runs(ctx: typer.Context, actor: ActorOpt = None, state: StateOpt = None
       seatctl runs list --state pending
     """
     from seatctl.errors import UsageError
-    from seatctl.ledger import runs
+    from seatctl.ledger.record import runs
     from seatctl.models.run import RunState
 
     here = context(ctx)
@@ -87,8 +87,9 @@ def show(ctx: typer.Context, number: NumberArg) -> None:
       seatctl runs show 41
       seatctl runs show 41 -o json
     """
-    from seatctl.ledger import audit, operations, runs
-    from seatctl.styles import Format
+    from seatctl.ledger import operations
+    from seatctl.ledger.record import audit, runs
+    from seatctl.output.style import Format
 
     here = context(ctx)
     with here.ledger.reading() as reader:
@@ -152,7 +153,7 @@ def undo(ctx: typer.Context, number: NumberArg) -> None:
       seatctl runs undo 41
       seatctl runs undo 41 --dry-run
     """
-    from seatctl.services.undoing import undo_run
+    from seatctl.services.runs.undo import undo_run
 
     here = context(ctx)
     report = undo_run(here.ledger, lambda: here.billing, here.call, number)
@@ -209,7 +210,7 @@ def _change(subject: str | None, change: Change, *, whole: bool) -> dict[str, Js
 
 def _told(subject: str | None, change: Change) -> dict[str, JsonValue]:
     """A change row as people read it: the fields that became different."""
-    from seatctl.rules.differences import differences
+    from seatctl.rules.field_changes import differences
 
     record = _change(subject, change, whole=True)
     return {**record, "differences": [*differences(record["before"], record["after"])]}

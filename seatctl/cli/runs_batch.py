@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from seatctl.cli.options import LAST_NUMBER, context
-from seatctl.styles import Column
+from seatctl.cli.framework.options import LAST_NUMBER, context
+from seatctl.output.style import Column
 
 BatchArg = Annotated[
     int, typer.Argument(metavar="RUN", help="A batch's number.", show_default=False, max=LAST_NUMBER)
@@ -30,14 +30,14 @@ def resume(
       seatctl runs resume 41
       seatctl runs resume 41 --dry-run
     """
-    from seatctl.cli.batch_lines import Lines
     from seatctl.cli.batch_progress import shown
-    from seatctl.services import batching
+    from seatctl.cli.batch_runner import Lines
+    from seatctl.services.runs import batch
 
     here = context(ctx)
-    with batching.rehearsing(here.ledger, here.call) as ledger, shown(here) as progress:
-        how = batching.Batch(Lines(here, ledger).do, progress, 1 if stop_on_error else max_failures)
-        report = batching.resume(ledger, lambda: here.billing, here.call, number, how)
+    with batch.rehearsing(here.ledger, here.call) as ledger, shown(here) as progress:
+        how = batch.Batch(Lines(here, ledger).do, progress, 1 if stop_on_error else max_failures)
+        report = batch.resume(ledger, lambda: here.billing, here.call, number, how)
     here.emit(report, handle="line")
 
 
@@ -49,8 +49,8 @@ def failures(ctx: typer.Context, number: BatchArg) -> None:
       seatctl runs failures 41 -o csv > again.csv
       seatctl batch again.csv
     """
-    from seatctl.ledger import batches
-    from seatctl.services.batching import require_batch
+    from seatctl.ledger.record import batches
+    from seatctl.services.runs.batch import require_batch
 
     here = context(ctx)
     with here.ledger.reading() as reader:

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seatctl.cli import sandbox_people
-from seatctl.cli.embedded import opened, sandbox_path
-from seatctl.cli.options import context
+from seatctl.cli import sandbox_actors
+from seatctl.cli.framework.options import context
+from seatctl.cli.sandbox_session import opened, sandbox_path
 from seatctl.errors import BadInput
 from seatctl.models.report import Report
-from seatctl.styles import Column
+from seatctl.output.style import Column
 
 if TYPE_CHECKING:
-    from seatctl.context import Context
+    from seatctl.app.context import Context
     from seatctl.errors import JsonValue
-    from seatctl.sandbox.control import Fault
+    from seatctl.sandbox.api.control import Fault
 
 app = typer.Typer()
 
@@ -36,7 +36,7 @@ def status(ctx: typer.Context) -> None:
       seatctl sandbox status
       seatctl sandbox status -o json
     """
-    from seatctl.sandbox import control
+    from seatctl.sandbox.api import control
 
     here = context(ctx)
     with opened(here) as twin:
@@ -83,7 +83,7 @@ def reset(
         here.confirm(f"Empty {what} of profile {profile.name}?")
         _empty(here)
     if not (keep_ledger or here.options.dry_run):
-        from seatctl.cli.setup import start_anew
+        from seatctl.cli.init_steps import start_anew
 
         start_anew(here)
     row: dict[str, JsonValue] = {"profile": profile.name, "objects": objects, "ledger": not keep_ledger}
@@ -114,8 +114,8 @@ def advance(
     from collections import Counter
 
     from seatctl.models.call import from_epoch
-    from seatctl.rules.durations import moment_after
-    from seatctl.sandbox import control
+    from seatctl.rules.dates import moment_after
+    from seatctl.sandbox.api import control
 
     here = context(ctx)
     events: tuple[str, ...] = ()
@@ -174,7 +174,7 @@ def fail(
       seatctl sandbox fail 429 --times 2 --retry-after 1
       seatctl sandbox fail lost --path /v1/subscriptions --method POST
     """
-    from seatctl.sandbox import control
+    from seatctl.sandbox.api import control
 
     here = context(ctx)
     if kind not in FAULTS:
@@ -200,9 +200,9 @@ def fail(
     )
 
 
-app.command("complete")(sandbox_people.complete)
-app.command("authenticate")(sandbox_people.authenticate)
-app.command("retries")(sandbox_people.retries)
+app.command("complete")(sandbox_actors.complete)
+app.command("authenticate")(sandbox_actors.authenticate)
+app.command("retries")(sandbox_actors.retries)
 
 
 @app.command("serve")
@@ -226,7 +226,7 @@ def serve(
       seatctl sandbox serve --empty --for 600
       curl -u sk_test_x: http://127.0.0.1:12111/v1/products
     """
-    from seatctl.cli.serving import serve_until_stopped
+    from seatctl.cli.sandbox_server import serve_until_stopped
 
     here = context(ctx)
     serve_until_stopped(None if empty else sandbox_path(here), port=port, seconds=seconds)
@@ -234,8 +234,8 @@ def serve(
 
 def _objects(here: Context) -> int | None:
     """How many objects a reset would take away; None where the file is damaged, which a reset repairs."""
-    from seatctl.connecting import SandboxUnusable
-    from seatctl.sandbox import control
+    from seatctl.app.connections import SandboxUnusable
+    from seatctl.sandbox.api import control
 
     try:
         with opened(here) as twin:
@@ -246,8 +246,8 @@ def _objects(here: Context) -> int | None:
 
 def _empty(here: Context) -> None:
     """Empty the sandbox in place, so that who has it open sees it; a damaged file makes way for a new one."""
-    from seatctl.connecting import SandboxUnusable
-    from seatctl.sandbox import control
+    from seatctl.app.connections import SandboxUnusable
+    from seatctl.sandbox.api import control
 
     try:
         with opened(here) as twin:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seatctl.cli.options import (
+from seatctl.cli.framework.options import (
     EmailsArg,
     FromOpt,
     MapOpt,
@@ -16,11 +16,11 @@ from seatctl.cli.options import (
     context,
 )
 from seatctl.cli.seats_apply import apply
-from seatctl.cli.seats_moving import move, reclaim, swap
+from seatctl.cli.seats_move import move, reclaim, swap
 
 if TYPE_CHECKING:
-    from seatctl.context import Context
-    from seatctl.services.people import People
+    from seatctl.app.context import Context
+    from seatctl.services.users.people import People
 
 app = typer.Typer()
 for _verb in (apply, move, swap, reclaim):
@@ -81,7 +81,7 @@ def list_seats(
     """
     from seatctl.ledger import seat_lists
     from seatctl.models.call import format_time
-    from seatctl.styles import Column
+    from seatctl.output.style import Column
 
     here = context(ctx)
     with here.ledger.reading() as reader:
@@ -136,7 +136,7 @@ def assign(
     """
     from dataclasses import replace
 
-    from seatctl.services.seats import Assigning, assign_seats
+    from seatctl.services.seats.assign import Assigning, assign_seats
 
     here = context(ctx)
     people = _people(emails, source, mapping, skip_bad=skip_bad)
@@ -162,7 +162,7 @@ def revoke(
       seatctl seats revoke design zoe@example.com
       seatctl seats revoke design --from leavers.csv
     """
-    from seatctl.services.seats import revoke_seats
+    from seatctl.services.seats.assign import revoke_seats
 
     here = context(ctx)
     people = _people(emails, source, mapping, skip_bad=skip_bad)
@@ -180,8 +180,8 @@ def claim(ctx: typer.Context, code: CodeOpt = "-") -> None:
       pbpaste | seatctl seats claim --code -
     """
     from seatctl.errors import UsageError
-    from seatctl.services.claiming import claim_seat
-    from seatctl.textlines import stdin_line
+    from seatctl.input.lines import stdin_line
+    from seatctl.services.seats.claim import claim_seat
 
     here = context(ctx)
     if code != "-":
@@ -204,7 +204,7 @@ def history(ctx: typer.Context, what: WhatArg = None) -> None:
     """
     from seatctl.ledger import seat_lists
     from seatctl.models.call import format_time
-    from seatctl.styles import Column
+    from seatctl.output.style import Column
 
     here = context(ctx)
     is_user = what is not None and "@" in what
@@ -257,7 +257,7 @@ def _moment_of_the_past(here: Context, text: str | None, *, everything: bool) ->
         return None
     from seatctl.errors import UsageError
     from seatctl.models.call import format_time
-    from seatctl.rules.durations import moment_after
+    from seatctl.rules.dates import moment_after
 
     if everything:
         raise UsageError("--all and --as-of exclude each other", hint="for every seat: seatctl seats history")
@@ -273,22 +273,22 @@ def _end(here: Context, until: str | None, span: str | None) -> str | None:
         return None
     from seatctl.errors import UsageError
     from seatctl.models.call import format_time
-    from seatctl.rules import durations
+    from seatctl.rules import dates
 
     if until is not None and span is not None:
         raise UsageError("--until and --for exclude each other", hint="give one of them")
     if span is not None:
-        return format_time(here.now + durations.span(span))
-    return format_time(durations.moment_after(until or "", here.now))
+        return format_time(here.now + dates.span(span))
+    return format_time(dates.moment_after(until or "", here.now))
 
 
 def _people(
     emails: list[str] | None, source: str | None, mapping: list[str] | None, *, skip_bad: bool
 ) -> People:
-    from seatctl.services.people import People
+    from seatctl.services.users.people import People
 
     if mapping:
-        from seatctl.columns import renames
+        from seatctl.input.columns import renames
 
         return People(tuple(emails or ()), source, renames(mapping), skip_bad)
     return People(tuple(emails or ()), source, {}, skip_bad)

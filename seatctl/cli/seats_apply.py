@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seatctl.cli.options import MapOpt, MaxSpendOpt, OverwriteOpt, context
+from seatctl.cli.framework.options import MapOpt, MaxSpendOpt, OverwriteOpt, context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from seatctl.context import Context
+    from seatctl.app.context import Context
     from seatctl.errors import JsonValue
     from seatctl.ledger.transaction import Journal
     from seatctl.models.report import Report
-    from seatctl.rules.desired import Changes
-    from seatctl.services.desired_buying import Bought, Purchase
-    from seatctl.services.desired_state import Checked, How, Weighed
-    from seatctl.services.saved_plans import Saved
+    from seatctl.rules.desired_state import Changes
+    from seatctl.services.seats.apply import Checked, How, Weighed
+    from seatctl.services.seats.apply_purchases import Bought, Purchase
+    from seatctl.services.seats.saved_comparison import Saved
 
 DesiredArg = Annotated[
     str | None,
@@ -101,7 +101,7 @@ def apply(
     """
     from seatctl.errors import UsageError
     from seatctl.rules.revocations import limit
-    from seatctl.services.desired_state import How
+    from seatctl.services.seats.apply import How
 
     here = context(ctx)
     if saved is not None:
@@ -146,10 +146,10 @@ def apply(
 
 def _stage(here: Context, file: str, subscriptions: list[str], mapping: list[str] | None) -> bool:
     """Take the rows of the file; whether subscriptions are named besides. Raises NoRows."""
-    from seatctl.columns import renames
-    from seatctl.services.desired_files import rows_of
-    from seatctl.services.desired_state import stage
-    from seatctl.tabular import NoRows
+    from seatctl.input.columns import renames
+    from seatctl.input.tables import NoRows
+    from seatctl.services.seats.apply import stage
+    from seatctl.services.seats.apply_files import rows_of
 
     with rows_of(file, subscriptions, renames(mapping or ())) as (rows, named):
         if not stage(here.ledger, rows, named) and not named:
@@ -163,12 +163,12 @@ def _stage(here: Context, file: str, subscriptions: list[str], mapping: list[str
 
 
 def _apply_saved(here: Context, path: str, *, check: bool) -> None:
-    from seatctl.cli.options import input_file
-    from seatctl.services import saved_plans
-    from seatctl.services.desired_state import stage
+    from seatctl.cli.framework.options import input_file
+    from seatctl.services.seats import saved_comparison
+    from seatctl.services.seats.apply import stage
 
     with input_file(path) as file:
-        plan = saved_plans.read(file)
+        plan = saved_comparison.read(file)
         stage(here.ledger, plan.rows(), plan.handles)
     _carry_out(here, plan.how, buy=plan.buy, max_spend=plan.max_spend, check=check, plan=plan)
 
@@ -177,7 +177,7 @@ def _save(here: Context, how: How, where: Path, *, buy: bool, max_spend: str | N
     """Write the comparison to a file that may be written, and report it."""
     from shlex import join
 
-    from seatctl.services.desired_state import weighed_report
+    from seatctl.services.seats.apply import weighed_report
 
     weighed = _weigh_and_write(here, how, where, buy=buy, max_spend=max_spend)
     _emit(here, weighed_report(weighed, check=check))
@@ -188,8 +188,8 @@ def _save(here: Context, how: How, where: Path, *, buy: bool, max_spend: str | N
 
 def _print_plan(here: Context, how: How, *, buy: bool, max_spend: str | None, check: bool) -> None:
     """Write the comparison to stdout, which leaves stderr for what it comes to."""
-    from seatctl.cli.options import for_stdout
-    from seatctl.services.desired_state import weighed_report
+    from seatctl.cli.framework.options import for_stdout
+    from seatctl.services.seats.apply import weighed_report
 
     with for_stdout() as where:
         weighed = _weigh_and_write(here, how, where, buy=buy, max_spend=max_spend)
@@ -204,11 +204,13 @@ def _print_plan(here: Context, how: How, *, buy: bool, max_spend: str | None, ch
 def _weigh_and_write(here: Context, how: How, where: Path, *, buy: bool, max_spend: str | None) -> Weighed:
     from functools import partial
 
-    from seatctl.services import saved_plans
-    from seatctl.services.desired_buying import require_amount
-    from seatctl.services.desired_state import weigh
+    from seatctl.services.seats import saved_comparison
+    from seatctl.services.seats.apply import weigh
+    from seatctl.services.seats.apply_purchases import require_amount
 
-    write = partial(saved_plans.save, where, ledger=here.ledger.id, how=how, buy=buy, max_spend=max_spend)
+    write = partial(
+        saved_comparison.save, where, ledger=here.ledger.id, how=how, buy=buy, max_spend=max_spend
+    )
 
     def keep(journal: Journal, changes: Changes) -> None:
         require_amount(changes, max_spend)
@@ -221,7 +223,7 @@ def _weigh_and_write(here: Context, how: How, where: Path, *, buy: bool, max_spe
 def _forewarn(here: Context, changes: Changes, how: How, then: str = "") -> bool:
     """Say what would refuse it: a comparison that is approved must not fail when it is carried out."""
     from seatctl.errors import Refused
-    from seatctl.rules.desired import check
+    from seatctl.rules.desired_state import check
 
     try:
         check(changes, how.max_revoke, here.ledger.id)
@@ -236,14 +238,14 @@ def _carry_out(
 ) -> None:
     """Compare, buy what is short where that is wanted, and bring it about."""
     from seatctl.cli.seats_prune import confirmed
-    from seatctl.services.desired_state import apply_state, require_allowed, weigh, weighed_report
-    from seatctl.services.saved_plans import still_holds
+    from seatctl.services.seats.apply import apply_state, require_allowed, weigh, weighed_report
+    from seatctl.services.seats.saved_comparison import still_holds
 
     holds: Checked | None = None if plan is None else still_holds(plan, here.ledger.id)
     if not (check or buy):
         _emit(here, apply_state(here.ledger, here.call, how, confirmed(here, how, holds)))
         return
-    from seatctl.services.desired_buying import require_amount
+    from seatctl.services.seats.apply_purchases import require_amount
 
     weighed = weigh(here.ledger, here.call, how, holds)
     require_amount(weighed.changes, max_spend)
@@ -251,8 +253,8 @@ def _carry_out(
         _emit(here, weighed_report(weighed, check=True))
         _forewarn(here, weighed.changes, how)
         return
-    from seatctl.rules.desired import check as check_changes
-    from seatctl.services.desired_buying import price
+    from seatctl.rules.desired_state import check as check_changes
+    from seatctl.services.seats.apply_purchases import price
 
     require_allowed(here.ledger, here.call, weighed.changes)
     check_changes(weighed.changes, how.max_revoke, here.ledger.id)
@@ -278,14 +280,14 @@ def _buy(here: Context, purchases: Sequence[Purchase], max_spend: str | None) ->
     """Show what is short and what it costs, ask, and buy; what was bought."""
     if not purchases:
         return []
-    from seatctl.services.desired_buying import buy
+    from seatctl.services.seats.apply_purchases import buy
 
     _ask(here, purchases, max_spend)
     return buy(here.ledger, here.billing, here.call, purchases)
 
 
 def _ask(here: Context, purchases: Sequence[Purchase], max_spend: str | None) -> None:
-    from seatctl.cli.changing import require_limit
+    from seatctl.cli.confirm import require_limit
 
     if here.asks:
         require_limit(here, max_spend)
@@ -295,7 +297,7 @@ def _ask(here: Context, purchases: Sequence[Purchase], max_spend: str | None) ->
 
 
 def _tell(here: Context, purchases: Sequence[Purchase]) -> None:
-    from seatctl.styles import Format
+    from seatctl.output.style import Format
 
     # What a program reads on stderr is the error, as one JSON object.
     if here.interactive or here.style.format is not Format.JSON:
@@ -308,7 +310,7 @@ def _emit(here: Context, report: Report, bought: Sequence[Bought] = ()) -> None:
     _tell_not_in_file(here, report)
     from dataclasses import replace
 
-    from seatctl.styles import Format
+    from seatctl.output.style import Format
 
     if bought:
         said = "; ".join((report.summary, *(one.sentence for one in bought)))
@@ -318,7 +320,7 @@ def _emit(here: Context, report: Report, bought: Sequence[Bought] = ()) -> None:
             report, summary=said, data={**report.data, "purchases": purchases}, warnings=warnings
         )
     if here.style.format is Format.MARKDOWN and not here.options.quiet:
-        from seatctl.output import as_markdown
+        from seatctl.output.emit import as_markdown
 
         title = "Differences" if report.dry_run else "Done"
         here.emit_text(f"**{title}:** {as_markdown(report.summary)}\n")
@@ -329,7 +331,7 @@ def _emit(here: Context, report: Report, bought: Sequence[Bought] = ()) -> None:
 
 def _tell_not_in_file(here: Context, report: Report) -> None:
     """Name the subscriptions that --prune leaves alone, since the file says nothing of them."""
-    from seatctl.styles import Format
+    from seatctl.output.style import Format
 
     left = report.data["not_in_file"]
     if isinstance(left, list) and left and here.style.format is not Format.JSON:
@@ -337,7 +339,7 @@ def _tell_not_in_file(here: Context, report: Report) -> None:
 
 
 def _emit_numbers(here: Context, report: Report) -> None:
-    from seatctl.styles import Column
+    from seatctl.output.style import Column
 
     pools = report.data["subscriptions"]
     assert isinstance(pools, list)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from seatctl.context import Context
+    from seatctl.app.context import Context
     from seatctl.ledger.transaction import Journal
-    from seatctl.rules.desired import Changes
-    from seatctl.services.desired_state import Checked, How
+    from seatctl.rules.desired_state import Changes
+    from seatctl.services.seats.apply import Checked, How
 
 _NAMED = 10
 """So many who lose their seats are named before the question."""
@@ -22,11 +22,11 @@ def confirmed(here: Context, how: How, holds: Checked | None) -> Checked | None:
     """
     if not how.prune or not here.asks or not here.interactive or here.options.yes:
         return holds
-    from seatctl.ledger.desired_result import differences
-    from seatctl.rules.desired import check
-    from seatctl.rules.wording import counted
-    from seatctl.services.desired_state import require_allowed, weigh
-    from seatctl.services.saved_plans import StalePlan
+    from seatctl.ledger.desired.result import differences
+    from seatctl.rules.desired_state import check
+    from seatctl.rules.plural import counted
+    from seatctl.services.seats.apply import require_allowed, weigh
+    from seatctl.services.seats.saved_comparison import StalePlan
 
     weighed = weigh(here.ledger, here.call, how, holds)
     require_allowed(here.ledger, here.call, weighed.changes)

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from seatctl.cli.options import context
-from seatctl.styles import Column
+from seatctl.cli.framework.options import context
+from seatctl.output.style import Column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from seatctl.context import Context
+    from seatctl.app.context import Context
     from seatctl.ledger.overview import Overview
     from seatctl.models.invoice import Invoice
     from seatctl.models.report import Record
@@ -137,7 +137,7 @@ def _lag(here: Context, last: str | None) -> int | None:
 def _attention(pools: Iterable[Subscription], counts: Overview, now: datetime) -> Iterator[str]:
     """One line each, ending in the command that shows or settles it."""
     from seatctl.rules.payment_states import sentence, troubles_of
-    from seatctl.rules.wording import counted
+    from seatctl.rules.plural import counted
 
     if counts.unfinished_operations:
         waits = "operations wait or were" if counts.unfinished_operations > 1 else "operation waits or was"

@@ -6,10 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seatctl.cli.billing import billing
-from seatctl.cli.buy import buy
-from seatctl.cli.endings import cancel, resume, transfer
-from seatctl.cli.options import (
+from seatctl.cli.framework.options import (
     CouponOpt,
     DueInOpt,
     MaxSpendOpt,
@@ -19,6 +16,9 @@ from seatctl.cli.options import (
     SubscriptionArg,
     context,
 )
+from seatctl.cli.subs_billing import billing
+from seatctl.cli.subs_buy import buy
+from seatctl.cli.subs_cancel import cancel, resume, transfer
 from seatctl.cli.subs_columns import LIST_COLUMNS, SHOW_COLUMNS
 from seatctl.models.seat import Leaving
 
@@ -44,7 +44,7 @@ def list_subscriptions(
       seatctl subs list --plan pro -o json
     """
     from seatctl.ledger import plans, subscriptions
-    from seatctl.services.subscription_rows import subscription_row, with_troubles
+    from seatctl.services.subscriptions.views import subscription_row, with_troubles
 
     here = context(ctx)
     with here.ledger.reading() as reader:
@@ -61,8 +61,9 @@ def show(ctx: typer.Context, subscription: SubscriptionArg) -> None:
     Examples:
       seatctl subs show design
     """
-    from seatctl.ledger import customers, plans, subscriptions
-    from seatctl.services.subscription_rows import subscription_page, with_troubles
+    from seatctl.ledger import plans, subscriptions
+    from seatctl.ledger.mirror import customers
+    from seatctl.services.subscriptions.views import subscription_page, with_troubles
 
     here = context(ctx)
     with here.ledger.reading() as reader:
@@ -85,10 +86,10 @@ def rename(
     Examples:
       seatctl subs rename design design-eu
     """
-    from seatctl.services import subscriptions
+    from seatctl.services.subscriptions import settings
 
     here = context(ctx)
-    report = subscriptions.rename(here.ledger, here.billing, here.call, subscription, name)
+    report = settings.rename(here.ledger, here.billing, here.call, subscription, name)
     here.emit(report, handle="name")
 
 
@@ -121,8 +122,8 @@ def add_seats(
       seatctl subs add-seats design 5 --max-spend 60.00 --yes --request-id order-7781
       seatctl subs add-seats design 5 --dry-run
     """
-    from seatctl.cli.changing import carry_out, wishes
-    from seatctl.services.seat_changes import prepare_add
+    from seatctl.cli.confirm import carry_out, wishes
+    from seatctl.services.subscriptions.seats_and_plan import prepare_add
 
     here = context(ctx)
     wanted = wishes(max_spend, request_id, promo=promo, coupon=coupon, on_account=on_account)
@@ -149,8 +150,8 @@ def set_seats(
       seatctl subs set-seats design 10 --revoke newest
       seatctl subs set-seats design 10 --revoke-from leavers.csv --dry-run
     """
-    from seatctl.cli.changing import carry_out, leaving, wishes
-    from seatctl.services.seat_changes import prepare_set
+    from seatctl.cli.confirm import carry_out, leaving, wishes
+    from seatctl.services.subscriptions.seats_and_plan import prepare_set
 
     here = context(ctx)
     going = leaving(here, subscription, seats, revoke, revoke_from)
@@ -178,8 +179,8 @@ def change_plan(
       seatctl subs change-plan design team
       seatctl subs change-plan design pro --at-renewal
     """
-    from seatctl.cli.changing import carry_out, wishes
-    from seatctl.services.seat_changes import prepare_plan
+    from seatctl.cli.confirm import carry_out, wishes
+    from seatctl.services.subscriptions.seats_and_plan import prepare_plan
 
     here = context(ctx)
     wanted = wishes(max_spend, request_id, promo=promo, coupon=coupon)
@@ -215,9 +216,9 @@ def renew(
       seatctl subs renew design --seats 40 --plan team-plus
       seatctl subs renew design --on-account --due-in 30d --dry-run
     """
-    from seatctl.cli.changing import carry_out, due_days, leaving, wishes
-    from seatctl.services.discounts import find_discounts
-    from seatctl.services.renewals import Renewal, prepare_renewal
+    from seatctl.cli.confirm import carry_out, due_days, leaving, wishes
+    from seatctl.services.charging.discounts import find_discounts
+    from seatctl.services.subscriptions.renew import Renewal, prepare_renewal
 
     here = context(ctx)
     wanted = Renewal(

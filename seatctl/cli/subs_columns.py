@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seatctl.styles import Column
+from seatctl.output.style import Column
 
 LIST_COLUMNS = (
     Column("name", "Name"),

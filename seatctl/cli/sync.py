@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seatctl.cli.options import context
+from seatctl.cli.framework.options import context
 
 app = typer.Typer()
 
@@ -39,7 +39,7 @@ def sync(
       seatctl sync --watch --every 600
       stripe listen --print-json | seatctl sync --events -
     """
-    from seatctl.cli import syncing
+    from seatctl.cli import sync_modes
     from seatctl.errors import UsageError
 
     here = context(ctx)
@@ -48,8 +48,8 @@ def sync(
     if here.options.dry_run and (watch or events is not None):
         raise UsageError("--dry-run looks once", hint="seatctl sync --dry-run")
     if events is not None:
-        syncing.follow_events(here, events)
+        sync_modes.follow_events(here, events)
     elif watch:
-        syncing.watch(here, every)
+        sync_modes.watch(here, every)
     else:
-        syncing.once(here, full=full)
+        sync_modes.once(here, full=full)

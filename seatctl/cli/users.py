@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from seatctl.cli.options import EmailArg, FileArg, MapOpt, SkipBadOpt, context
+from seatctl.cli.framework.options import EmailArg, FileArg, MapOpt, SkipBadOpt, context
 from seatctl.cli.users_remove import People, remove
 from seatctl.models.user import UserStatus
-from seatctl.styles import Column
+from seatctl.output.style import Column
 
 app = typer.Typer()
 
@@ -84,7 +84,7 @@ def show(ctx: typer.Context, email: EmailArg) -> None:
     Examples:
       seatctl users show ann@example.com
     """
-    from seatctl.services.users import describe
+    from seatctl.services.users.edit import describe
 
     here = context(ctx)
     with here.ledger.reading() as reader:
@@ -100,7 +100,7 @@ def add(ctx: typer.Context, emails: People, name: NameOpt = None, group: GroupOp
       seatctl users add ann@example.com bob@example.com
     """
     from seatctl.errors import UsageError
-    from seatctl.services.users import add_users
+    from seatctl.services.users.edit import add_users
 
     if name is not None and len(emails) > 1:
         raise UsageError(
@@ -133,7 +133,7 @@ def edit(
       seatctl users edit zoe@example.com --exempt
     """
     from seatctl.errors import UsageError
-    from seatctl.services.users import Edit, edit_user
+    from seatctl.services.users.edit import Edit, edit_user
 
     if new_email is None and name is None and group is None and exempt is None:
         raise UsageError("nothing to change is given", hint="give --email, --name, --group or --exempt")
@@ -141,7 +141,7 @@ def edit(
     report = edit_user(here.ledger, here.call, email, Edit(new_email, name, group, exempt))
     here.emit(report)
     if new_email is not None and not here.options.dry_run:
-        from seatctl.services.subscriptions import tell_moved_owner
+        from seatctl.services.subscriptions.settings import tell_moved_owner
 
         why = tell_moved_owner(here.ledger, lambda: here.billing, here.call, new_email)
         if why is not None:
@@ -165,10 +165,10 @@ def import_file(
       seatctl users import people.csv --map email='Work Email' --map name='Full Name'
       seatctl users list -o csv -p sandbox | seatctl users import - -p live
     """
-    from seatctl.columns import renames
+    from seatctl.input.columns import renames
+    from seatctl.input.tables import open_table
     from seatctl.rules.people import USER_FIELDS, incoming
-    from seatctl.services.users_import import import_users
-    from seatctl.tabular import open_table
+    from seatctl.services.users.import_file import import_users
 
     here = context(ctx)
     with open_table(file, USER_FIELDS, mapping=renames(mapping or ())) as table:
@@ -187,7 +187,7 @@ def suspend(ctx: typer.Context, emails: People) -> None:
     Examples:
       seatctl users suspend bob@example.com
     """
-    from seatctl.services.users import suspend_users
+    from seatctl.services.users.edit import suspend_users
 
     here = context(ctx)
     here.emit(suspend_users(here.ledger, here.call, emails))
@@ -200,7 +200,7 @@ def reactivate(ctx: typer.Context, emails: People) -> None:
     Examples:
       seatctl users reactivate bob@example.com
     """
-    from seatctl.services.users import reactivate_users
+    from seatctl.services.users.edit import reactivate_users
 
     here = context(ctx)
     here.emit(reactivate_users(here.ledger, here.call, emails))

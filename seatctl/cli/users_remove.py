@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seatctl.cli.options import context
+from seatctl.cli.framework.options import context
 
 People = Annotated[
     list[str], typer.Argument(metavar="EMAIL...", help="Users, by e-mail.", show_default=False)
@@ -35,14 +35,14 @@ def remove(
     """
     from functools import partial
 
-    from seatctl.services.users_removal import remove_users
+    from seatctl.services.users.remove import remove_users
 
     here = context(ctx)
     hand_over = None
     if new_owner is not None:
-        from seatctl.services import subscriptions
+        from seatctl.services.subscriptions import settings
 
-        hand_over = partial(subscriptions.hand_over, here.ledger, here.billing, here.call)
+        hand_over = partial(settings.hand_over, here.ledger, here.billing, here.call)
     if erase and here.asks:
         whom = emails[0] if len(emails) == 1 else f"{len(emails)} users"
         here.confirm(f"Erase {whom} for good?")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from seatctl.ledger.engine import SqlValue
+from seatctl.ledger.engines.port import SqlValue
 
 
 def where(params: Mapping[str, SqlValue], *always: str, **conditions: str) -> str:

@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 
 from seatctl.ledger.collection import OWED, read_owed, read_pause
-from seatctl.ledger.engine import Row
+from seatctl.ledger.engines.port import Row
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time, parse_time
 from seatctl.models.entitlement import Holding

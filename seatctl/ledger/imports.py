@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seatctl.ledger import change_rows, search
-from seatctl.ledger.coming_back import UNDONE, bring_back
+from seatctl.ledger import change_rows
+from seatctl.ledger.engines import sqlite_search
+from seatctl.ledger.returning_users import UNDONE, bring_back
 from seatctl.ledger.transaction import Transaction
 
 _MAKE = """INSERT INTO users (email, email_key, name, group_name, last_active, created_at)
@@ -94,7 +95,7 @@ def _make(tx: Transaction) -> int:
     last = tx.count("SELECT max(id) FROM users")
     made = tx.execute(_MAKE, {"now": tx.now})
     if made:
-        search.index_after(tx, last)
+        sqlite_search.index_after(tx, last)
         tx.record_many("user", _MADE, {"last": last})
     return made
 
@@ -103,7 +104,7 @@ def _update(tx: Transaction) -> int:
     updated = tx.execute(_FIND_UPDATED)
     if updated:
         tx.record_many("user", _BEFORE_AND_AFTER, {})
-        search.forget(tx, _UPDATED, {})
+        sqlite_search.forget(tx, _UPDATED, {})
         tx.execute(_UPDATE)
-        search.index(tx, _UPDATED, {})
+        sqlite_search.index(tx, _UPDATED, {})
     return updated

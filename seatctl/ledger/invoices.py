@@ -1,6 +1,6 @@
 """The mirror of Stripe's invoices as it is read: found by number, listed newest first.
 
-What writes it is in `mirrored_invoices.py`.
+What writes it is in `ledger/mirror/invoices.py`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from datetime import datetime
 
 from seatctl.errors import NotFound
 from seatctl.ledger.conditions import where
-from seatctl.ledger.engine import Row, SqlValue
+from seatctl.ledger.engines.port import Row, SqlValue
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time, from_epoch, parse_time
 from seatctl.models.invoice import Dispute, Invoice, InvoiceLine, InvoiceStatus, Refund
-from seatctl.rules.nearest import did_you_mean
+from seatctl.rules.suggestions import did_you_mean
 
 _SELECT = """SELECT i.id, i.stripe_id, i.number, s.name AS subscription, i.status, i.currency, i.total,
     i.amount_due, i.amount_paid, i.amount_remaining, i.created_at, i.due_date, i.finalized_at,

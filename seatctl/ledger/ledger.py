@@ -15,6 +15,8 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
+from seatctl.ledger.engines.sqlite import WAIT_SECONDS, SqliteEngine
+from seatctl.ledger.engines.sqlite_files import create_file
 from seatctl.ledger.failures import (
     RESTORE,
     LedgerDamaged,
@@ -24,9 +26,7 @@ from seatctl.ledger.failures import (
     NoLedger,
     OtherMode,
 )
-from seatctl.ledger.files import create_file
-from seatctl.ledger.migrate import is_current, migrate
-from seatctl.ledger.sqlite import WAIT_SECONDS, SqliteEngine
+from seatctl.ledger.schema.migrate import is_current, migrate
 from seatctl.ledger.transaction import Journal, Reader, Transaction
 from seatctl.models.call import Call, format_time
 
@@ -62,7 +62,7 @@ def _border(path: Path) -> Iterator[None]:
 
 def _damage(path: Path) -> tuple[str, str, str] | None:
     """What is wrong with the ledger, read by another connection: nothing of ours is under way there."""
-    from seatctl.ledger import check
+    from seatctl.ledger.checks import check
 
     engine = SqliteEngine(path)
     try:
@@ -140,7 +140,7 @@ class Ledger:
 
         Rolled back on an exception, under a dry run (except in a rehearsal), and if nothing was recorded.
         """
-        from seatctl.ledger.settle import fill_waitlists, settle
+        from seatctl.ledger.due_changes import fill_waitlists, settle
 
         self._require_idle()
         # The write lock is held from the first read to the commit, so that what was read (a free seat,

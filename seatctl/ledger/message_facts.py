@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from seatctl.errors import JsonValue
 from seatctl.ledger import invoices
-from seatctl.ledger.notices import END_IS_OPEN
+from seatctl.ledger.reminders import END_IS_OPEN
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time
 from seatctl.models.invoice import Invoice, InvoiceLine

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from seatctl.errors import JsonValue
-from seatctl.ledger.engine import Row
-from seatctl.ledger.stored import stored_object
+from seatctl.ledger.engines.port import Row
+from seatctl.ledger.row_values import stored_object
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.call import Call, format_time, parse_time
 from seatctl.models.operation import Operation, OperationState, Step
@@ -71,7 +71,7 @@ def facts(reader: Reader, operation: Operation) -> dict[str, JsonValue]:
 
     An entry names who has finished the operation, which may be somebody's `sync`.
     """
-    from seatctl.ledger.hashes import text_hash
+    from seatctl.ledger.record.hashes import text_hash
 
     row = reader.row(
         "SELECT o.payload, o.created_at, r.actor, r.os_user FROM operations o JOIN runs r ON r.number = o.run"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from seatctl.errors import NotFound
 from seatctl.ledger.conditions import where
-from seatctl.ledger.engine import Row, SqlValue
+from seatctl.ledger.engines.port import Row, SqlValue
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.message import Message, MessageState
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from seatctl.ledger import outbox, sync_state
+from seatctl.ledger import outbox
+from seatctl.ledger.mirror import sync_state
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from seatctl.errors import JsonValue, NotFound
-from seatctl.ledger.engine import Row
-from seatctl.ledger.stored import stored_policy
+from seatctl.ledger.engines.port import Row
+from seatctl.ledger.row_values import stored_policy
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.plan import Interval, Plan
-from seatctl.rules.nearest import did_you_mean
 from seatctl.rules.policies import as_fields
+from seatctl.rules.suggestions import did_you_mean
 
 _COLUMNS = (
     "id, slug, name, product_id, price_id, currency, unit_amount, interval, interval_count, policy, active"

@@ -1,6 +1,6 @@
 """Requests for seats: made, decided, waiting in order, listed. `rules/approval.py` decides.
 
-Those that close by themselves (seated, expired, the subscription ended) are `closing.py`'s.
+Those that close by themselves (seated, expired, the subscription ended) are `request_closures.py`'s.
 """
 
 # ruff: noqa: S608 - what is put into statements here are conditions of this module; every value is bound.
@@ -15,7 +15,7 @@ from datetime import datetime
 from seatctl.errors import NotFound
 from seatctl.ledger import change_rows
 from seatctl.ledger.conditions import where
-from seatctl.ledger.engine import Row, SqlValue
+from seatctl.ledger.engines.port import Row, SqlValue
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time, parse_time
 from seatctl.models.request import RequestStatus, SeatRequest

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from seatctl.errors import JsonValue
 from seatctl.ledger.conditions import where
-from seatctl.ledger.engine import SqlValue
+from seatctl.ledger.engines.port import SqlValue
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.role import Grant, Role
 from seatctl.rules.permissions import actor_key

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from seatctl.ledger.engine import Row, SqlValue
+from seatctl.ledger.engines.port import Row, SqlValue
 from seatctl.ledger.transaction import Reader
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Filter(NamedTuple):
             parts.append("t.user_id = :user")
             params["user"] = self.user_id
         if self.text is not None:
-            from seatctl.ledger.search import matching
+            from seatctl.ledger.engines.sqlite_search import matching
 
             found = matching(self.text)
             parts.append(found.condition)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from seatctl.ledger import change_rows, seats
 from seatctl.ledger.conditions import where
-from seatctl.ledger.engine import SqlValue
+from seatctl.ledger.engines.port import SqlValue
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.report import Record
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from seatctl.errors import JsonValue
 from seatctl.ledger import change_rows
-from seatctl.ledger.engine import SqlValue
+from seatctl.ledger.engines.port import SqlValue
 from seatctl.ledger.transaction import Journal, Reader, Transaction
 
 SEATED = "seated"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from seatctl.errors import NotFound
-from seatctl.ledger.engine import SqlValue
+from seatctl.ledger.engines.port import SqlValue
 from seatctl.ledger.transaction import Reader
 from seatctl.rules.names import name_key
 
@@ -46,7 +46,7 @@ def known(reader: Reader, handle: str) -> Known:
 
 def unknown(reader: Reader, handle: str) -> UnknownSubscription:
     """The error for a handle that means nothing here, with the nearest names."""
-    from seatctl.rules.nearest import did_you_mean
+    from seatctl.rules.suggestions import did_you_mean
 
     others = names(reader)
     hint = "seatctl subs list" if others else "seatctl subs buy --plan PLAN --seats N --name NAME"

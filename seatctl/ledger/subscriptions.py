@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from seatctl.errors import JsonValue
 from seatctl.ledger.collection import OWED, read_owed, read_pause
-from seatctl.ledger.engine import Row
-from seatctl.ledger.stored import stored_policy
+from seatctl.ledger.engines.port import Row
+from seatctl.ledger.row_values import stored_policy
 from seatctl.ledger.subscription_handles import CONDITION, UnknownSubscription, parameters, unknown
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time, parse_time
@@ -84,7 +84,7 @@ def by_id(reader: Reader, subscription_id: int, now: datetime | None = None) -> 
 
 def planned(reader: Reader, subscription_id: int) -> Planned:
     """What the next term begins with, as Stripe's item and our metadata there last said."""
-    from seatctl.rules.standing import NEXT_PLAN
+    from seatctl.rules.subscription_state import NEXT_PLAN
 
     row = reader.row(
         "SELECT s.quantity, p.slug AS plan, s.metadata FROM subscriptions s JOIN plans p ON p.id = s.plan_id"

@@ -1,7 +1,7 @@
 """Reading, journalling and changing: the three ways SQL reaches the ledger, and the audit of the third.
 
 Only modules of `ledger/` call `row`, `rows`, `value`, `execute` and `insert`. `ledger.py` opens and ends
-the transactions; what a change settles first is `settle.py`'s.
+the transactions; what a change settles first is `due_changes.py`'s.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, cast
 
 from seatctl.errors import JsonValue
-from seatctl.ledger.engine import Engine, Params, Row, SqlValue
+from seatctl.ledger.engines.port import Engine, Params, Row, SqlValue
 from seatctl.models.call import Call, format_time
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Transaction(Journal):
         super().__init__(engine)
         self.call = call
         self.now = format_time(call.now)
-        from seatctl.ledger import hashes  # hashlib is 5 ms, which a read need not pay
+        from seatctl.ledger.record import hashes  # hashlib is 5 ms, which a read need not pay
 
         last = self.row("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
         self.entry: int = 1 if last is None else last["seq"] + 1
@@ -81,9 +81,9 @@ class Transaction(Journal):
         self.recorded = 0
         """Change rows so far."""
         self.freed: dict[int, int] = {}
-        """Seats given back so far by somebody's will, by subscription: see `undo_window.py`."""
+        """Seats given back so far by somebody's will, by subscription: see `ledger/undo/held_seats.py`."""
         self.held: dict[int, int] = {}
-        """Of those: what `undo_window.py` has taken note of."""
+        """Of those: what `ledger/undo/held_seats.py` has taken note of."""
         self.freed_people: set[int] = set()
         """Some of the users who had them: more than one wherever there are several."""
         self.freed_mails: list[int] = []

@@ -1,6 +1,6 @@
 """Users in the ledger: found by e-mail, listed, added, changed. One person at a time.
 
-A file of people is imported by `imports.py`; the search index is `search.py`'s.
+A file of people is imported by `imports.py`; the search index is `ledger/engines/sqlite_search.py`'s.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from dataclasses import replace
 from datetime import datetime
 
 from seatctl.errors import JsonValue, NotFound, Refused
-from seatctl.ledger import change_rows, groups, rekeying, roles, search
-from seatctl.ledger.engine import Row, SqlValue
+from seatctl.ledger import change_rows, groups, roles
+from seatctl.ledger.engines import sqlite_search
+from seatctl.ledger.engines.port import Row, SqlValue
+from seatctl.ledger.schema import email_keys
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time, parse_time
 from seatctl.models.report import Record
 from seatctl.models.user import User, UserStatus
 from seatctl.rules.emails import check_email, email_key
 from seatctl.rules.names import same_group
-from seatctl.rules.nearest import did_you_mean
+from seatctl.rules.suggestions import did_you_mean
 
 _COLUMNS = "u.id, u.email, u.name, u.group_name, u.status, u.last_active, u.created_at, u.reclaim_exempt"
 
@@ -71,7 +73,7 @@ def near(reader: Reader, email: str) -> list[str]:
     """E-mails that could have been meant: they begin alike, or share letters before the @."""
     key = email_key(email)
     found: list[str] = []
-    for wanted in (search.matching(key[:1]), search.resembling(key.partition("@")[0])):
+    for wanted in (sqlite_search.matching(key[:1]), sqlite_search.resembling(key.partition("@")[0])):
         rows = reader.rows(
             f"SELECT u.email FROM {wanted.source} WHERE {wanted.where} AND u.status <> 'removed' LIMIT :near",  # noqa: S608
             {**wanted.params, "near": _NEAR},
@@ -122,7 +124,7 @@ def total(
 
 
 def _chosen(text: str, status: UserStatus | None, group: str | None) -> tuple[str, str, dict[str, SqlValue]]:
-    wanted = search.matching(text) if text else search.EVERYBODY
+    wanted = sqlite_search.matching(text) if text else sqlite_search.EVERYBODY
     params = dict(wanted.params)
     where = [wanted.where]
     if status is None:
@@ -157,7 +159,7 @@ def _make(tx: Transaction, email: str, name: str | None, group: str | None) -> U
         (email, email_key(email), name, group, tx.now),
     )
     user = User(user_id, email, name, group, UserStatus.ACTIVE, None, parse_time(tx.now))
-    search.index(tx, "SELECT :id", {"id": user_id})
+    sqlite_search.index(tx, "SELECT :id", {"id": user_id})
     tx.record("user", user_id, None, change_rows.of_user(tx, user_id))
     return user
 
@@ -169,14 +171,14 @@ def change(tx: Transaction, before: User, after: User) -> User:
     key = email_key(after.email)
     other = find(tx, after.email)
     if other is not None and other.id != before.id and before.email == after.email:
-        key = rekeying.doubled_key(key, before.id)  # as it is: both were there before they were one address
+        key = email_keys.doubled_key(key, before.id)  # as it is: both were there before they were one address
     elif other is not None and other.id != before.id:
         raise EmailTaken(
             f"{other.email} is another user",
             hint=f"seatctl users show {other.email}",
             data={"email": other.email, "status": other.status.value},
         )
-    search.forget(tx, "SELECT :id", {"id": before.id})
+    sqlite_search.forget(tx, "SELECT :id", {"id": before.id})
     was = change_rows.of_user(tx, before.id)
     tx.execute(
         "UPDATE users SET email = :email, email_key = :key, name = :name, group_name = :group,"
@@ -192,7 +194,7 @@ def change(tx: Transaction, before: User, after: User) -> User:
             "id": before.id,
         },
     )
-    search.index(tx, "SELECT :id", {"id": before.id})
+    sqlite_search.index(tx, "SELECT :id", {"id": before.id})
     roles.follow(tx, before.email, after.email)
     tx.record("user", before.id, was, change_rows.of_user(tx, before.id))
     return after

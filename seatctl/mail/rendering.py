@@ -13,7 +13,7 @@ from shlex import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, select_autoescape
 
 from seatctl.errors import BadInput, JsonValue
-from seatctl.mail.letter import Text, one_line
+from seatctl.mail.email import Text, one_line
 
 TEMPLATES = Path(__file__).parent / "templates"
 

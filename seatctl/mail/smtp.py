@@ -20,8 +20,8 @@ from email.utils import format_datetime
 from types import TracebackType
 
 from seatctl.errors import SeatctlError, TryAgain
-from seatctl.mail.letter import Letter, Server, one_line
-from seatctl.mail.timely import TimelyReader, connect
+from seatctl.mail.deadlines import TimelyReader, connect
+from seatctl.mail.email import Letter, Server, one_line
 from seatctl.rules.emails import domain_key
 
 _PATIENCE = 30.0

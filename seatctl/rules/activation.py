@@ -1,7 +1,7 @@
 """Activation codes: their form, how a typed one is read, and the hash that the ledger keeps. Pure.
 
 A code is `seat-` and four groups of five characters of Crockford's alphabet: a hundred random bits, so
-that it needs no salt and cannot be guessed. `redact.py` knows the form.
+that it needs no salt and cannot be guessed. `output/redact.py` knows the form.
 """
 
 from __future__ import annotations

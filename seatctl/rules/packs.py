@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from shlex import quote
 
-from seatctl.models.standing import Standing
+from seatctl.models.subscription_state import Standing
 from seatctl.rules import hints
-from seatctl.rules.changing import Target
 from seatctl.rules.purchases import TooManySeats, check_quantity, most
+from seatctl.rules.subscription_changes import Target
 
 
 def check_added(standing: Standing, target: Target, seats: int) -> None:

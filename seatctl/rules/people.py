@@ -1,6 +1,6 @@
 """What a row about a person may hold, judged value by value before anything is written.
 
-A row of a file (seatctl/tabular.py) or an address typed as an argument becomes an `Incoming`: the form
+A row of a file (seatctl/input/tables.py) or an address typed as an argument becomes an `Incoming`: the form
 in which `ledger/staging.py` takes it. What the ledger knows of the person is judged there, by SQL.
 """
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from seatctl.errors import JsonValue, Refused, UsageError
-from seatctl.rules.numbers import MOST, whole_number
+from seatctl.rules.whole_numbers import MOST, whole_number
 
 DEFAULT = "10%"
 

@@ -78,7 +78,7 @@ def merge_metadata(old: Obj, sent: Any) -> Obj:
         return {}
     merged = {name: value for name, value in {**old, **(sent or {})}.items() if value != ""}
     if len(merged) > max(len(old), MOST_KEYS):
-        from seatctl.sandbox.limits import too_many_keys  # in here: it needs this module itself
+        from seatctl.sandbox.api.limits import too_many_keys  # in here: it needs this module itself
 
         raise too_many_keys(len(merged))
     return merged

@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from seatctl.sandbox import control
-from seatctl.sandbox.server import Server
-from seatctl.sandbox.twin import Twin
+from seatctl.sandbox.api import control
+from seatctl.sandbox.api.server import Server
+from seatctl.sandbox.api.twin import Twin
 from tests.sandbox.replay import flat, recordings
 
 DAY = 86400

@@ -2,7 +2,7 @@
 
 import pytest
 
-from seatctl.sandbox import control
+from seatctl.sandbox.api import control
 
 DAY = 86400
 HOUR = 3600

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from seatctl.sandbox import control, generate, routes
-from seatctl.sandbox.twin import TimedOut, Twin
+from seatctl.sandbox.api import control, generate, routes
+from seatctl.sandbox.api.twin import TimedOut, Twin
 from tests.sandbox.replay import Replay, told
 
 CONTRACT = json.loads(generate.CONTRACT.read_text("utf-8"))
@@ -29,7 +29,7 @@ def test_every_endpoint_has_a_function_and_parameters():
 
     for route in routes.ROUTES:
         module, _, function = route.serves.partition(".")
-        assert callable(getattr(import_module(f"seatctl.sandbox.{module}"), function)), route
+        assert callable(getattr(import_module(f"seatctl.sandbox.resources.{module}"), function)), route
         assert route.params in CONTRACT["params"]
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 
-from seatctl.sandbox.twin import Twin
+from seatctl.sandbox.api.twin import Twin
 from tests.sandbox.relations import MISSING, at_path
 from tests.sandbox.replay import Replay, filled, in_process, told
 

@@ -4,7 +4,7 @@ import http.client
 import json
 import threading
 
-from seatctl.sandbox.twin import Twin
+from seatctl.sandbox.api.twin import Twin
 from tests.sandbox.replay import Replay, in_process, told
 
 
@@ -40,7 +40,7 @@ def test_the_sandbox_answers_as_stripe_did(recording, tmp_path, capsys):
 
 
 def test_the_served_sandbox_answers_as_stripe_did(recording, tmp_path):
-    from seatctl.sandbox.server import Server
+    from seatctl.sandbox.api.server import Server
 
     steps = told(recording)
     server = Server(tmp_path / "sandbox.db", port=0, empty=True)

@@ -7,11 +7,11 @@ import pkgutil
 import pytest
 
 from seatctl import billing
-from seatctl.models.mirrored import Kind, Span
-from seatctl.sandbox import contract, routes
-from seatctl.sandbox.errors import ApiError
-from seatctl.sandbox.form import decode
-from seatctl.sandbox.twin import Twin
+from seatctl.models.mirror import Kind, Span
+from seatctl.sandbox.api import check, routes
+from seatctl.sandbox.api.errors import ApiError
+from seatctl.sandbox.api.form import decode
+from seatctl.sandbox.api.twin import Twin
 from seatctl.sandbox.wire import ENDIVE
 
 BUY = "subs buy --plan pro --seats 5 --owner ann@example.com --billing-email pay@example.com --yes"
@@ -58,7 +58,7 @@ def test_every_endpoint_of_the_billing_port_is_one_of_the_sandboxes(name):
     found = routes.find(getattr(call, "method", "get").upper(), call.path)
     assert found is not None, call
     sent = {each: value for each, value in call.form.items() if value}
-    known = {each.removesuffix("!") for each in contract.fields(found[0].params, ENDIVE)}
+    known = {each.removesuffix("!") for each in check.fields(found[0].params, ENDIVE)}
     assert set(sent) <= known
 
 
@@ -86,7 +86,7 @@ def test_every_request_of_a_journey_is_within_the_parameters_of_its_version(sand
         route, _ = routes.find(method, path)
         assert headers["stripe-version"] == ENDIVE
         try:
-            contract.check(route.params, {**decode(query), **decode(form)}, ENDIVE)
+            check.check(route.params, {**decode(query), **decode(form)}, ENDIVE)
         except ApiError as error:
             pytest.fail(f"{method} {url} {form}: {error.message}")
         used.add(f"{route.method} {route.path}")

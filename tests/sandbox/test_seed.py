@@ -2,8 +2,8 @@
 
 import json
 
-from seatctl.sandbox import control
-from seatctl.sandbox.twin import Twin
+from seatctl.sandbox.api import control
+from seatctl.sandbox.api.twin import Twin
 from tests.sandbox.conftest import Sandbox
 from tests.sandbox.seed import seed
 

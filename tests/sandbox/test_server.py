@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from seatctl.sandbox import control
-from seatctl.sandbox.server import Server
-from seatctl.sandbox.twin import Twin
+from seatctl.sandbox.api import control
+from seatctl.sandbox.api.server import Server
+from seatctl.sandbox.api.twin import Twin
 
 KEY = {"Authorization": "Bearer sk_test_wire"}
 

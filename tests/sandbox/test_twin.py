@@ -2,8 +2,8 @@
 
 import pytest
 
-from seatctl.sandbox import control
-from seatctl.sandbox.twin import TimedOut, Twin
+from seatctl.sandbox.api import control
+from seatctl.sandbox.api.twin import TimedOut, Twin
 
 
 def test_without_a_key_the_answer_is_401(stripe):

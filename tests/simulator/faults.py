@@ -17,8 +17,8 @@ from random import Random
 from unittest import mock
 from urllib.parse import unquote_plus
 
-from seatctl import connecting
-from seatctl.sandbox.twin import Answer, TimedOut, Twin
+from seatctl.app import connections
+from seatctl.sandbox.api.twin import Answer, TimedOut, Twin
 from tests.simulator.pinned import Pins
 from tests.support.damage import KINDS, STILL_VALID, damaged
 
@@ -198,7 +198,7 @@ def installed(boundary: Boundary) -> Iterator[None]:
         boundary.pass_by(f"after {method} {url.partition('?')[0]}")
         return answer
 
-    opening, reading_the_clock = os.open, connecting.sandbox_now
+    opening, reading_the_clock = os.open, connections.sandbox_now
 
     def sandbox_now(path: Path) -> datetime:
         return reading_the_clock(path) + timedelta(seconds=boundary.skew)
@@ -211,7 +211,7 @@ def installed(boundary: Boundary) -> Iterator[None]:
         stack.enter_context(mock.patch.object(sqlite3, "connect", connect))
         stack.enter_context(mock.patch.object(Twin, "handle", handle))
         stack.enter_context(mock.patch.object(os, "open", opened))
-        stack.enter_context(mock.patch.object(connecting, "sandbox_now", sandbox_now))
+        stack.enter_context(mock.patch.object(connections, "sandbox_now", sandbox_now))
         yield
 
 

@@ -10,8 +10,8 @@ from hashlib import sha256
 from random import Random
 from urllib.parse import urlencode
 
-from seatctl.sandbox import control
-from seatctl.sandbox.errors import ApiError
+from seatctl.sandbox.api import control
+from seatctl.sandbox.api.errors import ApiError
 from tests.simulator import invariants, money
 from tests.simulator.actions import ASKS, COMMANDS, DAY, Step, is_read
 from tests.simulator.books import Books

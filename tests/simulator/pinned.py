@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import count
 from unittest import mock
 
-from seatctl.services import stripe_reading
+from seatctl.services.sync import reader
 
 EPOCH = 2222208000
 """What the machine's clock says all the time: 2040-06-02. The sandbox's own clock is what moves."""
@@ -86,8 +86,8 @@ def pinned() -> Iterator[Pins]:
             (time, "time", lambda: float(EPOCH)),
             (time, "monotonic", pins.monotonic),
             (time, "sleep", pins.sleep),
-            (stripe_reading, "ThreadPoolExecutor", AtOnce),
-            (stripe_reading, "wait", in_order),
+            (reader, "ThreadPoolExecutor", AtOnce),
+            (reader, "wait", in_order),
         ):
             stack.enter_context(mock.patch.object(owner, name, value))
         yield pins

@@ -85,20 +85,20 @@ def within(stack: ExitStack, owner: Any, name: str, new: Any) -> None:
     "only the first ten lines of an invoice are read, and nothing compares what is left",
 )
 def _first_page(stack: ExitStack) -> None:
-    from seatctl.billing.whole import WholeBilling
-    from seatctl.services import giving_back
+    from seatctl.billing.complete_lists import WholeBilling
+    from seatctl.services.subscriptions import refunds
 
     within(stack, WholeBilling, "_complete", lambda _self, _holder: None)
-    within(stack, giving_back, "_require_all", lambda *_: None)
+    within(stack, refunds, "_require_all", lambda *_: None)
 
 
 @fault(
     "refund falls short", 3, "crowded", "less is given back than Stripe says is unused, and it is canceled"
 )
 def _refund_falls_short(stack: ExitStack) -> None:
-    from seatctl.services import giving_back
+    from seatctl.services.subscriptions import refunds
 
-    within(stack, giving_back, "_require_all", lambda *_: None)
+    within(stack, refunds, "_require_all", lambda *_: None)
 
 
 # Point 4: what is shown is what is charged ------------------------------------------------------------
@@ -108,7 +108,7 @@ def _refund_falls_short(stack: ExitStack) -> None:
 def _next_invoice(stack: ExitStack) -> None:
     from seatctl.billing.objects import read_preview
     from seatctl.billing.port import InvalidRequest, MissingInStripe
-    from seatctl.services import change_previews as ours
+    from seatctl.services.subscriptions import previews as ours
 
     def prorated(preview: Any) -> int:
         return sum(line.amount for line in preview.lines if line.proration)
@@ -131,7 +131,7 @@ def _next_invoice(stack: ExitStack) -> None:
 @fault("trial due now", 4, "trial", "a seat added in a trial is shown as charged now, and nothing is")
 def _trial_due_now(stack: ExitStack) -> None:
     from seatctl.billing import previews
-    from seatctl.services import change_previews  # noqa: F401 - it holds the function too
+    from seatctl.services.subscriptions import previews as change_previews  # noqa: F401 - it holds the function too
 
     everywhere(stack, previews, "is_of_next_term", lambda *_: False)
 
@@ -140,7 +140,7 @@ def _trial_due_now(stack: ExitStack) -> None:
     "end within the period", 4, "dashboard", "a `cancel_at` within the period is shown as the period's end"
 )
 def _end_within(stack: ExitStack) -> None:
-    from seatctl.rules import standing as rules
+    from seatctl.rules import subscription_state as rules
 
     old = rules.standing
 
@@ -148,7 +148,7 @@ def _end_within(stack: ExitStack) -> None:
         found = old(*arguments, **named)
         return found if found.ends_at is None else replace(found, ends_at=found.period_end)
 
-    from seatctl.services import gathering  # noqa: F401 - it holds the function too
+    from seatctl.services.subscriptions import snapshot  # noqa: F401 - it holds the function too
 
     everywhere(stack, rules, "standing", standing)
 
@@ -156,16 +156,16 @@ def _end_within(stack: ExitStack) -> None:
 @fault("discount for nothing", 4, "", "a discount that takes nothing off is not told")
 def _discount_for_nothing(stack: ExitStack) -> None:
     from seatctl.rules import purchases
-    from seatctl.services import addons, ordering, seat_changes  # noqa: F401 - they hold it too
+    from seatctl.services.purchases import order  # noqa: F401 - they hold it too
 
     everywhere(stack, purchases, "nothing_off", lambda *_: ())
 
 
 @fault("refund of a debt", 4, "small", "a proration that became a debt on the balance is given back")
 def _refund_of_a_debt(stack: ExitStack) -> None:
-    from seatctl.services import giving_back
+    from seatctl.services.subscriptions import refunds
 
-    within(stack, giving_back, "debt_made", lambda *_: 0)
+    within(stack, refunds, "debt_made", lambda *_: 0)
 
 
 # Point 5: never send what is not being changed --------------------------------------------------------
@@ -173,27 +173,27 @@ def _refund_of_a_debt(stack: ExitStack) -> None:
 
 @fault("unchanged price", 5, "dashboard", "an update repeats the price that the item has, archived or not")
 def _unchanged_price(stack: ExitStack) -> None:
-    from seatctl.rules import sides
-    from seatctl.services import change_previews  # noqa: F401 - it holds the function too
+    from seatctl.rules import term_content
+    from seatctl.services.subscriptions import previews as change_previews  # noqa: F401 - it holds the function too
 
     def item_update(item: Any, _held: Any, wanted: Any) -> dict[str, Any]:
         return {"id": item, "price": wanted.price_id, "quantity": wanted.seats}
 
-    everywhere(stack, sides, "item_update", item_update)
+    everywhere(stack, term_content, "item_update", item_update)
 
 
 @fault("our own clock", 5, "clocks", "`proration_date` follows the machine's clock")
 def _our_own_clock(stack: ExitStack) -> None:
-    from seatctl.services import steps, stripe_clock  # noqa: F401 - it holds the function too
+    from seatctl.services import stripe_clock
 
     everywhere(stack, stripe_clock, "stripe_now", lambda _billing, call: call.now)
 
 
 @fault("card of a page", 5, "pages", "`--bill-to` after Checkout finds no card")
 def _card_of_a_page(stack: ExitStack) -> None:
-    from seatctl.services import ordering
+    from seatctl.services.purchases import order
 
-    within(stack, ordering, "_card_of", lambda *_: None)
+    within(stack, order, "_card_of", lambda *_: None)
 
 
 # Points 6 to 8 ----------------------------------------------------------------------------------------
@@ -208,9 +208,9 @@ def _void_is_open(stack: ExitStack) -> None:
 
 @fault("notes before payment", 7, "unpaid", "credit notes before the payment are not read")
 def _notes_before_payment(stack: ExitStack) -> None:
-    from seatctl.services import invoice_rows
+    from seatctl.services.invoices import views
 
-    within(stack, invoice_rows, "_credited", lambda invoice: invoice.details.get("credited") or 0)
+    within(stack, views, "_credited", lambda invoice: invoice.details.get("credited") or 0)
 
 
 @fault("refunds of the dashboard", 7, "dashboard", "refunds made in the dashboard are not listed")
@@ -240,9 +240,9 @@ def _no_seats_paid(stack: ExitStack) -> None:
     calm=False,
 )
 def _item_gone(stack: ExitStack) -> None:
-    from seatctl.services import addons, applying, gathering, prorated_change  # noqa: F401 - they hold it
+    from seatctl.services.subscriptions import added_seats_invoice, finish, snapshot  # noqa: F401 - they hold it
 
-    everywhere(stack, gathering, "has_item", lambda *_: True)
+    everywhere(stack, snapshot, "has_item", lambda *_: True)
 
 
 @fault("on session", 8, "", "a card is charged as if the cardholder attended")
@@ -306,9 +306,9 @@ def _due_date(stack: ExitStack) -> None:
 
 @fault("refunds by hand", 7, "given back", "what the dashboard gave back is given back once more")
 def _refunds_by_hand(stack: ExitStack) -> None:
-    from seatctl.services import giving_back
+    from seatctl.services.subscriptions import refunds
 
-    within(stack, giving_back, "_refunded_by_hand", lambda *_: 0)
+    within(stack, refunds, "_refunded_by_hand", lambda *_: 0)
 
 
 @fault("disputes", 8, "disputed", "disputes are not shown")
@@ -327,18 +327,18 @@ def _promised_seats(stack: ExitStack) -> None:
 
 @fault("reconcile agrees", 8, "unreadable", "`reconcile` agrees with what it could not read", calm=False)
 def _reconcile_agrees(stack: ExitStack) -> None:
-    from seatctl.services import reconciling
+    from seatctl.services.sync import reconcile
 
     def cannot_be_read(_reason: str) -> dict[str, Any]:
         return {"drift": None, "reason": None, "repair": None}
 
-    within(stack, reconciling, "_cannot_be_read", cannot_be_read)
+    within(stack, reconcile, "_cannot_be_read", cannot_be_read)
 
 
 @fault("followed hint", 8, "deleted", "the hint for a deleted customer was already followed")
 def _followed_hint(stack: ExitStack) -> None:
     from seatctl.errors import SeatctlError
-    from seatctl.services.paying_customer import CustomerDeleted
+    from seatctl.services.charging.customer import CustomerDeleted
 
     def made(self: Any, message: str, **named: Any) -> None:
         SeatctlError.__init__(self, message, **{**named, "hint": "seatctl sync"})
@@ -384,8 +384,8 @@ def _login_page(stack: ExitStack) -> None:
 )
 def _open_after_429(stack: ExitStack) -> None:
     from seatctl.billing.port import RateLimited
-    from seatctl.services import operations
-    from seatctl.services.steps import CameToNothing, Running
+    from seatctl.services.operations import submit
+    from seatctl.services.operations.steps import CameToNothing, Running
 
     old = Running.step_or_nothing
 
@@ -398,22 +398,22 @@ def _open_after_429(stack: ExitStack) -> None:
             raise
 
     within(stack, Running, "step_or_nothing", step_or_nothing)
-    within(stack, operations, "_is_given_up", lambda *_: False)
+    within(stack, submit, "_is_given_up", lambda *_: False)
 
 
 @fault("no way out", 2, "given up", "`runs undo` stops at what Stripe refuses")
 def _no_way_out(stack: ExitStack) -> None:
-    from seatctl.services import abandoning
+    from seatctl.services.operations import abandon
 
     def given_up(_running: Any, why: Exception) -> str:
         raise why
 
-    within(stack, abandoning, "_given_up", given_up)
+    within(stack, abandon, "_given_up", given_up)
 
 
 @fault("no end after a refusal", 2, "dashboard", "a refusal before money has moved leaves an operation open")
 def _no_end_after_a_refusal(stack: ExitStack) -> None:
-    from seatctl.services.steps import Running
+    from seatctl.services.operations.steps import Running
 
     def step_or_nothing(self: Any, name: str, write: Any, find: Any, *_more: Any, **_named: Any) -> Any:
         return self.step(name, write, find)
@@ -428,7 +428,7 @@ def _no_end_after_a_refusal(stack: ExitStack) -> None:
 def _any_way_to_pay(stack: ExitStack) -> None:
     from seatctl.billing.port import Write
     from seatctl.billing.stripe import StripeBilling
-    from seatctl.rules import ways_to_pay
+    from seatctl.rules import payment_method_types
 
     old = StripeBilling.write
 
@@ -438,27 +438,27 @@ def _any_way_to_pay(stack: ExitStack) -> None:
         return old(self, Write(call.method, call.path, form), key)
 
     within(stack, StripeBilling, "write", write)
-    everywhere(stack, ways_to_pay, "cards_only", dict)
-    everywhere(stack, ways_to_pay, "check_card", lambda *_: None)
+    everywhere(stack, payment_method_types, "cards_only", dict)
+    everywhere(stack, payment_method_types, "check_card", lambda *_: None)
 
 
 @fault("payment under way", 9, "debit", "an invoice is made void while its payment is under way")
 def _payment_under_way(stack: ExitStack) -> None:
-    from seatctl.services import processing
+    from seatctl.services.charging import processing
 
     everywhere(stack, processing, "is_under_way", lambda *_: False)
 
 
 @fault("schedule", 9, "dashboard", "a subscription that a schedule manages is changed")
 def _schedule(stack: ExitStack) -> None:
-    from seatctl.services import gathering
+    from seatctl.services.subscriptions import snapshot
 
-    everywhere(stack, gathering, "require_unscheduled", lambda *_: None)
+    everywhere(stack, snapshot, "require_unscheduled", lambda *_: None)
 
 
 @fault("classic mode", 9, "classic", "classic billing prorates by what the item holds after a decrease")
 def _classic_mode(stack: ExitStack) -> None:
-    from seatctl.services import classic_billing
+    from seatctl.services.subscriptions import classic_billing
 
     everywhere(stack, classic_billing, "require_true_credit", lambda *_, **__: None)
 
@@ -466,6 +466,6 @@ def _classic_mode(stack: ExitStack) -> None:
 @fault("tax unknown", 9, "tax", "with tax on, a purchase is tried whose tax Stripe cannot tell")
 def _tax_unknown(stack: ExitStack) -> None:
     from seatctl.rules import purchases
-    from seatctl.services import change_previews, ordering  # noqa: F401 - they hold it too
+    from seatctl.services.purchases import order  # noqa: F401 - they hold it too
 
     everywhere(stack, purchases, "check_tax", lambda *_: None)

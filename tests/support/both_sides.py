@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from seatctl.sandbox import control
-from seatctl.sandbox.twin import Twin
+from seatctl.sandbox.api import control
+from seatctl.sandbox.api.twin import Twin
 from tests.pools import ledger_path, query
 
 ENDED = {"canceled", "incomplete_expired"}

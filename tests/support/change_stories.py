@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from seatctl.sandbox import control
+from seatctl.sandbox.api import control
 from tests.conftest import Seatctl
 from tests.pools import ledger_path, query
 from tests.sandbox.seed import send

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from seatctl.sandbox.twin import Twin
+from seatctl.sandbox.api.twin import Twin
 
 KEY = "sk_test_front"
 

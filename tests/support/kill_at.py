@@ -60,7 +60,7 @@ def _serve() -> None:
     from seatctl.__main__ import main  # noqa: F401 - loaded before the forks
     from seatctl.billing import stripe  # noqa: F401
     from seatctl.cli import plans, subs, sync  # noqa: F401
-    from seatctl.services import buying, plan_adding, plan_editing, subscription_settings  # noqa: F401
+    from seatctl.services.plans import add_operation, edit_operation  # noqa: F401
 
     for line in sys.stdin.read().splitlines():
         print(json.dumps(_run(json.loads(line))), flush=True)
@@ -95,8 +95,8 @@ def _become(home: Path, argv: list[str], point: int | None, log: Path, errors: P
 
 def count_points(log: Path, point: int | None, *, pause: float = 0.0) -> None:
     """Wrap the calls to Stripe and the commits of this process; `pause` seconds before each call."""
-    from seatctl.ledger.sqlite import SqliteEngine
-    from seatctl.sandbox.twin import Twin
+    from seatctl.ledger.engines.sqlite import SqliteEngine
+    from seatctl.sandbox.api.twin import Twin
 
     passed = os.open(log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
     count = 0

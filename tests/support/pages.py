@@ -13,8 +13,8 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
-from seatctl.cli.app import Group, root_group
-from seatctl.context import Context
+from seatctl.app.context import Context
+from seatctl.cli.framework.app import Group, root_group
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]

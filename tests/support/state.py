@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from seatctl.rules.metadata import OPERATION, REQUEST
-from seatctl.rules.standing import NEXT_QUANTITY, PAID_SEATS, PAID_UNTIL, RENEWED
+from seatctl.rules.subscription_state import NEXT_QUANTITY, PAID_SEATS, PAID_UNTIL, RENEWED
 from tests.pools import ledger_path, query
 from tests.support.both_sides import ENDED, twin
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from unittest import mock
 
-from seatctl.ledger.sqlite import SqliteEngine
+from seatctl.ledger.engines.sqlite import SqliteEngine
 
 _AT_ONCE = 10
 """Steps between two counts."""

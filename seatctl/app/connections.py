@@ -1,0 +1,135 @@
+"""Connections to Stripe and to the sandbox, as a profile names them. The context decides when one is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from seatctl.errors import BadInput, LedgerError
+
+if TYPE_CHECKING:
+    import ssl
+    from datetime import datetime
+    from pathlib import Path
+
+    from seatctl.billing.port import Billing
+    from seatctl.config.settings import Profile
+
+
+class SandboxUnusable(LedgerError):
+    """The sandbox's file is damaged, or may not be written."""
+
+    code = "sandbox_unusable"
+
+
+class BadCertificates(BadInput):
+    """The certificates to trust cannot be read."""
+
+    code = "bad_ca_bundle"
+
+
+def trusted_certificates(
+    profile: Profile, environment: Mapping[str, str]
+) -> tuple[str | None, ssl.SSLContext]:
+    """The file or folder of certificates that was named, if any, and a context that trusts it.
+
+    Raises BadCertificates if it cannot be read: requests would call that a failure of the network.
+    """
+    import ssl
+    from pathlib import Path
+
+    named = profile.text("stripe.ca_bundle", environment)
+    folder = named is not None and Path(named).is_dir()
+    try:
+        context = ssl.create_default_context(
+            cafile=None if folder else named, capath=named if folder else None
+        )
+    except OSError as error:
+        why = "no certificate in PEM form is in it" if isinstance(error, ssl.SSLError) else error.strerror
+        raise BadCertificates(
+            f"the certificates to trust, {named}, cannot be read: {why}",
+            hint="correct REQUESTS_CA_BUNDLE or SSL_CERT_FILE, or: seatctl config set stripe.ca_bundle FILE",
+            data={"path": named},
+        ) from error
+    return named, context
+
+
+def to_stripe(
+    profile: Profile,
+    secret: str,
+    environment: Mapping[str, str],
+    *,
+    read_only: bool,
+    trace: Callable[[str], None],
+) -> Billing:
+    """Stripe with this key, at the pace of the profile, or of its mode. Raises BadCertificates."""
+    import time
+
+    from seatctl.billing.complete_lists import WholeBilling
+    from seatctl.billing.rate_limit import pace_of
+    from seatctl.billing.stripe import connect
+    from seatctl.billing.trace import TracedBilling
+
+    base = profile.text("stripe.api_base", environment)
+    rate = profile.text("sync.requests_per_second", environment)
+    pace = pace_of(profile.mode.value, float(rate) if rate else None, clock=time.monotonic, sleep=time.sleep)
+    trusted, _ = trusted_certificates(profile, environment)
+    stripe = connect(
+        secret, api_base=base, ca_bundle=trusted, read_only=read_only, sleep=time.sleep, pace=pace
+    )
+    return WholeBilling(TracedBilling(stripe, trace))
+
+
+def to_sandbox(path: Path, *, read_only: bool, trace: Callable[[str], None]) -> Billing:
+    """The sandbox in that file. Raises SandboxUnusable."""
+    import time
+
+    from seatctl.billing.complete_lists import WholeBilling
+    from seatctl.billing.stripe import connect_sandbox
+    from seatctl.billing.trace import TracedBilling
+
+    with sandbox_file(path):
+        twin = connect_sandbox(path, read_only=read_only, sleep=time.sleep)
+    return WholeBilling(TracedBilling(twin, trace))
+
+
+def sandbox_now(path: Path) -> datetime:
+    """The clock of the sandbox in that file. Raises SandboxUnusable."""
+    from seatctl.models.call import from_epoch
+    from seatctl.sandbox.billing import clock
+    from seatctl.sandbox.store import Store
+
+    with sandbox_file(path):
+        store = Store(path)
+    try:
+        return from_epoch(clock.now(store))
+    finally:
+        store.close()
+
+
+@contextmanager
+def sandbox_file(path: Path) -> Iterator[None]:
+    """Raises SandboxUnusable where the sandbox says that its file is; it knows nothing of our errors."""
+    from seatctl.sandbox.store import Unusable
+
+    try:
+        yield
+    except Unusable as error:
+        raise SandboxUnusable(
+            f"the sandbox cannot be opened: {error}", hint=_repair(path, str(error)), data={"path": str(path)}
+        ) from error
+
+
+def _repair(path: Path, why: str) -> str:
+    """What helps and destroys nothing: most of what keeps a file from being opened is no damage."""
+    from seatctl.rules import hints
+
+    if "full" in why:
+        return f"free some disk space, then {hints.AGAIN}"
+    if "locked" in why or "busy" in why:
+        return hints.AGAIN
+    if "malformed" in why or "not a database" in why:
+        another = hints.command("init", hints.Blank.PROFILE, "--mode", "sandbox")
+        return hints.to("it is kept as it is; to make another profile with a new sandbox", another)
+    return f"give yourself write access to {path} and to its folder {path.parent}, then {hints.AGAIN}"

@@ -1,0 +1,69 @@
+"""The rotating, redacted log of calls to Stripe and bugs; imported when there is something to write."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from seatctl.output.redact import redact
+
+MAX_BYTES = 1_000_000
+BACKUPS = 3
+
+
+class Log:
+    """One open log file, readable by its owner only. A log that cannot be written stops nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handler = _open(path)
+
+    def write(self, text: str) -> bool:
+        """Add a redacted entry with its UTC time and process; false where the log cannot be written."""
+        if self._handler is None:
+            return False
+        self._handler.handle(logging.makeLogRecord({"msg": redact(text)}))
+        return not self._handler.failed
+
+    def close(self) -> None:
+        """Close the file. On a full disk the last lines are lost, and the exit code stays what it is."""
+        if self._handler is not None:
+            with suppress(OSError):
+                self._handler.close()
+
+
+def log_path(environment: Mapping[str, str]) -> Path:
+    """Where the log is, even where config.toml cannot be read."""
+    from seatctl.config.settings import places
+
+    return places(environment).data / "log" / "seatctl.log"
+
+
+class _Private(RotatingFileHandler):
+    """Also the file that follows a rotation is its owner's only; and a full disk is no second error."""
+
+    failed = False
+
+    def _open(self):  # type: ignore[no-untyped-def]  # TextIOWrapper[_WrappedBuffer], private to typeshed
+        Path(self.baseFilename).touch(mode=0o600)
+        return super()._open()
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Keep quiet, and remember."""
+        self.failed = True
+
+
+def _open(path: Path) -> _Private | None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handler = _Private(path, maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8")
+    except OSError:
+        return None
+    formatter = logging.Formatter("%(asctime)s %(process)d %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    return handler

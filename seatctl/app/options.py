@@ -1,0 +1,26 @@
+"""What was asked of this invocation before its command is known. Reading it is cli/framework/global_options.py."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from seatctl.output.style import Format
+
+
+class GlobalOptions(NamedTuple):
+    """The options that every command takes, on either side of its name. None: not given."""
+
+    profile: str | None = None
+    ledger: str | None = None
+    actor: str | None = None
+    output: Format | None = None
+    fields: tuple[str, ...] = ()
+    no_header: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    yes: bool = False
+    no_input: bool = False
+    notify: bool = True
+    dry_run: bool = False
+    color: str | None = None

@@ -1,0 +1,211 @@
+"""A line of a batch through the command tree: parsed before anything is done, then run in this process.
+
+A line has a `Context` of its own, which shares ledger, Stripe, settings and clock with the batch's and
+keeps what the command would have printed. Beside `cli/framework/app.py` this touches Typer's internals.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import typer
+from typer._click.core import Context as ClickContext
+from typer._click.exceptions import ClickException
+
+from seatctl.app.context import Context
+from seatctl.cli.framework import catalogue
+from seatctl.cli.framework.app import PROGRAM, Group, root_group
+from seatctl.cli.framework.usage import usage_error
+from seatctl.config.settings import Mode
+from seatctl.errors import ExitCode, LedgerError, SeatctlError
+from seatctl.models.batch import Line
+from seatctl.models.call import BatchRow, Call
+from seatctl.output.redact import has_key
+from seatctl.rules import batches
+from seatctl.services.runs.batch import Outcome
+
+if TYPE_CHECKING:
+    from seatctl.billing.port import Billing
+    from seatctl.ledger.ledger import Ledger
+    from seatctl.models.report import Record, Report
+    from seatctl.output.style import Column
+
+
+class LineContext(Context):
+    """The invocation that a line would be, within that of its batch."""
+
+    def __init__(self, batch: Context, ledger: Ledger | None, line: Line, row: BatchRow | None) -> None:
+        super().__init__(line.words, batch.environment)
+        self.options = batch.options._replace(output=None, fields=(), no_input=True)
+        self.settings = batch.settings
+        self.profile = batch.profile
+        self.os_user = batch.os_user
+        self.log = batch.log
+        self.said = ""
+        self.whole = False
+        """Whether the line is marked by its batch when all of it is done, not by its transaction."""
+        self._batch, self._row = batch, row
+        self._ledger = ledger
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The batch's; under its dry run the copy in which the lines are done."""
+        return self._ledger or self._batch.ledger
+
+    @cached_property
+    def billing(self) -> Billing:
+        """The batch's, but that a dry run's refuses to write."""
+        return self._batch.billing if self.options.dry_run == self._batch.options.dry_run else super().billing
+
+    @cached_property
+    def now(self) -> datetime:
+        """The batch's."""
+        return self._batch.now
+
+    @cached_property
+    def call(self) -> Call:
+        """As the line's own, within the run of the batch."""
+        own = super().call
+        if self._row is None or self._only_looks:
+            return own
+        row = None if self.whole else self._row
+        return own._replace(run=self._row.run, batch_row=row, rehearsed=self.ledger.is_rehearsal)
+
+    @property
+    def _only_looks(self) -> bool:
+        """Whether a word of the line itself makes it a dry run: it changes nothing in the run either."""
+        return "--dry-run" in self.given
+
+    @property
+    def asks(self) -> bool:
+        """As in the run: what the run would refuse without --yes, its dry run refuses too."""
+        return not self._only_looks
+
+    @property
+    def interactive(self) -> bool:
+        """Nobody is asked in the middle of a batch."""
+        return False
+
+    def emit(self, report: Report, *, handle: str | None = None) -> None:
+        """Keep the sentence and the exit code."""
+        self.said, self.exit_code = report.summary, report.exit_code
+
+    def emit_list(
+        self,
+        records: Iterable[Record],
+        columns: Sequence[Column],
+        *,
+        handle: str,
+        total: Callable[[], int] | None = None,
+    ) -> None:
+        """A list has nobody to read it."""
+
+    def emit_one(self, record: Record, columns: Sequence[Column], *, handle: str) -> None:
+        """One thing has nobody to read it."""
+
+    def emit_text(self, text: str) -> None:
+        """A text has nobody to read it."""
+
+    def note(self, text: str) -> None:
+        """Messages go to the log."""
+        self.log.write(text)
+
+
+class Lines:
+    """The command tree of a batch: built once, asked for every line."""
+
+    def __init__(self, here: Context, ledger: Ledger | None = None) -> None:
+        """`ledger` is the one in which the lines are done, None while they are only checked."""
+        self._here = here
+        self._ledger = ledger
+        self._root = root_group()
+        self._names = {name: entry.name for name, entry in catalogue.names().items()}
+
+    def check(self, line: Line) -> None:
+        """Whether the line is a command with good options and arguments. Raises NotALine."""
+        if any(has_key(word) for word in line.words):
+            raise batches.NotALine("a Stripe key never stands in a command: seatctl init --key-stdin")
+        batches.check_words(line.words)
+        here = LineContext(self._here, None, line, None)
+        try:
+            with redirect_stdout(io.StringIO()), self._parsed(here) as ctx:
+                # By what was parsed: an option before the noun, or glued to others, hides the command.
+                batches.check_command(self._command(ctx))
+        except typer.Exit:
+            raise batches.NotALine("it shows help, which nobody would read") from None
+        except SeatctlError as error:
+            raise batches.NotALine(error.message) from None
+        ours, theirs = self._here.options, here.options
+        if (theirs.profile, theirs.ledger) != (ours.profile, ours.ledger):
+            raise batches.NotALine("--profile and --ledger belong to the batch, not to a line of it")
+
+    def do(self, line: Line, row: BatchRow | None) -> Outcome:
+        """Run the line. Raises LedgerError, which ends the batch: the next line would meet it too."""
+        here = LineContext(self._here, self._ledger, line, row)
+        try:
+            with redirect_stdout(io.StringIO()), self._parsed(here) as ctx:
+                here.whole = batches.takes_several_transactions(self._command(ctx))
+                ctx.command.invoke(ctx)
+        except typer.Exit:
+            pass
+        except LedgerError:
+            raise
+        except SeatctlError as error:
+            return Outcome(error.exit_code, error.code, error.message)
+        except Exception as error:  # noqa: BLE001  # a bug in one command: the others are done all the same
+            return self._bug(line, error)
+        finally:
+            self._read_clock(line)
+        code = None if here.exit_code is ExitCode.DONE else here.exit_code.name.lower()
+        return Outcome(here.exit_code, code, here.said)
+
+    def _bug(self, line: Line, error: Exception) -> Outcome:
+        from traceback import format_exception
+
+        self._here.log.write(f"{line.command}: {''.join(format_exception(error))}")
+        return Outcome(ExitCode.UNEXPECTED, "unexpected", f"unexpected {type(error).__name__}")
+
+    def _command(self, ctx: ClickContext) -> tuple[str, ...]:
+        """The noun, by its proper name, and the verb that a line was parsed as."""
+        noun, *verb = ctx.command_path.split()[1:]
+        return self._names.get(noun, noun), *verb
+
+    def _read_clock(self, line: Line) -> None:
+        """A batch may last for hours; a sandbox's clock stands still until a line moves it."""
+        if self._here.profile.mode is not Mode.SANDBOX or "sandbox" in line.words:
+            self._here.look_at_the_clock()
+
+    @contextmanager
+    def _parsed(self, here: LineContext) -> Iterator[ClickContext]:
+        """The click context of the line's command. Raises SeatctlError for wrong usage."""
+        try:
+            with self._root.make_context(PROGRAM, list(here.argv), obj=here) as ctx:
+                yield _innermost(ctx)
+        except ClickException as error:
+            raise usage_error(error) from None
+
+
+def _innermost(ctx: ClickContext) -> ClickContext:
+    """Go down the groups as `invoke` would, and parse the arguments of the command at the end."""
+    while isinstance(ctx.command, Group):
+        words = [*ctx._protected_args, *ctx.args]
+        if not words:
+            raise usage_error_of_group(ctx)
+        name, command, rest = ctx.command.resolve_command(ctx, words)
+        if command is None:
+            raise usage_error_of_group(ctx)
+        ctx = command.make_context(name, rest, parent=ctx)
+    return ctx
+
+
+def usage_error_of_group(ctx: ClickContext) -> SeatctlError:
+    """A noun without a verb."""
+    from seatctl.cli.framework.usage import missing_command
+
+    group = ctx.command
+    return missing_command(ctx.command_path, group.list_commands(ctx) if isinstance(group, Group) else ())

@@ -1,0 +1,130 @@
+"""`seatctl config auto-approve`: a setting of a subscription, kept in Stripe's metadata too."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seatctl.cli.framework.options import SubscriptionArg, context
+from seatctl.output.style import Column
+
+if TYPE_CHECKING:
+    from seatctl.app.context import Context
+    from seatctl.models.report import Record
+
+
+class Switch(StrEnum):
+    """On or off."""
+
+    ON = "on"
+    OFF = "off"
+
+
+COLUMNS = (
+    Column("subscription", "Subscription"),
+    Column("auto_approve", "Automatic approval", "flag"),
+    Column("domains", "Domains", "list"),
+    Column("groups", "Groups", "list"),
+    Column("daily_limit", "A day", "integer"),
+    Column("until", "Until", "time"),
+    Column("keep_free", "Kept free", "integer"),
+    Column("rules", "Rules", "list", table=False),
+)
+TEST_COLUMNS = (
+    Column("subscription", "Subscription"),
+    Column("email", "E-mail"),
+    Column("outcome", "Outcome"),
+    Column("rule", "Decided by"),
+    Column("why", "Why"),
+)
+
+SwitchArg = Annotated[
+    Switch | None,
+    typer.Argument(
+        metavar="[on|off]", help="Without it and without rules, show what is.", show_default=False
+    ),
+]
+DomainOpt = Annotated[
+    list[str] | None, typer.Option("--domain", metavar="DOMAIN", help="Only addresses of these domains.")
+]
+GroupOpt = Annotated[
+    list[str] | None, typer.Option("--group", metavar="GROUP", help="Only users of these groups.")
+]
+DailyOpt = Annotated[
+    int | None,
+    typer.Option("--daily-limit", metavar="N", min=0, max=1_000_000, help="At most N a day (UTC)."),
+]
+UntilOpt = Annotated[str | None, typer.Option("--until", metavar="14d|DATE", help="Only until then.")]
+KeepOpt = Annotated[
+    int | None,
+    typer.Option("--keep-free", metavar="N", min=0, max=1_000_000, help="Leave the last N free seats alone."),
+]
+ResetOpt = Annotated[bool, typer.Option("--reset", help="Forget the rules that were set before.")]
+TestOpt = Annotated[
+    str | None,
+    typer.Option("--test", metavar="EMAIL", help="Change nothing: say which rule would decide, and how."),
+]
+
+
+def auto_approve(
+    ctx: typer.Context,
+    subscription: SubscriptionArg,
+    switch: SwitchArg = None,
+    domain: DomainOpt = None,
+    group: GroupOpt = None,
+    daily_limit: DailyOpt = None,
+    until: UntilOpt = None,
+    keep_free: KeepOpt = None,
+    reset: ResetOpt = False,
+    test: TestOpt = None,
+) -> None:
+    """Show or change automatic approval of a subscription's requests.
+
+    While it is on, its rules hold and a seat is free, who asks is seated at once; where no seat is free
+    they wait for one; otherwise a person decides. Rules that are not named stay as they are.
+
+    Examples:
+      seatctl config auto-approve design
+      seatctl config auto-approve design on --domain example.com --keep-free 2
+      seatctl config auto-approve design on --reset --daily-limit 5 --until 2027-01-31
+      seatctl config auto-approve design --test zoe@example.com
+    """
+    from seatctl.rules.dates import moment_after
+    from seatctl.services.requests.auto_approval import Rules, set_rules, try_rules
+
+    here = context(ctx)
+    wanted = Rules(
+        enabled=None if switch is None else switch is Switch.ON,
+        domains=None if domain is None else tuple(domain),
+        groups=None if group is None else tuple(group),
+        daily_limit=daily_limit,
+        until=None if until is None else moment_after(until, here.now),
+        keep_free=keep_free,
+        reset=reset,
+    )
+    if test is not None:
+        with here.ledger.reading() as reader:
+            tried = try_rules(reader, here.ledger.id, subscription, test, wanted, here.now)
+            here.emit_one(tried, TEST_COLUMNS, handle="outcome")
+    elif wanted == Rules():
+        _show(here, subscription)
+    else:
+        here.emit(set_rules(here.ledger, here.billing, here.call, subscription, wanted), handle="name")
+
+
+def _show(here: Context, subscription: str) -> None:
+    from seatctl.ledger import subscriptions
+    from seatctl.rules.approval_rules import auto_approval_fields
+
+    with here.ledger.reading() as reader:
+        found = subscriptions.find(reader, subscription)
+    rules = auto_approval_fields(found.auto_approval)
+    record: Record = {
+        **rules,
+        "subscription": found.name,
+        "auto_approve": found.auto_approval.enabled,
+        "rules": rules,
+    }
+    here.emit_one(record, COLUMNS, handle="auto_approve")

@@ -1,0 +1,292 @@
+"""The checks of `seatctl doctor`, in the order in which one thing relies on another. They change nothing."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from seatctl.config.settings import Mode
+from seatctl.errors import SeatctlError
+
+if TYPE_CHECKING:
+    from seatctl.app.context import Context
+    from seatctl.models.report import Record
+
+
+_FEW = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: what was found and, where something is wrong, what to type."""
+
+    check: str
+    result: Literal["ok", "warning", "problem"]
+    detail: str
+    repair: str | None = None
+
+    def as_record(self) -> Record:
+        """The row that is printed."""
+        return {"check": self.check, "result": self.result, "detail": self.detail, "repair": self.repair}
+
+
+def examine(here: Context) -> Iterator[Finding]:
+    """Every check; those that rely on a failed one are left out."""
+    yield _guarded("sqlite", _sqlite, here)
+    for name, check in (("configuration", _configuration), ("profile", _profile)):
+        finding = _guarded(name, check, here)
+        yield finding
+        if finding.result == "problem":
+            return
+    yield _guarded("file permissions", _permissions, here)
+    ledger = _guarded("ledger", _ledger, here)
+    yield ledger
+    if ledger.result != "problem":
+        yield _guarded("file system", _file_system, here)
+        yield _guarded("integrity", _integrity, here)
+        yield _guarded("e-mails", _emails, here)
+        yield _guarded("actor", _actor, here)
+        yield _guarded("operations", _operations, here)
+        yield _guarded("plans", _plans, here)
+    if here.profile.mode is not Mode.SANDBOX:
+        key = _guarded("key", _key, here)
+        yield key
+        if key.result == "problem":
+            return
+        certificates = _guarded("certificates", _certificates, here)
+        yield certificates
+        if certificates.result == "problem":
+            return
+    stripe = _guarded("stripe", _stripe, here)
+    yield stripe
+    if here.profile.mode is not Mode.SANDBOX and stripe.result != "problem":
+        yield _guarded("permissions", _key_permissions, here)
+
+
+def _guarded(name: str, check: Callable[[Context], Finding], here: Context) -> Finding:
+    """A check that is refused is a finding, with the refusal's own hint as the repair."""
+    try:
+        return check(here)
+    except SeatctlError as error:
+        repair = _instead_of_doctor(error, here) if error.hint == "seatctl doctor" else error.hint
+        return Finding(name, "problem", error.message, repair)
+
+
+def _instead_of_doctor(error: SeatctlError, here: Context) -> str:
+    """What to do after a refusal whose hint is the command that is running."""
+    from seatctl.errors import ExitCode
+
+    if error.exit_code is ExitCode.NOT_ALLOWED:
+        another = f"give another key: seatctl init {here.profile.name} --key-stdin"
+        return f"{another}; or allow it in Stripe's dashboard" if error.code != "key_rejected" else another
+    return "look at the network, a proxy, and seatctl config get stripe.api_base; then: seatctl doctor"
+
+
+def _sqlite(_here: Context) -> Finding:
+    from seatctl.ledger.engines.sqlite import require_sqlite, sqlite_version
+
+    require_sqlite()
+    return Finding("sqlite", "ok", f"SQLite {sqlite_version()}")
+
+
+def _configuration(here: Context) -> Finding:
+    path = here.settings.path
+    if not path.exists():
+        return Finding("configuration", "problem", f"{path} is not there", "seatctl init")
+    return Finding("configuration", "ok", str(path))
+
+
+def _profile(here: Context) -> Finding:
+    profile = here.profile
+    return Finding("profile", "ok", f"{profile.name}, {profile.mode} mode")
+
+
+def _permissions(here: Context) -> Finding:
+    """Names, e-mails and what was bought are nobody else's business on a shared machine.
+
+    A group that may read is how a service account is given `check`, so it is named and is not a problem.
+    """
+    ledger = here.ledger_path(here.profile)
+    sandbox = here.settings.sandbox_path(here.profile)
+    databases = [Path(f"{path}{end}") for path in (ledger, sandbox) for end in ("", "-wal", "-shm")]
+    modes = {path: _mode(path) for path in (here.settings.path, *databases)}
+    to_others = [str(path) for path, mode in modes.items() if mode & (stat.S_IRWXO | stat.S_IWGRP)]
+    if to_others:
+        names = " ".join(to_others)
+        return Finding("file permissions", "problem", f"others can read {names}", f"chmod 600 {names}")
+    to_group = [str(path) for path, mode in modes.items() if mode & stat.S_IRWXG]
+    if to_group:
+        names = " ".join(to_group)
+        return Finding("file permissions", "warning", f"the group can read {names}", f"chmod 600 {names}")
+    return Finding("file permissions", "ok", "readable by their owner only")
+
+
+def _mode(path: Path) -> int:
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return 0
+
+
+def _ledger(here: Context) -> Finding:
+    return Finding("ledger", "ok", f"{here.ledger.path} ({here.ledger.id})")
+
+
+def _file_system(here: Context) -> Finding:
+    from seatctl.ledger.engines.sqlite_files import network_file_system
+
+    kind = network_file_system(here.ledger.path)
+    if kind:
+        return Finding(
+            "file system",
+            "problem",
+            f"the ledger lies on a network file system ({kind}), where two machines can damage it",
+            "move it to a local disk, then seatctl config set ledger PATH",
+        )
+    return Finding("file system", "ok", "local")
+
+
+def _integrity(here: Context) -> Finding:
+    from seatctl.ledger.checks.check import problems
+
+    found = [f"{subject}: {detail}" for _, subject, detail in problems(here.ledger)]
+    if found:
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        return Finding("integrity", "problem", f"{found[0]}{more}", "seatctl ledger check")
+    return Finding("integrity", "ok", "the ledger is whole")
+
+
+def _emails(here: Context) -> Finding:
+    """Who shared a key by the rule of earlier versions, or shares an address by the rule of this one."""
+    from seatctl.ledger.schema import email_keys
+    from seatctl.ledger.users import quoted
+
+    with here.ledger.reading() as reader:
+        doubled, separated = list(email_keys.doubled(reader)), list(email_keys.separated(reader))
+    if doubled:
+        other = f"seatctl users edit {quoted(doubled[0][1])} --email EMAIL"
+        return Finding("e-mails", "problem", f"two users are one address: {_named(doubled)}", other)
+    if separated:
+        again = f"seatctl notify send --again {quoted(separated[0][0])}"
+        detail = f"an earlier version wrote to another address: {_named(separated)}"
+        return Finding("e-mails", "warning", detail, f"{again}, if their seat is not claimed")
+    return Finding("e-mails", "ok", "every user has an address of their own")
+
+
+def _named(pairs: list[tuple[str, str]]) -> str:
+    """The first few of pairs of an e-mail and what it is or was found by."""
+    more = f" and {len(pairs) - _FEW} more" if len(pairs) > _FEW else ""
+    return ", ".join(f"{email} ({other})" for email, other in pairs[:_FEW]) + more
+
+
+def _actor(here: Context) -> Finding:
+    from seatctl.ledger import roles
+
+    with here.ledger.reading() as reader:
+        held = roles.held(reader, here.actor)
+    if not held:
+        return Finding(
+            "actor",
+            "warning",
+            f"{here.actor} has no role of its own in this ledger",
+            "seatctl config set actor E-MAIL, or --as ACTOR",
+        )
+    return Finding("actor", "ok", f"{here.actor}: {', '.join(sorted(held))}")
+
+
+def _operations(here: Context) -> Finding:
+    from seatctl.ledger import operations
+
+    with here.ledger.reading() as reader:
+        unfinished = operations.unfinished(reader)
+    if unfinished:
+        return Finding("operations", "warning", f"{len(unfinished)} unfinished", "seatctl sync")
+    return Finding("operations", "ok", "none unfinished")
+
+
+def _plans(here: Context) -> Finding:
+    """Plans that an earlier version or the dashboard has let be: nothing could ever be added to them."""
+    from seatctl.ledger import plans
+    from seatctl.rules.policies import BadPolicy, check_term
+
+    with here.ledger.reading() as reader:
+        sold = list(plans.listing(reader, archived=False))
+    found: list[tuple[str, str, str]] = []
+    for plan in sold:
+        try:
+            if plan.policy is not None:
+                check_term(plan.policy, plan.interval, plan.interval_count)
+        except BadPolicy as error:
+            options = str(error.hint).removeprefix("use ")
+            found.append((plan.slug, error.message, f"seatctl plans edit {plan.slug} {options}"))
+    if not found:
+        return Finding("plans", "ok", "seats can be added to every plan")
+    said = "; ".join(f"{slug}: {message}" for slug, message, _ in found)
+    return Finding("plans", "warning", said, "; ".join(repair for *_, repair in found))
+
+
+def _key(here: Context) -> Finding:
+    from seatctl.config.secrets import find_key
+
+    key = find_key(here.settings, here.profile, here.environment)
+    return Finding("key", "ok", f"a {here.profile.mode} key from {key.source}")
+
+
+def _certificates(here: Context) -> Finding:
+    """What proves that it is Stripe who answers."""
+    from seatctl.app.connections import trusted_certificates
+
+    named, _ = trusted_certificates(here.profile, here.environment)
+    return Finding(
+        "certificates", "ok", f"trusts {named}" if named else "trusts what Stripe's library brings"
+    )
+
+
+def _key_permissions(here: Context) -> Finding:
+    """Whether a restricted key may read what a sync reads; what it may change cannot be tried."""
+    from seatctl.billing.listings import may_read
+    from seatctl.billing.port import KeyLacksPermission
+
+    missing = []
+    for name, call in may_read().items():
+        try:
+            here.stripe.read(call)
+        except KeyLacksPermission:
+            missing.append(name)
+    if missing:
+        return Finding(
+            "permissions",
+            "problem",
+            f"this key may not read {', '.join(missing)}",
+            "allow it in Stripe's dashboard, or give another key: "
+            f"seatctl init {here.profile.name} --key-stdin",
+        )
+    return Finding("permissions", "ok", "the key may read what a sync reads")
+
+
+def _stripe(here: Context) -> Finding:
+    """The account behind the key must be the profile's and the ledger's (design rule 8)."""
+    from seatctl.billing.account import account_id
+
+    named = here.profile.values.get("stripe_account")
+    stripe = here.billing if here.profile.mode is Mode.SANDBOX else here.stripe
+    found = account_id(stripe)
+    if found is None:
+        expected = f" (expected {named})" if named else ""
+        return Finding(
+            "stripe",
+            "warning",
+            f"reachable, but it does not tell this key its account{expected}; permission: account read",
+            None if named else "seatctl config set stripe_account ACCOUNT",
+        )
+    if named and found != named:
+        return Finding(
+            "stripe",
+            "problem",
+            f"the key belongs to account {found}, the profile to {named}",
+            f"give the key of {named}: seatctl init {here.profile.name} --key-stdin",
+        )
+    return Finding("stripe", "ok", f"account {found} answers")

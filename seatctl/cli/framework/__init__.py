@@ -1,0 +1,1 @@
+"""The command tree on Typer: the only importer of its internals."""

@@ -1,0 +1,106 @@
+"""Arguments and options that several commands share, and the way to the context."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seatctl.app.context import Context
+
+LAST_NUMBER = 2**63 - 1
+"""The highest number that a ledger can hold: a longer one is a mistake in typing, not a bug."""
+
+SubscriptionArg = Annotated[
+    str,
+    typer.Argument(metavar="SUBSCRIPTION", help="A subscription, by name or Stripe id.", show_default=False),
+]
+OptionalSubscriptionArg = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[SUBSCRIPTION]", help="A subscription, by name or Stripe id.", show_default=False
+    ),
+]
+SubscriptionOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--subscription", "-s", metavar="SUBSCRIPTION", help="A subscription, by name or Stripe id."
+    ),
+]
+EmailArg = Annotated[str, typer.Argument(metavar="EMAIL", help="A user, by e-mail.", show_default=False)]
+EmailsArg = Annotated[
+    list[str] | None, typer.Argument(metavar="[EMAIL]...", help="Users, by e-mail.", show_default=False)
+]
+FromOpt = Annotated[
+    str | None, typer.Option("--from", metavar="FILE|-", help="Read the people from CSV, TSV or JSON Lines.")
+]
+MapOpt = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="KEY=COLUMN", help="Which column holds what, such as email='Work Email'."),
+]
+SkipBadOpt = Annotated[bool, typer.Option("--skip-bad", help="Leave bad rows out and do the rest (exit 6).")]
+FileArg = Annotated[
+    str, typer.Argument(metavar="FILE|-", help="CSV, TSV or JSON Lines; - is stdin.", show_default=False)
+]
+MaxSpendOpt = Annotated[
+    str | None, typer.Option("--max-spend", metavar="AMOUNT", help="Refuse to charge more than this now.")
+]
+RequestIdOpt = Annotated[
+    str | None, typer.Option("--request-id", metavar="KEY", help="Makes repeating this command safe.")
+]
+PromoOpt = Annotated[str | None, typer.Option("--promo", metavar="CODE", help="A promotion code.")]
+CouponOpt = Annotated[str | None, typer.Option("--coupon", metavar="ID", help="A coupon, by its Stripe id.")]
+OnAccountOpt = Annotated[bool, typer.Option("--on-account", help="Against an invoice instead of the card.")]
+DueInOpt = Annotated[
+    str | None,
+    typer.Option("--due-in", metavar="DAYS", help="On account: days until it is due, such as 30d."),
+]
+PaymentMethodOpt = Annotated[
+    str | None,
+    typer.Option("--payment-method", metavar="ID", help="A saved pm_… or a tok_…, never a card number."),
+]
+
+
+OverwriteOpt = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
+
+
+def context(ctx: typer.Context) -> Context:
+    """The invocation that this command belongs to."""
+    here = ctx.obj
+    if not isinstance(here, Context):
+        raise TypeError("a command runs through seatctl.__main__.main")
+    return here
+
+
+def file_path(text: str) -> Path:
+    """A path as typed, with ~ expanded. Raises NoHome, UnknownHome."""
+    from seatctl.app.system import expanded
+
+    return expanded(text)
+
+
+@contextmanager
+def for_stdout() -> Iterator[Path]:
+    """A file to write what goes to stdout once it is whole; deleted on leaving."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="seatctl-") as folder:
+        yield Path(folder) / "output"
+
+
+@contextmanager
+def input_file(text: str) -> Iterator[Path]:
+    """The file that a path names; for `-` what stdin holds, deleted on leaving."""
+    if text != "-":
+        yield file_path(text)
+        return
+    import shutil
+    import sys
+
+    with for_stdout() as path:
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield path

@@ -1,0 +1,69 @@
+"""An option that is given twice: refused if it says two things, instead of silently taken from the last one.
+
+An option that takes several values collects them. The same value twice says one thing. This touches Typer's
+internals, as `app.py` does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from typer._click.parser import _OptionParser
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typer._click.core import Context as ClickContext
+    from typer._click.core import Parameter
+    from typer._click.parser import _ParsingState
+    from typer.core import TyperOption
+
+
+class OnceParser(_OptionParser):
+    """Typer's parser, but that an option which takes one value is not given two."""
+
+    def __init__(self, ctx: ClickContext) -> None:
+        super().__init__(ctx)
+        self._options: dict[str, str] = {}
+
+    def add_option(
+        self,
+        obj: TyperOption,
+        opts: Sequence[str],
+        dest: str | None,
+        action: str = "store",
+        nargs: int = 1,
+        const: object = None,
+    ) -> None:
+        """Add an option, and keep what it is called."""
+        if dest is not None and action in {"store", "store_const"}:
+            self._options.setdefault(dest, max(opts, key=len))
+        super().add_option(obj, opts, dest, action, nargs, const)
+
+    def _process_args_for_options(self, state: _ParsingState) -> None:
+        if self.ctx is None or not self.ctx.resilient_parsing:
+            state.opts = _Once(self._options)
+        super()._process_args_for_options(state)
+
+
+def once(params: Sequence[Parameter], ctx: ClickContext) -> OnceParser:
+    """The parser of a command with these parameters."""
+    parser = OnceParser(ctx)
+    for param in params:
+        param.add_to_parser(parser, ctx)
+    return parser
+
+
+class _Once(dict[str, object]):
+    """What was parsed so far. Refuses a second value of an option that takes one."""
+
+    def __init__(self, options: dict[str, str]) -> None:
+        super().__init__()
+        self._options = options
+
+    def __setitem__(self, key: str, value: object) -> None:
+        if key in self._options and key in self and self[key] != value:
+            from seatctl.rules.repeated_options import given_twice
+
+            raise given_twice(self._options[key], value)
+        super().__setitem__(key, value)

@@ -1,0 +1,223 @@
+"""The steps behind `seatctl init`: settle what is wanted, ask for what is missing, make what is not there.
+
+config.toml comes last, so that an `init` that was killed is simply repeated.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from seatctl.app.context import Context
+from seatctl.config.settings import (
+    DEFAULT_PROFILE,
+    PROFILE_NAME,
+    Mode,
+    Profile,
+    Value,
+    is_actor,
+    parse_setting,
+)
+from seatctl.errors import BadInput, NotAllowed, Refused, UsageError
+from seatctl.models.report import Record
+from seatctl.output.style import Column
+
+COLUMNS = (
+    Column("profile", "Profile"),
+    Column("mode", "Mode"),
+    Column("actor", "Actor"),
+    Column("stripe_account", "Stripe account"),
+    Column("config", "Configuration"),
+    Column("ledger", "Ledger"),
+    Column("created", "Created", "flag"),
+)
+
+
+class ProfileExists(Refused):
+    """A profile's mode is for good."""
+
+    code = "profile_exists"
+
+
+class WrongAccount(NotAllowed):
+    """The key is another Stripe account's."""
+
+    code = "wrong_account"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The arguments of `init`."""
+
+    profile: str | None
+    mode: str | None
+    actor: str | None
+    key_stdin: bool
+    stripe_account: str | None
+
+
+def set_up(here: Context, wish: Wish) -> Record:
+    """Make the profile, or complete the one that is there. Returns what `init` prints."""
+    inherited = here.options.profile or here.environment.get("SEATCTL_PROFILE") or DEFAULT_PROFILE
+    name = inherited if wish.profile is None else wish.profile
+    if not re.fullmatch(PROFILE_NAME, name):
+        raise BadInput(f"{name!r} is not a name for a profile: lower-case letters, digits, - and _")
+    before = here.settings.profiles.get(name)
+    mode = _mode(wish, before, name)
+    values: dict[str, Value] = dict(before.values) if before else {}
+    values["mode"] = mode.value
+    actor = _actor(here, wish, before)
+    if actor:
+        values["actor"] = actor
+    if here.options.ledger:
+        values["ledger"] = here.options.ledger
+    profile = Profile(name, mode, values)
+    if mode is not Mode.SANDBOX:
+        profile = _with_account(here, wish, profile)
+    dry = here.options.dry_run
+    created = not dry and (before is None or not here.ledger_path(profile).exists())
+    if not dry:
+        _make(here, profile, actor or f"os:{here.os_user}")
+    return {
+        "profile": name,
+        "mode": mode.value,
+        "actor": actor or f"os:{here.os_user}",
+        "stripe_account": profile.values.get("stripe_account"),
+        "config": str(here.settings.path),
+        "ledger": str(here.ledger_path(profile)),
+        "created": created,
+    }
+
+
+def _make(here: Context, profile: Profile, actor: str) -> None:
+    """Ledger, sandbox, the first admin, and last config.toml."""
+
+    from seatctl.config.settings_file import locked, with_profile
+    from seatctl.ledger import roles
+    from seatctl.models.role import Grant, Role
+
+    # Of two processes that make the same sandbox file at once, SQLite lets one fail to switch on its WAL.
+    with locked(here.settings.data / ".init.lock"):
+        here.create(profile)
+    with here.ledger.change(here.call._replace(actor=actor)) as tx:
+        # Inside the write lock: of two first actors at once, one becomes the admin.
+        if not roles.holders(tx, {Role.ADMIN}) and roles.grant(tx, Grant(actor, Role.ADMIN)):
+            tx.summarise(f"{actor} is the admin of this ledger")
+    here.change_settings(lambda settings: with_profile(settings, profile))
+
+
+def _mode(wish: Wish, before: Profile | None, name: str) -> Mode:
+    if wish.mode:
+        mode = Mode(str(parse_setting("mode", wish.mode)))
+    else:
+        mode = before.mode if before else Mode.SANDBOX
+    if before and before.mode is not mode:
+        raise ProfileExists(
+            f"profile {name} is a {before.mode} profile, and its mode stays",
+            hint=f"make another one: seatctl init {mode} --mode {mode}",
+            data={"profile": name, "mode": before.mode.value},
+        )
+    return mode
+
+
+def _actor(here: Context, wish: Wish, before: Profile | None) -> str | None:
+    """Flag, environment, what the profile has, a question; None stands for the OS user."""
+    named = wish.actor or here.options.actor or here.environment.get("SEATCTL_ACTOR")
+    if named is None and before is not None:
+        kept = before.values.get("actor")
+        return str(kept) if kept else None
+    if named is None and here.interactive and not here.options.yes:
+        return _asked_actor(here)
+    if named is not None and not is_actor(named):
+        raise UsageError(f"--actor takes an e-mail address or ci:NAME, not {named!r}")
+    return None if named is None or named.startswith("os:") else named
+
+
+def _asked_actor(here: Context) -> str | None:
+    """The answer of a person, who is asked again after a slip: by this address the ledger will know them."""
+    from seatctl.output.redact import redact
+    from seatctl.rules.emails import check_email
+
+    question, nobody = "Your e-mail address, for the audit log", f"os:{here.os_user}"
+    while True:
+        named = here.ask(question, flag="--actor", default=nobody)
+        if named == nobody:
+            return None
+        problem = None if named.startswith(("ci:", "os:")) else check_email(named)
+        if problem is None and is_actor(named):
+            return None if named.startswith("os:") else named
+        shown = redact(named)  # the key is asked for next, and may have been pasted here
+        here.note(f"{shown!r} is not an e-mail address{f': {problem}' if problem else ''}")
+
+
+def _with_account(here: Context, wish: Wish, profile: Profile) -> Profile:
+    """Take the key, and the account it belongs to, before anything is written."""
+    from seatctl.config.secrets import Key, check_key, find_key, read_secret, require_keyring, store_key
+    from seatctl.input.lines import stdin_line
+
+    if wish.key_stdin or not _has_key(here, profile):
+        if not wish.key_stdin and here.interactive:
+            require_keyring(profile)
+        secret = read_secret(
+            stdin_line()
+            if wish.key_stdin
+            else here.ask(f"Stripe {profile.mode} key", flag="--key-stdin", hidden=True)
+        )
+        key = Key(secret, "stdin" if wish.key_stdin else "the terminal")
+        check_key(key, profile)
+        if not here.options.dry_run:
+            store_key(here.settings, profile, secret)
+    else:
+        key = find_key(here.settings, profile, here.environment)
+    account = _account(here, wish, profile, key.secret)
+    return Profile(profile.name, profile.mode, {**profile.values, "stripe_account": account})
+
+
+def _has_key(here: Context, profile: Profile) -> bool:
+    from seatctl.config.secrets import NoKey, find_key
+
+    try:
+        find_key(here.settings, profile, here.environment)
+    except NoKey:
+        return False
+    return True
+
+
+def _account(here: Context, wish: Wish, profile: Profile, secret: str) -> str:
+    """The account behind the key; if Stripe does not tell this key, `--stripe-account` does."""
+    from seatctl.billing.account import account_id
+    from seatctl.billing.port import KeyRejected
+
+    named = wish.stripe_account or profile.values.get("stripe_account")
+    if named:
+        parse_setting("stripe_account", str(named))
+    try:
+        found = account_id(here.connect(profile, secret))
+    except KeyRejected as rejected:  # doctor could say no more: nothing is set up yet
+        rejected.hint = "copy the key again from Stripe's dashboard: Developers, API keys"
+        raise
+    if found is None:
+        if not named:
+            raise UsageError(
+                "Stripe does not tell this key which account it belongs to, so --stripe-account is required",
+                hint="the account's id (acct_…) stands in Stripe's settings",
+            )
+        return str(named)
+    if named and named != found:
+        raise WrongAccount(
+            f"the key belongs to account {found}, not to {named}",
+            hint="give the key of that account, or make another profile: seatctl init PROFILE",
+            data={"key_account": found, "profile_account": str(named)},
+        )
+    return found
+
+
+def start_anew(here: Context) -> None:
+    """Replace the ledger of a sandbox profile by an empty one with the same admin."""
+    path = here.ledger.path
+    actor = here.actor
+    here.ledger.close()
+    del here.ledger
+    for end in ("", "-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+    _make(here, here.profile, actor)

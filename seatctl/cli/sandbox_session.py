@@ -1,0 +1,45 @@
+"""Opening the sandbox of a profile for the commands of `seatctl sandbox`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from seatctl.config.settings import Mode
+from seatctl.errors import Refused
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from seatctl.app.context import Context
+    from seatctl.sandbox.api.twin import Twin
+
+
+class NotASandbox(Refused):
+    """The profile talks to Stripe itself."""
+
+    code = "not_a_sandbox"
+
+
+def sandbox_path(here: Context) -> Path:
+    """The sandbox's file. Raises NotASandbox for a test or live profile."""
+    profile = here.profile
+    if profile.mode is not Mode.SANDBOX:
+        raise NotASandbox(
+            f"profile {profile.name} is in {profile.mode} mode and has no sandbox",
+            hint="-p PROFILE picks another; for the mode of each: seatctl config profiles",
+            data={"profile": profile.name, "mode": profile.mode.value},
+        )
+    return here.settings.sandbox_path(profile)
+
+
+def opened(here: Context) -> AbstractContextManager[Twin]:
+    """The sandbox of the profile, closed afterwards. Raises NotASandbox, SandboxUnusable."""
+    from contextlib import closing
+
+    from seatctl.app.connections import sandbox_file
+    from seatctl.sandbox.api.twin import Twin
+
+    path = sandbox_path(here)
+    with sandbox_file(path):
+        return closing(Twin(path))

@@ -1,0 +1,114 @@
+"""`seatctl subs billing`: who is billed for a subscription, and by which card."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seatctl.cli.framework.options import (
+    MaxSpendOpt,
+    PaymentMethodOpt,
+    RequestIdOpt,
+    SubscriptionArg,
+    context,
+)
+from seatctl.output.style import Column
+
+if TYPE_CHECKING:
+    from seatctl.app.context import Context
+    from seatctl.rules.billing_details import Details
+
+COLUMNS = (
+    Column("name", "Subscription"),
+    Column("billing_email", "Billed to"),
+    Column("billing_name", "Made out to"),
+    Column("address", "Address", "list"),
+    Column("tax_ids", "Tax ids", "list"),
+    Column("collection", "Paid"),
+    Column("card", "Card"),
+    Column("payment_method", "Payment method", table=False),
+    Column("unpaid", "Unpaid invoices", "list"),
+    Column("shared_with", "Also bills", "list"),
+    Column("customer", "Stripe customer"),
+)
+PORTAL_COLUMNS = (Column("name", "Subscription"), Column("url", "Page"))
+
+
+def billing(
+    ctx: typer.Context,
+    subscription: SubscriptionArg,
+    email: Annotated[
+        str | None, typer.Option("--email", metavar="EMAIL", help="Where invoices and receipts go.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Whom invoices are made out to.")
+    ] = None,
+    address: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--address",
+            metavar="PART=VALUE",
+            help="Part by part: line1, line2, city, state, postal_code, country (two letters).",
+        ),
+    ] = None,
+    tax_id: Annotated[
+        list[str] | None,
+        typer.Option("--tax-id", metavar="TYPE:VALUE", help="Such as eu_vat:DE123456789; one is added."),
+    ] = None,
+    payment_method: PaymentMethodOpt = None,
+    portal: Annotated[
+        bool, typer.Option("--portal", help="Print the address of a page where the customer changes these.")
+    ] = False,
+    max_spend: MaxSpendOpt = None,
+    request_id: RequestIdOpt = None,
+) -> None:
+    """Show billing details, or change those that are given.
+
+    A new card is charged at once for the oldest unpaid invoice, if there is one. A card that is declined
+    changes nothing.
+
+    Examples:
+      seatctl subs billing design
+      seatctl subs billing design --email pay@example.com --tax-id eu_vat:DE123456789
+      seatctl subs billing design --address line1='Main St 1' --address city=Bonn --address country=DE
+      seatctl subs billing design --payment-method pm_card_visa
+      seatctl subs billing design --portal
+    """
+    from seatctl.errors import UsageError
+    from seatctl.rules.billing_details import read_details
+
+    here = context(ctx)
+    wanted = read_details(email, name, address or [], tax_id or [], payment_method)
+    if portal:
+        if wanted:
+            raise UsageError("--portal leaves the changes to the customer", hint="give --portal alone")
+        _portal(here, subscription)
+    elif wanted:
+        _change(here, subscription, wanted, max_spend, request_id)
+    else:
+        _show(here, subscription)
+
+
+def _show(here: Context, subscription: str) -> None:
+    from seatctl.services.subscriptions.billing import show
+
+    here.emit_one(show(here.ledger, here.billing, here.call, subscription), COLUMNS, handle="billing_email")
+
+
+def _change(
+    here: Context, subscription: str, wanted: Details, max_spend: str | None, request_id: str | None
+) -> None:
+    from seatctl.cli.confirm import carry_out, wishes
+    from seatctl.services.subscriptions.billing import prepare_billing
+
+    asked = wishes(max_spend, request_id)
+    prepared = prepare_billing(here.ledger, here.billing, here.call, subscription, wanted, asked)
+    carry_out(here, prepared, max_spend)
+
+
+def _portal(here: Context, subscription: str) -> None:
+    from seatctl.services.subscriptions.portal import open_portal
+
+    record = open_portal(here.ledger, here.billing, here.call, subscription)
+    here.emit_one(record, PORTAL_COLUMNS, handle="url")

@@ -1,0 +1,164 @@
+"""`seatctl subs buy`: the options, the question, and the waiting for a hosted page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seatctl.cli.framework.options import (
+    CouponOpt,
+    DueInOpt,
+    MaxSpendOpt,
+    OnAccountOpt,
+    PaymentMethodOpt,
+    PromoOpt,
+    RequestIdOpt,
+    context,
+)
+from seatctl.rules.plural import counted
+
+if TYPE_CHECKING:
+    from seatctl.app.context import Context
+    from seatctl.models.purchase import Quote
+    from seatctl.models.report import Report
+    from seatctl.services.purchases.order import Purchase
+
+
+def buy(
+    ctx: typer.Context,
+    plan: Annotated[str | None, typer.Option("--plan", metavar="PLAN", help="What is bought.")] = None,
+    seats: Annotated[int | None, typer.Option("--seats", metavar="N", min=1, help="How many.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="What the subscription is called here.")
+    ] = None,
+    owner: Annotated[
+        str | None, typer.Option("--owner", metavar="EMAIL", help="Who runs it; made a user if unknown.")
+    ] = None,
+    billing_email: Annotated[
+        str | None, typer.Option("--billing-email", metavar="EMAIL", help="Where invoices go.")
+    ] = None,
+    billing_name: Annotated[
+        str | None, typer.Option("--billing-name", metavar="NAME", help="Whom invoices are made out to.")
+    ] = None,
+    address: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--address",
+            metavar="PART=VALUE",
+            help="Of who pays, part by part: line1, city, postal_code, country … Stripe's tax needs one.",
+        ),
+    ] = None,
+    payment_method: PaymentMethodOpt = None,
+    bill_to: Annotated[
+        str | None,
+        typer.Option(
+            "--bill-to", metavar="SUBSCRIPTION", help="Charge that subscription's customer and card."
+        ),
+    ] = None,
+    checkout: Annotated[
+        bool, typer.Option("--checkout", help="Pay on Stripe's page; its address is printed.")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the page is completed.")] = False,
+    on_account: OnAccountOpt = False,
+    due_in: DueInOpt = None,
+    promo: PromoOpt = None,
+    coupon: CouponOpt = None,
+    max_spend: MaxSpendOpt = None,
+    request_id: RequestIdOpt = None,
+) -> None:
+    """Buy a subscription; it can be used at once.
+
+    What Stripe will charge is shown before the question. A declined card leaves nothing behind, and the
+    same command again after an interruption finishes the purchase instead of making a second one.
+
+    Examples:
+      seatctl subs buy
+      seatctl subs buy --plan pro --seats 25 --name design --owner ann@example.com \\
+        --billing-email pay@example.com --payment-method pm_card_visa --yes
+      seatctl subs buy --plan pro --seats 5 --name lab --bill-to design --dry-run
+      seatctl subs buy --plan pro --seats 5 --name lab --checkout --wait
+      seatctl subs buy --plan pro --seats 5 --name lab --billing-email pay@example.com \\
+        --on-account --due-in 30d --promo SPRING
+    """
+    from dataclasses import replace
+
+    from seatctl.cli.confirm import due_days, require_limit
+    from seatctl.cli.subs_buy_prompts import complete
+    from seatctl.errors import UsageError
+    from seatctl.models.purchase import Order
+    from seatctl.rules.billing_details import read_address
+    from seatctl.services.charging.discounts import find_discounts
+    from seatctl.services.purchases import order as ordering
+
+    here = context(ctx)
+    if wait and not checkout:
+        raise UsageError("--wait is for a page that is waited for", hint="add --checkout")
+    order = Order(
+        plan or "",
+        seats or 0,
+        name or "",
+        owner,
+        billing_email,
+        billing_name,
+        payment_method,
+        bill_to,
+        max_spend,
+        request_id,
+        checkout,
+        due_days(on_account, due_in),
+        address=read_address(address or []),
+        automatic_tax=here.profile.text("stripe.automatic_tax", here.environment) == "on",
+    )
+    order = replace(complete(here, order), discounts=find_discounts(here.billing, promo, coupon))
+    purchase = ordering.prepare(here.ledger, here.billing, here.call, order)
+    if here.asks and purchase.quote is not None:
+        require_limit(here, max_spend)
+        here.confirm(_question(here, purchase.quote))
+    report = _follow(here, purchase) if wait else _buy(here, purchase)
+    here.emit(report, handle="name")
+
+
+def _buy(here: Context, purchase: Purchase) -> Report:
+    from seatctl.services.purchases import order as ordering
+
+    return ordering.buy(here.ledger, here.billing, here.call, purchase)
+
+
+def _follow(here: Context, purchase: Purchase) -> Report:
+    """Buy once the page is completed; nothing is locked while it is waited for."""
+    import time
+
+    from seatctl.services.purchases.checkout import WaitingForPage, wait_for_page
+
+    told = False
+    while True:
+        try:
+            return _buy(here, purchase)
+        except WaitingForPage as waiting:
+            if not told:
+                here.note(waiting.message)
+                told = True
+            wait_for_page(here.billing, waiting, time.sleep)
+        here.look_at_the_clock()
+
+
+def _question(here: Context, quote: Quote) -> str:
+    from seatctl.models.money import plain_amount
+    from seatctl.rules.charge_comparison import too_little
+
+    if not here.interactive:
+        return "Buy?"  # nobody reads it, and stderr is then free for what a program reads: the error
+    code = quote.currency.upper()
+    each, due = plain_amount(quote.unit_amount, quote.currency), plain_amount(quote.due_now, quote.currency)
+    here.note(f"{counted(quote.seats, 'seat')} of {quote.plan} as {quote.name}, {each} {code} a seat.")
+    end = quote.renews_at[:10]
+    if quote.due_days is None:
+        here.note(f"Stripe will charge {due} {code} now; the term ends {end}.")
+    else:
+        here.note(f"Stripe will invoice {due} {code}, due in {quote.due_days} days; the term ends {end}.")
+    if quote.carried_over:
+        here.note(f"{too_little(quote.carried_over, quote.currency)}.")
+    for warning in quote.warnings:
+        here.note(warning)
+    return "Buy?"

@@ -1,0 +1,102 @@
+"""`subs cancel`, `subs resume` and `subs transfer`: how a subscription ends, or goes to somebody else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seatctl.cli.framework.options import EmailArg, MaxSpendOpt, RequestIdOpt, SubscriptionArg, context
+from seatctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from seatctl.app.context import Context
+    from seatctl.services.subscriptions.proposal import Prepared
+
+
+def cancel(
+    ctx: typer.Context,
+    subscription: SubscriptionArg,
+    at_period_end: Annotated[
+        bool, typer.Option("--at-period-end", help="When what is paid for ends; the default.")
+    ] = False,
+    now: Annotated[bool, typer.Option("--now", help="At once: nobody is entitled from then on.")] = False,
+    refund: Annotated[
+        bool, typer.Option("--refund", help="With --now: give what is unused back to the card.")
+    ] = False,
+) -> None:
+    """Cancel a subscription, at the end of what is paid for unless --now is given.
+
+    What is given back, and until when the seats hold, is shown before the question; exactly that is done.
+    The seats stay in the history.
+
+    Examples:
+      seatctl subs cancel design
+      seatctl subs cancel design --now --refund --dry-run
+      seatctl subs cancel design --now --refund --yes
+    """
+    from seatctl.services.subscriptions.cancel import prepare_cancel
+
+    if now and at_period_end:
+        raise UsageError("--now and --at-period-end exclude each other", hint="give one of them")
+    if refund and not now:
+        raise UsageError("--refund goes with --now", hint="at the period's end all is used up")
+    here = context(ctx)
+    _carry_out(
+        here,
+        prepare_cancel(here.ledger, here.billing, here.call, subscription, now=now, refund=refund),
+        "Cancel?",
+    )
+
+
+def resume(
+    ctx: typer.Context,
+    subscription: SubscriptionArg,
+    max_spend: MaxSpendOpt = None,
+    request_id: RequestIdOpt = None,
+) -> None:
+    """Take back a cancellation at the period's end, or end a pause.
+
+    A pause in collection ends with the next invoice, and charges nothing now. A subscription that Stripe has
+    paused, because its trial ended without a card, begins a new period, which is charged.
+
+    Examples:
+      seatctl subs resume design
+      seatctl subs resume design --dry-run
+      seatctl subs resume design --max-spend 60.00 --yes
+    """
+    from seatctl.cli.confirm import require_limit, wishes
+    from seatctl.services.subscriptions.cancel import prepare_resume
+
+    here = context(ctx)
+    wanted = wishes(max_spend, request_id)
+    prepared = prepare_resume(here.ledger, here.billing, here.call, subscription, wanted)
+    if prepared.due_now and not here.options.dry_run:
+        require_limit(here, max_spend)
+    _carry_out(here, prepared, "Resume?")
+
+
+def transfer(ctx: typer.Context, subscription: SubscriptionArg, email: EmailArg) -> None:
+    """Make another user the owner of a subscription, here and in Stripe.
+
+    Examples:
+      seatctl subs transfer design bob@example.com
+    """
+    from seatctl.ledger import users
+    from seatctl.services.subscriptions.settings import hand_over
+
+    here = context(ctx)
+    with here.ledger.reading() as reader:
+        person = users.require(reader, email)
+    here.emit(hand_over(here.ledger, here.billing, here.call, subscription, person), handle="name")
+
+
+def _carry_out(here: Context, prepared: Prepared, question: str) -> None:
+    """Show what ends and what is given back, ask, do it, and print the report."""
+    from seatctl.services.subscriptions.proposal import carry_out
+
+    if here.asks and not prepared.nothing:
+        for line in prepared.notes if here.interactive else ():
+            here.note(line)
+        here.confirm(question)
+    here.emit(carry_out(here.ledger, here.billing, here.call, prepared), handle="name")

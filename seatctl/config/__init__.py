@@ -1,0 +1,1 @@
+"""Settings, their file, secrets and the mail server."""

@@ -1,0 +1,104 @@
+"""From a profile's settings to the mail server and the texts; the password is never an argument.
+
+It comes from the environment, then the system keyring, then `mail.password_command`.
+"""
+
+from __future__ import annotations
+
+from seatctl.config.secrets import COMMAND_SECONDS, NoKey, first_line, keep_secret, kept_secret, keyring_entry
+from seatctl.config.settings import Environment, Profile, Settings
+from seatctl.errors import Refused
+from seatctl.mail.email import Server
+from seatctl.mail.rendering import Renderer
+from seatctl.mail.setup import Post
+
+PASSWORD_VARIABLE = "SEATCTL_MAIL_PASSWORD"  # noqa: S105 - a name
+_PORTS = {"starttls": 587, "tls": 465, "none": 25}
+_HERE = frozenset(("127.0.0.1", "::1", "localhost"))
+
+
+class MailNotConfigured(Refused):
+    """The settings do not say how mail is sent, or say something that is not safe."""
+
+    code = "mail_not_configured"
+
+
+def find_post(
+    settings: Settings, profile: Profile, environment: Environment, seconds: float = COMMAND_SECONDS
+) -> Post:
+    """The server and the texts of a profile. Raises MailNotConfigured, NoKey.
+
+    `seconds`: how long `mail.password_command` may take.
+    """
+    server = find_server(settings, profile, environment, seconds)
+    return Post(server, find_texts(settings, profile), activation_days(profile))
+
+
+def find_texts(settings: Settings, profile: Profile) -> Renderer:
+    """Our templates, and before them those of the profile, then those of all profiles."""
+    own = settings.home / "templates"
+    return Renderer([own / profile.name, own])
+
+
+def find_server(
+    settings: Settings, profile: Profile, environment: Environment, seconds: float = COMMAND_SECONDS
+) -> Server:
+    """The mail server. Raises MailNotConfigured, NoKey where a user has no password."""
+    host, sender = profile.text("mail.host", environment), profile.text("mail.from", environment)
+    if not host or not sender:
+        missing = "mail.from" if host else "mail.host"
+        value = "'Seats <seats@example.com>'" if host else "smtp.example.com"
+        raise MailNotConfigured(
+            f"profile {profile.name} sends no mail: {missing} is not set",
+            hint=f"seatctl config set {missing} {value}",
+            data={"setting": missing},
+        )
+    security = profile.text("mail.security", environment) or "starttls"
+    if security == "none" and host not in _HERE:
+        raise MailNotConfigured(
+            f"mail to {host} would travel in clear, codes and password included",
+            hint="seatctl config set mail.security starttls",
+            data={"setting": "mail.security"},
+        )
+    user = profile.text("mail.user", environment)
+    return Server(
+        host=host,
+        port=int(profile.text("mail.port", environment) or _PORTS[security]),
+        security=security,
+        sender=sender,
+        reply_to=profile.text("mail.reply_to", environment),
+        user=user,
+        password=_password(settings, profile, environment, seconds) if user else None,
+    )
+
+
+def keep_password(settings: Settings, profile: Profile, password: str) -> None:
+    """Keep the password of the mail server in the system keyring. Raises NoKey where there is none."""
+    if not keep_secret(_entry(settings, profile), password):
+        raise NoKey(
+            "there is no system keyring here to keep the password in",
+            hint=f"set {PASSWORD_VARIABLE}, or seatctl config set mail.password_command 'COMMAND'",
+        )
+
+
+def _password(settings: Settings, profile: Profile, environment: Environment, seconds: float) -> str:
+    given = environment.get(PASSWORD_VARIABLE) or kept_secret(_entry(settings, profile))
+    if given:
+        return given
+    command = profile.text("mail.password_command", environment)
+    password = first_line(command, "mail.password_command", profile, seconds).strip() if command else ""
+    if not password:
+        raise NoKey(
+            f"profile {profile.name} has no password for its mail server",
+            hint=f"set {PASSWORD_VARIABLE}, or seatctl notify test --password-stdin",
+        )
+    return password
+
+
+def activation_days(profile: Profile) -> int:
+    """How many days an activation code can be used."""
+    return int(profile.text("mail.code_days", {}) or 14)
+
+
+def _entry(settings: Settings, profile: Profile) -> str:
+    return f"mail:{keyring_entry(settings, profile)}"

@@ -1,0 +1,138 @@
+"""Rows of JSON: one object a line, or an array of objects, as -o jsonl and -o json print them.
+
+Both are read as a stream. Files and their formats are seatctl/input/tables.py.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import NamedTuple
+
+from seatctl.input.columns import Wanted, column_key
+from seatctl.input.tables import NUL, Row
+
+MAX_OBJECT = 1 << 20
+"""Characters of an object that spans several lines of an array."""
+
+_STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
+
+
+class _Found(NamedTuple):
+    """An object and the line it begins on, or what is wrong there."""
+
+    line: int
+    values: dict[str, object]
+    problem: str | None
+
+
+def json_rows(lines: Iterable[str], wanted: Wanted, *, array: bool) -> tuple[Iterator[Row], list[str]]:
+    """The rows, and the keys of the first object that nobody asked for. Raises NoSuchColumn, UsageError."""
+    found = _numbered(_of_array(lines)) if array else _of_lines(lines)
+    first = next(found, None)
+    if first is None:
+        return iter(()), []
+    ignored = [] if first.problem else wanted.columns(list(first.values))[1]
+    keys = [column_key(wanted.mapping.get(field, field)) for field in wanted.fields]
+    return _rows(chain([first], found), keys), ignored
+
+
+def _of_lines(lines: Iterable[str]) -> Iterator[_Found]:
+    for line, text in enumerate(lines, start=1):
+        if text.strip():
+            yield _Found(line, *_object(text))
+
+
+def _object(text: str) -> tuple[dict[str, object], str | None]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return {}, f"it is not JSON: {error}"
+    if not isinstance(value, dict):
+        return {}, "it is not a JSON object"
+    return value, None
+
+
+def _of_array(lines: Iterable[str]) -> Iterator[_Found]:
+    """The objects of an array. What breaks the array is its last row, a bad one."""
+    decoder, number = json.JSONDecoder(), 0
+    between, closed = "[", False
+    for number, text in _whole(lines):
+        rest = text.lstrip()
+        while rest:
+            if closed:
+                yield _Found(number, {}, "something stands after the end of the array")
+                return
+            if between and rest[0] in between:
+                closed = rest[0] == "]"
+                # After [ an object or the end; after a comma an object.
+                between, rest = ("]" if rest[0] == "[" else ""), rest[1:].lstrip()
+                continue
+            if between == ",]":
+                yield _Found(number, {}, "it is not JSON: a comma is missing between two objects")
+                return
+            try:
+                value, end = decoder.raw_decode(rest)
+            except (ValueError, RecursionError) as error:
+                yield _Found(number, {}, f"it is not JSON: {error}")
+                return
+            problem = None if isinstance(value, dict) else "it is not a JSON object"
+            yield _Found(number, value if isinstance(value, dict) else {}, problem)
+            between, rest = ",]", rest[end:].lstrip()
+    if not closed:
+        yield _Found(number, {}, "the array is not closed: the file ends in the middle")
+
+
+def _whole(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Lines with the number of the first, as many together as it takes to close each brace that they open."""
+    held: list[str] = []
+    begins, size, depth = 0, 0, 0
+    for number, line in enumerate(lines, start=1):
+        begins = begins if held else number
+        held.append(line)
+        size += len(line)
+        outside = _STRING.sub("", line) if '"' in line else line
+        depth += outside.count("{") - outside.count("}")
+        if depth <= 0 or size > MAX_OBJECT:
+            yield begins, "".join(held)
+            held, size, depth = [], 0, 0
+    if held:
+        yield begins, "".join(held)
+
+
+def _numbered(objects: Iterator[_Found]) -> Iterator[_Found]:
+    """Each with a line of its own: of several objects on one line the later ones count on."""
+    last = 0
+    for found in objects:
+        last = max(found.line, last + 1)
+        yield found._replace(line=last)
+
+
+def _rows(objects: Iterable[_Found], keys: Sequence[str]) -> Iterator[Row]:
+    for line, found, problem in objects:
+        if problem is not None:
+            yield Row(line, (), problem)
+            continue
+        values: dict[str, str] = {}
+        problems = [wrong for key, value in found.items() if (wrong := _keep(values, keys, key, value))]
+        row = tuple(values.get(key, "") for key in keys)
+        yield Row(line, row, "; ".join(problems) or (NUL if "\0" in "".join(row) else None))
+
+
+def _keep(values: dict[str, str], keys: Sequence[str], key: str, value: object) -> str | None:
+    """Put one value of an object among `values`; what is wrong with it, if anything."""
+    column = column_key(key)
+    if column not in keys:
+        return None
+    if column in values:
+        return f"it has {key!r} twice"
+    if isinstance(value, dict | list | bool) or (isinstance(value, float) and not math.isfinite(value)):
+        return f"{key!r} is not a text"
+    text = "" if value is None else str(value).strip()
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        return f"{key!r} has half a surrogate pair in it"
+    values[column] = text
+    return None

@@ -1,0 +1,172 @@
+"""Bytes into lines of text: strict UTF-8, bounded memory, any line end, an error that names the line.
+
+What a line means (CSV, TSV, JSON Lines) is seatctl/input/tables.py.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import nullcontext
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO
+
+from seatctl.errors import BadInput, NotFound
+from seatctl.input.file_kinds import NotText, not_text
+
+CHUNK = 1 << 16
+MAX_LINE = 1 << 20
+"""Bytes of a line that are looked at; of a longer one the rest is dropped and the row is bad."""
+
+_CUT = "\0"
+"""Stands at the end of a line that was cut short, where the reader of rows finds it and calls it bad."""
+
+
+class FileNotReadable(BadInput):
+    """The file exists, but its bytes cannot be had: a directory, no permission, a broken disk."""
+
+    code = "file_not_readable"
+
+
+class FileNotThere(NotFound):
+    """No file of that name."""
+
+    code = "file_not_found"
+
+
+class NotUtf8(BadInput):
+    """The bytes of a line are not UTF-8."""
+
+    code = "not_utf8"
+
+
+def open_bytes(source: str, stdin: BinaryIO | None) -> tuple[BinaryIO, str]:
+    """The bytes of a path, or of stdin where it is `-`, and the name by which messages call them.
+
+    Raises FileNotThere, FileNotReadable.
+    """
+    if source == "-":
+        import sys
+
+        return stdin or sys.stdin.buffer, "stdin"
+    path = Path(source)
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError:
+        raise FileNotThere(f"there is no file {source}", hint="give a file's path, or - for stdin") from None
+    except OSError as error:
+        raise FileNotReadable(f"{source} cannot be read: {error.strerror}") from error
+    return stream, source
+
+
+class End:
+    """Whether a file ends in the middle of a line; known once its last line is being read."""
+
+    cut_off = False
+
+
+def text_lines(stream: BinaryIO, name: str, end: End | None = None) -> Iterator[str]:
+    """Text lines with their ends, split at LF, CRLF or CR only, as the csv module wants them.
+
+    Raises NotUtf8 with the number of the line, and NotText for a workbook, an archive and the like.
+    """
+    return chain.from_iterable(io.StringIO(text, newline="") for text in _texts(stream, name, end or End()))
+
+
+def read_text(source: str) -> str:
+    """A whole small file, or stdin if it is `-`; its lines end with LF, however they did.
+
+    Raises FileNotThere, FileNotReadable, NotText, NotUtf8.
+    """
+    stream, name = open_bytes(source, None)
+    with stream if source != "-" else nullcontext():
+        text = "".join(text_lines(stream, name))
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def stdin_line(limit: int = -1) -> str:
+    """The next line of stdin, at most `limit` characters of it. Raises FileNotReadable, NotUtf8."""
+    import sys
+
+    try:
+        line = sys.stdin.readline(limit)
+        line.encode()  # in some locales Python decodes what is not UTF-8 as lone surrogates
+    except UnicodeError:
+        raise NotUtf8("what stdin holds is not UTF-8", data={"file": "stdin"}) from None
+    except OSError as error:
+        raise FileNotReadable(f"stdin cannot be read: {error.strerror or error}") from error
+    return line
+
+
+def _texts(stream: BinaryIO, name: str, end: End) -> Iterator[str]:
+    """Strictly decoded runs of whole lines."""
+    line = 1
+    for piece, cut in _pieces(stream, name, end):
+        try:
+            text = piece.decode("utf-8", "ignore" if cut else "strict")
+        except UnicodeDecodeError as error:
+            bad = line + _ends(piece[: error.start].decode("utf-8"))
+            if b"\0" in piece:
+                raise NotText(
+                    f"{name} is not a text file", hint="give a text file in UTF-8", data={"file": name}
+                ) from None
+            raise NotUtf8(
+                f"line {bad} of {name} is not UTF-8",
+                hint="save the file as UTF-8; Excel calls it 'CSV UTF-8'",
+                data={"line": bad, "file": name},
+            ) from None
+        if cut:
+            text = text.rstrip("\r\n") + _CUT + "\n"
+        yield text
+        line += _ends(text)
+
+
+def _ends(text: str) -> int:
+    return text.count("\n") + text.count("\r") - text.count("\r\n")
+
+
+def _pieces(stream: BinaryIO, name: str, ending: End) -> Iterator[tuple[bytes, bool]]:
+    """Runs of whole lines of at most MAX_LINE and a chunk; True marks a line that was cut short."""
+    carried, dropping, first = b"", False, True
+    while chunk := _read(stream, name):
+        if first:
+            chunk, first = _without_mark(chunk, name), False
+        block = carried + chunk
+        # A CR at the very end may be the first half of CRLF.
+        if dropping:
+            end = _first_end(block)
+            carried, dropping = (block[end:], False) if end else (block[-1:], True)
+            continue
+        end = max(block.rfind(b"\n"), block.rfind(b"\r", 0, -1)) + 1
+        if end:
+            yield block[:end], False
+        elif len(block) > MAX_LINE:
+            yield block, True
+            dropping = True
+            block = block[-1:]
+        carried = block[end:]
+    if carried and not dropping:
+        ending.cut_off = not carried.endswith(b"\r")
+        yield carried, False
+
+
+def _first_end(block: bytes) -> int:
+    """Where the first line ends in `block`; 0 where it does not, a CR at the very end being undecided."""
+    ends = [at + 1 for at in (block.find(b"\n"), block.find(b"\r", 0, -1)) if at >= 0]
+    end = min(ends, default=0)
+    return end + 1 if end and block[end - 1 : end + 1] == b"\r\n" else end
+
+
+def _read(stream: BinaryIO, name: str) -> bytes:
+    try:
+        return stream.read(CHUNK)
+    except OSError as error:
+        raise FileNotReadable(f"{name} cannot be read: {error.strerror}") from error
+
+
+def _without_mark(chunk: bytes, name: str) -> bytes:
+    what = not_text(chunk, name)
+    if what is not None:
+        raise NotText(what[0], hint=what[1], data={"line": 1, "file": name})
+    return chunk.removeprefix(b"\xef\xbb\xbf")

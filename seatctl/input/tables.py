@@ -1,0 +1,276 @@
+"""Files of rows: CSV, TSV, JSON and JSON Lines from a path or stdin, streamed in constant memory.
+
+A row comes out as its physical line number and the values of the columns asked for; a row that cannot
+be read comes out with its problem, so that all bad rows can be reported at once. What a value must
+look like (an address, a date) is not known here: rules/people.py.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from seatctl.errors import BadInput
+from seatctl.input.columns import NoSuchColumn, Wanted
+from seatctl.input.file_kinds import SEPARATORS, require_columns_line
+from seatctl.input.lines import End, open_bytes, text_lines
+from seatctl.rules.emails import check_email
+from seatctl.rules.terminal_text import unguard_cell
+
+if TYPE_CHECKING:
+    from _csv import Reader
+
+MAX_FIELD = 1 << 17
+"""Characters of a field: what the csv module takes by default."""
+
+_DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+NUL = "it has a NUL byte, or is too long"
+_JSON = frozenset((".jsonl", ".ndjson"))
+
+
+class EmptyFile(BadInput):
+    """A file without a single line."""
+
+    code = "empty_file"
+
+
+class NoRows(BadInput):
+    """A file with a header and nothing else: an export that failed, or the wrong file."""
+
+    code = "no_rows"
+
+
+def no_rows(source: str) -> NoRows:
+    """The refusal of a file that was named and says nothing."""
+    return NoRows(
+        f"{source} has no rows, so it does not say what to do",
+        hint="write it again; only a pipe (-) may bring nothing",
+        data={"path": source},
+    )
+
+
+class Row(NamedTuple):
+    """`line` counts from 1; `values` are in the order of the fields asked for, "" where none was given."""
+
+    line: int
+    values: tuple[str, ...]
+    problem: str | None
+
+
+class Table:
+    """An open file of rows. Iterate it once; `ignored` names the columns that nobody asked for.
+
+    A file that was named has rows, else NoRows is raised when it is read: who exported nobody by mistake
+    would hear that there is nothing to do. What comes by a pipe may have no rows (`requests list … |`).
+    """
+
+    def __init__(self, source: str, rows: Iterator[Row], ignored: Sequence[str] = ()) -> None:
+        self.source = source
+        self.ignored = tuple(ignored)
+        self.may_be_empty = True
+        self._rows = rows
+        self._stream: BinaryIO | None = None
+
+    def __iter__(self) -> Iterator[Row]:
+        if self.may_be_empty:
+            return self._rows
+        first = next(self._rows, None)
+        if first is None:
+            raise no_rows(self.source)
+        return chain((first,), self._rows)
+
+    def __enter__(self) -> Table:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._stream:
+            self._stream.close()
+
+    def reads(self, stream: BinaryIO) -> Table:
+        """The same table, which closes `stream` when it is closed."""
+        self._stream = stream
+        return self
+
+
+def open_table(
+    source: str,
+    fields: Sequence[str],
+    *,
+    needs: Sequence[str] = ("email",),
+    mapping: Mapping[str, str] | None = None,
+    stdin: BinaryIO | None = None,
+    may_be_empty: bool = False,
+) -> Table:
+    """The rows of `source` (`-`: stdin), values in the order of `fields`, of which `needs` must be there.
+
+    `may_be_empty` allows a named file to have no rows.
+    Raises FileNotThere, FileNotReadable, EmptyFile, NoSuchColumn, UsageError; while it is
+    read, NotUtf8 and NoRows.
+    """
+    stream, name = open_bytes(source, stdin)
+    try:
+        wanted = Wanted(name, tuple(fields), tuple(needs), dict(mapping or {}))
+        end = End()
+        table = _table(Path(source).suffix.lower(), text_lines(stream, name, end), wanted, end).reads(stream)
+        # A pipe may be named too: <(…), a fifo.
+        table.may_be_empty = may_be_empty or source == "-" or not Path(source).is_file()
+    except BaseException:
+        stream.close()
+        raise
+    return table
+
+
+def _table(suffix: str, lines: Iterator[str], wanted: Wanted, end: End) -> Table:
+    """The table in the format that its extension says, or else its first line."""
+    leading = list(_until_filled(lines))
+    first = leading[-1].lstrip() if leading else ""
+    if not first:
+        raise EmptyFile(
+            f"{wanted.source} is empty", hint=f"its first line names the columns: {','.join(wanted.fields)}"
+        )
+    everything = chain(leading, lines)
+    if suffix in _JSON or (suffix not in _DELIMITERS and first.startswith(("{", "["))):
+        from seatctl.input.json_rows import json_rows
+
+        return Table(wanted.source, *json_rows(everything, wanted, array=first.startswith("[")))
+    require_columns_line(first, wanted.source)
+    header = ["email"] if _is_address(first, wanted) else None
+    reader = csv.reader(everything, delimiter=_delimiter(suffix, first), strict=True)
+    return _delimited_table(reader, wanted, header, end)
+
+
+def _is_address(first: str, wanted: Wanted) -> bool:
+    """Whether the first line is a person already and nothing else, as of what --quiet prints."""
+    text = first.strip()
+    if wanted.needs != ("email",) or "email" in wanted.mapping or any(mark in text for mark in SEPARATORS):
+        return False
+    return "@" in text and check_email(text) is None
+
+
+def _until_filled(lines: Iterator[str]) -> Iterator[str]:
+    """Blank lines and the first that is not."""
+    for line in lines:
+        yield line
+        if line.strip():
+            return
+
+
+# -- CSV and TSV --------------------------------------------------------------------------------
+
+
+def _delimiter(suffix: str, header: str) -> str:
+    """By extension, then by what the header has; `;` only where nothing else could be meant."""
+    header = "".join(header.split('"')[::2])  # a separator inside quotes separates nothing
+    by_name = _DELIMITERS.get(suffix)
+    if by_name == "\t" or (by_name or ",") in header:
+        return by_name or ","
+    if "\t" in header:
+        return "\t"
+    return ";" if ";" in header else ","
+
+
+def _delimited_table(reader: Reader, wanted: Wanted, header: list[str] | None, end: End) -> Table:
+    """`header` names the columns if no line does."""
+    try:
+        header = header or next((cells for cells in reader if any(map(str.strip, cells))), [])
+    except csv.Error as error:
+        raise NoSuchColumn(
+            f"the first line of {wanted.source} cannot be read: {_csv_problem(error, 1)}",
+            hint="it names the columns, separated by commas, tabs or semicolons",
+        ) from None
+    header = [unguard_cell(name).strip() for name in header]
+    indexes, ignored = wanted.columns(header)
+    # Our TSV guards no cell (it is for cut and awk), so an apostrophe in one is data.
+    plain = str.strip if reader.dialect.delimiter == "\t" else _unguarded
+    least = 1 + max((indexes[wanted.fields.index(field)] for field in wanted.needs), default=0)
+    make = _row_maker(_Widths(least, len(header), end), indexes, plain)
+    return Table(wanted.source, _delimited_rows(reader, lambda: reader.line_num, make), ignored)
+
+
+class _Widths(NamedTuple):
+    """How many cells a row may have: spreadsheets leave empty ones at its end away."""
+
+    least: int
+    header: int
+    end: End
+
+    def problem(self, cells: Sequence[str]) -> str | None:
+        """What is wrong with a row that is not as wide as the header."""
+        if len(cells) < self.header and self.end.cut_off:
+            return f"{_ragged(len(cells), self.header)}, and the file ends in the middle of the line"
+        if len(cells) < self.least or any(cells[self.header :]):
+            return _ragged(len(cells), self.header)
+        return None
+
+
+def _csv_problem(error: csv.Error, lines: int) -> str:
+    text = str(error)
+    if "field limit" in text:
+        return f"a field is longer than {MAX_FIELD} characters" + (
+            ", or a quote is never closed" if lines > 1 else ""
+        )
+    if "unexpected end" in text:
+        return "a quote is never closed"
+    if "expected after" in text:
+        return "something stands after a closing quote; a quote inside a quoted field is written twice"
+    return text
+
+
+def _delimited_rows(
+    reader: Iterator[list[str]],
+    line_num: Callable[[], int],
+    make: Callable[[int, list[str]], Row | None],
+) -> Iterator[Row]:
+    """A row per record, with the line it begins on; one that breaks the format with its problem."""
+    line = line_num() + 1
+    while True:
+        try:
+            for cells in reader:
+                row = make(line, cells)
+                if row is not None:
+                    yield row
+                line = line_num() + 1
+        except csv.Error as error:
+            yield Row(line, (), _csv_problem(error, line_num() - line + 1))
+            line = line_num() + 1
+        else:
+            return
+
+
+def _row_maker(
+    widths: _Widths, indexes: Sequence[int], plain: Callable[[str], str]
+) -> Callable[[int, list[str]], Row | None]:
+    """What makes a Row of the cells of a record, None of a blank one. `plain` undoes a cell's guard."""
+    pick: Callable[[list[str]], tuple[str, ...]] = itemgetter(*indexes, -1)
+    count, strip, width = len(indexes), str.strip, widths.header
+
+    def make(line: int, cells: list[str]) -> Row | None:
+        if len(cells) != width:
+            if not any(map(strip, cells)):
+                return None
+            if problem := widths.problem(cells):
+                return Row(line, (), problem)
+            cells[len(cells) :] = [""] * (width - len(cells))
+            del cells[width:]
+        cells.append("")  # what a field without a column picks
+        values = tuple(map(strip, pick(cells)[:count]))
+        text = "".join(values)
+        if "'" in text:
+            values = tuple([plain(value) if value[:1] == "'" else value for value in values])
+        if not text and not any(map(strip, cells)):
+            return None
+        return Row(line, values, NUL if "\0" in text else None)
+
+    return make
+
+
+def _unguarded(value: str) -> str:
+    return unguard_cell(value).strip()
+
+
+def _ragged(cells: int, width: int) -> str:
+    return f"it has {cells} field{'' if cells == 1 else 's'}, the header has {width}"

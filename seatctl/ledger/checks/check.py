@@ -1,0 +1,158 @@
+"""Checking a ledger from within: what it is made of, what stands in it, design section 5, the audit.
+
+SQLite finds a broken page and a broken reference. What it takes for text and numbers like any other is looked
+at here: the schema, the columns, and the facts beside their audit.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from seatctl.errors import SeatctlError
+from seatctl.ledger.checks import contents, facts, origins, structure
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.record import audit
+from seatctl.ledger.schema import email_keys
+from seatctl.ledger.transaction import Reader
+from seatctl.rules.emails import email_key
+
+Problem = tuple[str, str, str]
+"""(check, subject, detail)"""
+
+# Each yields (what, detail) for a row that must not exist.
+_RULES: Final = {
+    "assigned": """SELECT s.name, s.assigned || ' counted, ' || count(t.id) || ' seats are active'
+        FROM subscriptions s LEFT JOIN seats t ON t.subscription_id = s.id AND t.revoked_at IS NULL
+        GROUP BY s.id HAVING s.assigned <> count(t.id)""",
+    "one_seat_per_user": """SELECT s.name, u.email || ' sits there ' || count(*) || ' times' FROM seats t
+        JOIN subscriptions s ON s.id = t.subscription_id JOIN users u ON u.id = t.user_id
+        WHERE t.revoked_at IS NULL GROUP BY t.subscription_id, t.user_id HAVING count(*) > 1""",
+    "seat_entries": """SELECT 'seat ' || t.id, 'its audit entry is missing' FROM seats t
+        WHERE NOT EXISTS (SELECT 1 FROM audit WHERE seq = t.assigned_entry)
+        OR t.revoked_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM audit WHERE seq = t.revoked_entry)""",
+    "removed_users": """SELECT u.email, 'was removed, but has a seat in ' || s.name FROM seats t
+        JOIN users u ON u.id = t.user_id JOIN subscriptions s ON s.id = t.subscription_id
+        WHERE t.revoked_at IS NULL AND u.status = 'removed'""",
+    "capacity_to_come": """SELECT s.name, c.seats || ' seats from ' || c.effective_at
+        || ' on, but its item holds ' || s.quantity || ' from ' || s.term_end
+        FROM capacity_changes c JOIN subscriptions s ON s.id = c.subscription_id
+        WHERE c.applied_at IS NULL AND (c.seats <> s.quantity OR c.effective_at <> s.term_end)""",
+}
+
+_OVER_ASSIGNED = """SELECT name, assigned, capacity FROM subscriptions WHERE assigned > capacity"""
+
+_Found = Callable[[Reader], Iterator[tuple[str, str]]]
+
+_CONTENTS: Final[dict[str, _Found]] = {
+    "structure": lambda reader: structure.differences(reader.engine),
+    "meta": contents.nameless,
+    "text": contents.undecodable,
+    "values": contents.malformed,
+    "lists": contents.unreadable,
+    "names": contents.misfiled,
+}
+_RECORD: Final[dict[str, _Found]] = {
+    "facts": facts.differences,
+    "runs": origins.runs,
+    "erasures": origins.blanks,
+}
+
+
+def problems(ledger: Ledger) -> Iterator[Problem]:
+    """(check, subject, detail) of everything that is wrong, as it is found."""
+    wrong = False
+    with ledger.reading() as reader:
+        for name, find in _all().items():
+            for subject, detail in _looked_at(reader, find, known=wrong):
+                wrong = True
+                yield name, subject, detail
+    searched = None if wrong else ledger.engine.search_problem()
+    if searched is not None:
+        yield _SEARCH, "users_search", searched
+
+
+def damage(reader: Reader) -> Problem | None:
+    """The first thing that is wrong with what stands in the rows; the file and the hashes are not looked at.
+
+    For whoever has met an error that a good ledger does not cause.
+    """
+    for name, find in _all().items():
+        if name not in _NOT_OF_ROWS:
+            for subject, detail in _looked_at(reader, find, known=False):
+                return name, subject, detail
+    return None
+
+
+def _looked_at(reader: Reader, find: _Found, *, known: bool) -> Iterator[tuple[str, str]]:
+    """What one check finds. That it cannot be made is a finding too, unless the reason is told already."""
+    try:
+        yield from find(reader)
+    except (SeatctlError, sqlite3.Error, *contents.UNREADABLE) as error:
+        if not known:
+            yield "ledger", f"it cannot be read: {error}"
+
+
+def _integrity(reader: Reader) -> Iterator[tuple[str, str]]:
+    return (("file", problem) for problem in reader.engine.integrity_problems())
+
+
+def _references(reader: Reader) -> Iterator[tuple[str, str]]:
+    return (("file", problem) for problem in reader.engine.reference_problems())
+
+
+def _rule(rule: str) -> _Found:
+    return lambda reader: ((str(row[0]), str(row[1])) for row in reader.rows(rule))
+
+
+def _chain(reader: Reader) -> Iterator[tuple[str, str]]:
+    found = audit.verify(reader)
+    if found.problem is not None:
+        yield f"entry {found.bad_entry}", found.problem
+
+
+_SEARCH: Final = "search_index"
+_NOT_OF_ROWS: Final = ("integrity", "audit")
+
+
+def _all() -> dict[str, _Found]:
+    rules = {name: _rule(rule) for name, rule in _RULES.items()}
+    return {
+        "integrity": _integrity,
+        **_CONTENTS,
+        "references": _references,
+        **rules,
+        "audit": _chain,
+        **_RECORD,
+    }
+
+
+def over_assigned(ledger: Ledger) -> list[str]:
+    """Subscriptions in which more sit than are paid for: allowed (rule 3), but worth a word."""
+    with ledger.reading() as reader:
+        return [f"{row[0]}: {row[1]} sit in {row[2]} seats" for row in reader.rows(_OVER_ASSIGNED)]
+
+
+def shared_addresses(ledger: Ledger) -> list[str]:
+    """Users who shared a key by the rule of earlier versions, or share an address by the rule of this one."""
+    with ledger.reading() as reader:
+        same = [
+            f"{email} is the address of two users; the later one is found as {handle!r}"
+            for email, handle in email_keys.doubled(reader)
+        ]
+        return same + [
+            f"an earlier version took {email} for {former}{_wrote(email, former)}"
+            for email, former in email_keys.separated(reader)
+        ]
+
+
+def _wrote(email: str, former: str) -> str:
+    """Whether the mails went to the other domain too: the letters before the @ were always as typed."""
+    elsewhere = former.rpartition("@")[2] != email_key(email).rpartition("@")[2]
+    return ", and sent the mails there" if elsewhere else ""
+
+
+def checks() -> tuple[str, ...]:
+    """The names of all checks, in order."""
+    return (*_all(), _SEARCH)

@@ -1,0 +1,1 @@
+"""Bulk state: what a file wants, compared with what is, and written."""

@@ -1,0 +1,112 @@
+"""What time alone has changed: seats bought or given back by date, expired seats and requests, waitlists.
+
+Every change settles first, so that it judges what is so now; reads compute the same and write nothing.
+"""
+
+from __future__ import annotations
+
+from seatctl.ledger import request_closures, requests, seats, subscriptions
+from seatctl.ledger.transaction import Transaction
+from seatctl.ledger.undo import held_seats
+from seatctl.models.request import RequestStatus, SeatRequest
+from seatctl.models.subscription import Subscription
+from seatctl.rules.approval import AUTOMATIC, Asking, Outcome, automatically
+
+_WITH_FREE_SEATS = """SELECT id FROM subscriptions WHERE capacity > assigned
+    AND status IN ('active', 'trialing', 'past_due')
+    AND home_ledger = (SELECT value FROM meta WHERE key = 'ledger_id') ORDER BY id"""
+
+
+def settle(tx: Transaction) -> None:
+    """Record everything that fell due up to the transaction's moment."""
+    apply_capacity_changes(tx)
+    seats.expire(tx)
+    request_closures.expire(tx)
+    request_closures.deny_of_the_ended(tx)
+    fill_waitlists(tx)
+
+
+def apply_capacity_changes(tx: Transaction) -> None:
+    """Let planned capacities take effect, oldest first."""
+    due = list(
+        tx.rows(
+            "SELECT id, subscription_id, seats FROM capacity_changes"
+            " WHERE applied_at IS NULL AND effective_at <= ? ORDER BY effective_at, id",
+            (tx.now,),
+        )
+    )
+    for change_id, pool, capacity in (tuple(row) for row in due):
+        before = tx.count("SELECT capacity FROM subscriptions WHERE id = ?", (pool,))
+        tx.execute("UPDATE capacity_changes SET applied_at = ? WHERE id = ?", (tx.now, change_id))
+        tx.execute("UPDATE subscriptions SET capacity = ? WHERE id = ?", (capacity, pool))
+        tx.record("subscription", pool, {"capacity": before}, {"capacity": capacity})
+
+
+def fill_waitlists(tx: Transaction) -> int:
+    """Seat the first of those who wait wherever a seat is free and not held (`ledger/undo/held_seats.py`); how many."""
+    held_seats.update(tx)
+    if not requests.anybody_waits(tx):
+        return 0
+    free = [row["id"] for row in tx.rows(_WITH_FREE_SEATS)]
+    return sum(_fill(tx, subscriptions.by_id(tx, pool)) for pool in free)
+
+
+def waitlist_told(tx: Transaction, moved_up: int) -> str:
+    """How a report goes on after seats were given back: who moved up, or until when the waitlist waits."""
+    if moved_up:
+        return f"; {moved_up:,} from the waitlist seated"
+    until = held_seats.held_until(tx) if requests.anybody_waits(tx) else None
+    return "" if until is None else f"; the waitlist moves up after {until}"
+
+
+def _fill(tx: Transaction, pool: Subscription) -> int:
+    """Seats go in the order of the waitlist; whoever cannot take this one keeps the place."""
+    free, seated = max(0, pool.free - held_seats.held(tx, pool.id, tx.now)), 0
+    for request in list(requests.waiting(tx, pool.id)):
+        if not free:
+            break
+        for_any = request.subscription_id is None
+        if not (_suits(tx, request, pool, free) if for_any else free > _kept(request, pool)):
+            continue
+        # For any subscription it is this one's rule that decides, now; else it was decided before.
+        by = AUTOMATIC if for_any and request.decided_by == AUTOMATIC else None
+        taken = take_seat(tx, request, pool, by=by)
+        free -= taken
+        seated += taken
+    return seated
+
+
+def _kept(request: SeatRequest, pool: Subscription) -> int:
+    """The free seats that are not for whom a rule approved."""
+    return pool.auto_approval.keep_free if request.decided_by == AUTOMATIC else 0
+
+
+def _suits(tx: Transaction, request: SeatRequest, pool: Subscription, free: int) -> bool:
+    """Whether a seat there is what somebody waits for who asked for any, and theirs by its rules.
+
+    Whom a person approved may have any; whom a rule of another subscription approved was not approved here.
+    """
+    offered = pool.policy.features if pool.policy else ()
+    if not set(request.features) <= set(offered):
+        return False
+    if request.decided_by != AUTOMATIC:
+        return True
+    group = tx.value("SELECT group_name FROM users WHERE id = ?", (request.user_id,))
+    today = requests.approved_automatically(tx, pool.id, tx.call.now)
+    asking = Asking(request.email, None if group is None else str(group), tx.call.now, today)
+    return automatically(pool.auto_approval, asking, free).outcome is Outcome.SEAT
+
+
+def take_seat(tx: Transaction, request: SeatRequest, pool: Subscription, *, by: str | None) -> int:
+    """Approve a request and seat its user in the same transaction; how many seats that took.
+
+    One, or none where the user sits there already. The caller has seen that a seat is free.
+    """
+    requests.decide(tx, request.number, RequestStatus.APPROVED, by=by, subscription_id=pool.id)
+    if seats.active_id(tx, pool.id, request.user_id) is not None:
+        return 0
+    seat = seats.assign(tx, pool.id, request.user_id)
+    request_closures.approve_seated(tx, pool.id, request.user_id)
+    ids = {"request": request.number, "seat": seat}
+    tx.mail("request_approved", ids, recipient_id=request.user_id)
+    return 1

@@ -1,0 +1,1 @@
+"""Database engines behind the ledger, and the files of the SQLite one."""

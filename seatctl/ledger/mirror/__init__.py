@@ -1,0 +1,1 @@
+"""What Stripe said, kept in the ledger."""

@@ -1,0 +1,176 @@
+"""Stripe's invoices with their lines, written into the mirror as they are read: many at once, or one.
+
+How they are found and listed is in `invoices.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from seatctl.ledger.engines.port import SqlValue
+from seatctl.ledger.insert_many import compact, insert_all, listed
+from seatctl.ledger.mirror import customers
+from seatctl.ledger.mirror.customers import Mention
+from seatctl.ledger.transaction import Journal
+from seatctl.models.call import format_time
+from seatctl.models.invoice import InvoiceLine
+
+if TYPE_CHECKING:
+    from seatctl.models.stripe_objects import StripeInvoice
+
+_AS_STRIPE_SAYS = (
+    *("number", "status", "currency", "subtotal", "total", "amount_due", "amount_paid", "amount_remaining"),
+    *("due_date", "finalized_at", "paid_at", "billing_reason", "hosted_url", "stripe_subscription", "data"),
+)
+_LINE = (
+    *("n", "stripe_id", "description", "quantity", "amount", "currency", "period_start", "period_end"),
+    *("proration", "data"),
+)
+
+_COLUMNS = ", ".join(_AS_STRIPE_SAYS)
+_REFRESHED = ", ".join(f"{name} = excluded.{name}" for name in _AS_STRIPE_SAYS)
+
+_INTO = f"INSERT INTO invoices (customer_id, subscription_id, stripe_id, created_at, {_COLUMNS})"
+# The customer and the pool are found by their ids in Stripe where the ledger's own are not given.
+_ROW = (
+    "(coalesce(?, (SELECT id FROM customers WHERE stripe_id = ?)),"  # noqa: S608 - as many marks as columns
+    " coalesce(?, (SELECT min(id) FROM subscriptions WHERE stripe_subscription = ?)), ?, ?"
+    f"{', ?' * len(_AS_STRIPE_SAYS)})"
+)
+# An invoice without a pool keeps the one that it was known to be for: a renewal may have given the pool
+# another subscription of Stripe's since.
+_THEN = (
+    f"ON CONFLICT (stripe_id) DO UPDATE SET {_REFRESHED}, customer_id = excluded.customer_id,"
+    " subscription_id = coalesce(excluded.subscription_id, invoices.subscription_id)"
+)
+_INTO_LINES = f"INSERT INTO invoice_lines (invoice_id, {', '.join(_LINE)})"
+_LINE_ROW = f"((SELECT id FROM invoices WHERE stripe_id = ?){', ?' * len(_LINE)})"  # noqa: S608 - likewise
+
+
+def upsert(
+    journal: Journal, invoice: StripeInvoice, *, customer_id: int | None, subscription_id: int | None
+) -> int:
+    """Insert or refresh an invoice with its lines; its id in the ledger."""
+    _write(journal, [invoice], customer_id, subscription_id)
+    return _id_of(journal, invoice)
+
+
+def mirror(journal: Journal, invoice: StripeInvoice) -> int:
+    """As `upsert`, with its customer and pool found by their ids in Stripe."""
+    mirror_all(journal, [invoice])
+    return _id_of(journal, invoice)
+
+
+def mirror_all(journal: Journal, invoices: Sequence[StripeInvoice]) -> None:
+    """As `mirror`, of several invoices, each of which comes once."""
+    if invoices:
+        customers.mention_all(journal, (one for one in map(_mention, invoices) if one is not None))
+        _write(journal, invoices, None, None)
+
+
+def join(journal: Journal, stripe_subscription: str, subscription_id: int) -> None:
+    """Give the invoices of a Stripe subscription to a pool, where they are nobody's yet."""
+    journal.execute(
+        "UPDATE invoices SET subscription_id = ? WHERE stripe_subscription = ? AND +subscription_id IS NULL",
+        (subscription_id, stripe_subscription),
+    )
+
+
+def join_new(journal: Journal, after: int) -> None:
+    """As `join`, for every pool that is newer than the one with the id `after`."""
+    # `+` keeps SQLite from going through all invoices that are nobody's instead.
+    journal.execute(
+        "UPDATE invoices SET subscription_id = (SELECT min(s.id) FROM subscriptions s WHERE s.id > :after"
+        " AND s.stripe_subscription = invoices.stripe_subscription) WHERE +subscription_id IS NULL"
+        " AND stripe_subscription IN (SELECT stripe_subscription FROM subscriptions WHERE id > :after)",
+        {"after": after},
+    )
+
+
+def forget(journal: Journal, stripe_id: str) -> None:
+    """A draft that was deleted in Stripe."""
+    journal.execute(
+        "DELETE FROM invoice_lines WHERE invoice_id = (SELECT id FROM invoices WHERE stripe_id = ?)",
+        (stripe_id,),
+    )
+    journal.execute("DELETE FROM invoices WHERE stripe_id = ?", (stripe_id,))
+
+
+def _write(
+    journal: Journal, invoices: Sequence[StripeInvoice], customer_id: int | None, subscription_id: int | None
+) -> None:
+    rows = [_row(invoice, customer_id, subscription_id) for invoice in invoices]
+    lines = [_line(invoice.id, n, line) for invoice in invoices for n, line in enumerate(invoice.lines, 1)]
+    insert_all(journal, _INTO, _ROW, rows, _THEN)
+    journal.execute(
+        "DELETE FROM invoice_lines WHERE invoice_id IN (SELECT id FROM invoices WHERE stripe_id IN"
+        " (SELECT value FROM json_each(?)))",
+        (listed(invoice.id for invoice in invoices),),
+    )
+    insert_all(journal, _INTO_LINES, _LINE_ROW, lines)
+
+
+def _id_of(journal: Journal, invoice: StripeInvoice) -> int:
+    return journal.count("SELECT id FROM invoices WHERE stripe_id = ?", (invoice.id,))
+
+
+def _mention(invoice: StripeInvoice) -> Mention | None:
+    """Who it is billed to: all that Stripe still tells of a customer that was deleted."""
+    if invoice.customer_id is None:
+        return None
+    email, name = invoice.details.get("billed_to"), invoice.details.get("customer_name")
+    return Mention(
+        invoice.customer_id,
+        email if isinstance(email, str) and "@" in email else None,
+        name if isinstance(name, str) else None,
+    )
+
+
+def _row(
+    invoice: StripeInvoice, customer_id: int | None, subscription_id: int | None
+) -> tuple[SqlValue, ...]:
+    return (
+        customer_id,
+        invoice.customer_id,
+        subscription_id,
+        invoice.subscription_id,
+        invoice.id,
+        format_time(invoice.created_at),
+        invoice.number,
+        str(invoice.status),
+        invoice.currency,
+        invoice.subtotal,
+        invoice.total,
+        invoice.amount_due,
+        invoice.amount_paid,
+        invoice.amount_remaining,
+        _written(invoice.due_date),
+        _written(invoice.finalized_at),
+        _written(invoice.paid_at),
+        invoice.billing_reason,
+        invoice.hosted_url,
+        invoice.subscription_id,
+        compact(invoice.details),
+    )
+
+
+def _line(invoice: str, number: int, line: InvoiceLine) -> tuple[SqlValue, ...]:
+    return (
+        invoice,
+        number,
+        line.stripe_id,
+        line.description,
+        line.quantity,
+        line.amount,
+        line.currency,
+        format_time(line.period_start),
+        format_time(line.period_end),
+        int(line.proration),
+        compact(line.details),
+    )
+
+
+def _written(moment: datetime | None) -> str | None:
+    return None if moment is None else format_time(moment)

@@ -1,0 +1,176 @@
+"""Pools that came from Stripe rather than from a purchase here: found by their Stripe ids, added, joined."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from seatctl.ledger import subscriptions
+from seatctl.ledger.collection import written_pause
+from seatctl.ledger.transaction import Reader, Transaction
+from seatctl.models.call import format_time
+from seatctl.models.plan import Plan, Policy
+from seatctl.models.stripe_objects import StripeItem, StripeSubscription
+from seatctl.models.subscription import AutoApproval, Subscription
+from seatctl.rules.approval_rules import auto_approval_fields
+from seatctl.rules.item_metadata import said_of
+from seatctl.rules.metadata import LEDGER
+from seatctl.rules.names import name_key
+from seatctl.rules.policies import as_fields
+from seatctl.rules.subscription_state import PAID_UNTIL
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An item of a Stripe subscription that becomes a pool."""
+
+    name: str
+    plan: Plan
+    customer_id: int
+    subscription: StripeSubscription
+    item: StripeItem
+    policy: Policy | None
+    owner_id: int | None
+    auto_approval: AutoApproval
+    home_ledger: str | None
+
+
+def of_stripe(reader: Reader, stripe_subscription: str) -> list[Subscription]:
+    """The pools of a Stripe subscription, the oldest first."""
+    rows = reader.rows(
+        "SELECT id FROM subscriptions WHERE stripe_subscription = ? ORDER BY id", (stripe_subscription,)
+    )
+    return [subscriptions.by_id(reader, row["id"]) for row in list(rows)]
+
+
+def stripe_ids(reader: Reader) -> set[str]:
+    """The Stripe subscriptions that are pools."""
+    return {
+        row["stripe_subscription"] for row in reader.rows("SELECT stripe_subscription FROM subscriptions")
+    }
+
+
+def newest(reader: Reader) -> int:
+    """The greatest id of a pool; 0 where there is none."""
+    return reader.count("SELECT max(id) FROM subscriptions")
+
+
+def fallen_due(reader: Reader, now: datetime) -> list[str]:
+    """The Stripe subscriptions whose waiting change begins by the clock alone: no event tells of it."""
+    rows = reader.rows(
+        "SELECT DISTINCT stripe_subscription FROM subscriptions WHERE term_end <= :now"
+        " AND status IN ('active', 'trialing', 'past_due') AND metadata LIKE :waiting"
+        " ORDER BY stripe_subscription",
+        {"now": format_time(now), "waiting": f'%"{PAID_UNTIL}"%'},
+    )
+    return [row["stripe_subscription"] for row in rows]
+
+
+def name_keys(reader: Reader) -> set[str]:
+    """The keys of all names that are taken: of pools, and of purchases under way."""
+    held = {row["name_key"] for row in reader.rows("SELECT name_key FROM subscriptions")}
+    reserved = reader.rows(
+        "SELECT reserved_name FROM operations WHERE state IN ('pending', 'waiting')"
+        " AND reserved_name IS NOT NULL"
+    )
+    return held | {row["reserved_name"] for row in reserved}
+
+
+def add(tx: Transaction, found: Found) -> Subscription:
+    """Insert a pool, as it stands before Stripe's metadata is looked at; it has no invoices yet."""
+    mirror, item = found.subscription, found.item
+    inserted = tx.insert(
+        "INSERT INTO subscriptions (name, name_key, plan_id, customer_id, stripe_subscription, stripe_item,"
+        " status, policy, price_id, currency, unit_amount, collection_method, term_start, term_end,"
+        " quantity, capacity, owner_id, auto_approval, cancel_at_period_end, cancel_at, home_ledger,"
+        " metadata, pause_collection, created_at)"
+        " VALUES (:name, :key, :plan, :customer, :subscription, :item, :status, :policy, :price, :currency,"
+        " :amount, :collection, :start, :end, :quantity, :quantity, :owner, :approval, :ends, :cancel_at,"
+        " :home, :metadata, :pause, :created)",
+        {
+            "name": found.name,
+            "key": name_key(found.name),
+            "plan": found.plan.id,
+            "customer": found.customer_id,
+            "subscription": mirror.id,
+            "item": item.id,
+            "status": str(mirror.status),
+            "policy": None if found.policy is None else json.dumps(as_fields(found.policy)),
+            "price": item.price.id,
+            "currency": item.price.currency,
+            "amount": item.price.unit_amount or 0,
+            "collection": mirror.collection_method,
+            "start": format_time(item.period_start),
+            "end": format_time(item.period_end),
+            "quantity": item.quantity or 0,
+            "owner": found.owner_id,
+            "approval": json.dumps(auto_approval_fields(found.auto_approval)),
+            "ends": int(mirror.cancel_at_period_end),
+            "cancel_at": None if mirror.cancel_at is None else format_time(mirror.cancel_at),
+            "home": found.home_ledger,
+            "metadata": json.dumps(dict(said_of(mirror, item))),
+            "pause": written_pause(mirror.pause),
+            "created": format_time(mirror.created_at),
+        },
+    )
+    # Thousands are added by one sync. An owner has an address besides, which only the row leads to.
+    return _added(inserted, found) if found.owner_id is None else subscriptions.by_id(tx, inserted)
+
+
+def _added(identifier: int, found: Found) -> Subscription:
+    """The row that was just inserted, as it would be read."""
+    mirror, item = found.subscription, found.item
+    return Subscription(
+        id=identifier,
+        name=found.name,
+        plan_id=found.plan.id,
+        plan_slug=found.plan.slug,
+        customer_id=found.customer_id,
+        stripe_subscription=mirror.id,
+        stripe_item=item.id,
+        status=mirror.status,
+        capacity=item.quantity or 0,
+        assigned=0,
+        policy=found.policy,
+        currency=item.price.currency,
+        unit_amount=item.price.unit_amount or 0,
+        term_start=item.period_start,
+        term_end=item.period_end,
+        owner_id=None,
+        owner_email=None,
+        auto_approval=found.auto_approval,
+        cancel_at=mirror.cancel_at,
+        unpaid_since=None,
+        home_ledger=found.home_ledger,
+        price_id=item.price.id,
+        pause=mirror.pause,
+    )
+
+
+def record_added(tx: Transaction, pool: Subscription) -> None:
+    """Tell the audit of a pool that came from Stripe."""
+    tx.record("subscription", pool.id, None, subscriptions.snapshot(pool))
+
+
+def empty(tx: Transaction, pool: Subscription, found: StripeSubscription) -> Subscription:
+    """A pool whose item was taken off its subscription: nothing is paid for; who sits there stays."""
+    tx.execute(
+        "UPDATE subscriptions SET capacity = 0, quantity = 0, status = ?, home_ledger = ? WHERE id = ?",
+        (str(found.status), found.metadata.get(LEDGER), pool.id),
+    )
+    # What was planned for its next term would come to be by the clock alone: seats that nobody pays for.
+    tx.execute("DELETE FROM capacity_changes WHERE subscription_id = ? AND applied_at IS NULL", (pool.id,))
+    after = subscriptions.by_id(tx, pool.id)
+    was, became = subscriptions.snapshot(pool), subscriptions.snapshot(after)
+    if was != became:
+        tx.record("subscription", pool.id, was, became)
+    return after
+
+
+def set_item(tx: Transaction, pool: Subscription, item: StripeItem) -> None:
+    """The item of a pool was replaced by another one of the same subscription."""
+    tx.execute("UPDATE subscriptions SET stripe_item = ? WHERE id = ?", (item.id, pool.id))
+    # A fact, or a transaction that learns nothing else would be rolled back, and the next change would be
+    # asked of an item that is gone.
+    tx.record("subscription", pool.id, {"stripe_item": pool.stripe_item}, {"stripe_item": item.id})

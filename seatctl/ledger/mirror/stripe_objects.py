@@ -1,0 +1,150 @@
+"""Stripe's products and prices as they came, and subscriptions until they are taken over.
+
+Subscriptions wait here because they become facts of the audit in one transaction, after everything was
+read; a sync that was killed finds them again. Products and prices stay: plans are derived from them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from seatctl.ledger.engines.port import Row
+from seatctl.ledger.insert_many import compact, insert_all, listed
+from seatctl.ledger.transaction import Journal, Reader
+from seatctl.models.call import format_time
+from seatctl.models.mirror import Kind, Stored
+
+_BATCH = 200
+"""How many are read at a time while others are written."""
+
+_INTO = "INSERT INTO stripe_objects (stripe_id, kind, parent, created, data, read_at)"
+_REFRESH = (
+    "ON CONFLICT (stripe_id) DO UPDATE SET parent = excluded.parent, read_at = excluded.read_at,"
+    " data = excluded.data"
+)
+
+
+def put_all(journal: Journal, objects: Iterable[Stored], now: datetime) -> None:
+    """Keep objects as Stripe has them now (UTC)."""
+    read_at = format_time(now)
+    rows = [(one.id, one.kind.value, one.parent, one.created, compact(one.data), read_at) for one in objects]
+    insert_all(journal, _INTO, "(?, ?, ?, ?, ?, ?)", rows, _REFRESH)
+
+
+def forget(journal: Journal, identifiers: Iterable[str]) -> None:
+    """Let objects go: taken over, or deleted in Stripe."""
+    journal.execute(
+        "DELETE FROM stripe_objects WHERE stripe_id IN (SELECT value FROM json_each(?))",
+        (listed(identifiers),),
+    )
+
+
+def forget_all(journal: Journal, kind: Kind) -> None:
+    """Let all of a kind go, before a list is read from its beginning."""
+    journal.execute("DELETE FROM stripe_objects WHERE kind = ?", (kind.value,))
+
+
+def expect_known(journal: Journal, now: datetime) -> None:
+    """Note the customers and drafts that a backfill should meet: those it does not were deleted in Stripe."""
+    for kind, source in (
+        (Kind.CUSTOMER, "customers WHERE deleted = 0"),
+        (Kind.INVOICE, "invoices WHERE status = 'draft'"),
+    ):
+        journal.execute(
+            "INSERT INTO stripe_objects (stripe_id, kind, created, read_at, data)"  # noqa: S608 - of ours
+            f" SELECT stripe_id, :kind, 0, :now, '{{}}' FROM {source} ON CONFLICT (stripe_id) DO NOTHING",
+            {"kind": kind.value, "now": format_time(now)},
+        )
+
+
+def is_expecting(reader: Reader) -> bool:
+    """Whether anything that was noted has not been met yet."""
+    return bool(reader.count("SELECT 1 FROM stripe_objects WHERE kind IN ('customer', 'invoice') LIMIT 1"))
+
+
+def expected(reader: Reader) -> list[tuple[Kind, str]]:
+    """What a backfill should have met and has not."""
+    return [(one.kind, one.id) for kind in (Kind.CUSTOMER, Kind.INVOICE) for one in listing(reader, kind)]
+
+
+def get(reader: Reader, identifier: str) -> Stored | None:
+    """The object with this id, if it is kept."""
+    row = reader.row(
+        "SELECT stripe_id, kind, parent, created, data FROM stripe_objects WHERE stripe_id = ?", (identifier,)
+    )
+    return None if row is None else _stored(row)
+
+
+def listing(reader: Reader, kind: Kind) -> Iterator[Stored]:
+    """All of a kind in the order of creation; others may be written while they are read."""
+    last = (0, "")
+    while True:
+        rows = list(
+            reader.rows(
+                "SELECT stripe_id, kind, parent, created, data FROM stripe_objects WHERE kind = :kind"
+                " AND (created > :created OR (created = :created AND stripe_id > :last))"
+                " ORDER BY created, stripe_id LIMIT :batch",
+                {"kind": kind.value, "created": last[0], "last": last[1], "batch": _BATCH},
+            )
+        )
+        if not rows:
+            return
+        yield from (_stored(row) for row in rows)
+        last = (rows[-1]["created"], rows[-1]["stripe_id"])
+
+
+def several(reader: Reader, identifiers: Sequence[str]) -> Iterator[Stored]:
+    """Those of these objects that are kept, in this order; others may be written while they are read."""
+    for start in range(0, len(identifiers), _BATCH):
+        rows = reader.rows(
+            "SELECT o.stripe_id, o.kind, o.parent, o.created, o.data FROM json_each(?) AS wanted"
+            " JOIN stripe_objects o ON o.stripe_id = wanted.value ORDER BY wanted.key",
+            (listed(identifiers[start : start + _BATCH]),),
+        )
+        for row in list(rows):
+            yield _stored(row)
+
+
+def waiting(reader: Reader, last: Iterable[str]) -> list[str]:
+    """The ids of the subscriptions that wait, by age; those of the statuses `last` after the others."""
+    rows = reader.rows(
+        "SELECT stripe_id FROM stripe_objects WHERE kind = 'subscription' ORDER BY"
+        " json_extract(data, '$.status') IN (SELECT value FROM json_each(?)), created, stripe_id",
+        (listed(last),),
+    )
+    return [row["stripe_id"] for row in rows]
+
+
+def prices_of(reader: Reader, product: str) -> list[Stored]:
+    """The prices of a product, oldest first."""
+    rows = reader.rows(
+        "SELECT stripe_id, kind, parent, created, data FROM stripe_objects"
+        " WHERE parent = ? AND kind = 'price' ORDER BY created, stripe_id",
+        (product,),
+    )
+    return [_stored(row) for row in rows]
+
+
+def outdated(reader: Reader) -> list[str]:
+    """Waiting subscriptions that an operation of this ledger has changed since they were read.
+
+    To the second, and a second more: what the operation wrote must not be undone by an older copy.
+    """
+    rows = reader.rows(
+        "SELECT DISTINCT o.stripe_id FROM stripe_objects o"
+        " JOIN subscriptions s ON s.stripe_subscription = o.stripe_id"
+        " JOIN operations p ON p.subscription_id = s.id"
+        " WHERE o.kind = 'subscription' AND p.finished_at >= o.read_at"
+    )
+    return [row["stripe_id"] for row in rows]
+
+
+def count(reader: Reader, kind: Kind) -> int:
+    """How many of a kind are kept."""
+    return reader.count("SELECT count(*) FROM stripe_objects WHERE kind = ?", (kind.value,))
+
+
+def _stored(row: Row) -> Stored:
+    return Stored(Kind(row["kind"]), row["stripe_id"], row["created"], row["parent"], json.loads(row["data"]))

@@ -1,0 +1,211 @@
+"""The audit read back: the log, the changes of an entry, and the verification of the whole chain.
+
+Written by `transaction.py`. Verification streams: memory does not grow with the audit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from seatctl.ledger.conditions import where
+from seatctl.ledger.engines.port import Row, SqlValue
+from seatctl.ledger.record.hashes import NO_HASH, change_hash, entry_hash, sha256, text_hash
+from seatctl.ledger.transaction import Reader
+from seatctl.models.call import parse_time
+from seatctl.models.run import Change, Entry
+from seatctl.models.verification import Verification
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """An entry with what its run says, for `audit log`."""
+
+    entry: Entry
+    command: str
+    summary: str | None
+    changes: int
+
+
+def log(
+    reader: Reader, *, actor: str | None = None, since: str | None = None, limit: int | None = None
+) -> Iterator[LogLine]:
+    """Entries, newest first; `since` in the written form. Who, when, which command, how many changes."""
+    chosen, params = _chosen(actor, since)
+    found = reader.rows(
+        "SELECT a.*, r.command, r.summary,"  # noqa: S608 - conditions of ours
+        " (SELECT count(*) FROM changes c WHERE c.entry = a.seq) AS changes"
+        f" FROM audit a LEFT JOIN runs r ON r.number = a.run{chosen}"
+        " ORDER BY a.seq DESC LIMIT :limit",
+        {**params, "limit": -1 if limit is None else limit},
+    )
+    for row in found:
+        yield LogLine(_entry(row), row["command"] or "", row["summary"], row["changes"])
+
+
+def count(reader: Reader, *, actor: str | None = None, since: str | None = None) -> int:
+    """How many entries `log` yields without a limit."""
+    chosen, params = _chosen(actor, since)
+    return reader.count(f"SELECT count(*) FROM audit a{chosen}", params)  # noqa: S608 - conditions of ours
+
+
+def _chosen(actor: str | None, since: str | None) -> tuple[str, dict[str, SqlValue]]:
+    params: dict[str, SqlValue] = {"actor": actor, "since": since}
+    # By its number too, in which the log is ordered: `at` alone would be looked for in every entry. It need
+    # not rise with the number, as a clock may be set back.
+    first = "(SELECT min(+seq) FROM audit WHERE at >= :since)"
+    since_then = f"a.at >= :since AND a.seq >= {first}"
+    return where(params, actor="a.actor = :actor", since=since_then), params
+
+
+def count_changes(reader: Reader, run: int) -> int:
+    """How many things a run changed."""
+    return reader.count(
+        "SELECT count(*) FROM audit a JOIN changes c ON c.entry = a.seq WHERE a.run = ?", (run,)
+    )
+
+
+_SUBJECT = """CASE c.entity
+    WHEN 'user' THEN (SELECT email FROM users WHERE id = c.entity_id)
+    WHEN 'seat' THEN (SELECT u.email || ' in ' || s.name FROM seats t JOIN users u ON u.id = t.user_id
+        JOIN subscriptions s ON s.id = t.subscription_id WHERE t.id = c.entity_id)
+    WHEN 'request' THEN (SELECT u.email || coalesce(' for ' || s.name, '') FROM requests r
+        JOIN users u ON u.id = r.user_id LEFT JOIN subscriptions s ON s.id = r.subscription_id
+        WHERE r.number = c.entity_id)
+    WHEN 'subscription' THEN (SELECT name FROM subscriptions WHERE id = c.entity_id)
+    WHEN 'plan' THEN (SELECT slug FROM plans WHERE id = c.entity_id)
+    WHEN 'role' THEN json_extract(coalesce(c.after, c.before), '$.actor')
+    END"""
+
+
+def changes_of_run(reader: Reader, run: int) -> Iterator[tuple[str | None, Change]]:
+    """What a run changed, in order, each with what it is called today."""
+    found = reader.rows(
+        f"SELECT c.*, {_SUBJECT} AS subject FROM audit a JOIN changes c ON c.entry = a.seq"  # noqa: S608 - ours
+        " WHERE a.run = ? ORDER BY c.entry, c.n",
+        (run,),
+    )
+    for row in found:
+        yield row["subject"], _change(row)
+
+
+def _change(row: Row) -> Change:
+    erased = row["erased_at"]
+    return Change(
+        entry=row["entry"],
+        n=row["n"],
+        entity=row["entity"],
+        entity_id=row["entity_id"],
+        before=row["before"],
+        after=row["after"],
+        erased_at=None if erased is None else parse_time(erased),
+        hash=row["hash"],
+    )
+
+
+def _entry(row: Row) -> Entry:
+    return Entry(
+        seq=row["seq"],
+        run=row["run"],
+        at=parse_time(row["at"]),
+        actor=row["actor"],
+        os_user=row["os_user"],
+        command_hash=row["command_hash"],
+        digest=row["digest"],
+        prev_hash=row["prev_hash"],
+        hash=row["hash"],
+    )
+
+
+def verify(reader: Reader, *, expect: str | None = None) -> Verification:
+    """Recompute every hash, digest and link. `expect` is an earlier head, which must still be there.
+
+    Stops at the first entry that does not hold.
+    """
+    state = _Chain(expect)
+    found = reader.rows(
+        "SELECT a.*, c.n, c.entity, c.entity_id, c.before, c.after, c.salt, c.erased_at,"
+        " c.hash AS change_hash, r.command FROM audit a LEFT JOIN changes c ON c.entry = a.seq"
+        " LEFT JOIN runs r ON r.number = a.run ORDER BY a.seq, c.n"
+    )
+    for _, rows in groupby(found, key=lambda row: int(row["seq"])):
+        if problem := state.follow(rows):
+            return state.result(problem, state.seq)
+    if loose := _loose_changes(reader):
+        return state.result(*loose)
+    return state.result(state.missing_expected(), None)
+
+
+def _loose_changes(reader: Reader) -> tuple[str, int] | None:
+    row = reader.row(
+        "SELECT entry FROM changes c WHERE NOT EXISTS (SELECT 1 FROM audit WHERE seq = c.entry)"
+        " ORDER BY entry LIMIT 1"
+    )
+    return None if row is None else (f"entry {row[0]} is missing, but its changes are there", row[0])
+
+
+class _Chain:
+    """How far the chain has been followed."""
+
+    def __init__(self, expect: str | None) -> None:
+        self._expect = expect
+        self._expect_seen = expect is None or expect == f"0:{NO_HASH}"
+        self.seq, self._hash = 0, NO_HASH
+        self._entries = self._changes = self._erased = 0
+
+    def follow(self, rows: Iterable[Row]) -> str | None:
+        """Take the next entry with its changes; what is wrong with it, or None."""
+        digest, first = sha256(), None
+        problem = None
+        for row in rows:
+            first = first or row
+            if row["n"] is not None and problem is None:
+                problem = self._take(row)
+                digest.update(row["change_hash"].encode())
+        if first is None:
+            return None
+        seq, expected = int(first["seq"]), self.seq + 1
+        self.seq = seq
+        if seq != expected:
+            return f"entry {expected} is missing"
+        problem = problem or self._judge(first, digest.hexdigest())
+        self._hash = first["hash"]
+        self._entries += 1
+        self._expect_seen = self._expect_seen or self._expect == f"{seq}:{self._hash}"
+        return problem
+
+    def _take(self, row: Row) -> str | None:
+        self._changes += 1
+        where = f"change {row['n']} of entry {row['seq']}"
+        if row["erased_at"] is not None:
+            self._erased += 1
+            blank = row["before"] is None and row["after"] is None and row["salt"] is None
+            return None if blank else f"{where} is marked as erased, but is not empty"
+        fields = (row["entity"], row["entity_id"], row["before"], row["after"], row["salt"] or "")
+        return None if change_hash(*fields) == row["change_hash"] else f"{where} was altered"
+
+    def _judge(self, entry: Row, digest: str) -> str | None:
+        seq = entry["seq"]
+        if digest != entry["digest"]:
+            return f"changes of entry {seq} were altered, added, removed or reordered"
+        if entry["prev_hash"] != self._hash:
+            return f"entry {seq} does not follow the one before it"
+        fields = [entry[name] for name in ("seq", "run", "at", "actor", "os_user", "command_hash")]
+        if entry_hash(*fields, digest, entry["prev_hash"]) != entry["hash"]:
+            return f"entry {seq} was altered"
+        command = entry["command"]
+        if command and text_hash(command) != entry["command_hash"]:
+            return f"the command of run {entry['run']}, entry {seq}, was altered"
+        return None
+
+    def missing_expected(self) -> str | None:
+        """What is wrong when the whole chain holds, but the head that was asked for is not in it."""
+        if self._expect_seen:
+            return None
+        return f"the expected head {self._expect} is not in the audit: its end was cut off or rewritten"
+
+    def result(self, problem: str | None, bad_entry: int | None) -> Verification:
+        """What was found, up to here."""
+        head = f"{self.seq}:{self._hash}"
+        return Verification(self._entries, self._changes, self._erased, head, problem, bad_entry)

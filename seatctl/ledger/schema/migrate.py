@@ -1,0 +1,98 @@
+"""Bringing a ledger file to the schema this program knows; the only importer of sqlite_utils.
+
+All steps of a migration, and the version that says it is done, are one transaction: a killed one leaves
+the file as it was. Statements go through `db.execute`; `executescript` would commit half of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from seatctl.ledger.engines.sqlite import SqliteEngine
+from seatctl.ledger.failures import RESTORE, LedgerCorrupt, LedgerDamaged, LedgerNewer
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database, Migrations
+
+SCHEMA_VERSION = 4
+"""`PRAGMA user_version` of a ledger that this program reads and writes: the number of migrations below."""
+
+APPLICATION_ID = 0x73656174
+""" `seat`: how a ledger is told from any other SQLite file."""
+
+
+def is_current(engine: SqliteEngine) -> bool:
+    """Whether the file needs no migration.
+
+    Raises `ledger_newer`, `ledger_corrupt` for a foreign file, `ledger_damaged` for an impossible version.
+    """
+    version = engine.version
+    if version > SCHEMA_VERSION:
+        raise LedgerNewer(
+            f"{engine.path} was written by a later seatctl: schema {version}, known here: {SCHEMA_VERSION}",
+            hint="to upgrade, in an up-to-date clone of this program: python3 -m pip install .",
+        )
+    if engine.application_id != APPLICATION_ID and (version or not engine.is_empty):
+        raise LedgerCorrupt(
+            f"{engine.path} is a SQLite file, but not a ledger", hint="name another: seatctl --ledger PATH"
+        )
+    if version != SCHEMA_VERSION and version <= 0 and not engine.is_empty:
+        # A creation is one transaction: it leaves an empty file, or a whole one with its version.
+        raise LedgerDamaged(
+            f"{engine.path} is damaged: its version is {version}, which no seatctl has written", hint=RESTORE
+        )
+    return version == SCHEMA_VERSION
+
+
+def migrate(engine: SqliteEngine) -> None:
+    """Apply what is missing, inside the write transaction that the caller has opened."""
+    from sqlite_utils import Database
+
+    # The lock is held, so ask again: of two processes that open a new ledger, the second finds it made.
+    if is_current(engine):
+        return
+    database = Database(engine.connection, recursive_triggers=False)
+    _migrations().apply(database)
+    database.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
+    database.execute(f"PRAGMA user_version = {SCHEMA_VERSION:d}")
+
+
+def new_schema() -> list[tuple[str, str, str]]:
+    """(type, name, statement) of everything in a new ledger, made in memory."""
+    from sqlite_utils import Database
+
+    database = Database(memory=True, recursive_triggers=False)
+    _migrations().apply(database)
+    found = database.execute("SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
+    return [(str(row[0]), str(row[1]), str(row[2])) for row in found]
+
+
+def _migrations() -> Migrations:
+    """Every migration in order; a released one is never edited."""
+    from sqlite_utils import Migrations
+
+    from seatctl.ledger.schema.email_keys import rekey
+    from seatctl.ledger.schema.indexes import INDEXES, SEARCH
+    from seatctl.ledger.schema.tables import STATEMENTS
+
+    migrations = Migrations("seatctl")
+
+    @migrations()
+    def whole_schema(database: Database) -> None:
+        for statement in STATEMENTS:
+            database.execute(statement)
+
+    @migrations()
+    def pause_in_collection(database: Database) -> None:
+        database.execute("ALTER TABLE subscriptions ADD COLUMN pause_collection TEXT")
+
+    @migrations()
+    def keys_of_emails(database: Database) -> None:
+        rekey(database)
+
+    @migrations()
+    def indexes_of_questions(database: Database) -> None:
+        for statement in (*INDEXES, *SEARCH):
+            database.execute(statement)
+
+    return migrations

@@ -1,0 +1,281 @@
+"""The ledger's schema: STRICT tables, named constraints, the triggers that guard seats and the audit.
+
+Only DDL lives here; `migrate.py` applies it. Why each table and column is as it is: docs/ledger.md.
+"""
+
+from __future__ import annotations
+
+from seatctl.ledger.schema.kinds import JSON_DEFAULT, flag, one_of, time_of
+from seatctl.ledger.schema.record import RECORD, RECORD_GUARDS
+
+CATALOGUE = (
+    f"""CREATE TABLE plans (
+        id INTEGER PRIMARY KEY,
+        slug TEXT NOT NULL CONSTRAINT plan_slug_is_unique UNIQUE,
+        name TEXT NOT NULL,
+        product_id TEXT NOT NULL CONSTRAINT plan_product_is_unique UNIQUE,
+        price_id TEXT NOT NULL,
+        currency TEXT NOT NULL,
+        unit_amount INTEGER NOT NULL CONSTRAINT unit_amount_is_not_negative CHECK (unit_amount >= 0),
+        {one_of("interval", "day", "week", "month", "year")},
+        interval_count INTEGER NOT NULL DEFAULT 1,
+        policy TEXT,
+        {flag("active", 1)},
+        {time_of("created_at")}
+    ) STRICT""",
+    f"""CREATE TABLE customers (
+        id INTEGER PRIMARY KEY,
+        stripe_id TEXT NOT NULL CONSTRAINT customer_stripe_id_is_unique UNIQUE,
+        email TEXT,
+        name TEXT,
+        {flag("deleted")},
+        data {JSON_DEFAULT}
+    ) STRICT""",
+    f"""CREATE TABLE users (
+        id INTEGER PRIMARY KEY,
+        email TEXT NOT NULL,
+        email_key TEXT NOT NULL CONSTRAINT user_email_is_unique UNIQUE,
+        name TEXT,
+        group_name TEXT,
+        {one_of("status", "active", "suspended", "removed", default="active")},
+        {time_of("last_active", null=True)},
+        {flag("reclaim_exempt")},
+        {time_of("created_at")}
+    ) STRICT""",
+    """CREATE VIRTUAL TABLE users_search USING fts5(
+        name, email, content='users', content_rowid='id', tokenize='trigram'
+    )""",
+)
+
+SUBSCRIPTIONS = (
+    f"""CREATE TABLE subscriptions (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        name_key TEXT NOT NULL CONSTRAINT subscription_name_is_unique UNIQUE,
+        plan_id INTEGER NOT NULL REFERENCES plans (id),
+        customer_id INTEGER NOT NULL REFERENCES customers (id),
+        stripe_subscription TEXT NOT NULL,
+        stripe_item TEXT NOT NULL CONSTRAINT subscription_item_is_unique UNIQUE,
+        {
+        one_of(
+            "status",
+            "incomplete",
+            "incomplete_expired",
+            "trialing",
+            "active",
+            "past_due",
+            "canceled",
+            "unpaid",
+            "paused",
+        )
+    },
+        policy TEXT,
+        price_id TEXT NOT NULL,
+        currency TEXT NOT NULL,
+        unit_amount INTEGER NOT NULL,
+        {one_of("collection_method", "charge_automatically", "send_invoice", default="charge_automatically")},
+        {time_of("term_start")},
+        {time_of("term_end")},
+        quantity INTEGER NOT NULL CONSTRAINT quantity_is_not_negative CHECK (quantity >= 0),
+        capacity INTEGER NOT NULL CONSTRAINT capacity_is_not_negative CHECK (capacity >= 0),
+        assigned INTEGER NOT NULL DEFAULT 0 CONSTRAINT assigned_is_not_negative CHECK (assigned >= 0),
+        last_counted INTEGER NOT NULL DEFAULT 0,
+        owner_id INTEGER REFERENCES users (id),
+        auto_approval {JSON_DEFAULT},
+        {flag("cancel_at_period_end")},
+        {time_of("cancel_at", null=True)},
+        {time_of("unpaid_since", null=True)},
+        home_ledger TEXT,
+        metadata {JSON_DEFAULT},
+        {time_of("created_at")}
+    ) STRICT""",
+    "CREATE INDEX subscriptions_by_stripe_id ON subscriptions (stripe_subscription)",
+    f"""CREATE TABLE capacity_changes (
+        id INTEGER PRIMARY KEY,
+        subscription_id INTEGER NOT NULL REFERENCES subscriptions (id),
+        {time_of("effective_at")},
+        seats INTEGER NOT NULL CONSTRAINT seats_is_not_negative CHECK (seats >= 0),
+        operation_id INTEGER REFERENCES operations (id),
+        {time_of("applied_at", null=True)}
+    ) STRICT""",
+    """CREATE INDEX capacity_changes_due ON capacity_changes (effective_at)
+        WHERE applied_at IS NULL""",
+    # The entry ids carry no foreign key: the audit row comes last, and with a deferred reference open
+    # SQLite then scans every seat for it (60 ms a change at a million seats). `ledger check` looks instead.
+    f"""CREATE TABLE seats (
+        id INTEGER PRIMARY KEY,
+        subscription_id INTEGER NOT NULL REFERENCES subscriptions (id),
+        user_id INTEGER NOT NULL REFERENCES users (id),
+        {time_of("assigned_at")},
+        {time_of("until", null=True)},
+        {time_of("claimed_at", null=True)},
+        {time_of("revoked_at", null=True)},
+        assigned_entry INTEGER,
+        revoked_entry INTEGER
+    ) STRICT""",
+    """CREATE UNIQUE INDEX one_active_seat_per_user ON seats (subscription_id, user_id)
+        WHERE revoked_at IS NULL""",
+    "CREATE INDEX seats_by_user ON seats (user_id)",
+    "CREATE INDEX seats_until ON seats (until) WHERE until IS NOT NULL AND revoked_at IS NULL",
+    f"""CREATE TABLE requests (
+        number INTEGER PRIMARY KEY,
+        user_id INTEGER NOT NULL REFERENCES users (id),
+        subscription_id INTEGER REFERENCES subscriptions (id),
+        features TEXT NOT NULL DEFAULT '[]',
+        {one_of("status", "pending", "waitlisted", "approved", "denied", "canceled", "expired")},
+        priority INTEGER NOT NULL DEFAULT 0,
+        note TEXT,
+        {time_of("created_at")},
+        {time_of("expires_at", null=True)},
+        {time_of("waitlisted_at", null=True)},
+        decided_by TEXT,
+        {time_of("decided_at", null=True)},
+        reason TEXT
+    ) STRICT""",
+    """CREATE UNIQUE INDEX one_open_request_per_user ON requests (user_id, coalesce(subscription_id, 0))
+        WHERE status IN ('pending', 'waitlisted')""",
+    """CREATE INDEX requests_waiting ON requests (subscription_id, priority DESC, waitlisted_at, number)
+        WHERE status = 'waitlisted'""",
+    """CREATE INDEX requests_expiring ON requests (expires_at)
+        WHERE expires_at IS NOT NULL AND status IN ('pending', 'waitlisted')""",
+)
+
+MONEY = (
+    f"""CREATE TABLE invoices (
+        id INTEGER PRIMARY KEY,
+        stripe_id TEXT NOT NULL CONSTRAINT invoice_stripe_id_is_unique UNIQUE,
+        number TEXT,
+        {one_of("status", "draft", "open", "paid", "uncollectible", "void")},
+        currency TEXT NOT NULL,
+        subtotal INTEGER NOT NULL,
+        total INTEGER NOT NULL,
+        amount_due INTEGER NOT NULL,
+        amount_paid INTEGER NOT NULL,
+        amount_remaining INTEGER NOT NULL,
+        customer_id INTEGER REFERENCES customers (id),
+        subscription_id INTEGER REFERENCES subscriptions (id),
+        {time_of("created_at")},
+        {time_of("due_date", null=True)},
+        {time_of("finalized_at", null=True)},
+        {time_of("paid_at", null=True)},
+        billing_reason TEXT,
+        hosted_url TEXT,
+        stripe_subscription TEXT,
+        data {JSON_DEFAULT}
+    ) STRICT""",
+    "CREATE INDEX invoices_by_stripe_subscription ON invoices (stripe_subscription)",
+    "CREATE INDEX invoices_by_subscription ON invoices (subscription_id, created_at)",
+    "CREATE INDEX invoices_by_time ON invoices (created_at)",
+    "CREATE INDEX invoices_by_number ON invoices (number)",
+    f"""CREATE TABLE invoice_lines (
+        id INTEGER PRIMARY KEY,
+        invoice_id INTEGER NOT NULL REFERENCES invoices (id) ON DELETE CASCADE,
+        n INTEGER NOT NULL,
+        stripe_id TEXT NOT NULL,
+        description TEXT,
+        quantity INTEGER,
+        amount INTEGER NOT NULL,
+        currency TEXT NOT NULL,
+        {time_of("period_start")},
+        {time_of("period_end")},
+        {flag("proration")},
+        data {JSON_DEFAULT},
+        CONSTRAINT line_is_unique UNIQUE (invoice_id, n)
+    ) STRICT""",
+    f"""CREATE TABLE stripe_objects (
+        stripe_id TEXT PRIMARY KEY,
+        kind TEXT NOT NULL,
+        parent TEXT,
+        created INTEGER NOT NULL,
+        {time_of("read_at")},
+        data TEXT NOT NULL
+    ) STRICT""",
+    "CREATE INDEX stripe_objects_by_kind ON stripe_objects (kind, created, stripe_id)",
+    "CREATE INDEX stripe_objects_by_parent ON stripe_objects (parent) WHERE parent IS NOT NULL",
+    f"""CREATE TABLE operations (
+        id INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES runs (number),
+        kind TEXT NOT NULL,
+        payload TEXT NOT NULL,
+        {one_of("state", "pending", "waiting", "done", "failed", default="pending")},
+        subscription_id INTEGER REFERENCES subscriptions (id),
+        reserved_name TEXT,
+        request_id TEXT,
+        actor TEXT NOT NULL,
+        outcome TEXT,
+        {time_of("created_at")},
+        {time_of("finished_at", null=True)}
+    ) STRICT""",
+    """CREATE UNIQUE INDEX one_open_operation_per_subscription ON operations (subscription_id)
+        WHERE state IN ('pending', 'waiting') AND subscription_id IS NOT NULL""",
+    """CREATE UNIQUE INDEX one_open_operation_per_name ON operations (reserved_name)
+        WHERE state IN ('pending', 'waiting') AND reserved_name IS NOT NULL""",
+    """CREATE UNIQUE INDEX one_operation_per_request_id ON operations (request_id)
+        WHERE state <> 'failed' AND request_id IS NOT NULL""",
+    f"""CREATE TABLE steps (
+        operation_id INTEGER NOT NULL REFERENCES operations (id),
+        name TEXT NOT NULL,
+        attempt INTEGER NOT NULL DEFAULT 1,
+        form TEXT NOT NULL,
+        answer TEXT,
+        {time_of("sent_at")},
+        {time_of("answered_at", null=True)},
+        PRIMARY KEY (operation_id, name, attempt)
+    ) STRICT""",
+)
+
+SEAT_GUARDS = (
+    # `assigned` is a counter because a count(*) trigger is quadratic. It moves by one, together with
+    # `last_counted`, which names the seat that was taken (+id) or given back (-id); both are checked, so
+    # that `UPDATE subscriptions SET assigned = …` by hand aborts.
+    """CREATE TRIGGER seat_taken AFTER INSERT ON seats WHEN NEW.revoked_at IS NULL BEGIN
+        UPDATE subscriptions SET assigned = assigned + 1, last_counted = NEW.id
+        WHERE id = NEW.subscription_id;
+    END""",
+    """CREATE TRIGGER seat_given_back AFTER UPDATE OF revoked_at ON seats
+        WHEN OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL BEGIN
+        UPDATE subscriptions SET assigned = assigned - 1, last_counted = -NEW.id
+        WHERE id = NEW.subscription_id;
+    END""",
+    """CREATE TRIGGER seat_deleted AFTER DELETE ON seats WHEN OLD.revoked_at IS NULL BEGIN
+        UPDATE subscriptions SET assigned = assigned - 1, last_counted = -OLD.id
+        WHERE id = OLD.subscription_id;
+    END""",
+    """CREATE TRIGGER seat_is_never_reopened BEFORE UPDATE OF revoked_at ON seats
+        WHEN OLD.revoked_at IS NOT NULL AND NEW.revoked_at IS NOT OLD.revoked_at BEGIN
+        SELECT RAISE(ABORT, 'a revoked seat is never reopened');
+    END""",
+    """CREATE TRIGGER seat_keeps_its_place BEFORE UPDATE OF id, subscription_id, user_id ON seats
+        WHEN NEW.id <> OLD.id OR NEW.subscription_id <> OLD.subscription_id
+          OR NEW.user_id <> OLD.user_id BEGIN
+        SELECT RAISE(ABORT, 'a seat keeps its user and subscription');
+    END""",
+    # REPLACE deletes without firing delete triggers: it would reopen a revoked seat, or lose an active one.
+    """CREATE TRIGGER seat_replaces_none BEFORE INSERT ON seats
+        WHEN EXISTS (SELECT 1 FROM seats WHERE id = NEW.id)
+          OR EXISTS (SELECT 1 FROM seats WHERE subscription_id = NEW.subscription_id
+                     AND user_id = NEW.user_id AND revoked_at IS NULL) BEGIN
+        SELECT RAISE(ABORT, 'a seat replaces no other');
+    END""",
+    """CREATE TRIGGER assigned_starts_at_zero BEFORE INSERT ON subscriptions
+        WHEN NEW.assigned <> 0 OR NEW.last_counted <> 0 BEGIN
+        SELECT RAISE(ABORT, 'assigned is kept by the seats, not by hand');
+    END""",
+    """CREATE TRIGGER assigned_is_kept_by_seats BEFORE UPDATE OF assigned, last_counted ON subscriptions
+        WHEN NEW.last_counted = OLD.last_counted
+          OR NOT (NEW.assigned = OLD.assigned + 1 AND NEW.last_counted > 0 AND EXISTS (
+                    SELECT 1 FROM seats WHERE id = NEW.last_counted
+                    AND subscription_id = NEW.id AND revoked_at IS NULL)
+               OR NEW.assigned = OLD.assigned - 1 AND NEW.last_counted < 0 AND NOT EXISTS (
+                    SELECT 1 FROM seats WHERE id = -NEW.last_counted AND revoked_at IS NULL)) BEGIN
+        SELECT RAISE(ABORT, 'assigned is kept by the seats, not by hand');
+    END""",
+    # The second lock on the last seat, after the transaction's own check: it holds against any writer.
+    """CREATE TRIGGER no_seats_left BEFORE UPDATE OF assigned ON subscriptions
+        WHEN NEW.assigned > OLD.assigned AND NEW.assigned > NEW.capacity BEGIN
+        SELECT RAISE(ABORT, 'no_seats_left');
+    END""",
+)
+
+STATEMENTS = (*CATALOGUE, *SUBSCRIPTIONS, *MONEY, *RECORD, *SEAT_GUARDS, *RECORD_GUARDS)
+"""Every statement of the first migration, in order."""

@@ -1,0 +1,1 @@
+"""Undoing a run: what may be taken back, and taking it back."""

@@ -1,0 +1,95 @@
+"""How records are printed: formats, columns, the style of an invocation. Nothing is printed here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from seatctl.errors import JsonValue
+from seatctl.rules.terminal_text import JSON_ESCAPES
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from seatctl.models.report import Record
+
+Kind = Literal["text", "prose", "integer", "money", "time", "flag", "list", "lines"]
+"""`lines` is a list of sentences or commands: a table gives each a line of its own. `prose` is a text of
+several lines, such as a mail: the page of one thing keeps them."""
+
+
+class Format(StrEnum):
+    """The values of `--output`."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+    TSV = "tsv"
+    MARKDOWN = "markdown"
+
+
+class Column(NamedTuple):
+    """One key of a record. `money` is minor units and needs `currency` beside it in the record."""
+
+    key: str
+    title: str
+    kind: Kind = "text"
+    table: bool = True
+    """False: machine formats only, where a table would get too wide."""
+    wide: bool = False
+    """Left out of a table, the last first, where the terminal is too narrow for all of it."""
+
+
+class Style(NamedTuple):
+    """How this invocation prints: settled once from options, settings and streams."""
+
+    format: Format
+    fields: tuple[str, ...]
+    header: bool
+    quiet: bool
+    terminal: bool
+    """stdout is a terminal: relative times and local money in tables."""
+    color: bool
+    now: Callable[[], datetime]
+
+
+def use_color(
+    flag: str | None, setting: Callable[[], str | None], environment: Mapping[str, str], terminal: bool
+) -> bool:
+    """--color, NO_COLOR, CLICOLOR_FORCE, the setting, TERM=dumb, in that order (https://bixense.com/clicolors)."""
+    asked = flag or "auto"
+    if asked == "auto" and environment.get("NO_COLOR"):
+        asked = "never"
+    if asked == "auto" and environment.get("CLICOLOR_FORCE", "0") not in {"", "0"}:
+        asked = "always"
+    if asked == "auto":
+        asked = setting() or "auto"
+    return terminal and environment.get("TERM") != "dumb" if asked == "auto" else asked == "always"
+
+
+def plain_cell(value: JsonValue) -> str:
+    """A value as text in delimited formats: empty for null, true/false, lists by commas.
+
+    A list of sentences is a text; one whose items have commas themselves is written as JSON.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list) and not any(isinstance(item, (list, dict)) for item in value):
+        items = [plain_cell(item) for item in value]
+        if items and all(item.endswith(".") for item in items):
+            return " ".join(items)
+        if not any("," in item for item in items):
+            return ",".join(items)
+    return dump(value) if isinstance(value, (list, dict)) else str(value)
+
+
+def dump(value: JsonValue | Record, indent: int | None = None) -> str:
+    """JSON text in which no character acts on a terminal."""
+    import json
+
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return text if text.isascii() and "\x7f" not in text else text.translate(JSON_ESCAPES)

@@ -1,0 +1,227 @@
+"""Tables for people: Rich rendering to a string, local money, relative times. Nothing is printed here.
+
+Imported only when a table or Markdown is asked for: Rich and Babel cost more than the rest of a command.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from seatctl.errors import JsonValue
+from seatctl.models.call import parse_time
+from seatctl.models.money import WHOLE_HUNDREDS, exponent, plain_amount
+from seatctl.models.report import Record
+from seatctl.output.style import Column, Style, plain_cell
+from seatctl.rules.terminal_text import visible, visible_lines
+
+if TYPE_CHECKING:
+    from babel.core import Locale
+    from rich.console import Console, RenderableType
+
+UNBOUNDED = 10_000
+"""Width of a table that is not written to a terminal: nothing is folded."""
+
+
+def render_list(
+    style: Style, records: Sequence[Record], columns: Sequence[Column], *, handle: str | None = None
+) -> str:
+    """A table of records, one line each where the terminal is wide enough; nothing for no records.
+
+    The column `handle` is never folded: it is what is copied into the next command. Where folding does not
+    make it narrow enough, the terminal would break its lines anywhere: each record gets a page of its own.
+    """
+    if not records:
+        return ""
+    from rich.table import Table
+    from rich.text import Text
+
+    from seatctl.output.table_layout import GAP, Cells, folded, spanned, widths
+
+    def laid_out(column: Column) -> Cells:
+        texts = [cell(style, record, column) for record in records]
+        foldable = column.kind in {"text", "list", "lines"} and column.key != handle
+        return Cells(column.title if style.header else "", texts, foldable)
+
+    width, shown = _width(style), _shown(style, records, columns)
+    cells = [laid_out(column) for column in shown]
+    while spanned(room := widths(cells, width)) > width:
+        spare = [at for at, column in enumerate(shown) if column.wide and not style.fields]
+        if not spare:
+            break
+        del shown[spare[-1]], cells[spare[-1]]
+    if style.header and spanned(room) > width:
+        return "\n".join(render_one(style, record, columns) for record in records)
+    table = Table(
+        box=None, pad_edge=False, show_header=style.header, header_style="bold", padding=(0, GAP, 0, 0)
+    )
+    for column, one, width in zip(shown, cells, room, strict=True):
+        numeric = column.kind in {"integer", "money"}
+        title = Text(folded(one.title, width))
+        table.add_column(title, justify="right" if numeric else "left", no_wrap=True, width=width)
+    for texts in zip(*(one.texts for one in cells), strict=True):
+        table.add_row(*(Text(folded(text, width)) for text, width in zip(texts, room, strict=True)))
+    return _draw(style, table, UNBOUNDED)
+
+
+def render_one(style: Style, record: Record, columns: Sequence[Column]) -> str:
+    """One thing as lines of title and value."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from seatctl.output.table_layout import GAP, folded
+
+    shown = _shown(style, [record], columns)
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, GAP, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    room = max(1, _width(style) - max((len(column.title) for column in shown), default=0) - GAP)
+    for column in shown:
+        lines = _detail(style, record, column).split("\n")
+        fitting = (line if len(line) * 2 <= room else folded(line, room) for line in lines)
+        table.add_row(Text(column.title), Text("\n".join(fitting)))
+    return _draw(style, table, _width(style))
+
+
+def _shown(style: Style, records: Sequence[Record], columns: Sequence[Column]) -> list[Column]:
+    """The columns of a table, without those that would tell nothing, unless they were asked for by name."""
+    shown = [column for column in columns if column.table]
+    if style.fields:
+        return shown
+    shown = [column for column in shown if any(_tells(record.get(column.key)) for record in records)]
+    return [column for column in shown if column.key != "currency"]  # amounts have it beside them
+
+
+def _tells(value: JsonValue) -> bool:
+    return value not in (None, "", [])
+
+
+def _detail(style: Style, record: Record, column: Column) -> str:
+    """A cell of one thing, where there is room: a line for each sentence, and the exact time."""
+    value, text = record.get(column.key), cell(style, record, column)
+    if isinstance(value, list) and column.kind == "lines":
+        return "\n".join(visible(plain_cell(item)) for item in value)
+    if isinstance(value, str) and column.kind == "prose":
+        return visible_lines(value.strip())
+    if isinstance(value, str) and column.kind == "time" and text != value[: len(text)]:
+        return f"{value[:10]} {value[11:16]} UTC ({text})"
+    return text
+
+
+def cell(style: Style, record: Record, column: Column) -> str:
+    """What a person reads in this column; control characters spelled out."""
+    value = record.get(column.key)
+    if not _tells(value):
+        return "-"
+    text = plain_cell(value)
+    if isinstance(value, bool):
+        text = "yes" if value else "no"
+    elif isinstance(value, int) and column.kind == "money":
+        text = _money(style, value, record.get("currency"))
+    elif isinstance(value, int) and column.kind == "integer":
+        text = f"{value:,}"
+    elif isinstance(value, str) and column.kind == "time" and style.terminal:
+        text = relative_time(value, style.now())
+    elif isinstance(value, list):
+        text = ("; " if column.kind == "lines" else ", ").join(plain_cell(item) for item in value)
+    elif isinstance(value, dict):
+        text = ", ".join(f"{key}: {plain_cell(item)}" for key, item in value.items() if _tells(item))
+    return visible(text)
+
+
+def relative_time(text: str, now: datetime) -> str:
+    """`2 days ago`, `in 3 weeks`; the date itself when it is more than 60 days away, the text if no time."""
+    try:
+        moment = parse_time(text)
+    except ValueError:
+        return visible(text)
+    distance = moment - now
+    if abs(distance) > timedelta(days=60):
+        return f"{moment:%Y-%m-%d}"
+    amount = _span(abs(distance))
+    if not amount:
+        return "now"
+    return f"in {amount}" if distance > timedelta() else f"{amount} ago"
+
+
+def _span(distance: timedelta) -> str:
+    seconds = int(distance.total_seconds())
+    for name, size in (("week", 1_209_600), ("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= size:
+            count = seconds // (604_800 if name == "week" else size)
+            return f"{count} {name}{'' if count == 1 else 's'}"
+    return ""
+
+
+def _money(style: Style, amount: int, currency: JsonValue) -> str:
+    if not isinstance(currency, str):
+        return str(amount)
+    if style.terminal:
+        return local_money(amount, currency)
+    return f"{plain_amount(amount, currency)} {currency.upper()}"
+
+
+def local_money(amount: int, currency: str) -> str:
+    """Minor units as the reader's locale writes them. The decimals are Stripe's; CLDR's would round RSD."""
+    from babel.numbers import get_currency_symbol, parse_pattern
+
+    locale = _locale()
+    code = currency.upper()
+    digits = 0 if currency.lower() in WHOLE_HUNDREDS else exponent(currency)
+    pattern = parse_pattern(locale.currency_formats["standard"].pattern)
+    pattern.frac_prec = (digits, digits)
+    number = Decimal(amount).scaleb(-exponent(currency))
+    text = str(pattern.apply(number, locale, currency=code, currency_digits=False))
+    symbol = get_currency_symbol(code, locale)
+    # CLDR's currency spacing, which Babel leaves out: letters and digits do not touch.
+    return text.replace(symbol, f"{symbol}\xa0") if _touches(text, symbol) else text
+
+
+def _touches(text: str, symbol: str) -> bool:
+    """Whether a symbol that ends in a letter stands right before a digit."""
+    after = text.partition(symbol)[2][:1]
+    return symbol[-1].isalpha() and after.isdigit()
+
+
+def _locale() -> Locale:
+    """The locale of LC_ALL, LC_MONETARY or LANG; American English where that is C or unknown."""
+    from babel.core import Locale, UnknownLocaleError, default_locale
+
+    try:
+        locale = Locale.parse(default_locale("LC_MONETARY") or "en_US")
+    except (UnknownLocaleError, ValueError):
+        return Locale.parse("en_US")
+    return Locale.parse("en_US") if locale.variant == "POSIX" else locale
+
+
+def _width(style: Style) -> int:
+    """How wide a table may be."""
+    bounded = style.terminal or os.environ.get("COLUMNS", "").isdigit()
+    return shutil.get_terminal_size().columns if bounded else UNBOUNDED
+
+
+def _draw(style: Style, table: RenderableType, width: int) -> str:
+    """The table as text without trailing blanks."""
+    text = StringIO()
+    _console(style, text, width).print(table)
+    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+
+
+def _console(style: Style, text: StringIO, width: int) -> Console:
+    from rich.console import Console
+
+    return Console(
+        file=text,
+        width=width,
+        force_terminal=style.color,
+        color_system="standard" if style.color else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )

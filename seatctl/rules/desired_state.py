@@ -1,0 +1,252 @@
+"""A desired state of seats: what its rows may hold, what a comparison comes to, how it is said. Pure.
+
+The comparison itself is set-based SQL (ledger/desired/judge.py) over the rows that `desired` yields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from seatctl.errors import BadInput, JsonValue
+from seatctl.models.money import plain_amount
+from seatctl.models.subscription import Subscription
+from seatctl.rules.assignment import (
+    NoSeatsLeft,
+    in_packs,
+    require_home,
+    require_usable,
+    shortage,
+)
+from seatctl.rules.people import judged
+from seatctl.rules.revocations import Leaving, Limit
+from seatctl.rules.revocations import check as check_revocations
+
+FIELDS = ("email", "subscription", "name", "group", "until")
+"""The columns of a file, in the order in which their values are read."""
+
+NEVER = "never"
+"""In `until`: the seat has no end. An empty cell leaves the end as it is."""
+
+_MOST_SENTENCES = 3
+
+
+class Row(NamedTuple):
+    """A row ready for staging; texts are None where nothing was given, `until` a written time or `never`."""
+
+    line: int
+    email: str
+    email_key: str | None
+    name: str | None
+    group: str | None
+    until: str | None
+    subscription: str
+    problem: str | None
+
+
+def desired(
+    rows: Iterable[tuple[int, tuple[str, ...], str | None]], default: str | None = None
+) -> Iterator[Row]:
+    """Rows with the columns FIELDS, each judged; `default` is the subscription of those that name none."""
+    for line, values, problem in rows:
+        if problem is not None:
+            yield Row(line, values[0] if values else "", None, None, None, None, "", problem)
+            continue
+        email, subscription, name, group, until = values
+        never = until.casefold() == NEVER
+        person = judged(line, (email, name, group, "", "" if never else until))
+        named, wrong = subscription or default or "", person.problem
+        if not named:
+            missing = "it names no subscription; --subscription names one for all"
+            wrong = f"{wrong}; {missing}" if wrong else missing
+        end = NEVER if never else person.until
+        key = None if wrong else person.email_key
+        # Past the constructor of a named tuple, which costs as much as the checks.
+        yield Row._make((line, person.email, key, person.name, person.group, end, named, wrong))
+
+
+class NotInFile(BadInput):
+    """A file that prunes does not name a subscription that an earlier file had and in which people sit."""
+
+    code = "not_in_file"
+
+
+class Unnamed(NamedTuple):
+    """A running subscription in which people sit, and of which a file that prunes says nothing."""
+
+    name: str
+    seated: int
+    applied: bool
+    """Whether an earlier file said who sits there."""
+
+
+def require_named(unnamed: Sequence[Unnamed], named: Sequence[str]) -> None:
+    """Raise NotInFile if a subscription of an earlier file is missing. `named` are those that this one has.
+
+    Who was the last of a subscription leaves no row behind in an export: nothing to do would be wrong.
+    """
+    from shlex import quote
+
+    missing = [one for one in unnamed if one.applied]
+    if not missing:
+        return
+    listed = ", ".join(f"{one.name} ({one.seated:,} seated)" for one in missing)
+    options = " ".join(f"-s {quote(name)}" for name in [*named, *(one.name for one in missing)])
+    raise NotInFile(
+        f"the file does not name {listed}, as an earlier one did; nothing was written",
+        hint=f"if it is the whole truth of them too: {options}; else name only what it is the truth of",
+        data={"subscriptions": [one.name for one in missing]},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What the comparison found for one subscription. All are numbers of people, or of seats."""
+
+    pool: Subscription
+    rows: int
+    seated: int
+    """Of the rows: those who sit there already, as they should."""
+    new: int
+    """Of the rows: those who want a seat and have none."""
+    ends: int
+    """Of the rows: those whose seat ends at another moment than it should."""
+    leaving: int
+    """Seats to revoke, by the file or by --prune."""
+
+    @property
+    def room(self) -> int:
+        """Seats that are free once those who leave have left; negative where it is over-assigned."""
+        return self.pool.capacity - self.pool.assigned + self.leaving
+
+    @property
+    def short(self) -> int:
+        """Seats that are missing for those who are new."""
+        return max(0, self.new - self.room) if self.new else 0
+
+    @property
+    def to_buy(self) -> int:
+        """The least number of seats to buy, in packs, that covers what is short."""
+        return in_packs(self.pool, self.short) if self.short else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a comparison comes to, over all subscriptions of the file."""
+
+    pools: tuple[Counted, ...]
+    users_to_add: int
+    users_to_update: int
+    bad: int
+    """Rows left out under --skip-bad."""
+    unnamed: tuple[Unnamed, ...] = ()
+    """Subscriptions that --prune leaves alone."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether there is anything to do."""
+        people = self.users_to_add or self.users_to_update
+        return bool(people or any(pool.new or pool.ends or pool.leaving for pool in self.pools))
+
+    @property
+    def short(self) -> tuple[Counted, ...]:
+        """The subscriptions in which seats are missing."""
+        return tuple(pool for pool in self.pools if pool.short)
+
+
+def check(changes: Changes, most: Limit, ledger_id: str) -> None:
+    """Raise what forbids it: MaxRevokeExceeded, NotAssignable, ForeignLedger. Shortage is `check_room`."""
+    for counted in changes.pools:
+        require_home(counted.pool, ledger_id)
+        if counted.new:
+            require_usable(counted.pool)
+    check_revocations(
+        most,
+        [Leaving(one.pool.name, one.pool.assigned, one.leaving) for one in changes.pools if one.leaving],
+        "--check",
+    )
+
+
+def refuse_shortage(changes: Changes, without: Sequence[dict[str, JsonValue]]) -> NoSeatsLeft:
+    """The refusal where seats are short; `without` are the rows that would get none."""
+    short = changes.short
+    first = short[0]
+    hint = "--buy-shortfall buys them, --fill seats those who fit"
+    if len(short) == 1:
+        refusal = shortage(first.pool, first.pool.free + first.short, without)
+        named = refusal.message.partition(";")[2]
+        message = sentence(first) + (f";{named}" if named else "")
+        return NoSeatsLeft(message, hint=hint, data=refusal.data)
+    told = "; ".join(sentence(one) for one in short[:_MOST_SENTENCES])
+    rest = f"; and {len(short) - _MOST_SENTENCES} more" if len(short) > _MOST_SENTENCES else ""
+    missing = sum(one.short for one in short)
+    return NoSeatsLeft(f"{told}{rest}", hint=hint, data={"missing": missing, "rows": [*without]})
+
+
+def sentence(counted: Counted, cost: int | None = None) -> str:
+    """`design: 37 rows: 9 seated, 28 new, 21 free, short 7 → 2 packs = 10 seats, 50.00 USD`.
+
+    `cost` is what Stripe would charge now for what is bought, in minor units.
+    """
+    pool = counted.pool
+    parts = [f"{counted.seated:,} seated"]
+    parts += [f"{counted.new:,} new"] if counted.new else []
+    parts += [f"{counted.ends:,} to end at another time"] if counted.ends else []
+    parts += [f"{counted.leaving:,} to revoke"] if counted.leaving else []
+    parts += [f"{max(0, counted.room):,} free{' then' if counted.leaving else ''}"]
+    if counted.short:
+        parts += [f"short {counted.short:,} → {_bought(counted)}"]
+    if cost is not None:
+        parts += [f"{plain_amount(cost, pool.currency)} {pool.currency.upper()}"]
+    return f"{pool.name}: {counted.rows:,} row{'' if counted.rows == 1 else 's'}: {', '.join(parts)}"
+
+
+def _bought(counted: Counted) -> str:
+    pack = 1 if counted.pool.policy is None else counted.pool.policy.pack_size
+    seats = f"{counted.to_buy:,} seat{'' if counted.to_buy == 1 else 's'}"
+    if pack == 1:
+        return seats
+    packs = counted.to_buy // pack
+    return f"{packs:,} pack{'' if packs == 1 else 's'} = {seats}"
+
+
+def summary(changes: Changes, *, done: bool, fill: bool = False) -> str:
+    """One sentence on all of it: as done, or as what is to be done; with `fill` as far as seats are free."""
+    short = sum(one.short for one in changes.pools)
+    seated = sum(one.new for one in changes.pools) - (short if fill else 0)
+    counts = [
+        (seated, "seated", "to seat"),
+        (sum(one.leaving for one in changes.pools), "revoked", "to revoke"),
+        (sum(one.ends for one in changes.pools), "given another end", "to give another end"),
+        (changes.users_to_add, "added as users", "to add as users"),
+        (changes.users_to_update, "updated as users", "to update as users"),
+    ]
+    parts = [f"{number:,} {past if done else future}" for number, past, future in counts if number]
+    named = [one.pool.name for one in changes.pools]
+    where = named[0] if len(named) == 1 else f"{len(named)} subscriptions"
+    said = f"{where}: {', '.join(parts)}" if parts else "nothing to do"
+    if short:
+        said += f"; {short:,} without a seat" if fill else f"; {short:,} short"
+    if done and any(one.leaving for one in changes.pools):
+        said += "; what is billed does not change"
+    if changes.bad:
+        said += f"; {changes.bad:,} bad row{'' if changes.bad == 1 else 's'} left out"
+    return said
+
+
+def as_record(counted: Counted, cost: int | None = None) -> dict[str, JsonValue]:
+    """What the JSON report says of one subscription; `cost` in minor units of its currency."""
+    return {
+        "subscription": counted.pool.name,
+        "rows": counted.rows,
+        "seated": counted.seated,
+        "new": counted.new,
+        "ends": counted.ends,
+        "revoked": counted.leaving,
+        "free": max(0, counted.room),
+        "short": counted.short,
+        "to_buy": counted.to_buy,
+        "due_now": cost,
+        "currency": counted.pool.currency,
+    }

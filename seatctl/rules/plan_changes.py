@@ -1,0 +1,106 @@
+"""Between which plans a running subscription may change: where the money would not come out right. Pure."""
+
+from __future__ import annotations
+
+from seatctl.errors import JsonValue, Refused
+from seatctl.models.plan import Increase, Interval, Plan, Renewal
+from seatctl.models.stripe_objects import StripePrice
+from seatctl.models.subscription_state import Standing
+from seatctl.rules import hints
+
+
+class OtherCurrency(Refused):
+    """Stripe keeps a subscription in one currency."""
+
+    code = "other_currency"
+
+
+class IntervalWaits(Refused):
+    """Another interval would end the period at once and bill it anew."""
+
+    code = "interval_change"
+
+
+class SoldOtherwise(Refused):
+    """The plan is renewed or added to in another way, which Stripe could not change in a running term."""
+
+    code = "plan_sold_otherwise"
+
+
+def check_currency(standing: Standing, plan: Plan, currency: str) -> None:
+    """Raise OtherCurrency: the price would be paid for, and could then not be put on the subscription."""
+    if plan.currency != currency:
+        raise OtherCurrency(
+            f"{standing.name} is paid in {currency.upper()}, {plan.slug} is sold in {plan.currency.upper()}",
+            hint=_instead(plan),
+            data={"subscription": standing.name, "plan": plan.slug, "currency": currency},
+        )
+
+
+def check_change(standing: Standing, plan: Plan, interval: Interval | None, count: int) -> None:
+    """Return if a running subscription may change to `plan`. Raises IntervalWaits, SoldOtherwise."""
+    data: dict[str, JsonValue] = {"subscription": standing.name, "plan": plan.slug}
+    if (plan.interval, plan.interval_count) != (interval, count):
+        raise IntervalWaits(
+            f"{plan.slug} is billed by another interval; Stripe would end the period at once",
+            hint=f"{hints.command('subs', 'cancel', standing.name)}, then for what comes after:"
+            f" {hints.buy(plan.slug)}",
+            data={**data, "allowed_from": None},
+        )
+    policy = standing.policy
+    assert plan.policy is not None
+    full = Increase.FULL_PRICE
+    if plan.policy.renewal is policy.renewal and (plan.policy.increase is full) == (policy.increase is full):
+        return
+    raise SoldOtherwise(
+        f"{plan.slug} is sold on other terms than {standing.name}: {_terms(plan)}",
+        hint=_instead(plan),
+        data=data,
+    )
+
+
+def check_next_term(standing: Standing, plan: Plan) -> None:
+    """Raise SoldOtherwise where a contract would be renewed by hand into a plan that renews by itself."""
+    assert plan.policy is not None
+    if plan.policy.renewal is not Renewal.MANUAL:
+        raise SoldOtherwise(
+            f"{plan.slug} renews by itself; {standing.name} is renewed by hand and ends otherwise",
+            hint=_instead(plan),
+            data={"subscription": standing.name, "plan": plan.slug},
+        )
+
+
+def _terms(plan: Plan) -> str:
+    assert plan.policy is not None
+    renewal = "renewed by hand" if plan.policy.renewal is Renewal.MANUAL else "it renews by itself"
+    price = "at full price" if plan.policy.increase is Increase.FULL_PRICE else "for the rest of the period"
+    return f"{renewal}, added seats are paid {price}"
+
+
+def _instead(plan: Plan) -> str:
+    return hints.to("to begin a subscription of its own", hints.buy(plan.slug))
+
+
+class PriceArchived(Refused):
+    """A price that has to be named to Stripe is archived there."""
+
+    code = "price_archived"
+
+
+def check_next_price(standing: Standing, price: StripePrice) -> None:
+    """Raise PriceArchived if Stripe would not take the next term's price again after a charge for now."""
+    if price.active:
+        return
+    name = standing.name
+    raise PriceArchived(
+        f"{name}: {standing.next.plan} begins at the renewal at a price that is archived in Stripe, and"
+        " could not be set again after this change; nothing was charged",
+        hint=hints.either(
+            "activate the price in Stripe's dashboard and run the same command again",
+            hints.to(
+                "stay on the plan that runs",
+                hints.command("subs", "change-plan", name, standing.now.plan, "--at-renewal"),
+            ),
+        ),
+        data={"subscription": name, "price": price.id},
+    )

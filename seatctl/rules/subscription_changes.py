@@ -1,0 +1,383 @@
+"""What may be changed in a running subscription, and when: design, section 4. Pure.
+
+A refusal names the rule, the date from which it would be allowed, and a command that is allowed now.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from seatctl.errors import JsonValue, Refused
+from seatctl.models.call import format_time
+from seatctl.models.plan import Decrease, Discounts, Increase, OnAccount, PlanChange, Policy, Renewal
+from seatctl.models.subscription import SubscriptionStatus
+from seatctl.models.subscription_state import Side, Standing
+from seatctl.rules import hints
+from seatctl.rules.payment_states import Payments, hint_of, pause_trouble, stopped_trouble
+from seatctl.rules.purchases import fit
+
+
+class AddonWindowClosed(Refused):
+    """No seats are added in the last days of a term that is not renewed."""
+
+    code = "addon_window_closed"
+
+
+class NotInRenewalWindow(Refused):
+    """The policy allows this only in the renewal window."""
+
+    code = "not_in_renewal_window"
+
+
+class AlreadyRenewed(Refused):
+    """The next term is paid: its window is closed until the one after it."""
+
+    code = "already_renewed"
+
+
+class PlanLocked(Refused):
+    """The plan cannot be changed inside the term."""
+
+    code = "plan_locked"
+
+
+class DiscountNotAllowed(Refused):
+    """The policy gives discounts only when buying and renewing."""
+
+    code = "discount_not_allowed"
+
+
+class CardRequired(Refused):
+    """The policy wants this paid by card, at once."""
+
+    code = "card_required"
+
+
+class RenewsByItself(Refused):
+    """A subscription that renews automatically is not renewed by hand."""
+
+    code = "renews_by_itself"
+
+
+class ChangeWaits(Refused):
+    """The same change waits for the renewal already, so that Stripe would not bill it now."""
+
+    code = "change_waits"
+
+
+class NotRunning(Refused):
+    """The subscription has ended, or was never paid: nothing about it can be changed."""
+
+    code = "subscription_not_running"
+
+
+class CollectionPaused(Refused):
+    """Collection is paused in Stripe: what is bought now would not be paid."""
+
+    code = "collection_paused"
+
+
+_BY_CARD: Final = "run the same command without --on-account"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a subscription should hold after a change: now, and in the next term."""
+
+    now: Side
+    next: Side
+
+
+def window_opens(standing: Standing) -> datetime:
+    """The beginning (UTC) of the renewal window of the last paid term."""
+    return standing.current_end - timedelta(days=standing.policy.renewal_window_days)
+
+
+def require_running(standing: Standing) -> None:
+    """Raise NotRunning unless Stripe bills it: active, in its trial (a paid renewal), or past due."""
+    if standing.status not in {
+        SubscriptionStatus.ACTIVE,
+        SubscriptionStatus.TRIALING,
+        SubscriptionStatus.PAST_DUE,
+    }:
+        payments = Payments(standing.name, standing.status.value, standing.pause, standing.owed)
+        trouble = stopped_trouble(payments)
+        why = (
+            f"{standing.name} is {standing.status.replace('_', ' ')}" if trouble is None else trouble.message
+        )
+        raise NotRunning(
+            f"{why}; nothing about it can be changed",
+            hint=hints.buy(standing.next.plan) if trouble is None else hint_of(trouble),
+            data={"subscription": standing.name, "status": str(standing.status)},
+        )
+
+
+def require_collecting(standing: Standing, at: datetime) -> None:
+    """Raise CollectionPaused if what Stripe would bill now would not be paid: the seats would be free."""
+    payments = Payments(standing.name, standing.status.value, standing.pause)
+    trouble = pause_trouble(payments, at)
+    if trouble is not None:
+        raise CollectionPaused(
+            f"{trouble.message}; nothing is bought meanwhile",
+            hint=hint_of(trouble),
+            data={"subscription": standing.name},
+        )
+
+
+def increase(standing: Standing, seats: int, at: datetime) -> Target:
+    """Both sides with `seats` more. Raises AddonWindowClosed; the quantity is checked by the caller."""
+    policy = standing.policy
+    closes = standing.current_end - timedelta(days=policy.addon_cutoff_days)
+    if policy.addon_cutoff_days and not standing.renewed and at >= closes:
+        raise _window_closed(standing, seats, at)
+    return Target(_with(standing.now, seats), _with(standing.next, seats))
+
+
+def decrease(standing: Standing, seats: int, at: datetime) -> Target:
+    """The next term, or both sides where the policy gives seats back at once, with `seats` in all.
+
+    Raises NotInRenewalWindow and AlreadyRenewed where seats are given back only by a renewal.
+    """
+    policy = standing.policy
+    opened = policy.decrease is not Decrease.RENEWAL_WINDOW or at >= window_opens(standing)
+    if policy.renewal is Renewal.MANUAL or not opened:
+        raise _only_by_renewal(
+            NotInRenewalWindow, standing, "seats are given back", ("--seats", fit(policy, seats)), at
+        )
+    after = replace(standing.next, seats=seats)
+    if policy.decrease is Decrease.NOW:
+        return Target(replace(standing.now, seats=seats), after)
+    return Target(standing.now, after)
+
+
+def change_plan(standing: Standing, price_id: str, plan: str, at: datetime, *, at_renewal: bool) -> Target:
+    """Another plan at once or from the next term on. Raises PlanLocked and AlreadyRenewed."""
+    policy = standing.policy
+    if policy.renewal is Renewal.MANUAL or (
+        policy.plan_change is PlanChange.RENEWAL_WINDOW and at < window_opens(standing)
+    ):
+        raise _only_by_renewal(PlanLocked, standing, "the plan is changed", ("--plan", plan), at)
+    after = Side(price_id, plan, standing.next.seats)
+    if at_renewal or policy.plan_change is PlanChange.RENEWAL_WINDOW:
+        return Target(standing.now, after)
+    return Target(Side(price_id, plan, standing.now.seats), after)
+
+
+def check_plan_waits(standing: Standing, plan: str) -> None:
+    """Raise ChangeWaits where the next term begins with `plan` already.
+
+    Stripe's item holds it then, and setting it once more changes nothing that could be prorated.
+    """
+    if plan == standing.next.plan != standing.now.plan:
+        back = hints.command("subs", "change-plan", standing.name, standing.now.plan, "--at-renewal")
+        raise ChangeWaits(
+            f"{standing.name}: {plan} begins on {_day(standing.term_end)} already",
+            hint=hints.to("to take that back first", back),
+            data={"subscription": standing.name, "allowed_from": format_time(standing.term_end)},
+        )
+
+
+def check_renewal(standing: Standing, at: datetime) -> None:
+    """Return if it can be renewed now. Raises RenewsByItself, AlreadyRenewed, NotInRenewalWindow."""
+    if standing.policy.renewal is not Renewal.MANUAL:
+        if standing.ends_at is not None:
+            raise RenewsByItself(
+                f"{standing.name} is canceled and ends on {_day(standing.ends_at)}",
+                hint=hints.to("to let it renew by itself", hints.command("subs", "resume", standing.name)),
+                data={"subscription": standing.name, "ends_at": format_time(standing.ends_at)},
+            )
+        raise RenewsByItself(
+            f"{standing.name} renews by itself on {_day(standing.period_end)}",
+            hint=hints.to(
+                "to change what it renews with",
+                hints.command("subs", "set-seats", standing.name, hints.Blank.SEATS),
+            ),
+            data={"subscription": standing.name, "renews_at": format_time(standing.period_end)},
+        )
+    if standing.renewed:
+        raise _renewed(standing, at)
+    opens = window_opens(standing)
+    if at < opens:
+        raise _refusal(
+            NotInRenewalWindow,
+            standing,
+            f"it can be renewed in the last {standing.policy.renewal_window_days} days of its term",
+            opens,
+            at,
+            _show(standing),
+        )
+
+
+def check_discount(standing: Standing, at: datetime, *, given: bool) -> None:
+    """Raise DiscountNotAllowed for a discount on added seats or a plan change under such a policy."""
+    if given and standing.policy.discounts is Discounts.PURCHASE_AND_RENEWAL:
+        raise _refusal(
+            DiscountNotAllowed,
+            standing,
+            "a discount is given only when buying and renewing",
+            _renewable_from(standing),
+            at,
+            "run the same command without the discount",
+        )
+
+
+def check_added_on_account(standing: Standing, *, wanted: bool, invoiced: bool) -> None:
+    """Added seats that Stripe bills go the way of the subscription: by card, or `invoiced` on account.
+
+    Raises CardRequired where that is not the way that is `wanted`, or that the policy allows.
+    """
+    name = standing.name
+    if wanted and not invoiced:
+        raise CardRequired(
+            f"{name} is paid by card, and seats added to it are charged to that card; nothing was charged",
+            hint=hints.either(_BY_CARD, hints.buy(standing.now.plan, "--on-account", "--bill-to", name)),
+            data={"subscription": name, "allowed_from": None},
+        )
+    if invoiced and standing.policy.on_account is not OnAccount.YES:
+        raise CardRequired(
+            f"{name} is paid on account, and added seats are paid by card, never on account",
+            hint=hints.buy(standing.now.plan),
+            data={"subscription": name, "allowed_from": None},
+        )
+
+
+def check_on_account(policy: Policy, name: str) -> None:
+    """Raise CardRequired if the policy never sells on account."""
+    if policy.on_account is OnAccount.NO:
+        raise CardRequired(
+            f"{name}: it is paid by card, never on account",
+            hint=_BY_CARD,
+            data={"subscription": name, "allowed_from": None},
+        )
+
+
+def check_addon_on_account(standing: Standing, at: datetime) -> None:
+    """Raise CardRequired if the policy wants added seats, or all seats, paid by card."""
+    check_on_account(standing.policy, standing.name)
+    if standing.policy.on_account is OnAccount.PURCHASE_AND_RENEWAL:
+        raise _refusal(
+            CardRequired,
+            standing,
+            "added seats are paid by card; on account it is only bought and renewed",
+            _renewable_from(standing),
+            at,
+            _BY_CARD,
+        )
+
+
+def bills_by_own_invoice(standing: Standing) -> bool:
+    """Whether added seats are billed by an invoice of ours, so that Stripe must never prorate.
+
+    At full price, and wherever a term was renewed by hand: to Stripe that is a trial, in which seats would
+    be added for nothing.
+    """
+    return standing.policy.increase is Increase.FULL_PRICE or standing.by_hand or standing.renewed
+
+
+def _with(side: Side, more: int) -> Side:
+    return replace(side, seats=side.seats + more)
+
+
+def _window_closed(standing: Standing, seats: int, at: datetime) -> Refused:
+    """No seats are added any more before the renewal: what it is renewed with can be more."""
+    policy = standing.policy
+    rule = f"no seats are added in the last {policy.addon_cutoff_days} days of a term"
+    if policy.renewal is not Renewal.MANUAL:
+        return _refusal(AddonWindowClosed, standing, rule, standing.term_end, at, _show(standing))
+    opens = window_opens(standing)
+    more = ("--seats", fit(policy, standing.next.seats + seats))
+    hint = hints.to("renew first", _renew(standing, *more)) if at >= opens else _show(standing)
+    return _refusal(AddonWindowClosed, standing, f"{rule}, until it is renewed", opens, at, hint)
+
+
+def _only_by_renewal(
+    refusal: type[Refused], standing: Standing, what: str, option: tuple[str, object], at: datetime
+) -> Refused:
+    """Inside a term that is renewed by hand, this exists only as an option of the renewal."""
+    if standing.renewed:
+        return _renewed(standing, at)
+    opens = window_opens(standing)
+    manual = standing.policy.renewal is Renewal.MANUAL
+    inside = f"in the last {standing.policy.renewal_window_days} days of the term"
+    hint = _renew(standing, *option) if manual and at >= opens else _show(standing)
+    how = f"{what} only by renewing, {inside}" if manual else f"{what} only {inside}"
+    return _refusal(refusal, standing, how, opens, at, hint)
+
+
+def _renewed(standing: Standing, at: datetime) -> Refused:
+    return _refusal(
+        AlreadyRenewed,
+        standing,
+        "the next term is paid already",
+        max(window_opens(standing), standing.term_end),
+        at,
+        hints.command("subs", "add-seats", standing.name, hints.Blank.SEATS),
+    )
+
+
+def _renewable_from(standing: Standing) -> datetime | None:
+    """When it can be renewed by hand; None if it renews by itself, so that nobody is asked."""
+    if standing.policy.renewal is not Renewal.MANUAL:
+        return None
+    opens = window_opens(standing)
+    return max(opens, standing.term_end) if standing.renewed else opens
+
+
+def _refusal(
+    refusal: type[Refused],
+    standing: Standing,
+    rule: str,
+    allowed_from: datetime | None,
+    at: datetime,
+    hint: str,
+) -> Refused:
+    """With the date from which it is allowed, if that is still to come, and whom to ask before."""
+    support = standing.policy.support_contact
+    data: dict[str, JsonValue] = {
+        "subscription": standing.name,
+        "allowed_from": None,
+        "support_contact": support,
+    }
+    when, ask = "", support if allowed_from is None or allowed_from > at else None
+    if allowed_from is not None and allowed_from > at:
+        if standing.ends_before(allowed_from):
+            when = f"; it ends on {_day(standing.ends_at or allowed_from)}, before that is allowed"
+        else:
+            when, data["allowed_from"] = f"; allowed from {_day(allowed_from)}", format_time(allowed_from)
+    return refusal(f"{standing.name}: {rule}{when}{hints.ask(ask, before=bool(when))}", hint=hint, data=data)
+
+
+def _renew(standing: Standing, *option: object) -> str:
+    return hints.command("subs", "renew", standing.name, *option)
+
+
+def _show(standing: Standing) -> str:
+    return hints.command("subs", "show", standing.name)
+
+
+def _day(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d")
+
+
+class BelowAssigned(Refused):
+    """More people sit in it than seats would be left, and nobody said who goes."""
+
+    code = "below_assigned"
+
+
+def check_room(standing: Standing, seats: int, leaving: int) -> None:
+    """Raise BelowAssigned unless who stays fits into `seats`."""
+    short = standing.assigned - leaving - seats
+    if short > 0:
+        raise BelowAssigned(
+            f"{standing.name}: {standing.assigned} people sit in it, {seats} seats leave no room for {short}",
+            hint="say who goes: add --revoke newest (or oldest, suspended, unclaimed), or --revoke-from FILE",
+            data={
+                "subscription": standing.name,
+                "assigned": standing.assigned,
+                "seats": seats,
+                "too_many": short,
+            },
+        )

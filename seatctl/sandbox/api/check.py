@@ -1,0 +1,246 @@
+"""Checks a request's parameters against `contract.json` and gives each value its type.
+
+The SDK's types say which parameters there are; the recordings say what Stripe answers to a wrong one,
+and win where the two differ (`REQUIRED`, `ORDER`; docs/sandbox.md lists them). `contract_dahlia.json` has
+what the version of the recordings takes otherwise than the SDK's own, later version.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from seatctl.sandbox.api.errors import ApiError, empty_param, malformed, missing_param, unknown_params
+from seatctl.sandbox.api.form import bracketed
+from seatctl.sandbox.api.limits import check_limits
+from seatctl.sandbox.wire import ENDIVE, Obj
+
+Path_ = tuple[str, ...]
+
+# Required on the wire though the SDK leaves them open, from the recordings and the API reference.
+REQUIRED = {
+    "SubscriptionCreateParams": ("customer", "items"),
+    "PaymentMethodAttachParams": ("customer",),
+    "PaymentMethodCreateParams": ("type",),
+    "InvoiceCreateParams": ("customer",),
+    "InvoiceItemCreateParams": ("customer",),
+    "checkout.SessionCreateParams": ("mode",),
+    "billing_portal.SessionCreateParams": ("customer",),
+}
+# The order in which Stripe names the allowed words of an enum, where it was recorded.
+ORDER = {
+    ("SubscriptionListParams", "status"): "active|past_due|unpaid|canceled|incomplete|incomplete_expired"
+    "|trialing|paused|all|ended",
+    ("SubscriptionCreateParams", "payment_behavior"): "allow_incomplete|error_if_incomplete"
+    "|pending_if_incomplete|default_incomplete",
+    ("SubscriptionUpdateParams", "payment_behavior"): "allow_incomplete|error_if_incomplete"
+    "|pending_if_incomplete|default_incomplete",
+}
+
+
+_NO_TAX_OR_CONNECT = (
+    "application_fee_percent", "application_fee_amount", "default_tax_rates", "on_behalf_of", "tax_rates",
+    "transfer_data", "default_source", "account_tax_ids",
+)  # fmt: skip
+_INCLUDED = {"type": "flexible", "flexible": {"proration_discounts": "included"}}
+# What the sandbox would have to ignore, and refuses instead: a price silently wrong is worse than a 400.
+UNSUPPORTED = {
+    "CustomerCreateParams": ("source", "tax_id_data", "test_clock"),
+    "CustomerUpdateParams": ("source", "default_source"),
+    "CouponCreateParams": ("currency_options",),
+    "CouponUpdateParams": ("currency_options",),
+    "PromotionCodeCreateParams": ("restrictions",),
+    "PromotionCodeUpdateParams": ("restrictions",),
+    "SubscriptionCreateParams": (*_NO_TAX_OR_CONNECT, "billing_schedules", "billing_thresholds",
+                                 "billing_cycle_anchor_config", "backdate_start_date",
+                                 "pending_invoice_item_interval"),
+    "SubscriptionUpdateParams": (*_NO_TAX_OR_CONNECT, "billing_schedules", "billing_thresholds",
+                                 "pending_invoice_item_interval"),
+    "SubscriptionItemCreateParams": (*_NO_TAX_OR_CONNECT, "billing_thresholds", "discounts"),
+    "SubscriptionItemUpdateParams": (*_NO_TAX_OR_CONNECT, "billing_thresholds", "discounts"),
+    "InvoiceCreateParams": (*_NO_TAX_OR_CONNECT, "from_invoice", "shipping_cost"),
+    "InvoiceUpdateParams": (*_NO_TAX_OR_CONNECT, "shipping_cost"),
+    "InvoiceItemCreateParams": _NO_TAX_OR_CONNECT,
+    "InvoiceItemUpdateParams": _NO_TAX_OR_CONNECT,
+    "InvoiceCreatePreviewParams": ("schedule", "schedule_details", "on_behalf_of"),
+    "CreditNoteCreateParams": ("shipping_cost", "refunds"),
+    "PaymentIntentCreateParams": (*_NO_TAX_OR_CONNECT, "confirmation_token", "payment_method_data"),
+    "PaymentIntentUpdateParams": (*_NO_TAX_OR_CONNECT, "payment_method_data"),
+    "PaymentIntentConfirmParams": ("confirmation_token", "payment_method_data", "amount_to_confirm"),
+}  # fmt: skip
+
+
+@cache
+def _text(file: str) -> str:
+    return Path(__file__).with_name(file).read_text("utf-8")
+
+
+def _entry(file: str, name: str) -> Obj:
+    """One endpoint's entry, which has a line of its own: a call reads that line and no other."""
+    text, start = _text(file), f'\n"{name}":'
+    place = text.find(start)
+    found: Obj = {} if place < 0 else json.JSONDecoder().raw_decode(text, place + len(start))[0]
+    return found
+
+
+@cache
+def fields(params: str, version: str) -> dict[str, Any]:
+    """The parameters of an endpoint in a version; a name ends in `!` where it is required."""
+    found = _entry("contract.json", params)
+    if version < ENDIVE:
+        # What the earlier version takes otherwise; null for a parameter that it lacks.
+        older = _entry("contract_dahlia.json", params)
+        kept = {name: spec for name, spec in found.items() if name not in older}
+        found = {**kept, **{name: spec for name, spec in older.items() if spec is not None}}
+    for (name, field), words in ORDER.items():
+        if name == params:
+            found[field] = f"e:{words}"
+    return found
+
+
+def check(params: str, sent: Obj, version: str) -> Obj:
+    """The parameters with their types; raises the refusal Stripe gives for the first wrong one."""
+    known = fields(params, version)
+    unknown: list[str] = []
+    _find_unknown(sent, {"f": known}, (), unknown)
+    if unknown:
+        raise unknown_params(unknown)
+    typed = {name: _typed(value, _spec(known, name), (name,)) for name, value in sent.items()}
+    _check_supported(params, typed)
+    check_limits(typed)
+    required = REQUIRED.get(params, ()) + tuple(n[:-1] for n in known if n.endswith("!"))
+    for name in (*required, "starting_after", "ending_before"):
+        if typed.get(name) == "":
+            raise empty_param(name)
+    for name in required:
+        if typed.get(name) is None:
+            raise missing_param(name)
+    return typed
+
+
+def _check_supported(params: str, typed: Obj) -> None:
+    for name in UNSUPPORTED.get(params, ()):
+        if typed.get(name) not in (None, "", [], False):
+            raise malformed(f"The sandbox does not support `{name}`.", name)
+    if typed.get("billing_mode", {}) not in ({}, {"type": "flexible"}, _INCLUDED):
+        raise malformed("The sandbox bills in flexible mode, with discounts in prorations.", "billing_mode")
+    if (
+        typed.get("billing_cycle_anchor")
+        and typed.get("proration_behavior") == "none"
+        and "customer" in typed
+    ):
+        raise malformed("The sandbox always bills the time until the anchor.", "proration_behavior")
+    for place, item in enumerate(typed.get("items") or []):
+        for name in ("discounts", "tax_rates", "billing_thresholds"):
+            if item.get(name):
+                raise malformed(
+                    f"The sandbox does not support `{name}` of an item.", f"items[{place}][{name}]"
+                )
+
+
+def _spec(fields: dict[str, Any], name: str) -> Any:
+    return fields.get(name, fields.get(f"{name}!"))
+
+
+def _options(spec: Any) -> list[Any]:
+    return spec["u"] if isinstance(spec, dict) and "u" in spec else [spec]
+
+
+def _find_unknown(value: Any, spec: Any, path: Path_, unknown: list[str]) -> None:
+    options = _options(spec)
+    if isinstance(value, dict):
+        shape = next((o for o in options if isinstance(o, dict) and "f" in o), None)
+        if shape is None:
+            return
+        for name, below in value.items():
+            inner = _spec(shape["f"], name)
+            if inner is None:
+                unknown.append(bracketed((*path, name)))
+            else:
+                _find_unknown(below, inner, (*path, name), unknown)
+    elif isinstance(value, list):
+        array = next((o for o in options if isinstance(o, dict) and "a" in o), None)
+        for position, below in enumerate(value if array else []):
+            _find_unknown(below, array["a"] if array else None, (*path, str(position)), unknown)
+
+
+def _typed(value: Any, spec: Any, path: Path_) -> Any:
+    options = _options(spec)
+    # The types name few fields that an empty string may unset; a recording unsets a plain string.
+    if value == "" and ("s" in options or _may_be_empty(spec)):
+        return ""
+    if isinstance(value, str):
+        return _scalar(value, options, path)
+    kind = "a" if isinstance(value, list) else "f"
+    for option in options:
+        if isinstance(option, dict) and "m" in option and isinstance(value, dict):
+            return {key: _typed(below, option["m"], (*path, key)) for key, below in value.items()}
+        if isinstance(option, dict) and kind in option:
+            return _nested(value, option, path)
+    if isinstance(value, list) and any(isinstance(o, dict) and "m" in o for o in options):
+        return {str(key): below for key, below in enumerate(value)}
+    raise malformed(f"Invalid {'string' if 's' in options else 'value'}: {value}", bracketed(path))
+
+
+def _nested(value: Any, spec: Any, path: Path_) -> Any:
+    if isinstance(value, list):
+        return [_typed(below, spec["a"], (*path, str(n))) for n, below in enumerate(value)]
+    fields = spec["f"]
+    for required in (name[:-1] for name in fields if name.endswith("!")):
+        if value.get(required) in (None, ""):
+            refusal = missing_param if value.get(required) is None else empty_param
+            raise refusal(bracketed((*path, required)))
+    return {name: _typed(below, _spec(fields, name), (*path, name)) for name, below in value.items()}
+
+
+def _may_be_empty(spec: Any) -> bool:
+    if isinstance(spec, dict):
+        return bool(spec.get("?")) or any(_may_be_empty(option) for option in spec.get("u", ()))
+    return str(spec).startswith("?")
+
+
+def _scalar(value: str, options: list[Any], path: Path_) -> Any:
+    words = [option.lstrip("?") for option in options if isinstance(option, str)]
+    allowed = [word for name in words if name.startswith("e:") for word in name[2:].split("|")]
+    if value in allowed:
+        return value
+    plain = [name for name in words if not name.startswith("e:")]
+    refusal: ApiError | None = None
+    for name in plain:
+        try:
+            return _convert(value, name, path)
+        except ApiError as error:
+            refusal = error
+    if refusal is not None:
+        raise refusal
+    if allowed:
+        raise malformed(f"Invalid {bracketed(path)}: must be one of {_listing(allowed)}", bracketed(path))
+    array = any(isinstance(option, dict) and "a" in option for option in options)
+    raise malformed("Invalid array" if array else "Invalid object", bracketed(path))
+
+
+def _listing(words: list[str]) -> str:
+    if len(words) < 3:
+        return " or ".join(words)
+    return ", ".join(words[:-1]) + f", or {words[-1]}"
+
+
+def _convert(value: str, kind: str, path: Path_) -> Any:
+    name = bracketed(path)
+    if kind == "b":
+        if value in ("true", "false"):
+            return value == "true"
+        raise malformed(f"Invalid boolean: {value}", name)
+    if kind == "i":
+        if value.removeprefix("-").isdigit() and value.isascii():
+            return int(value)
+        raise malformed(f"Invalid integer: {value}", name, code="parameter_invalid_integer")
+    if kind == "n":
+        try:
+            float(value)
+        except ValueError:
+            raise malformed(f"Invalid decimal: {value}", name) from None
+        return value
+    return value

@@ -1,0 +1,123 @@
+"""`expand[]`: an id becomes the object, and fields that are only there on request appear."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from seatctl.sandbox.api.errors import invalid
+from seatctl.sandbox.api.session import Session
+from seatctl.sandbox.api.views import beginning, view
+from seatctl.sandbox.wire import Obj
+
+_DEPTH = 4
+Include = Callable[[Session, Obj], Any]
+
+
+def expanded(session: Session, body: Obj, paths: list[str]) -> Obj:
+    """The answer with every path expanded; four levels at most."""
+    for path in paths:
+        parts = path.split(".")
+        if len(parts) > _DEPTH:
+            raise invalid(f"You cannot expand more than 4 levels of a property. Property: {path}", "expand")
+        body = _at(session, body, parts, path)
+    return body
+
+
+def _at(session: Session, value: Any, parts: list[str], path: str) -> Any:
+    if not parts or value is None:
+        return value
+    if isinstance(value, list):
+        return [_at(session, entry, parts, path) for entry in value]
+    if not isinstance(value, dict):
+        raise _impossible(path)
+    name, rest = parts[0], parts[1:]
+    include = _INCLUDED.get((str(value.get("object")), name))
+    if name not in value and include is not None:
+        value = {**value, name: include(session, value)}
+    if name not in value:
+        raise _impossible(path)
+    below = _resolved(session, value[name], last=not rest, path=path)
+    return {**value, name: _at(session, below, rest, path)}
+
+
+def _resolved(session: Session, value: Any, *, last: bool, path: str) -> Any:
+    if isinstance(value, list):
+        return [_resolved(session, entry, last=False, path=path) for entry in value]
+    if not isinstance(value, str):
+        return value
+    found = session.store.any(value)
+    if found is not None:
+        return view(session, found)
+    if session.store.was_deleted("customer", value):
+        return {"id": value, "object": "customer", "deleted": True}
+    if last and "_" not in value:
+        raise _impossible(path)
+    return value
+
+
+def _impossible(path: str) -> Exception:
+    return invalid(f"This property cannot be expanded ({path}).", "expand")
+
+
+def _payments(session: Session, invoice: Obj) -> Obj:
+    data = [view(session, payment) for payment in session.store.walk("invoice_payment", parent=invoice["id"])]
+    return beginning(data, f"/v1/invoices/{invoice['id']}/payments")
+
+
+def _subscriptions(session: Session, customer: Obj) -> Obj:
+    found = session.store.walk("subscription", customer=customer["id"])
+    data = [view(session, each) for each in found if each["status"] not in ("canceled", "incomplete_expired")]
+    return beginning(data, f"/v1/customers/{customer['id']}/subscriptions")
+
+
+def _confirmation_secret(session: Session, invoice: Obj) -> Any:
+    for payment in session.store.walk("invoice_payment", parent=invoice["id"]):
+        intent = session.store.get("payment_intent", payment["payment"]["payment_intent"])
+        if intent is not None and intent["status"] not in ("succeeded", "canceled"):
+            return {"client_secret": intent["client_secret"], "type": "payment_intent"}
+    return None
+
+
+def _paid_off_stripe(session: Session, invoice: Obj) -> Any:
+    """What was paid out of band; told only when it is asked for."""
+    stored = session.store.get("invoice", invoice["id"]) or {}
+    return stored.get("_off_stripe", 0)
+
+
+def _tiers(session: Session, price: Obj) -> Any:
+    return (session.store.get("price", price["id"]) or {}).get("_tiers") or None
+
+
+def _currency_options(session: Session, price: Obj) -> Any:
+    from seatctl.sandbox.resources.prices import options
+
+    return options(session.store.get("price", price["id"]) or price)
+
+
+def _tax_ids(session: Session, customer: Obj) -> Obj:
+    data = [view(session, each) for each in session.store.walk("tax_id", customer=customer["id"])]
+    return beginning(data, f"/v1/customers/{customer['id']}/tax_ids")
+
+
+def _refunds(session: Session, charge: Obj) -> Obj:
+    data = [view(session, refund) for refund in session.store.walk("refund", parent=charge["id"])]
+    return beginning(data, f"/v1/charges/{charge['id']}/refunds")
+
+
+def _applies_to(session: Session, coupon: Obj) -> Any:
+    products = (session.store.get("coupon", coupon["id"]) or {}).get("_products")
+    return {"products": products} if products else None
+
+
+_INCLUDED: dict[tuple[str, str], Include] = {
+    ("invoice", "payments"): _payments,
+    ("invoice", "amount_paid_off_stripe"): _paid_off_stripe,
+    ("invoice", "confirmation_secret"): _confirmation_secret,
+    ("customer", "subscriptions"): _subscriptions,
+    ("customer", "tax_ids"): _tax_ids,
+    ("price", "tiers"): _tiers,
+    ("price", "currency_options"): _currency_options,
+    ("charge", "refunds"): _refunds,
+    ("coupon", "applies_to"): _applies_to,
+}

@@ -1,0 +1,99 @@
+"""Limits on what a parameter may hold, wherever it is sent: metadata, currencies, amounts.
+
+Which parameters there are is in `check.py`. The words are Stripe's as far as they are known; the list of
+currencies is that of Stripe's documentation, of which an account sees what its country has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from seatctl.sandbox.api.errors import ApiError, malformed
+from seatctl.sandbox.api.form import bracketed
+from seatctl.sandbox.wire import MOST_KEYS, Obj
+
+_LONGEST_KEY: Final = 40
+_LONGEST_VALUE: Final = 500
+
+CURRENCIES: Final = (
+    "usd", "aed", "afn", "all", "amd", "ang", "aoa", "ars", "aud", "awg", "azn", "bam", "bbd", "bdt",
+    "bgn", "bhd", "bif", "bmd", "bnd", "bob", "brl", "bsd", "bwp", "byn", "bzd", "cad", "cdf", "chf",
+    "clp", "cny", "cop", "crc", "cve", "czk", "djf", "dkk", "dop", "dzd", "egp", "etb", "eur", "fjd",
+    "fkp", "gbp", "gel", "gip", "gmd", "gnf", "gtq", "gyd", "hkd", "hnl", "hrk", "htg", "huf", "idr",
+    "ils", "inr", "isk", "jmd", "jod", "jpy", "kes", "kgs", "khr", "kmf", "krw", "kwd", "kyd", "kzt",
+    "lak", "lbp", "lkr", "lrd", "lsl", "mad", "mdl", "mga", "mkd", "mmk", "mnt", "mop", "mro", "mur",
+    "mvr", "mwk", "mxn", "myr", "mzn", "nad", "ngn", "nio", "nok", "npr", "nzd", "omr", "pab", "pen",
+    "pgk", "php", "pkr", "pln", "pyg", "qar", "ron", "rsd", "rub", "rwf", "sar", "sbd", "scr", "sek",
+    "sgd", "shp", "sle", "sll", "sos", "srd", "std", "szl", "thb", "tjs", "tnd", "top", "try", "ttd",
+    "twd", "tzs", "uah", "ugx", "uyu", "uzs", "vnd", "vuv", "wst", "xaf", "xcd", "xof", "xpf", "yer",
+    "zar", "zmw",
+)  # fmt: skip
+
+_AMOUNTS: Final = frozenset(("amount", "amount_off", "unit_amount"))
+_DIGITS: Final = {"idr": 12, "cop": 10, "huf": 10, "jpy": 10, "inr": 9}
+_USUAL_DIGITS: Final = 8
+
+
+def most(currency: str) -> int:
+    """The largest amount of a currency, in minor units: eight digits for most."""
+    return int(10 ** _DIGITS.get(currency, _USUAL_DIGITS)) - 1
+
+
+def check_limits(typed: Obj) -> None:
+    """Refuse what Stripe would refuse for its length or size, however deep in the parameters it stands."""
+    for path, name, value, around in _walk(typed, ()):
+        if name == "metadata" and isinstance(value, dict):
+            _check_metadata(value)
+        elif name == "currency" and isinstance(value, str) and value:
+            _check_currency(value, bracketed(path))
+        elif name in _AMOUNTS and isinstance(value, int):
+            _check_amount(abs(value), around, bracketed(path))
+
+
+def _walk(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str, Any, Obj]]:
+    """Every named value with its path and what stands around it; what is in metadata means nothing."""
+    if isinstance(value, list):
+        for place, below in enumerate(value):
+            yield from _walk(below, (*path, str(place)))
+    elif isinstance(value, dict):
+        for name, below in value.items():
+            yield (*path, name), name, below, value
+            if name != "metadata":
+                yield from _walk(below, (*path, name))
+
+
+def _check_metadata(metadata: Obj) -> None:
+    for key, value in metadata.items():
+        if len(key) > _LONGEST_KEY:
+            raise malformed(
+                f"Invalid key: {key} must be a string under {_LONGEST_KEY} characters", "metadata"
+            )
+        if len(str(value)) > _LONGEST_VALUE:
+            raise malformed(
+                f"Invalid val: {value} must be a string under {_LONGEST_VALUE} characters", "metadata"
+            )
+    if len(metadata) > MOST_KEYS:
+        raise too_many_keys(len(metadata))
+
+
+def too_many_keys(count: int) -> ApiError:
+    """An object with so many keys; those it has already count too."""
+    return malformed(f"Metadata can have at most {MOST_KEYS} keys; this would make it {count}.", "metadata")
+
+
+def _check_currency(currency: str, param: str) -> None:
+    if currency.lower() not in CURRENCIES:
+        listed = ", ".join(CURRENCIES)
+        raise malformed(
+            f"Invalid currency: {currency}. Stripe currently supports these currencies: {listed}", param
+        )
+
+
+def _check_amount(amount: int, around: Obj, param: str) -> None:
+    currency = str(around.get("currency") or "idr").lower()  # unnamed: it may be the one with most digits
+    if amount > most(currency):
+        from seatctl.sandbox.billing.money import price_text
+
+        shown = price_text(str(most(currency)), currency)
+        raise malformed(f"Amount must be no more than {shown}", param, code="amount_too_large")

@@ -1,0 +1,1 @@
+"""The billing engine of the sandbox: periods, proration, invoicing, collection, dunning."""

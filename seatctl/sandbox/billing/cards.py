@@ -1,0 +1,149 @@
+"""Stripe's test cards: what `tok_…` and `pm_card_…` stand for, and how each behaves.
+
+Numbers and behaviour are those of Stripe's public list of test cards and of the recordings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seatctl.sandbox.api.errors import ApiError
+from seatctl.sandbox.wire import Obj
+
+
+@dataclass(frozen=True, slots=True)
+class Decline:
+    """Why a bank refuses."""
+
+    code: str = "card_declined"
+    decline_code: str | None = "generic_decline"
+    message: str = "Your card was declined."
+    advice_code: str = "try_again_later"
+    network_decline_code: str = "01"
+    param: str = ""  # what an attach names; a payment names nothing
+
+    def details(self) -> Obj:
+        """The fields of an error, or of a payment's `last_payment_error`, that tell the reason."""
+        return {
+            "advice_code": self.advice_code,
+            **({"decline_code": self.decline_code} if self.decline_code else {}),
+            "network_decline_code": self.network_decline_code,
+        }
+
+    def refusal(self, *, param: str | None = None, extra: Obj | None = None, keep: bool = False) -> ApiError:
+        """The 402 that a client gets."""
+        return ApiError(
+            402,
+            self.message,
+            code=self.code,
+            param=param,
+            kind="card_error",
+            extra={**self.details(), **(extra or {})},
+            keep=keep,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A test card. `attach` and `charge` are the refusals it meets; `authenticate` when a bank asks."""
+
+    brand: str
+    last4: str
+    country: str = "US"
+    funding: str = "credit"
+    attach: Decline | None = None
+    charge: Decline | None = None
+    authenticate: str = "never"  # never, once (set up for off-session use afterwards), always
+    disputed: str | None = None  # the reason for which its bank takes each payment back
+
+
+def _declining(last4: str, decline: Decline) -> Card:
+    return Card("visa", last4, attach=decline, charge=decline)
+
+
+_PLAIN = Decline()
+_FUNDS = Decline(decline_code="insufficient_funds", message="Your card has insufficient funds.",
+                 network_decline_code="51")  # fmt: skip
+_LOST = Decline(decline_code="lost_card", advice_code="do_not_try_again", network_decline_code="41")
+_STOLEN = Decline(decline_code="stolen_card", advice_code="do_not_try_again", network_decline_code="43")
+_FRAUD = Decline(decline_code="fraudulent", advice_code="do_not_try_again")
+_VELOCITY = Decline(decline_code="card_velocity_exceeded", network_decline_code="65",
+                    message="Your card was declined for making repeated attempts too frequently or exceeding "
+                    "its amount limit.")  # fmt: skip
+# These have no decline code (Stripe's table of test cards); the first two name the field at fault.
+_EXPIRED = Decline("expired_card", None, "Your card has expired.", "do_not_try_again", "54", "exp_month")
+_CVC = Decline("incorrect_cvc", None, "Your card's security code is incorrect.", "confirm_card_data", "N7",
+               "cvc")  # fmt: skip
+_PROCESSING = Decline(
+    "processing_error", None, "An error occurred while processing your card. Try again in a little bit."
+)
+
+_CARDS = {
+    "visa": Card("visa", "4242"),
+    "visa_debit": Card("visa", "5556", funding="debit"),
+    "mastercard": Card("mastercard", "4444"),
+    "mastercard_debit": Card("mastercard", "3222", funding="debit"),
+    "mastercard_prepaid": Card("mastercard", "5100", funding="prepaid"),
+    "amex": Card("amex", "8431"),
+    "discover": Card("discover", "1117"),
+    "diners": Card("diners", "0004"),
+    "jcb": Card("jcb", "0505"),
+    "unionpay": Card("unionpay", "0005", country="CN"),
+    "ca": Card("visa", "0000", country="CA"),
+    "gb": Card("visa", "0000", country="GB"),
+    "de": Card("visa", "0016", country="DE"),
+    "chargeDeclined": _declining("0002", _PLAIN),
+    "visa_chargeDeclined": _declining("0002", _PLAIN),
+    "chargeDeclinedInsufficientFunds": _declining("9995", _FUNDS),
+    "visa_chargeDeclinedInsufficientFunds": _declining("9995", _FUNDS),
+    "chargeDeclinedLostCard": _declining("9987", _LOST),
+    "visa_chargeDeclinedLostCard": _declining("9987", _LOST),
+    "chargeDeclinedStolenCard": _declining("9979", _STOLEN),
+    "visa_chargeDeclinedStolenCard": _declining("9979", _STOLEN),
+    "chargeDeclinedFraudulent": _declining("0019", _FRAUD),
+    "visa_chargeDeclinedFraudulent": _declining("0019", _FRAUD),
+    "chargeDeclinedVelocityLimitExceeded": _declining("6975", _VELOCITY),
+    "visa_chargeDeclinedVelocityLimitExceeded": _declining("6975", _VELOCITY),
+    "chargeDeclinedExpiredCard": _declining("0069", _EXPIRED),
+    "visa_chargeDeclinedExpiredCard": _declining("0069", _EXPIRED),
+    "chargeDeclinedIncorrectCvc": _declining("0127", _CVC),
+    "visa_chargeDeclinedIncorrectCvc": _declining("0127", _CVC),
+    "chargeDeclinedProcessingError": _declining("0119", _PROCESSING),
+    "visa_chargeDeclinedProcessingError": _declining("0119", _PROCESSING),
+    "chargeCustomerFail": Card("visa", "0341", charge=_PLAIN),
+    "visa_chargeCustomerFail": Card("visa", "0341", charge=_PLAIN),
+    "threeDSecure2Required": Card("visa", "3220", country="IE", authenticate="always"),
+    "threeDSecureRequired": Card("visa", "3220", country="IE", authenticate="always"),
+    "authenticationRequired": Card("visa", "3184", country="IE", authenticate="always"),
+    "authenticationRequiredOnSetup": Card("visa", "3155", country="IE", authenticate="once"),
+    "authenticationRequiredSetupForOffSession": Card("visa", "3155", country="IE", authenticate="once"),
+    "authenticationRequiredChargeDeclinedInsufficientFunds": Card(
+        "visa", "8260", country="IE", charge=_FUNDS, authenticate="always"
+    ),
+    "createDispute": Card("visa", "0259", disputed="fraudulent"),
+    "threeDSecureOptional": Card("visa", "3055", country="IE"),
+    "threeDSecure2Optional": Card("visa", "3055", country="IE"),
+}
+
+
+def by_token(identifier: str) -> str | None:
+    """The name of the test card that a `tok_…` stands for."""
+    name = identifier.removeprefix("tok_")
+    return name if identifier.startswith("tok_") and name in _CARDS else None
+
+
+BANK_ACCOUNT = "usBankAccount_success"
+"""The name of the test account that a bank debit takes days from, and then succeeds."""
+
+
+def by_test_id(identifier: str) -> str | None:
+    """The name of the test card that a `pm_card_…` stands for, or of the test bank account."""
+    if identifier == f"pm_{BANK_ACCOUNT}":
+        return BANK_ACCOUNT
+    name = identifier.removeprefix("pm_card_")
+    return name if identifier.startswith("pm_card_") and name in _CARDS else None
+
+
+def card(name: str) -> Card:
+    """The test card of this name."""
+    return _CARDS[name]

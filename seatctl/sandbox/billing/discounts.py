@@ -1,0 +1,132 @@
+"""Discounts: made from a coupon or a promotion code, spread over an invoice's discountable lines."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from seatctl.sandbox.api.errors import invalid
+from seatctl.sandbox.api.session import Session
+from seatctl.sandbox.billing.clock import add_months
+from seatctl.sandbox.billing.money import round_half_up
+from seatctl.sandbox.wire import Obj, new_id
+
+
+def given(
+    session: Session, wanted: Any, customer: str, *, param: str = "discounts", **holder: str | None
+) -> list[str]:
+    """The ids of the discounts that a request asks for; `holder` names what they hang on."""
+    ids: list[str] = []
+    for position, each in enumerate(wanted or []):
+        if each.get("discount"):
+            ids.append(session.find("discount", each["discount"], f"{param}[{position}][discount]")["id"])
+        else:
+            ids.append(_made(session, each, customer, f"{param}[{position}]", holder))
+    return ids
+
+
+def _made(session: Session, wanted: Obj, customer: str, param: str, holder: dict[str, str | None]) -> str:
+    promotion = None
+    if wanted.get("promotion_code"):
+        promotion = session.find("promotion_code", wanted["promotion_code"], f"{param}[promotion_code]")
+        _check_promotion(session, promotion, customer)
+        coupon = session.find("coupon", promotion["promotion"]["coupon"], f"{param}[coupon]")
+    else:
+        coupon = session.find("coupon", str(wanted.get("coupon")), f"{param}[coupon]")
+    _check_coupon(session, coupon)
+    months = coupon["duration_in_months"]
+    discount = {
+        "id": new_id("di"),
+        "object": "discount",
+        "checkout_session": None,
+        "customer": customer,
+        "customer_account": None,
+        "end": add_months(session.now, months) if months else None,
+        "invoice": None,
+        "invoice_item": None,
+        "promotion_code": promotion and promotion["id"],
+        "source": {"coupon": coupon["id"], "type": "coupon"},
+        "start": session.now,
+        "subscription": None,
+        "subscription_item": None,
+        **holder,
+    }
+    # The discount keeps its terms: a coupon that is deleted later changes nothing for it.
+    discount["_terms"] = coupon
+    session.save(discount)
+    for redeemed in filter(None, (coupon, promotion)):
+        redeemed["times_redeemed"] += 1
+        session.save(redeemed)
+    return str(discount["id"])
+
+
+def _check_promotion(session: Session, code: Obj, customer: str) -> None:
+    used_up = code["max_redemptions"] is not None and code["times_redeemed"] >= code["max_redemptions"]
+    expired = code["expires_at"] is not None and code["expires_at"] <= session.now
+    if not code["active"] or used_up or expired or code["customer"] not in (None, customer):
+        raise invalid("This promotion code cannot be redeemed because it is not active.", "promotion_code")
+
+
+def _check_coupon(session: Session, coupon: Obj) -> None:
+    used_up = coupon["max_redemptions"] is not None and coupon["times_redeemed"] >= coupon["max_redemptions"]
+    expired = coupon["redeem_by"] is not None and coupon["redeem_by"] <= session.now
+    if used_up or expired:
+        raise invalid(f"Coupon {coupon['id']} is used up or expired and cannot be applied.", "coupon")
+
+
+def terms(session: Session, ids: list[str], currency: str | None = None) -> list[tuple[str, Obj]]:
+    """The discounts that still run, each with its coupon's terms.
+
+    With a `currency`, without the fixed amounts of another one: Stripe ignores those.
+    """
+    found = [(name, session.store.get("discount", name)) for name in ids]
+    return [
+        (name, discount["_terms"])
+        for name, discount in found
+        if discount is not None
+        and (discount["end"] is None or discount["end"] > session.now)
+        and (currency is None or discount["_terms"]["currency"] in (None, currency))
+    ]
+
+
+def spread(lines: list[Obj], coupons: list[tuple[str, Obj]]) -> None:
+    """Write each line's share of each discount into it; pure. One after another, never below zero."""
+    left = [line["amount"] if line["discountable"] and line["amount"] > 0 else 0 for line in lines]
+    for line in lines:
+        line["discount_amounts"] = [] if line["discountable"] else line["discount_amounts"]
+    for name, coupon in coupons:
+        bases = [base if _counts(coupon, line) else 0 for line, base in zip(lines, left, strict=True)]
+        parts = shares(bases, coupon)
+        for line, base, part in zip(lines, bases, parts, strict=True):
+            if line["discountable"] and base:
+                line["discount_amounts"].append({"amount": part, "discount": name})
+        left = [base - part for base, part in zip(left, parts, strict=True)]
+
+
+def _counts(coupon: Obj, line: Obj) -> bool:
+    details = (line["pricing"] or {}).get("price_details") or {}
+    return is_for(coupon, details.get("product"))
+
+
+def is_for(coupon: Obj, product: str | None) -> bool:
+    """Whether a coupon takes something off this product: off all of them unless it names some."""
+    return not coupon.get("_products") or product in coupon["_products"]
+
+
+def shares(bases: list[int], coupon: Obj) -> list[int]:
+    """How much of a coupon falls on each line; minor units."""
+    if coupon["percent_off"] is not None:
+        rate = Fraction(str(coupon["percent_off"])) / 100
+        return [round_half_up(base * rate) for base in bases]
+    left, total = min(coupon["amount_off"], sum(bases)), sum(bases)
+    parts: list[int] = []
+    for base in bases:
+        part = round_half_up(Fraction(left * base, total)) if total else 0
+        parts.append(part)
+        left, total = left - part, total - base
+    return parts
+
+
+def used_once(session: Session, ids: list[str]) -> list[str]:
+    """The discounts that go on after an invoice: those of `once` are spent."""
+    return [name for name, coupon in terms(session, ids) if coupon["duration"] != "once"]

@@ -1,0 +1,196 @@
+"""Invoice lines and invoice items as values: what each kind of charge looks like. No I/O."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seatctl.sandbox.billing.money import price_exact, price_text, round_half_up
+from seatctl.sandbox.wire import Obj, new_id
+
+_EVERY = {"day": "day", "week": "week", "month": "month", "year": "year"}
+
+
+def pricing(price: Obj | None, *, unit: str | None) -> Obj | None:
+    """The `pricing` of a line; a proration has no unit amount."""
+    if price is None:
+        return None
+    details = {"price": price["id"], "product": price["product"]}
+    return {"price_details": details, "type": "price_details", "unit_amount_decimal": unit}
+
+
+def every(price: Obj) -> str:
+    """`/ month` or `/ every 3 months`."""
+    recurring = price["recurring"]
+    word, count = _EVERY[recurring["interval"]], recurring["interval_count"]
+    return f"/ {word}" if count == 1 else f"/ every {count} {word}s"
+
+
+def line(
+    invoice: str,
+    *,
+    amount: int,
+    currency: str,
+    description: str | None,
+    period: tuple[int, int],
+    quantity: int,
+    parent: Obj | None,
+    priced: Obj | None,
+    discountable: bool = True,
+    discounts: list[str] | None = None,
+    metadata: Obj | None = None,
+) -> Obj:
+    """One line of an invoice; amounts in minor units, `period` in epoch seconds."""
+    return {
+        "id": new_id("il"),
+        "object": "line_item",
+        "amount": amount,
+        "currency": currency,
+        "description": description,
+        "discount_amounts": [],
+        "discountable": discountable,
+        "discounts": discounts or [],
+        "invoice": invoice,
+        "livemode": False,
+        "metadata": metadata or {},
+        "parent": parent,
+        "period": {"end": period[1], "start": period[0]},
+        "pretax_credit_amounts": [],
+        "pricing": priced,
+        "quantity": quantity,
+        "quantity_decimal": str(quantity),
+        "subtotal": amount,
+        "taxes": [],
+    }
+
+
+def period_line(
+    invoice: str, item: Obj, price: Obj, name: str, period: tuple[int, int], *, trial: bool
+) -> Obj:
+    """The line for one whole period of a subscription item, or for its free trial."""
+    quantity = item["quantity"]
+    exact = price_exact(price, quantity)
+    cost = price_text(price["unit_amount_decimal"], price["currency"])
+    shown = f"{quantity} × {name} (at {cost} {every(price)})"
+    details = {
+        "invoice_item": None,
+        "proration": False,
+        "proration_details": {"credited_items": None},
+        "subscription": item["subscription"],
+        "subscription_item": item["id"],
+    }
+    return line(
+        invoice,
+        amount=0 if trial else round_half_up(exact),
+        currency=price["currency"],
+        description=f"Trial period for {name}" if trial else shown,
+        period=period,
+        quantity=quantity,
+        parent=_parent(subscription=details),
+        priced=pricing(price, unit="0" if trial else price["unit_amount_decimal"]),
+        metadata=dict(item["metadata"]),
+    )
+
+
+def item_line(invoice: str, item: Obj, credited: Obj | None = None) -> Obj:
+    """The line that an invoice item becomes on its invoice; `credited` is what a credit gives back."""
+    known = {
+        "invoice_item": item["id"],
+        "proration": item["proration"],
+        "proration_details": {"credited_items": credited},
+        "subscription": item["_subscription"],
+    }
+    if item["_subscription_item"]:
+        parent = _parent(subscription={**known, "subscription_item": item["_subscription_item"]})
+    else:
+        parent = _parent(item=known)
+    return line(
+        invoice,
+        amount=item["amount"],
+        currency=item["currency"],
+        description=item["description"],
+        period=(item["period"]["start"], item["period"]["end"]),
+        quantity=item["quantity"],
+        parent=parent,
+        priced=item["pricing"],
+        discountable=item["discountable"],
+        discounts=list(item["discounts"]),
+        metadata=dict(item["metadata"]),
+    )
+
+
+def _parent(*, subscription: Obj | None = None, item: Obj | None = None) -> Obj:
+    kind = "subscription_item_details" if subscription else "invoice_item_details"
+    return {"invoice_item_details": item, "subscription_item_details": subscription, "type": kind}
+
+
+def invoice_item(
+    customer: str,
+    *,
+    amount: int,
+    currency: str,
+    now: int,
+    description: str | None,
+    period: tuple[int, int],
+    quantity: int = 1,
+    priced: Obj | None = None,
+    invoice: str | None = None,
+    subscription: str | None = None,
+    subscription_item: str | None = None,
+    proration: bool = False,
+    credited: Obj | None = None,
+    discountable: bool = True,
+    discounts: list[str] | None = None,
+    metadata: Obj | None = None,
+) -> Obj:
+    """A pending invoice item; a proration is dated at its period's start and frozen."""
+    made: Obj = {
+        "id": new_id("ii"),
+        "object": "invoiceitem",
+        "amount": amount,
+        "currency": currency,
+        "customer": customer,
+        "customer_account": None,
+        "date": period[0] if proration else now,
+        "description": description,
+        "discountable": discountable,
+        "discounts": discounts or [],
+        "frozen_fields": ["pricing", "quantity", "discounts"] if proration else [],
+        "invoice": invoice,
+        "livemode": False,
+        "metadata": metadata or {},
+        "net_amount": net_amount(amount, discountable=discountable),
+        "parent": None,
+        "period": {"end": period[1], "start": period[0]},
+        "pricing": priced,
+        "proration": proration,
+        "quantity": quantity,
+        "quantity_decimal": str(quantity),
+        "tax_rates": [],
+        "test_clock": None,
+        "_created": now,
+        "_subscription": subscription,
+        "_subscription_item": subscription_item,
+        "_credited": credited,
+    }
+    if subscription:
+        details = {"subscription": subscription}
+        if subscription_item:
+            details["subscription_item"] = subscription_item
+        made["parent"] = {"subscription_details": details, "type": "subscription_details"}
+    if proration:
+        made["proration_details"] = _proration_details(credited)
+    return made
+
+
+def net_amount(amount: int, *, discountable: bool) -> int | None:
+    """An invoice item's `net_amount`: what discounts may still lower is not known yet."""
+    return None if discountable else amount
+
+
+def _proration_details(credited: Obj | None) -> Obj:
+    shown: Any = None
+    if credited and credited.get("invoice"):
+        shown = {"invoice_line_item_details": credited, "type": "invoice_line_items"}
+    elif credited and credited.get("invoice_item"):
+        shown = {"invoice_item": credited["invoice_item"], "type": "invoice_item"}
+    return {"credited_items": shown, "discount_amounts": []}

@@ -1,0 +1,300 @@
+"""One attempt to charge a card: the payment intent, its charge, and what the bank said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seatctl.sandbox.api.session import Session
+from seatctl.sandbox.api.views import view
+from seatctl.sandbox.billing import cards
+from seatctl.sandbox.wire import Obj, new_id, token
+
+_TAKE_DAYS = ("us_bank_account", "sepa_debit", "bacs_debit", "au_becs_debit", "acss_debit")
+_NOT_ON_CHARGES = ("display_brand", "generated_from", "networks", "three_d_secure_usage")
+_ONLY_ON_CHARGES = ("authorization_code", "installments", "mandate", "network_transaction_id",
+                    "three_d_secure", "transaction_link_id")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an attempt led to: paid, declined, under way for days, or the bank wants authentication."""
+
+    paid: bool
+    decline: cards.Decline | None = None
+    charge: Obj | None = None
+    processing: bool = False
+
+    @property
+    def wants_authentication(self) -> bool:
+        """Whether the customer has to act."""
+        return not self.paid and self.decline is None and not self.processing
+
+
+def intent(session: Session, customer: str | None, amount: int, currency: str, **fields: object) -> Obj:
+    """A new payment intent that waits for a method; not yet written."""
+    identifier = new_id("pi")
+    return {
+        "id": identifier,
+        "object": "payment_intent",
+        "allowed_payment_method_types": None,
+        "amount": amount,
+        "amount_capturable": 0,
+        "amount_details": {"tip": {}},
+        "amount_received": 0,
+        "application": None,
+        "application_fee_amount": None,
+        "automatic_payment_methods": None,
+        "canceled_at": None,
+        "cancellation_reason": None,
+        "capture_method": "automatic_async",
+        "client_secret": f"{identifier}_secret_{token(24)}",
+        "confirmation_method": "automatic",
+        "created": session.now,
+        "currency": currency,
+        "customer": customer,
+        "customer_account": None,
+        "description": None,
+        "excluded_payment_method_types": None,
+        "last_payment_error": None,
+        "latest_charge": None,
+        "livemode": False,
+        "managed_payments": None,
+        "metadata": {},
+        "next_action": None,
+        "on_behalf_of": None,
+        "payment_method": None,
+        "payment_method_configuration_details": None,
+        "payment_method_options": {
+            "card": {
+                "installments": None,
+                "mandate_options": None,
+                "network": None,
+                "request_three_d_secure": "automatic",
+            }
+        },
+        "payment_method_types": ["card"],
+        "processing": None,
+        "receipt_email": None,
+        "review": None,
+        "setup_future_usage": None,
+        "shipping": None,
+        "source": None,
+        "statement_descriptor": None,
+        "statement_descriptor_suffix": None,
+        "status": "requires_payment_method",
+        "transfer_data": None,
+        "transfer_group": None,
+        **fields,
+    }
+
+
+def attempt(
+    session: Session, made: Obj, method: Obj, *, authenticated: bool = False, alone: bool = False
+) -> Outcome:
+    """Charge `made` (a payment intent) to a method; the intent is changed and written.
+
+    `alone`: no customer is there to be asked, so that a bank that asks refuses.
+    """
+    known = cards.card(method["_card"]) if "_card" in method else cards.Card(method["type"], "")
+    asks = known.authenticate == "always" or (known.authenticate == "once" and not method.get("_set_up"))
+    if asks and not authenticated:
+        return Outcome(paid=False) if alone else _ask(session, made, method)
+    if known.charge is not None:
+        return _refused(session, made, method, known.charge)
+    if known.authenticate == "once":
+        session.save({**method, "_set_up": True})
+    if method["type"] in _TAKE_DAYS:
+        return _debited(session, made, method)
+    charge = _charge(session, made, method, None)
+    made.update(
+        status="succeeded",
+        amount_received=made["amount"],
+        latest_charge=charge["id"],
+        payment_method=method["id"],
+        next_action=None,
+        last_payment_error=None,
+    )
+    session.save(made)
+    if method["customer"] is None:
+        # A method that no customer has pays once.
+        session.save({**method, "_detached": True})
+    session.emit("charge.succeeded", view(session, charge))
+    session.emit("payment_intent.succeeded", view(session, made))
+    if known.disputed is not None:
+        from seatctl.sandbox.resources.disputes import open_dispute
+
+        open_dispute(session, charge, known.disputed)
+    return Outcome(paid=True, charge=charge)
+
+
+def _debited(session: Session, made: Obj, method: Obj) -> Outcome:
+    """A bank was told to pay: whether it does is known in days."""
+    charge = {**_charge(session, made, method, None), "paid": False, "status": "pending", "receipt_url": None}
+    session.save(charge, parent=made["id"])
+    made.update(
+        status="processing",
+        latest_charge=charge["id"],
+        payment_method=method["id"],
+        next_action=None,
+        last_payment_error=None,
+    )
+    session.save(made)
+    session.emit("charge.pending", view(session, charge))
+    session.emit("payment_intent.processing", view(session, made))
+    return Outcome(paid=False, charge=charge, processing=True)
+
+
+def settled(session: Session, made: Obj, *, succeeds: bool) -> None:
+    """The bank's word on a payment that was processing: the intent and its charge are written."""
+    charge = session.find("charge", made["latest_charge"], None)
+    method = session.find("payment_method", made["payment_method"], None)
+    if succeeds:
+        charge.update(paid=True, status="succeeded")
+        session.save(charge)
+        made.update(status="succeeded", amount_received=made["amount"])
+        session.save(made)
+        session.emit("charge.succeeded", view(session, charge))
+        session.emit("payment_intent.succeeded", view(session, made))
+        return
+    message = "The customer's account has insufficient funds to cover this payment."
+    charge.update(status="failed", failure_code="insufficient_funds", failure_message=message)
+    session.save(charge)
+    session.emit("charge.failed", view(session, charge))
+    failed(session, made, method, "insufficient_funds", message, {"charge": charge["id"]})
+
+
+def _ask(session: Session, made: Obj, method: Obj) -> Outcome:
+    made.update(
+        status="requires_action",
+        payment_method=method["id"],
+        next_action={
+            "type": "use_stripe_sdk",
+            "use_stripe_sdk": {"type": "three_d_secure_redirect", "stripe_js": "https://sandbox.invalid/"},
+        },
+        last_payment_error=None,
+    )
+    session.save(made)
+    session.emit("payment_intent.requires_action", view(session, made))
+    return Outcome(paid=False)
+
+
+def _refused(session: Session, made: Obj, method: Obj, decline: cards.Decline) -> Outcome:
+    charge = _charge(session, made, method, decline)
+    made["latest_charge"] = charge["id"]
+    session.emit("charge.failed", view(session, charge))
+    details = {**decline.details(), "charge": charge["id"]}
+    failed(session, made, method, decline.code, decline.message, details)
+    return Outcome(paid=False, decline=decline, charge=charge)
+
+
+def failed(
+    session: Session,
+    made: Obj,
+    method: Obj,
+    code: str,
+    message: str,
+    details: Obj,
+    *,
+    kind: str = "card_error",
+) -> None:
+    """The intent waits for another method, and tells why this one failed; it is written."""
+    made.update(
+        status="requires_payment_method",
+        payment_method=None,
+        next_action=None,
+        last_payment_error={
+            **details,
+            "code": code,
+            "doc_url": f"https://stripe.com/docs/error-codes/{code.replace('_', '-')}",
+            "message": message,
+            "payment_method": view(session, method),
+            "type": kind,
+        },
+    )
+    session.save(made)
+    session.emit("payment_intent.payment_failed", view(session, made))
+
+
+def _card_of(method: Obj, authorized: int | None) -> Obj:
+    """What a charge says about how it was paid."""
+    card = method.get("card")
+    if card is None:
+        return {}
+    shown = {name: value for name, value in card.items() if name not in _NOT_ON_CHARGES}
+    network = {"amount_authorized": authorized, "network": card["brand"]}
+    return {**shown, **dict.fromkeys(_ONLY_ON_CHARGES), **network}
+
+
+def _charge(session: Session, made: Obj, method: Obj, decline: cards.Decline | None) -> Obj:
+    paid = decline is None
+    card = _card_of(method, made["amount"] if paid else None)
+    charge: Obj = {
+        "id": new_id("ch"),
+        "object": "charge",
+        "amount": made["amount"],
+        "amount_captured": made["amount"] if paid else 0,
+        "amount_refunded": 0,
+        "application": None,
+        "application_fee": None,
+        "application_fee_amount": None,
+        "balance_transaction": None,
+        "billing_details": method["billing_details"],
+        "calculated_statement_descriptor": "SANDBOX" if paid else None,
+        "captured": paid,
+        "created": session.now,
+        "currency": made["currency"],
+        "customer": made["customer"],
+        "description": made["description"],
+        "disputed": False,
+        "failure_balance_transaction": None,
+        "failure_code": None if decline is None else decline.code,
+        "failure_message": None if decline is None else decline.message,
+        "fraud_details": {},
+        "livemode": False,
+        "metadata": made["metadata"],
+        "on_behalf_of": None,
+        "outcome": _outcome(decline),
+        "paid": paid,
+        "payment_intent": made["id"],
+        "payment_method": method["id"],
+        "payment_method_details": {method["type"]: card, "type": method["type"]},
+        "receipt_email": made["receipt_email"],
+        "receipt_number": None,
+        "receipt_url": f"https://sandbox.invalid/receipts/{token(20)}" if paid else None,
+        "refunded": False,
+        "review": None,
+        "shipping": None,
+        "source": None,
+        "source_transfer": None,
+        "statement_descriptor": None,
+        "statement_descriptor_suffix": None,
+        "status": "succeeded" if paid else "failed",
+        "transfer_data": None,
+        "transfer_group": None,
+    }
+    session.save(charge, parent=made["id"])
+    return charge
+
+
+def _outcome(decline: cards.Decline | None) -> Obj:
+    if decline is None:
+        return {
+            "advice_code": None,
+            "network_advice_code": None,
+            "network_decline_code": None,
+            "network_status": "approved_by_network",
+            "reason": None,
+            "risk_level": "normal",
+            "seller_message": "Payment complete.",
+            "type": "authorized",
+        }
+    return {
+        "advice_code": decline.advice_code,
+        "network_advice_code": None,
+        "network_decline_code": decline.network_decline_code,
+        "network_status": "declined_by_network",
+        "reason": decline.decline_code or decline.code,
+        "risk_level": "normal",
+        "seller_message": "The bank did not return any further details with this decline.",
+        "type": "issuer_declined",
+    }

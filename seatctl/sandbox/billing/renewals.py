@@ -1,0 +1,158 @@
+"""The clock's work on a subscription: a new period, an end, a trial's end, an expiry."""
+
+from __future__ import annotations
+
+from seatctl.sandbox.api.session import Session
+from seatctl.sandbox.api.views import items_of, view
+from seatctl.sandbox.billing.discounts import used_once
+from seatctl.sandbox.billing.invoicing import created, draft, pending_items, save_invoice, take_items
+from seatctl.sandbox.billing.settlement import method_for
+from seatctl.sandbox.billing.subscription_cancellation import credit_from
+from seatctl.sandbox.billing.subscription_periods import bill_period, leave, next_end
+from seatctl.sandbox.billing.subscription_states import (
+    INCOMPLETE_FOR,
+    announce,
+    period_end,
+    period_start,
+    save,
+)
+from seatctl.sandbox.resources.subscription_ends import close, expire, final_invoice
+from seatctl.sandbox.wire import Obj
+
+
+def subscription_due(session: Session, subscription: Obj) -> None:
+    """One piece of work on a subscription whose time has come; `session.now` is that time."""
+    if subscription["status"] == "incomplete":
+        _expire(session, subscription)
+    elif subscription["cancel_at"] and subscription["cancel_at"] <= session.now:
+        _end(session, subscription, "cancellation_requested")
+    elif _pending_expired(session, subscription):
+        _drop_pending(session, subscription)
+    elif _pause_over(session, subscription):
+        before = view(session, subscription)
+        subscription["pause_collection"] = None
+        save(session, subscription)
+        announce(session, subscription, before)
+    else:
+        _renew(session, subscription)
+
+
+def _expire(session: Session, subscription: Obj) -> None:
+    """The first payment did not come within 23 hours."""
+    if subscription["created"] + INCOMPLETE_FOR > session.now:
+        save(session, subscription)
+        return
+    expire(session, subscription)
+
+
+def _end(session: Session, subscription: Obj, reason: str) -> None:
+    at_period_end = subscription["cancel_at_period_end"]
+    asked, wanted = subscription["canceled_at"], subscription["cancel_at"]
+    if not subscription.get("_keeps_rest"):
+        leave(session, credit_from(session, subscription, session.now))
+    close(session, subscription, reason)
+    if reason == "cancellation_requested":
+        subscription.update(
+            cancel_at=wanted, cancel_at_period_end=at_period_end, canceled_at=asked or session.now
+        )
+    final_invoice(session, subscription)
+    save(session, subscription)
+    session.emit("customer.subscription.deleted", view(session, subscription))
+
+
+def _pending_expired(session: Session, subscription: Obj) -> bool:
+    waiting = subscription["pending_update"]
+    return bool(waiting) and waiting["expires_at"] <= session.now
+
+
+def _drop_pending(session: Session, subscription: Obj) -> None:
+    from seatctl.sandbox.resources.invoice_life import void_invoice
+
+    invoice = session.store.get("invoice", subscription.get("_pending_invoice") or "")
+    if invoice is not None and invoice["status"] == "open":
+        void_invoice(session, invoice)
+        return
+    subscription.update(pending_update=None, _pending_invoice=None)
+    save(session, subscription)
+
+
+def _pause_over(session: Session, subscription: Obj) -> bool:
+    pause = subscription["pause_collection"]
+    return bool(pause and pause["resumes_at"] and pause["resumes_at"] <= session.now)
+
+
+def _renew(session: Session, subscription: Obj) -> None:
+    """The next period begins: its invoice is a draft for an hour."""
+    before = view(session, subscription)
+    items = items_of(session, subscription["id"])
+    trial_over = subscription["status"] == "trialing"
+    if trial_over and _trial_without_card(session, subscription):
+        save(session, subscription)
+        if subscription["status"] == "canceled":
+            session.emit("customer.subscription.deleted", view(session, subscription))
+        else:
+            announce(session, subscription, before)
+        return
+    last = (period_start(items), period_end(items))
+    for item in items:
+        if item["current_period_end"] <= session.now:
+            start = item["current_period_end"]
+            end = next_end(start, item["price"], subscription["billing_cycle_anchor"])
+            item.update(current_period_start=start, current_period_end=end)
+            session.save(item)
+    if trial_over:
+        subscription["status"] = "active"
+    invoice = cycle_invoice(session, subscription, last)
+    subscription["latest_invoice"] = invoice["id"]
+    subscription["discounts"] = used_once(session, subscription["discounts"])
+    created(session, invoice)
+    _pause_collection(session, subscription, invoice)
+    save(session, subscription)
+    announce(session, subscription, before)
+
+
+def cycle_invoice(session: Session, subscription: Obj, last: tuple[int, int]) -> Obj:
+    """The draft of a renewal: the new period of each item, and what was pending; not yet written."""
+    customer = session.find("customer", subscription["customer"], "customer")
+    invoice = draft(
+        session,
+        customer,
+        currency=subscription["currency"],
+        reason="subscription_cycle",
+        period=last,
+        subscription=subscription,
+        auto_advance=subscription["status"] != "unpaid",
+        collection=subscription["collection_method"],
+        days_until_due=subscription["days_until_due"],
+    )
+    invoice["discounts"] = list(subscription["discounts"])
+    waiting = pending_items(session, customer["id"], subscription["id"], subscription["currency"])
+    take_items(session, invoice, waiting)
+    for item in reversed(items_of(session, subscription["id"])):
+        bill_period(session, invoice, item)
+    return invoice
+
+
+def _pause_collection(session: Session, subscription: Obj, invoice: Obj) -> None:
+    pause = subscription["pause_collection"]
+    if not pause:
+        return
+    invoice["_paused"] = pause["behavior"]
+    if pause["behavior"] == "keep_as_draft":
+        invoice.update(auto_advance=False, automatically_finalizes_at=None, next_payment_attempt=None)
+    save_invoice(session, invoice)
+
+
+def _trial_without_card(session: Session, subscription: Obj) -> bool:
+    ending = subscription["trial_settings"]["end_behavior"]["missing_payment_method"]
+    automatic = subscription["collection_method"] == "charge_automatically"
+    asks = {"default_payment_method": None, "customer": subscription["customer"],
+            "parent": {"subscription_details": {"subscription": subscription["id"]}}}  # fmt: skip
+    if not automatic or ending == "create_invoice" or method_for(session, asks) is not None:
+        return False
+    if ending == "pause":
+        subscription["status"] = "paused"
+        session.emit("customer.subscription.paused", view(session, subscription))
+    else:
+        close(session, subscription, "payment_failed")
+    return True

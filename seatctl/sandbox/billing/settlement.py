@@ -1,0 +1,216 @@
+"""Finalizing an invoice, applying the customer's balance, collecting, and what being paid leads to."""
+
+from __future__ import annotations
+
+from seatctl.sandbox.api.errors import ApiError
+from seatctl.sandbox.api.session import Session
+from seatctl.sandbox.api.views import view
+from seatctl.sandbox.billing.invoicing import save_invoice, subscription_of, total_up
+from seatctl.sandbox.billing.money import hold, least_charge, settle
+from seatctl.sandbox.billing.payments import Outcome, attempt, intent
+from seatctl.sandbox.resources import balances
+from seatctl.sandbox.resources.customers import touch
+from seatctl.sandbox.wire import DAY, Obj, new_id, token
+
+NO_METHOD = (
+    "This customer has no attached payment source or default payment method. Please consider adding "
+    "a default "
+    "payment method. For more information, visit https://stripe.com/docs/billing/subscriptions/"
+    "payment-methods-setting#payment-method-priority."
+)
+
+# What an invoice's payment says it is for; renewals and changes are updates.
+_PURPOSES = {"manual": "Payment for Invoice", "subscription_create": "Subscription creation"}
+
+
+def no_method() -> ApiError:
+    """There is nothing to charge."""
+    return ApiError(400, NO_METHOD, code="resource_missing")
+
+
+def finalize(session: Session, invoice: Obj) -> None:
+    """draft -> open, or paid where nothing is due; the number is the customer's next."""
+    customer = session.find("customer", invoice["customer"], "customer")
+    before = view(session, customer)
+    shown = view(session, invoice)
+    currency = invoice["currency"]
+    total_up(session, invoice)
+    settled = settle(invoice["total"], invoice["starting_balance"], least_charge(currency))
+    sequence = customer["next_invoice_sequence"]
+    customer = {**customer, "next_invoice_sequence": sequence + 1}
+    hold(customer, currency, settled.ending_balance)
+    customer["currency"] = customer["currency"] or currency
+    url = f"https://sandbox.invalid/i/test_{token(32)}"
+    invoice.update(
+        amount_due=settled.amount_due,
+        amount_remaining=settled.amount_due,
+        automatically_finalizes_at=None,
+        effective_at=invoice["effective_at"] or session.now,
+        ending_balance=settled.ending_balance,
+        hosted_invoice_url=url,
+        invoice_pdf=f"{url}/pdf",
+        number=invoice["number"] or f"{customer['invoice_prefix']}-{sequence:04d}",
+        status="open",
+    )
+    invoice["status_transitions"] = {**invoice["status_transitions"], "finalized_at": session.now}
+    if invoice["_days_until_due"] is not None:
+        invoice["due_date"] = session.now + invoice["_days_until_due"] * DAY
+    moved = settled.ending_balance - invoice["starting_balance"]
+    if moved:
+        balances.record(
+            session, customer, moved, "applied_to_invoice", currency=currency, invoice=invoice["id"]
+        )
+    touch(session, customer, before)
+    session.emit("invoice.updated", view(session, invoice), shown)
+    session.emit("invoice.finalized", view(session, invoice))
+    if settled.amount_due == 0:
+        mark_paid(session, invoice)
+    else:
+        _open_payment(session, invoice)
+        save_invoice(session, invoice)
+
+
+def _open_payment(session: Session, invoice: Obj) -> None:
+    made = intent(session, invoice["customer"], invoice["amount_due"], invoice["currency"],
+                  description=_PURPOSES.get(invoice["billing_reason"], "Subscription update"),
+                  capture_method="automatic", _invoice=invoice["id"])  # fmt: skip
+    session.save(made)
+    payment = {
+        "id": new_id("inpay"),
+        "object": "invoice_payment",
+        "amount_paid": None,
+        "amount_requested": invoice["amount_due"],
+        "created": session.now,
+        "currency": invoice["currency"],
+        "invoice": invoice["id"],
+        "is_default": True,
+        "livemode": False,
+        "payment": {"payment_intent": made["id"], "type": "payment_intent"},
+        "status": "open",
+        "status_transitions": {"canceled_at": None, "paid_at": None},
+    }
+    session.save(payment, parent=invoice["id"])
+    session.emit("payment_intent.created", view(session, made))
+
+
+def open_payment(session: Session, invoice: str) -> Obj | None:
+    """The payment of an invoice that is still to be made."""
+    found = session.store.walk("invoice_payment", parent=invoice)
+    return next((payment for payment in found if payment["status"] == "open"), None)
+
+
+def intent_of(session: Session, invoice: str) -> Obj | None:
+    """The payment intent that collects an open invoice."""
+    payment = open_payment(session, invoice)
+    return payment and session.store.get("payment_intent", payment["payment"]["payment_intent"])
+
+
+def mark_paid(session: Session, invoice: Obj, *, amount: int = 0) -> None:
+    """open -> paid; `amount` is what was paid now, in minor units."""
+    invoice["attempted"] = True
+    invoice["amount_paid"] += amount
+    invoice["amount_remaining"] = invoice["amount_due"] - invoice["amount_paid"]
+    invoice["status"] = "paid"
+    invoice["auto_advance"] = False
+    invoice["next_payment_attempt"] = None
+    invoice["status_transitions"] = {**invoice["status_transitions"], "paid_at": session.now}
+    save_invoice(session, invoice)
+    set_delinquent(session, invoice, owing=False)
+    shown = view(session, invoice)
+    session.emit("invoice.paid", shown)
+    session.emit("invoice.payment_succeeded", shown)
+    if subscription_of(invoice):
+        from seatctl.sandbox.billing.subscription_states import after_payment
+
+        after_payment(session, invoice)
+
+
+def set_delinquent(session: Session, invoice: Obj, *, owing: bool) -> None:
+    """A customer is delinquent from a failed automatic payment or a missed due date until one is paid."""
+    customer = session.store.get("customer", invoice["customer"])
+    if customer is not None and customer["delinquent"] != owing:
+        touch(session, {**customer, "delinquent": owing}, view(session, customer))
+
+
+def close_payments(session: Session, invoice: Obj, status: str) -> None:
+    """Mark an invoice's waiting payment as paid or canceled."""
+    payment = open_payment(session, invoice["id"])
+    if payment is None:
+        return
+    stamp = "paid_at" if status == "paid" else "canceled_at"
+    payment["status"] = status
+    payment["status_transitions"] = {**payment["status_transitions"], stamp: session.now}
+    payment["amount_paid"] = payment["amount_requested"] if status == "paid" else payment["amount_paid"]
+    session.save(payment)
+    if status == "paid":
+        session.emit("invoice_payment.paid", view(session, payment))
+    if status == "canceled":
+        made = session.store.get("payment_intent", payment["payment"]["payment_intent"])
+        if made and made["status"] not in ("succeeded", "canceled"):
+            made.update(status="canceled", canceled_at=session.now, next_action=None,
+                        cancellation_reason="void_invoice")  # fmt: skip
+            session.save(made)
+            session.emit("payment_intent.canceled", view(session, made))
+
+
+def method_for(session: Session, invoice: Obj) -> Obj | None:
+    """The card an invoice is charged to: its own, its subscription's, the customer's default."""
+    subscription = session.store.get("subscription", subscription_of(invoice) or "")
+    customer = session.store.get("customer", invoice["customer"])
+    wanted = [
+        invoice["default_payment_method"],
+        subscription and subscription["default_payment_method"],
+        customer and customer["invoice_settings"]["default_payment_method"],
+    ]
+    for identifier in wanted:
+        method = session.store.get("payment_method", identifier or "")
+        if method is not None and method["customer"] == invoice["customer"]:
+            return method
+    return None
+
+
+def keep_method(subscription: Obj, method: Obj) -> None:
+    """`save_default_payment_method=on_subscription`: what has paid becomes the subscription's default."""
+    if subscription["payment_settings"]["save_default_payment_method"] == "on_subscription":
+        subscription["default_payment_method"] = method["id"]
+
+
+def collect(
+    session: Session, invoice: Obj, method: Obj, *, authenticated: bool = False, automatic: bool = False
+) -> Outcome:
+    """One attempt to charge an open invoice; the invoice is written whatever the bank said.
+
+    Any attempt counts as the first one; after it only those of the retry schedule (`automatic`) do.
+    """
+    made = intent_of(session, invoice["id"])
+    if made is None:
+        raise ApiError(400, "This invoice has no payment that could be collected.")
+    before = view(session, invoice)
+    outcome = attempt(session, made, method, authenticated=authenticated)
+    invoice["attempted"] = True
+    if automatic or not invoice["attempt_count"]:
+        invoice["attempt_count"] += 1
+    if outcome.paid:
+        subscription = session.store.get("subscription", subscription_of(invoice) or "")
+        if subscription is not None:
+            from seatctl.sandbox.billing.subscription_states import save
+
+            keep_method(subscription, method)
+            save(session, subscription)
+        close_payments(session, invoice, "paid")
+        mark_paid(session, invoice, amount=invoice["amount_remaining"])
+        return outcome
+    if outcome.processing:
+        from seatctl.sandbox.billing.subscription_states import trust
+
+        invoice["next_payment_attempt"] = None
+        trust(session, invoice)
+    save_invoice(session, invoice)
+    shown = view(session, invoice)
+    session.emit("invoice.updated", shown, before)
+    if outcome.processing:
+        return outcome
+    session.emit("invoice.payment_failed", shown)
+    if outcome.wants_authentication:
+        session.emit("invoice.payment_action_required", shown)
+    return outcome

@@ -1,0 +1,81 @@
+"""When a subscription is to end: with its period, or at a moment; and taking that back.
+
+What happens then is in renewals.py, ending one now in sandbox/resources/subscription_ends.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seatctl.sandbox.api.errors import only_one
+from seatctl.sandbox.api.session import Session
+from seatctl.sandbox.api.views import items_of
+from seatctl.sandbox.billing.subscription_periods import charge, credits, leave, note_charged
+from seatctl.sandbox.billing.subscription_states import period_end
+from seatctl.sandbox.wire import Obj
+
+
+def schedule(session: Session, subscription: Obj, params: Obj) -> None:
+    """`cancel_at` and `cancel_at_period_end` of a request; a later one takes the place of an earlier."""
+    wanted: Any = params.get("cancel_at")
+    if wanted and params.get("cancel_at_period_end"):
+        raise only_one("cancel_at", "cancel_at_period_end")
+    if not {"cancel_at", "cancel_at_period_end"} & set(params):
+        return
+    _bill_again(session, subscription)
+    end = period_end(items_of(session, subscription["id"]))
+    if params.get("cancel_at_period_end"):
+        _mark(session, subscription, end, at_period_end=True)
+    elif wanted:
+        moment = wanted if isinstance(wanted, int) else end
+        _cut_short(session, subscription, moment, prorate=params.get("proration_behavior") != "none")
+        _mark(session, subscription, moment, at_period_end=False)
+    else:
+        subscription.update(cancel_at=None, cancel_at_period_end=False, canceled_at=None)
+        subscription["cancellation_details"] = {**subscription["cancellation_details"], "reason": None}
+
+
+def _mark(session: Session, subscription: Obj, moment: int, *, at_period_end: bool) -> None:
+    """The subscription goes on until `moment`; `canceled_at` is the moment of the request."""
+    subscription.update(cancel_at=moment, cancel_at_period_end=at_period_end, canceled_at=session.now)
+    subscription["cancellation_details"] = {
+        **subscription["cancellation_details"],
+        "reason": "cancellation_requested",
+    }
+
+
+def _cut_short(session: Session, subscription: Obj, moment: int, *, prorate: bool) -> None:
+    """An end within the running period gives back at once what was billed for the time after it."""
+    subscription["_keeps_rest"] = not prorate
+    given_back = credit_from(session, subscription, moment) if prorate else []
+    leave(session, given_back)
+    subscription["_cut"] = moment if given_back else None
+
+
+def _bill_again(session: Session, subscription: Obj) -> None:
+    """The end is moved or taken back: the time that was given back is charged again."""
+    if subscription.get("_cut") is None:
+        return
+    made = []
+    for item in items_of(session, subscription["id"]):
+        # What changed since then was charged to the period's end already.
+        reached = max((billed["until"] for billed in item["_billed"]), default=item["current_period_end"])
+        if reached >= item["current_period_end"]:
+            continue
+        charged = charge(session, item, subscription["customer"], reached)
+        note_charged(session, item, item["price"], charged)
+        session.save(item)
+        made.append(charged)
+    leave(session, made)
+    subscription["_cut"] = None
+
+
+def credit_from(session: Session, subscription: Obj, moment: int) -> list[Obj]:
+    """Credits for what was billed for the time after `moment`; not yet written."""
+    made: list[Obj] = []
+    for item in items_of(session, subscription["id"]):
+        made += credits(session, item, subscription["customer"], moment)
+        kept = [{**billed, "until": min(billed["until"], moment)} for billed in item["_billed"]]
+        item["_billed"] = [billed for billed in kept if billed["from"] < billed["until"]]
+        session.save(item)
+    return made

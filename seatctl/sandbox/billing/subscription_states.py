@@ -1,0 +1,86 @@
+"""What a subscription becomes: when the clock looks at it next, and what a paid or failed invoice does."""
+
+from __future__ import annotations
+
+from seatctl.sandbox.api.session import Session, changed
+from seatctl.sandbox.api.views import items_of, view
+from seatctl.sandbox.wire import HOUR, Obj
+
+INCOMPLETE_FOR = 23 * HOUR
+ENDED = ("canceled", "incomplete_expired")
+
+
+def period_end(items: list[Obj]) -> int:
+    """When the running period of a subscription ends."""
+    return max((int(item["current_period_end"]) for item in items), default=0)
+
+
+def period_start(items: list[Obj]) -> int:
+    """When the running period of a subscription began."""
+    return min((int(item["current_period_start"]) for item in items), default=0)
+
+
+def due(subscription: Obj, items: list[Obj]) -> int | None:
+    """When the clock has work on a subscription."""
+    status = subscription["status"]
+    if status in ENDED:
+        return None
+    moments = [subscription["cancel_at"]]
+    if status == "incomplete":
+        return int(subscription["created"]) + INCOMPLETE_FOR
+    if status != "paused":
+        moments.append(period_end(items))
+        moments.append(subscription["trial_end"] if status == "trialing" else None)
+    if subscription["pending_update"]:
+        moments.append(subscription["pending_update"]["expires_at"])
+    if subscription["pause_collection"]:
+        moments.append(subscription["pause_collection"]["resumes_at"])
+    return min(moment for moment in moments if moment) if any(moments) else None
+
+
+def save(session: Session, subscription: Obj) -> None:
+    """Write a subscription, with the time at which the clock has work on it."""
+    session.save(subscription, due=due(subscription, items_of(session, subscription["id"])))
+
+
+def announce(session: Session, subscription: Obj, before: Obj) -> None:
+    """Say that a subscription changed, if it did."""
+    shown = view(session, subscription)
+    if changed(before, shown):
+        session.emit("customer.subscription.updated", shown, before)
+
+
+def move_to(session: Session, subscription: Obj, status: str) -> None:
+    """Set a subscription's status and say so."""
+    if subscription["status"] == status:
+        return
+    before = view(session, subscription)
+    subscription["status"] = status
+    save(session, subscription)
+    announce(session, subscription, before)
+
+
+def trust(session: Session, invoice: Obj) -> None:
+    """A first payment that is under way makes its subscription active, though it may fail days later."""
+    details = (invoice["parent"] or {}).get("subscription_details") or {}
+    subscription = session.store.get("subscription", details.get("subscription") or "")
+    if subscription is not None and subscription["status"] == "incomplete":
+        move_to(session, subscription, "active")
+
+
+def after_payment(session: Session, invoice: Obj) -> None:
+    """A paid invoice makes its subscription active again, and lets a waiting update through."""
+    details = invoice["parent"]["subscription_details"]
+    subscription = session.store.get("subscription", details["subscription"])
+    if subscription is None or subscription["status"] in ENDED:
+        return
+    if subscription.get("_pending_invoice") == invoice["id"]:
+        from seatctl.sandbox.resources.subscription_update import apply_pending
+
+        apply_pending(session, subscription)
+    elif subscription["latest_invoice"] == invoice["id"] and subscription["status"] in (
+        "incomplete",
+        "past_due",
+        "unpaid",
+    ):
+        move_to(session, subscription, "active")

@@ -1,0 +1,211 @@
+"""Credit notes: an open invoice owes less, a paid one gives back as refund, credit or out of band."""
+
+from __future__ import annotations
+
+from seatctl.sandbox.api.errors import invalid, missing_param
+from seatctl.sandbox.api.lists import listing
+from seatctl.sandbox.api.session import Session
+from seatctl.sandbox.api.views import view
+from seatctl.sandbox.billing.invoicing import save_invoice
+from seatctl.sandbox.billing.settlement import close_payments, mark_paid
+from seatctl.sandbox.resources import balances
+from seatctl.sandbox.resources.refunds import refund
+from seatctl.sandbox.wire import Obj, embedded, merge_metadata, new_id, pick, token
+
+
+def create(session: Session, params: Obj) -> Obj:
+    """POST /v1/credit_notes."""
+    invoice = session.find("invoice", params["invoice"], "invoice")
+    note = _build(session, invoice, params)
+    if invoice["status"] == "paid":
+        _give_back(session, invoice, note, params)
+    else:
+        _owe_less(session, invoice, note)
+    stored = session.find("invoice", invoice["id"], None)
+    stored["_credited"] = stored.get("_credited", 0) + note["total"]
+    stored["_notes"] = stored.get("_notes", 0) + 1
+    save_invoice(session, stored)
+    session.save(note, parent=invoice["id"])
+    session.emit("credit_note.created", view(session, note))
+    return view(session, note)
+
+
+def preview(session: Session, params: Obj) -> Obj:
+    """GET /v1/credit_notes/preview: everything is done and taken back."""
+    session.store.mark()
+    try:
+        return create(session, params)
+    finally:
+        session.store.back()
+
+
+def _build(session: Session, invoice: Obj, params: Obj) -> Obj:
+    if invoice["status"] not in ("open", "paid"):
+        raise invalid("Credit notes can only be created for open or paid invoices.", "invoice")
+    lines = _lines(invoice, params)
+    total = sum(line["amount"] - line["discount_amount"] for line in lines)
+    left = max(invoice["total"], 0) - invoice.get("_credited", 0)
+    if total <= 0 or total > left:
+        message = f"The sum of credit amounts ({total}) must be between 1 and the creditable amount ({left})."
+        raise invalid(message, "amount")
+    paid = invoice["status"] == "paid"
+    identifier = new_id("cn")
+    return {
+        "id": identifier,
+        "object": "credit_note",
+        "amount": total,
+        "amount_shipping": 0,
+        "created": session.now,
+        "currency": invoice["currency"],
+        "customer": invoice["customer"],
+        "customer_account": None,
+        "customer_balance_transaction": None,
+        "discount_amount": sum(line["discount_amount"] for line in lines),
+        "discount_amounts": [],
+        "effective_at": params.get("effective_at", session.now),
+        "invoice": invoice["id"],
+        "lines": embedded(lines, f"/v1/credit_notes/{identifier}/lines"),
+        "livemode": False,
+        "memo": params.get("memo"),
+        "metadata": merge_metadata({}, params.get("metadata")),
+        "number": f"{invoice['number']}-CN-{invoice.get('_notes', 0) + 1:02d}",
+        "out_of_band_amount": params.get("out_of_band_amount"),
+        "pdf": f"https://sandbox.invalid/credit_notes/test_{token(32)}/pdf",
+        "post_payment_amount": total if paid else 0,
+        "pre_payment_amount": 0 if paid else total,
+        "pretax_credit_amounts": [],
+        "reason": params.get("reason"),
+        "refunds": [],
+        "shipping_cost": None,
+        "status": "issued",
+        "subtotal": total,
+        "subtotal_excluding_tax": total,
+        "total": total,
+        "total_excluding_tax": total,
+        "total_taxes": [],
+        "type": "post_payment" if paid else "pre_payment",
+        "voided_at": None,
+    }
+
+
+def _lines(invoice: Obj, params: Obj) -> list[Obj]:
+    if params.get("lines"):
+        return [_line(invoice, each, f"lines[{place}]") for place, each in enumerate(params["lines"])]
+    parts = [params.get(name) for name in ("refund_amount", "credit_amount", "out_of_band_amount")]
+    amount = params.get("amount")
+    if amount is None:
+        amount = sum(part for part in parts if part)
+    if not amount:
+        raise missing_param("amount")
+    return [_credit_line(amount, "custom_line_item", f"Credit for invoice {invoice['number']}")]
+
+
+def _line(invoice: Obj, wanted: Obj, param: str) -> Obj:
+    if wanted["type"] == "custom_line_item":
+        amount = wanted.get("unit_amount", 0) * wanted.get("quantity", 1)
+        return _credit_line(amount, "custom_line_item", wanted.get("description"))
+    found = next(
+        (each for each in invoice["lines"]["data"] if each["id"] == wanted.get("invoice_line_item")), None
+    )
+    if found is None:
+        message = f"No such invoice line item: '{wanted.get('invoice_line_item')}'"
+        raise invalid(message, f"{param}[invoice_line_item]", code="resource_missing")
+    off = sum(part["amount"] for part in found["discount_amounts"])
+    amount, quantity = wanted.get("amount"), wanted.get("quantity")
+    if amount is None and quantity is not None:
+        amount, off = found["amount"] * quantity // found["quantity"], off * quantity // found["quantity"]
+    elif amount is None:
+        amount = found["amount"]
+    else:
+        off = 0
+    made = _credit_line(amount, "invoice_line_item", found["description"])
+    return {**made, "invoice_line_item": found["id"], "discount_amount": off, "quantity": quantity}
+
+
+def _credit_line(amount: int, kind: str, description: str | None) -> Obj:
+    return {
+        "id": new_id("cnli"),
+        "object": "credit_note_line_item",
+        "amount": amount,
+        "description": description,
+        "discount_amount": 0,
+        "discount_amounts": [],
+        "livemode": False,
+        "metadata": {},
+        "pretax_credit_amounts": [],
+        "quantity": None,
+        "tax_rates": [],
+        "taxes": [],
+        "type": kind,
+        "unit_amount": None,
+        "unit_amount_decimal": None,
+    }
+
+
+def _give_back(session: Session, invoice: Obj, note: Obj, params: Obj) -> None:
+    sent = pick(params, "refund_amount", "credit_amount", "out_of_band_amount")
+    linked = sum(each.get("amount_refunded") or 0 for each in params.get("refunds") or [])
+    if sum(value or 0 for value in sent.values()) + linked != note["total"]:
+        message = (
+            "The sum of credit amount, refund amount and out of band amount must equal the amount of "
+            "the credit "
+            f"note ({note['total']})."
+        )
+        raise invalid(message)
+    if sent.get("refund_amount"):
+        charge = _paid_charge(session, invoice)
+        made = refund(session, charge, sent["refund_amount"])
+        note["refunds"] = [
+            {
+                "amount_refunded": made["amount"],
+                "payment_record_refund": None,
+                "refund": made["id"],
+                "type": "refund",
+            }
+        ]
+    if sent.get("credit_amount"):
+        customer = session.find("customer", invoice["customer"], "customer")
+        where = {"currency": invoice["currency"], "invoice": invoice["id"], "credit_note": note["id"]}
+        move = balances.move(session, customer, -sent["credit_amount"], "credit_note", **where)
+        note["customer_balance_transaction"] = move["id"]
+    invoice["post_payment_credit_notes_amount"] += note["total"]
+    save_invoice(session, invoice)
+
+
+def _paid_charge(session: Session, invoice: Obj) -> Obj:
+    for payment in session.store.walk("invoice_payment", parent=invoice["id"]):
+        if payment["status"] == "paid":
+            intent = session.find("payment_intent", payment["payment"]["payment_intent"], None)
+            return session.find("charge", intent["latest_charge"], None)
+    raise invalid("This invoice was not paid by a charge that could be refunded.", "refund_amount")
+
+
+def _owe_less(session: Session, invoice: Obj, note: Obj) -> None:
+    total = note["total"]
+    if total > invoice["amount_remaining"]:
+        raise invalid("The credit note's amount is greater than what the invoice still owes.", "amount")
+    before = view(session, invoice)
+    invoice["pre_payment_credit_notes_amount"] += total
+    invoice["amount_due"] -= total
+    invoice["amount_remaining"] -= total
+    for payment in session.store.walk("invoice_payment", parent=invoice["id"]):
+        if payment["status"] == "open":
+            session.save({**payment, "amount_requested": invoice["amount_remaining"]})
+            intent = session.find("payment_intent", payment["payment"]["payment_intent"], None)
+            session.save({**intent, "amount": invoice["amount_remaining"]})
+    if invoice["amount_remaining"] == 0:
+        close_payments(session, invoice, "canceled")
+        mark_paid(session, invoice)
+    else:
+        save_invoice(session, invoice)
+        session.emit("invoice.updated", view(session, invoice), before)
+
+
+def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
+    """GET /v1/credit_notes/ID."""
+    return view(session, session.find("credit_note", identifier, "id", status=404))
+
+
+def listed(session: Session, params: Obj) -> Obj:
+    """GET /v1/credit_notes."""
+    return listing(session, "credit_note", params, "/v1/credit_notes", parent=params.get("invoice"))

@@ -1,0 +1,33 @@
+"""Events, kept for 30 days as Stripe keeps them."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Any
+
+from seatctl.sandbox.api.errors import no_such
+from seatctl.sandbox.api.lists import listing
+from seatctl.sandbox.api.session import Session
+from seatctl.sandbox.wire import DAY, Obj
+
+KEPT = 30 * DAY
+
+
+def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
+    """GET /v1/events/ID."""
+    event = session.find("event", identifier, "id", status=404)
+    if event["created"] < session.now - KEPT:
+        raise no_such("event", identifier, "id", status=404)
+    return event
+
+
+def listed(session: Session, params: Obj) -> Obj:
+    """GET /v1/events; `type` may end in `.*`, `types` names several."""
+    names = params.get("types") or ([params["type"]] if "type" in params else [])
+    oldest = session.now - KEPT
+
+    def keep(event: Any) -> bool:
+        named = not names or any(fnmatchcase(event["type"], name) for name in names)
+        return named and event["created"] >= oldest
+
+    return listing(session, "event", params, "/v1/events", keep=keep)

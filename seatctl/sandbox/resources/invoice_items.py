@@ -1,0 +1,244 @@
+"""Invoice items: pending ones wait for an invoice, others stand on a draft from the start."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from seatctl.sandbox.api.errors import ApiError, inside, invalid, only_one
+from seatctl.sandbox.api.lists import check_customer, listing
+from seatctl.sandbox.api.session import Session, changed
+from seatctl.sandbox.api.views import view
+from seatctl.sandbox.billing.discounts import given
+from seatctl.sandbox.billing.invoicing import credited_by, recount, take_items
+from seatctl.sandbox.billing.lines import invoice_item, item_line, net_amount, pricing
+from seatctl.sandbox.billing.money import price_exact, round_half_up
+from seatctl.sandbox.resources import account, prices
+from seatctl.sandbox.resources.balances import bill
+from seatctl.sandbox.wire import Obj, merge_metadata, new_id, token, unset
+
+_FROZEN = {"pricing", "quantity", "quantity_decimal", "discounts", "amount", "unit_amount_decimal",
+           "price_data"}  # fmt: skip
+
+
+def create(session: Session, params: Obj) -> Obj:
+    """POST /v1/invoiceitems."""
+    customer = session.find("customer", params["customer"], "customer")
+    invoice = _draft(session, params["invoice"], customer) if params.get("invoice") else None
+    if params.get("subscription"):
+        session.find("subscription", params["subscription"], "subscription")
+    item = build(session, customer, params, invoice)
+    if invoice is not None:
+        take_items(session, invoice, [item])
+        recount(session, invoice)
+    session.save(item)
+    bill(session, customer["id"], item["currency"])
+    session.emit("invoiceitem.created", view(session, item))
+    return view(session, item)
+
+
+def _draft(session: Session, identifier: str, customer: Obj) -> Obj:
+    invoice = session.find("invoice", identifier, "invoice")
+    if invoice["customer"] != customer["id"]:
+        raise invalid("The invoice's customer does not match the invoice item's customer.", "invoice")
+    check_draft(invoice)
+    return invoice
+
+
+def check_draft(invoice: Obj) -> None:
+    """Only a draft can be changed."""
+    if invoice["status"] != "draft":
+        message = (
+            "The invoice is no longer editable. Instead, consider creating additional invoice items "
+            "that will "
+            "be applied to the next invoice."
+        )
+        raise invalid(message, code="invoice_not_editable")
+
+
+def build(session: Session, customer: Obj, params: Obj, invoice: Obj | None) -> Obj:
+    """An invoice item from a request; not yet written."""
+    quantity = _quantity(params, 1)
+    price = _price(session, params)
+    amount = _amount(params, price, quantity)
+    currency = price["currency"] if price else params.get("currency") or (invoice or customer)["currency"]
+    currency = (currency or account.CURRENCY).lower()
+    if invoice is not None and invoice["currency"] != currency:
+        message = (
+            f"The currency of the invoice item ({currency}) must match the currency of the invoice "
+            f"({invoice['currency']})."
+        )
+        raise invalid(message, "currency")
+    period = params.get("period") or {"start": session.now, "end": session.now}
+    name = None
+    if price is not None:
+        from seatctl.sandbox.billing.subscription_periods import name_of
+
+        name = name_of(session, price)
+    item = invoice_item(
+        customer["id"],
+        amount=amount,
+        currency=currency,
+        now=session.now,
+        description=unset(params.get("description")) or name,
+        period=(period["start"], period["end"]),
+        quantity=quantity,
+        priced=pricing(price, unit=price["unit_amount_decimal"]) if price else _bare(params),
+        invoice=invoice["id"] if invoice else None,
+        subscription=params.get("subscription"),
+        discountable=params.get("discountable", amount >= 0),
+        metadata=merge_metadata({}, params.get("metadata")),
+    )
+    item["discounts"] = given(
+        session, unset(params.get("discounts")), customer["id"], invoice_item=item["id"]
+    )
+    return item
+
+
+def _price(session: Session, params: Obj) -> Obj | None:
+    if params.get("price_data"):
+        made = prices.inline(session, params["price_data"], "price_data")
+        return session.find("price", made["id"], None)
+    wanted = (params.get("pricing") or {}).get("price")
+    if not wanted:
+        return None
+    price = session.find("price", wanted, "pricing[price]")
+    if price["recurring"] is not None:
+        message = (
+            "The price specified is set to `type=recurring` but this field only accepts prices "
+            "with `type=one_time`."
+        )
+        raise invalid(message, "pricing[price]")
+    return price
+
+
+def _quantity(params: Obj, known: int) -> int:
+    """`quantity`, or `quantity_decimal` where it is a whole number."""
+    if "quantity" in params and "quantity_decimal" in params:
+        raise only_one("quantity", "quantity_decimal")
+    exact = Fraction(str(params.get("quantity_decimal", params.get("quantity", known))))
+    if exact < 0:
+        raise invalid("Invalid non-negative integer", "quantity", code="parameter_invalid_integer")
+    if exact.denominator != 1:
+        raise invalid("The sandbox bills whole quantities only.", "quantity_decimal")
+    return int(exact)
+
+
+def _amount(params: Obj, price: Obj | None, quantity: int) -> int:
+    if price is not None:
+        return round_half_up(price_exact(price, quantity))
+    if params.get("amount") is not None:
+        if {"quantity", "quantity_decimal"} & set(params):
+            raise invalid("You may only specify one of these parameters: amount, quantity.", "amount")
+        return int(params["amount"])
+    if params.get("unit_amount_decimal") is not None:
+        return round_half_up(Fraction(str(params["unit_amount_decimal"])) * quantity)
+    message = "You must pass one of `amount`, `pricing`, `price_data` or `unit_amount_decimal`."
+    raise ApiError(400, message, code="parameter_missing", param="amount")
+
+
+def _bare(params: Obj) -> Any:
+    decimal = params.get("unit_amount_decimal", params.get("amount"))
+    # Stripe makes a one-off price and product for a bare amount; the sandbox gives only their ids.
+    details = {"price": new_id("price"), "product": f"prod_{token(14)}"}
+    return {"price_details": details, "type": "price_details", "unit_amount_decimal": str(decimal)}
+
+
+def of_subscription(
+    session: Session, customer: Obj, subscription: Obj, wanted: Obj, param: str, invoice: Obj | None = None
+) -> Obj:
+    """One of `add_invoice_items`, not yet written; its period is the moment, as the sandbox has no other."""
+    sent = {**wanted, "subscription": subscription["id"]}
+    sent.pop("period", None)
+    if wanted.get("price"):
+        sent["pricing"] = {"price": wanted["price"]}
+    try:
+        return build(session, customer, sent, invoice)
+    except ApiError as error:
+        if error.param == "pricing[price]":
+            error.param = "price"
+        raise inside(param, error) from None
+
+
+def add_to(session: Session, invoice: Obj, customer: Obj, subscription: Obj, wanted: Obj, param: str) -> None:
+    """One of `add_invoice_items`: an item on an invoice that is being made."""
+    take_items(session, invoice, [of_subscription(session, customer, subscription, wanted, param, invoice)])
+
+
+def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
+    """GET /v1/invoiceitems/ID."""
+    return view(session, session.find("invoiceitem", identifier, "invoiceitem", status=404))
+
+
+def update(session: Session, params: Obj, identifier: str) -> Obj:
+    """POST /v1/invoiceitems/ID; a frozen field of a proration stays."""
+    item = session.find("invoiceitem", identifier, "invoiceitem", status=404)
+    before = view(session, session.find("invoiceitem", identifier, None))
+    invoice = session.store.get("invoice", item["invoice"] or "")
+    if invoice is not None:
+        check_draft(invoice)
+    _apply(session, item, params)
+    if invoice is not None:
+        made = item_line(invoice["id"], item, credited_by(session, item))
+        for place, line in enumerate(invoice["lines"]["data"]):
+            if line["id"] == item["_line"]:
+                invoice["lines"]["data"][place] = {**made, "id": line["id"]}
+        recount(session, invoice)
+    session.save(item)
+    shown = view(session, item)
+    if changed(before, shown):
+        session.emit("invoiceitem.updated", shown, before)
+    return shown
+
+
+def _apply(session: Session, item: Obj, params: Obj) -> None:
+    frozen = _FROZEN & set(params)
+    if item["proration"] and frozen:
+        raise invalid("You cannot change this field of a proration invoice item.", min(frozen))
+    for name in ("description", "discountable", "period"):
+        if name in params:
+            item[name] = unset(params[name])
+    if "metadata" in params:
+        item["metadata"] = merge_metadata(item["metadata"], params["metadata"])
+    if "discounts" in params:
+        wanted = unset(params["discounts"])
+        item["discounts"] = given(session, wanted, item["customer"], invoice_item=item["id"])
+    price = _price(session, params)
+    if price is not None:
+        item["pricing"] = pricing(price, unit=price["unit_amount_decimal"])
+    quantity = _quantity(params, item["quantity"])
+    if "amount" in params:
+        item["amount"] = params["amount"]
+        item["pricing"] = _bare(params)
+    elif price is not None or {"quantity", "quantity_decimal", "unit_amount_decimal"} & set(params):
+        unit = str(params.get("unit_amount_decimal") or item["pricing"]["unit_amount_decimal"] or 0)
+        item["amount"] = round_half_up(Fraction(unit) * quantity)
+        item["pricing"] = {**item["pricing"], "unit_amount_decimal": unit}
+    item["quantity"], item["quantity_decimal"] = quantity, str(quantity)
+    item["net_amount"] = net_amount(item["amount"], discountable=item["discountable"])
+
+
+def delete(session: Session, params: Obj, identifier: str) -> Obj:
+    """DELETE /v1/invoiceitems/ID: pending, or on a draft."""
+    item = session.find("invoiceitem", identifier, "invoiceitem", status=404)
+    invoice = session.store.get("invoice", item["invoice"] or "")
+    if invoice is not None:
+        check_draft(invoice)
+        lines = invoice["lines"]["data"]
+        invoice["lines"]["data"] = [line for line in lines if line["id"] != item["_line"]]
+        recount(session, invoice)
+    session.store.delete(identifier)
+    session.emit("invoiceitem.deleted", view(session, item))
+    return {"id": identifier, "object": "invoiceitem", "deleted": True}
+
+
+def listed(session: Session, params: Obj) -> Obj:
+    """GET /v1/invoiceitems; `pending` are those without an invoice."""
+    check_customer(session, params)
+    pending, invoice = params.get("pending"), params.get("invoice")
+
+    def keep(item: Any) -> bool:
+        waiting = item["invoice"] is None
+        return (pending is None or pending == waiting) and invoice in (None, item["invoice"])
+
+    return listing(session, "invoiceitem", params, "/v1/invoiceitems", keep=keep)

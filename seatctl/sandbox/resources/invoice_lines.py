@@ -1,0 +1,123 @@
+"""The lines of an invoice: list, and add, update or remove them while it is a draft."""
+
+from __future__ import annotations
+
+from seatctl.sandbox.api.errors import ApiError, inside, no_such
+from seatctl.sandbox.api.lists import slice_of
+from seatctl.sandbox.api.session import Session
+from seatctl.sandbox.api.views import public, view
+from seatctl.sandbox.billing.discounts import given
+from seatctl.sandbox.billing.invoicing import recount, save_invoice, take_items
+from seatctl.sandbox.resources.invoice_items import check_draft
+from seatctl.sandbox.resources.invoice_items import create as create_item
+from seatctl.sandbox.resources.invoice_items import delete as delete_item
+from seatctl.sandbox.resources.invoice_items import update as update_item
+from seatctl.sandbox.wire import Obj, merge_metadata, unset
+
+
+def _find(session: Session, identifier: str) -> Obj:
+    return session.find("invoice", identifier, "invoice", status=404)
+
+
+def listed(session: Session, params: Obj, identifier: str) -> Obj:
+    """GET /v1/invoices/ID/lines."""
+    lines = [public(line) for line in _find(session, identifier)["lines"]["data"]]
+    return slice_of(lines, params, f"/v1/invoices/{identifier}/lines", "invoice line item")
+
+
+def _line(invoice: Obj, identifier: str, param: str, *, status: int = 400) -> Obj:
+    for line in invoice["lines"]["data"]:
+        if line["id"] == identifier:
+            found: Obj = line
+            return found
+    raise no_such("invoice line item", identifier, param, status=status)
+
+
+def _item_of(line: Obj) -> str | None:
+    parent = line["parent"]
+    details = parent["invoice_item_details"] or parent["subscription_item_details"]
+    return details["invoice_item"] if details else None
+
+
+def update(session: Session, params: Obj, identifier: str, line: str) -> Obj:
+    """POST /v1/invoices/ID/lines/ID."""
+    invoice = _find(session, identifier)
+    check_draft(invoice)
+    found = _line(invoice, line, "line_item_id", status=404)
+    _change(session, invoice, found, params)
+    return public(_line(_find(session, identifier), line, "line_item_id"))
+
+
+def _change(session: Session, invoice: Obj, line: Obj, params: Obj) -> None:
+    sent = {name: value for name, value in params.items() if name not in ("expand", "id")}
+    item = _item_of(line)
+    if item is not None:
+        update_item(session, sent, item)
+        return
+    for name in ("description", "discountable", "period", "amount"):
+        if name in sent:
+            line[name] = unset(sent[name])
+    if "metadata" in sent:
+        line["metadata"] = merge_metadata(line["metadata"], sent["metadata"])
+    if "discounts" in sent:
+        line["discounts"] = given(
+            session, unset(sent["discounts"]), invoice["customer"], invoice=invoice["id"]
+        )
+    recount(session, invoice)
+
+
+def add(session: Session, params: Obj, identifier: str) -> Obj:
+    """POST /v1/invoices/ID/add_lines: pending items by id, or new ones."""
+    invoice = _find(session, identifier)
+    check_draft(invoice)
+    for place, wanted in enumerate(params["lines"]):
+        if wanted.get("invoice_item"):
+            _take(session, identifier, wanted["invoice_item"], f"lines[{place}][invoice_item]")
+        else:
+            item = {**wanted, "customer": invoice["customer"], "invoice": identifier}
+            try:
+                create_item(session, item)
+            except ApiError as error:
+                raise inside(f"lines[{place}]", error) from None
+    return _finish(session, params, identifier)
+
+
+def _take(session: Session, identifier: str, item_id: str, param: str) -> None:
+    item = session.find("invoiceitem", item_id, param)
+    invoice = _find(session, identifier)
+    take_items(session, invoice, [item])
+    recount(session, invoice)
+
+
+def update_many(session: Session, params: Obj, identifier: str) -> Obj:
+    """POST /v1/invoices/ID/update_lines."""
+    check_draft(_find(session, identifier))
+    for place, wanted in enumerate(params["lines"]):
+        invoice = _find(session, identifier)
+        _change(session, invoice, _line(invoice, wanted["id"], f"lines[{place}][id]"), wanted)
+    return _finish(session, params, identifier)
+
+
+def remove(session: Session, params: Obj, identifier: str) -> Obj:
+    """POST /v1/invoices/ID/remove_lines: delete the item, or let it float to the next invoice."""
+    check_draft(_find(session, identifier))
+    for place, wanted in enumerate(params["lines"]):
+        invoice = _find(session, identifier)
+        line = _line(invoice, wanted["id"], f"lines[{place}][id]")
+        item = _item_of(line)
+        if item is not None and wanted.get("behavior") == "delete":
+            delete_item(session, {}, item)
+            continue
+        invoice["lines"]["data"] = [each for each in invoice["lines"]["data"] if each["id"] != line["id"]]
+        if item is not None:
+            session.save({**session.find("invoiceitem", item, None), "invoice": None})
+        recount(session, invoice)
+    return _finish(session, params, identifier)
+
+
+def _finish(session: Session, params: Obj, identifier: str) -> Obj:
+    invoice = _find(session, identifier)
+    if "invoice_metadata" in params:
+        invoice["metadata"] = merge_metadata(invoice["metadata"], params["invoice_metadata"])
+        save_invoice(session, invoice)
+    return view(session, invoice)

@@ -1,0 +1,108 @@
+"""Refunds of charges; a charge never gives back more than it took."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seatctl.sandbox.api.errors import invalid, missing_param
+from seatctl.sandbox.api.lists import listing
+from seatctl.sandbox.api.session import Session
+from seatctl.sandbox.api.views import view
+from seatctl.sandbox.wire import Obj, merge_metadata, new_id, token
+
+
+def create(session: Session, params: Obj) -> Obj:
+    """POST /v1/refunds, of a charge or of the charge of a payment intent."""
+    charge = _charge(session, params)
+    made = refund(session, charge, params.get("amount"), reason=params.get("reason"))
+    made["metadata"] = merge_metadata({}, params.get("metadata"))
+    session.save(made, parent=charge["id"])
+    return view(session, made)
+
+
+def _charge(session: Session, params: Obj) -> Obj:
+    if params.get("charge"):
+        return session.find("charge", params["charge"], "charge")
+    if not params.get("payment_intent"):
+        raise missing_param("charge")
+    intent = session.find("payment_intent", params["payment_intent"], "payment_intent")
+    if intent["status"] != "succeeded":
+        message = f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund."
+        raise invalid(message)
+    return session.find("charge", intent["latest_charge"], "payment_intent")
+
+
+def refund(session: Session, charge: Obj, amount: int | None, *, reason: str | None = None) -> Obj:
+    """Give back `amount` minor units of a charge, or what is left of it."""
+    left = charge["amount_captured"] - charge["amount_refunded"]
+    wanted = left if amount is None else amount
+    if not charge["paid"]:
+        raise invalid(f"Charge {charge['id']} was not paid and cannot be refunded.")
+    if left <= 0:
+        message = f"Charge {charge['id']} has already been refunded."
+        raise invalid(message, code="charge_already_refunded")
+    if _charged_back(session, charge):
+        message = f"Charge {charge['id']} has been charged back; cannot issue a refund."
+        raise invalid(message, code="charge_disputed")
+    if wanted < 1:
+        raise invalid("Invalid positive integer", "amount", code="parameter_invalid_integer")
+    if wanted > left:
+        raise invalid(
+            f"Refund amount ({wanted}) is greater than unrefunded amount on charge ({left})", "amount"
+        )
+    before = view(session, charge)
+    charge["amount_refunded"] += wanted
+    charge["refunded"] = charge["amount_refunded"] == charge["amount"]
+    session.save(charge)
+    made = _made(session.now, charge, wanted, reason)
+    session.save(made, parent=charge["id"])
+    session.emit("charge.refunded", view(session, charge), before)
+    session.emit("refund.created", view(session, made))
+    return made
+
+
+def _charged_back(session: Session, charge: Obj) -> bool:
+    """Whether the cardholder's bank has taken it back and has not lost the dispute."""
+    if not charge["disputed"]:
+        return False
+    found = session.store.walk("dispute", parent=charge["id"])
+    return any(one["status"] in ("needs_response", "under_review", "lost") for one in found)
+
+
+def _made(now: int, charge: Obj, amount: int, reason: str | None) -> Obj:
+    card = {"reference_status": "pending", "reference_type": "acquirer_reference_number",
+            "type": "refund"}  # fmt: skip
+    return {
+        "id": new_id("re"),
+        "object": "refund",
+        "amount": amount,
+        "balance_transaction": f"txn_{token(24)}",
+        "charge": charge["id"],
+        "created": now,
+        "currency": charge["currency"],
+        "customer": charge["customer"],
+        "customer_account": None,
+        "destination_details": {"card": card, "type": "card"},
+        "metadata": {},
+        "payment_intent": charge["payment_intent"],
+        "payment_method": charge["payment_method"],
+        "reason": reason,
+        "receipt_number": None,
+        "source_transfer_reversal": None,
+        "status": "succeeded",
+        "transfer_reversal": None,
+    }
+
+
+def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
+    """GET /v1/refunds/ID."""
+    return view(session, session.find("refund", identifier, "refund", status=404))
+
+
+def listed(session: Session, params: Obj) -> Obj:
+    """GET /v1/refunds."""
+
+    def keep(each: Any) -> bool:
+        return params.get("payment_intent") in (None, each["payment_intent"])
+
+    return listing(session, "refund", params, "/v1/refunds", parent=params.get("charge"), keep=keep)

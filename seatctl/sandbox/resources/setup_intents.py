@@ -1,0 +1,49 @@
+"""Setup intents, only as a trial without a card leaves one behind."""
+
+from __future__ import annotations
+
+from seatctl.sandbox.api.session import Session
+from seatctl.sandbox.api.views import view
+from seatctl.sandbox.wire import Obj, new_id, token
+
+
+def pending(session: Session, customer: str) -> Obj:
+    """The setup intent that waits for the card of a trial."""
+    identifier = new_id("seti")
+    made: Obj = {
+        "id": identifier,
+        "object": "setup_intent",
+        "allowed_payment_method_types": None,
+        "application": None,
+        "automatic_payment_methods": None,
+        "cancellation_reason": None,
+        "client_secret": f"{identifier}_secret_{token(24)}",
+        "created": session.now,
+        "customer": customer,
+        "customer_account": None,
+        "description": None,
+        "excluded_payment_method_types": None,
+        "flow_directions": None,
+        "last_setup_error": None,
+        "latest_attempt": None,
+        "livemode": False,
+        "mandate": None,
+        "metadata": {},
+        "next_action": None,
+        "on_behalf_of": None,
+        "payment_method": None,
+        "payment_method_configuration_details": None,
+        "payment_method_options": None,
+        "payment_method_types": ["card"],
+        "single_use_mandate": None,
+        "status": "requires_payment_method",
+        "usage": "off_session",
+    }
+    session.save(made)
+    session.emit("setup_intent.created", view(session, made))
+    return made
+
+
+def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
+    """GET /v1/setup_intents/ID."""
+    return view(session, session.find("setup_intent", identifier, "intent", status=404))

@@ -1,0 +1,286 @@
+"""Changing a running subscription: items, prorations, trial, anchor, and whether the card goes along.
+
+A change is made in the store and then collected; a refused card takes it back (`error_if_incomplete`:
+the request is rolled back whole; `pending_if_incomplete`: the change waits in `pending_update`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seatctl.sandbox.api.errors import ApiError, invalid
+from seatctl.sandbox.api.session import Session
+from seatctl.sandbox.api.views import items_of, public, view
+from seatctl.sandbox.billing import automatic_tax
+from seatctl.sandbox.billing.discounts import given
+from seatctl.sandbox.billing.invoicing import created, draft, pending_items, take_items
+from seatctl.sandbox.billing.settlement import collect, finalize, method_for
+from seatctl.sandbox.billing.subscription_cancellation import schedule
+from seatctl.sandbox.billing.subscription_changes import change_anchor, change_items, change_trial
+from seatctl.sandbox.billing.subscription_states import (
+    ENDED,
+    INCOMPLETE_FOR,
+    announce,
+    period_end,
+    period_start,
+    save,
+)
+from seatctl.sandbox.resources.customers import own_method
+from seatctl.sandbox.wire import Obj, merge_metadata, unset
+
+_AFTER_END = {"metadata", "cancellation_details", "expand"}
+_BILLS = {"items", "trial_end", "billing_cycle_anchor", "discounts", "add_invoice_items", "cancel_at",
+          "cancel_at_period_end", "collection_method", "pause_collection"}  # fmt: skip
+_MAY_WAIT = {
+    "expand", "payment_behavior", "proration_behavior", "proration_date", "billing_cycle_anchor", "items",
+    "trial_end", "trial_from_plan", "add_invoice_items", "off_session", "discounts",
+}  # fmt: skip
+
+
+def update(session: Session, params: Obj, identifier: str) -> Obj:
+    """POST /v1/subscriptions/ID."""
+    subscription = session.find("subscription", identifier, "id", status=404)
+    change(session, subscription, params)
+    return view(session, session.find("subscription", identifier, None))
+
+
+def change(session: Session, subscription: Obj, params: Obj) -> None:
+    """Apply what a request asks for; also for the endpoints of a single item."""
+    if subscription["status"] in ENDED:
+        _check_ended(params)
+    _check(session, subscription, params)
+    before = Snapshot(session, subscription)
+    _settings(session, subscription, params)
+    at = params.get("proration_date", session.now)
+    prorate = params.get("proration_behavior", "create_prorations") != "none"
+    billed_now = False
+    session.save(subscription)
+    if "items" in params:
+        billed_now = change_items(session, subscription, params["items"], at, prorate=prorate)
+    if "trial_end" in params:
+        billed_now = change_trial(session, subscription, params, prorate=prorate) or billed_now
+    change_anchor(session, subscription, params, prorate=prorate)
+    schedule(session, subscription, params)
+    _add_items(session, subscription, params)
+    save(session, subscription)
+    if params.get("proration_behavior") == "always_invoice" or billed_now:
+        _invoice(session, subscription, before, params, whole=billed_now)
+    announce(session, session.find("subscription", subscription["id"], None), before.shown)
+
+
+def _add_items(session: Session, subscription: Obj, params: Obj) -> None:
+    """`add_invoice_items`: charged once, with the subscription's next invoice."""
+    from seatctl.sandbox.resources.invoice_items import of_subscription
+
+    for place, wanted in enumerate(params.get("add_invoice_items") or []):
+        customer = session.find("customer", subscription["customer"], "customer")
+        made = of_subscription(session, customer, subscription, wanted, f"add_invoice_items[{place}]")
+        session.save(made)
+        session.emit("invoiceitem.created", view(session, made))
+
+
+class Snapshot:
+    """A subscription with its items as they were, to go back to."""
+
+    def __init__(self, session: Session, subscription: Obj) -> None:
+        stored = session.find("subscription", subscription["id"], None)
+        self.subscription = stored
+        self.items = items_of(session, subscription["id"])
+        self.shown = view(session, stored)
+
+    def restore(self, session: Session) -> None:
+        """Put everything back; items added since are gone."""
+        kept = {item["id"] for item in self.items}
+        for item in items_of(session, self.subscription["id"]):
+            if item["id"] not in kept:
+                session.store.delete(item["id"])
+        for item in self.items:
+            session.save(item, parent=self.subscription["id"])
+        save(session, self.subscription)
+
+
+def _check_ended(params: Obj) -> None:
+    if set(params) - _AFTER_END:
+        message = "A canceled subscription can only update its cancellation_details and metadata."
+        raise invalid(message, code="invalid_canceled_subscription_fields")
+
+
+def _check(session: Session, subscription: Obj, params: Obj) -> None:
+    from seatctl.sandbox.resources.subscriptions import check_collection, check_future
+
+    check_collection(params, str(params.get("collection_method", subscription["collection_method"])))
+    bills = sorted(_BILLS & set(params))
+    if subscription["status"] == "incomplete" and bills:
+        message = (
+            f"An incomplete subscription's {bills[0]} cannot be updated before its first invoice is paid."
+        )
+        raise invalid(message, bills[0])
+    check_future(session, params, "trial_end")
+    check_future(session, params, "cancel_at")
+    if params.get("payment_behavior") == "pending_if_incomplete":
+        unsupported = sorted(set(params) - _MAY_WAIT)
+        if unsupported:
+            message = (
+                "When `payment_behavior` is `pending_if_incomplete`, you can only pass parameters that "
+                f"pending updates support. Unsupported: {', '.join(unsupported)}."
+            )
+            raise invalid(message, unsupported[0])
+    at = params.get("proration_date")
+    items = items_of(session, subscription["id"])
+    if at is not None and not period_start(items) <= at <= period_end(items):
+        message = (
+            "Cannot specify proration date outside of current subscription period "
+            f"({period_start(items)} - {period_end(items)})"
+        )
+        raise invalid(message, "proration_date")
+
+
+def _settings(session: Session, subscription: Obj, params: Obj) -> None:
+    for name in ("description", "days_until_due", "collection_method"):
+        if name in params:
+            subscription[name] = unset(params[name])
+    if subscription["collection_method"] == "charge_automatically":
+        subscription["days_until_due"] = None
+    if "default_payment_method" in params:
+        wanted = unset(params["default_payment_method"])
+        customer = session.find("customer", subscription["customer"], "customer")
+        method = wanted and own_method(session, customer, wanted, "default_payment_method")
+        subscription["default_payment_method"] = method["id"] if method else None
+    if "automatic_tax" in params:
+        automatic_tax.require_place(session, customer, params)
+        subscription["automatic_tax"] = automatic_tax.of_subscription(enabled=automatic_tax.is_asked(params))
+    if "metadata" in params:
+        subscription["metadata"] = merge_metadata(subscription["metadata"], params["metadata"])
+    if "discounts" in params:
+        wanted, owner = unset(params["discounts"]), subscription["customer"]
+        subscription["discounts"] = given(session, wanted, owner, subscription=subscription["id"])
+    if "pause_collection" in params:
+        pause = unset(params["pause_collection"])
+        subscription["pause_collection"] = pause and {"resumes_at": None, **pause}
+    _nested(subscription, params)
+
+
+def _nested(subscription: Obj, params: Obj) -> None:
+    for name in ("payment_settings", "cancellation_details"):
+        for key, value in (params.get(name) or {}).items():
+            subscription[name] = {**subscription[name], key: unset(value)}
+    ending = (params.get("trial_settings") or {}).get("end_behavior")
+    if ending:
+        known = subscription["trial_settings"]["end_behavior"]
+        subscription["trial_settings"] = {"end_behavior": {**known, **ending}}
+
+
+def _invoice(session: Session, subscription: Obj, before: Snapshot, params: Obj, *, whole: bool) -> None:
+    from seatctl.sandbox.resources.subscriptions import first_invoice
+
+    customer = session.find("customer", subscription["customer"], "customer")
+    items = items_of(session, subscription["id"])
+    if whole:
+        invoice = first_invoice(session, customer, subscription, "subscription_update")
+        invoice["period_start"] = period_start(before.items)
+        invoice.update(auto_advance=False, automatically_finalizes_at=None, next_payment_attempt=None)
+    else:
+        waiting = pending_items(session, customer["id"], subscription["id"], subscription["currency"])
+        if not waiting:
+            return
+        invoice = draft(
+            session,
+            customer,
+            currency=subscription["currency"],
+            reason="subscription_update",
+            period=(period_start(items), session.now),
+            subscription=subscription,
+            collection=subscription["collection_method"],
+            days_until_due=subscription["days_until_due"],
+        )
+        take_items(session, invoice, waiting)
+    invoice["period_end"] = session.now
+    subscription["latest_invoice"] = invoice["id"]
+    save(session, subscription)
+    created(session, invoice)
+    if session.preview:
+        return
+    finalize(session, invoice)
+    if invoice["status"] == "open" and invoice["collection_method"] == "charge_automatically":
+        _collect(session, subscription, invoice, before, params.get("payment_behavior", "allow_incomplete"))
+
+
+def _collect(session: Session, subscription: Obj, invoice: Obj, before: Snapshot, behaviour: str) -> None:
+    method = method_for(session, invoice)
+    outcome = None
+    if method is not None and behaviour != "default_incomplete":
+        outcome = collect(session, invoice, method)
+        if outcome.paid or outcome.processing:
+            return
+    if behaviour == "error_if_incomplete":
+        raise _refusal(outcome)
+    if behaviour == "pending_if_incomplete":
+        _hold(session, subscription, invoice, before)
+        return
+    stored = session.find("subscription", subscription["id"], None)
+    if stored["status"] in ("active", "trialing"):
+        stored["status"] = "past_due"
+        save(session, stored)
+
+
+def _refusal(outcome: Any) -> ApiError:
+    from seatctl.sandbox.billing.settlement import no_method
+    from seatctl.sandbox.resources.subscriptions import action_required
+
+    if outcome is None:
+        return no_method()
+    if outcome.decline is not None:
+        refusal: ApiError = outcome.decline.refusal()
+        return refusal
+    return action_required()
+
+
+def _hold(session: Session, subscription: Obj, invoice: Obj, before: Snapshot) -> None:
+    after = session.find("subscription", subscription["id"], None)
+    hold(session, after, invoice, before)
+
+
+def hold(session: Session, after: Obj, invoice: Obj, before: Snapshot, *, shown: bool = True) -> None:
+    """Take a change back and let it wait for the payment of `invoice`, 23 hours."""
+    items = items_of(session, after["id"])
+    before.restore(session)
+    held = before.subscription
+    changed_items = [
+        {**item, "current_period_start": item["current_period_start"]}
+        for item in items
+        if item not in before.items
+    ]
+    moved = after["billing_cycle_anchor"] != held["billing_cycle_anchor"]
+    trial = after["trial_end"] != held["trial_end"]
+    held["pending_update"] = {
+        "billing_cycle_anchor": after["billing_cycle_anchor"] if moved and shown else None,
+        "cancel_at_period_end": None,
+        "expires_at": session.now + INCOMPLETE_FOR,
+        "subscription_items": [public(item) for item in changed_items] if shown and changed_items else None,
+        "trial_end": after["trial_end"] if trial and shown else None,
+        "trial_from_plan": None,
+    }
+    held["latest_invoice"] = invoice["id"]
+    held["_pending_invoice"] = invoice["id"]
+    held["_pending_after"] = {"subscription": after, "items": items}
+    save(session, held)
+
+
+def apply_pending(session: Session, subscription: Obj) -> None:
+    """The invoice of a waiting update is paid: the update takes effect."""
+    before = view(session, subscription)
+    after = subscription["_pending_after"]
+    changed = {**after["subscription"], "metadata": subscription["metadata"], "pending_update": None}
+    changed["latest_invoice"] = subscription["_pending_invoice"]
+    changed["default_payment_method"] = subscription["default_payment_method"]
+    changed["status"] = "active"
+    kept = {item["id"] for item in after["items"]}
+    for item in items_of(session, subscription["id"]):
+        if item["id"] not in kept:
+            session.store.delete(item["id"])
+    for item in after["items"]:
+        session.save(item, parent=subscription["id"])
+    save(session, changed)
+    shown = view(session, changed)
+    session.emit("customer.subscription.pending_update_applied", shown)
+    session.emit("customer.subscription.updated", shown, before)

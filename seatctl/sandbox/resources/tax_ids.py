@@ -1,0 +1,46 @@
+"""A customer's tax ids, shown on its invoices. None is verified: the sandbox asks no register."""
+
+from __future__ import annotations
+
+from seatctl.sandbox.api.lists import listing
+from seatctl.sandbox.api.session import Session
+from seatctl.sandbox.api.views import view
+from seatctl.sandbox.wire import Obj, new_id
+
+
+def create(session: Session, params: Obj, customer: str) -> Obj:
+    """POST /v1/customers/ID/tax_ids."""
+    session.find("customer", customer, "id", status=404)
+    kind = params["type"]
+    made: Obj = {
+        "id": new_id("txi"),
+        "object": "tax_id",
+        "country": None if kind.startswith("eu_") else kind[:2].upper(),
+        "created": session.now,
+        "customer": customer,
+        "customer_account": None,
+        "livemode": False,
+        "owner": {"customer": customer, "customer_account": None, "type": "customer"},
+        "type": kind,
+        "value": params["value"],
+        "verification": {"status": "unavailable", "verified_address": None, "verified_name": None},
+    }
+    session.save(made)
+    session.emit("customer.tax_id.created", view(session, made))
+    return view(session, made)
+
+
+def listed(session: Session, params: Obj, customer: str) -> Obj:
+    """GET /v1/customers/ID/tax_ids."""
+    session.find("customer", customer, "id", status=404)
+    url = f"/v1/customers/{customer}/tax_ids"
+    return listing(session, "tax_id", {**params, "customer": customer}, url)
+
+
+def delete(session: Session, params: Obj, customer: str, identifier: str) -> Obj:
+    """DELETE /v1/customers/ID/tax_ids/ID."""
+    session.find("customer", customer, "id", status=404)
+    found = session.find("tax_id", identifier, "id", status=404)
+    session.store.delete(identifier)
+    session.emit("customer.tax_id.deleted", view(session, found))
+    return {"id": identifier, "object": "tax_id", "deleted": True}

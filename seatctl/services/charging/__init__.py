@@ -1,0 +1,1 @@
+"""Invoices of our own and how they are paid."""

@@ -1,0 +1,56 @@
+"""What would be charged: whether there is a card at all, and whether it is one."""
+
+from __future__ import annotations
+
+from shlex import quote
+
+from seatctl.billing import endpoints
+from seatctl.billing.objects import read_card, read_payer
+from seatctl.billing.port import Billing, MissingInStripe
+from seatctl.models.stripe_objects import StripeCard, StripeSubscription
+from seatctl.rules.payment_method_types import check_card, is_looked_up
+from seatctl.rules.subscription_changes import CardRequired
+from seatctl.services.subscriptions.snapshot import Gathered
+
+_ANOTHER = "give the id of a card: --payment-method pm_…"
+
+
+def require_card(billing: Billing, found: Gathered) -> None:
+    """Raise CardRequired or NotACard, before anything is made, where no card could be charged."""
+    name = found.standing.name
+    if require_no_other(billing, found.mirror, name):
+        return
+    raise CardRequired(
+        f"{name}: this is paid by card, and there is none",
+        hint=f"seatctl subs billing {quote(name)} --payment-method ID",
+        data={"subscription": name},
+    )
+
+
+def require_no_other(billing: Billing, mirror: StripeSubscription, name: str) -> bool:
+    """Whether there is something to charge a subscription to. Raises NotACard where that is no card."""
+    method, source = _charged(billing, mirror)
+    if method is not None:
+        check_card(method.id, method.type, f"seatctl subs billing {quote(name)} --payment-method ID")
+    return source or method is not None
+
+
+def require_given_card(billing: Billing, payment_method: str | None) -> None:
+    """Raise NotACard for a saved method that is no card; one that is not there is Stripe's to refuse."""
+    if payment_method is None or not is_looked_up(payment_method):
+        return
+    try:
+        found = read_card(billing.read(endpoints.payment_method(payment_method)))
+    except MissingInStripe:
+        return
+    check_card(payment_method, found.type, _ANOTHER)
+
+
+def _charged(billing: Billing, mirror: StripeSubscription) -> tuple[StripeCard | None, bool]:
+    """The method that Stripe would charge, the subscription's own first; whether there is an older source.
+
+    Customers from before payment methods have a source, which Stripe charges like a card.
+    """
+    if mirror.default_payment_method is not None:
+        return read_card(billing.read(endpoints.payment_method(mirror.default_payment_method))), False
+    return read_payer(billing.read(endpoints.customer_with_card(mirror.customer_id)))

@@ -1,0 +1,116 @@
+"""The customer who pays for a purchase: the one of another subscription, or one made for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from seatctl.billing import endpoints
+from seatctl.billing.objects import read_customer
+from seatctl.billing.port import Billing, MissingInStripe, StripeJson
+from seatctl.errors import JsonValue, Refused
+from seatctl.models.subscription import Subscription
+from seatctl.rules import hints
+from seatctl.rules.metadata import marks
+from seatctl.services.operations.steps import Running
+
+
+def text(running: Running, name: str) -> str | None:
+    """A text of the payload; None where there is none."""
+    value = running.payload.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+class CustomerDeleted(Refused):
+    """Who paid for a subscription was deleted in Stripe; it has ended with its customer."""
+
+    code = "customer_deleted"
+
+
+def require_customer(
+    billing: Billing, pool: Subscription, customer: str, hint: str | None = None
+) -> StripeJson:
+    """The customer of a subscription as Stripe has it now. Raises CustomerDeleted."""
+    found = billing.read(endpoints.customer(customer))
+    if not read_customer(found).deleted:
+        return found
+    again = f"to bill a new customer: {hints.buy(pool.plan_slug)}"
+    raise CustomerDeleted(
+        f"the customer of {pool.name} was deleted in Stripe, and what it paid for has ended",
+        hint=hint or again,
+        data={"subscription": pool.name, "customer": customer},
+    )
+
+
+def paying_customer(running: Running) -> str:
+    """The Stripe id of who pays: the one named, or one made here, its card (if any) being the default."""
+    existing = text(running, "customer")
+    if existing:
+        return existing
+    payment_method = _payment_method(running)
+    made = running.step_or_nothing(
+        "customer",
+        endpoints.create_customer(_form(running, payment_method)),
+        lambda: find_customer(running),
+    )
+    return str(made["id"])
+
+
+def _payment_method(running: Running) -> str | None:
+    given = text(running, "payment_method")
+    return None if given is None else saved_method(running, given)
+
+
+def saved_method(running: Running, given: str, undo: Callable[[], None] = lambda: None) -> str:
+    """The saved method, or one made of a token; a token can be used only once, so it is a step."""
+    if not given.startswith("tok_"):
+        return given
+    form: dict[str, JsonValue] = {"type": "card", "card": {"token": given}}
+    made = running.step_or_nothing(
+        "payment-method", endpoints.create_payment_method(form), lambda: None, undo
+    )
+    return str(made["id"])
+
+
+def _form(running: Running, payment_method: str | None) -> dict[str, JsonValue]:
+    form: dict[str, JsonValue] = {
+        "metadata": marks(running.ledger.id, running.reference, running.operation.request_id)
+    }
+    if payment_method is not None:
+        form["payment_method"] = payment_method
+        form["invoice_settings"] = {"default_payment_method": payment_method}
+    for field, name in (("email", "billing_email"), ("name", "billing_name")):
+        value = text(running, name)
+        if value:
+            form[field] = value
+    address = running.payload.get("address")
+    if address:
+        form["address"] = address
+    return form
+
+
+def find_customer(running: Running) -> StripeJson | None:
+    """The customer that this operation made, as Stripe lists it (never by search, which lags)."""
+    return running.find_in(endpoints.customers(created_since=running.earliest()))
+
+
+def known_customer(running: Running) -> str | None:
+    """The customer of an operation that may have been cut short; None where it never got one."""
+    named = text(running, "customer")
+    if named is not None:
+        return named
+    made = running.answered("customer") or find_customer(running)
+    return None if made is None else str(made["id"])
+
+
+def delete_customer(running: Running, customer: str) -> None:
+    """Leave no customer behind that this operation made; one that was there before stays."""
+    if text(running, "customer"):
+        return
+
+    def gone() -> bool:
+        try:
+            return read_customer(running.billing.read(endpoints.customer(customer))).deleted
+        except MissingInStripe:
+            return True
+
+    running.delete("delete-customer", endpoints.delete_customer(customer), gone)

@@ -1,0 +1,1 @@
+"""Invoices: shown, paid, sent, voided."""

@@ -1,0 +1,301 @@
+"""`invoices pay`, `send`, `void`: operations on one invoice that Stripe holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from shlex import quote
+
+from seatctl.billing import endpoints, listings
+from seatctl.billing.objects import read_invoice
+from seatctl.billing.port import Billing, StripeJson, Write
+from seatctl.errors import JsonValue, Refused
+from seatctl.ledger import invoices, operations, subscriptions
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.mirror import invoices as mirrored_invoices
+from seatctl.ledger.transaction import Transaction
+from seatctl.models.call import Call, format_time, from_epoch
+from seatctl.models.invoice import Invoice, InvoiceStatus
+from seatctl.models.mirror import Kind
+from seatctl.models.money import plain_amount
+from seatctl.models.report import Report
+from seatctl.models.role import Action
+from seatctl.models.stripe_objects import StripeInvoice
+from seatctl.models.subscription import SubscriptionStatus
+from seatctl.rules import hints
+from seatctl.rules.purchases import check_payment_method, check_spend
+from seatctl.services.charging.cards import require_given_card
+from seatctl.services.charging.own_invoice import PriceChanged
+from seatctl.services.charging.pay_invoice import pay, read
+from seatctl.services.charging.processing import require_none
+from seatctl.services.invoices.views import invoice_row
+from seatctl.services.operations.kinds import Apply, Ending, Handler
+from seatctl.services.operations.steps import CameToNothing, Running
+from seatctl.services.operations.submit import Request, submit
+from seatctl.services.subscriptions.finish import take_over
+from seatctl.services.subscriptions.snapshot import at_home
+from seatctl.services.users.permissions import allow
+
+COLUMNS = (
+    "number",
+    "subscription",
+    "status",
+    "total",
+    "amount_paid",
+    "amount_remaining",
+    "currency",
+    "result",
+)
+
+_VERBS = {"pay": "paid", "send": "sent", "void": "voided"}
+_POSSIBLE = {
+    "pay": {InvoiceStatus.OPEN, InvoiceStatus.UNCOLLECTIBLE},
+    "send": {InvoiceStatus.OPEN, InvoiceStatus.DRAFT},
+    "void": {InvoiceStatus.OPEN, InvoiceStatus.UNCOLLECTIBLE},
+}
+_NOT_TWICE = frozenset({"pay", "void"})
+"""What is not done while a payment is under way."""
+_DONE = {"pay": InvoiceStatus.PAID, "void": InvoiceStatus.VOID}
+
+
+class InvoiceState(Refused):
+    """The invoice is in a state in which this cannot be done."""
+
+    code = "invoice_state"
+
+
+@dataclass(frozen=True, slots=True)
+class Intended:
+    """An invoice as Stripe has it now, and what is to be done with it."""
+
+    verb: str
+    invoice: Invoice
+    now: StripeInvoice
+    payment_method: str | None = None
+    already: bool = False
+
+    @property
+    def due(self) -> int:
+        """What would be charged, in minor units."""
+        return self.now.amount_remaining if self.verb == "pay" else 0
+
+
+def prepare(
+    ledger: Ledger,
+    billing: Billing,
+    call: Call,
+    verb: str,
+    handle: str,
+    *,
+    payment_method: str | None = None,
+    max_spend: str | None = None,
+) -> Intended:
+    """Look at the invoice in Stripe and decide. Raises UnknownInvoice, InvoiceState, ForeignLedger, …"""
+    if payment_method is not None:
+        check_payment_method(payment_method)
+    with ledger.reading() as reader:
+        invoice = invoices.find(reader, handle)
+        found = invoices.pool_of(reader, invoice.id)
+        pool = None if found is None else subscriptions.by_id(reader, found, call.now)
+        allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, pool)
+    mirror = None if pool is None else at_home(ledger, billing, pool)
+    now = read_invoice(billing.read(listings.one(Kind.INVOICE, invoice.stripe_id)))
+    already = now.status is _DONE.get(verb)
+    if not already:
+        require_given_card(billing, payment_method)
+        is_unpaid = mirror is not None and mirror.status is SubscriptionStatus.UNPAID
+        _require_possible(verb, invoice, now, is_unpaid=is_unpaid)
+        if verb in _NOT_TWICE:
+            require_none(billing, [now.id])
+        check_spend(now.amount_remaining if verb == "pay" else 0, now.currency, max_spend)
+    return Intended(verb, invoice, now, payment_method, already)
+
+
+def _require_possible(verb: str, invoice: Invoice, now: StripeInvoice, *, is_unpaid: bool) -> None:
+    name = now.number or now.id
+    if verb == "pay" and now.status is InvoiceStatus.DRAFT:
+        if is_unpaid or now.details.get("held"):
+            return  # Stripe leaves the invoices of an unpaid subscription drafts: nobody else finalizes them
+        collects = now.details.get("next_payment_attempt")
+        when = f" on {format_time(from_epoch(collects))}" if isinstance(collects, int) else ""
+        raise InvoiceState(
+            f"{name} is a draft, which Stripe finalizes and collects by itself{when}",
+            hint="seatctl sync, when it has",
+            data={"invoice": invoice.stripe_id, "status": now.status.value},
+        )
+    if verb == "send" and now.details.get("collection_method") == "charge_automatically":
+        raise InvoiceState(
+            f"{name} is charged to a card; Stripe mails only invoices that are paid on account",
+            hint=hints.command("invoices", "show", name)
+            if now.hosted_url is None
+            else hints.to("its page, to pass on", hints.command("invoices", "show", name, "--web")),
+            data={"invoice": invoice.stripe_id, "status": now.status.value},
+        )
+    if now.status in _POSSIBLE[verb]:
+        return
+    raise InvoiceState(
+        f"{name} is {now.status}; it cannot be {_VERBS[verb]}",
+        hint=hints.command("invoices", "show", name),
+        data={"invoice": invoice.stripe_id, "status": now.status.value},
+    )
+
+
+def carry_out(ledger: Ledger, billing: Billing, call: Call, intended: Intended) -> Report:
+    """Do it. Raises CardDeclined (nothing has changed then), WaitingForCardholder."""
+    name = intended.now.number or intended.now.id
+    verb, reserved = intended.verb, f"invoice:{intended.invoice.stripe_id}"
+    with ledger.reading() as reader:
+        pool, row = (
+            invoices.pool_of(reader, intended.invoice.id),
+            invoice_row(reader, intended.invoice, call.now),
+        )
+        begun = (
+            operations.of_name(reader, reserved) if pool is None else operations.of_subscription(reader, pool)
+        )
+    if intended.already and (begun is None or call.dry_run):
+        return Report(
+            None, call.dry_run, f"{name} is {intended.now.status} already", (row,), columns=COLUMNS[:-1]
+        )
+    if call.dry_run:
+        result = {**row, "result": f"would be {_VERBS[verb]}"}
+        return Report(None, True, f"would have {name} {_VERBS[verb]}", (result,), columns=COLUMNS)
+    asked: dict[str, JsonValue] = {
+        "verb": verb,
+        "invoice": intended.invoice.stripe_id,
+        "payment_method": intended.payment_method,
+    }
+    details: dict[str, JsonValue] = {
+        "invoice": intended.invoice.stripe_id,
+        "subscription": pool,
+        "summary": _sentence(verb, name, intended.now),
+        "draft": verb == "pay" and intended.now.status is InvoiceStatus.DRAFT,
+        "due_now": intended.due,
+    }
+    request = Request(
+        f"invoice_{verb}",
+        asked,
+        details,
+        subscription_id=pool,
+        reserved_name=None if pool is not None else reserved,
+    )
+    return submit(ledger, billing, call, request, lambda _: None)
+
+
+def _sentence(verb: str, name: str, invoice: StripeInvoice) -> str:
+    """Stripe never tells that a mail went out: the address is what can be shown of it."""
+    address = invoice.details.get("billed_to")
+    return f"{_VERBS[verb]} {name}" + (f" to {address}" if verb == "send" and address else "")
+
+
+def _run(running: Running) -> Apply:
+    invoice, verb = str(running.payload["invoice"]), running.operation.kind.removeprefix("invoice_")
+    if verb == "pay":
+        if running.payload.get("draft") is True:
+            _finalize(running, invoice)
+        _pay(running, invoice)
+    elif verb == "send":
+        _settle(running, "send", endpoints.send_invoice(invoice), None)
+    else:
+        require_none(running.billing, [invoice])
+        _settle(running, "void", endpoints.void_invoice(invoice), InvoiceStatus.VOID)
+    summary = str(running.payload["summary"])
+    if running.payload.get("subscription") is None:
+        return _alone(read(running, invoice), summary)
+    whole = take_over(running, [invoice], summary)
+
+    def apply(tx: Transaction) -> Ending:
+        whole(tx)
+        return _ending(tx, invoice, summary)
+
+    return apply
+
+
+def _pay(running: Running, invoice: str) -> None:
+    try:
+        pay(running, invoice, _card(running), lambda: None)  # a refusal leaves it as it was: open
+    except CameToNothing as refused:
+        number = read(running, invoice).number or invoice
+        if running.payload.get("draft") is True:
+            refused.error.message += f"; it is not a draft any more but the open invoice {number}"
+        if refused.error.data.get("stripe_param") == "customer":  # deleted in Stripe: nobody can pay any more
+            refused.error.hint = f"to give it up: seatctl invoices void {quote(number)}"
+        raise
+
+
+def _finalize(running: Running, invoice: str) -> None:
+    """Make a draft an open invoice, of no more than was shown: taxes and the balance are settled here.
+
+    Stripe does not collect it meanwhile (`auto_advance`). Raises CameToNothing if it comes to more.
+    """
+
+    def find() -> StripeJson | None:
+        found = running.billing.read(endpoints.invoice(invoice))
+        return found if found.get("status") != InvoiceStatus.DRAFT else None
+
+    running.step_or_nothing("finalize", endpoints.finalize_invoice(invoice), find)
+    now, shown = read(running, invoice), int(str(running.payload.get("due_now", 0)))
+    if now.status is InvoiceStatus.OPEN and now.amount_remaining > shown:
+        amounts = (plain_amount(amount, now.currency) for amount in (shown, now.amount_remaining))
+        code = now.currency.upper()
+        raise CameToNothing(
+            PriceChanged(
+                f"invoice {now.number} was shown as {next(amounts)} and is {next(amounts)} {code};"
+                " nothing was charged",
+                hint=f"seatctl invoices pay {now.number}",
+                data={"invoice": now.number, "due": now.amount_remaining},
+            )
+        )
+
+
+def _alone(found: StripeInvoice, summary: str) -> Apply:
+    """The end for an invoice that is for no subscription of the ledger."""
+
+    def apply(tx: Transaction) -> Ending:
+        tx.record("invoice", mirrored_invoices.mirror(tx, found), None, {"status": found.status.value})
+        return _ending(tx, found.id, summary)
+
+    return apply
+
+
+def _ending(tx: Transaction, invoice: str, summary: str) -> Ending:
+    row = {**invoice_row(tx, invoices.find(tx, invoice), tx.call.now), "result": "done"}
+    return Ending(summary, (row,), COLUMNS)
+
+
+def _card(running: Running) -> str | None:
+    asked = running.payload["asked"]
+    card = asked.get("payment_method") if isinstance(asked, dict) else None
+    return card if isinstance(card, str) else None
+
+
+def _settle(running: Running, step: str, write: Write, done: InvoiceStatus | None) -> None:
+    """A step that Stripe refuses without having changed anything."""
+    invoice = str(running.payload["invoice"])
+
+    def find() -> StripeJson | None:
+        found = running.billing.read(endpoints.invoice(invoice))
+        return found if done is not None and found.get("status") == done.value else None
+
+    running.step_or_nothing(step, write, find)
+
+
+def _undo(running: Running) -> str | None:
+    """Nobody is charged a day late, or after it was abandoned; what was paid, sent or voided is finished."""
+    if running.operation.kind != "invoice_pay":
+        return None
+    found = read(running, str(running.payload["invoice"]))
+    if found.status is InvoiceStatus.PAID:
+        return None
+    require_none(running.billing, [found.id])
+    return f"nothing was charged; invoice {found.number or found.id} is {found.status.value}"
+
+
+def _abandon(running: Running) -> str | None:
+    verb = running.operation.kind.removeprefix("invoice_")
+    if verb == "pay":
+        return _undo(running)
+    found = read(running, str(running.payload["invoice"]))
+    was_sent = running.was_sent(verb) if verb == "send" else found.status is InvoiceStatus.VOID
+    return None if was_sent else "the invoice is as it was"
+
+
+HANDLER = Handler(_run, _undo, _abandon)

@@ -1,0 +1,21 @@
+"""Invoices read anew from Stripe: their links to the page and the PDF expire."""
+
+from __future__ import annotations
+
+from seatctl.billing import listings
+from seatctl.billing.objects import read_invoice
+from seatctl.billing.port import Billing
+from seatctl.ledger import invoices
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.mirror import invoices as mirrored_invoices
+from seatctl.models.invoice import Invoice
+from seatctl.models.mirror import Kind
+
+
+def with_fresh_links(ledger: Ledger, billing: Billing, invoice: Invoice) -> Invoice:
+    """The invoice as Stripe has it now; the mirror keeps it too, unless this is a dry run's connection."""
+    found = read_invoice(billing.read(listings.one(Kind.INVOICE, invoice.stripe_id)))
+    with ledger.journal() as journal:
+        mirrored_invoices.mirror(journal, found)
+    with ledger.reading() as reader:
+        return invoices.find(reader, found.id)

@@ -1,0 +1,87 @@
+"""Messages that nobody's command causes, queued by `sync`: reminders, failed payments, receipts of renewals.
+
+And the receipt that every operation that charged queues in its last transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from seatctl.errors import JsonValue
+from seatctl.ledger import reminders
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.reminders import Watched
+from seatctl.ledger.transaction import Reader, Transaction
+from seatctl.models.call import Call, format_time, parse_time
+from seatctl.models.message import Template
+from seatctl.rules.notifications import reminder_due
+from seatctl.rules.plural import counted
+
+Notice = dict[str, JsonValue]
+
+_LATEST_RECEIPT = timedelta(days=100)
+"""A receipt that comes later than this after its invoice tells nobody anything."""
+
+
+def queue_notices(ledger: Ledger, call: Call) -> int:
+    """Queue what is due at the call's moment and was not told before; how many messages."""
+    if not call.notify:
+        return 0
+    with ledger.reading() as reader:
+        due = list(_due(reader, call))
+        paid = list(_renewals_paid(reader, call))
+    if not due and not paid:
+        return 0
+    with ledger.change(call) as tx:
+        queued = sum(_tell(tx, pool, notice) for pool, notice in due)
+        for pool_id, invoice in _renewals_paid(tx, call) if paid else ():
+            told = queue_receipts(tx, pool_id, [invoice])
+            if told:
+                tx.record(reminders.ENTITY, pool_id, None, {"template": Template.RECEIPT, "invoice": invoice})
+            queued += told
+        tx.summarise(f"queued {counted(queued, 'message')} about terms and payments")
+    return queued
+
+
+def queue_receipts(tx: Transaction, subscription_id: int, paid: Iterable[int]) -> int:
+    """A receipt for each paid invoice (ids of the ledger), to who pays and to the owner; how many mails."""
+    return sum(
+        reminders.tell(tx, Template.RECEIPT, subscription_id, ids={"invoice": invoice}, billing=True)
+        for invoice in paid
+    )
+
+
+def _renewals_paid(reader: Reader, call: Call) -> Iterable[tuple[int, int]]:
+    return reminders.renewals_paid(reader, format_time(call.now - _LATEST_RECEIPT))
+
+
+def _due(reader: Reader, call: Call) -> Iterable[tuple[Watched, Notice]]:
+    for pool in reminders.watched(reader):
+        for notice in _notices(pool, call):
+            if not reminders.was_told(reader, pool.id, notice):
+                yield pool, notice
+
+
+def _notices(pool: Watched, call: Call) -> Iterable[Notice]:
+    days = None
+    if pool.end_is_open:
+        days = reminder_due(call.now, pool.term_start, pool.term_end, by_itself=pool.by_itself)
+    if days is not None:
+        ends = format_time(pool.term_end)
+        yield {"template": Template.RENEWAL_REMINDER.value, "days": days, "term_end": ends}
+    if pool.unpaid_since is not None:
+        yield {"template": Template.PAYMENT_FAILED.value, "unpaid_since": pool.unpaid_since}
+
+
+def _tell(tx: Transaction, pool: Watched, notice: Notice) -> int:
+    if reminders.was_told(tx, pool.id, notice):
+        return 0  # another sync was faster
+    template = str(notice["template"])
+    told = "term_end" if template == Template.RENEWAL_REMINDER else "unpaid_since"
+    # What it tells of: by this it is judged if it is sent later.
+    moment = int(parse_time(str(notice[told])).timestamp())
+    queued = reminders.tell(tx, template, pool.id, ids={told: moment}, billing=True)
+    if queued:
+        tx.record(reminders.ENTITY, pool.id, None, notice)
+    return queued

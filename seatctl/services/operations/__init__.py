@@ -1,0 +1,1 @@
+"""Writes to Stripe that cannot be doubled: submit, steps, handlers, recovery."""

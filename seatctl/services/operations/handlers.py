@@ -1,0 +1,90 @@
+"""Which module does which kind of operation. Imported when one is performed, each when it is needed.
+
+And what is said for all of them of one whose subscription Stripe no longer has.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Final, cast
+
+from seatctl.billing import endpoints
+from seatctl.billing.port import MissingInStripe
+from seatctl.errors import LedgerError
+from seatctl.services.operations.kinds import Apply, Handler
+from seatctl.services.operations.steps import CameToNothing, Running
+
+_MODULES: Final = {
+    "buy": "seatctl.services.purchases.card",
+    "checkout": "seatctl.services.purchases.checkout",
+    "plan_add": "seatctl.services.plans.add_operation",
+    "plan_edit": "seatctl.services.plans.edit_operation",
+    "change": "seatctl.services.subscriptions.prorated",
+    "addon": "seatctl.services.subscriptions.added_seats_invoice",
+    "renew": "seatctl.services.subscriptions.renew",
+    "cancel": "seatctl.services.subscriptions.cancel_operation",
+    "resume": "seatctl.services.subscriptions.resume_paused",
+    "billing": "seatctl.services.subscriptions.billing_operation",
+    "adopt": "seatctl.services.sync.adopt",
+    "invoice_pay": "seatctl.services.invoices.actions",
+    "invoice_send": "seatctl.services.invoices.actions",
+    "invoice_void": "seatctl.services.invoices.actions",
+    "subscription_metadata": "seatctl.services.subscriptions.settings_operation",
+}
+
+
+class UnknownOperation(LedgerError):
+    """The ledger holds an operation that this version cannot finish; a newer one made it."""
+
+    code = "unknown_operation"
+
+
+def handler_for(kind: str) -> Handler:
+    """The handler of a kind of operation, the `HANDLER` of its module. Raises UnknownOperation."""
+    if kind not in _MODULES:
+        raise UnknownOperation(
+            f"this version does not know operations of the kind {kind!r}",
+            hint="to upgrade, in an up-to-date clone of this program: python3 -m pip install .",
+        )
+    return cast("Handler", import_module(_MODULES[kind]).HANDLER)
+
+
+def run(running: Running) -> Apply:
+    """Do what there is to do, as `Handler.run`.
+
+    Raises CameToNothing where Stripe no longer has the subscription (test data that was deleted): left
+    pending, the operation would keep every later sync from being a success.
+    """
+    try:
+        return handler_for(running.operation.kind).run(running)
+    except MissingInStripe as missing:
+        if not _is_gone(running):
+            raise
+        missing.hint = "to end what Stripe no longer has: seatctl reconcile --fix"
+        raise CameToNothing(missing) from missing
+
+
+def undo(running: Running, *, asked: bool = False) -> str | None:
+    """Take back what reached Stripe, as `Handler.undo`; None where it is to be finished.
+
+    `asked`: somebody wants it, so that what would be finished however late is taken back as well.
+    """
+    handler = handler_for(running.operation.kind)
+    take_back = (handler.abandon if asked else None) or handler.undo
+    try:
+        return None if take_back is None else take_back(running)
+    except MissingInStripe:
+        if not _is_gone(running):
+            raise
+        return "Stripe no longer has its subscription"
+
+
+def _is_gone(running: Running) -> bool:
+    stripe_id = running.payload.get("stripe_id")
+    if not isinstance(stripe_id, str):
+        return False
+    try:
+        running.billing.read(endpoints.subscription(stripe_id))
+    except MissingInStripe:
+        return True
+    return False

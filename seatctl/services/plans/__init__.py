@@ -1,0 +1,1 @@
+"""Plans: spec, edits, operations, TOML files."""

@@ -1,0 +1,185 @@
+"""Plans: adding, editing, archiving, and moving them between profiles as TOML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from seatctl.billing import endpoints
+from seatctl.billing.port import Billing
+from seatctl.errors import JsonValue, Refused, TryAgain
+from seatctl.ledger import plans
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.transaction import Reader
+from seatctl.models.call import Call
+from seatctl.models.plan import Plan, PlanSpec
+from seatctl.models.report import Report
+from seatctl.models.role import Action
+from seatctl.rules import hints
+from seatctl.rules.names import check_plan_name
+from seatctl.rules.policies import FLEXIBLE, check_term, with_fields
+from seatctl.services.operations.submit import Request, submit
+from seatctl.services.plans.spec import PLAN_COLUMNS, plan_row, spec_fields, spec_of
+from seatctl.services.users.permissions import allow
+
+
+class SlugTaken(Refused):
+    """A plan of the ledger, or a price in Stripe, has this slug already."""
+
+    code = "slug_taken"
+
+
+class PlanWithoutPolicy(Refused):
+    """A plan adopted from Stripe that has no policy yet: nothing can be bought on it."""
+
+    code = "plan_without_policy"
+
+
+class PlanArchived(Refused):
+    """The plan is no longer sold."""
+
+    code = "plan_archived"
+
+
+class PlanChanged(TryAgain):
+    """Another process changed the plan between the decision and the lock."""
+
+    code = "plan_changed"
+
+
+def sellable(plan: Plan) -> Plan:
+    """The plan itself. Raises PlanArchived or PlanWithoutPolicy where nothing may be bought on it."""
+    if not plan.active:
+        raise PlanArchived(
+            f"plan {plan.slug} is archived",
+            hint=hints.to("to sell it again", hints.command("plans", "archive", plan.slug, "--undo")),
+            data={"plan": plan.slug},
+        )
+    return require_policy(plan)
+
+
+def require_policy(plan: Plan) -> Plan:
+    """The plan itself. Raises PlanWithoutPolicy for one from Stripe whose rules nobody has decided yet."""
+    if plan.policy is None:
+        raise PlanWithoutPolicy(
+            f"plan {plan.slug} came from Stripe and has no policy yet",
+            hint=hints.command("plans", "edit", plan.slug, "--policy", "flexible"),
+            data={"plan": plan.slug},
+        )
+    return plan
+
+
+def add_plan(ledger: Ledger, billing: Billing, call: Call, spec: PlanSpec) -> Report:
+    """Make a plan in Stripe and the ledger. Raises SlugTaken."""
+    with ledger.reading() as reader:
+        allow(reader, call.actor, Action.MANAGE_PLANS)
+        _refuse_taken(reader, spec.slug)
+    request = Request("plan_add", spec_fields(spec), {}, reserved_name=f"plan:{spec.slug}")
+    if not _is_being_added(ledger, request):
+        _refuse_key_of_another(billing, spec.slug)
+    if call.dry_run:
+        row = {**spec_fields(spec), "result": "would be added"}
+        return Report(None, True, f"would add plan {spec.slug}", (row,), columns=PLAN_COLUMNS)
+    report = submit(ledger, billing, call, request, lambda reader: _refuse_taken(reader, spec.slug))
+    return replace(report, columns=PLAN_COLUMNS)
+
+
+def _refuse_taken(reader: Reader, slug: str) -> None:
+    if plans.exists(reader, slug):
+        raise SlugTaken(
+            f"there is a plan {slug} already",
+            hint=hints.to(
+                "choose another slug; to change that plan",
+                hints.command("plans", "edit", slug, "--name", hints.Blank.NAME),
+            ),
+            data={"plan": slug},
+        )
+
+
+def _is_being_added(ledger: Ledger, request: Request) -> bool:
+    """Whether an unfinished operation makes this plan: then the holder of the slug may be ours."""
+    from seatctl.ledger import operations
+
+    with ledger.reading() as reader:
+        return operations.of_name(reader, str(request.reserved_name)) is not None
+
+
+def _refuse_key_of_another(billing: Billing, slug: str) -> None:
+    for price in billing.every(endpoints.prices_by_lookup_key(slug)):
+        raise SlugTaken(
+            f"the price {price['id']} in Stripe holds the lookup key {slug!r} already",
+            hint="choose another slug, or free the key in Stripe's dashboard",
+            data={"plan": slug, "price": price["id"]},
+        )
+
+
+def edit_plan(
+    ledger: Ledger, billing: Billing, call: Call, slug: str, changes: Mapping[str, JsonValue]
+) -> Report:
+    """Change a plan's name, `unit_amount` (minor units) or policy fields; running contracts keep theirs.
+
+    `changes` holds `name`, `unit_amount`, `policy` (a whole one as fields) and `fields` (single ones).
+    """
+    with ledger.reading() as reader:
+        allow(reader, call.actor, Action.MANAGE_PLANS)
+        plan = plans.find(reader, slug)
+    spec = changed_spec(plan, changes)
+    check_term(spec.policy, spec.interval, spec.interval_count)
+    return _submit_edit(ledger, billing, call, plan, spec, active=plan.active)
+
+
+def changed_spec(plan: Plan, changes: Mapping[str, JsonValue]) -> PlanSpec:
+    """The plan as it would be. An adopted plan starts from `flexible`. Raises BadPolicy."""
+    spec = spec_of(plan) or spec_of(replace(plan, policy=FLEXIBLE))
+    assert spec is not None
+    whole, fields = changes.get("policy"), changes.get("fields")
+    policy = with_fields(FLEXIBLE, whole) if isinstance(whole, dict) else spec.policy
+    amount, name = changes.get("unit_amount"), changes.get("name")
+    return replace(
+        spec,
+        policy=with_fields(policy, fields if isinstance(fields, dict) else {}),
+        unit_amount=amount if isinstance(amount, int) else spec.unit_amount,
+        name=check_plan_name(name) if isinstance(name, str) else spec.name,
+    )
+
+
+def archive_plan(ledger: Ledger, billing: Billing, call: Call, slug: str, *, undo: bool = False) -> Report:
+    """Stop selling a plan, or with `undo` sell it again; what was bought on it goes on."""
+    with ledger.reading() as reader:
+        allow(reader, call.actor, Action.MANAGE_PLANS)
+        plan = plans.find(reader, slug)
+    return _submit_edit(ledger, billing, call, plan, changed_spec(plan, {}), active=undo)
+
+
+def _submit_edit(
+    ledger: Ledger, billing: Billing, call: Call, plan: Plan, spec: PlanSpec, *, active: bool
+) -> Report:
+    after = replace(plan, name=spec.name, unit_amount=spec.unit_amount, policy=spec.policy, active=active)
+    if after == plan:
+        row = {**plan_row(plan), "result": "unchanged"}
+        return Report(None, call.dry_run, f"plan {plan.slug} is so already", (row,), columns=PLAN_COLUMNS)
+    if call.dry_run:
+        row = {**plan_row(after), "result": "would be changed"}
+        return Report(None, True, f"would change plan {plan.slug}", (row,), columns=PLAN_COLUMNS)
+    request = Request(
+        "plan_edit",
+        {**spec_fields(spec), "active": active},
+        {
+            "product": plan.product_id,
+            "reprice": spec.unit_amount != plan.unit_amount,
+            "changes": [
+                name for name in ("name", "active", "policy") if getattr(after, name) != getattr(plan, name)
+            ],
+        },
+        reserved_name=f"plan:{plan.slug}",
+    )
+
+    def still_allowed(reader: Reader) -> None:
+        if plans.find(reader, plan.slug) != plan:
+            raise PlanChanged(
+                f"plan {plan.slug} was changed by another command just now",
+                hint="run the same command again",
+                data={"plan": plan.slug},
+            )
+
+    return replace(submit(ledger, billing, call, request, still_allowed), columns=PLAN_COLUMNS)

@@ -1,0 +1,188 @@
+"""Plans as TOML: exported from one profile, imported into another (sandbox, then test, then live)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from seatctl.billing.port import Billing
+from seatctl.errors import BadInput, ExitCode, JsonValue, SeatctlError
+from seatctl.ledger import plans
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.lookups import find_all
+from seatctl.models.call import Call
+from seatctl.models.money import plain_amount
+from seatctl.models.plan import Interval, Plan, PlanSpec
+from seatctl.models.report import Record, Report
+from seatctl.models.role import Action
+from seatctl.rules.plural import counted
+from seatctl.rules.policies import FLEXIBLE, as_fields, with_fields
+from seatctl.rules.whole_numbers import MOST, whole_number
+from seatctl.services.plans.edit import add_plan, changed_spec, edit_plan
+from seatctl.services.plans.spec import PLAN_COLUMNS, new_spec
+from seatctl.services.users.permissions import allow
+
+_KEYS = frozenset(("slug", "name", "price", "currency", "interval", "interval_count", "policy"))
+
+
+class BadPlanFile(BadInput):
+    """A file of plans that cannot be read, or a plan in it that cannot be."""
+
+    code = "bad_plan_file"
+
+
+def export_plans(ledger: Ledger, slugs: tuple[str, ...]) -> str:
+    """The named plans (all active ones where none is named) as TOML; prices in units of the currency."""
+    import tomli_w
+
+    with ledger.reading() as reader:
+        chosen = find_all(partial(plans.find, reader), slugs, "plans", "plans") or list(
+            plans.listing(reader, archived=False)
+        )
+    return tomli_w.dumps({"plans": [_as_toml(plan) for plan in chosen]})
+
+
+def _as_toml(plan: Plan) -> dict[str, JsonValue]:
+    policy = {} if plan.policy is None else as_fields(plan.policy)
+    return {
+        "slug": plan.slug,
+        "name": plan.name,
+        "price": plain_amount(plan.unit_amount, plan.currency),
+        "currency": plan.currency,
+        "interval": str(plan.interval),
+        "interval_count": plan.interval_count,
+        "policy": {name: "none" if value is None else value for name, value in policy.items()},
+    }
+
+
+def read_plan_file(text: str) -> list[PlanSpec]:
+    """The plans of a TOML file. Raises BadPlanFile naming the plan and the field; all are read first."""
+    import tomllib
+
+    from seatctl.rules.toml_lines import line_of, toml_lines
+
+    try:
+        tables = tomllib.loads(text).get("plans")
+    except (ValueError, RecursionError) as error:  # a ValueError: a number of over 4,300 digits
+        raise BadPlanFile(
+            f"the file is not TOML: {error}", hint="to see the form: seatctl plans export"
+        ) from None
+    if not isinstance(tables, list) or not tables:
+        raise BadPlanFile("the file has no [[plans]]", hint="to see the form: seatctl plans export")
+    specs: list[PlanSpec] = []
+    rows: list[dict[str, JsonValue]] = []
+    for number, table in enumerate(tables, 1):
+        try:
+            taken = {spec.slug for spec in specs}
+            specs.append(_read_table(table if isinstance(table, dict) else {}, taken))
+        except (SeatctlError, ValueError, TypeError, KeyError) as error:
+            slug = table.get("slug") if isinstance(table, dict) else None
+            named = slug if isinstance(slug, str) else None
+            rows.append({"line": None, "plan": number, "slug": named, "error": _say(error)})
+    if rows:
+        lines = toml_lines(text)
+        for row in rows:
+            row["line"] = line_of(lines, "plans", int(str(row["plan"])) - 1)
+        raise BadPlanFile(
+            f"{len(rows)} of {counted(len(tables), 'plan')} cannot be imported; nothing was written",
+            hint="to see the form: seatctl plans export",
+            data={"rows": [dict(row) for row in rows]},
+        )
+    return specs
+
+
+def _say(error: Exception) -> str:
+    if isinstance(error, SeatctlError):
+        return error.message
+    return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
+
+
+def _count(value: object) -> int:
+    number = whole_number(str(value), MOST)
+    if number is None:
+        raise ValueError("interval_count is a whole number")
+    return number
+
+
+def _read_table(table: Mapping[str, object], taken: set[str]) -> PlanSpec:
+    if not isinstance(table.get("slug", ""), str):
+        raise TypeError("slug is a text")
+    if table.get("slug") in taken:
+        raise ValueError("an earlier plan of the file has this slug")
+    unknown = sorted(set(table) - _KEYS)
+    if unknown:
+        raise ValueError(f"unknown field {unknown[0]}")
+    policy = table.get("policy", {})
+    if not isinstance(policy, dict):
+        raise TypeError("policy is a table")
+    interval = str(table["interval"])
+    if interval not in set(Interval):
+        raise ValueError(f"interval is one of {', '.join(Interval)}")
+    return new_spec(
+        slug=str(table["slug"]),
+        name=str(table.get("name") or table["slug"]),
+        price=str(table["price"]),
+        currency=str(table["currency"]),
+        interval=Interval(interval),
+        interval_count=_count(table.get("interval_count", 1)),
+        policy=with_fields(FLEXIBLE, policy),
+    )
+
+
+def import_plans(ledger: Ledger, billing: Billing, call: Call, specs: list[PlanSpec]) -> Report:
+    """Add the plans that are missing and change those that differ, each a run of its own.
+
+    A currency or interval that differs is refused before anything is written: that is another plan.
+    """
+    with ledger.reading() as reader:
+        allow(reader, call.actor, Action.MANAGE_PLANS)
+        known = {plan.slug: plan for plan in plans.listing(reader, archived=True)}
+    _refuse_other_terms(specs, known)
+    rows: list[Record] = []
+    run: int | None = None
+    for spec in specs:
+        report = _import_one(ledger, billing, call, spec, known.get(spec.slug))
+        run = report.run if report.run is not None else run
+        rows += [{**row, "run": report.run} for row in report.rows]
+    changed = sum(row.get("result") != "unchanged" for row in rows)
+    verb = "would import" if call.dry_run else "imported"
+    return Report(
+        run,
+        call.dry_run,
+        f"{verb} {changed} of {counted(len(rows), 'plan')}",
+        tuple(rows),
+        ExitCode.DONE,
+        columns=PLAN_COLUMNS,
+    )
+
+
+def _import_one(ledger: Ledger, billing: Billing, call: Call, spec: PlanSpec, plan: Plan | None) -> Report:
+    if plan is None:
+        return add_plan(ledger, billing, call, spec)
+    changes: dict[str, JsonValue] = {
+        "name": spec.name,
+        "unit_amount": spec.unit_amount,
+        "policy": as_fields(spec.policy),
+    }
+    return edit_plan(ledger, billing, call, plan.slug, changes)
+
+
+def _refuse_other_terms(specs: list[PlanSpec], known: Mapping[str, Plan]) -> None:
+    rows: list[JsonValue] = []
+    for spec in specs:
+        plan = known.get(spec.slug)
+        if plan is None:
+            continue
+        before = changed_spec(plan, {})
+        if (before.currency, before.interval, before.interval_count) != (
+            spec.currency,
+            spec.interval,
+            spec.interval_count,
+        ):
+            rows.append({"slug": spec.slug, "error": "another currency or interval is another plan"})
+    if rows:
+        raise BadPlanFile(
+            "some plans exist with another currency or interval; nothing was written",
+            hint="give them another slug in the file",
+            data={"rows": rows},
+        )

@@ -1,0 +1,1 @@
+"""Buying a subscription, by card or by Checkout."""

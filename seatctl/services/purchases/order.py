@@ -1,0 +1,294 @@
+"""`subs buy`: an order checked against roles, names and policy, priced by Stripe, and submitted.
+
+What is then done in Stripe is in `card.py`, and for a hosted page in `checkout.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from shlex import quote
+
+from seatctl.billing import endpoints
+from seatctl.billing.objects import read_preview, read_subscription
+from seatctl.billing.port import Billing
+from seatctl.billing.previews import read_terms
+from seatctl.errors import JsonValue, Refused, UsageError
+from seatctl.ledger import operations, plans, subscriptions
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.mirror import customers
+from seatctl.ledger.transaction import Reader
+from seatctl.models.call import Call, format_time
+from seatctl.models.operation import Operation, OperationState
+from seatctl.models.plan import Plan
+from seatctl.models.purchase import Order, Quote
+from seatctl.models.report import Report
+from seatctl.models.role import Action
+from seatctl.models.subscription import Subscription
+from seatctl.rules.calendar import add_interval
+from seatctl.rules.charge_comparison import Shown, end_command, shown_fields
+from seatctl.rules.emails import check_email
+from seatctl.rules.names import check_name, check_request_id, name_key
+from seatctl.rules.plural import counted
+from seatctl.rules.policies import as_fields
+from seatctl.rules.purchases import (
+    address_hint,
+    amount_of,
+    check_payment_method,
+    check_quantity,
+    check_spend,
+    check_tax,
+    nothing_off,
+)
+from seatctl.rules.subscription_changes import check_on_account
+from seatctl.services.charging.cards import require_given_card, require_no_other
+from seatctl.services.charging.customer import require_customer
+from seatctl.services.charging.discounts import discount_forms
+from seatctl.services.operations.submit import Request, is_same, submit
+from seatctl.services.plans.edit import sellable
+from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS
+from seatctl.services.users.permissions import allow
+
+_ON_ACCOUNT_COLUMNS = (
+    *("name", "plan", "status", "seats", "owner", "invoice", "amount_due", "currency"),
+    *("due_date", "billing_email", "result"),
+)
+
+
+class NameTaken(Refused):
+    """A subscription, or a purchase under way, has this name already."""
+
+    code = "name_taken"
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """An order that may be bought: checked, and priced by Stripe."""
+
+    order: Order
+    request: Request
+    quote: Quote | None
+    """None: it was bought before, under the same request id; nothing will be charged."""
+
+
+def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Purchase:
+    """Check an order against roles, names and policy, and ask Stripe what it costs. Writes nothing.
+
+    A repetition of an order under way, or of one with the same request id, passes: `buy` finishes it.
+    Raises NameTaken, PackSize and the like, CardRequired, MaxSpendExceeded, and the errors of Stripe's
+    preview.
+    """
+    name = check_name(order.name)
+    _check_people(order)
+    _check_payer(order)
+    if order.request_id is not None:
+        check_request_id(order.request_id)
+    with ledger.reading() as reader:
+        allow(reader, call.actor, Action.BUY)
+        plan = plans.find(reader, order.plan)
+        order = replace(order, plan=plan.slug, name=name)
+        payer = None if order.bill_to is None else subscriptions.find(reader, order.bill_to)
+        customer = None if payer is None else customers.stripe_id(reader, payer.customer_id)
+        request = _request(plan, order, customer)
+        earlier = _same(reader, request)
+        if earlier is None:
+            _check(reader, order, name_counts=not _is_known(reader, request))
+    if earlier is not None and earlier.state is OperationState.DONE:
+        return Purchase(order, request, None)
+    if payer is not None and customer is not None and earlier is None:
+        other = "name another subscription with --bill-to, or give --billing-email and --payment-method"
+        require_customer(billing, payer, customer, other)
+    if earlier is None and not order.checkout and order.due_days is None:
+        require_given_card(billing, order.payment_method)
+        if payer is not None:
+            request = replace(request, details={**request.details, "card": _card_of(billing, payer)})
+    # One under way is bought at the price that it began with.
+    offer = _quote(billing, call, plan, order, request.details if earlier is None else earlier.payload)
+    if earlier is None and not order.checkout:  # the page asks for the address
+        given = "the same command with --address country=CC --address postal_code=CODE"
+        check_tax(offer.tax_status, given if order.bill_to is None else address_hint(order.bill_to))
+    check_spend(offer.due_now, offer.currency, order.max_spend)
+    limit = None if order.max_spend is None else amount_of(order.max_spend, offer.currency)
+    shown = Shown(offer.due_now, offer.currency, end_command(order.name), limit)
+    request = replace(
+        request, details={**request.details, "shown": shown_fields(shown), "warnings": [*offer.warnings]}
+    )
+    return Purchase(order, request, offer)
+
+
+def _check(reader: Reader, order: Order, *, name_counts: bool = True) -> None:
+    """Whether the plan is sold, in this quantity, and the name is free. Raises what says why not."""
+    plan = sellable(plans.find(reader, order.plan))
+    if plan.policy is not None:
+        check_quantity(plan.slug, plan.policy, order.seats)
+        if order.due_days is not None:
+            check_on_account(plan.policy, order.name)
+    if name_counts:
+        refuse_taken(reader, order.name)
+
+
+def buy(ledger: Ledger, billing: Billing, call: Call, purchase: Purchase) -> Report:
+    """Carry out a prepared purchase; under --dry-run show what it would be.
+
+    Raises CardDeclined (nothing is left behind), WaitingForCardholder, OperationPending.
+    """
+    offer = purchase.quote
+    if call.dry_run and offer is not None:
+        row = quote_row(offer)
+        summary = f"would buy {counted(offer.seats, 'seat')} of {offer.plan} as {offer.name}"
+        return Report(None, True, summary, (row,), columns=tuple(row), warnings=offer.warnings)
+    report = submit(ledger, billing, call, purchase.request, lambda reader: _check(reader, purchase.order))
+    columns = SUBSCRIPTION_COLUMNS if purchase.order.due_days is None else _ON_ACCOUNT_COLUMNS
+    return replace(report, dry_run=call.dry_run, columns=columns)
+
+
+def quote_row(quote: Quote) -> dict[str, JsonValue]:
+    """A quote as a row of output; amounts in minor units."""
+    return {
+        "name": quote.name,
+        "plan": quote.plan,
+        "seats": quote.seats,
+        "unit_amount": quote.unit_amount,
+        "currency": quote.currency,
+        "due_now": quote.due_now,
+        "carried_over": quote.carried_over,
+        "due_days": quote.due_days,
+        "renews_at": quote.renews_at,
+        **({} if quote.discount is None else {"discount": quote.discount}),
+    }
+
+
+def _check_people(order: Order) -> None:
+    for flag, email in (("--owner", order.owner), ("--billing-email", order.billing_email)):
+        problem = check_email(email) if email else None
+        if problem:
+            raise UsageError(f"{flag} {email!r}: {problem}", hint=f"use {flag} EMAIL")
+    if order.payment_method:
+        check_payment_method(order.payment_method)
+
+
+def _check_payer(order: Order) -> None:
+    """Who pays, and how, said once and whole. Raises UsageError."""
+    ways = {
+        "--payment-method": order.payment_method is not None,
+        "--checkout": order.checkout,
+        "--on-account": order.due_days is not None,
+    }
+    given = [flag for flag, is_given in ways.items() if is_given]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} exclude each other", hint="give one of them")
+    if order.address and order.bill_to is not None:
+        parts = " ".join(f"--address {part}={quote(text)}" for part, text in order.address)
+        raise UsageError(
+            f"{order.bill_to} has a customer already, whose address counts; --address is for a new one",
+            hint=f"seatctl subs billing {quote(order.bill_to)} {parts}",
+            data={"flag": "--address"},
+        )
+    if order.due_days is not None and order.bill_to is None and order.billing_email is None:
+        raise UsageError(
+            "an invoice on account has to go to somebody: --billing-email is missing",
+            hint="add --billing-email EMAIL",
+            data={"flag": "--billing-email"},
+        )
+
+
+def _card_of(billing: Billing, payer: Subscription) -> str | None:
+    """The subscription's own card, as one that was bought on a page has; None: the customer's default.
+
+    Raises NotACard.
+    """
+    found = read_subscription(billing.read(endpoints.subscription(payer.stripe_subscription)))
+    require_no_other(billing, found, payer.name)
+    return found.default_payment_method
+
+
+def _request(plan: Plan, order: Order, customer: str | None) -> Request:
+    asked: dict[str, JsonValue] = {
+        "plan": plan.slug,
+        "seats": order.seats,
+        "name": order.name,
+        "owner": order.owner,
+        "billing_email": order.billing_email,
+        "billing_name": order.billing_name,
+        "payment_method": order.payment_method,
+        "bill_to": order.bill_to,
+        "due_days": order.due_days,
+        "discounts": discount_forms(order.discounts),
+        "automatic_tax": order.automatic_tax,
+        **({"address": dict(order.address)} if order.address else {}),
+    }
+    details: dict[str, JsonValue] = {
+        **asked,
+        "plan_id": plan.id,
+        "price": plan.price_id,
+        "currency": plan.currency,
+        "customer": customer,
+        "policy": None if plan.policy is None else as_fields(plan.policy),
+    }
+    kind = "checkout" if order.checkout else "buy"
+    return Request(kind, asked, details, reserved_name=name_key(order.name), request_id=order.request_id)
+
+
+def _same(reader: Reader, request: Request) -> Operation | None:
+    """The operation that asked for the same: under way, or done under the same request id."""
+    found = (
+        operations.of_request(reader, request.request_id) if request.request_id else None,
+        operations.of_name(reader, str(request.reserved_name)),
+    )
+    same = (one for one in found if one is not None and is_same(one, request))
+    return next(same, None)
+
+
+def _is_known(reader: Reader, request: Request) -> bool:
+    """Whether an operation holds this name or request id, so that `submit` decides what it means."""
+    by_id = operations.of_request(reader, request.request_id) if request.request_id else None
+    return by_id is not None or operations.of_name(reader, str(request.reserved_name)) is not None
+
+
+def refuse_taken(reader: Reader, name: str, but: Subscription | None = None) -> None:
+    """Raise NameTaken if another subscription than `but` has the name."""
+    taken = subscriptions.named(reader, name)
+    if taken is not None and (but is None or taken.id != but.id):
+        raise NameTaken(
+            f"there is a subscription {taken.name} already",
+            hint=f"seatctl subs show {quote(taken.name)}, or buy with another --name",
+            data={"subscription": taken.name},
+        )
+
+
+def _quote(billing: Billing, call: Call, plan: Plan, order: Order, details: Mapping[str, JsonValue]) -> Quote:
+    """What Stripe would charge now for the price and the customer of `details`."""
+    form: dict[str, JsonValue] = {
+        "subscription_details": {"items": [{"price": details["price"], "quantity": order.seats}]},
+    }
+    discounts = details.get("discounts")
+    if discounts:  # else what the customer has counts, as it will on the subscription
+        form["discounts"] = discounts
+    if order.automatic_tax:
+        form["automatic_tax"] = {"enabled": True}
+    if details["customer"] is not None:
+        form["customer"] = details["customer"]
+    else:  # the customer is not made before the purchase is confirmed
+        place: dict[str, JsonValue] = {"address": dict(order.address)} if order.address else {}
+        form |= {"currency": plan.currency, "customer_details": {"tax_exempt": "none", **place}}
+    wanted = len(discounts) if isinstance(discounts, list) else 0
+    raw = billing.read(endpoints.preview_invoice(form))
+    preview, terms = read_preview(raw), read_terms(raw)
+    # What waits for the customer's next invoice comes first, and may leave no room for the plan's own line.
+    each = sum(line.amount for line in terms) // order.seats if terms else plan.unit_amount
+    end = max((line.period_end for line in terms), default=None)
+    return Quote(
+        plan=plan.slug,
+        name=order.name,
+        seats=order.seats,
+        unit_amount=each,
+        currency=preview.currency,
+        due_now=preview.amount_due,
+        total=preview.total,
+        renews_at=format_time(end or add_interval(call.now, plan.interval, plan.interval_count)),
+        due_days=order.due_days,
+        discount=sum(preview.discounts) if wanted else None,
+        carried_over=preview.carried_over,
+        warnings=nothing_off(wanted, preview.discounts, preview.total),
+        tax_status=preview.tax_status,
+    )

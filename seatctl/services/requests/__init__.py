@@ -1,0 +1,1 @@
+"""Requests for seats: create, decide, approve automatically."""

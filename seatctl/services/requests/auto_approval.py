@@ -1,0 +1,116 @@
+"""Automatic approval of a subscription: its rules set, and tried on a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from seatctl.billing.port import Billing
+from seatctl.errors import SeatctlError, UsageError
+from seatctl.ledger import requests, seats, subscriptions, users
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.transaction import Reader
+from seatctl.ledger.undo import held_seats
+from seatctl.models.call import Call, format_time
+from seatctl.models.report import Record, Report
+from seatctl.models.role import Action
+from seatctl.models.subscription import AutoApproval, Subscription
+from seatctl.models.user import User, UserStatus
+from seatctl.rules.approval import Asking, Verdict, automatically
+from seatctl.rules.approval_rules import auto_approval_fields, checked_domains, checked_groups
+from seatctl.rules.assignment import require_home, require_usable
+from seatctl.rules.metadata import auto_approval_text
+from seatctl.rules.undo_command import Changed, reversal
+from seatctl.services.subscriptions.settings import change_setting
+from seatctl.services.users.permissions import allow
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is to be changed of the rules; None leaves a rule as it is. `until` is UTC."""
+
+    enabled: bool | None = None
+    domains: tuple[str, ...] | None = None
+    groups: tuple[str, ...] | None = None
+    daily_limit: int | None = None
+    until: datetime | None = None
+    keep_free: int | None = None
+    reset: bool = False
+    """Forget every rule first."""
+
+    def applied(self, rules: AutoApproval) -> AutoApproval:
+        """The rules after the change. Raises BadRule."""
+        kept = AutoApproval(enabled=rules.enabled) if self.reset else rules
+        domains = kept.domains if self.domains is None else checked_domains(self.domains)
+        return AutoApproval(
+            enabled=kept.enabled if self.enabled is None else self.enabled,
+            domains=domains,
+            groups=kept.groups if self.groups is None else checked_groups(self.groups),
+            daily_limit=kept.daily_limit if self.daily_limit is None else self.daily_limit,
+            until=kept.until if self.until is None else self.until,
+            keep_free=kept.keep_free if self.keep_free is None else self.keep_free,
+        )
+
+
+def set_rules(ledger: Ledger, billing: Billing, call: Call, handle: str, wanted: Rules) -> Report:
+    """Change the rules, in the ledger and in Stripe's metadata.
+
+    Raises BadRule, TooLongForStripe, RoleRequired.
+    """
+    if wanted.until is not None and wanted.until <= call.now:
+        raise UsageError(
+            "--until lies in the past", hint=f"use --until with a time after {call.now:%Y-%m-%d %H:%M} UTC"
+        )
+    with ledger.reading() as reader:
+        pool = subscriptions.find(reader, handle, call.now)
+        allow(reader, call.actor, Action.CONFIGURE_APPROVAL, pool)
+    after = wanted.applied(pool.auto_approval)
+    if after == pool.auto_approval:
+        return Report(None, call.dry_run, f"automatic approval of {pool.name} is {_state(after)} already")
+    auto_approval_text(after)  # whether Stripe can keep it, before an operation begins
+    if after.enabled != pool.auto_approval.enabled:
+        summary = f"turned automatic approval of {pool.name} {_state(after)}"
+    else:
+        summary = f"changed the rules of automatic approval of {pool.name}, which is {_state(after)}"
+    was, becomes = (auto_approval_fields(rules) for rules in (pool.auto_approval, after))
+    report = change_setting(ledger, billing, call, pool, {"auto_approval": becomes}, summary)
+    if report.run is None:
+        return report
+    changed = Changed("subscription", pool.name, {"auto_approval": was}, {"auto_approval": becomes})
+    return replace(report, undo=reversal(None, None, [changed]))
+
+
+def _state(rules: AutoApproval) -> str:
+    return "on" if rules.enabled else "off"
+
+
+def try_rules(
+    reader: Reader, ledger_id: str, handle: str, email: str, wanted: Rules, now: datetime
+) -> Record:
+    """What the rules would make of a request of this person now, and which of them decides; nothing is done.
+
+    With rules in `wanted`: what those would make of it. Raises UnknownSubscription.
+    """
+    pool = subscriptions.find(reader, handle, now)
+    rules = wanted.applied(pool.auto_approval)
+    user = users.find(reader, email)
+    record: Record = {"subscription": pool.name, "email": email if user is None else user.email}
+    if user is None or user.status is not UserStatus.ACTIVE:
+        why = f"{email} is not a user" if user is None else f"{user.email} is {user.status}"
+        return {**record, "outcome": "refused", "rule": "user", "why": why}
+    try:
+        require_home(pool, ledger_id)
+        require_usable(pool)
+    except SeatctlError as error:
+        return {**record, "outcome": "refused", "rule": "subscription", "why": error.message}
+    if seats.is_seated(reader, pool.id, user.id, format_time(now)):
+        return {**record, "outcome": "seated", "rule": "seat", "why": f"{user.email} sits there already"}
+    found = automatic(reader, user, replace(pool, auto_approval=rules), now)
+    return {**record, "outcome": found.outcome.value, "rule": found.rule, "why": found.why}
+
+
+def automatic(reader: Reader, user: User, pool: Subscription, now: datetime) -> Verdict:
+    """What the subscription's own rules make of a request of this user at `now` (UTC)."""
+    today = requests.approved_automatically(reader, pool.id, now)
+    free = max(0, pool.free - held_seats.held(reader, pool.id, format_time(now)))
+    return automatically(pool.auto_approval, Asking(user.email, user.group, now, today), free)

@@ -1,0 +1,1 @@
+"""Seats: assign, move, claim, apply, and who is entitled."""

@@ -1,0 +1,1 @@
+"""Changes of a running subscription: proposal, seats and plan, renewal, cancellation, billing."""

@@ -1,0 +1,244 @@
+"""`subs billing`: showing who pays for a subscription, and preparing a change of it.
+
+How the change is made is in `billing_operation.py`; the page on which customers do it themselves in
+`portal.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from seatctl.billing import endpoints
+from seatctl.billing.objects import read_address, read_card, read_customer, read_invoice, read_subscription
+from seatctl.billing.port import Billing, MissingInStripe, StripeJson
+from seatctl.errors import JsonValue
+from seatctl.ledger import subscriptions
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.mirror import customers
+from seatctl.models.call import Call
+from seatctl.models.invoice import InvoiceStatus
+from seatctl.models.money import plain_amount
+from seatctl.models.report import Record
+from seatctl.models.role import Action
+from seatctl.models.stripe_objects import StripeInvoice, StripeSubscription
+from seatctl.rules.billing_details import ADDRESS_PARTS, Details
+from seatctl.rules.metadata import SUBSCRIPTION
+from seatctl.rules.purchases import check_spend
+from seatctl.services.charging.cards import require_given_card
+from seatctl.services.charging.customer import require_customer
+from seatctl.services.charging.processing import is_under_way
+from seatctl.services.operations.submit import Request
+from seatctl.services.subscriptions.proposal import Prepared, Wishes, repeated
+from seatctl.services.subscriptions.snapshot import Gathered, look_at_payer, require_unscheduled
+
+_COLUMNS = ("name", "billing_email", "due_now", "currency", "pays", "result")
+
+
+def show(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Record:
+    """Billing details as Stripe has them now, as one record."""
+    with ledger.reading() as reader:
+        pool = subscriptions.find(reader, handle, call.now)
+        customer_id = customers.stripe_id(reader, pool.customer_id)
+        shared = customers.subscriptions_of(reader, pool.customer_id)
+    mirror = read_subscription(billing.read(endpoints.subscription(pool.stripe_subscription)))
+    raw = require_customer(billing, pool, customer_id)
+    customer = read_customer(raw)
+    card = mirror.default_payment_method or customer.default_payment_method
+    unpaid = _unpaid(billing, mirror)
+    return {
+        "name": pool.name,
+        "billing_email": customer.email,
+        "billing_name": customer.name,
+        "address": [part for name in ADDRESS_PARTS if (part := read_address(raw).get(name))],
+        "tax_ids": [f"{one.get('type')}:{one.get('value')}" for one in _tax_ids(billing, customer_id)],
+        "collection": "on account" if mirror.collection_method == "send_invoice" else "by card",
+        "card": None if card is None else _card(billing, card),
+        "payment_method": card,
+        "unpaid": [
+            *(_owed(invoice) for invoice in unpaid),
+            *(f"{one.handle}: a draft that nobody is asked to pay" for one in pool.owed if one.draft),
+        ],
+        "shared_with": [name for name in shared if name != pool.name],
+        "customer": customer_id,
+    }
+
+
+def _tax_ids(billing: Billing, customer: str) -> list[StripeJson]:
+    return list(billing.every(endpoints.tax_ids(customer)))
+
+
+def _card(billing: Billing, payment_method: str) -> str | None:
+    """As a person recognises it: brand and the last four digits."""
+    try:
+        card = read_card(billing.read(endpoints.payment_method(payment_method)))
+    except MissingInStripe:
+        return None
+    return f"{card.brand} {card.last4}".strip()
+
+
+def _owed(invoice: StripeInvoice) -> str:
+    amount = f"{plain_amount(invoice.amount_remaining, invoice.currency)} {invoice.currency.upper()}"
+    due = "" if invoice.due_date is None else f", due {invoice.due_date:%Y-%m-%d}"
+    return f"{invoice.number}: {amount}{due}"
+
+
+def _unpaid(billing: Billing, mirror: StripeSubscription) -> list[StripeInvoice]:
+    """The open invoices of a subscription, Stripe's and our own, the oldest first."""
+
+    def its_own() -> Iterator[StripeInvoice]:
+        for raw in billing.every(endpoints.invoices_of_customer(mirror.customer_id)):
+            invoice = read_invoice(raw)
+            if mirror.id in {invoice.subscription_id, invoice.metadata.get(SUBSCRIPTION)}:
+                yield invoice
+
+    owed = [one for one in its_own() if one.status is InvoiceStatus.OPEN and one.amount_remaining]
+    return sorted(owed, key=lambda one: one.finalized_at or one.created_at)
+
+
+# Changing ---------------------------------------------------------------------------------------------
+
+
+def prepare_billing(
+    ledger: Ledger, billing: Billing, call: Call, handle: str, details: Details, wishes: Wishes
+) -> Prepared:
+    """Check a change of billing details; a new card pays the oldest unpaid invoice at once.
+
+    Raises UnknownSubscription, RoleRequired, ForeignLedger, MaxSpendExceeded.
+    """
+    asked = _asked(details)
+    under_way = repeated(ledger, call, handle, asked, Action.MANAGE_SUBSCRIPTION, wishes)
+    if under_way is not None:
+        return under_way
+    found = look_at_payer(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
+    if details.payment_method is not None and found.mirror.default_payment_method is not None:
+        require_unscheduled(found)  # the card of its own is a setting of the subscription
+    raw = require_customer(billing, found.pool, found.mirror.customer_id)
+    require_given_card(billing, details.payment_method)
+    unpaid = [one for one in _unpaid(billing, found.mirror) if one.due_date is None]
+    pays = next(_chargeable(billing, unpaid), None) if details.payment_method is not None else None
+    due, currency = (0, found.pool.currency) if pays is None else (pays.amount_remaining, pays.currency)
+    check_spend(due, currency, wishes.max_spend)
+    cards = _cards(billing, found, details.payment_method)
+    form = _form(details, raw)
+    summary = _summary(found, details, pays, unpaid)
+    request = Request(
+        "billing",
+        asked,
+        {
+            "subscription": found.pool.id,
+            "stripe_id": found.mirror.id,
+            "customer": found.mirror.customer_id,
+            "details": form,
+            "before": _before(form, raw),
+            "tax_ids": _new_tax_ids(billing, found.mirror.customer_id, details),
+            "payment_method": details.payment_method,
+            "was_attached": details.payment_method in cards,
+            "cards": cards,
+            # Of one that has ended Stripe changes nothing any more.
+            "own_card": found.mirror.default_payment_method is not None and not found.mirror.status.is_over,
+            "charged": [read_customer(raw).default_payment_method, found.mirror.default_payment_method],
+            "pay": None if pays is None else pays.id,
+            "due_now": due,
+            "summary": summary,
+        },
+        found.pool.id,
+        request_id=wishes.request_id,
+    )
+    row: dict[str, JsonValue] = {
+        "name": found.pool.name,
+        "billing_email": details.email or read_customer(raw).email,
+        "due_now": due,
+        "currency": currency,
+        "pays": None if pays is None else pays.number,
+        "result": "would be changed",
+    }
+    return Prepared(
+        request,
+        row,
+        due,
+        currency,
+        summary,
+        found.pool,
+        found.read_at,
+        columns=_COLUMNS,
+        operation=found.operation,
+    )
+
+
+def _chargeable(billing: Billing, unpaid: list[StripeInvoice]) -> Iterator[StripeInvoice]:
+    """Those of which no payment is under way: the bank may still pay them, and once is enough."""
+    return (one for one in unpaid if not is_under_way(billing, one.id))
+
+
+def _asked(details: Details) -> dict[str, JsonValue]:
+    return {
+        "email": details.email,
+        "name": details.name,
+        "address": dict(details.address),
+        "tax_ids": [[kind, value] for kind, value in details.tax_ids],
+        "payment_method": details.payment_method,
+    }
+
+
+def _form(details: Details, customer: StripeJson) -> dict[str, JsonValue]:
+    """What differs from what the customer has: nothing else is sent."""
+    known, address = read_customer(customer), read_address(customer)
+    form: dict[str, JsonValue] = {}
+    if details.email not in {None, known.email}:
+        form["email"] = details.email
+    if details.name not in {None, known.name}:
+        form["name"] = details.name
+    wanted = {**address, **dict(details.address)}
+    if wanted != address:  # Stripe replaces an address whole: what was not named stays
+        form["address"] = {**wanted}
+    return form
+
+
+def _before(form: dict[str, JsonValue], customer: StripeJson) -> dict[str, JsonValue]:
+    """The form that takes these details back; an empty text clears a field."""
+    known = read_customer(customer)
+    was: dict[str, JsonValue] = {
+        "email": known.email or "",
+        "name": known.name or "",
+        "address": dict(read_address(customer)) or "",
+    }
+    return {name: was[name] for name in form}
+
+
+def _new_tax_ids(billing: Billing, customer: str, details: Details) -> list[JsonValue]:
+    """Those that the customer does not have yet: Stripe keeps the same one twice."""
+    known = {(one.get("type"), one.get("value")) for one in _tax_ids(billing, customer)}
+    return [{"type": kind, "value": value} for kind, value in details.tax_ids if (kind, value) not in known]
+
+
+def _cards(billing: Billing, found: Gathered, payment_method: str | None) -> list[JsonValue]:
+    """The cards that the customer has already: a refusal must not take one of them away."""
+    if payment_method is None:
+        return []
+    saved = billing.every(endpoints.payment_methods(found.mirror.customer_id))
+    return [one.get("id") for one in saved]
+
+
+def _summary(
+    found: Gathered, details: Details, pays: StripeInvoice | None, unpaid: list[StripeInvoice]
+) -> str:
+    parts = [
+        f"billed to {details.email}" if details.email else "",
+        f"made out to {details.name}" if details.name else "",
+        "a new address" if details.address else "",
+        "a tax id" if details.tax_ids else "",
+        "a new card" if details.payment_method else "",
+        f"which pays invoice {_owed(pays)}" if pays is not None else "",
+        f"{len(unpaid) - 1} more unpaid" if pays is not None and len(unpaid) > 1 else "",
+    ]
+    left = _left(found, details, pays)
+    return f"{found.pool.name}: {', '.join(part for part in parts if part)}{left}"
+
+
+def _left(found: Gathered, details: Details, pays: StripeInvoice | None) -> str:
+    """The invoices that a new card does not pay by itself, each with the command that does."""
+    if details.payment_method is None:
+        return ""
+    paid = None if pays is None else pays.number
+    rest = [one for one in found.pool.owed if one.due is None and one.handle != paid]
+    return "".join(f"; still to be paid: seatctl invoices pay {one.handle}" for one in rest[:3])

@@ -1,0 +1,187 @@
+"""The operation `billing`: e-mail, name, address, tax ids and the card of who pays for a subscription.
+
+What a refusal may follow is done first and taken back after one, so that a declined card changes nothing:
+details, tax ids, the card attached, an unpaid invoice paid with it; last it becomes the default.
+What is asked for, shown and priced is in `billing.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from seatctl.billing import endpoints
+from seatctl.billing.objects import read_customer, read_subscription
+from seatctl.billing.port import MissingInStripe, StripeJson, Write
+from seatctl.errors import JsonValue
+from seatctl.ledger.mirror import customers
+from seatctl.ledger.transaction import Transaction
+from seatctl.models.invoice import InvoiceStatus
+from seatctl.models.subscription import Subscription
+from seatctl.services.charging.customer import saved_method, text
+from seatctl.services.charging.pay_invoice import pay, read
+from seatctl.services.charging.processing import require_none
+from seatctl.services.operations.kinds import Apply, Handler
+from seatctl.services.operations.steps import Running
+from seatctl.services.subscriptions.finish import After, take_over
+
+
+def _run(running: Running) -> Apply:
+    customer, invoice = str(running.payload["customer"]), text(running, "pay")
+
+    def undo() -> None:
+        _take_back(running)
+
+    _set_details(running, customer)
+    _add_tax_ids(running, customer, undo)
+    card = text(running, "payment_method")
+    if card is not None:
+        attached = _attach(running, customer, card, undo)
+        if invoice is not None:
+            pay(running, invoice, attached, undo)
+        _make_default(running, customer, attached, undo)
+    return take_over(running, [invoice], str(running.payload["summary"]), _mirror(running, customer))
+
+
+def _set_details(running: Running, customer: str) -> None:
+    """What is sent is absolute: sending it again after a lost answer does no harm."""
+    details = running.payload.get("details")
+    if isinstance(details, dict) and details:
+        running.step_or_nothing("details", endpoints.update_customer(customer, details), lambda: None)
+
+
+def _tax_ids(running: Running) -> list[tuple[str, dict[str, JsonValue]]]:
+    listed = running.payload.get("tax_ids")
+    forms = listed if isinstance(listed, list) else []
+    return [(f"tax-id-{n}", form) for n, form in enumerate(forms, 1) if isinstance(form, dict)]
+
+
+def _add_tax_ids(running: Running, customer: str, undo: Callable[[], None]) -> None:
+    for name, form in _tax_ids(running):
+
+        def find(form: dict[str, JsonValue] = form) -> StripeJson | None:
+            listed = running.billing.every(endpoints.tax_ids(customer))
+            same = (one for one in listed if (one.get("type"), one.get("value")) == tuple(form.values()))
+            return next(same, None)
+
+        running.step_or_nothing(name, endpoints.create_tax_id(customer, form), find, undo)
+
+
+def _attach(running: Running, customer: str, card: str, undo: Callable[[], None]) -> str:
+    """The id under which Stripe keeps the card; a bank may refuse it right here."""
+    method = saved_method(running, card, undo)
+
+    def find() -> StripeJson | None:
+        listed = running.billing.every(endpoints.payment_methods(customer))
+        return next((one for one in listed if _is_attached(running, one.get("id"), method)), None)
+
+    write = endpoints.attach_payment_method(method, customer)
+    return str(running.step_or_nothing("attach", write, find, undo)["id"])
+
+
+def _is_attached(running: Running, found: JsonValue, method: str) -> bool:
+    """Whether a saved card is the one; a shared test card gets an id of its own when it is attached."""
+    before = running.payload.get("cards")
+    is_new = isinstance(before, list) and found not in before
+    return found == method or (method.startswith("pm_card_") and is_new)
+
+
+def _make_default(running: Running, customer: str, card: str, undo: Callable[[], None]) -> None:
+    """The card pays from now on. A card of the subscription's own would go before the customer's."""
+    form: dict[str, JsonValue] = {"invoice_settings": {"default_payment_method": card}}
+    charged = running.payload.get("charged")  # by the customer, by the subscription itself
+    of_customer, of_subscription = charged if isinstance(charged, list) else (None, None)
+    if card != of_customer:
+        _make_default_of(running, endpoints.update_customer(customer, form), undo)
+    if running.payload.get("own_card") is True and card != of_subscription:
+        write = endpoints.update_subscription(
+            str(running.payload["stripe_id"]), {"default_payment_method": card}
+        )
+        running.step_at_last("subscription-default", write, lambda: _if_over(running))
+
+
+def _if_over(running: Running) -> StripeJson | None:
+    """The subscription if it has ended: Stripe refuses it a card then, for ever, and none is needed."""
+    found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
+    return found if read_subscription(found).status.is_over else None
+
+
+def _make_default_of(running: Running, write: Write, undo: Callable[[], None]) -> None:
+    if text(running, "pay") is None:
+        running.step_or_nothing("default", write, lambda: None, undo)
+    else:  # it has paid: it has to become the default, sooner or later
+        running.step_at_last("default", write, lambda: None)
+
+
+def _mirror(running: Running, customer: str) -> After:
+    """The customer as it is now: read before the transaction, which spans no call."""
+    found = read_customer(running.billing.read(endpoints.customer(customer)))
+
+    def apply(tx: Transaction, pool: Subscription) -> dict[str, JsonValue]:
+        was = customers.snapshot(tx, pool.customer_id)
+        customers.upsert(tx, found)
+        became = customers.snapshot(tx, pool.customer_id)
+        if was != became:
+            tx.record("customer", pool.customer_id, was, became)
+        return {"billing_email": found.email, "payment_method": found.default_payment_method}
+
+    return apply
+
+
+# Taking back ------------------------------------------------------------------------------------------
+
+
+def _take_back(running: Running) -> None:
+    """Undo what was done before the refusal, the last first."""
+    attached = running.answered("attach")
+    if attached is not None and running.payload.get("was_attached") is not True:
+        _detach(running, str(attached["id"]))
+    customer = str(running.payload["customer"])
+    for name, _ in reversed(_tax_ids(running)):
+        made = running.answered(name)
+        if made is not None:
+            _delete_tax_id(running, name, customer, str(made["id"]))
+    before = running.payload.get("before")
+    if isinstance(before, dict) and running.answered("details") is not None:
+        running.step_at_last("restore-details", endpoints.update_customer(customer, before), lambda: None)
+
+
+def _detach(running: Running, card: str) -> None:
+    def gone() -> StripeJson | None:
+        found = running.billing.read(endpoints.payment_method(card))
+        return found if found.get("customer") is None else None
+
+    running.step_at_last("detach", endpoints.detach_payment_method(card), gone)
+
+
+def _delete_tax_id(running: Running, name: str, customer: str, tax_id: str) -> None:
+    def gone() -> bool:
+        listed = running.billing.every(endpoints.tax_ids(customer))
+        return all(one.get("id") != tax_id for one in listed)
+
+    running.delete(f"delete-{name}", endpoints.delete_tax_id(customer, tax_id), gone)
+
+
+def _undo(running: Running) -> str | None:
+    """Nobody is charged a day late; what needs no charge, or is paid, is finished however late."""
+    invoice = text(running, "pay")
+    try:
+        if invoice is None or read(running, invoice).status is InvoiceStatus.PAID:
+            return None
+        require_none(running.billing, [invoice])
+    except MissingInStripe:
+        return None
+    _take_back(running)
+    return "the new card is taken back; nothing was charged or changed"
+
+
+def _abandon(running: Running) -> str | None:
+    """As `_undo`, also of what needs no charge; not once the card has become the one that pays."""
+    if text(running, "pay") is not None:
+        return _undo(running)
+    if running.was_sent("default") or running.was_sent("subscription-default"):
+        return None
+    _take_back(running)
+    return "what was changed is taken back"
+
+
+HANDLER = Handler(_run, _undo, _abandon)

@@ -1,0 +1,98 @@
+"""The people who go with seats that are given back: at once, or at the end of what is paid for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seatctl.errors import JsonValue
+from seatctl.ledger import departures, seats, staging
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.staging import Verdict
+from seatctl.ledger.transaction import Transaction
+from seatctl.models.subscription import Subscription
+from seatctl.services.operations.steps import Running
+from seatctl.services.subscriptions.finish import After
+from seatctl.services.users.people import People, stage
+
+_NAMED = 3
+"""Addresses that a sentence names; a row has all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """Who gives up a seat, as it was asked for and as it comes to."""
+
+    users: tuple[int, ...] = ()
+    """Their ids."""
+    asked: tuple[str, ...] = ()
+    """The rule or the addresses as given: a repetition asks for the same, whoever has gone meanwhile."""
+    not_seated: tuple[str, ...] = ()
+    """Addresses of the file who do not sit there: told, because a slip may be behind it."""
+    emails: tuple[str, ...] = ()
+    """The addresses of `users`, to be shown before it is done."""
+
+    @property
+    def remark(self) -> str:
+        """What a summary says of those who do not sit there; empty where all do."""
+        if not self.not_seated:
+            return ""
+        named, more = self.not_seated[:_NAMED], len(self.not_seated) - _NAMED
+        told = ", ".join(named) + (f" and {more} more" if more > 0 else "")
+        return f"; {told} {'does' if len(self.not_seated) == 1 else 'do'} not sit in it"
+
+    @property
+    def as_row(self) -> dict[str, JsonValue]:
+        """What a row says of them; nothing where there are none."""
+        said = {"leaving_emails": self.emails, "not_seated": self.not_seated}
+        return {key: [*emails] for key, emails in said.items() if emails}
+
+
+NOBODY = Going()
+
+
+def named_in_file(ledger: Ledger, subscription_id: int, source: str) -> Going:
+    """The people of a file (`-`: stdin): those who sit in the subscription go, the others are told.
+
+    Raises BadInput and BadRows, also for a person whom the ledger does not know.
+    """
+    stage(ledger, People(source=source))
+    with ledger.staging() as journal:
+        staging.judge(journal)
+        staging.refuse(journal, Verdict.UNKNOWN, "there is no user of this e-mail")
+    with ledger.reading() as reader:
+        staging.require_good(reader, skip_bad=False)
+        users = departures.seated_in_file(reader, subscription_id)
+        strangers = departures.not_seated_in_file(reader, subscription_id)
+        return Going(users, departures.in_file(reader), strangers, departures.emails(reader, users))
+
+
+def people_leave(running: Running) -> After:
+    """What the operation's last transaction does to the seats of those who go, or need not go any more.
+
+    Where the seats stay paid for until the term's end, theirs end with them; otherwise now. Whom an earlier
+    decrease named stays as far as the next term has room for more people again: who was named last, first.
+    """
+    named = running.payload.get("leaving")
+    users = [one for one in named if isinstance(one, int)] if isinstance(named, list) else []
+    until = str(running.payload["term_end"])
+    strangers = running.payload.get("not_seated")
+    told: dict[str, JsonValue] = {"not_seated": strangers} if strangers else {}
+
+    def apply(tx: Transaction, pool: Subscription) -> dict[str, JsonValue]:
+        return {**told, **leave(tx, pool)}
+
+    def leave(tx: Transaction, pool: Subscription) -> dict[str, JsonValue]:
+        if not users:
+            return _stay(tx, pool, until)
+        if running.payload.get("bill") is True:
+            return {"revoked": seats.revoke_users(tx, pool.id, users)}
+        return {"leaving": seats.end_at(tx, pool.id, users, until), "leaving_at": until}
+
+    return apply
+
+
+def _stay(tx: Transaction, pool: Subscription, until: str) -> dict[str, JsonValue]:
+    told = departures.told_to_leave(tx, pool.id, until)
+    room = departures.next_seats(tx, pool.id) - (pool.assigned - len(told))
+    staying = told[::-1][: max(0, room)]
+    return {"staying": seats.stay(tx, pool.id, staying)} if staying else {}

@@ -1,0 +1,87 @@
+"""The customer portal: a page on which customers see invoices, and change card and address. Nothing else.
+
+Stripe's own default would let them change quantities and cancel, past every policy; so the page is made
+with a configuration of seatctl's own, found again by its metadata.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from seatctl.billing import endpoints, pages
+from seatctl.billing.objects import read_subscription, read_url
+from seatctl.billing.port import Billing, StripeJson
+from seatctl.errors import JsonValue
+from seatctl.ledger import subscriptions
+from seatctl.ledger.ledger import Ledger
+from seatctl.models.call import Call
+from seatctl.models.report import Record
+from seatctl.models.role import Action
+from seatctl.rules.assignment import require_home
+from seatctl.rules.metadata import LEDGER
+from seatctl.services.charging.customer import require_customer
+from seatctl.services.users.permissions import allow
+
+FEATURES: dict[str, JsonValue] = {
+    "customer_update": {"enabled": True, "allowed_updates": ["address"]},
+    "invoice_history": {"enabled": True},
+    "payment_method_update": {"enabled": True},
+    "subscription_cancel": {"enabled": False},
+    "subscription_update": {"enabled": False},
+}
+
+
+def open_portal(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Record:
+    """The address of the page for the customer of a subscription; it works for a few minutes."""
+    with ledger.reading() as reader:
+        pool = subscriptions.find(reader, handle, call.now)
+        allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, pool)
+    require_home(pool, ledger.id)
+    record: Record = {"name": pool.name, "url": None}
+    if call.dry_run:
+        return record
+    mirror = read_subscription(billing.read(endpoints.subscription(pool.stripe_subscription)))
+    require_customer(billing, pool, mirror.customer_id)
+    form: dict[str, JsonValue] = {
+        "customer": mirror.customer_id,
+        "configuration": _configuration(ledger, billing),
+    }
+    # Every page is a new one: a key of its own only makes the repetition after a lost answer safe.
+    session = billing.write(pages.create_portal(form), f"seatctl:{ledger.id}:portal:{secrets.token_hex(8)}")
+    return {**record, "url": read_url(session)}
+
+
+def _configuration(ledger: Ledger, billing: Billing) -> str:
+    """The id of seatctl's configuration: made once, and set right where somebody has widened it."""
+    listed = billing.every(pages.portal_configurations())
+    known = next((one for one in listed if _metadata(one).get(LEDGER) == ledger.id), None)
+    if known is None:
+        form: dict[str, JsonValue] = {"features": FEATURES, "metadata": {LEDGER: ledger.id}}
+        # The key keeps two commands at once from making two.
+        known = billing.write(
+            pages.create_portal_configuration(form), f"seatctl:{ledger.id}:portal-configuration"
+        )
+    elif widened := _widened(known):
+        known = billing.write(
+            pages.update_portal_configuration(str(known["id"]), {"features": widened}),
+            f"seatctl:{ledger.id}:portal-features:{secrets.token_hex(8)}",
+        )
+    return str(known["id"])
+
+
+def _metadata(configuration: StripeJson) -> dict[str, JsonValue]:
+    found = configuration.get("metadata")
+    return found if isinstance(found, dict) else {}
+
+
+def _widened(configuration: StripeJson) -> dict[str, JsonValue]:
+    """The features that somebody has set otherwise, as they are to be."""
+    features = configuration.get("features")
+    known = features if isinstance(features, dict) else {}
+    return {
+        name: wanted for name, wanted in FEATURES.items() if _enabled(known.get(name)) != _enabled(wanted)
+    }
+
+
+def _enabled(feature: JsonValue) -> bool:
+    return isinstance(feature, dict) and feature.get("enabled") is True

@@ -1,0 +1,160 @@
+"""What Stripe says a change of a running subscription costs: now and with the next invoice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seatctl.billing import endpoints
+from seatctl.billing.objects import read_preview
+from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, StripeJson
+from seatctl.billing.previews import RECURRING, bills_what_has_waited, is_of_next_term, read_waiting
+from seatctl.errors import JsonValue
+from seatctl.models.subscription_state import Side
+from seatctl.rules.purchases import address_hint, check_tax
+from seatctl.rules.subscription_changes import Target
+from seatctl.rules.term_content import item_update
+from seatctl.services.subscriptions.snapshot import Gathered
+
+_NOTHING_TO_COME = "invoice_upcoming_none"
+"""Stripe's code where no invoice would follow: the subscription ends before."""
+
+_AT_ONCE, _LATER, _NOT_AT_ALL = "always_invoice", "create_prorations", "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Proration:
+    """How Stripe bills the difference, and the moment (epoch seconds) from which it counts."""
+
+    behavior: str
+    moment: int
+
+
+_NOTHING = Proration(_NOT_AT_ALL, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What a change costs now, in minor units: what is charged, and what is too little for that."""
+
+    now: int = 0
+    carried_over: int = 0
+
+
+def due_now(
+    billing: Billing, found: Gathered, side: Side, proration: Proration | None, discounts: list[JsonValue]
+) -> Due:
+    """What Stripe would charge now; never negative: a credit goes to the balance.
+
+    Nothing if the change makes no invoice of its own: in a trial Stripe previews the first real one.
+    """
+    if proration is None or proration.behavior != _AT_ONCE:
+        return Due()
+    try:
+        preview = _preview(billing, found, side, proration, discounts)
+    except InvalidRequest as refused:
+        if refused.data.get("stripe_code") != _NOTHING_TO_COME:
+            raise
+        return Due()
+    if is_of_next_term(preview, found.item, proration.moment):
+        return Due()
+    priced = read_preview(preview)
+    check_tax(priced.tax_status, address_hint(found.standing.name))
+    return Due(max(0, priced.amount_due), priced.carried_over)
+
+
+def next_total(
+    billing: Billing,
+    found: Gathered,
+    target: Target,
+    proration: Proration | None,
+    discounts: list[JsonValue],
+) -> int | None:
+    """What the next term will be invoiced at, in minor units; None where the subscription ends before.
+
+    With what is prorated now and billed then, and what has waited for it, unless the change bills that now.
+    `discounts` replace those of the subscription, if any. Reckoned with sums alone: the lines of a preview
+    are cut short.
+    """
+    if found.standing.ends:
+        return None
+
+    try:
+        following = _preview(billing, found, target.next, _NOTHING, discounts)
+        if proration is None:
+            besides = 0
+        elif proration.behavior == _LATER:
+            besides = _total(billing, found, target.now, proration, discounts)
+            besides -= _total(billing, found, target.now, _NOTHING, discounts)
+        else:
+            besides = 0
+            if bills_what_has_waited(following) and _bills_now(billing, found, target, proration, discounts):
+                # Without what has waited: a discount may take more or less off it then than it does today.
+                following = _preview(billing, found, target.next, _NOTHING, discounts, RECURRING)
+    except (MissingInStripe, InvalidRequest):
+        return None
+    return read_preview(following).total + besides
+
+
+def _bills_now(
+    billing: Billing, found: Gathered, target: Target, proration: Proration, discounts: list[JsonValue]
+) -> bool:
+    """Whether a change that is billed at once makes an invoice today, which takes along what has waited."""
+    today = _preview(billing, found, target.now, proration, discounts)
+    return not is_of_next_term(today, found.item, proration.moment)
+
+
+def total_after(billing: Billing, found: Gathered, form: dict[str, JsonValue]) -> int | None:
+    """What the next invoice comes to after an update with `form`, in minor units; None if none follows."""
+    preview: dict[str, JsonValue] = {"subscription": found.mirror.id, "subscription_details": form}
+    try:
+        return read_preview(billing.read(endpoints.preview_invoice(preview))).total
+    except (MissingInStripe, InvalidRequest):
+        return None
+
+
+def waiting_total(billing: Billing, found: Gathered, side: Side, new_end: int) -> int:
+    """What Stripe bills as soon as a trial until `new_end` (epoch seconds) begins: all that has waited.
+
+    Minor units. A renewal by hand is such a trial, and its first invoice takes every waiting item with it.
+    """
+    details: dict[str, JsonValue] = {
+        "items": [item_update(found.item.id, found.standing.next, side)],
+        "trial_end": new_end,
+        "proration_behavior": _NOT_AT_ALL,
+    }
+    form: dict[str, JsonValue] = {"subscription": found.mirror.id, "subscription_details": details}
+
+    def preview(how: dict[str, JsonValue]) -> StripeJson:
+        return billing.read(endpoints.preview_invoice({**form, **how}))
+
+    try:
+        return max(0, read_waiting(preview({}), lambda: preview(RECURRING)))
+    except (MissingInStripe, InvalidRequest):
+        return 0
+
+
+def _total(
+    billing: Billing, found: Gathered, side: Side, proration: Proration, discounts: list[JsonValue]
+) -> int:
+    return read_preview(_preview(billing, found, side, proration, discounts)).total
+
+
+def _preview(
+    billing: Billing,
+    found: Gathered,
+    side: Side,
+    proration: Proration,
+    discounts: list[JsonValue],
+    how: dict[str, JsonValue] | None = None,
+) -> StripeJson:
+    details: dict[str, JsonValue] = {
+        "items": [item_update(found.item.id, found.standing.next, side)],
+        "proration_behavior": proration.behavior,
+    }
+    if proration.behavior != _NOT_AT_ALL:
+        details["proration_date"] = proration.moment
+    form: dict[str, JsonValue] = {"subscription": found.mirror.id, "subscription_details": details}
+    form |= how or {}
+    if discounts:
+        form["discounts"] = discounts
+    return billing.read(endpoints.preview_invoice(form))

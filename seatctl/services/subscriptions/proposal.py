@@ -1,0 +1,231 @@
+"""A change of a running subscription that may be made: checked, priced, and then submitted once.
+
+What each command checks and what it costs is in `seats_and_plan.py`, `renew.py` and `cancel.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from shlex import quote
+
+from seatctl.billing.port import Billing
+from seatctl.errors import JsonValue, TryAgain
+from seatctl.ledger import operations, subscriptions
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.transaction import Reader
+from seatctl.models.call import Call, format_time
+from seatctl.models.money import plain_amount
+from seatctl.models.operation import Operation, OperationState
+from seatctl.models.report import Report
+from seatctl.models.role import Action
+from seatctl.models.subscription import Subscription
+from seatctl.rules.charge_comparison import Shown, back_command, end_command, shown_fields, too_little
+from seatctl.rules.purchases import amount_of, check_spend
+from seatctl.rules.subscription_changes import Target
+from seatctl.services.operations.submit import Request, submit
+from seatctl.services.subscriptions.snapshot import Gathered
+from seatctl.services.users.permissions import allow
+
+CHANGE_COLUMNS = (
+    "name",
+    "plan",
+    "seats",
+    "seats_after",
+    "next_plan",
+    "next_seats",
+    "due_now",
+    "currency",
+    "next_invoice",
+    "renews_at",
+    "ends_at",
+    "leaving_emails",
+    "not_seated",
+)
+
+
+class SubscriptionChanged(TryAgain):
+    """Another money command changed the subscription in between."""
+
+    code = "subscription_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A change that may be made: checked, and priced by Stripe. `row` is what --dry-run shows."""
+
+    request: Request
+    row: dict[str, JsonValue]
+    due_now: int
+    currency: str
+    summary: str
+    pool: Subscription
+    """The subscription as it was decided on."""
+    read_at: datetime
+    """The machine's time (UTC) at which the ledger told `pool`: what falls due in between is no change."""
+    notes: tuple[str, ...] = ()
+    """What a person should know before it is done, where it is not about a charge."""
+    nothing: bool = False
+    """All is so already; only an interrupted operation of the subscription is finished."""
+    columns: tuple[str, ...] = CHANGE_COLUMNS
+    operation: int = 0
+    """The last operation of the subscription when it was decided."""
+    on_account: bool = False
+    """What is due is invoiced, to be paid later, and charges no card."""
+    warnings: tuple[str, ...] = ()
+    """What is said besides before it is done, and again with the report."""
+    would: str = "would change"
+    """What --dry-run says before the summary."""
+    undo: str | None = None
+    """The command that would be accepted to take it back, where there is one."""
+
+    def unchanged(self, reader: Reader) -> None:
+        """Raise SubscriptionChanged where another process was faster: the quantities sent are absolute.
+
+        A request that was only to finish an operation has no details; another process has finished it.
+        """
+        now = subscriptions.by_id(reader, self.pool.id, self.read_at)
+        same = replace(now, assigned=self.pool.assigned) == self.pool
+        # A decrease that waits for the renewal shows in no column: the operation's number tells it.
+        if not (self.request.details and same and operations.latest_of(reader, now.id) == self.operation):
+            raise SubscriptionChanged(
+                f"{self.pool.name} has changed since this was decided; nothing was done",
+                hint=f"seatctl subs show {quote(self.pool.name)}, then run the same command again",
+                data={"subscription": self.pool.name},
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the commands of this module have in common."""
+
+    max_spend: str | None = None
+    request_id: str | None = None
+    promo: str | None = None
+    coupon: str | None = None
+    on_account: bool = False
+
+    @property
+    def discount(self) -> bool:
+        """Whether one is asked for."""
+        return bool(self.promo or self.coupon)
+
+    @property
+    def asked(self) -> dict[str, JsonValue]:
+        """What a repetition must ask for too, as far as it is asked for at all."""
+        # On account too: who asks for an invoice must not be told that the card was charged for it.
+        given = {"promo": self.promo, "coupon": self.coupon, "on_account": self.on_account}
+        return {name: wanted for name, wanted in given.items() if wanted}
+
+
+def repeated(
+    ledger: Ledger,
+    call: Call,
+    handle: str,
+    asked: dict[str, JsonValue],
+    action: Action,
+    wishes: Wishes | None = None,
+) -> Prepared | None:
+    """The same request where it is still under way, or was done under this request id; None where it is new.
+
+    It is finished, or answered again, whatever would be said of a new one: Stripe may have done it already,
+    and it would then look as if nothing were left to do, or as if it were too late or cost something.
+    Raises MaxSpendExceeded where this time a limit is given that it was not begun under.
+    """
+    wishes = wishes or Wishes()
+    with ledger.reading() as reader:
+        pool = subscriptions.find(reader, handle, call.now)
+        allow(reader, call.actor, action, pool)
+        begun = operations.of_subscription(reader, pool.id)
+        known = operations.of_request(reader, wishes.request_id) if wishes.request_id else None
+    earlier = next((one for one in (begun, known) if one is not None and _asks(one, pool.id, asked)), None)
+    if earlier is None:
+        return None
+    done, due = earlier.state is OperationState.DONE, earlier.payload.get("due_now")
+    due = 0 if done or not isinstance(due, int) else due
+    check_spend(due, pool.currency, wishes.max_spend)
+    request = Request(earlier.kind, asked, {}, pool.id, request_id=earlier.request_id)
+    row: dict[str, JsonValue] = {"name": pool.name, "plan": pool.plan_slug, "seats": pool.capacity}
+    what = str(earlier.payload.get("summary", ""))
+    summary = f"run {earlier.run} {'has done this' if done else 'is under way'} already: {what}"
+    asks = (
+        f"; Stripe charges {plain_amount(due, pool.currency)} {pool.currency.upper()} unless it has already"
+    )
+    notes = ("Nothing is done again." if done else f"It is finished now{asks}.",)
+    would = "nothing to do:" if done else "would finish what waits:"
+    return Prepared(request, row, due, pool.currency, summary, pool, call.now, notes=notes, would=would)
+
+
+def _asks(operation: Operation, pool: int, asked: dict[str, JsonValue]) -> bool:
+    return operation.subscription_id == pool and operation.payload.get("asked") == asked
+
+
+def carry_out(ledger: Ledger, billing: Billing, call: Call, prepared: Prepared) -> Report:
+    """Submit a prepared change; under --dry-run show it. Raises what the operation raises."""
+    columns = tuple(name for name in prepared.columns if name in prepared.row)
+    if prepared.nothing and not _is_disturbed(ledger, prepared.pool):
+        return Report(None, call.dry_run, prepared.summary, (prepared.row,), columns=columns)
+    if call.dry_run:
+        told = f"{prepared.would} {prepared.summary}"
+        return Report(None, True, told, (prepared.row,), columns=columns, warnings=prepared.warnings)
+    return replace(submit(ledger, billing, call, prepared.request, prepared.unchanged), undo=prepared.undo)
+
+
+def _is_disturbed(ledger: Ledger, pool: Subscription) -> bool:
+    """Whether an interrupted operation of the subscription has to be finished first."""
+    with ledger.reading() as reader:
+        return operations.of_subscription(reader, pool.id) is not None
+
+
+def priced(
+    found: Gathered,
+    target: Target,
+    request: Request,
+    due: int,
+    summary: str,
+    wishes: Wishes,
+    following: int | None = None,
+    warnings: tuple[str, ...] = (),
+    carried_over: int = 0,
+) -> Prepared:
+    """The request with what it costs now and with the next invoice, in minor units, and what it leads to."""
+    stands, currency = found.standing, found.pool.currency
+    row: dict[str, JsonValue] = {
+        "name": stands.name,
+        "plan": target.now.plan,
+        "seats": stands.now.seats,
+        "seats_after": target.now.seats,
+        "next_plan": target.next.plan,
+        "next_seats": target.next.seats,
+        "due_now": due,
+        "carried_over": carried_over,
+        "currency": currency,
+        "next_invoice": following,
+        "renews_at": None if stands.ends else format_time(stands.period_end),
+        "ends_at": None if stands.ends_at is None else format_time(stands.ends_at),
+    }
+    if stands.ends_early and stands.ends_at is not None:
+        summary += f"; it ends on {stands.ends_at:%Y-%m-%d}, before {stands.current_end:%Y-%m-%d}"
+        request = replace(request, details={**request.details, "summary": summary})
+    if carried_over:
+        summary += f"; {too_little(carried_over, currency)}"
+        request = replace(request, details={**request.details, "summary": summary})
+    back = back_command(stands, target.now) if target.now != stands.now else end_command(stands.name)
+    shown = shown_fields(Shown(due, currency, back, limit_of(wishes, currency)))
+    details: dict[str, JsonValue] = {**request.details, "shown": shown, "warnings": [*warnings]}
+    return Prepared(
+        replace(request, details=details),
+        row,
+        due,
+        currency,
+        summary,
+        found.pool,
+        found.read_at,
+        operation=found.operation,
+        warnings=warnings,
+    )
+
+
+def limit_of(wishes: Wishes, currency: str) -> int | None:
+    """`--max-spend` in minor units. Raises BadAmount."""
+    return None if wishes.max_spend is None else amount_of(wishes.max_spend, currency)

@@ -1,0 +1,249 @@
+"""The operation that changes seats or plan where Stripe bills the difference, or nothing is due now.
+
+Two updates at most. The first sets what is paid for from now on and lets Stripe prorate; the second, where
+the next term differs, sets that without proration, with metadata that says what is paid for until then. A
+kill between them is finished by the next run; Stripe's item alone then says the right capacity.
+"""
+
+from __future__ import annotations
+
+from seatctl.billing import endpoints
+from seatctl.billing.objects import read_invoice, read_subscription
+from seatctl.billing.port import AuthenticationRequired, StripeJson, Write
+from seatctl.errors import JsonValue, StripeRefused
+from seatctl.models.call import parse_time
+from seatctl.models.invoice import InvoiceStatus
+from seatctl.models.subscription_state import Side
+from seatctl.rules import hints
+from seatctl.rules.item_metadata import with_metadata
+from seatctl.rules.metadata import OPERATION, marks
+from seatctl.rules.subscription_state import waiting_metadata
+from seatctl.rules.term_content import items_changed, read_side
+from seatctl.services.charging.customer import text
+from seatctl.services.charging.own_invoice import send_if_draft
+from seatctl.services.charging.processing import require_none
+from seatctl.services.operations.kinds import Apply, Handler
+from seatctl.services.operations.steps import KEYS_LAST, CameToNothing, Find, Running
+from seatctl.services.operations.submit import WaitingForCardholder
+from seatctl.services.subscriptions.departures import people_leave
+from seatctl.services.subscriptions.finish import take_over
+from seatctl.services.subscriptions.snapshot import ItemGone, has_item
+
+
+def _run(running: Running) -> Apply:
+    now, after = read_side(running.payload["now"]), read_side(running.payload["next"])
+    invoice = _bill(running, now, after) if _is_billed(running) else None
+    if invoice is not None and running.payload.get("on_account") is True:
+        send_if_draft(running, invoice)
+    if now != after or not _is_billed(running):
+        _set_next(running, now, after)
+    summary = str(running.payload["summary"])
+    return take_over(running, [invoice], summary, people_leave(running), tell_owed=True)
+
+
+def _is_billed(running: Running) -> bool:
+    return running.payload.get("bill") is True
+
+
+def _held(running: Running) -> Side | None:
+    """What Stripe's item held when the change was decided; None in a payload of an earlier version."""
+    held = running.payload.get("held")
+    return None if held is None else read_side(held)
+
+
+def _bill(running: Running, now: Side, after: Side) -> str | None:
+    """Change what runs now, prorated by Stripe and charged inside the call; the invoice that charged it.
+
+    With `error_if_incomplete` a declined card leaves the quantity as it was.
+    """
+    stripe_id = str(running.payload["stripe_id"])
+    form: dict[str, JsonValue] = {
+        **items_changed(running.payload["item"], _held(running), now),
+        "proration_behavior": running.payload["proration_behavior"],
+        "proration_date": running.payload["proration_date"],
+        "off_session": True,
+    }
+    said = {**(_nothing_waits(running) if now == after else {}), **_agreed(running)}
+    discounted = _discounts(running)
+    charging = _said(
+        running, {**form, **discounted, "payment_behavior": "error_if_incomplete"}, _marks(running), said
+    )
+    try:
+        # A refusal counts only as the answer of this very call: after a lost answer, a key that may not
+        # look any more says nothing of what was charged, and the operation has to stay pending.
+        made = running.step_or_nothing(
+            "charge",
+            endpoints.update_subscription(stripe_id, charging),
+            lambda: _found(running),
+            but=(AuthenticationRequired,),
+        )
+    except AuthenticationRequired as wanted:
+        if discounted:  # a pending update takes none, and would charge more than was told
+            raise CameToNothing(wanted) from wanted
+        waiting = {**form, "payment_behavior": "pending_if_incomplete"}
+        made = running.step_or_nothing(
+            "charge-to-authenticate",
+            endpoints.update_subscription(stripe_id, waiting),
+            lambda: _pending(running, now),
+        )
+        invoice = _authenticated(running, now, made)
+        _mark(running, said)
+        return invoice
+    latest = read_subscription(made).latest_invoice
+    return latest if latest != _invoice_before(running) else None
+
+
+def _invoice_before(running: Running) -> JsonValue:
+    """The latest invoice of the subscription when the change was decided."""
+    return running.payload.get("latest_invoice")
+
+
+def _discounts(running: Running) -> dict[str, JsonValue]:
+    """The discounts of the subscription from now on, where the change gives any."""
+    given = running.payload.get("discounts")
+    return {"discounts": given} if given else {}
+
+
+def _found(running: Running) -> StripeJson | None:
+    return running.find_at(endpoints.subscription(str(running.payload["stripe_id"])))
+
+
+def _pending(running: Running, now: Side) -> StripeJson | None:
+    """A pending update takes no metadata; the quantity that it will set, or has set, tells it."""
+    found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
+    return found if found.get("pending_update") or _is_set(running, found, now) else None
+
+
+def _is_set(running: Running, found: StripeJson, now: Side) -> bool:
+    """Whether Stripe's item holds what the operation has charged for; not if it was taken off since."""
+    items = [one for one in read_subscription(found).items if one.id == running.payload["item"]]
+    return any(one.quantity == now.seats and one.price.id == now.price_id for one in items)
+
+
+def _authenticated(running: Running, now: Side, made: StripeJson) -> str | None:
+    """The invoice, once the bank has agreed. Raises WaitingForCardholder; undone after 23 hours."""
+    found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
+    invoice = read_subscription(made).latest_invoice
+    if _is_set(running, found, now):
+        return invoice
+    bill = read_invoice(running.billing.read(endpoints.invoice(invoice))) if invoice else None
+    if bill is not None and bill.status is InvoiceStatus.PAID and invoice != _invoice_before(running):
+        return invoice  # the bank has agreed; what the item holds now was set by somebody since
+    if invoice != _invoice_before(running):
+        require_none(running.billing, [invoice])
+    is_there = has_item(read_subscription(found), running.payload["item"])
+    in_time = running.call.now - running.operation.created_at < KEYS_LAST
+    if found.get("pending_update") and in_time and is_there:
+        url = bill.hosted_url if bill is not None else None
+        raise WaitingForCardholder(
+            f"the bank wants the cardholder to authenticate: {url}",
+            hint=hints.page(url),
+            data={"url": url, "run": running.operation.run},
+        )
+    if invoice and found.get("pending_update"):
+        running.step_at_last("void", endpoints.void_invoice(invoice), lambda: _voided(running, invoice))
+    if not is_there:
+        gone = "the subscription's item was taken off in Stripe before the payment was authenticated"
+        raise CameToNothing(ItemGone(f"{gone}; nothing was charged", hint="seatctl sync"))
+    raise CameToNothing(
+        StripeRefused("the payment was not authenticated in time; nothing was charged or changed")
+    )
+
+
+def _voided(running: Running, invoice: str) -> StripeJson | None:
+    found = running.billing.read(endpoints.invoice(invoice))
+    return found if found.get("status") == "void" else None
+
+
+def _set_next(running: Running, now: Side, after: Side) -> None:
+    """Set what the next term begins with: no proration, so Stripe bills right at renewal."""
+    waiting = waiting_metadata(
+        now,
+        after,
+        start=parse_time(str(running.payload["term_start"])),
+        until=parse_time(str(running.payload["term_end"])),
+    )
+    held = now if _is_billed(running) else _held(running)
+    items = items_changed(running.payload["item"], held, after)
+    form: dict[str, JsonValue] = {
+        **items,
+        **({"proration_behavior": "none"} if items else {}),
+        **({} if _is_billed(running) else _discounts(running)),
+    }
+    marked = {**_marks(running), OPERATION: f"{running.reference}:next"}
+    write = endpoints.update_subscription(
+        str(running.payload["stripe_id"]), _said(running, form, marked, {**waiting, **_agreed(running)})
+    )
+    if _is_billed(running):
+        # The money has moved: a refusal here must stay pending.
+        _unless_gone(running, "next", write, lambda: _next_found(running))
+    else:
+        running.step_or_nothing("next", write, lambda: _next_found(running))
+
+
+def _next_found(running: Running) -> StripeJson | None:
+    subscription = endpoints.subscription(str(running.payload["stripe_id"]))
+    return running.find_at(subscription, f"{running.reference}:next")
+
+
+def _agreed(running: Running) -> dict[str, JsonValue]:
+    """The policy that a plan change brings, and until when the one before holds."""
+    agreed = running.payload.get("agreed")
+    return agreed if isinstance(agreed, dict) else {}
+
+
+def _said(
+    running: Running, form: dict[str, JsonValue], marked: dict[str, JsonValue], said: dict[str, JsonValue]
+) -> dict[str, JsonValue]:
+    """The form with the marks, and with what is said of this pool where that is kept."""
+    return with_metadata(form, text(running, "said_on"), marked, said)
+
+
+def _mark(running: Running, said: dict[str, JsonValue]) -> None:
+    """Set what a pending update could not take."""
+    form = _said(running, {}, _marks(running), said)
+    write = endpoints.update_subscription(str(running.payload["stripe_id"]), form)
+    _unless_gone(running, "mark", write, lambda: _found(running))
+
+
+def _unless_gone(running: Running, step: str, write: Write, find: Find) -> None:
+    """Do what has to be done because money has moved, unless its item was taken off in Stripe since.
+
+    Nothing can be set on that any more: left pending, it would be asked for at each sync for ever.
+    """
+    try:
+        running.step_at_last(step, write, find)
+    except StripeRefused:
+        found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
+        if has_item(read_subscription(found), running.payload["item"]):
+            raise
+
+
+def _nothing_waits(running: Running) -> dict[str, JsonValue]:
+    same = read_side(running.payload["now"])
+    return waiting_metadata(same, same, start=running.call.now, until=running.call.now)
+
+
+def _marks(running: Running) -> dict[str, JsonValue]:
+    return marks(running.ledger.id, running.reference, running.operation.request_id)
+
+
+def _undo(running: Running) -> str | None:
+    """Abandoned, or too old: give up what waits for its cardholder; finish what has gone through."""
+    if running.answered("charge") or running.answered("next") or _found(running) or _next_found(running):
+        return None
+    if not _is_billed(running):
+        return "it had not reached Stripe; nothing was changed"
+    found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
+    asked_to_wait = running.was_sent("charge-to-authenticate")
+    if asked_to_wait and _is_set(running, found, read_side(running.payload["now"])):
+        return None
+    invoice = read_subscription(found).latest_invoice
+    if asked_to_wait and invoice and invoice != _invoice_before(running):
+        require_none(running.billing, [invoice])
+        if found.get("pending_update"):
+            running.step_at_last("void", endpoints.void_invoice(invoice), lambda: _voided(running, invoice))
+    return "the change is taken back; nothing was charged"
+
+
+HANDLER = Handler(_run, _undo)

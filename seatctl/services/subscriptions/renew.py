@@ -1,0 +1,304 @@
+"""Renewing by hand: our own invoice for the next term, paid; then one update (billing.md, "Purchases").
+
+The update sets the next term's items and puts `trial_end` at its end, so that Stripe bills nothing before
+then; the contract still ends by itself there. The old term's seats hold until its end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from seatctl.billing import endpoints
+from seatctl.billing.objects import read_subscription
+from seatctl.billing.port import Billing, StripeJson
+from seatctl.errors import JsonValue, Refused
+from seatctl.ledger import plans
+from seatctl.ledger.ledger import Ledger
+from seatctl.models.call import Call, format_time, parse_time
+from seatctl.models.money import plain_amount
+from seatctl.models.plan import Interval, Plan
+from seatctl.models.role import Action
+from seatctl.models.subscription import SubscriptionStatus
+from seatctl.models.subscription_state import Side
+from seatctl.rules import hints, subscription_changes
+from seatctl.rules.calendar import add_interval, next_end
+from seatctl.rules.item_metadata import said_of, with_metadata
+from seatctl.rules.metadata import marks
+from seatctl.rules.payment_method_types import cards_only
+from seatctl.rules.plan_changes import check_currency, check_next_term
+from seatctl.rules.plural import counted
+from seatctl.rules.policies import as_metadata, from_fields
+from seatctl.rules.policy_of_term import Agreed
+from seatctl.rules.purchases import check_quantity, check_spend
+from seatctl.rules.subscription_changes import Target
+from seatctl.rules.subscription_state import waiting_metadata
+from seatctl.rules.term_content import items_changed, read_side, side_fields
+from seatctl.services.charging.cards import require_card
+from seatctl.services.charging.customer import text
+from seatctl.services.charging.discounts import discount_forms
+from seatctl.services.charging.own_invoice import (
+    Bill,
+    bill_fields,
+    collect,
+    give_back,
+    read_bill,
+    taxes,
+    undo_invoice,
+)
+from seatctl.services.operations.kinds import Apply, Handler
+from seatctl.services.operations.steps import CameToNothing, Running
+from seatctl.services.operations.submit import Request
+from seatctl.services.plans.edit import sellable
+from seatctl.services.subscriptions.added_seats_invoice import (
+    agreed,
+    of_discounts,
+    preview_bill,
+    require_unit_price,
+)
+from seatctl.services.subscriptions.departures import NOBODY, Going, people_leave
+from seatctl.services.subscriptions.finish import take_over
+from seatctl.services.subscriptions.previews import waiting_total
+from seatctl.services.subscriptions.proposal import Prepared, Wishes, limit_of, priced, repeated
+from seatctl.services.subscriptions.snapshot import Gathered, ItemGone, gather, has_item, require_alone
+
+
+class TermTooLong(Refused):
+    """The next term would end later than Stripe can hold it; nothing was charged."""
+
+    code = "term_too_long"
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What `subs renew` asks for; None keeps what is."""
+
+    seats: int | None = None
+    plan: str | None = None
+    discounts: tuple[tuple[str, str], ...] = ()
+    """(`coupon` or `promotion_code`, its id)."""
+    due_days: int | None = None
+    leaving: Going = NOBODY
+
+
+def prepare_renewal(
+    ledger: Ledger, billing: Billing, call: Call, handle: str, renewal: Renewal, wishes: Wishes
+) -> Prepared:
+    """Check and price the next term. Raises RenewsByItself, AlreadyRenewed, NotInRenewalWindow, PackSize."""
+    asked: dict[str, JsonValue] = {
+        "renew": True,
+        "seats": renewal.seats,
+        "plan": renewal.plan,
+        "due_days": renewal.due_days,
+        "discounts": [list(pair) for pair in renewal.discounts],
+    }
+    under_way = repeated(ledger, call, handle, asked, Action.ADD_SEATS, wishes)
+    if under_way is not None:
+        return under_way
+    found = gather(ledger, billing, call, handle, Action.ADD_SEATS)
+    require_alone(ledger, found, "renewing it")
+    stands = found.standing
+    subscription_changes.check_renewal(stands, found.at)
+    with ledger.reading() as reader:
+        plan = sellable(plans.find(reader, renewal.plan or stands.now.plan))
+    check_currency(stands, plan, found.item.price.currency)
+    check_next_term(stands, plan)
+    assert plan.policy is not None
+    require_unit_price(found, plan, billing)
+    seats = check_quantity(plan.slug, plan.policy, renewal.seats or stands.next.seats)
+    if renewal.due_days is not None:
+        subscription_changes.check_on_account(plan.policy, stands.name)
+    else:
+        require_card(billing, found)
+    subscription_changes.check_room(stands, seats, len(renewal.leaving.users))
+    target = Target(stands.now, Side(plan.price_id, plan.slug, seats))
+    end = _new_end(found, plan)
+    bill = _bill(found, plan, seats, renewal, wishes, end)
+    preview = preview_bill(billing, found, bill)
+    waits = waiting_total(billing, found, target.next, int(end.timestamp()))
+    if waits:  # the limit is for both invoices: ours may come to what is shown here, and to no more
+        bill = replace(bill, max_spend=None)
+    due = preview.amount_due + waits
+    check_spend(due, plan.currency, wishes.max_spend)
+    details: dict[str, JsonValue] = {
+        **found.place,
+        "customer": found.mirror.customer_id,
+        "latest_invoice": found.mirror.latest_invoice,
+        "bill": bill_fields(agreed(bill, preview)),
+        "due_now": due,
+        "now": side_fields(target.now),
+        "next": side_fields(target.next),
+        "term_start": format_time(stands.term_start),
+        "term_end": format_time(stands.term_end),
+        "new_end": int(end.timestamp()),
+        "agreed": Agreed(stands.policy, plan.policy).metadata,
+        "metadata": dict(said_of(found.mirror, found.item)),
+        "leaving": [*renewal.leaving.users],
+        "not_seated": [*renewal.leaving.not_seated],
+        "summary": f"renewed {stands.name} with {counted(seats, 'seat')} of {plan.slug}"
+        f" until {end:%Y-%m-%d}{_remark(waits, plan.currency)}{renewal.leaving.remark}",
+    }
+    request = Request("renew", asked, details, found.pool.id, request_id=wishes.request_id)
+    warnings = of_discounts(bill, preview)
+    prepared = priced(
+        found,
+        target,
+        request,
+        due,
+        str(details["summary"]),
+        wishes,
+        warnings=warnings,
+        carried_over=preview.carried_over,
+    )
+    row = {**prepared.row, "ends_at": format_time(end), **renewal.leaving.as_row}
+    return replace(
+        prepared,
+        row=row,
+        on_account=renewal.due_days is not None,
+        would="would have",
+    )
+
+
+def _remark(waits: int, currency: str) -> str:
+    """What a summary says of what Stripe bills besides; nothing where nothing waits."""
+    amount = f"{plain_amount(waits, currency)} {currency.upper()}"
+    return f", with {amount} that waited for its next invoice" if waits else ""
+
+
+def _bill(found: Gathered, plan: Plan, seats: int, renewal: Renewal, wishes: Wishes, end: datetime) -> Bill:
+    return Bill(
+        customer=found.mirror.customer_id,
+        stripe_subscription=found.mirror.id,
+        payment_method=found.mirror.default_payment_method,
+        product=plan.product_id,
+        currency=plan.currency,
+        unit_amount=plan.unit_amount,
+        quantity=seats,
+        description=f"{counted(seats, 'seat')} of {plan.name} from {found.standing.term_end:%Y-%m-%d}",
+        discounts=discount_forms(renewal.discounts) or "",
+        max_spend=limit_of(wishes, plan.currency),
+        due_days=renewal.due_days,
+        covers_from=format_time(found.standing.term_end),
+        covers_until=format_time(end),
+        tax_behavior=found.item.price.tax_behavior,
+        automatic_tax=found.mirror.automatic_tax,
+        tax_rates=found.item.tax_rates or found.mirror.tax_rates,
+    )
+
+
+def _new_end(found: Gathered, plan: Plan) -> datetime:
+    """The end of the next term. Raises TermTooLong before anything is charged."""
+    end = next_end(found.standing.term_end, found.mirror.created_at, plan.interval, plan.interval_count)
+    # Stripe takes a `trial_end` at most two years from the billing cycle anchor.
+    if end > add_interval(found.mirror.billing_cycle_anchor, Interval.YEAR, 2):
+        raise TermTooLong(
+            f"Stripe holds terms of at most two years; this one would end on {end:%Y-%m-%d}",
+            hint=hints.to("to begin a new contract", hints.buy(plan.slug)),
+            data={"subscription": found.pool.name, "new_end": format_time(end)},
+        )
+    return end
+
+
+def _run(running: Running) -> Apply:
+    invoice = collect(running, read_bill(running.payload["bill"]))
+    stripe_id = _extend(running, invoice)
+    summary = str(running.payload["summary"])
+    leave = people_leave(running)
+    return take_over(running, [invoice], summary, leave, stripe_id=stripe_id, tell_owed=True, and_latest=True)
+
+
+def _extend(running: Running, invoice: str) -> str:
+    """Give the subscription its next term, which is paid: whatever fails here stays pending."""
+    stripe_id = str(running.payload["stripe_id"])
+
+    def find() -> StripeJson | None:
+        return running.find_at(endpoints.subscription(stripe_id))
+
+    now = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
+    if now.status is SubscriptionStatus.CANCELED:
+        # One that was extended and then canceled by somebody has had its term: no second one for it.
+        return stripe_id if find() is not None else _begin_anew(running, invoice)
+    if not has_item(now, running.payload["item"]) and find() is None:
+        became = give_back(running, invoice)
+        gone = "the subscription's item was replaced in Stripe before it was renewed"
+        raise CameToNothing(ItemGone(f"{gone}; {became}", hint="seatctl sync"))
+    form = with_metadata(
+        {
+            **_changed_item(running),
+            "trial_end": running.payload["new_end"],
+            "proration_behavior": "none",
+            "cancel_at_period_end": True,
+        },
+        text(running, "said_on"),
+        _marks(running),
+        _said(running, invoice),
+    )
+    running.step_at_last("extend", endpoints.update_subscription(stripe_id, form), find)
+    return stripe_id
+
+
+def _begin_anew(running: Running, invoice: str) -> str:
+    """The contract ended before its paid renewal was recorded: the next term is a new subscription."""
+    kept, bill = running.payload.get("metadata"), read_bill(running.payload["bill"])
+    form: dict[str, JsonValue] = {
+        "customer": running.payload["customer"],
+        "items": [{**_new_item(running), **taxes(bill)}],
+        "trial_end": running.payload["new_end"],
+        "cancel_at_period_end": True,
+        "off_session": True,
+        "payment_settings": cards_only(),
+        "metadata": {
+            **(kept if isinstance(kept, dict) else {}),
+            **_marks(running),
+            **_said(running, invoice),
+        },
+    }
+    if bill.payment_method is not None:
+        form["default_payment_method"] = bill.payment_method
+    if bill.automatic_tax:
+        form["automatic_tax"] = {"enabled": True}
+
+    def find() -> StripeJson | None:
+        return running.find_in(endpoints.subscriptions_of(str(running.payload["customer"])))
+
+    return str(running.step_at_last("begin-anew", endpoints.create_subscription(form), find)["id"])
+
+
+def _changed_item(running: Running) -> dict[str, JsonValue]:
+    """What the next term changes of the item; a payload of an earlier version does not say what it held."""
+    held, item = running.payload.get("held"), running.payload["item"]
+    after = read_side(running.payload["next"])
+    return items_changed(item, None if held is None else read_side(held), after)
+
+
+def _new_item(running: Running) -> dict[str, JsonValue]:
+    after = read_side(running.payload["next"])
+    return {"price": after.price_id, "quantity": after.seats}
+
+
+def _marks(running: Running) -> dict[str, JsonValue]:
+    return marks(running.ledger.id, running.reference, running.operation.request_id)
+
+
+def _said(running: Running, invoice: str) -> dict[str, JsonValue]:
+    agreed = running.payload.get("agreed")
+    if agreed is None:  # begun by a version that knew only the next term's policy
+        policy = running.payload.get("policy")
+        agreed = {**as_metadata(from_fields(policy if isinstance(policy, dict) else {}))}
+    return {
+        **(agreed if isinstance(agreed, dict) else {}),
+        **waiting_metadata(
+            read_side(running.payload["now"]),
+            read_side(running.payload["next"]),
+            start=parse_time(str(running.payload["term_start"])),
+            until=parse_time(str(running.payload["term_end"])),
+            renewed_by=invoice,
+        ),
+    }
+
+
+def _undo(running: Running) -> str | None:
+    return undo_invoice(running, read_bill(running.payload["bill"]))
+
+
+HANDLER = Handler(_run, _undo)

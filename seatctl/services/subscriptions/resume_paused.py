@@ -1,0 +1,126 @@
+"""`subs resume` of a subscription that Stripe has paused, because its trial ended without a card.
+
+Stripe begins a new period and charges its invoice; the subscription stays paused until that is paid. A pause
+in collection is another thing: there the subscription runs, and `cancel.py` ends the pause by an update.
+"""
+
+from __future__ import annotations
+
+from seatctl.billing import endpoints
+from seatctl.billing.objects import read_preview, read_subscription
+from seatctl.billing.port import Billing, StripeJson
+from seatctl.errors import JsonValue
+from seatctl.models.invoice import InvoiceStatus
+from seatctl.models.money import plain_amount
+from seatctl.models.subscription import SubscriptionStatus
+from seatctl.rules.purchases import address_hint, check_spend, check_tax
+from seatctl.services.charging.cards import require_card
+from seatctl.services.charging.customer import text
+from seatctl.services.charging.pay_invoice import pay, read
+from seatctl.services.charging.processing import require_none
+from seatctl.services.operations.kinds import Apply, Handler
+from seatctl.services.operations.steps import Running
+from seatctl.services.operations.submit import Request
+from seatctl.services.subscriptions.finish import take_over
+from seatctl.services.subscriptions.proposal import Prepared, Wishes
+from seatctl.services.subscriptions.snapshot import Gathered
+
+_COLUMNS = ("name", "plan", "seats", "due_now", "currency")
+
+
+def prepare_restart(
+    billing: Billing, found: Gathered, asked: dict[str, JsonValue], wishes: Wishes
+) -> Prepared:
+    """Price the period that begins now. Raises CardRequired, MaxSpendExceeded."""
+    if found.mirror.collection_method != "send_invoice":
+        require_card(billing, found)
+    form: dict[str, JsonValue] = {
+        "subscription": found.mirror.id,
+        "subscription_details": {"resume_at": "now"},
+    }
+    preview = read_preview(billing.read(endpoints.preview_invoice(form)))
+    check_tax(preview.tax_status, address_hint(found.standing.name))
+    check_spend(preview.amount_due, preview.currency, wishes.max_spend)
+    price = f"{plain_amount(preview.amount_due, preview.currency)} {preview.currency.upper()}"
+    summary = f"resumed {found.pool.name} with a new period for {price}"
+    details: dict[str, JsonValue] = {
+        "subscription": found.pool.id,
+        "stripe_id": found.mirror.id,
+        "latest_invoice": found.mirror.latest_invoice,
+        "due_now": preview.amount_due,
+        "summary": summary,
+    }
+    row: dict[str, JsonValue] = {
+        "name": found.pool.name,
+        "plan": found.pool.plan_slug,
+        "seats": found.pool.capacity,
+        "due_now": preview.amount_due,
+        "currency": preview.currency,
+    }
+    return Prepared(
+        Request("resume", asked, details, found.pool.id, request_id=wishes.request_id),
+        row,
+        preview.amount_due,
+        preview.currency,
+        summary,
+        found.pool,
+        found.read_at,
+        columns=_COLUMNS,
+        operation=found.operation,
+        notes=(f"Stripe begins a new period and charges {price} now.",),
+        on_account=found.mirror.collection_method == "send_invoice",
+        would="would have",
+    )
+
+
+def _run(running: Running) -> Apply:
+    stripe_id = str(running.payload["stripe_id"])
+    running.step_or_nothing(
+        "resume", endpoints.resume_subscription(stripe_id), lambda: _resumed(running, stripe_id)
+    )
+    now = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
+    invoice = _new_invoice(running, now.latest_invoice)
+    if now.status is SubscriptionStatus.PAUSED and invoice is not None:
+        # The card was refused or the bank asks: it stays paused, with an invoice that may be paid for a day.
+        pay(running, invoice, None, lambda: _void(running, invoice))
+    return take_over(running, [invoice], str(running.payload["summary"]), tell_owed=True)
+
+
+def _new_invoice(running: Running, latest: str | None) -> str | None:
+    """The invoice that resuming made; None if there is none."""
+    return None if latest == text(running, "latest_invoice") else latest
+
+
+def _resumed(running: Running, stripe_id: str) -> StripeJson | None:
+    """The subscription, if Stripe has carried the call out: it runs, or it has made its invoice."""
+    raw = running.billing.read(endpoints.subscription(stripe_id))
+    found = read_subscription(raw)
+    made = _new_invoice(running, found.latest_invoice) is not None
+    return raw if made or found.status is not SubscriptionStatus.PAUSED else None
+
+
+def _void(running: Running, invoice: str) -> None:
+    """Nobody pays for a period that did not begin."""
+
+    def find() -> StripeJson | None:
+        found = running.billing.read(endpoints.invoice(invoice))
+        return found if found.get("status") == InvoiceStatus.VOID else None
+
+    if read(running, invoice).status is InvoiceStatus.OPEN:
+        require_none(running.billing, [invoice])
+        running.step_at_last("void", endpoints.void_invoice(invoice), find)
+
+
+def _undo(running: Running) -> str | None:
+    """Nobody is charged a day late; what was paid is finished."""
+    stripe_id = str(running.payload["stripe_id"])
+    now = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
+    if now.status is not SubscriptionStatus.PAUSED:
+        return None
+    invoice = _new_invoice(running, now.latest_invoice)
+    if invoice is not None:
+        _void(running, invoice)
+    return "it was not paid; the subscription is paused as it was"
+
+
+HANDLER = Handler(_run, _undo)

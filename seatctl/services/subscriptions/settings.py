@@ -1,0 +1,137 @@
+"""The settings of a subscription that live in Stripe's metadata too: name and owner.
+
+How a subscription is bought is in `services/purchases/order.py`; automatic approval is in `services/requests/auto_approval.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from seatctl.billing.port import Billing
+from seatctl.errors import JsonValue, SeatctlError
+from seatctl.ledger import operations, subscriptions, users
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.transaction import Reader
+from seatctl.models.call import Call
+from seatctl.models.report import Report
+from seatctl.models.role import Action
+from seatctl.models.stripe_objects import StripeSubscription
+from seatctl.models.subscription import Subscription
+from seatctl.models.user import User
+from seatctl.rules import hints
+from seatctl.rules.names import check_name, name_key
+from seatctl.services.operations.submit import Request, submit
+from seatctl.services.purchases.order import refuse_taken
+from seatctl.services.requests.outcome import require_active
+from seatctl.services.subscriptions.snapshot import ItemGone, at_home, item_of_pool, said_on
+from seatctl.services.users.permissions import allow
+
+
+def rename(ledger: Ledger, billing: Billing, call: Call, handle: str, name: str) -> Report:
+    """Give a subscription another name, in the ledger and in Stripe. Raises NameTaken."""
+    wanted = check_name(name)
+    with ledger.reading() as reader:
+        subscription = subscriptions.find(reader, handle)
+        allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, subscription)
+        reserved = operations.of_name(reader, name_key(wanted))
+        if subscription.name == wanted and reserved is None:
+            return Report(None, call.dry_run, f"{wanted} has that name already")
+        if reserved is None:
+            refuse_taken(reader, wanted, but=subscription)
+    report = change_setting(
+        ledger, billing, call, subscription, {"name": wanted}, f"renamed {subscription.name} to {wanted}"
+    )
+    if report.run is None:
+        return report
+    return replace(report, undo=hints.command("subs", "rename", wanted, subscription.name))
+
+
+def hand_over(ledger: Ledger, billing: Billing, call: Call, handle: str, new_owner: User) -> Report:
+    """Make a user the owner of a subscription, in the ledger and in Stripe. Raises UserNotActive."""
+    with ledger.reading() as reader:
+        subscription = subscriptions.find(reader, handle)
+        allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, subscription)
+    summary = f"made {new_owner.email} the owner of {subscription.name}"
+    require_active(new_owner)
+    if subscription.owner_id == new_owner.id:
+        return Report(None, call.dry_run, f"{new_owner.email} owns {subscription.name} already")
+    report = change_setting(ledger, billing, call, subscription, {"owner": new_owner.email}, summary)
+    return report if report.run is None else replace(report, undo=_hand_back(ledger, call, subscription))
+
+
+def _hand_back(ledger: Ledger, call: Call, before: Subscription) -> str | None:
+    """The command that makes the former owner the owner again, if there was one and the actor still may."""
+    if before.owner_email is None:
+        return None
+    with ledger.reading() as reader:
+        now = subscriptions.by_id(reader, before.id)
+        try:
+            require_active(users.require(reader, before.owner_email))
+            allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, now)
+        except SeatctlError:
+            return None
+    return hints.command("subs", "transfer", now.name, before.owner_email)
+
+
+def tell_moved_owner(ledger: Ledger, billing: Callable[[], Billing], call: Call, email: str) -> str | None:
+    """Write the new e-mail of an owner into Stripe, for all that they own here; why not, where that fails.
+
+    It fails nothing: `sync` knows the owner by the earlier e-mail too.
+    """
+    with ledger.reading() as reader:
+        owner = users.require(reader, email)
+        owned = [subscriptions.find(reader, name) for name in users.owned(reader, owner)]
+    try:
+        for pool in (pool for pool in owned if pool.home_ledger == ledger.id):
+            summary = f"told Stripe that {owner.email} owns {pool.name}"
+            change_setting(ledger, billing(), call, pool, {"owner": owner.email}, summary)
+    except SeatctlError as error:
+        return error.message
+    return None
+
+
+def change_setting(
+    ledger: Ledger,
+    billing: Billing,
+    call: Call,
+    subscription: Subscription,
+    setting: dict[str, JsonValue],
+    summary: str,
+) -> Report:
+    """Change a setting that Stripe's metadata holds too, by an operation; the caller has checked it.
+
+    Raises ForeignLedger.
+    """
+    mirror = at_home(ledger, billing, subscription)
+    if call.dry_run:
+        row = {"name": subscription.name, **setting, "result": "would be changed"}
+        return Report(None, True, f"would have {summary}", (row,))
+    request = Request(
+        "subscription_metadata",
+        setting,
+        {
+            "subscription": subscription.id,
+            "stripe_id": subscription.stripe_subscription,
+            **_place(ledger, subscription, mirror),
+            "summary": summary,
+        },
+        subscription_id=subscription.id,
+        reserved_name=name_key(str(setting["name"])) if "name" in setting else None,
+    )
+
+    def still_allowed(reader: Reader) -> None:
+        if "name" in setting:
+            refuse_taken(reader, str(setting["name"]), but=subscription)
+
+    return submit(ledger, billing, call, request, still_allowed)
+
+
+def _place(ledger: Ledger, pool: Subscription, mirror: StripeSubscription) -> dict[str, JsonValue]:
+    """Where its settings are kept in Stripe: nowhere once its item is gone."""
+    try:
+        with ledger.reading() as reader:
+            item = item_of_pool(reader, pool, mirror)
+    except ItemGone:
+        return {"in_stripe": False}
+    return {"in_stripe": True, "said_on": said_on(mirror, item)}

@@ -1,0 +1,264 @@
+"""What a change of a running subscription is decided on: the ledger's row and Stripe's own word, read now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from shlex import quote
+
+from seatctl.billing import endpoints
+from seatctl.billing.objects import read_price, read_subscription
+from seatctl.billing.port import Billing, MissingInStripe
+from seatctl.errors import JsonValue, Refused
+from seatctl.ledger import operations, plans, subscriptions
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.mirror import pools, stripe_objects
+from seatctl.ledger.mirror.subscription import Seen
+from seatctl.ledger.transaction import Reader
+from seatctl.models.call import Call
+from seatctl.models.mirror import Kind
+from seatctl.models.plan import Plan, Policy
+from seatctl.models.role import Action
+from seatctl.models.stripe_objects import StripeItem, StripePrice, StripeSubscription
+from seatctl.models.subscription import Subscription, SubscriptionStatus
+from seatctl.models.subscription_state import Standing
+from seatctl.rules import hints
+from seatctl.rules.assignment import ForeignLedger, require_home
+from seatctl.rules.item_metadata import is_on_item, said_of
+from seatctl.rules.metadata import LEDGER
+from seatctl.rules.policies import FLEXIBLE, BadPolicy, from_metadata
+from seatctl.rules.subscription_changes import require_running
+from seatctl.rules.subscription_state import Known, standing
+from seatctl.rules.term_content import side_fields
+from seatctl.services.plans.edit import require_policy
+from seatctl.services.stripe_clock import stripe_now
+from seatctl.services.users.permissions import allow
+
+
+def said_on(mirror: StripeSubscription, item: StripeItem) -> str | None:
+    """The item, where what is said of its pool is kept there and not on the subscription."""
+    return item.id if is_on_item(mirror, item) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A subscription as the ledger and Stripe have it, and how it stands."""
+
+    pool: Subscription
+    mirror: StripeSubscription
+    item: StripeItem
+    standing: Standing
+    at: datetime
+    """When Stripe said so, by its own clock."""
+    operation: int
+    """The last operation of the subscription when this was read: a later one has changed what was read."""
+    read_at: datetime
+    """The machine's time (UTC) at which the ledger told `pool`."""
+
+    @property
+    def place(self) -> dict[str, JsonValue]:
+        """Where an operation finds it in Stripe, for its payload."""
+        return {
+            "subscription": self.pool.id,
+            "stripe_id": self.mirror.id,
+            "item": self.item.id,
+            "said_on": said_on(self.mirror, self.item),
+            "held": side_fields(self.standing.next),
+        }
+
+
+class ItemGone(Refused):
+    """What the subscription was in Stripe is not there any more."""
+
+    code = "item_gone"
+
+
+class SharedSubscription(Refused):
+    """What was asked for can be done only to all pools of a Stripe subscription at once."""
+
+    code = "shared_subscription"
+
+
+def require_alone(ledger: Ledger, found: Gathered, what: str) -> None:
+    """Raise SharedSubscription where Stripe's subscription has other seats too: `what` would hit them."""
+    others = [one.id for one in found.mirror.items if one.licensed and one.id != found.item.id]
+    if not others:
+        return
+    with ledger.reading() as reader:
+        names = [one.name for one in pools.of_stripe(reader, found.mirror.id)]
+    named = ", ".join(name for name in names if name != found.pool.name) or "another item"
+    raise SharedSubscription(
+        f"{found.pool.name} shares its subscription in Stripe with {named}; {what} would do the same to that",
+        hint="take its item off the subscription in Stripe's dashboard, then: seatctl sync",
+        data={"subscription": found.pool.name, "others": [*others]},
+    )
+
+
+_ENDED = frozenset((SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED))
+
+
+class ManagedBySchedule(Refused):
+    """A schedule in Stripe sets what the subscription holds, and would overwrite a change made here."""
+
+    code = "managed_by_schedule"
+
+
+def require_unscheduled(found: Gathered) -> None:
+    """Raise ManagedBySchedule if Stripe's subscription has a schedule."""
+    schedule = found.mirror.schedule
+    if schedule is not None and found.mirror.status not in _ENDED:
+        raise ManagedBySchedule(
+            f"{found.pool.name} is managed by the schedule {schedule} in Stripe, whose next phase would"
+            " overwrite a change; nothing was changed",
+            hint="release the schedule in Stripe's dashboard, then run the same command again",
+            data={"subscription": found.pool.name, "schedule": schedule},
+        )
+
+
+def gather(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action) -> Gathered:
+    """As `look`, of a subscription that is running. Raises NotRunning and PlanWithoutPolicy too."""
+    found = look(ledger, billing, call, handle, action)
+    _require_policy(ledger, found.pool, found.mirror, found.item)
+    require_running(found.standing)
+    return found
+
+
+def look(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action) -> Gathered:
+    """Read what a change of money is decided on, and check who asks and whose subscription it is.
+
+    Raises UnknownSubscription, RoleRequired, ForeignLedger (Stripe's own metadata decides), and
+    ManagedBySchedule.
+    """
+    found = look_at_payer(ledger, billing, call, handle, action)
+    require_unscheduled(found)
+    return found
+
+
+def look_at_payer(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action) -> Gathered:
+    """As `look`, of what is not changed itself: who pays for it is no matter of its schedule."""
+    with ledger.reading() as reader:
+        pool = subscriptions.find(reader, handle, call.now)
+        allow(reader, call.actor, action, pool)
+        last = operations.latest_of(reader, pool.id)
+    mirror = at_home(ledger, billing, pool)
+    at = stripe_now(billing, call)
+    item, stands = stand(ledger, pool, mirror, at)
+    return Gathered(pool, mirror, item, stands, at, last, call.now)
+
+
+def at_home(ledger: Ledger, billing: Billing, pool: Subscription) -> StripeSubscription:
+    """The subscription as Stripe has it. Raises ForeignLedger: the mirror may not know yet who adopted it."""
+    require_home(pool, ledger.id)
+    try:
+        mirror = read_subscription(billing.read(endpoints.subscription(pool.stripe_subscription)))
+    except MissingInStripe as gone:
+        if pool.status in _ENDED:
+            gone.hint = _buys_again(pool)  # it was ended here already
+        raise
+    try:
+        require_home(_with_home(pool, mirror), ledger.id)
+    except ForeignLedger as error:
+        # `ledger adopt` goes by the mirror, which does not know yet that there is anything to adopt.
+        take_back = f"seatctl ledger adopt {quote(pool.name)}"
+        error.hint = f"it was adopted since the last sync: seatctl sync; to take it back, then: {take_back}"
+        raise
+    return mirror
+
+
+def _require_policy(ledger: Ledger, pool: Subscription, mirror: StripeSubscription, item: StripeItem) -> None:
+    """One bought elsewhere is changed under its plan's policy, and not at all while that has none."""
+    if policy_of(mirror, item, pool) is None:
+        with ledger.reading() as reader:
+            require_policy(plans.find(reader, pool.plan_slug))
+
+
+def _with_home(pool: Subscription, mirror: StripeSubscription) -> Subscription:
+    return replace(pool, home_ledger=mirror.metadata.get(LEDGER) or None)
+
+
+def stand(
+    ledger: Ledger, pool: Subscription, mirror: StripeSubscription, at: datetime
+) -> tuple[StripeItem, Standing]:
+    """The subscription's item, and how it stands at that moment of Stripe's time."""
+    with ledger.reading() as reader:
+        item = item_of_pool(reader, pool, mirror)
+        return item, stand_of(reader, pool, mirror, item, at)
+
+
+def item_of_pool(reader: Reader, pool: Subscription, mirror: StripeSubscription) -> StripeItem:
+    """The pool's item, or the one in its place. Raises ItemGone: another pool's is not its own."""
+    own = next((one for one in mirror.items if one.id == pool.stripe_item), None)
+    if own is not None:
+        return own
+    others = {one.stripe_item for one in pools.of_stripe(reader, mirror.id)}
+    left = [one for one in mirror.items if one.licensed and one.id not in others]
+    if len(left) != 1:
+        raise ItemGone(
+            f"{pool.name} was taken off its subscription in Stripe; there is nothing to change",
+            hint="seatctl sync" if pool.capacity else _buys_again(pool),
+            data={"subscription": pool.name},
+        )
+    return left[0]
+
+
+def _buys_again(pool: Subscription) -> str:
+    return f"to buy seats again: {hints.buy(pool.plan_slug)}"
+
+
+def has_item(mirror: StripeSubscription, item: JsonValue) -> bool:
+    """Whether the subscription still has this item; the dashboard may have taken it off or replaced it."""
+    return any(one.id == item for one in mirror.items)
+
+
+def stand_of(
+    reader: Reader, pool: Subscription, mirror: StripeSubscription, item: StripeItem, now: datetime
+) -> Standing:
+    """How the pool of this item stands at `now` (UTC)."""
+    plan = plan_of(reader, item.price.product_id)
+    known = Known(
+        name=pool.name,
+        policy=policy_of(mirror, item, pool) or (plan.policy if plan is not None else None) or FLEXIBLE,
+        plan_of_item=plan.slug if plan is not None else pool.plan_slug,
+        assigned=pool.assigned,
+        owed=pool.owed,
+    )
+    return standing(known, mirror, item, now)
+
+
+def policy_of(mirror: StripeSubscription, item: StripeItem, pool: Subscription) -> Policy | None:
+    """The policy of the running term: Stripe's metadata, else the ledger's; None for one bought elsewhere.
+
+    Metadata that was edited by hand into what cannot be says nothing.
+    """
+    try:
+        return from_metadata(said_of(mirror, item)) or pool.policy
+    except BadPolicy:
+        return pool.policy
+
+
+def _price(reader: Reader, price_id: str) -> StripePrice | None:
+    """A price that the mirror holds: while a change waits, that of what is paid for is not the item's."""
+    kept = stripe_objects.get(reader, price_id)
+    return None if kept is None or kept.kind is not Kind.PRICE else read_price(kept.data)
+
+
+def plan_of(reader: Reader, product_id: str) -> Plan | None:
+    """The plan of a Stripe product, None where the ledger has none."""
+    try:
+        return plans.find(reader, product_id)
+    except plans.UnknownPlan:
+        return None
+
+
+def seen(
+    reader: Reader, pool: Subscription, mirror: StripeSubscription, item: StripeItem, stands: Standing
+) -> Seen:
+    """What `ledger.mirror.refresh` takes over."""
+    try:
+        plan_id = plans.find(reader, stands.now.plan).id
+    except plans.UnknownPlan:
+        plan_id = pool.plan_id
+    price = item.price if stands.now.price_id == item.price.id else _price(reader, stands.now.price_id)
+    amount = pool.unit_amount if price is None or price.unit_amount is None else price.unit_amount
+    agreed = policy_of(mirror, item, pool) is not None
+    return Seen(mirror, item, stands, plan_id, amount, stands.policy if agreed else None)

@@ -1,0 +1,115 @@
+"""Subscriptions as rows of output. Times in the written form, money in minor units."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from seatctl.ledger.subscriptions import Planned
+from seatctl.models.call import format_time
+from seatctl.models.plan import Policy, Renewal
+from seatctl.models.report import Record
+from seatctl.models.subscription import Subscription, SubscriptionStatus
+from seatctl.rules.approval_rules import auto_approval_fields
+from seatctl.rules.payment_states import STOPPED, troubles_of
+from seatctl.rules.plural import counted
+from seatctl.rules.policies import as_fields
+from seatctl.rules.policy_text import sentences
+
+_ENDED = frozenset((SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED))
+
+SUBSCRIPTION_COLUMNS = ("name", "plan", "status", "seats", "assigned", "free", "owner", "term_end", "result")
+
+
+def subscription_row(subscription: Subscription) -> Record:
+    """One line of `subs list`; `over_assigned` counts people beyond what is paid for (design rule 3)."""
+    return {
+        "name": subscription.name,
+        "plan": subscription.plan_slug,
+        "status": shown_status(subscription),
+        "seats": subscription.capacity,
+        "assigned": subscription.assigned,
+        "free": subscription.free,
+        "over_assigned": max(0, subscription.assigned - subscription.capacity),
+        "owner": subscription.owner_email,
+        "unit_amount": subscription.unit_amount,
+        "currency": subscription.currency,
+        "term_start": format_time(subscription.term_start),
+        "term_end": format_time(subscription.term_end),
+        "ends": subscription.cancel_at is not None,
+        "ends_at": None if subscription.cancel_at is None else format_time(subscription.cancel_at),
+        "auto_approve": subscription.auto_approval.enabled,
+        "stripe_subscription": subscription.stripe_subscription,
+    }
+
+
+def with_troubles(row: Record, subscription: Subscription, at: datetime) -> Record:
+    """A row with what needs somebody at `at` (UTC): why, and the commands that help."""
+    found = troubles_of(subscription, at)
+    ways = dict.fromkeys(way for trouble in found for way in trouble.ways_out)
+    return {**row, "attention": [trouble.message for trouble in found], "ways_out": [*ways]}
+
+
+def shown_status(subscription: Subscription) -> str:
+    """Stripe's status; a term that was renewed by hand is a trial to Stripe, and paid to everybody else."""
+    policy = subscription.policy
+    manual = policy is not None and policy.renewal is Renewal.MANUAL
+    return (
+        "paid" if manual and subscription.status is SubscriptionStatus.TRIALING else str(subscription.status)
+    )
+
+
+def subscription_page(
+    subscription: Subscription, billing_email: str | None, planned: Planned, of_plan: Policy | None
+) -> Record:
+    """Everything about one subscription: its row, its rules in sentences, and its own calendar.
+
+    One that was made elsewhere has no policy of its own and follows that of its plan, as its changes do.
+    """
+    policy = subscription.policy or of_plan
+    return {
+        **subscription_row(subscription),
+        "next_seats": planned.seats,
+        "next_plan": planned.plan,
+        "billing_email": billing_email,
+        "auto_approval": auto_approval_fields(subscription.auto_approval),
+        "policy": None if policy is None else as_fields(policy),
+        "rules": [] if policy is None else [*sentences(policy)],
+        "calendar": [] if policy is None else [*calendar(subscription, policy, planned)],
+        "stripe_item": subscription.stripe_item,
+        "home_ledger": subscription.home_ledger,
+    }
+
+
+def calendar(subscription: Subscription, policy: Policy, planned: Planned) -> list[str]:
+    """What the policy means for this subscription, with its dates (UTC days)."""
+    if subscription.status in _ENDED:
+        return ["It has ended; nobody is entitled through it."]
+    end, stop = subscription.term_end, subscription.cancel_at
+    lines = [f"The term runs from {_day(subscription.term_start)} to {_day(end)}."]
+    if stop is not None and policy.renewal is Renewal.AUTOMATIC:
+        return [*lines, f"It is canceled and ends on {_day(stop)}."]
+    renewed = stop is not None and stop > end
+    if renewed and stop is not None:
+        lines.append(f"It is renewed until {_day(stop)}, and ends then unless it is renewed again.")
+    elif subscription.status in STOPPED:
+        lines.append("It renews no seats before it runs again.")
+    elif policy.renewal is Renewal.AUTOMATIC:
+        lines.append(f"It renews on {_day(end)}.")
+    else:
+        lines.append(f"It ends on {_day(end)} unless it is renewed.")
+    if (planned.seats, planned.plan) != (subscription.capacity, subscription.plan_slug):
+        lines.append(f"From {_day(end)} on it has {counted(planned.seats, 'seat')} of {planned.plan}.")
+    return lines if renewed else [*lines, *_deadlines(end, policy)]
+
+
+def _deadlines(end: datetime, policy: Policy) -> list[str]:
+    """What can be done until when in a term that is not renewed yet."""
+    lines = [f"The renewal window opens on {_day(end - timedelta(days=policy.renewal_window_days))}."]
+    if policy.addon_cutoff_days:
+        last = end - timedelta(days=policy.addon_cutoff_days)
+        lines.append(f"Seats can be added until {_day(last)}, then only after a renewal.")
+    return lines
+
+
+def _day(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d")

@@ -1,0 +1,1 @@
+"""Reading Stripe, storing the mirror, applying it to facts."""

@@ -1,0 +1,68 @@
+"""Name, owner and automatic approval as Stripe's metadata holds them, taken over into a pool.
+
+This is how a ledger that is rebuilt, or one that is not the home, comes to them. What counts for a pool is
+`rules/item_metadata.py`'s to say: where several share a Stripe subscription it is on their items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from seatctl.ledger import subscriptions, users
+from seatctl.ledger.transaction import Transaction
+from seatctl.models.stripe_objects import StripeSubscription
+from seatctl.models.subscription import Subscription
+from seatctl.rules.adoption import named_in_metadata, taken_in, unique
+from seatctl.rules.emails import check_email
+from seatctl.rules.item_metadata import said_of
+from seatctl.rules.metadata import AUTO_APPROVAL, NAME, OWNER, auto_approval_of
+from seatctl.rules.names import name_key
+
+
+def owner_said(tx: Transaction, said: Mapping[str, str]) -> int | None:
+    """The user that the metadata names as the owner, made where unknown; None where it names none."""
+    email = said.get(OWNER)
+    if not email or check_email(email):
+        return None
+    known = users.find(tx, email)
+    return (known or users.add(tx, email)).id
+
+
+def take_settings(
+    tx: Transaction, pool: Subscription, found: StripeSubscription, names: set[str]
+) -> Subscription:
+    """The pool with what the metadata says, recorded where it differs. `names`: keys that are taken."""
+    item = next((one for one in found.items if one.id == pool.stripe_item), None)
+    if item is None:
+        return pool
+    said = said_of(found, item)
+    pool = _take_name(tx, pool, said, names)
+    if not _is_known_as(tx, pool, said.get(OWNER)):
+        owner = owner_said(tx, said)
+        if owner is not None and owner != pool.owner_id:
+            pool = subscriptions.set_owner(tx, pool, owner, said[OWNER])
+    rules = auto_approval_of(said)
+    if AUTO_APPROVAL in said and rules != pool.auto_approval:
+        pool = subscriptions.set_auto_approval(tx, pool, rules)
+    return pool
+
+
+def _is_known_as(tx: Transaction, pool: Subscription, email: str | None) -> bool:
+    """Whether Stripe still says the e-mail that the owner had before it was changed here."""
+    return pool.owner_id is not None and bool(email) and users.had_email(tx, pool.owner_id, email or "")
+
+
+def _take_name(tx: Transaction, pool: Subscription, said: Mapping[str, str], names: set[str]) -> Subscription:
+    wanted = named_in_metadata(said.get(NAME))
+    if wanted is None or wanted == pool.name or _is_numbered(pool.name, wanted):
+        return pool
+    names.discard(name_key(pool.name))
+    name = unique(wanted, taken_in(names))
+    names.add(name_key(name))
+    return subscriptions.rename(tx, pool, name)
+
+
+def _is_numbered(name: str, wanted: str) -> bool:
+    """Whether `name` is `wanted` with a number, given because another pool had the name."""
+    rest = name.removeprefix(wanted)
+    return rest != name and rest.startswith("-") and rest[1:].isdigit()

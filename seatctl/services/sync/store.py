@@ -1,0 +1,53 @@
+"""What a sync has read, written into the mirror page by page. Facts of the audit wait for `taking_over`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from seatctl.billing.invoice_details import named_id
+from seatctl.ledger.mirror import customers, invoices, stripe_objects, sync_state
+from seatctl.ledger.mirror.customers import Mention
+from seatctl.ledger.transaction import Journal
+from seatctl.models.mirror import Gone, Kind, Mirrored, Stored, Unreadable
+from seatctl.models.stripe_objects import StripeCustomer, StripeInvoice
+
+
+def store(journal: Journal, objects: Iterable[Mirrored], now: datetime) -> None:
+    """Write objects as Stripe has them now (UTC), inside the transaction that also notes the place.
+
+    Those of a kind together, in the order in which they rely on each other. What came twice counts as it
+    came last.
+    """
+    latest = {one.id: one for one in objects}
+    stored = [one for one in latest.values() if isinstance(one, Stored)]
+    expected = stripe_objects.is_expecting(journal)
+    stripe_objects.put_all(journal, stored, now)
+    customers.refresh_all(journal, [one for one in latest.values() if isinstance(one, StripeCustomer)])
+    customers.mention_all(journal, _billed(stored))
+    invoices.mirror_all(journal, [one for one in latest.values() if isinstance(one, StripeInvoice)])
+    for one in latest.values():
+        if isinstance(one, Unreadable):
+            sync_state.note_skipped(journal, one, now)
+        elif isinstance(one, Gone):
+            _forget(journal, one)
+    if expected:  # what was met need not be looked for
+        stripe_objects.forget(journal, (one.id for one in latest.values() if not isinstance(one, Stored)))
+    for known in sync_state.skipped(journal):
+        if known.id in latest and not isinstance(latest[known.id], Unreadable):
+            sync_state.note_readable(journal, known.id)
+
+
+def _billed(objects: Iterable[Stored]) -> Iterator[Mention]:
+    """The customers of subscriptions: their names will be wanted."""
+    for one in objects:
+        customer = named_id(one.data.get("customer"))
+        if one.kind is Kind.SUBSCRIPTION and isinstance(customer, str):
+            yield Mention(customer)
+
+
+def _forget(journal: Journal, gone: Gone) -> None:
+    if gone.kind is Kind.INVOICE:
+        invoices.forget(journal, gone.id)
+    elif gone.kind in (Kind.PRODUCT, Kind.PRICE, Kind.REFUND, Kind.DISPUTE):
+        stripe_objects.forget(journal, [gone.id])

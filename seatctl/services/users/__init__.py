@@ -1,0 +1,1 @@
+"""People: edit, import, remove, roles, permissions."""

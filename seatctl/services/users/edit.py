@@ -1,0 +1,261 @@
+"""Users one by one: add, show, edit, suspend, reactivate.
+
+Removing them is remove.py, a file of them import_file.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+
+from seatctl.errors import JsonValue, Refused
+from seatctl.ledger import roles, users
+from seatctl.ledger.due_changes import fill_waitlists, waitlist_told
+from seatctl.ledger.ledger import Ledger, Reader, Transaction
+from seatctl.ledger.lookups import find_all
+from seatctl.ledger.users import quoted
+from seatctl.models.call import Call, format_time
+from seatctl.models.report import Record, Report
+from seatctl.models.role import Action, Role
+from seatctl.models.user import User, UserStatus
+from seatctl.rules.emails import email_key
+from seatctl.rules.names import same_group
+from seatctl.rules.people import checked_email, checked_emails, checked_text
+from seatctl.services.users.permissions import allow
+from seatctl.services.users.roles import no_admin_left
+
+COLUMNS = ("email", "result")
+
+
+class UserDiffers(Refused):
+    """`users add` of somebody who is there, with another name or group."""
+
+    code = "user_exists"
+
+
+class UserRemoved(Refused):
+    """What is asked for needs a user who is not removed."""
+
+    code = "user_removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What `users edit` sets. None leaves a value as it is; an empty text takes name or group away."""
+
+    email: str | None = None
+    name: str | None = None
+    group: str | None = None
+    exempt: bool | None = None
+    """Whether `seats reclaim` leaves the user's seats alone."""
+
+    def applied(self, user: User) -> User:
+        """The user after the edit. Raises BadEmail, BadText."""
+        return replace(
+            user,
+            email=user.email if self.email is None else checked_email(self.email),
+            name=user.name if self.name is None else checked_text(self.name, "name"),
+            group=user.group if self.group is None else checked_text(self.group, "group"),
+            exempt=user.exempt if self.exempt is None else self.exempt,
+        )
+
+
+def add_users(
+    ledger: Ledger, call: Call, emails: Sequence[str], *, name: str | None = None, group: str | None = None
+) -> Report:
+    """Make users; a removed one comes back as the same record, one who is there is no error.
+
+    Raises BadEmail, BadText, RoleRequired, and UserDiffers where one is there with another name or group.
+    """
+    wanted = checked_emails(emails)
+    name, group = checked_text(name, "name"), checked_text(group, "group")
+    with ledger.change(call) as tx:
+        allow(tx, call.actor, Action.MANAGE_USERS)
+        rows = [_add(tx, email, name, group) for email in wanted]
+        added = [str(row["email"]) for row in rows if row["result"] != "already_there"]
+        summary = users_done("added", added) or f"{users_are(wanted)} already there"
+        tx.summarise(summary)
+    return user_report(tx, summary, rows, tx.undo)
+
+
+def _add(tx: Transaction, email: str, name: str | None, group: str | None) -> dict[str, JsonValue]:
+    known = users.find(tx, email)
+    if known is None or known.status is UserStatus.REMOVED:
+        user = users.add(tx, email, name=name, group=group)
+        return user_row(user, "added" if known is None else "brought_back")
+    if (name or known.name) != known.name or (group and not same_group(group, known.group)):
+        what = f"named {known.name!r}" if name and name != known.name else f"in group {known.group!r}"
+        raise UserDiffers(
+            f"{known.email} is there already, {what}",
+            hint=f"seatctl users edit {quoted(known.email)} {_options(name, group)}",
+            data={"email": known.email, "name": known.name, "group": known.group},
+        )
+    return user_row(known, "already_there")
+
+
+def edit_user(ledger: Ledger, call: Call, email: str, edit: Edit) -> Report:
+    """Change a user's e-mail, name or group.
+
+    Their roles follow a new e-mail, and the actor needs the role to grant them. Raises UnknownUser,
+    EmailTaken, UserRemoved, BadEmail, BadText, RoleRequired.
+    """
+    with ledger.change(call) as tx:
+        allow(tx, call.actor, Action.MANAGE_USERS)
+        before = require_present(users.require(tx, email))
+        wanted = edit.applied(before)
+        held = [] if email_key(wanted.email) == email_key(before.email) else _roles(tx, before, wanted)
+        after = users.change(tx, before, wanted)
+        summary = f"changed {after.email}" if after != before else f"{after.email} is like that already"
+        summary += f", who is {' and '.join(held)} as before" if held else ""
+        tx.summarise(summary)
+    row = {
+        **user_row(after, "changed" if after != before else "unchanged"),
+        "name": after.name,
+        "group": after.group,
+        "exempt": after.exempt,
+    }
+    return user_report(tx, summary, [row], tx.undo)
+
+
+def _roles(tx: Transaction, before: User, after: User) -> list[str]:
+    """The roles that go over to the new e-mail. Raises RoleRequired where they are not the actor's to give.
+
+    Nor is an e-mail that holds roles given to somebody by who grants none.
+    """
+    held = roles.granted(tx, before.email)
+    if held or roles.granted(tx, after.email):
+        allow(tx, tx.call.actor, Action.GRANT_ROLES)
+    return [role.value if where is None else f"{role} of {where}" for role, where in held]
+
+
+def suspend_users(ledger: Ledger, call: Call, emails: Sequence[str]) -> Report:
+    """End the entitlement of users, who keep their seats, and what their roles permit.
+
+    Raises UnknownUser, UserRemoved, RoleRequired, LastAdmin.
+    """
+    return _set_status(ledger, call, emails, UserStatus.SUSPENDED, "suspended", "reactivate")
+
+
+def reactivate_users(ledger: Ledger, call: Call, emails: Sequence[str]) -> Report:
+    """Make suspended users active again. Raises UnknownUser, UserRemoved, RoleRequired."""
+    return _set_status(ledger, call, emails, UserStatus.ACTIVE, "reactivated", "suspend")
+
+
+def _set_status(
+    ledger: Ledger, call: Call, emails: Sequence[str], status: UserStatus, done: str, back: str
+) -> Report:
+    with ledger.change(call) as tx:
+        allow(tx, call.actor, Action.MANAGE_USERS)
+        people = require_all_present(known_people(tx, emails))
+        changed = [user for user in distinct(people) if user.status is not status]
+        for user in changed:
+            users.change(tx, user, replace(user, status=status))
+        summary = users_done(done, [user.email for user in changed]) or (
+            f"{users_are([user.email for user in people])} {status} already"
+        )
+        if changed and status is not UserStatus.ACTIVE and not roles.holders(tx, (Role.ADMIN,)):
+            raise no_admin_left(changed[0].email)
+        if status is UserStatus.ACTIVE:
+            summary += waitlist_told(tx, fill_waitlists(tx))  # their turn may have come meanwhile
+        tx.summarise(summary)
+    rows = [user_row(user, done if user in changed else "unchanged") for user in people]
+    return user_report(tx, summary, rows, tx.undo)
+
+
+def describe(reader: Reader, email: str, now: datetime) -> Record:
+    """All there is to a user at `now` (UTC): seats, open requests, what is owned. Raises UnknownUser."""
+    user = users.require(reader, email)
+    seats = users.seats(reader, user, now)
+    requests = users.requests(reader, user, now)
+    return {
+        "email": user.email,
+        "name": user.name,
+        "group": user.group,
+        "status": user.status.value,
+        "last_active": format_time(user.last_active) if user.last_active else None,
+        "exempt": user.exempt,
+        "created_at": format_time(user.created_at),
+        "subscriptions": [seat["subscription"] for seat in seats],
+        "owns": [*users.owned(reader, user)],
+        "open_requests": [request["number"] for request in requests],
+        "seats": [*seats],
+        "requests": [*requests],
+    }
+
+
+def require_present(user: User) -> User:
+    """The user, unless removed. Raises UserRemoved."""
+    if user.status is UserStatus.REMOVED:
+        raise UserRemoved(
+            f"{user.email} was removed",
+            hint=f"to bring them back: seatctl users add {quoted(user.email)}",
+            data={"email": user.email},
+        )
+    return user
+
+
+def known_people(reader: Reader, emails: Sequence[str]) -> list[User]:
+    """The users of these e-mails, whatever their status. Raises UnknownUser for all who are not there."""
+    return find_all(partial(users.require, reader), emails, "users", "emails")
+
+
+def require_all_present(people: list[User]) -> list[User]:
+    """The users, unless some are removed. Raises UserRemoved, which names all of those."""
+    removed = [user.email for user in distinct(people) if user.status is UserStatus.REMOVED]
+    if len(removed) > 1:
+        raise UserRemoved(
+            f"{', '.join(removed)} were removed",
+            hint=f"seatctl users add {' '.join(map(quoted, removed))} brings them back",
+            data={"emails": [*removed]},
+        )
+    return [require_present(user) for user in people]
+
+
+def distinct(people: Sequence[User]) -> list[User]:
+    """Each user once, in the order of the command line."""
+    return list({user.id: user for user in people}.values())
+
+
+def user_row(user: User, result: str) -> dict[str, JsonValue]:
+    """A row of a report."""
+    return {"email": user.email, "result": result, "error": None}
+
+
+def user_report(
+    tx: Transaction,
+    summary: str,
+    rows: Sequence[Record],
+    undo: str | None,
+    columns: tuple[str, ...] = COLUMNS,
+) -> Report:
+    """The report of a change to a few users."""
+    return Report(
+        run=tx.run,
+        dry_run=tx.call.dry_run,
+        summary=summary,
+        rows=rows,
+        undo=undo,
+        columns=columns,
+    )
+
+
+def users_done(done: str, emails: Sequence[str]) -> str:
+    """`added ann@example.com`, `added 3 users`; empty where nobody was."""
+    if not emails:
+        return ""
+    return f"{done} {emails[0] if len(emails) == 1 else f'{len(emails):,} users'}"
+
+
+def users_are(emails: Sequence[str]) -> str:
+    """`ann@example.com is`, `3 users are`."""
+    distinct = list(dict.fromkeys(emails))
+    return f"{distinct[0]} is" if len(distinct) == 1 else f"{len(distinct):,} users are"
+
+
+def _options(name: str | None, group: str | None) -> str:
+    from shlex import quote
+
+    given = (("--name", name), ("--group", group))
+    return " ".join(f"{option} {quote(value)}" for option, value in given if value is not None)
