@@ -1,6 +1,6 @@
 """Where the program begins: nothing is loaded here before Ctrl-C is looked after.
 
-`from __future__ import annotations` is left out, as it is an import too; what runs is in `program.py`.
+`from __future__ import annotations` is left out, as it is an import too; what runs is in `cli/program.py`.
 """
 
 import sys
@@ -15,7 +15,7 @@ _INTERRUPTED = 130
 def main(argv: "Sequence[str] | None" = None, environment: "Mapping[str, str] | None" = None) -> int:
     """Run one command line and return its exit code; results on stdout, everything else on stderr."""
     try:
-        from seatctl.program import main as whole
+        from seatctl.cli.program import main as whole
     except KeyboardInterrupt:
         return _INTERRUPTED
     return whole(argv, environment)
@@ -44,7 +44,7 @@ def _run() -> int:
     # An exception in the middle of an import may end up in a callback of Python's own, which prints it.
     # Nothing is begun before everything is loaded, so that the process can end on the spot.
     signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
-    from seatctl.program import main as whole
+    from seatctl.cli.program import main as whole
 
     return whole(loaded=lambda: signal.signal(signal.SIGINT, usual))
 

@@ -9,8 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from seatctl.ledger import outbox, seats, users
-from seatctl.ledger.checks import check
+from seatctl.ledger import check, outbox, seats, users
 from seatctl.ledger.failures import LedgerDiskFull, LedgerReadOnly
 from seatctl.ledger.ledger import create_ledger, open_ledger
 from seatctl.ledger.record import audit

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from seatctl.ledger import user_search
 from seatctl.ledger.engines import sqlite as engine
-from seatctl.ledger.engines import sqlite_search
 from seatctl.ledger.ledger import open_ledger
 from seatctl.ledger.schema import migrate
 from seatctl.models.call import Call
@@ -343,7 +343,7 @@ def test_an_older_ledger_whose_change_rows_say_less_is_whole(ledger):
             "INSERT INTO users (email, email_key, reclaim_exempt, created_at) VALUES (?, ?, 1, ?)",
             ("older@example.com", "older@example.com", tx.now),
         )
-        sqlite_search.index(tx, "SELECT :id", {"id": older})
+        user_search.index(tx, "SELECT :id", {"id": older})
         told = {"email": "older@example.com", "group": None, "last_active": None, "name": None}
         tx.record("user", older, None, {**told, "status": "active"})
     assert ledger("ledger", "check").code == 0

@@ -22,7 +22,7 @@ sys.meta_path.insert(0, Interrupting())
 """
 MOMENTS = (
     *(
-        "seatctl.program",
+        "seatctl.cli.program",
         "seatctl.errors",
         "seatctl.app.context",
         "seatctl.config.settings",

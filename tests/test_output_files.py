@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from seatctl.output.files import CannotWrite, FileExists, new_file
+from seatctl.system.files import CannotWrite, FileExists, new_file
 from tests.pools import add_pool, ledger_path
 
 ANN = "ann@example.com"

@@ -12,8 +12,8 @@ from unittest import mock
 
 import pytest
 
-from seatctl.app.system import as_refusal
 from seatctl.ledger.engines.sqlite import translated
+from seatctl.system.refusals import as_refusal
 
 SEATCTL = f'"{sys.executable}" -m seatctl'
 COMMANDS_THAT_READ_STDIN = (

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from seatctl.mail.setup import Post
     from seatctl.models.call import Call
     from seatctl.models.report import Record, Report
-    from seatctl.output.files import Own
+    from seatctl.system.files import Own
 
 
 class NotConfirmed(Refused):
@@ -109,8 +109,8 @@ class Context:
     def own_files(self, *reads: str | None) -> Iterator[Own]:
         """What a command must not write over: databases, config.toml, the log, what it reads."""
         from seatctl.app.log import log_path
-        from seatctl.app.system import expanded
-        from seatctl.output.files import Own, database
+        from seatctl.system.files import Own, database
+        from seatctl.system.refusals import expanded
 
         yield from database("the ledger in use", self.ledger_path(self.profile))
         for profile in self.settings.profiles.values():
@@ -127,8 +127,8 @@ class Context:
 
     def target(self, typed: str, *reads: str | None, overwrite: bool = False) -> Path:
         """The file to write, which is none that matters. Raises OwnFile, NotAFile, FileExists, NotFound."""
-        from seatctl.app.system import expanded
-        from seatctl.output.files import check_target
+        from seatctl.system.files import check_target
+        from seatctl.system.refusals import expanded
 
         return check_target(expanded(typed), self.own_files(*reads), overwrite=overwrite)
 
@@ -137,7 +137,7 @@ class Context:
 
         Another profile's ledger may be there: two may share one. Raises OwnFile, NotAFile.
         """
-        from seatctl.output.files import check_target
+        from seatctl.system.files import check_target
 
         own = (one for one in self.own_files() if not one.what.startswith("the ledger "))
         if place.parent.is_dir():

@@ -1,4 +1,4 @@
-"""What was asked of this invocation before its command is known. Reading it is cli/framework/global_options.py."""
+"""The global options of one invocation: `cli/framework/global_options.py` reads them."""
 
 from __future__ import annotations
 

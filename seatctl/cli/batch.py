@@ -52,7 +52,7 @@ def batch(
     """
     from seatctl.cli.batch_files import lines_of_file, lines_of_table
     from seatctl.cli.batch_progress import checking, shown
-    from seatctl.cli.batch_runner import Lines
+    from seatctl.cli.framework.batch_lines import Lines
     from seatctl.errors import UsageError
     from seatctl.services.runs.batch import Batch, rehearsing, start
 

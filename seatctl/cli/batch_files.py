@@ -12,7 +12,8 @@ from pathlib import Path
 from seatctl.errors import JsonValue
 from seatctl.input.columns import NoSuchColumn, column_key
 from seatctl.input.lines import read_text
-from seatctl.input.tables import Row, no_rows, open_table
+from seatctl.input.rows import Row
+from seatctl.input.tables import no_rows, open_table
 from seatctl.models.batch import Line
 from seatctl.rules.batches import BadLines, NotALine, columns_of, fill, line, split
 

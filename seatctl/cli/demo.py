@@ -98,7 +98,7 @@ def _environment(given: Mapping[str, str], folder: str) -> dict[str, str]:
 
 
 def _run(step: Step, environment: Mapping[str, str], folder: str) -> None:
-    from seatctl.__main__ import main
+    from seatctl.cli.program import main
 
     if step.why:
         write_text(f"\n# {step.why}")

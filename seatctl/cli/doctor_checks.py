@@ -150,7 +150,7 @@ def _file_system(here: Context) -> Finding:
 
 
 def _integrity(here: Context) -> Finding:
-    from seatctl.ledger.checks.check import problems
+    from seatctl.ledger.check import problems
 
     found = [f"{subject}: {detail}" for _, subject, detail in problems(here.ledger)]
     if found:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from seatctl.config.settings import Mode
 from seatctl.errors import Refused, TryAgain, UsageError
-from seatctl.output.files import STDOUT, CannotWrite, check_target, new_file
+from seatctl.system.files import STDOUT, CannotWrite, check_target, new_file
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse

@@ -48,7 +48,7 @@ def check(ctx: typer.Context) -> None:
     from contextlib import closing
 
     from seatctl.errors import ExitCode
-    from seatctl.ledger.checks import check as checking
+    from seatctl.ledger import check as checking
     from seatctl.ledger.ledger import open_ledger
     from seatctl.output.style import Column
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seatctl.cli.framework.options import OverwriteOpt, context, file_path, for_stdout, input_file
-from seatctl.output.files import STDOUT
+from seatctl.system.files import STDOUT
 
 if TYPE_CHECKING:
     from seatctl.app.context import Context

@@ -31,7 +31,7 @@ def resume(
       seatctl runs resume 41 --dry-run
     """
     from seatctl.cli.batch_progress import shown
-    from seatctl.cli.batch_runner import Lines
+    from seatctl.cli.framework.batch_lines import Lines
     from seatctl.services.runs import batch
 
     here = context(ctx)

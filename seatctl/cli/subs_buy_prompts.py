@@ -117,13 +117,13 @@ def _seats(here: Context, plan: Plan) -> int:
 def _name(here: Context, order: Order) -> str:
     """A name that is free; one that an unfinished purchase holds passes, since this may be its repetition."""
     from seatctl.ledger import operations
-    from seatctl.services.purchases.order import refuse_taken
+    from seatctl.services.subscriptions.settings import require_free_name
 
     name = check_name(here.ask("Name of the subscription:", flag="--name"))
     if order.request_id is None:
         with here.ledger.reading() as reader:
             if operations.of_name(reader, name_key(name)) is None:
-                refuse_taken(reader, name)
+                require_free_name(reader, name)
     return name
 
 

@@ -106,7 +106,7 @@ def _api_base(text: str) -> Value:
 
 def _path(text: str) -> Value:
     """Kept whole, so that it means the same from whatever folder the next command is run."""
-    from seatctl.app.system import expanded
+    from seatctl.system.refusals import expanded
 
     return str(expanded(str(_text(text))).absolute())
 

@@ -148,7 +148,7 @@ def places(environment: Environment) -> Places:
     except RuntimeError:
         home = data = Path()
     if not (home.is_absolute() and data.is_absolute()):  # an older platformdirs leaves the ~ as it is
-        from seatctl.app.system import no_home
+        from seatctl.system.refusals import no_home
 
         raise no_home()
     return Places(home, data, home / "config.toml")
@@ -157,7 +157,7 @@ def places(environment: Environment) -> Places:
 def _absolute(text: str) -> Path:
     if not text.startswith("~"):
         return Path(text).absolute()
-    from seatctl.app.system import expanded
+    from seatctl.system.refusals import expanded
 
     return expanded(text).absolute()
 

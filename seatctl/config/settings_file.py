@@ -23,7 +23,7 @@ from seatctl.config.settings import (
     understand,
 )
 from seatctl.errors import BadInput, LedgerError
-from seatctl.output.files import CannotWrite, new_file
+from seatctl.system.files import CannotWrite, new_file
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument

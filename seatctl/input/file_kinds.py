@@ -1,6 +1,6 @@
 """What a file is that is not a table of rows, told by its first bytes or by its first line.
 
-The refusal says what the file is and how to make one that can be read. Reading rows is seatctl/input/tables.py.
+The refusal says what the file is and how to make one that can be read. `tables.py` reads the rows.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from seatctl.input.columns import Wanted, column_key
-from seatctl.input.tables import NUL, Row
+from seatctl.input.rows import NUL, Row
 
 MAX_OBJECT = 1 << 20
 """Characters of an object that spans several lines of an array."""

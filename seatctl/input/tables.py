@@ -18,6 +18,7 @@ from seatctl.errors import BadInput
 from seatctl.input.columns import NoSuchColumn, Wanted
 from seatctl.input.file_kinds import SEPARATORS, require_columns_line
 from seatctl.input.lines import End, open_bytes, text_lines
+from seatctl.input.rows import NUL, Row
 from seatctl.rules.emails import check_email
 from seatctl.rules.terminal_text import unguard_cell
 
@@ -28,7 +29,6 @@ MAX_FIELD = 1 << 17
 """Characters of a field: what the csv module takes by default."""
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
-NUL = "it has a NUL byte, or is too long"
 _JSON = frozenset((".jsonl", ".ndjson"))
 
 
@@ -51,14 +51,6 @@ def no_rows(source: str) -> NoRows:
         hint="write it again; only a pipe (-) may bring nothing",
         data={"path": source},
     )
-
-
-class Row(NamedTuple):
-    """`line` counts from 1; `values` are in the order of the fields asked for, "" where none was given."""
-
-    line: int
-    values: tuple[str, ...]
-    problem: str | None
 
 
 class Table:

@@ -43,7 +43,7 @@ def apply_capacity_changes(tx: Transaction) -> None:
 
 
 def fill_waitlists(tx: Transaction) -> int:
-    """Seat the first of those who wait wherever a seat is free and not held (`ledger/undo/held_seats.py`); how many."""
+    """Give free seats that are not held (`undo/held_seats.py`) to the first on the waitlists; how many."""
     held_seats.update(tx)
     if not requests.anybody_waits(tx):
         return 0

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seatctl.ledger import change_rows
-from seatctl.ledger.engines import sqlite_search
+from seatctl.ledger import change_rows, user_search
 from seatctl.ledger.returning_users import UNDONE, bring_back
 from seatctl.ledger.transaction import Transaction
 
@@ -95,7 +94,7 @@ def _make(tx: Transaction) -> int:
     last = tx.count("SELECT max(id) FROM users")
     made = tx.execute(_MAKE, {"now": tx.now})
     if made:
-        sqlite_search.index_after(tx, last)
+        user_search.index_after(tx, last)
         tx.record_many("user", _MADE, {"last": last})
     return made
 
@@ -104,7 +103,7 @@ def _update(tx: Transaction) -> int:
     updated = tx.execute(_FIND_UPDATED)
     if updated:
         tx.record_many("user", _BEFORE_AND_AFTER, {})
-        sqlite_search.forget(tx, _UPDATED, {})
+        user_search.forget(tx, _UPDATED, {})
         tx.execute(_UPDATE)
-        sqlite_search.index(tx, _UPDATED, {})
+        user_search.index(tx, _UPDATED, {})
     return updated

@@ -26,7 +26,7 @@ from seatctl.ledger.failures import (
     NoLedger,
     OtherMode,
 )
-from seatctl.ledger.schema.migrate import is_current, migrate
+from seatctl.ledger.schema.migrate import MODES, is_current, migrate
 from seatctl.ledger.transaction import Journal, Reader, Transaction
 from seatctl.models.call import Call, format_time
 
@@ -38,7 +38,6 @@ MONEY_WAIT_SECONDS = 5.0
 
 _ANOTHER = "give yourself access to it, or name another ledger: seatctl --ledger PATH"
 
-MODES = ("sandbox", "test", "live")
 
 _OF_ROWS = (sqlite3.Error, ValueError, LookupError, TypeError, AttributeError, StopIteration)
 """What a row raises that does not hold what was written there: no such table or column, no JSON, no text, no
@@ -62,12 +61,12 @@ def _border(path: Path) -> Iterator[None]:
 
 def _damage(path: Path) -> tuple[str, str, str] | None:
     """What is wrong with the ledger, read by another connection: nothing of ours is under way there."""
-    from seatctl.ledger.checks import check
+    from seatctl.ledger.checks import all_checks
 
     engine = SqliteEngine(path)
     try:
         engine.begin_reading()
-        return check.damage(Reader(engine))
+        return all_checks.damage(Reader(engine))
     finally:
         engine.close()
 

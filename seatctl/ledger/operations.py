@@ -71,7 +71,7 @@ def facts(reader: Reader, operation: Operation) -> dict[str, JsonValue]:
 
     An entry names who has finished the operation, which may be somebody's `sync`.
     """
-    from seatctl.ledger.record.hashes import text_hash
+    from seatctl.ledger.hashes import text_hash
 
     row = reader.row(
         "SELECT o.payload, o.created_at, r.actor, r.os_user FROM operations o JOIN runs r ON r.number = o.run"

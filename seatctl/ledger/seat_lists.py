@@ -62,7 +62,7 @@ class Filter(NamedTuple):
             parts.append("t.user_id = :user")
             params["user"] = self.user_id
         if self.text is not None:
-            from seatctl.ledger.engines.sqlite_search import matching
+            from seatctl.ledger.user_search import matching
 
             found = matching(self.text)
             parts.append(found.condition)

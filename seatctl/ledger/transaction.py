@@ -67,7 +67,7 @@ class Transaction(Journal):
         super().__init__(engine)
         self.call = call
         self.now = format_time(call.now)
-        from seatctl.ledger.record import hashes  # hashlib is 5 ms, which a read need not pay
+        from seatctl.ledger import hashes  # hashlib is 5 ms, which a read need not pay
 
         last = self.row("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
         self.entry: int = 1 if last is None else last["seq"] + 1

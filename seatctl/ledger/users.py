@@ -1,6 +1,6 @@
 """Users in the ledger: found by e-mail, listed, added, changed. One person at a time.
 
-A file of people is imported by `imports.py`; the search index is `ledger/engines/sqlite_search.py`'s.
+A file of people is imported by `imports.py`; the search index is `ledger/user_search.py`'s.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from seatctl.errors import JsonValue, NotFound, Refused
-from seatctl.ledger import change_rows, groups, roles
-from seatctl.ledger.engines import sqlite_search
+from seatctl.ledger import change_rows, groups, roles, user_search
 from seatctl.ledger.engines.port import Row, SqlValue
 from seatctl.ledger.schema import email_keys
 from seatctl.ledger.transaction import Reader, Transaction
@@ -73,7 +72,7 @@ def near(reader: Reader, email: str) -> list[str]:
     """E-mails that could have been meant: they begin alike, or share letters before the @."""
     key = email_key(email)
     found: list[str] = []
-    for wanted in (sqlite_search.matching(key[:1]), sqlite_search.resembling(key.partition("@")[0])):
+    for wanted in (user_search.matching(key[:1]), user_search.resembling(key.partition("@")[0])):
         rows = reader.rows(
             f"SELECT u.email FROM {wanted.source} WHERE {wanted.where} AND u.status <> 'removed' LIMIT :near",  # noqa: S608
             {**wanted.params, "near": _NEAR},
@@ -124,7 +123,7 @@ def total(
 
 
 def _chosen(text: str, status: UserStatus | None, group: str | None) -> tuple[str, str, dict[str, SqlValue]]:
-    wanted = sqlite_search.matching(text) if text else sqlite_search.EVERYBODY
+    wanted = user_search.matching(text) if text else user_search.EVERYBODY
     params = dict(wanted.params)
     where = [wanted.where]
     if status is None:
@@ -159,7 +158,7 @@ def _make(tx: Transaction, email: str, name: str | None, group: str | None) -> U
         (email, email_key(email), name, group, tx.now),
     )
     user = User(user_id, email, name, group, UserStatus.ACTIVE, None, parse_time(tx.now))
-    sqlite_search.index(tx, "SELECT :id", {"id": user_id})
+    user_search.index(tx, "SELECT :id", {"id": user_id})
     tx.record("user", user_id, None, change_rows.of_user(tx, user_id))
     return user
 
@@ -178,7 +177,7 @@ def change(tx: Transaction, before: User, after: User) -> User:
             hint=f"seatctl users show {other.email}",
             data={"email": other.email, "status": other.status.value},
         )
-    sqlite_search.forget(tx, "SELECT :id", {"id": before.id})
+    user_search.forget(tx, "SELECT :id", {"id": before.id})
     was = change_rows.of_user(tx, before.id)
     tx.execute(
         "UPDATE users SET email = :email, email_key = :key, name = :name, group_name = :group,"
@@ -194,7 +193,7 @@ def change(tx: Transaction, before: User, after: User) -> User:
             "id": before.id,
         },
     )
-    sqlite_search.index(tx, "SELECT :id", {"id": before.id})
+    user_search.index(tx, "SELECT :id", {"id": before.id})
     roles.follow(tx, before.email, after.email)
     tx.record("user", before.id, was, change_rows.of_user(tx, before.id))
     return after

@@ -127,7 +127,7 @@ def _tell(text: str) -> None:
         sys.stderr.write(text)
         sys.stderr.flush()
     except OSError:
-        from seatctl.app.streams import drop
+        from seatctl.system.streams import drop
 
         drop(sys.stderr)
 

@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import TextIO
 
 from seatctl.errors import BadInput, JsonValue, NotAllowed, NotFound, Refused
-from seatctl.ledger import exports
-from seatctl.ledger.checks import check
-from seatctl.ledger.engines import sqlite_copies
+from seatctl.ledger import check, copies, exports
 from seatctl.ledger.failures import LedgerCorrupt, NoLedger
 from seatctl.ledger.ledger import Ledger, open_ledger
 from seatctl.models.call import Call
 from seatctl.models.report import Record, Report
 from seatctl.models.role import Action
-from seatctl.output.files import FileExists, is_same, new_file
 from seatctl.rules.terminal_text import guard_cell
 from seatctl.services.users.permissions import allow
+from seatctl.system.files import FileExists, is_same, new_file
 
 _STAMP = "%Y%m%dT%H%M%SZ"
 
@@ -37,7 +35,7 @@ def backup(ledger: Ledger, call: Call, target: Path, *, overwrite: bool) -> Repo
         size = ledger.path.stat().st_size
         row: Record = {"path": str(target), "ledger_id": ledger.id, "bytes": size, "checked": False}
         return Report(None, True, f"would back up to {target}", (row,))
-    sqlite_copies.copy_to(ledger, target, overwrite=overwrite)
+    copies.copy_to(ledger, target, overwrite=overwrite)
     row = {"path": str(target), "ledger_id": ledger.id, "bytes": target.stat().st_size, "checked": True}
     return Report(None, False, f"backed up to {target}, which checks clean", (row,))
 
@@ -56,18 +54,18 @@ def prepare_restore(source: Path, place: Path, call: Call) -> Path:
             hint="name a file that ledger backup has written",
             data={"path": str(source)},
         )
-    sqlite_copies.clear_parts(place)
+    copies.clear_parts(place)
     part = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
         opened = open_ledger(source)
         try:
-            sqlite_copies.copy_to(opened, part, overwrite=True)
+            copies.copy_to(opened, part, overwrite=True)
         finally:
             opened.close()
     except (LedgerCorrupt, NoLedger) as error:
         error.hint = "name a file that ledger backup has written"
         raise
-    sqlite_copies.renew(part, call)
+    copies.renew(part, call)
     return part
 
 
@@ -100,7 +98,7 @@ def finish_restore(part: Path, place: Path, call: Call, source: str) -> Report:
     while aside.exists():
         aside = aside.with_name(f"{aside.name}-1")
     kept = place.exists()
-    sqlite_copies.put_in_place(part, place, aside)
+    copies.put_in_place(part, place, aside)
     ledger = open_ledger(place)
     new = ledger.id
     ledger.close()

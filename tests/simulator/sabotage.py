@@ -184,9 +184,9 @@ def _unchanged_price(stack: ExitStack) -> None:
 
 @fault("our own clock", 5, "clocks", "`proration_date` follows the machine's clock")
 def _our_own_clock(stack: ExitStack) -> None:
-    from seatctl.services import stripe_clock
+    from seatctl.billing import clock
 
-    everywhere(stack, stripe_clock, "stripe_now", lambda _billing, call: call.now)
+    everywhere(stack, clock, "stripe_now", lambda _billing, call: call.now)
 
 
 @fault("card of a page", 5, "pages", "`--bill-to` after Checkout finds no card")
@@ -403,7 +403,7 @@ def _open_after_429(stack: ExitStack) -> None:
 
 @fault("no way out", 2, "given up", "`runs undo` stops at what Stripe refuses")
 def _no_way_out(stack: ExitStack) -> None:
-    from seatctl.services.operations import abandon
+    from seatctl.services.runs import abandon
 
     def given_up(_running: Any, why: Exception) -> str:
         raise why

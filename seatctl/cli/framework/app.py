@@ -2,7 +2,7 @@
 
 Global options are understood on either side of a command and kept on the `Context` that every click
 context carries. This file and its neighbours `global_options.py`, `repeated_options.py`,
-`usage.py`, `completion.py` and `cli/batch_runner.py` alone touch Typer's internals.
+`usage.py`, `completion.py` and `cli/framework/batch_lines.py` alone touch Typer's internals.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class Group(TyperGroup, ABC):
             from seatctl.cli.framework.usage import unknown_command
 
             noun = None if ctx.parent is None else self.name
-            raise unknown_command(args[0], noun, [name for name, _ in self.lines()])
+            raise unknown_command(args[0], noun, [name for name, _ in self.lines()], _verbs)
         return (command.name if command else None), command, args[1:]
 
     def shell_complete(self, ctx: ClickContext, incomplete: str) -> list[CompletionItem]:
@@ -241,6 +241,18 @@ def load(entry: catalogue.Entry) -> ClickCommand:
     noun = Noun(name=entry.name, help=entry.help, rich_markup_mode=None, subcommand_metavar="COMMAND …")
     noun.infos, noun.built = infos, {}
     return noun
+
+
+def _verbs() -> dict[str, list[str]]:
+    """The commands of each verb. Imports every noun."""
+    commands: dict[str, list[str]] = {}
+    for entry in catalogue.ENTRIES:
+        # Nobody who types `reset` is to be led to the one that throws the sandbox away.
+        loaded = load(entry) if entry.group and entry.name != "sandbox" else None
+        if isinstance(loaded, Noun):
+            for verb in loaded.infos:
+                commands.setdefault(verb, []).append(f"{entry.name} {verb}")
+    return commands
 
 
 def _place(module: str) -> Callable[[CommandInfo], tuple[int, bool]]:

@@ -77,7 +77,7 @@ def context(ctx: typer.Context) -> Context:
 
 def file_path(text: str) -> Path:
     """A path as typed, with ~ expanded. Raises NoHome, UnknownHome."""
-    from seatctl.app.system import expanded
+    from seatctl.system.refusals import expanded
 
     return expanded(text)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
 
 from typer._click.core import Context as ClickContext
@@ -123,9 +123,12 @@ def missing_command(path: str, names: Sequence[str]) -> UsageError:
     return UsageError(f"{path} needs a command: {', '.join(names)}", hint=f"{path} --help")
 
 
-def unknown_command(word: str, noun: str | None, names: Sequence[str]) -> UnknownCommand:
+def unknown_command(
+    word: str, noun: str | None, names: Sequence[str], verbs: Callable[[], Mapping[str, Sequence[str]]]
+) -> UnknownCommand:
     """A word that is no command: a slip or another program's word for one of this group, or a verb alone.
 
+    `verbs` returns the commands of each verb; asking it imports every noun.
     `users restore` is not told of `users remove`, which does the opposite, nor `plans remove` of
     `users remove`.
     """
@@ -133,22 +136,11 @@ def unknown_command(word: str, noun: str | None, names: Sequence[str]) -> Unknow
     close = [f"seatctl --{word}"] if word in _OPTIONS and noun is None else []
     meant = [name for name in _OTHER_WORDS.get(word, ()) if name in names][:1] if noun else []
     close += [f"{where} {name}" for name in meant or nearest(word, names, likeness=_LIKE_A_SLIP) if not close]
-    close += [f"seatctl {command}" for command in (() if noun else _verbs(word)) if not close]
+    close += [f"seatctl {command}" for command in (() if noun else _near_verbs(word, verbs())) if not close]
     hint = f"did you mean: {' | '.join(close[:3])}" if close else f"for its commands: {where} --help"
     said = f"unknown command {word!r}" + (f" of {where}" if noun else "")
     return UnknownCommand(said, hint=hint, data={"command": word})
 
 
-def _verbs(word: str) -> list[str]:
-    """`assign` or `asign` alone: the commands whose verb is near it. Imports every noun for the hint."""
-    from seatctl.cli.framework.app import Noun, load
-
-    commands: dict[str, list[str]] = {}
-    for entry in catalogue.ENTRIES:
-        # Nobody who types `reset` is to be led to the one that throws the sandbox away.
-        loaded = load(entry) if entry.group and entry.name != "sandbox" else None
-        if isinstance(loaded, Noun):
-            for verb in loaded.infos:
-                commands.setdefault(verb, []).append(f"{entry.name} {verb}")
-    near = nearest(word, commands, likeness=_LIKE_A_SLIP)
-    return [command for verb in near for command in commands[verb]]
+def _near_verbs(word: str, verbs: Mapping[str, Sequence[str]]) -> list[str]:
+    return [command for verb in nearest(word, verbs, likeness=_LIKE_A_SLIP) for command in verbs[verb]]

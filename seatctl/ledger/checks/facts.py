@@ -17,7 +17,7 @@ from typing import NamedTuple
 from seatctl.errors import JsonValue
 from seatctl.ledger import change_rows, plans, subscriptions
 from seatctl.ledger.engines.port import Row
-from seatctl.ledger.record.hashes import text_hash
+from seatctl.ledger.hashes import text_hash
 from seatctl.ledger.schema import email_keys
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time, parse_time

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from seatctl.ledger import change_rows, request_closures, seats
+from seatctl.ledger import change_rows, request_closures, seats, user_search
 from seatctl.ledger.desired.judge import WANTS
-from seatctl.ledger.engines import sqlite_search
 from seatctl.ledger.returning_users import bring_back
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.subscription import Subscription
@@ -56,7 +55,7 @@ def _make_users(tx: Transaction) -> None:
     if tx.value("SELECT 1 FROM desired WHERE verdict = 'unknown' LIMIT 1") and tx.execute(
         _MAKE, {"now": tx.now}
     ):
-        sqlite_search.index_after(tx, last)
+        user_search.index_after(tx, last)
         tx.record_many("user", _MADE, {"last": last})
 
 
@@ -66,12 +65,12 @@ def _update_users(tx: Transaction) -> None:
     tx.execute("DROP TABLE IF EXISTS temp.renamed")
     tx.execute(_OTHERS)
     tx.record_many("user", _BEFORE_AND_AFTER, {})
-    sqlite_search.forget(tx, "SELECT user_id FROM renamed", {})
+    user_search.forget(tx, "SELECT user_id FROM renamed", {})
     tx.execute(
         "UPDATE users SET name = coalesce(r.name, users.name),"
         " group_name = coalesce(r.group_name, users.group_name) FROM renamed r WHERE users.id = r.user_id"
     )
-    sqlite_search.index(tx, "SELECT user_id FROM renamed", {})
+    user_search.index(tx, "SELECT user_id FROM renamed", {})
 
 
 def _change_ends(tx: Transaction) -> None:

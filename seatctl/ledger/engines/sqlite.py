@@ -337,7 +337,7 @@ _REFUSED = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PER
 
 def _refused(error: sqlite3.Error, path: Path) -> Exception:
     """Why a file cannot be opened or written: SQLite itself does not tell that no file descriptor is left."""
-    from seatctl.app.system import is_out_of_files, too_many_files
+    from seatctl.system.refusals import is_out_of_files, too_many_files
 
     if is_out_of_files():
         return too_many_files()

@@ -11,7 +11,7 @@ from itertools import groupby
 
 from seatctl.ledger.conditions import where
 from seatctl.ledger.engines.port import Row, SqlValue
-from seatctl.ledger.record.hashes import NO_HASH, change_hash, entry_hash, sha256, text_hash
+from seatctl.ledger.hashes import NO_HASH, change_hash, entry_hash, sha256, text_hash
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import parse_time
 from seatctl.models.run import Change, Entry

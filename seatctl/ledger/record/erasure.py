@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from seatctl.ledger.engines import sqlite_search
+from seatctl.ledger import user_search
 from seatctl.ledger.engines.port import SqlValue
 from seatctl.ledger.schema import email_keys
 from seatctl.ledger.transaction import Transaction
@@ -157,11 +157,11 @@ def _blank_messages(tx: Transaction, user: User, emails: set[str]) -> None:
 
 def _blank_user(tx: Transaction, user: User) -> None:
     nobody = f"erased-{user.id}@erased.invalid"
-    sqlite_search.forget(tx, "SELECT :id", {"id": user.id})
+    user_search.forget(tx, "SELECT :id", {"id": user.id})
     tx.execute(
         "UPDATE users SET email = :email, email_key = :email, name = NULL, group_name = NULL,"
         " last_active = NULL, status = 'removed', reclaim_exempt = 0 WHERE id = :id",
         {"email": nobody, "id": user.id},
     )
-    sqlite_search.index(tx, "SELECT :id", {"id": user.id})
-    sqlite_search.purge(tx)
+    user_search.index(tx, "SELECT :id", {"id": user.id})
+    user_search.purge(tx)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 4
 """`PRAGMA user_version` of a ledger that this program reads and writes: the number of migrations below."""
 
+MODES = ("sandbox", "test", "live")
+"""What a ledger may be made for; its `meta` says which, for good."""
+
 APPLICATION_ID = 0x73656174
 """ `seat`: how a ledger is told from any other SQLite file."""
 

@@ -10,15 +10,13 @@ from seatctl.billing.port import Billing, MissingInStripe
 from seatctl.models.stripe_objects import StripeCard, StripeSubscription
 from seatctl.rules.payment_method_types import check_card, is_looked_up
 from seatctl.rules.subscription_changes import CardRequired
-from seatctl.services.subscriptions.snapshot import Gathered
 
 _ANOTHER = "give the id of a card: --payment-method pm_…"
 
 
-def require_card(billing: Billing, found: Gathered) -> None:
+def require_card(billing: Billing, mirror: StripeSubscription, name: str) -> None:
     """Raise CardRequired or NotACard, before anything is made, where no card could be charged."""
-    name = found.standing.name
-    if require_no_other(billing, found.mirror, name):
+    if require_no_other(billing, mirror, name):
         return
     raise CardRequired(
         f"{name}: this is paid by card, and there is none",

@@ -23,7 +23,7 @@ from seatctl.rules.emails import check_email
 from seatctl.rules.notifications import carries_code
 from seatctl.rules.plural import counted
 from seatctl.services.notifications.delivery import Limit, Sent, send_due
-from seatctl.services.requests.outcome import require_active
+from seatctl.services.users.people import require_active_user
 from seatctl.services.users.permissions import allow
 
 COLUMNS = ("id", "template", "recipient", "result", "error")
@@ -101,7 +101,7 @@ def _queue_codes(ledger: Ledger, call: Call, email: str) -> tuple[int | None, in
     """A new message for each seat of a user that nobody has claimed; the run, and how many messages."""
     with ledger.change(call) as tx:
         user = users.require(tx, email)
-        require_active(user)
+        require_active_user(user)
         seats = activation.unclaimed_of(tx, user.id)
         if not seats:
             raise NothingToClaim(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from seatctl.billing.clock import stripe_now
 from seatctl.billing.objects import UnreadableObject, require_readable
 from seatctl.billing.port import (
     AuthenticationRequired,
@@ -32,7 +33,6 @@ from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call
 from seatctl.models.operation import Operation, Step
 from seatctl.rules.metadata import made_by
-from seatctl.services.stripe_clock import stripe_now
 
 KEYS_LAST = timedelta(hours=23)
 """Stripe replays the answer of a key for 24 hours; an hour is left for clocks that differ."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from seatctl.billing import endpoints, pages
+from seatctl.billing.clock import stripe_now
 from seatctl.billing.objects import read_collected_card, read_page, read_subscription
 from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, StripeJson
 from seatctl.errors import JsonValue, StripeRefused
@@ -26,7 +27,6 @@ from seatctl.services.operations.steps import KEYS_LAST, CameToNothing, Running
 from seatctl.services.operations.submit import WaitingForCardholder
 from seatctl.services.purchases.card import charge, new_metadata, take_back
 from seatctl.services.purchases.finish import add_bought
-from seatctl.services.stripe_clock import stripe_now
 
 _PAUSE = 2.0
 """Seconds between two looks at a page."""

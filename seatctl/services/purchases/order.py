@@ -13,7 +13,7 @@ from seatctl.billing import endpoints
 from seatctl.billing.objects import read_preview, read_subscription
 from seatctl.billing.port import Billing
 from seatctl.billing.previews import read_terms
-from seatctl.errors import JsonValue, Refused, UsageError
+from seatctl.errors import JsonValue, UsageError
 from seatctl.ledger import operations, plans, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import customers
@@ -46,6 +46,7 @@ from seatctl.services.charging.customer import require_customer
 from seatctl.services.charging.discounts import discount_forms
 from seatctl.services.operations.submit import Request, is_same, submit
 from seatctl.services.plans.edit import sellable
+from seatctl.services.subscriptions.settings import require_free_name
 from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS
 from seatctl.services.users.permissions import allow
 
@@ -53,12 +54,6 @@ _ON_ACCOUNT_COLUMNS = (
     *("name", "plan", "status", "seats", "owner", "invoice", "amount_due", "currency"),
     *("due_date", "billing_email", "result"),
 )
-
-
-class NameTaken(Refused):
-    """A subscription, or a purchase under way, has this name already."""
-
-    code = "name_taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +119,7 @@ def _check(reader: Reader, order: Order, *, name_counts: bool = True) -> None:
         if order.due_days is not None:
             check_on_account(plan.policy, order.name)
     if name_counts:
-        refuse_taken(reader, order.name)
+        require_free_name(reader, order.name)
 
 
 def buy(ledger: Ledger, billing: Billing, call: Call, purchase: Purchase) -> Report:
@@ -243,17 +238,6 @@ def _is_known(reader: Reader, request: Request) -> bool:
     """Whether an operation holds this name or request id, so that `submit` decides what it means."""
     by_id = operations.of_request(reader, request.request_id) if request.request_id else None
     return by_id is not None or operations.of_name(reader, str(request.reserved_name)) is not None
-
-
-def refuse_taken(reader: Reader, name: str, but: Subscription | None = None) -> None:
-    """Raise NameTaken if another subscription than `but` has the name."""
-    taken = subscriptions.named(reader, name)
-    if taken is not None and (but is None or taken.id != but.id):
-        raise NameTaken(
-            f"there is a subscription {taken.name} already",
-            hint=f"seatctl subs show {quote(taken.name)}, or buy with another --name",
-            data={"subscription": taken.name},
-        )
 
 
 def _quote(billing: Billing, call: Call, plan: Plan, order: Order, details: Mapping[str, JsonValue]) -> Quote:

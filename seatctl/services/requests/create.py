@@ -28,11 +28,11 @@ from seatctl.services.requests.outcome import (
     described,
     homes,
     report,
-    require_active,
     require_short,
     sign_in_url,
     wait,
 )
+from seatctl.services.users.people import require_active_user
 from seatctl.services.users.permissions import RoleRequired, allow
 
 
@@ -64,7 +64,7 @@ def create_request(ledger: Ledger, call: Call, wish: Wish) -> Report:
         elif wish.priority > 0:
             _allow_priority(tx, pool)
         user = _user(tx, wish)
-        require_active(user)
+        require_active_user(user)
         if pool is not None:
             require_home(pool, ledger.id)
             require_usable(pool)

@@ -24,10 +24,10 @@ from seatctl.services.requests.outcome import (
     described,
     homes,
     report,
-    require_active,
     require_short,
     wait,
 )
+from seatctl.services.users.people import require_active_user
 from seatctl.services.users.permissions import RoleRequired, allow
 
 
@@ -61,7 +61,7 @@ def _approve(tx: Transaction, ledger: Ledger, request: SeatRequest, named: Subsc
     if request.status is RequestStatus.APPROVED:
         return described(tx, request, "already approved")
     _require_open(request)
-    require_active(users.require(tx, request.email))
+    require_active_user(users.require(tx, request.email))
     if pool is not None:
         require_usable(pool)
         if pool.free or seats.active_id(tx, pool.id, request.user_id) is not None:

@@ -12,8 +12,6 @@ from seatctl.ledger.transaction import Transaction
 from seatctl.models.report import Record, Report
 from seatctl.models.request import RequestStatus, SeatRequest
 from seatctl.models.subscription import Subscription
-from seatctl.models.user import User, UserStatus
-from seatctl.services.users.people import UserNotActive
 
 MOST_CHARACTERS = 1000
 COLUMNS = ("number", "email", "subscription", "status", "place", "result", "error", "sign_in_url")
@@ -56,17 +54,6 @@ class Done:
             "error": None if self.error is None else self.error.message,
             "sign_in_url": self.sign_in_url,
         }
-
-
-def require_active(user: User) -> None:
-    """Raise UserNotActive for a suspended or removed user, with the way back."""
-    if user.status is not UserStatus.ACTIVE:
-        command = "reactivate" if user.status is UserStatus.SUSPENDED else "add"
-        raise UserNotActive(
-            f"{user.email} is {user.status}",
-            hint=f"seatctl users {command} {user.email}",
-            data={"emails": [user.email], "status": user.status.value},
-        )
 
 
 def require_short(what: str, text: str | None) -> None:

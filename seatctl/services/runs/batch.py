@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 from seatctl.billing.port import Billing
 from seatctl.errors import ExitCode, JsonValue, LedgerError, NotFound, Refused, SeatctlError
-from seatctl.ledger import operations
-from seatctl.ledger.engines import sqlite_copies
+from seatctl.ledger import copies, operations
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.record import audit, batches, runs
 from seatctl.ledger.transaction import Reader
@@ -83,7 +82,7 @@ def rehearsing(ledger: Ledger, call: Call) -> Iterator[Ledger]:
     if not call.dry_run:
         yield ledger
         return
-    with sqlite_copies.rehearsal(ledger) as copy:
+    with copies.rehearsal(ledger) as copy:
         yield copy
 
 

@@ -1,4 +1,4 @@
-"""`runs undo`: taking back what only the ledger holds; services/operations/abandon.py does what has not ended."""
+"""`runs undo`: taking back what only the ledger holds; services/runs/abandon.py does what has not ended."""
 
 from __future__ import annotations
 
@@ -34,6 +34,6 @@ def undo_run(ledger: Ledger, billing: Callable[[], Billing], call: Call, number:
             with suppress(NoInverse):
                 return take_back(ledger, call, run)
         # In here: it loads all that knows Stripe, which costs as much as the rest of an undo.
-        from seatctl.services.operations.abandon import abandon
+        from seatctl.services.runs.abandon import abandon
 
         return abandon(ledger, billing, call, run, operation)

@@ -1,6 +1,6 @@
 """`seats apply`: bringing subscriptions to the state that a file describes, or saying what that would change.
 
-Reading files is `apply_files.py`, buying what is short `apply_purchases.py`, kept plans `saved_comparison.py`.
+`apply_files.py` reads the files, `apply_purchases.py` buys what is short, `saved_comparison.py` keeps a plan.
 """
 
 from __future__ import annotations

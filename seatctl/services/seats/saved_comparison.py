@@ -17,11 +17,11 @@ from seatctl.ledger.desired import result
 from seatctl.ledger.transaction import Journal
 from seatctl.models.call import format_time
 from seatctl.models.subscription import Subscription
-from seatctl.output.files import new_file
 from seatctl.rules.desired_state import Changes, Row
 from seatctl.rules.emails import email_key
 from seatctl.rules.revocations import Limit
 from seatctl.services.seats.apply import Checked, How
+from seatctl.system.files import new_file
 
 VERSION = 1
 _FLAGS = ("percent", "prune", "create_users", "fill", "skip_bad", "named")

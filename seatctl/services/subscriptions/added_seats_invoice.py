@@ -98,7 +98,7 @@ def prepare_addon(
         tax_rates=found.item.tax_rates or found.mirror.tax_rates,
     )
     if not wishes.on_account:
-        require_card(billing, found)
+        require_card(billing, found.mirror, found.standing.name)
     preview = preview_bill(billing, found, bill)
     due = preview.amount_due
     check_spend(due, pool.currency, wishes.max_spend)

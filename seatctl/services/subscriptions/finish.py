@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from seatctl.billing import endpoints
+from seatctl.billing.clock import stripe_now
 from seatctl.billing.objects import read_invoice, read_subscription
 from seatctl.errors import ExitCode, JsonValue
 from seatctl.ledger import subscriptions
@@ -20,7 +21,6 @@ from seatctl.models.subscription_state import Standing
 from seatctl.services.notifications.reminders import queue_receipts
 from seatctl.services.operations.kinds import Apply, Ending
 from seatctl.services.operations.steps import Running
-from seatctl.services.stripe_clock import stripe_now
 from seatctl.services.subscriptions.snapshot import ItemGone, has_item, seen, stand
 from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS, subscription_row
 

@@ -109,7 +109,7 @@ def prepare_renewal(
     if renewal.due_days is not None:
         subscription_changes.check_on_account(plan.policy, stands.name)
     else:
-        require_card(billing, found)
+        require_card(billing, found.mirror, found.standing.name)
     subscription_changes.check_room(stands, seats, len(renewal.leaving.users))
     target = Target(stands.now, Side(plan.price_id, plan.slug, seats))
     end = _new_end(found, plan)

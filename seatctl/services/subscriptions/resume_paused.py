@@ -33,7 +33,7 @@ def prepare_restart(
 ) -> Prepared:
     """Price the period that begins now. Raises CardRequired, MaxSpendExceeded."""
     if found.mirror.collection_method != "send_invoice":
-        require_card(billing, found)
+        require_card(billing, found.mirror, found.standing.name)
     form: dict[str, JsonValue] = {
         "subscription": found.mirror.id,
         "subscription_details": {"resume_at": "now"},

@@ -1,15 +1,16 @@
 """The settings of a subscription that live in Stripe's metadata too: name and owner.
 
-How a subscription is bought is in `services/purchases/order.py`; automatic approval is in `services/requests/auto_approval.py`.
+`services/purchases/order.py` buys a subscription; `services/requests/auto_approval.py` approves requests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from shlex import quote
 
 from seatctl.billing.port import Billing
-from seatctl.errors import JsonValue, SeatctlError
+from seatctl.errors import JsonValue, Refused, SeatctlError
 from seatctl.ledger import operations, subscriptions, users
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
@@ -22,10 +23,26 @@ from seatctl.models.user import User
 from seatctl.rules import hints
 from seatctl.rules.names import check_name, name_key
 from seatctl.services.operations.submit import Request, submit
-from seatctl.services.purchases.order import refuse_taken
-from seatctl.services.requests.outcome import require_active
 from seatctl.services.subscriptions.snapshot import ItemGone, at_home, item_of_pool, said_on
+from seatctl.services.users.people import require_active_user
 from seatctl.services.users.permissions import allow
+
+
+class NameTaken(Refused):
+    """A subscription, or a purchase under way, has this name already."""
+
+    code = "name_taken"
+
+
+def require_free_name(reader: Reader, name: str, but: Subscription | None = None) -> None:
+    """Raise NameTaken if another subscription than `but` has the name."""
+    taken = subscriptions.named(reader, name)
+    if taken is not None and (but is None or taken.id != but.id):
+        raise NameTaken(
+            f"there is a subscription {taken.name} already",
+            hint=f"seatctl subs show {quote(taken.name)}, or buy with another --name",
+            data={"subscription": taken.name},
+        )
 
 
 def rename(ledger: Ledger, billing: Billing, call: Call, handle: str, name: str) -> Report:
@@ -38,7 +55,7 @@ def rename(ledger: Ledger, billing: Billing, call: Call, handle: str, name: str)
         if subscription.name == wanted and reserved is None:
             return Report(None, call.dry_run, f"{wanted} has that name already")
         if reserved is None:
-            refuse_taken(reader, wanted, but=subscription)
+            require_free_name(reader, wanted, but=subscription)
     report = change_setting(
         ledger, billing, call, subscription, {"name": wanted}, f"renamed {subscription.name} to {wanted}"
     )
@@ -53,7 +70,7 @@ def hand_over(ledger: Ledger, billing: Billing, call: Call, handle: str, new_own
         subscription = subscriptions.find(reader, handle)
         allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, subscription)
     summary = f"made {new_owner.email} the owner of {subscription.name}"
-    require_active(new_owner)
+    require_active_user(new_owner)
     if subscription.owner_id == new_owner.id:
         return Report(None, call.dry_run, f"{new_owner.email} owns {subscription.name} already")
     report = change_setting(ledger, billing, call, subscription, {"owner": new_owner.email}, summary)
@@ -67,7 +84,7 @@ def _hand_back(ledger: Ledger, call: Call, before: Subscription) -> str | None:
     with ledger.reading() as reader:
         now = subscriptions.by_id(reader, before.id)
         try:
-            require_active(users.require(reader, before.owner_email))
+            require_active_user(users.require(reader, before.owner_email))
             allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, now)
         except SeatctlError:
             return None
@@ -122,7 +139,7 @@ def change_setting(
 
     def still_allowed(reader: Reader) -> None:
         if "name" in setting:
-            refuse_taken(reader, str(setting["name"]), but=subscription)
+            require_free_name(reader, str(setting["name"]), but=subscription)
 
     return submit(ledger, billing, call, request, still_allowed)
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from shlex import quote
 
 from seatctl.billing import endpoints
+from seatctl.billing.clock import stripe_now
 from seatctl.billing.objects import read_price, read_subscription
 from seatctl.billing.port import Billing, MissingInStripe
 from seatctl.errors import JsonValue, Refused
@@ -31,7 +32,6 @@ from seatctl.rules.subscription_changes import require_running
 from seatctl.rules.subscription_state import Known, standing
 from seatctl.rules.term_content import side_fields
 from seatctl.services.plans.edit import require_policy
-from seatctl.services.stripe_clock import stripe_now
 from seatctl.services.users.permissions import allow
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from seatctl.billing import endpoints
+from seatctl.billing.clock import stripe_now
 from seatctl.billing.objects import read_subscription
 from seatctl.billing.port import Billing, MissingInStripe
 from seatctl.errors import ExitCode, JsonValue, StripeRefused
@@ -29,7 +30,6 @@ from seatctl.rules.plural import counted
 from seatctl.services.operations.kinds import Apply, Ending, Handler
 from seatctl.services.operations.steps import CameToNothing, Running
 from seatctl.services.operations.submit import Request, submit
-from seatctl.services.stripe_clock import stripe_now
 from seatctl.services.subscriptions.settings_operation import not_reached, write_metadata
 from seatctl.services.subscriptions.snapshot import seen, stand_of
 from seatctl.services.sync.apply_subscription import ENDED, item_of

@@ -8,13 +8,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from seatctl.billing.clock import stripe_now
 from seatctl.billing.listings import BEGINNING
 from seatctl.billing.port import Billing
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import customers, stripe_objects, sync_state
 from seatctl.models.call import Call
 from seatctl.models.mirror import Kind, Span
-from seatctl.services.stripe_clock import stripe_now
 from seatctl.services.sync.reader import Page, Reading, newest_event
 from seatctl.services.sync.store import store
 

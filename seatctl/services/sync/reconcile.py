@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from shlex import quote
 
+from seatctl.billing.clock import stripe_now
 from seatctl.billing.objects import UnreadableObject, read_subscription
 from seatctl.billing.port import Billing, Read
 from seatctl.errors import ExitCode, JsonValue
@@ -27,7 +28,6 @@ from seatctl.models.subscription import Subscription
 from seatctl.rules.assignment import in_packs
 from seatctl.rules.payment_states import hint_of, is_cut_off, unpaid_trouble
 from seatctl.rules.plural import counted
-from seatctl.services.stripe_clock import stripe_now
 from seatctl.services.subscriptions.snapshot import stand_of
 from seatctl.services.sync.apply_changes import made_here
 from seatctl.services.sync.apply_subscription import ENDED, item_of

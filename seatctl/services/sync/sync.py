@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from seatctl.billing.clock import stripe_now
 from seatctl.billing.port import Billing, StripeJson
 from seatctl.errors import ExitCode, JsonValue
 from seatctl.ledger import invoices, operations, subscriptions
@@ -24,7 +25,6 @@ from seatctl.models.role import Action
 from seatctl.rules.plural import counted
 from seatctl.services.notifications.reminders import queue_notices
 from seatctl.services.operations.recovery import Recovered, recover
-from seatctl.services.stripe_clock import stripe_now
 from seatctl.services.sync.apply_changes import Taken, forget, outdated, take_over
 from seatctl.services.sync.apply_plans import without_product
 from seatctl.services.sync.apply_subscription import ENDED

@@ -10,6 +10,7 @@ from seatctl.ledger import staging, users
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.staging import BadRows, Verdict
 from seatctl.ledger.transaction import Transaction
+from seatctl.models.user import User, UserStatus
 from seatctl.rules.people import FIELDS, incoming, typed
 
 
@@ -30,6 +31,17 @@ class UserNotActive(Refused):
     """A suspended or removed user cannot be given a seat."""
 
     code = "user_not_active"
+
+
+def require_active_user(user: User) -> None:
+    """Raise UserNotActive for a suspended or removed user, with the way back."""
+    if user.status is not UserStatus.ACTIVE:
+        command = "reactivate" if user.status is UserStatus.SUSPENDED else "add"
+        raise UserNotActive(
+            f"{user.email} is {user.status}",
+            hint=f"seatctl users {command} {user.email}",
+            data={"emails": [user.email], "status": user.status.value},
+        )
 
 
 def stage(ledger: Ledger, people: People) -> int:

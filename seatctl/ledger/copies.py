@@ -17,14 +17,14 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from seatctl.ledger.checks import check
+from seatctl.ledger import check
 from seatctl.ledger.engines.sqlite import WAIT_SECONDS, SqliteEngine, translated
 from seatctl.ledger.engines.sqlite_files import create_file
 from seatctl.ledger.failures import LedgerBusy, LedgerCorrupt
 from seatctl.ledger.ledger import Ledger, open_ledger
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
-from seatctl.output.files import new_file
+from seatctl.system.files import new_file
 
 _PAGES_A_STEP = 16
 

@@ -139,7 +139,7 @@ def _fail(here: Context, error: SeatctlError) -> int:
 
 
 def _output_failed(error: Exception) -> OutputFailed | None:
-    """The refusal, where it was raised by printing: by `output/emit.py`, a help page, or the last flush here."""
+    """The refusal, if printing raised it: `output/emit.py`, a help page, or the last flush here."""
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next
@@ -147,7 +147,7 @@ def _output_failed(error: Exception) -> OutputFailed | None:
         return None
     if place.tb_frame.f_globals.get("__name__") not in _PRINTING:
         return None
-    from seatctl.app.streams import drop
+    from seatctl.system.streams import drop
 
     drop(sys.stdout)
     failed = OutputFailed(
@@ -159,7 +159,7 @@ def _output_failed(error: Exception) -> OutputFailed | None:
 
 
 def _refused_by_system(error: Exception) -> SeatctlError | None:
-    from seatctl.app.system import as_refusal
+    from seatctl.system.refusals import as_refusal
 
     return as_refusal(error)
 
@@ -242,7 +242,7 @@ def _wants_json(argv: Sequence[str], environment: Mapping[str, str], here: Conte
 def _prepare_streams() -> None:
     """A name that the terminal's encoding lacks is spelled out, never a crash in the middle of a list."""
     if sys.stdin is None or sys.stdout is None or sys.stderr is None:
-        from seatctl.app.streams import replace_closed
+        from seatctl.system.streams import replace_closed
 
         replace_closed()
     for stream in (sys.stdout, sys.stderr):
@@ -253,7 +253,7 @@ def _prepare_streams() -> None:
 
 def _reader_gone(here: Context) -> int:
     """`seatctl … | head`: the reader has enough."""
-    from seatctl.app.streams import drop
+    from seatctl.system.streams import drop
 
     drop(sys.stdout)
     return here.exit_code
@@ -261,7 +261,7 @@ def _reader_gone(here: Context) -> int:
 
 def _fail_bare(error: Exception) -> int:
     """The end if not even what tells of errors could be loaded: no file descriptor is left for it."""
-    from seatctl.app.system import as_refusal
+    from seatctl.system.refusals import as_refusal
 
     refused = as_refusal(error)
     if refused is None:

@@ -24,9 +24,9 @@ from seatctl.models.run import Run, RunState
 from seatctl.rules import hints, subscription_changes
 from seatctl.rules.undo_command import Changed, reversal
 from seatctl.services.operations import handlers
-from seatctl.services.operations.remaining_objects import left_in_stripe
 from seatctl.services.operations.steps import Running
 from seatctl.services.operations.submit import end_as_failed, perform
+from seatctl.services.runs.remaining_objects import left_in_stripe
 from seatctl.services.subscriptions.snapshot import gather
 from seatctl.services.users.permissions import allow
 

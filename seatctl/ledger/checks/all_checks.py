@@ -1,4 +1,4 @@
-"""Checking a ledger from within: what it is made of, what stands in it, design section 5, the audit.
+"""Checks of a ledger's file and rows: its schema, its contents, its promises and its audit.
 
 SQLite finds a broken page and a broken reference. What it takes for text and numbers like any other is looked
 at here: the schema, the columns, and the facts beside their audit.
@@ -12,11 +12,8 @@ from typing import Final
 
 from seatctl.errors import SeatctlError
 from seatctl.ledger.checks import contents, facts, origins, structure
-from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.record import audit
-from seatctl.ledger.schema import email_keys
 from seatctl.ledger.transaction import Reader
-from seatctl.rules.emails import email_key
 
 Problem = tuple[str, str, str]
 """(check, subject, detail)"""
@@ -41,8 +38,6 @@ _RULES: Final = {
         WHERE c.applied_at IS NULL AND (c.seats <> s.quantity OR c.effective_at <> s.term_end)""",
 }
 
-_OVER_ASSIGNED = """SELECT name, assigned, capacity FROM subscriptions WHERE assigned > capacity"""
-
 _Found = Callable[[Reader], Iterator[tuple[str, str]]]
 
 _CONTENTS: Final[dict[str, _Found]] = {
@@ -60,17 +55,13 @@ _RECORD: Final[dict[str, _Found]] = {
 }
 
 
-def problems(ledger: Ledger) -> Iterator[Problem]:
-    """(check, subject, detail) of everything that is wrong, as it is found."""
+def problems(reader: Reader) -> Iterator[Problem]:
+    """(check, subject, detail) of everything that is wrong in the file and its rows, as it is found."""
     wrong = False
-    with ledger.reading() as reader:
-        for name, find in _all().items():
-            for subject, detail in _looked_at(reader, find, known=wrong):
-                wrong = True
-                yield name, subject, detail
-    searched = None if wrong else ledger.engine.search_problem()
-    if searched is not None:
-        yield _SEARCH, "users_search", searched
+    for name, find in _all().items():
+        for subject, detail in _looked_at(reader, find, known=wrong):
+            wrong = True
+            yield name, subject, detail
 
 
 def damage(reader: Reader) -> Problem | None:
@@ -112,7 +103,6 @@ def _chain(reader: Reader) -> Iterator[tuple[str, str]]:
         yield f"entry {found.bad_entry}", found.problem
 
 
-_SEARCH: Final = "search_index"
 _NOT_OF_ROWS: Final = ("integrity", "audit")
 
 
@@ -128,31 +118,6 @@ def _all() -> dict[str, _Found]:
     }
 
 
-def over_assigned(ledger: Ledger) -> list[str]:
-    """Subscriptions in which more sit than are paid for: allowed (rule 3), but worth a word."""
-    with ledger.reading() as reader:
-        return [f"{row[0]}: {row[1]} sit in {row[2]} seats" for row in reader.rows(_OVER_ASSIGNED)]
-
-
-def shared_addresses(ledger: Ledger) -> list[str]:
-    """Users who shared a key by the rule of earlier versions, or share an address by the rule of this one."""
-    with ledger.reading() as reader:
-        same = [
-            f"{email} is the address of two users; the later one is found as {handle!r}"
-            for email, handle in email_keys.doubled(reader)
-        ]
-        return same + [
-            f"an earlier version took {email} for {former}{_wrote(email, former)}"
-            for email, former in email_keys.separated(reader)
-        ]
-
-
-def _wrote(email: str, former: str) -> str:
-    """Whether the mails went to the other domain too: the letters before the @ were always as typed."""
-    elsewhere = former.rpartition("@")[2] != email_key(email).rpartition("@")[2]
-    return ", and sent the mails there" if elsewhere else ""
-
-
 def checks() -> tuple[str, ...]:
-    """The names of all checks, in order."""
-    return (*_all(), _SEARCH)
+    """The names of these checks, in order."""
+    return tuple(_all())

@@ -1,0 +1,1 @@
+"""The operating system: files that are written, standard streams, and what it refuses."""
