@@ -132,7 +132,7 @@ def _seed(path: Path, customers: int) -> None:
 def _served(work: Path) -> Iterator[str]:
     """The base URL of the proxy before the sandbox's server; both stop at the end."""
     code = (
-        "import sys\nfrom pathlib import Path\nfrom seatctl.sandbox.server import serve\n"
+        "import sys\nfrom pathlib import Path\nfrom seatctl.sandbox.api.server import serve\n"
         "serve(Path(sys.argv[1]), 0, False, lambda url: print(url, flush=True))"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -20,7 +20,7 @@ def test_the_kept_scripts_are_the_generated_ones(tmp_path):
     completion.write(tmp_path)
     generated = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert generated == {path.name: path.read_text() for path in KEPT.iterdir()}, (
-        "run: python -m seatctl.cli.completion"
+        "run: python -m seatctl.cli.framework.completion"
     )
 
 

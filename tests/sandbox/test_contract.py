@@ -178,7 +178,7 @@ def test_the_sdk_itself_is_the_client(tmp_path):
 WRITER = """
 import sys
 from pathlib import Path
-from seatctl.sandbox.twin import Twin
+from seatctl.sandbox.api.twin import Twin
 twin = Twin(Path(sys.argv[1]))
 for n in range(40):
     headers = {"Authorization": "Bearer sk_test_x"}
@@ -202,7 +202,7 @@ def test_two_processes_on_one_file_take_turns_and_lose_nothing(tmp_path):
 
 
 def test_importing_the_twin_loads_nothing_heavy():
-    code = "import sys, seatctl.sandbox.twin; print(*sys.modules)"
+    code = "import sys, seatctl.sandbox.api.twin; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()

@@ -153,7 +153,7 @@ def after_retries(twin: Twin, outcome: AfterRetries | str) -> AfterRetries:
 def complete_checkout(twin: Twin, session_id: str, card: str = "pm_card_visa") -> str:
     """Do what the customer does on a Checkout page, with a test card; returns the session's status.
 
-    Raises `seatctl.sandbox.errors.ApiError` if the card is refused or the session is not open.
+    Raises `seatctl.sandbox.api.errors.ApiError` if the card is refused or the session is not open.
     """
     from seatctl.sandbox.resources.checkout import complete
 

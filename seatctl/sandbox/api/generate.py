@@ -1,6 +1,6 @@
 """A development tool: writes `contract.json` from the installed SDK's parameter and resource types.
 
-`python -m seatctl.sandbox.generate [--check] [--older FOLDER]`. It reads the SDK's source as a syntax
+`python -m seatctl.sandbox.api.generate [--check] [--older FOLDER]`. It reads the SDK's source as a syntax
 tree, since `typing.get_type_hints` fails on these types. Nothing imports this module at run time, and it
 alone in `sandbox/` may import stripe.
 
