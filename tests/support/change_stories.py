@@ -12,11 +12,11 @@ from pathlib import Path
 
 from seatctl.sandbox.api import control
 from tests.conftest import Seatctl
-from tests.pools import ledger_path, query
 from tests.sandbox.seed import send
 from tests.support.both_sides import charges, objects, twin
 from tests.support.killing import Killed, Killing
 from tests.support.office import RENEWED, TEN_DAYS_LEFT, change_card, done, freeze, until
+from tests.support.pools import ledger_path, query
 from tests.support.second_ledger import SecondLedger
 from tests.support.state import assert_in_step, assert_sound, counts, differences, state
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from seatctl.rules.metadata import OPERATION, REQUEST
 from seatctl.rules.subscription_state import NEXT_QUANTITY, PAID_SEATS, PAID_UNTIL, RENEWED
-from tests.pools import ledger_path, query
 from tests.support.both_sides import ENDED, twin
+from tests.support.pools import ledger_path, query
 
 KINDS = (
     *("subscription", "subscription_item", "invoice", "invoiceitem", "charge", "refund", "credit_note"),

@@ -1,0 +1,105 @@
+"""Stripe asks to slow down, and keeps asking: nothing was carried out, so nothing is left or in the way."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.both_sides import assert_agree, charges, fail, objects, sandbox_path
+from tests.support.change_stories import STORIES
+from tests.support.pools import ledger_path, query
+from tests.support.state import assert_in_step, assert_sound, differences, state
+
+ORDER = "subs buy --plan pro --seats 3 --name lab --billing-email pay@example.com"
+BUY = (*ORDER.split(), "--payment-method", "pm_card_visa", "--yes", "-o", "json")
+
+
+def last_run(seatctl) -> str:
+    return query(ledger_path(seatctl), "SELECT state FROM runs ORDER BY number DESC LIMIT 1")[0][0]
+
+
+@pytest.mark.parametrize("path", ["/v1/customers", "/v1/subscriptions"])
+def test_a_purchase_that_was_not_carried_out_has_failed_and_blocks_nothing(sandbox, pro, path):
+    fail(sandbox, "429", times=4, path=path, method="POST")
+    tried = sandbox(*BUY)
+    assert (tried.code, tried.error["code"]) == (75, "rate_limited")
+    assert tried.error["hint"] == "run the same command again in a minute"
+    assert last_run(sandbox) == "failed"
+    assert objects(sandbox, "customer") == charges(sandbox) == []
+    assert sandbox(*BUY).code == 0
+    assert charges(sandbox) == [3600]
+    assert_agree(sandbox)
+
+
+def test_a_purchase_whose_cleaning_up_is_refused_too_is_cleaned_up_by_sync(sandbox, pro):
+    fail(sandbox, "429", times=4, path="/v1/subscriptions", method="POST")
+    fail(sandbox, "429", times=1000, method="DELETE")
+    assert sandbox(*BUY).code == 75
+    query(sandbox_path(sandbox), "DELETE FROM faults")
+    synced = sandbox("sync", "-o", "json")
+    assert (synced.code, synced.rows[0]["result"]) == (0, "failed")
+    assert objects(sandbox, "customer") == charges(sandbox) == []
+    assert_agree(sandbox)
+
+
+def test_a_purchase_that_was_paid_is_finished(sandbox, pro):
+    fail(sandbox, "429", times=4, path="/v1/invoices/", method="GET")
+    assert sandbox(*BUY).code == 75
+    assert last_run(sandbox) == "pending"
+    assert sandbox("sync").code == 0
+    assert charges(sandbox) == [3600]
+    assert_agree(sandbox)
+
+
+CALLS = (
+    ("increase", "/v1/subscriptions/"),
+    ("decrease at the renewal", "/v1/subscriptions/"),
+    ("add-on at full price", "/v1/invoiceitems"),
+    ("add-on at full price", "/v1/invoices/in_"),
+    ("renewal", "/v1/invoices/in_"),
+    ("invoice paid", "/v1/invoices/in_"),
+    ("billing by another card", "/v1/payment_methods"),
+    ("billing by another card", "/v1/customers/"),
+    ("transfer", "/v1/subscriptions/"),
+)
+
+
+@pytest.mark.parametrize(("name", "path"), CALLS)
+def test_a_change_that_was_not_carried_out_leaves_everything_as_it_was(proofs, name, path):
+    proof = proofs.of(STORIES[name])
+    seatctl = proof.killing.copy(proof.start)
+    fail(seatctl, "429", times=4, method="POST", path=path)
+    tried = seatctl(*proof.argv)
+    assert tried.code == 75, tried.err
+    assert last_run(seatctl) == "failed"
+    assert differences(proof.before, state(seatctl)) == []
+    proof.expect_done_once(seatctl, name)
+
+
+@pytest.mark.parametrize("way", ["sync", "the same command", "another command"])
+def test_an_add_on_that_was_paid_is_finished_by_whatever_comes_next(proofs, way):
+    proof = proofs.of(STORIES["add-on at full price"])
+    seatctl = proof.killing.copy(proof.start)
+    fail(seatctl, "429", times=4, path="/v1/subscriptions/", method="POST")
+    assert seatctl(*proof.argv).code == 75
+    assert charges(seatctl) == [*charges(proof.start), *proof.story.charged]
+    again = {
+        "sync": ("sync",),
+        "the same command": proof.argv,
+        "another command": ("subs", "rename", "acme", "other"),
+    }[way]
+    assert seatctl(*again).code == (75 if way == "another command" else 0)
+    assert differences(proof.after, state(seatctl)) == []
+    assert_in_step(seatctl)
+    assert_sound(seatctl)
+
+
+def test_a_refusal_after_a_lost_answer_says_nothing_of_it(sandbox, pro):
+    """The first call was carried out; that Stripe does not look at its repetitions must not undo it."""
+    fail(sandbox, "lost", times=1, path="/v1/subscriptions", method="POST")
+    fail(sandbox, "429", times=3, path="/v1/subscriptions", method="POST")
+    tried = sandbox(*BUY)
+    assert (tried.code, tried.error["code"]) == (75, "stripe_unreachable")
+    assert charges(sandbox) == [3600]
+    assert sandbox("sync").code == 0
+    assert charges(sandbox) == [3600]
+    assert_agree(sandbox)

@@ -1,0 +1,121 @@
+"""A person is taken out of the record: nothing of them is left, and the audit still verifies."""
+
+import pytest
+
+from tests.support.pools import add_pool, ledger_path, query
+
+BOB, OLD = "bob@example.com", "robert@example.com"
+TRACES = (b"bob@example", b"robert@example", b"Bob Builder", b"my secret note")
+
+
+@pytest.fixture
+def bob(seatctl, sandbox):
+    """A user with a past: another e-mail, a seat, a request with a note, decisions of an assignor."""
+    add_pool(ledger_path(sandbox), seats=1)
+    add_pool(ledger_path(sandbox), "video", seats=0)
+    assert seatctl("users", "add", OLD, "--name", "Bob Builder").code == 0
+    assert seatctl("users", "edit", OLD, "--email", BOB).code == 0
+    assert seatctl("seats", "assign", "design", BOB).code == 0
+    asked = seatctl("requests", "create", BOB, "-s", "video", "--note", "my secret note", "--as", BOB)
+    assert asked.code in (0, 10), asked.err
+    return BOB
+
+
+def traces(seatctl):
+    files = [path for path in ledger_path(seatctl).parent.glob("ledger.db*") if path.is_file()]
+    data = b"".join(file.read_bytes() for file in files)
+    return [trace for trace in TRACES if trace.lower() in data.lower()]
+
+
+def test_nothing_is_left_of_them_in_any_byte_and_the_hashes_stay(seatctl, bob):
+    query(ledger_path(seatctl), "UPDATE outbox SET last_error = NULL")
+    head = seatctl("audit", "verify", "-o", "json").json["head"]
+    assert traces(seatctl) == list(TRACES)
+    erased = seatctl("users", "remove", bob, "--erase", "--yes", "-o", "json")
+    assert (erased.code, erased.rows[0]["result"]) == (0, "erased")
+    found = seatctl("audit", "verify", "--expect", head, "-o", "json")
+    assert (found.code, found.json["ok"]) == (0, True)
+    assert found.json["erased"] == erased.rows[0]["changes"] > 0
+    assert seatctl("ledger", "check").code == 0
+    assert query(ledger_path(seatctl), "SELECT count(*) FROM seats WHERE revoked_at IS NULL") == [(0,)]
+    assert [trace for trace in traces(seatctl) if trace not in acted(seatctl)] == []
+
+
+def acted(seatctl):
+    """Bob's own request names him as the actor, which is part of the chain and said so."""
+    actors = query(ledger_path(seatctl), "SELECT DISTINCT actor FROM audit")
+    return [trace for trace in TRACES if any(trace.decode() in actor for (actor,) in actors)]
+
+
+def test_who_was_removed_before_can_be_erased_and_a_second_time_is_not_found(seatctl, bob):
+    assert seatctl("users", "remove", bob).code == 0
+    assert seatctl("users", "remove", bob, "--erase", "--yes").code == 0
+    assert seatctl("users", "remove", bob, "--erase", "--yes").code == 9
+    assert [row["status"] for row in seatctl.rows("users", "list", "--status", "removed")] == ["removed"]
+
+
+def test_it_asks_first_and_a_dry_run_erases_nobody(seatctl, bob):
+    assert seatctl("users", "remove", bob, "--erase").code == 2
+    assert seatctl("users", "remove", bob, "--erase", "--dry-run").code == 0
+    assert seatctl("users", "show", bob, "-o", "json").json["name"] == "Bob Builder"
+
+
+def test_who_holds_a_role_gives_it_up_first(seatctl, bob):
+    assert seatctl("roles", "grant", bob, "assignor").code == 0
+    refused = seatctl("users", "remove", bob, "--erase", "--yes", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (4, "holds_roles")
+    revoked = seatctl("roles", "revoke", bob, "assignor", "-o", "json").json["run"]
+    assert seatctl("users", "remove", bob, "--erase", "--yes").code == 0
+    assert [trace for trace in traces(seatctl) if trace not in acted(seatctl)] == []
+    assert seatctl("runs", "undo", revoked).code == 4
+    assert seatctl("audit", "verify").code == 0
+
+
+def test_what_named_an_erased_person_cannot_be_undone_back_into_the_ledger(seatctl, bob):
+    run = query(ledger_path(seatctl), "SELECT max(number) FROM runs WHERE command LIKE '%users edit%'")[0][0]
+    assert seatctl("users", "remove", bob, "--erase", "--yes").code == 0
+    assert seatctl("runs", "undo", run).code == 4
+    erasing = query(ledger_path(seatctl), "SELECT max(number) FROM runs")[0][0]
+    assert seatctl("runs", "undo", erasing).code == 4
+    assert seatctl("audit", "verify").code == 0
+
+
+def test_a_failed_line_of_a_batch_that_named_them_is_listed_without_them(seatctl, bob, file):
+    lines = file(f"seats assign design {bob}", f"seats assign nowhere {bob}")
+    assert seatctl("batch", lines).code == 6
+    assert seatctl("users", "remove", bob, "--erase", "--yes").code == 0
+    ((run,),) = query(ledger_path(seatctl), "SELECT DISTINCT run FROM batch_rows")
+    (failed,) = seatctl.rows("runs", "failures", run)
+    assert (failed["line"], failed["code"]) == (2, "erased")
+    assert seatctl("ledger", "check").code == 0
+
+
+def test_an_erasure_is_not_undone(seatctl, bob):
+    """What a change row would give back is gone: it was an unexpected KeyError."""
+    erased = seatctl("users", "remove", bob, "--erase", "--yes", "-o", "json").json["run"]
+    for words in ((), ("--dry-run",)):
+        refused = seatctl("runs", "undo", erased, *words, "-o", "json")
+        assert refused.code == 4, refused.err
+
+
+def test_who_was_removed_before_is_not_named_by_the_command_that_erases_them(seatctl, sandbox):
+    seatctl("users", "add", "eve@example.com")
+    seatctl("users", "remove", "eve@example.com", "--yes")
+    assert seatctl("users", "remove", "eve@example.com", "--erase", "--yes").code == 0
+    files = ledger_path(seatctl).parent.glob("ledger.db*")
+    assert not any(b"eve@example.com" in path.read_bytes() for path in files)
+    assert seatctl("ledger", "check").code == 0
+
+
+def test_decisions_are_found_however_the_one_who_is_erased_was_written(seatctl, sandbox):
+    add_pool(ledger_path(sandbox), "video", seats=0)
+    seatctl("users", "add", "jörg@bücher.example", "eve@example.com")
+    seatctl("roles", "grant", "jörg@bücher.example", "assignor")
+    seatctl("requests", "create", "eve@example.com", "-s", "video")
+    denied = seatctl("requests", "deny", "1", "--reason", "no", "--as", "JÖRG@xn--bcher-kva.example")
+    assert denied.code == 0, denied.err
+    seatctl("roles", "revoke", "jörg@bücher.example", "assignor")
+    erased = seatctl("users", "remove", "jörg@bücher.example", "--erase", "--yes")
+    assert "1 audit entry with their address as the actor stay" in erased.err
+    assert query(ledger_path(sandbox), "SELECT decided_by FROM requests") == [("(erased)",)]
+    assert seatctl("ledger", "check").code == 0

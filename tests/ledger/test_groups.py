@@ -1,0 +1,74 @@
+"""A group is one group however it is spelled: for filters, files, rules and what is there already."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.pools import add_pool, ledger_path
+
+ANN, BOB = "ann@x.com", "bob@x.com"
+
+
+@pytest.fixture
+def sales(sandbox):
+    sandbox("users", "add", ANN, "--group", "Sales  Öst")
+    sandbox("users", "add", BOB, "--group", "Saless Öst")
+    return sandbox
+
+
+def group_of(seatctl, email):
+    return seatctl("users", "show", email, "-o", "json").json["group"]
+
+
+def test_a_filter_finds_every_spelling(sales):
+    assert sales("users", "list", "--group", " sales ÖST", "-q").out.split() == [ANN]
+    assert sales("users", "list", "x.com", "--group", "SALES öst", "-q").out.split() == [ANN]
+
+
+def test_a_file_with_another_spelling_changes_nothing_and_keeps_the_first_one(sales, file):
+    path = file("email,group,name", f"{ANN},sales öst,Ann")
+    assert sales("users", "import", path).code == 0
+    assert group_of(sales, ANN) == "Sales  Öst"
+    again = sales("users", "import", path, "-o", "json")
+    assert (again.code, again.rows[0]["result"]) == (0, "unchanged")
+
+
+def test_two_rows_of_a_file_with_two_spellings_are_no_conflict(sandbox, file):
+    path = file("email,group", "cy@x.com,Ops", "cy@x.com,OPS", "di@x.com,Ops", "di@x.com,Sales")
+    refused = sandbox("users", "import", path, "-o", "json")
+    assert (refused.code, [row["line"] for row in refused.error["rows"]]) == (3, [4, 5])
+    assert sandbox("users", "import", path, "--skip-bad").code == 6
+    assert group_of(sandbox, "cy@x.com") == "Ops"
+
+
+def test_a_desired_state_with_another_spelling_is_reached_already(sales, file):
+    add_pool(ledger_path(sales))
+    add_pool(ledger_path(sales), "video")
+    path = file(
+        "email,subscription,group",
+        f"{ANN},design,SALES öst",
+        f"{ANN},video,sales öst",
+        f"{BOB},video,saless öst",
+    )
+    assert sales("seats", "apply", path).code == 0
+    assert group_of(sales, ANN) == "Sales  Öst"
+    assert sales("seats", "apply", path, "--check").code == 0
+
+
+def test_adding_who_is_there_with_another_spelling_is_no_difference(sales):
+    assert sales("users", "add", ANN, "--group", "sales öst").code == 0
+    assert sales("users", "add", ANN, "--group", "ops").code == 4
+    sales("users", "remove", ANN, "--yes")
+    assert sales("users", "add", ANN, "--group", "sales öst").code == 0
+    assert group_of(sales, ANN) == "Sales  Öst"
+    assert sales("users", "edit", ANN, "--group", "sales öst").code == 0  # this says how to spell it
+    assert group_of(sales, ANN) == "sales öst"
+
+
+def test_a_rule_holds_for_every_spelling_and_is_shown_as_first_given(sales, team):
+    set_ = sales("config", "auto-approve", team, "on", "--group", "SALES öst", "--group", "sales ÖST")
+    assert set_.code == 0
+    assert sales("config", "auto-approve", team, "-o", "json").json["groups"] == ["SALES öst"]
+    for email, outcome in ((ANN, "seat"), (BOB, "ask")):
+        tried = sales("config", "auto-approve", team, "--test", email, "-o", "json")
+        assert tried.json["outcome"] == outcome

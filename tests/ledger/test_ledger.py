@@ -1,0 +1,271 @@
+"""The ledger file: made once, by whoever comes first; opened only where it can be trusted."""
+
+import json
+import os
+import shlex
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import textwrap
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from seatctl.ledger.engines.sqlite import require_sqlite
+from seatctl.ledger.engines.sqlite_files import network_file_system
+from seatctl.ledger.failures import LedgerCorrupt, NoLedger, OtherMode, SqliteTooOld
+from seatctl.ledger.ledger import create_ledger, open_ledger
+from seatctl.ledger.schema.migrate import SCHEMA_VERSION
+from tests.support.needs import need
+from tests.support.pools import ledger_path, query
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def python(code: str, *argv: object) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), *map(str, argv)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+CREATE = """
+    import sys
+    from datetime import UTC, datetime
+    from pathlib import Path
+    from seatctl.ledger.ledger import create_ledger
+    print(create_ledger(Path(sys.argv[1]), mode="sandbox", stripe_account=None, now=datetime.now(UTC)).id)
+"""
+
+
+def test_only_its_owner_can_read_it_and_what_stands_beside_it(tmp_path):
+    old = os.umask(0)
+    try:
+        ledger = create_ledger(tmp_path / "a" / "ledger.db", mode="sandbox", stripe_account=None, now=NOW)
+        with ledger.money_lock():
+            files = sorted((tmp_path / "a").iterdir())
+            assert [file.name for file in files] == [
+                "ledger.db", "ledger.db-shm", "ledger.db-wal", "ledger.db.lock",
+            ]  # fmt: skip
+            assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+        ledger.close()
+    finally:
+        os.umask(old)
+
+
+def test_processes_that_create_it_at_once_all_get_the_same_ledger(tmp_path):
+    path = tmp_path / "ledger.db"
+    makers = [python(CREATE, path) for _ in range(4)]
+    ids = {maker.communicate()[0].strip() for maker in makers}
+    assert [maker.returncode for maker in makers] == [0, 0, 0, 0]
+    ledger = open_ledger(path)
+    assert ids == {ledger.id}
+    ledger.close()
+
+
+@pytest.mark.parametrize("statement", [1, 5, 20, 45, 60])
+def test_a_migration_killed_at_any_statement_leaves_nothing_half_made(tmp_path, statement):
+    path = tmp_path / "ledger.db"
+    killed = python(
+        """
+        import os, signal, sys
+        from datetime import UTC, datetime
+        from pathlib import Path
+        from seatctl.ledger import ledger as ledgers, sqlite
+        begin, left = sqlite.SqliteEngine.begin_writing, [int(sys.argv[2])]
+        def count_down(_statement):
+            left[0] -= 1
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+        def begin_and_count(engine):
+            begin(engine)
+            engine.connection.set_trace_callback(count_down)
+        sqlite.SqliteEngine.begin_writing = begin_and_count
+        ledgers.create_ledger(Path(sys.argv[1]), mode="sandbox", stripe_account=None, now=datetime.now(UTC))
+        """,
+        path,
+        statement,
+    )
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
+    with pytest.raises(NoLedger):
+        open_ledger(path)
+    assert query(path, "SELECT count(*) FROM sqlite_schema") == [(0,)]
+    create_ledger(path, mode="sandbox", stripe_account=None, now=NOW).close()
+    assert query(path, "PRAGMA user_version") == [(SCHEMA_VERSION,)]
+
+
+def test_opening_it_loads_neither_sqlite_utils_nor_anything_heavy(tmp_path):
+    path = tmp_path / "ledger.db"
+    create_ledger(path, mode="sandbox", stripe_account=None, now=NOW).close()
+    opened = python(
+        """
+        import sys
+        from pathlib import Path
+        from seatctl.ledger.ledger import open_ledger
+        with open_ledger(Path(sys.argv[1])).reading() as reader:
+            reader.value("SELECT count(*) FROM seats")
+        heavy = ("sqlite_utils", "stripe", "rich", "asyncio", "click", "tempfile")
+        print([name for name in heavy if name in sys.modules])
+        """,
+        path,
+    )
+    assert opened.communicate()[0].strip() == "[]"
+
+
+def test_a_ledger_of_the_first_version_is_migrated_when_it_is_opened(seatctl, sandbox, team):
+    path = ledger_path(sandbox)
+    with closing(sqlite3.connect(path)) as db:
+        made = db.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY 1").fetchall()
+        db.execute("ALTER TABLE subscriptions DROP COLUMN pause_collection")
+        db.execute("DELETE FROM _sqlite_migrations WHERE name = 'pause_in_collection'")
+        db.execute("PRAGMA user_version = 1")
+        db.commit()
+    assert seatctl("subs", "list", "-q").out.split() == [team]
+    assert query(path, "PRAGMA user_version") == [(SCHEMA_VERSION,)]
+    assert query(path, "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY 1") == made
+    assert seatctl("ledger", "check").code == 0
+
+
+def test_a_ledger_of_a_later_seatctl_is_not_touched(seatctl, sandbox):
+    with closing(sqlite3.connect(ledger_path(sandbox))) as db:
+        db.execute("PRAGMA user_version = 99")
+    refused = seatctl("seats", "list", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (74, "ledger_newer")
+    assert "upgrade" in refused.error["hint"]
+
+
+def test_a_damaged_ledger_is_named_and_nothing_is_a_traceback(seatctl, sandbox):
+    path = ledger_path(sandbox)
+    path.write_bytes(b"not a database, by far" * 400)
+    refused = seatctl("seats", "list", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (74, "ledger_corrupt")
+    assert str(path) in refused.error["message"]
+
+
+def test_another_program_s_database_is_no_ledger(tmp_path):
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE cats (name TEXT)")
+    for attempt in (open_ledger, lambda p: create_ledger(p, mode="sandbox", stripe_account=None, now=NOW)):
+        with pytest.raises(LedgerCorrupt, match="not a ledger"):
+            attempt(path)
+    assert query(path, "SELECT name FROM sqlite_schema") == [("cats",)]
+
+
+def test_a_missing_ledger_is_not_made_by_looking_for_it(tmp_path):
+    with pytest.raises(NoLedger) as missing:
+        open_ledger(tmp_path / "nowhere.db")
+    assert missing.value.hint == "seatctl init"
+    assert not (tmp_path / "nowhere.db").exists()
+
+
+def test_a_ledger_keeps_its_mode_and_account(tmp_path):
+    path = tmp_path / "ledger.db"
+    create_ledger(path, mode="test", stripe_account="acct_1", now=NOW).close()
+    with pytest.raises(OtherMode):
+        create_ledger(path, mode="live", stripe_account="acct_1", now=NOW)
+    with pytest.raises(OtherMode):
+        create_ledger(path, mode="test", stripe_account="acct_2", now=NOW)
+
+
+def test_an_old_sqlite_is_refused_before_anything_is_made():
+    with pytest.raises(SqliteTooOld, match=r"3\.36\.0.*needs 3\.37\.0"):
+        require_sqlite((3, 36, 0))
+    require_sqlite((3, 37, 0))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_ledger_that_cannot_be_written_says_so(seatctl, sandbox):
+    ledger_path(sandbox).chmod(0o400)
+    refused = seatctl("users", "add", "a@example.com", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (74, "ledger_read_only")
+
+
+def test_a_writer_that_does_not_get_its_turn_may_try_again(tmp_path):
+    path = tmp_path / "ledger.db"
+    create_ledger(path, mode="sandbox", stripe_account=None, now=NOW).close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waiting = python(
+            """
+            import sys
+            from pathlib import Path
+            from seatctl.errors import SeatctlError
+            from seatctl.ledger.ledger import open_ledger
+            try:
+                with open_ledger(Path(sys.argv[1]), wait=0.2).journal():
+                    print("written")
+            except SeatctlError as error:
+                print(error.code, int(error.exit_code))
+            """,
+            path,
+        )
+        assert waiting.communicate()[0].strip() == "ledger_busy 75"
+
+
+def test_the_money_lock_ends_with_the_process_that_holds_it(tmp_path):
+    path = tmp_path / "ledger.db"
+    create_ledger(path, mode="sandbox", stripe_account=None, now=NOW).close()
+    hold = """
+        import sys, time
+        from pathlib import Path
+        from seatctl.ledger import ledger as ledgers
+        ledgers.MONEY_WAIT_SECONDS = float(sys.argv[2])
+        try:
+            with ledgers.open_ledger(Path(sys.argv[1])).money_lock():
+                print("held", flush=True)
+                time.sleep(float(sys.argv[3]))
+        except ledgers.MoneyBusy as busy:
+            print(busy.code)
+    """
+    holder = python(hold, path, 5, 60)
+    assert holder.stdout.readline() == "held\n"
+    assert python(hold, path, 0.1, 0).communicate()[0] == "busy\n"
+    holder.kill()
+    holder.communicate()
+    assert python(hold, path, 0.1, 0).communicate()[0] == "held\n"
+
+
+def test_a_network_file_system_is_told_from_a_local_one(tmp_path):
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        "/dev/sda1 / ext4 rw 0 0\n"
+        "server:/home /home nfs4 rw 0 0\n"
+        "/dev/sdb1 /home/local xfs rw 0 0\n"
+        "//share /mnt/my\\040share cifs rw 0 0\n"
+    )
+    kinds = {
+        "/var/ledger.db": None,
+        "/home/ann/ledger.db": "nfs4",
+        "/homely/ledger.db": None,
+        "/home/local/ledger.db": None,
+        "/mnt/my share/ledger.db": "cifs",
+    }
+    assert {path: network_file_system(Path(path), mounts) for path in kinds} == kinds
+    assert network_file_system(Path("/home/ledger.db"), tmp_path / "none") is None
+
+
+def test_where_the_ledger_is_can_be_asked(seatctl, sandbox):
+    assert seatctl("ledger", "path").out.strip() == str(ledger_path(sandbox))
+    assert json.loads(seatctl("ledger", "path", "-o", "json").out)["mode"] == "sandbox"
+
+
+def test_on_a_read_only_file_system_what_is_there_is_read(sandbox):
+    assert sandbox("users", "add", "zoe@example.com").code == 0
+    need("unshare")
+    home = shlex.quote(str(sandbox.home))
+    command = f"{shlex.quote(sys.executable)} -m seatctl users list -o json"
+    mount = f"mount --bind {home} {home} && mount -o remount,ro,bind {home} || exit 99; {command}"
+    frozen = ["unshare", "-m", "sh", "-c", mount]
+    done = subprocess.run(frozen, env=sandbox.environment(), capture_output=True, text=True, check=False)
+    if done.returncode == 99 or done.stderr.startswith("unshare"):
+        pytest.skip("nothing may be mounted here")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == sandbox.rows("users", "list")

@@ -1,0 +1,82 @@
+"""Whatever the state and whatever is wished for: the ledger ends at what was wished for, and stays there."""
+
+import contextlib
+import json
+import tempfile
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import Seatctl
+from tests.support.pools import add_pool, ledger_path
+
+PEOPLE = [f"p{n}@example.com" for n in range(6)]
+POOLS = {"design": 6, "video": 3}
+ENDS = [None, "never", "2031-01-31", "2032-01-31T12:00:00Z"]
+WRITTEN = {
+    "never": None,
+    "2031-01-31": "2031-01-31T23:59:59Z",
+    "2032-01-31T12:00:00Z": "2032-01-31T12:00:00Z",
+}
+
+pairs = st.tuples(st.sampled_from(PEOPLE), st.sampled_from(list(POOLS)))
+states = st.dictionaries(pairs, st.sampled_from(ENDS), max_size=9).filter(
+    lambda state: all(sum(named == pool for _, named in state) <= seats for pool, seats in POOLS.items())
+)
+
+
+@contextlib.contextmanager
+def organisation():
+    with tempfile.TemporaryDirectory() as home:
+        seatctl = Seatctl(Path(home) / "seatctl")
+        assert seatctl("init", "--no-input", "--actor", "ann@example.com").code == 0
+        for name, seats in POOLS.items():
+            add_pool(ledger_path(seatctl), name, seats=seats)
+        assert seatctl("users", "add", *PEOPLE).code == 0
+        yield seatctl
+
+
+def apply(seatctl, state, *options):
+    rows = [
+        {"email": email, "subscription": pool, **({"until": until} if until else {})}
+        for (email, pool), until in state.items()
+    ]
+    # Both subscriptions are named in the file, so that both are pruned.
+    file = seatctl.home / "state.toml"
+    lines = ["[subscriptions]", *(f"{name} = []" for name in POOLS)]
+    for row in rows:
+        lines += ["[[seats]]", *(f"{key} = {json.dumps(value)}" for key, value in row.items())]
+    file.write_text("\n".join(lines))
+    words = ("--prune", "--max-revoke", "100%", "-o", "json")
+    return seatctl("seats", "apply", file, *words, *options)
+
+
+def now_seated(seatctl):
+    return {(row["email"], row["subscription"]): row["until"] for row in seatctl.rows("seats", "list")}
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(wishes=st.lists(states, min_size=1, max_size=4))
+def test_random_states_always_end_at_the_desired_state(wishes):
+    with organisation() as seatctl:
+        before: dict = {}
+        for wish in wishes:
+            expected_check = 7 if apply(seatctl, wish, "--dry-run").json["differs"] else 0
+            assert apply(seatctl, wish, "--check").code == expected_check
+            done = apply(seatctl, wish)
+            assert done.code == 0
+            if done.json["undo"]:
+                undone = seatctl(*done.json["undo"].split()[1:])
+                assert undone.code == 0, undone.err
+                assert now_seated(seatctl) == before
+                assert apply(seatctl, wish).code == 0
+            found = now_seated(seatctl)
+            assert set(found) == set(wish)
+            for pair, until in wish.items():
+                # No end given: a seat that was there keeps its own.
+                assert found[pair] == (WRITTEN[until] if until else before.get(pair))
+            again = apply(seatctl, wish)
+            assert (again.code, again.json["summary"], again.json["run"]) == (0, "nothing to do", None)
+            before = found
+        assert seatctl("ledger", "check").code == 0

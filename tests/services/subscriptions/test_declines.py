@@ -1,0 +1,132 @@
+"""Changes whose card is refused, or whose bank wants the cardholder: nothing changes until it is paid."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from seatctl.sandbox.api import control
+from tests.services.purchases.test_declines import change
+from tests.support.both_sides import advance, assert_agree, charges, objects, twin
+
+FLEXIBLE, TERM = "flexible", "term"
+
+COMMANDS = {
+    "add-seats, prorated": (FLEXIBLE, 0, "subs add-seats acme 5"),
+    "change-plan": (FLEXIBLE, 0, "subs change-plan acme team-plus"),
+    "add-seats, at full price": (TERM, 0, "subs add-seats acme 5"),
+    "renew": (TERM, 340, "subs renew acme --seats 25"),
+}
+
+
+@pytest.fixture(params=COMMANDS)
+def changing(sandbox, request):
+    """The sandbox with a contract of 20 seats, a day or more old, and the command that changes it."""
+    policy, days, command = COMMANDS[request.param]
+    for slug, price in (("team", "5.00"), ("team-plus", "7.00")):
+        words = f"plans add {slug} --price {price} --currency usd --interval year --policy {policy}"
+        assert sandbox(*words.split()).code == 0
+    words = "subs buy --plan team --seats 20 --name acme --billing-email pay@example.com --yes"
+    bought = sandbox(*words.split(), "--payment-method", "pm_card_visa")
+    assert bought.code == 0, bought.err
+    advance(sandbox, hours=24 * days + 24)
+    return sandbox, command.split()
+
+
+def use_card(seatctl, card: str) -> None:
+    customer = objects(seatctl, "customer")[0]["id"]
+    method = change(seatctl, f"payment_methods/{card}/attach", customer=customer)["id"]
+    change(seatctl, f"customers/{customer}", **{"invoice_settings[default_payment_method]": method})
+
+
+def state(seatctl) -> tuple:
+    (row,) = seatctl.rows("subs", "list")
+    (item,) = objects(seatctl, "subscription_item")
+    return row["seats"], row["plan"], row["status"], row["term_end"], item["quantity"], item["price"]
+
+
+def open_invoices(seatctl) -> list[str]:
+    return [one["id"] for one in objects(seatctl, "invoice") if one["status"] in {"open", "draft"}]
+
+
+def test_a_declined_card_changes_nothing(changing):
+    seatctl, command = changing
+    use_card(seatctl, "pm_card_chargeCustomerFail")
+    before = state(seatctl)
+    declined = seatctl(*command, "--yes", "-o", "json")
+    assert (declined.code, declined.error["code"], declined.out) == (5, "card_declined", "")
+    assert "seatctl subs billing acme --payment-method" in declined.error["hint"]
+    assert state(seatctl) == before
+    assert charges(seatctl) == [10000]
+    assert open_invoices(seatctl) == []
+    assert {one["status"] for one in objects(seatctl, "invoice")} <= {"paid", "void"}
+    assert seatctl("sync").code == 0
+    assert state(seatctl) == before
+    assert_agree(seatctl)
+    use_card(seatctl, "pm_card_visa")
+    assert seatctl(*command, "--yes").code == 0
+    assert len(charges(seatctl)) == 2
+    assert state(seatctl) != before
+    assert seatctl("audit", "verify").code == seatctl("ledger", "check").code == 0
+
+
+@pytest.fixture
+def waiting(changing):
+    """The bank wants the cardholder: exit 10 with the page, nothing charged, nothing changed."""
+    seatctl, command = changing
+    use_card(seatctl, "pm_card_threeDSecure2Required")
+    before = state(seatctl)
+    asked = seatctl(*command, "--yes", "-o", "json")
+    assert (asked.code, asked.error["code"], asked.out) == (10, "authentication_required", "")
+    assert asked.error["url"].startswith("https://")
+    assert asked.error["url"] in asked.error["message"]
+    assert state(seatctl)[:4] == before[:4]
+    assert charges(seatctl) == [10000]
+    assert seatctl("sync").code == 10
+    return seatctl, command, before
+
+
+def answer_the_bank(seatctl) -> None:
+    (invoice,) = open_invoices(seatctl)
+    with twin(seatctl) as stripe:
+        control.authenticate(stripe, invoice)
+
+
+def test_sync_completes_what_was_authenticated(waiting):
+    seatctl, _, before = waiting
+    answer_the_bank(seatctl)
+    assert seatctl("sync").code == 0
+    assert len(charges(seatctl)) == 2
+    assert state(seatctl) != before
+    assert seatctl("audit", "verify").code == seatctl("ledger", "check").code == 0
+    again = charges(seatctl)
+    assert seatctl("sync").code == 0
+    assert charges(seatctl) == again
+
+
+def test_the_same_command_completes_it_too(waiting):
+    seatctl, command, before = waiting
+    assert seatctl(*command, "--yes").code in {10, 75}
+    answer_the_bank(seatctl)
+    seatctl(*command, "--yes")
+    assert len(charges(seatctl)) == 2
+    assert state(seatctl) != before
+
+
+def test_sync_undoes_what_nobody_authenticated_in_23_hours(waiting):
+    seatctl, _, before = waiting
+    advance(seatctl, hours=24)
+    assert seatctl("sync").code == 0
+    assert state(seatctl) == before
+    assert charges(seatctl) == [10000]
+    assert open_invoices(seatctl) == []
+    assert_agree(seatctl)
+
+
+def test_another_change_is_told_who_waits(waiting):
+    seatctl, _, before = waiting
+    other = seatctl("subs", "rename", "acme", "studio", "-o", "json")
+    assert other.code == 75
+    assert json.loads(other.err)["error"]["url"].startswith("https://")
+    assert state(seatctl)[:4] == before[:4]

@@ -1,0 +1,190 @@
+"""Several pools in one subscription of Stripe's: what is said of one is believed of no other."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sandbox.seed import send
+from tests.services.sync.test_foreign_objects import customer, product, subscribe
+from tests.support.both_sides import charges, fail, objects, sandbox_path, twin
+from tests.support.pools import query
+from tests.support.second_ledger import SecondLedger
+
+
+@pytest.fixture
+def globex(sandbox):
+    """Pools of 3 and 4 seats in one subscription that was made elsewhere, adopted, with a policy."""
+    with twin(sandbox) as stripe:
+        subscribe(
+            stripe, customer(stripe, "Globex"), product(stripe, "Meetings"), product(stripe, "Webinars")
+        )
+    assert sandbox("sync").code == sandbox("ledger", "adopt", "--yes").code == 0
+    for plan in ("meetings", "webinars"):
+        assert sandbox("plans", "edit", plan, "--policy", "flexible").code == 0
+    return sandbox
+
+
+def seats(seatctl) -> dict[str, int]:
+    return {row["name"]: row["seats"] for row in seatctl.rows("subs", "list")}
+
+
+def take_off(stripe, quantity):
+    item = next(one for one in stripe.store.walk("subscription_item") if one["quantity"] == quantity)
+    headers = {"Authorization": "Bearer sk_test_x"}
+    answer = stripe.handle("DELETE", f"/v1/subscription_items/{item['id']}", headers, None)
+    assert answer.status == 200, answer.body
+
+
+def settings(seatctl):
+    """What a pool's settings are, whichever way they came."""
+    rows = seatctl.rows("subs", "list")
+    return {row["name"]: (row["plan"], row["owner"], row["auto_approve"]) for row in rows}
+
+
+def test_settings_of_one_pool_come_back_for_that_pool_alone(globex):
+    assert globex("users", "add", "bob@example.com").code == 0
+    for command in (
+        "subs rename globex/meetings talks",
+        "subs transfer talks bob@example.com --yes",
+        "config auto-approve globex/webinars on",
+    ):
+        assert globex(*command.split()).code == 0
+    expected = {"globex/webinars": ("webinars", None, True), "talks": ("meetings", "bob@example.com", False)}
+    assert settings(globex) == expected
+    rebuilt = SecondLedger(globex)
+    assert rebuilt("sync").code == 0
+    assert settings(rebuilt) == expected
+    assert globex("sync", "--full").code == 0
+    assert settings(globex) == expected
+
+
+def test_fewer_seats_at_renewal_wait_for_each_pool_by_itself(globex):
+    """4 webinars become 3, just as many as there are meetings: these do not get the fourth seat."""
+    assert globex("subs", "set-seats", "globex/webinars", "3", "--yes").code == 0
+    assert seats(globex) == {"globex/meetings": 3, "globex/webinars": 4}
+    assert globex("subs", "set-seats", "globex/meetings", "2", "--yes").code == 0
+    for _ in ("as the changes left it", "as a sync reads it"):
+        assert seats(globex) == {"globex/meetings": 3, "globex/webinars": 4}
+        assert globex("sync", "--full").code == 0
+    assert globex("reconcile", "--check").code == 0
+    rebuilt = SecondLedger(globex)
+    assert rebuilt("sync").code == 0
+    assert seats(rebuilt) == seats(globex)
+    assert globex("sandbox", "advance", "32d").code == 0
+    assert globex("sync").code == 0
+    assert seats(globex) == {"globex/meetings": 2, "globex/webinars": 3}
+
+
+def test_one_pool_is_not_ended_or_renewed_with_another(globex):
+    for command in ("cancel globex/meetings", "cancel globex/meetings --now", "resume globex/meetings"):
+        refused = globex("subs", *command.split(), "--yes", "-o", "json")
+        assert (refused.code, refused.error["code"]) == (4, "shared_subscription"), command
+        assert "globex/webinars" in refused.error["message"]
+    assert {one["status"] for one in objects(globex, "subscription")} == {"active"}
+
+
+def test_an_item_added_in_the_dashboard_leaves_what_was_said_of_the_first(sandbox, team):
+    assert sandbox("subs", "set-seats", team, "4", "--yes").code == 0
+    with twin(sandbox) as stripe:
+        (bought,) = stripe.store.walk("subscription")
+        added = {"subscription": bought["id"], "price": product(stripe, "Rooms"), "quantity": 4}
+        send(stripe, "subscription_items", {**added, "proration_behavior": "none"})
+    assert sandbox("sync").code == 0
+    assert seats(sandbox) == {"design": 5, "design/rooms": 4}
+    rebuilt = SecondLedger(sandbox)
+    assert rebuilt("sync").code == 0
+    assert seats(rebuilt) == {"design": 5, "design/rooms": 4}
+    assert settings(rebuilt) == settings(sandbox)
+
+
+def test_what_waited_for_the_renewal_of_an_item_that_is_gone_gives_no_seats(globex):
+    assert globex("subs", "set-seats", "globex/webinars", "2", "--yes").code == 0
+    with twin(globex) as stripe:
+        take_off(stripe, 2)
+    assert globex("sync").code == 0
+    assert globex("sandbox", "advance", "40d").code == 0
+    for _ in ("before it is synced", "and after"):
+        assert seats(globex) == {"globex/meetings": 3, "globex/webinars": 0}
+        assert globex("sync").code == 0
+
+
+def test_who_sat_in_a_product_that_was_taken_off_does_not_sit_in_the_next_one(globex):
+    assert globex("users", "add", "bob@example.com").code == 0
+    assert globex("seats", "assign", "globex/webinars", "bob@example.com").code == 0
+    with twin(globex) as stripe:
+        take_off(stripe, 4)
+    assert globex("sync").code == 0
+    with twin(globex) as stripe:
+        (shared,) = stripe.store.walk("subscription")
+        added = {"subscription": shared["id"], "price": product(stripe, "Rooms"), "quantity": 9}
+        send(stripe, "subscription_items", added)
+    assert globex("sync").code == 0
+    assert seats(globex) == {"globex/meetings": 3, "globex/webinars": 0, "globex/rooms": 9}
+
+
+def test_an_adoption_takes_what_is_left_of_a_pool_too(globex):
+    other = SecondLedger(globex)
+    assert globex("users", "add", "bob@example.com").code == 0
+    assert globex("seats", "assign", "globex/webinars", "bob@example.com").code == 0
+    assert other("sync").code == other("ledger", "adopt", "--yes").code == 0
+    with twin(globex) as stripe:
+        take_off(stripe, 4)
+    assert globex("sync").code == 0
+    assert globex("seats", "revoke", "globex/webinars", "bob@example.com").code == 8
+    assert globex("ledger", "adopt", "--yes").code == 0
+    assert globex("seats", "revoke", "globex/webinars", "bob@example.com").code == 0
+    assert "already" in globex("ledger", "adopt", "--yes").err
+    assert globex("audit", "verify").code == globex("ledger", "check").code == 0
+
+
+def test_items_that_are_made_anew_stay_with_their_product(globex):
+    with twin(globex) as stripe:
+        (shared,) = stripe.store.walk("subscription")
+        old = list(stripe.store.walk("subscription_item", oldest_first=True))
+        extra = {"subscription": shared["id"], "price": product(stripe, "Extra"), "quantity": 1}
+        send(stripe, "subscription_items", extra)
+        for item in old:
+            take_off(stripe, item["quantity"])
+        for item in reversed(old):
+            again = {"subscription": shared["id"], "price": item["price"]["id"]}
+            send(stripe, "subscription_items", {**again, "quantity": item["quantity"] + 10})
+    assert globex("sync").code == 0
+    assert seats(globex) == {"globex/extra": 1, "globex/meetings": 13, "globex/webinars": 14}
+
+
+def test_a_pool_whose_item_is_gone_changes_no_other_pools_item(globex):
+    with twin(globex) as stripe:
+        take_off(stripe, 4)
+    before = charges(globex)
+    refused = globex("subs", "add-seats", "globex/webinars", "2", "--yes", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (4, "item_gone")
+    assert [one["quantity"] for one in objects(globex, "subscription_item")] == [3]
+    assert charges(globex) == before
+    metadata = [one["metadata"] for one in objects(globex, "subscription")]
+    assert globex("subs", "rename", "globex/webinars", "closed").code == 0
+    assert [one["metadata"] for one in objects(globex, "subscription")] == metadata
+    assert globex("sync", "--full").code == 0
+    assert seats(globex) == {"closed": 0, "globex/meetings": 3}
+    with twin(globex) as stripe:
+        (shared,) = stripe.store.walk("subscription")
+        stripe.handle(
+            "DELETE", f"/v1/subscriptions/{shared['id']}", {"Authorization": "Bearer sk_test_x"}, None
+        )
+    assert globex("sync").code == 0
+    assert {row["status"] for row in globex.rows("subs", "list")} == {"canceled"}
+    assert globex("reconcile", "--check").code == 0
+
+
+def test_a_pool_waits_for_what_is_unfinished_of_the_other(globex):
+    """Its mark on the subscription would wipe out the only trace of a charge whose answer was lost."""
+    fail(globex, "lost", times=1000, method="POST", path="/v1/subscriptions/")
+    assert globex("subs", "add-seats", "globex/meetings", "2", "--yes").code == 75
+    query(sandbox_path(globex), "DELETE FROM faults")
+    before = charges(globex)
+    other = globex("subs", "add-seats", "globex/webinars", "2", "--yes", "-o", "json")
+    assert (other.code, other.error["code"]) == (75, "operation_pending")
+    assert (seats(globex), charges(globex)) == ({"globex/meetings": 5, "globex/webinars": 4}, before)
+    assert globex("subs", "add-seats", "globex/webinars", "2", "--yes").code == 0
+    assert globex("sandbox", "advance", "25h").code == globex("sync").code == 0
+    assert seats(globex) == {"globex/meetings": 5, "globex/webinars": 6}
+    assert len(charges(globex)) == len(before) + 1
