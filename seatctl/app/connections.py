@@ -66,7 +66,7 @@ def to_stripe(
     """Stripe with this key, at the pace of the profile, or of its mode. Raises BadCertificates."""
     import time
 
-    from seatctl.billing.complete_lists import WholeBilling
+    from seatctl.billing.complete_lists import CompleteListsBilling
     from seatctl.billing.rate_limit import pace_of
     from seatctl.billing.stripe import connect
     from seatctl.billing.trace import TracedBilling
@@ -78,20 +78,20 @@ def to_stripe(
     stripe = connect(
         secret, api_base=base, ca_bundle=trusted, read_only=read_only, sleep=time.sleep, pace=pace
     )
-    return WholeBilling(TracedBilling(stripe, trace))
+    return CompleteListsBilling(TracedBilling(stripe, trace))
 
 
 def to_sandbox(path: Path, *, read_only: bool, trace: Callable[[str], None]) -> Billing:
     """The sandbox in that file. Raises SandboxUnusable."""
     import time
 
-    from seatctl.billing.complete_lists import WholeBilling
+    from seatctl.billing.complete_lists import CompleteListsBilling
     from seatctl.billing.stripe import connect_sandbox
     from seatctl.billing.trace import TracedBilling
 
     with sandbox_file(path):
         twin = connect_sandbox(path, read_only=read_only, sleep=time.sleep)
-    return WholeBilling(TracedBilling(twin, trace))
+    return CompleteListsBilling(TracedBilling(twin, trace))
 
 
 def sandbox_now(path: Path) -> datetime:

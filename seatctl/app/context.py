@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from seatctl.app.log import Log
     from seatctl.billing.port import Billing
     from seatctl.ledger.ledger import Ledger
-    from seatctl.mail.setup import Post
+    from seatctl.mail.setup import MailSetup
     from seatctl.models.call import Call
     from seatctl.models.report import Record, Report
-    from seatctl.system.files import Own
+    from seatctl.system.files import ProtectedFile
 
 
 class NotConfirmed(Refused):
@@ -106,10 +106,10 @@ class Context:
             self.note(f"the ledger lies on a network file system ({kind}), where two machines can damage it")
         return ledger
 
-    def own_files(self, *reads: str | None) -> Iterator[Own]:
+    def own_files(self, *reads: str | None) -> Iterator[ProtectedFile]:
         """What a command must not write over: databases, config.toml, the log, what it reads."""
         from seatctl.app.log import log_path
-        from seatctl.system.files import Own, database
+        from seatctl.system.files import ProtectedFile, database
         from seatctl.system.refusals import expanded
 
         yield from database("the ledger in use", self.ledger_path(self.profile))
@@ -118,12 +118,12 @@ class Context:
                 f"the ledger of profile {profile.name}", self.settings.ledger_path(profile, {})
             )
             yield from database(f"the sandbox of profile {profile.name}", self.settings.sandbox_path(profile))
-        yield Own("config.toml", self.settings.path)
-        yield Own("the lock of config.toml", self.settings.home / ".config.lock")
-        yield Own("the lock of init", self.settings.data / ".init.lock")
+        yield ProtectedFile("config.toml", self.settings.path)
+        yield ProtectedFile("the lock of config.toml", self.settings.home / ".config.lock")
+        yield ProtectedFile("the lock of init", self.settings.data / ".init.lock")
         log = log_path(self.environment)
-        yield from (Own("the log", path) for path in (log, *log.parent.glob(f"{log.name}.*")))
-        yield from (Own("the file that is read", expanded(read)) for read in reads if read)
+        yield from (ProtectedFile("the log", path) for path in (log, *log.parent.glob(f"{log.name}.*")))
+        yield from (ProtectedFile("the file that is read", expanded(read)) for read in reads if read)
 
     def target(self, typed: str, *reads: str | None, overwrite: bool = False) -> Path:
         """The file to write, which is none that matters. Raises OwnFile, NotAFile, FileExists, NotFound."""
@@ -197,7 +197,7 @@ class Context:
         )
 
     @cached_property
-    def post(self) -> Post:
+    def post(self) -> MailSetup:
         """The mail server and the texts of messages. Raises MailNotConfigured, NoKey."""
         from seatctl.config.mail import find_post
 

@@ -29,7 +29,7 @@ _SHARED: Final = re.compile("pm_[A-Za-z0-9]+_.+")
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedAnswer:
     """An object of a type, with the id that the path names, or a list of such objects."""
 
     object: str
@@ -37,18 +37,18 @@ class Expected:
     is_list: bool = False
 
 
-def expected(method: str, path: str) -> Expected:
+def expected(method: str, path: str) -> ExpectedAnswer:
     """What Stripe answers `method` ("get", "post" or "delete") on `path` with."""
     parts = [unquote(part) for part in path.partition("?")[0].removeprefix("/v1/").split("/")]
     names = 2 if parts[0] in _NAMESPACES else 1
     name, rest = ".".join(parts[:names]).removesuffix("s"), parts[names:]
     if is_preview(path):
-        return Expected(name)
+        return ExpectedAnswer(name)
     if len(rest) > 1 and (method == "get" or rest[1] in _MADE_INSIDE):
         name, rest = _INSIDE.get(rest[1], rest[1].removesuffix("s")), rest[2:]
     if rest:
-        return Expected(name, None if _SHARED.fullmatch(rest[0]) else rest[0])
-    return Expected(name, is_list=method == "get" and name != "account")
+        return ExpectedAnswer(name, None if _SHARED.fullmatch(rest[0]) else rest[0])
+    return ExpectedAnswer(name, is_list=method == "get" and name != "account")
 
 
 def is_preview(path: str) -> bool:
@@ -72,7 +72,7 @@ def problem(method: str, path: str, answer: JsonValue) -> str | None:
     return None
 
 
-def _problem_of_list(wanted: Expected, answer: dict[str, JsonValue]) -> str | None:
+def _problem_of_list(wanted: ExpectedAnswer, answer: dict[str, JsonValue]) -> str | None:
     entries = answer.get("data")
     if not isinstance(entries, list):
         return f"it is not {_called(wanted)}"
@@ -89,7 +89,7 @@ def _has_id(holder: dict[str, JsonValue]) -> bool:
     return isinstance(found, str) and bool(found)
 
 
-def _called(wanted: Expected) -> str:
+def _called(wanted: ExpectedAnswer) -> str:
     return (
         f"a list of {wanted.object} objects" if wanted.is_list else f"an object of the type {wanted.object}"
     )

@@ -32,7 +32,7 @@ class UnreadableList(TryAgain):
     code = "stripe_list_unreadable"
 
 
-class WholeBilling:
+class CompleteListsBilling:
     """Passes calls on to `inner`, and reads the rest of each list inside what was read.
 
     What a write answers is left as it came: a failure to read more would look like one of the write.

@@ -24,7 +24,9 @@ ExpectOpt = Annotated[
 
 
 @app.command()
-def log(ctx: typer.Context, actor: ActorOpt = None, since: SinceOpt = None, limit: LimitOpt = None) -> None:
+def log(
+    typer_ctx: typer.Context, actor: ActorOpt = None, since: SinceOpt = None, limit: LimitOpt = None
+) -> None:
     """List what was changed, newest first: one entry per transaction.
 
     `runs show RUN` has the changes themselves.
@@ -38,13 +40,13 @@ def log(ctx: typer.Context, actor: ActorOpt = None, since: SinceOpt = None, limi
     from seatctl.output.style import Column
     from seatctl.rules.people import parse_moment
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     try:
         start = None if since is None else parse_moment(since)
     except ValueError as error:
         raise BadInput(f"--since: {error}", hint="write a date as YYYY-MM-DD") from None
-    with here.ledger.reading() as reader:
-        here.emit_list(
+    with ctx.ledger.reading() as reader:
+        ctx.emit_list(
             map(_record, audit.log(reader, actor=actor, since=start, limit=limit)),
             (
                 Column("seq", "Entry", "integer"),
@@ -63,7 +65,7 @@ def log(ctx: typer.Context, actor: ActorOpt = None, since: SinceOpt = None, limi
 
 
 @app.command()
-def verify(ctx: typer.Context, expect: ExpectOpt = None) -> None:
+def verify(typer_ctx: typer.Context, expect: ExpectOpt = None) -> None:
     """Recompute every hash of the audit and print its head; exit 7 names the first bad entry.
 
     Keep the head somewhere else: with --expect a later run finds an audit whose end was cut off.
@@ -78,10 +80,10 @@ def verify(ctx: typer.Context, expect: ExpectOpt = None) -> None:
     from seatctl.ledger.record import audit
     from seatctl.output.style import Column
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     if expect is not None and not re.fullmatch(r"[0-9]+:[0-9a-f]{64}", expect):
         raise UsageError(f"--expect takes a head such as `audit verify` prints, not {expect!r}")
-    with here.ledger.reading() as reader:
+    with ctx.ledger.reading() as reader:
         found = audit.verify(reader, expect=expect)
     record: Record = {
         "ok": found.problem is None,
@@ -92,7 +94,7 @@ def verify(ctx: typer.Context, expect: ExpectOpt = None) -> None:
         "problem": found.problem,
         "bad_entry": found.bad_entry,
     }
-    here.emit_one(
+    ctx.emit_one(
         record,
         (
             Column("ok", "Unaltered", "flag"),
@@ -106,8 +108,8 @@ def verify(ctx: typer.Context, expect: ExpectOpt = None) -> None:
         handle="head",
     )
     if found.problem is not None:
-        here.note(found.problem)
-        here.exit_code = ExitCode.NO
+        ctx.note(found.problem)
+        ctx.exit_code = ExitCode.NO
 
 
 def _record(line: LogLine) -> Record:

@@ -27,7 +27,7 @@ MaxFailuresOpt = Annotated[
 
 @app.command()
 def batch(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     words: WordsArg = None,
     csv: CsvOpt = None,
     stop_on_error: StopOpt = False,
@@ -56,16 +56,16 @@ def batch(
     from seatctl.errors import UsageError
     from seatctl.services.runs.batch import Batch, rehearsing, start
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     given = tuple(words or ())
     if (len(given) != 1) if csv is None else not given:
         raise UsageError(
             "batch takes one FILE, or --csv FILE and a command after --",
             hint="seatctl batch --csv people.csv -- seats assign design {email}",
         )
-    with checking(here, Lines(here).check) as check:
+    with checking(ctx, Lines(ctx).check) as check:
         lines = lines_of_file(given[0], check) if csv is None else lines_of_table(csv, given, check)
-    with rehearsing(here.ledger, here.call) as ledger, shown(here) as progress:
-        how = Batch(Lines(here, ledger).do, progress, 1 if stop_on_error else max_failures)
-        report = start(ledger, here.call, lines, how)
-    here.emit(report, handle="line")
+    with rehearsing(ctx.ledger, ctx.call) as ledger, shown(ctx) as progress:
+        how = Batch(Lines(ctx, ledger).do, progress, 1 if stop_on_error else max_failures)
+        report = start(ledger, ctx.call, lines, how)
+    ctx.emit(report, handle="line")

@@ -12,7 +12,7 @@ from pathlib import Path
 from seatctl.errors import JsonValue
 from seatctl.input.columns import NoSuchColumn, column_key
 from seatctl.input.lines import read_text
-from seatctl.input.rows import Row
+from seatctl.input.rows import FileRow
 from seatctl.input.tables import no_rows, open_table
 from seatctl.models.batch import Line
 from seatctl.rules.batches import BadLines, NotALine, columns_of, fill, line, split
@@ -79,7 +79,7 @@ def lines_of_table(source: str, template: Sequence[str], check: Check) -> list[L
     names = columns_of(words)
     keys = [column_key(name) for name in names]
 
-    def filled(row: Row) -> tuple[str, ...]:
+    def filled(row: FileRow) -> tuple[str, ...]:
         if row.problem is not None:
             raise NotALine(row.problem)
         return fill(words, dict(zip(names, row.values, strict=True)))

@@ -24,21 +24,21 @@ Progress = Callable[[int, int, int], None]
 
 
 @contextmanager
-def shown(here: Context) -> Iterator[Progress]:
+def shown(ctx: Context) -> Iterator[Progress]:
     """What the batch is to tell how far it has come."""
-    if here.options.quiet:
+    if ctx.options.quiet:
         yield lambda _done, _total, _failed: None
     elif sys.stderr.isatty():
         with _bar() as told:
             yield told
     else:
-        yield _Log(here)
+        yield _Log(ctx)
 
 
 @contextmanager
-def checking(here: Context, check: Callable[[Line], None]) -> Iterator[Callable[[Line], None]]:
+def checking(ctx: Context, check: Callable[[Line], None]) -> Iterator[Callable[[Line], None]]:
     """The check of a line, which tells a person who waits how many lines it has seen."""
-    if here.options.quiet or not sys.stderr.isatty():
+    if ctx.options.quiet or not sys.stderr.isatty():
         yield check
         return
     counter = _Counter()
@@ -78,8 +78,8 @@ class _Counter:
 
 
 class _Log:
-    def __init__(self, here: Context) -> None:
-        self._here = here
+    def __init__(self, ctx: Context) -> None:
+        self._here = ctx
         self._last = time.monotonic()
 
     def __call__(self, done: int, total: int, failed: int) -> None:

@@ -29,7 +29,7 @@ COLUMNS = (
 
 @app.command()
 def check(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     email: EmailArg,
     subscription: SubscriptionOpt = None,
     plan: Annotated[
@@ -51,8 +51,8 @@ def check(
     """
     from seatctl.services.seats.entitlement import check as answer
 
-    here = context(ctx)
-    with here.ledger.reading() as reader:
-        found = answer(reader, email, here.now, subscription=subscription, plan=plan, feature=feature)
-    here.emit_one(found, COLUMNS, handle="reason")
-    here.exit_code = ExitCode.DONE if found["entitled"] else ExitCode.NO
+    ctx = context(typer_ctx)
+    with ctx.ledger.reading() as reader:
+        found = answer(reader, email, ctx.now, subscription=subscription, plan=plan, feature=feature)
+    ctx.emit_one(found, COLUMNS, handle="reason")
+    ctx.exit_code = ExitCode.DONE if found["entitled"] else ExitCode.NO

@@ -51,40 +51,40 @@ class FixedSetting(Refused):
 
 
 @app.command("show")
-def show(ctx: typer.Context) -> None:
+def show(typer_ctx: typer.Context) -> None:
     """Show every setting of the profile, and where its value comes from.
 
     Examples:
       seatctl config show
       seatctl config show -p live -o json
     """
-    here = context(ctx)
-    profile = here.profile.name
-    here.emit_list((_record(here, known) for known in SETTINGS.values()), VALUE_COLUMNS, handle="setting")
-    here.note(f"profile {profile} in {here.settings.path}")
+    ctx = context(typer_ctx)
+    profile = ctx.profile.name
+    ctx.emit_list((_record(ctx, known) for known in SETTINGS.values()), VALUE_COLUMNS, handle="setting")
+    ctx.note(f"profile {profile} in {ctx.settings.path}")
 
 
 @app.command("get")
-def get(ctx: typer.Context, key: KeyArg) -> None:
+def get(typer_ctx: typer.Context, key: KeyArg) -> None:
     """Print the value of a setting.
 
     Examples:
       seatctl config get actor
       seatctl config get sync.requests_per_second -o json
     """
-    here = context(ctx)
-    record = _record(here, setting(key))
+    ctx = context(typer_ctx)
+    record = _record(ctx, setting(key))
     if record["value"] is None:
         raise NotSet(f"{key} is not set", hint=f"seatctl config set {key} VALUE", data={"setting": key})
-    if here.options.output or here.options.fields:
-        here.emit_one(record, VALUE_COLUMNS, handle="value")
+    if ctx.options.output or ctx.options.fields:
+        ctx.emit_one(record, VALUE_COLUMNS, handle="value")
     else:
         write_text(str(record["value"]))
 
 
 @app.command("set")
 def set_value(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     key: KeyArg,
     value: Annotated[str, typer.Argument(metavar="VALUE", help="The new value.", show_default=False)],
 ) -> None:
@@ -97,21 +97,21 @@ def set_value(
     """
     known = _changeable(key)
     parsed = parse_setting(key, value)
-    _write(context(ctx), known, parsed)
+    _write(context(typer_ctx), known, parsed)
 
 
 @app.command("unset")
-def unset(ctx: typer.Context, key: KeyArg) -> None:
+def unset(typer_ctx: typer.Context, key: KeyArg) -> None:
     """Take a setting of the profile away, so that its default counts again.
 
     Examples:
       seatctl config unset output
     """
-    _write(context(ctx), _changeable(key), None)
+    _write(context(typer_ctx), _changeable(key), None)
 
 
 @app.command("path")
-def path(ctx: typer.Context) -> None:
+def path(typer_ctx: typer.Context) -> None:
     """Print the path of config.toml, whether it exists or not.
 
     Examples:
@@ -119,23 +119,23 @@ def path(ctx: typer.Context) -> None:
     """
     from seatctl.config.settings import places
 
-    here = context(ctx)
-    path = places(here.environment).config
-    if here.format is None:
+    ctx = context(typer_ctx)
+    path = places(ctx.environment).config
+    if ctx.format is None:
         write_text(str(path))
     else:
         found: Record = {"path": str(path), "exists": path.exists()}
-        here.emit_one(found, (Column("path", "Path"), Column("exists", "Exists", "flag")), handle="path")
+        ctx.emit_one(found, (Column("path", "Path"), Column("exists", "Exists", "flag")), handle="path")
 
 
 @app.command("profiles")
-def profiles(ctx: typer.Context) -> None:
+def profiles(typer_ctx: typer.Context) -> None:
     """List the profiles; `current` marks the one in use.
 
     Examples:
       seatctl config profiles
     """
-    here = context(ctx)
+    ctx = context(typer_ctx)
     columns = (
         Column("profile", "Profile"),
         Column("mode", "Mode"),
@@ -144,12 +144,12 @@ def profiles(ctx: typer.Context) -> None:
         Column("stripe_account", "Stripe account"),
         Column("ledger", "Ledger"),
     )
-    here.emit_list(_profiles(here), columns, handle="profile")
+    ctx.emit_list(_profiles(ctx), columns, handle="profile")
 
 
 @app.command("use")
 def use(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="PROFILE", help="A profile.", show_default=False)],
 ) -> None:
     """Make a profile the one in use where none is named.
@@ -157,13 +157,13 @@ def use(
     Examples:
       seatctl config use live
     """
-    here = context(ctx)
-    chosen = here.settings.profile(name)
-    here.change_settings(lambda settings: settings._replace(current=chosen.name))
-    if here.options.dry_run:
-        here.note(f"would use profile {chosen.name} ({chosen.mode})")
+    ctx = context(typer_ctx)
+    chosen = ctx.settings.profile(name)
+    ctx.change_settings(lambda settings: settings._replace(current=chosen.name))
+    if ctx.options.dry_run:
+        ctx.note(f"would use profile {chosen.name} ({chosen.mode})")
     else:
-        here.note(f"profile {chosen.name} ({chosen.mode}) is now in use")
+        ctx.note(f"profile {chosen.name} ({chosen.mode}) is now in use")
 
 
 def _changeable(key: str) -> Setting:
@@ -177,30 +177,30 @@ def _changeable(key: str) -> Setting:
     return known
 
 
-def _write(here: Context, known: Setting, value: Value | None) -> None:
+def _write(ctx: Context, known: Setting, value: Value | None) -> None:
     from seatctl.config.settings_file import with_value
 
-    name = here.profile.name
-    before = here.profile.values.get(known.key)
-    here.change_settings(lambda settings: with_value(settings, name, known.key, value))
+    name = ctx.profile.name
+    before = ctx.profile.values.get(known.key)
+    ctx.change_settings(lambda settings: with_value(settings, name, known.key, value))
     record: Record = {"profile": name, "setting": known.key, "value": value, "before": before}
     columns = [Column("profile", "Profile"), Column("setting", "Setting"), Column("value", "Value")]
-    here.emit_one(record, [*columns, Column("before", "Before")], handle="value")
-    if here.options.dry_run:
-        here.note("dry run: nothing was written")
-    hidden = [name for name in known.environment if here.environment.get(name)]
-    if hidden and not here.options.quiet:
+    ctx.emit_one(record, [*columns, Column("before", "Before")], handle="value")
+    if ctx.options.dry_run:
+        ctx.note("dry run: nothing was written")
+    hidden = [name for name in known.environment if ctx.environment.get(name)]
+    if hidden and not ctx.options.quiet:
         note(f"{hidden[0]} is set and comes before the profile")
 
 
-def _record(here: Context, known: Setting) -> Record:
+def _record(ctx: Context, known: Setting) -> Record:
     """A setting with the value that counts and where it comes from."""
-    source = next((name for name in known.environment if here.environment.get(name)), None)
-    if source is None and known.key in here.profile.values:
-        source = f"profile {here.profile.name}"
+    source = next((name for name in known.environment if ctx.environment.get(name)), None)
+    if source is None and known.key in ctx.profile.values:
+        source = f"profile {ctx.profile.name}"
     if source is None and known.default is not None:
         source = "default"
-    value = here.profile.text(known.key, here.environment)
+    value = ctx.profile.text(known.key, ctx.environment)
     number = isinstance(known.default, int) or known.key.endswith("_per_second")
     return {
         "setting": known.key,
@@ -209,16 +209,16 @@ def _record(here: Context, known: Setting) -> Record:
     }
 
 
-def _profiles(here: Context) -> Iterator[Record]:
-    named = here.options.profile or here.environment.get("SEATCTL_PROFILE") or here.settings.current
-    for profile in here.settings.profiles.values():
+def _profiles(ctx: Context) -> Iterator[Record]:
+    named = ctx.options.profile or ctx.environment.get("SEATCTL_PROFILE") or ctx.settings.current
+    for profile in ctx.settings.profiles.values():
         yield {
             "profile": profile.name,
             "mode": profile.mode.value,
             "current": profile.name == named,
             "actor": _text(profile.values.get("actor")),
             "stripe_account": _text(profile.values.get("stripe_account")),
-            "ledger": str(here.settings.ledger_path(profile, {})),
+            "ledger": str(ctx.settings.ledger_path(profile, {})),
         }
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from seatctl.models.report import Record
 
 
-class Switch(StrEnum):
+class OnOff(StrEnum):
     """On or off."""
 
     ON = "on"
@@ -30,7 +30,7 @@ COLUMNS = (
     Column("daily_limit", "A day", "integer"),
     Column("until", "Until", "time"),
     Column("keep_free", "Kept free", "integer"),
-    Column("rules", "Rules", "list", table=False),
+    Column("rules", "RuleOptions", "list", table=False),
 )
 TEST_COLUMNS = (
     Column("subscription", "Subscription"),
@@ -41,7 +41,7 @@ TEST_COLUMNS = (
 )
 
 SwitchArg = Annotated[
-    Switch | None,
+    OnOff | None,
     typer.Argument(
         metavar="[on|off]", help="Without it and without rules, show what is.", show_default=False
     ),
@@ -69,7 +69,7 @@ TestOpt = Annotated[
 
 
 def auto_approve(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     subscription: SubscriptionArg,
     switch: SwitchArg = None,
     domain: DomainOpt = None,
@@ -92,33 +92,33 @@ def auto_approve(
       seatctl config auto-approve design --test zoe@example.com
     """
     from seatctl.rules.dates import moment_after
-    from seatctl.services.requests.auto_approval import Rules, set_rules, try_rules
+    from seatctl.services.requests.auto_approval import RuleOptions, set_rules, try_rules
 
-    here = context(ctx)
-    wanted = Rules(
-        enabled=None if switch is None else switch is Switch.ON,
+    ctx = context(typer_ctx)
+    wanted = RuleOptions(
+        enabled=None if switch is None else switch is OnOff.ON,
         domains=None if domain is None else tuple(domain),
         groups=None if group is None else tuple(group),
         daily_limit=daily_limit,
-        until=None if until is None else moment_after(until, here.now),
+        until=None if until is None else moment_after(until, ctx.now),
         keep_free=keep_free,
         reset=reset,
     )
     if test is not None:
-        with here.ledger.reading() as reader:
-            tried = try_rules(reader, here.ledger.id, subscription, test, wanted, here.now)
-            here.emit_one(tried, TEST_COLUMNS, handle="outcome")
-    elif wanted == Rules():
-        _show(here, subscription)
+        with ctx.ledger.reading() as reader:
+            tried = try_rules(reader, ctx.ledger.id, subscription, test, wanted, ctx.now)
+            ctx.emit_one(tried, TEST_COLUMNS, handle="outcome")
+    elif wanted == RuleOptions():
+        _show(ctx, subscription)
     else:
-        here.emit(set_rules(here.ledger, here.billing, here.call, subscription, wanted), handle="name")
+        ctx.emit(set_rules(ctx.ledger, ctx.billing, ctx.call, subscription, wanted), handle="name")
 
 
-def _show(here: Context, subscription: str) -> None:
+def _show(ctx: Context, subscription: str) -> None:
     from seatctl.ledger import subscriptions
     from seatctl.rules.approval_rules import auto_approval_fields
 
-    with here.ledger.reading() as reader:
+    with ctx.ledger.reading() as reader:
         found = subscriptions.find(reader, subscription)
     rules = auto_approval_fields(found.auto_approval)
     record: Record = {
@@ -127,4 +127,4 @@ def _show(here: Context, subscription: str) -> None:
         "auto_approve": found.auto_approval.enabled,
         "rules": rules,
     }
-    here.emit_one(record, COLUMNS, handle="auto_approve")
+    ctx.emit_one(record, COLUMNS, handle="auto_approve")

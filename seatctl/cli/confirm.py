@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from seatctl.app.context import Context
     from seatctl.errors import JsonValue
-    from seatctl.models.seat import Leaving
-    from seatctl.services.subscriptions.departures import Going
-    from seatctl.services.subscriptions.proposal import Prepared, Wishes
+    from seatctl.models.seat import DepartureRule
+    from seatctl.services.subscriptions.departures import Departures
+    from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal
 
 _NAMED = 10
 """People that the question names."""
@@ -30,22 +30,22 @@ def wishes(
     promo: str | None = None,
     coupon: str | None = None,
     on_account: bool = False,
-) -> Wishes:
+) -> ChangeOptions:
     """The options that every such command has."""
-    from seatctl.services.subscriptions.proposal import Wishes
+    from seatctl.services.subscriptions.proposal import ChangeOptions
 
-    return Wishes(max_spend, request_id, promo, coupon, on_account)
+    return ChangeOptions(max_spend, request_id, promo, coupon, on_account)
 
 
-def carry_out(here: Context, prepared: Prepared, max_spend: str | None) -> None:
+def carry_out(ctx: Context, prepared: Proposal, max_spend: str | None) -> None:
     """Show what Stripe says, ask, do it, and print the report."""
     from seatctl.models.money import plain_amount
     from seatctl.services.subscriptions.proposal import carry_out as submit
 
-    if here.asks and not prepared.nothing:
-        require_limit(here, max_spend)
+    if ctx.asks and not prepared.nothing:
+        require_limit(ctx, max_spend)
         due = f"{plain_amount(prepared.due_now, prepared.currency)} {prepared.currency.upper()}"
-        if here.interactive:  # else nobody reads it, and stderr is free for what a program reads: the error
+        if ctx.interactive:  # else nobody reads it, and stderr is free for what a program reads: the error
             charged = f"Stripe will charge {due} now."
             if prepared.on_account:
                 charged = f"Stripe will invoice {due}, to be paid on account."
@@ -53,9 +53,9 @@ def carry_out(here: Context, prepared: Prepared, max_spend: str | None) -> None:
                 charged = "Nothing is charged now."
             told = (prepared.summary, *_leaving(prepared.row), *(prepared.notes or (charged,)))
             for line in (*told, *prepared.warnings):
-                here.note(line)
-        here.confirm("Go on?")
-    here.emit(submit(here.ledger, here.billing, here.call, prepared), handle="name")
+                ctx.note(line)
+        ctx.confirm("Go on?")
+    ctx.emit(submit(ctx.ledger, ctx.billing, ctx.call, prepared), handle="name")
 
 
 def _leaving(row: Mapping[str, JsonValue]) -> Iterator[str]:
@@ -67,11 +67,11 @@ def _leaving(row: Mapping[str, JsonValue]) -> Iterator[str]:
         yield f"Without a seat then: {named}{more}."
 
 
-def require_limit(here: Context, max_spend: str | None) -> None:
+def require_limit(ctx: Context, max_spend: str | None) -> None:
     """Nobody reads a preview where there is no terminal: with live money a limit must be given."""
     from seatctl.config.settings import Mode
 
-    if here.profile.mode is Mode.LIVE and not here.interactive and max_spend is None:
+    if ctx.profile.mode is Mode.LIVE and not ctx.interactive and max_spend is None:
         raise UsageError(
             "in live mode --max-spend is required when not running interactively",
             hint="add --max-spend with the most that may be charged now",
@@ -80,24 +80,24 @@ def require_limit(here: Context, max_spend: str | None) -> None:
 
 
 def leaving(
-    here: Context, subscription: str, seats: int | None, how: Leaving | None, source: str | None
-) -> Going:
+    ctx: Context, subscription: str, seats: int | None, how: DepartureRule | None, source: str | None
+) -> Departures:
     """Who gives up a seat; nobody where neither option is given."""
     from seatctl.ledger import departures as choosing
     from seatctl.ledger import subscriptions
-    from seatctl.services.subscriptions.departures import NOBODY, Going, named_in_file
+    from seatctl.services.subscriptions.departures import NOBODY, Departures, named_in_file
 
     if how is not None and source is not None:
         raise UsageError("--revoke and --revoke-from exclude each other", hint="give one of them")
-    with here.ledger.reading() as reader:
-        pool = subscriptions.find(reader, subscription, here.now)
+    with ctx.ledger.reading() as reader:
+        pool = subscriptions.find(reader, subscription, ctx.now)
     if source is not None:
-        return named_in_file(here.ledger, pool.id, source)
+        return named_in_file(ctx.ledger, pool.id, source)
     if how is None or seats is None:
         return NOBODY
-    with here.ledger.reading() as reader:
+    with ctx.ledger.reading() as reader:
         users = choosing.choose(reader, pool.id, how, pool.assigned - seats)
-        return Going(users, (how.value,), emails=choosing.emails(reader, users))
+        return Departures(users, (how.value,), emails=choosing.emails(reader, users))
 
 
 def due_days(on_account: bool, due_in: str | None) -> int | None:

@@ -14,21 +14,21 @@ MOST = 20
 SECONDS = 5.0
 
 
-def deliver(here: Context, first_entry: int) -> None:
+def deliver(ctx: Context, first_entry: int) -> None:
     """Send what the ledger holds for sending since this audit entry; trouble goes to the log alone."""
     try:
-        if not here.profile.text("mail.host", here.environment):
+        if not ctx.profile.text("mail.host", ctx.environment):
             return
         from seatctl.config.mail import find_post
-        from seatctl.services.notifications.delivery import Limit, send_due
+        from seatctl.services.notifications.delivery import DeliveryLimit, send_due
 
-        limit = Limit(MOST, SECONDS, first_entry, patient=False)
-        find = partial(find_post, here.settings, here.profile, here.environment, SECONDS)
-        sent = send_due(here.ledger, find, here.now, limit)
+        limit = DeliveryLimit(MOST, SECONDS, first_entry, patient=False)
+        find = partial(find_post, ctx.settings, ctx.profile, ctx.environment, SECONDS)
+        sent = send_due(ctx.ledger, find, ctx.now, limit)
         lost = [row for row in sent.rows if row["result"] in {"failed", "put off"}]
         for row in lost:
-            here.trace(f"message {row['id']} {row['result']}: {row['error']}")
+            ctx.trace(f"message {row['id']} {row['result']}: {row['error']}")
         if sent.error is not None:
-            here.trace(sent.error.message)
+            ctx.trace(sent.error.message)
     except Exception as error:  # noqa: BLE001  # the command is done; its messages stay in the ledger
-        here.log.write(f"messages were not sent: {type(error).__name__}: {error}")
+        ctx.log.write(f"messages were not sent: {type(error).__name__}: {error}")

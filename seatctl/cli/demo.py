@@ -25,7 +25,7 @@ Chiara Rossi,chiara@example.com,research
 _BUY = "subs buy --plan pro --seats 5 --name design --owner ann@example.com --billing-email pay@example.com"
 
 
-class Step(NamedTuple):
+class DemoStep(NamedTuple):
     """A command, why it is shown, and the exit code that it must end with."""
 
     why: str
@@ -34,32 +34,32 @@ class Step(NamedTuple):
 
 
 STEPS = (
-    Step(
+    DemoStep(
         "A plan is a Stripe product with a price and a policy.", "plans add pro --price 12.00 --currency usd"
     ),
-    Step(
+    DemoStep(
         "A declined card leaves nothing behind.",
         f"{_BUY} --payment-method pm_card_chargeDeclined --yes",
         ExitCode.STRIPE_REFUSED,
     ),
-    Step("Buying charges once, whatever happens.", f"{_BUY} --payment-method pm_card_visa --yes"),
-    Step("People come from a file.", "users import people.csv --map email='Work Email'"),
-    Step(
+    DemoStep("Buying charges once, whatever happens.", f"{_BUY} --payment-method pm_card_visa --yes"),
+    DemoStep("People come from a file.", "users import people.csv --map email='Work Email'"),
+    DemoStep(
         "They are seated from the same file.",
         "seats assign design --from people.csv --map email='Work Email'",
     ),
-    Step("Who has no seat asks for one.", "users add zoe@example.com --name 'Zoe Zhang'"),
-    Step("", "requests create zoe@example.com --subscription design"),
-    Step("The owner approves.", "requests approve 1"),
-    Step("No sixth person sits in five seats: the next one waits.", "users add kim@example.com"),
-    Step("", "config auto-approve design on"),
-    Step("", "requests create kim@example.com --subscription design", ExitCode.WAITING),
-    Step("A seat that is given back goes to who waits.", "seats revoke design emil@example.com"),
-    Step("Any program can ask whether a person is entitled.", "check kim@example.com"),
-    Step("", "check emil@example.com", ExitCode.NO),
-    Step("", "seats list design"),
-    Step("", "invoices list"),
-    Step("Every change stands in an audit log that cannot be altered unseen.", "audit verify"),
+    DemoStep("Who has no seat asks for one.", "users add zoe@example.com --name 'Zoe Zhang'"),
+    DemoStep("", "requests create zoe@example.com --subscription design"),
+    DemoStep("The owner approves.", "requests approve 1"),
+    DemoStep("No sixth person sits in five seats: the next one waits.", "users add kim@example.com"),
+    DemoStep("", "config auto-approve design on"),
+    DemoStep("", "requests create kim@example.com --subscription design", ExitCode.WAITING),
+    DemoStep("A seat that is given back goes to who waits.", "seats revoke design emil@example.com"),
+    DemoStep("Any program can ask whether a person is entitled.", "check kim@example.com"),
+    DemoStep("", "check emil@example.com", ExitCode.NO),
+    DemoStep("", "seats list design"),
+    DemoStep("", "invoices list"),
+    DemoStep("Every change stands in an audit log that cannot be altered unseen.", "audit verify"),
 )
 
 
@@ -70,7 +70,7 @@ class DemoFailed(SeatctlError):
 
 
 @app.command()
-def demo(ctx: typer.Context) -> None:
+def demo(typer_ctx: typer.Context) -> None:
     """Show seatctl at work on a throw-away profile: no account, no network, nothing kept.
 
     Examples:
@@ -79,12 +79,12 @@ def demo(ctx: typer.Context) -> None:
     import tempfile
     import time
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="seatctl-demo-") as folder:
-        environment = _environment(here.environment, folder)
+        environment = _environment(ctx.environment, folder)
         (Path(folder) / "people.csv").write_text(PEOPLE, encoding="utf-8")
-        _run(Step("", "init --no-input --actor ann@example.com"), environment, folder)
+        _run(DemoStep("", "init --no-input --actor ann@example.com"), environment, folder)
         for step in STEPS:
             _run(step, environment, folder)
     seconds = time.monotonic() - started
@@ -97,7 +97,7 @@ def _environment(given: Mapping[str, str], folder: str) -> dict[str, str]:
     return {**kept, "SEATCTL_CONFIG": folder, "SEATCTL_OUTPUT": "table"}
 
 
-def _run(step: Step, environment: Mapping[str, str], folder: str) -> None:
+def _run(step: DemoStep, environment: Mapping[str, str], folder: str) -> None:
     from seatctl.cli.program import main
 
     if step.why:

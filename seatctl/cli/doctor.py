@@ -18,7 +18,7 @@ COLUMNS = (
 
 
 @app.command("doctor")
-def doctor(ctx: typer.Context) -> None:
+def doctor(typer_ctx: typer.Context) -> None:
     """Check configuration, ledger, key and Stripe, and say how to repair what is wrong (exit 7).
 
     Examples:
@@ -28,10 +28,10 @@ def doctor(ctx: typer.Context) -> None:
     from seatctl.cli.doctor_checks import examine
     from seatctl.errors import ExitCode
 
-    here = context(ctx)
-    findings = list(examine(here))
-    here.emit_list((finding.as_record() for finding in findings), COLUMNS, handle="check")
+    ctx = context(typer_ctx)
+    findings = list(examine(ctx))
+    ctx.emit_list((finding.as_record() for finding in findings), COLUMNS, handle="check")
     wrong = sum(finding.result == "problem" for finding in findings)
     if wrong:
-        here.exit_code = ExitCode.NO
-    here.note(f"{wrong} problem{'' if wrong == 1 else 's'} found" if wrong else "everything is in order")
+        ctx.exit_code = ExitCode.NO
+    ctx.note(f"{wrong} problem{'' if wrong == 1 else 's'} found" if wrong else "everything is in order")

@@ -33,54 +33,54 @@ class Finding:
         return {"check": self.check, "result": self.result, "detail": self.detail, "repair": self.repair}
 
 
-def examine(here: Context) -> Iterator[Finding]:
+def examine(ctx: Context) -> Iterator[Finding]:
     """Every check; those that rely on a failed one are left out."""
-    yield _guarded("sqlite", _sqlite, here)
+    yield _guarded("sqlite", _sqlite, ctx)
     for name, check in (("configuration", _configuration), ("profile", _profile)):
-        finding = _guarded(name, check, here)
+        finding = _guarded(name, check, ctx)
         yield finding
         if finding.result == "problem":
             return
-    yield _guarded("file permissions", _permissions, here)
-    ledger = _guarded("ledger", _ledger, here)
+    yield _guarded("file permissions", _permissions, ctx)
+    ledger = _guarded("ledger", _ledger, ctx)
     yield ledger
     if ledger.result != "problem":
-        yield _guarded("file system", _file_system, here)
-        yield _guarded("integrity", _integrity, here)
-        yield _guarded("e-mails", _emails, here)
-        yield _guarded("actor", _actor, here)
-        yield _guarded("operations", _operations, here)
-        yield _guarded("plans", _plans, here)
-    if here.profile.mode is not Mode.SANDBOX:
-        key = _guarded("key", _key, here)
+        yield _guarded("file system", _file_system, ctx)
+        yield _guarded("integrity", _integrity, ctx)
+        yield _guarded("e-mails", _emails, ctx)
+        yield _guarded("actor", _actor, ctx)
+        yield _guarded("operations", _operations, ctx)
+        yield _guarded("plans", _plans, ctx)
+    if ctx.profile.mode is not Mode.SANDBOX:
+        key = _guarded("key", _key, ctx)
         yield key
         if key.result == "problem":
             return
-        certificates = _guarded("certificates", _certificates, here)
+        certificates = _guarded("certificates", _certificates, ctx)
         yield certificates
         if certificates.result == "problem":
             return
-    stripe = _guarded("stripe", _stripe, here)
+    stripe = _guarded("stripe", _stripe, ctx)
     yield stripe
-    if here.profile.mode is not Mode.SANDBOX and stripe.result != "problem":
-        yield _guarded("permissions", _key_permissions, here)
+    if ctx.profile.mode is not Mode.SANDBOX and stripe.result != "problem":
+        yield _guarded("permissions", _key_permissions, ctx)
 
 
-def _guarded(name: str, check: Callable[[Context], Finding], here: Context) -> Finding:
+def _guarded(name: str, check: Callable[[Context], Finding], ctx: Context) -> Finding:
     """A check that is refused is a finding, with the refusal's own hint as the repair."""
     try:
-        return check(here)
+        return check(ctx)
     except SeatctlError as error:
-        repair = _instead_of_doctor(error, here) if error.hint == "seatctl doctor" else error.hint
+        repair = _instead_of_doctor(error, ctx) if error.hint == "seatctl doctor" else error.hint
         return Finding(name, "problem", error.message, repair)
 
 
-def _instead_of_doctor(error: SeatctlError, here: Context) -> str:
+def _instead_of_doctor(error: SeatctlError, ctx: Context) -> str:
     """What to do after a refusal whose hint is the command that is running."""
     from seatctl.errors import ExitCode
 
     if error.exit_code is ExitCode.NOT_ALLOWED:
-        another = f"give another key: seatctl init {here.profile.name} --key-stdin"
+        another = f"give another key: seatctl init {ctx.profile.name} --key-stdin"
         return f"{another}; or allow it in Stripe's dashboard" if error.code != "key_rejected" else another
     return "look at the network, a proxy, and seatctl config get stripe.api_base; then: seatctl doctor"
 
@@ -92,27 +92,27 @@ def _sqlite(_here: Context) -> Finding:
     return Finding("sqlite", "ok", f"SQLite {sqlite_version()}")
 
 
-def _configuration(here: Context) -> Finding:
-    path = here.settings.path
+def _configuration(ctx: Context) -> Finding:
+    path = ctx.settings.path
     if not path.exists():
         return Finding("configuration", "problem", f"{path} is not there", "seatctl init")
     return Finding("configuration", "ok", str(path))
 
 
-def _profile(here: Context) -> Finding:
-    profile = here.profile
+def _profile(ctx: Context) -> Finding:
+    profile = ctx.profile
     return Finding("profile", "ok", f"{profile.name}, {profile.mode} mode")
 
 
-def _permissions(here: Context) -> Finding:
+def _permissions(ctx: Context) -> Finding:
     """Names, e-mails and what was bought are nobody else's business on a shared machine.
 
     A group that may read is how a service account is given `check`, so it is named and is not a problem.
     """
-    ledger = here.ledger_path(here.profile)
-    sandbox = here.settings.sandbox_path(here.profile)
+    ledger = ctx.ledger_path(ctx.profile)
+    sandbox = ctx.settings.sandbox_path(ctx.profile)
     databases = [Path(f"{path}{end}") for path in (ledger, sandbox) for end in ("", "-wal", "-shm")]
-    modes = {path: _mode(path) for path in (here.settings.path, *databases)}
+    modes = {path: _mode(path) for path in (ctx.settings.path, *databases)}
     to_others = [str(path) for path, mode in modes.items() if mode & (stat.S_IRWXO | stat.S_IWGRP)]
     if to_others:
         names = " ".join(to_others)
@@ -131,14 +131,14 @@ def _mode(path: Path) -> int:
         return 0
 
 
-def _ledger(here: Context) -> Finding:
-    return Finding("ledger", "ok", f"{here.ledger.path} ({here.ledger.id})")
+def _ledger(ctx: Context) -> Finding:
+    return Finding("ledger", "ok", f"{ctx.ledger.path} ({ctx.ledger.id})")
 
 
-def _file_system(here: Context) -> Finding:
+def _file_system(ctx: Context) -> Finding:
     from seatctl.ledger.engines.sqlite_files import network_file_system
 
-    kind = network_file_system(here.ledger.path)
+    kind = network_file_system(ctx.ledger.path)
     if kind:
         return Finding(
             "file system",
@@ -149,22 +149,22 @@ def _file_system(here: Context) -> Finding:
     return Finding("file system", "ok", "local")
 
 
-def _integrity(here: Context) -> Finding:
+def _integrity(ctx: Context) -> Finding:
     from seatctl.ledger.check import problems
 
-    found = [f"{subject}: {detail}" for _, subject, detail in problems(here.ledger)]
+    found = [f"{subject}: {detail}" for _, subject, detail in problems(ctx.ledger)]
     if found:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         return Finding("integrity", "problem", f"{found[0]}{more}", "seatctl ledger check")
     return Finding("integrity", "ok", "the ledger is whole")
 
 
-def _emails(here: Context) -> Finding:
+def _emails(ctx: Context) -> Finding:
     """Who shared a key by the rule of earlier versions, or shares an address by the rule of this one."""
     from seatctl.ledger.schema import email_keys
     from seatctl.ledger.users import quoted
 
-    with here.ledger.reading() as reader:
+    with ctx.ledger.reading() as reader:
         doubled, separated = list(email_keys.doubled(reader)), list(email_keys.separated(reader))
     if doubled:
         other = f"seatctl users edit {quoted(doubled[0][1])} --email EMAIL"
@@ -182,37 +182,37 @@ def _named(pairs: list[tuple[str, str]]) -> str:
     return ", ".join(f"{email} ({other})" for email, other in pairs[:_FEW]) + more
 
 
-def _actor(here: Context) -> Finding:
+def _actor(ctx: Context) -> Finding:
     from seatctl.ledger import roles
 
-    with here.ledger.reading() as reader:
-        held = roles.held(reader, here.actor)
+    with ctx.ledger.reading() as reader:
+        held = roles.held(reader, ctx.actor)
     if not held:
         return Finding(
             "actor",
             "warning",
-            f"{here.actor} has no role of its own in this ledger",
+            f"{ctx.actor} has no role of its own in this ledger",
             "seatctl config set actor E-MAIL, or --as ACTOR",
         )
-    return Finding("actor", "ok", f"{here.actor}: {', '.join(sorted(held))}")
+    return Finding("actor", "ok", f"{ctx.actor}: {', '.join(sorted(held))}")
 
 
-def _operations(here: Context) -> Finding:
+def _operations(ctx: Context) -> Finding:
     from seatctl.ledger import operations
 
-    with here.ledger.reading() as reader:
+    with ctx.ledger.reading() as reader:
         unfinished = operations.unfinished(reader)
     if unfinished:
         return Finding("operations", "warning", f"{len(unfinished)} unfinished", "seatctl sync")
     return Finding("operations", "ok", "none unfinished")
 
 
-def _plans(here: Context) -> Finding:
+def _plans(ctx: Context) -> Finding:
     """Plans that an earlier version or the dashboard has let be: nothing could ever be added to them."""
     from seatctl.ledger import plans
     from seatctl.rules.policies import BadPolicy, check_term
 
-    with here.ledger.reading() as reader:
+    with ctx.ledger.reading() as reader:
         sold = list(plans.listing(reader, archived=False))
     found: list[tuple[str, str, str]] = []
     for plan in sold:
@@ -228,24 +228,24 @@ def _plans(here: Context) -> Finding:
     return Finding("plans", "warning", said, "; ".join(repair for *_, repair in found))
 
 
-def _key(here: Context) -> Finding:
+def _key(ctx: Context) -> Finding:
     from seatctl.config.secrets import find_key
 
-    key = find_key(here.settings, here.profile, here.environment)
-    return Finding("key", "ok", f"a {here.profile.mode} key from {key.source}")
+    key = find_key(ctx.settings, ctx.profile, ctx.environment)
+    return Finding("key", "ok", f"a {ctx.profile.mode} key from {key.source}")
 
 
-def _certificates(here: Context) -> Finding:
+def _certificates(ctx: Context) -> Finding:
     """What proves that it is Stripe who answers."""
     from seatctl.app.connections import trusted_certificates
 
-    named, _ = trusted_certificates(here.profile, here.environment)
+    named, _ = trusted_certificates(ctx.profile, ctx.environment)
     return Finding(
         "certificates", "ok", f"trusts {named}" if named else "trusts what Stripe's library brings"
     )
 
 
-def _key_permissions(here: Context) -> Finding:
+def _key_permissions(ctx: Context) -> Finding:
     """Whether a restricted key may read what a sync reads; what it may change cannot be tried."""
     from seatctl.billing.listings import may_read
     from seatctl.billing.port import KeyLacksPermission
@@ -253,7 +253,7 @@ def _key_permissions(here: Context) -> Finding:
     missing = []
     for name, call in may_read().items():
         try:
-            here.stripe.read(call)
+            ctx.stripe.read(call)
         except KeyLacksPermission:
             missing.append(name)
     if missing:
@@ -262,17 +262,17 @@ def _key_permissions(here: Context) -> Finding:
             "problem",
             f"this key may not read {', '.join(missing)}",
             "allow it in Stripe's dashboard, or give another key: "
-            f"seatctl init {here.profile.name} --key-stdin",
+            f"seatctl init {ctx.profile.name} --key-stdin",
         )
     return Finding("permissions", "ok", "the key may read what a sync reads")
 
 
-def _stripe(here: Context) -> Finding:
+def _stripe(ctx: Context) -> Finding:
     """The account behind the key must be the profile's and the ledger's (design rule 8)."""
     from seatctl.billing.account import account_id
 
-    named = here.profile.values.get("stripe_account")
-    stripe = here.billing if here.profile.mode is Mode.SANDBOX else here.stripe
+    named = ctx.profile.values.get("stripe_account")
+    stripe = ctx.billing if ctx.profile.mode is Mode.SANDBOX else ctx.stripe
     found = account_id(stripe)
     if found is None:
         expected = f" (expected {named})" if named else ""
@@ -287,6 +287,6 @@ def _stripe(here: Context) -> Finding:
             "stripe",
             "problem",
             f"the key belongs to account {found}, the profile to {named}",
-            f"give the key of {named}: seatctl init {here.profile.name} --key-stdin",
+            f"give the key of {named}: seatctl init {ctx.profile.name} --key-stdin",
         )
     return Finding("stripe", "ok", f"account {found} answers")

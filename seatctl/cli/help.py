@@ -21,7 +21,7 @@ class UnknownTopic(NotFound):
 
 @app.command("help")
 def show_help(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     topic: Annotated[
         list[str] | None, typer.Argument(metavar="[TOPIC]", help="A topic or a command.", show_default=False)
     ] = None,
@@ -45,7 +45,7 @@ def show_help(
         from seatctl.app.context import Context
         from seatctl.cli.framework.app import execute
 
-        execute(Context([*words, "--help"], context(ctx).environment))
+        execute(Context([*words, "--help"], context(typer_ctx).environment))
     else:
         from seatctl.rules.suggestions import did_you_mean
 

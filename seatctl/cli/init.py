@@ -13,7 +13,7 @@ app = typer.Typer()
 
 @app.command("init")
 def init(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     name: Annotated[
         str | None, typer.Argument(metavar="[PROFILE]", help="Name of the profile.", show_default=False)
     ] = None,
@@ -41,14 +41,14 @@ def init(
       seatctl init --no-input --actor ann@example.com
       seatctl init company --mode live --actor ann@example.com --key-stdin < key
     """
-    from seatctl.cli.init_steps import COLUMNS, Wish, set_up
+    from seatctl.cli.init_steps import COLUMNS, InitOptions, set_up
 
-    here = context(ctx)
-    made = set_up(here, Wish(name, mode, actor, key_stdin, stripe_account))
-    here.emit_one(made, COLUMNS, handle="profile")
-    if here.options.dry_run:
-        here.note(f"would set up profile {made['profile']} ({made['mode']}); nothing was written")
+    ctx = context(typer_ctx)
+    made = set_up(ctx, InitOptions(name, mode, actor, key_stdin, stripe_account))
+    ctx.emit_one(made, COLUMNS, handle="profile")
+    if ctx.options.dry_run:
+        ctx.note(f"would set up profile {made['profile']} ({made['mode']}); nothing was written")
     elif made["mode"] == "sandbox" and made["created"]:
-        here.note(
+        ctx.note(
             "next: seatctl plans add pro --price 12.00 --currency usd --interval month --policy flexible"
         )

@@ -46,7 +46,7 @@ class WrongAccount(NotAllowed):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class InitOptions:
     """The arguments of `init`."""
 
     profile: str | None
@@ -56,40 +56,40 @@ class Wish:
     stripe_account: str | None
 
 
-def set_up(here: Context, wish: Wish) -> Record:
+def set_up(ctx: Context, wish: InitOptions) -> Record:
     """Make the profile, or complete the one that is there. Returns what `init` prints."""
-    inherited = here.options.profile or here.environment.get("SEATCTL_PROFILE") or DEFAULT_PROFILE
+    inherited = ctx.options.profile or ctx.environment.get("SEATCTL_PROFILE") or DEFAULT_PROFILE
     name = inherited if wish.profile is None else wish.profile
     if not re.fullmatch(PROFILE_NAME, name):
         raise BadInput(f"{name!r} is not a name for a profile: lower-case letters, digits, - and _")
-    before = here.settings.profiles.get(name)
+    before = ctx.settings.profiles.get(name)
     mode = _mode(wish, before, name)
     values: dict[str, Value] = dict(before.values) if before else {}
     values["mode"] = mode.value
-    actor = _actor(here, wish, before)
+    actor = _actor(ctx, wish, before)
     if actor:
         values["actor"] = actor
-    if here.options.ledger:
-        values["ledger"] = here.options.ledger
+    if ctx.options.ledger:
+        values["ledger"] = ctx.options.ledger
     profile = Profile(name, mode, values)
     if mode is not Mode.SANDBOX:
-        profile = _with_account(here, wish, profile)
-    dry = here.options.dry_run
-    created = not dry and (before is None or not here.ledger_path(profile).exists())
+        profile = _with_account(ctx, wish, profile)
+    dry = ctx.options.dry_run
+    created = not dry and (before is None or not ctx.ledger_path(profile).exists())
     if not dry:
-        _make(here, profile, actor or f"os:{here.os_user}")
+        _make(ctx, profile, actor or f"os:{ctx.os_user}")
     return {
         "profile": name,
         "mode": mode.value,
-        "actor": actor or f"os:{here.os_user}",
+        "actor": actor or f"os:{ctx.os_user}",
         "stripe_account": profile.values.get("stripe_account"),
-        "config": str(here.settings.path),
-        "ledger": str(here.ledger_path(profile)),
+        "config": str(ctx.settings.path),
+        "ledger": str(ctx.ledger_path(profile)),
         "created": created,
     }
 
 
-def _make(here: Context, profile: Profile, actor: str) -> None:
+def _make(ctx: Context, profile: Profile, actor: str) -> None:
     """Ledger, sandbox, the first admin, and last config.toml."""
 
     from seatctl.config.settings_file import locked, with_profile
@@ -97,16 +97,16 @@ def _make(here: Context, profile: Profile, actor: str) -> None:
     from seatctl.models.role import Grant, Role
 
     # Of two processes that make the same sandbox file at once, SQLite lets one fail to switch on its WAL.
-    with locked(here.settings.data / ".init.lock"):
-        here.create(profile)
-    with here.ledger.change(here.call._replace(actor=actor)) as tx:
+    with locked(ctx.settings.data / ".init.lock"):
+        ctx.create(profile)
+    with ctx.ledger.change(ctx.call._replace(actor=actor)) as tx:
         # Inside the write lock: of two first actors at once, one becomes the admin.
         if not roles.holders(tx, {Role.ADMIN}) and roles.grant(tx, Grant(actor, Role.ADMIN)):
             tx.summarise(f"{actor} is the admin of this ledger")
-    here.change_settings(lambda settings: with_profile(settings, profile))
+    ctx.change_settings(lambda settings: with_profile(settings, profile))
 
 
-def _mode(wish: Wish, before: Profile | None, name: str) -> Mode:
+def _mode(wish: InitOptions, before: Profile | None, name: str) -> Mode:
     if wish.mode:
         mode = Mode(str(parse_setting("mode", wish.mode)))
     else:
@@ -120,70 +120,70 @@ def _mode(wish: Wish, before: Profile | None, name: str) -> Mode:
     return mode
 
 
-def _actor(here: Context, wish: Wish, before: Profile | None) -> str | None:
+def _actor(ctx: Context, wish: InitOptions, before: Profile | None) -> str | None:
     """Flag, environment, what the profile has, a question; None stands for the OS user."""
-    named = wish.actor or here.options.actor or here.environment.get("SEATCTL_ACTOR")
+    named = wish.actor or ctx.options.actor or ctx.environment.get("SEATCTL_ACTOR")
     if named is None and before is not None:
         kept = before.values.get("actor")
         return str(kept) if kept else None
-    if named is None and here.interactive and not here.options.yes:
-        return _asked_actor(here)
+    if named is None and ctx.interactive and not ctx.options.yes:
+        return _asked_actor(ctx)
     if named is not None and not is_actor(named):
         raise UsageError(f"--actor takes an e-mail address or ci:NAME, not {named!r}")
     return None if named is None or named.startswith("os:") else named
 
 
-def _asked_actor(here: Context) -> str | None:
+def _asked_actor(ctx: Context) -> str | None:
     """The answer of a person, who is asked again after a slip: by this address the ledger will know them."""
     from seatctl.output.redact import redact
     from seatctl.rules.emails import check_email
 
-    question, nobody = "Your e-mail address, for the audit log", f"os:{here.os_user}"
+    question, nobody = "Your e-mail address, for the audit log", f"os:{ctx.os_user}"
     while True:
-        named = here.ask(question, flag="--actor", default=nobody)
+        named = ctx.ask(question, flag="--actor", default=nobody)
         if named == nobody:
             return None
         problem = None if named.startswith(("ci:", "os:")) else check_email(named)
         if problem is None and is_actor(named):
             return None if named.startswith("os:") else named
         shown = redact(named)  # the key is asked for next, and may have been pasted here
-        here.note(f"{shown!r} is not an e-mail address{f': {problem}' if problem else ''}")
+        ctx.note(f"{shown!r} is not an e-mail address{f': {problem}' if problem else ''}")
 
 
-def _with_account(here: Context, wish: Wish, profile: Profile) -> Profile:
+def _with_account(ctx: Context, wish: InitOptions, profile: Profile) -> Profile:
     """Take the key, and the account it belongs to, before anything is written."""
     from seatctl.config.secrets import Key, check_key, find_key, read_secret, require_keyring, store_key
     from seatctl.input.lines import stdin_line
 
-    if wish.key_stdin or not _has_key(here, profile):
-        if not wish.key_stdin and here.interactive:
+    if wish.key_stdin or not _has_key(ctx, profile):
+        if not wish.key_stdin and ctx.interactive:
             require_keyring(profile)
         secret = read_secret(
             stdin_line()
             if wish.key_stdin
-            else here.ask(f"Stripe {profile.mode} key", flag="--key-stdin", hidden=True)
+            else ctx.ask(f"Stripe {profile.mode} key", flag="--key-stdin", hidden=True)
         )
         key = Key(secret, "stdin" if wish.key_stdin else "the terminal")
         check_key(key, profile)
-        if not here.options.dry_run:
-            store_key(here.settings, profile, secret)
+        if not ctx.options.dry_run:
+            store_key(ctx.settings, profile, secret)
     else:
-        key = find_key(here.settings, profile, here.environment)
-    account = _account(here, wish, profile, key.secret)
+        key = find_key(ctx.settings, profile, ctx.environment)
+    account = _account(ctx, wish, profile, key.secret)
     return Profile(profile.name, profile.mode, {**profile.values, "stripe_account": account})
 
 
-def _has_key(here: Context, profile: Profile) -> bool:
+def _has_key(ctx: Context, profile: Profile) -> bool:
     from seatctl.config.secrets import NoKey, find_key
 
     try:
-        find_key(here.settings, profile, here.environment)
+        find_key(ctx.settings, profile, ctx.environment)
     except NoKey:
         return False
     return True
 
 
-def _account(here: Context, wish: Wish, profile: Profile, secret: str) -> str:
+def _account(ctx: Context, wish: InitOptions, profile: Profile, secret: str) -> str:
     """The account behind the key; if Stripe does not tell this key, `--stripe-account` does."""
     from seatctl.billing.account import account_id
     from seatctl.billing.port import KeyRejected
@@ -192,7 +192,7 @@ def _account(here: Context, wish: Wish, profile: Profile, secret: str) -> str:
     if named:
         parse_setting("stripe_account", str(named))
     try:
-        found = account_id(here.connect(profile, secret))
+        found = account_id(ctx.connect(profile, secret))
     except KeyRejected as rejected:  # doctor could say no more: nothing is set up yet
         rejected.hint = "copy the key again from Stripe's dashboard: Developers, API keys"
         raise
@@ -212,12 +212,12 @@ def _account(here: Context, wish: Wish, profile: Profile, secret: str) -> str:
     return found
 
 
-def start_anew(here: Context) -> None:
+def start_anew(ctx: Context) -> None:
     """Replace the ledger of a sandbox profile by an empty one with the same admin."""
-    path = here.ledger.path
-    actor = here.actor
-    here.ledger.close()
-    del here.ledger
+    path = ctx.ledger.path
+    actor = ctx.actor
+    ctx.ledger.close()
+    del ctx.ledger
     for end in ("", "-wal", "-shm"):
         path.with_name(path.name + end).unlink(missing_ok=True)
-    _make(here, here.profile, actor)
+    _make(ctx, ctx.profile, actor)

@@ -42,40 +42,40 @@ class DownloadFailed(TryAgain):
     code = "download_failed"
 
 
-def open_page(here: Context, handle: str) -> None:
+def open_page(ctx: Context, handle: str) -> None:
     """Print the fresh address of the invoice's page, and open it where there is a browser and a person."""
     import webbrowser
 
-    found = _fresh(here, _find(here, handle))
+    found = _fresh(ctx, _find(ctx, handle))
     if found.hosted_url is None:
         raise _no_link(found)
-    here.emit_text(f"{found.hosted_url}\n")
-    if here.interactive and not found.hosted_url.startswith(_NO_PAGES):
+    ctx.emit_text(f"{found.hosted_url}\n")
+    if ctx.interactive and not found.hosted_url.startswith(_NO_PAGES):
         with suppress(webbrowser.Error):
             webbrowser.open(found.hosted_url)
 
 
-def download_one(here: Context, handle: str, to: str | None) -> None:
+def download_one(ctx: Context, handle: str, to: str | None) -> None:
     """One PDF, beside where the command runs or where `to` says; `-` is stdout."""
     from seatctl.cli.framework.options import file_path, for_stdout
 
-    invoice = _find(here, handle)
+    invoice = _find(ctx, handle)
     if to == STDOUT:
         with for_stdout() as part:
-            done = _download(here, invoice, part)
-            here.note(f"{done['number']}: {done['result']}")
+            done = _download(ctx, invoice, part)
+            ctx.note(f"{done['number']}: {done['result']}")
             if done["result"] == _DONE:
-                here.emit_file(part)
+                ctx.emit_file(part)
         return
     path = Path(_file_name(invoice)) if to is None else file_path(to)
     if path.is_dir():
         path /= _file_name(invoice)
-    check_target(path, here.own_files(), overwrite=False, existing=False)
-    _emit(here, [_download(here, invoice, path)])
+    check_target(path, ctx.own_files(), overwrite=False, existing=False)
+    _emit(ctx, [_download(ctx, invoice, path)])
 
 
 def download_period(
-    here: Context, subscription: str | None, since: str | None, until: str | None, to: str | None
+    ctx: Context, subscription: str | None, since: str | None, until: str | None, to: str | None
 ) -> None:
     """The PDFs of a period in a folder; what is there already is left alone. Exit 6 where some failed."""
     from seatctl.cli.framework.options import file_path
@@ -83,7 +83,7 @@ def download_period(
     from seatctl.rules.periods import period
 
     first, last = period(since, until)
-    with here.ledger.reading() as reader:
+    with ctx.ledger.reading() as reader:
         pool = None if subscription is None else subscriptions.find(reader, subscription).id
         found = [
             one
@@ -93,9 +93,9 @@ def download_period(
     if to == STDOUT:
         raise UsageError("stdout takes the PDF of one invoice", hint="name one, or use --to FOLDER")
     folder = file_path(to or "invoices")
-    if not here.options.dry_run:
+    if not ctx.options.dry_run:
         _make(folder)
-    _emit(here, list(_each(here, found, folder)))
+    _emit(ctx, list(_each(ctx, found, folder)))
 
 
 def _make(folder: Path) -> None:
@@ -111,14 +111,14 @@ def _make(folder: Path) -> None:
         ) from error
 
 
-def _each(here: Context, found: list[Invoice], folder: Path) -> Iterator[Record]:
+def _each(ctx: Context, found: list[Invoice], folder: Path) -> Iterator[Record]:
     names = [_file_name(invoice) for invoice in found]
     times = Counter(names)
     for invoice, name in zip(found, names, strict=True):
         # Two invoices must not share a file: the second would be taken for done.
         own = name if times[name] == 1 else f"{name.removesuffix('.pdf')}-{invoice.stripe_id}.pdf"
         try:
-            yield _download(here, invoice, folder / own)
+            yield _download(ctx, invoice, folder / own)
         except (NoLink, DownloadFailed) as error:
             yield {
                 "number": invoice.number,
@@ -129,22 +129,22 @@ def _each(here: Context, found: list[Invoice], folder: Path) -> Iterator[Record]
             }
 
 
-def _download(here: Context, invoice: Invoice, path: Path) -> Record:
+def _download(ctx: Context, invoice: Invoice, path: Path) -> Record:
     row: dict[str, str | int | None] = {"number": invoice.number or invoice.stripe_id, "file": str(path)}
-    if not here.options.dry_run:  # which makes no folder
+    if not ctx.options.dry_run:  # which makes no folder
         check_target(path, (), overwrite=False, existing=False)
     if path.exists():
         return {**row, "bytes": path.stat().st_size, "result": "there already", "error": None}
-    if here.options.dry_run:
+    if ctx.options.dry_run:
         return {**row, "bytes": None, "result": _WOULD, "error": None}
-    fresh = _fresh(here, invoice)
+    fresh = _fresh(ctx, invoice)
     link = fresh.details.get("pdf")
-    if not isinstance(link, str) or (here.profile.mode is Mode.SANDBOX and link.startswith(_NO_PAGES)):
+    if not isinstance(link, str) or (ctx.profile.mode is Mode.SANDBOX and link.startswith(_NO_PAGES)):
         raise _no_link(fresh)
-    return {**row, "bytes": _fetch(here, link, path), "result": _DONE, "error": None}
+    return {**row, "bytes": _fetch(ctx, link, path), "result": _DONE, "error": None}
 
 
-def _fetch(here: Context, link: str, path: Path) -> int:
+def _fetch(ctx: Context, link: str, path: Path) -> int:
     """Bytes written. To a file beside it first: a half one would be taken for done by the next run."""
     import http.client
     import urllib.error
@@ -152,7 +152,7 @@ def _fetch(here: Context, link: str, path: Path) -> int:
 
     from seatctl.app.connections import trusted_certificates
 
-    _, trusted = trusted_certificates(here.profile, here.environment)
+    _, trusted = trusted_certificates(ctx.profile, ctx.environment)
     try:
         # A plain request of ours: the link is the permission, and the key must not leave for another host.
         request = urllib.request.Request(link, headers={"User-Agent": "seatctl"})  # noqa: S310 - checked below
@@ -194,17 +194,17 @@ def _is_trusted(link: str) -> bool:
     )
 
 
-def _find(here: Context, handle: str) -> Invoice:
+def _find(ctx: Context, handle: str) -> Invoice:
     from seatctl.ledger import invoices
 
-    with here.ledger.reading() as reader:
+    with ctx.ledger.reading() as reader:
         return invoices.find(reader, handle)
 
 
-def _fresh(here: Context, invoice: Invoice) -> Invoice:
+def _fresh(ctx: Context, invoice: Invoice) -> Invoice:
     from seatctl.services.invoices.links import with_fresh_links
 
-    return with_fresh_links(here.ledger, here.billing, invoice)
+    return with_fresh_links(ctx.ledger, ctx.billing, invoice)
 
 
 def _no_link(invoice: Invoice) -> NoLink:
@@ -221,7 +221,7 @@ def _file_name(invoice: Invoice) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", invoice.number or invoice.stripe_id).strip("-") + ".pdf"
 
 
-def _emit(here: Context, rows: list[Record]) -> None:
+def _emit(ctx: Context, rows: list[Record]) -> None:
     from seatctl.errors import ExitCode
     from seatctl.models.report import Report
     from seatctl.rules.plural import counted
@@ -232,7 +232,7 @@ def _emit(here: Context, rows: list[Record]) -> None:
     downloaded, there = results.count(_DONE), results.count("there already")
     wanted = results.count(_WOULD)
     summary = f"{downloaded} downloaded, {there} there already, {failed} failed"
-    if here.options.dry_run:
+    if ctx.options.dry_run:
         summary = f"would download {counted(wanted, 'invoice')}, {there} there already"
-    report = Report(None, here.options.dry_run, summary, tuple(rows), code, columns=COLUMNS)
-    here.emit(report, handle="file")
+    report = Report(None, ctx.options.dry_run, summary, tuple(rows), code, columns=COLUMNS)
+    ctx.emit(report, handle="file")

@@ -69,7 +69,7 @@ UntilOpt = Annotated[str | None, typer.Option("--until", metavar="DATE", help="M
 
 @app.command("list")
 def list_invoices(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     subscription: OptionalSubscriptionArg = None,
     status: Annotated[InvoiceStatus | None, typer.Option("--status", help="Only these.")] = None,
     unpaid: Annotated[bool, typer.Option("--unpaid", help="Only those with money still open.")] = False,
@@ -89,25 +89,25 @@ def list_invoices(
     from seatctl.rules.periods import period
     from seatctl.services.invoices.views import invoice_row
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     first, last = period(since, until)
-    with here.ledger.reading() as reader:
+    with ctx.ledger.reading() as reader:
         pool = None if subscription is None else subscriptions.find(reader, subscription).id
         found = invoices.listing(
             reader,
             subscription_id=pool,
             status=status,
             unpaid=unpaid,
-            overdue_at=here.now if overdue else None,
+            overdue_at=ctx.now if overdue else None,
             since=first,
             until=last,
         )
-        here.emit_list((invoice_row(reader, one, here.now) for one in found), LIST_COLUMNS, handle="number")
+        ctx.emit_list((invoice_row(reader, one, ctx.now) for one in found), LIST_COLUMNS, handle="number")
 
 
 @app.command()
 def show(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     invoice: InvoiceArg,
     web: Annotated[bool, typer.Option("--web", help="Open its page at Stripe in the browser.")] = False,
 ) -> None:
@@ -122,21 +122,21 @@ def show(
     from seatctl.ledger import invoices
     from seatctl.services.invoices.views import invoice_page
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     if web:
         from seatctl.cli.invoice_files import open_page
 
-        open_page(here, invoice)
+        open_page(ctx, invoice)
         return
-    with here.ledger.reading() as reader:
+    with ctx.ledger.reading() as reader:
         found = invoices.find(reader, invoice)
-        page = invoice_page(reader, found, invoices.lines(reader, found.id), here.now)
-    here.emit_one(page, SHOW_COLUMNS, handle="number")
+        page = invoice_page(reader, found, invoices.lines(reader, found.id), ctx.now)
+    ctx.emit_one(page, SHOW_COLUMNS, handle="number")
 
 
 @app.command()
 def download(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     invoice: Annotated[
         str | None,
         typer.Argument(metavar="[INVOICE]", help="One invoice; else a period.", show_default=False),
@@ -159,20 +159,20 @@ def download(
     from seatctl.cli.invoice_files import download_one, download_period
     from seatctl.errors import UsageError
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     if invoice is not None and (subscription or since or until):
         raise UsageError("name one invoice, or a period with --since and --until")
     if invoice is not None:
-        download_one(here, invoice, to)
+        download_one(ctx, invoice, to)
         return
     if since is None and until is None and subscription is None:
         raise UsageError("name an invoice, or a period", hint="seatctl invoices download --since 2026-01-01")
-    download_period(here, subscription, since, until, to)
+    download_period(ctx, subscription, since, until, to)
 
 
 @app.command()
 def pay(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     invoice: InvoiceArg,
     payment_method: Annotated[
         str | None, typer.Option("--payment-method", metavar="PM", help="Another card than the default one.")
@@ -185,31 +185,31 @@ def pay(
       seatctl invoices pay 2UDAQ1CF-0002
       seatctl invoices pay 2UDAQ1CF-0002 --payment-method pm_card_visa --yes
     """
-    _act(context(ctx), "pay", invoice, payment_method, max_spend)
+    _act(context(typer_ctx), "pay", invoice, payment_method, max_spend)
 
 
 @app.command()
-def send(ctx: typer.Context, invoice: InvoiceArg) -> None:
+def send(typer_ctx: typer.Context, invoice: InvoiceArg) -> None:
     """Have Stripe mail an invoice to who pays for it. In test mode and in the sandbox no mail goes out.
 
     Examples:
       seatctl invoices send 2UDAQ1CF-0002
     """
-    _act(context(ctx), "send", invoice)
+    _act(context(typer_ctx), "send", invoice)
 
 
 @app.command()
-def void(ctx: typer.Context, invoice: InvoiceArg) -> None:
+def void(typer_ctx: typer.Context, invoice: InvoiceArg) -> None:
     """Make an open invoice void: nobody has to pay it any more.
 
     Examples:
       seatctl invoices void 2UDAQ1CF-0002 --yes
     """
-    _act(context(ctx), "void", invoice)
+    _act(context(typer_ctx), "void", invoice)
 
 
 def _act(
-    here: Context, verb: str, invoice: str, payment_method: str | None = None, max_spend: str | None = None
+    ctx: Context, verb: str, invoice: str, payment_method: str | None = None, max_spend: str | None = None
 ) -> None:
     from seatctl.cli.confirm import require_limit
     from seatctl.config.settings import Mode
@@ -217,24 +217,24 @@ def _act(
     from seatctl.services.invoices.actions import carry_out, prepare
 
     intended = prepare(
-        here.ledger,
-        here.billing,
-        here.call,
+        ctx.ledger,
+        ctx.billing,
+        ctx.call,
         verb,
         invoice,
         payment_method=payment_method,
         max_spend=max_spend,
     )
-    if here.asks and not intended.already:
+    if ctx.asks and not intended.already:
         if verb == "pay":
-            require_limit(here, max_spend)
+            require_limit(ctx, max_spend)
         name, currency = intended.now.number or intended.now.id, intended.now.currency
         asked = {
             "pay": f"Charge {plain_amount(intended.due, currency)} {currency.upper()} for {name} now?",
             "send": f"Send {name} to {intended.now.details.get('billed_to')}?",
             "void": f"Make {name} void?",
         }
-        here.confirm(asked[verb])
-    here.emit(carry_out(here.ledger, here.billing, here.call, intended), handle="number")
-    if verb == "send" and not here.options.dry_run and here.profile.mode is not Mode.LIVE:
-        here.note("outside live mode Stripe mails nothing")
+        ctx.confirm(asked[verb])
+    ctx.emit(carry_out(ctx.ledger, ctx.billing, ctx.call, intended), handle="number")
+    if verb == "send" and not ctx.options.dry_run and ctx.profile.mode is not Mode.LIVE:
+        ctx.note("outside live mode Stripe mails nothing")

@@ -15,7 +15,7 @@ for _verb in (backup, restore, export):
 
 
 @app.command()
-def path(ctx: typer.Context) -> None:
+def path(typer_ctx: typer.Context) -> None:
     """Print where the ledger is.
 
     Examples:
@@ -23,22 +23,22 @@ def path(ctx: typer.Context) -> None:
     """
     from seatctl.output.style import Column
 
-    here = context(ctx)
-    where = here.ledger.path
-    record = {"path": str(where), "ledger_id": here.ledger.id, "mode": here.ledger.mode}
+    ctx = context(typer_ctx)
+    where = ctx.ledger.path
+    record = {"path": str(where), "ledger_id": ctx.ledger.id, "mode": ctx.ledger.mode}
     columns = (
         Column("path", "Path"),
         Column("ledger_id", "Id", table=False),
         Column("mode", "Mode", table=False),
     )
-    if here.format is None:
+    if ctx.format is None:
         typer.echo(where)
     else:
-        here.emit_one(record, columns, handle="path")
+        ctx.emit_one(record, columns, handle="path")
 
 
 @app.command()
-def check(ctx: typer.Context) -> None:
+def check(typer_ctx: typer.Context) -> None:
     """Check the ledger: the file, its references, the seat counters, the audit; exit 7 if anything is wrong.
 
     Examples:
@@ -52,9 +52,9 @@ def check(ctx: typer.Context) -> None:
     from seatctl.ledger.ledger import open_ledger
     from seatctl.output.style import Column
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     # Not as other commands open it: they ask the ledger for its mode, which a damaged one may not know.
-    with closing(open_ledger(here.ledger_path(here.profile))) as ledger:
+    with closing(open_ledger(ctx.ledger_path(ctx.profile))) as ledger:
         found = list(checking.problems(ledger))
         over = [] if found else checking.over_assigned(ledger)
         shared = [] if found else checking.shared_addresses(ledger)
@@ -62,7 +62,7 @@ def check(ctx: typer.Context) -> None:
     rows = [{"check": name, "ok": True, "subject": None, "detail": None} for name in checking.checks()]
     rows = [row for row in rows if row["check"] not in bad]
     rows += [{"check": name, "ok": False, "subject": what, "detail": why} for name, what, why in found]
-    here.emit_list(
+    ctx.emit_list(
         rows,
         (
             Column("check", "Check"),
@@ -73,19 +73,19 @@ def check(ctx: typer.Context) -> None:
         handle="check",
     )
     for sentence in over:
-        here.note(f"over-assigned: {sentence}")
+        ctx.note(f"over-assigned: {sentence}")
     for sentence in shared:
-        here.note(f"e-mail: {sentence}")
+        ctx.note(f"e-mail: {sentence}")
     if found:
         counted = "1 problem" if len(found) == 1 else f"{len(found)} problems"
-        where = here.ledger_path(here.profile)
-        here.note(f"{counted} found in {where}; seatctl ledger restore FILE puts a backup in its place")
-        here.exit_code = ExitCode.NO
+        where = ctx.ledger_path(ctx.profile)
+        ctx.note(f"{counted} found in {where}; seatctl ledger restore FILE puts a backup in its place")
+        ctx.exit_code = ExitCode.NO
 
 
 @app.command()
 def adopt(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     subscription: Annotated[
         list[str] | None,
         typer.Argument(metavar="[SUBSCRIPTION]...", help="Only these; else all.", show_default=False),
@@ -105,13 +105,13 @@ def adopt(
     from seatctl.services.sync.adopt import adopt as run_adopt
     from seatctl.services.sync.adopt import adoptable
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     names = subscription or []
-    if here.asks:
-        with here.ledger.reading() as reader:
-            pools = adoptable(reader, here.call, here.ledger.id, names)
+    if ctx.asks:
+        with ctx.ledger.reading() as reader:
+            pools = adoptable(reader, ctx.call, ctx.ledger.id, names)
         homes = {pool.home_ledger for pool in pools if pool.home_ledger}
         if pools:
             lose = f"; {', '.join(sorted(homes))} can then only read" if homes else ""
-            here.confirm(f"Make this ledger the home of {counted(len(pools), 'subscription')}{lose}?")
-    here.emit(run_adopt(here.ledger, here.billing, here.call, names), handle="name")
+            ctx.confirm(f"Make this ledger the home of {counted(len(pools), 'subscription')}{lose}?")
+    ctx.emit(run_adopt(ctx.ledger, ctx.billing, ctx.call, names), handle="name")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def backup(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     file: Annotated[
         str, typer.Argument(metavar="FILE|-", help="The file to write; - is stdout.", show_default=False)
     ],
@@ -33,21 +33,21 @@ def backup(
     """
     from seatctl.services import ledger_files
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     if file == STDOUT:
-        if here.options.dry_run:
-            here.note("would back up to stdout")
+        if ctx.options.dry_run:
+            ctx.note("would back up to stdout")
             return
         with for_stdout() as part:
-            here.note(ledger_files.backup(here.ledger, here.call, part, overwrite=True).summary)
-            here.emit_file(part)
+            ctx.note(ledger_files.backup(ctx.ledger, ctx.call, part, overwrite=True).summary)
+            ctx.emit_file(part)
         return
-    target = here.target(file, overwrite=overwrite)
-    here.emit(ledger_files.backup(here.ledger, here.call, target, overwrite=overwrite), handle="path")
+    target = ctx.target(file, overwrite=overwrite)
+    ctx.emit(ledger_files.backup(ctx.ledger, ctx.call, target, overwrite=overwrite), handle="path")
 
 
 def restore(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="A backup; - is stdin.", show_default=False)],
 ) -> None:
     """Put a backup in the place of the ledger, which is kept beside it.
@@ -58,38 +58,38 @@ def restore(
     Examples:
       seatctl ledger restore ledger-2027-01-31.db
     """
-    here = context(ctx)
+    ctx = context(typer_ctx)
     with input_file(file) as source:
-        _restore(here, source, "stdin" if file == "-" else str(source))
+        _restore(ctx, source, "stdin" if file == "-" else str(source))
 
 
-def _restore(here: Context, source: Path, called: str) -> None:
+def _restore(ctx: Context, source: Path, called: str) -> None:
     from seatctl.app.belonging import require_same
     from seatctl.ledger.ledger import open_ledger
     from seatctl.models.report import Report
     from seatctl.services import ledger_files
 
-    place = here.ledger_path(here.profile)
-    here.require_place(place)
-    ledger_files.allow_restore(place, here.call)
-    part = ledger_files.prepare_restore(source, place, here.call)
+    place = ctx.ledger_path(ctx.profile)
+    ctx.require_place(place)
+    ledger_files.allow_restore(place, ctx.call)
+    part = ledger_files.prepare_restore(source, place, ctx.call)
     try:
         restored = open_ledger(part)
         try:
-            require_same(restored, here.profile)
+            require_same(restored, ctx.profile)
         finally:
             restored.close()
-        if here.options.dry_run:
-            here.emit(Report(None, True, f"would restore {called} to {place}"))
+        if ctx.options.dry_run:
+            ctx.emit(Report(None, True, f"would restore {called} to {place}"))
             return
-        here.confirm(f"Replace the ledger {place} by {called}?")
-        here.emit(ledger_files.finish_restore(part, place, here.call, called), handle="ledger_id")
+        ctx.confirm(f"Replace the ledger {place} by {called}?")
+        ctx.emit(ledger_files.finish_restore(part, place, ctx.call, called), handle="ledger_id")
     finally:
         part.unlink(missing_ok=True)
 
 
 def export(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     directory: Annotated[str, typer.Argument(metavar="DIR", help="A new folder.", show_default=False)],
 ) -> None:
     """Write everything the ledger holds to a folder of CSV files, or of JSON with -o json.
@@ -102,10 +102,8 @@ def export(
     from seatctl.output.style import Format
     from seatctl.services import ledger_files
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     if directory == STDOUT:
         raise UsageError("an export is a folder of files", hint="seatctl ledger export FOLDER")
-    as_json = here.style.format is Format.JSON
-    here.emit(
-        ledger_files.export(here.ledger, here.call, file_path(directory), as_json=as_json), handle="file"
-    )
+    as_json = ctx.style.format is Format.JSON
+    ctx.emit(ledger_files.export(ctx.ledger, ctx.call, file_path(directory), as_json=as_json), handle="file")

@@ -31,7 +31,7 @@ WaitingOpt = Annotated[bool, typer.Option("--waiting", help="Only messages that 
 
 
 @app.command("list")
-def list_messages(ctx: typer.Context, failed: FailedOpt = False, waiting: WaitingOpt = False) -> None:
+def list_messages(typer_ctx: typer.Context, failed: FailedOpt = False, waiting: WaitingOpt = False) -> None:
     """List messages, newest first.
 
     Failed ones wait for a person; waiting ones are sent by the next command, or by `notify send`; held
@@ -45,10 +45,10 @@ def list_messages(ctx: typer.Context, failed: FailedOpt = False, waiting: Waitin
     from seatctl.models.message import MessageState
     from seatctl.services.notifications.commands import message_row
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     state = MessageState.FAILED if failed else MessageState.WAITING if waiting else None
-    with here.ledger.reading() as reader:
-        here.emit_list(
+    with ctx.ledger.reading() as reader:
+        ctx.emit_list(
             map(message_row, outbox.listing(reader, state)),
             LIST_COLUMNS,
             handle="id",
@@ -57,7 +57,7 @@ def list_messages(ctx: typer.Context, failed: FailedOpt = False, waiting: Waitin
 
 
 @app.command()
-def show(ctx: typer.Context, number: NumberArg) -> None:
+def show(typer_ctx: typer.Context, number: NumberArg) -> None:
     """Show a message as it would be sent now.
 
     An activation code is made when the message is sent, and kept nowhere.
@@ -69,23 +69,23 @@ def show(ctx: typer.Context, number: NumberArg) -> None:
     from seatctl.config.mail import activation_days, find_texts
     from seatctl.services.notifications.commands import preview
 
-    here = context(ctx)
-    texts = find_texts(here.settings, here.profile)
+    ctx = context(typer_ctx)
+    texts = find_texts(ctx.settings, ctx.profile)
     columns = (
         *(column._replace(table=True) for column in LIST_COLUMNS),
         Column("subject", "Subject"),
         Column("text", "Text", "prose"),
         Column("html", "HTML", table=False),
     )
-    with here.ledger.reading() as reader:
-        here.emit_one(
-            preview(reader, texts, number, here.now, activation_days(here.profile)), columns, handle="id"
+    with ctx.ledger.reading() as reader:
+        ctx.emit_one(
+            preview(reader, texts, number, ctx.now, activation_days(ctx.profile)), columns, handle="id"
         )
 
 
 @app.command()
 def send(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     failed: Annotated[bool, typer.Option("--failed", help="Also those that have failed before.")] = False,
     again: Annotated[
         str | None, typer.Option("--again", metavar="EMAIL", help="Send this user a new activation code.")
@@ -103,16 +103,16 @@ def send(
       seatctl notify send --failed
       seatctl notify send --again zoe@example.com
     """
-    from seatctl.services.notifications.commands import Sending, send_messages
+    from seatctl.services.notifications.commands import SendOptions, send_messages
 
-    here = context(ctx)
-    report = send_messages(here.ledger, lambda: here.post, here.call, Sending(failed, again, at_once))
-    here.emit(report, handle="id")
+    ctx = context(typer_ctx)
+    report = send_messages(ctx.ledger, lambda: ctx.post, ctx.call, SendOptions(failed, again, at_once))
+    ctx.emit(report, handle="id")
 
 
 @app.command("test")
 def try_server(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     email: Annotated[
         str | None, typer.Argument(metavar="[EMAIL]", help="Who gets it; the actor.", show_default=False)
     ] = None,
@@ -130,16 +130,16 @@ def try_server(
     from seatctl.errors import UsageError
     from seatctl.services.notifications import commands
 
-    here = context(ctx)
-    to = email or here.actor
+    ctx = context(typer_ctx)
+    to = email or ctx.actor
     if "@" not in to:
         raise UsageError("the actor is not an e-mail address", hint="seatctl notify test EMAIL")
-    if password_stdin and not here.options.dry_run:
+    if password_stdin and not ctx.options.dry_run:
         from seatctl.config.mail import keep_password
         from seatctl.config.secrets import read_secret
         from seatctl.input.lines import stdin_line
 
-        keep_password(here.settings, here.profile, read_secret(stdin_line()))
-    sent = commands.try_server(here.ledger, lambda: here.post, here.call, to, here.profile.name)
+        keep_password(ctx.settings, ctx.profile, read_secret(stdin_line()))
+    sent = commands.try_server(ctx.ledger, lambda: ctx.post, ctx.call, to, ctx.profile.name)
     columns = [Column(key, key.capitalize()) for key in sent]
-    here.emit_one(sent, columns, handle="to")
+    ctx.emit_one(sent, columns, handle="to")

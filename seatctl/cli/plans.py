@@ -45,7 +45,7 @@ SetOpt = Annotated[
 
 @app.command("list")
 def list_plans(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     archived: Annotated[bool, typer.Option("--archived", help="Also those that are no longer sold.")] = False,
 ) -> None:
     """List plans.
@@ -57,14 +57,14 @@ def list_plans(
     from seatctl.ledger import plans
     from seatctl.services.plans.spec import plan_row
 
-    here = context(ctx)
-    with here.ledger.reading() as reader:
+    ctx = context(typer_ctx)
+    with ctx.ledger.reading() as reader:
         rows = (plan_row(plan) for plan in plans.listing(reader, archived=archived))
-        here.emit_list(rows, LIST_COLUMNS, handle="slug")
+        ctx.emit_list(rows, LIST_COLUMNS, handle="slug")
 
 
 @app.command()
-def show(ctx: typer.Context, plan: PlanArg) -> None:
+def show(typer_ctx: typer.Context, plan: PlanArg) -> None:
     """Show a plan and explain its policy.
 
     Examples:
@@ -74,17 +74,17 @@ def show(ctx: typer.Context, plan: PlanArg) -> None:
     from seatctl.rules.policy_text import sentences
     from seatctl.services.plans.spec import plan_row
 
-    here = context(ctx)
-    with here.ledger.reading() as reader:
+    ctx = context(typer_ctx)
+    with ctx.ledger.reading() as reader:
         found = plans.find(reader, plan)
     none = "It came from Stripe and has no policy yet: seatctl plans edit gives it one."
     rules = [none] if found.policy is None else sentences(found.policy)
-    here.emit_one({**plan_row(found), "rules": [*rules]}, SHOW_COLUMNS, handle="slug")
+    ctx.emit_one({**plan_row(found), "rules": [*rules]}, SHOW_COLUMNS, handle="slug")
 
 
 @app.command()
 def add(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     slug: Annotated[
         str, typer.Argument(metavar="SLUG", help="Its short name, such as team-plus.", show_default=False)
     ],
@@ -113,7 +113,7 @@ def add(
     from seatctl.services.plans.edit import add_plan
     from seatctl.services.plans.spec import new_spec
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     spec = new_spec(
         slug=slug,
         name=name or slug,
@@ -123,12 +123,12 @@ def add(
         interval_count=every,
         policy=with_fields(preset(policy or "flexible", interval, every), _assignments(assignments)),
     )
-    here.emit(add_plan(here.ledger, here.billing, here.call, spec), handle="slug")
+    ctx.emit(add_plan(ctx.ledger, ctx.billing, ctx.call, spec), handle="slug")
 
 
 @app.command()
 def edit(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     plan: PlanArg,
     price: Annotated[
         str | None, typer.Option("--price", metavar="AMOUNT", help="The new price per seat and interval.")
@@ -153,21 +153,21 @@ def edit(
 
     if price is None and name is None and policy is None and not assignments:
         raise UsageError("nothing to change is given", hint="give --price, --name, --policy or --set")
-    here = context(ctx)
+    ctx = context(typer_ctx)
     changes: dict[str, JsonValue] = {"name": name, "fields": _assignments(assignments)}
     if policy is not None or price is not None:
-        with here.ledger.reading() as reader:
+        with ctx.ledger.reading() as reader:
             edited = plans.find(reader, plan)
         if policy is not None:
             changes["policy"] = as_fields(preset(policy, edited.interval, edited.interval_count))
         if price is not None:
             changes["unit_amount"] = amount_of(price, edited.currency)
-    here.emit(edit_plan(here.ledger, here.billing, here.call, plan, changes), handle="slug")
+    ctx.emit(edit_plan(ctx.ledger, ctx.billing, ctx.call, plan, changes), handle="slug")
 
 
 @app.command()
 def archive(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     plan: PlanArg,
     undo: Annotated[bool, typer.Option("--undo", help="Sell an archived plan again.")] = False,
 ) -> None:
@@ -179,13 +179,13 @@ def archive(
     """
     from seatctl.services.plans.edit import archive_plan
 
-    here = context(ctx)
-    here.emit(archive_plan(here.ledger, here.billing, here.call, plan, undo=undo), handle="slug")
+    ctx = context(typer_ctx)
+    ctx.emit(archive_plan(ctx.ledger, ctx.billing, ctx.call, plan, undo=undo), handle="slug")
 
 
 @app.command("export")
 def export_file(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     plans: Annotated[
         list[str] | None, typer.Argument(metavar="[PLAN]...", help="Plans, by slug; all where none is named.")
     ] = None,
@@ -199,12 +199,12 @@ def export_file(
     from seatctl.output.emit import write_text
     from seatctl.services.plans.toml_file import export_plans
 
-    write_text(export_plans(context(ctx).ledger, tuple(plans or ())))
+    write_text(export_plans(context(typer_ctx).ledger, tuple(plans or ())))
 
 
 @app.command("import")
 def import_file(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="TOML; - is stdin.", show_default=False)],
 ) -> None:
     """Add the plans of a TOML file, and change those that differ.
@@ -216,9 +216,9 @@ def import_file(
     from seatctl.input.lines import read_text
     from seatctl.services.plans.toml_file import import_plans, read_plan_file
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     specs = read_plan_file(read_text(file))
-    here.emit(import_plans(here.ledger, here.billing, here.call, specs), handle="slug")
+    ctx.emit(import_plans(ctx.ledger, ctx.billing, ctx.call, specs), handle="slug")
 
 
 def _assignments(texts: list[str] | None) -> dict[str, JsonValue]:

@@ -36,7 +36,7 @@ class OutputFailed(SeatctlError):
     exit_code = ExitCode.LEDGER
 
 
-class NotUtf8(SeatctlError):
+class ArgumentNotUtf8(SeatctlError):
     """An argument is not UTF-8, which the audit log could not hold."""
 
     code = "not_utf8"
@@ -71,70 +71,70 @@ def main(
         from seatctl.app.context import Context  # in here, so that Ctrl-C while it loads leaves no traceback
 
         _prepare_streams()
-        here = Context(arguments, os.environ if environment is None else environment)
+        ctx = Context(arguments, os.environ if environment is None else environment)
         try:
             if sys.stdout is None:  # closed by the caller: nothing is begun whose result nobody can read
-                return _fail(here, OutputFailed("the output cannot be written: it is closed"))
-            code = _run(here, loaded)
-            _deliver(here)
+                return _fail(ctx, OutputFailed("the output cannot be written: it is closed"))
+            code = _run(ctx, loaded)
+            _deliver(ctx)
         except BrokenPipeError:
-            return _reader_gone(here)
+            return _reader_gone(ctx)
         else:
             return code
         finally:
-            here.close()
+            ctx.close()
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except (OSError, ImportError) as error:
         return _fail_bare(error)
 
 
-def _run(here: Context, loaded: Callable[[], object]) -> int:
+def _run(ctx: Context, loaded: Callable[[], object]) -> int:
     try:
         _require_posix()
-        _refuse_keys(here.argv)
-        _require_text(here.argv)
+        _refuse_keys(ctx.argv)
+        _require_text(ctx.argv)
         from seatctl.cli.framework.app import execute
 
         loaded()
-        execute(here)
+        execute(ctx)
         sys.stdout.flush()
     except SeatctlError as error:
-        return _fail(here, _out_of_files(error) or error)
+        return _fail(ctx, _out_of_files(error) or error)
     except KeyboardInterrupt:
         sys.stderr.write("\n" if sys.stderr.isatty() else "")
-        return _fail(here, Interrupted("interrupted"))
+        return _fail(ctx, Interrupted("interrupted"))
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001  # the one place where a bug becomes an exit code
-        return _fail(here, _output_failed(error) or _refused_by_system(error) or _bug(here, error))
-    return here.exit_code
+        return _fail(ctx, _output_failed(error) or _refused_by_system(error) or _bug(ctx, error))
+    return ctx.exit_code
 
 
-def _deliver(here: Context) -> None:
+def _deliver(ctx: Context) -> None:
     """Send the messages of what was changed. The result is printed already, and stays what it is."""
-    ledger = here.__dict__.get("ledger")
+    ledger = ctx.__dict__.get("ledger")
     if ledger is None or ledger.told_from is None:
         return
     try:
         from seatctl.cli.deliver_mail import deliver
 
-        deliver(here, ledger.told_from)
+        deliver(ctx, ledger.told_from)
     except (KeyboardInterrupt, OSError, ImportError):
         return  # who does not want to wait, or no file descriptor left: the messages are sent later
 
 
-def _fail(here: Context, error: SeatctlError) -> int:
+def _fail(ctx: Context, error: SeatctlError) -> int:
     from seatctl.output.emit import write_error
 
-    if here.options.verbose and error.__cause__ is not None:
+    if ctx.options.verbose and error.__cause__ is not None:
         import traceback
 
         from seatctl.output.emit import note
         from seatctl.output.redact import redact
 
         note(redact("".join(traceback.format_exception(error.__cause__))))
-    write_error(error, as_json=_wants_json(here.argv, here.environment, here))
+    write_error(error, as_json=_wants_json(ctx.argv, ctx.environment, ctx))
     return error.exit_code
 
 
@@ -174,13 +174,13 @@ def _out_of_files(error: SeatctlError) -> SeatctlError | None:
     return refused if isinstance(refused, TryAgain) else None
 
 
-def _bug(here: Context, error: Exception) -> Unexpected:
+def _bug(ctx: Context, error: Exception) -> Unexpected:
     """Keep the traceback in the log, out of the user's sight; `--verbose` shows it."""
     import traceback
 
     path = None
     with suppress(SeatctlError, OSError):  # nobody knows where the log is if there is no home folder
-        path = here.log.path if here.log.write("".join(traceback.format_exception(error))) else None
+        path = ctx.log.path if ctx.log.write("".join(traceback.format_exception(error))) else None
     what = f"unexpected {type(error).__name__}"
     where = f"the log is at {path}" if path else "the log could not be written; --verbose shows the traceback"
     bug = Unexpected(f"{what}; this is a bug; {where}", data={"log": str(path) if path else None})
@@ -217,16 +217,16 @@ def _require_text(argv: Sequence[str]) -> None:
         try:
             word.encode()
         except UnicodeEncodeError:  # Python decodes bytes that are not UTF-8 as lone surrogates
-            raise NotUtf8(
+            raise ArgumentNotUtf8(
                 f"argument {number} is not UTF-8: {word!a}",
                 hint="type it again as UTF-8; give a file with such a name as: - < FILE",
             ) from None
 
 
-def _wants_json(argv: Sequence[str], environment: Mapping[str, str], here: Context) -> bool:
+def _wants_json(argv: Sequence[str], environment: Mapping[str, str], ctx: Context) -> bool:
     """Whether errors are JSON, even where the command line could not be parsed to its end."""
-    if here.options.output:
-        return here.options.output in {"json", "jsonl"}
+    if ctx.options.output:
+        return ctx.options.output in {"json", "jsonl"}
     for word, value in zip(argv, [*argv, ""][1:], strict=True):
         if word == "--":
             break
@@ -234,7 +234,7 @@ def _wants_json(argv: Sequence[str], environment: Mapping[str, str], here: Conte
         if named != word and named in {"json", "jsonl"}:
             return True
     try:
-        return here.format in {"json", "jsonl"}
+        return ctx.format in {"json", "jsonl"}
     except Exception:  # noqa: BLE001  # an error must be told, whatever state the settings are in
         return environment.get("SEATCTL_OUTPUT") in {"json", "jsonl"}
 
@@ -251,12 +251,12 @@ def _prepare_streams() -> None:
             reconfigure(errors="backslashreplace")
 
 
-def _reader_gone(here: Context) -> int:
+def _reader_gone(ctx: Context) -> int:
     """`seatctl … | head`: the reader has enough."""
     from seatctl.system.streams import drop
 
     drop(sys.stdout)
-    return here.exit_code
+    return ctx.exit_code
 
 
 def _fail_bare(error: Exception) -> int:

@@ -13,7 +13,7 @@ app = typer.Typer()
 
 @app.command()
 def reconcile(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     check: Annotated[bool, typer.Option("--check", help="Exit 7 if a drift is left.")] = False,
     fix: Annotated[
         bool, typer.Option("--fix", help="Repair what is safe: bring the ledger to Stripe.")
@@ -32,5 +32,5 @@ def reconcile(
     """
     from seatctl.services.sync.reconcile import reconcile as run_reconcile
 
-    here = context(ctx)
-    here.emit(run_reconcile(here.ledger, here.billing, here.call, check=check, fix=fix), handle="name")
+    ctx = context(typer_ctx)
+    ctx.emit(run_reconcile(ctx.ledger, ctx.billing, ctx.call, check=check, fix=fix), handle="name")

@@ -67,7 +67,7 @@ UserOpt = Annotated[str | None, typer.Option("--user", metavar="EMAIL", help="On
 
 @app.command()
 def create(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     email: EmailArg,
     subscription: SubscriptionOpt = None,
     note: NoteOpt = None,
@@ -87,17 +87,17 @@ def create(
       seatctl requests create zoe@example.com --feature reports --expires 14d
     """
     from seatctl.rules.dates import moment_after
-    from seatctl.services.requests.create import Wish, create_request
+    from seatctl.services.requests.create import SeatRequestOptions, create_request
 
-    here = context(ctx)
-    ends = None if expires is None else moment_after(expires, here.now)
-    wish = Wish(email, subscription, note, priority, ends, tuple(feature or ()), create_users)
-    here.emit(create_request(here.ledger, here.call, wish), handle="number")
+    ctx = context(typer_ctx)
+    ends = None if expires is None else moment_after(expires, ctx.now)
+    wish = SeatRequestOptions(email, subscription, note, priority, ends, tuple(feature or ()), create_users)
+    ctx.emit(create_request(ctx.ledger, ctx.call, wish), handle="number")
 
 
 @app.command("list")
 def list_requests(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     subscription: OptionalSubscriptionArg = None,
     status: StatusOpt = None,
     user: UserOpt = None,
@@ -120,21 +120,21 @@ def list_requests(
     from seatctl.models.request import RequestStatus
     from seatctl.output.style import Format
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     if status is not None and status not in list(RequestStatus):
         known = ", ".join(RequestStatus)
         raise UsageError(f"--status takes {known}; not {status!r}", hint="--status pending")
-    with here.ledger.reading() as reader:
-        chosen = requests.Filter(
-            now=format_time(here.now),
-            subscription_id=subscriptions.find(reader, subscription, here.now).id if subscription else None,
+    with ctx.ledger.reading() as reader:
+        chosen = requests.RequestFilter(
+            now=format_time(ctx.now),
+            subscription_id=subscriptions.find(reader, subscription, ctx.now).id if subscription else None,
             user_id=users.require(reader, user).id if user else None,
             status=RequestStatus(status) if status else None,
             undecided=not everything and status is None,
-            newest_first=here.style.format is Format.TABLE and not here.style.quiet,
+            newest_first=ctx.style.format is Format.TABLE and not ctx.style.quiet,
         )
-        places = cache(lambda: requests.places(reader, here.now))
-        here.emit_list(
+        places = cache(lambda: requests.places(reader, ctx.now))
+        ctx.emit_list(
             (
                 _record(request, lambda one: places().get(one.number))
                 for request in requests.listing(reader, chosen)
@@ -146,7 +146,7 @@ def list_requests(
 
 
 @app.command()
-def show(ctx: typer.Context, number: NumberArg) -> None:
+def show(typer_ctx: typer.Context, number: NumberArg) -> None:
     """Show a request, with its place where it waits for a seat.
 
     Examples:
@@ -154,16 +154,16 @@ def show(ctx: typer.Context, number: NumberArg) -> None:
     """
     from seatctl.ledger import requests
 
-    here = context(ctx)
-    with here.ledger.reading() as reader:
-        request = requests.find(reader, number, here.now)
-        record = _record(request, lambda one: requests.place(reader, one, here.now))
-        here.emit_one(record, _columns(all_of_them=True), handle="number")
+    ctx = context(typer_ctx)
+    with ctx.ledger.reading() as reader:
+        request = requests.find(reader, number, ctx.now)
+        record = _record(request, lambda one: requests.place(reader, one, ctx.now))
+        ctx.emit_one(record, _columns(all_of_them=True), handle="number")
 
 
 @app.command()
 def approve(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     numbers: SomeNumbersArg = None,
     everything: AllOpt = False,
     source: NumbersFromOpt = None,
@@ -183,14 +183,14 @@ def approve(
     from seatctl.cli.requests_numbers import chosen_numbers
     from seatctl.services.requests.decide import approve_requests
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     chosen = chosen_numbers(numbers, source, everything=everything)
-    here.emit(approve_requests(here.ledger, here.call, chosen, subscription), handle="number")
+    ctx.emit(approve_requests(ctx.ledger, ctx.call, chosen, subscription), handle="number")
 
 
 @app.command()
 def deny(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     numbers: SomeNumbersArg = None,
     everything: AllOpt = False,
     source: NumbersFromOpt = None,
@@ -204,13 +204,13 @@ def deny(
     from seatctl.cli.requests_numbers import chosen_numbers
     from seatctl.services.requests.decide import deny_requests
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     chosen = chosen_numbers(numbers, source, everything=everything)
-    here.emit(deny_requests(here.ledger, here.call, chosen, reason), handle="number")
+    ctx.emit(deny_requests(ctx.ledger, ctx.call, chosen, reason), handle="number")
 
 
 @app.command()
-def cancel(ctx: typer.Context, numbers: NumbersArg) -> None:
+def cancel(typer_ctx: typer.Context, numbers: NumbersArg) -> None:
     """Take requests back; anyone may take back their own.
 
     Examples:
@@ -219,8 +219,8 @@ def cancel(ctx: typer.Context, numbers: NumbersArg) -> None:
     from seatctl.cli.requests_numbers import typed_numbers
     from seatctl.services.requests.decide import cancel_requests
 
-    here = context(ctx)
-    here.emit(cancel_requests(here.ledger, here.call, typed_numbers(numbers)), handle="number")
+    ctx = context(typer_ctx)
+    ctx.emit(cancel_requests(ctx.ledger, ctx.call, typed_numbers(numbers)), handle="number")
 
 
 def _record(request: SeatRequest, place: Callable[[SeatRequest], int | None]) -> Record:

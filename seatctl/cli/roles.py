@@ -28,7 +28,7 @@ RoleArg = Annotated[
 
 
 @app.command("list")
-def list_roles(ctx: typer.Context, subscription: OptionalSubscriptionArg = None) -> None:
+def list_roles(typer_ctx: typer.Context, subscription: OptionalSubscriptionArg = None) -> None:
     """List who holds which role; a role without a subscription counts for all of them.
 
     Examples:
@@ -37,14 +37,16 @@ def list_roles(ctx: typer.Context, subscription: OptionalSubscriptionArg = None)
     """
     from seatctl.services.users import roles
 
-    here = context(ctx)
-    with here.ledger.reading() as reader:
+    ctx = context(typer_ctx)
+    with ctx.ledger.reading() as reader:
         found = list(roles.list_roles(reader, subscription))
-    here.emit_list(found, COLUMNS, handle="actor", total=lambda: len(found))
+    ctx.emit_list(found, COLUMNS, handle="actor", total=lambda: len(found))
 
 
 @app.command()
-def grant(ctx: typer.Context, actor: ActorArg, role: RoleArg, subscription: SubscriptionOpt = None) -> None:
+def grant(
+    typer_ctx: typer.Context, actor: ActorArg, role: RoleArg, subscription: SubscriptionOpt = None
+) -> None:
     """Give a role to an actor, for everything or for one subscription.
 
     What each role may do: seatctl help roles. The owner of a subscription is changed by `subs transfer`.
@@ -55,12 +57,14 @@ def grant(ctx: typer.Context, actor: ActorArg, role: RoleArg, subscription: Subs
     """
     from seatctl.services.users.roles import grant_role
 
-    here = context(ctx)
-    here.emit(grant_role(here.ledger, here.call, _checked(actor), role, subscription), handle="actor")
+    ctx = context(typer_ctx)
+    ctx.emit(grant_role(ctx.ledger, ctx.call, _checked(actor), role, subscription), handle="actor")
 
 
 @app.command()
-def revoke(ctx: typer.Context, actor: ActorArg, role: RoleArg, subscription: SubscriptionOpt = None) -> None:
+def revoke(
+    typer_ctx: typer.Context, actor: ActorArg, role: RoleArg, subscription: SubscriptionOpt = None
+) -> None:
     """Take a role away from an actor; the last admin stays.
 
     Examples:
@@ -68,8 +72,8 @@ def revoke(ctx: typer.Context, actor: ActorArg, role: RoleArg, subscription: Sub
     """
     from seatctl.services.users.roles import revoke_role
 
-    here = context(ctx)
-    here.emit(revoke_role(here.ledger, here.call, _checked(actor), role, subscription), handle="actor")
+    ctx = context(typer_ctx)
+    ctx.emit(revoke_role(ctx.ledger, ctx.call, _checked(actor), role, subscription), handle="actor")
 
 
 def _checked(actor: str) -> str:

@@ -47,7 +47,7 @@ StateOpt = Annotated[
 
 
 @app.command("list")
-def list_runs(ctx: typer.Context, actor: ActorOpt = None, state: StateOpt = None) -> None:
+def list_runs(typer_ctx: typer.Context, actor: ActorOpt = None, state: StateOpt = None) -> None:
     """List what was done, newest first.
 
     Examples:
@@ -58,12 +58,12 @@ def list_runs(ctx: typer.Context, actor: ActorOpt = None, state: StateOpt = None
     from seatctl.ledger.record import runs
     from seatctl.models.run import RunState
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     if state is not None and state not in list(RunState):
         raise UsageError(f"--state takes {', '.join(RunState)}; not {state!r}", hint="--state pending")
     wanted = None if state is None else RunState(state)
-    with here.ledger.reading() as reader:
-        here.emit_list(
+    with ctx.ledger.reading() as reader:
+        ctx.emit_list(
             map(_record, runs.listing(reader, actor=actor, state=wanted)),
             (
                 Column("number", "Run", "integer"),
@@ -80,7 +80,7 @@ def list_runs(ctx: typer.Context, actor: ActorOpt = None, state: StateOpt = None
 
 
 @app.command()
-def show(ctx: typer.Context, number: NumberArg) -> None:
+def show(typer_ctx: typer.Context, number: NumberArg) -> None:
     """Show a run: who did what when, everything it changed, and the calls to Stripe that it made.
 
     Examples:
@@ -91,8 +91,8 @@ def show(ctx: typer.Context, number: NumberArg) -> None:
     from seatctl.ledger.record import audit, runs
     from seatctl.output.style import Format
 
-    here = context(ctx)
-    with here.ledger.reading() as reader:
+    ctx = context(typer_ctx)
+    with ctx.ledger.reading() as reader:
         run = runs.find(reader, number)
         changes = audit.changes_of_run(reader, number)
         operation = operations.of_run(reader, number)
@@ -106,41 +106,41 @@ def show(ctx: typer.Context, number: NumberArg) -> None:
             Column("started_at", "Started", "time"),
             Column("summary", "Summary"),
         )
-        if here.style.format is Format.JSON:
+        if ctx.style.format is Format.JSON:
             record: Record = {
                 **_record(run),
                 "changes": [_change(*change, whole=True) for change in changes],
                 "steps": [*steps],
             }
-            here.emit_one(record, head, handle="number")
+            ctx.emit_one(record, head, handle="number")
             return
-        if here.style.format is Format.TABLE or here.style.quiet:
-            here.emit_one(_record(run), head, handle="number")
-        if not here.style.quiet:
-            table = here.style.format is Format.TABLE
-            whole = here.style.format is Format.JSONL
+        if ctx.style.format is Format.TABLE or ctx.style.quiet:
+            ctx.emit_one(_record(run), head, handle="number")
+        if not ctx.style.quiet:
+            table = ctx.style.format is Format.TABLE
+            whole = ctx.style.format is Format.JSONL
             if (steps or table) and not audit.count_changes(reader, number):
                 # Only Stripe was called, or not even that: a header of changes alone would tell nothing.
                 if steps:
                     if table:
-                        here.emit_text("")
-                    here.emit_list(iter(steps), STEP_COLUMNS, handle="step")
+                        ctx.emit_text("")
+                    ctx.emit_list(iter(steps), STEP_COLUMNS, handle="step")
                 return
             if table:
-                here.emit_text("")
-            here.emit_list(
+                ctx.emit_text("")
+            ctx.emit_list(
                 (_told(*change) if table else _change(*change, whole=whole) for change in changes),
                 TABLE_CHANGES if table else CHANGE_COLUMNS,
                 handle="entity_id",
                 total=lambda: audit.count_changes(reader, number),
             )
-        if steps and here.style.format is Format.TABLE and not here.style.quiet:
-            here.emit_text("")
-            here.emit_list(iter(steps), STEP_COLUMNS, handle="step")
+        if steps and ctx.style.format is Format.TABLE and not ctx.style.quiet:
+            ctx.emit_text("")
+            ctx.emit_list(iter(steps), STEP_COLUMNS, handle="step")
 
 
 @app.command()
-def undo(ctx: typer.Context, number: NumberArg) -> None:
+def undo(typer_ctx: typer.Context, number: NumberArg) -> None:
     """Undo a run: people, seats, requests and roles are again what they were before it.
 
     Seats that it took away are given anew, if they are free. Refused where a later run built on it. A run
@@ -155,9 +155,9 @@ def undo(ctx: typer.Context, number: NumberArg) -> None:
     """
     from seatctl.services.runs.undo import undo_run
 
-    here = context(ctx)
-    report = undo_run(here.ledger, lambda: here.billing, here.call, number)
-    here.emit(report, handle="subject" if "subject" in report.columns else None)
+    ctx = context(typer_ctx)
+    report = undo_run(ctx.ledger, lambda: ctx.billing, ctx.call, number)
+    ctx.emit(report, handle="subject" if "subject" in report.columns else None)
 
 
 def _record(run: Run) -> Record:

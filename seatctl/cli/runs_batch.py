@@ -19,7 +19,10 @@ MaxFailuresOpt = Annotated[
 
 
 def resume(
-    ctx: typer.Context, number: BatchArg, stop_on_error: StopOpt = False, max_failures: MaxFailuresOpt = None
+    typer_ctx: typer.Context,
+    number: BatchArg,
+    stop_on_error: StopOpt = False,
+    max_failures: MaxFailuresOpt = None,
 ) -> None:
     """Go on with a batch that was killed or stopped: the lines that were not tried yet.
 
@@ -34,14 +37,14 @@ def resume(
     from seatctl.cli.framework.batch_lines import Lines
     from seatctl.services.runs import batch
 
-    here = context(ctx)
-    with batch.rehearsing(here.ledger, here.call) as ledger, shown(here) as progress:
-        how = batch.Batch(Lines(here, ledger).do, progress, 1 if stop_on_error else max_failures)
-        report = batch.resume(ledger, lambda: here.billing, here.call, number, how)
-    here.emit(report, handle="line")
+    ctx = context(typer_ctx)
+    with batch.rehearsing(ctx.ledger, ctx.call) as ledger, shown(ctx) as progress:
+        how = batch.Batch(Lines(ctx, ledger).do, progress, 1 if stop_on_error else max_failures)
+        report = batch.resume(ledger, lambda: ctx.billing, ctx.call, number, how)
+    ctx.emit(report, handle="line")
 
 
-def failures(ctx: typer.Context, number: BatchArg) -> None:
+def failures(typer_ctx: typer.Context, number: BatchArg) -> None:
     """List the lines of a batch that failed, and why; -o csv is input for `batch`.
 
     Examples:
@@ -52,10 +55,10 @@ def failures(ctx: typer.Context, number: BatchArg) -> None:
     from seatctl.ledger.record import batches
     from seatctl.services.runs.batch import require_batch
 
-    here = context(ctx)
-    with here.ledger.reading() as reader:
+    ctx = context(typer_ctx)
+    with ctx.ledger.reading() as reader:
         require_batch(reader, number)
-        here.emit_list(
+        ctx.emit_list(
             batches.failures(reader, number),
             (
                 Column("line", "Line", "integer"),

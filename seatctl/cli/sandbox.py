@@ -29,7 +29,7 @@ FAULTS = {
 
 
 @app.command("status")
-def status(ctx: typer.Context) -> None:
+def status(typer_ctx: typer.Context) -> None:
     """Show the sandbox's clock, what it holds and which faults are armed.
 
     Examples:
@@ -38,8 +38,8 @@ def status(ctx: typer.Context) -> None:
     """
     from seatctl.sandbox.api import control
 
-    here = context(ctx)
-    with opened(here) as twin:
+    ctx = context(typer_ctx)
+    with opened(ctx) as twin:
         found = control.status(twin)
     columns = (
         Column("file", "File"),
@@ -50,7 +50,7 @@ def status(ctx: typer.Context) -> None:
         Column("armed", "Faults armed", "integer"),
     )
     record: dict[str, JsonValue] = {
-        "file": str(here.settings.sandbox_path(here.profile)),
+        "file": str(ctx.settings.sandbox_path(ctx.profile)),
         "now": _time(found.now),
         "frozen": found.frozen,
         "next_due": None if found.next_due is None else _time(found.next_due),
@@ -59,12 +59,12 @@ def status(ctx: typer.Context) -> None:
         "counts": dict(found.counts),
         "faults": [_fault(fault) for fault in found.faults],
     }
-    here.emit_one(record, columns, handle="file")
+    ctx.emit_one(record, columns, handle="file")
 
 
 @app.command("reset")
 def reset(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     keep_ledger: Annotated[
         bool,
         typer.Option("--keep-ledger", help="Empty the Stripe side only; the ledger will disagree with it."),
@@ -75,32 +75,32 @@ def reset(
     Examples:
       seatctl sandbox reset --yes
     """
-    here = context(ctx)
-    profile = here.profile
-    objects = _objects(here)
-    what = "the sandbox" if keep_ledger else f"the sandbox and the ledger {here.ledger_path(profile)}"
-    if not here.options.dry_run:
-        here.confirm(f"Empty {what} of profile {profile.name}?")
-        _empty(here)
-    if not (keep_ledger or here.options.dry_run):
+    ctx = context(typer_ctx)
+    profile = ctx.profile
+    objects = _objects(ctx)
+    what = "the sandbox" if keep_ledger else f"the sandbox and the ledger {ctx.ledger_path(profile)}"
+    if not ctx.options.dry_run:
+        ctx.confirm(f"Empty {what} of profile {profile.name}?")
+        _empty(ctx)
+    if not (keep_ledger or ctx.options.dry_run):
         from seatctl.cli.init_steps import start_anew
 
-        start_anew(here)
+        start_anew(ctx)
     row: dict[str, JsonValue] = {"profile": profile.name, "objects": objects, "ledger": not keep_ledger}
     many = "what was left" if objects is None else f"{objects} objects"
-    here.emit(
+    ctx.emit(
         Report(
             run=None,
-            dry_run=here.options.dry_run,
-            summary=f"{'would empty' if here.options.dry_run else 'emptied'} {what}: {many}",
-            rows=[{**row, "result": "would be emptied" if here.options.dry_run else "emptied"}],
+            dry_run=ctx.options.dry_run,
+            summary=f"{'would empty' if ctx.options.dry_run else 'emptied'} {what}: {many}",
+            rows=[{**row, "result": "would be emptied" if ctx.options.dry_run else "emptied"}],
         )
     )
 
 
 @app.command("advance")
 def advance(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     when: Annotated[
         str, typer.Argument(metavar="WHEN", help="A span (12h, 40d, 2w) or a UTC time.", show_default=False)
     ],
@@ -117,9 +117,9 @@ def advance(
     from seatctl.rules.dates import moment_after
     from seatctl.sandbox.api import control
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     events: tuple[str, ...] = ()
-    with opened(here) as twin:
+    with opened(ctx) as twin:
         before = twin.now()
         target = int(moment_after(when, from_epoch(before)).timestamp())
         if target < before:
@@ -127,26 +127,26 @@ def advance(
                 f"the clock only moves forward, and it is {_time(before)}",
                 hint="give a span of time, or a later time",
             )
-        if not here.options.dry_run:
+        if not ctx.options.dry_run:
             events = control.advance(twin, to=target).events
     moved = f"from {_time(before)} to {_time(target)}"
-    here.emit(
+    ctx.emit(
         Report(
             run=None,
-            dry_run=here.options.dry_run,
-            summary=f"would move the clock {moved}" if here.options.dry_run else f"moved the clock {moved}",
+            dry_run=ctx.options.dry_run,
+            summary=f"would move the clock {moved}" if ctx.options.dry_run else f"moved the clock {moved}",
             rows=[{"event": name, "count": count} for name, count in Counter(events).items()],
             columns=("event", "count"),
-            data={"before": _time(before), "now": _time(before if here.options.dry_run else target)},
+            data={"before": _time(before), "now": _time(before if ctx.options.dry_run else target)},
         )
     )
     if events:
-        here.note("to bring the ledger up to date: seatctl sync")
+        ctx.note("to bring the ledger up to date: seatctl sync")
 
 
 @app.command("fail")
 def fail(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     kind: Annotated[
         str,
         typer.Argument(
@@ -176,7 +176,7 @@ def fail(
     """
     from seatctl.sandbox.api import control
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     if kind not in FAULTS:
         raise BadInput(
             f"{kind!r} is not a fault",
@@ -184,16 +184,16 @@ def fail(
         )
     if method and method.upper() not in {"GET", "POST", "DELETE"}:
         raise BadInput(f"{method!r} is not a method that Stripe has", hint="GET, POST or DELETE")
-    with opened(here) as twin:
-        if here.options.dry_run:
+    with opened(ctx) as twin:
+        if ctx.options.dry_run:
             armed = control.Fault(control.FaultKind(kind), times, method, path, retry_after)
         else:
             armed = control.fail(twin, kind, times, method, path, retry_after)
     calls = f"the next {times} calls" if times > 1 else "the next call"
-    here.emit(
+    ctx.emit(
         Report(
             run=None,
-            dry_run=here.options.dry_run,
+            dry_run=ctx.options.dry_run,
             summary=f"{calls}: {FAULTS[kind]}",
             rows=[_fault(armed)],
         )
@@ -207,7 +207,7 @@ app.command("retries")(sandbox_actors.retries)
 
 @app.command("serve")
 def serve(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     port: Annotated[
         int, typer.Option("--port", metavar="N", min=0, max=65535, help="0 takes a free one.")
     ] = 0,
@@ -228,35 +228,35 @@ def serve(
     """
     from seatctl.cli.sandbox_server import serve_until_stopped
 
-    here = context(ctx)
-    serve_until_stopped(None if empty else sandbox_path(here), port=port, seconds=seconds)
+    ctx = context(typer_ctx)
+    serve_until_stopped(None if empty else sandbox_path(ctx), port=port, seconds=seconds)
 
 
-def _objects(here: Context) -> int | None:
+def _objects(ctx: Context) -> int | None:
     """How many objects a reset would take away; None where the file is damaged, which a reset repairs."""
     from seatctl.app.connections import SandboxUnusable
     from seatctl.sandbox.api import control
 
     try:
-        with opened(here) as twin:
+        with opened(ctx) as twin:
             return sum(control.status(twin).counts.values())
     except SandboxUnusable:
         return None
 
 
-def _empty(here: Context) -> None:
+def _empty(ctx: Context) -> None:
     """Empty the sandbox in place, so that who has it open sees it; a damaged file makes way for a new one."""
     from seatctl.app.connections import SandboxUnusable
     from seatctl.sandbox.api import control
 
     try:
-        with opened(here) as twin:
+        with opened(ctx) as twin:
             control.reset(twin)
     except SandboxUnusable:
-        path = sandbox_path(here)
+        path = sandbox_path(ctx)
         for end in ("", "-wal", "-shm"):
             path.with_name(path.name + end).unlink(missing_ok=True)
-        with opened(here):
+        with opened(ctx):
             return
 
 

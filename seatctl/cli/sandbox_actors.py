@@ -38,7 +38,7 @@ class CardRefused(StripeRefused):
 
 
 def complete(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     session: Annotated[
         str, typer.Argument(metavar="SESSION", help="The Checkout page's address or id.", show_default=False)
     ],
@@ -54,17 +54,17 @@ def complete(
     """
     from seatctl.sandbox.api import control
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     identifier = session.rstrip("/").rpartition("/")[2].partition("#")[0]
     status = "open"
-    with opened(here) as twin, _refusals():
-        if not here.options.dry_run:
+    with opened(ctx) as twin, _refusals():
+        if not ctx.options.dry_run:
             status = control.complete_checkout(twin, identifier, card)
-    _told(here, f"completed the page {identifier} with {card}", {"session": identifier, "status": status})
+    _told(ctx, f"completed the page {identifier} with {card}", {"session": identifier, "status": status})
 
 
 def authenticate(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     invoice: Annotated[
         str | None,
         typer.Argument(
@@ -83,12 +83,12 @@ def authenticate(
     """
     from seatctl.sandbox.api import control
 
-    here = context(ctx)
-    with opened(here) as twin, _refusals():
+    ctx = context(typer_ctx)
+    with opened(ctx) as twin, _refusals():
         identifier = _the_one(control.open_invoices(twin), invoice)
-        status = "open" if here.options.dry_run else control.authenticate(twin, identifier, succeeds=not fail)
+        status = "open" if ctx.options.dry_run else control.authenticate(twin, identifier, succeeds=not fail)
     done = "failed authentication" if fail else "authenticated the payment"
-    _told(here, f"{done} of {identifier} as its cardholder", {"invoice": identifier, "status": status})
+    _told(ctx, f"{done} of {identifier} as its cardholder", {"invoice": identifier, "status": status})
 
 
 def _the_one(waiting: dict[str, tuple[str, ...]], wanted: str | None) -> str:
@@ -108,7 +108,7 @@ def _the_one(waiting: dict[str, tuple[str, ...]], wanted: str | None) -> str:
 
 
 def retries(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     outcome: Annotated[
         str,
         typer.Argument(
@@ -126,13 +126,13 @@ def retries(
     """
     from seatctl.sandbox.api import control
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     if outcome not in OUTCOMES:
         raise BadInput(f"{outcome!r} is not an outcome", hint=f"seatctl sandbox retries {OUTCOMES[0]}")
-    with opened(here) as twin:
-        if not here.options.dry_run:
+    with opened(ctx) as twin:
+        if not ctx.options.dry_run:
             control.after_retries(twin, outcome)
-    _told(here, f"set the end of the last retry to {outcome}", {"after_retries": outcome}, sync=False)
+    _told(ctx, f"set the end of the last retry to {outcome}", {"after_retries": outcome}, sync=False)
 
 
 @contextmanager
@@ -149,11 +149,9 @@ def _refusals() -> Iterator[None]:
         raise NothingWaits(str(error), hint="seatctl invoices list") from None
 
 
-def _told(here: Context, sentence: str, row: dict[str, JsonValue], *, sync: bool = True) -> None:
+def _told(ctx: Context, sentence: str, row: dict[str, JsonValue], *, sync: bool = True) -> None:
     """`sentence` begins with a participle, so that "would have" can stand before it."""
-    dry = here.options.dry_run
-    here.emit(
-        Report(run=None, dry_run=dry, summary=f"would have {sentence}" if dry else sentence, rows=[row])
-    )
+    dry = ctx.options.dry_run
+    ctx.emit(Report(run=None, dry_run=dry, summary=f"would have {sentence}" if dry else sentence, rows=[row]))
     if sync and not dry:
-        here.note(_SYNC)
+        ctx.note(_SYNC)

@@ -28,13 +28,13 @@ def serve_until_stopped(path: Path | None, *, port: int, seconds: int | None) ->
     import sys
     from tempfile import TemporaryDirectory
 
-    from seatctl.sandbox.api.server import Server
+    from seatctl.sandbox.api.server import SandboxServer
 
     with ExitStack() as stack:
         if path is None:
             path = Path(stack.enter_context(TemporaryDirectory(prefix="seatctl-"))) / "sandbox.db"
         try:
-            server = Server(path, port=port)
+            server = SandboxServer(path, port=port)
         except OSError as error:
             raise PortTaken(
                 f"port {port} cannot be opened: {error.strerror}", hint="seatctl sandbox serve --port 0"

@@ -21,25 +21,25 @@ class NotASandbox(Refused):
     code = "not_a_sandbox"
 
 
-def sandbox_path(here: Context) -> Path:
+def sandbox_path(ctx: Context) -> Path:
     """The sandbox's file. Raises NotASandbox for a test or live profile."""
-    profile = here.profile
+    profile = ctx.profile
     if profile.mode is not Mode.SANDBOX:
         raise NotASandbox(
             f"profile {profile.name} is in {profile.mode} mode and has no sandbox",
             hint="-p PROFILE picks another; for the mode of each: seatctl config profiles",
             data={"profile": profile.name, "mode": profile.mode.value},
         )
-    return here.settings.sandbox_path(profile)
+    return ctx.settings.sandbox_path(profile)
 
 
-def opened(here: Context) -> AbstractContextManager[Twin]:
+def opened(ctx: Context) -> AbstractContextManager[Twin]:
     """The sandbox of the profile, closed afterwards. Raises NotASandbox, SandboxUnusable."""
     from contextlib import closing
 
     from seatctl.app.connections import sandbox_file
     from seatctl.sandbox.api.twin import Twin
 
-    path = sandbox_path(here)
+    path = sandbox_path(ctx)
     with sandbox_file(path):
         return closing(Twin(path))

@@ -59,7 +59,7 @@ WhatArg = Annotated[
 
 @app.command("list")
 def list_seats(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     subscription: OptionalSubscriptionArg = None,
     search: SearchOpt = None,
     user: UserOpt = None,
@@ -83,18 +83,18 @@ def list_seats(
     from seatctl.models.call import format_time
     from seatctl.output.style import Column
 
-    here = context(ctx)
-    with here.ledger.reading() as reader:
-        chosen = seat_lists.Filter(
-            now=format_time(here.now),
-            subscription_id=_subscription_id(here, subscription),
-            user_id=_user_id(here, user),
+    ctx = context(typer_ctx)
+    with ctx.ledger.reading() as reader:
+        chosen = seat_lists.SeatFilter(
+            now=format_time(ctx.now),
+            subscription_id=_subscription_id(ctx, subscription),
+            user_id=_user_id(ctx, user),
             text=search,
             over=everything,
             unclaimed=unclaimed,
-            as_of=_moment_of_the_past(here, as_of, everything=everything),
+            as_of=_moment_of_the_past(ctx, as_of, everything=everything),
         )
-        here.emit_list(
+        ctx.emit_list(
             seat_lists.listing(reader, chosen),
             (
                 Column("subscription", "Subscription"),
@@ -112,7 +112,7 @@ def list_seats(
 
 @app.command()
 def assign(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     subscription: SubscriptionArg,
     emails: EmailsArg = None,
     source: FromOpt = None,
@@ -136,18 +136,18 @@ def assign(
     """
     from dataclasses import replace
 
-    from seatctl.services.seats.assign import Assigning, assign_seats
+    from seatctl.services.seats.assign import AssignOptions, assign_seats
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     people = _people(emails, source, mapping, skip_bad=skip_bad)
-    people = replace(people, until=_end(here, until, span))
-    how = Assigning(create_users=create_users, fill=fill)
-    here.emit(assign_seats(here.ledger, here.call, subscription, people, how), handle="email")
+    people = replace(people, until=_end(ctx, until, span))
+    how = AssignOptions(create_users=create_users, fill=fill)
+    ctx.emit(assign_seats(ctx.ledger, ctx.call, subscription, people, how), handle="email")
 
 
 @app.command()
 def revoke(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     subscription: SubscriptionArg,
     emails: EmailsArg = None,
     source: FromOpt = None,
@@ -164,13 +164,13 @@ def revoke(
     """
     from seatctl.services.seats.assign import revoke_seats
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     people = _people(emails, source, mapping, skip_bad=skip_bad)
-    here.emit(revoke_seats(here.ledger, here.call, subscription, people), handle="email")
+    ctx.emit(revoke_seats(ctx.ledger, ctx.call, subscription, people), handle="email")
 
 
 @app.command()
-def claim(ctx: typer.Context, code: CodeOpt = "-") -> None:
+def claim(typer_ctx: typer.Context, code: CodeOpt = "-") -> None:
     """Claim a seat with the activation code that its user was sent.
 
     The code is read from stdin, or asked for on a terminal; never given as an argument.
@@ -183,19 +183,19 @@ def claim(ctx: typer.Context, code: CodeOpt = "-") -> None:
     from seatctl.input.lines import stdin_line
     from seatctl.services.seats.claim import claim_seat
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     if code != "-":
         raise UsageError(
             "a code given as an argument stands in the shell's history",
             hint="seatctl seats claim --code -",
         )
-    asks = here.interactive
-    typed = here.ask("Activation code", flag="--code -", hidden=True) if asks else stdin_line(200)
-    here.emit(claim_seat(here.ledger, here.call, typed), handle="email")
+    asks = ctx.interactive
+    typed = ctx.ask("Activation code", flag="--code -", hidden=True) if asks else stdin_line(200)
+    ctx.emit(claim_seat(ctx.ledger, ctx.call, typed), handle="email")
 
 
 @app.command()
-def history(ctx: typer.Context, what: WhatArg = None) -> None:
+def history(typer_ctx: typer.Context, what: WhatArg = None) -> None:
     """Show who was given a seat when and by whom, and who lost it.
 
     Examples:
@@ -206,16 +206,16 @@ def history(ctx: typer.Context, what: WhatArg = None) -> None:
     from seatctl.models.call import format_time
     from seatctl.output.style import Column
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     is_user = what is not None and "@" in what
-    with here.ledger.reading() as reader:
-        chosen = seat_lists.Filter(
-            now=format_time(here.now),
-            subscription_id=None if is_user else _subscription_id(here, what),
-            user_id=_user_id(here, what) if is_user else None,
+    with ctx.ledger.reading() as reader:
+        chosen = seat_lists.SeatFilter(
+            now=format_time(ctx.now),
+            subscription_id=None if is_user else _subscription_id(ctx, what),
+            user_id=_user_id(ctx, what) if is_user else None,
             over=True,
         )
-        here.emit_list(
+        ctx.emit_list(
             seat_lists.history(reader, chosen),
             (
                 Column("subscription", "Subscription"),
@@ -233,25 +233,25 @@ def history(ctx: typer.Context, what: WhatArg = None) -> None:
         )
 
 
-def _subscription_id(here: Context, handle: str | None) -> int | None:
+def _subscription_id(ctx: Context, handle: str | None) -> int | None:
     if handle is None:
         return None
     from seatctl.ledger import subscription_handles
 
-    with here.ledger.reading() as reader:
+    with ctx.ledger.reading() as reader:
         return subscription_handles.known(reader, handle).id
 
 
-def _user_id(here: Context, email: str | None) -> int | None:
+def _user_id(ctx: Context, email: str | None) -> int | None:
     if email is None:
         return None
     from seatctl.ledger import users
 
-    with here.ledger.reading() as reader:
+    with ctx.ledger.reading() as reader:
         return users.require(reader, email).id
 
 
-def _moment_of_the_past(here: Context, text: str | None, *, everything: bool) -> str | None:
+def _moment_of_the_past(ctx: Context, text: str | None, *, everything: bool) -> str | None:
     """--as-of in the written form; of today, what is so by now."""
     if text is None:
         return None
@@ -261,13 +261,13 @@ def _moment_of_the_past(here: Context, text: str | None, *, everything: bool) ->
 
     if everything:
         raise UsageError("--all and --as-of exclude each other", hint="for every seat: seatctl seats history")
-    moment = moment_after(text, here.now)
-    if moment.date() > here.now.date():
-        raise UsageError("--as-of lies in the future", hint=f"--as-of {here.now:%Y-%m-%d}")
-    return format_time(min(moment, here.now))
+    moment = moment_after(text, ctx.now)
+    if moment.date() > ctx.now.date():
+        raise UsageError("--as-of lies in the future", hint=f"--as-of {ctx.now:%Y-%m-%d}")
+    return format_time(min(moment, ctx.now))
 
 
-def _end(here: Context, until: str | None, span: str | None) -> str | None:
+def _end(ctx: Context, until: str | None, span: str | None) -> str | None:
     """When seats end, in the written form; None where nothing was given."""
     if until is None and span is None:
         return None
@@ -278,8 +278,8 @@ def _end(here: Context, until: str | None, span: str | None) -> str | None:
     if until is not None and span is not None:
         raise UsageError("--until and --for exclude each other", hint="give one of them")
     if span is not None:
-        return format_time(here.now + dates.span(span))
-    return format_time(dates.moment_after(until or "", here.now))
+        return format_time(ctx.now + dates.span(span))
+    return format_time(dates.moment_after(until or "", ctx.now))
 
 
 def _people(

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from seatctl.ledger.transaction import Journal
     from seatctl.models.report import Report
     from seatctl.rules.desired_state import Changes
-    from seatctl.services.seats.apply import Checked, How, Weighed
-    from seatctl.services.seats.apply_purchases import Bought, Purchase
-    from seatctl.services.seats.saved_comparison import Saved
+    from seatctl.services.seats.apply import ApplyOptions, Checked, Comparison
+    from seatctl.services.seats.apply_purchases import FinishedPurchase, SeatPurchase
+    from seatctl.services.seats.saved_comparison import SavedComparison
 
 DesiredArg = Annotated[
     str | None,
@@ -65,7 +65,7 @@ BuyOpt = Annotated[bool, typer.Option("--buy-shortfall", help="Buy the seats tha
 
 
 def apply(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     file: DesiredArg = None,
     subscription: SubscriptionsOpt = None,
     mapping: MapOpt = None,
@@ -101,9 +101,9 @@ def apply(
     """
     from seatctl.errors import UsageError
     from seatctl.rules.revocations import limit
-    from seatctl.services.seats.apply import How
+    from seatctl.services.seats.apply import ApplyOptions
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     if saved is not None:
         given = (
             file,
@@ -122,7 +122,7 @@ def apply(
             raise UsageError(
                 "--saved takes its file and its options from the plan", hint="--saved PLAN alone"
             )
-        _apply_saved(here, saved, check=check)
+        _apply_saved(ctx, saved, check=check)
         return
     if file is None:
         raise UsageError(
@@ -133,18 +133,18 @@ def apply(
     if overwrite and save is None:
         raise UsageError("--overwrite replaces the file that --save names", hint="add --save PLAN")
     most = limit(max_revoke)
-    where = here.target(save, file, overwrite=overwrite) if save not in {None, "-"} else None
-    named = _stage(here, file, subscription or [], mapping)
-    how = How(most, prune, create_users, fill, skip_bad, named)
+    where = ctx.target(save, file, overwrite=overwrite) if save not in {None, "-"} else None
+    named = _stage(ctx, file, subscription or [], mapping)
+    how = ApplyOptions(most, prune, create_users, fill, skip_bad, named)
     if where is not None:
-        _save(here, how, where, buy=buy_shortfall, max_spend=max_spend, check=check)
+        _save(ctx, how, where, buy=buy_shortfall, max_spend=max_spend, check=check)
     elif save is not None:
-        _print_plan(here, how, buy=buy_shortfall, max_spend=max_spend, check=check)
+        _print_plan(ctx, how, buy=buy_shortfall, max_spend=max_spend, check=check)
     else:
-        _carry_out(here, how, buy=buy_shortfall, max_spend=max_spend, check=check)
+        _carry_out(ctx, how, buy=buy_shortfall, max_spend=max_spend, check=check)
 
 
-def _stage(here: Context, file: str, subscriptions: list[str], mapping: list[str] | None) -> bool:
+def _stage(ctx: Context, file: str, subscriptions: list[str], mapping: list[str] | None) -> bool:
     """Take the rows of the file; whether subscriptions are named besides. Raises NoRows."""
     from seatctl.input.columns import renames
     from seatctl.input.tables import NoRows
@@ -152,7 +152,7 @@ def _stage(here: Context, file: str, subscriptions: list[str], mapping: list[str
     from seatctl.services.seats.apply_files import rows_of
 
     with rows_of(file, subscriptions, renames(mapping or ())) as (rows, named):
-        if not stage(here.ledger, rows, named) and not named:
+        if not stage(ctx.ledger, rows, named) and not named:
             source = "stdin" if file == "-" else file
             raise NoRows(
                 f"{source} has no rows, and no subscription is named: it does not say who should sit where",
@@ -162,152 +162,158 @@ def _stage(here: Context, file: str, subscriptions: list[str], mapping: list[str
     return bool(named)
 
 
-def _apply_saved(here: Context, path: str, *, check: bool) -> None:
+def _apply_saved(ctx: Context, path: str, *, check: bool) -> None:
     from seatctl.cli.framework.options import input_file
     from seatctl.services.seats import saved_comparison
     from seatctl.services.seats.apply import stage
 
     with input_file(path) as file:
         plan = saved_comparison.read(file)
-        stage(here.ledger, plan.rows(), plan.handles)
-    _carry_out(here, plan.how, buy=plan.buy, max_spend=plan.max_spend, check=check, plan=plan)
+        stage(ctx.ledger, plan.rows(), plan.handles)
+    _carry_out(ctx, plan.how, buy=plan.buy, max_spend=plan.max_spend, check=check, plan=plan)
 
 
-def _save(here: Context, how: How, where: Path, *, buy: bool, max_spend: str | None, check: bool) -> None:
+def _save(
+    ctx: Context, how: ApplyOptions, where: Path, *, buy: bool, max_spend: str | None, check: bool
+) -> None:
     """Write the comparison to a file that may be written, and report it."""
     from shlex import join
 
     from seatctl.services.seats.apply import weighed_report
 
-    weighed = _weigh_and_write(here, how, where, buy=buy, max_spend=max_spend)
-    _emit(here, weighed_report(weighed, check=check))
-    refused = _forewarn(here, weighed.changes, how, "make it again; ")
-    if not refused and not here.options.dry_run:
-        here.note(f"carry it out: {join(['seatctl', 'seats', 'apply', '--saved', str(where)])}")
+    weighed = _weigh_and_write(ctx, how, where, buy=buy, max_spend=max_spend)
+    _emit(ctx, weighed_report(weighed, check=check))
+    refused = _forewarn(ctx, weighed.changes, how, "make it again; ")
+    if not refused and not ctx.options.dry_run:
+        ctx.note(f"carry it out: {join(['seatctl', 'seats', 'apply', '--saved', str(where)])}")
 
 
-def _print_plan(here: Context, how: How, *, buy: bool, max_spend: str | None, check: bool) -> None:
+def _print_plan(ctx: Context, how: ApplyOptions, *, buy: bool, max_spend: str | None, check: bool) -> None:
     """Write the comparison to stdout, which leaves stderr for what it comes to."""
     from seatctl.cli.framework.options import for_stdout
     from seatctl.services.seats.apply import weighed_report
 
     with for_stdout() as where:
-        weighed = _weigh_and_write(here, how, where, buy=buy, max_spend=max_spend)
+        weighed = _weigh_and_write(ctx, how, where, buy=buy, max_spend=max_spend)
         report = weighed_report(weighed, check=check)
-        here.note(report.summary)
-        here.exit_code = report.exit_code
-        _forewarn(here, weighed.changes, how, "make it again; ")
-        if not here.options.dry_run:
-            here.emit_file(where)
+        ctx.note(report.summary)
+        ctx.exit_code = report.exit_code
+        _forewarn(ctx, weighed.changes, how, "make it again; ")
+        if not ctx.options.dry_run:
+            ctx.emit_file(where)
 
 
-def _weigh_and_write(here: Context, how: How, where: Path, *, buy: bool, max_spend: str | None) -> Weighed:
+def _weigh_and_write(
+    ctx: Context, how: ApplyOptions, where: Path, *, buy: bool, max_spend: str | None
+) -> Comparison:
     from functools import partial
 
     from seatctl.services.seats import saved_comparison
     from seatctl.services.seats.apply import weigh
     from seatctl.services.seats.apply_purchases import require_amount
 
-    write = partial(
-        saved_comparison.save, where, ledger=here.ledger.id, how=how, buy=buy, max_spend=max_spend
-    )
+    write = partial(saved_comparison.save, where, ledger=ctx.ledger.id, how=how, buy=buy, max_spend=max_spend)
 
     def keep(journal: Journal, changes: Changes) -> None:
         require_amount(changes, max_spend)
-        if not here.options.dry_run:
+        if not ctx.options.dry_run:
             write(journal, changes)
 
-    return weigh(here.ledger, here.call, how, keep)
+    return weigh(ctx.ledger, ctx.call, how, keep)
 
 
-def _forewarn(here: Context, changes: Changes, how: How, then: str = "") -> bool:
+def _forewarn(ctx: Context, changes: Changes, how: ApplyOptions, then: str = "") -> bool:
     """Say what would refuse it: a comparison that is approved must not fail when it is carried out."""
     from seatctl.errors import Refused
     from seatctl.rules.desired_state import check
 
     try:
-        check(changes, how.max_revoke, here.ledger.id)
+        check(changes, how.max_revoke, ctx.ledger.id)
     except Refused as refusal:
-        here.note(f"it would be refused: {refusal.message}; {then}{refusal.hint}")
+        ctx.note(f"it would be refused: {refusal.message}; {then}{refusal.hint}")
         return True
     return False
 
 
 def _carry_out(
-    here: Context, how: How, *, buy: bool, max_spend: str | None, check: bool, plan: Saved | None = None
+    ctx: Context,
+    how: ApplyOptions,
+    *,
+    buy: bool,
+    max_spend: str | None,
+    check: bool,
+    plan: SavedComparison | None = None,
 ) -> None:
     """Compare, buy what is short where that is wanted, and bring it about."""
     from seatctl.cli.seats_prune import confirmed
     from seatctl.services.seats.apply import apply_state, require_allowed, weigh, weighed_report
     from seatctl.services.seats.saved_comparison import still_holds
 
-    holds: Checked | None = None if plan is None else still_holds(plan, here.ledger.id)
+    holds: Checked | None = None if plan is None else still_holds(plan, ctx.ledger.id)
     if not (check or buy):
-        _emit(here, apply_state(here.ledger, here.call, how, confirmed(here, how, holds)))
+        _emit(ctx, apply_state(ctx.ledger, ctx.call, how, confirmed(ctx, how, holds)))
         return
     from seatctl.services.seats.apply_purchases import require_amount
 
-    weighed = weigh(here.ledger, here.call, how, holds)
+    weighed = weigh(ctx.ledger, ctx.call, how, holds)
     require_amount(weighed.changes, max_spend)
     if check:
-        _emit(here, weighed_report(weighed, check=True))
-        _forewarn(here, weighed.changes, how)
+        _emit(ctx, weighed_report(weighed, check=True))
+        _forewarn(ctx, weighed.changes, how)
         return
     from seatctl.rules.desired_state import check as check_changes
     from seatctl.services.seats.apply_purchases import price
 
-    require_allowed(here.ledger, here.call, weighed.changes)
-    check_changes(weighed.changes, how.max_revoke, here.ledger.id)
-    holds = confirmed(here, how, holds)
+    require_allowed(ctx.ledger, ctx.call, weighed.changes)
+    check_changes(weighed.changes, how.max_revoke, ctx.ledger.id)
+    holds = confirmed(ctx, how, holds)
     purchases = (
-        price(here.ledger, here.billing, here.call, weighed.changes, max_spend)
-        if weighed.changes.short
-        else []
+        price(ctx.ledger, ctx.billing, ctx.call, weighed.changes, max_spend) if weighed.changes.short else []
     )
-    if here.options.dry_run and purchases:
-        _ask(here, purchases, max_spend)
+    if ctx.options.dry_run and purchases:
+        _ask(ctx, purchases, max_spend)
         costs = {one.counted.pool.name: one.prepared.due_now for one in purchases}
-        _emit(here, weighed_report(weighed, costs=costs, check=False))
+        _emit(ctx, weighed_report(weighed, costs=costs, check=False))
         return
-    bought = _buy(here, purchases, max_spend)
+    bought = _buy(ctx, purchases, max_spend)
     if plan is not None and bought:
-        holds = still_holds(plan, here.ledger.id, bought=True)
-    done = apply_state(here.ledger, here.call, how, holds, bought=[one.run for one in bought])
-    _emit(here, done, bought)
+        holds = still_holds(plan, ctx.ledger.id, bought=True)
+    done = apply_state(ctx.ledger, ctx.call, how, holds, bought=[one.run for one in bought])
+    _emit(ctx, done, bought)
 
 
-def _buy(here: Context, purchases: Sequence[Purchase], max_spend: str | None) -> list[Bought]:
+def _buy(ctx: Context, purchases: Sequence[SeatPurchase], max_spend: str | None) -> list[FinishedPurchase]:
     """Show what is short and what it costs, ask, and buy; what was bought."""
     if not purchases:
         return []
     from seatctl.services.seats.apply_purchases import buy
 
-    _ask(here, purchases, max_spend)
-    return buy(here.ledger, here.billing, here.call, purchases)
+    _ask(ctx, purchases, max_spend)
+    return buy(ctx.ledger, ctx.billing, ctx.call, purchases)
 
 
-def _ask(here: Context, purchases: Sequence[Purchase], max_spend: str | None) -> None:
+def _ask(ctx: Context, purchases: Sequence[SeatPurchase], max_spend: str | None) -> None:
     from seatctl.cli.confirm import require_limit
 
-    if here.asks:
-        require_limit(here, max_spend)
-    _tell(here, purchases)
-    if here.asks:
-        here.confirm("Buy them?")
+    if ctx.asks:
+        require_limit(ctx, max_spend)
+    _tell(ctx, purchases)
+    if ctx.asks:
+        ctx.confirm("Buy them?")
 
 
-def _tell(here: Context, purchases: Sequence[Purchase]) -> None:
+def _tell(ctx: Context, purchases: Sequence[SeatPurchase]) -> None:
     from seatctl.output.style import Format
 
     # What a program reads on stderr is the error, as one JSON object.
-    if here.interactive or here.style.format is not Format.JSON:
+    if ctx.interactive or ctx.style.format is not Format.JSON:
         for one in purchases:
-            here.note(one.sentence)
+            ctx.note(one.sentence)
 
 
-def _emit(here: Context, report: Report, bought: Sequence[Bought] = ()) -> None:
+def _emit(ctx: Context, report: Report, bought: Sequence[FinishedPurchase] = ()) -> None:
     """Print the report; in Markdown the summary and the numbers stand above the rows."""
-    _tell_not_in_file(here, report)
+    _tell_not_in_file(ctx, report)
     from dataclasses import replace
 
     from seatctl.output.style import Format
@@ -319,26 +325,26 @@ def _emit(here: Context, report: Report, bought: Sequence[Bought] = ()) -> None:
         report = replace(
             report, summary=said, data={**report.data, "purchases": purchases}, warnings=warnings
         )
-    if here.style.format is Format.MARKDOWN and not here.options.quiet:
+    if ctx.style.format is Format.MARKDOWN and not ctx.options.quiet:
         from seatctl.output.emit import as_markdown
 
         title = "Differences" if report.dry_run else "Done"
-        here.emit_text(f"**{title}:** {as_markdown(report.summary)}\n")
-        _emit_numbers(here, report)
-        here.emit_text("")
-    here.emit(report, handle="email")
+        ctx.emit_text(f"**{title}:** {as_markdown(report.summary)}\n")
+        _emit_numbers(ctx, report)
+        ctx.emit_text("")
+    ctx.emit(report, handle="email")
 
 
-def _tell_not_in_file(here: Context, report: Report) -> None:
+def _tell_not_in_file(ctx: Context, report: Report) -> None:
     """Name the subscriptions that --prune leaves alone, since the file says nothing of them."""
     from seatctl.output.style import Format
 
     left = report.data["not_in_file"]
-    if isinstance(left, list) and left and here.style.format is not Format.JSON:
-        here.note(f"not in the file, so nobody is revoked there: {', '.join(map(str, left))}")
+    if isinstance(left, list) and left and ctx.style.format is not Format.JSON:
+        ctx.note(f"not in the file, so nobody is revoked there: {', '.join(map(str, left))}")
 
 
-def _emit_numbers(here: Context, report: Report) -> None:
+def _emit_numbers(ctx: Context, report: Report) -> None:
     from seatctl.output.style import Column
 
     pools = report.data["subscriptions"]
@@ -346,4 +352,4 @@ def _emit_numbers(here: Context, report: Report) -> None:
     numbers = ("rows", "seated", "new", "ends", "revoked", "free", "short", "to_buy")
     columns = [Column(key, key.replace("_", " ").capitalize(), "integer") for key in numbers]
     rows = [one for one in pools if isinstance(one, dict)]
-    here.emit_list(rows, [Column("subscription", "Subscription"), *columns], handle="subscription")
+    ctx.emit_list(rows, [Column("subscription", "Subscription"), *columns], handle="subscription")

@@ -41,7 +41,7 @@ MostOpt = Annotated[str, typer.Option("--max-revoke", metavar="N|P%", help="Refu
 
 
 def move(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     subscription: SubscriptionArg,
     new: NewSubscriptionArg,
     emails: EmailsArg = None,
@@ -61,12 +61,12 @@ def move(
     from seatctl.services.seats.move import move_seats
     from seatctl.services.users.people import People
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     people = People(tuple(emails or ()), source, renames(mapping or ()), skip_bad)
-    here.emit(move_seats(here.ledger, here.call, subscription, new, people), handle="email")
+    ctx.emit(move_seats(ctx.ledger, ctx.call, subscription, new, people), handle="email")
 
 
-def swap(ctx: typer.Context, subscription: SubscriptionArg, old: OldArg, new: NewArg) -> None:
+def swap(typer_ctx: typer.Context, subscription: SubscriptionArg, old: OldArg, new: NewArg) -> None:
     """Give the seat of one user in SUBSCRIPTION to another, even where no seat is free.
 
     Examples:
@@ -74,12 +74,12 @@ def swap(ctx: typer.Context, subscription: SubscriptionArg, old: OldArg, new: Ne
     """
     from seatctl.services.seats.move import swap_seats
 
-    here = context(ctx)
-    here.emit(swap_seats(here.ledger, here.call, subscription, old, new), handle="email")
+    ctx = context(typer_ctx)
+    ctx.emit(swap_seats(ctx.ledger, ctx.call, subscription, old, new), handle="email")
 
 
 def reclaim(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     subscription: SubscriptionArg,
     never_claimed: UnclaimedOpt = None,
     inactive: InactiveOpt = None,
@@ -99,15 +99,15 @@ def reclaim(
     from seatctl.errors import UsageError
     from seatctl.rules.dates import span
     from seatctl.rules.revocations import limit
-    from seatctl.services.seats.move import Reclaiming, reclaim_seats
+    from seatctl.services.seats.move import ReclaimOptions, reclaim_seats
 
     if never_claimed is None and inactive is None and not suspended:
         raise UsageError(
             "which seats are idle is not said",
             hint="give --never-claimed DAYS, --inactive DAYS or --suspended",
         )
-    here = context(ctx)
-    how = Reclaiming(
+    ctx = context(typer_ctx)
+    how = ReclaimOptions(
         limit(max_revoke), never_claimed, inactive, suspended, None if grace is None else span(grace)
     )
-    here.emit(reclaim_seats(here.ledger, here.call, subscription, how), handle="email")
+    ctx.emit(reclaim_seats(ctx.ledger, ctx.call, subscription, how), handle="email")

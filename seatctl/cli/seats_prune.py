@@ -8,19 +8,19 @@ if TYPE_CHECKING:
     from seatctl.app.context import Context
     from seatctl.ledger.transaction import Journal
     from seatctl.rules.desired_state import Changes
-    from seatctl.services.seats.apply import Checked, How
+    from seatctl.services.seats.apply import ApplyOptions, Checked
 
 _NAMED = 10
 """So many who lose their seats are named before the question."""
 
 
-def confirmed(here: Context, how: How, holds: Checked | None) -> Checked | None:
+def confirmed(ctx: Context, how: ApplyOptions, holds: Checked | None) -> Checked | None:
     """Ask before --prune revokes; the check that exactly what was agreed to is done, besides `holds`.
 
     Without a terminal, and with --yes, nobody is asked: --max-revoke is the limit there.
     Raises NotConfirmed, and what would refuse the change anyway.
     """
-    if not how.prune or not here.asks or not here.interactive or here.options.yes:
+    if not how.prune or not ctx.asks or not ctx.interactive or ctx.options.yes:
         return holds
     from seatctl.ledger.desired.result import differences
     from seatctl.rules.desired_state import check
@@ -28,17 +28,17 @@ def confirmed(here: Context, how: How, holds: Checked | None) -> Checked | None:
     from seatctl.services.seats.apply import require_allowed, weigh
     from seatctl.services.seats.saved_comparison import StalePlan
 
-    weighed = weigh(here.ledger, here.call, how, holds)
-    require_allowed(here.ledger, here.call, weighed.changes)
-    check(weighed.changes, how.max_revoke, here.ledger.id)
+    weighed = weigh(ctx.ledger, ctx.call, how, holds)
+    require_allowed(ctx.ledger, ctx.call, weighed.changes)
+    check(weighed.changes, how.max_revoke, ctx.ledger.id)
     leaving = [row for row in weighed.rows if row["result"] == "revoked"]
     if not leaving:
         return holds
     for row in leaving[:_NAMED]:
-        here.note(f"{row['email']} loses the seat in {row['subscription']}")
+        ctx.note(f"{row['email']} loses the seat in {row['subscription']}")
     if len(leaving) > _NAMED:
-        here.note(f"… and {len(leaving) - _NAMED:,} more: --dry-run shows all")
-    here.confirm(f"Revoke {counted(len(leaving), 'seat')}?")
+        ctx.note(f"… and {len(leaving) - _NAMED:,} more: --dry-run shows all")
+    ctx.confirm(f"Revoke {counted(len(leaving), 'seat')}?")
 
     def as_agreed(journal: Journal, changes: Changes) -> None:
         if holds is not None:

@@ -52,7 +52,7 @@ ENDED = ("canceled", "incomplete_expired")
 
 
 @app.command("status")
-def status(ctx: typer.Context) -> None:
+def status(typer_ctx: typer.Context) -> None:
     """Show what this profile holds and what needs attention.
 
     Examples:
@@ -62,36 +62,36 @@ def status(ctx: typer.Context) -> None:
     from seatctl.ledger import invoices, subscriptions
     from seatctl.ledger.overview import overview
 
-    here = context(ctx)
-    with here.ledger.reading() as reader:
-        pools = list(subscriptions.listing(reader, here.now))
-        counts = overview(reader, here.now)
+    ctx = context(typer_ctx)
+    with ctx.ledger.reading() as reader:
+        pools = list(subscriptions.listing(reader, ctx.now))
+        counts = overview(reader, ctx.now)
         disputed = invoices.in_dispute(reader)
-    attention = [*_attention(pools, counts, here.now), *_disputes(disputed)]
+    attention = [*_attention(pools, counts, ctx.now), *_disputes(disputed)]
     record: Record = {
-        **_record(here, pools, counts),
+        **_record(ctx, pools, counts),
         "disputed_invoices": len(disputed),
         "attention": [*attention],
     }
-    here.emit_one(record, COLUMNS, handle="profile")
+    ctx.emit_one(record, COLUMNS, handle="profile")
     for line in attention:
-        here.note(line)
-    if counts.waiting_messages and not here.profile.text("mail.host", here.environment):
-        here.note("no mail server is set, so nobody is told: seatctl help notifications")
+        ctx.note(line)
+    if counts.waiting_messages and not ctx.profile.text("mail.host", ctx.environment):
+        ctx.note("no mail server is set, so nobody is told: seatctl help notifications")
 
 
-def _record(here: Context, pools: Iterable[Subscription], counts: Overview) -> Record:
+def _record(ctx: Context, pools: Iterable[Subscription], counts: Overview) -> Record:
     from seatctl.models.call import format_time
 
     current = [pool for pool in pools if pool.status not in ENDED]
     return {
-        "profile": here.profile.name,
-        "mode": here.profile.mode.value,
-        "actor": here.actor,
-        "ledger": str(here.ledger.path),
-        "as_of": format_time(here.now),
+        "profile": ctx.profile.name,
+        "mode": ctx.profile.mode.value,
+        "actor": ctx.actor,
+        "ledger": str(ctx.ledger.path),
+        "as_of": format_time(ctx.now),
         "last_sync": counts.last_sync,
-        "sync_lag": _lag(here, counts.last_sync),
+        "sync_lag": _lag(ctx, counts.last_sync),
         "unreadable": counts.unreadable,
         "plans": counts.plans,
         "subscriptions": len(current),
@@ -103,7 +103,7 @@ def _record(here: Context, pools: Iterable[Subscription], counts: Overview) -> R
         "waitlisted_requests": counts.waitlisted_requests,
         "unpaid_invoices": counts.unpaid_invoices,
         "unfinished_operations": counts.unfinished_operations,
-        "mail_server": here.profile.text("mail.host", here.environment) or None,
+        "mail_server": ctx.profile.text("mail.host", ctx.environment) or None,
         "waiting_messages": counts.waiting_messages,
         "failed_messages": counts.failed_messages,
     }
@@ -127,11 +127,11 @@ def _disputes(invoices: Iterable[Invoice]) -> Iterator[str]:
             yield f"{money} of invoice {number} is disputed, {waits}: seatctl invoices show {quote(number)}"
 
 
-def _lag(here: Context, last: str | None) -> int | None:
+def _lag(ctx: Context, last: str | None) -> int | None:
     """Seconds since ledger and Stripe last agreed; None before the first sync."""
     from seatctl.models.call import parse_time
 
-    return None if last is None else max(0, int((here.now - parse_time(last)).total_seconds()))
+    return None if last is None else max(0, int((ctx.now - parse_time(last)).total_seconds()))
 
 
 def _attention(pools: Iterable[Subscription], counts: Overview, now: datetime) -> Iterator[str]:

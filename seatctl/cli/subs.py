@@ -20,7 +20,7 @@ from seatctl.cli.subs_billing import billing
 from seatctl.cli.subs_buy import buy
 from seatctl.cli.subs_cancel import cancel, resume, transfer
 from seatctl.cli.subs_columns import LIST_COLUMNS, SHOW_COLUMNS
-from seatctl.models.seat import Leaving
+from seatctl.models.seat import DepartureRule
 
 app = typer.Typer()
 app.command("buy")(buy)
@@ -31,7 +31,7 @@ for _verb in (cancel, resume, transfer):
 
 @app.command("list")
 def list_subscriptions(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     plan: Annotated[str | None, typer.Option("--plan", metavar="PLAN", help="Only of this plan.")] = None,
 ) -> None:
     """List subscriptions with their seats.
@@ -46,16 +46,16 @@ def list_subscriptions(
     from seatctl.ledger import plans, subscriptions
     from seatctl.services.subscriptions.views import subscription_row, with_troubles
 
-    here = context(ctx)
-    with here.ledger.reading() as reader:
+    ctx = context(typer_ctx)
+    with ctx.ledger.reading() as reader:
         slug = None if plan is None else plans.find(reader, plan).slug
-        found = subscriptions.listing(reader, here.now, plan=slug)
-        rows = (with_troubles(subscription_row(one), one, here.now) for one in found)
-        here.emit_list(rows, LIST_COLUMNS, handle="name")
+        found = subscriptions.listing(reader, ctx.now, plan=slug)
+        rows = (with_troubles(subscription_row(one), one, ctx.now) for one in found)
+        ctx.emit_list(rows, LIST_COLUMNS, handle="name")
 
 
 @app.command()
-def show(ctx: typer.Context, subscription: SubscriptionArg) -> None:
+def show(typer_ctx: typer.Context, subscription: SubscriptionArg) -> None:
     """Show everything about a subscription, and its policy with its dates.
 
     Examples:
@@ -65,19 +65,19 @@ def show(ctx: typer.Context, subscription: SubscriptionArg) -> None:
     from seatctl.ledger.mirror import customers
     from seatctl.services.subscriptions.views import subscription_page, with_troubles
 
-    here = context(ctx)
-    with here.ledger.reading() as reader:
-        found = subscriptions.find(reader, subscription, here.now)
+    ctx = context(typer_ctx)
+    with ctx.ledger.reading() as reader:
+        found = subscriptions.find(reader, subscription, ctx.now)
         email = customers.billing_email(reader, found.customer_id)
         planned = subscriptions.planned(reader, found.id)
         of_plan = plans.find(reader, found.plan_slug).policy
-    page = with_troubles(subscription_page(found, email, planned, of_plan), found, here.now)
-    here.emit_one(page, SHOW_COLUMNS, handle="name")
+    page = with_troubles(subscription_page(found, email, planned, of_plan), found, ctx.now)
+    ctx.emit_one(page, SHOW_COLUMNS, handle="name")
 
 
 @app.command()
 def rename(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     subscription: SubscriptionArg,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The new name.", show_default=False)],
 ) -> None:
@@ -88,14 +88,15 @@ def rename(
     """
     from seatctl.services.subscriptions import settings
 
-    here = context(ctx)
-    report = settings.rename(here.ledger, here.billing, here.call, subscription, name)
-    here.emit(report, handle="name")
+    ctx = context(typer_ctx)
+    report = settings.rename(ctx.ledger, ctx.billing, ctx.call, subscription, name)
+    ctx.emit(report, handle="name")
 
 
 SeatsArg = Annotated[int, typer.Argument(metavar="N", min=1, help="How many seats.", show_default=False)]
 RevokeOpt = Annotated[
-    Leaving | None, typer.Option("--revoke", help="Who goes where more people sit in it than seats are left.")
+    DepartureRule | None,
+    typer.Option("--revoke", help="Who goes where more people sit in it than seats are left."),
 ]
 RevokeFromOpt = Annotated[
     str | None, typer.Option("--revoke-from", metavar="FILE|-", help="The people who go.")
@@ -104,7 +105,7 @@ RevokeFromOpt = Annotated[
 
 @app.command("add-seats")
 def add_seats(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     subscription: SubscriptionArg,
     seats: SeatsArg,
     max_spend: MaxSpendOpt = None,
@@ -125,14 +126,14 @@ def add_seats(
     from seatctl.cli.confirm import carry_out, wishes
     from seatctl.services.subscriptions.seats_and_plan import prepare_add
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     wanted = wishes(max_spend, request_id, promo=promo, coupon=coupon, on_account=on_account)
-    carry_out(here, prepare_add(here.ledger, here.billing, here.call, subscription, seats, wanted), max_spend)
+    carry_out(ctx, prepare_add(ctx.ledger, ctx.billing, ctx.call, subscription, seats, wanted), max_spend)
 
 
 @app.command("set-seats")
 def set_seats(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     subscription: SubscriptionArg,
     seats: SeatsArg,
     revoke: RevokeOpt = None,
@@ -153,16 +154,16 @@ def set_seats(
     from seatctl.cli.confirm import carry_out, leaving, wishes
     from seatctl.services.subscriptions.seats_and_plan import prepare_set
 
-    here = context(ctx)
-    going = leaving(here, subscription, seats, revoke, revoke_from)
+    ctx = context(typer_ctx)
+    going = leaving(ctx, subscription, seats, revoke, revoke_from)
     wanted = wishes(max_spend, request_id)
-    prepared = prepare_set(here.ledger, here.billing, here.call, subscription, seats, wanted, going)
-    carry_out(here, prepared, max_spend)
+    prepared = prepare_set(ctx.ledger, ctx.billing, ctx.call, subscription, seats, wanted, going)
+    carry_out(ctx, prepared, max_spend)
 
 
 @app.command("change-plan")
 def change_plan(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     subscription: SubscriptionArg,
     plan: Annotated[str, typer.Argument(metavar="PLAN", help="The new plan.", show_default=False)],
     at_renewal: Annotated[
@@ -182,17 +183,17 @@ def change_plan(
     from seatctl.cli.confirm import carry_out, wishes
     from seatctl.services.subscriptions.seats_and_plan import prepare_plan
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     wanted = wishes(max_spend, request_id, promo=promo, coupon=coupon)
     prepared = prepare_plan(
-        here.ledger, here.billing, here.call, subscription, plan, wanted, at_renewal=at_renewal
+        ctx.ledger, ctx.billing, ctx.call, subscription, plan, wanted, at_renewal=at_renewal
     )
-    carry_out(here, prepared, max_spend)
+    carry_out(ctx, prepared, max_spend)
 
 
 @app.command()
 def renew(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     subscription: SubscriptionArg,
     seats: Annotated[
         int | None, typer.Option("--seats", metavar="N", min=1, help="Seats of the next term.")
@@ -218,17 +219,17 @@ def renew(
     """
     from seatctl.cli.confirm import carry_out, due_days, leaving, wishes
     from seatctl.services.charging.discounts import find_discounts
-    from seatctl.services.subscriptions.renew import Renewal, prepare_renewal
+    from seatctl.services.subscriptions.renew import RenewalOptions, prepare_renewal
 
-    here = context(ctx)
-    wanted = Renewal(
+    ctx = context(typer_ctx)
+    wanted = RenewalOptions(
         seats,
         plan,
-        find_discounts(here.billing, promo, coupon),
+        find_discounts(ctx.billing, promo, coupon),
         due_days(on_account, due_in),
-        leaving(here, subscription, seats, revoke, revoke_from),
+        leaving(ctx, subscription, seats, revoke, revoke_from),
     )
     prepared = prepare_renewal(
-        here.ledger, here.billing, here.call, subscription, wanted, wishes(max_spend, request_id)
+        ctx.ledger, ctx.billing, ctx.call, subscription, wanted, wishes(max_spend, request_id)
     )
-    carry_out(here, prepared, max_spend)
+    carry_out(ctx, prepared, max_spend)

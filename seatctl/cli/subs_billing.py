@@ -36,7 +36,7 @@ PORTAL_COLUMNS = (Column("name", "Subscription"), Column("url", "Page"))
 
 
 def billing(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     subscription: SubscriptionArg,
     email: Annotated[
         str | None, typer.Option("--email", metavar="EMAIL", help="Where invoices and receipts go.")
@@ -78,37 +78,37 @@ def billing(
     from seatctl.errors import UsageError
     from seatctl.rules.billing_details import read_details
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     wanted = read_details(email, name, address or [], tax_id or [], payment_method)
     if portal:
         if wanted:
             raise UsageError("--portal leaves the changes to the customer", hint="give --portal alone")
-        _portal(here, subscription)
+        _portal(ctx, subscription)
     elif wanted:
-        _change(here, subscription, wanted, max_spend, request_id)
+        _change(ctx, subscription, wanted, max_spend, request_id)
     else:
-        _show(here, subscription)
+        _show(ctx, subscription)
 
 
-def _show(here: Context, subscription: str) -> None:
+def _show(ctx: Context, subscription: str) -> None:
     from seatctl.services.subscriptions.billing import show
 
-    here.emit_one(show(here.ledger, here.billing, here.call, subscription), COLUMNS, handle="billing_email")
+    ctx.emit_one(show(ctx.ledger, ctx.billing, ctx.call, subscription), COLUMNS, handle="billing_email")
 
 
 def _change(
-    here: Context, subscription: str, wanted: Details, max_spend: str | None, request_id: str | None
+    ctx: Context, subscription: str, wanted: Details, max_spend: str | None, request_id: str | None
 ) -> None:
     from seatctl.cli.confirm import carry_out, wishes
     from seatctl.services.subscriptions.billing import prepare_billing
 
     asked = wishes(max_spend, request_id)
-    prepared = prepare_billing(here.ledger, here.billing, here.call, subscription, wanted, asked)
-    carry_out(here, prepared, max_spend)
+    prepared = prepare_billing(ctx.ledger, ctx.billing, ctx.call, subscription, wanted, asked)
+    carry_out(ctx, prepared, max_spend)
 
 
-def _portal(here: Context, subscription: str) -> None:
+def _portal(ctx: Context, subscription: str) -> None:
     from seatctl.services.subscriptions.portal import open_portal
 
-    record = open_portal(here.ledger, here.billing, here.call, subscription)
-    here.emit_one(record, PORTAL_COLUMNS, handle="url")
+    record = open_portal(ctx.ledger, ctx.billing, ctx.call, subscription)
+    ctx.emit_one(record, PORTAL_COLUMNS, handle="url")

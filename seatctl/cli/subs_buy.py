@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def buy(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     plan: Annotated[str | None, typer.Option("--plan", metavar="PLAN", help="What is bought.")] = None,
     seats: Annotated[int | None, typer.Option("--seats", metavar="N", min=1, help="How many.")] = None,
     name: Annotated[
@@ -91,7 +91,7 @@ def buy(
     from seatctl.services.charging.discounts import find_discounts
     from seatctl.services.purchases import order as ordering
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     if wait and not checkout:
         raise UsageError("--wait is for a page that is waited for", hint="add --checkout")
     order = Order(
@@ -108,24 +108,24 @@ def buy(
         checkout,
         due_days(on_account, due_in),
         address=read_address(address or []),
-        automatic_tax=here.profile.text("stripe.automatic_tax", here.environment) == "on",
+        automatic_tax=ctx.profile.text("stripe.automatic_tax", ctx.environment) == "on",
     )
-    order = replace(complete(here, order), discounts=find_discounts(here.billing, promo, coupon))
-    purchase = ordering.prepare(here.ledger, here.billing, here.call, order)
-    if here.asks and purchase.quote is not None:
-        require_limit(here, max_spend)
-        here.confirm(_question(here, purchase.quote))
-    report = _follow(here, purchase) if wait else _buy(here, purchase)
-    here.emit(report, handle="name")
+    order = replace(complete(ctx, order), discounts=find_discounts(ctx.billing, promo, coupon))
+    purchase = ordering.prepare(ctx.ledger, ctx.billing, ctx.call, order)
+    if ctx.asks and purchase.quote is not None:
+        require_limit(ctx, max_spend)
+        ctx.confirm(_question(ctx, purchase.quote))
+    report = _follow(ctx, purchase) if wait else _buy(ctx, purchase)
+    ctx.emit(report, handle="name")
 
 
-def _buy(here: Context, purchase: Purchase) -> Report:
+def _buy(ctx: Context, purchase: Purchase) -> Report:
     from seatctl.services.purchases import order as ordering
 
-    return ordering.buy(here.ledger, here.billing, here.call, purchase)
+    return ordering.buy(ctx.ledger, ctx.billing, ctx.call, purchase)
 
 
-def _follow(here: Context, purchase: Purchase) -> Report:
+def _follow(ctx: Context, purchase: Purchase) -> Report:
     """Buy once the page is completed; nothing is locked while it is waited for."""
     import time
 
@@ -134,31 +134,31 @@ def _follow(here: Context, purchase: Purchase) -> Report:
     told = False
     while True:
         try:
-            return _buy(here, purchase)
+            return _buy(ctx, purchase)
         except WaitingForPage as waiting:
             if not told:
-                here.note(waiting.message)
+                ctx.note(waiting.message)
                 told = True
-            wait_for_page(here.billing, waiting, time.sleep)
-        here.look_at_the_clock()
+            wait_for_page(ctx.billing, waiting, time.sleep)
+        ctx.look_at_the_clock()
 
 
-def _question(here: Context, quote: Quote) -> str:
+def _question(ctx: Context, quote: Quote) -> str:
     from seatctl.models.money import plain_amount
     from seatctl.rules.charge_comparison import too_little
 
-    if not here.interactive:
+    if not ctx.interactive:
         return "Buy?"  # nobody reads it, and stderr is then free for what a program reads: the error
     code = quote.currency.upper()
     each, due = plain_amount(quote.unit_amount, quote.currency), plain_amount(quote.due_now, quote.currency)
-    here.note(f"{counted(quote.seats, 'seat')} of {quote.plan} as {quote.name}, {each} {code} a seat.")
+    ctx.note(f"{counted(quote.seats, 'seat')} of {quote.plan} as {quote.name}, {each} {code} a seat.")
     end = quote.renews_at[:10]
     if quote.due_days is None:
-        here.note(f"Stripe will charge {due} {code} now; the term ends {end}.")
+        ctx.note(f"Stripe will charge {due} {code} now; the term ends {end}.")
     else:
-        here.note(f"Stripe will invoice {due} {code}, due in {quote.due_days} days; the term ends {end}.")
+        ctx.note(f"Stripe will invoice {due} {code}, due in {quote.due_days} days; the term ends {end}.")
     if quote.carried_over:
-        here.note(f"{too_little(quote.carried_over, quote.currency)}.")
+        ctx.note(f"{too_little(quote.carried_over, quote.currency)}.")
     for warning in quote.warnings:
-        here.note(warning)
+        ctx.note(warning)
     return "Buy?"

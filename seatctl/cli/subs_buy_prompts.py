@@ -24,28 +24,28 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 
-def complete(here: Context, order: Order) -> Order:
+def complete(ctx: Context, order: Order) -> Order:
     """The order with everything that a purchase needs, asked for where it was not given.
 
     Raises UsageError naming every flag that is missing where nobody can be asked.
     """
-    if not here.interactive:
-        _require(here, order)
-    plan = _plan(here, order)
-    order = replace(order, plan=plan.slug, seats=order.seats or _asked(here, lambda: _seats(here, plan)))
-    order = replace(order, name=order.name or _asked(here, lambda: _name(here, order)))
+    if not ctx.interactive:
+        _require(ctx, order)
+    plan = _plan(ctx, order)
+    order = replace(order, plan=plan.slug, seats=order.seats or _asked(ctx, lambda: _seats(ctx, plan)))
+    order = replace(order, name=order.name or _asked(ctx, lambda: _name(ctx, order)))
     if order.bill_to is not None:
         if order.payment_method is not None:
             raise UsageError("--bill-to and --payment-method exclude each other", hint="give one of them")
         return order
-    if order.billing_email is None and here.interactive:
-        order = replace(order, billing_email=_asked(here, lambda: _billing_email(here)))
+    if order.billing_email is None and ctx.interactive:
+        order = replace(order, billing_email=_asked(ctx, lambda: _billing_email(ctx)))
     if order.checkout or order.due_days is not None:
         return order
-    return order if order.payment_method else _asked(here, lambda: _payment(here, order))
+    return order if order.payment_method else _asked(ctx, lambda: _payment(ctx, order))
 
 
-def _require(here: Context, order: Order) -> None:
+def _require(ctx: Context, order: Order) -> None:
     """All that is missing at once, with a command in which only its values are left to fill in."""
     from shlex import join
 
@@ -62,88 +62,88 @@ def _require(here: Context, order: Order) -> None:
         named = " and ".join(part for part in (", ".join(flags[:-1]), flags[-1]) if part)
         raise UsageError(
             f"{named} {'is' if len(flags) == 1 else 'are'} required when not running interactively",
-            hint=f"{join(['seatctl', *here.argv])} {' '.join(missing)}",
+            hint=f"{join(['seatctl', *ctx.argv])} {' '.join(missing)}",
             data={"flag": flags[0], "flags": [*flags]},
         )
 
 
-def _asked(here: Context, question: Callable[[], Answer]) -> Answer:
+def _asked(ctx: Context, question: Callable[[], Answer]) -> Answer:
     """The answer to a question, asked again as long as it is refused; nobody to ask: the refusal itself."""
     while True:
         try:
             return question()
         except (BadInput, NotFound, Refused, UsageError) as error:
-            if not here.interactive:
+            if not ctx.interactive:
                 raise
-            here.note(f"  {error.message}")
+            ctx.note(f"  {error.message}")
 
 
-def _plan(here: Context, order: Order) -> Plan:
+def _plan(ctx: Context, order: Order) -> Plan:
     from seatctl.ledger import plans
 
-    with here.ledger.reading() as reader:
+    with ctx.ledger.reading() as reader:
         if order.plan:
             return plans.find(reader, order.plan)
         sold = list(plans.listing(reader, archived=False))
-    if here.interactive:
+    if ctx.interactive:
         for plan in sold:
             price = plain_amount(plan.unit_amount, plan.currency)
-            here.note(f"  {plan.slug}  {price} {plan.currency.upper()} a seat and {plan.interval}")
+            ctx.note(f"  {plan.slug}  {price} {plan.currency.upper()} a seat and {plan.interval}")
         if not sold:
             raise plans.UnknownPlan(
                 "there is no plan to buy yet", hint="seatctl plans add SLUG --price 12.00 --currency usd"
             )
     only = sold[0].slug if len(sold) == 1 else None
-    return _asked(here, lambda: _sold(here, here.ask("Plan:", flag="--plan", default=only)))
+    return _asked(ctx, lambda: _sold(ctx, ctx.ask("Plan:", flag="--plan", default=only)))
 
 
-def _sold(here: Context, slug: str) -> Plan:
+def _sold(ctx: Context, slug: str) -> Plan:
     from seatctl.ledger import plans
     from seatctl.services.plans.edit import sellable
 
-    with here.ledger.reading() as reader:
+    with ctx.ledger.reading() as reader:
         return sellable(plans.find(reader, slug))
 
 
-def _seats(here: Context, plan: Plan) -> int:
+def _seats(ctx: Context, plan: Plan) -> int:
     least = str(plan.policy.min_seats) if plan.policy is not None else None
-    answer = here.ask("Seats:", flag="--seats", default=least).strip()
+    answer = ctx.ask("Seats:", flag="--seats", default=least).strip()
     seats = whole_number(answer, MOST_SEATS)
     if not seats:
         raise UsageError(f"{answer!r} is not a number of seats", hint="give a whole number, at least 1")
     return seats if plan.policy is None else check_quantity(plan.slug, plan.policy, seats)
 
 
-def _name(here: Context, order: Order) -> str:
+def _name(ctx: Context, order: Order) -> str:
     """A name that is free; one that an unfinished purchase holds passes, since this may be its repetition."""
     from seatctl.ledger import operations
     from seatctl.services.subscriptions.settings import require_free_name
 
-    name = check_name(here.ask("Name of the subscription:", flag="--name"))
+    name = check_name(ctx.ask("Name of the subscription:", flag="--name"))
     if order.request_id is None:
-        with here.ledger.reading() as reader:
+        with ctx.ledger.reading() as reader:
             if operations.of_name(reader, name_key(name)) is None:
                 require_free_name(reader, name)
     return name
 
 
-def _billing_email(here: Context) -> str:
-    email = here.ask("Invoices go to (e-mail):", flag="--billing-email").strip()
+def _billing_email(ctx: Context) -> str:
+    email = ctx.ask("Invoices go to (e-mail):", flag="--billing-email").strip()
     problem = check_email(email)
     if problem:
         raise UsageError(f"{email!r}: {problem}", hint="an address is written NAME@DOMAIN")
     return email
 
 
-def _payment(here: Context, order: Order) -> Order:
+def _payment(ctx: Context, order: Order) -> Order:
     """A card: the one of another subscription, or the id of a saved one. Never a number."""
     from seatctl.ledger import subscriptions
 
-    with here.ledger.reading() as reader:
-        names = [one.name for one in subscriptions.listing(reader, here.now)] if here.interactive else []
+    with ctx.ledger.reading() as reader:
+        names = [one.name for one in subscriptions.listing(reader, ctx.now)] if ctx.interactive else []
     if names:
-        here.note(f"  a subscription's name charges its card: {', '.join(names[:10])}")
-    answer = here.ask("Card (pm_… or tok_…, never a number):", flag="--payment-method").strip()
+        ctx.note(f"  a subscription's name charges its card: {', '.join(names[:10])}")
+    answer = ctx.ask("Card (pm_… or tok_…, never a number):", flag="--payment-method").strip()
     if answer in names:
         return replace(order, bill_to=answer, payment_method=None)
     return replace(order, payment_method=check_payment_method(answer))

@@ -11,11 +11,11 @@ from seatctl.errors import UsageError
 
 if TYPE_CHECKING:
     from seatctl.app.context import Context
-    from seatctl.services.subscriptions.proposal import Prepared
+    from seatctl.services.subscriptions.proposal import Proposal
 
 
 def cancel(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     subscription: SubscriptionArg,
     at_period_end: Annotated[
         bool, typer.Option("--at-period-end", help="When what is paid for ends; the default.")
@@ -41,16 +41,16 @@ def cancel(
         raise UsageError("--now and --at-period-end exclude each other", hint="give one of them")
     if refund and not now:
         raise UsageError("--refund goes with --now", hint="at the period's end all is used up")
-    here = context(ctx)
+    ctx = context(typer_ctx)
     _carry_out(
-        here,
-        prepare_cancel(here.ledger, here.billing, here.call, subscription, now=now, refund=refund),
+        ctx,
+        prepare_cancel(ctx.ledger, ctx.billing, ctx.call, subscription, now=now, refund=refund),
         "Cancel?",
     )
 
 
 def resume(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     subscription: SubscriptionArg,
     max_spend: MaxSpendOpt = None,
     request_id: RequestIdOpt = None,
@@ -68,15 +68,15 @@ def resume(
     from seatctl.cli.confirm import require_limit, wishes
     from seatctl.services.subscriptions.cancel import prepare_resume
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     wanted = wishes(max_spend, request_id)
-    prepared = prepare_resume(here.ledger, here.billing, here.call, subscription, wanted)
-    if prepared.due_now and not here.options.dry_run:
-        require_limit(here, max_spend)
-    _carry_out(here, prepared, "Resume?")
+    prepared = prepare_resume(ctx.ledger, ctx.billing, ctx.call, subscription, wanted)
+    if prepared.due_now and not ctx.options.dry_run:
+        require_limit(ctx, max_spend)
+    _carry_out(ctx, prepared, "Resume?")
 
 
-def transfer(ctx: typer.Context, subscription: SubscriptionArg, email: EmailArg) -> None:
+def transfer(typer_ctx: typer.Context, subscription: SubscriptionArg, email: EmailArg) -> None:
     """Make another user the owner of a subscription, here and in Stripe.
 
     Examples:
@@ -85,18 +85,18 @@ def transfer(ctx: typer.Context, subscription: SubscriptionArg, email: EmailArg)
     from seatctl.ledger import users
     from seatctl.services.subscriptions.settings import hand_over
 
-    here = context(ctx)
-    with here.ledger.reading() as reader:
+    ctx = context(typer_ctx)
+    with ctx.ledger.reading() as reader:
         person = users.require(reader, email)
-    here.emit(hand_over(here.ledger, here.billing, here.call, subscription, person), handle="name")
+    ctx.emit(hand_over(ctx.ledger, ctx.billing, ctx.call, subscription, person), handle="name")
 
 
-def _carry_out(here: Context, prepared: Prepared, question: str) -> None:
+def _carry_out(ctx: Context, prepared: Proposal, question: str) -> None:
     """Show what ends and what is given back, ask, do it, and print the report."""
     from seatctl.services.subscriptions.proposal import carry_out
 
-    if here.asks and not prepared.nothing:
-        for line in prepared.notes if here.interactive else ():
-            here.note(line)
-        here.confirm(question)
-    here.emit(carry_out(here.ledger, here.billing, here.call, prepared), handle="name")
+    if ctx.asks and not prepared.nothing:
+        for line in prepared.notes if ctx.interactive else ():
+            ctx.note(line)
+        ctx.confirm(question)
+    ctx.emit(carry_out(ctx.ledger, ctx.billing, ctx.call, prepared), handle="name")

@@ -13,7 +13,7 @@ app = typer.Typer()
 
 @app.command()
 def sync(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     full: Annotated[
         bool, typer.Option("--full", help="Read everything anew, not only what changed.")
     ] = False,
@@ -42,14 +42,14 @@ def sync(
     from seatctl.cli import sync_modes
     from seatctl.errors import UsageError
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     if sum((watch, events is not None, full)) > 1:
         raise UsageError("--full, --watch and --events exclude each other")
-    if here.options.dry_run and (watch or events is not None):
+    if ctx.options.dry_run and (watch or events is not None):
         raise UsageError("--dry-run looks once", hint="seatctl sync --dry-run")
     if events is not None:
-        sync_modes.follow_events(here, events)
+        sync_modes.follow_events(ctx, events)
     elif watch:
-        sync_modes.watch(here, every)
+        sync_modes.watch(ctx, every)
     else:
-        sync_modes.once(here, full=full)
+        sync_modes.once(ctx, full=full)

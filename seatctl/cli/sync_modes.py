@@ -20,42 +20,42 @@ _LONGEST_EVENT = 4_000_000
 """Characters; what is longer is no event of Stripe's."""
 
 
-def once(here: Context, *, full: bool = False) -> None:
+def once(ctx: Context, *, full: bool = False) -> None:
     """One sync."""
     from seatctl.services.sync.sync import sync
 
-    report = sync(here.ledger, here.billing, here.call, full=full)
-    here.emit(report, handle="name")
+    report = sync(ctx.ledger, ctx.billing, ctx.call, full=full)
+    ctx.emit(report, handle="name")
     if report.data.get("rebuilt"):
-        here.note("this ledger may read these subscriptions; to change them too: seatctl ledger adopt")
-        here.note(
+        ctx.note("this ledger may read these subscriptions; to change them too: seatctl ledger adopt")
+        ctx.note(
             "Stripe does not know users, seats, roles and requests. After that, bring people in without "
             "mailing everyone again: seatctl users import FILE, then "
             "seatctl seats assign SUBSCRIPTION --from FILE --no-notify"
         )
 
 
-def watch(here: Context, every: int) -> None:
+def watch(ctx: Context, every: int) -> None:
     """Sync every so many seconds until interrupted; what passes is told and tried again."""
     while True:
         try:
-            once(here)
+            once(ctx)
         except TryAgain as error:
-            here.note(f"{error.message}; the next try is in {every} seconds")
-        _deliver(here)
+            ctx.note(f"{error.message}; the next try is in {every} seconds")
+        _deliver(ctx)
         time.sleep(every)
-        here.look_at_the_clock()
+        ctx.look_at_the_clock()
 
 
-def _deliver(here: Context) -> None:
+def _deliver(ctx: Context) -> None:
     """Send the messages of what was taken over: other commands do so when they end, which these do not."""
-    if here.ledger.told_from is not None:
+    if ctx.ledger.told_from is not None:
         from seatctl.cli.deliver_mail import deliver
 
-        deliver(here, here.ledger.told_from)
+        deliver(ctx, ctx.ledger.told_from)
 
 
-def follow_events(here: Context, source: str) -> None:
+def follow_events(ctx: Context, source: str) -> None:
     """Take over what each event is about as it arrives. Not noted as a success: events may be missed.
 
     A passing trouble with one of them is told and does not end the stream.
@@ -70,21 +70,21 @@ def follow_events(here: Context, source: str) -> None:
             found = about(event)
             if found is None:
                 continue
-            here.look_at_the_clock()
+            ctx.look_at_the_clock()
             try:
-                report = follow(here.ledger, here.billing, here.call, [found])
+                report = follow(ctx.ledger, ctx.billing, ctx.call, [found])
             except TryAgain as error:
                 missed += 1
-                here.note(f"{event.get('type')}: {found[1]} was missed: {error.message}")
+                ctx.note(f"{event.get('type')}: {found[1]} was missed: {error.message}")
                 continue
             count += 1
             for row in report.rows:
-                here.note(f"{event.get('type')}: {row['name']}: {row['summary']}")
-            _deliver(here)
+                ctx.note(f"{event.get('type')}: {row['name']}: {row['summary']}")
+            _deliver(ctx)
     told = f"{counted(count, 'event')} taken over" + (f", {missed} missed" if missed else "")
-    here.note(f"{told}; to make sure that none was missed: seatctl sync")
+    ctx.note(f"{told}; to make sure that none was missed: seatctl sync")
     if missed:
-        here.exit_code = ExitCode.PARTIAL
+        ctx.exit_code = ExitCode.PARTIAL
 
 
 def read_events(stream: TextIO) -> Iterator[StripeJson]:

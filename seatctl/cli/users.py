@@ -46,7 +46,7 @@ GroupOpt = Annotated[str | None, typer.Option("--group", metavar="GROUP", help="
 
 @app.command("list")
 def list_users(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     text: Annotated[
         str, typer.Argument(metavar="[TEXT]", help="Part of a name or an e-mail.", show_default=False)
     ] = "",
@@ -66,10 +66,10 @@ def list_users(
     """
     from seatctl.ledger import users
 
-    here = context(ctx)
-    with here.ledger.reading() as reader:
-        here.emit_list(
-            users.records(reader, text=text.strip(), status=status, group=group, now=here.now),
+    ctx = context(typer_ctx)
+    with ctx.ledger.reading() as reader:
+        ctx.emit_list(
+            users.records(reader, text=text.strip(), status=status, group=group, now=ctx.now),
             LIST_COLUMNS,
             handle="email",
             # What a search finds is shown as it is found; counting it would cost more than showing it.
@@ -78,7 +78,7 @@ def list_users(
 
 
 @app.command()
-def show(ctx: typer.Context, email: EmailArg) -> None:
+def show(typer_ctx: typer.Context, email: EmailArg) -> None:
     """Show a user with seats, open requests and what the user owns.
 
     Examples:
@@ -86,13 +86,13 @@ def show(ctx: typer.Context, email: EmailArg) -> None:
     """
     from seatctl.services.users.edit import describe
 
-    here = context(ctx)
-    with here.ledger.reading() as reader:
-        here.emit_one(describe(reader, email, here.now), SHOW_COLUMNS, handle="email")
+    ctx = context(typer_ctx)
+    with ctx.ledger.reading() as reader:
+        ctx.emit_one(describe(reader, email, ctx.now), SHOW_COLUMNS, handle="email")
 
 
 @app.command()
-def add(ctx: typer.Context, emails: People, name: NameOpt = None, group: GroupOpt = None) -> None:
+def add(typer_ctx: typer.Context, emails: People, name: NameOpt = None, group: GroupOpt = None) -> None:
     """Add users; a removed one comes back.
 
     Examples:
@@ -106,13 +106,13 @@ def add(ctx: typer.Context, emails: People, name: NameOpt = None, group: GroupOp
         raise UsageError(
             "--name is the name of one user", hint="add them one by one, or seatctl users import FILE"
         )
-    here = context(ctx)
-    here.emit(add_users(here.ledger, here.call, emails, name=name, group=group))
+    ctx = context(typer_ctx)
+    ctx.emit(add_users(ctx.ledger, ctx.call, emails, name=name, group=group))
 
 
 @app.command()
 def edit(
-    ctx: typer.Context,
+    typer_ctx: typer.Context,
     email: EmailArg,
     new_email: Annotated[str | None, typer.Option("--email", metavar="EMAIL", help="The new e-mail.")] = None,
     name: NameOpt = None,
@@ -133,27 +133,27 @@ def edit(
       seatctl users edit zoe@example.com --exempt
     """
     from seatctl.errors import UsageError
-    from seatctl.services.users.edit import Edit, edit_user
+    from seatctl.services.users.edit import UserEdit, edit_user
 
     if new_email is None and name is None and group is None and exempt is None:
         raise UsageError("nothing to change is given", hint="give --email, --name, --group or --exempt")
-    here = context(ctx)
-    report = edit_user(here.ledger, here.call, email, Edit(new_email, name, group, exempt))
-    here.emit(report)
-    if new_email is not None and not here.options.dry_run:
+    ctx = context(typer_ctx)
+    report = edit_user(ctx.ledger, ctx.call, email, UserEdit(new_email, name, group, exempt))
+    ctx.emit(report)
+    if new_email is not None and not ctx.options.dry_run:
         from seatctl.services.subscriptions.settings import tell_moved_owner
 
-        why = tell_moved_owner(here.ledger, lambda: here.billing, here.call, new_email)
+        why = tell_moved_owner(ctx.ledger, lambda: ctx.billing, ctx.call, new_email)
         if why is not None:
             from seatctl.ledger.users import quoted
 
             again = f"seatctl users edit {quoted(new_email)} --email {quoted(new_email)}"
-            here.note(f"Stripe does not know the new e-mail of the owner yet: {why}; once more: {again}")
+            ctx.note(f"Stripe does not know the new e-mail of the owner yet: {why}; once more: {again}")
 
 
 @app.command("import")
 def import_file(
-    ctx: typer.Context, file: FileArg, mapping: MapOpt = None, skip_bad: SkipBadOpt = False
+    typer_ctx: typer.Context, file: FileArg, mapping: MapOpt = None, skip_bad: SkipBadOpt = False
 ) -> None:
     """Add and update users from a file.
 
@@ -170,18 +170,18 @@ def import_file(
     from seatctl.rules.people import USER_FIELDS, incoming
     from seatctl.services.users.import_file import import_users
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     with open_table(file, USER_FIELDS, mapping=renames(mapping or ())) as table:
         # A column that our own lists print is left out on purpose; another may be a typing mistake.
         unread = [name for name in table.ignored if name not in _LISTED]
         if unread:
-            here.note(f"columns not read: {', '.join(unread)}")
-        report = import_users(here.ledger, here.call, incoming(table), skip_bad=skip_bad)
-        here.emit(report, handle="email")
+            ctx.note(f"columns not read: {', '.join(unread)}")
+        report = import_users(ctx.ledger, ctx.call, incoming(table), skip_bad=skip_bad)
+        ctx.emit(report, handle="email")
 
 
 @app.command()
-def suspend(ctx: typer.Context, emails: People) -> None:
+def suspend(typer_ctx: typer.Context, emails: People) -> None:
     """Suspend users: they keep their seats and are not entitled, nor do their roles permit anything.
 
     Examples:
@@ -189,12 +189,12 @@ def suspend(ctx: typer.Context, emails: People) -> None:
     """
     from seatctl.services.users.edit import suspend_users
 
-    here = context(ctx)
-    here.emit(suspend_users(here.ledger, here.call, emails))
+    ctx = context(typer_ctx)
+    ctx.emit(suspend_users(ctx.ledger, ctx.call, emails))
 
 
 @app.command()
-def reactivate(ctx: typer.Context, emails: People) -> None:
+def reactivate(typer_ctx: typer.Context, emails: People) -> None:
     """Make suspended users active again.
 
     Examples:
@@ -202,8 +202,8 @@ def reactivate(ctx: typer.Context, emails: People) -> None:
     """
     from seatctl.services.users.edit import reactivate_users
 
-    here = context(ctx)
-    here.emit(reactivate_users(here.ledger, here.call, emails))
+    ctx = context(typer_ctx)
+    ctx.emit(reactivate_users(ctx.ledger, ctx.call, emails))
 
 
 app.command()(remove)

@@ -20,7 +20,7 @@ EraseOpt = Annotated[
 
 
 def remove(
-    ctx: typer.Context, emails: People, new_owner: NewOwnerOpt = None, erase: EraseOpt = False
+    typer_ctx: typer.Context, emails: People, new_owner: NewOwnerOpt = None, erase: EraseOpt = False
 ) -> None:
     """Remove users: seats are given back, open requests canceled.
 
@@ -37,17 +37,17 @@ def remove(
 
     from seatctl.services.users.remove import remove_users
 
-    here = context(ctx)
+    ctx = context(typer_ctx)
     hand_over = None
     if new_owner is not None:
         from seatctl.services.subscriptions import settings
 
-        hand_over = partial(settings.hand_over, here.ledger, here.billing, here.call)
-    if erase and here.asks:
+        hand_over = partial(settings.hand_over, ctx.ledger, ctx.billing, ctx.call)
+    if erase and ctx.asks:
         whom = emails[0] if len(emails) == 1 else f"{len(emails)} users"
-        here.confirm(f"Erase {whom} for good?")
-    here.emit(
-        remove_users(here.ledger, here.call, emails, new_owner=new_owner, hand_over=hand_over, erase=erase)
+        ctx.confirm(f"Erase {whom} for good?")
+    ctx.emit(
+        remove_users(ctx.ledger, ctx.call, emails, new_owner=new_owner, hand_over=hand_over, erase=erase)
     )
-    if erase and not here.options.dry_run:
-        here.ledger.engine.empty_journal()
+    if erase and not ctx.options.dry_run:
+        ctx.ledger.engine.empty_journal()

@@ -8,9 +8,9 @@ from __future__ import annotations
 from seatctl.config.secrets import COMMAND_SECONDS, NoKey, first_line, keep_secret, kept_secret, keyring_entry
 from seatctl.config.settings import Environment, Profile, Settings
 from seatctl.errors import Refused
-from seatctl.mail.email import Server
+from seatctl.mail.email import MailServer
 from seatctl.mail.rendering import Renderer
-from seatctl.mail.setup import Post
+from seatctl.mail.setup import MailSetup
 
 PASSWORD_VARIABLE = "SEATCTL_MAIL_PASSWORD"  # noqa: S105 - a name
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
@@ -25,13 +25,13 @@ class MailNotConfigured(Refused):
 
 def find_post(
     settings: Settings, profile: Profile, environment: Environment, seconds: float = COMMAND_SECONDS
-) -> Post:
+) -> MailSetup:
     """The server and the texts of a profile. Raises MailNotConfigured, NoKey.
 
     `seconds`: how long `mail.password_command` may take.
     """
     server = find_server(settings, profile, environment, seconds)
-    return Post(server, find_texts(settings, profile), activation_days(profile))
+    return MailSetup(server, find_texts(settings, profile), activation_days(profile))
 
 
 def find_texts(settings: Settings, profile: Profile) -> Renderer:
@@ -42,7 +42,7 @@ def find_texts(settings: Settings, profile: Profile) -> Renderer:
 
 def find_server(
     settings: Settings, profile: Profile, environment: Environment, seconds: float = COMMAND_SECONDS
-) -> Server:
+) -> MailServer:
     """The mail server. Raises MailNotConfigured, NoKey where a user has no password."""
     host, sender = profile.text("mail.host", environment), profile.text("mail.from", environment)
     if not host or not sender:
@@ -61,7 +61,7 @@ def find_server(
             data={"setting": "mail.security"},
         )
     user = profile.text("mail.user", environment)
-    return Server(
+    return MailServer(
         host=host,
         port=int(profile.text("mail.port", environment) or _PORTS[security]),
         security=security,

@@ -41,7 +41,7 @@ def renames(given: Iterable[str]) -> dict[str, str]:
     return repeated_options.pairs("--map", pairs)
 
 
-class Wanted(NamedTuple):
+class WantedColumns(NamedTuple):
     """Which fields are asked of `source`, which of them it must have, which columns `--map` gives."""
 
     source: str

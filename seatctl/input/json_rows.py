@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from seatctl.input.columns import Wanted, column_key
-from seatctl.input.rows import NUL, Row
+from seatctl.input.columns import WantedColumns, column_key
+from seatctl.input.rows import NUL, FileRow
 
 MAX_OBJECT = 1 << 20
 """Characters of an object that spans several lines of an array."""
@@ -29,7 +29,9 @@ class _Found(NamedTuple):
     problem: str | None
 
 
-def json_rows(lines: Iterable[str], wanted: Wanted, *, array: bool) -> tuple[Iterator[Row], list[str]]:
+def json_rows(
+    lines: Iterable[str], wanted: WantedColumns, *, array: bool
+) -> tuple[Iterator[FileRow], list[str]]:
     """The rows, and the keys of the first object that nobody asked for. Raises NoSuchColumn, UsageError."""
     found = _numbered(_of_array(lines)) if array else _of_lines(lines)
     first = next(found, None)
@@ -111,15 +113,15 @@ def _numbered(objects: Iterator[_Found]) -> Iterator[_Found]:
         yield found._replace(line=last)
 
 
-def _rows(objects: Iterable[_Found], keys: Sequence[str]) -> Iterator[Row]:
+def _rows(objects: Iterable[_Found], keys: Sequence[str]) -> Iterator[FileRow]:
     for line, found, problem in objects:
         if problem is not None:
-            yield Row(line, (), problem)
+            yield FileRow(line, (), problem)
             continue
         values: dict[str, str] = {}
         problems = [wrong for key, value in found.items() if (wrong := _keep(values, keys, key, value))]
         row = tuple(values.get(key, "") for key in keys)
-        yield Row(line, row, "; ".join(problems) or (NUL if "\0" in "".join(row) else None))
+        yield FileRow(line, row, "; ".join(problems) or (NUL if "\0" in "".join(row) else None))
 
 
 def _keep(values: dict[str, str], keys: Sequence[str], key: str, value: object) -> str | None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 NUL = "it has a NUL byte, or is too long"
 
 
-class Row(NamedTuple):
+class FileRow(NamedTuple):
     """`line` counts from 1; `values` are in the order of the fields asked for, "" where none was given."""
 
     line: int

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from seatctl.errors import BadInput
-from seatctl.input.columns import NoSuchColumn, Wanted
+from seatctl.input.columns import NoSuchColumn, WantedColumns
 from seatctl.input.file_kinds import SEPARATORS, require_columns_line
 from seatctl.input.lines import End, open_bytes, text_lines
-from seatctl.input.rows import NUL, Row
+from seatctl.input.rows import NUL, FileRow
 from seatctl.rules.emails import check_email
 from seatctl.rules.terminal_text import unguard_cell
 
@@ -60,14 +60,14 @@ class Table:
     would hear that there is nothing to do. What comes by a pipe may have no rows (`requests list … |`).
     """
 
-    def __init__(self, source: str, rows: Iterator[Row], ignored: Sequence[str] = ()) -> None:
+    def __init__(self, source: str, rows: Iterator[FileRow], ignored: Sequence[str] = ()) -> None:
         self.source = source
         self.ignored = tuple(ignored)
         self.may_be_empty = True
         self._rows = rows
         self._stream: BinaryIO | None = None
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[FileRow]:
         if self.may_be_empty:
             return self._rows
         first = next(self._rows, None)
@@ -105,7 +105,7 @@ def open_table(
     """
     stream, name = open_bytes(source, stdin)
     try:
-        wanted = Wanted(name, tuple(fields), tuple(needs), dict(mapping or {}))
+        wanted = WantedColumns(name, tuple(fields), tuple(needs), dict(mapping or {}))
         end = End()
         table = _table(Path(source).suffix.lower(), text_lines(stream, name, end), wanted, end).reads(stream)
         # A pipe may be named too: <(…), a fifo.
@@ -116,7 +116,7 @@ def open_table(
     return table
 
 
-def _table(suffix: str, lines: Iterator[str], wanted: Wanted, end: End) -> Table:
+def _table(suffix: str, lines: Iterator[str], wanted: WantedColumns, end: End) -> Table:
     """The table in the format that its extension says, or else its first line."""
     leading = list(_until_filled(lines))
     first = leading[-1].lstrip() if leading else ""
@@ -135,7 +135,7 @@ def _table(suffix: str, lines: Iterator[str], wanted: Wanted, end: End) -> Table
     return _delimited_table(reader, wanted, header, end)
 
 
-def _is_address(first: str, wanted: Wanted) -> bool:
+def _is_address(first: str, wanted: WantedColumns) -> bool:
     """Whether the first line is a person already and nothing else, as of what --quiet prints."""
     text = first.strip()
     if wanted.needs != ("email",) or "email" in wanted.mapping or any(mark in text for mark in SEPARATORS):
@@ -165,7 +165,7 @@ def _delimiter(suffix: str, header: str) -> str:
     return ";" if ";" in header else ","
 
 
-def _delimited_table(reader: Reader, wanted: Wanted, header: list[str] | None, end: End) -> Table:
+def _delimited_table(reader: Reader, wanted: WantedColumns, header: list[str] | None, end: End) -> Table:
     """`header` names the columns if no line does."""
     try:
         header = header or next((cells for cells in reader if any(map(str.strip, cells))), [])
@@ -215,8 +215,8 @@ def _csv_problem(error: csv.Error, lines: int) -> str:
 def _delimited_rows(
     reader: Iterator[list[str]],
     line_num: Callable[[], int],
-    make: Callable[[int, list[str]], Row | None],
-) -> Iterator[Row]:
+    make: Callable[[int, list[str]], FileRow | None],
+) -> Iterator[FileRow]:
     """A row per record, with the line it begins on; one that breaks the format with its problem."""
     line = line_num() + 1
     while True:
@@ -227,7 +227,7 @@ def _delimited_rows(
                     yield row
                 line = line_num() + 1
         except csv.Error as error:
-            yield Row(line, (), _csv_problem(error, line_num() - line + 1))
+            yield FileRow(line, (), _csv_problem(error, line_num() - line + 1))
             line = line_num() + 1
         else:
             return
@@ -235,17 +235,17 @@ def _delimited_rows(
 
 def _row_maker(
     widths: _Widths, indexes: Sequence[int], plain: Callable[[str], str]
-) -> Callable[[int, list[str]], Row | None]:
+) -> Callable[[int, list[str]], FileRow | None]:
     """What makes a Row of the cells of a record, None of a blank one. `plain` undoes a cell's guard."""
     pick: Callable[[list[str]], tuple[str, ...]] = itemgetter(*indexes, -1)
     count, strip, width = len(indexes), str.strip, widths.header
 
-    def make(line: int, cells: list[str]) -> Row | None:
+    def make(line: int, cells: list[str]) -> FileRow | None:
         if len(cells) != width:
             if not any(map(strip, cells)):
                 return None
             if problem := widths.problem(cells):
-                return Row(line, (), problem)
+                return FileRow(line, (), problem)
             cells[len(cells) :] = [""] * (width - len(cells))
             del cells[width:]
         cells.append("")  # what a field without a column picks
@@ -255,7 +255,7 @@ def _row_maker(
             values = tuple([plain(value) if value[:1] == "'" else value for value in values])
         if not text and not any(map(strip, cells)):
             return None
-        return Row(line, values, NUL if "\0" in text else None)
+        return FileRow(line, values, NUL if "\0" in text else None)
 
     return make
 

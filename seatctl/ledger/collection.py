@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from seatctl.models.call import format_time, parse_time
-from seatctl.models.collection import Owed, Pause
+from seatctl.models.collection import OwedInvoice, Pause
 
 UNSETTLED = "status IN ('draft', 'open', 'uncollectible')"
 """Of an invoice: something may still be owed. In the words of the partial indexes, which SQLite uses for no
@@ -19,7 +19,7 @@ OWED = f"""(SELECT json_group_array(json_array(coalesce(i.number, i.stripe_id), 
 """An expression for `read_owed`, in a query in which `s` is the subscription."""
 
 
-def read_owed(text: str | None) -> tuple[Owed, ...]:
+def read_owed(text: str | None) -> tuple[OwedInvoice, ...]:
     """The invoices that `OWED` found, the newest first."""
     if text is None or text == "[]":
         return ()  # nearly always
@@ -27,8 +27,8 @@ def read_owed(text: str | None) -> tuple[Owed, ...]:
     return tuple(sorted(found, key=lambda one: (one.since, one.handle), reverse=True))
 
 
-def _owed(handle: str, draft: int, amount: int, currency: str, due: str | None, since: str) -> Owed:
-    return Owed(
+def _owed(handle: str, draft: int, amount: int, currency: str, due: str | None, since: str) -> OwedInvoice:
+    return OwedInvoice(
         handle, bool(draft), amount, currency, None if due is None else parse_time(due), parse_time(since)
     )
 

@@ -6,21 +6,21 @@ import json
 from collections.abc import Sequence
 
 from seatctl.ledger.transaction import Reader
-from seatctl.models.seat import Leaving
+from seatctl.models.seat import DepartureRule
 
 _ORDER = {
-    Leaving.NEWEST: "t.assigned_at DESC, t.id DESC",
-    Leaving.OLDEST: "t.assigned_at, t.id",
-    Leaving.SUSPENDED: "t.assigned_at DESC, t.id DESC",
-    Leaving.UNCLAIMED: "t.assigned_at DESC, t.id DESC",
+    DepartureRule.NEWEST: "t.assigned_at DESC, t.id DESC",
+    DepartureRule.OLDEST: "t.assigned_at, t.id",
+    DepartureRule.SUSPENDED: "t.assigned_at DESC, t.id DESC",
+    DepartureRule.UNCLAIMED: "t.assigned_at DESC, t.id DESC",
 }
 _ONLY = {
-    Leaving.SUSPENDED: "AND u.status = 'suspended'",
-    Leaving.UNCLAIMED: "AND t.claimed_at IS NULL",
+    DepartureRule.SUSPENDED: "AND u.status = 'suspended'",
+    DepartureRule.UNCLAIMED: "AND t.claimed_at IS NULL",
 }
 
 
-def choose(reader: Reader, subscription_id: int, how: Leaving, seats: int) -> tuple[int, ...]:
+def choose(reader: Reader, subscription_id: int, how: DepartureRule, seats: int) -> tuple[int, ...]:
     """The ids of at most `seats` users who go under this rule; fewer where the rule finds no more.
 
     Whose seat ends anyway goes first, so that nobody else has to.

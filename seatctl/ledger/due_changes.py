@@ -10,7 +10,7 @@ from seatctl.ledger.transaction import Transaction
 from seatctl.ledger.undo import held_seats
 from seatctl.models.request import RequestStatus, SeatRequest
 from seatctl.models.subscription import Subscription
-from seatctl.rules.approval import AUTOMATIC, Asking, Outcome, automatically
+from seatctl.rules.approval import AUTOMATIC, ApprovalOutcome, Requester, automatically
 
 _WITH_FREE_SEATS = """SELECT id FROM subscriptions WHERE capacity > assigned
     AND status IN ('active', 'trialing', 'past_due')
@@ -93,8 +93,8 @@ def _suits(tx: Transaction, request: SeatRequest, pool: Subscription, free: int)
         return True
     group = tx.value("SELECT group_name FROM users WHERE id = ?", (request.user_id,))
     today = requests.approved_automatically(tx, pool.id, tx.call.now)
-    asking = Asking(request.email, None if group is None else str(group), tx.call.now, today)
-    return automatically(pool.auto_approval, asking, free).outcome is Outcome.SEAT
+    asking = Requester(request.email, None if group is None else str(group), tx.call.now, today)
+    return automatically(pool.auto_approval, asking, free).outcome is ApprovalOutcome.SEAT
 
 
 def take_seat(tx: Transaction, request: SeatRequest, pool: Subscription, *, by: str | None) -> int:

@@ -30,7 +30,7 @@ _OURS = """s.status IN ('active', 'trialing', 'past_due')
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class WatchedSubscription:
     """A running subscription of this ledger, as its reminders see it. Times are UTC."""
 
     id: int
@@ -43,7 +43,7 @@ class Watched:
     unpaid_since: str | None
 
 
-def watched(reader: Reader) -> Iterator[Watched]:
+def watched(reader: Reader) -> Iterator[WatchedSubscription]:
     """The running subscriptions whose home this ledger is."""
     rows = reader.rows(
         f"SELECT s.id, s.term_start, s.term_end, s.unpaid_since, {END_IS_OPEN} AS end_is_open,"  # noqa: S608 - conditions of ours
@@ -51,7 +51,7 @@ def watched(reader: Reader) -> Iterator[Watched]:
         f" AS by_itself FROM subscriptions s WHERE {_OURS} ORDER BY s.id"
     )
     for row in rows:
-        yield Watched(
+        yield WatchedSubscription(
             id=row["id"],
             term_start=parse_time(row["term_start"]),
             term_end=parse_time(row["term_end"]),

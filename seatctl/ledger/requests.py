@@ -188,7 +188,7 @@ def approved_automatically(reader: Reader, subscription_id: int, day: datetime) 
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class RequestFilter:
     """Which requests to list, as they stand at `now` in the written form."""
 
     now: str
@@ -218,14 +218,14 @@ class Filter:
         return chosen, params
 
 
-def listing(reader: Reader, chosen: Filter) -> Iterator[SeatRequest]:
+def listing(reader: Reader, chosen: RequestFilter) -> Iterator[SeatRequest]:
     """Requests by number."""
     wanted, params = chosen.where()
     order = "r.number DESC" if chosen.newest_first else "r.number"
     return map(_request, reader.rows(f"{_SELECT}{wanted} ORDER BY {order}", params))
 
 
-def count(reader: Reader, chosen: Filter) -> int:
+def count(reader: Reader, chosen: RequestFilter) -> int:
     """How many requests `listing` yields."""
     wanted, params = chosen.where()
     return reader.count(f"SELECT count(*) FROM requests r{wanted}", params)

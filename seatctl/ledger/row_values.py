@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from seatctl.models.plan import Policy
 
 
-class Stored(dict[str, JsonValue]):
+class StoredObject(dict[str, JsonValue]):
     """An object of a row, read long after its transaction: a key that it lacks is the ledger's damage."""
 
     def __missing__(self, key: str) -> JsonValue:
@@ -26,8 +26,8 @@ class Stored(dict[str, JsonValue]):
 
 def stored_object(text: str) -> dict[str, JsonValue]:
     """The object of a row, with those inside it. Raises ValueError for anything else."""
-    found = json.loads(text, object_hook=Stored)
-    if not isinstance(found, Stored):
+    found = json.loads(text, object_hook=StoredObject)
+    if not isinstance(found, StoredObject):
         raise ValueError(f"the ledger holds {text[:40]!r} in place of an object")  # noqa: TRY004
     return found
 

@@ -31,7 +31,7 @@ _UNTIL = """CASE WHEN :as_of IS NULL THEN t.until ELSE nullif(coalesce(
 """When the seat was to end: what the first change after that moment found, else what is so today."""
 
 
-class Filter(NamedTuple):
+class SeatFilter(NamedTuple):
     """Which seats to list; `now` in the written form: a seat whose `until` has passed is over."""
 
     now: str
@@ -70,7 +70,7 @@ class Filter(NamedTuple):
         return " AND ".join(parts) or "1", params
 
 
-def listing(reader: Reader, chosen: Filter) -> Iterator[Record]:
+def listing(reader: Reader, chosen: SeatFilter) -> Iterator[Record]:
     """Seats as records of output, in the order in which they were taken; of a search, as they are found."""
     where, params = chosen.where()
     order = "" if chosen.text else " ORDER BY t.id"
@@ -85,7 +85,7 @@ def listing(reader: Reader, chosen: Filter) -> Iterator[Record]:
     return map(_record, found)
 
 
-def count(reader: Reader, chosen: Filter) -> int:
+def count(reader: Reader, chosen: SeatFilter) -> int:
     """How many seats `listing` yields."""
     where, params = chosen.where()
     return reader.count(
@@ -93,7 +93,7 @@ def count(reader: Reader, chosen: Filter) -> int:
     )
 
 
-def history(reader: Reader, chosen: Filter) -> Iterator[Record]:
+def history(reader: Reader, chosen: SeatFilter) -> Iterator[Record]:
     """Every seat there ever was, with who gave and who took it, oldest first."""
     where, params = chosen.where()
     found = reader.rows(

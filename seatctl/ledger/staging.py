@@ -84,7 +84,7 @@ _KNOW = f"""UPDATE incoming SET user_id = users.id,
     FROM users WHERE users.email_key = incoming.email_key AND incoming.verdict = 'unknown'"""
 
 
-class Verdict(StrEnum):
+class RowVerdict(StrEnum):
     """What is known of a row before the command acts on it."""
 
     UNKNOWN = "unknown"
@@ -131,7 +131,7 @@ def judge(tx: Journal) -> None:
     tx.execute(_KNOW)
 
 
-def refuse(tx: Journal, verdict: Verdict, problem: str) -> int:
+def refuse(tx: Journal, verdict: RowVerdict, problem: str) -> int:
     """Call the rows of a verdict bad, because of `problem`; how many there were."""
     return tx.execute(
         "UPDATE incoming SET verdict = 'bad', problem = :problem WHERE verdict = :verdict",
@@ -150,7 +150,7 @@ def refuse_past(tx: Journal, now: str) -> int:
 
 def require_good(reader: Reader, skip_bad: bool) -> int:
     """How many rows are bad. Raises BadRows with all of them, unless they are to be skipped."""
-    bad = count(reader, Verdict.BAD)
+    bad = count(reader, RowVerdict.BAD)
     if bad and not skip_bad:
         total = reader.count("SELECT count(*) FROM incoming")
         raise BadRows(
@@ -167,12 +167,12 @@ def bad_rows(reader: Reader) -> list[JsonValue]:
     return [{"line": row["line"], "email": row["email"], "error": row["problem"]} for row in found]
 
 
-def count(reader: Reader, verdict: Verdict) -> int:
+def count(reader: Reader, verdict: RowVerdict) -> int:
     """How many rows have this verdict."""
     return reader.count("SELECT count(*) FROM incoming WHERE verdict = ?", (verdict.value,))
 
 
-def emails(reader: Reader, verdict: Verdict) -> list[str]:
+def emails(reader: Reader, verdict: RowVerdict) -> list[str]:
     """The addresses of the rows of a verdict, in order: for arguments, which are few."""
     found = reader.rows("SELECT email FROM incoming WHERE verdict = ? ORDER BY line", (verdict.value,))
     return [row["email"] for row in found]

@@ -28,20 +28,20 @@ def parameters(handle: str) -> dict[str, SqlValue]:
     return {"key": name_key(handle), "handle": handle}
 
 
-class Known(NamedTuple):
+class SubscriptionName(NamedTuple):
     """The least of a subscription: its id in the ledger and its name."""
 
     id: int
     name: str
 
 
-def known(reader: Reader, handle: str) -> Known:
+def known(reader: Reader, handle: str) -> SubscriptionName:
     """The subscription that a handle means. Raises UnknownSubscription."""
     query = f"SELECT s.id, s.name FROM subscriptions s WHERE {CONDITION}"  # noqa: S608 - a constant
     row = reader.row(query, parameters(handle))
     if row is None:
         raise unknown(reader, handle)
-    return Known(row["id"], row["name"])
+    return SubscriptionName(row["id"], row["name"])
 
 
 def unknown(reader: Reader, handle: str) -> UnknownSubscription:

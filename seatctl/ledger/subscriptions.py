@@ -40,7 +40,7 @@ _NEVER = "0000-00-00T00:00:00Z"
 
 
 @dataclass(frozen=True, slots=True)
-class Bought:
+class NewSubscription:
     """What a finished purchase adds to the ledger."""
 
     name: str
@@ -56,7 +56,7 @@ class Bought:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class NextTerm:
     """Seats and plan (slug) of the next term; the same as now where nothing waits."""
 
     seats: int
@@ -82,7 +82,7 @@ def by_id(reader: Reader, subscription_id: int, now: datetime | None = None) -> 
     return _subscription(row)
 
 
-def planned(reader: Reader, subscription_id: int) -> Planned:
+def planned(reader: Reader, subscription_id: int) -> NextTerm:
     """What the next term begins with, as Stripe's item and our metadata there last said."""
     from seatctl.rules.subscription_state import NEXT_PLAN
 
@@ -93,7 +93,7 @@ def planned(reader: Reader, subscription_id: int) -> Planned:
     )
     if row is None:
         raise UnknownSubscription(f"there is no subscription with the id {subscription_id}")
-    return Planned(row["quantity"], json.loads(row["metadata"]).get(NEXT_PLAN) or row["plan"])
+    return NextTerm(row["quantity"], json.loads(row["metadata"]).get(NEXT_PLAN) or row["plan"])
 
 
 def named(reader: Reader, name: str) -> Subscription | None:
@@ -110,7 +110,7 @@ def listing(reader: Reader, now: datetime, *, plan: str | None = None) -> Iterat
         yield _subscription(row)
 
 
-def add(tx: Transaction, bought: Bought) -> Subscription:
+def add(tx: Transaction, bought: NewSubscription) -> Subscription:
     """Insert a bought subscription with its mirror of Stripe, and record it."""
     mirror, item = bought.subscription, bought.item
     inserted = tx.insert(

@@ -9,7 +9,7 @@ _LONGEST_HEADER = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class EmailText:
     """What a template makes of the facts."""
 
     subject: str
@@ -18,17 +18,17 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class Email:
     """A text for one recipient. The Message-ID is the same at every attempt."""
 
     message_id: str
     email: str
     name: str | None
-    text: Text
+    text: EmailText
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class MailServer:
     """Where mail is handed in. `security` is `starttls`, `tls` or `none`."""
 
     host: str

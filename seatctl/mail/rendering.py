@@ -13,7 +13,7 @@ from shlex import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, select_autoescape
 
 from seatctl.errors import BadInput, JsonValue
-from seatctl.mail.email import Text, one_line
+from seatctl.mail.email import EmailText, one_line
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -41,7 +41,7 @@ class Renderer:
         self._environment.filters["line"] = one_line
         self._environment.filters["word"] = quote  # of a command to type
 
-    def render(self, template: str, facts: Mapping[str, JsonValue]) -> Text:
+    def render(self, template: str, facts: Mapping[str, JsonValue]) -> EmailText:
         """The texts of a message. Raises BadTemplate."""
         try:
             plain = self._environment.get_template(f"{template}.txt").make_module(dict(facts))
@@ -55,7 +55,7 @@ class Renderer:
             ) from error
         if not subject:
             raise BadTemplate(f"the template {template}.txt sets no subject", data={"template": template})
-        return Text(subject, str(plain).strip() + "\n", html)
+        return EmailText(subject, str(plain).strip() + "\n", html)
 
 
 def _day(moment: str | None) -> str:

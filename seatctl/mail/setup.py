@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seatctl.mail.email import Server
+from seatctl.mail.email import MailServer
 from seatctl.mail.rendering import Renderer
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class MailSetup:
     """The server, the texts, and how many days an activation code can be used."""
 
-    server: Server
+    server: MailServer
     texts: Renderer
     activation_days: int

@@ -21,7 +21,7 @@ from types import TracebackType
 
 from seatctl.errors import SeatctlError, TryAgain
 from seatctl.mail.deadlines import TimelyReader, connect
-from seatctl.mail.email import Letter, Server, one_line
+from seatctl.mail.email import Email, MailServer, one_line
 from seatctl.rules.emails import domain_key
 
 _PATIENCE = 30.0
@@ -53,7 +53,7 @@ class _InTime(smtplib.SMTP):
     Where there is none, each answer has its own time.
     """
 
-    def __init__(self, deadline: float | None, server: Server, **more: ssl.SSLContext) -> None:
+    def __init__(self, deadline: float | None, server: MailServer, **more: ssl.SSLContext) -> None:
         self._deadline = deadline
         self._reader: TimelyReader | None = None
         name = socket.gethostname()
@@ -87,7 +87,7 @@ class _InTimeTls(_InTime, smtplib.SMTP_SSL):
 class Connection:
     """A session with the server, used as a context manager. `deadline` is on the monotonic clock."""
 
-    def __init__(self, server: Server, deadline: float | None = None) -> None:
+    def __init__(self, server: MailServer, deadline: float | None = None) -> None:
         self._server = server
         self._deadline = deadline
         self._smtp: smtplib.SMTP | None = None
@@ -119,7 +119,7 @@ class Connection:
             return _InTimeTls(self._deadline, self._server, context=ssl.create_default_context())
         return _InTime(self._deadline, self._server)
 
-    def send(self, letter: Letter, now: datetime) -> None:
+    def send(self, letter: Email, now: datetime) -> None:
         """Hand a letter in. Raises MessageRefused, NoConnection."""
         if self._smtp is None:
             raise self._gone(ConnectionError("not connected"))
@@ -169,7 +169,7 @@ class Connection:
         )
 
 
-def written(letter: Letter, server: Server, now: datetime) -> EmailMessage:
+def written(letter: Email, server: MailServer, now: datetime) -> EmailMessage:
     """The letter as a mail; `now` is UTC. Texts that others typed cannot add a header to it."""
     message = EmailMessage(policy=SMTP)
     message["From"] = _mailbox(server.sender)

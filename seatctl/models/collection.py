@@ -15,7 +15,7 @@ class Pause(NamedTuple):
     """When Stripe ends the pause by itself (UTC); None: never."""
 
 
-class Owed(NamedTuple):
+class OwedInvoice(NamedTuple):
     """An invoice that still has to be paid, or a draft that nobody is asked to pay. Times are UTC."""
 
     handle: str

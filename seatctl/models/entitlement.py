@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from seatctl.models.collection import Owed, Pause
+from seatctl.models.collection import OwedInvoice, Pause
 
 
 class Holding(NamedTuple):
@@ -22,12 +22,12 @@ class Holding(NamedTuple):
     capacity: int = 1
     """Seats that the subscription pays for now."""
     pause: Pause | None = None
-    owed: tuple[Owed, ...] = ()
+    owed: tuple[OwedInvoice, ...] = ()
     sign_in_url: str | None = None
     """Where its people sign in, as the policy says."""
 
 
-class Asked(NamedTuple):
+class OpenRequest(NamedTuple):
     """The open request of a person without a seat. `place` None: it awaits approval, else the waitlist's."""
 
     number: int
@@ -36,7 +36,7 @@ class Asked(NamedTuple):
     """None: any."""
 
 
-class Answer(NamedTuple):
+class EntitlementAnswer(NamedTuple):
     """The answer of `check`. `until` None: as long as the seat is held and the subscription renews."""
 
     entitled: bool

@@ -22,7 +22,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class MirroredObject:
     """An object kept as Stripe's JSON. `parent`: a price's product, a refund's or dispute's payment."""
 
     kind: Kind
@@ -50,7 +50,7 @@ class Gone:
     id: str
 
 
-Mirrored = Stored | StripeCustomer | StripeInvoice | Unreadable | Gone
+Mirrored = MirroredObject | StripeCustomer | StripeInvoice | Unreadable | Gone
 """What one object of Stripe became."""
 
 

@@ -29,7 +29,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AuditEntry:
     """One audit entry: one transaction. `digest` covers its change rows, `hash` chains the entries."""
 
     seq: int

@@ -21,7 +21,7 @@ class Seat:
     revoked_at: datetime | None
 
 
-class Leaving(StrEnum):
+class DepartureRule(StrEnum):
     """Which people give up their seats where there are too many."""
 
     NEWEST = "newest"

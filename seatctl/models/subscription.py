@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from seatctl.models.collection import Owed, Pause
+from seatctl.models.collection import OwedInvoice, Pause
 from seatctl.models.plan import Policy
 
 
@@ -73,7 +73,7 @@ class Subscription:
     """The Stripe price of what is paid for now."""
     pause: Pause | None = None
     """Collection is paused: it entitles, and nobody pays."""
-    owed: tuple[Owed, ...] = field(default=(), compare=False)
+    owed: tuple[OwedInvoice, ...] = field(default=(), compare=False)
     """What is still to be paid for it, newest first; an invoice is no part of the subscription."""
 
     @property

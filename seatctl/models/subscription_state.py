@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from seatctl.models.collection import Owed, Pause
+from seatctl.models.collection import OwedInvoice, Pause
 from seatctl.models.plan import Policy, Renewal
 from seatctl.models.subscription import SubscriptionStatus
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class TermContent:
     """Seats at a price: what runs now, or what the next term begins with."""
 
     price_id: str
@@ -20,7 +20,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SubscriptionState:
     """Read from Stripe's subscription and its metadata; the only input of the rules of change.
 
     `now` is what is paid for until `term_end`; `next` is what Stripe's item holds. They differ while a
@@ -31,8 +31,8 @@ class Standing:
     status: SubscriptionStatus
     policy: Policy
     """What holds now: where a plan change waits, still the one of the running term."""
-    now: Side
-    next: Side
+    now: TermContent
+    next: TermContent
     term_start: datetime
     term_end: datetime
     """The end of what is paid for as `now`."""
@@ -49,7 +49,7 @@ class Standing:
     """The running term was paid by a renewal by hand: a trial to Stripe, which prorates nothing in it."""
     pause: Pause | None = None
     """Collection is paused: what the subscription bills meanwhile is not paid."""
-    owed: tuple[Owed, ...] = ()
+    owed: tuple[OwedInvoice, ...] = ()
     """What is still to be paid for it, newest first, as the ledger knows it."""
 
     @property

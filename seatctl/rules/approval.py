@@ -23,7 +23,7 @@ AUTOMATIC = "auto"
 OPEN = frozenset((RequestStatus.PENDING, RequestStatus.WAITLISTED))
 
 
-class Outcome(StrEnum):
+class ApprovalOutcome(StrEnum):
     """What becomes of a request now."""
 
     SEAT = "seat"
@@ -34,7 +34,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class Requester:
     """Who asks, as automatic approval sees it; `approved_today` counts what it approved this day."""
 
     email: str
@@ -43,28 +43,30 @@ class Asking:
     approved_today: int = 0
 
 
-class Verdict(NamedTuple):
+class ApprovalVerdict(NamedTuple):
     """What becomes of a request, the rule that decides it, and that rule in words."""
 
-    outcome: Outcome
+    outcome: ApprovalOutcome
     rule: str
     why: str
 
 
-def automatically(rules: AutoApproval, asking: Asking, free: int) -> Verdict:
+def automatically(rules: AutoApproval, asking: Requester, free: int) -> ApprovalVerdict:
     """What the subscription's rules make of a request, and which rule says so."""
     refusal = _refusal(rules, asking)
     if refusal is not None:
-        return Verdict(Outcome.ASK, *refusal)
+        return ApprovalVerdict(ApprovalOutcome.ASK, *refusal)
     if not free:
-        return Verdict(Outcome.WAIT, "free_seats", "no seat is free")
+        return ApprovalVerdict(ApprovalOutcome.WAIT, "free_seats", "no seat is free")
     if free <= rules.keep_free:
         kept = f"{rules.keep_free} seat{' is' if rules.keep_free == 1 else 's are'} kept free"
-        return Verdict(Outcome.ASK, "keep_free", kept)
-    return Verdict(Outcome.SEAT, "enabled", "requests are approved automatically, and a seat is free")
+        return ApprovalVerdict(ApprovalOutcome.ASK, "keep_free", kept)
+    return ApprovalVerdict(
+        ApprovalOutcome.SEAT, "enabled", "requests are approved automatically, and a seat is free"
+    )
 
 
-def _refusal(rules: AutoApproval, asking: Asking) -> tuple[str, str] | None:
+def _refusal(rules: AutoApproval, asking: Requester) -> tuple[str, str] | None:
     """The first rule that leaves the decision to a person, or None."""
     if not rules.enabled:
         return "enabled", "automatic approval is off"

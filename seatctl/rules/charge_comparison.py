@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from seatctl.errors import JsonValue
 from seatctl.models.money import plain_amount
 from seatctl.models.plan import Decrease, PlanChange, Renewal
-from seatctl.models.subscription_state import Side, Standing
+from seatctl.models.subscription_state import SubscriptionState, TermContent
 from seatctl.rules import hints
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownCharge:
     """What was shown of a charge before it was made, as the payload of an operation keeps it."""
 
     amount: int
@@ -28,7 +28,7 @@ class Shown:
     """`--max-spend`."""
 
 
-def shown_fields(shown: Shown) -> dict[str, JsonValue]:
+def shown_fields(shown: ShownCharge) -> dict[str, JsonValue]:
     """The written form of what was shown."""
     return {
         "amount": shown.amount,
@@ -38,12 +38,12 @@ def shown_fields(shown: Shown) -> dict[str, JsonValue]:
     }
 
 
-def read_shown(value: JsonValue | None) -> Shown | None:
+def read_shown(value: JsonValue | None) -> ShownCharge | None:
     """The inverse of `agreed_fields`; None for an operation of which nothing was kept."""
     if not isinstance(value, dict) or not isinstance(value.get("amount"), int):
         return None
     limit = value.get("limit")
-    return Shown(
+    return ShownCharge(
         int(str(value["amount"])),
         str(value["currency"]),
         str(value["reverse"]),
@@ -52,14 +52,14 @@ def read_shown(value: JsonValue | None) -> Shown | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ChargeDifference:
     """An invoice that is not what was shown: in a sentence, with the way back, and as fields of the row."""
 
     sentence: str
     fields: Mapping[str, JsonValue]
 
 
-def difference(shown: Shown, charged: int) -> Difference | None:
+def difference(shown: ShownCharge, charged: int) -> ChargeDifference | None:
     """How the invoices of a change differ from what was shown; None where they do not."""
     if charged == shown.amount:
         return None
@@ -70,7 +70,7 @@ def difference(shown: Shown, charged: int) -> Difference | None:
     over = shown.limit is not None and charged > shown.limit
     limited = f", and more than the {money(shown.limit or 0)} of --max-spend" if over else ""
     sentence = f"Stripe asked for {money(charged)}, not for the {money(shown.amount)} that was shown{limited}"
-    return Difference(
+    return ChargeDifference(
         sentence,
         {
             "shown": shown.amount,
@@ -93,7 +93,7 @@ def end_command(name: str) -> str:
     return hints.command("subs", "cancel", name, "--now", "--refund")
 
 
-def back_command(standing: Standing, now: Side) -> str:
+def back_command(standing: SubscriptionState, now: TermContent) -> str:
     """The command that takes a change to `now` back, as far as the policy lets it be taken back."""
     policy, before = standing.policy, standing.now
     by_hand = policy.renewal is Renewal.MANUAL  # then both are options of the renewal only

@@ -20,7 +20,7 @@ from seatctl.rules.assignment import (
     shortage,
 )
 from seatctl.rules.people import judged
-from seatctl.rules.revocations import Leaving, Limit
+from seatctl.rules.revocations import RevocationCount, RevocationLimit
 from seatctl.rules.revocations import check as check_revocations
 
 FIELDS = ("email", "subscription", "name", "group", "until")
@@ -32,7 +32,7 @@ NEVER = "never"
 _MOST_SENTENCES = 3
 
 
-class Row(NamedTuple):
+class DesiredRow(NamedTuple):
     """A row ready for staging; texts are None where nothing was given, `until` a written time or `never`."""
 
     line: int
@@ -47,11 +47,11 @@ class Row(NamedTuple):
 
 def desired(
     rows: Iterable[tuple[int, tuple[str, ...], str | None]], default: str | None = None
-) -> Iterator[Row]:
+) -> Iterator[DesiredRow]:
     """Rows with the columns FIELDS, each judged; `default` is the subscription of those that name none."""
     for line, values, problem in rows:
         if problem is not None:
-            yield Row(line, values[0] if values else "", None, None, None, None, "", problem)
+            yield DesiredRow(line, values[0] if values else "", None, None, None, None, "", problem)
             continue
         email, subscription, name, group, until = values
         never = until.casefold() == NEVER
@@ -63,7 +63,7 @@ def desired(
         end = NEVER if never else person.until
         key = None if wrong else person.email_key
         # Past the constructor of a named tuple, which costs as much as the checks.
-        yield Row._make((line, person.email, key, person.name, person.group, end, named, wrong))
+        yield DesiredRow._make((line, person.email, key, person.name, person.group, end, named, wrong))
 
 
 class NotInFile(BadInput):
@@ -72,7 +72,7 @@ class NotInFile(BadInput):
     code = "not_in_file"
 
 
-class Unnamed(NamedTuple):
+class UnnamedSubscription(NamedTuple):
     """A running subscription in which people sit, and of which a file that prunes says nothing."""
 
     name: str
@@ -81,7 +81,7 @@ class Unnamed(NamedTuple):
     """Whether an earlier file said who sits there."""
 
 
-def require_named(unnamed: Sequence[Unnamed], named: Sequence[str]) -> None:
+def require_named(unnamed: Sequence[UnnamedSubscription], named: Sequence[str]) -> None:
     """Raise NotInFile if a subscription of an earlier file is missing. `named` are those that this one has.
 
     Who was the last of a subscription leaves no row behind in an export: nothing to do would be wrong.
@@ -101,7 +101,7 @@ def require_named(unnamed: Sequence[Unnamed], named: Sequence[str]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class SubscriptionComparison:
     """What the comparison found for one subscription. All are numbers of people, or of seats."""
 
     pool: Subscription
@@ -135,12 +135,12 @@ class Counted:
 class Changes:
     """What a comparison comes to, over all subscriptions of the file."""
 
-    pools: tuple[Counted, ...]
+    pools: tuple[SubscriptionComparison, ...]
     users_to_add: int
     users_to_update: int
     bad: int
     """Rows left out under --skip-bad."""
-    unnamed: tuple[Unnamed, ...] = ()
+    unnamed: tuple[UnnamedSubscription, ...] = ()
     """Subscriptions that --prune leaves alone."""
 
     @property
@@ -150,12 +150,12 @@ class Changes:
         return bool(people or any(pool.new or pool.ends or pool.leaving for pool in self.pools))
 
     @property
-    def short(self) -> tuple[Counted, ...]:
+    def short(self) -> tuple[SubscriptionComparison, ...]:
         """The subscriptions in which seats are missing."""
         return tuple(pool for pool in self.pools if pool.short)
 
 
-def check(changes: Changes, most: Limit, ledger_id: str) -> None:
+def check(changes: Changes, most: RevocationLimit, ledger_id: str) -> None:
     """Raise what forbids it: MaxRevokeExceeded, NotAssignable, ForeignLedger. Shortage is `check_room`."""
     for counted in changes.pools:
         require_home(counted.pool, ledger_id)
@@ -163,7 +163,11 @@ def check(changes: Changes, most: Limit, ledger_id: str) -> None:
             require_usable(counted.pool)
     check_revocations(
         most,
-        [Leaving(one.pool.name, one.pool.assigned, one.leaving) for one in changes.pools if one.leaving],
+        [
+            RevocationCount(one.pool.name, one.pool.assigned, one.leaving)
+            for one in changes.pools
+            if one.leaving
+        ],
         "--check",
     )
 
@@ -184,7 +188,7 @@ def refuse_shortage(changes: Changes, without: Sequence[dict[str, JsonValue]]) -
     return NoSeatsLeft(f"{told}{rest}", hint=hint, data={"missing": missing, "rows": [*without]})
 
 
-def sentence(counted: Counted, cost: int | None = None) -> str:
+def sentence(counted: SubscriptionComparison, cost: int | None = None) -> str:
     """`design: 37 rows: 9 seated, 28 new, 21 free, short 7 → 2 packs = 10 seats, 50.00 USD`.
 
     `cost` is what Stripe would charge now for what is bought, in minor units.
@@ -202,7 +206,7 @@ def sentence(counted: Counted, cost: int | None = None) -> str:
     return f"{pool.name}: {counted.rows:,} row{'' if counted.rows == 1 else 's'}: {', '.join(parts)}"
 
 
-def _bought(counted: Counted) -> str:
+def _bought(counted: SubscriptionComparison) -> str:
     pack = 1 if counted.pool.policy is None else counted.pool.policy.pack_size
     seats = f"{counted.to_buy:,} seat{'' if counted.to_buy == 1 else 's'}"
     if pack == 1:
@@ -235,7 +239,7 @@ def summary(changes: Changes, *, done: bool, fill: bool = False) -> str:
     return said
 
 
-def as_record(counted: Counted, cost: int | None = None) -> dict[str, JsonValue]:
+def as_record(counted: SubscriptionComparison, cost: int | None = None) -> dict[str, JsonValue]:
     """What the JSON report says of one subscription; `cost` in minor units of its currency."""
     return {
         "subscription": counted.pool.name,

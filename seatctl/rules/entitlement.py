@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from seatctl.models.entitlement import Answer, Asked, Holding
+from seatctl.models.entitlement import EntitlementAnswer, Holding, OpenRequest
 from seatctl.rules.emails import check_email
 
 if TYPE_CHECKING:  # what a plain yes does not need
@@ -18,45 +18,48 @@ _BEST_FIRST = ("entitled", "in_grace", "past_due", "no_seats_paid", "unpaid", "p
 
 def entitlement(
     email: str, status: str | None, holdings: Sequence[Holding], now: datetime, *, wanted: str = ""
-) -> Answer:
+) -> EntitlementAnswer:
     """The answer for a user of this status (None: unknown) who holds these seats; the best seat counts.
 
     `wanted` says which seats were looked at, such as " in design"; only for the message.
     """
     if status is None or status == "removed":
-        return Answer(False, "unknown_user", f"{email} is not a user", None, None)
+        return EntitlementAnswer(False, "unknown_user", f"{email} is not a user", None, None)
     if status == "suspended":
-        return Answer(False, "suspended", f"{email} is suspended", None, None)
+        return EntitlementAnswer(False, "suspended", f"{email} is suspended", None, None)
     if not holdings:
-        return Answer(False, "unseated", f"{email} has no seat{wanted}", None, None)
+        return EntitlementAnswer(False, "unseated", f"{email} has no seat{wanted}", None, None)
     answers = [_one(email, holding, now) for holding in holdings]
     return min(answers, key=lambda answer: _BEST_FIRST.index(answer.reason))
 
 
-def _one(email: str, holding: Holding, now: datetime) -> Answer:
+def _one(email: str, holding: Holding, now: datetime) -> EntitlementAnswer:
     place, status = holding.subscription, holding.status
     anew = (_buy(holding.plan),)  # what has ended is the only thing that a new purchase helps
     if holding.cancel_at is not None and holding.cancel_at <= now:
         ended = holding.cancel_at.date().isoformat()
-        return Answer(False, "ended", f"{place} ended on {ended}", holding, holding.cancel_at, anew)
+        return EntitlementAnswer(
+            False, "ended", f"{place} ended on {ended}", holding, holding.cancel_at, anew
+        )
     if status in {"active", "trialing", "past_due"} and not holding.capacity:
         # Fewer seats than people leave each their seat, over-assigned; none at all entitles nobody.
         more = (f"seatctl subs set-seats {_quoted(place)} N",)
         why = f"no seats of {place} are paid for any more"
-        return Answer(False, "no_seats_paid", why, holding, None, more)
+        return EntitlementAnswer(False, "no_seats_paid", why, holding, None, more)
     if status == "past_due" or (status in {"active", "trialing"} and holding.unpaid_since is not None):
         return _unpaid(email, holding, now)
     if status in {"active", "trialing"}:
         return _paused(
-            Answer(True, "entitled", f"{email} has a seat in {place}", holding, _until(holding)), now
+            EntitlementAnswer(True, "entitled", f"{email} has a seat in {place}", holding, _until(holding)),
+            now,
         )
     stopped = _stopped(holding)
     if stopped is not None:
-        return Answer(False, stopped.reason, stopped.message, holding, None, stopped.ways_out)
-    return Answer(False, "ended", f"{place} is {status.replace('_', ' ')}", holding, None, anew)
+        return EntitlementAnswer(False, stopped.reason, stopped.message, holding, None, stopped.ways_out)
+    return EntitlementAnswer(False, "ended", f"{place} is {status.replace('_', ' ')}", holding, None, anew)
 
 
-def _unpaid(email: str, holding: Holding, now: datetime) -> Answer:
+def _unpaid(email: str, holding: Holding, now: datetime) -> EntitlementAnswer:
     """What is owed entitles for the policy's days, counted from the oldest unpaid invoice.
 
     On account that is from its due date on, whatever Stripe calls the subscription meanwhile.
@@ -65,12 +68,12 @@ def _unpaid(email: str, holding: Holding, now: datetime) -> Answer:
     end = since + timedelta(days=holding.grace_days)
     if now < since:
         text = f"{email} has a seat in {holding.subscription}, to be paid by {since.date().isoformat()}"
-        return _paused(Answer(True, "entitled", text, holding, _until(holding, end)), now)
+        return _paused(EntitlementAnswer(True, "entitled", text, holding, _until(holding, end)), now)
     trouble = _late(holding, now)
     if now < end:
         text = f"{email} has a seat in {holding.subscription}; {trouble.message}"
-        return Answer(True, "in_grace", text, holding, _until(holding, end), trouble.ways_out)
-    return Answer(False, "past_due", trouble.message, holding, end, trouble.ways_out)
+        return EntitlementAnswer(True, "in_grace", text, holding, _until(holding, end), trouble.ways_out)
+    return EntitlementAnswer(False, "past_due", trouble.message, holding, end, trouble.ways_out)
 
 
 def _payments(holding: Holding) -> Payments:
@@ -92,7 +95,7 @@ def _stopped(holding: Holding) -> Trouble | None:
     return stopped_trouble(_payments(holding))
 
 
-def _paused(answer: Answer, now: datetime) -> Answer:
+def _paused(answer: EntitlementAnswer, now: datetime) -> EntitlementAnswer:
     """A yes, with the pause in collection if there is one: nobody pays for it meanwhile."""
     holding = answer.holding
     if holding is None or holding.pause is None:
@@ -111,7 +114,7 @@ def _until(holding: Holding, grace_end: datetime | None = None) -> datetime | No
     )
 
 
-def with_request(answer: Answer, asked: Asked) -> Answer:
+def with_request(answer: EntitlementAnswer, asked: OpenRequest) -> EntitlementAnswer:
     """The no of a person who has asked for a seat already, with what has become of it."""
     request = f"request {asked.number}"
     stands = (
@@ -123,13 +126,13 @@ def with_request(answer: Answer, asked: Asked) -> Answer:
 
 
 def ways_out(
-    answer: Answer,
+    answer: EntitlementAnswer,
     email: str,
     *,
     subscription: str | None,
     plan: str | None,
     known: Sequence[str],
-    asked: Asked | None = None,
+    asked: OpenRequest | None = None,
 ) -> list[str]:
     """The commands that would change a no, or end what will make one of a yes.
 
@@ -149,7 +152,7 @@ def ways_out(
     return [*add, request + (f" --subscription {_quoted(wanted)}" if wanted else ""), _buy(plan)]
 
 
-def _further(asked: Asked) -> list[str]:
+def _further(asked: OpenRequest) -> list[str]:
     """What brings a request further: a decision, or as many seats as wait until its turn."""
     if asked.place is None:
         return [f"seatctl requests approve {asked.number}"]

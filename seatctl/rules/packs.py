@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from shlex import quote
 
-from seatctl.models.subscription_state import Standing
+from seatctl.models.subscription_state import SubscriptionState
 from seatctl.rules import hints
 from seatctl.rules.purchases import TooManySeats, check_quantity, most
 from seatctl.rules.subscription_changes import Target
 
 
-def check_added(standing: Standing, target: Target, seats: int) -> None:
+def check_added(standing: SubscriptionState, target: Target, seats: int) -> None:
     """Return if `seats` may be added to both sides. Raises PackSize, TooFewSeats, TooManySeats.
 
     Whole packs are added to whole packs. A subscription made elsewhere may hold no whole number of them:
@@ -30,7 +30,7 @@ def check_added(standing: Standing, target: Target, seats: int) -> None:
         check_quantity(side.plan, whole, side.seats, use=f"seatctl subs set-seats {name}")
 
 
-def _require_room(standing: Standing, seats: int, pack: int) -> None:
+def _require_room(standing: SubscriptionState, seats: int, pack: int) -> None:
     """Raise TooManySeats with how many may still be added, if there are fewer than `seats`."""
     sides = ((standing.now, standing.policy), (standing.next, standing.upcoming))
     room = min(most(rules) - side.seats for side, rules in sides)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from seatctl.models.collection import Owed, Pause, Trouble
+from seatctl.models.collection import OwedInvoice, Pause, Trouble
 
 if TYPE_CHECKING:
     from seatctl.models.subscription import Subscription
@@ -37,7 +37,7 @@ class Payments(NamedTuple):
     name: str
     status: str
     pause: Pause | None = None
-    owed: tuple[Owed, ...] = ()
+    owed: tuple[OwedInvoice, ...] = ()
     """Newest first."""
     unpaid_since: datetime | None = None
     grace_days: int = 0
@@ -165,14 +165,14 @@ def sentence(trouble: Trouble) -> str:
     return f"{trouble.message}: {hint_of(trouble)}"
 
 
-def _is_left(one: Owed, pause: Pause | None, at: datetime) -> bool:
+def _is_left(one: OwedInvoice, pause: Pause | None, at: datetime) -> bool:
     """Whether an invoice of a subscription in good standing is left over, and nobody asks for it."""
     if one.draft:
         return pause is None
     return one.due <= at if one.due is not None else one.since + _ASKING <= at
 
 
-def _ways(name: str, owed: Sequence[Owed]) -> tuple[str, ...]:
+def _ways(name: str, owed: Sequence[OwedInvoice]) -> tuple[str, ...]:
     """To pay the newest invoice, which brings the subscription back, then the others; or a new card."""
     if not owed:
         return (f"seatctl invoices list {_quoted(name)} --unpaid", _card(name))
@@ -180,7 +180,7 @@ def _ways(name: str, owed: Sequence[Owed]) -> tuple[str, ...]:
     return (*ways, _card(name)) if any(one.due is None for one in owed) else tuple(ways)
 
 
-def _pay(one: Owed) -> tuple[str, ...]:
+def _pay(one: OwedInvoice) -> tuple[str, ...]:
     pay = f"seatctl invoices pay {one.handle}"
     if one.due is None:
         return (pay,)
@@ -192,7 +192,7 @@ def _card(name: str) -> str:
     return f"seatctl subs billing {_quoted(name)} --payment-method PM"
 
 
-def _amount(owed: Sequence[Owed]) -> str:
+def _amount(owed: Sequence[OwedInvoice]) -> str:
     """What is owed, and by which invoices."""
     from seatctl.models.money import plain_amount
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from seatctl.errors import JsonValue, Refused
 from seatctl.models.plan import Increase, Interval, Plan, Renewal
 from seatctl.models.stripe_objects import StripePrice
-from seatctl.models.subscription_state import Standing
+from seatctl.models.subscription_state import SubscriptionState
 from seatctl.rules import hints
 
 
@@ -27,7 +27,7 @@ class SoldOtherwise(Refused):
     code = "plan_sold_otherwise"
 
 
-def check_currency(standing: Standing, plan: Plan, currency: str) -> None:
+def check_currency(standing: SubscriptionState, plan: Plan, currency: str) -> None:
     """Raise OtherCurrency: the price would be paid for, and could then not be put on the subscription."""
     if plan.currency != currency:
         raise OtherCurrency(
@@ -37,7 +37,7 @@ def check_currency(standing: Standing, plan: Plan, currency: str) -> None:
         )
 
 
-def check_change(standing: Standing, plan: Plan, interval: Interval | None, count: int) -> None:
+def check_change(standing: SubscriptionState, plan: Plan, interval: Interval | None, count: int) -> None:
     """Return if a running subscription may change to `plan`. Raises IntervalWaits, SoldOtherwise."""
     data: dict[str, JsonValue] = {"subscription": standing.name, "plan": plan.slug}
     if (plan.interval, plan.interval_count) != (interval, count):
@@ -59,7 +59,7 @@ def check_change(standing: Standing, plan: Plan, interval: Interval | None, coun
     )
 
 
-def check_next_term(standing: Standing, plan: Plan) -> None:
+def check_next_term(standing: SubscriptionState, plan: Plan) -> None:
     """Raise SoldOtherwise where a contract would be renewed by hand into a plan that renews by itself."""
     assert plan.policy is not None
     if plan.policy.renewal is not Renewal.MANUAL:
@@ -87,7 +87,7 @@ class PriceArchived(Refused):
     code = "price_archived"
 
 
-def check_next_price(standing: Standing, price: StripePrice) -> None:
+def check_next_price(standing: SubscriptionState, price: StripePrice) -> None:
     """Raise PriceArchived if Stripe would not take the next term's price again after a charge for now."""
     if price.active:
         return

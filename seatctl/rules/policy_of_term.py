@@ -26,7 +26,7 @@ _ALONE: Final = ("features", "sign_in_url", "support_contact")
 
 
 @dataclass(frozen=True, slots=True)
-class Agreed:
+class TermPolicies:
     """The policies of the running term and of the next one."""
 
     now: Policy

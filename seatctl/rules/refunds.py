@@ -16,7 +16,7 @@ from seatctl.models.invoice import InvoiceLine
 
 
 @dataclass(frozen=True, slots=True)
-class Paid:
+class PaidInvoice:
     """An invoice and what can still be given back of it."""
 
     invoice: str
@@ -33,7 +33,7 @@ class Paid:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class CreditShare:
     """What one invoice gives back: to the card, and to the customer's balance what came from there.
 
     One that is still open gives nothing back: it asks for less.
@@ -76,13 +76,13 @@ def still_to_come(
     return -_round(-amount * (_rest(start, end, at) - after), step)
 
 
-def spread(amount: int, bills: Sequence[Paid]) -> tuple[Share, ...]:
+def spread(amount: int, bills: Sequence[PaidInvoice]) -> tuple[CreditShare, ...]:
     """`amount` over the invoices: what is owed need not be paid, then to the card, then to the balance.
 
     Within each in their order. What is owed stands on an open invoice, or as a debt on the balance: giving
     the card back what it has not paid would be more than was paid. No invoice gives back more than it took.
     """
-    parts = {one.invoice: Share(one.invoice, one.number, 0, 0) for one in bills}
+    parts = {one.invoice: CreditShare(one.invoice, one.number, 0, 0) for one in bills}
     left = amount
     for one in bills:
         less = min(left, one.owed)
@@ -128,6 +128,6 @@ def unused_lines(lines: Iterable[InvoiceLine], total: int, at: datetime, step: i
     return min(total, unused) if total > 0 else max(total, unused)
 
 
-def total(shares: Iterable[Share]) -> int:
+def total(shares: Iterable[CreditShare]) -> int:
     """What all of them come to: given back to the card and to the balance, and not asked for any more."""
     return sum(share.refund + share.credit + share.less for share in shares)

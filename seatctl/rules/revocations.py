@@ -21,7 +21,7 @@ class MaxRevokeExceeded(Refused):
     code = "max_revoke_exceeded"
 
 
-class Limit(NamedTuple):
+class RevocationLimit(NamedTuple):
     """At most so many seats of a subscription, or so many percent of those taken, rounded up."""
 
     number: int
@@ -32,7 +32,7 @@ class Limit(NamedTuple):
         return -(-self.number * taken // 100) if self.percent else self.number
 
 
-class Leaving(NamedTuple):
+class RevocationCount(NamedTuple):
     """How many of the `taken` seats of a subscription would be revoked."""
 
     subscription: str
@@ -40,7 +40,7 @@ class Leaving(NamedTuple):
     leaving: int
 
 
-def limit(text: str) -> Limit:
+def limit(text: str) -> RevocationLimit:
     """`12` or `25%` as a limit. Raises UsageError."""
     typed = text.strip()
     percent = typed.endswith("%")
@@ -50,10 +50,10 @@ def limit(text: str) -> Limit:
             f"--max-revoke takes a number of seats or a percentage, not {text!r}",
             hint="use --max-revoke SEATS or --max-revoke PERCENT%",
         )
-    return Limit(number, percent)
+    return RevocationLimit(number, percent)
 
 
-def check(most: Limit, pools: Sequence[Leaving], look: str) -> None:
+def check(most: RevocationLimit, pools: Sequence[RevocationCount], look: str) -> None:
     """Raise MaxRevokeExceeded where a subscription would lose more than the limit.
 
     `look` is the option that shows who would go.

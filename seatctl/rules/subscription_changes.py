@@ -13,7 +13,7 @@ from seatctl.errors import JsonValue, Refused
 from seatctl.models.call import format_time
 from seatctl.models.plan import Decrease, Discounts, Increase, OnAccount, PlanChange, Policy, Renewal
 from seatctl.models.subscription import SubscriptionStatus
-from seatctl.models.subscription_state import Side, Standing
+from seatctl.models.subscription_state import SubscriptionState, TermContent
 from seatctl.rules import hints
 from seatctl.rules.payment_states import Payments, hint_of, pause_trouble, stopped_trouble
 from seatctl.rules.purchases import fit
@@ -86,16 +86,16 @@ _BY_CARD: Final = "run the same command without --on-account"
 class Target:
     """What a subscription should hold after a change: now, and in the next term."""
 
-    now: Side
-    next: Side
+    now: TermContent
+    next: TermContent
 
 
-def window_opens(standing: Standing) -> datetime:
+def window_opens(standing: SubscriptionState) -> datetime:
     """The beginning (UTC) of the renewal window of the last paid term."""
     return standing.current_end - timedelta(days=standing.policy.renewal_window_days)
 
 
-def require_running(standing: Standing) -> None:
+def require_running(standing: SubscriptionState) -> None:
     """Raise NotRunning unless Stripe bills it: active, in its trial (a paid renewal), or past due."""
     if standing.status not in {
         SubscriptionStatus.ACTIVE,
@@ -114,7 +114,7 @@ def require_running(standing: Standing) -> None:
         )
 
 
-def require_collecting(standing: Standing, at: datetime) -> None:
+def require_collecting(standing: SubscriptionState, at: datetime) -> None:
     """Raise CollectionPaused if what Stripe would bill now would not be paid: the seats would be free."""
     payments = Payments(standing.name, standing.status.value, standing.pause)
     trouble = pause_trouble(payments, at)
@@ -126,7 +126,7 @@ def require_collecting(standing: Standing, at: datetime) -> None:
         )
 
 
-def increase(standing: Standing, seats: int, at: datetime) -> Target:
+def increase(standing: SubscriptionState, seats: int, at: datetime) -> Target:
     """Both sides with `seats` more. Raises AddonWindowClosed; the quantity is checked by the caller."""
     policy = standing.policy
     closes = standing.current_end - timedelta(days=policy.addon_cutoff_days)
@@ -135,7 +135,7 @@ def increase(standing: Standing, seats: int, at: datetime) -> Target:
     return Target(_with(standing.now, seats), _with(standing.next, seats))
 
 
-def decrease(standing: Standing, seats: int, at: datetime) -> Target:
+def decrease(standing: SubscriptionState, seats: int, at: datetime) -> Target:
     """The next term, or both sides where the policy gives seats back at once, with `seats` in all.
 
     Raises NotInRenewalWindow and AlreadyRenewed where seats are given back only by a renewal.
@@ -152,20 +152,22 @@ def decrease(standing: Standing, seats: int, at: datetime) -> Target:
     return Target(standing.now, after)
 
 
-def change_plan(standing: Standing, price_id: str, plan: str, at: datetime, *, at_renewal: bool) -> Target:
+def change_plan(
+    standing: SubscriptionState, price_id: str, plan: str, at: datetime, *, at_renewal: bool
+) -> Target:
     """Another plan at once or from the next term on. Raises PlanLocked and AlreadyRenewed."""
     policy = standing.policy
     if policy.renewal is Renewal.MANUAL or (
         policy.plan_change is PlanChange.RENEWAL_WINDOW and at < window_opens(standing)
     ):
         raise _only_by_renewal(PlanLocked, standing, "the plan is changed", ("--plan", plan), at)
-    after = Side(price_id, plan, standing.next.seats)
+    after = TermContent(price_id, plan, standing.next.seats)
     if at_renewal or policy.plan_change is PlanChange.RENEWAL_WINDOW:
         return Target(standing.now, after)
-    return Target(Side(price_id, plan, standing.now.seats), after)
+    return Target(TermContent(price_id, plan, standing.now.seats), after)
 
 
-def check_plan_waits(standing: Standing, plan: str) -> None:
+def check_plan_waits(standing: SubscriptionState, plan: str) -> None:
     """Raise ChangeWaits where the next term begins with `plan` already.
 
     Stripe's item holds it then, and setting it once more changes nothing that could be prorated.
@@ -179,7 +181,7 @@ def check_plan_waits(standing: Standing, plan: str) -> None:
         )
 
 
-def check_renewal(standing: Standing, at: datetime) -> None:
+def check_renewal(standing: SubscriptionState, at: datetime) -> None:
     """Return if it can be renewed now. Raises RenewsByItself, AlreadyRenewed, NotInRenewalWindow."""
     if standing.policy.renewal is not Renewal.MANUAL:
         if standing.ends_at is not None:
@@ -210,7 +212,7 @@ def check_renewal(standing: Standing, at: datetime) -> None:
         )
 
 
-def check_discount(standing: Standing, at: datetime, *, given: bool) -> None:
+def check_discount(standing: SubscriptionState, at: datetime, *, given: bool) -> None:
     """Raise DiscountNotAllowed for a discount on added seats or a plan change under such a policy."""
     if given and standing.policy.discounts is Discounts.PURCHASE_AND_RENEWAL:
         raise _refusal(
@@ -223,7 +225,7 @@ def check_discount(standing: Standing, at: datetime, *, given: bool) -> None:
         )
 
 
-def check_added_on_account(standing: Standing, *, wanted: bool, invoiced: bool) -> None:
+def check_added_on_account(standing: SubscriptionState, *, wanted: bool, invoiced: bool) -> None:
     """Added seats that Stripe bills go the way of the subscription: by card, or `invoiced` on account.
 
     Raises CardRequired where that is not the way that is `wanted`, or that the policy allows.
@@ -253,7 +255,7 @@ def check_on_account(policy: Policy, name: str) -> None:
         )
 
 
-def check_addon_on_account(standing: Standing, at: datetime) -> None:
+def check_addon_on_account(standing: SubscriptionState, at: datetime) -> None:
     """Raise CardRequired if the policy wants added seats, or all seats, paid by card."""
     check_on_account(standing.policy, standing.name)
     if standing.policy.on_account is OnAccount.PURCHASE_AND_RENEWAL:
@@ -267,7 +269,7 @@ def check_addon_on_account(standing: Standing, at: datetime) -> None:
         )
 
 
-def bills_by_own_invoice(standing: Standing) -> bool:
+def bills_by_own_invoice(standing: SubscriptionState) -> bool:
     """Whether added seats are billed by an invoice of ours, so that Stripe must never prorate.
 
     At full price, and wherever a term was renewed by hand: to Stripe that is a trial, in which seats would
@@ -276,11 +278,11 @@ def bills_by_own_invoice(standing: Standing) -> bool:
     return standing.policy.increase is Increase.FULL_PRICE or standing.by_hand or standing.renewed
 
 
-def _with(side: Side, more: int) -> Side:
+def _with(side: TermContent, more: int) -> TermContent:
     return replace(side, seats=side.seats + more)
 
 
-def _window_closed(standing: Standing, seats: int, at: datetime) -> Refused:
+def _window_closed(standing: SubscriptionState, seats: int, at: datetime) -> Refused:
     """No seats are added any more before the renewal: what it is renewed with can be more."""
     policy = standing.policy
     rule = f"no seats are added in the last {policy.addon_cutoff_days} days of a term"
@@ -293,7 +295,7 @@ def _window_closed(standing: Standing, seats: int, at: datetime) -> Refused:
 
 
 def _only_by_renewal(
-    refusal: type[Refused], standing: Standing, what: str, option: tuple[str, object], at: datetime
+    refusal: type[Refused], standing: SubscriptionState, what: str, option: tuple[str, object], at: datetime
 ) -> Refused:
     """Inside a term that is renewed by hand, this exists only as an option of the renewal."""
     if standing.renewed:
@@ -306,7 +308,7 @@ def _only_by_renewal(
     return _refusal(refusal, standing, how, opens, at, hint)
 
 
-def _renewed(standing: Standing, at: datetime) -> Refused:
+def _renewed(standing: SubscriptionState, at: datetime) -> Refused:
     return _refusal(
         AlreadyRenewed,
         standing,
@@ -317,7 +319,7 @@ def _renewed(standing: Standing, at: datetime) -> Refused:
     )
 
 
-def _renewable_from(standing: Standing) -> datetime | None:
+def _renewable_from(standing: SubscriptionState) -> datetime | None:
     """When it can be renewed by hand; None if it renews by itself, so that nobody is asked."""
     if standing.policy.renewal is not Renewal.MANUAL:
         return None
@@ -327,7 +329,7 @@ def _renewable_from(standing: Standing) -> datetime | None:
 
 def _refusal(
     refusal: type[Refused],
-    standing: Standing,
+    standing: SubscriptionState,
     rule: str,
     allowed_from: datetime | None,
     at: datetime,
@@ -349,11 +351,11 @@ def _refusal(
     return refusal(f"{standing.name}: {rule}{when}{hints.ask(ask, before=bool(when))}", hint=hint, data=data)
 
 
-def _renew(standing: Standing, *option: object) -> str:
+def _renew(standing: SubscriptionState, *option: object) -> str:
     return hints.command("subs", "renew", standing.name, *option)
 
 
-def _show(standing: Standing) -> str:
+def _show(standing: SubscriptionState) -> str:
     return hints.command("subs", "show", standing.name)
 
 
@@ -367,7 +369,7 @@ class BelowAssigned(Refused):
     code = "below_assigned"
 
 
-def check_room(standing: Standing, seats: int, leaving: int) -> None:
+def check_room(standing: SubscriptionState, seats: int, leaving: int) -> None:
     """Raise BelowAssigned unless who stays fits into `seats`."""
     short = standing.assigned - leaving - seats
     if short > 0:

@@ -13,10 +13,10 @@ from typing import Final
 
 from seatctl.errors import JsonValue
 from seatctl.models.call import format_time, parse_time
-from seatctl.models.collection import Owed
+from seatctl.models.collection import OwedInvoice
 from seatctl.models.plan import Policy
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
-from seatctl.models.subscription_state import Side, Standing
+from seatctl.models.subscription_state import SubscriptionState, TermContent
 from seatctl.rules.item_metadata import said_of
 from seatctl.rules.policy_of_term import PAID_POLICY, running_policy
 
@@ -38,7 +38,7 @@ _KEYS: Final = (*_SIDES, *PAID_POLICY)
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class LedgerFacts:
     """What Stripe's subscription alone does not tell: the ledger's names for it."""
 
     name: str
@@ -46,13 +46,15 @@ class Known:
     """That of what the item holds."""
     plan_of_item: str
     assigned: int
-    owed: tuple[Owed, ...] = ()
+    owed: tuple[OwedInvoice, ...] = ()
 
 
-def standing(known: Known, subscription: StripeSubscription, item: StripeItem, at: datetime) -> Standing:
+def standing(
+    known: LedgerFacts, subscription: StripeSubscription, item: StripeItem, at: datetime
+) -> SubscriptionState:
     """How the subscription stands at `at` (UTC)."""
     metadata, seats = said_of(subscription, item), item.quantity or 0
-    after = Side(item.price.id, known.plan_of_item, seats)
+    after = TermContent(item.price.id, known.plan_of_item, seats)
     until, start = _moment(metadata, PAID_UNTIL), _moment(metadata, TERM_START)
     paid = _seats(metadata.get(PAID_SEATS), seats)
     ahead = until is not None and at < until
@@ -60,7 +62,7 @@ def standing(known: Known, subscription: StripeSubscription, item: StripeItem, a
     renewed = waits and bool(metadata.get(RENEWED))
     before = after
     if waits and paid is not None:
-        before = Side(
+        before = TermContent(
             metadata.get(PAID_PRICE) or after.price_id,
             metadata.get(PAID_PLAN) or after.plan,
             paid,
@@ -69,7 +71,7 @@ def standing(known: Known, subscription: StripeSubscription, item: StripeItem, a
     by_hand = bool(metadata.get(RENEWED)) and until is not None and until <= at and until < item.period_end
     if by_hand and until is not None:
         began = until  # Stripe's period began when the renewal was paid; the term began at the old one's end
-    return Standing(
+    return SubscriptionState(
         name=known.name,
         status=subscription.status,
         policy=running_policy(metadata, known.policy, renewed=renewed) if waits else known.policy,
@@ -89,7 +91,12 @@ def standing(known: Known, subscription: StripeSubscription, item: StripeItem, a
 
 
 def waiting_metadata(
-    before: Side, after: Side, *, start: datetime, until: datetime, renewed_by: str | None = None
+    before: TermContent,
+    after: TermContent,
+    *,
+    start: datetime,
+    until: datetime,
+    renewed_by: str | None = None,
 ) -> dict[str, JsonValue]:
     """The metadata of a change that waits until `until`; all empty, which clears it, where nothing waits."""
     if before == after and renewed_by is None:

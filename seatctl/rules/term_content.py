@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from seatctl.errors import JsonValue
-from seatctl.models.subscription_state import Side
+from seatctl.models.subscription_state import TermContent
 
 
-def side_fields(side: Side) -> dict[str, JsonValue]:
+def side_fields(side: TermContent) -> dict[str, JsonValue]:
     """A side as the payload of an operation keeps it."""
     return {"price_id": side.price_id, "plan": side.plan, "seats": side.seats}
 
 
-def read_side(value: JsonValue) -> Side:
+def read_side(value: JsonValue) -> TermContent:
     """The inverse of `side_fields`."""
     fields = value if isinstance(value, dict) else {}
-    return Side(str(fields["price_id"]), str(fields["plan"]), int(str(fields["seats"])))
+    return TermContent(str(fields["price_id"]), str(fields["plan"]), int(str(fields["seats"])))
 
 
-def item_update(item: JsonValue, held: Side | None, wanted: Side) -> dict[str, JsonValue]:
+def item_update(item: JsonValue, held: TermContent | None, wanted: TermContent) -> dict[str, JsonValue]:
     """The item of an update that turns what it holds into what is wanted: its id, and what differs.
 
     Stripe refuses an update that names an archived price, also where the item has it already and only the
@@ -31,7 +31,7 @@ def item_update(item: JsonValue, held: Side | None, wanted: Side) -> dict[str, J
     return form
 
 
-def items_changed(item: JsonValue, held: Side | None, wanted: Side) -> dict[str, JsonValue]:
+def items_changed(item: JsonValue, held: TermContent | None, wanted: TermContent) -> dict[str, JsonValue]:
     """`items` of an update, or nothing where the item holds already what is wanted."""
     form = item_update(item, held, wanted)
     return {"items": [form]} if len(form) > 1 else {}

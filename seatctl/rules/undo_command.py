@@ -17,7 +17,7 @@ Facts = Mapping[str, JsonValue]
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class ChangedFact:
     """One changed thing: what it is called today, and the facts before and after.
 
     Those of a subscription name its owner by e-mail, as `owner`, where there is one.
@@ -29,7 +29,7 @@ class Changed:
     after: Facts | None
 
 
-def reversal(payload: Facts | None, name: str | None, changes: Sequence[Changed]) -> str | None:
+def reversal(payload: Facts | None, name: str | None, changes: Sequence[ChangedFact]) -> str | None:
     """The command to type, None where no single one takes it back.
 
     `payload` is what the run's operation was decided as, `name` what its subscription is called today.
@@ -57,7 +57,7 @@ def _waiting(payload: Facts, name: str) -> str | None:
     return None
 
 
-def _of_subscription(change: Changed) -> str | None:
+def _of_subscription(change: ChangedFact) -> str | None:
     name, before, after = _name(change), change.before, change.after
     if name is None or after is None or after.get("status") == "canceled":
         return None
@@ -92,7 +92,7 @@ def _approval(rules: JsonValue) -> str:
     return " ".join(words)
 
 
-def _of_entity(change: Changed) -> str | None:
+def _of_entity(change: ChangedFact) -> str | None:
     if change.subject is None:
         return None
     if change.before is None:
@@ -133,7 +133,7 @@ def _typed(value: JsonValue) -> str:
     return "none" if value is None else str(value)
 
 
-def _name(change: Changed) -> str | None:
+def _name(change: ChangedFact) -> str | None:
     after = change.after or {}
     name = after.get("name") or change.subject
     return quote(str(name)) if name else None

@@ -22,7 +22,7 @@ _BESIDE_A_DATABASE = ("-wal", "-shm", "-journal", ".lock", ".mail-lock", ".batch
 _IN_USE = ("-wal", "-journal")
 
 
-class Own(NamedTuple):
+class ProtectedFile(NamedTuple):
     """A file that a command must not write over, and what it is."""
 
     what: str
@@ -53,16 +53,16 @@ class CannotWrite(LedgerError):
     code = "cannot_write"
 
 
-def database(what: str, path: Path) -> Iterator[Own]:
+def database(what: str, path: Path) -> Iterator[ProtectedFile]:
     """A database, and what is kept beside it."""
-    yield Own(what, path)
+    yield ProtectedFile(what, path)
     for ending in _BESIDE_A_DATABASE:
-        yield Own(f"a part of {what}", path.with_name(path.name + ending))
+        yield ProtectedFile(f"a part of {what}", path.with_name(path.name + ending))
 
 
 def check_target(
     path: Path,
-    own: Iterable[Own],
+    own: Iterable[ProtectedFile],
     *,
     overwrite: bool,
     existing: bool = True,

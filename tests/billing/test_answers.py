@@ -7,7 +7,7 @@ import json
 import pytest
 
 from seatctl.billing import endpoints, listings, pages
-from seatctl.billing.answers import Expected, expected, problem
+from seatctl.billing.answers import ExpectedAnswer, expected, problem
 from seatctl.billing.objects import UnreadableObject, read_invoice, read_page, read_subscription
 from seatctl.billing.port import MissingInStripe, Read, UnreadableAnswer
 from seatctl.billing.stripe import connect_sandbox
@@ -21,31 +21,31 @@ from tests.support.front import Front
 @pytest.mark.parametrize(
     ("call", "wanted"),
     [
-        (endpoints.account(), Expected("account")),
-        (endpoints.create_customer({}), Expected("customer")),
-        (endpoints.update_customer("cus_1", {}), Expected("customer", "cus_1")),
-        (endpoints.customers(created_since=0), Expected("customer", is_list=True)),
-        (endpoints.attach_payment_method("pm_1", "cus_1"), Expected("payment_method", "pm_1")),
-        (endpoints.attach_payment_method("pm_card_visa", "cus_1"), Expected("payment_method")),
-        (endpoints.coupon("50% off/a"), Expected("coupon", "50% off/a")),
-        (endpoints.pay_invoice("in_1", {}), Expected("invoice", "in_1")),
-        (endpoints.preview_invoice({}), Expected("invoice")),
-        (endpoints.preview_credit_note({}), Expected("credit_note")),
-        (endpoints.create_invoice_item({}), Expected("invoiceitem")),
-        (endpoints.create_tax_id("cus_1", {}), Expected("tax_id")),
-        (endpoints.tax_ids("cus_1"), Expected("tax_id", is_list=True)),
-        (endpoints.delete_tax_id("cus_1", "txi_1"), Expected("tax_id", "txi_1")),
-        (endpoints.cancel_subscription("sub_1"), Expected("subscription", "sub_1")),
-        (Read("/v1/invoices/in_1/lines", {}), Expected("line_item", is_list=True)),
-        (Read("/v1/subscription_items", {}), Expected("subscription_item", is_list=True)),
-        (Read("/v1/customers/cus_1/subscriptions", {}), Expected("subscription", is_list=True)),
-        (listings.newest_event(), Expected("event", is_list=True)),
-        (listings.one(Kind.CUSTOMER, "cus_1"), Expected("customer", "cus_1")),
-        (pages.create_checkout({}), Expected("checkout.session")),
-        (pages.expire_checkout("cs_1"), Expected("checkout.session", "cs_1")),
-        (pages.portal_configurations(), Expected("billing_portal.configuration", is_list=True)),
-        (pages.create_portal({}), Expected("billing_portal.session")),
-        (pages.setup_intent("seti_1"), Expected("setup_intent", "seti_1")),
+        (endpoints.account(), ExpectedAnswer("account")),
+        (endpoints.create_customer({}), ExpectedAnswer("customer")),
+        (endpoints.update_customer("cus_1", {}), ExpectedAnswer("customer", "cus_1")),
+        (endpoints.customers(created_since=0), ExpectedAnswer("customer", is_list=True)),
+        (endpoints.attach_payment_method("pm_1", "cus_1"), ExpectedAnswer("payment_method", "pm_1")),
+        (endpoints.attach_payment_method("pm_card_visa", "cus_1"), ExpectedAnswer("payment_method")),
+        (endpoints.coupon("50% off/a"), ExpectedAnswer("coupon", "50% off/a")),
+        (endpoints.pay_invoice("in_1", {}), ExpectedAnswer("invoice", "in_1")),
+        (endpoints.preview_invoice({}), ExpectedAnswer("invoice")),
+        (endpoints.preview_credit_note({}), ExpectedAnswer("credit_note")),
+        (endpoints.create_invoice_item({}), ExpectedAnswer("invoiceitem")),
+        (endpoints.create_tax_id("cus_1", {}), ExpectedAnswer("tax_id")),
+        (endpoints.tax_ids("cus_1"), ExpectedAnswer("tax_id", is_list=True)),
+        (endpoints.delete_tax_id("cus_1", "txi_1"), ExpectedAnswer("tax_id", "txi_1")),
+        (endpoints.cancel_subscription("sub_1"), ExpectedAnswer("subscription", "sub_1")),
+        (Read("/v1/invoices/in_1/lines", {}), ExpectedAnswer("line_item", is_list=True)),
+        (Read("/v1/subscription_items", {}), ExpectedAnswer("subscription_item", is_list=True)),
+        (Read("/v1/customers/cus_1/subscriptions", {}), ExpectedAnswer("subscription", is_list=True)),
+        (listings.newest_event(), ExpectedAnswer("event", is_list=True)),
+        (listings.one(Kind.CUSTOMER, "cus_1"), ExpectedAnswer("customer", "cus_1")),
+        (pages.create_checkout({}), ExpectedAnswer("checkout.session")),
+        (pages.expire_checkout("cs_1"), ExpectedAnswer("checkout.session", "cs_1")),
+        (pages.portal_configurations(), ExpectedAnswer("billing_portal.configuration", is_list=True)),
+        (pages.create_portal({}), ExpectedAnswer("billing_portal.session")),
+        (pages.setup_intent("seti_1"), ExpectedAnswer("setup_intent", "seti_1")),
     ],
 )
 def test_what_a_call_is_answered_with_follows_from_its_path(call, wanted):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seatctl.billing import endpoints
-from seatctl.billing.complete_lists import UnreadableList, WholeBilling
+from seatctl.billing.complete_lists import CompleteListsBilling, UnreadableList
 from seatctl.billing.port import MissingInStripe, Read
 from seatctl.billing.stripe import connect_sandbox
 from tests.sandbox.seed import send
@@ -179,7 +179,7 @@ def long_lists(sandbox):
 
 def test_the_port_reads_lines_items_and_refunds_to_their_end(long_lists):
     seatctl, customer, made, charge = long_lists
-    cut, whole = stripe(seatctl), WholeBilling(stripe(seatctl))
+    cut, whole = stripe(seatctl), CompleteListsBilling(stripe(seatctl))
     for read, name, count in (
         (endpoints.invoice(made["latest_invoice"]), "lines", 230),
         (endpoints.subscription(made["id"]), "items", 12),
@@ -226,17 +226,21 @@ class Stubborn:
 )
 def test_a_list_that_cannot_be_read_to_its_end_is_no_answer(url, rest):
     with pytest.raises(UnreadableList) as caught:
-        WholeBilling(Stubborn(url, rest)).read(endpoints.invoice("in_1"))
+        CompleteListsBilling(Stubborn(url, rest)).read(endpoints.invoice("in_1"))
     assert caught.value.exit_code == 75
 
 
 @pytest.mark.parametrize("data", [None, "il_1", ["il_1"]])
 def test_a_list_without_its_beginning_is_no_answer(data):
     with pytest.raises(UnreadableList):
-        WholeBilling(Stubborn("/v1/invoices/in_1/lines", {"data": []}, data)).read(endpoints.invoice("in_1"))
+        CompleteListsBilling(Stubborn("/v1/invoices/in_1/lines", {"data": []}, data)).read(
+            endpoints.invoice("in_1")
+        )
 
 
 def test_a_list_that_came_empty_is_read_from_its_beginning():
     rest = {"object": "list", "data": [{"id": "il_1"}], "has_more": False}
-    found = WholeBilling(Stubborn("/v1/invoices/in_1/lines", rest, [])).read(endpoints.invoice("in_1"))
+    found = CompleteListsBilling(Stubborn("/v1/invoices/in_1/lines", rest, [])).read(
+        endpoints.invoice("in_1")
+    )
     assert (found["lines"]["data"], found["lines"]["has_more"]) == ([{"id": "il_1"}], False)

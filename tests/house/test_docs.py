@@ -108,14 +108,14 @@ def account_at_stripe(path: Path, *subscribed: tuple[str, str]):
 
     The served sandbox stands in for Stripe.
     """
-    from seatctl.sandbox.api.server import Server
+    from seatctl.sandbox.api.server import SandboxServer
 
     with closing(Twin(path)) as stripe:
         for who, what in subscribed:
             interval = "year" if what == "Enterprise" else "month"
             price = product(stripe, what, recurring={"interval": interval})
             subscribe(stripe, customer(stripe, who), price)
-    server = Server(path, port=0)
+    server = SandboxServer(path, port=0)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:

@@ -6,7 +6,7 @@ import pytest
 
 from seatctl.models.plan import Policy
 from seatctl.models.subscription import AutoApproval, Subscription, SubscriptionStatus
-from seatctl.rules.approval import Asking, Outcome, automatically, choose
+from seatctl.rules.approval import ApprovalOutcome, Requester, automatically, choose
 from seatctl.rules.assignment import NoSeatsLeft, OverAssigned, in_packs, seats_to_take, shortage
 from seatctl.rules.dates import BadTime, moment_after
 
@@ -62,24 +62,24 @@ def test_the_shortage_names_who_goes_without_and_quotes_what_is_typed():
 @pytest.mark.parametrize(
     ("rules", "free", "outcome"),
     [
-        (AutoApproval(), 3, Outcome.ASK),
-        (AutoApproval(enabled=True), 3, Outcome.SEAT),
-        (AutoApproval(enabled=True), 0, Outcome.WAIT),
-        (AutoApproval(enabled=True, keep_free=2), 2, Outcome.ASK),
-        (AutoApproval(enabled=True, keep_free=2), 3, Outcome.SEAT),
-        (AutoApproval(enabled=True, keep_free=2), 0, Outcome.WAIT),
-        (AutoApproval(enabled=True, domains=("@Example.com",)), 1, Outcome.SEAT),
-        (AutoApproval(enabled=True, domains=("other.com",)), 1, Outcome.ASK),
-        (AutoApproval(enabled=True, domains=("other.com",)), 0, Outcome.ASK),
-        (AutoApproval(enabled=True, groups=("ops",)), 1, Outcome.SEAT),
-        (AutoApproval(enabled=True, groups=("art",)), 1, Outcome.ASK),
-        (AutoApproval(enabled=True, daily_limit=2), 1, Outcome.SEAT),
-        (AutoApproval(enabled=True, daily_limit=1), 1, Outcome.ASK),
-        (AutoApproval(enabled=True, until=NOW), 1, Outcome.ASK),
+        (AutoApproval(), 3, ApprovalOutcome.ASK),
+        (AutoApproval(enabled=True), 3, ApprovalOutcome.SEAT),
+        (AutoApproval(enabled=True), 0, ApprovalOutcome.WAIT),
+        (AutoApproval(enabled=True, keep_free=2), 2, ApprovalOutcome.ASK),
+        (AutoApproval(enabled=True, keep_free=2), 3, ApprovalOutcome.SEAT),
+        (AutoApproval(enabled=True, keep_free=2), 0, ApprovalOutcome.WAIT),
+        (AutoApproval(enabled=True, domains=("@Example.com",)), 1, ApprovalOutcome.SEAT),
+        (AutoApproval(enabled=True, domains=("other.com",)), 1, ApprovalOutcome.ASK),
+        (AutoApproval(enabled=True, domains=("other.com",)), 0, ApprovalOutcome.ASK),
+        (AutoApproval(enabled=True, groups=("ops",)), 1, ApprovalOutcome.SEAT),
+        (AutoApproval(enabled=True, groups=("art",)), 1, ApprovalOutcome.ASK),
+        (AutoApproval(enabled=True, daily_limit=2), 1, ApprovalOutcome.SEAT),
+        (AutoApproval(enabled=True, daily_limit=1), 1, ApprovalOutcome.ASK),
+        (AutoApproval(enabled=True, until=NOW), 1, ApprovalOutcome.ASK),
     ],
 )
 def test_automatic_approval(rules, free, outcome):
-    asking = Asking("zoe@example.com", "ops", NOW, approved_today=1)
+    asking = Requester("zoe@example.com", "ops", NOW, approved_today=1)
     assert automatically(rules, asking, free)[0] is outcome
 
 

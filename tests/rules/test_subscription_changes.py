@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from seatctl.models.plan import Decrease, Interval, OnAccount, PlanChange, Policy
 from seatctl.models.stripe_objects import StripeItem, StripePrice, StripeSubscription
 from seatctl.models.subscription import SubscriptionStatus
-from seatctl.models.subscription_state import Side, Standing
+from seatctl.models.subscription_state import SubscriptionState, TermContent
 from seatctl.rules import subscription_changes
 from seatctl.rules.calendar import add_interval
 from seatctl.rules.policies import FLEXIBLE, TERM
-from seatctl.rules.refunds import Paid, Share, spread, total, unused_share
+from seatctl.rules.refunds import CreditShare, PaidInvoice, spread, total, unused_share
 from seatctl.rules.subscription_changes import Target
-from seatctl.rules.subscription_state import Known, standing, waiting_metadata
-from seatctl.rules.undo_command import Changed, reversal
+from seatctl.rules.subscription_state import LedgerFacts, standing, waiting_metadata
+from seatctl.rules.undo_command import ChangedFact, reversal
 
 START = datetime(2040, 6, 1, tzinfo=UTC)
 END = datetime(2040, 7, 1, tzinfo=UTC)
@@ -29,15 +29,15 @@ MIDDLE = datetime(2040, 6, 16, tzinfo=UTC)
 BASIC, TEAM = ("price_basic", "basic"), ("price_team", "team")
 
 
-def stands(policy: Policy = FLEXIBLE, now=(BASIC, 10), after=None, **fields) -> Standing:
+def stands(policy: Policy = FLEXIBLE, now=(BASIC, 10), after=None, **fields) -> SubscriptionState:
     (price, plan), seats = now
     (next_price, next_plan), next_seats = after or now
-    made = Standing(
+    made = SubscriptionState(
         name="lab",
         status=SubscriptionStatus.ACTIVE,
         policy=policy,
-        now=Side(price, plan, seats),
-        next=Side(next_price, next_plan, next_seats),
+        now=TermContent(price, plan, seats),
+        next=TermContent(next_price, next_plan, next_seats),
         term_start=START,
         term_end=END,
         period_end=END,
@@ -58,7 +58,7 @@ def days_before_end(days: float) -> datetime:
 def test_an_increase_raises_both_sides():
     """What waits for the renewal is kept: nobody who adds seats takes a decrease back."""
     target = subscription_changes.increase(stands(after=(TEAM, 4)), 5, MIDDLE)
-    assert target == Target(Side(*BASIC, 15), Side(*TEAM, 9))
+    assert target == Target(TermContent(*BASIC, 15), TermContent(*TEAM, 9))
 
 
 def test_no_seats_in_the_last_days_of_a_term_that_is_not_renewed():
@@ -73,10 +73,12 @@ def test_no_seats_in_the_last_days_of_a_term_that_is_not_renewed():
 
 
 def test_a_decrease_waits_unless_the_policy_gives_back_at_once():
-    assert subscription_changes.decrease(stands(), 4, MIDDLE) == Target(Side(*BASIC, 10), Side(*BASIC, 4))
+    assert subscription_changes.decrease(stands(), 4, MIDDLE) == Target(
+        TermContent(*BASIC, 10), TermContent(*BASIC, 4)
+    )
     at_once = replace(FLEXIBLE, decrease=Decrease.NOW)
     assert subscription_changes.decrease(stands(at_once), 4, MIDDLE) == Target(
-        Side(*BASIC, 4), Side(*BASIC, 4)
+        TermContent(*BASIC, 4), TermContent(*BASIC, 4)
     )
 
 
@@ -105,7 +107,7 @@ def test_what_renews_by_itself_gives_seats_back_in_its_window():
         subscription_changes.decrease(stands(policy), 5, days_before_end(8))
     assert refused.value.data["allowed_from"] == "2040-06-24T00:00:00Z"
     target = subscription_changes.decrease(stands(policy), 5, days_before_end(7))
-    assert target == Target(Side(*BASIC, 10), Side(*BASIC, 5))
+    assert target == Target(TermContent(*BASIC, 10), TermContent(*BASIC, 5))
 
 
 @pytest.mark.parametrize(
@@ -148,9 +150,9 @@ def test_a_paid_renewal_closes_its_window_until_the_next():
 
 def test_a_plan_changes_now_or_at_the_renewal():
     now = subscription_changes.change_plan(stands(after=(BASIC, 4)), *TEAM, MIDDLE, at_renewal=False)
-    assert now == Target(Side(*TEAM, 10), Side(*TEAM, 4))
+    assert now == Target(TermContent(*TEAM, 10), TermContent(*TEAM, 4))
     later = subscription_changes.change_plan(stands(after=(BASIC, 4)), *TEAM, MIDDLE, at_renewal=True)
-    assert later == Target(Side(*BASIC, 10), Side(*TEAM, 4))
+    assert later == Target(TermContent(*BASIC, 10), TermContent(*TEAM, 4))
 
 
 def test_a_plan_that_changes_in_the_window_only_changes_with_the_renewal():
@@ -159,7 +161,7 @@ def test_a_plan_that_changes_in_the_window_only_changes_with_the_renewal():
         subscription_changes.change_plan(stands(policy), *TEAM, days_before_end(8), at_renewal=True)
     assert refused.value.data["allowed_from"] == "2040-06-24T00:00:00Z"
     inside = subscription_changes.change_plan(stands(policy), *TEAM, days_before_end(6), at_renewal=False)
-    assert inside == Target(Side(*BASIC, 10), Side(*TEAM, 10))
+    assert inside == Target(TermContent(*BASIC, 10), TermContent(*TEAM, 10))
 
 
 def test_the_same_plan_change_is_not_billed_while_it_waits():
@@ -229,7 +231,7 @@ def test_who_stays_must_fit():
 # How it stands: what metadata and item say --------------------------------------------------------------
 
 
-def seen(seats: int, plan=BASIC, metadata=None, *, start=START, end=END, **fields) -> Standing:
+def seen(seats: int, plan=BASIC, metadata=None, *, start=START, end=END, **fields) -> SubscriptionState:
     price = StripePrice(plan[0], f"prod_{plan[1]}", "usd", 1000, Interval.MONTH, 1, "licensed", None, True)
     item = StripeItem("si_1", price, seats, start, end)
     held = StripeSubscription(
@@ -247,51 +249,51 @@ def seen(seats: int, plan=BASIC, metadata=None, *, start=START, end=END, **field
         default_payment_method=None,
         **fields.pop("more", {}),
     )
-    return standing(Known("lab", FLEXIBLE, plan[1], 0), held, item, fields.pop("at", MIDDLE))
+    return standing(LedgerFacts("lab", FLEXIBLE, plan[1], 0), held, item, fields.pop("at", MIDDLE))
 
 
-def waiting(before: Side, after: Side, **fields) -> dict[str, object]:
+def waiting(before: TermContent, after: TermContent, **fields) -> dict[str, object]:
     return dict(waiting_metadata(before, after, start=START, until=END, **fields))
 
 
 def test_without_metadata_the_item_says_all():
     found = seen(10)
-    assert (found.now, found.next, found.pending) == (Side(*BASIC, 10), Side(*BASIC, 10), False)
+    assert (found.now, found.next, found.pending) == (TermContent(*BASIC, 10), TermContent(*BASIC, 10), False)
     assert (found.term_start, found.term_end, found.renewed) == (START, END, False)
 
 
 def test_what_is_paid_for_holds_until_its_end():
-    metadata = waiting(Side(*BASIC, 10), Side(*TEAM, 4))
+    metadata = waiting(TermContent(*BASIC, 10), TermContent(*TEAM, 4))
     before = seen(4, TEAM, metadata, at=END - timedelta(seconds=1))
-    assert (before.now, before.next) == (Side(*BASIC, 10), Side(*TEAM, 4))
+    assert (before.now, before.next) == (TermContent(*BASIC, 10), TermContent(*TEAM, 4))
     after = seen(4, TEAM, metadata, at=END, start=END, end=END + timedelta(days=31))
-    assert (after.now, after.next) == (Side(*TEAM, 4), Side(*TEAM, 4))
+    assert (after.now, after.next) == (TermContent(*TEAM, 4), TermContent(*TEAM, 4))
 
 
 def test_a_quantity_that_somebody_else_set_counts_at_once():
     """The dashboard knows nothing of our metadata: it is stale, and Stripe's item is the truth."""
-    found = seen(7, BASIC, waiting(Side(*BASIC, 10), Side(*BASIC, 4)))
+    found = seen(7, BASIC, waiting(TermContent(*BASIC, 10), TermContent(*BASIC, 4)))
     assert (found.now.seats, found.next.seats) == (7, 7)
 
 
 def test_metadata_written_by_hand_does_not_break_it():
-    broken = {**waiting(Side(*BASIC, 10), Side(*BASIC, 4)), "seatctl_paid_until": "next summer"}
+    broken = {**waiting(TermContent(*BASIC, 10), TermContent(*BASIC, 4)), "seatctl_paid_until": "next summer"}
     assert seen(4, BASIC, broken).now.seats == 4
 
 
 def test_a_paid_renewal_is_the_period_s_end_and_the_old_term_s_seats():
-    metadata = waiting(Side(*BASIC, 10), Side(*TEAM, 20), renewed_by="in_1")
+    metadata = waiting(TermContent(*BASIC, 10), TermContent(*TEAM, 20), renewed_by="in_1")
     later = datetime(2041, 7, 1, tzinfo=UTC)
     before = seen(20, TEAM, metadata, end=later)
     assert (before.renewed, before.term_end, before.current_end) == (True, END, later)
-    assert before.now == Side(*BASIC, 10)
+    assert before.now == TermContent(*BASIC, 10)
     after = seen(20, TEAM, metadata, end=later, at=END + timedelta(days=1))
     assert (after.renewed, after.term_start, after.term_end) == (False, END, later)
-    assert after.now == Side(*TEAM, 20)
+    assert after.now == TermContent(*TEAM, 20)
 
 
 def test_nothing_waits_any_more_is_written_as_empty_values():
-    same = Side(*BASIC, 10)
+    same = TermContent(*BASIC, 10)
     assert set(waiting(same, same).values()) == {""}
 
 
@@ -327,10 +329,10 @@ def test_changes_compose_and_none_is_lost(sequence):
             plan_now = plan_now if step[2] else step[1]
         metadata = waiting(target.now, target.next)
         current = seen(target.next.seats, (target.next.price_id, target.next.plan), metadata, at=at)
-        assert (current.now, current.next) == (Side(*plan_now, now), Side(*plan_after, after))
+        assert (current.now, current.next) == (TermContent(*plan_now, now), TermContent(*plan_after, after))
         at += timedelta(hours=1)
     ended = seen(after, plan_after, metadata if sequence else {}, at=END, start=END, end=END + timedelta(31))
-    assert (ended.now, ended.next) == (Side(*plan_after, after), Side(*plan_after, after))
+    assert (ended.now, ended.next) == (TermContent(*plan_after, after), TermContent(*plan_after, after))
 
 
 # The calendar -------------------------------------------------------------------------------------------
@@ -383,15 +385,21 @@ def test_the_unused_share_of_a_term(amount, at, share):
 
 
 def test_the_newest_invoice_gives_back_first_and_the_card_before_the_balance():
-    paid = [Paid("in_2", "B-2", by_card=1667, in_all=1667), Paid("in_1", "B-1", by_card=8000, in_all=10000)]
-    assert spread(5000, paid) == (Share("in_2", "B-2", 1667, 0), Share("in_1", "B-1", 3333, 0))
-    assert spread(11000, paid) == (Share("in_2", "B-2", 1667, 0), Share("in_1", "B-1", 8000, 1333))
+    paid = [
+        PaidInvoice("in_2", "B-2", by_card=1667, in_all=1667),
+        PaidInvoice("in_1", "B-1", by_card=8000, in_all=10000),
+    ]
+    assert spread(5000, paid) == (CreditShare("in_2", "B-2", 1667, 0), CreditShare("in_1", "B-1", 3333, 0))
+    assert spread(11000, paid) == (
+        CreditShare("in_2", "B-2", 1667, 0),
+        CreditShare("in_1", "B-1", 8000, 1333),
+    )
     assert spread(0, paid) == spread(100, []) == ()
 
 
 invoices = st.lists(
     st.tuples(st.integers(0, 10**7), st.integers(0, 10**7)).map(
-        lambda pair: Paid("in", "N", by_card=min(pair), in_all=max(pair))
+        lambda pair: PaidInvoice("in", "N", by_card=min(pair), in_all=max(pair))
     ),
     max_size=6,
 )
@@ -410,7 +418,7 @@ def test_no_invoice_gives_back_more_than_it_took(amount, paid):
 
 
 def test_what_many_things_have_changed_no_single_command_reverses():
-    person = Changed("user", "a@example.com", None, {"status": "active"})
+    person = ChangedFact("user", "a@example.com", None, {"status": "active"})
     assert reversal(None, None, [person]) == "seatctl users remove a@example.com"
     assert reversal(None, None, [person, person]) is None
     assert reversal(None, None, []) is None

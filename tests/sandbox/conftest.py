@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from seatctl.sandbox.api import control
-from seatctl.sandbox.api.server import Server
+from seatctl.sandbox.api.server import SandboxServer
 from seatctl.sandbox.api.twin import Twin
 from tests.sandbox.replay import flat, recordings
 
@@ -121,7 +121,7 @@ class Served(Sandbox):
 
 @pytest.fixture
 def wire(tmp_path):
-    server = Server(tmp_path / "served.db", port=0, empty=True)
+    server = SandboxServer(tmp_path / "served.db", port=0, empty=True)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     served = Served(server)

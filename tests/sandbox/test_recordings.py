@@ -40,10 +40,10 @@ def test_the_sandbox_answers_as_stripe_did(recording, tmp_path, capsys):
 
 
 def test_the_served_sandbox_answers_as_stripe_did(recording, tmp_path):
-    from seatctl.sandbox.api.server import Server
+    from seatctl.sandbox.api.server import SandboxServer
 
     steps = told(recording)
-    server = Server(tmp_path / "sandbox.db", port=0, empty=True)
+    server = SandboxServer(tmp_path / "sandbox.db", port=0, empty=True)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:

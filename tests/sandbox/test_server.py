@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from seatctl.sandbox.api import control
-from seatctl.sandbox.api.server import Server
+from seatctl.sandbox.api.server import SandboxServer
 from seatctl.sandbox.api.twin import Twin
 
 KEY = {"Authorization": "Bearer sk_test_wire"}
@@ -16,7 +16,7 @@ KEY = {"Authorization": "Bearer sk_test_wire"}
 
 @pytest.fixture
 def served(tmp_path):
-    server = Server(tmp_path / "sandbox.db", port=0)
+    server = SandboxServer(tmp_path / "sandbox.db", port=0)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     yield server
@@ -84,7 +84,7 @@ def test_empty_forgets_what_was_there(tmp_path):
     twin = Twin(tmp_path / "sandbox.db")
     twin.handle("POST", "/v1/customers", KEY, "name=Old")
     twin.close()
-    server = Server(tmp_path / "sandbox.db", port=0, empty=True)
+    server = SandboxServer(tmp_path / "sandbox.db", port=0, empty=True)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     assert ask(server, "GET", "/v1/customers")[1]["data"] == []

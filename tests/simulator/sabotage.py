@@ -85,10 +85,10 @@ def within(stack: ExitStack, owner: Any, name: str, new: Any) -> None:
     "only the first ten lines of an invoice are read, and nothing compares what is left",
 )
 def _first_page(stack: ExitStack) -> None:
-    from seatctl.billing.complete_lists import WholeBilling
+    from seatctl.billing.complete_lists import CompleteListsBilling
     from seatctl.services.subscriptions import refunds
 
-    within(stack, WholeBilling, "_complete", lambda _self, _holder: None)
+    within(stack, CompleteListsBilling, "_complete", lambda _self, _holder: None)
     within(stack, refunds, "_require_all", lambda *_: None)
 
 
@@ -385,19 +385,19 @@ def _login_page(stack: ExitStack) -> None:
 def _open_after_429(stack: ExitStack) -> None:
     from seatctl.billing.port import RateLimited
     from seatctl.services.operations import submit
-    from seatctl.services.operations.steps import CameToNothing, Running
+    from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 
-    old = Running.step_or_nothing
+    old = OperationRun.step_or_nothing
 
     def step_or_nothing(self: Any, *what: Any, **named: Any) -> Any:
         try:
             return old(self, *what, **named)
-        except CameToNothing as nothing:
+        except NothingLeftInStripe as nothing:
             if isinstance(nothing.error, RateLimited):
                 raise nothing.error from nothing
             raise
 
-    within(stack, Running, "step_or_nothing", step_or_nothing)
+    within(stack, OperationRun, "step_or_nothing", step_or_nothing)
     within(stack, submit, "_is_given_up", lambda *_: False)
 
 
@@ -413,12 +413,12 @@ def _no_way_out(stack: ExitStack) -> None:
 
 @fault("no end after a refusal", 2, "dashboard", "a refusal before money has moved leaves an operation open")
 def _no_end_after_a_refusal(stack: ExitStack) -> None:
-    from seatctl.services.operations.steps import Running
+    from seatctl.services.operations.steps import OperationRun
 
     def step_or_nothing(self: Any, name: str, write: Any, find: Any, *_more: Any, **_named: Any) -> Any:
         return self.step(name, write, find)
 
-    within(stack, Running, "step_or_nothing", step_or_nothing)
+    within(stack, OperationRun, "step_or_nothing", step_or_nothing)
 
 
 # Point 9: guards --------------------------------------------------------------------------------------

@@ -232,7 +232,7 @@ class Root(Group):
         super().invoke(ctx)
 
 
-def load(entry: catalogue.Entry) -> ClickCommand:
+def load(entry: catalogue.CommandEntry) -> ClickCommand:
     """The group or the command of an entry; imports its module."""
     app: typer.Typer = importlib.import_module(entry.module).app
     infos = {_name(info): info for info in sorted(app.registered_commands, key=_place(entry.module))}

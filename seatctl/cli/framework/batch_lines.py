@@ -27,7 +27,7 @@ from seatctl.models.batch import Line
 from seatctl.models.call import BatchRow, Call
 from seatctl.output.redact import has_key
 from seatctl.rules import batches
-from seatctl.services.runs.batch import Outcome
+from seatctl.services.runs.batch import LineOutcome
 
 if TYPE_CHECKING:
     from seatctl.billing.port import Billing
@@ -119,9 +119,9 @@ class LineContext(Context):
 class Lines:
     """The command tree of a batch: built once, asked for every line."""
 
-    def __init__(self, here: Context, ledger: Ledger | None = None) -> None:
+    def __init__(self, app_ctx: Context, ledger: Ledger | None = None) -> None:
         """`ledger` is the one in which the lines are done, None while they are only checked."""
-        self._here = here
+        self._batch_ctx = app_ctx
         self._ledger = ledger
         self._root = root_group()
         self._names = {name: entry.name for name, entry in catalogue.names().items()}
@@ -131,44 +131,44 @@ class Lines:
         if any(has_key(word) for word in line.words):
             raise batches.NotALine("a Stripe key never stands in a command: seatctl init --key-stdin")
         batches.check_words(line.words)
-        here = LineContext(self._here, None, line, None)
+        app_ctx = LineContext(self._batch_ctx, None, line, None)
         try:
-            with redirect_stdout(io.StringIO()), self._parsed(here) as ctx:
+            with redirect_stdout(io.StringIO()), self._parsed(app_ctx) as ctx:
                 # By what was parsed: an option before the noun, or glued to others, hides the command.
                 batches.check_command(self._command(ctx))
         except typer.Exit:
             raise batches.NotALine("it shows help, which nobody would read") from None
         except SeatctlError as error:
             raise batches.NotALine(error.message) from None
-        ours, theirs = self._here.options, here.options
+        ours, theirs = self._batch_ctx.options, app_ctx.options
         if (theirs.profile, theirs.ledger) != (ours.profile, ours.ledger):
             raise batches.NotALine("--profile and --ledger belong to the batch, not to a line of it")
 
-    def do(self, line: Line, row: BatchRow | None) -> Outcome:
+    def do(self, line: Line, row: BatchRow | None) -> LineOutcome:
         """Run the line. Raises LedgerError, which ends the batch: the next line would meet it too."""
-        here = LineContext(self._here, self._ledger, line, row)
+        app_ctx = LineContext(self._batch_ctx, self._ledger, line, row)
         try:
-            with redirect_stdout(io.StringIO()), self._parsed(here) as ctx:
-                here.whole = batches.takes_several_transactions(self._command(ctx))
+            with redirect_stdout(io.StringIO()), self._parsed(app_ctx) as ctx:
+                app_ctx.whole = batches.takes_several_transactions(self._command(ctx))
                 ctx.command.invoke(ctx)
         except typer.Exit:
             pass
         except LedgerError:
             raise
         except SeatctlError as error:
-            return Outcome(error.exit_code, error.code, error.message)
+            return LineOutcome(error.exit_code, error.code, error.message)
         except Exception as error:  # noqa: BLE001  # a bug in one command: the others are done all the same
             return self._bug(line, error)
         finally:
             self._read_clock(line)
-        code = None if here.exit_code is ExitCode.DONE else here.exit_code.name.lower()
-        return Outcome(here.exit_code, code, here.said)
+        code = None if app_ctx.exit_code is ExitCode.DONE else app_ctx.exit_code.name.lower()
+        return LineOutcome(app_ctx.exit_code, code, app_ctx.said)
 
-    def _bug(self, line: Line, error: Exception) -> Outcome:
+    def _bug(self, line: Line, error: Exception) -> LineOutcome:
         from traceback import format_exception
 
-        self._here.log.write(f"{line.command}: {''.join(format_exception(error))}")
-        return Outcome(ExitCode.UNEXPECTED, "unexpected", f"unexpected {type(error).__name__}")
+        self._batch_ctx.log.write(f"{line.command}: {''.join(format_exception(error))}")
+        return LineOutcome(ExitCode.UNEXPECTED, "unexpected", f"unexpected {type(error).__name__}")
 
     def _command(self, ctx: ClickContext) -> tuple[str, ...]:
         """The noun, by its proper name, and the verb that a line was parsed as."""
@@ -177,14 +177,14 @@ class Lines:
 
     def _read_clock(self, line: Line) -> None:
         """A batch may last for hours; a sandbox's clock stands still until a line moves it."""
-        if self._here.profile.mode is not Mode.SANDBOX or "sandbox" in line.words:
-            self._here.look_at_the_clock()
+        if self._batch_ctx.profile.mode is not Mode.SANDBOX or "sandbox" in line.words:
+            self._batch_ctx.look_at_the_clock()
 
     @contextmanager
-    def _parsed(self, here: LineContext) -> Iterator[ClickContext]:
+    def _parsed(self, app_ctx: LineContext) -> Iterator[ClickContext]:
         """The click context of the line's command. Raises SeatctlError for wrong usage."""
         try:
-            with self._root.make_context(PROGRAM, list(here.argv), obj=here) as ctx:
+            with self._root.make_context(PROGRAM, list(app_ctx.argv), obj=app_ctx) as ctx:
                 yield _innermost(ctx)
         except ClickException as error:
             raise usage_error(error) from None

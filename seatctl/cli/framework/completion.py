@@ -1,4 +1,4 @@
-"""Shell completion: the scripts, which `python -m seatctl.cli.framework.completion` writes, and their answers.
+"""Shell completion: the scripts and their answers; `python -m seatctl.cli.framework.completion` writes them.
 
 The answers are Typer's, without its clean-up of help texts, which would load Rich at every press of Tab.
 """

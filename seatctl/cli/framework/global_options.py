@@ -20,16 +20,16 @@ def _keep(ctx: ClickContext, param: Parameter, value: str | bool | None) -> None
 
     Raises UsageError for one that says something else on each side.
     """
-    here = ctx.obj
-    if value is None or value is False or not isinstance(here, Context):
+    app_ctx = ctx.obj
+    if value is None or value is False or not isinstance(app_ctx, Context):
         return
     name = param.opts[0]
-    before = here.given.setdefault(name, str(value))
+    before = app_ctx.given.setdefault(name, str(value))
     if before != str(value):
         from seatctl.rules.repeated_options import given_twice
 
         raise given_twice(name, value)
-    here.options = _TAKE[name](here.options, str(value))
+    app_ctx.options = _TAKE[name](app_ctx.options, str(value))
 
 
 def _fields(options: GlobalOptions, text: str) -> GlobalOptions:

@@ -14,10 +14,10 @@ from typing import Final
 
 from seatctl.errors import SeatctlError
 from seatctl.ledger import invoices, operations, outbox, plans, requests, subscriptions
-from seatctl.ledger.checks.structure import Table, tables
+from seatctl.ledger.checks.structure import TableContents, tables
 from seatctl.ledger.mirror import sync_state
 from seatctl.ledger.record import batches
-from seatctl.ledger.requests import Filter
+from seatctl.ledger.requests import RequestFilter
 from seatctl.ledger.schema.email_keys import LAST_FORMER_ENTRY, doubled_key
 from seatctl.ledger.schema.migrate import MODES
 from seatctl.ledger.transaction import Reader
@@ -88,7 +88,7 @@ def malformed(reader: Reader) -> Iterator[tuple[str, str]]:
             yield table.name, f"{row['wrong']} of row {row['key']} is not what can stand there"
 
 
-def _tests(table: Table) -> Iterator[tuple[str, str]]:
+def _tests(table: TableContents) -> Iterator[tuple[str, str]]:
     """(column, condition that is true of what cannot stand there)."""
     for column in table.times:
         # "+0 days" has it counted: the 30th of February becomes another day.
@@ -148,7 +148,7 @@ _LONG_AGO: Final = parse_time("1970-01-01T00:00:00Z")
 _LISTS: Final[dict[str, Callable[[Reader], Iterable[object]]]] = {
     "plans": lambda reader: plans.listing(reader, archived=True),
     "subscriptions": lambda reader: subscriptions.listing(reader, _LONG_AGO),
-    "requests": lambda reader: requests.listing(reader, Filter("1970-01-01T00:00:00Z")),
+    "requests": lambda reader: requests.listing(reader, RequestFilter("1970-01-01T00:00:00Z")),
     "operations": operations.every,
     "steps": _steps,
     "batch_rows": _open_batches,

@@ -23,7 +23,7 @@ _CHOICE = re.compile(r"CONSTRAINT \w+_is_known CHECK \((\w+) IN \(([^)]*)\)\)")
 _TEXT = re.compile(r"[(,]\s*(\w+) TEXT\b")
 
 
-class Made(NamedTuple):
+class SchemaObject(NamedTuple):
     """A table, an index or a trigger, with its statement."""
 
     kind: str
@@ -31,7 +31,7 @@ class Made(NamedTuple):
     sql: str
 
 
-class Table(NamedTuple):
+class TableContents(NamedTuple):
     """A table, and what its columns hold."""
 
     name: str
@@ -41,17 +41,17 @@ class Table(NamedTuple):
 
 
 @cache
-def expected() -> dict[str, Made]:
+def expected() -> dict[str, SchemaObject]:
     """What this version makes, by name."""
-    return {name: Made(kind, name, _normal(sql)) for kind, name, sql in new_schema()}
+    return {name: SchemaObject(kind, name, _normal(sql)) for kind, name, sql in new_schema()}
 
 
 @cache
-def tables() -> tuple[Table, ...]:
+def tables() -> tuple[TableContents, ...]:
     """The tables of this version, as their statements describe them."""
     found = (one for one in expected().values() if one.kind == "table" and "STRICT" in one.sql)
     return tuple(
-        Table(
+        TableContents(
             name=one.name,
             texts=tuple(_TEXT.findall(one.sql)),
             times=tuple(_TIME.findall(one.sql)),
@@ -69,7 +69,7 @@ def differences(engine: Engine) -> Iterator[tuple[str, str]]:
     A view reads and changes nothing, so that one of the user's own is left alone.
     """
     rows = engine.rows(_OBJECTS)
-    found = {row["name"]: Made(row["type"], row["name"], _normal(row["sql"])) for row in rows}
+    found = {row["name"]: SchemaObject(row["type"], row["name"], _normal(row["sql"])) for row in rows}
     for made in expected().values():
         if _NOT_OURS.fullmatch(made.name):
             continue

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.subscription import Subscription
-from seatctl.rules.desired_state import Unnamed
+from seatctl.rules.desired_state import UnnamedSubscription
 
 _OTHERS = """SELECT id, name, assigned FROM subscriptions WHERE assigned > 0
     AND status NOT IN ('canceled', 'incomplete_expired')
@@ -33,11 +33,11 @@ def note(journal: Journal, subscriptions: Iterable[int]) -> None:
     )
 
 
-def not_named(reader: Reader, named: Sequence[Subscription]) -> tuple[Unnamed, ...]:
+def not_named(reader: Reader, named: Sequence[Subscription]) -> tuple[UnnamedSubscription, ...]:
     """The running subscriptions of this ledger in which people sit and that are not among `named`."""
     known, these = noted(reader), {pool.id for pool in named}
     return tuple(
-        Unnamed(row["name"], row["assigned"], row["id"] in known)
+        UnnamedSubscription(row["name"], row["assigned"], row["id"] in known)
         for row in reader.rows(_OTHERS)
         if row["id"] not in these
     )

@@ -22,10 +22,10 @@ from seatctl.ledger.subscription_handles import UnknownSubscription
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.call import parse_time
 from seatctl.models.subscription import Subscription
-from seatctl.rules.desired_state import Row
+from seatctl.rules.desired_state import DesiredRow
 
 
-class Verdict(StrEnum):
+class DesiredVerdict(StrEnum):
     """What a row comes to. `unknown`, once judged, is somebody who is made a user and seated."""
 
     UNKNOWN = "unknown"
@@ -123,7 +123,7 @@ _ENDED = """INSERT INTO leaving (seat_id, pool, line)
     SELECT seat_id, pool, line FROM desired WHERE verdict = 'revoke'"""
 
 
-def load(journal: Journal, rows: Iterable[Row], names: Iterable[str] = ()) -> int:
+def load(journal: Journal, rows: Iterable[DesiredRow], names: Iterable[str] = ()) -> int:
     """Take the rows of one file, one at a time, and the subscriptions it names besides; how many rows."""
     for table in ("desired", "desired_pools", "leaving"):
         journal.execute(f"DROP TABLE IF EXISTS temp.{table}")
@@ -157,13 +157,15 @@ def judge(journal: Journal, now: str, *, create_users: bool, prune: bool) -> lis
     journal.execute(_KNOW, {"now": now, "create_users": int(create_users)})
     journal.execute("UPDATE desired SET verdict = 'over' WHERE verdict = 'unknown' AND until <= ?", (now,))
     if not create_users:
-        _refuse(journal, Verdict.UNKNOWN, "there is no user of this e-mail; --create-users makes one")
+        _refuse(journal, DesiredVerdict.UNKNOWN, "there is no user of this e-mail; --create-users makes one")
     _refuse(
         journal,
-        Verdict.SUSPENDED,
+        DesiredVerdict.SUSPENDED,
         "the user is suspended; to bring them back: seatctl users reactivate EMAIL",
     )
-    _refuse(journal, Verdict.REMOVED, "the user is removed; to bring them back: seatctl users add EMAIL")
+    _refuse(
+        journal, DesiredVerdict.REMOVED, "the user is removed; to bring them back: seatctl users add EMAIL"
+    )
     journal.execute(_ENDED)
     if prune:
         journal.execute(_PRUNE, {"now": now})
@@ -198,7 +200,7 @@ def _resolve(journal: Journal, now: str) -> list[Subscription]:
     return [pool for _, pool in found.values()]
 
 
-def _refuse(journal: Journal, verdict: Verdict, problem: str) -> None:
+def _refuse(journal: Journal, verdict: DesiredVerdict, problem: str) -> None:
     journal.execute(
         "UPDATE desired SET verdict = 'bad', problem = ? WHERE verdict = ?", (problem, verdict.value)
     )

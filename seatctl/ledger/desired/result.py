@@ -7,26 +7,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from seatctl.errors import JsonValue
-from seatctl.ledger.desired.judge import WANTS, Verdict
+from seatctl.ledger.desired.judge import WANTS, DesiredVerdict
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.report import Record
 from seatctl.models.subscription import Subscription
-from seatctl.rules.desired_state import Counted, Row
+from seatctl.rules.desired_state import DesiredRow, SubscriptionComparison
 
 RESULTS: Mapping[str, str] = {
-    Verdict.ASSIGN: "seated",
-    Verdict.UNKNOWN: "added and seated",
-    Verdict.BACK: "added and seated",
-    Verdict.ENDS: "until changed",
-    Verdict.SEATED: "user updated",
-    Verdict.OVER: "user updated",
-    Verdict.NO_SEAT: "no seat free",
-    Verdict.BAD: "bad",
+    DesiredVerdict.ASSIGN: "seated",
+    DesiredVerdict.UNKNOWN: "added and seated",
+    DesiredVerdict.BACK: "added and seated",
+    DesiredVerdict.ENDS: "until changed",
+    DesiredVerdict.SEATED: "user updated",
+    DesiredVerdict.OVER: "user updated",
+    DesiredVerdict.NO_SEAT: "no seat free",
+    DesiredVerdict.BAD: "bad",
 }
 """What a row that changes something is called in the report."""
 
 
-def counted(reader: Reader, pools: Iterable[Subscription]) -> tuple[Counted, ...]:
+def counted(reader: Reader, pools: Iterable[Subscription]) -> tuple[SubscriptionComparison, ...]:
     """What was found for each subscription."""
     numbers = {row["pool_id"]: row["n"] for row in reader.rows("SELECT n, pool_id FROM desired_pools")}
     tally: dict[tuple[int, str], int] = {
@@ -35,19 +35,19 @@ def counted(reader: Reader, pools: Iterable[Subscription]) -> tuple[Counted, ...
     }
     leaving = {row[0]: row[1] for row in reader.rows("SELECT pool, count(*) FROM leaving GROUP BY pool")}
 
-    def of(n: int, *verdicts: Verdict) -> int:
+    def of(n: int, *verdicts: DesiredVerdict) -> int:
         return sum(tally.get((n, verdict.value), 0) for verdict in verdicts)
 
     found = []
     for pool in pools:
         n = numbers[pool.id]
         found.append(
-            Counted(
+            SubscriptionComparison(
                 pool=pool,
                 rows=sum(many for (number, _), many in tally.items() if number == n),
-                seated=of(n, Verdict.SEATED),
-                new=of(n, Verdict.ASSIGN, Verdict.UNKNOWN, Verdict.BACK),
-                ends=of(n, Verdict.ENDS),
+                seated=of(n, DesiredVerdict.SEATED),
+                new=of(n, DesiredVerdict.ASSIGN, DesiredVerdict.UNKNOWN, DesiredVerdict.BACK),
+                ends=of(n, DesiredVerdict.ENDS),
                 leaving=leaving.get(n, 0),
             )
         )
@@ -67,7 +67,7 @@ def users_to_update(reader: Reader) -> int:
     return reader.count("SELECT count(DISTINCT user_id) FROM desired WHERE differs AND verdict <> 'bad'")
 
 
-def without(reader: Reader, short: Iterable[Counted]) -> list[dict[str, JsonValue]]:
+def without(reader: Reader, short: Iterable[SubscriptionComparison]) -> list[dict[str, JsonValue]]:
     """The rows that would go without a seat: in each subscription those beyond its room, in file order."""
     found: list[dict[str, JsonValue]] = []
     for one in short:
@@ -81,21 +81,21 @@ def without(reader: Reader, short: Iterable[Counted]) -> list[dict[str, JsonValu
                 "line": row["line"],
                 "email": row["email"],
                 "subscription": one.pool.name,
-                "error": Verdict.NO_SEAT.value,
+                "error": DesiredVerdict.NO_SEAT.value,
             }
             for row in rows
         ]
     return found
 
 
-def leave_without(journal: Journal, short: Iterable[Counted]) -> None:
+def leave_without(journal: Journal, short: Iterable[SubscriptionComparison]) -> None:
     """Take the rows beyond the room of their subscription, in file order, out of the running."""
     for one in short:
         journal.execute(
             "UPDATE desired SET verdict = ? WHERE n IN (SELECT d.n FROM desired d"
             f" JOIN desired_pools p ON p.n = d.pool WHERE p.pool_id = ? AND {WANTS}"
             " ORDER BY d.n LIMIT -1 OFFSET ?)",
-            (Verdict.NO_SEAT.value, one.pool.id, max(0, one.room)),
+            (DesiredVerdict.NO_SEAT.value, one.pool.id, max(0, one.room)),
         )
 
 
@@ -138,13 +138,13 @@ def head(reader: Reader) -> str:
     return "0:" if row is None else str(row[0])
 
 
-def rows(reader: Reader) -> Iterator[Row]:
+def rows(reader: Reader) -> Iterator[DesiredRow]:
     """The good rows as they were staged, in file order: what a kept plan holds."""
     found = reader.rows(
         "SELECT d.line, d.email, d.email_key, d.name, d.group_name, d.until, p.handle, NULL FROM desired d"
         " JOIN desired_pools p ON p.n = d.pool WHERE d.verdict <> 'bad' ORDER BY d.n"
     )
-    return (Row(*row) for row in found)
+    return (DesiredRow(*row) for row in found)
 
 
 def handles(reader: Reader) -> list[str]:

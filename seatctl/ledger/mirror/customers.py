@@ -26,7 +26,7 @@ _MENTION = (
 )
 
 
-class Mention(NamedTuple):
+class CustomerMention(NamedTuple):
     """A customer that something refers to, and what that knows of how it is called."""
 
     stripe_id: str
@@ -55,7 +55,7 @@ def find(reader: Reader, stripe_id: str) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def mention_all(journal: Journal, mentions: Iterable[Mention]) -> None:
+def mention_all(journal: Journal, mentions: Iterable[CustomerMention]) -> None:
     """Note customers that something refers to and that were not read yet.
 
     What refers to one may know how it was called: of a deleted customer Stripe tells nothing else. The
@@ -105,7 +105,7 @@ def called(journal: Journal, stripe_id: str) -> tuple[int, str | None, str | Non
     row = journal.row("SELECT id, name, email FROM customers WHERE stripe_id = ?", (stripe_id,))
     if row is not None:
         return row["id"], row["name"], row["email"]
-    mention_all(journal, [Mention(stripe_id)])
+    mention_all(journal, [CustomerMention(stripe_id)])
     return find(journal, stripe_id) or 0, None, None
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from seatctl.ledger.engines.port import SqlValue
 from seatctl.ledger.insert_many import compact, insert_all, listed
 from seatctl.ledger.mirror import customers
-from seatctl.ledger.mirror.customers import Mention
+from seatctl.ledger.mirror.customers import CustomerMention
 from seatctl.ledger.transaction import Journal
 from seatctl.models.call import format_time
 from seatctl.models.invoice import InvoiceLine
@@ -116,12 +116,12 @@ def _id_of(journal: Journal, invoice: StripeInvoice) -> int:
     return journal.count("SELECT id FROM invoices WHERE stripe_id = ?", (invoice.id,))
 
 
-def _mention(invoice: StripeInvoice) -> Mention | None:
+def _mention(invoice: StripeInvoice) -> CustomerMention | None:
     """Who it is billed to: all that Stripe still tells of a customer that was deleted."""
     if invoice.customer_id is None:
         return None
     email, name = invoice.details.get("billed_to"), invoice.details.get("customer_name")
-    return Mention(
+    return CustomerMention(
         invoice.customer_id,
         email if isinstance(email, str) and "@" in email else None,
         name if isinstance(name, str) else None,

@@ -22,7 +22,7 @@ from seatctl.rules.subscription_state import PAID_UNTIL
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class NewMirroredSubscription:
     """An item of a Stripe subscription that becomes a pool."""
 
     name: str
@@ -77,7 +77,7 @@ def name_keys(reader: Reader) -> set[str]:
     return held | {row["reserved_name"] for row in reserved}
 
 
-def add(tx: Transaction, found: Found) -> Subscription:
+def add(tx: Transaction, found: NewMirroredSubscription) -> Subscription:
     """Insert a pool, as it stands before Stripe's metadata is looked at; it has no invoices yet."""
     mirror, item = found.subscription, found.item
     inserted = tx.insert(
@@ -118,7 +118,7 @@ def add(tx: Transaction, found: Found) -> Subscription:
     return _added(inserted, found) if found.owner_id is None else subscriptions.by_id(tx, inserted)
 
 
-def _added(identifier: int, found: Found) -> Subscription:
+def _added(identifier: int, found: NewMirroredSubscription) -> Subscription:
     """The row that was just inserted, as it would be read."""
     mirror, item = found.subscription, found.item
     return Subscription(

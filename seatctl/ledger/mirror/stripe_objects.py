@@ -14,7 +14,7 @@ from seatctl.ledger.engines.port import Row
 from seatctl.ledger.insert_many import compact, insert_all, listed
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.call import format_time
-from seatctl.models.mirror import Kind, Stored
+from seatctl.models.mirror import Kind, MirroredObject
 
 _BATCH = 200
 """How many are read at a time while others are written."""
@@ -26,7 +26,7 @@ _REFRESH = (
 )
 
 
-def put_all(journal: Journal, objects: Iterable[Stored], now: datetime) -> None:
+def put_all(journal: Journal, objects: Iterable[MirroredObject], now: datetime) -> None:
     """Keep objects as Stripe has them now (UTC)."""
     read_at = format_time(now)
     rows = [(one.id, one.kind.value, one.parent, one.created, compact(one.data), read_at) for one in objects]
@@ -69,7 +69,7 @@ def expected(reader: Reader) -> list[tuple[Kind, str]]:
     return [(one.kind, one.id) for kind in (Kind.CUSTOMER, Kind.INVOICE) for one in listing(reader, kind)]
 
 
-def get(reader: Reader, identifier: str) -> Stored | None:
+def get(reader: Reader, identifier: str) -> MirroredObject | None:
     """The object with this id, if it is kept."""
     row = reader.row(
         "SELECT stripe_id, kind, parent, created, data FROM stripe_objects WHERE stripe_id = ?", (identifier,)
@@ -77,7 +77,7 @@ def get(reader: Reader, identifier: str) -> Stored | None:
     return None if row is None else _stored(row)
 
 
-def listing(reader: Reader, kind: Kind) -> Iterator[Stored]:
+def listing(reader: Reader, kind: Kind) -> Iterator[MirroredObject]:
     """All of a kind in the order of creation; others may be written while they are read."""
     last = (0, "")
     while True:
@@ -95,7 +95,7 @@ def listing(reader: Reader, kind: Kind) -> Iterator[Stored]:
         last = (rows[-1]["created"], rows[-1]["stripe_id"])
 
 
-def several(reader: Reader, identifiers: Sequence[str]) -> Iterator[Stored]:
+def several(reader: Reader, identifiers: Sequence[str]) -> Iterator[MirroredObject]:
     """Those of these objects that are kept, in this order; others may be written while they are read."""
     for start in range(0, len(identifiers), _BATCH):
         rows = reader.rows(
@@ -117,7 +117,7 @@ def waiting(reader: Reader, last: Iterable[str]) -> list[str]:
     return [row["stripe_id"] for row in rows]
 
 
-def prices_of(reader: Reader, product: str) -> list[Stored]:
+def prices_of(reader: Reader, product: str) -> list[MirroredObject]:
     """The prices of a product, oldest first."""
     rows = reader.rows(
         "SELECT stripe_id, kind, parent, created, data FROM stripe_objects"
@@ -146,5 +146,7 @@ def count(reader: Reader, kind: Kind) -> int:
     return reader.count("SELECT count(*) FROM stripe_objects WHERE kind = ?", (kind.value,))
 
 
-def _stored(row: Row) -> Stored:
-    return Stored(Kind(row["kind"]), row["stripe_id"], row["created"], row["parent"], json.loads(row["data"]))
+def _stored(row: Row) -> MirroredObject:
+    return MirroredObject(
+        Kind(row["kind"]), row["stripe_id"], row["created"], row["parent"], json.loads(row["data"])
+    )

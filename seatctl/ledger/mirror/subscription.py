@@ -16,7 +16,7 @@ from seatctl.models.call import format_time
 from seatctl.models.plan import Policy
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription
-from seatctl.models.subscription_state import Standing
+from seatctl.models.subscription_state import SubscriptionState
 from seatctl.rules.item_metadata import said_of
 from seatctl.rules.metadata import LEDGER
 from seatctl.rules.policies import as_fields
@@ -48,12 +48,12 @@ _UNPAID_PATHS = {"renewed_by": f"$.{RENEWED}", "paid_until": f"$.{PAID_UNTIL}"}
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class MirrorUpdate:
     """A subscription as Stripe has it at one moment, and how it stands."""
 
     subscription: StripeSubscription
     item: StripeItem
-    standing: Standing
+    standing: SubscriptionState
     plan_id: int
     unit_amount: int
     """Minor units per seat of what is paid for now."""
@@ -61,7 +61,7 @@ class Seen:
     """None: it was bought elsewhere, under none; nothing may be bought on it until it has one."""
 
 
-def refresh(tx: Transaction, pool: Subscription, seen: Seen) -> Subscription:
+def refresh(tx: Transaction, pool: Subscription, seen: MirrorUpdate) -> Subscription:
     """Take over what Stripe says; the subscription as it is now. Recorded only where a fact differs."""
     planned = subscriptions.planned(tx, pool.id)
     after = write(tx, pool, seen)
@@ -71,7 +71,7 @@ def refresh(tx: Transaction, pool: Subscription, seen: Seen) -> Subscription:
     return after
 
 
-def write(tx: Transaction, pool: Subscription, seen: Seen) -> Subscription:
+def write(tx: Transaction, pool: Subscription, seen: MirrorUpdate) -> Subscription:
     """Take over what Stripe says, without telling the audit; the subscription as it is now."""
     copy(tx, pool, seen)
     mirror, now = seen.subscription, seen.standing
@@ -96,7 +96,7 @@ def write(tx: Transaction, pool: Subscription, seen: Seen) -> Subscription:
     return subscriptions.by_id(tx, pool.id)
 
 
-def copy(journal: Journal, pool: Subscription, seen: Seen) -> None:
+def copy(journal: Journal, pool: Subscription, seen: MirrorUpdate) -> None:
     """The columns that are only a copy of Stripe's: nobody's decision, so no fact of the audit."""
     mirror = seen.subscription
     journal.execute(
@@ -140,7 +140,7 @@ def _note_unpaid(journal: Journal, first: int, last: int, status: str | None) ->
     journal.execute(_UNPAID, {"first": first, "last": last, "status": status, **_UNPAID_PATHS})
 
 
-def _facts(pool: Subscription, planned: subscriptions.Planned) -> dict[str, JsonValue]:
+def _facts(pool: Subscription, planned: subscriptions.NextTerm) -> dict[str, JsonValue]:
     """What the audit compares: what waits for the renewal is a decision too."""
     cancel = None if pool.cancel_at is None else format_time(pool.cancel_at)
     waits: dict[str, JsonValue] = {"next_seats": planned.seats, "next_plan": planned.plan}
@@ -148,7 +148,7 @@ def _facts(pool: Subscription, planned: subscriptions.Planned) -> dict[str, Json
     return {**subscriptions.snapshot(pool), "cancel_at": cancel, **waits, **pause}
 
 
-def _plan_capacity(tx: Transaction, pool: int, standing: Standing) -> None:
+def _plan_capacity(tx: Transaction, pool: int, standing: SubscriptionState) -> None:
     """The capacity that begins with the next term, in place of what was planned before."""
     tx.execute("DELETE FROM capacity_changes WHERE subscription_id = ? AND applied_at IS NULL", (pool,))
     if standing.next.seats != standing.now.seats:

@@ -14,7 +14,7 @@ from seatctl.ledger.engines.port import Row, SqlValue
 from seatctl.ledger.hashes import NO_HASH, change_hash, entry_hash, sha256, text_hash
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import parse_time
-from seatctl.models.run import Change, Entry
+from seatctl.models.run import AuditEntry, Change
 from seatctl.models.verification import Verification
 
 
@@ -22,7 +22,7 @@ from seatctl.models.verification import Verification
 class LogLine:
     """An entry with what its run says, for `audit log`."""
 
-    entry: Entry
+    entry: AuditEntry
     command: str
     summary: str | None
     changes: int
@@ -104,8 +104,8 @@ def _change(row: Row) -> Change:
     )
 
 
-def _entry(row: Row) -> Entry:
-    return Entry(
+def _entry(row: Row) -> AuditEntry:
+    return AuditEntry(
         seq=row["seq"],
         run=row["run"],
         at=parse_time(row["at"]),

@@ -25,14 +25,14 @@ _TAKE_BACK = """UPDATE outbox SET state = 'held', next_attempt = NULL, last_erro
     AND entry_id IN (SELECT seq FROM audit WHERE run = :run)"""
 
 
-class Hold(TypedDict):
+class HeldSeats(TypedDict):
     """What one run has freed: until when it is held (written form), how many seats of which pool."""
 
     until: str
     pools: dict[str, int]
 
 
-Holds: TypeAlias = dict[str, Hold]
+Holds: TypeAlias = dict[str, HeldSeats]
 """By run: that is what is undone, and a batch of thousands of lines is one. Keys are texts, as in JSON."""
 
 
@@ -51,7 +51,7 @@ def update(tx: Transaction) -> None:
     _write(tx, holds)
 
 
-def _with_freed(tx: Transaction, hold: Hold | None) -> dict[str, int]:
+def _with_freed(tx: Transaction, hold: HeldSeats | None) -> dict[str, int]:
     """What the run holds already, and what this transaction has freed since it was asked last."""
     pools = {} if hold is None else dict(hold["pools"])
     for pool, seats in tx.freed.items():
@@ -71,7 +71,7 @@ def reserve(tx: Transaction, subscription_id: int, seats: int) -> None:
     other people, and would pay again.
     """
     until = format_time(tx.call.now + _RESERVED_FOR)
-    hold: Hold = {"until": until, "pools": {str(subscription_id): seats}}
+    hold: HeldSeats = {"until": until, "pools": {str(subscription_id): seats}}
     _write(tx, {**_read(tx), _run(tx): hold})
 
 

@@ -13,7 +13,7 @@ from seatctl.sandbox.api.twin import Answer, TimedOut, Twin
 HOST = "127.0.0.1"
 
 
-class Server:
+class SandboxServer:
     """A twin behind a port of 127.0.0.1; one request at a time reaches it."""
 
     def __init__(self, path: Path, *, port: int = 0, empty: bool = False) -> None:
@@ -46,7 +46,7 @@ class Server:
 
 def serve(path: Path, port: int, empty: bool, started: Callable[[str], None]) -> None:
     """Serve the sandbox file until interrupted; `started` gets the base URL once the port is open."""
-    server = Server(path, port=port, empty=empty)
+    server = SandboxServer(path, port=port, empty=empty)
     started(server.url)
     try:
         server.run()
@@ -55,7 +55,7 @@ def serve(path: Path, port: int, empty: bool, started: Callable[[str], None]) ->
 
 
 def _handler(twin: Twin) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
+    class RequestHandler(BaseHTTPRequestHandler):
         """Passes each request to the twin."""
 
         protocol_version = "HTTP/1.1"
@@ -93,4 +93,4 @@ def _handler(twin: Twin) -> type[BaseHTTPRequestHandler]:
         def log_message(self, format: str, *args: object) -> None:
             """Keep quiet."""
 
-    return Handler
+    return RequestHandler

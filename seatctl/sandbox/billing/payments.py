@@ -16,7 +16,7 @@ _ONLY_ON_CHARGES = ("authorization_code", "installments", "mandate", "network_tr
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PaymentOutcome:
     """What an attempt led to: paid, declined, under way for days, or the bank wants authentication."""
 
     paid: bool
@@ -90,7 +90,7 @@ def intent(session: Session, customer: str | None, amount: int, currency: str, *
 
 def attempt(
     session: Session, made: Obj, method: Obj, *, authenticated: bool = False, alone: bool = False
-) -> Outcome:
+) -> PaymentOutcome:
     """Charge `made` (a payment intent) to a method; the intent is changed and written.
 
     `alone`: no customer is there to be asked, so that a bank that asks refuses.
@@ -98,7 +98,7 @@ def attempt(
     known = cards.card(method["_card"]) if "_card" in method else cards.Card(method["type"], "")
     asks = known.authenticate == "always" or (known.authenticate == "once" and not method.get("_set_up"))
     if asks and not authenticated:
-        return Outcome(paid=False) if alone else _ask(session, made, method)
+        return PaymentOutcome(paid=False) if alone else _ask(session, made, method)
     if known.charge is not None:
         return _refused(session, made, method, known.charge)
     if known.authenticate == "once":
@@ -124,10 +124,10 @@ def attempt(
         from seatctl.sandbox.resources.disputes import open_dispute
 
         open_dispute(session, charge, known.disputed)
-    return Outcome(paid=True, charge=charge)
+    return PaymentOutcome(paid=True, charge=charge)
 
 
-def _debited(session: Session, made: Obj, method: Obj) -> Outcome:
+def _debited(session: Session, made: Obj, method: Obj) -> PaymentOutcome:
     """A bank was told to pay: whether it does is known in days."""
     charge = {**_charge(session, made, method, None), "paid": False, "status": "pending", "receipt_url": None}
     session.save(charge, parent=made["id"])
@@ -141,7 +141,7 @@ def _debited(session: Session, made: Obj, method: Obj) -> Outcome:
     session.save(made)
     session.emit("charge.pending", view(session, charge))
     session.emit("payment_intent.processing", view(session, made))
-    return Outcome(paid=False, charge=charge, processing=True)
+    return PaymentOutcome(paid=False, charge=charge, processing=True)
 
 
 def settled(session: Session, made: Obj, *, succeeds: bool) -> None:
@@ -163,7 +163,7 @@ def settled(session: Session, made: Obj, *, succeeds: bool) -> None:
     failed(session, made, method, "insufficient_funds", message, {"charge": charge["id"]})
 
 
-def _ask(session: Session, made: Obj, method: Obj) -> Outcome:
+def _ask(session: Session, made: Obj, method: Obj) -> PaymentOutcome:
     made.update(
         status="requires_action",
         payment_method=method["id"],
@@ -175,16 +175,16 @@ def _ask(session: Session, made: Obj, method: Obj) -> Outcome:
     )
     session.save(made)
     session.emit("payment_intent.requires_action", view(session, made))
-    return Outcome(paid=False)
+    return PaymentOutcome(paid=False)
 
 
-def _refused(session: Session, made: Obj, method: Obj, decline: cards.Decline) -> Outcome:
+def _refused(session: Session, made: Obj, method: Obj, decline: cards.Decline) -> PaymentOutcome:
     charge = _charge(session, made, method, decline)
     made["latest_charge"] = charge["id"]
     session.emit("charge.failed", view(session, charge))
     details = {**decline.details(), "charge": charge["id"]}
     failed(session, made, method, decline.code, decline.message, details)
-    return Outcome(paid=False, decline=decline, charge=charge)
+    return PaymentOutcome(paid=False, decline=decline, charge=charge)
 
 
 def failed(

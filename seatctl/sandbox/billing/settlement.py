@@ -7,7 +7,7 @@ from seatctl.sandbox.api.session import Session
 from seatctl.sandbox.api.views import view
 from seatctl.sandbox.billing.invoicing import save_invoice, subscription_of, total_up
 from seatctl.sandbox.billing.money import hold, least_charge, settle
-from seatctl.sandbox.billing.payments import Outcome, attempt, intent
+from seatctl.sandbox.billing.payments import PaymentOutcome, attempt, intent
 from seatctl.sandbox.resources import balances
 from seatctl.sandbox.resources.customers import touch
 from seatctl.sandbox.wire import DAY, Obj, new_id, token
@@ -177,7 +177,7 @@ def keep_method(subscription: Obj, method: Obj) -> None:
 
 def collect(
     session: Session, invoice: Obj, method: Obj, *, authenticated: bool = False, automatic: bool = False
-) -> Outcome:
+) -> PaymentOutcome:
     """One attempt to charge an open invoice; the invoice is written whatever the bank said.
 
     Any attempt counts as the first one; after it only those of the retry schedule (`automatic`) do.

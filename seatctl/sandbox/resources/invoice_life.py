@@ -6,7 +6,7 @@ from seatctl.sandbox.api.errors import ApiError, invalid
 from seatctl.sandbox.api.session import Session
 from seatctl.sandbox.api.views import view
 from seatctl.sandbox.billing.invoicing import save_invoice, subscription_of
-from seatctl.sandbox.billing.payments import Outcome
+from seatctl.sandbox.billing.payments import PaymentOutcome
 from seatctl.sandbox.billing.settlement import (
     close_payments,
     collect,
@@ -77,7 +77,7 @@ def pay(session: Session, params: Obj, identifier: str) -> Obj:
     return _again(session, identifier)
 
 
-def _refusal(session: Session, invoice: Obj, method: Obj, outcome: Outcome) -> ApiError:
+def _refusal(session: Session, invoice: Obj, method: Obj, outcome: PaymentOutcome) -> ApiError:
     made = intent_of(session, invoice["id"])
     shown = {"payment_intent": made and view(session, made), "payment_method": view(session, method)}
     if outcome.decline is None or outcome.charge is None:

@@ -8,7 +8,7 @@ from seatctl.sandbox.api.session import Session
 from seatctl.sandbox.api.views import view
 from seatctl.sandbox.billing import cards
 from seatctl.sandbox.billing.money import granularity, least_charge, price_text
-from seatctl.sandbox.billing.payments import Outcome, attempt, failed, intent
+from seatctl.sandbox.billing.payments import PaymentOutcome, attempt, failed, intent
 from seatctl.sandbox.billing.settlement import collect
 from seatctl.sandbox.resources.payment_methods import materialize
 from seatctl.sandbox.wire import Obj, merge_metadata, shipping, unset
@@ -158,7 +158,7 @@ def _confirmed(session: Session, made: Obj, params: Obj) -> Obj:
     raise ApiError(402, _AUTHENTICATE, code=code, kind="card_error", extra=extra, keep=True)
 
 
-def _attempted(session: Session, made: Obj, method: Obj, *, alone: bool) -> tuple[Obj, Outcome]:
+def _attempted(session: Session, made: Obj, method: Obj, *, alone: bool) -> tuple[Obj, PaymentOutcome]:
     """Charge an intent; one that belongs to an open invoice pays the invoice."""
     invoice = session.store.get("invoice", made.get("_invoice") or "")
     if invoice is None or invoice["status"] not in ("open", "uncollectible"):

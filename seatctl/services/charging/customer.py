@@ -11,10 +11,10 @@ from seatctl.errors import JsonValue, Refused
 from seatctl.models.subscription import Subscription
 from seatctl.rules import hints
 from seatctl.rules.metadata import marks
-from seatctl.services.operations.steps import Running
+from seatctl.services.operations.steps import OperationRun
 
 
-def text(running: Running, name: str) -> str | None:
+def text(running: OperationRun, name: str) -> str | None:
     """A text of the payload; None where there is none."""
     value = running.payload.get(name)
     return value if isinstance(value, str) and value else None
@@ -41,7 +41,7 @@ def require_customer(
     )
 
 
-def paying_customer(running: Running) -> str:
+def paying_customer(running: OperationRun) -> str:
     """The Stripe id of who pays: the one named, or one made here, its card (if any) being the default."""
     existing = text(running, "customer")
     if existing:
@@ -55,12 +55,12 @@ def paying_customer(running: Running) -> str:
     return str(made["id"])
 
 
-def _payment_method(running: Running) -> str | None:
+def _payment_method(running: OperationRun) -> str | None:
     given = text(running, "payment_method")
     return None if given is None else saved_method(running, given)
 
 
-def saved_method(running: Running, given: str, undo: Callable[[], None] = lambda: None) -> str:
+def saved_method(running: OperationRun, given: str, undo: Callable[[], None] = lambda: None) -> str:
     """The saved method, or one made of a token; a token can be used only once, so it is a step."""
     if not given.startswith("tok_"):
         return given
@@ -71,7 +71,7 @@ def saved_method(running: Running, given: str, undo: Callable[[], None] = lambda
     return str(made["id"])
 
 
-def _form(running: Running, payment_method: str | None) -> dict[str, JsonValue]:
+def _form(running: OperationRun, payment_method: str | None) -> dict[str, JsonValue]:
     form: dict[str, JsonValue] = {
         "metadata": marks(running.ledger.id, running.reference, running.operation.request_id)
     }
@@ -88,12 +88,12 @@ def _form(running: Running, payment_method: str | None) -> dict[str, JsonValue]:
     return form
 
 
-def find_customer(running: Running) -> StripeJson | None:
+def find_customer(running: OperationRun) -> StripeJson | None:
     """The customer that this operation made, as Stripe lists it (never by search, which lags)."""
     return running.find_in(endpoints.customers(created_since=running.earliest()))
 
 
-def known_customer(running: Running) -> str | None:
+def known_customer(running: OperationRun) -> str | None:
     """The customer of an operation that may have been cut short; None where it never got one."""
     named = text(running, "customer")
     if named is not None:
@@ -102,7 +102,7 @@ def known_customer(running: Running) -> str | None:
     return None if made is None else str(made["id"])
 
 
-def delete_customer(running: Running, customer: str) -> None:
+def delete_customer(running: OperationRun, customer: str) -> None:
     """Leave no customer behind that this operation made; one that was there before stays."""
     if text(running, "customer"):
         return

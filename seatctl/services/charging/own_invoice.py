@@ -20,7 +20,7 @@ from seatctl.rules.payment_method_types import cards_only
 from seatctl.rules.purchases import MaxSpendExceeded
 from seatctl.services.charging.pay_invoice import pay, read
 from seatctl.services.charging.processing import require_none
-from seatctl.services.operations.steps import CameToNothing, Running
+from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 
 
 class PriceChanged(Refused):
@@ -30,7 +30,7 @@ class PriceChanged(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class Bill:
+class OwnInvoice:
     """What is billed; `unit_amount` and `max_spend` in minor units."""
 
     customer: str
@@ -57,18 +57,18 @@ class Bill:
     """What a person or a limit has agreed to, in minor units: no draft may come to more."""
 
 
-def bill_fields(bill: Bill) -> dict[str, JsonValue]:
+def bill_fields(bill: OwnInvoice) -> dict[str, JsonValue]:
     """A bill as the payload of an operation keeps it."""
-    return {**{name: getattr(bill, name) for name in Bill.__slots__}, "tax_rates": [*bill.tax_rates]}
+    return {**{name: getattr(bill, name) for name in OwnInvoice.__slots__}, "tax_rates": [*bill.tax_rates]}
 
 
-def read_bill(value: JsonValue) -> Bill:
+def read_bill(value: JsonValue) -> OwnInvoice:
     """The inverse of `bill_fields`."""
     fields = value if isinstance(value, dict) else {}
-    return Bill(**fields)  # type: ignore[arg-type]  # written by bill_fields
+    return OwnInvoice(**fields)  # type: ignore[arg-type]  # written by bill_fields
 
 
-def collect(running: Running, bill: Bill) -> str:
+def collect(running: OperationRun, bill: OwnInvoice) -> str:
     """The id of the invoice once it is paid, or on account once it is sent.
 
     Raises WaitingForCardholder, and CameToNothing with CardDeclined or MaxSpendExceeded.
@@ -93,7 +93,7 @@ def collect(running: Running, bill: Bill) -> str:
     return draft
 
 
-def send_if_draft(running: Running, invoice: str) -> None:
+def send_if_draft(running: OperationRun, invoice: str) -> None:
     """Send an invoice on account that Stripe made: left alone it stays a draft for an hour."""
 
     def sent() -> StripeJson | None:
@@ -103,7 +103,7 @@ def send_if_draft(running: Running, invoice: str) -> None:
         running.step_at_last("send-invoice", endpoints.send_invoice(invoice), sent)
 
 
-def _draft(running: Running, bill: Bill) -> Write:
+def _draft(running: OperationRun, bill: OwnInvoice) -> Write:
     form: dict[str, JsonValue] = {
         "customer": bill.customer,
         "currency": bill.currency,
@@ -129,11 +129,11 @@ def _draft(running: Running, bill: Bill) -> Write:
     return endpoints.create_invoice(form)
 
 
-def _find_draft(running: Running, bill: Bill) -> StripeJson | None:
+def _find_draft(running: OperationRun, bill: OwnInvoice) -> StripeJson | None:
     return running.find_in(endpoints.invoices_of_customer(bill.customer))
 
 
-def _item(bill: Bill, invoice: str) -> Write:
+def _item(bill: OwnInvoice, invoice: str) -> Write:
     return endpoints.create_invoice_item(
         {
             "customer": bill.customer,
@@ -147,12 +147,12 @@ def _item(bill: Bill, invoice: str) -> Write:
     )
 
 
-def taxes(bill: Bill) -> dict[str, JsonValue]:
+def taxes(bill: OwnInvoice) -> dict[str, JsonValue]:
     """The tax rates of a line, in Stripe's words; nothing where the subscription has none."""
     return {"tax_rates": [*bill.tax_rates]} if bill.tax_rates else {}
 
 
-def price_data(bill: Bill) -> dict[str, JsonValue]:
+def price_data(bill: OwnInvoice) -> dict[str, JsonValue]:
     """The price of a line, in Stripe's words."""
     price: dict[str, JsonValue] = {
         "currency": bill.currency,
@@ -162,17 +162,17 @@ def price_data(bill: Bill) -> dict[str, JsonValue]:
     return price if bill.tax_behavior is None else {**price, "tax_behavior": bill.tax_behavior}
 
 
-def _lines(running: Running, invoice: str) -> StripeJson | None:
+def _lines(running: OperationRun, invoice: str) -> StripeJson | None:
     found = running.billing.read(endpoints.invoice(invoice))
     return found if read_invoice(found).lines else None
 
 
-def _unless(running: Running, invoice: str, status: InvoiceStatus) -> StripeJson | None:
+def _unless(running: OperationRun, invoice: str, status: InvoiceStatus) -> StripeJson | None:
     found = running.billing.read(endpoints.invoice(invoice))
     return None if found.get("status") == status else found
 
 
-def _check_total(running: Running, bill: Bill, draft: str) -> None:
+def _check_total(running: OperationRun, bill: OwnInvoice, draft: str) -> None:
     """The last look before anything is owed: what Stripe says the draft comes to."""
     limit = bill.shown if bill.max_spend is None else bill.max_spend
     if limit is None or running.was_sent("finalize"):
@@ -181,21 +181,21 @@ def _check_total(running: Running, bill: Bill, draft: str) -> None:
         found = read(running, draft)
     except MissingInStripe as gone:  # deleted in the dashboard, or by a run before this one, killed here
         why = "the draft was deleted, or came to more than was agreed; nothing was charged"
-        raise CameToNothing(PriceChanged(why, hint="run the same command again")) from gone
+        raise NothingLeftInStripe(PriceChanged(why, hint="run the same command again")) from gone
     if found.amount_due <= limit:
         return
     _drop(running, draft)
     due, most = plain_amount(found.amount_due, bill.currency), plain_amount(limit, bill.currency)
     asks = f"{due} {bill.currency.upper()}"
     if bill.max_spend is None:
-        raise CameToNothing(
+        raise NothingLeftInStripe(
             PriceChanged(
                 f"Stripe asks {asks} by now, more than the {most} that it said before; nothing was charged",
                 hint=f"see: the same command with --dry-run; to allow it: --max-spend {due}",
                 data={"due_now": found.amount_due, "shown": limit},
             )
         )
-    raise CameToNothing(
+    raise NothingLeftInStripe(
         MaxSpendExceeded(
             f"this would charge {asks}, more than the {most} of --max-spend",
             hint=f"use --max-spend {due} to allow it",
@@ -204,7 +204,7 @@ def _check_total(running: Running, bill: Bill, draft: str) -> None:
     )
 
 
-def _drop(running: Running, invoice: str) -> bool:
+def _drop(running: OperationRun, invoice: str) -> bool:
     """Delete a draft, make an open invoice void; true where it was paid in this very moment, and stays.
 
     Raises PaymentProcessing.
@@ -228,7 +228,7 @@ def _drop(running: Running, invoice: str) -> bool:
     return status is InvoiceStatus.PAID
 
 
-def _is_gone(running: Running, invoice: str) -> bool:
+def _is_gone(running: OperationRun, invoice: str) -> bool:
     try:
         read(running, invoice)
     except MissingInStripe:
@@ -236,7 +236,7 @@ def _is_gone(running: Running, invoice: str) -> bool:
     return False
 
 
-def give_back(running: Running, invoice: str) -> str:
+def give_back(running: OperationRun, invoice: str) -> str:
     """Take a bill back whole because what it paid for cannot be given any more; what became of it.
 
     Money goes back to the card, and to the customer's balance what came from there.
@@ -262,7 +262,7 @@ def give_back(running: Running, invoice: str) -> str:
     return f"invoice {found.number} is given back whole"
 
 
-def undo_invoice(running: Running, bill: Bill) -> str | None:
+def undo_invoice(running: OperationRun, bill: OwnInvoice) -> str | None:
     """Take back the invoice of an operation that is too old; None where it is paid and must be finished."""
     found = running.answered("invoice") or _find_draft(running, bill)
     if found is None:

@@ -16,11 +16,11 @@ from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.stripe_objects import StripeInvoice
 from seatctl.rules import hints
 from seatctl.services.charging.processing import require_none
-from seatctl.services.operations.steps import KEYS_LAST, CameToNothing, Running
+from seatctl.services.operations.steps import KEYS_LAST, NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import WaitingForCardholder
 
 
-def pay(running: Running, invoice: str, card: str | None, take_back: Callable[[], None]) -> None:
+def pay(running: OperationRun, invoice: str, card: str | None, take_back: Callable[[], None]) -> None:
     """Return once the invoice is paid, by `card` or, without one, by the one that it would be charged to.
 
     Raises PaymentProcessing while a bank has the payment under way, and WaitingForCardholder for 23 hours.
@@ -45,17 +45,17 @@ def pay(running: Running, invoice: str, card: str | None, take_back: Callable[[]
             require_none(running.billing, [invoice])
             take_back()
             if paid() is None:
-                raise CameToNothing(refusal) from refusal
+                raise NothingLeftInStripe(refusal) from refusal
     else:  # a bank debit is taken on, and leaves the invoice open for days
         _require_payment(running, invoice, take_back, "Stripe still waits for the money")
 
 
-def read(running: Running, invoice: str) -> StripeInvoice:
+def read(running: OperationRun, invoice: str) -> StripeInvoice:
     """The invoice as Stripe has it now."""
     return read_invoice(running.billing.read(endpoints.invoice(invoice)))
 
 
-def _require_payment(running: Running, invoice: str, take_back: Callable[[], None], why: str) -> None:
+def _require_payment(running: OperationRun, invoice: str, take_back: Callable[[], None], why: str) -> None:
     """Return once the invoice is paid, on its page or by the bank: waited for as long as keys are kept."""
     found = read(running, invoice)
     if found.status is InvoiceStatus.PAID:
@@ -70,6 +70,6 @@ def _require_payment(running: Running, invoice: str, take_back: Callable[[], Non
     take_back()
     if read(running, invoice).status is InvoiceStatus.PAID:
         return
-    raise CameToNothing(
+    raise NothingLeftInStripe(
         CardDeclined("the payment was not authenticated in time; nothing was charged or changed")
     )

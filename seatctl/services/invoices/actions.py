@@ -28,9 +28,9 @@ from seatctl.services.charging.own_invoice import PriceChanged
 from seatctl.services.charging.pay_invoice import pay, read
 from seatctl.services.charging.processing import require_none
 from seatctl.services.invoices.views import invoice_row
-from seatctl.services.operations.kinds import Apply, Ending, Handler
-from seatctl.services.operations.steps import CameToNothing, Running
-from seatctl.services.operations.submit import Request, submit
+from seatctl.services.operations.kinds import Apply, OperationHandler, OperationResult
+from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
+from seatctl.services.operations.submit import OperationRequest, submit
 from seatctl.services.subscriptions.finish import take_over
 from seatctl.services.subscriptions.snapshot import at_home
 from seatctl.services.users.permissions import allow
@@ -64,7 +64,7 @@ class InvoiceState(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class Intended:
+class InvoiceAction:
     """An invoice as Stripe has it now, and what is to be done with it."""
 
     verb: str
@@ -88,7 +88,7 @@ def prepare(
     *,
     payment_method: str | None = None,
     max_spend: str | None = None,
-) -> Intended:
+) -> InvoiceAction:
     """Look at the invoice in Stripe and decide. Raises UnknownInvoice, InvoiceState, ForeignLedger, …"""
     if payment_method is not None:
         check_payment_method(payment_method)
@@ -107,7 +107,7 @@ def prepare(
         if verb in _NOT_TWICE:
             require_none(billing, [now.id])
         check_spend(now.amount_remaining if verb == "pay" else 0, now.currency, max_spend)
-    return Intended(verb, invoice, now, payment_method, already)
+    return InvoiceAction(verb, invoice, now, payment_method, already)
 
 
 def _require_possible(verb: str, invoice: Invoice, now: StripeInvoice, *, is_unpaid: bool) -> None:
@@ -139,7 +139,7 @@ def _require_possible(verb: str, invoice: Invoice, now: StripeInvoice, *, is_unp
     )
 
 
-def carry_out(ledger: Ledger, billing: Billing, call: Call, intended: Intended) -> Report:
+def carry_out(ledger: Ledger, billing: Billing, call: Call, intended: InvoiceAction) -> Report:
     """Do it. Raises CardDeclined (nothing has changed then), WaitingForCardholder."""
     name = intended.now.number or intended.now.id
     verb, reserved = intended.verb, f"invoice:{intended.invoice.stripe_id}"
@@ -170,7 +170,7 @@ def carry_out(ledger: Ledger, billing: Billing, call: Call, intended: Intended) 
         "draft": verb == "pay" and intended.now.status is InvoiceStatus.DRAFT,
         "due_now": intended.due,
     }
-    request = Request(
+    request = OperationRequest(
         f"invoice_{verb}",
         asked,
         details,
@@ -186,7 +186,7 @@ def _sentence(verb: str, name: str, invoice: StripeInvoice) -> str:
     return f"{_VERBS[verb]} {name}" + (f" to {address}" if verb == "send" and address else "")
 
 
-def _run(running: Running) -> Apply:
+def _run(running: OperationRun) -> Apply:
     invoice, verb = str(running.payload["invoice"]), running.operation.kind.removeprefix("invoice_")
     if verb == "pay":
         if running.payload.get("draft") is True:
@@ -202,17 +202,17 @@ def _run(running: Running) -> Apply:
         return _alone(read(running, invoice), summary)
     whole = take_over(running, [invoice], summary)
 
-    def apply(tx: Transaction) -> Ending:
+    def apply(tx: Transaction) -> OperationResult:
         whole(tx)
         return _ending(tx, invoice, summary)
 
     return apply
 
 
-def _pay(running: Running, invoice: str) -> None:
+def _pay(running: OperationRun, invoice: str) -> None:
     try:
         pay(running, invoice, _card(running), lambda: None)  # a refusal leaves it as it was: open
-    except CameToNothing as refused:
+    except NothingLeftInStripe as refused:
         number = read(running, invoice).number or invoice
         if running.payload.get("draft") is True:
             refused.error.message += f"; it is not a draft any more but the open invoice {number}"
@@ -221,7 +221,7 @@ def _pay(running: Running, invoice: str) -> None:
         raise
 
 
-def _finalize(running: Running, invoice: str) -> None:
+def _finalize(running: OperationRun, invoice: str) -> None:
     """Make a draft an open invoice, of no more than was shown: taxes and the balance are settled here.
 
     Stripe does not collect it meanwhile (`auto_advance`). Raises CameToNothing if it comes to more.
@@ -236,7 +236,7 @@ def _finalize(running: Running, invoice: str) -> None:
     if now.status is InvoiceStatus.OPEN and now.amount_remaining > shown:
         amounts = (plain_amount(amount, now.currency) for amount in (shown, now.amount_remaining))
         code = now.currency.upper()
-        raise CameToNothing(
+        raise NothingLeftInStripe(
             PriceChanged(
                 f"invoice {now.number} was shown as {next(amounts)} and is {next(amounts)} {code};"
                 " nothing was charged",
@@ -249,25 +249,25 @@ def _finalize(running: Running, invoice: str) -> None:
 def _alone(found: StripeInvoice, summary: str) -> Apply:
     """The end for an invoice that is for no subscription of the ledger."""
 
-    def apply(tx: Transaction) -> Ending:
+    def apply(tx: Transaction) -> OperationResult:
         tx.record("invoice", mirrored_invoices.mirror(tx, found), None, {"status": found.status.value})
         return _ending(tx, found.id, summary)
 
     return apply
 
 
-def _ending(tx: Transaction, invoice: str, summary: str) -> Ending:
+def _ending(tx: Transaction, invoice: str, summary: str) -> OperationResult:
     row = {**invoice_row(tx, invoices.find(tx, invoice), tx.call.now), "result": "done"}
-    return Ending(summary, (row,), COLUMNS)
+    return OperationResult(summary, (row,), COLUMNS)
 
 
-def _card(running: Running) -> str | None:
+def _card(running: OperationRun) -> str | None:
     asked = running.payload["asked"]
     card = asked.get("payment_method") if isinstance(asked, dict) else None
     return card if isinstance(card, str) else None
 
 
-def _settle(running: Running, step: str, write: Write, done: InvoiceStatus | None) -> None:
+def _settle(running: OperationRun, step: str, write: Write, done: InvoiceStatus | None) -> None:
     """A step that Stripe refuses without having changed anything."""
     invoice = str(running.payload["invoice"])
 
@@ -278,7 +278,7 @@ def _settle(running: Running, step: str, write: Write, done: InvoiceStatus | Non
     running.step_or_nothing(step, write, find)
 
 
-def _undo(running: Running) -> str | None:
+def _undo(running: OperationRun) -> str | None:
     """Nobody is charged a day late, or after it was abandoned; what was paid, sent or voided is finished."""
     if running.operation.kind != "invoice_pay":
         return None
@@ -289,7 +289,7 @@ def _undo(running: Running) -> str | None:
     return f"nothing was charged; invoice {found.number or found.id} is {found.status.value}"
 
 
-def _abandon(running: Running) -> str | None:
+def _abandon(running: OperationRun) -> str | None:
     verb = running.operation.kind.removeprefix("invoice_")
     if verb == "pay":
         return _undo(running)
@@ -298,4 +298,4 @@ def _abandon(running: Running) -> str | None:
     return None if was_sent else "the invoice is as it was"
 
 
-HANDLER = Handler(_run, _undo, _abandon)
+HANDLER = OperationHandler(_run, _undo, _abandon)

@@ -11,9 +11,9 @@ from seatctl.errors import BadInput, ExitCode, JsonValue, Refused, UsageError
 from seatctl.ledger import activation, message_facts, outbox, users
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
-from seatctl.mail.email import Letter, message_id
+from seatctl.mail.email import Email, message_id
 from seatctl.mail.rendering import Renderer
-from seatctl.mail.setup import Post
+from seatctl.mail.setup import MailSetup
 from seatctl.mail.smtp import Connection
 from seatctl.models.call import Call, format_time
 from seatctl.models.message import Message, MessageState, Template
@@ -22,7 +22,7 @@ from seatctl.models.role import Action
 from seatctl.rules.emails import check_email
 from seatctl.rules.notifications import carries_code
 from seatctl.rules.plural import counted
-from seatctl.services.notifications.delivery import Limit, Sent, send_due
+from seatctl.services.notifications.delivery import DeliveryLimit, Sent, send_due
 from seatctl.services.users.people import require_active_user
 from seatctl.services.users.permissions import allow
 
@@ -44,7 +44,7 @@ class BadRecipient(BadInput):
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
+class SendOptions:
     """Which messages to send: those that are due, and on request those that have failed too."""
 
     failed: bool = False
@@ -54,7 +54,7 @@ class Sending:
     """Also those that were put off and are not due yet."""
 
 
-def send_messages(ledger: Ledger, post: Callable[[], Post], call: Call, wanted: Sending) -> Report:
+def send_messages(ledger: Ledger, post: Callable[[], MailSetup], call: Call, wanted: SendOptions) -> Report:
     """Send everything that is due. 6 where a message failed or was put off, 75 where the server is down.
 
     Raises RoleRequired, MailNotConfigured, MailBusy, NothingToClaim.
@@ -77,7 +77,7 @@ def send_messages(ledger: Ledger, post: Callable[[], Post], call: Call, wanted: 
             outbox.again(journal, MessageState.FAILED)
         if wanted.now:
             outbox.hurry(journal)
-    sent = send_due(ledger, lambda: ready, call.now, Limit())
+    sent = send_due(ledger, lambda: ready, call.now, DeliveryLimit())
     if sent.error is not None:
         sent.error.data.update({"sent": sent.count("sent"), "put_off": sent.count("put off")})
         raise sent.error
@@ -118,7 +118,7 @@ def _queue_codes(ledger: Ledger, call: Call, email: str) -> tuple[int | None, in
     return tx.run, len(seats)
 
 
-def try_server(ledger: Ledger, find: Callable[[], Post], call: Call, email: str, profile: str) -> Record:
+def try_server(ledger: Ledger, find: Callable[[], MailSetup], call: Call, email: str, profile: str) -> Record:
     """Send a test message at once. Raises BadRecipient, RoleRequired, MailNotConfigured, NoConnection,
     MessageRefused.
     """
@@ -139,7 +139,7 @@ def try_server(ledger: Ledger, find: Callable[[], Post], call: Call, email: str,
     if call.dry_run:
         return {**row, "result": "would be sent"}
     number = int.from_bytes(os.urandom(6), "big")
-    letter = Letter(message_id(ledger.id, number).replace("outbox", "test"), email, None, text)
+    letter = Email(message_id(ledger.id, number).replace("outbox", "test"), email, None, text)
     with Connection(server) as connection:
         connection.send(letter, call.now)
     return {**row, "result": "sent"}

@@ -18,9 +18,9 @@ from seatctl.errors import JsonValue, SeatctlError, TryAgain
 from seatctl.ledger import activation, message_facts, outbox
 from seatctl.ledger.ledger import Ledger
 from seatctl.mail.deadlines import within
-from seatctl.mail.email import Letter, message_id
+from seatctl.mail.email import Email, message_id
 from seatctl.mail.rendering import BadTemplate
-from seatctl.mail.setup import Post
+from seatctl.mail.setup import MailSetup
 from seatctl.mail.smtp import Connection, MessageRefused, NoConnection
 from seatctl.models.call import format_time
 from seatctl.models.message import Message, MessageState
@@ -41,7 +41,7 @@ class MailBusy(TryAgain):
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class DeliveryLimit:
     """How much to send. A command sends a little, its own messages first, and waits for nobody."""
 
     most: int | None = None
@@ -62,7 +62,7 @@ class Sent:
         return sum(row["result"] == result for row in self.rows)
 
 
-def send_due(ledger: Ledger, find: Callable[[], Post], now: datetime, limit: Limit) -> Sent:
+def send_due(ledger: Ledger, find: Callable[[], MailSetup], now: datetime, limit: DeliveryLimit) -> Sent:
     """Send the messages that are due at `now` (UTC). Raises MailBusy where it is patient.
 
     A server that cannot be reached, or whose password cannot be found in time, is told in `error`; its
@@ -92,7 +92,7 @@ def send_due(ledger: Ledger, find: Callable[[], Post], now: datetime, limit: Lim
     return sent
 
 
-def _found(find: Callable[[], Post], deadline: float | None) -> Post:
+def _found(find: Callable[[], MailSetup], deadline: float | None) -> MailSetup:
     """The server and its password, which a keyring or a command may take long to give.
 
     Raises NoConnection, so that the next commands do not try it again at once.
@@ -121,7 +121,7 @@ def _put_off(ledger: Ledger, numbers: Sequence[int], now: datetime, error: NoCon
             )
 
 
-def _due(ledger: Ledger, now: datetime, limit: Limit, done: int) -> list[int]:
+def _due(ledger: Ledger, now: datetime, limit: DeliveryLimit, done: int) -> list[int]:
     """The next messages to try; those to many are spread out as far as they are wanted."""
     most = _SLICE if limit.most is None else min(_SLICE, limit.most - done)
     if most <= 0:
@@ -143,7 +143,7 @@ def _is_down(ledger: Ledger, now: datetime) -> bool:
 class _Sender:
     """One session of sending. The caller holds the mail lock."""
 
-    def __init__(self, ledger: Ledger, post: Post, now: datetime, deadline: float | None) -> None:
+    def __init__(self, ledger: Ledger, post: MailSetup, now: datetime, deadline: float | None) -> None:
         self._ledger, self._post, self._now = ledger, post, now
         self._written = format_time(now)
         self._connection = Connection(post.server, deadline)
@@ -170,7 +170,7 @@ class _Sender:
         letter_facts = {**facts, **self._begin(message, facts)}
         try:
             text = self._post.texts.render(message.template, letter_facts)
-            self._hand_in(Letter(message_id(self._ledger.id, number), str(message.email), message.name, text))
+            self._hand_in(Email(message_id(self._ledger.id, number), str(message.email), message.name, text))
         except BadTemplate as error:
             return self._end(message, MessageState.FAILED, error.message)
         except MessageRefused as error:
@@ -193,7 +193,7 @@ class _Sender:
                 outbox.begin_anew(journal, message.id, format_time(next_attempt(self._now, tries)))
         return self._end(message, MessageState.WAITING, error.message)
 
-    def _hand_in(self, letter: Letter) -> None:
+    def _hand_in(self, letter: Email) -> None:
         self._connection.send(letter, self._now)
 
     def _reconnect(self) -> None:

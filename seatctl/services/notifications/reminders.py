@@ -11,7 +11,7 @@ from datetime import timedelta
 from seatctl.errors import JsonValue
 from seatctl.ledger import reminders
 from seatctl.ledger.ledger import Ledger
-from seatctl.ledger.reminders import Watched
+from seatctl.ledger.reminders import WatchedSubscription
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import Call, format_time, parse_time
 from seatctl.models.message import Template
@@ -56,14 +56,14 @@ def _renewals_paid(reader: Reader, call: Call) -> Iterable[tuple[int, int]]:
     return reminders.renewals_paid(reader, format_time(call.now - _LATEST_RECEIPT))
 
 
-def _due(reader: Reader, call: Call) -> Iterable[tuple[Watched, Notice]]:
+def _due(reader: Reader, call: Call) -> Iterable[tuple[WatchedSubscription, Notice]]:
     for pool in reminders.watched(reader):
         for notice in _notices(pool, call):
             if not reminders.was_told(reader, pool.id, notice):
                 yield pool, notice
 
 
-def _notices(pool: Watched, call: Call) -> Iterable[Notice]:
+def _notices(pool: WatchedSubscription, call: Call) -> Iterable[Notice]:
     days = None
     if pool.end_is_open:
         days = reminder_due(call.now, pool.term_start, pool.term_end, by_itself=pool.by_itself)
@@ -74,7 +74,7 @@ def _notices(pool: Watched, call: Call) -> Iterable[Notice]:
         yield {"template": Template.PAYMENT_FAILED.value, "unpaid_since": pool.unpaid_since}
 
 
-def _tell(tx: Transaction, pool: Watched, notice: Notice) -> int:
+def _tell(tx: Transaction, pool: WatchedSubscription, notice: Notice) -> int:
     if reminders.was_told(tx, pool.id, notice):
         return 0  # another sync was faster
     template = str(notice["template"])

@@ -11,8 +11,8 @@ from typing import Final, cast
 from seatctl.billing import endpoints
 from seatctl.billing.port import MissingInStripe
 from seatctl.errors import LedgerError
-from seatctl.services.operations.kinds import Apply, Handler
-from seatctl.services.operations.steps import CameToNothing, Running
+from seatctl.services.operations.kinds import Apply, OperationHandler
+from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 
 _MODULES: Final = {
     "buy": "seatctl.services.purchases.card",
@@ -39,18 +39,18 @@ class UnknownOperation(LedgerError):
     code = "unknown_operation"
 
 
-def handler_for(kind: str) -> Handler:
+def handler_for(kind: str) -> OperationHandler:
     """The handler of a kind of operation, the `HANDLER` of its module. Raises UnknownOperation."""
     if kind not in _MODULES:
         raise UnknownOperation(
             f"this version does not know operations of the kind {kind!r}",
             hint="to upgrade, in an up-to-date clone of this program: python3 -m pip install .",
         )
-    return cast("Handler", import_module(_MODULES[kind]).HANDLER)
+    return cast("OperationHandler", import_module(_MODULES[kind]).HANDLER)
 
 
-def run(running: Running) -> Apply:
-    """Do what there is to do, as `Handler.run`.
+def run(running: OperationRun) -> Apply:
+    """Do what there is to do, as `OperationHandler.run`.
 
     Raises CameToNothing where Stripe no longer has the subscription (test data that was deleted): left
     pending, the operation would keep every later sync from being a success.
@@ -61,11 +61,11 @@ def run(running: Running) -> Apply:
         if not _is_gone(running):
             raise
         missing.hint = "to end what Stripe no longer has: seatctl reconcile --fix"
-        raise CameToNothing(missing) from missing
+        raise NothingLeftInStripe(missing) from missing
 
 
-def undo(running: Running, *, asked: bool = False) -> str | None:
-    """Take back what reached Stripe, as `Handler.undo`; None where it is to be finished.
+def undo(running: OperationRun, *, asked: bool = False) -> str | None:
+    """Take back what reached Stripe, as `OperationHandler.undo`; None where it is to be finished.
 
     `asked`: somebody wants it, so that what would be finished however late is taken back as well.
     """
@@ -79,7 +79,7 @@ def undo(running: Running, *, asked: bool = False) -> str | None:
         return "Stripe no longer has its subscription"
 
 
-def _is_gone(running: Running) -> bool:
+def _is_gone(running: OperationRun) -> bool:
     stripe_id = running.payload.get("stripe_id")
     if not isinstance(stripe_id, str):
         return False

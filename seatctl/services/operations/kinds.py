@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from seatctl.errors import ExitCode
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.report import Record
-from seatctl.services.operations.steps import Running
+from seatctl.services.operations.steps import OperationRun
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class OperationResult:
     """What the last transaction of an operation did, and what a repetition will be told."""
 
     summary: str
@@ -23,17 +23,17 @@ class Ending:
     """What the invoices that Stripe made of it ask for, in minor units; None where it makes none."""
 
 
-Apply = Callable[[Transaction], Ending]
+Apply = Callable[[Transaction], OperationResult]
 
 
 @dataclass(frozen=True, slots=True)
-class Handler:
+class OperationHandler:
     """One kind of operation: how it is done, and how one that came to nothing is cleaned up."""
 
-    run: Callable[[Running], Apply]
-    undo: Callable[[Running], str | None] | None = None
+    run: Callable[[OperationRun], Apply]
+    undo: Callable[[OperationRun], str | None] | None = None
     """For what must not happen a day late: take back what reached Stripe of an operation that is too old
     to go on, and say what was done; None where it had gone too far, so that it is finished after all.
     Without it an operation is finished however old it is."""
-    abandon: Callable[[Running], str | None] | None = None
+    abandon: Callable[[OperationRun], str | None] | None = None
     """As `undo`, where `runs undo` can take back what is otherwise finished however old it is."""

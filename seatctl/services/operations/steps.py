@@ -61,7 +61,7 @@ _REFUSALS: dict[str, type[SeatctlError]] = {
 Find = Callable[[], StripeJson | None]
 
 
-class CameToNothing(Exception):
+class NothingLeftInStripe(Exception):
     """A handler's word that nothing of the operation is left in Stripe; `error` is what the user sees."""
 
     def __init__(self, error: SeatctlError) -> None:
@@ -74,7 +74,7 @@ def _nothing_to_undo() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class OperationRun:
     """An operation while its handler works: the payload, and the way to take a step."""
 
     ledger: Ledger
@@ -167,7 +167,7 @@ class Running:
             if not self.was_refused(name):
                 raise
             undo()
-            raise CameToNothing(refusal) from refusal
+            raise NothingLeftInStripe(refusal) from refusal
 
     def step_at_last(self, name: str, write: Write, find: Find) -> StripeJson:
         """As `step`, for what has to be done sooner or later: money has moved, or half is taken back.

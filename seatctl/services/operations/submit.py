@@ -31,8 +31,8 @@ from seatctl.models.operation import Operation, OperationState
 from seatctl.models.report import Report
 from seatctl.rules import hints
 from seatctl.rules.charge_comparison import difference, read_shown
-from seatctl.services.operations.kinds import Apply, Ending
-from seatctl.services.operations.steps import KEYS_LAST, CameToNothing, Running
+from seatctl.services.operations.kinds import Apply, OperationResult
+from seatctl.services.operations.steps import KEYS_LAST, NothingLeftInStripe, OperationRun
 
 
 class OperationPending(TryAgain):
@@ -55,7 +55,7 @@ class WaitingForCardholder(SeatctlError):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class OperationRequest:
     """What a command asks for. `asked` decides whether a repetition asks for the same."""
 
     kind: str
@@ -67,7 +67,11 @@ class Request:
 
 
 def submit(
-    ledger: Ledger, billing: Billing, call: Call, request: Request, still_allowed: Callable[[Reader], None]
+    ledger: Ledger,
+    billing: Billing,
+    call: Call,
+    request: OperationRequest,
+    still_allowed: Callable[[Reader], None],
 ) -> Report:
     """Begin an operation and perform it; a repetition of the same request finishes or repeats the answer.
 
@@ -103,7 +107,7 @@ def submit(
         return perform(ledger, billing, call, operation, fresh=True)
 
 
-def _earlier(ledger: Ledger, request: Request) -> Iterator[Operation]:
+def _earlier(ledger: Ledger, request: OperationRequest) -> Iterator[Operation]:
     """Operations that stand in the way of a request, or are the same one."""
     with ledger.reading() as reader:
         found = [
@@ -140,7 +144,7 @@ def _look_after(ledger: Ledger, billing: Billing, call: Call, other: Operation) 
     return OperationPending(f"run {other.run} {became}; nothing else was done", hint=hint, data=data)
 
 
-def is_same(operation: Operation, request: Request) -> bool:
+def is_same(operation: Operation, request: OperationRequest) -> bool:
     """Whether a request repeats what an operation was begun for, of the same subscription."""
     return (
         operation.kind == request.kind
@@ -184,7 +188,7 @@ def perform(
     """
     from seatctl.services.operations import handlers
 
-    running = Running(ledger, billing, call, operation)
+    running = OperationRun(ledger, billing, call, operation)
     with _says_that_it_stays_open(operation):
         with _ends_failed_operations(running, fresh=fresh):
             apply = handlers.run(running)
@@ -213,7 +217,7 @@ def _then_sync(operation: Operation, first: str | None) -> str:
 
 
 @contextmanager
-def _ends_failed_operations(running: Running, *, fresh: bool) -> Iterator[None]:
+def _ends_failed_operations(running: OperationRun, *, fresh: bool) -> Iterator[None]:
     operation = running.operation
     try:
         yield
@@ -228,14 +232,14 @@ def _ends_failed_operations(running: Running, *, fresh: bool) -> Iterator[None]:
         # It may have charged already: what is left of it is to be finished or taken back.
         error.hint = _then_sync(operation, None if isinstance(error, TryAgain) else error.hint)
         raise
-    except CameToNothing as nothing:
+    except NothingLeftInStripe as nothing:
         end_as_failed(running, nothing.error.message)
         _name_the_way_to_pay(running, nothing.error)
         nothing.error.data.setdefault("run", operation.run)
         raise nothing.error from nothing
 
 
-def _is_given_up(running: Running, error: RateLimited) -> bool:
+def _is_given_up(running: OperationRun, error: RateLimited) -> bool:
     """Whether an operation is over that Stripe would not look at: left open, it would block others.
 
     Not if money has moved, nor while it is unknown what became of a call.
@@ -256,7 +260,7 @@ def _is_given_up(running: Running, error: RateLimited) -> bool:
     return True
 
 
-def _name_the_way_to_pay(running: Running, error: SeatctlError) -> None:
+def _name_the_way_to_pay(running: OperationRun, error: SeatctlError) -> None:
     """A running subscription is charged to the card it has: another one is not given with the change."""
     pool = running.operation.subscription_id
     if isinstance(error, CardDeclined) and pool is not None and running.operation.kind != "billing":
@@ -275,14 +279,14 @@ def undo_if_too_old(ledger: Ledger, billing: Billing, call: Call, operation: Ope
 
     if call.now - operation.created_at <= KEYS_LAST:
         return None
-    running = Running(ledger, billing, call, operation)
+    running = OperationRun(ledger, billing, call, operation)
     done = handlers.undo(running)
     if done is not None:
         end_as_failed(running, f"undone: {done}")
     return done
 
 
-def end_as_failed(running: Running, why: str) -> None:
+def end_as_failed(running: OperationRun, why: str) -> None:
     """Close an operation that came to nothing; its run says why."""
     with running.ledger.journal() as journal:
         operations.close(
@@ -290,7 +294,7 @@ def end_as_failed(running: Running, why: str) -> None:
         )
 
 
-def _apply(running: Running, apply: Apply) -> Report:
+def _apply(running: OperationRun, apply: Apply) -> Report:
     operation = running.operation
     call = running.call._replace(run=operation.run, dry_run=False)
     with running.ledger.change(call) as tx:
@@ -318,7 +322,7 @@ def _apply(running: Running, apply: Apply) -> Report:
     )
 
 
-def _compared(operation: Operation, ending: Ending) -> tuple[Ending, tuple[str, ...]]:
+def _compared(operation: Operation, ending: OperationResult) -> tuple[OperationResult, tuple[str, ...]]:
     """The ending, and what has to be told with it: above all that Stripe asked for more than was shown."""
     shown, said = read_shown(operation.payload.get("shown")), operation.payload.get("warnings")
     warnings = tuple(map(str, said)) if isinstance(said, list) else ()

@@ -10,17 +10,17 @@ from seatctl.ledger import plans
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.plan import Plan, PlanSpec
 from seatctl.rules.metadata import marks, plan_metadata
-from seatctl.services.operations.kinds import Apply, Ending, Handler
-from seatctl.services.operations.steps import Running
+from seatctl.services.operations.kinds import Apply, OperationHandler, OperationResult
+from seatctl.services.operations.steps import OperationRun
 from seatctl.services.plans.spec import plan_row, read_spec
 
 
-def _run(running: Running) -> Apply:
+def _run(running: OperationRun) -> Apply:
     spec = read_spec(running.payload["asked"])
     product = str(_product(running, spec)["id"])
     price = read_price(_price(running, spec, product))
 
-    def apply(tx: Transaction) -> Ending:
+    def apply(tx: Transaction) -> OperationResult:
         added = plans.add(
             tx,
             Plan(
@@ -36,12 +36,12 @@ def _run(running: Running) -> Apply:
                 policy=spec.policy,
             ),
         )
-        return Ending(f"added plan {added.slug}", ({**plan_row(added), "result": "added"},))
+        return OperationResult(f"added plan {added.slug}", ({**plan_row(added), "result": "added"},))
 
     return apply
 
 
-def _product(running: Running, spec: PlanSpec) -> StripeJson:
+def _product(running: OperationRun, spec: PlanSpec) -> StripeJson:
     form: dict[str, JsonValue] = {
         "name": spec.name,
         "metadata": {
@@ -52,12 +52,12 @@ def _product(running: Running, spec: PlanSpec) -> StripeJson:
     return running.step_or_nothing("product", endpoints.create_product(form), lambda: find_product(running))
 
 
-def find_product(running: Running) -> StripeJson | None:
+def find_product(running: OperationRun) -> StripeJson | None:
     """The product that this operation made, as Stripe lists it."""
     return running.find_in(endpoints.products(created_since=running.earliest()))
 
 
-def _price(running: Running, spec: PlanSpec, product: str) -> StripeJson:
+def _price(running: OperationRun, spec: PlanSpec, product: str) -> StripeJson:
     return running.step_or_nothing(
         "price",
         endpoints.create_price(price_form(running, spec, product)),
@@ -66,7 +66,7 @@ def _price(running: Running, spec: PlanSpec, product: str) -> StripeJson:
     )
 
 
-def price_form(running: Running, spec: PlanSpec, product: str) -> dict[str, JsonValue]:
+def price_form(running: OperationRun, spec: PlanSpec, product: str) -> dict[str, JsonValue]:
     """The form of a plan's price: licensed, per unit, found by the slug as its lookup key."""
     return {
         "product": product,
@@ -78,12 +78,12 @@ def price_form(running: Running, spec: PlanSpec, product: str) -> dict[str, Json
     }
 
 
-def find_price(running: Running, slug: str) -> StripeJson | None:
+def find_price(running: OperationRun, slug: str) -> StripeJson | None:
     """The price that this operation made: the holder of the slug, if it carries our mark."""
     return running.find_in(endpoints.prices_by_lookup_key(slug))
 
 
-def _delete_product(running: Running, product: str) -> None:
+def _delete_product(running: OperationRun, product: str) -> None:
     def gone() -> bool:
         try:
             running.billing.read(endpoints.product(product))
@@ -94,7 +94,7 @@ def _delete_product(running: Running, product: str) -> None:
     running.delete("delete-product", endpoints.delete_product(product), gone)
 
 
-def _abandon(running: Running) -> str | None:
+def _abandon(running: OperationRun) -> str | None:
     product = running.answered("product") or find_product(running)
     if product is None:
         return "nothing had reached Stripe"
@@ -104,5 +104,5 @@ def _abandon(running: Running) -> str | None:
     return "its product is deleted"
 
 
-HANDLER = Handler(_run, abandon=_abandon)
+HANDLER = OperationHandler(_run, abandon=_abandon)
 """Finished however old it is: a plan charges nobody, and a product with a price cannot be deleted."""

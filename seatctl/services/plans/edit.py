@@ -18,7 +18,7 @@ from seatctl.models.role import Action
 from seatctl.rules import hints
 from seatctl.rules.names import check_plan_name
 from seatctl.rules.policies import FLEXIBLE, check_term, with_fields
-from seatctl.services.operations.submit import Request, submit
+from seatctl.services.operations.submit import OperationRequest, submit
 from seatctl.services.plans.spec import PLAN_COLUMNS, plan_row, spec_fields, spec_of
 from seatctl.services.users.permissions import allow
 
@@ -74,7 +74,7 @@ def add_plan(ledger: Ledger, billing: Billing, call: Call, spec: PlanSpec) -> Re
     with ledger.reading() as reader:
         allow(reader, call.actor, Action.MANAGE_PLANS)
         _refuse_taken(reader, spec.slug)
-    request = Request("plan_add", spec_fields(spec), {}, reserved_name=f"plan:{spec.slug}")
+    request = OperationRequest("plan_add", spec_fields(spec), {}, reserved_name=f"plan:{spec.slug}")
     if not _is_being_added(ledger, request):
         _refuse_key_of_another(billing, spec.slug)
     if call.dry_run:
@@ -96,7 +96,7 @@ def _refuse_taken(reader: Reader, slug: str) -> None:
         )
 
 
-def _is_being_added(ledger: Ledger, request: Request) -> bool:
+def _is_being_added(ledger: Ledger, request: OperationRequest) -> bool:
     """Whether an unfinished operation makes this plan: then the holder of the slug may be ours."""
     from seatctl.ledger import operations
 
@@ -161,7 +161,7 @@ def _submit_edit(
     if call.dry_run:
         row = {**plan_row(after), "result": "would be changed"}
         return Report(None, True, f"would change plan {plan.slug}", (row,), columns=PLAN_COLUMNS)
-    request = Request(
+    request = OperationRequest(
         "plan_edit",
         {**spec_fields(spec), "active": active},
         {

@@ -16,13 +16,13 @@ from seatctl.ledger import plans
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.plan import PlanSpec
 from seatctl.rules.metadata import OPERATION, plan_metadata
-from seatctl.services.operations.kinds import Apply, Ending, Handler
-from seatctl.services.operations.steps import Running
+from seatctl.services.operations.kinds import Apply, OperationHandler, OperationResult
+from seatctl.services.operations.steps import OperationRun
 from seatctl.services.plans.add_operation import find_price, price_form
 from seatctl.services.plans.spec import plan_row, read_spec
 
 
-def _run(running: Running) -> Apply:
+def _run(running: OperationRun) -> Apply:
     """`asked` is the plan as it will be, with `active`; details hold the product and whether to reprice."""
     asked, product = running.payload["asked"], str(running.payload["product"])
     spec = read_spec(asked)
@@ -30,7 +30,7 @@ def _run(running: Running) -> Apply:
     price = _new_price(running, spec, product) if running.payload.get("reprice") is True else None
     _update_product(running, spec, product, active=active)
 
-    def apply(tx: Transaction) -> Ending:
+    def apply(tx: Transaction) -> OperationResult:
         before = plans.find(tx, product)
         after = replace(
             before,
@@ -43,12 +43,12 @@ def _run(running: Running) -> Apply:
         plans.save(tx, before, after)
         result = "changed" if active == before.active else "sold again" if active else "archived"
         said = f"plan {spec.slug} is sold again" if result == "sold again" else f"{result} plan {spec.slug}"
-        return Ending(said, ({**plan_row(after), "result": result},))
+        return OperationResult(said, ({**plan_row(after), "result": result},))
 
     return apply
 
 
-def _new_price(running: Running, spec: PlanSpec, product: str) -> str:
+def _new_price(running: OperationRun, spec: PlanSpec, product: str) -> str:
     form = {**price_form(running, spec, product), "transfer_lookup_key": True}
     made = running.step_or_nothing(
         "price", endpoints.create_price(form), lambda: find_price(running, spec.slug)
@@ -56,7 +56,7 @@ def _new_price(running: Running, spec: PlanSpec, product: str) -> str:
     return read_price(made).id
 
 
-def _update_product(running: Running, spec: PlanSpec, product: str, *, active: bool) -> None:
+def _update_product(running: OperationRun, spec: PlanSpec, product: str, *, active: bool) -> None:
     said = plan_metadata(spec.slug, spec.policy)
     whole: dict[str, JsonValue] = {"name": spec.name, "active": active, "policy": {**said}}
     listed = running.payload.get("changes")  # none in a payload of an earlier version, which sent all
@@ -74,11 +74,11 @@ def _update_product(running: Running, spec: PlanSpec, product: str, *, active: b
         running.step_or_nothing("product", endpoints.update_product(product, form), find)
 
 
-def _abandon(running: Running) -> str | None:
+def _abandon(running: OperationRun) -> str | None:
     asked, product = running.payload["asked"], str(running.payload["product"])
     made = running.payload.get("reprice") is True and find_price(running, read_spec(asked).slug) is not None
     changed = made or running.find_at(endpoints.product(product)) is not None
     return None if changed else "nothing had reached Stripe"
 
 
-HANDLER = Handler(_run, abandon=_abandon)
+HANDLER = OperationHandler(_run, abandon=_abandon)

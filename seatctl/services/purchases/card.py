@@ -21,8 +21,8 @@ from seatctl.rules.policies import from_fields
 from seatctl.services.charging.customer import delete_customer, known_customer, paying_customer, text
 from seatctl.services.charging.own_invoice import send_if_draft
 from seatctl.services.charging.processing import require_none
-from seatctl.services.operations.kinds import Apply, Handler
-from seatctl.services.operations.steps import KEYS_LAST, CameToNothing, Running
+from seatctl.services.operations.kinds import Apply, OperationHandler
+from seatctl.services.operations.steps import KEYS_LAST, NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import WaitingForCardholder
 from seatctl.services.purchases.finish import add_bought
 
@@ -30,14 +30,14 @@ _UNPAID = frozenset((SubscriptionStatus.INCOMPLETE, SubscriptionStatus.INCOMPLET
 _ENDED = frozenset((SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED))
 
 
-def _run(running: Running) -> Apply:
+def _run(running: OperationRun) -> Apply:
     customer = paying_customer(running)
     if running.payload.get("due_days") is not None:
         return add_bought(running, _on_account(running, customer))
     return add_bought(running, charge(running, customer, text(running, "card")))
 
 
-def charge(running: Running, customer: str, card: str | None) -> StripeSubscription:
+def charge(running: OperationRun, customer: str, card: str | None) -> StripeSubscription:
     """The subscription, paid: by `card`, else by the customer's default.
 
     Raises WaitingForCardholder, and CameToNothing with nothing left behind.
@@ -52,7 +52,7 @@ def charge(running: Running, customer: str, card: str | None) -> StripeSubscript
 # The subscription -------------------------------------------------------------------------------------
 
 
-def _subscription(running: Running, customer: str, card: str | None) -> StripeJson:
+def _subscription(running: OperationRun, customer: str, card: str | None) -> StripeJson:
     """Charged inside this call, or refused and nothing kept."""
 
     def find() -> StripeJson | None:
@@ -87,7 +87,7 @@ def _subscription(running: Running, customer: str, card: str | None) -> StripeJs
         )
 
 
-def _on_account(running: Running, customer: str) -> StripeSubscription:
+def _on_account(running: OperationRun, customer: str) -> StripeSubscription:
     """The subscription with its first invoice sent: left alone it would stay a draft for an hour."""
     form = subscription_form(running, customer)
     form |= {"collection_method": "send_invoice", "days_until_due": running.payload["due_days"]}
@@ -108,7 +108,7 @@ def _on_account(running: Running, customer: str) -> StripeSubscription:
     return read_subscription(running.billing.read(endpoints.subscription(made.id)))
 
 
-def subscription_form(running: Running, customer: str) -> dict[str, JsonValue]:
+def subscription_form(running: OperationRun, customer: str) -> dict[str, JsonValue]:
     """What every way of paying has in common; Checkout takes a part of it."""
     policy = from_fields(_policy(running))
     form: dict[str, JsonValue] = {
@@ -127,7 +127,7 @@ def subscription_form(running: Running, customer: str) -> dict[str, JsonValue]:
     return form
 
 
-def new_metadata(running: Running) -> dict[str, JsonValue]:
+def new_metadata(running: OperationRun) -> dict[str, JsonValue]:
     """What the metadata of the new subscription says: whose it is, its name, its owner, its policy."""
     policy = from_fields(_policy(running))
     return {
@@ -136,12 +136,12 @@ def new_metadata(running: Running) -> dict[str, JsonValue]:
     }
 
 
-def _policy(running: Running) -> dict[str, JsonValue]:
+def _policy(running: OperationRun) -> dict[str, JsonValue]:
     policy = running.payload["policy"]
     return policy if isinstance(policy, dict) else {}
 
 
-def find_subscription(running: Running, customer: str) -> StripeJson | None:
+def find_subscription(running: OperationRun, customer: str) -> StripeJson | None:
     """The subscription that this operation made for a customer."""
     try:
         return running.find_in(endpoints.subscriptions_of(customer))
@@ -152,7 +152,9 @@ def find_subscription(running: Running, customer: str) -> StripeJson | None:
 # Authentication ---------------------------------------------------------------------------------------
 
 
-def _after_authentication(running: Running, customer: str, made: StripeSubscription) -> StripeSubscription:
+def _after_authentication(
+    running: OperationRun, customer: str, made: StripeSubscription
+) -> StripeSubscription:
     """The subscription as it is now, paid. Raises WaitingForCardholder, or ends the operation."""
     now = read_subscription(running.billing.read(endpoints.subscription(made.id)))
     if _was_paid(running, now):
@@ -161,7 +163,7 @@ def _after_authentication(running: Running, customer: str, made: StripeSubscript
     if now.status not in _ENDED and running.call.now - running.operation.created_at < KEYS_LAST:
         raise _waiting(running, now)
     _cancel(running, now, customer)
-    raise CameToNothing(
+    raise NothingLeftInStripe(
         StripeRefused(
             "the payment was not authenticated in time; nothing was charged",
             hint="buy again with --payment-method",
@@ -169,7 +171,7 @@ def _after_authentication(running: Running, customer: str, made: StripeSubscript
     )
 
 
-def _was_paid(running: Running, subscription: StripeSubscription) -> bool:
+def _was_paid(running: OperationRun, subscription: StripeSubscription) -> bool:
     """Whether the first payment went through, whatever became of the subscription since."""
     if subscription.status is SubscriptionStatus.CANCELED:
         billed = map(read_invoice, running.billing.every(endpoints.invoices_of(subscription.id)))
@@ -177,7 +179,7 @@ def _was_paid(running: Running, subscription: StripeSubscription) -> bool:
     return subscription.status not in _UNPAID
 
 
-def _waiting(running: Running, subscription: StripeSubscription) -> SeatctlError:
+def _waiting(running: OperationRun, subscription: StripeSubscription) -> SeatctlError:
     url = None
     if subscription.latest_invoice:
         url = read_invoice(running.billing.read(endpoints.invoice(subscription.latest_invoice))).hosted_url
@@ -188,7 +190,7 @@ def _waiting(running: Running, subscription: StripeSubscription) -> SeatctlError
     )
 
 
-def _cancel(running: Running, subscription: StripeSubscription, customer: str) -> None:
+def _cancel(running: OperationRun, subscription: StripeSubscription, customer: str) -> None:
     def gone() -> bool:
         found = read_subscription(running.billing.read(endpoints.subscription(subscription.id)))
         return found.status in _ENDED
@@ -200,7 +202,7 @@ def _cancel(running: Running, subscription: StripeSubscription, customer: str) -
     delete_customer(running, customer)
 
 
-def _void_first_invoice(running: Running, subscription: StripeSubscription) -> None:
+def _void_first_invoice(running: OperationRun, subscription: StripeSubscription) -> None:
     """Its page would still take money for a subscription that is gone: canceling leaves it open."""
     invoice = subscription.latest_invoice
     if not invoice:
@@ -217,13 +219,13 @@ def _void_first_invoice(running: Running, subscription: StripeSubscription) -> N
 # Too late ---------------------------------------------------------------------------------------------
 
 
-def _undo(running: Running) -> str | None:
+def _undo(running: OperationRun) -> str | None:
     """Too old to charge anybody for: keep what was paid, or runs on account; take back the rest."""
     customer = known_customer(running)
     return "nothing had reached Stripe" if customer is None else take_back(running, customer)
 
 
-def take_back(running: Running, customer: str) -> str | None:
+def take_back(running: OperationRun, customer: str) -> str | None:
     """Cancel what is unpaid and delete the customer made for it; None where it is paid for and stays."""
     found = find_subscription(running, customer)
     if found is None:
@@ -236,4 +238,4 @@ def take_back(running: Running, customer: str) -> str | None:
     return "the unpaid subscription is canceled; nothing was charged"
 
 
-HANDLER = Handler(_run, _undo)
+HANDLER = OperationHandler(_run, _undo)

@@ -22,8 +22,8 @@ from seatctl.rules.metadata import marks
 from seatctl.rules.payment_method_types import CARD
 from seatctl.rules.policies import from_fields
 from seatctl.services.charging.customer import delete_customer, known_customer, paying_customer
-from seatctl.services.operations.kinds import Apply, Handler
-from seatctl.services.operations.steps import KEYS_LAST, CameToNothing, Running
+from seatctl.services.operations.kinds import Apply, OperationHandler
+from seatctl.services.operations.steps import KEYS_LAST, NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import WaitingForCardholder
 from seatctl.services.purchases.card import charge, new_metadata, take_back
 from seatctl.services.purchases.finish import add_bought
@@ -44,7 +44,7 @@ class WaitingForPage(WaitingForCardholder):
     code = "waiting_for_checkout"
 
 
-def _run(running: Running) -> Apply:
+def _run(running: OperationRun) -> Apply:
     customer = paying_customer(running)
     session = running.step_or_nothing(
         "checkout",
@@ -55,7 +55,7 @@ def _run(running: Running) -> Apply:
     return add_bought(running, _completed(running, customer, str(session["id"])))
 
 
-def _completed(running: Running, customer: str, session: str) -> StripeSubscription:
+def _completed(running: OperationRun, customer: str, session: str) -> StripeSubscription:
     """What was bought on the page, or with the card it collected.
 
     Raises WaitingForPage while the page is open, and CameToNothing once it has expired.
@@ -67,7 +67,7 @@ def _completed(running: Running, customer: str, session: str) -> StripeSubscript
         raise _waiting(running, page, "pay on Stripe's page")
     if page.led_to is None:
         delete_customer(running, customer)
-        raise CameToNothing(
+        raise NothingLeftInStripe(
             StripeRefused(
                 "the page was not completed in time; nothing was charged",
                 hint="run the same command again for a new page",
@@ -82,7 +82,7 @@ def _completed(running: Running, customer: str, session: str) -> StripeSubscript
     return made
 
 
-def _waiting(running: Running, page: StripePage, what: str) -> WaitingForPage:
+def _waiting(running: OperationRun, page: StripePage, what: str) -> WaitingForPage:
     return WaitingForPage(
         f"{what}: {page.url}" if page.url else what,
         hint=hints.checkout(page.url, page.id),
@@ -97,7 +97,7 @@ def _read(billing: Billing, session: str) -> StripePage:
 # The page ---------------------------------------------------------------------------------------------
 
 
-def page_form(running: Running, customer: str) -> dict[str, JsonValue]:
+def page_form(running: OperationRun, customer: str) -> dict[str, JsonValue]:
     """The page as it is asked for: one that charges, or one that only collects a card."""
     known = running.payload["policy"]
     policy = from_fields(known if isinstance(known, dict) else {})
@@ -124,7 +124,7 @@ def page_form(running: Running, customer: str) -> dict[str, JsonValue]:
     return form
 
 
-def _expires_at(running: Running) -> int:
+def _expires_at(running: OperationRun) -> int:
     """Before Stripe forgets the keys: what is completed later could not be told from what is new.
 
     Unix seconds of Stripe's clock, which refuses a page that would be open for more than a day.
@@ -133,14 +133,14 @@ def _expires_at(running: Running) -> int:
     return int((stripe_now(running.billing, running.call) + max(left, _LEAST)).timestamp())
 
 
-def _find(running: Running, customer: str) -> StripeJson | None:
+def _find(running: OperationRun, customer: str) -> StripeJson | None:
     try:
         return running.find_in(pages.checkouts_of(customer))
     except MissingInStripe:
         return None
 
 
-def _expire(running: Running, session: str) -> StripePage:
+def _expire(running: OperationRun, session: str) -> StripePage:
     """Close the page; it may be completed in this very moment, so what counts is read afterwards."""
 
     def closed() -> StripeJson | None:
@@ -163,7 +163,7 @@ def wait_for_page(billing: Billing, waiting: WaitingForPage, sleep: Callable[[fl
         sleep(_PAUSE)
 
 
-def _undo(running: Running) -> str | None:
+def _undo(running: OperationRun) -> str | None:
     """Close the page; what was completed on it is finished, everything else is taken back."""
     customer = known_customer(running)
     if customer is None:
@@ -182,4 +182,4 @@ def _undo(running: Running) -> str | None:
     return None if now.mode == "subscription" else take_back(running, customer)
 
 
-HANDLER = Handler(_run, _undo)
+HANDLER = OperationHandler(_run, _undo)

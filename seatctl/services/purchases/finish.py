@@ -8,20 +8,20 @@ from seatctl.errors import JsonValue
 from seatctl.ledger import subscriptions, users
 from seatctl.ledger.mirror import customers, invoices
 from seatctl.ledger.mirror import subscription as mirror
-from seatctl.ledger.subscriptions import Bought
+from seatctl.ledger.subscriptions import NewSubscription
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import format_time
 from seatctl.models.stripe_objects import StripeInvoice, StripeSubscription
 from seatctl.rules.plural import counted
 from seatctl.services.charging.customer import text
 from seatctl.services.notifications.reminders import queue_receipts
-from seatctl.services.operations.kinds import Apply, Ending
-from seatctl.services.operations.steps import Running
+from seatctl.services.operations.kinds import Apply, OperationResult
+from seatctl.services.operations.steps import OperationRun
 from seatctl.services.subscriptions.finish import owed
 from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS, subscription_row
 
 
-def add_bought(running: Running, subscription: StripeSubscription) -> Apply:
+def add_bought(running: OperationRun, subscription: StripeSubscription) -> Apply:
     """The last transaction of a purchase. Everything Stripe says is read before it: it spans no call."""
     customer = read_customer(running.billing.read(endpoints.customer(subscription.customer_id)))
     invoice = (
@@ -33,12 +33,12 @@ def add_bought(running: Running, subscription: StripeSubscription) -> Apply:
         raise UnreadableObject(f"Stripe's subscription {subscription.id} has no items")
     item = subscription.items[0]
 
-    def apply(tx: Transaction) -> Ending:
+    def apply(tx: Transaction) -> OperationResult:
         customer_row = customers.upsert(tx, customer)
         owner = text(running, "owner")
         added = subscriptions.add(
             tx,
-            Bought(
+            NewSubscription(
                 name=str(text(running, "name")),
                 plan_id=int(str(running.payload["plan_id"])),
                 price_id=item.price.id,
@@ -64,7 +64,7 @@ def add_bought(running: Running, subscription: StripeSubscription) -> Apply:
         seats = counted(int(str(running.payload["seats"])), "seat")
         summary = f"bought {seats} of {added.plan_slug} as {added.name}"
         told = summary + owed(invoice, customer.email)
-        return Ending(told, (row,), SUBSCRIPTION_COLUMNS, charged=_asked_for(invoice))
+        return OperationResult(told, (row,), SUBSCRIPTION_COLUMNS, charged=_asked_for(invoice))
 
     return apply
 

@@ -26,7 +26,7 @@ from seatctl.models.report import Report
 from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
 from seatctl.rules.calendar import add_interval
-from seatctl.rules.charge_comparison import Shown, end_command, shown_fields
+from seatctl.rules.charge_comparison import ShownCharge, end_command, shown_fields
 from seatctl.rules.emails import check_email
 from seatctl.rules.names import check_name, check_request_id, name_key
 from seatctl.rules.plural import counted
@@ -44,7 +44,7 @@ from seatctl.rules.subscription_changes import check_on_account
 from seatctl.services.charging.cards import require_given_card, require_no_other
 from seatctl.services.charging.customer import require_customer
 from seatctl.services.charging.discounts import discount_forms
-from seatctl.services.operations.submit import Request, is_same, submit
+from seatctl.services.operations.submit import OperationRequest, is_same, submit
 from seatctl.services.plans.edit import sellable
 from seatctl.services.subscriptions.settings import require_free_name
 from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS
@@ -61,7 +61,7 @@ class Purchase:
     """An order that may be bought: checked, and priced by Stripe."""
 
     order: Order
-    request: Request
+    request: OperationRequest
     quote: Quote | None
     """None: it was bought before, under the same request id; nothing will be charged."""
 
@@ -104,7 +104,7 @@ def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Purch
         check_tax(offer.tax_status, given if order.bill_to is None else address_hint(order.bill_to))
     check_spend(offer.due_now, offer.currency, order.max_spend)
     limit = None if order.max_spend is None else amount_of(order.max_spend, offer.currency)
-    shown = Shown(offer.due_now, offer.currency, end_command(order.name), limit)
+    shown = ShownCharge(offer.due_now, offer.currency, end_command(order.name), limit)
     request = replace(
         request, details={**request.details, "shown": shown_fields(shown), "warnings": [*offer.warnings]}
     )
@@ -197,7 +197,7 @@ def _card_of(billing: Billing, payer: Subscription) -> str | None:
     return found.default_payment_method
 
 
-def _request(plan: Plan, order: Order, customer: str | None) -> Request:
+def _request(plan: Plan, order: Order, customer: str | None) -> OperationRequest:
     asked: dict[str, JsonValue] = {
         "plan": plan.slug,
         "seats": order.seats,
@@ -221,10 +221,12 @@ def _request(plan: Plan, order: Order, customer: str | None) -> Request:
         "policy": None if plan.policy is None else as_fields(plan.policy),
     }
     kind = "checkout" if order.checkout else "buy"
-    return Request(kind, asked, details, reserved_name=name_key(order.name), request_id=order.request_id)
+    return OperationRequest(
+        kind, asked, details, reserved_name=name_key(order.name), request_id=order.request_id
+    )
 
 
-def _same(reader: Reader, request: Request) -> Operation | None:
+def _same(reader: Reader, request: OperationRequest) -> Operation | None:
     """The operation that asked for the same: under way, or done under the same request id."""
     found = (
         operations.of_request(reader, request.request_id) if request.request_id else None,
@@ -234,7 +236,7 @@ def _same(reader: Reader, request: Request) -> Operation | None:
     return next(same, None)
 
 
-def _is_known(reader: Reader, request: Request) -> bool:
+def _is_known(reader: Reader, request: OperationRequest) -> bool:
     """Whether an operation holds this name or request id, so that `submit` decides what it means."""
     by_id = operations.of_request(reader, request.request_id) if request.request_id else None
     return by_id is not None or operations.of_name(reader, str(request.reserved_name)) is not None

@@ -16,17 +16,17 @@ from seatctl.models.report import Record, Report
 from seatctl.models.role import Action
 from seatctl.models.subscription import AutoApproval, Subscription
 from seatctl.models.user import User, UserStatus
-from seatctl.rules.approval import Asking, Verdict, automatically
+from seatctl.rules.approval import ApprovalVerdict, Requester, automatically
 from seatctl.rules.approval_rules import auto_approval_fields, checked_domains, checked_groups
 from seatctl.rules.assignment import require_home, require_usable
 from seatctl.rules.metadata import auto_approval_text
-from seatctl.rules.undo_command import Changed, reversal
+from seatctl.rules.undo_command import ChangedFact, reversal
 from seatctl.services.subscriptions.settings import change_setting
 from seatctl.services.users.permissions import allow
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class RuleOptions:
     """What is to be changed of the rules; None leaves a rule as it is. `until` is UTC."""
 
     enabled: bool | None = None
@@ -52,7 +52,7 @@ class Rules:
         )
 
 
-def set_rules(ledger: Ledger, billing: Billing, call: Call, handle: str, wanted: Rules) -> Report:
+def set_rules(ledger: Ledger, billing: Billing, call: Call, handle: str, wanted: RuleOptions) -> Report:
     """Change the rules, in the ledger and in Stripe's metadata.
 
     Raises BadRule, TooLongForStripe, RoleRequired.
@@ -76,7 +76,7 @@ def set_rules(ledger: Ledger, billing: Billing, call: Call, handle: str, wanted:
     report = change_setting(ledger, billing, call, pool, {"auto_approval": becomes}, summary)
     if report.run is None:
         return report
-    changed = Changed("subscription", pool.name, {"auto_approval": was}, {"auto_approval": becomes})
+    changed = ChangedFact("subscription", pool.name, {"auto_approval": was}, {"auto_approval": becomes})
     return replace(report, undo=reversal(None, None, [changed]))
 
 
@@ -85,7 +85,7 @@ def _state(rules: AutoApproval) -> str:
 
 
 def try_rules(
-    reader: Reader, ledger_id: str, handle: str, email: str, wanted: Rules, now: datetime
+    reader: Reader, ledger_id: str, handle: str, email: str, wanted: RuleOptions, now: datetime
 ) -> Record:
     """What the rules would make of a request of this person now, and which of them decides; nothing is done.
 
@@ -109,8 +109,8 @@ def try_rules(
     return {**record, "outcome": found.outcome.value, "rule": found.rule, "why": found.why}
 
 
-def automatic(reader: Reader, user: User, pool: Subscription, now: datetime) -> Verdict:
+def automatic(reader: Reader, user: User, pool: Subscription, now: datetime) -> ApprovalVerdict:
     """What the subscription's own rules make of a request of this user at `now` (UTC)."""
     today = requests.approved_automatically(reader, pool.id, now)
     free = max(0, pool.free - held_seats.held(reader, pool.id, format_time(now)))
-    return automatically(pool.auto_approval, Asking(user.email, user.group, now, today), free)
+    return automatically(pool.auto_approval, Requester(user.email, user.group, now, today), free)

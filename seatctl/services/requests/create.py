@@ -17,14 +17,14 @@ from seatctl.models.request import RequestStatus, SeatRequest
 from seatctl.models.role import Action, Role
 from seatctl.models.subscription import Subscription
 from seatctl.models.user import User
-from seatctl.rules.approval import AUTOMATIC, Outcome, choose, fits, why_chosen
+from seatctl.rules.approval import AUTOMATIC, ApprovalOutcome, choose, fits, why_chosen
 from seatctl.rules.assignment import require_home, require_usable
 from seatctl.rules.people import checked_email
 from seatctl.rules.permissions import is_address, is_self
 from seatctl.services.requests.auto_approval import automatic
 from seatctl.services.requests.outcome import (
     BadRequest,
-    Done,
+    RequestResult,
     described,
     homes,
     report,
@@ -37,7 +37,7 @@ from seatctl.services.users.permissions import RoleRequired, allow
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class SeatRequestOptions:
     """What somebody asks for; `subscription` None: any with these features. `expires_at` is UTC."""
 
     email: str
@@ -50,7 +50,7 @@ class Wish:
     """Make the user where there is none; needs the role for it."""
 
 
-def create_request(ledger: Ledger, call: Call, wish: Wish) -> Report:
+def create_request(ledger: Ledger, call: Call, wish: SeatRequestOptions) -> Report:
     """Ask for a seat. Seated at once where the subscription approves automatically and a seat is free.
 
     Exit 10 with the place where the request waits for a seat; awaiting approval is 0.
@@ -83,7 +83,7 @@ def _allow_priority(tx: Transaction, pool: Subscription | None) -> None:
         raise
 
 
-def _user(tx: Transaction, wish: Wish) -> User:
+def _user(tx: Transaction, wish: SeatRequestOptions) -> User:
     """Who asks. Raises UnknownUser with both ways to make the user known."""
     if wish.create_users and users.find(tx, wish.email) is None:
         allow(tx, tx.call.actor, Action.MANAGE_USERS)
@@ -95,7 +95,7 @@ def _user(tx: Transaction, wish: Wish) -> User:
         raise
 
 
-def _check(wish: Wish, now: datetime) -> None:
+def _check(wish: SeatRequestOptions, now: datetime) -> None:
     if wish.expires_at is not None and wish.expires_at <= now:
         raise BadRequest("a request cannot expire before it is made", hint="use --expires with a later time")
     require_short("a note", wish.note)
@@ -113,12 +113,14 @@ def _require_features(pool: Subscription, wanted: Sequence[str]) -> None:
         )
 
 
-def _ask(tx: Transaction, ledger: Ledger, user: User, pool: Subscription | None, wish: Wish) -> Done:
+def _ask(
+    tx: Transaction, ledger: Ledger, user: User, pool: Subscription | None, wish: SeatRequestOptions
+) -> RequestResult:
     fitting = [pool] if pool is not None else [p for p in homes(tx, ledger) if fits(p, wish.features)]
     if sits := next((one for one in fitting if seats.active_id(tx, one.id, user.id) is not None), None):
         page = sign_in_url(tx, sits.id)
         said = f"{user.email} sits in {sits.name} already{f'; sign in: {page}' if page else ''}"
-        return Done(None, user.email, sits.name, "already seated", said, sign_in_url=page)
+        return RequestResult(None, user.email, sits.name, "already seated", said, sign_in_url=page)
     pool_id = None if pool is None else pool.id
     earlier = requests.open_of(tx, user.id, pool_id, tx.call.now)
     if earlier is not None and earlier.status is RequestStatus.WAITLISTED:
@@ -128,13 +130,13 @@ def _ask(tx: Transaction, ledger: Ledger, user: User, pool: Subscription | None,
         tx, requests.NewRequest(user.id, pool_id, wish.priority, wish.note, wish.expires_at, wish.features)
     )
     by_rule = [(one, automatic(tx, user, one, tx.call.now).outcome) for one in fitting]
-    offering = [one for one, outcome in by_rule if outcome is Outcome.SEAT]
+    offering = [one for one, outcome in by_rule if outcome is ApprovalOutcome.SEAT]
     target = choose(offering, wish.features) if pool is None else next(iter(offering), None)
     why = None
     if target is not None:
         take_seat(tx, asked, target, by=AUTOMATIC)
         if pool is None:
-            asking = [one for one, outcome in by_rule if outcome is not Outcome.SEAT]
+            asking = [one for one, outcome in by_rule if outcome is not ApprovalOutcome.SEAT]
             why = why_chosen(target, offering, wish.features, left_out=asking)
     elif _waits(by_rule):
         wait(tx, asked, by=AUTOMATIC)
@@ -145,10 +147,10 @@ def _ask(tx: Transaction, ledger: Ledger, user: User, pool: Subscription | None,
     return described(tx, requests.find(tx, asked.number, tx.call.now), why=why)
 
 
-def _waits(by_rule: Sequence[tuple[Subscription, Outcome]]) -> bool:
+def _waits(by_rule: Sequence[tuple[Subscription, ApprovalOutcome]]) -> bool:
     """Whether a rule says to wait, and there is no seat that a person could give meanwhile."""
-    could_give = any(one.free and outcome is Outcome.ASK for one, outcome in by_rule)
-    return not could_give and any(outcome is Outcome.WAIT for _, outcome in by_rule)
+    could_give = any(one.free and outcome is ApprovalOutcome.ASK for one, outcome in by_rule)
+    return not could_give and any(outcome is ApprovalOutcome.WAIT for _, outcome in by_rule)
 
 
 def _tell_deciders(tx: Transaction, request: SeatRequest, pool: Subscription | None) -> None:

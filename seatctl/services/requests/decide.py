@@ -20,7 +20,7 @@ from seatctl.rules.assignment import require_home, require_usable
 from seatctl.rules.permissions import is_self
 from seatctl.services.requests.outcome import (
     BadRequest,
-    Done,
+    RequestResult,
     described,
     homes,
     report,
@@ -49,13 +49,15 @@ def approve_requests(
     with ledger.change(call) as tx:
         named = None if subscription is None else subscriptions.find(tx, subscription)
 
-        def approve(request: SeatRequest) -> Done:
+        def approve(request: SeatRequest) -> RequestResult:
             return _approve(tx, ledger, request, named)
 
         return _decided(tx, _numbers(tx, numbers, named), approve, "approved")
 
 
-def _approve(tx: Transaction, ledger: Ledger, request: SeatRequest, named: Subscription | None) -> Done:
+def _approve(
+    tx: Transaction, ledger: Ledger, request: SeatRequest, named: Subscription | None
+) -> RequestResult:
     call = tx.call
     pool, why = _pool_of(tx, ledger, request, named)
     if request.status is RequestStatus.APPROVED:
@@ -105,7 +107,7 @@ def _numbers(tx: Transaction, numbers: Sequence[int] | None, pool: Subscription 
     now = tx.now
     pending = [
         request
-        for request in requests.listing(tx, requests.Filter(now, status=RequestStatus.PENDING))
+        for request in requests.listing(tx, requests.RequestFilter(now, status=RequestStatus.PENDING))
         if pool is None or request.subscription_id in {pool.id, None}
     ]
     pending.sort(key=lambda request: (-request.priority, request.number))
@@ -131,7 +133,7 @@ def deny_requests(ledger: Ledger, call: Call, numbers: Sequence[int] | None, rea
     require_short("a reason", reason)
     with ledger.change(call) as tx:
 
-        def deny(request: SeatRequest) -> Done:
+        def deny(request: SeatRequest) -> RequestResult:
             _allow_deciding(tx, request)
             if request.status is RequestStatus.DENIED:
                 return described(tx, request, "already denied")
@@ -147,7 +149,7 @@ def cancel_requests(ledger: Ledger, call: Call, numbers: Sequence[int]) -> Repor
     """Take requests back: one's own, or anybody's for those who may decide them."""
     with ledger.change(call) as tx:
 
-        def cancel(request: SeatRequest) -> Done:
+        def cancel(request: SeatRequest) -> RequestResult:
             if not is_self(call.actor, request.email):
                 _allow_deciding(tx, request)
             if request.status is RequestStatus.CANCELED:
@@ -176,10 +178,10 @@ def _require_open(request: SeatRequest) -> None:
 
 
 def _decided(
-    tx: Transaction, numbers: Sequence[int], decide: Callable[[SeatRequest], Done], verb: str
+    tx: Transaction, numbers: Sequence[int], decide: Callable[[SeatRequest], RequestResult], verb: str
 ) -> Report:
     """Decide each in turn. What is raised for a single one is a row of several; a wrong role stops all."""
-    done: list[Done] = []
+    done: list[RequestResult] = []
     for number in dict.fromkeys(numbers):
         request: SeatRequest | None = None
         try:
@@ -189,7 +191,7 @@ def _decided(
             if len(set(numbers)) == 1:
                 raise
             email, where = (request.email, request.subscription) if request else ("", None)
-            done.append(Done(request, email, where, "failed", error.message, None, error, number))
+            done.append(RequestResult(request, email, where, "failed", error.message, None, error, number))
     if not done:
         return report(tx, [], "no request awaits a decision", ExitCode.DONE)
     moved_up = fill_waitlists(tx)

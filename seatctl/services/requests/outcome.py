@@ -24,7 +24,7 @@ class BadRequest(BadInput):
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class RequestResult:
     """What became of one request."""
 
     request: SeatRequest | None
@@ -75,7 +75,7 @@ def wait(tx: Transaction, request: SeatRequest, *, by: str) -> None:
 
 def described(
     tx: Transaction, request: SeatRequest, result: str | None = None, *, why: str | None = None
-) -> Done:
+) -> RequestResult:
     """A request as it stands now, in a sentence. `why`: why this subscription was chosen."""
     number, email = request.number, request.email
     where = request.subscription or "any subscription"
@@ -92,7 +92,9 @@ def described(
     sentence += f" ({chosen})" if chosen else ""
     page = sign_in_url(tx, request.subscription_id) if seated else None
     sentence += f"; sign in: {page}" if page else ""
-    return Done(request, email, request.subscription, shown, sentence, place, None, number, chosen, page)
+    return RequestResult(
+        request, email, request.subscription, shown, sentence, place, None, number, chosen, page
+    )
 
 
 def sign_in_url(tx: Transaction, subscription_id: int | None) -> str | None:
@@ -101,7 +103,7 @@ def sign_in_url(tx: Transaction, subscription_id: int | None) -> str | None:
     return None if policy is None else policy.sign_in_url
 
 
-def report(tx: Transaction, done: list[Done], summary: str, code: ExitCode) -> Report:
+def report(tx: Transaction, done: list[RequestResult], summary: str, code: ExitCode) -> Report:
     """The end of a run about requests."""
     return Report(
         run=tx.run,

@@ -22,9 +22,9 @@ from seatctl.models.report import Report
 from seatctl.models.role import Action
 from seatctl.models.run import Run, RunState
 from seatctl.rules import hints, subscription_changes
-from seatctl.rules.undo_command import Changed, reversal
+from seatctl.rules.undo_command import ChangedFact, reversal
 from seatctl.services.operations import handlers
-from seatctl.services.operations.steps import Running
+from seatctl.services.operations.steps import OperationRun
 from seatctl.services.operations.submit import end_as_failed, perform
 from seatctl.services.runs.remaining_objects import left_in_stripe
 from seatctl.services.subscriptions.snapshot import gather
@@ -71,7 +71,7 @@ def abandon(
     if call.dry_run:
         shown = {**row, "result": "would be abandoned"}
         return Report(None, True, f"would abandon run {run.number}", (shown,))
-    done = _abandon(Running(ledger, billing(), call, operation))
+    done = _abandon(OperationRun(ledger, billing(), call, operation))
     return Report(run.number, False, f"abandoned run {run.number}: {done}", ({**row, "result": "abandoned"},))
 
 
@@ -89,7 +89,7 @@ def _require_quiet(ledger: Ledger, call: Call, operation: Operation) -> None:
         )
 
 
-def _abandon(running: Running) -> str:
+def _abandon(running: OperationRun) -> str:
     """Take back what reached Stripe, or give it up if it cannot be finished either; what was done.
 
     Raises CannotUndo if it has gone through.
@@ -106,13 +106,13 @@ def _abandon(running: Running) -> str:
     return done
 
 
-def _given_up(running: Running, why: SeatctlError) -> str:
+def _given_up(running: OperationRun, why: SeatctlError) -> str:
     held = left_in_stripe(running)
     told = f"Stripe holds of it: {'; '.join(held)}" if held else "Stripe holds nothing of it"
     return f"it cannot be finished ({why.message}); {told}"
 
 
-def _finish(running: Running) -> SeatctlError:
+def _finish(running: OperationRun) -> SeatctlError:
     """Why an operation cannot be finished that has gone through at Stripe, as far as that goes.
 
     Raises CannotUndo if it can, and what only passes.
@@ -146,7 +146,7 @@ def _not_open(reader: Reader, run: Run, operation: Operation | None) -> Report:
             data={"run": run.number},
         )
     changes = [
-        Changed(change.entity, subject, _facts(reader, change.before), _facts(reader, change.after))
+        ChangedFact(change.entity, subject, _facts(reader, change.before), _facts(reader, change.after))
         for subject, change in audit.changes_of_run(reader, run.number)
         if change.entity != "operation"
     ]

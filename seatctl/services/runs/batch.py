@@ -45,7 +45,7 @@ class NothingToResume(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class LineOutcome:
     """What became of a line: its exit code, and the error or what was done, in a sentence."""
 
     exit_code: ExitCode
@@ -57,7 +57,7 @@ class Outcome:
 class Batch:
     """How a batch is carried out. `do` takes a line and its row (None where there are no lines)."""
 
-    do: Callable[[Line, BatchRow | None], Outcome]
+    do: Callable[[Line, BatchRow | None], LineOutcome]
     progress: Callable[[int, int, int], None]
     """Told after each line: how many of how many were tried, and how many of them failed."""
     max_failures: int | None = None
@@ -175,7 +175,7 @@ def _do_lines(ledger: Ledger, call: Call, run: int | None, lines: Sequence[Line]
     return _end(ledger, call, run, rows, len(lines) - len(rows))
 
 
-def _mark(ledger: Ledger, row: BatchRow, outcome: Outcome) -> None:
+def _mark(ledger: Ledger, row: BatchRow, outcome: LineOutcome) -> None:
     """Before the next line: it may do what this one was waiting for, or the other way round."""
     with ledger.journal() as journal:
         if outcome.exit_code is ExitCode.DONE:
@@ -189,7 +189,7 @@ def _mark(ledger: Ledger, row: BatchRow, outcome: Outcome) -> None:
             batches.mark_failed(journal, row, error)
 
 
-def _row(line: Line, outcome: Outcome) -> dict[str, JsonValue]:
+def _row(line: Line, outcome: LineOutcome) -> dict[str, JsonValue]:
     ok = outcome.exit_code is ExitCode.DONE
     return {
         "line": line.n,

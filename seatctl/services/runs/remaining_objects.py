@@ -12,10 +12,10 @@ from seatctl.ledger import operations
 from seatctl.models.money import plain_amount
 from seatctl.rules.metadata import made_by
 from seatctl.services.charging.customer import known_customer, text
-from seatctl.services.operations.steps import Running
+from seatctl.services.operations.steps import OperationRun
 
 
-def left_in_stripe(running: Running) -> list[str]:
+def left_in_stripe(running: OperationRun) -> list[str]:
     """The objects that this operation has made or changed and that Stripe still has, one sentence part each.
 
     Found by what its steps were answered with, and by its mark. Objects are told as they came, also those
@@ -25,7 +25,7 @@ def left_in_stripe(running: Running) -> list[str]:
     return [_told(one) for one in found.values()]
 
 
-def _answered(running: Running) -> Iterator[StripeJson]:
+def _answered(running: OperationRun) -> Iterator[StripeJson]:
     with running.ledger.reading() as reader:
         steps = operations.steps(reader, running.operation.id)
     for step in steps:
@@ -36,7 +36,7 @@ def _answered(running: Running) -> Iterator[StripeJson]:
             yield from _if_there(running, Read(endpoints.path_of(collection, str(made["id"])), {}))
 
 
-def _if_there(running: Running, read: Read) -> Iterator[StripeJson]:
+def _if_there(running: OperationRun, read: Read) -> Iterator[StripeJson]:
     try:
         found = running.billing.read(read)
     except MissingInStripe:
@@ -49,7 +49,7 @@ def _if_there(running: Running, read: Read) -> Iterator[StripeJson]:
         yield found
 
 
-def _marked(running: Running) -> Iterator[StripeJson]:
+def _marked(running: OperationRun) -> Iterator[StripeJson]:
     bill = running.payload.get("bill")
     billed = bill.get("customer") if isinstance(bill, dict) else None
     customer = str(billed) if billed else known_customer(running)

@@ -20,24 +20,24 @@ from seatctl.models.report import Record, Report
 from seatctl.models.role import Action
 from seatctl.rules.desired_state import (
     Changes,
-    Row,
+    DesiredRow,
     as_record,
     check,
     refuse_shortage,
     require_named,
     summary,
 )
-from seatctl.rules.revocations import Limit
+from seatctl.rules.revocations import RevocationLimit
 from seatctl.services.users.permissions import allow
 
 COLUMNS = ("line", "email", "subscription", "result", "until", "error")
 
 
 @dataclass(frozen=True, slots=True)
-class How:
+class ApplyOptions:
     """How to bring a subscription to its state."""
 
-    max_revoke: Limit
+    max_revoke: RevocationLimit
     prune: bool = False
     """Revoke who sits in a subscription of the file and is not in it."""
     create_users: bool = False
@@ -49,7 +49,7 @@ class How:
 
 
 @dataclass(frozen=True, slots=True)
-class Weighed:
+class Comparison:
     """A comparison that was not carried out. `rows` are its differences."""
 
     changes: Changes
@@ -61,13 +61,13 @@ Checked = Callable[[Journal, Changes], None]
 """Looks at a comparison while it can be asked: keeps it as a plan, or raises where a kept one is stale."""
 
 
-def stage(ledger: Ledger, rows: Iterable[Row], subscriptions: Iterable[str] = ()) -> int:
+def stage(ledger: Ledger, rows: Iterable[DesiredRow], subscriptions: Iterable[str] = ()) -> int:
     """Take the rows of a file, holding no lock meanwhile; how many. `subscriptions` are named besides."""
     with ledger.staging() as journal:
         return judge.load(journal, rows, subscriptions)
 
 
-def weigh(ledger: Ledger, call: Call, how: How, checked: Checked | None = None) -> Weighed:
+def weigh(ledger: Ledger, call: Call, how: ApplyOptions, checked: Checked | None = None) -> Comparison:
     """Compare what was staged with the ledger, and write nothing: anybody may, and no lock is taken.
 
     Raises BadRows, NotInFile.
@@ -76,10 +76,10 @@ def weigh(ledger: Ledger, call: Call, how: How, checked: Checked | None = None) 
         changes = _compare(journal, format_time(call.now), how)
         if checked is not None:
             checked(journal, changes)
-        return Weighed(changes, spooled(result.differences(journal)), how.fill)
+        return Comparison(changes, spooled(result.differences(journal)), how.fill)
 
 
-def weighed_report(weighed: Weighed, *, costs: Mapping[str, int] | None = None, check: bool) -> Report:
+def weighed_report(weighed: Comparison, *, costs: Mapping[str, int] | None = None, check: bool) -> Report:
     """The report of a comparison that nothing was done about; `check` makes a difference exit 7.
 
     `costs` in minor units by the subscription's name.
@@ -103,7 +103,12 @@ def require_allowed(ledger: Ledger, call: Call, changes: Changes) -> None:
 
 
 def apply_state(
-    ledger: Ledger, call: Call, how: How, checked: Checked | None = None, *, bought: Iterable[int | None] = ()
+    ledger: Ledger,
+    call: Call,
+    how: ApplyOptions,
+    checked: Checked | None = None,
+    *,
+    bought: Iterable[int | None] = (),
 ) -> Report:
     """Bring the ledger to the staged state, in one transaction; nothing where nothing differs.
 
@@ -153,7 +158,7 @@ def _remember(ledger: Ledger, described: set[int]) -> None:
             applied.note(journal, described)
 
 
-def _compare(journal: Journal, now: str, how: How) -> Changes:
+def _compare(journal: Journal, now: str, how: ApplyOptions) -> Changes:
     pools = judge.judge(journal, now, create_users=how.create_users, prune=how.prune)
     bad = judge.require_good(journal, skip_bad=how.skip_bad, prune=how.prune)
     unnamed = applied.not_named(journal, pools) if how.prune and not how.named else ()

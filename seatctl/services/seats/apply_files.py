@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from datetime import date, datetime
 
 from seatctl.errors import BadInput, UsageError
-from seatctl.rules.desired_state import FIELDS, Row, desired
+from seatctl.rules.desired_state import FIELDS, DesiredRow, desired
 from seatctl.rules.toml_lines import Path, line_of, toml_lines
 
 _MOST_LOOKED_AT = 1 << 16
@@ -33,7 +33,7 @@ class BadToml(BadInput):
 @contextmanager
 def rows_of(
     source: str, subscriptions: Sequence[str], mapping: Mapping[str, str]
-) -> Iterator[tuple[Iterator[Row], tuple[str, ...]]]:
+) -> Iterator[tuple[Iterator[DesiredRow], tuple[str, ...]]]:
     """The rows of a file, judged, and the subscriptions that are named besides: here, or in a TOML list.
 
     One of `subscriptions` alone is also that of the rows which name none.

@@ -11,10 +11,10 @@ from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call
 from seatctl.models.plan import Increase
 from seatctl.rules.assignment import require_home
-from seatctl.rules.desired_state import Changes, Counted, sentence
+from seatctl.rules.desired_state import Changes, SubscriptionComparison, sentence
 from seatctl.rules.plural import counted as seats_in_words
 from seatctl.rules.purchases import amount_of, check_spend
-from seatctl.services.subscriptions.proposal import Prepared, Wishes, carry_out
+from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal, carry_out
 from seatctl.services.subscriptions.seats_and_plan import prepare_add
 
 
@@ -25,11 +25,11 @@ class SeveralCurrencies(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class Purchase:
+class SeatPurchase:
     """Seats to buy for one subscription, priced by Stripe."""
 
-    counted: Counted
-    prepared: Prepared
+    counted: SubscriptionComparison
+    prepared: Proposal
 
     @property
     def sentence(self) -> str:
@@ -42,10 +42,10 @@ class Purchase:
 
 
 @dataclass(frozen=True, slots=True)
-class Bought:
+class FinishedPurchase:
     """A purchase that was made, by its run; None where it had been made before."""
 
-    purchase: Purchase
+    purchase: SeatPurchase
     run: int | None
     warnings: tuple[str, ...] = ()
 
@@ -69,7 +69,7 @@ class Bought:
 
 def price(
     ledger: Ledger, billing: Billing, call: Call, changes: Changes, max_spend: str | None
-) -> list[Purchase]:
+) -> list[SeatPurchase]:
     """What has to be bought, checked and priced; nothing is written. `max_spend` covers all of it together.
 
     Raises MaxSpendExceeded, SeveralCurrencies, and what `subs add-seats` raises of any of them.
@@ -96,25 +96,27 @@ def require_amount(changes: Changes, max_spend: str | None) -> None:
             amount_of(max_spend, one.pool.currency)
 
 
-def _purchase(ledger: Ledger, billing: Billing, call: Call, short: Counted) -> Purchase:
+def _purchase(ledger: Ledger, billing: Billing, call: Call, short: SubscriptionComparison) -> SeatPurchase:
     """What one subscription lacks, priced; those seats are kept for the file when they are bought."""
-    prepared = prepare_add(ledger, billing, call, short.pool.name, short.to_buy, Wishes())
+    prepared = prepare_add(ledger, billing, call, short.pool.name, short.to_buy, ChangeOptions())
     request = prepared.request
     if request.details:  # else it is under way already, as it was begun
         request = replace(request, details={**request.details, "reserved": short.short})
-    return Purchase(short, replace(prepared, request=request))
+    return SeatPurchase(short, replace(prepared, request=request))
 
 
-def buy(ledger: Ledger, billing: Billing, call: Call, purchases: Sequence[Purchase]) -> list[Bought]:
+def buy(
+    ledger: Ledger, billing: Billing, call: Call, purchases: Sequence[SeatPurchase]
+) -> list[FinishedPurchase]:
     """Carry the purchases out, one operation each. A second run buys only what is still short.
 
     Raises what a purchase raises, and then says which were made before it.
     """
-    made: list[Bought] = []
+    made: list[FinishedPurchase] = []
     for one in purchases:
         try:
             done = carry_out(ledger, billing, call, one.prepared)
-            made.append(Bought(one, done.run, done.warnings))
+            made.append(FinishedPurchase(one, done.run, done.warnings))
         except SeatctlError as error:
             before = (told for earlier in made for told in (earlier.sentence, *earlier.warnings))
             error.message = "; ".join((error.message, *before))

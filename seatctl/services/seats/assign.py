@@ -9,7 +9,7 @@ from seatctl.errors import ExitCode
 from seatctl.ledger import imports, request_closures, seat_moves, seats, staging, subscriptions
 from seatctl.ledger.due_changes import fill_waitlists, waitlist_told
 from seatctl.ledger.ledger import Ledger
-from seatctl.ledger.staging import Verdict
+from seatctl.ledger.staging import RowVerdict
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
 from seatctl.models.report import Report
@@ -30,14 +30,14 @@ COLUMNS = ("line", "email", "result", "error")
 
 
 @dataclass(frozen=True, slots=True)
-class Assigning:
+class AssignOptions:
     """How to assign: make users who are not known, seat as many as fit."""
 
     create_users: bool = False
     fill: bool = False
 
 
-def assign_seats(ledger: Ledger, call: Call, name: str, people: People, how: Assigning) -> Report:
+def assign_seats(ledger: Ledger, call: Call, name: str, people: People, how: AssignOptions) -> Report:
     """Seat people in a subscription. Who sits there already stays, without an error.
 
     Raises BadRows before anything about seats; NoSeatsLeft, OverAssigned, NotAssignable, ForeignLedger.
@@ -130,10 +130,10 @@ def _make_users(tx: Transaction) -> int:
     return imports.bring_back_undone(tx) + imports.create_from_incoming(tx)
 
 
-def _require_good(tx: Transaction, call: Call, people: People, how: Assigning) -> int:
+def _require_good(tx: Transaction, call: Call, people: People, how: AssignOptions) -> int:
     """Tell good rows from bad ones; how many bad ones are left out. Raises BadRows and its like."""
     if how.create_users:
-        if staging.count(tx, Verdict.UNKNOWN):
+        if staging.count(tx, RowVerdict.UNKNOWN):
             allow(tx, call.actor, Action.MANAGE_USERS)
     else:
         require_known(tx, people, creatable=True)

@@ -12,7 +12,7 @@ from seatctl.models.call import format_time
 from seatctl.rules.entitlement import entitlement, ways_out, with_request
 
 if TYPE_CHECKING:
-    from seatctl.models.entitlement import Answer, Asked
+    from seatctl.models.entitlement import EntitlementAnswer, OpenRequest
     from seatctl.models.report import Record
 
 
@@ -64,7 +64,9 @@ def check(
     }
 
 
-def _of_one_that_does_not_run(reader: Reader, answer: Answer, pool: int, now: datetime) -> Answer:
+def _of_one_that_does_not_run(
+    reader: Reader, answer: EntitlementAnswer, pool: int, now: datetime
+) -> EntitlementAnswer:
     """The no of a person without a seat, with what keeps anybody from getting one there."""
     from seatctl.ledger import subscriptions
     from seatctl.rules.payment_states import payments_of, stopped_trouble
@@ -97,20 +99,20 @@ def _plan_id(reader: Reader, slug: str) -> int:
     return plans.find(reader, slug).id
 
 
-def _asked(reader: Reader, email: str, now: datetime, pool: int | None) -> Asked | None:
+def _asked(reader: Reader, email: str, now: datetime, pool: int | None) -> OpenRequest | None:
     """The first open request for a seat there, or for one anywhere; imports what a yes does not need."""
     from seatctl.ledger import requests, users
-    from seatctl.models.entitlement import Asked
+    from seatctl.models.entitlement import OpenRequest
     from seatctl.models.request import RequestStatus
 
-    wanted = requests.Filter(format_time(now), user_id=users.require(reader, email).id)
+    wanted = requests.RequestFilter(format_time(now), user_id=users.require(reader, email).id)
     for one in requests.listing(reader, wanted):
         if pool is not None and one.subscription_id not in {pool, None}:
             continue
         if one.status is RequestStatus.PENDING:
-            return Asked(one.number, None, one.subscription)
+            return OpenRequest(one.number, None, one.subscription)
         if one.status is RequestStatus.WAITLISTED:
-            return Asked(one.number, requests.place(reader, one, now), one.subscription)
+            return OpenRequest(one.number, requests.place(reader, one, now), one.subscription)
     return None
 
 

@@ -18,7 +18,7 @@ from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
 from seatctl.models.user import User, UserStatus
 from seatctl.rules.assignment import require_home, require_usable, seats_to_take, shortage
-from seatctl.rules.revocations import Leaving, Limit
+from seatctl.rules.revocations import RevocationCount, RevocationLimit
 from seatctl.rules.revocations import check as check_revocations
 from seatctl.services.users.people import (
     People,
@@ -165,17 +165,17 @@ def _require_swap(pool: Subscription, leaving: User, coming: User, *, seated: bo
 
 
 @dataclass(frozen=True, slots=True)
-class Reclaiming:
+class ReclaimOptions:
     """Which seats are idle, in days; None where that does not count. `grace` is days after a warning."""
 
-    max_revoke: Limit
+    max_revoke: RevocationLimit
     unclaimed: int | None = None
     inactive: int | None = None
     suspended: bool = False
     grace: timedelta | None = None
 
 
-def reclaim_seats(ledger: Ledger, call: Call, name: str, how: Reclaiming) -> Report:
+def reclaim_seats(ledger: Ledger, call: Call, name: str, how: ReclaimOptions) -> Report:
     """Give back idle seats of who is not exempt; with a grace, warn first and revoke later runs.
 
     Raises MaxRevokeExceeded, ForeignLedger, RoleRequired.
@@ -197,7 +197,9 @@ def reclaim_seats(ledger: Ledger, call: Call, name: str, how: Reclaiming) -> Rep
         due = None if how.grace is None else format_time(call.now - grace)
         leaving = seat_moves.choose_idle(tx, due)
         check_revocations(
-            how.max_revoke, [Leaving(pool.name, pool.assigned, leaving)], "--dry-run --max-revoke 100%"
+            how.max_revoke,
+            [RevocationCount(pool.name, pool.assigned, leaving)],
+            "--dry-run --max-revoke 100%",
         )
         seat_moves.revoke_idle(tx)
         rows = tx.keep(partial(seat_moves.idle_rows, tx))

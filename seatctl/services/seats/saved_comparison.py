@@ -17,15 +17,15 @@ from seatctl.ledger.desired import result
 from seatctl.ledger.transaction import Journal
 from seatctl.models.call import format_time
 from seatctl.models.subscription import Subscription
-from seatctl.rules.desired_state import Changes, Row
+from seatctl.rules.desired_state import Changes, DesiredRow
 from seatctl.rules.emails import email_key
-from seatctl.rules.revocations import Limit
-from seatctl.services.seats.apply import Checked, How
+from seatctl.rules.revocations import RevocationLimit
+from seatctl.services.seats.apply import ApplyOptions, Checked
 from seatctl.system.files import new_file
 
 VERSION = 1
 _FLAGS = ("percent", "prune", "create_users", "fill", "skip_bad", "named")
-"""The keys of `how` that are true or false, in the order of the fields of `How`."""
+"""The keys of `how` that are true or false, in the order of the fields of `ApplyOptions`."""
 _CELLS = 7
 """Values of a row."""
 
@@ -43,20 +43,20 @@ class BadPlan(BadInput):
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
+class SavedComparison:
     """A saved plan without its rows."""
 
     path: Path
     ledger: str
     head: str
-    how: How
+    how: ApplyOptions
     buy: bool
     max_spend: str | None
     handles: tuple[str, ...]
     terms: JsonValue
     differences: str
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[DesiredRow]:
         """What it says of who sits where."""
         with self.path.open("rb") as file:
             next(file)
@@ -74,7 +74,7 @@ def save(
     changes: Changes,
     *,
     ledger: str,
-    how: How,
+    how: ApplyOptions,
     buy: bool,
     max_spend: str | None,
 ) -> None:
@@ -97,7 +97,7 @@ def save(
         _write(file, header, result.rows(journal))
 
 
-def _write(file: TextIO, header: dict[str, JsonValue], rows: Iterator[Row]) -> None:
+def _write(file: TextIO, header: dict[str, JsonValue], rows: Iterator[DesiredRow]) -> None:
     import hashlib
 
     digest = hashlib.sha256()
@@ -113,7 +113,7 @@ def _write(file: TextIO, header: dict[str, JsonValue], rows: Iterator[Row]) -> N
     file.write(json.dumps({"sha256": digest.hexdigest()}) + "\n")
 
 
-def read(path: Path) -> Saved:
+def read(path: Path) -> SavedComparison:
     """A plan as it was saved. Raises BadPlan, FileNotThere."""
     from seatctl.input.lines import open_bytes
 
@@ -133,7 +133,7 @@ def _bad_plan(name: object) -> BadPlan:
     )
 
 
-def _saved(path: Path, header: dict[str, object]) -> Saved | None:
+def _saved(path: Path, header: dict[str, object]) -> SavedComparison | None:
     """What a header says; None if this program has not written it."""
     how, handles, limit = header.get("how"), header.get("subscriptions"), header.get("max_spend")
     texts = [header.get(key) for key in ("ledger", "head", "differences")]
@@ -146,12 +146,12 @@ def _saved(path: Path, header: dict[str, object]) -> Saved | None:
         return None
     percent, prune, create_users, fill, skip_bad, named, buy = map(bool, flags)
     ledger, head, differences = map(str, texts)
-    most_revoked = Limit(most, percent)
-    return Saved(
+    most_revoked = RevocationLimit(most, percent)
+    return SavedComparison(
         path=path,
         ledger=ledger,
         head=head,
-        how=How(most_revoked, prune, create_users, fill, skip_bad, named),
+        how=ApplyOptions(most_revoked, prune, create_users, fill, skip_bad, named),
         buy=buy,
         max_spend=limit,
         handles=tuple(handles),
@@ -165,7 +165,7 @@ def _json(value: object) -> JsonValue:
     return cast("JsonValue", value)
 
 
-def _row(row: list[object], path: Path) -> Row:
+def _row(row: list[object], path: Path) -> DesiredRow:
     """A row of the file. Raises BadPlan."""
     if len(row) != _CELLS or type(row[0]) is not int:
         raise _bad_plan(path)
@@ -177,7 +177,7 @@ def _row(row: list[object], path: Path) -> Row:
         raise _bad_plan(path)
     name, group, until = (None if value is None else str(value) for value in optional)
     # The key of today's rule, whatever the one was by which the plan was saved.
-    return Row(int(str(line)), email, email_key(email), name, group, until, subscription, None)
+    return DesiredRow(int(str(line)), email, email_key(email), name, group, until, subscription, None)
 
 
 def _verified(first: bytes, rest: Iterable[bytes]) -> tuple[object, bool]:
@@ -200,7 +200,7 @@ def _loads(line: str | bytes) -> object:
     return found
 
 
-def still_holds(saved: Saved, ledger_id: str, *, bought: bool = False) -> Checked:
+def still_holds(saved: SavedComparison, ledger_id: str, *, bought: bool = False) -> Checked:
     """What raises StalePlan where the plan no longer says what would be done.
 
     After our own purchase (`bought`) the head has moved, and with it nothing else may have.
@@ -234,7 +234,7 @@ def _term(pool: Subscription) -> JsonValue:
     return [pool.id, pool.price_id, pool.unit_amount, pool.currency, format_time(pool.term_end)]
 
 
-def _how(how: How) -> dict[str, JsonValue]:
+def _how(how: ApplyOptions) -> dict[str, JsonValue]:
     return {
         "max_revoke": how.max_revoke.number,
         "percent": how.max_revoke.percent,

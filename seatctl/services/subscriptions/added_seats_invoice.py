@@ -27,7 +27,7 @@ from seatctl.services.charging.cards import require_card
 from seatctl.services.charging.customer import text
 from seatctl.services.charging.discounts import discount_forms, find_discounts
 from seatctl.services.charging.own_invoice import (
-    Bill,
+    OwnInvoice,
     bill_fields,
     collect,
     give_back,
@@ -36,12 +36,12 @@ from seatctl.services.charging.own_invoice import (
     taxes,
     undo_invoice,
 )
-from seatctl.services.operations.kinds import Apply, Handler
-from seatctl.services.operations.steps import CameToNothing, Running
-from seatctl.services.operations.submit import Request
+from seatctl.services.operations.kinds import Apply, OperationHandler
+from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
+from seatctl.services.operations.submit import OperationRequest
 from seatctl.services.subscriptions.finish import take_over
-from seatctl.services.subscriptions.proposal import Prepared, Wishes, limit_of, priced
-from seatctl.services.subscriptions.snapshot import Gathered, ItemGone, has_item
+from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal, limit_of, priced
+from seatctl.services.subscriptions.snapshot import ItemGone, SubscriptionSnapshot, has_item
 
 _DUE_DAYS = 30
 """Days to pay for seats that are added on account, as everywhere where nothing else is said."""
@@ -64,14 +64,14 @@ class _Line:
 
 def prepare_addon(
     billing: Billing,
-    found: Gathered,
+    found: SubscriptionSnapshot,
     target: Target,
     seats: int,
-    wishes: Wishes,
+    wishes: ChangeOptions,
     asked: dict[str, JsonValue],
     summary: str,
     list_price: int,
-) -> Prepared:
+) -> Proposal:
     """Price `seats` more: in full, or under such a policy for the rest of the term that was renewed by hand.
 
     `list_price` is today's of the plan, in minor units, for a policy without `lock_price`.
@@ -79,7 +79,7 @@ def prepare_addon(
     """
     pool, stands = found.pool, found.standing
     line = _line(found, seats, list_price)
-    bill = Bill(
+    bill = OwnInvoice(
         customer=found.mirror.customer_id,
         stripe_subscription=found.mirror.id,
         payment_method=found.mirror.default_payment_method,
@@ -115,7 +115,7 @@ def prepare_addon(
         "due_now": due,
         "summary": summary,
     }
-    request = Request("addon", asked, details, pool.id, request_id=wishes.request_id)
+    request = OperationRequest("addon", asked, details, pool.id, request_id=wishes.request_id)
     warnings = of_discounts(bill, preview)
     prepared = priced(
         found,
@@ -130,7 +130,7 @@ def prepare_addon(
     return replace(prepared, on_account=wishes.on_account)
 
 
-def _line(found: Gathered, seats: int, list_price: int) -> _Line:
+def _line(found: SubscriptionSnapshot, seats: int, list_price: int) -> _Line:
     pool, stands, upcoming = found.pool, found.standing, found.item.price.unit_amount
     if upcoming is None:
         raise _no_unit_price(stands.name, stands.now.plan)
@@ -145,18 +145,18 @@ def _line(found: Gathered, seats: int, list_price: int) -> _Line:
     return _Line(rest + (upcoming * seats if stands.renewed else 0), 1, found.at)
 
 
-def of_discounts(bill: Bill, preview: Preview) -> tuple[str, ...]:
+def of_discounts(bill: OwnInvoice, preview: Preview) -> tuple[str, ...]:
     """A warning if one of the discounts on a bill takes nothing off."""
     wanted = len(bill.discounts) if isinstance(bill.discounts, list) else 0
     return nothing_off(wanted, preview.discounts, preview.total)
 
 
-def agreed(bill: Bill, preview: Preview) -> Bill:
+def agreed(bill: OwnInvoice, preview: Preview) -> OwnInvoice:
     """The bill with what was agreed to; one so small that Stripe only notes it as a debt may become due."""
     return replace(bill, shown=max(preview.amount_due, preview.total))
 
 
-def require_unit_price(found: Gathered, plan: Plan, billing: Billing) -> None:
+def require_unit_price(found: SubscriptionSnapshot, plan: Plan, billing: Billing) -> None:
     """Raise NoUnitPrice unless the plan's price is an amount per seat; one of 0 in the ledger may be none."""
     if plan.unit_amount:
         return
@@ -174,7 +174,7 @@ def _no_unit_price(name: str, plan: str) -> NoUnitPrice:
     )
 
 
-def preview_bill(billing: Billing, found: Gathered, bill: Bill) -> Preview:
+def preview_bill(billing: Billing, found: SubscriptionSnapshot, bill: OwnInvoice) -> Preview:
     """What Stripe would charge for a bill, tax included; what else waits for the customer is not on it.
 
     Previewed as a new subscription: Stripe previews no standalone invoices.
@@ -200,14 +200,14 @@ def preview_bill(billing: Billing, found: Gathered, bill: Bill) -> Preview:
     return priced
 
 
-def _run(running: Running) -> Apply:
+def _run(running: OperationRun) -> Apply:
     invoice = collect(running, read_bill(running.payload["bill"]))
     _give_back_if_over(running, invoice)
     _set_quantity(running)
     return take_over(running, [invoice], str(running.payload["summary"]), tell_owed=True)
 
 
-def _give_back_if_over(running: Running, invoice: str) -> None:
+def _give_back_if_over(running: OperationRun, invoice: str) -> None:
     """Paid, but the contract or its item is gone before the seats were added: the money is given back."""
     try:
         found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
@@ -218,14 +218,14 @@ def _give_back_if_over(running: Running, invoice: str) -> None:
     now = None if found is None else read_subscription(found)
     if now is None or now.status is SubscriptionStatus.CANCELED:
         became = give_back(running, invoice)
-        raise CameToNothing(NotRunning(f"the subscription ended before the seats were added; {became}"))
+        raise NothingLeftInStripe(NotRunning(f"the subscription ended before the seats were added; {became}"))
     if not has_item(now, running.payload["item"]):
         became = give_back(running, invoice)
         gone = "the subscription's item was taken off in Stripe before the seats were added"
-        raise CameToNothing(ItemGone(f"{gone}; {became}", hint="seatctl sync"))
+        raise NothingLeftInStripe(ItemGone(f"{gone}; {became}", hint="seatctl sync"))
 
 
-def _set_quantity(running: Running) -> None:
+def _set_quantity(running: OperationRun) -> None:
     """Raise the quantity. Never prorated: Stripe would charge again what our invoice has charged."""
     now, after = read_side(running.payload["now"]), read_side(running.payload["next"])
     renewed_by = running.payload.get("renewed_by")
@@ -254,8 +254,8 @@ def _set_quantity(running: Running) -> None:
     running.step_at_last("quantity", endpoints.update_subscription(stripe_id, form), find)
 
 
-def _undo(running: Running) -> str | None:
+def _undo(running: OperationRun) -> str | None:
     return undo_invoice(running, read_bill(running.payload["bill"]))
 
 
-HANDLER = Handler(_run, _undo)
+HANDLER = OperationHandler(_run, _undo)

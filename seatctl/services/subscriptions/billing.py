@@ -27,9 +27,9 @@ from seatctl.rules.purchases import check_spend
 from seatctl.services.charging.cards import require_given_card
 from seatctl.services.charging.customer import require_customer
 from seatctl.services.charging.processing import is_under_way
-from seatctl.services.operations.submit import Request
-from seatctl.services.subscriptions.proposal import Prepared, Wishes, repeated
-from seatctl.services.subscriptions.snapshot import Gathered, look_at_payer, require_unscheduled
+from seatctl.services.operations.submit import OperationRequest
+from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal, repeated
+from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot, look_at_payer, require_unscheduled
 
 _COLUMNS = ("name", "billing_email", "due_now", "currency", "pays", "result")
 
@@ -99,8 +99,8 @@ def _unpaid(billing: Billing, mirror: StripeSubscription) -> list[StripeInvoice]
 
 
 def prepare_billing(
-    ledger: Ledger, billing: Billing, call: Call, handle: str, details: Details, wishes: Wishes
-) -> Prepared:
+    ledger: Ledger, billing: Billing, call: Call, handle: str, details: Details, wishes: ChangeOptions
+) -> Proposal:
     """Check a change of billing details; a new card pays the oldest unpaid invoice at once.
 
     Raises UnknownSubscription, RoleRequired, ForeignLedger, MaxSpendExceeded.
@@ -121,7 +121,7 @@ def prepare_billing(
     cards = _cards(billing, found, details.payment_method)
     form = _form(details, raw)
     summary = _summary(found, details, pays, unpaid)
-    request = Request(
+    request = OperationRequest(
         "billing",
         asked,
         {
@@ -152,7 +152,7 @@ def prepare_billing(
         "pays": None if pays is None else pays.number,
         "result": "would be changed",
     }
-    return Prepared(
+    return Proposal(
         request,
         row,
         due,
@@ -211,7 +211,7 @@ def _new_tax_ids(billing: Billing, customer: str, details: Details) -> list[Json
     return [{"type": kind, "value": value} for kind, value in details.tax_ids if (kind, value) not in known]
 
 
-def _cards(billing: Billing, found: Gathered, payment_method: str | None) -> list[JsonValue]:
+def _cards(billing: Billing, found: SubscriptionSnapshot, payment_method: str | None) -> list[JsonValue]:
     """The cards that the customer has already: a refusal must not take one of them away."""
     if payment_method is None:
         return []
@@ -220,7 +220,7 @@ def _cards(billing: Billing, found: Gathered, payment_method: str | None) -> lis
 
 
 def _summary(
-    found: Gathered, details: Details, pays: StripeInvoice | None, unpaid: list[StripeInvoice]
+    found: SubscriptionSnapshot, details: Details, pays: StripeInvoice | None, unpaid: list[StripeInvoice]
 ) -> str:
     parts = [
         f"billed to {details.email}" if details.email else "",
@@ -235,7 +235,7 @@ def _summary(
     return f"{found.pool.name}: {', '.join(part for part in parts if part)}{left}"
 
 
-def _left(found: Gathered, details: Details, pays: StripeInvoice | None) -> str:
+def _left(found: SubscriptionSnapshot, details: Details, pays: StripeInvoice | None) -> str:
     """The invoices that a new card does not pay by itself, each with the command that does."""
     if details.payment_method is None:
         return ""

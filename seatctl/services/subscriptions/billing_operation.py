@@ -20,12 +20,12 @@ from seatctl.models.subscription import Subscription
 from seatctl.services.charging.customer import saved_method, text
 from seatctl.services.charging.pay_invoice import pay, read
 from seatctl.services.charging.processing import require_none
-from seatctl.services.operations.kinds import Apply, Handler
-from seatctl.services.operations.steps import Running
+from seatctl.services.operations.kinds import Apply, OperationHandler
+from seatctl.services.operations.steps import OperationRun
 from seatctl.services.subscriptions.finish import After, take_over
 
 
-def _run(running: Running) -> Apply:
+def _run(running: OperationRun) -> Apply:
     customer, invoice = str(running.payload["customer"]), text(running, "pay")
 
     def undo() -> None:
@@ -42,20 +42,20 @@ def _run(running: Running) -> Apply:
     return take_over(running, [invoice], str(running.payload["summary"]), _mirror(running, customer))
 
 
-def _set_details(running: Running, customer: str) -> None:
+def _set_details(running: OperationRun, customer: str) -> None:
     """What is sent is absolute: sending it again after a lost answer does no harm."""
     details = running.payload.get("details")
     if isinstance(details, dict) and details:
         running.step_or_nothing("details", endpoints.update_customer(customer, details), lambda: None)
 
 
-def _tax_ids(running: Running) -> list[tuple[str, dict[str, JsonValue]]]:
+def _tax_ids(running: OperationRun) -> list[tuple[str, dict[str, JsonValue]]]:
     listed = running.payload.get("tax_ids")
     forms = listed if isinstance(listed, list) else []
     return [(f"tax-id-{n}", form) for n, form in enumerate(forms, 1) if isinstance(form, dict)]
 
 
-def _add_tax_ids(running: Running, customer: str, undo: Callable[[], None]) -> None:
+def _add_tax_ids(running: OperationRun, customer: str, undo: Callable[[], None]) -> None:
     for name, form in _tax_ids(running):
 
         def find(form: dict[str, JsonValue] = form) -> StripeJson | None:
@@ -66,7 +66,7 @@ def _add_tax_ids(running: Running, customer: str, undo: Callable[[], None]) -> N
         running.step_or_nothing(name, endpoints.create_tax_id(customer, form), find, undo)
 
 
-def _attach(running: Running, customer: str, card: str, undo: Callable[[], None]) -> str:
+def _attach(running: OperationRun, customer: str, card: str, undo: Callable[[], None]) -> str:
     """The id under which Stripe keeps the card; a bank may refuse it right here."""
     method = saved_method(running, card, undo)
 
@@ -78,14 +78,14 @@ def _attach(running: Running, customer: str, card: str, undo: Callable[[], None]
     return str(running.step_or_nothing("attach", write, find, undo)["id"])
 
 
-def _is_attached(running: Running, found: JsonValue, method: str) -> bool:
+def _is_attached(running: OperationRun, found: JsonValue, method: str) -> bool:
     """Whether a saved card is the one; a shared test card gets an id of its own when it is attached."""
     before = running.payload.get("cards")
     is_new = isinstance(before, list) and found not in before
     return found == method or (method.startswith("pm_card_") and is_new)
 
 
-def _make_default(running: Running, customer: str, card: str, undo: Callable[[], None]) -> None:
+def _make_default(running: OperationRun, customer: str, card: str, undo: Callable[[], None]) -> None:
     """The card pays from now on. A card of the subscription's own would go before the customer's."""
     form: dict[str, JsonValue] = {"invoice_settings": {"default_payment_method": card}}
     charged = running.payload.get("charged")  # by the customer, by the subscription itself
@@ -99,20 +99,20 @@ def _make_default(running: Running, customer: str, card: str, undo: Callable[[],
         running.step_at_last("subscription-default", write, lambda: _if_over(running))
 
 
-def _if_over(running: Running) -> StripeJson | None:
+def _if_over(running: OperationRun) -> StripeJson | None:
     """The subscription if it has ended: Stripe refuses it a card then, for ever, and none is needed."""
     found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
     return found if read_subscription(found).status.is_over else None
 
 
-def _make_default_of(running: Running, write: Write, undo: Callable[[], None]) -> None:
+def _make_default_of(running: OperationRun, write: Write, undo: Callable[[], None]) -> None:
     if text(running, "pay") is None:
         running.step_or_nothing("default", write, lambda: None, undo)
     else:  # it has paid: it has to become the default, sooner or later
         running.step_at_last("default", write, lambda: None)
 
 
-def _mirror(running: Running, customer: str) -> After:
+def _mirror(running: OperationRun, customer: str) -> After:
     """The customer as it is now: read before the transaction, which spans no call."""
     found = read_customer(running.billing.read(endpoints.customer(customer)))
 
@@ -130,7 +130,7 @@ def _mirror(running: Running, customer: str) -> After:
 # Taking back ------------------------------------------------------------------------------------------
 
 
-def _take_back(running: Running) -> None:
+def _take_back(running: OperationRun) -> None:
     """Undo what was done before the refusal, the last first."""
     attached = running.answered("attach")
     if attached is not None and running.payload.get("was_attached") is not True:
@@ -145,7 +145,7 @@ def _take_back(running: Running) -> None:
         running.step_at_last("restore-details", endpoints.update_customer(customer, before), lambda: None)
 
 
-def _detach(running: Running, card: str) -> None:
+def _detach(running: OperationRun, card: str) -> None:
     def gone() -> StripeJson | None:
         found = running.billing.read(endpoints.payment_method(card))
         return found if found.get("customer") is None else None
@@ -153,7 +153,7 @@ def _detach(running: Running, card: str) -> None:
     running.step_at_last("detach", endpoints.detach_payment_method(card), gone)
 
 
-def _delete_tax_id(running: Running, name: str, customer: str, tax_id: str) -> None:
+def _delete_tax_id(running: OperationRun, name: str, customer: str, tax_id: str) -> None:
     def gone() -> bool:
         listed = running.billing.every(endpoints.tax_ids(customer))
         return all(one.get("id") != tax_id for one in listed)
@@ -161,7 +161,7 @@ def _delete_tax_id(running: Running, name: str, customer: str, tax_id: str) -> N
     running.delete(f"delete-{name}", endpoints.delete_tax_id(customer, tax_id), gone)
 
 
-def _undo(running: Running) -> str | None:
+def _undo(running: OperationRun) -> str | None:
     """Nobody is charged a day late; what needs no charge, or is paid, is finished however late."""
     invoice = text(running, "pay")
     try:
@@ -174,7 +174,7 @@ def _undo(running: Running) -> str | None:
     return "the new card is taken back; nothing was charged or changed"
 
 
-def _abandon(running: Running) -> str | None:
+def _abandon(running: OperationRun) -> str | None:
     """As `_undo`, also of what needs no charge; not once the card has become the one that pays."""
     if text(running, "pay") is not None:
         return _undo(running)
@@ -184,4 +184,4 @@ def _abandon(running: Running) -> str | None:
     return "what was changed is taken back"
 
 
-HANDLER = Handler(_run, _undo, _abandon)
+HANDLER = OperationHandler(_run, _undo, _abandon)

@@ -17,19 +17,24 @@ from seatctl.models.money import plain_amount
 from seatctl.models.plan import Renewal
 from seatctl.models.role import Action
 from seatctl.models.subscription import SubscriptionStatus
-from seatctl.models.subscription_state import Standing
+from seatctl.models.subscription_state import SubscriptionState
 from seatctl.rules import hints, open_invoices
-from seatctl.rules.refunds import Share
+from seatctl.rules.refunds import CreditShare
 from seatctl.rules.subscription_changes import NotRunning, window_opens
 from seatctl.services.charging.processing import require_none
-from seatctl.services.operations.submit import Request
+from seatctl.services.operations.submit import OperationRequest
 from seatctl.services.subscriptions.cancel_operation import share_fields
 from seatctl.services.subscriptions.classic_billing import require_true_credit
 from seatctl.services.subscriptions.previews import total_after
-from seatctl.services.subscriptions.proposal import Prepared, Wishes, repeated
-from seatctl.services.subscriptions.refunds import Bills, billed_at_the_end, bills_of, given_back
+from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal, repeated
+from seatctl.services.subscriptions.refunds import (
+    SubscriptionInvoices,
+    billed_at_the_end,
+    bills_of,
+    given_back,
+)
 from seatctl.services.subscriptions.resume_paused import prepare_restart
-from seatctl.services.subscriptions.snapshot import Gathered, gather, look, require_alone
+from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot, gather, look, require_alone
 
 PREVIEW_COLUMNS = (
     *("name", "plan", "seats", "seats_until"),
@@ -61,7 +66,7 @@ class EndsByItself(Refused):
 
 def prepare_cancel(
     ledger: Ledger, billing: Billing, call: Call, handle: str, *, now: bool, refund: bool
-) -> Prepared:
+) -> Proposal:
     """Check a cancellation and say what it gives back and until when the seats hold.
 
     Raises UnknownSubscription, RoleRequired, ForeignLedger, NothingToGiveBack, NotRefundable.
@@ -83,13 +88,13 @@ def prepare_cancel(
 
 
 def prepare_resume(
-    ledger: Ledger, billing: Billing, call: Call, handle: str, wishes: Wishes | None = None
-) -> Prepared:
+    ledger: Ledger, billing: Billing, call: Call, handle: str, wishes: ChangeOptions | None = None
+) -> Proposal:
     """Check taking back a cancellation at the period's end, or ending a pause.
 
     Raises EndsByItself, NotRunning; of what Stripe has paused CardRequired and MaxSpendExceeded.
     """
-    wishes = wishes or Wishes()
+    wishes = wishes or ChangeOptions()
     asked: dict[str, JsonValue] = {"resume": True}
     under_way = repeated(ledger, call, handle, asked, Action.MANAGE_SUBSCRIPTION, wishes)
     if under_way is not None:
@@ -123,11 +128,11 @@ def prepare_resume(
     code = found.pool.currency.upper()
     costs = "" if following is None else f": {plain_amount(following, found.pool.currency)} {code}"
     notes = (f"Nothing is charged now; it renews on {_day(stands.period_end)}{costs}.",)
-    prepared = _prepared(found, Request("cancel", asked, details, found.pool.id), row, notes)
+    prepared = _prepared(found, OperationRequest("cancel", asked, details, found.pool.id), row, notes)
     return replace(prepared, undo=hints.command("subs", "cancel", found.pool.name))
 
 
-def _ends_by_itself(stands: Standing, at: datetime) -> EndsByItself:
+def _ends_by_itself(stands: SubscriptionState, at: datetime) -> EndsByItself:
     """What keeps a contract from ending is its renewal: now, or from the day on which its window opens."""
     opens = window_opens(stands)
     opened = at >= opens and not stands.renewed
@@ -140,7 +145,7 @@ def _ends_by_itself(stands: Standing, at: datetime) -> EndsByItself:
     )
 
 
-def _collect_again(found: Gathered, asked: dict[str, JsonValue]) -> Prepared:
+def _collect_again(found: SubscriptionSnapshot, asked: dict[str, JsonValue]) -> Proposal:
     """End a pause in collection: from the next invoice on Stripe collects again. Charges nothing now."""
     name, drafts = found.pool.name, [one.handle for one in found.pool.owed if one.draft]
     ends = found.mirror.cancel_at
@@ -150,10 +155,10 @@ def _collect_again(found: Gathered, asked: dict[str, JsonValue]) -> Prepared:
     left = f"; left to pay: {', '.join(f'seatctl invoices pay {one}' for one in drafts)}" if drafts else ""
     summary = f"resumed the collection of {name}{after}{left}"
     details: dict[str, JsonValue] = {**_details(found, summary), "update": {"pause_collection": ""}}
-    return _prepared(found, Request("cancel", asked, details, found.pool.id), _row(found), ())
+    return _prepared(found, OperationRequest("cancel", asked, details, found.pool.id), _row(found), ())
 
 
-def _cancel_at_end(billing: Billing, found: Gathered, asked: dict[str, JsonValue]) -> Prepared:
+def _cancel_at_end(billing: Billing, found: SubscriptionSnapshot, asked: dict[str, JsonValue]) -> Proposal:
     stands = found.standing
     end = found.mirror.cancel_at
     bills = bills_of(billing, found)
@@ -188,13 +193,13 @@ def _cancel_at_end(billing: Billing, found: Gathered, asked: dict[str, JsonValue
         "open_invoices": [one.as_record() for one in left],
     }
     notes = (_holding(stands, hold, found.at), *open_invoices.notes(left, at_once=False))
-    prepared = _prepared(found, Request("cancel", asked, details, found.pool.id), row, notes)
+    prepared = _prepared(found, OperationRequest("cancel", asked, details, found.pool.id), row, notes)
     if stands.status in _GO_ON_ASKING or found.mirror.pause is not None:
         return prepared  # `subs resume` refuses the one, and ends the other's pause instead
     return replace(prepared, undo=hints.command("subs", "resume", found.pool.name))
 
 
-def _holding(stands: Standing, hold: datetime, at: datetime) -> str:
+def _holding(stands: SubscriptionState, hold: datetime, at: datetime) -> str:
     """Until when the seats hold; those of a period that was never paid for do not hold until its end."""
     end = _day(stands.period_end)
     if hold >= stands.period_end:
@@ -204,7 +209,9 @@ def _holding(stands: Standing, hold: datetime, at: datetime) -> str:
     return f"Its running period is not paid for: its seats {until}; {paid}. Nothing is given back."
 
 
-def _cancel_now(billing: Billing, found: Gathered, asked: dict[str, JsonValue], *, refund: bool) -> Prepared:
+def _cancel_now(
+    billing: Billing, found: SubscriptionSnapshot, asked: dict[str, JsonValue], *, refund: bool
+) -> Proposal:
     pool, bills = found.pool, bills_of(billing, found)
     require_none(billing, [one.id for one in bills.open])
     billed = billed_at_the_end(billing, found) if bills.waiting and not refund else 0
@@ -239,13 +246,13 @@ def _cancel_now(billing: Billing, found: Gathered, asked: dict[str, JsonValue], 
         "billed_within_the_hour": sum(draft.total for draft in bills.drafts),
         "invoices": [share_fields(share) for share in shares],
     }
-    request = Request("cancel", asked, details, pool.id)
+    request = OperationRequest("cancel", asked, details, pool.id)
     return _prepared(
         found, request, row, _notes(found.standing, pool.currency, shares, bills, billed, refund=refund)
     )
 
 
-def _coming(found: Gathered, bills: Bills) -> str:
+def _coming(found: SubscriptionSnapshot, bills: SubscriptionInvoices) -> str:
     """What a summary says of a renewal that is not charged yet: the end does not stop it."""
     total = sum(draft.total for draft in bills.drafts)
     amount = f"{plain_amount(total, found.pool.currency)} {found.pool.currency.upper()}"
@@ -253,7 +260,13 @@ def _coming(found: Gathered, bills: Bills) -> str:
 
 
 def _notes(
-    stands: Standing, currency: str, shares: tuple[Share, ...], bills: Bills, billed: int, *, refund: bool
+    stands: SubscriptionState,
+    currency: str,
+    shares: tuple[CreditShare, ...],
+    bills: SubscriptionInvoices,
+    billed: int,
+    *,
+    refund: bool,
 ) -> tuple[str, ...]:
     """What a person should know before it ends."""
 
@@ -281,7 +294,7 @@ def _notes(
     return tuple(notes)
 
 
-def _details(found: Gathered, summary: str) -> dict[str, JsonValue]:
+def _details(found: SubscriptionSnapshot, summary: str) -> dict[str, JsonValue]:
     return {
         "subscription": found.pool.id,
         "stripe_id": found.mirror.id,
@@ -290,7 +303,7 @@ def _details(found: Gathered, summary: str) -> dict[str, JsonValue]:
     }
 
 
-def _row(found: Gathered) -> dict[str, JsonValue]:
+def _row(found: SubscriptionSnapshot) -> dict[str, JsonValue]:
     stands = found.standing
     return {
         "name": stands.name,
@@ -301,10 +314,10 @@ def _row(found: Gathered) -> dict[str, JsonValue]:
 
 
 def _prepared(
-    found: Gathered, request: Request, row: dict[str, JsonValue], notes: tuple[str, ...]
-) -> Prepared:
+    found: SubscriptionSnapshot, request: OperationRequest, row: dict[str, JsonValue], notes: tuple[str, ...]
+) -> Proposal:
     summary, currency = str(request.details["summary"]), found.pool.currency
-    return Prepared(
+    return Proposal(
         request,
         row,
         0,
@@ -319,15 +332,15 @@ def _prepared(
     )
 
 
-def _nothing(found: Gathered, asked: dict[str, JsonValue], why: str) -> Prepared:
-    request = Request("cancel", asked, {}, found.pool.id)
+def _nothing(found: SubscriptionSnapshot, asked: dict[str, JsonValue], why: str) -> Proposal:
+    request = OperationRequest("cancel", asked, {}, found.pool.id)
     row, currency = _row(found), found.pool.currency
-    return Prepared(request, row, 0, currency, why, found.pool, found.read_at, nothing=True)
+    return Proposal(request, row, 0, currency, why, found.pool, found.read_at, nothing=True)
 
 
 def _over_already(
     ledger: Ledger, call: Call, handle: str, asked: dict[str, JsonValue], error: NotRunning
-) -> Prepared:
+) -> Proposal:
     """A cancellation of what has ended is done already. Raises `error` where it stands otherwise."""
     if error.data.get("status") not in {
         SubscriptionStatus.CANCELED.value,
@@ -337,9 +350,9 @@ def _over_already(
     with ledger.reading() as reader:
         pool = subscriptions.find(reader, handle, call.now)
     row: dict[str, JsonValue] = {"name": pool.name, "plan": pool.plan_slug, "seats": pool.capacity}
-    request = Request("cancel", asked, {}, pool.id)
+    request = OperationRequest("cancel", asked, {}, pool.id)
     why = f"{pool.name} has ended already"
-    return Prepared(request, row, 0, pool.currency, why, pool, call.now, nothing=True)
+    return Proposal(request, row, 0, pool.currency, why, pool, call.now, nothing=True)
 
 
 def _day(moment: datetime) -> str:

@@ -19,10 +19,10 @@ from seatctl.models.call import format_time
 from seatctl.models.money import plain_amount
 from seatctl.models.subscription import Subscription, SubscriptionStatus
 from seatctl.rules.metadata import marks
-from seatctl.rules.refunds import Share
+from seatctl.rules.refunds import CreditShare
 from seatctl.services.charging.processing import require_none
-from seatctl.services.operations.kinds import Apply, Ending, Handler
-from seatctl.services.operations.steps import CameToNothing, Running
+from seatctl.services.operations.kinds import Apply, OperationHandler, OperationResult
+from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 from seatctl.services.subscriptions.finish import After, take_over
 from seatctl.services.subscriptions.refunds import note_form
 
@@ -32,7 +32,7 @@ DONE_COLUMNS = ("name", "plan", "status", "seats", "seats_until", "given_back", 
 _PARTS = ("refund", "credit", "less")
 
 
-def share_fields(share: Share) -> dict[str, JsonValue]:
+def share_fields(share: CreditShare) -> dict[str, JsonValue]:
     """A share as the payload of an operation keeps it, and as a row of output shows it."""
     return {
         "invoice": share.invoice,
@@ -43,16 +43,16 @@ def share_fields(share: Share) -> dict[str, JsonValue]:
     }
 
 
-def _shares(running: Running) -> list[Share]:
+def _shares(running: OperationRun) -> list[CreditShare]:
     fields = running.payload.get("shares")
     kept = [one for one in fields if isinstance(one, dict)] if isinstance(fields, list) else []
     return [
-        Share(str(one["invoice"]), str(one["number"]), *(int(str(one.get(part, 0))) for part in _PARTS))
+        CreditShare(str(one["invoice"]), str(one["number"]), *(int(str(one.get(part, 0))) for part in _PARTS))
         for one in kept
     ]
 
 
-def _run(running: Running) -> Apply:
+def _run(running: OperationRun) -> Apply:
     update = running.payload.get("update")
     summary = str(running.payload["summary"])
     if isinstance(update, dict):
@@ -69,18 +69,18 @@ def _run(running: Running) -> Apply:
     return _told(whole, ExitCode.PARTIAL if refused else ExitCode.DONE)
 
 
-def _update(running: Running, form: dict[str, JsonValue]) -> None:
+def _update(running: OperationRun, form: dict[str, JsonValue]) -> None:
     stripe_id = str(running.payload["stripe_id"])
     marked = marks(running.ledger.id, running.reference, running.operation.request_id)
     write = endpoints.update_subscription(stripe_id, {**form, "metadata": marked})
     running.step_or_nothing("update", write, lambda: _found(running))
 
 
-def _found(running: Running) -> StripeJson | None:
+def _found(running: OperationRun) -> StripeJson | None:
     return running.find_at(endpoints.subscription(str(running.payload["stripe_id"])))
 
 
-def _delete(running: Running) -> None:
+def _delete(running: OperationRun) -> None:
     """Cancel now. Keys do nothing on DELETE: "no such subscription" is done where a GET says canceled."""
     stripe_id = str(running.payload["stripe_id"])
     write = endpoints.cancel_subscription(stripe_id, invoice_now=running.payload.get("invoice_now") is True)
@@ -95,22 +95,22 @@ def _delete(running: Running) -> None:
         running.step_or_nothing("cancel", write, find, but=(MissingInStripe,))
     except MissingInStripe as missing:
         if not _is_over(running):
-            raise CameToNothing(missing) from missing
+            raise NothingLeftInStripe(missing) from missing
 
 
-def _is_over(running: Running) -> bool:
+def _is_over(running: OperationRun) -> bool:
     found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
     return read_subscription(found).status is SubscriptionStatus.CANCELED
 
 
-def _drop_waiting(running: Running) -> None:
+def _drop_waiting(running: OperationRun) -> None:
     """Delete the lines that the refund has been set off against."""
     items = running.payload.get("drop")
     for number, item in enumerate(items if isinstance(items, list) else [], 1):
         _drop(running, number, str(item))
 
 
-def _drop(running: Running, number: int, item: str) -> None:
+def _drop(running: OperationRun, number: int, item: str) -> None:
     def is_gone() -> bool:
         listed = running.billing.every(endpoints.waiting_invoice_items(str(running.payload["customer"])))
         return all(one.get("id") != item for one in listed)
@@ -118,7 +118,7 @@ def _drop(running: Running, number: int, item: str) -> None:
     running.delete(f"drop-{number}", endpoints.delete_invoice_item(item), is_gone)
 
 
-def _give_back(running: Running, share: Share) -> bool:
+def _give_back(running: OperationRun, share: CreditShare) -> bool:
     """Write the credit note of one invoice; False where Stripe refuses it after all."""
     form: dict[str, JsonValue] = {
         **note_form(share),
@@ -139,7 +139,9 @@ def _give_back(running: Running, share: Share) -> bool:
     return True
 
 
-def _outcome(running: Running, back: list[Share], refused: list[Share]) -> dict[str, JsonValue]:
+def _outcome(
+    running: OperationRun, back: list[CreditShare], refused: list[CreditShare]
+) -> dict[str, JsonValue]:
     """The facts of what was given back; `summary` in a sentence."""
     with running.ledger.reading() as reader:
         pool = subscriptions.by_id(reader, int(str(running.payload["subscription"])))
@@ -163,7 +165,7 @@ def _outcome(running: Running, back: list[Share], refused: list[Share]) -> dict[
     }
 
 
-def _facts(running: Running, told: dict[str, JsonValue]) -> After:
+def _facts(running: OperationRun, told: dict[str, JsonValue]) -> After:
     """What the row says beside the subscription; the invoices named are what gave back, not a charge."""
 
     def facts(_: Transaction, pool: Subscription) -> dict[str, JsonValue]:
@@ -181,7 +183,7 @@ def _facts(running: Running, told: dict[str, JsonValue]) -> After:
 
 
 def _told(apply: Apply, code: ExitCode) -> Apply:
-    def told(tx: Transaction) -> Ending:
+    def told(tx: Transaction) -> OperationResult:
         ending = apply(tx)
         if code is ExitCode.PARTIAL:
             partly = tuple({**row, "result": "partly"} for row in ending.rows)
@@ -191,11 +193,11 @@ def _told(apply: Apply, code: ExitCode) -> Apply:
     return told
 
 
-def _undo(running: Running) -> str | None:
+def _undo(running: OperationRun) -> str | None:
     """A day later nobody waits for it: forget one that never reached Stripe, finish one that did."""
     update = running.payload.get("update")
     reached = _found(running) is not None if isinstance(update, dict) else _is_over(running)
     return None if reached else "it had not reached Stripe; the subscription is as it was"
 
 
-HANDLER = Handler(_run, _undo)
+HANDLER = OperationHandler(_run, _undo)

@@ -13,8 +13,8 @@ from seatctl.errors import Refused
 from seatctl.models.call import parse_time
 from seatctl.rules.metadata import COVERS_UNTIL
 from seatctl.rules.plural import counted
-from seatctl.services.subscriptions.refunds import Bills, bills_of
-from seatctl.services.subscriptions.snapshot import Gathered
+from seatctl.services.subscriptions.refunds import SubscriptionInvoices, bills_of
+from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
 
 
 class ClassicBilling(Refused):
@@ -23,7 +23,9 @@ class ClassicBilling(Refused):
     code = "classic_billing"
 
 
-def require_true_credit(billing: Billing, found: Gathered, what: str, bills: Bills | None = None) -> None:
+def require_true_credit(
+    billing: Billing, found: SubscriptionSnapshot, what: str, bills: SubscriptionInvoices | None = None
+) -> None:
     """Return if Stripe credits what was billed when it prorates now. Raises ClassicBilling.
 
     `what` would be done ("seats would be changed"); `bills` are read where they are not given.
@@ -49,7 +51,7 @@ def require_true_credit(billing: Billing, found: Gathered, what: str, bills: Bil
         raise _refused(found, what, why, f"to see when the term ends: seatctl subs show {name}")
 
 
-def _refused(found: Gathered, what: str, why: str, hint: str) -> ClassicBilling:
+def _refused(found: SubscriptionSnapshot, what: str, why: str, hint: str) -> ClassicBilling:
     return ClassicBilling(
         f"{found.pool.name}: {what} by Stripe's classic billing mode, which credits by what the item holds"
         f" now, and {why}; nothing was changed",

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from seatctl.errors import JsonValue
 from seatctl.ledger import departures, seats, staging
 from seatctl.ledger.ledger import Ledger
-from seatctl.ledger.staging import Verdict
+from seatctl.ledger.staging import RowVerdict
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.subscription import Subscription
-from seatctl.services.operations.steps import Running
+from seatctl.services.operations.steps import OperationRun
 from seatctl.services.subscriptions.finish import After
 from seatctl.services.users.people import People, stage
 
@@ -19,7 +19,7 @@ _NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Going:
+class Departures:
     """Who gives up a seat, as it was asked for and as it comes to."""
 
     users: tuple[int, ...] = ()
@@ -47,10 +47,10 @@ class Going:
         return {key: [*emails] for key, emails in said.items() if emails}
 
 
-NOBODY = Going()
+NOBODY = Departures()
 
 
-def named_in_file(ledger: Ledger, subscription_id: int, source: str) -> Going:
+def named_in_file(ledger: Ledger, subscription_id: int, source: str) -> Departures:
     """The people of a file (`-`: stdin): those who sit in the subscription go, the others are told.
 
     Raises BadInput and BadRows, also for a person whom the ledger does not know.
@@ -58,15 +58,15 @@ def named_in_file(ledger: Ledger, subscription_id: int, source: str) -> Going:
     stage(ledger, People(source=source))
     with ledger.staging() as journal:
         staging.judge(journal)
-        staging.refuse(journal, Verdict.UNKNOWN, "there is no user of this e-mail")
+        staging.refuse(journal, RowVerdict.UNKNOWN, "there is no user of this e-mail")
     with ledger.reading() as reader:
         staging.require_good(reader, skip_bad=False)
         users = departures.seated_in_file(reader, subscription_id)
         strangers = departures.not_seated_in_file(reader, subscription_id)
-        return Going(users, departures.in_file(reader), strangers, departures.emails(reader, users))
+        return Departures(users, departures.in_file(reader), strangers, departures.emails(reader, users))
 
 
-def people_leave(running: Running) -> After:
+def people_leave(running: OperationRun) -> After:
     """What the operation's last transaction does to the seats of those who go, or need not go any more.
 
     Where the seats stay paid for until the term's end, theirs end with them; otherwise now. Whom an earlier

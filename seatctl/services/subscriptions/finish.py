@@ -17,10 +17,10 @@ from seatctl.models.call import format_time
 from seatctl.models.money import plain_amount
 from seatctl.models.stripe_objects import StripeInvoice, StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription
-from seatctl.models.subscription_state import Standing
+from seatctl.models.subscription_state import SubscriptionState
 from seatctl.services.notifications.reminders import queue_receipts
-from seatctl.services.operations.kinds import Apply, Ending
-from seatctl.services.operations.steps import Running
+from seatctl.services.operations.kinds import Apply, OperationResult
+from seatctl.services.operations.steps import OperationRun
 from seatctl.services.subscriptions.snapshot import ItemGone, has_item, seen, stand
 from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS, subscription_row
 
@@ -30,7 +30,7 @@ After = Callable[[Transaction, Subscription], dict[str, JsonValue]]
 
 
 def take_over(
-    running: Running,
+    running: OperationRun,
     invoice_ids: Iterable[str | None],
     summary: str,
     after: After | None = None,
@@ -64,7 +64,7 @@ def take_over(
 
     due = [one for one in read if tell_owed and one.id in ours and one.due_date and one.amount_remaining]
 
-    def apply(tx: Transaction) -> Ending:
+    def apply(tx: Transaction) -> OperationResult:
         before = subscriptions.by_id(tx, pool.id)
         kept = {
             invoice.id: mirrored_invoices.upsert(
@@ -87,14 +87,14 @@ def take_over(
         row = {**subscription_row(now), "next_seats": next_seats, **charged, **extra, "result": "done"}
         code = ExitCode.DONE if told == summary else ExitCode.PARTIAL
         whole, rows = told + "".join(map(owed, due)), ({**row, **_due(due)},)
-        return Ending(whole, rows, SUBSCRIPTION_COLUMNS, code, charged=_asked_for(read, ours | also))
+        return OperationResult(whole, rows, SUBSCRIPTION_COLUMNS, code, charged=_asked_for(read, ours | also))
 
     return apply
 
 
 def _stand(
-    running: Running, pool: Subscription, found: StripeSubscription
-) -> tuple[StripeItem, Standing] | tuple[None, None]:
+    running: OperationRun, pool: Subscription, found: StripeSubscription
+) -> tuple[StripeItem, SubscriptionState] | tuple[None, None]:
     """The subscription's item and how it stands; None of both if it was taken off in Stripe."""
     try:
         return stand(running.ledger, pool, found, stripe_now(running.billing, running.call))

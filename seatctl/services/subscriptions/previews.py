@@ -9,11 +9,11 @@ from seatctl.billing.objects import read_preview
 from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, StripeJson
 from seatctl.billing.previews import RECURRING, bills_what_has_waited, is_of_next_term, read_waiting
 from seatctl.errors import JsonValue
-from seatctl.models.subscription_state import Side
+from seatctl.models.subscription_state import TermContent
 from seatctl.rules.purchases import address_hint, check_tax
 from seatctl.rules.subscription_changes import Target
 from seatctl.rules.term_content import item_update
-from seatctl.services.subscriptions.snapshot import Gathered
+from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
 
 _NOTHING_TO_COME = "invoice_upcoming_none"
 """Stripe's code where no invoice would follow: the subscription ends before."""
@@ -33,7 +33,7 @@ _NOTHING = Proration(_NOT_AT_ALL, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueNow:
     """What a change costs now, in minor units: what is charged, and what is too little for that."""
 
     now: int = 0
@@ -41,30 +41,34 @@ class Due:
 
 
 def due_now(
-    billing: Billing, found: Gathered, side: Side, proration: Proration | None, discounts: list[JsonValue]
-) -> Due:
+    billing: Billing,
+    found: SubscriptionSnapshot,
+    side: TermContent,
+    proration: Proration | None,
+    discounts: list[JsonValue],
+) -> DueNow:
     """What Stripe would charge now; never negative: a credit goes to the balance.
 
     Nothing if the change makes no invoice of its own: in a trial Stripe previews the first real one.
     """
     if proration is None or proration.behavior != _AT_ONCE:
-        return Due()
+        return DueNow()
     try:
         preview = _preview(billing, found, side, proration, discounts)
     except InvalidRequest as refused:
         if refused.data.get("stripe_code") != _NOTHING_TO_COME:
             raise
-        return Due()
+        return DueNow()
     if is_of_next_term(preview, found.item, proration.moment):
-        return Due()
+        return DueNow()
     priced = read_preview(preview)
     check_tax(priced.tax_status, address_hint(found.standing.name))
-    return Due(max(0, priced.amount_due), priced.carried_over)
+    return DueNow(max(0, priced.amount_due), priced.carried_over)
 
 
 def next_total(
     billing: Billing,
-    found: Gathered,
+    found: SubscriptionSnapshot,
     target: Target,
     proration: Proration | None,
     discounts: list[JsonValue],
@@ -96,14 +100,18 @@ def next_total(
 
 
 def _bills_now(
-    billing: Billing, found: Gathered, target: Target, proration: Proration, discounts: list[JsonValue]
+    billing: Billing,
+    found: SubscriptionSnapshot,
+    target: Target,
+    proration: Proration,
+    discounts: list[JsonValue],
 ) -> bool:
     """Whether a change that is billed at once makes an invoice today, which takes along what has waited."""
     today = _preview(billing, found, target.now, proration, discounts)
     return not is_of_next_term(today, found.item, proration.moment)
 
 
-def total_after(billing: Billing, found: Gathered, form: dict[str, JsonValue]) -> int | None:
+def total_after(billing: Billing, found: SubscriptionSnapshot, form: dict[str, JsonValue]) -> int | None:
     """What the next invoice comes to after an update with `form`, in minor units; None if none follows."""
     preview: dict[str, JsonValue] = {"subscription": found.mirror.id, "subscription_details": form}
     try:
@@ -112,7 +120,7 @@ def total_after(billing: Billing, found: Gathered, form: dict[str, JsonValue]) -
         return None
 
 
-def waiting_total(billing: Billing, found: Gathered, side: Side, new_end: int) -> int:
+def waiting_total(billing: Billing, found: SubscriptionSnapshot, side: TermContent, new_end: int) -> int:
     """What Stripe bills as soon as a trial until `new_end` (epoch seconds) begins: all that has waited.
 
     Minor units. A renewal by hand is such a trial, and its first invoice takes every waiting item with it.
@@ -134,15 +142,19 @@ def waiting_total(billing: Billing, found: Gathered, side: Side, new_end: int) -
 
 
 def _total(
-    billing: Billing, found: Gathered, side: Side, proration: Proration, discounts: list[JsonValue]
+    billing: Billing,
+    found: SubscriptionSnapshot,
+    side: TermContent,
+    proration: Proration,
+    discounts: list[JsonValue],
 ) -> int:
     return read_preview(_preview(billing, found, side, proration, discounts)).total
 
 
 def _preview(
     billing: Billing,
-    found: Gathered,
-    side: Side,
+    found: SubscriptionSnapshot,
+    side: TermContent,
     proration: Proration,
     discounts: list[JsonValue],
     how: dict[str, JsonValue] | None = None,

@@ -20,11 +20,11 @@ from seatctl.models.operation import Operation, OperationState
 from seatctl.models.report import Report
 from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
-from seatctl.rules.charge_comparison import Shown, back_command, end_command, shown_fields, too_little
+from seatctl.rules.charge_comparison import ShownCharge, back_command, end_command, shown_fields, too_little
 from seatctl.rules.purchases import amount_of, check_spend
 from seatctl.rules.subscription_changes import Target
-from seatctl.services.operations.submit import Request, submit
-from seatctl.services.subscriptions.snapshot import Gathered
+from seatctl.services.operations.submit import OperationRequest, submit
+from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
 from seatctl.services.users.permissions import allow
 
 CHANGE_COLUMNS = (
@@ -51,10 +51,10 @@ class SubscriptionChanged(TryAgain):
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class Proposal:
     """A change that may be made: checked, and priced by Stripe. `row` is what --dry-run shows."""
 
-    request: Request
+    request: OperationRequest
     row: dict[str, JsonValue]
     due_now: int
     currency: str
@@ -96,7 +96,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class ChangeOptions:
     """What the commands of this module have in common."""
 
     max_spend: str | None = None
@@ -124,15 +124,15 @@ def repeated(
     handle: str,
     asked: dict[str, JsonValue],
     action: Action,
-    wishes: Wishes | None = None,
-) -> Prepared | None:
+    wishes: ChangeOptions | None = None,
+) -> Proposal | None:
     """The same request where it is still under way, or was done under this request id; None where it is new.
 
     It is finished, or answered again, whatever would be said of a new one: Stripe may have done it already,
     and it would then look as if nothing were left to do, or as if it were too late or cost something.
     Raises MaxSpendExceeded where this time a limit is given that it was not begun under.
     """
-    wishes = wishes or Wishes()
+    wishes = wishes or ChangeOptions()
     with ledger.reading() as reader:
         pool = subscriptions.find(reader, handle, call.now)
         allow(reader, call.actor, action, pool)
@@ -144,7 +144,7 @@ def repeated(
     done, due = earlier.state is OperationState.DONE, earlier.payload.get("due_now")
     due = 0 if done or not isinstance(due, int) else due
     check_spend(due, pool.currency, wishes.max_spend)
-    request = Request(earlier.kind, asked, {}, pool.id, request_id=earlier.request_id)
+    request = OperationRequest(earlier.kind, asked, {}, pool.id, request_id=earlier.request_id)
     row: dict[str, JsonValue] = {"name": pool.name, "plan": pool.plan_slug, "seats": pool.capacity}
     what = str(earlier.payload.get("summary", ""))
     summary = f"run {earlier.run} {'has done this' if done else 'is under way'} already: {what}"
@@ -153,14 +153,14 @@ def repeated(
     )
     notes = ("Nothing is done again." if done else f"It is finished now{asks}.",)
     would = "nothing to do:" if done else "would finish what waits:"
-    return Prepared(request, row, due, pool.currency, summary, pool, call.now, notes=notes, would=would)
+    return Proposal(request, row, due, pool.currency, summary, pool, call.now, notes=notes, would=would)
 
 
 def _asks(operation: Operation, pool: int, asked: dict[str, JsonValue]) -> bool:
     return operation.subscription_id == pool and operation.payload.get("asked") == asked
 
 
-def carry_out(ledger: Ledger, billing: Billing, call: Call, prepared: Prepared) -> Report:
+def carry_out(ledger: Ledger, billing: Billing, call: Call, prepared: Proposal) -> Report:
     """Submit a prepared change; under --dry-run show it. Raises what the operation raises."""
     columns = tuple(name for name in prepared.columns if name in prepared.row)
     if prepared.nothing and not _is_disturbed(ledger, prepared.pool):
@@ -178,16 +178,16 @@ def _is_disturbed(ledger: Ledger, pool: Subscription) -> bool:
 
 
 def priced(
-    found: Gathered,
+    found: SubscriptionSnapshot,
     target: Target,
-    request: Request,
+    request: OperationRequest,
     due: int,
     summary: str,
-    wishes: Wishes,
+    wishes: ChangeOptions,
     following: int | None = None,
     warnings: tuple[str, ...] = (),
     carried_over: int = 0,
-) -> Prepared:
+) -> Proposal:
     """The request with what it costs now and with the next invoice, in minor units, and what it leads to."""
     stands, currency = found.standing, found.pool.currency
     row: dict[str, JsonValue] = {
@@ -211,9 +211,9 @@ def priced(
         summary += f"; {too_little(carried_over, currency)}"
         request = replace(request, details={**request.details, "summary": summary})
     back = back_command(stands, target.now) if target.now != stands.now else end_command(stands.name)
-    shown = shown_fields(Shown(due, currency, back, limit_of(wishes, currency)))
+    shown = shown_fields(ShownCharge(due, currency, back, limit_of(wishes, currency)))
     details: dict[str, JsonValue] = {**request.details, "shown": shown, "warnings": [*warnings]}
-    return Prepared(
+    return Proposal(
         replace(request, details=details),
         row,
         due,
@@ -226,6 +226,6 @@ def priced(
     )
 
 
-def limit_of(wishes: Wishes, currency: str) -> int | None:
+def limit_of(wishes: ChangeOptions, currency: str) -> int | None:
     """`--max-spend` in minor units. Raises BadAmount."""
     return None if wishes.max_spend is None else amount_of(wishes.max_spend, currency)

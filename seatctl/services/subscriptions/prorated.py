@@ -13,7 +13,7 @@ from seatctl.billing.port import AuthenticationRequired, StripeJson, Write
 from seatctl.errors import JsonValue, StripeRefused
 from seatctl.models.call import parse_time
 from seatctl.models.invoice import InvoiceStatus
-from seatctl.models.subscription_state import Side
+from seatctl.models.subscription_state import TermContent
 from seatctl.rules import hints
 from seatctl.rules.item_metadata import with_metadata
 from seatctl.rules.metadata import OPERATION, marks
@@ -22,15 +22,15 @@ from seatctl.rules.term_content import items_changed, read_side
 from seatctl.services.charging.customer import text
 from seatctl.services.charging.own_invoice import send_if_draft
 from seatctl.services.charging.processing import require_none
-from seatctl.services.operations.kinds import Apply, Handler
-from seatctl.services.operations.steps import KEYS_LAST, CameToNothing, Find, Running
+from seatctl.services.operations.kinds import Apply, OperationHandler
+from seatctl.services.operations.steps import KEYS_LAST, Find, NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import WaitingForCardholder
 from seatctl.services.subscriptions.departures import people_leave
 from seatctl.services.subscriptions.finish import take_over
 from seatctl.services.subscriptions.snapshot import ItemGone, has_item
 
 
-def _run(running: Running) -> Apply:
+def _run(running: OperationRun) -> Apply:
     now, after = read_side(running.payload["now"]), read_side(running.payload["next"])
     invoice = _bill(running, now, after) if _is_billed(running) else None
     if invoice is not None and running.payload.get("on_account") is True:
@@ -41,17 +41,17 @@ def _run(running: Running) -> Apply:
     return take_over(running, [invoice], summary, people_leave(running), tell_owed=True)
 
 
-def _is_billed(running: Running) -> bool:
+def _is_billed(running: OperationRun) -> bool:
     return running.payload.get("bill") is True
 
 
-def _held(running: Running) -> Side | None:
+def _held(running: OperationRun) -> TermContent | None:
     """What Stripe's item held when the change was decided; None in a payload of an earlier version."""
     held = running.payload.get("held")
     return None if held is None else read_side(held)
 
 
-def _bill(running: Running, now: Side, after: Side) -> str | None:
+def _bill(running: OperationRun, now: TermContent, after: TermContent) -> str | None:
     """Change what runs now, prorated by Stripe and charged inside the call; the invoice that charged it.
 
     With `error_if_incomplete` a declined card leaves the quantity as it was.
@@ -79,7 +79,7 @@ def _bill(running: Running, now: Side, after: Side) -> str | None:
         )
     except AuthenticationRequired as wanted:
         if discounted:  # a pending update takes none, and would charge more than was told
-            raise CameToNothing(wanted) from wanted
+            raise NothingLeftInStripe(wanted) from wanted
         waiting = {**form, "payment_behavior": "pending_if_incomplete"}
         made = running.step_or_nothing(
             "charge-to-authenticate",
@@ -93,34 +93,34 @@ def _bill(running: Running, now: Side, after: Side) -> str | None:
     return latest if latest != _invoice_before(running) else None
 
 
-def _invoice_before(running: Running) -> JsonValue:
+def _invoice_before(running: OperationRun) -> JsonValue:
     """The latest invoice of the subscription when the change was decided."""
     return running.payload.get("latest_invoice")
 
 
-def _discounts(running: Running) -> dict[str, JsonValue]:
+def _discounts(running: OperationRun) -> dict[str, JsonValue]:
     """The discounts of the subscription from now on, where the change gives any."""
     given = running.payload.get("discounts")
     return {"discounts": given} if given else {}
 
 
-def _found(running: Running) -> StripeJson | None:
+def _found(running: OperationRun) -> StripeJson | None:
     return running.find_at(endpoints.subscription(str(running.payload["stripe_id"])))
 
 
-def _pending(running: Running, now: Side) -> StripeJson | None:
+def _pending(running: OperationRun, now: TermContent) -> StripeJson | None:
     """A pending update takes no metadata; the quantity that it will set, or has set, tells it."""
     found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
     return found if found.get("pending_update") or _is_set(running, found, now) else None
 
 
-def _is_set(running: Running, found: StripeJson, now: Side) -> bool:
+def _is_set(running: OperationRun, found: StripeJson, now: TermContent) -> bool:
     """Whether Stripe's item holds what the operation has charged for; not if it was taken off since."""
     items = [one for one in read_subscription(found).items if one.id == running.payload["item"]]
     return any(one.quantity == now.seats and one.price.id == now.price_id for one in items)
 
 
-def _authenticated(running: Running, now: Side, made: StripeJson) -> str | None:
+def _authenticated(running: OperationRun, now: TermContent, made: StripeJson) -> str | None:
     """The invoice, once the bank has agreed. Raises WaitingForCardholder; undone after 23 hours."""
     found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
     invoice = read_subscription(made).latest_invoice
@@ -144,18 +144,18 @@ def _authenticated(running: Running, now: Side, made: StripeJson) -> str | None:
         running.step_at_last("void", endpoints.void_invoice(invoice), lambda: _voided(running, invoice))
     if not is_there:
         gone = "the subscription's item was taken off in Stripe before the payment was authenticated"
-        raise CameToNothing(ItemGone(f"{gone}; nothing was charged", hint="seatctl sync"))
-    raise CameToNothing(
+        raise NothingLeftInStripe(ItemGone(f"{gone}; nothing was charged", hint="seatctl sync"))
+    raise NothingLeftInStripe(
         StripeRefused("the payment was not authenticated in time; nothing was charged or changed")
     )
 
 
-def _voided(running: Running, invoice: str) -> StripeJson | None:
+def _voided(running: OperationRun, invoice: str) -> StripeJson | None:
     found = running.billing.read(endpoints.invoice(invoice))
     return found if found.get("status") == "void" else None
 
 
-def _set_next(running: Running, now: Side, after: Side) -> None:
+def _set_next(running: OperationRun, now: TermContent, after: TermContent) -> None:
     """Set what the next term begins with: no proration, so Stripe bills right at renewal."""
     waiting = waiting_metadata(
         now,
@@ -181,32 +181,35 @@ def _set_next(running: Running, now: Side, after: Side) -> None:
         running.step_or_nothing("next", write, lambda: _next_found(running))
 
 
-def _next_found(running: Running) -> StripeJson | None:
+def _next_found(running: OperationRun) -> StripeJson | None:
     subscription = endpoints.subscription(str(running.payload["stripe_id"]))
     return running.find_at(subscription, f"{running.reference}:next")
 
 
-def _agreed(running: Running) -> dict[str, JsonValue]:
+def _agreed(running: OperationRun) -> dict[str, JsonValue]:
     """The policy that a plan change brings, and until when the one before holds."""
     agreed = running.payload.get("agreed")
     return agreed if isinstance(agreed, dict) else {}
 
 
 def _said(
-    running: Running, form: dict[str, JsonValue], marked: dict[str, JsonValue], said: dict[str, JsonValue]
+    running: OperationRun,
+    form: dict[str, JsonValue],
+    marked: dict[str, JsonValue],
+    said: dict[str, JsonValue],
 ) -> dict[str, JsonValue]:
     """The form with the marks, and with what is said of this pool where that is kept."""
     return with_metadata(form, text(running, "said_on"), marked, said)
 
 
-def _mark(running: Running, said: dict[str, JsonValue]) -> None:
+def _mark(running: OperationRun, said: dict[str, JsonValue]) -> None:
     """Set what a pending update could not take."""
     form = _said(running, {}, _marks(running), said)
     write = endpoints.update_subscription(str(running.payload["stripe_id"]), form)
     _unless_gone(running, "mark", write, lambda: _found(running))
 
 
-def _unless_gone(running: Running, step: str, write: Write, find: Find) -> None:
+def _unless_gone(running: OperationRun, step: str, write: Write, find: Find) -> None:
     """Do what has to be done because money has moved, unless its item was taken off in Stripe since.
 
     Nothing can be set on that any more: left pending, it would be asked for at each sync for ever.
@@ -219,16 +222,16 @@ def _unless_gone(running: Running, step: str, write: Write, find: Find) -> None:
             raise
 
 
-def _nothing_waits(running: Running) -> dict[str, JsonValue]:
+def _nothing_waits(running: OperationRun) -> dict[str, JsonValue]:
     same = read_side(running.payload["now"])
     return waiting_metadata(same, same, start=running.call.now, until=running.call.now)
 
 
-def _marks(running: Running) -> dict[str, JsonValue]:
+def _marks(running: OperationRun) -> dict[str, JsonValue]:
     return marks(running.ledger.id, running.reference, running.operation.request_id)
 
 
-def _undo(running: Running) -> str | None:
+def _undo(running: OperationRun) -> str | None:
     """Abandoned, or too old: give up what waits for its cardholder; finish what has gone through."""
     if running.answered("charge") or running.answered("next") or _found(running) or _next_found(running):
         return None
@@ -246,4 +249,4 @@ def _undo(running: Running) -> str | None:
     return "the change is taken back; nothing was charged"
 
 
-HANDLER = Handler(_run, _undo)
+HANDLER = OperationHandler(_run, _undo)

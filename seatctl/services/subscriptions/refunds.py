@@ -21,8 +21,16 @@ from seatctl.models.money import plain_amount, step
 from seatctl.models.stripe_objects import Preview, StripeInvoice
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION
-from seatctl.rules.refunds import Paid, Share, debt_made, spread, total, unused_lines, unused_share
-from seatctl.services.subscriptions.snapshot import Gathered
+from seatctl.rules.refunds import (
+    CreditShare,
+    PaidInvoice,
+    debt_made,
+    spread,
+    total,
+    unused_lines,
+    unused_share,
+)
+from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
 
 _BALANCES = ("starting", "ending")
 """Stripe's words for the customer's balance before and after an invoice."""
@@ -47,11 +55,11 @@ class NotRefundable(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class Bills:
+class SubscriptionInvoices:
     """The invoices of a subscription, newest first, and the lines that wait for its next one."""
 
-    by_stripe: tuple[tuple[StripeInvoice, Paid], ...]
-    ours: tuple[tuple[StripeInvoice, Paid], ...]
+    by_stripe: tuple[tuple[StripeInvoice, PaidInvoice], ...]
+    ours: tuple[tuple[StripeInvoice, PaidInvoice], ...]
     owed: int
     """What its open invoices still ask for, in minor units."""
     waiting: tuple[StripeJson, ...]
@@ -64,11 +72,11 @@ class Bills:
     """Those of the running period that are not charged yet: a renewal's is a draft for about an hour."""
 
 
-def bills_of(billing: Billing, found: Gathered) -> Bills:
+def bills_of(billing: Billing, found: SubscriptionSnapshot) -> SubscriptionInvoices:
     """Every invoice that billed the subscription, read from Stripe now."""
     stripe_id, customer = found.mirror.id, found.mirror.customer_id
-    by_stripe: list[tuple[StripeInvoice, Paid]] = []
-    ours: list[tuple[StripeInvoice, Paid]] = []
+    by_stripe: list[tuple[StripeInvoice, PaidInvoice]] = []
+    ours: list[tuple[StripeInvoice, PaidInvoice]] = []
     unpaid: list[str] = []
     still_open: list[StripeInvoice] = []
     drafts: list[StripeInvoice] = []
@@ -96,12 +104,14 @@ def bills_of(billing: Billing, found: Gathered) -> Bills:
             still_open.append(invoice)
     lines = billing.every(endpoints.waiting_invoice_items(customer))
     waiting = tuple(line for line in lines if _subscription_of(line) == stripe_id)
-    return Bills(
+    return SubscriptionInvoices(
         tuple(by_stripe), tuple(ours), owed, waiting, given, tuple(unpaid), tuple(still_open), tuple(drafts)
     )
 
 
-def given_back(billing: Billing, found: Gathered, bills: Bills) -> tuple[Share, ...]:
+def given_back(
+    billing: Billing, found: SubscriptionSnapshot, bills: SubscriptionInvoices
+) -> tuple[CreditShare, ...]:
     """What each invoice gives back, in minor units.
 
     Raises NothingToGiveBack, RefundFallsShort, NotRefundable.
@@ -139,7 +149,9 @@ def given_back(billing: Billing, found: Gathered, bills: Bills) -> tuple[Share, 
     return tuple(shares)
 
 
-def _require_all(found: Gathered, bills: Bills, unused: int, back: int, disputed: list[str]) -> None:
+def _require_all(
+    found: SubscriptionSnapshot, bills: SubscriptionInvoices, unused: int, back: int, disputed: list[str]
+) -> None:
     """Raise RefundFallsShort unless all that Stripe says is unused is given back, now or before."""
     # Stripe rounds each line by itself, a charge down and its credit up: a unit of each may be missing.
     lines = sum(len(invoice.lines) for invoice, _ in bills.by_stripe if _runs(invoice, found.at))
@@ -150,7 +162,7 @@ def _require_all(found: Gathered, bills: Bills, unused: int, back: int, disputed
     raise _falls_short(found, unused, back, [*disputed, *bills.unpaid])
 
 
-def _falls_short(found: Gathered, unused: int, back: int, reasons: list[str]) -> RefundFallsShort:
+def _falls_short(found: SubscriptionSnapshot, unused: int, back: int, reasons: list[str]) -> RefundFallsShort:
     name, currency = quote(found.pool.name), found.pool.currency
 
     def money(amount: int) -> str:
@@ -183,14 +195,14 @@ def _why_unpaid(invoice: StripeInvoice) -> str:
 class _Left:
     """What can still be given back of an invoice."""
 
-    paid: Paid
+    paid: PaidInvoice
     returned: int = 0
     """What has gone back past its credit notes, in minor units: refunds of the dashboard, lost disputes."""
     disputed: str = ""
     """Why nothing goes back to its card while a dispute is open."""
 
 
-def _left(billing: Billing, invoice: StripeInvoice, paid: Paid) -> _Left:
+def _left(billing: Billing, invoice: StripeInvoice, paid: PaidInvoice) -> _Left:
     """What can be given back after refunds of the dashboard and disputes, which stand on the payment."""
     if not paid.by_card:
         return _Left(paid)
@@ -253,7 +265,7 @@ def _debt(billing: Billing, customer: str) -> int:
     return max(0, amount_of(billing.read(endpoints.customer(customer)), "balance"))
 
 
-def note_form(share: Share) -> dict[str, JsonValue]:
+def note_form(share: CreditShare) -> dict[str, JsonValue]:
     """A share as the credit note that gives it back."""
     form: dict[str, JsonValue] = {
         "invoice": share.invoice,
@@ -266,17 +278,17 @@ def note_form(share: Share) -> dict[str, JsonValue]:
     return form
 
 
-def billed_at_the_end(billing: Billing, found: Gathered) -> int:
+def billed_at_the_end(billing: Billing, found: SubscriptionSnapshot) -> int:
     """What the final invoice asks for if it ends now and gives nothing back, in minor units: what waits."""
     return max(0, _final_invoice(billing, found, "none").amount_due)
 
 
-def _previewed(billing: Billing, found: Gathered) -> int:
+def _previewed(billing: Billing, found: SubscriptionSnapshot) -> int:
     """Stripe's own word: what is unused, less what waits to be billed."""
     return -_final_invoice(billing, found, "create_prorations").total
 
 
-def _final_invoice(billing: Billing, found: Gathered, behavior: str) -> Preview:
+def _final_invoice(billing: Billing, found: SubscriptionSnapshot, behavior: str) -> Preview:
     form: dict[str, JsonValue] = {
         "subscription": found.mirror.id,
         "subscription_details": {"cancel_now": True, "proration_behavior": behavior},
@@ -284,7 +296,7 @@ def _final_invoice(billing: Billing, found: Gathered, behavior: str) -> Preview:
     return read_preview(billing.read(endpoints.preview_invoice(form)))
 
 
-def _preview_note(billing: Billing, found: Gathered, share: Share) -> None:
+def _preview_note(billing: Billing, found: SubscriptionSnapshot, share: CreditShare) -> None:
     """Let Stripe say now what it would say once the subscription is gone."""
     from seatctl.errors import StripeRefused
 
@@ -298,7 +310,7 @@ def _preview_note(billing: Billing, found: Gathered, share: Share) -> None:
         ) from refusal
 
 
-def _paid(invoice: StripeInvoice, raw: StripeJson) -> tuple[Paid, int]:
+def _paid(invoice: StripeInvoice, raw: StripeJson) -> tuple[PaidInvoice, int]:
     """What can be given back of an invoice, and what was given back before, in minor units."""
     before, after = (amount_of(raw, f"{when}_payment_credit_notes_amount") for when in ("pre", "post"))
     by_card = max(0, invoice.amount_paid - after)
@@ -306,11 +318,11 @@ def _paid(invoice: StripeInvoice, raw: StripeJson) -> tuple[Paid, int]:
     owed = min(in_all, invoice.amount_remaining) if invoice.status is InvoiceStatus.OPEN else 0
     name = invoice.number or invoice.id
     if owed:  # what an open one took so far, in part, stays: Stripe's credit notes only lower the rest
-        return Paid(invoice.id, name, 0, in_all, owed), before + after
-    return Paid(invoice.id, name, min(by_card, in_all), in_all), before + after
+        return PaidInvoice(invoice.id, name, 0, in_all, owed), before + after
+    return PaidInvoice(invoice.id, name, min(by_card, in_all), in_all), before + after
 
 
-def _unused_of_ours(invoice: StripeInvoice, paid: Paid, at: datetime, smallest: int) -> int:
+def _unused_of_ours(invoice: StripeInvoice, paid: PaidInvoice, at: datetime, smallest: int) -> int:
     start, end = invoice.metadata.get(COVERS_FROM), invoice.metadata.get(COVERS_UNTIL)
     if not start or not end:
         return 0

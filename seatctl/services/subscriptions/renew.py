@@ -20,7 +20,7 @@ from seatctl.models.money import plain_amount
 from seatctl.models.plan import Interval, Plan
 from seatctl.models.role import Action
 from seatctl.models.subscription import SubscriptionStatus
-from seatctl.models.subscription_state import Side
+from seatctl.models.subscription_state import TermContent
 from seatctl.rules import hints, subscription_changes
 from seatctl.rules.calendar import add_interval, next_end
 from seatctl.rules.item_metadata import said_of, with_metadata
@@ -29,7 +29,7 @@ from seatctl.rules.payment_method_types import cards_only
 from seatctl.rules.plan_changes import check_currency, check_next_term
 from seatctl.rules.plural import counted
 from seatctl.rules.policies import as_metadata, from_fields
-from seatctl.rules.policy_of_term import Agreed
+from seatctl.rules.policy_of_term import TermPolicies
 from seatctl.rules.purchases import check_quantity, check_spend
 from seatctl.rules.subscription_changes import Target
 from seatctl.rules.subscription_state import waiting_metadata
@@ -38,7 +38,7 @@ from seatctl.services.charging.cards import require_card
 from seatctl.services.charging.customer import text
 from seatctl.services.charging.discounts import discount_forms
 from seatctl.services.charging.own_invoice import (
-    Bill,
+    OwnInvoice,
     bill_fields,
     collect,
     give_back,
@@ -46,9 +46,9 @@ from seatctl.services.charging.own_invoice import (
     taxes,
     undo_invoice,
 )
-from seatctl.services.operations.kinds import Apply, Handler
-from seatctl.services.operations.steps import CameToNothing, Running
-from seatctl.services.operations.submit import Request
+from seatctl.services.operations.kinds import Apply, OperationHandler
+from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
+from seatctl.services.operations.submit import OperationRequest
 from seatctl.services.plans.edit import sellable
 from seatctl.services.subscriptions.added_seats_invoice import (
     agreed,
@@ -56,11 +56,17 @@ from seatctl.services.subscriptions.added_seats_invoice import (
     preview_bill,
     require_unit_price,
 )
-from seatctl.services.subscriptions.departures import NOBODY, Going, people_leave
+from seatctl.services.subscriptions.departures import NOBODY, Departures, people_leave
 from seatctl.services.subscriptions.finish import take_over
 from seatctl.services.subscriptions.previews import waiting_total
-from seatctl.services.subscriptions.proposal import Prepared, Wishes, limit_of, priced, repeated
-from seatctl.services.subscriptions.snapshot import Gathered, ItemGone, gather, has_item, require_alone
+from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal, limit_of, priced, repeated
+from seatctl.services.subscriptions.snapshot import (
+    ItemGone,
+    SubscriptionSnapshot,
+    gather,
+    has_item,
+    require_alone,
+)
 
 
 class TermTooLong(Refused):
@@ -70,7 +76,7 @@ class TermTooLong(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class Renewal:
+class RenewalOptions:
     """What `subs renew` asks for; None keeps what is."""
 
     seats: int | None = None
@@ -78,12 +84,12 @@ class Renewal:
     discounts: tuple[tuple[str, str], ...] = ()
     """(`coupon` or `promotion_code`, its id)."""
     due_days: int | None = None
-    leaving: Going = NOBODY
+    leaving: Departures = NOBODY
 
 
 def prepare_renewal(
-    ledger: Ledger, billing: Billing, call: Call, handle: str, renewal: Renewal, wishes: Wishes
-) -> Prepared:
+    ledger: Ledger, billing: Billing, call: Call, handle: str, renewal: RenewalOptions, wishes: ChangeOptions
+) -> Proposal:
     """Check and price the next term. Raises RenewsByItself, AlreadyRenewed, NotInRenewalWindow, PackSize."""
     asked: dict[str, JsonValue] = {
         "renew": True,
@@ -111,7 +117,7 @@ def prepare_renewal(
     else:
         require_card(billing, found.mirror, found.standing.name)
     subscription_changes.check_room(stands, seats, len(renewal.leaving.users))
-    target = Target(stands.now, Side(plan.price_id, plan.slug, seats))
+    target = Target(stands.now, TermContent(plan.price_id, plan.slug, seats))
     end = _new_end(found, plan)
     bill = _bill(found, plan, seats, renewal, wishes, end)
     preview = preview_bill(billing, found, bill)
@@ -131,14 +137,14 @@ def prepare_renewal(
         "term_start": format_time(stands.term_start),
         "term_end": format_time(stands.term_end),
         "new_end": int(end.timestamp()),
-        "agreed": Agreed(stands.policy, plan.policy).metadata,
+        "agreed": TermPolicies(stands.policy, plan.policy).metadata,
         "metadata": dict(said_of(found.mirror, found.item)),
         "leaving": [*renewal.leaving.users],
         "not_seated": [*renewal.leaving.not_seated],
         "summary": f"renewed {stands.name} with {counted(seats, 'seat')} of {plan.slug}"
         f" until {end:%Y-%m-%d}{_remark(waits, plan.currency)}{renewal.leaving.remark}",
     }
-    request = Request("renew", asked, details, found.pool.id, request_id=wishes.request_id)
+    request = OperationRequest("renew", asked, details, found.pool.id, request_id=wishes.request_id)
     warnings = of_discounts(bill, preview)
     prepared = priced(
         found,
@@ -165,8 +171,15 @@ def _remark(waits: int, currency: str) -> str:
     return f", with {amount} that waited for its next invoice" if waits else ""
 
 
-def _bill(found: Gathered, plan: Plan, seats: int, renewal: Renewal, wishes: Wishes, end: datetime) -> Bill:
-    return Bill(
+def _bill(
+    found: SubscriptionSnapshot,
+    plan: Plan,
+    seats: int,
+    renewal: RenewalOptions,
+    wishes: ChangeOptions,
+    end: datetime,
+) -> OwnInvoice:
+    return OwnInvoice(
         customer=found.mirror.customer_id,
         stripe_subscription=found.mirror.id,
         payment_method=found.mirror.default_payment_method,
@@ -186,7 +199,7 @@ def _bill(found: Gathered, plan: Plan, seats: int, renewal: Renewal, wishes: Wis
     )
 
 
-def _new_end(found: Gathered, plan: Plan) -> datetime:
+def _new_end(found: SubscriptionSnapshot, plan: Plan) -> datetime:
     """The end of the next term. Raises TermTooLong before anything is charged."""
     end = next_end(found.standing.term_end, found.mirror.created_at, plan.interval, plan.interval_count)
     # Stripe takes a `trial_end` at most two years from the billing cycle anchor.
@@ -199,7 +212,7 @@ def _new_end(found: Gathered, plan: Plan) -> datetime:
     return end
 
 
-def _run(running: Running) -> Apply:
+def _run(running: OperationRun) -> Apply:
     invoice = collect(running, read_bill(running.payload["bill"]))
     stripe_id = _extend(running, invoice)
     summary = str(running.payload["summary"])
@@ -207,7 +220,7 @@ def _run(running: Running) -> Apply:
     return take_over(running, [invoice], summary, leave, stripe_id=stripe_id, tell_owed=True, and_latest=True)
 
 
-def _extend(running: Running, invoice: str) -> str:
+def _extend(running: OperationRun, invoice: str) -> str:
     """Give the subscription its next term, which is paid: whatever fails here stays pending."""
     stripe_id = str(running.payload["stripe_id"])
 
@@ -221,7 +234,7 @@ def _extend(running: Running, invoice: str) -> str:
     if not has_item(now, running.payload["item"]) and find() is None:
         became = give_back(running, invoice)
         gone = "the subscription's item was replaced in Stripe before it was renewed"
-        raise CameToNothing(ItemGone(f"{gone}; {became}", hint="seatctl sync"))
+        raise NothingLeftInStripe(ItemGone(f"{gone}; {became}", hint="seatctl sync"))
     form = with_metadata(
         {
             **_changed_item(running),
@@ -237,7 +250,7 @@ def _extend(running: Running, invoice: str) -> str:
     return stripe_id
 
 
-def _begin_anew(running: Running, invoice: str) -> str:
+def _begin_anew(running: OperationRun, invoice: str) -> str:
     """The contract ended before its paid renewal was recorded: the next term is a new subscription."""
     kept, bill = running.payload.get("metadata"), read_bill(running.payload["bill"])
     form: dict[str, JsonValue] = {
@@ -264,23 +277,23 @@ def _begin_anew(running: Running, invoice: str) -> str:
     return str(running.step_at_last("begin-anew", endpoints.create_subscription(form), find)["id"])
 
 
-def _changed_item(running: Running) -> dict[str, JsonValue]:
+def _changed_item(running: OperationRun) -> dict[str, JsonValue]:
     """What the next term changes of the item; a payload of an earlier version does not say what it held."""
     held, item = running.payload.get("held"), running.payload["item"]
     after = read_side(running.payload["next"])
     return items_changed(item, None if held is None else read_side(held), after)
 
 
-def _new_item(running: Running) -> dict[str, JsonValue]:
+def _new_item(running: OperationRun) -> dict[str, JsonValue]:
     after = read_side(running.payload["next"])
     return {"price": after.price_id, "quantity": after.seats}
 
 
-def _marks(running: Running) -> dict[str, JsonValue]:
+def _marks(running: OperationRun) -> dict[str, JsonValue]:
     return marks(running.ledger.id, running.reference, running.operation.request_id)
 
 
-def _said(running: Running, invoice: str) -> dict[str, JsonValue]:
+def _said(running: OperationRun, invoice: str) -> dict[str, JsonValue]:
     agreed = running.payload.get("agreed")
     if agreed is None:  # begun by a version that knew only the next term's policy
         policy = running.payload.get("policy")
@@ -297,8 +310,8 @@ def _said(running: Running, invoice: str) -> dict[str, JsonValue]:
     }
 
 
-def _undo(running: Running) -> str | None:
+def _undo(running: OperationRun) -> str | None:
     return undo_invoice(running, read_bill(running.payload["bill"]))
 
 
-HANDLER = Handler(_run, _undo)
+HANDLER = OperationHandler(_run, _undo)

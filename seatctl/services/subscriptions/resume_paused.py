@@ -18,19 +18,19 @@ from seatctl.services.charging.cards import require_card
 from seatctl.services.charging.customer import text
 from seatctl.services.charging.pay_invoice import pay, read
 from seatctl.services.charging.processing import require_none
-from seatctl.services.operations.kinds import Apply, Handler
-from seatctl.services.operations.steps import Running
-from seatctl.services.operations.submit import Request
+from seatctl.services.operations.kinds import Apply, OperationHandler
+from seatctl.services.operations.steps import OperationRun
+from seatctl.services.operations.submit import OperationRequest
 from seatctl.services.subscriptions.finish import take_over
-from seatctl.services.subscriptions.proposal import Prepared, Wishes
-from seatctl.services.subscriptions.snapshot import Gathered
+from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal
+from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
 
 _COLUMNS = ("name", "plan", "seats", "due_now", "currency")
 
 
 def prepare_restart(
-    billing: Billing, found: Gathered, asked: dict[str, JsonValue], wishes: Wishes
-) -> Prepared:
+    billing: Billing, found: SubscriptionSnapshot, asked: dict[str, JsonValue], wishes: ChangeOptions
+) -> Proposal:
     """Price the period that begins now. Raises CardRequired, MaxSpendExceeded."""
     if found.mirror.collection_method != "send_invoice":
         require_card(billing, found.mirror, found.standing.name)
@@ -57,8 +57,8 @@ def prepare_restart(
         "due_now": preview.amount_due,
         "currency": preview.currency,
     }
-    return Prepared(
-        Request("resume", asked, details, found.pool.id, request_id=wishes.request_id),
+    return Proposal(
+        OperationRequest("resume", asked, details, found.pool.id, request_id=wishes.request_id),
         row,
         preview.amount_due,
         preview.currency,
@@ -73,7 +73,7 @@ def prepare_restart(
     )
 
 
-def _run(running: Running) -> Apply:
+def _run(running: OperationRun) -> Apply:
     stripe_id = str(running.payload["stripe_id"])
     running.step_or_nothing(
         "resume", endpoints.resume_subscription(stripe_id), lambda: _resumed(running, stripe_id)
@@ -86,12 +86,12 @@ def _run(running: Running) -> Apply:
     return take_over(running, [invoice], str(running.payload["summary"]), tell_owed=True)
 
 
-def _new_invoice(running: Running, latest: str | None) -> str | None:
+def _new_invoice(running: OperationRun, latest: str | None) -> str | None:
     """The invoice that resuming made; None if there is none."""
     return None if latest == text(running, "latest_invoice") else latest
 
 
-def _resumed(running: Running, stripe_id: str) -> StripeJson | None:
+def _resumed(running: OperationRun, stripe_id: str) -> StripeJson | None:
     """The subscription, if Stripe has carried the call out: it runs, or it has made its invoice."""
     raw = running.billing.read(endpoints.subscription(stripe_id))
     found = read_subscription(raw)
@@ -99,7 +99,7 @@ def _resumed(running: Running, stripe_id: str) -> StripeJson | None:
     return raw if made or found.status is not SubscriptionStatus.PAUSED else None
 
 
-def _void(running: Running, invoice: str) -> None:
+def _void(running: OperationRun, invoice: str) -> None:
     """Nobody pays for a period that did not begin."""
 
     def find() -> StripeJson | None:
@@ -111,7 +111,7 @@ def _void(running: Running, invoice: str) -> None:
         running.step_at_last("void", endpoints.void_invoice(invoice), find)
 
 
-def _undo(running: Running) -> str | None:
+def _undo(running: OperationRun) -> str | None:
     """Nobody is charged a day late; what was paid is finished."""
     stripe_id = str(running.payload["stripe_id"])
     now = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
@@ -123,4 +123,4 @@ def _undo(running: Running) -> str | None:
     return "it was not paid; the subscription is paused as it was"
 
 
-HANDLER = Handler(_run, _undo)
+HANDLER = OperationHandler(_run, _undo)

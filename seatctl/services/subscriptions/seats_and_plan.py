@@ -19,24 +19,24 @@ from seatctl.rules import subscription_changes
 from seatctl.rules.packs import check_added
 from seatctl.rules.plan_changes import check_change, check_currency, check_next_price
 from seatctl.rules.plural import counted
-from seatctl.rules.policy_of_term import Agreed, nothing_kept
+from seatctl.rules.policy_of_term import TermPolicies, nothing_kept
 from seatctl.rules.purchases import check_quantity, check_spend, nothing_off
 from seatctl.rules.subscription_changes import Target
 from seatctl.rules.term_content import side_fields
 from seatctl.services.charging.cards import require_no_other
 from seatctl.services.charging.discounts import discount_forms, find_discounts
-from seatctl.services.operations.submit import Request
+from seatctl.services.operations.submit import OperationRequest
 from seatctl.services.plans.edit import sellable
 from seatctl.services.subscriptions.classic_billing import require_true_credit
-from seatctl.services.subscriptions.departures import NOBODY, Going
+from seatctl.services.subscriptions.departures import NOBODY, Departures
 from seatctl.services.subscriptions.previews import Proration, due_now, next_total
-from seatctl.services.subscriptions.proposal import Prepared, Wishes, priced, repeated
-from seatctl.services.subscriptions.snapshot import Gathered, gather, plan_of
+from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal, priced, repeated
+from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot, gather, plan_of
 
 
 def prepare_add(
-    ledger: Ledger, billing: Billing, call: Call, handle: str, seats: int, wishes: Wishes
-) -> Prepared:
+    ledger: Ledger, billing: Billing, call: Call, handle: str, seats: int, wishes: ChangeOptions
+) -> Proposal:
     """Check and price `seats` more. Raises AddonWindowClosed, PackSize, DiscountNotAllowed, CardRequired …"""
     asked: dict[str, JsonValue] = {"add_seats": seats, **wishes.asked}
     under_way = repeated(ledger, call, handle, asked, Action.ADD_SEATS, wishes)
@@ -50,11 +50,11 @@ def _increase(
     ledger: Ledger,
     billing: Billing,
     call: Call,
-    found: Gathered,
+    found: SubscriptionSnapshot,
     seats: int,
-    wishes: Wishes,
+    wishes: ChangeOptions,
     asked: dict[str, JsonValue],
-) -> Prepared:
+) -> Proposal:
     stands = found.standing
     subscription_changes.require_collecting(stands, found.at)
     subscription_changes.check_discount(stands, found.at, given=wishes.discount)
@@ -75,7 +75,7 @@ def _increase(
     return _prorated(billing, call, found, target, wishes, asked, summary)
 
 
-def _list_price(ledger: Ledger, found: Gathered) -> int:
+def _list_price(ledger: Ledger, found: SubscriptionSnapshot) -> int:
     """What the plan costs a seat today, in minor units of the subscription; else what it pays already."""
     with ledger.reading() as reader:
         plan = plan_of(reader, found.item.price.product_id)
@@ -89,9 +89,9 @@ def prepare_set(
     call: Call,
     handle: str,
     seats: int,
-    wishes: Wishes,
-    leaving: Going = NOBODY,
-) -> Prepared:
+    wishes: ChangeOptions,
+    leaving: Departures = NOBODY,
+) -> Proposal:
     """Check and price a total of `seats`; `leaving` are the users who go where it becomes too small.
 
     Raises what an increase or a decrease raises, and BelowAssigned.
@@ -123,8 +123,15 @@ def prepare_set(
 
 
 def prepare_plan(
-    ledger: Ledger, billing: Billing, call: Call, handle: str, slug: str, wishes: Wishes, *, at_renewal: bool
-) -> Prepared:
+    ledger: Ledger,
+    billing: Billing,
+    call: Call,
+    handle: str,
+    slug: str,
+    wishes: ChangeOptions,
+    *,
+    at_renewal: bool,
+) -> Proposal:
     """Check and price another plan. Raises PlanLocked, IntervalWaits, PackSize and the like."""
     asked: dict[str, JsonValue] = {"change_plan": slug, "at_renewal": at_renewal, **wishes.asked}
     under_way = repeated(ledger, call, handle, asked, Action.MANAGE_SUBSCRIPTION, wishes)
@@ -154,7 +161,7 @@ def prepare_plan(
     summary = f"{stands.name}: plan {stands.now.plan} → {plan.slug} {when}"
     # What is paid for comes with the terms of what is paid for: those of the new plan, from when it begins.
     back = plan.slug == stands.now.plan
-    agreed = Agreed(
+    agreed = TermPolicies(
         stands.policy if back or target.now == stands.now else plan.policy,
         stands.policy if back else plan.policy,
     )
@@ -164,14 +171,14 @@ def prepare_plan(
 def _prorated(
     billing: Billing,
     call: Call,
-    found: Gathered,
+    found: SubscriptionSnapshot,
     target: Target,
-    wishes: Wishes,
+    wishes: ChangeOptions,
     asked: dict[str, JsonValue],
     summary: str,
-    leaving: Going = NOBODY,
-    agreed: Agreed | None = None,
-) -> Prepared:
+    leaving: Departures = NOBODY,
+    agreed: TermPolicies | None = None,
+) -> Proposal:
     """A change that Stripe prorates, or that waits for the renewal. `agreed`: with another policy."""
     stands, bill = found.standing, target.now != found.standing.now
     at_once = stands.policy.increase is not Increase.PRORATE_NEXT_INVOICE
@@ -209,7 +216,7 @@ def _prorated(
         "not_seated": [*leaving.not_seated],
         "summary": summary,
     }
-    request = Request("change", asked, details, found.pool.id, request_id=wishes.request_id)
+    request = OperationRequest("change", asked, details, found.pool.id, request_id=wishes.request_id)
     following = next_total(billing, found, target, proration, discounts)
     warnings = tuple[str, ...]()
     if discounts:  # in a proration it is not told apart, so the same is asked without them
@@ -224,12 +231,12 @@ def _prorated(
     return replace(prepared, row=row, on_account=on_account)
 
 
-def _nothing(found: Gathered, asked: dict[str, JsonValue]) -> Prepared:
+def _nothing(found: SubscriptionSnapshot, asked: dict[str, JsonValue]) -> Proposal:
     """Already so: a request that `carry_out` answers without an operation."""
     stands = found.standing
     row: dict[str, JsonValue] = {"name": stands.name, "plan": stands.now.plan, "seats": stands.now.seats}
-    request = Request("change", asked, {}, found.pool.id)
+    request = OperationRequest("change", asked, {}, found.pool.id)
     seats = counted(stands.next.seats, "seat")
     why = f"{stands.name} has {seats} of {stands.next.plan} already; nothing was changed"
     currency = found.pool.currency
-    return Prepared(request, row, 0, currency, why, found.pool, found.read_at, nothing=True)
+    return Proposal(request, row, 0, currency, why, found.pool, found.read_at, nothing=True)

@@ -22,7 +22,7 @@ from seatctl.models.subscription import Subscription
 from seatctl.models.user import User
 from seatctl.rules import hints
 from seatctl.rules.names import check_name, name_key
-from seatctl.services.operations.submit import Request, submit
+from seatctl.services.operations.submit import OperationRequest, submit
 from seatctl.services.subscriptions.snapshot import ItemGone, at_home, item_of_pool, said_on
 from seatctl.services.users.people import require_active_user
 from seatctl.services.users.permissions import allow
@@ -124,7 +124,7 @@ def change_setting(
     if call.dry_run:
         row = {"name": subscription.name, **setting, "result": "would be changed"}
         return Report(None, True, f"would have {summary}", (row,))
-    request = Request(
+    request = OperationRequest(
         "subscription_metadata",
         setting,
         {

@@ -14,12 +14,12 @@ from seatctl.rules.approval_rules import read_auto_approval
 from seatctl.rules.item_metadata import with_metadata
 from seatctl.rules.metadata import AUTO_APPROVAL, NAME, OPERATION, OWNER, auto_approval_text
 from seatctl.services.charging.customer import text
-from seatctl.services.operations.kinds import Apply, Ending, Handler
-from seatctl.services.operations.steps import Running
+from seatctl.services.operations.kinds import Apply, OperationHandler, OperationResult
+from seatctl.services.operations.steps import OperationRun
 from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS, subscription_row
 
 
-def _run(running: Running) -> Apply:
+def _run(running: OperationRun) -> Apply:
     asked = running.payload["asked"]
     setting = asked if isinstance(asked, dict) else {}
     stripe_id = str(running.payload["stripe_id"])
@@ -27,7 +27,7 @@ def _run(running: Running) -> Apply:
     if running.payload.get("in_stripe") is not False:
         write_metadata(running, "metadata", stripe_id, written)
 
-    def apply(tx: Transaction) -> Ending:
+    def apply(tx: Transaction) -> OperationResult:
         subscription = subscriptions.by_id(tx, int(str(running.payload["subscription"])))
         name, owner, approval = setting.get("name"), setting.get("owner"), setting.get("auto_approval")
         if isinstance(owner, str):
@@ -39,7 +39,7 @@ def _run(running: Running) -> Apply:
         if isinstance(approval, dict):
             subscription = subscriptions.set_auto_approval(tx, subscription, read_auto_approval(approval))
         row = {**subscription_row(subscription), "result": "changed"}
-        return Ending(str(running.payload["summary"]), (row,), SUBSCRIPTION_COLUMNS)
+        return OperationResult(str(running.payload["summary"]), (row,), SUBSCRIPTION_COLUMNS)
 
     return apply
 
@@ -54,7 +54,7 @@ def _tell_owners(tx: Transaction, subscription: Subscription, new: User) -> None
             tx.mail(Template.OWNER_CHANGED, ids, recipient_id=person)
 
 
-def write_metadata(running: Running, step: str, stripe_id: str, form: dict[str, JsonValue]) -> None:
+def write_metadata(running: OperationRun, step: str, stripe_id: str, form: dict[str, JsonValue]) -> None:
     """Write metadata of a subscription or its items, marked, as a step that ends the operation if refused."""
     said = form.get("metadata")
     marked: dict[str, JsonValue] = {OPERATION: running.reference, **(said if isinstance(said, dict) else {})}
@@ -78,10 +78,10 @@ def _as_metadata(setting: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return written
 
 
-def not_reached(running: Running) -> str | None:
+def not_reached(running: OperationRun) -> str | None:
     """As `Handler.abandon`, of what only marks a subscription in Stripe."""
     marked = running.find_at(endpoints.subscription(str(running.payload["stripe_id"])))
     return None if marked is not None else "it had not reached Stripe"
 
 
-HANDLER = Handler(_run, abandon=not_reached)
+HANDLER = OperationHandler(_run, abandon=not_reached)

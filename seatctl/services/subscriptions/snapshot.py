@@ -14,7 +14,7 @@ from seatctl.errors import JsonValue, Refused
 from seatctl.ledger import operations, plans, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import pools, stripe_objects
-from seatctl.ledger.mirror.subscription import Seen
+from seatctl.ledger.mirror.subscription import MirrorUpdate
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
 from seatctl.models.mirror import Kind
@@ -22,14 +22,14 @@ from seatctl.models.plan import Plan, Policy
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeItem, StripePrice, StripeSubscription
 from seatctl.models.subscription import Subscription, SubscriptionStatus
-from seatctl.models.subscription_state import Standing
+from seatctl.models.subscription_state import SubscriptionState
 from seatctl.rules import hints
 from seatctl.rules.assignment import ForeignLedger, require_home
 from seatctl.rules.item_metadata import is_on_item, said_of
 from seatctl.rules.metadata import LEDGER
 from seatctl.rules.policies import FLEXIBLE, BadPolicy, from_metadata
 from seatctl.rules.subscription_changes import require_running
-from seatctl.rules.subscription_state import Known, standing
+from seatctl.rules.subscription_state import LedgerFacts, standing
 from seatctl.rules.term_content import side_fields
 from seatctl.services.plans.edit import require_policy
 from seatctl.services.users.permissions import allow
@@ -41,13 +41,13 @@ def said_on(mirror: StripeSubscription, item: StripeItem) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
+class SubscriptionSnapshot:
     """A subscription as the ledger and Stripe have it, and how it stands."""
 
     pool: Subscription
     mirror: StripeSubscription
     item: StripeItem
-    standing: Standing
+    standing: SubscriptionState
     at: datetime
     """When Stripe said so, by its own clock."""
     operation: int
@@ -79,7 +79,7 @@ class SharedSubscription(Refused):
     code = "shared_subscription"
 
 
-def require_alone(ledger: Ledger, found: Gathered, what: str) -> None:
+def require_alone(ledger: Ledger, found: SubscriptionSnapshot, what: str) -> None:
     """Raise SharedSubscription where Stripe's subscription has other seats too: `what` would hit them."""
     others = [one.id for one in found.mirror.items if one.licensed and one.id != found.item.id]
     if not others:
@@ -103,7 +103,7 @@ class ManagedBySchedule(Refused):
     code = "managed_by_schedule"
 
 
-def require_unscheduled(found: Gathered) -> None:
+def require_unscheduled(found: SubscriptionSnapshot) -> None:
     """Raise ManagedBySchedule if Stripe's subscription has a schedule."""
     schedule = found.mirror.schedule
     if schedule is not None and found.mirror.status not in _ENDED:
@@ -115,7 +115,7 @@ def require_unscheduled(found: Gathered) -> None:
         )
 
 
-def gather(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action) -> Gathered:
+def gather(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action) -> SubscriptionSnapshot:
     """As `look`, of a subscription that is running. Raises NotRunning and PlanWithoutPolicy too."""
     found = look(ledger, billing, call, handle, action)
     _require_policy(ledger, found.pool, found.mirror, found.item)
@@ -123,7 +123,7 @@ def gather(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Ac
     return found
 
 
-def look(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action) -> Gathered:
+def look(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action) -> SubscriptionSnapshot:
     """Read what a change of money is decided on, and check who asks and whose subscription it is.
 
     Raises UnknownSubscription, RoleRequired, ForeignLedger (Stripe's own metadata decides), and
@@ -134,7 +134,9 @@ def look(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Acti
     return found
 
 
-def look_at_payer(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action) -> Gathered:
+def look_at_payer(
+    ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action
+) -> SubscriptionSnapshot:
     """As `look`, of what is not changed itself: who pays for it is no matter of its schedule."""
     with ledger.reading() as reader:
         pool = subscriptions.find(reader, handle, call.now)
@@ -143,7 +145,7 @@ def look_at_payer(ledger: Ledger, billing: Billing, call: Call, handle: str, act
     mirror = at_home(ledger, billing, pool)
     at = stripe_now(billing, call)
     item, stands = stand(ledger, pool, mirror, at)
-    return Gathered(pool, mirror, item, stands, at, last, call.now)
+    return SubscriptionSnapshot(pool, mirror, item, stands, at, last, call.now)
 
 
 def at_home(ledger: Ledger, billing: Billing, pool: Subscription) -> StripeSubscription:
@@ -178,7 +180,7 @@ def _with_home(pool: Subscription, mirror: StripeSubscription) -> Subscription:
 
 def stand(
     ledger: Ledger, pool: Subscription, mirror: StripeSubscription, at: datetime
-) -> tuple[StripeItem, Standing]:
+) -> tuple[StripeItem, SubscriptionState]:
     """The subscription's item, and how it stands at that moment of Stripe's time."""
     with ledger.reading() as reader:
         item = item_of_pool(reader, pool, mirror)
@@ -212,10 +214,10 @@ def has_item(mirror: StripeSubscription, item: JsonValue) -> bool:
 
 def stand_of(
     reader: Reader, pool: Subscription, mirror: StripeSubscription, item: StripeItem, now: datetime
-) -> Standing:
+) -> SubscriptionState:
     """How the pool of this item stands at `now` (UTC)."""
     plan = plan_of(reader, item.price.product_id)
-    known = Known(
+    known = LedgerFacts(
         name=pool.name,
         policy=policy_of(mirror, item, pool) or (plan.policy if plan is not None else None) or FLEXIBLE,
         plan_of_item=plan.slug if plan is not None else pool.plan_slug,
@@ -251,8 +253,12 @@ def plan_of(reader: Reader, product_id: str) -> Plan | None:
 
 
 def seen(
-    reader: Reader, pool: Subscription, mirror: StripeSubscription, item: StripeItem, stands: Standing
-) -> Seen:
+    reader: Reader,
+    pool: Subscription,
+    mirror: StripeSubscription,
+    item: StripeItem,
+    stands: SubscriptionState,
+) -> MirrorUpdate:
     """What `ledger.mirror.refresh` takes over."""
     try:
         plan_id = plans.find(reader, stands.now.plan).id
@@ -261,4 +267,4 @@ def seen(
     price = item.price if stands.now.price_id == item.price.id else _price(reader, stands.now.price_id)
     amount = pool.unit_amount if price is None or price.unit_amount is None else price.unit_amount
     agreed = policy_of(mirror, item, pool) is not None
-    return Seen(mirror, item, stands, plan_id, amount, stands.policy if agreed else None)
+    return MirrorUpdate(mirror, item, stands, plan_id, amount, stands.policy if agreed else None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from seatctl.ledger.subscriptions import Planned
+from seatctl.ledger.subscriptions import NextTerm
 from seatctl.models.call import format_time
 from seatctl.models.plan import Policy, Renewal
 from seatctl.models.report import Record
@@ -59,7 +59,7 @@ def shown_status(subscription: Subscription) -> str:
 
 
 def subscription_page(
-    subscription: Subscription, billing_email: str | None, planned: Planned, of_plan: Policy | None
+    subscription: Subscription, billing_email: str | None, planned: NextTerm, of_plan: Policy | None
 ) -> Record:
     """Everything about one subscription: its row, its rules in sentences, and its own calendar.
 
@@ -80,7 +80,7 @@ def subscription_page(
     }
 
 
-def calendar(subscription: Subscription, policy: Policy, planned: Planned) -> list[str]:
+def calendar(subscription: Subscription, policy: Policy, planned: NextTerm) -> list[str]:
     """What the policy means for this subscription, with its dates (UTC days)."""
     if subscription.status in _ENDED:
         return ["It has ended; nobody is entitled through it."]

@@ -27,9 +27,9 @@ from seatctl.models.subscription import Subscription
 from seatctl.rules.item_metadata import is_on_item, said_of
 from seatctl.rules.metadata import LEDGER, NAME
 from seatctl.rules.plural import counted
-from seatctl.services.operations.kinds import Apply, Ending, Handler
-from seatctl.services.operations.steps import CameToNothing, Running
-from seatctl.services.operations.submit import Request, submit
+from seatctl.services.operations.kinds import Apply, OperationHandler, OperationResult
+from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
+from seatctl.services.operations.submit import OperationRequest, submit
 from seatctl.services.subscriptions.settings_operation import not_reached, write_metadata
 from seatctl.services.subscriptions.snapshot import seen, stand_of
 from seatctl.services.sync.apply_subscription import ENDED, item_of
@@ -88,23 +88,23 @@ def adopt(ledger: Ledger, billing: Billing, call: Call, handles: Sequence[str]) 
     return Report(run, False, told, (*done, *failed), code, columns=COLUMNS)
 
 
-def _request(pool: Subscription, ledger_id: str) -> Request:
+def _request(pool: Subscription, ledger_id: str) -> OperationRequest:
     details: dict[str, JsonValue] = {
         "subscription": pool.id,
         "stripe_id": pool.stripe_subscription,
         "name": pool.name,
     }
-    return Request("adopt", {"adopt": ledger_id}, details, subscription_id=pool.id)
+    return OperationRequest("adopt", {"adopt": ledger_id}, details, subscription_id=pool.id)
 
 
-def _run(running: Running) -> Apply:
+def _run(running: OperationRun) -> Apply:
     stripe_id = str(running.payload["stripe_id"])
     try:
         before = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
     except MissingInStripe as gone:
         # Left pending, it would keep every later sync from being a success.
         gone.hint = "to end what Stripe no longer has: seatctl reconcile --fix"
-        raise CameToNothing(gone) from gone
+        raise NothingLeftInStripe(gone) from gone
     with running.ledger.reading() as reader:
         form = _named(before, mirrored_pools.of_stripe(reader, stripe_id))
     said = form.get("metadata")
@@ -113,7 +113,7 @@ def _run(running: Running) -> Apply:
     found = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
     at = stripe_now(running.billing, running.call)
 
-    def apply(tx: Transaction) -> Ending:
+    def apply(tx: Transaction) -> OperationResult:
         rows = []
         for pool in mirrored_pools.of_stripe(tx, stripe_id):
             item = item_of(pool, found)
@@ -125,7 +125,7 @@ def _run(running: Running) -> Apply:
             was, became = {"home_ledger": pool.home_ledger}, {"home_ledger": after.home_ledger}
             tx.record("subscription", pool.id, was, became)
             rows.append(_row(after, "adopted"))
-        return Ending(f"adopted {running.payload['name']}", tuple(rows), COLUMNS)
+        return OperationResult(f"adopted {running.payload['name']}", tuple(rows), COLUMNS)
 
     return apply
 
@@ -155,5 +155,5 @@ def _row(pool: Subscription, result: str) -> dict[str, JsonValue]:
     }
 
 
-HANDLER = Handler(_run, abandon=not_reached)
+HANDLER = OperationHandler(_run, abandon=not_reached)
 """Finished however old it is: it charges nobody."""

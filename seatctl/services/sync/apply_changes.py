@@ -28,7 +28,7 @@ _NOT_BILLED = ENDED | {"incomplete"}
 
 
 @dataclass(slots=True)
-class Taken:
+class AppliedChanges:
     """What became of the subscriptions that were read."""
 
     rows: list[Record] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Taken:
     """The Stripe ids that need not be kept any longer."""
 
 
-def take_over(ledger: Ledger, call: Call, gone: list[str], at: datetime) -> Taken:
+def take_over(ledger: Ledger, call: Call, gone: list[str], at: datetime) -> AppliedChanges:
     """Take over everything that waits in the mirror, as it stands `at` (UTC, Stripe's time).
 
     `gone`: products that Stripe has deleted.
@@ -48,7 +48,7 @@ def take_over(ledger: Ledger, call: Call, gone: list[str], at: datetime) -> Take
         made = made_here(reader, ledger.id)
         editing = frozenset(_plans_under_way(reader))
     _copy_known(ledger, at, waiting)
-    taken = Taken()
+    taken = AppliedChanges()
     with ledger.change(call) as tx:
         taken.plans = mirror_plans(tx, gone, editing)
         taking = begin(tx, ledger.id, at)
@@ -76,7 +76,7 @@ def _in_order(reader: Reader) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class MadeHere:
+class OwnMarks:
     """The marks in Stripe of this ledger's operations that have made no pool."""
 
     unfinished: frozenset[str]
@@ -91,11 +91,11 @@ class MadeHere:
         return found.metadata.get(OPERATION) in self.failed and found.status.value in _NOT_BILLED
 
 
-def made_here(reader: Reader, ledger_id: str) -> MadeHere:
+def made_here(reader: Reader, ledger_id: str) -> OwnMarks:
     """What the operations of this ledger have in Stripe that is not for a sync to take over."""
     unfinished = [one.id for one in operations.unfinished(reader)]
     failed = operations.ids(reader, ("buy", "checkout"), OperationState.FAILED)
-    return MadeHere(_marked(ledger_id, unfinished), _marked(ledger_id, failed))
+    return OwnMarks(_marked(ledger_id, unfinished), _marked(ledger_id, failed))
 
 
 def _marked(ledger_id: str, numbers: Iterable[int]) -> frozenset[str]:
@@ -126,6 +126,6 @@ def outdated(ledger: Ledger) -> list[tuple[Kind, str]]:
         return [(Kind.SUBSCRIPTION, one) for one in stripe_objects.outdated(reader)]
 
 
-def forget(journal: Journal, taken: Taken) -> None:
+def forget(journal: Journal, taken: AppliedChanges) -> None:
     """What was taken over need not wait any longer."""
     stripe_objects.forget(journal, taken.done)

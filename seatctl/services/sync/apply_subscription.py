@@ -13,7 +13,7 @@ from seatctl.ledger import operations
 from seatctl.ledger import subscriptions as pools
 from seatctl.ledger.mirror import customers, invoices, subscription
 from seatctl.ledger.mirror import pools as mirrored_pools
-from seatctl.ledger.mirror.pools import Found
+from seatctl.ledger.mirror.pools import NewMirroredSubscription
 from seatctl.ledger.transaction import Journal, Reader, Transaction
 from seatctl.models.plan import Plan
 from seatctl.models.report import Record
@@ -42,7 +42,7 @@ def copy(journal: Journal, found: StripeSubscription, now: datetime) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Taking:
+class ApplyContext:
     """What is looked up once for all the subscriptions that one transaction takes over."""
 
     ledger_id: str
@@ -64,19 +64,19 @@ class Taking:
         return self.plans[price.product_id]
 
 
-def begin(tx: Transaction, ledger_id: str, at: datetime) -> Taking:
+def begin(tx: Transaction, ledger_id: str, at: datetime) -> ApplyContext:
     """Before the first subscription is taken over, when the plans are what Stripe says `at` (UTC)."""
     keys, known = mirrored_pools.name_keys(tx), mirrored_pools.stripe_ids(tx)
-    return Taking(ledger_id, keys, known, at, mirrored_pools.newest(tx))
+    return ApplyContext(ledger_id, keys, known, at, mirrored_pools.newest(tx))
 
 
-def has_to_wait(tx: Transaction, found: StripeSubscription, taking: Taking) -> bool:
+def has_to_wait(tx: Transaction, found: StripeSubscription, taking: ApplyContext) -> bool:
     """Whether a pool of it has an open operation: its end decides, and what is said here counts after it."""
     known = mirrored_pools.of_stripe(tx, found.id) if found.id in taking.known else []
     return any(_is_busy(tx, pool) for pool in known)
 
 
-def take(tx: Transaction, found: StripeSubscription, taking: Taking) -> Iterator[Record]:
+def take(tx: Transaction, found: StripeSubscription, taking: ApplyContext) -> Iterator[Record]:
     """A row for each pool that was added or has changed. `finish` comes after the last one.
 
     The caller has asked whether it `has_to_wait`.
@@ -97,7 +97,7 @@ def take(tx: Transaction, found: StripeSubscription, taking: Taking) -> Iterator
 
 
 def _replaced(
-    tx: Transaction, without: list[Subscription], new: list[StripeItem], taking: Taking
+    tx: Transaction, without: list[Subscription], new: list[StripeItem], taking: ApplyContext
 ) -> dict[int, StripeItem]:
     """The new items that take the place of those that pools have lost, by pool; taken out of `new`.
 
@@ -115,7 +115,7 @@ def _replaced(
     return followed
 
 
-def finish(tx: Transaction, taking: Taking) -> None:
+def finish(tx: Transaction, taking: ApplyContext) -> None:
     """Give the pools that were added their invoices, and note what is owed for them: of all at once."""
     invoices.join_new(tx, taking.last)
     subscription.note_unpaid_of_new(tx, taking.last)
@@ -131,7 +131,11 @@ def _is_followed(reader: Reader, found: StripeSubscription, ledger_id: str) -> b
 
 
 def _refresh(
-    tx: Transaction, pool: Subscription, found: StripeSubscription, item: StripeItem | None, taking: Taking
+    tx: Transaction,
+    pool: Subscription,
+    found: StripeSubscription,
+    item: StripeItem | None,
+    taking: ApplyContext,
 ) -> Iterator[Record]:
     if item is None:
         after = mirrored_pools.empty(tx, pool, found)
@@ -155,7 +159,7 @@ def _add(
     found: StripeSubscription,
     item: StripeItem,
     licensed: list[StripeItem],
-    taking: Taking,
+    taking: ApplyContext,
 ) -> Record:
     plan = taking.plan_for(tx, item.price)
     customer, title, email = customers.called(tx, found.customer_id)
@@ -171,7 +175,7 @@ def _add(
     taking.names.add(name_key(name))
     added = mirrored_pools.add(
         tx,
-        Found(
+        NewMirroredSubscription(
             name=name,
             plan=plan,
             customer_id=customer,

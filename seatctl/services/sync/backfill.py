@@ -15,7 +15,7 @@ from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import customers, stripe_objects, sync_state
 from seatctl.models.call import Call
 from seatctl.models.mirror import Kind, Span
-from seatctl.services.sync.reader import Page, Reading, newest_event
+from seatctl.services.sync.reader import Page, ParallelReader, newest_event
 from seatctl.services.sync.store import store
 
 EVENTS_LAST: Final = timedelta(days=29)
@@ -38,7 +38,7 @@ def is_needed(ledger: Ledger, now: datetime, *, full: bool) -> bool:
     return full or under_way is not None or read_at is None or not complete or now - read_at > EVENTS_LAST
 
 
-def backfill(ledger: Ledger, billing: Billing, call: Call, stripe: Reading, *, anew: bool) -> int:
+def backfill(ledger: Ledger, billing: Billing, call: Call, stripe: ParallelReader, *, anew: bool) -> int:
     """Read every list to its end; how many objects that were. What is found is not taken over yet.
 
     `anew`: begin from the start even where one was interrupted.
@@ -83,7 +83,7 @@ def _keep(ledger: Ledger, call: Call, pages: list[Page], left: dict[Kind, list[S
             sync_state.note_todo(journal, kind, left[kind], call.now)
 
 
-def _read_unmet(ledger: Ledger, call: Call, stripe: Reading) -> int:
+def _read_unmet(ledger: Ledger, call: Call, stripe: ParallelReader) -> int:
     """What no list has: customers and drafts that were deleted, known here or only referred to."""
     with ledger.reading() as reader:
         mentioned = [(Kind.CUSTOMER, one) for one in customers.only_mentioned(reader)]

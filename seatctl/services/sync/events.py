@@ -36,7 +36,7 @@ _Brief = tuple[str, int, tuple[Kind, str] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class ChangedObjects:
     """What the events since the last success are about, and the place after them."""
 
     objects: tuple[tuple[Kind, str], ...]
@@ -46,7 +46,7 @@ class News:
     """The events of the next overlap that need not be looked at again."""
 
 
-def news(ledger: Ledger, billing: Billing, since: int | None = None) -> News:
+def news(ledger: Ledger, billing: Billing, since: int | None = None) -> ChangedObjects:
     """The distinct objects that have changed. `since` (unix seconds) is the cursor of a backfill."""
     with ledger.reading() as reader:
         cursor = sync_state.cursor(reader) or 0 if since is None else since
@@ -58,7 +58,7 @@ def news(ledger: Ledger, billing: Billing, since: int | None = None) -> News:
     objects = [about for _, _, about in told if about is not None]
     met = {**known, **{name: at for name, at, _ in listed}}
     seen = {name: at for name, at in met.items() if at >= newest - OVERLAP}
-    return News(in_order(objects), newest, seen)
+    return ChangedObjects(in_order(objects), newest, seen)
 
 
 def _listed(billing: Billing, cursor: int, known: Mapping[str, int]) -> list[_Brief]:

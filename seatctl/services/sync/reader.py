@@ -24,7 +24,7 @@ from seatctl.billing.objects import (
 )
 from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, Read, StripeJson
 from seatctl.errors import JsonValue
-from seatctl.models.mirror import Gone, Kind, Mirrored, Span, Stored, Unreadable
+from seatctl.models.mirror import Gone, Kind, Mirrored, MirroredObject, Span, Unreadable
 
 THREADS: Final = 16
 """Requests under way at once: at a quarter of a second each, as many as the live limit allows."""
@@ -43,7 +43,7 @@ class Page:
     rest: tuple[Span, ...]
 
 
-class Reading:
+class ParallelReader:
     """Several threads that ask Stripe at once. Use `reading()`."""
 
     def __init__(self, billing: Billing, pool: ThreadPoolExecutor, threads: int) -> None:
@@ -96,11 +96,11 @@ class Reading:
 
 
 @contextmanager
-def reading(billing: Billing, threads: int = THREADS) -> Iterator[Reading]:
+def reading(billing: Billing, threads: int = THREADS) -> Iterator[ParallelReader]:
     """Threads that ask Stripe; what they have not begun is dropped where one fails."""
     pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="sync")
     try:
-        yield Reading(billing, pool, threads)
+        yield ParallelReader(billing, pool, threads)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -189,7 +189,7 @@ def _mirrored(kind: Kind, raw: StripeJson) -> Mirrored:
         return Unreadable(kind, str(raw.get("id")), str(error))
 
 
-def _stored(kind: Kind, raw: StripeJson) -> Stored:
+def _stored(kind: Kind, raw: StripeJson) -> MirroredObject:
     parent: str | None = None
     if kind is Kind.SUBSCRIPTION:
         read_subscription(raw)
@@ -201,7 +201,7 @@ def _stored(kind: Kind, raw: StripeJson) -> Stored:
     else:
         read_product(raw)
     created = raw.get("created")
-    return Stored(kind, str(raw["id"]), created if isinstance(created, int) else 0, parent, raw)
+    return MirroredObject(kind, str(raw["id"]), created if isinstance(created, int) else 0, parent, raw)
 
 
 def lean(subscription: StripeJson) -> StripeJson:

@@ -21,7 +21,7 @@ from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import sync_state
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
-from seatctl.models.mirror import Gone, Kind, Stored, Unreadable
+from seatctl.models.mirror import Gone, Kind, MirroredObject, Unreadable
 from seatctl.models.report import Record, Report
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription
@@ -111,7 +111,7 @@ def _in_stripe(ledger: Ledger, billing: Billing, call: Call) -> InStripe:
     missing = sorted(known - set(found))
     with reading(billing) as stripe:
         for answer in stripe.objects((Kind.SUBSCRIPTION, one) for one in missing):
-            if isinstance(answer, Stored):
+            if isinstance(answer, MirroredObject):
                 found[answer.id] = read_subscription(answer.data)
             elif isinstance(answer, Gone | Unreadable):
                 found[answer.id] = answer

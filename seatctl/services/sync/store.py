@@ -7,9 +7,9 @@ from datetime import datetime
 
 from seatctl.billing.invoice_details import named_id
 from seatctl.ledger.mirror import customers, invoices, stripe_objects, sync_state
-from seatctl.ledger.mirror.customers import Mention
+from seatctl.ledger.mirror.customers import CustomerMention
 from seatctl.ledger.transaction import Journal
-from seatctl.models.mirror import Gone, Kind, Mirrored, Stored, Unreadable
+from seatctl.models.mirror import Gone, Kind, Mirrored, MirroredObject, Unreadable
 from seatctl.models.stripe_objects import StripeCustomer, StripeInvoice
 
 
@@ -20,7 +20,7 @@ def store(journal: Journal, objects: Iterable[Mirrored], now: datetime) -> None:
     came last.
     """
     latest = {one.id: one for one in objects}
-    stored = [one for one in latest.values() if isinstance(one, Stored)]
+    stored = [one for one in latest.values() if isinstance(one, MirroredObject)]
     expected = stripe_objects.is_expecting(journal)
     stripe_objects.put_all(journal, stored, now)
     customers.refresh_all(journal, [one for one in latest.values() if isinstance(one, StripeCustomer)])
@@ -32,18 +32,20 @@ def store(journal: Journal, objects: Iterable[Mirrored], now: datetime) -> None:
         elif isinstance(one, Gone):
             _forget(journal, one)
     if expected:  # what was met need not be looked for
-        stripe_objects.forget(journal, (one.id for one in latest.values() if not isinstance(one, Stored)))
+        stripe_objects.forget(
+            journal, (one.id for one in latest.values() if not isinstance(one, MirroredObject))
+        )
     for known in sync_state.skipped(journal):
         if known.id in latest and not isinstance(latest[known.id], Unreadable):
             sync_state.note_readable(journal, known.id)
 
 
-def _billed(objects: Iterable[Stored]) -> Iterator[Mention]:
+def _billed(objects: Iterable[MirroredObject]) -> Iterator[CustomerMention]:
     """The customers of subscriptions: their names will be wanted."""
     for one in objects:
         customer = named_id(one.data.get("customer"))
         if one.kind is Kind.SUBSCRIPTION and isinstance(customer, str):
-            yield Mention(customer)
+            yield CustomerMention(customer)
 
 
 def _forget(journal: Journal, gone: Gone) -> None:

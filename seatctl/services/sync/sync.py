@@ -25,12 +25,12 @@ from seatctl.models.role import Action
 from seatctl.rules.plural import counted
 from seatctl.services.notifications.reminders import queue_notices
 from seatctl.services.operations.recovery import Recovered, recover
-from seatctl.services.sync.apply_changes import Taken, forget, outdated, take_over
+from seatctl.services.sync.apply_changes import AppliedChanges, forget, outdated, take_over
 from seatctl.services.sync.apply_plans import without_product
 from seatctl.services.sync.apply_subscription import ENDED
 from seatctl.services.sync.backfill import backfill, is_needed
-from seatctl.services.sync.events import News, in_order, news
-from seatctl.services.sync.reader import Reading, reading
+from seatctl.services.sync.events import ChangedObjects, in_order, news
+from seatctl.services.sync.reader import ParallelReader, reading
 from seatctl.services.sync.store import store
 from seatctl.services.users.permissions import allow
 
@@ -38,12 +38,12 @@ COLUMNS = ("run", "kind", "name", "result", "summary")
 
 
 @dataclass(frozen=True, slots=True)
-class Mirroring:
+class SyncProgress:
     """What reading Stripe has come to."""
 
     read: int
     whole: bool
-    taken: Taken
+    taken: AppliedChanges
 
 
 def sync(ledger: Ledger, billing: Billing, call: Call, *, full: bool = False) -> Report:
@@ -71,10 +71,12 @@ def follow(ledger: Ledger, billing: Billing, call: Call, objects: Iterable[tuple
     with reading(billing) as stripe:
         gone, count = _fetch(ledger, call, stripe, objects)
         taken = _take_over(ledger, call, stripe, gone, stripe_now(billing, call))
-    return _report(ledger, [], Mirroring(count, False, taken))
+    return _report(ledger, [], SyncProgress(count, False, taken))
 
 
-def _mirror(ledger: Ledger, billing: Billing, call: Call, stripe: Reading, *, full: bool) -> Mirroring:
+def _mirror(
+    ledger: Ledger, billing: Billing, call: Call, stripe: ParallelReader, *, full: bool
+) -> SyncProgress:
     whole, count, since = is_needed(ledger, call.now, full=full), 0, None
     if whole:
         count = backfill(ledger, billing, call, stripe, anew=full)
@@ -97,7 +99,7 @@ def _mirror(ledger: Ledger, billing: Billing, call: Call, stripe: Reading, *, fu
     taken = _take_over(ledger, call, stripe, gone, at)
     taken.rows.extend(_given_back(known, _refunds(ledger, told.objects)))
     _note(ledger, call, told, succeeded=not _is_undecided(ledger))
-    return Mirroring(count + fetched, whole, taken)
+    return SyncProgress(count + fetched, whole, taken)
 
 
 def _refunds(ledger: Ledger, objects: Iterable[tuple[Kind, str]]) -> dict[str, StripeJson]:
@@ -132,7 +134,7 @@ def _unmet(reader: Reader, call: Call) -> list[str]:
 
 
 def _fetch(
-    ledger: Ledger, call: Call, stripe: Reading, objects: Iterable[tuple[Kind, str]]
+    ledger: Ledger, call: Call, stripe: ParallelReader, objects: Iterable[tuple[Kind, str]]
 ) -> tuple[list[Gone], int]:
     """Fetch objects into the mirror; what Stripe no longer has, and how many were fetched."""
     gone, batch, count = list[Gone](), list[Mirrored](), 0
@@ -154,7 +156,9 @@ def _keep(ledger: Ledger, call: Call, batch: list[Mirrored]) -> None:
         batch.clear()
 
 
-def _take_over(ledger: Ledger, call: Call, stripe: Reading, gone: list[Gone], at: datetime) -> Taken:
+def _take_over(
+    ledger: Ledger, call: Call, stripe: ParallelReader, gone: list[Gone], at: datetime
+) -> AppliedChanges:
     # Held so that no operation of this ledger changes a subscription between its last reading and the
     # transaction that takes it over: the older copy would give back seats that were just given up.
     with ledger.money_lock():
@@ -190,7 +194,7 @@ def _end(ledger: Ledger, call: Call, gone: list[str]) -> list[Record]:
     return rows
 
 
-def _note(ledger: Ledger, call: Call, told: News, *, succeeded: bool) -> None:
+def _note(ledger: Ledger, call: Call, told: ChangedObjects, *, succeeded: bool) -> None:
     """The place after what was taken over; a success only where nothing of ours is left undecided."""
     with ledger.journal() as journal:
         sync_state.note_events(journal, told.newest, told.seen, call.now)
@@ -221,7 +225,9 @@ def _foretell(ledger: Ledger, billing: Billing, call: Call, *, full: bool) -> Re
     return Report(None, True, summary, tuple(rows), columns=("run", "kind", "name", "result"))
 
 
-def _report(ledger: Ledger, recovered: list[Recovered], done: Mirroring, *, rebuilt: bool = False) -> Report:
+def _report(
+    ledger: Ledger, recovered: list[Recovered], done: SyncProgress, *, rebuilt: bool = False
+) -> Report:
     with ledger.reading() as reader:
         skipped = sync_state.skipped(reader)
     results = [one.row["result"] for one in recovered]
@@ -261,7 +267,7 @@ def _skipped_rows(skipped: Iterable[object]) -> list[Record]:
     ]
 
 
-def _summary(recovered: list[JsonValue], done: Mirroring, skipped: int) -> str:
+def _summary(recovered: list[JsonValue], done: SyncProgress, skipped: int) -> str:
     ended = [f"{recovered.count(how)} {how}" for how in dict.fromkeys(map(str, recovered))]
     looked = "nothing was interrupted"
     if recovered:

@@ -42,7 +42,7 @@ class UserRemoved(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class UserEdit:
     """What `users edit` sets. None leaves a value as it is; an empty text takes name or group away."""
 
     email: str | None = None
@@ -95,7 +95,7 @@ def _add(tx: Transaction, email: str, name: str | None, group: str | None) -> di
     return user_row(known, "already_there")
 
 
-def edit_user(ledger: Ledger, call: Call, email: str, edit: Edit) -> Report:
+def edit_user(ledger: Ledger, call: Call, email: str, edit: UserEdit) -> Report:
     """Change a user's e-mail, name or group.
 
     Their roles follow a new e-mail, and the actor needs the role to grant them. Raises UnknownUser,

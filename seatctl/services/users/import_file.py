@@ -8,7 +8,7 @@ from functools import partial
 from seatctl.errors import ExitCode
 from seatctl.ledger import imports, staging
 from seatctl.ledger.ledger import Ledger
-from seatctl.ledger.staging import Verdict
+from seatctl.ledger.staging import RowVerdict
 from seatctl.models.call import Call
 from seatctl.models.report import Report
 from seatctl.models.role import Action
@@ -32,7 +32,7 @@ def import_users(ledger: Ledger, call: Call, rows: Iterable[Incoming], *, skip_b
         imports.mark_undone(tx)
         bad = staging.require_good(tx, skip_bad)
         done = imports.apply(tx)
-        removed = staging.count(tx, Verdict.REMOVED)
+        removed = staging.count(tx, RowVerdict.REMOVED)
         summary = _summary(done, removed, bad)
         tx.summarise(summary)
         kept = tx.keep(partial(staging.results, tx, imports.RESULTS))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from seatctl.errors import JsonValue, Refused, UsageError
 from seatctl.ledger import staging, users
 from seatctl.ledger.ledger import Ledger
-from seatctl.ledger.staging import BadRows, Verdict
+from seatctl.ledger.staging import BadRows, RowVerdict
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.user import User, UserStatus
 from seatctl.rules.people import FIELDS, incoming, typed
@@ -65,9 +65,9 @@ def require_known(tx: Transaction, people: People, *, creatable: bool = False) -
 
     `creatable`: the command has --create-users.
     """
-    others = (Verdict.BAD, Verdict.SUSPENDED, Verdict.REMOVED) if creatable else (Verdict.BAD,)
+    others = (RowVerdict.BAD, RowVerdict.SUSPENDED, RowVerdict.REMOVED) if creatable else (RowVerdict.BAD,)
     if _stands_alone(tx, people, others):
-        unknown = staging.emails(tx, Verdict.UNKNOWN)
+        unknown = staging.emails(tx, RowVerdict.UNKNOWN)
         if len(unknown) == 1:
             users.require(tx, unknown[0])
         if unknown:
@@ -77,10 +77,10 @@ def require_known(tx: Transaction, people: People, *, creatable: bool = False) -
                 data={"emails": [*unknown]},
             )
     way = "; --create-users makes one" if creatable else ""
-    staging.refuse(tx, Verdict.UNKNOWN, f"there is no user of this e-mail{way}")
+    staging.refuse(tx, RowVerdict.UNKNOWN, f"there is no user of this e-mail{way}")
 
 
-def _stands_alone(tx: Transaction, people: People, others: Iterable[Verdict]) -> bool:
+def _stands_alone(tx: Transaction, people: People, others: Iterable[RowVerdict]) -> bool:
     """Whether people typed as arguments have one kind of fault, and none of `others`: a sentence says it all.
 
     Otherwise each is a bad row, so that all are named at once.
@@ -115,8 +115,8 @@ def require_active(tx: Transaction, people: People) -> None:
 
     After `require_known`, which makes bad rows of unknown people if there are other faults.
     """
-    for verdict, command in ((Verdict.SUSPENDED, "reactivate"), (Verdict.REMOVED, "add")):
-        others = {Verdict.BAD, Verdict.SUSPENDED, Verdict.REMOVED} - {verdict}
+    for verdict, command in ((RowVerdict.SUSPENDED, "reactivate"), (RowVerdict.REMOVED, "add")):
+        others = {RowVerdict.BAD, RowVerdict.SUSPENDED, RowVerdict.REMOVED} - {verdict}
         if _stands_alone(tx, people, others):
             emails = staging.emails(tx, verdict)
             if emails:

@@ -9,8 +9,8 @@ import pytest
 
 from seatctl.ledger import operations
 from seatctl.ledger.ledger import open_ledger
-from seatctl.services.charging.own_invoice import Bill, price_data
-from seatctl.services.operations.steps import Running
+from seatctl.services.charging.own_invoice import OwnInvoice, price_data
+from seatctl.services.operations.steps import OperationRun
 from seatctl.services.purchases.card import subscription_form
 from seatctl.services.purchases.checkout import page_form
 from tests.services.purchases.test_declines import change
@@ -155,7 +155,7 @@ def test_the_setting_takes_on_and_off_only(sandbox):
     assert sandbox("config", "set", "stripe.automatic_tax", "maybe").code == 3
 
 
-def bill(**changes) -> Bill:
+def bill(**changes) -> OwnInvoice:
     fields = {
         "customer": "cus_1",
         "stripe_subscription": "sub_1",
@@ -169,7 +169,7 @@ def bill(**changes) -> Bill:
         "max_spend": None,
         "due_days": None,
     }
-    return Bill(**{**fields, **changes})
+    return OwnInvoice(**{**fields, **changes})
 
 
 def test_our_own_lines_are_taxed_as_the_price_says():
@@ -186,7 +186,7 @@ def test_a_purchase_and_its_page_ask_stripe_for_the_tax(sandbox, pro, taxed):
         with ledger.reading() as reader:
             operation = operations.of_run(reader, page.error["run"])
         payload = {**operation.payload, "automatic_tax": taxed}
-        running = Running(ledger, None, None, replace(operation, payload=payload))
+        running = OperationRun(ledger, None, None, replace(operation, payload=payload))
         bought, paid = subscription_form(running, "cus_1"), page_form(running, "cus_1")
     assert ("automatic_tax" in bought, "automatic_tax" in paid) == (taxed, taxed)
     if taxed:

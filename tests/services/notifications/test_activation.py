@@ -112,11 +112,11 @@ def test_who_never_claimed_goes_first(sandbox, design, postbox):
     claim(sandbox, code_in(postbox.to(BOB)[0]))
     from seatctl.ledger import departures
     from seatctl.ledger.ledger import open_ledger
-    from seatctl.models.seat import Leaving
+    from seatctl.models.seat import DepartureRule
 
     ledger = open_ledger(ledger_path(sandbox))
     with ledger.reading() as reader:
-        chosen = departures.choose(reader, 1, Leaving.UNCLAIMED, 5)
+        chosen = departures.choose(reader, 1, DepartureRule.UNCLAIMED, 5)
     ledger.close()
     assert query(ledger_path(sandbox), "SELECT email FROM users WHERE id = ?", *chosen) == [(CYD,)]
 

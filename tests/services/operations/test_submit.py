@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seatctl.sandbox.api.twin import Answer, Twin
-from seatctl.services.operations.kinds import Handler
+from seatctl.services.operations.kinds import OperationHandler
 from tests.support.both_sides import (
     advance,
     assert_agree,
@@ -380,7 +380,9 @@ def test_a_bug_in_one_operation_does_not_stop_those_behind_it(sandbox, pro, monk
     assert sandbox(*BUY).code == 75
     calm(sandbox)
     with monkeypatch.context() as patch:
-        patch.setattr("seatctl.services.plans.add_operation.HANDLER", Handler(lambda running: 1 // 0))
+        patch.setattr(
+            "seatctl.services.plans.add_operation.HANDLER", OperationHandler(lambda running: 1 // 0)
+        )
         synced = sandbox("sync", "-o", "json")
     assert (synced.code, synced.err) == (1, "")
     assert [(row["result"], row["error"]) for row in synced.rows[:2]] == [
