@@ -109,9 +109,9 @@ def adopt(
     names = subscription or []
     if ctx.asks:
         with ctx.ledger.reading() as reader:
-            pools = adoptable(reader, ctx.call, ctx.ledger.id, names)
-        homes = {pool.home_ledger for pool in pools if pool.home_ledger}
-        if pools:
+            subscriptions = adoptable(reader, ctx.call, ctx.ledger.id, names)
+        homes = {pool.home_ledger for pool in subscriptions if pool.home_ledger}
+        if subscriptions:
             lose = f"; {', '.join(sorted(homes))} can then only read" if homes else ""
-            ctx.confirm(f"Make this ledger the home of {counted(len(pools), 'subscription')}{lose}?")
+            ctx.confirm(f"Make this ledger the home of {counted(len(subscriptions), 'subscription')}{lose}?")
     ctx.emit(run_adopt(ctx.ledger, ctx.billing, ctx.call, names), handle="name")

@@ -272,7 +272,7 @@ def _carry_out(
     )
     if ctx.options.dry_run and purchases:
         _ask(ctx, purchases, max_spend)
-        costs = {one.counted.pool.name: one.prepared.due_now for one in purchases}
+        costs = {one.counted.subscription.name: one.prepared.due_now for one in purchases}
         _emit(ctx, weighed_report(weighed, costs=costs, check=False))
         return
     bought = _buy(ctx, purchases, max_spend)
@@ -347,9 +347,9 @@ def _tell_not_in_file(ctx: Context, report: Report) -> None:
 def _emit_numbers(ctx: Context, report: Report) -> None:
     from seatctl.output.style import Column
 
-    pools = report.data["subscriptions"]
-    assert isinstance(pools, list)
+    subscriptions = report.data["subscriptions"]
+    assert isinstance(subscriptions, list)
     numbers = ("rows", "seated", "new", "ends", "revoked", "free", "short", "to_buy")
     columns = [Column(key, key.replace("_", " ").capitalize(), "integer") for key in numbers]
-    rows = [one for one in pools if isinstance(one, dict)]
+    rows = [one for one in subscriptions if isinstance(one, dict)]
     ctx.emit_list(rows, [Column("subscription", "Subscription"), *columns], handle="subscription")

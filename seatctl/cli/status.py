@@ -83,7 +83,7 @@ def status(typer_ctx: typer.Context) -> None:
 def _record(ctx: Context, pools: Iterable[Subscription], counts: Overview) -> Record:
     from seatctl.models.call import format_time
 
-    current = [pool for pool in pools if pool.status not in ENDED]
+    current = [subscription for subscription in pools if subscription.status not in ENDED]
     return {
         "profile": ctx.profile.name,
         "mode": ctx.profile.mode.value,
@@ -95,9 +95,9 @@ def _record(ctx: Context, pools: Iterable[Subscription], counts: Overview) -> Re
         "unreadable": counts.unreadable,
         "plans": counts.plans,
         "subscriptions": len(current),
-        "seats": sum(pool.capacity for pool in current),
-        "assigned": sum(pool.assigned for pool in current),
-        "free": sum(pool.free for pool in current),
+        "seats": sum(subscription.capacity for subscription in current),
+        "assigned": sum(subscription.assigned for subscription in current),
+        "free": sum(subscription.free for subscription in current),
         "users": counts.users,
         "pending_requests": counts.pending_requests,
         "waitlisted_requests": counts.waitlisted_requests,
@@ -146,10 +146,10 @@ def _attention(pools: Iterable[Subscription], counts: Overview, now: datetime) -
         yield "reading Stripe was interrupted; to go on with it: seatctl sync"
     if counts.unreadable:
         yield f"{counted(counts.unreadable, 'object')} in Stripe could not be read: seatctl sync lists them"
-    for pool in pools:
-        if pool.term_end <= now and pool.status not in ENDED:
-            yield f"the term of {pool.name} is over, and what became of it was not read: seatctl sync"
-        yield from map(sentence, troubles_of(pool, now))
+    for subscription in pools:
+        if subscription.term_end <= now and subscription.status not in ENDED:
+            yield f"the term of {subscription.name} is over, and what became of it was not read: seatctl sync"
+        yield from map(sentence, troubles_of(subscription, now))
     if counts.pending_requests:
         waiting = "requests wait" if counts.pending_requests > 1 else "request waits"
         yield f"{counts.pending_requests} {waiting} for a decision: seatctl requests list"

@@ -35,11 +35,11 @@ def apply_capacity_changes(tx: Transaction) -> None:
             (tx.now,),
         )
     )
-    for change_id, pool, capacity in (tuple(row) for row in due):
-        before = tx.count("SELECT capacity FROM subscriptions WHERE id = ?", (pool,))
+    for change_id, subscription, capacity in (tuple(row) for row in due):
+        before = tx.count("SELECT capacity FROM subscriptions WHERE id = ?", (subscription,))
         tx.execute("UPDATE capacity_changes SET applied_at = ? WHERE id = ?", (tx.now, change_id))
-        tx.execute("UPDATE subscriptions SET capacity = ? WHERE id = ?", (capacity, pool))
-        tx.record("subscription", pool, {"capacity": before}, {"capacity": capacity})
+        tx.execute("UPDATE subscriptions SET capacity = ? WHERE id = ?", (capacity, subscription))
+        tx.record("subscription", subscription, {"capacity": before}, {"capacity": capacity})
 
 
 def fill_waitlists(tx: Transaction) -> int:
@@ -48,7 +48,7 @@ def fill_waitlists(tx: Transaction) -> int:
     if not requests.anybody_waits(tx):
         return 0
     free = [row["id"] for row in tx.rows(_WITH_FREE_SEATS)]
-    return sum(_fill(tx, subscriptions.by_id(tx, pool)) for pool in free)
+    return sum(_fill(tx, subscriptions.by_id(tx, subscription)) for subscription in free)
 
 
 def waitlist_told(tx: Transaction, moved_up: int) -> str:
@@ -59,54 +59,54 @@ def waitlist_told(tx: Transaction, moved_up: int) -> str:
     return "" if until is None else f"; the waitlist moves up after {until}"
 
 
-def _fill(tx: Transaction, pool: Subscription) -> int:
+def _fill(tx: Transaction, subscription: Subscription) -> int:
     """Seats go in the order of the waitlist; whoever cannot take this one keeps the place."""
-    free, seated = max(0, pool.free - held_seats.held(tx, pool.id, tx.now)), 0
-    for request in list(requests.waiting(tx, pool.id)):
+    free, seated = max(0, subscription.free - held_seats.held(tx, subscription.id, tx.now)), 0
+    for request in list(requests.waiting(tx, subscription.id)):
         if not free:
             break
         for_any = request.subscription_id is None
-        if not (_suits(tx, request, pool, free) if for_any else free > _kept(request, pool)):
+        if not (_suits(tx, request, subscription, free) if for_any else free > _kept(request, subscription)):
             continue
         # For any subscription it is this one's rule that decides, now; else it was decided before.
         by = AUTOMATIC if for_any and request.decided_by == AUTOMATIC else None
-        taken = take_seat(tx, request, pool, by=by)
+        taken = take_seat(tx, request, subscription, by=by)
         free -= taken
         seated += taken
     return seated
 
 
-def _kept(request: SeatRequest, pool: Subscription) -> int:
+def _kept(request: SeatRequest, subscription: Subscription) -> int:
     """The free seats that are not for whom a rule approved."""
-    return pool.auto_approval.keep_free if request.decided_by == AUTOMATIC else 0
+    return subscription.auto_approval.keep_free if request.decided_by == AUTOMATIC else 0
 
 
-def _suits(tx: Transaction, request: SeatRequest, pool: Subscription, free: int) -> bool:
+def _suits(tx: Transaction, request: SeatRequest, subscription: Subscription, free: int) -> bool:
     """Whether a seat there is what somebody waits for who asked for any, and theirs by its rules.
 
     Whom a person approved may have any; whom a rule of another subscription approved was not approved here.
     """
-    offered = pool.policy.features if pool.policy else ()
+    offered = subscription.policy.features if subscription.policy else ()
     if not set(request.features) <= set(offered):
         return False
     if request.decided_by != AUTOMATIC:
         return True
     group = tx.value("SELECT group_name FROM users WHERE id = ?", (request.user_id,))
-    today = requests.approved_automatically(tx, pool.id, tx.call.now)
+    today = requests.approved_automatically(tx, subscription.id, tx.call.now)
     asking = Requester(request.email, None if group is None else str(group), tx.call.now, today)
-    return automatically(pool.auto_approval, asking, free).outcome is ApprovalOutcome.SEAT
+    return automatically(subscription.auto_approval, asking, free).outcome is ApprovalOutcome.SEAT
 
 
-def take_seat(tx: Transaction, request: SeatRequest, pool: Subscription, *, by: str | None) -> int:
+def take_seat(tx: Transaction, request: SeatRequest, subscription: Subscription, *, by: str | None) -> int:
     """Approve a request and seat its user in the same transaction; how many seats that took.
 
     One, or none where the user sits there already. The caller has seen that a seat is free.
     """
-    requests.decide(tx, request.number, RequestStatus.APPROVED, by=by, subscription_id=pool.id)
-    if seats.active_id(tx, pool.id, request.user_id) is not None:
+    requests.decide(tx, request.number, RequestStatus.APPROVED, by=by, subscription_id=subscription.id)
+    if seats.active_id(tx, subscription.id, request.user_id) is not None:
         return 0
-    seat = seats.assign(tx, pool.id, request.user_id)
-    request_closures.approve_seated(tx, pool.id, request.user_id)
+    seat = seats.assign(tx, subscription.id, request.user_id)
+    request_closures.approve_seated(tx, subscription.id, request.user_id)
     ids = {"request": request.number, "seat": seat}
     tx.mail("request_approved", ids, recipient_id=request.user_id)
     return 1

@@ -212,8 +212,8 @@ def _note_freed(tx: Transaction, where: str, params: dict[str, SqlValue]) -> Non
         params,
     )
     for row in list(rows):
-        pool = row["subscription_id"]
-        tx.freed[pool] = tx.freed.get(pool, 0) + row["seats"]
+        subscription = row["subscription_id"]
+        tx.freed[subscription] = tx.freed.get(subscription, 0) + row["seats"]
         tx.freed_people |= {row["first"], row["last"]}
 
 

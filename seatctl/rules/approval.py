@@ -83,14 +83,14 @@ def _refusal(rules: AutoApproval, asking: Requester) -> tuple[str, str] | None:
     return None
 
 
-def choose(pools: Iterable[Subscription], features: Collection[str] = ()) -> Subscription | None:
+def choose(subscriptions: Iterable[Subscription], features: Collection[str] = ()) -> Subscription | None:
     """Where a request for any goes: the features wanted, then most seats free, then latest renewal."""
-    return max(_fitting(pools, features), key=_rank, default=None)
+    return max(_fitting(subscriptions, features), key=_rank, default=None)
 
 
 def why_chosen(
     chosen: Subscription,
-    pools: Iterable[Subscription],
+    subscriptions: Iterable[Subscription],
     features: Collection[str] = (),
     *,
     left_out: Iterable[Subscription] = (),
@@ -99,7 +99,9 @@ def why_chosen(
 
     `left_out`: those that were not to be chosen from, because no rule gives a seat there.
     """
-    others = [pool for pool in _fitting(pools, features) if pool.id != chosen.id]
+    others = [
+        subscription for subscription in _fitting(subscriptions, features) if subscription.id != chosen.id
+    ]
     by_rule = bool(_fitting(left_out, features))
     if not others:
         return f"the only one with a free seat{_that(features, by_rule, 's')}"
@@ -120,14 +122,18 @@ def _that(features: Collection[str], by_rule: bool, s: str) -> str:
     return f" that {' and '.join(traits)}" if traits else ""
 
 
-def fits(pool: Subscription, features: Collection[str]) -> bool:
+def fits(subscription: Subscription, features: Collection[str]) -> bool:
     """Whether its seats can be used and grant all these features."""
-    return pool.status in USABLE and set(features) <= set(pool.policy.features if pool.policy else ())
+    return subscription.status in USABLE and set(features) <= set(
+        subscription.policy.features if subscription.policy else ()
+    )
 
 
-def _fitting(pools: Iterable[Subscription], features: Collection[str]) -> list[Subscription]:
-    return [pool for pool in pools if pool.free and fits(pool, features)]
+def _fitting(subscriptions: Iterable[Subscription], features: Collection[str]) -> list[Subscription]:
+    return [
+        subscription for subscription in subscriptions if subscription.free and fits(subscription, features)
+    ]
 
 
-def _rank(pool: Subscription) -> tuple[int, datetime, int]:
-    return pool.free, pool.term_end, -pool.id
+def _rank(subscription: Subscription) -> tuple[int, datetime, int]:
+    return subscription.free, subscription.term_end, -subscription.id

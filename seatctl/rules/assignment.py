@@ -46,61 +46,75 @@ class ForeignLedger(NotAllowed):
     code = "foreign_ledger"
 
 
-def require_home(pool: Subscription, ledger_id: str) -> None:
+def require_home(subscription: Subscription, ledger_id: str) -> None:
     """Raise ForeignLedger unless the mirror of Stripe's metadata names this ledger."""
-    if pool.home_ledger == ledger_id:
+    if subscription.home_ledger == ledger_id:
         return
     owner = (
-        f"is kept by another ledger ({pool.home_ledger})" if pool.home_ledger else "belongs to no ledger yet"
+        f"is kept by another ledger ({subscription.home_ledger})"
+        if subscription.home_ledger
+        else "belongs to no ledger yet"
     )
     raise ForeignLedger(
-        f"{pool.name} {owner}; it cannot be changed from this one ({ledger_id})",
+        f"{subscription.name} {owner}; it cannot be changed from this one ({ledger_id})",
         hint=hints.to(
             "use the ledger that keeps it, or make this one its home",
-            hints.command("ledger", "adopt", pool.name),
+            hints.command("ledger", "adopt", subscription.name),
         ),
-        data={"subscription": pool.name, "home_ledger": pool.home_ledger, "ledger": ledger_id},
+        data={
+            "subscription": subscription.name,
+            "home_ledger": subscription.home_ledger,
+            "ledger": ledger_id,
+        },
     )
 
 
-def require_usable(pool: Subscription) -> None:
+def require_usable(subscription: Subscription) -> None:
     """Raise NotAssignable unless the subscription is running; the hint is what makes it run again."""
-    if pool.status in USABLE:
+    if subscription.status in USABLE:
         return
-    trouble = stopped_trouble(payments_of(pool))
-    over = hints.buy(pool.plan_slug)
-    why = f"{pool.name} is {pool.status.replace('_', ' ')}" if trouble is None else trouble.message
+    trouble = stopped_trouble(payments_of(subscription))
+    over = hints.buy(subscription.plan_slug)
+    why = (
+        f"{subscription.name} is {subscription.status.replace('_', ' ')}"
+        if trouble is None
+        else trouble.message
+    )
     raise NotAssignable(
         f"{why}; nobody can be seated in it",
         hint=over if trouble is None else hint_of(trouble),
-        data={"subscription": pool.name, "status": pool.status.value},
+        data={"subscription": subscription.name, "status": subscription.status.value},
     )
 
 
-def seats_to_take(pool: Subscription, needed: int, *, fill: bool) -> int:
+def seats_to_take(subscription: Subscription, needed: int, *, fill: bool) -> int:
     """How many of the `needed` seats to assign: all, or with `fill` as many as are free.
 
     Raises OverAssigned, and NoSeatsLeft where they do not fit; its message is completed by `shortage`.
     """
-    if not needed or needed <= pool.free:
+    if not needed or needed <= subscription.free:
         return needed
-    if pool.assigned > pool.capacity:
-        over = pool.assigned - pool.capacity
+    if subscription.assigned > subscription.capacity:
+        over = subscription.assigned - subscription.capacity
         raise OverAssigned(
-            over_assigned(pool),
+            over_assigned(subscription),
             hint=hints.to(
                 f"give {over} back first",
-                hints.command("seats", "revoke", pool.name, hints.Blank.EMAILS),
+                hints.command("seats", "revoke", subscription.name, hints.Blank.EMAILS),
             ),
-            data={"subscription": pool.name, "capacity": pool.capacity, "assigned": pool.assigned},
+            data={
+                "subscription": subscription.name,
+                "capacity": subscription.capacity,
+                "assigned": subscription.assigned,
+            },
         )
     if fill:
-        return pool.free
-    raise shortage(pool, needed, ())
+        return subscription.free
+    raise shortage(subscription, needed, ())
 
 
 def shortage(
-    pool: Subscription,
+    subscription: Subscription,
     needed: int,
     without: Sequence[dict[str, JsonValue]],
     at: datetime | None = None,
@@ -109,20 +123,20 @@ def shortage(
 
     `without` are rows with `email`; at `at` (UTC) the policy may let none be bought.
     """
-    missing = needed - pool.free
-    free = f"{pool.free or 'no'} seat{'' if pool.free == 1 else 's'}"
-    message = f"{pool.name} has {free} free, {needed} {'is' if needed == 1 else 'are'} needed"
+    missing = needed - subscription.free
+    free = f"{subscription.free or 'no'} seat{'' if subscription.free == 1 else 's'}"
+    message = f"{subscription.name} has {free} free, {needed} {'is' if needed == 1 else 'are'} needed"
     if without:
         named = ", ".join(str(row["email"]) for row in without[:3])
         rest = f" and {len(without) - 3} more" if len(without) > 3 else ""
         message += f"; {named}{rest} would go without"
-    hint = _more_seats(pool, in_packs(pool, missing), at)
+    hint = _more_seats(subscription, in_packs(subscription, missing), at)
     return NoSeatsLeft(
         message,
-        hint=f"{hint}, or --fill seats those who fit" if pool.free else hint,
+        hint=f"{hint}, or --fill seats those who fit" if subscription.free else hint,
         data={
-            "subscription": pool.name,
-            "free": pool.free,
+            "subscription": subscription.name,
+            "free": subscription.free,
             "needed": needed,
             "missing": missing,
             "rows": [*without],
@@ -130,22 +144,22 @@ def shortage(
     )
 
 
-def _more_seats(pool: Subscription, seats: int, at: datetime | None) -> str:
+def _more_seats(subscription: Subscription, seats: int, at: datetime | None) -> str:
     """The command that buys them; what is not paid comes first, and a pause would leave them unpaid."""
-    buy = hints.command("subs", "add-seats", pool.name, seats)
-    if pool.pause is not None:
-        return hints.then(hints.command("subs", "resume", pool.name), buy)
-    if pool.status is SubscriptionStatus.PAST_DUE:
-        return hints.then(first_way(payments_of(pool)), buy)
-    if pool.policy is not None and at is not None and is_cut_off(pool, at):
-        opens = pool.term_end - timedelta(days=pool.policy.renewal_window_days)
-        if pool.policy.renewal is Renewal.MANUAL and at >= opens:
-            return hints.then(hints.command("subs", "renew", pool.name), buy)
-        return hints.command("subs", "show", pool.name)
+    buy = hints.command("subs", "add-seats", subscription.name, seats)
+    if subscription.pause is not None:
+        return hints.then(hints.command("subs", "resume", subscription.name), buy)
+    if subscription.status is SubscriptionStatus.PAST_DUE:
+        return hints.then(first_way(payments_of(subscription)), buy)
+    if subscription.policy is not None and at is not None and is_cut_off(subscription, at):
+        opens = subscription.term_end - timedelta(days=subscription.policy.renewal_window_days)
+        if subscription.policy.renewal is Renewal.MANUAL and at >= opens:
+            return hints.then(hints.command("subs", "renew", subscription.name), buy)
+        return hints.command("subs", "show", subscription.name)
     return buy
 
 
-def in_packs(pool: Subscription, seats: int) -> int:
+def in_packs(subscription: Subscription, seats: int) -> int:
     """The least number of seats that covers `seats` and may be added under the subscription's policy."""
-    pack = 1 if pool.policy is None else pool.policy.pack_size
+    pack = 1 if subscription.policy is None else subscription.policy.pack_size
     return -(-seats // pack) * pack

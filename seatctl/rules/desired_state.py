@@ -104,7 +104,7 @@ def require_named(unnamed: Sequence[UnnamedSubscription], named: Sequence[str]) 
 class SubscriptionComparison:
     """What the comparison found for one subscription. All are numbers of people, or of seats."""
 
-    pool: Subscription
+    subscription: Subscription
     rows: int
     seated: int
     """Of the rows: those who sit there already, as they should."""
@@ -118,7 +118,7 @@ class SubscriptionComparison:
     @property
     def room(self) -> int:
         """Seats that are free once those who leave have left; negative where it is over-assigned."""
-        return self.pool.capacity - self.pool.assigned + self.leaving
+        return self.subscription.capacity - self.subscription.assigned + self.leaving
 
     @property
     def short(self) -> int:
@@ -128,14 +128,14 @@ class SubscriptionComparison:
     @property
     def to_buy(self) -> int:
         """The least number of seats to buy, in packs, that covers what is short."""
-        return in_packs(self.pool, self.short) if self.short else 0
+        return in_packs(self.subscription, self.short) if self.short else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
     """What a comparison comes to, over all subscriptions of the file."""
 
-    pools: tuple[SubscriptionComparison, ...]
+    subscriptions: tuple[SubscriptionComparison, ...]
     users_to_add: int
     users_to_update: int
     bad: int
@@ -147,25 +147,31 @@ class Changes:
     def differs(self) -> bool:
         """Whether there is anything to do."""
         people = self.users_to_add or self.users_to_update
-        return bool(people or any(pool.new or pool.ends or pool.leaving for pool in self.pools))
+        return bool(
+            people
+            or any(
+                subscription.new or subscription.ends or subscription.leaving
+                for subscription in self.subscriptions
+            )
+        )
 
     @property
     def short(self) -> tuple[SubscriptionComparison, ...]:
         """The subscriptions in which seats are missing."""
-        return tuple(pool for pool in self.pools if pool.short)
+        return tuple(subscription for subscription in self.subscriptions if subscription.short)
 
 
 def check(changes: Changes, most: RevocationLimit, ledger_id: str) -> None:
     """Raise what forbids it: MaxRevokeExceeded, NotAssignable, ForeignLedger. Shortage is `check_room`."""
-    for counted in changes.pools:
-        require_home(counted.pool, ledger_id)
+    for counted in changes.subscriptions:
+        require_home(counted.subscription, ledger_id)
         if counted.new:
-            require_usable(counted.pool)
+            require_usable(counted.subscription)
     check_revocations(
         most,
         [
-            RevocationCount(one.pool.name, one.pool.assigned, one.leaving)
-            for one in changes.pools
+            RevocationCount(one.subscription.name, one.subscription.assigned, one.leaving)
+            for one in changes.subscriptions
             if one.leaving
         ],
         "--check",
@@ -178,7 +184,7 @@ def refuse_shortage(changes: Changes, without: Sequence[dict[str, JsonValue]]) -
     first = short[0]
     hint = "--buy-shortfall buys them, --fill seats those who fit"
     if len(short) == 1:
-        refusal = shortage(first.pool, first.pool.free + first.short, without)
+        refusal = shortage(first.subscription, first.subscription.free + first.short, without)
         named = refusal.message.partition(";")[2]
         message = sentence(first) + (f";{named}" if named else "")
         return NoSeatsLeft(message, hint=hint, data=refusal.data)
@@ -193,7 +199,7 @@ def sentence(counted: SubscriptionComparison, cost: int | None = None) -> str:
 
     `cost` is what Stripe would charge now for what is bought, in minor units.
     """
-    pool = counted.pool
+    subscription = counted.subscription
     parts = [f"{counted.seated:,} seated"]
     parts += [f"{counted.new:,} new"] if counted.new else []
     parts += [f"{counted.ends:,} to end at another time"] if counted.ends else []
@@ -202,12 +208,12 @@ def sentence(counted: SubscriptionComparison, cost: int | None = None) -> str:
     if counted.short:
         parts += [f"short {counted.short:,} → {_bought(counted)}"]
     if cost is not None:
-        parts += [f"{plain_amount(cost, pool.currency)} {pool.currency.upper()}"]
-    return f"{pool.name}: {counted.rows:,} row{'' if counted.rows == 1 else 's'}: {', '.join(parts)}"
+        parts += [f"{plain_amount(cost, subscription.currency)} {subscription.currency.upper()}"]
+    return f"{subscription.name}: {counted.rows:,} row{'' if counted.rows == 1 else 's'}: {', '.join(parts)}"
 
 
 def _bought(counted: SubscriptionComparison) -> str:
-    pack = 1 if counted.pool.policy is None else counted.pool.policy.pack_size
+    pack = 1 if counted.subscription.policy is None else counted.subscription.policy.pack_size
     seats = f"{counted.to_buy:,} seat{'' if counted.to_buy == 1 else 's'}"
     if pack == 1:
         return seats
@@ -217,22 +223,22 @@ def _bought(counted: SubscriptionComparison) -> str:
 
 def summary(changes: Changes, *, done: bool, fill: bool = False) -> str:
     """One sentence on all of it: as done, or as what is to be done; with `fill` as far as seats are free."""
-    short = sum(one.short for one in changes.pools)
-    seated = sum(one.new for one in changes.pools) - (short if fill else 0)
+    short = sum(one.short for one in changes.subscriptions)
+    seated = sum(one.new for one in changes.subscriptions) - (short if fill else 0)
     counts = [
         (seated, "seated", "to seat"),
-        (sum(one.leaving for one in changes.pools), "revoked", "to revoke"),
-        (sum(one.ends for one in changes.pools), "given another end", "to give another end"),
+        (sum(one.leaving for one in changes.subscriptions), "revoked", "to revoke"),
+        (sum(one.ends for one in changes.subscriptions), "given another end", "to give another end"),
         (changes.users_to_add, "added as users", "to add as users"),
         (changes.users_to_update, "updated as users", "to update as users"),
     ]
     parts = [f"{number:,} {past if done else future}" for number, past, future in counts if number]
-    named = [one.pool.name for one in changes.pools]
+    named = [one.subscription.name for one in changes.subscriptions]
     where = named[0] if len(named) == 1 else f"{len(named)} subscriptions"
     said = f"{where}: {', '.join(parts)}" if parts else "nothing to do"
     if short:
         said += f"; {short:,} without a seat" if fill else f"; {short:,} short"
-    if done and any(one.leaving for one in changes.pools):
+    if done and any(one.leaving for one in changes.subscriptions):
         said += "; what is billed does not change"
     if changes.bad:
         said += f"; {changes.bad:,} bad row{'' if changes.bad == 1 else 's'} left out"
@@ -242,7 +248,7 @@ def summary(changes: Changes, *, done: bool, fill: bool = False) -> str:
 def as_record(counted: SubscriptionComparison, cost: int | None = None) -> dict[str, JsonValue]:
     """What the JSON report says of one subscription; `cost` in minor units of its currency."""
     return {
-        "subscription": counted.pool.name,
+        "subscription": counted.subscription.name,
         "rows": counted.rows,
         "seated": counted.seated,
         "new": counted.new,
@@ -252,5 +258,5 @@ def as_record(counted: SubscriptionComparison, cost: int | None = None) -> dict[
         "short": counted.short,
         "to_buy": counted.to_buy,
         "due_now": cost,
-        "currency": counted.pool.currency,
+        "currency": counted.subscription.currency,
     }

@@ -29,21 +29,21 @@ def overtaken(template: str, facts: Facts, now: datetime) -> str | None:
         thing = _part(facts, key)
         if template in templates and thing is not None and is_so(thing):
             return why
-    ids, pool = _part(facts, "ids") or {}, _part(facts, "subscription") or {}
+    ids, subscription = _part(facts, "ids") or {}, _part(facts, "subscription") or {}
     if template == Template.RENEWAL_REMINDER:
-        return _term_overtaken(from_epoch(int(str(ids.get("term_end", 0)))), pool, now)
+        return _term_overtaken(from_epoch(int(str(ids.get("term_end", 0)))), subscription, now)
     if template == Template.PAYMENT_FAILED and "unpaid_since" in ids:
         told = format_time(from_epoch(int(str(ids["unpaid_since"]))))
-        return None if told == pool.get("unpaid_since") else "it was paid meanwhile"
+        return None if told == subscription.get("unpaid_since") else "it was paid meanwhile"
     return None
 
 
-def _term_overtaken(ends: datetime, pool: Facts, now: datetime) -> str | None:
-    if format_time(ends) != pool.get("term_end"):
+def _term_overtaken(ends: datetime, subscription: Facts, now: datetime) -> str | None:
+    if format_time(ends) != subscription.get("term_end"):
         return "the term was renewed meanwhile"
     if now >= ends:
         return "the term is over"
-    return None if pool.get("end_is_open") else "it was renewed or canceled meanwhile"
+    return None if subscription.get("end_is_open") else "it was renewed or canceled meanwhile"
 
 
 _OVERTAKEN: tuple[tuple[Collection[str], str, Callable[[Facts], bool], str], ...] = (

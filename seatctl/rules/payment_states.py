@@ -43,53 +43,53 @@ class Payments(NamedTuple):
     grace_days: int = 0
 
 
-def payments_of(pool: Subscription) -> Payments:
+def payments_of(subscription: Subscription) -> Payments:
     """The payments of a subscription of the ledger."""
     return Payments(
-        pool.name,
-        pool.status.value,
-        pool.pause,
-        pool.owed,
-        pool.unpaid_since,
-        pool.policy.grace_days if pool.policy is not None else 0,
+        subscription.name,
+        subscription.status.value,
+        subscription.pause,
+        subscription.owed,
+        subscription.unpaid_since,
+        subscription.policy.grace_days if subscription.policy is not None else 0,
     )
 
 
-def troubles_of(pool: Subscription, at: datetime) -> tuple[Trouble, ...]:
+def troubles_of(subscription: Subscription, at: datetime) -> tuple[Trouble, ...]:
     """Everything that needs somebody, the most pressing first; nothing of one that has ended."""
-    if pool.status in {"canceled", "incomplete_expired"}:
+    if subscription.status in {"canceled", "incomplete_expired"}:
         return ()
-    payments = payments_of(pool)
+    payments = payments_of(subscription)
     found = [payment_trouble(payments, at), pause_trouble(payments, at)]
-    if pool.assigned > pool.capacity:
-        over = pool.assigned - pool.capacity
-        message = over_assigned(pool)
-        revoke = f"seatctl seats revoke {_quoted(pool.name)} EMAIL..."
-        pack = 1 if pool.policy is None else pool.policy.pack_size
-        buy = f"seatctl subs add-seats {_quoted(pool.name)} {-(-over // pack) * pack}"
+    if subscription.assigned > subscription.capacity:
+        over = subscription.assigned - subscription.capacity
+        message = over_assigned(subscription)
+        revoke = f"seatctl seats revoke {_quoted(subscription.name)} EMAIL..."
+        pack = 1 if subscription.policy is None else subscription.policy.pack_size
+        buy = f"seatctl subs add-seats {_quoted(subscription.name)} {-(-over // pack) * pack}"
         # Seats added while something is unpaid would be a second purchase; to none, none can be added.
-        is_sound = not any(found) and pool.capacity > 0 and not is_cut_off(pool, at)
+        is_sound = not any(found) and subscription.capacity > 0 and not is_cut_off(subscription, at)
         found.append(Trouble("over_assigned", message, (revoke, buy) if is_sound else (revoke,)))
     return tuple(one for one in found if one is not None)
 
 
-def is_cut_off(pool: Subscription, at: datetime) -> bool:
+def is_cut_off(subscription: Subscription, at: datetime) -> bool:
     """Whether the term is so near to its end that the policy adds no seats; not once the next one is paid."""
-    cut_off = timedelta(days=0 if pool.policy is None else pool.policy.addon_cutoff_days)
-    renewed = pool.cancel_at is not None and pool.cancel_at > pool.term_end
-    return bool(cut_off) and not renewed and at >= pool.term_end - cut_off
+    cut_off = timedelta(days=0 if subscription.policy is None else subscription.policy.addon_cutoff_days)
+    renewed = subscription.cancel_at is not None and subscription.cancel_at > subscription.term_end
+    return bool(cut_off) and not renewed and at >= subscription.term_end - cut_off
 
 
-def unpaid_trouble(pool: Subscription, at: datetime) -> Trouble | None:
+def unpaid_trouble(subscription: Subscription, at: datetime) -> Trouble | None:
     """What is the matter with its payments, else with its collection; None if nothing, or it has ended."""
-    found = (one for one in troubles_of(pool, at) if one.reason != "over_assigned")
+    found = (one for one in troubles_of(subscription, at) if one.reason != "over_assigned")
     return next(found, None)
 
 
-def over_assigned(pool: Subscription) -> str:
+def over_assigned(subscription: Subscription) -> str:
     """That more people have a seat than are paid for, with the numbers."""
-    paid = f"{pool.capacity} {'seat is' if pool.capacity == 1 else 'seats are'} paid for"
-    return f"{pool.name} is over-assigned: {pool.assigned} people have a seat, {paid}"
+    paid = f"{subscription.capacity} {'seat is' if subscription.capacity == 1 else 'seats are'} paid for"
+    return f"{subscription.name} is over-assigned: {subscription.assigned} people have a seat, {paid}"
 
 
 def payment_trouble(payments: Payments, at: datetime) -> Trouble | None:

@@ -53,12 +53,16 @@ def limit(text: str) -> RevocationLimit:
     return RevocationLimit(number, percent)
 
 
-def check(most: RevocationLimit, pools: Sequence[RevocationCount], look: str) -> None:
+def check(most: RevocationLimit, subscriptions: Sequence[RevocationCount], look: str) -> None:
     """Raise MaxRevokeExceeded where a subscription would lose more than the limit.
 
     `look` is the option that shows who would go.
     """
-    beyond = [pool for pool in pools if pool.leaving > most.allows(pool.taken)]
+    beyond = [
+        subscription
+        for subscription in subscriptions
+        if subscription.leaving > most.allows(subscription.taken)
+    ]
     if not beyond:
         return
     first = beyond[0]
@@ -67,15 +71,15 @@ def check(most: RevocationLimit, pools: Sequence[RevocationCount], look: str) ->
         said += f", and too many of {len(beyond) - 1} more subscriptions"
     counts: list[JsonValue] = [
         {
-            "subscription": pool.subscription,
-            "seats": pool.taken,
-            "revoked": pool.leaving,
-            "allowed": most.allows(pool.taken),
+            "subscription": subscription.subscription,
+            "seats": subscription.taken,
+            "revoked": subscription.leaving,
+            "allowed": most.allows(subscription.taken),
         }
-        for pool in beyond
+        for subscription in beyond
     ]
     raise MaxRevokeExceeded(
         f"{said}; --max-revoke allows {most.allows(first.taken):,}",
-        hint=f"{look} shows who; --max-revoke {max(pool.leaving for pool in beyond)} allows it",
+        hint=f"{look} shows who; --max-revoke {max(one.leaving for one in beyond)} allows it",
         data={"subscriptions": counts},
     )

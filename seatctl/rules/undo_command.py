@@ -36,9 +36,9 @@ def reversal(payload: Facts | None, name: str | None, changes: Sequence[ChangedF
     """
     if payload is not None and name is not None and (waits := _waiting(payload, quote(name))):
         return waits
-    pools = [change for change in changes if change.entity == "subscription"]
-    if len(pools) == 1:
-        return _of_subscription(pools[0])
+    subscriptions = [change for change in changes if change.entity == "subscription"]
+    if len(subscriptions) == 1:
+        return _of_subscription(subscriptions[0])
     rest = [change for change in changes if change.entity in {"user", "plan"}]
     return _of_entity(rest[0]) if len(rest) == 1 and len(changes) == 1 else None
 

@@ -183,8 +183,8 @@ def _is_holds(text: str) -> bool:
         for run, hold in json.loads(text).items():
             int(run)
             parse_time(hold["until"])
-            for pool, seats in hold["pools"].items():
-                int(pool)
+            for subscription, seats in hold["pools"].items():
+                int(subscription)
                 int(seats)
     except UNREADABLE:
         return False

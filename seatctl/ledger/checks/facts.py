@@ -192,13 +192,13 @@ def _plans(reader: Reader) -> Iterator[_Stands]:
 def _pools(reader: Reader) -> Iterator[_Stands]:
     slugs = _slugs(reader)
     found = sorted(subscriptions.listing(reader, _LONG_AGO), key=lambda one: one.id)
-    for pool in found:
-        facts = subscriptions.snapshot(pool)
+    for subscription in found:
+        facts = subscriptions.snapshot(subscription)
         # A plan that was renamed since is told under the slug that it had.
-        facts["plan"] = [pool.plan_slug, *slugs.get(pool.plan_id, [])]
-        facts["home_ledger"] = pool.home_ledger
-        facts["cancel_at"] = None if pool.cancel_at is None else format_time(pool.cancel_at)
-        yield _Stands(pool.id, facts)
+        facts["plan"] = [subscription.plan_slug, *slugs.get(subscription.plan_id, [])]
+        facts["home_ledger"] = subscription.home_ledger
+        facts["cancel_at"] = None if subscription.cancel_at is None else format_time(subscription.cancel_at)
+        yield _Stands(subscription.id, facts)
 
 
 def _slugs(reader: Reader) -> dict[int, list[JsonValue]]:
@@ -287,12 +287,12 @@ def _follow(granted: dict[int, _Grant], before: str, after: str) -> None:
     """As `roles.follow` does."""
     if before == after:
         return
-    held = {(role, pool) for actor, role, pool in granted.values() if actor == after}
-    for number, (actor, role, pool) in list(granted.items()):
-        if actor == before and (role, pool) in held:
+    held = {(role, subscription) for actor, role, subscription in granted.values() if actor == after}
+    for number, (actor, role, subscription) in list(granted.items()):
+        if actor == before and (role, subscription) in held:
             del granted[number]
         elif actor == before:
-            granted[number] = (after, role, pool)
+            granted[number] = (after, role, subscription)
 
 
 def _operations(reader: Reader) -> Iterator[Problem]:

@@ -35,7 +35,7 @@ def note(journal: Journal, subscriptions: Iterable[int]) -> None:
 
 def not_named(reader: Reader, named: Sequence[Subscription]) -> tuple[UnnamedSubscription, ...]:
     """The running subscriptions of this ledger in which people sit and that are not among `named`."""
-    known, these = noted(reader), {pool.id for pool in named}
+    known, these = noted(reader), {subscription.id for subscription in named}
     return tuple(
         UnnamedSubscription(row["name"], row["assigned"], row["id"] in known)
         for row in reader.rows(_OTHERS)

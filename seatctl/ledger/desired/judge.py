@@ -135,8 +135,8 @@ def load(journal: Journal, rows: Iterable[DesiredRow], names: Iterable[str] = ()
         for row in rows:
             line, email, key, name, group, until, handle, problem = row
             # A bad row names no subscription that could be pruned on its word.
-            pool = 0 if problem else numbers.setdefault(handle, len(numbers) + 1)
-            yield line, email, key, name, group, until, pool, problem
+            subscription = 0 if problem else numbers.setdefault(handle, len(numbers) + 1)
+            yield line, email, key, name, group, until, subscription, problem
 
     loaded = journal.execute_many(_LOAD, numbered())
     journal.execute_many(
@@ -181,14 +181,14 @@ def _resolve(journal: Journal, now: str) -> list[Subscription]:
     unknown = False
     for n, handle in named:
         try:
-            pool = subscriptions.find(journal, handle, parse_time(now))
+            subscription = subscriptions.find(journal, handle, parse_time(now))
         except UnknownSubscription as error:
             journal.execute("UPDATE desired_pools SET problem = ? WHERE n = ?", (error.message, n))
             unknown = True
             continue
-        first = found.setdefault(pool.id, (n, pool))[0]
+        first = found.setdefault(subscription.id, (n, subscription))[0]
         if first == n:
-            journal.execute("UPDATE desired_pools SET pool_id = ? WHERE n = ?", (pool.id, n))
+            journal.execute("UPDATE desired_pools SET pool_id = ? WHERE n = ?", (subscription.id, n))
         else:  # two handles of one subscription
             journal.execute("UPDATE desired SET pool = ? WHERE pool = ?", (first, n))
             journal.execute("DELETE FROM desired_pools WHERE n = ?", (n,))
@@ -197,7 +197,7 @@ def _resolve(journal: Journal, now: str) -> list[Subscription]:
             "UPDATE desired SET verdict = 'bad', problem = p.problem FROM desired_pools p"
             " WHERE p.n = desired.pool AND p.problem IS NOT NULL AND desired.verdict = 'unknown'"
         )
-    return [pool for _, pool in found.values()]
+    return [subscription for _, subscription in found.values()]
 
 
 def _refuse(journal: Journal, verdict: DesiredVerdict, problem: str) -> None:

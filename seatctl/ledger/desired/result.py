@@ -26,7 +26,7 @@ RESULTS: Mapping[str, str] = {
 """What a row that changes something is called in the report."""
 
 
-def counted(reader: Reader, pools: Iterable[Subscription]) -> tuple[SubscriptionComparison, ...]:
+def counted(reader: Reader, subscriptions: Iterable[Subscription]) -> tuple[SubscriptionComparison, ...]:
     """What was found for each subscription."""
     numbers = {row["pool_id"]: row["n"] for row in reader.rows("SELECT n, pool_id FROM desired_pools")}
     tally: dict[tuple[int, str], int] = {
@@ -39,11 +39,11 @@ def counted(reader: Reader, pools: Iterable[Subscription]) -> tuple[Subscription
         return sum(tally.get((n, verdict.value), 0) for verdict in verdicts)
 
     found = []
-    for pool in pools:
-        n = numbers[pool.id]
+    for subscription in subscriptions:
+        n = numbers[subscription.id]
         found.append(
             SubscriptionComparison(
-                pool=pool,
+                subscription=subscription,
                 rows=sum(many for (number, _), many in tally.items() if number == n),
                 seated=of(n, DesiredVerdict.SEATED),
                 new=of(n, DesiredVerdict.ASSIGN, DesiredVerdict.UNKNOWN, DesiredVerdict.BACK),
@@ -74,13 +74,13 @@ def without(reader: Reader, short: Iterable[SubscriptionComparison]) -> list[dic
         rows = reader.rows(
             "SELECT d.line, d.email FROM desired d JOIN desired_pools p ON p.n = d.pool"
             f" WHERE p.pool_id = ? AND {WANTS} ORDER BY d.n LIMIT -1 OFFSET ?",
-            (one.pool.id, max(0, one.room)),
+            (one.subscription.id, max(0, one.room)),
         )
         found += [
             {
                 "line": row["line"],
                 "email": row["email"],
-                "subscription": one.pool.name,
+                "subscription": one.subscription.name,
                 "error": DesiredVerdict.NO_SEAT.value,
             }
             for row in rows
@@ -95,7 +95,7 @@ def leave_without(journal: Journal, short: Iterable[SubscriptionComparison]) -> 
             "UPDATE desired SET verdict = ? WHERE n IN (SELECT d.n FROM desired d"
             f" JOIN desired_pools p ON p.n = d.pool WHERE p.pool_id = ? AND {WANTS}"
             " ORDER BY d.n LIMIT -1 OFFSET ?)",
-            (DesiredVerdict.NO_SEAT.value, one.pool.id, max(0, one.room)),
+            (DesiredVerdict.NO_SEAT.value, one.subscription.id, max(0, one.room)),
         )
 
 

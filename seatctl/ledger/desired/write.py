@@ -38,7 +38,7 @@ _NEW_ENDS = f"""SELECT t.id AS entity_id, {change_rows.seat("t")} AS before,
     FROM desired d JOIN seats t ON t.id = d.seat_id WHERE d.verdict = 'ends' ORDER BY d.n"""
 
 
-def write(tx: Transaction, pools: Iterable[Subscription]) -> None:
+def write(tx: Transaction, subscriptions: Iterable[Subscription]) -> None:
     """Revoke, make and update users, assign, set ends: each recorded, everybody told."""
     seats.revoke_where(tx, "id IN (SELECT seat_id FROM leaving)", {}, ":now")
     _make_users(tx)
@@ -46,8 +46,8 @@ def write(tx: Transaction, pools: Iterable[Subscription]) -> None:
     _update_users(tx)
     _change_ends(tx)
     _assign(tx)
-    for pool in pools:
-        request_closures.approve_seated(tx, pool.id)
+    for subscription in subscriptions:
+        request_closures.approve_seated(tx, subscription.id)
 
 
 def _make_users(tx: Transaction) -> None:

@@ -148,29 +148,33 @@ def _added(identifier: int, found: NewMirroredSubscription) -> Subscription:
     )
 
 
-def record_added(tx: Transaction, pool: Subscription) -> None:
+def record_added(tx: Transaction, subscription: Subscription) -> None:
     """Tell the audit of a pool that came from Stripe."""
-    tx.record("subscription", pool.id, None, subscriptions.snapshot(pool))
+    tx.record("subscription", subscription.id, None, subscriptions.snapshot(subscription))
 
 
-def empty(tx: Transaction, pool: Subscription, found: StripeSubscription) -> Subscription:
+def empty(tx: Transaction, subscription: Subscription, found: StripeSubscription) -> Subscription:
     """A pool whose item was taken off its subscription: nothing is paid for; who sits there stays."""
     tx.execute(
         "UPDATE subscriptions SET capacity = 0, quantity = 0, status = ?, home_ledger = ? WHERE id = ?",
-        (str(found.status), found.metadata.get(LEDGER), pool.id),
+        (str(found.status), found.metadata.get(LEDGER), subscription.id),
     )
     # What was planned for its next term would come to be by the clock alone: seats that nobody pays for.
-    tx.execute("DELETE FROM capacity_changes WHERE subscription_id = ? AND applied_at IS NULL", (pool.id,))
-    after = subscriptions.by_id(tx, pool.id)
-    was, became = subscriptions.snapshot(pool), subscriptions.snapshot(after)
+    tx.execute(
+        "DELETE FROM capacity_changes WHERE subscription_id = ? AND applied_at IS NULL", (subscription.id,)
+    )
+    after = subscriptions.by_id(tx, subscription.id)
+    was, became = subscriptions.snapshot(subscription), subscriptions.snapshot(after)
     if was != became:
-        tx.record("subscription", pool.id, was, became)
+        tx.record("subscription", subscription.id, was, became)
     return after
 
 
-def set_item(tx: Transaction, pool: Subscription, item: StripeItem) -> None:
+def set_item(tx: Transaction, subscription: Subscription, item: StripeItem) -> None:
     """The item of a pool was replaced by another one of the same subscription."""
-    tx.execute("UPDATE subscriptions SET stripe_item = ? WHERE id = ?", (item.id, pool.id))
+    tx.execute("UPDATE subscriptions SET stripe_item = ? WHERE id = ?", (item.id, subscription.id))
     # A fact, or a transaction that learns nothing else would be rolled back, and the next change would be
     # asked of an item that is gone.
-    tx.record("subscription", pool.id, {"stripe_item": pool.stripe_item}, {"stripe_item": item.id})
+    tx.record(
+        "subscription", subscription.id, {"stripe_item": subscription.stripe_item}, {"stripe_item": item.id}
+    )

@@ -61,19 +61,19 @@ class MirrorUpdate:
     """None: it was bought elsewhere, under none; nothing may be bought on it until it has one."""
 
 
-def refresh(tx: Transaction, pool: Subscription, seen: MirrorUpdate) -> Subscription:
+def refresh(tx: Transaction, subscription: Subscription, seen: MirrorUpdate) -> Subscription:
     """Take over what Stripe says; the subscription as it is now. Recorded only where a fact differs."""
-    planned = subscriptions.planned(tx, pool.id)
-    after = write(tx, pool, seen)
-    was, became = _facts(pool, planned), _facts(after, subscriptions.planned(tx, pool.id))
+    planned = subscriptions.planned(tx, subscription.id)
+    after = write(tx, subscription, seen)
+    was, became = _facts(subscription, planned), _facts(after, subscriptions.planned(tx, subscription.id))
     if was != became:
-        tx.record("subscription", pool.id, was, became)
+        tx.record("subscription", subscription.id, was, became)
     return after
 
 
-def write(tx: Transaction, pool: Subscription, seen: MirrorUpdate) -> Subscription:
+def write(tx: Transaction, subscription: Subscription, seen: MirrorUpdate) -> Subscription:
     """Take over what Stripe says, without telling the audit; the subscription as it is now."""
-    copy(tx, pool, seen)
+    copy(tx, subscription, seen)
     mirror, now = seen.subscription, seen.standing
     tx.execute(
         "UPDATE subscriptions SET status = :status, plan_id = :plan, policy = :policy,"
@@ -89,14 +89,14 @@ def write(tx: Transaction, pool: Subscription, seen: MirrorUpdate) -> Subscripti
             "capacity": now.now.seats,
             "cancel_at": None if mirror.cancel_at is None else format_time(mirror.cancel_at),
             "pause": written_pause(mirror.pause),
-            "pool": pool.id,
+            "pool": subscription.id,
         },
     )
-    _plan_capacity(tx, pool.id, now)
-    return subscriptions.by_id(tx, pool.id)
+    _plan_capacity(tx, subscription.id, now)
+    return subscriptions.by_id(tx, subscription.id)
 
 
-def copy(journal: Journal, pool: Subscription, seen: MirrorUpdate) -> None:
+def copy(journal: Journal, subscription: Subscription, seen: MirrorUpdate) -> None:
     """The columns that are only a copy of Stripe's: nobody's decision, so no fact of the audit."""
     mirror = seen.subscription
     journal.execute(
@@ -112,18 +112,18 @@ def copy(journal: Journal, pool: Subscription, seen: MirrorUpdate) -> None:
             "ends": int(mirror.cancel_at_period_end),
             "home": mirror.metadata.get(LEDGER),
             "metadata": json.dumps(dict(said_of(mirror, seen.item))),
-            "pool": pool.id,
+            "pool": subscription.id,
         },
     )
-    note_unpaid(journal, pool.id, mirror)
+    note_unpaid(journal, subscription.id, mirror)
 
 
-def note_unpaid(journal: Journal, pool_id: int, mirror: StripeSubscription) -> None:
+def note_unpaid(journal: Journal, subscription_id: int, mirror: StripeSubscription) -> None:
     """Since when (on account: from when on) the oldest unpaid invoice is owed; the grace runs from there.
 
     The invoices and the metadata were written before.
     """
-    _note_unpaid(journal, pool_id, pool_id, str(mirror.status))
+    _note_unpaid(journal, subscription_id, subscription_id, str(mirror.status))
 
 
 def note_unpaid_everywhere(journal: Journal) -> None:
@@ -140,19 +140,21 @@ def _note_unpaid(journal: Journal, first: int, last: int, status: str | None) ->
     journal.execute(_UNPAID, {"first": first, "last": last, "status": status, **_UNPAID_PATHS})
 
 
-def _facts(pool: Subscription, planned: subscriptions.NextTerm) -> dict[str, JsonValue]:
+def _facts(subscription: Subscription, planned: subscriptions.NextTerm) -> dict[str, JsonValue]:
     """What the audit compares: what waits for the renewal is a decision too."""
-    cancel = None if pool.cancel_at is None else format_time(pool.cancel_at)
+    cancel = None if subscription.cancel_at is None else format_time(subscription.cancel_at)
     waits: dict[str, JsonValue] = {"next_seats": planned.seats, "next_plan": planned.plan}
-    pause: dict[str, JsonValue] = {"pause_collection": written_pause(pool.pause)}
-    return {**subscriptions.snapshot(pool), "cancel_at": cancel, **waits, **pause}
+    pause: dict[str, JsonValue] = {"pause_collection": written_pause(subscription.pause)}
+    return {**subscriptions.snapshot(subscription), "cancel_at": cancel, **waits, **pause}
 
 
-def _plan_capacity(tx: Transaction, pool: int, standing: SubscriptionState) -> None:
+def _plan_capacity(tx: Transaction, subscription: int, standing: SubscriptionState) -> None:
     """The capacity that begins with the next term, in place of what was planned before."""
-    tx.execute("DELETE FROM capacity_changes WHERE subscription_id = ? AND applied_at IS NULL", (pool,))
+    tx.execute(
+        "DELETE FROM capacity_changes WHERE subscription_id = ? AND applied_at IS NULL", (subscription,)
+    )
     if standing.next.seats != standing.now.seats:
         tx.insert(
             "INSERT INTO capacity_changes (subscription_id, effective_at, seats) VALUES (?, ?, ?)",
-            (pool, format_time(standing.term_end), standing.next.seats),
+            (subscription, format_time(standing.term_end), standing.next.seats),
         )

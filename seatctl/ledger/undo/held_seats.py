@@ -53,11 +53,13 @@ def update(tx: Transaction) -> None:
 
 def _with_freed(tx: Transaction, hold: HeldSeats | None) -> dict[str, int]:
     """What the run holds already, and what this transaction has freed since it was asked last."""
-    pools = {} if hold is None else dict(hold["pools"])
-    for pool, seats in tx.freed.items():
-        pools[str(pool)] = pools.get(str(pool), 0) + seats - tx.held.get(pool, 0)
+    subscriptions = {} if hold is None else dict(hold["pools"])
+    for subscription, seats in tx.freed.items():
+        subscriptions[str(subscription)] = (
+            subscriptions.get(str(subscription), 0) + seats - tx.held.get(subscription, 0)
+        )
     tx.held = dict(tx.freed)
-    return pools
+    return subscriptions
 
 
 def _run(tx: Transaction) -> str:
@@ -114,13 +116,13 @@ def _is_bulk(tx: Transaction) -> bool:
 def _limit(tx: Transaction, holds: Holds) -> None:
     left: dict[str, int] = {}
     for hold in holds.values():
-        pools = hold["pools"]
-        for pool, seats in pools.items():
-            if pool not in left:
+        subscriptions = hold["pools"]
+        for subscription, seats in subscriptions.items():
+            if subscription not in left:
                 free = "SELECT max(0, capacity - assigned) FROM subscriptions WHERE id = ?"
-                left[pool] = tx.count(free, (int(pool),))
-            pools[pool] = min(seats, left[pool])
-            left[pool] -= pools[pool]
+                left[subscription] = tx.count(free, (int(subscription),))
+            subscriptions[subscription] = min(seats, left[subscription])
+            left[subscription] -= subscriptions[subscription]
 
 
 def _read(reader: Reader) -> Holds:

@@ -166,7 +166,7 @@ def _called(reader: Reader, entity: str, entity_id: int) -> str:
     return str(found) if found is not None else f"{entity} {entity_id}"
 
 
-def pools(reader: Reader) -> list[int]:
+def subscriptions(reader: Reader) -> list[int]:
     """The subscriptions whose seats or requests would change."""
     found = reader.rows(
         "SELECT DISTINCT json_extract(coalesce(before, after), '$.subscription_id') AS pool FROM undoing"
@@ -175,9 +175,9 @@ def pools(reader: Reader) -> list[int]:
     return [row["pool"] for row in found if row["pool"] is not None]
 
 
-def needed(reader: Reader, pool: int) -> int:
+def needed(reader: Reader, subscription: int) -> int:
     """How many seats would be taken again there."""
-    return reader.count("SELECT count(*) FROM undoing WHERE kind = 'taken' AND pool = ?", (pool,))
+    return reader.count("SELECT count(*) FROM undoing WHERE kind = 'taken' AND pool = ?", (subscription,))
 
 
 def results(reader: Reader) -> Iterator[Record]:

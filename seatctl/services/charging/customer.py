@@ -27,17 +27,17 @@ class CustomerDeleted(Refused):
 
 
 def require_customer(
-    billing: Billing, pool: Subscription, customer: str, hint: str | None = None
+    billing: Billing, subscription: Subscription, customer: str, hint: str | None = None
 ) -> StripeJson:
     """The customer of a subscription as Stripe has it now. Raises CustomerDeleted."""
     found = billing.read(endpoints.customer(customer))
     if not read_customer(found).deleted:
         return found
-    again = f"to bill a new customer: {hints.buy(pool.plan_slug)}"
+    again = f"to bill a new customer: {hints.buy(subscription.plan_slug)}"
     raise CustomerDeleted(
-        f"the customer of {pool.name} was deleted in Stripe, and what it paid for has ended",
+        f"the customer of {subscription.name} was deleted in Stripe, and what it paid for has ended",
         hint=hint or again,
-        data={"subscription": pool.name, "customer": customer},
+        data={"subscription": subscription.name, "customer": customer},
     )
 
 

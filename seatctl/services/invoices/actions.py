@@ -95,9 +95,9 @@ def prepare(
     with ledger.reading() as reader:
         invoice = invoices.find(reader, handle)
         found = invoices.pool_of(reader, invoice.id)
-        pool = None if found is None else subscriptions.by_id(reader, found, call.now)
-        allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, pool)
-    mirror = None if pool is None else at_home(ledger, billing, pool)
+        subscription = None if found is None else subscriptions.by_id(reader, found, call.now)
+        allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, subscription)
+    mirror = None if subscription is None else at_home(ledger, billing, subscription)
     now = read_invoice(billing.read(listings.one(Kind.INVOICE, invoice.stripe_id)))
     already = now.status is _DONE.get(verb)
     if not already:
@@ -144,12 +144,14 @@ def carry_out(ledger: Ledger, billing: Billing, call: Call, intended: InvoiceAct
     name = intended.now.number or intended.now.id
     verb, reserved = intended.verb, f"invoice:{intended.invoice.stripe_id}"
     with ledger.reading() as reader:
-        pool, row = (
+        subscription, row = (
             invoices.pool_of(reader, intended.invoice.id),
             invoice_row(reader, intended.invoice, call.now),
         )
         begun = (
-            operations.of_name(reader, reserved) if pool is None else operations.of_subscription(reader, pool)
+            operations.of_name(reader, reserved)
+            if subscription is None
+            else operations.of_subscription(reader, subscription)
         )
     if intended.already and (begun is None or call.dry_run):
         return Report(
@@ -165,7 +167,7 @@ def carry_out(ledger: Ledger, billing: Billing, call: Call, intended: InvoiceAct
     }
     details: dict[str, JsonValue] = {
         "invoice": intended.invoice.stripe_id,
-        "subscription": pool,
+        "subscription": subscription,
         "summary": _sentence(verb, name, intended.now),
         "draft": verb == "pay" and intended.now.status is InvoiceStatus.DRAFT,
         "due_now": intended.due,
@@ -174,8 +176,8 @@ def carry_out(ledger: Ledger, billing: Billing, call: Call, intended: InvoiceAct
         f"invoice_{verb}",
         asked,
         details,
-        subscription_id=pool,
-        reserved_name=None if pool is not None else reserved,
+        subscription_id=subscription,
+        reserved_name=None if subscription is not None else reserved,
     )
     return submit(ledger, billing, call, request, lambda _: None)
 

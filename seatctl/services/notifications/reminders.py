@@ -34,11 +34,16 @@ def queue_notices(ledger: Ledger, call: Call) -> int:
     if not due and not paid:
         return 0
     with ledger.change(call) as tx:
-        queued = sum(_tell(tx, pool, notice) for pool, notice in due)
-        for pool_id, invoice in _renewals_paid(tx, call) if paid else ():
-            told = queue_receipts(tx, pool_id, [invoice])
+        queued = sum(_tell(tx, subscription, notice) for subscription, notice in due)
+        for subscription_id, invoice in _renewals_paid(tx, call) if paid else ():
+            told = queue_receipts(tx, subscription_id, [invoice])
             if told:
-                tx.record(reminders.ENTITY, pool_id, None, {"template": Template.RECEIPT, "invoice": invoice})
+                tx.record(
+                    reminders.ENTITY,
+                    subscription_id,
+                    None,
+                    {"template": Template.RECEIPT, "invoice": invoice},
+                )
             queued += told
         tx.summarise(f"queued {counted(queued, 'message')} about terms and payments")
     return queued
@@ -57,31 +62,33 @@ def _renewals_paid(reader: Reader, call: Call) -> Iterable[tuple[int, int]]:
 
 
 def _due(reader: Reader, call: Call) -> Iterable[tuple[WatchedSubscription, Notice]]:
-    for pool in reminders.watched(reader):
-        for notice in _notices(pool, call):
-            if not reminders.was_told(reader, pool.id, notice):
-                yield pool, notice
+    for subscription in reminders.watched(reader):
+        for notice in _notices(subscription, call):
+            if not reminders.was_told(reader, subscription.id, notice):
+                yield subscription, notice
 
 
-def _notices(pool: WatchedSubscription, call: Call) -> Iterable[Notice]:
+def _notices(subscription: WatchedSubscription, call: Call) -> Iterable[Notice]:
     days = None
-    if pool.end_is_open:
-        days = reminder_due(call.now, pool.term_start, pool.term_end, by_itself=pool.by_itself)
+    if subscription.end_is_open:
+        days = reminder_due(
+            call.now, subscription.term_start, subscription.term_end, by_itself=subscription.by_itself
+        )
     if days is not None:
-        ends = format_time(pool.term_end)
+        ends = format_time(subscription.term_end)
         yield {"template": Template.RENEWAL_REMINDER.value, "days": days, "term_end": ends}
-    if pool.unpaid_since is not None:
-        yield {"template": Template.PAYMENT_FAILED.value, "unpaid_since": pool.unpaid_since}
+    if subscription.unpaid_since is not None:
+        yield {"template": Template.PAYMENT_FAILED.value, "unpaid_since": subscription.unpaid_since}
 
 
-def _tell(tx: Transaction, pool: WatchedSubscription, notice: Notice) -> int:
-    if reminders.was_told(tx, pool.id, notice):
+def _tell(tx: Transaction, subscription: WatchedSubscription, notice: Notice) -> int:
+    if reminders.was_told(tx, subscription.id, notice):
         return 0  # another sync was faster
     template = str(notice["template"])
     told = "term_end" if template == Template.RENEWAL_REMINDER else "unpaid_since"
     # What it tells of: by this it is judged if it is sent later.
     moment = int(parse_time(str(notice[told])).timestamp())
-    queued = reminders.tell(tx, template, pool.id, ids={told: moment}, billing=True)
+    queued = reminders.tell(tx, template, subscription.id, ids={told: moment}, billing=True)
     if queued:
-        tx.record(reminders.ENTITY, pool.id, None, notice)
+        tx.record(reminders.ENTITY, subscription.id, None, notice)
     return queued

@@ -262,10 +262,10 @@ def _is_given_up(running: OperationRun, error: RateLimited) -> bool:
 
 def _name_the_way_to_pay(running: OperationRun, error: SeatctlError) -> None:
     """A running subscription is charged to the card it has: another one is not given with the change."""
-    pool = running.operation.subscription_id
-    if isinstance(error, CardDeclined) and pool is not None and running.operation.kind != "billing":
+    subscription = running.operation.subscription_id
+    if isinstance(error, CardDeclined) and subscription is not None and running.operation.kind != "billing":
         with running.ledger.reading() as reader:
-            name = subscriptions.by_id(reader, pool).name
+            name = subscriptions.by_id(reader, subscription).name
         card = ("--payment-method", hints.Blank.PAYMENT_METHOD)
         error.hint = hints.to("another card", hints.command("subs", "billing", name, *card))
 

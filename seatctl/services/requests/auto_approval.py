@@ -62,21 +62,25 @@ def set_rules(ledger: Ledger, billing: Billing, call: Call, handle: str, wanted:
             "--until lies in the past", hint=f"use --until with a time after {call.now:%Y-%m-%d %H:%M} UTC"
         )
     with ledger.reading() as reader:
-        pool = subscriptions.find(reader, handle, call.now)
-        allow(reader, call.actor, Action.CONFIGURE_APPROVAL, pool)
-    after = wanted.applied(pool.auto_approval)
-    if after == pool.auto_approval:
-        return Report(None, call.dry_run, f"automatic approval of {pool.name} is {_state(after)} already")
+        subscription = subscriptions.find(reader, handle, call.now)
+        allow(reader, call.actor, Action.CONFIGURE_APPROVAL, subscription)
+    after = wanted.applied(subscription.auto_approval)
+    if after == subscription.auto_approval:
+        return Report(
+            None, call.dry_run, f"automatic approval of {subscription.name} is {_state(after)} already"
+        )
     auto_approval_text(after)  # whether Stripe can keep it, before an operation begins
-    if after.enabled != pool.auto_approval.enabled:
-        summary = f"turned automatic approval of {pool.name} {_state(after)}"
+    if after.enabled != subscription.auto_approval.enabled:
+        summary = f"turned automatic approval of {subscription.name} {_state(after)}"
     else:
-        summary = f"changed the rules of automatic approval of {pool.name}, which is {_state(after)}"
-    was, becomes = (auto_approval_fields(rules) for rules in (pool.auto_approval, after))
-    report = change_setting(ledger, billing, call, pool, {"auto_approval": becomes}, summary)
+        summary = f"changed the rules of automatic approval of {subscription.name}, which is {_state(after)}"
+    was, becomes = (auto_approval_fields(rules) for rules in (subscription.auto_approval, after))
+    report = change_setting(ledger, billing, call, subscription, {"auto_approval": becomes}, summary)
     if report.run is None:
         return report
-    changed = ChangedFact("subscription", pool.name, {"auto_approval": was}, {"auto_approval": becomes})
+    changed = ChangedFact(
+        "subscription", subscription.name, {"auto_approval": was}, {"auto_approval": becomes}
+    )
     return replace(report, undo=reversal(None, None, [changed]))
 
 
@@ -91,26 +95,26 @@ def try_rules(
 
     With rules in `wanted`: what those would make of it. Raises UnknownSubscription.
     """
-    pool = subscriptions.find(reader, handle, now)
-    rules = wanted.applied(pool.auto_approval)
+    subscription = subscriptions.find(reader, handle, now)
+    rules = wanted.applied(subscription.auto_approval)
     user = users.find(reader, email)
-    record: Record = {"subscription": pool.name, "email": email if user is None else user.email}
+    record: Record = {"subscription": subscription.name, "email": email if user is None else user.email}
     if user is None or user.status is not UserStatus.ACTIVE:
         why = f"{email} is not a user" if user is None else f"{user.email} is {user.status}"
         return {**record, "outcome": "refused", "rule": "user", "why": why}
     try:
-        require_home(pool, ledger_id)
-        require_usable(pool)
+        require_home(subscription, ledger_id)
+        require_usable(subscription)
     except SeatctlError as error:
         return {**record, "outcome": "refused", "rule": "subscription", "why": error.message}
-    if seats.is_seated(reader, pool.id, user.id, format_time(now)):
+    if seats.is_seated(reader, subscription.id, user.id, format_time(now)):
         return {**record, "outcome": "seated", "rule": "seat", "why": f"{user.email} sits there already"}
-    found = automatic(reader, user, replace(pool, auto_approval=rules), now)
+    found = automatic(reader, user, replace(subscription, auto_approval=rules), now)
     return {**record, "outcome": found.outcome.value, "rule": found.rule, "why": found.why}
 
 
-def automatic(reader: Reader, user: User, pool: Subscription, now: datetime) -> ApprovalVerdict:
+def automatic(reader: Reader, user: User, subscription: Subscription, now: datetime) -> ApprovalVerdict:
     """What the subscription's own rules make of a request of this user at `now` (UTC)."""
-    today = requests.approved_automatically(reader, pool.id, now)
-    free = max(0, pool.free - held_seats.held(reader, pool.id, format_time(now)))
-    return automatically(pool.auto_approval, Requester(user.email, user.group, now, today), free)
+    today = requests.approved_automatically(reader, subscription.id, now)
+    free = max(0, subscription.free - held_seats.held(reader, subscription.id, format_time(now)))
+    return automatically(subscription.auto_approval, Requester(user.email, user.group, now, today), free)

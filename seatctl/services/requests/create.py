@@ -58,26 +58,26 @@ def create_request(ledger: Ledger, call: Call, wish: SeatRequestOptions) -> Repo
     """
     _check(wish, call.now)
     with ledger.change(call) as tx:
-        pool = None if wish.subscription is None else subscriptions.find(tx, wish.subscription)
+        subscription = None if wish.subscription is None else subscriptions.find(tx, wish.subscription)
         if not is_self(call.actor, wish.email):
-            allow(tx, call.actor, Action.REQUEST, pool)
+            allow(tx, call.actor, Action.REQUEST, subscription)
         elif wish.priority > 0:
-            _allow_priority(tx, pool)
+            _allow_priority(tx, subscription)
         user = _user(tx, wish)
         require_active_user(user)
-        if pool is not None:
-            require_home(pool, ledger.id)
-            require_usable(pool)
-            _require_features(pool, wish.features)
-        done = _ask(tx, ledger, user, pool, wish)
+        if subscription is not None:
+            require_home(subscription, ledger.id)
+            require_usable(subscription)
+            _require_features(subscription, wish.features)
+        done = _ask(tx, ledger, user, subscription, wish)
         tx.summarise(done.sentence)
         return report(tx, [done], done.sentence, ExitCode.WAITING if done.place else ExitCode.DONE)
 
 
-def _allow_priority(tx: Transaction, pool: Subscription | None) -> None:
+def _allow_priority(tx: Transaction, subscription: Subscription | None) -> None:
     """To go before others is not for oneself to say. Raises RoleRequired."""
     try:
-        allow(tx, tx.call.actor, Action.DECIDE_REQUESTS, pool)
+        allow(tx, tx.call.actor, Action.DECIDE_REQUESTS, subscription)
     except RoleRequired as error:
         error.message = f"{tx.call.actor} may not go before others on the waitlist: no --priority above 0"
         raise
@@ -103,45 +103,52 @@ def _check(wish: SeatRequestOptions, now: datetime) -> None:
         raise BadRequest("a feature has a name", hint="to see what its seats grant: seatctl plans show PLAN")
 
 
-def _require_features(pool: Subscription, wanted: Sequence[str]) -> None:
-    missing = [name for name in wanted if not fits(pool, (name,))]
+def _require_features(subscription: Subscription, wanted: Sequence[str]) -> None:
+    missing = [name for name in wanted if not fits(subscription, (name,))]
     if missing:
         raise BadRequest(
-            f"a seat in {pool.name} does not grant {', '.join(missing)}",
+            f"a seat in {subscription.name} does not grant {', '.join(missing)}",
             hint="without --subscription one is chosen that does",
-            data={"subscription": pool.name, "features": [*missing]},
+            data={"subscription": subscription.name, "features": [*missing]},
         )
 
 
 def _ask(
-    tx: Transaction, ledger: Ledger, user: User, pool: Subscription | None, wish: SeatRequestOptions
+    tx: Transaction, ledger: Ledger, user: User, subscription: Subscription | None, wish: SeatRequestOptions
 ) -> RequestResult:
-    fitting = [pool] if pool is not None else [p for p in homes(tx, ledger) if fits(p, wish.features)]
+    fitting = (
+        [subscription]
+        if subscription is not None
+        else [p for p in homes(tx, ledger) if fits(p, wish.features)]
+    )
     if sits := next((one for one in fitting if seats.active_id(tx, one.id, user.id) is not None), None):
         page = sign_in_url(tx, sits.id)
         said = f"{user.email} sits in {sits.name} already{f'; sign in: {page}' if page else ''}"
         return RequestResult(None, user.email, sits.name, "already seated", said, sign_in_url=page)
-    pool_id = None if pool is None else pool.id
-    earlier = requests.open_of(tx, user.id, pool_id, tx.call.now)
+    subscription_id = None if subscription is None else subscription.id
+    earlier = requests.open_of(tx, user.id, subscription_id, tx.call.now)
     if earlier is not None and earlier.status is RequestStatus.WAITLISTED:
         return described(tx, earlier, "already requested")
     # One that awaits approval may have become one that a rule decides: who asks again is judged again.
     asked = earlier or requests.add(
-        tx, requests.NewRequest(user.id, pool_id, wish.priority, wish.note, wish.expires_at, wish.features)
+        tx,
+        requests.NewRequest(
+            user.id, subscription_id, wish.priority, wish.note, wish.expires_at, wish.features
+        ),
     )
     by_rule = [(one, automatic(tx, user, one, tx.call.now).outcome) for one in fitting]
     offering = [one for one, outcome in by_rule if outcome is ApprovalOutcome.SEAT]
-    target = choose(offering, wish.features) if pool is None else next(iter(offering), None)
+    target = choose(offering, wish.features) if subscription is None else next(iter(offering), None)
     why = None
     if target is not None:
         take_seat(tx, asked, target, by=AUTOMATIC)
-        if pool is None:
+        if subscription is None:
             asking = [one for one, outcome in by_rule if outcome is not ApprovalOutcome.SEAT]
             why = why_chosen(target, offering, wish.features, left_out=asking)
     elif _waits(by_rule):
         wait(tx, asked, by=AUTOMATIC)
     elif earlier is None:
-        _tell_deciders(tx, asked, pool)
+        _tell_deciders(tx, asked, subscription)
     else:
         return described(tx, earlier, "already requested")
     return described(tx, requests.find(tx, asked.number, tx.call.now), why=why)
@@ -153,13 +160,13 @@ def _waits(by_rule: Sequence[tuple[Subscription, ApprovalOutcome]]) -> bool:
     return not could_give and any(outcome is ApprovalOutcome.WAIT for _, outcome in by_rule)
 
 
-def _tell_deciders(tx: Transaction, request: SeatRequest, pool: Subscription | None) -> None:
+def _tell_deciders(tx: Transaction, request: SeatRequest, subscription: Subscription | None) -> None:
     """The owner and the admins hear of a request that awaits them."""
     ids = {"request": request.number}
-    pool_id = None if pool is None else pool.id
-    if pool is not None and pool.owner_id is not None:
-        tx.mail("request_received", ids, recipient_id=pool.owner_id)
-    for actor, role in roles.holders(tx, (Role.ADMIN,), pool_id):
-        owner = pool.owner_email if pool is not None else None
+    subscription_id = None if subscription is None else subscription.id
+    if subscription is not None and subscription.owner_id is not None:
+        tx.mail("request_received", ids, recipient_id=subscription.owner_id)
+    for actor, role in roles.holders(tx, (Role.ADMIN,), subscription_id):
+        owner = subscription.owner_email if subscription is not None else None
         if role is Role.ADMIN and is_address(actor) and not (owner and is_self(actor, owner)):
             tx.mail("request_received", ids, recipient_actor=actor)

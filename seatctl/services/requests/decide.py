@@ -59,15 +59,15 @@ def _approve(
     tx: Transaction, ledger: Ledger, request: SeatRequest, named: Subscription | None
 ) -> RequestResult:
     call = tx.call
-    pool, why = _pool_of(tx, ledger, request, named)
+    subscription, why = _pool_of(tx, ledger, request, named)
     if request.status is RequestStatus.APPROVED:
         return described(tx, request, "already approved")
     _require_open(request)
     require_active_user(users.require(tx, request.email))
-    if pool is not None:
-        require_usable(pool)
-        if pool.free or seats.active_id(tx, pool.id, request.user_id) is not None:
-            take_seat(tx, request, pool, by=call.actor)
+    if subscription is not None:
+        require_usable(subscription)
+        if subscription.free or seats.active_id(tx, subscription.id, request.user_id) is not None:
+            take_seat(tx, request, subscription, by=call.actor)
             return described(tx, requests.find(tx, request.number, call.now), why=why)
     if request.status is RequestStatus.PENDING:
         wait(tx, request, by=call.actor)
@@ -82,25 +82,27 @@ def _pool_of(
     None: anywhere, but nothing is free.
     """
     if request.subscription_id is not None:
-        pool = subscriptions.by_id(tx, request.subscription_id)
-        if named is not None and named.id != pool.id:
+        subscription = subscriptions.by_id(tx, request.subscription_id)
+        if named is not None and named.id != subscription.id:
             raise BadRequest(
-                f"request {request.number} is for {pool.name}, not for {named.name}",
+                f"request {request.number} is for {subscription.name}, not for {named.name}",
                 hint=f"seatctl requests approve {request.number}",
             )
     elif named is not None:
-        pool = named
+        subscription = named
     else:
         allow(tx, tx.call.actor, Action.DECIDE_REQUESTS)
         pools = list(homes(tx, ledger))
         chosen = choose(pools, request.features)
         return chosen, None if chosen is None else why_chosen(chosen, pools, request.features)
-    allow(tx, tx.call.actor, Action.DECIDE_REQUESTS, pool)
-    require_home(pool, ledger.id)
-    return pool, None
+    allow(tx, tx.call.actor, Action.DECIDE_REQUESTS, subscription)
+    require_home(subscription, ledger.id)
+    return subscription, None
 
 
-def _numbers(tx: Transaction, numbers: Sequence[int] | None, pool: Subscription | None) -> Sequence[int]:
+def _numbers(
+    tx: Transaction, numbers: Sequence[int] | None, subscription: Subscription | None
+) -> Sequence[int]:
     """Those named, or all pending ones of the subscription and for any, in the order of the waitlist."""
     if numbers is not None:
         return numbers
@@ -108,7 +110,7 @@ def _numbers(tx: Transaction, numbers: Sequence[int] | None, pool: Subscription 
     pending = [
         request
         for request in requests.listing(tx, requests.RequestFilter(now, status=RequestStatus.PENDING))
-        if pool is None or request.subscription_id in {pool.id, None}
+        if subscription is None or request.subscription_id in {subscription.id, None}
     ]
     pending.sort(key=lambda request: (-request.priority, request.number))
     decidable = [request.number for request in pending if _may_decide(tx, request)]
@@ -162,8 +164,10 @@ def cancel_requests(ledger: Ledger, call: Call, numbers: Sequence[int]) -> Repor
 
 
 def _allow_deciding(tx: Transaction, request: SeatRequest) -> None:
-    pool = None if request.subscription_id is None else subscriptions.by_id(tx, request.subscription_id)
-    allow(tx, tx.call.actor, Action.DECIDE_REQUESTS, pool)
+    subscription = (
+        None if request.subscription_id is None else subscriptions.by_id(tx, request.subscription_id)
+    )
+    allow(tx, tx.call.actor, Action.DECIDE_REQUESTS, subscription)
 
 
 def _require_open(request: SeatRequest) -> None:

@@ -64,7 +64,11 @@ def require_short(what: str, text: str | None) -> None:
 
 def homes(tx: Transaction, ledger: Ledger) -> Iterator[Subscription]:
     """The subscriptions that this ledger keeps."""
-    return (pool for pool in subscriptions.listing(tx, tx.call.now) if pool.home_ledger == ledger.id)
+    return (
+        subscription
+        for subscription in subscriptions.listing(tx, tx.call.now)
+        if subscription.home_ledger == ledger.id
+    )
 
 
 def wait(tx: Transaction, request: SeatRequest, *, by: str) -> None:

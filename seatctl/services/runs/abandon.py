@@ -194,9 +194,14 @@ def _name_of(reader: Reader, operation: Operation | None) -> str | None:
 
 def _allow(reader: Reader, call: Call, operation: Operation) -> None:
     """Who may do a thing may also give up doing it."""
-    pool = operation.subscription_id
+    subscription = operation.subscription_id
     action = _ACTIONS.get(operation.kind, Action.MANAGE_SUBSCRIPTION)
-    allow(reader, call.actor, action, None if pool is None else subscriptions.by_id(reader, pool))
+    allow(
+        reader,
+        call.actor,
+        action,
+        None if subscription is None else subscriptions.by_id(reader, subscription),
+    )
 
 
 def _facts(reader: Reader, text: str | None) -> dict[str, JsonValue] | None:

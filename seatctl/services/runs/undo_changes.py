@@ -115,11 +115,11 @@ def _allow(tx: Transaction, ledger: Ledger, kinds: set[str]) -> None:
     if "role" in kinds:
         allow(tx, actor, Action.GRANT_ROLES)
     action = Action.ASSIGN if kinds & {"given", "taken", "ends"} else Action.DECIDE_REQUESTS
-    for number in judge.pools(tx):
-        pool = subscriptions.by_id(tx, number)
-        allow(tx, actor, action, pool)
-        require_home(pool, ledger.id)
-    if kinds & {"asked", "decided"} and not judge.pools(tx):
+    for number in judge.subscriptions(tx):
+        subscription = subscriptions.by_id(tx, number)
+        allow(tx, actor, action, subscription)
+        require_home(subscription, ledger.id)
+    if kinds & {"asked", "decided"} and not judge.subscriptions(tx):
         allow(tx, actor, Action.DECIDE_REQUESTS)
 
 
@@ -139,11 +139,11 @@ def _apply(tx: Transaction, kinds: set[str]) -> None:
     """People first, so that who comes back can sit; seats are given back before others are taken."""
     writes.restore_people(tx)
     writes.give_back(tx)
-    for number in judge.pools(tx):
+    for number in judge.subscriptions(tx):
         if wanted := judge.needed(tx, number):
-            pool = subscriptions.by_id(tx, number)
-            require_usable(pool)
-            seats_to_take(pool, wanted, fill=False)
+            subscription = subscriptions.by_id(tx, number)
+            require_usable(subscription)
+            seats_to_take(subscription, wanted, fill=False)
     writes.seat_again(tx)
     writes.restore_ends(tx)
     writes.restore_requests(tx)

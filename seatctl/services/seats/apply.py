@@ -127,7 +127,7 @@ def apply_state(
                 raise refuse_shortage(changes, result.without(tx, changes.short))
             result.leave_without(tx, changes.short)
             changes = replace(changes, users_to_add=result.users_to_add(tx))
-        write.write(tx, [one.pool for one in changes.pools])
+        write.write(tx, [one.subscription for one in changes.subscriptions])
         for run in filter(None, bought):
             held_seats.release(tx, run)
         rows = tx.keep(partial(result.differences, tx))
@@ -145,7 +145,7 @@ def apply_state(
             data=_data(changes, {}),
         )
     if not call.dry_run:
-        _remember(ledger, {one.pool.id for one in changes.pools})
+        _remember(ledger, {one.subscription.id for one in changes.subscriptions})
     return report
 
 
@@ -159,12 +159,12 @@ def _remember(ledger: Ledger, described: set[int]) -> None:
 
 
 def _compare(journal: Journal, now: str, how: ApplyOptions) -> Changes:
-    pools = judge.judge(journal, now, create_users=how.create_users, prune=how.prune)
+    subscriptions = judge.judge(journal, now, create_users=how.create_users, prune=how.prune)
     bad = judge.require_good(journal, skip_bad=how.skip_bad, prune=how.prune)
-    unnamed = applied.not_named(journal, pools) if how.prune and not how.named else ()
-    require_named(unnamed, [pool.name for pool in pools])
+    unnamed = applied.not_named(journal, subscriptions) if how.prune and not how.named else ()
+    require_named(unnamed, [subscription.name for subscription in subscriptions])
     return Changes(
-        pools=result.counted(journal, pools),
+        subscriptions=result.counted(journal, subscriptions),
         users_to_add=result.users_to_add(journal),
         users_to_update=result.users_to_update(journal),
         bad=bad,
@@ -173,18 +173,20 @@ def _compare(journal: Journal, now: str, how: ApplyOptions) -> Changes:
 
 
 def _allow(reader: Reader, call: Call, changes: Changes) -> None:
-    for one in changes.pools:
-        allow(reader, call.actor, Action.ASSIGN, one.pool)
+    for one in changes.subscriptions:
+        allow(reader, call.actor, Action.ASSIGN, one.subscription)
     if changes.users_to_add or changes.users_to_update:
         allow(reader, call.actor, Action.MANAGE_USERS)
 
 
 def _data(changes: Changes, costs: Mapping[str, int]) -> dict[str, JsonValue]:
     """What JSON has beside the rows: the numbers of each subscription, and whether anything differs."""
-    pools: list[JsonValue] = [as_record(one, costs.get(one.pool.name)) for one in changes.pools]
+    subscriptions: list[JsonValue] = [
+        as_record(one, costs.get(one.subscription.name)) for one in changes.subscriptions
+    ]
     return {
         "differs": changes.differs,
-        "subscriptions": pools,
+        "subscriptions": subscriptions,
         "users_added": changes.users_to_add,
         "users_updated": changes.users_to_update,
         "bad": changes.bad,

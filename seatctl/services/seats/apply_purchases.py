@@ -35,7 +35,7 @@ class SeatPurchase:
     def sentence(self) -> str:
         """What is there, what is short, what it costs."""
         said = sentence(self.counted, self.prepared.due_now)
-        policy = self.counted.pool.policy
+        policy = self.counted.subscription.policy
         if policy is not None and policy.increase is Increase.PRORATE_NEXT_INVOICE:
             return f"{said} now; they are charged with the next invoice, prorated"
         return said
@@ -53,13 +53,15 @@ class FinishedPurchase:
     def sentence(self) -> str:
         """What an undo of the state leaves as it is."""
         counted = self.purchase.counted
-        return f"run {self.run} bought {seats_in_words(counted.to_buy, 'seat')} of {counted.pool.name}"
+        return (
+            f"run {self.run} bought {seats_in_words(counted.to_buy, 'seat')} of {counted.subscription.name}"
+        )
 
     @property
     def record(self) -> dict[str, JsonValue]:
         """What the report says of it."""
         return {
-            "subscription": self.purchase.counted.pool.name,
+            "subscription": self.purchase.counted.subscription.name,
             "seats": self.purchase.counted.to_buy,
             "due_now": self.purchase.prepared.due_now,
             "currency": self.purchase.prepared.currency,
@@ -75,7 +77,7 @@ def price(
     Raises MaxSpendExceeded, SeveralCurrencies, and what `subs add-seats` raises of any of them.
     """
     for one in changes.short:
-        require_home(one.pool, ledger.id)
+        require_home(one.subscription, ledger.id)
     purchases = [_purchase(ledger, billing, call, one) for one in changes.short]
     currencies = {one.prepared.currency for one in purchases}
     if max_spend is not None and len(currencies) > 1:
@@ -91,14 +93,14 @@ def price(
 
 def require_amount(changes: Changes, max_spend: str | None) -> None:
     """Raise BadAmount where the limit is no amount, whether or not anything has to be bought."""
-    for one in changes.short or changes.pools[:1]:
+    for one in changes.short or changes.subscriptions[:1]:
         if max_spend is not None:
-            amount_of(max_spend, one.pool.currency)
+            amount_of(max_spend, one.subscription.currency)
 
 
 def _purchase(ledger: Ledger, billing: Billing, call: Call, short: SubscriptionComparison) -> SeatPurchase:
     """What one subscription lacks, priced; those seats are kept for the file when they are bought."""
-    prepared = prepare_add(ledger, billing, call, short.pool.name, short.to_buy, ChangeOptions())
+    prepared = prepare_add(ledger, billing, call, short.subscription.name, short.to_buy, ChangeOptions())
     request = prepared.request
     if request.details:  # else it is under way already, as it was begun
         request = replace(request, details={**request.details, "reserved": short.short})

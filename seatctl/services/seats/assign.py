@@ -44,29 +44,29 @@ def assign_seats(ledger: Ledger, call: Call, name: str, people: People, how: Ass
     """
     stage(ledger, people)
     with ledger.change(call) as tx:
-        pool = _pool(tx, ledger, call, name)
-        require_usable(pool)
+        subscription = _pool(tx, ledger, call, name)
+        require_usable(subscription)
         staging.judge(tx)
         if how.create_users and imports.mark_undone(tx):
             allow(tx, call.actor, Action.MANAGE_USERS)
-        seats.mark_seated(tx, pool.id)
+        seats.mark_seated(tx, subscription.id)
         bad = _require_good(tx, call, people, how)
         needed = seats.wanted(tx)
-        take = _seats_to_take(tx, pool, needed, fill=how.fill)
+        take = _seats_to_take(tx, subscription, needed, fill=how.fill)
         if take < needed:
             seats.leave_without(tx, take)
         added = _make_users(tx) if how.create_users else 0
-        seated = seats.assign_incoming(tx, pool.id)
-        changed = seat_moves.change_ends(tx, pool.id)
-        request_closures.approve_seated(tx, pool.id)
+        seated = seats.assign_incoming(tx, subscription.id)
+        changed = seat_moves.change_ends(tx, subscription.id)
+        request_closures.approve_seated(tx, subscription.id)
         already = staging.count_results(tx).get(seats.ALREADY, 0)
-        parts = [f"{seated:,} seated in {pool.name}"]
+        parts = [f"{seated:,} seated in {subscription.name}"]
         parts += [f"{added:,} user{'' if added == 1 else 's'} added"] if added else []
         parts += [f"{changed:,} given another end"] if changed else []
         parts += [f"{already:,} seated already"] if already else []
         parts += [f"{needed - take:,} without a seat"] if take < needed else []
         parts += [f"{bad:,} bad rows left out"] if bad else []
-        summary = f"{', '.join(parts)}; {pool.free - seated:,} free"
+        summary = f"{', '.join(parts)}; {subscription.free - seated:,} free"
         tx.summarise(summary)
         return Report(
             run=tx.run,
@@ -76,7 +76,7 @@ def assign_seats(ledger: Ledger, call: Call, name: str, people: People, how: Ass
             exit_code=ExitCode.PARTIAL if bad or take < needed else ExitCode.DONE,
             undo=tx.undo,
             columns=_columns(people),
-            data={"subscription": pool.name, "seated": seated, "free": pool.free - seated},
+            data={"subscription": subscription.name, "seated": seated, "free": subscription.free - seated},
         )
 
 
@@ -84,14 +84,14 @@ def revoke_seats(ledger: Ledger, call: Call, name: str, people: People) -> Repor
     """Give back the seats of people. Who has none is no error; what is billed does not change (rule 4)."""
     stage(ledger, people)
     with ledger.change(call) as tx:
-        pool = _pool(tx, ledger, call, name)
+        subscription = _pool(tx, ledger, call, name)
         staging.judge(tx)
         require_known(tx, people)
         bad = require_good(tx, people)
-        revoked = seats.revoke_incoming(tx, pool.id)
+        revoked = seats.revoke_incoming(tx, subscription.id)
         rows = tx.keep(partial(staging.results, tx))
         moved_up = fill_waitlists(tx)
-        summary = _revoked_sentence(pool, revoked, bad) + waitlist_told(tx, moved_up)
+        summary = _revoked_sentence(subscription, revoked, bad) + waitlist_told(tx, moved_up)
         tx.summarise(summary)
         return Report(
             run=tx.run,
@@ -101,28 +101,28 @@ def revoke_seats(ledger: Ledger, call: Call, name: str, people: People) -> Repor
             exit_code=ExitCode.PARTIAL if bad else ExitCode.DONE,
             undo=tx.undo,
             columns=_columns(people),
-            data={"subscription": pool.name, "revoked": revoked, "paid": pool.capacity},
+            data={"subscription": subscription.name, "revoked": revoked, "paid": subscription.capacity},
         )
 
 
-def _revoked_sentence(pool: Subscription, revoked: int, bad: int) -> str:
+def _revoked_sentence(subscription: Subscription, revoked: int, bad: int) -> str:
     if not revoked:
-        done = f"nobody of them sits in {pool.name}"
+        done = f"nobody of them sits in {subscription.name}"
     else:
         seat = "seat" if revoked == 1 else "seats"
-        done = f"{revoked:,} {seat} of {pool.name} revoked; "
-        ended = pool.status in _ENDED
-        paid = f"what is billed does not change: {pool.capacity:,} seats stay paid for"
+        done = f"{revoked:,} {seat} of {subscription.name} revoked; "
+        ended = subscription.status in _ENDED
+        paid = f"what is billed does not change: {subscription.capacity:,} seats stay paid for"
         done += "it has ended, nothing is billed any more" if ended else paid
     return f"{done}, {bad:,} bad rows left out" if bad else done
 
 
 def _pool(tx: Transaction, ledger: Ledger, call: Call, name: str) -> Subscription:
     """The subscription, which the actor may fill and this ledger keeps."""
-    pool = subscriptions.find(tx, name)
-    allow(tx, call.actor, Action.ASSIGN, pool)
-    require_home(pool, ledger.id)
-    return pool
+    subscription = subscriptions.find(tx, name)
+    allow(tx, call.actor, Action.ASSIGN, subscription)
+    require_home(subscription, ledger.id)
+    return subscription
 
 
 def _make_users(tx: Transaction) -> int:
@@ -142,12 +142,12 @@ def _require_good(tx: Transaction, call: Call, people: People, how: AssignOption
     return require_good(tx, people)
 
 
-def _seats_to_take(tx: Transaction, pool: Subscription, needed: int, *, fill: bool) -> int:
+def _seats_to_take(tx: Transaction, subscription: Subscription, needed: int, *, fill: bool) -> int:
     """As `rules.assignment.seats_to_take`; the refusal gets the people who would go without."""
     try:
-        return seats_to_take(pool, needed, fill=fill)
+        return seats_to_take(subscription, needed, fill=fill)
     except NoSeatsLeft as refusal:
-        raise shortage(pool, needed, seats.without(tx, pool.free), tx.call.now) from refusal
+        raise shortage(subscription, needed, seats.without(tx, subscription.free), tx.call.now) from refusal
 
 
 def _columns(people: People) -> tuple[str, ...]:

@@ -65,13 +65,13 @@ def check(
 
 
 def _of_one_that_does_not_run(
-    reader: Reader, answer: EntitlementAnswer, pool: int, now: datetime
+    reader: Reader, answer: EntitlementAnswer, subscription: int, now: datetime
 ) -> EntitlementAnswer:
     """The no of a person without a seat, with what keeps anybody from getting one there."""
     from seatctl.ledger import subscriptions
     from seatctl.rules.payment_states import payments_of, stopped_trouble
 
-    trouble = stopped_trouble(payments_of(subscriptions.by_id(reader, pool, now)))
+    trouble = stopped_trouble(payments_of(subscriptions.by_id(reader, subscription, now)))
     if trouble is None:
         return answer
     return answer._replace(message=f"{answer.message}; {trouble.message}", ways_out=trouble.ways_out)
@@ -99,7 +99,7 @@ def _plan_id(reader: Reader, slug: str) -> int:
     return plans.find(reader, slug).id
 
 
-def _asked(reader: Reader, email: str, now: datetime, pool: int | None) -> OpenRequest | None:
+def _asked(reader: Reader, email: str, now: datetime, subscription: int | None) -> OpenRequest | None:
     """The first open request for a seat there, or for one anywhere; imports what a yes does not need."""
     from seatctl.ledger import requests, users
     from seatctl.models.entitlement import OpenRequest
@@ -107,7 +107,7 @@ def _asked(reader: Reader, email: str, now: datetime, pool: int | None) -> OpenR
 
     wanted = requests.RequestFilter(format_time(now), user_id=users.require(reader, email).id)
     for one in requests.listing(reader, wanted):
-        if pool is not None and one.subscription_id not in {pool, None}:
+        if subscription is not None and one.subscription_id not in {subscription, None}:
             continue
         if one.status is RequestStatus.PENDING:
             return OpenRequest(one.number, None, one.subscription)

@@ -111,19 +111,21 @@ def swap_seats(ledger: Ledger, call: Call, name: str, old: str, new: str) -> Rep
     Raises UnknownUser, NotSeated, AlreadySeated, UserNotActive, OverAssigned, NotAssignable.
     """
     with ledger.change(call) as tx:
-        pool = _pool(tx, ledger, call, name)
+        subscription = _pool(tx, ledger, call, name)
         leaving, coming = users.require(tx, old), users.require(tx, new)
-        seat = seats.active_id(tx, pool.id, leaving.id)
-        there = seats.active_id(tx, pool.id, coming.id) is not None
+        seat = seats.active_id(tx, subscription.id, leaving.id)
+        there = seats.active_id(tx, subscription.id, coming.id) is not None
         if seat is None and there and leaving.id != coming.id:
-            return Report(None, call.dry_run, f"{coming.email} sits in {pool.name} already; nothing to do")
-        _require_swap(pool, leaving, coming, seated=seat is not None, there=there)
-        until = seat_moves.until_of(tx, pool.id, leaving.id)
-        seats.revoke_users(tx, pool.id, [leaving.id])
-        after = seats.assign(tx, pool.id, coming.id, until)
+            return Report(
+                None, call.dry_run, f"{coming.email} sits in {subscription.name} already; nothing to do"
+            )
+        _require_swap(subscription, leaving, coming, seated=seat is not None, there=there)
+        until = seat_moves.until_of(tx, subscription.id, leaving.id)
+        seats.revoke_users(tx, subscription.id, [leaving.id])
+        after = seats.assign(tx, subscription.id, coming.id, until)
         tx.mail("seat_assigned", {"seat": after}, recipient_id=coming.id)
-        request_closures.approve_seated(tx, pool.id)
-        said = f"the seat of {leaving.email} in {pool.name} is {coming.email}'s now"
+        request_closures.approve_seated(tx, subscription.id)
+        said = f"the seat of {leaving.email} in {subscription.name} is {coming.email}'s now"
         tx.summarise(said)
         return Report(
             run=tx.run,
@@ -135,22 +137,24 @@ def swap_seats(ledger: Ledger, call: Call, name: str, old: str, new: str) -> Rep
             ],
             undo=tx.undo,
             columns=_SWAP_COLUMNS,
-            data={"subscription": pool.name},
+            data={"subscription": subscription.name},
         )
 
 
-def _require_swap(pool: Subscription, leaving: User, coming: User, *, seated: bool, there: bool) -> None:
+def _require_swap(
+    subscription: Subscription, leaving: User, coming: User, *, seated: bool, there: bool
+) -> None:
     if not seated:
         raise NotSeated(
-            f"{leaving.email} has no seat in {pool.name}",
-            hint=f"seatctl seats list {shlex.quote(pool.name)}",
-            data={"subscription": pool.name, "emails": [leaving.email]},
+            f"{leaving.email} has no seat in {subscription.name}",
+            hint=f"seatctl seats list {shlex.quote(subscription.name)}",
+            data={"subscription": subscription.name, "emails": [leaving.email]},
         )
     if there:
         raise AlreadySeated(
-            f"{coming.email} sits in {pool.name} already",
-            hint=shlex.join(["seatctl", "seats", "revoke", pool.name, leaving.email]),
-            data={"subscription": pool.name, "email": coming.email},
+            f"{coming.email} sits in {subscription.name} already",
+            hint=shlex.join(["seatctl", "seats", "revoke", subscription.name, leaving.email]),
+            data={"subscription": subscription.name, "email": coming.email},
         )
     if coming.status is not UserStatus.ACTIVE:
         back = "reactivate" if coming.status is UserStatus.SUSPENDED else "add"
@@ -159,9 +163,9 @@ def _require_swap(pool: Subscription, leaving: User, coming: User, *, seated: bo
             hint=f"seatctl users {back} {coming.email}",
             data={"emails": [coming.email], "status": coming.status.value},
         )
-    require_usable(pool)
-    if pool.assigned > pool.capacity:
-        seats_to_take(pool, 1, fill=False)
+    require_usable(subscription)
+    if subscription.assigned > subscription.capacity:
+        seats_to_take(subscription, 1, fill=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,14 +187,14 @@ def reclaim_seats(ledger: Ledger, call: Call, name: str, how: ReclaimOptions) ->
     if how.grace is not None and not call.notify:
         raise UsageError("--grace warns by mail, and --no-notify forbids that", hint="leave one of them out")
     with ledger.change(call) as tx:
-        pool = _pool(tx, ledger, call, name)
+        subscription = _pool(tx, ledger, call, name)
         idle = seat_moves.Idle(
             unclaimed_since=_days_before(call, how.unclaimed),
             inactive_since=_days_before(call, how.inactive),
             suspended=how.suspended,
         )
         grace = how.grace or timedelta()
-        seat_moves.find_idle(tx, pool.id, idle, format_time(call.now - grace - _WARNING_HOLDS))
+        seat_moves.find_idle(tx, subscription.id, idle, format_time(call.now - grace - _WARNING_HOLDS))
         warned = 0
         if how.grace is not None:
             warned = seat_moves.warn_idle(tx, format_time(call.now + grace))
@@ -198,22 +202,22 @@ def reclaim_seats(ledger: Ledger, call: Call, name: str, how: ReclaimOptions) ->
         leaving = seat_moves.choose_idle(tx, due)
         check_revocations(
             how.max_revoke,
-            [RevocationCount(pool.name, pool.assigned, leaving)],
+            [RevocationCount(subscription.name, subscription.assigned, leaving)],
             "--dry-run --max-revoke 100%",
         )
         seat_moves.revoke_idle(tx)
         rows = tx.keep(partial(seat_moves.idle_rows, tx))
         moved_up = fill_waitlists(tx)
-        said = _reclaimed_sentence(pool, leaving, warned) + waitlist_told(tx, moved_up)
+        said = _reclaimed_sentence(subscription, leaving, warned) + waitlist_told(tx, moved_up)
         tx.summarise(said)
-        data: dict[str, JsonValue] = {"subscription": pool.name, "revoked": leaving, "warned": warned}
+        data: dict[str, JsonValue] = {"subscription": subscription.name, "revoked": leaving, "warned": warned}
         return Report(tx.run, call.dry_run, said, rows, undo=tx.undo, columns=_RECLAIM_COLUMNS, data=data)
 
 
-def _reclaimed_sentence(pool: Subscription, leaving: int, warned: int) -> str:
+def _reclaimed_sentence(subscription: Subscription, leaving: int, warned: int) -> str:
     parts = [f"{leaving:,} revoked; what is billed does not change"] if leaving else []
     parts += [f"{warned:,} warned"] if warned else []
-    return f"{pool.name}: {', '.join(parts)}" if parts else "nothing to do"
+    return f"{subscription.name}: {', '.join(parts)}" if parts else "nothing to do"
 
 
 def _days_before(call: Call, days: int | None) -> str | None:
@@ -222,7 +226,7 @@ def _days_before(call: Call, days: int | None) -> str | None:
 
 def _pool(tx: Transaction, ledger: Ledger, call: Call, name: str) -> Subscription:
     """The subscription, which the actor may fill and this ledger keeps."""
-    pool = subscriptions.find(tx, name)
-    allow(tx, call.actor, Action.ASSIGN, pool)
-    require_home(pool, ledger.id)
-    return pool
+    subscription = subscriptions.find(tx, name)
+    allow(tx, call.actor, Action.ASSIGN, subscription)
+    require_home(subscription, ledger.id)
+    return subscription

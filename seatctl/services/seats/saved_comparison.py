@@ -227,11 +227,17 @@ def _stale(why: str) -> StalePlan:
 
 
 def _terms(changes: Changes) -> list[JsonValue]:
-    return [_term(one.pool) for one in changes.pools]
+    return [_term(one.subscription) for one in changes.subscriptions]
 
 
-def _term(pool: Subscription) -> JsonValue:
-    return [pool.id, pool.price_id, pool.unit_amount, pool.currency, format_time(pool.term_end)]
+def _term(subscription: Subscription) -> JsonValue:
+    return [
+        subscription.id,
+        subscription.price_id,
+        subscription.unit_amount,
+        subscription.currency,
+        format_time(subscription.term_end),
+    ]
 
 
 def _how(how: ApplyOptions) -> dict[str, JsonValue]:

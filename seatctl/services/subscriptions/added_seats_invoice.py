@@ -77,19 +77,20 @@ def prepare_addon(
     `list_price` is today's of the plan, in minor units, for a policy without `lock_price`.
     Raises MaxSpendExceeded, NoUnitPrice, CardRequired.
     """
-    pool, stands = found.pool, found.standing
+    subscription, stands = found.subscription, found.standing
     line = _line(found, seats, list_price)
     bill = OwnInvoice(
         customer=found.mirror.customer_id,
         stripe_subscription=found.mirror.id,
         payment_method=found.mirror.default_payment_method,
         product=found.item.price.product_id,
-        currency=pool.currency,
+        currency=subscription.currency,
         unit_amount=line.unit_amount,
         quantity=line.quantity,
-        description=f"{counted(seats, 'added seat')} of {pool.name} until {stands.current_end:%Y-%m-%d}",
+        description=f"{counted(seats, 'added seat')} of {subscription.name}"
+        f" until {stands.current_end:%Y-%m-%d}",
         discounts=discount_forms(find_discounts(billing, wishes.promo, wishes.coupon)) or "",
-        max_spend=limit_of(wishes, pool.currency),
+        max_spend=limit_of(wishes, subscription.currency),
         due_days=_DUE_DAYS if wishes.on_account else None,
         covers_from=format_time(line.covers_from),
         covers_until=format_time(stands.current_end),
@@ -101,7 +102,7 @@ def prepare_addon(
         require_card(billing, found.mirror, found.standing.name)
     preview = preview_bill(billing, found, bill)
     due = preview.amount_due
-    check_spend(due, pool.currency, wishes.max_spend)
+    check_spend(due, subscription.currency, wishes.max_spend)
     details: dict[str, JsonValue] = {
         **found.place,
         "bill": bill_fields(agreed(bill, preview)),
@@ -115,7 +116,7 @@ def prepare_addon(
         "due_now": due,
         "summary": summary,
     }
-    request = OperationRequest("addon", asked, details, pool.id, request_id=wishes.request_id)
+    request = OperationRequest("addon", asked, details, subscription.id, request_id=wishes.request_id)
     warnings = of_discounts(bill, preview)
     prepared = priced(
         found,
@@ -131,16 +132,21 @@ def prepare_addon(
 
 
 def _line(found: SubscriptionSnapshot, seats: int, list_price: int) -> _Line:
-    pool, stands, upcoming = found.pool, found.standing, found.item.price.unit_amount
+    subscription, stands, upcoming = found.subscription, found.standing, found.item.price.unit_amount
     if upcoming is None:
         raise _no_unit_price(stands.name, stands.now.plan)
-    running = upcoming if stands.now.price_id == found.item.price.id else pool.unit_amount
+    running = upcoming if stands.now.price_id == found.item.price.id else subscription.unit_amount
     if stands.policy.increase is Increase.FULL_PRICE:
         amount = upcoming if stands.renewed else running
         began = stands.term_end if stands.renewed else stands.term_start
         return _Line(amount if stands.policy.lock_price else list_price, seats, began)
     rest = still_to_come(
-        running * seats, stands.term_start, stands.term_end, found.at, step(pool.currency), stands.ends_at
+        running * seats,
+        stands.term_start,
+        stands.term_end,
+        found.at,
+        step(subscription.currency),
+        stands.ends_at,
     )
     return _Line(rest + (upcoming * seats if stands.renewed else 0), 1, found.at)
 

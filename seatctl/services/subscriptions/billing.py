@@ -37,16 +37,16 @@ _COLUMNS = ("name", "billing_email", "due_now", "currency", "pays", "result")
 def show(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Record:
     """Billing details as Stripe has them now, as one record."""
     with ledger.reading() as reader:
-        pool = subscriptions.find(reader, handle, call.now)
-        customer_id = customers.stripe_id(reader, pool.customer_id)
-        shared = customers.subscriptions_of(reader, pool.customer_id)
-    mirror = read_subscription(billing.read(endpoints.subscription(pool.stripe_subscription)))
-    raw = require_customer(billing, pool, customer_id)
+        subscription = subscriptions.find(reader, handle, call.now)
+        customer_id = customers.stripe_id(reader, subscription.customer_id)
+        shared = customers.subscriptions_of(reader, subscription.customer_id)
+    mirror = read_subscription(billing.read(endpoints.subscription(subscription.stripe_subscription)))
+    raw = require_customer(billing, subscription, customer_id)
     customer = read_customer(raw)
     card = mirror.default_payment_method or customer.default_payment_method
     unpaid = _unpaid(billing, mirror)
     return {
-        "name": pool.name,
+        "name": subscription.name,
         "billing_email": customer.email,
         "billing_name": customer.name,
         "address": [part for name in ADDRESS_PARTS if (part := read_address(raw).get(name))],
@@ -56,9 +56,9 @@ def show(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Record:
         "payment_method": card,
         "unpaid": [
             *(_owed(invoice) for invoice in unpaid),
-            *(f"{one.handle}: a draft that nobody is asked to pay" for one in pool.owed if one.draft),
+            *(f"{one.handle}: a draft that nobody is asked to pay" for one in subscription.owed if one.draft),
         ],
-        "shared_with": [name for name in shared if name != pool.name],
+        "shared_with": [name for name in shared if name != subscription.name],
         "customer": customer_id,
     }
 
@@ -112,11 +112,13 @@ def prepare_billing(
     found = look_at_payer(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
     if details.payment_method is not None and found.mirror.default_payment_method is not None:
         require_unscheduled(found)  # the card of its own is a setting of the subscription
-    raw = require_customer(billing, found.pool, found.mirror.customer_id)
+    raw = require_customer(billing, found.subscription, found.mirror.customer_id)
     require_given_card(billing, details.payment_method)
     unpaid = [one for one in _unpaid(billing, found.mirror) if one.due_date is None]
     pays = next(_chargeable(billing, unpaid), None) if details.payment_method is not None else None
-    due, currency = (0, found.pool.currency) if pays is None else (pays.amount_remaining, pays.currency)
+    due, currency = (
+        (0, found.subscription.currency) if pays is None else (pays.amount_remaining, pays.currency)
+    )
     check_spend(due, currency, wishes.max_spend)
     cards = _cards(billing, found, details.payment_method)
     form = _form(details, raw)
@@ -125,7 +127,7 @@ def prepare_billing(
         "billing",
         asked,
         {
-            "subscription": found.pool.id,
+            "subscription": found.subscription.id,
             "stripe_id": found.mirror.id,
             "customer": found.mirror.customer_id,
             "details": form,
@@ -141,11 +143,11 @@ def prepare_billing(
             "due_now": due,
             "summary": summary,
         },
-        found.pool.id,
+        found.subscription.id,
         request_id=wishes.request_id,
     )
     row: dict[str, JsonValue] = {
-        "name": found.pool.name,
+        "name": found.subscription.name,
         "billing_email": details.email or read_customer(raw).email,
         "due_now": due,
         "currency": currency,
@@ -158,7 +160,7 @@ def prepare_billing(
         due,
         currency,
         summary,
-        found.pool,
+        found.subscription,
         found.read_at,
         columns=_COLUMNS,
         operation=found.operation,
@@ -232,7 +234,7 @@ def _summary(
         f"{len(unpaid) - 1} more unpaid" if pays is not None and len(unpaid) > 1 else "",
     ]
     left = _left(found, details, pays)
-    return f"{found.pool.name}: {', '.join(part for part in parts if part)}{left}"
+    return f"{found.subscription.name}: {', '.join(part for part in parts if part)}{left}"
 
 
 def _left(found: SubscriptionSnapshot, details: Details, pays: StripeInvoice | None) -> str:
@@ -240,5 +242,5 @@ def _left(found: SubscriptionSnapshot, details: Details, pays: StripeInvoice | N
     if details.payment_method is None:
         return ""
     paid = None if pays is None else pays.number
-    rest = [one for one in found.pool.owed if one.due is None and one.handle != paid]
+    rest = [one for one in found.subscription.owed if one.due is None and one.handle != paid]
     return "".join(f"; still to be paid: seatctl invoices pay {one.handle}" for one in rest[:3])

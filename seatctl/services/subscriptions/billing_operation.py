@@ -116,12 +116,12 @@ def _mirror(running: OperationRun, customer: str) -> After:
     """The customer as it is now: read before the transaction, which spans no call."""
     found = read_customer(running.billing.read(endpoints.customer(customer)))
 
-    def apply(tx: Transaction, pool: Subscription) -> dict[str, JsonValue]:
-        was = customers.snapshot(tx, pool.customer_id)
+    def apply(tx: Transaction, subscription: Subscription) -> dict[str, JsonValue]:
+        was = customers.snapshot(tx, subscription.customer_id)
         customers.upsert(tx, found)
-        became = customers.snapshot(tx, pool.customer_id)
+        became = customers.snapshot(tx, subscription.customer_id)
         if was != became:
-            tx.record("customer", pool.customer_id, was, became)
+            tx.record("customer", subscription.customer_id, was, became)
         return {"billing_email": found.email, "payment_method": found.default_payment_method}
 
     return apply

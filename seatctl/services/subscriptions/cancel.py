@@ -125,11 +125,11 @@ def prepare_resume(
         "renews_at": format_time(stands.period_end),
         "next_invoice": following,
     }
-    code = found.pool.currency.upper()
-    costs = "" if following is None else f": {plain_amount(following, found.pool.currency)} {code}"
+    code = found.subscription.currency.upper()
+    costs = "" if following is None else f": {plain_amount(following, found.subscription.currency)} {code}"
     notes = (f"Nothing is charged now; it renews on {_day(stands.period_end)}{costs}.",)
-    prepared = _prepared(found, OperationRequest("cancel", asked, details, found.pool.id), row, notes)
-    return replace(prepared, undo=hints.command("subs", "cancel", found.pool.name))
+    prepared = _prepared(found, OperationRequest("cancel", asked, details, found.subscription.id), row, notes)
+    return replace(prepared, undo=hints.command("subs", "cancel", found.subscription.name))
 
 
 def _ends_by_itself(stands: SubscriptionState, at: datetime) -> EndsByItself:
@@ -147,7 +147,7 @@ def _ends_by_itself(stands: SubscriptionState, at: datetime) -> EndsByItself:
 
 def _collect_again(found: SubscriptionSnapshot, asked: dict[str, JsonValue]) -> Proposal:
     """End a pause in collection: from the next invoice on Stripe collects again. Charges nothing now."""
-    name, drafts = found.pool.name, [one.handle for one in found.pool.owed if one.draft]
+    name, drafts = found.subscription.name, [one.handle for one in found.subscription.owed if one.draft]
     ends = found.mirror.cancel_at
     after = f"; its next invoice is collected on {_day(found.standing.period_end)}"
     if ends is not None and ends <= found.standing.period_end:
@@ -155,7 +155,9 @@ def _collect_again(found: SubscriptionSnapshot, asked: dict[str, JsonValue]) -> 
     left = f"; left to pay: {', '.join(f'seatctl invoices pay {one}' for one in drafts)}" if drafts else ""
     summary = f"resumed the collection of {name}{after}{left}"
     details: dict[str, JsonValue] = {**_details(found, summary), "update": {"pause_collection": ""}}
-    return _prepared(found, OperationRequest("cancel", asked, details, found.pool.id), _row(found), ())
+    return _prepared(
+        found, OperationRequest("cancel", asked, details, found.subscription.id), _row(found), ()
+    )
 
 
 def _cancel_at_end(billing: Billing, found: SubscriptionSnapshot, asked: dict[str, JsonValue]) -> Proposal:
@@ -193,10 +195,10 @@ def _cancel_at_end(billing: Billing, found: SubscriptionSnapshot, asked: dict[st
         "open_invoices": [one.as_record() for one in left],
     }
     notes = (_holding(stands, hold, found.at), *open_invoices.notes(left, at_once=False))
-    prepared = _prepared(found, OperationRequest("cancel", asked, details, found.pool.id), row, notes)
+    prepared = _prepared(found, OperationRequest("cancel", asked, details, found.subscription.id), row, notes)
     if stands.status in _GO_ON_ASKING or found.mirror.pause is not None:
         return prepared  # `subs resume` refuses the one, and ends the other's pause instead
-    return replace(prepared, undo=hints.command("subs", "resume", found.pool.name))
+    return replace(prepared, undo=hints.command("subs", "resume", found.subscription.name))
 
 
 def _holding(stands: SubscriptionState, hold: datetime, at: datetime) -> str:
@@ -212,7 +214,7 @@ def _holding(stands: SubscriptionState, hold: datetime, at: datetime) -> str:
 def _cancel_now(
     billing: Billing, found: SubscriptionSnapshot, asked: dict[str, JsonValue], *, refund: bool
 ) -> Proposal:
-    pool, bills = found.pool, bills_of(billing, found)
+    subscription, bills = found.subscription, bills_of(billing, found)
     require_none(billing, [one.id for one in bills.open])
     billed = billed_at_the_end(billing, found) if bills.waiting and not refund else 0
     if refund:
@@ -224,7 +226,7 @@ def _cancel_now(
     details: dict[str, JsonValue] = {
         **_details(
             found,
-            f"canceled {pool.name} at once{open_invoices.in_summary(left, at_once=True)}"
+            f"canceled {subscription.name} at once{open_invoices.in_summary(left, at_once=True)}"
             f"{_coming(found, bills)}",
         ),
         "open_invoices": [one.as_record() for one in left],
@@ -246,16 +248,19 @@ def _cancel_now(
         "billed_within_the_hour": sum(draft.total for draft in bills.drafts),
         "invoices": [share_fields(share) for share in shares],
     }
-    request = OperationRequest("cancel", asked, details, pool.id)
+    request = OperationRequest("cancel", asked, details, subscription.id)
     return _prepared(
-        found, request, row, _notes(found.standing, pool.currency, shares, bills, billed, refund=refund)
+        found,
+        request,
+        row,
+        _notes(found.standing, subscription.currency, shares, bills, billed, refund=refund),
     )
 
 
 def _coming(found: SubscriptionSnapshot, bills: SubscriptionInvoices) -> str:
     """What a summary says of a renewal that is not charged yet: the end does not stop it."""
     total = sum(draft.total for draft in bills.drafts)
-    amount = f"{plain_amount(total, found.pool.currency)} {found.pool.currency.upper()}"
+    amount = f"{plain_amount(total, found.subscription.currency)} {found.subscription.currency.upper()}"
     return f"; {amount} of its last renewal is charged all the same, within the hour" if total else ""
 
 
@@ -296,7 +301,7 @@ def _notes(
 
 def _details(found: SubscriptionSnapshot, summary: str) -> dict[str, JsonValue]:
     return {
-        "subscription": found.pool.id,
+        "subscription": found.subscription.id,
         "stripe_id": found.mirror.id,
         "customer": found.mirror.customer_id,
         "summary": summary,
@@ -309,21 +314,21 @@ def _row(found: SubscriptionSnapshot) -> dict[str, JsonValue]:
         "name": stands.name,
         "plan": stands.now.plan,
         "seats": stands.now.seats,
-        "currency": found.pool.currency,
+        "currency": found.subscription.currency,
     }
 
 
 def _prepared(
     found: SubscriptionSnapshot, request: OperationRequest, row: dict[str, JsonValue], notes: tuple[str, ...]
 ) -> Proposal:
-    summary, currency = str(request.details["summary"]), found.pool.currency
+    summary, currency = str(request.details["summary"]), found.subscription.currency
     return Proposal(
         request,
         row,
         0,
         currency,
         summary,
-        found.pool,
+        found.subscription,
         found.read_at,
         notes=notes,
         columns=PREVIEW_COLUMNS,
@@ -333,9 +338,9 @@ def _prepared(
 
 
 def _nothing(found: SubscriptionSnapshot, asked: dict[str, JsonValue], why: str) -> Proposal:
-    request = OperationRequest("cancel", asked, {}, found.pool.id)
-    row, currency = _row(found), found.pool.currency
-    return Proposal(request, row, 0, currency, why, found.pool, found.read_at, nothing=True)
+    request = OperationRequest("cancel", asked, {}, found.subscription.id)
+    row, currency = _row(found), found.subscription.currency
+    return Proposal(request, row, 0, currency, why, found.subscription, found.read_at, nothing=True)
 
 
 def _over_already(
@@ -348,11 +353,15 @@ def _over_already(
     }:
         raise error
     with ledger.reading() as reader:
-        pool = subscriptions.find(reader, handle, call.now)
-    row: dict[str, JsonValue] = {"name": pool.name, "plan": pool.plan_slug, "seats": pool.capacity}
-    request = OperationRequest("cancel", asked, {}, pool.id)
-    why = f"{pool.name} has ended already"
-    return Proposal(request, row, 0, pool.currency, why, pool, call.now, nothing=True)
+        subscription = subscriptions.find(reader, handle, call.now)
+    row: dict[str, JsonValue] = {
+        "name": subscription.name,
+        "plan": subscription.plan_slug,
+        "seats": subscription.capacity,
+    }
+    request = OperationRequest("cancel", asked, {}, subscription.id)
+    why = f"{subscription.name} has ended already"
+    return Proposal(request, row, 0, subscription.currency, why, subscription, call.now, nothing=True)
 
 
 def _day(moment: datetime) -> str:

@@ -144,14 +144,14 @@ def _outcome(
 ) -> dict[str, JsonValue]:
     """The facts of what was given back; `summary` in a sentence."""
     with running.ledger.reading() as reader:
-        pool = subscriptions.by_id(reader, int(str(running.payload["subscription"])))
+        subscription = subscriptions.by_id(reader, int(str(running.payload["subscription"])))
     given, kept = sum(one.refund for one in back), sum(one.credit for one in back)
-    less, code = sum(one.less for one in back), pool.currency.upper()
+    less, code = sum(one.less for one in back), subscription.currency.upper()
     summary = str(running.payload["summary"])
     if given or kept:
-        summary += f" and gave {plain_amount(given + kept, pool.currency)} {code} back"
+        summary += f" and gave {plain_amount(given + kept, subscription.currency)} {code} back"
     if less:
-        summary += f"; {plain_amount(less, pool.currency)} {code} need not be paid any more"
+        summary += f"; {plain_amount(less, subscription.currency)} {code} need not be paid any more"
     if refused:
         numbers = ", ".join(share.number for share in refused)
         summary += f"; Stripe refused to give back what is unused of {numbers}"
@@ -168,8 +168,10 @@ def _outcome(
 def _facts(running: OperationRun, told: dict[str, JsonValue]) -> After:
     """What the row says beside the subscription; the invoices named are what gave back, not a charge."""
 
-    def facts(_: Transaction, pool: Subscription) -> dict[str, JsonValue]:
-        until = running.call.now if pool.status is SubscriptionStatus.CANCELED else pool.cancel_at
+    def facts(_: Transaction, subscription: Subscription) -> dict[str, JsonValue]:
+        until = (
+            running.call.now if subscription.status is SubscriptionStatus.CANCELED else subscription.cancel_at
+        )
         hold = None if until is None else format_time(until)
         shown: dict[str, JsonValue] = {
             name: running.payload[name]

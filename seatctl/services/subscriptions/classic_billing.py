@@ -32,7 +32,7 @@ def require_true_credit(
     """
     if found.mirror.flexible:
         return
-    name, stands = quote(found.pool.name), found.standing
+    name, stands = quote(found.subscription.name), found.standing
     if stands.now != stands.next:
         holds = f"{counted(stands.next.seats, 'seat')} of {stands.next.plan}"
         why = f"its item holds the {holds} of the next term already"
@@ -53,8 +53,8 @@ def require_true_credit(
 
 def _refused(found: SubscriptionSnapshot, what: str, why: str, hint: str) -> ClassicBilling:
     return ClassicBilling(
-        f"{found.pool.name}: {what} by Stripe's classic billing mode, which credits by what the item holds"
-        f" now, and {why}; nothing was changed",
+        f"{found.subscription.name}: {what} by Stripe's classic billing mode, which credits by what the item"
+        f" holds now, and {why}; nothing was changed",
         hint=f"{hint}; or migrate it to flexible billing mode in Stripe",
-        data={"subscription": found.pool.name, "stripe_subscription": found.mirror.id},
+        data={"subscription": found.subscription.name, "stripe_subscription": found.mirror.id},
     )

@@ -78,21 +78,21 @@ def people_leave(running: OperationRun) -> After:
     strangers = running.payload.get("not_seated")
     told: dict[str, JsonValue] = {"not_seated": strangers} if strangers else {}
 
-    def apply(tx: Transaction, pool: Subscription) -> dict[str, JsonValue]:
-        return {**told, **leave(tx, pool)}
+    def apply(tx: Transaction, subscription: Subscription) -> dict[str, JsonValue]:
+        return {**told, **leave(tx, subscription)}
 
-    def leave(tx: Transaction, pool: Subscription) -> dict[str, JsonValue]:
+    def leave(tx: Transaction, subscription: Subscription) -> dict[str, JsonValue]:
         if not users:
-            return _stay(tx, pool, until)
+            return _stay(tx, subscription, until)
         if running.payload.get("bill") is True:
-            return {"revoked": seats.revoke_users(tx, pool.id, users)}
-        return {"leaving": seats.end_at(tx, pool.id, users, until), "leaving_at": until}
+            return {"revoked": seats.revoke_users(tx, subscription.id, users)}
+        return {"leaving": seats.end_at(tx, subscription.id, users, until), "leaving_at": until}
 
     return apply
 
 
-def _stay(tx: Transaction, pool: Subscription, until: str) -> dict[str, JsonValue]:
-    told = departures.told_to_leave(tx, pool.id, until)
-    room = departures.next_seats(tx, pool.id) - (pool.assigned - len(told))
+def _stay(tx: Transaction, subscription: Subscription, until: str) -> dict[str, JsonValue]:
+    told = departures.told_to_leave(tx, subscription.id, until)
+    room = departures.next_seats(tx, subscription.id) - (subscription.assigned - len(told))
     staying = told[::-1][: max(0, room)]
-    return {"staying": seats.stay(tx, pool.id, staying)} if staying else {}
+    return {"staying": seats.stay(tx, subscription.id, staying)} if staying else {}

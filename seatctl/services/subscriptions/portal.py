@@ -34,14 +34,14 @@ FEATURES: dict[str, JsonValue] = {
 def open_portal(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Record:
     """The address of the page for the customer of a subscription; it works for a few minutes."""
     with ledger.reading() as reader:
-        pool = subscriptions.find(reader, handle, call.now)
-        allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, pool)
-    require_home(pool, ledger.id)
-    record: Record = {"name": pool.name, "url": None}
+        subscription = subscriptions.find(reader, handle, call.now)
+        allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, subscription)
+    require_home(subscription, ledger.id)
+    record: Record = {"name": subscription.name, "url": None}
     if call.dry_run:
         return record
-    mirror = read_subscription(billing.read(endpoints.subscription(pool.stripe_subscription)))
-    require_customer(billing, pool, mirror.customer_id)
+    mirror = read_subscription(billing.read(endpoints.subscription(subscription.stripe_subscription)))
+    require_customer(billing, subscription, mirror.customer_id)
     form: dict[str, JsonValue] = {
         "customer": mirror.customer_id,
         "configuration": _configuration(ledger, billing),

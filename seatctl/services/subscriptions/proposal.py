@@ -59,7 +59,7 @@ class Proposal:
     due_now: int
     currency: str
     summary: str
-    pool: Subscription
+    subscription: Subscription
     """The subscription as it was decided on."""
     read_at: datetime
     """The machine's time (UTC) at which the ledger told `pool`: what falls due in between is no change."""
@@ -84,14 +84,14 @@ class Proposal:
 
         A request that was only to finish an operation has no details; another process has finished it.
         """
-        now = subscriptions.by_id(reader, self.pool.id, self.read_at)
-        same = replace(now, assigned=self.pool.assigned) == self.pool
+        now = subscriptions.by_id(reader, self.subscription.id, self.read_at)
+        same = replace(now, assigned=self.subscription.assigned) == self.subscription
         # A decrease that waits for the renewal shows in no column: the operation's number tells it.
         if not (self.request.details and same and operations.latest_of(reader, now.id) == self.operation):
             raise SubscriptionChanged(
-                f"{self.pool.name} has changed since this was decided; nothing was done",
-                hint=f"seatctl subs show {quote(self.pool.name)}, then run the same command again",
-                data={"subscription": self.pool.name},
+                f"{self.subscription.name} has changed since this was decided; nothing was done",
+                hint=f"seatctl subs show {quote(self.subscription.name)}, then run the same command again",
+                data={"subscription": self.subscription.name},
             )
 
 
@@ -134,36 +134,43 @@ def repeated(
     """
     wishes = wishes or ChangeOptions()
     with ledger.reading() as reader:
-        pool = subscriptions.find(reader, handle, call.now)
-        allow(reader, call.actor, action, pool)
-        begun = operations.of_subscription(reader, pool.id)
+        subscription = subscriptions.find(reader, handle, call.now)
+        allow(reader, call.actor, action, subscription)
+        begun = operations.of_subscription(reader, subscription.id)
         known = operations.of_request(reader, wishes.request_id) if wishes.request_id else None
-    earlier = next((one for one in (begun, known) if one is not None and _asks(one, pool.id, asked)), None)
+    earlier = next(
+        (one for one in (begun, known) if one is not None and _asks(one, subscription.id, asked)), None
+    )
     if earlier is None:
         return None
     done, due = earlier.state is OperationState.DONE, earlier.payload.get("due_now")
     due = 0 if done or not isinstance(due, int) else due
-    check_spend(due, pool.currency, wishes.max_spend)
-    request = OperationRequest(earlier.kind, asked, {}, pool.id, request_id=earlier.request_id)
-    row: dict[str, JsonValue] = {"name": pool.name, "plan": pool.plan_slug, "seats": pool.capacity}
+    check_spend(due, subscription.currency, wishes.max_spend)
+    request = OperationRequest(earlier.kind, asked, {}, subscription.id, request_id=earlier.request_id)
+    row: dict[str, JsonValue] = {
+        "name": subscription.name,
+        "plan": subscription.plan_slug,
+        "seats": subscription.capacity,
+    }
     what = str(earlier.payload.get("summary", ""))
     summary = f"run {earlier.run} {'has done this' if done else 'is under way'} already: {what}"
-    asks = (
-        f"; Stripe charges {plain_amount(due, pool.currency)} {pool.currency.upper()} unless it has already"
-    )
+    asked_for = f"{plain_amount(due, subscription.currency)} {subscription.currency.upper()}"
+    asks = f"; Stripe charges {asked_for} unless it has already"
     notes = ("Nothing is done again." if done else f"It is finished now{asks}.",)
     would = "nothing to do:" if done else "would finish what waits:"
-    return Proposal(request, row, due, pool.currency, summary, pool, call.now, notes=notes, would=would)
+    return Proposal(
+        request, row, due, subscription.currency, summary, subscription, call.now, notes=notes, would=would
+    )
 
 
-def _asks(operation: Operation, pool: int, asked: dict[str, JsonValue]) -> bool:
-    return operation.subscription_id == pool and operation.payload.get("asked") == asked
+def _asks(operation: Operation, subscription: int, asked: dict[str, JsonValue]) -> bool:
+    return operation.subscription_id == subscription and operation.payload.get("asked") == asked
 
 
 def carry_out(ledger: Ledger, billing: Billing, call: Call, prepared: Proposal) -> Report:
     """Submit a prepared change; under --dry-run show it. Raises what the operation raises."""
     columns = tuple(name for name in prepared.columns if name in prepared.row)
-    if prepared.nothing and not _is_disturbed(ledger, prepared.pool):
+    if prepared.nothing and not _is_disturbed(ledger, prepared.subscription):
         return Report(None, call.dry_run, prepared.summary, (prepared.row,), columns=columns)
     if call.dry_run:
         told = f"{prepared.would} {prepared.summary}"
@@ -171,10 +178,10 @@ def carry_out(ledger: Ledger, billing: Billing, call: Call, prepared: Proposal) 
     return replace(submit(ledger, billing, call, prepared.request, prepared.unchanged), undo=prepared.undo)
 
 
-def _is_disturbed(ledger: Ledger, pool: Subscription) -> bool:
+def _is_disturbed(ledger: Ledger, subscription: Subscription) -> bool:
     """Whether an interrupted operation of the subscription has to be finished first."""
     with ledger.reading() as reader:
-        return operations.of_subscription(reader, pool.id) is not None
+        return operations.of_subscription(reader, subscription.id) is not None
 
 
 def priced(
@@ -189,7 +196,7 @@ def priced(
     carried_over: int = 0,
 ) -> Proposal:
     """The request with what it costs now and with the next invoice, in minor units, and what it leads to."""
-    stands, currency = found.standing, found.pool.currency
+    stands, currency = found.standing, found.subscription.currency
     row: dict[str, JsonValue] = {
         "name": stands.name,
         "plan": target.now.plan,
@@ -219,7 +226,7 @@ def priced(
         due,
         currency,
         summary,
-        found.pool,
+        found.subscription,
         found.read_at,
         operation=found.operation,
         warnings=warnings,

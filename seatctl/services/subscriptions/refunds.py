@@ -116,7 +116,7 @@ def given_back(
 
     Raises NothingToGiveBack, RefundFallsShort, NotRefundable.
     """
-    now, smallest = found.at, step(found.pool.currency)
+    now, smallest = found.at, step(found.subscription.currency)
     running = [pair for pair in bills.by_stripe if _runs(pair[0], now)]
     if found.mirror.status is SubscriptionStatus.TRIALING:
         # A term that was renewed by hand is a trial to Stripe, which gives nothing back of one. A trial that
@@ -138,11 +138,16 @@ def given_back(
                 raise _falls_short(found, ours, 0, [of_ours.disputed])
             shares += spread(ours, [of_ours.paid])
     if unused < 0 and not shares:
-        owed = f"{plain_amount(-unused, found.pool.currency)} {found.pool.currency.upper()}"
+        owed = f"{plain_amount(-unused, found.subscription.currency)} {found.subscription.currency.upper()}"
         raise NothingToGiveBack(
-            f"{found.pool.name}: nothing would be given back; {owed} of used time is not billed yet",
-            hint=f"to bill it and give nothing back: seatctl subs cancel {quote(found.pool.name)} --now",
-            data={"subscription": found.pool.name, "owed": -unused, "currency": found.pool.currency},
+            f"{found.subscription.name}: nothing would be given back; {owed} of used time is not billed yet",
+            hint="to bill it and give nothing back:"
+            f" seatctl subs cancel {quote(found.subscription.name)} --now",
+            data={
+                "subscription": found.subscription.name,
+                "owed": -unused,
+                "currency": found.subscription.currency,
+            },
         )
     for share in shares:
         _preview_note(billing, found, share)
@@ -155,7 +160,7 @@ def _require_all(
     """Raise RefundFallsShort unless all that Stripe says is unused is given back, now or before."""
     # Stripe rounds each line by itself, a charge down and its credit up: a unit of each may be missing.
     lines = sum(len(invoice.lines) for invoice, _ in bills.by_stripe if _runs(invoice, found.at))
-    rounding = lines * step(found.pool.currency)
+    rounding = lines * step(found.subscription.currency)
     # Of a draft Stripe says that its time is unused, and then charges it all the same.
     if back + bills.given >= unused - rounding and not (bills.drafts and unused > rounding):
         return
@@ -163,19 +168,19 @@ def _require_all(
 
 
 def _falls_short(found: SubscriptionSnapshot, unused: int, back: int, reasons: list[str]) -> RefundFallsShort:
-    name, currency = quote(found.pool.name), found.pool.currency
+    name, currency = quote(found.subscription.name), found.subscription.currency
 
     def money(amount: int) -> str:
         return f"{plain_amount(amount, currency)} {currency.upper()}"
 
     why = " and ".join(reasons) or "the invoices of the running term took no more"
     return RefundFallsShort(
-        f"{found.pool.name}: Stripe says that {money(unused)} is unused, and {money(back)} of it can be given"
-        f" back: {why}; nothing was canceled",
+        f"{found.subscription.name}: Stripe says that {money(unused)} is unused, and {money(back)} of it can be"
+        f" given back: {why}; nothing was canceled",
         hint=f"to end it and give nothing back: seatctl subs cancel {name} --now;"
         f" to end it with its term: seatctl subs cancel {name}",
         data={
-            "subscription": found.pool.name,
+            "subscription": found.subscription.name,
             "unused": unused,
             "given_back": back,
             "currency": currency,
@@ -306,7 +311,7 @@ def _preview_note(billing: Billing, found: SubscriptionSnapshot, share: CreditSh
         raise NotRefundable(
             f"Stripe gives nothing back on invoice {share.number}: {refusal.message}",
             hint=f"seatctl invoices show {share.number}; without --refund it is canceled all the same",
-            data={"subscription": found.pool.name, "invoice": share.number},
+            data={"subscription": found.subscription.name, "invoice": share.number},
         ) from refusal
 
 

@@ -144,7 +144,7 @@ def prepare_renewal(
         "summary": f"renewed {stands.name} with {counted(seats, 'seat')} of {plan.slug}"
         f" until {end:%Y-%m-%d}{_remark(waits, plan.currency)}{renewal.leaving.remark}",
     }
-    request = OperationRequest("renew", asked, details, found.pool.id, request_id=wishes.request_id)
+    request = OperationRequest("renew", asked, details, found.subscription.id, request_id=wishes.request_id)
     warnings = of_discounts(bill, preview)
     prepared = priced(
         found,
@@ -207,7 +207,7 @@ def _new_end(found: SubscriptionSnapshot, plan: Plan) -> datetime:
         raise TermTooLong(
             f"Stripe holds terms of at most two years; this one would end on {end:%Y-%m-%d}",
             hint=hints.to("to begin a new contract", hints.buy(plan.slug)),
-            data={"subscription": found.pool.name, "new_end": format_time(end)},
+            data={"subscription": found.subscription.name, "new_end": format_time(end)},
         )
     return end
 

@@ -42,28 +42,28 @@ def prepare_restart(
     check_tax(preview.tax_status, address_hint(found.standing.name))
     check_spend(preview.amount_due, preview.currency, wishes.max_spend)
     price = f"{plain_amount(preview.amount_due, preview.currency)} {preview.currency.upper()}"
-    summary = f"resumed {found.pool.name} with a new period for {price}"
+    summary = f"resumed {found.subscription.name} with a new period for {price}"
     details: dict[str, JsonValue] = {
-        "subscription": found.pool.id,
+        "subscription": found.subscription.id,
         "stripe_id": found.mirror.id,
         "latest_invoice": found.mirror.latest_invoice,
         "due_now": preview.amount_due,
         "summary": summary,
     }
     row: dict[str, JsonValue] = {
-        "name": found.pool.name,
-        "plan": found.pool.plan_slug,
-        "seats": found.pool.capacity,
+        "name": found.subscription.name,
+        "plan": found.subscription.plan_slug,
+        "seats": found.subscription.capacity,
         "due_now": preview.amount_due,
         "currency": preview.currency,
     }
     return Proposal(
-        OperationRequest("resume", asked, details, found.pool.id, request_id=wishes.request_id),
+        OperationRequest("resume", asked, details, found.subscription.id, request_id=wishes.request_id),
         row,
         preview.amount_due,
         preview.currency,
         summary,
-        found.pool,
+        found.subscription,
         found.read_at,
         columns=_COLUMNS,
         operation=found.operation,

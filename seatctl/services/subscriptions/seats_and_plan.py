@@ -79,8 +79,8 @@ def _list_price(ledger: Ledger, found: SubscriptionSnapshot) -> int:
     """What the plan costs a seat today, in minor units of the subscription; else what it pays already."""
     with ledger.reading() as reader:
         plan = plan_of(reader, found.item.price.product_id)
-    same = plan is not None and plan.currency == found.pool.currency
-    return plan.unit_amount if plan is not None and same else found.pool.unit_amount
+    same = plan is not None and plan.currency == found.subscription.currency
+    return plan.unit_amount if plan is not None and same else found.subscription.unit_amount
 
 
 def prepare_set(
@@ -115,7 +115,7 @@ def prepare_set(
     if target.now == stands.now:
         with ledger.reading() as reader:  # at the renewal those are gone too whose seats end before it
             end = format_time(stands.term_end)
-            going |= {*ending_between(reader, found.pool.id, format_time(call.now), end)}
+            going |= {*ending_between(reader, found.subscription.id, format_time(call.now), end)}
     subscription_changes.check_room(stands, seats, len(going))
     when = "now" if target.now != stands.now else f"from {stands.term_end:%Y-%m-%d}"
     summary = f"{stands.name}: {stands.now.seats} → {seats} seats {when}{leaving.remark}"
@@ -194,7 +194,7 @@ def _prorated(
     proration = Proration(behavior, moment) if bill else None
     costs = due_now(billing, found, target.now, proration, discounts)
     due = costs.now
-    check_spend(due, found.pool.currency, wishes.max_spend)
+    check_spend(due, found.subscription.currency, wishes.max_spend)
     if due and found.mirror.collection_method != "send_invoice":
         require_no_other(billing, found.mirror, stands.name)
     on_account = found.mirror.collection_method == "send_invoice"
@@ -216,7 +216,7 @@ def _prorated(
         "not_seated": [*leaving.not_seated],
         "summary": summary,
     }
-    request = OperationRequest("change", asked, details, found.pool.id, request_id=wishes.request_id)
+    request = OperationRequest("change", asked, details, found.subscription.id, request_id=wishes.request_id)
     following = next_total(billing, found, target, proration, discounts)
     warnings = tuple[str, ...]()
     if discounts:  # in a proration it is not told apart, so the same is asked without them
@@ -235,8 +235,8 @@ def _nothing(found: SubscriptionSnapshot, asked: dict[str, JsonValue]) -> Propos
     """Already so: a request that `carry_out` answers without an operation."""
     stands = found.standing
     row: dict[str, JsonValue] = {"name": stands.name, "plan": stands.now.plan, "seats": stands.now.seats}
-    request = OperationRequest("change", asked, {}, found.pool.id)
+    request = OperationRequest("change", asked, {}, found.subscription.id)
     seats = counted(stands.next.seats, "seat")
     why = f"{stands.name} has {seats} of {stands.next.plan} already; nothing was changed"
-    currency = found.pool.currency
-    return Proposal(request, row, 0, currency, why, found.pool, found.read_at, nothing=True)
+    currency = found.subscription.currency
+    return Proposal(request, row, 0, currency, why, found.subscription, found.read_at, nothing=True)

@@ -100,9 +100,9 @@ def tell_moved_owner(ledger: Ledger, billing: Callable[[], Billing], call: Call,
         owner = users.require(reader, email)
         owned = [subscriptions.find(reader, name) for name in users.owned(reader, owner)]
     try:
-        for pool in (pool for pool in owned if pool.home_ledger == ledger.id):
-            summary = f"told Stripe that {owner.email} owns {pool.name}"
-            change_setting(ledger, billing(), call, pool, {"owner": owner.email}, summary)
+        for subscription in (subscription for subscription in owned if subscription.home_ledger == ledger.id):
+            summary = f"told Stripe that {owner.email} owns {subscription.name}"
+            change_setting(ledger, billing(), call, subscription, {"owner": owner.email}, summary)
     except SeatctlError as error:
         return error.message
     return None
@@ -144,11 +144,11 @@ def change_setting(
     return submit(ledger, billing, call, request, still_allowed)
 
 
-def _place(ledger: Ledger, pool: Subscription, mirror: StripeSubscription) -> dict[str, JsonValue]:
+def _place(ledger: Ledger, subscription: Subscription, mirror: StripeSubscription) -> dict[str, JsonValue]:
     """Where its settings are kept in Stripe: nowhere once its item is gone."""
     try:
         with ledger.reading() as reader:
-            item = item_of_pool(reader, pool, mirror)
+            item = item_of_pool(reader, subscription, mirror)
     except ItemGone:
         return {"in_stripe": False}
     return {"in_stripe": True, "said_on": said_on(mirror, item)}

@@ -44,7 +44,7 @@ def said_on(mirror: StripeSubscription, item: StripeItem) -> str | None:
 class SubscriptionSnapshot:
     """A subscription as the ledger and Stripe have it, and how it stands."""
 
-    pool: Subscription
+    subscription: Subscription
     mirror: StripeSubscription
     item: StripeItem
     standing: SubscriptionState
@@ -59,7 +59,7 @@ class SubscriptionSnapshot:
     def place(self) -> dict[str, JsonValue]:
         """Where an operation finds it in Stripe, for its payload."""
         return {
-            "subscription": self.pool.id,
+            "subscription": self.subscription.id,
             "stripe_id": self.mirror.id,
             "item": self.item.id,
             "said_on": said_on(self.mirror, self.item),
@@ -86,11 +86,12 @@ def require_alone(ledger: Ledger, found: SubscriptionSnapshot, what: str) -> Non
         return
     with ledger.reading() as reader:
         names = [one.name for one in pools.of_stripe(reader, found.mirror.id)]
-    named = ", ".join(name for name in names if name != found.pool.name) or "another item"
+    named = ", ".join(name for name in names if name != found.subscription.name) or "another item"
     raise SharedSubscription(
-        f"{found.pool.name} shares its subscription in Stripe with {named}; {what} would do the same to that",
+        f"{found.subscription.name} shares its subscription in Stripe with {named}; {what} would do the same"
+        " to that",
         hint="take its item off the subscription in Stripe's dashboard, then: seatctl sync",
-        data={"subscription": found.pool.name, "others": [*others]},
+        data={"subscription": found.subscription.name, "others": [*others]},
     )
 
 
@@ -108,17 +109,17 @@ def require_unscheduled(found: SubscriptionSnapshot) -> None:
     schedule = found.mirror.schedule
     if schedule is not None and found.mirror.status not in _ENDED:
         raise ManagedBySchedule(
-            f"{found.pool.name} is managed by the schedule {schedule} in Stripe, whose next phase would"
-            " overwrite a change; nothing was changed",
+            f"{found.subscription.name} is managed by the schedule {schedule} in Stripe, whose next phase"
+            " would overwrite a change; nothing was changed",
             hint="release the schedule in Stripe's dashboard, then run the same command again",
-            data={"subscription": found.pool.name, "schedule": schedule},
+            data={"subscription": found.subscription.name, "schedule": schedule},
         )
 
 
 def gather(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action) -> SubscriptionSnapshot:
     """As `look`, of a subscription that is running. Raises NotRunning and PlanWithoutPolicy too."""
     found = look(ledger, billing, call, handle, action)
-    _require_policy(ledger, found.pool, found.mirror, found.item)
+    _require_policy(ledger, found.subscription, found.mirror, found.item)
     require_running(found.standing)
     return found
 
@@ -139,72 +140,74 @@ def look_at_payer(
 ) -> SubscriptionSnapshot:
     """As `look`, of what is not changed itself: who pays for it is no matter of its schedule."""
     with ledger.reading() as reader:
-        pool = subscriptions.find(reader, handle, call.now)
-        allow(reader, call.actor, action, pool)
-        last = operations.latest_of(reader, pool.id)
-    mirror = at_home(ledger, billing, pool)
+        subscription = subscriptions.find(reader, handle, call.now)
+        allow(reader, call.actor, action, subscription)
+        last = operations.latest_of(reader, subscription.id)
+    mirror = at_home(ledger, billing, subscription)
     at = stripe_now(billing, call)
-    item, stands = stand(ledger, pool, mirror, at)
-    return SubscriptionSnapshot(pool, mirror, item, stands, at, last, call.now)
+    item, stands = stand(ledger, subscription, mirror, at)
+    return SubscriptionSnapshot(subscription, mirror, item, stands, at, last, call.now)
 
 
-def at_home(ledger: Ledger, billing: Billing, pool: Subscription) -> StripeSubscription:
+def at_home(ledger: Ledger, billing: Billing, subscription: Subscription) -> StripeSubscription:
     """The subscription as Stripe has it. Raises ForeignLedger: the mirror may not know yet who adopted it."""
-    require_home(pool, ledger.id)
+    require_home(subscription, ledger.id)
     try:
-        mirror = read_subscription(billing.read(endpoints.subscription(pool.stripe_subscription)))
+        mirror = read_subscription(billing.read(endpoints.subscription(subscription.stripe_subscription)))
     except MissingInStripe as gone:
-        if pool.status in _ENDED:
-            gone.hint = _buys_again(pool)  # it was ended here already
+        if subscription.status in _ENDED:
+            gone.hint = _buys_again(subscription)  # it was ended here already
         raise
     try:
-        require_home(_with_home(pool, mirror), ledger.id)
+        require_home(_with_home(subscription, mirror), ledger.id)
     except ForeignLedger as error:
         # `ledger adopt` goes by the mirror, which does not know yet that there is anything to adopt.
-        take_back = f"seatctl ledger adopt {quote(pool.name)}"
+        take_back = f"seatctl ledger adopt {quote(subscription.name)}"
         error.hint = f"it was adopted since the last sync: seatctl sync; to take it back, then: {take_back}"
         raise
     return mirror
 
 
-def _require_policy(ledger: Ledger, pool: Subscription, mirror: StripeSubscription, item: StripeItem) -> None:
+def _require_policy(
+    ledger: Ledger, subscription: Subscription, mirror: StripeSubscription, item: StripeItem
+) -> None:
     """One bought elsewhere is changed under its plan's policy, and not at all while that has none."""
-    if policy_of(mirror, item, pool) is None:
+    if policy_of(mirror, item, subscription) is None:
         with ledger.reading() as reader:
-            require_policy(plans.find(reader, pool.plan_slug))
+            require_policy(plans.find(reader, subscription.plan_slug))
 
 
-def _with_home(pool: Subscription, mirror: StripeSubscription) -> Subscription:
-    return replace(pool, home_ledger=mirror.metadata.get(LEDGER) or None)
+def _with_home(subscription: Subscription, mirror: StripeSubscription) -> Subscription:
+    return replace(subscription, home_ledger=mirror.metadata.get(LEDGER) or None)
 
 
 def stand(
-    ledger: Ledger, pool: Subscription, mirror: StripeSubscription, at: datetime
+    ledger: Ledger, subscription: Subscription, mirror: StripeSubscription, at: datetime
 ) -> tuple[StripeItem, SubscriptionState]:
     """The subscription's item, and how it stands at that moment of Stripe's time."""
     with ledger.reading() as reader:
-        item = item_of_pool(reader, pool, mirror)
-        return item, stand_of(reader, pool, mirror, item, at)
+        item = item_of_pool(reader, subscription, mirror)
+        return item, stand_of(reader, subscription, mirror, item, at)
 
 
-def item_of_pool(reader: Reader, pool: Subscription, mirror: StripeSubscription) -> StripeItem:
+def item_of_pool(reader: Reader, subscription: Subscription, mirror: StripeSubscription) -> StripeItem:
     """The pool's item, or the one in its place. Raises ItemGone: another pool's is not its own."""
-    own = next((one for one in mirror.items if one.id == pool.stripe_item), None)
+    own = next((one for one in mirror.items if one.id == subscription.stripe_item), None)
     if own is not None:
         return own
     others = {one.stripe_item for one in pools.of_stripe(reader, mirror.id)}
     left = [one for one in mirror.items if one.licensed and one.id not in others]
     if len(left) != 1:
         raise ItemGone(
-            f"{pool.name} was taken off its subscription in Stripe; there is nothing to change",
-            hint="seatctl sync" if pool.capacity else _buys_again(pool),
-            data={"subscription": pool.name},
+            f"{subscription.name} was taken off its subscription in Stripe; there is nothing to change",
+            hint="seatctl sync" if subscription.capacity else _buys_again(subscription),
+            data={"subscription": subscription.name},
         )
     return left[0]
 
 
-def _buys_again(pool: Subscription) -> str:
-    return f"to buy seats again: {hints.buy(pool.plan_slug)}"
+def _buys_again(subscription: Subscription) -> str:
+    return f"to buy seats again: {hints.buy(subscription.plan_slug)}"
 
 
 def has_item(mirror: StripeSubscription, item: JsonValue) -> bool:
@@ -213,29 +216,31 @@ def has_item(mirror: StripeSubscription, item: JsonValue) -> bool:
 
 
 def stand_of(
-    reader: Reader, pool: Subscription, mirror: StripeSubscription, item: StripeItem, now: datetime
+    reader: Reader, subscription: Subscription, mirror: StripeSubscription, item: StripeItem, now: datetime
 ) -> SubscriptionState:
     """How the pool of this item stands at `now` (UTC)."""
     plan = plan_of(reader, item.price.product_id)
     known = LedgerFacts(
-        name=pool.name,
-        policy=policy_of(mirror, item, pool) or (plan.policy if plan is not None else None) or FLEXIBLE,
-        plan_of_item=plan.slug if plan is not None else pool.plan_slug,
-        assigned=pool.assigned,
-        owed=pool.owed,
+        name=subscription.name,
+        policy=policy_of(mirror, item, subscription)
+        or (plan.policy if plan is not None else None)
+        or FLEXIBLE,
+        plan_of_item=plan.slug if plan is not None else subscription.plan_slug,
+        assigned=subscription.assigned,
+        owed=subscription.owed,
     )
     return standing(known, mirror, item, now)
 
 
-def policy_of(mirror: StripeSubscription, item: StripeItem, pool: Subscription) -> Policy | None:
+def policy_of(mirror: StripeSubscription, item: StripeItem, subscription: Subscription) -> Policy | None:
     """The policy of the running term: Stripe's metadata, else the ledger's; None for one bought elsewhere.
 
     Metadata that was edited by hand into what cannot be says nothing.
     """
     try:
-        return from_metadata(said_of(mirror, item)) or pool.policy
+        return from_metadata(said_of(mirror, item)) or subscription.policy
     except BadPolicy:
-        return pool.policy
+        return subscription.policy
 
 
 def _price(reader: Reader, price_id: str) -> StripePrice | None:
@@ -254,7 +259,7 @@ def plan_of(reader: Reader, product_id: str) -> Plan | None:
 
 def seen(
     reader: Reader,
-    pool: Subscription,
+    subscription: Subscription,
     mirror: StripeSubscription,
     item: StripeItem,
     stands: SubscriptionState,
@@ -263,8 +268,8 @@ def seen(
     try:
         plan_id = plans.find(reader, stands.now.plan).id
     except plans.UnknownPlan:
-        plan_id = pool.plan_id
+        plan_id = subscription.plan_id
     price = item.price if stands.now.price_id == item.price.id else _price(reader, stands.now.price_id)
-    amount = pool.unit_amount if price is None or price.unit_amount is None else price.unit_amount
-    agreed = policy_of(mirror, item, pool) is not None
+    amount = subscription.unit_amount if price is None or price.unit_amount is None else price.unit_amount
+    agreed = policy_of(mirror, item, subscription) is not None
     return MirrorUpdate(mirror, item, stands, plan_id, amount, stands.policy if agreed else None)

@@ -29,37 +29,43 @@ def owner_said(tx: Transaction, said: Mapping[str, str]) -> int | None:
 
 
 def take_settings(
-    tx: Transaction, pool: Subscription, found: StripeSubscription, names: set[str]
+    tx: Transaction, subscription: Subscription, found: StripeSubscription, names: set[str]
 ) -> Subscription:
     """The pool with what the metadata says, recorded where it differs. `names`: keys that are taken."""
-    item = next((one for one in found.items if one.id == pool.stripe_item), None)
+    item = next((one for one in found.items if one.id == subscription.stripe_item), None)
     if item is None:
-        return pool
+        return subscription
     said = said_of(found, item)
-    pool = _take_name(tx, pool, said, names)
-    if not _is_known_as(tx, pool, said.get(OWNER)):
+    subscription = _take_name(tx, subscription, said, names)
+    if not _is_known_as(tx, subscription, said.get(OWNER)):
         owner = owner_said(tx, said)
-        if owner is not None and owner != pool.owner_id:
-            pool = subscriptions.set_owner(tx, pool, owner, said[OWNER])
+        if owner is not None and owner != subscription.owner_id:
+            subscription = subscriptions.set_owner(tx, subscription, owner, said[OWNER])
     rules = auto_approval_of(said)
-    if AUTO_APPROVAL in said and rules != pool.auto_approval:
-        pool = subscriptions.set_auto_approval(tx, pool, rules)
-    return pool
+    if AUTO_APPROVAL in said and rules != subscription.auto_approval:
+        subscription = subscriptions.set_auto_approval(tx, subscription, rules)
+    return subscription
 
 
-def _is_known_as(tx: Transaction, pool: Subscription, email: str | None) -> bool:
+def _is_known_as(tx: Transaction, subscription: Subscription, email: str | None) -> bool:
     """Whether Stripe still says the e-mail that the owner had before it was changed here."""
-    return pool.owner_id is not None and bool(email) and users.had_email(tx, pool.owner_id, email or "")
+    return (
+        subscription.owner_id is not None
+        and bool(email)
+        and users.had_email(tx, subscription.owner_id, email or "")
+    )
 
 
-def _take_name(tx: Transaction, pool: Subscription, said: Mapping[str, str], names: set[str]) -> Subscription:
+def _take_name(
+    tx: Transaction, subscription: Subscription, said: Mapping[str, str], names: set[str]
+) -> Subscription:
     wanted = named_in_metadata(said.get(NAME))
-    if wanted is None or wanted == pool.name or _is_numbered(pool.name, wanted):
-        return pool
-    names.discard(name_key(pool.name))
+    if wanted is None or wanted == subscription.name or _is_numbered(subscription.name, wanted):
+        return subscription
+    names.discard(name_key(subscription.name))
     name = unique(wanted, taken_in(names))
     names.add(name_key(name))
-    return subscriptions.rename(tx, pool, name)
+    return subscriptions.rename(tx, subscription, name)
 
 
 def _is_numbered(name: str, wanted: str) -> bool:

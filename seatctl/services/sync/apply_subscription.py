@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from seatctl.ledger import operations
-from seatctl.ledger import subscriptions as pools
+from seatctl.ledger import operations, subscriptions
 from seatctl.ledger.mirror import customers, invoices, subscription
 from seatctl.ledger.mirror import pools as mirrored_pools
 from seatctl.ledger.mirror.pools import NewMirroredSubscription
@@ -126,7 +125,7 @@ def _is_followed(reader: Reader, found: StripeSubscription, ledger_id: str) -> b
     name = named_in_metadata(found.metadata.get(NAME))
     if found.status not in ENDED or name is None or found.metadata.get(LEDGER) != ledger_id:
         return False
-    pool = pools.named(reader, name)
+    pool = subscriptions.named(reader, name)
     return pool is not None and pool.stripe_subscription != found.id and pool.home_ledger == ledger_id
 
 

@@ -46,9 +46,9 @@ class Page:
 class ParallelReader:
     """Several threads that ask Stripe at once. Use `reading()`."""
 
-    def __init__(self, billing: Billing, pool: ThreadPoolExecutor, threads: int) -> None:
+    def __init__(self, billing: Billing, subscription: ThreadPoolExecutor, threads: int) -> None:
         self._billing = billing
-        self._pool = pool
+        self._pool = subscription
         self._threads = threads
 
     def pages(self, todo: list[tuple[Kind, Span]]) -> Iterator[list[Page]]:
@@ -98,11 +98,11 @@ class ParallelReader:
 @contextmanager
 def reading(billing: Billing, threads: int = THREADS) -> Iterator[ParallelReader]:
     """Threads that ask Stripe; what they have not begun is dropped where one fails."""
-    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="sync")
+    subscription = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="sync")
     try:
-        yield ParallelReader(billing, pool, threads)
+        yield ParallelReader(billing, subscription, threads)
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        subscription.shutdown(wait=True, cancel_futures=True)
 
 
 def events_since(billing: Billing, since: int) -> Iterator[list[StripeJson]]:

@@ -107,7 +107,7 @@ def _in_stripe(ledger: Ledger, billing: Billing, call: Call) -> InStripe:
         else:
             found[one.id] = one
     with ledger.reading() as reader:
-        known = {pool.stripe_subscription for pool in subscriptions.listing(reader, call.now)}
+        known = {subscription.stripe_subscription for subscription in subscriptions.listing(reader, call.now)}
     missing = sorted(known - set(found))
     with reading(billing) as stripe:
         for answer in stripe.objects((Kind.SUBSCRIPTION, one) for one in missing):
@@ -121,13 +121,13 @@ def _in_stripe(ledger: Ledger, billing: Billing, call: Call) -> InStripe:
 def _rows(ledger: Ledger, found: InStripe, call: Call, at: datetime) -> Iterator[Record]:
     with ledger.reading() as reader:
         pools = list(subscriptions.listing(reader, call.now))
-        for pool in pools:
-            row = _judged(reader, pool, found.get(pool.stripe_subscription), at)
-            if row["repair"] == _FIX and operations.of_subscription(reader, pool.id) is not None:
+        for subscription in pools:
+            row = _judged(reader, subscription, found.get(subscription.stripe_subscription), at)
+            if row["repair"] == _FIX and operations.of_subscription(reader, subscription.id) is not None:
                 row = {**row, "repair": _SYNC}  # its unfinished operation comes first
             yield row
-        of_pools = {pool.stripe_subscription for pool in pools}
-        items = {pool.stripe_item for pool in pools}
+        of_pools = {subscription.stripe_subscription for subscription in pools}
+        items = {subscription.stripe_item for subscription in pools}
         skipped = {one.id: one for one in sync_state.skipped(reader)}
         made = made_here(reader, ledger.id)
         for one in found.values():
@@ -177,60 +177,63 @@ def _row_of(kind: Kind, identifier: str) -> Record:
 
 
 def _judged(
-    reader: Reader, pool: Subscription, found: StripeSubscription | Gone | Unreadable | None, at: datetime
+    reader: Reader,
+    subscription: Subscription,
+    found: StripeSubscription | Gone | Unreadable | None,
+    at: datetime,
 ) -> Record:
-    item = item_of(pool, found) if isinstance(found, StripeSubscription) else None
+    item = item_of(subscription, found) if isinstance(found, StripeSubscription) else None
     seats = None
     if isinstance(found, StripeSubscription) and item is not None:
-        seats = stand_of(reader, pool, found, item, at).now.seats
+        seats = stand_of(reader, subscription, found, item, at).now.seats
     row: dict[str, JsonValue] = {
-        "name": pool.name,
+        "name": subscription.name,
         "kind": str(Kind.SUBSCRIPTION),
-        "stripe_subscription": pool.stripe_subscription,
+        "stripe_subscription": subscription.stripe_subscription,
         "stripe_seats": seats,
-        "capacity": pool.capacity,
-        "assigned": pool.assigned,
+        "capacity": subscription.capacity,
+        "assigned": subscription.assigned,
         "last_assigned": [],
     }
     if isinstance(found, Unreadable):
         return {**row, **_cannot_be_read(found.reason)}
-    drift = _drift(pool, found, item, seats)
+    drift = _drift(subscription, found, item, seats)
     if drift is not None:
         return {**row, "drift": drift, "reason": None, "repair": _FIX}
-    over = pool.assigned - pool.capacity
-    trouble = unpaid_trouble(pool, at)
-    if over <= 0 or pool.status.value in ENDED:
+    over = subscription.assigned - subscription.capacity
+    trouble = unpaid_trouble(subscription, at)
+    if over <= 0 or subscription.status.value in ENDED:
         # Both say the same, and it is still not as it should be: not a drift, and no reason to say nothing.
         if trouble is None:
             return {**row, "drift": None, "reason": None, "repair": None}
         return {**row, "drift": None, "reason": trouble.message, "repair": hint_of(trouble)}
-    last = departures.assigned_last(reader, pool.id, over)
-    name = quote(pool.name)
+    last = departures.assigned_last(reader, subscription.id, over)
+    name = quote(subscription.name)
     reason, repair = None, f"seatctl seats revoke {name} {' '.join(last)}"
     if item is None:
         reason = "it was taken off its subscription in Stripe; no seats can be added to it"
-    elif trouble is None and not is_cut_off(pool, at):
-        buy = in_packs(replace(pool, assigned=0), over)
+    elif trouble is None and not is_cut_off(subscription, at):
+        buy = in_packs(replace(subscription, assigned=0), over)
         repair = f"seatctl subs add-seats {name} {buy}, or {repair}"
     return {**row, "drift": _OVER_ASSIGNED, "reason": reason, "repair": repair, "last_assigned": [*last]}
 
 
 def _drift(
-    pool: Subscription,
+    subscription: Subscription,
     found: StripeSubscription | Gone | None,
     item: StripeItem | None,
     seats: int | None,
 ) -> str | None:
     """In what the ledger differs from Stripe."""
     if not isinstance(found, StripeSubscription):
-        return "missing" if pool.status.value not in ENDED else None
-    if item is None and pool.capacity:
+        return "missing" if subscription.status.value not in ENDED else None
+    if item is None and subscription.capacity:
         return "item_gone"
-    if found.status is not pool.status:
+    if found.status is not subscription.status:
         return "status"
-    if found.pause != pool.pause:
+    if found.pause != subscription.pause:
         return "collection"
-    return "capacity" if seats is not None and seats != pool.capacity else None
+    return "capacity" if seats is not None and seats != subscription.capacity else None
 
 
 def _unknown(

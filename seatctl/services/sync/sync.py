@@ -124,9 +124,9 @@ def _given_back(before: Mapping[str, StripeJson], after: Mapping[str, StripeJson
 def _unmet(reader: Reader, call: Call) -> list[str]:
     """What runs here and no list had: Stripe no longer has it, or it could not be read."""
     running = {
-        pool.stripe_subscription
-        for pool in subscriptions.listing(reader, call.now)
-        if pool.status.value not in ENDED
+        subscription.stripe_subscription
+        for subscription in subscriptions.listing(reader, call.now)
+        if subscription.status.value not in ENDED
     }
     if not running:
         return []
@@ -185,10 +185,10 @@ def _end(ledger: Ledger, call: Call, gone: list[str]) -> list[Record]:
     with ledger.journal() as journal:
         stripe_objects.forget(journal, gone)  # an older copy must not bring it back
     with ledger.change(call) as tx:
-        for pool in (pool for one in gone for pool in pools.of_stripe(tx, one)):
-            if pool.status.value not in ENDED:
-                subscriptions.end(tx, pool)
-                told: Record = {"kind": "subscription", "name": pool.name, "result": "changed"}
+        for subscription in (subscription for one in gone for subscription in pools.of_stripe(tx, one)):
+            if subscription.status.value not in ENDED:
+                subscriptions.end(tx, subscription)
+                told: Record = {"kind": "subscription", "name": subscription.name, "result": "changed"}
                 rows.append({**told, "summary": "ended: Stripe no longer has it", "error": None})
         tx.summarise("ended what Stripe no longer has")
     return rows
