@@ -175,8 +175,8 @@ def _falls_short(found: SubscriptionSnapshot, unused: int, back: int, reasons: l
 
     why = " and ".join(reasons) or "the invoices of the running term took no more"
     return RefundFallsShort(
-        f"{found.subscription.name}: Stripe says that {money(unused)} is unused, and {money(back)} of it can be"
-        f" given back: {why}; nothing was canceled",
+        f"{found.subscription.name}: Stripe says that {money(unused)} is unused, and {money(back)} of it can"
+        f" be given back: {why}; nothing was canceled",
         hint=f"to end it and give nothing back: seatctl subs cancel {name} --now;"
         f" to end it with its term: seatctl subs cancel {name}",
         data={

@@ -202,7 +202,7 @@ def test_two_cannot_do_the_same_batch(sandbox, team, file):
     run = done.json["run"]
     path = sandbox("ledger", "path").out.strip()
     script = (
-        "import sys, pathlib; from seatctl.ledger import batches\n"
+        "import sys, pathlib; from seatctl.ledger.record import batches\n"
         f"with batches.lock(pathlib.Path({path!r}), {run}):\n    print('held', flush=True); sys.stdin.read()"
     )
     holder = subprocess.Popen(
