@@ -97,7 +97,7 @@ def to_sandbox(path: Path, *, read_only: bool, trace: Callable[[str], None]) -> 
 def sandbox_now(path: Path) -> datetime:
     """The clock of the sandbox in that file. Raises SandboxUnusable."""
     from seatctl.models.call import from_epoch
-    from seatctl.sandbox.billing import clock
+    from seatctl.sandbox import clock
     from seatctl.sandbox.store import Store
 
     with sandbox_file(path):

@@ -138,7 +138,7 @@ def retries(
 @contextmanager
 def _refusals() -> Iterator[None]:
     """The sandbox's refusals as the program's."""
-    from seatctl.sandbox.api.errors import ApiError
+    from seatctl.sandbox.errors import ApiError
 
     try:
         yield

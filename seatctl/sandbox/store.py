@@ -1,7 +1,7 @@
 """All SQL of the sandbox: objects as JSON rows, the clock, saved answers, armed faults.
 
 An object's row carries the few columns that lists filter by; `seq` is the order of creation, which is
-the order of every list. `due` is when the clock has work to do on it (sandbox/billing/clockwork.py).
+the order of every list. `due` is when the clock has work to do on it (sandbox/api/scheduler.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from seatctl.sandbox.wire import Obj
+from seatctl.sandbox.objects import Obj
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 import pytest
 
 from seatctl.billing.stripe import _moment
+from seatctl.sandbox import clock
 from seatctl.sandbox.api import control
-from seatctl.sandbox.billing import clock
-from seatctl.sandbox.billing.clock import http_date
+from seatctl.sandbox.clock import http_date
 from tests.support.front import account
 
 HOUR = 3600

@@ -9,10 +9,10 @@ import pytest
 from seatctl import billing
 from seatctl.models.mirror import Kind, Span
 from seatctl.sandbox.api import check, routes
-from seatctl.sandbox.api.errors import ApiError
 from seatctl.sandbox.api.form import decode
 from seatctl.sandbox.api.twin import Twin
-from seatctl.sandbox.wire import ENDIVE
+from seatctl.sandbox.errors import ApiError
+from seatctl.sandbox.objects import ENDIVE
 
 BUY = "subs buy --plan pro --seats 5 --owner ann@example.com --billing-email pay@example.com --yes"
 JOURNEY = (

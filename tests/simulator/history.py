@@ -11,7 +11,7 @@ from random import Random
 from urllib.parse import urlencode
 
 from seatctl.sandbox.api import control
-from seatctl.sandbox.api.errors import ApiError
+from seatctl.sandbox.errors import ApiError
 from tests.simulator import invariants, money
 from tests.simulator.actions import ASKS, COMMANDS, DAY, Step, is_read
 from tests.simulator.books import Books

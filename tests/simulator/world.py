@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from seatctl.__main__ import main
+from seatctl.sandbox import clock
 from seatctl.sandbox.api import control
 from seatctl.sandbox.api.twin import Twin
-from seatctl.sandbox.billing import clock
 from tests.simulator.books import Books, LedgerFile, Sandbox
 from tests.simulator.faults import CONNECT, HANDLE, Boundary, Fault, Killed, installed
 from tests.simulator.pinned import EPOCH, Pins, pinned

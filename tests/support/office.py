@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
-from seatctl.sandbox.billing import clock
+from seatctl.sandbox import clock
 from tests.support.both_sides import charges, faults_left, objects, twin
 
 START = "2040-06-01T00:00:00Z"

@@ -12,10 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from seatctl.sandbox.api.errors import ApiError, empty_param, malformed, missing_param, unknown_params
 from seatctl.sandbox.api.form import bracketed
 from seatctl.sandbox.api.limits import check_limits
-from seatctl.sandbox.wire import ENDIVE, Obj
+from seatctl.sandbox.errors import ApiError, empty_param, malformed, missing_param, unknown_params
+from seatctl.sandbox.objects import ENDIVE, Obj
 
 Path_ = tuple[str, ...]
 

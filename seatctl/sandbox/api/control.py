@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from seatctl.sandbox.api.session import Session
+from seatctl.sandbox import clock
 from seatctl.sandbox.api.twin import Twin
-from seatctl.sandbox.billing import clock
-from seatctl.sandbox.wire import Obj
+from seatctl.sandbox.objects import Obj
+from seatctl.sandbox.session import Session
 
 
 class FaultKind(StrEnum):
@@ -108,7 +108,7 @@ def advance(twin: Twin, seconds: int | None = None, to: int | None = None) -> Ad
 
     Either `seconds` from now or `to` an epoch second. Raises ValueError for a move backwards.
     """
-    from seatctl.sandbox.billing.clockwork import work_until
+    from seatctl.sandbox.api.scheduler import work_until
 
     if (seconds is None) == (to is None):
         raise ValueError("give either seconds or to")
@@ -153,7 +153,7 @@ def after_retries(twin: Twin, outcome: AfterRetries | str) -> AfterRetries:
 def complete_checkout(twin: Twin, session_id: str, card: str = "pm_card_visa") -> str:
     """Do what the customer does on a Checkout page, with a test card; returns the session's status.
 
-    Raises `seatctl.sandbox.api.errors.ApiError` if the card is refused or the session is not open.
+    Raises `seatctl.sandbox.errors.ApiError` if the card is refused or the session is not open.
     """
     from seatctl.sandbox.resources.checkout import complete
 

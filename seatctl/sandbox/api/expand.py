@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from seatctl.sandbox.api.errors import invalid
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.api.views import beginning, view
-from seatctl.sandbox.wire import Obj
+from seatctl.sandbox.billing.catalog import options
+from seatctl.sandbox.errors import invalid
+from seatctl.sandbox.objects import Obj
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import beginning, view
 
 _DEPTH = 4
 Include = Callable[[Session, Obj], Any]
@@ -90,8 +91,6 @@ def _tiers(session: Session, price: Obj) -> Any:
 
 
 def _currency_options(session: Session, price: Obj) -> Any:
-    from seatctl.sandbox.resources.prices import options
-
     return options(session.store.get("price", price["id"]) or price)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qsl
 
-from seatctl.sandbox.wire import Obj
+from seatctl.sandbox.objects import Obj
 
 
 def decode(encoded: str | None) -> Obj:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from seatctl.sandbox.api.errors import ApiError, malformed
 from seatctl.sandbox.api.form import bracketed
-from seatctl.sandbox.wire import MOST_KEYS, Obj
+from seatctl.sandbox.errors import malformed
+from seatctl.sandbox.metadata import MOST_KEYS, too_many_keys
+from seatctl.sandbox.objects import Obj
 
 _LONGEST_KEY: Final = 40
 _LONGEST_VALUE: Final = 500
@@ -77,11 +78,6 @@ def _check_metadata(metadata: Obj) -> None:
         raise too_many_keys(len(metadata))
 
 
-def too_many_keys(count: int) -> ApiError:
-    """An object with so many keys; those it has already count too."""
-    return malformed(f"Metadata can have at most {MOST_KEYS} keys; this would make it {count}.", "metadata")
-
-
 def _check_currency(currency: str, param: str) -> None:
     if currency.lower() not in CURRENCIES:
         listed = ", ".join(CURRENCIES)
@@ -93,7 +89,7 @@ def _check_currency(currency: str, param: str) -> None:
 def _check_amount(amount: int, around: Obj, param: str) -> None:
     currency = str(around.get("currency") or "idr").lower()  # unnamed: it may be the one with most digits
     if amount > most(currency):
-        from seatctl.sandbox.billing.money import price_text
+        from seatctl.sandbox.money import price_text  # it loads `fractions`, which few requests need
 
         shown = price_text(str(most(currency)), currency)
         raise malformed(f"Amount must be no more than {shown}", param, code="amount_too_large")

@@ -14,13 +14,14 @@ from importlib import import_module
 from pathlib import Path
 from urllib.parse import unquote
 
+from seatctl.sandbox import clock
 from seatctl.sandbox.api import check, routes
-from seatctl.sandbox.api.errors import ApiError, unrecognized
 from seatctl.sandbox.api.form import decode
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.billing import clock
+from seatctl.sandbox.clock import DAY
+from seatctl.sandbox.errors import ApiError, unrecognized
+from seatctl.sandbox.objects import API_VERSION, Obj, new_id, new_key
+from seatctl.sandbox.session import Session
 from seatctl.sandbox.store import Store
-from seatctl.sandbox.wire import API_VERSION, DAY, Obj, new_id, new_key
 
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?")
 
@@ -109,7 +110,7 @@ class Twin:
             clock.freeze(self.store, int(moment))
         due = self.store.next_due()
         if due is not None and due[0] <= self.now():
-            from seatctl.sandbox.billing.clockwork import work_until
+            from seatctl.sandbox.api.scheduler import work_until
 
             work_until(self.store, self.now())
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox.api.errors import invalid
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.wire import Obj
+from seatctl.sandbox.errors import invalid
+from seatctl.sandbox.objects import Obj
+from seatctl.sandbox.session import Session
 
 _WITH_POSTAL_CODE = ("US", "CA")
 

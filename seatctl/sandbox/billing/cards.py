@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seatctl.sandbox.api.errors import ApiError
-from seatctl.sandbox.wire import Obj
+from seatctl.sandbox.errors import ApiError
+from seatctl.sandbox.objects import Obj
 
 
 @dataclass(frozen=True, slots=True)

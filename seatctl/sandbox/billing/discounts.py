@@ -5,11 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from seatctl.sandbox.api.errors import invalid
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.billing.clock import add_months
-from seatctl.sandbox.billing.money import round_half_up
-from seatctl.sandbox.wire import Obj, new_id
+from seatctl.sandbox.clock import add_months
+from seatctl.sandbox.errors import invalid
+from seatctl.sandbox.money import round_half_up
+from seatctl.sandbox.objects import Obj, new_id
+from seatctl.sandbox.session import Session
 
 
 def given(

@@ -6,8 +6,7 @@ cancels the subscription, or leaves it unpaid or past due (`control.after_retrie
 
 from __future__ import annotations
 
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.api.views import view
+from seatctl.sandbox.billing.cancellation import close
 from seatctl.sandbox.billing.invoicing import save_invoice, subscription_of
 from seatctl.sandbox.billing.payments import failed, settled
 from seatctl.sandbox.billing.settlement import (
@@ -18,9 +17,14 @@ from seatctl.sandbox.billing.settlement import (
     mark_paid,
     method_for,
     set_delinquent,
+    void_invoice,
+    write_off,
 )
 from seatctl.sandbox.billing.subscription_states import ENDED, move_to, save
-from seatctl.sandbox.wire import DAY, Obj
+from seatctl.sandbox.clock import DAY
+from seatctl.sandbox.objects import Obj
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import view
 
 RETRIES = (3 * DAY, 5 * DAY, 7 * DAY)
 _OUTCOMES = ("cancel", "unpaid", "past_due")
@@ -47,13 +51,9 @@ def _finalize(session: Session, invoice: Obj) -> None:
     if invoice["status"] != "open":
         return
     if paused == "void":
-        from seatctl.sandbox.resources.invoice_life import void_invoice
-
         void_invoice(session, invoice)
     elif paused == "mark_uncollectible":
-        from seatctl.sandbox.resources.invoice_life import mark_uncollectible
-
-        mark_uncollectible(session, {}, invoice["id"])
+        write_off(session, invoice)
     elif invoice["collection_method"] == "charge_automatically":
         _attempt(session, invoice)
     else:
@@ -107,8 +107,6 @@ def _no_card(session: Session, invoice: Obj) -> None:
 def _give_up(session: Session, subscription: Obj) -> None:
     outcome = _OUTCOMES[session.store.setting("after_retries") or 0]
     if outcome == "cancel":
-        from seatctl.sandbox.resources.subscription_ends import close
-
         close(session, subscription, "payment_failed")
         save(session, subscription)
         session.emit("customer.subscription.deleted", view(session, subscription))

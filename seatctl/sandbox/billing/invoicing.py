@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox.api.session import Session, changed
-from seatctl.sandbox.api.views import view
-from seatctl.sandbox.billing import automatic_tax
+from seatctl.sandbox.billing import account, automatic_tax, balance
 from seatctl.sandbox.billing.discounts import spread, terms
 from seatctl.sandbox.billing.lines import item_line
-from seatctl.sandbox.billing.money import held, settle
-from seatctl.sandbox.resources import account, balances
-from seatctl.sandbox.wire import DAY, HOUR, Obj, embedded, new_id
+from seatctl.sandbox.clock import DAY, HOUR
+from seatctl.sandbox.money import held, settle
+from seatctl.sandbox.objects import Obj, embedded, new_id
+from seatctl.sandbox.session import Session, changed
+from seatctl.sandbox.views import view
 
 
 def draft(
@@ -221,5 +221,5 @@ def created(session: Session, invoice: Obj) -> None:
     total_up(session, invoice)
     save_invoice(session, invoice)
     if subscription_of(invoice):
-        balances.bill(session, invoice["customer"], invoice["currency"])
+        balance.bill(session, invoice["customer"], invoice["currency"])
     session.emit("invoice.created", view(session, invoice))

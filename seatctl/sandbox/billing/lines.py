@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox.billing.money import price_exact, price_text, round_half_up
-from seatctl.sandbox.wire import Obj, new_id
+from seatctl.sandbox.money import price_exact, price_text, round_half_up
+from seatctl.sandbox.objects import Obj, new_id
 
 _EVERY = {"day": "day", "week": "week", "month": "month", "year": "year"}
 

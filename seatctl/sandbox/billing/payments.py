@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.api.views import view
 from seatctl.sandbox.billing import cards
-from seatctl.sandbox.wire import Obj, new_id, token
+from seatctl.sandbox.objects import Obj, new_id, token
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import view
 
 _TAKE_DAYS = ("us_bank_account", "sepa_debit", "bacs_debit", "au_becs_debit", "acss_debit")
 _NOT_ON_CHARGES = ("display_brand", "generated_from", "networks", "three_d_secure_usage")
@@ -121,7 +121,7 @@ def attempt(
     session.emit("charge.succeeded", view(session, charge))
     session.emit("payment_intent.succeeded", view(session, made))
     if known.disputed is not None:
-        from seatctl.sandbox.resources.disputes import open_dispute
+        from seatctl.sandbox.billing.chargebacks import open_dispute
 
         open_dispute(session, charge, known.disputed)
     return PaymentOutcome(paid=True, charge=charge)

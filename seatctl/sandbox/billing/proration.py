@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from fractions import Fraction
 
-from seatctl.sandbox.billing.money import round_half_down
+from seatctl.sandbox.money import round_half_down
 
 
 def prorated(full: Fraction, sign: int, at: int, start: int, end: int, *, until: int | None = None) -> int:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.api.views import items_of, view
+from seatctl.sandbox.billing.cancellation import close, credit_from, expire
 from seatctl.sandbox.billing.discounts import used_once
-from seatctl.sandbox.billing.invoicing import created, draft, pending_items, save_invoice, take_items
-from seatctl.sandbox.billing.settlement import method_for
-from seatctl.sandbox.billing.subscription_cancellation import credit_from
-from seatctl.sandbox.billing.subscription_periods import bill_period, leave, next_end
+from seatctl.sandbox.billing.invoicing import created, save_invoice
+from seatctl.sandbox.billing.settlement import method_for, void_invoice
+from seatctl.sandbox.billing.subscription_invoices import cycle_invoice, final_invoice
+from seatctl.sandbox.billing.subscription_periods import leave, next_end
 from seatctl.sandbox.billing.subscription_states import (
     INCOMPLETE_FOR,
     announce,
@@ -16,8 +15,9 @@ from seatctl.sandbox.billing.subscription_states import (
     period_start,
     save,
 )
-from seatctl.sandbox.resources.subscription_ends import close, expire, final_invoice
-from seatctl.sandbox.wire import Obj
+from seatctl.sandbox.objects import Obj
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import items_of, view
 
 
 def subscription_due(session: Session, subscription: Obj) -> None:
@@ -66,8 +66,6 @@ def _pending_expired(session: Session, subscription: Obj) -> bool:
 
 
 def _drop_pending(session: Session, subscription: Obj) -> None:
-    from seatctl.sandbox.resources.invoice_life import void_invoice
-
     invoice = session.store.get("invoice", subscription.get("_pending_invoice") or "")
     if invoice is not None and invoice["status"] == "open":
         void_invoice(session, invoice)
@@ -109,28 +107,6 @@ def _renew(session: Session, subscription: Obj) -> None:
     _pause_collection(session, subscription, invoice)
     save(session, subscription)
     announce(session, subscription, before)
-
-
-def cycle_invoice(session: Session, subscription: Obj, last: tuple[int, int]) -> Obj:
-    """The draft of a renewal: the new period of each item, and what was pending; not yet written."""
-    customer = session.find("customer", subscription["customer"], "customer")
-    invoice = draft(
-        session,
-        customer,
-        currency=subscription["currency"],
-        reason="subscription_cycle",
-        period=last,
-        subscription=subscription,
-        auto_advance=subscription["status"] != "unpaid",
-        collection=subscription["collection_method"],
-        days_until_due=subscription["days_until_due"],
-    )
-    invoice["discounts"] = list(subscription["discounts"])
-    waiting = pending_items(session, customer["id"], subscription["id"], subscription["currency"])
-    take_items(session, invoice, waiting)
-    for item in reversed(items_of(session, subscription["id"])):
-        bill_period(session, invoice, item)
-    return invoice
 
 
 def _pause_collection(session: Session, subscription: Obj, invoice: Obj) -> None:

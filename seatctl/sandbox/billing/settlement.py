@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.api.errors import ApiError
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.api.views import view
+from seatctl.sandbox.billing import balance
+from seatctl.sandbox.billing.balance import touch
 from seatctl.sandbox.billing.invoicing import save_invoice, subscription_of, total_up
-from seatctl.sandbox.billing.money import hold, least_charge, settle
 from seatctl.sandbox.billing.payments import PaymentOutcome, attempt, intent
-from seatctl.sandbox.resources import balances
-from seatctl.sandbox.resources.customers import touch
-from seatctl.sandbox.wire import DAY, Obj, new_id, token
+from seatctl.sandbox.billing.pending_updates import after_payment
+from seatctl.sandbox.billing.subscription_states import announce, save, trust
+from seatctl.sandbox.clock import DAY
+from seatctl.sandbox.errors import ApiError
+from seatctl.sandbox.money import hold, least_charge, settle
+from seatctl.sandbox.objects import Obj, new_id, token
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import view
 
 NO_METHOD = (
     "This customer has no attached payment source or default payment method. Please consider adding "
@@ -57,7 +60,7 @@ def finalize(session: Session, invoice: Obj) -> None:
         invoice["due_date"] = session.now + invoice["_days_until_due"] * DAY
     moved = settled.ending_balance - invoice["starting_balance"]
     if moved:
-        balances.record(
+        balance.record(
             session, customer, moved, "applied_to_invoice", currency=currency, invoice=invoice["id"]
         )
     touch(session, customer, before)
@@ -120,8 +123,6 @@ def mark_paid(session: Session, invoice: Obj, *, amount: int = 0) -> None:
     session.emit("invoice.paid", shown)
     session.emit("invoice.payment_succeeded", shown)
     if subscription_of(invoice):
-        from seatctl.sandbox.billing.subscription_states import after_payment
-
         after_payment(session, invoice)
 
 
@@ -201,8 +202,6 @@ def collect(
         mark_paid(session, invoice, amount=invoice["amount_remaining"])
         return outcome
     if outcome.processing:
-        from seatctl.sandbox.billing.subscription_states import trust
-
         invoice["next_payment_attempt"] = None
         trust(session, invoice)
     save_invoice(session, invoice)
@@ -214,3 +213,48 @@ def collect(
     if outcome.wants_authentication:
         session.emit("invoice.payment_action_required", shown)
     return outcome
+
+
+def void_invoice(session: Session, invoice: Obj) -> None:
+    """open -> void."""
+    before = view(session, invoice)
+    close_payments(session, invoice, "canceled")
+    invoice["status"] = "void"
+    invoice["auto_advance"] = False
+    invoice["next_payment_attempt"] = None
+    invoice["status_transitions"] = {**invoice["status_transitions"], "voided_at": session.now}
+    save_invoice(session, invoice)
+    session.emit("invoice.updated", view(session, invoice), before)
+    session.emit("invoice.voided", view(session, invoice))
+    _give_back(session, invoice)
+    _drop_update(session, invoice)
+
+
+def _give_back(session: Session, invoice: Obj) -> None:
+    used = (invoice["ending_balance"] or 0) - invoice["starting_balance"]
+    customer = session.store.get("customer", invoice["customer"])
+    if used and customer is not None:
+        balance.move(session, customer, -used, "unapplied_from_invoice", currency=invoice["currency"],
+                      invoice=invoice["id"])  # fmt: skip
+
+
+def _drop_update(session: Session, invoice: Obj) -> None:
+    subscription = session.store.get("subscription", subscription_of(invoice) or "")
+    if subscription and subscription.get("_pending_invoice") == invoice["id"]:
+        before = view(session, subscription)
+        subscription.update(pending_update=None, _pending_invoice=None, _pending_after=None)
+        save(session, subscription)
+        session.emit("customer.subscription.pending_update_expired", view(session, subscription))
+        announce(session, subscription, before)
+
+
+def write_off(session: Session, invoice: Obj) -> None:
+    """open -> uncollectible; the amounts stay as they were."""
+    before = view(session, invoice)
+    invoice["status"] = "uncollectible"
+    invoice["auto_advance"] = False
+    invoice["next_payment_attempt"] = None
+    invoice["status_transitions"] = {**invoice["status_transitions"], "marked_uncollectible_at": session.now}
+    save_invoice(session, invoice)
+    session.emit("invoice.updated", view(session, invoice), before)
+    session.emit("invoice.marked_uncollectible", view(session, invoice))

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox.api.errors import invalid, no_such
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.api.views import items_of
-from seatctl.sandbox.billing.clock import add_months
+from seatctl.sandbox.billing.items import build, check_prices, price_of, set_price
 from seatctl.sandbox.billing.lines import invoice_item, pricing
-from seatctl.sandbox.billing.money import price_exact
 from seatctl.sandbox.billing.proration import prorated, remaining
 from seatctl.sandbox.billing.settlement import method_for
 from seatctl.sandbox.billing.subscription_periods import (
@@ -21,8 +17,13 @@ from seatctl.sandbox.billing.subscription_periods import (
     note_charged,
 )
 from seatctl.sandbox.billing.subscription_states import period_end
-from seatctl.sandbox.resources.subscription_items import build, check_prices, price_of, set_price
-from seatctl.sandbox.wire import Obj, merge_metadata
+from seatctl.sandbox.clock import add_months
+from seatctl.sandbox.errors import invalid, no_such
+from seatctl.sandbox.metadata import merge_metadata
+from seatctl.sandbox.money import price_exact
+from seatctl.sandbox.objects import Obj
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import items_of
 
 TOO_LATE = "Invalid timestamp: can be no more than two years in the future"
 
@@ -160,7 +161,7 @@ def _end_trial(session: Session, subscription: Obj) -> bool:
         if ending == "pause":
             subscription["status"] = "paused"
         else:
-            from seatctl.sandbox.resources.subscription_ends import close
+            from seatctl.sandbox.billing.cancellation import close
 
             close(session, subscription, "payment_failed")
         return False

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.api.views import items_of, public
-from seatctl.sandbox.billing.clock import add_interval, anchor_day
 from seatctl.sandbox.billing.discounts import is_for, terms
 from seatctl.sandbox.billing.lines import invoice_item, period_line, pricing
-from seatctl.sandbox.billing.money import price_exact
 from seatctl.sandbox.billing.proration import prorated, remaining, unused
-from seatctl.sandbox.wire import Obj
+from seatctl.sandbox.clock import add_interval, anchor_day
+from seatctl.sandbox.money import price_exact
+from seatctl.sandbox.objects import Obj
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import items_of, public
 
 
 def next_end(start: int, price: Obj, anchor: int) -> int:

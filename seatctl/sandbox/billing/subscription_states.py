@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.api.session import Session, changed
-from seatctl.sandbox.api.views import items_of, view
-from seatctl.sandbox.wire import HOUR, Obj
+from seatctl.sandbox.clock import HOUR
+from seatctl.sandbox.objects import Obj
+from seatctl.sandbox.session import Session, changed
+from seatctl.sandbox.views import items_of, view
 
 INCOMPLETE_FOR = 23 * HOUR
 ENDED = ("canceled", "incomplete_expired")
@@ -65,22 +66,4 @@ def trust(session: Session, invoice: Obj) -> None:
     details = (invoice["parent"] or {}).get("subscription_details") or {}
     subscription = session.store.get("subscription", details.get("subscription") or "")
     if subscription is not None and subscription["status"] == "incomplete":
-        move_to(session, subscription, "active")
-
-
-def after_payment(session: Session, invoice: Obj) -> None:
-    """A paid invoice makes its subscription active again, and lets a waiting update through."""
-    details = invoice["parent"]["subscription_details"]
-    subscription = session.store.get("subscription", details["subscription"])
-    if subscription is None or subscription["status"] in ENDED:
-        return
-    if subscription.get("_pending_invoice") == invoice["id"]:
-        from seatctl.sandbox.resources.subscription_update import apply_pending
-
-        apply_pending(session, subscription)
-    elif subscription["latest_invoice"] == invoice["id"] and subscription["status"] in (
-        "incomplete",
-        "past_due",
-        "unpaid",
-    ):
         move_to(session, subscription, "active")

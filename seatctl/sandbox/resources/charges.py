@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox.api.lists import check_customer, listing
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.api.views import view
-from seatctl.sandbox.wire import Obj
+from seatctl.sandbox.lists import check_customer, listing
+from seatctl.sandbox.objects import Obj
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import view
 
 
 def retrieve(session: Session, params: Obj, identifier: str) -> Obj:

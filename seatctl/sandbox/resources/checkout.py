@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox.api.errors import invalid, missing_param
-from seatctl.sandbox.api.lists import check_customer, listing, matches
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.api.views import view
 from seatctl.sandbox.billing.automatic_tax import is_asked, of_subscription
-from seatctl.sandbox.billing.money import price_exact, round_half_up
 from seatctl.sandbox.billing.settlement import collect
-from seatctl.sandbox.wire import DAY, HOUR, Obj, address, merge_metadata, pick, token
+from seatctl.sandbox.clock import DAY, HOUR
+from seatctl.sandbox.errors import invalid, missing_param
+from seatctl.sandbox.lists import check_customer, listing, matches
+from seatctl.sandbox.metadata import merge_metadata
+from seatctl.sandbox.money import price_exact, round_half_up
+from seatctl.sandbox.objects import Obj, address, pick, token
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import view
 
 _METHODS = ("card", "us_bank_account")  # what the sandbox's account allows where a page does not say
 _AT_LEAST, _FOR_LIFE = HOUR // 2, DAY

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.api.errors import ApiError, invalid
-from seatctl.sandbox.api.lists import listing
-from seatctl.sandbox.api.session import Session, changed
-from seatctl.sandbox.api.views import view
-from seatctl.sandbox.wire import Obj, merge_metadata, token, unset
+from seatctl.sandbox.errors import ApiError, invalid
+from seatctl.sandbox.lists import listing
+from seatctl.sandbox.metadata import merge_metadata
+from seatctl.sandbox.objects import Obj, token, unset
+from seatctl.sandbox.session import Session, changed
+from seatctl.sandbox.views import view
 
 
 def create(session: Session, params: Obj) -> Obj:

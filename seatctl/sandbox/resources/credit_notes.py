@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.api.errors import invalid, missing_param
-from seatctl.sandbox.api.lists import listing
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.api.views import view
+from seatctl.sandbox.billing import balance
 from seatctl.sandbox.billing.invoicing import save_invoice
 from seatctl.sandbox.billing.settlement import close_payments, mark_paid
-from seatctl.sandbox.resources import balances
+from seatctl.sandbox.errors import invalid, missing_param
+from seatctl.sandbox.lists import listing
+from seatctl.sandbox.metadata import merge_metadata
+from seatctl.sandbox.objects import Obj, embedded, new_id, pick, token
 from seatctl.sandbox.resources.refunds import refund
-from seatctl.sandbox.wire import Obj, embedded, merge_metadata, new_id, pick, token
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import view
 
 
 def create(session: Session, params: Obj) -> Obj:
@@ -166,7 +167,7 @@ def _give_back(session: Session, invoice: Obj, note: Obj, params: Obj) -> None:
     if sent.get("credit_amount"):
         customer = session.find("customer", invoice["customer"], "customer")
         where = {"currency": invoice["currency"], "invoice": invoice["id"], "credit_note": note["id"]}
-        move = balances.move(session, customer, -sent["credit_amount"], "credit_note", **where)
+        move = balance.move(session, customer, -sent["credit_amount"], "credit_note", **where)
         note["customer_balance_transaction"] = move["id"]
     invoice["post_payment_credit_notes_amount"] += note["total"]
     save_invoice(session, invoice)

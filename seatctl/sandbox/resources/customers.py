@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox.api.errors import invalid
-from seatctl.sandbox.api.lists import listing, matches
-from seatctl.sandbox.api.session import Session, changed
-from seatctl.sandbox.api.views import view
-from seatctl.sandbox.billing import cards
-from seatctl.sandbox.wire import Obj, address, merge_metadata, shipping, token, unset
+from seatctl.sandbox.billing.balance import record
+from seatctl.sandbox.lists import listing, matches
+from seatctl.sandbox.metadata import merge_metadata
+from seatctl.sandbox.objects import Obj, address, shipping, token, unset
+from seatctl.sandbox.resources.payment_methods import own_method
+from seatctl.sandbox.session import Session, changed
+from seatctl.sandbox.views import view
 
 _PLAIN = ("address", "description", "email", "name", "phone", "preferred_locales", "shipping", "tax_exempt")
 
@@ -26,8 +27,6 @@ def create(session: Session, params: Obj) -> Obj:
     shown = view(session, customer)
     session.emit("customer.created", shown)
     if customer["balance"]:
-        from seatctl.sandbox.resources.balances import record
-
         record(session, customer, customer["balance"], "initial")
     return shown
 
@@ -60,24 +59,6 @@ def _set_default(session: Session, customer: Obj, params: Obj, alias: dict[str, 
     param = "invoice_settings[default_payment_method]"
     method = own_method(session, customer, alias.get(wanted, wanted), param)
     customer["invoice_settings"]["default_payment_method"] = method["id"]
-
-
-def own_method(session: Session, customer: Obj, identifier: str, param: str) -> Obj:
-    """A method of this customer; a test id is made and attached."""
-    if cards.by_test_id(identifier):
-        from seatctl.sandbox.resources.payment_methods import attach_to, materialize
-
-        method = materialize(session, identifier, param)
-        attach_to(session, method, customer["id"])
-        return method
-    method = session.find("payment_method", identifier, param)
-    if method["customer"] != customer["id"]:
-        message = (
-            "The customer does not have a payment method with the ID "
-            f"{identifier}. The payment method must be attached to the customer."
-        )
-        raise invalid(message, param, code="resource_missing")
-    return method
 
 
 def _blank(now: int) -> Obj:
@@ -141,8 +122,6 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
     _apply(customer, params)
     _set_default(session, customer, params, {})
     if params.get("balance", customer["balance"]) != customer["balance"]:
-        from seatctl.sandbox.resources.balances import record
-
         delta = params["balance"] - customer["balance"]
         customer["balance"] = params["balance"]
         record(session, customer, delta, "adjustment")
@@ -156,7 +135,7 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
 def delete(session: Session, params: Obj, identifier: str) -> Obj:
     """DELETE /v1/customers/ID: its subscriptions end at once, its methods are detached."""
     customer = session.find("customer", identifier, "id", status=404)
-    from seatctl.sandbox.resources.subscription_ends import end_all
+    from seatctl.sandbox.billing.cancellation import end_all
 
     end_all(session, identifier)
     for method in list(session.store.walk("payment_method", customer=identifier)):
@@ -173,11 +152,3 @@ def listed(session: Session, params: Obj) -> Obj:
         return matches(customer, params, "email") and "test_clock" not in params
 
     return listing(session, "customer", params, "/v1/customers", keep=keep)
-
-
-def touch(session: Session, customer: Obj, before: Obj) -> None:
-    """Write a customer that billing changed, and say so if anything did change."""
-    session.save(customer)
-    shown = view(session, customer)
-    if changed(before, shown):
-        session.emit("customer.updated", shown, before)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import Any
 
-from seatctl.sandbox.api.errors import no_such
-from seatctl.sandbox.api.lists import listing
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.wire import DAY, Obj
+from seatctl.sandbox.clock import DAY
+from seatctl.sandbox.errors import no_such
+from seatctl.sandbox.lists import listing
+from seatctl.sandbox.objects import Obj
+from seatctl.sandbox.session import Session
 
 KEPT = 30 * DAY
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from seatctl.sandbox.api.errors import ApiError, inside, invalid, only_one
-from seatctl.sandbox.api.lists import check_customer, listing
-from seatctl.sandbox.api.session import Session, changed
-from seatctl.sandbox.api.views import view
+from seatctl.sandbox.billing import account, catalog
+from seatctl.sandbox.billing.balance import bill
 from seatctl.sandbox.billing.discounts import given
 from seatctl.sandbox.billing.invoicing import credited_by, recount, take_items
 from seatctl.sandbox.billing.lines import invoice_item, item_line, net_amount, pricing
-from seatctl.sandbox.billing.money import price_exact, round_half_up
-from seatctl.sandbox.resources import account, prices
-from seatctl.sandbox.resources.balances import bill
-from seatctl.sandbox.wire import Obj, merge_metadata, new_id, token, unset
+from seatctl.sandbox.billing.subscription_periods import name_of
+from seatctl.sandbox.errors import ApiError, inside, invalid, only_one
+from seatctl.sandbox.lists import check_customer, listing
+from seatctl.sandbox.metadata import merge_metadata
+from seatctl.sandbox.money import price_exact, round_half_up
+from seatctl.sandbox.objects import Obj, new_id, token, unset
+from seatctl.sandbox.session import Session, changed
+from seatctl.sandbox.views import view
 
 _FROZEN = {"pricing", "quantity", "quantity_decimal", "discounts", "amount", "unit_amount_decimal",
            "price_data"}  # fmt: skip
@@ -72,8 +74,6 @@ def build(session: Session, customer: Obj, params: Obj, invoice: Obj | None) -> 
     period = params.get("period") or {"start": session.now, "end": session.now}
     name = None
     if price is not None:
-        from seatctl.sandbox.billing.subscription_periods import name_of
-
         name = name_of(session, price)
     item = invoice_item(
         customer["id"],
@@ -97,7 +97,7 @@ def build(session: Session, customer: Obj, params: Obj, invoice: Obj | None) -> 
 
 def _price(session: Session, params: Obj) -> Obj | None:
     if params.get("price_data"):
-        made = prices.inline(session, params["price_data"], "price_data")
+        made = catalog.inline(session, params["price_data"], "price_data")
         return session.find("price", made["id"], None)
     wanted = (params.get("pricing") or {}).get("price")
     if not wanted:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.api.errors import ApiError, invalid
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.api.views import view
-from seatctl.sandbox.billing.invoicing import save_invoice, subscription_of
 from seatctl.sandbox.billing.payments import PaymentOutcome
 from seatctl.sandbox.billing.settlement import (
     close_payments,
@@ -14,12 +10,16 @@ from seatctl.sandbox.billing.settlement import (
     mark_paid,
     method_for,
     no_method,
+    void_invoice,
+    write_off,
 )
 from seatctl.sandbox.billing.settlement import finalize as settle_draft
-from seatctl.sandbox.resources import balances
-from seatctl.sandbox.resources.customers import own_method
+from seatctl.sandbox.errors import ApiError, invalid
+from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.resources.invoices import advance_automatically
-from seatctl.sandbox.wire import Obj
+from seatctl.sandbox.resources.payment_methods import own_method
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import view
 
 _NOT_OPEN = "You can only pass in open invoices. This invoice isn't open."
 
@@ -113,52 +113,10 @@ def void(session: Session, params: Obj, identifier: str) -> Obj:
     return _again(session, identifier)
 
 
-def void_invoice(session: Session, invoice: Obj) -> None:
-    """open -> void."""
-    before = view(session, invoice)
-    close_payments(session, invoice, "canceled")
-    invoice["status"] = "void"
-    invoice["auto_advance"] = False
-    invoice["next_payment_attempt"] = None
-    invoice["status_transitions"] = {**invoice["status_transitions"], "voided_at": session.now}
-    save_invoice(session, invoice)
-    session.emit("invoice.updated", view(session, invoice), before)
-    session.emit("invoice.voided", view(session, invoice))
-    _give_back(session, invoice)
-    _drop_update(session, invoice)
-
-
-def _give_back(session: Session, invoice: Obj) -> None:
-    used = (invoice["ending_balance"] or 0) - invoice["starting_balance"]
-    customer = session.store.get("customer", invoice["customer"])
-    if used and customer is not None:
-        balances.move(session, customer, -used, "unapplied_from_invoice", currency=invoice["currency"],
-                      invoice=invoice["id"])  # fmt: skip
-
-
-def _drop_update(session: Session, invoice: Obj) -> None:
-    from seatctl.sandbox.billing.subscription_states import announce, save
-
-    subscription = session.store.get("subscription", subscription_of(invoice) or "")
-    if subscription and subscription.get("_pending_invoice") == invoice["id"]:
-        before = view(session, subscription)
-        subscription.update(pending_update=None, _pending_invoice=None, _pending_after=None)
-        save(session, subscription)
-        session.emit("customer.subscription.pending_update_expired", view(session, subscription))
-        announce(session, subscription, before)
-
-
 def mark_uncollectible(session: Session, params: Obj, identifier: str) -> Obj:
     """POST /v1/invoices/ID/mark_uncollectible: the amounts stay as they were."""
     invoice = _find(session, identifier)
     if invoice["status"] != "open":
         raise invalid(_NOT_OPEN)
-    before = view(session, invoice)
-    invoice["status"] = "uncollectible"
-    invoice["auto_advance"] = False
-    invoice["next_payment_attempt"] = None
-    invoice["status_transitions"] = {**invoice["status_transitions"], "marked_uncollectible_at": session.now}
-    save_invoice(session, invoice)
-    session.emit("invoice.updated", view(session, invoice), before)
-    session.emit("invoice.marked_uncollectible", view(session, invoice))
+    write_off(session, invoice)
     return view(session, invoice)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.api.errors import ApiError, inside, no_such
-from seatctl.sandbox.api.lists import slice_of
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.api.views import public, view
 from seatctl.sandbox.billing.discounts import given
 from seatctl.sandbox.billing.invoicing import recount, save_invoice, take_items
+from seatctl.sandbox.errors import ApiError, inside, no_such
+from seatctl.sandbox.lists import slice_of
+from seatctl.sandbox.metadata import merge_metadata
+from seatctl.sandbox.objects import Obj, unset
 from seatctl.sandbox.resources.invoice_items import check_draft
 from seatctl.sandbox.resources.invoice_items import create as create_item
 from seatctl.sandbox.resources.invoice_items import delete as delete_item
 from seatctl.sandbox.resources.invoice_items import update as update_item
-from seatctl.sandbox.wire import Obj, merge_metadata, unset
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import public, view
 
 
 def _find(session: Session, identifier: str) -> Obj:

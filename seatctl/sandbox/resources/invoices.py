@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox.api.errors import invalid, missing_param
-from seatctl.sandbox.api.lists import check_customer, listing, matches, within
-from seatctl.sandbox.api.session import Session, changed
-from seatctl.sandbox.api.views import view
-from seatctl.sandbox.billing import automatic_tax
+from seatctl.sandbox.billing import account, automatic_tax
 from seatctl.sandbox.billing.discounts import given
 from seatctl.sandbox.billing.invoicing import (
     created,
@@ -18,9 +14,14 @@ from seatctl.sandbox.billing.invoicing import (
     take_items,
     total_up,
 )
-from seatctl.sandbox.resources import account
-from seatctl.sandbox.resources.customers import own_method
-from seatctl.sandbox.wire import HOUR, Obj, merge_metadata, shipping, unset
+from seatctl.sandbox.clock import HOUR
+from seatctl.sandbox.errors import invalid, missing_param
+from seatctl.sandbox.lists import check_customer, listing, matches, within
+from seatctl.sandbox.metadata import merge_metadata
+from seatctl.sandbox.objects import Obj, shipping, unset
+from seatctl.sandbox.resources.payment_methods import own_method
+from seatctl.sandbox.session import Session, changed
+from seatctl.sandbox.views import view
 
 _RENDERING = dict.fromkeys(("amount_tax_display", "pdf", "template", "template_version"))
 _EDITABLE_WHEN_FINAL = {"metadata", "expand", "auto_advance", "automatically_finalizes_at"}

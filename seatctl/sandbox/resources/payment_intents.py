@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.api.errors import ApiError, invalid
-from seatctl.sandbox.api.lists import check_customer, listing
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.api.views import view
 from seatctl.sandbox.billing import cards
-from seatctl.sandbox.billing.money import granularity, least_charge, price_text
 from seatctl.sandbox.billing.payments import PaymentOutcome, attempt, failed, intent
 from seatctl.sandbox.billing.settlement import collect
+from seatctl.sandbox.errors import ApiError, invalid
+from seatctl.sandbox.lists import check_customer, listing
+from seatctl.sandbox.metadata import merge_metadata
+from seatctl.sandbox.money import granularity, least_charge, price_text
+from seatctl.sandbox.objects import Obj, shipping, unset
 from seatctl.sandbox.resources.payment_methods import materialize
-from seatctl.sandbox.wire import Obj, merge_metadata, shipping, unset
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import view
 
 _CAN_CONFIRM = ("requires_payment_method", "requires_confirmation", "requires_action")
 _CAN_CANCEL = ("requires_payment_method", "requires_capture", "requires_confirmation", "requires_action",

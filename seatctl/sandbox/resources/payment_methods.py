@@ -8,12 +8,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from seatctl.sandbox.api.errors import ApiError, invalid, no_such
-from seatctl.sandbox.api.lists import listing, matches
-from seatctl.sandbox.api.session import Session, changed
-from seatctl.sandbox.api.views import view
 from seatctl.sandbox.billing import cards
-from seatctl.sandbox.wire import Obj, merge_metadata, new_id, unset
+from seatctl.sandbox.errors import ApiError, invalid, no_such
+from seatctl.sandbox.lists import listing, matches
+from seatctl.sandbox.metadata import merge_metadata
+from seatctl.sandbox.objects import Obj, new_id, unset
+from seatctl.sandbox.session import Session, changed
+from seatctl.sandbox.views import view
 
 
 def create(session: Session, params: Obj) -> Obj:
@@ -237,3 +238,19 @@ def one_of_customer(session: Session, params: Obj, customer: str, identifier: st
     if method is None or method["customer"] != customer:
         raise invalid("Invalid request", "customer", status=404)
     return view(session, method)
+
+
+def own_method(session: Session, customer: Obj, identifier: str, param: str) -> Obj:
+    """A method of this customer; a test id is made and attached."""
+    if cards.by_test_id(identifier):
+        method = materialize(session, identifier, param)
+        attach_to(session, method, customer["id"])
+        return method
+    method = session.find("payment_method", identifier, param)
+    if method["customer"] != customer["id"]:
+        message = (
+            "The customer does not have a payment method with the ID "
+            f"{identifier}. The payment method must be attached to the customer."
+        )
+        raise invalid(message, param, code="resource_missing")
+    return method

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.api.errors import ApiError, invalid, missing_param
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.api.views import items_of, view
 from seatctl.sandbox.billing.discounts import given
 from seatctl.sandbox.billing.invoicing import take_items, total_up
-from seatctl.sandbox.billing.money import least_charge, settle
-from seatctl.sandbox.billing.renewals import cycle_invoice
+from seatctl.sandbox.billing.subscription_invoices import cycle_invoice
 from seatctl.sandbox.billing.subscription_periods import next_end
 from seatctl.sandbox.billing.subscription_states import ENDED, period_end, period_start
+from seatctl.sandbox.errors import ApiError, invalid, missing_param
+from seatctl.sandbox.money import least_charge, settle
+from seatctl.sandbox.objects import Obj, pick, token, unset
 from seatctl.sandbox.resources.invoice_items import build
-from seatctl.sandbox.wire import Obj, pick, token, unset
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import items_of, view
 
 _PASSED_ON = ("items", "proration_behavior", "proration_date", "trial_end", "billing_cycle_anchor",
               "cancel_at", "cancel_at_period_end")  # fmt: skip

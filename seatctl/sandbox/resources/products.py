@@ -4,76 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox.api.errors import invalid
-from seatctl.sandbox.api.lists import listing, matches
-from seatctl.sandbox.api.session import Session, changed
-from seatctl.sandbox.api.views import view
-from seatctl.sandbox.wire import Obj, merge_metadata, token, unset
-
-_PLAIN = ("active", "description", "images", "marketing_features", "name", "shippable",
-          "statement_descriptor", "unit_label", "url")  # fmt: skip
+from seatctl.sandbox.billing.catalog import create_product, set_product_fields
+from seatctl.sandbox.errors import invalid
+from seatctl.sandbox.lists import listing, matches
+from seatctl.sandbox.objects import Obj, unset
+from seatctl.sandbox.session import Session, changed
+from seatctl.sandbox.views import view
 
 
 def create(session: Session, params: Obj) -> Obj:
     """POST /v1/products."""
-    if params.get("id") and session.store.any(params["id"]):
-        raise invalid("Product already exists.", "id", code="resource_already_exists")
-    product = blank(session.now, params.get("id"))
-    _apply(product, params)
-    session.save(product)
-    if params.get("default_price_data"):
-        from seatctl.sandbox.resources.prices import make
-
-        price = make(session, {**params["default_price_data"], "product": product["id"]})
-        product["default_price"] = price["id"]
-        session.save(product)
-    shown = view(session, product)
-    session.emit("product.created", shown)
-    return shown
-
-
-def blank(now: int, identifier: str | None = None) -> Obj:
-    """A product with every field at its default."""
-    return {
-        "id": identifier or f"prod_{token(14)}",
-        "object": "product",
-        "active": True,
-        "attributes": [],
-        "created": now,
-        "default_price": None,
-        "description": None,
-        "images": [],
-        "livemode": False,
-        "marketing_features": [],
-        "metadata": {},
-        "name": "",
-        "package_dimensions": None,
-        "shippable": None,
-        "statement_descriptor": None,
-        "tax_code": None,
-        "tax_details": None,
-        "type": "service",
-        "unit_label": None,
-        "updated": now,
-        "url": None,
-    }
-
-
-def _apply(product: Obj, params: Obj) -> None:
-    for name in _PLAIN:
-        if name in params:
-            product[name] = unset(params[name])
-    for name in ("images", "marketing_features"):
-        product[name] = product[name] or []
-    if "package_dimensions" in params:
-        sizes = unset(params["package_dimensions"])
-        product["package_dimensions"] = sizes and {name: float(size) for name, size in sizes.items()}
-    if "tax_code" in params:
-        code = unset(params["tax_code"])
-        product["tax_code"] = code
-        product["tax_details"] = code and {"performance_location": None, "tax_code": code}
-    if "metadata" in params:
-        product["metadata"] = merge_metadata(product["metadata"], params["metadata"])
+    return create_product(session, params)
 
 
 def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
@@ -85,7 +26,7 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
     """POST /v1/products/ID; `updated` moves."""
     product = session.find("product", identifier, "id", status=404)
     before = view(session, session.find("product", identifier, None))
-    _apply(product, params)
+    set_product_fields(product, params)
     if "default_price" in params:
         price = unset(params["default_price"])
         if price is not None and session.find("price", price, "default_price")["product"] != identifier:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox.api.errors import invalid, missing_param
-from seatctl.sandbox.api.lists import listing
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.api.views import view
-from seatctl.sandbox.wire import Obj, merge_metadata, new_id, token
+from seatctl.sandbox.errors import invalid, missing_param
+from seatctl.sandbox.lists import listing
+from seatctl.sandbox.metadata import merge_metadata
+from seatctl.sandbox.objects import Obj, new_id, token
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import view
 
 
 def create(session: Session, params: Obj) -> Obj:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.api.views import view
-from seatctl.sandbox.wire import Obj, new_id, token
+from seatctl.sandbox.objects import Obj, new_id, token
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import view
 
 
 def pending(session: Session, customer: str) -> Obj:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox.api.lists import check_customer, listing, matches, within
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.api.views import items_of
 from seatctl.sandbox.billing.subscription_states import ENDED, period_end, period_start
-from seatctl.sandbox.wire import Obj
+from seatctl.sandbox.lists import check_customer, listing, matches, within
+from seatctl.sandbox.objects import Obj
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import items_of
 
 
 def listed(session: Session, params: Obj) -> Obj:

@@ -8,25 +8,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox.api.errors import ApiError, invalid
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.api.views import items_of, public, view
 from seatctl.sandbox.billing import automatic_tax
+from seatctl.sandbox.billing.cancellation import schedule
 from seatctl.sandbox.billing.discounts import given
 from seatctl.sandbox.billing.invoicing import created, draft, pending_items, take_items
-from seatctl.sandbox.billing.settlement import collect, finalize, method_for
-from seatctl.sandbox.billing.subscription_cancellation import schedule
+from seatctl.sandbox.billing.pending_updates import Snapshot, hold
+from seatctl.sandbox.billing.settlement import collect, finalize, method_for, no_method
 from seatctl.sandbox.billing.subscription_changes import change_anchor, change_items, change_trial
+from seatctl.sandbox.billing.subscription_invoices import first_invoice
 from seatctl.sandbox.billing.subscription_states import (
     ENDED,
-    INCOMPLETE_FOR,
     announce,
     period_end,
     period_start,
     save,
 )
-from seatctl.sandbox.resources.customers import own_method
-from seatctl.sandbox.wire import Obj, merge_metadata, unset
+from seatctl.sandbox.errors import ApiError, invalid
+from seatctl.sandbox.metadata import merge_metadata
+from seatctl.sandbox.objects import Obj, unset
+from seatctl.sandbox.resources.invoice_items import of_subscription
+from seatctl.sandbox.resources.payment_methods import own_method
+from seatctl.sandbox.resources.subscriptions import action_required, check_collection, check_future
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import items_of, view
 
 _AFTER_END = {"metadata", "cancellation_details", "expand"}
 _BILLS = {"items", "trial_end", "billing_cycle_anchor", "discounts", "add_invoice_items", "cancel_at",
@@ -70,33 +74,11 @@ def change(session: Session, subscription: Obj, params: Obj) -> None:
 
 def _add_items(session: Session, subscription: Obj, params: Obj) -> None:
     """`add_invoice_items`: charged once, with the subscription's next invoice."""
-    from seatctl.sandbox.resources.invoice_items import of_subscription
-
     for place, wanted in enumerate(params.get("add_invoice_items") or []):
         customer = session.find("customer", subscription["customer"], "customer")
         made = of_subscription(session, customer, subscription, wanted, f"add_invoice_items[{place}]")
         session.save(made)
         session.emit("invoiceitem.created", view(session, made))
-
-
-class Snapshot:
-    """A subscription with its items as they were, to go back to."""
-
-    def __init__(self, session: Session, subscription: Obj) -> None:
-        stored = session.find("subscription", subscription["id"], None)
-        self.subscription = stored
-        self.items = items_of(session, subscription["id"])
-        self.shown = view(session, stored)
-
-    def restore(self, session: Session) -> None:
-        """Put everything back; items added since are gone."""
-        kept = {item["id"] for item in self.items}
-        for item in items_of(session, self.subscription["id"]):
-            if item["id"] not in kept:
-                session.store.delete(item["id"])
-        for item in self.items:
-            session.save(item, parent=self.subscription["id"])
-        save(session, self.subscription)
 
 
 def _check_ended(params: Obj) -> None:
@@ -106,8 +88,6 @@ def _check_ended(params: Obj) -> None:
 
 
 def _check(session: Session, subscription: Obj, params: Obj) -> None:
-    from seatctl.sandbox.resources.subscriptions import check_collection, check_future
-
     check_collection(params, str(params.get("collection_method", subscription["collection_method"])))
     bills = sorted(_BILLS & set(params))
     if subscription["status"] == "incomplete" and bills:
@@ -171,8 +151,6 @@ def _nested(subscription: Obj, params: Obj) -> None:
 
 
 def _invoice(session: Session, subscription: Obj, before: Snapshot, params: Obj, *, whole: bool) -> None:
-    from seatctl.sandbox.resources.subscriptions import first_invoice
-
     customer = session.find("customer", subscription["customer"], "customer")
     items = items_of(session, subscription["id"])
     if whole:
@@ -224,9 +202,6 @@ def _collect(session: Session, subscription: Obj, invoice: Obj, before: Snapshot
 
 
 def _refusal(outcome: Any) -> ApiError:
-    from seatctl.sandbox.billing.settlement import no_method
-    from seatctl.sandbox.resources.subscriptions import action_required
-
     if outcome is None:
         return no_method()
     if outcome.decline is not None:
@@ -238,49 +213,3 @@ def _refusal(outcome: Any) -> ApiError:
 def _hold(session: Session, subscription: Obj, invoice: Obj, before: Snapshot) -> None:
     after = session.find("subscription", subscription["id"], None)
     hold(session, after, invoice, before)
-
-
-def hold(session: Session, after: Obj, invoice: Obj, before: Snapshot, *, shown: bool = True) -> None:
-    """Take a change back and let it wait for the payment of `invoice`, 23 hours."""
-    items = items_of(session, after["id"])
-    before.restore(session)
-    held = before.subscription
-    changed_items = [
-        {**item, "current_period_start": item["current_period_start"]}
-        for item in items
-        if item not in before.items
-    ]
-    moved = after["billing_cycle_anchor"] != held["billing_cycle_anchor"]
-    trial = after["trial_end"] != held["trial_end"]
-    held["pending_update"] = {
-        "billing_cycle_anchor": after["billing_cycle_anchor"] if moved and shown else None,
-        "cancel_at_period_end": None,
-        "expires_at": session.now + INCOMPLETE_FOR,
-        "subscription_items": [public(item) for item in changed_items] if shown and changed_items else None,
-        "trial_end": after["trial_end"] if trial and shown else None,
-        "trial_from_plan": None,
-    }
-    held["latest_invoice"] = invoice["id"]
-    held["_pending_invoice"] = invoice["id"]
-    held["_pending_after"] = {"subscription": after, "items": items}
-    save(session, held)
-
-
-def apply_pending(session: Session, subscription: Obj) -> None:
-    """The invoice of a waiting update is paid: the update takes effect."""
-    before = view(session, subscription)
-    after = subscription["_pending_after"]
-    changed = {**after["subscription"], "metadata": subscription["metadata"], "pending_update": None}
-    changed["latest_invoice"] = subscription["_pending_invoice"]
-    changed["default_payment_method"] = subscription["default_payment_method"]
-    changed["status"] = "active"
-    kept = {item["id"] for item in after["items"]}
-    for item in items_of(session, subscription["id"]):
-        if item["id"] not in kept:
-            session.store.delete(item["id"])
-    for item in after["items"]:
-        session.save(item, parent=subscription["id"])
-    save(session, changed)
-    shown = view(session, changed)
-    session.emit("customer.subscription.pending_update_applied", shown)
-    session.emit("customer.subscription.updated", shown, before)

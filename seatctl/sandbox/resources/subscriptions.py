@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.api.errors import ApiError, invalid, missing_param
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.api.views import items_of, view
 from seatctl.sandbox.billing import automatic_tax
-from seatctl.sandbox.billing.clock import add_months
+from seatctl.sandbox.billing.cancellation import schedule
 from seatctl.sandbox.billing.discounts import given, used_once
-from seatctl.sandbox.billing.invoicing import created, draft, pending_items, save_invoice, take_items
+from seatctl.sandbox.billing.invoicing import created, save_invoice
+from seatctl.sandbox.billing.items import build, check_new
 from seatctl.sandbox.billing.settlement import collect, finalize, keep_method, method_for, no_method
-from seatctl.sandbox.billing.subscription_cancellation import schedule
 from seatctl.sandbox.billing.subscription_changes import TOO_LATE
-from seatctl.sandbox.billing.subscription_periods import bill_period, next_end
+from seatctl.sandbox.billing.subscription_invoices import first_invoice
+from seatctl.sandbox.billing.subscription_periods import next_end
 from seatctl.sandbox.billing.subscription_states import ENDED, save
-from seatctl.sandbox.resources.customers import own_method
-from seatctl.sandbox.resources.subscription_items import build, check_new
-from seatctl.sandbox.wire import DAY, Obj, merge_metadata, new_id, unset
+from seatctl.sandbox.clock import DAY, add_months
+from seatctl.sandbox.errors import ApiError, invalid, missing_param
+from seatctl.sandbox.metadata import merge_metadata
+from seatctl.sandbox.objects import Obj, new_id, unset
+from seatctl.sandbox.resources.payment_methods import own_method
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import view
 
 _ACTION_REQUIRED = (
     "Payment for this subscription requires additional user action before it can be completed successfully. "
@@ -225,35 +227,6 @@ def _start(session: Session, customer: Obj, subscription: Obj, params: Obj) -> N
         subscription["pending_setup_intent"] = pending(session, subscription["customer"])["id"]
     save(session, subscription)
     session.emit("customer.subscription.created", view(session, subscription))
-
-
-def first_invoice(session: Session, customer: Obj, subscription: Obj, reason: str) -> Obj:
-    """The draft for the period that now begins, with what was pending; not yet written."""
-    items = items_of(session, subscription["id"])
-    sending = subscription["collection_method"] == "send_invoice"
-    invoice = draft(
-        session,
-        customer,
-        currency=subscription["currency"],
-        reason=reason,
-        period=(session.now, session.now),
-        subscription=subscription,
-        collection=subscription["collection_method"],
-        days_until_due=subscription["days_until_due"],
-        auto_advance=sending,
-    )
-    invoice["discounts"] = list(subscription["discounts"])
-    free = subscription["status"] == "trialing"
-    short = subscription["billing_cycle_anchor"] > session.now and not free
-    # Stripe's order of lines: what was pending, then the items, each newest first.
-    take_items(
-        session, invoice, pending_items(session, customer["id"], subscription["id"], invoice["currency"])
-    )
-    for item in reversed(items):
-        if short:
-            item["_cut_short"] = True
-        bill_period(session, invoice, item, trial=free)
-    return invoice
 
 
 def _charge_first(session: Session, subscription: Obj, invoice: Obj, behaviour: str) -> None:

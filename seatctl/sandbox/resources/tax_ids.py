@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.api.lists import listing
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.api.views import view
-from seatctl.sandbox.wire import Obj, new_id
+from seatctl.sandbox.lists import listing
+from seatctl.sandbox.objects import Obj, new_id
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import view
 
 
 def create(session: Session, params: Obj, customer: str) -> Obj:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seatctl.sandbox.api import control
-from seatctl.sandbox.api.errors import ApiError
+from seatctl.sandbox.errors import ApiError
 from tests.sandbox.seed import send
 from tests.support.both_sides import charges, live_subscriptions, objects, twin
 from tests.support.pools import ledger_path, query

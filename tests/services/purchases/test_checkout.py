@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from seatctl.sandbox.api import control
-from seatctl.sandbox.api.errors import ApiError
+from seatctl.sandbox.errors import ApiError
 from tests.support.both_sides import (
     advance,
     assert_agree,

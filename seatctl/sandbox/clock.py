@@ -9,7 +9,6 @@ import time
 from datetime import UTC, datetime
 
 from seatctl.sandbox.store import Store
-from seatctl.sandbox.wire import DAY
 
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -70,3 +69,9 @@ def add_interval(moment: int, interval: str, count: int, *, day: int | None = No
 def anchor_day(anchor: int) -> int:
     """The day of the month that an anchor asks for."""
     return datetime.fromtimestamp(anchor, UTC).day
+
+
+HOUR = 3600
+
+
+DAY = 86400

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
-from seatctl.sandbox.api.errors import invalid, no_such
-from seatctl.sandbox.api.session import Session, noun_of
-from seatctl.sandbox.api.views import view
-from seatctl.sandbox.wire import Obj, page
+from seatctl.sandbox.errors import invalid, no_such
+from seatctl.sandbox.objects import Obj, page
+from seatctl.sandbox.session import Session, noun_of
+from seatctl.sandbox.views import view
 
 Keep = Callable[[Obj], bool]
 

@@ -5,9 +5,9 @@ A key that begins with `_` is a note of the sandbox and is never sent.
 
 from __future__ import annotations
 
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.billing.money import held
-from seatctl.sandbox.wire import Obj, embedded
+from seatctl.sandbox.money import held
+from seatctl.sandbox.objects import Obj, embedded
+from seatctl.sandbox.session import Session
 
 _EMBEDDED = 10
 """How many entries of a list come with the object that holds it; the rest is listed at its `url`."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from seatctl.sandbox.wire import Obj
+from seatctl.sandbox.objects import Obj
 
 
 class ApiError(Exception):

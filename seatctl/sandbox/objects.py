@@ -13,9 +13,6 @@ Obj = dict[str, Any]
 
 API_VERSION = "2026-08-26.dahlia"
 ENDIVE = "2026-10-28.endive"
-HOUR = 3600
-DAY = 86400
-MOST_KEYS = 50
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -70,15 +67,3 @@ def address(sent: Any) -> Any:
 def shipping(sent: Any) -> Any:
     """A name, a phone and a whole address to ship to; null where none was given."""
     return {**sent, "address": address(sent.get("address")), "phone": sent.get("phone")} if sent else None
-
-
-def merge_metadata(old: Obj, sent: Any) -> Obj:
-    """`metadata` of an update: keys are merged, an empty value removes one, an empty string all."""
-    if sent == "":
-        return {}
-    merged = {name: value for name, value in {**old, **(sent or {})}.items() if value != ""}
-    if len(merged) > max(len(old), MOST_KEYS):
-        from seatctl.sandbox.api.limits import too_many_keys  # in here: it needs this module itself
-
-        raise too_many_keys(len(merged))
-    return merged

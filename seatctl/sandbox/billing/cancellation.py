@@ -1,18 +1,17 @@
-"""When a subscription is to end: with its period, or at a moment; and taking that back.
-
-What happens then is in renewals.py, ending one now in sandbox/resources/subscription_ends.py.
-"""
+"""The ends of a subscription: scheduled for its period's end or a moment, taken back, or carried out now."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox.api.errors import only_one
-from seatctl.sandbox.api.session import Session
-from seatctl.sandbox.api.views import items_of
+from seatctl.sandbox.billing.invoicing import save_invoice
+from seatctl.sandbox.billing.settlement import void_invoice
 from seatctl.sandbox.billing.subscription_periods import charge, credits, leave, note_charged
-from seatctl.sandbox.billing.subscription_states import period_end
-from seatctl.sandbox.wire import Obj
+from seatctl.sandbox.billing.subscription_states import ENDED, announce, period_end, save
+from seatctl.sandbox.errors import only_one
+from seatctl.sandbox.objects import Obj
+from seatctl.sandbox.session import Session
+from seatctl.sandbox.views import items_of, view
 
 
 def schedule(session: Session, subscription: Obj, params: Obj) -> None:
@@ -79,3 +78,48 @@ def credit_from(session: Session, subscription: Obj, moment: int) -> list[Obj]:
         item["_billed"] = [billed for billed in kept if billed["from"] < billed["until"]]
         session.save(item)
     return made
+
+
+def close(session: Session, subscription: Obj, reason: str) -> None:
+    """Mark a subscription as ended now; the caller writes and announces it."""
+    stop_collecting(session, subscription)
+    subscription.update(
+        status="canceled",
+        cancel_at=None,
+        cancel_at_period_end=False,
+        canceled_at=session.now,
+        ended_at=session.now,
+        pending_update=None,
+    )
+    details = subscription["cancellation_details"]
+    subscription["cancellation_details"] = {**details, "reason": reason}
+
+
+def end_all(session: Session, customer: str) -> None:
+    """A deleted customer's subscriptions end at once; nothing more is billed."""
+    for subscription in list(session.store.walk("subscription", customer=customer)):
+        if subscription["status"] not in ENDED:
+            close(session, subscription, "cancellation_requested")
+            save(session, subscription)
+            session.emit("customer.subscription.deleted", view(session, subscription))
+
+
+def expire(session: Session, subscription: Obj) -> None:
+    """incomplete -> incomplete_expired, and its first invoice void."""
+    before = view(session, subscription)
+    subscription.update(status="incomplete_expired", canceled_at=session.now, ended_at=session.now)
+    save(session, subscription)
+    invoice = session.store.get("invoice", subscription["latest_invoice"] or "")
+    if invoice is not None and invoice["status"] == "open":
+        void_invoice(session, invoice)
+    announce(session, subscription, before)
+
+
+def stop_collecting(session: Session, subscription: Obj) -> None:
+    """The open invoices of a subscription that ends are not tried again by themselves (API reference)."""
+    for invoice in list(session.store.walk("invoice", parent=subscription["id"])):
+        if invoice["status"] == "open" and invoice["auto_advance"]:
+            before = view(session, invoice)
+            invoice.update(auto_advance=False, next_payment_attempt=None)
+            save_invoice(session, invoice)
+            session.emit("invoice.updated", view(session, invoice), before)

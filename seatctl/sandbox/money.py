@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
 
-from seatctl.sandbox.wire import Obj
+from seatctl.sandbox.objects import Obj
 
 # The least amount Stripe charges to a card, by settlement currency, in minor units.
 _LEAST = {

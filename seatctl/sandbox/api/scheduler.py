@@ -5,9 +5,9 @@ Each piece of work happens at its own moment, in order, so that a year of renewa
 
 from __future__ import annotations
 
-from seatctl.sandbox.api.session import Session
+from seatctl.sandbox.objects import Obj
+from seatctl.sandbox.session import Session
 from seatctl.sandbox.store import Store
-from seatctl.sandbox.wire import Obj
 
 _STUCK = 100  # that many pieces of work on one object at one moment never end
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from seatctl.sandbox.api.errors import no_such
+from seatctl.sandbox.errors import no_such
+from seatctl.sandbox.objects import API_VERSION, Obj, new_id
 from seatctl.sandbox.store import Store
-from seatctl.sandbox.wire import API_VERSION, Obj, new_id
 
 # The noun of `No such …` where it is not the object's name.
 _NOUNS = {

@@ -1,0 +1,59 @@
+"""The account that the key belongs to; each sandbox file is an account of its own."""
+
+from __future__ import annotations
+
+from seatctl.sandbox.objects import Obj, token
+from seatctl.sandbox.session import Session
+
+COUNTRY = "CA"  # as the account of the recordings
+
+
+CURRENCY = "cad"
+
+
+NAME = "Sandbox"
+
+
+def own(session: Session) -> Obj:
+    """The account, made when first asked for."""
+    for account in session.store.walk("account"):
+        return account
+    account = _made(session.now)
+    session.save(account)
+    return account
+
+
+def _made(now: int) -> Obj:
+    return {
+        "id": f"acct_{token(16)}",
+        "object": "account",
+        "business_profile": {
+            "annual_revenue": None,
+            "estimated_worker_count": None,
+            "mcc": None,
+            "name": NAME,
+            "support_address": None,
+            "support_email": None,
+            "support_phone": None,
+            "support_url": None,
+            "url": None,
+        },
+        "capabilities": {"card_payments": "active", "transfers": "active"},
+        "charges_enabled": True,
+        "country": COUNTRY,
+        "created": now,
+        "default_currency": CURRENCY,
+        "details_submitted": True,
+        "email": "sandbox@example.com",
+        "payouts_enabled": True,
+        "settings": {
+            "branding": {"icon": None, "logo": None, "primary_color": None, "secondary_color": None},
+            "card_payments": {
+                "decline_on": {"avs_failure": False, "cvc_failure": False},
+                "statement_descriptor_prefix": None,
+            },
+            "dashboard": {"display_name": NAME, "timezone": "Etc/UTC"},
+            "payments": {"statement_descriptor": "SANDBOX"},
+        },
+        "type": "standard",
+    }
