@@ -1,0 +1,141 @@
+"""What pages, docstrings and comments refer to is in this repository: links, anchors, paths, modules."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.pages import ROOT
+
+PACKAGE = ROOT / "seatctl"
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+SOURCES = sorted(path for name in ("seatctl", "tests", "bench") for path in (ROOT / name).rglob("*.py"))
+NAMES = {path.name for path in (*SOURCES, *PAGES)}
+NOT_YET: set[str] = {
+    "seatctl/app/belonging.py",
+    "seatctl/cli/doctor_checks.py",
+    "seatctl/ledger/check.py",
+    "seatctl/ledger/ledger.py",
+    "seatctl/ledger/operations.py",
+    "seatctl/ledger/record/audit.py",
+    "seatctl/ledger/record/batches.py",
+    "seatctl/ledger/record/runs.py",
+    "seatctl/ledger/schema/indexes.py",
+    "seatctl/models/operation.py",
+    "seatctl/models/plan.py",
+    "seatctl/models/subscription.py",
+    "seatctl/rules/assignment.py",
+    "seatctl/rules/entitlement.py",
+    "seatctl/rules/packs.py",
+    "seatctl/rules/policies.py",
+    "seatctl/rules/refunds.py",
+    "seatctl/rules/subscription_changes.py",
+    "seatctl/rules/subscription_state.py",
+    "seatctl/services/charging/own_invoice.py",
+    "seatctl/services/operations/steps.py",
+    "seatctl/services/operations/submit.py",
+    "seatctl/services/plans/edit_operation.py",
+    "seatctl/services/purchases/card.py",
+    "seatctl/services/purchases/checkout.py",
+    "seatctl/services/seats/assign.py",
+    "seatctl/services/subscriptions/added_seats_invoice.py",
+    "seatctl/services/subscriptions/cancel_operation.py",
+    "seatctl/services/subscriptions/renew.py",
+    "seatctl/services/subscriptions/views.py",
+    "seatctl/services/sync/adopt.py",
+    "tests/sandbox/test_facts.py",
+    "tests/services/operations/test_damaged_answers.py",
+    "tests/services/subscriptions/test_crash.py",
+    "tests/services/subscriptions/test_disturbed.py",
+    "tests/services/sync/test_adopt.py",
+    "tests/simulator/invariants.py",
+    "tests/simulator/money.py",
+}
+"""Modules whose docstrings still refer to something that is not there."""
+
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+FILE = re.compile(r"(?<![\w./*<>$-])[\w-]+(?:/[\w-]+)*\.(?:py|md)\b")
+FOLDER = re.compile(r"[\w-]+(?:/[\w-]+)*/")
+MODULE = re.compile(r"\b(?:seatctl|tests|bench)(?:\.[a-z_]\w*)+\b(?!\()")
+ELSEWHERE = re.compile(
+    r"\bdesign,? (?:section|rule|document)|\brules? \d|\bsection \d|stripe-facts", re.IGNORECASE
+)
+OF_A_READER = {"tools/", "plan.md", "comment.md"}
+"""Files and folders that somebody who follows a page makes, elsewhere."""
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    names: set[str] = set()
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        name = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        names.add(name if name not in names else f"{name}-1")
+    return names
+
+
+def is_there(name: str, folder: Path) -> bool:
+    """Whether a file or folder is there, below `folder`, the package or the repository."""
+    return any((place / name).exists() for place in (folder, PACKAGE, ROOT))
+
+
+def is_module(name: str) -> bool:
+    """Whether a dotted name is a module, a package, or a name inside of one."""
+    path = ROOT / name.replace(".", "/")
+    return any(place.is_dir() or place.with_suffix(".py").exists() for place in (path, path.parent))
+
+
+def prose(source: Path) -> Iterator[str]:
+    """The docstrings and comments of a module."""
+    text = source.read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str(docstring))):
+                yield docstring
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.string
+
+
+def missing(text: str, folder: Path) -> set[str]:
+    """What a text names that is not there."""
+    files = {name for name in FILE.findall(text) if not is_there(name, folder)}
+    modules = {name for name in MODULE.findall(text) if not is_module(name) and name not in files}
+    return (files | modules | set(ELSEWHERE.findall(text))) - OF_A_READER
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_page_and_a_heading(page):
+    broken = []
+    for link in LINK.findall(page.read_text(encoding="utf-8")):
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        if not link.startswith("https://") and not (
+            target.exists() and (not anchor or anchor in anchors(target))
+        ):
+            broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_path_on_a_page_is_there(page):
+    text = page.read_text(encoding="utf-8")
+    folders = {quoted for quoted in re.findall(r"`([^`\n]+)`", text) if FOLDER.fullmatch(quoted)}
+    gone = {name for name in folders if not is_there(name, page.parent)} | missing(text, page.parent)
+    # A page may name a folder once and its files then without it.
+    assert {name for name in gone if "/" in name or name not in NAMES} - OF_A_READER == set()
+
+
+def test_docstrings_and_comments_name_what_is_there():
+    gone = {
+        source.relative_to(ROOT).as_posix(): found
+        for source in SOURCES
+        if (found := set().union(*(missing(text, source.parent) for text in prose(source))))
+    }
+    assert {name: found for name, found in gone.items() if name not in NOT_YET} == {}
