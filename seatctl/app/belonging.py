@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seatctl.errors import NotAllowed
+from seatctl.errors import Code, refuse
 
 if TYPE_CHECKING:
     from seatctl.billing.port import Billing
@@ -12,33 +12,19 @@ if TYPE_CHECKING:
     from seatctl.ledger.ledger import Ledger
 
 
-class OtherAccount(NotAllowed):
-    """The key belongs to another Stripe account than the ledger."""
-
-    code = "other_account"
-
-
-class AccountUnknown(NotAllowed):
-    """The key may not say whose it is, and nothing else does."""
-
-    code = "account_unknown"
-
-
-class ModeMismatch(NotAllowed):
-    """The profile, the ledger and the Stripe account do not belong together."""
-
-    code = "mode_mismatch"
-
-
 def require_same(ledger: Ledger, profile: Profile) -> None:
-    """Live money must never meet a ledger of play money, nor one of another account. Raises ModeMismatch."""
+    """Live money must never meet a ledger of play money, nor one of another account.
+
+    Raises `mode_mismatch`.
+    """
     account = profile.values.get("stripe_account")
     pairs = [("mode", ledger.mode, profile.mode.value)]
     if account and ledger.stripe_account:
         pairs.append(("stripe_account", ledger.stripe_account, str(account)))
     for what, kept, wanted in pairs:
         if kept != wanted:
-            raise ModeMismatch(
+            raise refuse(
+                Code.MODE_MISMATCH,
                 f"the ledger {ledger.path} belongs to {kept}, but profile {profile.name} to {wanted}",
                 hint="-p PROFILE picks another; for what each belongs to: seatctl config profiles",
                 data={f"ledger_{what}": kept, f"profile_{what}": wanted},
@@ -48,7 +34,7 @@ def require_same(ledger: Ledger, profile: Profile) -> None:
 def require_account(ledger: Ledger, profile: Profile, billing: Billing) -> str:
     """The account that the key, the profile and the ledger share; the ledger keeps it once it is known.
 
-    Raises OtherAccount naming both, AccountUnknown if Stripe does not tell this key and the profile has
+    Raises `other_account` naming both, `account_unknown` if Stripe does not tell this key and the profile has
     no `stripe_account` either.
     """
     from seatctl.billing.account import account_id
@@ -57,7 +43,8 @@ def require_account(ledger: Ledger, profile: Profile, billing: Billing) -> str:
     found = account_id(billing)
     if found is None:
         if not named:
-            raise AccountUnknown(
+            raise refuse(
+                Code.ACCOUNT_UNKNOWN,
                 "Stripe does not tell this key which account it belongs to, and the profile does not say",
                 hint="seatctl config set stripe_account acct_…, or give the key the permission: account read",
                 data={"permission": "account read"},
@@ -65,7 +52,8 @@ def require_account(ledger: Ledger, profile: Profile, billing: Billing) -> str:
         found = str(named)
     kept = ledger.stripe_account or (str(named) if named else None)
     if kept and kept != found:
-        raise OtherAccount(
+        raise refuse(
+            Code.OTHER_ACCOUNT,
             f"the key belongs to account {found}, the ledger {ledger.path} to {kept}",
             hint="give the key of that account, or another profile with -p: seatctl config profiles",
             data={"key_account": found, "ledger_account": kept},

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from seatctl.errors import BadInput, LedgerError
+from seatctl.errors import Code, LedgerError, refuse
 
 if TYPE_CHECKING:
     import ssl
@@ -20,13 +20,7 @@ if TYPE_CHECKING:
 class SandboxUnusable(LedgerError):
     """The sandbox's file is damaged, or may not be written."""
 
-    code = "sandbox_unusable"
-
-
-class BadCertificates(BadInput):
-    """The certificates to trust cannot be read."""
-
-    code = "bad_ca_bundle"
+    kind = Code.SANDBOX_UNUSABLE
 
 
 def trusted_certificates(
@@ -34,7 +28,7 @@ def trusted_certificates(
 ) -> tuple[str | None, ssl.SSLContext]:
     """The file or folder of certificates that was named, if any, and a context that trusts it.
 
-    Raises BadCertificates if it cannot be read: requests would call that a failure of the network.
+    Raises `bad_ca_bundle` if it cannot be read: requests would call that a failure of the network.
     """
     import ssl
     from pathlib import Path
@@ -47,7 +41,8 @@ def trusted_certificates(
         )
     except OSError as error:
         why = "no certificate in PEM form is in it" if isinstance(error, ssl.SSLError) else error.strerror
-        raise BadCertificates(
+        raise refuse(
+            Code.BAD_CA_BUNDLE,
             f"the certificates to trust, {named}, cannot be read: {why}",
             hint="correct REQUESTS_CA_BUNDLE or SSL_CERT_FILE, or: seatctl config set stripe.ca_bundle FILE",
             data={"path": named},
@@ -63,7 +58,7 @@ def to_stripe(
     read_only: bool,
     trace: Callable[[str], None],
 ) -> Billing:
-    """Stripe with this key, at the pace of the profile, or of its mode. Raises BadCertificates."""
+    """Stripe with this key, at the pace of the profile, or of its mode. Raises `bad_ca_bundle`."""
     import time
 
     from seatctl.billing.complete_lists import CompleteListsBilling

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from seatctl.app import connections
 from seatctl.app.options import GlobalOptions
 from seatctl.config.settings import Mode, Profile, Settings, is_actor, load
-from seatctl.errors import ExitCode, Refused, SeatctlError, UsageError
+from seatctl.errors import Code, ExitCode, SeatctlError, UsageError, refuse
 from seatctl.output import emit as output
 from seatctl.output.style import Column, Format, Style, use_color
 
@@ -28,12 +28,6 @@ if TYPE_CHECKING:
     from seatctl.models.call import Call
     from seatctl.models.report import Record, Report
     from seatctl.system.files import ProtectedFile
-
-
-class NotConfirmed(Refused):
-    """The question was answered with no; nothing was written."""
-
-    code = "not_confirmed"
 
 
 class Context:
@@ -62,7 +56,7 @@ class Context:
 
     @cached_property
     def profile(self) -> Profile:
-        """The profile in use: flag, SEATCTL_PROFILE, config.toml. Raises UnknownProfile."""
+        """The profile in use: flag, SEATCTL_PROFILE, config.toml. Raises `unknown_profile`."""
         return self.settings.profile(self.options.profile or self.environment.get("SEATCTL_PROFILE"))
 
     @cached_property
@@ -91,7 +85,10 @@ class Context:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The profile's ledger, opened. Raises NoLedger, LedgerError, and ModeMismatch for another mode's."""
+        """The profile's ledger, opened.
+
+        Raises NoLedger, LedgerError, and `mode_mismatch` for another mode's.
+        """
         from seatctl.app.belonging import require_same
         from seatctl.ledger.engines.sqlite_files import network_file_system
         from seatctl.ledger.ledger import open_ledger
@@ -126,7 +123,10 @@ class Context:
         yield from (ProtectedFile("the file that is read", expanded(read)) for read in reads if read)
 
     def target(self, typed: str, *reads: str | None, overwrite: bool = False) -> Path:
-        """The file to write, which is none that matters. Raises OwnFile, NotAFile, FileExists, NotFound."""
+        """The file to write, which is none that matters.
+
+        Raises `own_file`, `not_a_file`, `file_exists`, NotFound.
+        """
         from seatctl.system.files import check_target
         from seatctl.system.refusals import expanded
 
@@ -135,7 +135,7 @@ class Context:
     def require_place(self, place: Path) -> None:
         """Check that a ledger can be put there: not over config.toml, a sandbox, a lock or the log.
 
-        Another profile's ledger may be there: two may share one. Raises OwnFile, NotAFile.
+        Another profile's ledger may be there: two may share one. Raises `own_file`, `not_a_file`.
         """
         from seatctl.system.files import check_target
 
@@ -167,7 +167,7 @@ class Context:
 
     @cached_property
     def billing(self) -> Billing:
-        """Stripe, or the sandbox; refuses to write under `--dry-run`. Raises NoKey, WrongKey."""
+        """Stripe, or the sandbox; refuses to write under `--dry-run`. Raises NoKey, `wrong_key`."""
         if self.profile.mode is Mode.SANDBOX:
             path = self.settings.sandbox_path(self.profile)
             return connections.to_sandbox(path, read_only=self.options.dry_run, trace=self.trace)
@@ -198,7 +198,7 @@ class Context:
 
     @cached_property
     def post(self) -> MailSetup:
-        """The mail server and the texts of messages. Raises MailNotConfigured, NoKey."""
+        """The mail server and the texts of messages. Raises `mail_not_configured`, NoKey."""
         from seatctl.config.mail import find_post
 
         return find_post(self.settings, self.profile, self.environment)
@@ -331,12 +331,12 @@ class Context:
         return not self.options.dry_run
 
     def confirm(self, question: str, *, flag: str = "--yes") -> None:
-        """Go on only after a yes. Raises NotConfirmed after a no, UsageError where nobody can answer."""
+        """Go on only after a yes. Raises `not_confirmed` after a no, UsageError where nobody can answer."""
         if self.options.yes:
             return
         answer = self.ask(f"{question} [y/N]", flag=flag, default="")
         if answer.strip().lower() not in {"y", "yes"}:
-            raise NotConfirmed("not confirmed; nothing was changed")
+            raise refuse(Code.NOT_CONFIRMED, "not confirmed; nothing was changed")
 
     def ask(self, question: str, *, flag: str, default: str | None = None, hidden: bool = False) -> str:
         """A line from the terminal. Raises UsageError naming the flag where nobody can answer."""

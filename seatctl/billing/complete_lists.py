@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, Read, StripeJson, Write
-from seatctl.errors import JsonValue, TryAgain
+from seatctl.errors import Code, JsonValue, TryAgain
 
 _PAGE: Final = 100
 _PREVIEW: Final = "upcoming"
@@ -29,7 +29,7 @@ _LISTED_AT: Final = {
 class UnreadableList(TryAgain):
     """A list that Stripe cut short cannot be read to its end; nothing was concluded from its beginning."""
 
-    code = "stripe_list_unreadable"
+    kind = Code.STRIPE_LIST_UNREADABLE
 
 
 class CompleteListsBilling:

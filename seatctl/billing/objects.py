@@ -8,7 +8,7 @@ from typing import Final, cast
 
 from seatctl.billing.invoice_details import billed_subscription, invoice_details, line_details
 from seatctl.billing.port import StripeJson, UnreadableAnswer
-from seatctl.errors import JsonValue
+from seatctl.errors import Code, JsonValue
 from seatctl.models.call import from_epoch
 from seatctl.models.collection import Pause
 from seatctl.models.invoice import InvoiceLine, InvoiceStatus
@@ -32,7 +32,7 @@ _TOO_MUCH: Final = 2**63
 class UnreadableObject(UnreadableAnswer):
     """Stripe answered something this version does not understand; nothing was concluded from it."""
 
-    code = "stripe_object_unreadable"
+    kind = Code.STRIPE_OBJECT_UNREADABLE
 
 
 def read_price(price: StripeJson) -> StripePrice:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from seatctl.errors import ExitCode, JsonValue, NotAllowed, SeatctlError, StripeRefused, TryAgain
+from seatctl.errors import Code, JsonValue, NotAllowed, StripeRefused, TryAgain
 
 StripeJson = dict[str, JsonValue]
 Form = Mapping[str, JsonValue]
@@ -21,68 +21,61 @@ Form = Mapping[str, JsonValue]
 class CardDeclined(StripeRefused):
     """The bank refused the payment; nothing was charged. Never retried: another attempt takes a new key."""
 
-    code = "card_declined"
+    kind = Code.CARD_DECLINED
 
 
 class AuthenticationRequired(StripeRefused):
     """The bank wants the cardholder to confirm; the payment did not happen in this call."""
 
-    code = "authentication_required"
+    kind = Code.AUTHENTICATION_REQUIRED
 
 
 class InvalidRequest(StripeRefused):
     """Stripe does not take this request: a parameter, a state, a limit of the account."""
 
-    code = "stripe_invalid_request"
+    kind = Code.STRIPE_INVALID_REQUEST
 
 
 class MissingInStripe(StripeRefused):
     """An id that Stripe does not know (`resource_missing`)."""
 
-    code = "stripe_resource_missing"
+    kind = Code.STRIPE_RESOURCE_MISSING
 
 
 class KeyRejected(NotAllowed):
     """Stripe does not accept the key (401)."""
 
-    code = "key_rejected"
+    kind = Code.KEY_REJECTED
 
 
 class KeyLacksPermission(NotAllowed):
     """The restricted key may not do this (403)."""
 
-    code = "key_lacks_permission"
+    kind = Code.KEY_LACKS_PERMISSION
 
 
 class RateLimited(TryAgain):
     """Stripe asks to slow down (429), and kept asking; the call was not carried out."""
 
-    code = "rate_limited"
+    kind = Code.RATE_LIMITED
 
 
 class StripeUnreachable(TryAgain):
     """No answer came: whether the call was carried out is not known; the same key makes sure."""
 
-    code = "stripe_unreachable"
+    kind = Code.STRIPE_UNREACHABLE
 
 
 class UnreadableAnswer(StripeUnreachable):
     """What came back is not Stripe's answer to the call: as good as none. The message names the call."""
 
-    code = "stripe_answer_unreadable"
+    kind = Code.STRIPE_ANSWER_UNREADABLE
 
 
 class StripeFault(TryAgain):
     """Stripe failed (5xx): whether the call was carried out is not known, and the key now replays this."""
 
-    code = "stripe_fault"
-
-
-class WriteInDryRun(SeatctlError):
-    """A write reached the port under --dry-run: a bug of ours, stopped before it left."""
-
-    code = "write_in_dry_run"
-    exit_code = ExitCode.UNEXPECTED
+    kind = Code.STRIPE_FAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +106,7 @@ class Billing(Protocol):
     def write(self, call: Write, key: str) -> StripeJson:
         """Carry out a change. `key` is the idempotency key that makes a repetition safe.
 
-        Keys do nothing on DELETE: there a 404 means done, if a retrieval agrees. Raises WriteInDryRun
+        Keys do nothing on DELETE: there a 404 means done, if a retrieval agrees. Raises `write_in_dry_run`
         under --dry-run.
         """
 

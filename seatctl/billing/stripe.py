@@ -20,8 +20,8 @@ import stripe
 from seatctl.billing.answers import is_preview, problem
 from seatctl.billing.failures import Failure, as_error, pause_before_retry
 from seatctl.billing.objects import UnreadableObject, require_readable
-from seatctl.billing.port import Form, Read, StripeJson, Write, WriteInDryRun
-from seatctl.errors import JsonValue, LedgerError
+from seatctl.billing.port import Form, Read, StripeJson, Write
+from seatctl.errors import Code, JsonValue, refuse
 from seatctl.rules import hints
 
 if TYPE_CHECKING:
@@ -40,12 +40,6 @@ _READ_SECONDS = 60.0
 
 
 _Text = TypeVar("_Text", str, bytes)
-
-
-class SandboxFailed(LedgerError):
-    """The sandbox's file cannot be read or written, most often because the disk is full."""
-
-    code = "sandbox_unusable"
 
 
 class StripeBilling:
@@ -74,7 +68,9 @@ class StripeBilling:
     def write(self, call: Write, key: str) -> StripeJson:
         """Carry out a change; a dry run stops here, whatever the caller believed."""
         if self._read_only:
-            raise WriteInDryRun(f"a dry run tried to write to Stripe: {call.method} {call.path}")
+            raise refuse(
+                Code.WRITE_IN_DRY_RUN, f"a dry run tried to write to Stripe: {call.method} {call.path}"
+            )
         # Without the key a lost answer, retried, would charge twice. DELETE ignores it.
         key_sent = key if call.method == "post" else None
         return self._readable(call, self._send(call.method, call.path, call.form, key_sent, changes=True))
@@ -283,7 +279,8 @@ class _InProcess(stripe.HTTPClient):
             raise lost from error
         except Unusable as error:
             full = "full" in str(error)
-            raise SandboxFailed(
+            raise refuse(
+                Code.SANDBOX_UNUSABLE,
                 f"the sandbox cannot be written: {error}",
                 hint=f"free some disk space, then {hints.AGAIN}" if full else hints.command("doctor"),
             ) from error

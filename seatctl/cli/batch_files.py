@@ -47,7 +47,10 @@ class _Gathering:
 
 
 def lines_of_file(source: str, check: Check) -> list[Line]:
-    """The commands of a file, or of what `runs failures` printed as CSV or TSV. Raises BadLines, NoRows."""
+    """The commands of a file, or of what `runs failures` printed as CSV or TSV.
+
+    Raises BadLines, `no_rows`.
+    """
     found = _Gathering(check)
     for n, text in _commands(read_text(source)):
         found.take(n, text, partial(split, text))

@@ -10,7 +10,7 @@ import typer
 from seatctl.cli.config_auto_approve import auto_approve
 from seatctl.cli.framework.options import context
 from seatctl.config.settings import SETTINGS, Setting, Value, parse_setting, setting
-from seatctl.errors import NotFound, Refused
+from seatctl.errors import Code, refuse
 from seatctl.output.emit import note, write_text
 from seatctl.output.style import Column
 
@@ -38,18 +38,6 @@ KeyArg = Annotated[
 VALUE_COLUMNS = (Column("setting", "Setting"), Column("value", "Value"), Column("source", "From"))
 
 
-class NotSet(NotFound):
-    """The setting has no value and no default."""
-
-    code = "not_set"
-
-
-class FixedSetting(Refused):
-    """A setting that `init` decides, for good."""
-
-    code = "fixed_setting"
-
-
 @app.command("show")
 def show(typer_ctx: typer.Context) -> None:
     """Show every setting of the profile, and where its value comes from.
@@ -75,7 +63,9 @@ def get(typer_ctx: typer.Context, key: KeyArg) -> None:
     ctx = context(typer_ctx)
     record = _record(ctx, setting(key))
     if record["value"] is None:
-        raise NotSet(f"{key} is not set", hint=f"seatctl config set {key} VALUE", data={"setting": key})
+        raise refuse(
+            Code.NOT_SET, f"{key} is not set", hint=f"seatctl config set {key} VALUE", data={"setting": key}
+        )
     if ctx.options.output or ctx.options.fields:
         ctx.emit_one(record, VALUE_COLUMNS, handle="value")
     else:
@@ -169,7 +159,8 @@ def use(
 def _changeable(key: str) -> Setting:
     known = setting(key)
     if known.fixed:
-        raise FixedSetting(
+        raise refuse(
+            Code.FIXED_SETTING,
             f"{key} is decided when a profile is made, and stays",
             hint="to make another profile: seatctl init PROFILE",
             data={"setting": key},

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import typer
 
 from seatctl.cli.framework.options import context
-from seatctl.errors import ExitCode, SeatctlError
+from seatctl.errors import Code, ExitCode, refuse
 from seatctl.output.emit import note, write_text
 
 app = typer.Typer()
@@ -63,12 +63,6 @@ STEPS = (
 )
 
 
-class DemoFailed(SeatctlError):
-    """A command of the demo ended otherwise than it should: a bug."""
-
-    code = "demo_failed"
-
-
 @app.command()
 def demo(typer_ctx: typer.Context) -> None:
     """Show seatctl at work on a throw-away profile: no account, no network, nothing kept.
@@ -106,6 +100,9 @@ def _run(step: DemoStep, environment: Mapping[str, str], folder: str) -> None:
     words = [f"{folder}/{word}" if word == "people.csv" else word for word in shlex.split(step.command)]
     code = main(words, environment)
     if code != step.code:
-        raise DemoFailed(f"'seatctl {step.command}' ended with exit code {code} instead of {int(step.code)}")
+        raise refuse(
+            Code.DEMO_FAILED,
+            f"'seatctl {step.command}' ended with exit code {code} instead of {int(step.code)}",
+        )
     if code:
         write_text(f"[exit {code}: see seatctl help exit-codes]")

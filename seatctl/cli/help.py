@@ -7,16 +7,10 @@ from typing import Annotated
 import typer
 
 from seatctl.cli.framework.options import context
-from seatctl.errors import NotFound
+from seatctl.errors import Code, refuse
 from seatctl.output.emit import write_text
 
 app = typer.Typer()
-
-
-class UnknownTopic(NotFound):
-    """No help topic and no command of this name."""
-
-    code = "unknown_topic"
 
 
 @app.command("help")
@@ -51,4 +45,4 @@ def show_help(
 
         known = [*TOPICS, *catalogue.names()]
         hint = did_you_mean(words[0], known, "for the topics: seatctl help")
-        raise UnknownTopic(f"there is no help on {' '.join(words)!r}", hint=hint)
+        raise refuse(Code.UNKNOWN_TOPIC, f"there is no help on {' '.join(words)!r}", hint=hint)

@@ -18,7 +18,7 @@ from seatctl.config.settings import (
     is_actor,
     parse_setting,
 )
-from seatctl.errors import BadInput, NotAllowed, Refused, UsageError
+from seatctl.errors import BadInput, Code, UsageError, refuse
 from seatctl.models.report import Record
 from seatctl.output.style import Column
 
@@ -31,18 +31,6 @@ COLUMNS = (
     Column("ledger", "Ledger"),
     Column("created", "Created", "flag"),
 )
-
-
-class ProfileExists(Refused):
-    """A profile's mode is for good."""
-
-    code = "profile_exists"
-
-
-class WrongAccount(NotAllowed):
-    """The key is another Stripe account's."""
-
-    code = "wrong_account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +100,8 @@ def _mode(wish: InitOptions, before: Profile | None, name: str) -> Mode:
     else:
         mode = before.mode if before else Mode.SANDBOX
     if before and before.mode is not mode:
-        raise ProfileExists(
+        raise refuse(
+            Code.PROFILE_EXISTS,
             f"profile {name} is a {before.mode} profile, and its mode stays",
             hint=f"make another one: seatctl init {mode} --mode {mode}",
             data={"profile": name, "mode": before.mode.value},
@@ -204,7 +193,8 @@ def _account(ctx: Context, wish: InitOptions, profile: Profile, secret: str) -> 
             )
         return str(named)
     if named and named != found:
-        raise WrongAccount(
+        raise refuse(
+            Code.WRONG_ACCOUNT,
             f"the key belongs to account {found}, not to {named}",
             hint="give the key of that account, or make another profile: seatctl init PROFILE",
             data={"key_account": found, "profile_account": str(named)},

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seatctl.config.settings import Mode
-from seatctl.errors import Refused, TryAgain, UsageError
+from seatctl.errors import Code, Refused, TryAgain, UsageError
 from seatctl.system.files import STDOUT, CannotWrite, check_target, new_file
 
 if TYPE_CHECKING:
@@ -33,13 +33,13 @@ _DONE = "downloaded"
 class NoLink(Refused):
     """Stripe has no page or PDF of this invoice: a draft has none."""
 
-    code = "no_link"
+    kind = Code.NO_LINK
 
 
 class DownloadFailed(TryAgain):
     """The PDF did not arrive whole; nothing was left on disk."""
 
-    code = "download_failed"
+    kind = Code.DOWNLOAD_FAILED
 
 
 def open_page(ctx: Context, handle: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from seatctl.errors import ExitCode, SeatctlError
+from seatctl.errors import Code, ExitCode, SeatctlError, refuse
 
 if TYPE_CHECKING:
     from seatctl.app.context import Context
@@ -18,43 +18,10 @@ _PRINTING = ("seatctl.output.emit", "typer._click.utils", __name__)
 """The modules in which stdout is written to."""
 
 
-class Unexpected(SeatctlError):
-    """A bug: what happened stands in the log."""
-
-
-class Interrupted(SeatctlError):
-    """Ctrl-C."""
-
-    code = "interrupted"
-    exit_code = ExitCode.INTERRUPTED
-
-
 class OutputFailed(SeatctlError):
     """What stdout leads to cannot be written: a full disk, a closed stream."""
 
-    code = "output_failed"
-    exit_code = ExitCode.LEDGER
-
-
-class ArgumentNotUtf8(SeatctlError):
-    """An argument is not UTF-8, which the audit log could not hold."""
-
-    code = "not_utf8"
-    exit_code = ExitCode.USAGE
-
-
-class UnsupportedSystem(SeatctlError):
-    """The operating system lacks what seatctl is built on."""
-
-    code = "unsupported_system"
-    exit_code = ExitCode.USAGE
-
-
-class KeyInArguments(SeatctlError):
-    """Keys are never taken from arguments."""
-
-    code = "key_in_arguments"
-    exit_code = ExitCode.USAGE
+    kind = Code.OUTPUT_FAILED
 
 
 def main(
@@ -103,7 +70,7 @@ def _run(ctx: Context, loaded: Callable[[], object]) -> int:
         return _fail(ctx, _out_of_files(error) or error)
     except KeyboardInterrupt:
         sys.stderr.write("\n" if sys.stderr.isatty() else "")
-        return _fail(ctx, Interrupted("interrupted"))
+        return _fail(ctx, refuse(Code.INTERRUPTED, "interrupted"))
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001  # the one place where a bug becomes an exit code
@@ -174,7 +141,7 @@ def _out_of_files(error: SeatctlError) -> SeatctlError | None:
     return refused if isinstance(refused, TryAgain) else None
 
 
-def _bug(ctx: Context, error: Exception) -> Unexpected:
+def _bug(ctx: Context, error: Exception) -> SeatctlError:
     """Keep the traceback in the log, out of the user's sight; `--verbose` shows it."""
     import traceback
 
@@ -183,7 +150,9 @@ def _bug(ctx: Context, error: Exception) -> Unexpected:
         path = ctx.log.path if ctx.log.write("".join(traceback.format_exception(error))) else None
     what = f"unexpected {type(error).__name__}"
     where = f"the log is at {path}" if path else "the log could not be written; --verbose shows the traceback"
-    bug = Unexpected(f"{what}; this is a bug; {where}", data={"log": str(path) if path else None})
+    bug = refuse(
+        Code.UNEXPECTED, f"{what}; this is a bug; {where}", data={"log": str(path) if path else None}
+    )
     bug.__cause__ = error
     return bug
 
@@ -193,8 +162,10 @@ def _require_posix() -> None:
     try:
         import fcntl  # noqa: F401
     except ImportError:
-        raise UnsupportedSystem(
-            "this system is not supported: it needs Linux or macOS; on Windows, install and run it inside WSL"
+        raise refuse(
+            Code.UNSUPPORTED_SYSTEM,
+            "this system is not supported: it needs Linux or macOS; on Windows, install and run it"
+            " inside WSL",
         ) from None
 
 
@@ -205,7 +176,8 @@ def _refuse_keys(argv: Sequence[str]) -> None:
     from seatctl.output.redact import has_key
 
     if any(has_key(word) for word in argv):
-        raise KeyInArguments(
+        raise refuse(
+            Code.KEY_IN_ARGUMENTS,
             "a Stripe key was given as an argument; it now stands in the shell's history: roll it in Stripe",
             hint="seatctl init --key-stdin, or set SEATCTL_STRIPE_KEY",
         )
@@ -217,7 +189,8 @@ def _require_text(argv: Sequence[str]) -> None:
         try:
             word.encode()
         except UnicodeEncodeError:  # Python decodes bytes that are not UTF-8 as lone surrogates
-            raise ArgumentNotUtf8(
+            raise refuse(
+                Code.ARGUMENT_NOT_UTF8,
                 f"argument {number} is not UTF-8: {word!a}",
                 hint="type it again as UTF-8; give a file with such a name as: - < FILE",
             ) from None

@@ -5,14 +5,8 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
-from seatctl.errors import BadInput, JsonValue, UsageError
+from seatctl.errors import Code, JsonValue, UsageError, refuse
 from seatctl.rules.whole_numbers import MOST, whole_number
-
-
-class BadNumbers(BadInput):
-    """Lines that hold no number of a request."""
-
-    code = "bad_rows"
 
 
 def typed_numbers(typed: Sequence[str]) -> list[int]:
@@ -37,7 +31,10 @@ def chosen_numbers(numbers: list[str] | None, source: str | None, *, everything:
 
 
 def _read(source: str) -> list[int]:
-    """The numbers of a file. Raises BadNumbers with every bad line, FileNotThere, EmptyFile, NoSuchColumn."""
+    """The numbers of a file.
+
+    Raises `bad_rows` with every bad line, `file_not_found`, `empty_file`, NoSuchColumn.
+    """
     from seatctl.input.lines import open_bytes
 
     stream, name = open_bytes(source, None)
@@ -53,7 +50,8 @@ def _read(source: str) -> list[int]:
         if not _is_number(text)
     ]
     if bad:
-        raise BadNumbers(
+        raise refuse(
+            Code.BAD_ROWS,
             f"{len(bad)} of {len(good)} lines of {name} hold no number of a request",
             hint="to see them: seatctl requests list -q",
             data={"rows": bad},

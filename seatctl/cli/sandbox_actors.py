@@ -12,7 +12,7 @@ import typer
 
 from seatctl.cli.framework.options import context
 from seatctl.cli.sandbox_session import opened
-from seatctl.errors import BadInput, NotFound, Refused, StripeRefused
+from seatctl.errors import BadInput, Code, refuse
 from seatctl.models.report import Report
 
 if TYPE_CHECKING:
@@ -23,18 +23,6 @@ if TYPE_CHECKING:
 
 OUTCOMES = ("cancel", "unpaid", "past_due")
 _SYNC = "to bring the ledger up to date: seatctl sync"
-
-
-class NothingWaits(Refused):
-    """No customer is asked for anything."""
-
-    code = "nothing_waits"
-
-
-class CardRefused(StripeRefused):
-    """The card given on the page was refused; the page stays open."""
-
-    code = "card_declined"
 
 
 def complete(
@@ -97,9 +85,13 @@ def _the_one(waiting: dict[str, tuple[str, ...]], wanted: str | None) -> str:
         for identifier, names in waiting.items():
             if wanted in (identifier, *names):
                 return identifier
-        raise NothingWaits(f"{wanted} is not an open invoice of this sandbox", hint="seatctl invoices list")
+        raise refuse(
+            Code.NOTHING_WAITS,
+            f"{wanted} is not an open invoice of this sandbox",
+            hint="seatctl invoices list",
+        )
     if not waiting:
-        raise NothingWaits("no invoice is open", hint="seatctl invoices list")
+        raise refuse(Code.NOTHING_WAITS, "no invoice is open", hint="seatctl invoices list")
     if len(waiting) > 1:
         raise BadInput(
             f"{len(waiting)} invoices are open", hint=f"seatctl sandbox authenticate {next(iter(waiting))}"
@@ -143,10 +135,12 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except ApiError as error:
-        kind = {402: CardRefused, 404: NotFound}.get(error.status, BadInput)
-        raise kind(error.message, data={"stripe_code": error.code}) from None
+        kinds = {402: Code.CARD_DECLINED, 404: Code.NOT_FOUND}
+        raise refuse(
+            kinds.get(error.status, Code.BAD_INPUT), error.message, data={"stripe_code": error.code}
+        ) from None
     except ValueError as error:
-        raise NothingWaits(str(error), hint="seatctl invoices list") from None
+        raise refuse(Code.NOTHING_WAITS, str(error), hint="seatctl invoices list") from None
 
 
 def _told(ctx: Context, sentence: str, row: dict[str, JsonValue], *, sync: bool = True) -> None:

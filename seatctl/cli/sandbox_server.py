@@ -9,21 +9,14 @@ from pathlib import Path
 from threading import Thread, Timer
 from types import FrameType
 
-from seatctl.errors import ExitCode, SeatctlError
+from seatctl.errors import Code, refuse
 from seatctl.output.emit import note, write_text
-
-
-class PortTaken(SeatctlError):
-    """The port cannot be opened."""
-
-    code = "port_taken"
-    exit_code = ExitCode.REFUSED
 
 
 def serve_until_stopped(path: Path | None, *, port: int, seconds: int | None) -> None:
     """Serve the file, or an empty one that is thrown away; the base URL is the first line on stdout.
 
-    Raises PortTaken.
+    Raises `port_taken`.
     """
     import sys
     from tempfile import TemporaryDirectory
@@ -36,8 +29,10 @@ def serve_until_stopped(path: Path | None, *, port: int, seconds: int | None) ->
         try:
             server = SandboxServer(path, port=port)
         except OSError as error:
-            raise PortTaken(
-                f"port {port} cannot be opened: {error.strerror}", hint="seatctl sandbox serve --port 0"
+            raise refuse(
+                Code.PORT_TAKEN,
+                f"port {port} cannot be opened: {error.strerror}",
+                hint="seatctl sandbox serve --port 0",
             ) from None
         _stop_on_signals(stack, server.stop)  # before the address is told: who reads it may stop us at once
         write_text(server.url)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from seatctl.config.settings import Mode
-from seatctl.errors import Refused
+from seatctl.errors import Code, refuse
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -15,17 +15,12 @@ if TYPE_CHECKING:
     from seatctl.sandbox.api.twin import Twin
 
 
-class NotASandbox(Refused):
-    """The profile talks to Stripe itself."""
-
-    code = "not_a_sandbox"
-
-
 def sandbox_path(ctx: Context) -> Path:
-    """The sandbox's file. Raises NotASandbox for a test or live profile."""
+    """The sandbox's file. Raises `not_a_sandbox` for a test or live profile."""
     profile = ctx.profile
     if profile.mode is not Mode.SANDBOX:
-        raise NotASandbox(
+        raise refuse(
+            Code.NOT_A_SANDBOX,
             f"profile {profile.name} is in {profile.mode} mode and has no sandbox",
             hint="-p PROFILE picks another; for the mode of each: seatctl config profiles",
             data={"profile": profile.name, "mode": profile.mode.value},
@@ -34,7 +29,7 @@ def sandbox_path(ctx: Context) -> Path:
 
 
 def opened(ctx: Context) -> AbstractContextManager[Twin]:
-    """The sandbox of the profile, closed afterwards. Raises NotASandbox, SandboxUnusable."""
+    """The sandbox of the profile, closed afterwards. Raises `not_a_sandbox`, SandboxUnusable."""
     from contextlib import closing
 
     from seatctl.app.connections import sandbox_file

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seatctl.cli.framework.options import MapOpt, MaxSpendOpt, OverwriteOpt, context
+from seatctl.errors import Code, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,16 +146,16 @@ def apply(
 
 
 def _stage(ctx: Context, file: str, subscriptions: list[str], mapping: list[str] | None) -> bool:
-    """Take the rows of the file; whether subscriptions are named besides. Raises NoRows."""
+    """Take the rows of the file; whether subscriptions are named besides. Raises `no_rows`."""
     from seatctl.input.columns import renames
-    from seatctl.input.tables import NoRows
     from seatctl.services.seats.apply import stage
     from seatctl.services.seats.apply_files import rows_of
 
     with rows_of(file, subscriptions, renames(mapping or ())) as (rows, named):
         if not stage(ctx.ledger, rows, named) and not named:
             source = "stdin" if file == "-" else file
-            raise NoRows(
+            raise refuse(
+                Code.NO_ROWS,
                 f"{source} has no rows, and no subscription is named: it does not say who should sit where",
                 hint="if nobody should, name what the file is the whole truth of: --subscription NAME",
                 data={"path": file},

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from seatctl.errors import Code, refuse
+
 if TYPE_CHECKING:
     from seatctl.app.context import Context
     from seatctl.ledger.transaction import Journal
@@ -18,7 +20,7 @@ def confirmed(ctx: Context, how: ApplyOptions, holds: Checked | None) -> Checked
     """Ask before --prune revokes; the check that exactly what was agreed to is done, besides `holds`.
 
     Without a terminal, and with --yes, nobody is asked: --max-revoke is the limit there.
-    Raises NotConfirmed, and what would refuse the change anyway.
+    Raises `not_confirmed`, and what would refuse the change anyway.
     """
     if not how.prune or not ctx.asks or not ctx.interactive or ctx.options.yes:
         return holds
@@ -26,7 +28,6 @@ def confirmed(ctx: Context, how: ApplyOptions, holds: Checked | None) -> Checked
     from seatctl.rules.desired_state import check
     from seatctl.rules.plural import counted
     from seatctl.services.seats.apply import require_allowed, weigh
-    from seatctl.services.seats.saved_comparison import StalePlan
 
     weighed = weigh(ctx.ledger, ctx.call, how, holds)
     require_allowed(ctx.ledger, ctx.call, weighed.changes)
@@ -44,7 +45,8 @@ def confirmed(ctx: Context, how: ApplyOptions, holds: Checked | None) -> Checked
         if holds is not None:
             holds(journal, changes)
         if [row for row in differences(journal) if row["result"] == "revoked"] != leaving:
-            raise StalePlan(
+            raise refuse(
+                Code.STALE_PLAN,
                 "others would lose their seats now than when it was asked; nothing was written",
                 hint="run the same command again",
             )

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
-from seatctl.errors import BadInput, UsageError
+from seatctl.errors import BadInput, Code, UsageError
 
 Value: TypeAlias = str | int | bool
 
@@ -26,7 +26,7 @@ class Mode(StrEnum):
 class UnknownSetting(UsageError):
     """A key that no version of config.toml has."""
 
-    code = "unknown_setting"
+    kind = Code.UNKNOWN_SETTING
 
 
 class Setting(NamedTuple):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from seatctl.config.secrets import COMMAND_SECONDS, NoKey, first_line, keep_secret, kept_secret, keyring_entry
 from seatctl.config.settings import Environment, Profile, Settings
-from seatctl.errors import Refused
+from seatctl.errors import Code, refuse
 from seatctl.mail.email import MailServer
 from seatctl.mail.rendering import Renderer
 from seatctl.mail.setup import MailSetup
@@ -17,16 +17,10 @@ _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _HERE = frozenset(("127.0.0.1", "::1", "localhost"))
 
 
-class MailNotConfigured(Refused):
-    """The settings do not say how mail is sent, or say something that is not safe."""
-
-    code = "mail_not_configured"
-
-
 def find_post(
     settings: Settings, profile: Profile, environment: Environment, seconds: float = COMMAND_SECONDS
 ) -> MailSetup:
-    """The server and the texts of a profile. Raises MailNotConfigured, NoKey.
+    """The server and the texts of a profile. Raises `mail_not_configured`, NoKey.
 
     `seconds`: how long `mail.password_command` may take.
     """
@@ -43,19 +37,21 @@ def find_texts(settings: Settings, profile: Profile) -> Renderer:
 def find_server(
     settings: Settings, profile: Profile, environment: Environment, seconds: float = COMMAND_SECONDS
 ) -> MailServer:
-    """The mail server. Raises MailNotConfigured, NoKey where a user has no password."""
+    """The mail server. Raises `mail_not_configured`, NoKey where a user has no password."""
     host, sender = profile.text("mail.host", environment), profile.text("mail.from", environment)
     if not host or not sender:
         missing = "mail.from" if host else "mail.host"
         value = "'Seats <seats@example.com>'" if host else "smtp.example.com"
-        raise MailNotConfigured(
+        raise refuse(
+            Code.MAIL_NOT_CONFIGURED,
             f"profile {profile.name} sends no mail: {missing} is not set",
             hint=f"seatctl config set {missing} {value}",
             data={"setting": missing},
         )
     security = profile.text("mail.security", environment) or "starttls"
     if security == "none" and host not in _HERE:
-        raise MailNotConfigured(
+        raise refuse(
+            Code.MAIL_NOT_CONFIGURED,
             f"mail to {host} would travel in clear, codes and password included",
             hint="seatctl config set mail.security starttls",
             data={"setting": "mail.security"},

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seatctl.config.settings import Environment, Mode, Profile, Settings
-from seatctl.errors import BadInput, NotAllowed
+from seatctl.errors import BadInput, Code, NotAllowed, refuse
 
 KEYRING_SERVICE = "seatctl"
 KEY_VARIABLES = ("SEATCTL_STRIPE_KEY", "STRIPE_API_KEY")
@@ -23,13 +23,7 @@ _NO_KEYRING = (RuntimeError, ImportError, AttributeError, ValueError, OSError)
 class NoKey(NotAllowed):
     """The profile needs a Stripe key and none was found."""
 
-    code = "no_key"
-
-
-class WrongKey(NotAllowed):
-    """The key cannot be used with this profile: another mode, or not a secret key."""
-
-    code = "wrong_key"
+    kind = Code.NO_KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +38,7 @@ class Key:
 
 
 def find_key(settings: Settings, profile: Profile, environment: Environment) -> Key:
-    """The key for a test or live profile. Raises NoKey, and WrongKey naming both modes."""
+    """The key for a test or live profile. Raises NoKey, and `wrong_key` naming both modes."""
     key = _from_environment(environment) or _from_keyring(settings, profile) or _from_command(profile)
     if key is None:
         raise NoKey(
@@ -59,12 +53,14 @@ def check_key(key: Key, profile: Profile) -> None:
     """Refuse a key of the other mode, and anything that is not a secret or restricted key."""
     mode = key_mode(key.secret)
     if mode is None:
-        raise WrongKey(
+        raise refuse(
+            Code.WRONG_KEY,
             f"what {key.source} holds is not a secret or restricted Stripe key",
             hint="Stripe's keys for servers begin with sk_ or rk_",
         )
     if mode is not profile.mode:
-        raise WrongKey(
+        raise refuse(
+            Code.WRONG_KEY,
             f"the key from {key.source} is a {mode} key, but profile {profile.name} is a {profile.mode} one",
             hint="-p PROFILE picks another; for the mode of each: seatctl config profiles",
             data={"key_mode": mode.value, "profile_mode": profile.mode.value},

@@ -23,7 +23,7 @@ from seatctl.config.known_settings import (
     parse_setting,
     setting,
 )
-from seatctl.errors import BadInput, NotFound
+from seatctl.errors import BadInput, Code, SeatctlError, refuse
 
 __all__ = ["SETTINGS", "Mode", "Setting", "UnknownSetting", "Value", "is_actor", "parse_setting", "setting"]
 
@@ -34,16 +34,10 @@ PROFILE_NAME = r"[a-z0-9][a-z0-9_-]{0,63}"
 """A pattern for `re.fullmatch`: a profile's name is a directory's too."""
 
 
-class UnknownProfile(NotFound):
-    """A profile that config.toml does not have."""
-
-    code = "unknown_profile"
-
-
 class BadConfig(BadInput):
     """config.toml cannot be understood; the program does not guess what was meant."""
 
-    code = "bad_config"
+    kind = Code.BAD_CONFIG
 
 
 class Profile(NamedTuple):
@@ -75,20 +69,21 @@ class Settings(NamedTuple):
     current: str | None
 
     def profile(self, name: str | None) -> Profile:
-        """The profile of this name, or the one in use. Raises UnknownProfile with the way to make it."""
+        """The profile of this name, or the one in use. Raises `unknown_profile` with the way to make it."""
         wanted = name or self.current or DEFAULT_PROFILE
         found = self.profiles.get(wanted)
         if found is None:
             raise self._unknown(wanted)
         return found
 
-    def _unknown(self, wanted: str) -> UnknownProfile:
+    def _unknown(self, wanted: str) -> SeatctlError:
         if not self.profiles:
-            return UnknownProfile("seatctl is not set up yet", hint="seatctl init")
+            return refuse(Code.UNKNOWN_PROFILE, "seatctl is not set up yet", hint="seatctl init")
         from seatctl.rules.suggestions import nearest
 
         close = nearest(wanted, list(self.profiles)) or list(self.profiles)
-        return UnknownProfile(
+        return refuse(
+            Code.UNKNOWN_PROFILE,
             f"there is no profile {wanted!r}",
             hint=f"known: {', '.join(close)}; to make it: seatctl init {wanted}",
         )
@@ -134,7 +129,7 @@ class Places(NamedTuple):
 def places(environment: Environment) -> Places:
     """SEATCTL_CONFIG names config.toml, or a directory for everything; else the platform's places.
 
-    Raises NoHome if the user has no home folder to have them in.
+    Raises `no_home` if the user has no home folder to have them in.
     """
     named = environment.get("SEATCTL_CONFIG")
     if named:

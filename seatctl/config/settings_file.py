@@ -22,23 +22,17 @@ from seatctl.config.settings import (
     read,
     understand,
 )
-from seatctl.errors import BadInput, LedgerError
+from seatctl.errors import BadInput, Code, refuse
 from seatctl.system.files import CannotWrite, new_file
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
 
-class ConfigNotWritable(LedgerError):
-    """config.toml or its directory cannot be written."""
-
-    code = "config_not_writable"
-
-
 def change(environment: Environment, edit: Callable[[Settings], Settings]) -> Settings:
     """Read, edit and replace config.toml; two at once both keep their change.
 
-    Raises ConfigNotWritable, and whatever reading raises.
+    Raises `config_not_writable`, and whatever reading raises.
     """
     before = load(environment)
     try:
@@ -48,9 +42,11 @@ def change(environment: Environment, edit: Callable[[Settings], Settings]) -> Se
             after = edit(now)
             _replace(after.path, _text(read(after.path), now, after))
     except CannotWrite as error:
-        raise ConfigNotWritable(error.message) from error
+        raise refuse(Code.CONFIG_NOT_WRITABLE, error.message) from error
     except OSError as error:
-        raise ConfigNotWritable(f"{before.path} cannot be written: {error.strerror}") from error
+        raise refuse(
+            Code.CONFIG_NOT_WRITABLE, f"{before.path} cannot be written: {error.strerror}"
+        ) from error
     return after
 
 
@@ -76,7 +72,7 @@ def with_value(settings: Settings, name: str, key: str, value: Value | None) -> 
 def locked(path: Path) -> Iterator[None]:
     """Hold an exclusive lock on a file, which is made with its directory; freed even by SIGKILL.
 
-    Raises ConfigNotWritable if it cannot be made.
+    Raises `config_not_writable` if it cannot be made.
     """
     import fcntl
 
@@ -86,7 +82,8 @@ def locked(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in {errno.EMFILE, errno.ENFILE}:
             raise
-        raise ConfigNotWritable(
+        raise refuse(
+            Code.CONFIG_NOT_WRITABLE,
             f"{path.parent} cannot be written: {error.strerror}",
             hint="give yourself write access to it, or set SEATCTL_CONFIG to another folder",
         ) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from seatctl.errors import BadInput, JsonValue, UsageError
+from seatctl.errors import BadInput, Code, JsonValue, UsageError
 from seatctl.input.file_kinds import SEPARATORS
 from seatctl.rules import repeated_options
 
@@ -22,7 +22,7 @@ _MOST_LISTED = 300
 class NoSuchColumn(BadInput):
     """A column that is needed is not there, or stands there twice."""
 
-    code = "no_such_column"
+    kind = Code.NO_SUCH_COLUMN
 
 
 def renames(given: Iterable[str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ The refusal says what the file is and how to make one that can be read. `tables.
 
 from __future__ import annotations
 
-from seatctl.errors import BadInput
+from seatctl.errors import Code, refuse
 
 SEPARATORS = ("|", ";", ",", "\t", "^", "~", "\x1f", "\x01")
 """Characters that programs put between fields, those first that names of columns never have."""
@@ -40,18 +40,6 @@ _TEXTS = (
 """How files of text begin that are not tables of rows, in lower case."""
 
 
-class NotText(BadInput):
-    """The file is a workbook, an archive or other bytes that are not text."""
-
-    code = "not_text"
-
-
-class NotRows(BadInput):
-    """The file is text, but its first line shows that it is not CSV, TSV or JSON."""
-
-    code = "not_rows"
-
-
 def not_text(start: bytes, name: str) -> tuple[str, str] | None:
     """What the file is that begins with these bytes, as the end of "NAME is …", and a hint; None for text."""
     for signature, what, hint in _SIGNATURES:
@@ -84,21 +72,25 @@ def _packed(start: bytes, name: str) -> tuple[str, str]:
 
 
 def require_columns_line(line: str, name: str) -> None:
-    """Raise NotRows if the first line of a delimited file shows that it is something else."""
+    """Raise `not_rows` if the first line of a delimited file shows that it is something else."""
     text = line.strip().strip('"')
     start = text[:200].casefold()
     if start.startswith("sep=") and len(text) <= len("sep=") + 2:
-        raise NotRows(
+        raise refuse(
+            Code.NOT_ROWS,
             f"{name} begins with {text}, a line that tells Excel the separator and names no columns",
             hint="delete the first line of the file: the separator is found without it",
             data={"file": name, "line": 1},
         )
     if start.startswith("#type"):
-        raise NotRows(
+        raise refuse(
+            Code.NOT_ROWS,
             f"{name} begins with #TYPE, a line of PowerShell that names no columns",
             hint="use Export-Csv -NoTypeInformation -Encoding utf8, or delete the first line of the file",
             data={"file": name, "line": 1},
         )
     for beginnings, what, hint in _TEXTS:
         if start.startswith(beginnings):
-            raise NotRows(f"{name} is {what}, not CSV", hint=hint, data={"file": name, "line": 1})
+            raise refuse(
+                Code.NOT_ROWS, f"{name} is {what}, not CSV", hint=hint, data={"file": name, "line": 1}
+            )

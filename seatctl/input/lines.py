@@ -12,8 +12,8 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
-from seatctl.errors import BadInput, NotFound
-from seatctl.input.file_kinds import NotText, not_text
+from seatctl.errors import Code, refuse
+from seatctl.input.file_kinds import not_text
 
 CHUNK = 1 << 16
 MAX_LINE = 1 << 20
@@ -23,28 +23,10 @@ _CUT = "\0"
 """Stands at the end of a line that was cut short, where the reader of rows finds it and calls it bad."""
 
 
-class FileNotReadable(BadInput):
-    """The file exists, but its bytes cannot be had: a directory, no permission, a broken disk."""
-
-    code = "file_not_readable"
-
-
-class FileNotThere(NotFound):
-    """No file of that name."""
-
-    code = "file_not_found"
-
-
-class NotUtf8(BadInput):
-    """The bytes of a line are not UTF-8."""
-
-    code = "not_utf8"
-
-
 def open_bytes(source: str, stdin: BinaryIO | None) -> tuple[BinaryIO, str]:
     """The bytes of a path, or of stdin where it is `-`, and the name by which messages call them.
 
-    Raises FileNotThere, FileNotReadable.
+    Raises `file_not_found`, `file_not_readable`.
     """
     if source == "-":
         import sys
@@ -54,9 +36,11 @@ def open_bytes(source: str, stdin: BinaryIO | None) -> tuple[BinaryIO, str]:
     try:
         stream = path.open("rb")
     except FileNotFoundError:
-        raise FileNotThere(f"there is no file {source}", hint="give a file's path, or - for stdin") from None
+        raise refuse(
+            Code.FILE_NOT_FOUND, f"there is no file {source}", hint="give a file's path, or - for stdin"
+        ) from None
     except OSError as error:
-        raise FileNotReadable(f"{source} cannot be read: {error.strerror}") from error
+        raise refuse(Code.FILE_NOT_READABLE, f"{source} cannot be read: {error.strerror}") from error
     return stream, source
 
 
@@ -69,7 +53,7 @@ class End:
 def text_lines(stream: BinaryIO, name: str, end: End | None = None) -> Iterator[str]:
     """Text lines with their ends, split at LF, CRLF or CR only, as the csv module wants them.
 
-    Raises NotUtf8 with the number of the line, and NotText for a workbook, an archive and the like.
+    Raises `not_utf8` with the number of the line, and `not_text` for a workbook, an archive and the like.
     """
     return chain.from_iterable(io.StringIO(text, newline="") for text in _texts(stream, name, end or End()))
 
@@ -77,7 +61,7 @@ def text_lines(stream: BinaryIO, name: str, end: End | None = None) -> Iterator[
 def read_text(source: str) -> str:
     """A whole small file, or stdin if it is `-`; its lines end with LF, however they did.
 
-    Raises FileNotThere, FileNotReadable, NotText, NotUtf8.
+    Raises `file_not_found`, `file_not_readable`, `not_text`, `not_utf8`.
     """
     stream, name = open_bytes(source, None)
     with stream if source != "-" else nullcontext():
@@ -86,16 +70,16 @@ def read_text(source: str) -> str:
 
 
 def stdin_line(limit: int = -1) -> str:
-    """The next line of stdin, at most `limit` characters of it. Raises FileNotReadable, NotUtf8."""
+    """The next line of stdin, at most `limit` characters of it. Raises `file_not_readable`, `not_utf8`."""
     import sys
 
     try:
         line = sys.stdin.readline(limit)
         line.encode()  # in some locales Python decodes what is not UTF-8 as lone surrogates
     except UnicodeError:
-        raise NotUtf8("what stdin holds is not UTF-8", data={"file": "stdin"}) from None
+        raise refuse(Code.TEXT_NOT_UTF8, "what stdin holds is not UTF-8", data={"file": "stdin"}) from None
     except OSError as error:
-        raise FileNotReadable(f"stdin cannot be read: {error.strerror or error}") from error
+        raise refuse(Code.FILE_NOT_READABLE, f"stdin cannot be read: {error.strerror or error}") from error
     return line
 
 
@@ -108,10 +92,14 @@ def _texts(stream: BinaryIO, name: str, end: End) -> Iterator[str]:
         except UnicodeDecodeError as error:
             bad = line + _ends(piece[: error.start].decode("utf-8"))
             if b"\0" in piece:
-                raise NotText(
-                    f"{name} is not a text file", hint="give a text file in UTF-8", data={"file": name}
+                raise refuse(
+                    Code.NOT_TEXT,
+                    f"{name} is not a text file",
+                    hint="give a text file in UTF-8",
+                    data={"file": name},
                 ) from None
-            raise NotUtf8(
+            raise refuse(
+                Code.TEXT_NOT_UTF8,
                 f"line {bad} of {name} is not UTF-8",
                 hint="save the file as UTF-8; Excel calls it 'CSV UTF-8'",
                 data={"line": bad, "file": name},
@@ -162,11 +150,11 @@ def _read(stream: BinaryIO, name: str) -> bytes:
     try:
         return stream.read(CHUNK)
     except OSError as error:
-        raise FileNotReadable(f"{name} cannot be read: {error.strerror}") from error
+        raise refuse(Code.FILE_NOT_READABLE, f"{name} cannot be read: {error.strerror}") from error
 
 
 def _without_mark(chunk: bytes, name: str) -> bytes:
     what = not_text(chunk, name)
     if what is not None:
-        raise NotText(what[0], hint=what[1], data={"line": 1, "file": name})
+        raise refuse(Code.NOT_TEXT, what[0], hint=what[1], data={"line": 1, "file": name})
     return chunk.removeprefix(b"\xef\xbb\xbf")

@@ -14,7 +14,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from seatctl.errors import BadInput
+from seatctl.errors import Code, SeatctlError, refuse
 from seatctl.input.columns import NoSuchColumn, WantedColumns
 from seatctl.input.file_kinds import SEPARATORS, require_columns_line
 from seatctl.input.lines import End, open_bytes, text_lines
@@ -32,21 +32,10 @@ _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 _JSON = frozenset((".jsonl", ".ndjson"))
 
 
-class EmptyFile(BadInput):
-    """A file without a single line."""
-
-    code = "empty_file"
-
-
-class NoRows(BadInput):
-    """A file with a header and nothing else: an export that failed, or the wrong file."""
-
-    code = "no_rows"
-
-
-def no_rows(source: str) -> NoRows:
+def no_rows(source: str) -> SeatctlError:
     """The refusal of a file that was named and says nothing."""
-    return NoRows(
+    return refuse(
+        Code.NO_ROWS,
         f"{source} has no rows, so it does not say what to do",
         hint="write it again; only a pipe (-) may bring nothing",
         data={"path": source},
@@ -56,7 +45,7 @@ def no_rows(source: str) -> NoRows:
 class Table:
     """An open file of rows. Iterate it once; `ignored` names the columns that nobody asked for.
 
-    A file that was named has rows, else NoRows is raised when it is read: who exported nobody by mistake
+    A file that was named has rows, else `no_rows` is raised when it is read: who exported nobody by mistake
     would hear that there is nothing to do. What comes by a pipe may have no rows (`requests list … |`).
     """
 
@@ -100,8 +89,8 @@ def open_table(
     """The rows of `source` (`-`: stdin), values in the order of `fields`, of which `needs` must be there.
 
     `may_be_empty` allows a named file to have no rows.
-    Raises FileNotThere, FileNotReadable, EmptyFile, NoSuchColumn, UsageError; while it is
-    read, NotUtf8 and NoRows.
+    Raises `file_not_found`, `file_not_readable`, `empty_file`, NoSuchColumn, UsageError; while it is
+    read, `not_utf8` and `no_rows`.
     """
     stream, name = open_bytes(source, stdin)
     try:
@@ -121,8 +110,10 @@ def _table(suffix: str, lines: Iterator[str], wanted: WantedColumns, end: End) -
     leading = list(_until_filled(lines))
     first = leading[-1].lstrip() if leading else ""
     if not first:
-        raise EmptyFile(
-            f"{wanted.source} is empty", hint=f"its first line names the columns: {','.join(wanted.fields)}"
+        raise refuse(
+            Code.EMPTY_FILE,
+            f"{wanted.source} is empty",
+            hint=f"its first line names the columns: {','.join(wanted.fields)}",
         )
     everything = chain(leading, lines)
     if suffix in _JSON or (suffix not in _DELIMITERS and first.startswith(("{", "["))):

@@ -33,7 +33,7 @@ def copy_to(ledger: Ledger, target: Path, *, overwrite: bool) -> None:
     """Write a checked copy of a ledger to a file, 0600, whole or not at all.
 
     It needs no file beside it, so that it opens where nothing can be written. Raises LedgerCorrupt if the
-    copy does not check clean, CannotWrite, and FileExists unless `overwrite`.
+    copy does not check clean, CannotWrite, and `file_exists` unless `overwrite`.
     """
     with new_file(target, overwrite=overwrite) as part:
         try:

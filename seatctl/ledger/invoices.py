@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from seatctl.errors import NotFound
+from seatctl.errors import Code, NotFound
 from seatctl.ledger.conditions import where
 from seatctl.ledger.engines.port import Row, SqlValue
 from seatctl.ledger.transaction import Reader
@@ -34,7 +34,7 @@ _SELECT = """SELECT i.id, i.stripe_id, i.number, s.name AS subscription, i.statu
 class UnknownInvoice(NotFound):
     """No invoice has this number or Stripe id."""
 
-    code = "unknown_invoice"
+    kind = Code.UNKNOWN_INVOICE
 
 
 def find(reader: Reader, handle: str) -> Invoice:

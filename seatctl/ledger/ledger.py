@@ -15,17 +15,10 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
+from seatctl.errors import Code, refuse
 from seatctl.ledger.engines.sqlite import WAIT_SECONDS, SqliteEngine
 from seatctl.ledger.engines.sqlite_files import create_file
-from seatctl.ledger.failures import (
-    RESTORE,
-    LedgerDamaged,
-    LedgerReadOnly,
-    LedgerReplaced,
-    MoneyBusy,
-    NoLedger,
-    OtherMode,
-)
+from seatctl.ledger.failures import RESTORE, LedgerDamaged, NoLedger
 from seatctl.ledger.schema.migrate import MODES, is_current, migrate
 from seatctl.ledger.transaction import Journal, Reader, Transaction
 from seatctl.models.call import Call, format_time
@@ -199,7 +192,8 @@ class Ledger:
         found = next(iter(self.engine.rows("SELECT value FROM meta WHERE key = 'ledger_id'")), None)
         if found is None or found[0] != known:
             self.engine.rollback()
-            raise LedgerReplaced(
+            raise refuse(
+                Code.LEDGER_REPLACED,
                 f"{self.path} was replaced by a backup while this command ran, which stopped there",
                 hint="to see what the ledger holds now: seatctl runs list; then run it again",
             )
@@ -231,13 +225,15 @@ class Ledger:
         try:
             handle = os.open(f"{self.path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise LedgerReadOnly(
+            raise refuse(
+                Code.LEDGER_READ_ONLY,
                 f"{self.path}.lock cannot be written: {error.strerror}",
                 hint=f"give yourself write access to it and to its folder {self.path.parent}",
             ) from error
         try:
             if not _lock(handle, MONEY_WAIT_SECONDS):
-                raise MoneyBusy(
+                raise refuse(
+                    Code.BUSY,
                     "another money operation on this ledger is under way",
                     hint="run the same command again when it has ended",
                 )
@@ -297,11 +293,13 @@ def open_ledger(path: Path, *, wait: float = WAIT_SECONDS) -> Ledger:
     try:
         there = path.exists()
     except OSError as error:
-        raise LedgerReadOnly(f"{path} cannot be opened: {error.strerror}", hint=_ANOTHER) from error
+        raise refuse(
+            Code.LEDGER_READ_ONLY, f"{path} cannot be opened: {error.strerror}", hint=_ANOTHER
+        ) from error
     if not there:
         raise _missing(path)
     if path.is_dir() or path.is_fifo():  # SQLite would call it a failing disk
-        raise LedgerReadOnly(f"{path} is not a file", hint=_ANOTHER)
+        raise refuse(Code.LEDGER_READ_ONLY, f"{path} is not a file", hint=_ANOTHER)
     engine = SqliteEngine(path, wait=wait)
     try:
         if not is_current(engine):
@@ -367,7 +365,8 @@ def _require_made(engine: SqliteEngine) -> None:
 
 def _require_migratable(engine: SqliteEngine) -> None:
     if not engine.may_write:
-        raise LedgerReadOnly(
+        raise refuse(
+            Code.LEDGER_READ_ONLY,
             f"{engine.path} has the schema of an earlier version and has to be migrated first",
             hint="let a user with write access run: seatctl status",
         )
@@ -383,7 +382,8 @@ def _require_same(ledger: Ledger, mode: str, stripe_account: str | None) -> None
         where, found, wanted = ledger.path, ledger.mode, mode
         if other_account:
             found, wanted = f"{found} {ledger.stripe_account}", f"{wanted} {stripe_account}"
-        raise OtherMode(
+        raise refuse(
+            Code.LEDGER_MODE,
             f"the ledger {where} is for {found}, not for {wanted}",
             hint="name another profile: seatctl init PROFILE",
         )

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from seatctl.errors import NotFound
+from seatctl.errors import Code, refuse
 from seatctl.ledger.conditions import where
 from seatctl.ledger.engines.port import Row, SqlValue
 from seatctl.ledger.transaction import Journal, Reader
@@ -33,12 +33,6 @@ _SPREAD = """INSERT INTO outbox (entry_id, n, template, ids, recipient_id)
 
 NO_CONNECTION = "no connection: "
 """How `last_error` begins where the mail server, not the message, was the trouble."""
-
-
-class UnknownMessage(NotFound):
-    """No message has this number."""
-
-    code = "unknown_message"
 
 
 # -- spreading ----------------------------------------------------------------------------------
@@ -183,11 +177,14 @@ def counts(reader: Reader) -> Counts:
 
 
 def find(reader: Reader, number: int) -> Message:
-    """The message with this number. Raises UnknownMessage."""
+    """The message with this number. Raises `unknown_message`."""
     row = reader.row(f"{_SELECT} WHERE o.id = ?", (number,))
     if row is None:
-        raise UnknownMessage(
-            f"there is no message {number}", hint="seatctl notify list", data={"message": number}
+        raise refuse(
+            Code.UNKNOWN_MESSAGE,
+            f"there is no message {number}",
+            hint="seatctl notify list",
+            data={"message": number},
         )
     return _message(row)
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 
-from seatctl.errors import JsonValue, NotFound
+from seatctl.errors import Code, JsonValue, NotFound
 from seatctl.ledger.engines.port import Row
 from seatctl.ledger.row_values import stored_policy
 from seatctl.ledger.transaction import Reader, Transaction
@@ -22,7 +22,7 @@ _COLUMNS = (
 class UnknownPlan(NotFound):
     """No plan has this slug or Stripe id."""
 
-    code = "unknown_plan"
+    kind = Code.UNKNOWN_PLAN
 
 
 def find(reader: Reader, handle: str) -> Plan:

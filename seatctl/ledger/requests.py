@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from seatctl.errors import NotFound
+from seatctl.errors import Code, NotFound
 from seatctl.ledger import change_rows
 from seatctl.ledger.conditions import where
 from seatctl.ledger.engines.port import Row, SqlValue
@@ -41,7 +41,7 @@ IS_OPEN = "status IN ('pending', 'waitlisted')"
 class UnknownRequest(NotFound):
     """No request has this number."""
 
-    code = "unknown_request"
+    kind = Code.UNKNOWN_REQUEST
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ How the bulk commands use it:
     with ledger.change(call) as tx:
         staging.judge(tx)                        # duplicates, conflicts, who is known
         staging.refuse(tx, Verdict.UNKNOWN, "no such user")   # whatever else this command calls bad
-        staging.require_good(tx, skip_bad)       # raises BadRows (3) with every bad row
+        staging.require_good(tx, skip_bad)       # raises `bad_rows` (3) with every bad row
         …                                        # SQL of the command: sets `result`, NULL where untouched
         rows = tx.keep(partial(staging.results, tx))
         return Report(…, rows=rows, exit_code=PARTIAL if staging.count(tx, Verdict.BAD) else DONE)
@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 
-from seatctl.errors import BadInput, JsonValue
+from seatctl.errors import Code, JsonValue, refuse
 from seatctl.ledger import groups
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.report import Record
@@ -99,12 +99,6 @@ class RowVerdict(StrEnum):
     """`problem` says why."""
 
 
-class BadRows(BadInput):
-    """Some rows are bad, and without `--skip-bad` nothing is written."""
-
-    code = "bad_rows"
-
-
 def load(journal: Journal, rows: Iterable[Incoming]) -> int:
     """Fill `incoming` with the rows of one file, one at a time; how many there were."""
     journal.execute("DROP TABLE IF EXISTS incoming")
@@ -131,7 +125,7 @@ def judge(tx: Journal) -> None:
     tx.execute(_KNOW)
 
 
-def refuse(tx: Journal, verdict: RowVerdict, problem: str) -> int:
+def refuse_bad_rows(tx: Journal, verdict: RowVerdict, problem: str) -> int:
     """Call the rows of a verdict bad, because of `problem`; how many there were."""
     return tx.execute(
         "UPDATE incoming SET verdict = 'bad', problem = :problem WHERE verdict = :verdict",
@@ -149,11 +143,12 @@ def refuse_past(tx: Journal, now: str) -> int:
 
 
 def require_good(reader: Reader, skip_bad: bool) -> int:
-    """How many rows are bad. Raises BadRows with all of them, unless they are to be skipped."""
+    """How many rows are bad. Raises `bad_rows` with all of them, unless they are to be skipped."""
     bad = count(reader, RowVerdict.BAD)
     if bad and not skip_bad:
         total = reader.count("SELECT count(*) FROM incoming")
-        raise BadRows(
+        raise refuse(
+            Code.BAD_ROWS,
             f"{bad:,} of {total:,} rows {'is' if bad == 1 else 'are'} bad; nothing was written",
             hint="correct them, or leave them out with --skip-bad",
             data={"rows": bad_rows(reader)},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from seatctl.errors import NotFound
+from seatctl.errors import Code, NotFound
 from seatctl.ledger.engines.port import SqlValue
 from seatctl.ledger.transaction import Reader
 from seatctl.rules.names import name_key
@@ -20,7 +20,7 @@ CONDITION = "s.name_key = :key OR s.stripe_item = :handle OR s.stripe_subscripti
 class UnknownSubscription(NotFound):
     """No subscription has this name or Stripe id."""
 
-    code = "unknown_subscription"
+    kind = Code.UNKNOWN_SUBSCRIPTION
 
 
 def parameters(handle: str) -> dict[str, SqlValue]:

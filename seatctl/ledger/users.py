@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from seatctl.errors import JsonValue, NotFound, Refused
+from seatctl.errors import Code, JsonValue, NotFound, refuse
 from seatctl.ledger import change_rows, groups, roles, user_search
 from seatctl.ledger.engines.port import Row, SqlValue
 from seatctl.ledger.schema import email_keys
@@ -30,13 +30,7 @@ _NEAR = 200
 class UnknownUser(NotFound):
     """Nobody of this e-mail is in the ledger."""
 
-    code = "unknown_user"
-
-
-class EmailTaken(Refused):
-    """Another user has this e-mail."""
-
-    code = "email_taken"
+    kind = Code.UNKNOWN_USER
 
 
 def find(reader: Reader, email: str) -> User | None:
@@ -164,7 +158,7 @@ def _make(tx: Transaction, email: str, name: str | None, group: str | None) -> U
 
 
 def change(tx: Transaction, before: User, after: User) -> User:
-    """Write what is different of a user, and note it; nothing where nothing is. Raises EmailTaken."""
+    """Write what is different of a user, and note it; nothing where nothing is. Raises `email_taken`."""
     if before == after:
         return before
     key = email_key(after.email)
@@ -172,7 +166,8 @@ def change(tx: Transaction, before: User, after: User) -> User:
     if other is not None and other.id != before.id and before.email == after.email:
         key = email_keys.doubled_key(key, before.id)  # as it is: both were there before they were one address
     elif other is not None and other.id != before.id:
-        raise EmailTaken(
+        raise refuse(
+            Code.EMAIL_TAKEN,
             f"{other.email} is another user",
             hint=f"seatctl users show {other.email}",
             data={"email": other.email, "status": other.status.value},

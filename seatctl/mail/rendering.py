@@ -12,7 +12,7 @@ from shlex import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, select_autoescape
 
-from seatctl.errors import BadInput, JsonValue
+from seatctl.errors import BadInput, Code, JsonValue
 from seatctl.mail.email import EmailText, one_line
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -21,7 +21,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 class BadTemplate(BadInput):
     """A template cannot be used: one that a profile has put in place of ours."""
 
-    code = "bad_template"
+    kind = Code.BAD_TEMPLATE
 
 
 class Renderer:

@@ -19,7 +19,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from types import TracebackType
 
-from seatctl.errors import SeatctlError, TryAgain
+from seatctl.errors import Code, SeatctlError, TryAgain
 from seatctl.mail.deadlines import TimelyReader, connect
 from seatctl.mail.email import Email, MailServer, one_line
 from seatctl.rules.emails import domain_key
@@ -34,13 +34,13 @@ _BUSY = 421
 class NoConnection(TryAgain):
     """The mail server cannot be reached, or does not let us in."""
 
-    code = "mail_server"
+    kind = Code.MAIL_SERVER
 
 
 class MessageRefused(SeatctlError):
     """The server refuses one message; `permanent` unless it asks to try again."""
 
-    code = "message_refused"
+    kind = Code.MESSAGE_REFUSED
 
     def __init__(self, message: str, *, permanent: bool) -> None:
         super().__init__(message)

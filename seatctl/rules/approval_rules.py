@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from seatctl.errors import BadInput, JsonValue
+from seatctl.errors import Code, JsonValue, refuse
 from seatctl.models.call import format_time, parse_time
 from seatctl.models.subscription import AutoApproval
 from seatctl.rules.emails import check_email, domain_key
 from seatctl.rules.names import group_key
 
 
-class BadRule(BadInput):
-    """A rule that could hold for nobody."""
-
-    code = "bad_rule"
-
-
 def checked_domains(typed: tuple[str, ...]) -> tuple[str, ...]:
-    """Domains as the keys of addresses have them, each once. Raises BadRule, which names every bad one."""
+    """Domains as the keys of addresses have them, each once. Raises `bad_rule`, which names every bad one."""
     domains = [text.strip().removeprefix("@") for text in typed]
     checked = [(text, check_email(f"x@{domain}")) for text, domain in zip(typed, domains, strict=True)]
     bad = [(text, wrong) for text, wrong in checked if wrong]
     if bad:
-        raise BadRule(
+        raise refuse(
+            Code.BAD_RULE,
             "; ".join(f"{text!r} is not a domain: {wrong}" for text, wrong in bad),
             hint="a domain is what follows the @ of an address",
             data={"domain": bad[0][0], "domains": [text for text, _ in bad]},
@@ -32,12 +27,12 @@ def checked_domains(typed: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def checked_groups(typed: tuple[str, ...]) -> tuple[str, ...]:
-    """Groups without spaces around them, each once, as first spelled. Raises BadRule for an empty one."""
+    """Groups without spaces around them, each once, as first spelled. Raises `bad_rule` for an empty one."""
     groups: dict[str, str] = {}
     for group in typed:
         groups.setdefault(group_key(group), group.strip())
     if "" in groups:
-        raise BadRule("a group has a name", hint="--reset forgets the rules")
+        raise refuse(Code.BAD_RULE, "a group has a name", hint="--reset forgets the rules")
     return tuple(groups.values())
 
 

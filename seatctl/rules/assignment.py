@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from seatctl.errors import JsonValue, NotAllowed, Refused
+from seatctl.errors import Code, JsonValue, NotAllowed, Refused, refuse
 from seatctl.models.plan import Renewal
 from seatctl.models.subscription import Subscription, SubscriptionStatus
 from seatctl.rules import hints
@@ -25,25 +25,13 @@ USABLE = frozenset((SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING, Subs
 class NoSeatsLeft(Refused):
     """Fewer seats are free than are needed."""
 
-    code = "no_seats_left"
-
-
-class OverAssigned(Refused):
-    """More people sit in it than are paid for (rule 3)."""
-
-    code = "over_assigned"
-
-
-class NotAssignable(Refused):
-    """Its status lets nobody be seated."""
-
-    code = "subscription_not_active"
+    kind = Code.NO_SEATS_LEFT
 
 
 class ForeignLedger(NotAllowed):
     """Another ledger, or none, is its home (rule 9)."""
 
-    code = "foreign_ledger"
+    kind = Code.FOREIGN_LEDGER
 
 
 def require_home(subscription: Subscription, ledger_id: str) -> None:
@@ -70,7 +58,9 @@ def require_home(subscription: Subscription, ledger_id: str) -> None:
 
 
 def require_usable(subscription: Subscription) -> None:
-    """Raise NotAssignable unless the subscription is running; the hint is what makes it run again."""
+    """Raise `subscription_not_active` unless the subscription is running; the hint is what makes it run
+    again.
+    """
     if subscription.status in USABLE:
         return
     trouble = stopped_trouble(payments_of(subscription))
@@ -80,7 +70,8 @@ def require_usable(subscription: Subscription) -> None:
         if trouble is None
         else trouble.message
     )
-    raise NotAssignable(
+    raise refuse(
+        Code.SUBSCRIPTION_NOT_ACTIVE,
         f"{why}; nobody can be seated in it",
         hint=over if trouble is None else hint_of(trouble),
         data={"subscription": subscription.name, "status": subscription.status.value},
@@ -90,13 +81,14 @@ def require_usable(subscription: Subscription) -> None:
 def seats_to_take(subscription: Subscription, needed: int, *, fill: bool) -> int:
     """How many of the `needed` seats to assign: all, or with `fill` as many as are free.
 
-    Raises OverAssigned, and NoSeatsLeft where they do not fit; its message is completed by `shortage`.
+    Raises `over_assigned`, and NoSeatsLeft where they do not fit; its message is completed by `shortage`.
     """
     if not needed or needed <= subscription.free:
         return needed
     if subscription.assigned > subscription.capacity:
         over = subscription.assigned - subscription.capacity
-        raise OverAssigned(
+        raise refuse(
+            Code.OVER_ASSIGNED,
             over_assigned(subscription),
             hint=hints.to(
                 f"give {over} back first",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-from seatctl.errors import BadInput, JsonValue
+from seatctl.errors import BadInput, Code, JsonValue
 from seatctl.models.batch import PROGRAM, Line
 
 _OUTSIDE = re.compile(r"""[ \t\r\n]+|[^ \t\r\n'"\\]+|'[^']*'|\\.|\"""", re.DOTALL)
@@ -40,7 +40,7 @@ _REPEATED_WHOLE = frozenset(
 class BadLines(BadInput):
     """Lines of a batch that are no commands; nothing of the batch was done."""
 
-    code = "bad_lines"
+    kind = Code.BAD_LINES
 
     def __init__(self, rows: Sequence[Mapping[str, JsonValue]]) -> None:
         count = "a line is not a" if len(rows) == 1 else f"{len(rows):,} lines are not a"

@@ -40,7 +40,7 @@ def read_details(
     tax_ids: Sequence[str],
     payment_method: str | None,
 ) -> Details:
-    """The options as a value. Raises UsageError, BadPaymentMethod."""
+    """The options as a value. Raises UsageError, `bad_payment_method`."""
     problem = None if email is None else check_email(email)
     if problem:
         raise UsageError(f"--email {email!r}: {problem}", hint="use --email EMAIL")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from seatctl.errors import BadInput, JsonValue
+from seatctl.errors import Code, JsonValue, refuse
 from seatctl.models.money import plain_amount
 from seatctl.models.subscription import Subscription
 from seatctl.rules.assignment import (
@@ -66,12 +66,6 @@ def desired(
         yield DesiredRow._make((line, person.email, key, person.name, person.group, end, named, wrong))
 
 
-class NotInFile(BadInput):
-    """A file that prunes does not name a subscription that an earlier file had and in which people sit."""
-
-    code = "not_in_file"
-
-
 class UnnamedSubscription(NamedTuple):
     """A running subscription in which people sit, and of which a file that prunes says nothing."""
 
@@ -82,7 +76,8 @@ class UnnamedSubscription(NamedTuple):
 
 
 def require_named(unnamed: Sequence[UnnamedSubscription], named: Sequence[str]) -> None:
-    """Raise NotInFile if a subscription of an earlier file is missing. `named` are those that this one has.
+    """Raise `not_in_file` if a subscription of an earlier file is missing. `named` are those that this one
+    has.
 
     Who was the last of a subscription leaves no row behind in an export: nothing to do would be wrong.
     """
@@ -93,7 +88,8 @@ def require_named(unnamed: Sequence[UnnamedSubscription], named: Sequence[str]) 
         return
     listed = ", ".join(f"{one.name} ({one.seated:,} seated)" for one in missing)
     options = " ".join(f"-s {quote(name)}" for name in [*named, *(one.name for one in missing)])
-    raise NotInFile(
+    raise refuse(
+        Code.NOT_IN_FILE,
         f"the file does not name {listed}, as an earlier one did; nothing was written",
         hint=f"if it is the whole truth of them too: {options}; else name only what it is the truth of",
         data={"subscriptions": [one.name for one in missing]},
@@ -162,7 +158,9 @@ class Changes:
 
 
 def check(changes: Changes, most: RevocationLimit, ledger_id: str) -> None:
-    """Raise what forbids it: MaxRevokeExceeded, NotAssignable, ForeignLedger. Shortage is `check_room`."""
+    """Raise what forbids it: `max_revoke_exceeded`, `subscription_not_active`, ForeignLedger. Shortage is
+    `check_room`.
+    """
     for counted in changes.subscriptions:
         require_home(counted.subscription, ledger_id)
         if counted.new:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from seatctl.errors import BadInput, JsonValue
+from seatctl.errors import Code, JsonValue, refuse
 from seatctl.models.plan import Policy
 from seatctl.models.subscription import AutoApproval
 from seatctl.rules.approval_rules import auto_approval_fields, read_auto_approval
@@ -26,12 +26,6 @@ COVERS_UNTIL: Final = "seatctl_covers_until"
 AUTO_APPROVAL: Final = "seatctl_auto_approval"
 
 _LONGEST_VALUE: Final = 500
-
-
-class TooLongForStripe(BadInput):
-    """A value that Stripe's metadata (500 characters) cannot hold."""
-
-    code = "too_long_for_stripe"
 
 
 def marks(ledger_id: str, reference: str, request_id: str | None) -> dict[str, JsonValue]:
@@ -56,10 +50,11 @@ def plan_metadata(slug: str, policy: Policy) -> dict[str, JsonValue]:
 
 
 def auto_approval_text(rules: AutoApproval) -> str:
-    """The rules as one metadata value. Raises TooLongForStripe."""
+    """The rules as one metadata value. Raises `too_long_for_stripe`."""
     text = json.dumps(auto_approval_fields(rules), ensure_ascii=False, separators=(",", ":"))
     if len(text) > _LONGEST_VALUE:
-        raise TooLongForStripe(
+        raise refuse(
+            Code.TOO_LONG_FOR_STRIPE,
             "these approval rules are longer than the 500 characters that Stripe keeps",
             hint="name fewer domains or groups",
             data={"length": len(text)},

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from seatctl.errors import BadInput
+from seatctl.errors import BadInput, Code
 
 _SLUG = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _LONGEST_NAME = 80
@@ -18,7 +18,7 @@ _LONGEST_REQUEST_ID = 200
 class BadName(BadInput):
     """A slug or a name that could not be typed, shown or kept in Stripe."""
 
-    code = "bad_name"
+    kind = Code.BAD_NAME
 
 
 def check_slug(slug: str) -> str:

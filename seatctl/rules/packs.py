@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from shlex import quote
 
+from seatctl.errors import Code, refuse
 from seatctl.models.subscription_state import SubscriptionState
 from seatctl.rules import hints
-from seatctl.rules.purchases import TooManySeats, check_quantity, most
+from seatctl.rules.purchases import check_quantity, most
 from seatctl.rules.subscription_changes import Target
 
 
 def check_added(standing: SubscriptionState, target: Target, seats: int) -> None:
-    """Return if `seats` may be added to both sides. Raises PackSize, TooFewSeats, TooManySeats.
+    """Return if `seats` may be added to both sides. Raises `pack_size`, `too_few_seats`, `too_many_seats`.
 
     Whole packs are added to whole packs. A subscription made elsewhere may hold no whole number of them:
     then the sum must be one, of which any number is bought; or, where only the running or the next term is
@@ -31,7 +32,7 @@ def check_added(standing: SubscriptionState, target: Target, seats: int) -> None
 
 
 def _require_room(standing: SubscriptionState, seats: int, pack: int) -> None:
-    """Raise TooManySeats with how many may still be added, if there are fewer than `seats`."""
+    """Raise `too_many_seats` with how many may still be added, if there are fewer than `seats`."""
     sides = ((standing.now, standing.policy), (standing.next, standing.upcoming))
     room = min(most(rules) - side.seats for side, rules in sides)
     if seats <= room:
@@ -39,7 +40,8 @@ def _require_room(standing: SubscriptionState, seats: int, pack: int) -> None:
     possible = max(0, room - room % pack)
     more = hints.command("subs", "add-seats", standing.name, possible)
     plan, limit = standing.next.plan, most(standing.upcoming)
-    raise TooManySeats(
+    raise refuse(
+        Code.TOO_MANY_SEATS,
         f"plan {plan} allows {limit} seats at most; {possible} can be added",
         hint=more if possible else hints.command("subs", "show", standing.name),
         data={"plan": plan, "seats": standing.now.seats + seats, "possible": possible},

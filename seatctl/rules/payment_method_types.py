@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from seatctl.errors import JsonValue, Refused
+from seatctl.errors import Code, JsonValue, refuse
 
 CARD: Final = "card"
 
 _TEST_CARD: Final = "pm_card_"
 """How Stripe's test cards begin: each reading of one makes another method."""
-
-
-class NotACard(Refused):
-    """A saved way to pay that is no card, such as a bank account that is debited."""
-
-    code = "not_a_card"
 
 
 def cards_only() -> dict[str, JsonValue]:
@@ -29,9 +23,10 @@ def is_looked_up(payment_method: str) -> bool:
 
 
 def check_card(payment_method: str, kind: str, hint: str) -> None:
-    """Return if the kind of a saved method is a card. Raises NotACard with `hint`."""
+    """Return if the kind of a saved method is a card. Raises `not_a_card` with `hint`."""
     if kind != CARD:
-        raise NotACard(
+        raise refuse(
+            Code.NOT_A_CARD,
             f"{payment_method} is no card but {kind}: only cards are charged; nothing was changed",
             hint=hint,
             data={"payment_method": payment_method, "type": kind},

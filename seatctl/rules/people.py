@@ -12,7 +12,7 @@ from datetime import UTC, datetime, time
 from functools import lru_cache
 from typing import NamedTuple
 
-from seatctl.errors import BadInput, JsonValue
+from seatctl.errors import Code, JsonValue, refuse
 from seatctl.models.call import format_time
 from seatctl.rules.emails import check_email, email_key, is_plain_email
 
@@ -24,18 +24,6 @@ USER_FIELDS = FIELDS[:-1]
 
 MAX_TEXT = 200
 """Longest name or group, in characters: more is a shifted column, not a name."""
-
-
-class BadEmail(BadInput):
-    """A text that is no e-mail address."""
-
-    code = "bad_email"
-
-
-class BadText(BadInput):
-    """A name or a group that cannot be kept on one line."""
-
-    code = "bad_text"
 
 
 class Incoming(NamedTuple):
@@ -130,10 +118,11 @@ def typed(emails: Iterable[str], until: str | None = None) -> Iterator[Incoming]
 
 
 def checked_email(text: str) -> str:
-    """An address typed as an argument, as it is kept: NFC, no outer spaces. Raises BadEmail."""
+    """An address typed as an argument, as it is kept: NFC, no outer spaces. Raises `bad_email`."""
     email = text.strip()
     if wrong := check_email(email):
-        raise BadEmail(
+        raise refuse(
+            Code.BAD_EMAIL,
             f"{text!r} is not an e-mail address: {wrong}",
             hint="an address is written NAME@DOMAIN",
             data={"email": text},
@@ -142,13 +131,14 @@ def checked_email(text: str) -> str:
 
 
 def checked_emails(texts: Sequence[str]) -> list[str]:
-    """Addresses typed as arguments, as they are kept. Raises BadEmail, which names every bad one."""
+    """Addresses typed as arguments, as they are kept. Raises `bad_email`, which names every bad one."""
     bad = [(text, wrong) for text in texts if (wrong := check_email(text.strip()))]
     if len(bad) > 1:
         rows: list[JsonValue] = [
             {"email": text, "error": f"not an e-mail address: {wrong}"} for text, wrong in bad
         ]
-        raise BadEmail(
+        raise refuse(
+            Code.BAD_EMAIL,
             f"{len(bad):,} of {len(texts):,} are not e-mail addresses; nothing was changed",
             hint="an address is written NAME@DOMAIN",
             data={"rows": rows},
@@ -157,11 +147,15 @@ def checked_emails(texts: Sequence[str]) -> list[str]:
 
 
 def checked_text(text: str | None, what: str) -> str | None:
-    """A name or a group typed as an argument, as it is kept; None where nothing is given. Raises BadText."""
+    """A name or a group typed as an argument, as it is kept; None where nothing is given.
+
+    Raises `bad_text`.
+    """
     if text is None or not text.strip():
         return None
     if wrong := check_text(text.strip(), what):
-        raise BadText(
+        raise refuse(
+            Code.BAD_TEXT,
             f"{text[:80]!r}: {wrong}",
             hint=f"give a {what} on one line, of at most {MAX_TEXT} characters",
             data={what: text},

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 
-from seatctl.errors import BadInput
-
-
-class BadDate(BadInput):
-    """What was typed is no day, or the period ends before it begins."""
-
-    code = "bad_date"
+from seatctl.errors import Code, refuse
 
 
 def period(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
-    """The first moment of the period and the first after it. Raises BadDate."""
+    """The first moment of the period and the first after it. Raises `bad_date`."""
     first = None if since is None else _day(since)
     last = None if until is None else _day(until) + timedelta(days=1)
     if first is not None and last is not None and last <= first:
-        raise BadDate(f"{until} is before {since}", hint="--since names the earlier day")
+        raise refuse(Code.BAD_DATE, f"{until} is before {since}", hint="--since names the earlier day")
     return first, last
 
 
@@ -26,6 +20,6 @@ def _day(text: str) -> datetime:
     try:
         return datetime.combine(date.fromisoformat(text.strip()), time(), UTC)
     except ValueError:
-        raise BadDate(
-            f"{text!r} is not a day", hint="write a day as YYYY-MM-DD", data={"date": text}
+        raise refuse(
+            Code.BAD_DATE, f"{text!r} is not a day", hint="write a day as YYYY-MM-DD", data={"date": text}
         ) from None

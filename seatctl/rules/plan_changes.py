@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from seatctl.errors import JsonValue, Refused
+from seatctl.errors import Code, JsonValue, refuse
 from seatctl.models.plan import Increase, Interval, Plan, Renewal
 from seatctl.models.stripe_objects import StripePrice
 from seatctl.models.subscription_state import SubscriptionState
 from seatctl.rules import hints
 
 
-class OtherCurrency(Refused):
-    """Stripe keeps a subscription in one currency."""
-
-    code = "other_currency"
-
-
-class IntervalWaits(Refused):
-    """Another interval would end the period at once and bill it anew."""
-
-    code = "interval_change"
-
-
-class SoldOtherwise(Refused):
-    """The plan is renewed or added to in another way, which Stripe could not change in a running term."""
-
-    code = "plan_sold_otherwise"
-
-
 def check_currency(standing: SubscriptionState, plan: Plan, currency: str) -> None:
-    """Raise OtherCurrency: the price would be paid for, and could then not be put on the subscription."""
+    """Raise `other_currency`: the price would be paid for, and could then not be put on the subscription."""
     if plan.currency != currency:
-        raise OtherCurrency(
+        raise refuse(
+            Code.OTHER_CURRENCY,
             f"{standing.name} is paid in {currency.upper()}, {plan.slug} is sold in {plan.currency.upper()}",
             hint=_instead(plan),
             data={"subscription": standing.name, "plan": plan.slug, "currency": currency},
@@ -38,10 +21,14 @@ def check_currency(standing: SubscriptionState, plan: Plan, currency: str) -> No
 
 
 def check_change(standing: SubscriptionState, plan: Plan, interval: Interval | None, count: int) -> None:
-    """Return if a running subscription may change to `plan`. Raises IntervalWaits, SoldOtherwise."""
+    """Return if a running subscription may change to `plan`.
+
+    Raises `interval_change`, `plan_sold_otherwise`.
+    """
     data: dict[str, JsonValue] = {"subscription": standing.name, "plan": plan.slug}
     if (plan.interval, plan.interval_count) != (interval, count):
-        raise IntervalWaits(
+        raise refuse(
+            Code.INTERVAL_CHANGE,
             f"{plan.slug} is billed by another interval; Stripe would end the period at once",
             hint=f"{hints.command('subs', 'cancel', standing.name)}, then for what comes after:"
             f" {hints.buy(plan.slug)}",
@@ -52,7 +39,8 @@ def check_change(standing: SubscriptionState, plan: Plan, interval: Interval | N
     full = Increase.FULL_PRICE
     if plan.policy.renewal is policy.renewal and (plan.policy.increase is full) == (policy.increase is full):
         return
-    raise SoldOtherwise(
+    raise refuse(
+        Code.PLAN_SOLD_OTHERWISE,
         f"{plan.slug} is sold on other terms than {standing.name}: {_terms(plan)}",
         hint=_instead(plan),
         data=data,
@@ -60,10 +48,13 @@ def check_change(standing: SubscriptionState, plan: Plan, interval: Interval | N
 
 
 def check_next_term(standing: SubscriptionState, plan: Plan) -> None:
-    """Raise SoldOtherwise where a contract would be renewed by hand into a plan that renews by itself."""
+    """Raise `plan_sold_otherwise` where a contract would be renewed by hand into a plan that renews by
+    itself.
+    """
     assert plan.policy is not None
     if plan.policy.renewal is not Renewal.MANUAL:
-        raise SoldOtherwise(
+        raise refuse(
+            Code.PLAN_SOLD_OTHERWISE,
             f"{plan.slug} renews by itself; {standing.name} is renewed by hand and ends otherwise",
             hint=_instead(plan),
             data={"subscription": standing.name, "plan": plan.slug},
@@ -81,18 +72,13 @@ def _instead(plan: Plan) -> str:
     return hints.to("to begin a subscription of its own", hints.buy(plan.slug))
 
 
-class PriceArchived(Refused):
-    """A price that has to be named to Stripe is archived there."""
-
-    code = "price_archived"
-
-
 def check_next_price(standing: SubscriptionState, price: StripePrice) -> None:
-    """Raise PriceArchived if Stripe would not take the next term's price again after a charge for now."""
+    """Raise `price_archived` if Stripe would not take the next term's price again after a charge for now."""
     if price.active:
         return
     name = standing.name
-    raise PriceArchived(
+    raise refuse(
+        Code.PRICE_ARCHIVED,
         f"{name}: {standing.next.plan} begins at the renewal at a price that is archived in Stripe, and"
         " could not be set again after this change; nothing was charged",
         hint=hints.either(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Final
 
-from seatctl.errors import BadInput, JsonValue
+from seatctl.errors import BadInput, Code, JsonValue
 from seatctl.models.plan import (
     Decrease,
     Discounts,
@@ -51,7 +51,7 @@ FIELDS: Final = tuple(field.name for field in fields(Policy))
 class BadPolicy(BadInput):
     """A policy value that is unknown or out of range, or a combination that would charge twice."""
 
-    code = "bad_policy"
+    kind = Code.BAD_POLICY
 
 
 def preset(name: str, interval: Interval, count: int) -> Policy:

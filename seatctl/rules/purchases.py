@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from shlex import quote
 
-from seatctl.errors import BadInput, JsonValue, Refused, UsageError
+from seatctl.errors import Code, JsonValue, refuse
 from seatctl.models.money import accepted_form, parse_amount, plain_amount
 from seatctl.models.plan import Interval, Plan, Policy
 
@@ -25,76 +25,32 @@ _THREE_YEARS: Mapping[Interval, int] = {
 """Stripe's longest billing period, in each interval."""
 
 
-class PackSize(Refused):
-    """The plan is sold in packs, and this is no whole number of them."""
-
-    code = "pack_size"
-
-
-class TooFewSeats(Refused):
-    """Below the least that the plan is sold in."""
-
-    code = "too_few_seats"
-
-
-class TooManySeats(Refused):
-    """Above the most that the plan allows."""
-
-    code = "too_many_seats"
-
-
-class MaxSpendExceeded(Refused):
-    """Stripe would charge more than --max-spend allows."""
-
-    code = "max_spend_exceeded"
-
-
-class TaxUnknown(Refused):
-    """Stripe adds tax and cannot say how much: what it would charge is more than what it shows."""
-
-    code = "tax_unknown"
-
-
-class BadAmount(BadInput):
-    """A price or a limit that is no amount of the currency."""
-
-    code = "bad_amount"
-
-
-class BadCurrency(BadInput):
-    """No currency code."""
-
-    code = "bad_currency"
-
-
-class BadInterval(BadInput):
-    """A billing period that Stripe does not have."""
-
-    code = "bad_interval"
-
-
-class BadPaymentMethod(UsageError):
-    """Neither `pm_…` nor `tok_…`; what was typed is not repeated, it may be a card number."""
-
-    code = "bad_payment_method"
-
-
 def check_quantity(plan: str, policy: Policy, seats: int, *, use: str = "use --seats") -> int:
-    """The seats themselves. Raises PackSize, TooFewSeats or TooManySeats with the nearest that can be.
+    """The seats themselves. Raises `pack_size`, `too_few_seats` or `too_many_seats` with the nearest that
+    can be.
 
     `use` is what that number is typed after.
     """
     fitting = fit(policy, seats)
     data: dict[str, JsonValue] = {"plan": plan, "seats": seats, "possible": fitting}
     if seats < policy.min_seats:
-        raise TooFewSeats(
-            f"plan {plan} is sold from {policy.min_seats} seats", hint=f"{use} {fitting}", data=data
+        raise refuse(
+            Code.TOO_FEW_SEATS,
+            f"plan {plan} is sold from {policy.min_seats} seats",
+            hint=f"{use} {fitting}",
+            data=data,
         )
     limit = most(policy)
     if seats > limit:
-        raise TooManySeats(f"plan {plan} allows {limit} seats at most", hint=f"{use} {fitting}", data=data)
+        raise refuse(
+            Code.TOO_MANY_SEATS,
+            f"plan {plan} allows {limit} seats at most",
+            hint=f"{use} {fitting}",
+            data=data,
+        )
     if seats % policy.pack_size:
-        raise PackSize(
+        raise refuse(
+            Code.PACK_SIZE,
             f"plan {plan} is sold in packs of {policy.pack_size}: {seats} is not a whole number of packs",
             hint=f"{use} {fitting}",
             data={**data, "pack_size": policy.pack_size},
@@ -116,19 +72,23 @@ def most(policy: Policy) -> int:
 
 
 def check_currency(text: str) -> str:
-    """The code as Stripe writes it, in lower case; whether it is one, Stripe knows. Raises BadCurrency."""
+    """The code as Stripe writes it, in lower case; whether it is one, Stripe knows. Raises `bad_currency`."""
     code = text.strip().lower()
     if not (len(code) == 3 and code.isascii() and code.isalpha()):
-        raise BadCurrency(
-            f"{text!r} is not a currency", hint="a currency is three letters", data={"currency": text}
+        raise refuse(
+            Code.BAD_CURRENCY,
+            f"{text!r} is not a currency",
+            hint="a currency is three letters",
+            data={"currency": text},
         )
     return code
 
 
 def check_interval_count(interval: Interval, count: int) -> int:
-    """The count itself. Raises BadInterval for none, and for more than Stripe's three years."""
+    """The count itself. Raises `bad_interval` for none, and for more than Stripe's three years."""
     if not 1 <= count <= _THREE_YEARS[interval]:
-        raise BadInterval(
+        raise refuse(
+            Code.BAD_INTERVAL,
             f"every {count} {interval}s is not a billing period that Stripe has",
             hint=f"use --every 1 to {_THREE_YEARS[interval]} with --interval {interval}",
             data={"interval": str(interval), "interval_count": count},
@@ -137,14 +97,15 @@ def check_interval_count(interval: Interval, count: int) -> int:
 
 
 def check_spend(due_now: int, currency: str, max_spend: str | None) -> None:
-    """Return if `due_now` (minor units) is within the limit. Raises MaxSpendExceeded, BadAmount."""
+    """Return if `due_now` (minor units) is within the limit. Raises `max_spend_exceeded`, `bad_amount`."""
     if max_spend is None:
         return
     limit = amount_of(max_spend, currency)
     if due_now > limit:
         code = currency.upper()
         due, most = plain_amount(due_now, currency), plain_amount(limit, currency)
-        raise MaxSpendExceeded(
+        raise refuse(
+            Code.MAX_SPEND_EXCEEDED,
             f"this would charge {due} {code} now, more than the {most} {code} of --max-spend",
             hint=f"use --max-spend {due} to allow it",
             data={"due_now": due_now, "max_spend": limit, "currency": currency},
@@ -160,13 +121,17 @@ def nothing_off(wanted: int, taken: Iterable[int], left: int) -> tuple[str, ...]
 
 
 def check_tax(status: str | None, place: str) -> None:
-    """Return unless Stripe's preview lacks its tax. Raises TaxUnknown; `place` is how an address is given."""
+    """Return unless Stripe's preview lacks its tax.
+
+    Raises `tax_unknown`; `place` is how an address is given.
+    """
     if status in {None, "complete"}:
         return
     why, hint = "its tax service failed", "run the same command again in a minute"
     if status == "requires_location_inputs":
         why, hint = "it has no address of who pays", place
-    raise TaxUnknown(
+    raise refuse(
+        Code.TAX_UNKNOWN,
         f"Stripe cannot tell the tax yet, as {why}; nothing was charged",
         hint=f"{hint}; without Stripe's tax: seatctl config set stripe.automatic_tax off",
         data={"tax_status": status},
@@ -179,16 +144,16 @@ def address_hint(subscription: str) -> str:
 
 
 def amount_of(text: str, currency: str) -> int:
-    """An amount as typed, in minor units. Raises BadAmount."""
+    """An amount as typed, in minor units. Raises `bad_amount`."""
     try:
         return parse_amount(text, currency)
     except ValueError as error:
         form = f"write amounts in {currency.upper()} as {accepted_form(currency)}"
-        raise BadAmount(str(error), hint=form, data={"amount": text}) from None
+        raise refuse(Code.BAD_AMOUNT, str(error), hint=form, data={"amount": text}) from None
 
 
 def check_payment_method(given: str) -> str:
-    """The id itself. Raises BadPaymentMethod, without repeating what may be a card number."""
+    """The id itself. Raises `bad_payment_method`, without repeating what may be a card number."""
     digits = sum(character.isdigit() for character in given)
     known = given.startswith(("pm_", "tok_", "card_", "src_")) and given.replace("_", "").isalnum()
     if known:
@@ -198,7 +163,11 @@ def check_payment_method(given: str) -> str:
         if digits >= _TYPED_CARD_DIGITS
         else "that is not a payment method"
     )
-    raise BadPaymentMethod(f"{what}: give the id of a saved one", hint="use --payment-method pm_… or tok_…")
+    raise refuse(
+        Code.BAD_PAYMENT_METHOD,
+        f"{what}: give the id of a saved one",
+        hint="use --payment-method pm_… or tok_…",
+    )
 
 
 def price_of(plan: Plan, seats: int) -> int:

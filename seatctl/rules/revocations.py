@@ -9,16 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from seatctl.errors import JsonValue, Refused, UsageError
+from seatctl.errors import Code, JsonValue, UsageError, refuse
 from seatctl.rules.whole_numbers import MOST, whole_number
 
 DEFAULT = "10%"
-
-
-class MaxRevokeExceeded(Refused):
-    """More seats would be revoked than `--max-revoke` allows."""
-
-    code = "max_revoke_exceeded"
 
 
 class RevocationLimit(NamedTuple):
@@ -54,7 +48,7 @@ def limit(text: str) -> RevocationLimit:
 
 
 def check(most: RevocationLimit, subscriptions: Sequence[RevocationCount], look: str) -> None:
-    """Raise MaxRevokeExceeded where a subscription would lose more than the limit.
+    """Raise `max_revoke_exceeded` where a subscription would lose more than the limit.
 
     `look` is the option that shows who would go.
     """
@@ -78,7 +72,8 @@ def check(most: RevocationLimit, subscriptions: Sequence[RevocationCount], look:
         }
         for subscription in beyond
     ]
-    raise MaxRevokeExceeded(
+    raise refuse(
+        Code.MAX_REVOKE_EXCEEDED,
         f"{said}; --max-revoke allows {most.allows(first.taken):,}",
         hint=f"{look} shows who; --max-revoke {max(one.leaving for one in beyond)} allows it",
         data={"subscriptions": counts},

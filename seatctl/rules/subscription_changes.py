@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from seatctl.errors import JsonValue, Refused
+from seatctl.errors import Code, JsonValue, Refusal, Refused, SeatctlError, refuse
 from seatctl.models.call import format_time
 from seatctl.models.plan import Decrease, Discounts, Increase, OnAccount, PlanChange, Policy, Renewal
 from seatctl.models.subscription import SubscriptionStatus
@@ -19,64 +19,10 @@ from seatctl.rules.payment_states import Payments, hint_of, pause_trouble, stopp
 from seatctl.rules.purchases import fit
 
 
-class AddonWindowClosed(Refused):
-    """No seats are added in the last days of a term that is not renewed."""
-
-    code = "addon_window_closed"
-
-
-class NotInRenewalWindow(Refused):
-    """The policy allows this only in the renewal window."""
-
-    code = "not_in_renewal_window"
-
-
-class AlreadyRenewed(Refused):
-    """The next term is paid: its window is closed until the one after it."""
-
-    code = "already_renewed"
-
-
-class PlanLocked(Refused):
-    """The plan cannot be changed inside the term."""
-
-    code = "plan_locked"
-
-
-class DiscountNotAllowed(Refused):
-    """The policy gives discounts only when buying and renewing."""
-
-    code = "discount_not_allowed"
-
-
-class CardRequired(Refused):
-    """The policy wants this paid by card, at once."""
-
-    code = "card_required"
-
-
-class RenewsByItself(Refused):
-    """A subscription that renews automatically is not renewed by hand."""
-
-    code = "renews_by_itself"
-
-
-class ChangeWaits(Refused):
-    """The same change waits for the renewal already, so that Stripe would not bill it now."""
-
-    code = "change_waits"
-
-
 class NotRunning(Refused):
     """The subscription has ended, or was never paid: nothing about it can be changed."""
 
-    code = "subscription_not_running"
-
-
-class CollectionPaused(Refused):
-    """Collection is paused in Stripe: what is bought now would not be paid."""
-
-    code = "collection_paused"
+    kind = Code.SUBSCRIPTION_NOT_RUNNING
 
 
 _BY_CARD: Final = "run the same command without --on-account"
@@ -115,11 +61,12 @@ def require_running(standing: SubscriptionState) -> None:
 
 
 def require_collecting(standing: SubscriptionState, at: datetime) -> None:
-    """Raise CollectionPaused if what Stripe would bill now would not be paid: the seats would be free."""
+    """Raise `collection_paused` if what Stripe would bill now would not be paid: the seats would be free."""
     payments = Payments(standing.name, standing.status.value, standing.pause)
     trouble = pause_trouble(payments, at)
     if trouble is not None:
-        raise CollectionPaused(
+        raise refuse(
+            Code.COLLECTION_PAUSED,
             f"{trouble.message}; nothing is bought meanwhile",
             hint=hint_of(trouble),
             data={"subscription": standing.name},
@@ -127,7 +74,7 @@ def require_collecting(standing: SubscriptionState, at: datetime) -> None:
 
 
 def increase(standing: SubscriptionState, seats: int, at: datetime) -> Target:
-    """Both sides with `seats` more. Raises AddonWindowClosed; the quantity is checked by the caller."""
+    """Both sides with `seats` more. Raises `addon_window_closed`; the quantity is checked by the caller."""
     policy = standing.policy
     closes = standing.current_end - timedelta(days=policy.addon_cutoff_days)
     if policy.addon_cutoff_days and not standing.renewed and at >= closes:
@@ -138,13 +85,13 @@ def increase(standing: SubscriptionState, seats: int, at: datetime) -> Target:
 def decrease(standing: SubscriptionState, seats: int, at: datetime) -> Target:
     """The next term, or both sides where the policy gives seats back at once, with `seats` in all.
 
-    Raises NotInRenewalWindow and AlreadyRenewed where seats are given back only by a renewal.
+    Raises `not_in_renewal_window` and `already_renewed` where seats are given back only by a renewal.
     """
     policy = standing.policy
     opened = policy.decrease is not Decrease.RENEWAL_WINDOW or at >= window_opens(standing)
     if policy.renewal is Renewal.MANUAL or not opened:
         raise _only_by_renewal(
-            NotInRenewalWindow, standing, "seats are given back", ("--seats", fit(policy, seats)), at
+            Code.NOT_IN_RENEWAL_WINDOW, standing, "seats are given back", ("--seats", fit(policy, seats)), at
         )
     after = replace(standing.next, seats=seats)
     if policy.decrease is Decrease.NOW:
@@ -155,12 +102,12 @@ def decrease(standing: SubscriptionState, seats: int, at: datetime) -> Target:
 def change_plan(
     standing: SubscriptionState, price_id: str, plan: str, at: datetime, *, at_renewal: bool
 ) -> Target:
-    """Another plan at once or from the next term on. Raises PlanLocked and AlreadyRenewed."""
+    """Another plan at once or from the next term on. Raises `plan_locked` and `already_renewed`."""
     policy = standing.policy
     if policy.renewal is Renewal.MANUAL or (
         policy.plan_change is PlanChange.RENEWAL_WINDOW and at < window_opens(standing)
     ):
-        raise _only_by_renewal(PlanLocked, standing, "the plan is changed", ("--plan", plan), at)
+        raise _only_by_renewal(Code.PLAN_LOCKED, standing, "the plan is changed", ("--plan", plan), at)
     after = TermContent(price_id, plan, standing.next.seats)
     if at_renewal or policy.plan_change is PlanChange.RENEWAL_WINDOW:
         return Target(standing.now, after)
@@ -168,13 +115,14 @@ def change_plan(
 
 
 def check_plan_waits(standing: SubscriptionState, plan: str) -> None:
-    """Raise ChangeWaits where the next term begins with `plan` already.
+    """Raise `change_waits` where the next term begins with `plan` already.
 
     Stripe's item holds it then, and setting it once more changes nothing that could be prorated.
     """
     if plan == standing.next.plan != standing.now.plan:
         back = hints.command("subs", "change-plan", standing.name, standing.now.plan, "--at-renewal")
-        raise ChangeWaits(
+        raise refuse(
+            Code.CHANGE_WAITS,
             f"{standing.name}: {plan} begins on {_day(standing.term_end)} already",
             hint=hints.to("to take that back first", back),
             data={"subscription": standing.name, "allowed_from": format_time(standing.term_end)},
@@ -182,15 +130,20 @@ def check_plan_waits(standing: SubscriptionState, plan: str) -> None:
 
 
 def check_renewal(standing: SubscriptionState, at: datetime) -> None:
-    """Return if it can be renewed now. Raises RenewsByItself, AlreadyRenewed, NotInRenewalWindow."""
+    """Return if it can be renewed now.
+
+    Raises `renews_by_itself`, `already_renewed`, `not_in_renewal_window`.
+    """
     if standing.policy.renewal is not Renewal.MANUAL:
         if standing.ends_at is not None:
-            raise RenewsByItself(
+            raise refuse(
+                Code.RENEWS_BY_ITSELF,
                 f"{standing.name} is canceled and ends on {_day(standing.ends_at)}",
                 hint=hints.to("to let it renew by itself", hints.command("subs", "resume", standing.name)),
                 data={"subscription": standing.name, "ends_at": format_time(standing.ends_at)},
             )
-        raise RenewsByItself(
+        raise refuse(
+            Code.RENEWS_BY_ITSELF,
             f"{standing.name} renews by itself on {_day(standing.period_end)}",
             hint=hints.to(
                 "to change what it renews with",
@@ -203,7 +156,7 @@ def check_renewal(standing: SubscriptionState, at: datetime) -> None:
     opens = window_opens(standing)
     if at < opens:
         raise _refusal(
-            NotInRenewalWindow,
+            Code.NOT_IN_RENEWAL_WINDOW,
             standing,
             f"it can be renewed in the last {standing.policy.renewal_window_days} days of its term",
             opens,
@@ -213,10 +166,10 @@ def check_renewal(standing: SubscriptionState, at: datetime) -> None:
 
 
 def check_discount(standing: SubscriptionState, at: datetime, *, given: bool) -> None:
-    """Raise DiscountNotAllowed for a discount on added seats or a plan change under such a policy."""
+    """Raise `discount_not_allowed` for a discount on added seats or a plan change under such a policy."""
     if given and standing.policy.discounts is Discounts.PURCHASE_AND_RENEWAL:
         raise _refusal(
-            DiscountNotAllowed,
+            Code.DISCOUNT_NOT_ALLOWED,
             standing,
             "a discount is given only when buying and renewing",
             _renewable_from(standing),
@@ -228,17 +181,19 @@ def check_discount(standing: SubscriptionState, at: datetime, *, given: bool) ->
 def check_added_on_account(standing: SubscriptionState, *, wanted: bool, invoiced: bool) -> None:
     """Added seats that Stripe bills go the way of the subscription: by card, or `invoiced` on account.
 
-    Raises CardRequired where that is not the way that is `wanted`, or that the policy allows.
+    Raises `card_required` where that is not the way that is `wanted`, or that the policy allows.
     """
     name = standing.name
     if wanted and not invoiced:
-        raise CardRequired(
+        raise refuse(
+            Code.CARD_REQUIRED,
             f"{name} is paid by card, and seats added to it are charged to that card; nothing was charged",
             hint=hints.either(_BY_CARD, hints.buy(standing.now.plan, "--on-account", "--bill-to", name)),
             data={"subscription": name, "allowed_from": None},
         )
     if invoiced and standing.policy.on_account is not OnAccount.YES:
-        raise CardRequired(
+        raise refuse(
+            Code.CARD_REQUIRED,
             f"{name} is paid on account, and added seats are paid by card, never on account",
             hint=hints.buy(standing.now.plan),
             data={"subscription": name, "allowed_from": None},
@@ -246,9 +201,10 @@ def check_added_on_account(standing: SubscriptionState, *, wanted: bool, invoice
 
 
 def check_on_account(policy: Policy, name: str) -> None:
-    """Raise CardRequired if the policy never sells on account."""
+    """Raise `card_required` if the policy never sells on account."""
     if policy.on_account is OnAccount.NO:
-        raise CardRequired(
+        raise refuse(
+            Code.CARD_REQUIRED,
             f"{name}: it is paid by card, never on account",
             hint=_BY_CARD,
             data={"subscription": name, "allowed_from": None},
@@ -256,11 +212,11 @@ def check_on_account(policy: Policy, name: str) -> None:
 
 
 def check_addon_on_account(standing: SubscriptionState, at: datetime) -> None:
-    """Raise CardRequired if the policy wants added seats, or all seats, paid by card."""
+    """Raise `card_required` if the policy wants added seats, or all seats, paid by card."""
     check_on_account(standing.policy, standing.name)
     if standing.policy.on_account is OnAccount.PURCHASE_AND_RENEWAL:
         raise _refusal(
-            CardRequired,
+            Code.CARD_REQUIRED,
             standing,
             "added seats are paid by card; on account it is only bought and renewed",
             _renewable_from(standing),
@@ -282,21 +238,21 @@ def _with(side: TermContent, more: int) -> TermContent:
     return replace(side, seats=side.seats + more)
 
 
-def _window_closed(standing: SubscriptionState, seats: int, at: datetime) -> Refused:
+def _window_closed(standing: SubscriptionState, seats: int, at: datetime) -> SeatctlError:
     """No seats are added any more before the renewal: what it is renewed with can be more."""
     policy = standing.policy
     rule = f"no seats are added in the last {policy.addon_cutoff_days} days of a term"
     if policy.renewal is not Renewal.MANUAL:
-        return _refusal(AddonWindowClosed, standing, rule, standing.term_end, at, _show(standing))
+        return _refusal(Code.ADDON_WINDOW_CLOSED, standing, rule, standing.term_end, at, _show(standing))
     opens = window_opens(standing)
     more = ("--seats", fit(policy, standing.next.seats + seats))
     hint = hints.to("renew first", _renew(standing, *more)) if at >= opens else _show(standing)
-    return _refusal(AddonWindowClosed, standing, f"{rule}, until it is renewed", opens, at, hint)
+    return _refusal(Code.ADDON_WINDOW_CLOSED, standing, f"{rule}, until it is renewed", opens, at, hint)
 
 
 def _only_by_renewal(
-    refusal: type[Refused], standing: SubscriptionState, what: str, option: tuple[str, object], at: datetime
-) -> Refused:
+    refusal: Refusal, standing: SubscriptionState, what: str, option: tuple[str, object], at: datetime
+) -> SeatctlError:
     """Inside a term that is renewed by hand, this exists only as an option of the renewal."""
     if standing.renewed:
         return _renewed(standing, at)
@@ -308,9 +264,9 @@ def _only_by_renewal(
     return _refusal(refusal, standing, how, opens, at, hint)
 
 
-def _renewed(standing: SubscriptionState, at: datetime) -> Refused:
+def _renewed(standing: SubscriptionState, at: datetime) -> SeatctlError:
     return _refusal(
-        AlreadyRenewed,
+        Code.ALREADY_RENEWED,
         standing,
         "the next term is paid already",
         max(window_opens(standing), standing.term_end),
@@ -328,13 +284,13 @@ def _renewable_from(standing: SubscriptionState) -> datetime | None:
 
 
 def _refusal(
-    refusal: type[Refused],
+    refusal: Refusal,
     standing: SubscriptionState,
     rule: str,
     allowed_from: datetime | None,
     at: datetime,
     hint: str,
-) -> Refused:
+) -> SeatctlError:
     """With the date from which it is allowed, if that is still to come, and whom to ask before."""
     support = standing.policy.support_contact
     data: dict[str, JsonValue] = {
@@ -348,7 +304,9 @@ def _refusal(
             when = f"; it ends on {_day(standing.ends_at or allowed_from)}, before that is allowed"
         else:
             when, data["allowed_from"] = f"; allowed from {_day(allowed_from)}", format_time(allowed_from)
-    return refusal(f"{standing.name}: {rule}{when}{hints.ask(ask, before=bool(when))}", hint=hint, data=data)
+    return refuse(
+        refusal, f"{standing.name}: {rule}{when}{hints.ask(ask, before=bool(when))}", hint=hint, data=data
+    )
 
 
 def _renew(standing: SubscriptionState, *option: object) -> str:
@@ -363,17 +321,12 @@ def _day(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d")
 
 
-class BelowAssigned(Refused):
-    """More people sit in it than seats would be left, and nobody said who goes."""
-
-    code = "below_assigned"
-
-
 def check_room(standing: SubscriptionState, seats: int, leaving: int) -> None:
-    """Raise BelowAssigned unless who stays fits into `seats`."""
+    """Raise `below_assigned` unless who stays fits into `seats`."""
     short = standing.assigned - leaving - seats
     if short > 0:
-        raise BelowAssigned(
+        raise refuse(
+            Code.BELOW_ASSIGNED,
             f"{standing.name}: {standing.assigned} people sit in it, {seats} seats leave no room for {short}",
             hint="say who goes: add --revoke newest (or oldest, suspended, unclaimed), or --revoke-from FILE",
             data={

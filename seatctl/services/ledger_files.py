@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from seatctl.errors import BadInput, JsonValue, NotAllowed, NotFound, Refused
+from seatctl.errors import BadInput, Code, JsonValue, NotAllowed, NotFound, refuse
 from seatctl.ledger import check, copies, exports
 from seatctl.ledger.failures import LedgerCorrupt, NoLedger
 from seatctl.ledger.ledger import Ledger, open_ledger
@@ -18,19 +18,13 @@ from seatctl.models.report import Record, Report
 from seatctl.models.role import Action
 from seatctl.rules.terminal_text import guard_cell
 from seatctl.services.users.permissions import allow
-from seatctl.system.files import FileExists, is_same, new_file
+from seatctl.system.files import is_same, new_file
 
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 
-class SameLedger(Refused):
-    """A ledger is to be restored onto itself."""
-
-    code = "same_ledger"
-
-
 def backup(ledger: Ledger, call: Call, target: Path, *, overwrite: bool) -> Report:
-    """A checked copy of the ledger, while others write. Raises FileExists, CannotWrite, LedgerCorrupt."""
+    """A checked copy of the ledger, while others write. Raises `file_exists`, CannotWrite, LedgerCorrupt."""
     if call.dry_run:
         size = ledger.path.stat().st_size
         row: Record = {"path": str(target), "ledger_id": ledger.id, "bytes": size, "checked": False}
@@ -43,13 +37,14 @@ def backup(ledger: Ledger, call: Call, target: Path, *, overwrite: bool) -> Repo
 def prepare_restore(source: Path, place: Path, call: Call) -> Path:
     """A checked copy of a backup beside the ledger, with an id of its own; the caller puts it in place.
 
-    Raises NotFound, SameLedger, LedgerCorrupt, LedgerNewer.
+    Raises NotFound, `same_ledger`, LedgerCorrupt, `ledger_newer`.
     """
     if not source.is_file():
         what = f"{source} is not a regular file" if source.exists() else f"there is no file {source}"
         raise NotFound(what, hint="name a file that ledger backup has written; - is stdin")
     if is_same(source, place):
-        raise SameLedger(
+        raise refuse(
+            Code.SAME_LEDGER,
             f"{source} is the ledger that would be replaced; nothing was changed",
             hint="name a file that ledger backup has written",
             data={"path": str(source)},
@@ -108,10 +103,13 @@ def finish_restore(part: Path, place: Path, call: Call, source: str) -> Report:
 
 
 def export(ledger: Ledger, call: Call, target: Path, *, as_json: bool) -> Report:
-    """Everything the ledger holds as a folder of files, of one moment. Raises FileExists, BadInput."""
+    """Everything the ledger holds as a folder of files, of one moment. Raises `file_exists`, BadInput."""
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise FileExists(
-            f"{target} is there already and not empty", hint="name a new folder", data={"path": str(target)}
+        raise refuse(
+            Code.FILE_EXISTS,
+            f"{target} is there already and not empty",
+            hint="name a new folder",
+            data={"path": str(target)},
         )
     ending = "json" if as_json else "csv"
     found: list[dict[str, JsonValue]] = []

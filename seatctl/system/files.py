@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from seatctl.errors import BadInput, LedgerError, NotFound, Refused
+from seatctl.errors import Code, LedgerError, NotFound, refuse
 
 STDOUT = "-"
 
@@ -29,28 +29,10 @@ class ProtectedFile(NamedTuple):
     path: Path
 
 
-class OwnFile(Refused):
-    """The path leads to something that seatctl works with: a ledger, config.toml, the file that is read."""
-
-    code = "own_file"
-
-
-class FileExists(Refused):
-    """What is to be written is there already."""
-
-    code = "file_exists"
-
-
-class NotAFile(BadInput):
-    """The path leads to a folder, a pipe or a device."""
-
-    code = "not_a_file"
-
-
 class CannotWrite(LedgerError):
     """The file cannot be written."""
 
-    code = "cannot_write"
+    kind = Code.CANNOT_WRITE
 
 
 def database(what: str, path: Path) -> Iterator[ProtectedFile]:
@@ -68,7 +50,7 @@ def check_target(
     existing: bool = True,
     hint: str = "name another file",
 ) -> Path:
-    """The file to write, a symlink followed. Raises OwnFile, NotAFile, FileExists, NotFound.
+    """The file to write, a symlink followed. Raises `own_file`, `not_a_file`, `file_exists`, NotFound.
 
     `overwrite` allows a file that is there to be replaced; `existing=False` leaves what to do about it to
     the caller.
@@ -76,7 +58,8 @@ def check_target(
     target = Path(os.path.realpath(path))
     for one in own:
         if is_same(target, one.path):
-            raise OwnFile(
+            raise refuse(
+                Code.OWN_FILE,
                 f"{path} is {one.what}; nothing was written",
                 hint=hint,
                 data={"path": str(path)},
@@ -89,7 +72,8 @@ def check_target(
         raise cannot_write(path, error) from error
     if found is not None and not stat.S_ISREG(found.st_mode):
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
-        raise NotAFile(
+        raise refuse(
+            Code.NOT_A_FILE,
             f"{path} is {kind}; nothing was written",
             hint=hint,
             data={"path": str(path)},
@@ -106,7 +90,8 @@ def check_target(
 
 def _check_existing(path: Path, target: Path, *, overwrite: bool) -> None:
     if not overwrite:
-        raise FileExists(
+        raise refuse(
+            Code.FILE_EXISTS,
             f"{path} is there already",
             hint="name another file, or add --overwrite",
             data={"path": str(path)},
@@ -115,7 +100,8 @@ def _check_existing(path: Path, target: Path, *, overwrite: bool) -> None:
         # A new file would be read together with the changes that the old one's log holds.
         with suppress(OSError):
             if target.with_name(target.name + ending).stat().st_size:
-                raise FileExists(
+                raise refuse(
+                    Code.FILE_EXISTS,
                     f"{path} is a database in use: {target.name}{ending} lies beside it",
                     hint="name another file",
                     data={"path": str(path)},
@@ -137,7 +123,7 @@ def new_file(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
     It lies beside the target, so that a reader, a kill or a full disk find the old file or the new one.
     Without `overwrite`, a file that somebody else has put there meanwhile is kept. Raises CannotWrite,
-    FileExists.
+    `file_exists`.
     """
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
@@ -161,8 +147,11 @@ def _put(part: Path, target: Path) -> None:
     try:
         os.link(part, target)
     except FileExistsError:
-        raise FileExists(
-            f"{target} is there already", hint="name another file", data={"path": str(target)}
+        raise refuse(
+            Code.FILE_EXISTS,
+            f"{target} is there already",
+            hint="name another file",
+            data={"path": str(target)},
         ) from None
     except OSError:  # a file system without hard links
         part.replace(target)

@@ -9,7 +9,7 @@ import errno
 import os
 from pathlib import Path
 
-from seatctl.errors import BadInput, LedgerError, SeatctlError, TryAgain
+from seatctl.errors import Code, LedgerError, SeatctlError, refuse
 
 _REFUSALS = frozenset(
     (
@@ -32,64 +32,39 @@ _REFUSALS = frozenset(
 _TOO_MANY = frozenset((errno.EMFILE, errno.ENFILE))
 
 
-class NoHome(LedgerError):
-    """The user has no home folder, so nobody knows where config.toml and the ledger are."""
-
-    code = "no_home"
-
-
-class UnknownHome(BadInput):
-    """A path begins with the home folder of a user who does not exist."""
-
-    code = "unknown_home"
-
-
 class SystemRefused(LedgerError):
     """The operating system does not let a file be read or written."""
 
-    code = "system_refused"
+    kind = Code.SYSTEM_REFUSED
 
 
-class TooManyFiles(TryAgain):
-    """The process, or the whole system, has no file descriptor left."""
-
-    code = "too_many_files"
-
-
-class OutOfResources(TryAgain):
-    """The system gives this process no more memory, or no more threads."""
-
-    code = "out_of_resources"
-
-
-class HalfCharacter(BadInput):
-    """A text holds half a character (a lone surrogate), which UTF-8 cannot write."""
-
-    code = "not_utf8"
-
-
-def no_home() -> NoHome:
+def no_home() -> SeatctlError:
     """The refusal if the user has no home folder."""
-    return NoHome(
+    return refuse(
+        Code.NO_HOME,
         f"HOME is not set, and user {os.getuid()} has no home folder",
         hint="set HOME, or set SEATCTL_CONFIG to a folder for everything",
     )
 
 
 def expanded(text: str) -> Path:
-    """A path as typed, with ~ expanded. Raises NoHome, and UnknownHome for `~name` of nobody."""
+    """A path as typed, with ~ expanded. Raises `no_home`, and `unknown_home` for `~name` of nobody."""
     try:
         return Path(text).expanduser()
     except RuntimeError:
         name = text.partition("/")[0]
         if name == "~":
             raise no_home() from None
-        raise UnknownHome(f"{text}: there is no home folder {name}", hint="write the whole path") from None
+        raise refuse(
+            Code.UNKNOWN_HOME, f"{text}: there is no home folder {name}", hint="write the whole path"
+        ) from None
 
 
-def too_many_files() -> TooManyFiles:
+def too_many_files() -> SeatctlError:
     """The refusal if no file descriptor is left."""
-    return TooManyFiles("too many files are open", hint="raise the limit, such as: ulimit -n 256")
+    return refuse(
+        Code.TOO_MANY_FILES, "too many files are open", hint="raise the limit, such as: ulimit -n 256"
+    )
 
 
 def is_out_of_files() -> bool:
@@ -125,13 +100,17 @@ def _missing_folder(error: OSError) -> SystemRefused | None:
 def _refusal(error: Exception) -> SeatctlError | None:
     if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
         shown = ascii(error.object[max(0, error.start - 20) : error.end + 20])
-        return HalfCharacter(f"{shown} is not UTF-8", hint="save or type it again as UTF-8")
+        return refuse(Code.TEXT_NOT_UTF8, f"{shown} is not UTF-8", hint="save or type it again as UTF-8")
     if isinstance(error, ImportError) and os.strerror(errno.EMFILE) in str(error):
         return too_many_files()
     if isinstance(error, MemoryError):
-        return OutOfResources("there is not enough memory", hint="free some memory, or raise the limit")
+        return refuse(
+            Code.OUT_OF_RESOURCES, "there is not enough memory", hint="free some memory, or raise the limit"
+        )
     if isinstance(error, RuntimeError) and "start new thread" in str(error):
-        return OutOfResources("no thread can be started", hint="raise the limit of processes: ulimit -u")
+        return refuse(
+            Code.OUT_OF_RESOURCES, "no thread can be started", hint="raise the limit of processes: ulimit -u"
+        )
     return _refused_file(error) if isinstance(error, OSError) else None
 
 

@@ -8,16 +8,10 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
-from seatctl.errors import UsageError
+from seatctl.errors import Code, refuse
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
-
-
-class StdinClosed(UsageError):
-    """A command was told to read stdin, and the caller has closed it."""
-
-    code = "stdin_closed"
 
 
 class _Closed(io.RawIOBase):
@@ -28,8 +22,9 @@ class _Closed(io.RawIOBase):
         return True
 
     def readinto(self, _buffer: WriteableBuffer) -> int:
-        """Raise StdinClosed."""
-        raise StdinClosed(
+        """Raise `stdin_closed`."""
+        raise refuse(
+            Code.STDIN_CLOSED,
             "stdin is closed, so there is nothing to read",
             hint="name a file instead of -, or send the text through a pipe",
         )

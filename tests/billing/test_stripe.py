@@ -26,10 +26,11 @@ from seatctl.billing.port import (
     RateLimited,
     StripeFault,
     StripeUnreachable,
-    WriteInDryRun,
 )
 from seatctl.billing.stripe import connect, connect_sandbox
+from seatctl.errors import Code
 from tests.support.both_sides import fail, faults_left, objects, sandbox_path
+from tests.support.refusals import refuses
 from tests.support.words import instead
 
 
@@ -155,7 +156,7 @@ def test_a_dry_run_previews_and_never_writes(sandbox, pro, naps):
         endpoints.delete_product("prod_1"),
         endpoints.update_price(price, {}),
     ):
-        with pytest.raises(WriteInDryRun):
+        with refuses(Code.WRITE_IN_DRY_RUN):
             dry.write(call, "key-1")
     assert objects(sandbox, "customer") == []
 

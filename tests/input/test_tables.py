@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from seatctl.errors import BadInput, ExitCode, SeatctlError, UsageError
 from seatctl.input.columns import renames
 from seatctl.input.lines import CHUNK, MAX_LINE
-from seatctl.input.tables import MAX_FIELD, Row, open_table
+from seatctl.input.rows import FileRow
+from seatctl.input.tables import MAX_FIELD, open_table
 from seatctl.rules.terminal_text import guard_cell
 
 FIELDS = ("email", "name", "group")
@@ -24,7 +25,7 @@ FIELDS = ("email", "name", "group")
 def rows(tmp_path: Path):
     """Write bytes or text to a file and read it back as rows."""
 
-    def read(content: bytes | str, name: str = "people.csv", **options: object) -> list[Row]:
+    def read(content: bytes | str, name: str = "people.csv", **options: object) -> list[FileRow]:
         path = tmp_path / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         with open_table(str(path), FIELDS, **options) as table:
@@ -40,7 +41,9 @@ def refused(rows, content: bytes | str, name: str = "people.csv", **options: obj
 
 
 def test_columns_stand_in_any_order_and_case(rows):
-    assert rows("NAME,note,E-Mail\nAnn,x,ann@example.com\n") == [Row(2, ("ann@example.com", "Ann", ""), None)]
+    assert rows("NAME,note,E-Mail\nAnn,x,ann@example.com\n") == [
+        FileRow(2, ("ann@example.com", "Ann", ""), None)
+    ]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -79,7 +82,7 @@ def test_a_semicolon_is_data_where_a_comma_separates(rows):
 
 def test_map_names_the_column_of_a_field(rows):
     found = rows("Work Email,email,Full Name\na@x.org,private@x.org,A\n", mapping={"email": "work email"})
-    assert found == [Row(2, ("a@x.org", "", ""), None)]
+    assert found == [FileRow(2, ("a@x.org", "", ""), None)]
 
 
 def test_map_is_checked(rows):

@@ -15,13 +15,15 @@ from pathlib import Path
 
 import pytest
 
+from seatctl.errors import Code
 from seatctl.ledger.engines.sqlite import require_sqlite
 from seatctl.ledger.engines.sqlite_files import network_file_system
-from seatctl.ledger.failures import LedgerCorrupt, NoLedger, OtherMode, SqliteTooOld
+from seatctl.ledger.failures import LedgerCorrupt, NoLedger
 from seatctl.ledger.ledger import create_ledger, open_ledger
 from seatctl.ledger.schema.migrate import SCHEMA_VERSION
 from tests.support.needs import need
 from tests.support.pools import ledger_path, query
+from tests.support.refusals import refuses
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -77,7 +79,8 @@ def test_a_migration_killed_at_any_statement_leaves_nothing_half_made(tmp_path, 
         import os, signal, sys
         from datetime import UTC, datetime
         from pathlib import Path
-        from seatctl.ledger import ledger as ledgers, sqlite
+        from seatctl.ledger import ledger as ledgers
+        from seatctl.ledger.engines import sqlite
         begin, left = sqlite.SqliteEngine.begin_writing, [int(sys.argv[2])]
         def count_down(_statement):
             left[0] -= 1
@@ -169,14 +172,14 @@ def test_a_missing_ledger_is_not_made_by_looking_for_it(tmp_path):
 def test_a_ledger_keeps_its_mode_and_account(tmp_path):
     path = tmp_path / "ledger.db"
     create_ledger(path, mode="test", stripe_account="acct_1", now=NOW).close()
-    with pytest.raises(OtherMode):
+    with refuses(Code.LEDGER_MODE):
         create_ledger(path, mode="live", stripe_account="acct_1", now=NOW)
-    with pytest.raises(OtherMode):
+    with refuses(Code.LEDGER_MODE):
         create_ledger(path, mode="test", stripe_account="acct_2", now=NOW)
 
 
 def test_an_old_sqlite_is_refused_before_anything_is_made():
-    with pytest.raises(SqliteTooOld, match=r"3\.36\.0.*needs 3\.37\.0"):
+    with refuses(Code.SQLITE_TOO_OLD, match=r"3\.36\.0.*needs 3\.37\.0"):
         require_sqlite((3, 36, 0))
     require_sqlite((3, 37, 0))
 
@@ -216,13 +219,14 @@ def test_the_money_lock_ends_with_the_process_that_holds_it(tmp_path):
     hold = """
         import sys, time
         from pathlib import Path
+        from seatctl.errors import SeatctlError
         from seatctl.ledger import ledger as ledgers
         ledgers.MONEY_WAIT_SECONDS = float(sys.argv[2])
         try:
             with ledgers.open_ledger(Path(sys.argv[1])).money_lock():
                 print("held", flush=True)
                 time.sleep(float(sys.argv[3]))
-        except ledgers.MoneyBusy as busy:
+        except SeatctlError as busy:
             print(busy.code)
     """
     holder = python(hold, path, 5, 60)

@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from seatctl.errors import Code
 from seatctl.ledger import check, outbox, seats, users
-from seatctl.ledger.failures import LedgerDiskFull, LedgerReadOnly
 from seatctl.ledger.ledger import create_ledger, open_ledger
 from seatctl.ledger.record import audit
 from seatctl.models.call import Call, format_time
 from tests.support.pools import add_pool, query
+from tests.support.refusals import refuses
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -100,7 +101,7 @@ def test_equal_contents_have_different_hashes_so_that_what_was_erased_cannot_be_
 
 
 def test_a_read_writes_nothing(ledger):
-    with ledger.reading() as reader, pytest.raises(LedgerReadOnly):
+    with ledger.reading() as reader, refuses(Code.LEDGER_READ_ONLY):
         list(reader.rows("INSERT INTO meta (key, value) VALUES ('x', 'y')"))
     assert query(ledger.path, "SELECT count(*) FROM meta WHERE key = 'x'") == [(0,)]
 
@@ -279,7 +280,7 @@ def test_a_full_disk_is_said_and_changes_nothing(ledger):
             for number in range(500):
                 users.add(tx, f"u{number}@example.com")
 
-    with pytest.raises(LedgerDiskFull, match="nothing was changed"):
+    with refuses(Code.DISK_FULL, match="nothing was changed"):
         fill()
     assert counts(ledger) == before
 

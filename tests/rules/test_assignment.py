@@ -4,11 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from seatctl.errors import Code
 from seatctl.models.plan import Policy
 from seatctl.models.subscription import AutoApproval, Subscription, SubscriptionStatus
 from seatctl.rules.approval import ApprovalOutcome, Requester, automatically, choose
-from seatctl.rules.assignment import NoSeatsLeft, OverAssigned, in_packs, seats_to_take, shortage
-from seatctl.rules.dates import BadTime, moment_after
+from seatctl.rules.assignment import NoSeatsLeft, in_packs, seats_to_take, shortage
+from seatctl.rules.dates import moment_after
+from tests.support.refusals import refuses
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -39,7 +41,7 @@ def test_one_too_many_is_refused():
 
 @pytest.mark.parametrize("fill", [False, True])
 def test_an_over_assigned_subscription_takes_nobody_but_needs_nobody_either(fill):
-    with pytest.raises(OverAssigned):
+    with refuses(Code.OVER_ASSIGNED):
         seats_to_take(pool(capacity=2), 1, fill=fill)
     assert seats_to_take(pool(capacity=2), 0, fill=fill) == 0
 
@@ -109,5 +111,5 @@ def test_a_span_or_a_date_is_a_moment(text, moment):
 
 @pytest.mark.parametrize("text", ["", "d", "-3d", "1.5d", "3 months", "99999w99", "2027-13-01"])
 def test_anything_else_is_no_moment(text):
-    with pytest.raises(BadTime):
+    with refuses(Code.BAD_TIME):
         moment_after(text, NOW)

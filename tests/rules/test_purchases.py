@@ -9,16 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seatctl.errors import SeatctlError
+from seatctl.errors import Code, SeatctlError
 from seatctl.models.plan import Interval, Policy
 from seatctl.rules.names import BadName, check_name, check_plan_name, check_request_id, check_slug, name_key
 from seatctl.rules.purchases import (
     MOST_SEATS,
-    BadAmount,
-    BadCurrency,
-    BadInterval,
-    BadPaymentMethod,
-    MaxSpendExceeded,
     amount_of,
     check_currency,
     check_interval_count,
@@ -28,6 +23,7 @@ from seatctl.rules.purchases import (
     fit,
 )
 from seatctl.rules.suggestions import did_you_mean, nearest
+from tests.support.refusals import refuses
 
 PACKS = Policy(pack_size=5, min_seats=10, max_seats=33)
 
@@ -74,10 +70,10 @@ def test_a_limit_is_a_limit():
     check_spend(3600, "usd", "36.00")
     check_spend(0, "usd", "0")
     check_spend(36, "jpy", "36")
-    with pytest.raises(MaxSpendExceeded) as refused:
+    with refuses(Code.MAX_SPEND_EXCEEDED) as refused:
         check_spend(3601, "usd", "36.00")
     assert refused.value.data == {"due_now": 3601, "max_spend": 3600, "currency": "usd"}
-    with pytest.raises(BadAmount):
+    with refuses(Code.BAD_AMOUNT):
         check_spend(1, "jpy", "36.50")
 
 
@@ -100,7 +96,7 @@ def test_ids_of_saved_cards_pay(given):
     ],
 )
 def test_nothing_else_pays_and_it_is_not_repeated(given):
-    with pytest.raises(BadPaymentMethod) as refused:
+    with refuses(Code.BAD_PAYMENT_METHOD) as refused:
         check_payment_method(given)
     assert not given.strip() or given not in refused.value.message
 
@@ -108,7 +104,7 @@ def test_nothing_else_pays_and_it_is_not_repeated(given):
 def test_currencies_and_intervals_are_those_that_stripe_could_have():
     assert check_currency(" EUR ") == "eur"
     for wrong in ("", "eu", "euro", "€€€", "us1"):
-        with pytest.raises(BadCurrency):
+        with refuses(Code.BAD_CURRENCY):
             check_currency(wrong)
     assert check_interval_count(Interval.MONTH, 36) == 36
     for interval, count in (
@@ -117,7 +113,7 @@ def test_currencies_and_intervals_are_those_that_stripe_could_have():
         (Interval.YEAR, 4),
         (Interval.DAY, -1),
     ):
-        with pytest.raises(BadInterval):
+        with refuses(Code.BAD_INTERVAL):
             check_interval_count(interval, count)
     assert amount_of("9.90", "eur") == 990
 
@@ -192,7 +188,7 @@ def test_the_nearest_names_come_best_first():
     ],
 )
 def test_a_mistyped_amount_is_told_its_form_and_no_other_amount(typed, currency, form):
-    with pytest.raises(BadAmount) as refused:
+    with refuses(Code.BAD_AMOUNT) as refused:
         amount_of(typed, currency)
     assert typed in refused.value.message
     assert form in (refused.value.hint or "")

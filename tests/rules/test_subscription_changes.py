@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seatctl.errors import Code
 from seatctl.models.plan import Decrease, Interval, OnAccount, PlanChange, Policy
 from seatctl.models.stripe_objects import StripeItem, StripePrice, StripeSubscription
 from seatctl.models.subscription import SubscriptionStatus
@@ -22,6 +23,7 @@ from seatctl.rules.refunds import CreditShare, PaidInvoice, spread, total, unuse
 from seatctl.rules.subscription_changes import Target
 from seatctl.rules.subscription_state import LedgerFacts, standing, waiting_metadata
 from seatctl.rules.undo_command import ChangedFact, reversal
+from tests.support.refusals import refuses
 
 START = datetime(2040, 6, 1, tzinfo=UTC)
 END = datetime(2040, 7, 1, tzinfo=UTC)
@@ -64,7 +66,7 @@ def test_an_increase_raises_both_sides():
 def test_no_seats_in_the_last_days_of_a_term_that_is_not_renewed():
     term = stands(TERM)
     assert subscription_changes.increase(term, 5, days_before_end(30.001)).now.seats == 15
-    with pytest.raises(subscription_changes.AddonWindowClosed) as refused:
+    with refuses(Code.ADDON_WINDOW_CLOSED) as refused:
         subscription_changes.increase(term, 5, days_before_end(30))
     assert refused.value.data["allowed_from"] is None, "it can be renewed with more today"
     assert refused.value.hint == "renew first: seatctl subs renew lab --seats 15"
@@ -84,7 +86,7 @@ def test_a_decrease_waits_unless_the_policy_gives_back_at_once():
 
 def test_a_cut_off_that_begins_before_the_window_names_the_day_of_the_window():
     term = stands(replace(TERM, renewal_window_days=10))
-    with pytest.raises(subscription_changes.AddonWindowClosed) as refused:
+    with refuses(Code.ADDON_WINDOW_CLOSED) as refused:
         subscription_changes.increase(term, 5, days_before_end(20))
     assert refused.value.data["allowed_from"] == "2040-06-21T00:00:00Z"
     assert refused.value.hint == "seatctl subs show lab"
@@ -92,18 +94,18 @@ def test_a_cut_off_that_begins_before_the_window_names_the_day_of_the_window():
 
 def test_a_cut_off_of_what_renews_by_itself_ends_with_the_term():
     policy = replace(FLEXIBLE, addon_cutoff_days=7)
-    with pytest.raises(subscription_changes.AddonWindowClosed) as refused:
+    with refuses(Code.ADDON_WINDOW_CLOSED) as refused:
         subscription_changes.increase(stands(policy), 5, days_before_end(3))
     assert refused.value.data["allowed_from"] == "2040-07-01T00:00:00Z"
     assert refused.value.hint == "seatctl subs show lab", "it cannot be renewed by hand"
-    with pytest.raises(subscription_changes.AddonWindowClosed, match="it ends on 2040-07-01") as refused:
+    with refuses(Code.ADDON_WINDOW_CLOSED, match="it ends on 2040-07-01") as refused:
         subscription_changes.increase(stands(policy, ends_at=END), 5, days_before_end(3))
     assert refused.value.data["allowed_from"] is None, "nothing is left of it on that day"
 
 
 def test_what_renews_by_itself_gives_seats_back_in_its_window():
     policy = replace(FLEXIBLE, decrease=Decrease.RENEWAL_WINDOW, renewal_window_days=7)
-    with pytest.raises(subscription_changes.NotInRenewalWindow) as refused:
+    with refuses(Code.NOT_IN_RENEWAL_WINDOW) as refused:
         subscription_changes.decrease(stands(policy), 5, days_before_end(8))
     assert refused.value.data["allowed_from"] == "2040-06-24T00:00:00Z"
     target = subscription_changes.decrease(stands(policy), 5, days_before_end(7))
@@ -118,7 +120,7 @@ def test_what_renews_by_itself_gives_seats_back_in_its_window():
     ],
 )
 def test_a_contract_gives_seats_back_only_by_a_renewal(moment, hint, since):
-    with pytest.raises(subscription_changes.NotInRenewalWindow) as refused:
+    with refuses(Code.NOT_IN_RENEWAL_WINDOW) as refused:
         subscription_changes.decrease(stands(TERM), 5, days_before_end(moment))
     assert refused.value.hint == hint
     assert refused.value.data["allowed_from"] == since
@@ -127,11 +129,11 @@ def test_a_contract_gives_seats_back_only_by_a_renewal(moment, hint, since):
 
 def test_what_the_policy_leaves_to_the_seller_names_whom_to_ask():
     policy = replace(TERM, support_contact="help@seller.example")
-    with pytest.raises(subscription_changes.NotInRenewalWindow) as refused:
+    with refuses(Code.NOT_IN_RENEWAL_WINDOW) as refused:
         subscription_changes.decrease(stands(policy), 5, days_before_end(31))
     assert refused.value.message.endswith("allowed from 2040-06-01; before that ask help@seller.example")
     assert refused.value.data["support_contact"] == "help@seller.example"
-    with pytest.raises(subscription_changes.NotInRenewalWindow) as refused:
+    with refuses(Code.NOT_IN_RENEWAL_WINDOW) as refused:
         subscription_changes.decrease(stands(policy), 5, days_before_end(29))
     assert "help@" not in refused.value.message, "the renewal does it now"
 
@@ -143,7 +145,7 @@ def test_a_paid_renewal_closes_its_window_until_the_next():
         lambda: subscription_changes.change_plan(renewed, *TEAM, days_before_end(1), at_renewal=True),
         lambda: subscription_changes.check_renewal(renewed, days_before_end(1)),
     ):
-        with pytest.raises(subscription_changes.AlreadyRenewed) as refused:
+        with refuses(Code.ALREADY_RENEWED) as refused:
             decide()
         assert refused.value.data["allowed_from"] == "2041-06-01T00:00:00Z"
 
@@ -157,7 +159,7 @@ def test_a_plan_changes_now_or_at_the_renewal():
 
 def test_a_plan_that_changes_in_the_window_only_changes_with_the_renewal():
     policy = replace(FLEXIBLE, plan_change=PlanChange.RENEWAL_WINDOW, renewal_window_days=7)
-    with pytest.raises(subscription_changes.PlanLocked) as refused:
+    with refuses(Code.PLAN_LOCKED) as refused:
         subscription_changes.change_plan(stands(policy), *TEAM, days_before_end(8), at_renewal=True)
     assert refused.value.data["allowed_from"] == "2040-06-24T00:00:00Z"
     inside = subscription_changes.change_plan(stands(policy), *TEAM, days_before_end(6), at_renewal=False)
@@ -165,7 +167,7 @@ def test_a_plan_that_changes_in_the_window_only_changes_with_the_renewal():
 
 
 def test_the_same_plan_change_is_not_billed_while_it_waits():
-    with pytest.raises(subscription_changes.ChangeWaits) as refused:
+    with refuses(Code.CHANGE_WAITS) as refused:
         subscription_changes.check_plan_waits(stands(after=(TEAM, 10)), "team")
     assert "change-plan lab basic --at-renewal" in str(refused.value.hint)
     assert subscription_changes.check_plan_waits(stands(after=(TEAM, 10)), "basic") is None
@@ -173,12 +175,12 @@ def test_the_same_plan_change_is_not_billed_while_it_waits():
 
 
 def test_what_renews_by_itself_is_not_renewed_by_hand():
-    with pytest.raises(subscription_changes.RenewsByItself):
+    with refuses(Code.RENEWS_BY_ITSELF):
         subscription_changes.check_renewal(stands(), days_before_end(1))
-    with pytest.raises(subscription_changes.RenewsByItself, match="is canceled and ends on") as refused:
+    with refuses(Code.RENEWS_BY_ITSELF, match="is canceled and ends on") as refused:
         subscription_changes.check_renewal(stands(ends_at=END), days_before_end(1))
     assert "subs resume lab" in str(refused.value.hint)
-    with pytest.raises(subscription_changes.NotInRenewalWindow):
+    with refuses(Code.NOT_IN_RENEWAL_WINDOW):
         subscription_changes.check_renewal(
             stands(TERM, term_start=END - timedelta(days=365)), days_before_end(31)
         )
@@ -194,20 +196,20 @@ def test_on_account_and_discounts_follow_the_policy():
         lambda: subscription_changes.check_on_account(never, "lab"),
         lambda: subscription_changes.check_addon_on_account(stands(never), MIDDLE),
     ):
-        with pytest.raises(subscription_changes.CardRequired) as refused:
+        with refuses(Code.CARD_REQUIRED) as refused:
             refuse()
         assert refused.value.data["allowed_from"] is None
     subscription_changes.check_discount(stands(), MIDDLE, given=True)
     subscription_changes.check_discount(stands(TERM), early, given=False)
     for refusal, check in (
-        (subscription_changes.CardRequired, subscription_changes.check_addon_on_account),
-        (subscription_changes.DiscountNotAllowed, partial(subscription_changes.check_discount, given=True)),
+        (Code.CARD_REQUIRED, subscription_changes.check_addon_on_account),
+        (Code.DISCOUNT_NOT_ALLOWED, partial(subscription_changes.check_discount, given=True)),
     ):
-        with pytest.raises(refusal) as refused:
+        with refuses(refusal) as refused:
             check(stands(TERM), early)
         assert refused.value.data["allowed_from"] == "2040-06-01T00:00:00Z", "its window, not its end"
         assert "allowed from 2040-06-01" in refused.value.message
-        with pytest.raises(refusal) as refused:
+        with refuses(refusal) as refused:
             check(stands(TERM), late)
         assert refused.value.data["allowed_from"] is None
 
@@ -223,7 +225,7 @@ def test_only_what_runs_is_changed(status):
 def test_who_stays_must_fit():
     assert subscription_changes.check_room(stands(assigned=10), 10, 0) is None
     assert subscription_changes.check_room(stands(assigned=10), 8, 2) is None
-    with pytest.raises(subscription_changes.BelowAssigned) as refused:
+    with refuses(Code.BELOW_ASSIGNED) as refused:
         subscription_changes.check_room(stands(assigned=10), 8, 1)
     assert refused.value.data["too_many"] == 1
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
+from seatctl.errors import Code
+
 PutBack = Callable[[ExitStack], None]
 
 
@@ -338,12 +340,11 @@ def _reconcile_agrees(stack: ExitStack) -> None:
 @fault("followed hint", 8, "deleted", "the hint for a deleted customer was already followed")
 def _followed_hint(stack: ExitStack) -> None:
     from seatctl.errors import SeatctlError
-    from seatctl.services.charging.customer import CustomerDeleted
 
     def made(self: Any, message: str, **named: Any) -> None:
         SeatctlError.__init__(self, message, **{**named, "hint": "seatctl sync"})
 
-    within(stack, CustomerDeleted, "__init__", made)
+    within(stack, Code.CUSTOMER_DELETED, "__init__", made)
 
 
 # Points 1 and 2: an answer that proves nothing, and a way out -----------------------------------------

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from seatctl.system.files import CannotWrite, FileExists, new_file
+from seatctl.errors import Code
+from seatctl.system.files import CannotWrite, new_file
 from tests.support.pools import add_pool, ledger_path
+from tests.support.refusals import refuses
 
 ANN = "ann@example.com"
 ROWS = f"email,subscription\n{ANN},design\n"
@@ -257,11 +259,11 @@ def test_what_fails_while_it_is_written_leaves_what_was_there(tmp_path):
                 raise error
 
     for overwrite, error, raised in (
-        (True, ZeroDivisionError(), ZeroDivisionError),
-        (True, OSError(28, "No space left on device"), CannotWrite),
-        (False, None, FileExists),
+        (True, ZeroDivisionError(), pytest.raises(ZeroDivisionError)),
+        (True, OSError(28, "No space left on device"), pytest.raises(CannotWrite)),
+        (False, None, refuses(Code.FILE_EXISTS)),
     ):
-        with pytest.raises(raised):
+        with raised:
             write(overwrite, error)
     assert [one.name for one in tmp_path.iterdir()] == ["file"]
     assert path.read_text() == "precious"

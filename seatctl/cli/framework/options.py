@@ -76,7 +76,7 @@ def context(ctx: typer.Context) -> Context:
 
 
 def file_path(text: str) -> Path:
-    """A path as typed, with ~ expanded. Raises NoHome, UnknownHome."""
+    """A path as typed, with ~ expanded. Raises `no_home`, `unknown_home`."""
     from seatctl.system.refusals import expanded
 
     return expanded(text)

@@ -14,7 +14,7 @@ from typer._click.types import FloatParamType, IntParamType, IntRange
 from typer._types import TyperChoice
 
 from seatctl.cli.framework import catalogue
-from seatctl.errors import UsageError
+from seatctl.errors import Code, SeatctlError, UsageError, refuse
 from seatctl.rules.suggestions import nearest
 
 _OPTIONS = ("version", "help")
@@ -34,12 +34,6 @@ _OTHER_WORDS = {
     "restore": ("reactivate",),
 }
 """What other programs call a verb, and what it may be called here, the likeliest first."""
-
-
-class UnknownCommand(UsageError):
-    """No command of this name; the hint is the nearest one."""
-
-    code = "unknown_command"
 
 
 def usage_error(error: ClickException, words: Sequence[str] = ()) -> UsageError:
@@ -125,7 +119,7 @@ def missing_command(path: str, names: Sequence[str]) -> UsageError:
 
 def unknown_command(
     word: str, noun: str | None, names: Sequence[str], verbs: Callable[[], Mapping[str, Sequence[str]]]
-) -> UnknownCommand:
+) -> SeatctlError:
     """A word that is no command: a slip or another program's word for one of this group, or a verb alone.
 
     `verbs` returns the commands of each verb; asking it imports every noun.
@@ -139,7 +133,7 @@ def unknown_command(
     close += [f"seatctl {command}" for command in (() if noun else _near_verbs(word, verbs())) if not close]
     hint = f"did you mean: {' | '.join(close[:3])}" if close else f"for its commands: {where} --help"
     said = f"unknown command {word!r}" + (f" of {where}" if noun else "")
-    return UnknownCommand(said, hint=hint, data={"command": word})
+    return refuse(Code.UNKNOWN_COMMAND, said, hint=hint, data={"command": word})
 
 
 def _near_verbs(word: str, verbs: Mapping[str, Sequence[str]]) -> list[str]:

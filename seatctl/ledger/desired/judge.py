@@ -13,11 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
-from seatctl.errors import JsonValue
+from seatctl.errors import Code, JsonValue, refuse
 from seatctl.ledger import groups, subscriptions
 from seatctl.ledger.engines.port import SqlValue
 from seatctl.ledger.returning_users import UNDONE
-from seatctl.ledger.staging import BadRows
 from seatctl.ledger.subscription_handles import UnknownSubscription
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.call import parse_time
@@ -207,7 +206,7 @@ def _refuse(journal: Journal, verdict: DesiredVerdict, problem: str) -> None:
 
 
 def require_good(reader: Reader, *, skip_bad: bool, prune: bool) -> int:
-    """How many rows are bad. Raises BadRows with all of them, unless they are to be skipped.
+    """How many rows are bad. Raises `bad_rows` with all of them, unless they are to be skipped.
 
     Under `prune` none is skipped that cannot be read: who stands in it would be revoked.
     """
@@ -219,7 +218,8 @@ def require_good(reader: Reader, *, skip_bad: bool, prune: bool) -> int:
         rows: list[JsonValue] = [
             {"line": row["line"], "email": row["email"], "error": row["problem"]} for row in found
         ]
-        raise BadRows(
+        raise refuse(
+            Code.BAD_ROWS,
             f"{bad:,} of {total:,} rows {'is' if bad == 1 else 'are'} bad; nothing was written",
             hint="correct them" if must_be_read else "correct them, or leave them out with --skip-bad",
             data={"rows": rows},

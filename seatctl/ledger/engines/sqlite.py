@@ -13,16 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
+from seatctl.errors import Code, refuse
 from seatctl.ledger.engines.port import Hasher, Params, Row, SqlValue
 from seatctl.ledger.engines.sqlite_files import fingerprint, has_log, is_shared, may_write
-from seatctl.ledger.failures import (
-    LedgerBusy,
-    LedgerCorrupt,
-    LedgerDiskFull,
-    LedgerReadOnly,
-    LedgerUnreadable,
-    SqliteTooOld,
-)
+from seatctl.ledger.failures import LedgerBusy, LedgerCorrupt
 
 OLDEST_SQLITE = (3, 37, 0)
 """STRICT tables; RETURNING (3.35) and FTS5's trigram tokenizer (3.34) come with it."""
@@ -73,7 +67,8 @@ class SqliteEngine:
         if is_shared(self.path):
             return _connect(self.path, "mode=ro&readonly_shm=1")
         if has_log(self.path):
-            raise LedgerReadOnly(
+            raise refuse(
+                Code.LEDGER_READ_ONLY,
                 f"the log of {self.path} holds changes, which only a user with write access can read",
                 hint="let such a user run: seatctl ledger backup FILE; then: seatctl --ledger FILE",
             )
@@ -103,7 +98,8 @@ class SqliteEngine:
                 if mode == "wal":
                     return
             if time.monotonic() > deadline:
-                raise LedgerUnreadable(
+                raise refuse(
+                    Code.LEDGER_IO,
                     f"{self.path} cannot use write-ahead logging here",
                     hint="keep the ledger on a local disk: seatctl --ledger PATH",
                 )
@@ -326,7 +322,8 @@ def require_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> No
     """Raise `sqlite_too_old` where the SQLite of this Python cannot hold the schema."""
     if version < OLDEST_SQLITE:
         found, needed = (".".join(map(str, numbers)) for numbers in (version, OLDEST_SQLITE))
-        raise SqliteTooOld(
+        raise refuse(
+            Code.SQLITE_TOO_OLD,
             f"this Python has SQLite {found}; the ledger needs {needed} or later",
             hint="install a newer Python (3.11 or later from python.org, uv or your distribution)",
         )
@@ -341,7 +338,8 @@ def _refused(error: sqlite3.Error, path: Path) -> Exception:
 
     if is_out_of_files():
         return too_many_files()
-    return LedgerReadOnly(
+    return refuse(
+        Code.LEDGER_READ_ONLY,
         f"{path} cannot be written: {error}",
         hint=f"give yourself write access to it and to its folder {path.parent}",
     )
@@ -360,9 +358,13 @@ def translated(error: sqlite3.Error, path: Path) -> Exception:
     if code in _REFUSED:
         return _refused(error, path)
     if code == sqlite3.SQLITE_FULL:
-        return LedgerDiskFull(f"no room left for {path}; nothing was changed", hint="free some disk space")
+        return refuse(
+            Code.DISK_FULL, f"no room left for {path}; nothing was changed", hint="free some disk space"
+        )
     if code == sqlite3.SQLITE_IOERR:
-        return LedgerUnreadable(
-            f"the disk failed under {path}: {error}", hint="check the disk, then run the same command again"
+        return refuse(
+            Code.LEDGER_IO,
+            f"the disk failed under {path}: {error}",
+            hint="check the disk, then run the same command again",
         )
     return error

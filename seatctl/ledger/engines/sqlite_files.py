@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from seatctl.ledger.failures import LedgerReadOnly
+from seatctl.errors import Code, refuse
 
 _NETWORK = frozenset(("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "9p", "fuse.sshfs", "ceph", "glusterfs"))
 
@@ -60,7 +60,8 @@ def create_file(path: Path) -> None:
     except FileExistsError:
         return
     except OSError as error:
-        raise LedgerReadOnly(
+        raise refuse(
+            Code.LEDGER_READ_ONLY,
             f"cannot create the ledger {path}: {error.strerror}",
             hint="name another place: seatctl --ledger PATH init",
         ) from error

@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from seatctl.errors import JsonValue, SeatctlError
-from seatctl.ledger.failures import BatchBusy
+from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.batch import Line
 from seatctl.models.call import BatchRow, Call, format_time
@@ -116,7 +115,7 @@ def lock(ledger_path: Path, run: int) -> Iterator[None]:
     """Held by whoever does the lines of a batch: two processes would do the same line twice.
 
     One file for all batches, byte N of it for run N; the kernel frees it when a process dies. Raises
-    BatchBusy where another process has it.
+    `batch_busy` where another process has it.
     """
     import fcntl
 
@@ -125,7 +124,8 @@ def lock(ledger_path: Path, run: int) -> Iterator[None]:
         try:
             fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, run)
         except OSError:
-            raise BatchBusy(
+            raise refuse(
+                Code.BATCH_BUSY,
                 f"another process is doing the lines of run {run}",
                 hint=f"seatctl runs show {run}",
                 data={"run": run},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seatctl.errors import NotFound
+from seatctl.errors import Code, refuse
 from seatctl.ledger.conditions import where
 from seatctl.ledger.engines.port import Row, SqlValue
 from seatctl.ledger.transaction import Reader, Transaction
@@ -15,12 +15,6 @@ from seatctl.models.run import Run, RunState
 _SELECT = """SELECT r.*, CASE WHEN r.state = 'pending' AND r.summary IS NULL THEN
     (SELECT json_extract(o.outcome, '$.message') FROM operations o
     WHERE o.run = r.number AND o.state = 'waiting' LIMIT 1) END AS waits FROM runs r"""
-
-
-class UnknownRun(NotFound):
-    """No run has this number."""
-
-    code = "unknown_run"
 
 
 def listing(reader: Reader, *, actor: str | None = None, state: RunState | None = None) -> Iterator[Run]:
@@ -41,10 +35,12 @@ def _chosen(actor: str | None, state: RunState | None) -> tuple[str, dict[str, S
 
 
 def find(reader: Reader, number: int) -> Run:
-    """The run with this number. Raises UnknownRun."""
+    """The run with this number. Raises `unknown_run`."""
     row = reader.row(f"{_SELECT} WHERE r.number = ?", (number,))
     if row is None:
-        raise UnknownRun(f"there is no run {number}", hint="seatctl runs list", data={"run": number})
+        raise refuse(
+            Code.UNKNOWN_RUN, f"there is no run {number}", hint="seatctl runs list", data={"run": number}
+        )
     return _run(row)
 
 

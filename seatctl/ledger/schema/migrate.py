@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from seatctl.errors import Code, refuse
 from seatctl.ledger.engines.sqlite import SqliteEngine
-from seatctl.ledger.failures import RESTORE, LedgerCorrupt, LedgerDamaged, LedgerNewer
+from seatctl.ledger.failures import RESTORE, LedgerCorrupt, LedgerDamaged
 
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
@@ -31,7 +32,8 @@ def is_current(engine: SqliteEngine) -> bool:
     """
     version = engine.version
     if version > SCHEMA_VERSION:
-        raise LedgerNewer(
+        raise refuse(
+            Code.LEDGER_NEWER,
             f"{engine.path} was written by a later seatctl: schema {version}, known here: {SCHEMA_VERSION}",
             hint="to upgrade, in an up-to-date clone of this program: python3 -m pip install .",
         )

@@ -7,18 +7,19 @@ from shlex import quote
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_card, read_payer
 from seatctl.billing.port import Billing, MissingInStripe
+from seatctl.errors import Code, refuse
 from seatctl.models.stripe_objects import StripeCard, StripeSubscription
 from seatctl.rules.payment_method_types import check_card, is_looked_up
-from seatctl.rules.subscription_changes import CardRequired
 
 _ANOTHER = "give the id of a card: --payment-method pm_…"
 
 
 def require_card(billing: Billing, mirror: StripeSubscription, name: str) -> None:
-    """Raise CardRequired or NotACard, before anything is made, where no card could be charged."""
+    """Raise `card_required` or `not_a_card`, before anything is made, where no card could be charged."""
     if require_no_other(billing, mirror, name):
         return
-    raise CardRequired(
+    raise refuse(
+        Code.CARD_REQUIRED,
         f"{name}: this is paid by card, and there is none",
         hint=f"seatctl subs billing {quote(name)} --payment-method ID",
         data={"subscription": name},
@@ -26,7 +27,7 @@ def require_card(billing: Billing, mirror: StripeSubscription, name: str) -> Non
 
 
 def require_no_other(billing: Billing, mirror: StripeSubscription, name: str) -> bool:
-    """Whether there is something to charge a subscription to. Raises NotACard where that is no card."""
+    """Whether there is something to charge a subscription to. Raises `not_a_card` where that is no card."""
     method, source = _charged(billing, mirror)
     if method is not None:
         check_card(method.id, method.type, f"seatctl subs billing {quote(name)} --payment-method ID")
@@ -34,7 +35,7 @@ def require_no_other(billing: Billing, mirror: StripeSubscription, name: str) ->
 
 
 def require_given_card(billing: Billing, payment_method: str | None) -> None:
-    """Raise NotACard for a saved method that is no card; one that is not there is Stripe's to refuse."""
+    """Raise `not_a_card` for a saved method that is no card; one that is not there is Stripe's to refuse."""
     if payment_method is None or not is_looked_up(payment_method):
         return
     try:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_customer
 from seatctl.billing.port import Billing, MissingInStripe, StripeJson
-from seatctl.errors import JsonValue, Refused
+from seatctl.errors import Code, JsonValue, refuse
 from seatctl.models.subscription import Subscription
 from seatctl.rules import hints
 from seatctl.rules.metadata import marks
@@ -20,21 +20,16 @@ def text(running: OperationRun, name: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-class CustomerDeleted(Refused):
-    """Who paid for a subscription was deleted in Stripe; it has ended with its customer."""
-
-    code = "customer_deleted"
-
-
 def require_customer(
     billing: Billing, subscription: Subscription, customer: str, hint: str | None = None
 ) -> StripeJson:
-    """The customer of a subscription as Stripe has it now. Raises CustomerDeleted."""
+    """The customer of a subscription as Stripe has it now. Raises `customer_deleted`."""
     found = billing.read(endpoints.customer(customer))
     if not read_customer(found).deleted:
         return found
     again = f"to bill a new customer: {hints.buy(subscription.plan_slug)}"
-    raise CustomerDeleted(
+    raise refuse(
+        Code.CUSTOMER_DELETED,
         f"the customer of {subscription.name} was deleted in Stripe, and what it paid for has ended",
         hint=hint or again,
         data={"subscription": subscription.name, "customer": customer},

@@ -4,32 +4,22 @@ from __future__ import annotations
 
 from seatctl.billing import endpoints
 from seatctl.billing.port import Billing, MissingInStripe
-from seatctl.errors import JsonValue, NotFound
-
-
-class UnknownPromotionCode(NotFound):
-    """Stripe knows no active promotion code of this text."""
-
-    code = "unknown_promotion_code"
-
-
-class UnknownCoupon(NotFound):
-    """Stripe has no coupon of this id."""
-
-    code = "unknown_coupon"
+from seatctl.errors import Code, JsonValue, refuse
 
 
 def find_discounts(billing: Billing, promo: str | None, coupon: str | None) -> tuple[tuple[str, str], ...]:
     """(`coupon` or `promotion_code`, its id) of each that is given.
 
-    Raises UnknownPromotionCode, UnknownCoupon. Whether one is still valid, Stripe says when it is used.
+    Raises `unknown_promotion_code`, `unknown_coupon`. Whether one is still valid, Stripe says when it is
+    used.
     """
     found: list[tuple[str, str]] = []
     if coupon:
         try:
             found.append(("coupon", str(billing.read(endpoints.coupon(coupon))["id"])))
         except MissingInStripe:
-            raise UnknownCoupon(
+            raise refuse(
+                Code.UNKNOWN_COUPON,
                 f"there is no coupon {coupon!r}",
                 hint="a code that customers type is given with --promo",
                 data={"coupon": coupon},
@@ -37,7 +27,8 @@ def find_discounts(billing: Billing, promo: str | None, coupon: str | None) -> t
     if promo:
         listed = list(billing.every(endpoints.promotion_codes(promo)))
         if not listed:
-            raise UnknownPromotionCode(
+            raise refuse(
+                Code.UNKNOWN_PROMOTION_CODE,
                 f"there is no active promotion code {promo!r}",
                 hint="a coupon's id is given with --coupon",
                 data={"promotion_code": promo},

@@ -12,21 +12,14 @@ from dataclasses import dataclass
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_invoice
 from seatctl.billing.port import MissingInStripe, StripeJson, Write
-from seatctl.errors import JsonValue, Refused, StripeRefused
+from seatctl.errors import Code, JsonValue, StripeRefused, refuse
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import plain_amount
 from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION, marks
 from seatctl.rules.payment_method_types import cards_only
-from seatctl.rules.purchases import MaxSpendExceeded
 from seatctl.services.charging.pay_invoice import pay, read
 from seatctl.services.charging.processing import require_none
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
-
-
-class PriceChanged(Refused):
-    """The draft comes to more than Stripe's preview said; nothing was charged."""
-
-    code = "price_changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +64,7 @@ def read_bill(value: JsonValue) -> OwnInvoice:
 def collect(running: OperationRun, bill: OwnInvoice) -> str:
     """The id of the invoice once it is paid, or on account once it is sent.
 
-    Raises WaitingForCardholder, and CameToNothing with CardDeclined or MaxSpendExceeded.
+    Raises WaitingForCardholder, and CameToNothing with CardDeclined or `max_spend_exceeded`.
     """
     draft = str(
         running.step_or_nothing("invoice", _draft(running, bill), lambda: _find_draft(running, bill))["id"]
@@ -181,7 +174,9 @@ def _check_total(running: OperationRun, bill: OwnInvoice, draft: str) -> None:
         found = read(running, draft)
     except MissingInStripe as gone:  # deleted in the dashboard, or by a run before this one, killed here
         why = "the draft was deleted, or came to more than was agreed; nothing was charged"
-        raise NothingLeftInStripe(PriceChanged(why, hint="run the same command again")) from gone
+        raise NothingLeftInStripe(
+            refuse(Code.PRICE_CHANGED, why, hint="run the same command again")
+        ) from gone
     if found.amount_due <= limit:
         return
     _drop(running, draft)
@@ -189,14 +184,16 @@ def _check_total(running: OperationRun, bill: OwnInvoice, draft: str) -> None:
     asks = f"{due} {bill.currency.upper()}"
     if bill.max_spend is None:
         raise NothingLeftInStripe(
-            PriceChanged(
+            refuse(
+                Code.PRICE_CHANGED,
                 f"Stripe asks {asks} by now, more than the {most} that it said before; nothing was charged",
                 hint=f"see: the same command with --dry-run; to allow it: --max-spend {due}",
                 data={"due_now": found.amount_due, "shown": limit},
             )
         )
     raise NothingLeftInStripe(
-        MaxSpendExceeded(
+        refuse(
+            Code.MAX_SPEND_EXCEEDED,
             f"this would charge {asks}, more than the {most} of --max-spend",
             hint=f"use --max-spend {due} to allow it",
             data={"due_now": found.amount_due, "max_spend": limit},

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from seatctl.billing import endpoints
 from seatctl.billing.objects import open_intents, read_invoice
 from seatctl.billing.port import Billing
+from seatctl.errors import Code
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.services.operations.submit import WaitingForCardholder
 
@@ -20,7 +21,7 @@ _COLLECTED = frozenset((InvoiceStatus.OPEN, InvoiceStatus.UNCOLLECTIBLE))
 class PaymentProcessing(WaitingForCardholder):
     """The bank has been told to pay an invoice and has not answered; nobody has to do anything."""
 
-    code = "payment_processing"
+    kind = Code.PAYMENT_PROCESSING
 
 
 def is_under_way(billing: Billing, invoice: str) -> bool:

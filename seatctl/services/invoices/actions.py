@@ -8,7 +8,7 @@ from shlex import quote
 from seatctl.billing import endpoints, listings
 from seatctl.billing.objects import read_invoice
 from seatctl.billing.port import Billing, StripeJson, Write
-from seatctl.errors import JsonValue, Refused
+from seatctl.errors import Code, JsonValue, refuse
 from seatctl.ledger import invoices, operations, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import invoices as mirrored_invoices
@@ -24,7 +24,6 @@ from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules import hints
 from seatctl.rules.purchases import check_payment_method, check_spend
 from seatctl.services.charging.cards import require_given_card
-from seatctl.services.charging.own_invoice import PriceChanged
 from seatctl.services.charging.pay_invoice import pay, read
 from seatctl.services.charging.processing import require_none
 from seatctl.services.invoices.views import invoice_row
@@ -57,12 +56,6 @@ _NOT_TWICE = frozenset({"pay", "void"})
 _DONE = {"pay": InvoiceStatus.PAID, "void": InvoiceStatus.VOID}
 
 
-class InvoiceState(Refused):
-    """The invoice is in a state in which this cannot be done."""
-
-    code = "invoice_state"
-
-
 @dataclass(frozen=True, slots=True)
 class InvoiceAction:
     """An invoice as Stripe has it now, and what is to be done with it."""
@@ -89,7 +82,7 @@ def prepare(
     payment_method: str | None = None,
     max_spend: str | None = None,
 ) -> InvoiceAction:
-    """Look at the invoice in Stripe and decide. Raises UnknownInvoice, InvoiceState, ForeignLedger, …"""
+    """Look at the invoice in Stripe and decide. Raises UnknownInvoice, `invoice_state`, ForeignLedger, …"""
     if payment_method is not None:
         check_payment_method(payment_method)
     with ledger.reading() as reader:
@@ -117,13 +110,15 @@ def _require_possible(verb: str, invoice: Invoice, now: StripeInvoice, *, is_unp
             return  # Stripe leaves the invoices of an unpaid subscription drafts: nobody else finalizes them
         collects = now.details.get("next_payment_attempt")
         when = f" on {format_time(from_epoch(collects))}" if isinstance(collects, int) else ""
-        raise InvoiceState(
+        raise refuse(
+            Code.INVOICE_STATE,
             f"{name} is a draft, which Stripe finalizes and collects by itself{when}",
             hint="seatctl sync, when it has",
             data={"invoice": invoice.stripe_id, "status": now.status.value},
         )
     if verb == "send" and now.details.get("collection_method") == "charge_automatically":
-        raise InvoiceState(
+        raise refuse(
+            Code.INVOICE_STATE,
             f"{name} is charged to a card; Stripe mails only invoices that are paid on account",
             hint=hints.command("invoices", "show", name)
             if now.hosted_url is None
@@ -132,7 +127,8 @@ def _require_possible(verb: str, invoice: Invoice, now: StripeInvoice, *, is_unp
         )
     if now.status in _POSSIBLE[verb]:
         return
-    raise InvoiceState(
+    raise refuse(
+        Code.INVOICE_STATE,
         f"{name} is {now.status}; it cannot be {_VERBS[verb]}",
         hint=hints.command("invoices", "show", name),
         data={"invoice": invoice.stripe_id, "status": now.status.value},
@@ -239,7 +235,8 @@ def _finalize(running: OperationRun, invoice: str) -> None:
         amounts = (plain_amount(amount, now.currency) for amount in (shown, now.amount_remaining))
         code = now.currency.upper()
         raise NothingLeftInStripe(
-            PriceChanged(
+            refuse(
+                Code.PRICE_CHANGED,
                 f"invoice {now.number} was shown as {next(amounts)} and is {next(amounts)} {code};"
                 " nothing was charged",
                 hint=f"seatctl invoices pay {now.number}",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from seatctl.errors import BadInput, ExitCode, JsonValue, Refused, UsageError
+from seatctl.errors import Code, ExitCode, JsonValue, UsageError, refuse
 from seatctl.ledger import activation, message_facts, outbox, users
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
@@ -31,18 +31,6 @@ COLUMNS = ("id", "template", "recipient", "result", "error")
 CODE_IN_PREVIEW = "(made when the message is sent)"
 
 
-class NothingToClaim(Refused):
-    """The user has no seat that waits to be claimed."""
-
-    code = "nothing_to_claim"
-
-
-class BadRecipient(BadInput):
-    """What a test message is to be sent to is no address."""
-
-    code = "bad_email"
-
-
 @dataclass(frozen=True, slots=True)
 class SendOptions:
     """Which messages to send: those that are due, and on request those that have failed too."""
@@ -57,7 +45,7 @@ class SendOptions:
 def send_messages(ledger: Ledger, post: Callable[[], MailSetup], call: Call, wanted: SendOptions) -> Report:
     """Send everything that is due. 6 where a message failed or was put off, 75 where the server is down.
 
-    Raises RoleRequired, MailNotConfigured, MailBusy, NothingToClaim.
+    Raises RoleRequired, `mail_not_configured`, `mail_busy`, `nothing_to_claim`.
     """
     with ledger.reading() as reader:
         allow(reader, call.actor, Action.NOTIFY)
@@ -104,7 +92,8 @@ def _queue_codes(ledger: Ledger, call: Call, email: str) -> tuple[int | None, in
         require_active_user(user)
         seats = activation.unclaimed_of(tx, user.id)
         if not seats:
-            raise NothingToClaim(
+            raise refuse(
+                Code.NOTHING_TO_CLAIM,
                 f"{user.email} has no seat that waits to be claimed",
                 hint=f"seatctl users show {user.email}",
                 data={"email": user.email},
@@ -119,13 +108,15 @@ def _queue_codes(ledger: Ledger, call: Call, email: str) -> tuple[int | None, in
 
 
 def try_server(ledger: Ledger, find: Callable[[], MailSetup], call: Call, email: str, profile: str) -> Record:
-    """Send a test message at once. Raises BadRecipient, RoleRequired, MailNotConfigured, NoConnection,
+    """Send a test message at once. Raises `bad_email`, RoleRequired, `mail_not_configured`, NoConnection,
     MessageRefused.
     """
     with ledger.reading() as reader:
         allow(reader, call.actor, Action.NOTIFY)
     if problem := check_email(email):
-        raise BadRecipient(f"{email!r} is not an e-mail address: {problem}", hint="seatctl notify test EMAIL")
+        raise refuse(
+            Code.BAD_EMAIL, f"{email!r} is not an e-mail address: {problem}", hint="seatctl notify test EMAIL"
+        )
     post = find()
     text = post.texts.render(Template.TEST, {"profile": profile})
     server = post.server
@@ -146,7 +137,7 @@ def try_server(ledger: Ledger, find: Callable[[], MailSetup], call: Call, email:
 
 
 def preview(reader: Reader, texts: Renderer, number: int, now: datetime, activation_days: int) -> Record:
-    """A message as it would be sent now, without a code. Raises UnknownMessage, BadTemplate.
+    """A message as it would be sent now, without a code. Raises `unknown_message`, BadTemplate.
 
     `activation_days`: how long a code that is made now can be used.
     """

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from seatctl.errors import JsonValue, SeatctlError, TryAgain
+from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.ledger import activation, message_facts, outbox
 from seatctl.ledger.ledger import Ledger
 from seatctl.mail.deadlines import within
@@ -32,12 +32,6 @@ from seatctl.rules.notifications import carries_code, overtaken
 _SLICE = 100
 _SENDER_SECONDS = 10.0
 """How long `notify send` waits for another sender."""
-
-
-class MailBusy(TryAgain):
-    """Another process is sending this ledger's messages."""
-
-    code = "mail_busy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +57,7 @@ class Sent:
 
 
 def send_due(ledger: Ledger, find: Callable[[], MailSetup], now: datetime, limit: DeliveryLimit) -> Sent:
-    """Send the messages that are due at `now` (UTC). Raises MailBusy where it is patient.
+    """Send the messages that are due at `now` (UTC). Raises `mail_busy` where it is patient.
 
     A server that cannot be reached, or whose password cannot be found in time, is told in `error`; its
     messages wait for their next attempt.
@@ -72,7 +66,7 @@ def send_due(ledger: Ledger, find: Callable[[], MailSetup], now: datetime, limit
     deadline = None if limit.seconds is None else time.monotonic() + limit.seconds
     with ledger.mail_lock(_SENDER_SECONDS if limit.patient else 0) as ours:
         if not ours and limit.patient:
-            raise MailBusy("another process is sending messages", hint="seatctl notify list")
+            raise refuse(Code.MAIL_BUSY, "another process is sending messages", hint="seatctl notify list")
         waiting = _due(ledger, now, limit, 0) if ours else []
         if not waiting or (not limit.patient and _is_down(ledger, now)):
             return sent

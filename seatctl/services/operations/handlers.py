@@ -10,7 +10,7 @@ from typing import Final, cast
 
 from seatctl.billing import endpoints
 from seatctl.billing.port import MissingInStripe
-from seatctl.errors import LedgerError
+from seatctl.errors import Code, refuse
 from seatctl.services.operations.kinds import Apply, OperationHandler
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 
@@ -33,16 +33,11 @@ _MODULES: Final = {
 }
 
 
-class UnknownOperation(LedgerError):
-    """The ledger holds an operation that this version cannot finish; a newer one made it."""
-
-    code = "unknown_operation"
-
-
 def handler_for(kind: str) -> OperationHandler:
-    """The handler of a kind of operation, the `HANDLER` of its module. Raises UnknownOperation."""
+    """The handler of a kind of operation, the `HANDLER` of its module. Raises `unknown_operation`."""
     if kind not in _MODULES:
-        raise UnknownOperation(
+        raise refuse(
+            Code.UNKNOWN_OPERATION,
             f"this version does not know operations of the kind {kind!r}",
             hint="to upgrade, in an up-to-date clone of this program: python3 -m pip install .",
         )

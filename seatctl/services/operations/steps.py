@@ -46,7 +46,7 @@ _STRIPE_TIME = "stripe_time"
 _ATTEMPTS_A_RUN = 2
 
 _REFUSALS: dict[str, type[SeatctlError]] = {
-    refusal.code: refusal
+    refusal.kind.code: refusal
     for refusal in (
         CardDeclined,
         AuthenticationRequired,

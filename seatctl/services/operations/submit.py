@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 
 from seatctl.billing.port import Billing, CardDeclined, RateLimited
 from seatctl.errors import (
-    ExitCode,
+    Code,
     JsonValue,
     LedgerError,
     NotAllowed,
-    Refused,
     SeatctlError,
     StripeRefused,
     TryAgain,
+    refuse,
 )
 from seatctl.ledger import operations, subscriptions
 from seatctl.ledger.ledger import Ledger
@@ -35,23 +35,10 @@ from seatctl.services.operations.kinds import Apply, OperationResult
 from seatctl.services.operations.steps import KEYS_LAST, NothingLeftInStripe, OperationRun
 
 
-class OperationPending(TryAgain):
-    """Another money operation of the same subscription or name was under way; it is finished now."""
-
-    code = "operation_pending"
-
-
-class RequestIdReused(Refused):
-    """The request id was used before, for something else."""
-
-    code = "request_id_reused"
-
-
 class WaitingForCardholder(SeatctlError):
     """The bank wants the cardholder to authenticate on Stripe's page; nothing is charged until then."""
 
-    code = "authentication_required"
-    exit_code = ExitCode.WAITING
+    kind = Code.WAITING_FOR_CARDHOLDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +63,7 @@ def submit(
     """Begin an operation and perform it; a repetition of the same request finishes or repeats the answer.
 
     `still_allowed` raises where another process has, since the request was checked, done what forbids it.
-    Raises OperationPending where another one had to be finished first, RequestIdReused, and what the
+    Raises `operation_pending` where another one had to be finished first, `request_id_reused`, and what the
     operation raises.
     """
     # Held until the operation has ended: a recovery in another process must not replay one that runs.
@@ -85,7 +72,8 @@ def submit(
             if is_same(earlier, request):
                 return _repeat(ledger, billing, call, earlier)
             if earlier.request_id is not None and earlier.request_id == request.request_id:
-                raise RequestIdReused(
+                raise refuse(
+                    Code.REQUEST_ID_REUSED,
                     f"request id {request.request_id!r} was used by run {earlier.run} for something else",
                     hint=hints.command("runs", "show", earlier.run),
                     data={"request_id": request.request_id, "run": earlier.run},
@@ -118,7 +106,7 @@ def _earlier(ledger: Ledger, request: OperationRequest) -> Iterator[Operation]:
     yield from (operation for operation in found if operation is not None)
 
 
-def _look_after(ledger: Ledger, billing: Billing, call: Call, other: Operation) -> OperationPending:
+def _look_after(ledger: Ledger, billing: Billing, call: Call, other: Operation) -> SeatctlError:
     """Finish an operation that stands in the way; what to tell who wanted something else."""
     data: dict[str, JsonValue] = {"run": other.run}
     hint = hints.then(hints.command("runs", "show", other.run), hints.AGAIN)
@@ -141,7 +129,9 @@ def _look_after(ledger: Ledger, billing: Billing, call: Call, other: Operation) 
         if is_open(ledger, other):
             raise
         became = f"was unfinished and came to nothing ({error.message})"
-    return OperationPending(f"run {other.run} {became}; nothing else was done", hint=hint, data=data)
+    return refuse(
+        Code.OPERATION_PENDING, f"run {other.run} {became}; nothing else was done", hint=hint, data=data
+    )
 
 
 def is_same(operation: Operation, request: OperationRequest) -> bool:

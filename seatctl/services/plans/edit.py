@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from seatctl.billing import endpoints
 from seatctl.billing.port import Billing
-from seatctl.errors import JsonValue, Refused, TryAgain
+from seatctl.errors import Code, JsonValue, refuse
 from seatctl.ledger import plans
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
@@ -23,34 +23,11 @@ from seatctl.services.plans.spec import PLAN_COLUMNS, plan_row, spec_fields, spe
 from seatctl.services.users.permissions import allow
 
 
-class SlugTaken(Refused):
-    """A plan of the ledger, or a price in Stripe, has this slug already."""
-
-    code = "slug_taken"
-
-
-class PlanWithoutPolicy(Refused):
-    """A plan adopted from Stripe that has no policy yet: nothing can be bought on it."""
-
-    code = "plan_without_policy"
-
-
-class PlanArchived(Refused):
-    """The plan is no longer sold."""
-
-    code = "plan_archived"
-
-
-class PlanChanged(TryAgain):
-    """Another process changed the plan between the decision and the lock."""
-
-    code = "plan_changed"
-
-
 def sellable(plan: Plan) -> Plan:
-    """The plan itself. Raises PlanArchived or PlanWithoutPolicy where nothing may be bought on it."""
+    """The plan itself. Raises `plan_archived` or `plan_without_policy` where nothing may be bought on it."""
     if not plan.active:
-        raise PlanArchived(
+        raise refuse(
+            Code.PLAN_ARCHIVED,
             f"plan {plan.slug} is archived",
             hint=hints.to("to sell it again", hints.command("plans", "archive", plan.slug, "--undo")),
             data={"plan": plan.slug},
@@ -59,9 +36,13 @@ def sellable(plan: Plan) -> Plan:
 
 
 def require_policy(plan: Plan) -> Plan:
-    """The plan itself. Raises PlanWithoutPolicy for one from Stripe whose rules nobody has decided yet."""
+    """The plan itself.
+
+    Raises `plan_without_policy` for one from Stripe whose rules nobody has decided yet.
+    """
     if plan.policy is None:
-        raise PlanWithoutPolicy(
+        raise refuse(
+            Code.PLAN_WITHOUT_POLICY,
             f"plan {plan.slug} came from Stripe and has no policy yet",
             hint=hints.command("plans", "edit", plan.slug, "--policy", "flexible"),
             data={"plan": plan.slug},
@@ -70,7 +51,7 @@ def require_policy(plan: Plan) -> Plan:
 
 
 def add_plan(ledger: Ledger, billing: Billing, call: Call, spec: PlanSpec) -> Report:
-    """Make a plan in Stripe and the ledger. Raises SlugTaken."""
+    """Make a plan in Stripe and the ledger. Raises `slug_taken`."""
     with ledger.reading() as reader:
         allow(reader, call.actor, Action.MANAGE_PLANS)
         _refuse_taken(reader, spec.slug)
@@ -86,7 +67,8 @@ def add_plan(ledger: Ledger, billing: Billing, call: Call, spec: PlanSpec) -> Re
 
 def _refuse_taken(reader: Reader, slug: str) -> None:
     if plans.exists(reader, slug):
-        raise SlugTaken(
+        raise refuse(
+            Code.SLUG_TAKEN,
             f"there is a plan {slug} already",
             hint=hints.to(
                 "choose another slug; to change that plan",
@@ -106,7 +88,8 @@ def _is_being_added(ledger: Ledger, request: OperationRequest) -> bool:
 
 def _refuse_key_of_another(billing: Billing, slug: str) -> None:
     for price in billing.every(endpoints.prices_by_lookup_key(slug)):
-        raise SlugTaken(
+        raise refuse(
+            Code.SLUG_TAKEN,
             f"the price {price['id']} in Stripe holds the lookup key {slug!r} already",
             hint="choose another slug, or free the key in Stripe's dashboard",
             data={"plan": slug, "price": price["id"]},
@@ -176,7 +159,8 @@ def _submit_edit(
 
     def still_allowed(reader: Reader) -> None:
         if plans.find(reader, plan.slug) != plan:
-            raise PlanChanged(
+            raise refuse(
+                Code.PLAN_CHANGED,
                 f"plan {plan.slug} was changed by another command just now",
                 hint="run the same command again",
                 data={"plan": plan.slug},

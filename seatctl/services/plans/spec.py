@@ -24,7 +24,7 @@ def new_spec(
 ) -> PlanSpec:
     """A plan as typed, `price` in units of the currency.
 
-    Raises BadName, BadCurrency, BadAmount, BadInterval and BadPolicy.
+    Raises BadName, `bad_currency`, `bad_amount`, `bad_interval` and BadPolicy.
     """
     code = check_currency(currency)
     interval_count = check_interval_count(interval, interval_count)

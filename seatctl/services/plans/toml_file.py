@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from seatctl.billing.port import Billing
-from seatctl.errors import BadInput, ExitCode, JsonValue, SeatctlError
+from seatctl.errors import Code, ExitCode, JsonValue, SeatctlError, refuse
 from seatctl.ledger import plans
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.lookups import find_all
@@ -23,12 +23,6 @@ from seatctl.services.plans.spec import PLAN_COLUMNS, new_spec
 from seatctl.services.users.permissions import allow
 
 _KEYS = frozenset(("slug", "name", "price", "currency", "interval", "interval_count", "policy"))
-
-
-class BadPlanFile(BadInput):
-    """A file of plans that cannot be read, or a plan in it that cannot be."""
-
-    code = "bad_plan_file"
 
 
 def export_plans(ledger: Ledger, slugs: tuple[str, ...]) -> str:
@@ -56,7 +50,7 @@ def _as_toml(plan: Plan) -> dict[str, JsonValue]:
 
 
 def read_plan_file(text: str) -> list[PlanSpec]:
-    """The plans of a TOML file. Raises BadPlanFile naming the plan and the field; all are read first."""
+    """The plans of a TOML file. Raises `bad_plan_file` naming the plan and the field; all are read first."""
     import tomllib
 
     from seatctl.rules.toml_lines import line_of, toml_lines
@@ -64,11 +58,13 @@ def read_plan_file(text: str) -> list[PlanSpec]:
     try:
         tables = tomllib.loads(text).get("plans")
     except (ValueError, RecursionError) as error:  # a ValueError: a number of over 4,300 digits
-        raise BadPlanFile(
-            f"the file is not TOML: {error}", hint="to see the form: seatctl plans export"
+        raise refuse(
+            Code.BAD_PLAN_FILE, f"the file is not TOML: {error}", hint="to see the form: seatctl plans export"
         ) from None
     if not isinstance(tables, list) or not tables:
-        raise BadPlanFile("the file has no [[plans]]", hint="to see the form: seatctl plans export")
+        raise refuse(
+            Code.BAD_PLAN_FILE, "the file has no [[plans]]", hint="to see the form: seatctl plans export"
+        )
     specs: list[PlanSpec] = []
     rows: list[dict[str, JsonValue]] = []
     for number, table in enumerate(tables, 1):
@@ -83,7 +79,8 @@ def read_plan_file(text: str) -> list[PlanSpec]:
         lines = toml_lines(text)
         for row in rows:
             row["line"] = line_of(lines, "plans", int(str(row["plan"])) - 1)
-        raise BadPlanFile(
+        raise refuse(
+            Code.BAD_PLAN_FILE,
             f"{len(rows)} of {counted(len(tables), 'plan')} cannot be imported; nothing was written",
             hint="to see the form: seatctl plans export",
             data={"rows": [dict(row) for row in rows]},
@@ -181,7 +178,8 @@ def _refuse_other_terms(specs: list[PlanSpec], known: Mapping[str, Plan]) -> Non
         ):
             rows.append({"slug": spec.slug, "error": "another currency or interval is another plan"})
     if rows:
-        raise BadPlanFile(
+        raise refuse(
+            Code.BAD_PLAN_FILE,
             "some plans exist with another currency or interval; nothing was written",
             hint="give them another slug in the file",
             data={"rows": rows},

@@ -14,7 +14,7 @@ from seatctl.billing import endpoints, pages
 from seatctl.billing.clock import stripe_now
 from seatctl.billing.objects import read_collected_card, read_page, read_subscription
 from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, StripeJson
-from seatctl.errors import JsonValue, StripeRefused
+from seatctl.errors import Code, JsonValue, StripeRefused
 from seatctl.models.stripe_objects import StripePage, StripeSubscription
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules import hints
@@ -41,7 +41,7 @@ _AFTERWARDS = "https://stripe.com"
 class WaitingForPage(WaitingForCardholder):
     """Somebody has to complete Stripe's page; nothing is charged until then."""
 
-    code = "waiting_for_checkout"
+    kind = Code.WAITING_FOR_CHECKOUT
 
 
 def _run(running: OperationRun) -> Apply:

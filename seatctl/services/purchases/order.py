@@ -70,7 +70,8 @@ def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Purch
     """Check an order against roles, names and policy, and ask Stripe what it costs. Writes nothing.
 
     A repetition of an order under way, or of one with the same request id, passes: `buy` finishes it.
-    Raises NameTaken, PackSize and the like, CardRequired, MaxSpendExceeded, and the errors of Stripe's
+    Raises `name_taken`, `pack_size` and the like, `card_required`, `max_spend_exceeded`, and the errors of
+    Stripe's
     preview.
     """
     name = check_name(order.name)
@@ -125,7 +126,7 @@ def _check(reader: Reader, order: Order, *, name_counts: bool = True) -> None:
 def buy(ledger: Ledger, billing: Billing, call: Call, purchase: Purchase) -> Report:
     """Carry out a prepared purchase; under --dry-run show what it would be.
 
-    Raises CardDeclined (nothing is left behind), WaitingForCardholder, OperationPending.
+    Raises CardDeclined (nothing is left behind), WaitingForCardholder, `operation_pending`.
     """
     offer = purchase.quote
     if call.dry_run and offer is not None:
@@ -190,7 +191,7 @@ def _check_payer(order: Order) -> None:
 def _card_of(billing: Billing, payer: Subscription) -> str | None:
     """The subscription's own card, as one that was bought on a page has; None: the customer's default.
 
-    Raises NotACard.
+    Raises `not_a_card`.
     """
     found = read_subscription(billing.read(endpoints.subscription(payer.stripe_subscription)))
     require_no_other(billing, found, payer.name)

@@ -39,7 +39,7 @@ class RuleOptions:
     """Forget every rule first."""
 
     def applied(self, rules: AutoApproval) -> AutoApproval:
-        """The rules after the change. Raises BadRule."""
+        """The rules after the change. Raises `bad_rule`."""
         kept = AutoApproval(enabled=rules.enabled) if self.reset else rules
         domains = kept.domains if self.domains is None else checked_domains(self.domains)
         return AutoApproval(
@@ -55,7 +55,7 @@ class RuleOptions:
 def set_rules(ledger: Ledger, billing: Billing, call: Call, handle: str, wanted: RuleOptions) -> Report:
     """Change the rules, in the ledger and in Stripe's metadata.
 
-    Raises BadRule, TooLongForStripe, RoleRequired.
+    Raises `bad_rule`, `too_long_for_stripe`, RoleRequired.
     """
     if wanted.until is not None and wanted.until <= call.now:
         raise UsageError(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from seatctl.errors import ExitCode
+from seatctl.errors import Code, ExitCode, refuse
 from seatctl.ledger import requests, roles, seats, subscriptions, users
 from seatctl.ledger.due_changes import take_seat
 from seatctl.ledger.ledger import Ledger
@@ -23,7 +23,6 @@ from seatctl.rules.people import checked_email
 from seatctl.rules.permissions import is_address, is_self
 from seatctl.services.requests.auto_approval import automatic
 from seatctl.services.requests.outcome import (
-    BadRequest,
     RequestResult,
     described,
     homes,
@@ -54,7 +53,8 @@ def create_request(ledger: Ledger, call: Call, wish: SeatRequestOptions) -> Repo
     """Ask for a seat. Seated at once where the subscription approves automatically and a seat is free.
 
     Exit 10 with the place where the request waits for a seat; awaiting approval is 0.
-    Raises UnknownUser, UserNotActive, UnknownSubscription, RoleRequired, ForeignLedger, NotAssignable.
+    Raises UnknownUser, `user_not_active`, UnknownSubscription, RoleRequired, ForeignLedger,
+    `subscription_not_active`.
     """
     _check(wish, call.now)
     with ledger.change(call) as tx:
@@ -97,16 +97,25 @@ def _user(tx: Transaction, wish: SeatRequestOptions) -> User:
 
 def _check(wish: SeatRequestOptions, now: datetime) -> None:
     if wish.expires_at is not None and wish.expires_at <= now:
-        raise BadRequest("a request cannot expire before it is made", hint="use --expires with a later time")
+        raise refuse(
+            Code.BAD_REQUEST,
+            "a request cannot expire before it is made",
+            hint="use --expires with a later time",
+        )
     require_short("a note", wish.note)
     if not all(name.strip() for name in wish.features):
-        raise BadRequest("a feature has a name", hint="to see what its seats grant: seatctl plans show PLAN")
+        raise refuse(
+            Code.BAD_REQUEST,
+            "a feature has a name",
+            hint="to see what its seats grant: seatctl plans show PLAN",
+        )
 
 
 def _require_features(subscription: Subscription, wanted: Sequence[str]) -> None:
     missing = [name for name in wanted if not fits(subscription, (name,))]
     if missing:
-        raise BadRequest(
+        raise refuse(
+            Code.BAD_REQUEST,
             f"a seat in {subscription.name} does not grant {', '.join(missing)}",
             hint="without --subscription one is chosen that does",
             data={"subscription": subscription.name, "features": [*missing]},

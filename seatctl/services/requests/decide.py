@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 
-from seatctl.errors import BadInput, ExitCode, Refused
+from seatctl.errors import BadInput, Code, ExitCode, Refused, refuse
 from seatctl.ledger import requests, seats, subscriptions, users
 from seatctl.ledger.due_changes import fill_waitlists, take_seat
 from seatctl.ledger.ledger import Ledger
@@ -18,23 +18,9 @@ from seatctl.models.subscription import Subscription
 from seatctl.rules.approval import OPEN, choose, why_chosen
 from seatctl.rules.assignment import require_home, require_usable
 from seatctl.rules.permissions import is_self
-from seatctl.services.requests.outcome import (
-    BadRequest,
-    RequestResult,
-    described,
-    homes,
-    report,
-    require_short,
-    wait,
-)
+from seatctl.services.requests.outcome import RequestResult, described, homes, report, require_short, wait
 from seatctl.services.users.people import require_active_user
 from seatctl.services.users.permissions import RoleRequired, allow
-
-
-class RequestClosed(Refused):
-    """The request was decided before, or its time has passed."""
-
-    code = "request_closed"
 
 
 def approve_requests(
@@ -84,7 +70,8 @@ def _pool_of(
     if request.subscription_id is not None:
         subscription = subscriptions.by_id(tx, request.subscription_id)
         if named is not None and named.id != subscription.id:
-            raise BadRequest(
+            raise refuse(
+                Code.BAD_REQUEST,
                 f"request {request.number} is for {subscription.name}, not for {named.name}",
                 hint=f"seatctl requests approve {request.number}",
             )
@@ -130,7 +117,7 @@ def _may_decide(tx: Transaction, request: SeatRequest) -> bool:
 def deny_requests(ledger: Ledger, call: Call, numbers: Sequence[int] | None, reason: str | None) -> Report:
     """Deny; `numbers` None: every pending one that the actor may decide.
 
-    One that fails alone is raised; of several the rest is done (exit 6). Raises BadRequest.
+    One that fails alone is raised; of several the rest is done (exit 6). Raises `bad_request`.
     """
     require_short("a reason", reason)
     with ledger.change(call) as tx:
@@ -174,7 +161,8 @@ def _require_open(request: SeatRequest) -> None:
     if request.status in OPEN:
         return
     where = f" --subscription {shlex.quote(request.subscription)}" if request.subscription else ""
-    raise RequestClosed(
+    raise refuse(
+        Code.REQUEST_CLOSED,
         f"request {request.number} is {request.status} already",
         hint=f"a new one: seatctl requests create {request.email}{where}",
         data={"request": request.number, "status": request.status.value},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from seatctl.errors import BadInput, ExitCode, SeatctlError
+from seatctl.errors import Code, ExitCode, SeatctlError, refuse
 from seatctl.ledger import requests, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
@@ -15,12 +15,6 @@ from seatctl.models.subscription import Subscription
 
 MOST_CHARACTERS = 1000
 COLUMNS = ("number", "email", "subscription", "status", "place", "result", "error", "sign_in_url")
-
-
-class BadRequest(BadInput):
-    """What is asked for cannot be asked for."""
-
-    code = "bad_request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +51,11 @@ class RequestResult:
 
 
 def require_short(what: str, text: str | None) -> None:
-    """Raise BadRequest for a text that nobody would read to the end, nor a mail should carry."""
+    """Raise `bad_request` for a text that nobody would read to the end, nor a mail should carry."""
     if text is not None and len(text) > MOST_CHARACTERS:
-        raise BadRequest(f"{what} is at most {MOST_CHARACTERS:,} characters long; this has {len(text):,}")
+        raise refuse(
+            Code.BAD_REQUEST, f"{what} is at most {MOST_CHARACTERS:,} characters long; this has {len(text):,}"
+        )
 
 
 def homes(tx: Transaction, ledger: Ledger) -> Iterator[Subscription]:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from seatctl.billing.complete_lists import UnreadableList
 from seatctl.billing.objects import UnreadableObject
 from seatctl.billing.port import Billing
-from seatctl.errors import JsonValue, Refused, SeatctlError, StripeRefused
+from seatctl.errors import Code, JsonValue, Refused, SeatctlError, StripeRefused
 from seatctl.ledger import operations, subscriptions, users
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.record import audit, batches
@@ -48,7 +48,7 @@ _ACTIONS = {
 class CannotUndo(Refused):
     """What the run did cannot be taken back, or is for `sync` to finish."""
 
-    code = "cannot_undo"
+    kind = Code.CANNOT_UNDO
 
 
 def abandon(

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from seatctl.billing.port import Billing
-from seatctl.errors import ExitCode, JsonValue, LedgerError, NotFound, Refused, SeatctlError
+from seatctl.errors import Code, ExitCode, JsonValue, LedgerError, SeatctlError, refuse
 from seatctl.ledger import copies, operations
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.record import audit, batches, runs
@@ -23,25 +23,6 @@ from seatctl.models.report import Report
 from seatctl.models.run import RunState
 
 COLUMNS = ("line", "command", "result", "code", "error")
-
-
-class NoBatch(NotFound):
-    """The run has no lines."""
-
-    code = "no_batch"
-
-
-class BatchInterrupted(SeatctlError):
-    """Ctrl-C; what was done is done, the rest can be resumed."""
-
-    code = "interrupted"
-    exit_code = ExitCode.INTERRUPTED
-
-
-class NothingToResume(Refused):
-    """Every line of the batch has been tried."""
-
-    code = "nothing_to_resume"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +70,7 @@ def rehearsing(ledger: Ledger, call: Call) -> Iterator[Ledger]:
 def resume(ledger: Ledger, billing: Callable[[], Billing], call: Call, number: int, how: Batch) -> Report:
     """Go on with a batch that was killed or stopped; no line that was done is done again.
 
-    Raises UnknownRun, NoBatch, NothingToResume, BatchBusy.
+    Raises `unknown_run`, `no_batch`, `nothing_to_resume`, `batch_busy`.
     """
     with ledger.reading() as reader:
         require_batch(reader, number)
@@ -100,7 +81,8 @@ def resume(ledger: Ledger, billing: Callable[[], Billing], call: Call, number: i
             lines = batches.waiting(reader, number)
             state = runs.find(reader, number).state
         if not lines and state is not RunState.PENDING:
-            raise NothingToResume(
+            raise refuse(
+                Code.NOTHING_TO_RESUME,
                 f"every line of run {number} has been tried",
                 hint=f"seatctl runs failures {number}",
                 data={"run": number},
@@ -109,11 +91,14 @@ def resume(ledger: Ledger, billing: Callable[[], Billing], call: Call, number: i
 
 
 def require_batch(reader: Reader, number: int) -> None:
-    """Raises UnknownRun, and NoBatch where the run has no lines."""
+    """Raises `unknown_run`, and `no_batch` where the run has no lines."""
     runs.find(reader, number)
     if not batches.tally(reader, number).total:
-        raise NoBatch(
-            f"run {number} is not a batch", hint=f"seatctl runs show {number}", data={"run": number}
+        raise refuse(
+            Code.NO_BATCH,
+            f"run {number} is not a batch",
+            hint=f"seatctl runs show {number}",
+            data={"run": number},
         )
 
 
@@ -155,7 +140,7 @@ def _go(ledger: Ledger, call: Call, run: int | None, lines: Sequence[Line], how:
     except KeyboardInterrupt:
         kept = None if call.dry_run else run
         hint = None if kept is None else f"to go on: seatctl runs resume {kept}"
-        raise BatchInterrupted("interrupted", hint=hint, data={"run": kept}) from None
+        raise refuse(Code.INTERRUPTED, "interrupted", hint=hint, data={"run": kept}) from None
 
 
 def _do_lines(ledger: Ledger, call: Call, run: int | None, lines: Sequence[Line], how: Batch) -> Report:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def undo_run(ledger: Ledger, billing: Callable[[], Billing], call: Call, number: int) -> Report:
     """Take back what a run did to people, seats and requests, or abandon one that has not ended.
 
-    Raises UnknownRun, RoleRequired, what `take_back` raises, and CannotUndo with the command that
+    Raises `unknown_run`, RoleRequired, what `take_back` raises, and CannotUndo with the command that
     reverses it where there is one.
     """
     # Held to the end: a `sync` in another process must not finish what is being abandoned.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from seatctl.errors import Refused
+from seatctl.errors import Code, refuse
 from seatctl.ledger import operations, roles, subscriptions
 from seatctl.ledger.due_changes import fill_waitlists, waitlist_told
 from seatctl.ledger.ledger import Ledger
@@ -28,18 +28,6 @@ COLUMNS = ("entity", "subject", "result")
 _PEOPLE = frozenset({"made", "changed", "status"})
 
 
-class UndoneAlready(Refused):
-    """The run was undone before."""
-
-    code = "undone_already"
-
-
-class ChangedSince(Refused):
-    """A later run built on what would be taken back."""
-
-    code = "changed_since"
-
-
 class NoInverse(Exception):
     """Something that the run changed cannot be taken back here; the caller says what reverses it."""
 
@@ -47,7 +35,8 @@ class NoInverse(Exception):
 def take_back(ledger: Ledger, call: Call, run: Run) -> Report:
     """Undo a run that is done, in one transaction.
 
-    Raises UndoneAlready, ChangedSince, RoleRequired, LastAdmin, NoSeatsLeft and its like, EmailTaken;
+    Raises `undone_already`, `changed_since`, RoleRequired, `last_admin`, NoSeatsLeft and its like,
+    `email_taken`;
     NoInverse.
     """
     with ledger.change(call) as tx:
@@ -98,7 +87,8 @@ def _standing(tx: Transaction, run: Run) -> Run:
     while (by := runs.undone_by(tx, run.number)) is not None:
         again = runs.undone_by(tx, by)
         if again is None:
-            raise UndoneAlready(
+            raise refuse(
+                Code.UNDONE_ALREADY,
                 f"run {run.number} was undone by run {by}",
                 hint=f"to do it again: seatctl runs undo {by}",
                 data={"run": run.number, "undone_by": by},
@@ -128,7 +118,8 @@ def _require_unchanged(tx: Transaction, run: Run) -> None:
     if later is not None:
         gone = runs.undone_by(tx, later.run) is not None
         first = f"if that is what you want, first: seatctl runs undo {later.run}"
-        raise ChangedSince(
+        raise refuse(
+            Code.CHANGED_SINCE,
             f"run {run.number} cannot be undone: run {later.run} changed {later.what} after it",
             hint=f"seatctl runs show {later.run}" if gone else first,
             data={"run": run.number, "changed_by": later.run, "changed": later.what},

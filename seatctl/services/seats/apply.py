@@ -70,7 +70,7 @@ def stage(ledger: Ledger, rows: Iterable[DesiredRow], subscriptions: Iterable[st
 def weigh(ledger: Ledger, call: Call, how: ApplyOptions, checked: Checked | None = None) -> Comparison:
     """Compare what was staged with the ledger, and write nothing: anybody may, and no lock is taken.
 
-    Raises BadRows, NotInFile.
+    Raises `bad_rows`, `not_in_file`.
     """
     with ledger.weighing() as journal:
         changes = _compare(journal, format_time(call.now), how)
@@ -113,8 +113,9 @@ def apply_state(
     """Bring the ledger to the staged state, in one transaction; nothing where nothing differs.
 
     `bought` are the runs of what was bought for it, whose seats were kept for this.
-    Raises BadRows and NotInFile before anything about seats; RoleRequired, ForeignLedger, NotAssignable,
-    MaxRevokeExceeded, NoSeatsLeft (unless `fill`).
+    Raises `bad_rows` and `not_in_file` before anything about seats; RoleRequired, ForeignLedger,
+    `subscription_not_active`,
+    `max_revoke_exceeded`, NoSeatsLeft (unless `fill`).
     """
     with ledger.change(call) as tx:
         changes = _compare(tx, tx.now, how)

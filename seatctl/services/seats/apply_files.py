@@ -15,19 +15,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 
-from seatctl.errors import BadInput, UsageError
+from seatctl.errors import Code, UsageError, refuse
 from seatctl.rules.desired_state import FIELDS, DesiredRow, desired
 from seatctl.rules.toml_lines import Path, line_of, toml_lines
 
 _MOST_LOOKED_AT = 1 << 16
 _MOST_BYTES = 16 << 20
 """A TOML file is read whole, so that it is for what people write; exports are CSV or JSON Lines."""
-
-
-class BadToml(BadInput):
-    """The file is no TOML, or says something else than who sits where."""
-
-    code = "bad_toml"
 
 
 @contextmanager
@@ -37,7 +31,7 @@ def rows_of(
     """The rows of a file, judged, and the subscriptions that are named besides: here, or in a TOML list.
 
     One of `subscriptions` alone is also that of the rows which name none.
-    Raises FileNotThere, FileNotReadable, EmptyFile, NoSuchColumn, BadToml, UsageError.
+    Raises `file_not_found`, `file_not_readable`, `empty_file`, NoSuchColumn, `bad_toml`, UsageError.
     """
     also, default = tuple(subscriptions), subscriptions[0] if len(subscriptions) == 1 else None
     if source.lower().endswith(".toml"):
@@ -57,25 +51,27 @@ def rows_of(
 def _toml(source: str) -> tuple[dict[str, object], Mapping[Path, int]]:
     import tomllib
 
-    from seatctl.input.file_kinds import NotText, not_text
+    from seatctl.input.file_kinds import not_text
     from seatctl.input.lines import open_bytes
 
     stream, name = open_bytes(source, None)
     with stream:
         data = stream.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
-        raise BadToml(
-            f"{name} is too long for TOML", hint="write CSV or JSON Lines, which are read as a stream"
+        raise refuse(
+            Code.BAD_TOML,
+            f"{name} is too long for TOML",
+            hint="write CSV or JSON Lines, which are read as a stream",
         )
     what = not_text(data[:_MOST_LOOKED_AT], name)
     if what is not None:
-        raise NotText(what[0], hint=what[1], data={"file": name})
+        raise refuse(Code.NOT_TEXT, what[0], hint=what[1], data={"file": name})
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n")
         return tomllib.loads(text), toml_lines(text)
     except (ValueError, RecursionError) as error:  # not UTF-8, a number of over 4,300 digits
-        raise BadToml(
-            f"{name} cannot be read: {error}", hint="to see one: seatctl seats apply --help"
+        raise refuse(
+            Code.BAD_TOML, f"{name} cannot be read: {error}", hint="to see one: seatctl seats apply --help"
         ) from None
 
 
@@ -84,7 +80,8 @@ def _table(found: dict[str, object], key: str) -> dict[str, object]:
     value = found.get(key, {})
     if unknown or not isinstance(value, dict):
         wrong = f"it has {unknown[0]!r}" if unknown else f"{key!r} is not a table"
-        raise BadToml(
+        raise refuse(
+            Code.BAD_TOML,
             f"{wrong}; it may have [subscriptions] with lists of e-mails, and [[seats]]",
             hint="write design = ['ann@example.com'] under [subscriptions]",
         )

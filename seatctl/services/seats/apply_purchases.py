@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from seatctl.billing.port import Billing
-from seatctl.errors import JsonValue, Refused, SeatctlError
+from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call
 from seatctl.models.plan import Increase
@@ -16,12 +16,6 @@ from seatctl.rules.plural import counted as seats_in_words
 from seatctl.rules.purchases import amount_of, check_spend
 from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal, carry_out
 from seatctl.services.subscriptions.seats_and_plan import prepare_add
-
-
-class SeveralCurrencies(Refused):
-    """One limit cannot be in two currencies."""
-
-    code = "several_currencies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +68,15 @@ def price(
 ) -> list[SeatPurchase]:
     """What has to be bought, checked and priced; nothing is written. `max_spend` covers all of it together.
 
-    Raises MaxSpendExceeded, SeveralCurrencies, and what `subs add-seats` raises of any of them.
+    Raises `max_spend_exceeded`, `several_currencies`, and what `subs add-seats` raises of any of them.
     """
     for one in changes.short:
         require_home(one.subscription, ledger.id)
     purchases = [_purchase(ledger, billing, call, one) for one in changes.short]
     currencies = {one.prepared.currency for one in purchases}
     if max_spend is not None and len(currencies) > 1:
-        raise SeveralCurrencies(
+        raise refuse(
+            Code.SEVERAL_CURRENCIES,
             f"seats would be bought in {' and '.join(sorted(currencies)).upper()}, one limit is for one",
             hint="apply the subscriptions one by one: --subscription with a file of each",
             data={"currencies": [*sorted(currencies)]},
@@ -92,7 +87,7 @@ def price(
 
 
 def require_amount(changes: Changes, max_spend: str | None) -> None:
-    """Raise BadAmount where the limit is no amount, whether or not anything has to be bought."""
+    """Raise `bad_amount` where the limit is no amount, whether or not anything has to be bought."""
     for one in changes.short or changes.subscriptions[:1]:
         if max_spend is not None:
             amount_of(max_spend, one.subscription.currency)

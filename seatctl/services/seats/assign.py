@@ -40,7 +40,8 @@ class AssignOptions:
 def assign_seats(ledger: Ledger, call: Call, name: str, people: People, how: AssignOptions) -> Report:
     """Seat people in a subscription. Who sits there already stays, without an error.
 
-    Raises BadRows before anything about seats; NoSeatsLeft, OverAssigned, NotAssignable, ForeignLedger.
+    Raises `bad_rows` before anything about seats; NoSeatsLeft, `over_assigned`, `subscription_not_active`,
+    ForeignLedger.
     """
     stage(ledger, people)
     with ledger.change(call) as tx:
@@ -131,7 +132,7 @@ def _make_users(tx: Transaction) -> int:
 
 
 def _require_good(tx: Transaction, call: Call, people: People, how: AssignOptions) -> int:
-    """Tell good rows from bad ones; how many bad ones are left out. Raises BadRows and its like."""
+    """Tell good rows from bad ones; how many bad ones are left out. Raises `bad_rows` and its like."""
     if how.create_users:
         if staging.count(tx, RowVerdict.UNKNOWN):
             allow(tx, call.actor, Action.MANAGE_USERS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seatctl.errors import BadInput, NotFound, Refused
+from seatctl.errors import Code, refuse
 from seatctl.ledger import activation, subscriptions
 from seatctl.ledger.activation import Activation
 from seatctl.ledger.ledger import Ledger
@@ -15,37 +15,23 @@ from seatctl.rules.assignment import require_home
 COLUMNS = ("email", "subscription", "claimed_at", "result")
 
 
-class BadCode(BadInput):
-    """A text that cannot be an activation code."""
-
-    code = "bad_code"
-
-
-class UnknownCode(NotFound):
-    """No seat was ever given this code."""
-
-    code = "unknown_code"
-
-
-class CodeNotUsable(Refused):
-    """The code was used, has expired, or its seat was given back or claimed."""
-
-    code = "code_not_usable"
-
-
 def claim_seat(ledger: Ledger, call: Call, typed: str) -> Report:
     """Claim the seat of a code. Whoever has the code may: it was sent to the seat's own address.
 
-    Raises BadCode, UnknownCode, CodeNotUsable, ForeignLedger. No message ever repeats the code.
+    Raises `bad_code`, `unknown_code`, `code_not_usable`, ForeignLedger. No message ever repeats the code.
     """
     code = read_code(typed)
     if code is None:
-        raise BadCode("that is not an activation code", hint="it looks like seat-XXXXX-XXXXX-XXXXX-XXXXX")
+        raise refuse(
+            Code.BAD_CODE, "that is not an activation code", hint="it looks like seat-XXXXX-XXXXX-XXXXX-XXXXX"
+        )
     with ledger.change(call) as tx:
         found = activation.find(tx, code_hash(code))
         if found is None:
-            raise UnknownCode(
-                "there is no such activation code", hint="for a new one: seatctl notify send --again EMAIL"
+            raise refuse(
+                Code.UNKNOWN_CODE,
+                "there is no such activation code",
+                hint="for a new one: seatctl notify send --again EMAIL",
             )
         require_home(subscriptions.find(tx, found.subscription), ledger.id)
         _require_usable(found, call)
@@ -74,4 +60,9 @@ def _require_usable(found: Activation, call: Call) -> None:
     elif found.expires_at <= call.now:
         why, hint = f"the code expired on {found.expires_at:%Y-%m-%d}", f"{again} sends a new one"
     if why is not None:
-        raise CodeNotUsable(why, hint=hint, data={"email": found.email, "subscription": found.subscription})
+        raise refuse(
+            Code.CODE_NOT_USABLE,
+            why,
+            hint=hint,
+            data={"email": found.email, "subscription": found.subscription},
+        )

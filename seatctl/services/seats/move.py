@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from seatctl.errors import ExitCode, JsonValue, Refused, UsageError
+from seatctl.errors import Code, ExitCode, JsonValue, UsageError, refuse
 from seatctl.ledger import request_closures, seat_moves, seats, staging, subscriptions, users
 from seatctl.ledger.due_changes import fill_waitlists, waitlist_told
 from seatctl.ledger.ledger import Ledger
@@ -20,14 +20,7 @@ from seatctl.models.user import User, UserStatus
 from seatctl.rules.assignment import require_home, require_usable, seats_to_take, shortage
 from seatctl.rules.revocations import RevocationCount, RevocationLimit
 from seatctl.rules.revocations import check as check_revocations
-from seatctl.services.users.people import (
-    People,
-    UserNotActive,
-    require_active,
-    require_good,
-    require_known,
-    stage,
-)
+from seatctl.services.users.people import People, require_active, require_good, require_known, stage
 from seatctl.services.users.permissions import allow
 
 _MOVE_COLUMNS = ("line", "email", "result", "error")
@@ -38,22 +31,11 @@ _WARNING_HOLDS = timedelta(days=30)
 """Beyond its grace: who is still idle then is warned anew, since the first one is forgotten."""
 
 
-class NotSeated(Refused):
-    """Somebody who should give up a seat has none there."""
-
-    code = "not_seated"
-
-
-class AlreadySeated(Refused):
-    """Somebody who should get a seat has one there."""
-
-    code = "already_seated"
-
-
 def move_seats(ledger: Ledger, call: Call, old: str, new: str, people: People) -> Report:
     """Give people a seat of `new` for theirs of `old`, ending when that would have ended.
 
-    Raises BadRows and its like, NotSeated, NoSeatsLeft, OverAssigned, NotAssignable, ForeignLedger.
+    Raises `bad_rows` and its like, `not_seated`, NoSeatsLeft, `over_assigned`, `subscription_not_active`,
+    ForeignLedger.
     """
     stage(ledger, people)
     with ledger.change(call) as tx:
@@ -98,7 +80,8 @@ def _require_seated(tx: Transaction, people: People, source: Subscription) -> No
     unseated = [row["email"] for row in rows if isinstance(row, dict) and "no seat in" in str(row["error"])]
     if unseated:
         have = "has" if len(unseated) == 1 else "have"
-        raise NotSeated(
+        raise refuse(
+            Code.NOT_SEATED,
             f"{', '.join(map(str, unseated))} {have} no seat in {source.name}",
             hint=f"seatctl seats list {shlex.quote(source.name)}",
             data={"subscription": source.name, "emails": unseated},
@@ -108,7 +91,8 @@ def _require_seated(tx: Transaction, people: People, source: Subscription) -> No
 def swap_seats(ledger: Ledger, call: Call, name: str, old: str, new: str) -> Report:
     """Give the seat of one user to another, ending when it would have ended; even where no seat is free.
 
-    Raises UnknownUser, NotSeated, AlreadySeated, UserNotActive, OverAssigned, NotAssignable.
+    Raises UnknownUser, `not_seated`, `already_seated`, `user_not_active`, `over_assigned`,
+    `subscription_not_active`.
     """
     with ledger.change(call) as tx:
         subscription = _pool(tx, ledger, call, name)
@@ -145,20 +129,23 @@ def _require_swap(
     subscription: Subscription, leaving: User, coming: User, *, seated: bool, there: bool
 ) -> None:
     if not seated:
-        raise NotSeated(
+        raise refuse(
+            Code.NOT_SEATED,
             f"{leaving.email} has no seat in {subscription.name}",
             hint=f"seatctl seats list {shlex.quote(subscription.name)}",
             data={"subscription": subscription.name, "emails": [leaving.email]},
         )
     if there:
-        raise AlreadySeated(
+        raise refuse(
+            Code.ALREADY_SEATED,
             f"{coming.email} sits in {subscription.name} already",
             hint=shlex.join(["seatctl", "seats", "revoke", subscription.name, leaving.email]),
             data={"subscription": subscription.name, "email": coming.email},
         )
     if coming.status is not UserStatus.ACTIVE:
         back = "reactivate" if coming.status is UserStatus.SUSPENDED else "add"
-        raise UserNotActive(
+        raise refuse(
+            Code.USER_NOT_ACTIVE,
             f"{coming.email} is {coming.status}",
             hint=f"seatctl users {back} {coming.email}",
             data={"emails": [coming.email], "status": coming.status.value},
@@ -182,7 +169,7 @@ class ReclaimOptions:
 def reclaim_seats(ledger: Ledger, call: Call, name: str, how: ReclaimOptions) -> Report:
     """Give back idle seats of who is not exempt; with a grace, warn first and revoke later runs.
 
-    Raises MaxRevokeExceeded, ForeignLedger, RoleRequired.
+    Raises `max_revoke_exceeded`, ForeignLedger, RoleRequired.
     """
     if how.grace is not None and not call.notify:
         raise UsageError("--grace warns by mail, and --no-notify forbids that", hint="leave one of them out")

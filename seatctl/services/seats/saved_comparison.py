@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO, cast
 
-from seatctl.errors import BadInput, JsonValue, Refused
+from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.ledger.desired import result
 from seatctl.ledger.transaction import Journal
 from seatctl.models.call import format_time
@@ -28,18 +28,6 @@ _FLAGS = ("percent", "prune", "create_users", "fill", "skip_bad", "named")
 """The keys of `how` that are true or false, in the order of the fields of `ApplyOptions`."""
 _CELLS = 7
 """Values of a row."""
-
-
-class StalePlan(Refused):
-    """The ledger, a price or a renewal date has moved on since the plan was saved."""
-
-    code = "stale_plan"
-
-
-class BadPlan(BadInput):
-    """The file is no saved plan, or not as it was saved."""
-
-    code = "bad_plan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +102,7 @@ def _write(file: TextIO, header: dict[str, JsonValue], rows: Iterator[DesiredRow
 
 
 def read(path: Path) -> SavedComparison:
-    """A plan as it was saved. Raises BadPlan, FileNotThere."""
+    """A plan as it was saved. Raises `bad_plan`, `file_not_found`."""
     from seatctl.input.lines import open_bytes
 
     stream, name = open_bytes(str(path), None)
@@ -126,8 +114,9 @@ def read(path: Path) -> SavedComparison:
     return found
 
 
-def _bad_plan(name: object) -> BadPlan:
-    return BadPlan(
+def _bad_plan(name: object) -> SeatctlError:
+    return refuse(
+        Code.BAD_PLAN,
         f"{name} is not a plan that seats apply --save has written, or it was changed",
         hint="make it again: seatctl seats apply FILE --save PLAN",
     )
@@ -166,7 +155,7 @@ def _json(value: object) -> JsonValue:
 
 
 def _row(row: list[object], path: Path) -> DesiredRow:
-    """A row of the file. Raises BadPlan."""
+    """A row of the file. Raises `bad_plan`."""
     if len(row) != _CELLS or type(row[0]) is not int:
         raise _bad_plan(path)
     line, email, _, name, group, until, subscription = row
@@ -201,7 +190,7 @@ def _loads(line: str | bytes) -> object:
 
 
 def still_holds(saved: SavedComparison, ledger_id: str, *, bought: bool = False) -> Checked:
-    """What raises StalePlan where the plan no longer says what would be done.
+    """What raises `stale_plan` where the plan no longer says what would be done.
 
     After our own purchase (`bought`) the head has moved, and with it nothing else may have.
     """
@@ -219,8 +208,9 @@ def still_holds(saved: SavedComparison, ledger_id: str, *, bought: bool = False)
     return check
 
 
-def _stale(why: str) -> StalePlan:
-    return StalePlan(
+def _stale(why: str) -> SeatctlError:
+    return refuse(
+        Code.STALE_PLAN,
         f"the saved plan is stale: {why}; nothing was written",
         hint="make it again: seatctl seats apply FILE --save PLAN",
     )

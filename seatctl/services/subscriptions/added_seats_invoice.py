@@ -9,7 +9,7 @@ from seatctl.billing import endpoints
 from seatctl.billing.objects import read_price, read_subscription
 from seatctl.billing.port import Billing, MissingInStripe, StripeJson
 from seatctl.billing.previews import RECURRING, read_preview_alone
-from seatctl.errors import JsonValue, Refused
+from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.models.call import format_time, parse_time
 from seatctl.models.money import step
 from seatctl.models.plan import Increase, Plan
@@ -47,12 +47,6 @@ _DUE_DAYS = 30
 """Days to pay for seats that are added on account, as everywhere where nothing else is said."""
 
 
-class NoUnitPrice(Refused):
-    """The price is tiered or fractional: it has no amount per seat that an invoice of ours could ask for."""
-
-    code = "no_unit_price"
-
-
 @dataclass(frozen=True, slots=True)
 class _Line:
     """What added seats cost: the one line of the invoice, and the time that it pays for."""
@@ -75,7 +69,7 @@ def prepare_addon(
     """Price `seats` more: in full, or under such a policy for the rest of the term that was renewed by hand.
 
     `list_price` is today's of the plan, in minor units, for a policy without `lock_price`.
-    Raises MaxSpendExceeded, NoUnitPrice, CardRequired.
+    Raises `max_spend_exceeded`, `no_unit_price`, `card_required`.
     """
     subscription, stands = found.subscription, found.standing
     line = _line(found, seats, list_price)
@@ -163,7 +157,9 @@ def agreed(bill: OwnInvoice, preview: Preview) -> OwnInvoice:
 
 
 def require_unit_price(found: SubscriptionSnapshot, plan: Plan, billing: Billing) -> None:
-    """Raise NoUnitPrice unless the plan's price is an amount per seat; one of 0 in the ledger may be none."""
+    """Raise `no_unit_price` unless the plan's price is an amount per seat; one of 0 in the ledger may be
+    none.
+    """
     if plan.unit_amount:
         return
     same = plan.price_id == found.item.price.id
@@ -172,8 +168,9 @@ def require_unit_price(found: SubscriptionSnapshot, plan: Plan, billing: Billing
         raise _no_unit_price(found.standing.name, plan.slug)
 
 
-def _no_unit_price(name: str, plan: str) -> NoUnitPrice:
-    return NoUnitPrice(
+def _no_unit_price(name: str, plan: str) -> SeatctlError:
+    return refuse(
+        Code.NO_UNIT_PRICE,
         f"the price of {plan} is tiered or fractional: no invoice of a number of seats can ask for it",
         hint=f"seatctl plans show {plan}",
         data={"subscription": name, "plan": plan},

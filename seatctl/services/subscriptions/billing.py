@@ -103,7 +103,7 @@ def prepare_billing(
 ) -> Proposal:
     """Check a change of billing details; a new card pays the oldest unpaid invoice at once.
 
-    Raises UnknownSubscription, RoleRequired, ForeignLedger, MaxSpendExceeded.
+    Raises UnknownSubscription, RoleRequired, ForeignLedger, `max_spend_exceeded`.
     """
     asked = _asked(details)
     under_way = repeated(ledger, call, handle, asked, Action.MANAGE_SUBSCRIPTION, wishes)

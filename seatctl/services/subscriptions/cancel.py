@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from seatctl.billing.port import Billing
-from seatctl.errors import JsonValue, Refused
+from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.ledger import subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call, format_time
@@ -58,18 +58,12 @@ _GO_ON_ASKING = frozenset((SubscriptionStatus.UNPAID, SubscriptionStatus.PAUSED)
 _OVER = frozenset((SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED))
 
 
-class EndsByItself(Refused):
-    """A contract that is renewed by hand ends anyway; there is no cancellation to take back."""
-
-    code = "ends_by_itself"
-
-
 def prepare_cancel(
     ledger: Ledger, billing: Billing, call: Call, handle: str, *, now: bool, refund: bool
 ) -> Proposal:
     """Check a cancellation and say what it gives back and until when the seats hold.
 
-    Raises UnknownSubscription, RoleRequired, ForeignLedger, NothingToGiveBack, NotRefundable.
+    Raises UnknownSubscription, RoleRequired, ForeignLedger, `nothing_to_give_back`, `not_refundable`.
     """
     asked: dict[str, JsonValue] = {"cancel": "now" if now else "at_period_end", "refund": refund}
     under_way = repeated(ledger, call, handle, asked, Action.MANAGE_SUBSCRIPTION)
@@ -92,7 +86,7 @@ def prepare_resume(
 ) -> Proposal:
     """Check taking back a cancellation at the period's end, or ending a pause.
 
-    Raises EndsByItself, NotRunning; of what Stripe has paused CardRequired and MaxSpendExceeded.
+    Raises `ends_by_itself`, NotRunning; of what Stripe has paused `card_required` and `max_spend_exceeded`.
     """
     wishes = wishes or ChangeOptions()
     asked: dict[str, JsonValue] = {"resume": True}
@@ -132,12 +126,13 @@ def prepare_resume(
     return replace(prepared, undo=hints.command("subs", "cancel", found.subscription.name))
 
 
-def _ends_by_itself(stands: SubscriptionState, at: datetime) -> EndsByItself:
+def _ends_by_itself(stands: SubscriptionState, at: datetime) -> SeatctlError:
     """What keeps a contract from ending is its renewal: now, or from the day on which its window opens."""
     opens = window_opens(stands)
     opened = at >= opens and not stands.renewed
     from_then = "" if opened else f", from {_day(opens)} on"
-    return EndsByItself(
+    return refuse(
+        Code.ENDS_BY_ITSELF,
         f"{stands.name} is renewed by hand: it ends on {_day(stands.period_end)} unless it is renewed"
         f"{from_then}",
         hint=hints.command("subs", "renew" if opened else "show", stands.name),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from shlex import quote
 
 from seatctl.billing.port import Billing
-from seatctl.errors import Refused
+from seatctl.errors import Code, SeatctlError, refuse
 from seatctl.models.call import parse_time
 from seatctl.rules.metadata import COVERS_UNTIL
 from seatctl.rules.plural import counted
@@ -17,16 +17,10 @@ from seatctl.services.subscriptions.refunds import SubscriptionInvoices, bills_o
 from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
 
 
-class ClassicBilling(Refused):
-    """Stripe would credit another amount than was billed; nothing was changed."""
-
-    code = "classic_billing"
-
-
 def require_true_credit(
     billing: Billing, found: SubscriptionSnapshot, what: str, bills: SubscriptionInvoices | None = None
 ) -> None:
-    """Return if Stripe credits what was billed when it prorates now. Raises ClassicBilling.
+    """Return if Stripe credits what was billed when it prorates now. Raises `classic_billing`.
 
     `what` would be done ("seats would be changed"); `bills` are read where they are not given.
     """
@@ -51,8 +45,9 @@ def require_true_credit(
         raise _refused(found, what, why, f"to see when the term ends: seatctl subs show {name}")
 
 
-def _refused(found: SubscriptionSnapshot, what: str, why: str, hint: str) -> ClassicBilling:
-    return ClassicBilling(
+def _refused(found: SubscriptionSnapshot, what: str, why: str, hint: str) -> SeatctlError:
+    return refuse(
+        Code.CLASSIC_BILLING,
         f"{found.subscription.name}: {what} by Stripe's classic billing mode, which credits by what the item"
         f" holds now, and {why}; nothing was changed",
         hint=f"{hint}; or migrate it to flexible billing mode in Stripe",

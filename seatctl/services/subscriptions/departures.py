@@ -53,12 +53,12 @@ NOBODY = Departures()
 def named_in_file(ledger: Ledger, subscription_id: int, source: str) -> Departures:
     """The people of a file (`-`: stdin): those who sit in the subscription go, the others are told.
 
-    Raises BadInput and BadRows, also for a person whom the ledger does not know.
+    Raises BadInput and `bad_rows`, also for a person whom the ledger does not know.
     """
     stage(ledger, People(source=source))
     with ledger.staging() as journal:
         staging.judge(journal)
-        staging.refuse(journal, RowVerdict.UNKNOWN, "there is no user of this e-mail")
+        staging.refuse_bad_rows(journal, RowVerdict.UNKNOWN, "there is no user of this e-mail")
     with ledger.reading() as reader:
         staging.require_good(reader, skip_bad=False)
         users = departures.seated_in_file(reader, subscription_id)

@@ -10,7 +10,7 @@ from datetime import datetime
 from shlex import quote
 
 from seatctl.billing.port import Billing
-from seatctl.errors import JsonValue, TryAgain
+from seatctl.errors import Code, JsonValue, refuse
 from seatctl.ledger import operations, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
@@ -44,12 +44,6 @@ CHANGE_COLUMNS = (
 )
 
 
-class SubscriptionChanged(TryAgain):
-    """Another money command changed the subscription in between."""
-
-    code = "subscription_changed"
-
-
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """A change that may be made: checked, and priced by Stripe. `row` is what --dry-run shows."""
@@ -80,7 +74,7 @@ class Proposal:
     """The command that would be accepted to take it back, where there is one."""
 
     def unchanged(self, reader: Reader) -> None:
-        """Raise SubscriptionChanged where another process was faster: the quantities sent are absolute.
+        """Raise `subscription_changed` where another process was faster: the quantities sent are absolute.
 
         A request that was only to finish an operation has no details; another process has finished it.
         """
@@ -88,7 +82,8 @@ class Proposal:
         same = replace(now, assigned=self.subscription.assigned) == self.subscription
         # A decrease that waits for the renewal shows in no column: the operation's number tells it.
         if not (self.request.details and same and operations.latest_of(reader, now.id) == self.operation):
-            raise SubscriptionChanged(
+            raise refuse(
+                Code.SUBSCRIPTION_CHANGED,
                 f"{self.subscription.name} has changed since this was decided; nothing was done",
                 hint=f"seatctl subs show {quote(self.subscription.name)}, then run the same command again",
                 data={"subscription": self.subscription.name},
@@ -130,7 +125,7 @@ def repeated(
 
     It is finished, or answered again, whatever would be said of a new one: Stripe may have done it already,
     and it would then look as if nothing were left to do, or as if it were too late or cost something.
-    Raises MaxSpendExceeded where this time a limit is given that it was not begun under.
+    Raises `max_spend_exceeded` where this time a limit is given that it was not begun under.
     """
     wishes = wishes or ChangeOptions()
     with ledger.reading() as reader:
@@ -234,5 +229,5 @@ def priced(
 
 
 def limit_of(wishes: ChangeOptions, currency: str) -> int | None:
-    """`--max-spend` in minor units. Raises BadAmount."""
+    """`--max-spend` in minor units. Raises `bad_amount`."""
     return None if wishes.max_spend is None else amount_of(wishes.max_spend, currency)

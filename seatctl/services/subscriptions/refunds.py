@@ -14,7 +14,7 @@ from seatctl.billing import endpoints
 from seatctl.billing.invoice_details import named_id
 from seatctl.billing.objects import amount_of, read_invoice, read_preview
 from seatctl.billing.port import Billing, StripeJson
-from seatctl.errors import JsonValue, Refused
+from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.models.call import parse_time
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import plain_amount, step
@@ -34,24 +34,6 @@ from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
 
 _BALANCES = ("starting", "ending")
 """Stripe's words for the customer's balance before and after an invoice."""
-
-
-class NothingToGiveBack(Refused):
-    """Ending it now gives nothing back: what was used and is not billed yet comes to more."""
-
-    code = "nothing_to_give_back"
-
-
-class RefundFallsShort(Refused):
-    """Less could be given back than Stripe says is unused; nothing was canceled."""
-
-    code = "refund_falls_short"
-
-
-class NotRefundable(Refused):
-    """Stripe would not give this back on its invoice; nothing was canceled."""
-
-    code = "not_refundable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +96,7 @@ def given_back(
 ) -> tuple[CreditShare, ...]:
     """What each invoice gives back, in minor units.
 
-    Raises NothingToGiveBack, RefundFallsShort, NotRefundable.
+    Raises `nothing_to_give_back`, `refund_falls_short`, `not_refundable`.
     """
     now, smallest = found.at, step(found.subscription.currency)
     running = [pair for pair in bills.by_stripe if _runs(pair[0], now)]
@@ -139,7 +121,8 @@ def given_back(
             shares += spread(ours, [of_ours.paid])
     if unused < 0 and not shares:
         owed = f"{plain_amount(-unused, found.subscription.currency)} {found.subscription.currency.upper()}"
-        raise NothingToGiveBack(
+        raise refuse(
+            Code.NOTHING_TO_GIVE_BACK,
             f"{found.subscription.name}: nothing would be given back; {owed} of used time is not billed yet",
             hint="to bill it and give nothing back:"
             f" seatctl subs cancel {quote(found.subscription.name)} --now",
@@ -157,7 +140,7 @@ def given_back(
 def _require_all(
     found: SubscriptionSnapshot, bills: SubscriptionInvoices, unused: int, back: int, disputed: list[str]
 ) -> None:
-    """Raise RefundFallsShort unless all that Stripe says is unused is given back, now or before."""
+    """Raise `refund_falls_short` unless all that Stripe says is unused is given back, now or before."""
     # Stripe rounds each line by itself, a charge down and its credit up: a unit of each may be missing.
     lines = sum(len(invoice.lines) for invoice, _ in bills.by_stripe if _runs(invoice, found.at))
     rounding = lines * step(found.subscription.currency)
@@ -167,14 +150,15 @@ def _require_all(
     raise _falls_short(found, unused, back, [*disputed, *bills.unpaid])
 
 
-def _falls_short(found: SubscriptionSnapshot, unused: int, back: int, reasons: list[str]) -> RefundFallsShort:
+def _falls_short(found: SubscriptionSnapshot, unused: int, back: int, reasons: list[str]) -> SeatctlError:
     name, currency = quote(found.subscription.name), found.subscription.currency
 
     def money(amount: int) -> str:
         return f"{plain_amount(amount, currency)} {currency.upper()}"
 
     why = " and ".join(reasons) or "the invoices of the running term took no more"
-    return RefundFallsShort(
+    return refuse(
+        Code.REFUND_FALLS_SHORT,
         f"{found.subscription.name}: Stripe says that {money(unused)} is unused, and {money(back)} of it can"
         f" be given back: {why}; nothing was canceled",
         hint=f"to end it and give nothing back: seatctl subs cancel {name} --now;"
@@ -308,7 +292,8 @@ def _preview_note(billing: Billing, found: SubscriptionSnapshot, share: CreditSh
     try:
         billing.read(endpoints.preview_credit_note(note_form(share)))
     except StripeRefused as refusal:
-        raise NotRefundable(
+        raise refuse(
+            Code.NOT_REFUNDABLE,
             f"Stripe gives nothing back on invoice {share.number}: {refusal.message}",
             hint=f"seatctl invoices show {share.number}; without --refund it is canceled all the same",
             data={"subscription": found.subscription.name, "invoice": share.number},

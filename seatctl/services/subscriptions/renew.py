@@ -12,7 +12,7 @@ from datetime import datetime
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_subscription
 from seatctl.billing.port import Billing, StripeJson
-from seatctl.errors import JsonValue, Refused
+from seatctl.errors import Code, JsonValue, refuse
 from seatctl.ledger import plans
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call, format_time, parse_time
@@ -69,12 +69,6 @@ from seatctl.services.subscriptions.snapshot import (
 )
 
 
-class TermTooLong(Refused):
-    """The next term would end later than Stripe can hold it; nothing was charged."""
-
-    code = "term_too_long"
-
-
 @dataclass(frozen=True, slots=True)
 class RenewalOptions:
     """What `subs renew` asks for; None keeps what is."""
@@ -90,7 +84,10 @@ class RenewalOptions:
 def prepare_renewal(
     ledger: Ledger, billing: Billing, call: Call, handle: str, renewal: RenewalOptions, wishes: ChangeOptions
 ) -> Proposal:
-    """Check and price the next term. Raises RenewsByItself, AlreadyRenewed, NotInRenewalWindow, PackSize."""
+    """Check and price the next term.
+
+    Raises `renews_by_itself`, `already_renewed`, `not_in_renewal_window`, `pack_size`.
+    """
     asked: dict[str, JsonValue] = {
         "renew": True,
         "seats": renewal.seats,
@@ -200,11 +197,12 @@ def _bill(
 
 
 def _new_end(found: SubscriptionSnapshot, plan: Plan) -> datetime:
-    """The end of the next term. Raises TermTooLong before anything is charged."""
+    """The end of the next term. Raises `term_too_long` before anything is charged."""
     end = next_end(found.standing.term_end, found.mirror.created_at, plan.interval, plan.interval_count)
     # Stripe takes a `trial_end` at most two years from the billing cycle anchor.
     if end > add_interval(found.mirror.billing_cycle_anchor, Interval.YEAR, 2):
-        raise TermTooLong(
+        raise refuse(
+            Code.TERM_TOO_LONG,
             f"Stripe holds terms of at most two years; this one would end on {end:%Y-%m-%d}",
             hint=hints.to("to begin a new contract", hints.buy(plan.slug)),
             data={"subscription": found.subscription.name, "new_end": format_time(end)},

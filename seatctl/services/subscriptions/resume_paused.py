@@ -31,7 +31,7 @@ _COLUMNS = ("name", "plan", "seats", "due_now", "currency")
 def prepare_restart(
     billing: Billing, found: SubscriptionSnapshot, asked: dict[str, JsonValue], wishes: ChangeOptions
 ) -> Proposal:
-    """Price the period that begins now. Raises CardRequired, MaxSpendExceeded."""
+    """Price the period that begins now. Raises `card_required`, `max_spend_exceeded`."""
     if found.mirror.collection_method != "send_invoice":
         require_card(billing, found.mirror, found.standing.name)
     form: dict[str, JsonValue] = {

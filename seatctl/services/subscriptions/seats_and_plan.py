@@ -37,7 +37,10 @@ from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot, gather
 def prepare_add(
     ledger: Ledger, billing: Billing, call: Call, handle: str, seats: int, wishes: ChangeOptions
 ) -> Proposal:
-    """Check and price `seats` more. Raises AddonWindowClosed, PackSize, DiscountNotAllowed, CardRequired …"""
+    """Check and price `seats` more.
+
+    Raises `addon_window_closed`, `pack_size`, `discount_not_allowed`, `card_required` …
+    """
     asked: dict[str, JsonValue] = {"add_seats": seats, **wishes.asked}
     under_way = repeated(ledger, call, handle, asked, Action.ADD_SEATS, wishes)
     if under_way is not None:
@@ -94,7 +97,7 @@ def prepare_set(
 ) -> Proposal:
     """Check and price a total of `seats`; `leaving` are the users who go where it becomes too small.
 
-    Raises what an increase or a decrease raises, and BelowAssigned.
+    Raises what an increase or a decrease raises, and `below_assigned`.
     """
     asked: dict[str, JsonValue] = {"set_seats": seats, "leaving": [*leaving.asked]}
     under_way = repeated(ledger, call, handle, asked, Action.ADD_SEATS, wishes)
@@ -132,7 +135,7 @@ def prepare_plan(
     *,
     at_renewal: bool,
 ) -> Proposal:
-    """Check and price another plan. Raises PlanLocked, IntervalWaits, PackSize and the like."""
+    """Check and price another plan. Raises `plan_locked`, `interval_change`, `pack_size` and the like."""
     asked: dict[str, JsonValue] = {"change_plan": slug, "at_renewal": at_renewal, **wishes.asked}
     under_way = repeated(ledger, call, handle, asked, Action.MANAGE_SUBSCRIPTION, wishes)
     if under_way is not None:

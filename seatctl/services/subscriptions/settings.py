@@ -10,7 +10,7 @@ from dataclasses import replace
 from shlex import quote
 
 from seatctl.billing.port import Billing
-from seatctl.errors import JsonValue, Refused, SeatctlError
+from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.ledger import operations, subscriptions, users
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
@@ -28,17 +28,12 @@ from seatctl.services.users.people import require_active_user
 from seatctl.services.users.permissions import allow
 
 
-class NameTaken(Refused):
-    """A subscription, or a purchase under way, has this name already."""
-
-    code = "name_taken"
-
-
 def require_free_name(reader: Reader, name: str, but: Subscription | None = None) -> None:
-    """Raise NameTaken if another subscription than `but` has the name."""
+    """Raise `name_taken` if another subscription than `but` has the name."""
     taken = subscriptions.named(reader, name)
     if taken is not None and (but is None or taken.id != but.id):
-        raise NameTaken(
+        raise refuse(
+            Code.NAME_TAKEN,
             f"there is a subscription {taken.name} already",
             hint=f"seatctl subs show {quote(taken.name)}, or buy with another --name",
             data={"subscription": taken.name},
@@ -46,7 +41,7 @@ def require_free_name(reader: Reader, name: str, but: Subscription | None = None
 
 
 def rename(ledger: Ledger, billing: Billing, call: Call, handle: str, name: str) -> Report:
-    """Give a subscription another name, in the ledger and in Stripe. Raises NameTaken."""
+    """Give a subscription another name, in the ledger and in Stripe. Raises `name_taken`."""
     wanted = check_name(name)
     with ledger.reading() as reader:
         subscription = subscriptions.find(reader, handle)
@@ -65,7 +60,7 @@ def rename(ledger: Ledger, billing: Billing, call: Call, handle: str, name: str)
 
 
 def hand_over(ledger: Ledger, billing: Billing, call: Call, handle: str, new_owner: User) -> Report:
-    """Make a user the owner of a subscription, in the ledger and in Stripe. Raises UserNotActive."""
+    """Make a user the owner of a subscription, in the ledger and in Stripe. Raises `user_not_active`."""
     with ledger.reading() as reader:
         subscription = subscriptions.find(reader, handle)
         allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, subscription)

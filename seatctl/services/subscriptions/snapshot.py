@@ -10,7 +10,7 @@ from seatctl.billing import endpoints
 from seatctl.billing.clock import stripe_now
 from seatctl.billing.objects import read_price, read_subscription
 from seatctl.billing.port import Billing, MissingInStripe
-from seatctl.errors import JsonValue, Refused
+from seatctl.errors import Code, JsonValue, Refused, refuse
 from seatctl.ledger import operations, plans, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import pools, stripe_objects
@@ -70,24 +70,19 @@ class SubscriptionSnapshot:
 class ItemGone(Refused):
     """What the subscription was in Stripe is not there any more."""
 
-    code = "item_gone"
-
-
-class SharedSubscription(Refused):
-    """What was asked for can be done only to all pools of a Stripe subscription at once."""
-
-    code = "shared_subscription"
+    kind = Code.ITEM_GONE
 
 
 def require_alone(ledger: Ledger, found: SubscriptionSnapshot, what: str) -> None:
-    """Raise SharedSubscription where Stripe's subscription has other seats too: `what` would hit them."""
+    """Raise `shared_subscription` where Stripe's subscription has other seats too: `what` would hit them."""
     others = [one.id for one in found.mirror.items if one.licensed and one.id != found.item.id]
     if not others:
         return
     with ledger.reading() as reader:
         names = [one.name for one in pools.of_stripe(reader, found.mirror.id)]
     named = ", ".join(name for name in names if name != found.subscription.name) or "another item"
-    raise SharedSubscription(
+    raise refuse(
+        Code.SHARED_SUBSCRIPTION,
         f"{found.subscription.name} shares its subscription in Stripe with {named}; {what} would do the same"
         " to that",
         hint="take its item off the subscription in Stripe's dashboard, then: seatctl sync",
@@ -98,17 +93,12 @@ def require_alone(ledger: Ledger, found: SubscriptionSnapshot, what: str) -> Non
 _ENDED = frozenset((SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED))
 
 
-class ManagedBySchedule(Refused):
-    """A schedule in Stripe sets what the subscription holds, and would overwrite a change made here."""
-
-    code = "managed_by_schedule"
-
-
 def require_unscheduled(found: SubscriptionSnapshot) -> None:
-    """Raise ManagedBySchedule if Stripe's subscription has a schedule."""
+    """Raise `managed_by_schedule` if Stripe's subscription has a schedule."""
     schedule = found.mirror.schedule
     if schedule is not None and found.mirror.status not in _ENDED:
-        raise ManagedBySchedule(
+        raise refuse(
+            Code.MANAGED_BY_SCHEDULE,
             f"{found.subscription.name} is managed by the schedule {schedule} in Stripe, whose next phase"
             " would overwrite a change; nothing was changed",
             hint="release the schedule in Stripe's dashboard, then run the same command again",
@@ -117,7 +107,7 @@ def require_unscheduled(found: SubscriptionSnapshot) -> None:
 
 
 def gather(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action) -> SubscriptionSnapshot:
-    """As `look`, of a subscription that is running. Raises NotRunning and PlanWithoutPolicy too."""
+    """As `look`, of a subscription that is running. Raises NotRunning and `plan_without_policy` too."""
     found = look(ledger, billing, call, handle, action)
     _require_policy(ledger, found.subscription, found.mirror, found.item)
     require_running(found.standing)
@@ -128,7 +118,7 @@ def look(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Acti
     """Read what a change of money is decided on, and check who asks and whose subscription it is.
 
     Raises UnknownSubscription, RoleRequired, ForeignLedger (Stripe's own metadata decides), and
-    ManagedBySchedule.
+    `managed_by_schedule`.
     """
     found = look_at_payer(ledger, billing, call, handle, action)
     require_unscheduled(found)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
-from seatctl.errors import JsonValue, Refused
+from seatctl.errors import Code, JsonValue, refuse
 from seatctl.ledger import roles, users
 from seatctl.ledger.due_changes import fill_waitlists, waitlist_told
 from seatctl.ledger.ledger import Ledger, Reader, Transaction
@@ -29,18 +29,6 @@ from seatctl.services.users.roles import no_admin_left
 COLUMNS = ("email", "result")
 
 
-class UserDiffers(Refused):
-    """`users add` of somebody who is there, with another name or group."""
-
-    code = "user_exists"
-
-
-class UserRemoved(Refused):
-    """What is asked for needs a user who is not removed."""
-
-    code = "user_removed"
-
-
 @dataclass(frozen=True, slots=True)
 class UserEdit:
     """What `users edit` sets. None leaves a value as it is; an empty text takes name or group away."""
@@ -52,7 +40,7 @@ class UserEdit:
     """Whether `seats reclaim` leaves the user's seats alone."""
 
     def applied(self, user: User) -> User:
-        """The user after the edit. Raises BadEmail, BadText."""
+        """The user after the edit. Raises `bad_email`, `bad_text`."""
         return replace(
             user,
             email=user.email if self.email is None else checked_email(self.email),
@@ -67,7 +55,8 @@ def add_users(
 ) -> Report:
     """Make users; a removed one comes back as the same record, one who is there is no error.
 
-    Raises BadEmail, BadText, RoleRequired, and UserDiffers where one is there with another name or group.
+    Raises `bad_email`, `bad_text`, RoleRequired, and `user_exists` where one is there with another name or
+    group.
     """
     wanted = checked_emails(emails)
     name, group = checked_text(name, "name"), checked_text(group, "group")
@@ -87,7 +76,8 @@ def _add(tx: Transaction, email: str, name: str | None, group: str | None) -> di
         return user_row(user, "added" if known is None else "brought_back")
     if (name or known.name) != known.name or (group and not same_group(group, known.group)):
         what = f"named {known.name!r}" if name and name != known.name else f"in group {known.group!r}"
-        raise UserDiffers(
+        raise refuse(
+            Code.USER_EXISTS,
             f"{known.email} is there already, {what}",
             hint=f"seatctl users edit {quoted(known.email)} {_options(name, group)}",
             data={"email": known.email, "name": known.name, "group": known.group},
@@ -99,7 +89,7 @@ def edit_user(ledger: Ledger, call: Call, email: str, edit: UserEdit) -> Report:
     """Change a user's e-mail, name or group.
 
     Their roles follow a new e-mail, and the actor needs the role to grant them. Raises UnknownUser,
-    EmailTaken, UserRemoved, BadEmail, BadText, RoleRequired.
+    `email_taken`, `user_removed`, `bad_email`, `bad_text`, RoleRequired.
     """
     with ledger.change(call) as tx:
         allow(tx, call.actor, Action.MANAGE_USERS)
@@ -133,13 +123,13 @@ def _roles(tx: Transaction, before: User, after: User) -> list[str]:
 def suspend_users(ledger: Ledger, call: Call, emails: Sequence[str]) -> Report:
     """End the entitlement of users, who keep their seats, and what their roles permit.
 
-    Raises UnknownUser, UserRemoved, RoleRequired, LastAdmin.
+    Raises UnknownUser, `user_removed`, RoleRequired, `last_admin`.
     """
     return _set_status(ledger, call, emails, UserStatus.SUSPENDED, "suspended", "reactivate")
 
 
 def reactivate_users(ledger: Ledger, call: Call, emails: Sequence[str]) -> Report:
-    """Make suspended users active again. Raises UnknownUser, UserRemoved, RoleRequired."""
+    """Make suspended users active again. Raises UnknownUser, `user_removed`, RoleRequired."""
     return _set_status(ledger, call, emails, UserStatus.ACTIVE, "reactivated", "suspend")
 
 
@@ -186,9 +176,10 @@ def describe(reader: Reader, email: str, now: datetime) -> Record:
 
 
 def require_present(user: User) -> User:
-    """The user, unless removed. Raises UserRemoved."""
+    """The user, unless removed. Raises `user_removed`."""
     if user.status is UserStatus.REMOVED:
-        raise UserRemoved(
+        raise refuse(
+            Code.USER_REMOVED,
             f"{user.email} was removed",
             hint=f"to bring them back: seatctl users add {quoted(user.email)}",
             data={"email": user.email},
@@ -202,10 +193,11 @@ def known_people(reader: Reader, emails: Sequence[str]) -> list[User]:
 
 
 def require_all_present(people: list[User]) -> list[User]:
-    """The users, unless some are removed. Raises UserRemoved, which names all of those."""
+    """The users, unless some are removed. Raises `user_removed`, which names all of those."""
     removed = [user.email for user in distinct(people) if user.status is UserStatus.REMOVED]
     if len(removed) > 1:
-        raise UserRemoved(
+        raise refuse(
+            Code.USER_REMOVED,
             f"{', '.join(removed)} were removed",
             hint=f"seatctl users add {' '.join(map(quoted, removed))} brings them back",
             data={"emails": [*removed]},

@@ -19,7 +19,7 @@ from seatctl.services.users.permissions import allow
 def import_users(ledger: Ledger, call: Call, rows: Iterable[Incoming], *, skip_bad: bool = False) -> Report:
     """Make the users that a file tells of, and update name, group and last activity of those who are there.
 
-    The status is never touched. Unchanged rows write nothing. Raises RoleRequired, and BadRows with every
+    The status is never touched. Unchanged rows write nothing. Raises RoleRequired, and `bad_rows` with every
     bad row unless they are to be skipped.
     """
     with ledger.reading() as reader:

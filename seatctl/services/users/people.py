@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from seatctl.errors import JsonValue, Refused, UsageError
+from seatctl.errors import Code, JsonValue, UsageError, refuse
 from seatctl.ledger import staging, users
 from seatctl.ledger.ledger import Ledger
-from seatctl.ledger.staging import BadRows, RowVerdict
+from seatctl.ledger.staging import RowVerdict
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.user import User, UserStatus
 from seatctl.rules.people import FIELDS, incoming, typed
@@ -27,17 +27,12 @@ class People:
     """When the seats end, in the written form, where a row does not say it."""
 
 
-class UserNotActive(Refused):
-    """A suspended or removed user cannot be given a seat."""
-
-    code = "user_not_active"
-
-
 def require_active_user(user: User) -> None:
-    """Raise UserNotActive for a suspended or removed user, with the way back."""
+    """Raise `user_not_active` for a suspended or removed user, with the way back."""
     if user.status is not UserStatus.ACTIVE:
         command = "reactivate" if user.status is UserStatus.SUSPENDED else "add"
-        raise UserNotActive(
+        raise refuse(
+            Code.USER_NOT_ACTIVE,
             f"{user.email} is {user.status}",
             hint=f"seatctl users {command} {user.email}",
             data={"emails": [user.email], "status": user.status.value},
@@ -77,7 +72,7 @@ def require_known(tx: Transaction, people: People, *, creatable: bool = False) -
                 data={"emails": [*unknown]},
             )
     way = "; --create-users makes one" if creatable else ""
-    staging.refuse(tx, RowVerdict.UNKNOWN, f"there is no user of this e-mail{way}")
+    staging.refuse_bad_rows(tx, RowVerdict.UNKNOWN, f"there is no user of this e-mail{way}")
 
 
 def _stands_alone(tx: Transaction, people: People, others: Iterable[RowVerdict]) -> bool:
@@ -91,7 +86,7 @@ def _stands_alone(tx: Transaction, people: People, others: Iterable[RowVerdict])
 
 
 def require_good(tx: Transaction, people: People) -> int:
-    """How many rows are bad; none may be, unless they are to be skipped. Raises BadRows with all of them.
+    """How many rows are bad; none may be, unless they are to be skipped. Raises `bad_rows` with all of them.
 
     What was typed as an argument stands in no line.
     """
@@ -106,7 +101,9 @@ def require_good(tx: Transaction, people: People) -> int:
         several = f"{len(rows):,} of {len(people.emails):,} people"
         who = people.emails[0] if len(people.emails) == 1 else several
         hint = "correct what is wrong" + (", or leave them out with --skip-bad" if who == several else "")
-        raise BadRows(f"{who} cannot be taken; nothing was changed", hint=hint, data={"rows": rows})
+        raise refuse(
+            Code.BAD_ROWS, f"{who} cannot be taken; nothing was changed", hint=hint, data={"rows": rows}
+        )
     return 0
 
 
@@ -120,11 +117,12 @@ def require_active(tx: Transaction, people: People) -> None:
         if _stands_alone(tx, people, others):
             emails = staging.emails(tx, verdict)
             if emails:
-                raise UserNotActive(
+                raise refuse(
+                    Code.USER_NOT_ACTIVE,
                     f"{', '.join(emails)} {'is' if len(emails) == 1 else 'are'} {verdict}",
                     hint=f"seatctl users {command} {emails[0]}",
                     data={"emails": [*emails], "status": verdict.value},
                 )
-        staging.refuse(
+        staging.refuse_bad_rows(
             tx, verdict, f"the user is {verdict}; to bring them back: seatctl users {command} EMAIL"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seatctl.errors import NotAllowed
+from seatctl.errors import Code, NotAllowed
 from seatctl.ledger import roles, users
 from seatctl.ledger.transaction import Reader
 from seatctl.models.role import Action
@@ -14,7 +14,7 @@ from seatctl.rules.permissions import MATRIX, permits
 class RoleRequired(NotAllowed):
     """The actor holds no role that permits it."""
 
-    code = "not_allowed"
+    kind = Code.NOT_ALLOWED
 
 
 def allow(reader: Reader, actor: str, action: Action, subscription: Subscription | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
-from seatctl.errors import JsonValue, Refused, UsageError
+from seatctl.errors import Code, JsonValue, UsageError, refuse
 from seatctl.ledger import request_closures, roles, seats, users
 from seatctl.ledger.due_changes import fill_waitlists, waitlist_told
 from seatctl.ledger.ledger import Ledger, Reader, Transaction
@@ -28,19 +28,6 @@ from seatctl.services.users.edit import (
 )
 from seatctl.services.users.permissions import allow
 
-
-class OwnerNeedsSuccessor(Refused):
-    """A user who owns a subscription is not removed before somebody else owns it."""
-
-    code = "owner_needs_successor"
-
-
-class HoldsRoles(Refused):
-    """A user who may act here is not removed before their roles are taken away."""
-
-    code = "holds_roles"
-
-
 HandOver = Callable[[str, User], object]
 """Makes a user the owner of a subscription, by its name. The owner stands in Stripe's metadata, so this
 is an operation of its own, done before the removal (services/subscriptions/settings.py: hand_over)."""
@@ -58,8 +45,8 @@ def remove_users(
     """Remove users: seats given back, open requests canceled, the record kept as history.
 
     With `erase` that is blanked too, also of users who were removed before; it cannot be undone. With
-    `new_owner` what they own is handed over first. Raises UnknownUser, UserRemoved, RoleRequired, and
-    OwnerNeedsSuccessor for who still owns a subscription, HoldsRoles for who still has a role; with
+    `new_owner` what they own is handed over first. Raises UnknownUser, `user_removed`, RoleRequired, and
+    `owner_needs_successor` for who still owns a subscription, `holds_roles` for who still has a role; with
     `hand_over` whatever that raises.
     """
     handed: list[str] = []
@@ -133,7 +120,8 @@ def _require_no_owner(tx: Transaction, emails: Sequence[str], apart_from: Collec
     if owned:
         user = owned[0][0]
         names = [name for owner, name in owned if owner == user]
-        raise OwnerNeedsSuccessor(
+        raise refuse(
+            Code.OWNER_NEEDS_SUCCESSOR,
             f"{user.email} owns {', '.join(names)}",
             hint=f"seatctl users remove {quoted(user.email)} --new-owner EMAIL",
             data={"email": user.email, "subscriptions": [*names]},
@@ -147,7 +135,8 @@ def _require_no_role(tx: Transaction, people: Sequence[User]) -> None:
         if held:
             role, subscription = held[0]
             where = "" if subscription is None else f" --subscription {quoted(subscription)}"
-            raise HoldsRoles(
+            raise refuse(
+                Code.HOLDS_ROLES,
                 f"{user.email} is {role}{f' of {subscription}' if subscription else ''}",
                 hint=f"first seatctl roles revoke {quoted(user.email)} {role}{where}",
                 data={"email": user.email, "roles": [one.value for one, _ in held]},

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from shlex import quote
 
-from seatctl.errors import JsonValue, NotFound, Refused, UsageError
+from seatctl.errors import Code, JsonValue, SeatctlError, UsageError, refuse
 from seatctl.ledger import roles, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader, Transaction
@@ -19,18 +19,6 @@ from seatctl.rules.permissions import actor_key
 from seatctl.services.users.permissions import allow
 
 COLUMNS = ("actor", "role", "subscription", "result")
-
-
-class LastAdmin(Refused):
-    """Without an admin nobody could grant a role any more."""
-
-    code = "last_admin"
-
-
-class NoSuchGrant(NotFound):
-    """The actor does not hold this role."""
-
-    code = "unknown_grant"
 
 
 def grant_role(ledger: Ledger, call: Call, actor: str, role: Role, subscription: str | None) -> Report:
@@ -53,14 +41,18 @@ def grant_role(ledger: Ledger, call: Call, actor: str, role: Role, subscription:
 
 
 def revoke_role(ledger: Ledger, call: Call, actor: str, role: Role, subscription: str | None) -> Report:
-    """Take a role away. Raises LastAdmin, NoSuchGrant, RoleRequired, UnknownSubscription, UsageError."""
+    """Take a role away.
+
+    Raises `last_admin`, `unknown_grant`, RoleRequired, UnknownSubscription, UsageError.
+    """
     with ledger.change(call) as tx:
         taken, name = _grant(tx, actor, role, subscription)
         if taken.role is Role.ADMIN and taken.subscription_id is None:
             _require_another_admin(tx, taken.actor)
         what = _what(taken, name)
         if not roles.revoke(tx, taken):
-            raise NoSuchGrant(
+            raise refuse(
+                Code.UNKNOWN_GRANT,
                 f"{taken.actor} is not {what}",
                 hint="seatctl roles list",
                 data={"actor": taken.actor, "role": taken.role.value, "subscription": name},
@@ -107,10 +99,10 @@ def _require_another_admin(tx: Transaction, actor: str) -> None:
         raise no_admin_left(actor)
 
 
-def no_admin_left(actor: str | None = None) -> LastAdmin:
+def no_admin_left(actor: str | None = None) -> SeatctlError:
     """The refusal; `actor` is the only admin, where they are known."""
     who = f"{actor} is the only admin" if actor else "no admin would be left"
-    return LastAdmin(who, hint="first: seatctl roles grant ACTOR admin", data={"actor": actor})
+    return refuse(Code.LAST_ADMIN, who, hint="first: seatctl roles grant ACTOR admin", data={"actor": actor})
 
 
 def _what(grant: Grant, name: str | None) -> str:
