@@ -1,4 +1,4 @@
-"""The fenced blocks of README.md and docs/, with the comment that stands before one and says how it runs.
+"""The fenced blocks of the pages, with the comment that stands before a block and says how it runs.
 
 <!-- file: NAME … -->      the block is these files
 <!-- with a Stripe key --> it runs with a test key, the served sandbox standing in for Stripe
@@ -17,7 +17,9 @@ from seatctl.app.context import Context
 from seatctl.cli.framework.app import Group, root_group
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+PAGES = sorted(
+    path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))
+)
 IN_A_CLONE = {"in a clone", "try", "test"}
 FENCE = re.compile(r"(?:^<!-- ([^>\n]+) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
