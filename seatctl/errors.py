@@ -58,7 +58,7 @@ class Code:
     STDIN_CLOSED = Refusal(2, "The command reads stdin, and the caller has closed it.")
     UNKNOWN_COMMAND = Refusal(2, "There is no command of this name.")
     UNKNOWN_SETTING = Refusal(2, "config.toml has no setting of this name.")
-    UNSUPPORTED_SYSTEM = Refusal(2, "The operating system lacks something that seatctl needs.")
+    UNSUPPORTED_SYSTEM = Refusal(2, "The operating system lacks something that the program needs.")
     USAGE = Refusal(2, "The command line is wrong: an option, an argument or a combination.")
 
     # Exit code 3, bad_input
@@ -159,7 +159,7 @@ class Code:
     OTHER_CURRENCY = Refusal(4, "Stripe keeps a subscription in one currency.")
     OVER_ASSIGNED = Refusal(4, "More people have seats than are paid for.")
     OWNER_NEEDS_SUCCESSOR = Refusal(4, "The user owns a subscription; name a new owner first.")
-    OWN_FILE = Refusal(4, "The path is a file that seatctl works with, or the file it is reading.")
+    OWN_FILE = Refusal(4, "The path is one of the program's own files, or the file that is read.")
     PACK_SIZE = Refusal(4, "The plan is sold in packs, and the number of seats is not a multiple of a pack.")
     PLAN_ARCHIVED = Refusal(4, "The plan is archived and no longer sold.")
     PLAN_LOCKED = Refusal(4, "The policy does not allow another plan within the term.")
@@ -226,17 +226,17 @@ class Code:
     DISK_FULL = Refusal(74, "The disk is full.")
     LEDGER = Refusal(74, "The ledger, a file or stdout cannot be read or written.")
     LEDGER_CORRUPT = Refusal(74, "The file is damaged, or is not a ledger.")
-    LEDGER_DAMAGED = Refusal(74, "SQLite can read the ledger, but its contents were not written by seatctl.")
+    LEDGER_DAMAGED = Refusal(74, "SQLite can read the ledger, but its contents are not what was written.")
     LEDGER_IO = Refusal(74, "The disk or the operating system failed.")
     LEDGER_MODE = Refusal(74, "The ledger was made for another mode or Stripe account.")
-    LEDGER_NEWER = Refusal(74, "A later version of seatctl wrote the ledger.")
+    LEDGER_NEWER = Refusal(74, "A later version wrote the ledger.")
     LEDGER_READ_ONLY = Refusal(74, "This user cannot open or write the ledger.")
     NO_HOME = Refusal(74, "The user has no home folder and no location was configured.")
     OUTPUT_FAILED = Refusal(74, "The output cannot be written.")
     SANDBOX_UNUSABLE = Refusal(74, "The sandbox's file cannot be read or written.")
     SQLITE_TOO_OLD = Refusal(74, "Python's SQLite lacks something that the ledger needs.")
     SYSTEM_REFUSED = Refusal(74, "The operating system does not allow a file to be read or written.")
-    UNKNOWN_OPERATION = Refusal(74, "The ledger has an operation that a later version of seatctl began.")
+    UNKNOWN_OPERATION = Refusal(74, "The ledger has an operation that a later version began.")
 
     # Exit code 75, try_again
     BATCH_BUSY = Refusal(75, "Another process is running this batch.")

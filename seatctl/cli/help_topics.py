@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from seatctl.cli import error_codes
+from seatctl.cli.error_codes import EXIT_CODES
 from seatctl.config.settings import SETTINGS
 from seatctl.errors import ExitCode
 
@@ -17,24 +19,6 @@ class Topic:
     text: Callable[[], str]
 
 
-_MEANINGS = {
-    ExitCode.DONE: "done, or nothing to do",
-    ExitCode.UNEXPECTED: "unexpected error: a bug; the message says where the log is",
-    ExitCode.USAGE: "wrong usage: a command, an option, an argument, a flag that is missing",
-    ExitCode.BAD_INPUT: "bad input: a value, a row, an unknown name inside a file; nothing written",
-    ExitCode.REFUSED: "refused: by a policy, a limit, or because no seat is free; nothing written",
-    ExitCode.STRIPE_REFUSED: "Stripe refused: a declined card, a bad parameter",
-    ExitCode.PARTIAL: "partial: some rows failed; the rest are done and recorded",
-    ExitCode.NO: "the answer is no: not entitled, something to repair, a verification failed",
-    ExitCode.NOT_ALLOWED: "not allowed: the actor's role, a missing or wrong key, a foreign ledger",
-    ExitCode.NOT_FOUND: "not found: a thing named as an argument",
-    ExitCode.WAITING: "waiting: for a payment, an authentication, or a seat",
-    ExitCode.LEDGER: "the ledger, a file or stdout cannot be read or written: damaged, read-only, full",
-    ExitCode.TRY_AGAIN: "try again: network, rate limit, ledger busy, another money operation under way",
-    ExitCode.INTERRUPTED: "interrupted",
-}
-
-
 def contents() -> str:
     """The list of topics."""
     width = max(map(len, TOPICS))
@@ -45,7 +29,7 @@ def contents() -> str:
 
 
 def _exit_codes() -> str:
-    lines = [f"  {code.value:>3}  {_MEANINGS[code]}" for code in ExitCode]
+    lines = [f"  {code.value:>3}  {EXIT_CODES[code]}" for code in ExitCode]
     return "\n".join(
         [
             "Exit codes have one meaning each:",
@@ -53,8 +37,8 @@ def _exit_codes() -> str:
             *lines,
             "",
             'With -o json an error is an object on stderr: {"error": {"code", "message", "hint", …}}.',
-            "Its code is stable, such as no_seats_left or card_declined. Bad rows (3) come before a shortage",
-            "(4); both list their rows in that object and leave stdout empty. 6 prints its report on stdout.",
+            "Its code never changes; seatctl help error-codes lists them all. Bad rows (3) come before a",
+            "shortage (4); both list their rows in that object and leave stdout empty. 6 prints its report.",
         ]
     )
 
@@ -246,6 +230,7 @@ The same scripts lie in the folder completions of the repository, for packagers.
 
 TOPICS: dict[str, Topic] = {
     "exit-codes": Topic("what each exit code means", _exit_codes),
+    "error-codes": Topic("what each error code of -o json means", error_codes.text),
     "environment": Topic("environment variables, precedence, keys", _environment),
     "settings": Topic("what config.toml can hold", _settings),
     "formats": Topic("output formats and streams", _formats),

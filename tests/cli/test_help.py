@@ -172,7 +172,7 @@ def test_every_variable_and_setting_is_explained(seatctl):
 
 def test_an_unknown_topic_offers_the_nearest(seatctl):
     refused = seatctl("help", "exit-code", "-o", "json")
-    assert (refused.code, refused.error["hint"]) == (9, "did you mean exit-codes?")
+    assert (refused.code, refused.error["hint"]) == (9, "did you mean exit-codes, error-codes?")
 
 
 def test_the_topic_policies_names_every_word_that_a_field_takes(seatctl):
