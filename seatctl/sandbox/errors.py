@@ -58,7 +58,7 @@ class ApiError(Exception):
         return {"error": {**error, **self.extra, "type": self.kind}}
 
 
-def inside(around: str, error: ApiError) -> ApiError:
+def nest_param(around: str, error: ApiError) -> ApiError:
     """The same refusal of a parameter that stands inside another: `lines[0][price_data][product]`."""
     if error.param:
         head, bracket, rest = error.param.partition("[")
@@ -118,6 +118,6 @@ def unrecognized(method: str, path: str) -> ApiError:
     return ApiError(404, message, logged=False)
 
 
-def only_one(first: str, second: str) -> ApiError:
+def mutually_exclusive(first: str, second: str) -> ApiError:
     """Two parameters that exclude each other; `param` is the first."""
     return invalid(f"You may only specify one of these parameters: {first}, {second}.", first)

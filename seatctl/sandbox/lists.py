@@ -7,14 +7,14 @@ from itertools import islice
 from typing import Any
 
 from seatctl.sandbox.errors import invalid, no_such
-from seatctl.sandbox.objects import Obj, page
-from seatctl.sandbox.session import Session, noun_of
+from seatctl.sandbox.objects import Obj, list_object
+from seatctl.sandbox.session import Session, noun_for
 from seatctl.sandbox.views import view
 
 Keep = Callable[[Obj], bool]
 
 
-def limit_of(params: Obj) -> int:
+def page_size(params: Obj) -> int:
     """The page size: 10 by default, 0 means 1 and more than 100 means 100, silently."""
     return min(max(int(params.get("limit", 10)), 1), 100)
 
@@ -25,7 +25,7 @@ def check_customer(session: Session, params: Obj) -> None:
         session.find("customer", params["customer"], "customer")
 
 
-def listing(
+def page_of(
     session: Session,
     kind: str,
     params: Obj,
@@ -37,9 +37,9 @@ def listing(
     oldest_first: bool = False,
 ) -> Obj:
     """One page, newest first (or oldest first); the cursor may be a deleted object."""
-    limit = limit_of(params)
+    limit = page_size(params)
     after, before, backwards = _bounds(
-        session, kind, params, noun or noun_of(kind), oldest_first=oldest_first
+        session, kind, params, noun or noun_for(kind), oldest_first=oldest_first
     )
     found = session.store.walk(
         kind,
@@ -54,7 +54,7 @@ def listing(
     chosen = rows[:limit]
     if backwards:
         chosen.reverse()
-    return page([view(session, obj) for obj in chosen], url, has_more=len(rows) > limit)
+    return list_object([view(session, obj) for obj in chosen], url, has_more=len(rows) > limit)
 
 
 def _bounds(
@@ -87,7 +87,7 @@ def _created(value: Any) -> tuple[int | None, int | None]:
     return first, last
 
 
-def within(moment: int | None, value: Any) -> bool:
+def in_range(moment: int | None, value: Any) -> bool:
     """Whether a time lies within a range filter such as `due_date[lte]`."""
     if value is None:
         return True
@@ -102,15 +102,15 @@ def matches(obj: Obj, params: Obj, *names: str) -> bool:
     return all(obj.get(name) == params[name] for name in names if name in params)
 
 
-def slice_of(data: list[Obj], params: Obj, url: str, noun: str) -> Obj:
+def page_of_entries(data: list[Obj], params: Obj, url: str, noun: str) -> Obj:
     """One page of a list that lives inside an object, in its own order."""
-    limit = limit_of(params)
+    limit = page_size(params)
     places = {entry["id"]: place for place, entry in enumerate(data)}
     for name in ("starting_after", "ending_before"):
         if name in params and params[name] not in places:
             raise no_such(noun, params[name], name)
     if "ending_before" in params:
         end = places[params["ending_before"]]
-        return page(data[max(0, end - limit) : end], url, has_more=end > limit)
+        return list_object(data[max(0, end - limit) : end], url, has_more=end > limit)
     start = places[params["starting_after"]] + 1 if "starting_after" in params else 0
-    return page(data[start : start + limit], url, has_more=len(data) > start + limit)
+    return list_object(data[start : start + limit], url, has_more=len(data) > start + limit)

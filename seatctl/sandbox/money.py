@@ -50,40 +50,40 @@ def round_half_down(exact: Fraction) -> int:
     return ceil(exact - Fraction(1, 2))
 
 
-def price_exact(price: Obj, quantity: int) -> Fraction:
+def exact_price(price: Obj, quantity: int) -> Fraction:
     """What `quantity` units of a price cost for one whole period, before rounding."""
     return Fraction(price["unit_amount_decimal"] or 0) * quantity
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class BalanceApplied:
     """How an invoice's total meets the customer's balance; minor units."""
 
     amount_due: int
     ending_balance: int
 
 
-def settle(total: int, starting_balance: int, least: int) -> Settled:
+def apply_balance(total: int, starting_balance: int, least: int) -> BalanceApplied:
     """Credit (a negative balance) is used first, debt is added; less than the least charge is carried over.
 
     From the recordings: a total below the least charge becomes debt, a negative one credit.
     """
     owed = total + starting_balance
     if owed <= 0:
-        return Settled(0, owed)
+        return BalanceApplied(0, owed)
     if owed < least:
-        return Settled(0, owed)
-    return Settled(owed, 0)
+        return BalanceApplied(0, owed)
+    return BalanceApplied(owed, 0)
 
 
-def held(customer: Obj, currency: str) -> int:
+def balance_in(customer: Obj, currency: str) -> int:
     """What the customer holds in a currency, minor units: a balance is not spent in another one."""
     if customer["currency"] in (None, currency):
         return int(customer["balance"])
     return int(customer.get("_balances", {}).get(currency, 0))
 
 
-def hold(customer: Obj, currency: str, amount: int) -> None:
+def set_balance_in(customer: Obj, currency: str, amount: int) -> None:
     """Set what the customer holds in a currency; the first one billed is the one that `balance` shows."""
     if customer["currency"] in (None, currency):
         customer["balance"] = amount
@@ -91,7 +91,7 @@ def hold(customer: Obj, currency: str, amount: int) -> None:
         customer["_balances"] = {**customer.get("_balances", {}), currency: amount}
 
 
-def price_text(unit_decimal: str | None, currency: str) -> str:
+def amount_text(unit_decimal: str | None, currency: str) -> str:
     """A unit price as a line's description shows it: `$20.00`."""
     places = 0 if currency in ZERO_DECIMAL else 3 if currency in THREE_DECIMAL else 2
     exact = Fraction(unit_decimal or 0) / 10**places

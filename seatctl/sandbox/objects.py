@@ -35,12 +35,12 @@ def new_key() -> str:
     return "-".join((digits[:8], digits[8:12], f"4{digits[13:16]}", f"a{digits[17:20]}", digits[20:]))
 
 
-def page(data: list[Obj], url: str, *, has_more: bool = False) -> Obj:
+def list_object(data: list[Obj], url: str, *, has_more: bool = False) -> Obj:
     """The envelope of a list endpoint; it has no `total_count`."""
     return {"object": "list", "data": data, "has_more": has_more, "url": url}
 
 
-def embedded(data: list[Obj], url: str, *, has_more: bool = False, total: int | None = None) -> Obj:
+def embedded_list(data: list[Obj], url: str, *, has_more: bool = False, total: int | None = None) -> Obj:
     """The envelope of a list inside an object; it has a `total_count`."""
     count = len(data) if total is None else total
     return {"object": "list", "data": data, "has_more": has_more, "total_count": count, "url": url}

@@ -23,7 +23,7 @@ _NOUNS = {
 }
 
 
-def noun_of(kind: str) -> str:
+def noun_for(kind: str) -> str:
     """What `No such …` calls an object of this kind."""
     return _NOUNS.get(kind, kind)
 
@@ -43,7 +43,7 @@ class Session:
         """The object, or `No such …`: 400 for an id in a parameter, 404 for one in the path."""
         found = self.store.get(kind, identifier)
         if found is None:
-            raise no_such(noun_of(kind), identifier, param, status=status)
+            raise no_such(noun_for(kind), identifier, param, status=status)
         return found
 
     def save(self, obj: Obj, *, parent: str | None = None, due: int | None = None) -> None:

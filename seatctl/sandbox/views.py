@@ -5,8 +5,8 @@ A key that begins with `_` is a note of the sandbox and is never sent.
 
 from __future__ import annotations
 
-from seatctl.sandbox.money import held
-from seatctl.sandbox.objects import Obj, embedded
+from seatctl.sandbox.money import balance_in
+from seatctl.sandbox.objects import Obj, embedded_list
 from seatctl.sandbox.session import Session
 
 _EMBEDDED = 10
@@ -23,7 +23,7 @@ def view(session: Session, obj: Obj) -> Obj:
         # A charge is captured in the background: its balance transaction comes a little later (core facts).
         shown["balance_transaction"] = f"txn_{obj['id'].removeprefix('ch_')}"
     if obj["object"] == "invoice":
-        shown["lines"] = beginning([*map(public, shown["lines"]["data"])], shown["lines"]["url"])
+        shown["lines"] = first_entries([*map(public, shown["lines"]["data"])], shown["lines"]["url"])
         if shown["status"] == "draft" and not session.preview:
             _present_balance(session, shown)
     return shown
@@ -33,7 +33,7 @@ def _present_balance(session: Session, draft: Obj) -> None:
     """A draft shows what the customer holds now; finalizing settles it."""
     customer = session.store.get("customer", draft["customer"])
     if customer is not None:
-        draft["starting_balance"] = held(customer, draft["currency"])
+        draft["starting_balance"] = balance_in(customer, draft["currency"])
         draft["amount_due"] = max(draft["total"] + draft["starting_balance"], 0)
         draft["amount_remaining"] = draft["amount_due"]
 
@@ -43,10 +43,10 @@ def public(obj: Obj) -> Obj:
     return {name: value for name, value in obj.items() if not name.startswith("_")}
 
 
-def beginning(entries: list[Obj], url: str) -> Obj:
+def first_entries(entries: list[Obj], url: str) -> Obj:
     """A list inside an object: its first ten entries, and whether there are more."""
     more = len(entries) > _EMBEDDED
-    return embedded(entries[:_EMBEDDED], url, has_more=more, total=len(entries))
+    return embedded_list(entries[:_EMBEDDED], url, has_more=more, total=len(entries))
 
 
 def items_of(session: Session, subscription: str) -> list[Obj]:
@@ -59,7 +59,7 @@ def _subscription(session: Session, shown: Obj) -> Obj:
     one = items[0] if len(items) == 1 else None
     return {
         **shown,
-        "items": beginning(items, f"/v1/subscription_items?subscription={shown['id']}"),
+        "items": first_entries(items, f"/v1/subscription_items?subscription={shown['id']}"),
         "plan": one["plan"] if one else None,
         "quantity": one["quantity"] if one else None,
     }

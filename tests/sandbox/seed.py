@@ -11,7 +11,7 @@ import re
 from urllib.parse import urlencode
 
 from seatctl.sandbox.api import control
-from seatctl.sandbox.billing.subscription_states import save as save_subscription
+from seatctl.sandbox.billing.subscription_states import save_subscription
 from seatctl.sandbox.session import Session
 from tests.sandbox.replay import flat
 

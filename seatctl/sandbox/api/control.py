@@ -155,7 +155,7 @@ def complete_checkout(twin: Twin, session_id: str, card: str = "pm_card_visa") -
 
     Raises `seatctl.sandbox.errors.ApiError` if the card is refused or the session is not open.
     """
-    from seatctl.sandbox.resources.checkout import complete
+    from seatctl.sandbox.resources.checkout_sessions import complete
 
     with twin.store.transaction():
         return str(complete(Session(twin.store, twin.now()), session_id, card)["status"])
@@ -175,9 +175,9 @@ def authenticate(twin: Twin, invoice: str, *, succeeds: bool = True) -> str:
 
     Raises ValueError if the invoice waits for no authentication.
     """
-    from seatctl.sandbox.billing.dunning import authenticate as answer
+    from seatctl.sandbox.billing.collection import answer_authentication
 
-    return _answered(twin, invoice, answer, succeeds=succeeds)
+    return _answered(twin, invoice, answer_authentication, succeeds=succeeds)
 
 
 def settle(twin: Twin, invoice: str, *, succeeds: bool = True) -> str:
@@ -185,9 +185,9 @@ def settle(twin: Twin, invoice: str, *, succeeds: bool = True) -> str:
 
     Raises ValueError if no payment of the invoice is under way.
     """
-    from seatctl.sandbox.billing.dunning import settle as end
+    from seatctl.sandbox.billing.collection import settle_debit
 
-    return _answered(twin, invoice, end, succeeds=succeeds)
+    return _answered(twin, invoice, settle_debit, succeeds=succeeds)
 
 
 class _Answer(Protocol):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from seatctl.sandbox.billing.catalog import options
+from seatctl.sandbox.billing.catalog import currency_options
 from seatctl.sandbox.errors import invalid
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import beginning, view
+from seatctl.sandbox.views import first_entries, view
 
 _DEPTH = 4
 Include = Callable[[Session, Obj], Any]
@@ -63,13 +63,13 @@ def _impossible(path: str) -> Exception:
 
 def _payments(session: Session, invoice: Obj) -> Obj:
     data = [view(session, payment) for payment in session.store.walk("invoice_payment", parent=invoice["id"])]
-    return beginning(data, f"/v1/invoices/{invoice['id']}/payments")
+    return first_entries(data, f"/v1/invoices/{invoice['id']}/payments")
 
 
 def _subscriptions(session: Session, customer: Obj) -> Obj:
     found = session.store.walk("subscription", customer=customer["id"])
     data = [view(session, each) for each in found if each["status"] not in ("canceled", "incomplete_expired")]
-    return beginning(data, f"/v1/customers/{customer['id']}/subscriptions")
+    return first_entries(data, f"/v1/customers/{customer['id']}/subscriptions")
 
 
 def _confirmation_secret(session: Session, invoice: Obj) -> Any:
@@ -91,17 +91,17 @@ def _tiers(session: Session, price: Obj) -> Any:
 
 
 def _currency_options(session: Session, price: Obj) -> Any:
-    return options(session.store.get("price", price["id"]) or price)
+    return currency_options(session.store.get("price", price["id"]) or price)
 
 
 def _tax_ids(session: Session, customer: Obj) -> Obj:
     data = [view(session, each) for each in session.store.walk("tax_id", customer=customer["id"])]
-    return beginning(data, f"/v1/customers/{customer['id']}/tax_ids")
+    return first_entries(data, f"/v1/customers/{customer['id']}/tax_ids")
 
 
 def _refunds(session: Session, charge: Obj) -> Obj:
     data = [view(session, refund) for refund in session.store.walk("refund", parent=charge["id"])]
-    return beginning(data, f"/v1/charges/{charge['id']}/refunds")
+    return first_entries(data, f"/v1/charges/{charge['id']}/refunds")
 
 
 def _applies_to(session: Session, coupon: Obj) -> Any:

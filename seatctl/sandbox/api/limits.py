@@ -89,7 +89,7 @@ def _check_currency(currency: str, param: str) -> None:
 def _check_amount(amount: int, around: Obj, param: str) -> None:
     currency = str(around.get("currency") or "idr").lower()  # unnamed: it may be the one with most digits
     if amount > most(currency):
-        from seatctl.sandbox.money import price_text  # it loads `fractions`, which few requests need
+        from seatctl.sandbox.money import amount_text  # it loads `fractions`, which few requests need
 
-        shown = price_text(str(most(currency)), currency)
+        shown = amount_text(str(most(currency)), currency)
         raise malformed(f"Amount must be no more than {shown}", param, code="amount_too_large")

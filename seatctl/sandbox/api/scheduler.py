@@ -38,8 +38,8 @@ def _work(session: Session, obj: Obj) -> None:
 
         subscription_due(session, obj)
     elif obj["object"] == "checkout.session":
-        from seatctl.sandbox.resources.checkout import close
+        from seatctl.sandbox.resources.checkout_sessions import expire_session
 
-        close(session, obj)
+        expire_session(session, obj)
     else:
         session.save(obj)

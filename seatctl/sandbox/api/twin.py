@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -172,11 +171,10 @@ class Twin:
         # An event names a key for every POST, also where the client sent none (core facts).
         key = request.key or (new_key() if request.method == "POST" else None)
         session = Session(self.store, self.now(), request.version, request.identifier, key)
-        module, _, function = route.serves.partition(".")
-        serve = getattr(import_module(f"seatctl.sandbox.resources.{module}"), function)
+        handler = route.handler()
         self.store.mark()
         try:
-            body: Obj = serve(session, params, *ids)
+            body = handler(session, params, *ids)
             if params.get("expand"):
                 from seatctl.sandbox.api.expand import expanded
 

@@ -14,7 +14,7 @@ CURRENCY = "cad"
 NAME = "Sandbox"
 
 
-def own(session: Session) -> Obj:
+def own_account(session: Session) -> Obj:
     """The account, made when first asked for."""
     for account in session.store.walk("account"):
         return account

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from seatctl.sandbox.billing import account
-from seatctl.sandbox.money import held, hold
+from seatctl.sandbox.money import balance_in, set_balance_in
 from seatctl.sandbox.objects import Obj, new_id
 from seatctl.sandbox.session import Session, changed
 from seatctl.sandbox.views import view
 
 
-def touch(session: Session, customer: Obj, before: Obj) -> None:
+def save_customer(session: Session, customer: Obj, before: Obj) -> None:
     """Write a customer that billing changed, and say so if anything did change."""
     session.save(customer)
     shown = view(session, customer)
@@ -17,14 +17,14 @@ def touch(session: Session, customer: Obj, before: Obj) -> None:
         session.emit("customer.updated", shown, before)
 
 
-def bill(session: Session, customer_id: str, currency: str) -> None:
+def set_currency(session: Session, customer_id: str, currency: str) -> None:
     """The first billing gives a customer its currency."""
     customer = session.store.get("customer", customer_id)
     if customer is not None and customer["currency"] is None:
-        touch(session, {**customer, "currency": currency}, view(session, customer))
+        save_customer(session, {**customer, "currency": currency}, view(session, customer))
 
 
-def move(
+def change_balance(
     session: Session,
     customer: Obj,
     amount: int,
@@ -37,15 +37,15 @@ def move(
     """Add to what the customer holds, and write down and announce the move."""
     before = view(session, customer)
     customer = {**customer}
-    hold(customer, currency, held(customer, currency) + amount)
-    made = record(
+    set_balance_in(customer, currency, balance_in(customer, currency) + amount)
+    made = record_transaction(
         session, customer, amount, kind, currency=currency, invoice=invoice, credit_note=credit_note
     )
-    touch(session, customer, before)
+    save_customer(session, customer, before)
     return made
 
 
-def record(
+def record_transaction(
     session: Session,
     customer: Obj,
     amount: int,
@@ -70,7 +70,7 @@ def record(
         "customer": customer["id"],
         "customer_account": None,
         "description": description,
-        "ending_balance": held(customer, currency),
+        "ending_balance": balance_in(customer, currency),
         "invoice": invoice,
         "livemode": False,
         "metadata": metadata or {},

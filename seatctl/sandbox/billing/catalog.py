@@ -20,7 +20,7 @@ def create_product(session: Session, params: Obj) -> Obj:
     set_product_fields(product, params)
     session.save(product)
     if params.get("default_price_data"):
-        price = make(session, {**params["default_price_data"], "product": product["id"]})
+        price = create_price(session, {**params["default_price_data"], "product": product["id"]})
         product["default_price"] = price["id"]
         session.save(product)
     shown = view(session, product)
@@ -73,7 +73,7 @@ def set_product_fields(product: Obj, params: Obj) -> None:
         product["metadata"] = merge_metadata(product["metadata"], params["metadata"])
 
 
-def make(session: Session, params: Obj, *, active: bool = True) -> Obj:
+def create_price(session: Session, params: Obj, *, active: bool = True) -> Obj:
     """A price from checked parameters; also for `default_price_data` and inline `price_data`."""
     recurring = params.get("recurring")
     whole, decimal = amounts(params)
@@ -107,7 +107,7 @@ def make(session: Session, params: Obj, *, active: bool = True) -> Obj:
     return view(session, price)
 
 
-def inline(session: Session, data: Obj, param: str) -> Obj:
+def create_inline_price(session: Session, data: Obj, param: str) -> Obj:
     """A price from `price_data`, for one use; some endpoints also make its product."""
     if data.get("product_data"):
         data = {**data, "product": create_product(session, data["product_data"])["id"]}
@@ -116,10 +116,10 @@ def inline(session: Session, data: Obj, param: str) -> Obj:
     session.find("product", data["product"], f"{param}[product]")
     if not {"unit_amount", "unit_amount_decimal"} & set(data):
         raise missing_param(f"{param}[unit_amount]")
-    return make(session, data, active=False)
+    return create_price(session, data, active=False)
 
 
-def plan(price: Obj) -> Obj:
+def legacy_plan(price: Obj) -> Obj:
     """The price in the older shape that subscriptions still carry as `plan`."""
     recurring = price["recurring"] or {}
     return {
@@ -145,7 +145,7 @@ def plan(price: Obj) -> Obj:
     }
 
 
-def options(price: Obj) -> Obj:
+def currency_options(price: Obj) -> Obj:
     """What it costs in each currency, as `expand[]=currency_options` shows it."""
     known = {**price.get("_options", {}), price["currency"]: price}
     shown: Obj = {}

@@ -12,7 +12,7 @@ from seatctl.sandbox.objects import Obj, new_id
 from seatctl.sandbox.session import Session
 
 
-def given(
+def create_discounts(
     session: Session, wanted: Any, customer: str, *, param: str = "discounts", **holder: str | None
 ) -> list[str]:
     """The ids of the discounts that a request asks for; `holder` names what they hang on."""
@@ -74,7 +74,7 @@ def _check_coupon(session: Session, coupon: Obj) -> None:
         raise invalid(f"Coupon {coupon['id']} is used up or expired and cannot be applied.", "coupon")
 
 
-def terms(session: Session, ids: list[str], currency: str | None = None) -> list[tuple[str, Obj]]:
+def running_terms(session: Session, ids: list[str], currency: str | None = None) -> list[tuple[str, Obj]]:
     """The discounts that still run, each with its coupon's terms.
 
     With a `currency`, without the fixed amounts of another one: Stripe ignores those.
@@ -89,7 +89,7 @@ def terms(session: Session, ids: list[str], currency: str | None = None) -> list
     ]
 
 
-def spread(lines: list[Obj], coupons: list[tuple[str, Obj]]) -> None:
+def spread_discounts(lines: list[Obj], coupons: list[tuple[str, Obj]]) -> None:
     """Write each line's share of each discount into it; pure. One after another, never below zero."""
     left = [line["amount"] if line["discountable"] and line["amount"] > 0 else 0 for line in lines]
     for line in lines:
@@ -105,10 +105,10 @@ def spread(lines: list[Obj], coupons: list[tuple[str, Obj]]) -> None:
 
 def _counts(coupon: Obj, line: Obj) -> bool:
     details = (line["pricing"] or {}).get("price_details") or {}
-    return is_for(coupon, details.get("product"))
+    return applies_to(coupon, details.get("product"))
 
 
-def is_for(coupon: Obj, product: str | None) -> bool:
+def applies_to(coupon: Obj, product: str | None) -> bool:
     """Whether a coupon takes something off this product: off all of them unless it names some."""
     return not coupon.get("_products") or product in coupon["_products"]
 
@@ -127,6 +127,6 @@ def shares(bases: list[int], coupon: Obj) -> list[int]:
     return parts
 
 
-def used_once(session: Session, ids: list[str]) -> list[str]:
+def remaining_discounts(session: Session, ids: list[str]) -> list[str]:
     """The discounts that go on after an invoice: those of `once` are spent."""
-    return [name for name, coupon in terms(session, ids) if coupon["duration"] != "once"]
+    return [name for name, coupon in running_terms(session, ids) if coupon["duration"] != "once"]

@@ -6,21 +6,16 @@ cancels the subscription, or leaves it unpaid or past due (`control.after_retrie
 
 from __future__ import annotations
 
-from seatctl.sandbox.billing.cancellation import close
-from seatctl.sandbox.billing.invoicing import save_invoice, subscription_of
-from seatctl.sandbox.billing.payments import failed, settled
-from seatctl.sandbox.billing.settlement import (
-    close_payments,
-    collect,
-    finalize,
-    intent_of,
-    mark_paid,
-    method_for,
+from seatctl.sandbox.billing.cancellation import end_now
+from seatctl.sandbox.billing.collection import collect, method_for
+from seatctl.sandbox.billing.invoice_states import (
+    finalize_invoice,
     set_delinquent,
     void_invoice,
     write_off,
 )
-from seatctl.sandbox.billing.subscription_states import ENDED, move_to, save
+from seatctl.sandbox.billing.invoicing import save_invoice, subscription_of
+from seatctl.sandbox.billing.subscription_states import ENDED, save_subscription, set_status
 from seatctl.sandbox.clock import DAY
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
@@ -46,7 +41,7 @@ def invoice_due(session: Session, invoice: Obj) -> None:
 
 
 def _finalize(session: Session, invoice: Obj) -> None:
-    finalize(session, invoice)
+    finalize_invoice(session, invoice)
     paused = invoice.get("_paused")
     if invoice["status"] != "open":
         return
@@ -68,7 +63,7 @@ def _overdue(session: Session, invoice: Obj) -> None:
     set_delinquent(session, invoice, owing=True)
     subscription = session.store.get("subscription", subscription_of(invoice) or "")
     if subscription is not None and subscription["status"] == "active":
-        move_to(session, subscription, "past_due")
+        set_status(session, subscription, "past_due")
 
 
 def _attempt(session: Session, invoice: Obj) -> None:
@@ -90,7 +85,7 @@ def _attempt(session: Session, invoice: Obj) -> None:
         return
     if not last:
         if subscription["status"] == "active":
-            move_to(session, subscription, "past_due")
+            set_status(session, subscription, "past_due")
         return
     _give_up(session, subscription)
 
@@ -107,46 +102,8 @@ def _no_card(session: Session, invoice: Obj) -> None:
 def _give_up(session: Session, subscription: Obj) -> None:
     outcome = _OUTCOMES[session.store.setting("after_retries") or 0]
     if outcome == "cancel":
-        close(session, subscription, "payment_failed")
-        save(session, subscription)
+        end_now(session, subscription, "payment_failed")
+        save_subscription(session, subscription)
         session.emit("customer.subscription.deleted", view(session, subscription))
     elif outcome == "unpaid":
-        move_to(session, subscription, "unpaid")
-
-
-def settle(session: Session, invoice: Obj, *, succeeds: bool) -> None:
-    """A bank debit of an open invoice comes to its end, days later. Raises ValueError if there is none."""
-    made = intent_of(session, invoice["id"])
-    if made is None or made["status"] != "processing":
-        raise ValueError("no payment of this invoice is under way")
-    settled(session, made, succeeds=succeeds)
-    if succeeds:
-        close_payments(session, invoice, "paid")
-        mark_paid(session, invoice, amount=invoice["amount_remaining"])
-        return
-    session.emit("invoice.payment_failed", view(session, invoice))
-    subscription = session.store.get("subscription", subscription_of(invoice) or "")
-    if subscription is not None and subscription["status"] == "active":
-        move_to(session, subscription, "past_due")
-
-
-def authenticate(session: Session, invoice: Obj, *, succeeds: bool) -> None:
-    """The customer answers the bank's question on an open invoice: the payment goes through, or fails.
-
-    Raises ValueError if the invoice is not open, or there is no card to pay it with.
-    """
-    made = intent_of(session, invoice["id"])
-    asked = session.store.get("payment_method", (made or {}).get("payment_method") or "")
-    # A subscription made with `default_incomplete` was not attempted: the customer pays on the hosted page.
-    method = asked or method_for(session, invoice)
-    if made is None or method is None:
-        raise ValueError("this invoice waits for no authentication")
-    if succeeds:
-        collect(session, invoice, method, authenticated=True)
-        return
-    message = (
-        "The provided PaymentMethod has failed authentication. You can provide payment_method_data or a new "
-        "PaymentMethod to attempt to fulfill this PaymentIntent again."
-    )
-    code = "payment_intent_authentication_failure"
-    failed(session, made, method, code, message, {}, kind="invalid_request_error")
+        set_status(session, subscription, "unpaid")

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from seatctl.sandbox.billing import account, automatic_tax, balance
-from seatctl.sandbox.billing.discounts import spread, terms
+from seatctl.sandbox.billing.discounts import running_terms, spread_discounts
 from seatctl.sandbox.billing.lines import item_line
 from seatctl.sandbox.clock import DAY, HOUR
-from seatctl.sandbox.money import held, settle
-from seatctl.sandbox.objects import Obj, embedded, new_id
+from seatctl.sandbox.money import apply_balance, balance_in
+from seatctl.sandbox.objects import Obj, embedded_list, new_id
 from seatctl.sandbox.session import Session, changed
 from seatctl.sandbox.views import view
 
 
-def draft(
+def new_draft(
     session: Session,
     customer: Obj,
     *,
@@ -27,7 +27,7 @@ def draft(
     days_until_due: int | None = None,
 ) -> Obj:
     """A new draft without lines; not yet written. `period` in epoch seconds."""
-    owner = account.own(session)
+    owner = account.own_account(session)
     identifier = new_id("in")
     due = session.now + days_until_due * DAY if days_until_due is not None else None
     parent: Any = None
@@ -87,7 +87,7 @@ def draft(
         "issuer": {"type": "self"},
         "last_finalization_error": None,
         "latest_revision": None,
-        "lines": embedded([], f"/v1/invoices/{identifier}/lines"),
+        "lines": embedded_list([], f"/v1/invoices/{identifier}/lines"),
         "livemode": False,
         "metadata": {},
         "next_payment_attempt": session.now + HOUR
@@ -109,7 +109,7 @@ def draft(
         "rendering": None,
         "shipping_cost": None,
         "shipping_details": None,
-        "starting_balance": held(customer, currency),
+        "starting_balance": balance_in(customer, currency),
         "statement_descriptor": None,
         "status": "draft",
         "status_transitions": dict.fromkeys(
@@ -146,17 +146,17 @@ def pending_items(session: Session, customer: str, subscription: str | None, cur
     ]
 
 
-def take_items(session: Session, invoice: Obj, items: list[Obj]) -> None:
+def add_pending_items(session: Session, invoice: Obj, items: list[Obj]) -> None:
     """Put pending items on an invoice, in the order given."""
     for item in items:
         item.update(invoice=invoice["id"], _line=new_id("il"))
         session.save(item)
     for item in items:
-        made = item_line(invoice["id"], item, credited_by(session, item))
+        made = item_line(invoice["id"], item, credited_lines(session, item))
         invoice["lines"]["data"].append({**made, "id": item["_line"]})
 
 
-def credited_by(session: Session, item: Obj) -> Obj | None:
+def credited_lines(session: Session, item: Obj) -> Obj | None:
     """What a credit gives back, as a line names it: a pending charge is by now a line of its own."""
     credited: Obj | None = item["_credited"]
     if credited and "invoice_item" in credited:
@@ -167,19 +167,19 @@ def credited_by(session: Session, item: Obj) -> Obj | None:
     return credited
 
 
-def total_up(session: Session, invoice: Obj) -> None:
+def compute_sums(session: Session, invoice: Obj) -> None:
     """Recompute the sums of a draft from its lines, its discounts and the customer's present balance."""
     customer = session.store.get("customer", invoice["customer"])
     if customer is not None:
-        invoice["starting_balance"] = held(customer, invoice["currency"])
+        invoice["starting_balance"] = balance_in(customer, invoice["currency"])
     lines = invoice["lines"]["data"]
     for each in lines:
         each["subtotal"] = each["amount"]
     for each in lines:
         if each["discounts"] and each["discountable"]:
-            spread([each], terms(session, each["discounts"], invoice["currency"]))
+            spread_discounts([each], running_terms(session, each["discounts"], invoice["currency"]))
     whole = [each for each in lines if not each["discounts"]]
-    spread(whole, terms(session, invoice["discounts"], invoice["currency"]))
+    spread_discounts(whole, running_terms(session, invoice["discounts"], invoice["currency"]))
     sums: dict[str, int] = {}
     for each in lines:
         for part in each["discount_amounts"]:
@@ -190,7 +190,7 @@ def total_up(session: Session, invoice: Obj) -> None:
     invoice["total"] = invoice["total_excluding_tax"] = total
     invoice["total_discount_amounts"] = [{"amount": part, "discount": name} for name, part in sums.items()]
     # A draft shows what would be due; only finalizing carries a sum below the least charge over.
-    due = settle(total, invoice["starting_balance"], 0).amount_due
+    due = apply_balance(total, invoice["starting_balance"], 0).amount_due
     invoice["amount_due"] = invoice["amount_remaining"] = due
 
 
@@ -206,20 +206,20 @@ def save_invoice(session: Session, invoice: Obj) -> None:
     session.save(invoice, parent=subscription_of(invoice), due=due)
 
 
-def recount(session: Session, invoice: Obj) -> None:
+def update_sums(session: Session, invoice: Obj) -> None:
     """Write a draft whose lines changed, with its new sums, and say so."""
     before = session.store.get("invoice", invoice["id"])
     shown = before and view(session, before)
-    total_up(session, invoice)
+    compute_sums(session, invoice)
     save_invoice(session, invoice)
     if shown and changed(shown, view(session, invoice)):
         session.emit("invoice.updated", view(session, invoice), shown)
 
 
-def created(session: Session, invoice: Obj) -> None:
+def save_draft(session: Session, invoice: Obj) -> None:
     """Write a new draft, give the customer its currency, and say so."""
-    total_up(session, invoice)
+    compute_sums(session, invoice)
     save_invoice(session, invoice)
     if subscription_of(invoice):
-        balance.bill(session, invoice["customer"], invoice["currency"])
+        balance.set_currency(session, invoice["customer"], invoice["currency"])
     session.emit("invoice.created", view(session, invoice))

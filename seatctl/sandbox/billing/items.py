@@ -10,7 +10,7 @@ from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import public
 
 
-def check_new(session: Session, wanted: list[Obj]) -> list[Obj]:
+def prices_of_new_items(session: Session, wanted: list[Obj]) -> list[Obj]:
     """The prices of a new subscription's items: each there once, active, recurring, of one interval."""
     found = [price_of(session, each, f"items[{place}]") for place, each in enumerate(wanted)]
     check_prices(found)
@@ -34,7 +34,7 @@ def price_of(session: Session, wanted: Obj, param: str) -> Obj:
     if wanted.get("quantity", 1) < 0:
         raise invalid("Invalid non-negative integer", f"{param}[quantity]", code="parameter_invalid_integer")
     if wanted.get("price_data"):
-        made = catalog.inline(session, wanted["price_data"], f"{param}[price_data]")
+        made = catalog.create_inline_price(session, wanted["price_data"], f"{param}[price_data]")
         return session.find("price", made["id"], None)
     name = "plan" if "plan" in wanted and "price" not in wanted else "price"
     if not wanted.get(name):
@@ -57,7 +57,7 @@ def price_of(session: Session, wanted: Obj, param: str) -> Obj:
     return price
 
 
-def build(session: Session, subscription: Obj, price: Obj, wanted: Obj, period: tuple[int, int]) -> Obj:
+def build_item(session: Session, subscription: Obj, price: Obj, wanted: Obj, period: tuple[int, int]) -> Obj:
     """A new item for `period`; not yet written."""
     return {
         "id": f"si_{new_id('x')[2:16]}",
@@ -69,7 +69,7 @@ def build(session: Session, subscription: Obj, price: Obj, wanted: Obj, period: 
         "current_trial": None,
         "discounts": [],
         "metadata": merge_metadata({}, wanted.get("metadata")),
-        "plan": catalog.plan(price),
+        "plan": catalog.legacy_plan(price),
         "price": public(price),
         "quantity": wanted.get("quantity", 1),
         "subscription": subscription["id"],
@@ -81,4 +81,4 @@ def build(session: Session, subscription: Obj, price: Obj, wanted: Obj, period: 
 def set_price(item: Obj, price: Obj) -> None:
     """Give an item another price."""
     item["price"] = public(price)
-    item["plan"] = catalog.plan(price)
+    item["plan"] = catalog.legacy_plan(price)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox.money import price_exact, price_text, round_half_up
+from seatctl.sandbox.money import amount_text, exact_price, round_half_up
 from seatctl.sandbox.objects import Obj, new_id
 
 _EVERY = {"day": "day", "week": "week", "month": "month", "year": "year"}
 
 
-def pricing(price: Obj | None, *, unit: str | None) -> Obj | None:
+def pricing_of(price: Obj | None, *, unit: str | None) -> Obj | None:
     """The `pricing` of a line; a proration has no unit amount."""
     if price is None:
         return None
@@ -18,14 +18,14 @@ def pricing(price: Obj | None, *, unit: str | None) -> Obj | None:
     return {"price_details": details, "type": "price_details", "unit_amount_decimal": unit}
 
 
-def every(price: Obj) -> str:
+def interval_text(price: Obj) -> str:
     """`/ month` or `/ every 3 months`."""
     recurring = price["recurring"]
     word, count = _EVERY[recurring["interval"]], recurring["interval_count"]
     return f"/ {word}" if count == 1 else f"/ every {count} {word}s"
 
 
-def line(
+def new_line(
     invoice: str,
     *,
     amount: int,
@@ -68,9 +68,9 @@ def period_line(
 ) -> Obj:
     """The line for one whole period of a subscription item, or for its free trial."""
     quantity = item["quantity"]
-    exact = price_exact(price, quantity)
-    cost = price_text(price["unit_amount_decimal"], price["currency"])
-    shown = f"{quantity} × {name} (at {cost} {every(price)})"
+    exact = exact_price(price, quantity)
+    cost = amount_text(price["unit_amount_decimal"], price["currency"])
+    shown = f"{quantity} × {name} (at {cost} {interval_text(price)})"
     details = {
         "invoice_item": None,
         "proration": False,
@@ -78,7 +78,7 @@ def period_line(
         "subscription": item["subscription"],
         "subscription_item": item["id"],
     }
-    return line(
+    return new_line(
         invoice,
         amount=0 if trial else round_half_up(exact),
         currency=price["currency"],
@@ -86,7 +86,7 @@ def period_line(
         period=period,
         quantity=quantity,
         parent=_parent(subscription=details),
-        priced=pricing(price, unit="0" if trial else price["unit_amount_decimal"]),
+        priced=pricing_of(price, unit="0" if trial else price["unit_amount_decimal"]),
         metadata=dict(item["metadata"]),
     )
 
@@ -103,7 +103,7 @@ def item_line(invoice: str, item: Obj, credited: Obj | None = None) -> Obj:
         parent = _parent(subscription={**known, "subscription_item": item["_subscription_item"]})
     else:
         parent = _parent(item=known)
-    return line(
+    return new_line(
         invoice,
         amount=item["amount"],
         currency=item["currency"],
@@ -123,7 +123,7 @@ def _parent(*, subscription: Obj | None = None, item: Obj | None = None) -> Obj:
     return {"invoice_item_details": item, "subscription_item_details": subscription, "type": kind}
 
 
-def invoice_item(
+def new_invoice_item(
     customer: str,
     *,
     amount: int,

@@ -30,7 +30,7 @@ class PaymentOutcome:
         return not self.paid and self.decline is None and not self.processing
 
 
-def intent(session: Session, customer: str | None, amount: int, currency: str, **fields: object) -> Obj:
+def new_intent(session: Session, customer: str | None, amount: int, currency: str, **fields: object) -> Obj:
     """A new payment intent that waits for a method; not yet written."""
     identifier = new_id("pi")
     return {
@@ -88,7 +88,7 @@ def intent(session: Session, customer: str | None, amount: int, currency: str, *
     }
 
 
-def attempt(
+def attempt_payment(
     session: Session, made: Obj, method: Obj, *, authenticated: bool = False, alone: bool = False
 ) -> PaymentOutcome:
     """Charge `made` (a payment intent) to a method; the intent is changed and written.
@@ -144,7 +144,7 @@ def _debited(session: Session, made: Obj, method: Obj) -> PaymentOutcome:
     return PaymentOutcome(paid=False, charge=charge, processing=True)
 
 
-def settled(session: Session, made: Obj, *, succeeds: bool) -> None:
+def finish_debit(session: Session, made: Obj, *, succeeds: bool) -> None:
     """The bank's word on a payment that was processing: the intent and its charge are written."""
     charge = session.find("charge", made["latest_charge"], None)
     method = session.find("payment_method", made["payment_method"], None)
@@ -160,7 +160,7 @@ def settled(session: Session, made: Obj, *, succeeds: bool) -> None:
     charge.update(status="failed", failure_code="insufficient_funds", failure_message=message)
     session.save(charge)
     session.emit("charge.failed", view(session, charge))
-    failed(session, made, method, "insufficient_funds", message, {"charge": charge["id"]})
+    fail_intent(session, made, method, "insufficient_funds", message, {"charge": charge["id"]})
 
 
 def _ask(session: Session, made: Obj, method: Obj) -> PaymentOutcome:
@@ -183,11 +183,11 @@ def _refused(session: Session, made: Obj, method: Obj, decline: cards.Decline) -
     made["latest_charge"] = charge["id"]
     session.emit("charge.failed", view(session, charge))
     details = {**decline.details(), "charge": charge["id"]}
-    failed(session, made, method, decline.code, decline.message, details)
+    fail_intent(session, made, method, decline.code, decline.message, details)
     return PaymentOutcome(paid=False, decline=decline, charge=charge)
 
 
-def failed(
+def fail_intent(
     session: Session,
     made: Obj,
     method: Obj,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from seatctl.sandbox.billing.subscription_states import (
     ENDED,
     INCOMPLETE_FOR,
-    move_to,
-    save,
+    save_subscription,
+    set_status,
 )
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
@@ -30,7 +30,7 @@ class Snapshot:
                 session.store.delete(item["id"])
         for item in self.items:
             session.save(item, parent=self.subscription["id"])
-        save(session, self.subscription)
+        save_subscription(session, self.subscription)
 
 
 def hold(session: Session, after: Obj, invoice: Obj, before: Snapshot, *, shown: bool = True) -> None:
@@ -56,7 +56,7 @@ def hold(session: Session, after: Obj, invoice: Obj, before: Snapshot, *, shown:
     held["latest_invoice"] = invoice["id"]
     held["_pending_invoice"] = invoice["id"]
     held["_pending_after"] = {"subscription": after, "items": items}
-    save(session, held)
+    save_subscription(session, held)
 
 
 def apply_pending(session: Session, subscription: Obj) -> None:
@@ -73,7 +73,7 @@ def apply_pending(session: Session, subscription: Obj) -> None:
             session.store.delete(item["id"])
     for item in after["items"]:
         session.save(item, parent=subscription["id"])
-    save(session, changed)
+    save_subscription(session, changed)
     shown = view(session, changed)
     session.emit("customer.subscription.pending_update_applied", shown)
     session.emit("customer.subscription.updated", shown, before)
@@ -92,4 +92,4 @@ def after_payment(session: Session, invoice: Obj) -> None:
         "past_due",
         "unpaid",
     ):
-        move_to(session, subscription, "active")
+        set_status(session, subscription, "active")

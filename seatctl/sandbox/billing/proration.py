@@ -12,7 +12,9 @@ from fractions import Fraction
 from seatctl.sandbox.money import round_half_down
 
 
-def prorated(full: Fraction, sign: int, at: int, start: int, end: int, *, until: int | None = None) -> int:
+def prorated_amount(
+    full: Fraction, sign: int, at: int, start: int, end: int, *, until: int | None = None
+) -> int:
     """sign x full x (until - at) / (end - start), rounded once; minor units, times in epoch seconds.
 
     `until` is the end of the period where none is given.
@@ -23,23 +25,23 @@ def prorated(full: Fraction, sign: int, at: int, start: int, end: int, *, until:
     return round_half_down(sign * full * Fraction(left, end - start))
 
 
-def day(moment: int) -> str:
+def day_text(moment: int) -> str:
     """A day as descriptions write it: `21 Oct 2026`."""
     date = datetime.fromtimestamp(moment, UTC)
     months = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
     return f"{date.day:02d} {months[date.month - 1]} {date.year}"
 
 
-def times(quantity: int, name: str) -> str:
+def quantity_text(quantity: int, name: str) -> str:
     """`3 × NAME`, or the bare name of a single unit."""
     return name if quantity == 1 else f"{quantity} × {name}"
 
 
-def unused(quantity: int, name: str, at: int) -> str:
+def unused_text(quantity: int, name: str, at: int) -> str:
     """The description of a credit."""
-    return f"Unused time on {times(quantity, name)} after {day(at)}"
+    return f"Unused time on {quantity_text(quantity, name)} after {day_text(at)}"
 
 
-def remaining(quantity: int, name: str, at: int) -> str:
+def remaining_text(quantity: int, name: str, at: int) -> str:
     """The description of a charge."""
-    return f"Remaining time on {times(quantity, name)} after {day(at)}"
+    return f"Remaining time on {quantity_text(quantity, name)} after {day_text(at)}"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.billing.cancellation import close, credit_from, expire
-from seatctl.sandbox.billing.discounts import used_once
-from seatctl.sandbox.billing.invoicing import created, save_invoice
-from seatctl.sandbox.billing.settlement import method_for, void_invoice
+from seatctl.sandbox.billing.cancellation import credit_after, end_now, expire
+from seatctl.sandbox.billing.collection import method_for
+from seatctl.sandbox.billing.discounts import remaining_discounts
+from seatctl.sandbox.billing.invoice_states import void_invoice
+from seatctl.sandbox.billing.invoicing import save_draft, save_invoice
+from seatctl.sandbox.billing.periods import next_end, save_pending
 from seatctl.sandbox.billing.subscription_invoices import cycle_invoice, final_invoice
-from seatctl.sandbox.billing.subscription_periods import leave, next_end
 from seatctl.sandbox.billing.subscription_states import (
     INCOMPLETE_FOR,
-    announce,
+    emit_updated,
     period_end,
     period_start,
-    save,
+    save_subscription,
 )
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
@@ -31,8 +32,8 @@ def subscription_due(session: Session, subscription: Obj) -> None:
     elif _pause_over(session, subscription):
         before = view(session, subscription)
         subscription["pause_collection"] = None
-        save(session, subscription)
-        announce(session, subscription, before)
+        save_subscription(session, subscription)
+        emit_updated(session, subscription, before)
     else:
         _renew(session, subscription)
 
@@ -40,7 +41,7 @@ def subscription_due(session: Session, subscription: Obj) -> None:
 def _expire(session: Session, subscription: Obj) -> None:
     """The first payment did not come within 23 hours."""
     if subscription["created"] + INCOMPLETE_FOR > session.now:
-        save(session, subscription)
+        save_subscription(session, subscription)
         return
     expire(session, subscription)
 
@@ -49,14 +50,14 @@ def _end(session: Session, subscription: Obj, reason: str) -> None:
     at_period_end = subscription["cancel_at_period_end"]
     asked, wanted = subscription["canceled_at"], subscription["cancel_at"]
     if not subscription.get("_keeps_rest"):
-        leave(session, credit_from(session, subscription, session.now))
-    close(session, subscription, reason)
+        save_pending(session, credit_after(session, subscription, session.now))
+    end_now(session, subscription, reason)
     if reason == "cancellation_requested":
         subscription.update(
             cancel_at=wanted, cancel_at_period_end=at_period_end, canceled_at=asked or session.now
         )
     final_invoice(session, subscription)
-    save(session, subscription)
+    save_subscription(session, subscription)
     session.emit("customer.subscription.deleted", view(session, subscription))
 
 
@@ -71,7 +72,7 @@ def _drop_pending(session: Session, subscription: Obj) -> None:
         void_invoice(session, invoice)
         return
     subscription.update(pending_update=None, _pending_invoice=None)
-    save(session, subscription)
+    save_subscription(session, subscription)
 
 
 def _pause_over(session: Session, subscription: Obj) -> bool:
@@ -85,11 +86,11 @@ def _renew(session: Session, subscription: Obj) -> None:
     items = items_of(session, subscription["id"])
     trial_over = subscription["status"] == "trialing"
     if trial_over and _trial_without_card(session, subscription):
-        save(session, subscription)
+        save_subscription(session, subscription)
         if subscription["status"] == "canceled":
             session.emit("customer.subscription.deleted", view(session, subscription))
         else:
-            announce(session, subscription, before)
+            emit_updated(session, subscription, before)
         return
     last = (period_start(items), period_end(items))
     for item in items:
@@ -102,11 +103,11 @@ def _renew(session: Session, subscription: Obj) -> None:
         subscription["status"] = "active"
     invoice = cycle_invoice(session, subscription, last)
     subscription["latest_invoice"] = invoice["id"]
-    subscription["discounts"] = used_once(session, subscription["discounts"])
-    created(session, invoice)
+    subscription["discounts"] = remaining_discounts(session, subscription["discounts"])
+    save_draft(session, invoice)
     _pause_collection(session, subscription, invoice)
-    save(session, subscription)
-    announce(session, subscription, before)
+    save_subscription(session, subscription)
+    emit_updated(session, subscription, before)
 
 
 def _pause_collection(session: Session, subscription: Obj, invoice: Obj) -> None:
@@ -130,5 +131,5 @@ def _trial_without_card(session: Session, subscription: Obj) -> bool:
         subscription["status"] = "paused"
         session.emit("customer.subscription.paused", view(session, subscription))
     else:
-        close(session, subscription, "payment_failed")
+        end_now(session, subscription, "payment_failed")
     return True

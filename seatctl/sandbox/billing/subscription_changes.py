@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox.billing.items import build, check_prices, price_of, set_price
-from seatctl.sandbox.billing.lines import invoice_item, pricing
-from seatctl.sandbox.billing.proration import prorated, remaining
-from seatctl.sandbox.billing.settlement import method_for
-from seatctl.sandbox.billing.subscription_periods import (
-    charge,
-    credits,
-    leave,
-    name_of,
+from seatctl.sandbox.billing.collection import method_for
+from seatctl.sandbox.billing.items import build_item, check_prices, price_of, set_price
+from seatctl.sandbox.billing.lines import new_invoice_item, pricing_of
+from seatctl.sandbox.billing.periods import (
+    charge_item,
+    credit_items,
     next_end,
-    note_charged,
+    product_name,
+    record_billed,
+    save_pending,
 )
+from seatctl.sandbox.billing.proration import prorated_amount, remaining_text
 from seatctl.sandbox.billing.subscription_states import period_end
 from seatctl.sandbox.clock import add_months
 from seatctl.sandbox.errors import invalid, no_such
 from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.money import price_exact
+from seatctl.sandbox.money import exact_price
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import items_of
@@ -36,7 +36,7 @@ def change_items(session: Session, subscription: Obj, wanted: list[Obj], at: int
     for place, each in enumerate(wanted):
         item, fresh = _item(session, subscription, each, f"items[{place}]")
         if each.get("deleted"):
-            changes.append((item, credits(session, item, subscription["customer"], at), False))
+            changes.append((item, credit_items(session, item, subscription["customer"], at), False))
             session.store.delete(item["id"])
             continue
         price, quantity = _target(session, item, each, f"items[{place}]", fresh=fresh)
@@ -44,7 +44,7 @@ def change_items(session: Session, subscription: Obj, wanted: list[Obj], at: int
             item["metadata"] = merge_metadata(item["metadata"], each["metadata"])
         if fresh or (price["id"], quantity) != (item["price"]["id"], item["quantity"]):
             restarts = not fresh and not free and _interval(price) != _interval(item["price"])
-            credited = credits(session, item, subscription["customer"], at)
+            credited = credit_items(session, item, subscription["customer"], at)
             set_price(item, price)
             item["quantity"] = quantity
             reset = reset or restarts
@@ -69,11 +69,11 @@ def _prorate(
     for item, credited, charged in changes:
         prorations += credited
         if charged:
-            made = charge(session, item, subscription["customer"], at)
+            made = charge_item(session, item, subscription["customer"], at)
             prorations.append(made)
-            note_charged(session, item, item["price"], made)
+            record_billed(session, item, item["price"], made)
             session.save(item, parent=subscription["id"])
-    leave(session, prorations)
+    save_pending(session, prorations)
 
 
 def restart(session: Session, subscription: Obj) -> None:
@@ -98,7 +98,7 @@ def _item(session: Session, subscription: Obj, wanted: Obj, param: str) -> tuple
     price = price_of(session, wanted, param)
     running = items_of(session, subscription["id"])
     period = (running[0]["current_period_start"], running[0]["current_period_end"])
-    return build(session, subscription, price, wanted, period), True
+    return build_item(session, subscription, price, wanted, period), True
 
 
 def _target(session: Session, item: Obj, wanted: Obj, param: str, *, fresh: bool) -> tuple[Obj, int]:
@@ -129,12 +129,12 @@ def change_trial(session: Session, subscription: Obj, params: Obj, *, prorate: b
     prorations: list[Obj] = []
     for item in items_of(session, subscription["id"]):
         if prorate:
-            prorations += credits(session, item, subscription["customer"], session.now)
+            prorations += credit_items(session, item, subscription["customer"], session.now)
         item.update(current_period_end=wanted, _billed=[])
         if subscription["status"] != "trialing":
             item["current_period_start"] = session.now
         session.save(item)
-    leave(session, prorations)
+    save_pending(session, prorations)
     fresh: bool = subscription["status"] != "trialing"
     subscription.update(
         status="trialing",
@@ -161,9 +161,9 @@ def _end_trial(session: Session, subscription: Obj) -> bool:
         if ending == "pause":
             subscription["status"] = "paused"
         else:
-            from seatctl.sandbox.billing.cancellation import close
+            from seatctl.sandbox.billing.cancellation import end_now
 
-            close(session, subscription, "payment_failed")
+            end_now(session, subscription, "payment_failed")
         return False
     subscription["status"] = "active"
     restart(session, subscription)
@@ -186,22 +186,22 @@ def change_anchor(session: Session, subscription: Obj, params: Obj, *, prorate: 
         item.update(current_period_start=start, current_period_end=end)
         if prorate and subscription["status"] != "trialing" and old_end < end:
             quantity = item["quantity"]
-            made = invoice_item(
+            made = new_invoice_item(
                 subscription["customer"],
-                amount=prorated(price_exact(price, quantity), 1, old_end, start, end),
+                amount=prorated_amount(exact_price(price, quantity), 1, old_end, start, end),
                 currency=price["currency"],
                 now=session.now,
-                description=remaining(quantity, name_of(session, price), old_end),
+                description=remaining_text(quantity, product_name(session, price), old_end),
                 period=(old_end, end),
                 quantity=quantity,
-                priced=pricing(price, unit=None),
+                priced=pricing_of(price, unit=None),
                 subscription=subscription["id"],
                 subscription_item=item["id"],
                 proration=True,
                 discountable=False,
             )
-            leave(session, [made])
-            note_charged(session, item, price, made)
+            save_pending(session, [made])
+            record_billed(session, item, price, made)
         session.save(item)
     subscription["billing_cycle_anchor"] = session.now
     if subscription["cancel_at_period_end"]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.billing.invoicing import created, draft, pending_items, take_items
-from seatctl.sandbox.billing.subscription_periods import bill_period
+from seatctl.sandbox.billing.invoicing import add_pending_items, new_draft, pending_items, save_draft
+from seatctl.sandbox.billing.periods import bill_period
 from seatctl.sandbox.billing.subscription_states import (
     period_start,
 )
@@ -16,7 +16,7 @@ def first_invoice(session: Session, customer: Obj, subscription: Obj, reason: st
     """The draft for the period that now begins, with what was pending; not yet written."""
     items = items_of(session, subscription["id"])
     sending = subscription["collection_method"] == "send_invoice"
-    invoice = draft(
+    invoice = new_draft(
         session,
         customer,
         currency=subscription["currency"],
@@ -31,7 +31,7 @@ def first_invoice(session: Session, customer: Obj, subscription: Obj, reason: st
     free = subscription["status"] == "trialing"
     short = subscription["billing_cycle_anchor"] > session.now and not free
     # Stripe's order of lines: what was pending, then the items, each newest first.
-    take_items(
+    add_pending_items(
         session, invoice, pending_items(session, customer["id"], subscription["id"], invoice["currency"])
     )
     for item in reversed(items):
@@ -44,7 +44,7 @@ def first_invoice(session: Session, customer: Obj, subscription: Obj, reason: st
 def cycle_invoice(session: Session, subscription: Obj, last: tuple[int, int]) -> Obj:
     """The draft of a renewal: the new period of each item, and what was pending; not yet written."""
     customer = session.find("customer", subscription["customer"], "customer")
-    invoice = draft(
+    invoice = new_draft(
         session,
         customer,
         currency=subscription["currency"],
@@ -57,7 +57,7 @@ def cycle_invoice(session: Session, subscription: Obj, last: tuple[int, int]) ->
     )
     invoice["discounts"] = list(subscription["discounts"])
     waiting = pending_items(session, customer["id"], subscription["id"], subscription["currency"])
-    take_items(session, invoice, waiting)
+    add_pending_items(session, invoice, waiting)
     for item in reversed(items_of(session, subscription["id"])):
         bill_period(session, invoice, item)
     return invoice
@@ -71,7 +71,7 @@ def final_invoice(session: Session, subscription: Obj) -> Obj | None:
     if not waiting:
         return None
     items = items_of(session, subscription["id"])
-    invoice = draft(
+    invoice = new_draft(
         session,
         customer,
         currency=subscription["currency"],
@@ -82,7 +82,7 @@ def final_invoice(session: Session, subscription: Obj) -> Obj | None:
         collection=subscription["collection_method"],
         days_until_due=subscription["days_until_due"],
     )
-    take_items(session, invoice, waiting)
+    add_pending_items(session, invoice, waiting)
     subscription["latest_invoice"] = invoice["id"]
-    created(session, invoice)
+    save_draft(session, invoice)
     return invoice

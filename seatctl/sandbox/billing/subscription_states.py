@@ -21,7 +21,7 @@ def period_start(items: list[Obj]) -> int:
     return min((int(item["current_period_start"]) for item in items), default=0)
 
 
-def due(subscription: Obj, items: list[Obj]) -> int | None:
+def next_due(subscription: Obj, items: list[Obj]) -> int | None:
     """When the clock has work on a subscription."""
     status = subscription["status"]
     if status in ENDED:
@@ -39,31 +39,31 @@ def due(subscription: Obj, items: list[Obj]) -> int | None:
     return min(moment for moment in moments if moment) if any(moments) else None
 
 
-def save(session: Session, subscription: Obj) -> None:
+def save_subscription(session: Session, subscription: Obj) -> None:
     """Write a subscription, with the time at which the clock has work on it."""
-    session.save(subscription, due=due(subscription, items_of(session, subscription["id"])))
+    session.save(subscription, due=next_due(subscription, items_of(session, subscription["id"])))
 
 
-def announce(session: Session, subscription: Obj, before: Obj) -> None:
+def emit_updated(session: Session, subscription: Obj, before: Obj) -> None:
     """Say that a subscription changed, if it did."""
     shown = view(session, subscription)
     if changed(before, shown):
         session.emit("customer.subscription.updated", shown, before)
 
 
-def move_to(session: Session, subscription: Obj, status: str) -> None:
+def set_status(session: Session, subscription: Obj, status: str) -> None:
     """Set a subscription's status and say so."""
     if subscription["status"] == status:
         return
     before = view(session, subscription)
     subscription["status"] = status
-    save(session, subscription)
-    announce(session, subscription, before)
+    save_subscription(session, subscription)
+    emit_updated(session, subscription, before)
 
 
-def trust(session: Session, invoice: Obj) -> None:
+def activate_while_processing(session: Session, invoice: Obj) -> None:
     """A first payment that is under way makes its subscription active, though it may fail days later."""
     details = (invoice["parent"] or {}).get("subscription_details") or {}
     subscription = session.store.get("subscription", details.get("subscription") or "")
     if subscription is not None and subscription["status"] == "incomplete":
-        move_to(session, subscription, "active")
+        set_status(session, subscription, "active")

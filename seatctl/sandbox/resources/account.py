@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.billing.account import own
+from seatctl.sandbox.billing.account import own_account
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
 
 
 def retrieve(session: Session, params: Obj) -> Obj:
     """GET /v1/account."""
-    return own(session)
+    return own_account(session)

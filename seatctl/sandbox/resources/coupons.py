@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seatctl.sandbox.errors import ApiError, invalid
-from seatctl.sandbox.lists import listing
+from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, token, unset
 from seatctl.sandbox.session import Session, changed
@@ -61,11 +61,6 @@ def _made(now: int, identifier: str, duration: str, params: Obj) -> Obj:
     }
 
 
-def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
-    """GET /v1/coupons/ID."""
-    return view(session, session.find("coupon", identifier, "coupon", status=404))
-
-
 def update(session: Session, params: Obj, identifier: str) -> Obj:
     """POST /v1/coupons/ID: name and metadata."""
     coupon = session.find("coupon", identifier, "coupon", status=404)
@@ -89,11 +84,6 @@ def delete(session: Session, params: Obj, identifier: str) -> Obj:
     return {"id": identifier, "object": "coupon", "deleted": True}
 
 
-def listed(session: Session, params: Obj) -> Obj:
+def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/coupons."""
-    return listing(session, "coupon", params, "/v1/coupons")
-
-
-def no_tax_rate(session: Session, params: Obj, identifier: str) -> Obj:
-    """GET /v1/tax_rates/ID: the sandbox has none."""
-    return session.find("tax_rate", identifier, "tax_rate", status=404)
+    return page_of(session, "coupon", params, "/v1/coupons")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from seatctl.sandbox.billing import balance
+from seatctl.sandbox.billing.invoice_states import close_payments, mark_paid
 from seatctl.sandbox.billing.invoicing import save_invoice
-from seatctl.sandbox.billing.settlement import close_payments, mark_paid
 from seatctl.sandbox.errors import invalid, missing_param
-from seatctl.sandbox.lists import listing
+from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.objects import Obj, embedded, new_id, pick, token
-from seatctl.sandbox.resources.refunds import refund
+from seatctl.sandbox.objects import Obj, embedded_list, new_id, pick, token
+from seatctl.sandbox.resources.refunds import refund_charge
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
@@ -65,7 +65,7 @@ def _build(session: Session, invoice: Obj, params: Obj) -> Obj:
         "discount_amounts": [],
         "effective_at": params.get("effective_at", session.now),
         "invoice": invoice["id"],
-        "lines": embedded(lines, f"/v1/credit_notes/{identifier}/lines"),
+        "lines": embedded_list(lines, f"/v1/credit_notes/{identifier}/lines"),
         "livemode": False,
         "memo": params.get("memo"),
         "metadata": merge_metadata({}, params.get("metadata")),
@@ -155,7 +155,7 @@ def _give_back(session: Session, invoice: Obj, note: Obj, params: Obj) -> None:
         raise invalid(message)
     if sent.get("refund_amount"):
         charge = _paid_charge(session, invoice)
-        made = refund(session, charge, sent["refund_amount"])
+        made = refund_charge(session, charge, sent["refund_amount"])
         note["refunds"] = [
             {
                 "amount_refunded": made["amount"],
@@ -167,7 +167,7 @@ def _give_back(session: Session, invoice: Obj, note: Obj, params: Obj) -> None:
     if sent.get("credit_amount"):
         customer = session.find("customer", invoice["customer"], "customer")
         where = {"currency": invoice["currency"], "invoice": invoice["id"], "credit_note": note["id"]}
-        move = balance.move(session, customer, -sent["credit_amount"], "credit_note", **where)
+        move = balance.change_balance(session, customer, -sent["credit_amount"], "credit_note", **where)
         note["customer_balance_transaction"] = move["id"]
     invoice["post_payment_credit_notes_amount"] += note["total"]
     save_invoice(session, invoice)
@@ -202,11 +202,6 @@ def _owe_less(session: Session, invoice: Obj, note: Obj) -> None:
         session.emit("invoice.updated", view(session, invoice), before)
 
 
-def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
-    """GET /v1/credit_notes/ID."""
-    return view(session, session.find("credit_note", identifier, "id", status=404))
-
-
-def listed(session: Session, params: Obj) -> Obj:
+def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/credit_notes."""
-    return listing(session, "credit_note", params, "/v1/credit_notes", parent=params.get("invoice"))
+    return page_of(session, "credit_note", params, "/v1/credit_notes", parent=params.get("invoice"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox.billing.balance import record
-from seatctl.sandbox.lists import listing, matches
+from seatctl.sandbox.billing.balance import record_transaction
+from seatctl.sandbox.lists import matches, page_of
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, address, shipping, token, unset
 from seatctl.sandbox.resources.payment_methods import own_method
@@ -27,16 +27,16 @@ def create(session: Session, params: Obj) -> Obj:
     shown = view(session, customer)
     session.emit("customer.created", shown)
     if customer["balance"]:
-        record(session, customer, customer["balance"], "initial")
+        record_transaction(session, customer, customer["balance"], "initial")
     return shown
 
 
 def _attach(session: Session, customer: Obj, params: Obj) -> dict[str, str]:
     if not params.get("payment_method"):
         return {}
-    from seatctl.sandbox.resources.payment_methods import attach_to, materialize
+    from seatctl.sandbox.resources.payment_methods import attach_to, find_or_create
 
-    method = materialize(session, params["payment_method"], "payment_method")
+    method = find_or_create(session, params["payment_method"], "payment_method")
     attach_to(session, method, customer["id"])
     return {params["payment_method"]: method["id"]}
 
@@ -124,7 +124,7 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
     if params.get("balance", customer["balance"]) != customer["balance"]:
         delta = params["balance"] - customer["balance"]
         customer["balance"] = params["balance"]
-        record(session, customer, delta, "adjustment")
+        record_transaction(session, customer, delta, "adjustment")
     session.save(customer)
     shown = view(session, customer)
     if changed(before, shown):
@@ -135,9 +135,9 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
 def delete(session: Session, params: Obj, identifier: str) -> Obj:
     """DELETE /v1/customers/ID: its subscriptions end at once, its methods are detached."""
     customer = session.find("customer", identifier, "id", status=404)
-    from seatctl.sandbox.billing.cancellation import end_all
+    from seatctl.sandbox.billing.cancellation import end_subscriptions_of
 
-    end_all(session, identifier)
+    end_subscriptions_of(session, identifier)
     for method in list(session.store.walk("payment_method", customer=identifier)):
         session.save({**method, "customer": None, "_detached": True})
     session.store.delete(identifier)
@@ -145,10 +145,10 @@ def delete(session: Session, params: Obj, identifier: str) -> Obj:
     return {"id": identifier, "object": "customer", "deleted": True}
 
 
-def listed(session: Session, params: Obj) -> Obj:
+def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/customers."""
 
     def keep(customer: Any) -> bool:
         return matches(customer, params, "email") and "test_clock" not in params
 
-    return listing(session, "customer", params, "/v1/customers", keep=keep)
+    return page_of(session, "customer", params, "/v1/customers", keep=keep)

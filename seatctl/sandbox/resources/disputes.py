@@ -8,24 +8,19 @@ from __future__ import annotations
 from typing import Any
 
 from seatctl.sandbox.errors import invalid
-from seatctl.sandbox.lists import listing
+from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
 
-def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
-    """GET /v1/disputes/ID."""
-    return view(session, session.find("dispute", identifier, "dispute", status=404))
-
-
-def listed(session: Session, params: Obj) -> Obj:
+def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/disputes."""
 
     def keep(each: Any) -> bool:
         return params.get("payment_intent") in (None, each["payment_intent"])
 
-    return listing(session, "dispute", params, "/v1/disputes", parent=params.get("charge"), keep=keep)
+    return page_of(session, "dispute", params, "/v1/disputes", parent=params.get("charge"), keep=keep)
 
 
 def close(session: Session, params: Obj, identifier: str) -> Obj:

@@ -7,7 +7,7 @@ from typing import Any
 
 from seatctl.sandbox.clock import DAY
 from seatctl.sandbox.errors import no_such
-from seatctl.sandbox.lists import listing
+from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
 
@@ -22,7 +22,7 @@ def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
     return event
 
 
-def listed(session: Session, params: Obj) -> Obj:
+def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/events; `type` may end in `.*`, `types` names several."""
     names = params.get("types") or ([params["type"]] if "type" in params else [])
     oldest = session.now - KEPT
@@ -31,4 +31,4 @@ def listed(session: Session, params: Obj) -> Obj:
         named = not names or any(fnmatchcase(event["type"], name) for name in names)
         return named and event["created"] >= oldest
 
-    return listing(session, "event", params, "/v1/events", keep=keep)
+    return page_of(session, "event", params, "/v1/events", keep=keep)

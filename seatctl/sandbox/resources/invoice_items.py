@@ -6,15 +6,15 @@ from fractions import Fraction
 from typing import Any
 
 from seatctl.sandbox.billing import account, catalog
-from seatctl.sandbox.billing.balance import bill
-from seatctl.sandbox.billing.discounts import given
-from seatctl.sandbox.billing.invoicing import credited_by, recount, take_items
-from seatctl.sandbox.billing.lines import invoice_item, item_line, net_amount, pricing
-from seatctl.sandbox.billing.subscription_periods import name_of
-from seatctl.sandbox.errors import ApiError, inside, invalid, only_one
-from seatctl.sandbox.lists import check_customer, listing
+from seatctl.sandbox.billing.balance import set_currency
+from seatctl.sandbox.billing.discounts import create_discounts
+from seatctl.sandbox.billing.invoicing import add_pending_items, credited_lines, update_sums
+from seatctl.sandbox.billing.lines import item_line, net_amount, new_invoice_item, pricing_of
+from seatctl.sandbox.billing.periods import product_name
+from seatctl.sandbox.errors import ApiError, invalid, mutually_exclusive, nest_param
+from seatctl.sandbox.lists import check_customer, page_of
 from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.money import price_exact, round_half_up
+from seatctl.sandbox.money import exact_price, round_half_up
 from seatctl.sandbox.objects import Obj, new_id, token, unset
 from seatctl.sandbox.session import Session, changed
 from seatctl.sandbox.views import view
@@ -29,12 +29,12 @@ def create(session: Session, params: Obj) -> Obj:
     invoice = _draft(session, params["invoice"], customer) if params.get("invoice") else None
     if params.get("subscription"):
         session.find("subscription", params["subscription"], "subscription")
-    item = build(session, customer, params, invoice)
+    item = build_item(session, customer, params, invoice)
     if invoice is not None:
-        take_items(session, invoice, [item])
-        recount(session, invoice)
+        add_pending_items(session, invoice, [item])
+        update_sums(session, invoice)
     session.save(item)
-    bill(session, customer["id"], item["currency"])
+    set_currency(session, customer["id"], item["currency"])
     session.emit("invoiceitem.created", view(session, item))
     return view(session, item)
 
@@ -58,7 +58,7 @@ def check_draft(invoice: Obj) -> None:
         raise invalid(message, code="invoice_not_editable")
 
 
-def build(session: Session, customer: Obj, params: Obj, invoice: Obj | None) -> Obj:
+def build_item(session: Session, customer: Obj, params: Obj, invoice: Obj | None) -> Obj:
     """An invoice item from a request; not yet written."""
     quantity = _quantity(params, 1)
     price = _price(session, params)
@@ -74,8 +74,8 @@ def build(session: Session, customer: Obj, params: Obj, invoice: Obj | None) -> 
     period = params.get("period") or {"start": session.now, "end": session.now}
     name = None
     if price is not None:
-        name = name_of(session, price)
-    item = invoice_item(
+        name = product_name(session, price)
+    item = new_invoice_item(
         customer["id"],
         amount=amount,
         currency=currency,
@@ -83,13 +83,13 @@ def build(session: Session, customer: Obj, params: Obj, invoice: Obj | None) -> 
         description=unset(params.get("description")) or name,
         period=(period["start"], period["end"]),
         quantity=quantity,
-        priced=pricing(price, unit=price["unit_amount_decimal"]) if price else _bare(params),
+        priced=pricing_of(price, unit=price["unit_amount_decimal"]) if price else _bare(params),
         invoice=invoice["id"] if invoice else None,
         subscription=params.get("subscription"),
         discountable=params.get("discountable", amount >= 0),
         metadata=merge_metadata({}, params.get("metadata")),
     )
-    item["discounts"] = given(
+    item["discounts"] = create_discounts(
         session, unset(params.get("discounts")), customer["id"], invoice_item=item["id"]
     )
     return item
@@ -97,7 +97,7 @@ def build(session: Session, customer: Obj, params: Obj, invoice: Obj | None) -> 
 
 def _price(session: Session, params: Obj) -> Obj | None:
     if params.get("price_data"):
-        made = catalog.inline(session, params["price_data"], "price_data")
+        made = catalog.create_inline_price(session, params["price_data"], "price_data")
         return session.find("price", made["id"], None)
     wanted = (params.get("pricing") or {}).get("price")
     if not wanted:
@@ -115,7 +115,7 @@ def _price(session: Session, params: Obj) -> Obj | None:
 def _quantity(params: Obj, known: int) -> int:
     """`quantity`, or `quantity_decimal` where it is a whole number."""
     if "quantity" in params and "quantity_decimal" in params:
-        raise only_one("quantity", "quantity_decimal")
+        raise mutually_exclusive("quantity", "quantity_decimal")
     exact = Fraction(str(params.get("quantity_decimal", params.get("quantity", known))))
     if exact < 0:
         raise invalid("Invalid non-negative integer", "quantity", code="parameter_invalid_integer")
@@ -126,7 +126,7 @@ def _quantity(params: Obj, known: int) -> int:
 
 def _amount(params: Obj, price: Obj | None, quantity: int) -> int:
     if price is not None:
-        return round_half_up(price_exact(price, quantity))
+        return round_half_up(exact_price(price, quantity))
     if params.get("amount") is not None:
         if {"quantity", "quantity_decimal"} & set(params):
             raise invalid("You may only specify one of these parameters: amount, quantity.", "amount")
@@ -153,21 +153,20 @@ def of_subscription(
     if wanted.get("price"):
         sent["pricing"] = {"price": wanted["price"]}
     try:
-        return build(session, customer, sent, invoice)
+        return build_item(session, customer, sent, invoice)
     except ApiError as error:
         if error.param == "pricing[price]":
             error.param = "price"
-        raise inside(param, error) from None
+        raise nest_param(param, error) from None
 
 
-def add_to(session: Session, invoice: Obj, customer: Obj, subscription: Obj, wanted: Obj, param: str) -> None:
+def add_to_draft(
+    session: Session, invoice: Obj, customer: Obj, subscription: Obj, wanted: Obj, param: str
+) -> None:
     """One of `add_invoice_items`: an item on an invoice that is being made."""
-    take_items(session, invoice, [of_subscription(session, customer, subscription, wanted, param, invoice)])
-
-
-def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
-    """GET /v1/invoiceitems/ID."""
-    return view(session, session.find("invoiceitem", identifier, "invoiceitem", status=404))
+    add_pending_items(
+        session, invoice, [of_subscription(session, customer, subscription, wanted, param, invoice)]
+    )
 
 
 def update(session: Session, params: Obj, identifier: str) -> Obj:
@@ -179,11 +178,11 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
         check_draft(invoice)
     _apply(session, item, params)
     if invoice is not None:
-        made = item_line(invoice["id"], item, credited_by(session, item))
+        made = item_line(invoice["id"], item, credited_lines(session, item))
         for place, line in enumerate(invoice["lines"]["data"]):
             if line["id"] == item["_line"]:
                 invoice["lines"]["data"][place] = {**made, "id": line["id"]}
-        recount(session, invoice)
+        update_sums(session, invoice)
     session.save(item)
     shown = view(session, item)
     if changed(before, shown):
@@ -202,10 +201,10 @@ def _apply(session: Session, item: Obj, params: Obj) -> None:
         item["metadata"] = merge_metadata(item["metadata"], params["metadata"])
     if "discounts" in params:
         wanted = unset(params["discounts"])
-        item["discounts"] = given(session, wanted, item["customer"], invoice_item=item["id"])
+        item["discounts"] = create_discounts(session, wanted, item["customer"], invoice_item=item["id"])
     price = _price(session, params)
     if price is not None:
-        item["pricing"] = pricing(price, unit=price["unit_amount_decimal"])
+        item["pricing"] = pricing_of(price, unit=price["unit_amount_decimal"])
     quantity = _quantity(params, item["quantity"])
     if "amount" in params:
         item["amount"] = params["amount"]
@@ -226,13 +225,13 @@ def delete(session: Session, params: Obj, identifier: str) -> Obj:
         check_draft(invoice)
         lines = invoice["lines"]["data"]
         invoice["lines"]["data"] = [line for line in lines if line["id"] != item["_line"]]
-        recount(session, invoice)
+        update_sums(session, invoice)
     session.store.delete(identifier)
     session.emit("invoiceitem.deleted", view(session, item))
     return {"id": identifier, "object": "invoiceitem", "deleted": True}
 
 
-def listed(session: Session, params: Obj) -> Obj:
+def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/invoiceitems; `pending` are those without an invoice."""
     check_customer(session, params)
     pending, invoice = params.get("pending"), params.get("invoice")
@@ -241,4 +240,4 @@ def listed(session: Session, params: Obj) -> Obj:
         waiting = item["invoice"] is None
         return (pending is None or pending == waiting) and invoice in (None, item["invoice"])
 
-    return listing(session, "invoiceitem", params, "/v1/invoiceitems", keep=keep)
+    return page_of(session, "invoiceitem", params, "/v1/invoiceitems", keep=keep)

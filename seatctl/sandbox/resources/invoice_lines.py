@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.billing.discounts import given
-from seatctl.sandbox.billing.invoicing import recount, save_invoice, take_items
-from seatctl.sandbox.errors import ApiError, inside, no_such
-from seatctl.sandbox.lists import slice_of
+from seatctl.sandbox.billing.discounts import create_discounts
+from seatctl.sandbox.billing.invoicing import add_pending_items, save_invoice, update_sums
+from seatctl.sandbox.errors import ApiError, nest_param, no_such
+from seatctl.sandbox.lists import page_of_entries
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, unset
 from seatctl.sandbox.resources.invoice_items import check_draft
@@ -20,10 +20,10 @@ def _find(session: Session, identifier: str) -> Obj:
     return session.find("invoice", identifier, "invoice", status=404)
 
 
-def listed(session: Session, params: Obj, identifier: str) -> Obj:
+def list_page(session: Session, params: Obj, identifier: str) -> Obj:
     """GET /v1/invoices/ID/lines."""
     lines = [public(line) for line in _find(session, identifier)["lines"]["data"]]
-    return slice_of(lines, params, f"/v1/invoices/{identifier}/lines", "invoice line item")
+    return page_of_entries(lines, params, f"/v1/invoices/{identifier}/lines", "invoice line item")
 
 
 def _line(invoice: Obj, identifier: str, param: str, *, status: int = 400) -> Obj:
@@ -61,10 +61,10 @@ def _change(session: Session, invoice: Obj, line: Obj, params: Obj) -> None:
     if "metadata" in sent:
         line["metadata"] = merge_metadata(line["metadata"], sent["metadata"])
     if "discounts" in sent:
-        line["discounts"] = given(
+        line["discounts"] = create_discounts(
             session, unset(sent["discounts"]), invoice["customer"], invoice=invoice["id"]
         )
-    recount(session, invoice)
+    update_sums(session, invoice)
 
 
 def add(session: Session, params: Obj, identifier: str) -> Obj:
@@ -79,15 +79,15 @@ def add(session: Session, params: Obj, identifier: str) -> Obj:
             try:
                 create_item(session, item)
             except ApiError as error:
-                raise inside(f"lines[{place}]", error) from None
+                raise nest_param(f"lines[{place}]", error) from None
     return _finish(session, params, identifier)
 
 
 def _take(session: Session, identifier: str, item_id: str, param: str) -> None:
     item = session.find("invoiceitem", item_id, param)
     invoice = _find(session, identifier)
-    take_items(session, invoice, [item])
-    recount(session, invoice)
+    add_pending_items(session, invoice, [item])
+    update_sums(session, invoice)
 
 
 def update_many(session: Session, params: Obj, identifier: str) -> Obj:
@@ -112,7 +112,7 @@ def remove(session: Session, params: Obj, identifier: str) -> Obj:
         invoice["lines"]["data"] = [each for each in invoice["lines"]["data"] if each["id"] != line["id"]]
         if item is not None:
             session.save({**session.find("invoiceitem", item, None), "invoice": None})
-        recount(session, invoice)
+        update_sums(session, invoice)
     return _finish(session, params, identifier)
 
 

@@ -5,18 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 from seatctl.sandbox.billing import account, automatic_tax
-from seatctl.sandbox.billing.discounts import given
+from seatctl.sandbox.billing.collection import collect, method_for, no_method
+from seatctl.sandbox.billing.discounts import create_discounts
+from seatctl.sandbox.billing.invoice_states import (
+    close_payments,
+    mark_paid,
+    open_intent,
+    void_invoice,
+    write_off,
+)
+from seatctl.sandbox.billing.invoice_states import finalize_invoice as settle_draft
 from seatctl.sandbox.billing.invoicing import (
-    created,
-    draft,
+    add_pending_items,
+    compute_sums,
+    new_draft,
+    save_draft,
     save_invoice,
     subscription_of,
-    take_items,
-    total_up,
 )
+from seatctl.sandbox.billing.payments import PaymentOutcome
 from seatctl.sandbox.clock import HOUR
-from seatctl.sandbox.errors import invalid, missing_param
-from seatctl.sandbox.lists import check_customer, listing, matches, within
+from seatctl.sandbox.errors import ApiError, invalid, missing_param
+from seatctl.sandbox.lists import check_customer, in_range, matches, page_of
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, shipping, unset
 from seatctl.sandbox.resources.payment_methods import own_method
@@ -36,7 +46,7 @@ def create(session: Session, params: Obj) -> Obj:
     if params.get("subscription"):
         subscription = session.find("subscription", params["subscription"], "subscription")
     currency = params.get("currency") or (subscription or customer)["currency"] or account.CURRENCY
-    invoice = draft(
+    invoice = new_draft(
         session,
         customer,
         currency=currency.lower(),
@@ -51,8 +61,10 @@ def create(session: Session, params: Obj) -> Obj:
         invoice["automatic_tax"] = automatic_tax.of_invoice(customer, enabled=True)
     _apply(session, customer, invoice, params)
     if params.get("pending_invoice_items_behavior", "exclude") == "include":
-        take_items(session, invoice, _waiting(session, customer["id"], invoice["currency"], subscription))
-    created(session, invoice)
+        add_pending_items(
+            session, invoice, _waiting(session, customer["id"], invoice["currency"], subscription)
+        )
+    save_draft(session, invoice)
     return view(session, invoice)
 
 
@@ -122,7 +134,7 @@ def _references(session: Session, customer: Obj, invoice: Obj, params: Obj) -> N
         invoice["default_payment_method"] = method["id"] if method else None
     if "discounts" in params:
         wanted = unset(params["discounts"])
-        invoice["discounts"] = given(session, wanted, customer["id"], invoice=invoice["id"])
+        invoice["discounts"] = create_discounts(session, wanted, customer["id"], invoice=invoice["id"])
 
 
 def _check_number(session: Session, invoice: Obj) -> None:
@@ -143,11 +155,6 @@ def advance_automatically(session: Session, invoice: Obj, wanted: bool) -> None:
         invoice["next_payment_attempt"] = session.now + HOUR if wanted else None
 
 
-def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
-    """GET /v1/invoices/ID."""
-    return view(session, session.find("invoice", identifier, "invoice", status=404))
-
-
 def update(session: Session, params: Obj, identifier: str) -> Obj:
     """POST /v1/invoices/ID: a finalized one takes metadata and auto_advance only."""
     invoice = session.find("invoice", identifier, "invoice", status=404)
@@ -163,7 +170,7 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
     if params.get("automatically_finalizes_at"):
         invoice["automatically_finalizes_at"] = params["automatically_finalizes_at"]
     if invoice["status"] == "draft":
-        total_up(session, invoice)
+        compute_sums(session, invoice)
     save_invoice(session, invoice)
     shown = view(session, invoice)
     if changed(before, shown):
@@ -186,7 +193,7 @@ def delete(session: Session, params: Obj, identifier: str) -> Obj:
     return {"id": identifier, "object": "invoice", "deleted": True}
 
 
-def listed(session: Session, params: Obj) -> Obj:
+def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/invoices."""
     check_customer(session, params)
     subscription = params.get("subscription")
@@ -194,8 +201,109 @@ def listed(session: Session, params: Obj) -> Obj:
         session.find("subscription", subscription, "subscription")
 
     def keep(invoice: Any) -> bool:
-        return matches(invoice, params, "status", "collection_method") and within(
+        return matches(invoice, params, "status", "collection_method") and in_range(
             invoice["due_date"], params.get("due_date")
         )
 
-    return listing(session, "invoice", params, "/v1/invoices", parent=subscription, keep=keep)
+    return page_of(session, "invoice", params, "/v1/invoices", parent=subscription, keep=keep)
+
+
+_NOT_OPEN = "You can only pass in open invoices. This invoice isn't open."
+
+
+def _invoice(session: Session, identifier: str, param: str = "id") -> Obj:
+    """The invoice; the steps of its life name its id `id`, paying and reading it `invoice`."""
+    return session.find("invoice", identifier, param, status=404)
+
+
+def _read_again(session: Session, identifier: str) -> Obj:
+    return view(session, _invoice(session, identifier))
+
+
+def finalize(session: Session, params: Obj, identifier: str) -> Obj:
+    """POST /v1/invoices/ID/finalize."""
+    invoice = _invoice(session, identifier)
+    if invoice["status"] != "draft":
+        raise invalid("This invoice is already finalized, you can't re-finalize a non-draft invoice.")
+    if "auto_advance" in params:
+        advance_automatically(session, invoice, params["auto_advance"])
+    settle_draft(session, invoice)
+    return _read_again(session, identifier)
+
+
+def pay(session: Session, params: Obj, identifier: str) -> Obj:
+    """POST /v1/invoices/ID/pay: a draft is finalized first; a refused card answers 402 and is counted."""
+    invoice = _invoice(session, identifier, "invoice")
+    if invoice["status"] == "paid":
+        raise invalid("Invoice is already paid")
+    if invoice["status"] == "void":
+        raise invalid("Voided invoices cannot be paid.")
+    if invoice["status"] == "draft":
+        settle_draft(session, invoice)
+        if invoice["status"] == "paid":
+            return _read_again(session, identifier)
+    if params.get("paid_out_of_band"):
+        close_payments(session, invoice, "canceled")
+        invoice["_off_stripe"] = invoice["amount_remaining"]
+        mark_paid(session, invoice, amount=invoice["amount_remaining"])
+        return _read_again(session, identifier)
+    customer = session.find("customer", invoice["customer"], "customer")
+    wanted = params.get("payment_method")
+    method = (
+        own_method(session, customer, wanted, "payment_method") if wanted else method_for(session, invoice)
+    )
+    if method is None:
+        raise no_method()
+    under_way = open_intent(session, invoice["id"])
+    if under_way is not None and under_way["status"] == "processing":
+        message = "This invoice has a payment that is processing. Wait until it has succeeded or failed."
+        raise invalid(message, code="payment_intent_unexpected_state")
+    outcome = collect(session, invoice, method)
+    if not (outcome.paid or outcome.processing):
+        raise _refusal(session, invoice, method, outcome)
+    return _read_again(session, identifier)
+
+
+def _refusal(session: Session, invoice: Obj, method: Obj, outcome: PaymentOutcome) -> ApiError:
+    made = open_intent(session, invoice["id"])
+    shown = {"payment_intent": made and view(session, made), "payment_method": view(session, method)}
+    if outcome.decline is None or outcome.charge is None:
+        message = (
+            "This payment requires additional user action before it can be completed successfully. Payment "
+            "can be completed using the PaymentIntent associated with the invoice."
+        )
+        code = "invoice_payment_intent_requires_action"
+        return ApiError(402, message, code=code, kind="card_error", doc_url=False, keep=True)
+    return outcome.decline.refusal(extra={"charge": outcome.charge["id"], **shown}, keep=True)
+
+
+def send(session: Session, params: Obj, identifier: str) -> Obj:
+    """POST /v1/invoices/ID/send: a draft is finalized first. Test mode mails nothing."""
+    invoice = _invoice(session, identifier)
+    if invoice["collection_method"] != "send_invoice":
+        message = "You can only manually send an invoice if its collection method is 'send_invoice'."
+        raise invalid(message)
+    if invoice["status"] == "draft":
+        settle_draft(session, invoice)
+    elif invoice["status"] not in ("open", "paid"):
+        raise invalid(_NOT_OPEN)
+    session.emit("invoice.sent", _read_again(session, identifier))
+    return _read_again(session, identifier)
+
+
+def void(session: Session, params: Obj, identifier: str) -> Obj:
+    """POST /v1/invoices/ID/void: the amounts stay as they were, used credit goes back."""
+    invoice = _invoice(session, identifier)
+    if invoice["status"] not in ("open", "uncollectible"):
+        raise invalid(_NOT_OPEN)
+    void_invoice(session, invoice)
+    return _read_again(session, identifier)
+
+
+def mark_uncollectible(session: Session, params: Obj, identifier: str) -> Obj:
+    """POST /v1/invoices/ID/mark_uncollectible: the amounts stay as they were."""
+    invoice = _invoice(session, identifier)
+    if invoice["status"] != "open":
+        raise invalid(_NOT_OPEN)
+    write_off(session, invoice)
+    return view(session, invoice)

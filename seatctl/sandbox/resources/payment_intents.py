@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from seatctl.sandbox.billing import cards
-from seatctl.sandbox.billing.payments import PaymentOutcome, attempt, failed, intent
-from seatctl.sandbox.billing.settlement import collect
+from seatctl.sandbox.billing.collection import collect
+from seatctl.sandbox.billing.payments import PaymentOutcome, attempt_payment, fail_intent, new_intent
 from seatctl.sandbox.errors import ApiError, invalid
-from seatctl.sandbox.lists import check_customer, listing
+from seatctl.sandbox.lists import check_customer, page_of
 from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.money import granularity, least_charge, price_text
+from seatctl.sandbox.money import amount_text, granularity, least_charge
 from seatctl.sandbox.objects import Obj, shipping, unset
-from seatctl.sandbox.resources.payment_methods import materialize
+from seatctl.sandbox.resources.payment_methods import find_or_create
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
@@ -55,7 +55,7 @@ def create(session: Session, params: Obj) -> Obj:
         session.find("customer", customer, "customer")
     currency = params["currency"].lower()
     _check_amount(params["amount"], currency)
-    made = intent(session, customer, params["amount"], currency)
+    made = new_intent(session, customer, params["amount"], currency)
     if not {"payment_method_types", "allowed_payment_method_types"} & set(params):
         made["automatic_payment_methods"] = {"allow_redirects": "always", "enabled": True}
         made["payment_method_configuration_details"] = {"id": "pmc_Sandbox", "parent": None}
@@ -72,7 +72,7 @@ def _check_amount(amount: int, currency: str) -> None:
         message = "This value must be greater than or equal to 1."
         raise invalid(message, "amount", code="parameter_invalid_integer")
     if amount < least_charge(currency):
-        message = f"Amount must be at least {price_text(str(least_charge(currency)), currency)} {currency}"
+        message = f"Amount must be at least {amount_text(str(least_charge(currency)), currency)} {currency}"
         raise invalid(message, "amount", code="amount_too_small")
     if amount % granularity(currency):
         message = f"Amounts in {currency} must be a multiple of {granularity(currency)}."
@@ -103,7 +103,7 @@ def _apply(session: Session, made: Obj, params: Obj) -> None:
 
 def _give_method(session: Session, made: Obj, identifier: str) -> None:
     fresh = cards.by_test_id(identifier) is not None
-    method = materialize(session, identifier, "payment_method")
+    method = find_or_create(session, identifier, "payment_method")
     if method.get("_detached"):
         raise invalid(_GONE)
     if not fresh and method["customer"] not in (None, made["customer"]):
@@ -154,7 +154,7 @@ def _confirmed(session: Session, made: Obj, params: Obj) -> Obj:
         extra = {"charge": outcome.charge["id"], **_objects(session, made, method)}
         raise outcome.decline.refusal(extra=extra, keep=True)
     code = "authentication_required"
-    failed(session, made, method, code, _AUTHENTICATE, {"decline_code": code})
+    fail_intent(session, made, method, code, _AUTHENTICATE, {"decline_code": code})
     extra = {"decline_code": code, **_objects(session, made, method)}
     raise ApiError(402, _AUTHENTICATE, code=code, kind="card_error", extra=extra, keep=True)
 
@@ -163,18 +163,13 @@ def _attempted(session: Session, made: Obj, method: Obj, *, alone: bool) -> tupl
     """Charge an intent; one that belongs to an open invoice pays the invoice."""
     invoice = session.store.get("invoice", made.get("_invoice") or "")
     if invoice is None or invoice["status"] not in ("open", "uncollectible"):
-        return made, attempt(session, made, method, alone=alone)
+        return made, attempt_payment(session, made, method, alone=alone)
     outcome = collect(session, invoice, method)
     return _find(session, made["id"]), outcome
 
 
 def _objects(session: Session, made: Obj, method: Obj) -> Obj:
     return {"payment_intent": view(session, made), "payment_method": view(session, method)}
-
-
-def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
-    """GET /v1/payment_intents/ID."""
-    return view(session, _find(session, identifier))
 
 
 def update(session: Session, params: Obj, identifier: str) -> Obj:
@@ -213,7 +208,7 @@ def cancel(session: Session, params: Obj, identifier: str) -> Obj:
     return view(session, made)
 
 
-def listed(session: Session, params: Obj) -> Obj:
+def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/payment_intents."""
     check_customer(session, params)
-    return listing(session, "payment_intent", params, "/v1/payment_intents")
+    return page_of(session, "payment_intent", params, "/v1/payment_intents")

@@ -10,7 +10,7 @@ from typing import Any
 
 from seatctl.sandbox.billing import cards
 from seatctl.sandbox.errors import ApiError, invalid, no_such
-from seatctl.sandbox.lists import listing, matches
+from seatctl.sandbox.lists import matches, page_of
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, new_id, unset
 from seatctl.sandbox.session import Session, changed
@@ -128,7 +128,7 @@ def _apply(method: Obj, params: Obj) -> None:
     method.get("card", {}).update({name: sent[name] for name in ("exp_month", "exp_year") if name in sent})
 
 
-def materialize(session: Session, identifier: str, param: str) -> Obj:
+def find_or_create(session: Session, identifier: str, param: str) -> Obj:
     """The method of this id; for a test id a new one, written but not attached."""
     name = cards.by_test_id(identifier)
     if name is None:
@@ -141,7 +141,7 @@ def materialize(session: Session, identifier: str, param: str) -> Obj:
 def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
     """GET /v1/payment_methods/ID."""
     if cards.by_test_id(identifier):
-        return view(session, materialize(session, identifier, "payment_method"))
+        return view(session, find_or_create(session, identifier, "payment_method"))
     return view(session, session.find("payment_method", identifier, "payment_method", status=404))
 
 
@@ -163,7 +163,7 @@ def attach(session: Session, params: Obj, identifier: str) -> Obj:
     """POST /v1/payment_methods/ID/attach: the bank is asked, and may refuse."""
     customer = session.find("customer", params["customer"], "customer")
     if cards.by_test_id(identifier):
-        method = materialize(session, identifier, "payment_method")
+        method = find_or_create(session, identifier, "payment_method")
     else:
         method = session.find("payment_method", identifier, "payment_method", status=404)
     attach_to(session, method, customer["id"])
@@ -210,15 +210,15 @@ def detach(session: Session, params: Obj, identifier: str) -> Obj:
     return view(session, method)
 
 
-def listed(session: Session, params: Obj) -> Obj:
+def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/payment_methods: empty without a customer, whatever exists."""
     if not params.get("customer"):
-        return listing(session, "payment_method", params, "/v1/payment_methods", keep=lambda _: False)
+        return page_of(session, "payment_method", params, "/v1/payment_methods", keep=lambda _: False)
     session.find("customer", params["customer"], "customer")
     return _page(session, params, "/v1/payment_methods")
 
 
-def of_customer(session: Session, params: Obj, customer: str) -> Obj:
+def list_of_customer(session: Session, params: Obj, customer: str) -> Obj:
     """GET /v1/customers/ID/payment_methods."""
     session.find("customer", customer, "id", status=404)
     return _page(session, {**params, "customer": customer}, f"/v1/customers/{customer}/payment_methods")
@@ -228,10 +228,10 @@ def _page(session: Session, params: Obj, url: str) -> Obj:
     def keep(method: Any) -> bool:
         return matches(method, params, "type", "allow_redisplay")
 
-    return listing(session, "payment_method", params, url, keep=keep)
+    return page_of(session, "payment_method", params, url, keep=keep)
 
 
-def one_of_customer(session: Session, params: Obj, customer: str, identifier: str) -> Obj:
+def retrieve_of_customer(session: Session, params: Obj, customer: str, identifier: str) -> Obj:
     """GET /v1/customers/ID/payment_methods/ID."""
     session.find("customer", customer, "id", status=404)
     method = session.store.get("payment_method", identifier)
@@ -243,7 +243,7 @@ def one_of_customer(session: Session, params: Obj, customer: str, identifier: st
 def own_method(session: Session, customer: Obj, identifier: str, param: str) -> Obj:
     """A method of this customer; a test id is made and attached."""
     if cards.by_test_id(identifier):
-        method = materialize(session, identifier, param)
+        method = find_or_create(session, identifier, param)
         attach_to(session, method, customer["id"])
         return method
     method = session.find("payment_method", identifier, param)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox.billing.catalog import _take_key, create_product, make
-from seatctl.sandbox.errors import invalid, missing_param, only_one
-from seatctl.sandbox.lists import listing, matches
+from seatctl.sandbox.billing.catalog import _take_key, create_price, create_product
+from seatctl.sandbox.errors import invalid, missing_param, mutually_exclusive
+from seatctl.sandbox.lists import matches, page_of
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, unset
 from seatctl.sandbox.session import Session, changed
@@ -16,14 +16,14 @@ from seatctl.sandbox.views import view
 def create(session: Session, params: Obj) -> Obj:
     """POST /v1/prices."""
     if "product" in params and "product_data" in params:
-        raise only_one("product", "product_data")
+        raise mutually_exclusive("product", "product_data")
     if "product" not in params and "product_data" not in params:
         raise invalid("You must specify either `product` or `product_data` when creating a price.")
     _check(session, params)
     if "product_data" in params:
         product = create_product(session, params["product_data"])
         params = {**params, "product": product["id"]}
-    return make(session, params)
+    return create_price(session, params)
 
 
 def _check(session: Session, params: Obj) -> None:
@@ -42,11 +42,6 @@ def _check(session: Session, params: Obj) -> None:
         raise invalid(f"Starting with Stripe version `{version}`, metered prices must be backed by meters.")
     if params.get("unit_amount", 0) < 0:
         raise invalid("Invalid non-negative integer", "unit_amount", code="parameter_invalid_integer")
-
-
-def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
-    """GET /v1/prices/ID."""
-    return view(session, session.find("price", identifier, "price", status=404))
 
 
 def update(session: Session, params: Obj, identifier: str) -> Obj:
@@ -71,7 +66,7 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
     return shown
 
 
-def listed(session: Session, params: Obj) -> Obj:
+def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/prices."""
     recurring = params.get("recurring") or {}
 
@@ -82,4 +77,4 @@ def listed(session: Session, params: Obj) -> Obj:
             return False
         return matches(price, params, "active", "currency", "type")
 
-    return listing(session, "price", params, "/v1/prices", parent=params.get("product"), keep=keep)
+    return page_of(session, "price", params, "/v1/prices", parent=params.get("product"), keep=keep)

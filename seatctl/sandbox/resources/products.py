@@ -6,7 +6,7 @@ from typing import Any
 
 from seatctl.sandbox.billing.catalog import create_product, set_product_fields
 from seatctl.sandbox.errors import invalid
-from seatctl.sandbox.lists import listing, matches
+from seatctl.sandbox.lists import matches, page_of
 from seatctl.sandbox.objects import Obj, unset
 from seatctl.sandbox.session import Session, changed
 from seatctl.sandbox.views import view
@@ -15,11 +15,6 @@ from seatctl.sandbox.views import view
 def create(session: Session, params: Obj) -> Obj:
     """POST /v1/products."""
     return create_product(session, params)
-
-
-def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
-    """GET /v1/products/ID."""
-    return view(session, session.find("product", identifier, "id", status=404))
 
 
 def update(session: Session, params: Obj, identifier: str) -> Obj:
@@ -51,11 +46,11 @@ def delete(session: Session, params: Obj, identifier: str) -> Obj:
     return {"id": identifier, "object": "product", "deleted": True}
 
 
-def listed(session: Session, params: Obj) -> Obj:
+def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/products; `ids` skips deleted and unknown ones."""
 
     def keep(product: Any) -> bool:
         wanted = "ids" not in params or product["id"] in params["ids"]
         return wanted and matches(product, params, "active", "shippable", "url")
 
-    return listing(session, "product", params, "/v1/products", keep=keep)
+    return page_of(session, "product", params, "/v1/products", keep=keep)

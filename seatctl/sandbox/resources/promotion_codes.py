@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from seatctl.sandbox.errors import invalid, missing_param
-from seatctl.sandbox.lists import listing, matches
+from seatctl.sandbox.lists import matches, page_of
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, new_id, token
 from seatctl.sandbox.session import Session, changed
@@ -50,11 +50,6 @@ def _made(now: int, code: str, params: Obj) -> Obj:
     }
 
 
-def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
-    """GET /v1/promotion_codes/ID."""
-    return view(session, session.find("promotion_code", identifier, "promotion_code", status=404))
-
-
 def update(session: Session, params: Obj, identifier: str) -> Obj:
     """POST /v1/promotion_codes/ID."""
     code = session.find("promotion_code", identifier, "promotion_code", status=404)
@@ -70,7 +65,7 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
     return shown
 
 
-def listed(session: Session, params: Obj) -> Obj:
+def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/promotion_codes."""
 
     def keep(code: Any) -> bool:
@@ -82,4 +77,4 @@ def listed(session: Session, params: Obj) -> Obj:
             and (coupon is None or code["promotion"]["coupon"] == coupon)
         )
 
-    return listing(session, "promotion_code", params, "/v1/promotion_codes", noun="promotion code", keep=keep)
+    return page_of(session, "promotion_code", params, "/v1/promotion_codes", noun="promotion code", keep=keep)

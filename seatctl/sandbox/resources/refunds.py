@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from seatctl.sandbox.errors import invalid, missing_param
-from seatctl.sandbox.lists import listing
+from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, new_id, token
 from seatctl.sandbox.session import Session
@@ -15,7 +15,7 @@ from seatctl.sandbox.views import view
 def create(session: Session, params: Obj) -> Obj:
     """POST /v1/refunds, of a charge or of the charge of a payment intent."""
     charge = _charge(session, params)
-    made = refund(session, charge, params.get("amount"), reason=params.get("reason"))
+    made = refund_charge(session, charge, params.get("amount"), reason=params.get("reason"))
     made["metadata"] = merge_metadata({}, params.get("metadata"))
     session.save(made, parent=charge["id"])
     return view(session, made)
@@ -33,7 +33,7 @@ def _charge(session: Session, params: Obj) -> Obj:
     return session.find("charge", intent["latest_charge"], "payment_intent")
 
 
-def refund(session: Session, charge: Obj, amount: int | None, *, reason: str | None = None) -> Obj:
+def refund_charge(session: Session, charge: Obj, amount: int | None, *, reason: str | None = None) -> Obj:
     """Give back `amount` minor units of a charge, or what is left of it."""
     left = charge["amount_captured"] - charge["amount_refunded"]
     wanted = left if amount is None else amount
@@ -95,15 +95,10 @@ def _made(now: int, charge: Obj, amount: int, reason: str | None) -> Obj:
     }
 
 
-def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
-    """GET /v1/refunds/ID."""
-    return view(session, session.find("refund", identifier, "refund", status=404))
-
-
-def listed(session: Session, params: Obj) -> Obj:
+def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/refunds."""
 
     def keep(each: Any) -> bool:
         return params.get("payment_intent") in (None, each["payment_intent"])
 
-    return listing(session, "refund", params, "/v1/refunds", parent=params.get("charge"), keep=keep)
+    return page_of(session, "refund", params, "/v1/refunds", parent=params.get("charge"), keep=keep)

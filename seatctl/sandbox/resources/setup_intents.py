@@ -7,7 +7,7 @@ from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
 
-def pending(session: Session, customer: str) -> Obj:
+def create_pending(session: Session, customer: str) -> Obj:
     """The setup intent that waits for the card of a trial."""
     identifier = new_id("seti")
     made: Obj = {
@@ -42,8 +42,3 @@ def pending(session: Session, customer: str) -> Obj:
     session.save(made)
     session.emit("setup_intent.created", view(session, made))
     return made
-
-
-def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
-    """GET /v1/setup_intents/ID."""
-    return view(session, session.find("setup_intent", identifier, "intent", status=404))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from seatctl.sandbox.errors import ApiError, invalid
-from seatctl.sandbox.lists import listing
+from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.objects import Obj
-from seatctl.sandbox.resources.subscription_update import change
+from seatctl.sandbox.resources.subscription_updates import change
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import items_of, view
 
@@ -71,9 +71,9 @@ def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
     return view(session, _find(session, identifier))
 
 
-def listed(session: Session, params: Obj) -> Obj:
+def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/subscription_items: oldest first, unlike other lists; the url keeps the query."""
     subscription: Any = params["subscription"]
     session.find("subscription", subscription, "subscription")
     url = f"/v1/subscription_items?subscription={subscription}"
-    return listing(session, "subscription_item", params, url, parent=subscription, oldest_first=True)
+    return page_of(session, "subscription_item", params, url, parent=subscription, oldest_first=True)

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from seatctl.sandbox.billing import automatic_tax
-from seatctl.sandbox.billing.cancellation import schedule
-from seatctl.sandbox.billing.discounts import given, used_once
-from seatctl.sandbox.billing.invoicing import created, save_invoice
-from seatctl.sandbox.billing.items import build, check_new
-from seatctl.sandbox.billing.settlement import collect, finalize, keep_method, method_for, no_method
-from seatctl.sandbox.billing.subscription_changes import TOO_LATE
-from seatctl.sandbox.billing.subscription_invoices import first_invoice
-from seatctl.sandbox.billing.subscription_periods import next_end
-from seatctl.sandbox.billing.subscription_states import ENDED, save
+from seatctl.sandbox.billing.cancellation import end_now, expire, schedule_end
+from seatctl.sandbox.billing.collection import collect, method_for, no_method, save_as_default
+from seatctl.sandbox.billing.discounts import create_discounts, remaining_discounts
+from seatctl.sandbox.billing.invoice_states import finalize_invoice
+from seatctl.sandbox.billing.invoicing import save_draft, save_invoice
+from seatctl.sandbox.billing.items import build_item, prices_of_new_items
+from seatctl.sandbox.billing.pending_updates import Snapshot, hold
+from seatctl.sandbox.billing.periods import credit_items, next_end, save_pending
+from seatctl.sandbox.billing.subscription_changes import TOO_LATE, restart
+from seatctl.sandbox.billing.subscription_invoices import final_invoice, first_invoice
+from seatctl.sandbox.billing.subscription_states import (
+    ENDED,
+    emit_updated,
+    period_end,
+    period_start,
+    save_subscription,
+)
 from seatctl.sandbox.clock import DAY, add_months
-from seatctl.sandbox.errors import ApiError, invalid, missing_param
+from seatctl.sandbox.errors import ApiError, invalid, missing_param, no_such
+from seatctl.sandbox.lists import check_customer, in_range, matches, page_of
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, new_id, unset
 from seatctl.sandbox.resources.payment_methods import own_method
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import view
+from seatctl.sandbox.views import items_of, view
 
 _ACTION_REQUIRED = (
     "Payment for this subscription requires additional user action before it can be completed successfully. "
@@ -33,7 +44,7 @@ def create(session: Session, params: Obj) -> Obj:
     customer = session.find("customer", params["customer"], "customer", status=404)
     _check(session, params)
     automatic_tax.require_place(session, customer, params)
-    prices = check_new(session, params["items"])
+    prices = prices_of_new_items(session, params["items"])
     _check_currency(session, customer, prices[0]["currency"])
     if str(params.get("currency", prices[0]["currency"])).lower() != prices[0]["currency"]:
         raise invalid("The sandbox bills a price in its own currency only.", "currency")
@@ -46,10 +57,10 @@ def create(session: Session, params: Obj) -> Obj:
     trial = subscription["status"] == "trialing"
     for wanted, price in zip(params["items"], prices, strict=True):
         end = anchor if trial or anchor > session.now else next_end(session.now, price, anchor)
-        item = build(session, subscription, price, wanted, (session.now, end))
+        item = build_item(session, subscription, price, wanted, (session.now, end))
         session.save(item, parent=subscription["id"])
-    schedule(session, subscription, params)
-    subscription["discounts"] = given(
+    schedule_end(session, subscription, params)
+    subscription["discounts"] = create_discounts(
         session, unset(params.get("discounts")), customer["id"], subscription=subscription["id"]
     )
     _start(session, customer, subscription, params)
@@ -209,23 +220,23 @@ def _settings(session: Session, customer: Obj, subscription: Obj, params: Obj) -
 
 
 def _start(session: Session, customer: Obj, subscription: Obj, params: Obj) -> None:
-    save(session, subscription)
+    save_subscription(session, subscription)
     invoice = first_invoice(session, customer, subscription, "subscription_create")
     for place, each in enumerate(unset(params.get("add_invoice_items")) or []):
-        from seatctl.sandbox.resources.invoice_items import add_to
+        from seatctl.sandbox.resources.invoice_items import add_to_draft
 
-        add_to(session, invoice, customer, subscription, each, f"add_invoice_items[{place}]")
+        add_to_draft(session, invoice, customer, subscription, each, f"add_invoice_items[{place}]")
     subscription["latest_invoice"] = invoice["id"]
-    subscription["discounts"] = used_once(session, subscription["discounts"])
-    created(session, invoice)
+    subscription["discounts"] = remaining_discounts(session, subscription["discounts"])
+    save_draft(session, invoice)
     automatic = subscription["collection_method"] == "charge_automatically"
     if automatic and not session.preview:
         _charge_first(session, subscription, invoice, params.get("payment_behavior", "allow_incomplete"))
     if subscription["status"] == "trialing" and automatic and method_for(session, invoice) is None:
-        from seatctl.sandbox.resources.setup_intents import pending
+        from seatctl.sandbox.resources.setup_intents import create_pending
 
-        subscription["pending_setup_intent"] = pending(session, subscription["customer"])["id"]
-    save(session, subscription)
+        subscription["pending_setup_intent"] = create_pending(session, subscription["customer"])["id"]
+    save_subscription(session, subscription)
     session.emit("customer.subscription.created", view(session, subscription))
 
 
@@ -233,7 +244,7 @@ def _charge_first(session: Session, subscription: Obj, invoice: Obj, behaviour: 
     method = method_for(session, invoice)
     if invoice["amount_due"] > 0 and method is None and behaviour != "default_incomplete":
         raise no_method()
-    finalize(session, invoice)
+    finalize_invoice(session, invoice)
     if invoice["status"] == "paid":
         return
     if behaviour == "default_incomplete" or method is None:
@@ -241,7 +252,7 @@ def _charge_first(session: Session, subscription: Obj, invoice: Obj, behaviour: 
         return
     outcome = collect(session, invoice, method)
     if outcome.paid or outcome.processing:
-        keep_method(subscription, method)
+        save_as_default(subscription, method)
         return
     if behaviour == "error_if_incomplete":
         if outcome.decline is not None:
@@ -258,6 +269,120 @@ def action_required() -> ApiError:
     return ApiError(402, _ACTION_REQUIRED, code=code, kind="card_error", doc_url=False)
 
 
-def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
-    """GET /v1/subscriptions/ID."""
-    return view(session, session.find("subscription", identifier, "id", status=404))
+def list_page(session: Session, params: Obj) -> Obj:
+    """GET /v1/subscriptions: canceled ones only on request."""
+    check_customer(session, params)
+    for name in ("price", "plan"):
+        if name in params:
+            session.find("price", params[name], name)
+    status = params.get("status")
+
+    def keep(subscription: Any) -> bool:
+        return (
+            _has_status(subscription, status)
+            and matches(subscription, params, "collection_method")
+            and _of_price(session, subscription, params)
+            and _in_periods(session, subscription, params)
+        )
+
+    return page_of(session, "subscription", params, "/v1/subscriptions", keep=keep)
+
+
+def _has_status(subscription: Obj, status: str | None) -> bool:
+    if status is None:
+        return bool(subscription["status"] != "canceled")
+    if status == "ended":
+        return subscription["status"] in ENDED
+    return status in ("all", subscription["status"])
+
+
+def _of_price(session: Session, subscription: Obj, params: Obj) -> bool:
+    wanted = params.get("price") or params.get("plan")
+    items = items_of(session, subscription["id"]) if wanted else []
+    return wanted is None or any(item["price"]["id"] == wanted for item in items)
+
+
+def _in_periods(session: Session, subscription: Obj, params: Obj) -> bool:
+    if not {"current_period_start", "current_period_end"} & set(params):
+        return True
+    items = items_of(session, subscription["id"])
+    return in_range(period_start(items), params.get("current_period_start")) and in_range(
+        period_end(items), params.get("current_period_end")
+    )
+
+
+def _running(session: Session, identifier: str) -> Obj:
+    found = session.find("subscription", identifier, "id", status=404)
+    if found["status"] in ENDED:
+        raise no_such("subscription", identifier, "id", status=404)
+    return found
+
+
+def cancel(session: Session, params: Obj, identifier: str) -> Obj:
+    """DELETE /v1/subscriptions/ID; `prorate` leaves a credit, `invoice_now` puts it on a final draft."""
+    subscription = _running(session, identifier)
+    if subscription["status"] == "incomplete":
+        return _abandoned(session, subscription)
+    for name, value in (params.get("cancellation_details") or {}).items():
+        subscription["cancellation_details"] = {**subscription["cancellation_details"], name: unset(value)}
+    end_now(session, subscription, "cancellation_requested")
+    if params.get("prorate"):
+        _credit(session, subscription, invoiced=bool(params.get("invoice_now")))
+    if params.get("invoice_now"):
+        final_invoice(session, subscription)
+    save_subscription(session, subscription)
+    shown = view(session, subscription)
+    session.emit("customer.subscription.deleted", shown)
+    return shown
+
+
+def _abandoned(session: Session, subscription: Obj) -> Obj:
+    """An incomplete subscription that is canceled has expired: its invoice is void, nothing was bought."""
+    expire(session, subscription)
+    return view(session, session.find("subscription", subscription["id"], None))
+
+
+def _credit(session: Session, subscription: Obj, *, invoiced: bool) -> None:
+    made = [
+        credit
+        for item in items_of(session, subscription["id"])
+        for credit in credit_items(session, item, subscription["customer"], session.now)
+    ]
+    for credit in made if not invoiced else ():
+        # A credit left over from a canceled subscription belongs to none (recording 01).
+        credit["parent"] = None
+        credit.pop("proration_details")
+    save_pending(session, made)
+
+
+def resume(session: Session, params: Obj, identifier: str) -> Obj:
+    """POST /v1/subscriptions/ID/resume: paused until the invoice it makes is paid."""
+    subscription = _running(session, identifier)
+    if subscription["status"] != "paused":
+        raise invalid("The subscription cannot be resumed because it is not paused.")
+    anchor = params.get("billing_cycle_anchor", "now")
+    if (anchor["type"] if isinstance(anchor, dict) else anchor) != "now":
+        raise invalid("The sandbox resumes with a new period only.", "billing_cycle_anchor")
+    before = Snapshot(session, subscription)
+    customer = session.find("customer", subscription["customer"], "customer")
+    subscription["status"] = "active"
+    restart(session, subscription)
+    save_subscription(session, subscription)
+    invoice = first_invoice(session, customer, subscription, "subscription_update")
+    invoice["auto_advance"] = False
+    subscription["latest_invoice"] = invoice["id"]
+    save_draft(session, invoice)
+    save_subscription(session, subscription)
+    if session.preview:
+        return view(session, subscription)
+    finalize_invoice(session, invoice)
+    method = method_for(session, invoice)
+    if invoice["status"] == "open" and method is not None:
+        collect(session, invoice, method)
+    if invoice["status"] == "open" and invoice["collection_method"] == "charge_automatically":
+        hold(session, subscription, invoice, before, shown=False)
+    after = session.find("subscription", identifier, None)
+    if after["status"] == "active":
+        session.emit("customer.subscription.resumed", view(session, after))
+    emit_updated(session, after, before.shown)
+    return view(session, after)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.lists import listing
+from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.objects import Obj, new_id
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
@@ -30,11 +30,11 @@ def create(session: Session, params: Obj, customer: str) -> Obj:
     return view(session, made)
 
 
-def listed(session: Session, params: Obj, customer: str) -> Obj:
+def list_page(session: Session, params: Obj, customer: str) -> Obj:
     """GET /v1/customers/ID/tax_ids."""
     session.find("customer", customer, "id", status=404)
     url = f"/v1/customers/{customer}/tax_ids"
-    return listing(session, "tax_id", {**params, "customer": customer}, url)
+    return page_of(session, "tax_id", {**params, "customer": customer}, url)
 
 
 def delete(session: Session, params: Obj, customer: str, identifier: str) -> Obj:

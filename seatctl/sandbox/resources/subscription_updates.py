@@ -9,19 +9,20 @@ from __future__ import annotations
 from typing import Any
 
 from seatctl.sandbox.billing import automatic_tax
-from seatctl.sandbox.billing.cancellation import schedule
-from seatctl.sandbox.billing.discounts import given
-from seatctl.sandbox.billing.invoicing import created, draft, pending_items, take_items
+from seatctl.sandbox.billing.cancellation import schedule_end
+from seatctl.sandbox.billing.collection import collect, method_for, no_method
+from seatctl.sandbox.billing.discounts import create_discounts
+from seatctl.sandbox.billing.invoice_states import finalize_invoice
+from seatctl.sandbox.billing.invoicing import add_pending_items, new_draft, pending_items, save_draft
 from seatctl.sandbox.billing.pending_updates import Snapshot, hold
-from seatctl.sandbox.billing.settlement import collect, finalize, method_for, no_method
 from seatctl.sandbox.billing.subscription_changes import change_anchor, change_items, change_trial
 from seatctl.sandbox.billing.subscription_invoices import first_invoice
 from seatctl.sandbox.billing.subscription_states import (
     ENDED,
-    announce,
+    emit_updated,
     period_end,
     period_start,
-    save,
+    save_subscription,
 )
 from seatctl.sandbox.errors import ApiError, invalid
 from seatctl.sandbox.metadata import merge_metadata
@@ -64,12 +65,12 @@ def change(session: Session, subscription: Obj, params: Obj) -> None:
     if "trial_end" in params:
         billed_now = change_trial(session, subscription, params, prorate=prorate) or billed_now
     change_anchor(session, subscription, params, prorate=prorate)
-    schedule(session, subscription, params)
+    schedule_end(session, subscription, params)
     _add_items(session, subscription, params)
-    save(session, subscription)
+    save_subscription(session, subscription)
     if params.get("proration_behavior") == "always_invoice" or billed_now:
         _invoice(session, subscription, before, params, whole=billed_now)
-    announce(session, session.find("subscription", subscription["id"], None), before.shown)
+    emit_updated(session, session.find("subscription", subscription["id"], None), before.shown)
 
 
 def _add_items(session: Session, subscription: Obj, params: Obj) -> None:
@@ -133,7 +134,7 @@ def _settings(session: Session, subscription: Obj, params: Obj) -> None:
         subscription["metadata"] = merge_metadata(subscription["metadata"], params["metadata"])
     if "discounts" in params:
         wanted, owner = unset(params["discounts"]), subscription["customer"]
-        subscription["discounts"] = given(session, wanted, owner, subscription=subscription["id"])
+        subscription["discounts"] = create_discounts(session, wanted, owner, subscription=subscription["id"])
     if "pause_collection" in params:
         pause = unset(params["pause_collection"])
         subscription["pause_collection"] = pause and {"resumes_at": None, **pause}
@@ -161,7 +162,7 @@ def _invoice(session: Session, subscription: Obj, before: Snapshot, params: Obj,
         waiting = pending_items(session, customer["id"], subscription["id"], subscription["currency"])
         if not waiting:
             return
-        invoice = draft(
+        invoice = new_draft(
             session,
             customer,
             currency=subscription["currency"],
@@ -171,14 +172,14 @@ def _invoice(session: Session, subscription: Obj, before: Snapshot, params: Obj,
             collection=subscription["collection_method"],
             days_until_due=subscription["days_until_due"],
         )
-        take_items(session, invoice, waiting)
+        add_pending_items(session, invoice, waiting)
     invoice["period_end"] = session.now
     subscription["latest_invoice"] = invoice["id"]
-    save(session, subscription)
-    created(session, invoice)
+    save_subscription(session, subscription)
+    save_draft(session, invoice)
     if session.preview:
         return
-    finalize(session, invoice)
+    finalize_invoice(session, invoice)
     if invoice["status"] == "open" and invoice["collection_method"] == "charge_automatically":
         _collect(session, subscription, invoice, before, params.get("payment_behavior", "allow_incomplete"))
 
@@ -198,7 +199,7 @@ def _collect(session: Session, subscription: Obj, invoice: Obj, before: Snapshot
     stored = session.find("subscription", subscription["id"], None)
     if stored["status"] in ("active", "trialing"):
         stored["status"] = "past_due"
-        save(session, stored)
+        save_subscription(session, stored)
 
 
 def _refusal(outcome: Any) -> ApiError:

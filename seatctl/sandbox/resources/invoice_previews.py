@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.billing.discounts import given
-from seatctl.sandbox.billing.invoicing import take_items, total_up
+from seatctl.sandbox.billing.discounts import create_discounts
+from seatctl.sandbox.billing.invoicing import add_pending_items, compute_sums
+from seatctl.sandbox.billing.periods import next_end
 from seatctl.sandbox.billing.subscription_invoices import cycle_invoice
-from seatctl.sandbox.billing.subscription_periods import next_end
 from seatctl.sandbox.billing.subscription_states import ENDED, period_end, period_start
 from seatctl.sandbox.errors import ApiError, invalid, missing_param
-from seatctl.sandbox.money import least_charge, settle
+from seatctl.sandbox.money import apply_balance, least_charge
 from seatctl.sandbox.objects import Obj, pick, token, unset
-from seatctl.sandbox.resources.invoice_items import build
+from seatctl.sandbox.resources.invoice_items import build_item
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import items_of, view
 
@@ -63,8 +63,8 @@ def _of_new(session: Session, params: Obj, details: Obj) -> Obj:
 
 
 def _of_subscription(session: Session, params: Obj, details: Obj) -> Obj:
-    from seatctl.sandbox.resources.subscription_ends import cancel, resume
-    from seatctl.sandbox.resources.subscription_update import change
+    from seatctl.sandbox.resources.subscription_updates import change
+    from seatctl.sandbox.resources.subscriptions import cancel, resume
 
     subscription = session.find("subscription", params["subscription"], "subscription")
     if params.get("customer") not in (None, subscription["customer"]):
@@ -117,13 +117,13 @@ def _finish(session: Session, invoice: Obj, params: Obj) -> None:
         invoice["lines"]["data"] = [line for line in lines if not _one_off(line)]
     customer = session.store.get("customer", invoice["customer"])
     for wanted in params.get("invoice_items") or []:
-        item = build(session, customer or {}, wanted, invoice)
-        take_items(session, invoice, [item])
+        item = build_item(session, customer or {}, wanted, invoice)
+        add_pending_items(session, invoice, [item])
     if "discounts" in params and params.get("subscription"):
         wanted = unset(params["discounts"])
-        invoice["discounts"] = given(session, wanted, invoice["customer"], invoice=None)
-    total_up(session, invoice)
-    settled = settle(invoice["total"], invoice["starting_balance"], least_charge(invoice["currency"]))
+        invoice["discounts"] = create_discounts(session, wanted, invoice["customer"], invoice=None)
+    compute_sums(session, invoice)
+    settled = apply_balance(invoice["total"], invoice["starting_balance"], least_charge(invoice["currency"]))
     invoice["amount_due"] = invoice["amount_remaining"] = settled.amount_due
     invoice["ending_balance"] = settled.ending_balance
     identifier = f"upcoming_in_{token(24)}"

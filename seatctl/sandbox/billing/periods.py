@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from seatctl.sandbox.billing.discounts import is_for, terms
-from seatctl.sandbox.billing.lines import invoice_item, period_line, pricing
-from seatctl.sandbox.billing.proration import prorated, remaining, unused
+from seatctl.sandbox.billing.discounts import applies_to, running_terms
+from seatctl.sandbox.billing.lines import new_invoice_item, period_line, pricing_of
+from seatctl.sandbox.billing.proration import prorated_amount, remaining_text, unused_text
 from seatctl.sandbox.clock import add_interval, anchor_day
-from seatctl.sandbox.money import price_exact
+from seatctl.sandbox.money import exact_price
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import items_of, public
@@ -20,7 +20,7 @@ def next_end(start: int, price: Obj, anchor: int) -> int:
     return add_interval(start, recurring["interval"], recurring["interval_count"], day=anchor_day(anchor))
 
 
-def name_of(session: Session, price: Obj) -> str:
+def product_name(session: Session, price: Obj) -> str:
     """The product's name, as lines show it."""
     product = session.store.get("product", price["product"])
     return str(product["name"]) if product else str(price["product"])
@@ -33,13 +33,13 @@ def bill_period(session: Session, invoice: Obj, item: Obj, *, trial: bool = Fals
     """
     price = item["price"]
     period = (item["current_period_start"], item["current_period_end"])
-    made = period_line(invoice["id"], item, price, name_of(session, price), period, trial=trial)
+    made = period_line(invoice["id"], item, price, product_name(session, price), period, trial=trial)
     invoice["lines"]["data"].append(made)
     item["_billed"] = [] if trial else [_billed(item, price, {"invoice": invoice["id"], "line": made["id"]})]
     whole = _back(period[1], price)
     if not trial and item.pop("_cut_short", False) and whole < period[0]:
-        made["amount"] = made["subtotal"] = prorated(
-            price_exact(price, item["quantity"]), 1, period[0], whole, period[1]
+        made["amount"] = made["subtotal"] = prorated_amount(
+            exact_price(price, item["quantity"]), 1, period[0], whole, period[1]
         )
         item["_billed"][0]["start"] = whole
     session.save(item)
@@ -54,7 +54,7 @@ def _billed(item: Obj, price: Obj, where: Obj) -> Obj:
     return {
         "price": price,
         "quantity": item["quantity"],
-        "full": str(price_exact(price, item["quantity"])),
+        "full": str(exact_price(price, item["quantity"])),
         "start": item["current_period_start"],
         "end": item["current_period_end"],
         "from": item["current_period_start"],
@@ -63,7 +63,7 @@ def _billed(item: Obj, price: Obj, where: Obj) -> Obj:
     }
 
 
-def credits(session: Session, item: Obj, customer: str, at: int) -> list[Obj]:
+def credit_items(session: Session, item: Obj, customer: str, at: int) -> list[Obj]:
     """Invoice items that give back what was billed for an item from `at` on, and no more."""
     made: list[Obj] = []
     for billed in item.get("_billed", []):
@@ -71,7 +71,9 @@ def credits(session: Session, item: Obj, customer: str, at: int) -> list[Obj]:
         if start >= until:
             continue
         price, quantity = billed["price"], billed["quantity"]
-        amount = prorated(_net(session, billed), -1, start, billed["start"], billed["end"], until=until)
+        amount = prorated_amount(
+            _net(session, billed), -1, start, billed["start"], billed["end"], until=until
+        )
         made.append(
             _proration(
                 session,
@@ -81,7 +83,7 @@ def credits(session: Session, item: Obj, customer: str, at: int) -> list[Obj]:
                 quantity,
                 amount,
                 (start, until),
-                unused(quantity, name_of(session, price), start),
+                unused_text(quantity, product_name(session, price), start),
                 _credited(session, billed),
             )
         )
@@ -94,14 +96,14 @@ def _discounted(session: Session, item: Obj, exact: Fraction) -> Fraction:
     Under flexible billing a proration has them in its amount; a fixed amount is shared by the items.
     """
     subscription = session.find("subscription", item["subscription"], None)
-    running = terms(session, subscription["discounts"], subscription["currency"])
+    running = running_terms(session, subscription["discounts"], subscription["currency"])
     if not running:
         return exact
     items = {each["id"]: each for each in [*items_of(session, subscription["id"]), item]}
     costs = {name: _cost(each) for name, each in items.items()}
     costs[item["id"]] = exact
     for _, coupon in running:
-        lowered = {name for name, each in items.items() if is_for(coupon, each["price"]["product"])}
+        lowered = {name for name, each in items.items() if applies_to(coupon, each["price"]["product"])}
         whole = sum(cost for name, cost in costs.items() if name in lowered)
         percent, amount = coupon["percent_off"], coupon["amount_off"]
         share = Fraction(str(percent)) / 100 if amount is None else Fraction(amount) / (whole or 1)
@@ -111,7 +113,7 @@ def _discounted(session: Session, item: Obj, exact: Fraction) -> Fraction:
 
 
 def _cost(item: Obj) -> Fraction:
-    return price_exact(item["price"], item["quantity"])
+    return exact_price(item["price"], item["quantity"])
 
 
 def _net(session: Session, billed: Obj) -> Fraction:
@@ -136,14 +138,14 @@ def _credited(session: Session, billed: Obj) -> Obj:
     return {"invoice": billed["invoice"], "invoice_line_items": [billed["line"]]}
 
 
-def charge(session: Session, item: Obj, customer: str, at: int) -> Obj:
+def charge_item(session: Session, item: Obj, customer: str, at: int) -> Obj:
     """The invoice item that charges an item's present price and quantity from `at` on."""
     price, quantity = item["price"], item["quantity"]
     start, end = item["current_period_start"], item["current_period_end"]
     exact = _discounted(session, item, _cost(item))
-    amount = prorated(exact, 1, at, start, end)
+    amount = prorated_amount(exact, 1, at, start, end)
     return _proration(session, item, customer, price, quantity, amount, (at, end),
-                      remaining(quantity, name_of(session, price), at), None)  # fmt: skip
+                      remaining_text(quantity, product_name(session, price), at), None)  # fmt: skip
 
 
 def _proration(
@@ -157,7 +159,7 @@ def _proration(
     description: str,
     credited: Obj | None,
 ) -> Obj:
-    return invoice_item(
+    return new_invoice_item(
         customer,
         amount=amount,
         currency=price["currency"],
@@ -165,7 +167,7 @@ def _proration(
         description=description,
         period=period,
         quantity=quantity,
-        priced=pricing(price, unit=None),
+        priced=pricing_of(price, unit=None),
         subscription=item["subscription"],
         subscription_item=item["id"],
         proration=True,
@@ -174,14 +176,14 @@ def _proration(
     )
 
 
-def leave(session: Session, prorations: list[Obj]) -> None:
+def save_pending(session: Session, prorations: list[Obj]) -> None:
     """Write pending items, the first one newest: a list shows a credit before its charge."""
     for made in reversed(prorations):
         session.save(made)
         session.emit("invoiceitem.created", public(made))
 
 
-def note_charged(session: Session, item: Obj, price: Obj, charged: Obj) -> None:
+def record_billed(session: Session, item: Obj, price: Obj, charged: Obj) -> None:
     """From where the proration begins, the item's billed time is what it charged; before, what it was."""
     net = _discounted(session, item, _cost(item))
     at = charged["period"]["start"]

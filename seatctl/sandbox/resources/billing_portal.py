@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from seatctl.sandbox.errors import invalid
-from seatctl.sandbox.lists import listing, matches
+from seatctl.sandbox.lists import matches, page_of
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, new_id, token, unset
 from seatctl.sandbox.session import Session
@@ -82,11 +82,6 @@ def _apply(made: Obj, params: Obj) -> None:
         made["metadata"] = merge_metadata(made["metadata"], params["metadata"])
 
 
-def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
-    """GET /v1/billing_portal/configurations/ID."""
-    return view(session, _find(session, identifier))
-
-
 def _find(session: Session, identifier: str, param: str = "configuration", status: int = 404) -> Obj:
     return session.find("billing_portal.configuration", identifier, param, status=status)
 
@@ -102,14 +97,14 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
     return view(session, made)
 
 
-def listed(session: Session, params: Obj) -> Obj:
+def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/billing_portal/configurations."""
 
     def keep(made: Any) -> bool:
         return matches(made, params, "active", "is_default")
 
     url = "/v1/billing_portal/configurations"
-    return listing(session, "billing_portal.configuration", params, url, keep=keep)
+    return page_of(session, "billing_portal.configuration", params, url, keep=keep)
 
 
 def create_session(session: Session, params: Obj) -> Obj:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.billing.balance import record, touch
-from seatctl.sandbox.lists import listing
+from seatctl.sandbox.billing.balance import record_transaction, save_customer
+from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.money import held, hold
+from seatctl.sandbox.money import balance_in, set_balance_in
 from seatctl.sandbox.objects import Obj, unset
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
@@ -16,9 +16,9 @@ def create(session: Session, params: Obj, customer_id: str) -> Obj:
     customer = session.find("customer", customer_id, "id", status=404)
     before = view(session, session.find("customer", customer_id, None))
     currency = params["currency"].lower()
-    hold(customer, currency, held(customer, currency) + params["amount"])
+    set_balance_in(customer, currency, balance_in(customer, currency) + params["amount"])
     customer["currency"] = customer["currency"] or currency
-    made = record(
+    made = record_transaction(
         session,
         customer,
         params["amount"],
@@ -27,16 +27,16 @@ def create(session: Session, params: Obj, customer_id: str) -> Obj:
         description=unset(params.get("description")),
         metadata=merge_metadata({}, params.get("metadata")),
     )
-    touch(session, customer, before)
+    save_customer(session, customer, before)
     return view(session, made)
 
 
-def listed(session: Session, params: Obj, customer_id: str) -> Obj:
+def list_page(session: Session, params: Obj, customer_id: str) -> Obj:
     """GET /v1/customers/ID/balance_transactions."""
     session.find("customer", customer_id, "id", status=404)
     url = f"/v1/customers/{customer_id}/balance_transactions"
     invoice = params.get("invoice")
-    return listing(
+    return page_of(
         session,
         "customer_balance_transaction",
         params,

@@ -3,45 +3,32 @@
 from __future__ import annotations
 
 from seatctl.sandbox.billing import balance
-from seatctl.sandbox.billing.balance import touch
-from seatctl.sandbox.billing.invoicing import save_invoice, subscription_of, total_up
-from seatctl.sandbox.billing.payments import PaymentOutcome, attempt, intent
+from seatctl.sandbox.billing.balance import save_customer
+from seatctl.sandbox.billing.invoicing import compute_sums, save_invoice, subscription_of
+from seatctl.sandbox.billing.payments import new_intent
 from seatctl.sandbox.billing.pending_updates import after_payment
-from seatctl.sandbox.billing.subscription_states import announce, save, trust
+from seatctl.sandbox.billing.subscription_states import emit_updated, save_subscription
 from seatctl.sandbox.clock import DAY
-from seatctl.sandbox.errors import ApiError
-from seatctl.sandbox.money import hold, least_charge, settle
+from seatctl.sandbox.money import apply_balance, least_charge, set_balance_in
 from seatctl.sandbox.objects import Obj, new_id, token
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
-
-NO_METHOD = (
-    "This customer has no attached payment source or default payment method. Please consider adding "
-    "a default "
-    "payment method. For more information, visit https://stripe.com/docs/billing/subscriptions/"
-    "payment-methods-setting#payment-method-priority."
-)
 
 # What an invoice's payment says it is for; renewals and changes are updates.
 _PURPOSES = {"manual": "Payment for Invoice", "subscription_create": "Subscription creation"}
 
 
-def no_method() -> ApiError:
-    """There is nothing to charge."""
-    return ApiError(400, NO_METHOD, code="resource_missing")
-
-
-def finalize(session: Session, invoice: Obj) -> None:
+def finalize_invoice(session: Session, invoice: Obj) -> None:
     """draft -> open, or paid where nothing is due; the number is the customer's next."""
     customer = session.find("customer", invoice["customer"], "customer")
     before = view(session, customer)
     shown = view(session, invoice)
     currency = invoice["currency"]
-    total_up(session, invoice)
-    settled = settle(invoice["total"], invoice["starting_balance"], least_charge(currency))
+    compute_sums(session, invoice)
+    settled = apply_balance(invoice["total"], invoice["starting_balance"], least_charge(currency))
     sequence = customer["next_invoice_sequence"]
     customer = {**customer, "next_invoice_sequence": sequence + 1}
-    hold(customer, currency, settled.ending_balance)
+    set_balance_in(customer, currency, settled.ending_balance)
     customer["currency"] = customer["currency"] or currency
     url = f"https://sandbox.invalid/i/test_{token(32)}"
     invoice.update(
@@ -60,10 +47,10 @@ def finalize(session: Session, invoice: Obj) -> None:
         invoice["due_date"] = session.now + invoice["_days_until_due"] * DAY
     moved = settled.ending_balance - invoice["starting_balance"]
     if moved:
-        balance.record(
+        balance.record_transaction(
             session, customer, moved, "applied_to_invoice", currency=currency, invoice=invoice["id"]
         )
-    touch(session, customer, before)
+    save_customer(session, customer, before)
     session.emit("invoice.updated", view(session, invoice), shown)
     session.emit("invoice.finalized", view(session, invoice))
     if settled.amount_due == 0:
@@ -74,7 +61,7 @@ def finalize(session: Session, invoice: Obj) -> None:
 
 
 def _open_payment(session: Session, invoice: Obj) -> None:
-    made = intent(session, invoice["customer"], invoice["amount_due"], invoice["currency"],
+    made = new_intent(session, invoice["customer"], invoice["amount_due"], invoice["currency"],
                   description=_PURPOSES.get(invoice["billing_reason"], "Subscription update"),
                   capture_method="automatic", _invoice=invoice["id"])  # fmt: skip
     session.save(made)
@@ -102,7 +89,7 @@ def open_payment(session: Session, invoice: str) -> Obj | None:
     return next((payment for payment in found if payment["status"] == "open"), None)
 
 
-def intent_of(session: Session, invoice: str) -> Obj | None:
+def open_intent(session: Session, invoice: str) -> Obj | None:
     """The payment intent that collects an open invoice."""
     payment = open_payment(session, invoice)
     return payment and session.store.get("payment_intent", payment["payment"]["payment_intent"])
@@ -130,7 +117,7 @@ def set_delinquent(session: Session, invoice: Obj, *, owing: bool) -> None:
     """A customer is delinquent from a failed automatic payment or a missed due date until one is paid."""
     customer = session.store.get("customer", invoice["customer"])
     if customer is not None and customer["delinquent"] != owing:
-        touch(session, {**customer, "delinquent": owing}, view(session, customer))
+        save_customer(session, {**customer, "delinquent": owing}, view(session, customer))
 
 
 def close_payments(session: Session, invoice: Obj, status: str) -> None:
@@ -154,67 +141,6 @@ def close_payments(session: Session, invoice: Obj, status: str) -> None:
             session.emit("payment_intent.canceled", view(session, made))
 
 
-def method_for(session: Session, invoice: Obj) -> Obj | None:
-    """The card an invoice is charged to: its own, its subscription's, the customer's default."""
-    subscription = session.store.get("subscription", subscription_of(invoice) or "")
-    customer = session.store.get("customer", invoice["customer"])
-    wanted = [
-        invoice["default_payment_method"],
-        subscription and subscription["default_payment_method"],
-        customer and customer["invoice_settings"]["default_payment_method"],
-    ]
-    for identifier in wanted:
-        method = session.store.get("payment_method", identifier or "")
-        if method is not None and method["customer"] == invoice["customer"]:
-            return method
-    return None
-
-
-def keep_method(subscription: Obj, method: Obj) -> None:
-    """`save_default_payment_method=on_subscription`: what has paid becomes the subscription's default."""
-    if subscription["payment_settings"]["save_default_payment_method"] == "on_subscription":
-        subscription["default_payment_method"] = method["id"]
-
-
-def collect(
-    session: Session, invoice: Obj, method: Obj, *, authenticated: bool = False, automatic: bool = False
-) -> PaymentOutcome:
-    """One attempt to charge an open invoice; the invoice is written whatever the bank said.
-
-    Any attempt counts as the first one; after it only those of the retry schedule (`automatic`) do.
-    """
-    made = intent_of(session, invoice["id"])
-    if made is None:
-        raise ApiError(400, "This invoice has no payment that could be collected.")
-    before = view(session, invoice)
-    outcome = attempt(session, made, method, authenticated=authenticated)
-    invoice["attempted"] = True
-    if automatic or not invoice["attempt_count"]:
-        invoice["attempt_count"] += 1
-    if outcome.paid:
-        subscription = session.store.get("subscription", subscription_of(invoice) or "")
-        if subscription is not None:
-            from seatctl.sandbox.billing.subscription_states import save
-
-            keep_method(subscription, method)
-            save(session, subscription)
-        close_payments(session, invoice, "paid")
-        mark_paid(session, invoice, amount=invoice["amount_remaining"])
-        return outcome
-    if outcome.processing:
-        invoice["next_payment_attempt"] = None
-        trust(session, invoice)
-    save_invoice(session, invoice)
-    shown = view(session, invoice)
-    session.emit("invoice.updated", shown, before)
-    if outcome.processing:
-        return outcome
-    session.emit("invoice.payment_failed", shown)
-    if outcome.wants_authentication:
-        session.emit("invoice.payment_action_required", shown)
-    return outcome
-
-
 def void_invoice(session: Session, invoice: Obj) -> None:
     """open -> void."""
     before = view(session, invoice)
@@ -234,8 +160,14 @@ def _give_back(session: Session, invoice: Obj) -> None:
     used = (invoice["ending_balance"] or 0) - invoice["starting_balance"]
     customer = session.store.get("customer", invoice["customer"])
     if used and customer is not None:
-        balance.move(session, customer, -used, "unapplied_from_invoice", currency=invoice["currency"],
-                      invoice=invoice["id"])  # fmt: skip
+        balance.change_balance(
+            session,
+            customer,
+            -used,
+            "unapplied_from_invoice",
+            currency=invoice["currency"],
+            invoice=invoice["id"],
+        )
 
 
 def _drop_update(session: Session, invoice: Obj) -> None:
@@ -243,9 +175,9 @@ def _drop_update(session: Session, invoice: Obj) -> None:
     if subscription and subscription.get("_pending_invoice") == invoice["id"]:
         before = view(session, subscription)
         subscription.update(pending_update=None, _pending_invoice=None, _pending_after=None)
-        save(session, subscription)
+        save_subscription(session, subscription)
         session.emit("customer.subscription.pending_update_expired", view(session, subscription))
-        announce(session, subscription, before)
+        emit_updated(session, subscription, before)
 
 
 def write_off(session: Session, invoice: Obj) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from seatctl.sandbox.billing.automatic_tax import is_asked, of_subscription
-from seatctl.sandbox.billing.settlement import collect
+from seatctl.sandbox.billing.collection import collect
 from seatctl.sandbox.clock import DAY, HOUR
 from seatctl.sandbox.errors import invalid, missing_param
-from seatctl.sandbox.lists import check_customer, listing, matches
+from seatctl.sandbox.lists import check_customer, matches, page_of
 from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.money import price_exact, round_half_up
+from seatctl.sandbox.money import exact_price, round_half_up
 from seatctl.sandbox.objects import Obj, address, pick, token
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
@@ -58,7 +58,7 @@ def _amount(session: Session, params: Obj) -> tuple[int | None, str | None]:
             price = session.find("price", each["price"], f"line_items[{place}][price]")
         else:
             raise missing_param(f"line_items[{place}][price]")
-        total += round_half_up(price_exact(price, each.get("quantity", 1)))
+        total += round_half_up(exact_price(price, each.get("quantity", 1)))
         currency = price["currency"]
     return (total, currency) if params.get("line_items") else (None, currency)
 
@@ -125,19 +125,14 @@ def _find(session: Session, identifier: str) -> Obj:
     return session.find("checkout.session", identifier, "session", status=404)
 
 
-def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
-    """GET /v1/checkout/sessions/ID."""
-    return view(session, _find(session, identifier))
-
-
-def listed(session: Session, params: Obj) -> Obj:
+def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/checkout/sessions."""
     check_customer(session, params)
 
     def keep(each: Any) -> bool:
         return matches(each, params, "status", "subscription", "payment_intent")
 
-    return listing(session, "checkout.session", params, "/v1/checkout/sessions", keep=keep)
+    return page_of(session, "checkout.session", params, "/v1/checkout/sessions", keep=keep)
 
 
 def expire(session: Session, params: Obj, identifier: str) -> Obj:
@@ -147,10 +142,10 @@ def expire(session: Session, params: Obj, identifier: str) -> Obj:
         raise invalid(
             f"Only Checkout Sessions with a status of open can be expired. This one is {made['status']}."
         )
-    return close(session, made)
+    return expire_session(session, made)
 
 
-def close(session: Session, made: Obj) -> Obj:
+def expire_session(session: Session, made: Obj) -> Obj:
     """open -> expired, asked for or by the clock."""
     made.update(status="expired", url=None)
     session.save(made)
@@ -161,7 +156,7 @@ def close(session: Session, made: Obj) -> Obj:
 def complete(session: Session, identifier: str, card: str) -> Obj:
     """The customer pays on the page with `card` (a test id); a refused card leaves the session open."""
     from seatctl.sandbox.resources.customers import create as create_customer
-    from seatctl.sandbox.resources.payment_methods import attach_to, materialize
+    from seatctl.sandbox.resources.payment_methods import attach_to, find_or_create
 
     made = _find(session, identifier)
     if made["status"] != "open":
@@ -169,7 +164,7 @@ def complete(session: Session, identifier: str, card: str) -> Obj:
     sent = made["_params"]
     if made["customer"] is None:
         made["customer"] = create_customer(session, pick({"email": made["customer_email"]}, "email"))["id"]
-    method = materialize(session, card, "payment_method")
+    method = find_or_create(session, card, "payment_method")
     if method["type"] not in made["payment_method_types"]:
         raise invalid(f"This page does not take the payment method type `{method['type']}`.")
     attach_to(session, method, made["customer"])
@@ -189,9 +184,9 @@ def complete(session: Session, identifier: str, card: str) -> Obj:
 
 
 def _set_up(session: Session, made: Obj, method: Obj, sent: Obj) -> None:
-    from seatctl.sandbox.resources.setup_intents import pending
+    from seatctl.sandbox.resources.setup_intents import create_pending
 
-    intent = pending(session, made["customer"])
+    intent = create_pending(session, made["customer"])
     data = sent.get("setup_intent_data") or {}
     intent.update(status="succeeded", payment_method=method["id"], metadata=data.get("metadata") or {})
     session.save(intent)
