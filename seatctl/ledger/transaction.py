@@ -11,12 +11,12 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, cast
 
-from seatctl.errors import JsonValue
+from seatctl.errors import ExitCode, JsonValue
 from seatctl.ledger.engines.port import Engine, Params, Row, SqlValue
 from seatctl.models.call import Call, format_time
 
 if TYPE_CHECKING:
-    from seatctl.models.report import Record
+    from seatctl.models.report import Record, Report
 
 
 class Reader:
@@ -107,6 +107,35 @@ class Transaction(Journal):
     def summarise(self, sentence: str) -> None:
         """Say in one sentence what the run did."""
         self._summary = sentence
+
+    def report(
+        self,
+        summary: str,
+        rows: Iterable[Record] = (),
+        columns: tuple[str, ...] = (),
+        *,
+        unchanged: bool = False,
+        undoable: bool = True,
+        exit_code: ExitCode = ExitCode.DONE,
+        data: dict[str, JsonValue] | None = None,
+    ) -> Report:
+        """The report of this change; `summary` begins with what was done, and becomes that of the run.
+
+        `unchanged`: the summary says that there was nothing to do.
+        """
+        from seatctl.models.report import Report, would_have
+
+        self.summarise(summary)
+        return Report(
+            run=self.run,
+            dry_run=self.call.dry_run,
+            summary=would_have(summary) if self.call.dry_run and not unchanged else summary,
+            rows=rows,
+            exit_code=exit_code,
+            undo=self.undo if undoable else None,
+            columns=columns,
+            data=data or {},
+        )
 
     def record(
         self,

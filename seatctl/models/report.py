@@ -1,11 +1,15 @@
-"""What a command that changes something returns: a run, one sentence, and a row per changed thing."""
+"""What a command that changes something returns: its run, one sentence, and a row per changed thing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from seatctl.errors import ExitCode, JsonValue
+
+if TYPE_CHECKING:
+    from seatctl.models.call import Call
 
 Record = Mapping[str, JsonValue]
 """One row of output: snake_case keys, times already in the written form, money in minor units."""
@@ -13,21 +17,50 @@ Record = Mapping[str, JsonValue]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The end of a run. `rows` may be an iterator over the ledger's staging table and is read once."""
+    """The result of a command. `rows` may be an iterator over the ledger's staging table; read them once.
+
+    A change of the ledger makes its report with `Transaction.report`, a dry run without a transaction with
+    `dry_run_report`, and what finds nothing to do with `unchanged_report`: they word dry runs alike.
+    """
 
     run: int | None
-    """None for a dry run and where there was nothing to do."""
+    """None for a dry run and if there was nothing to do."""
     dry_run: bool
     summary: str
+    """What was done, in one sentence. In a dry run it begins with `would have`, if anything would be done."""
     rows: Iterable[Record] = ()
     exit_code: ExitCode = ExitCode.DONE
     undo: str | None = None
-    """The command that takes it back, where there is one."""
+    """The command that takes the change back, if there is one."""
     columns: tuple[str, ...] = ()
-    """Which keys a table shows, in order; empty: all of the first row."""
+    """The keys that a table shows, in order; empty: all keys of the first row."""
     data: dict[str, JsonValue] = field(default_factory=dict)
     """Further keys of the JSON object, beside run, dry_run, summary and rows."""
     warnings: tuple[str, ...] = ()
-    """What somebody has to know whatever the format: told on stderr, and in JSON beside the summary."""
+    """Printed on stderr whatever the format, and in JSON beside the summary."""
     bugs: tuple[Exception, ...] = ()
-    """Errors that nobody raised on purpose and that were not allowed to stop the rest; for the log."""
+    """Unexpected errors that did not stop the rest of the command; for the log."""
+
+
+def would_have(summary: str) -> str:
+    """The summary of a dry run, from that of the real run: `would have added ann@example.com`."""
+    return f"would have {summary}"
+
+
+def dry_run_report(
+    summary: str,
+    rows: Iterable[Record] = (),
+    columns: tuple[str, ...] = (),
+    *,
+    data: dict[str, JsonValue] | None = None,
+    warnings: tuple[str, ...] = (),
+) -> Report:
+    """The report of a dry run. `summary` and the `result` of the rows are those of the real run."""
+    return Report(None, True, would_have(summary), rows, columns=columns, data=data or {}, warnings=warnings)
+
+
+def unchanged_report(
+    call: Call, summary: str, rows: Iterable[Record] = (), columns: tuple[str, ...] = ()
+) -> Report:
+    """The report of a command that found nothing to do; a dry run says the same."""
+    return Report(None, call.dry_run, summary, rows, columns=columns)

@@ -65,8 +65,7 @@ def add_users(
         rows = [_add(tx, email, name, group) for email in wanted]
         added = [str(row["email"]) for row in rows if row["result"] != "already_there"]
         summary = users_done("added", added) or f"{users_are(wanted)} already there"
-        tx.summarise(summary)
-    return user_report(tx, summary, rows, tx.undo)
+        return tx.report(summary, rows, COLUMNS, unchanged=not added)
 
 
 def _add(tx: Transaction, email: str, name: str | None, group: str | None) -> dict[str, JsonValue]:
@@ -99,14 +98,13 @@ def edit_user(ledger: Ledger, call: Call, email: str, edit: UserEdit) -> Report:
         after = users.change(tx, before, wanted)
         summary = f"changed {after.email}" if after != before else f"{after.email} is like that already"
         summary += f", who is {' and '.join(held)} as before" if held else ""
-        tx.summarise(summary)
-    row = {
-        **user_row(after, "changed" if after != before else "unchanged"),
-        "name": after.name,
-        "group": after.group,
-        "exempt": after.exempt,
-    }
-    return user_report(tx, summary, [row], tx.undo)
+        row = {
+            **user_row(after, "changed" if after != before else "unchanged"),
+            "name": after.name,
+            "group": after.group,
+            "exempt": after.exempt,
+        }
+        return tx.report(summary, [row], COLUMNS, unchanged=after == before)
 
 
 def _roles(tx: Transaction, before: User, after: User) -> list[str]:
@@ -149,9 +147,8 @@ def _set_status(
             raise no_admin_left(changed[0].email)
         if status is UserStatus.ACTIVE:
             summary += waitlist_told(tx, fill_waitlists(tx))  # their turn may have come meanwhile
-        tx.summarise(summary)
-    rows = [user_row(user, done if user in changed else "unchanged") for user in people]
-    return user_report(tx, summary, rows, tx.undo)
+        rows = [user_row(user, done if user in changed else "unchanged") for user in people]
+        return tx.report(summary, rows, COLUMNS, unchanged=not changed)
 
 
 def describe(reader: Reader, email: str, now: datetime) -> Record:
@@ -213,24 +210,6 @@ def distinct(people: Sequence[User]) -> list[User]:
 def user_row(user: User, result: str) -> dict[str, JsonValue]:
     """A row of a report."""
     return {"email": user.email, "result": result, "error": None}
-
-
-def user_report(
-    tx: Transaction,
-    summary: str,
-    rows: Sequence[Record],
-    undo: str | None,
-    columns: tuple[str, ...] = COLUMNS,
-) -> Report:
-    """The report of a change to a few users."""
-    return Report(
-        run=tx.run,
-        dry_run=tx.call.dry_run,
-        summary=summary,
-        rows=rows,
-        undo=undo,
-        columns=columns,
-    )
 
 
 def users_done(done: str, emails: Sequence[str]) -> str:

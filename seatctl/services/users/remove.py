@@ -21,7 +21,6 @@ from seatctl.services.users.edit import (
     distinct,
     known_people,
     require_present,
-    user_report,
     user_row,
     users_are,
     users_done,
@@ -69,8 +68,7 @@ def remove_users(
             what = "seat" if given_back == 1 else "seats"
             summary += f"; {given_back} {what} given back, what is billed stays the same"
         summary += waitlist_told(tx, fill_waitlists(tx))
-        tx.summarise(summary)
-    return user_report(tx, summary, rows, tx.undo, ("email", "result", "seats", "requests"))
+        return tx.report(summary, rows, ("email", "result", "seats", "requests"), unchanged=not removed)
 
 
 def _remove_and_erase(tx: Transaction, people: Sequence[User]) -> Report:
@@ -90,8 +88,8 @@ def _remove_and_erase(tx: Transaction, people: Sequence[User]) -> Report:
     if acted:
         summary += f"; {counted(acted, 'audit entry')} with their address as the actor stay"
     summary += waitlist_told(tx, fill_waitlists(tx))
-    tx.summarise(summary)
-    return user_report(tx, summary, rows, None, ("email", "result", "changes", "commands"))
+    columns = ("email", "result", "changes", "commands")
+    return tx.report(summary, rows, columns, unchanged=not erased, undoable=False)
 
 
 def _hand_over_first(
