@@ -32,6 +32,10 @@ class NoInverse(Exception):
     """Something that the run changed cannot be taken back here; the caller says what reverses it."""
 
 
+class _NothingLeft(Exception):
+    """Nothing that the run changed is still so; what falls due meanwhile is not for its undo to record."""
+
+
 def take_back(ledger: Ledger, call: Call, run: Run) -> Report:
     """Undo a run that is done, in one transaction.
 
@@ -39,6 +43,13 @@ def take_back(ledger: Ledger, call: Call, run: Run) -> Report:
     `email_taken`;
     NoInverse.
     """
+    try:
+        return _take_back(ledger, call, run)
+    except _NothingLeft as nothing:
+        return Report(None, call.dry_run, str(nothing))
+
+
+def _take_back(ledger: Ledger, call: Call, run: Run) -> Report:
     with ledger.change(call) as tx:
         run = _standing(tx, run)
         kinds = judge.stage(tx, run.number)
@@ -48,8 +59,7 @@ def take_back(ledger: Ledger, call: Call, run: Run) -> Report:
         _require_unchanged(tx, run)
         stays = _what_stays(tx, run)
         if not kinds - {"nothing"}:
-            nothing = f"run {run.number} left nothing that could be undone{stays}"
-            return Report(None, call.dry_run, nothing)
+            raise _NothingLeft(f"run {run.number} left nothing that could be undone{stays}")
         held_seats.take_back(tx, run.number)
         _apply(tx, kinds)
         summary = f"undid run {run.number}: {run.summary or run.command}{stays}"

@@ -225,3 +225,14 @@ def test_a_run_that_was_done_again_is_undone_by_its_first_number_and_the_ledger_
     assert sandbox("runs", "undo", str(first), "--yes").code == 0
     checked = sandbox("ledger", "check")
     assert checked.code == 0, checked.out
+
+
+def test_an_undo_that_finds_nothing_leaves_what_fell_due_to_the_next_change(sandbox, team):
+    """What time had brought was recorded as a run that undoes none: the ledger was called damaged."""
+    assert sandbox("subs", "set-seats", team, "4", "--yes").code == 0
+    batch = sandbox("batch", "-", "--yes", "-o", "json", stdin="subs rename design lab\n")
+    assert sandbox("sandbox", "advance", "32d").code == 0
+    undone = sandbox("runs", "undo", str(batch.json["run"]), "--yes")
+    assert (undone.code, "left nothing" in undone.err) == (0, True), undone.out + undone.err
+    assert sandbox("ledger", "check").code == 0
+    assert sandbox("sync").code == sandbox("ledger", "check").code == 0
