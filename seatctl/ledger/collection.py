@@ -14,9 +14,12 @@ others."""
 OWED = f"""(SELECT json_group_array(json_array(coalesce(i.number, i.stripe_id), i.status = 'draft',
         i.amount_remaining, i.currency, i.due_date, coalesce(i.finalized_at, i.created_at))) FROM invoices i
     WHERE (i.subscription_id = s.id OR i.stripe_subscription = s.stripe_subscription)
-    AND i.{UNSETTLED} AND i.amount_remaining > 0
+    AND i.{UNSETTLED} AND (i.amount_remaining > 0 OR i.status = 'draft' AND s.status = 'unpaid')
     AND (i.status = 'open' OR i.status = 'draft' AND json_extract(i.data, '$.held') = 1))"""  # noqa: S608 - ours
-"""An expression for `read_owed`, in a query in which `s` is the subscription."""
+"""An expression for `read_owed`, in a query in which `s` is the subscription.
+
+An unpaid one runs again when its newest draft is paid, be it by credit that leaves nothing to pay.
+"""
 
 
 def read_owed(text: str | None) -> tuple[OwedInvoice, ...]:

@@ -126,7 +126,8 @@ def stopped_trouble(payments: Payments) -> Trouble | None:
     """Why nobody is entitled although it has not ended, and how it runs again; None if it runs or is over."""
     name, owed = payments.name, payments.owed
     if payments.status == "unpaid":
-        what = f": Stripe has given up collecting {_amount(owed)}" if owed else ""
+        verb = "has given up collecting" if any(one.amount for one in owed) else "waits for"
+        what = f": Stripe {verb} {_amount(owed)}" if owed else ""
         return Trouble("unpaid", f"{name} is unpaid{what}", _ways(name, owed))
     if payments.status == "incomplete":
         what = f" of {_amount(owed)}" if owed else ""

@@ -149,6 +149,21 @@ def test_unpaid_is_paid_by_its_draft_and_runs_again(design):
     is_sound(design)
 
 
+def test_unpaid_is_paid_by_a_draft_that_credit_leaves_nothing_to_pay_of(design):
+    """Stripe asks for its newest invoice, whatever that costs: with the others paid, no way out was told."""
+    fail_payments(design, 65, "unpaid")
+    customer = stripe_subscription(design)["customer"]
+    with twin(design) as stripe:
+        send(stripe, f"customers/{customer}/balance_transactions", {"amount": -50000, "currency": "usd"})
+    done(design, "sync --full")
+    draft, opened = design.rows("invoices", "list")[:2]
+    the_same_everywhere(design, "is unpaid", f"seatctl invoices pay {draft['number']}")
+    done(design, f"invoices pay {opened['number']} --payment-method pm_card_visa")
+    the_same_everywhere(design, "Stripe waits for 0.00 USD", f"seatctl invoices pay {draft['number']}")
+    carry_out(design, said(design)["ways_out"][0])
+    assert (said(design)["status"], said(design)["attention"]) == ("active", [])
+
+
 def test_a_new_card_of_an_unpaid_one_says_what_it_does_not_pay(design):
     fail_payments(design, 65, "unpaid")
     draft = design.rows("invoices", "list")[0]["number"]
