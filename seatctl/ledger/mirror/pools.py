@@ -8,6 +8,7 @@ from datetime import datetime
 
 from seatctl.ledger import subscriptions
 from seatctl.ledger.collection import written_pause
+from seatctl.ledger.mirror.subscription import facts
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time
 from seatctl.models.plan import Plan, Policy
@@ -155,16 +156,24 @@ def record_added(tx: Transaction, subscription: Subscription) -> None:
 
 def empty(tx: Transaction, subscription: Subscription, found: StripeSubscription) -> Subscription:
     """A pool whose item was taken off its subscription: nothing is paid for; who sits there stays."""
+    planned = subscriptions.planned(tx, subscription.id)
     tx.execute(
-        "UPDATE subscriptions SET capacity = 0, quantity = 0, status = ?, home_ledger = ? WHERE id = ?",
-        (str(found.status), found.metadata.get(LEDGER), subscription.id),
+        "UPDATE subscriptions SET capacity = 0, quantity = 0, status = ?, home_ledger = ?,"
+        " cancel_at = ?, pause_collection = ? WHERE id = ?",
+        (
+            str(found.status),
+            found.metadata.get(LEDGER),
+            None if found.cancel_at is None else format_time(found.cancel_at),
+            written_pause(found.pause),
+            subscription.id,
+        ),
     )
     # What was planned for its next term would come to be by the clock alone: seats that nobody pays for.
     tx.execute(
         "DELETE FROM capacity_changes WHERE subscription_id = ? AND applied_at IS NULL", (subscription.id,)
     )
     after = subscriptions.by_id(tx, subscription.id)
-    was, became = subscriptions.snapshot(subscription), subscriptions.snapshot(after)
+    was, became = facts(subscription, planned), facts(after, subscriptions.planned(tx, subscription.id))
     if was != became:
         tx.record("subscription", subscription.id, was, became)
     return after

@@ -65,7 +65,7 @@ def refresh(tx: Transaction, subscription: Subscription, seen: MirrorUpdate) -> 
     """Take over what Stripe says; the subscription as it is now. Recorded only where a fact differs."""
     planned = subscriptions.planned(tx, subscription.id)
     after = write(tx, subscription, seen)
-    was, became = _facts(subscription, planned), _facts(after, subscriptions.planned(tx, subscription.id))
+    was, became = facts(subscription, planned), facts(after, subscriptions.planned(tx, subscription.id))
     if was != became:
         tx.record("subscription", subscription.id, was, became)
     return after
@@ -140,7 +140,7 @@ def _note_unpaid(journal: Journal, first: int, last: int, status: str | None) ->
     journal.execute(_UNPAID, {"first": first, "last": last, "status": status, **_UNPAID_PATHS})
 
 
-def _facts(subscription: Subscription, planned: subscriptions.NextTerm) -> dict[str, JsonValue]:
+def facts(subscription: Subscription, planned: subscriptions.NextTerm) -> dict[str, JsonValue]:
     """What the audit compares: what waits for the renewal is a decision too."""
     cancel = None if subscription.cancel_at is None else format_time(subscription.cancel_at)
     waits: dict[str, JsonValue] = {"next_seats": planned.seats, "next_plan": planned.plan}

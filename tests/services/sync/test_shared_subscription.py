@@ -188,3 +188,16 @@ def test_a_pool_waits_for_what_is_unfinished_of_the_other(globex):
     assert globex("sandbox", "advance", "25h").code == globex("sync").code == 0
     assert seats(globex) == {"globex/meetings": 5, "globex/webinars": 6}
     assert len(charges(globex)) == len(before) + 1
+
+
+def test_a_pause_is_known_of_a_pool_whose_item_is_gone(globex):
+    with twin(globex) as stripe:
+        take_off(stripe, 4)
+        (shared,) = stripe.store.walk("subscription")
+        send(stripe, f"subscriptions/{shared['id']}", {"pause_collection": {"behavior": "void"}})
+    assert globex("sync").code == 0
+    assert globex("reconcile", "--check").code == 0
+    with twin(globex) as stripe:
+        send(stripe, f"subscriptions/{shared['id']}", {"pause_collection": ""})
+    assert globex("sync").code == 0
+    assert globex("reconcile", "--check").code == 0
