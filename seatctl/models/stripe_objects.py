@@ -117,6 +117,8 @@ class StripeSubscription:
     """What sets its items at the beginning of each phase, whatever they were changed to before."""
     flexible: bool = True
     """Billing mode: credits go by what was billed, not by what its items hold (classic)."""
+    speaks_of: str | None = None
+    """The item that its metadata speaks of, which may be gone; None: the ledger tells nothing of that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,15 @@ request id are always the subscription's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from seatctl.errors import JsonValue
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
+from seatctl.models.subscription import Subscription
 from seatctl.rules.metadata import LEDGER, NAME, OPERATION, REQUEST
+from seatctl.rules.names import name_key
 
 OURS: Final = "seatctl_"
 """What the keys of our metadata begin with."""
@@ -38,11 +41,28 @@ def is_on_item(subscription: StripeSubscription, item: StripeItem) -> bool:
     """
     if any(key.startswith(OURS) for key in item.metadata):
         return True
+    if subscription.speaks_of is not None:
+        return item.id != subscription.speaks_of
     licensed = [one for one in subscription.items if one.licensed]
     if len(licensed) <= 1:
         return False
     oldest = min(licensed, key=lambda one: one.created)
     return item.id != oldest.id or NAME not in subscription.metadata
+
+
+def as_known(subscription: StripeSubscription, pools: Sequence[Subscription]) -> StripeSubscription:
+    """Stripe's subscription with what the ledger's `pools` of it, the oldest first, tell of its metadata.
+
+    Stripe alone does not tell that what is said there was said of an item that is gone: the one that is left
+    would take over its name, its owner and the seats that it had paid for.
+    """
+    if len(pools) <= 1:
+        return subscription
+    name = subscription.metadata.get(NAME)
+    if name is None:
+        return replace(subscription, speaks_of="")
+    named = (pool for pool in pools if name_key(pool.name) == name_key(name))
+    return replace(subscription, speaks_of=next(named, pools[0]).stripe_item)
 
 
 def with_metadata(

@@ -24,6 +24,8 @@ PAID_SEATS: Final = "seatctl_paid_seats"
 PAID_UNTIL: Final = "seatctl_paid_until"
 PAID_PLAN: Final = "seatctl_paid_plan"
 PAID_PRICE: Final = "seatctl_paid_price"
+PAID_ITEM: Final = "seatctl_paid_item"
+"""The item that the paid seats were bought on: one that has taken its place was paid for by itself."""
 NEXT_QUANTITY: Final = "seatctl_next_quantity"
 NEXT_PLAN: Final = "seatctl_next_plan"
 TERM_START: Final = "seatctl_term_start"
@@ -33,7 +35,10 @@ RENEWED: Final = "seatctl_renewed_by"
 _DIGITS: Final = 9
 """More seats than that are a slip of whoever edited the metadata."""
 
-_SIDES: Final = (PAID_SEATS, PAID_UNTIL, PAID_PLAN, PAID_PRICE, NEXT_QUANTITY, NEXT_PLAN, TERM_START, RENEWED)
+_SIDES: Final = (
+    *(PAID_SEATS, PAID_UNTIL, PAID_PLAN, PAID_PRICE, PAID_ITEM),
+    *(NEXT_QUANTITY, NEXT_PLAN, TERM_START, RENEWED),
+)
 _KEYS: Final = (*_SIDES, *PAID_POLICY)
 
 
@@ -58,7 +63,8 @@ def standing(
     until, start = _moment(metadata, PAID_UNTIL), _moment(metadata, TERM_START)
     paid = _seats(metadata.get(PAID_SEATS), seats)
     ahead = until is not None and at < until
-    waits = ahead and metadata.get(NEXT_QUANTITY) == str(seats) and paid is not None
+    own = (metadata.get(PAID_ITEM) or item.id) == item.id
+    waits = ahead and own and metadata.get(NEXT_QUANTITY) == str(seats) and paid is not None
     renewed = waits and bool(metadata.get(RENEWED))
     before = after
     if waits and paid is not None:
@@ -93,12 +99,16 @@ def standing(
 def waiting_metadata(
     before: TermContent,
     after: TermContent,
+    item: str,
     *,
     start: datetime,
     until: datetime,
     renewed_by: str | None = None,
 ) -> dict[str, JsonValue]:
-    """The metadata of a change that waits until `until`; all empty, which clears it, where nothing waits."""
+    """The metadata of a change that waits until `until`; all empty, which clears it, where nothing waits.
+
+    A term that is renewed is paid for on whichever item it begins: it must not be paid for again.
+    """
     if before == after and renewed_by is None:
         return dict.fromkeys(_KEYS, "")
     return {
@@ -106,6 +116,7 @@ def waiting_metadata(
         PAID_UNTIL: format_time(until),
         PAID_PLAN: before.plan,
         PAID_PRICE: before.price_id,
+        PAID_ITEM: "" if renewed_by else item,
         NEXT_QUANTITY: str(after.seats),
         NEXT_PLAN: after.plan,
         TERM_START: format_time(start),

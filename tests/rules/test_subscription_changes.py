@@ -255,7 +255,7 @@ def seen(seats: int, plan=BASIC, metadata=None, *, start=START, end=END, **field
 
 
 def waiting(before: TermContent, after: TermContent, **fields) -> dict[str, object]:
-    return dict(waiting_metadata(before, after, start=START, until=END, **fields))
+    return dict(waiting_metadata(before, after, "si_1", start=START, until=END, **fields))
 
 
 def test_without_metadata_the_item_says_all():

@@ -254,7 +254,8 @@ def check_guards(step: Step, result: Result, before: Books, after: Books) -> Non
         waits = one["metadata"].get("seatctl_paid_until", "") > _written(before.now)
         moved = after.charged != before.charged or after.refunded != before.refunded
         # What waits is said of one item; another item of the same subscription is credited rightly.
-        alone = len(before.items.get(one["id"], [])) == 1
+        items = [item["id"] for item in before.items.get(one["id"], [])]
+        alone = len(items) == 1 and one["metadata"].get("seatctl_paid_item", items[0]) == items[0]
         if one["billing_mode"]["type"] == "classic" and waits and changed and moved and alone:
             raise Violation("prorated in classic mode after a decrease", f"{one['id']}: {changed}")
 
@@ -366,12 +367,10 @@ def check_in_step(books: Books) -> None:
             pool = pools.get(item["id"])
             if pool is None:
                 raise Violation("a subscription that the ledger does not know", one["id"])
-            several = len(books.items[one["id"]]) > 1
-            for name, is_, should in _pool_facts(pool, one, item, now):
-                if name == "name" and (several or str(is_).startswith(f"{should}-")):
-                    # Several items are a pool each, and the metadata names one of them; an item that has
-                    # taken another's place in the dashboard is a new pool, whose name is taken.
-                    continue
+            known = [other for other in books.pools if other["stripe_subscription"] == one["id"]]
+            for name, is_, should in _pool_facts(pool, one, item, now, several=len(known) > 1):
+                if name == "name" and str(is_).startswith(f"{should}-"):
+                    continue  # that name was taken
                 if is_ != should:
                     raise Violation(
                         "the ledger differs from Stripe", f"{pool['name']} {name}: {is_}, Stripe {should}"
@@ -393,21 +392,24 @@ def check_in_step(books: Books) -> None:
             )
 
 
-def _pool_facts(pool: Obj, one: Obj, item: Obj, now: str) -> Iterator[tuple[str, object, object]]:
-    quantity = item["quantity"]
-    # What waits stands on the item if several pools share the subscription, else on the subscription.
-    own = item["metadata"]
-    metadata = {**one["metadata"], **own} if "seatctl_paid_until" in own else one["metadata"]
+def _pool_facts(
+    pool: Obj, one: Obj, item: Obj, now: str, *, several: bool
+) -> Iterator[tuple[str, object, object]]:
+    """`several`: the subscription has or had other pools too, and its own metadata may speak of them."""
+    quantity, own = item["quantity"], item["metadata"]
+    on_item = any(key.startswith("seatctl_") for key in own)
+    metadata = own if on_item else one["metadata"]
     ahead = metadata.get("seatctl_paid_until", "") > now
     waits = ahead and metadata.get("seatctl_next_quantity") == str(quantity)
-    # What waits was said of the item that was bought here. Of one that the dashboard put beside it, or in
-    # its place, it is not known whether it counts: with the same number of seats, the ledger takes it so.
-    other = pool["name"] != metadata.get("seatctl_name", pool["name"])
+    waits_for = metadata.get("seatctl_paid_item")
     yield "quantity", pool["quantity"], quantity
-    if not (other and ahead):
+    # A term that is renewed names no item: it is not known whether it was renewed for another one.
+    if on_item or waits_for or not (several and ahead):
+        waits = waits and waits_for in {None, item["id"]}
         yield "capacity", pool["capacity"], int(metadata["seatctl_paid_seats"]) if waits else quantity
     yield "status", pool["status"], one["status"]
-    yield "name", pool["name"], metadata.get("seatctl_name", pool["name"])
+    if on_item or not several:
+        yield "name", pool["name"], metadata.get("seatctl_name", pool["name"])
     yield "end", pool["cancel_at"], None if one["cancel_at"] is None else _written(one["cancel_at"])
 
 

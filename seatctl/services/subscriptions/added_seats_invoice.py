@@ -235,6 +235,7 @@ def _set_quantity(running: OperationRun) -> None:
     waiting = waiting_metadata(
         now,
         after,
+        str(running.payload["item"]),
         start=parse_time(str(running.payload["term_start"])),
         until=parse_time(str(running.payload["term_end"])),
         renewed_by=renewed_by if isinstance(renewed_by, str) else None,

@@ -18,6 +18,7 @@ from seatctl.models.money import plain_amount
 from seatctl.models.stripe_objects import StripeInvoice, StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.models.subscription_state import SubscriptionState
+from seatctl.rules.item_metadata import as_known
 from seatctl.services.notifications.reminders import queue_receipts
 from seatctl.services.operations.kinds import Apply, OperationResult
 from seatctl.services.operations.steps import OperationRun
@@ -50,9 +51,9 @@ def take_over(
     ours = set(asked)
     with running.ledger.reading() as reader:
         pool = subscriptions.by_id(reader, int(str(running.payload["subscription"])), running.call.now)
-    found = read_subscription(
-        running.billing.read(endpoints.subscription(stripe_id or pool.stripe_subscription))
-    )
+        place = stripe_id or pool.stripe_subscription
+        known = pools.of_stripe(reader, place)
+    found = as_known(read_subscription(running.billing.read(endpoints.subscription(place))), known)
     item, stands = _stand(running, pool, found)
     was = running.payload.get("item")
     told = summary if stripe_id or was is None or has_item(found, was) else _without(summary, item)

@@ -160,6 +160,7 @@ def _set_next(running: OperationRun, now: TermContent, after: TermContent) -> No
     waiting = waiting_metadata(
         now,
         after,
+        str(running.payload["item"]),
         start=parse_time(str(running.payload["term_start"])),
         until=parse_time(str(running.payload["term_end"])),
     )
@@ -223,8 +224,8 @@ def _unless_gone(running: OperationRun, step: str, write: Write, find: Find) -> 
 
 
 def _nothing_waits(running: OperationRun) -> dict[str, JsonValue]:
-    same = read_side(running.payload["now"])
-    return waiting_metadata(same, same, start=running.call.now, until=running.call.now)
+    same, item = read_side(running.payload["now"]), str(running.payload["item"])
+    return waiting_metadata(same, same, item, start=running.call.now, until=running.call.now)
 
 
 def _marks(running: OperationRun) -> dict[str, JsonValue]:

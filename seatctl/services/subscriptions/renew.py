@@ -301,6 +301,7 @@ def _said(running: OperationRun, invoice: str) -> dict[str, JsonValue]:
         **waiting_metadata(
             read_side(running.payload["now"]),
             read_side(running.payload["next"]),
+            str(running.payload["item"]),
             start=parse_time(str(running.payload["term_start"])),
             until=parse_time(str(running.payload["term_end"])),
             renewed_by=invoice,

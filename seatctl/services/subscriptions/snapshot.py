@@ -25,7 +25,7 @@ from seatctl.models.subscription import Subscription, SubscriptionStatus
 from seatctl.models.subscription_state import SubscriptionState
 from seatctl.rules import hints
 from seatctl.rules.assignment import ForeignLedger, require_home
-from seatctl.rules.item_metadata import is_on_item, said_of
+from seatctl.rules.item_metadata import as_known, is_on_item, said_of
 from seatctl.rules.metadata import LEDGER
 from seatctl.rules.policies import FLEXIBLE, BadPolicy, from_metadata
 from seatctl.rules.subscription_changes import require_running
@@ -155,7 +155,8 @@ def at_home(ledger: Ledger, billing: Billing, subscription: Subscription) -> Str
         take_back = f"seatctl ledger adopt {quote(subscription.name)}"
         error.hint = f"it was adopted since the last sync: seatctl sync; to take it back, then: {take_back}"
         raise
-    return mirror
+    with ledger.reading() as reader:
+        return as_known(mirror, pools.of_stripe(reader, mirror.id))
 
 
 def _require_policy(

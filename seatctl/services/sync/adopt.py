@@ -24,7 +24,7 @@ from seatctl.models.report import Record, Report
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import Subscription
-from seatctl.rules.item_metadata import is_on_item, said_of
+from seatctl.rules.item_metadata import as_known, is_on_item, said_of
 from seatctl.rules.metadata import LEDGER, NAME
 from seatctl.rules.plural import counted
 from seatctl.services.operations.kinds import Apply, OperationHandler, OperationResult
@@ -106,11 +106,12 @@ def _run(running: OperationRun) -> Apply:
         gone.hint = "to end what Stripe no longer has: seatctl reconcile --fix"
         raise NothingLeftInStripe(gone) from gone
     with running.ledger.reading() as reader:
-        form = _named(before, mirrored_pools.of_stripe(reader, stripe_id))
+        pools = mirrored_pools.of_stripe(reader, stripe_id)
+        form = _named(as_known(before, pools), pools)
     said = form.get("metadata")
     marked: dict[str, JsonValue] = {LEDGER: running.ledger.id, **(said if isinstance(said, dict) else {})}
     write_metadata(running, "metadata", stripe_id, {**form, "metadata": marked})
-    found = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
+    found = as_known(read_subscription(running.billing.read(endpoints.subscription(stripe_id))), pools)
     at = stripe_now(running.billing, running.call)
 
     def apply(tx: Transaction) -> OperationResult:

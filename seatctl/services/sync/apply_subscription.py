@@ -6,7 +6,7 @@ Each licensed item is a pool of seats; metered items are left alone.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from seatctl.ledger import operations, subscriptions
@@ -19,7 +19,7 @@ from seatctl.models.report import Record
 from seatctl.models.stripe_objects import StripeItem, StripePrice, StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.rules.adoption import name_from_customer, named_in_metadata, taken_in, unique
-from seatctl.rules.item_metadata import OURS, said_of
+from seatctl.rules.item_metadata import OURS, as_known, said_of
 from seatctl.rules.metadata import LEDGER, NAME, auto_approval_of
 from seatctl.rules.names import name_key
 from seatctl.rules.plural import counted
@@ -32,7 +32,9 @@ ENDED = frozenset(("canceled", "incomplete_expired"))
 
 def copy(journal: Journal, found: StripeSubscription, now: datetime) -> None:
     """The columns of the known pools that are only a copy of Stripe's, as of `now` (UTC)."""
-    for pool in mirrored_pools.of_stripe(journal, found.id):
+    known = mirrored_pools.of_stripe(journal, found.id)
+    found = as_known(found, known)
+    for pool in known:
         item = item_of(pool, found)
         if item is not None and not _is_busy(journal, pool):
             invoices.join(journal, found.id, pool.id)
@@ -86,12 +88,16 @@ def take(tx: Transaction, found: StripeSubscription, taking: ApplyContext) -> It
         return
     new = [item for item in licensed if all(item.id != pool.stripe_item for pool in known)]
     followed = _replaced(tx, [pool for pool in known if item_of(pool, found) is None], new, taking)
+    found = as_known(
+        found,
+        [replace(pool, stripe_item=followed[pool.id].id) if pool.id in followed else pool for pool in known],
+    )
     for pool in known:
         item = item_of(pool, found) or followed.get(pool.id)
         if pool.id in followed:
             mirrored_pools.set_item(tx, pool, followed[pool.id])
         yield from _refresh(tx, pool, found, item, taking)
-    for item in new:
+    for item in sorted(new, key=lambda one: one.created):  # the metadata speaks of the oldest
         yield _add(tx, found, item, licensed, taking)
 
 

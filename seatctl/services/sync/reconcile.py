@@ -26,6 +26,7 @@ from seatctl.models.report import Record, Report
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.rules.assignment import in_packs
+from seatctl.rules.item_metadata import as_known
 from seatctl.rules.payment_states import hint_of, is_cut_off, unpaid_trouble
 from seatctl.rules.plural import counted
 from seatctl.services.subscriptions.snapshot import stand_of
@@ -121,8 +122,14 @@ def _in_stripe(ledger: Ledger, billing: Billing, call: Call) -> InStripe:
 def _rows(ledger: Ledger, found: InStripe, call: Call, at: datetime) -> Iterator[Record]:
     with ledger.reading() as reader:
         pools = list(subscriptions.listing(reader, call.now))
+        together: dict[str, list[Subscription]] = {}
+        for subscription in sorted(pools, key=lambda one: one.id):
+            together.setdefault(subscription.stripe_subscription, []).append(subscription)
         for subscription in pools:
-            row = _judged(reader, subscription, found.get(subscription.stripe_subscription), at)
+            one = found.get(subscription.stripe_subscription)
+            if isinstance(one, StripeSubscription):
+                one = as_known(one, together[subscription.stripe_subscription])
+            row = _judged(reader, subscription, one, at)
             if row["repair"] == _FIX and operations.of_subscription(reader, subscription.id) is not None:
                 row = {**row, "repair": _SYNC}  # its unfinished operation comes first
             yield row

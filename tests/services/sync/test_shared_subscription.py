@@ -201,3 +201,55 @@ def test_a_pause_is_known_of_a_pool_whose_item_is_gone(globex):
         send(stripe, f"subscriptions/{shared['id']}", {"pause_collection": ""})
     assert globex("sync").code == 0
     assert globex("reconcile", "--check").code == 0
+
+
+def test_an_item_that_takes_the_place_of_another_has_the_seats_that_it_pays_for(sandbox, team):
+    """As many as were to begin with the next term: what waited was said of the one that is gone."""
+    assert sandbox("subs", "set-seats", team, "4", "--yes").code == 0
+    assert seats(sandbox) == {"design": 5}
+    with twin(sandbox) as stripe:
+        (bought,) = stripe.store.walk("subscription")
+        (item,) = stripe.store.walk("subscription_item")
+        added = {"subscription": bought["id"], "price": product(stripe, "Rooms"), "quantity": 4}
+        send(stripe, "subscription_items", {**added, "proration_behavior": "none"})
+        headers = {"Authorization": "Bearer sk_test_x"}
+        gone = stripe.handle("DELETE", f"/v1/subscription_items/{item['id']}", headers, None)
+        assert gone.status == 200
+    assert sandbox("sync").code == 0
+    assert seats(sandbox) == {"design": 4}
+    assert sandbox("reconcile", "--check").code == 0
+
+
+def test_what_was_said_of_an_item_that_is_gone_is_believed_of_no_other(sandbox, team):
+    """Not its name, its owner and its automatic approval either: the pool left was never called so."""
+    assert sandbox("config", "auto-approve", team, "on").code == 0
+    before = settings(sandbox)[team]
+    with twin(sandbox) as stripe:
+        (bought,) = stripe.store.walk("subscription")
+        added = {"subscription": bought["id"], "price": product(stripe, "Rooms"), "quantity": 3}
+        send(stripe, "subscription_items", added)
+    assert sandbox("sync").code == 0
+    with twin(sandbox) as stripe:
+        take_off(stripe, 5)
+    for command in ("sync", "sync --full"):
+        assert sandbox(*command.split()).code == 0
+        assert seats(sandbox) == {"design": 0, "design/rooms": 3}
+        assert settings(sandbox) == {"design": before, "design/rooms": ("rooms", None, False)}
+    assert sandbox("subs", "rename", "design/rooms", "rooms").code == 0
+    assert sandbox("sync", "--full").code == 0
+    assert settings(sandbox) == {"design": before, "rooms": ("rooms", None, False)}
+
+
+def test_an_item_that_replaces_one_of_several_keeps_what_was_said_of_it(sandbox, team):
+    before = settings(sandbox)[team]
+    with twin(sandbox) as stripe:
+        (bought,) = stripe.store.walk("subscription")
+        (item,) = stripe.store.walk("subscription_item")
+        for price, quantity in ((product(stripe, "Rooms"), 3), (item["price"]["id"], 7)):
+            if quantity == 7:
+                take_off(stripe, 5)
+            added = {"subscription": bought["id"], "price": price, "quantity": quantity}
+            send(stripe, "subscription_items", added)
+            assert sandbox("sync").code == 0
+    assert seats(sandbox) == {"design": 7, "design/rooms": 3}
+    assert settings(sandbox) == {"design": before, "design/rooms": ("rooms", None, False)}
