@@ -23,7 +23,7 @@ _LONGEST_DUE = 365
 """A year: an invoice that is due later is a slip of the finger."""
 
 
-def wishes(
+def change_options(
     max_spend: str | None,
     request_id: str | None,
     *,
@@ -37,28 +37,28 @@ def wishes(
     return ChangeOptions(max_spend, request_id, promo, coupon, on_account)
 
 
-def carry_out(ctx: Context, prepared: Proposal, max_spend: str | None) -> None:
+def confirm_and_submit(ctx: Context, proposal: Proposal, max_spend: str | None) -> None:
     """Show what Stripe says, ask, do it, and print the report."""
     from seatctl.models.money import plain_amount
-    from seatctl.services.subscriptions.proposal import carry_out as submit
+    from seatctl.services.subscriptions.proposal import submit_proposal
 
-    if ctx.asks and not prepared.nothing:
-        require_limit(ctx, max_spend)
-        due = f"{plain_amount(prepared.due_now, prepared.currency)} {prepared.currency.upper()}"
+    if ctx.asks and not proposal.nothing:
+        require_max_spend(ctx, max_spend)
+        due = f"{plain_amount(proposal.due_now, proposal.currency)} {proposal.currency.upper()}"
         if ctx.interactive:  # else nobody reads it, and stderr is free for what a program reads: the error
             charged = f"Stripe will charge {due} now."
-            if prepared.on_account:
+            if proposal.on_account:
                 charged = f"Stripe will invoice {due}, to be paid on account."
-            if not prepared.due_now:
+            if not proposal.due_now:
                 charged = "Nothing is charged now."
-            told = (prepared.summary, *_leaving(prepared.row), *(prepared.notes or (charged,)))
-            for line in (*told, *prepared.warnings):
+            lines = (proposal.summary, *_people_who_leave(proposal.row), *(proposal.notes or (charged,)))
+            for line in (*lines, *proposal.warnings):
                 ctx.note(line)
         ctx.confirm("Go on?")
-    ctx.emit(submit(ctx.ledger, ctx.billing, ctx.call, prepared), handle="name")
+    ctx.emit(submit_proposal(ctx.ledger, ctx.billing, ctx.call, proposal), handle="name")
 
 
-def _leaving(row: Mapping[str, JsonValue]) -> Iterator[str]:
+def _people_who_leave(row: Mapping[str, JsonValue]) -> Iterator[str]:
     """Who loses a seat by it, by name: a rule chose them, and a person has to answer for it."""
     emails = row.get("leaving_emails")
     if isinstance(emails, list) and emails:
@@ -67,7 +67,7 @@ def _leaving(row: Mapping[str, JsonValue]) -> Iterator[str]:
         yield f"Without a seat then: {named}{more}."
 
 
-def require_limit(ctx: Context, max_spend: str | None) -> None:
+def require_max_spend(ctx: Context, max_spend: str | None) -> None:
     """Nobody reads a preview where there is no terminal: with live money a limit must be given."""
     from seatctl.config.settings import Mode
 
@@ -79,25 +79,24 @@ def require_limit(ctx: Context, max_spend: str | None) -> None:
         )
 
 
-def leaving(
-    ctx: Context, subscription: str, seats: int | None, how: DepartureRule | None, source: str | None
+def departures_of(
+    ctx: Context, subscription: str, seats: int | None, rule: DepartureRule | None, source: str | None
 ) -> Departures:
     """Who gives up a seat; nobody where neither option is given."""
-    from seatctl.ledger import departures as choosing
-    from seatctl.ledger import subscriptions
-    from seatctl.services.subscriptions.departures import NOBODY, Departures, named_in_file
+    from seatctl.ledger import departures, subscriptions
+    from seatctl.services.subscriptions.departures import NO_DEPARTURES, Departures, departures_from_file
 
-    if how is not None and source is not None:
+    if rule is not None and source is not None:
         raise UsageError("--revoke and --revoke-from exclude each other", hint="give one of them")
     with ctx.ledger.reading() as reader:
-        pool = subscriptions.find(reader, subscription, ctx.now)
+        row = subscriptions.find(reader, subscription, ctx.now)
     if source is not None:
-        return named_in_file(ctx.ledger, pool.id, source)
-    if how is None or seats is None:
-        return NOBODY
+        return departures_from_file(ctx.ledger, row.id, source)
+    if rule is None or seats is None:
+        return NO_DEPARTURES
     with ctx.ledger.reading() as reader:
-        users = choosing.choose(reader, pool.id, how, pool.assigned - seats)
-        return Departures(users, (how.value,), emails=choosing.emails(reader, users))
+        users = departures.choose(reader, row.id, rule, row.assigned - seats)
+        return Departures(users, (rule.value,), emails=departures.emails(reader, users))
 
 
 def due_days(on_account: bool, due_in: str | None) -> int | None:

@@ -92,17 +92,19 @@ def list_invoices(
     ctx = context(typer_ctx)
     first, last = period(since, until)
     with ctx.ledger.reading() as reader:
-        pool = None if subscription is None else subscriptions.find(reader, subscription).id
-        found = invoices.listing(
+        subscription_id = None if subscription is None else subscriptions.find(reader, subscription).id
+        invoices_found = invoices.listing(
             reader,
-            subscription_id=pool,
+            subscription_id=subscription_id,
             status=status,
             unpaid=unpaid,
             overdue_at=ctx.now if overdue else None,
             since=first,
             until=last,
         )
-        ctx.emit_list((invoice_row(reader, one, ctx.now) for one in found), LIST_COLUMNS, handle="number")
+        ctx.emit_list(
+            (invoice_row(reader, each, ctx.now) for each in invoices_found), LIST_COLUMNS, handle="number"
+        )
 
 
 @app.command()
@@ -129,8 +131,8 @@ def show(
         open_page(ctx, invoice)
         return
     with ctx.ledger.reading() as reader:
-        found = invoices.find(reader, invoice)
-        page = invoice_page(reader, found, invoices.lines(reader, found.id), ctx.now)
+        invoices_found = invoices.find(reader, invoice)
+        page = invoice_page(reader, invoices_found, invoices.lines(reader, invoices_found.id), ctx.now)
     ctx.emit_one(page, SHOW_COLUMNS, handle="number")
 
 
@@ -211,12 +213,12 @@ def void(typer_ctx: typer.Context, invoice: InvoiceArg) -> None:
 def _act(
     ctx: Context, verb: str, invoice: str, payment_method: str | None = None, max_spend: str | None = None
 ) -> None:
-    from seatctl.cli.confirm import require_limit
+    from seatctl.cli.confirm import require_max_spend
     from seatctl.config.settings import Mode
     from seatctl.models.money import plain_amount
     from seatctl.services.invoices.actions import carry_out, prepare
 
-    intended = prepare(
+    action = prepare(
         ctx.ledger,
         ctx.billing,
         ctx.call,
@@ -225,16 +227,16 @@ def _act(
         payment_method=payment_method,
         max_spend=max_spend,
     )
-    if ctx.asks and not intended.already:
+    if ctx.asks and not action.already_done:
         if verb == "pay":
-            require_limit(ctx, max_spend)
-        name, currency = intended.now.number or intended.now.id, intended.now.currency
-        asked = {
-            "pay": f"Charge {plain_amount(intended.due, currency)} {currency.upper()} for {name} now?",
-            "send": f"Send {name} to {intended.now.details.get('billed_to')}?",
+            require_max_spend(ctx, max_spend)
+        name, currency = action.now.number or action.now.id, action.now.currency
+        questions = {
+            "pay": f"Charge {plain_amount(action.due, currency)} {currency.upper()} for {name} now?",
+            "send": f"Send {name} to {action.now.details.get('billed_to')}?",
             "void": f"Make {name} void?",
         }
-        ctx.confirm(asked[verb])
-    ctx.emit(carry_out(ctx.ledger, ctx.billing, ctx.call, intended), handle="number")
+        ctx.confirm(questions[verb])
+    ctx.emit(carry_out(ctx.ledger, ctx.billing, ctx.call, action), handle="number")
     if verb == "send" and not ctx.options.dry_run and ctx.profile.mode is not Mode.LIVE:
         ctx.note("outside live mode Stripe mails nothing")

@@ -294,10 +294,10 @@ def _buy(ctx: Context, purchases: Sequence[SeatPurchase], max_spend: str | None)
 
 
 def _ask(ctx: Context, purchases: Sequence[SeatPurchase], max_spend: str | None) -> None:
-    from seatctl.cli.confirm import require_limit
+    from seatctl.cli.confirm import require_max_spend
 
     if ctx.asks:
-        require_limit(ctx, max_spend)
+        require_max_spend(ctx, max_spend)
     _tell(ctx, purchases)
     if ctx.asks:
         ctx.confirm("Buy them?")

@@ -49,8 +49,8 @@ def list_subscriptions(
     ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
         slug = None if plan is None else plans.find(reader, plan).slug
-        found = subscriptions.listing(reader, ctx.now, plan=slug)
-        rows = (with_troubles(subscription_row(one), one, ctx.now) for one in found)
+        subscriptions_found = subscriptions.listing(reader, ctx.now, plan=slug)
+        rows = (with_troubles(subscription_row(each), each, ctx.now) for each in subscriptions_found)
         ctx.emit_list(rows, LIST_COLUMNS, handle="name")
 
 
@@ -67,11 +67,11 @@ def show(typer_ctx: typer.Context, subscription: SubscriptionArg) -> None:
 
     ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
-        found = subscriptions.find(reader, subscription, ctx.now)
-        email = customers.billing_email(reader, found.customer_id)
-        planned = subscriptions.planned(reader, found.id)
-        of_plan = plans.find(reader, found.plan_slug).policy
-    page = with_troubles(subscription_page(found, email, planned, of_plan), found, ctx.now)
+        current = subscriptions.find(reader, subscription, ctx.now)
+        email = customers.billing_email(reader, current.customer_id)
+        next_term = subscriptions.planned(reader, current.id)
+        plan_policy = plans.find(reader, current.plan_slug).policy
+    page = with_troubles(subscription_page(current, email, next_term, plan_policy), current, ctx.now)
     ctx.emit_one(page, SHOW_COLUMNS, handle="name")
 
 
@@ -123,12 +123,14 @@ def add_seats(
       seatctl subs add-seats design 5 --max-spend 60.00 --yes --request-id order-7781
       seatctl subs add-seats design 5 --dry-run
     """
-    from seatctl.cli.confirm import carry_out, wishes
-    from seatctl.services.subscriptions.seats_and_plan import prepare_add
+    from seatctl.cli.confirm import change_options, confirm_and_submit
+    from seatctl.services.subscriptions.seats_and_plan import prepare_added_seats
 
     ctx = context(typer_ctx)
-    wanted = wishes(max_spend, request_id, promo=promo, coupon=coupon, on_account=on_account)
-    carry_out(ctx, prepare_add(ctx.ledger, ctx.billing, ctx.call, subscription, seats, wanted), max_spend)
+    options = change_options(max_spend, request_id, promo=promo, coupon=coupon, on_account=on_account)
+    confirm_and_submit(
+        ctx, prepare_added_seats(ctx.ledger, ctx.billing, ctx.call, subscription, seats, options), max_spend
+    )
 
 
 @app.command("set-seats")
@@ -151,14 +153,14 @@ def set_seats(
       seatctl subs set-seats design 10 --revoke newest
       seatctl subs set-seats design 10 --revoke-from leavers.csv --dry-run
     """
-    from seatctl.cli.confirm import carry_out, leaving, wishes
-    from seatctl.services.subscriptions.seats_and_plan import prepare_set
+    from seatctl.cli.confirm import change_options, confirm_and_submit, departures_of
+    from seatctl.services.subscriptions.seats_and_plan import prepare_seat_total
 
     ctx = context(typer_ctx)
-    going = leaving(ctx, subscription, seats, revoke, revoke_from)
-    wanted = wishes(max_spend, request_id)
-    prepared = prepare_set(ctx.ledger, ctx.billing, ctx.call, subscription, seats, wanted, going)
-    carry_out(ctx, prepared, max_spend)
+    departures = departures_of(ctx, subscription, seats, revoke, revoke_from)
+    options = change_options(max_spend, request_id)
+    proposal = prepare_seat_total(ctx.ledger, ctx.billing, ctx.call, subscription, seats, options, departures)
+    confirm_and_submit(ctx, proposal, max_spend)
 
 
 @app.command("change-plan")
@@ -180,15 +182,15 @@ def change_plan(
       seatctl subs change-plan design team
       seatctl subs change-plan design pro --at-renewal
     """
-    from seatctl.cli.confirm import carry_out, wishes
-    from seatctl.services.subscriptions.seats_and_plan import prepare_plan
+    from seatctl.cli.confirm import change_options, confirm_and_submit
+    from seatctl.services.subscriptions.seats_and_plan import prepare_plan_change
 
     ctx = context(typer_ctx)
-    wanted = wishes(max_spend, request_id, promo=promo, coupon=coupon)
-    prepared = prepare_plan(
-        ctx.ledger, ctx.billing, ctx.call, subscription, plan, wanted, at_renewal=at_renewal
+    options = change_options(max_spend, request_id, promo=promo, coupon=coupon)
+    proposal = prepare_plan_change(
+        ctx.ledger, ctx.billing, ctx.call, subscription, plan, options, at_renewal=at_renewal
     )
-    carry_out(ctx, prepared, max_spend)
+    confirm_and_submit(ctx, proposal, max_spend)
 
 
 @app.command()
@@ -217,19 +219,19 @@ def renew(
       seatctl subs renew design --seats 40 --plan team-plus
       seatctl subs renew design --on-account --due-in 30d --dry-run
     """
-    from seatctl.cli.confirm import carry_out, due_days, leaving, wishes
+    from seatctl.cli.confirm import change_options, confirm_and_submit, departures_of, due_days
     from seatctl.services.charging.discounts import find_discounts
     from seatctl.services.subscriptions.renew import RenewalOptions, prepare_renewal
 
     ctx = context(typer_ctx)
-    wanted = RenewalOptions(
+    renewal = RenewalOptions(
         seats,
         plan,
         find_discounts(ctx.billing, promo, coupon),
         due_days(on_account, due_in),
-        leaving(ctx, subscription, seats, revoke, revoke_from),
+        departures_of(ctx, subscription, seats, revoke, revoke_from),
     )
-    prepared = prepare_renewal(
-        ctx.ledger, ctx.billing, ctx.call, subscription, wanted, wishes(max_spend, request_id)
+    proposal = prepare_renewal(
+        ctx.ledger, ctx.billing, ctx.call, subscription, renewal, change_options(max_spend, request_id)
     )
-    carry_out(ctx, prepared, max_spend)
+    confirm_and_submit(ctx, proposal, max_spend)

@@ -79,13 +79,13 @@ def billing(
     from seatctl.rules.billing_details import read_details
 
     ctx = context(typer_ctx)
-    wanted = read_details(email, name, address or [], tax_id or [], payment_method)
+    details = read_details(email, name, address or [], tax_id or [], payment_method)
     if portal:
-        if wanted:
+        if details:
             raise UsageError("--portal leaves the changes to the customer", hint="give --portal alone")
         _portal(ctx, subscription)
-    elif wanted:
-        _change(ctx, subscription, wanted, max_spend, request_id)
+    elif details:
+        _change(ctx, subscription, details, max_spend, request_id)
     else:
         _show(ctx, subscription)
 
@@ -97,14 +97,14 @@ def _show(ctx: Context, subscription: str) -> None:
 
 
 def _change(
-    ctx: Context, subscription: str, wanted: Details, max_spend: str | None, request_id: str | None
+    ctx: Context, subscription: str, details: Details, max_spend: str | None, request_id: str | None
 ) -> None:
-    from seatctl.cli.confirm import carry_out, wishes
+    from seatctl.cli.confirm import change_options, confirm_and_submit
     from seatctl.services.subscriptions.billing import prepare_billing
 
-    asked = wishes(max_spend, request_id)
-    prepared = prepare_billing(ctx.ledger, ctx.billing, ctx.call, subscription, wanted, asked)
-    carry_out(ctx, prepared, max_spend)
+    options = change_options(max_spend, request_id)
+    proposal = prepare_billing(ctx.ledger, ctx.billing, ctx.call, subscription, details, options)
+    confirm_and_submit(ctx, proposal, max_spend)
 
 
 def _portal(ctx: Context, subscription: str) -> None:

@@ -83,7 +83,7 @@ def buy(
     """
     from dataclasses import replace
 
-    from seatctl.cli.confirm import due_days, require_limit
+    from seatctl.cli.confirm import due_days, require_max_spend
     from seatctl.cli.subs_buy_prompts import complete
     from seatctl.errors import UsageError
     from seatctl.models.purchase import Order
@@ -113,7 +113,7 @@ def buy(
     order = replace(complete(ctx, order), discounts=find_discounts(ctx.billing, promo, coupon))
     purchase = ordering.prepare(ctx.ledger, ctx.billing, ctx.call, order)
     if ctx.asks and purchase.quote is not None:
-        require_limit(ctx, max_spend)
+        require_max_spend(ctx, max_spend)
         ctx.confirm(_question(ctx, purchase.quote))
     report = _follow(ctx, purchase) if wait else _buy(ctx, purchase)
     ctx.emit(report, handle="name")
@@ -131,14 +131,14 @@ def _follow(ctx: Context, purchase: Purchase) -> Report:
 
     from seatctl.services.purchases.checkout import WaitingForPage, wait_for_page
 
-    told = False
+    announced = False
     while True:
         try:
             return _buy(ctx, purchase)
         except WaitingForPage as waiting:
-            if not told:
+            if not announced:
                 ctx.note(waiting.message)
-                told = True
+                announced = True
             wait_for_page(ctx.billing, waiting, time.sleep)
         ctx.look_at_the_clock()
 

@@ -65,15 +65,15 @@ def resume(
       seatctl subs resume design --dry-run
       seatctl subs resume design --max-spend 60.00 --yes
     """
-    from seatctl.cli.confirm import require_limit, wishes
+    from seatctl.cli.confirm import change_options, require_max_spend
     from seatctl.services.subscriptions.cancel import prepare_resume
 
     ctx = context(typer_ctx)
-    wanted = wishes(max_spend, request_id)
-    prepared = prepare_resume(ctx.ledger, ctx.billing, ctx.call, subscription, wanted)
-    if prepared.due_now and not ctx.options.dry_run:
-        require_limit(ctx, max_spend)
-    _carry_out(ctx, prepared, "Resume?")
+    options = change_options(max_spend, request_id)
+    proposal = prepare_resume(ctx.ledger, ctx.billing, ctx.call, subscription, options)
+    if proposal.due_now and not ctx.options.dry_run:
+        require_max_spend(ctx, max_spend)
+    _carry_out(ctx, proposal, "Resume?")
 
 
 def transfer(typer_ctx: typer.Context, subscription: SubscriptionArg, email: EmailArg) -> None:
@@ -83,20 +83,20 @@ def transfer(typer_ctx: typer.Context, subscription: SubscriptionArg, email: Ema
       seatctl subs transfer design bob@example.com
     """
     from seatctl.ledger import users
-    from seatctl.services.subscriptions.settings import hand_over
+    from seatctl.services.subscriptions.settings import transfer as transfer_subscription
 
     ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
-        person = users.require(reader, email)
-    ctx.emit(hand_over(ctx.ledger, ctx.billing, ctx.call, subscription, person), handle="name")
+        new_owner = users.require(reader, email)
+    ctx.emit(transfer_subscription(ctx.ledger, ctx.billing, ctx.call, subscription, new_owner), handle="name")
 
 
-def _carry_out(ctx: Context, prepared: Proposal, question: str) -> None:
+def _carry_out(ctx: Context, proposal: Proposal, question: str) -> None:
     """Show what ends and what is given back, ask, do it, and print the report."""
-    from seatctl.services.subscriptions.proposal import carry_out
+    from seatctl.services.subscriptions.proposal import submit_proposal
 
-    if ctx.asks and not prepared.nothing:
-        for line in prepared.notes if ctx.interactive else ():
+    if ctx.asks and not proposal.nothing:
+        for line in proposal.notes if ctx.interactive else ():
             ctx.note(line)
         ctx.confirm(question)
-    ctx.emit(carry_out(ctx.ledger, ctx.billing, ctx.call, prepared), handle="name")
+    ctx.emit(submit_proposal(ctx.ledger, ctx.billing, ctx.call, proposal), handle="name")

@@ -141,9 +141,9 @@ def edit(
     report = edit_user(ctx.ledger, ctx.call, email, UserEdit(new_email, name, group, exempt))
     ctx.emit(report)
     if new_email is not None and not ctx.options.dry_run:
-        from seatctl.services.subscriptions.settings import tell_moved_owner
+        from seatctl.services.subscriptions.settings import update_owner_email
 
-        why = tell_moved_owner(ctx.ledger, lambda: ctx.billing, ctx.call, new_email)
+        why = update_owner_email(ctx.ledger, lambda: ctx.billing, ctx.call, new_email)
         if why is not None:
             from seatctl.ledger.users import quoted
 

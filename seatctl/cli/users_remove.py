@@ -42,7 +42,7 @@ def remove(
     if new_owner is not None:
         from seatctl.services.subscriptions import settings
 
-        hand_over = partial(settings.hand_over, ctx.ledger, ctx.billing, ctx.call)
+        hand_over = partial(settings.transfer, ctx.ledger, ctx.billing, ctx.call)
     if erase and ctx.asks:
         whom = emails[0] if len(emails) == 1 else f"{len(emails)} users"
         ctx.confirm(f"Erase {whom} for good?")

@@ -305,7 +305,7 @@ def test_a_sandbox_profile_ignores_keys_in_the_environment(sandbox):
 
 def test_in_live_mode_a_limit_is_wanted_where_nobody_reads_the_preview(monkeypatch):
     from seatctl.app.context import Context
-    from seatctl.cli.confirm import require_limit
+    from seatctl.cli.confirm import require_max_spend
     from seatctl.config.settings import Mode, Profile
     from seatctl.errors import UsageError
 
@@ -313,8 +313,8 @@ def test_in_live_mode_a_limit_is_wanted_where_nobody_reads_the_preview(monkeypat
     here.profile = Profile("real", Mode.LIVE, {})
     monkeypatch.setattr("sys.stdin", io.StringIO())
     with pytest.raises(UsageError, match="--max-spend"):
-        require_limit(here, None)
-    require_limit(here, "36.00")
+        require_max_spend(here, None)
+    require_max_spend(here, "36.00")
 
 
 def test_the_client_uses_the_address_it_is_given_and_no_retries_of_its_own():

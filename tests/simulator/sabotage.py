@@ -91,7 +91,7 @@ def _first_page(stack: ExitStack) -> None:
     from seatctl.services.subscriptions import refunds
 
     within(stack, CompleteListsBilling, "_complete", lambda _self, _holder: None)
-    within(stack, refunds, "_require_all", lambda *_: None)
+    within(stack, refunds, "_require_full_refund", lambda *_: None)
 
 
 @fault(
@@ -100,7 +100,7 @@ def _first_page(stack: ExitStack) -> None:
 def _refund_falls_short(stack: ExitStack) -> None:
     from seatctl.services.subscriptions import refunds
 
-    within(stack, refunds, "_require_all", lambda *_: None)
+    within(stack, refunds, "_require_full_refund", lambda *_: None)
 
 
 # Point 4: what is shown is what is charged ------------------------------------------------------------
@@ -116,10 +116,12 @@ def _next_invoice(stack: ExitStack) -> None:
         return sum(line.amount for line in preview.lines if line.proration)
 
     def next_total(billing: Any, found: Any, target: Any, proration: Any, discounts: Any) -> int | None:
-        if found.standing.ends:
+        if found.state.ends:
             return None
         try:
-            following = read_preview(ours._preview(billing, found, target.next, ours._NOTHING, discounts))
+            following = read_preview(
+                ours._preview(billing, found, target.next, ours._NO_PRORATION, discounts)
+            )
             if proration is None or proration.behavior != ours._LATER:
                 return following.total
             waiting = read_preview(ours._preview(billing, found, target.now, proration, discounts))
@@ -447,7 +449,7 @@ def _any_way_to_pay(stack: ExitStack) -> None:
 def _payment_under_way(stack: ExitStack) -> None:
     from seatctl.services.charging import processing
 
-    everywhere(stack, processing, "is_under_way", lambda *_: False)
+    everywhere(stack, processing, "is_payment_processing", lambda *_: False)
 
 
 @fault("schedule", 9, "dashboard", "a subscription that a schedule manages is changed")

@@ -11,12 +11,12 @@ from seatctl.errors import Code, refuse
 from seatctl.models.stripe_objects import StripeCard, StripeSubscription
 from seatctl.rules.payment_method_types import check_card, is_looked_up
 
-_ANOTHER = "give the id of a card: --payment-method pm_…"
+_CARD_HINT = "give the id of a card: --payment-method pm_…"
 
 
 def require_card(billing: Billing, mirror: StripeSubscription, name: str) -> None:
     """Raise `card_required` or `not_a_card`, before anything is made, where no card could be charged."""
-    if require_no_other(billing, mirror, name):
+    if can_be_charged(billing, mirror, name):
         return
     raise refuse(
         Code.CARD_REQUIRED,
@@ -26,12 +26,12 @@ def require_card(billing: Billing, mirror: StripeSubscription, name: str) -> Non
     )
 
 
-def require_no_other(billing: Billing, mirror: StripeSubscription, name: str) -> bool:
+def can_be_charged(billing: Billing, mirror: StripeSubscription, name: str) -> bool:
     """Whether there is something to charge a subscription to. Raises `not_a_card` where that is no card."""
-    method, source = _charged(billing, mirror)
+    method, has_source = _charged_method(billing, mirror)
     if method is not None:
         check_card(method.id, method.type, f"seatctl subs billing {quote(name)} --payment-method ID")
-    return source or method is not None
+    return has_source or method is not None
 
 
 def require_given_card(billing: Billing, payment_method: str | None) -> None:
@@ -39,13 +39,13 @@ def require_given_card(billing: Billing, payment_method: str | None) -> None:
     if payment_method is None or not is_looked_up(payment_method):
         return
     try:
-        found = read_card(billing.read(endpoints.payment_method(payment_method)))
+        card = read_card(billing.read(endpoints.payment_method(payment_method)))
     except MissingInStripe:
         return
-    check_card(payment_method, found.type, _ANOTHER)
+    check_card(payment_method, card.type, _CARD_HINT)
 
 
-def _charged(billing: Billing, mirror: StripeSubscription) -> tuple[StripeCard | None, bool]:
+def _charged_method(billing: Billing, mirror: StripeSubscription) -> tuple[StripeCard | None, bool]:
     """The method that Stripe would charge, the subscription's own first; whether there is an older source.
 
     Customers from before payment methods have a source, which Stripe charges like a card.

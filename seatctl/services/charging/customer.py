@@ -24,14 +24,14 @@ def require_customer(
     billing: Billing, subscription: Subscription, customer: str, hint: str | None = None
 ) -> StripeJson:
     """The customer of a subscription as Stripe has it now. Raises `customer_deleted`."""
-    found = billing.read(endpoints.customer(customer))
-    if not read_customer(found).deleted:
-        return found
-    again = f"to bill a new customer: {hints.buy(subscription.plan_slug)}"
+    raw = billing.read(endpoints.customer(customer))
+    if not read_customer(raw).deleted:
+        return raw
+    buy_again = f"to bill a new customer: {hints.buy(subscription.plan_slug)}"
     raise refuse(
         Code.CUSTOMER_DELETED,
         f"the customer of {subscription.name} was deleted in Stripe, and what it paid for has ended",
-        hint=hint or again,
+        hint=hint or buy_again,
         data={"subscription": subscription.name, "customer": customer},
     )
 
@@ -42,12 +42,12 @@ def paying_customer(running: OperationRun) -> str:
     if existing:
         return existing
     payment_method = _payment_method(running)
-    made = running.step_or_nothing(
+    answer = running.step_or_nothing(
         "customer",
         endpoints.create_customer(_form(running, payment_method)),
         lambda: find_customer(running),
     )
-    return str(made["id"])
+    return str(answer["id"])
 
 
 def _payment_method(running: OperationRun) -> str | None:
@@ -60,10 +60,10 @@ def saved_method(running: OperationRun, given: str, undo: Callable[[], None] = l
     if not given.startswith("tok_"):
         return given
     form: dict[str, JsonValue] = {"type": "card", "card": {"token": given}}
-    made = running.step_or_nothing(
+    answer = running.step_or_nothing(
         "payment-method", endpoints.create_payment_method(form), lambda: None, undo
     )
-    return str(made["id"])
+    return str(answer["id"])
 
 
 def _form(running: OperationRun, payment_method: str | None) -> dict[str, JsonValue]:
@@ -90,11 +90,11 @@ def find_customer(running: OperationRun) -> StripeJson | None:
 
 def known_customer(running: OperationRun) -> str | None:
     """The customer of an operation that may have been cut short; None where it never got one."""
-    named = text(running, "customer")
-    if named is not None:
-        return named
-    made = running.answered("customer") or find_customer(running)
-    return None if made is None else str(made["id"])
+    given = text(running, "customer")
+    if given is not None:
+        return given
+    answer = running.answered("customer") or find_customer(running)
+    return None if answer is None else str(answer["id"])
 
 
 def delete_customer(running: OperationRun, customer: str) -> None:
@@ -102,10 +102,10 @@ def delete_customer(running: OperationRun, customer: str) -> None:
     if text(running, "customer"):
         return
 
-    def gone() -> bool:
+    def is_deleted() -> bool:
         try:
             return read_customer(running.billing.read(endpoints.customer(customer))).deleted
         except MissingInStripe:
             return True
 
-    running.delete("delete-customer", endpoints.delete_customer(customer), gone)
+    running.delete("delete-customer", endpoints.delete_customer(customer), is_deleted)

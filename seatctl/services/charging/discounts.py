@@ -13,10 +13,10 @@ def find_discounts(billing: Billing, promo: str | None, coupon: str | None) -> t
     Raises `unknown_promotion_code`, `unknown_coupon`. Whether one is still valid, Stripe says when it is
     used.
     """
-    found: list[tuple[str, str]] = []
+    discounts: list[tuple[str, str]] = []
     if coupon:
         try:
-            found.append(("coupon", str(billing.read(endpoints.coupon(coupon))["id"])))
+            discounts.append(("coupon", str(billing.read(endpoints.coupon(coupon))["id"])))
         except MissingInStripe:
             raise refuse(
                 Code.UNKNOWN_COUPON,
@@ -25,22 +25,22 @@ def find_discounts(billing: Billing, promo: str | None, coupon: str | None) -> t
                 data={"coupon": coupon},
             ) from None
     if promo:
-        listed = list(billing.every(endpoints.promotion_codes(promo)))
-        if not listed:
+        codes = list(billing.every(endpoints.promotion_codes(promo)))
+        if not codes:
             raise refuse(
                 Code.UNKNOWN_PROMOTION_CODE,
                 f"there is no active promotion code {promo!r}",
                 hint="a coupon's id is given with --coupon",
                 data={"promotion_code": promo},
             )
-        found.append(("promotion_code", str(listed[0]["id"])))
-    return tuple(found)
+        discounts.append(("promotion_code", str(codes[0]["id"])))
+    return tuple(discounts)
 
 
-def discount_forms(found: tuple[tuple[str, str], ...], kept: tuple[str, ...] = ()) -> list[JsonValue]:
+def discount_forms(discounts: tuple[tuple[str, str], ...], existing: tuple[str, ...] = ()) -> list[JsonValue]:
     """The discounts in Stripe's words; `kept` are those that the subscription has already."""
-    if not found:
+    if not discounts:
         return []
-    old: list[JsonValue] = [{"discount": one} for one in kept]
-    new: list[JsonValue] = [{kind: named} for kind, named in found]
+    old: list[JsonValue] = [{"discount": discount} for discount in existing]
+    new: list[JsonValue] = [{kind: identifier} for kind, identifier in discounts]
     return [*old, *new]

@@ -17,8 +17,8 @@ from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import plain_amount
 from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION, marks
 from seatctl.rules.payment_method_types import cards_only
-from seatctl.services.charging.pay_invoice import pay, read
-from seatctl.services.charging.processing import require_none
+from seatctl.services.charging.pay_invoice import current_invoice, pay_invoice
+from seatctl.services.charging.processing import require_no_payment_processing
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 
 
@@ -50,39 +50,46 @@ class OwnInvoice:
     """What a person or a limit has agreed to, in minor units: no draft may come to more."""
 
 
-def bill_fields(bill: OwnInvoice) -> dict[str, JsonValue]:
+def own_invoice_fields(own_invoice: OwnInvoice) -> dict[str, JsonValue]:
     """A bill as the payload of an operation keeps it."""
-    return {**{name: getattr(bill, name) for name in OwnInvoice.__slots__}, "tax_rates": [*bill.tax_rates]}
+    return {
+        **{name: getattr(own_invoice, name) for name in OwnInvoice.__slots__},
+        "tax_rates": [*own_invoice.tax_rates],
+    }
 
 
-def read_bill(value: JsonValue) -> OwnInvoice:
+def read_own_invoice(value: JsonValue) -> OwnInvoice:
     """The inverse of `bill_fields`."""
     fields = value if isinstance(value, dict) else {}
     return OwnInvoice(**fields)  # type: ignore[arg-type]  # written by bill_fields
 
 
-def collect(running: OperationRun, bill: OwnInvoice) -> str:
+def collect_own_invoice(running: OperationRun, own_invoice: OwnInvoice) -> str:
     """The id of the invoice once it is paid, or on account once it is sent.
 
     Raises WaitingForCardholder, and CameToNothing with CardDeclined or `max_spend_exceeded`.
     """
     draft = str(
-        running.step_or_nothing("invoice", _draft(running, bill), lambda: _find_draft(running, bill))["id"]
+        running.step_or_nothing(
+            "invoice", _draft(running, own_invoice), lambda: _find_draft(running, own_invoice)
+        )["id"]
     )
 
-    def drop() -> None:
-        _drop(running, draft)
+    def discard() -> None:
+        _discard(running, draft)
 
-    running.step_or_nothing("invoice-item", _item(bill, draft), lambda: _lines(running, draft), undo=drop)
-    _check_total(running, bill, draft)
+    running.step_or_nothing(
+        "invoice-item", _item(own_invoice, draft), lambda: _invoice_with_lines(running, draft), undo=discard
+    )
+    _check_total(running, own_invoice, draft)
     running.step_or_nothing(
         "finalize",
-        endpoints.finalize_invoice(draft) if bill.due_days is None else endpoints.send_invoice(draft),
-        lambda: _unless(running, draft, InvoiceStatus.DRAFT),
-        undo=drop,
+        endpoints.finalize_invoice(draft) if own_invoice.due_days is None else endpoints.send_invoice(draft),
+        lambda: _invoice_unless(running, draft, InvoiceStatus.DRAFT),
+        undo=discard,
     )
-    if bill.due_days is None:
-        pay(running, draft, None, drop)
+    if own_invoice.due_days is None:
+        pay_invoice(running, draft, None, discard)
     return draft
 
 
@@ -90,184 +97,189 @@ def send_if_draft(running: OperationRun, invoice: str) -> None:
     """Send an invoice on account that Stripe made: left alone it stays a draft for an hour."""
 
     def sent() -> StripeJson | None:
-        return _unless(running, invoice, InvoiceStatus.DRAFT)
+        return _invoice_unless(running, invoice, InvoiceStatus.DRAFT)
 
     if sent() is None:
         running.step_at_last("send-invoice", endpoints.send_invoice(invoice), sent)
 
 
-def _draft(running: OperationRun, bill: OwnInvoice) -> Write:
+def _draft(running: OperationRun, own_invoice: OwnInvoice) -> Write:
     form: dict[str, JsonValue] = {
-        "customer": bill.customer,
-        "currency": bill.currency,
+        "customer": own_invoice.customer,
+        "currency": own_invoice.currency,
         "auto_advance": False,
         "pending_invoice_items_behavior": "exclude",
-        "discounts": bill.discounts,
-        "collection_method": "charge_automatically" if bill.due_days is None else "send_invoice",
-        "description": bill.description,
+        "discounts": own_invoice.discounts,
+        "collection_method": "charge_automatically" if own_invoice.due_days is None else "send_invoice",
+        "description": own_invoice.description,
         "payment_settings": cards_only(),
         "metadata": {
             **marks(running.ledger.id, running.reference, running.operation.request_id),
-            SUBSCRIPTION: bill.stripe_subscription,
-            COVERS_FROM: bill.covers_from,
-            COVERS_UNTIL: bill.covers_until,
+            SUBSCRIPTION: own_invoice.stripe_subscription,
+            COVERS_FROM: own_invoice.covers_from,
+            COVERS_UNTIL: own_invoice.covers_until,
         },
     }
-    if bill.due_days is not None:
-        form["days_until_due"] = bill.due_days
-    elif bill.payment_method is not None:
-        form["default_payment_method"] = bill.payment_method
-    if bill.automatic_tax:
+    if own_invoice.due_days is not None:
+        form["days_until_due"] = own_invoice.due_days
+    elif own_invoice.payment_method is not None:
+        form["default_payment_method"] = own_invoice.payment_method
+    if own_invoice.automatic_tax:
         form["automatic_tax"] = {"enabled": True}
     return endpoints.create_invoice(form)
 
 
-def _find_draft(running: OperationRun, bill: OwnInvoice) -> StripeJson | None:
-    return running.find_in(endpoints.invoices_of_customer(bill.customer))
+def _find_draft(running: OperationRun, own_invoice: OwnInvoice) -> StripeJson | None:
+    return running.find_in(endpoints.invoices_of_customer(own_invoice.customer))
 
 
-def _item(bill: OwnInvoice, invoice: str) -> Write:
+def _item(own_invoice: OwnInvoice, invoice: str) -> Write:
     return endpoints.create_invoice_item(
         {
-            "customer": bill.customer,
+            "customer": own_invoice.customer,
             "invoice": invoice,  # without it the line would float to the customer's next invoice
-            "price_data": price_data(bill),
-            "quantity": bill.quantity,
-            "description": bill.description,
-            "discountable": bill.discounts != "",
-            **taxes(bill),
+            "price_data": price_data(own_invoice),
+            "quantity": own_invoice.quantity,
+            "description": own_invoice.description,
+            "discountable": own_invoice.discounts != "",
+            **tax_fields(own_invoice),
         }
     )
 
 
-def taxes(bill: OwnInvoice) -> dict[str, JsonValue]:
+def tax_fields(own_invoice: OwnInvoice) -> dict[str, JsonValue]:
     """The tax rates of a line, in Stripe's words; nothing where the subscription has none."""
-    return {"tax_rates": [*bill.tax_rates]} if bill.tax_rates else {}
+    return {"tax_rates": [*own_invoice.tax_rates]} if own_invoice.tax_rates else {}
 
 
-def price_data(bill: OwnInvoice) -> dict[str, JsonValue]:
+def price_data(own_invoice: OwnInvoice) -> dict[str, JsonValue]:
     """The price of a line, in Stripe's words."""
     price: dict[str, JsonValue] = {
-        "currency": bill.currency,
-        "product": bill.product,
-        "unit_amount": bill.unit_amount,
+        "currency": own_invoice.currency,
+        "product": own_invoice.product,
+        "unit_amount": own_invoice.unit_amount,
     }
-    return price if bill.tax_behavior is None else {**price, "tax_behavior": bill.tax_behavior}
+    return price if own_invoice.tax_behavior is None else {**price, "tax_behavior": own_invoice.tax_behavior}
 
 
-def _lines(running: OperationRun, invoice: str) -> StripeJson | None:
-    found = running.billing.read(endpoints.invoice(invoice))
-    return found if read_invoice(found).lines else None
+def _invoice_with_lines(running: OperationRun, invoice: str) -> StripeJson | None:
+    raw = running.billing.read(endpoints.invoice(invoice))
+    return raw if read_invoice(raw).lines else None
 
 
-def _unless(running: OperationRun, invoice: str, status: InvoiceStatus) -> StripeJson | None:
-    found = running.billing.read(endpoints.invoice(invoice))
-    return None if found.get("status") == status else found
+def _invoice_unless(running: OperationRun, invoice: str, status: InvoiceStatus) -> StripeJson | None:
+    raw = running.billing.read(endpoints.invoice(invoice))
+    return None if raw.get("status") == status else raw
 
 
-def _check_total(running: OperationRun, bill: OwnInvoice, draft: str) -> None:
+def _check_total(running: OperationRun, own_invoice: OwnInvoice, draft: str) -> None:
     """The last look before anything is owed: what Stripe says the draft comes to."""
-    limit = bill.shown if bill.max_spend is None else bill.max_spend
+    limit = own_invoice.shown if own_invoice.max_spend is None else own_invoice.max_spend
     if limit is None or running.was_sent("finalize"):
         return
     try:
-        found = read(running, draft)
-    except MissingInStripe as gone:  # deleted in the dashboard, or by a run before this one, killed here
-        why = "the draft was deleted, or came to more than was agreed; nothing was charged"
+        invoice = current_invoice(running, draft)
+    except MissingInStripe as missing:  # deleted in the dashboard, or by a run before this one, killed here
+        reason = "the draft was deleted, or came to more than was agreed; nothing was charged"
         raise NothingLeftInStripe(
-            refuse(Code.PRICE_CHANGED, why, hint="run the same command again")
-        ) from gone
-    if found.amount_due <= limit:
+            refuse(Code.PRICE_CHANGED, reason, hint="run the same command again")
+        ) from missing
+    if invoice.amount_due <= limit:
         return
-    _drop(running, draft)
-    due, most = plain_amount(found.amount_due, bill.currency), plain_amount(limit, bill.currency)
-    asks = f"{due} {bill.currency.upper()}"
-    if bill.max_spend is None:
+    _discard(running, draft)
+    due, most = (
+        plain_amount(invoice.amount_due, own_invoice.currency),
+        plain_amount(limit, own_invoice.currency),
+    )
+    amount = f"{due} {own_invoice.currency.upper()}"
+    if own_invoice.max_spend is None:
         raise NothingLeftInStripe(
             refuse(
                 Code.PRICE_CHANGED,
-                f"Stripe asks {asks} by now, more than the {most} that it said before; nothing was charged",
+                f"Stripe asks {amount} by now, more than the {most} that it said before; nothing was charged",
                 hint=f"see: the same command with --dry-run; to allow it: --max-spend {due}",
-                data={"due_now": found.amount_due, "shown": limit},
+                data={"due_now": invoice.amount_due, "shown": limit},
             )
         )
     raise NothingLeftInStripe(
         refuse(
             Code.MAX_SPEND_EXCEEDED,
-            f"this would charge {asks}, more than the {most} of --max-spend",
+            f"this would charge {amount}, more than the {most} of --max-spend",
             hint=f"use --max-spend {due} to allow it",
-            data={"due_now": found.amount_due, "max_spend": limit},
+            data={"due_now": invoice.amount_due, "max_spend": limit},
         )
     )
 
 
-def _drop(running: OperationRun, invoice: str) -> bool:
+def _discard(running: OperationRun, invoice: str) -> bool:
     """Delete a draft, make an open invoice void; true where it was paid in this very moment, and stays.
 
     Raises PaymentProcessing.
     """
     if _is_gone(running, invoice):
         return False
-    status = read(running, invoice).status
+    status = current_invoice(running, invoice).status
     if status is InvoiceStatus.DRAFT:
         running.delete("delete-draft", endpoints.delete_draft(invoice), lambda: _is_gone(running, invoice))
         return False
     if status is InvoiceStatus.OPEN:
-        require_none(running.billing, [invoice])
+        require_no_payment_processing(running.billing, [invoice])
         try:
             running.step_at_last(
-                "void", endpoints.void_invoice(invoice), lambda: _unless(running, invoice, InvoiceStatus.OPEN)
+                "void",
+                endpoints.void_invoice(invoice),
+                lambda: _invoice_unless(running, invoice, InvoiceStatus.OPEN),
             )
         except StripeRefused:
-            if read(running, invoice).status is InvoiceStatus.OPEN:
+            if current_invoice(running, invoice).status is InvoiceStatus.OPEN:
                 raise
-        status = read(running, invoice).status
+        status = current_invoice(running, invoice).status
     return status is InvoiceStatus.PAID
 
 
 def _is_gone(running: OperationRun, invoice: str) -> bool:
     try:
-        read(running, invoice)
+        current_invoice(running, invoice)
     except MissingInStripe:
         return True
     return False
 
 
-def give_back(running: OperationRun, invoice: str) -> str:
+def refund_invoice(running: OperationRun, invoice: str) -> str:
     """Take a bill back whole because what it paid for cannot be given any more; what became of it.
 
     Money goes back to the card, and to the customer's balance what came from there.
     """
-    if not _drop(running, invoice):
+    if not _discard(running, invoice):
         return "its invoice is void"
-    found = read(running, invoice)
+    paid = current_invoice(running, invoice)
     form: dict[str, JsonValue] = {
         "invoice": invoice,
-        "amount": found.total,
+        "amount": paid.total,
         "memo": "The subscription ended before this could be given",
         "metadata": marks(running.ledger.id, running.reference, running.operation.request_id),
     }
-    by_card = min(found.amount_paid, found.total)
+    by_card = min(paid.amount_paid, paid.total)
     form |= {"refund_amount": by_card} if by_card else {}
-    form |= {"credit_amount": found.total - by_card} if found.total > by_card else {}
+    form |= {"credit_amount": paid.total - by_card} if paid.total > by_card else {}
 
     def noted() -> StripeJson | None:
         return running.find_in(endpoints.credit_notes_of(invoice))
 
-    if found.total:
+    if paid.total:
         running.step_at_last("credit-note", endpoints.credit_note(form), noted)
-    return f"invoice {found.number} is given back whole"
+    return f"invoice {paid.number} is given back whole"
 
 
-def undo_invoice(running: OperationRun, bill: OwnInvoice) -> str | None:
+def undo_invoice(running: OperationRun, own_invoice: OwnInvoice) -> str | None:
     """Take back the invoice of an operation that is too old; None where it is paid and must be finished."""
-    found = running.answered("invoice") or _find_draft(running, bill)
-    if found is None:
+    raw = running.answered("invoice") or _find_draft(running, own_invoice)
+    if raw is None:
         return "nothing had reached Stripe"
-    invoice = str(found["id"])
+    invoice = str(raw["id"])
     if _is_gone(running, invoice):
         return "its draft was deleted"
-    status = read(running, invoice).status
-    if status is InvoiceStatus.PAID or (bill.due_days is not None and status is InvoiceStatus.OPEN):
+    status = current_invoice(running, invoice).status
+    if status is InvoiceStatus.PAID or (own_invoice.due_days is not None and status is InvoiceStatus.OPEN):
         return None
-    return None if _drop(running, invoice) else "its invoice is void; nothing was charged"
+    return None if _discard(running, invoice) else "its invoice is void; nothing was charged"

@@ -15,12 +15,12 @@ from seatctl.errors import JsonValue, NotAllowed, StripeRefused
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.stripe_objects import StripeInvoice
 from seatctl.rules import hints
-from seatctl.services.charging.processing import require_none
+from seatctl.services.charging.processing import require_no_payment_processing
 from seatctl.services.operations.steps import KEYS_LAST, NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import WaitingForCardholder
 
 
-def pay(running: OperationRun, invoice: str, card: str | None, take_back: Callable[[], None]) -> None:
+def pay_invoice(running: OperationRun, invoice: str, card: str | None, take_back: Callable[[], None]) -> None:
     """Return once the invoice is paid, by `card` or, without one, by the one that it would be charged to.
 
     Raises PaymentProcessing while a bank has the payment under way, and WaitingForCardholder for 23 hours.
@@ -31,8 +31,8 @@ def pay(running: OperationRun, invoice: str, card: str | None, take_back: Callab
 
     def paid() -> StripeJson | None:
         # Nothing but paid is an answer: one that was made void meanwhile must not count as settled.
-        found = running.billing.read(endpoints.invoice(invoice))
-        return found if found.get("status") == InvoiceStatus.PAID else None
+        raw = running.billing.read(endpoints.invoice(invoice))
+        return raw if raw.get("status") == InvoiceStatus.PAID else None
 
     try:
         running.step("pay", endpoints.pay_invoice(invoice, form), paid)
@@ -42,7 +42,7 @@ def pay(running: OperationRun, invoice: str, card: str | None, take_back: Callab
         if isinstance(refusal, RateLimited) and not running.was_refused("pay"):
             raise  # an earlier call, whose answer was lost, may have charged
         if paid() is None:
-            require_none(running.billing, [invoice])
+            require_no_payment_processing(running.billing, [invoice])
             take_back()
             if paid() is None:
                 raise NothingLeftInStripe(refusal) from refusal
@@ -50,25 +50,25 @@ def pay(running: OperationRun, invoice: str, card: str | None, take_back: Callab
         _require_payment(running, invoice, take_back, "Stripe still waits for the money")
 
 
-def read(running: OperationRun, invoice: str) -> StripeInvoice:
+def current_invoice(running: OperationRun, invoice: str) -> StripeInvoice:
     """The invoice as Stripe has it now."""
     return read_invoice(running.billing.read(endpoints.invoice(invoice)))
 
 
-def _require_payment(running: OperationRun, invoice: str, take_back: Callable[[], None], why: str) -> None:
+def _require_payment(running: OperationRun, invoice: str, take_back: Callable[[], None], reason: str) -> None:
     """Return once the invoice is paid, on its page or by the bank: waited for as long as keys are kept."""
-    found = read(running, invoice)
-    if found.status is InvoiceStatus.PAID:
+    current = current_invoice(running, invoice)
+    if current.status is InvoiceStatus.PAID:
         return
-    require_none(running.billing, [invoice])
-    if found.status is InvoiceStatus.OPEN and running.call.now - running.operation.created_at < KEYS_LAST:
+    require_no_payment_processing(running.billing, [invoice])
+    if current.status is InvoiceStatus.OPEN and running.call.now - running.operation.created_at < KEYS_LAST:
         raise WaitingForCardholder(
-            f"{why}: {found.hosted_url}",
-            hint=hints.page(found.hosted_url),
-            data={"url": found.hosted_url, "run": running.operation.run},
+            f"{reason}: {current.hosted_url}",
+            hint=hints.page(current.hosted_url),
+            data={"url": current.hosted_url, "run": running.operation.run},
         )
     take_back()
-    if read(running, invoice).status is InvoiceStatus.PAID:
+    if current_invoice(running, invoice).status is InvoiceStatus.PAID:
         return
     raise NothingLeftInStripe(
         CardDeclined("the payment was not authenticated in time; nothing was charged or changed")

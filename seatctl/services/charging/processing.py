@@ -24,7 +24,7 @@ class PaymentProcessing(WaitingForCardholder):
     kind = Code.PAYMENT_PROCESSING
 
 
-def is_under_way(billing: Billing, invoice: str) -> bool:
+def is_payment_processing(billing: Billing, invoice: str) -> bool:
     """Whether a bank has been told to pay this invoice and has not answered."""
     raw = billing.read(endpoints.invoice(invoice))
     return read_invoice(raw).status in _COLLECTED and any(
@@ -33,10 +33,10 @@ def is_under_way(billing: Billing, invoice: str) -> bool:
     )
 
 
-def require_none(billing: Billing, invoices: Iterable[str | None]) -> None:
+def require_no_payment_processing(billing: Billing, invoices: Iterable[str | None]) -> None:
     """Return if no payment of these invoices is under way. Raises PaymentProcessing."""
     for invoice in invoices:
-        if invoice is not None and is_under_way(billing, invoice):
+        if invoice is not None and is_payment_processing(billing, invoice):
             number = read_invoice(billing.read(endpoints.invoice(invoice))).number or invoice
             raise PaymentProcessing(
                 f"a payment of invoice {number} is under way at the bank, which may take two weeks;"

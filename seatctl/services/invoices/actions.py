@@ -24,14 +24,14 @@ from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules import hints
 from seatctl.rules.purchases import check_payment_method, check_spend
 from seatctl.services.charging.cards import require_given_card
-from seatctl.services.charging.pay_invoice import pay, read
-from seatctl.services.charging.processing import require_none
+from seatctl.services.charging.pay_invoice import current_invoice, pay_invoice
+from seatctl.services.charging.processing import require_no_payment_processing
 from seatctl.services.invoices.views import invoice_row
 from seatctl.services.operations.kinds import Apply, OperationHandler, OperationResult
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import OperationRequest, submit
-from seatctl.services.subscriptions.finish import take_over
-from seatctl.services.subscriptions.snapshot import at_home
+from seatctl.services.subscriptions.finish import final_transaction
+from seatctl.services.subscriptions.snapshot import read_home_subscription
 from seatctl.services.users.permissions import allow
 
 COLUMNS = (
@@ -64,7 +64,7 @@ class InvoiceAction:
     invoice: Invoice
     now: StripeInvoice
     payment_method: str | None = None
-    already: bool = False
+    already_done: bool = False
 
     @property
     def due(self) -> int:
@@ -87,20 +87,22 @@ def prepare(
         check_payment_method(payment_method)
     with ledger.reading() as reader:
         invoice = invoices.find(reader, handle)
-        found = invoices.pool_of(reader, invoice.id)
-        subscription = None if found is None else subscriptions.by_id(reader, found, call.now)
+        subscription_id = invoices.pool_of(reader, invoice.id)
+        subscription = (
+            None if subscription_id is None else subscriptions.by_id(reader, subscription_id, call.now)
+        )
         allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, subscription)
-    mirror = None if subscription is None else at_home(ledger, billing, subscription)
+    mirror = None if subscription is None else read_home_subscription(ledger, billing, subscription)
     now = read_invoice(billing.read(listings.one(Kind.INVOICE, invoice.stripe_id)))
-    already = now.status is _DONE.get(verb)
-    if not already:
+    already_done = now.status is _DONE.get(verb)
+    if not already_done:
         require_given_card(billing, payment_method)
         is_unpaid = mirror is not None and mirror.status is SubscriptionStatus.UNPAID
         _require_possible(verb, invoice, now, is_unpaid=is_unpaid)
         if verb in _NOT_TWICE:
-            require_none(billing, [now.id])
+            require_no_payment_processing(billing, [now.id])
         check_spend(now.amount_remaining if verb == "pay" else 0, now.currency, max_spend)
-    return InvoiceAction(verb, invoice, now, payment_method, already)
+    return InvoiceAction(verb, invoice, now, payment_method, already_done)
 
 
 def _require_possible(verb: str, invoice: Invoice, now: StripeInvoice, *, is_unpaid: bool) -> None:
@@ -135,42 +137,42 @@ def _require_possible(verb: str, invoice: Invoice, now: StripeInvoice, *, is_unp
     )
 
 
-def carry_out(ledger: Ledger, billing: Billing, call: Call, intended: InvoiceAction) -> Report:
+def carry_out(ledger: Ledger, billing: Billing, call: Call, action: InvoiceAction) -> Report:
     """Do it. Raises CardDeclined (nothing has changed then), WaitingForCardholder."""
-    name = intended.now.number or intended.now.id
-    verb, reserved = intended.verb, f"invoice:{intended.invoice.stripe_id}"
+    name = action.now.number or action.now.id
+    verb, reserved = action.verb, f"invoice:{action.invoice.stripe_id}"
     with ledger.reading() as reader:
         subscription, row = (
-            invoices.pool_of(reader, intended.invoice.id),
-            invoice_row(reader, intended.invoice, call.now),
+            invoices.pool_of(reader, action.invoice.id),
+            invoice_row(reader, action.invoice, call.now),
         )
-        begun = (
+        unfinished = (
             operations.of_name(reader, reserved)
             if subscription is None
             else operations.of_subscription(reader, subscription)
         )
-    if intended.already and (begun is None or call.dry_run):
+    if action.already_done and (unfinished is None or call.dry_run):
         return Report(
-            None, call.dry_run, f"{name} is {intended.now.status} already", (row,), columns=COLUMNS[:-1]
+            None, call.dry_run, f"{name} is {action.now.status} already", (row,), columns=COLUMNS[:-1]
         )
     if call.dry_run:
         result = {**row, "result": f"would be {_VERBS[verb]}"}
         return Report(None, True, f"would have {name} {_VERBS[verb]}", (result,), columns=COLUMNS)
-    asked: dict[str, JsonValue] = {
+    requested: dict[str, JsonValue] = {
         "verb": verb,
-        "invoice": intended.invoice.stripe_id,
-        "payment_method": intended.payment_method,
+        "invoice": action.invoice.stripe_id,
+        "payment_method": action.payment_method,
     }
     details: dict[str, JsonValue] = {
-        "invoice": intended.invoice.stripe_id,
+        "invoice": action.invoice.stripe_id,
         "subscription": subscription,
-        "summary": _sentence(verb, name, intended.now),
-        "draft": verb == "pay" and intended.now.status is InvoiceStatus.DRAFT,
-        "due_now": intended.due,
+        "summary": _summary(verb, name, action.now),
+        "draft": verb == "pay" and action.now.status is InvoiceStatus.DRAFT,
+        "due_now": action.due,
     }
     request = OperationRequest(
         f"invoice_{verb}",
-        asked,
+        requested,
         details,
         subscription_id=subscription,
         reserved_name=None if subscription is not None else reserved,
@@ -178,7 +180,7 @@ def carry_out(ledger: Ledger, billing: Billing, call: Call, intended: InvoiceAct
     return submit(ledger, billing, call, request, lambda _: None)
 
 
-def _sentence(verb: str, name: str, invoice: StripeInvoice) -> str:
+def _summary(verb: str, name: str, invoice: StripeInvoice) -> str:
     """Stripe never tells that a mail went out: the address is what can be shown of it."""
     address = invoice.details.get("billed_to")
     return f"{_VERBS[verb]} {name}" + (f" to {address}" if verb == "send" and address else "")
@@ -191,27 +193,27 @@ def _run(running: OperationRun) -> Apply:
             _finalize(running, invoice)
         _pay(running, invoice)
     elif verb == "send":
-        _settle(running, "send", endpoints.send_invoice(invoice), None)
+        _step_unless_done(running, "send", endpoints.send_invoice(invoice), None)
     else:
-        require_none(running.billing, [invoice])
-        _settle(running, "void", endpoints.void_invoice(invoice), InvoiceStatus.VOID)
+        require_no_payment_processing(running.billing, [invoice])
+        _step_unless_done(running, "void", endpoints.void_invoice(invoice), InvoiceStatus.VOID)
     summary = str(running.payload["summary"])
     if running.payload.get("subscription") is None:
-        return _alone(read(running, invoice), summary)
-    whole = take_over(running, [invoice], summary)
+        return _without_subscription(current_invoice(running, invoice), summary)
+    store = final_transaction(running, [invoice], summary)
 
     def apply(tx: Transaction) -> OperationResult:
-        whole(tx)
-        return _ending(tx, invoice, summary)
+        store(tx)
+        return _result(tx, invoice, summary)
 
     return apply
 
 
 def _pay(running: OperationRun, invoice: str) -> None:
     try:
-        pay(running, invoice, _card(running), lambda: None)  # a refusal leaves it as it was: open
+        pay_invoice(running, invoice, _card(running), lambda: None)  # a refusal leaves it as it was: open
     except NothingLeftInStripe as refused:
-        number = read(running, invoice).number or invoice
+        number = current_invoice(running, invoice).number or invoice
         if running.payload.get("draft") is True:
             refused.error.message += f"; it is not a draft any more but the open invoice {number}"
         if refused.error.data.get("stripe_param") == "customer":  # deleted in Stripe: nobody can pay any more
@@ -226,11 +228,11 @@ def _finalize(running: OperationRun, invoice: str) -> None:
     """
 
     def find() -> StripeJson | None:
-        found = running.billing.read(endpoints.invoice(invoice))
-        return found if found.get("status") != InvoiceStatus.DRAFT else None
+        raw = running.billing.read(endpoints.invoice(invoice))
+        return raw if raw.get("status") != InvoiceStatus.DRAFT else None
 
     running.step_or_nothing("finalize", endpoints.finalize_invoice(invoice), find)
-    now, shown = read(running, invoice), int(str(running.payload.get("due_now", 0)))
+    now, shown = current_invoice(running, invoice), int(str(running.payload.get("due_now", 0)))
     if now.status is InvoiceStatus.OPEN and now.amount_remaining > shown:
         amounts = (plain_amount(amount, now.currency) for amount in (shown, now.amount_remaining))
         code = now.currency.upper()
@@ -245,34 +247,34 @@ def _finalize(running: OperationRun, invoice: str) -> None:
         )
 
 
-def _alone(found: StripeInvoice, summary: str) -> Apply:
+def _without_subscription(invoice: StripeInvoice, summary: str) -> Apply:
     """The end for an invoice that is for no subscription of the ledger."""
 
     def apply(tx: Transaction) -> OperationResult:
-        tx.record("invoice", mirrored_invoices.mirror(tx, found), None, {"status": found.status.value})
-        return _ending(tx, found.id, summary)
+        tx.record("invoice", mirrored_invoices.mirror(tx, invoice), None, {"status": invoice.status.value})
+        return _result(tx, invoice.id, summary)
 
     return apply
 
 
-def _ending(tx: Transaction, invoice: str, summary: str) -> OperationResult:
+def _result(tx: Transaction, invoice: str, summary: str) -> OperationResult:
     row = {**invoice_row(tx, invoices.find(tx, invoice), tx.call.now), "result": "done"}
     return OperationResult(summary, (row,), COLUMNS)
 
 
 def _card(running: OperationRun) -> str | None:
-    asked = running.payload["asked"]
-    card = asked.get("payment_method") if isinstance(asked, dict) else None
+    requested = running.payload["asked"]
+    card = requested.get("payment_method") if isinstance(requested, dict) else None
     return card if isinstance(card, str) else None
 
 
-def _settle(running: OperationRun, step: str, write: Write, done: InvoiceStatus | None) -> None:
+def _step_unless_done(running: OperationRun, step: str, write: Write, done: InvoiceStatus | None) -> None:
     """A step that Stripe refuses without having changed anything."""
     invoice = str(running.payload["invoice"])
 
     def find() -> StripeJson | None:
-        found = running.billing.read(endpoints.invoice(invoice))
-        return found if done is not None and found.get("status") == done.value else None
+        raw = running.billing.read(endpoints.invoice(invoice))
+        return raw if done is not None and raw.get("status") == done.value else None
 
     running.step_or_nothing(step, write, find)
 
@@ -281,19 +283,19 @@ def _undo(running: OperationRun) -> str | None:
     """Nobody is charged a day late, or after it was abandoned; what was paid, sent or voided is finished."""
     if running.operation.kind != "invoice_pay":
         return None
-    found = read(running, str(running.payload["invoice"]))
-    if found.status is InvoiceStatus.PAID:
+    invoice = current_invoice(running, str(running.payload["invoice"]))
+    if invoice.status is InvoiceStatus.PAID:
         return None
-    require_none(running.billing, [found.id])
-    return f"nothing was charged; invoice {found.number or found.id} is {found.status.value}"
+    require_no_payment_processing(running.billing, [invoice.id])
+    return f"nothing was charged; invoice {invoice.number or invoice.id} is {invoice.status.value}"
 
 
 def _abandon(running: OperationRun) -> str | None:
     verb = running.operation.kind.removeprefix("invoice_")
     if verb == "pay":
         return _undo(running)
-    found = read(running, str(running.payload["invoice"]))
-    was_sent = running.was_sent(verb) if verb == "send" else found.status is InvoiceStatus.VOID
+    invoice = current_invoice(running, str(running.payload["invoice"]))
+    was_sent = running.was_sent(verb) if verb == "send" else invoice.status is InvoiceStatus.VOID
     return None if was_sent else "the invoice is as it was"
 
 

@@ -14,8 +14,8 @@ from seatctl.models.mirror import Kind
 
 def with_fresh_links(ledger: Ledger, billing: Billing, invoice: Invoice) -> Invoice:
     """The invoice as Stripe has it now; the mirror keeps it too, unless this is a dry run's connection."""
-    found = read_invoice(billing.read(listings.one(Kind.INVOICE, invoice.stripe_id)))
+    fresh = read_invoice(billing.read(listings.one(Kind.INVOICE, invoice.stripe_id)))
     with ledger.journal() as journal:
-        mirrored_invoices.mirror(journal, found)
+        mirrored_invoices.mirror(journal, fresh)
     with ledger.reading() as reader:
-        return invoices.find(reader, found.id)
+        return invoices.find(reader, fresh.id)

@@ -29,7 +29,7 @@ def invoice_row(reader: Reader, invoice: Invoice, at: datetime) -> Record:
         "disputed": invoice.disputed or None,
         "currency": invoice.currency,
         "created_at": format_time(invoice.created_at),
-        "due_date": _written(invoice.due_date),
+        "due_date": _optional_time(invoice.due_date),
         "days_late": invoice.days_late(at),
         "billing_reason": invoice.billing_reason,
         "note": _note(reader, invoice),
@@ -44,10 +44,10 @@ def _note(reader: Reader, invoice: Invoice) -> str | None:
     if not isinstance(renewed_by, str):
         return None
     try:
-        paid = invoices.find(reader, renewed_by)
+        payment_invoice = invoices.find(reader, renewed_by)
     except invoices.UnknownInvoice:
         return f"this term was paid by {renewed_by}"
-    return f"this term was paid by {paid.number or renewed_by}"
+    return f"this term was paid by {payment_invoice.number or renewed_by}"
 
 
 def _credited(invoice: Invoice) -> int:
@@ -71,18 +71,19 @@ def invoice_page(reader: Reader, invoice: Invoice, lines: list[InvoiceLine], at:
         ],
         "paid_outside_stripe": invoice.details.get("paid_outside_stripe"),
         "refunds": [
-            {"amount": one.amount, "status": one.status, "at": format_time(one.at)} for one in invoice.refunds
+            {"amount": each.amount, "status": each.status, "at": format_time(each.at)}
+            for each in invoice.refunds
         ],
         "disputes": [
             {
-                "amount": one.amount,
-                "currency": one.currency,
-                "status": one.status,
-                "reason": one.reason,
-                "at": format_time(one.at),
-                "answer_by": _written(one.answer_by),
+                "amount": each.amount,
+                "currency": each.currency,
+                "status": each.status,
+                "reason": each.reason,
+                "at": format_time(each.at),
+                "answer_by": _optional_time(each.answer_by),
             }
-            for one in invoice.disputes
+            for each in invoice.disputes
         ],
         "totals": list(_totals(invoice)),
         "lines": [
@@ -109,7 +110,7 @@ def _sentence(line: InvoiceLine) -> str:
     return f"{line.description or 'no description'}: {amount}{prorated}"
 
 
-def _standing(dispute: Dispute) -> str:
+def _dispute_status(dispute: Dispute) -> str:
     """How a dispute stands; what it needs is given in Stripe's dashboard."""
     if dispute.wants_answer and dispute.answer_by is not None:
         return f"answer it in Stripe's dashboard by {dispute.answer_by:%Y-%m-%d}"
@@ -120,11 +121,11 @@ def _totals(invoice: Invoice) -> Iterator[str]:
     """Discounts, taxes, payments and what was given back, a sentence each."""
     worded = {"discounts": "discount -{}", "taxes": "tax {}"}
     for name, words in worded.items():
-        for one in _objects(invoice.details.get(name)):
-            yield words.format(_amount(one.get("amount"), invoice.currency))
+        for each in _objects(invoice.details.get(name)):
+            yield words.format(_amount(each.get("amount"), invoice.currency))
     for payment in _objects(invoice.details.get("payments")):
-        paid = payment.get("paid_at")
-        when = f" on {from_epoch(paid):%Y-%m-%d}" if isinstance(paid, int) else ""
+        paid_at = payment.get("paid_at")
+        when = f" on {from_epoch(paid_at):%Y-%m-%d}" if isinstance(paid_at, int) else ""
         how = str(payment.get("type") or "payment").replace("_", " ")
         yield f"{payment.get('status')} {_amount(payment.get('amount'), invoice.currency)} by {how}{when}"
     outside = invoice.details.get("paid_outside_stripe")
@@ -136,17 +137,18 @@ def _totals(invoice: Invoice) -> Iterator[str]:
     for dispute in invoice.disputes:
         amount = _amount(dispute.amount, dispute.currency or invoice.currency)
         reason = dispute.reason.replace("_", " ")
-        yield f"disputed {amount} on {dispute.at:%Y-%m-%d} ({reason}): {_standing(dispute)}"
-    before = invoice.details.get("credited_before_payment")
-    if before:
-        yield f"credited {_amount(before, invoice.currency)} before it was paid: so much less is to be paid"
+        yield f"disputed {amount} on {dispute.at:%Y-%m-%d} ({reason}): {_dispute_status(dispute)}"
+    credited_before = invoice.details.get("credited_before_payment")
+    if credited_before:
+        amount = _amount(credited_before, invoice.currency)
+        yield f"credited {amount} before it was paid, which lowers what is due"
     credited = invoice.details.get("credited")
     if credited:
         yield f"credited {_amount(credited, invoice.currency)}"
 
 
 def _objects(value: JsonValue) -> list[dict[str, JsonValue]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _amount(value: JsonValue, currency: str) -> str:
@@ -157,5 +159,5 @@ def _from_stripe(seconds: JsonValue) -> str | None:
     return format_time(from_epoch(seconds)) if isinstance(seconds, int) else None
 
 
-def _written(moment: datetime | None) -> str | None:
+def _optional_time(moment: datetime | None) -> str | None:
     return None if moment is None else format_time(moment)

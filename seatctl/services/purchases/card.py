@@ -20,7 +20,7 @@ from seatctl.rules.payment_method_types import cards_only
 from seatctl.rules.policies import from_fields
 from seatctl.services.charging.customer import delete_customer, known_customer, paying_customer, text
 from seatctl.services.charging.own_invoice import send_if_draft
-from seatctl.services.charging.processing import require_none
+from seatctl.services.charging.processing import require_no_payment_processing
 from seatctl.services.operations.kinds import Apply, OperationHandler
 from seatctl.services.operations.steps import KEYS_LAST, NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import WaitingForCardholder
@@ -159,7 +159,7 @@ def _after_authentication(
     now = read_subscription(running.billing.read(endpoints.subscription(made.id)))
     if _was_paid(running, now):
         return now
-    require_none(running.billing, [now.latest_invoice])
+    require_no_payment_processing(running.billing, [now.latest_invoice])
     if now.status not in _ENDED and running.call.now - running.operation.created_at < KEYS_LAST:
         raise _waiting(running, now)
     _cancel(running, now, customer)
@@ -195,7 +195,7 @@ def _cancel(running: OperationRun, subscription: StripeSubscription, customer: s
         found = read_subscription(running.billing.read(endpoints.subscription(subscription.id)))
         return found.status in _ENDED
 
-    require_none(running.billing, [subscription.latest_invoice])
+    require_no_payment_processing(running.billing, [subscription.latest_invoice])
     if subscription.status not in _ENDED:
         running.delete("cancel-subscription", endpoints.cancel_subscription(subscription.id), gone)
     _void_first_invoice(running, subscription)

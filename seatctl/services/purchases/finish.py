@@ -17,7 +17,7 @@ from seatctl.services.charging.customer import text
 from seatctl.services.notifications.reminders import queue_receipts
 from seatctl.services.operations.kinds import Apply, OperationResult
 from seatctl.services.operations.steps import OperationRun
-from seatctl.services.subscriptions.finish import owed
+from seatctl.services.subscriptions.finish import due_sentence
 from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS, subscription_row
 
 
@@ -63,7 +63,7 @@ def add_bought(running: OperationRun, subscription: StripeSubscription) -> Apply
         }
         seats = counted(int(str(running.payload["seats"])), "seat")
         summary = f"bought {seats} of {added.plan_slug} as {added.name}"
-        told = summary + owed(invoice, customer.email)
+        told = summary + due_sentence(invoice, customer.email)
         return OperationResult(told, (row,), SUBSCRIPTION_COLUMNS, charged=_asked_for(invoice))
 
     return apply

@@ -41,7 +41,7 @@ from seatctl.rules.purchases import (
     nothing_off,
 )
 from seatctl.rules.subscription_changes import check_on_account
-from seatctl.services.charging.cards import require_given_card, require_no_other
+from seatctl.services.charging.cards import can_be_charged, require_given_card
 from seatctl.services.charging.customer import require_customer
 from seatctl.services.charging.discounts import discount_forms
 from seatctl.services.operations.submit import OperationRequest, is_same, submit
@@ -194,7 +194,7 @@ def _card_of(billing: Billing, payer: Subscription) -> str | None:
     Raises `not_a_card`.
     """
     found = read_subscription(billing.read(endpoints.subscription(payer.stripe_subscription)))
-    require_no_other(billing, found, payer.name)
+    can_be_charged(billing, found, payer.name)
     return found.default_payment_method
 
 

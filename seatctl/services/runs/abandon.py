@@ -27,7 +27,7 @@ from seatctl.services.operations import handlers
 from seatctl.services.operations.steps import OperationRun
 from seatctl.services.operations.submit import end_as_failed, perform
 from seatctl.services.runs.remaining_objects import left_in_stripe
-from seatctl.services.subscriptions.snapshot import gather
+from seatctl.services.subscriptions.snapshot import read_running
 from seatctl.services.users.permissions import allow
 
 _UNDER_WAY = timedelta(minutes=2)
@@ -168,16 +168,16 @@ def _name_what_is_accepted(
     if words[1:3] not in (["subs", "set-seats"], ["subs", "change-plan"]):
         return
     try:
-        found = gather(ledger, billing(), call, words[3], Action.ADD_SEATS)
-        stands = found.standing
+        found = read_running(ledger, billing(), call, words[3], Action.ADD_SEATS)
+        state = found.state
         if words[2] == "change-plan":
             subscription_changes.change_plan(
-                stands, "", words[4], found.at, at_renewal="--at-renewal" in words
+                state, "", words[4], found.stripe_time, at_renewal="--at-renewal" in words
             )
-        elif int(words[4]) > stands.now.seats:
-            subscription_changes.increase(stands, int(words[4]) - stands.now.seats, found.at)
+        elif int(words[4]) > state.now.seats:
+            subscription_changes.increase(state, int(words[4]) - state.now.seats, found.stripe_time)
         else:
-            subscription_changes.decrease(stands, int(words[4]), found.at)
+            subscription_changes.decrease(state, int(words[4]), found.stripe_time)
     except Refused as refused:
         error.message = f"{error.message}; nor can it be reversed now: {refused.message}"
         error.hint = refused.hint or error.hint

@@ -14,8 +14,8 @@ from seatctl.rules.assignment import require_home
 from seatctl.rules.desired_state import Changes, SubscriptionComparison, sentence
 from seatctl.rules.plural import counted as seats_in_words
 from seatctl.rules.purchases import amount_of, check_spend
-from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal, carry_out
-from seatctl.services.subscriptions.seats_and_plan import prepare_add
+from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal, submit_proposal
+from seatctl.services.subscriptions.seats_and_plan import prepare_added_seats
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,9 @@ def require_amount(changes: Changes, max_spend: str | None) -> None:
 
 def _purchase(ledger: Ledger, billing: Billing, call: Call, short: SubscriptionComparison) -> SeatPurchase:
     """What one subscription lacks, priced; those seats are kept for the file when they are bought."""
-    prepared = prepare_add(ledger, billing, call, short.subscription.name, short.to_buy, ChangeOptions())
+    prepared = prepare_added_seats(
+        ledger, billing, call, short.subscription.name, short.to_buy, ChangeOptions()
+    )
     request = prepared.request
     if request.details:  # else it is under way already, as it was begun
         request = replace(request, details={**request.details, "reserved": short.short})
@@ -112,7 +114,7 @@ def buy(
     made: list[FinishedPurchase] = []
     for one in purchases:
         try:
-            done = carry_out(ledger, billing, call, one.prepared)
+            done = submit_proposal(ledger, billing, call, one.prepared)
             made.append(FinishedPurchase(one, done.run, done.warnings))
         except SeatctlError as error:
             before = (told for earlier in made for told in (earlier.sentence, *earlier.warnings))

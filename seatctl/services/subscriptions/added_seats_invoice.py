@@ -28,19 +28,19 @@ from seatctl.services.charging.customer import text
 from seatctl.services.charging.discounts import discount_forms, find_discounts
 from seatctl.services.charging.own_invoice import (
     OwnInvoice,
-    bill_fields,
-    collect,
-    give_back,
+    collect_own_invoice,
+    own_invoice_fields,
     price_data,
-    read_bill,
-    taxes,
+    read_own_invoice,
+    refund_invoice,
+    tax_fields,
     undo_invoice,
 )
 from seatctl.services.operations.kinds import Apply, OperationHandler
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import OperationRequest
-from seatctl.services.subscriptions.finish import take_over
-from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal, limit_of, priced
+from seatctl.services.subscriptions.finish import final_transaction
+from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal, priced_proposal, spend_limit
 from seatctl.services.subscriptions.snapshot import ItemGone, SubscriptionSnapshot, has_item
 
 _DUE_DAYS = 30
@@ -58,11 +58,11 @@ class _Line:
 
 def prepare_addon(
     billing: Billing,
-    found: SubscriptionSnapshot,
+    snapshot: SubscriptionSnapshot,
     target: Target,
     seats: int,
-    wishes: ChangeOptions,
-    asked: dict[str, JsonValue],
+    options: ChangeOptions,
+    requested: dict[str, JsonValue],
     summary: str,
     list_price: int,
 ) -> Proposal:
@@ -71,101 +71,103 @@ def prepare_addon(
     `list_price` is today's of the plan, in minor units, for a policy without `lock_price`.
     Raises `max_spend_exceeded`, `no_unit_price`, `card_required`.
     """
-    subscription, stands = found.subscription, found.standing
-    line = _line(found, seats, list_price)
-    bill = OwnInvoice(
-        customer=found.mirror.customer_id,
-        stripe_subscription=found.mirror.id,
-        payment_method=found.mirror.default_payment_method,
-        product=found.item.price.product_id,
+    subscription, state = snapshot.subscription, snapshot.state
+    line = _line(snapshot, seats, list_price)
+    own_invoice = OwnInvoice(
+        customer=snapshot.mirror.customer_id,
+        stripe_subscription=snapshot.mirror.id,
+        payment_method=snapshot.mirror.default_payment_method,
+        product=snapshot.item.price.product_id,
         currency=subscription.currency,
         unit_amount=line.unit_amount,
         quantity=line.quantity,
         description=f"{counted(seats, 'added seat')} of {subscription.name}"
-        f" until {stands.current_end:%Y-%m-%d}",
-        discounts=discount_forms(find_discounts(billing, wishes.promo, wishes.coupon)) or "",
-        max_spend=limit_of(wishes, subscription.currency),
-        due_days=_DUE_DAYS if wishes.on_account else None,
+        f" until {state.current_end:%Y-%m-%d}",
+        discounts=discount_forms(find_discounts(billing, options.promo, options.coupon)) or "",
+        max_spend=spend_limit(options, subscription.currency),
+        due_days=_DUE_DAYS if options.on_account else None,
         covers_from=format_time(line.covers_from),
-        covers_until=format_time(stands.current_end),
-        tax_behavior=found.item.price.tax_behavior,
-        automatic_tax=found.mirror.automatic_tax,
-        tax_rates=found.item.tax_rates or found.mirror.tax_rates,
+        covers_until=format_time(state.current_end),
+        tax_behavior=snapshot.item.price.tax_behavior,
+        automatic_tax=snapshot.mirror.automatic_tax,
+        tax_rates=snapshot.item.tax_rates or snapshot.mirror.tax_rates,
     )
-    if not wishes.on_account:
-        require_card(billing, found.mirror, found.standing.name)
-    preview = preview_bill(billing, found, bill)
+    if not options.on_account:
+        require_card(billing, snapshot.mirror, snapshot.state.name)
+    preview = preview_own_invoice(billing, snapshot, own_invoice)
     due = preview.amount_due
-    check_spend(due, subscription.currency, wishes.max_spend)
+    check_spend(due, subscription.currency, options.max_spend)
     details: dict[str, JsonValue] = {
-        **found.place,
-        "bill": bill_fields(agreed(bill, preview)),
+        **snapshot.payload_fields,
+        "bill": own_invoice_fields(with_agreed_total(own_invoice, preview)),
         "now": side_fields(target.now),
         "next": side_fields(target.next),
-        "term_start": format_time(stands.term_start),
-        "term_end": format_time(stands.term_end),
-        "renewed_by": said_of(found.mirror, found.item).get(RENEWED) if stands.renewed else None,
+        "term_start": format_time(state.term_start),
+        "term_end": format_time(state.term_end),
+        "renewed_by": said_of(snapshot.mirror, snapshot.item).get(RENEWED) if state.renewed else None,
         # What says that the running term was renewed by hand, and when it began, stays until its end.
-        "by_hand": stands.by_hand,
+        "by_hand": state.by_hand,
         "due_now": due,
         "summary": summary,
     }
-    request = OperationRequest("addon", asked, details, subscription.id, request_id=wishes.request_id)
-    warnings = of_discounts(bill, preview)
-    prepared = priced(
-        found,
+    request = OperationRequest("addon", requested, details, subscription.id, request_id=options.request_id)
+    warnings = discount_warnings(own_invoice, preview)
+    proposal = priced_proposal(
+        snapshot,
         target,
         request,
         due,
         summary,
-        wishes,
+        options,
         warnings=warnings,
         carried_over=preview.carried_over,
     )
-    return replace(prepared, on_account=wishes.on_account)
+    return replace(proposal, on_account=options.on_account)
 
 
-def _line(found: SubscriptionSnapshot, seats: int, list_price: int) -> _Line:
-    subscription, stands, upcoming = found.subscription, found.standing, found.item.price.unit_amount
+def _line(snapshot: SubscriptionSnapshot, seats: int, list_price: int) -> _Line:
+    subscription, state, upcoming = snapshot.subscription, snapshot.state, snapshot.item.price.unit_amount
     if upcoming is None:
-        raise _no_unit_price(stands.name, stands.now.plan)
-    running = upcoming if stands.now.price_id == found.item.price.id else subscription.unit_amount
-    if stands.policy.increase is Increase.FULL_PRICE:
-        amount = upcoming if stands.renewed else running
-        began = stands.term_end if stands.renewed else stands.term_start
-        return _Line(amount if stands.policy.lock_price else list_price, seats, began)
+        raise _no_unit_price(state.name, state.now.plan)
+    running = upcoming if state.now.price_id == snapshot.item.price.id else subscription.unit_amount
+    if state.policy.increase is Increase.FULL_PRICE:
+        unit_amount = upcoming if state.renewed else running
+        covers_from = state.term_end if state.renewed else state.term_start
+        return _Line(unit_amount if state.policy.lock_price else list_price, seats, covers_from)
     rest = still_to_come(
         running * seats,
-        stands.term_start,
-        stands.term_end,
-        found.at,
+        state.term_start,
+        state.term_end,
+        snapshot.stripe_time,
         step(subscription.currency),
-        stands.ends_at,
+        state.ends_at,
     )
-    return _Line(rest + (upcoming * seats if stands.renewed else 0), 1, found.at)
+    return _Line(rest + (upcoming * seats if state.renewed else 0), 1, snapshot.stripe_time)
 
 
-def of_discounts(bill: OwnInvoice, preview: Preview) -> tuple[str, ...]:
+def discount_warnings(own_invoice: OwnInvoice, preview: Preview) -> tuple[str, ...]:
     """A warning if one of the discounts on a bill takes nothing off."""
-    wanted = len(bill.discounts) if isinstance(bill.discounts, list) else 0
-    return nothing_off(wanted, preview.discounts, preview.total)
+    given = len(own_invoice.discounts) if isinstance(own_invoice.discounts, list) else 0
+    return nothing_off(given, preview.discounts, preview.total)
 
 
-def agreed(bill: OwnInvoice, preview: Preview) -> OwnInvoice:
+def with_agreed_total(own_invoice: OwnInvoice, preview: Preview) -> OwnInvoice:
     """The bill with what was agreed to; one so small that Stripe only notes it as a debt may become due."""
-    return replace(bill, shown=max(preview.amount_due, preview.total))
+    return replace(own_invoice, shown=max(preview.amount_due, preview.total))
 
 
-def require_unit_price(found: SubscriptionSnapshot, plan: Plan, billing: Billing) -> None:
+def require_unit_price(snapshot: SubscriptionSnapshot, plan: Plan, billing: Billing) -> None:
     """Raise `no_unit_price` unless the plan's price is an amount per seat; one of 0 in the ledger may be
     none.
     """
     if plan.unit_amount:
         return
-    same = plan.price_id == found.item.price.id
-    price = found.item.price if same else read_price(billing.read(endpoints.price(plan.price_id)))
+    is_current_price = plan.price_id == snapshot.item.price.id
+    price = (
+        snapshot.item.price if is_current_price else read_price(billing.read(endpoints.price(plan.price_id)))
+    )
     if price.unit_amount is None:
-        raise _no_unit_price(found.standing.name, plan.slug)
+        raise _no_unit_price(snapshot.state.name, plan.slug)
 
 
 def _no_unit_price(name: str, plan: str) -> SeatctlError:
@@ -177,55 +179,57 @@ def _no_unit_price(name: str, plan: str) -> SeatctlError:
     )
 
 
-def preview_bill(billing: Billing, found: SubscriptionSnapshot, bill: OwnInvoice) -> Preview:
+def preview_own_invoice(billing: Billing, snapshot: SubscriptionSnapshot, own_invoice: OwnInvoice) -> Preview:
     """What Stripe would charge for a bill, tax included; what else waits for the customer is not on it.
 
     Previewed as a new subscription: Stripe previews no standalone invoices.
     """
-    recurring = found.item.price
-    price = price_data(bill)
+    recurring = snapshot.item.price
+    price = price_data(own_invoice)
     price["recurring"] = {"interval": str(recurring.interval), "interval_count": recurring.interval_count}
     form: dict[str, JsonValue] = {
-        "customer": bill.customer,
-        "discounts": bill.discounts,
+        "customer": own_invoice.customer,
+        "discounts": own_invoice.discounts,
         "subscription_details": {
-            "items": [{"price_data": price, "quantity": bill.quantity, **taxes(bill)}],
+            "items": [{"price_data": price, "quantity": own_invoice.quantity, **tax_fields(own_invoice)}],
         },
     }
-    if bill.automatic_tax:
+    if own_invoice.automatic_tax:
         form["automatic_tax"] = {"enabled": True}
 
-    def preview(how: dict[str, JsonValue]) -> StripeJson:
-        return billing.read(endpoints.preview_invoice({**form, **how}))
+    def preview(extra: dict[str, JsonValue]) -> StripeJson:
+        return billing.read(endpoints.preview_invoice({**form, **extra}))
 
-    priced = read_preview_alone(preview({}), lambda: preview(RECURRING))
-    check_tax(priced.tax_status, address_hint(found.standing.name))
-    return priced
+    invoice_preview = read_preview_alone(preview({}), lambda: preview(RECURRING))
+    check_tax(invoice_preview.tax_status, address_hint(snapshot.state.name))
+    return invoice_preview
 
 
 def _run(running: OperationRun) -> Apply:
-    invoice = collect(running, read_bill(running.payload["bill"]))
-    _give_back_if_over(running, invoice)
+    invoice = collect_own_invoice(running, read_own_invoice(running.payload["bill"]))
+    _refund_if_ended(running, invoice)
     _set_quantity(running)
-    return take_over(running, [invoice], str(running.payload["summary"]), tell_owed=True)
+    return final_transaction(running, [invoice], str(running.payload["summary"]), report_due=True)
 
 
-def _give_back_if_over(running: OperationRun, invoice: str) -> None:
+def _refund_if_ended(running: OperationRun, invoice: str) -> None:
     """Paid, but the contract or its item is gone before the seats were added: the money is given back."""
     try:
-        found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
+        raw = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
     except MissingInStripe:
-        found = None
-    if found is not None and made_by(found, running.reference):
+        raw = None
+    if raw is not None and made_by(raw, running.reference):
         return
-    now = None if found is None else read_subscription(found)
-    if now is None or now.status is SubscriptionStatus.CANCELED:
-        became = give_back(running, invoice)
-        raise NothingLeftInStripe(NotRunning(f"the subscription ended before the seats were added; {became}"))
-    if not has_item(now, running.payload["item"]):
-        became = give_back(running, invoice)
-        gone = "the subscription's item was taken off in Stripe before the seats were added"
-        raise NothingLeftInStripe(ItemGone(f"{gone}; {became}", hint="seatctl sync"))
+    mirror = None if raw is None else read_subscription(raw)
+    if mirror is None or mirror.status is SubscriptionStatus.CANCELED:
+        outcome = refund_invoice(running, invoice)
+        raise NothingLeftInStripe(
+            NotRunning(f"the subscription ended before the seats were added; {outcome}")
+        )
+    if not has_item(mirror, running.payload["item"]):
+        outcome = refund_invoice(running, invoice)
+        reason = "the subscription's item was taken off in Stripe before the seats were added"
+        raise NothingLeftInStripe(ItemGone(f"{reason}; {outcome}", hint="seatctl sync"))
 
 
 def _set_quantity(running: OperationRun) -> None:
@@ -259,7 +263,7 @@ def _set_quantity(running: OperationRun) -> None:
 
 
 def _undo(running: OperationRun) -> str | None:
-    return undo_invoice(running, read_bill(running.payload["bill"]))
+    return undo_invoice(running, read_own_invoice(running.payload["bill"]))
 
 
 HANDLER = OperationHandler(_run, _undo)

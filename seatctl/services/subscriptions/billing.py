@@ -26,10 +26,10 @@ from seatctl.rules.metadata import SUBSCRIPTION
 from seatctl.rules.purchases import check_spend
 from seatctl.services.charging.cards import require_given_card
 from seatctl.services.charging.customer import require_customer
-from seatctl.services.charging.processing import is_under_way
+from seatctl.services.charging.processing import is_payment_processing
 from seatctl.services.operations.submit import OperationRequest
-from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal, repeated
-from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot, look_at_payer, require_unscheduled
+from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal, repeated_proposal
+from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot, read_snapshot, require_unscheduled
 
 _COLUMNS = ("name", "billing_email", "due_now", "currency", "pays", "result")
 
@@ -50,13 +50,19 @@ def show(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Record:
         "billing_email": customer.email,
         "billing_name": customer.name,
         "address": [part for name in ADDRESS_PARTS if (part := read_address(raw).get(name))],
-        "tax_ids": [f"{one.get('type')}:{one.get('value')}" for one in _tax_ids(billing, customer_id)],
+        "tax_ids": [
+            f"{tax_id.get('type')}:{tax_id.get('value')}" for tax_id in _tax_ids(billing, customer_id)
+        ],
         "collection": "on account" if mirror.collection_method == "send_invoice" else "by card",
         "card": None if card is None else _card(billing, card),
         "payment_method": card,
         "unpaid": [
             *(_owed(invoice) for invoice in unpaid),
-            *(f"{one.handle}: a draft that nobody is asked to pay" for one in subscription.owed if one.draft),
+            *(
+                f"{invoice.handle}: a draft that nobody is asked to pay"
+                for invoice in subscription.owed
+                if invoice.draft
+            ),
         ],
         "shared_with": [name for name in shared if name != subscription.name],
         "customer": customer_id,
@@ -85,73 +91,80 @@ def _owed(invoice: StripeInvoice) -> str:
 def _unpaid(billing: Billing, mirror: StripeSubscription) -> list[StripeInvoice]:
     """The open invoices of a subscription, Stripe's and our own, the oldest first."""
 
-    def its_own() -> Iterator[StripeInvoice]:
+    def invoices_of_subscription() -> Iterator[StripeInvoice]:
         for raw in billing.every(endpoints.invoices_of_customer(mirror.customer_id)):
             invoice = read_invoice(raw)
             if mirror.id in {invoice.subscription_id, invoice.metadata.get(SUBSCRIPTION)}:
                 yield invoice
 
-    owed = [one for one in its_own() if one.status is InvoiceStatus.OPEN and one.amount_remaining]
-    return sorted(owed, key=lambda one: one.finalized_at or one.created_at)
+    unpaid = [
+        invoice
+        for invoice in invoices_of_subscription()
+        if invoice.status is InvoiceStatus.OPEN and invoice.amount_remaining
+    ]
+    return sorted(unpaid, key=lambda invoice: invoice.finalized_at or invoice.created_at)
 
 
 # Changing ---------------------------------------------------------------------------------------------
 
 
 def prepare_billing(
-    ledger: Ledger, billing: Billing, call: Call, handle: str, details: Details, wishes: ChangeOptions
+    ledger: Ledger, billing: Billing, call: Call, handle: str, details: Details, options: ChangeOptions
 ) -> Proposal:
     """Check a change of billing details; a new card pays the oldest unpaid invoice at once.
 
     Raises UnknownSubscription, RoleRequired, ForeignLedger, `max_spend_exceeded`.
     """
-    asked = _asked(details)
-    under_way = repeated(ledger, call, handle, asked, Action.MANAGE_SUBSCRIPTION, wishes)
-    if under_way is not None:
-        return under_way
-    found = look_at_payer(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
-    if details.payment_method is not None and found.mirror.default_payment_method is not None:
-        require_unscheduled(found)  # the card of its own is a setting of the subscription
-    raw = require_customer(billing, found.subscription, found.mirror.customer_id)
+    requested = _requested(details)
+    repetition = repeated_proposal(ledger, call, handle, requested, Action.MANAGE_SUBSCRIPTION, options)
+    if repetition is not None:
+        return repetition
+    snapshot = read_snapshot(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
+    if details.payment_method is not None and snapshot.mirror.default_payment_method is not None:
+        require_unscheduled(snapshot)  # the card of its own is a setting of the subscription
+    raw = require_customer(billing, snapshot.subscription, snapshot.mirror.customer_id)
     require_given_card(billing, details.payment_method)
-    unpaid = [one for one in _unpaid(billing, found.mirror) if one.due_date is None]
-    pays = next(_chargeable(billing, unpaid), None) if details.payment_method is not None else None
+    unpaid = [invoice for invoice in _unpaid(billing, snapshot.mirror) if invoice.due_date is None]
+    paid_invoice = next(_chargeable(billing, unpaid), None) if details.payment_method is not None else None
     due, currency = (
-        (0, found.subscription.currency) if pays is None else (pays.amount_remaining, pays.currency)
+        (0, snapshot.subscription.currency)
+        if paid_invoice is None
+        else (paid_invoice.amount_remaining, paid_invoice.currency)
     )
-    check_spend(due, currency, wishes.max_spend)
-    cards = _cards(billing, found, details.payment_method)
+    check_spend(due, currency, options.max_spend)
+    cards = _cards(billing, snapshot, details.payment_method)
     form = _form(details, raw)
-    summary = _summary(found, details, pays, unpaid)
+    summary = _summary(snapshot, details, paid_invoice, unpaid)
     request = OperationRequest(
         "billing",
-        asked,
+        requested,
         {
-            "subscription": found.subscription.id,
-            "stripe_id": found.mirror.id,
-            "customer": found.mirror.customer_id,
+            "subscription": snapshot.subscription.id,
+            "stripe_id": snapshot.mirror.id,
+            "customer": snapshot.mirror.customer_id,
             "details": form,
             "before": _before(form, raw),
-            "tax_ids": _new_tax_ids(billing, found.mirror.customer_id, details),
+            "tax_ids": _new_tax_ids(billing, snapshot.mirror.customer_id, details),
             "payment_method": details.payment_method,
             "was_attached": details.payment_method in cards,
             "cards": cards,
             # Of one that has ended Stripe changes nothing any more.
-            "own_card": found.mirror.default_payment_method is not None and not found.mirror.status.is_over,
-            "charged": [read_customer(raw).default_payment_method, found.mirror.default_payment_method],
-            "pay": None if pays is None else pays.id,
+            "own_card": snapshot.mirror.default_payment_method is not None
+            and not snapshot.mirror.status.is_over,
+            "charged": [read_customer(raw).default_payment_method, snapshot.mirror.default_payment_method],
+            "pay": None if paid_invoice is None else paid_invoice.id,
             "due_now": due,
             "summary": summary,
         },
-        found.subscription.id,
-        request_id=wishes.request_id,
+        snapshot.subscription.id,
+        request_id=options.request_id,
     )
     row: dict[str, JsonValue] = {
-        "name": found.subscription.name,
+        "name": snapshot.subscription.name,
         "billing_email": details.email or read_customer(raw).email,
         "due_now": due,
         "currency": currency,
-        "pays": None if pays is None else pays.number,
+        "pays": None if paid_invoice is None else paid_invoice.number,
         "result": "would be changed",
     }
     return Proposal(
@@ -160,19 +173,19 @@ def prepare_billing(
         due,
         currency,
         summary,
-        found.subscription,
-        found.read_at,
+        snapshot.subscription,
+        snapshot.read_at,
         columns=_COLUMNS,
-        operation=found.operation,
+        operation=snapshot.last_operation,
     )
 
 
 def _chargeable(billing: Billing, unpaid: list[StripeInvoice]) -> Iterator[StripeInvoice]:
     """Those of which no payment is under way: the bank may still pay them, and once is enough."""
-    return (one for one in unpaid if not is_under_way(billing, one.id))
+    return (invoice for invoice in unpaid if not is_payment_processing(billing, invoice.id))
 
 
-def _asked(details: Details) -> dict[str, JsonValue]:
+def _requested(details: Details) -> dict[str, JsonValue]:
     return {
         "email": details.email,
         "name": details.name,
@@ -184,45 +197,48 @@ def _asked(details: Details) -> dict[str, JsonValue]:
 
 def _form(details: Details, customer: StripeJson) -> dict[str, JsonValue]:
     """What differs from what the customer has: nothing else is sent."""
-    known, address = read_customer(customer), read_address(customer)
+    current, address = read_customer(customer), read_address(customer)
     form: dict[str, JsonValue] = {}
-    if details.email not in {None, known.email}:
+    if details.email not in {None, current.email}:
         form["email"] = details.email
-    if details.name not in {None, known.name}:
+    if details.name not in {None, current.name}:
         form["name"] = details.name
-    wanted = {**address, **dict(details.address)}
-    if wanted != address:  # Stripe replaces an address whole: what was not named stays
-        form["address"] = {**wanted}
+    address_after = {**address, **dict(details.address)}
+    if address_after != address:  # Stripe replaces an address whole: what was not named stays
+        form["address"] = {**address_after}
     return form
 
 
 def _before(form: dict[str, JsonValue], customer: StripeJson) -> dict[str, JsonValue]:
     """The form that takes these details back; an empty text clears a field."""
-    known = read_customer(customer)
-    was: dict[str, JsonValue] = {
-        "email": known.email or "",
-        "name": known.name or "",
+    current = read_customer(customer)
+    before: dict[str, JsonValue] = {
+        "email": current.email or "",
+        "name": current.name or "",
         "address": dict(read_address(customer)) or "",
     }
-    return {name: was[name] for name in form}
+    return {name: before[name] for name in form}
 
 
 def _new_tax_ids(billing: Billing, customer: str, details: Details) -> list[JsonValue]:
     """Those that the customer does not have yet: Stripe keeps the same one twice."""
-    known = {(one.get("type"), one.get("value")) for one in _tax_ids(billing, customer)}
-    return [{"type": kind, "value": value} for kind, value in details.tax_ids if (kind, value) not in known]
+    current = {(tax_id.get("type"), tax_id.get("value")) for tax_id in _tax_ids(billing, customer)}
+    return [{"type": kind, "value": value} for kind, value in details.tax_ids if (kind, value) not in current]
 
 
-def _cards(billing: Billing, found: SubscriptionSnapshot, payment_method: str | None) -> list[JsonValue]:
+def _cards(billing: Billing, snapshot: SubscriptionSnapshot, payment_method: str | None) -> list[JsonValue]:
     """The cards that the customer has already: a refusal must not take one of them away."""
     if payment_method is None:
         return []
-    saved = billing.every(endpoints.payment_methods(found.mirror.customer_id))
-    return [one.get("id") for one in saved]
+    saved = billing.every(endpoints.payment_methods(snapshot.mirror.customer_id))
+    return [card.get("id") for card in saved]
 
 
 def _summary(
-    found: SubscriptionSnapshot, details: Details, pays: StripeInvoice | None, unpaid: list[StripeInvoice]
+    snapshot: SubscriptionSnapshot,
+    details: Details,
+    paid_invoice: StripeInvoice | None,
+    unpaid: list[StripeInvoice],
 ) -> str:
     parts = [
         f"billed to {details.email}" if details.email else "",
@@ -230,17 +246,19 @@ def _summary(
         "a new address" if details.address else "",
         "a tax id" if details.tax_ids else "",
         "a new card" if details.payment_method else "",
-        f"which pays invoice {_owed(pays)}" if pays is not None else "",
-        f"{len(unpaid) - 1} more unpaid" if pays is not None and len(unpaid) > 1 else "",
+        f"which pays invoice {_owed(paid_invoice)}" if paid_invoice is not None else "",
+        f"{len(unpaid) - 1} more unpaid" if paid_invoice is not None and len(unpaid) > 1 else "",
     ]
-    left = _left(found, details, pays)
-    return f"{found.subscription.name}: {', '.join(part for part in parts if part)}{left}"
+    left = _left_to_pay(snapshot, details, paid_invoice)
+    return f"{snapshot.subscription.name}: {', '.join(part for part in parts if part)}{left}"
 
 
-def _left(found: SubscriptionSnapshot, details: Details, pays: StripeInvoice | None) -> str:
+def _left_to_pay(snapshot: SubscriptionSnapshot, details: Details, paid_invoice: StripeInvoice | None) -> str:
     """The invoices that a new card does not pay by itself, each with the command that does."""
     if details.payment_method is None:
         return ""
-    paid = None if pays is None else pays.number
-    rest = [one for one in found.subscription.owed if one.due is None and one.handle != paid]
-    return "".join(f"; still to be paid: seatctl invoices pay {one.handle}" for one in rest[:3])
+    paid = None if paid_invoice is None else paid_invoice.number
+    others = [
+        invoice for invoice in snapshot.subscription.owed if invoice.due is None and invoice.handle != paid
+    ]
+    return "".join(f"; still to be paid: seatctl invoices pay {invoice.handle}" for invoice in others[:3])

@@ -18,11 +18,11 @@ from seatctl.ledger.transaction import Transaction
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.subscription import Subscription
 from seatctl.services.charging.customer import saved_method, text
-from seatctl.services.charging.pay_invoice import pay, read
-from seatctl.services.charging.processing import require_none
+from seatctl.services.charging.pay_invoice import current_invoice, pay_invoice
+from seatctl.services.charging.processing import require_no_payment_processing
 from seatctl.services.operations.kinds import Apply, OperationHandler
 from seatctl.services.operations.steps import OperationRun
-from seatctl.services.subscriptions.finish import After, take_over
+from seatctl.services.subscriptions.finish import After, final_transaction
 
 
 def _run(running: OperationRun) -> Apply:
@@ -37,9 +37,9 @@ def _run(running: OperationRun) -> Apply:
     if card is not None:
         attached = _attach(running, customer, card, undo)
         if invoice is not None:
-            pay(running, invoice, attached, undo)
+            pay_invoice(running, invoice, attached, undo)
         _make_default(running, customer, attached, undo)
-    return take_over(running, [invoice], str(running.payload["summary"]), _mirror(running, customer))
+    return final_transaction(running, [invoice], str(running.payload["summary"]), _mirror(running, customer))
 
 
 def _set_details(running: OperationRun, customer: str) -> None:
@@ -60,7 +60,11 @@ def _add_tax_ids(running: OperationRun, customer: str, undo: Callable[[], None])
 
         def find(form: dict[str, JsonValue] = form) -> StripeJson | None:
             listed = running.billing.every(endpoints.tax_ids(customer))
-            same = (one for one in listed if (one.get("type"), one.get("value")) == tuple(form.values()))
+            same = (
+                tax_id
+                for tax_id in listed
+                if (tax_id.get("type"), tax_id.get("value")) == tuple(form.values())
+            )
             return next(same, None)
 
         running.step_or_nothing(name, endpoints.create_tax_id(customer, form), find, undo)
@@ -72,17 +76,17 @@ def _attach(running: OperationRun, customer: str, card: str, undo: Callable[[], 
 
     def find() -> StripeJson | None:
         listed = running.billing.every(endpoints.payment_methods(customer))
-        return next((one for one in listed if _is_attached(running, one.get("id"), method)), None)
+        return next((tax_id for tax_id in listed if _is_attached(running, tax_id.get("id"), method)), None)
 
     write = endpoints.attach_payment_method(method, customer)
     return str(running.step_or_nothing("attach", write, find, undo)["id"])
 
 
-def _is_attached(running: OperationRun, found: JsonValue, method: str) -> bool:
+def _is_attached(running: OperationRun, saved: JsonValue, method: str) -> bool:
     """Whether a saved card is the one; a shared test card gets an id of its own when it is attached."""
     before = running.payload.get("cards")
-    is_new = isinstance(before, list) and found not in before
-    return found == method or (method.startswith("pm_card_") and is_new)
+    is_new = isinstance(before, list) and saved not in before
+    return saved == method or (method.startswith("pm_card_") and is_new)
 
 
 def _make_default(running: OperationRun, customer: str, card: str, undo: Callable[[], None]) -> None:
@@ -101,8 +105,8 @@ def _make_default(running: OperationRun, customer: str, card: str, undo: Callabl
 
 def _if_over(running: OperationRun) -> StripeJson | None:
     """The subscription if it has ended: Stripe refuses it a card then, for ever, and none is needed."""
-    found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
-    return found if read_subscription(found).status.is_over else None
+    raw = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
+    return raw if read_subscription(raw).status.is_over else None
 
 
 def _make_default_of(running: OperationRun, write: Write, undo: Callable[[], None]) -> None:
@@ -114,15 +118,15 @@ def _make_default_of(running: OperationRun, write: Write, undo: Callable[[], Non
 
 def _mirror(running: OperationRun, customer: str) -> After:
     """The customer as it is now: read before the transaction, which spans no call."""
-    found = read_customer(running.billing.read(endpoints.customer(customer)))
+    details = read_customer(running.billing.read(endpoints.customer(customer)))
 
     def apply(tx: Transaction, subscription: Subscription) -> dict[str, JsonValue]:
-        was = customers.snapshot(tx, subscription.customer_id)
-        customers.upsert(tx, found)
-        became = customers.snapshot(tx, subscription.customer_id)
-        if was != became:
-            tx.record("customer", subscription.customer_id, was, became)
-        return {"billing_email": found.email, "payment_method": found.default_payment_method}
+        before = customers.snapshot(tx, subscription.customer_id)
+        customers.upsert(tx, details)
+        after = customers.snapshot(tx, subscription.customer_id)
+        if before != after:
+            tx.record("customer", subscription.customer_id, before, after)
+        return {"billing_email": details.email, "payment_method": details.default_payment_method}
 
     return apply
 
@@ -147,8 +151,8 @@ def _take_back(running: OperationRun) -> None:
 
 def _detach(running: OperationRun, card: str) -> None:
     def gone() -> StripeJson | None:
-        found = running.billing.read(endpoints.payment_method(card))
-        return found if found.get("customer") is None else None
+        raw = running.billing.read(endpoints.payment_method(card))
+        return raw if raw.get("customer") is None else None
 
     running.step_at_last("detach", endpoints.detach_payment_method(card), gone)
 
@@ -156,7 +160,7 @@ def _detach(running: OperationRun, card: str) -> None:
 def _delete_tax_id(running: OperationRun, name: str, customer: str, tax_id: str) -> None:
     def gone() -> bool:
         listed = running.billing.every(endpoints.tax_ids(customer))
-        return all(one.get("id") != tax_id for one in listed)
+        return all(each.get("id") != tax_id for each in listed)
 
     running.delete(f"delete-{name}", endpoints.delete_tax_id(customer, tax_id), gone)
 
@@ -165,9 +169,9 @@ def _undo(running: OperationRun) -> str | None:
     """Nobody is charged a day late; what needs no charge, or is paid, is finished however late."""
     invoice = text(running, "pay")
     try:
-        if invoice is None or read(running, invoice).status is InvoiceStatus.PAID:
+        if invoice is None or current_invoice(running, invoice).status is InvoiceStatus.PAID:
             return None
-        require_none(running.billing, [invoice])
+        require_no_payment_processing(running.billing, [invoice])
     except MissingInStripe:
         return None
     _take_back(running)

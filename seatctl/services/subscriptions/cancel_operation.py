@@ -20,11 +20,11 @@ from seatctl.models.money import plain_amount
 from seatctl.models.subscription import Subscription, SubscriptionStatus
 from seatctl.rules.metadata import marks
 from seatctl.rules.refunds import CreditShare
-from seatctl.services.charging.processing import require_none
+from seatctl.services.charging.processing import require_no_payment_processing
 from seatctl.services.operations.kinds import Apply, OperationHandler, OperationResult
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
-from seatctl.services.subscriptions.finish import After, take_over
-from seatctl.services.subscriptions.refunds import note_form
+from seatctl.services.subscriptions.finish import After, final_transaction
+from seatctl.services.subscriptions.refunds import credit_note_form
 
 DONE_COLUMNS = ("name", "plan", "status", "seats", "seats_until", "given_back", "currency", "result")
 
@@ -45,10 +45,12 @@ def share_fields(share: CreditShare) -> dict[str, JsonValue]:
 
 def _shares(running: OperationRun) -> list[CreditShare]:
     fields = running.payload.get("shares")
-    kept = [one for one in fields if isinstance(one, dict)] if isinstance(fields, list) else []
+    stored = [share for share in fields if isinstance(share, dict)] if isinstance(fields, list) else []
     return [
-        CreditShare(str(one["invoice"]), str(one["number"]), *(int(str(one.get(part, 0))) for part in _PARTS))
-        for one in kept
+        CreditShare(
+            str(share["invoice"]), str(share["number"]), *(int(str(share.get(part, 0))) for part in _PARTS)
+        )
+        for share in stored
     ]
 
 
@@ -57,26 +59,26 @@ def _run(running: OperationRun) -> Apply:
     summary = str(running.payload["summary"])
     if isinstance(update, dict):
         _update(running, update)
-        return _told(take_over(running, [], summary, _facts(running, {})), ExitCode.DONE)
+        return _with_exit_code(final_transaction(running, [], summary, _facts(running, {})), ExitCode.DONE)
     _delete(running)
-    _drop_waiting(running)
+    _delete_waiting_items(running)
     shares = _shares(running)
-    refused = [share for share in shares if not _give_back(running, share)]
-    back = [share for share in shares if share not in refused]
-    told = _outcome(running, back, refused)
-    summary, facts = str(told.pop("summary")), _facts(running, told)
-    whole = take_over(running, [share.invoice for share in shares], summary, facts)
-    return _told(whole, ExitCode.PARTIAL if refused else ExitCode.DONE)
+    refused = [share for share in shares if not _write_credit_note(running, share)]
+    credited = [share for share in shares if share not in refused]
+    facts = _outcome(running, credited, refused)
+    summary, row_fields = str(facts.pop("summary")), _facts(running, facts)
+    apply = final_transaction(running, [share.invoice for share in shares], summary, row_fields)
+    return _with_exit_code(apply, ExitCode.PARTIAL if refused else ExitCode.DONE)
 
 
 def _update(running: OperationRun, form: dict[str, JsonValue]) -> None:
     stripe_id = str(running.payload["stripe_id"])
-    marked = marks(running.ledger.id, running.reference, running.operation.request_id)
-    write = endpoints.update_subscription(stripe_id, {**form, "metadata": marked})
-    running.step_or_nothing("update", write, lambda: _found(running))
+    metadata = marks(running.ledger.id, running.reference, running.operation.request_id)
+    write = endpoints.update_subscription(stripe_id, {**form, "metadata": metadata})
+    running.step_or_nothing("update", write, lambda: _updated(running))
 
 
-def _found(running: OperationRun) -> StripeJson | None:
+def _updated(running: OperationRun) -> StripeJson | None:
     return running.find_at(endpoints.subscription(str(running.payload["stripe_id"])))
 
 
@@ -89,8 +91,11 @@ def _delete(running: OperationRun) -> None:
         return {"deleted": True} if _is_over(running) else None
 
     if not running.was_sent("cancel"):
-        listed = running.payload.get("open")
-        require_none(running.billing, [str(one) for one in listed] if isinstance(listed, list) else [])
+        open_invoices = running.payload.get("open")
+        require_no_payment_processing(
+            running.billing,
+            [str(invoice) for invoice in open_invoices] if isinstance(open_invoices, list) else [],
+        )
     try:
         running.step_or_nothing("cancel", write, find, but=(MissingInStripe,))
     except MissingInStripe as missing:
@@ -99,29 +104,29 @@ def _delete(running: OperationRun) -> None:
 
 
 def _is_over(running: OperationRun) -> bool:
-    found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
-    return read_subscription(found).status is SubscriptionStatus.CANCELED
+    raw = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
+    return read_subscription(raw).status is SubscriptionStatus.CANCELED
 
 
-def _drop_waiting(running: OperationRun) -> None:
+def _delete_waiting_items(running: OperationRun) -> None:
     """Delete the lines that the refund has been set off against."""
     items = running.payload.get("drop")
     for number, item in enumerate(items if isinstance(items, list) else [], 1):
-        _drop(running, number, str(item))
+        _delete_item(running, number, str(item))
 
 
-def _drop(running: OperationRun, number: int, item: str) -> None:
+def _delete_item(running: OperationRun, number: int, item: str) -> None:
     def is_gone() -> bool:
-        listed = running.billing.every(endpoints.waiting_invoice_items(str(running.payload["customer"])))
-        return all(one.get("id") != item for one in listed)
+        lines = running.billing.every(endpoints.waiting_invoice_items(str(running.payload["customer"])))
+        return all(line.get("id") != item for line in lines)
 
     running.delete(f"drop-{number}", endpoints.delete_invoice_item(item), is_gone)
 
 
-def _give_back(running: OperationRun, share: CreditShare) -> bool:
+def _write_credit_note(running: OperationRun, share: CreditShare) -> bool:
     """Write the credit note of one invoice; False where Stripe refuses it after all."""
     form: dict[str, JsonValue] = {
-        **note_form(share),
+        **credit_note_form(share),
         "memo": "Unused time of a canceled subscription",
         "metadata": marks(running.ledger.id, running.reference, running.operation.request_id),
     }
@@ -140,65 +145,65 @@ def _give_back(running: OperationRun, share: CreditShare) -> bool:
 
 
 def _outcome(
-    running: OperationRun, back: list[CreditShare], refused: list[CreditShare]
+    running: OperationRun, credited: list[CreditShare], refused: list[CreditShare]
 ) -> dict[str, JsonValue]:
     """The facts of what was given back; `summary` in a sentence."""
     with running.ledger.reading() as reader:
         subscription = subscriptions.by_id(reader, int(str(running.payload["subscription"])))
-    given, kept = sum(one.refund for one in back), sum(one.credit for one in back)
-    less, code = sum(one.less for one in back), subscription.currency.upper()
+    to_card, to_balance = sum(share.refund for share in credited), sum(share.credit for share in credited)
+    owed_less, code = sum(share.less for share in credited), subscription.currency.upper()
     summary = str(running.payload["summary"])
-    if given or kept:
-        summary += f" and gave {plain_amount(given + kept, subscription.currency)} {code} back"
-    if less:
-        summary += f"; {plain_amount(less, subscription.currency)} {code} need not be paid any more"
+    if to_card or to_balance:
+        summary += f" and gave {plain_amount(to_card + to_balance, subscription.currency)} {code} back"
+    if owed_less:
+        summary += f"; {plain_amount(owed_less, subscription.currency)} {code} need not be paid any more"
     if refused:
         numbers = ", ".join(share.number for share in refused)
         summary += f"; Stripe refused to give back what is unused of {numbers}"
     return {
         "summary": summary,
-        "given_back": given,
-        "to_balance": kept,
-        "owed_less": less,
-        "invoices": [share_fields(share) for share in back],
+        "given_back": to_card,
+        "to_balance": to_balance,
+        "owed_less": owed_less,
+        "invoices": [share_fields(share) for share in credited],
         "refused": [share_fields(share) for share in refused],
     }
 
 
-def _facts(running: OperationRun, told: dict[str, JsonValue]) -> After:
+def _facts(running: OperationRun, facts: dict[str, JsonValue]) -> After:
     """What the row says beside the subscription; the invoices named are what gave back, not a charge."""
 
-    def facts(_: Transaction, subscription: Subscription) -> dict[str, JsonValue]:
-        until = (
+    def row_fields(_: Transaction, subscription: Subscription) -> dict[str, JsonValue]:
+        end = (
             running.call.now if subscription.status is SubscriptionStatus.CANCELED else subscription.cancel_at
         )
-        hold = None if until is None else format_time(until)
+        seats_until = None if end is None else format_time(end)
         shown: dict[str, JsonValue] = {
             name: running.payload[name]
             for name in ("seats_until", "open_invoices")
             if name in running.payload
         }
-        given: dict[str, JsonValue] = {"seats_until": hold, "given_back": 0, **shown, **told}
-        return {**given, "amount_paid": 0, "invoice": None}
+        fields: dict[str, JsonValue] = {"seats_until": seats_until, "given_back": 0, **shown, **facts}
+        return {**fields, "amount_paid": 0, "invoice": None}
 
-    return facts
+    return row_fields
 
 
-def _told(apply: Apply, code: ExitCode) -> Apply:
-    def told(tx: Transaction) -> OperationResult:
-        ending = apply(tx)
+def _with_exit_code(apply: Apply, code: ExitCode) -> Apply:
+    def finish(tx: Transaction) -> OperationResult:
+        result = apply(tx)
         if code is ExitCode.PARTIAL:
-            partly = tuple({**row, "result": "partly"} for row in ending.rows)
-            ending = replace(ending, rows=partly)
-        return replace(ending, columns=DONE_COLUMNS, exit_code=code)
+            partly = tuple({**row, "result": "partly"} for row in result.rows)
+            result = replace(result, rows=partly)
+        return replace(result, columns=DONE_COLUMNS, exit_code=code)
 
-    return told
+    return finish
 
 
 def _undo(running: OperationRun) -> str | None:
     """A day later nobody waits for it: forget one that never reached Stripe, finish one that did."""
     update = running.payload.get("update")
-    reached = _found(running) is not None if isinstance(update, dict) else _is_over(running)
+    reached = _updated(running) is not None if isinstance(update, dict) else _is_over(running)
     return None if reached else "it had not reached Stripe; the subscription is as it was"
 
 

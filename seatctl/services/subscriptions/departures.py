@@ -24,7 +24,7 @@ class Departures:
 
     users: tuple[int, ...] = ()
     """Their ids."""
-    asked: tuple[str, ...] = ()
+    requested: tuple[str, ...] = ()
     """The rule or the addresses as given: a repetition asks for the same, whoever has gone meanwhile."""
     not_seated: tuple[str, ...] = ()
     """Addresses of the file who do not sit there: told, because a slip may be behind it."""
@@ -37,20 +37,20 @@ class Departures:
         if not self.not_seated:
             return ""
         named, more = self.not_seated[:_NAMED], len(self.not_seated) - _NAMED
-        told = ", ".join(named) + (f" and {more} more" if more > 0 else "")
-        return f"; {told} {'does' if len(self.not_seated) == 1 else 'do'} not sit in it"
+        listed = ", ".join(named) + (f" and {more} more" if more > 0 else "")
+        return f"; {listed} {'does' if len(self.not_seated) == 1 else 'do'} not sit in it"
 
     @property
-    def as_row(self) -> dict[str, JsonValue]:
+    def row_fields(self) -> dict[str, JsonValue]:
         """What a row says of them; nothing where there are none."""
-        said = {"leaving_emails": self.emails, "not_seated": self.not_seated}
-        return {key: [*emails] for key, emails in said.items() if emails}
+        lists = {"leaving_emails": self.emails, "not_seated": self.not_seated}
+        return {key: [*emails] for key, emails in lists.items() if emails}
 
 
-NOBODY = Departures()
+NO_DEPARTURES = Departures()
 
 
-def named_in_file(ledger: Ledger, subscription_id: int, source: str) -> Departures:
+def departures_from_file(ledger: Ledger, subscription_id: int, source: str) -> Departures:
     """The people of a file (`-`: stdin): those who sit in the subscription go, the others are told.
 
     Raises BadInput and `bad_rows`, also for a person whom the ledger does not know.
@@ -62,28 +62,28 @@ def named_in_file(ledger: Ledger, subscription_id: int, source: str) -> Departur
     with ledger.reading() as reader:
         staging.require_good(reader, skip_bad=False)
         users = departures.seated_in_file(reader, subscription_id)
-        strangers = departures.not_seated_in_file(reader, subscription_id)
-        return Departures(users, departures.in_file(reader), strangers, departures.emails(reader, users))
+        not_seated = departures.not_seated_in_file(reader, subscription_id)
+        return Departures(users, departures.in_file(reader), not_seated, departures.emails(reader, users))
 
 
-def people_leave(running: OperationRun) -> After:
+def apply_departures(running: OperationRun) -> After:
     """What the operation's last transaction does to the seats of those who go, or need not go any more.
 
     Where the seats stay paid for until the term's end, theirs end with them; otherwise now. Whom an earlier
     decrease named stays as far as the next term has room for more people again: who was named last, first.
     """
     named = running.payload.get("leaving")
-    users = [one for one in named if isinstance(one, int)] if isinstance(named, list) else []
+    users = [user for user in named if isinstance(user, int)] if isinstance(named, list) else []
     until = str(running.payload["term_end"])
-    strangers = running.payload.get("not_seated")
-    told: dict[str, JsonValue] = {"not_seated": strangers} if strangers else {}
+    not_seated = running.payload.get("not_seated")
+    fields: dict[str, JsonValue] = {"not_seated": not_seated} if not_seated else {}
 
     def apply(tx: Transaction, subscription: Subscription) -> dict[str, JsonValue]:
-        return {**told, **leave(tx, subscription)}
+        return {**fields, **revoke_or_end(tx, subscription)}
 
-    def leave(tx: Transaction, subscription: Subscription) -> dict[str, JsonValue]:
+    def revoke_or_end(tx: Transaction, subscription: Subscription) -> dict[str, JsonValue]:
         if not users:
-            return _stay(tx, subscription, until)
+            return _keep_seats(tx, subscription, until)
         if running.payload.get("bill") is True:
             return {"revoked": seats.revoke_users(tx, subscription.id, users)}
         return {"leaving": seats.end_at(tx, subscription.id, users, until), "leaving_at": until}
@@ -91,8 +91,8 @@ def people_leave(running: OperationRun) -> After:
     return apply
 
 
-def _stay(tx: Transaction, subscription: Subscription, until: str) -> dict[str, JsonValue]:
-    told = departures.told_to_leave(tx, subscription.id, until)
-    room = departures.next_seats(tx, subscription.id) - (subscription.assigned - len(told))
-    staying = told[::-1][: max(0, room)]
+def _keep_seats(tx: Transaction, subscription: Subscription, until: str) -> dict[str, JsonValue]:
+    leaving = departures.told_to_leave(tx, subscription.id, until)
+    room = departures.next_seats(tx, subscription.id) - (subscription.assigned - len(leaving))
+    staying = leaving[::-1][: max(0, room)]
     return {"staying": seats.stay(tx, subscription.id, staying)} if staying else {}

@@ -22,7 +22,7 @@ from seatctl.rules.item_metadata import as_known
 from seatctl.services.notifications.reminders import queue_receipts
 from seatctl.services.operations.kinds import Apply, OperationResult
 from seatctl.services.operations.steps import OperationRun
-from seatctl.services.subscriptions.snapshot import ItemGone, has_item, seen, stand
+from seatctl.services.subscriptions.snapshot import ItemGone, has_item, item_and_state, mirror_update
 from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS, subscription_row
 
 _RENEWAL = "subscription_cycle"
@@ -30,15 +30,15 @@ _RENEWAL = "subscription_cycle"
 After = Callable[[Transaction, Subscription], dict[str, JsonValue]]
 
 
-def take_over(
+def final_transaction(
     running: OperationRun,
     invoice_ids: Iterable[str | None],
     summary: str,
     after: After | None = None,
     *,
     stripe_id: str | None = None,
-    tell_owed: bool = False,
-    and_latest: bool = False,
+    report_due: bool = False,
+    include_latest: bool = False,
 ) -> Apply:
     """The last transaction of an operation: the mirror, these invoices, and what `after` adds.
 
@@ -47,95 +47,111 @@ def take_over(
     invoice of the subscription is the operation's too. Everything is read from Stripe before the
     transaction, which spans no call.
     """
-    asked = tuple(invoice_ids)
-    ours = set(asked)
+    requested = tuple(invoice_ids)
+    own = set(requested)
     with running.ledger.reading() as reader:
-        pool = subscriptions.by_id(reader, int(str(running.payload["subscription"])), running.call.now)
-        place = stripe_id or pool.stripe_subscription
-        known = pools.of_stripe(reader, place)
-    found = as_known(read_subscription(running.billing.read(endpoints.subscription(place))), known)
-    item, stands = _stand(running, pool, found)
-    was = running.payload.get("item")
-    told = summary if stripe_id or was is None or has_item(found, was) else _without(summary, item)
-    wanted = dict.fromkeys(one for one in (*asked, found.latest_invoice) if one)
-    also = (
-        {found.latest_invoice} - {running.payload.get("latest_invoice")} if and_latest else set[str | None]()
+        decided_on = subscriptions.by_id(reader, int(str(running.payload["subscription"])), running.call.now)
+        stripe_id_now = stripe_id or decided_on.stripe_subscription
+        known = pools.of_stripe(reader, stripe_id_now)
+    mirror = as_known(read_subscription(running.billing.read(endpoints.subscription(stripe_id_now))), known)
+    item, state = _item_and_state(running, decided_on, mirror)
+    item_id = running.payload.get("item")
+    final_summary = (
+        summary
+        if stripe_id or item_id is None or has_item(mirror, item_id)
+        else _summary_of_lost_item(summary, item)
     )
-    read = [read_invoice(running.billing.read(endpoints.invoice(one))) for one in wanted]
+    ids = dict.fromkeys(invoice for invoice in (*requested, mirror.latest_invoice) if invoice)
+    latest = (
+        {mirror.latest_invoice} - {running.payload.get("latest_invoice")}
+        if include_latest
+        else set[str | None]()
+    )
+    invoices = [read_invoice(running.billing.read(endpoints.invoice(invoice))) for invoice in ids]
 
-    due = [one for one in read if tell_owed and one.id in ours and one.due_date and one.amount_remaining]
+    due = [
+        invoice
+        for invoice in invoices
+        if report_due and invoice.id in own and invoice.due_date and invoice.amount_remaining
+    ]
 
     def apply(tx: Transaction) -> OperationResult:
-        before = subscriptions.by_id(tx, pool.id)
-        kept = {
+        before = subscriptions.by_id(tx, decided_on.id)
+        mirrored = {
             invoice.id: mirrored_invoices.upsert(
-                tx, invoice, customer_id=pool.customer_id, subscription_id=pool.id
+                tx, invoice, customer_id=decided_on.customer_id, subscription_id=decided_on.id
             )
-            for invoice in read
+            for invoice in invoices
         }
-        paid = (kept[one.id] for one in read if one.amount_paid > 0 and one.id in ours)
-        queue_receipts(tx, pool.id, paid)
-        if item is None or stands is None:
-            now = pools.empty(tx, before, found)
+        paid = (mirrored[invoice.id] for invoice in invoices if invoice.amount_paid > 0 and invoice.id in own)
+        queue_receipts(tx, decided_on.id, paid)
+        if item is None or state is None:
+            now = pools.empty(tx, before, mirror)
         else:
-            now = subscription.refresh(tx, before, seen(tx, before, found, item, stands))
+            now = subscription.refresh(tx, before, mirror_update(tx, before, mirror, item, state))
         if reserved := running.payload.get("reserved"):
-            held_seats.reserve(tx, pool.id, int(str(reserved)))
+            held_seats.reserve(tx, decided_on.id, int(str(reserved)))
         extra = after(tx, now) if after is not None else {}
-        now = subscriptions.by_id(tx, pool.id)  # those who have left by that are not in it any more
-        charged = _charged(read, ours=ours)
-        next_seats = 0 if stands is None else stands.next.seats
+        now = subscriptions.by_id(tx, decided_on.id)  # those who have left by that are not in it any more
+        charged = _charged(invoices, own=own)
+        next_seats = 0 if state is None else state.next.seats
         row = {**subscription_row(now), "next_seats": next_seats, **charged, **extra, "result": "done"}
-        code = ExitCode.DONE if told == summary else ExitCode.PARTIAL
-        whole, rows = told + "".join(map(owed, due)), ({**row, **_due(due)},)
-        return OperationResult(whole, rows, SUBSCRIPTION_COLUMNS, code, charged=_asked_for(read, ours | also))
+        code = ExitCode.DONE if final_summary == summary else ExitCode.PARTIAL
+        text, rows = final_summary + "".join(map(due_sentence, due)), ({**row, **_due(due)},)
+        return OperationResult(
+            text, rows, SUBSCRIPTION_COLUMNS, code, charged=_total_due(invoices, own | latest)
+        )
 
     return apply
 
 
-def _stand(
-    running: OperationRun, pool: Subscription, found: StripeSubscription
+def _item_and_state(
+    running: OperationRun, decided_on: Subscription, mirror: StripeSubscription
 ) -> tuple[StripeItem, SubscriptionState] | tuple[None, None]:
     """The subscription's item and how it stands; None of both if it was taken off in Stripe."""
     try:
-        return stand(running.ledger, pool, found, stripe_now(running.billing, running.call))
+        return item_and_state(running.ledger, decided_on, mirror, stripe_now(running.billing, running.call))
     except ItemGone:
         return None, None
 
 
-def _without(summary: str, item: StripeItem | None) -> str:
+def _summary_of_lost_item(summary: str, item: StripeItem | None) -> str:
     """What to tell of a change whose item was taken off in Stripe meanwhile; `item` has taken its place."""
-    became = "nothing is paid for any more" if item is None else "another one has taken its place"
-    return f"{summary}; but then it was taken off its subscription in Stripe: {became}"
+    outcome = "nothing is paid for any more" if item is None else "another one has taken its place"
+    return f"{summary}; but then it was taken off its subscription in Stripe: {outcome}"
 
 
-def _asked_for(read: list[StripeInvoice], made: set[str | None]) -> int:
+def _total_due(invoices: list[StripeInvoice], made: set[str | None]) -> int:
     """What the invoices that a change has made ask for, in minor units; a renewal's is of another day."""
-    return sum(one.amount_due for one in read if one.id in made and one.billing_reason != _RENEWAL)
+    return sum(
+        invoice.amount_due
+        for invoice in invoices
+        if invoice.id in made and invoice.billing_reason != _RENEWAL
+    )
 
 
-def owed(invoice: StripeInvoice | None, email: str | None = None) -> str:
+def due_sentence(invoice: StripeInvoice | None, email: str | None = None) -> str:
     """What is still to be paid, by when, and who was told; nothing where the card has paid."""
     if invoice is None or invoice.due_date is None or not invoice.amount_remaining:
         return ""
     amount = f"{plain_amount(invoice.amount_remaining, invoice.currency)} {invoice.currency.upper()}"
-    told = f", sent to {email}" if email else ""
-    return f": invoice {invoice.number} over {amount} is due {invoice.due_date:%Y-%m-%d}{told}"
+    sent_to = f", sent to {email}" if email else ""
+    return f": invoice {invoice.number} over {amount} is due {invoice.due_date:%Y-%m-%d}{sent_to}"
 
 
 def _due(invoices: list[StripeInvoice]) -> dict[str, JsonValue]:
     if not invoices:
         return {}
-    days = [one.due_date for one in invoices if one.due_date is not None]
+    days = [invoice.due_date for invoice in invoices if invoice.due_date is not None]
     return {
-        "amount_due": sum(one.amount_remaining for one in invoices),
+        "amount_due": sum(invoice.amount_remaining for invoice in invoices),
         "due_date": format_time(min(days)),
     }
 
 
-def _charged(read: list[StripeInvoice], ours: set[str | None]) -> dict[str, JsonValue]:
+def _charged(invoices: list[StripeInvoice], own: set[str | None]) -> dict[str, JsonValue]:
     """What this operation charged, in minor units, and by which invoice."""
-    made = [invoice for invoice in read if invoice.id in ours]
+    made = [invoice for invoice in invoices if invoice.id in own]
     return {
         "amount_paid": sum(invoice.amount_paid for invoice in made),
         "invoice": made[0].number if made else None,

@@ -54,32 +54,36 @@ def open_portal(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Re
 def _configuration(ledger: Ledger, billing: Billing) -> str:
     """The id of seatctl's configuration: made once, and set right where somebody has widened it."""
     listed = billing.every(pages.portal_configurations())
-    known = next((one for one in listed if _metadata(one).get(LEDGER) == ledger.id), None)
-    if known is None:
+    configuration = next(
+        (configuration for configuration in listed if _metadata(configuration).get(LEDGER) == ledger.id), None
+    )
+    if configuration is None:
         form: dict[str, JsonValue] = {"features": FEATURES, "metadata": {LEDGER: ledger.id}}
         # The key keeps two commands at once from making two.
-        known = billing.write(
+        configuration = billing.write(
             pages.create_portal_configuration(form), f"seatctl:{ledger.id}:portal-configuration"
         )
-    elif widened := _widened(known):
-        known = billing.write(
-            pages.update_portal_configuration(str(known["id"]), {"features": widened}),
+    elif changed := _changed_features(configuration):
+        configuration = billing.write(
+            pages.update_portal_configuration(str(configuration["id"]), {"features": changed}),
             f"seatctl:{ledger.id}:portal-features:{secrets.token_hex(8)}",
         )
-    return str(known["id"])
+    return str(configuration["id"])
 
 
 def _metadata(configuration: StripeJson) -> dict[str, JsonValue]:
-    found = configuration.get("metadata")
-    return found if isinstance(found, dict) else {}
+    metadata = configuration.get("metadata")
+    return metadata if isinstance(metadata, dict) else {}
 
 
-def _widened(configuration: StripeJson) -> dict[str, JsonValue]:
+def _changed_features(configuration: StripeJson) -> dict[str, JsonValue]:
     """The features that somebody has set otherwise, as they are to be."""
     features = configuration.get("features")
-    known = features if isinstance(features, dict) else {}
+    current = features if isinstance(features, dict) else {}
     return {
-        name: wanted for name, wanted in FEATURES.items() if _enabled(known.get(name)) != _enabled(wanted)
+        name: feature
+        for name, feature in FEATURES.items()
+        if _enabled(current.get(name)) != _enabled(feature)
     }
 
 

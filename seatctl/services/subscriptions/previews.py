@@ -29,7 +29,7 @@ class Proration:
     moment: int
 
 
-_NOTHING = Proration(_NOT_AT_ALL, 0)
+_NO_PRORATION = Proration(_NOT_AT_ALL, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class DueNow:
 
 def due_now(
     billing: Billing,
-    found: SubscriptionSnapshot,
-    side: TermContent,
+    snapshot: SubscriptionSnapshot,
+    content: TermContent,
     proration: Proration | None,
     discounts: list[JsonValue],
 ) -> DueNow:
@@ -54,21 +54,21 @@ def due_now(
     if proration is None or proration.behavior != _AT_ONCE:
         return DueNow()
     try:
-        preview = _preview(billing, found, side, proration, discounts)
+        raw = _preview(billing, snapshot, content, proration, discounts)
     except InvalidRequest as refused:
         if refused.data.get("stripe_code") != _NOTHING_TO_COME:
             raise
         return DueNow()
-    if is_of_next_term(preview, found.item, proration.moment):
+    if is_of_next_term(raw, snapshot.item, proration.moment):
         return DueNow()
-    priced = read_preview(preview)
-    check_tax(priced.tax_status, address_hint(found.standing.name))
-    return DueNow(max(0, priced.amount_due), priced.carried_over)
+    preview = read_preview(raw)
+    check_tax(preview.tax_status, address_hint(snapshot.state.name))
+    return DueNow(max(0, preview.amount_due), preview.carried_over)
 
 
 def next_total(
     billing: Billing,
-    found: SubscriptionSnapshot,
+    snapshot: SubscriptionSnapshot,
     target: Target,
     proration: Proration | None,
     discounts: list[JsonValue],
@@ -79,61 +79,65 @@ def next_total(
     `discounts` replace those of the subscription, if any. Reckoned with sums alone: the lines of a preview
     are cut short.
     """
-    if found.standing.ends:
+    if snapshot.state.ends:
         return None
 
     try:
-        following = _preview(billing, found, target.next, _NOTHING, discounts)
+        next_invoice = _preview(billing, snapshot, target.next, _NO_PRORATION, discounts)
         if proration is None:
-            besides = 0
+            prorated_later = 0
         elif proration.behavior == _LATER:
-            besides = _total(billing, found, target.now, proration, discounts)
-            besides -= _total(billing, found, target.now, _NOTHING, discounts)
+            prorated_later = _total(billing, snapshot, target.now, proration, discounts)
+            prorated_later -= _total(billing, snapshot, target.now, _NO_PRORATION, discounts)
         else:
-            besides = 0
-            if bills_what_has_waited(following) and _bills_now(billing, found, target, proration, discounts):
+            prorated_later = 0
+            if bills_what_has_waited(next_invoice) and _bills_now(
+                billing, snapshot, target, proration, discounts
+            ):
                 # Without what has waited: a discount may take more or less off it then than it does today.
-                following = _preview(billing, found, target.next, _NOTHING, discounts, RECURRING)
+                next_invoice = _preview(billing, snapshot, target.next, _NO_PRORATION, discounts, RECURRING)
     except (MissingInStripe, InvalidRequest):
         return None
-    return read_preview(following).total + besides
+    return read_preview(next_invoice).total + prorated_later
 
 
 def _bills_now(
     billing: Billing,
-    found: SubscriptionSnapshot,
+    snapshot: SubscriptionSnapshot,
     target: Target,
     proration: Proration,
     discounts: list[JsonValue],
 ) -> bool:
     """Whether a change that is billed at once makes an invoice today, which takes along what has waited."""
-    today = _preview(billing, found, target.now, proration, discounts)
-    return not is_of_next_term(today, found.item, proration.moment)
+    today = _preview(billing, snapshot, target.now, proration, discounts)
+    return not is_of_next_term(today, snapshot.item, proration.moment)
 
 
-def total_after(billing: Billing, found: SubscriptionSnapshot, form: dict[str, JsonValue]) -> int | None:
+def total_after(billing: Billing, snapshot: SubscriptionSnapshot, form: dict[str, JsonValue]) -> int | None:
     """What the next invoice comes to after an update with `form`, in minor units; None if none follows."""
-    preview: dict[str, JsonValue] = {"subscription": found.mirror.id, "subscription_details": form}
+    preview: dict[str, JsonValue] = {"subscription": snapshot.mirror.id, "subscription_details": form}
     try:
         return read_preview(billing.read(endpoints.preview_invoice(preview))).total
     except (MissingInStripe, InvalidRequest):
         return None
 
 
-def waiting_total(billing: Billing, found: SubscriptionSnapshot, side: TermContent, new_end: int) -> int:
+def waiting_total(
+    billing: Billing, snapshot: SubscriptionSnapshot, content: TermContent, new_end: int
+) -> int:
     """What Stripe bills as soon as a trial until `new_end` (epoch seconds) begins: all that has waited.
 
     Minor units. A renewal by hand is such a trial, and its first invoice takes every waiting item with it.
     """
     details: dict[str, JsonValue] = {
-        "items": [item_update(found.item.id, found.standing.next, side)],
+        "items": [item_update(snapshot.item.id, snapshot.state.next, content)],
         "trial_end": new_end,
         "proration_behavior": _NOT_AT_ALL,
     }
-    form: dict[str, JsonValue] = {"subscription": found.mirror.id, "subscription_details": details}
+    form: dict[str, JsonValue] = {"subscription": snapshot.mirror.id, "subscription_details": details}
 
-    def preview(how: dict[str, JsonValue]) -> StripeJson:
-        return billing.read(endpoints.preview_invoice({**form, **how}))
+    def preview(extra: dict[str, JsonValue]) -> StripeJson:
+        return billing.read(endpoints.preview_invoice({**form, **extra}))
 
     try:
         return max(0, read_waiting(preview({}), lambda: preview(RECURRING)))
@@ -143,30 +147,30 @@ def waiting_total(billing: Billing, found: SubscriptionSnapshot, side: TermConte
 
 def _total(
     billing: Billing,
-    found: SubscriptionSnapshot,
-    side: TermContent,
+    snapshot: SubscriptionSnapshot,
+    content: TermContent,
     proration: Proration,
     discounts: list[JsonValue],
 ) -> int:
-    return read_preview(_preview(billing, found, side, proration, discounts)).total
+    return read_preview(_preview(billing, snapshot, content, proration, discounts)).total
 
 
 def _preview(
     billing: Billing,
-    found: SubscriptionSnapshot,
-    side: TermContent,
+    snapshot: SubscriptionSnapshot,
+    content: TermContent,
     proration: Proration,
     discounts: list[JsonValue],
-    how: dict[str, JsonValue] | None = None,
+    extra: dict[str, JsonValue] | None = None,
 ) -> StripeJson:
     details: dict[str, JsonValue] = {
-        "items": [item_update(found.item.id, found.standing.next, side)],
+        "items": [item_update(snapshot.item.id, snapshot.state.next, content)],
         "proration_behavior": proration.behavior,
     }
     if proration.behavior != _NOT_AT_ALL:
         details["proration_date"] = proration.moment
-    form: dict[str, JsonValue] = {"subscription": found.mirror.id, "subscription_details": details}
-    form |= how or {}
+    form: dict[str, JsonValue] = {"subscription": snapshot.mirror.id, "subscription_details": details}
+    form |= extra or {}
     if discounts:
         form["discounts"] = discounts
     return billing.read(endpoints.preview_invoice(form))

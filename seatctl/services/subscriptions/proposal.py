@@ -73,7 +73,7 @@ class Proposal:
     undo: str | None = None
     """The command that would be accepted to take it back, where there is one."""
 
-    def unchanged(self, reader: Reader) -> None:
+    def require_unchanged(self, reader: Reader) -> None:
         """Raise `subscription_changed` where another process was faster: the quantities sent are absolute.
 
         A request that was only to finish an operation has no details; another process has finished it.
@@ -106,20 +106,20 @@ class ChangeOptions:
         return bool(self.promo or self.coupon)
 
     @property
-    def asked(self) -> dict[str, JsonValue]:
+    def requested(self) -> dict[str, JsonValue]:
         """What a repetition must ask for too, as far as it is asked for at all."""
         # On account too: who asks for an invoice must not be told that the card was charged for it.
         given = {"promo": self.promo, "coupon": self.coupon, "on_account": self.on_account}
         return {name: wanted for name, wanted in given.items() if wanted}
 
 
-def repeated(
+def repeated_proposal(
     ledger: Ledger,
     call: Call,
     handle: str,
-    asked: dict[str, JsonValue],
+    requested: dict[str, JsonValue],
     action: Action,
-    wishes: ChangeOptions | None = None,
+    options: ChangeOptions | None = None,
 ) -> Proposal | None:
     """The same request where it is still under way, or was done under this request id; None where it is new.
 
@@ -127,21 +127,26 @@ def repeated(
     and it would then look as if nothing were left to do, or as if it were too late or cost something.
     Raises `max_spend_exceeded` where this time a limit is given that it was not begun under.
     """
-    wishes = wishes or ChangeOptions()
+    options = options or ChangeOptions()
     with ledger.reading() as reader:
         subscription = subscriptions.find(reader, handle, call.now)
         allow(reader, call.actor, action, subscription)
-        begun = operations.of_subscription(reader, subscription.id)
-        known = operations.of_request(reader, wishes.request_id) if wishes.request_id else None
+        unfinished = operations.of_subscription(reader, subscription.id)
+        of_request_id = operations.of_request(reader, options.request_id) if options.request_id else None
     earlier = next(
-        (one for one in (begun, known) if one is not None and _asks(one, subscription.id, asked)), None
+        (
+            operation
+            for operation in (unfinished, of_request_id)
+            if operation is not None and _asks(operation, subscription.id, requested)
+        ),
+        None,
     )
     if earlier is None:
         return None
     done, due = earlier.state is OperationState.DONE, earlier.payload.get("due_now")
     due = 0 if done or not isinstance(due, int) else due
-    check_spend(due, subscription.currency, wishes.max_spend)
-    request = OperationRequest(earlier.kind, asked, {}, subscription.id, request_id=earlier.request_id)
+    check_spend(due, subscription.currency, options.max_spend)
+    request = OperationRequest(earlier.kind, requested, {}, subscription.id, request_id=earlier.request_id)
     row: dict[str, JsonValue] = {
         "name": subscription.name,
         "plan": subscription.plan_slug,
@@ -149,28 +154,30 @@ def repeated(
     }
     what = str(earlier.payload.get("summary", ""))
     summary = f"run {earlier.run} {'has done this' if done else 'is under way'} already: {what}"
-    asked_for = f"{plain_amount(due, subscription.currency)} {subscription.currency.upper()}"
-    asks = f"; Stripe charges {asked_for} unless it has already"
-    notes = ("Nothing is done again." if done else f"It is finished now{asks}.",)
+    amount = f"{plain_amount(due, subscription.currency)} {subscription.currency.upper()}"
+    charge_note = f"; Stripe charges {amount} unless it has already"
+    notes = ("Nothing is done again." if done else f"It is finished now{charge_note}.",)
     would = "nothing to do:" if done else "would finish what waits:"
     return Proposal(
         request, row, due, subscription.currency, summary, subscription, call.now, notes=notes, would=would
     )
 
 
-def _asks(operation: Operation, subscription: int, asked: dict[str, JsonValue]) -> bool:
-    return operation.subscription_id == subscription and operation.payload.get("asked") == asked
+def _asks(operation: Operation, subscription: int, requested: dict[str, JsonValue]) -> bool:
+    return operation.subscription_id == subscription and operation.payload.get("asked") == requested
 
 
-def carry_out(ledger: Ledger, billing: Billing, call: Call, prepared: Proposal) -> Report:
+def submit_proposal(ledger: Ledger, billing: Billing, call: Call, proposal: Proposal) -> Report:
     """Submit a prepared change; under --dry-run show it. Raises what the operation raises."""
-    columns = tuple(name for name in prepared.columns if name in prepared.row)
-    if prepared.nothing and not _is_disturbed(ledger, prepared.subscription):
-        return Report(None, call.dry_run, prepared.summary, (prepared.row,), columns=columns)
+    columns = tuple(name for name in proposal.columns if name in proposal.row)
+    if proposal.nothing and not _is_disturbed(ledger, proposal.subscription):
+        return Report(None, call.dry_run, proposal.summary, (proposal.row,), columns=columns)
     if call.dry_run:
-        told = f"{prepared.would} {prepared.summary}"
-        return Report(None, True, told, (prepared.row,), columns=columns, warnings=prepared.warnings)
-    return replace(submit(ledger, billing, call, prepared.request, prepared.unchanged), undo=prepared.undo)
+        summary = f"{proposal.would} {proposal.summary}"
+        return Report(None, True, summary, (proposal.row,), columns=columns, warnings=proposal.warnings)
+    return replace(
+        submit(ledger, billing, call, proposal.request, proposal.require_unchanged), undo=proposal.undo
+    )
 
 
 def _is_disturbed(ledger: Ledger, subscription: Subscription) -> bool:
@@ -179,41 +186,41 @@ def _is_disturbed(ledger: Ledger, subscription: Subscription) -> bool:
         return operations.of_subscription(reader, subscription.id) is not None
 
 
-def priced(
-    found: SubscriptionSnapshot,
+def priced_proposal(
+    snapshot: SubscriptionSnapshot,
     target: Target,
     request: OperationRequest,
     due: int,
     summary: str,
-    wishes: ChangeOptions,
-    following: int | None = None,
+    options: ChangeOptions,
+    next_invoice: int | None = None,
     warnings: tuple[str, ...] = (),
     carried_over: int = 0,
 ) -> Proposal:
     """The request with what it costs now and with the next invoice, in minor units, and what it leads to."""
-    stands, currency = found.standing, found.subscription.currency
+    state, currency = snapshot.state, snapshot.subscription.currency
     row: dict[str, JsonValue] = {
-        "name": stands.name,
+        "name": state.name,
         "plan": target.now.plan,
-        "seats": stands.now.seats,
+        "seats": state.now.seats,
         "seats_after": target.now.seats,
         "next_plan": target.next.plan,
         "next_seats": target.next.seats,
         "due_now": due,
         "carried_over": carried_over,
         "currency": currency,
-        "next_invoice": following,
-        "renews_at": None if stands.ends else format_time(stands.period_end),
-        "ends_at": None if stands.ends_at is None else format_time(stands.ends_at),
+        "next_invoice": next_invoice,
+        "renews_at": None if state.ends else format_time(state.period_end),
+        "ends_at": None if state.ends_at is None else format_time(state.ends_at),
     }
-    if stands.ends_early and stands.ends_at is not None:
-        summary += f"; it ends on {stands.ends_at:%Y-%m-%d}, before {stands.current_end:%Y-%m-%d}"
+    if state.ends_early and state.ends_at is not None:
+        summary += f"; it ends on {state.ends_at:%Y-%m-%d}, before {state.current_end:%Y-%m-%d}"
         request = replace(request, details={**request.details, "summary": summary})
     if carried_over:
         summary += f"; {too_little(carried_over, currency)}"
         request = replace(request, details={**request.details, "summary": summary})
-    back = back_command(stands, target.now) if target.now != stands.now else end_command(stands.name)
-    shown = shown_fields(ShownCharge(due, currency, back, limit_of(wishes, currency)))
+    reverse = back_command(state, target.now) if target.now != state.now else end_command(state.name)
+    shown = shown_fields(ShownCharge(due, currency, reverse, spend_limit(options, currency)))
     details: dict[str, JsonValue] = {**request.details, "shown": shown, "warnings": [*warnings]}
     return Proposal(
         replace(request, details=details),
@@ -221,13 +228,13 @@ def priced(
         due,
         currency,
         summary,
-        found.subscription,
-        found.read_at,
-        operation=found.operation,
+        snapshot.subscription,
+        snapshot.read_at,
+        operation=snapshot.last_operation,
         warnings=warnings,
     )
 
 
-def limit_of(wishes: ChangeOptions, currency: str) -> int | None:
+def spend_limit(options: ChangeOptions, currency: str) -> int | None:
     """`--max-spend` in minor units. Raises `bad_amount`."""
-    return None if wishes.max_spend is None else amount_of(wishes.max_spend, currency)
+    return None if options.max_spend is None else amount_of(options.max_spend, currency)

@@ -21,12 +21,12 @@ from seatctl.rules.subscription_state import waiting_metadata
 from seatctl.rules.term_content import items_changed, read_side
 from seatctl.services.charging.customer import text
 from seatctl.services.charging.own_invoice import send_if_draft
-from seatctl.services.charging.processing import require_none
+from seatctl.services.charging.processing import require_no_payment_processing
 from seatctl.services.operations.kinds import Apply, OperationHandler
 from seatctl.services.operations.steps import KEYS_LAST, Find, NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import WaitingForCardholder
-from seatctl.services.subscriptions.departures import people_leave
-from seatctl.services.subscriptions.finish import take_over
+from seatctl.services.subscriptions.departures import apply_departures
+from seatctl.services.subscriptions.finish import final_transaction
 from seatctl.services.subscriptions.snapshot import ItemGone, has_item
 
 
@@ -38,7 +38,7 @@ def _run(running: OperationRun) -> Apply:
     if now != after or not _is_billed(running):
         _set_next(running, now, after)
     summary = str(running.payload["summary"])
-    return take_over(running, [invoice], summary, people_leave(running), tell_owed=True)
+    return final_transaction(running, [invoice], summary, apply_departures(running), report_due=True)
 
 
 def _is_billed(running: OperationRun) -> bool:
@@ -63,33 +63,33 @@ def _bill(running: OperationRun, now: TermContent, after: TermContent) -> str | 
         "proration_date": running.payload["proration_date"],
         "off_session": True,
     }
-    said = {**(_nothing_waits(running) if now == after else {}), **_agreed(running)}
+    metadata = {**(_nothing_waits(running) if now == after else {}), **_agreed(running)}
     discounted = _discounts(running)
-    charging = _said(
-        running, {**form, **discounted, "payment_behavior": "error_if_incomplete"}, _marks(running), said
+    charging = _with_metadata(
+        running, {**form, **discounted, "payment_behavior": "error_if_incomplete"}, _marks(running), metadata
     )
     try:
         # A refusal counts only as the answer of this very call: after a lost answer, a key that may not
         # look any more says nothing of what was charged, and the operation has to stay pending.
-        made = running.step_or_nothing(
+        answer = running.step_or_nothing(
             "charge",
             endpoints.update_subscription(stripe_id, charging),
-            lambda: _found(running),
+            lambda: _changed(running),
             but=(AuthenticationRequired,),
         )
-    except AuthenticationRequired as wanted:
+    except AuthenticationRequired as required:
         if discounted:  # a pending update takes none, and would charge more than was told
-            raise NothingLeftInStripe(wanted) from wanted
+            raise NothingLeftInStripe(required) from required
         waiting = {**form, "payment_behavior": "pending_if_incomplete"}
-        made = running.step_or_nothing(
+        answer = running.step_or_nothing(
             "charge-to-authenticate",
             endpoints.update_subscription(stripe_id, waiting),
             lambda: _pending(running, now),
         )
-        invoice = _authenticated(running, now, made)
-        _mark(running, said)
+        invoice = _authenticated(running, now, answer)
+        _mark(running, metadata)
         return invoice
-    latest = read_subscription(made).latest_invoice
+    latest = read_subscription(answer).latest_invoice
     return latest if latest != _invoice_before(running) else None
 
 
@@ -104,43 +104,43 @@ def _discounts(running: OperationRun) -> dict[str, JsonValue]:
     return {"discounts": given} if given else {}
 
 
-def _found(running: OperationRun) -> StripeJson | None:
+def _changed(running: OperationRun) -> StripeJson | None:
     return running.find_at(endpoints.subscription(str(running.payload["stripe_id"])))
 
 
 def _pending(running: OperationRun, now: TermContent) -> StripeJson | None:
     """A pending update takes no metadata; the quantity that it will set, or has set, tells it."""
-    found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
-    return found if found.get("pending_update") or _is_set(running, found, now) else None
+    raw = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
+    return raw if raw.get("pending_update") or _is_set(running, raw, now) else None
 
 
-def _is_set(running: OperationRun, found: StripeJson, now: TermContent) -> bool:
+def _is_set(running: OperationRun, raw: StripeJson, now: TermContent) -> bool:
     """Whether Stripe's item holds what the operation has charged for; not if it was taken off since."""
-    items = [one for one in read_subscription(found).items if one.id == running.payload["item"]]
+    items = [one for one in read_subscription(raw).items if one.id == running.payload["item"]]
     return any(one.quantity == now.seats and one.price.id == now.price_id for one in items)
 
 
-def _authenticated(running: OperationRun, now: TermContent, made: StripeJson) -> str | None:
+def _authenticated(running: OperationRun, now: TermContent, answer: StripeJson) -> str | None:
     """The invoice, once the bank has agreed. Raises WaitingForCardholder; undone after 23 hours."""
-    found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
-    invoice = read_subscription(made).latest_invoice
-    if _is_set(running, found, now):
+    raw = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
+    invoice = read_subscription(answer).latest_invoice
+    if _is_set(running, raw, now):
         return invoice
     bill = read_invoice(running.billing.read(endpoints.invoice(invoice))) if invoice else None
     if bill is not None and bill.status is InvoiceStatus.PAID and invoice != _invoice_before(running):
         return invoice  # the bank has agreed; what the item holds now was set by somebody since
     if invoice != _invoice_before(running):
-        require_none(running.billing, [invoice])
-    is_there = has_item(read_subscription(found), running.payload["item"])
+        require_no_payment_processing(running.billing, [invoice])
+    is_there = has_item(read_subscription(raw), running.payload["item"])
     in_time = running.call.now - running.operation.created_at < KEYS_LAST
-    if found.get("pending_update") and in_time and is_there:
+    if raw.get("pending_update") and in_time and is_there:
         url = bill.hosted_url if bill is not None else None
         raise WaitingForCardholder(
             f"the bank wants the cardholder to authenticate: {url}",
             hint=hints.page(url),
             data={"url": url, "run": running.operation.run},
         )
-    if invoice and found.get("pending_update"):
+    if invoice and raw.get("pending_update"):
         running.step_at_last("void", endpoints.void_invoice(invoice), lambda: _voided(running, invoice))
     if not is_there:
         gone = "the subscription's item was taken off in Stripe before the payment was authenticated"
@@ -151,8 +151,8 @@ def _authenticated(running: OperationRun, now: TermContent, made: StripeJson) ->
 
 
 def _voided(running: OperationRun, invoice: str) -> StripeJson | None:
-    found = running.billing.read(endpoints.invoice(invoice))
-    return found if found.get("status") == "void" else None
+    raw = running.billing.read(endpoints.invoice(invoice))
+    return raw if raw.get("status") == "void" else None
 
 
 def _set_next(running: OperationRun, now: TermContent, after: TermContent) -> None:
@@ -171,18 +171,19 @@ def _set_next(running: OperationRun, now: TermContent, after: TermContent) -> No
         **({"proration_behavior": "none"} if items else {}),
         **({} if _is_billed(running) else _discounts(running)),
     }
-    marked = {**_marks(running), OPERATION: f"{running.reference}:next"}
+    operation_marks = {**_marks(running), OPERATION: f"{running.reference}:next"}
     write = endpoints.update_subscription(
-        str(running.payload["stripe_id"]), _said(running, form, marked, {**waiting, **_agreed(running)})
+        str(running.payload["stripe_id"]),
+        _with_metadata(running, form, operation_marks, {**waiting, **_agreed(running)}),
     )
     if _is_billed(running):
         # The money has moved: a refusal here must stay pending.
-        _unless_gone(running, "next", write, lambda: _next_found(running))
+        _unless_gone(running, "next", write, lambda: _next_changed(running))
     else:
-        running.step_or_nothing("next", write, lambda: _next_found(running))
+        running.step_or_nothing("next", write, lambda: _next_changed(running))
 
 
-def _next_found(running: OperationRun) -> StripeJson | None:
+def _next_changed(running: OperationRun) -> StripeJson | None:
     subscription = endpoints.subscription(str(running.payload["stripe_id"]))
     return running.find_at(subscription, f"{running.reference}:next")
 
@@ -193,21 +194,21 @@ def _agreed(running: OperationRun) -> dict[str, JsonValue]:
     return agreed if isinstance(agreed, dict) else {}
 
 
-def _said(
+def _with_metadata(
     running: OperationRun,
     form: dict[str, JsonValue],
-    marked: dict[str, JsonValue],
-    said: dict[str, JsonValue],
+    operation_marks: dict[str, JsonValue],
+    metadata: dict[str, JsonValue],
 ) -> dict[str, JsonValue]:
     """The form with the marks, and with what is said of this pool where that is kept."""
-    return with_metadata(form, text(running, "said_on"), marked, said)
+    return with_metadata(form, text(running, "said_on"), operation_marks, metadata)
 
 
-def _mark(running: OperationRun, said: dict[str, JsonValue]) -> None:
+def _mark(running: OperationRun, metadata: dict[str, JsonValue]) -> None:
     """Set what a pending update could not take."""
-    form = _said(running, {}, _marks(running), said)
+    form = _with_metadata(running, {}, _marks(running), metadata)
     write = endpoints.update_subscription(str(running.payload["stripe_id"]), form)
-    _unless_gone(running, "mark", write, lambda: _found(running))
+    _unless_gone(running, "mark", write, lambda: _changed(running))
 
 
 def _unless_gone(running: OperationRun, step: str, write: Write, find: Find) -> None:
@@ -218,8 +219,8 @@ def _unless_gone(running: OperationRun, step: str, write: Write, find: Find) -> 
     try:
         running.step_at_last(step, write, find)
     except StripeRefused:
-        found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
-        if has_item(read_subscription(found), running.payload["item"]):
+        raw = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
+        if has_item(read_subscription(raw), running.payload["item"]):
             raise
 
 
@@ -234,18 +235,18 @@ def _marks(running: OperationRun) -> dict[str, JsonValue]:
 
 def _undo(running: OperationRun) -> str | None:
     """Abandoned, or too old: give up what waits for its cardholder; finish what has gone through."""
-    if running.answered("charge") or running.answered("next") or _found(running) or _next_found(running):
+    if running.answered("charge") or running.answered("next") or _changed(running) or _next_changed(running):
         return None
     if not _is_billed(running):
         return "it had not reached Stripe; nothing was changed"
-    found = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
+    raw = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
     asked_to_wait = running.was_sent("charge-to-authenticate")
-    if asked_to_wait and _is_set(running, found, read_side(running.payload["now"])):
+    if asked_to_wait and _is_set(running, raw, read_side(running.payload["now"])):
         return None
-    invoice = read_subscription(found).latest_invoice
+    invoice = read_subscription(raw).latest_invoice
     if asked_to_wait and invoice and invoice != _invoice_before(running):
-        require_none(running.billing, [invoice])
-        if found.get("pending_update"):
+        require_no_payment_processing(running.billing, [invoice])
+        if raw.get("pending_update"):
             running.step_at_last("void", endpoints.void_invoice(invoice), lambda: _voided(running, invoice))
     return "the change is taken back; nothing was charged"
 

@@ -39,11 +39,11 @@ from seatctl.services.charging.customer import text
 from seatctl.services.charging.discounts import discount_forms
 from seatctl.services.charging.own_invoice import (
     OwnInvoice,
-    bill_fields,
-    collect,
-    give_back,
-    read_bill,
-    taxes,
+    collect_own_invoice,
+    own_invoice_fields,
+    read_own_invoice,
+    refund_invoice,
+    tax_fields,
     undo_invoice,
 )
 from seatctl.services.operations.kinds import Apply, OperationHandler
@@ -51,21 +51,27 @@ from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import OperationRequest
 from seatctl.services.plans.edit import sellable
 from seatctl.services.subscriptions.added_seats_invoice import (
-    agreed,
-    of_discounts,
-    preview_bill,
+    discount_warnings,
+    preview_own_invoice,
     require_unit_price,
+    with_agreed_total,
 )
-from seatctl.services.subscriptions.departures import NOBODY, Departures, people_leave
-from seatctl.services.subscriptions.finish import take_over
+from seatctl.services.subscriptions.departures import NO_DEPARTURES, Departures, apply_departures
+from seatctl.services.subscriptions.finish import final_transaction
 from seatctl.services.subscriptions.previews import waiting_total
-from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal, limit_of, priced, repeated
+from seatctl.services.subscriptions.proposal import (
+    ChangeOptions,
+    Proposal,
+    priced_proposal,
+    repeated_proposal,
+    spend_limit,
+)
 from seatctl.services.subscriptions.snapshot import (
     ItemGone,
     SubscriptionSnapshot,
-    gather,
     has_item,
-    require_alone,
+    read_running,
+    require_unshared,
 )
 
 
@@ -78,144 +84,148 @@ class RenewalOptions:
     discounts: tuple[tuple[str, str], ...] = ()
     """(`coupon` or `promotion_code`, its id)."""
     due_days: int | None = None
-    leaving: Departures = NOBODY
+    leaving: Departures = NO_DEPARTURES
 
 
 def prepare_renewal(
-    ledger: Ledger, billing: Billing, call: Call, handle: str, renewal: RenewalOptions, wishes: ChangeOptions
+    ledger: Ledger, billing: Billing, call: Call, handle: str, renewal: RenewalOptions, options: ChangeOptions
 ) -> Proposal:
     """Check and price the next term.
 
     Raises `renews_by_itself`, `already_renewed`, `not_in_renewal_window`, `pack_size`.
     """
-    asked: dict[str, JsonValue] = {
+    requested: dict[str, JsonValue] = {
         "renew": True,
         "seats": renewal.seats,
         "plan": renewal.plan,
         "due_days": renewal.due_days,
         "discounts": [list(pair) for pair in renewal.discounts],
     }
-    under_way = repeated(ledger, call, handle, asked, Action.ADD_SEATS, wishes)
-    if under_way is not None:
-        return under_way
-    found = gather(ledger, billing, call, handle, Action.ADD_SEATS)
-    require_alone(ledger, found, "renewing it")
-    stands = found.standing
-    subscription_changes.check_renewal(stands, found.at)
+    repetition = repeated_proposal(ledger, call, handle, requested, Action.ADD_SEATS, options)
+    if repetition is not None:
+        return repetition
+    snapshot = read_running(ledger, billing, call, handle, Action.ADD_SEATS)
+    require_unshared(ledger, snapshot, "renewing it")
+    state = snapshot.state
+    subscription_changes.check_renewal(state, snapshot.stripe_time)
     with ledger.reading() as reader:
-        plan = sellable(plans.find(reader, renewal.plan or stands.now.plan))
-    check_currency(stands, plan, found.item.price.currency)
-    check_next_term(stands, plan)
+        plan = sellable(plans.find(reader, renewal.plan or state.now.plan))
+    check_currency(state, plan, snapshot.item.price.currency)
+    check_next_term(state, plan)
     assert plan.policy is not None
-    require_unit_price(found, plan, billing)
-    seats = check_quantity(plan.slug, plan.policy, renewal.seats or stands.next.seats)
+    require_unit_price(snapshot, plan, billing)
+    seats = check_quantity(plan.slug, plan.policy, renewal.seats or state.next.seats)
     if renewal.due_days is not None:
-        subscription_changes.check_on_account(plan.policy, stands.name)
+        subscription_changes.check_on_account(plan.policy, state.name)
     else:
-        require_card(billing, found.mirror, found.standing.name)
-    subscription_changes.check_room(stands, seats, len(renewal.leaving.users))
-    target = Target(stands.now, TermContent(plan.price_id, plan.slug, seats))
-    end = _new_end(found, plan)
-    bill = _bill(found, plan, seats, renewal, wishes, end)
-    preview = preview_bill(billing, found, bill)
-    waits = waiting_total(billing, found, target.next, int(end.timestamp()))
-    if waits:  # the limit is for both invoices: ours may come to what is shown here, and to no more
-        bill = replace(bill, max_spend=None)
-    due = preview.amount_due + waits
-    check_spend(due, plan.currency, wishes.max_spend)
+        require_card(billing, snapshot.mirror, snapshot.state.name)
+    subscription_changes.check_room(state, seats, len(renewal.leaving.users))
+    target = Target(state.now, TermContent(plan.price_id, plan.slug, seats))
+    end = _new_end(snapshot, plan)
+    own_invoice = _own_invoice(snapshot, plan, seats, renewal, options, end)
+    preview = preview_own_invoice(billing, snapshot, own_invoice)
+    waiting = waiting_total(billing, snapshot, target.next, int(end.timestamp()))
+    if waiting:  # the limit is for both invoices: ours may come to what is shown here, and to no more
+        own_invoice = replace(own_invoice, max_spend=None)
+    due = preview.amount_due + waiting
+    check_spend(due, plan.currency, options.max_spend)
     details: dict[str, JsonValue] = {
-        **found.place,
-        "customer": found.mirror.customer_id,
-        "latest_invoice": found.mirror.latest_invoice,
-        "bill": bill_fields(agreed(bill, preview)),
+        **snapshot.payload_fields,
+        "customer": snapshot.mirror.customer_id,
+        "latest_invoice": snapshot.mirror.latest_invoice,
+        "bill": own_invoice_fields(with_agreed_total(own_invoice, preview)),
         "due_now": due,
         "now": side_fields(target.now),
         "next": side_fields(target.next),
-        "term_start": format_time(stands.term_start),
-        "term_end": format_time(stands.term_end),
+        "term_start": format_time(state.term_start),
+        "term_end": format_time(state.term_end),
         "new_end": int(end.timestamp()),
-        "agreed": TermPolicies(stands.policy, plan.policy).metadata,
-        "metadata": dict(said_of(found.mirror, found.item)),
+        "agreed": TermPolicies(state.policy, plan.policy).metadata,
+        "metadata": dict(said_of(snapshot.mirror, snapshot.item)),
         "leaving": [*renewal.leaving.users],
         "not_seated": [*renewal.leaving.not_seated],
-        "summary": f"renewed {stands.name} with {counted(seats, 'seat')} of {plan.slug}"
-        f" until {end:%Y-%m-%d}{_remark(waits, plan.currency)}{renewal.leaving.remark}",
+        "summary": f"renewed {state.name} with {counted(seats, 'seat')} of {plan.slug}"
+        f" until {end:%Y-%m-%d}{_waiting_remark(waiting, plan.currency)}{renewal.leaving.remark}",
     }
-    request = OperationRequest("renew", asked, details, found.subscription.id, request_id=wishes.request_id)
-    warnings = of_discounts(bill, preview)
-    prepared = priced(
-        found,
+    request = OperationRequest(
+        "renew", requested, details, snapshot.subscription.id, request_id=options.request_id
+    )
+    warnings = discount_warnings(own_invoice, preview)
+    proposal = priced_proposal(
+        snapshot,
         target,
         request,
         due,
         str(details["summary"]),
-        wishes,
+        options,
         warnings=warnings,
         carried_over=preview.carried_over,
     )
-    row = {**prepared.row, "ends_at": format_time(end), **renewal.leaving.as_row}
+    row = {**proposal.row, "ends_at": format_time(end), **renewal.leaving.row_fields}
     return replace(
-        prepared,
+        proposal,
         row=row,
         on_account=renewal.due_days is not None,
         would="would have",
     )
 
 
-def _remark(waits: int, currency: str) -> str:
+def _waiting_remark(waiting: int, currency: str) -> str:
     """What a summary says of what Stripe bills besides; nothing where nothing waits."""
-    amount = f"{plain_amount(waits, currency)} {currency.upper()}"
-    return f", with {amount} that waited for its next invoice" if waits else ""
+    amount = f"{plain_amount(waiting, currency)} {currency.upper()}"
+    return f", with {amount} that waited for its next invoice" if waiting else ""
 
 
-def _bill(
-    found: SubscriptionSnapshot,
+def _own_invoice(
+    snapshot: SubscriptionSnapshot,
     plan: Plan,
     seats: int,
     renewal: RenewalOptions,
-    wishes: ChangeOptions,
+    options: ChangeOptions,
     end: datetime,
 ) -> OwnInvoice:
     return OwnInvoice(
-        customer=found.mirror.customer_id,
-        stripe_subscription=found.mirror.id,
-        payment_method=found.mirror.default_payment_method,
+        customer=snapshot.mirror.customer_id,
+        stripe_subscription=snapshot.mirror.id,
+        payment_method=snapshot.mirror.default_payment_method,
         product=plan.product_id,
         currency=plan.currency,
         unit_amount=plan.unit_amount,
         quantity=seats,
-        description=f"{counted(seats, 'seat')} of {plan.name} from {found.standing.term_end:%Y-%m-%d}",
+        description=f"{counted(seats, 'seat')} of {plan.name} from {snapshot.state.term_end:%Y-%m-%d}",
         discounts=discount_forms(renewal.discounts) or "",
-        max_spend=limit_of(wishes, plan.currency),
+        max_spend=spend_limit(options, plan.currency),
         due_days=renewal.due_days,
-        covers_from=format_time(found.standing.term_end),
+        covers_from=format_time(snapshot.state.term_end),
         covers_until=format_time(end),
-        tax_behavior=found.item.price.tax_behavior,
-        automatic_tax=found.mirror.automatic_tax,
-        tax_rates=found.item.tax_rates or found.mirror.tax_rates,
+        tax_behavior=snapshot.item.price.tax_behavior,
+        automatic_tax=snapshot.mirror.automatic_tax,
+        tax_rates=snapshot.item.tax_rates or snapshot.mirror.tax_rates,
     )
 
 
-def _new_end(found: SubscriptionSnapshot, plan: Plan) -> datetime:
+def _new_end(snapshot: SubscriptionSnapshot, plan: Plan) -> datetime:
     """The end of the next term. Raises `term_too_long` before anything is charged."""
-    end = next_end(found.standing.term_end, found.mirror.created_at, plan.interval, plan.interval_count)
+    end = next_end(snapshot.state.term_end, snapshot.mirror.created_at, plan.interval, plan.interval_count)
     # Stripe takes a `trial_end` at most two years from the billing cycle anchor.
-    if end > add_interval(found.mirror.billing_cycle_anchor, Interval.YEAR, 2):
+    if end > add_interval(snapshot.mirror.billing_cycle_anchor, Interval.YEAR, 2):
         raise refuse(
             Code.TERM_TOO_LONG,
             f"Stripe holds terms of at most two years; this one would end on {end:%Y-%m-%d}",
             hint=hints.to("to begin a new contract", hints.buy(plan.slug)),
-            data={"subscription": found.subscription.name, "new_end": format_time(end)},
+            data={"subscription": snapshot.subscription.name, "new_end": format_time(end)},
         )
     return end
 
 
 def _run(running: OperationRun) -> Apply:
-    invoice = collect(running, read_bill(running.payload["bill"]))
+    invoice = collect_own_invoice(running, read_own_invoice(running.payload["bill"]))
     stripe_id = _extend(running, invoice)
     summary = str(running.payload["summary"])
-    leave = people_leave(running)
-    return take_over(running, [invoice], summary, leave, stripe_id=stripe_id, tell_owed=True, and_latest=True)
+    leave = apply_departures(running)
+    return final_transaction(
+        running, [invoice], summary, leave, stripe_id=stripe_id, report_due=True, include_latest=True
+    )
 
 
 def _extend(running: OperationRun, invoice: str) -> str:
@@ -225,14 +235,14 @@ def _extend(running: OperationRun, invoice: str) -> str:
     def find() -> StripeJson | None:
         return running.find_at(endpoints.subscription(stripe_id))
 
-    now = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
-    if now.status is SubscriptionStatus.CANCELED:
+    mirror = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
+    if mirror.status is SubscriptionStatus.CANCELED:
         # One that was extended and then canceled by somebody has had its term: no second one for it.
-        return stripe_id if find() is not None else _begin_anew(running, invoice)
-    if not has_item(now, running.payload["item"]) and find() is None:
-        became = give_back(running, invoice)
-        gone = "the subscription's item was replaced in Stripe before it was renewed"
-        raise NothingLeftInStripe(ItemGone(f"{gone}; {became}", hint="seatctl sync"))
+        return stripe_id if find() is not None else _begin_new_subscription(running, invoice)
+    if not has_item(mirror, running.payload["item"]) and find() is None:
+        outcome = refund_invoice(running, invoice)
+        reason = "the subscription's item was replaced in Stripe before it was renewed"
+        raise NothingLeftInStripe(ItemGone(f"{reason}; {outcome}", hint="seatctl sync"))
     form = with_metadata(
         {
             **_changed_item(running),
@@ -242,31 +252,31 @@ def _extend(running: OperationRun, invoice: str) -> str:
         },
         text(running, "said_on"),
         _marks(running),
-        _said(running, invoice),
+        _term_metadata(running, invoice),
     )
     running.step_at_last("extend", endpoints.update_subscription(stripe_id, form), find)
     return stripe_id
 
 
-def _begin_anew(running: OperationRun, invoice: str) -> str:
+def _begin_new_subscription(running: OperationRun, invoice: str) -> str:
     """The contract ended before its paid renewal was recorded: the next term is a new subscription."""
-    kept, bill = running.payload.get("metadata"), read_bill(running.payload["bill"])
+    metadata, own_invoice = running.payload.get("metadata"), read_own_invoice(running.payload["bill"])
     form: dict[str, JsonValue] = {
         "customer": running.payload["customer"],
-        "items": [{**_new_item(running), **taxes(bill)}],
+        "items": [{**_new_item(running), **tax_fields(own_invoice)}],
         "trial_end": running.payload["new_end"],
         "cancel_at_period_end": True,
         "off_session": True,
         "payment_settings": cards_only(),
         "metadata": {
-            **(kept if isinstance(kept, dict) else {}),
+            **(metadata if isinstance(metadata, dict) else {}),
             **_marks(running),
-            **_said(running, invoice),
+            **_term_metadata(running, invoice),
         },
     }
-    if bill.payment_method is not None:
-        form["default_payment_method"] = bill.payment_method
-    if bill.automatic_tax:
+    if own_invoice.payment_method is not None:
+        form["default_payment_method"] = own_invoice.payment_method
+    if own_invoice.automatic_tax:
         form["automatic_tax"] = {"enabled": True}
 
     def find() -> StripeJson | None:
@@ -291,13 +301,13 @@ def _marks(running: OperationRun) -> dict[str, JsonValue]:
     return marks(running.ledger.id, running.reference, running.operation.request_id)
 
 
-def _said(running: OperationRun, invoice: str) -> dict[str, JsonValue]:
-    agreed = running.payload.get("agreed")
-    if agreed is None:  # begun by a version that knew only the next term's policy
+def _term_metadata(running: OperationRun, invoice: str) -> dict[str, JsonValue]:
+    policies = running.payload.get("agreed")
+    if policies is None:  # begun by a version that knew only the next term's policy
         policy = running.payload.get("policy")
-        agreed = {**as_metadata(from_fields(policy if isinstance(policy, dict) else {}))}
+        policies = {**as_metadata(from_fields(policy if isinstance(policy, dict) else {}))}
     return {
-        **(agreed if isinstance(agreed, dict) else {}),
+        **(policies if isinstance(policies, dict) else {}),
         **waiting_metadata(
             read_side(running.payload["now"]),
             read_side(running.payload["next"]),
@@ -310,7 +320,7 @@ def _said(running: OperationRun, invoice: str) -> dict[str, JsonValue]:
 
 
 def _undo(running: OperationRun) -> str | None:
-    return undo_invoice(running, read_bill(running.payload["bill"]))
+    return undo_invoice(running, read_own_invoice(running.payload["bill"]))
 
 
 HANDLER = OperationHandler(_run, _undo)

@@ -16,12 +16,12 @@ from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules.purchases import address_hint, check_spend, check_tax
 from seatctl.services.charging.cards import require_card
 from seatctl.services.charging.customer import text
-from seatctl.services.charging.pay_invoice import pay, read
-from seatctl.services.charging.processing import require_none
+from seatctl.services.charging.pay_invoice import current_invoice, pay_invoice
+from seatctl.services.charging.processing import require_no_payment_processing
 from seatctl.services.operations.kinds import Apply, OperationHandler
 from seatctl.services.operations.steps import OperationRun
 from seatctl.services.operations.submit import OperationRequest
-from seatctl.services.subscriptions.finish import take_over
+from seatctl.services.subscriptions.finish import final_transaction
 from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal
 from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
 
@@ -29,46 +29,48 @@ _COLUMNS = ("name", "plan", "seats", "due_now", "currency")
 
 
 def prepare_restart(
-    billing: Billing, found: SubscriptionSnapshot, asked: dict[str, JsonValue], wishes: ChangeOptions
+    billing: Billing, snapshot: SubscriptionSnapshot, requested: dict[str, JsonValue], options: ChangeOptions
 ) -> Proposal:
     """Price the period that begins now. Raises `card_required`, `max_spend_exceeded`."""
-    if found.mirror.collection_method != "send_invoice":
-        require_card(billing, found.mirror, found.standing.name)
+    if snapshot.mirror.collection_method != "send_invoice":
+        require_card(billing, snapshot.mirror, snapshot.state.name)
     form: dict[str, JsonValue] = {
-        "subscription": found.mirror.id,
+        "subscription": snapshot.mirror.id,
         "subscription_details": {"resume_at": "now"},
     }
     preview = read_preview(billing.read(endpoints.preview_invoice(form)))
-    check_tax(preview.tax_status, address_hint(found.standing.name))
-    check_spend(preview.amount_due, preview.currency, wishes.max_spend)
+    check_tax(preview.tax_status, address_hint(snapshot.state.name))
+    check_spend(preview.amount_due, preview.currency, options.max_spend)
     price = f"{plain_amount(preview.amount_due, preview.currency)} {preview.currency.upper()}"
-    summary = f"resumed {found.subscription.name} with a new period for {price}"
+    summary = f"resumed {snapshot.subscription.name} with a new period for {price}"
     details: dict[str, JsonValue] = {
-        "subscription": found.subscription.id,
-        "stripe_id": found.mirror.id,
-        "latest_invoice": found.mirror.latest_invoice,
+        "subscription": snapshot.subscription.id,
+        "stripe_id": snapshot.mirror.id,
+        "latest_invoice": snapshot.mirror.latest_invoice,
         "due_now": preview.amount_due,
         "summary": summary,
     }
     row: dict[str, JsonValue] = {
-        "name": found.subscription.name,
-        "plan": found.subscription.plan_slug,
-        "seats": found.subscription.capacity,
+        "name": snapshot.subscription.name,
+        "plan": snapshot.subscription.plan_slug,
+        "seats": snapshot.subscription.capacity,
         "due_now": preview.amount_due,
         "currency": preview.currency,
     }
     return Proposal(
-        OperationRequest("resume", asked, details, found.subscription.id, request_id=wishes.request_id),
+        OperationRequest(
+            "resume", requested, details, snapshot.subscription.id, request_id=options.request_id
+        ),
         row,
         preview.amount_due,
         preview.currency,
         summary,
-        found.subscription,
-        found.read_at,
+        snapshot.subscription,
+        snapshot.read_at,
         columns=_COLUMNS,
-        operation=found.operation,
+        operation=snapshot.last_operation,
         notes=(f"Stripe begins a new period and charges {price} now.",),
-        on_account=found.mirror.collection_method == "send_invoice",
+        on_account=snapshot.mirror.collection_method == "send_invoice",
         would="would have",
     )
 
@@ -78,12 +80,12 @@ def _run(running: OperationRun) -> Apply:
     running.step_or_nothing(
         "resume", endpoints.resume_subscription(stripe_id), lambda: _resumed(running, stripe_id)
     )
-    now = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
-    invoice = _new_invoice(running, now.latest_invoice)
-    if now.status is SubscriptionStatus.PAUSED and invoice is not None:
+    mirror = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
+    invoice = _new_invoice(running, mirror.latest_invoice)
+    if mirror.status is SubscriptionStatus.PAUSED and invoice is not None:
         # The card was refused or the bank asks: it stays paused, with an invoice that may be paid for a day.
-        pay(running, invoice, None, lambda: _void(running, invoice))
-    return take_over(running, [invoice], str(running.payload["summary"]), tell_owed=True)
+        pay_invoice(running, invoice, None, lambda: _void(running, invoice))
+    return final_transaction(running, [invoice], str(running.payload["summary"]), report_due=True)
 
 
 def _new_invoice(running: OperationRun, latest: str | None) -> str | None:
@@ -94,30 +96,30 @@ def _new_invoice(running: OperationRun, latest: str | None) -> str | None:
 def _resumed(running: OperationRun, stripe_id: str) -> StripeJson | None:
     """The subscription, if Stripe has carried the call out: it runs, or it has made its invoice."""
     raw = running.billing.read(endpoints.subscription(stripe_id))
-    found = read_subscription(raw)
-    made = _new_invoice(running, found.latest_invoice) is not None
-    return raw if made or found.status is not SubscriptionStatus.PAUSED else None
+    mirror = read_subscription(raw)
+    has_new_invoice = _new_invoice(running, mirror.latest_invoice) is not None
+    return raw if has_new_invoice or mirror.status is not SubscriptionStatus.PAUSED else None
 
 
 def _void(running: OperationRun, invoice: str) -> None:
     """Nobody pays for a period that did not begin."""
 
     def find() -> StripeJson | None:
-        found = running.billing.read(endpoints.invoice(invoice))
-        return found if found.get("status") == InvoiceStatus.VOID else None
+        raw = running.billing.read(endpoints.invoice(invoice))
+        return raw if raw.get("status") == InvoiceStatus.VOID else None
 
-    if read(running, invoice).status is InvoiceStatus.OPEN:
-        require_none(running.billing, [invoice])
+    if current_invoice(running, invoice).status is InvoiceStatus.OPEN:
+        require_no_payment_processing(running.billing, [invoice])
         running.step_at_last("void", endpoints.void_invoice(invoice), find)
 
 
 def _undo(running: OperationRun) -> str | None:
     """Nobody is charged a day late; what was paid is finished."""
     stripe_id = str(running.payload["stripe_id"])
-    now = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
-    if now.status is not SubscriptionStatus.PAUSED:
+    mirror = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
+    if mirror.status is not SubscriptionStatus.PAUSED:
         return None
-    invoice = _new_invoice(running, now.latest_invoice)
+    invoice = _new_invoice(running, mirror.latest_invoice)
     if invoice is not None:
         _void(running, invoice)
     return "it was not paid; the subscription is paused as it was"

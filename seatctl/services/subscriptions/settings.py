@@ -23,15 +23,15 @@ from seatctl.models.user import User
 from seatctl.rules import hints
 from seatctl.rules.names import check_name, name_key
 from seatctl.services.operations.submit import OperationRequest, submit
-from seatctl.services.subscriptions.snapshot import ItemGone, at_home, item_of_pool, said_on
+from seatctl.services.subscriptions.snapshot import ItemGone, item_of, metadata_item, read_home_subscription
 from seatctl.services.users.people import require_active_user
 from seatctl.services.users.permissions import allow
 
 
-def require_free_name(reader: Reader, name: str, but: Subscription | None = None) -> None:
+def require_free_name(reader: Reader, name: str, excluding: Subscription | None = None) -> None:
     """Raise `name_taken` if another subscription than `but` has the name."""
     taken = subscriptions.named(reader, name)
-    if taken is not None and (but is None or taken.id != but.id):
+    if taken is not None and (excluding is None or taken.id != excluding.id):
         raise refuse(
             Code.NAME_TAKEN,
             f"there is a subscription {taken.name} already",
@@ -42,24 +42,24 @@ def require_free_name(reader: Reader, name: str, but: Subscription | None = None
 
 def rename(ledger: Ledger, billing: Billing, call: Call, handle: str, name: str) -> Report:
     """Give a subscription another name, in the ledger and in Stripe. Raises `name_taken`."""
-    wanted = check_name(name)
+    new_name = check_name(name)
     with ledger.reading() as reader:
         subscription = subscriptions.find(reader, handle)
         allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, subscription)
-        reserved = operations.of_name(reader, name_key(wanted))
-        if subscription.name == wanted and reserved is None:
-            return Report(None, call.dry_run, f"{wanted} has that name already")
+        reserved = operations.of_name(reader, name_key(new_name))
+        if subscription.name == new_name and reserved is None:
+            return Report(None, call.dry_run, f"{new_name} has that name already")
         if reserved is None:
-            require_free_name(reader, wanted, but=subscription)
+            require_free_name(reader, new_name, excluding=subscription)
     report = change_setting(
-        ledger, billing, call, subscription, {"name": wanted}, f"renamed {subscription.name} to {wanted}"
+        ledger, billing, call, subscription, {"name": new_name}, f"renamed {subscription.name} to {new_name}"
     )
     if report.run is None:
         return report
-    return replace(report, undo=hints.command("subs", "rename", wanted, subscription.name))
+    return replace(report, undo=hints.command("subs", "rename", new_name, subscription.name))
 
 
-def hand_over(ledger: Ledger, billing: Billing, call: Call, handle: str, new_owner: User) -> Report:
+def transfer(ledger: Ledger, billing: Billing, call: Call, handle: str, new_owner: User) -> Report:
     """Make a user the owner of a subscription, in the ledger and in Stripe. Raises `user_not_active`."""
     with ledger.reading() as reader:
         subscription = subscriptions.find(reader, handle)
@@ -69,10 +69,14 @@ def hand_over(ledger: Ledger, billing: Billing, call: Call, handle: str, new_own
     if subscription.owner_id == new_owner.id:
         return Report(None, call.dry_run, f"{new_owner.email} owns {subscription.name} already")
     report = change_setting(ledger, billing, call, subscription, {"owner": new_owner.email}, summary)
-    return report if report.run is None else replace(report, undo=_hand_back(ledger, call, subscription))
+    return (
+        report
+        if report.run is None
+        else replace(report, undo=_transfer_back_command(ledger, call, subscription))
+    )
 
 
-def _hand_back(ledger: Ledger, call: Call, before: Subscription) -> str | None:
+def _transfer_back_command(ledger: Ledger, call: Call, before: Subscription) -> str | None:
     """The command that makes the former owner the owner again, if there was one and the actor still may."""
     if before.owner_email is None:
         return None
@@ -86,7 +90,7 @@ def _hand_back(ledger: Ledger, call: Call, before: Subscription) -> str | None:
     return hints.command("subs", "transfer", now.name, before.owner_email)
 
 
-def tell_moved_owner(ledger: Ledger, billing: Callable[[], Billing], call: Call, email: str) -> str | None:
+def update_owner_email(ledger: Ledger, billing: Callable[[], Billing], call: Call, email: str) -> str | None:
     """Write the new e-mail of an owner into Stripe, for all that they own here; why not, where that fails.
 
     It fails nothing: `sync` knows the owner by the earlier e-mail too.
@@ -115,7 +119,7 @@ def change_setting(
 
     Raises ForeignLedger.
     """
-    mirror = at_home(ledger, billing, subscription)
+    mirror = read_home_subscription(ledger, billing, subscription)
     if call.dry_run:
         row = {"name": subscription.name, **setting, "result": "would be changed"}
         return Report(None, True, f"would have {summary}", (row,))
@@ -125,7 +129,7 @@ def change_setting(
         {
             "subscription": subscription.id,
             "stripe_id": subscription.stripe_subscription,
-            **_place(ledger, subscription, mirror),
+            **_metadata_fields(ledger, subscription, mirror),
             "summary": summary,
         },
         subscription_id=subscription.id,
@@ -134,16 +138,18 @@ def change_setting(
 
     def still_allowed(reader: Reader) -> None:
         if "name" in setting:
-            require_free_name(reader, str(setting["name"]), but=subscription)
+            require_free_name(reader, str(setting["name"]), excluding=subscription)
 
     return submit(ledger, billing, call, request, still_allowed)
 
 
-def _place(ledger: Ledger, subscription: Subscription, mirror: StripeSubscription) -> dict[str, JsonValue]:
+def _metadata_fields(
+    ledger: Ledger, subscription: Subscription, mirror: StripeSubscription
+) -> dict[str, JsonValue]:
     """Where its settings are kept in Stripe: nowhere once its item is gone."""
     try:
         with ledger.reading() as reader:
-            item = item_of_pool(reader, subscription, mirror)
+            item = item_of(reader, subscription, mirror)
     except ItemGone:
         return {"in_stripe": False}
-    return {"in_stripe": True, "said_on": said_on(mirror, item)}
+    return {"in_stripe": True, "said_on": metadata_item(mirror, item)}

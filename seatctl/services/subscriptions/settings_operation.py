@@ -20,8 +20,8 @@ from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS, subscript
 
 
 def _run(running: OperationRun) -> Apply:
-    asked = running.payload["asked"]
-    setting = asked if isinstance(asked, dict) else {}
+    requested = running.payload["asked"]
+    setting = requested if isinstance(requested, dict) else {}
     stripe_id = str(running.payload["stripe_id"])
     written = with_metadata({}, text(running, "said_on"), {}, _as_metadata(setting))
     if running.payload.get("in_stripe") is not False:
@@ -32,7 +32,7 @@ def _run(running: OperationRun) -> Apply:
         name, owner, approval = setting.get("name"), setting.get("owner"), setting.get("auto_approval")
         if isinstance(owner, str):
             person = users.add(tx, owner)
-            _tell_owners(tx, subscription, person)
+            _notify_owners(tx, subscription, person)
             subscription = subscriptions.set_owner(tx, subscription, person.id, person.email)
         if isinstance(name, str):
             subscription = subscriptions.rename(tx, subscription, name)
@@ -44,7 +44,7 @@ def _run(running: OperationRun) -> Apply:
     return apply
 
 
-def _tell_owners(tx: Transaction, subscription: Subscription, new: User) -> None:
+def _notify_owners(tx: Transaction, subscription: Subscription, new: User) -> None:
     """Both hear of it: who has it now, and who had it."""
     before = subscription.owner_id
     ids = {"subscription": subscription.id, "to_user": new.id}
@@ -56,9 +56,12 @@ def _tell_owners(tx: Transaction, subscription: Subscription, new: User) -> None
 
 def write_metadata(running: OperationRun, step: str, stripe_id: str, form: dict[str, JsonValue]) -> None:
     """Write metadata of a subscription or its items, marked, as a step that ends the operation if refused."""
-    said = form.get("metadata")
-    marked: dict[str, JsonValue] = {OPERATION: running.reference, **(said if isinstance(said, dict) else {})}
-    form = {**form, "metadata": marked}
+    given = form.get("metadata")
+    metadata: dict[str, JsonValue] = {
+        OPERATION: running.reference,
+        **(given if isinstance(given, dict) else {}),
+    }
+    form = {**form, "metadata": metadata}
 
     def find() -> StripeJson | None:
         return running.find_at(endpoints.subscription(stripe_id))
@@ -80,8 +83,8 @@ def _as_metadata(setting: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 def not_reached(running: OperationRun) -> str | None:
     """As `Handler.abandon`, of what only marks a subscription in Stripe."""
-    marked = running.find_at(endpoints.subscription(str(running.payload["stripe_id"])))
-    return None if marked is not None else "it had not reached Stripe"
+    changed = running.find_at(endpoints.subscription(str(running.payload["stripe_id"])))
+    return None if changed is not None else "it had not reached Stripe"
 
 
 HANDLER = OperationHandler(_run, abandon=not_reached)

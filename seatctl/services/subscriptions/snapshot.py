@@ -35,7 +35,7 @@ from seatctl.services.plans.edit import require_policy
 from seatctl.services.users.permissions import allow
 
 
-def said_on(mirror: StripeSubscription, item: StripeItem) -> str | None:
+def metadata_item(mirror: StripeSubscription, item: StripeItem) -> str | None:
     """The item, where what is said of its pool is kept there and not on the subscription."""
     return item.id if is_on_item(mirror, item) else None
 
@@ -47,23 +47,23 @@ class SubscriptionSnapshot:
     subscription: Subscription
     mirror: StripeSubscription
     item: StripeItem
-    standing: SubscriptionState
-    at: datetime
+    state: SubscriptionState
+    stripe_time: datetime
     """When Stripe said so, by its own clock."""
-    operation: int
+    last_operation: int
     """The last operation of the subscription when this was read: a later one has changed what was read."""
     read_at: datetime
     """The machine's time (UTC) at which the ledger told `pool`."""
 
     @property
-    def place(self) -> dict[str, JsonValue]:
+    def payload_fields(self) -> dict[str, JsonValue]:
         """Where an operation finds it in Stripe, for its payload."""
         return {
             "subscription": self.subscription.id,
             "stripe_id": self.mirror.id,
             "item": self.item.id,
-            "said_on": said_on(self.mirror, self.item),
-            "held": side_fields(self.standing.next),
+            "said_on": metadata_item(self.mirror, self.item),
+            "held": side_fields(self.state.next),
         }
 
 
@@ -73,59 +73,63 @@ class ItemGone(Refused):
     kind = Code.ITEM_GONE
 
 
-def require_alone(ledger: Ledger, found: SubscriptionSnapshot, what: str) -> None:
-    """Raise `shared_subscription` where Stripe's subscription has other seats too: `what` would hit them."""
-    others = [one.id for one in found.mirror.items if one.licensed and one.id != found.item.id]
+def require_unshared(ledger: Ledger, snapshot: SubscriptionSnapshot, action: str) -> None:
+    """Raise `shared_subscription` if the Stripe subscription has other items, which `action` would affect."""
+    others = [item.id for item in snapshot.mirror.items if item.licensed and item.id != snapshot.item.id]
     if not others:
         return
     with ledger.reading() as reader:
-        names = [one.name for one in pools.of_stripe(reader, found.mirror.id)]
-    named = ", ".join(name for name in names if name != found.subscription.name) or "another item"
+        names = [item.name for item in pools.of_stripe(reader, snapshot.mirror.id)]
+    named = ", ".join(name for name in names if name != snapshot.subscription.name) or "another item"
     raise refuse(
         Code.SHARED_SUBSCRIPTION,
-        f"{found.subscription.name} shares its subscription in Stripe with {named}; {what} would do the same"
-        " to that",
+        f"{snapshot.subscription.name} shares its Stripe subscription with {named}; {action} would affect"
+        f" {named} too",
         hint="take its item off the subscription in Stripe's dashboard, then: seatctl sync",
-        data={"subscription": found.subscription.name, "others": [*others]},
+        data={"subscription": snapshot.subscription.name, "others": [*others]},
     )
 
 
 _ENDED = frozenset((SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED))
 
 
-def require_unscheduled(found: SubscriptionSnapshot) -> None:
+def require_unscheduled(snapshot: SubscriptionSnapshot) -> None:
     """Raise `managed_by_schedule` if Stripe's subscription has a schedule."""
-    schedule = found.mirror.schedule
-    if schedule is not None and found.mirror.status not in _ENDED:
+    schedule = snapshot.mirror.schedule
+    if schedule is not None and snapshot.mirror.status not in _ENDED:
         raise refuse(
             Code.MANAGED_BY_SCHEDULE,
-            f"{found.subscription.name} is managed by the schedule {schedule} in Stripe, whose next phase"
+            f"{snapshot.subscription.name} is managed by the schedule {schedule} in Stripe, whose next phase"
             " would overwrite a change; nothing was changed",
             hint="release the schedule in Stripe's dashboard, then run the same command again",
-            data={"subscription": found.subscription.name, "schedule": schedule},
+            data={"subscription": snapshot.subscription.name, "schedule": schedule},
         )
 
 
-def gather(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action) -> SubscriptionSnapshot:
+def read_running(
+    ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action
+) -> SubscriptionSnapshot:
     """As `look`, of a subscription that is running. Raises NotRunning and `plan_without_policy` too."""
-    found = look(ledger, billing, call, handle, action)
-    _require_policy(ledger, found.subscription, found.mirror, found.item)
-    require_running(found.standing)
-    return found
+    snapshot = read_changeable(ledger, billing, call, handle, action)
+    _require_policy(ledger, snapshot.subscription, snapshot.mirror, snapshot.item)
+    require_running(snapshot.state)
+    return snapshot
 
 
-def look(ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action) -> SubscriptionSnapshot:
+def read_changeable(
+    ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action
+) -> SubscriptionSnapshot:
     """Read what a change of money is decided on, and check who asks and whose subscription it is.
 
     Raises UnknownSubscription, RoleRequired, ForeignLedger (Stripe's own metadata decides), and
     `managed_by_schedule`.
     """
-    found = look_at_payer(ledger, billing, call, handle, action)
-    require_unscheduled(found)
-    return found
+    snapshot = read_snapshot(ledger, billing, call, handle, action)
+    require_unscheduled(snapshot)
+    return snapshot
 
 
-def look_at_payer(
+def read_snapshot(
     ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action
 ) -> SubscriptionSnapshot:
     """As `look`, of what is not changed itself: who pays for it is no matter of its schedule."""
@@ -133,20 +137,22 @@ def look_at_payer(
         subscription = subscriptions.find(reader, handle, call.now)
         allow(reader, call.actor, action, subscription)
         last = operations.latest_of(reader, subscription.id)
-    mirror = at_home(ledger, billing, subscription)
+    mirror = read_home_subscription(ledger, billing, subscription)
     at = stripe_now(billing, call)
-    item, stands = stand(ledger, subscription, mirror, at)
-    return SubscriptionSnapshot(subscription, mirror, item, stands, at, last, call.now)
+    item, state = item_and_state(ledger, subscription, mirror, at)
+    return SubscriptionSnapshot(subscription, mirror, item, state, at, last, call.now)
 
 
-def at_home(ledger: Ledger, billing: Billing, subscription: Subscription) -> StripeSubscription:
+def read_home_subscription(
+    ledger: Ledger, billing: Billing, subscription: Subscription
+) -> StripeSubscription:
     """The subscription as Stripe has it. Raises ForeignLedger: the mirror may not know yet who adopted it."""
     require_home(subscription, ledger.id)
     try:
         mirror = read_subscription(billing.read(endpoints.subscription(subscription.stripe_subscription)))
-    except MissingInStripe as gone:
+    except MissingInStripe as missing:
         if subscription.status in _ENDED:
-            gone.hint = _buys_again(subscription)  # it was ended here already
+            missing.hint = _buy_again_hint(subscription)  # it was ended here already
         raise
     try:
         require_home(_with_home(subscription, mirror), ledger.id)
@@ -172,32 +178,32 @@ def _with_home(subscription: Subscription, mirror: StripeSubscription) -> Subscr
     return replace(subscription, home_ledger=mirror.metadata.get(LEDGER) or None)
 
 
-def stand(
+def item_and_state(
     ledger: Ledger, subscription: Subscription, mirror: StripeSubscription, at: datetime
 ) -> tuple[StripeItem, SubscriptionState]:
     """The subscription's item, and how it stands at that moment of Stripe's time."""
     with ledger.reading() as reader:
-        item = item_of_pool(reader, subscription, mirror)
-        return item, stand_of(reader, subscription, mirror, item, at)
+        item = item_of(reader, subscription, mirror)
+        return item, state_of(reader, subscription, mirror, item, at)
 
 
-def item_of_pool(reader: Reader, subscription: Subscription, mirror: StripeSubscription) -> StripeItem:
+def item_of(reader: Reader, subscription: Subscription, mirror: StripeSubscription) -> StripeItem:
     """The pool's item, or the one in its place. Raises ItemGone: another pool's is not its own."""
     own = next((one for one in mirror.items if one.id == subscription.stripe_item), None)
     if own is not None:
         return own
     others = {one.stripe_item for one in pools.of_stripe(reader, mirror.id)}
-    left = [one for one in mirror.items if one.licensed and one.id not in others]
-    if len(left) != 1:
+    unclaimed = [one for one in mirror.items if one.licensed and one.id not in others]
+    if len(unclaimed) != 1:
         raise ItemGone(
             f"{subscription.name} was taken off its subscription in Stripe; there is nothing to change",
-            hint="seatctl sync" if subscription.capacity else _buys_again(subscription),
+            hint="seatctl sync" if subscription.capacity else _buy_again_hint(subscription),
             data={"subscription": subscription.name},
         )
-    return left[0]
+    return unclaimed[0]
 
 
-def _buys_again(subscription: Subscription) -> str:
+def _buy_again_hint(subscription: Subscription) -> str:
     return f"to buy seats again: {hints.buy(subscription.plan_slug)}"
 
 
@@ -206,12 +212,12 @@ def has_item(mirror: StripeSubscription, item: JsonValue) -> bool:
     return any(one.id == item for one in mirror.items)
 
 
-def stand_of(
+def state_of(
     reader: Reader, subscription: Subscription, mirror: StripeSubscription, item: StripeItem, now: datetime
 ) -> SubscriptionState:
     """How the pool of this item stands at `now` (UTC)."""
     plan = plan_of(reader, item.price.product_id)
-    known = LedgerFacts(
+    facts = LedgerFacts(
         name=subscription.name,
         policy=policy_of(mirror, item, subscription)
         or (plan.policy if plan is not None else None)
@@ -220,7 +226,7 @@ def stand_of(
         assigned=subscription.assigned,
         owed=subscription.owed,
     )
-    return standing(known, mirror, item, now)
+    return standing(facts, mirror, item, now)
 
 
 def policy_of(mirror: StripeSubscription, item: StripeItem, subscription: Subscription) -> Policy | None:
@@ -236,8 +242,8 @@ def policy_of(mirror: StripeSubscription, item: StripeItem, subscription: Subscr
 
 def _price(reader: Reader, price_id: str) -> StripePrice | None:
     """A price that the mirror holds: while a change waits, that of what is paid for is not the item's."""
-    kept = stripe_objects.get(reader, price_id)
-    return None if kept is None or kept.kind is not Kind.PRICE else read_price(kept.data)
+    mirrored = stripe_objects.get(reader, price_id)
+    return None if mirrored is None or mirrored.kind is not Kind.PRICE else read_price(mirrored.data)
 
 
 def plan_of(reader: Reader, product_id: str) -> Plan | None:
@@ -248,19 +254,19 @@ def plan_of(reader: Reader, product_id: str) -> Plan | None:
         return None
 
 
-def seen(
+def mirror_update(
     reader: Reader,
     subscription: Subscription,
     mirror: StripeSubscription,
     item: StripeItem,
-    stands: SubscriptionState,
+    state: SubscriptionState,
 ) -> MirrorUpdate:
     """What `ledger.mirror.refresh` takes over."""
     try:
-        plan_id = plans.find(reader, stands.now.plan).id
+        plan_id = plans.find(reader, state.now.plan).id
     except plans.UnknownPlan:
         plan_id = subscription.plan_id
-    price = item.price if stands.now.price_id == item.price.id else _price(reader, stands.now.price_id)
+    price = item.price if state.now.price_id == item.price.id else _price(reader, state.now.price_id)
     amount = subscription.unit_amount if price is None or price.unit_amount is None else price.unit_amount
     agreed = policy_of(mirror, item, subscription) is not None
-    return MirrorUpdate(mirror, item, stands, plan_id, amount, stands.policy if agreed else None)
+    return MirrorUpdate(mirror, item, state, plan_id, amount, state.policy if agreed else None)

@@ -44,9 +44,9 @@ def subscription_row(subscription: Subscription) -> Record:
 
 def with_troubles(row: Record, subscription: Subscription, at: datetime) -> Record:
     """A row with what needs somebody at `at` (UTC): why, and the commands that help."""
-    found = troubles_of(subscription, at)
-    ways = dict.fromkeys(way for trouble in found for way in trouble.ways_out)
-    return {**row, "attention": [trouble.message for trouble in found], "ways_out": [*ways]}
+    troubles = troubles_of(subscription, at)
+    ways = dict.fromkeys(command for trouble in troubles for command in trouble.ways_out)
+    return {**row, "attention": [trouble.message for trouble in troubles], "ways_out": [*ways]}
 
 
 def shown_status(subscription: Subscription) -> str:
@@ -59,7 +59,7 @@ def shown_status(subscription: Subscription) -> str:
 
 
 def subscription_page(
-    subscription: Subscription, billing_email: str | None, planned: NextTerm, of_plan: Policy | None
+    subscription: Subscription, billing_email: str | None, next_term: NextTerm, of_plan: Policy | None
 ) -> Record:
     """Everything about one subscription: its row, its rules in sentences, and its own calendar.
 
@@ -68,37 +68,37 @@ def subscription_page(
     policy = subscription.policy or of_plan
     return {
         **subscription_row(subscription),
-        "next_seats": planned.seats,
-        "next_plan": planned.plan,
+        "next_seats": next_term.seats,
+        "next_plan": next_term.plan,
         "billing_email": billing_email,
         "auto_approval": auto_approval_fields(subscription.auto_approval),
         "policy": None if policy is None else as_fields(policy),
         "rules": [] if policy is None else [*sentences(policy)],
-        "calendar": [] if policy is None else [*calendar(subscription, policy, planned)],
+        "calendar": [] if policy is None else [*calendar(subscription, policy, next_term)],
         "stripe_item": subscription.stripe_item,
         "home_ledger": subscription.home_ledger,
     }
 
 
-def calendar(subscription: Subscription, policy: Policy, planned: NextTerm) -> list[str]:
+def calendar(subscription: Subscription, policy: Policy, next_term: NextTerm) -> list[str]:
     """What the policy means for this subscription, with its dates (UTC days)."""
     if subscription.status in _ENDED:
         return ["It has ended; nobody is entitled through it."]
-    end, stop = subscription.term_end, subscription.cancel_at
+    end, cancel_at = subscription.term_end, subscription.cancel_at
     lines = [f"The term runs from {_day(subscription.term_start)} to {_day(end)}."]
-    if stop is not None and policy.renewal is Renewal.AUTOMATIC:
-        return [*lines, f"It is canceled and ends on {_day(stop)}."]
-    renewed = stop is not None and stop > end
-    if renewed and stop is not None:
-        lines.append(f"It is renewed until {_day(stop)}, and ends then unless it is renewed again.")
+    if cancel_at is not None and policy.renewal is Renewal.AUTOMATIC:
+        return [*lines, f"It is canceled and ends on {_day(cancel_at)}."]
+    renewed = cancel_at is not None and cancel_at > end
+    if renewed and cancel_at is not None:
+        lines.append(f"It is renewed until {_day(cancel_at)}, and ends then unless it is renewed again.")
     elif subscription.status in STOPPED:
         lines.append("It renews no seats before it runs again.")
     elif policy.renewal is Renewal.AUTOMATIC:
         lines.append(f"It renews on {_day(end)}.")
     else:
         lines.append(f"It ends on {_day(end)} unless it is renewed.")
-    if (planned.seats, planned.plan) != (subscription.capacity, subscription.plan_slug):
-        lines.append(f"From {_day(end)} on it has {counted(planned.seats, 'seat')} of {planned.plan}.")
+    if (next_term.seats, next_term.plan) != (subscription.capacity, subscription.plan_slug):
+        lines.append(f"From {_day(end)} on it has {counted(next_term.seats, 'seat')} of {next_term.plan}.")
     return lines if renewed else [*lines, *_deadlines(end, policy)]
 
 

@@ -31,7 +31,7 @@ from seatctl.services.operations.kinds import Apply, OperationHandler, Operation
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import OperationRequest, submit
 from seatctl.services.subscriptions.settings_operation import not_reached, write_metadata
-from seatctl.services.subscriptions.snapshot import seen, stand_of
+from seatctl.services.subscriptions.snapshot import mirror_update, state_of
 from seatctl.services.sync.apply_subscription import ENDED, item_of
 from seatctl.services.users.permissions import allow
 
@@ -121,8 +121,8 @@ def _run(running: OperationRun) -> Apply:
             if item is None:
                 after = mirrored_pools.empty(tx, pool, found)  # who sits there is this ledger's to seat now
             else:
-                stands = stand_of(tx, pool, found, item, at)
-                after = subscription.refresh(tx, pool, seen(tx, pool, found, item, stands))
+                stands = state_of(tx, pool, found, item, at)
+                after = subscription.refresh(tx, pool, mirror_update(tx, pool, found, item, stands))
             was, became = {"home_ledger": pool.home_ledger}, {"home_ledger": after.home_ledger}
             tx.record("subscription", pool.id, was, became)
             rows.append(_row(after, "adopted"))

@@ -23,7 +23,7 @@ from seatctl.rules.item_metadata import OURS, as_known, said_of
 from seatctl.rules.metadata import LEDGER, NAME, auto_approval_of
 from seatctl.rules.names import name_key
 from seatctl.rules.plural import counted
-from seatctl.services.subscriptions.snapshot import seen, stand_of
+from seatctl.services.subscriptions.snapshot import mirror_update, state_of
 from seatctl.services.sync.apply_plans import plan_for
 from seatctl.services.sync.apply_settings import owner_said, take_settings
 
@@ -38,8 +38,8 @@ def copy(journal: Journal, found: StripeSubscription, now: datetime) -> None:
         item = item_of(pool, found)
         if item is not None and not _is_busy(journal, pool):
             invoices.join(journal, found.id, pool.id)
-            stands = stand_of(journal, pool, found, item, now)
-            subscription.copy(journal, pool, seen(journal, pool, found, item, stands))
+            stands = state_of(journal, pool, found, item, now)
+            subscription.copy(journal, pool, mirror_update(journal, pool, found, item, stands))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +146,8 @@ def _refresh(
         after = mirrored_pools.empty(tx, pool, found)
     else:
         plan_for(tx, item.price)
-        stands = stand_of(tx, pool, found, item, taking.at)
-        after = subscription.refresh(tx, pool, seen(tx, pool, found, item, stands))
+        stands = state_of(tx, pool, found, item, taking.at)
+        after = subscription.refresh(tx, pool, mirror_update(tx, pool, found, item, stands))
     after = take_settings(tx, after, found, taking.names)
     if after != pool:
         yield {
@@ -194,8 +194,8 @@ def _add(
     )
     pool = added  # of one made elsewhere, its item says all there is to know
     if any(key.startswith(OURS) for key in said):
-        stands = stand_of(tx, added, found, item, taking.at)
-        pool = subscription.write(tx, added, seen(tx, added, found, item, stands))
+        stands = state_of(tx, added, found, item, taking.at)
+        pool = subscription.write(tx, added, mirror_update(tx, added, found, item, stands))
     mirrored_pools.record_added(tx, pool)
     return {
         "kind": "subscription",

@@ -29,7 +29,7 @@ from seatctl.rules.assignment import in_packs
 from seatctl.rules.item_metadata import as_known
 from seatctl.rules.payment_states import hint_of, is_cut_off, unpaid_trouble
 from seatctl.rules.plural import counted
-from seatctl.services.subscriptions.snapshot import stand_of
+from seatctl.services.subscriptions.snapshot import state_of
 from seatctl.services.sync.apply_changes import made_here
 from seatctl.services.sync.apply_subscription import ENDED, item_of
 from seatctl.services.sync.reader import reading
@@ -192,7 +192,7 @@ def _judged(
     item = item_of(subscription, found) if isinstance(found, StripeSubscription) else None
     seats = None
     if isinstance(found, StripeSubscription) and item is not None:
-        seats = stand_of(reader, subscription, found, item, at).now.seats
+        seats = state_of(reader, subscription, found, item, at).now.seats
     row: dict[str, JsonValue] = {
         "name": subscription.name,
         "kind": str(Kind.SUBSCRIPTION),

@@ -108,7 +108,7 @@ def test_a_credit_note_before_the_payment_lowers_what_is_open(sandbox, owed):
     assert sandbox("sync").code == 0
     row = listed(sandbox)
     assert (row["total"], row["amount_remaining"], row["credited"]) == (3600, 2600, 1000)
-    told = "credited 10.00 USD before it was paid: so much less is to be paid"
+    told = "credited 10.00 USD before it was paid, which lowers what is due"
     assert told in shown(sandbox, owed)["totals"]
     would = sandbox("invoices", "pay", owed, "--max-spend", "25.99", "--yes")
     assert (would.code, "26.00" in would.err) == (4, True)
