@@ -59,7 +59,7 @@ def check(typer_ctx: typer.Context) -> None:
         over = [] if found else checking.over_assigned(ledger)
         shared = [] if found else checking.shared_addresses(ledger)
     bad = {name for name, _, _ in found}
-    rows = [{"check": name, "ok": True, "subject": None, "detail": None} for name in checking.checks()]
+    rows = [{"check": name, "ok": True, "subject": None, "detail": None} for name in checking.check_names()]
     rows = [row for row in rows if row["check"] not in bad]
     rows += [{"check": name, "ok": False, "subject": what, "detail": why} for name, what, why in found]
     ctx.emit_list(

@@ -81,12 +81,12 @@ def _run(ctx: Context, loaded: Callable[[], object]) -> int:
 def _deliver(ctx: Context) -> None:
     """Send the messages of what was changed. The result is printed already, and stays what it is."""
     ledger = ctx.__dict__.get("ledger")
-    if ledger is None or ledger.told_from is None:
+    if ledger is None or ledger.first_entry_with_messages is None:
         return
     try:
         from seatctl.cli.deliver_mail import deliver
 
-        deliver(ctx, ledger.told_from)
+        deliver(ctx, ledger.first_entry_with_messages)
     except (KeyboardInterrupt, OSError, ImportError):
         return  # who does not want to wait, or no file descriptor left: the messages are sent later
 

@@ -239,7 +239,7 @@ def _subscription_id(ctx: Context, handle: str | None) -> int | None:
     from seatctl.ledger import subscription_handles
 
     with ctx.ledger.reading() as reader:
-        return subscription_handles.known(reader, handle).id
+        return subscription_handles.find(reader, handle).id
 
 
 def _user_id(ctx: Context, email: str | None) -> int | None:

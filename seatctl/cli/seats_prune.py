@@ -24,7 +24,7 @@ def confirmed(ctx: Context, how: ApplyOptions, holds: Checked | None) -> Checked
     """
     if not how.prune or not ctx.asks or not ctx.interactive or ctx.options.yes:
         return holds
-    from seatctl.ledger.desired.result import differences
+    from seatctl.ledger.desired.differences import records
     from seatctl.rules.desired_state import check
     from seatctl.rules.plural import counted
     from seatctl.services.seats.apply import require_allowed, weigh
@@ -44,7 +44,7 @@ def confirmed(ctx: Context, how: ApplyOptions, holds: Checked | None) -> Checked
     def as_agreed(journal: Journal, changes: Changes) -> None:
         if holds is not None:
             holds(journal, changes)
-        if [row for row in differences(journal) if row["result"] == "revoked"] != leaving:
+        if [row for row in records(journal) if row["result"] == "revoked"] != leaving:
             raise refuse(
                 Code.STALE_PLAN,
                 "others would lose their seats now than when it was asked; nothing was written",

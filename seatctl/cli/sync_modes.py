@@ -49,10 +49,10 @@ def watch(ctx: Context, every: int) -> None:
 
 def _deliver(ctx: Context) -> None:
     """Send the messages of what was taken over: other commands do so when they end, which these do not."""
-    if ctx.ledger.told_from is not None:
+    if ctx.ledger.first_entry_with_messages is not None:
         from seatctl.cli.deliver_mail import deliver
 
-        deliver(ctx, ctx.ledger.told_from)
+        deliver(ctx, ctx.ledger.first_entry_with_messages)
 
 
 def follow_events(ctx: Context, source: str) -> None:

@@ -52,6 +52,6 @@ def _wrote(email: str, former: str) -> str:
     return ", and sent the mails there" if elsewhere else ""
 
 
-def checks() -> tuple[str, ...]:
+def check_names() -> tuple[str, ...]:
     """The names of all checks, in order."""
-    return (*all_checks.checks(), _SEARCH)
+    return (*all_checks.check_names(), _SEARCH)

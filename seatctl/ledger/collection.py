@@ -44,7 +44,7 @@ def read_pause(text: str | None) -> Pause | None:
     return Pause(behavior, None if resumes_at is None else parse_time(resumes_at))
 
 
-def written_pause(pause: Pause | None) -> str | None:
+def pause_text(pause: Pause | None) -> str | None:
     """A pause as the column `pause_collection` keeps it."""
     if pause is None:
         return None

@@ -89,7 +89,7 @@ def _require_clean(copy: Path, original: Path) -> None:
         )
 
 
-def renew(path: Path, call: Call) -> str:
+def give_new_id(path: Path, call: Call) -> str:
     """Make a copy a ledger of its own, with a new id; that id.
 
     What was under way when the backup was made is over: its money operations may have gone through since,
@@ -99,7 +99,7 @@ def renew(path: Path, call: Call) -> str:
     old, new = ledger.id, f"led_{os.urandom(12).hex()}"
     try:
         with ledger.change(call) as tx:
-            _end_what_was_under_way(tx)
+            _end_unfinished(tx)
             tx.execute("UPDATE meta SET value = ? WHERE key = 'ledger_id'", (new,))
             tx.record("setting", 0, {"ledger_id": old}, {"ledger_id": new})
             tx.summarise(f"restored from a backup of {old}, as {new}")
@@ -108,24 +108,24 @@ def renew(path: Path, call: Call) -> str:
     return new
 
 
-_GIVEN_UP = "it was under way when this ledger's backup was made; Stripe tells what became of it"
+_UNFINISHED = "it was under way when this ledger's backup was made; Stripe tells what became of it"
 
 
-def _end_what_was_under_way(tx: Transaction) -> None:
+def _end_unfinished(tx: Transaction) -> None:
     tx.execute(
         "UPDATE runs SET state = 'failed', finished_at = ?, summary = ? WHERE number IN"
         " (SELECT run FROM operations WHERE state IN ('pending', 'waiting'))",
-        (tx.now, _GIVEN_UP),
+        (tx.now, _UNFINISHED),
     )
     tx.execute(
         "UPDATE operations SET state = 'failed', finished_at = ?, outcome = ?"
         " WHERE state IN ('pending', 'waiting')",
-        (tx.now, json.dumps({"summary": _GIVEN_UP})),
+        (tx.now, json.dumps({"summary": _UNFINISHED})),
     )
     tx.execute("UPDATE outbox SET state = 'held' WHERE state = 'waiting'")
 
 
-def put_in_place(copy: Path, place: Path, aside: Path) -> None:
+def replace_ledger(copy: Path, place: Path, aside: Path) -> None:
     """Put a ledger file where another one is or was; what it replaces is kept as `aside`, if it is there.
 
     A damaged one is moved aside with its journal; a good one is copied aside, and overwritten in one
@@ -184,7 +184,7 @@ def _overwrite(current: Ledger, copy: Path, aside: Path) -> None:
         source.backup(current.engine.connection, pages=_PAGES_A_STEP, progress=step)
 
 
-def clear_parts(place: Path) -> None:
+def delete_leftovers(place: Path) -> None:
     """Delete what restores that were killed have left beside the ledger: whole copies of it."""
     pattern = re.compile(rf"\.+{re.escape(place.name)}\.(\d+)\.part")
     for path in place.parent.iterdir() if place.parent.is_dir() else ():

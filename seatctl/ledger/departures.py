@@ -53,7 +53,7 @@ def ending_between(reader: Reader, subscription_id: int, after: str, until: str)
     return tuple(row["user_id"] for row in rows)
 
 
-def told_to_leave(reader: Reader, subscription_id: int, until: str) -> tuple[int, ...]:
+def selected_by_decrease(reader: Reader, subscription_id: int, until: str) -> tuple[int, ...]:
     """The users whose seat ends at `until` (written form, UTC) as a decrease said, in the order named."""
     rows = reader.rows(
         "SELECT DISTINCT t.user_id FROM operations o, json_each(o.payload, '$.leaving') named"

@@ -22,7 +22,7 @@ def settle(tx: Transaction) -> None:
     apply_capacity_changes(tx)
     seats.expire(tx)
     request_closures.expire(tx)
-    request_closures.deny_of_the_ended(tx)
+    request_closures.deny_for_ended_subscriptions(tx)
     fill_waitlists(tx)
 
 
@@ -51,7 +51,7 @@ def fill_waitlists(tx: Transaction) -> int:
     return sum(_fill(tx, subscriptions.by_id(tx, subscription)) for subscription in free)
 
 
-def waitlist_told(tx: Transaction, moved_up: int) -> str:
+def waitlist_note(tx: Transaction, moved_up: int) -> str:
     """How a report goes on after seats were given back: who moved up, or until when the waitlist waits."""
     if moved_up:
         return f"; {moved_up:,} from the waitlist seated"
@@ -66,7 +66,9 @@ def _fill(tx: Transaction, subscription: Subscription) -> int:
         if not free:
             break
         for_any = request.subscription_id is None
-        if not (_suits(tx, request, subscription, free) if for_any else free > _kept(request, subscription)):
+        if not (
+            _suits(tx, request, subscription, free) if for_any else free > _kept_free(request, subscription)
+        ):
             continue
         # For any subscription it is this one's rule that decides, now; else it was decided before.
         by = AUTOMATIC if for_any and request.decided_by == AUTOMATIC else None
@@ -76,7 +78,7 @@ def _fill(tx: Transaction, subscription: Subscription) -> int:
     return seated
 
 
-def _kept(request: SeatRequest, subscription: Subscription) -> int:
+def _kept_free(request: SeatRequest, subscription: Subscription) -> int:
     """The free seats that are not for whom a rule approved."""
     return subscription.auto_approval.keep_free if request.decided_by == AUTOMATIC else 0
 

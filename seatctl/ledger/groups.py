@@ -9,7 +9,7 @@ from seatctl.ledger.transaction import Reader
 from seatctl.rules.names import group_key
 
 
-def teach(reader: Reader) -> None:
+def define_group_key(reader: Reader) -> None:
     """Let the statements that follow call `group_key`."""
     reader.engine.define("group_key", lambda text: None if text is None else group_key(text))
 
@@ -19,7 +19,7 @@ def differ(one: str, other: str) -> str:
     return f"({one} <> {other} AND group_key({one}) <> group_key({other}))"
 
 
-def kept(given: str, held: str) -> str:
+def keep_spelling(given: str, held: str) -> str:
     """The value of a column `given` (NULL: nothing), or `held` where that is the same group."""
     same = f"{given} <> {held} AND group_key({given}) = group_key({held})"
     return f"CASE WHEN {same} THEN {held} ELSE {given} END"

@@ -103,7 +103,7 @@ def _update(tx: Transaction) -> int:
     updated = tx.execute(_FIND_UPDATED)
     if updated:
         tx.record_many("user", _BEFORE_AND_AFTER, {})
-        user_search.forget(tx, _UPDATED, {})
+        user_search.remove(tx, _UPDATED, {})
         tx.execute(_UPDATE)
         user_search.index(tx, _UPDATED, {})
     return updated

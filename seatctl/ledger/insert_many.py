@@ -28,11 +28,11 @@ def insert_all(
         journal.execute(f"{into} VALUES {values} {then}", [value for one in part for value in one])
 
 
-def listed(values: Iterable[str]) -> str:
+def json_list(values: Iterable[str]) -> str:
     """Texts as one parameter, which `json_each` reads."""
     return json.dumps(list(values))
 
 
-def compact(value: Mapping[str, JsonValue]) -> str:
+def compact_json(value: Mapping[str, JsonValue]) -> str:
     """An object as a column keeps it."""
     return json.dumps(dict(value), ensure_ascii=False, separators=(",", ":"))

@@ -61,7 +61,7 @@ def drafts_of(reader: Reader, customers_in_stripe: Iterable[str]) -> list[str]:
     return [row["stripe_id"] for row in rows if row["customer"] in wanted]
 
 
-def pool_of(reader: Reader, invoice_id: int) -> int | None:
+def subscription_of(reader: Reader, invoice_id: int) -> int | None:
     """The id of the subscription that an invoice is for, None where it is for none."""
     found = reader.value("SELECT subscription_id FROM invoices WHERE id = ?", (invoice_id,))
     return found if isinstance(found, int) else None

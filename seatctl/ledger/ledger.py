@@ -29,27 +29,27 @@ MONEY_WAIT_SECONDS = 5.0
 """How long a money command waits for another one before it says `busy`."""
 
 
-_ANOTHER = "give yourself access to it, or name another ledger: seatctl --ledger PATH"
+_NAME_ANOTHER = "give yourself access to it, or name another ledger: seatctl --ledger PATH"
 
 
-_OF_ROWS = (sqlite3.Error, ValueError, LookupError, TypeError, AttributeError, StopIteration)
+_MAY_BE_DAMAGE = (sqlite3.Error, ValueError, LookupError, TypeError, AttributeError, StopIteration)
 """What a row raises that does not hold what was written there: no such table or column, no JSON, no text, no
 time, a value that nobody knows, a key that is missing, a thing that is gone. So does a bug of ours."""
 
 
 @contextmanager
-def _border(path: Path) -> Iterator[None]:
+def _detect_damage(path: Path) -> Iterator[None]:
     """An error that rows of the ledger may have caused is the ledger's damage where it has any, else a bug.
 
     Raises LedgerDamaged, or what was raised.
     """
     try:
         yield
-    except _OF_ROWS as error:
+    except _MAY_BE_DAMAGE as error:
         found = _damage(path)
         if found is None:
             raise
-        raise damaged(path, *found) from error
+        raise damage_error(path, *found) from error
 
 
 def _damage(path: Path) -> tuple[str, str, str] | None:
@@ -59,12 +59,12 @@ def _damage(path: Path) -> tuple[str, str, str] | None:
     engine = SqliteEngine(path)
     try:
         engine.begin_reading()
-        return all_checks.damage(Reader(engine))
+        return all_checks.first_damage(Reader(engine))
     finally:
         engine.close()
 
 
-def damaged(path: Path, check: str, subject: str, detail: str) -> LedgerDamaged:
+def damage_error(path: Path, check: str, subject: str, detail: str) -> LedgerDamaged:
     """The refusal of whoever has met damage."""
     return LedgerDamaged(
         f"the ledger {path} is damaged: {subject}: {detail}",
@@ -82,7 +82,7 @@ class Ledger:
         self._money_depth = 0
         self.is_rehearsal = False
         """Whether this is a copy that is thrown away: see `copies.rehearsal`."""
-        self.told_from: int | None = None
+        self.first_entry_with_messages: int | None = None
         """The first audit entry, of those committed through this object, that has messages to send."""
 
     @property
@@ -100,7 +100,7 @@ class Ledger:
         found = self._meta.get(key)
         if found is None or not can_be(found):
             wrong = "it is missing" if found is None else f"{found!r} cannot be"
-            raise damaged(self.path, "meta", key, wrong)
+            raise damage_error(self.path, "meta", key, wrong)
         return found
 
     @property
@@ -110,7 +110,7 @@ class Ledger:
 
     @cached_property
     def _meta(self) -> dict[str, str]:
-        with _border(self.path):
+        with _detect_damage(self.path):
             return {row["key"]: row["value"] for row in self.engine.rows("SELECT key, value FROM meta")}
 
     @contextmanager
@@ -119,7 +119,7 @@ class Ledger:
         if self.engine.in_transaction:
             yield Reader(self.engine)
             return
-        with _border(self.path):
+        with _detect_damage(self.path):
             self.engine.begin_reading()
             try:
                 yield Reader(self.engine)
@@ -137,7 +137,7 @@ class Ledger:
         self._require_idle()
         # The write lock is held from the first read to the commit, so that what was read (a free seat,
         # an open request, a name) is still so when it is written: no second process can take it meanwhile.
-        with _border(self.path):
+        with _detect_damage(self.path):
             self._begin_writing()
             try:
                 tx = Transaction(self.engine, call)
@@ -147,8 +147,8 @@ class Ledger:
                 keep = tx.finish() and (not call.dry_run or (call.rehearsed and self.is_rehearsal))
                 if keep:
                     self.engine.commit()
-                    if tx.messages and self.told_from is None:
-                        self.told_from = tx.entry
+                    if tx.messages and self.first_entry_with_messages is None:
+                        self.first_entry_with_messages = tx.entry
             finally:
                 self.engine.rollback()
 
@@ -163,7 +163,7 @@ class Ledger:
     @contextmanager
     def _journal(self, begin: Callable[[], None]) -> Iterator[Journal]:
         self._require_idle()
-        with _border(self.path):
+        with _detect_damage(self.path):
             begin()
             try:
                 yield Journal(self.engine)
@@ -172,13 +172,13 @@ class Ledger:
                 self.engine.rollback()
 
     @contextmanager
-    def weighing(self) -> Iterator[Journal]:
+    def scratch(self) -> Iterator[Journal]:
         """One snapshot in which TEMP tables may be filled and asked; all of it is forgotten on leaving.
 
         Takes no lock and writes nothing to the file, which may be one that nobody may write.
         """
         self._require_idle()
-        with _border(self.path):
+        with _detect_damage(self.path):
             self.engine.begin_staging()
             try:
                 yield Journal(self.engine)
@@ -201,7 +201,7 @@ class Ledger:
             # Without its triggers nothing counts who sits where: it would seat one too many.
             self.engine.rollback()
             wrong = _damage(self.path) or ("structure", "triggers", "they are not those of this version")
-            raise damaged(self.path, *wrong)
+            raise damage_error(self.path, *wrong)
 
     def _require_idle(self) -> None:
         if self.engine.in_transaction:
@@ -294,16 +294,16 @@ def open_ledger(path: Path, *, wait: float = WAIT_SECONDS) -> Ledger:
         there = path.exists()
     except OSError as error:
         raise refuse(
-            Code.LEDGER_READ_ONLY, f"{path} cannot be opened: {error.strerror}", hint=_ANOTHER
+            Code.LEDGER_READ_ONLY, f"{path} cannot be opened: {error.strerror}", hint=_NAME_ANOTHER
         ) from error
     if not there:
-        raise _missing(path)
+        raise _no_ledger(path)
     if path.is_dir() or path.is_fifo():  # SQLite would call it a failing disk
-        raise refuse(Code.LEDGER_READ_ONLY, f"{path} is not a file", hint=_ANOTHER)
+        raise refuse(Code.LEDGER_READ_ONLY, f"{path} is not a file", hint=_NAME_ANOTHER)
     engine = SqliteEngine(path, wait=wait)
     try:
         if not is_current(engine):
-            _require_made(engine)
+            _require_created(engine)
             _require_migratable(engine)
             _migrate(engine)
     except BaseException:
@@ -331,7 +331,7 @@ def create_ledger(path: Path, *, mode: str, stripe_account: str | None, now: dat
         raise
     ledger = Ledger(engine)
     try:
-        _require_same(ledger, mode, stripe_account)
+        _require_same_mode(ledger, mode, stripe_account)
     except BaseException:
         ledger.close()
         raise
@@ -357,10 +357,10 @@ def _has_meta(engine: SqliteEngine) -> bool:
     return next(iter(engine.rows("SELECT 1 FROM meta LIMIT 1")), None) is not None
 
 
-def _require_made(engine: SqliteEngine) -> None:
+def _require_created(engine: SqliteEngine) -> None:
     """A creation that was killed before it was done left an empty file, which is no ledger yet."""
     if engine.version == 0:
-        raise _missing(engine.path)
+        raise _no_ledger(engine.path)
 
 
 def _require_migratable(engine: SqliteEngine) -> None:
@@ -372,11 +372,11 @@ def _require_migratable(engine: SqliteEngine) -> None:
         )
 
 
-def _missing(path: Path) -> NoLedger:
+def _no_ledger(path: Path) -> NoLedger:
     return NoLedger(f"there is no ledger at {path}", hint="seatctl init")
 
 
-def _require_same(ledger: Ledger, mode: str, stripe_account: str | None) -> None:
+def _require_same_mode(ledger: Ledger, mode: str, stripe_account: str | None) -> None:
     other_account = stripe_account and ledger.stripe_account and stripe_account != ledger.stripe_account
     if ledger.mode != mode or other_account:
         where, found, wanted = ledger.path, ledger.mode, mode

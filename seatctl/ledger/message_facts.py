@@ -38,7 +38,7 @@ _UNPAID = """SELECT stripe_id FROM invoices WHERE subscription_id = ? AND status
     AND amount_remaining > 0 ORDER BY created_at LIMIT 1"""
 
 
-def gather(reader: Reader, message: Message) -> Facts:
+def read_facts(reader: Reader, message: Message) -> Facts:
     """The facts of a message to one: `recipient`, `ids`, and what these name; None for what they do not."""
     facts: Facts = {"recipient": {"email": message.email, "name": message.name}, "ids": {**message.ids}}
     for key, read in _READERS.items():
@@ -60,7 +60,7 @@ def _subscription(reader: Reader, subscription_id: int) -> Facts | None:
 
 def _with_policy(reader: Reader, sql: str, number: int) -> Facts | None:
     """A row with what its policy says to a person who sits there."""
-    found = _plain(reader, sql, number)
+    found = _row_facts(reader, sql, number)
     if found is None:
         return None
     policy = json.loads(str(found.pop("policy") or "{}"))
@@ -75,12 +75,12 @@ def _with_policy(reader: Reader, sql: str, number: int) -> Facts | None:
 
 
 def _request(reader: Reader, number: int) -> Facts | None:
-    found = _plain(reader, _REQUEST, number)
+    found = _row_facts(reader, _REQUEST, number)
     return None if found is None else {**found, "features": json.loads(str(found["features"]))}
 
 
 def _user(reader: Reader, user_id: int) -> Facts | None:
-    return _plain(reader, "SELECT email, name FROM users WHERE id = ?", user_id)
+    return _row_facts(reader, "SELECT email, name FROM users WHERE id = ?", user_id)
 
 
 def _invoice(reader: Reader, invoice_id: int) -> Facts | None:
@@ -95,11 +95,11 @@ def _invoice_of(reader: Reader, stripe_id: str) -> Facts:
         {"description": line.description, "amount": _money(line.amount, line.currency)} for line in billed
     ]
     return {
-        **_bought(reader, invoice, billed),
+        **_purchase_facts(reader, invoice, billed),
         "number": invoice.number or invoice.stripe_id,
         "total": _money(invoice.total, invoice.currency),
         "amount_paid": _money(invoice.amount_paid, invoice.currency),
-        "balance": _money(moved, invoice.currency) if (moved := _balance(invoice)) else None,
+        "balance": _money(moved, invoice.currency) if (moved := _balance_applied(invoice)) else None,
         "amount_remaining": _money(invoice.amount_remaining, invoice.currency),
         "created_at": f"{invoice.created_at:%Y-%m-%d}",
         "due_date": None if invoice.due_date is None else f"{invoice.due_date:%Y-%m-%d}",
@@ -108,7 +108,7 @@ def _invoice_of(reader: Reader, stripe_id: str) -> Facts:
     }
 
 
-def _bought(reader: Reader, invoice: Invoice, lines: Sequence[InvoiceLine]) -> Facts:
+def _purchase_facts(reader: Reader, invoice: Invoice, lines: Sequence[InvoiceLine]) -> Facts:
     """What an invoice was for, by its own lines: `plan`, `seats`, `paid_from`, `paid_until`.
 
     Never by the subscription, which may have changed since. None where the lines leave it open: those of
@@ -133,7 +133,7 @@ def _bought(reader: Reader, invoice: Invoice, lines: Sequence[InvoiceLine]) -> F
     return facts
 
 
-def _balance(invoice: Invoice) -> int:
+def _balance_applied(invoice: Invoice) -> int:
     """What the customer's balance or a credit note added to an invoice's total, negative if it took off."""
     return invoice.amount_paid + invoice.amount_remaining - invoice.total
 
@@ -146,7 +146,7 @@ def _money(amount: int, currency: str) -> str:
     return f"{plain_amount(amount, currency)} {currency.upper()}"
 
 
-def _plain(reader: Reader, sql: str, number: int) -> Facts | None:
+def _row_facts(reader: Reader, sql: str, number: int) -> Facts | None:
     row = reader.row(sql, (number,))
     return None if row is None else dict(zip(row.keys(), row, strict=True))
 

@@ -89,7 +89,7 @@ def facts(reader: Reader, operation: Operation) -> dict[str, JsonValue]:
     }
 
 
-def every(reader: Reader) -> Iterator[Operation]:
+def all_operations(reader: Reader) -> Iterator[Operation]:
     """All there ever were, oldest first."""
     return _operations(reader.rows(f"{_SELECT} ORDER BY o.id"))
 
@@ -200,12 +200,12 @@ def close(
         result = RunState.DONE if state is OperationState.DONE else RunState.FAILED
         journal.execute(
             "UPDATE runs SET state = ?, finished_at = ?, summary = coalesce(?, summary) WHERE number = ?",
-            (str(result), format_time(now), _sentence(outcome), operation.run),
+            (str(result), format_time(now), _summary(outcome), operation.run),
         )
     return bool(ended)
 
 
-def wait(journal: Journal, operation: Operation, outcome: dict[str, JsonValue]) -> None:
+def set_waiting(journal: Journal, operation: Operation, outcome: dict[str, JsonValue]) -> None:
     """Put an operation aside until somebody authenticates or a page is filled in."""
     journal.execute(
         "UPDATE operations SET state = 'waiting', outcome = ? WHERE id = ?", (_text(outcome), operation.id)
@@ -216,7 +216,7 @@ def _text(value: dict[str, JsonValue]) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _sentence(outcome: dict[str, JsonValue]) -> str | None:
+def _summary(outcome: dict[str, JsonValue]) -> str | None:
     summary = outcome.get("summary")
     return summary if isinstance(summary, str) else None
 

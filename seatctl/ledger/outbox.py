@@ -26,7 +26,7 @@ _SELECT = f"""SELECT o.id, o.template, o.ids, o.state, o.attempts, a.at AS queue
     {_RECIPIENTS} AS recipients
     FROM outbox o JOIN audit a ON a.seq = o.entry_id LEFT JOIN users u ON u.id = o.recipient_id"""
 
-_SPREAD = """INSERT INTO outbox (entry_id, n, template, ids, recipient_id)
+_EXPAND = """INSERT INTO outbox (entry_id, n, template, ids, recipient_id)
     SELECT :entry, :n + row_number() OVER (ORDER BY c.n), :template, json_object('seat', t.id), t.user_id
     FROM changes c JOIN seats t ON t.id = c.entity_id
     WHERE c.entry = :entry AND c.entity = 'seat' AND c.n BETWEEN :first AND :last"""
@@ -38,7 +38,7 @@ NO_CONNECTION = "no connection: "
 # -- spreading ----------------------------------------------------------------------------------
 
 
-def spread(journal: Journal, now: str, most: int = 1000, first_entry: int = 0) -> int:
+def expand(journal: Journal, now: str, most: int = 1000, first_entry: int = 0) -> int:
     """Turn messages to many (`Transaction.mail_each`) due at `now` into at most `most` to one; how many.
 
     Those of `first_entry` and later come first. What is made leaves the original in the same
@@ -55,14 +55,14 @@ def spread(journal: Journal, now: str, most: int = 1000, first_entry: int = 0) -
         )
         if row is None:
             break
-        made += _spread_one(journal, row, most - made)
+        made += _expand_one(journal, row, most - made)
     return made
 
 
-def _spread_one(journal: Journal, row: Row, most: int) -> int:
+def _expand_one(journal: Journal, row: Row, most: int) -> int:
     first, last = row["first"], min(row["last"], row["first"] + most - 1)
     made = journal.execute(
-        _SPREAD,
+        _EXPAND,
         {
             "entry": row["entry_id"],
             "n": journal.count("SELECT max(n) FROM outbox WHERE entry_id = ?", (row["entry_id"],)),
@@ -80,7 +80,7 @@ def _spread_one(journal: Journal, row: Row, most: int) -> int:
     return made
 
 
-def has_many(reader: Reader, now: str) -> bool:
+def has_unexpanded(reader: Reader, now: str) -> bool:
     """Whether a message to many is due at `now` (written form), to be spread out."""
     query = f"SELECT 1 FROM outbox o WHERE {_IS_DUE} AND {_MANY} IS NOT NULL LIMIT 1"
     return reader.value(query, {"now": now}) is not None
@@ -118,7 +118,7 @@ def begin_attempt(journal: Journal, number: int, next_attempt: str) -> None:
     )
 
 
-def begin_anew(journal: Journal, number: int, next_attempt: str) -> None:
+def restart_attempts(journal: Journal, number: int, next_attempt: str) -> None:
     """Count the attempt that is being made as the first one."""
     journal.execute("UPDATE outbox SET attempts = 1, next_attempt = ? WHERE id = ?", (next_attempt, number))
 
@@ -135,7 +135,7 @@ def end_attempt(
     )
 
 
-def again(journal: Journal, state: MessageState) -> int:
+def requeue(journal: Journal, state: MessageState) -> int:
     """Let messages in this state be tried at once, as if for the first time; how many."""
     return journal.execute(
         "UPDATE outbox SET state = 'waiting', attempts = 0, next_attempt = NULL WHERE state = ?",
@@ -143,7 +143,7 @@ def again(journal: Journal, state: MessageState) -> int:
     )
 
 
-def hurry(journal: Journal) -> int:
+def retry_now(journal: Journal) -> int:
     """Let what was put off be tried at once; how many. What the undo window holds was not tried yet."""
     return journal.execute(
         "UPDATE outbox SET next_attempt = NULL"

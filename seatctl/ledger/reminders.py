@@ -38,7 +38,7 @@ class WatchedSubscription:
     term_end: datetime
     end_is_open: bool
     """Its term ends with a charge or with an end that somebody can still avert."""
-    by_itself: bool
+    renews_automatically: bool
     """It has been charged before and will be again: neither a trial, nor renewed by hand."""
     unpaid_since: str | None
 
@@ -48,7 +48,7 @@ def watched(reader: Reader) -> Iterator[WatchedSubscription]:
     rows = reader.rows(
         f"SELECT s.id, s.term_start, s.term_end, s.unpaid_since, {END_IS_OPEN} AS end_is_open,"  # noqa: S608 - conditions of ours
         " s.status <> 'trialing' AND coalesce(json_extract(s.policy, '$.renewal'), '') <> 'manual'"
-        f" AS by_itself FROM subscriptions s WHERE {_OURS} ORDER BY s.id"
+        f" AS renews_automatically FROM subscriptions s WHERE {_OURS} ORDER BY s.id"
     )
     for row in rows:
         yield WatchedSubscription(
@@ -56,12 +56,12 @@ def watched(reader: Reader) -> Iterator[WatchedSubscription]:
             term_start=parse_time(row["term_start"]),
             term_end=parse_time(row["term_end"]),
             end_is_open=bool(row["end_is_open"]),
-            by_itself=bool(row["by_itself"]),
+            renews_automatically=bool(row["renews_automatically"]),
             unpaid_since=row["unpaid_since"],
         )
 
 
-def was_told(reader: Reader, subscription_id: int, notice: dict[str, JsonValue]) -> bool:
+def was_sent(reader: Reader, subscription_id: int, notice: dict[str, JsonValue]) -> bool:
     """Whether exactly this was told before."""
     rows = reader.rows(
         "SELECT after FROM changes WHERE entity = ? AND entity_id = ? AND after IS NOT NULL",
@@ -70,7 +70,7 @@ def was_told(reader: Reader, subscription_id: int, notice: dict[str, JsonValue])
     return any(json.loads(row["after"]) == notice for row in rows)
 
 
-def renewals_paid(reader: Reader, since: str) -> Iterator[tuple[int, int]]:
+def paid_renewals_without_receipt(reader: Reader, since: str) -> Iterator[tuple[int, int]]:
     """Paid renewals that nobody was sent a receipt for: the ids of the subscription and of the invoice.
 
     Of invoices made since a moment (written form), and since the subscription is this ledger's: what was
@@ -105,7 +105,7 @@ def _with_receipt(reader: Reader, invoices: list[int]) -> set[int]:
     return {row["invoice"] for row in rows}
 
 
-def tell(
+def notify(
     tx: Transaction,
     template: str,
     subscription_id: int,
@@ -130,10 +130,10 @@ def tell(
         queued += tx.mail(template, what, recipient_id=row["owner_id"]) is not None
     if billing and row["payer"] and email_key(row["payer"]) != email_key(row["owner"] or ""):
         queued += tx.mail(template, what, recipient_actor=row["payer"]) is not None
-    return queued or _tell_admins(tx, template, what)
+    return queued or _notify_admins(tx, template, what)
 
 
-def _tell_admins(tx: Transaction, template: str, ids: dict[str, int]) -> int:
+def _notify_admins(tx: Transaction, template: str, ids: dict[str, int]) -> int:
     admins = tx.rows(
         "SELECT actor FROM roles WHERE role = 'admin' AND subscription_id IS NULL AND actor LIKE '%@%'"
         " AND actor NOT LIKE '%:%'"

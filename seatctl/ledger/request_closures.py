@@ -14,7 +14,7 @@ from seatctl.ledger.transaction import Transaction
 from seatctl.models.request import RequestStatus
 from seatctl.rules.approval import AUTOMATIC
 
-THE_END = "the subscription has ended"
+SUBSCRIPTION_ENDED = "the subscription has ended"
 
 _SITS = """EXISTS (SELECT 1 FROM seats t WHERE t.subscription_id = :pool AND t.user_id = requests.user_id
     AND t.revoked_at IS NULL)"""
@@ -36,7 +36,7 @@ _OF_THE_ENDED = f"""SELECT r.number, r.user_id FROM requests r WHERE r.{IS_OPEN}
         AND home_ledger = (SELECT value FROM meta WHERE key = 'ledger_id')) ORDER BY r.number"""
 
 
-def cancel_all_of(tx: Transaction, user_id: int, reason: str) -> int:
+def cancel_all(tx: Transaction, user_id: int, reason: str) -> int:
     """Cancel every open request of a user; how many."""
     return _close(
         tx,
@@ -67,11 +67,11 @@ def expire(tx: Transaction) -> int:
     return _close(tx, where, {}, RequestStatus.EXPIRED, None, None)
 
 
-def deny_of_the_ended(tx: Transaction) -> int:
+def deny_for_ended_subscriptions(tx: Transaction) -> int:
     """Deny what was asked of subscriptions that have ended, and tell those who asked; how many."""
     rows = list(tx.rows(_OF_THE_ENDED))
     for row in rows:
-        decide(tx, row["number"], RequestStatus.DENIED, by=AUTOMATIC, reason=THE_END)
+        decide(tx, row["number"], RequestStatus.DENIED, by=AUTOMATIC, reason=SUBSCRIPTION_ENDED)
         tx.mail("request_denied", {"request": row["number"]}, recipient_id=row["user_id"])
     return len(rows)
 

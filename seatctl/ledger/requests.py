@@ -120,7 +120,7 @@ def decide(
             "status": status.value,
             "by": by,
             "now": tx.now,
-            "since": _end_of_the_waitlist(tx) if waiting else tx.now,
+            "since": _last_waitlist_time(tx) if waiting else tx.now,
             "reason": reason,
             "subscription": subscription_id,
             "waiting": int(waiting),
@@ -130,7 +130,7 @@ def decide(
     tx.record("request", number, before, change_rows.of_request(tx, number))
 
 
-def _end_of_the_waitlist(tx: Transaction) -> str:
+def _last_waitlist_time(tx: Transaction) -> str:
     """Now, or the time of the last one who waits, if that is later.
 
     A process that read its clock first and got the lock later must not take a place that was told already.

@@ -65,10 +65,10 @@ def revoke(tx: Transaction, taken: Grant) -> bool:
         "SELECT id FROM roles WHERE actor = ? AND coalesce(subscription_id, 0) = ? AND role = ?",
         (actor_key(taken.actor), taken.subscription_id or 0, taken.role.value),
     )
-    return isinstance(number, int) and take_away(tx, number)
+    return isinstance(number, int) and revoke_by_id(tx, number)
 
 
-def take_away(tx: Transaction, number: int) -> bool:
+def revoke_by_id(tx: Transaction, number: int) -> bool:
     """Take the grant of this number away; False where there is none."""
     row = tx.row("SELECT actor, role, subscription_id FROM roles WHERE id = ?", (number,))
     if row is None:
@@ -93,7 +93,7 @@ def granted(reader: Reader, actor: str) -> list[tuple[Role, str | None]]:
     return [(Role(row["role"]), row["name"]) for row in found]
 
 
-def follow(tx: Transaction, before: str, after: str) -> None:
+def rename_actor(tx: Transaction, before: str, after: str) -> None:
     """Let the roles of an e-mail go over to the new one of the same user.
 
     Told by the user's change row alone, so that undoing that takes them back too.

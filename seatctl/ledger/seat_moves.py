@@ -20,7 +20,7 @@ UNTIL_CHANGED = "until changed"
 MOVED = "moved"
 ALREADY_THERE = "already there"
 
-_SITS = (
+_HAS_SEAT = (
     "EXISTS (SELECT 1 FROM seats t WHERE t.subscription_id = :{where} AND t.user_id = incoming.user_id"
     " AND t.revoked_at IS NULL)"
 )
@@ -67,7 +67,7 @@ def mark_moves(tx: Transaction, old: int, new: int) -> int:
     Who sits in neither is bad. Who sits in both only gives the old seat back.
     """
     params: dict[str, SqlValue] = {"old": old, "new": new}
-    in_old, in_new = _SITS.format(where="old"), _SITS.format(where="new")
+    in_old, in_new = _HAS_SEAT.format(where="old"), _HAS_SEAT.format(where="new")
     good = "user_id IS NOT NULL AND verdict <> 'bad'"
     tx.execute(
         "UPDATE incoming SET verdict = 'bad', "
@@ -81,7 +81,7 @@ def mark_moves(tx: Transaction, old: int, new: int) -> int:
     return tx.count(f"SELECT count(*) FROM incoming WHERE {_TO_MOVE}")
 
 
-def without(reader: Reader, room: int) -> list[dict[str, str | int]]:
+def rows_without_seat(reader: Reader, room: int) -> list[dict[str, str | int]]:
     """The rows that would go without a seat in the new subscription: those beyond its `room`."""
     found = reader.rows(
         f"SELECT line, email FROM incoming WHERE {_TO_MOVE} ORDER BY line LIMIT -1 OFFSET ?", (room,)
@@ -146,7 +146,7 @@ _WARNED = """(SELECT a.at FROM changes c JOIN audit a ON a.seq = c.entry WHERE c
     AND a.run NOT IN (SELECT undo_of FROM runs WHERE undo_of IS NOT NULL) ORDER BY c.entry DESC LIMIT 1)"""
 
 
-def find_idle(tx: Transaction, subscription_id: int, idle: Idle, void: str) -> None:
+def stage_idle(tx: Transaction, subscription_id: int, idle: Idle, void: str) -> None:
     """Put the idle seats of people who are not exempt into TEMP `idle`, with why and when they were warned.
 
     Warnings before `void` (written form) do not count.

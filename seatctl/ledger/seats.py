@@ -22,7 +22,7 @@ NO_SEAT_FREE = "no seat free"
 REVOKED = "revoked"
 NOT_SEATED = "not seated"
 
-_WILL_SIT = "verdict IN ('known', 'unknown') AND (result IS NULL OR result = 'added')"
+_WANTS_SEAT = "verdict IN ('known', 'unknown') AND (result IS NULL OR result = 'added')"
 """Rows of `incoming` that want a seat; `unknown` ones are left only where users may be created."""
 
 ASSIGNED = {"known": SEATED, "added": "added and seated"}
@@ -47,23 +47,23 @@ def mark_seated(tx: Journal, subscription_id: int) -> int:
     )
 
 
-def wanted(reader: Reader) -> int:
+def count_wanted(reader: Reader) -> int:
     """How many rows of `incoming` want a seat."""
-    return reader.count(f"SELECT count(*) FROM incoming WHERE {_WILL_SIT}")
+    return reader.count(f"SELECT count(*) FROM incoming WHERE {_WANTS_SEAT}")
 
 
-def without(reader: Reader, seats: int) -> list[dict[str, JsonValue]]:
+def rows_without_seat(reader: Reader, seats: int) -> list[dict[str, JsonValue]]:
     """The rows that want a seat beyond the first `seats` in file order."""
     found = reader.rows(
-        f"SELECT line, email FROM incoming WHERE {_WILL_SIT} ORDER BY line LIMIT -1 OFFSET ?", (seats,)
+        f"SELECT line, email FROM incoming WHERE {_WANTS_SEAT} ORDER BY line LIMIT -1 OFFSET ?", (seats,)
     )
     return [{"line": row["line"], "email": row["email"], "error": NO_SEAT_FREE} for row in found]
 
 
-def leave_without(tx: Journal, seats: int) -> int:
+def mark_without_seat(tx: Journal, seats: int) -> int:
     """Take the rows beyond the first `seats` in file order out of the running; how many."""
     return tx.execute(
-        f"UPDATE incoming SET result = :result WHERE line IN (SELECT line FROM incoming WHERE {_WILL_SIT}"
+        f"UPDATE incoming SET result = :result WHERE line IN (SELECT line FROM incoming WHERE {_WANTS_SEAT}"
         " ORDER BY line LIMIT -1 OFFSET :seats)",
         {"result": NO_SEAT_FREE, "seats": seats},
     )
@@ -74,7 +74,7 @@ def assign_incoming(tx: Transaction, subscription_id: int) -> int:
     last = last_id(tx)
     seated = tx.execute(
         "INSERT INTO seats (subscription_id, user_id, assigned_at, until, assigned_entry)"
-        f" SELECT :subscription, user_id, :now, until, :entry FROM incoming WHERE {_WILL_SIT}"
+        f" SELECT :subscription, user_id, :now, until, :entry FROM incoming WHERE {_WANTS_SEAT}"
         " ORDER BY line",
         {"subscription": subscription_id, "now": tx.now, "entry": tx.entry},
     )
@@ -130,7 +130,7 @@ def revoke_incoming(tx: Transaction, subscription_id: int) -> int:
     return revoke_where(tx, _OF_INCOMING, params, ":now")
 
 
-def revoke_all_of(tx: Transaction, user_id: int) -> int:
+def revoke_all(tx: Transaction, user_id: int) -> int:
     """Give back every seat of a user; how many."""
     return revoke_where(tx, "user_id = :user AND revoked_at IS NULL", {"user": user_id}, ":now")
 
@@ -141,12 +141,12 @@ def revoke_users(tx: Transaction, subscription_id: int, user_ids: Sequence[int])
     return revoke_where(tx, _OF_USERS, params, ":now")
 
 
-def end_at(tx: Transaction, subscription_id: int, user_ids: Sequence[int], until: str) -> int:
+def set_end(tx: Transaction, subscription_id: int, user_ids: Sequence[int], until: str) -> int:
     """Let the seats of these users end at `until` (written form, UTC); one that ends earlier stays so."""
     return _set_until(tx, subscription_id, user_ids, until, "(until IS NULL OR until > :until)")
 
 
-def stay(tx: Transaction, subscription_id: int, user_ids: Sequence[int]) -> int:
+def clear_end(tx: Transaction, subscription_id: int, user_ids: Sequence[int]) -> int:
     """Let the seats of these users end no more; how many."""
     return _set_until(tx, subscription_id, user_ids, None, "until IS NOT NULL")
 

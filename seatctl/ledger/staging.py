@@ -9,7 +9,7 @@ How the bulk commands use it:
         staging.refuse(tx, Verdict.UNKNOWN, "no such user")   # whatever else this command calls bad
         staging.require_good(tx, skip_bad)       # raises `bad_rows` (3) with every bad row
         …                                        # SQL of the command: sets `result`, NULL where untouched
-        rows = tx.keep(partial(staging.results, tx))
+        rows = tx.report_rows(partial(staging.results, tx))
         return Report(…, rows=rows, exit_code=PARTIAL if staging.count(tx, Verdict.BAD) else DONE)
 
 Columns of `incoming`: line (the key: a physical line, or the position of an argument), email, email_key,
@@ -79,7 +79,7 @@ _REFUSE_CONFLICTS = """UPDATE incoming SET verdict = 'bad',
     WHERE verdict = 'unknown' AND other_line IS NOT NULL"""
 
 _KNOW = f"""UPDATE incoming SET user_id = users.id,
-        group_name = {groups.kept("incoming.group_name", "users.group_name")},
+        group_name = {groups.keep_spelling("incoming.group_name", "users.group_name")},
         verdict = CASE users.status WHEN 'active' THEN 'known' ELSE users.status END
     FROM users WHERE users.email_key = incoming.email_key AND incoming.verdict = 'unknown'"""
 
@@ -110,12 +110,12 @@ def load(journal: Journal, rows: Iterable[Incoming]) -> int:
     return loaded
 
 
-def judge(tx: Journal) -> None:
+def set_verdicts(tx: Journal) -> None:
     """Give every good row its verdict: conflicting and identical duplicates, then who is known.
 
     A group of somebody known is spelled as theirs is.
     """
-    groups.teach(tx)
+    groups.define_group_key(tx)
     if tx.value(
         "SELECT 1 FROM incoming WHERE problem IS NULL GROUP BY email_key HAVING count(*) > 1 LIMIT 1"
     ):
@@ -180,7 +180,7 @@ def count_results(reader: Reader) -> dict[str, int]:
 
 
 def results(reader: Reader, names: Mapping[str, str] | None = None) -> Iterator[Record]:
-    """A record per row in the order of the file: line, email, result, error. For `Transaction.keep`.
+    """A record per row in the order of the file: line, email, result, error. For `Transaction.report_rows`.
 
     `names` puts a verdict of rows without a result into words: {"unknown": "added"}.
     """

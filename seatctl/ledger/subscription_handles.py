@@ -35,16 +35,16 @@ class SubscriptionName(NamedTuple):
     name: str
 
 
-def known(reader: Reader, handle: str) -> SubscriptionName:
+def find(reader: Reader, handle: str) -> SubscriptionName:
     """The subscription that a handle means. Raises UnknownSubscription."""
     query = f"SELECT s.id, s.name FROM subscriptions s WHERE {CONDITION}"  # noqa: S608 - a constant
     row = reader.row(query, parameters(handle))
     if row is None:
-        raise unknown(reader, handle)
+        raise unknown_error(reader, handle)
     return SubscriptionName(row["id"], row["name"])
 
 
-def unknown(reader: Reader, handle: str) -> UnknownSubscription:
+def unknown_error(reader: Reader, handle: str) -> UnknownSubscription:
     """The error for a handle that means nothing here, with the nearest names."""
     from seatctl.rules.suggestions import did_you_mean
 
@@ -57,7 +57,7 @@ def unknown(reader: Reader, handle: str) -> UnknownSubscription:
     )
 
 
-def running(reader: Reader) -> list[str]:
+def running_names(reader: Reader) -> list[str]:
     """The names of those that run: what a seat can be asked for of."""
     rows = reader.rows(
         "SELECT name FROM subscriptions WHERE status IN ('active', 'trialing', 'past_due') ORDER BY name_key"

@@ -12,7 +12,7 @@ from seatctl.errors import JsonValue
 from seatctl.ledger.collection import OWED, read_owed, read_pause
 from seatctl.ledger.engines.port import Row
 from seatctl.ledger.row_values import stored_policy
-from seatctl.ledger.subscription_handles import CONDITION, UnknownSubscription, parameters, unknown
+from seatctl.ledger.subscription_handles import CONDITION, UnknownSubscription, parameters, unknown_error
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time, parse_time
 from seatctl.models.subscription import AutoApproval, Subscription, SubscriptionStatus
@@ -70,7 +70,7 @@ def find(reader: Reader, handle: str, now: datetime | None = None) -> Subscripti
     """
     row = reader.row(f"{_SELECT} WHERE {CONDITION}", {**parameters(handle), "now": _moment(now)})
     if row is None:
-        raise unknown(reader, handle)
+        raise unknown_error(reader, handle)
     return _subscription(row)
 
 

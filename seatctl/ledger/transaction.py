@@ -217,7 +217,7 @@ class Transaction(Journal):
                 return self.mail(template, {"seat": seat["id"]}, recipient_id=seat["user_id"])
         return self.mail(template, {"from_change": since + 1, "to_change": self.recorded})
 
-    def keep(self, rows: Callable[[], Iterator[Record]]) -> Iterable[Record]:
+    def report_rows(self, rows: Callable[[], Iterator[Record]]) -> Iterable[Record]:
         """The rows of a report, read from TEMP tables once the transaction has ended.
 
         A rollback takes the TEMP tables back too, so what may end in one (a dry run, or nothing to do)

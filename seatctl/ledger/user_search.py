@@ -59,7 +59,7 @@ def index(tx: Journal, users: str, params: dict[str, SqlValue]) -> None:
     )
 
 
-def forget(tx: Journal, users: str, params: dict[str, SqlValue]) -> None:
+def remove(tx: Journal, users: str, params: dict[str, SqlValue]) -> None:
     """Take the users whose ids the statement selects out of the index, while their old values stand."""
     tx.execute(
         "INSERT INTO users_search (users_search, rowid, name, email)"  # noqa: S608 - a statement of ours

@@ -50,7 +50,7 @@ def require(reader: Reader, email: str) -> User:
     user = find(reader, email)
     if user is None:
         otherwise = "seatctl users list" if check_email(email) else f"seatctl users add {quoted(email)}"
-        hint = did_you_mean(email, near(reader, email), otherwise)
+        hint = did_you_mean(email, similar_emails(reader, email), otherwise)
         raise UnknownUser(f"there is no user {email!r}", hint=hint, data={"email": email})
     return user
 
@@ -62,7 +62,7 @@ def quoted(text: str) -> str:
     return f"-- {quote(text)}" if text.startswith("-") else quote(text)
 
 
-def near(reader: Reader, email: str) -> list[str]:
+def similar_emails(reader: Reader, email: str) -> list[str]:
     """E-mails that could have been meant: they begin alike, or share letters before the @."""
     key = email_key(email)
     found: list[str] = []
@@ -87,7 +87,7 @@ def records(
 
     By e-mail; what a search finds comes unsorted. `seats` counts the active seats at `now` (UTC).
     """
-    groups.teach(reader)
+    groups.define_group_key(reader)
     source, where, params = _chosen(text, status, group)
     rows = reader.rows(
         f"SELECT {_COLUMNS}, (SELECT count(*) FROM seats AS s WHERE s.user_id = u.id AND s.revoked_at IS NULL"  # noqa: S608
@@ -111,7 +111,7 @@ def total(
     reader: Reader, *, text: str = "", status: UserStatus | None = None, group: str | None = None
 ) -> int:
     """How many users `records` yields."""
-    groups.teach(reader)
+    groups.define_group_key(reader)
     source, where, params = _chosen(text, status, group)
     return reader.count(f"SELECT count(*) FROM {source} WHERE {where}", params)  # noqa: S608
 
@@ -172,7 +172,7 @@ def change(tx: Transaction, before: User, after: User) -> User:
             hint=f"seatctl users show {other.email}",
             data={"email": other.email, "status": other.status.value},
         )
-    user_search.forget(tx, "SELECT :id", {"id": before.id})
+    user_search.remove(tx, "SELECT :id", {"id": before.id})
     was = change_rows.of_user(tx, before.id)
     tx.execute(
         "UPDATE users SET email = :email, email_key = :key, name = :name, group_name = :group,"
@@ -189,7 +189,7 @@ def change(tx: Transaction, before: User, after: User) -> User:
         },
     )
     user_search.index(tx, "SELECT :id", {"id": before.id})
-    roles.follow(tx, before.email, after.email)
+    roles.rename_actor(tx, before.email, after.email)
     tx.record("user", before.id, was, change_rows.of_user(tx, before.id))
     return after
 
@@ -204,7 +204,7 @@ def had_email(reader: Reader, user_id: int, email: str) -> bool:
     return any(email_key(row["email"] or "") == email_key(email) for row in rows)
 
 
-def owned(reader: Reader, user: User) -> list[str]:
+def owned_subscriptions(reader: Reader, user: User) -> list[str]:
     """The names of the subscriptions that this user owns and that still run."""
     rows = reader.rows(
         "SELECT name FROM subscriptions WHERE owner_id = ?"
@@ -214,7 +214,7 @@ def owned(reader: Reader, user: User) -> list[str]:
     return [row["name"] for row in rows]
 
 
-def seats(reader: Reader, user: User, now: datetime) -> list[dict[str, JsonValue]]:
+def active_seats(reader: Reader, user: User, now: datetime) -> list[dict[str, JsonValue]]:
     """The active seats of a user at `now` (UTC): subscription, assigned_at, until."""
     rows = reader.rows(
         "SELECT p.name, s.assigned_at, s.until FROM seats AS s"
@@ -226,7 +226,7 @@ def seats(reader: Reader, user: User, now: datetime) -> list[dict[str, JsonValue
     return [{"subscription": row[0], "assigned_at": row[1], "until": row[2]} for row in rows]
 
 
-def requests(reader: Reader, user: User, now: datetime) -> list[dict[str, JsonValue]]:
+def open_requests(reader: Reader, user: User, now: datetime) -> list[dict[str, JsonValue]]:
     """The open requests of a user at `now` (UTC): number, subscription (None: any), status, created_at."""
     rows = reader.rows(
         "SELECT r.number, p.name, r.status, r.created_at FROM requests AS r"

@@ -1,6 +1,6 @@
 """A desired state of seats: what its rows may hold, what a comparison comes to, how it is said. Pure.
 
-The comparison itself is set-based SQL (ledger/desired/judge.py) over the rows that `desired` yields.
+The comparison itself is set-based SQL (ledger/desired/compare.py) over the rows that `desired` yields.
 """
 
 from __future__ import annotations

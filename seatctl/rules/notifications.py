@@ -88,15 +88,15 @@ def carries_code(template: str, facts: Facts) -> bool:
 
 
 def reminder_due(
-    now: datetime, term_start: datetime, term_end: datetime, *, by_itself: bool = False
+    now: datetime, term_start: datetime, term_end: datetime, *, renews_automatically: bool = False
 ) -> int | None:
     """Which reminder is due: 30, 7 or 1 days before the end; the last one that has been reached.
 
     None before the first and after the end. A reminder that would come in the first half of the term,
     such as thirty days before the end of a month, tells nobody anything and is left out; so is every one
-    of a term under three months that renews `by_itself`.
+    of a term under three months that renews `renews_automatically`.
     """
-    if now >= term_end or (by_itself and term_end - term_start < _LONG):
+    if now >= term_end or (renews_automatically and term_end - term_start < _LONG):
         return None
     left, half = term_end - now, (term_end - term_start) / 2
     reached = [days for days in REMINDERS if left <= timedelta(days=days) <= half]

@@ -49,7 +49,7 @@ def prepare_restore(source: Path, place: Path, call: Call) -> Path:
             hint="name a file that ledger backup has written",
             data={"path": str(source)},
         )
-    copies.clear_parts(place)
+    copies.delete_leftovers(place)
     part = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
         opened = open_ledger(source)
@@ -60,7 +60,7 @@ def prepare_restore(source: Path, place: Path, call: Call) -> Path:
     except (LedgerCorrupt, NoLedger) as error:
         error.hint = "name a file that ledger backup has written"
         raise
-    copies.renew(part, call)
+    copies.give_new_id(part, call)
     return part
 
 
@@ -93,7 +93,7 @@ def finish_restore(part: Path, place: Path, call: Call, source: str) -> Report:
     while aside.exists():
         aside = aside.with_name(f"{aside.name}-1")
     kept = place.exists()
-    copies.put_in_place(part, place, aside)
+    copies.replace_ledger(part, place, aside)
     ledger = open_ledger(place)
     new = ledger.id
     ledger.close()

@@ -64,7 +64,7 @@ def test_a_dry_run_takes_the_same_path_and_leaves_no_trace(ledger):
     with ledger.change(call(dry_run=True)) as tx:
         users.add(tx, "a@example.com")
         assert tx.run is None
-        kept = tx.keep(lambda: ({"email": row["email"]} for row in tx.rows("SELECT email FROM users")))
+        kept = tx.report_rows(lambda: ({"email": row["email"]} for row in tx.rows("SELECT email FROM users")))
     assert list(kept) == [{"email": "a@example.com"}]
     assert counts(ledger) == NOTHING
 
@@ -206,7 +206,7 @@ def test_a_freed_seat_goes_to_the_first_of_those_who_wait(ledger):
 def messages(ledger):
     """Who gets which message, once those to many are spread."""
     with ledger.journal() as journal:
-        outbox.spread(journal, format_time(NOW))
+        outbox.expand(journal, format_time(NOW))
     return query(ledger.path, "SELECT template, recipient_id FROM outbox ORDER BY template, recipient_id")
 
 
@@ -217,7 +217,7 @@ def test_a_message_to_many_reaches_each_of_them_once(ledger):
     sit(ledger, 4)
     with ledger.change(later(hours=1)) as tx:
         users.add(tx, "new@example.com")
-        seats.revoke_all_of(tx, 4)
+        seats.revoke_all(tx, 4)
     assert query(ledger.path, "SELECT count(*) FROM outbox") == [(2,)]
     everybody = [("seat_revoked", user) for user in (1, 2, 3, 4)]
     assert messages(ledger) == everybody
@@ -291,6 +291,6 @@ def test_a_clock_that_was_set_back_damages_nothing(ledger):
         person = users.add(tx, "a@example.com")
         seats.assign(tx, 1, person.id)
     with ledger.change(later(minutes=-5)) as tx:
-        assert seats.revoke_all_of(tx, person.id) == 1
+        assert seats.revoke_all(tx, person.id) == 1
     assert query(ledger.path, "SELECT revoked_at = assigned_at FROM seats") == [(1,)]
     assert list(check.problems(ledger)) == []

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from seatctl.errors import SeatctlError
-from seatctl.ledger.checks import contents, facts, origins, structure
+from seatctl.ledger.checks import contents, facts, runs_and_erasures, structure
 from seatctl.ledger.record import audit
 from seatctl.ledger.transaction import Reader
 
@@ -38,20 +38,20 @@ _RULES: Final = {
         WHERE c.applied_at IS NULL AND (c.seats <> s.quantity OR c.effective_at <> s.term_end)""",
 }
 
-_Found = Callable[[Reader], Iterator[tuple[str, str]]]
+_Check = Callable[[Reader], Iterator[tuple[str, str]]]
 
-_CONTENTS: Final[dict[str, _Found]] = {
+_CONTENTS: Final[dict[str, _Check]] = {
     "structure": lambda reader: structure.differences(reader.engine),
-    "meta": contents.nameless,
-    "text": contents.undecodable,
-    "values": contents.malformed,
-    "lists": contents.unreadable,
-    "names": contents.misfiled,
+    "meta": contents.bad_meta,
+    "text": contents.not_utf8,
+    "values": contents.bad_values,
+    "lists": contents.unreadable_lists,
+    "names": contents.wrong_keys,
 }
-_RECORD: Final[dict[str, _Found]] = {
+_RECORD: Final[dict[str, _Check]] = {
     "facts": facts.differences,
-    "runs": origins.runs,
-    "erasures": origins.blanks,
+    "runs": runs_and_erasures.runs,
+    "erasures": runs_and_erasures.erasures,
 }
 
 
@@ -59,24 +59,24 @@ def problems(reader: Reader) -> Iterator[Problem]:
     """(check, subject, detail) of everything that is wrong in the file and its rows, as it is found."""
     wrong = False
     for name, find in _all().items():
-        for subject, detail in _looked_at(reader, find, known=wrong):
+        for subject, detail in _run_check(reader, find, known=wrong):
             wrong = True
             yield name, subject, detail
 
 
-def damage(reader: Reader) -> Problem | None:
+def first_damage(reader: Reader) -> Problem | None:
     """The first thing that is wrong with what stands in the rows; the file and the hashes are not looked at.
 
     For whoever has met an error that a good ledger does not cause.
     """
     for name, find in _all().items():
-        if name not in _NOT_OF_ROWS:
-            for subject, detail in _looked_at(reader, find, known=False):
+        if name not in _NOT_ABOUT_ROWS:
+            for subject, detail in _run_check(reader, find, known=False):
                 return name, subject, detail
     return None
 
 
-def _looked_at(reader: Reader, find: _Found, *, known: bool) -> Iterator[tuple[str, str]]:
+def _run_check(reader: Reader, find: _Check, *, known: bool) -> Iterator[tuple[str, str]]:
     """What one check finds. That it cannot be made is a finding too, unless the reason is told already."""
     try:
         yield from find(reader)
@@ -93,7 +93,7 @@ def _references(reader: Reader) -> Iterator[tuple[str, str]]:
     return (("file", problem) for problem in reader.engine.reference_problems())
 
 
-def _rule(rule: str) -> _Found:
+def _rule(rule: str) -> _Check:
     return lambda reader: ((str(row[0]), str(row[1])) for row in reader.rows(rule))
 
 
@@ -103,10 +103,10 @@ def _chain(reader: Reader) -> Iterator[tuple[str, str]]:
         yield f"entry {found.bad_entry}", found.problem
 
 
-_NOT_OF_ROWS: Final = ("integrity", "audit")
+_NOT_ABOUT_ROWS: Final = ("integrity", "audit")
 
 
-def _all() -> dict[str, _Found]:
+def _all() -> dict[str, _Check]:
     rules = {name: _rule(rule) for name, rule in _RULES.items()}
     return {
         "integrity": _integrity,
@@ -118,6 +118,6 @@ def _all() -> dict[str, _Found]:
     }
 
 
-def checks() -> tuple[str, ...]:
+def check_names() -> tuple[str, ...]:
     """The names of these checks, in order."""
     return tuple(_all())

@@ -46,26 +46,26 @@ _JSON: Final[dict[str, dict[str, str]]] = {
 }
 """Every column that holds JSON, and what kind."""
 
-_MORE_CHOICES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
+_UNDECLARED_CHOICES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("outbox", "template"): tuple(Template),
     ("stripe_objects", "kind"): tuple(Kind),
 }
 """Columns of which the schema does not say what they may hold."""
 
-_PATTERNS: Final = {
+_REQUIRED_META: Final = {
     "ledger_id": r"led_[0-9a-f]{24}",
     "mode": "|".join(MODES),
     "created_at": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
 }
 """What `meta` must hold."""
 
-_MAY_HOLD: Final = {"applied": r"\[(\d{1,18}(, \d{1,18})*)?\]", LAST_FORMER_ENTRY: r"\d{1,18}"}
+_OPTIONAL_META: Final = {"applied": r"\[(\d{1,18}(, \d{1,18})*)?\]", LAST_FORMER_ENTRY: r"\d{1,18}"}
 """What it may hold besides: a list of subscriptions that files have described, an entry of the audit."""
 
 _KEY = {"changes": "entry || '.' || n", "sync_state": "key", "meta": "key"}
 
 
-def undecodable(reader: Reader) -> Iterator[tuple[str, str]]:
+def not_utf8(reader: Reader) -> Iterator[tuple[str, str]]:
     """(table, detail) of every row with text that is not UTF-8."""
     for table in tables():
         texts = " || char(10) || ".join(f"coalesce({column}, '')" for column in table.texts)
@@ -73,7 +73,7 @@ def undecodable(reader: Reader) -> Iterator[tuple[str, str]]:
             yield table.name, f"row {key} holds text that is not UTF-8"
 
 
-def malformed(reader: Reader) -> Iterator[tuple[str, str]]:
+def bad_values(reader: Reader) -> Iterator[tuple[str, str]]:
     """(table, detail) of every row with a time, a choice or JSON that nobody can read."""
     for table in tables():
         tests = list(_tests(table))
@@ -94,7 +94,7 @@ def _tests(table: TableContents) -> Iterator[tuple[str, str]]:
         # "+0 days" has it counted: the 30th of February becomes another day.
         counted = f"strftime('%Y-%m-%dT%H:%M:%SZ', {column}, '+0 days')"
         yield column, f"{column} IS NOT NULL AND {counted} IS NOT {column}"
-    more = {column: values for (name, column), values in _MORE_CHOICES.items() if name == table.name}
+    more = {column: values for (name, column), values in _UNDECLARED_CHOICES.items() if name == table.name}
     for column, values in {**table.choices, **more}.items():
         listed = ", ".join(f"'{value}'" for value in values)
         yield column, f"{column} NOT IN ({listed})"
@@ -108,7 +108,7 @@ def _tests(table: TableContents) -> Iterator[tuple[str, str]]:
         yield "form", "json_type(form, '$.path') IS NOT 'text' OR json_type(form, '$.form') IS NOT 'object'"
 
 
-def unreadable(reader: Reader) -> Iterator[tuple[str, str]]:
+def unreadable_lists(reader: Reader) -> Iterator[tuple[str, str]]:
     """(what, detail) of each list that cannot be read to its end as the commands read it."""
     for what, read in _LISTS.items():
         try:
@@ -120,9 +120,9 @@ def unreadable(reader: Reader) -> Iterator[tuple[str, str]]:
             yield what, f"they cannot be read: {error!r}"
 
 
-def _open_batches(reader: Reader) -> Iterator[object]:
+def _batch_failures(reader: Reader) -> Iterator[object]:
     for row in list(reader.rows("SELECT error FROM batch_rows WHERE state = 'failed'")):
-        yield batches.why_failed(row["error"])
+        yield batches.failure_fields(row["error"])
 
 
 def _steps(reader: Reader) -> Iterator[object]:
@@ -143,15 +143,15 @@ def _invoice_lines(reader: Reader) -> Iterator[object]:
         yield from invoices.lines(reader, row["id"])
 
 
-_LONG_AGO: Final = parse_time("1970-01-01T00:00:00Z")
+_EPOCH: Final = parse_time("1970-01-01T00:00:00Z")
 
 _LISTS: Final[dict[str, Callable[[Reader], Iterable[object]]]] = {
     "plans": lambda reader: plans.listing(reader, archived=True),
-    "subscriptions": lambda reader: subscriptions.listing(reader, _LONG_AGO),
+    "subscriptions": lambda reader: subscriptions.listing(reader, _EPOCH),
     "requests": lambda reader: requests.listing(reader, RequestFilter("1970-01-01T00:00:00Z")),
-    "operations": operations.every,
+    "operations": operations.all_operations,
     "steps": _steps,
-    "batch_rows": _open_batches,
+    "batch_rows": _batch_failures,
     "outbox": outbox.listing,
     "sync_state": _sync_state,
     "invoices": invoices.listing,
@@ -161,23 +161,23 @@ _LISTS: Final[dict[str, Callable[[Reader], Iterable[object]]]] = {
 alone: there may be a million."""
 
 
-def nameless(reader: Reader) -> Iterator[tuple[str, str]]:
+def bad_meta(reader: Reader) -> Iterator[tuple[str, str]]:
     """(key, detail) of what the ledger should know of itself and does not."""
     found = {str(row["key"]): str(row["value"]) for row in reader.rows("SELECT key, value FROM meta")}
-    for key, pattern in _PATTERNS.items():
+    for key, pattern in _REQUIRED_META.items():
         if key not in found:
             yield key, "it is missing"
         elif not re.fullmatch(pattern, found[key]):
             yield key, f"{found[key]!r} cannot be"
-    for key, pattern in _MAY_HOLD.items():
+    for key, pattern in _OPTIONAL_META.items():
         if key in found and not re.fullmatch(pattern, found[key]):
             yield key, "it cannot be read"
     holds = found.get("held_seats")
-    if holds is not None and not _is_holds(holds):
+    if holds is not None and not _is_readable_hold(holds):
         yield "held_seats", "it cannot be read"
 
 
-def _is_holds(text: str) -> bool:
+def _is_readable_hold(text: str) -> bool:
     """Whether `ledger/undo/held_seats.py` can read this."""
     try:
         for run, hold in json.loads(text).items():
@@ -191,7 +191,7 @@ def _is_holds(text: str) -> bool:
     return True
 
 
-def misfiled(reader: Reader) -> Iterator[tuple[str, str]]:
+def wrong_keys(reader: Reader) -> Iterator[tuple[str, str]]:
     """(subject, detail) of whoever is found under another name than their own."""
     for row in reader.rows("SELECT id, email, email_key FROM users"):
         key = email_key(row["email"])

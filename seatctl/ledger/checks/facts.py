@@ -30,7 +30,7 @@ Problem = tuple[str, str]
 """(subject, detail)"""
 
 
-class _Stands(NamedTuple):
+class _CurrentFacts(NamedTuple):
     """A thing as the ledger has it now."""
 
     id: int
@@ -43,7 +43,7 @@ class _Stands(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Told:
+class _AuditedFacts:
     """What the change rows of one thing say of it in the end."""
 
     id: int
@@ -59,14 +59,16 @@ class _Told:
 
 def differences(reader: Reader) -> Iterator[Problem]:
     """Whatever differs from its audit, is there without one, or is gone although the audit has it."""
-    for entity, stands in _STANDS.items():
-        yield from _compare(entity, stands(reader), _told(reader, entity))
+    for entity, stands in _CURRENT.items():
+        yield from _compare(entity, stands(reader), _audited(reader, entity))
     yield from _roles(reader)
     yield from _operations(reader)
     yield from _settings(reader)
 
 
-def _compare(entity: str, stands: Iterator[_Stands], told: Iterator[_Told]) -> Iterator[Problem]:
+def _compare(
+    entity: str, stands: Iterator[_CurrentFacts], told: Iterator[_AuditedFacts]
+) -> Iterator[Problem]:
     """Walk both in the order of their ids."""
     one, other = next(stands, None), next(told, None)
     while one is not None or other is not None:
@@ -77,13 +79,13 @@ def _compare(entity: str, stands: Iterator[_Stands], told: Iterator[_Told]) -> I
             yield f"{entity} {other.id}", "the audit knows it, but it is not in the ledger"
             other = next(told, None)
         elif one is not None and other is not None:
-            yield from ((f"{entity} {one.id}", detail) for detail in _unlike(entity, one, other))
+            yield from ((f"{entity} {one.id}", detail) for detail in _differences_of_one(entity, one, other))
             one, other = next(stands, None), next(told, None)
 
 
-def _unlike(entity: str, now: _Stands, told: _Told) -> Iterator[str]:
+def _differences_of_one(entity: str, now: _CurrentFacts, told: _AuditedFacts) -> Iterator[str]:
     if entity == "seat":
-        yield from _entries(now, told)
+        yield from _wrong_entries(now, told)
     if told.rows == 1 and now.text is not None and now.text == told.text:
         return
     facts = _object(now.text or "") if now.facts is None else now.facts
@@ -91,16 +93,16 @@ def _unlike(entity: str, now: _Stands, told: _Told) -> Iterator[str]:
         if entity == "user" and not str(facts["email"]).startswith("erased-"):
             yield "it was erased, but is there"
         return
-    yield from _different(facts, told.facts)
+    yield from _different_keys(facts, told.facts)
 
 
-def _different(now: Facts, told: Facts) -> Iterator[str]:
+def _different_keys(now: Facts, told: Facts) -> Iterator[str]:
     for key, value in told.items():
         if key in now and not _is_same(key, now[key], value):
             yield f"its {key} is {_shown(now[key])}, but {_shown(value)} by its last change"
 
 
-def _entries(now: _Stands, told: _Told) -> Iterator[str]:
+def _wrong_entries(now: _CurrentFacts, told: _AuditedFacts) -> Iterator[str]:
     """A seat names the entries that gave and took it."""
     if now.entries[0] != told.made:
         yield f"it names entry {now.entries[0]} as the one that gave it, which was {told.made}"
@@ -120,7 +122,7 @@ def _shown(value: JsonValue) -> str:
     return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def _told(reader: Reader, entity: str) -> Iterator[_Told]:
+def _audited(reader: Reader, entity: str) -> Iterator[_AuditedFacts]:
     """What the audit says in the end of each thing of a kind, by id."""
     rows = reader.rows(
         "SELECT entity_id, entry, before, after, erased_at FROM changes WHERE entity = ?"
@@ -128,13 +130,13 @@ def _told(reader: Reader, entity: str) -> Iterator[_Told]:
         (entity,),
     )
     for number, group in groupby(rows, key=lambda row: int(row["entity_id"])):
-        told = _Told(number)
+        told = _AuditedFacts(number)
         for row in group:
-            _take(told, row, whole=entity == "user")
+            _add_row(told, row, whole=entity == "user")
         yield told
 
 
-def _take(told: _Told, row: Row, *, whole: bool) -> None:
+def _add_row(told: _AuditedFacts, row: Row, *, whole: bool) -> None:
     told.rows += 1
     told.text = row["after"]
     if row["erased_at"] is not None:
@@ -165,40 +167,41 @@ def _object(text: str) -> Facts:
 # What stands in the ledger ----------------------------------------------------------------------------
 
 
-def _users(reader: Reader) -> Iterator[_Stands]:
+def _users(reader: Reader) -> Iterator[_CurrentFacts]:
     rows = reader.rows(f"SELECT id, {change_rows.user()} AS text FROM users ORDER BY id")
-    return (_Stands(row["id"], None, row["text"]) for row in rows)
+    return (_CurrentFacts(row["id"], None, row["text"]) for row in rows)
 
 
-def _seats(reader: Reader) -> Iterator[_Stands]:
+def _seats(reader: Reader) -> Iterator[_CurrentFacts]:
     # A seat names its end only where it has one.
     text = f"iif(revoked_at IS NULL, {change_rows.seat()}, {change_rows.seat(revoked_at='revoked_at')})"
     rows = reader.rows(f"SELECT id, assigned_entry, revoked_entry, {text} AS text FROM seats ORDER BY id")
     return (
-        _Stands(row["id"], None, row["text"], (row["assigned_entry"], row["revoked_entry"])) for row in rows
+        _CurrentFacts(row["id"], None, row["text"], (row["assigned_entry"], row["revoked_entry"]))
+        for row in rows
     )
 
 
-def _requests(reader: Reader) -> Iterator[_Stands]:
+def _requests(reader: Reader) -> Iterator[_CurrentFacts]:
     rows = reader.rows(f"SELECT number, {change_rows.request()} AS text FROM requests ORDER BY number")
-    return (_Stands(row["number"], None, row["text"]) for row in rows)
+    return (_CurrentFacts(row["number"], None, row["text"]) for row in rows)
 
 
-def _plans(reader: Reader) -> Iterator[_Stands]:
+def _plans(reader: Reader) -> Iterator[_CurrentFacts]:
     for plan in sorted(plans.listing(reader, archived=True), key=lambda one: one.id):
-        yield _Stands(plan.id, plans.snapshot(plan))
+        yield _CurrentFacts(plan.id, plans.snapshot(plan))
 
 
-def _pools(reader: Reader) -> Iterator[_Stands]:
+def _subscriptions(reader: Reader) -> Iterator[_CurrentFacts]:
     slugs = _slugs(reader)
-    found = sorted(subscriptions.listing(reader, _LONG_AGO), key=lambda one: one.id)
+    found = sorted(subscriptions.listing(reader, _EPOCH), key=lambda one: one.id)
     for subscription in found:
         facts = subscriptions.snapshot(subscription)
         # A plan that was renamed since is told under the slug that it had.
         facts["plan"] = [subscription.plan_slug, *slugs.get(subscription.plan_id, [])]
         facts["home_ledger"] = subscription.home_ledger
         facts["cancel_at"] = None if subscription.cancel_at is None else format_time(subscription.cancel_at)
-        yield _Stands(subscription.id, facts)
+        yield _CurrentFacts(subscription.id, facts)
 
 
 def _slugs(reader: Reader) -> dict[int, list[JsonValue]]:
@@ -211,14 +214,14 @@ def _slugs(reader: Reader) -> dict[int, list[JsonValue]]:
     return found
 
 
-_LONG_AGO = parse_time("1970-01-01T00:00:00Z")
+_EPOCH = parse_time("1970-01-01T00:00:00Z")
 
-_STANDS: dict[str, Callable[[Reader], Iterator[_Stands]]] = {
+_CURRENT: dict[str, Callable[[Reader], Iterator[_CurrentFacts]]] = {
     "user": _users,
     "seat": _seats,
     "request": _requests,
     "plan": _plans,
-    "subscription": _pools,
+    "subscription": _subscriptions,
 }
 
 
@@ -258,11 +261,11 @@ def _granted(reader: Reader) -> tuple[dict[int, _Grant], set[int]]:
     for row in rows:
         if row["entry"] > last and key is not actor_key:
             key = actor_key
-            _rekey(reader, granted)
+            _rekey_all(reader, granted)
         number = row["entity_id"]
         if row["entity"] == "user":
             was, now = (str(_object(row[column])["email"]) for column in ("before", "after"))
-            _follow(granted, key(was), key(now))
+            _rename_actor(granted, key(was), key(now))
         elif row["erased_at"] is not None:
             granted.pop(number, None)
             unknown.add(number)
@@ -273,17 +276,17 @@ def _granted(reader: Reader) -> tuple[dict[int, _Grant], set[int]]:
             given = _object(row["after"])
             granted[number] = (given["actor"], given["role"], given["subscription_id"])
     if key is not actor_key:
-        _rekey(reader, granted)
+        _rekey_all(reader, granted)
     return granted, unknown
 
 
-def _rekey(reader: Reader, granted: dict[int, _Grant]) -> None:
+def _rekey_all(reader: Reader, granted: dict[int, _Grant]) -> None:
     """As the migration of the keys did."""
     for before, after in email_keys.former_keys(reader).items():
-        _follow(granted, before, after)
+        _rename_actor(granted, before, after)
 
 
-def _follow(granted: dict[int, _Grant], before: str, after: str) -> None:
+def _rename_actor(granted: dict[int, _Grant], before: str, after: str) -> None:
     """As `roles.follow` does."""
     if before == after:
         return
@@ -317,7 +320,7 @@ def _operations(reader: Reader) -> Iterator[Problem]:
                 "created_at": row["created_at"],
                 "payload_hash": text_hash(row["payload"]),
             }
-            yield from ((subject, detail) for detail in _different(now, told))
+            yield from ((subject, detail) for detail in _different_keys(now, told))
 
 
 def _settings(reader: Reader) -> Iterator[Problem]:

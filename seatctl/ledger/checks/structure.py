@@ -17,7 +17,7 @@ from seatctl.ledger.schema.migrate import new_schema
 _OBJECTS = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
 _NOT_OURS = re.compile(r"sqlite_\w+|idx__sqlite_migrations_\w+")
 """SQLite's own, and an index that not every version of sqlite-utils makes."""
-_THEIR_WORDS = re.compile(r"users_search_\w+|_sqlite_migrations")
+_WORDED_BY_OTHERS = re.compile(r"users_search_\w+|_sqlite_migrations")
 _TIME = re.compile(r"CONSTRAINT \w+_is_a_time CHECK \((\w+) GLOB")
 _CHOICE = re.compile(r"CONSTRAINT \w+_is_known CHECK \((\w+) IN \(([^)]*)\)\)")
 _TEXT = re.compile(r"[(,]\s*(\w+) TEXT\b")
@@ -76,7 +76,7 @@ def differences(engine: Engine) -> Iterator[tuple[str, str]]:
         there = found.get(made.name)
         if there is None:
             yield made.name, f"this {made.kind} is missing"
-        elif not _THEIR_WORDS.fullmatch(made.name) and there != made:
+        elif not _WORDED_BY_OTHERS.fullmatch(made.name) and there != made:
             yield made.name, f"this {made.kind} is not as this version makes it"
     for there in found.values():
         if there.name not in expected() and there.kind != "view" and not _NOT_OURS.fullmatch(there.name):

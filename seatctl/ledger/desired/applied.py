@@ -18,24 +18,24 @@ _OTHERS = """SELECT id, name, assigned FROM subscriptions WHERE assigned > 0
     AND home_ledger = (SELECT value FROM meta WHERE key = 'ledger_id') ORDER BY name_key"""
 
 
-def noted(reader: Reader) -> set[int]:
+def described(reader: Reader) -> set[int]:
     """The ids of the subscriptions that a file has described."""
     found = reader.value("SELECT value FROM meta WHERE key = 'applied'")
     return set() if found is None else set(json.loads(str(found)))
 
 
-def note(journal: Journal, subscriptions: Iterable[int]) -> None:
+def remember(journal: Journal, subscriptions: Iterable[int]) -> None:
     """Remember that a file has described these subscriptions, by id."""
     journal.execute(
         "INSERT INTO meta (key, value) VALUES ('applied', ?)"
         " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        (json.dumps(sorted(noted(journal).union(subscriptions))),),
+        (json.dumps(sorted(described(journal).union(subscriptions))),),
     )
 
 
-def not_named(reader: Reader, named: Sequence[Subscription]) -> tuple[UnnamedSubscription, ...]:
+def unnamed(reader: Reader, named: Sequence[Subscription]) -> tuple[UnnamedSubscription, ...]:
     """The running subscriptions of this ledger in which people sit and that are not among `named`."""
-    known, these = noted(reader), {subscription.id for subscription in named}
+    known, these = described(reader), {subscription.id for subscription in named}
     return tuple(
         UnnamedSubscription(row["name"], row["assigned"], row["id"] in known)
         for row in reader.rows(_OTHERS)

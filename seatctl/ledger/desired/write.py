@@ -1,4 +1,4 @@
-"""Bringing the ledger to a desired state, once `judge.py` has judged it: set-based, revokes first."""
+"""Bringing the ledger to a desired state, once `compare.py` has judged it: set-based, revokes first."""
 
 # ruff: noqa: S608 - what is put into statements here are conditions of this layer; every value is bound.
 
@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from seatctl.ledger import change_rows, request_closures, seats, user_search
-from seatctl.ledger.desired.judge import WANTS
+from seatctl.ledger.desired.compare import WANTS
 from seatctl.ledger.returning_users import bring_back
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.subscription import Subscription
@@ -65,7 +65,7 @@ def _update_users(tx: Transaction) -> None:
     tx.execute("DROP TABLE IF EXISTS temp.renamed")
     tx.execute(_OTHERS)
     tx.record_many("user", _BEFORE_AND_AFTER, {})
-    user_search.forget(tx, "SELECT user_id FROM renamed", {})
+    user_search.remove(tx, "SELECT user_id FROM renamed", {})
     tx.execute(
         "UPDATE users SET name = coalesce(r.name, users.name),"
         " group_name = coalesce(r.group_name, users.group_name) FROM renamed r WHERE users.id = r.user_id"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from seatctl.errors import JsonValue
 from seatctl.ledger.engines.port import SqlValue
-from seatctl.ledger.insert_many import compact, insert_all
+from seatctl.ledger.insert_many import compact_json, insert_all
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.stripe_objects import StripeCustomer
 
@@ -34,7 +34,7 @@ class CustomerMention(NamedTuple):
     name: str | None = None
 
 
-def upsert(journal: Journal, customer: StripeCustomer) -> int:
+def store(journal: Journal, customer: StripeCustomer) -> int:
     """Insert or refresh a customer; its id in the ledger.
 
     A deleted one keeps the name and address that were known: Stripe answers nothing but its id.
@@ -43,7 +43,7 @@ def upsert(journal: Journal, customer: StripeCustomer) -> int:
     return find(journal, customer.id) or 0
 
 
-def refresh_all(journal: Journal, customers: Iterable[StripeCustomer]) -> None:
+def store_all(journal: Journal, customers: Iterable[StripeCustomer]) -> None:
     """As `upsert`, of several; a deleted customer of whom nothing is known here is left out."""
     rows = [_row(one) for one in customers if not one.deleted or find(journal, one.id) is not None]
     insert_all(journal, _INTO, "(?, ?, ?, ?, ?)", rows, _REFRESH)
@@ -55,7 +55,7 @@ def find(reader: Reader, stripe_id: str) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def mention_all(journal: Journal, mentions: Iterable[CustomerMention]) -> None:
+def store_mentions(journal: Journal, mentions: Iterable[CustomerMention]) -> None:
     """Note customers that something refers to and that were not read yet.
 
     What refers to one may know how it was called: of a deleted customer Stripe tells nothing else. The
@@ -64,7 +64,7 @@ def mention_all(journal: Journal, mentions: Iterable[CustomerMention]) -> None:
     insert_all(journal, _INTO, "(?, ?, ?, 0, '{}')", list(dict.fromkeys(mentions)), _MENTION)
 
 
-def only_mentioned(reader: Reader) -> list[str]:
+def never_read(reader: Reader) -> list[str]:
     """Customers that are referred to and were never read: deleted ones, which no list has."""
     rows = reader.rows("SELECT stripe_id FROM customers WHERE data = '{}' ORDER BY stripe_id")
     return [row["stripe_id"] for row in rows]
@@ -100,15 +100,15 @@ def subscriptions_of(reader: Reader, customer_id: int) -> list[str]:
     return [row["name"] for row in reader.rows(query, (customer_id,))]
 
 
-def called(journal: Journal, stripe_id: str) -> tuple[int, str | None, str | None]:
+def name_and_email(journal: Journal, stripe_id: str) -> tuple[int, str | None, str | None]:
     """The id in the ledger of a customer that something refers to, with its name and e-mail."""
     row = journal.row("SELECT id, name, email FROM customers WHERE stripe_id = ?", (stripe_id,))
     if row is not None:
         return row["id"], row["name"], row["email"]
-    mention_all(journal, [CustomerMention(stripe_id)])
+    store_mentions(journal, [CustomerMention(stripe_id)])
     return find(journal, stripe_id) or 0, None, None
 
 
 def _row(customer: StripeCustomer) -> tuple[SqlValue, ...]:
     data = {"default_payment_method": customer.default_payment_method, **customer.details}
-    return customer.id, customer.email, customer.name, int(customer.deleted), compact(data)
+    return customer.id, customer.email, customer.name, int(customer.deleted), compact_json(data)

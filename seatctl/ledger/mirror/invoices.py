@@ -5,12 +5,12 @@ How they are found and listed is in `invoices.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from seatctl.ledger.engines.port import SqlValue
-from seatctl.ledger.insert_many import compact, insert_all, listed
+from seatctl.ledger.insert_many import compact_json, insert_all, json_list
 from seatctl.ledger.mirror import customers
 from seatctl.ledger.mirror.customers import CustomerMention
 from seatctl.ledger.transaction import Journal
@@ -49,28 +49,31 @@ _INTO_LINES = f"INSERT INTO invoice_lines (invoice_id, {', '.join(_LINE)})"
 _LINE_ROW = f"((SELECT id FROM invoices WHERE stripe_id = ?){', ?' * len(_LINE)})"  # noqa: S608 - likewise
 
 
-def upsert(
-    journal: Journal, invoice: StripeInvoice, *, customer_id: int | None, subscription_id: int | None
+def store(
+    journal: Journal,
+    invoice: StripeInvoice,
+    *,
+    customer_id: int | None = None,
+    subscription_id: int | None = None,
 ) -> int:
-    """Insert or refresh an invoice with its lines; its id in the ledger."""
+    """Insert or refresh an invoice with its lines and return its id in the ledger.
+
+    Without `customer_id` and `subscription_id` (ids of the ledger) they are looked up by their Stripe ids.
+    """
+    if customer_id is None:
+        customers.store_mentions(journal, _mentions([invoice]))
     _write(journal, [invoice], customer_id, subscription_id)
-    return _id_of(journal, invoice)
+    return journal.count("SELECT id FROM invoices WHERE stripe_id = ?", (invoice.id,))
 
 
-def mirror(journal: Journal, invoice: StripeInvoice) -> int:
-    """As `upsert`, with its customer and pool found by their ids in Stripe."""
-    mirror_all(journal, [invoice])
-    return _id_of(journal, invoice)
-
-
-def mirror_all(journal: Journal, invoices: Sequence[StripeInvoice]) -> None:
-    """As `mirror`, of several invoices, each of which comes once."""
+def store_all(journal: Journal, invoices: Sequence[StripeInvoice]) -> None:
+    """Like `store`, for many invoices without duplicates."""
     if invoices:
-        customers.mention_all(journal, (one for one in map(_mention, invoices) if one is not None))
+        customers.store_mentions(journal, _mentions(invoices))
         _write(journal, invoices, None, None)
 
 
-def join(journal: Journal, stripe_subscription: str, subscription_id: int) -> None:
+def attach(journal: Journal, stripe_subscription: str, subscription_id: int) -> None:
     """Give the invoices of a Stripe subscription to a pool, where they are nobody's yet."""
     journal.execute(
         "UPDATE invoices SET subscription_id = ? WHERE stripe_subscription = ? AND +subscription_id IS NULL",
@@ -78,7 +81,7 @@ def join(journal: Journal, stripe_subscription: str, subscription_id: int) -> No
     )
 
 
-def join_new(journal: Journal, after: int) -> None:
+def attach_to_new(journal: Journal, after: int) -> None:
     """As `join`, for every pool that is newer than the one with the id `after`."""
     # `+` keeps SQLite from going through all invoices that are nobody's instead.
     journal.execute(
@@ -89,7 +92,7 @@ def join_new(journal: Journal, after: int) -> None:
     )
 
 
-def forget(journal: Journal, stripe_id: str) -> None:
+def delete_draft(journal: Journal, stripe_id: str) -> None:
     """A draft that was deleted in Stripe."""
     journal.execute(
         "DELETE FROM invoice_lines WHERE invoice_id = (SELECT id FROM invoices WHERE stripe_id = ?)",
@@ -107,25 +110,21 @@ def _write(
     journal.execute(
         "DELETE FROM invoice_lines WHERE invoice_id IN (SELECT id FROM invoices WHERE stripe_id IN"
         " (SELECT value FROM json_each(?)))",
-        (listed(invoice.id for invoice in invoices),),
+        (json_list(invoice.id for invoice in invoices),),
     )
     insert_all(journal, _INTO_LINES, _LINE_ROW, lines)
 
 
-def _id_of(journal: Journal, invoice: StripeInvoice) -> int:
-    return journal.count("SELECT id FROM invoices WHERE stripe_id = ?", (invoice.id,))
-
-
-def _mention(invoice: StripeInvoice) -> CustomerMention | None:
-    """Who it is billed to: all that Stripe still tells of a customer that was deleted."""
-    if invoice.customer_id is None:
-        return None
-    email, name = invoice.details.get("billed_to"), invoice.details.get("customer_name")
-    return CustomerMention(
-        invoice.customer_id,
-        email if isinstance(email, str) and "@" in email else None,
-        name if isinstance(name, str) else None,
-    )
+def _mentions(invoices: Sequence[StripeInvoice]) -> Iterator[CustomerMention]:
+    """The customers that the invoices are billed to: all that Stripe still tells about a deleted one."""
+    for invoice in invoices:
+        if invoice.customer_id is not None:
+            email, name = invoice.details.get("billed_to"), invoice.details.get("customer_name")
+            yield CustomerMention(
+                invoice.customer_id,
+                email if isinstance(email, str) and "@" in email else None,
+                name if isinstance(name, str) else None,
+            )
 
 
 def _row(
@@ -152,7 +151,7 @@ def _row(
         invoice.billing_reason,
         invoice.hosted_url,
         invoice.subscription_id,
-        compact(invoice.details),
+        compact_json(invoice.details),
     )
 
 
@@ -168,7 +167,7 @@ def _line(invoice: str, number: int, line: InvoiceLine) -> tuple[SqlValue, ...]:
         format_time(line.period_start),
         format_time(line.period_end),
         int(line.proration),
-        compact(line.details),
+        compact_json(line.details),
     )
 
 

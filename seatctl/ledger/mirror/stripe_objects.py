@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from seatctl.ledger.engines.port import Row
-from seatctl.ledger.insert_many import compact, insert_all, listed
+from seatctl.ledger.insert_many import compact_json, insert_all, json_list
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.call import format_time
 from seatctl.models.mirror import Kind, MirroredObject
@@ -26,27 +26,29 @@ _REFRESH = (
 )
 
 
-def put_all(journal: Journal, objects: Iterable[MirroredObject], now: datetime) -> None:
+def store_all(journal: Journal, objects: Iterable[MirroredObject], now: datetime) -> None:
     """Keep objects as Stripe has them now (UTC)."""
     read_at = format_time(now)
-    rows = [(one.id, one.kind.value, one.parent, one.created, compact(one.data), read_at) for one in objects]
+    rows = [
+        (one.id, one.kind.value, one.parent, one.created, compact_json(one.data), read_at) for one in objects
+    ]
     insert_all(journal, _INTO, "(?, ?, ?, ?, ?, ?)", rows, _REFRESH)
 
 
-def forget(journal: Journal, identifiers: Iterable[str]) -> None:
+def delete(journal: Journal, identifiers: Iterable[str]) -> None:
     """Let objects go: taken over, or deleted in Stripe."""
     journal.execute(
         "DELETE FROM stripe_objects WHERE stripe_id IN (SELECT value FROM json_each(?))",
-        (listed(identifiers),),
+        (json_list(identifiers),),
     )
 
 
-def forget_all(journal: Journal, kind: Kind) -> None:
+def delete_kind(journal: Journal, kind: Kind) -> None:
     """Let all of a kind go, before a list is read from its beginning."""
     journal.execute("DELETE FROM stripe_objects WHERE kind = ?", (kind.value,))
 
 
-def expect_known(journal: Journal, now: datetime) -> None:
+def note_expected(journal: Journal, now: datetime) -> None:
     """Note the customers and drafts that a backfill should meet: those it does not were deleted in Stripe."""
     for kind, source in (
         (Kind.CUSTOMER, "customers WHERE deleted = 0"),
@@ -59,7 +61,7 @@ def expect_known(journal: Journal, now: datetime) -> None:
         )
 
 
-def is_expecting(reader: Reader) -> bool:
+def has_expected(reader: Reader) -> bool:
     """Whether anything that was noted has not been met yet."""
     return bool(reader.count("SELECT 1 FROM stripe_objects WHERE kind IN ('customer', 'invoice') LIMIT 1"))
 
@@ -95,24 +97,24 @@ def listing(reader: Reader, kind: Kind) -> Iterator[MirroredObject]:
         last = (rows[-1]["created"], rows[-1]["stripe_id"])
 
 
-def several(reader: Reader, identifiers: Sequence[str]) -> Iterator[MirroredObject]:
+def by_ids(reader: Reader, identifiers: Sequence[str]) -> Iterator[MirroredObject]:
     """Those of these objects that are kept, in this order; others may be written while they are read."""
     for start in range(0, len(identifiers), _BATCH):
         rows = reader.rows(
             "SELECT o.stripe_id, o.kind, o.parent, o.created, o.data FROM json_each(?) AS wanted"
             " JOIN stripe_objects o ON o.stripe_id = wanted.value ORDER BY wanted.key",
-            (listed(identifiers[start : start + _BATCH]),),
+            (json_list(identifiers[start : start + _BATCH]),),
         )
         for row in list(rows):
             yield _stored(row)
 
 
-def waiting(reader: Reader, last: Iterable[str]) -> list[str]:
+def waiting_subscriptions(reader: Reader, last: Iterable[str]) -> list[str]:
     """The ids of the subscriptions that wait, by age; those of the statuses `last` after the others."""
     rows = reader.rows(
         "SELECT stripe_id FROM stripe_objects WHERE kind = 'subscription' ORDER BY"
         " json_extract(data, '$.status') IN (SELECT value FROM json_each(?)), created, stripe_id",
-        (listed(last),),
+        (json_list(last),),
     )
     return [row["stripe_id"] for row in rows]
 

@@ -123,7 +123,7 @@ def verify(reader: Reader, *, expect: str | None = None) -> Verification:
 
     Stops at the first entry that does not hold.
     """
-    state = _Chain(expect)
+    state = _ChainVerifier(expect)
     found = reader.rows(
         "SELECT a.*, c.n, c.entity, c.entity_id, c.before, c.after, c.salt, c.erased_at,"
         " c.hash AS change_hash, r.command FROM audit a LEFT JOIN changes c ON c.entry = a.seq"
@@ -145,7 +145,7 @@ def _loose_changes(reader: Reader) -> tuple[str, int] | None:
     return None if row is None else (f"entry {row[0]} is missing, but its changes are there", row[0])
 
 
-class _Chain:
+class _ChainVerifier:
     """How far the chain has been followed."""
 
     def __init__(self, expect: str | None) -> None:

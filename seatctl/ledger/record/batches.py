@@ -61,10 +61,10 @@ def failures(reader: Reader, run: int) -> Iterator[dict[str, JsonValue]]:
         "SELECT n, command, error FROM batch_rows WHERE run = ? AND state = 'failed' ORDER BY n", (run,)
     )
     for row in found:
-        yield {"line": row["n"], "command": row["command"], **why_failed(row["error"])}
+        yield {"line": row["n"], "command": row["command"], **failure_fields(row["error"])}
 
 
-def why_failed(error: str | None) -> dict[str, JsonValue]:
+def failure_fields(error: str | None) -> dict[str, JsonValue]:
     """What is kept of a failed line: code, exit_code, error; nothing of one that named somebody erased."""
     if error is None:
         return {"code": "erased", "exit_code": None, "error": "blanked, because it named an erased person"}
@@ -105,7 +105,7 @@ def close(journal: Journal, run: int, state: RunState, summary: str, call: Call)
     )
 
 
-def told(error: SeatctlError) -> dict[str, JsonValue]:
+def error_fields(error: SeatctlError) -> dict[str, JsonValue]:
     """What is kept of the error of a line."""
     return {"code": error.code, "exit_code": int(error.exit_code), "error": error.message}
 

@@ -33,7 +33,7 @@ _HOLD_THEIRS = f"""UPDATE outbox SET state = 'held' WHERE state = 'waiting'
     AND EXISTS ({_OF_MESSAGE} AND t.user_id = :user) AND NOT EXISTS ({_OF_MESSAGE} AND t.user_id <> :user)"""
 """Messages that are not spread out yet, and all of which would go to them."""
 
-_GONE = "(erased)"
+_ERASED = "(erased)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def _blank_changes(tx: Transaction, user: User, emails: set[str]) -> int:
         )
         tx.execute(
             "UPDATE requests SET decided_by = :gone WHERE actor_key(decided_by) = :key",
-            {"gone": _GONE, "key": key},
+            {"gone": _ERASED, "key": key},
         )
     return blanked
 
@@ -123,7 +123,7 @@ def _blank_runs(tx: Transaction, words: set[str]) -> tuple[int, int]:
     longest_first = sorted(words, key=len, reverse=True)
     pattern = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
     named = [
-        (row["number"], pattern.search(row["command"]), pattern.sub(_GONE, row["summary"] or ""))
+        (row["number"], pattern.search(row["command"]), pattern.sub(_ERASED, row["summary"] or ""))
         for row in tx.rows("SELECT number, command, summary FROM runs")
         if pattern.search(row["command"]) or pattern.search(row["summary"] or "")
     ]
@@ -157,7 +157,7 @@ def _blank_messages(tx: Transaction, user: User, emails: set[str]) -> None:
 
 def _blank_user(tx: Transaction, user: User) -> None:
     nobody = f"erased-{user.id}@erased.invalid"
-    user_search.forget(tx, "SELECT :id", {"id": user.id})
+    user_search.remove(tx, "SELECT :id", {"id": user.id})
     tx.execute(
         "UPDATE users SET email = :email, email_key = :email, name = NULL, group_name = NULL,"
         " last_active = NULL, status = 'removed', reclaim_exempt = 0 WHERE id = :id",

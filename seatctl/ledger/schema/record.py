@@ -5,7 +5,7 @@ Why each table and column is as it is: docs/ledger.md.
 
 from __future__ import annotations
 
-from seatctl.ledger.schema.kinds import JSON_DEFAULT, one_of, time_of
+from seatctl.ledger.schema.column_kinds import JSON_DEFAULT, one_of, time_of
 
 RECORD = (
     f"""CREATE TABLE runs (

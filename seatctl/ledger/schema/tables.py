@@ -5,7 +5,7 @@ Only DDL lives here; `migrate.py` applies it. Why each table and column is as it
 
 from __future__ import annotations
 
-from seatctl.ledger.schema.kinds import JSON_DEFAULT, flag, one_of, time_of
+from seatctl.ledger.schema.column_kinds import JSON_DEFAULT, flag, one_of, time_of
 from seatctl.ledger.schema.record import RECORD, RECORD_GUARDS
 
 CATALOGUE = (

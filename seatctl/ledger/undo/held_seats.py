@@ -95,7 +95,7 @@ def held_until(tx: Transaction) -> str | None:
     return None if hold is None or not tx.freed else hold["until"]
 
 
-def take_back(tx: Transaction, run: int) -> None:
+def release_undone(tx: Transaction, run: int) -> None:
     """Let go of the seats that a run freed, which is undone now, and do not send what it had to say."""
     release(tx, run)
     tx.execute(_TAKE_BACK, {"run": run, "now": tx.now})

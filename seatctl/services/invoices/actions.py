@@ -87,7 +87,7 @@ def prepare(
         check_payment_method(payment_method)
     with ledger.reading() as reader:
         invoice = invoices.find(reader, handle)
-        subscription_id = invoices.pool_of(reader, invoice.id)
+        subscription_id = invoices.subscription_of(reader, invoice.id)
         subscription = (
             None if subscription_id is None else subscriptions.by_id(reader, subscription_id, call.now)
         )
@@ -143,7 +143,7 @@ def carry_out(ledger: Ledger, billing: Billing, call: Call, action: InvoiceActio
     verb, reserved = action.verb, f"invoice:{action.invoice.stripe_id}"
     with ledger.reading() as reader:
         subscription, row = (
-            invoices.pool_of(reader, action.invoice.id),
+            invoices.subscription_of(reader, action.invoice.id),
             invoice_row(reader, action.invoice, call.now),
         )
         unfinished = (
@@ -251,7 +251,7 @@ def _without_subscription(invoice: StripeInvoice, summary: str) -> Apply:
     """The end for an invoice that is for no subscription of the ledger."""
 
     def apply(tx: Transaction) -> OperationResult:
-        tx.record("invoice", mirrored_invoices.mirror(tx, invoice), None, {"status": invoice.status.value})
+        tx.record("invoice", mirrored_invoices.store(tx, invoice), None, {"status": invoice.status.value})
         return _result(tx, invoice.id, summary)
 
     return apply

@@ -16,6 +16,6 @@ def with_fresh_links(ledger: Ledger, billing: Billing, invoice: Invoice) -> Invo
     """The invoice as Stripe has it now; the mirror keeps it too, unless this is a dry run's connection."""
     fresh = read_invoice(billing.read(listings.one(Kind.INVOICE, invoice.stripe_id)))
     with ledger.journal() as journal:
-        mirrored_invoices.mirror(journal, fresh)
+        mirrored_invoices.store(journal, fresh)
     with ledger.reading() as reader:
         return invoices.find(reader, fresh.id)

@@ -62,9 +62,9 @@ def send_messages(ledger: Ledger, post: Callable[[], MailSetup], call: Call, wan
     ready = post()
     with ledger.journal() as journal:
         if wanted.failed:
-            outbox.again(journal, MessageState.FAILED)
+            outbox.requeue(journal, MessageState.FAILED)
         if wanted.now:
-            outbox.hurry(journal)
+            outbox.retry_now(journal)
     sent = send_due(ledger, lambda: ready, call.now, DeliveryLimit())
     if sent.error is not None:
         sent.error.data.update({"sent": sent.count("sent"), "put_off": sent.count("put off")})
@@ -145,7 +145,7 @@ def preview(reader: Reader, texts: Renderer, number: int, now: datetime, activat
     row = message_row(message)
     if "from_change" in message.ids:  # to many, and not spread out to them yet
         return {**row, "subject": None, "text": None, "html": None}
-    facts = message_facts.gather(reader, message)
+    facts = message_facts.read_facts(reader, message)
     code = CODE_IN_PREVIEW if carries_code(message.template, facts) else None
     expires = format_time(now + timedelta(days=activation_days))
     text = texts.render(

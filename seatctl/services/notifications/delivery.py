@@ -121,10 +121,10 @@ def _due(ledger: Ledger, now: datetime, limit: DeliveryLimit, done: int) -> list
     if most <= 0:
         return []
     with ledger.reading() as reader:
-        many = outbox.has_many(reader, format_time(now))
+        many = outbox.has_unexpanded(reader, format_time(now))
     if many:
         with ledger.journal() as journal:
-            outbox.spread(journal, format_time(now), most, limit.first_entry)
+            outbox.expand(journal, format_time(now), most, limit.first_entry)
     with ledger.reading() as reader:
         return outbox.due(reader, format_time(now), most, limit.first_entry)
 
@@ -157,7 +157,7 @@ class _Sender:
         """Try one message; what became of it. Raises NoConnection where the server is gone for good."""
         with self._ledger.reading() as reader:
             message = outbox.find(reader, number)
-            facts = message_facts.gather(reader, message)
+            facts = message_facts.read_facts(reader, message)
         why = overtaken(message.template, facts, self._now)
         if why is not None:
             return self._end(message, MessageState.HELD, why)
@@ -184,7 +184,7 @@ class _Sender:
             return self._end(message, MessageState.FAILED, error.message)
         if was_down:
             with self._ledger.journal() as journal:
-                outbox.begin_anew(journal, message.id, format_time(next_attempt(self._now, tries)))
+                outbox.restart_attempts(journal, message.id, format_time(next_attempt(self._now, tries)))
         return self._end(message, MessageState.WAITING, error.message)
 
     def _hand_in(self, letter: Email) -> None:

@@ -52,19 +52,19 @@ def queue_notices(ledger: Ledger, call: Call) -> int:
 def queue_receipts(tx: Transaction, subscription_id: int, paid: Iterable[int]) -> int:
     """A receipt for each paid invoice (ids of the ledger), to who pays and to the owner; how many mails."""
     return sum(
-        reminders.tell(tx, Template.RECEIPT, subscription_id, ids={"invoice": invoice}, billing=True)
+        reminders.notify(tx, Template.RECEIPT, subscription_id, ids={"invoice": invoice}, billing=True)
         for invoice in paid
     )
 
 
 def _renewals_paid(reader: Reader, call: Call) -> Iterable[tuple[int, int]]:
-    return reminders.renewals_paid(reader, format_time(call.now - _LATEST_RECEIPT))
+    return reminders.paid_renewals_without_receipt(reader, format_time(call.now - _LATEST_RECEIPT))
 
 
 def _due(reader: Reader, call: Call) -> Iterable[tuple[WatchedSubscription, Notice]]:
     for subscription in reminders.watched(reader):
         for notice in _notices(subscription, call):
-            if not reminders.was_told(reader, subscription.id, notice):
+            if not reminders.was_sent(reader, subscription.id, notice):
                 yield subscription, notice
 
 
@@ -72,7 +72,10 @@ def _notices(subscription: WatchedSubscription, call: Call) -> Iterable[Notice]:
     days = None
     if subscription.end_is_open:
         days = reminder_due(
-            call.now, subscription.term_start, subscription.term_end, by_itself=subscription.by_itself
+            call.now,
+            subscription.term_start,
+            subscription.term_end,
+            renews_automatically=subscription.renews_automatically,
         )
     if days is not None:
         ends = format_time(subscription.term_end)
@@ -82,13 +85,13 @@ def _notices(subscription: WatchedSubscription, call: Call) -> Iterable[Notice]:
 
 
 def _tell(tx: Transaction, subscription: WatchedSubscription, notice: Notice) -> int:
-    if reminders.was_told(tx, subscription.id, notice):
+    if reminders.was_sent(tx, subscription.id, notice):
         return 0  # another sync was faster
     template = str(notice["template"])
     told = "term_end" if template == Template.RENEWAL_REMINDER else "unpaid_since"
     # What it tells of: by this it is judged if it is sent later.
     moment = int(parse_time(str(notice[told])).timestamp())
-    queued = reminders.tell(tx, template, subscription.id, ids={told: moment}, billing=True)
+    queued = reminders.notify(tx, template, subscription.id, ids={told: moment}, billing=True)
     if queued:
         tx.record(reminders.ENTITY, subscription.id, None, notice)
     return queued

@@ -213,7 +213,7 @@ def _ends_failed_operations(running: OperationRun, *, fresh: bool) -> Iterator[N
         yield
     except WaitingForCardholder as waiting:
         with running.ledger.journal() as journal:
-            operations.wait(journal, operation, waiting.as_json())
+            operations.set_waiting(journal, operation, waiting.as_json())
         raise
     except (TryAgain, StripeRefused, NotAllowed) as error:
         error.data.setdefault("run", operation.run)

@@ -7,7 +7,7 @@ from seatctl.billing.objects import UnreadableObject, read_customer, read_invoic
 from seatctl.errors import JsonValue
 from seatctl.ledger import subscriptions, users
 from seatctl.ledger.mirror import customers, invoices
-from seatctl.ledger.mirror import subscription as mirror
+from seatctl.ledger.mirror import subscription_updates as mirror
 from seatctl.ledger.subscriptions import NewSubscription
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import format_time
@@ -34,7 +34,7 @@ def add_bought(running: OperationRun, subscription: StripeSubscription) -> Apply
     item = subscription.items[0]
 
     def apply(tx: Transaction) -> OperationResult:
-        customer_row = customers.upsert(tx, customer)
+        customer_row = customers.store(tx, customer)
         owner = text(running, "owner")
         added = subscriptions.add(
             tx,
@@ -52,9 +52,9 @@ def add_bought(running: OperationRun, subscription: StripeSubscription) -> Apply
             ),
         )
         if invoice is not None:
-            kept = invoices.upsert(tx, invoice, customer_id=customer_row, subscription_id=added.id)
+            kept = invoices.store(tx, invoice, customer_id=customer_row, subscription_id=added.id)
             queue_receipts(tx, added.id, [kept] if invoice.amount_paid > 0 else [])
-            mirror.note_unpaid(tx, added.id, subscription)
+            mirror.update_unpaid_since(tx, added.id, subscription)
         row = {
             **subscription_row(added),
             "billing_email": customer.email,

@@ -127,7 +127,7 @@ def _finish(ledger: Ledger, billing: Billing, call: Call, row: BatchRow, operati
             perform(ledger, billing, call, operation)
     except SeatctlError as error:
         with ledger.journal() as journal:
-            batches.mark_failed(journal, row, batches.told(error))
+            batches.mark_failed(journal, row, batches.error_fields(error))
 
 
 def _go(ledger: Ledger, call: Call, run: int | None, lines: Sequence[Line], how: Batch) -> Report:

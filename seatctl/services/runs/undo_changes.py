@@ -9,12 +9,12 @@ from functools import partial
 
 from seatctl.errors import Code, refuse
 from seatctl.ledger import operations, roles, subscriptions
-from seatctl.ledger.due_changes import fill_waitlists, waitlist_told
+from seatctl.ledger.due_changes import fill_waitlists, waitlist_note
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.record import runs
 from seatctl.ledger.transaction import Transaction
-from seatctl.ledger.undo import held_seats, judge
-from seatctl.ledger.undo import write as writes
+from seatctl.ledger.undo import held_seats, inverse
+from seatctl.ledger.undo import restore as writes
 from seatctl.models.call import Call
 from seatctl.models.operation import OperationState
 from seatctl.models.report import Report
@@ -52,7 +52,7 @@ def take_back(ledger: Ledger, call: Call, run: Run) -> Report:
 def _take_back(ledger: Ledger, call: Call, run: Run) -> Report:
     with ledger.change(call) as tx:
         run = _standing(tx, run)
-        kinds = judge.stage(tx, run.number)
+        kinds = inverse.stage(tx, run.number)
         if kinds & {"other", "erased"}:
             raise NoInverse
         _allow(tx, ledger, kinds)
@@ -60,19 +60,19 @@ def _take_back(ledger: Ledger, call: Call, run: Run) -> Report:
         stays = _what_stays(tx, run)
         if not kinds - {"nothing"}:
             raise _NothingLeft(f"run {run.number} left nothing that could be undone{stays}")
-        held_seats.take_back(tx, run.number)
+        held_seats.release_undone(tx, run.number)
         _apply(tx, kinds)
         summary = f"undid run {run.number}: {run.summary or run.command}{stays}"
         if "given" in kinds:
             summary += "; what is billed does not change"
-        summary += waitlist_told(tx, fill_waitlists(tx))
+        summary += waitlist_note(tx, fill_waitlists(tx))
         tx.summarise(summary)
         runs.note_undo(tx, run.number)
         return Report(
             run=tx.run,
             dry_run=call.dry_run,
             summary=summary,
-            rows=tx.keep(partial(judge.results, tx)),
+            rows=tx.report_rows(partial(inverse.results, tx)),
             undo=tx.undo,
             columns=COLUMNS,
         )
@@ -115,16 +115,16 @@ def _allow(tx: Transaction, ledger: Ledger, kinds: set[str]) -> None:
     if "role" in kinds:
         allow(tx, actor, Action.GRANT_ROLES)
     action = Action.ASSIGN if kinds & {"given", "taken", "ends"} else Action.DECIDE_REQUESTS
-    for number in judge.subscriptions(tx):
+    for number in inverse.subscriptions(tx):
         subscription = subscriptions.by_id(tx, number)
         allow(tx, actor, action, subscription)
         require_home(subscription, ledger.id)
-    if kinds & {"asked", "decided"} and not judge.subscriptions(tx):
+    if kinds & {"asked", "decided"} and not inverse.subscriptions(tx):
         allow(tx, actor, Action.DECIDE_REQUESTS)
 
 
 def _require_unchanged(tx: Transaction, run: Run) -> None:
-    later = judge.in_the_way(tx, run.number)
+    later = inverse.first_conflict(tx, run.number)
     if later is not None:
         gone = runs.undone_by(tx, later.run) is not None
         first = f"if that is what you want, first: seatctl runs undo {later.run}"
@@ -138,14 +138,14 @@ def _require_unchanged(tx: Transaction, run: Run) -> None:
 
 def _apply(tx: Transaction, kinds: set[str]) -> None:
     """People first, so that who comes back can sit; seats are given back before others are taken."""
-    writes.restore_people(tx)
-    writes.give_back(tx)
-    for number in judge.subscriptions(tx):
-        if wanted := judge.needed(tx, number):
+    writes.restore_users(tx)
+    writes.revoke_given(tx)
+    for number in inverse.subscriptions(tx):
+        if wanted := inverse.seats_needed(tx, number):
             subscription = subscriptions.by_id(tx, number)
             require_usable(subscription)
             seats_to_take(subscription, wanted, fill=False)
-    writes.seat_again(tx)
+    writes.assign_again(tx)
     writes.restore_ends(tx)
     writes.restore_requests(tx)
     writes.restore_roles(tx)

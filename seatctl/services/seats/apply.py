@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from seatctl.errors import ExitCode, JsonValue
-from seatctl.ledger.desired import applied, judge, result, write
-from seatctl.ledger.due_changes import fill_waitlists, waitlist_told
+from seatctl.ledger.desired import applied, compare, differences, write
+from seatctl.ledger.due_changes import fill_waitlists, waitlist_note
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Journal, Reader, spooled
 from seatctl.ledger.undo import held_seats
@@ -64,7 +64,7 @@ Checked = Callable[[Journal, Changes], None]
 def stage(ledger: Ledger, rows: Iterable[DesiredRow], subscriptions: Iterable[str] = ()) -> int:
     """Take the rows of a file, holding no lock meanwhile; how many. `subscriptions` are named besides."""
     with ledger.staging() as journal:
-        return judge.load(journal, rows, subscriptions)
+        return compare.load(journal, rows, subscriptions)
 
 
 def weigh(ledger: Ledger, call: Call, how: ApplyOptions, checked: Checked | None = None) -> Comparison:
@@ -72,11 +72,11 @@ def weigh(ledger: Ledger, call: Call, how: ApplyOptions, checked: Checked | None
 
     Raises `bad_rows`, `not_in_file`.
     """
-    with ledger.weighing() as journal:
+    with ledger.scratch() as journal:
         changes = _compare(journal, format_time(call.now), how)
         if checked is not None:
             checked(journal, changes)
-        return Comparison(changes, spooled(result.differences(journal)), how.fill)
+        return Comparison(changes, spooled(differences.records(journal)), how.fill)
 
 
 def weighed_report(weighed: Comparison, *, costs: Mapping[str, int] | None = None, check: bool) -> Report:
@@ -125,14 +125,14 @@ def apply_state(
         check(changes, how.max_revoke, ledger.id)
         if changes.short:
             if not how.fill:
-                raise refuse_shortage(changes, result.without(tx, changes.short))
-            result.leave_without(tx, changes.short)
-            changes = replace(changes, users_to_add=result.users_to_add(tx))
+                raise refuse_shortage(changes, differences.rows_without_seat(tx, changes.short))
+            differences.mark_without_seat(tx, changes.short)
+            changes = replace(changes, users_to_add=differences.users_to_add(tx))
         write.write(tx, [one.subscription for one in changes.subscriptions])
         for run in filter(None, bought):
             held_seats.release(tx, run)
-        rows = tx.keep(partial(result.differences, tx))
-        said = summary(changes, done=not call.dry_run, fill=how.fill) + waitlist_told(tx, fill_waitlists(tx))
+        rows = tx.report_rows(partial(differences.records, tx))
+        said = summary(changes, done=not call.dry_run, fill=how.fill) + waitlist_note(tx, fill_waitlists(tx))
         tx.summarise(said)
         partly = changes.bad or changes.short
         report = Report(
@@ -153,21 +153,21 @@ def apply_state(
 def _remember(ledger: Ledger, described: set[int]) -> None:
     """Note which subscriptions the file has described, even if nothing of them differed."""
     with ledger.reading() as reader:
-        known = applied.noted(reader)
+        known = applied.described(reader)
     if not described <= known:
         with ledger.journal() as journal:
-            applied.note(journal, described)
+            applied.remember(journal, described)
 
 
 def _compare(journal: Journal, now: str, how: ApplyOptions) -> Changes:
-    subscriptions = judge.judge(journal, now, create_users=how.create_users, prune=how.prune)
-    bad = judge.require_good(journal, skip_bad=how.skip_bad, prune=how.prune)
-    unnamed = applied.not_named(journal, subscriptions) if how.prune and not how.named else ()
+    subscriptions = compare.set_verdicts(journal, now, create_users=how.create_users, prune=how.prune)
+    bad = compare.require_good(journal, skip_bad=how.skip_bad, prune=how.prune)
+    unnamed = applied.unnamed(journal, subscriptions) if how.prune and not how.named else ()
     require_named(unnamed, [subscription.name for subscription in subscriptions])
     return Changes(
-        subscriptions=result.counted(journal, subscriptions),
-        users_to_add=result.users_to_add(journal),
-        users_to_update=result.users_to_update(journal),
+        subscriptions=differences.comparisons(journal, subscriptions),
+        users_to_add=differences.users_to_add(journal),
+        users_to_update=differences.users_to_update(journal),
         bad=bad,
         unnamed=unnamed,
     )

@@ -7,7 +7,7 @@ from functools import partial
 
 from seatctl.errors import ExitCode
 from seatctl.ledger import imports, request_closures, seat_moves, seats, staging, subscriptions
-from seatctl.ledger.due_changes import fill_waitlists, waitlist_told
+from seatctl.ledger.due_changes import fill_waitlists, waitlist_note
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.staging import RowVerdict
 from seatctl.ledger.transaction import Transaction
@@ -47,15 +47,15 @@ def assign_seats(ledger: Ledger, call: Call, name: str, people: People, how: Ass
     with ledger.change(call) as tx:
         subscription = _pool(tx, ledger, call, name)
         require_usable(subscription)
-        staging.judge(tx)
+        staging.set_verdicts(tx)
         if how.create_users and imports.mark_undone(tx):
             allow(tx, call.actor, Action.MANAGE_USERS)
         seats.mark_seated(tx, subscription.id)
         bad = _require_good(tx, call, people, how)
-        needed = seats.wanted(tx)
+        needed = seats.count_wanted(tx)
         take = _seats_to_take(tx, subscription, needed, fill=how.fill)
         if take < needed:
-            seats.leave_without(tx, take)
+            seats.mark_without_seat(tx, take)
         added = _make_users(tx) if how.create_users else 0
         seated = seats.assign_incoming(tx, subscription.id)
         changed = seat_moves.change_ends(tx, subscription.id)
@@ -73,7 +73,7 @@ def assign_seats(ledger: Ledger, call: Call, name: str, people: People, how: Ass
             run=tx.run,
             dry_run=call.dry_run,
             summary=summary,
-            rows=tx.keep(partial(staging.results, tx, seats.ASSIGNED)),
+            rows=tx.report_rows(partial(staging.results, tx, seats.ASSIGNED)),
             exit_code=ExitCode.PARTIAL if bad or take < needed else ExitCode.DONE,
             undo=tx.undo,
             columns=_columns(people),
@@ -86,13 +86,13 @@ def revoke_seats(ledger: Ledger, call: Call, name: str, people: People) -> Repor
     stage(ledger, people)
     with ledger.change(call) as tx:
         subscription = _pool(tx, ledger, call, name)
-        staging.judge(tx)
+        staging.set_verdicts(tx)
         require_known(tx, people)
         bad = require_good(tx, people)
         revoked = seats.revoke_incoming(tx, subscription.id)
-        rows = tx.keep(partial(staging.results, tx))
+        rows = tx.report_rows(partial(staging.results, tx))
         moved_up = fill_waitlists(tx)
-        summary = _revoked_sentence(subscription, revoked, bad) + waitlist_told(tx, moved_up)
+        summary = _revoked_sentence(subscription, revoked, bad) + waitlist_note(tx, moved_up)
         tx.summarise(summary)
         return Report(
             run=tx.run,
@@ -148,7 +148,9 @@ def _seats_to_take(tx: Transaction, subscription: Subscription, needed: int, *, 
     try:
         return seats_to_take(subscription, needed, fill=fill)
     except NoSeatsLeft as refusal:
-        raise shortage(subscription, needed, seats.without(tx, subscription.free), tx.call.now) from refusal
+        raise shortage(
+            subscription, needed, seats.rows_without_seat(tx, subscription.free), tx.call.now
+        ) from refusal
 
 
 def _columns(people: People) -> tuple[str, ...]:

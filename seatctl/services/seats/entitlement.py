@@ -90,7 +90,7 @@ def _wanted(subscription: str | None, plan: str | None, feature: str | None) -> 
 def _subscription(reader: Reader, handle: str) -> tuple[int, str]:
     from seatctl.ledger import subscription_handles
 
-    return subscription_handles.known(reader, handle)
+    return subscription_handles.find(reader, handle)
 
 
 def _plan_id(reader: Reader, slug: str) -> int:
@@ -122,4 +122,4 @@ def _names(reader: Reader, entitled: bool) -> list[str]:
         return []
     from seatctl.ledger import subscription_handles
 
-    return subscription_handles.running(reader)
+    return subscription_handles.running_names(reader)

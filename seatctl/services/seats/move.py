@@ -9,7 +9,7 @@ from functools import partial
 
 from seatctl.errors import Code, ExitCode, JsonValue, UsageError, refuse
 from seatctl.ledger import request_closures, seat_moves, seats, staging, subscriptions, users
-from seatctl.ledger.due_changes import fill_waitlists, waitlist_told
+from seatctl.ledger.due_changes import fill_waitlists, waitlist_note
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call, format_time
@@ -43,22 +43,24 @@ def move_seats(ledger: Ledger, call: Call, old: str, new: str, people: People) -
         if source.id == target.id:
             raise UsageError(f"{old} and {new} are the same subscription", hint="name two of them")
         require_usable(target)
-        staging.judge(tx)
+        staging.set_verdicts(tx)
         require_known(tx, people)
         require_active(tx, people)
         needed = seat_moves.mark_moves(tx, source.id, target.id)
         _require_seated(tx, people, source)
         bad = require_good(tx, people)
         if needed > target.free and target.assigned <= target.capacity:
-            without: list[dict[str, JsonValue]] = [{**row} for row in seat_moves.without(tx, target.free)]
+            without: list[dict[str, JsonValue]] = [
+                {**row} for row in seat_moves.rows_without_seat(tx, target.free)
+            ]
             raise shortage(target, needed, without, tx.call.now)
         seats_to_take(target, needed, fill=False)
         moved = seat_moves.move(tx, source.id, target.id)
         request_closures.approve_seated(tx, target.id)
-        rows = tx.keep(partial(staging.results, tx))
+        rows = tx.report_rows(partial(staging.results, tx))
         said = f"{moved:,} moved from {source.name} to {target.name}" if moved else "nothing to do"
         said += f"; {bad:,} bad rows left out" if bad else ""
-        said += waitlist_told(tx, fill_waitlists(tx))
+        said += waitlist_note(tx, fill_waitlists(tx))
         tx.summarise(said)
         return Report(
             run=tx.run,
@@ -181,7 +183,7 @@ def reclaim_seats(ledger: Ledger, call: Call, name: str, how: ReclaimOptions) ->
             suspended=how.suspended,
         )
         grace = how.grace or timedelta()
-        seat_moves.find_idle(tx, subscription.id, idle, format_time(call.now - grace - _WARNING_HOLDS))
+        seat_moves.stage_idle(tx, subscription.id, idle, format_time(call.now - grace - _WARNING_HOLDS))
         warned = 0
         if how.grace is not None:
             warned = seat_moves.warn_idle(tx, format_time(call.now + grace))
@@ -193,9 +195,9 @@ def reclaim_seats(ledger: Ledger, call: Call, name: str, how: ReclaimOptions) ->
             "--dry-run --max-revoke 100%",
         )
         seat_moves.revoke_idle(tx)
-        rows = tx.keep(partial(seat_moves.idle_rows, tx))
+        rows = tx.report_rows(partial(seat_moves.idle_rows, tx))
         moved_up = fill_waitlists(tx)
-        said = _reclaimed_sentence(subscription, leaving, warned) + waitlist_told(tx, moved_up)
+        said = _reclaimed_sentence(subscription, leaving, warned) + waitlist_note(tx, moved_up)
         tx.summarise(said)
         data: dict[str, JsonValue] = {"subscription": subscription.name, "revoked": leaving, "warned": warned}
         return Report(tx.run, call.dry_run, said, rows, undo=tx.undo, columns=_RECLAIM_COLUMNS, data=data)

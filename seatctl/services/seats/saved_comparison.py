@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO, cast
 
 from seatctl.errors import Code, JsonValue, SeatctlError, refuse
-from seatctl.ledger.desired import result
+from seatctl.ledger.desired import differences as result
 from seatctl.ledger.transaction import Journal
 from seatctl.models.call import format_time
 from seatctl.models.subscription import Subscription
@@ -73,7 +73,7 @@ def save(
     header: dict[str, JsonValue] = {
         "seatctl_plan": VERSION,
         "ledger": ledger,
-        "head": result.head(journal),
+        "head": result.audit_head(journal),
         "how": {**_how(how)},
         "buy": buy,
         "max_spend": max_spend,
@@ -82,7 +82,7 @@ def save(
         "differences": _digest(journal),
     }
     with new_file(path, overwrite=True) as part, part.open("w", encoding="utf-8") as file:
-        _write(file, header, result.rows(journal))
+        _write(file, header, result.good_rows(journal))
 
 
 def _write(file: TextIO, header: dict[str, JsonValue], rows: Iterator[DesiredRow]) -> None:
@@ -200,7 +200,7 @@ def still_holds(saved: SavedComparison, ledger_id: str, *, bought: bool = False)
             raise _stale("it was made on another ledger")
         if saved.terms != _terms(changes):
             raise _stale("the price or the renewal date of a subscription is another one now")
-        if not bought and saved.head != result.head(journal):
+        if not bought and saved.head != result.audit_head(journal):
             raise _stale(f"the ledger has changed since entry {saved.head.partition(':')[0]} of its audit")
         if saved.differences != _digest(journal):
             raise _stale("something else would be done now")
@@ -247,6 +247,6 @@ def _digest(journal: Journal) -> str:
     import hashlib
 
     digest = hashlib.sha256()
-    for row in result.differences(journal):
+    for row in result.records(journal):
         digest.update(json.dumps([*row.values()]).encode())
     return digest.hexdigest()

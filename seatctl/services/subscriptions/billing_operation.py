@@ -122,7 +122,7 @@ def _mirror(running: OperationRun, customer: str) -> After:
 
     def apply(tx: Transaction, subscription: Subscription) -> dict[str, JsonValue]:
         before = customers.snapshot(tx, subscription.customer_id)
-        customers.upsert(tx, details)
+        customers.store(tx, details)
         after = customers.snapshot(tx, subscription.customer_id)
         if before != after:
             tx.record("customer", subscription.customer_id, before, after)

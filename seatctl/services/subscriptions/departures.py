@@ -57,7 +57,7 @@ def departures_from_file(ledger: Ledger, subscription_id: int, source: str) -> D
     """
     stage(ledger, People(source=source))
     with ledger.staging() as journal:
-        staging.judge(journal)
+        staging.set_verdicts(journal)
         staging.refuse_bad_rows(journal, RowVerdict.UNKNOWN, "there is no user of this e-mail")
     with ledger.reading() as reader:
         staging.require_good(reader, skip_bad=False)
@@ -86,13 +86,13 @@ def apply_departures(running: OperationRun) -> After:
             return _keep_seats(tx, subscription, until)
         if running.payload.get("bill") is True:
             return {"revoked": seats.revoke_users(tx, subscription.id, users)}
-        return {"leaving": seats.end_at(tx, subscription.id, users, until), "leaving_at": until}
+        return {"leaving": seats.set_end(tx, subscription.id, users, until), "leaving_at": until}
 
     return apply
 
 
 def _keep_seats(tx: Transaction, subscription: Subscription, until: str) -> dict[str, JsonValue]:
-    leaving = departures.told_to_leave(tx, subscription.id, until)
+    leaving = departures.selected_by_decrease(tx, subscription.id, until)
     room = departures.next_seats(tx, subscription.id) - (subscription.assigned - len(leaving))
     staying = leaving[::-1][: max(0, room)]
-    return {"staying": seats.stay(tx, subscription.id, staying)} if staying else {}
+    return {"staying": seats.clear_end(tx, subscription.id, staying)} if staying else {}

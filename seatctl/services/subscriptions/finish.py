@@ -10,7 +10,7 @@ from seatctl.billing.objects import read_invoice, read_subscription
 from seatctl.errors import ExitCode, JsonValue
 from seatctl.ledger import subscriptions
 from seatctl.ledger.mirror import invoices as mirrored_invoices
-from seatctl.ledger.mirror import pools, subscription
+from seatctl.ledger.mirror import mirrored_subscriptions, subscription_updates
 from seatctl.ledger.transaction import Transaction
 from seatctl.ledger.undo import held_seats
 from seatctl.models.call import format_time
@@ -52,7 +52,7 @@ def final_transaction(
     with running.ledger.reading() as reader:
         decided_on = subscriptions.by_id(reader, int(str(running.payload["subscription"])), running.call.now)
         stripe_id_now = stripe_id or decided_on.stripe_subscription
-        known = pools.of_stripe(reader, stripe_id_now)
+        known = mirrored_subscriptions.of_stripe(reader, stripe_id_now)
     mirror = as_known(read_subscription(running.billing.read(endpoints.subscription(stripe_id_now))), known)
     item, state = _item_and_state(running, decided_on, mirror)
     item_id = running.payload.get("item")
@@ -78,7 +78,7 @@ def final_transaction(
     def apply(tx: Transaction) -> OperationResult:
         before = subscriptions.by_id(tx, decided_on.id)
         mirrored = {
-            invoice.id: mirrored_invoices.upsert(
+            invoice.id: mirrored_invoices.store(
                 tx, invoice, customer_id=decided_on.customer_id, subscription_id=decided_on.id
             )
             for invoice in invoices
@@ -86,9 +86,9 @@ def final_transaction(
         paid = (mirrored[invoice.id] for invoice in invoices if invoice.amount_paid > 0 and invoice.id in own)
         queue_receipts(tx, decided_on.id, paid)
         if item is None or state is None:
-            now = pools.empty(tx, before, mirror)
+            now = mirrored_subscriptions.remove_item(tx, before, mirror)
         else:
-            now = subscription.refresh(tx, before, mirror_update(tx, before, mirror, item, state))
+            now = subscription_updates.apply(tx, before, mirror_update(tx, before, mirror, item, state))
         if reserved := running.payload.get("reserved"):
             held_seats.reserve(tx, decided_on.id, int(str(reserved)))
         extra = after(tx, now) if after is not None else {}

@@ -97,7 +97,7 @@ def update_owner_email(ledger: Ledger, billing: Callable[[], Billing], call: Cal
     """
     with ledger.reading() as reader:
         owner = users.require(reader, email)
-        owned = [subscriptions.find(reader, name) for name in users.owned(reader, owner)]
+        owned = [subscriptions.find(reader, name) for name in users.owned_subscriptions(reader, owner)]
     try:
         for subscription in (subscription for subscription in owned if subscription.home_ledger == ledger.id):
             summary = f"told Stripe that {owner.email} owns {subscription.name}"

@@ -13,8 +13,8 @@ from seatctl.billing.port import Billing, MissingInStripe
 from seatctl.errors import Code, JsonValue, Refused, refuse
 from seatctl.ledger import operations, plans, subscriptions
 from seatctl.ledger.ledger import Ledger
-from seatctl.ledger.mirror import pools, stripe_objects
-from seatctl.ledger.mirror.subscription import MirrorUpdate
+from seatctl.ledger.mirror import mirrored_subscriptions, stripe_objects
+from seatctl.ledger.mirror.subscription_updates import MirrorUpdate
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
 from seatctl.models.mirror import Kind
@@ -79,7 +79,7 @@ def require_unshared(ledger: Ledger, snapshot: SubscriptionSnapshot, action: str
     if not others:
         return
     with ledger.reading() as reader:
-        names = [item.name for item in pools.of_stripe(reader, snapshot.mirror.id)]
+        names = [item.name for item in mirrored_subscriptions.of_stripe(reader, snapshot.mirror.id)]
     named = ", ".join(name for name in names if name != snapshot.subscription.name) or "another item"
     raise refuse(
         Code.SHARED_SUBSCRIPTION,
@@ -162,7 +162,7 @@ def read_home_subscription(
         error.hint = f"it was adopted since the last sync: seatctl sync; to take it back, then: {take_back}"
         raise
     with ledger.reading() as reader:
-        return as_known(mirror, pools.of_stripe(reader, mirror.id))
+        return as_known(mirror, mirrored_subscriptions.of_stripe(reader, mirror.id))
 
 
 def _require_policy(
@@ -192,7 +192,7 @@ def item_of(reader: Reader, subscription: Subscription, mirror: StripeSubscripti
     own = next((one for one in mirror.items if one.id == subscription.stripe_item), None)
     if own is not None:
         return own
-    others = {one.stripe_item for one in pools.of_stripe(reader, mirror.id)}
+    others = {one.stripe_item for one in mirrored_subscriptions.of_stripe(reader, mirror.id)}
     unclaimed = [one for one in mirror.items if one.licensed and one.id not in others]
     if len(unclaimed) != 1:
         raise ItemGone(

@@ -16,8 +16,8 @@ from seatctl.errors import ExitCode, JsonValue, StripeRefused
 from seatctl.ledger import subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.lookups import find_all
-from seatctl.ledger.mirror import pools as mirrored_pools
-from seatctl.ledger.mirror import subscription
+from seatctl.ledger.mirror import mirrored_subscriptions as mirrored_pools
+from seatctl.ledger.mirror import subscription_updates
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import Call
 from seatctl.models.report import Record, Report
@@ -119,10 +119,11 @@ def _run(running: OperationRun) -> Apply:
         for pool in mirrored_pools.of_stripe(tx, stripe_id):
             item = item_of(pool, found)
             if item is None:
-                after = mirrored_pools.empty(tx, pool, found)  # who sits there is this ledger's to seat now
+                # The people who have seats in it are this ledger's to seat now.
+                after = mirrored_pools.remove_item(tx, pool, found)
             else:
                 stands = state_of(tx, pool, found, item, at)
-                after = subscription.refresh(tx, pool, mirror_update(tx, pool, found, item, stands))
+                after = subscription_updates.apply(tx, pool, mirror_update(tx, pool, found, item, stands))
             was, became = {"home_ledger": pool.home_ledger}, {"home_ledger": after.home_ledger}
             tx.record("subscription", pool.id, was, became)
             rows.append(_row(after, "adopted"))

@@ -13,7 +13,7 @@ from datetime import datetime
 from seatctl.billing.objects import UnreadableObject, read_subscription
 from seatctl.ledger import operations
 from seatctl.ledger.ledger import Ledger
-from seatctl.ledger.mirror import pools, stripe_objects, subscription
+from seatctl.ledger.mirror import mirrored_subscriptions, stripe_objects, subscription_updates
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.call import Call
 from seatctl.models.mirror import Kind, Unreadable
@@ -66,13 +66,13 @@ def take_over(ledger: Ledger, call: Call, gone: list[str], at: datetime) -> Appl
         finish(tx, taking)
         tx.summarise("took over what has changed in Stripe")
     with ledger.journal() as journal:
-        subscription.note_unpaid_everywhere(journal)
+        subscription_updates.update_unpaid_since_of_all(journal)
     return taken
 
 
 def _in_order(reader: Reader) -> list[str]:
     """Those that run first, then by age: they get the good names, and a kill changes nothing about it."""
-    return stripe_objects.waiting(reader, last=sorted(ENDED))
+    return stripe_objects.waiting_subscriptions(reader, last=sorted(ENDED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +109,13 @@ def _plans_under_way(reader: Reader) -> Iterator[str]:
 
 
 def _read(reader: Reader, waiting: list[str]) -> Iterator[StripeSubscription]:
-    return (read_subscription(stored.data) for stored in stripe_objects.several(reader, waiting))
+    return (read_subscription(stored.data) for stored in stripe_objects.by_ids(reader, waiting))
 
 
 def _copy_known(ledger: Ledger, at: datetime, waiting: list[str]) -> None:
     """The columns that are only a copy: no facts, so they are kept even where no fact has changed."""
     with ledger.journal() as journal:
-        known = pools.stripe_ids(journal)
+        known = mirrored_subscriptions.stripe_ids(journal)
         for found in _read(journal, [identifier for identifier in waiting if identifier in known]):
             copy(journal, found, at)
 
@@ -128,4 +128,4 @@ def outdated(ledger: Ledger) -> list[tuple[Kind, str]]:
 
 def forget(journal: Journal, taken: AppliedChanges) -> None:
     """What was taken over need not wait any longer."""
-    stripe_objects.forget(journal, taken.done)
+    stripe_objects.delete(journal, taken.done)

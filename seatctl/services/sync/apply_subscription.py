@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from seatctl.ledger import operations, subscriptions
-from seatctl.ledger.mirror import customers, invoices, subscription
-from seatctl.ledger.mirror import pools as mirrored_pools
-from seatctl.ledger.mirror.pools import NewMirroredSubscription
+from seatctl.ledger.mirror import customers, invoices, subscription_updates
+from seatctl.ledger.mirror import mirrored_subscriptions as mirrored_pools
+from seatctl.ledger.mirror.mirrored_subscriptions import NewMirroredSubscription
 from seatctl.ledger.transaction import Journal, Reader, Transaction
 from seatctl.models.plan import Plan
 from seatctl.models.report import Record
@@ -37,9 +37,9 @@ def copy(journal: Journal, found: StripeSubscription, now: datetime) -> None:
     for pool in known:
         item = item_of(pool, found)
         if item is not None and not _is_busy(journal, pool):
-            invoices.join(journal, found.id, pool.id)
+            invoices.attach(journal, found.id, pool.id)
             stands = state_of(journal, pool, found, item, now)
-            subscription.copy(journal, pool, mirror_update(journal, pool, found, item, stands))
+            subscription_updates.store_copy(journal, pool, mirror_update(journal, pool, found, item, stands))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ class ApplyContext:
 
 def begin(tx: Transaction, ledger_id: str, at: datetime) -> ApplyContext:
     """Before the first subscription is taken over, when the plans are what Stripe says `at` (UTC)."""
-    keys, known = mirrored_pools.name_keys(tx), mirrored_pools.stripe_ids(tx)
-    return ApplyContext(ledger_id, keys, known, at, mirrored_pools.newest(tx))
+    keys, known = mirrored_pools.taken_name_keys(tx), mirrored_pools.stripe_ids(tx)
+    return ApplyContext(ledger_id, keys, known, at, mirrored_pools.last_id(tx))
 
 
 def has_to_wait(tx: Transaction, found: StripeSubscription, taking: ApplyContext) -> bool:
@@ -95,7 +95,7 @@ def take(tx: Transaction, found: StripeSubscription, taking: ApplyContext) -> It
     for pool in known:
         item = item_of(pool, found) or followed.get(pool.id)
         if pool.id in followed:
-            mirrored_pools.set_item(tx, pool, followed[pool.id])
+            mirrored_pools.replace_item(tx, pool, followed[pool.id])
         yield from _refresh(tx, pool, found, item, taking)
     for item in sorted(new, key=lambda one: one.created):  # the metadata speaks of the oldest
         yield _add(tx, found, item, licensed, taking)
@@ -122,8 +122,8 @@ def _replaced(
 
 def finish(tx: Transaction, taking: ApplyContext) -> None:
     """Give the pools that were added their invoices, and note what is owed for them: of all at once."""
-    invoices.join_new(tx, taking.last)
-    subscription.note_unpaid_of_new(tx, taking.last)
+    invoices.attach_to_new(tx, taking.last)
+    subscription_updates.update_unpaid_since_of_new(tx, taking.last)
 
 
 def _is_followed(reader: Reader, found: StripeSubscription, ledger_id: str) -> bool:
@@ -143,11 +143,11 @@ def _refresh(
     taking: ApplyContext,
 ) -> Iterator[Record]:
     if item is None:
-        after = mirrored_pools.empty(tx, pool, found)
+        after = mirrored_pools.remove_item(tx, pool, found)
     else:
         plan_for(tx, item.price)
         stands = state_of(tx, pool, found, item, taking.at)
-        after = subscription.refresh(tx, pool, mirror_update(tx, pool, found, item, stands))
+        after = subscription_updates.apply(tx, pool, mirror_update(tx, pool, found, item, stands))
     after = take_settings(tx, after, found, taking.names)
     if after != pool:
         yield {
@@ -167,7 +167,7 @@ def _add(
     taking: ApplyContext,
 ) -> Record:
     plan = taking.plan_for(tx, item.price)
-    customer, title, email = customers.called(tx, found.customer_id)
+    customer, title, email = customers.name_and_email(tx, found.customer_id)
     said = said_of(found, item)
     wanted = named_in_metadata(said.get(NAME))
     if wanted is None:
@@ -195,7 +195,7 @@ def _add(
     pool = added  # of one made elsewhere, its item says all there is to know
     if any(key.startswith(OURS) for key in said):
         stands = state_of(tx, added, found, item, taking.at)
-        pool = subscription.write(tx, added, mirror_update(tx, added, found, item, stands))
+        pool = subscription_updates.apply_unrecorded(tx, added, mirror_update(tx, added, found, item, stands))
     mirrored_pools.record_added(tx, pool)
     return {
         "kind": "subscription",

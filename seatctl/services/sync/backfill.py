@@ -65,8 +65,8 @@ def _begin(ledger: Ledger, billing: Billing, call: Call, *, anew: bool) -> None:
     now = int(stripe_now(billing, call).timestamp())
     with ledger.journal() as journal:
         for kind in Kind:
-            stripe_objects.forget_all(journal, kind)
-        stripe_objects.expect_known(journal, call.now)
+            stripe_objects.delete_kind(journal, kind)
+        stripe_objects.note_expected(journal, call.now)
         until = max(now, newest or 0) + _AHEAD
         sync_state.begin_backfill(journal, now if newest is None else newest, until, call.now, BEGINNING)
 
@@ -86,7 +86,7 @@ def _keep(ledger: Ledger, call: Call, pages: list[Page], left: dict[Kind, list[S
 def _read_unmet(ledger: Ledger, call: Call, stripe: ParallelReader) -> int:
     """What no list has: customers and drafts that were deleted, known here or only referred to."""
     with ledger.reading() as reader:
-        mentioned = [(Kind.CUSTOMER, one) for one in customers.only_mentioned(reader)]
+        mentioned = [(Kind.CUSTOMER, one) for one in customers.never_read(reader)]
         missing = list(dict.fromkeys([*mentioned, *stripe_objects.expected(reader)]))
     for start in range(0, len(missing), _TOGETHER):
         found = list(stripe.objects(missing[start : start + _TOGETHER]))

@@ -21,18 +21,18 @@ def store(journal: Journal, objects: Iterable[Mirrored], now: datetime) -> None:
     """
     latest = {one.id: one for one in objects}
     stored = [one for one in latest.values() if isinstance(one, MirroredObject)]
-    expected = stripe_objects.is_expecting(journal)
-    stripe_objects.put_all(journal, stored, now)
-    customers.refresh_all(journal, [one for one in latest.values() if isinstance(one, StripeCustomer)])
-    customers.mention_all(journal, _billed(stored))
-    invoices.mirror_all(journal, [one for one in latest.values() if isinstance(one, StripeInvoice)])
+    expected = stripe_objects.has_expected(journal)
+    stripe_objects.store_all(journal, stored, now)
+    customers.store_all(journal, [one for one in latest.values() if isinstance(one, StripeCustomer)])
+    customers.store_mentions(journal, _billed(stored))
+    invoices.store_all(journal, [one for one in latest.values() if isinstance(one, StripeInvoice)])
     for one in latest.values():
         if isinstance(one, Unreadable):
             sync_state.note_skipped(journal, one, now)
         elif isinstance(one, Gone):
             _forget(journal, one)
     if expected:  # what was met need not be looked for
-        stripe_objects.forget(
+        stripe_objects.delete(
             journal, (one.id for one in latest.values() if not isinstance(one, MirroredObject))
         )
     for known in sync_state.skipped(journal):
@@ -50,6 +50,6 @@ def _billed(objects: Iterable[MirroredObject]) -> Iterator[CustomerMention]:
 
 def _forget(journal: Journal, gone: Gone) -> None:
     if gone.kind is Kind.INVOICE:
-        invoices.forget(journal, gone.id)
+        invoices.delete_draft(journal, gone.id)
     elif gone.kind in (Kind.PRODUCT, Kind.PRICE, Kind.REFUND, Kind.DISPUTE):
-        stripe_objects.forget(journal, [gone.id])
+        stripe_objects.delete(journal, [gone.id])

@@ -15,7 +15,7 @@ from seatctl.billing.port import Billing, StripeJson
 from seatctl.errors import ExitCode, JsonValue
 from seatctl.ledger import invoices, operations, subscriptions
 from seatctl.ledger.ledger import Ledger
-from seatctl.ledger.mirror import customers, pools, stripe_objects, sync_state
+from seatctl.ledger.mirror import customers, mirrored_subscriptions, stripe_objects, sync_state
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
 from seatctl.models.mirror import Gone, Kind, Mirrored
@@ -57,7 +57,7 @@ def sync(ledger: Ledger, billing: Billing, call: Call, *, full: bool = False) ->
         return _foretell(ledger, billing, call, full=full)
     recovered = recover(ledger, billing, call)
     with ledger.reading() as reader:
-        was_empty = not pools.name_keys(reader)
+        was_empty = not mirrored_subscriptions.taken_name_keys(reader)
     with reading(billing) as stripe:
         done = _mirror(ledger, billing, call, stripe, full=full)
     queue_notices(ledger, call)
@@ -87,7 +87,7 @@ def _mirror(
     at = stripe_now(billing, call)
     with ledger.reading() as reader:
         # No event tells of what begins by the clock, nor of a draft whose customer's balance has moved.
-        due = [(Kind.SUBSCRIPTION, one) for one in pools.fallen_due(reader, at)]
+        due = [(Kind.SUBSCRIPTION, one) for one in mirrored_subscriptions.with_due_change(reader, at)]
         changed = [name for kind, name in told.objects if kind is Kind.CUSTOMER]
         due += [(Kind.INVOICE, one) for one in invoices.drafts_of(reader, changed)]
         # What could not be read was perhaps damaged on its way: nothing would tell that it can be read now.
@@ -130,7 +130,7 @@ def _unmet(reader: Reader, call: Call) -> list[str]:
     }
     if not running:
         return []
-    return sorted(running.difference(stripe_objects.waiting(reader, last=())))
+    return sorted(running.difference(stripe_objects.waiting_subscriptions(reader, last=())))
 
 
 def _fetch(
@@ -165,7 +165,7 @@ def _take_over(
         gone += _fetch(ledger, call, stripe, outdated(ledger))[0]
         with ledger.reading() as reader:
             unknown = [(Kind.PRODUCT, one) for one in without_product(reader)]
-            unknown += [(Kind.CUSTOMER, one) for one in customers.only_mentioned(reader)]
+            unknown += [(Kind.CUSTOMER, one) for one in customers.never_read(reader)]
         gone += _fetch(ledger, call, stripe, unknown)[0]
         ended = _end(ledger, call, [one.id for one in gone if one.kind is Kind.SUBSCRIPTION])
         taken = take_over(ledger, call, [one.id for one in gone if one.kind is Kind.PRODUCT], at)
@@ -183,9 +183,11 @@ def _end(ledger: Ledger, call: Call, gone: list[str]) -> list[Record]:
     if not gone:
         return rows
     with ledger.journal() as journal:
-        stripe_objects.forget(journal, gone)  # an older copy must not bring it back
+        stripe_objects.delete(journal, gone)  # an older copy must not bring it back
     with ledger.change(call) as tx:
-        for subscription in (subscription for one in gone for subscription in pools.of_stripe(tx, one)):
+        for subscription in (
+            subscription for one in gone for subscription in mirrored_subscriptions.of_stripe(tx, one)
+        ):
             if subscription.status.value not in ENDED:
                 subscriptions.end(tx, subscription)
                 told: Record = {"kind": "subscription", "name": subscription.name, "result": "changed"}

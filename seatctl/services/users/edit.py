@@ -12,7 +12,7 @@ from functools import partial
 
 from seatctl.errors import Code, JsonValue, refuse
 from seatctl.ledger import roles, users
-from seatctl.ledger.due_changes import fill_waitlists, waitlist_told
+from seatctl.ledger.due_changes import fill_waitlists, waitlist_note
 from seatctl.ledger.ledger import Ledger, Reader, Transaction
 from seatctl.ledger.lookups import find_all
 from seatctl.ledger.users import quoted
@@ -146,7 +146,7 @@ def _set_status(
         if changed and status is not UserStatus.ACTIVE and not roles.holders(tx, (Role.ADMIN,)):
             raise no_admin_left(changed[0].email)
         if status is UserStatus.ACTIVE:
-            summary += waitlist_told(tx, fill_waitlists(tx))  # their turn may have come meanwhile
+            summary += waitlist_note(tx, fill_waitlists(tx))  # their turn may have come meanwhile
         rows = [user_row(user, done if user in changed else "unchanged") for user in people]
         return tx.report(summary, rows, COLUMNS, unchanged=not changed)
 
@@ -154,8 +154,8 @@ def _set_status(
 def describe(reader: Reader, email: str, now: datetime) -> Record:
     """All there is to a user at `now` (UTC): seats, open requests, what is owned. Raises UnknownUser."""
     user = users.require(reader, email)
-    seats = users.seats(reader, user, now)
-    requests = users.requests(reader, user, now)
+    seats = users.active_seats(reader, user, now)
+    requests = users.open_requests(reader, user, now)
     return {
         "email": user.email,
         "name": user.name,
@@ -165,7 +165,7 @@ def describe(reader: Reader, email: str, now: datetime) -> Record:
         "exempt": user.exempt,
         "created_at": format_time(user.created_at),
         "subscriptions": [seat["subscription"] for seat in seats],
-        "owns": [*users.owned(reader, user)],
+        "owns": [*users.owned_subscriptions(reader, user)],
         "open_requests": [request["number"] for request in requests],
         "seats": [*seats],
         "requests": [*requests],

@@ -28,14 +28,14 @@ def import_users(ledger: Ledger, call: Call, rows: Iterable[Incoming], *, skip_b
         staging.load(journal, rows)
     with ledger.change(call) as tx:
         allow(tx, call.actor, Action.MANAGE_USERS)
-        staging.judge(tx)
+        staging.set_verdicts(tx)
         imports.mark_undone(tx)
         bad = staging.require_good(tx, skip_bad)
         done = imports.apply(tx)
         removed = staging.count(tx, RowVerdict.REMOVED)
         summary = _summary(done, removed, bad)
         tx.summarise(summary)
-        kept = tx.keep(partial(staging.results, tx, imports.RESULTS))
+        kept = tx.report_rows(partial(staging.results, tx, imports.RESULTS))
     return Report(
         run=tx.run,
         dry_run=call.dry_run,

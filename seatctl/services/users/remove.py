@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from seatctl.errors import Code, JsonValue, UsageError, refuse
 from seatctl.ledger import request_closures, roles, seats, users
-from seatctl.ledger.due_changes import fill_waitlists, waitlist_told
+from seatctl.ledger.due_changes import fill_waitlists, waitlist_note
 from seatctl.ledger.ledger import Ledger, Reader, Transaction
 from seatctl.ledger.record import erasure
 from seatctl.ledger.users import quoted
@@ -67,7 +67,7 @@ def remove_users(
         if given_back:
             what = "seat" if given_back == 1 else "seats"
             summary += f"; {given_back} {what} given back, what is billed stays the same"
-        summary += waitlist_told(tx, fill_waitlists(tx))
+        summary += waitlist_note(tx, fill_waitlists(tx))
         return tx.report(summary, rows, ("email", "result", "seats", "requests"), unchanged=not removed)
 
 
@@ -87,7 +87,7 @@ def _remove_and_erase(tx: Transaction, people: Sequence[User]) -> Report:
     summary = f"erased {erased} user{'' if erased == 1 else 's'}" if erased else "erased already"
     if acted:
         summary += f"; {counted(acted, 'audit entry')} with their address as the actor stay"
-    summary += waitlist_told(tx, fill_waitlists(tx))
+    summary += waitlist_note(tx, fill_waitlists(tx))
     columns = ("email", "result", "changes", "commands")
     return tx.report(summary, rows, columns, unchanged=not erased, undoable=False)
 
@@ -110,7 +110,7 @@ def _hand_over_first(
 def _owned_by(reader: Reader, emails: Sequence[str]) -> list[tuple[User, str]]:
     """Who of these owns what: a user and the name of a subscription."""
     people = distinct(known_people(reader, emails))
-    return [(user, name) for user in people for name in users.owned(reader, user)]
+    return [(user, name) for user in people for name in users.owned_subscriptions(reader, user)]
 
 
 def _require_no_owner(tx: Transaction, emails: Sequence[str], apart_from: Collection[str]) -> None:
@@ -144,9 +144,9 @@ def _require_no_role(tx: Transaction, people: Sequence[User]) -> None:
 def _remove(tx: Transaction, user: User) -> dict[str, JsonValue]:
     if user.status is UserStatus.REMOVED:
         return {**user_row(user, "unchanged"), "seats": [], "requests": []}
-    held = [seat["subscription"] for seat in users.seats(tx, user, tx.call.now)]
-    asked = [request["number"] for request in users.requests(tx, user, tx.call.now)]
-    seats.revoke_all_of(tx, user.id)
-    request_closures.cancel_all_of(tx, user.id, "the user was removed")
+    held = [seat["subscription"] for seat in users.active_seats(tx, user, tx.call.now)]
+    asked = [request["number"] for request in users.open_requests(tx, user, tx.call.now)]
+    seats.revoke_all(tx, user.id)
+    request_closures.cancel_all(tx, user.id, "the user was removed")
     users.change(tx, user, replace(user, status=UserStatus.REMOVED))
     return {**user_row(user, "removed"), "seats": held, "requests": asked}

@@ -52,7 +52,7 @@ def test_more_invoices_than_a_statement_takes_at_once_come_in_with_their_lines(f
         with ledger.journal() as journal:
             store(journal, [*many, many[0]], NOW)
     with ledger.journal() as journal:
-        invoices.forget(journal, "in_3")
+        invoices.delete_draft(journal, "in_3")
     ledger.close()
     assert query(ledger_path(foreign), "SELECT count(*), count(DISTINCT customer_id) FROM invoices") == [
         (249, 7)

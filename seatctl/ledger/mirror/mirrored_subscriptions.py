@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from seatctl.ledger import subscriptions
-from seatctl.ledger.collection import written_pause
-from seatctl.ledger.mirror.subscription import facts
+from seatctl.ledger.collection import pause_text
+from seatctl.ledger.mirror.subscription_updates import facts
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time
 from seatctl.models.plan import Plan, Policy
@@ -52,12 +52,12 @@ def stripe_ids(reader: Reader) -> set[str]:
     }
 
 
-def newest(reader: Reader) -> int:
+def last_id(reader: Reader) -> int:
     """The greatest id of a pool; 0 where there is none."""
     return reader.count("SELECT max(id) FROM subscriptions")
 
 
-def fallen_due(reader: Reader, now: datetime) -> list[str]:
+def with_due_change(reader: Reader, now: datetime) -> list[str]:
     """The Stripe subscriptions whose waiting change begins by the clock alone: no event tells of it."""
     rows = reader.rows(
         "SELECT DISTINCT stripe_subscription FROM subscriptions WHERE term_end <= :now"
@@ -68,7 +68,7 @@ def fallen_due(reader: Reader, now: datetime) -> list[str]:
     return [row["stripe_subscription"] for row in rows]
 
 
-def name_keys(reader: Reader) -> set[str]:
+def taken_name_keys(reader: Reader) -> set[str]:
     """The keys of all names that are taken: of pools, and of purchases under way."""
     held = {row["name_key"] for row in reader.rows("SELECT name_key FROM subscriptions")}
     reserved = reader.rows(
@@ -111,7 +111,7 @@ def add(tx: Transaction, found: NewMirroredSubscription) -> Subscription:
             "cancel_at": None if mirror.cancel_at is None else format_time(mirror.cancel_at),
             "home": found.home_ledger,
             "metadata": json.dumps(dict(said_of(mirror, item))),
-            "pause": written_pause(mirror.pause),
+            "pause": pause_text(mirror.pause),
             "created": format_time(mirror.created_at),
         },
     )
@@ -154,7 +154,7 @@ def record_added(tx: Transaction, subscription: Subscription) -> None:
     tx.record("subscription", subscription.id, None, subscriptions.snapshot(subscription))
 
 
-def empty(tx: Transaction, subscription: Subscription, found: StripeSubscription) -> Subscription:
+def remove_item(tx: Transaction, subscription: Subscription, found: StripeSubscription) -> Subscription:
     """A pool whose item was taken off its subscription: nothing is paid for; who sits there stays."""
     planned = subscriptions.planned(tx, subscription.id)
     tx.execute(
@@ -164,7 +164,7 @@ def empty(tx: Transaction, subscription: Subscription, found: StripeSubscription
             str(found.status),
             found.metadata.get(LEDGER),
             None if found.cancel_at is None else format_time(found.cancel_at),
-            written_pause(found.pause),
+            pause_text(found.pause),
             subscription.id,
         ),
     )
@@ -179,7 +179,7 @@ def empty(tx: Transaction, subscription: Subscription, found: StripeSubscription
     return after
 
 
-def set_item(tx: Transaction, subscription: Subscription, item: StripeItem) -> None:
+def replace_item(tx: Transaction, subscription: Subscription, item: StripeItem) -> None:
     """The item of a pool was replaced by another one of the same subscription."""
     tx.execute("UPDATE subscriptions SET stripe_item = ? WHERE id = ?", (item.id, subscription.id))
     # A fact, or a transaction that learns nothing else would be rolled back, and the next change would be

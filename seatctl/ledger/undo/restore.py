@@ -1,4 +1,4 @@
-"""Taking back what a run changed, once `judge.py` has staged and judged it in TEMP table `undoing`.
+"""Taking back what a run changed, once `inverse.py` has staged and judged it in TEMP table `undoing`.
 
 Seats and new users are set-based, since a run may have changed a hundred thousand; changed users, requests
 and roles go one by one.
@@ -23,7 +23,7 @@ from seatctl.models.user import User, UserStatus
 Facts = Mapping[str, JsonValue]
 
 
-def restore_people(tx: Transaction) -> None:
+def restore_users(tx: Transaction) -> None:
     """Users as they were before; those whom the run made are removed."""
     was = "CASE u.kind WHEN 'made' THEN 'removed' ELSE json_extract(u.before, '$.status') END"
     tx.record_many(
@@ -67,7 +67,7 @@ def _text(value: JsonValue) -> str | None:
     return None if value is None else str(value)
 
 
-def give_back(tx: Transaction) -> int:
+def revoke_given(tx: Transaction) -> int:
     """Give back the seats that the run gave; how many."""
     return seats.revoke_where(
         tx,
@@ -78,7 +78,7 @@ def give_back(tx: Transaction) -> int:
     )
 
 
-def seat_again(tx: Transaction) -> int:
+def assign_again(tx: Transaction) -> int:
     """Seat those again who lost a seat by the run, as new seats; how many.
 
     They end when the old ones would have, and who had claimed the old one need not claim it again. They are
@@ -155,7 +155,7 @@ def restore_roles(tx: Transaction) -> None:
     undone = tx.rows("SELECT entity_id, before, after, last_entry FROM undoing WHERE kind = 'role'")
     for row in list(undone):
         if row["after"] is not None:
-            roles.take_away(tx, row["entity_id"])
+            roles.revoke_by_id(tx, row["entity_id"])
         if row["before"] is not None:
             was = json.loads(row["before"])
             actor = now.get(was["actor"], was["actor"]) if row["last_entry"] <= last else was["actor"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from seatctl.errors import JsonValue
 from seatctl.ledger import subscriptions
-from seatctl.ledger.collection import UNSETTLED, written_pause
+from seatctl.ledger.collection import UNSETTLED, pause_text
 from seatctl.ledger.transaction import Journal, Transaction
 from seatctl.models.call import format_time
 from seatctl.models.plan import Policy
@@ -61,19 +61,19 @@ class MirrorUpdate:
     """None: it was bought elsewhere, under none; nothing may be bought on it until it has one."""
 
 
-def refresh(tx: Transaction, subscription: Subscription, seen: MirrorUpdate) -> Subscription:
+def apply(tx: Transaction, subscription: Subscription, seen: MirrorUpdate) -> Subscription:
     """Take over what Stripe says; the subscription as it is now. Recorded only where a fact differs."""
     planned = subscriptions.planned(tx, subscription.id)
-    after = write(tx, subscription, seen)
+    after = apply_unrecorded(tx, subscription, seen)
     was, became = facts(subscription, planned), facts(after, subscriptions.planned(tx, subscription.id))
     if was != became:
         tx.record("subscription", subscription.id, was, became)
     return after
 
 
-def write(tx: Transaction, subscription: Subscription, seen: MirrorUpdate) -> Subscription:
+def apply_unrecorded(tx: Transaction, subscription: Subscription, seen: MirrorUpdate) -> Subscription:
     """Take over what Stripe says, without telling the audit; the subscription as it is now."""
-    copy(tx, subscription, seen)
+    store_copy(tx, subscription, seen)
     mirror, now = seen.subscription, seen.standing
     tx.execute(
         "UPDATE subscriptions SET status = :status, plan_id = :plan, policy = :policy,"
@@ -88,7 +88,7 @@ def write(tx: Transaction, subscription: Subscription, seen: MirrorUpdate) -> Su
             "end": format_time(now.term_end),
             "capacity": now.now.seats,
             "cancel_at": None if mirror.cancel_at is None else format_time(mirror.cancel_at),
-            "pause": written_pause(mirror.pause),
+            "pause": pause_text(mirror.pause),
             "pool": subscription.id,
         },
     )
@@ -96,7 +96,7 @@ def write(tx: Transaction, subscription: Subscription, seen: MirrorUpdate) -> Su
     return subscriptions.by_id(tx, subscription.id)
 
 
-def copy(journal: Journal, subscription: Subscription, seen: MirrorUpdate) -> None:
+def store_copy(journal: Journal, subscription: Subscription, seen: MirrorUpdate) -> None:
     """The columns that are only a copy of Stripe's: nobody's decision, so no fact of the audit."""
     mirror = seen.subscription
     journal.execute(
@@ -115,28 +115,28 @@ def copy(journal: Journal, subscription: Subscription, seen: MirrorUpdate) -> No
             "pool": subscription.id,
         },
     )
-    note_unpaid(journal, subscription.id, mirror)
+    update_unpaid_since(journal, subscription.id, mirror)
 
 
-def note_unpaid(journal: Journal, subscription_id: int, mirror: StripeSubscription) -> None:
+def update_unpaid_since(journal: Journal, subscription_id: int, mirror: StripeSubscription) -> None:
     """Since when (on account: from when on) the oldest unpaid invoice is owed; the grace runs from there.
 
     The invoices and the metadata were written before.
     """
-    _note_unpaid(journal, subscription_id, subscription_id, str(mirror.status))
+    _update_unpaid_since(journal, subscription_id, subscription_id, str(mirror.status))
 
 
-def note_unpaid_everywhere(journal: Journal) -> None:
+def update_unpaid_since_of_all(journal: Journal) -> None:
     """As `note_unpaid`, of every subscription: an invoice of our own changes without its subscription."""
-    note_unpaid_of_new(journal, 0)
+    update_unpaid_since_of_new(journal, 0)
 
 
-def note_unpaid_of_new(journal: Journal, after: int) -> None:
+def update_unpaid_since_of_new(journal: Journal, after: int) -> None:
     """As `note_unpaid`, of every subscription that is newer than the one with the id `after`."""
-    _note_unpaid(journal, after + 1, _NO_LAST, None)
+    _update_unpaid_since(journal, after + 1, _NO_LAST, None)
 
 
-def _note_unpaid(journal: Journal, first: int, last: int, status: str | None) -> None:
+def _update_unpaid_since(journal: Journal, first: int, last: int, status: str | None) -> None:
     journal.execute(_UNPAID, {"first": first, "last": last, "status": status, **_UNPAID_PATHS})
 
 
@@ -144,7 +144,7 @@ def facts(subscription: Subscription, planned: subscriptions.NextTerm) -> dict[s
     """What the audit compares: what waits for the renewal is a decision too."""
     cancel = None if subscription.cancel_at is None else format_time(subscription.cancel_at)
     waits: dict[str, JsonValue] = {"next_seats": planned.seats, "next_plan": planned.plan}
-    pause: dict[str, JsonValue] = {"pause_collection": written_pause(subscription.pause)}
+    pause: dict[str, JsonValue] = {"pause_collection": pause_text(subscription.pause)}
     return {**subscriptions.snapshot(subscription), "cancel_at": cancel, **waits, **pause}
 
 

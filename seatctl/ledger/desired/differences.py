@@ -1,4 +1,4 @@
-"""What a comparison with a desired state came to, read from the TEMP tables that `judge.py` has filled."""
+"""What a comparison with a desired state came to, read from the TEMP tables that `compare.py` has filled."""
 
 # ruff: noqa: S608 - what is put into statements here are conditions of this layer; every value is bound.
 
@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from seatctl.errors import JsonValue
-from seatctl.ledger.desired.judge import WANTS, DesiredVerdict
+from seatctl.ledger.desired.compare import WANTS, DesiredVerdict
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.report import Record
 from seatctl.models.subscription import Subscription
@@ -26,7 +26,7 @@ RESULTS: Mapping[str, str] = {
 """What a row that changes something is called in the report."""
 
 
-def counted(reader: Reader, subscriptions: Iterable[Subscription]) -> tuple[SubscriptionComparison, ...]:
+def comparisons(reader: Reader, subscriptions: Iterable[Subscription]) -> tuple[SubscriptionComparison, ...]:
     """What was found for each subscription."""
     numbers = {row["pool_id"]: row["n"] for row in reader.rows("SELECT n, pool_id FROM desired_pools")}
     tally: dict[tuple[int, str], int] = {
@@ -67,11 +67,11 @@ def users_to_update(reader: Reader) -> int:
     return reader.count("SELECT count(DISTINCT user_id) FROM desired WHERE differs AND verdict <> 'bad'")
 
 
-def without(reader: Reader, short: Iterable[SubscriptionComparison]) -> list[dict[str, JsonValue]]:
+def rows_without_seat(reader: Reader, short: Iterable[SubscriptionComparison]) -> list[dict[str, JsonValue]]:
     """The rows that would go without a seat: in each subscription those beyond its room, in file order."""
     found: list[dict[str, JsonValue]] = []
     for one in short:
-        rows = reader.rows(
+        good_rows = reader.rows(
             "SELECT d.line, d.email FROM desired d JOIN desired_pools p ON p.n = d.pool"
             f" WHERE p.pool_id = ? AND {WANTS} ORDER BY d.n LIMIT -1 OFFSET ?",
             (one.subscription.id, max(0, one.room)),
@@ -83,12 +83,12 @@ def without(reader: Reader, short: Iterable[SubscriptionComparison]) -> list[dic
                 "subscription": one.subscription.name,
                 "error": DesiredVerdict.NO_SEAT.value,
             }
-            for row in rows
+            for row in good_rows
         ]
     return found
 
 
-def leave_without(journal: Journal, short: Iterable[SubscriptionComparison]) -> None:
+def mark_without_seat(journal: Journal, short: Iterable[SubscriptionComparison]) -> None:
     """Take the rows beyond the room of their subscription, in file order, out of the running."""
     for one in short:
         journal.execute(
@@ -99,7 +99,7 @@ def leave_without(journal: Journal, short: Iterable[SubscriptionComparison]) -> 
         )
 
 
-def differences(reader: Reader) -> Iterator[Record]:
+def records(reader: Reader) -> Iterator[Record]:
     """A record per difference: revoked seats first, then the rows of the file that change something."""
     revoked = reader.rows(
         "SELECT l.line, u.email, s.name AS subscription, t.until FROM leaving l"
@@ -132,13 +132,13 @@ def _record(
     }
 
 
-def head(reader: Reader) -> str:
+def audit_head(reader: Reader) -> str:
     """The head of the audit, `SEQ:HASH`; within a change that of what was committed before."""
     row = reader.row("SELECT seq || ':' || hash FROM audit ORDER BY seq DESC LIMIT 1")
     return "0:" if row is None else str(row[0])
 
 
-def rows(reader: Reader) -> Iterator[DesiredRow]:
+def good_rows(reader: Reader) -> Iterator[DesiredRow]:
     """The good rows as they were staged, in file order: what a kept plan holds."""
     found = reader.rows(
         "SELECT d.line, d.email, d.email_key, d.name, d.group_name, d.until, p.handle, NULL FROM desired d"

@@ -2,7 +2,7 @@
 
 The TEMP tables are `desired` (the rows), `desired_pools` (what they name) and `leaving` (seats to revoke).
 `load` fills them without a lock, `judge` gives every row its verdict, within a change or in a snapshot that
-is forgotten (`ledger.weighing`). What it came to is read by `result.py` and decided upon by
+is forgotten (`ledger.scratch`). What it came to is read by `differences.py` and decided upon by
 `rules/desired_state.py`; what is then written is `write.py`.
 """
 
@@ -94,7 +94,7 @@ _SAME = """UPDATE desired SET verdict = 'duplicate' WHERE verdict = 'unknown' AN
 _KNOW = f"""UPDATE desired SET user_id = u.id, seat_id = t.id,
     differs = coalesce(desired.name <> coalesce(u.name, ''), 0)
         OR coalesce({groups.differ("desired.group_name", "coalesce(u.group_name, '')")}, 0),
-    group_name = {groups.kept("desired.group_name", "u.group_name")},
+    group_name = {groups.keep_spelling("desired.group_name", "u.group_name")},
     verdict = CASE
         WHEN desired.until <= :now THEN iif(t.id IS NULL, 'over', 'revoke')
         WHEN t.id IS NULL AND u.status = 'active' THEN 'assign'
@@ -146,9 +146,9 @@ def load(journal: Journal, rows: Iterable[DesiredRow], names: Iterable[str] = ()
     return loaded
 
 
-def judge(journal: Journal, now: str, *, create_users: bool, prune: bool) -> list[Subscription]:
+def set_verdicts(journal: Journal, now: str, *, create_users: bool, prune: bool) -> list[Subscription]:
     """Give every row its verdict, as things stand at `now` (written form); the subscriptions, in order."""
-    groups.teach(journal)
+    groups.define_group_key(journal)
     pools = _resolve(journal, now)
     if journal.value(_REPEATED):
         for statement in (_OTHER_PERSON, _OTHER_END, _SAME):

@@ -1,7 +1,7 @@
 """The inverse of what a run changed, from its change rows: staged in a TEMP table and judged.
 
 Only people, seats, requests and granted roles have an inverse here: what stands in Stripe has a command of
-its own. What is then written is `write.py`; who may undo, and what is told:
+its own. What is then written is `restore.py`; who may undo, and what is told:
 services/runs/undo_changes.py.
 """
 
@@ -57,7 +57,7 @@ _KINDS = """UPDATE undoing SET pool = json_extract(before, '$.subscription_id'),
 """What time alone has done (a seat that expired, seats paid for from a date on, a request of a subscription
 that has ended) is not the run's."""
 
-_STANDING = """UPDATE undoing SET seat_id = (SELECT t.id FROM seats t
+_FIND_SEATS = """UPDATE undoing SET seat_id = (SELECT t.id FROM seats t
         JOIN audit a ON a.seq = t.assigned_entry JOIN runs r ON r.number = a.run
         WHERE t.revoked_at IS NULL AND t.subscription_id = json_extract(after, '$.subscription_id')
         AND t.user_id = json_extract(after, '$.user_id') AND t.until IS json_extract(after, '$.until')
@@ -66,7 +66,7 @@ _STANDING = """UPDATE undoing SET seat_id = (SELECT t.id FROM seats t
 """A seat that a later run took away, and whose undo gave it back as a new one, stands for the first: runs
 can be undone one after the other, the latest first."""
 
-_LATER = """SELECT u.entity, u.entity_id, a.run FROM undoing u
+_LATER_CHANGE = """SELECT u.entity, u.entity_id, a.run FROM undoing u
     JOIN changes c ON c.entity = u.entity AND c.entity_id = u.entity_id AND c.entry > u.last_entry
     JOIN audit a ON a.seq = c.entry
     WHERE u.kind <> 'nothing' AND u.seat_id IS NULL AND NOT (u.kind = 'role' AND u.after IS NULL)
@@ -90,24 +90,24 @@ _LATER = """SELECT u.entity, u.entity_id, a.run FROM undoing u
 neither, nor a user or a request that is again what the run made of it. The number of a role that was taken
 away may be another one's by now, which it has nothing to do with."""
 
-_GOING = """(SELECT entity_id FROM undoing WHERE kind = 'made'
+_USERS_TO_REMOVE = """(SELECT entity_id FROM undoing WHERE kind = 'made'
         OR kind IN ('changed', 'status') AND json_extract(before, '$.status') = 'removed')"""
 
 # `+t.id` has no affinity, as the TEMP column has none: else its index is not used, which is quadratic.
 _DEPENDENTS = (
     f"""SELECT 'seat' AS entity, t.id AS entity_id, a.run FROM seats t
         JOIN audit a ON a.seq = t.assigned_entry
-        WHERE t.revoked_at IS NULL AND t.user_id IN {_GOING} AND a.run <> :run
+        WHERE t.revoked_at IS NULL AND t.user_id IN {_USERS_TO_REMOVE} AND a.run <> :run
         AND NOT EXISTS (SELECT 1 FROM undoing u WHERE u.seat_id = +t.id) LIMIT 1""",
     f"""SELECT 'request' AS entity, r.number AS entity_id, a.run FROM requests r
         JOIN changes c ON c.entity = 'request' AND c.entity_id = r.number AND c.before IS NULL
         JOIN audit a ON a.seq = c.entry WHERE r.status IN ('pending', 'waitlisted')
-        AND r.user_id IN {_GOING} AND a.run <> :run AND NOT EXISTS (SELECT 1 FROM undoing u
+        AND r.user_id IN {_USERS_TO_REMOVE} AND a.run <> :run AND NOT EXISTS (SELECT 1 FROM undoing u
             WHERE u.entity = 'request' AND u.entity_id = r.number AND u.kind = 'decided'
             AND json_extract(u.before, '$.status') NOT IN ('pending', 'waitlisted')) LIMIT 1""",
     f"""SELECT 'subscription' AS entity, s.id AS entity_id, max(a.run) AS run FROM subscriptions s
         JOIN changes c ON c.entity = 'subscription' AND c.entity_id = s.id JOIN audit a ON a.seq = c.entry
-        WHERE s.owner_id IN {_GOING} AND s.status NOT IN ('canceled', 'incomplete_expired')
+        WHERE s.owner_id IN {_USERS_TO_REMOVE} AND s.status NOT IN ('canceled', 'incomplete_expired')
         GROUP BY s.id LIMIT 1""",
     """SELECT 'seat' AS entity, t.id AS entity_id, a.run FROM undoing u JOIN seats t
         ON t.subscription_id = u.pool AND t.user_id = u.person
@@ -129,7 +129,7 @@ _DEPENDENTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class InTheWay:
+class UndoConflict:
     """A later run that built on what would be taken back."""
 
     what: str
@@ -141,21 +141,21 @@ def stage(tx: Transaction, run: int) -> set[str]:
     tx.execute("DROP TABLE IF EXISTS temp.undoing")
     tx.execute(_STAGE, {"run": run})
     tx.execute(_KINDS)
-    tx.execute(_STANDING)
+    tx.execute(_FIND_SEATS)
     tx.execute("CREATE INDEX temp.undoing_by_seat ON undoing (seat_id)")
     return {row[0] for row in tx.rows("SELECT DISTINCT kind FROM undoing")}
 
 
-def in_the_way(tx: Transaction, run: int) -> InTheWay | None:
+def first_conflict(tx: Transaction, run: int) -> UndoConflict | None:
     """The first later run that an undo would cut the ground from under, if there is one."""
-    for query in (_LATER, *_DEPENDENTS):
+    for query in (_LATER_CHANGE, *_DEPENDENTS):
         row = tx.row(query, {"run": run} if ":run" in query else {})
         if row is not None:
-            return InTheWay(_called(tx, row["entity"], row["entity_id"]), row["run"])
+            return UndoConflict(_subject(tx, row["entity"], row["entity_id"]), row["run"])
     return None
 
 
-def _called(reader: Reader, entity: str, entity_id: int) -> str:
+def _subject(reader: Reader, entity: str, entity_id: int) -> str:
     queries = {
         "user": "SELECT email FROM users WHERE id = ?",
         "seat": "SELECT 'the seat of ' || u.email || ' in ' || s.name FROM seats t"
@@ -175,7 +175,7 @@ def subscriptions(reader: Reader) -> list[int]:
     return [row["pool"] for row in found if row["pool"] is not None]
 
 
-def needed(reader: Reader, subscription: int) -> int:
+def seats_needed(reader: Reader, subscription: int) -> int:
     """How many seats would be taken again there."""
     return reader.count("SELECT count(*) FROM undoing WHERE kind = 'taken' AND pool = ?", (subscription,))
 

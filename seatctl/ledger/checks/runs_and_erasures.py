@@ -63,7 +63,7 @@ def runs(reader: Reader) -> Iterator[Problem]:
         while undone and undone[-1][0] < row["number"]:
             run, taken = undone.pop()
             by[taken] = run
-        if row["undo_of"] != _standing(_undone(row["command"]), by):
+        if row["undo_of"] != _run_in_effect(_undone(row["command"]), by):
             yield _run(row["number"]), f"it undoes run {row['undo_of']}, which its command does not say"
     for row in reader.rows(_LAST_NUMBER):
         yield "runs", f"the last one is {row['last']}, but the next would come after {row['seq']}"
@@ -91,7 +91,7 @@ def _undone(command: str) -> int | None:
     return next((number for number in found if number is not None), None)
 
 
-def _standing(number: int | None, by: dict[int, int]) -> int | None:
+def _run_in_effect(number: int | None, by: dict[int, int]) -> int | None:
     """What `runs undo` of a number takes back: the run itself, or the one that had done it again by then.
 
     `by` says of each run that was undone before which one has undone it.
@@ -111,7 +111,7 @@ _BY_NAME = ("role", "request")
 """Change rows that an erasure blanks because they name the person, not for being theirs."""
 
 
-def blanks(reader: Reader) -> Iterator[Problem]:
+def erasures(reader: Reader) -> Iterator[Problem]:
     """Change rows and commands that are blank as if erased, without an erasure that has blanked them."""
     erasures = [
         (row["seq"], row["at"], row["entity_id"], json.loads(row["after"])) for row in reader.rows(_ERASURES)
