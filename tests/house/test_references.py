@@ -132,6 +132,14 @@ def test_every_path_on_a_page_is_there(page):
     assert {name for name in gone if "/" in name or name not in NAMES} - OF_A_READER == set()
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_finds_in_a_module_is_there(page):
+    text = re.sub(r"\s+", " ", page.read_text(encoding="utf-8"))
+    for name, module in re.findall(r"`([\w.]+)` (?:of|in) `([\w/]+\.py)`", text):
+        path = next(place / module for place in (PACKAGE, ROOT) if (place / module).exists())
+        assert re.search(rf"\b{re.escape(name)}\b", path.read_text(encoding="utf-8")), f"{name} in {module}"
+
+
 def test_docstrings_and_comments_name_what_is_there():
     gone = {
         source.relative_to(ROOT).as_posix(): found

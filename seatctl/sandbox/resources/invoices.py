@@ -1,4 +1,4 @@
-"""Invoices: create, retrieve, update, list, delete a draft. What happens to one is in invoice_life.py."""
+"""Invoices: create, retrieve, update, list, delete a draft, finalize, pay, send, void."""
 
 from __future__ import annotations
 
