@@ -1,4 +1,4 @@
-"""Facts of Stripe that no shared recording shows by itself (stripe-facts: the sentences marked [-])."""
+"""Facts about Stripe that no recording shows by itself: from its documentation and its SDK."""
 
 import pytest
 

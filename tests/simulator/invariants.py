@@ -265,7 +265,7 @@ def _items(books: Books, subscription: str) -> list[tuple]:
 
 
 def check_seats(before: Books, after: Books) -> None:
-    """Nobody is seated beyond the capacity; a lowered one throws nobody out (rules 1 and 3)."""
+    """Nobody is seated beyond the capacity; a lowered one throws nobody out."""
     was = {pool["id"]: pool for pool in before.pools}
     for pool in after.pools:
         assigned = after.seated.get(pool["id"], 0)
@@ -289,7 +289,7 @@ def check_untouched(step: Step, result: Result, was: dict[str, object], became: 
 
 
 def check_refusal(step: Step, result: Result, before: Books, after: Books, facts: tuple[dict, dict]) -> None:
-    """A refused command has changed no fact and no money, if nothing was under way (rule 6)."""
+    """A refused command has changed no fact and no money, if nothing was under way."""
     if result.code not in REFUSALS or before.open_operations or after.open_operations:
         return
     if step.words[0] in {"sync", "reconcile"}:  # they say what they found, and repair it
@@ -330,7 +330,7 @@ def check_open(step: Step, result: Result, before: Books, after: Books) -> None:
 
 
 def check_audit(ledger: LedgerFile) -> None:
-    """The chain, recomputed here: each entry covers its change rows and the entry before it (rule 5)."""
+    """The chain, recomputed here: each entry covers its change rows and the entry before it."""
     changes: dict[int, list] = {}
     for row in ledger.rows("SELECT * FROM changes ORDER BY entry, n"):
         changes.setdefault(row["entry"], []).append(row)

@@ -146,7 +146,7 @@ def _given_back(operation: Operation, books: Books, accounts: Accounts) -> int:
 
 
 def check_request_ids(after: Books, accounts: Accounts) -> None:
-    """A request id charges once, however often it is repeated (rule 10)."""
+    """A request id charges once, however often it is repeated."""
     paid: dict[str, list[int]] = {}
     for operation in after.operations.values():
         if operation.request_id:

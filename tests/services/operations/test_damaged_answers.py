@@ -2,8 +2,8 @@
 
 Stripe has done its work; what arrives is half a body, a login page, another object, an object without its
 fields. From one call on, all answers to the same method and path are damaged until the command has ended.
-The stories are those that `test_changes_crash.py` kills, and the purchases. By default one damage for each
-story, and another for each; all of them with --whole-proofs.
+The stories are those that `tests/services/subscriptions/test_crash.py` kills, and the purchases. By
+default one damage for each story, and another for each; all of them with --whole-proofs.
 """
 
 from __future__ import annotations

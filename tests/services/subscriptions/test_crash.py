@@ -3,8 +3,8 @@
 Before and after each call to Stripe and each commit; then `sync`, or the same command, or a `sync` a day
 later. What both sides hold then is compared whole: it is what was before, or what an undisturbed run
 leads to, and the same command leads there once. A part of the points by default, all of them with
---whole-proofs. Purchases are in `test_buying_crash.py` and `test_checkout_crash.py`, the stories in
-`support/change_stories.py`, and what else can disturb them in `test_changes_disturbed.py`.
+--whole-proofs. Purchases are in `tests/services/purchases/`, the stories in
+`tests/support/change_stories.py`, and what else can disturb them in `test_disturbed.py`.
 """
 
 from __future__ import annotations

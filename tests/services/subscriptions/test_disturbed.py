@@ -1,6 +1,6 @@
 """Changes disturbed by Stripe, by the network and by other processes: done once or not at all.
 
-The stories are those that `test_changes_crash.py` kills. A part of the disturbances by default, all of them
+The stories are those that `test_crash.py` kills. A part of the disturbances by default, all of them
 with --whole-proofs.
 """
 

@@ -1,4 +1,4 @@
-"""Two ledgers on one Stripe account: one keeps the subscriptions, the other may sync and read (rule 9)."""
+"""Two ledgers on one Stripe account: one keeps the subscriptions, the other may sync and read."""
 
 from __future__ import annotations
 
