@@ -12,10 +12,10 @@ from seatctl.sandbox.session import Session, changed
 from seatctl.sandbox.views import view
 
 
-def save_new(
+def save_and_emit(
     session: Session, obj: Obj, event: str, *, parent: str | None = None, due: int | None = None
 ) -> Obj:
-    """Write a new object and emit `event`."""
+    """Write an object and emit `event`."""
     session.save(obj, parent=parent, due=due)
     shown = view(session, obj)
     session.emit(event, shown)
@@ -34,8 +34,8 @@ def save_changed(
     return shown
 
 
-def delete(session: Session, obj: Obj, event: str) -> Obj:
-    """Mark an object deleted and emit `event`; the answer has three keys only."""
+def delete_and_emit(session: Session, obj: Obj, event: str) -> Obj:
+    """Mark an object as deleted and emit `event`."""
     session.store.delete(obj["id"])
     session.emit(event, view(session, obj))
     return deleted(obj["object"], obj["id"])

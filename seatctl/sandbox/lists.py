@@ -1,8 +1,8 @@
-"""List endpoints: filters, cursors, limits, `has_more`."""
+"""List endpoints: filters, cursors, page sizes, `has_more`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -11,16 +11,14 @@ from seatctl.sandbox.objects import Obj, list_object
 from seatctl.sandbox.session import Session, noun_for
 from seatctl.sandbox.views import view
 
-Keep = Callable[[Obj], bool]
-
 
 def page_size(params: Obj) -> int:
-    """The page size: 10 by default, 0 means 1 and more than 100 means 100, silently."""
+    """Return the page size: 10 by default, between 1 and 100. Other values are not refused."""
     return min(max(int(params.get("limit", 10)), 1), 100)
 
 
 def check_customer(session: Session, params: Obj) -> None:
-    """A list filtered by a deleted or unknown customer is refused."""
+    """Refuse a list that is filtered by an unknown or deleted customer."""
     if params.get("customer"):
         session.find("customer", params["customer"], "customer")
 
@@ -33,15 +31,20 @@ def page_of(
     *,
     noun: str | None = None,
     parent: str | None = None,
-    keep: Keep | None = None,
+    filters: Sequence[str] = (),
+    is_match: Callable[[Obj], bool] | None = None,
     oldest_first: bool = False,
 ) -> Obj:
-    """One page, newest first (or oldest first); the cursor may be a deleted object."""
+    """Return one page of the objects of a kind, newest first unless `oldest_first`.
+
+    `filters` name the parameters that an object's fields of the same name must equal; `is_match` decides
+    what they cannot say. The cursor may be a deleted object; the refusal of an unknown one calls it `noun`.
+    """
     limit = page_size(params)
     after, before, backwards = _bounds(
         session, kind, params, noun or noun_for(kind), oldest_first=oldest_first
     )
-    found = session.store.walk(
+    objects = session.store.walk(
         kind,
         customer=params.get("customer"),
         parent=parent,
@@ -50,11 +53,14 @@ def page_of(
         created=_created(params.get("created")),
         oldest_first=oldest_first != backwards,
     )
-    rows = list(islice((obj for obj in found if keep is None or keep(obj)), limit + 1))
-    chosen = rows[:limit]
+    matching = (
+        obj for obj in objects if matches(obj, params, *filters) and (is_match is None or is_match(obj))
+    )
+    rows = list(islice(matching, limit + 1))
+    shown = rows[:limit]
     if backwards:
-        chosen.reverse()
-    return list_object([view(session, obj) for obj in chosen], url, has_more=len(rows) > limit)
+        shown.reverse()
+    return list_object([view(session, obj) for obj in shown], url, has_more=len(rows) > limit)
 
 
 def _bounds(
@@ -88,7 +94,7 @@ def _created(value: Any) -> tuple[int | None, int | None]:
 
 
 def in_range(moment: int | None, value: Any) -> bool:
-    """Whether a time lies within a range filter such as `due_date[lte]`."""
+    """Whether a moment lies within a range filter such as `due_date[lte]`."""
     if value is None:
         return True
     if moment is None:
@@ -98,12 +104,12 @@ def in_range(moment: int | None, value: Any) -> bool:
 
 
 def matches(obj: Obj, params: Obj, *names: str) -> bool:
-    """Whether the object has the value sent for each of these filters."""
+    """Whether the object's fields equal the parameters of the same names, as far as those were sent."""
     return all(obj.get(name) == params[name] for name in names if name in params)
 
 
 def page_of_entries(data: list[Obj], params: Obj, url: str, noun: str) -> Obj:
-    """One page of a list that lives inside an object, in its own order."""
+    """Return one page of a list that is embedded in an object, in the order of that list."""
     limit = page_size(params)
     places = {entry["id"]: place for place, entry in enumerate(data)}
     for name in ("starting_after", "ending_before"):

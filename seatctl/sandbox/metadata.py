@@ -11,7 +11,10 @@ MOST_KEYS = 50
 
 
 def merge_metadata(old: Obj, sent: Any) -> Obj:
-    """`metadata` of an update: keys are merged, an empty value removes one, an empty string all."""
+    """Return `old` with the sent keys merged in: an empty value removes a key, an empty string all of them.
+
+    Raises ApiError if the object would then have too many keys.
+    """
     if sent == "":
         return {}
     merged = {name: value for name, value in {**old, **(sent or {})}.items() if value != ""}
@@ -20,6 +23,12 @@ def merge_metadata(old: Obj, sent: Any) -> Obj:
     return merged
 
 
+def update_metadata(obj: Obj, params: Obj, name: str = "metadata") -> None:
+    """Merge the metadata that a request sends under `name`, if any, into that of an object."""
+    if name in params:
+        obj["metadata"] = merge_metadata(obj["metadata"], params[name])
+
+
 def too_many_keys(count: int) -> ApiError:
-    """An object with so many keys; those it has already count too."""
+    """Return the refusal of an object that would have `count` keys, old and new together."""
     return malformed(f"Metadata can have at most {MOST_KEYS} keys; this would make it {count}.", "metadata")

@@ -56,6 +56,13 @@ def unset(value: Any) -> Any:
     return None if value == "" else value
 
 
+def set_fields(obj: Obj, params: Obj, *names: str) -> None:
+    """Set the named fields to the values that were sent; the empty string unsets a field."""
+    for name in names:
+        if name in params:
+            obj[name] = unset(params[name])
+
+
 _ADDRESS = ("city", "country", "line1", "line2", "postal_code", "state")
 
 

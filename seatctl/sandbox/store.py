@@ -124,7 +124,7 @@ class Store:
         ).fetchone()
         return None if row is None else json.loads(row[0])
 
-    def any(self, identifier: str) -> Obj | None:
+    def get_any(self, identifier: str) -> Obj | None:
         """The object of whatever kind with this id."""
         row = self._db.execute(
             "SELECT body FROM objects WHERE id = ? AND deleted = 0", (identifier,)

@@ -47,7 +47,7 @@ def _resolved(session: Session, value: Any, *, last: bool, path: str) -> Any:
         return [_resolved(session, entry, last=False, path=path) for entry in value]
     if not isinstance(value, str):
         return value
-    found = session.store.any(value)
+    found = session.store.get_any(value)
     if found is not None:
         return view(session, found)
     if session.store.was_deleted("customer", value):

@@ -23,7 +23,7 @@ def work_until(store: Store, moment: int) -> None:
         if again > _STUCK:
             raise RuntimeError(f"the sandbox's clock found no end of work on {due[1]}")
         at, identifier = due
-        obj = store.any(identifier)
+        obj = store.get_any(identifier)
         if obj is not None:
             _work(Session(store, at), obj)
 

@@ -1,4 +1,4 @@
-"""Automatic tax of an account that is registered nowhere: the customer's place is asked for, the tax is 0."""
+"""Automatic tax without tax registrations: the customer needs a location, and the tax is always 0."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from seatctl.sandbox.session import Session
 _WITH_POSTAL_CODE = ("US", "CA")
 
 
-def is_asked(params: Obj) -> bool:
+def is_enabled(params: Obj) -> bool:
     """Whether the parameters turn automatic tax on."""
     return (params.get("automatic_tax") or {}).get("enabled") is True
 
 
 def of_subscription(*, enabled: bool) -> Obj:
-    """The field as a subscription has it."""
+    """Return `automatic_tax` of a subscription."""
     return {"disabled_reason": None, "enabled": enabled, "liability": {"type": "self"} if enabled else None}
 
 
 def of_invoice(customer: Obj, *, enabled: bool) -> Obj:
-    """The field as an invoice has it; its status says whether the place of the customer is known."""
-    status = "complete" if _is_placed(customer["address"]) else "requires_location_inputs"
-    told = {"provider": "stripe", "status": status} if enabled else {"provider": None, "status": None}
-    return {**of_subscription(enabled=enabled), **told}
+    """Return `automatic_tax` of an invoice; its status says whether the customer's location is known."""
+    status = "complete" if _has_location(customer["address"]) else "requires_location_inputs"
+    state = {"provider": "stripe", "status": status} if enabled else {"provider": None, "status": None}
+    return {**of_subscription(enabled=enabled), **state}
 
 
-def require_place(session: Session, customer: Obj, params: Obj) -> None:
-    """Refuse what would be taxed nobody knows where; a preview only says so."""
-    if is_asked(params) and not session.preview and not _is_placed(customer["address"]):
+def require_location(session: Session, customer: Obj, params: Obj) -> None:
+    """Refuse automatic tax of a customer without a location; a preview only shows that it is missing."""
+    if is_enabled(params) and not session.preview and not _has_location(customer["address"]):
         message = (
             "The customer's location isn't recognized. Set a valid customer address in order to "
             "automatically calculate tax."
@@ -38,6 +38,6 @@ def require_place(session: Session, customer: Obj, params: Obj) -> None:
         raise invalid(message, code="customer_tax_location_invalid")
 
 
-def _is_placed(address: Any) -> bool:
+def _has_location(address: Any) -> bool:
     country = (address or {}).get("country")
     return bool(country) and (country not in _WITH_POSTAL_CODE or bool(address.get("postal_code")))

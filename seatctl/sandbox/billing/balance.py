@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from seatctl.sandbox.billing import account
+from seatctl.sandbox.changes import save_changed
 from seatctl.sandbox.money import balance_in, set_balance_in
 from seatctl.sandbox.objects import Obj, new_id
-from seatctl.sandbox.session import Session, changed
-from seatctl.sandbox.views import view
+from seatctl.sandbox.session import Session
 
 
-def save_customer(session: Session, customer: Obj, before: Obj) -> None:
-    """Write a customer that billing changed, and say so if anything did change."""
-    session.save(customer)
-    shown = view(session, customer)
-    if changed(before, shown):
-        session.emit("customer.updated", shown, before)
+def save_customer(session: Session, customer: Obj) -> None:
+    """Write a customer that billing changed, with its event."""
+    save_changed(session, customer, "customer.updated")
 
 
 def set_currency(session: Session, customer_id: str, currency: str) -> None:
-    """The first billing gives a customer its currency."""
+    """Give a customer its currency if it has none: that of the first bill."""
     customer = session.store.get("customer", customer_id)
     if customer is not None and customer["currency"] is None:
-        save_customer(session, {**customer, "currency": currency}, view(session, customer))
+        save_customer(session, {**customer, "currency": currency})
 
 
 def change_balance(
@@ -34,15 +31,14 @@ def change_balance(
     invoice: str | None = None,
     credit_note: str | None = None,
 ) -> Obj:
-    """Add to what the customer holds, and write down and announce the move."""
-    before = view(session, customer)
+    """Add `amount` to the customer's balance. Return the transaction; it and the customer are written."""
     customer = {**customer}
     set_balance_in(customer, currency, balance_in(customer, currency) + amount)
-    made = record_transaction(
+    transaction = record_transaction(
         session, customer, amount, kind, currency=currency, invoice=invoice, credit_note=credit_note
     )
-    save_customer(session, customer, before)
-    return made
+    save_customer(session, customer)
+    return transaction
 
 
 def record_transaction(
@@ -57,9 +53,9 @@ def record_transaction(
     description: str | None = None,
     metadata: Obj | None = None,
 ) -> Obj:
-    """Write down a move that the customer already shows; minor units, negative is credit."""
+    """Write the transaction of a change that `customer` already has; minor units, negative is credit."""
     currency = currency or customer["currency"] or account.CURRENCY
-    made = {
+    transaction = {
         "id": new_id("cbtxn"),
         "object": "customer_balance_transaction",
         "amount": amount,
@@ -76,5 +72,5 @@ def record_transaction(
         "metadata": metadata or {},
         "type": kind,
     }
-    session.save(made, parent=customer["id"])
-    return made
+    session.save(transaction, parent=customer["id"])
+    return transaction

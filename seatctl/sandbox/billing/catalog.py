@@ -14,7 +14,7 @@ _PRODUCT_FIELDS = ("active", "description", "images", "marketing_features", "nam
 
 def create_product(session: Session, params: Obj) -> Obj:
     """Make a product, and its default price if it has one; both are written and announced."""
-    if params.get("id") and session.store.any(params["id"]):
+    if params.get("id") and session.store.get_any(params["id"]):
         raise invalid("Product already exists.", "id", code="resource_already_exists")
     product = _blank_product(session.now, params.get("id"))
     set_product_fields(product, params)
@@ -101,7 +101,7 @@ def create_price(session: Session, params: Obj, *, active: bool = True) -> Obj:
         "_options": params.get("currency_options") or {},
     }
     if params.get("lookup_key"):
-        _take_key(session, price, params)
+        set_lookup_key(session, price, params)
     session.save(price, parent=price["product"])
     session.emit("price.created", view(session, price))
     return view(session, price)
@@ -197,7 +197,8 @@ def _recurring(sent: Obj) -> Obj:
     }
 
 
-def _take_key(session: Session, price: Obj, params: Obj) -> None:
+def set_lookup_key(session: Session, price: Obj, params: Obj) -> None:
+    """Give a price a lookup key; `transfer_lookup_key` takes the key away from the price that has it."""
     key = params["lookup_key"]
     holder = next((other for other in session.store.walk("price") if other["lookup_key"] == key), None)
     if holder is not None and holder["id"] != price["id"]:

@@ -21,7 +21,6 @@ _PURPOSES = {"manual": "Payment for Invoice", "subscription_create": "Subscripti
 def finalize_invoice(session: Session, invoice: Obj) -> None:
     """draft -> open, or paid where nothing is due; the number is the customer's next."""
     customer = session.find("customer", invoice["customer"], "customer")
-    before = view(session, customer)
     shown = view(session, invoice)
     currency = invoice["currency"]
     compute_sums(session, invoice)
@@ -50,7 +49,7 @@ def finalize_invoice(session: Session, invoice: Obj) -> None:
         balance.record_transaction(
             session, customer, moved, "applied_to_invoice", currency=currency, invoice=invoice["id"]
         )
-    save_customer(session, customer, before)
+    save_customer(session, customer)
     session.emit("invoice.updated", view(session, invoice), shown)
     session.emit("invoice.finalized", view(session, invoice))
     if settled.amount_due == 0:
@@ -117,7 +116,7 @@ def set_delinquent(session: Session, invoice: Obj, *, owing: bool) -> None:
     """A customer is delinquent from a failed automatic payment or a missed due date until one is paid."""
     customer = session.store.get("customer", invoice["customer"])
     if customer is not None and customer["delinquent"] != owing:
-        save_customer(session, {**customer, "delinquent": owing}, view(session, customer))
+        save_customer(session, {**customer, "delinquent": owing})
 
 
 def close_payments(session: Session, invoice: Obj, status: str) -> None:

@@ -89,16 +89,16 @@ def new_intent(session: Session, customer: str | None, amount: int, currency: st
 
 
 def attempt_payment(
-    session: Session, made: Obj, method: Obj, *, authenticated: bool = False, alone: bool = False
+    session: Session, made: Obj, method: Obj, *, authenticated: bool = False, unattended: bool = False
 ) -> PaymentOutcome:
     """Charge `made` (a payment intent) to a method; the intent is changed and written.
 
-    `alone`: no customer is there to be asked, so that a bank that asks refuses.
+    `unattended`: the customer cannot answer, so a bank that asks for authentication refuses.
     """
     known = cards.card(method["_card"]) if "_card" in method else cards.Card(method["type"], "")
     asks = known.authenticate == "always" or (known.authenticate == "once" and not method.get("_set_up"))
     if asks and not authenticated:
-        return PaymentOutcome(paid=False) if alone else _ask(session, made, method)
+        return PaymentOutcome(paid=False) if unattended else _ask(session, made, method)
     if known.charge is not None:
         return _refused(session, made, method, known.charge)
     if known.authenticate == "once":

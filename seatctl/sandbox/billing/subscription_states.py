@@ -1,7 +1,8 @@
-"""What a subscription becomes: when the clock looks at it next, and what a paid or failed invoice does."""
+"""The states of a subscription, when the clock has work on it, and writing it with its events."""
 
 from __future__ import annotations
 
+from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.clock import HOUR
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session, changed
@@ -12,17 +13,17 @@ ENDED = ("canceled", "incomplete_expired")
 
 
 def period_end(items: list[Obj]) -> int:
-    """When the running period of a subscription ends."""
+    """Return when the current period of a subscription ends."""
     return max((int(item["current_period_end"]) for item in items), default=0)
 
 
 def period_start(items: list[Obj]) -> int:
-    """When the running period of a subscription began."""
+    """Return when the current period of a subscription began."""
     return min((int(item["current_period_start"]) for item in items), default=0)
 
 
 def next_due(subscription: Obj, items: list[Obj]) -> int | None:
-    """When the clock has work on a subscription."""
+    """Return when the clock has work on a subscription, or None."""
     status = subscription["status"]
     if status in ENDED:
         return None
@@ -44,15 +45,21 @@ def save_subscription(session: Session, subscription: Obj) -> None:
     session.save(subscription, due=next_due(subscription, items_of(session, subscription["id"])))
 
 
+def save_subscription_and_emit(session: Session, subscription: Obj, event: str) -> Obj:
+    """Write a subscription and emit `event`. Return the subscription as a client sees it."""
+    due = next_due(subscription, items_of(session, subscription["id"]))
+    return save_and_emit(session, subscription, event, due=due)
+
+
 def emit_updated(session: Session, subscription: Obj, before: Obj) -> None:
-    """Say that a subscription changed, if it did."""
+    """Emit the event of a changed subscription; `before` is what a client saw then."""
     shown = view(session, subscription)
     if changed(before, shown):
         session.emit("customer.subscription.updated", shown, before)
 
 
 def set_status(session: Session, subscription: Obj, status: str) -> None:
-    """Set a subscription's status and say so."""
+    """Set the status of a subscription, which is written, and emit the event."""
     if subscription["status"] == status:
         return
     before = view(session, subscription)
@@ -62,7 +69,10 @@ def set_status(session: Session, subscription: Obj, status: str) -> None:
 
 
 def activate_while_processing(session: Session, invoice: Obj) -> None:
-    """A first payment that is under way makes its subscription active, though it may fail days later."""
+    """Activate the subscription of a first invoice whose payment is processing.
+
+    Stripe does not wait for the payment, which may fail days later.
+    """
     details = (invoice["parent"] or {}).get("subscription_details") or {}
     subscription = session.store.get("subscription", details.get("subscription") or "")
     if subscription is not None and subscription["status"] == "incomplete":

@@ -1,20 +1,19 @@
-"""The customer portal: configurations, and sessions that are only an address."""
+"""The customer portal: configurations, and sessions. Of a session there is only its address."""
 
 from __future__ import annotations
 
-from typing import Any
-
+from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.errors import invalid
-from seatctl.sandbox.lists import matches, page_of
-from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.objects import Obj, new_id, token, unset
+from seatctl.sandbox.lists import page_of
+from seatctl.sandbox.metadata import update_metadata
+from seatctl.sandbox.objects import Obj, new_id, set_fields, token, unset
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
 
 def create(session: Session, params: Obj) -> Obj:
     """POST /v1/billing_portal/configurations."""
-    made: Obj = {
+    configuration: Obj = {
         "id": new_id("bpc"),
         "object": "billing_portal.configuration",
         "active": True,
@@ -30,14 +29,12 @@ def create(session: Session, params: Obj) -> Obj:
         "name": None,
         "updated": session.now,
     }
-    _apply(made, params)
-    session.save(made)
-    session.emit("billing_portal.configuration.created", view(session, made))
-    return view(session, made)
+    _apply(configuration, params)
+    return save_and_emit(session, configuration, "billing_portal.configuration.created")
 
 
-def _features(sent: Obj) -> Obj:
-    known: Obj = {
+def _features(requested: Obj) -> Obj:
+    features: Obj = {
         "customer_update": {"allowed_updates": [], "enabled": False},
         "invoice_history": {"enabled": False},
         "payment_method_update": {"enabled": False, "payment_method_configuration": None},
@@ -60,69 +57,58 @@ def _features(sent: Obj) -> Obj:
             "trial_update_behavior": "end_trial",
         },
     }
-    for name, value in sent.items():
-        for key, each in value.items():
-            have = known[name].get(key)
-            if isinstance(have, list):
-                known[name][key] = unset(each) or []
+    for name, settings in requested.items():
+        for key, value in settings.items():
+            default = features[name].get(key)
+            if isinstance(default, list):
+                features[name][key] = unset(value) or []
             else:
-                known[name][key] = {**have, **each} if isinstance(have, dict) else unset(each)
-    return known
+                features[name][key] = {**default, **value} if isinstance(default, dict) else unset(value)
+    return features
 
 
-def _apply(made: Obj, params: Obj) -> None:
+def _apply(configuration: Obj, params: Obj) -> None:
     if params.get("business_profile"):
-        made["business_profile"] = {**made["business_profile"], **params["business_profile"]}
+        profile = {**configuration["business_profile"], **params["business_profile"]}
+        configuration["business_profile"] = profile
     if params.get("features"):
-        made["features"] = _features({**made["features"], **params["features"]})
-    for name in ("active", "default_return_url", "name"):
-        if name in params:
-            made[name] = unset(params[name])
-    if "metadata" in params:
-        made["metadata"] = merge_metadata(made["metadata"], params["metadata"])
-
-
-def _find(session: Session, identifier: str, param: str = "configuration", status: int = 404) -> Obj:
-    return session.find("billing_portal.configuration", identifier, param, status=status)
+        configuration["features"] = _features({**configuration["features"], **params["features"]})
+    set_fields(configuration, params, "active", "default_return_url", "name")
+    update_metadata(configuration, params)
 
 
 def update(session: Session, params: Obj, identifier: str) -> Obj:
     """POST /v1/billing_portal/configurations/ID."""
-    made = _find(session, identifier)
-    before = view(session, _find(session, identifier))
-    _apply(made, params)
-    made["updated"] = session.now
-    session.save(made)
-    session.emit("billing_portal.configuration.updated", view(session, made), before)
-    return view(session, made)
+    configuration = session.find("billing_portal.configuration", identifier, "configuration", status=404)
+    before = view(session, session.find("billing_portal.configuration", identifier, None))
+    _apply(configuration, params)
+    configuration["updated"] = session.now
+    session.save(configuration)
+    session.emit("billing_portal.configuration.updated", view(session, configuration), before)
+    return view(session, configuration)
 
 
 def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/billing_portal/configurations."""
-
-    def keep(made: Any) -> bool:
-        return matches(made, params, "active", "is_default")
-
     url = "/v1/billing_portal/configurations"
-    return page_of(session, "billing_portal.configuration", params, url, keep=keep)
+    return page_of(session, "billing_portal.configuration", params, url, filters=["active", "is_default"])
 
 
 def create_session(session: Session, params: Obj) -> Obj:
-    """POST /v1/billing_portal/sessions; without a configuration of one's own there is no default."""
+    """POST /v1/billing_portal/sessions. A configuration must be named: the account has no default one."""
     session.find("customer", params["customer"], "customer")
-    wanted = params.get("configuration")
-    if not wanted:
+    configuration = params.get("configuration")
+    if not configuration:
         message = (
-            "You can't create a portal session in test mode until you save your customer portal "
-            "settings in test "
-            "mode at https://dashboard.stripe.com/test/settings/billing/portal."
+            "You can't create a portal session in test mode until you save your customer portal settings in "
+            "test mode at https://dashboard.stripe.com/test/settings/billing/portal."
         )
         raise invalid(message)
-    _find(session, wanted, "configuration", 400)
-    made: Obj = {
+    session.find("billing_portal.configuration", configuration, "configuration")
+    portal_session: Obj = {
         "id": new_id("bps"),
         "object": "billing_portal.session",
-        "configuration": wanted,
+        "configuration": configuration,
         "created": session.now,
         "customer": params["customer"],
         "customer_account": None,
@@ -133,6 +119,4 @@ def create_session(session: Session, params: Obj) -> Obj:
         "return_url": params.get("return_url"),
         "url": f"https://sandbox.invalid/p/session/test_{token(40)}",
     }
-    session.save(made)
-    session.emit("billing_portal.session.created", view(session, made))
-    return view(session, made)
+    return save_and_emit(session, portal_session, "billing_portal.session.created")

@@ -1,8 +1,6 @@
-"""Charges, as a paid or declined invoice leaves them."""
+"""Charges: the attempts to collect a payment, paid or declined."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from seatctl.sandbox.lists import check_customer, page_of
 from seatctl.sandbox.objects import Obj
@@ -12,9 +10,4 @@ from seatctl.sandbox.session import Session
 def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/charges."""
     check_customer(session, params)
-    intent = params.get("payment_intent")
-
-    def keep(charge: Any) -> bool:
-        return intent is None or charge["payment_intent"] == intent
-
-    return page_of(session, "charge", params, "/v1/charges", keep=keep)
+    return page_of(session, "charge", params, "/v1/charges", filters=["payment_intent"])

@@ -1,19 +1,18 @@
-"""Coupons; and of tax rates only that there are none."""
+"""Coupons."""
 
 from __future__ import annotations
 
+from seatctl.sandbox.changes import delete_and_emit, save_and_emit, save_changed
 from seatctl.sandbox.errors import ApiError, invalid
 from seatctl.sandbox.lists import page_of
-from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.objects import Obj, token, unset
-from seatctl.sandbox.session import Session, changed
-from seatctl.sandbox.views import view
+from seatctl.sandbox.metadata import merge_metadata, update_metadata
+from seatctl.sandbox.objects import Obj, set_fields, token
+from seatctl.sandbox.session import Session
 
 
 def create(session: Session, params: Obj) -> Obj:
     """POST /v1/coupons."""
-    both = "percent_off" in params and "amount_off" in params
-    if both:
+    if "percent_off" in params and "amount_off" in params:
         raise invalid("Received both percent_off and amount_off parameters. Please pass in only one.")
     if "percent_off" not in params and "amount_off" not in params:
         raise ApiError(400, "Must provide percent_off or amount_off.", code="parameter_missing")
@@ -28,19 +27,17 @@ def create(session: Session, params: Obj) -> Obj:
         )
         raise invalid(message, "duration_in_months")
     identifier = params.get("id") or token(8)
-    if session.store.any(identifier):
+    if session.store.get_any(identifier):
         raise invalid("Coupon already exists.", "id", code="resource_already_exists")
-    coupon = _made(session.now, identifier, duration, params)
+    coupon = _new_coupon(session.now, identifier, duration, params)
     products = (params.get("applies_to") or {}).get("products") or []
     for place, product in enumerate(products):
         session.find("product", product, f"applies_to[products][{place}]")
     coupon["_products"] = products
-    session.save(coupon)
-    session.emit("coupon.created", view(session, coupon))
-    return view(session, coupon)
+    return save_and_emit(session, coupon, "coupon.created")
 
 
-def _made(now: int, identifier: str, duration: str, params: Obj) -> Obj:
+def _new_coupon(now: int, identifier: str, duration: str, params: Obj) -> Obj:
     percent = params.get("percent_off")
     return {
         "id": identifier,
@@ -62,26 +59,17 @@ def _made(now: int, identifier: str, duration: str, params: Obj) -> Obj:
 
 
 def update(session: Session, params: Obj, identifier: str) -> Obj:
-    """POST /v1/coupons/ID: name and metadata."""
+    """POST /v1/coupons/ID: its name and metadata."""
     coupon = session.find("coupon", identifier, "coupon", status=404)
-    before = view(session, session.find("coupon", identifier, None))
-    if "name" in params:
-        coupon["name"] = unset(params["name"])
-    if "metadata" in params:
-        coupon["metadata"] = merge_metadata(coupon["metadata"], params["metadata"])
-    session.save(coupon)
-    shown = view(session, coupon)
-    if changed(before, shown):
-        session.emit("coupon.updated", shown, before)
-    return shown
+    set_fields(coupon, params, "name")
+    update_metadata(coupon, params)
+    return save_changed(session, coupon, "coupon.updated")
 
 
 def delete(session: Session, params: Obj, identifier: str) -> Obj:
-    """DELETE /v1/coupons/ID; discounts already given stay."""
+    """DELETE /v1/coupons/ID. Discounts that were made from the coupon stay."""
     coupon = session.find("coupon", identifier, "coupon", status=404)
-    session.store.delete(identifier)
-    session.emit("coupon.deleted", view(session, coupon))
-    return {"id": identifier, "object": "coupon", "deleted": True}
+    return delete_and_emit(session, coupon, "coupon.deleted")
 
 
 def list_page(session: Session, params: Obj) -> Obj:

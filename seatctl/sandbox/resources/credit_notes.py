@@ -1,38 +1,36 @@
-"""Credit notes: an open invoice owes less, a paid one gives back as refund, credit or out of band."""
+"""Credit notes. An open invoice owes less; a paid one is given back as refund, credit or out of band."""
 
 from __future__ import annotations
 
 from seatctl.sandbox.billing import balance
 from seatctl.sandbox.billing.invoice_states import close_payments, mark_paid
 from seatctl.sandbox.billing.invoicing import save_invoice
+from seatctl.sandbox.changes import save_and_emit, save_changed
 from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, embedded_list, new_id, pick, token
 from seatctl.sandbox.resources.refunds import refund_charge
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import view
 
 
 def create(session: Session, params: Obj) -> Obj:
     """POST /v1/credit_notes."""
     invoice = session.find("invoice", params["invoice"], "invoice")
-    note = _build(session, invoice, params)
+    note = _new_note(session, invoice, params)
     if invoice["status"] == "paid":
-        _give_back(session, invoice, note, params)
+        _credit_paid(session, invoice, note, params)
     else:
-        _owe_less(session, invoice, note)
+        _credit_open(session, invoice, note)
     stored = session.find("invoice", invoice["id"], None)
     stored["_credited"] = stored.get("_credited", 0) + note["total"]
     stored["_notes"] = stored.get("_notes", 0) + 1
     save_invoice(session, stored)
-    session.save(note, parent=invoice["id"])
-    session.emit("credit_note.created", view(session, note))
-    return view(session, note)
+    return save_and_emit(session, note, "credit_note.created", parent=invoice["id"])
 
 
 def preview(session: Session, params: Obj) -> Obj:
-    """GET /v1/credit_notes/preview: everything is done and taken back."""
+    """GET /v1/credit_notes/preview. The note is created and rolled back."""
     session.store.mark()
     try:
         return create(session, params)
@@ -40,14 +38,16 @@ def preview(session: Session, params: Obj) -> Obj:
         session.store.back()
 
 
-def _build(session: Session, invoice: Obj, params: Obj) -> Obj:
+def _new_note(session: Session, invoice: Obj, params: Obj) -> Obj:
     if invoice["status"] not in ("open", "paid"):
         raise invalid("Credit notes can only be created for open or paid invoices.", "invoice")
     lines = _lines(invoice, params)
     total = sum(line["amount"] - line["discount_amount"] for line in lines)
-    left = max(invoice["total"], 0) - invoice.get("_credited", 0)
-    if total <= 0 or total > left:
-        message = f"The sum of credit amounts ({total}) must be between 1 and the creditable amount ({left})."
+    creditable = max(invoice["total"], 0) - invoice.get("_credited", 0)
+    if total <= 0 or total > creditable:
+        message = (
+            f"The sum of credit amounts ({total}) must be between 1 and the creditable amount ({creditable})."
+        )
         raise invalid(message, "amount")
     paid = invoice["status"] == "paid"
     identifier = new_id("cn")
@@ -91,7 +91,7 @@ def _build(session: Session, invoice: Obj, params: Obj) -> Obj:
 
 def _lines(invoice: Obj, params: Obj) -> list[Obj]:
     if params.get("lines"):
-        return [_line(invoice, each, f"lines[{place}]") for place, each in enumerate(params["lines"])]
+        return [_line(invoice, entry, f"lines[{position}]") for position, entry in enumerate(params["lines"])]
     parts = [params.get(name) for name in ("refund_amount", "credit_amount", "out_of_band_amount")]
     amount = params.get("amount")
     if amount is None:
@@ -101,26 +101,26 @@ def _lines(invoice: Obj, params: Obj) -> list[Obj]:
     return [_credit_line(amount, "custom_line_item", f"Credit for invoice {invoice['number']}")]
 
 
-def _line(invoice: Obj, wanted: Obj, param: str) -> Obj:
-    if wanted["type"] == "custom_line_item":
-        amount = wanted.get("unit_amount", 0) * wanted.get("quantity", 1)
-        return _credit_line(amount, "custom_line_item", wanted.get("description"))
-    found = next(
-        (each for each in invoice["lines"]["data"] if each["id"] == wanted.get("invoice_line_item")), None
-    )
-    if found is None:
-        message = f"No such invoice line item: '{wanted.get('invoice_line_item')}'"
+def _line(invoice: Obj, entry: Obj, param: str) -> Obj:
+    if entry["type"] == "custom_line_item":
+        amount = entry.get("unit_amount", 0) * entry.get("quantity", 1)
+        return _credit_line(amount, "custom_line_item", entry.get("description"))
+    identifier = entry.get("invoice_line_item")
+    line = next((line for line in invoice["lines"]["data"] if line["id"] == identifier), None)
+    if line is None:
+        message = f"No such invoice line item: '{identifier}'"
         raise invalid(message, f"{param}[invoice_line_item]", code="resource_missing")
-    off = sum(part["amount"] for part in found["discount_amounts"])
-    amount, quantity = wanted.get("amount"), wanted.get("quantity")
+    discount = sum(part["amount"] for part in line["discount_amounts"])
+    amount, quantity = entry.get("amount"), entry.get("quantity")
     if amount is None and quantity is not None:
-        amount, off = found["amount"] * quantity // found["quantity"], off * quantity // found["quantity"]
+        amount = line["amount"] * quantity // line["quantity"]
+        discount = discount * quantity // line["quantity"]
     elif amount is None:
-        amount = found["amount"]
+        amount = line["amount"]
     else:
-        off = 0
-    made = _credit_line(amount, "invoice_line_item", found["description"])
-    return {**made, "invoice_line_item": found["id"], "discount_amount": off, "quantity": quantity}
+        discount = 0
+    credit_line = _credit_line(amount, "invoice_line_item", line["description"])
+    return {**credit_line, "invoice_line_item": line["id"], "discount_amount": discount, "quantity": quantity}
 
 
 def _credit_line(amount: int, kind: str, description: str | None) -> Obj:
@@ -143,32 +143,33 @@ def _credit_line(amount: int, kind: str, description: str | None) -> Obj:
     }
 
 
-def _give_back(session: Session, invoice: Obj, note: Obj, params: Obj) -> None:
-    sent = pick(params, "refund_amount", "credit_amount", "out_of_band_amount")
-    linked = sum(each.get("amount_refunded") or 0 for each in params.get("refunds") or [])
-    if sum(value or 0 for value in sent.values()) + linked != note["total"]:
+def _credit_paid(session: Session, invoice: Obj, note: Obj, params: Obj) -> None:
+    amounts = pick(params, "refund_amount", "credit_amount", "out_of_band_amount")
+    linked = sum(entry.get("amount_refunded") or 0 for entry in params.get("refunds") or [])
+    if sum(amount or 0 for amount in amounts.values()) + linked != note["total"]:
         message = (
-            "The sum of credit amount, refund amount and out of band amount must equal the amount of "
-            "the credit "
-            f"note ({note['total']})."
+            "The sum of credit amount, refund amount and out of band amount must equal the amount of the "
+            f"credit note ({note['total']})."
         )
         raise invalid(message)
-    if sent.get("refund_amount"):
+    if amounts.get("refund_amount"):
         charge = _paid_charge(session, invoice)
-        made = refund_charge(session, charge, sent["refund_amount"])
+        refund = refund_charge(session, charge, amounts["refund_amount"])
         note["refunds"] = [
             {
-                "amount_refunded": made["amount"],
+                "amount_refunded": refund["amount"],
                 "payment_record_refund": None,
-                "refund": made["id"],
+                "refund": refund["id"],
                 "type": "refund",
             }
         ]
-    if sent.get("credit_amount"):
+    if amounts.get("credit_amount"):
         customer = session.find("customer", invoice["customer"], "customer")
-        where = {"currency": invoice["currency"], "invoice": invoice["id"], "credit_note": note["id"]}
-        move = balance.change_balance(session, customer, -sent["credit_amount"], "credit_note", **where)
-        note["customer_balance_transaction"] = move["id"]
+        source = {"currency": invoice["currency"], "invoice": invoice["id"], "credit_note": note["id"]}
+        transaction = balance.change_balance(
+            session, customer, -amounts["credit_amount"], "credit_note", **source
+        )
+        note["customer_balance_transaction"] = transaction["id"]
     invoice["post_payment_credit_notes_amount"] += note["total"]
     save_invoice(session, invoice)
 
@@ -181,11 +182,10 @@ def _paid_charge(session: Session, invoice: Obj) -> Obj:
     raise invalid("This invoice was not paid by a charge that could be refunded.", "refund_amount")
 
 
-def _owe_less(session: Session, invoice: Obj, note: Obj) -> None:
+def _credit_open(session: Session, invoice: Obj, note: Obj) -> None:
     total = note["total"]
     if total > invoice["amount_remaining"]:
         raise invalid("The credit note's amount is greater than what the invoice still owes.", "amount")
-    before = view(session, invoice)
     invoice["pre_payment_credit_notes_amount"] += total
     invoice["amount_due"] -= total
     invoice["amount_remaining"] -= total
@@ -198,8 +198,7 @@ def _owe_less(session: Session, invoice: Obj, note: Obj) -> None:
         close_payments(session, invoice, "canceled")
         mark_paid(session, invoice)
     else:
-        save_invoice(session, invoice)
-        session.emit("invoice.updated", view(session, invoice), before)
+        save_changed(session, invoice, "invoice.updated", save=save_invoice)
 
 
 def list_page(session: Session, params: Obj) -> Obj:

@@ -1,37 +1,35 @@
-"""Customers: create (with a card attached in the same call), retrieve, update, delete, list."""
+"""Customers. Creating one may attach a card in the same call."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from seatctl.sandbox.billing.balance import record_transaction
-from seatctl.sandbox.lists import matches, page_of
-from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.objects import Obj, address, shipping, token, unset
+from seatctl.sandbox.changes import delete_and_emit, deleted, save_and_emit, save_changed
+from seatctl.sandbox.lists import page_of
+from seatctl.sandbox.metadata import update_metadata
+from seatctl.sandbox.objects import Obj, address, set_fields, shipping, token, unset
 from seatctl.sandbox.resources.payment_methods import own_method
-from seatctl.sandbox.session import Session, changed
+from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
 _PLAIN = ("address", "description", "email", "name", "phone", "preferred_locales", "shipping", "tax_exempt")
 
 
 def create(session: Session, params: Obj) -> Obj:
-    """POST /v1/customers; a card that the bank refuses leaves no customer."""
-    customer = _blank(session.now)
+    """POST /v1/customers. If the bank refuses the card, no customer is created."""
+    customer = _new_customer(session.now)
     _apply(customer, params)
     customer["balance"] = params.get("balance", 0)
     session.save(customer)
-    alias = _attach(session, customer, params)
-    _set_default(session, customer, params, alias)
-    session.save(customer)
-    shown = view(session, customer)
-    session.emit("customer.created", shown)
+    test_ids = _attach(session, customer, params)
+    _set_invoice_settings(session, customer, params, test_ids)
+    shown = save_and_emit(session, customer, "customer.created")
     if customer["balance"]:
         record_transaction(session, customer, customer["balance"], "initial")
     return shown
 
 
 def _attach(session: Session, customer: Obj, params: Obj) -> dict[str, str]:
+    """Attach the payment method of the request. Return its id by the id that was sent, a test id perhaps."""
     if not params.get("payment_method"):
         return {}
     from seatctl.sandbox.resources.payment_methods import attach_to, find_or_create
@@ -41,27 +39,25 @@ def _attach(session: Session, customer: Obj, params: Obj) -> dict[str, str]:
     return {params["payment_method"]: method["id"]}
 
 
-def _set_default(session: Session, customer: Obj, params: Obj, alias: dict[str, str]) -> None:
+def _set_invoice_settings(session: Session, customer: Obj, params: Obj, test_ids: dict[str, str]) -> None:
     settings = params.get("invoice_settings") or {}
-    for name in ("custom_fields", "footer"):
-        if name in settings:
-            customer["invoice_settings"][name] = unset(settings[name])
+    set_fields(customer["invoice_settings"], settings, "custom_fields", "footer")
     if "rendering_options" in settings:
-        sent = unset(settings["rendering_options"])
-        blank = {"amount_tax_display": None, "template": None}
-        customer["invoice_settings"]["rendering_options"] = sent and {**blank, **sent}
+        options = unset(settings["rendering_options"])
+        defaults = {"amount_tax_display": None, "template": None}
+        customer["invoice_settings"]["rendering_options"] = options and {**defaults, **options}
     if "default_payment_method" not in settings:
         return
-    wanted = settings["default_payment_method"]
-    if wanted == "":
+    identifier = settings["default_payment_method"]
+    if identifier == "":
         customer["invoice_settings"]["default_payment_method"] = None
         return
     param = "invoice_settings[default_payment_method]"
-    method = own_method(session, customer, alias.get(wanted, wanted), param)
+    method = own_method(session, customer, test_ids.get(identifier, identifier), param)
     customer["invoice_settings"]["default_payment_method"] = method["id"]
 
 
-def _blank(now: int) -> Obj:
+def _new_customer(now: int) -> Obj:
     return {
         "id": f"cus_{token(14)}",
         "object": "customer",
@@ -95,60 +91,47 @@ def _blank(now: int) -> Obj:
 
 
 def _apply(customer: Obj, params: Obj) -> None:
-    for name in _PLAIN:
-        if name in params:
-            customer[name] = unset(params[name])
+    set_fields(customer, params, *_PLAIN)
     customer["address"] = address(customer["address"])
     customer["shipping"] = shipping(customer["shipping"])
     customer["tax_exempt"] = customer["tax_exempt"] or "none"
     for name in ("invoice_prefix", "next_invoice_sequence"):
         if name in params:
             customer[name] = params[name]
-    if "metadata" in params:
-        customer["metadata"] = merge_metadata(customer["metadata"], params["metadata"])
+    update_metadata(customer, params)
 
 
 def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
-    """GET /v1/customers/ID; a deleted one answers with three keys."""
+    """GET /v1/customers/ID. The answer for a deleted customer has three keys only."""
     if session.store.was_deleted("customer", identifier):
-        return {"id": identifier, "object": "customer", "deleted": True}
+        return deleted("customer", identifier)
     return view(session, session.find("customer", identifier, "id", status=404))
 
 
 def update(session: Session, params: Obj, identifier: str) -> Obj:
-    """POST /v1/customers/ID: only what is sent changes."""
+    """POST /v1/customers/ID. Only the fields that are sent change."""
     customer = session.find("customer", identifier, "id", status=404)
-    before = view(session, session.find("customer", identifier, None))
     _apply(customer, params)
-    _set_default(session, customer, params, {})
+    _set_invoice_settings(session, customer, params, {})
     if params.get("balance", customer["balance"]) != customer["balance"]:
-        delta = params["balance"] - customer["balance"]
+        difference = params["balance"] - customer["balance"]
         customer["balance"] = params["balance"]
-        record_transaction(session, customer, delta, "adjustment")
-    session.save(customer)
-    shown = view(session, customer)
-    if changed(before, shown):
-        session.emit("customer.updated", shown, before)
-    return shown
+        record_transaction(session, customer, difference, "adjustment")
+    return save_changed(session, customer, "customer.updated")
 
 
 def delete(session: Session, params: Obj, identifier: str) -> Obj:
-    """DELETE /v1/customers/ID: its subscriptions end at once, its methods are detached."""
+    """DELETE /v1/customers/ID. The customer's subscriptions end now; its payment methods are detached."""
     customer = session.find("customer", identifier, "id", status=404)
     from seatctl.sandbox.billing.cancellation import end_subscriptions_of
 
     end_subscriptions_of(session, identifier)
     for method in list(session.store.walk("payment_method", customer=identifier)):
         session.save({**method, "customer": None, "_detached": True})
-    session.store.delete(identifier)
-    session.emit("customer.deleted", view(session, customer))
-    return {"id": identifier, "object": "customer", "deleted": True}
+    return delete_and_emit(session, customer, "customer.deleted")
 
 
 def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/customers."""
-
-    def keep(customer: Any) -> bool:
-        return matches(customer, params, "email") and "test_clock" not in params
-
-    return page_of(session, "customer", params, "/v1/customers", keep=keep)
+    # No customer has a test clock.
+    return page_of(session, "customer", params, "/v1/customers", filters=["email", "test_clock"])

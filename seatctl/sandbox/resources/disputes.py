@@ -1,37 +1,31 @@
-"""Disputes: a cardholder's bank takes the money of a charge back, and asks for evidence.
+"""Disputes: the cardholder's bank takes the money of a charge back and asks for evidence.
 
-Only a test card makes one, with its charge. It can be looked at and accepted; evidence is not taken.
+Only a payment with a test card made for it is disputed (billing/chargebacks.py). A dispute can be read and
+accepted; the sandbox takes no evidence.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
+from seatctl.sandbox.changes import save_changed
 from seatctl.sandbox.errors import invalid
 from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import view
 
 
 def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/disputes."""
-
-    def keep(each: Any) -> bool:
-        return params.get("payment_intent") in (None, each["payment_intent"])
-
-    return page_of(session, "dispute", params, "/v1/disputes", parent=params.get("charge"), keep=keep)
+    return page_of(
+        session, "dispute", params, "/v1/disputes", parent=params.get("charge"), filters=["payment_intent"]
+    )
 
 
 def close(session: Session, params: Obj, identifier: str) -> Obj:
-    """POST /v1/disputes/ID/close: accepted, and lost for good."""
+    """POST /v1/disputes/ID/close: the dispute is accepted and thereby lost."""
     dispute = session.find("dispute", identifier, "dispute", status=404)
     if dispute["status"] != "needs_response":
         raise invalid("This dispute is already closed.")
-    before = view(session, dispute)
     dispute["status"] = "lost"
-    session.save(dispute, parent=dispute["charge"])
-    shown = view(session, dispute)
-    session.emit("charge.dispute.updated", shown, before)
+    shown = save_changed(session, dispute, "charge.dispute.updated")
     session.emit("charge.dispute.closed", shown)
     return shown

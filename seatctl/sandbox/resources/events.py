@@ -1,4 +1,4 @@
-"""Events, kept for 30 days as Stripe keeps them."""
+"""Events. As on Stripe, they can be read for 30 days."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
 
-KEPT = 30 * DAY
+_READABLE_FOR = 30 * DAY
 
 
 def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
     """GET /v1/events/ID."""
     event = session.find("event", identifier, "id", status=404)
-    if event["created"] < session.now - KEPT:
+    if event["created"] < session.now - _READABLE_FOR:
         raise no_such("event", identifier, "id", status=404)
     return event
 
 
 def list_page(session: Session, params: Obj) -> Obj:
-    """GET /v1/events; `type` may end in `.*`, `types` names several."""
+    """GET /v1/events. `type` may end in `.*`; `types` names several types."""
     names = params.get("types") or ([params["type"]] if "type" in params else [])
-    oldest = session.now - KEPT
+    oldest = session.now - _READABLE_FOR
 
-    def keep(event: Any) -> bool:
+    def is_match(event: Any) -> bool:
         named = not names or any(fnmatchcase(event["type"], name) for name in names)
         return named and event["created"] >= oldest
 
-    return page_of(session, "event", params, "/v1/events", keep=keep)
+    return page_of(session, "event", params, "/v1/events", is_match=is_match)

@@ -1,4 +1,4 @@
-"""Invoice items: pending ones wait for an invoice, others stand on a draft from the start."""
+"""Invoice items: a pending item waits for an invoice; another is on a draft from the start."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from seatctl.sandbox.billing.discounts import create_discounts
 from seatctl.sandbox.billing.invoicing import add_pending_items, credited_lines, update_sums
 from seatctl.sandbox.billing.lines import item_line, net_amount, new_invoice_item, pricing_of
 from seatctl.sandbox.billing.periods import product_name
+from seatctl.sandbox.changes import delete_and_emit, save_changed
 from seatctl.sandbox.errors import ApiError, invalid, mutually_exclusive, nest_param
 from seatctl.sandbox.lists import check_customer, page_of
-from seatctl.sandbox.metadata import merge_metadata
+from seatctl.sandbox.metadata import merge_metadata, update_metadata
 from seatctl.sandbox.money import exact_price, round_half_up
-from seatctl.sandbox.objects import Obj, new_id, token, unset
-from seatctl.sandbox.session import Session, changed
+from seatctl.sandbox.objects import Obj, new_id, set_fields, token, unset
+from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
 _FROZEN = {"pricing", "quantity", "quantity_decimal", "discounts", "amount", "unit_amount_decimal",
@@ -35,8 +36,9 @@ def create(session: Session, params: Obj) -> Obj:
         update_sums(session, invoice)
     session.save(item)
     set_currency(session, customer["id"], item["currency"])
-    session.emit("invoiceitem.created", view(session, item))
-    return view(session, item)
+    shown = view(session, item)
+    session.emit("invoiceitem.created", shown)
+    return shown
 
 
 def _draft(session: Session, identifier: str, customer: Obj) -> Obj:
@@ -48,18 +50,17 @@ def _draft(session: Session, identifier: str, customer: Obj) -> Obj:
 
 
 def check_draft(invoice: Obj) -> None:
-    """Only a draft can be changed."""
+    """Refuse the change of an invoice that is not a draft."""
     if invoice["status"] != "draft":
         message = (
-            "The invoice is no longer editable. Instead, consider creating additional invoice items "
-            "that will "
-            "be applied to the next invoice."
+            "The invoice is no longer editable. Instead, consider creating additional invoice items that "
+            "will be applied to the next invoice."
         )
         raise invalid(message, code="invoice_not_editable")
 
 
 def build_item(session: Session, customer: Obj, params: Obj, invoice: Obj | None) -> Obj:
-    """An invoice item from a request; not yet written."""
+    """Return the invoice item that a request describes; not yet written."""
     quantity = _quantity(params, 1)
     price = _price(session, params)
     amount = _amount(params, price, quantity)
@@ -83,7 +84,7 @@ def build_item(session: Session, customer: Obj, params: Obj, invoice: Obj | None
         description=unset(params.get("description")) or name,
         period=(period["start"], period["end"]),
         quantity=quantity,
-        priced=pricing_of(price, unit=price["unit_amount_decimal"]) if price else _bare(params),
+        priced=pricing_of(price, unit=price["unit_amount_decimal"]) if price else _pricing_of_amount(params),
         invoice=invoice["id"] if invoice else None,
         subscription=params.get("subscription"),
         discountable=params.get("discountable", amount >= 0),
@@ -97,12 +98,12 @@ def build_item(session: Session, customer: Obj, params: Obj, invoice: Obj | None
 
 def _price(session: Session, params: Obj) -> Obj | None:
     if params.get("price_data"):
-        made = catalog.create_inline_price(session, params["price_data"], "price_data")
-        return session.find("price", made["id"], None)
-    wanted = (params.get("pricing") or {}).get("price")
-    if not wanted:
+        inline = catalog.create_inline_price(session, params["price_data"], "price_data")
+        return session.find("price", inline["id"], None)
+    identifier = (params.get("pricing") or {}).get("price")
+    if not identifier:
         return None
-    price = session.find("price", wanted, "pricing[price]")
+    price = session.find("price", identifier, "pricing[price]")
     if price["recurring"] is not None:
         message = (
             "The price specified is set to `type=recurring` but this field only accepts prices "
@@ -112,11 +113,11 @@ def _price(session: Session, params: Obj) -> Obj | None:
     return price
 
 
-def _quantity(params: Obj, known: int) -> int:
-    """`quantity`, or `quantity_decimal` where it is a whole number."""
+def _quantity(params: Obj, default: int) -> int:
+    """Return `quantity`, or `quantity_decimal` if it is a whole number."""
     if "quantity" in params and "quantity_decimal" in params:
         raise mutually_exclusive("quantity", "quantity_decimal")
-    exact = Fraction(str(params.get("quantity_decimal", params.get("quantity", known))))
+    exact = Fraction(str(params.get("quantity_decimal", params.get("quantity", default))))
     if exact < 0:
         raise invalid("Invalid non-negative integer", "quantity", code="parameter_invalid_integer")
     if exact.denominator != 1:
@@ -137,23 +138,26 @@ def _amount(params: Obj, price: Obj | None, quantity: int) -> int:
     raise ApiError(400, message, code="parameter_missing", param="amount")
 
 
-def _bare(params: Obj) -> Any:
+def _pricing_of_amount(params: Obj) -> Any:
     decimal = params.get("unit_amount_decimal", params.get("amount"))
-    # Stripe makes a one-off price and product for a bare amount; the sandbox gives only their ids.
+    # Without a price, Stripe makes a one-off price and product; the sandbox makes only their ids.
     details = {"price": new_id("price"), "product": f"prod_{token(14)}"}
     return {"price_details": details, "type": "price_details", "unit_amount_decimal": str(decimal)}
 
 
 def of_subscription(
-    session: Session, customer: Obj, subscription: Obj, wanted: Obj, param: str, invoice: Obj | None = None
+    session: Session, customer: Obj, subscription: Obj, entry: Obj, param: str, invoice: Obj | None = None
 ) -> Obj:
-    """One of `add_invoice_items`, not yet written; its period is the moment, as the sandbox has no other."""
-    sent = {**wanted, "subscription": subscription["id"]}
-    sent.pop("period", None)
-    if wanted.get("price"):
-        sent["pricing"] = {"price": wanted["price"]}
+    """Return the invoice item of one entry of `add_invoice_items`; not yet written.
+
+    Its period is the present moment: the sandbox supports no other.
+    """
+    params = {**entry, "subscription": subscription["id"]}
+    params.pop("period", None)
+    if entry.get("price"):
+        params["pricing"] = {"price": entry["price"]}
     try:
-        return build_item(session, customer, sent, invoice)
+        return build_item(session, customer, params, invoice)
     except ApiError as error:
         if error.param == "pricing[price]":
             error.param = "price"
@@ -163,52 +167,45 @@ def of_subscription(
 def add_to_draft(
     session: Session, invoice: Obj, customer: Obj, subscription: Obj, wanted: Obj, param: str
 ) -> None:
-    """One of `add_invoice_items`: an item on an invoice that is being made."""
+    """Put one entry of `add_invoice_items` on a draft; the item is written."""
     add_pending_items(
         session, invoice, [of_subscription(session, customer, subscription, wanted, param, invoice)]
     )
 
 
 def update(session: Session, params: Obj, identifier: str) -> Obj:
-    """POST /v1/invoiceitems/ID; a frozen field of a proration stays."""
+    """POST /v1/invoiceitems/ID. The frozen fields of a proration cannot change."""
     item = session.find("invoiceitem", identifier, "invoiceitem", status=404)
-    before = view(session, session.find("invoiceitem", identifier, None))
     invoice = session.store.get("invoice", item["invoice"] or "")
     if invoice is not None:
         check_draft(invoice)
     _apply(session, item, params)
     if invoice is not None:
-        made = item_line(invoice["id"], item, credited_lines(session, item))
-        for place, line in enumerate(invoice["lines"]["data"]):
-            if line["id"] == item["_line"]:
-                invoice["lines"]["data"][place] = {**made, "id": line["id"]}
+        changed_line = {**item_line(invoice["id"], item, credited_lines(session, item)), "id": item["_line"]}
+        lines = invoice["lines"]["data"]
+        invoice["lines"]["data"] = [
+            changed_line if line["id"] == changed_line["id"] else line for line in lines
+        ]
         update_sums(session, invoice)
-    session.save(item)
-    shown = view(session, item)
-    if changed(before, shown):
-        session.emit("invoiceitem.updated", shown, before)
-    return shown
+    return save_changed(session, item, "invoiceitem.updated")
 
 
 def _apply(session: Session, item: Obj, params: Obj) -> None:
     frozen = _FROZEN & set(params)
     if item["proration"] and frozen:
         raise invalid("You cannot change this field of a proration invoice item.", min(frozen))
-    for name in ("description", "discountable", "period"):
-        if name in params:
-            item[name] = unset(params[name])
-    if "metadata" in params:
-        item["metadata"] = merge_metadata(item["metadata"], params["metadata"])
+    set_fields(item, params, "description", "discountable", "period")
+    update_metadata(item, params)
     if "discounts" in params:
-        wanted = unset(params["discounts"])
-        item["discounts"] = create_discounts(session, wanted, item["customer"], invoice_item=item["id"])
+        requested = unset(params["discounts"])
+        item["discounts"] = create_discounts(session, requested, item["customer"], invoice_item=item["id"])
     price = _price(session, params)
     if price is not None:
         item["pricing"] = pricing_of(price, unit=price["unit_amount_decimal"])
     quantity = _quantity(params, item["quantity"])
     if "amount" in params:
         item["amount"] = params["amount"]
-        item["pricing"] = _bare(params)
+        item["pricing"] = _pricing_of_amount(params)
     elif price is not None or {"quantity", "quantity_decimal", "unit_amount_decimal"} & set(params):
         unit = str(params.get("unit_amount_decimal") or item["pricing"]["unit_amount_decimal"] or 0)
         item["amount"] = round_half_up(Fraction(unit) * quantity)
@@ -218,7 +215,7 @@ def _apply(session: Session, item: Obj, params: Obj) -> None:
 
 
 def delete(session: Session, params: Obj, identifier: str) -> Obj:
-    """DELETE /v1/invoiceitems/ID: pending, or on a draft."""
+    """DELETE /v1/invoiceitems/ID: of a pending item, or one on a draft."""
     item = session.find("invoiceitem", identifier, "invoiceitem", status=404)
     invoice = session.store.get("invoice", item["invoice"] or "")
     if invoice is not None:
@@ -226,18 +223,14 @@ def delete(session: Session, params: Obj, identifier: str) -> Obj:
         lines = invoice["lines"]["data"]
         invoice["lines"]["data"] = [line for line in lines if line["id"] != item["_line"]]
         update_sums(session, invoice)
-    session.store.delete(identifier)
-    session.emit("invoiceitem.deleted", view(session, item))
-    return {"id": identifier, "object": "invoiceitem", "deleted": True}
+    return delete_and_emit(session, item, "invoiceitem.deleted")
 
 
 def list_page(session: Session, params: Obj) -> Obj:
-    """GET /v1/invoiceitems; `pending` are those without an invoice."""
+    """GET /v1/invoiceitems. `pending` items have no invoice."""
     check_customer(session, params)
-    pending, invoice = params.get("pending"), params.get("invoice")
 
-    def keep(item: Any) -> bool:
-        waiting = item["invoice"] is None
-        return (pending is None or pending == waiting) and invoice in (None, item["invoice"])
+    def is_match(item: Any) -> bool:
+        return params.get("pending") in (None, item["invoice"] is None)
 
-    return page_of(session, "invoiceitem", params, "/v1/invoiceitems", keep=keep)
+    return page_of(session, "invoiceitem", params, "/v1/invoiceitems", filters=["invoice"], is_match=is_match)

@@ -1,4 +1,4 @@
-"""The lines of an invoice: list, and add, update or remove them while it is a draft."""
+"""The lines of an invoice. They can change as long as the invoice is a draft."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from seatctl.sandbox.billing.discounts import create_discounts
 from seatctl.sandbox.billing.invoicing import add_pending_items, save_invoice, update_sums
 from seatctl.sandbox.errors import ApiError, nest_param, no_such
 from seatctl.sandbox.lists import page_of_entries
-from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.objects import Obj, unset
+from seatctl.sandbox.metadata import update_metadata
+from seatctl.sandbox.objects import Obj, set_fields, unset
 from seatctl.sandbox.resources.invoice_items import check_draft
 from seatctl.sandbox.resources.invoice_items import create as create_item
 from seatctl.sandbox.resources.invoice_items import delete as delete_item
@@ -27,10 +27,10 @@ def list_page(session: Session, params: Obj, identifier: str) -> Obj:
 
 
 def _line(invoice: Obj, identifier: str, param: str, *, status: int = 400) -> Obj:
-    for line in invoice["lines"]["data"]:
+    lines: list[Obj] = invoice["lines"]["data"]
+    for line in lines:
         if line["id"] == identifier:
-            found: Obj = line
-            return found
+            return line
     raise no_such("invoice line item", identifier, param, status=status)
 
 
@@ -44,46 +44,41 @@ def update(session: Session, params: Obj, identifier: str, line: str) -> Obj:
     """POST /v1/invoices/ID/lines/ID."""
     invoice = _find(session, identifier)
     check_draft(invoice)
-    found = _line(invoice, line, "line_item_id", status=404)
-    _change(session, invoice, found, params)
+    _change(session, invoice, _line(invoice, line, "line_item_id", status=404), params)
     return public(_line(_find(session, identifier), line, "line_item_id"))
 
 
 def _change(session: Session, invoice: Obj, line: Obj, params: Obj) -> None:
-    sent = {name: value for name, value in params.items() if name not in ("expand", "id")}
     item = _item_of(line)
     if item is not None:
-        update_item(session, sent, item)
+        fields = {name: value for name, value in params.items() if name not in ("expand", "id")}
+        update_item(session, fields, item)
         return
-    for name in ("description", "discountable", "period", "amount"):
-        if name in sent:
-            line[name] = unset(sent[name])
-    if "metadata" in sent:
-        line["metadata"] = merge_metadata(line["metadata"], sent["metadata"])
-    if "discounts" in sent:
-        line["discounts"] = create_discounts(
-            session, unset(sent["discounts"]), invoice["customer"], invoice=invoice["id"]
-        )
+    set_fields(line, params, "description", "discountable", "period", "amount")
+    update_metadata(line, params)
+    if "discounts" in params:
+        requested = unset(params["discounts"])
+        line["discounts"] = create_discounts(session, requested, invoice["customer"], invoice=invoice["id"])
     update_sums(session, invoice)
 
 
 def add(session: Session, params: Obj, identifier: str) -> Obj:
-    """POST /v1/invoices/ID/add_lines: pending items by id, or new ones."""
+    """POST /v1/invoices/ID/add_lines: pending items by their ids, or new items."""
     invoice = _find(session, identifier)
     check_draft(invoice)
-    for place, wanted in enumerate(params["lines"]):
-        if wanted.get("invoice_item"):
-            _take(session, identifier, wanted["invoice_item"], f"lines[{place}][invoice_item]")
+    for position, entry in enumerate(params["lines"]):
+        if entry.get("invoice_item"):
+            _add_pending(session, identifier, entry["invoice_item"], f"lines[{position}][invoice_item]")
         else:
-            item = {**wanted, "customer": invoice["customer"], "invoice": identifier}
+            item = {**entry, "customer": invoice["customer"], "invoice": identifier}
             try:
                 create_item(session, item)
             except ApiError as error:
-                raise nest_param(f"lines[{place}]", error) from None
+                raise nest_param(f"lines[{position}]", error) from None
     return _finish(session, params, identifier)
 
 
-def _take(session: Session, identifier: str, item_id: str, param: str) -> None:
+def _add_pending(session: Session, identifier: str, item_id: str, param: str) -> None:
     item = session.find("invoiceitem", item_id, param)
     invoice = _find(session, identifier)
     add_pending_items(session, invoice, [item])
@@ -93,23 +88,23 @@ def _take(session: Session, identifier: str, item_id: str, param: str) -> None:
 def update_many(session: Session, params: Obj, identifier: str) -> Obj:
     """POST /v1/invoices/ID/update_lines."""
     check_draft(_find(session, identifier))
-    for place, wanted in enumerate(params["lines"]):
+    for position, entry in enumerate(params["lines"]):
         invoice = _find(session, identifier)
-        _change(session, invoice, _line(invoice, wanted["id"], f"lines[{place}][id]"), wanted)
+        _change(session, invoice, _line(invoice, entry["id"], f"lines[{position}][id]"), entry)
     return _finish(session, params, identifier)
 
 
 def remove(session: Session, params: Obj, identifier: str) -> Obj:
-    """POST /v1/invoices/ID/remove_lines: delete the item, or let it float to the next invoice."""
+    """POST /v1/invoices/ID/remove_lines. A line's item is deleted, or waits for the next invoice."""
     check_draft(_find(session, identifier))
-    for place, wanted in enumerate(params["lines"]):
+    for position, entry in enumerate(params["lines"]):
         invoice = _find(session, identifier)
-        line = _line(invoice, wanted["id"], f"lines[{place}][id]")
+        line = _line(invoice, entry["id"], f"lines[{position}][id]")
         item = _item_of(line)
-        if item is not None and wanted.get("behavior") == "delete":
+        if item is not None and entry.get("behavior") == "delete":
             delete_item(session, {}, item)
             continue
-        invoice["lines"]["data"] = [each for each in invoice["lines"]["data"] if each["id"] != line["id"]]
+        invoice["lines"]["data"] = [other for other in invoice["lines"]["data"] if other["id"] != line["id"]]
         if item is not None:
             session.save({**session.find("invoiceitem", item, None), "invoice": None})
         update_sums(session, invoice)
@@ -119,6 +114,6 @@ def remove(session: Session, params: Obj, identifier: str) -> Obj:
 def _finish(session: Session, params: Obj, identifier: str) -> Obj:
     invoice = _find(session, identifier)
     if "invoice_metadata" in params:
-        invoice["metadata"] = merge_metadata(invoice["metadata"], params["invoice_metadata"])
+        update_metadata(invoice, params, "invoice_metadata")
         save_invoice(session, invoice)
     return view(session, invoice)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox.lists import matches, page_of
+from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
 
@@ -16,8 +16,10 @@ def list_page(session: Session, params: Obj) -> Obj:
         session.find("invoice", invoice, "invoice")
     intent = (params.get("payment") or {}).get("payment_intent")
 
-    def keep(payment: Any) -> bool:
-        same = intent is None or payment["payment"]["payment_intent"] == intent
-        return same and matches(payment, params, "status")
+    def is_match(payment: Any) -> bool:
+        return intent is None or payment["payment"]["payment_intent"] == intent
 
-    return page_of(session, "invoice_payment", params, "/v1/invoice_payments", parent=invoice, keep=keep)
+    url = "/v1/invoice_payments"
+    return page_of(
+        session, "invoice_payment", params, url, parent=invoice, filters=["status"], is_match=is_match
+    )

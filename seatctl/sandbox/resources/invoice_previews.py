@@ -1,4 +1,4 @@
-"""`create_preview`: the change is made, its invoice looked at, and everything taken back."""
+"""`create_preview`: the change is made, its invoice is read, and everything is rolled back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def create_preview(session: Session, params: Obj) -> Obj:
     session.store.mark()
     session.preview = True
     try:
-        invoice = _previewed(session, params)
+        invoice = _build(session, params)
         _finish(session, invoice, params)
         shown = view(session, invoice)
     finally:
@@ -32,7 +32,7 @@ def create_preview(session: Session, params: Obj) -> Obj:
     return shown
 
 
-def _previewed(session: Session, params: Obj) -> Obj:
+def _build(session: Session, params: Obj) -> Obj:
     details = params.get("subscription_details") or {}
     if params.get("subscription"):
         return _of_subscription(session, params, details)
@@ -40,26 +40,30 @@ def _previewed(session: Session, params: Obj) -> Obj:
         raise missing_param("customer")
     if not details.get("items"):
         raise missing_param("subscription_details[items]")
-    return _of_new(session, params, details)
+    return _of_new_subscription(session, params, details)
 
 
-def _of_new(session: Session, params: Obj, details: Obj) -> Obj:
+def _of_new_subscription(session: Session, params: Obj, details: Obj) -> Obj:
     from seatctl.sandbox.resources.customers import create as create_customer
     from seatctl.sandbox.resources.subscriptions import create
 
-    about = pick(params.get("customer_details") or {}, "address")
-    customer = params.get("customer") or create_customer(session, about)["id"]
-    wanted: Obj = {name: details[name] for name in ("items", "trial_end") if name in details}
-    if wanted.get("trial_end") == "now":
-        wanted.pop("trial_end")
+    address = pick(params.get("customer_details") or {}, "address")
+    customer = params.get("customer") or create_customer(session, address)["id"]
+    request = {
+        **pick(details, "items", "trial_end"),
+        **pick(params, "automatic_tax"),
+        "customer": customer,
+        "discounts": params.get("discounts") or [],
+    }
+    if request.get("trial_end") == "now":
+        request.pop("trial_end")
     try:
-        known = {**wanted, **pick(params, "automatic_tax"), "customer": customer}
-        made = create(session, {**known, "discounts": params.get("discounts") or []})
+        subscription = create(session, request)
     except ApiError as error:
         if error.param and error.param.startswith("items"):
             error.param = "subscription_details[items]" + error.param[len("items") :]
         raise
-    return session.find("invoice", made["latest_invoice"], None)
+    return session.find("invoice", subscription["latest_invoice"], None)
 
 
 def _of_subscription(session: Session, params: Obj, details: Obj) -> Obj:
@@ -72,41 +76,38 @@ def _of_subscription(session: Session, params: Obj, details: Obj) -> Obj:
     if subscription["status"] in ENDED:
         raise ApiError(404, "No upcoming invoices for customer: '" + subscription["customer"] + "'",
                        code="invoice_upcoming_none")  # fmt: skip
-    known = subscription["latest_invoice"]
+    previous = subscription["latest_invoice"]
     if details.get("cancel_now"):
         prorate = details.get("proration_behavior", "create_prorations") != "none"
         cancel(session, {"prorate": prorate, "invoice_now": True}, subscription["id"])
     elif details.get("resume_at"):
         resume(session, {}, subscription["id"])
     else:
-        sent = {name: details[name] for name in _PASSED_ON if name in details}
-        if "discounts" in params:
-            sent["discounts"] = params["discounts"]
-        change(session, subscription, sent)
+        change(session, subscription, {**pick(details, *_PASSED_ON), **pick(params, "discounts")})
     subscription = session.find("subscription", params["subscription"], "subscription")
-    if subscription["latest_invoice"] != known:
+    if subscription["latest_invoice"] != previous:
         return session.find("invoice", subscription["latest_invoice"], None)
-    return _next(session, subscription)
+    return _next_renewal(session, subscription)
 
 
-def _next(session: Session, subscription: Obj) -> Obj:
-    """The invoice of the next renewal, as of its moment."""
+def _next_renewal(session: Session, subscription: Obj) -> Obj:
+    """Return the invoice of the next renewal, dated at that moment."""
     items = items_of(session, subscription["id"])
-    last = (period_start(items), period_end(items))
-    if subscription["cancel_at"] and subscription["cancel_at"] <= last[1]:
+    period = (period_start(items), period_end(items))
+    if subscription["cancel_at"] and subscription["cancel_at"] <= period[1]:
         raise ApiError(404, f"No upcoming invoices for customer: '{subscription['customer']}'",
                        code="invoice_upcoming_none")  # fmt: skip
     for item in items:
         start = item["current_period_end"]
         end = next_end(start, item["price"], subscription["billing_cycle_anchor"])
         session.save({**item, "current_period_start": start, "current_period_end": end})
-    invoice = cycle_invoice(session, subscription, last)
-    invoice["created"] = last[1]
-    invoice["next_payment_attempt"] = last[1] + 3600
+    invoice = cycle_invoice(session, subscription, period)
+    invoice["created"] = period[1]
+    invoice["next_payment_attempt"] = period[1] + 3600
     return invoice
 
 
-def _one_off(line: Obj) -> bool:
+def _is_one_off(line: Obj) -> bool:
     details = line["parent"]["subscription_item_details"]
     return details is None or details["invoice_item"] is not None
 
@@ -114,18 +115,18 @@ def _one_off(line: Obj) -> bool:
 def _finish(session: Session, invoice: Obj, params: Obj) -> None:
     if params.get("preview_mode") == "recurring":
         lines = invoice["lines"]["data"]
-        invoice["lines"]["data"] = [line for line in lines if not _one_off(line)]
+        invoice["lines"]["data"] = [line for line in lines if not _is_one_off(line)]
     customer = session.store.get("customer", invoice["customer"])
-    for wanted in params.get("invoice_items") or []:
-        item = build_item(session, customer or {}, wanted, invoice)
+    for entry in params.get("invoice_items") or []:
+        item = build_item(session, customer or {}, entry, invoice)
         add_pending_items(session, invoice, [item])
     if "discounts" in params and params.get("subscription"):
-        wanted = unset(params["discounts"])
-        invoice["discounts"] = create_discounts(session, wanted, invoice["customer"], invoice=None)
+        requested = unset(params["discounts"])
+        invoice["discounts"] = create_discounts(session, requested, invoice["customer"], invoice=None)
     compute_sums(session, invoice)
-    settled = apply_balance(invoice["total"], invoice["starting_balance"], least_charge(invoice["currency"]))
-    invoice["amount_due"] = invoice["amount_remaining"] = settled.amount_due
-    invoice["ending_balance"] = settled.ending_balance
+    applied = apply_balance(invoice["total"], invoice["starting_balance"], least_charge(invoice["currency"]))
+    invoice["amount_due"] = invoice["amount_remaining"] = applied.amount_due
+    invoice["ending_balance"] = applied.ending_balance
     identifier = f"upcoming_in_{token(24)}"
     for line in invoice["lines"]["data"]:
         line["invoice"] = identifier

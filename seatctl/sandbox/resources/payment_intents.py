@@ -1,23 +1,24 @@
-"""Payment intents: those of invoices, and ones made directly."""
+"""Payment intents: those of invoices, and those that a request creates."""
 
 from __future__ import annotations
 
 from seatctl.sandbox.billing import cards
 from seatctl.sandbox.billing.collection import collect
 from seatctl.sandbox.billing.payments import PaymentOutcome, attempt_payment, fail_intent, new_intent
+from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.errors import ApiError, invalid
 from seatctl.sandbox.lists import check_customer, page_of
-from seatctl.sandbox.metadata import merge_metadata
+from seatctl.sandbox.metadata import update_metadata
 from seatctl.sandbox.money import amount_text, granularity, least_charge
-from seatctl.sandbox.objects import Obj, shipping, unset
+from seatctl.sandbox.objects import Obj, set_fields, shipping, unset
 from seatctl.sandbox.resources.payment_methods import find_or_create
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
-_CAN_CONFIRM = ("requires_payment_method", "requires_confirmation", "requires_action")
-_CAN_CANCEL = ("requires_payment_method", "requires_capture", "requires_confirmation", "requires_action",
+_CONFIRMABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
+_CANCELABLE = ("requires_payment_method", "requires_capture", "requires_confirmation", "requires_action",
                "processing")  # fmt: skip
-_GONE = (
+_USED = (
     "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, "
     "shared with a connected account without Customer attachment, or was detached from a Customer. It may "
     "not be used again. To use a PaymentMethod multiple times, you must attach it to a Customer first."
@@ -49,22 +50,19 @@ _AUTHENTICATE = "Your card was declined. This transaction requires authenticatio
 
 
 def create(session: Session, params: Obj) -> Obj:
-    """POST /v1/payment_intents; a refusal at once still leaves the intent."""
+    """POST /v1/payment_intents. If a confirmation in the same call is refused, the intent stays."""
     customer = params.get("customer")
     if customer:
         session.find("customer", customer, "customer")
     currency = params["currency"].lower()
     _check_amount(params["amount"], currency)
-    made = new_intent(session, customer, params["amount"], currency)
+    payment_intent = new_intent(session, customer, params["amount"], currency)
     if not {"payment_method_types", "allowed_payment_method_types"} & set(params):
-        made["automatic_payment_methods"] = {"allow_redirects": "always", "enabled": True}
-        made["payment_method_configuration_details"] = {"id": "pmc_Sandbox", "parent": None}
-    _apply(session, made, params)
-    session.save(made)
-    session.emit("payment_intent.created", view(session, made))
-    if params.get("confirm"):
-        return _confirmed(session, made, params)
-    return view(session, made)
+        payment_intent["automatic_payment_methods"] = {"allow_redirects": "always", "enabled": True}
+        payment_intent["payment_method_configuration_details"] = {"id": "pmc_Sandbox", "parent": None}
+    _apply(session, payment_intent, params)
+    shown = save_and_emit(session, payment_intent, "payment_intent.created")
+    return _confirm(session, payment_intent, params) if params.get("confirm") else shown
 
 
 def _check_amount(amount: int, currency: str) -> None:
@@ -79,36 +77,34 @@ def _check_amount(amount: int, currency: str) -> None:
         raise invalid(message, "amount")
 
 
-def _apply(session: Session, made: Obj, params: Obj) -> None:
+def _apply(session: Session, payment_intent: Obj, params: Obj) -> None:
     if params.get("capture_method") == "manual":
         raise invalid("The sandbox does not support `capture_method` manual.", "capture_method")
-    for name in ("description", "receipt_email", "setup_future_usage", "statement_descriptor"):
-        if name in params:
-            made[name] = unset(params[name])
+    names = ("description", "receipt_email", "setup_future_usage", "statement_descriptor")
+    set_fields(payment_intent, params, *names)
     if "shipping" in params:
-        made["shipping"] = shipping(unset(params["shipping"]))
+        payment_intent["shipping"] = shipping(unset(params["shipping"]))
     for name in ("capture_method", "payment_method_types", "allowed_payment_method_types"):
         if params.get(name):
-            made[name] = params[name]
+            payment_intent[name] = params[name]
     if (params.get("automatic_payment_methods") or {}).get("enabled"):
-        made["automatic_payment_methods"] = {
+        payment_intent["automatic_payment_methods"] = {
             "allow_redirects": "always",
             **params["automatic_payment_methods"],
         }
-    if "metadata" in params:
-        made["metadata"] = merge_metadata(made["metadata"], params["metadata"])
+    update_metadata(payment_intent, params)
     if params.get("payment_method"):
-        _give_method(session, made, params["payment_method"])
+        _set_method(session, payment_intent, params["payment_method"])
 
 
-def _give_method(session: Session, made: Obj, identifier: str) -> None:
-    fresh = cards.by_test_id(identifier) is not None
+def _set_method(session: Session, payment_intent: Obj, identifier: str) -> None:
+    is_new = cards.by_test_id(identifier) is not None
     method = find_or_create(session, identifier, "payment_method")
     if method.get("_detached"):
-        raise invalid(_GONE)
-    if not fresh and method["customer"] not in (None, made["customer"]):
-        raise invalid(_OTHER_CUSTOMER if made["customer"] else _NEEDS_CUSTOMER)
-    made.update(payment_method=method["id"], status="requires_confirmation")
+        raise invalid(_USED)
+    if not is_new and method["customer"] not in (None, payment_intent["customer"]):
+        raise invalid(_OTHER_CUSTOMER if payment_intent["customer"] else _NEEDS_CUSTOMER)
+    payment_intent.update(payment_method=method["id"], status="requires_confirmation")
 
 
 def _find(session: Session, identifier: str) -> Obj:
@@ -117,95 +113,95 @@ def _find(session: Session, identifier: str) -> Obj:
 
 def confirm(session: Session, params: Obj, identifier: str) -> Obj:
     """POST /v1/payment_intents/ID/confirm."""
-    made = _find(session, identifier)
-    if made["status"] == "succeeded":
-        raise _unexpected(session, made, _SUCCEEDED)
-    if made["status"] not in _CAN_CONFIRM:
-        raise _state(session, "confirm", made, _CAN_CONFIRM)
-    _apply(session, made, params)
-    return _confirmed(session, made, params)
+    payment_intent = _find(session, identifier)
+    if payment_intent["status"] == "succeeded":
+        raise _unexpected(session, payment_intent, _SUCCEEDED)
+    if payment_intent["status"] not in _CONFIRMABLE:
+        raise _wrong_status(session, "confirm", payment_intent, _CONFIRMABLE)
+    _apply(session, payment_intent, params)
+    return _confirm(session, payment_intent, params)
 
 
-def _state(session: Session, verb: str, made: Obj, allowed: tuple[str, ...]) -> ApiError:
+def _wrong_status(session: Session, verb: str, payment_intent: Obj, allowed: tuple[str, ...]) -> ApiError:
     message = (
-        f"You cannot {verb} this PaymentIntent because it has a status of {made['status']}. Only a "
+        f"You cannot {verb} this PaymentIntent because it has a status of {payment_intent['status']}. Only a "
         f"PaymentIntent with one of the following statuses may be {verb}ed: {', '.join(allowed)}."
     )
-    return _unexpected(session, made, message)
+    return _unexpected(session, payment_intent, message)
 
 
-def _unexpected(session: Session, made: Obj, message: str, param: str | None = None) -> ApiError:
-    extra = {"payment_intent": view(session, made)}
+def _unexpected(session: Session, payment_intent: Obj, message: str, param: str | None = None) -> ApiError:
+    extra = {"payment_intent": view(session, payment_intent)}
     return ApiError(400, message, code="payment_intent_unexpected_state", param=param, extra=extra)
 
 
-def _confirmed(session: Session, made: Obj, params: Obj) -> Obj:
-    if made["payment_method"] is None:
-        raise _unexpected(session, made, _NO_METHOD)
-    method = session.find("payment_method", made["payment_method"], "payment_method")
-    alone = bool(params.get("off_session") or params.get("error_on_requires_action"))
-    redirects = (made["automatic_payment_methods"] or {}).get("allow_redirects") == "always"
+def _confirm(session: Session, payment_intent: Obj, params: Obj) -> Obj:
+    if payment_intent["payment_method"] is None:
+        raise _unexpected(session, payment_intent, _NO_METHOD)
+    method = session.find("payment_method", payment_intent["payment_method"], "payment_method")
+    unattended = bool(params.get("off_session") or params.get("error_on_requires_action"))
+    redirects = (payment_intent["automatic_payment_methods"] or {}).get("allow_redirects") == "always"
     if redirects and not params.get("return_url") and not params.get("off_session"):
         raise invalid(_RETURN_URL)
-    made, outcome = _attempted(session, made, method, alone=alone)
-    if outcome.paid or outcome.processing or (outcome.wants_authentication and not alone):
-        return view(session, made)
+    payment_intent, outcome = _attempt(session, payment_intent, method, unattended=unattended)
+    if outcome.paid or outcome.processing or (outcome.wants_authentication and not unattended):
+        return view(session, payment_intent)
     if outcome.decline is not None and outcome.charge is not None:
-        extra = {"charge": outcome.charge["id"], **_objects(session, made, method)}
+        extra = {"charge": outcome.charge["id"], **_objects(session, payment_intent, method)}
         raise outcome.decline.refusal(extra=extra, keep=True)
     code = "authentication_required"
-    fail_intent(session, made, method, code, _AUTHENTICATE, {"decline_code": code})
-    extra = {"decline_code": code, **_objects(session, made, method)}
+    fail_intent(session, payment_intent, method, code, _AUTHENTICATE, {"decline_code": code})
+    extra = {"decline_code": code, **_objects(session, payment_intent, method)}
     raise ApiError(402, _AUTHENTICATE, code=code, kind="card_error", extra=extra, keep=True)
 
 
-def _attempted(session: Session, made: Obj, method: Obj, *, alone: bool) -> tuple[Obj, PaymentOutcome]:
-    """Charge an intent; one that belongs to an open invoice pays the invoice."""
-    invoice = session.store.get("invoice", made.get("_invoice") or "")
+def _attempt(
+    session: Session, payment_intent: Obj, method: Obj, *, unattended: bool
+) -> tuple[Obj, PaymentOutcome]:
+    """Charge an intent; the intent of an open invoice pays the invoice. Return the intent as written."""
+    invoice = session.store.get("invoice", payment_intent.get("_invoice") or "")
     if invoice is None or invoice["status"] not in ("open", "uncollectible"):
-        return made, attempt_payment(session, made, method, alone=alone)
+        return payment_intent, attempt_payment(session, payment_intent, method, unattended=unattended)
     outcome = collect(session, invoice, method)
-    return _find(session, made["id"]), outcome
+    return _find(session, payment_intent["id"]), outcome
 
 
-def _objects(session: Session, made: Obj, method: Obj) -> Obj:
-    return {"payment_intent": view(session, made), "payment_method": view(session, method)}
+def _objects(session: Session, payment_intent: Obj, method: Obj) -> Obj:
+    return {"payment_intent": view(session, payment_intent), "payment_method": view(session, method)}
 
 
 def update(session: Session, params: Obj, identifier: str) -> Obj:
     """POST /v1/payment_intents/ID."""
-    made = _find(session, identifier)
+    payment_intent = _find(session, identifier)
     fixed = set(params) - {"metadata", "description", "expand"}
-    if made["status"] in ("succeeded", "canceled") and fixed:
+    if payment_intent["status"] in ("succeeded", "canceled") and fixed:
         name = min(fixed)
         message = (
-            f"This PaymentIntent's {name} could not be updated because it has a status of {made['status']}. "
-            f"You may only update the {name} of a PaymentIntent with one of the following statuses: "
-            f"{', '.join(_CAN_CONFIRM)}."
+            f"This PaymentIntent's {name} could not be updated because it has a status of "
+            f"{payment_intent['status']}. You may only update the {name} of a PaymentIntent with one of the "
+            f"following statuses: {', '.join(_CONFIRMABLE)}."
         )
-        raise _unexpected(session, made, message, name)
+        raise _unexpected(session, payment_intent, message, name)
     if "amount" in params:
-        _check_amount(params["amount"], made["currency"])
-        made["amount"] = params["amount"]
-    _apply(session, made, params)
-    session.save(made)
-    return view(session, made)
+        _check_amount(params["amount"], payment_intent["currency"])
+        payment_intent["amount"] = params["amount"]
+    _apply(session, payment_intent, params)
+    session.save(payment_intent)
+    return view(session, payment_intent)
 
 
 def cancel(session: Session, params: Obj, identifier: str) -> Obj:
     """POST /v1/payment_intents/ID/cancel."""
-    made = _find(session, identifier)
-    if made["status"] not in _CAN_CANCEL:
-        raise _state(session, "cancel", made, _CAN_CANCEL)
-    made.update(
+    payment_intent = _find(session, identifier)
+    if payment_intent["status"] not in _CANCELABLE:
+        raise _wrong_status(session, "cancel", payment_intent, _CANCELABLE)
+    payment_intent.update(
         status="canceled",
         canceled_at=session.now,
         cancellation_reason=params.get("cancellation_reason"),
         next_action=None,
     )
-    session.save(made)
-    session.emit("payment_intent.canceled", view(session, made))
-    return view(session, made)
+    return save_and_emit(session, payment_intent, "payment_intent.canceled")
 
 
 def list_page(session: Session, params: Obj) -> Obj:

@@ -1,39 +1,39 @@
-"""Payment methods: made from test tokens, attached to customers, listed under them.
+"""Payment methods: created from test tokens, attached to customers, listed by customer.
 
-A `pm_card_…` may stand wherever an id may; each use of one makes a new method, as on Stripe.
+As on Stripe, `pm_card_…` can be sent wherever an id can; each use creates a new method.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from seatctl.sandbox.billing import cards
+from seatctl.sandbox.changes import save_and_emit, save_changed
 from seatctl.sandbox.errors import ApiError, invalid, no_such
-from seatctl.sandbox.lists import matches, page_of
-from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.objects import Obj, new_id, unset
-from seatctl.sandbox.session import Session, changed
+from seatctl.sandbox.lists import page_of
+from seatctl.sandbox.metadata import update_metadata
+from seatctl.sandbox.objects import Obj, new_id, pick, set_fields, unset
+from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
 
 def create(session: Session, params: Obj) -> Obj:
-    """POST /v1/payment_methods; emits no event."""
+    """POST /v1/payment_methods. As on Stripe, there is no event."""
     kind = params["type"]
     if kind == "card":
         identifier = str((params.get("card") or {}).get("token", ""))
         name = cards.by_token(identifier)
         if name is None:
-            raise _no_token(params, identifier)
-        method = card_method(session, name)
+            raise _token_refusal(params, identifier)
+        method = _new_card(session, name)
     else:
-        method = {**_blank(session.now, kind), kind: params.get(kind) or {}}
+        method = {**_new_method(session.now, kind), kind: params.get(kind) or {}}
     _apply(method, params)
     session.save(method)
     return view(session, method)
 
 
-def _no_token(params: Obj, identifier: str) -> ApiError:
+def _token_refusal(params: Obj, identifier: str) -> ApiError:
     if "token" in (params.get("card") or {}):
         return no_such("token", identifier, "card[token]")
     message = (
@@ -48,24 +48,24 @@ def _no_token(params: Obj, identifier: str) -> ApiError:
     )
 
 
-def card_method(session: Session, name: str) -> Obj:
-    """A new, unattached method of the named test card; not yet written."""
-    known = cards.card(name)
+def _new_card(session: Session, name: str) -> Obj:
+    """Return a new, unattached method of the named test card; not yet written."""
+    card = cards.card(name)
     today = datetime.fromtimestamp(session.now, UTC)
-    method = _blank(session.now, "card")
+    method = _new_method(session.now, "card")
     method["_card"] = name
     method["card"] = {
-        "brand": known.brand,
+        "brand": card.brand,
         "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "unchecked"},
-        "country": known.country,
-        "display_brand": {"amex": "american_express", "diners": "diners_club"}.get(known.brand, known.brand),
+        "country": card.country,
+        "display_brand": {"amex": "american_express", "diners": "diners_club"}.get(card.brand, card.brand),
         "exp_month": today.month,
         "exp_year": today.year + 1,
-        "fingerprint": _fingerprint(known),
-        "funding": known.funding,
+        "fingerprint": _fingerprint(card),
+        "funding": card.funding,
         "generated_from": None,
-        "last4": known.last4,
-        "networks": {"available": [known.brand], "preferred": None},
+        "last4": card.last4,
+        "networks": {"available": [card.brand], "preferred": None},
         "regulated_status": "unregulated",
         "three_d_secure_usage": {"supported": True},
         "wallet": None,
@@ -73,9 +73,9 @@ def card_method(session: Session, name: str) -> Obj:
     return method
 
 
-def _bank_account(session: Session) -> Obj:
-    """A new, unattached account in the United States; a debit of it is under way for days."""
-    method = _blank(session.now, "us_bank_account")
+def _new_bank_account(session: Session) -> Obj:
+    """Return a new, unattached bank account in the United States, whose debits take days; not yet written."""
+    method = _new_method(session.now, "us_bank_account")
     method["us_bank_account"] = {
         "account_holder_type": "individual",
         "account_type": "checking",
@@ -90,14 +90,14 @@ def _bank_account(session: Session) -> Obj:
     return method
 
 
-def _fingerprint(known: cards.Card) -> str:
+def _fingerprint(card: cards.Card) -> str:
     from zlib import crc32
 
-    number = crc32(f"{known.brand}{known.last4}{known.funding}{known.country}".encode())
+    number = crc32(f"{card.brand}{card.last4}{card.funding}{card.country}".encode())
     return f"Sandbox{number:09d}"[:16]
 
 
-def _blank(now: int, kind: str) -> Obj:
+def _new_method(now: int, kind: str) -> Obj:
     address: Obj = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
     return {
         "id": new_id("pm"),
@@ -120,20 +120,18 @@ def _apply(method: Obj, params: Obj) -> None:
             method["billing_details"]["address"].update({key: unset(part) for key, part in value.items()})
         else:
             method["billing_details"][name] = unset(value)
-    if "allow_redisplay" in params:
-        method["allow_redisplay"] = params["allow_redisplay"]
-    if "metadata" in params:
-        method["metadata"] = merge_metadata(method["metadata"], params["metadata"])
-    sent = params.get("card") or {}
-    method.get("card", {}).update({name: sent[name] for name in ("exp_month", "exp_year") if name in sent})
+    set_fields(method, params, "allow_redisplay")
+    update_metadata(method, params)
+    if "card" in method:
+        method["card"].update(pick(params.get("card") or {}, "exp_month", "exp_year"))
 
 
 def find_or_create(session: Session, identifier: str, param: str) -> Obj:
-    """The method of this id; for a test id a new one, written but not attached."""
+    """Return the method with this id; a test id creates a new one, which is written but not attached."""
     name = cards.by_test_id(identifier)
     if name is None:
         return session.find("payment_method", identifier, param)
-    method = _bank_account(session) if name == cards.BANK_ACCOUNT else card_method(session, name)
+    method = _new_bank_account(session) if name == cards.BANK_ACCOUNT else _new_card(session, name)
     session.save(method)
     return method
 
@@ -146,21 +144,16 @@ def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
 
 
 def update(session: Session, params: Obj, identifier: str) -> Obj:
-    """POST /v1/payment_methods/ID; only an attached one can be updated."""
+    """POST /v1/payment_methods/ID. Only an attached method can be updated."""
     method = session.find("payment_method", identifier, "payment_method", status=404)
     if method["customer"] is None:
         raise invalid("You must save this PaymentMethod to a customer before you can update it.")
-    before = view(session, session.find("payment_method", identifier, None))
     _apply(method, params)
-    session.save(method)
-    shown = view(session, method)
-    if changed(before, shown):
-        session.emit("payment_method.updated", shown, before)
-    return shown
+    return save_changed(session, method, "payment_method.updated")
 
 
 def attach(session: Session, params: Obj, identifier: str) -> Obj:
-    """POST /v1/payment_methods/ID/attach: the bank is asked, and may refuse."""
+    """POST /v1/payment_methods/ID/attach. The bank checks the card and may refuse it."""
     customer = session.find("customer", params["customer"], "customer")
     if cards.by_test_id(identifier):
         method = find_or_create(session, identifier, "payment_method")
@@ -171,7 +164,7 @@ def attach(session: Session, params: Obj, identifier: str) -> Obj:
 
 
 def attach_to(session: Session, method: Obj, customer: str) -> None:
-    """Attach a method; again to the same customer changes nothing."""
+    """Attach a method to a customer and write it; nothing changes if the customer has it already."""
     if method["customer"] == customer:
         return
     if method["customer"] is not None:
@@ -181,39 +174,34 @@ def attach_to(session: Session, method: Obj, customer: str) -> None:
             "This PaymentMethod was previously used without being attached to a Customer or was detached "
             "from a Customer, and may not be used again."
         )
-    refusal = cards.card(method["_card"]).attach if "_card" in method else None
-    if refusal is not None:
-        raise refusal.refusal(param=refusal.param)
+    decline = cards.card(method["_card"]).attach if "_card" in method else None
+    if decline is not None:
+        raise decline.refusal(param=decline.param)
     method["customer"] = customer
     if "card" in method:
         method["card"]["checks"]["cvc_check"] = "pass"
-    session.save(method)
-    session.emit("payment_method.attached", view(session, method))
+    save_and_emit(session, method, "payment_method.attached")
 
 
 def detach(session: Session, params: Obj, identifier: str) -> Obj:
-    """POST /v1/payment_methods/ID/detach: gone from the customer, and as a default."""
+    """POST /v1/payment_methods/ID/detach. The method is no longer the customer's default either."""
     method = session.find("payment_method", identifier, "payment_method", status=404)
     if method["customer"] is None:
         message = "The payment method you provided is not attached to a customer so detachment is impossible."
         raise invalid(message)
-    before = view(session, method)
-    holder = session.store.get("customer", method["customer"])
+    customer = session.store.get("customer", method["customer"])
     method = {**method, "customer": None, "_detached": True}
-    session.save(method)
-    session.emit("payment_method.detached", view(session, method), before)
-    if holder and holder["invoice_settings"]["default_payment_method"] == identifier:
-        shown = view(session, holder)
-        holder["invoice_settings"] = {**holder["invoice_settings"], "default_payment_method": None}
-        session.save(holder)
-        session.emit("customer.updated", view(session, holder), shown)
-    return view(session, method)
+    shown = save_changed(session, method, "payment_method.detached")
+    if customer and customer["invoice_settings"]["default_payment_method"] == identifier:
+        customer["invoice_settings"] = {**customer["invoice_settings"], "default_payment_method": None}
+        save_changed(session, customer, "customer.updated")
+    return shown
 
 
 def list_page(session: Session, params: Obj) -> Obj:
-    """GET /v1/payment_methods: empty without a customer, whatever exists."""
+    """GET /v1/payment_methods. Without a customer the list is empty, as on Stripe."""
     if not params.get("customer"):
-        return page_of(session, "payment_method", params, "/v1/payment_methods", keep=lambda _: False)
+        return page_of(session, "payment_method", params, "/v1/payment_methods", is_match=lambda _: False)
     session.find("customer", params["customer"], "customer")
     return _page(session, params, "/v1/payment_methods")
 
@@ -225,10 +213,7 @@ def list_of_customer(session: Session, params: Obj, customer: str) -> Obj:
 
 
 def _page(session: Session, params: Obj, url: str) -> Obj:
-    def keep(method: Any) -> bool:
-        return matches(method, params, "type", "allow_redisplay")
-
-    return page_of(session, "payment_method", params, url, keep=keep)
+    return page_of(session, "payment_method", params, url, filters=["type", "allow_redisplay"])
 
 
 def retrieve_of_customer(session: Session, params: Obj, customer: str, identifier: str) -> Obj:
@@ -241,7 +226,7 @@ def retrieve_of_customer(session: Session, params: Obj, customer: str, identifie
 
 
 def own_method(session: Session, customer: Obj, identifier: str, param: str) -> Obj:
-    """A method of this customer; a test id is made and attached."""
+    """Return a method of this customer; a test id creates one and attaches it."""
     if cards.by_test_id(identifier):
         method = find_or_create(session, identifier, param)
         attach_to(session, method, customer["id"])

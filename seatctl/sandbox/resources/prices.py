@@ -1,16 +1,16 @@
-"""Prices and their lookup keys; a key has one holder."""
+"""Prices. What a price costs never changes."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox.billing.catalog import _take_key, create_price, create_product
+from seatctl.sandbox.billing.catalog import create_price, create_product, set_lookup_key
+from seatctl.sandbox.changes import save_changed
 from seatctl.sandbox.errors import invalid, missing_param, mutually_exclusive
 from seatctl.sandbox.lists import matches, page_of
-from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.objects import Obj, unset
-from seatctl.sandbox.session import Session, changed
-from seatctl.sandbox.views import view
+from seatctl.sandbox.metadata import update_metadata
+from seatctl.sandbox.objects import Obj, set_fields, unset
+from seatctl.sandbox.session import Session
 
 
 def create(session: Session, params: Obj) -> Obj:
@@ -45,36 +45,36 @@ def _check(session: Session, params: Obj) -> None:
 
 
 def update(session: Session, params: Obj, identifier: str) -> Obj:
-    """POST /v1/prices/ID: what it costs never changes."""
+    """POST /v1/prices/ID."""
     price = session.find("price", identifier, "price", status=404)
-    before = view(session, session.find("price", identifier, None))
-    for name in ("active", "nickname", "tax_behavior"):
-        if name in params:
-            price[name] = unset(params[name])
+    set_fields(price, params, "active", "nickname", "tax_behavior")
     if "currency_options" in params:
         price["_options"] = {**price.get("_options", {}), **(unset(params["currency_options"]) or {})}
-    if "metadata" in params:
-        price["metadata"] = merge_metadata(price["metadata"], params["metadata"])
+    update_metadata(price, params)
     if params.get("lookup_key"):
-        _take_key(session, price, params)
+        set_lookup_key(session, price, params)
     elif "lookup_key" in params:
         price["lookup_key"] = None
-    session.save(price)
-    shown = view(session, price)
-    if changed(before, shown):
-        session.emit("price.updated", shown, before)
-    return shown
+    return save_changed(session, price, "price.updated")
 
 
 def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/prices."""
     recurring = params.get("recurring") or {}
 
-    def keep(price: Any) -> bool:
+    def is_match(price: Any) -> bool:
         if "lookup_keys" in params and price["lookup_key"] not in params["lookup_keys"]:
             return False
-        if recurring and not (price["recurring"] and matches(price["recurring"], recurring, *recurring)):
-            return False
-        return matches(price, params, "active", "currency", "type")
+        return not recurring or bool(
+            price["recurring"] and matches(price["recurring"], recurring, *recurring)
+        )
 
-    return page_of(session, "price", params, "/v1/prices", parent=params.get("product"), keep=keep)
+    return page_of(
+        session,
+        "price",
+        params,
+        "/v1/prices",
+        parent=params.get("product"),
+        filters=["active", "currency", "type"],
+        is_match=is_match,
+    )

@@ -1,15 +1,15 @@
-"""Promotion codes: a customer-facing code for a coupon."""
+"""Promotion codes: the codes that customers enter for a coupon."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from seatctl.sandbox.changes import save_and_emit, save_changed
 from seatctl.sandbox.errors import invalid, missing_param
-from seatctl.sandbox.lists import matches, page_of
-from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.objects import Obj, new_id, token
-from seatctl.sandbox.session import Session, changed
-from seatctl.sandbox.views import view
+from seatctl.sandbox.lists import page_of
+from seatctl.sandbox.metadata import merge_metadata, update_metadata
+from seatctl.sandbox.objects import Obj, new_id, set_fields, token
+from seatctl.sandbox.session import Session
 
 
 def create(session: Session, params: Obj) -> Obj:
@@ -24,13 +24,10 @@ def create(session: Session, params: Obj) -> Obj:
     for other in session.store.walk("promotion_code"):
         if other["active"] and other["code"].lower() == code.lower():
             raise invalid("An active promotion code with `code: " + code + "` already exists.")
-    made = _made(session.now, code, params)
-    session.save(made)
-    session.emit("promotion_code.created", view(session, made))
-    return view(session, made)
+    return save_and_emit(session, _new_code(session.now, code, params), "promotion_code.created")
 
 
-def _made(now: int, code: str, params: Obj) -> Obj:
+def _new_code(now: int, code: str, params: Obj) -> Obj:
     limits = {"first_time_transaction": False, "minimum_amount": None, "minimum_amount_currency": None}
     return {
         "id": new_id("promo"),
@@ -53,28 +50,19 @@ def _made(now: int, code: str, params: Obj) -> Obj:
 def update(session: Session, params: Obj, identifier: str) -> Obj:
     """POST /v1/promotion_codes/ID."""
     code = session.find("promotion_code", identifier, "promotion_code", status=404)
-    before = view(session, session.find("promotion_code", identifier, None))
-    if "active" in params:
-        code["active"] = params["active"]
-    if "metadata" in params:
-        code["metadata"] = merge_metadata(code["metadata"], params["metadata"])
-    session.save(code)
-    shown = view(session, code)
-    if changed(before, shown):
-        session.emit("promotion_code.updated", shown, before)
-    return shown
+    set_fields(code, params, "active")
+    update_metadata(code, params)
+    return save_changed(session, code, "promotion_code.updated")
 
 
 def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/promotion_codes."""
 
-    def keep(code: Any) -> bool:
-        coupon = params.get("coupon")
-        same_code = "code" not in params or code["code"].lower() == params["code"].lower()
-        return (
-            same_code
-            and matches(code, params, "active")
-            and (coupon is None or code["promotion"]["coupon"] == coupon)
-        )
+    coupon = params.get("coupon")
 
-    return page_of(session, "promotion_code", params, "/v1/promotion_codes", noun="promotion code", keep=keep)
+    def is_match(code: Any) -> bool:
+        same_code = "code" not in params or code["code"].lower() == params["code"].lower()
+        return same_code and coupon in (None, code["promotion"]["coupon"])
+
+    url = "/v1/promotion_codes"
+    return page_of(session, "promotion_code", params, url, filters=["active"], is_match=is_match)

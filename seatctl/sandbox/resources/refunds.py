@@ -1,8 +1,6 @@
-"""Refunds of charges; a charge never gives back more than it took."""
+"""Refunds of charges, never of more than was charged."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.lists import page_of
@@ -15,10 +13,10 @@ from seatctl.sandbox.views import view
 def create(session: Session, params: Obj) -> Obj:
     """POST /v1/refunds, of a charge or of the charge of a payment intent."""
     charge = _charge(session, params)
-    made = refund_charge(session, charge, params.get("amount"), reason=params.get("reason"))
-    made["metadata"] = merge_metadata({}, params.get("metadata"))
-    session.save(made, parent=charge["id"])
-    return view(session, made)
+    refund = refund_charge(session, charge, params.get("amount"), reason=params.get("reason"))
+    refund["metadata"] = merge_metadata({}, params.get("metadata"))
+    session.save(refund, parent=charge["id"])
+    return view(session, refund)
 
 
 def _charge(session: Session, params: Obj) -> Obj:
@@ -34,43 +32,43 @@ def _charge(session: Session, params: Obj) -> Obj:
 
 
 def refund_charge(session: Session, charge: Obj, amount: int | None, *, reason: str | None = None) -> Obj:
-    """Give back `amount` minor units of a charge, or what is left of it."""
-    left = charge["amount_captured"] - charge["amount_refunded"]
-    wanted = left if amount is None else amount
+    """Refund `amount` minor units of a charge, or all that is not refunded yet; the refund is written."""
+    unrefunded = charge["amount_captured"] - charge["amount_refunded"]
+    amount = unrefunded if amount is None else amount
     if not charge["paid"]:
         raise invalid(f"Charge {charge['id']} was not paid and cannot be refunded.")
-    if left <= 0:
+    if unrefunded <= 0:
         message = f"Charge {charge['id']} has already been refunded."
         raise invalid(message, code="charge_already_refunded")
     if _charged_back(session, charge):
         message = f"Charge {charge['id']} has been charged back; cannot issue a refund."
         raise invalid(message, code="charge_disputed")
-    if wanted < 1:
+    if amount < 1:
         raise invalid("Invalid positive integer", "amount", code="parameter_invalid_integer")
-    if wanted > left:
+    if amount > unrefunded:
         raise invalid(
-            f"Refund amount ({wanted}) is greater than unrefunded amount on charge ({left})", "amount"
+            f"Refund amount ({amount}) is greater than unrefunded amount on charge ({unrefunded})", "amount"
         )
     before = view(session, charge)
-    charge["amount_refunded"] += wanted
+    charge["amount_refunded"] += amount
     charge["refunded"] = charge["amount_refunded"] == charge["amount"]
     session.save(charge)
-    made = _made(session.now, charge, wanted, reason)
-    session.save(made, parent=charge["id"])
+    refund = _new_refund(session.now, charge, amount, reason)
+    session.save(refund, parent=charge["id"])
     session.emit("charge.refunded", view(session, charge), before)
-    session.emit("refund.created", view(session, made))
-    return made
+    session.emit("refund.created", view(session, refund))
+    return refund
 
 
 def _charged_back(session: Session, charge: Obj) -> bool:
-    """Whether the cardholder's bank has taken it back and has not lost the dispute."""
+    """Whether the cardholder's bank has taken the money back and has not lost the dispute."""
     if not charge["disputed"]:
         return False
-    found = session.store.walk("dispute", parent=charge["id"])
-    return any(one["status"] in ("needs_response", "under_review", "lost") for one in found)
+    disputes = session.store.walk("dispute", parent=charge["id"])
+    return any(dispute["status"] in ("needs_response", "under_review", "lost") for dispute in disputes)
 
 
-def _made(now: int, charge: Obj, amount: int, reason: str | None) -> Obj:
+def _new_refund(now: int, charge: Obj, amount: int, reason: str | None) -> Obj:
     card = {"reference_status": "pending", "reference_type": "acquirer_reference_number",
             "type": "refund"}  # fmt: skip
     return {
@@ -97,8 +95,6 @@ def _made(now: int, charge: Obj, amount: int, reason: str | None) -> Obj:
 
 def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/refunds."""
-
-    def keep(each: Any) -> bool:
-        return params.get("payment_intent") in (None, each["payment_intent"])
-
-    return page_of(session, "refund", params, "/v1/refunds", parent=params.get("charge"), keep=keep)
+    return page_of(
+        session, "refund", params, "/v1/refunds", parent=params.get("charge"), filters=["payment_intent"]
+    )

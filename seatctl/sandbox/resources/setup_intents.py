@@ -1,16 +1,16 @@
-"""Setup intents, only as a trial without a card leaves one behind."""
+"""Setup intents. One is made for a trial without a card, and for a Checkout page of mode `setup`."""
 
 from __future__ import annotations
 
+from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.objects import Obj, new_id, token
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import view
 
 
 def create_pending(session: Session, customer: str) -> Obj:
-    """The setup intent that waits for the card of a trial."""
+    """Create a setup intent that waits for a payment method; it is written."""
     identifier = new_id("seti")
-    made: Obj = {
+    intent: Obj = {
         "id": identifier,
         "object": "setup_intent",
         "allowed_payment_method_types": None,
@@ -39,6 +39,5 @@ def create_pending(session: Session, customer: str) -> Obj:
         "status": "requires_payment_method",
         "usage": "off_session",
     }
-    session.save(made)
-    session.emit("setup_intent.created", view(session, made))
-    return made
+    save_and_emit(session, intent, "setup_intent.created")
+    return intent

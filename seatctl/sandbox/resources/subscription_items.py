@@ -1,51 +1,57 @@
-"""Subscription items: built with a subscription, and the endpoints that change one of them."""
+"""Subscription items: create, update and delete one of a subscription that exists."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from seatctl.sandbox.changes import deleted
 from seatctl.sandbox.errors import ApiError, invalid
 from seatctl.sandbox.lists import page_of
-from seatctl.sandbox.objects import Obj
+from seatctl.sandbox.objects import Obj, pick
 from seatctl.sandbox.resources.subscription_updates import change
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import items_of, view
 
+_HOW = ("payment_behavior", "proration_behavior", "proration_date")
+_FIELDS = ("price", "plan", "price_data", "quantity", "metadata")
+
 
 def _find(session: Session, identifier: str) -> Obj:
-    found = session.store.get("subscription_item", identifier)
-    if found is None:
+    item = session.store.get("subscription_item", identifier)
+    if item is None:
         raise invalid(f"Invalid subscription_item id: {identifier}", status=404)
-    return found
+    return item
 
 
 def create(session: Session, params: Obj) -> Obj:
-    """POST /v1/subscription_items: the item takes the running period."""
+    """POST /v1/subscription_items. The item joins the current period."""
     subscription = session.find("subscription", params["subscription"], "subscription")
-    known = {item["id"] for item in items_of(session, subscription["id"])}
-    _changed(session, subscription, {**_change(params), "items": [_item(params)]})
-    made = next(item for item in items_of(session, subscription["id"]) if item["id"] not in known)
-    return view(session, made)
+    before = {item["id"] for item in items_of(session, subscription["id"])}
+    _change_item(session, subscription, {**pick(params, *_HOW), "items": [pick(params, *_FIELDS)]})
+    item = next(item for item in items_of(session, subscription["id"]) if item["id"] not in before)
+    return view(session, item)
 
 
 def update(session: Session, params: Obj, identifier: str) -> Obj:
     """POST /v1/subscription_items/ID."""
     item = _find(session, identifier)
     subscription = session.find("subscription", item["subscription"], "subscription")
-    _changed(session, subscription, {**_change(params), "items": [{**_item(params), "id": identifier}]})
+    entry = {**pick(params, *_FIELDS), "id": identifier}
+    _change_item(session, subscription, {**pick(params, *_HOW), "items": [entry]})
     return view(session, _find(session, identifier))
 
 
 def delete(session: Session, params: Obj, identifier: str) -> Obj:
-    """DELETE /v1/subscription_items/ID; the last one stays."""
+    """DELETE /v1/subscription_items/ID. The last item of a subscription cannot be deleted."""
     item = _find(session, identifier)
     subscription = session.find("subscription", item["subscription"], "subscription")
-    _changed(session, subscription, {**_change(params), "items": [{"id": identifier, "deleted": True}]})
-    return {"id": identifier, "object": "subscription_item", "deleted": True}
+    entry = {"id": identifier, "deleted": True}
+    _change_item(session, subscription, {**pick(params, *_HOW), "items": [entry]})
+    return deleted("subscription_item", identifier)
 
 
-def _changed(session: Session, subscription: Obj, params: Obj) -> None:
-    """Change one item; a refusal names its parameters as this endpoint has them."""
+def _change_item(session: Session, subscription: Obj, params: Obj) -> None:
+    """Change one item; a refusal names the parameters as these endpoints have them."""
     try:
         change(session, subscription, params)
     except ApiError as error:
@@ -56,23 +62,13 @@ def _changed(session: Session, subscription: Obj, params: Obj) -> None:
         raise
 
 
-def _change(params: Obj) -> Obj:
-    names = ("payment_behavior", "proration_behavior", "proration_date")
-    return {name: params[name] for name in names if name in params}
-
-
-def _item(params: Obj) -> Obj:
-    names = ("price", "plan", "price_data", "quantity", "metadata")
-    return {name: params[name] for name in names if name in params}
-
-
 def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
     """GET /v1/subscription_items/ID."""
     return view(session, _find(session, identifier))
 
 
 def list_page(session: Session, params: Obj) -> Obj:
-    """GET /v1/subscription_items: oldest first, unlike other lists; the url keeps the query."""
+    """GET /v1/subscription_items: oldest first, unlike other lists. The `url` has the query."""
     subscription: Any = params["subscription"]
     session.find("subscription", subscription, "subscription")
     url = f"/v1/subscription_items?subscription={subscription}"

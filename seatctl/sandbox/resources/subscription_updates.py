@@ -1,7 +1,7 @@
-"""Changing a running subscription: items, prorations, trial, anchor, and whether the card goes along.
+"""Updates of a subscription: items, prorations, trial, anchor, and the payment that they may need.
 
-A change is made in the store and then collected; a refused card takes it back (`error_if_incomplete`:
-the request is rolled back whole; `pending_if_incomplete`: the change waits in `pending_update`).
+The change is written first and then paid for. If the card is refused, `error_if_incomplete` rolls the whole
+request back, and `pending_if_incomplete` takes the change back and keeps it in `pending_update`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from seatctl.sandbox.billing.subscription_states import (
     period_start,
     save_subscription,
 )
+from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.errors import ApiError, invalid
-from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.objects import Obj, unset
+from seatctl.sandbox.metadata import update_metadata
+from seatctl.sandbox.objects import Obj, set_fields, unset
 from seatctl.sandbox.resources.invoice_items import of_subscription
 from seatctl.sandbox.resources.payment_methods import own_method
 from seatctl.sandbox.resources.subscriptions import action_required, check_collection, check_future
@@ -34,9 +35,9 @@ from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import items_of, view
 
 _AFTER_END = {"metadata", "cancellation_details", "expand"}
-_BILLS = {"items", "trial_end", "billing_cycle_anchor", "discounts", "add_invoice_items", "cancel_at",
+_BILLING = {"items", "trial_end", "billing_cycle_anchor", "discounts", "add_invoice_items", "cancel_at",
           "cancel_at_period_end", "collection_method", "pause_collection"}  # fmt: skip
-_MAY_WAIT = {
+_CAN_BE_PENDING = {
     "expand", "payment_behavior", "proration_behavior", "proration_date", "billing_cycle_anchor", "items",
     "trial_end", "trial_from_plan", "add_invoice_items", "off_session", "discounts",
 }  # fmt: skip
@@ -50,12 +51,12 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
 
 
 def change(session: Session, subscription: Obj, params: Obj) -> None:
-    """Apply what a request asks for; also for the endpoints of a single item."""
+    """Apply a request's changes, which are written; the endpoints of a single item use this too."""
     if subscription["status"] in ENDED:
         _check_ended(params)
     _check(session, subscription, params)
     before = Snapshot(session, subscription)
-    _settings(session, subscription, params)
+    _apply(session, subscription, params)
     at = params.get("proration_date", session.now)
     prorate = params.get("proration_behavior", "create_prorations") != "none"
     billed_now = False
@@ -66,20 +67,19 @@ def change(session: Session, subscription: Obj, params: Obj) -> None:
         billed_now = change_trial(session, subscription, params, prorate=prorate) or billed_now
     change_anchor(session, subscription, params, prorate=prorate)
     schedule_end(session, subscription, params)
-    _add_items(session, subscription, params)
+    _add_invoice_items(session, subscription, params)
     save_subscription(session, subscription)
     if params.get("proration_behavior") == "always_invoice" or billed_now:
         _invoice(session, subscription, before, params, whole=billed_now)
     emit_updated(session, session.find("subscription", subscription["id"], None), before.shown)
 
 
-def _add_items(session: Session, subscription: Obj, params: Obj) -> None:
-    """`add_invoice_items`: charged once, with the subscription's next invoice."""
-    for place, wanted in enumerate(params.get("add_invoice_items") or []):
+def _add_invoice_items(session: Session, subscription: Obj, params: Obj) -> None:
+    """Create the items of `add_invoice_items`; the subscription's next invoice takes them."""
+    for position, entry in enumerate(params.get("add_invoice_items") or []):
         customer = session.find("customer", subscription["customer"], "customer")
-        made = of_subscription(session, customer, subscription, wanted, f"add_invoice_items[{place}]")
-        session.save(made)
-        session.emit("invoiceitem.created", view(session, made))
+        item = of_subscription(session, customer, subscription, entry, f"add_invoice_items[{position}]")
+        save_and_emit(session, item, "invoiceitem.created")
 
 
 def _check_ended(params: Obj) -> None:
@@ -90,16 +90,16 @@ def _check_ended(params: Obj) -> None:
 
 def _check(session: Session, subscription: Obj, params: Obj) -> None:
     check_collection(params, str(params.get("collection_method", subscription["collection_method"])))
-    bills = sorted(_BILLS & set(params))
-    if subscription["status"] == "incomplete" and bills:
+    billing = sorted(_BILLING & set(params))
+    if subscription["status"] == "incomplete" and billing:
         message = (
-            f"An incomplete subscription's {bills[0]} cannot be updated before its first invoice is paid."
+            f"An incomplete subscription's {billing[0]} cannot be updated before its first invoice is paid."
         )
-        raise invalid(message, bills[0])
+        raise invalid(message, billing[0])
     check_future(session, params, "trial_end")
     check_future(session, params, "cancel_at")
     if params.get("payment_behavior") == "pending_if_incomplete":
-        unsupported = sorted(set(params) - _MAY_WAIT)
+        unsupported = sorted(set(params) - _CAN_BE_PENDING)
         if unsupported:
             message = (
                 "When `payment_behavior` is `pending_if_incomplete`, you can only pass parameters that "
@@ -116,39 +116,40 @@ def _check(session: Session, subscription: Obj, params: Obj) -> None:
         raise invalid(message, "proration_date")
 
 
-def _settings(session: Session, subscription: Obj, params: Obj) -> None:
-    for name in ("description", "days_until_due", "collection_method"):
-        if name in params:
-            subscription[name] = unset(params[name])
+def _apply(session: Session, subscription: Obj, params: Obj) -> None:
+    set_fields(subscription, params, "description", "days_until_due", "collection_method")
     if subscription["collection_method"] == "charge_automatically":
         subscription["days_until_due"] = None
     if "default_payment_method" in params:
-        wanted = unset(params["default_payment_method"])
+        identifier = unset(params["default_payment_method"])
         customer = session.find("customer", subscription["customer"], "customer")
-        method = wanted and own_method(session, customer, wanted, "default_payment_method")
+        method = identifier and own_method(session, customer, identifier, "default_payment_method")
         subscription["default_payment_method"] = method["id"] if method else None
     if "automatic_tax" in params:
-        automatic_tax.require_place(session, customer, params)
-        subscription["automatic_tax"] = automatic_tax.of_subscription(enabled=automatic_tax.is_asked(params))
-    if "metadata" in params:
-        subscription["metadata"] = merge_metadata(subscription["metadata"], params["metadata"])
+        automatic_tax.require_location(session, customer, params)
+        subscription["automatic_tax"] = automatic_tax.of_subscription(
+            enabled=automatic_tax.is_enabled(params)
+        )
+    update_metadata(subscription, params)
     if "discounts" in params:
-        wanted, owner = unset(params["discounts"]), subscription["customer"]
-        subscription["discounts"] = create_discounts(session, wanted, owner, subscription=subscription["id"])
+        requested, customer_id = unset(params["discounts"]), subscription["customer"]
+        subscription["discounts"] = create_discounts(
+            session, requested, customer_id, subscription=subscription["id"]
+        )
     if "pause_collection" in params:
         pause = unset(params["pause_collection"])
         subscription["pause_collection"] = pause and {"resumes_at": None, **pause}
-    _nested(subscription, params)
+    _apply_nested(subscription, params)
 
 
-def _nested(subscription: Obj, params: Obj) -> None:
+def _apply_nested(subscription: Obj, params: Obj) -> None:
     for name in ("payment_settings", "cancellation_details"):
         for key, value in (params.get(name) or {}).items():
             subscription[name] = {**subscription[name], key: unset(value)}
-    ending = (params.get("trial_settings") or {}).get("end_behavior")
-    if ending:
-        known = subscription["trial_settings"]["end_behavior"]
-        subscription["trial_settings"] = {"end_behavior": {**known, **ending}}
+    end_behavior = (params.get("trial_settings") or {}).get("end_behavior")
+    if end_behavior:
+        before = subscription["trial_settings"]["end_behavior"]
+        subscription["trial_settings"] = {"end_behavior": {**before, **end_behavior}}
 
 
 def _invoice(session: Session, subscription: Obj, before: Snapshot, params: Obj, *, whole: bool) -> None:
@@ -159,8 +160,8 @@ def _invoice(session: Session, subscription: Obj, before: Snapshot, params: Obj,
         invoice["period_start"] = period_start(before.items)
         invoice.update(auto_advance=False, automatically_finalizes_at=None, next_payment_attempt=None)
     else:
-        waiting = pending_items(session, customer["id"], subscription["id"], subscription["currency"])
-        if not waiting:
+        pending = pending_items(session, customer["id"], subscription["id"], subscription["currency"])
+        if not pending:
             return
         invoice = new_draft(
             session,
@@ -172,7 +173,7 @@ def _invoice(session: Session, subscription: Obj, before: Snapshot, params: Obj,
             collection=subscription["collection_method"],
             days_until_due=subscription["days_until_due"],
         )
-        add_pending_items(session, invoice, waiting)
+        add_pending_items(session, invoice, pending)
     invoice["period_end"] = session.now
     subscription["latest_invoice"] = invoice["id"]
     save_subscription(session, subscription)
@@ -184,17 +185,17 @@ def _invoice(session: Session, subscription: Obj, before: Snapshot, params: Obj,
         _collect(session, subscription, invoice, before, params.get("payment_behavior", "allow_incomplete"))
 
 
-def _collect(session: Session, subscription: Obj, invoice: Obj, before: Snapshot, behaviour: str) -> None:
+def _collect(session: Session, subscription: Obj, invoice: Obj, before: Snapshot, behavior: str) -> None:
     method = method_for(session, invoice)
     outcome = None
-    if method is not None and behaviour != "default_incomplete":
+    if method is not None and behavior != "default_incomplete":
         outcome = collect(session, invoice, method)
         if outcome.paid or outcome.processing:
             return
-    if behaviour == "error_if_incomplete":
+    if behavior == "error_if_incomplete":
         raise _refusal(outcome)
-    if behaviour == "pending_if_incomplete":
-        _hold(session, subscription, invoice, before)
+    if behavior == "pending_if_incomplete":
+        hold(session, session.find("subscription", subscription["id"], None), invoice, before)
         return
     stored = session.find("subscription", subscription["id"], None)
     if stored["status"] in ("active", "trialing"):
@@ -209,8 +210,3 @@ def _refusal(outcome: Any) -> ApiError:
         refusal: ApiError = outcome.decline.refusal()
         return refusal
     return action_required()
-
-
-def _hold(session: Session, subscription: Obj, invoice: Obj, before: Snapshot) -> None:
-    after = session.find("subscription", subscription["id"], None)
-    hold(session, after, invoice, before)

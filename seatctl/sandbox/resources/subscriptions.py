@@ -1,4 +1,4 @@
-"""Subscriptions: create and retrieve. Lists, updates, ends and items have files of their own."""
+"""Subscriptions: create, list, cancel, resume. Updates are in subscription_updates.py."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from seatctl.sandbox.billing.subscription_states import (
     period_end,
     period_start,
     save_subscription,
+    save_subscription_and_emit,
 )
 from seatctl.sandbox.clock import DAY, add_months
 from seatctl.sandbox.errors import ApiError, invalid, missing_param, no_such
-from seatctl.sandbox.lists import check_customer, in_range, matches, page_of
+from seatctl.sandbox.lists import check_customer, in_range, page_of
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, new_id, unset
 from seatctl.sandbox.resources.payment_methods import own_method
@@ -33,17 +34,16 @@ from seatctl.sandbox.views import items_of, view
 
 _ACTION_REQUIRED = (
     "Payment for this subscription requires additional user action before it can be completed successfully. "
-    "Payment can be completed using the PaymentIntent associated with `subscription.latest_invoice`, "
-    "after the "
-    "subscription is created with `payment_behavior` set to `allow_incomplete` or `default_incomplete`."
+    "Payment can be completed using the PaymentIntent associated with `subscription.latest_invoice`, after "
+    "the subscription is created with `payment_behavior` set to `allow_incomplete` or `default_incomplete`."
 )
 
 
 def create(session: Session, params: Obj) -> Obj:
-    """POST /v1/subscriptions: the first invoice is made, finalized and collected inside the call."""
+    """POST /v1/subscriptions. The first invoice is made, finalized and collected within the call."""
     customer = session.find("customer", params["customer"], "customer", status=404)
     _check(session, params)
-    automatic_tax.require_place(session, customer, params)
+    automatic_tax.require_location(session, customer, params)
     prices = prices_of_new_items(session, params["items"])
     _check_currency(session, customer, prices[0]["currency"])
     if str(params.get("currency", prices[0]["currency"])).lower() != prices[0]["currency"]:
@@ -51,13 +51,13 @@ def create(session: Session, params: Obj) -> Obj:
     days = prices[0]["recurring"]["trial_period_days"]
     if params.get("trial_from_plan") and days:
         params = {**params, "trial_period_days": days}
-    subscription = blank(session, customer, params, prices[0]["currency"])
-    _settings(session, customer, subscription, params)
+    subscription = _new_subscription(session, customer, params, prices[0]["currency"])
+    _apply(session, customer, subscription, params)
     anchor = subscription["billing_cycle_anchor"]
     trial = subscription["status"] == "trialing"
-    for wanted, price in zip(params["items"], prices, strict=True):
+    for entry, price in zip(params["items"], prices, strict=True):
         end = anchor if trial or anchor > session.now else next_end(session.now, price, anchor)
-        item = build_item(session, subscription, price, wanted, (session.now, end))
+        item = build_item(session, subscription, price, entry, (session.now, end))
         session.save(item, parent=subscription["id"])
     schedule_end(session, subscription, params)
     subscription["discounts"] = create_discounts(
@@ -68,8 +68,8 @@ def create(session: Session, params: Obj) -> Obj:
 
 
 def _check(session: Session, params: Obj) -> None:
-    behaviour = params.get("payment_behavior")
-    if behaviour == "pending_if_incomplete":
+    behavior = params.get("payment_behavior")
+    if behavior == "pending_if_incomplete":
         message = (
             "Setting `payment_behavior` to `pending_if_incomplete` has no effect when creating "
             "a subscription."
@@ -90,7 +90,7 @@ def _check(session: Session, params: Obj) -> None:
 
 
 def _check_currency(session: Session, customer: Obj, currency: str) -> None:
-    """A customer may be invoiced in several currencies, but its running subscriptions share one."""
+    """Refuse a currency other than that of the customer's running subscriptions."""
     for other in session.store.walk("subscription", customer=customer["id"]):
         if other["status"] not in ENDED and other["currency"] != currency:
             message = (
@@ -102,7 +102,7 @@ def _check_currency(session: Session, customer: Obj, currency: str) -> None:
 
 
 def check_collection(params: Obj, method: str) -> None:
-    """`days_until_due` belongs to `send_invoice`, which cannot do without it."""
+    """Refuse `days_until_due` unless the collection method is `send_invoice`, which requires it."""
     if method != "send_invoice" and params.get("days_until_due") is not None:
         message = "You can only specify 'days_until_due' if invoice collection method is 'send_invoice'."
         raise invalid(message)
@@ -111,7 +111,7 @@ def check_collection(params: Obj, method: str) -> None:
 
 
 def check_future(session: Session, params: Obj, name: str) -> None:
-    """A moment that must lie ahead."""
+    """Refuse a moment that is not in the future."""
     value = params.get(name)
     if isinstance(value, int) and value <= session.now:
         message = (
@@ -122,7 +122,7 @@ def check_future(session: Session, params: Obj, name: str) -> None:
 
 
 def check_trial(session: Session, params: Obj) -> None:
-    """A trial lasts two years at most."""
+    """Refuse a trial of more than two years."""
     if params.get("trial_period_days", 0) < 0:
         raise invalid("Invalid non-negative integer", "trial_period_days", code="parameter_invalid_integer")
     latest = add_months(session.now, 24)
@@ -132,20 +132,20 @@ def check_trial(session: Session, params: Obj) -> None:
         raise invalid(TOO_LATE, "trial_period_days")
 
 
-def blank(session: Session, customer: Obj, params: Obj, currency: str) -> Obj:
-    """A subscription with its defaults, its trial and its anchor."""
+def _new_subscription(session: Session, customer: Obj, params: Obj, currency: str) -> Obj:
+    """Return a subscription with its defaults, its trial and its anchor; not yet written."""
     trial_end = params.get("trial_end")
     if params.get("trial_period_days"):
         trial_end = session.now + params["trial_period_days"] * DAY
     trial = isinstance(trial_end, int)
     anchor = trial_end if trial else params.get("billing_cycle_anchor", session.now)
-    ending = (params.get("trial_settings") or {}).get("end_behavior") or {}
+    end_behavior = (params.get("trial_settings") or {}).get("end_behavior") or {}
     return {
         "id": new_id("sub"),
         "object": "subscription",
         "application": None,
         "application_fee_percent": None,
-        "automatic_tax": automatic_tax.of_subscription(enabled=automatic_tax.is_asked(params)),
+        "automatic_tax": automatic_tax.of_subscription(enabled=automatic_tax.is_enabled(params)),
         "billing_cycle_anchor": anchor,
         "billing_cycle_anchor_config": None,
         "billing_mode": {
@@ -202,30 +202,30 @@ def blank(session: Session, customer: Obj, params: Obj, currency: str) -> Obj:
         "trial_settings": {
             "end_behavior": {
                 "billing_cycle_anchor": "now",
-                "missing_payment_method": ending.get("missing_payment_method", "create_invoice"),
+                "missing_payment_method": end_behavior.get("missing_payment_method", "create_invoice"),
             }
         },
         "trial_start": session.now if trial else None,
     }
 
 
-def _settings(session: Session, customer: Obj, subscription: Obj, params: Obj) -> None:
+def _apply(session: Session, customer: Obj, subscription: Obj, params: Obj) -> None:
     if params.get("default_payment_method"):
         method = own_method(session, customer, params["default_payment_method"], "default_payment_method")
         subscription["default_payment_method"] = method["id"]
-    payment = params.get("payment_settings") or {}
+    settings = params.get("payment_settings") or {}
     for name in ("payment_method_options", "payment_method_types", "save_default_payment_method"):
-        if payment.get(name):
-            subscription["payment_settings"][name] = payment[name]
+        if settings.get(name):
+            subscription["payment_settings"][name] = settings[name]
 
 
 def _start(session: Session, customer: Obj, subscription: Obj, params: Obj) -> None:
     save_subscription(session, subscription)
     invoice = first_invoice(session, customer, subscription, "subscription_create")
-    for place, each in enumerate(unset(params.get("add_invoice_items")) or []):
+    for position, entry in enumerate(unset(params.get("add_invoice_items")) or []):
         from seatctl.sandbox.resources.invoice_items import add_to_draft
 
-        add_to_draft(session, invoice, customer, subscription, each, f"add_invoice_items[{place}]")
+        add_to_draft(session, invoice, customer, subscription, entry, f"add_invoice_items[{position}]")
     subscription["latest_invoice"] = invoice["id"]
     subscription["discounts"] = remaining_discounts(session, subscription["discounts"])
     save_draft(session, invoice)
@@ -236,25 +236,24 @@ def _start(session: Session, customer: Obj, subscription: Obj, params: Obj) -> N
         from seatctl.sandbox.resources.setup_intents import create_pending
 
         subscription["pending_setup_intent"] = create_pending(session, subscription["customer"])["id"]
-    save_subscription(session, subscription)
-    session.emit("customer.subscription.created", view(session, subscription))
+    save_subscription_and_emit(session, subscription, "customer.subscription.created")
 
 
-def _charge_first(session: Session, subscription: Obj, invoice: Obj, behaviour: str) -> None:
+def _charge_first(session: Session, subscription: Obj, invoice: Obj, behavior: str) -> None:
     method = method_for(session, invoice)
-    if invoice["amount_due"] > 0 and method is None and behaviour != "default_incomplete":
+    if invoice["amount_due"] > 0 and method is None and behavior != "default_incomplete":
         raise no_method()
     finalize_invoice(session, invoice)
     if invoice["status"] == "paid":
         return
-    if behaviour == "default_incomplete" or method is None:
+    if behavior == "default_incomplete" or method is None:
         subscription["status"] = "incomplete"
         return
     outcome = collect(session, invoice, method)
     if outcome.paid or outcome.processing:
         save_as_default(subscription, method)
         return
-    if behaviour == "error_if_incomplete":
+    if behavior == "error_if_incomplete":
         if outcome.decline is not None:
             raise outcome.decline.refusal()
         raise action_required()
@@ -264,28 +263,28 @@ def _charge_first(session: Session, subscription: Obj, invoice: Obj, behaviour: 
 
 
 def action_required() -> ApiError:
-    """The 402 of a subscription that a bank wants authenticated; it has no doc_url."""
+    """Return the refusal of a subscription whose payment needs authentication; it has no `doc_url`."""
     code = "subscription_payment_intent_requires_action"
     return ApiError(402, _ACTION_REQUIRED, code=code, kind="card_error", doc_url=False)
 
 
 def list_page(session: Session, params: Obj) -> Obj:
-    """GET /v1/subscriptions: canceled ones only on request."""
+    """GET /v1/subscriptions. Canceled subscriptions are listed only if the request asks for them."""
     check_customer(session, params)
     for name in ("price", "plan"):
         if name in params:
             session.find("price", params[name], name)
     status = params.get("status")
 
-    def keep(subscription: Any) -> bool:
+    def is_match(subscription: Any) -> bool:
         return (
             _has_status(subscription, status)
-            and matches(subscription, params, "collection_method")
-            and _of_price(session, subscription, params)
-            and _in_periods(session, subscription, params)
+            and _has_price(session, subscription, params)
+            and _is_in_period(session, subscription, params)
         )
 
-    return page_of(session, "subscription", params, "/v1/subscriptions", keep=keep)
+    filters = ["collection_method"]
+    return page_of(session, "subscription", params, "/v1/subscriptions", filters=filters, is_match=is_match)
 
 
 def _has_status(subscription: Obj, status: str | None) -> bool:
@@ -296,13 +295,13 @@ def _has_status(subscription: Obj, status: str | None) -> bool:
     return status in ("all", subscription["status"])
 
 
-def _of_price(session: Session, subscription: Obj, params: Obj) -> bool:
-    wanted = params.get("price") or params.get("plan")
-    items = items_of(session, subscription["id"]) if wanted else []
-    return wanted is None or any(item["price"]["id"] == wanted for item in items)
+def _has_price(session: Session, subscription: Obj, params: Obj) -> bool:
+    price = params.get("price") or params.get("plan")
+    items = items_of(session, subscription["id"]) if price else []
+    return price is None or any(item["price"]["id"] == price for item in items)
 
 
-def _in_periods(session: Session, subscription: Obj, params: Obj) -> bool:
+def _is_in_period(session: Session, subscription: Obj, params: Obj) -> bool:
     if not {"current_period_start", "current_period_end"} & set(params):
         return True
     items = items_of(session, subscription["id"])
@@ -312,51 +311,44 @@ def _in_periods(session: Session, subscription: Obj, params: Obj) -> bool:
 
 
 def _running(session: Session, identifier: str) -> Obj:
-    found = session.find("subscription", identifier, "id", status=404)
-    if found["status"] in ENDED:
+    subscription = session.find("subscription", identifier, "id", status=404)
+    if subscription["status"] in ENDED:
         raise no_such("subscription", identifier, "id", status=404)
-    return found
+    return subscription
 
 
 def cancel(session: Session, params: Obj, identifier: str) -> Obj:
-    """DELETE /v1/subscriptions/ID; `prorate` leaves a credit, `invoice_now` puts it on a final draft."""
+    """DELETE /v1/subscriptions/ID. `prorate` leaves a credit; `invoice_now` puts it on a final draft."""
     subscription = _running(session, identifier)
     if subscription["status"] == "incomplete":
-        return _abandoned(session, subscription)
+        # Nothing was bought: the subscription expires and its invoice is void.
+        expire(session, subscription)
+        return view(session, session.find("subscription", identifier, None))
     for name, value in (params.get("cancellation_details") or {}).items():
         subscription["cancellation_details"] = {**subscription["cancellation_details"], name: unset(value)}
     end_now(session, subscription, "cancellation_requested")
     if params.get("prorate"):
-        _credit(session, subscription, invoiced=bool(params.get("invoice_now")))
+        _credit_rest(session, subscription, invoice_now=bool(params.get("invoice_now")))
     if params.get("invoice_now"):
         final_invoice(session, subscription)
-    save_subscription(session, subscription)
-    shown = view(session, subscription)
-    session.emit("customer.subscription.deleted", shown)
-    return shown
+    return save_subscription_and_emit(session, subscription, "customer.subscription.deleted")
 
 
-def _abandoned(session: Session, subscription: Obj) -> Obj:
-    """An incomplete subscription that is canceled has expired: its invoice is void, nothing was bought."""
-    expire(session, subscription)
-    return view(session, session.find("subscription", subscription["id"], None))
-
-
-def _credit(session: Session, subscription: Obj, *, invoiced: bool) -> None:
-    made = [
+def _credit_rest(session: Session, subscription: Obj, *, invoice_now: bool) -> None:
+    credits = [
         credit
         for item in items_of(session, subscription["id"])
         for credit in credit_items(session, item, subscription["customer"], session.now)
     ]
-    for credit in made if not invoiced else ():
-        # A credit left over from a canceled subscription belongs to none (recording 01).
+    for credit in credits if not invoice_now else ():
+        # A credit that a canceled subscription leaves belongs to no subscription (recording 01).
         credit["parent"] = None
         credit.pop("proration_details")
-    save_pending(session, made)
+    save_pending(session, credits)
 
 
 def resume(session: Session, params: Obj, identifier: str) -> Obj:
-    """POST /v1/subscriptions/ID/resume: paused until the invoice it makes is paid."""
+    """POST /v1/subscriptions/ID/resume. The subscription stays paused until the new invoice is paid."""
     subscription = _running(session, identifier)
     if subscription["status"] != "paused":
         raise invalid("The subscription cannot be resumed because it is not paused.")

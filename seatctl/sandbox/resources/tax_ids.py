@@ -1,18 +1,18 @@
-"""A customer's tax ids, shown on its invoices. None is verified: the sandbox asks no register."""
+"""A customer's tax ids. Its invoices show them; the sandbox does not verify them."""
 
 from __future__ import annotations
 
+from seatctl.sandbox.changes import delete_and_emit, save_and_emit
 from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.objects import Obj, new_id
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import view
 
 
 def create(session: Session, params: Obj, customer: str) -> Obj:
     """POST /v1/customers/ID/tax_ids."""
     session.find("customer", customer, "id", status=404)
     kind = params["type"]
-    made: Obj = {
+    tax_id: Obj = {
         "id": new_id("txi"),
         "object": "tax_id",
         "country": None if kind.startswith("eu_") else kind[:2].upper(),
@@ -25,9 +25,7 @@ def create(session: Session, params: Obj, customer: str) -> Obj:
         "value": params["value"],
         "verification": {"status": "unavailable", "verified_address": None, "verified_name": None},
     }
-    session.save(made)
-    session.emit("customer.tax_id.created", view(session, made))
-    return view(session, made)
+    return save_and_emit(session, tax_id, "customer.tax_id.created")
 
 
 def list_page(session: Session, params: Obj, customer: str) -> Obj:
@@ -40,7 +38,5 @@ def list_page(session: Session, params: Obj, customer: str) -> Obj:
 def delete(session: Session, params: Obj, customer: str, identifier: str) -> Obj:
     """DELETE /v1/customers/ID/tax_ids/ID."""
     session.find("customer", customer, "id", status=404)
-    found = session.find("tax_id", identifier, "id", status=404)
-    session.store.delete(identifier)
-    session.emit("customer.tax_id.deleted", view(session, found))
-    return {"id": identifier, "object": "tax_id", "deleted": True}
+    tax_id = session.find("tax_id", identifier, "id", status=404)
+    return delete_and_emit(session, tax_id, "customer.tax_id.deleted")
