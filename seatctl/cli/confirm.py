@@ -1,4 +1,4 @@
-"""What the commands that change a running subscription share: who goes, the question, the limit."""
+"""Shared by the commands that change a running subscription: who leaves, the question, the limit."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal
 
 _NAMED = 10
-"""People that the question names."""
+"""How many people the question names."""
 _DUE_IN = "30d"
 _LONGEST_DUE = 365
-"""A year: an invoice that is due later is a slip of the finger."""
+"""A year: a later due date is a typing error."""
 
 
 def change_options(
@@ -31,21 +31,21 @@ def change_options(
     coupon: str | None = None,
     on_account: bool = False,
 ) -> ChangeOptions:
-    """The options that every such command has."""
+    """Return the options that all these commands have."""
     from seatctl.services.subscriptions.proposal import ChangeOptions
 
     return ChangeOptions(max_spend, request_id, promo, coupon, on_account)
 
 
 def confirm_and_submit(ctx: Context, proposal: Proposal, max_spend: str | None) -> None:
-    """Show what Stripe says, ask, do it, and print the report."""
+    """Show what Stripe will charge, ask, submit the proposal, and print the report."""
     from seatctl.models.money import plain_amount
     from seatctl.services.subscriptions.proposal import submit_proposal
 
     if ctx.asks and not proposal.nothing:
         require_max_spend(ctx, max_spend)
         due = f"{plain_amount(proposal.due_now, proposal.currency)} {proposal.currency.upper()}"
-        if ctx.interactive:  # else nobody reads it, and stderr is free for what a program reads: the error
+        if ctx.interactive:  # else leave stderr to the error, for the program that reads it
             charged = f"Stripe will charge {due} now."
             if proposal.on_account:
                 charged = f"Stripe will invoice {due}, to be paid on account."
@@ -59,22 +59,22 @@ def confirm_and_submit(ctx: Context, proposal: Proposal, max_spend: str | None) 
 
 
 def _people_who_leave(row: Mapping[str, JsonValue]) -> Iterator[str]:
-    """Who loses a seat by it, by name: a rule chose them, and a person has to answer for it."""
+    """Name the people who would lose a seat: a rule selected them, but a person must answer for it."""
     emails = row.get("leaving_emails")
     if isinstance(emails, list) and emails:
         named = ", ".join(str(email) for email in emails[:_NAMED])
         more = f" and {len(emails) - _NAMED} more (--dry-run shows all)" if len(emails) > _NAMED else ""
-        yield f"Without a seat then: {named}{more}."
+        yield f"These people lose their seats: {named}{more}."
 
 
 def require_max_spend(ctx: Context, max_spend: str | None) -> None:
-    """Nobody reads a preview where there is no terminal: with live money a limit must be given."""
+    """Raise UsageError in live mode without --max-spend if nobody can read the preview."""
     from seatctl.config.settings import Mode
 
     if ctx.profile.mode is Mode.LIVE and not ctx.interactive and max_spend is None:
         raise UsageError(
             "in live mode --max-spend is required when not running interactively",
-            hint="add --max-spend with the most that may be charged now",
+            hint="add --max-spend AMOUNT, the most that may be charged now",
             data={"flag": "--max-spend"},
         )
 
@@ -82,12 +82,12 @@ def require_max_spend(ctx: Context, max_spend: str | None) -> None:
 def departures_of(
     ctx: Context, subscription: str, seats: int | None, rule: DepartureRule | None, source: str | None
 ) -> Departures:
-    """Who gives up a seat; nobody where neither option is given."""
+    """Return the users who give up a seat; none if neither option is given."""
     from seatctl.ledger import departures, subscriptions
     from seatctl.services.subscriptions.departures import NO_DEPARTURES, Departures, departures_from_file
 
     if rule is not None and source is not None:
-        raise UsageError("--revoke and --revoke-from exclude each other", hint="give one of them")
+        raise UsageError("--revoke and --revoke-from cannot be used together", hint="use one of them")
     with ctx.ledger.reading() as reader:
         row = subscriptions.find(reader, subscription, ctx.now)
     if source is not None:
@@ -100,10 +100,10 @@ def departures_of(
 
 
 def due_days(on_account: bool, due_in: str | None) -> int | None:
-    """Days until an invoice on account is due, None where the card is charged. Raises UsageError."""
+    """Return the days until an invoice on account is due, None if the card is charged. Raises UsageError."""
     if not on_account:
         if due_in is not None:
-            raise UsageError("--due-in is for what is bought on account", hint="add --on-account")
+            raise UsageError("--due-in needs --on-account", hint="add --on-account")
         return None
     days = whole_number((due_in or _DUE_IN).strip().removesuffix("d"), _LONGEST_DUE)
     if not days:

@@ -1,4 +1,4 @@
-"""Invoices on disk and in the browser: PDFs downloaded, hosted pages opened. No key is sent to a link."""
+"""Download invoices as PDF and open their pages. The Stripe key is never sent to a link."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ _DONE = "downloaded"
 
 
 class NoLink(Refused):
-    """Stripe has no page or PDF of this invoice: a draft has none."""
+    """Stripe has no page or PDF of this invoice, as of a draft."""
 
     kind = Code.NO_LINK
 
 
 class DownloadFailed(TryAgain):
-    """The PDF did not arrive whole; nothing was left on disk."""
+    """The PDF did not arrive in full; nothing was left on disk."""
 
     kind = Code.DOWNLOAD_FAILED
 
 
 def open_page(ctx: Context, handle: str) -> None:
-    """Print the fresh address of the invoice's page, and open it where there is a browser and a person."""
+    """Print the current address of the invoice's page, and open it if a person has a browser here."""
     import webbrowser
 
     found = _fresh(ctx, _find(ctx, handle))
@@ -56,7 +56,7 @@ def open_page(ctx: Context, handle: str) -> None:
 
 
 def download_one(ctx: Context, handle: str, to: str | None) -> None:
-    """One PDF, beside where the command runs or where `to` says; `-` is stdout."""
+    """Download one PDF to the current folder or to `to`; `-` is stdout."""
     from seatctl.cli.framework.options import file_path, for_stdout
 
     invoice = _find(ctx, handle)
@@ -77,7 +77,7 @@ def download_one(ctx: Context, handle: str, to: str | None) -> None:
 def download_period(
     ctx: Context, subscription: str | None, since: str | None, until: str | None, to: str | None
 ) -> None:
-    """The PDFs of a period in a folder; what is there already is left alone. Exit 6 where some failed."""
+    """Download the PDFs of a period into a folder; skip existing files. Exit code 6 if some failed."""
     from seatctl.cli.framework.options import file_path
     from seatctl.ledger import invoices, subscriptions
     from seatctl.rules.periods import period
@@ -91,7 +91,7 @@ def download_period(
             if one.number is not None
         ]
     if to == STDOUT:
-        raise UsageError("stdout takes the PDF of one invoice", hint="name one, or use --to FOLDER")
+        raise UsageError("stdout can take the PDF of one invoice only", hint="name one, or use --to FOLDER")
     folder = file_path(to or "invoices")
     if not ctx.options.dry_run:
         _make(folder)
@@ -107,7 +107,7 @@ def _make(folder: Path) -> None:
         ) from error
     except OSError as error:
         raise CannotWrite(
-            f"{folder} cannot be made: {error.strerror}", hint="use --to FOLDER", data={"path": str(folder)}
+            f"cannot make {folder}: {error.strerror}", hint="use --to FOLDER", data={"path": str(folder)}
         ) from error
 
 
@@ -115,7 +115,7 @@ def _each(ctx: Context, found: list[Invoice], folder: Path) -> Iterator[Record]:
     names = [_file_name(invoice) for invoice in found]
     times = Counter(names)
     for invoice, name in zip(found, names, strict=True):
-        # Two invoices must not share a file: the second would be taken for done.
+        # Two invoices must not share a file, or the second would never be downloaded.
         own = name if times[name] == 1 else f"{name.removesuffix('.pdf')}-{invoice.stripe_id}.pdf"
         try:
             yield _download(ctx, invoice, folder / own)
@@ -131,7 +131,7 @@ def _each(ctx: Context, found: list[Invoice], folder: Path) -> Iterator[Record]:
 
 def _download(ctx: Context, invoice: Invoice, path: Path) -> Record:
     row: dict[str, str | int | None] = {"number": invoice.number or invoice.stripe_id, "file": str(path)}
-    if not ctx.options.dry_run:  # which makes no folder
+    if not ctx.options.dry_run:  # a dry run makes no folder
         check_target(path, (), overwrite=False, existing=False)
     if path.exists():
         return {**row, "bytes": path.stat().st_size, "result": "there already", "error": None}
@@ -145,7 +145,10 @@ def _download(ctx: Context, invoice: Invoice, path: Path) -> Record:
 
 
 def _fetch(ctx: Context, link: str, path: Path) -> int:
-    """Bytes written. To a file beside it first: a half one would be taken for done by the next run."""
+    """Download the link to `path`; return the number of bytes.
+
+    A temporary file is used first: the next run would take a partial file for a finished download.
+    """
     import http.client
     import urllib.error
     import urllib.request
@@ -154,10 +157,10 @@ def _fetch(ctx: Context, link: str, path: Path) -> int:
 
     _, trusted = trusted_certificates(ctx.profile, ctx.environment)
     try:
-        # A plain request of ours: the link is the permission, and the key must not leave for another host.
+        # A request without the key: the link itself is the permission, and it may be on another host.
         request = urllib.request.Request(link, headers={"User-Agent": "seatctl"})  # noqa: S310 - checked below
         if not _is_trusted(link):
-            raise DownloadFailed(f"{path.name}: Stripe's link is not one to be trusted")
+            raise DownloadFailed(f"{path.name}: the link from Stripe is not trusted: it does not use https")
         opened = urllib.request.urlopen(request, timeout=_SECONDS, context=trusted)  # noqa: S310 - just checked
         with opened as answer, new_file(path) as part:
             written = _receive(answer, part, path.name)
@@ -169,15 +172,15 @@ def _fetch(ctx: Context, link: str, path: Path) -> int:
 
 
 def _receive(answer: HTTPResponse, part: Path, name: str) -> int:
-    """Write what comes to a file; bytes written. Raises DownloadFailed if it is no PDF, or cut short."""
+    """Write the answer to a file; return the bytes. Raises DownloadFailed if it is not a whole PDF."""
     written = 0
     with part.open("wb") as file:
         while chunk := answer.read(_CHUNK):
             if not written and not chunk.startswith(_PDF):
-                raise DownloadFailed(f"{name}: what came is not a PDF", hint="run the same command again")
+                raise DownloadFailed(f"{name}: the download is not a PDF", hint="run the same command again")
             written += file.write(chunk)
     if not written:
-        raise DownloadFailed(f"{name}: nothing came", hint="run the same command again")
+        raise DownloadFailed(f"{name}: the download is empty", hint="run the same command again")
     wanted = answer.headers.get("Content-Length")
     if wanted is not None and wanted != str(written):
         raise DownloadFailed(f"{name}: the download was cut short", hint="run the same command again")
@@ -185,7 +188,7 @@ def _receive(answer: HTTPResponse, part: Path, name: str) -> int:
 
 
 def _is_trusted(link: str) -> bool:
-    """Over TLS, or from this machine, as test servers are."""
+    """Whether the link uses TLS, or is on this machine, as test servers are."""
     from urllib.parse import urlsplit
 
     parts = urlsplit(link)
@@ -210,14 +213,14 @@ def _fresh(ctx: Context, invoice: Invoice) -> Invoice:
 def _no_link(invoice: Invoice) -> NoLink:
     name = invoice.number or invoice.stripe_id
     return NoLink(
-        f"there is no page or PDF of {name}: a draft has none, and the sandbox makes none",
+        f"{name} has no page or PDF: drafts and sandbox invoices have none",
         hint=f"seatctl invoices show {name}",
         data={"invoice": invoice.stripe_id, "status": invoice.status.value},
     )
 
 
 def _file_name(invoice: Invoice) -> str:
-    """A name that cannot leave the folder, whatever Stripe's number holds."""
+    """Return a file name that stays in the folder, whatever Stripe's number contains."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", invoice.number or invoice.stripe_id).strip("-") + ".pdf"
 
 

@@ -59,21 +59,28 @@ SHOW_COLUMNS = (
 )
 
 InvoiceArg = Annotated[
-    str, typer.Argument(metavar="INVOICE", help="By number; a draft by its id.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="INVOICE", help="The number of an invoice; the id of a draft.", show_default=False
+    ),
 ]
 SinceOpt = Annotated[
-    str | None, typer.Option("--since", metavar="DATE", help="Made on this day or later, such as 2026-01-31.")
+    str | None, typer.Option("--since", metavar="DATE", help="Made on or after this day, such as 2026-01-31.")
 ]
-UntilOpt = Annotated[str | None, typer.Option("--until", metavar="DATE", help="Made on this day or before.")]
+UntilOpt = Annotated[str | None, typer.Option("--until", metavar="DATE", help="Made on or before this day.")]
 
 
 @app.command("list")
 def list_invoices(
     typer_ctx: typer.Context,
     subscription: OptionalSubscriptionArg = None,
-    status: Annotated[InvoiceStatus | None, typer.Option("--status", help="Only these.")] = None,
-    unpaid: Annotated[bool, typer.Option("--unpaid", help="Only those with money still open.")] = False,
-    overdue: Annotated[bool, typer.Option("--overdue", help="Only unpaid ones past their due date.")] = False,
+    status: Annotated[
+        InvoiceStatus | None, typer.Option("--status", help="Only invoices with this status.")
+    ] = None,
+    unpaid: Annotated[bool, typer.Option("--unpaid", help="Only invoices not fully paid.")] = False,
+    overdue: Annotated[
+        bool, typer.Option("--overdue", help="Only unpaid invoices past their due date.")
+    ] = False,
     since: SinceOpt = None,
     until: UntilOpt = None,
 ) -> None:
@@ -115,7 +122,7 @@ def show(
 ) -> None:
     """Show an invoice with its lines, tax, discounts and payments.
 
-    With --web it is read from Stripe first: the address of its page expires.
+    With --web, the invoice is read from Stripe first, because the address of its page expires.
 
     Examples:
       seatctl invoices show 2UDAQ1CF-0001
@@ -141,18 +148,19 @@ def download(
     typer_ctx: typer.Context,
     invoice: Annotated[
         str | None,
-        typer.Argument(metavar="[INVOICE]", help="One invoice; else a period.", show_default=False),
+        typer.Argument(metavar="[INVOICE]", help="One invoice; without it, a period.", show_default=False),
     ] = None,
     subscription: SubscriptionOpt = None,
     since: SinceOpt = None,
     until: UntilOpt = None,
     to: Annotated[
-        str | None, typer.Option("--to", metavar="PATH", help="The file of one invoice, else a folder.")
+        str | None,
+        typer.Option("--to", metavar="PATH", help="A file for one invoice, a folder for a period."),
     ] = None,
 ) -> None:
     """Download invoices as PDF: one, or those of a period into a folder.
 
-    A file that is there already is left alone, so that an interrupted download goes on where it stopped.
+    Existing files are not downloaded again, so that an interrupted download continues where it stopped.
 
     Examples:
       seatctl invoices download 2UDAQ1CF-0001
@@ -177,7 +185,7 @@ def pay(
     typer_ctx: typer.Context,
     invoice: InvoiceArg,
     payment_method: Annotated[
-        str | None, typer.Option("--payment-method", metavar="PM", help="Another card than the default one.")
+        str | None, typer.Option("--payment-method", metavar="PM", help="A card other than the default one.")
     ] = None,
     max_spend: MaxSpendOpt = None,
 ) -> None:
@@ -192,7 +200,7 @@ def pay(
 
 @app.command()
 def send(typer_ctx: typer.Context, invoice: InvoiceArg) -> None:
-    """Have Stripe mail an invoice to who pays for it. In test mode and in the sandbox no mail goes out.
+    """Have Stripe mail an invoice to the customer. In test mode and in the sandbox, no mail is sent.
 
     Examples:
       seatctl invoices send 2UDAQ1CF-0002
@@ -202,7 +210,7 @@ def send(typer_ctx: typer.Context, invoice: InvoiceArg) -> None:
 
 @app.command()
 def void(typer_ctx: typer.Context, invoice: InvoiceArg) -> None:
-    """Make an open invoice void: nobody has to pay it any more.
+    """Void an open invoice: nobody has to pay it any more.
 
     Examples:
       seatctl invoices void 2UDAQ1CF-0002 --yes
@@ -234,9 +242,9 @@ def _act(
         questions = {
             "pay": f"Charge {plain_amount(action.due, currency)} {currency.upper()} for {name} now?",
             "send": f"Send {name} to {action.now.details.get('billed_to')}?",
-            "void": f"Make {name} void?",
+            "void": f"Void {name}?",
         }
         ctx.confirm(questions[verb])
     ctx.emit(carry_out(ctx.ledger, ctx.billing, ctx.call, action), handle="number")
     if verb == "send" and not ctx.options.dry_run and ctx.profile.mode is not Mode.LIVE:
-        ctx.note("outside live mode Stripe mails nothing")
+        ctx.note("outside live mode Stripe sends no mails")

@@ -1,4 +1,4 @@
-"""`seatctl subs`: buying subscriptions and looking at them."""
+"""`seatctl subs`: buy, list, show and change subscriptions."""
 
 from __future__ import annotations
 
@@ -32,12 +32,14 @@ for _verb in (cancel, resume, transfer):
 @app.command("list")
 def list_subscriptions(
     typer_ctx: typer.Context,
-    plan: Annotated[str | None, typer.Option("--plan", metavar="PLAN", help="Only of this plan.")] = None,
+    plan: Annotated[
+        str | None, typer.Option("--plan", metavar="PLAN", help="Only subscriptions of this plan.")
+    ] = None,
 ) -> None:
     """List subscriptions with their seats.
 
-    Status is Stripe's; `paid` is one whose next term was paid by `subs renew`. One that will not renew by
-    itself has an end.
+    The status is Stripe's; `paid` means that it was paid by `subs renew`. A subscription that
+    does not renew by itself has an end.
 
     Examples:
       seatctl subs list
@@ -56,7 +58,7 @@ def list_subscriptions(
 
 @app.command()
 def show(typer_ctx: typer.Context, subscription: SubscriptionArg) -> None:
-    """Show everything about a subscription, and its policy with its dates.
+    """Show a subscription in full, and its policy with its dates.
 
     Examples:
       seatctl subs show design
@@ -81,7 +83,7 @@ def rename(
     subscription: SubscriptionArg,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The new name.", show_default=False)],
 ) -> None:
-    """Give a subscription another name, here and in Stripe.
+    """Rename a subscription, in the ledger and in Stripe.
 
     Examples:
       seatctl subs rename design design-eu
@@ -96,10 +98,10 @@ def rename(
 SeatsArg = Annotated[int, typer.Argument(metavar="N", min=1, help="How many seats.", show_default=False)]
 RevokeOpt = Annotated[
     DepartureRule | None,
-    typer.Option("--revoke", help="Who goes where more people sit in it than seats are left."),
+    typer.Option("--revoke", help="Whose seats to revoke if there are more people than seats."),
 ]
 RevokeFromOpt = Annotated[
-    str | None, typer.Option("--revoke-from", metavar="FILE|-", help="The people who go.")
+    str | None, typer.Option("--revoke-from", metavar="FILE|-", help="The people whose seats to revoke.")
 ]
 
 
@@ -114,9 +116,9 @@ def add_seats(
     coupon: CouponOpt = None,
     on_account: OnAccountOpt = False,
 ) -> None:
-    """Buy N more seats; they can be used at once.
+    """Buy N more seats; they can be used immediately.
 
-    What is charged now depends on the plan's policy; Stripe's preview is shown before the question.
+    The plan's policy decides what is charged now; Stripe's preview is shown before you confirm.
 
     Examples:
       seatctl subs add-seats design 5
@@ -143,10 +145,10 @@ def set_seats(
     max_spend: MaxSpendOpt = None,
     request_id: RequestIdOpt = None,
 ) -> None:
-    """Make it N seats in all: more at once, fewer when the policy gives seats back.
+    """Set the total number of seats: more at once, fewer when the policy allows it.
 
-    Fewer seats than people need a word on who goes; with the seats paid for until the renewal, theirs
-    end there too.
+    If there are fewer seats than people, say whose seats to revoke. If the seats are paid for until the
+    renewal, they keep theirs until then.
 
     Examples:
       seatctl subs set-seats design 30
@@ -169,7 +171,7 @@ def change_plan(
     subscription: SubscriptionArg,
     plan: Annotated[str, typer.Argument(metavar="PLAN", help="The new plan.", show_default=False)],
     at_renewal: Annotated[
-        bool, typer.Option("--at-renewal", help="From the next term on instead of now.")
+        bool, typer.Option("--at-renewal", help="Change at the start of the next term, not now.")
     ] = False,
     max_spend: MaxSpendOpt = None,
     request_id: RequestIdOpt = None,
@@ -198,9 +200,11 @@ def renew(
     typer_ctx: typer.Context,
     subscription: SubscriptionArg,
     seats: Annotated[
-        int | None, typer.Option("--seats", metavar="N", min=1, help="Seats of the next term.")
+        int | None, typer.Option("--seats", metavar="N", min=1, help="The seats of the next term.")
     ] = None,
-    plan: Annotated[str | None, typer.Option("--plan", metavar="PLAN", help="Plan of the next term.")] = None,
+    plan: Annotated[
+        str | None, typer.Option("--plan", metavar="PLAN", help="The plan of the next term.")
+    ] = None,
     revoke: RevokeOpt = None,
     revoke_from: RevokeFromOpt = None,
     promo: PromoOpt = None,
@@ -210,9 +214,9 @@ def renew(
     max_spend: MaxSpendOpt = None,
     request_id: RequestIdOpt = None,
 ) -> None:
-    """Pay the next term of a contract that does not renew by itself.
+    """Pay the next term of a subscription that does not renew by itself.
 
-    In the renewal window only. The seats of the running term hold until its end.
+    Only within the renewal window. The seats of the running term hold until its end.
 
     Examples:
       seatctl subs renew design

@@ -1,4 +1,4 @@
-"""`seatctl subs billing`: who is billed for a subscription, and by which card."""
+"""`seatctl subs billing`: who pays for a subscription, and with which card."""
 
 from __future__ import annotations
 
@@ -39,34 +39,31 @@ def billing(
     typer_ctx: typer.Context,
     subscription: SubscriptionArg,
     email: Annotated[
-        str | None, typer.Option("--email", metavar="EMAIL", help="Where invoices and receipts go.")
+        str | None, typer.Option("--email", metavar="EMAIL", help="The address for invoices and receipts.")
     ] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="Whom invoices are made out to.")
-    ] = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="The name on invoices.")] = None,
     address: Annotated[
         list[str] | None,
         typer.Option(
             "--address",
             metavar="PART=VALUE",
-            help="Part by part: line1, line2, city, state, postal_code, country (two letters).",
+            help="One part: line1, line2, city, state, postal_code or country (two letters).",
         ),
     ] = None,
     tax_id: Annotated[
         list[str] | None,
-        typer.Option("--tax-id", metavar="TYPE:VALUE", help="Such as eu_vat:DE123456789; one is added."),
+        typer.Option("--tax-id", metavar="TYPE:VALUE", help="A tax id to add, such as eu_vat:DE123456789."),
     ] = None,
     payment_method: PaymentMethodOpt = None,
     portal: Annotated[
-        bool, typer.Option("--portal", help="Print the address of a page where the customer changes these.")
+        bool, typer.Option("--portal", help="Print the address of a page where the customer can change them.")
     ] = False,
     max_spend: MaxSpendOpt = None,
     request_id: RequestIdOpt = None,
 ) -> None:
-    """Show billing details, or change those that are given.
+    """Show the billing details, or change the ones given.
 
-    A new card is charged at once for the oldest unpaid invoice, if there is one. A card that is declined
-    changes nothing.
+    A new card pays the oldest unpaid invoice at once, if there is one. A declined card changes nothing.
 
     Examples:
       seatctl subs billing design
@@ -82,7 +79,7 @@ def billing(
     details = read_details(email, name, address or [], tax_id or [], payment_method)
     if portal:
         if details:
-            raise UsageError("--portal leaves the changes to the customer", hint="give --portal alone")
+            raise UsageError("--portal cannot be used with other changes", hint="use --portal alone")
         _portal(ctx, subscription)
     elif details:
         _change(ctx, subscription, details, max_spend, request_id)

@@ -1,4 +1,4 @@
-"""`seatctl subs buy`: the options, the question, and the waiting for a hosted page."""
+"""`seatctl subs buy`: the options, the question, and waiting for a hosted page."""
 
 from __future__ import annotations
 
@@ -27,26 +27,32 @@ if TYPE_CHECKING:
 
 def buy(
     typer_ctx: typer.Context,
-    plan: Annotated[str | None, typer.Option("--plan", metavar="PLAN", help="What is bought.")] = None,
-    seats: Annotated[int | None, typer.Option("--seats", metavar="N", min=1, help="How many.")] = None,
+    plan: Annotated[str | None, typer.Option("--plan", metavar="PLAN", help="The plan to buy.")] = None,
+    seats: Annotated[
+        int | None, typer.Option("--seats", metavar="N", min=1, help="The number of seats.")
+    ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="What the subscription is called here.")
+        str | None,
+        typer.Option("--name", metavar="NAME", help="The name of the subscription in this ledger."),
     ] = None,
     owner: Annotated[
-        str | None, typer.Option("--owner", metavar="EMAIL", help="Who runs it; made a user if unknown.")
+        str | None,
+        typer.Option(
+            "--owner", metavar="EMAIL", help="Who runs the subscription; added as a user if unknown."
+        ),
     ] = None,
     billing_email: Annotated[
-        str | None, typer.Option("--billing-email", metavar="EMAIL", help="Where invoices go.")
+        str | None, typer.Option("--billing-email", metavar="EMAIL", help="The address for invoices.")
     ] = None,
     billing_name: Annotated[
-        str | None, typer.Option("--billing-name", metavar="NAME", help="Whom invoices are made out to.")
+        str | None, typer.Option("--billing-name", metavar="NAME", help="The name on invoices.")
     ] = None,
     address: Annotated[
         list[str] | None,
         typer.Option(
             "--address",
             metavar="PART=VALUE",
-            help="Of who pays, part by part: line1, city, postal_code, country … Stripe's tax needs one.",
+            help="A part of the payer's address: line1, city, postal_code, country … Stripe's tax needs one.",
         ),
     ] = None,
     payment_method: PaymentMethodOpt = None,
@@ -57,7 +63,7 @@ def buy(
         ),
     ] = None,
     checkout: Annotated[
-        bool, typer.Option("--checkout", help="Pay on Stripe's page; its address is printed.")
+        bool, typer.Option("--checkout", help="Pay on Stripe's page; print its address.")
     ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the page is completed.")] = False,
     on_account: OnAccountOpt = False,
@@ -67,10 +73,10 @@ def buy(
     max_spend: MaxSpendOpt = None,
     request_id: RequestIdOpt = None,
 ) -> None:
-    """Buy a subscription; it can be used at once.
+    """Buy a subscription; it can be used immediately.
 
-    What Stripe will charge is shown before the question. A declined card leaves nothing behind, and the
-    same command again after an interruption finishes the purchase instead of making a second one.
+    What Stripe will charge is shown before you confirm. A declined card leaves nothing behind. After an
+    interruption, the same command finishes the purchase instead of making a second one.
 
     Examples:
       seatctl subs buy
@@ -93,7 +99,7 @@ def buy(
 
     ctx = context(typer_ctx)
     if wait and not checkout:
-        raise UsageError("--wait is for a page that is waited for", hint="add --checkout")
+        raise UsageError("--wait needs --checkout", hint="add --checkout")
     order = Order(
         plan or "",
         seats or 0,
@@ -126,7 +132,7 @@ def _buy(ctx: Context, purchase: Purchase) -> Report:
 
 
 def _follow(ctx: Context, purchase: Purchase) -> Report:
-    """Buy once the page is completed; nothing is locked while it is waited for."""
+    """Buy once the page is completed; nothing is locked while waiting."""
     import time
 
     from seatctl.services.purchases.checkout import WaitingForPage, wait_for_page
@@ -148,7 +154,7 @@ def _question(ctx: Context, quote: Quote) -> str:
     from seatctl.rules.charge_comparison import too_little
 
     if not ctx.interactive:
-        return "Buy?"  # nobody reads it, and stderr is then free for what a program reads: the error
+        return "Buy?"  # leave stderr to the error, for the program that reads it
     code = quote.currency.upper()
     each, due = plain_amount(quote.unit_amount, quote.currency), plain_amount(quote.due_now, quote.currency)
     ctx.note(f"{counted(quote.seats, 'seat')} of {quote.plan} as {quote.name}, {each} {code} a seat.")

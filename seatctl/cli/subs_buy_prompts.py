@@ -1,6 +1,6 @@
-"""The four steps of `subs buy` at a terminal: plan, quantity, customer and card, confirmation.
+"""The questions of `subs buy` at a terminal: plan, seats, customer and card, confirmation.
 
-A wrong answer is asked for again with the reason, so that those given before it are not lost.
+A wrong answer is asked for again, with the reason, so that earlier answers are not lost.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ Answer = TypeVar("Answer")
 
 
 def complete(ctx: Context, order: Order) -> Order:
-    """The order with everything that a purchase needs, asked for where it was not given.
+    """Return the order with everything that a purchase needs; ask for what was not given.
 
-    Raises UsageError naming every flag that is missing where nobody can be asked.
+    If nobody can be asked, raise UsageError naming every missing option.
     """
     if not ctx.interactive:
         _require(ctx, order)
@@ -36,7 +36,7 @@ def complete(ctx: Context, order: Order) -> Order:
     order = replace(order, name=order.name or _asked(ctx, lambda: _name(ctx, order)))
     if order.bill_to is not None:
         if order.payment_method is not None:
-            raise UsageError("--bill-to and --payment-method exclude each other", hint="give one of them")
+            raise UsageError("--bill-to and --payment-method cannot be used together", hint="use one of them")
         return order
     if order.billing_email is None and ctx.interactive:
         order = replace(order, billing_email=_asked(ctx, lambda: _billing_email(ctx)))
@@ -46,7 +46,7 @@ def complete(ctx: Context, order: Order) -> Order:
 
 
 def _require(ctx: Context, order: Order) -> None:
-    """All that is missing at once, with a command in which only its values are left to fill in."""
+    """Raise UsageError naming all missing options, with a command that has placeholders for them."""
     from shlex import join
 
     paid = order.payment_method or order.bill_to or order.checkout or order.due_days is not None
@@ -68,7 +68,7 @@ def _require(ctx: Context, order: Order) -> None:
 
 
 def _asked(ctx: Context, question: Callable[[], Answer]) -> Answer:
-    """The answer to a question, asked again as long as it is refused; nobody to ask: the refusal itself."""
+    """Ask until the answer is accepted; if nobody can be asked, raise the refusal."""
     while True:
         try:
             return question()
@@ -88,7 +88,7 @@ def _plan(ctx: Context, order: Order) -> Plan:
     if ctx.interactive:
         for plan in sold:
             price = plain_amount(plan.unit_amount, plan.currency)
-            ctx.note(f"  {plan.slug}  {price} {plan.currency.upper()} a seat and {plan.interval}")
+            ctx.note(f"  {plan.slug}  {price} {plan.currency.upper()} per seat and {plan.interval}")
         if not sold:
             raise plans.UnknownPlan(
                 "there is no plan to buy yet", hint="seatctl plans add SLUG --price 12.00 --currency usd"
@@ -110,12 +110,12 @@ def _seats(ctx: Context, plan: Plan) -> int:
     answer = ctx.ask("Seats:", flag="--seats", default=least).strip()
     seats = whole_number(answer, MOST_SEATS)
     if not seats:
-        raise UsageError(f"{answer!r} is not a number of seats", hint="give a whole number, at least 1")
+        raise UsageError(f"{answer!r} is not a number of seats", hint="enter a whole number, at least 1")
     return seats if plan.policy is None else check_quantity(plan.slug, plan.policy, seats)
 
 
 def _name(ctx: Context, order: Order) -> str:
-    """A name that is free; one that an unfinished purchase holds passes, since this may be its repetition."""
+    """Ask for a free name. One reserved by an unfinished purchase is accepted: this may be its repetition."""
     from seatctl.ledger import operations
     from seatctl.services.subscriptions.settings import require_free_name
 
@@ -128,7 +128,7 @@ def _name(ctx: Context, order: Order) -> str:
 
 
 def _billing_email(ctx: Context) -> str:
-    email = ctx.ask("Invoices go to (e-mail):", flag="--billing-email").strip()
+    email = ctx.ask("E-mail for invoices:", flag="--billing-email").strip()
     problem = check_email(email)
     if problem:
         raise UsageError(f"{email!r}: {problem}", hint="an address is written NAME@DOMAIN")
@@ -136,13 +136,13 @@ def _billing_email(ctx: Context) -> str:
 
 
 def _payment(ctx: Context, order: Order) -> Order:
-    """A card: the one of another subscription, or the id of a saved one. Never a number."""
+    """Ask for a card: another subscription's, or the id of a saved one. Never a card number."""
     from seatctl.ledger import subscriptions
 
     with ctx.ledger.reading() as reader:
         names = [one.name for one in subscriptions.listing(reader, ctx.now)] if ctx.interactive else []
     if names:
-        ctx.note(f"  a subscription's name charges its card: {', '.join(names[:10])}")
+        ctx.note(f"  enter a subscription's name to charge its card: {', '.join(names[:10])}")
     answer = ctx.ask("Card (pm_… or tok_…, never a number):", flag="--payment-method").strip()
     if answer in names:
         return replace(order, bill_to=answer, payment_method=None)

@@ -1,4 +1,4 @@
-"""`subs cancel`, `subs resume` and `subs transfer`: how a subscription ends, or goes to somebody else."""
+"""`subs cancel`, `subs resume` and `subs transfer`: end a subscription, or change its owner."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def cancel(
     typer_ctx: typer.Context,
     subscription: SubscriptionArg,
     at_period_end: Annotated[
-        bool, typer.Option("--at-period-end", help="When what is paid for ends; the default.")
+        bool, typer.Option("--at-period-end", help="End with the paid period; the default.")
     ] = False,
-    now: Annotated[bool, typer.Option("--now", help="At once: nobody is entitled from then on.")] = False,
+    now: Annotated[bool, typer.Option("--now", help="End at once: nobody is entitled any more.")] = False,
     refund: Annotated[
-        bool, typer.Option("--refund", help="With --now: give what is unused back to the card.")
+        bool, typer.Option("--refund", help="With --now: give the unused amount back to the card.")
     ] = False,
 ) -> None:
-    """Cancel a subscription, at the end of what is paid for unless --now is given.
+    """Cancel a subscription, at the end of the paid period unless --now is given.
 
-    What is given back, and until when the seats hold, is shown before the question; exactly that is done.
-    The seats stay in the history.
+    What is given back, and until when the seats hold, is shown before you confirm. The seats stay in the
+    history.
 
     Examples:
       seatctl subs cancel design
@@ -38,9 +38,12 @@ def cancel(
     from seatctl.services.subscriptions.cancel import prepare_cancel
 
     if now and at_period_end:
-        raise UsageError("--now and --at-period-end exclude each other", hint="give one of them")
+        raise UsageError("--now and --at-period-end cannot be used together", hint="use one of them")
     if refund and not now:
-        raise UsageError("--refund goes with --now", hint="at the period's end all is used up")
+        raise UsageError(
+            "--refund needs --now: at the end of the period nothing is left to refund",
+            hint="add --now, or leave out --refund",
+        )
     ctx = context(typer_ctx)
     _carry_out(
         ctx,
@@ -55,10 +58,10 @@ def resume(
     max_spend: MaxSpendOpt = None,
     request_id: RequestIdOpt = None,
 ) -> None:
-    """Take back a cancellation at the period's end, or end a pause.
+    """Take back a cancellation at the end of the period, or end a pause.
 
-    A pause in collection ends with the next invoice, and charges nothing now. A subscription that Stripe has
-    paused, because its trial ended without a card, begins a new period, which is charged.
+    A pause of collection ends with the next invoice; nothing is charged now. If Stripe has paused the
+    subscription because its trial ended without a card, a new period begins and is charged.
 
     Examples:
       seatctl subs resume design
@@ -77,7 +80,7 @@ def resume(
 
 
 def transfer(typer_ctx: typer.Context, subscription: SubscriptionArg, email: EmailArg) -> None:
-    """Make another user the owner of a subscription, here and in Stripe.
+    """Make another user the owner of a subscription, in the ledger and in Stripe.
 
     Examples:
       seatctl subs transfer design bob@example.com

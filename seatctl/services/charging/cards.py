@@ -1,4 +1,4 @@
-"""What would be charged: whether there is a card at all, and whether it is one."""
+"""Checks that there is something to charge, and that it is a card."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _CARD_HINT = "give the id of a card: --payment-method pm_…"
 
 
 def require_card(billing: Billing, mirror: StripeSubscription, name: str) -> None:
-    """Raise `card_required` or `not_a_card`, before anything is made, where no card could be charged."""
+    """Raise `card_required` or `not_a_card` unless a card could be charged, before anything is made."""
     if can_be_charged(billing, mirror, name):
         return
     raise refuse(
         Code.CARD_REQUIRED,
-        f"{name}: this is paid by card, and there is none",
+        f"{name} has no card, and this is charged to one",
         hint=f"seatctl subs billing {quote(name)} --payment-method ID",
         data={"subscription": name},
     )
 
 
 def can_be_charged(billing: Billing, mirror: StripeSubscription, name: str) -> bool:
-    """Whether there is something to charge a subscription to. Raises `not_a_card` where that is no card."""
+    """Whether Stripe can charge the subscription to something. Raises `not_a_card` unless that is a card."""
     method, has_source = _charged_method(billing, mirror)
     if method is not None:
         check_card(method.id, method.type, f"seatctl subs billing {quote(name)} --payment-method ID")
@@ -35,7 +35,9 @@ def can_be_charged(billing: Billing, mirror: StripeSubscription, name: str) -> b
 
 
 def require_given_card(billing: Billing, payment_method: str | None) -> None:
-    """Raise `not_a_card` for a saved method that is no card; one that is not there is Stripe's to refuse."""
+    """Raise `not_a_card` for a saved method that is not a card; if it does not exist, Stripe refuses it
+    later.
+    """
     if payment_method is None or not is_looked_up(payment_method):
         return
     try:
@@ -46,9 +48,10 @@ def require_given_card(billing: Billing, payment_method: str | None) -> None:
 
 
 def _charged_method(billing: Billing, mirror: StripeSubscription) -> tuple[StripeCard | None, bool]:
-    """The method that Stripe would charge, the subscription's own first; whether there is an older source.
+    """Return the method that Stripe would charge, and whether there is an older source.
 
-    Customers from before payment methods have a source, which Stripe charges like a card.
+    The subscription's own method comes first. Customers from before payment methods have a source, which
+    Stripe charges like a card.
     """
     if mirror.default_payment_method is not None:
         return read_card(billing.read(endpoints.payment_method(mirror.default_payment_method))), False

@@ -1,4 +1,4 @@
-"""The customer who pays for a purchase: the one of another subscription, or one made for it."""
+"""The customer who pays for a purchase: an existing one, or one made for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seatctl.services.operations.steps import OperationRun
 
 
 def text(running: OperationRun, name: str) -> str | None:
-    """A text of the payload; None where there is none."""
+    """Return a text of the payload, None if it is missing or empty."""
     value = running.payload.get(name)
     return value if isinstance(value, str) and value else None
 
@@ -23,21 +23,24 @@ def text(running: OperationRun, name: str) -> str | None:
 def require_customer(
     billing: Billing, subscription: Subscription, customer: str, hint: str | None = None
 ) -> StripeJson:
-    """The customer of a subscription as Stripe has it now. Raises `customer_deleted`."""
+    """Return the customer of a subscription as Stripe has it now. Raises `customer_deleted`."""
     raw = billing.read(endpoints.customer(customer))
     if not read_customer(raw).deleted:
         return raw
     buy_again = f"to bill a new customer: {hints.buy(subscription.plan_slug)}"
     raise refuse(
         Code.CUSTOMER_DELETED,
-        f"the customer of {subscription.name} was deleted in Stripe, and what it paid for has ended",
+        f"the customer of {subscription.name} was deleted in Stripe, which ended its subscriptions",
         hint=hint or buy_again,
         data={"subscription": subscription.name, "customer": customer},
     )
 
 
 def paying_customer(running: OperationRun) -> str:
-    """The Stripe id of who pays: the one named, or one made here, its card (if any) being the default."""
+    """Return the Stripe id of the customer who pays: the one given, or a new one.
+
+    If a card is given, it becomes the new customer's default.
+    """
     existing = text(running, "customer")
     if existing:
         return existing
@@ -56,7 +59,7 @@ def _payment_method(running: OperationRun) -> str | None:
 
 
 def saved_method(running: OperationRun, given: str, undo: Callable[[], None] = lambda: None) -> str:
-    """The saved method, or one made of a token; a token can be used only once, so it is a step."""
+    """Return the saved method, or one made from a token. A token works only once, so that is a step."""
     if not given.startswith("tok_"):
         return given
     form: dict[str, JsonValue] = {"type": "card", "card": {"token": given}}
@@ -84,12 +87,12 @@ def _form(running: OperationRun, payment_method: str | None) -> dict[str, JsonVa
 
 
 def find_customer(running: OperationRun) -> StripeJson | None:
-    """The customer that this operation made, as Stripe lists it (never by search, which lags)."""
+    """Find the customer that this operation made, in Stripe's list: its search lags behind."""
     return running.find_in(endpoints.customers(created_since=running.earliest()))
 
 
 def known_customer(running: OperationRun) -> str | None:
-    """The customer of an operation that may have been cut short; None where it never got one."""
+    """Return the customer of an operation that may have been interrupted, None if it has none yet."""
     given = text(running, "customer")
     if given is not None:
         return given
@@ -98,7 +101,7 @@ def known_customer(running: OperationRun) -> str | None:
 
 
 def delete_customer(running: OperationRun, customer: str) -> None:
-    """Leave no customer behind that this operation made; one that was there before stays."""
+    """Delete the customer if this operation made it."""
     if text(running, "customer"):
         return
 

@@ -1,4 +1,4 @@
-"""Coupons and promotion codes as they were typed, found in Stripe."""
+"""Coupons and promotion codes, looked up in Stripe."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from seatctl.errors import Code, JsonValue, refuse
 
 
 def find_discounts(billing: Billing, promo: str | None, coupon: str | None) -> tuple[tuple[str, str], ...]:
-    """(`coupon` or `promotion_code`, its id) of each that is given.
+    """Return (`coupon` or `promotion_code`, its id) of each one given.
 
-    Raises `unknown_promotion_code`, `unknown_coupon`. Whether one is still valid, Stripe says when it is
+    Raises `unknown_promotion_code`, `unknown_coupon`. Stripe checks whether it is still valid when it is
     used.
     """
     discounts: list[tuple[str, str]] = []
@@ -38,7 +38,7 @@ def find_discounts(billing: Billing, promo: str | None, coupon: str | None) -> t
 
 
 def discount_forms(discounts: tuple[tuple[str, str], ...], existing: tuple[str, ...] = ()) -> list[JsonValue]:
-    """The discounts in Stripe's words; `kept` are those that the subscription has already."""
+    """Return the discounts in Stripe's words, after the `existing` ones of the subscription."""
     if not discounts:
         return []
     old: list[JsonValue] = [{"discount": discount} for discount in existing]

@@ -1,7 +1,7 @@
-"""The steps that bill by an invoice of our own: seats at full price and renewals (billing.md, "Purchases").
+"""The steps that charge an invoice of our own: seats at full price, and renewals by hand.
 
-A draft that takes no other pending items and inherits no discount, with one line on it; its total is
-compared with the limit before it gets a number. Declined, it is made void and nothing has changed.
+The draft takes no other waiting items and inherits no discounts; it has one line. Its total is compared with
+the limit before it is finalized. If the card is declined, it is voided and nothing has changed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 
 @dataclass(frozen=True, slots=True)
 class OwnInvoice:
-    """What is billed; `unit_amount` and `max_spend` in minor units."""
+    """The contents of the invoice; `unit_amount` and `max_spend` in minor units."""
 
     customer: str
     stripe_subscription: str
@@ -35,23 +35,23 @@ class OwnInvoice:
     quantity: int
     description: str
     discounts: JsonValue
-    """`""` inherits none, which is what an added seat wants."""
+    """`""` inherits none, which is right for added seats."""
     max_spend: int | None
     due_days: int | None
-    """On account: days until due. None charges the card at once."""
+    """Days until an invoice on account is due. None charges the card at once."""
     covers_from: str = ""
     covers_until: str = ""
-    """The term that it pays for (written form, UTC): what a refund counts by."""
+    """The term that it pays for (written form, UTC); refunds are calculated from it."""
     tax_behavior: str | None = None
     automatic_tax: bool = False
-    """As the subscription has it, and its price: our invoice is taxed as Stripe's own are."""
+    """As on the subscription and its price: our invoices are taxed like Stripe's own."""
     tax_rates: Sequence[str] = ()
     shown: int | None = None
-    """What a person or a limit has agreed to, in minor units: no draft may come to more."""
+    """The amount that was shown or is the limit, in minor units. The draft may not exceed it."""
 
 
 def own_invoice_fields(own_invoice: OwnInvoice) -> dict[str, JsonValue]:
-    """A bill as the payload of an operation keeps it."""
+    """Return the invoice as a payload stores it."""
     return {
         **{name: getattr(own_invoice, name) for name in OwnInvoice.__slots__},
         "tax_rates": [*own_invoice.tax_rates],
@@ -59,15 +59,15 @@ def own_invoice_fields(own_invoice: OwnInvoice) -> dict[str, JsonValue]:
 
 
 def read_own_invoice(value: JsonValue) -> OwnInvoice:
-    """The inverse of `bill_fields`."""
+    """The inverse of `own_invoice_fields`."""
     fields = value if isinstance(value, dict) else {}
     return OwnInvoice(**fields)  # type: ignore[arg-type]  # written by bill_fields
 
 
 def collect_own_invoice(running: OperationRun, own_invoice: OwnInvoice) -> str:
-    """The id of the invoice once it is paid, or on account once it is sent.
+    """Make and charge the invoice; return its id once it is paid, or sent if on account.
 
-    Raises WaitingForCardholder, and CameToNothing with CardDeclined or `max_spend_exceeded`.
+    Raises WaitingForCardholder, and NothingLeftInStripe with CardDeclined or `max_spend_exceeded`.
     """
     draft = str(
         running.step_or_nothing(
@@ -94,7 +94,7 @@ def collect_own_invoice(running: OperationRun, own_invoice: OwnInvoice) -> str:
 
 
 def send_if_draft(running: OperationRun, invoice: str) -> None:
-    """Send an invoice on account that Stripe made: left alone it stays a draft for an hour."""
+    """Send an invoice on account made by Stripe, which otherwise stays a draft for an hour."""
 
     def sent() -> StripeJson | None:
         return _invoice_unless(running, invoice, InvoiceStatus.DRAFT)
@@ -137,7 +137,7 @@ def _item(own_invoice: OwnInvoice, invoice: str) -> Write:
     return endpoints.create_invoice_item(
         {
             "customer": own_invoice.customer,
-            "invoice": invoice,  # without it the line would float to the customer's next invoice
+            "invoice": invoice,  # else the line would wait for the customer's next invoice
             "price_data": price_data(own_invoice),
             "quantity": own_invoice.quantity,
             "description": own_invoice.description,
@@ -148,12 +148,12 @@ def _item(own_invoice: OwnInvoice, invoice: str) -> Write:
 
 
 def tax_fields(own_invoice: OwnInvoice) -> dict[str, JsonValue]:
-    """The tax rates of a line, in Stripe's words; nothing where the subscription has none."""
+    """Return the tax rates of a line, in Stripe's words; empty if the subscription has none."""
     return {"tax_rates": [*own_invoice.tax_rates]} if own_invoice.tax_rates else {}
 
 
 def price_data(own_invoice: OwnInvoice) -> dict[str, JsonValue]:
-    """The price of a line, in Stripe's words."""
+    """Return the price of a line, in Stripe's words."""
     price: dict[str, JsonValue] = {
         "currency": own_invoice.currency,
         "product": own_invoice.product,
@@ -173,14 +173,14 @@ def _invoice_unless(running: OperationRun, invoice: str, status: InvoiceStatus) 
 
 
 def _check_total(running: OperationRun, own_invoice: OwnInvoice, draft: str) -> None:
-    """The last look before anything is owed: what Stripe says the draft comes to."""
+    """Compare the draft's total with the limit, before anything is owed."""
     limit = own_invoice.shown if own_invoice.max_spend is None else own_invoice.max_spend
     if limit is None or running.was_sent("finalize"):
         return
     try:
         invoice = current_invoice(running, draft)
-    except MissingInStripe as missing:  # deleted in the dashboard, or by a run before this one, killed here
-        reason = "the draft was deleted, or came to more than was agreed; nothing was charged"
+    except MissingInStripe as missing:  # deleted in the dashboard, or by an earlier run that was killed here
+        reason = "the draft was deleted, or exceeded the agreed amount; nothing was charged"
         raise NothingLeftInStripe(
             refuse(Code.PRICE_CHANGED, reason, hint="run the same command again")
         ) from missing
@@ -196,8 +196,8 @@ def _check_total(running: OperationRun, own_invoice: OwnInvoice, draft: str) -> 
         raise NothingLeftInStripe(
             refuse(
                 Code.PRICE_CHANGED,
-                f"Stripe asks {amount} by now, more than the {most} that it said before; nothing was charged",
-                hint=f"see: the same command with --dry-run; to allow it: --max-spend {due}",
+                f"the price has risen from {most} to {amount} since the preview; nothing was charged",
+                hint=f"to see it, add --dry-run to the command; to allow it, add --max-spend {due}",
                 data={"due_now": invoice.amount_due, "shown": limit},
             )
         )
@@ -212,7 +212,7 @@ def _check_total(running: OperationRun, own_invoice: OwnInvoice, draft: str) -> 
 
 
 def _discard(running: OperationRun, invoice: str) -> bool:
-    """Delete a draft, make an open invoice void; true where it was paid in this very moment, and stays.
+    """Delete a draft or void an open invoice. Return True if it was paid meanwhile and stays.
 
     Raises PaymentProcessing.
     """
@@ -246,9 +246,9 @@ def _is_gone(running: OperationRun, invoice: str) -> bool:
 
 
 def refund_invoice(running: OperationRun, invoice: str) -> str:
-    """Take a bill back whole because what it paid for cannot be given any more; what became of it.
+    """Refund the whole invoice because what it paid for cannot be given; return what was done.
 
-    Money goes back to the card, and to the customer's balance what came from there.
+    Money goes back to the card, and to the customer's balance if it came from there.
     """
     if not _discard(running, invoice):
         return "its invoice is void"
@@ -268,11 +268,11 @@ def refund_invoice(running: OperationRun, invoice: str) -> str:
 
     if paid.total:
         running.step_at_last("credit-note", endpoints.credit_note(form), noted)
-    return f"invoice {paid.number} is given back whole"
+    return f"invoice {paid.number} is refunded in full"
 
 
 def undo_invoice(running: OperationRun, own_invoice: OwnInvoice) -> str | None:
-    """Take back the invoice of an operation that is too old; None where it is paid and must be finished."""
+    """Take back the invoice of an operation that is too old; None if it is paid and must be finished."""
     raw = running.answered("invoice") or _find_draft(running, own_invoice)
     if raw is None:
         return "nothing had reached Stripe"

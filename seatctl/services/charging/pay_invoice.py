@@ -1,7 +1,8 @@
-"""The one way in which an operation charges an open invoice: declined, authentication wanted, paid.
+"""How operations charge an open invoice: it is paid, declined, or waits for authentication.
 
-An invoice of our own (`own_invoices`), the unpaid one of a new card (`billing_details`), the one that
-`invoices pay` names (`invoice_actions`): they differ in what is taken back after a refusal.
+Used for an invoice of our own (`own_invoice.py`), for the unpaid invoice of a new card
+(`services/subscriptions/billing_operation.py`), and for `invoices pay` (`services/invoices/actions.py`). They
+differ in what is undone after a refusal.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ from seatctl.services.operations.submit import WaitingForCardholder
 
 
 def pay_invoice(running: OperationRun, invoice: str, card: str | None, take_back: Callable[[], None]) -> None:
-    """Return once the invoice is paid, by `card` or, without one, by the one that it would be charged to.
+    """Return once the invoice is paid, by `card` or else by the card that Stripe would charge.
 
-    Raises PaymentProcessing while a bank has the payment under way, and WaitingForCardholder for 23 hours.
-    What is refused, or not authenticated in time, ends the operation with CameToNothing, after `take_back`
-    has undone what was done before; unless it turns out to have been paid in that very moment.
+    Raises PaymentProcessing while a bank works on the payment, and WaitingForCardholder for 23 hours. If the
+    charge is refused or not authenticated in time, `take_back` undoes what was done before, and the operation
+    ends with NothingLeftInStripe, unless the invoice was paid meanwhile.
     """
     form: dict[str, JsonValue] = {"off_session": True, **({} if card is None else {"payment_method": card})}
 
     def paid() -> StripeJson | None:
-        # Nothing but paid is an answer: one that was made void meanwhile must not count as settled.
+        # Only a paid invoice is an answer: one that was voided meanwhile must not count as paid.
         raw = running.billing.read(endpoints.invoice(invoice))
         return raw if raw.get("status") == InvoiceStatus.PAID else None
 
@@ -40,23 +41,23 @@ def pay_invoice(running: OperationRun, invoice: str, card: str | None, take_back
         _require_payment(running, invoice, take_back, "the bank wants the cardholder to authenticate")
     except (StripeRefused, NotAllowed, RateLimited) as refusal:
         if isinstance(refusal, RateLimited) and not running.was_refused("pay"):
-            raise  # an earlier call, whose answer was lost, may have charged
+            raise  # an earlier call may have charged: its answer was lost
         if paid() is None:
             require_no_payment_processing(running.billing, [invoice])
             take_back()
             if paid() is None:
                 raise NothingLeftInStripe(refusal) from refusal
-    else:  # a bank debit is taken on, and leaves the invoice open for days
+    else:  # Stripe accepts a bank debit, and the invoice stays open for days
         _require_payment(running, invoice, take_back, "Stripe still waits for the money")
 
 
 def current_invoice(running: OperationRun, invoice: str) -> StripeInvoice:
-    """The invoice as Stripe has it now."""
+    """Return the invoice as Stripe has it now."""
     return read_invoice(running.billing.read(endpoints.invoice(invoice)))
 
 
 def _require_payment(running: OperationRun, invoice: str, take_back: Callable[[], None], reason: str) -> None:
-    """Return once the invoice is paid, on its page or by the bank: waited for as long as keys are kept."""
+    """Return once the invoice is paid, on its page or by the bank; waits as long as keys last."""
     current = current_invoice(running, invoice)
     if current.status is InvoiceStatus.PAID:
         return

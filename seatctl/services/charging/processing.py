@@ -1,7 +1,7 @@
-"""Payments that take days: while one is under way its invoice is not made void and nothing of it is canceled.
+"""Payments that take days: while one is in progress, its invoice is not voided, canceled or charged again.
 
-A bank debit is `processing` for up to two weeks and may go through at the end, however old the operation is
-that began it: keys and their 23 hours say nothing about it.
+A bank debit is `processing` for up to two weeks and may still succeed, however old its operation is. The 23
+hours of idempotency keys do not apply to it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _COLLECTED = frozenset((InvoiceStatus.OPEN, InvoiceStatus.UNCOLLECTIBLE))
 
 
 class PaymentProcessing(WaitingForCardholder):
-    """The bank has been told to pay an invoice and has not answered; nobody has to do anything."""
+    """A bank is processing a payment of the invoice. Nobody has to do anything."""
 
     kind = Code.PAYMENT_PROCESSING
 
 
 def is_payment_processing(billing: Billing, invoice: str) -> bool:
-    """Whether a bank has been told to pay this invoice and has not answered."""
+    """Whether a bank is processing a payment of this invoice."""
     raw = billing.read(endpoints.invoice(invoice))
     return read_invoice(raw).status in _COLLECTED and any(
         billing.read(endpoints.payment_intent(intent)).get("status") == "processing"
@@ -34,13 +34,13 @@ def is_payment_processing(billing: Billing, invoice: str) -> bool:
 
 
 def require_no_payment_processing(billing: Billing, invoices: Iterable[str | None]) -> None:
-    """Return if no payment of these invoices is under way. Raises PaymentProcessing."""
+    """Return if no payment of these invoices is in progress. Raises PaymentProcessing."""
     for invoice in invoices:
         if invoice is not None and is_payment_processing(billing, invoice):
             number = read_invoice(billing.read(endpoints.invoice(invoice))).number or invoice
             raise PaymentProcessing(
-                f"a payment of invoice {number} is under way at the bank, which may take two weeks;"
-                " until then nothing of it is made void, canceled or charged again",
-                hint=f"seatctl invoices show {number}; seatctl sync, once the bank has decided",
+                f"the bank is processing a payment of invoice {number}, which may take two weeks;"
+                " until then the invoice cannot be voided, canceled or charged again",
+                hint=f"seatctl invoices show {number}; once the bank has decided: seatctl sync",
                 data={"invoice": number},
             )

@@ -52,13 +52,13 @@ _POSSIBLE = {
     "void": {InvoiceStatus.OPEN, InvoiceStatus.UNCOLLECTIBLE},
 }
 _NOT_TWICE = frozenset({"pay", "void"})
-"""What is not done while a payment is under way."""
+"""Refused while a payment is in progress."""
 _DONE = {"pay": InvoiceStatus.PAID, "void": InvoiceStatus.VOID}
 
 
 @dataclass(frozen=True, slots=True)
 class InvoiceAction:
-    """An invoice as Stripe has it now, and what is to be done with it."""
+    """An invoice as Stripe has it now, and what to do with it."""
 
     verb: str
     invoice: Invoice
@@ -82,7 +82,9 @@ def prepare(
     payment_method: str | None = None,
     max_spend: str | None = None,
 ) -> InvoiceAction:
-    """Look at the invoice in Stripe and decide. Raises UnknownInvoice, `invoice_state`, ForeignLedger, …"""
+    """Read the invoice from Stripe and check the action. Raises UnknownInvoice, `invoice_state`,
+    ForeignLedger, …
+    """
     if payment_method is not None:
         check_payment_method(payment_method)
     with ledger.reading() as reader:
@@ -109,19 +111,19 @@ def _require_possible(verb: str, invoice: Invoice, now: StripeInvoice, *, is_unp
     name = now.number or now.id
     if verb == "pay" and now.status is InvoiceStatus.DRAFT:
         if is_unpaid or now.details.get("held"):
-            return  # Stripe leaves the invoices of an unpaid subscription drafts: nobody else finalizes them
+            return  # Stripe does not finalize the invoices of an unpaid subscription
         collects = now.details.get("next_payment_attempt")
         when = f" on {format_time(from_epoch(collects))}" if isinstance(collects, int) else ""
         raise refuse(
             Code.INVOICE_STATE,
-            f"{name} is a draft, which Stripe finalizes and collects by itself{when}",
-            hint="seatctl sync, when it has",
+            f"{name} is a draft; Stripe finalizes and collects it by itself{when}",
+            hint="afterwards: seatctl sync",
             data={"invoice": invoice.stripe_id, "status": now.status.value},
         )
     if verb == "send" and now.details.get("collection_method") == "charge_automatically":
         raise refuse(
             Code.INVOICE_STATE,
-            f"{name} is charged to a card; Stripe mails only invoices that are paid on account",
+            f"{name} is charged to a card; Stripe mails only invoices on account",
             hint=hints.command("invoices", "show", name)
             if now.hosted_url is None
             else hints.to("its page, to pass on", hints.command("invoices", "show", name, "--web")),
@@ -138,7 +140,7 @@ def _require_possible(verb: str, invoice: Invoice, now: StripeInvoice, *, is_unp
 
 
 def carry_out(ledger: Ledger, billing: Billing, call: Call, action: InvoiceAction) -> Report:
-    """Do it. Raises CardDeclined (nothing has changed then), WaitingForCardholder."""
+    """Carry the action out. Raises CardDeclined (nothing has changed then), WaitingForCardholder."""
     name = action.now.number or action.now.id
     verb, reserved = action.verb, f"invoice:{action.invoice.stripe_id}"
     with ledger.reading() as reader:
@@ -153,7 +155,7 @@ def carry_out(ledger: Ledger, billing: Billing, call: Call, action: InvoiceActio
         )
     if action.already_done and (unfinished is None or call.dry_run):
         return Report(
-            None, call.dry_run, f"{name} is {action.now.status} already", (row,), columns=COLUMNS[:-1]
+            None, call.dry_run, f"{name} is already {action.now.status}", (row,), columns=COLUMNS[:-1]
         )
     if call.dry_run:
         result = {**row, "result": f"would be {_VERBS[verb]}"}
@@ -181,7 +183,7 @@ def carry_out(ledger: Ledger, billing: Billing, call: Call, action: InvoiceActio
 
 
 def _summary(verb: str, name: str, invoice: StripeInvoice) -> str:
-    """Stripe never tells that a mail went out: the address is what can be shown of it."""
+    """The summary. Stripe never confirms that a mail was sent, so it only names the address."""
     address = invoice.details.get("billed_to")
     return f"{_VERBS[verb]} {name}" + (f" to {address}" if verb == "send" and address else "")
 
@@ -211,20 +213,22 @@ def _run(running: OperationRun) -> Apply:
 
 def _pay(running: OperationRun, invoice: str) -> None:
     try:
-        pay_invoice(running, invoice, _card(running), lambda: None)  # a refusal leaves it as it was: open
+        pay_invoice(running, invoice, _card(running), lambda: None)  # after a refusal it is still open
     except NothingLeftInStripe as refused:
         number = current_invoice(running, invoice).number or invoice
         if running.payload.get("draft") is True:
-            refused.error.message += f"; it is not a draft any more but the open invoice {number}"
-        if refused.error.data.get("stripe_param") == "customer":  # deleted in Stripe: nobody can pay any more
+            refused.error.message += f"; the draft has become the open invoice {number}"
+        if (
+            refused.error.data.get("stripe_param") == "customer"
+        ):  # deleted in Stripe, so nobody can pay the invoice
             refused.error.hint = f"to give it up: seatctl invoices void {quote(number)}"
         raise
 
 
 def _finalize(running: OperationRun, invoice: str) -> None:
-    """Make a draft an open invoice, of no more than was shown: taxes and the balance are settled here.
+    """Finalize a draft if it comes to no more than was shown: tax and the balance are settled here.
 
-    Stripe does not collect it meanwhile (`auto_advance`). Raises CameToNothing if it comes to more.
+    `auto_advance` keeps Stripe from collecting it meanwhile. Raises NothingLeftInStripe if it comes to more.
     """
 
     def find() -> StripeJson | None:
@@ -248,7 +252,7 @@ def _finalize(running: OperationRun, invoice: str) -> None:
 
 
 def _without_subscription(invoice: StripeInvoice, summary: str) -> Apply:
-    """The end for an invoice that is for no subscription of the ledger."""
+    """Return the final transaction for an invoice that belongs to no subscription of the ledger."""
 
     def apply(tx: Transaction) -> OperationResult:
         tx.record("invoice", mirrored_invoices.store(tx, invoice), None, {"status": invoice.status.value})
@@ -269,7 +273,7 @@ def _card(running: OperationRun) -> str | None:
 
 
 def _step_unless_done(running: OperationRun, step: str, write: Write, done: InvoiceStatus | None) -> None:
-    """A step that Stripe refuses without having changed anything."""
+    """Take a step whose refusal means that Stripe has changed nothing."""
     invoice = str(running.payload["invoice"])
 
     def find() -> StripeJson | None:
@@ -280,7 +284,7 @@ def _step_unless_done(running: OperationRun, step: str, write: Write, done: Invo
 
 
 def _undo(running: OperationRun) -> str | None:
-    """Nobody is charged a day late, or after it was abandoned; what was paid, sent or voided is finished."""
+    """Nobody is charged a day late; return None if the invoice is paid, sent or voided, to finish it."""
     if running.operation.kind != "invoice_pay":
         return None
     invoice = current_invoice(running, str(running.payload["invoice"]))
@@ -296,7 +300,7 @@ def _abandon(running: OperationRun) -> str | None:
         return _undo(running)
     invoice = current_invoice(running, str(running.payload["invoice"]))
     was_sent = running.was_sent(verb) if verb == "send" else invoice.status is InvoiceStatus.VOID
-    return None if was_sent else "the invoice is as it was"
+    return None if was_sent else "the invoice is unchanged"
 
 
 HANDLER = OperationHandler(_run, _undo, _abandon)

@@ -1,4 +1,4 @@
-"""Invoices read anew from Stripe: their links to the page and the PDF expire."""
+"""Invoices read from Stripe again, because links to their page and PDF expire."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seatctl.models.mirror import Kind
 
 
 def with_fresh_links(ledger: Ledger, billing: Billing, invoice: Invoice) -> Invoice:
-    """The invoice as Stripe has it now; the mirror keeps it too, unless this is a dry run's connection."""
+    """Return the invoice as Stripe has it now, and mirror it unless this is a dry run."""
     fresh = read_invoice(billing.read(listings.one(Kind.INVOICE, invoice.stripe_id)))
     with ledger.journal() as journal:
         mirrored_invoices.store(journal, fresh)

@@ -15,7 +15,7 @@ from seatctl.models.report import Record
 
 
 def invoice_row(reader: Reader, invoice: Invoice, at: datetime) -> Record:
-    """One line of `invoices list` at `at` (UTC); a draft has no number yet and is named by its id."""
+    """Return one row of `invoices list` at `at` (UTC). A draft has no number yet, so its id names it."""
     return {
         "number": invoice.number or invoice.stripe_id,
         "subscription": invoice.subscription,
@@ -39,7 +39,7 @@ def invoice_row(reader: Reader, invoice: Invoice, at: datetime) -> Record:
 
 
 def _note(reader: Reader, invoice: Invoice) -> str | None:
-    """What a 0.00 invoice is there for: to Stripe a term that was renewed by hand is a trial."""
+    """Explain an invoice over 0.00: a term renewed by hand is a trial to Stripe."""
     renewed_by = invoice.details.get("renewed_by")
     if not isinstance(renewed_by, str):
         return None
@@ -51,13 +51,13 @@ def _note(reader: Reader, invoice: Invoice) -> str | None:
 
 
 def _credited(invoice: Invoice) -> int:
-    """What credit notes took off it, before and after it was paid, in minor units."""
+    """Return what credit notes took off, before and after payment, in minor units."""
     parts = (invoice.details.get("credited_before_payment"), invoice.details.get("credited"))
     return sum(part for part in parts if isinstance(part, int))
 
 
 def invoice_page(reader: Reader, invoice: Invoice, lines: list[InvoiceLine], at: datetime) -> Record:
-    """An invoice with its lines at `at` (UTC): as objects for a program, as sentences for a person."""
+    """Return an invoice with its lines at `at` (UTC): as objects for programs, as sentences for people."""
     return {
         **invoice_row(reader, invoice, at),
         "billed_to": invoice.details.get("billed_to"),
@@ -111,14 +111,14 @@ def _sentence(line: InvoiceLine) -> str:
 
 
 def _dispute_status(dispute: Dispute) -> str:
-    """How a dispute stands; what it needs is given in Stripe's dashboard."""
+    """Return the state of a dispute in words; it is answered in Stripe's dashboard."""
     if dispute.wants_answer and dispute.answer_by is not None:
         return f"answer it in Stripe's dashboard by {dispute.answer_by:%Y-%m-%d}"
     return dispute.status.replace("_", " ")
 
 
 def _totals(invoice: Invoice) -> Iterator[str]:
-    """Discounts, taxes, payments and what was given back, a sentence each."""
+    """Yield discounts, taxes, payments and refunds, one sentence each."""
     worded = {"discounts": "discount -{}", "taxes": "tax {}"}
     for name, words in worded.items():
         for each in _objects(invoice.details.get(name)):

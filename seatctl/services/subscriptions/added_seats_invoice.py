@@ -1,4 +1,4 @@
-"""Seats added at full price: an invoice of our own, then the quantity without proration (billing.md)."""
+"""The operation that adds seats at full price: an invoice of our own, then the quantity without proration."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal, pri
 from seatctl.services.subscriptions.snapshot import ItemGone, SubscriptionSnapshot, has_item
 
 _DUE_DAYS = 30
-"""Days to pay for seats that are added on account, as everywhere where nothing else is said."""
+"""Days until an invoice on account for added seats is due; the default everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """What added seats cost: the one line of the invoice, and the time that it pays for."""
+    """The one line of the invoice for added seats, and the start of the time that it pays for."""
 
     unit_amount: int
     quantity: int
@@ -66,9 +66,10 @@ def prepare_addon(
     summary: str,
     list_price: int,
 ) -> Proposal:
-    """Price `seats` more: in full, or under such a policy for the rest of the term that was renewed by hand.
+    """Price `seats` more: in full, or for the rest of the term if it was renewed by hand.
 
-    `list_price` is today's of the plan, in minor units, for a policy without `lock_price`.
+    `list_price` is the plan's price today, in minor units, for a policy without `lock_price`.
+
     Raises `max_spend_exceeded`, `no_unit_price`, `card_required`.
     """
     subscription, state = snapshot.subscription, snapshot.state
@@ -105,7 +106,7 @@ def prepare_addon(
         "term_start": format_time(state.term_start),
         "term_end": format_time(state.term_end),
         "renewed_by": said_of(snapshot.mirror, snapshot.item).get(RENEWED) if state.renewed else None,
-        # What says that the running term was renewed by hand, and when it began, stays until its end.
+        # The metadata of a renewal by hand must stay until the end of the running term.
         "by_hand": state.by_hand,
         "due_now": due,
         "summary": summary,
@@ -146,19 +147,23 @@ def _line(snapshot: SubscriptionSnapshot, seats: int, list_price: int) -> _Line:
 
 
 def discount_warnings(own_invoice: OwnInvoice, preview: Preview) -> tuple[str, ...]:
-    """A warning if one of the discounts on a bill takes nothing off."""
+    """Return a warning if one of the invoice's discounts takes nothing off."""
     given = len(own_invoice.discounts) if isinstance(own_invoice.discounts, list) else 0
     return nothing_off(given, preview.discounts, preview.total)
 
 
 def with_agreed_total(own_invoice: OwnInvoice, preview: Preview) -> OwnInvoice:
-    """The bill with what was agreed to; one so small that Stripe only notes it as a debt may become due."""
+    """Return the invoice with the total that was agreed on.
+
+    A total too small to charge is only noted as a debt by Stripe, and may become due.
+    """
     return replace(own_invoice, shown=max(preview.amount_due, preview.total))
 
 
 def require_unit_price(snapshot: SubscriptionSnapshot, plan: Plan, billing: Billing) -> None:
-    """Raise `no_unit_price` unless the plan's price is an amount per seat; one of 0 in the ledger may be
-    none.
+    """Raise `no_unit_price` unless the plan's price is an amount per seat.
+
+    The ledger holds 0 for a price without one.
     """
     if plan.unit_amount:
         return
@@ -173,16 +178,16 @@ def require_unit_price(snapshot: SubscriptionSnapshot, plan: Plan, billing: Bill
 def _no_unit_price(name: str, plan: str) -> SeatctlError:
     return refuse(
         Code.NO_UNIT_PRICE,
-        f"the price of {plan} is tiered or fractional: no invoice of a number of seats can ask for it",
+        f"the price of {plan} is tiered or fractional, so a number of seats cannot be invoiced at it",
         hint=f"seatctl plans show {plan}",
         data={"subscription": name, "plan": plan},
     )
 
 
 def preview_own_invoice(billing: Billing, snapshot: SubscriptionSnapshot, own_invoice: OwnInvoice) -> Preview:
-    """What Stripe would charge for a bill, tax included; what else waits for the customer is not on it.
+    """Return what Stripe would charge for the invoice, with tax; other waiting items are not on it.
 
-    Previewed as a new subscription: Stripe previews no standalone invoices.
+    It is previewed as a new subscription, because Stripe does not preview standalone invoices.
     """
     recurring = snapshot.item.price
     price = price_data(own_invoice)
@@ -213,7 +218,7 @@ def _run(running: OperationRun) -> Apply:
 
 
 def _refund_if_ended(running: OperationRun, invoice: str) -> None:
-    """Paid, but the contract or its item is gone before the seats were added: the money is given back."""
+    """Refund the invoice if the subscription or its item ended after it was paid."""
     try:
         raw = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
     except MissingInStripe:
@@ -228,12 +233,12 @@ def _refund_if_ended(running: OperationRun, invoice: str) -> None:
         )
     if not has_item(mirror, running.payload["item"]):
         outcome = refund_invoice(running, invoice)
-        reason = "the subscription's item was taken off in Stripe before the seats were added"
+        reason = "the subscription's item was removed in Stripe before the seats were added"
         raise NothingLeftInStripe(ItemGone(f"{reason}; {outcome}", hint="seatctl sync"))
 
 
 def _set_quantity(running: OperationRun) -> None:
-    """Raise the quantity. Never prorated: Stripe would charge again what our invoice has charged."""
+    """Raise the quantity, without proration: Stripe would charge again what our invoice has charged."""
     now, after = read_side(running.payload["now"]), read_side(running.payload["next"])
     renewed_by = running.payload.get("renewed_by")
     waiting = waiting_metadata(
@@ -258,7 +263,7 @@ def _set_quantity(running: OperationRun) -> None:
     def find() -> StripeJson | None:
         return running.find_at(endpoints.subscription(stripe_id))
 
-    # Paid already: whatever goes wrong from here on stays pending, until the seats are there.
+    # The invoice is paid: any failure from here on stays pending until the seats are added.
     running.step_at_last("quantity", endpoints.update_subscription(stripe_id, form), find)
 
 

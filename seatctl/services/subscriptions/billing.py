@@ -1,7 +1,6 @@
-"""`subs billing`: showing who pays for a subscription, and preparing a change of it.
+"""`subs billing`: shows who pays for a subscription, and prepares a change of it.
 
-How the change is made is in `billing_operation.py`; the page on which customers do it themselves in
-`portal.py`.
+`billing_operation.py` makes the change; `portal.py` opens the page on which customers do it themselves.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _COLUMNS = ("name", "billing_email", "due_now", "currency", "pays", "result")
 
 
 def show(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Record:
-    """Billing details as Stripe has them now, as one record."""
+    """Return the billing details as Stripe has them now, as one record."""
     with ledger.reading() as reader:
         subscription = subscriptions.find(reader, handle, call.now)
         customer_id = customers.stripe_id(reader, subscription.customer_id)
@@ -74,7 +73,7 @@ def _tax_ids(billing: Billing, customer: str) -> list[StripeJson]:
 
 
 def _card(billing: Billing, payment_method: str) -> str | None:
-    """As a person recognises it: brand and the last four digits."""
+    """Return the card's brand and last four digits."""
     try:
         card = read_card(billing.read(endpoints.payment_method(payment_method)))
     except MissingInStripe:
@@ -89,7 +88,7 @@ def _owed(invoice: StripeInvoice) -> str:
 
 
 def _unpaid(billing: Billing, mirror: StripeSubscription) -> list[StripeInvoice]:
-    """The open invoices of a subscription, Stripe's and our own, the oldest first."""
+    """Return the open invoices of a subscription, Stripe's and our own, the oldest first."""
 
     def invoices_of_subscription() -> Iterator[StripeInvoice]:
         for raw in billing.every(endpoints.invoices_of_customer(mirror.customer_id)):
@@ -111,7 +110,7 @@ def _unpaid(billing: Billing, mirror: StripeSubscription) -> list[StripeInvoice]
 def prepare_billing(
     ledger: Ledger, billing: Billing, call: Call, handle: str, details: Details, options: ChangeOptions
 ) -> Proposal:
-    """Check a change of billing details; a new card pays the oldest unpaid invoice at once.
+    """Check a change of billing details. A new card pays the oldest unpaid invoice at once.
 
     Raises UnknownSubscription, RoleRequired, ForeignLedger, `max_spend_exceeded`.
     """
@@ -121,7 +120,7 @@ def prepare_billing(
         return repetition
     snapshot = read_snapshot(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
     if details.payment_method is not None and snapshot.mirror.default_payment_method is not None:
-        require_unscheduled(snapshot)  # the card of its own is a setting of the subscription
+        require_unscheduled(snapshot)  # a subscription's own card is part of the Stripe subscription
     raw = require_customer(billing, snapshot.subscription, snapshot.mirror.customer_id)
     require_given_card(billing, details.payment_method)
     unpaid = [invoice for invoice in _unpaid(billing, snapshot.mirror) if invoice.due_date is None]
@@ -148,7 +147,7 @@ def prepare_billing(
             "payment_method": details.payment_method,
             "was_attached": details.payment_method in cards,
             "cards": cards,
-            # Of one that has ended Stripe changes nothing any more.
+            # Stripe refuses changes of a subscription that has ended.
             "own_card": snapshot.mirror.default_payment_method is not None
             and not snapshot.mirror.status.is_over,
             "charged": [read_customer(raw).default_payment_method, snapshot.mirror.default_payment_method],
@@ -181,7 +180,7 @@ def prepare_billing(
 
 
 def _chargeable(billing: Billing, unpaid: list[StripeInvoice]) -> Iterator[StripeInvoice]:
-    """Those of which no payment is under way: the bank may still pay them, and once is enough."""
+    """Yield the invoices without a payment in progress: a bank may still pay the others."""
     return (invoice for invoice in unpaid if not is_payment_processing(billing, invoice.id))
 
 
@@ -196,7 +195,7 @@ def _requested(details: Details) -> dict[str, JsonValue]:
 
 
 def _form(details: Details, customer: StripeJson) -> dict[str, JsonValue]:
-    """What differs from what the customer has: nothing else is sent."""
+    """Return the details that differ from the customer's: nothing else is sent."""
     current, address = read_customer(customer), read_address(customer)
     form: dict[str, JsonValue] = {}
     if details.email not in {None, current.email}:
@@ -204,13 +203,13 @@ def _form(details: Details, customer: StripeJson) -> dict[str, JsonValue]:
     if details.name not in {None, current.name}:
         form["name"] = details.name
     address_after = {**address, **dict(details.address)}
-    if address_after != address:  # Stripe replaces an address whole: what was not named stays
+    if address_after != address:  # Stripe replaces the whole address: send the other parts too
         form["address"] = {**address_after}
     return form
 
 
 def _before(form: dict[str, JsonValue], customer: StripeJson) -> dict[str, JsonValue]:
-    """The form that takes these details back; an empty text clears a field."""
+    """Return the form that restores these details; an empty text clears a field."""
     current = read_customer(customer)
     before: dict[str, JsonValue] = {
         "email": current.email or "",
@@ -221,13 +220,13 @@ def _before(form: dict[str, JsonValue], customer: StripeJson) -> dict[str, JsonV
 
 
 def _new_tax_ids(billing: Billing, customer: str, details: Details) -> list[JsonValue]:
-    """Those that the customer does not have yet: Stripe keeps the same one twice."""
+    """Return the tax ids that the customer does not have yet: Stripe would store a duplicate."""
     current = {(tax_id.get("type"), tax_id.get("value")) for tax_id in _tax_ids(billing, customer)}
     return [{"type": kind, "value": value} for kind, value in details.tax_ids if (kind, value) not in current]
 
 
 def _cards(billing: Billing, snapshot: SubscriptionSnapshot, payment_method: str | None) -> list[JsonValue]:
-    """The cards that the customer has already: a refusal must not take one of them away."""
+    """Return the cards that the customer already has: a declined card must not remove one of them."""
     if payment_method is None:
         return []
     saved = billing.every(endpoints.payment_methods(snapshot.mirror.customer_id))
@@ -254,7 +253,7 @@ def _summary(
 
 
 def _left_to_pay(snapshot: SubscriptionSnapshot, details: Details, paid_invoice: StripeInvoice | None) -> str:
-    """The invoices that a new card does not pay by itself, each with the command that does."""
+    """What the summary says of invoices that the new card does not pay, each with the command that does."""
     if details.payment_method is None:
         return ""
     paid = None if paid_invoice is None else paid_invoice.number

@@ -1,8 +1,8 @@
-"""The operation `billing`: e-mail, name, address, tax ids and the card of who pays for a subscription.
+"""The operation `billing`: e-mail, name, address, tax ids and card of the customer who pays.
 
-What a refusal may follow is done first and taken back after one, so that a declined card changes nothing:
-details, tax ids, the card attached, an unpaid invoice paid with it; last it becomes the default.
-What is asked for, shown and priced is in `billing.py`.
+Everything that can be refused is done first and undone after a refusal, so that a declined card changes
+nothing: details, tax ids, attaching the card, paying an unpaid invoice with it. Last, the card becomes the
+default. `billing.py` checks and prices the change.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _run(running: OperationRun) -> Apply:
 
 
 def _set_details(running: OperationRun, customer: str) -> None:
-    """What is sent is absolute: sending it again after a lost answer does no harm."""
+    """Send the details. They are absolute, so sending them again after a lost answer is harmless."""
     details = running.payload.get("details")
     if isinstance(details, dict) and details:
         running.step_or_nothing("details", endpoints.update_customer(customer, details), lambda: None)
@@ -71,7 +71,7 @@ def _add_tax_ids(running: OperationRun, customer: str, undo: Callable[[], None])
 
 
 def _attach(running: OperationRun, customer: str, card: str, undo: Callable[[], None]) -> str:
-    """The id under which Stripe keeps the card; a bank may refuse it right here."""
+    """Attach the card and return its id at Stripe; a bank may refuse it here."""
     method = saved_method(running, card, undo)
 
     def find() -> StripeJson | None:
@@ -83,16 +83,16 @@ def _attach(running: OperationRun, customer: str, card: str, undo: Callable[[], 
 
 
 def _is_attached(running: OperationRun, saved: JsonValue, method: str) -> bool:
-    """Whether a saved card is the one; a shared test card gets an id of its own when it is attached."""
+    """Whether a saved card is this one. A shared test card gets a new id when it is attached."""
     before = running.payload.get("cards")
     is_new = isinstance(before, list) and saved not in before
     return saved == method or (method.startswith("pm_card_") and is_new)
 
 
 def _make_default(running: OperationRun, customer: str, card: str, undo: Callable[[], None]) -> None:
-    """The card pays from now on. A card of the subscription's own would go before the customer's."""
+    """Make the card the default. A card of the subscription itself precedes the customer's."""
     form: dict[str, JsonValue] = {"invoice_settings": {"default_payment_method": card}}
-    charged = running.payload.get("charged")  # by the customer, by the subscription itself
+    charged = running.payload.get("charged")  # the customer's card, the subscription's own card
     of_customer, of_subscription = charged if isinstance(charged, list) else (None, None)
     if card != of_customer:
         _make_default_of(running, endpoints.update_customer(customer, form), undo)
@@ -104,7 +104,7 @@ def _make_default(running: OperationRun, customer: str, card: str, undo: Callabl
 
 
 def _if_over(running: OperationRun) -> StripeJson | None:
-    """The subscription if it has ended: Stripe refuses it a card then, for ever, and none is needed."""
+    """Return the subscription if it has ended: Stripe then refuses it a card, and needs none."""
     raw = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
     return raw if read_subscription(raw).status.is_over else None
 
@@ -112,12 +112,12 @@ def _if_over(running: OperationRun) -> StripeJson | None:
 def _make_default_of(running: OperationRun, write: Write, undo: Callable[[], None]) -> None:
     if text(running, "pay") is None:
         running.step_or_nothing("default", write, lambda: None, undo)
-    else:  # it has paid: it has to become the default, sooner or later
+    else:  # the card has paid, so it must become the default
         running.step_at_last("default", write, lambda: None)
 
 
 def _mirror(running: OperationRun, customer: str) -> After:
-    """The customer as it is now: read before the transaction, which spans no call."""
+    """Return the `after` that stores the customer, who is read before the transaction."""
     details = read_customer(running.billing.read(endpoints.customer(customer)))
 
     def apply(tx: Transaction, subscription: Subscription) -> dict[str, JsonValue]:
@@ -135,7 +135,7 @@ def _mirror(running: OperationRun, customer: str) -> After:
 
 
 def _take_back(running: OperationRun) -> None:
-    """Undo what was done before the refusal, the last first."""
+    """Undo what was done before the refusal, last step first."""
     attached = running.answered("attach")
     if attached is not None and running.payload.get("was_attached") is not True:
         _detach(running, str(attached["id"]))
@@ -166,7 +166,7 @@ def _delete_tax_id(running: OperationRun, name: str, customer: str, tax_id: str)
 
 
 def _undo(running: OperationRun) -> str | None:
-    """Nobody is charged a day late; what needs no charge, or is paid, is finished however late."""
+    """Take the new card back after a day unless it has paid; return None if the change is to be finished."""
     invoice = text(running, "pay")
     try:
         if invoice is None or current_invoice(running, invoice).status is InvoiceStatus.PAID:
@@ -175,17 +175,17 @@ def _undo(running: OperationRun) -> str | None:
     except MissingInStripe:
         return None
     _take_back(running)
-    return "the new card is taken back; nothing was charged or changed"
+    return "the new card was removed; nothing was charged or changed"
 
 
 def _abandon(running: OperationRun) -> str | None:
-    """As `_undo`, also of what needs no charge; not once the card has become the one that pays."""
+    """Like `_undo`, also without a charge; return None if the card has become the default."""
     if text(running, "pay") is not None:
         return _undo(running)
     if running.was_sent("default") or running.was_sent("subscription-default"):
         return None
     _take_back(running)
-    return "what was changed is taken back"
+    return "the changes were undone"
 
 
 HANDLER = OperationHandler(_run, _undo, _abandon)

@@ -1,6 +1,6 @@
-"""`subs cancel` and `subs resume`: checked, and what they give back said before they are done.
+"""`subs cancel` and `subs resume`: checked, with what they give back shown before the question.
 
-The operation itself is in `cancel_operation.py`.
+`cancel_operation.py` is the operation itself.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ PREVIEW_COLUMNS = (
 
 
 _STILL_INVOICED = frozenset((SubscriptionStatus.UNPAID, SubscriptionStatus.PAUSED))
-"""They entitle nobody, but Stripe goes on making invoices for them until they are canceled."""
+"""Nobody is entitled through these, but Stripe keeps making invoices until they are canceled."""
 
 
 _ENDED = frozenset((SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED))
@@ -66,7 +66,7 @@ _ENDED = frozenset((SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_E
 def prepare_cancel(
     ledger: Ledger, billing: Billing, call: Call, handle: str, *, now: bool, refund: bool
 ) -> Proposal:
-    """Check a cancellation and say what it gives back and until when the seats hold.
+    """Check a cancellation, and show what it gives back and until when the seats hold.
 
     Raises UnknownSubscription, RoleRequired, ForeignLedger, `nothing_to_give_back`, `not_refundable`.
     """
@@ -89,9 +89,10 @@ def prepare_cancel(
 def prepare_resume(
     ledger: Ledger, billing: Billing, call: Call, handle: str, options: ChangeOptions | None = None
 ) -> Proposal:
-    """Check taking back a cancellation at the period's end, or ending a pause.
+    """Check taking back a cancellation at the end of the period, or ending a pause.
 
-    Raises `ends_by_itself`, NotRunning; of what Stripe has paused `card_required` and `max_spend_exceeded`.
+    Raises `ends_by_itself`, NotRunning. A subscription that Stripe has paused also raises `card_required` and
+    `max_spend_exceeded`.
     """
     options = options or ChangeOptions()
     requested: dict[str, JsonValue] = {"resume": True}
@@ -114,7 +115,7 @@ def prepare_resume(
         )
     form: dict[str, JsonValue] = {"cancel_at_period_end": False}
     if not snapshot.mirror.cancel_at_period_end:
-        form = {"cancel_at": ""}  # the customer portal and the dashboard set only this one
+        form = {"cancel_at": ""}  # the customer portal and the dashboard set only `cancel_at`
     summary = f"resumed {state.name}; it renews on {_day(state.period_end)}"
     details: dict[str, JsonValue] = {**_details(snapshot, summary), "update": form}
     next_invoice = total_after(billing, snapshot, form)
@@ -138,7 +139,7 @@ def prepare_resume(
 
 
 def _ends_by_itself(state: SubscriptionState, at: datetime) -> SeatctlError:
-    """What keeps a contract from ending is its renewal: now, or from the day on which its window opens."""
+    """Refuse to resume a subscription that is renewed by hand; the hint says when it can be renewed."""
     opening = window_opens(state)
     is_open = at >= opening and not state.renewed
     from_date = "" if is_open else f", from {_day(opening)} on"
@@ -152,7 +153,7 @@ def _ends_by_itself(state: SubscriptionState, at: datetime) -> SeatctlError:
 
 
 def _resume_collection(snapshot: SubscriptionSnapshot, requested: dict[str, JsonValue]) -> Proposal:
-    """End a pause in collection: from the next invoice on Stripe collects again. Charges nothing now."""
+    """End a pause of collection: Stripe collects again from the next invoice on. Charges nothing now."""
     name, drafts = (
         snapshot.subscription.name,
         [invoice.handle for invoice in snapshot.subscription.owed if invoice.draft],
@@ -160,9 +161,9 @@ def _resume_collection(snapshot: SubscriptionSnapshot, requested: dict[str, Json
     cancel_at = snapshot.mirror.cancel_at
     what_follows = f"; its next invoice is collected on {_day(snapshot.state.period_end)}"
     if cancel_at is not None and cancel_at <= snapshot.state.period_end:
-        what_follows = f"; it is canceled all the same, and ends on {_day(cancel_at)}"
+        what_follows = f"; it is still canceled, and ends on {_day(cancel_at)}"
     to_pay = (
-        f"; left to pay: {', '.join(f'seatctl invoices pay {invoice}' for invoice in drafts)}"
+        f"; still to pay: {', '.join(f'seatctl invoices pay {invoice}' for invoice in drafts)}"
         if drafts
         else ""
     )
@@ -188,7 +189,7 @@ def _cancel_at_end(
         )
     if end is not None and end <= state.period_end:
         return _unchanged(
-            snapshot, requested, f"{state.name} is canceled already; it ends on {_day(end)}{remark}"
+            snapshot, requested, f"{state.name} is already canceled; it ends on {_day(end)}{remark}"
         )
     is_past_due = snapshot.mirror.status is SubscriptionStatus.PAST_DUE
     owed = open_invoices.owed_since(invoices.open, past_due=is_past_due)
@@ -221,12 +222,12 @@ def _cancel_at_end(
         snapshot, OperationRequest("cancel", requested, details, snapshot.subscription.id), row, notes
     )
     if state.status in _STILL_INVOICED or snapshot.mirror.pause is not None:
-        return proposal  # `subs resume` refuses the one, and ends the other's pause instead
+        return proposal  # `subs resume` would refuse it, or end its pause instead
     return replace(proposal, undo=hints.command("subs", "resume", snapshot.subscription.name))
 
 
 def _seats_note(state: SubscriptionState, seats_until: datetime, at: datetime) -> str:
-    """Until when the seats hold; those of a period that was never paid for do not hold until its end."""
+    """Until when the seats hold. Seats of an unpaid period do not hold until its end."""
     end = _day(state.period_end)
     if seats_until >= state.period_end:
         return f"Its seats hold until {end}; nothing is given back."
@@ -257,7 +258,7 @@ def _cancel_now(
         ),
         "open_invoices": [invoice.as_record() for invoice in still_open],
         "shares": [share_fields(share) for share in shares],
-        # With a refund Stripe's preview has set the waiting lines off against it: they must go.
+        # Stripe's preview has subtracted the waiting lines from the refund, so they must not be billed.
         "drop": [str(line["id"]) for line in invoices.waiting] if refund else [],
         "open": [invoice.id for invoice in invoices.open],
         "invoice_now": bool(invoices.waiting) and not refund,
@@ -284,10 +285,10 @@ def _cancel_now(
 
 
 def _draft_remark(snapshot: SubscriptionSnapshot, invoices: SubscriptionInvoices) -> str:
-    """What a summary says of a renewal that is not charged yet: the end does not stop it."""
+    """What the summary says of a renewal not charged yet, which the cancellation does not stop."""
     total = sum(draft.total for draft in invoices.drafts)
     amount = f"{plain_amount(total, snapshot.subscription.currency)} {snapshot.subscription.currency.upper()}"
-    return f"; {amount} of its last renewal is charged all the same, within the hour" if total else ""
+    return f"; {amount} of its last renewal is still charged, within the hour" if total else ""
 
 
 def _notes(
@@ -299,7 +300,7 @@ def _notes(
     *,
     refund: bool,
 ) -> tuple[str, ...]:
-    """What a person should know before it ends."""
+    """What to tell the user before the subscription ends."""
 
     def money(amount: int) -> str:
         return f"{plain_amount(amount, currency)} {currency.upper()}"
@@ -311,15 +312,13 @@ def _notes(
         if share.credit:
             notes.append(f"{money(share.credit)} of invoice {share.number} goes to the customer's balance.")
         if share.less:
-            notes.append(f"{money(share.less)} of the open invoice {share.number} need not be paid any more.")
+            notes.append(f"{money(share.less)} of the open invoice {share.number} no longer has to be paid.")
     if not shares:
         notes.append("Nothing is given back." if refund else "Nothing is given back without --refund.")
     still_open = open_invoices.still_open(invoices.open, {share.invoice: share.less for share in shares})
     notes += open_invoices.notes(still_open, at_once=True)
     for draft in invoices.drafts if not refund else ():
-        notes.append(
-            f"{money(draft.total)} of the draft {draft.id} is charged all the same, within the hour."
-        )
+        notes.append(f"{money(draft.total)} of the draft {draft.id} is still charged, within the hour.")
     if billed_now:
         notes.append(f"{money(billed_now)} that waited for the next invoice is billed now.")
     return tuple(notes)
@@ -375,7 +374,7 @@ def _unchanged(snapshot: SubscriptionSnapshot, requested: dict[str, JsonValue], 
 def _already_ended(
     ledger: Ledger, call: Call, handle: str, requested: dict[str, JsonValue], error: NotRunning
 ) -> Proposal:
-    """A cancellation of what has ended is done already. Raises `error` where it stands otherwise."""
+    """Propose nothing if the subscription has already ended; else raise `error`."""
     if error.data.get("status") not in {
         SubscriptionStatus.CANCELED.value,
         SubscriptionStatus.INCOMPLETE_EXPIRED.value,
@@ -389,7 +388,7 @@ def _already_ended(
         "seats": subscription.capacity,
     }
     request = OperationRequest("cancel", requested, {}, subscription.id)
-    why = f"{subscription.name} has ended already"
+    why = f"{subscription.name} has already ended"
     return Proposal(request, row, 0, subscription.currency, why, subscription, call.now, nothing=True)
 
 

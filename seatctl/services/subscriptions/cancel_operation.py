@@ -1,8 +1,8 @@
 """The operation that ends a subscription, or takes a cancellation back.
 
-At the period's end is one update. Now is a DELETE without proration, and with a refund credit notes of
-exactly the amounts that were shown: `prorate` beside a refund would pay twice (billing.md, "Cancel").
-What is checked and shown before is in `cancel.py`.
+A cancellation at the end of the period is one update. A cancellation now is a DELETE without proration; a
+refund is made by credit notes over exactly the amounts that were shown. (`prorate` beside a refund would pay
+twice.) `cancel.py` checks and shows the cancellation before.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PARTS = ("refund", "credit", "less")
 
 
 def share_fields(share: CreditShare) -> dict[str, JsonValue]:
-    """A share as the payload of an operation keeps it, and as a row of output shows it."""
+    """Return a share as the payload stores it and as output shows it."""
     return {
         "invoice": share.invoice,
         "number": share.number,
@@ -83,7 +83,10 @@ def _updated(running: OperationRun) -> StripeJson | None:
 
 
 def _delete(running: OperationRun) -> None:
-    """Cancel now. Keys do nothing on DELETE: "no such subscription" is done where a GET says canceled."""
+    """Cancel now.
+
+    Keys have no effect on DELETE: "no such subscription" means done if a GET says that it is canceled.
+    """
     stripe_id = str(running.payload["stripe_id"])
     write = endpoints.cancel_subscription(stripe_id, invoice_now=running.payload.get("invoice_now") is True)
 
@@ -109,7 +112,7 @@ def _is_over(running: OperationRun) -> bool:
 
 
 def _delete_waiting_items(running: OperationRun) -> None:
-    """Delete the lines that the refund has been set off against."""
+    """Delete the waiting lines that the refund has been reduced by."""
     items = running.payload.get("drop")
     for number, item in enumerate(items if isinstance(items, list) else [], 1):
         _delete_item(running, number, str(item))
@@ -124,7 +127,7 @@ def _delete_item(running: OperationRun, number: int, item: str) -> None:
 
 
 def _write_credit_note(running: OperationRun, share: CreditShare) -> bool:
-    """Write the credit note of one invoice; False where Stripe refuses it after all."""
+    """Write the credit note of one invoice; return False if Stripe refuses it after all."""
     form: dict[str, JsonValue] = {
         **credit_note_form(share),
         "memo": "Unused time of a canceled subscription",
@@ -140,14 +143,14 @@ def _write_credit_note(running: OperationRun, share: CreditShare) -> bool:
     except (StripeRefused, NotAllowed):
         if not running.was_refused(step):
             raise
-        return False  # the subscription is over: the rest is given back, and the report says what is not
+        return False  # the subscription has ended: give back the rest, and report what was refused
     return True
 
 
 def _outcome(
     running: OperationRun, credited: list[CreditShare], refused: list[CreditShare]
 ) -> dict[str, JsonValue]:
-    """The facts of what was given back; `summary` in a sentence."""
+    """Return the row fields of what was given back, and the `summary`."""
     with running.ledger.reading() as reader:
         subscription = subscriptions.by_id(reader, int(str(running.payload["subscription"])))
     to_card, to_balance = sum(share.refund for share in credited), sum(share.credit for share in credited)
@@ -156,7 +159,7 @@ def _outcome(
     if to_card or to_balance:
         summary += f" and gave {plain_amount(to_card + to_balance, subscription.currency)} {code} back"
     if owed_less:
-        summary += f"; {plain_amount(owed_less, subscription.currency)} {code} need not be paid any more"
+        summary += f"; {plain_amount(owed_less, subscription.currency)} {code} no longer has to be paid"
     if refused:
         numbers = ", ".join(share.number for share in refused)
         summary += f"; Stripe refused to give back what is unused of {numbers}"
@@ -171,7 +174,7 @@ def _outcome(
 
 
 def _facts(running: OperationRun, facts: dict[str, JsonValue]) -> After:
-    """What the row says beside the subscription; the invoices named are what gave back, not a charge."""
+    """Return the `after` of the final transaction. Its invoices are those given back, not a charge."""
 
     def row_fields(_: Transaction, subscription: Subscription) -> dict[str, JsonValue]:
         end = (
@@ -201,7 +204,7 @@ def _with_exit_code(apply: Apply, code: ExitCode) -> Apply:
 
 
 def _undo(running: OperationRun) -> str | None:
-    """A day later nobody waits for it: forget one that never reached Stripe, finish one that did."""
+    """Forget a cancellation that never reached Stripe; return None if it did, so that it is finished."""
     update = running.payload.get("update")
     reached = _updated(running) is not None if isinstance(update, dict) else _is_over(running)
     return None if reached else "it had not reached Stripe; the subscription is as it was"

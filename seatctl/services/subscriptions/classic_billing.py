@@ -1,7 +1,8 @@
-"""Stripe's classic billing mode, which credits by what the item holds, and not by what was billed.
+"""Refusals in Stripe's classic billing mode, which credits what the item holds, not what was billed.
 
-What seatctl sets without proration (the next term's seats in advance, seats that an invoice of ours has
-billed) is not what was billed. Flexible mode, which new subscriptions have, looks at what was.
+seatctl sets quantities without proration: the seats of the next term in advance, and seats billed by an
+invoice of our own. There the two differ. Flexible mode, which new subscriptions have, credits what was
+billed.
 """
 
 from __future__ import annotations
@@ -23,20 +24,20 @@ def require_true_credit(
     action: str,
     invoices: SubscriptionInvoices | None = None,
 ) -> None:
-    """Return if Stripe credits what was billed when it prorates now. Raises `classic_billing`.
+    """Return if Stripe would credit what was billed when it prorates now. Raises `classic_billing`.
 
-    `what` would be done ("seats would be changed"); `bills` are read where they are not given.
+    `action` is what would be refused ("seats would be changed"). `invoices` are read if not given.
     """
     if snapshot.mirror.flexible:
         return
     name, state = quote(snapshot.subscription.name), snapshot.state
     if state.now != state.next:
         content = f"{counted(state.next.seats, 'seat')} of {state.next.plan}"
-        why = f"its item holds the {content} of the next term already"
+        why = f"its item already holds the {content} of the next term"
         command = f"seatctl subs set-seats {name} {state.now.seats}"
         if state.now.plan != state.next.plan:
             command = f"seatctl subs change-plan {name} {state.now.plan}"
-        raise _refused(snapshot, action, why, f"{command} takes back what waits")
+        raise _refused(snapshot, action, why, f"to take the waiting change back: {command}")
     ours = [invoice for invoice, _ in (invoices or read_invoices(billing, snapshot)).ours]
     covering = [
         one.number or one.id

@@ -1,4 +1,4 @@
-"""The people who go with seats that are given back: at once, or at the end of what is paid for."""
+"""The people who lose their seats when a subscription shrinks: at once, or when the paid term ends."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from seatctl.services.subscriptions.finish import After
 from seatctl.services.users.people import People, stage
 
 _NAMED = 3
-"""Addresses that a sentence names; a row has all of them."""
+"""How many addresses a sentence lists; a row has all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Departures:
-    """Who gives up a seat, as it was asked for and as it comes to."""
+    """The users who give up a seat: as requested, and as resolved."""
 
     users: tuple[int, ...] = ()
     """Their ids."""
     requested: tuple[str, ...] = ()
-    """The rule or the addresses as given: a repetition asks for the same, whoever has gone meanwhile."""
+    """The rule or the addresses as given, so that a repetition is recognised even if users left meanwhile."""
     not_seated: tuple[str, ...] = ()
-    """Addresses of the file who do not sit there: told, because a slip may be behind it."""
+    """Addresses in the file without a seat in this subscription. They are reported: it may be a mistake."""
     emails: tuple[str, ...] = ()
-    """The addresses of `users`, to be shown before it is done."""
+    """The addresses of `users`, shown before the question."""
 
     @property
     def remark(self) -> str:
-        """What a summary says of those who do not sit there; empty where all do."""
+        """The end of a summary that lists people without a seat; empty if there are none."""
         if not self.not_seated:
             return ""
         named, more = self.not_seated[:_NAMED], len(self.not_seated) - _NAMED
         listed = ", ".join(named) + (f" and {more} more" if more > 0 else "")
-        return f"; {listed} {'does' if len(self.not_seated) == 1 else 'do'} not sit in it"
+        return f"; {listed} {'has' if len(self.not_seated) == 1 else 'have'} no seat in it"
 
     @property
     def row_fields(self) -> dict[str, JsonValue]:
-        """What a row says of them; nothing where there are none."""
+        """The fields of a row for them; empty if there are none."""
         lists = {"leaving_emails": self.emails, "not_seated": self.not_seated}
         return {key: [*emails] for key, emails in lists.items() if emails}
 
@@ -51,7 +51,7 @@ NO_DEPARTURES = Departures()
 
 
 def departures_from_file(ledger: Ledger, subscription_id: int, source: str) -> Departures:
-    """The people of a file (`-`: stdin): those who sit in the subscription go, the others are told.
+    """Return the people of a file (`-`: stdin): those with a seat in the subscription leave.
 
     Raises BadInput and `bad_rows`, also for a person whom the ledger does not know.
     """
@@ -67,10 +67,10 @@ def departures_from_file(ledger: Ledger, subscription_id: int, source: str) -> D
 
 
 def apply_departures(running: OperationRun) -> After:
-    """What the operation's last transaction does to the seats of those who go, or need not go any more.
+    """Return the `after` of the final transaction that ends the seats of the users who leave.
 
-    Where the seats stay paid for until the term's end, theirs end with them; otherwise now. Whom an earlier
-    decrease named stays as far as the next term has room for more people again: who was named last, first.
+    Their seats end with the paid term if it stays paid for, else now. If the next term has room again, people
+    selected by an earlier decrease keep their seats, most recently selected first.
     """
     named = running.payload.get("leaving")
     users = [user for user in named if isinstance(user, int)] if isinstance(named, list) else []

@@ -1,4 +1,4 @@
-"""The end that every operation on a running subscription shares: read Stripe again, take it over, report."""
+"""The end of every operation on a running subscription: read Stripe again, store the mirror, report."""
 
 from __future__ import annotations
 
@@ -40,12 +40,11 @@ def final_transaction(
     report_due: bool = False,
     include_latest: bool = False,
 ) -> Apply:
-    """The last transaction of an operation: the mirror, these invoices, and what `after` adds.
+    """Return the final transaction of an operation: it stores the mirror and the invoices, and runs `after`.
 
-    `stripe_id` is given where the operation made a new subscription; `tell_owed` where its invoices may be
-    on account, so that what is to be paid until when is part of the answer; `and_latest` where a new latest
-    invoice of the subscription is the operation's too. Everything is read from Stripe before the
-    transaction, which spans no call.
+    `stripe_id` is the new Stripe subscription if the operation made one. `report_due` reports what is due and
+    when, if an invoice is on account. `include_latest` counts a new latest invoice as the operation's too.
+    Stripe is read before the transaction, which makes no calls.
     """
     requested = tuple(invoice_ids)
     own = set(requested)
@@ -92,7 +91,7 @@ def final_transaction(
         if reserved := running.payload.get("reserved"):
             held_seats.reserve(tx, decided_on.id, int(str(reserved)))
         extra = after(tx, now) if after is not None else {}
-        now = subscriptions.by_id(tx, decided_on.id)  # those who have left by that are not in it any more
+        now = subscriptions.by_id(tx, decided_on.id)  # read again: `after` may have revoked seats
         charged = _charged(invoices, own=own)
         next_seats = 0 if state is None else state.next.seats
         row = {**subscription_row(now), "next_seats": next_seats, **charged, **extra, "result": "done"}
@@ -108,7 +107,7 @@ def final_transaction(
 def _item_and_state(
     running: OperationRun, decided_on: Subscription, mirror: StripeSubscription
 ) -> tuple[StripeItem, SubscriptionState] | tuple[None, None]:
-    """The subscription's item and how it stands; None of both if it was taken off in Stripe."""
+    """Return the subscription's item and its state; None and None if the item was removed in Stripe."""
     try:
         return item_and_state(running.ledger, decided_on, mirror, stripe_now(running.billing, running.call))
     except ItemGone:
@@ -116,13 +115,13 @@ def _item_and_state(
 
 
 def _summary_of_lost_item(summary: str, item: StripeItem | None) -> str:
-    """What to tell of a change whose item was taken off in Stripe meanwhile; `item` has taken its place."""
-    outcome = "nothing is paid for any more" if item is None else "another one has taken its place"
-    return f"{summary}; but then it was taken off its subscription in Stripe: {outcome}"
+    """Return the summary if the item was removed in Stripe meanwhile; `item` has replaced it."""
+    outcome = "nothing is paid for any more" if item is None else "another item has replaced it"
+    return f"{summary}; but then its item was removed in Stripe: {outcome}"
 
 
 def _total_due(invoices: list[StripeInvoice], made: set[str | None]) -> int:
-    """What the invoices that a change has made ask for, in minor units; a renewal's is of another day."""
+    """Return the total of the invoices that a change made, in minor units, without renewals."""
     return sum(
         invoice.amount_due
         for invoice in invoices
@@ -131,7 +130,7 @@ def _total_due(invoices: list[StripeInvoice], made: set[str | None]) -> int:
 
 
 def due_sentence(invoice: StripeInvoice | None, email: str | None = None) -> str:
-    """What is still to be paid, by when, and who was told; nothing where the card has paid."""
+    """Return what is still to be paid, by when, and where it was sent; empty if the card has paid."""
     if invoice is None or invoice.due_date is None or not invoice.amount_remaining:
         return ""
     amount = f"{plain_amount(invoice.amount_remaining, invoice.currency)} {invoice.currency.upper()}"
@@ -150,7 +149,7 @@ def _due(invoices: list[StripeInvoice]) -> dict[str, JsonValue]:
 
 
 def _charged(invoices: list[StripeInvoice], own: set[str | None]) -> dict[str, JsonValue]:
-    """What this operation charged, in minor units, and by which invoice."""
+    """Return what this operation charged, in minor units, and the invoice that charged it."""
     made = [invoice for invoice in invoices if invoice.id in own]
     return {
         "amount_paid": sum(invoice.amount_paid for invoice in made),

@@ -1,7 +1,7 @@
-"""The customer portal: a page on which customers see invoices, and change card and address. Nothing else.
+"""The customer portal: a page on which customers see invoices, and change their card and address only.
 
-Stripe's own default would let them change quantities and cancel, past every policy; so the page is made
-with a configuration of seatctl's own, found again by its metadata.
+Stripe's default would let them change quantities and cancel, against the policies. So seatctl makes a
+configuration of its own, and finds it again by its metadata.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FEATURES: dict[str, JsonValue] = {
 
 
 def open_portal(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Record:
-    """The address of the page for the customer of a subscription; it works for a few minutes."""
+    """Return the address of the page for the customer of a subscription. It is valid for a few minutes."""
     with ledger.reading() as reader:
         subscription = subscriptions.find(reader, handle, call.now)
         allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, subscription)
@@ -46,20 +46,20 @@ def open_portal(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Re
         "customer": mirror.customer_id,
         "configuration": _configuration(ledger, billing),
     }
-    # Every page is a new one: a key of its own only makes the repetition after a lost answer safe.
+    # Every page is new; the key only makes a retry after a lost answer safe.
     session = billing.write(pages.create_portal(form), f"seatctl:{ledger.id}:portal:{secrets.token_hex(8)}")
     return {**record, "url": read_url(session)}
 
 
 def _configuration(ledger: Ledger, billing: Billing) -> str:
-    """The id of seatctl's configuration: made once, and set right where somebody has widened it."""
+    """Return the id of seatctl's configuration: made once, and corrected if somebody changed it."""
     listed = billing.every(pages.portal_configurations())
     configuration = next(
         (configuration for configuration in listed if _metadata(configuration).get(LEDGER) == ledger.id), None
     )
     if configuration is None:
         form: dict[str, JsonValue] = {"features": FEATURES, "metadata": {LEDGER: ledger.id}}
-        # The key keeps two commands at once from making two.
+        # The key prevents two commands at the same time from making two.
         configuration = billing.write(
             pages.create_portal_configuration(form), f"seatctl:{ledger.id}:portal-configuration"
         )
@@ -77,7 +77,7 @@ def _metadata(configuration: StripeJson) -> dict[str, JsonValue]:
 
 
 def _changed_features(configuration: StripeJson) -> dict[str, JsonValue]:
-    """The features that somebody has set otherwise, as they are to be."""
+    """Return the features that somebody changed, with their intended values."""
     features = configuration.get("features")
     current = features if isinstance(features, dict) else {}
     return {

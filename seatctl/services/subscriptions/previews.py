@@ -1,4 +1,4 @@
-"""What Stripe says a change of a running subscription costs: now and with the next invoice."""
+"""What a change of a running subscription costs now and on the next invoice, by Stripe's previews."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from seatctl.rules.term_content import item_update
 from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
 
 _NOTHING_TO_COME = "invoice_upcoming_none"
-"""Stripe's code where no invoice would follow: the subscription ends before."""
+"""Stripe's code if no invoice would follow because the subscription ends before."""
 
 _AT_ONCE, _LATER, _NOT_AT_ALL = "always_invoice", "create_prorations", "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Proration:
-    """How Stripe bills the difference, and the moment (epoch seconds) from which it counts."""
+    """How Stripe bills the difference, and the time (epoch seconds) from which it counts."""
 
     behavior: str
     moment: int
@@ -34,7 +34,7 @@ _NO_PRORATION = Proration(_NOT_AT_ALL, 0)
 
 @dataclass(frozen=True, slots=True)
 class DueNow:
-    """What a change costs now, in minor units: what is charged, and what is too little for that."""
+    """What a change costs now, in minor units: the charge, and an amount too small to charge."""
 
     now: int = 0
     carried_over: int = 0
@@ -47,9 +47,10 @@ def due_now(
     proration: Proration | None,
     discounts: list[JsonValue],
 ) -> DueNow:
-    """What Stripe would charge now; never negative: a credit goes to the balance.
+    """Return what Stripe would charge now; never negative, since a credit goes to the balance.
 
-    Nothing if the change makes no invoice of its own: in a trial Stripe previews the first real one.
+    Zero if the change makes no invoice of its own: in a trial, Stripe previews the first paid invoice
+    instead.
     """
     if proration is None or proration.behavior != _AT_ONCE:
         return DueNow()
@@ -73,11 +74,11 @@ def next_total(
     proration: Proration | None,
     discounts: list[JsonValue],
 ) -> int | None:
-    """What the next term will be invoiced at, in minor units; None where the subscription ends before.
+    """Return the total of the next term's invoice, in minor units; None if the subscription ends before.
 
-    With what is prorated now and billed then, and what has waited for it, unless the change bills that now.
-    `discounts` replace those of the subscription, if any. Reckoned with sums alone: the lines of a preview
-    are cut short.
+    It includes what is prorated now and billed then, and waiting items unless the change bills those now.
+    `discounts` replace those of the subscription, if any. Only totals are used, because Stripe truncates the
+    lines of a preview.
     """
     if snapshot.state.ends:
         return None
@@ -94,7 +95,7 @@ def next_total(
             if bills_what_has_waited(next_invoice) and _bills_now(
                 billing, snapshot, target, proration, discounts
             ):
-                # Without what has waited: a discount may take more or less off it then than it does today.
+                # Without the waiting items: a discount may take off a different amount then.
                 next_invoice = _preview(billing, snapshot, target.next, _NO_PRORATION, discounts, RECURRING)
     except (MissingInStripe, InvalidRequest):
         return None
@@ -108,13 +109,13 @@ def _bills_now(
     proration: Proration,
     discounts: list[JsonValue],
 ) -> bool:
-    """Whether a change that is billed at once makes an invoice today, which takes along what has waited."""
+    """Whether a change billed at once makes an invoice today; that invoice includes waiting items."""
     today = _preview(billing, snapshot, target.now, proration, discounts)
     return not is_of_next_term(today, snapshot.item, proration.moment)
 
 
 def total_after(billing: Billing, snapshot: SubscriptionSnapshot, form: dict[str, JsonValue]) -> int | None:
-    """What the next invoice comes to after an update with `form`, in minor units; None if none follows."""
+    """Return the next invoice's total after an update with `form`, in minor units; None if none follows."""
     preview: dict[str, JsonValue] = {"subscription": snapshot.mirror.id, "subscription_details": form}
     try:
         return read_preview(billing.read(endpoints.preview_invoice(preview))).total
@@ -125,9 +126,9 @@ def total_after(billing: Billing, snapshot: SubscriptionSnapshot, form: dict[str
 def waiting_total(
     billing: Billing, snapshot: SubscriptionSnapshot, content: TermContent, new_end: int
 ) -> int:
-    """What Stripe bills as soon as a trial until `new_end` (epoch seconds) begins: all that has waited.
+    """Return what Stripe bills as soon as a trial until `new_end` (epoch seconds) begins, in minor units.
 
-    Minor units. A renewal by hand is such a trial, and its first invoice takes every waiting item with it.
+    A renewal by hand is such a trial, and its first invoice takes all waiting items.
     """
     details: dict[str, JsonValue] = {
         "items": [item_update(snapshot.item.id, snapshot.state.next, content)],

@@ -1,6 +1,6 @@
-"""A change of a running subscription that may be made: checked, priced, and then submitted once.
+"""A change of a running subscription that may be made: checked, priced by Stripe, then submitted once.
 
-What each command checks and what it costs is in `seats_and_plan.py`, `renew.py` and `cancel.py`.
+`seats_and_plan.py`, `renew.py` and `cancel.py` check and price the changes of each command.
 """
 
 from __future__ import annotations
@@ -54,37 +54,38 @@ class Proposal:
     currency: str
     summary: str
     subscription: Subscription
-    """The subscription as it was decided on."""
+    """The subscription as it was when the change was decided."""
     read_at: datetime
-    """The machine's time (UTC) at which the ledger told `pool`: what falls due in between is no change."""
+    """When the ledger was read (UTC, this machine's clock)."""
     notes: tuple[str, ...] = ()
-    """What a person should know before it is done, where it is not about a charge."""
+    """What to tell the user before the question, if not about a charge."""
     nothing: bool = False
-    """All is so already; only an interrupted operation of the subscription is finished."""
+    """There is nothing to change; only an interrupted operation of the subscription would be finished."""
     columns: tuple[str, ...] = CHANGE_COLUMNS
     operation: int = 0
-    """The last operation of the subscription when it was decided."""
+    """The subscription's last operation when the change was decided."""
     on_account: bool = False
-    """What is due is invoiced, to be paid later, and charges no card."""
+    """The amount due is invoiced and paid later; no card is charged."""
     warnings: tuple[str, ...] = ()
-    """What is said besides before it is done, and again with the report."""
+    """Told before the question, and again with the report."""
     would: str = "would change"
-    """What --dry-run says before the summary."""
+    """The words of --dry-run before the summary."""
     undo: str | None = None
-    """The command that would be accepted to take it back, where there is one."""
+    """The command that takes the change back, if there is one."""
 
     def require_unchanged(self, reader: Reader) -> None:
-        """Raise `subscription_changed` where another process was faster: the quantities sent are absolute.
+        """Raise `subscription_changed` if another process changed the subscription since.
 
-        A request that was only to finish an operation has no details; another process has finished it.
+        The quantities sent are absolute. A proposal without details only finishes an operation; if it is not
+        there any more, another process has finished it.
         """
         now = subscriptions.by_id(reader, self.subscription.id, self.read_at)
         same = replace(now, assigned=self.subscription.assigned) == self.subscription
-        # A decrease that waits for the renewal shows in no column: the operation's number tells it.
+        # No column shows a decrease that waits for the renewal; the operation's number does.
         if not (self.request.details and same and operations.latest_of(reader, now.id) == self.operation):
             raise refuse(
                 Code.SUBSCRIPTION_CHANGED,
-                f"{self.subscription.name} has changed since this was decided; nothing was done",
+                f"{self.subscription.name} was changed by another command meanwhile; nothing was done",
                 hint=f"seatctl subs show {quote(self.subscription.name)}, then run the same command again",
                 data={"subscription": self.subscription.name},
             )
@@ -92,7 +93,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class ChangeOptions:
-    """What the commands of this module have in common."""
+    """The options that all changes of a subscription have."""
 
     max_spend: str | None = None
     request_id: str | None = None
@@ -102,13 +103,13 @@ class ChangeOptions:
 
     @property
     def discount(self) -> bool:
-        """Whether one is asked for."""
+        """Whether a discount is requested."""
         return bool(self.promo or self.coupon)
 
     @property
     def requested(self) -> dict[str, JsonValue]:
-        """What a repetition must ask for too, as far as it is asked for at all."""
-        # On account too: who asks for an invoice must not be told that the card was charged for it.
+        """The options that a repetition of the request must have too."""
+        # `on_account` too: a request for an invoice must not be answered with a charge to the card.
         given = {"promo": self.promo, "coupon": self.coupon, "on_account": self.on_account}
         return {name: wanted for name, wanted in given.items() if wanted}
 
@@ -121,11 +122,12 @@ def repeated_proposal(
     action: Action,
     options: ChangeOptions | None = None,
 ) -> Proposal | None:
-    """The same request where it is still under way, or was done under this request id; None where it is new.
+    """Return the earlier operation as a proposal if this request repeats one, else None.
 
-    It is finished, or answered again, whatever would be said of a new one: Stripe may have done it already,
-    and it would then look as if nothing were left to do, or as if it were too late or cost something.
-    Raises `max_spend_exceeded` where this time a limit is given that it was not begun under.
+    An earlier operation is unfinished, or has the same request id. It must be finished even if a new request
+    would now be refused: Stripe may already have carried it out.
+
+    Raises `max_spend_exceeded` if this request has a lower limit than the earlier operation charges.
     """
     options = options or ChangeOptions()
     with ledger.reading() as reader:
@@ -168,7 +170,7 @@ def _asks(operation: Operation, subscription: int, requested: dict[str, JsonValu
 
 
 def submit_proposal(ledger: Ledger, billing: Billing, call: Call, proposal: Proposal) -> Report:
-    """Submit a prepared change; under --dry-run show it. Raises what the operation raises."""
+    """Submit a proposal; under --dry-run only show it. Raises what the operation raises."""
     columns = tuple(name for name in proposal.columns if name in proposal.row)
     if proposal.nothing and not _is_disturbed(ledger, proposal.subscription):
         return Report(None, call.dry_run, proposal.summary, (proposal.row,), columns=columns)
@@ -181,7 +183,7 @@ def submit_proposal(ledger: Ledger, billing: Billing, call: Call, proposal: Prop
 
 
 def _is_disturbed(ledger: Ledger, subscription: Subscription) -> bool:
-    """Whether an interrupted operation of the subscription has to be finished first."""
+    """Whether an interrupted operation of the subscription must be finished first."""
     with ledger.reading() as reader:
         return operations.of_subscription(reader, subscription.id) is not None
 
@@ -197,7 +199,7 @@ def priced_proposal(
     warnings: tuple[str, ...] = (),
     carried_over: int = 0,
 ) -> Proposal:
-    """The request with what it costs now and with the next invoice, in minor units, and what it leads to."""
+    """Return the proposal with its price now and on the next invoice, in minor units, and with its effect."""
     state, currency = snapshot.state, snapshot.subscription.currency
     row: dict[str, JsonValue] = {
         "name": state.name,
@@ -236,5 +238,5 @@ def priced_proposal(
 
 
 def spend_limit(options: ChangeOptions, currency: str) -> int | None:
-    """`--max-spend` in minor units. Raises `bad_amount`."""
+    """Return `--max-spend` in minor units, None if not given. Raises `bad_amount`."""
     return None if options.max_spend is None else amount_of(options.max_spend, currency)

@@ -1,8 +1,8 @@
-"""The operation that changes seats or plan where Stripe bills the difference, or nothing is due now.
+"""The operation that changes seats or plan if Stripe prorates the change, or nothing is due now.
 
-Two updates at most. The first sets what is paid for from now on and lets Stripe prorate; the second, where
-the next term differs, sets that without proration, with metadata that says what is paid for until then. A
-kill between them is finished by the next run; Stripe's item alone then says the right capacity.
+It makes up to two updates. The first sets what is paid for from now on, and Stripe prorates it. If the next
+term differs, the second sets that without proration, and metadata says what is paid for until then. If the
+command is killed between them, the next run finishes it; until then Stripe's item holds the right capacity.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ def _is_billed(running: OperationRun) -> bool:
 
 
 def _held(running: OperationRun) -> TermContent | None:
-    """What Stripe's item held when the change was decided; None in a payload of an earlier version."""
+    """Return what Stripe's item held when the change was decided; None in payloads of earlier versions."""
     held = running.payload.get("held")
     return None if held is None else read_side(held)
 
 
 def _bill(running: OperationRun, now: TermContent, after: TermContent) -> str | None:
-    """Change what runs now, prorated by Stripe and charged inside the call; the invoice that charged it.
+    """Change what runs now; return the invoice with which Stripe charged it, if any.
 
-    With `error_if_incomplete` a declined card leaves the quantity as it was.
+    Stripe charges inside the call. With `error_if_incomplete`, a declined card leaves the quantity unchanged.
     """
     stripe_id = str(running.payload["stripe_id"])
     form: dict[str, JsonValue] = {
@@ -69,8 +69,8 @@ def _bill(running: OperationRun, now: TermContent, after: TermContent) -> str | 
         running, {**form, **discounted, "payment_behavior": "error_if_incomplete"}, _marks(running), metadata
     )
     try:
-        # A refusal counts only as the answer of this very call: after a lost answer, a key that may not
-        # look any more says nothing of what was charged, and the operation has to stay pending.
+        # Only a refusal of this call itself ends the operation. After a lost answer, a refused key (which may
+        # have lost its permission) does not tell what was charged: the operation must stay pending.
         answer = running.step_or_nothing(
             "charge",
             endpoints.update_subscription(stripe_id, charging),
@@ -78,7 +78,7 @@ def _bill(running: OperationRun, now: TermContent, after: TermContent) -> str | 
             but=(AuthenticationRequired,),
         )
     except AuthenticationRequired as required:
-        if discounted:  # a pending update takes none, and would charge more than was told
+        if discounted:  # a pending update takes no discounts, and would charge more than was shown
             raise NothingLeftInStripe(required) from required
         waiting = {**form, "payment_behavior": "pending_if_incomplete"}
         answer = running.step_or_nothing(
@@ -94,12 +94,12 @@ def _bill(running: OperationRun, now: TermContent, after: TermContent) -> str | 
 
 
 def _invoice_before(running: OperationRun) -> JsonValue:
-    """The latest invoice of the subscription when the change was decided."""
+    """Return the latest invoice of the subscription when the change was decided."""
     return running.payload.get("latest_invoice")
 
 
 def _discounts(running: OperationRun) -> dict[str, JsonValue]:
-    """The discounts of the subscription from now on, where the change gives any."""
+    """Return the new discounts of the subscription as form fields, if the change sets any."""
     given = running.payload.get("discounts")
     return {"discounts": given} if given else {}
 
@@ -109,26 +109,32 @@ def _changed(running: OperationRun) -> StripeJson | None:
 
 
 def _pending(running: OperationRun, now: TermContent) -> StripeJson | None:
-    """A pending update takes no metadata; the quantity that it will set, or has set, tells it."""
+    """Return the subscription if its pending update is this operation's.
+
+    A pending update has no metadata; the quantity that it sets identifies it.
+    """
     raw = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
     return raw if raw.get("pending_update") or _is_set(running, raw, now) else None
 
 
 def _is_set(running: OperationRun, raw: StripeJson, now: TermContent) -> bool:
-    """Whether Stripe's item holds what the operation has charged for; not if it was taken off since."""
+    """Whether the item holds what the operation charged for. False if it was removed since."""
     items = [one for one in read_subscription(raw).items if one.id == running.payload["item"]]
     return any(one.quantity == now.seats and one.price.id == now.price_id for one in items)
 
 
 def _authenticated(running: OperationRun, now: TermContent, answer: StripeJson) -> str | None:
-    """The invoice, once the bank has agreed. Raises WaitingForCardholder; undone after 23 hours."""
+    """Return the invoice once the bank has approved the payment.
+
+    Raises WaitingForCardholder; after 23 hours the change is undone.
+    """
     raw = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
     invoice = read_subscription(answer).latest_invoice
     if _is_set(running, raw, now):
         return invoice
     bill = read_invoice(running.billing.read(endpoints.invoice(invoice))) if invoice else None
     if bill is not None and bill.status is InvoiceStatus.PAID and invoice != _invoice_before(running):
-        return invoice  # the bank has agreed; what the item holds now was set by somebody since
+        return invoice  # the bank approved it; somebody changed the item since
     if invoice != _invoice_before(running):
         require_no_payment_processing(running.billing, [invoice])
     is_there = has_item(read_subscription(raw), running.payload["item"])
@@ -143,7 +149,7 @@ def _authenticated(running: OperationRun, now: TermContent, answer: StripeJson) 
     if invoice and raw.get("pending_update"):
         running.step_at_last("void", endpoints.void_invoice(invoice), lambda: _voided(running, invoice))
     if not is_there:
-        gone = "the subscription's item was taken off in Stripe before the payment was authenticated"
+        gone = "the subscription's item was removed in Stripe before the payment was authenticated"
         raise NothingLeftInStripe(ItemGone(f"{gone}; nothing was charged", hint="seatctl sync"))
     raise NothingLeftInStripe(
         StripeRefused("the payment was not authenticated in time; nothing was charged or changed")
@@ -156,7 +162,7 @@ def _voided(running: OperationRun, invoice: str) -> StripeJson | None:
 
 
 def _set_next(running: OperationRun, now: TermContent, after: TermContent) -> None:
-    """Set what the next term begins with: no proration, so Stripe bills right at renewal."""
+    """Set what the next term begins with. Without proration, so that Stripe bills it at the renewal."""
     waiting = waiting_metadata(
         now,
         after,
@@ -189,7 +195,7 @@ def _next_changed(running: OperationRun) -> StripeJson | None:
 
 
 def _agreed(running: OperationRun) -> dict[str, JsonValue]:
-    """The policy that a plan change brings, and until when the one before holds."""
+    """Return the policies that a plan change agreed on, and until when the earlier one holds."""
     agreed = running.payload.get("agreed")
     return agreed if isinstance(agreed, dict) else {}
 
@@ -200,21 +206,21 @@ def _with_metadata(
     operation_marks: dict[str, JsonValue],
     metadata: dict[str, JsonValue],
 ) -> dict[str, JsonValue]:
-    """The form with the marks, and with what is said of this pool where that is kept."""
+    """Return the form with the marks, and with `metadata` on the item or subscription that carries it."""
     return with_metadata(form, text(running, "said_on"), operation_marks, metadata)
 
 
 def _mark(running: OperationRun, metadata: dict[str, JsonValue]) -> None:
-    """Set what a pending update could not take."""
+    """Set the metadata that a pending update could not take."""
     form = _with_metadata(running, {}, _marks(running), metadata)
     write = endpoints.update_subscription(str(running.payload["stripe_id"]), form)
     _unless_gone(running, "mark", write, lambda: _changed(running))
 
 
 def _unless_gone(running: OperationRun, step: str, write: Write, find: Find) -> None:
-    """Do what has to be done because money has moved, unless its item was taken off in Stripe since.
+    """Make a write that must succeed because money has moved, unless the item was removed in Stripe.
 
-    Nothing can be set on that any more: left pending, it would be asked for at each sync for ever.
+    A removed item can never be updated: left pending, the operation would fail at every sync.
     """
     try:
         running.step_at_last(step, write, find)
@@ -234,11 +240,11 @@ def _marks(running: OperationRun) -> dict[str, JsonValue]:
 
 
 def _undo(running: OperationRun) -> str | None:
-    """Abandoned, or too old: give up what waits for its cardholder; finish what has gone through."""
+    """Take back a change that still waits for its cardholder; return None if Stripe has carried it out."""
     if running.answered("charge") or running.answered("next") or _changed(running) or _next_changed(running):
         return None
     if not _is_billed(running):
-        return "it had not reached Stripe; nothing was changed"
+        return "it had not reached Stripe, so nothing was changed"
     raw = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
     asked_to_wait = running.was_sent("charge-to-authenticate")
     if asked_to_wait and _is_set(running, raw, read_side(running.payload["now"])):

@@ -1,7 +1,7 @@
-"""What would be given back if a subscription ended now: Stripe's preview, spread over what was paid.
+"""What a subscription would give back if it ended now: Stripe's preview, spread over the paid invoices.
 
-Stripe says what is unused of what the subscription itself billed. It knows nothing of our own invoices
-(seats at full price, renewals by hand): each gives back the unused share of the term that it paid for.
+Stripe previews what is unused of the invoices it made itself. It does not know what our own invoices (seats
+at full price, renewals by hand) pay for: each gives back the unused share of its term.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import plain_amount, step
 from seatctl.models.stripe_objects import Preview, StripeInvoice
 from seatctl.models.subscription import SubscriptionStatus
+from seatctl.rules import hints
 from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION
 from seatctl.rules.refunds import (
     CreditShare,
@@ -46,16 +47,16 @@ class SubscriptionInvoices:
     """What its open invoices still ask for, in minor units."""
     waiting: tuple[StripeJson, ...]
     given: int = 0
-    """What its paid invoices have given back before, in minor units."""
+    """What its paid invoices have already given back, in minor units."""
     unpaid: tuple[str, ...] = ()
-    """Why those that are neither paid nor open are not: void, written off, or still a draft."""
+    """Why the other invoices are neither paid nor open: void, written off, or still a draft."""
     open: tuple[StripeInvoice, ...] = ()
     drafts: tuple[StripeInvoice, ...] = ()
-    """Those of the running period that are not charged yet: a renewal's is a draft for about an hour."""
+    """Invoices of the running period not charged yet: a renewal's is a draft for about an hour."""
 
 
 def read_invoices(billing: Billing, snapshot: SubscriptionSnapshot) -> SubscriptionInvoices:
-    """Every invoice that billed the subscription, read from Stripe now."""
+    """Read every invoice that billed the subscription from Stripe."""
     stripe_id, customer = snapshot.mirror.id, snapshot.mirror.customer_id
     by_stripe: list[tuple[StripeInvoice, PaidInvoice]] = []
     ours: list[tuple[StripeInvoice, PaidInvoice]] = []
@@ -101,15 +102,15 @@ def read_invoices(billing: Billing, snapshot: SubscriptionSnapshot) -> Subscript
 def credit_shares(
     billing: Billing, snapshot: SubscriptionSnapshot, invoices: SubscriptionInvoices
 ) -> tuple[CreditShare, ...]:
-    """What each invoice gives back, in minor units.
+    """Return what each invoice gives back, in minor units.
 
     Raises `nothing_to_give_back`, `refund_falls_short`, `not_refundable`.
     """
     now, smallest = snapshot.stripe_time, step(snapshot.subscription.currency)
     running = [pair for pair in invoices.by_stripe if _covers_future(pair[0], now)]
     if snapshot.mirror.status is SubscriptionStatus.TRIALING:
-        # A term that was renewed by hand is a trial to Stripe, which gives nothing back of one. A trial that
-        # was given in the dashboard has put what was unused on the balance, by an invoice below 0.
+        # To Stripe, a term renewed by hand is a trial, of which it gives nothing back. A trial begun in the
+        # dashboard has put the unused amount on the balance, by an invoice below 0.
         paid_amounts = [(invoice, min(invoice.total, 0) or paid.in_all) for invoice, paid in running]
         unused = max(
             0, sum(unused_lines(invoice.lines, amount, now, smallest) for invoice, amount in paid_amounts)
@@ -151,15 +152,15 @@ def _require_full_refund(
     back: int,
     disputed: list[str],
 ) -> None:
-    """Raise `refund_falls_short` unless all that Stripe says is unused is given back, now or before."""
-    # Stripe rounds each line by itself, a charge down and its credit up: a unit of each may be missing.
+    """Raise `refund_falls_short` unless everything that Stripe says is unused is given back."""
+    # Stripe rounds each line, a charge down and its credit up, so a unit of each line may be missing.
     lines = sum(
         len(invoice.lines)
         for invoice, _ in invoices.by_stripe
         if _covers_future(invoice, snapshot.stripe_time)
     )
     rounding = lines * step(snapshot.subscription.currency)
-    # Of a draft Stripe says that its time is unused, and then charges it all the same.
+    # Stripe counts the time of a draft as unused, and then charges the draft all the same.
     if back + invoices.given >= unused - rounding and not (invoices.drafts and unused > rounding):
         return
     raise _refund_falls_short(snapshot, unused, back, [*disputed, *invoices.unpaid])
@@ -173,7 +174,7 @@ def _refund_falls_short(
     def money(amount: int) -> str:
         return f"{plain_amount(amount, currency)} {currency.upper()}"
 
-    why = " and ".join(reasons) or "the invoices of the running term took no more"
+    why = " and ".join(reasons) or "the invoices of the running term charged less"
     return refuse(
         Code.REFUND_FALLS_SHORT,
         f"{snapshot.subscription.name}: {money(unused)} is unused, but only {money(back)} of it can be given"
@@ -193,7 +194,7 @@ def _refund_falls_short(
 def _why_unpaid(invoice: StripeInvoice) -> str:
     name = invoice.number or invoice.id
     if invoice.status is InvoiceStatus.DRAFT:
-        return f"invoice {name} is a draft and not paid yet; Stripe charges a renewal's after about an hour"
+        return f"invoice {name} is a draft; Stripe charges a renewal after about an hour"
     return f"invoice {name} is {invoice.status} and will not be paid"
 
 
@@ -203,13 +204,13 @@ class _Refundable:
 
     paid: PaidInvoice
     returned: int = 0
-    """What has gone back past its credit notes, in minor units: refunds of the dashboard, lost disputes."""
+    """Returned without credit notes, in minor units: refunds in the dashboard, lost disputes."""
     disputed: str = ""
-    """Why nothing goes back to its card while a dispute is open."""
+    """Why nothing can go back to the card while a dispute is open."""
 
 
 def _refundable(billing: Billing, invoice: StripeInvoice, paid: PaidInvoice) -> _Refundable:
-    """What can be given back after refunds of the dashboard and disputes, which stand on the payment."""
+    """Return what can be given back after refunds in the dashboard and disputes of its payments."""
     if not paid.by_card:
         return _Refundable(paid)
     payments = invoice.details.get("payments")
@@ -226,7 +227,7 @@ def _refundable(billing: Billing, invoice: StripeInvoice, paid: PaidInvoice) -> 
         if _is_with_bank(payment)
     ]
     lost = sum(amount_of(payment, "amount") for payment in disputes if payment.get("status") == "lost")
-    # Stripe refunds nothing of a payment that a bank has taken back; the bank pays the cardholder.
+    # Stripe does not refund a payment that a bank has taken back; the bank pays the cardholder.
     not_refundable = paid.by_card if disputes else min(paid.by_card, by_hand)
     name, is_open = invoice.number or invoice.id, any(payment.get("status") != "lost" for payment in disputes)
     why = f"the payment of invoice {name} is disputed, and its bank has taken it back" if is_open else ""
@@ -239,13 +240,13 @@ def _refundable(billing: Billing, invoice: StripeInvoice, paid: PaidInvoice) -> 
 
 
 def _is_with_bank(dispute: StripeJson) -> bool:
-    """Whether the cardholder's bank holds the payment: neither an inquiry, nor a dispute that was won."""
+    """Whether the cardholder's bank holds the payment: the dispute is not an inquiry and was not won."""
     status = str(dispute.get("status"))
     return status in {"needs_response", "under_review", "lost"} and not dispute.get("is_charge_refundable")
 
 
 def _refunded_by_hand(billing: Billing, invoice: StripeInvoice, intents: list[str]) -> int:
-    """What was refunded of these payments without a credit note, in minor units."""
+    """Return what was refunded of these payments without a credit note, in minor units."""
     refunds = [refund for intent in intents for refund in billing.every(endpoints.refunds_of_payment(intent))]
     if not refunds:
         return 0
@@ -266,17 +267,17 @@ def _objects(value: JsonValue | None) -> list[StripeJson]:
 
 
 def _covers_future(invoice: StripeInvoice, now: datetime) -> bool:
-    """Whether it billed time that is still to come."""
+    """Whether the invoice billed time that is still to come."""
     return any(line.period_end > now for line in invoice.lines)
 
 
 def _balance_owed(billing: Billing, customer: str) -> int:
-    """What the customer owes on its balance, in minor units."""
+    """Return what the customer owes on its balance, in minor units."""
     return max(0, amount_of(billing.read(endpoints.customer(customer)), "balance"))
 
 
 def credit_note_form(share: CreditShare) -> dict[str, JsonValue]:
-    """A share as the credit note that gives it back."""
+    """Return the credit note that gives a share back, in Stripe's words."""
     form: dict[str, JsonValue] = {
         "invoice": share.invoice,
         "amount": share.refund + share.credit + share.less,
@@ -289,12 +290,12 @@ def credit_note_form(share: CreditShare) -> dict[str, JsonValue]:
 
 
 def final_invoice_total(billing: Billing, snapshot: SubscriptionSnapshot) -> int:
-    """What the final invoice asks for if it ends now and gives nothing back, in minor units: what waits."""
+    """Return the final invoice if it ends now without a refund, in minor units: the waiting items."""
     return max(0, _final_invoice(billing, snapshot, "none").amount_due)
 
 
 def _unused_amount(billing: Billing, snapshot: SubscriptionSnapshot) -> int:
-    """Stripe's own word: what is unused, less what waits to be billed."""
+    """Return what is unused, less what waits to be billed, by Stripe's preview."""
     return -_final_invoice(billing, snapshot, "create_prorations").total
 
 
@@ -307,7 +308,7 @@ def _final_invoice(billing: Billing, snapshot: SubscriptionSnapshot, behavior: s
 
 
 def _preview_credit_note(billing: Billing, snapshot: SubscriptionSnapshot, share: CreditShare) -> None:
-    """Let Stripe say now what it would say once the subscription is gone."""
+    """Let Stripe refuse the credit note now rather than after the subscription has ended."""
     from seatctl.errors import StripeRefused
 
     try:
@@ -315,20 +316,20 @@ def _preview_credit_note(billing: Billing, snapshot: SubscriptionSnapshot, share
     except StripeRefused as refusal:
         raise refuse(
             Code.NOT_REFUNDABLE,
-            f"Stripe gives nothing back on invoice {share.number}: {refusal.message}",
-            hint=f"seatctl invoices show {share.number}; without --refund it is canceled all the same",
+            f"Stripe refuses a refund of invoice {share.number}: {refusal.message}",
+            hint=f"{hints.command('invoices', 'show', share.number)}; without --refund it is canceled anyway",
             data={"subscription": snapshot.subscription.name, "invoice": share.number},
         ) from refusal
 
 
 def _paid(invoice: StripeInvoice, raw: StripeJson) -> tuple[PaidInvoice, int]:
-    """What can be given back of an invoice, and what was given back before, in minor units."""
+    """Return what can be given back of an invoice, and what already was, in minor units."""
     before, after = (amount_of(raw, f"{when}_payment_credit_notes_amount") for when in ("pre", "post"))
     by_card = max(0, invoice.amount_paid - after)
     in_all = max(0, invoice.total - before - after)
     owed = min(in_all, invoice.amount_remaining) if invoice.status is InvoiceStatus.OPEN else 0
     name = invoice.number or invoice.id
-    if owed:  # what an open one took so far, in part, stays: Stripe's credit notes only lower the rest
+    if owed:  # its partial payment stays
         return PaidInvoice(invoice.id, name, 0, in_all, owed), before + after
     return PaidInvoice(invoice.id, name, min(by_card, in_all), in_all), before + after
 

@@ -1,7 +1,7 @@
-"""Renewing by hand: our own invoice for the next term, paid; then one update (billing.md, "Purchases").
+"""The operation that renews a term by hand: our own invoice for the next term, then one update.
 
-The update sets the next term's items and puts `trial_end` at its end, so that Stripe bills nothing before
-then; the contract still ends by itself there. The old term's seats hold until its end.
+The update sets the items of the next term, and `trial_end` at its end, so that Stripe bills nothing before
+then. The subscription still ends there by itself. The seats of the old term hold until its end.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ from seatctl.services.subscriptions.snapshot import (
 
 @dataclass(frozen=True, slots=True)
 class RenewalOptions:
-    """What `subs renew` asks for; None keeps what is."""
+    """The options of `subs renew`; None keeps the current value."""
 
     seats: int | None = None
     plan: str | None = None
@@ -125,7 +125,7 @@ def prepare_renewal(
     own_invoice = _own_invoice(snapshot, plan, seats, renewal, options, end)
     preview = preview_own_invoice(billing, snapshot, own_invoice)
     waiting = waiting_total(billing, snapshot, target.next, int(end.timestamp()))
-    if waiting:  # the limit is for both invoices: ours may come to what is shown here, and to no more
+    if waiting:  # the limit covers both invoices; our own may not exceed what is shown here
         own_invoice = replace(own_invoice, max_spend=None)
     due = preview.amount_due + waiting
     check_spend(due, plan.currency, options.max_spend)
@@ -171,7 +171,7 @@ def prepare_renewal(
 
 
 def _waiting_remark(waiting: int, currency: str) -> str:
-    """What a summary says of what Stripe bills besides; nothing where nothing waits."""
+    """What the summary says of waiting items that Stripe bills with the renewal; empty if none."""
     amount = f"{plain_amount(waiting, currency)} {currency.upper()}"
     return f", with {amount} that waited for its next invoice" if waiting else ""
 
@@ -205,13 +205,13 @@ def _own_invoice(
 
 
 def _new_end(snapshot: SubscriptionSnapshot, plan: Plan) -> datetime:
-    """The end of the next term. Raises `term_too_long` before anything is charged."""
+    """Return the end of the next term. Raises `term_too_long` before anything is charged."""
     end = next_end(snapshot.state.term_end, snapshot.mirror.created_at, plan.interval, plan.interval_count)
-    # Stripe takes a `trial_end` at most two years from the billing cycle anchor.
+    # Stripe accepts a `trial_end` at most two years after the billing cycle anchor.
     if end > add_interval(snapshot.mirror.billing_cycle_anchor, Interval.YEAR, 2):
         raise refuse(
             Code.TERM_TOO_LONG,
-            f"Stripe holds terms of at most two years; this one would end on {end:%Y-%m-%d}",
+            f"Stripe allows terms of at most two years; this one would end on {end:%Y-%m-%d}",
             hint=hints.to("to begin a new contract", hints.buy(plan.slug)),
             data={"subscription": snapshot.subscription.name, "new_end": format_time(end)},
         )
@@ -229,7 +229,7 @@ def _run(running: OperationRun) -> Apply:
 
 
 def _extend(running: OperationRun, invoice: str) -> str:
-    """Give the subscription its next term, which is paid: whatever fails here stays pending."""
+    """Give the subscription its next term. It is paid, so any failure here stays pending."""
     stripe_id = str(running.payload["stripe_id"])
 
     def find() -> StripeJson | None:
@@ -237,7 +237,7 @@ def _extend(running: OperationRun, invoice: str) -> str:
 
     mirror = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
     if mirror.status is SubscriptionStatus.CANCELED:
-        # One that was extended and then canceled by somebody has had its term: no second one for it.
+        # If it was extended and canceled after that, its term is used up: do not begin a second one.
         return stripe_id if find() is not None else _begin_new_subscription(running, invoice)
     if not has_item(mirror, running.payload["item"]) and find() is None:
         outcome = refund_invoice(running, invoice)
@@ -259,7 +259,10 @@ def _extend(running: OperationRun, invoice: str) -> str:
 
 
 def _begin_new_subscription(running: OperationRun, invoice: str) -> str:
-    """The contract ended before its paid renewal was recorded: the next term is a new subscription."""
+    """Start the next term as a new subscription, and return its id.
+
+    The old one ended before its paid renewal was recorded.
+    """
     metadata, own_invoice = running.payload.get("metadata"), read_own_invoice(running.payload["bill"])
     form: dict[str, JsonValue] = {
         "customer": running.payload["customer"],
@@ -286,7 +289,7 @@ def _begin_new_subscription(running: OperationRun, invoice: str) -> str:
 
 
 def _changed_item(running: OperationRun) -> dict[str, JsonValue]:
-    """What the next term changes of the item; a payload of an earlier version does not say what it held."""
+    """Return what the next term changes on the item; earlier versions did not store what it held."""
     held, item = running.payload.get("held"), running.payload["item"]
     after = read_side(running.payload["next"])
     return items_changed(item, None if held is None else read_side(held), after)
@@ -303,7 +306,7 @@ def _marks(running: OperationRun) -> dict[str, JsonValue]:
 
 def _term_metadata(running: OperationRun, invoice: str) -> dict[str, JsonValue]:
     policies = running.payload.get("agreed")
-    if policies is None:  # begun by a version that knew only the next term's policy
+    if policies is None:  # begun by a version that stored only the next term's policy
         policy = running.payload.get("policy")
         policies = {**as_metadata(from_fields(policy if isinstance(policy, dict) else {}))}
     return {

@@ -1,7 +1,7 @@
-"""`subs resume` of a subscription that Stripe has paused, because its trial ended without a card.
+"""`subs resume` of a subscription that Stripe paused because its trial ended without a card.
 
 Stripe begins a new period and charges its invoice; the subscription stays paused until that is paid. A pause
-in collection is another thing: there the subscription runs, and `cancel.py` ends the pause by an update.
+of collection is different: the subscription runs, and `cancel.py` ends the pause by an update.
 """
 
 from __future__ import annotations
@@ -83,18 +83,18 @@ def _run(running: OperationRun) -> Apply:
     mirror = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
     invoice = _new_invoice(running, mirror.latest_invoice)
     if mirror.status is SubscriptionStatus.PAUSED and invoice is not None:
-        # The card was refused or the bank asks: it stays paused, with an invoice that may be paid for a day.
+        # The card was declined or the bank asks: it stays paused, and its invoice can be paid for a day.
         pay_invoice(running, invoice, None, lambda: _void(running, invoice))
     return final_transaction(running, [invoice], str(running.payload["summary"]), report_due=True)
 
 
 def _new_invoice(running: OperationRun, latest: str | None) -> str | None:
-    """The invoice that resuming made; None if there is none."""
+    """Return the invoice that resuming made, None if there is none."""
     return None if latest == text(running, "latest_invoice") else latest
 
 
 def _resumed(running: OperationRun, stripe_id: str) -> StripeJson | None:
-    """The subscription, if Stripe has carried the call out: it runs, or it has made its invoice."""
+    """Return the subscription if Stripe has carried out the call: it runs, or has a new invoice."""
     raw = running.billing.read(endpoints.subscription(stripe_id))
     mirror = read_subscription(raw)
     has_new_invoice = _new_invoice(running, mirror.latest_invoice) is not None
@@ -102,7 +102,7 @@ def _resumed(running: OperationRun, stripe_id: str) -> StripeJson | None:
 
 
 def _void(running: OperationRun, invoice: str) -> None:
-    """Nobody pays for a period that did not begin."""
+    """Void the invoice of a period that did not begin."""
 
     def find() -> StripeJson | None:
         raw = running.billing.read(endpoints.invoice(invoice))
@@ -114,7 +114,7 @@ def _void(running: OperationRun, invoice: str) -> None:
 
 
 def _undo(running: OperationRun) -> str | None:
-    """Nobody is charged a day late; what was paid is finished."""
+    """Void an unpaid invoice after a day; return None if the subscription runs, so that it is finished."""
     stripe_id = str(running.payload["stripe_id"])
     mirror = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
     if mirror.status is not SubscriptionStatus.PAUSED:
@@ -122,7 +122,7 @@ def _undo(running: OperationRun) -> str | None:
     invoice = _new_invoice(running, mirror.latest_invoice)
     if invoice is not None:
         _void(running, invoice)
-    return "it was not paid; the subscription is paused as it was"
+    return "it was not paid, so the subscription is still paused"
 
 
 HANDLER = OperationHandler(_run, _undo)

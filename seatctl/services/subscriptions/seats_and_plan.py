@@ -1,4 +1,4 @@
-"""`subs add-seats`, `set-seats`, `change-plan`: decided by the policy, priced by Stripe, submitted."""
+"""`subs add-seats`, `set-seats` and `change-plan`: checked against the policy and priced by Stripe."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def prepare_added_seats(
 ) -> Proposal:
     """Check and price `seats` more.
 
-    Raises `addon_window_closed`, `pack_size`, `discount_not_allowed`, `card_required` …
+    Raises `addon_window_closed`, `pack_size`, `discount_not_allowed`, `card_required`, …
     """
     requested: dict[str, JsonValue] = {"add_seats": seats, **options.requested}
     repetition = repeated_proposal(ledger, call, handle, requested, Action.ADD_SEATS, options)
@@ -84,7 +84,10 @@ def _increase(
 
 
 def _list_price(ledger: Ledger, snapshot: SubscriptionSnapshot) -> int:
-    """What the plan costs a seat today, in minor units of the subscription; else what it pays already."""
+    """Return the plan's price per seat today, in minor units of the subscription's currency.
+
+    If the plan is unknown or has another currency, return what the subscription pays already.
+    """
     with ledger.reading() as reader:
         plan = plan_of(reader, snapshot.item.price.product_id)
     same_currency = plan is not None and plan.currency == snapshot.subscription.currency
@@ -100,7 +103,7 @@ def prepare_seat_total(
     options: ChangeOptions,
     leaving: Departures = NO_DEPARTURES,
 ) -> Proposal:
-    """Check and price a total of `seats`; `leaving` are the users who go where it becomes too small.
+    """Check and price a total of `seats`; `leaving` are the users who lose their seats.
 
     Raises what an increase or a decrease raises, and `below_assigned`.
     """
@@ -121,7 +124,7 @@ def prepare_seat_total(
     check_quantity(state.next.plan, state.upcoming, seats, use=command)
     leaving_users = {*leaving.users}
     if target.now == state.now:
-        with ledger.reading() as reader:  # at the renewal those are gone too whose seats end before it
+        with ledger.reading() as reader:  # some seats end before the renewal anyway
             end = format_time(state.term_end)
             leaving_users |= {*ending_between(reader, snapshot.subscription.id, format_time(call.now), end)}
     subscription_changes.check_room(state, seats, len(leaving_users))
@@ -140,7 +143,7 @@ def prepare_plan_change(
     *,
     at_renewal: bool,
 ) -> Proposal:
-    """Check and price another plan. Raises `plan_locked`, `interval_change`, `pack_size` and the like."""
+    """Check and price another plan. Raises `plan_locked`, `interval_change`, `pack_size`, …"""
     requested: dict[str, JsonValue] = {"change_plan": slug, "at_renewal": at_renewal, **options.requested}
     repetition = repeated_proposal(ledger, call, handle, requested, Action.MANAGE_SUBSCRIPTION, options)
     if repetition is not None:
@@ -153,7 +156,7 @@ def prepare_plan_change(
     if plan.slug == state.next.plan and (at_renewal or plan.slug == state.now.plan):
         return _unchanged(snapshot, requested)
     subscription_changes.check_plan_waits(state, plan.slug)
-    # What runs keeps its price: taking a pending change back must not move it to today's list price.
+    # Taking a pending change back must keep the running price, not move to today's list price.
     price = state.now.price_id if plan.slug == state.now.plan else plan.price_id
     target = subscription_changes.change_plan(
         state, price, plan.slug, snapshot.stripe_time, at_renewal=at_renewal
@@ -169,7 +172,7 @@ def prepare_plan_change(
         check_quantity(plan.slug, plan.policy, seats, use=command)
     when = "now" if target.now != state.now else f"from {state.term_end:%Y-%m-%d}"
     summary = f"{state.name}: plan {state.now.plan} → {plan.slug} {when}"
-    # What is paid for comes with the terms of what is paid for: those of the new plan, from when it begins.
+    # What is paid for keeps the policy it was paid under; the new plan's policy begins with the new plan.
     is_current = plan.slug == state.now.plan
     agreed = TermPolicies(
         state.policy if is_current or target.now == state.now else plan.policy,
@@ -189,11 +192,14 @@ def _prorated(
     leaving: Departures = NO_DEPARTURES,
     agreed: TermPolicies | None = None,
 ) -> Proposal:
-    """A change that Stripe prorates, or that waits for the renewal. `agreed`: with another policy."""
+    """Propose a change that Stripe prorates, or that waits for the renewal.
+
+    `agreed` are the policies of a plan change.
+    """
     state, is_billed = snapshot.state, target.now != snapshot.state.now
     at_once = state.policy.increase is not Increase.PRORATE_NEXT_INVOICE
     behavior = "always_invoice" if at_once else "create_prorations"
-    # Stripe refuses a moment outside of the period, which may have ended while it makes the next one.
+    # Stripe refuses a date outside the period, and the period may have ended before Stripe began the next.
     period_start, period_end = (
         int(edge.timestamp()) for edge in (snapshot.item.period_start, snapshot.item.period_end)
     )
@@ -235,7 +241,7 @@ def _prorated(
     )
     next_invoice = next_total(billing, snapshot, target, proration, discounts)
     warnings = tuple[str, ...]()
-    if discounts:  # in a proration it is not told apart, so the same is asked without them
+    if discounts:  # a proration does not show the discount by itself: compare with a preview without
         undiscounted = due_now(billing, snapshot, target.now, proration, [])
         later = next_total(billing, snapshot, target, proration, []) or 0
         saved = max(
@@ -259,7 +265,7 @@ def _prorated(
 
 
 def _unchanged(snapshot: SubscriptionSnapshot, requested: dict[str, JsonValue]) -> Proposal:
-    """Already so: a request that `carry_out` answers without an operation."""
+    """Propose nothing: the subscription already has these seats and this plan."""
     state = snapshot.state
     row: dict[str, JsonValue] = {"name": state.name, "plan": state.now.plan, "seats": state.now.seats}
     request = OperationRequest("change", requested, {}, snapshot.subscription.id)

@@ -1,4 +1,4 @@
-"""The settings of a subscription that live in Stripe's metadata too: name and owner.
+"""The settings of a subscription that are stored in Stripe's metadata too: name and owner.
 
 `services/purchases/order.py` buys a subscription; `services/requests/auto_approval.py` approves requests.
 """
@@ -29,26 +29,26 @@ from seatctl.services.users.permissions import allow
 
 
 def require_free_name(reader: Reader, name: str, excluding: Subscription | None = None) -> None:
-    """Raise `name_taken` if another subscription than `but` has the name."""
+    """Raise `name_taken` if a subscription other than `excluding` has the name."""
     taken = subscriptions.named(reader, name)
     if taken is not None and (excluding is None or taken.id != excluding.id):
         raise refuse(
             Code.NAME_TAKEN,
-            f"there is a subscription {taken.name} already",
+            f"there is already a subscription {taken.name}",
             hint=f"seatctl subs show {quote(taken.name)}, or buy with another --name",
             data={"subscription": taken.name},
         )
 
 
 def rename(ledger: Ledger, billing: Billing, call: Call, handle: str, name: str) -> Report:
-    """Give a subscription another name, in the ledger and in Stripe. Raises `name_taken`."""
+    """Rename a subscription, in the ledger and in Stripe. Raises `name_taken`."""
     new_name = check_name(name)
     with ledger.reading() as reader:
         subscription = subscriptions.find(reader, handle)
         allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, subscription)
         reserved = operations.of_name(reader, name_key(new_name))
         if subscription.name == new_name and reserved is None:
-            return Report(None, call.dry_run, f"{new_name} has that name already")
+            return Report(None, call.dry_run, f"{new_name} already has that name")
         if reserved is None:
             require_free_name(reader, new_name, excluding=subscription)
     report = change_setting(
@@ -67,7 +67,7 @@ def transfer(ledger: Ledger, billing: Billing, call: Call, handle: str, new_owne
     summary = f"made {new_owner.email} the owner of {subscription.name}"
     require_active_user(new_owner)
     if subscription.owner_id == new_owner.id:
-        return Report(None, call.dry_run, f"{new_owner.email} owns {subscription.name} already")
+        return Report(None, call.dry_run, f"{new_owner.email} already owns {subscription.name}")
     report = change_setting(ledger, billing, call, subscription, {"owner": new_owner.email}, summary)
     return (
         report
@@ -77,7 +77,7 @@ def transfer(ledger: Ledger, billing: Billing, call: Call, handle: str, new_owne
 
 
 def _transfer_back_command(ledger: Ledger, call: Call, before: Subscription) -> str | None:
-    """The command that makes the former owner the owner again, if there was one and the actor still may."""
+    """Return the command that restores the former owner, None if it would be refused."""
     if before.owner_email is None:
         return None
     with ledger.reading() as reader:
@@ -91,9 +91,10 @@ def _transfer_back_command(ledger: Ledger, call: Call, before: Subscription) -> 
 
 
 def update_owner_email(ledger: Ledger, billing: Callable[[], Billing], call: Call, email: str) -> str | None:
-    """Write the new e-mail of an owner into Stripe, for all that they own here; why not, where that fails.
+    """Write an owner's new e-mail to Stripe for all subscriptions that they own here.
 
-    It fails nothing: `sync` knows the owner by the earlier e-mail too.
+    Return the error message if that fails, else None. A failure is harmless: `sync` knows the earlier e-mail
+    too.
     """
     with ledger.reading() as reader:
         owner = users.require(reader, email)
@@ -115,7 +116,7 @@ def change_setting(
     setting: dict[str, JsonValue],
     summary: str,
 ) -> Report:
-    """Change a setting that Stripe's metadata holds too, by an operation; the caller has checked it.
+    """Change a setting that Stripe's metadata holds too, by an operation. The caller has checked it.
 
     Raises ForeignLedger.
     """
@@ -146,7 +147,7 @@ def change_setting(
 def _metadata_fields(
     ledger: Ledger, subscription: Subscription, mirror: StripeSubscription
 ) -> dict[str, JsonValue]:
-    """Where its settings are kept in Stripe: nowhere once its item is gone."""
+    """Return the payload fields that say where Stripe holds the settings: nowhere if the item is gone."""
     try:
         with ledger.reading() as reader:
             item = item_of(reader, subscription, mirror)

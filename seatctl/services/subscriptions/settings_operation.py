@@ -1,4 +1,4 @@
-"""The operation that changes a subscription's name, owner or automatic approval, in Stripe too."""
+"""The operation that changes a subscription's name, owner or automatic approval, here and in Stripe."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _run(running: OperationRun) -> Apply:
 
 
 def _notify_owners(tx: Transaction, subscription: Subscription, new: User) -> None:
-    """Both hear of it: who has it now, and who had it."""
+    """Queue the mails to the new owner and the former one."""
     before = subscription.owner_id
     ids = {"subscription": subscription.id, "to_user": new.id}
     ids |= {} if before is None else {"from_user": before}
@@ -55,7 +55,7 @@ def _notify_owners(tx: Transaction, subscription: Subscription, new: User) -> No
 
 
 def write_metadata(running: OperationRun, step: str, stripe_id: str, form: dict[str, JsonValue]) -> None:
-    """Write metadata of a subscription or its items, marked, as a step that ends the operation if refused."""
+    """Write marked metadata of a subscription or its items; a refusal ends the operation."""
     given = form.get("metadata")
     metadata: dict[str, JsonValue] = {
         OPERATION: running.reference,
@@ -82,7 +82,7 @@ def _as_metadata(setting: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 def not_reached(running: OperationRun) -> str | None:
-    """As `Handler.abandon`, of what only marks a subscription in Stripe."""
+    """The `abandon` of an operation that only writes metadata."""
     changed = running.find_at(endpoints.subscription(str(running.payload["stripe_id"])))
     return None if changed is not None else "it had not reached Stripe"
 

@@ -1,4 +1,4 @@
-"""What a change of a running subscription is decided on: the ledger's row and Stripe's own word, read now."""
+"""A snapshot of a subscription, from the ledger and from Stripe, taken before a change is decided."""
 
 from __future__ import annotations
 
@@ -36,28 +36,30 @@ from seatctl.services.users.permissions import allow
 
 
 def metadata_item(mirror: StripeSubscription, item: StripeItem) -> str | None:
-    """The item, where what is said of its pool is kept there and not on the subscription."""
+    """Return the id of the item whose metadata describes this subscription, None if Stripe's subscription
+    does.
+    """
     return item.id if is_on_item(mirror, item) else None
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionSnapshot:
-    """A subscription as the ledger and Stripe have it, and how it stands."""
+    """One subscription, as the ledger and Stripe have it now."""
 
     subscription: Subscription
     mirror: StripeSubscription
     item: StripeItem
     state: SubscriptionState
     stripe_time: datetime
-    """When Stripe said so, by its own clock."""
+    """When Stripe answered, by Stripe's clock."""
     last_operation: int
-    """The last operation of the subscription when this was read: a later one has changed what was read."""
+    """The subscription's last operation. A later one means that the snapshot is out of date."""
     read_at: datetime
-    """The machine's time (UTC) at which the ledger told `pool`."""
+    """When the ledger was read, by this machine's clock (UTC)."""
 
     @property
     def payload_fields(self) -> dict[str, JsonValue]:
-        """Where an operation finds it in Stripe, for its payload."""
+        """The payload fields by which an operation finds the subscription in Stripe."""
         return {
             "subscription": self.subscription.id,
             "stripe_id": self.mirror.id,
@@ -68,13 +70,13 @@ class SubscriptionSnapshot:
 
 
 class ItemGone(Refused):
-    """What the subscription was in Stripe is not there any more."""
+    """The subscription's item was removed in Stripe."""
 
     kind = Code.ITEM_GONE
 
 
 def require_unshared(ledger: Ledger, snapshot: SubscriptionSnapshot, action: str) -> None:
-    """Raise `shared_subscription` if the Stripe subscription has other items, which `action` would affect."""
+    """Raise `shared_subscription` if the Stripe subscription has other items: `action` would affect them."""
     others = [item.id for item in snapshot.mirror.items if item.licensed and item.id != snapshot.item.id]
     if not others:
         return
@@ -94,13 +96,13 @@ _ENDED = frozenset((SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_E
 
 
 def require_unscheduled(snapshot: SubscriptionSnapshot) -> None:
-    """Raise `managed_by_schedule` if Stripe's subscription has a schedule."""
+    """Raise `managed_by_schedule` if a schedule manages the Stripe subscription."""
     schedule = snapshot.mirror.schedule
     if schedule is not None and snapshot.mirror.status not in _ENDED:
         raise refuse(
             Code.MANAGED_BY_SCHEDULE,
-            f"{snapshot.subscription.name} is managed by the schedule {schedule} in Stripe, whose next phase"
-            " would overwrite a change; nothing was changed",
+            f"{snapshot.subscription.name} is managed by the schedule {schedule} in Stripe. Its next phase"
+            " would overwrite the change, so nothing was changed",
             hint="release the schedule in Stripe's dashboard, then run the same command again",
             data={"subscription": snapshot.subscription.name, "schedule": schedule},
         )
@@ -109,7 +111,9 @@ def require_unscheduled(snapshot: SubscriptionSnapshot) -> None:
 def read_running(
     ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action
 ) -> SubscriptionSnapshot:
-    """As `look`, of a subscription that is running. Raises NotRunning and `plan_without_policy` too."""
+    """Like `read_changeable`, for a subscription that must run. Also raises NotRunning,
+    `plan_without_policy`.
+    """
     snapshot = read_changeable(ledger, billing, call, handle, action)
     _require_policy(ledger, snapshot.subscription, snapshot.mirror, snapshot.item)
     require_running(snapshot.state)
@@ -119,9 +123,9 @@ def read_running(
 def read_changeable(
     ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action
 ) -> SubscriptionSnapshot:
-    """Read what a change of money is decided on, and check who asks and whose subscription it is.
+    """Read a subscription before a change of it, and check that the actor may make the change.
 
-    Raises UnknownSubscription, RoleRequired, ForeignLedger (Stripe's own metadata decides), and
+    Raises UnknownSubscription, RoleRequired, ForeignLedger (Stripe's metadata decides),
     `managed_by_schedule`.
     """
     snapshot = read_snapshot(ledger, billing, call, handle, action)
@@ -132,7 +136,10 @@ def read_changeable(
 def read_snapshot(
     ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action
 ) -> SubscriptionSnapshot:
-    """As `look`, of what is not changed itself: who pays for it is no matter of its schedule."""
+    """Like `read_changeable`, but a schedule is allowed.
+
+    For a change of who pays: that does not touch the Stripe subscription.
+    """
     with ledger.reading() as reader:
         subscription = subscriptions.find(reader, handle, call.now)
         allow(reader, call.actor, action, subscription)
@@ -146,20 +153,25 @@ def read_snapshot(
 def read_home_subscription(
     ledger: Ledger, billing: Billing, subscription: Subscription
 ) -> StripeSubscription:
-    """The subscription as Stripe has it. Raises ForeignLedger: the mirror may not know yet who adopted it."""
+    """Read the Stripe subscription. Raises ForeignLedger if another ledger has adopted it.
+
+    The mirror may not know of the adoption yet, so Stripe's metadata is checked too.
+    """
     require_home(subscription, ledger.id)
     try:
         mirror = read_subscription(billing.read(endpoints.subscription(subscription.stripe_subscription)))
     except MissingInStripe as missing:
         if subscription.status in _ENDED:
-            missing.hint = _buy_again_hint(subscription)  # it was ended here already
+            missing.hint = _buy_again_hint(subscription)  # the ledger knows that it has ended
         raise
     try:
         require_home(_with_home(subscription, mirror), ledger.id)
     except ForeignLedger as error:
-        # `ledger adopt` goes by the mirror, which does not know yet that there is anything to adopt.
+        # `ledger adopt` reads the mirror, which only a sync tells of the adoption.
         take_back = f"seatctl ledger adopt {quote(subscription.name)}"
-        error.hint = f"it was adopted since the last sync: seatctl sync; to take it back, then: {take_back}"
+        error.hint = (
+            f"another ledger adopted it since the last sync: seatctl sync; to take it back, then: {take_back}"
+        )
         raise
     with ledger.reading() as reader:
         return as_known(mirror, mirrored_subscriptions.of_stripe(reader, mirror.id))
@@ -168,7 +180,10 @@ def read_home_subscription(
 def _require_policy(
     ledger: Ledger, subscription: Subscription, mirror: StripeSubscription, item: StripeItem
 ) -> None:
-    """One bought elsewhere is changed under its plan's policy, and not at all while that has none."""
+    """Raise `plan_without_policy` for a subscription bought outside seatctl whose plan has no policy.
+
+    Such a subscription is changed under the policy of its plan.
+    """
     if policy_of(mirror, item, subscription) is None:
         with ledger.reading() as reader:
             require_policy(plans.find(reader, subscription.plan_slug))
@@ -181,14 +196,17 @@ def _with_home(subscription: Subscription, mirror: StripeSubscription) -> Subscr
 def item_and_state(
     ledger: Ledger, subscription: Subscription, mirror: StripeSubscription, at: datetime
 ) -> tuple[StripeItem, SubscriptionState]:
-    """The subscription's item, and how it stands at that moment of Stripe's time."""
+    """Return the subscription's item and its state at a moment of Stripe's time."""
     with ledger.reading() as reader:
         item = item_of(reader, subscription, mirror)
         return item, state_of(reader, subscription, mirror, item, at)
 
 
 def item_of(reader: Reader, subscription: Subscription, mirror: StripeSubscription) -> StripeItem:
-    """The pool's item, or the one in its place. Raises ItemGone: another pool's is not its own."""
+    """Return the subscription's item, or the one unclaimed item that replaced it.
+
+    Raises ItemGone if neither exists: the items of other subscriptions are not this one's.
+    """
     own = next((one for one in mirror.items if one.id == subscription.stripe_item), None)
     if own is not None:
         return own
@@ -196,7 +214,7 @@ def item_of(reader: Reader, subscription: Subscription, mirror: StripeSubscripti
     unclaimed = [one for one in mirror.items if one.licensed and one.id not in others]
     if len(unclaimed) != 1:
         raise ItemGone(
-            f"{subscription.name} was taken off its subscription in Stripe; there is nothing to change",
+            f"{subscription.name} has no item in Stripe any more, so there is nothing to change",
             hint="seatctl sync" if subscription.capacity else _buy_again_hint(subscription),
             data={"subscription": subscription.name},
         )
@@ -208,14 +226,14 @@ def _buy_again_hint(subscription: Subscription) -> str:
 
 
 def has_item(mirror: StripeSubscription, item: JsonValue) -> bool:
-    """Whether the subscription still has this item; the dashboard may have taken it off or replaced it."""
+    """Whether the Stripe subscription still has this item. It may have been removed in the dashboard."""
     return any(one.id == item for one in mirror.items)
 
 
 def state_of(
     reader: Reader, subscription: Subscription, mirror: StripeSubscription, item: StripeItem, now: datetime
 ) -> SubscriptionState:
-    """How the pool of this item stands at `now` (UTC)."""
+    """The state of the subscription of this item at `now` (UTC)."""
     plan = plan_of(reader, item.price.product_id)
     facts = LedgerFacts(
         name=subscription.name,
@@ -230,9 +248,10 @@ def state_of(
 
 
 def policy_of(mirror: StripeSubscription, item: StripeItem, subscription: Subscription) -> Policy | None:
-    """The policy of the running term: Stripe's metadata, else the ledger's; None for one bought elsewhere.
+    """Return the policy of the running term: from Stripe's metadata, else from the ledger.
 
-    Metadata that was edited by hand into what cannot be says nothing.
+    None for a subscription bought outside seatctl. Metadata that was edited by hand and is not valid is
+    ignored.
     """
     try:
         return from_metadata(said_of(mirror, item)) or subscription.policy
@@ -241,13 +260,13 @@ def policy_of(mirror: StripeSubscription, item: StripeItem, subscription: Subscr
 
 
 def _price(reader: Reader, price_id: str) -> StripePrice | None:
-    """A price that the mirror holds: while a change waits, that of what is paid for is not the item's."""
+    """Return a price from the mirror, None if unknown. While a change waits, it is not the item's price."""
     mirrored = stripe_objects.get(reader, price_id)
     return None if mirrored is None or mirrored.kind is not Kind.PRICE else read_price(mirrored.data)
 
 
 def plan_of(reader: Reader, product_id: str) -> Plan | None:
-    """The plan of a Stripe product, None where the ledger has none."""
+    """Return the plan of a Stripe product, None if the ledger has none."""
     try:
         return plans.find(reader, product_id)
     except plans.UnknownPlan:
@@ -261,7 +280,7 @@ def mirror_update(
     item: StripeItem,
     state: SubscriptionState,
 ) -> MirrorUpdate:
-    """What `ledger.mirror.refresh` takes over."""
+    """Return the update that `ledger.mirror.refresh` stores."""
     try:
         plan_id = plans.find(reader, state.now.plan).id
     except plans.UnknownPlan:

@@ -21,7 +21,7 @@ SUBSCRIPTION_COLUMNS = ("name", "plan", "status", "seats", "assigned", "free", "
 
 
 def subscription_row(subscription: Subscription) -> Record:
-    """One line of `subs list`; `over_assigned` counts people beyond what is paid for (design rule 3)."""
+    """Return one row of `subs list`; `over_assigned` counts people beyond the paid seats."""
     return {
         "name": subscription.name,
         "plan": subscription.plan_slug,
@@ -43,14 +43,14 @@ def subscription_row(subscription: Subscription) -> Record:
 
 
 def with_troubles(row: Record, subscription: Subscription, at: datetime) -> Record:
-    """A row with what needs somebody at `at` (UTC): why, and the commands that help."""
+    """Return the row with what needs attention at `at` (UTC), and the commands that help."""
     troubles = troubles_of(subscription, at)
     ways = dict.fromkeys(command for trouble in troubles for command in trouble.ways_out)
     return {**row, "attention": [trouble.message for trouble in troubles], "ways_out": [*ways]}
 
 
 def shown_status(subscription: Subscription) -> str:
-    """Stripe's status; a term that was renewed by hand is a trial to Stripe, and paid to everybody else."""
+    """Return Stripe's status, but `paid` for a term renewed by hand, which is a trial to Stripe."""
     policy = subscription.policy
     manual = policy is not None and policy.renewal is Renewal.MANUAL
     return (
@@ -61,9 +61,9 @@ def shown_status(subscription: Subscription) -> str:
 def subscription_page(
     subscription: Subscription, billing_email: str | None, next_term: NextTerm, of_plan: Policy | None
 ) -> Record:
-    """Everything about one subscription: its row, its rules in sentences, and its own calendar.
+    """Return the record of `subs show`: the row, its policy in sentences, and its calendar.
 
-    One that was made elsewhere has no policy of its own and follows that of its plan, as its changes do.
+    A subscription bought outside seatctl has no policy of its own and follows its plan's.
     """
     policy = subscription.policy or of_plan
     return {
@@ -81,7 +81,7 @@ def subscription_page(
 
 
 def calendar(subscription: Subscription, policy: Policy, next_term: NextTerm) -> list[str]:
-    """What the policy means for this subscription, with its dates (UTC days)."""
+    """Return what the policy means for this subscription, with its dates (UTC days)."""
     if subscription.status in _ENDED:
         return ["It has ended; nobody is entitled through it."]
     end, cancel_at = subscription.term_end, subscription.cancel_at
@@ -103,7 +103,7 @@ def calendar(subscription: Subscription, policy: Policy, next_term: NextTerm) ->
 
 
 def _deadlines(end: datetime, policy: Policy) -> list[str]:
-    """What can be done until when in a term that is not renewed yet."""
+    """Return the deadlines of a term that is not renewed yet."""
     lines = [f"The renewal window opens on {_day(end - timedelta(days=policy.renewal_window_days))}."]
     if policy.addon_cutoff_days:
         last = end - timedelta(days=policy.addon_cutoff_days)

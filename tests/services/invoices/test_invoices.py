@@ -139,7 +139,7 @@ def test_sending_and_voiding(sandbox, team):
     sent = sandbox("invoices", "send", open_invoice, "--yes", "-o", "json")
     assert sent.json["summary"].startswith("sent ")
     assert sent.json["summary"].endswith(" to ap@initech.example")
-    assert "mails nothing" in sent.err
+    assert "Stripe sends no mails" in sent.err
     voided = sandbox("invoices", "void", open_invoice, "--yes", "-o", "json")
     assert (voided.code, voided.rows[0]["status"]) == (0, "void")
     refused = sandbox("invoices", "pay", open_invoice, "--yes", "-o", "json")
@@ -223,7 +223,10 @@ def test_what_is_no_pdf_is_not_kept(sandbox, pdfs, open_invoice, tmp_path):
     refused = sandbox("invoices", "download", open_invoice, "--to", tmp_path, "-o", "json")
     assert (refused.code, refused.error["code"]) == (75, "download_failed")
     link(sandbox, open_invoice, "http://localhost.example/x")
-    assert "not one to be trusted" in sandbox("invoices", "download", open_invoice, "--to", tmp_path).err
+    assert (
+        "the link from Stripe is not trusted"
+        in sandbox("invoices", "download", open_invoice, "--to", tmp_path).err
+    )
     assert list(tmp_path.glob("*.pdf")) == []
 
 

@@ -82,7 +82,14 @@ def test_on_a_terminal_four_steps_are_asked(sandbox, pro):
     answers = "pro\n4\natelier\npay@example.com\npm_card_visa\ny\n"
     bought = sandbox("subs", "buy", stdin=answers, tty=True)
     assert bought.code == 0, bought.err
-    for question in ("Plan [", "Seats [", "Name of the subscription:", "Invoices go to", "Card (pm_", "Buy?"):
+    for question in (
+        "Plan [",
+        "Seats [",
+        "Name of the subscription:",
+        "E-mail for invoices:",
+        "Card (pm_",
+        "Buy?",
+    ):
         assert question in bought.err, question
     assert "Stripe will charge 48.00 USD now" in bought.err
     assert charges(sandbox) == [4800]
@@ -115,7 +122,7 @@ def test_a_wrong_answer_is_asked_for_again_and_no_other_is_lost(sandbox, team):
     for reason in (
         "there is no plan 'prp'",
         "'many' is not a number",
-        "design already",
+        "already a subscription design",
         "'nobody': ",
         "never typed",
     ):

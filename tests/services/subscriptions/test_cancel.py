@@ -104,7 +104,7 @@ def test_seats_stay_as_history_and_entitle_nobody(office):
         assert refused(office, command)["code"] == "subscription_not_running"
     until(office, "2040-08-01T03:00:00Z")
     assert charges(office).count(10000) == 1
-    assert "ended already" in office("subs", "cancel", "lab", "--now", "--refund").err
+    assert "has already ended" in office("subs", "cancel", "lab", "--now", "--refund").err
 
 
 def test_the_waiting_decrease_is_given_back_as_it_was_paid(office):
@@ -267,7 +267,7 @@ def test_an_unpaid_period_is_not_promised_and_its_open_invoice_is_named(past_due
     assert f"stays open and goes on being collected: seatctl invoices void {number}" in summary
     assert told.rows[0]["open_invoices"] == shown["open_invoices"]
     again = past_due("subs", "cancel", "lab", "--yes", "-o", "json")
-    assert "canceled already; it ends on 2040-08-01" in again.json["summary"]
+    assert "is already canceled; it ends on 2040-08-01" in again.json["summary"]
     assert f"invoice {number} over 100.00 USD stays open" in again.json["summary"]
     assert past_due("invoices", "void", number, "--yes").code == 0
     assert pool(past_due, "lab")["ends"] is True

@@ -113,7 +113,7 @@ def test_after_a_decrease_that_waits_nothing_is_prorated(classic, command):
     assert classic("subs", "set-seats", "acme", "4", "--yes").code == 0
     error = refused(classic, "classic_billing", f"subs {command}")
     assert "4 seats of pro of the next term" in error["message"]
-    assert error["hint"].startswith("seatctl subs set-seats acme 10 takes back what waits")
+    assert error["hint"].startswith("to take the waiting change back: seatctl subs set-seats acme 10;")
     assert classic("subs", "set-seats", "acme", "10", "--yes").code == 0
     assert classic("subs", *command.split(), "--yes").code == 0
 
@@ -121,7 +121,7 @@ def test_after_a_decrease_that_waits_nothing_is_prorated(classic, command):
 def test_after_a_plan_change_that_waits_the_hint_takes_it_back(classic):
     assert classic("subs", "change-plan", "acme", "plus", "--at-renewal", "--yes").code == 0
     error = refused(classic, "classic_billing", "subs add-seats acme 1")
-    assert error["hint"].startswith("seatctl subs change-plan acme pro takes back")
+    assert error["hint"].startswith("to take the waiting change back: seatctl subs change-plan acme pro;")
     assert classic("subs", "change-plan", "acme", "pro", "--yes").code == 0
     assert classic("subs", "add-seats", "acme", "1", "--yes").code == 0
 

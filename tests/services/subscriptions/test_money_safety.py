@@ -182,7 +182,7 @@ def test_seats_paid_for_when_the_contract_had_ended_are_given_back(contract, mon
     assert charges(contract) == [12000, 3000]
     assert contract("sandbox", "advance", "2042-01-02T00:00:00Z").code == 0
     synced = contract("sync", "-o", "json")
-    assert "given back whole" in synced.rows[0]["summary"]
+    assert "is refunded in full" in synced.rows[0]["summary"]
     assert [one["amount"] for one in objects(contract, "refund")] == [3000]
     assert contract("sync").code == 0
     assert query(ledger_path(contract), "SELECT state FROM operations WHERE kind = 'addon'") == [("failed",)]

@@ -289,7 +289,7 @@ def test_people_of_the_file_who_do_not_sit_there_are_told(office, tmp_path):
     leavers.write_text("email\nb@example.org\nc@example.org\nd@example.org\n")
     for more in (" --dry-run", ""):
         told = office(*f"subs set-seats lab 1 --revoke-from {leavers}{more} --yes -o json".split()).json
-        assert told["summary"].endswith("; c@example.org, d@example.org do not sit in it")
+        assert told["summary"].endswith("; c@example.org, d@example.org have no seat in it")
         assert told["rows"][0]["not_seated"] == ["c@example.org", "d@example.org"]
 
 

@@ -180,7 +180,7 @@ def test_a_declined_card_leaves_the_finalized_draft_open_and_payable(design):
     assert design("sync").code == 0
     row = design.rows("invoices", "list")[0]
     assert error["code"] == "card_declined"
-    assert error["message"].endswith(f"it is not a draft any more but the open invoice {row['number']}")
+    assert error["message"].endswith(f"the draft has become the open invoice {row['number']}")
     assert (row["stripe_id"], row["status"]) == (draft, "open")
     assert said(design)["ways_out"][0] == f"seatctl invoices pay {row['number']}"
     done(design, f"invoices pay {row['number']} --payment-method pm_card_visa")
@@ -238,7 +238,7 @@ def test_a_pause_in_collection_is_told_until_it_is_ended(design, behavior, statu
         assert (error["code"], error["hint"]) == ("collection_paused", "seatctl subs resume design")
     resumed = design("subs", "resume", "design", "--yes", "-o", "json").json["summary"]
     if behavior == "keep_as_draft":
-        assert f"left to pay: seatctl invoices pay {row['number']}" in resumed
+        assert f"still to pay: seatctl invoices pay {row['number']}" in resumed
         (line,) = attention(design)
         assert "a draft that nobody is asked to pay" in line
         carry_out(design, f"seatctl invoices pay {row['number']}")
@@ -287,7 +287,7 @@ def test_a_pause_is_ended_and_a_cancellation_stays(design):
     done(design, "subs cancel design")
     tell_stripe(design, **{"pause_collection[behavior]": "void"})
     told = design("subs", "resume", "design", "--yes", "-o", "json").json["summary"]
-    assert "it is canceled all the same" in told
+    assert "it is still canceled" in told
     assert (said(design)["ends"], said(design)["attention"]) == (True, [])
     done(design, "subs resume design")
     assert said(design)["ends"] is False

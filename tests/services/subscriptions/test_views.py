@@ -85,7 +85,7 @@ def test_who_loses_a_seat_is_named_before_the_question(sandbox, pro, at_once):
     shown = sandbox("subs", "set-seats", "design", "1", "--revoke", "newest", "--dry-run", "-o", "json")
     assert shown.rows[0]["leaving_emails"] == ["eve@example.com", "bob@example.com"]
     asked = sandbox("subs", "set-seats", "design", "1", "--revoke", "newest", tty=True, stdin="n\n")
-    assert "Without a seat then: eve@example.com, bob@example.com." in asked.err
+    assert "These people lose their seats: eve@example.com, bob@example.com." in asked.err
     assert sandbox("seats", "list", "design", "-q").out.split() == [*people]
 
 
