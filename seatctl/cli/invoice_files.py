@@ -46,13 +46,13 @@ def open_page(ctx: Context, handle: str) -> None:
     """Print the current address of the invoice's page, and open it if a person has a browser here."""
     import webbrowser
 
-    found = _fresh(ctx, _find(ctx, handle))
-    if found.hosted_url is None:
-        raise _no_link(found)
-    ctx.emit_text(f"{found.hosted_url}\n")
-    if ctx.interactive and not found.hosted_url.startswith(_NO_PAGES):
+    invoice = _fresh(ctx, _find(ctx, handle))
+    if invoice.hosted_url is None:
+        raise _no_link(invoice)
+    ctx.emit_text(f"{invoice.hosted_url}\n")
+    if ctx.interactive and not invoice.hosted_url.startswith(_NO_PAGES):
         with suppress(webbrowser.Error):
-            webbrowser.open(found.hosted_url)
+            webbrowser.open(invoice.hosted_url)
 
 
 def download_one(ctx: Context, handle: str, to: str | None) -> None:
@@ -84,18 +84,18 @@ def download_period(
 
     first, last = period(since, until)
     with ctx.ledger.reading() as reader:
-        pool = None if subscription is None else subscriptions.find(reader, subscription).id
-        found = [
-            one
-            for one in invoices.listing(reader, subscription_id=pool, since=first, until=last)
-            if one.number is not None
+        subscription_id = None if subscription is None else subscriptions.find(reader, subscription).id
+        invoices_found = [
+            invoice
+            for invoice in invoices.listing(reader, subscription_id=subscription_id, since=first, until=last)
+            if invoice.number is not None
         ]
     if to == STDOUT:
         raise UsageError("stdout can take the PDF of one invoice only", hint="name one, or use --to FOLDER")
     folder = file_path(to or "invoices")
     if not ctx.options.dry_run:
         _make(folder)
-    _emit(ctx, list(_each(ctx, found, folder)))
+    _emit(ctx, list(_each(ctx, invoices_found, folder)))
 
 
 def _make(folder: Path) -> None:
@@ -111,10 +111,10 @@ def _make(folder: Path) -> None:
         ) from error
 
 
-def _each(ctx: Context, found: list[Invoice], folder: Path) -> Iterator[Record]:
-    names = [_file_name(invoice) for invoice in found]
+def _each(ctx: Context, invoices: list[Invoice], folder: Path) -> Iterator[Record]:
+    names = [_file_name(invoice) for invoice in invoices]
     times = Counter(names)
-    for invoice, name in zip(found, names, strict=True):
+    for invoice, name in zip(invoices, names, strict=True):
         # Two invoices must not share a file, or the second would never be downloaded.
         own = name if times[name] == 1 else f"{name.removesuffix('.pdf')}-{invoice.stripe_id}.pdf"
         try:
@@ -181,8 +181,8 @@ def _receive(answer: HTTPResponse, part: Path, name: str) -> int:
             written += file.write(chunk)
     if not written:
         raise DownloadFailed(f"{name}: the download is empty", hint="run the same command again")
-    wanted = answer.headers.get("Content-Length")
-    if wanted is not None and wanted != str(written):
+    length = answer.headers.get("Content-Length")
+    if length is not None and length != str(written):
         raise DownloadFailed(f"{name}: the download was cut short", hint="run the same command again")
     return written
 
@@ -233,9 +233,9 @@ def _emit(ctx: Context, rows: list[Record]) -> None:
     failed = results.count("failed")
     code = ExitCode.PARTIAL if failed else ExitCode.DONE
     downloaded, there = results.count(_DONE), results.count("there already")
-    wanted = results.count(_WOULD)
+    to_download = results.count(_WOULD)
     summary = f"{downloaded} downloaded, {there} there already, {failed} failed"
     if ctx.options.dry_run:
-        summary = f"would download {counted(wanted, 'invoice')}, {there} there already"
+        summary = f"would download {counted(to_download, 'invoice')}, {there} there already"
     report = Report(None, ctx.options.dry_run, summary, tuple(rows), code, columns=COLUMNS)
     ctx.emit(report, handle="file")

@@ -140,7 +140,11 @@ def _payment(ctx: Context, order: Order) -> Order:
     from seatctl.ledger import subscriptions
 
     with ctx.ledger.reading() as reader:
-        names = [one.name for one in subscriptions.listing(reader, ctx.now)] if ctx.interactive else []
+        names = (
+            [subscription.name for subscription in subscriptions.listing(reader, ctx.now)]
+            if ctx.interactive
+            else []
+        )
     if names:
         ctx.note(f"  enter a subscription's name to charge its card: {', '.join(names[:10])}")
     answer = ctx.ask("Card (pm_… or tok_…, never a number):", flag="--payment-method").strip()

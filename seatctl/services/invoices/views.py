@@ -126,8 +126,8 @@ def _totals(invoice: Invoice) -> Iterator[str]:
     for payment in _objects(invoice.details.get("payments")):
         paid_at = payment.get("paid_at")
         when = f" on {from_epoch(paid_at):%Y-%m-%d}" if isinstance(paid_at, int) else ""
-        how = str(payment.get("type") or "payment").replace("_", " ")
-        yield f"{payment.get('status')} {_amount(payment.get('amount'), invoice.currency)} by {how}{when}"
+        method = str(payment.get("type") or "payment").replace("_", " ")
+        yield f"{payment.get('status')} {_amount(payment.get('amount'), invoice.currency)} by {method}{when}"
     outside = invoice.details.get("paid_outside_stripe")
     if outside:
         yield f"paid {_amount(outside, invoice.currency)} outside of Stripe"

@@ -135,7 +135,7 @@ def _line(snapshot: SubscriptionSnapshot, seats: int, list_price: int) -> _Line:
         unit_amount = upcoming if state.renewed else running
         covers_from = state.term_end if state.renewed else state.term_start
         return _Line(unit_amount if state.policy.lock_price else list_price, seats, covers_from)
-    rest = still_to_come(
+    rest_of_term = still_to_come(
         running * seats,
         state.term_start,
         state.term_end,
@@ -143,7 +143,7 @@ def _line(snapshot: SubscriptionSnapshot, seats: int, list_price: int) -> _Line:
         step(subscription.currency),
         state.ends_at,
     )
-    return _Line(rest + (upcoming * seats if state.renewed else 0), 1, snapshot.stripe_time)
+    return _Line(rest_of_term + (upcoming * seats if state.renewed else 0), 1, snapshot.stripe_time)
 
 
 def discount_warnings(own_invoice: OwnInvoice, preview: Preview) -> tuple[str, ...]:

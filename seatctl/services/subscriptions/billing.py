@@ -248,8 +248,8 @@ def _summary(
         f"which pays invoice {_owed(paid_invoice)}" if paid_invoice is not None else "",
         f"{len(unpaid) - 1} more unpaid" if paid_invoice is not None and len(unpaid) > 1 else "",
     ]
-    left = _left_to_pay(snapshot, details, paid_invoice)
-    return f"{snapshot.subscription.name}: {', '.join(part for part in parts if part)}{left}"
+    to_pay = _left_to_pay(snapshot, details, paid_invoice)
+    return f"{snapshot.subscription.name}: {', '.join(part for part in parts if part)}{to_pay}"
 
 
 def _left_to_pay(snapshot: SubscriptionSnapshot, details: Details, paid_invoice: StripeInvoice | None) -> str:

@@ -150,19 +150,19 @@ def _take_back(running: OperationRun) -> None:
 
 
 def _detach(running: OperationRun, card: str) -> None:
-    def gone() -> StripeJson | None:
+    def detached() -> StripeJson | None:
         raw = running.billing.read(endpoints.payment_method(card))
         return raw if raw.get("customer") is None else None
 
-    running.step_at_last("detach", endpoints.detach_payment_method(card), gone)
+    running.step_at_last("detach", endpoints.detach_payment_method(card), detached)
 
 
 def _delete_tax_id(running: OperationRun, name: str, customer: str, tax_id: str) -> None:
-    def gone() -> bool:
+    def is_gone() -> bool:
         listed = running.billing.every(endpoints.tax_ids(customer))
         return all(each.get("id") != tax_id for each in listed)
 
-    running.delete(f"delete-{name}", endpoints.delete_tax_id(customer, tax_id), gone)
+    running.delete(f"delete-{name}", endpoints.delete_tax_id(customer, tax_id), is_gone)
 
 
 def _undo(running: OperationRun) -> str | None:

@@ -38,11 +38,11 @@ def require_true_credit(
         if state.now.plan != state.next.plan:
             command = f"seatctl subs change-plan {name} {state.now.plan}"
         raise _refused(snapshot, action, why, f"to take the waiting change back: {command}")
-    ours = [invoice for invoice, _ in (invoices or read_invoices(billing, snapshot)).ours]
+    own = [invoice for invoice, _ in (invoices or read_invoices(billing, snapshot)).own]
     covering = [
-        one.number or one.id
-        for one in ours
-        if (until := one.metadata.get(COVERS_UNTIL)) and parse_time(until) > snapshot.stripe_time
+        invoice.number or invoice.id
+        for invoice in own
+        if (until := invoice.metadata.get(COVERS_UNTIL)) and parse_time(until) > snapshot.stripe_time
     ]
     if covering:
         why = f"{covering[0]} has billed seats that Stripe itself has not"

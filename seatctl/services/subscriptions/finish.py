@@ -51,8 +51,10 @@ def final_transaction(
     with running.ledger.reading() as reader:
         decided_on = subscriptions.by_id(reader, int(str(running.payload["subscription"])), running.call.now)
         stripe_id_now = stripe_id or decided_on.stripe_subscription
-        known = mirrored_subscriptions.of_stripe(reader, stripe_id_now)
-    mirror = as_known(read_subscription(running.billing.read(endpoints.subscription(stripe_id_now))), known)
+        siblings = mirrored_subscriptions.of_stripe(reader, stripe_id_now)
+    mirror = as_known(
+        read_subscription(running.billing.read(endpoints.subscription(stripe_id_now))), siblings
+    )
     item, state = _item_and_state(running, decided_on, mirror)
     item_id = running.payload.get("item")
     final_summary = (
@@ -120,12 +122,10 @@ def _summary_of_lost_item(summary: str, item: StripeItem | None) -> str:
     return f"{summary}; but then its item was removed in Stripe: {outcome}"
 
 
-def _total_due(invoices: list[StripeInvoice], made: set[str | None]) -> int:
+def _total_due(invoices: list[StripeInvoice], own: set[str | None]) -> int:
     """Return the total of the invoices that a change made, in minor units, without renewals."""
     return sum(
-        invoice.amount_due
-        for invoice in invoices
-        if invoice.id in made and invoice.billing_reason != _RENEWAL
+        invoice.amount_due for invoice in invoices if invoice.id in own and invoice.billing_reason != _RENEWAL
     )
 
 
@@ -150,8 +150,8 @@ def _due(invoices: list[StripeInvoice]) -> dict[str, JsonValue]:
 
 def _charged(invoices: list[StripeInvoice], own: set[str | None]) -> dict[str, JsonValue]:
     """Return what this operation charged, in minor units, and the invoice that charged it."""
-    made = [invoice for invoice in invoices if invoice.id in own]
+    charged = [invoice for invoice in invoices if invoice.id in own]
     return {
-        "amount_paid": sum(invoice.amount_paid for invoice in made),
-        "invoice": made[0].number if made else None,
+        "amount_paid": sum(invoice.amount_paid for invoice in charged),
+        "invoice": charged[0].number if charged else None,
     }

@@ -111,7 +111,7 @@ class ChangeOptions:
         """The options that a repetition of the request must have too."""
         # `on_account` too: a request for an invoice must not be answered with a charge to the card.
         given = {"promo": self.promo, "coupon": self.coupon, "on_account": self.on_account}
-        return {name: wanted for name, wanted in given.items() if wanted}
+        return {name: value for name, value in given.items() if value}
 
 
 def repeated_proposal(
@@ -154,8 +154,8 @@ def repeated_proposal(
         "plan": subscription.plan_slug,
         "seats": subscription.capacity,
     }
-    what = str(earlier.payload.get("summary", ""))
-    summary = f"run {earlier.run} {'has done this' if done else 'is under way'} already: {what}"
+    earlier_summary = str(earlier.payload.get("summary", ""))
+    summary = f"run {earlier.run} {'has done this' if done else 'is under way'} already: {earlier_summary}"
     amount = f"{plain_amount(due, subscription.currency)} {subscription.currency.upper()}"
     charge_note = f"; Stripe charges {amount} unless it has already"
     notes = ("Nothing is done again." if done else f"It is finished now{charge_note}.",)

@@ -119,8 +119,8 @@ def _pending(running: OperationRun, now: TermContent) -> StripeJson | None:
 
 def _is_set(running: OperationRun, raw: StripeJson, now: TermContent) -> bool:
     """Whether the item holds what the operation charged for. False if it was removed since."""
-    items = [one for one in read_subscription(raw).items if one.id == running.payload["item"]]
-    return any(one.quantity == now.seats and one.price.id == now.price_id for one in items)
+    items = [item for item in read_subscription(raw).items if item.id == running.payload["item"]]
+    return any(item.quantity == now.seats and item.price.id == now.price_id for item in items)
 
 
 def _authenticated(running: OperationRun, now: TermContent, answer: StripeJson) -> str | None:
@@ -149,8 +149,8 @@ def _authenticated(running: OperationRun, now: TermContent, answer: StripeJson) 
     if invoice and raw.get("pending_update"):
         running.step_at_last("void", endpoints.void_invoice(invoice), lambda: _voided(running, invoice))
     if not is_there:
-        gone = "the subscription's item was removed in Stripe before the payment was authenticated"
-        raise NothingLeftInStripe(ItemGone(f"{gone}; nothing was charged", hint="seatctl sync"))
+        reason = "the subscription's item was removed in Stripe before the payment was authenticated"
+        raise NothingLeftInStripe(ItemGone(f"{reason}; nothing was charged", hint="seatctl sync"))
     raise NothingLeftInStripe(
         StripeRefused("the payment was not authenticated in time; nothing was charged or changed")
     )

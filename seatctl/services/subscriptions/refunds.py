@@ -42,7 +42,7 @@ class SubscriptionInvoices:
     """The invoices of a subscription, newest first, and the lines that wait for its next one."""
 
     by_stripe: tuple[tuple[StripeInvoice, PaidInvoice], ...]
-    ours: tuple[tuple[StripeInvoice, PaidInvoice], ...]
+    own: tuple[tuple[StripeInvoice, PaidInvoice], ...]
     owed: int
     """What its open invoices still ask for, in minor units."""
     waiting: tuple[StripeJson, ...]
@@ -59,7 +59,7 @@ def read_invoices(billing: Billing, snapshot: SubscriptionSnapshot) -> Subscript
     """Read every invoice that billed the subscription from Stripe."""
     stripe_id, customer = snapshot.mirror.id, snapshot.mirror.customer_id
     by_stripe: list[tuple[StripeInvoice, PaidInvoice]] = []
-    ours: list[tuple[StripeInvoice, PaidInvoice]] = []
+    own: list[tuple[StripeInvoice, PaidInvoice]] = []
     unpaid: list[str] = []
     open_invoices: list[StripeInvoice] = []
     drafts: list[StripeInvoice] = []
@@ -67,7 +67,7 @@ def read_invoices(billing: Billing, snapshot: SubscriptionSnapshot) -> Subscript
     debt: int | None = None
     for raw in billing.every(endpoints.invoices_with_payments(customer)):
         invoice = read_invoice(raw)
-        group = ours if invoice.metadata.get(SUBSCRIPTION) == stripe_id else by_stripe
+        group = own if invoice.metadata.get(SUBSCRIPTION) == stripe_id else by_stripe
         if group is by_stripe and invoice.subscription_id != stripe_id:
             continue
         if invoice.status in {InvoiceStatus.PAID, InvoiceStatus.OPEN}:
@@ -89,7 +89,7 @@ def read_invoices(billing: Billing, snapshot: SubscriptionSnapshot) -> Subscript
     waiting = tuple(line for line in lines if _subscription_of(line) == stripe_id)
     return SubscriptionInvoices(
         tuple(by_stripe),
-        tuple(ours),
+        tuple(own),
         owed,
         waiting,
         given,
@@ -124,7 +124,7 @@ def credit_shares(
     _require_full_refund(
         snapshot, invoices, unused, back, [part.disputed for part in refundable if part.disputed]
     )
-    for invoice, paid in invoices.ours:
+    for invoice, paid in invoices.own:
         own_unused = _unused_of_own_invoice(invoice, paid, now, smallest)
         if own_unused:
             own_part = _refundable(billing, invoice, paid)

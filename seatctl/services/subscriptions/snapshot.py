@@ -207,11 +207,11 @@ def item_of(reader: Reader, subscription: Subscription, mirror: StripeSubscripti
 
     Raises ItemGone if neither exists: the items of other subscriptions are not this one's.
     """
-    own = next((one for one in mirror.items if one.id == subscription.stripe_item), None)
+    own = next((item for item in mirror.items if item.id == subscription.stripe_item), None)
     if own is not None:
         return own
-    others = {one.stripe_item for one in mirrored_subscriptions.of_stripe(reader, mirror.id)}
-    unclaimed = [one for one in mirror.items if one.licensed and one.id not in others]
+    others = {item.stripe_item for item in mirrored_subscriptions.of_stripe(reader, mirror.id)}
+    unclaimed = [item for item in mirror.items if item.licensed and item.id not in others]
     if len(unclaimed) != 1:
         raise ItemGone(
             f"{subscription.name} has no item in Stripe any more, so there is nothing to change",
@@ -227,7 +227,7 @@ def _buy_again_hint(subscription: Subscription) -> str:
 
 def has_item(mirror: StripeSubscription, item: JsonValue) -> bool:
     """Whether the Stripe subscription still has this item. It may have been removed in the dashboard."""
-    return any(one.id == item for one in mirror.items)
+    return any(each.id == item for each in mirror.items)
 
 
 def state_of(

@@ -45,8 +45,8 @@ def subscription_row(subscription: Subscription) -> Record:
 def with_troubles(row: Record, subscription: Subscription, at: datetime) -> Record:
     """Return the row with what needs attention at `at` (UTC), and the commands that help."""
     troubles = troubles_of(subscription, at)
-    ways = dict.fromkeys(command for trouble in troubles for command in trouble.ways_out)
-    return {**row, "attention": [trouble.message for trouble in troubles], "ways_out": [*ways]}
+    commands = dict.fromkeys(command for trouble in troubles for command in trouble.ways_out)
+    return {**row, "attention": [trouble.message for trouble in troubles], "ways_out": [*commands]}
 
 
 def shown_status(subscription: Subscription) -> str:
