@@ -1,6 +1,6 @@
-"""Stripe's error envelope: one exception, and a function for each recurring refusal.
+"""Stripe's errors: one exception, and a function for each refusal that several endpoints share.
 
-`code`, `param` and `doc_url` are left out, not null, when they do not apply.
+As on Stripe, `code`, `param` and `doc_url` are left out if they do not apply; they are never null.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from seatctl.sandbox.objects import Obj
 
 
 class ApiError(Exception):
-    """A refusal as Stripe words it.
+    """A refusal in Stripe's words.
 
-    `keep` says that the work done before it stays, as after a declined payment of an invoice; `saved`
-    that the answer is kept for the idempotency key, which it is not when the parameters were malformed.
+    If `keeps_changes`, what the request has written stays, as after a declined payment of an invoice.
+    If `replayed`, the answer is stored for the idempotency key; refusals of malformed parameters are not.
     """
 
     def __init__(
@@ -28,8 +28,8 @@ class ApiError(Exception):
         extra: Obj | None = None,
         doc_url: bool = True,
         logged: bool = True,
-        keep: bool = False,
-        saved: bool = True,
+        keeps_changes: bool = False,
+        replayed: bool = True,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -40,11 +40,11 @@ class ApiError(Exception):
         self.extra = extra or {}
         self.doc_url = doc_url
         self.logged = logged
-        self.keep = keep
-        self.saved = saved
+        self.keeps_changes = keeps_changes
+        self.replayed = replayed
 
     def body(self, request_id: str) -> Obj:
-        """The whole JSON body of the answer."""
+        """Return the JSON body of the answer."""
         error: Obj = {}
         if self.code is not None:
             error["code"] = self.code
@@ -58,37 +58,37 @@ class ApiError(Exception):
         return {"error": {**error, **self.extra, "type": self.kind}}
 
 
-def nest_param(around: str, error: ApiError) -> ApiError:
-    """The same refusal of a parameter that stands inside another: `lines[0][price_data][product]`."""
+def nest_param(outer: str, error: ApiError) -> ApiError:
+    """Return the refusal with its parameter named inside another: `lines[0][price_data][product]`."""
     if error.param:
         head, bracket, rest = error.param.partition("[")
-        named = f"{around}[{head}]{bracket}{rest}"
-        error.message = error.message.replace(f"param: {error.param}.", f"param: {named}.")
-        error.param = named
+        nested = f"{outer}[{head}]{bracket}{rest}"
+        error.message = error.message.replace(f"param: {error.param}.", f"param: {nested}.")
+        error.param = nested
     return error
 
 
 def invalid(
     message: str, param: str | None = None, *, code: str | None = None, status: int = 400
 ) -> ApiError:
-    """An `invalid_request_error`; most have neither code nor param."""
+    """Return an `invalid_request_error`; most have neither code nor param."""
     return ApiError(status, message, code=code, param=param)
 
 
 def no_such(noun: str, identifier: str, param: str | None, *, status: int = 400) -> ApiError:
-    """`No such …`: 400 for an id in a parameter, 404 for one in the path."""
+    """Return the refusal `No such …`: status 400 for an id in a parameter, 404 for an id in the path."""
     return ApiError(status, f"No such {noun}: '{identifier}'", code="resource_missing", param=param)
 
 
 def missing_param(name: str) -> ApiError:
-    """A required parameter was not sent."""
+    """Return the refusal of a request that lacks a required parameter."""
     return ApiError(
-        400, f"Missing required param: {name}.", code="parameter_missing", param=name, saved=False
+        400, f"Missing required param: {name}.", code="parameter_missing", param=name, replayed=False
     )
 
 
 def empty_param(name: str) -> ApiError:
-    """A parameter that cannot be unset was sent as the empty string."""
+    """Return the refusal of an empty string for a parameter that cannot be unset."""
     message = (
         f"You passed an empty string for '{name}'. We assume empty values are an attempt to unset a "
         f"parameter; however '{name}' cannot be unset. You should remove '{name}' from your request or "
@@ -98,19 +98,19 @@ def empty_param(name: str) -> ApiError:
 
 
 def unknown_params(names: Sequence[str]) -> ApiError:
-    """Parameters that the endpoint does not have; `param` is the first."""
+    """Return the refusal of parameters that the endpoint does not have; `param` is the first of them."""
     word = "parameter" if len(names) == 1 else "parameters"
     message = f"Received unknown {word}: {', '.join(names)}"
-    return ApiError(400, message, code="parameter_unknown", param=names[0], saved=False)
+    return ApiError(400, message, code="parameter_unknown", param=names[0], replayed=False)
 
 
 def malformed(message: str, param: str, *, code: str | None = None) -> ApiError:
-    """A parameter of the wrong type; the answer is not kept for the idempotency key."""
-    return ApiError(400, message, code=code, param=param, saved=False)
+    """Return the refusal of a malformed parameter; it is not stored for the idempotency key."""
+    return ApiError(400, message, code=code, param=param, replayed=False)
 
 
 def unrecognized(method: str, path: str) -> ApiError:
-    """No such endpoint, or it lacks this method."""
+    """Return the refusal of an unknown endpoint, or of a method that it does not have."""
     message = (
         f"Unrecognized request URL ({method}: {path}). Please see https://stripe.com/docs "
         "or we can help at https://support.stripe.com/."
@@ -119,5 +119,5 @@ def unrecognized(method: str, path: str) -> ApiError:
 
 
 def mutually_exclusive(first: str, second: str) -> ApiError:
-    """Two parameters that exclude each other; `param` is the first."""
+    """Return the refusal of two parameters that exclude each other; `param` is the first of them."""
     return invalid(f"You may only specify one of these parameters: {first}, {second}.", first)

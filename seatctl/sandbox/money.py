@@ -1,6 +1,6 @@
-"""Pure rules of money: prices times quantities, rounding, the least charge, the customer's balance.
+"""Amounts of money: prices times quantities, rounding, the smallest charge, the customer's balance.
 
-Amounts are minor units. No I/O and no clock; tests give literals.
+Amounts are in minor units. The functions are pure.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from math import ceil, floor
 
 from seatctl.sandbox.objects import Obj
 
-# The least amount Stripe charges to a card, by settlement currency, in minor units.
+# The smallest amount that Stripe charges, by settlement currency, in minor units.
 _LEAST = {
     "usd": 50, "aed": 200, "aud": 50, "bgn": 100, "brl": 50, "cad": 50, "chf": 50, "clp": 500, "cop": 200000,
     "czk": 1500, "dkk": 250, "eur": 50, "gbp": 30, "hkd": 400, "huf": 17500, "inr": 50, "jpy": 50, "krw": 100,
@@ -23,68 +23,64 @@ ZERO_DECIMAL = frozenset(
 )
 THREE_DECIMAL = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
 _WHOLE_HUNDREDS = frozenset({"isk", "ugx"})
-# A Canadian account's lines say `$` for both of its dollars (facts).
+# On a Canadian account's lines, `$` stands for US and for Canadian dollars (recorded).
 _SYMBOLS = {"usd": "$", "cad": "$", "aud": "A$", "eur": "€", "gbp": "£", "jpy": "¥", "inr": "₹",
             "nzd": "NZ$", "brl": "R$", "mxn": "MX$", "hkd": "HK$", "krw": "₩"}  # fmt: skip
 
 
 def least_charge(currency: str) -> int:
-    """The smallest amount a card is charged, in minor units."""
+    """Return the smallest amount that can be charged, in minor units."""
     return _LEAST.get(currency, 1)
 
 
 def granularity(currency: str) -> int:
-    """A charge must be a multiple of this: 100 for ISK and UGX, 10 for three-decimal currencies."""
+    """Return what a charge must be a multiple of: 100 for ISK and UGX, 10 for three-decimal currencies."""
     if currency in _WHOLE_HUNDREDS:
         return 100
     return 10 if currency in THREE_DECIMAL else 1
 
 
 def round_half_up(exact: Fraction) -> int:
-    """To the nearest minor unit, a half away from zero."""
+    """Round to the nearest minor unit, a half away from zero."""
     return floor(exact + Fraction(1, 2)) if exact >= 0 else -floor(-exact + Fraction(1, 2))
 
 
 def round_half_down(exact: Fraction) -> int:
-    """To the nearest minor unit, a half towards minus infinity, on both signs (recordings 01, probe)."""
+    """Round to the nearest minor unit, a half towards minus infinity, also if negative (recorded)."""
     return ceil(exact - Fraction(1, 2))
 
 
 def exact_price(price: Obj, quantity: int) -> Fraction:
-    """What `quantity` units of a price cost for one whole period, before rounding."""
+    """Return what `quantity` units of a price cost for a whole period, before rounding."""
     return Fraction(price["unit_amount_decimal"] or 0) * quantity
 
 
 @dataclass(frozen=True, slots=True)
 class BalanceApplied:
-    """How an invoice's total meets the customer's balance; minor units."""
+    """What is due on an invoice once the customer's balance is applied, and the balance then; minor units."""
 
     amount_due: int
     ending_balance: int
 
 
 def apply_balance(total: int, starting_balance: int, least: int) -> BalanceApplied:
-    """Credit (a negative balance) is used first, debt is added; less than the least charge is carried over.
+    """Apply a customer's balance to an invoice's total: credit (negative) lowers what is due, debt raises it.
 
-    From the recordings: a total below the least charge becomes debt, a negative one credit.
+    As recorded, a sum below the smallest charge becomes debt, and a negative sum credit.
     """
     owed = total + starting_balance
-    if owed <= 0:
-        return BalanceApplied(0, owed)
-    if owed < least:
-        return BalanceApplied(0, owed)
-    return BalanceApplied(owed, 0)
+    return BalanceApplied(0, owed) if owed <= 0 or owed < least else BalanceApplied(owed, 0)
 
 
 def balance_in(customer: Obj, currency: str) -> int:
-    """What the customer holds in a currency, minor units: a balance is not spent in another one."""
+    """Return the customer's balance in a currency, minor units; each currency has a balance of its own."""
     if customer["currency"] in (None, currency):
         return int(customer["balance"])
     return int(customer.get("_balances", {}).get(currency, 0))
 
 
 def set_balance_in(customer: Obj, currency: str, amount: int) -> None:
-    """Set what the customer holds in a currency; the first one billed is the one that `balance` shows."""
+    """Set the customer's balance in a currency; `balance` shows that of the first currency billed."""
     if customer["currency"] in (None, currency):
         customer["balance"] = amount
     else:
@@ -92,7 +88,7 @@ def set_balance_in(customer: Obj, currency: str, amount: int) -> None:
 
 
 def amount_text(unit_decimal: str | None, currency: str) -> str:
-    """A unit price as a line's description shows it: `$20.00`."""
+    """Format a unit price as in the description of a line: `$20.00`."""
     places = 0 if currency in ZERO_DECIMAL else 3 if currency in THREE_DECIMAL else 2
     exact = Fraction(unit_decimal or 0) / 10**places
     text = f"{float(exact):,.{places}f}"

@@ -1,7 +1,6 @@
-"""The JSON types of the sandbox and the small tools every resource shares.
+"""Stripe objects as JSON: their type, their ids, lists of them, and reading fields from a request.
 
-Nothing here knows what an object means. `Obj` is a Stripe object as it travels: its keys are
-Stripe's, its values whatever JSON holds, so `Any` is the honest type of a value.
+The keys of an `Obj` are Stripe's and its values any JSON, so `Any` is the honest type of a value.
 """
 
 from __future__ import annotations
@@ -19,40 +18,40 @@ _CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
 def token(length: int, *, capitals: bool = False) -> str:
-    """Random letters and digits, as Stripe's ids hold them."""
+    """Return random letters and digits, as in Stripe's ids."""
     letters = _CAPITALS if capitals else _LETTERS
     return "".join(letters[byte % len(letters)] for byte in os.urandom(length))
 
 
 def new_id(prefix: str) -> str:
-    """A fresh id such as `cus_…`; the prefix comes without its underscore."""
+    """Return a new id such as `cus_…`; `prefix` is without the underscore."""
     return f"{prefix}_{token(24)}"
 
 
 def new_key() -> str:
-    """An idempotency key as Stripe gives one to a POST that came without: a random UUID."""
+    """Return the idempotency key that Stripe gives a POST without one: a random UUID."""
     digits = os.urandom(16).hex()
     return "-".join((digits[:8], digits[8:12], f"4{digits[13:16]}", f"a{digits[17:20]}", digits[20:]))
 
 
 def list_object(data: list[Obj], url: str, *, has_more: bool = False) -> Obj:
-    """The envelope of a list endpoint; it has no `total_count`."""
+    """Return the list object of a list endpoint; it has no `total_count`."""
     return {"object": "list", "data": data, "has_more": has_more, "url": url}
 
 
 def embedded_list(data: list[Obj], url: str, *, has_more: bool = False, total: int | None = None) -> Obj:
-    """The envelope of a list inside an object; it has a `total_count`."""
+    """Return a list object that is a field of another object; it has a `total_count`."""
     count = len(data) if total is None else total
     return {"object": "list", "data": data, "has_more": has_more, "total_count": count, "url": url}
 
 
 def pick(source: Obj, *names: str) -> Obj:
-    """The named keys that `source` has."""
+    """Return the named keys of `source` with their values, as far as it has them."""
     return {name: source[name] for name in names if name in source}
 
 
 def unset(value: Any) -> Any:
-    """The empty string is how a request unsets a field."""
+    """Return None for the empty string, with which a request unsets a field; else the value."""
     return None if value == "" else value
 
 
@@ -67,10 +66,10 @@ _ADDRESS = ("city", "country", "line1", "line2", "postal_code", "state")
 
 
 def address(sent: Any) -> Any:
-    """An address with all its parts; null where none was given."""
+    """Return an address with all its parts, or None if none was sent."""
     return {part: unset(sent.get(part)) for part in _ADDRESS} if sent else None
 
 
 def shipping(sent: Any) -> Any:
-    """A name, a phone and a whole address to ship to; null where none was given."""
+    """Return shipping details with a whole address and a phone, or None if none were sent."""
     return {**sent, "address": address(sent.get("address")), "phone": sent.get("phone")} if sent else None

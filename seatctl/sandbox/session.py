@@ -1,19 +1,18 @@
-"""What one request works with: the store, the time, who asks, and the events it leaves.
+"""The session of a request: the store, the time, the request's id and key, and the events it emits.
 
-Every change of an object goes through `save`; `emit` records the event with the old values of exactly
-the fields that changed.
+Every change of an object goes through `save`. `emit` records an event with the old values of exactly the
+fields that changed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from seatctl.sandbox.errors import no_such
 from seatctl.sandbox.objects import API_VERSION, Obj, new_id
 from seatctl.sandbox.store import Store
 
-# The noun of `No such …` where it is not the object's name.
+# The noun in `No such …`, if it is not the kind of the object.
 _NOUNS = {
     "promotion_code": "promotion code",
     "tax_rate": "tax rate",
@@ -24,13 +23,13 @@ _NOUNS = {
 
 
 def noun_for(kind: str) -> str:
-    """What `No such …` calls an object of this kind."""
+    """Return the noun in `No such …` for an object of this kind."""
     return _NOUNS.get(kind, kind)
 
 
 @dataclass(slots=True)
 class Session:
-    """One request, or one piece of the clock's own work (then without a request id)."""
+    """One request, or one piece of work of the clock, which has no request id."""
 
     store: Store
     now: int
@@ -40,18 +39,18 @@ class Session:
     preview: bool = False
 
     def find(self, kind: str, identifier: str, param: str | None, *, status: int = 400) -> Obj:
-        """The object, or `No such …`: 400 for an id in a parameter, 404 for one in the path."""
-        found = self.store.get(kind, identifier)
-        if found is None:
+        """Return the object. Raise `No such …` if there is none: use status 404 for an id in the path."""
+        obj = self.store.get(kind, identifier)
+        if obj is None:
             raise no_such(noun_for(kind), identifier, param, status=status)
-        return found
+        return obj
 
     def save(self, obj: Obj, *, parent: str | None = None, due: int | None = None) -> None:
-        """Write the object; `due` is when the clock has work on it."""
+        """Write the object: lists filter by the id `parent`; `due` is when the clock has work on it."""
         self.store.put(obj, parent=parent, due=due)
 
     def emit(self, kind: str, obj: Obj, before: Obj | None = None) -> None:
-        """Record an event; `before` is the object as it was, for the previous attributes."""
+        """Record an event about an object; `before` is the object as a client saw it until now."""
         data: Obj = {"object": obj}
         if before is not None:
             data["previous_attributes"] = difference(before, obj)
@@ -70,7 +69,7 @@ class Session:
 
 
 def difference(before: Obj, after: Obj) -> Obj:
-    """The old values of the fields that changed; inside an object only of its changed fields."""
+    """Return the old values of the fields that changed; of a nested object, of its changed fields only."""
     old: Obj = {}
     for name in [*before, *(name for name in after if name not in before)]:
         was, now = before.get(name), after.get(name)
@@ -82,11 +81,5 @@ def difference(before: Obj, after: Obj) -> Obj:
 
 
 def changed(before: Obj, after: Obj) -> bool:
-    """Whether an update changed anything at all."""
+    """Whether the two differ in any field."""
     return bool(difference(before, after))
-
-
-def sent(params: Obj, name: str, default: Any = None) -> Any:
-    """A parameter's value, with the empty string read as null."""
-    value = params.get(name, default)
-    return None if value == "" else value

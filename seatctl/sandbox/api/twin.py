@@ -158,7 +158,7 @@ class Twin:
         try:
             answer = _failed(request) if failing else _made(request, 200, self._serve(request, route, ids))
         except ApiError as error:
-            saved = error.saved
+            saved = error.replayed
             answer = _plain(request, error)
         if request.key and saved:
             self.store.save_answer(
@@ -180,7 +180,7 @@ class Twin:
 
                 body = expanded(session, body, params["expand"])
         except ApiError as error:
-            (self.store.keep if error.keep else self.store.back)()
+            (self.store.keep if error.keeps_changes else self.store.back)()
             raise
         self.store.keep()
         return body

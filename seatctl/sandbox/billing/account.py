@@ -6,24 +6,20 @@ from seatctl.sandbox.objects import Obj, token
 from seatctl.sandbox.session import Session
 
 COUNTRY = "CA"  # as the account of the recordings
-
-
 CURRENCY = "cad"
-
-
 NAME = "Sandbox"
 
 
 def own_account(session: Session) -> Obj:
-    """The account, made when first asked for."""
+    """Return the account; it is made when it is first read."""
     for account in session.store.walk("account"):
         return account
-    account = _made(session.now)
+    account = _new_account(session.now)
     session.save(account)
     return account
 
 
-def _made(now: int) -> Obj:
+def _new_account(now: int) -> Obj:
     return {
         "id": f"acct_{token(16)}",
         "object": "account",

@@ -1,4 +1,4 @@
-"""The ends of a subscription: scheduled for its period's end or a moment, taken back, or carried out now."""
+"""Ending a subscription: at the end of its period, at a moment, or now; and taking a scheduled end back."""
 
 from __future__ import annotations
 
@@ -6,8 +6,21 @@ from typing import Any
 
 from seatctl.sandbox.billing.invoice_states import void_invoice
 from seatctl.sandbox.billing.invoicing import save_invoice
-from seatctl.sandbox.billing.periods import charge_item, credit_items, record_billed, save_pending
-from seatctl.sandbox.billing.subscription_states import ENDED, emit_updated, period_end, save_subscription
+from seatctl.sandbox.billing.periods import (
+    billed_before,
+    charge_item,
+    credit_items,
+    record_billed,
+    save_pending,
+)
+from seatctl.sandbox.billing.subscription_states import (
+    ENDED,
+    emit_updated,
+    period_end,
+    save_subscription,
+    save_subscription_and_emit,
+)
+from seatctl.sandbox.changes import save_changed
 from seatctl.sandbox.errors import mutually_exclusive
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
@@ -15,27 +28,27 @@ from seatctl.sandbox.views import items_of, view
 
 
 def schedule_end(session: Session, subscription: Obj, params: Obj) -> None:
-    """`cancel_at` and `cancel_at_period_end` of a request; a later one takes the place of an earlier."""
-    wanted: Any = params.get("cancel_at")
-    if wanted and params.get("cancel_at_period_end"):
+    """Apply `cancel_at` and `cancel_at_period_end` of a request, instead of what was scheduled before."""
+    cancel_at: Any = params.get("cancel_at")
+    if cancel_at and params.get("cancel_at_period_end"):
         raise mutually_exclusive("cancel_at", "cancel_at_period_end")
     if not {"cancel_at", "cancel_at_period_end"} & set(params):
         return
-    _bill_again(session, subscription)
+    _charge_credited_time(session, subscription)
     end = period_end(items_of(session, subscription["id"]))
     if params.get("cancel_at_period_end"):
-        _mark(session, subscription, end, at_period_end=True)
-    elif wanted:
-        moment = wanted if isinstance(wanted, int) else end
-        _cut_short(session, subscription, moment, prorate=params.get("proration_behavior") != "none")
-        _mark(session, subscription, moment, at_period_end=False)
+        _set_end(session, subscription, end, at_period_end=True)
+    elif cancel_at:
+        moment = cancel_at if isinstance(cancel_at, int) else end
+        _credit_time_after(session, subscription, moment, prorate=params.get("proration_behavior") != "none")
+        _set_end(session, subscription, moment, at_period_end=False)
     else:
         subscription.update(cancel_at=None, cancel_at_period_end=False, canceled_at=None)
         subscription["cancellation_details"] = {**subscription["cancellation_details"], "reason": None}
 
 
-def _mark(session: Session, subscription: Obj, moment: int, *, at_period_end: bool) -> None:
-    """The subscription goes on until `moment`; `canceled_at` is the moment of the request."""
+def _set_end(session: Session, subscription: Obj, moment: int, *, at_period_end: bool) -> None:
+    """Let the subscription end at `moment`; `canceled_at` is when that was requested."""
     subscription.update(cancel_at=moment, cancel_at_period_end=at_period_end, canceled_at=session.now)
     subscription["cancellation_details"] = {
         **subscription["cancellation_details"],
@@ -43,45 +56,46 @@ def _mark(session: Session, subscription: Obj, moment: int, *, at_period_end: bo
     }
 
 
-def _cut_short(session: Session, subscription: Obj, moment: int, *, prorate: bool) -> None:
-    """An end within the running period gives back at once what was billed for the time after it."""
+def _credit_time_after(session: Session, subscription: Obj, moment: int, *, prorate: bool) -> None:
+    """Credit now what was billed for the time after an end within the current period."""
     subscription["_keeps_rest"] = not prorate
-    given_back = credit_after(session, subscription, moment) if prorate else []
-    save_pending(session, given_back)
-    subscription["_cut"] = moment if given_back else None
+    credits = credit_after(session, subscription, moment) if prorate else []
+    save_pending(session, credits)
+    subscription["_cut"] = moment if credits else None
 
 
-def _bill_again(session: Session, subscription: Obj) -> None:
-    """The end is moved or taken back: the time that was given back is charged again."""
+def _charge_credited_time(session: Session, subscription: Obj) -> None:
+    """Charge the time again that was credited for a scheduled end, which is moved or taken back."""
     if subscription.get("_cut") is None:
         return
-    made = []
+    charges = []
     for item in items_of(session, subscription["id"]):
-        # What changed since then was charged to the period's end already.
-        reached = max((billed["until"] for billed in item["_billed"]), default=item["current_period_end"])
-        if reached >= item["current_period_end"]:
+        # An item that has changed since then is billed until the period's end already.
+        billed_until = max(
+            (billed["until"] for billed in item["_billed"]), default=item["current_period_end"]
+        )
+        if billed_until >= item["current_period_end"]:
             continue
-        charged = charge_item(session, item, subscription["customer"], reached)
-        record_billed(session, item, item["price"], charged)
+        charge = charge_item(session, item, subscription["customer"], billed_until)
+        record_billed(session, item, item["price"], charge)
         session.save(item)
-        made.append(charged)
-    save_pending(session, made)
+        charges.append(charge)
+    save_pending(session, charges)
     subscription["_cut"] = None
 
 
 def credit_after(session: Session, subscription: Obj, moment: int) -> list[Obj]:
-    """Credits for what was billed for the time after `moment`; not yet written."""
-    made: list[Obj] = []
+    """Return credits for what was billed for the time after `moment`; not yet written."""
+    credits: list[Obj] = []
     for item in items_of(session, subscription["id"]):
-        made += credit_items(session, item, subscription["customer"], moment)
-        kept = [{**billed, "until": min(billed["until"], moment)} for billed in item["_billed"]]
-        item["_billed"] = [billed for billed in kept if billed["from"] < billed["until"]]
+        credits += credit_items(session, item, subscription["customer"], moment)
+        item["_billed"] = billed_before(item, moment)
         session.save(item)
-    return made
+    return credits
 
 
 def end_now(session: Session, subscription: Obj, reason: str) -> None:
-    """Mark a subscription as ended now; the caller writes and announces it."""
+    """Mark a subscription as ended now; the caller writes it and emits the event."""
     stop_retries(session, subscription)
     subscription.update(
         status="canceled",
@@ -96,16 +110,15 @@ def end_now(session: Session, subscription: Obj, reason: str) -> None:
 
 
 def end_subscriptions_of(session: Session, customer: str) -> None:
-    """A deleted customer's subscriptions end at once; nothing more is billed."""
+    """End the subscriptions of a deleted customer now; nothing more is billed."""
     for subscription in list(session.store.walk("subscription", customer=customer)):
         if subscription["status"] not in ENDED:
             end_now(session, subscription, "cancellation_requested")
-            save_subscription(session, subscription)
-            session.emit("customer.subscription.deleted", view(session, subscription))
+            save_subscription_and_emit(session, subscription, "customer.subscription.deleted")
 
 
 def expire(session: Session, subscription: Obj) -> None:
-    """incomplete -> incomplete_expired, and its first invoice void."""
+    """Expire an incomplete subscription (`incomplete_expired`) and void its first invoice."""
     before = view(session, subscription)
     subscription.update(status="incomplete_expired", canceled_at=session.now, ended_at=session.now)
     save_subscription(session, subscription)
@@ -116,10 +129,8 @@ def expire(session: Session, subscription: Obj) -> None:
 
 
 def stop_retries(session: Session, subscription: Obj) -> None:
-    """The open invoices of a subscription that ends are not tried again by themselves (API reference)."""
+    """Stop the automatic payments of a subscription's open invoices, as documented for one that ends."""
     for invoice in list(session.store.walk("invoice", parent=subscription["id"])):
         if invoice["status"] == "open" and invoice["auto_advance"]:
-            before = view(session, invoice)
             invoice.update(auto_advance=False, next_payment_attempt=None)
-            save_invoice(session, invoice)
-            session.emit("invoice.updated", view(session, invoice), before)
+            save_changed(session, invoice, "invoice.updated", save=save_invoice)

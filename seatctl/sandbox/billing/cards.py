@@ -1,6 +1,6 @@
-"""Stripe's test cards: what `tok_…` and `pm_card_…` stand for, and how each behaves.
+"""Stripe's test cards: which card `tok_…` and `pm_card_…` name, and how each behaves.
 
-Numbers and behaviour are those of Stripe's public list of test cards and of the recordings.
+Numbers and behavior are from Stripe's public list of test cards and from recordings.
 """
 
 from __future__ import annotations
@@ -13,25 +13,27 @@ from seatctl.sandbox.objects import Obj
 
 @dataclass(frozen=True, slots=True)
 class Decline:
-    """Why a bank refuses."""
+    """Why a bank declines a card."""
 
     code: str = "card_declined"
     decline_code: str | None = "generic_decline"
     message: str = "Your card was declined."
     advice_code: str = "try_again_later"
     network_decline_code: str = "01"
-    param: str = ""  # what an attach names; a payment names nothing
+    param: str = ""  # the field that a refused attachment names; a refused payment names none
 
     def details(self) -> Obj:
-        """The fields of an error, or of a payment's `last_payment_error`, that tell the reason."""
+        """Return the reason, as fields of an error or of a payment's `last_payment_error`."""
         return {
             "advice_code": self.advice_code,
             **({"decline_code": self.decline_code} if self.decline_code else {}),
             "network_decline_code": self.network_decline_code,
         }
 
-    def refusal(self, *, param: str | None = None, extra: Obj | None = None, keep: bool = False) -> ApiError:
-        """The 402 that a client gets."""
+    def refusal(
+        self, *, param: str | None = None, extra: Obj | None = None, keeps_changes: bool = False
+    ) -> ApiError:
+        """Return the refusal with status 402 that a client gets."""
         return ApiError(
             402,
             self.message,
@@ -39,13 +41,13 @@ class Decline:
             param=param,
             kind="card_error",
             extra={**self.details(), **(extra or {})},
-            keep=keep,
+            keeps_changes=keeps_changes,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A test card. `attach` and `charge` are the refusals it meets; `authenticate` when a bank asks."""
+    """A test card. `attach` and `charge` say how attaching and charging it are declined, if they are."""
 
     brand: str
     last4: str
@@ -53,8 +55,8 @@ class Card:
     funding: str = "credit"
     attach: Decline | None = None
     charge: Decline | None = None
-    authenticate: str = "never"  # never, once (set up for off-session use afterwards), always
-    disputed: str | None = None  # the reason for which its bank takes each payment back
+    authenticate: str = "never"  # or "once" (then it is set up for off-session use) or "always"
+    disputed: str | None = None  # the reason for which the bank disputes each payment
 
 
 def _declining(last4: str, decline: Decline) -> Card:
@@ -70,7 +72,7 @@ _FRAUD = Decline(decline_code="fraudulent", advice_code="do_not_try_again")
 _VELOCITY = Decline(decline_code="card_velocity_exceeded", network_decline_code="65",
                     message="Your card was declined for making repeated attempts too frequently or exceeding "
                     "its amount limit.")  # fmt: skip
-# These have no decline code (Stripe's table of test cards); the first two name the field at fault.
+# These have no decline code (Stripe's table of test cards); the first two name a field.
 _EXPIRED = Decline("expired_card", None, "Your card has expired.", "do_not_try_again", "54", "exp_month")
 _CVC = Decline("incorrect_cvc", None, "Your card's security code is incorrect.", "confirm_card_data", "N7",
                "cvc")  # fmt: skip
@@ -127,17 +129,17 @@ _CARDS = {
 
 
 def by_token(identifier: str) -> str | None:
-    """The name of the test card that a `tok_…` stands for."""
+    """Return the name of the test card that `tok_…` names, or None."""
     name = identifier.removeprefix("tok_")
     return name if identifier.startswith("tok_") and name in _CARDS else None
 
 
 BANK_ACCOUNT = "usBankAccount_success"
-"""The name of the test account that a bank debit takes days from, and then succeeds."""
+"""The name of the test bank account; a debit of it is processed for days."""
 
 
 def by_test_id(identifier: str) -> str | None:
-    """The name of the test card that a `pm_card_…` stands for, or of the test bank account."""
+    """Return the name of the test card that `pm_card_…` names, or of the test bank account, or None."""
     if identifier == f"pm_{BANK_ACCOUNT}":
         return BANK_ACCOUNT
     name = identifier.removeprefix("pm_card_")
@@ -145,5 +147,5 @@ def by_test_id(identifier: str) -> str | None:
 
 
 def card(name: str) -> Card:
-    """The test card of this name."""
+    """Return the test card of this name."""
     return _CARDS[name]

@@ -1,35 +1,31 @@
-"""Making products and prices: for their own endpoints, and inline for an item or an invoice."""
+"""Products and prices, created by their own endpoints or inline with an item or an invoice."""
 
 from __future__ import annotations
 
+from seatctl.sandbox.changes import save_and_emit, save_changed
 from seatctl.sandbox.errors import invalid, missing_param
-from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.objects import Obj, new_id, token, unset
+from seatctl.sandbox.metadata import merge_metadata, update_metadata
+from seatctl.sandbox.objects import Obj, new_id, set_fields, token, unset
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import view
 
 _PRODUCT_FIELDS = ("active", "description", "images", "marketing_features", "name", "shippable",
           "statement_descriptor", "unit_label", "url")  # fmt: skip
 
 
 def create_product(session: Session, params: Obj) -> Obj:
-    """Make a product, and its default price if it has one; both are written and announced."""
+    """Create a product, and its default price if the request describes one; both are written."""
     if params.get("id") and session.store.get_any(params["id"]):
         raise invalid("Product already exists.", "id", code="resource_already_exists")
-    product = _blank_product(session.now, params.get("id"))
+    product = _new_product(session.now, params.get("id"))
     set_product_fields(product, params)
     session.save(product)
     if params.get("default_price_data"):
         price = create_price(session, {**params["default_price_data"], "product": product["id"]})
         product["default_price"] = price["id"]
-        session.save(product)
-    shown = view(session, product)
-    session.emit("product.created", shown)
-    return shown
+    return save_and_emit(session, product, "product.created")
 
 
-def _blank_product(now: int, identifier: str | None = None) -> Obj:
-    """A product with every field at its default."""
+def _new_product(now: int, identifier: str | None = None) -> Obj:
     return {
         "id": identifier or f"prod_{token(14)}",
         "object": "product",
@@ -56,10 +52,8 @@ def _blank_product(now: int, identifier: str | None = None) -> Obj:
 
 
 def set_product_fields(product: Obj, params: Obj) -> None:
-    """Apply what a request sets on a product; the default price is not among it."""
-    for name in _PRODUCT_FIELDS:
-        if name in params:
-            product[name] = unset(params[name])
+    """Set the fields of a product that a request sends, except the default price."""
+    set_fields(product, params, *_PRODUCT_FIELDS)
     for name in ("images", "marketing_features"):
         product[name] = product[name] or []
     if "package_dimensions" in params:
@@ -69,12 +63,11 @@ def set_product_fields(product: Obj, params: Obj) -> None:
         code = unset(params["tax_code"])
         product["tax_code"] = code
         product["tax_details"] = code and {"performance_location": None, "tax_code": code}
-    if "metadata" in params:
-        product["metadata"] = merge_metadata(product["metadata"], params["metadata"])
+    update_metadata(product, params)
 
 
 def create_price(session: Session, params: Obj, *, active: bool = True) -> Obj:
-    """A price from checked parameters; also for `default_price_data` and inline `price_data`."""
+    """Create a price from checked parameters; it is written."""
     recurring = params.get("recurring")
     whole, decimal = amounts(params)
     price: Obj = {
@@ -97,18 +90,16 @@ def create_price(session: Session, params: Obj, *, active: bool = True) -> Obj:
         "type": "recurring" if recurring else "one_time",
         "unit_amount": whole,
         "unit_amount_decimal": decimal,
-        "_tiers": [_tier(each) for each in params.get("tiers") or []],
+        "_tiers": [_tier(tier) for tier in params.get("tiers") or []],
         "_options": params.get("currency_options") or {},
     }
     if params.get("lookup_key"):
         set_lookup_key(session, price, params)
-    session.save(price, parent=price["product"])
-    session.emit("price.created", view(session, price))
-    return view(session, price)
+    return save_and_emit(session, price, "price.created", parent=price["product"])
 
 
 def create_inline_price(session: Session, data: Obj, param: str) -> Obj:
-    """A price from `price_data`, for one use; some endpoints also make its product."""
+    """Create a price from `price_data`, for one use; `product_data` in it creates a product too."""
     if data.get("product_data"):
         data = {**data, "product": create_product(session, data["product_data"])["id"]}
     elif not data.get("product"):
@@ -120,7 +111,7 @@ def create_inline_price(session: Session, data: Obj, param: str) -> Obj:
 
 
 def legacy_plan(price: Obj) -> Obj:
-    """The price in the older shape that subscriptions still carry as `plan`."""
+    """Return the price in the older form that subscriptions still show as `plan`."""
     recurring = price["recurring"] or {}
     return {
         "id": price["id"],
@@ -146,14 +137,14 @@ def legacy_plan(price: Obj) -> Obj:
 
 
 def currency_options(price: Obj) -> Obj:
-    """What it costs in each currency, as `expand[]=currency_options` shows it."""
-    known = {**price.get("_options", {}), price["currency"]: price}
+    """Return what a price costs in each currency, as `expand[]=currency_options` shows it."""
+    options = {**price.get("_options", {}), price["currency"]: price}
     shown: Obj = {}
-    for currency, sent in known.items():
-        whole, decimal = amounts(sent)
+    for currency, option in options.items():
+        whole, decimal = amounts(option)
         shown[currency] = {
             "custom_unit_amount": None,
-            "tax_behavior": sent.get("tax_behavior", "unspecified"),
+            "tax_behavior": option.get("tax_behavior", "unspecified"),
             "unit_amount": whole,
             "unit_amount_decimal": decimal,
         }
@@ -161,7 +152,7 @@ def currency_options(price: Obj) -> Obj:
 
 
 def amounts(params: Obj, unit: str = "unit_") -> tuple[int | None, str | None]:
-    """`unit_amount` and `unit_amount_decimal`: a fraction leaves the whole number null."""
+    """Return `unit_amount` and `unit_amount_decimal`; the former is null if the amount has a fraction."""
     whole = params.get(f"{unit}amount")
     if whole is not None:
         return whole, str(whole)
@@ -174,26 +165,26 @@ def amounts(params: Obj, unit: str = "unit_") -> tuple[int | None, str | None]:
     return (int(text) if "." not in text else None), text
 
 
-def _tier(sent: Obj) -> Obj:
-    """A tier as `expand[]=tiers` shows it; the last one has no end."""
-    whole, decimal = amounts(sent)
-    flat, flat_decimal = amounts(sent, "flat_")
+def _tier(tier: Obj) -> Obj:
+    """Return a tier as `expand[]=tiers` shows it; the last tier has no end."""
+    whole, decimal = amounts(tier)
+    flat, flat_decimal = amounts(tier, "flat_")
     return {
         "flat_amount": flat,
         "flat_amount_decimal": flat_decimal,
         "unit_amount": whole,
         "unit_amount_decimal": decimal,
-        "up_to": None if sent["up_to"] == "inf" else int(sent["up_to"]),
+        "up_to": None if tier["up_to"] == "inf" else int(tier["up_to"]),
     }
 
 
-def _recurring(sent: Obj) -> Obj:
+def _recurring(recurring: Obj) -> Obj:
     return {
-        "interval": sent["interval"],
-        "interval_count": sent.get("interval_count", 1),
-        "meter": sent.get("meter"),
-        "trial_period_days": sent.get("trial_period_days"),
-        "usage_type": sent.get("usage_type", "licensed"),
+        "interval": recurring["interval"],
+        "interval_count": recurring.get("interval_count", 1),
+        "meter": recurring.get("meter"),
+        "trial_period_days": recurring.get("trial_period_days"),
+        "usage_type": recurring.get("usage_type", "licensed"),
     }
 
 
@@ -204,8 +195,5 @@ def set_lookup_key(session: Session, price: Obj, params: Obj) -> None:
     if holder is not None and holder["id"] != price["id"]:
         if not params.get("transfer_lookup_key"):
             raise invalid(f"A price (`{holder['id']}`) already uses that lookup key.", "lookup_key")
-        before = view(session, holder)
-        holder = {**holder, "lookup_key": None}
-        session.save(holder)
-        session.emit("price.updated", view(session, holder), before)
+        save_changed(session, {**holder, "lookup_key": None}, "price.updated")
     price["lookup_key"] = key

@@ -1,4 +1,4 @@
-"""Opening a dispute: the cardholder's bank takes a payment back. Only a test card does."""
+"""Chargebacks: a dispute, with which a cardholder's bank takes a payment back. Only a test card has them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,15 @@ _EVIDENCE = (
     *("service_documentation", "shipping_address", "shipping_carrier", "shipping_date"),
     *("shipping_documentation", "shipping_tracking_number", "uncategorized_file", "uncategorized_text"),
 )
-
-
 _DAYS_TO_ANSWER = 9
 
 
 def open_dispute(session: Session, charge: Obj, reason: str) -> Obj:
-    """The bank takes the whole charge back."""
+    """Open a dispute of a whole charge; both are written."""
     before = view(session, charge)
     charge["disputed"] = True
     session.save(charge, parent=charge["payment_intent"])
-    made: Obj = {
+    dispute: Obj = {
         "id": new_id("du"),
         "object": "dispute",
         "amount": charge["amount"],
@@ -61,8 +59,8 @@ def open_dispute(session: Session, charge: Obj, reason: str) -> Obj:
         "reason": reason,
         "status": "needs_response",
     }
-    session.save(made, parent=charge["id"])
+    session.save(dispute, parent=charge["id"])
     session.emit("charge.updated", view(session, charge), before)
-    session.emit("charge.dispute.created", view(session, made))
-    session.emit("charge.dispute.funds_withdrawn", view(session, made))
-    return made
+    session.emit("charge.dispute.created", view(session, dispute))
+    session.emit("charge.dispute.funds_withdrawn", view(session, dispute))
+    return dispute

@@ -1,51 +1,64 @@
-"""Collecting an invoice: which card is charged, one attempt, and what its bank says days later."""
+"""Collecting an invoice: the payment method, an attempt to charge it, and the bank's answer days later."""
 
 from __future__ import annotations
 
 from seatctl.sandbox.billing.invoice_states import (
-    close_payments,
+    close_payment,
     mark_paid,
     open_intent,
 )
 from seatctl.sandbox.billing.invoicing import save_invoice, subscription_of
 from seatctl.sandbox.billing.payments import PaymentOutcome, attempt_payment, fail_intent, finish_debit
-from seatctl.sandbox.billing.subscription_states import activate_while_processing, set_status
+from seatctl.sandbox.billing.subscription_states import (
+    activate_while_processing,
+    save_subscription,
+    set_status,
+)
 from seatctl.sandbox.errors import ApiError
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
 NO_METHOD = (
-    "This customer has no attached payment source or default payment method. Please consider adding "
-    "a default "
-    "payment method. For more information, visit https://stripe.com/docs/billing/subscriptions/"
+    "This customer has no attached payment source or default payment method. Please consider adding a "
+    "default payment method. For more information, visit https://stripe.com/docs/billing/subscriptions/"
     "payment-methods-setting#payment-method-priority."
 )
 
 
 def no_method() -> ApiError:
-    """There is nothing to charge."""
+    """Return the refusal of a payment for which there is no payment method."""
     return ApiError(400, NO_METHOD, code="resource_missing")
 
 
 def method_for(session: Session, invoice: Obj) -> Obj | None:
-    """The card an invoice is charged to: its own, its subscription's, the customer's default."""
+    """Return what an invoice is charged to: the default of it, of its subscription or of the customer."""
     subscription = session.store.get("subscription", subscription_of(invoice) or "")
-    customer = session.store.get("customer", invoice["customer"])
-    wanted = [
-        invoice["default_payment_method"],
-        subscription and subscription["default_payment_method"],
-        customer and customer["invoice_settings"]["default_payment_method"],
-    ]
-    for identifier in wanted:
+    return _first_method(session, invoice["customer"], [invoice, subscription])
+
+
+def lacks_method_after_trial(session: Session, subscription: Obj) -> bool:
+    """Whether a subscription has no payment method and must be paused or canceled when its trial ends."""
+    end_behavior = subscription["trial_settings"]["end_behavior"]
+    return (
+        subscription["collection_method"] == "charge_automatically"
+        and end_behavior["missing_payment_method"] != "create_invoice"
+        and _first_method(session, subscription["customer"], [subscription]) is None
+    )
+
+
+def _first_method(session: Session, customer_id: str, holders: list[Obj | None]) -> Obj | None:
+    customer = session.store.get("customer", customer_id)
+    settings = [*holders, customer and customer["invoice_settings"]]
+    for identifier in (holder["default_payment_method"] for holder in settings if holder):
         method = session.store.get("payment_method", identifier or "")
-        if method is not None and method["customer"] == invoice["customer"]:
+        if method is not None and method["customer"] == customer_id:
             return method
     return None
 
 
 def save_as_default(subscription: Obj, method: Obj) -> None:
-    """`save_default_payment_method=on_subscription`: what has paid becomes the subscription's default."""
+    """Make a method that has paid the subscription's default, if `save_default_payment_method` says so."""
     if subscription["payment_settings"]["save_default_payment_method"] == "on_subscription":
         subscription["default_payment_method"] = method["id"]
 
@@ -53,26 +66,24 @@ def save_as_default(subscription: Obj, method: Obj) -> None:
 def collect(
     session: Session, invoice: Obj, method: Obj, *, authenticated: bool = False, automatic: bool = False
 ) -> PaymentOutcome:
-    """One attempt to charge an open invoice; the invoice is written whatever the bank said.
+    """Try once to charge an open invoice, which is written whatever the bank answers.
 
-    Any attempt counts as the first one; after it only those of the retry schedule (`automatic`) do.
+    The first attempt counts in any case, later ones only if they are `automatic` retries.
     """
-    made = open_intent(session, invoice["id"])
-    if made is None:
+    intent = open_intent(session, invoice["id"])
+    if intent is None:
         raise ApiError(400, "This invoice has no payment that could be collected.")
     before = view(session, invoice)
-    outcome = attempt_payment(session, made, method, authenticated=authenticated)
+    outcome = attempt_payment(session, intent, method, authenticated=authenticated)
     invoice["attempted"] = True
     if automatic or not invoice["attempt_count"]:
         invoice["attempt_count"] += 1
     if outcome.paid:
         subscription = session.store.get("subscription", subscription_of(invoice) or "")
         if subscription is not None:
-            from seatctl.sandbox.billing.subscription_states import save_subscription
-
             save_as_default(subscription, method)
             save_subscription(session, subscription)
-        close_payments(session, invoice, "paid")
+        close_payment(session, invoice, "paid")
         mark_paid(session, invoice, amount=invoice["amount_remaining"])
         return outcome
     if outcome.processing:
@@ -90,16 +101,16 @@ def collect(
 
 
 def answer_authentication(session: Session, invoice: Obj, *, succeeds: bool) -> None:
-    """The customer answers the bank's question on an open invoice: the payment goes through, or fails.
+    """Answer the bank's authentication of an open invoice's payment, which then succeeds or fails.
 
-    Raises ValueError if the invoice is not open, or there is no card to pay it with.
+    Raises ValueError if the invoice is not open, or there is no payment method.
     """
-    made = open_intent(session, invoice["id"])
-    asked = session.store.get("payment_method", (made or {}).get("payment_method") or "")
-    # A subscription made with `default_incomplete` was not attempted: the customer pays on the hosted page.
-    method = asked or method_for(session, invoice)
-    if made is None or method is None:
-        raise ValueError("this invoice waits for no authentication")
+    intent = open_intent(session, invoice["id"])
+    method = session.store.get("payment_method", (intent or {}).get("payment_method") or "")
+    # With `default_incomplete` nothing was attempted yet: the customer pays on the hosted page.
+    method = method or method_for(session, invoice)
+    if intent is None or method is None:
+        raise ValueError("this invoice does not wait for an authentication")
     if succeeds:
         collect(session, invoice, method, authenticated=True)
         return
@@ -108,17 +119,17 @@ def answer_authentication(session: Session, invoice: Obj, *, succeeds: bool) -> 
         "PaymentMethod to attempt to fulfill this PaymentIntent again."
     )
     code = "payment_intent_authentication_failure"
-    fail_intent(session, made, method, code, message, {}, kind="invalid_request_error")
+    fail_intent(session, intent, method, code, message, {}, kind="invalid_request_error")
 
 
 def settle_debit(session: Session, invoice: Obj, *, succeeds: bool) -> None:
-    """A bank debit of an open invoice comes to its end, days later. Raises ValueError if there is none."""
-    made = open_intent(session, invoice["id"])
-    if made is None or made["status"] != "processing":
-        raise ValueError("no payment of this invoice is under way")
-    finish_debit(session, made, succeeds=succeeds)
+    """Finish the bank debit of an open invoice, days later. Raises ValueError if there is none."""
+    intent = open_intent(session, invoice["id"])
+    if intent is None or intent["status"] != "processing":
+        raise ValueError("no payment of this invoice is processing")
+    finish_debit(session, intent, succeeds=succeeds)
     if succeeds:
-        close_payments(session, invoice, "paid")
+        close_payment(session, invoice, "paid")
         mark_paid(session, invoice, amount=invoice["amount_remaining"])
         return
     session.emit("invoice.payment_failed", view(session, invoice))

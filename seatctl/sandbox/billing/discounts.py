@@ -1,4 +1,4 @@
-"""Discounts: made from a coupon or a promotion code, spread over an invoice's discountable lines."""
+"""Discounts: created from a coupon or promotion code, and spread over an invoice's discountable lines."""
 
 from __future__ import annotations
 
@@ -13,26 +13,29 @@ from seatctl.sandbox.session import Session
 
 
 def create_discounts(
-    session: Session, wanted: Any, customer: str, *, param: str = "discounts", **holder: str | None
+    session: Session, entries: Any, customer: str, *, param: str = "discounts", **holder: str | None
 ) -> list[str]:
-    """The ids of the discounts that a request asks for; `holder` names what they hang on."""
+    """Return the ids of the discounts that a request's entries name or create; new ones are written.
+
+    `holder` is the object that they apply to, by its field: `invoice`, `invoice_item` or `subscription`.
+    """
     ids: list[str] = []
-    for position, each in enumerate(wanted or []):
-        if each.get("discount"):
-            ids.append(session.find("discount", each["discount"], f"{param}[{position}][discount]")["id"])
+    for position, entry in enumerate(entries or []):
+        if entry.get("discount"):
+            ids.append(session.find("discount", entry["discount"], f"{param}[{position}][discount]")["id"])
         else:
-            ids.append(_made(session, each, customer, f"{param}[{position}]", holder))
+            ids.append(_create(session, entry, customer, f"{param}[{position}]", holder))
     return ids
 
 
-def _made(session: Session, wanted: Obj, customer: str, param: str, holder: dict[str, str | None]) -> str:
+def _create(session: Session, entry: Obj, customer: str, param: str, holder: dict[str, str | None]) -> str:
     promotion = None
-    if wanted.get("promotion_code"):
-        promotion = session.find("promotion_code", wanted["promotion_code"], f"{param}[promotion_code]")
+    if entry.get("promotion_code"):
+        promotion = session.find("promotion_code", entry["promotion_code"], f"{param}[promotion_code]")
         _check_promotion(session, promotion, customer)
         coupon = session.find("coupon", promotion["promotion"]["coupon"], f"{param}[coupon]")
     else:
-        coupon = session.find("coupon", str(wanted.get("coupon")), f"{param}[coupon]")
+        coupon = session.find("coupon", str(entry.get("coupon")), f"{param}[coupon]")
     _check_coupon(session, coupon)
     months = coupon["duration_in_months"]
     discount = {
@@ -51,7 +54,7 @@ def _made(session: Session, wanted: Obj, customer: str, param: str, holder: dict
         "subscription_item": None,
         **holder,
     }
-    # The discount keeps its terms: a coupon that is deleted later changes nothing for it.
+    # A copy of the coupon, which may be deleted later: the discount keeps its terms.
     discount["_terms"] = coupon
     session.save(discount)
     for redeemed in filter(None, (coupon, promotion)):
@@ -75,14 +78,14 @@ def _check_coupon(session: Session, coupon: Obj) -> None:
 
 
 def running_terms(session: Session, ids: list[str], currency: str | None = None) -> list[tuple[str, Obj]]:
-    """The discounts that still run, each with its coupon's terms.
+    """Return the discounts that have not ended, as pairs of an id and its coupon's terms.
 
-    With a `currency`, without the fixed amounts of another one: Stripe ignores those.
+    With a `currency`, fixed amounts of another currency are left out: Stripe ignores them.
     """
-    found = [(name, session.store.get("discount", name)) for name in ids]
+    discounts = [(name, session.store.get("discount", name)) for name in ids]
     return [
         (name, discount["_terms"])
-        for name, discount in found
+        for name, discount in discounts
         if discount is not None
         and (discount["end"] is None or discount["end"] > session.now)
         and (currency is None or discount["_terms"]["currency"] in (None, currency))
@@ -90,43 +93,45 @@ def running_terms(session: Session, ids: list[str], currency: str | None = None)
 
 
 def spread_discounts(lines: list[Obj], coupons: list[tuple[str, Obj]]) -> None:
-    """Write each line's share of each discount into it; pure. One after another, never below zero."""
-    left = [line["amount"] if line["discountable"] and line["amount"] > 0 else 0 for line in lines]
+    """Write each line's share of each discount, one discount after another; no line falls below zero."""
+    remaining = [line["amount"] if line["discountable"] and line["amount"] > 0 else 0 for line in lines]
     for line in lines:
         line["discount_amounts"] = [] if line["discountable"] else line["discount_amounts"]
     for name, coupon in coupons:
-        bases = [base if _counts(coupon, line) else 0 for line, base in zip(lines, left, strict=True)]
+        bases = [
+            base if _applies_to_line(coupon, line) else 0 for line, base in zip(lines, remaining, strict=True)
+        ]
         parts = shares(bases, coupon)
         for line, base, part in zip(lines, bases, parts, strict=True):
             if line["discountable"] and base:
                 line["discount_amounts"].append({"amount": part, "discount": name})
-        left = [base - part for base, part in zip(left, parts, strict=True)]
+        remaining = [base - part for base, part in zip(remaining, parts, strict=True)]
 
 
-def _counts(coupon: Obj, line: Obj) -> bool:
+def _applies_to_line(coupon: Obj, line: Obj) -> bool:
     details = (line["pricing"] or {}).get("price_details") or {}
     return applies_to(coupon, details.get("product"))
 
 
 def applies_to(coupon: Obj, product: str | None) -> bool:
-    """Whether a coupon takes something off this product: off all of them unless it names some."""
+    """Whether a coupon lowers the price of a product: of all products unless it names some."""
     return not coupon.get("_products") or product in coupon["_products"]
 
 
 def shares(bases: list[int], coupon: Obj) -> list[int]:
-    """How much of a coupon falls on each line; minor units."""
+    """Return each line's share of a coupon, in minor units."""
     if coupon["percent_off"] is not None:
         rate = Fraction(str(coupon["percent_off"])) / 100
         return [round_half_up(base * rate) for base in bases]
-    left, total = min(coupon["amount_off"], sum(bases)), sum(bases)
+    remaining, total = min(coupon["amount_off"], sum(bases)), sum(bases)
     parts: list[int] = []
     for base in bases:
-        part = round_half_up(Fraction(left * base, total)) if total else 0
+        part = round_half_up(Fraction(remaining * base, total)) if total else 0
         parts.append(part)
-        left, total = left - part, total - base
+        remaining, total = remaining - part, total - base
     return parts
 
 
 def remaining_discounts(session: Session, ids: list[str]) -> list[str]:
-    """The discounts that go on after an invoice: those of `once` are spent."""
+    """Return the discounts that are left after an invoice: those of duration `once` are used up."""
     return [name for name, coupon in running_terms(session, ids) if coupon["duration"] != "once"]

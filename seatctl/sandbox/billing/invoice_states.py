@@ -1,4 +1,4 @@
-"""Finalizing an invoice, applying the customer's balance, collecting, and what being paid leads to."""
+"""The states of an invoice: finalized, paid, void or uncollectible; with its payment and the balance."""
 
 from __future__ import annotations
 
@@ -7,35 +7,36 @@ from seatctl.sandbox.billing.balance import save_customer
 from seatctl.sandbox.billing.invoicing import compute_sums, save_invoice, subscription_of
 from seatctl.sandbox.billing.payments import new_intent
 from seatctl.sandbox.billing.pending_updates import after_payment
-from seatctl.sandbox.billing.subscription_states import emit_updated, save_subscription
+from seatctl.sandbox.billing.subscription_states import emit_updated, save_subscription_and_emit
+from seatctl.sandbox.changes import save_and_emit, save_changed
 from seatctl.sandbox.clock import DAY
 from seatctl.sandbox.money import apply_balance, least_charge, set_balance_in
 from seatctl.sandbox.objects import Obj, new_id, token
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
-# What an invoice's payment says it is for; renewals and changes are updates.
-_PURPOSES = {"manual": "Payment for Invoice", "subscription_create": "Subscription creation"}
+# The description of an invoice's payment, by billing reason; renewals and changes are updates.
+_DESCRIPTIONS = {"manual": "Payment for Invoice", "subscription_create": "Subscription creation"}
 
 
 def finalize_invoice(session: Session, invoice: Obj) -> None:
-    """draft -> open, or paid where nothing is due; the number is the customer's next."""
+    """Finalize a draft: it is open, or paid if nothing is due. It gets the customer's next invoice number."""
     customer = session.find("customer", invoice["customer"], "customer")
-    shown = view(session, invoice)
+    before = view(session, invoice)
     currency = invoice["currency"]
     compute_sums(session, invoice)
-    settled = apply_balance(invoice["total"], invoice["starting_balance"], least_charge(currency))
+    applied = apply_balance(invoice["total"], invoice["starting_balance"], least_charge(currency))
     sequence = customer["next_invoice_sequence"]
     customer = {**customer, "next_invoice_sequence": sequence + 1}
-    set_balance_in(customer, currency, settled.ending_balance)
+    set_balance_in(customer, currency, applied.ending_balance)
     customer["currency"] = customer["currency"] or currency
     url = f"https://sandbox.invalid/i/test_{token(32)}"
     invoice.update(
-        amount_due=settled.amount_due,
-        amount_remaining=settled.amount_due,
+        amount_due=applied.amount_due,
+        amount_remaining=applied.amount_due,
         automatically_finalizes_at=None,
         effective_at=invoice["effective_at"] or session.now,
-        ending_balance=settled.ending_balance,
+        ending_balance=applied.ending_balance,
         hosted_invoice_url=url,
         invoice_pdf=f"{url}/pdf",
         number=invoice["number"] or f"{customer['invoice_prefix']}-{sequence:04d}",
@@ -44,15 +45,15 @@ def finalize_invoice(session: Session, invoice: Obj) -> None:
     invoice["status_transitions"] = {**invoice["status_transitions"], "finalized_at": session.now}
     if invoice["_days_until_due"] is not None:
         invoice["due_date"] = session.now + invoice["_days_until_due"] * DAY
-    moved = settled.ending_balance - invoice["starting_balance"]
-    if moved:
+    difference = applied.ending_balance - invoice["starting_balance"]
+    if difference:
         balance.record_transaction(
-            session, customer, moved, "applied_to_invoice", currency=currency, invoice=invoice["id"]
+            session, customer, difference, "applied_to_invoice", currency=currency, invoice=invoice["id"]
         )
     save_customer(session, customer)
-    session.emit("invoice.updated", view(session, invoice), shown)
+    session.emit("invoice.updated", view(session, invoice), before)
     session.emit("invoice.finalized", view(session, invoice))
-    if settled.amount_due == 0:
+    if applied.amount_due == 0:
         mark_paid(session, invoice)
     else:
         _open_payment(session, invoice)
@@ -60,10 +61,16 @@ def finalize_invoice(session: Session, invoice: Obj) -> None:
 
 
 def _open_payment(session: Session, invoice: Obj) -> None:
-    made = new_intent(session, invoice["customer"], invoice["amount_due"], invoice["currency"],
-                  description=_PURPOSES.get(invoice["billing_reason"], "Subscription update"),
-                  capture_method="automatic", _invoice=invoice["id"])  # fmt: skip
-    session.save(made)
+    intent = new_intent(
+        session,
+        invoice["customer"],
+        invoice["amount_due"],
+        invoice["currency"],
+        description=_DESCRIPTIONS.get(invoice["billing_reason"], "Subscription update"),
+        capture_method="automatic",
+        _invoice=invoice["id"],
+    )
+    session.save(intent)
     payment = {
         "id": new_id("inpay"),
         "object": "invoice_payment",
@@ -74,28 +81,28 @@ def _open_payment(session: Session, invoice: Obj) -> None:
         "invoice": invoice["id"],
         "is_default": True,
         "livemode": False,
-        "payment": {"payment_intent": made["id"], "type": "payment_intent"},
+        "payment": {"payment_intent": intent["id"], "type": "payment_intent"},
         "status": "open",
         "status_transitions": {"canceled_at": None, "paid_at": None},
     }
     session.save(payment, parent=invoice["id"])
-    session.emit("payment_intent.created", view(session, made))
+    session.emit("payment_intent.created", view(session, intent))
 
 
 def open_payment(session: Session, invoice: str) -> Obj | None:
-    """The payment of an invoice that is still to be made."""
-    found = session.store.walk("invoice_payment", parent=invoice)
-    return next((payment for payment in found if payment["status"] == "open"), None)
+    """Return the open payment of an invoice, if it has one."""
+    payments = session.store.walk("invoice_payment", parent=invoice)
+    return next((payment for payment in payments if payment["status"] == "open"), None)
 
 
 def open_intent(session: Session, invoice: str) -> Obj | None:
-    """The payment intent that collects an open invoice."""
+    """Return the payment intent that collects an open invoice, if it has one."""
     payment = open_payment(session, invoice)
     return payment and session.store.get("payment_intent", payment["payment"]["payment_intent"])
 
 
 def mark_paid(session: Session, invoice: Obj, *, amount: int = 0) -> None:
-    """open -> paid; `amount` is what was paid now, in minor units."""
+    """Mark an open invoice as paid and write it; `amount` is what was paid now, in minor units."""
     invoice["attempted"] = True
     invoice["amount_paid"] += amount
     invoice["amount_remaining"] = invoice["amount_due"] - invoice["amount_paid"]
@@ -113,14 +120,14 @@ def mark_paid(session: Session, invoice: Obj, *, amount: int = 0) -> None:
 
 
 def set_delinquent(session: Session, invoice: Obj, *, owing: bool) -> None:
-    """A customer is delinquent from a failed automatic payment or a missed due date until one is paid."""
+    """Set whether the customer is delinquent: the last payment failed, or a due date has passed."""
     customer = session.store.get("customer", invoice["customer"])
     if customer is not None and customer["delinquent"] != owing:
         save_customer(session, {**customer, "delinquent": owing})
 
 
-def close_payments(session: Session, invoice: Obj, status: str) -> None:
-    """Mark an invoice's waiting payment as paid or canceled."""
+def close_payment(session: Session, invoice: Obj, status: str) -> None:
+    """Mark the open payment of an invoice, if it has one, as `paid` or `canceled`."""
     payment = open_payment(session, invoice["id"])
     if payment is None:
         return
@@ -132,30 +139,39 @@ def close_payments(session: Session, invoice: Obj, status: str) -> None:
     if status == "paid":
         session.emit("invoice_payment.paid", view(session, payment))
     if status == "canceled":
-        made = session.store.get("payment_intent", payment["payment"]["payment_intent"])
-        if made and made["status"] not in ("succeeded", "canceled"):
-            made.update(status="canceled", canceled_at=session.now, next_action=None,
-                        cancellation_reason="void_invoice")  # fmt: skip
-            session.save(made)
-            session.emit("payment_intent.canceled", view(session, made))
+        intent = session.store.get("payment_intent", payment["payment"]["payment_intent"])
+        if intent and intent["status"] not in ("succeeded", "canceled"):
+            intent.update(
+                status="canceled",
+                canceled_at=session.now,
+                next_action=None,
+                cancellation_reason="void_invoice",
+            )
+            save_and_emit(session, intent, "payment_intent.canceled")
 
 
 def void_invoice(session: Session, invoice: Obj) -> None:
-    """open -> void."""
-    before = view(session, invoice)
-    close_payments(session, invoice, "canceled")
-    invoice["status"] = "void"
-    invoice["auto_advance"] = False
-    invoice["next_payment_attempt"] = None
-    invoice["status_transitions"] = {**invoice["status_transitions"], "voided_at": session.now}
-    save_invoice(session, invoice)
-    session.emit("invoice.updated", view(session, invoice), before)
+    """Void an open invoice; its credit goes back, and an update that waits for it is dropped."""
+    close_payment(session, invoice, "canceled")
+    _close(session, invoice, "void", "voided_at")
     session.emit("invoice.voided", view(session, invoice))
-    _give_back(session, invoice)
-    _drop_update(session, invoice)
+    _return_credit(session, invoice)
+    _drop_pending_update(session, invoice)
 
 
-def _give_back(session: Session, invoice: Obj) -> None:
+def write_off(session: Session, invoice: Obj) -> None:
+    """Mark an open invoice as uncollectible."""
+    _close(session, invoice, "uncollectible", "marked_uncollectible_at")
+    session.emit("invoice.marked_uncollectible", view(session, invoice))
+
+
+def _close(session: Session, invoice: Obj, status: str, stamp: str) -> None:
+    invoice.update(status=status, auto_advance=False, next_payment_attempt=None)
+    invoice["status_transitions"] = {**invoice["status_transitions"], stamp: session.now}
+    save_changed(session, invoice, "invoice.updated", save=save_invoice)
+
+
+def _return_credit(session: Session, invoice: Obj) -> None:
     used = (invoice["ending_balance"] or 0) - invoice["starting_balance"]
     customer = session.store.get("customer", invoice["customer"])
     if used and customer is not None:
@@ -169,23 +185,11 @@ def _give_back(session: Session, invoice: Obj) -> None:
         )
 
 
-def _drop_update(session: Session, invoice: Obj) -> None:
+def _drop_pending_update(session: Session, invoice: Obj) -> None:
     subscription = session.store.get("subscription", subscription_of(invoice) or "")
     if subscription and subscription.get("_pending_invoice") == invoice["id"]:
         before = view(session, subscription)
         subscription.update(pending_update=None, _pending_invoice=None, _pending_after=None)
-        save_subscription(session, subscription)
-        session.emit("customer.subscription.pending_update_expired", view(session, subscription))
+        event = "customer.subscription.pending_update_expired"
+        save_subscription_and_emit(session, subscription, event)
         emit_updated(session, subscription, before)
-
-
-def write_off(session: Session, invoice: Obj) -> None:
-    """open -> uncollectible; the amounts stay as they were."""
-    before = view(session, invoice)
-    invoice["status"] = "uncollectible"
-    invoice["auto_advance"] = False
-    invoice["next_payment_attempt"] = None
-    invoice["status_transitions"] = {**invoice["status_transitions"], "marked_uncollectible_at": session.now}
-    save_invoice(session, invoice)
-    session.emit("invoice.updated", view(session, invoice), before)
-    session.emit("invoice.marked_uncollectible", view(session, invoice))

@@ -1,4 +1,4 @@
-"""Making a draft invoice and keeping its sums: the part that every reason for an invoice shares."""
+"""Draft invoices and their sums, whatever the invoice is made for."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 from seatctl.sandbox.billing import account, automatic_tax, balance
 from seatctl.sandbox.billing.discounts import running_terms, spread_discounts
 from seatctl.sandbox.billing.lines import item_line
+from seatctl.sandbox.changes import save_changed
 from seatctl.sandbox.clock import DAY, HOUR
 from seatctl.sandbox.money import apply_balance, balance_in
 from seatctl.sandbox.objects import Obj, embedded_list, new_id
-from seatctl.sandbox.session import Session, changed
+from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
 
@@ -26,8 +27,8 @@ def new_draft(
     collection: str = "charge_automatically",
     days_until_due: int | None = None,
 ) -> Obj:
-    """A new draft without lines; not yet written. `period` in epoch seconds."""
-    owner = account.own_account(session)
+    """Return a new draft without lines; not yet written. `period` is in epoch seconds."""
+    seller = account.own_account(session)
     identifier = new_id("in")
     due = session.now + days_until_due * DAY if days_until_due is not None else None
     parent: Any = None
@@ -39,7 +40,7 @@ def new_draft(
     return {
         "id": identifier,
         "object": "invoice",
-        "account_country": owner["country"],
+        "account_country": seller["country"],
         "account_name": account.NAME,
         "account_tax_ids": None,
         "amount_due": 0,
@@ -69,8 +70,8 @@ def new_draft(
         "customer_shipping": customer["shipping"],
         "customer_tax_exempt": customer["tax_exempt"],
         "customer_tax_ids": [
-            {"type": each["type"], "value": each["value"]}
-            for each in session.store.walk("tax_id", customer=customer["id"], oldest_first=True)
+            {"type": tax_id["type"], "value": tax_id["value"]}
+            for tax_id in session.store.walk("tax_id", customer=customer["id"], oldest_first=True)
         ],
         "default_payment_method": None,
         "default_source": None,
@@ -129,17 +130,16 @@ def new_draft(
 
 
 def subscription_of(invoice: Obj) -> str | None:
-    """The subscription that an invoice belongs to."""
+    """Return the id of the subscription that an invoice belongs to, if any."""
     parent = invoice["parent"]
     return parent["subscription_details"]["subscription"] if parent else None
 
 
 def pending_items(session: Session, customer: str, subscription: str | None, currency: str) -> list[Obj]:
-    """The items waiting for an invoice: those of this subscription and those of none, newest first."""
-    found = session.store.walk("invoiceitem", customer=customer)
+    """Return the items without an invoice, of this subscription and of no subscription, newest first."""
     return [
         item
-        for item in found
+        for item in session.store.walk("invoiceitem", customer=customer)
         if item["invoice"] is None
         and item["currency"] == currency
         and (item["parent"] is None or item["_subscription"] in (None, subscription))
@@ -147,17 +147,17 @@ def pending_items(session: Session, customer: str, subscription: str | None, cur
 
 
 def add_pending_items(session: Session, invoice: Obj, items: list[Obj]) -> None:
-    """Put pending items on an invoice, in the order given."""
+    """Put items on an invoice, in the order given. The items are written, the invoice is not."""
     for item in items:
         item.update(invoice=invoice["id"], _line=new_id("il"))
         session.save(item)
     for item in items:
-        made = item_line(invoice["id"], item, credited_lines(session, item))
-        invoice["lines"]["data"].append({**made, "id": item["_line"]})
+        line = item_line(invoice["id"], item, credited_lines(session, item))
+        invoice["lines"]["data"].append({**line, "id": item["_line"]})
 
 
 def credited_lines(session: Session, item: Obj) -> Obj | None:
-    """What a credit gives back, as a line names it: a pending charge is by now a line of its own."""
+    """Return what a credit's line names as its source; a pending charge has become a line itself."""
     credited: Obj | None = item["_credited"]
     if credited and "invoice_item" in credited:
         source = session.store.get("invoiceitem", credited["invoice_item"])
@@ -168,34 +168,34 @@ def credited_lines(session: Session, item: Obj) -> Obj | None:
 
 
 def compute_sums(session: Session, invoice: Obj) -> None:
-    """Recompute the sums of a draft from its lines, its discounts and the customer's present balance."""
+    """Compute the sums of a draft from its lines, its discounts and the customer's present balance."""
     customer = session.store.get("customer", invoice["customer"])
     if customer is not None:
         invoice["starting_balance"] = balance_in(customer, invoice["currency"])
     lines = invoice["lines"]["data"]
-    for each in lines:
-        each["subtotal"] = each["amount"]
-    for each in lines:
-        if each["discounts"] and each["discountable"]:
-            spread_discounts([each], running_terms(session, each["discounts"], invoice["currency"]))
-    whole = [each for each in lines if not each["discounts"]]
-    spread_discounts(whole, running_terms(session, invoice["discounts"], invoice["currency"]))
+    for line in lines:
+        line["subtotal"] = line["amount"]
+    for line in lines:
+        if line["discounts"] and line["discountable"]:
+            spread_discounts([line], running_terms(session, line["discounts"], invoice["currency"]))
+    others = [line for line in lines if not line["discounts"]]
+    spread_discounts(others, running_terms(session, invoice["discounts"], invoice["currency"]))
     sums: dict[str, int] = {}
-    for each in lines:
-        for part in each["discount_amounts"]:
+    for line in lines:
+        for part in line["discount_amounts"]:
             sums[part["discount"]] = sums.get(part["discount"], 0) + part["amount"]
-    subtotal = sum(each["amount"] for each in lines)
+    subtotal = sum(line["amount"] for line in lines)
     total = subtotal - sum(sums.values())
     invoice["subtotal"] = invoice["subtotal_excluding_tax"] = subtotal
     invoice["total"] = invoice["total_excluding_tax"] = total
     invoice["total_discount_amounts"] = [{"amount": part, "discount": name} for name, part in sums.items()]
-    # A draft shows what would be due; only finalizing carries a sum below the least charge over.
+    # A draft shows what would be due; a sum below the smallest charge is carried over when it is finalized.
     due = apply_balance(total, invoice["starting_balance"], 0).amount_due
     invoice["amount_due"] = invoice["amount_remaining"] = due
 
 
 def save_invoice(session: Session, invoice: Obj) -> None:
-    """Write an invoice; its due time is when the clock finalizes it or tries its payment again."""
+    """Write an invoice, with the time at which the clock finalizes it or tries its payment again."""
     due = None
     if invoice["status"] == "draft":
         due = invoice["automatically_finalizes_at"]
@@ -207,17 +207,13 @@ def save_invoice(session: Session, invoice: Obj) -> None:
 
 
 def update_sums(session: Session, invoice: Obj) -> None:
-    """Write a draft whose lines changed, with its new sums, and say so."""
-    before = session.store.get("invoice", invoice["id"])
-    shown = before and view(session, before)
+    """Compute the sums of a draft whose lines have changed, and write it with its event."""
     compute_sums(session, invoice)
-    save_invoice(session, invoice)
-    if shown and changed(shown, view(session, invoice)):
-        session.emit("invoice.updated", view(session, invoice), shown)
+    save_changed(session, invoice, "invoice.updated", save=save_invoice)
 
 
 def save_draft(session: Session, invoice: Obj) -> None:
-    """Write a new draft, give the customer its currency, and say so."""
+    """Write a new draft with its event; the customer gets its currency if it has none."""
     compute_sums(session, invoice)
     save_invoice(session, invoice)
     if subscription_of(invoice):

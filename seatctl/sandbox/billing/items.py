@@ -1,4 +1,4 @@
-"""Subscription items: check the prices that a request names, and build an item of one."""
+"""Items of a subscription: checking the prices that a request names, and building an item."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import public
 
 
-def prices_of_new_items(session: Session, wanted: list[Obj]) -> list[Obj]:
-    """The prices of a new subscription's items: each there once, active, recurring, of one interval."""
-    found = [price_of(session, each, f"items[{place}]") for place, each in enumerate(wanted)]
-    check_prices(found)
-    return found
+def prices_of_new_items(session: Session, entries: list[Obj]) -> list[Obj]:
+    """Return the prices of a new subscription's items, which the entries of a request name."""
+    prices = [price_of(session, entry, f"items[{position}]") for position, entry in enumerate(entries)]
+    check_prices(prices)
+    return prices
 
 
-def check_prices(found: list[Obj]) -> None:
-    """No price twice, one currency, one interval."""
+def check_prices(prices: list[Obj]) -> None:
+    """Refuse a price that is there twice, and prices of different currencies."""
     seen: set[str] = set()
-    for price in found:
+    for price in prices:
         if price["id"] in seen:
             message = "Cannot create a Subscription with multiple Subscription Items with the same Price: "
             raise invalid(message + price["id"], "plan")
         seen.add(price["id"])
-    if len({price["currency"] for price in found}) > 1:
+    if len({price["currency"] for price in prices}) > 1:
         raise invalid("Price currencies must match across all subscription items.", "items")
 
 
-def price_of(session: Session, wanted: Obj, param: str) -> Obj:
-    """The price an item asks for: by id, or made from inline data."""
-    if wanted.get("quantity", 1) < 0:
+def price_of(session: Session, entry: Obj, param: str) -> Obj:
+    """Return the active, recurring price that an entry names by its id or describes as `price_data`."""
+    if entry.get("quantity", 1) < 0:
         raise invalid("Invalid non-negative integer", f"{param}[quantity]", code="parameter_invalid_integer")
-    if wanted.get("price_data"):
-        made = catalog.create_inline_price(session, wanted["price_data"], f"{param}[price_data]")
-        return session.find("price", made["id"], None)
-    name = "plan" if "plan" in wanted and "price" not in wanted else "price"
-    if not wanted.get(name):
+    if entry.get("price_data"):
+        inline = catalog.create_inline_price(session, entry["price_data"], f"{param}[price_data]")
+        return session.find("price", inline["id"], None)
+    name = "plan" if "plan" in entry and "price" not in entry else "price"
+    if not entry.get(name):
         raise missing_param(f"{param}[price]")
-    price = session.find("price", wanted[name], f"{param}[{name}]")
+    price = session.find("price", entry[name], f"{param}[{name}]")
     if not price["active"]:
         raise invalid(
             "The price specified is inactive. This field only accepts active prices.", f"{param}[{name}]"
@@ -57,8 +57,8 @@ def price_of(session: Session, wanted: Obj, param: str) -> Obj:
     return price
 
 
-def build_item(session: Session, subscription: Obj, price: Obj, wanted: Obj, period: tuple[int, int]) -> Obj:
-    """A new item for `period`; not yet written."""
+def build_item(session: Session, subscription: Obj, price: Obj, entry: Obj, period: tuple[int, int]) -> Obj:
+    """Return a new item for `period`; not yet written."""
     return {
         "id": f"si_{new_id('x')[2:16]}",
         "object": "subscription_item",
@@ -68,10 +68,10 @@ def build_item(session: Session, subscription: Obj, price: Obj, wanted: Obj, per
         "current_period_start": period[0],
         "current_trial": None,
         "discounts": [],
-        "metadata": merge_metadata({}, wanted.get("metadata")),
+        "metadata": merge_metadata({}, entry.get("metadata")),
         "plan": catalog.legacy_plan(price),
         "price": public(price),
-        "quantity": wanted.get("quantity", 1),
+        "quantity": entry.get("quantity", 1),
         "subscription": subscription["id"],
         "tax_rates": [],
         "_billed": [],
@@ -79,6 +79,6 @@ def build_item(session: Session, subscription: Obj, price: Obj, wanted: Obj, per
 
 
 def set_price(item: Obj, price: Obj) -> None:
-    """Give an item another price."""
+    """Set the price of an item."""
     item["price"] = public(price)
     item["plan"] = catalog.legacy_plan(price)

@@ -1,4 +1,4 @@
-"""Invoice lines and invoice items as values: what each kind of charge looks like. No I/O."""
+"""Invoice lines and invoice items as values, without I/O."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import Any
 from seatctl.sandbox.money import amount_text, exact_price, round_half_up
 from seatctl.sandbox.objects import Obj, new_id
 
-_EVERY = {"day": "day", "week": "week", "month": "month", "year": "year"}
-
 
 def pricing_of(price: Obj | None, *, unit: str | None) -> Obj | None:
-    """The `pricing` of a line; a proration has no unit amount."""
+    """Return the `pricing` of a line; that of a proration has no unit amount."""
     if price is None:
         return None
     details = {"price": price["id"], "product": price["product"]}
@@ -19,10 +17,9 @@ def pricing_of(price: Obj | None, *, unit: str | None) -> Obj | None:
 
 
 def interval_text(price: Obj) -> str:
-    """`/ month` or `/ every 3 months`."""
-    recurring = price["recurring"]
-    word, count = _EVERY[recurring["interval"]], recurring["interval_count"]
-    return f"/ {word}" if count == 1 else f"/ every {count} {word}s"
+    """Return `/ month` or `/ every 3 months`."""
+    interval, count = price["recurring"]["interval"], price["recurring"]["interval_count"]
+    return f"/ {interval}" if count == 1 else f"/ every {count} {interval}s"
 
 
 def new_line(
@@ -39,7 +36,7 @@ def new_line(
     discounts: list[str] | None = None,
     metadata: Obj | None = None,
 ) -> Obj:
-    """One line of an invoice; amounts in minor units, `period` in epoch seconds."""
+    """Return a line of an invoice; `amount` in minor units, `period` in epoch seconds."""
     return {
         "id": new_id("il"),
         "object": "line_item",
@@ -66,11 +63,10 @@ def new_line(
 def period_line(
     invoice: str, item: Obj, price: Obj, name: str, period: tuple[int, int], *, trial: bool
 ) -> Obj:
-    """The line for one whole period of a subscription item, or for its free trial."""
+    """Return the line for a whole period of a subscription item, or for its free trial."""
     quantity = item["quantity"]
-    exact = exact_price(price, quantity)
-    cost = amount_text(price["unit_amount_decimal"], price["currency"])
-    shown = f"{quantity} × {name} (at {cost} {interval_text(price)})"
+    unit_price = amount_text(price["unit_amount_decimal"], price["currency"])
+    description = f"{quantity} × {name} (at {unit_price} {interval_text(price)})"
     details = {
         "invoice_item": None,
         "proration": False,
@@ -80,9 +76,9 @@ def period_line(
     }
     return new_line(
         invoice,
-        amount=0 if trial else round_half_up(exact),
+        amount=0 if trial else round_half_up(exact_price(price, quantity)),
         currency=price["currency"],
-        description=f"Trial period for {name}" if trial else shown,
+        description=f"Trial period for {name}" if trial else description,
         period=period,
         quantity=quantity,
         parent=_parent(subscription=details),
@@ -92,17 +88,17 @@ def period_line(
 
 
 def item_line(invoice: str, item: Obj, credited: Obj | None = None) -> Obj:
-    """The line that an invoice item becomes on its invoice; `credited` is what a credit gives back."""
-    known = {
+    """Return the line of an invoice item on its invoice; `credited` is the source of a credit."""
+    details = {
         "invoice_item": item["id"],
         "proration": item["proration"],
         "proration_details": {"credited_items": credited},
         "subscription": item["_subscription"],
     }
     if item["_subscription_item"]:
-        parent = _parent(subscription={**known, "subscription_item": item["_subscription_item"]})
+        parent = _parent(subscription={**details, "subscription_item": item["_subscription_item"]})
     else:
-        parent = _parent(item=known)
+        parent = _parent(item=details)
     return new_line(
         invoice,
         amount=item["amount"],
@@ -142,8 +138,8 @@ def new_invoice_item(
     discounts: list[str] | None = None,
     metadata: Obj | None = None,
 ) -> Obj:
-    """A pending invoice item; a proration is dated at its period's start and frozen."""
-    made: Obj = {
+    """Return an invoice item; a proration is dated at its period's start and has frozen fields."""
+    item: Obj = {
         "id": new_id("ii"),
         "object": "invoiceitem",
         "amount": amount,
@@ -176,21 +172,21 @@ def new_invoice_item(
         details = {"subscription": subscription}
         if subscription_item:
             details["subscription_item"] = subscription_item
-        made["parent"] = {"subscription_details": details, "type": "subscription_details"}
+        item["parent"] = {"subscription_details": details, "type": "subscription_details"}
     if proration:
-        made["proration_details"] = _proration_details(credited)
-    return made
+        item["proration_details"] = _proration_details(credited)
+    return item
 
 
 def net_amount(amount: int, *, discountable: bool) -> int | None:
-    """An invoice item's `net_amount`: what discounts may still lower is not known yet."""
+    """Return the `net_amount` of an invoice item: null as long as a discount may lower it."""
     return None if discountable else amount
 
 
 def _proration_details(credited: Obj | None) -> Obj:
-    shown: Any = None
+    source: Any = None
     if credited and credited.get("invoice"):
-        shown = {"invoice_line_item_details": credited, "type": "invoice_line_items"}
+        source = {"invoice_line_item_details": credited, "type": "invoice_line_items"}
     elif credited and credited.get("invoice_item"):
-        shown = {"invoice_item": credited["invoice_item"], "type": "invoice_item"}
-    return {"credited_items": shown, "discount_amounts": []}
+        source = {"invoice_item": credited["invoice_item"], "type": "invoice_item"}
+    return {"credited_items": source, "discount_amounts": []}

@@ -1,4 +1,4 @@
-"""One attempt to charge a card: the payment intent, its charge, and what the bank said."""
+"""An attempt to pay: the payment intent, its charge, and the bank's answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from seatctl.sandbox.objects import Obj, new_id, token
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
-_TAKE_DAYS = ("us_bank_account", "sepa_debit", "bacs_debit", "au_becs_debit", "acss_debit")
+_DELAYED = ("us_bank_account", "sepa_debit", "bacs_debit", "au_becs_debit", "acss_debit")
 _NOT_ON_CHARGES = ("display_brand", "generated_from", "networks", "three_d_secure_usage")
 _ONLY_ON_CHARGES = ("authorization_code", "installments", "mandate", "network_transaction_id",
                     "three_d_secure", "transaction_link_id")  # fmt: skip
@@ -17,7 +17,7 @@ _ONLY_ON_CHARGES = ("authorization_code", "installments", "mandate", "network_tr
 
 @dataclass(frozen=True, slots=True)
 class PaymentOutcome:
-    """What an attempt led to: paid, declined, under way for days, or the bank wants authentication."""
+    """The outcome of an attempt: paid, declined, processing for days, or waiting for authentication."""
 
     paid: bool
     decline: cards.Decline | None = None
@@ -26,12 +26,12 @@ class PaymentOutcome:
 
     @property
     def wants_authentication(self) -> bool:
-        """Whether the customer has to act."""
+        """Whether the customer must authenticate the payment."""
         return not self.paid and self.decline is None and not self.processing
 
 
 def new_intent(session: Session, customer: str | None, amount: int, currency: str, **fields: object) -> Obj:
-    """A new payment intent that waits for a method; not yet written."""
+    """Return a new payment intent that waits for a payment method; not yet written."""
     identifier = new_id("pi")
     return {
         "id": identifier,
@@ -89,82 +89,89 @@ def new_intent(session: Session, customer: str | None, amount: int, currency: st
 
 
 def attempt_payment(
-    session: Session, made: Obj, method: Obj, *, authenticated: bool = False, unattended: bool = False
+    session: Session, intent: Obj, method: Obj, *, authenticated: bool = False, unattended: bool = False
 ) -> PaymentOutcome:
-    """Charge `made` (a payment intent) to a method; the intent is changed and written.
+    """Charge a payment intent to a method. The intent and its charge are written.
 
     `unattended`: the customer cannot answer, so a bank that asks for authentication refuses.
     """
-    known = cards.card(method["_card"]) if "_card" in method else cards.Card(method["type"], "")
-    asks = known.authenticate == "always" or (known.authenticate == "once" and not method.get("_set_up"))
-    if asks and not authenticated:
-        return PaymentOutcome(paid=False) if unattended else _ask(session, made, method)
-    if known.charge is not None:
-        return _refused(session, made, method, known.charge)
-    if known.authenticate == "once":
+    card = cards.card(method["_card"]) if "_card" in method else cards.Card(method["type"], "")
+    must_authenticate = card.authenticate == "always" or (
+        card.authenticate == "once" and not method.get("_set_up")
+    )
+    if must_authenticate and not authenticated:
+        return PaymentOutcome(paid=False) if unattended else _require_action(session, intent, method)
+    if card.charge is not None:
+        return _decline(session, intent, method, card.charge)
+    if card.authenticate == "once":
         session.save({**method, "_set_up": True})
-    if method["type"] in _TAKE_DAYS:
-        return _debited(session, made, method)
-    charge = _charge(session, made, method, None)
-    made.update(
+    if method["type"] in _DELAYED:
+        return _start_debit(session, intent, method)
+    charge = _charge(session, intent, method, None)
+    intent.update(
         status="succeeded",
-        amount_received=made["amount"],
+        amount_received=intent["amount"],
         latest_charge=charge["id"],
         payment_method=method["id"],
         next_action=None,
         last_payment_error=None,
     )
-    session.save(made)
+    session.save(intent)
     if method["customer"] is None:
-        # A method that no customer has pays once.
+        # A method without a customer can pay once only.
         session.save({**method, "_detached": True})
     session.emit("charge.succeeded", view(session, charge))
-    session.emit("payment_intent.succeeded", view(session, made))
-    if known.disputed is not None:
-        from seatctl.sandbox.billing.chargebacks import open_dispute
+    session.emit("payment_intent.succeeded", view(session, intent))
+    if card.disputed is not None:
+        from seatctl.sandbox.billing.chargebacks import open_dispute  # needed for one test card only
 
-        open_dispute(session, charge, known.disputed)
+        open_dispute(session, charge, card.disputed)
     return PaymentOutcome(paid=True, charge=charge)
 
 
-def _debited(session: Session, made: Obj, method: Obj) -> PaymentOutcome:
-    """A bank was told to pay: whether it does is known in days."""
-    charge = {**_charge(session, made, method, None), "paid": False, "status": "pending", "receipt_url": None}
-    session.save(charge, parent=made["id"])
-    made.update(
+def _start_debit(session: Session, intent: Obj, method: Obj) -> PaymentOutcome:
+    """Start a bank debit, whose outcome is known days later."""
+    charge = {
+        **_charge(session, intent, method, None),
+        "paid": False,
+        "status": "pending",
+        "receipt_url": None,
+    }
+    session.save(charge, parent=intent["id"])
+    intent.update(
         status="processing",
         latest_charge=charge["id"],
         payment_method=method["id"],
         next_action=None,
         last_payment_error=None,
     )
-    session.save(made)
+    session.save(intent)
     session.emit("charge.pending", view(session, charge))
-    session.emit("payment_intent.processing", view(session, made))
+    session.emit("payment_intent.processing", view(session, intent))
     return PaymentOutcome(paid=False, charge=charge, processing=True)
 
 
-def finish_debit(session: Session, made: Obj, *, succeeds: bool) -> None:
-    """The bank's word on a payment that was processing: the intent and its charge are written."""
-    charge = session.find("charge", made["latest_charge"], None)
-    method = session.find("payment_method", made["payment_method"], None)
+def finish_debit(session: Session, intent: Obj, *, succeeds: bool) -> None:
+    """Finish a payment that was processing; the intent and its charge are written."""
+    charge = session.find("charge", intent["latest_charge"], None)
+    method = session.find("payment_method", intent["payment_method"], None)
     if succeeds:
         charge.update(paid=True, status="succeeded")
         session.save(charge)
-        made.update(status="succeeded", amount_received=made["amount"])
-        session.save(made)
+        intent.update(status="succeeded", amount_received=intent["amount"])
+        session.save(intent)
         session.emit("charge.succeeded", view(session, charge))
-        session.emit("payment_intent.succeeded", view(session, made))
+        session.emit("payment_intent.succeeded", view(session, intent))
         return
     message = "The customer's account has insufficient funds to cover this payment."
     charge.update(status="failed", failure_code="insufficient_funds", failure_message=message)
     session.save(charge)
     session.emit("charge.failed", view(session, charge))
-    fail_intent(session, made, method, "insufficient_funds", message, {"charge": charge["id"]})
+    fail_intent(session, intent, method, "insufficient_funds", message, {"charge": charge["id"]})
 
 
-def _ask(session: Session, made: Obj, method: Obj) -> PaymentOutcome:
-    made.update(
+def _require_action(session: Session, intent: Obj, method: Obj) -> PaymentOutcome:
+    intent.update(
         status="requires_action",
         payment_method=method["id"],
         next_action={
@@ -173,23 +180,23 @@ def _ask(session: Session, made: Obj, method: Obj) -> PaymentOutcome:
         },
         last_payment_error=None,
     )
-    session.save(made)
-    session.emit("payment_intent.requires_action", view(session, made))
+    session.save(intent)
+    session.emit("payment_intent.requires_action", view(session, intent))
     return PaymentOutcome(paid=False)
 
 
-def _refused(session: Session, made: Obj, method: Obj, decline: cards.Decline) -> PaymentOutcome:
-    charge = _charge(session, made, method, decline)
-    made["latest_charge"] = charge["id"]
+def _decline(session: Session, intent: Obj, method: Obj, decline: cards.Decline) -> PaymentOutcome:
+    charge = _charge(session, intent, method, decline)
+    intent["latest_charge"] = charge["id"]
     session.emit("charge.failed", view(session, charge))
     details = {**decline.details(), "charge": charge["id"]}
-    fail_intent(session, made, method, decline.code, decline.message, details)
+    fail_intent(session, intent, method, decline.code, decline.message, details)
     return PaymentOutcome(paid=False, decline=decline, charge=charge)
 
 
 def fail_intent(
     session: Session,
-    made: Obj,
+    intent: Obj,
     method: Obj,
     code: str,
     message: str,
@@ -197,8 +204,8 @@ def fail_intent(
     *,
     kind: str = "card_error",
 ) -> None:
-    """The intent waits for another method, and tells why this one failed; it is written."""
-    made.update(
+    """Let an intent wait for another method, with the error of this one; it is written."""
+    intent.update(
         status="requires_payment_method",
         payment_method=None,
         next_action=None,
@@ -211,28 +218,28 @@ def fail_intent(
             "type": kind,
         },
     )
-    session.save(made)
-    session.emit("payment_intent.payment_failed", view(session, made))
+    session.save(intent)
+    session.emit("payment_intent.payment_failed", view(session, intent))
 
 
-def _card_of(method: Obj, authorized: int | None) -> Obj:
-    """What a charge says about how it was paid."""
+def _card_details(method: Obj, authorized: int | None) -> Obj:
+    """Return what a charge shows of the card that it was made to."""
     card = method.get("card")
     if card is None:
         return {}
-    shown = {name: value for name, value in card.items() if name not in _NOT_ON_CHARGES}
+    details = {name: value for name, value in card.items() if name not in _NOT_ON_CHARGES}
     network = {"amount_authorized": authorized, "network": card["brand"]}
-    return {**shown, **dict.fromkeys(_ONLY_ON_CHARGES), **network}
+    return {**details, **dict.fromkeys(_ONLY_ON_CHARGES), **network}
 
 
-def _charge(session: Session, made: Obj, method: Obj, decline: cards.Decline | None) -> Obj:
+def _charge(session: Session, intent: Obj, method: Obj, decline: cards.Decline | None) -> Obj:
     paid = decline is None
-    card = _card_of(method, made["amount"] if paid else None)
+    card = _card_details(method, intent["amount"] if paid else None)
     charge: Obj = {
         "id": new_id("ch"),
         "object": "charge",
-        "amount": made["amount"],
-        "amount_captured": made["amount"] if paid else 0,
+        "amount": intent["amount"],
+        "amount_captured": intent["amount"] if paid else 0,
         "amount_refunded": 0,
         "application": None,
         "application_fee": None,
@@ -242,23 +249,23 @@ def _charge(session: Session, made: Obj, method: Obj, decline: cards.Decline | N
         "calculated_statement_descriptor": "SANDBOX" if paid else None,
         "captured": paid,
         "created": session.now,
-        "currency": made["currency"],
-        "customer": made["customer"],
-        "description": made["description"],
+        "currency": intent["currency"],
+        "customer": intent["customer"],
+        "description": intent["description"],
         "disputed": False,
         "failure_balance_transaction": None,
         "failure_code": None if decline is None else decline.code,
         "failure_message": None if decline is None else decline.message,
         "fraud_details": {},
         "livemode": False,
-        "metadata": made["metadata"],
+        "metadata": intent["metadata"],
         "on_behalf_of": None,
         "outcome": _outcome(decline),
         "paid": paid,
-        "payment_intent": made["id"],
+        "payment_intent": intent["id"],
         "payment_method": method["id"],
         "payment_method_details": {method["type"]: card, "type": method["type"]},
-        "receipt_email": made["receipt_email"],
+        "receipt_email": intent["receipt_email"],
         "receipt_number": None,
         "receipt_url": f"https://sandbox.invalid/receipts/{token(20)}" if paid else None,
         "refunded": False,
@@ -272,7 +279,7 @@ def _charge(session: Session, made: Obj, method: Obj, decline: cards.Decline | N
         "transfer_data": None,
         "transfer_group": None,
     }
-    session.save(charge, parent=made["id"])
+    session.save(charge, parent=intent["id"])
     return charge
 
 

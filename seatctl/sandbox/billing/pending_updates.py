@@ -1,4 +1,4 @@
-"""Updates that wait for a payment: take a change back, and apply it when its invoice is paid."""
+"""Updates that wait for a payment: a change is taken back, and applied once its invoice is paid."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from seatctl.sandbox.billing.subscription_states import (
     ENDED,
     INCOMPLETE_FOR,
     save_subscription,
+    save_subscription_and_emit,
     set_status,
 )
 from seatctl.sandbox.objects import Obj
@@ -14,7 +15,7 @@ from seatctl.sandbox.views import items_of, public, view
 
 
 class Snapshot:
-    """A subscription with its items as they were, to go back to."""
+    """A subscription and its items before a change, to restore."""
 
     def __init__(self, session: Session, subscription: Obj) -> None:
         stored = session.find("subscription", subscription["id"], None)
@@ -23,64 +24,64 @@ class Snapshot:
         self.shown = view(session, stored)
 
     def restore(self, session: Session) -> None:
-        """Put everything back; items added since are gone."""
-        kept = {item["id"] for item in self.items}
-        for item in items_of(session, self.subscription["id"]):
-            if item["id"] not in kept:
-                session.store.delete(item["id"])
-        for item in self.items:
-            session.save(item, parent=self.subscription["id"])
+        """Write the subscription and its items as they were; delete the items that were added since."""
+        _replace_items(session, self.subscription["id"], self.items)
         save_subscription(session, self.subscription)
 
 
+def _replace_items(session: Session, subscription: str, items: list[Obj]) -> None:
+    """Write these items of a subscription and delete all others."""
+    kept = {item["id"] for item in items}
+    for item in items_of(session, subscription):
+        if item["id"] not in kept:
+            session.store.delete(item["id"])
+    for item in items:
+        session.save(item, parent=subscription)
+
+
 def hold(session: Session, after: Obj, invoice: Obj, before: Snapshot, *, shown: bool = True) -> None:
-    """Take a change back and let it wait for the payment of `invoice`, 23 hours."""
+    """Take a change back and let it wait 23 hours for the payment of `invoice`.
+
+    `after` is the changed subscription; unless `shown`, `pending_update` does not say what the change is.
+    """
     items = items_of(session, after["id"])
     before.restore(session)
-    held = before.subscription
-    changed_items = [
-        {**item, "current_period_start": item["current_period_start"]}
-        for item in items
-        if item not in before.items
-    ]
-    moved = after["billing_cycle_anchor"] != held["billing_cycle_anchor"]
-    trial = after["trial_end"] != held["trial_end"]
-    held["pending_update"] = {
-        "billing_cycle_anchor": after["billing_cycle_anchor"] if moved and shown else None,
+    subscription = before.subscription
+    changed_items = [item for item in items if item not in before.items]
+
+    def changed_value(name: str) -> int | None:
+        value: int | None = after[name]
+        return value if shown and value != subscription[name] else None
+
+    subscription["pending_update"] = {
+        "billing_cycle_anchor": changed_value("billing_cycle_anchor"),
         "cancel_at_period_end": None,
         "expires_at": session.now + INCOMPLETE_FOR,
         "subscription_items": [public(item) for item in changed_items] if shown and changed_items else None,
-        "trial_end": after["trial_end"] if trial and shown else None,
+        "trial_end": changed_value("trial_end"),
         "trial_from_plan": None,
     }
-    held["latest_invoice"] = invoice["id"]
-    held["_pending_invoice"] = invoice["id"]
-    held["_pending_after"] = {"subscription": after, "items": items}
-    save_subscription(session, held)
+    subscription["latest_invoice"] = invoice["id"]
+    subscription["_pending_invoice"] = invoice["id"]
+    subscription["_pending_after"] = {"subscription": after, "items": items}
+    save_subscription(session, subscription)
 
 
 def apply_pending(session: Session, subscription: Obj) -> None:
-    """The invoice of a waiting update is paid: the update takes effect."""
+    """Apply the update that waits, whose invoice has been paid."""
     before = view(session, subscription)
     after = subscription["_pending_after"]
     changed = {**after["subscription"], "metadata": subscription["metadata"], "pending_update": None}
     changed["latest_invoice"] = subscription["_pending_invoice"]
     changed["default_payment_method"] = subscription["default_payment_method"]
     changed["status"] = "active"
-    kept = {item["id"] for item in after["items"]}
-    for item in items_of(session, subscription["id"]):
-        if item["id"] not in kept:
-            session.store.delete(item["id"])
-    for item in after["items"]:
-        session.save(item, parent=subscription["id"])
-    save_subscription(session, changed)
-    shown = view(session, changed)
-    session.emit("customer.subscription.pending_update_applied", shown)
+    _replace_items(session, subscription["id"], after["items"])
+    shown = save_subscription_and_emit(session, changed, "customer.subscription.pending_update_applied")
     session.emit("customer.subscription.updated", shown, before)
 
 
 def after_payment(session: Session, invoice: Obj) -> None:
-    """A paid invoice makes its subscription active again, and lets a waiting update through."""
+    """Apply what a paid invoice means for its subscription: a pending update, or that it is active again."""
     details = invoice["parent"]["subscription_details"]
     subscription = session.store.get("subscription", details["subscription"])
     if subscription is None or subscription["status"] in ENDED:

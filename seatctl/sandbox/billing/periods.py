@@ -1,4 +1,8 @@
-"""Billing periods and the lines they bring: pure dates, and what was billed for each item."""
+"""Billing an item for a period, or for the rest of one; and crediting what was billed for it.
+
+An item's `_billed` holds what it was billed for: price and quantity, the period (`start` to `end`), the part
+of it that is still billed so (`from` to `until`), and the invoice line or pending item that did.
+"""
 
 from __future__ import annotations
 
@@ -7,50 +11,51 @@ from fractions import Fraction
 from seatctl.sandbox.billing.discounts import applies_to, running_terms
 from seatctl.sandbox.billing.lines import new_invoice_item, period_line, pricing_of
 from seatctl.sandbox.billing.proration import prorated_amount, remaining_text, unused_text
+from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.clock import add_interval, anchor_day
 from seatctl.sandbox.money import exact_price
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import items_of, public
+from seatctl.sandbox.views import items_of
 
 
 def next_end(start: int, price: Obj, anchor: int) -> int:
-    """The end of the period that begins at `start`; the anchor's day comes back after a short month."""
+    """Return the end of a period that begins at `start`; a short month does not move the anchor's day."""
     recurring = price["recurring"]
     return add_interval(start, recurring["interval"], recurring["interval_count"], day=anchor_day(anchor))
 
 
 def product_name(session: Session, price: Obj) -> str:
-    """The product's name, as lines show it."""
+    """Return the name of a price's product, as lines show it."""
     product = session.store.get("product", price["product"])
     return str(product["name"]) if product else str(price["product"])
 
 
 def bill_period(session: Session, invoice: Obj, item: Obj, *, trial: bool = False) -> None:
-    """Put a whole period of an item on an invoice and note what was billed.
+    """Put an item's whole period on an invoice and record what was billed; the item is written.
 
-    A first period that an anchor cuts short costs its share of a whole one.
+    A first period that an anchor cuts short costs its share of a whole period.
     """
     price = item["price"]
     period = (item["current_period_start"], item["current_period_end"])
-    made = period_line(invoice["id"], item, price, product_name(session, price), period, trial=trial)
-    invoice["lines"]["data"].append(made)
-    item["_billed"] = [] if trial else [_billed(item, price, {"invoice": invoice["id"], "line": made["id"]})]
-    whole = _back(period[1], price)
-    if not trial and item.pop("_cut_short", False) and whole < period[0]:
-        made["amount"] = made["subtotal"] = prorated_amount(
-            exact_price(price, item["quantity"]), 1, period[0], whole, period[1]
+    line = period_line(invoice["id"], item, price, product_name(session, price), period, trial=trial)
+    invoice["lines"]["data"].append(line)
+    item["_billed"] = [] if trial else [_billed(item, price, {"invoice": invoice["id"], "line": line["id"]})]
+    whole_start = _period_start(period[1], price)
+    if not trial and item.pop("_cut_short", False) and whole_start < period[0]:
+        line["amount"] = line["subtotal"] = prorated_amount(
+            exact_price(price, item["quantity"]), 1, period[0], whole_start, period[1]
         )
-        item["_billed"][0]["start"] = whole
+        item["_billed"][0]["start"] = whole_start
     session.save(item)
 
 
-def _back(end: int, price: Obj) -> int:
+def _period_start(end: int, price: Obj) -> int:
     recurring = price["recurring"]
     return add_interval(end, recurring["interval"], -recurring["interval_count"])
 
 
-def _billed(item: Obj, price: Obj, where: Obj) -> Obj:
+def _billed(item: Obj, price: Obj, source: Obj) -> Obj:
     return {
         "price": price,
         "quantity": item["quantity"],
@@ -59,13 +64,13 @@ def _billed(item: Obj, price: Obj, where: Obj) -> Obj:
         "end": item["current_period_end"],
         "from": item["current_period_start"],
         "until": item["current_period_end"],
-        **where,
+        **source,
     }
 
 
 def credit_items(session: Session, item: Obj, customer: str, at: int) -> list[Obj]:
-    """Invoice items that give back what was billed for an item from `at` on, and no more."""
-    made: list[Obj] = []
+    """Return invoice items that credit what was billed for an item from `at` on; not yet written."""
+    credits: list[Obj] = []
     for billed in item.get("_billed", []):
         start, until = max(at, billed["from"]), billed["until"]
         if start >= until:
@@ -74,7 +79,7 @@ def credit_items(session: Session, item: Obj, customer: str, at: int) -> list[Ob
         amount = prorated_amount(
             _net(session, billed), -1, start, billed["start"], billed["end"], until=until
         )
-        made.append(
+        credits.append(
             _proration(
                 session,
                 item,
@@ -87,28 +92,28 @@ def credit_items(session: Session, item: Obj, customer: str, at: int) -> list[Ob
                 _credited(session, billed),
             )
         )
-    return made
+    return credits
 
 
 def _discounted(session: Session, item: Obj, exact: Fraction) -> Fraction:
-    """What a whole period of an item costs after the subscription's running discounts.
+    """Return what a whole period of an item costs after the subscription's running discounts.
 
-    Under flexible billing a proration has them in its amount; a fixed amount is shared by the items.
+    Under flexible billing they are part of a proration's amount; the items share a fixed amount off.
     """
     subscription = session.find("subscription", item["subscription"], None)
-    running = running_terms(session, subscription["discounts"], subscription["currency"])
-    if not running:
+    terms = running_terms(session, subscription["discounts"], subscription["currency"])
+    if not terms:
         return exact
-    items = {each["id"]: each for each in [*items_of(session, subscription["id"]), item]}
-    costs = {name: _cost(each) for name, each in items.items()}
+    items = {other["id"]: other for other in [*items_of(session, subscription["id"]), item]}
+    costs = {name: _cost(other) for name, other in items.items()}
     costs[item["id"]] = exact
-    for _, coupon in running:
-        lowered = {name for name, each in items.items() if applies_to(coupon, each["price"]["product"])}
-        whole = sum(cost for name, cost in costs.items() if name in lowered)
+    for _, coupon in terms:
+        lowered = {name for name, other in items.items() if applies_to(coupon, other["price"]["product"])}
+        total = sum(cost for name, cost in costs.items() if name in lowered)
         percent, amount = coupon["percent_off"], coupon["amount_off"]
-        share = Fraction(str(percent)) / 100 if amount is None else Fraction(amount) / (whole or 1)
-        off = 1 - min(share, Fraction(1))
-        costs = {name: cost * off if name in lowered else cost for name, cost in costs.items()}
+        share = Fraction(str(percent)) / 100 if amount is None else Fraction(amount) / (total or 1)
+        remaining = 1 - min(share, Fraction(1))
+        costs = {name: cost * remaining if name in lowered else cost for name, cost in costs.items()}
     return costs[item["id"]]
 
 
@@ -117,19 +122,20 @@ def _cost(item: Obj) -> Fraction:
 
 
 def _net(session: Session, billed: Obj) -> Fraction:
-    """What a whole period cost after the discounts of the invoice that billed it."""
+    """Return what a whole period cost after the discounts of the invoice that billed it."""
     full = Fraction(billed["full"])
     if "net" in billed:
         return Fraction(billed["net"])
     invoice = session.store.get("invoice", billed["invoice"])
     for line in invoice["lines"]["data"] if invoice else []:
         if line["id"] == billed["line"] and line["amount"]:
-            off = sum(part["amount"] for part in line["discount_amounts"])
-            return full * Fraction(line["amount"] - off, line["amount"])
+            discount = sum(part["amount"] for part in line["discount_amounts"])
+            return full * Fraction(line["amount"] - discount, line["amount"])
     return full
 
 
 def _credited(session: Session, billed: Obj) -> Obj:
+    """Return what a credit names as its source: the invoice line that billed the time, or a pending item."""
     if "item" in billed:
         source = session.store.get("invoiceitem", billed["item"])
         if source is None or source["invoice"] is None:
@@ -139,7 +145,7 @@ def _credited(session: Session, billed: Obj) -> Obj:
 
 
 def charge_item(session: Session, item: Obj, customer: str, at: int) -> Obj:
-    """The invoice item that charges an item's present price and quantity from `at` on."""
+    """Return the invoice item that charges an item's price and quantity from `at` on; not yet written."""
     price, quantity = item["price"], item["quantity"]
     start, end = item["current_period_start"], item["current_period_end"]
     exact = _discounted(session, item, _cost(item))
@@ -177,16 +183,20 @@ def _proration(
 
 
 def save_pending(session: Session, prorations: list[Obj]) -> None:
-    """Write pending items, the first one newest: a list shows a credit before its charge."""
-    for made in reversed(prorations):
-        session.save(made)
-        session.emit("invoiceitem.created", public(made))
+    """Write prorations as pending items, the first as the newest: a list shows a credit before its charge."""
+    for item in reversed(prorations):
+        save_and_emit(session, item, "invoiceitem.created")
 
 
-def record_billed(session: Session, item: Obj, price: Obj, charged: Obj) -> None:
-    """From where the proration begins, the item's billed time is what it charged; before, what it was."""
+def record_billed(session: Session, item: Obj, price: Obj, charge: Obj) -> None:
+    """Record that `charge`, a proration, bills the item's time from its start on."""
     net = _discounted(session, item, _cost(item))
-    at = charged["period"]["start"]
-    fresh = {**_billed(item, price, {"item": charged["id"], "net": str(net)}), "from": at}
-    kept = [{**each, "until": min(each["until"], at)} for each in item["_billed"]]
-    item["_billed"] = [each for each in kept if each["from"] < each["until"]] + [fresh]
+    start = charge["period"]["start"]
+    billed = {**_billed(item, price, {"item": charge["id"], "net": str(net)}), "from": start}
+    item["_billed"] = [*billed_before(item, start), billed]
+
+
+def billed_before(item: Obj, moment: int) -> list[Obj]:
+    """Return what an item was billed for, as far as it is before `moment`."""
+    cut = [{**billed, "until": min(billed["until"], moment)} for billed in item["_billed"]]
+    return [billed for billed in cut if billed["from"] < billed["until"]]

@@ -1,9 +1,9 @@
-"""The clock's work on a subscription: a new period, an end, a trial's end, an expiry."""
+"""The clock's work on a subscription: a new period, the end of it or of its trial, an expiry."""
 
 from __future__ import annotations
 
 from seatctl.sandbox.billing.cancellation import credit_after, end_now, expire
-from seatctl.sandbox.billing.collection import method_for
+from seatctl.sandbox.billing.collection import lacks_method_after_trial
 from seatctl.sandbox.billing.discounts import remaining_discounts
 from seatctl.sandbox.billing.invoice_states import void_invoice
 from seatctl.sandbox.billing.invoicing import save_draft, save_invoice
@@ -15,21 +15,22 @@ from seatctl.sandbox.billing.subscription_states import (
     period_end,
     period_start,
     save_subscription,
+    save_subscription_and_emit,
 )
-from seatctl.sandbox.objects import Obj
+from seatctl.sandbox.objects import Obj, pick
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import items_of, view
 
 
 def subscription_due(session: Session, subscription: Obj) -> None:
-    """One piece of work on a subscription whose time has come; `session.now` is that time."""
+    """Do the work that is due on a subscription now."""
     if subscription["status"] == "incomplete":
         _expire(session, subscription)
     elif subscription["cancel_at"] and subscription["cancel_at"] <= session.now:
-        _end(session, subscription, "cancellation_requested")
-    elif _pending_expired(session, subscription):
-        _drop_pending(session, subscription)
-    elif _pause_over(session, subscription):
+        _end(session, subscription)
+    elif _is_pending_update_expired(session, subscription):
+        _drop_pending_update(session, subscription)
+    elif _is_pause_over(session, subscription):
         before = view(session, subscription)
         subscription["pause_collection"] = None
         save_subscription(session, subscription)
@@ -39,34 +40,31 @@ def subscription_due(session: Session, subscription: Obj) -> None:
 
 
 def _expire(session: Session, subscription: Obj) -> None:
-    """The first payment did not come within 23 hours."""
+    """Expire a subscription whose first payment was not made within 23 hours."""
     if subscription["created"] + INCOMPLETE_FOR > session.now:
         save_subscription(session, subscription)
         return
     expire(session, subscription)
 
 
-def _end(session: Session, subscription: Obj, reason: str) -> None:
-    at_period_end = subscription["cancel_at_period_end"]
-    asked, wanted = subscription["canceled_at"], subscription["cancel_at"]
+def _end(session: Session, subscription: Obj) -> None:
+    """End a subscription as scheduled."""
+    request = pick(subscription, "cancel_at", "cancel_at_period_end")
+    canceled_at = subscription["canceled_at"] or session.now
     if not subscription.get("_keeps_rest"):
         save_pending(session, credit_after(session, subscription, session.now))
-    end_now(session, subscription, reason)
-    if reason == "cancellation_requested":
-        subscription.update(
-            cancel_at=wanted, cancel_at_period_end=at_period_end, canceled_at=asked or session.now
-        )
+    end_now(session, subscription, "cancellation_requested")
+    subscription.update(request, canceled_at=canceled_at)
     final_invoice(session, subscription)
-    save_subscription(session, subscription)
-    session.emit("customer.subscription.deleted", view(session, subscription))
+    save_subscription_and_emit(session, subscription, "customer.subscription.deleted")
 
 
-def _pending_expired(session: Session, subscription: Obj) -> bool:
-    waiting = subscription["pending_update"]
-    return bool(waiting) and waiting["expires_at"] <= session.now
+def _is_pending_update_expired(session: Session, subscription: Obj) -> bool:
+    update = subscription["pending_update"]
+    return bool(update) and update["expires_at"] <= session.now
 
 
-def _drop_pending(session: Session, subscription: Obj) -> None:
+def _drop_pending_update(session: Session, subscription: Obj) -> None:
     invoice = session.store.get("invoice", subscription.get("_pending_invoice") or "")
     if invoice is not None and invoice["status"] == "open":
         void_invoice(session, invoice)
@@ -75,42 +73,42 @@ def _drop_pending(session: Session, subscription: Obj) -> None:
     save_subscription(session, subscription)
 
 
-def _pause_over(session: Session, subscription: Obj) -> bool:
+def _is_pause_over(session: Session, subscription: Obj) -> bool:
     pause = subscription["pause_collection"]
     return bool(pause and pause["resumes_at"] and pause["resumes_at"] <= session.now)
 
 
 def _renew(session: Session, subscription: Obj) -> None:
-    """The next period begins: its invoice is a draft for an hour."""
+    """Begin the next period; its invoice is a draft for an hour."""
     before = view(session, subscription)
     items = items_of(session, subscription["id"])
-    trial_over = subscription["status"] == "trialing"
-    if trial_over and _trial_without_card(session, subscription):
+    is_trial_over = subscription["status"] == "trialing"
+    if is_trial_over and _end_trial_without_method(session, subscription):
         save_subscription(session, subscription)
         if subscription["status"] == "canceled":
             session.emit("customer.subscription.deleted", view(session, subscription))
         else:
             emit_updated(session, subscription, before)
         return
-    last = (period_start(items), period_end(items))
+    period = (period_start(items), period_end(items))
     for item in items:
         if item["current_period_end"] <= session.now:
             start = item["current_period_end"]
             end = next_end(start, item["price"], subscription["billing_cycle_anchor"])
             item.update(current_period_start=start, current_period_end=end)
             session.save(item)
-    if trial_over:
+    if is_trial_over:
         subscription["status"] = "active"
-    invoice = cycle_invoice(session, subscription, last)
+    invoice = cycle_invoice(session, subscription, period)
     subscription["latest_invoice"] = invoice["id"]
     subscription["discounts"] = remaining_discounts(session, subscription["discounts"])
     save_draft(session, invoice)
-    _pause_collection(session, subscription, invoice)
+    _apply_pause(session, subscription, invoice)
     save_subscription(session, subscription)
     emit_updated(session, subscription, before)
 
 
-def _pause_collection(session: Session, subscription: Obj, invoice: Obj) -> None:
+def _apply_pause(session: Session, subscription: Obj, invoice: Obj) -> None:
     pause = subscription["pause_collection"]
     if not pause:
         return
@@ -120,14 +118,14 @@ def _pause_collection(session: Session, subscription: Obj, invoice: Obj) -> None
     save_invoice(session, invoice)
 
 
-def _trial_without_card(session: Session, subscription: Obj) -> bool:
-    ending = subscription["trial_settings"]["end_behavior"]["missing_payment_method"]
-    automatic = subscription["collection_method"] == "charge_automatically"
-    asks = {"default_payment_method": None, "customer": subscription["customer"],
-            "parent": {"subscription_details": {"subscription": subscription["id"]}}}  # fmt: skip
-    if not automatic or ending == "create_invoice" or method_for(session, asks) is not None:
+def _end_trial_without_method(session: Session, subscription: Obj) -> bool:
+    """Pause or end a subscription whose trial is over, if it is set up so and has no payment method.
+
+    Return whether that was done.
+    """
+    if not lacks_method_after_trial(session, subscription):
         return False
-    if ending == "pause":
+    if subscription["trial_settings"]["end_behavior"]["missing_payment_method"] == "pause":
         subscription["status"] = "paused"
         session.emit("customer.subscription.paused", view(session, subscription))
     else:

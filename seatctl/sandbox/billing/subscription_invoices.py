@@ -1,4 +1,4 @@
-"""The drafts that a subscription makes: for its first period, for a renewal, and at its end."""
+"""The drafts of a subscription: of its first period, of a renewal, and at its end."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from seatctl.sandbox.views import items_of
 
 
 def first_invoice(session: Session, customer: Obj, subscription: Obj, reason: str) -> Obj:
-    """The draft for the period that now begins, with what was pending; not yet written."""
+    """Return the draft of the period that begins now, with the pending items; not yet written."""
     items = items_of(session, subscription["id"])
-    sending = subscription["collection_method"] == "send_invoice"
     invoice = new_draft(
         session,
         customer,
@@ -25,50 +24,53 @@ def first_invoice(session: Session, customer: Obj, subscription: Obj, reason: st
         subscription=subscription,
         collection=subscription["collection_method"],
         days_until_due=subscription["days_until_due"],
-        auto_advance=sending,
+        auto_advance=subscription["collection_method"] == "send_invoice",
     )
     invoice["discounts"] = list(subscription["discounts"])
-    free = subscription["status"] == "trialing"
-    short = subscription["billing_cycle_anchor"] > session.now and not free
-    # Stripe's order of lines: what was pending, then the items, each newest first.
+    trial = subscription["status"] == "trialing"
+    is_short = subscription["billing_cycle_anchor"] > session.now and not trial
+    # Stripe's order of lines: first the pending items, then the subscription's, each newest first.
     add_pending_items(
         session, invoice, pending_items(session, customer["id"], subscription["id"], invoice["currency"])
     )
     for item in reversed(items):
-        if short:
+        if is_short:
             item["_cut_short"] = True
-        bill_period(session, invoice, item, trial=free)
+        bill_period(session, invoice, item, trial=trial)
     return invoice
 
 
-def cycle_invoice(session: Session, subscription: Obj, last: tuple[int, int]) -> Obj:
-    """The draft of a renewal: the new period of each item, and what was pending; not yet written."""
+def cycle_invoice(session: Session, subscription: Obj, period: tuple[int, int]) -> Obj:
+    """Return the draft of a renewal: each item's new period and the pending items; not yet written.
+
+    `period` is the one that has ended.
+    """
     customer = session.find("customer", subscription["customer"], "customer")
     invoice = new_draft(
         session,
         customer,
         currency=subscription["currency"],
         reason="subscription_cycle",
-        period=last,
+        period=period,
         subscription=subscription,
         auto_advance=subscription["status"] != "unpaid",
         collection=subscription["collection_method"],
         days_until_due=subscription["days_until_due"],
     )
     invoice["discounts"] = list(subscription["discounts"])
-    waiting = pending_items(session, customer["id"], subscription["id"], subscription["currency"])
-    add_pending_items(session, invoice, waiting)
+    pending = pending_items(session, customer["id"], subscription["id"], subscription["currency"])
+    add_pending_items(session, invoice, pending)
     for item in reversed(items_of(session, subscription["id"])):
         bill_period(session, invoice, item)
     return invoice
 
 
 def final_invoice(session: Session, subscription: Obj) -> Obj | None:
-    """A draft with what is pending of this subscription alone; it finalizes an hour later."""
+    """Write a draft with the items that are pending for this subscription only; None if there are none."""
     customer = session.find("customer", subscription["customer"], "customer")
-    found = pending_items(session, customer["id"], subscription["id"], subscription["currency"])
-    waiting = [item for item in found if item["parent"] is not None and item["_subscription"]]
-    if not waiting:
+    pending = pending_items(session, customer["id"], subscription["id"], subscription["currency"])
+    pending = [item for item in pending if item["parent"] is not None and item["_subscription"]]
+    if not pending:
         return None
     items = items_of(session, subscription["id"])
     invoice = new_draft(
@@ -82,7 +84,7 @@ def final_invoice(session: Session, subscription: Obj) -> Obj | None:
         collection=subscription["collection_method"],
         days_until_due=subscription["days_until_due"],
     )
-    add_pending_items(session, invoice, waiting)
+    add_pending_items(session, invoice, pending)
     subscription["latest_invoice"] = invoice["id"]
     save_draft(session, invoice)
     return invoice

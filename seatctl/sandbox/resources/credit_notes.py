@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seatctl.sandbox.billing import balance
-from seatctl.sandbox.billing.invoice_states import close_payments, mark_paid
+from seatctl.sandbox.billing.invoice_states import close_payment, mark_paid
 from seatctl.sandbox.billing.invoicing import save_invoice
 from seatctl.sandbox.changes import save_and_emit, save_changed
 from seatctl.sandbox.errors import invalid, missing_param
@@ -195,7 +195,7 @@ def _credit_open(session: Session, invoice: Obj, note: Obj) -> None:
             intent = session.find("payment_intent", payment["payment"]["payment_intent"], None)
             session.save({**intent, "amount": invoice["amount_remaining"]})
     if invoice["amount_remaining"] == 0:
-        close_payments(session, invoice, "canceled")
+        close_payment(session, invoice, "canceled")
         mark_paid(session, invoice)
     else:
         save_changed(session, invoice, "invoice.updated", save=save_invoice)

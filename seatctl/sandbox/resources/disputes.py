@@ -1,7 +1,7 @@
 """Disputes: the cardholder's bank takes the money of a charge back and asks for evidence.
 
-Only a payment with a test card made for it is disputed (billing/chargebacks.py). A dispute can be read and
-accepted; the sandbox takes no evidence.
+Only a payment with the test card for it is disputed (sandbox/billing/chargebacks.py). A dispute can be read
+and accepted; the sandbox takes no evidence.
 """
 
 from __future__ import annotations

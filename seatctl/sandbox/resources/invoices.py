@@ -8,7 +8,7 @@ from seatctl.sandbox.billing import account, automatic_tax
 from seatctl.sandbox.billing.collection import collect, method_for, no_method
 from seatctl.sandbox.billing.discounts import create_discounts
 from seatctl.sandbox.billing.invoice_states import (
-    close_payments,
+    close_payment,
     finalize_invoice,
     mark_paid,
     open_intent,
@@ -236,7 +236,7 @@ def pay(session: Session, params: Obj, identifier: str) -> Obj:
         if invoice["status"] == "paid":
             return _read_again(session, identifier)
     if params.get("paid_out_of_band"):
-        close_payments(session, invoice, "canceled")
+        close_payment(session, invoice, "canceled")
         invoice["_off_stripe"] = invoice["amount_remaining"]
         mark_paid(session, invoice, amount=invoice["amount_remaining"])
         return _read_again(session, identifier)
@@ -268,8 +268,8 @@ def _payment_refusal(session: Session, invoice: Obj, method: Obj, outcome: Payme
             "can be completed using the PaymentIntent associated with the invoice."
         )
         code = "invoice_payment_intent_requires_action"
-        return ApiError(402, message, code=code, kind="card_error", doc_url=False, keep=True)
-    return outcome.decline.refusal(extra={"charge": outcome.charge["id"], **shown}, keep=True)
+        return ApiError(402, message, code=code, kind="card_error", doc_url=False, keeps_changes=True)
+    return outcome.decline.refusal(extra={"charge": outcome.charge["id"], **shown}, keeps_changes=True)
 
 
 def send(session: Session, params: Obj, identifier: str) -> Obj:

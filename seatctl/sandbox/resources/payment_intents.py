@@ -148,11 +148,11 @@ def _confirm(session: Session, payment_intent: Obj, params: Obj) -> Obj:
         return view(session, payment_intent)
     if outcome.decline is not None and outcome.charge is not None:
         extra = {"charge": outcome.charge["id"], **_objects(session, payment_intent, method)}
-        raise outcome.decline.refusal(extra=extra, keep=True)
+        raise outcome.decline.refusal(extra=extra, keeps_changes=True)
     code = "authentication_required"
     fail_intent(session, payment_intent, method, code, _AUTHENTICATE, {"decline_code": code})
     extra = {"decline_code": code, **_objects(session, payment_intent, method)}
-    raise ApiError(402, _AUTHENTICATE, code=code, kind="card_error", extra=extra, keep=True)
+    raise ApiError(402, _AUTHENTICATE, code=code, kind="card_error", extra=extra, keeps_changes=True)
 
 
 def _attempt(
