@@ -1,4 +1,4 @@
-"""`seatctl reconcile`: whether Stripe, the ledger and the seats tell the same story."""
+"""`seatctl reconcile`: whether Stripe, the ledger and the seats agree."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ app = typer.Typer()
 @app.command()
 def reconcile(
     typer_ctx: typer.Context,
-    check: Annotated[bool, typer.Option("--check", help="Exit 7 if a drift is left.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit 7 if a drift remains.")] = False,
     fix: Annotated[
-        bool, typer.Option("--fix", help="Repair what is safe: bring the ledger to Stripe.")
+        bool, typer.Option("--fix", help="Make the safe repairs: the ledger follows Stripe.")
     ] = False,
 ) -> None:
     """Compare the seats paid for in Stripe, the ledger's capacity, and the seats assigned.
 
-    Each drift comes with the command that repairs it. Nobody loses a seat and nothing is bought by --fix;
-    if more people sit than are paid for, it says who was assigned last. Exit 7 if an object in Stripe
-    could not be read.
+    Each drift comes with the command that repairs it. --fix takes no seat from anybody and buys nothing;
+    if more seats are assigned than paid for, the row says who was assigned last. Exit 7 if an object in
+    Stripe could not be read.
 
     Examples:
       seatctl reconcile

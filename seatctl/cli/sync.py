@@ -15,22 +15,22 @@ app = typer.Typer()
 def sync(
     typer_ctx: typer.Context,
     full: Annotated[
-        bool, typer.Option("--full", help="Read everything anew, not only what changed.")
+        bool, typer.Option("--full", help="Read everything again, not only what has changed.")
     ] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on until interrupted.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Sync repeatedly until interrupted.")] = False,
     every: Annotated[
-        int, typer.Option("--every", metavar="SECONDS", min=1, help="How often --watch looks.")
+        int, typer.Option("--every", metavar="SECONDS", min=1, help="The time between two syncs of --watch.")
     ] = 600,
     events: Annotated[
         str | None,
-        typer.Option("--events", metavar="FILE|-", help="Follow what `stripe listen --print-json` prints."),
+        typer.Option("--events", metavar="FILE|-", help="Apply what `stripe listen --print-json` prints."),
     ] = None,
 ) -> None:
     """Finish or undo what was interrupted, then read from Stripe what has changed there.
 
-    Purchases that were killed, or whose answer was lost, are finished if Stripe has them or they are
-    young, and taken back if they are older than 23 hours. Nothing is charged twice. The first sync reads
-    everything; one that is interrupted goes on where it stopped. What cannot be read is skipped and listed.
+    A purchase that was killed, or whose answer was lost, is finished if Stripe has it or if it is less than
+    23 hours old; otherwise it is undone. Nothing is charged twice. The first sync reads everything; an
+    interrupted sync continues where it stopped. Objects that cannot be read are skipped and listed.
 
     Examples:
       seatctl sync
@@ -46,7 +46,7 @@ def sync(
     if sum((watch, events is not None, full)) > 1:
         raise UsageError("--full, --watch and --events exclude each other")
     if ctx.options.dry_run and (watch or events is not None):
-        raise UsageError("--dry-run looks once", hint="seatctl sync --dry-run")
+        raise UsageError("--dry-run works with neither --watch nor --events", hint="seatctl sync --dry-run")
     if events is not None:
         sync_modes.follow_events(ctx, events)
     elif watch:

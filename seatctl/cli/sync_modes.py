@@ -1,4 +1,4 @@
-"""The three ways in which `seatctl sync` works: once, again and again, and following a stream of events."""
+"""The three modes of `seatctl sync`: once, repeatedly, and from a stream of events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from seatctl.billing.port import StripeJson
 
 _LONGEST_EVENT = 4_000_000
-"""Characters; what is longer is no event of Stripe's."""
+"""Characters; a longer text is not an event of Stripe."""
 
 
 def once(ctx: Context, *, full: bool = False) -> None:
@@ -27,16 +27,16 @@ def once(ctx: Context, *, full: bool = False) -> None:
     report = sync(ctx.ledger, ctx.billing, ctx.call, full=full)
     ctx.emit(report, handle="name")
     if report.data.get("rebuilt"):
-        ctx.note("this ledger may read these subscriptions; to change them too: seatctl ledger adopt")
+        ctx.note("this ledger can only read these subscriptions; to change them too: seatctl ledger adopt")
         ctx.note(
-            "Stripe does not know users, seats, roles and requests. After that, bring people in without "
-            "mailing everyone again: seatctl users import FILE, then "
+            "Stripe does not have users, seats, roles and requests. After adopting, bring people in without "
+            "sending mail to everyone again: seatctl users import FILE, then "
             "seatctl seats assign SUBSCRIPTION --from FILE --no-notify"
         )
 
 
 def watch(ctx: Context, every: int) -> None:
-    """Sync every so many seconds until interrupted; what passes is told and tried again."""
+    """Sync every `every` seconds until interrupted. After an error that passes, note it and go on."""
     while True:
         try:
             once(ctx)
@@ -48,7 +48,7 @@ def watch(ctx: Context, every: int) -> None:
 
 
 def _deliver(ctx: Context) -> None:
-    """Send the messages of what was taken over: other commands do so when they end, which these do not."""
+    """Send the messages of what was applied: other commands do it at their end, these do not end."""
     if ctx.ledger.first_entry_with_messages is not None:
         from seatctl.cli.deliver_mail import deliver
 
@@ -56,39 +56,39 @@ def _deliver(ctx: Context) -> None:
 
 
 def follow_events(ctx: Context, source: str) -> None:
-    """Take over what each event is about as it arrives. Not noted as a success: events may be missed.
+    """Apply the object of each event as it arrives. Notes no success, because events may be missed.
 
-    A passing trouble with one of them is told and does not end the stream.
+    If an object cannot be read for now, a note says so and the stream goes on.
     """
     from seatctl.rules.plural import counted
-    from seatctl.services.sync.events import about
-    from seatctl.services.sync.sync import follow
+    from seatctl.services.sync.events import object_of
+    from seatctl.services.sync.sync import sync_objects
 
     count = missed = 0
     with _opened(source) as stream:
         for event in read_events(stream):
-            found = about(event)
-            if found is None:
+            changed = object_of(event)
+            if changed is None:
                 continue
             ctx.look_at_the_clock()
             try:
-                report = follow(ctx.ledger, ctx.billing, ctx.call, [found])
+                report = sync_objects(ctx.ledger, ctx.billing, ctx.call, [changed])
             except TryAgain as error:
                 missed += 1
-                ctx.note(f"{event.get('type')}: {found[1]} was missed: {error.message}")
+                ctx.note(f"{event.get('type')}: {changed[1]} was missed: {error.message}")
                 continue
             count += 1
             for row in report.rows:
                 ctx.note(f"{event.get('type')}: {row['name']}: {row['summary']}")
             _deliver(ctx)
-    told = f"{counted(count, 'event')} taken over" + (f", {missed} missed" if missed else "")
-    ctx.note(f"{told}; to make sure that none was missed: seatctl sync")
+    summary = f"{counted(count, 'event')} applied" + (f", {missed} missed" if missed else "")
+    ctx.note(f"{summary}; to make sure that none was missed: seatctl sync")
     if missed:
         ctx.exit_code = ExitCode.PARTIAL
 
 
 def read_events(stream: TextIO) -> Iterator[StripeJson]:
-    """The JSON objects of a stream, on one line each or on several; other lines are left out.
+    """The JSON objects of a stream, each on one line or on several; other lines are skipped.
 
     Raises BadInput for an object that never ends.
     """
@@ -106,7 +106,7 @@ def read_events(stream: TextIO) -> Iterator[StripeJson]:
         try:
             event = json.loads(text)
         except ValueError:
-            continue  # a line of a longer object that happens to end so
+            continue  # the object goes on in the next line
         except RecursionError:
             raise BadInput(
                 "an event is nested too deeply to be one of Stripe's",
@@ -128,7 +128,7 @@ def _opened(source: str) -> AbstractContextManager[TextIO]:
     if source == "-":
         if isinstance(sys.stdin, TextIOWrapper):
             sys.stdin.reconfigure(encoding="utf-8", errors="replace")
-        return nullcontext(sys.stdin)  # left open: it is not ours
+        return nullcontext(sys.stdin)  # not closed: it belongs to the process
     try:
         return file_path(source).open(encoding="utf-8", errors="replace")
     except OSError as error:

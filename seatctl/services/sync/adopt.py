@@ -1,7 +1,7 @@
-"""`ledger adopt`: make this ledger the home of subscriptions that another one keeps, or none (rule 9).
+"""`ledger adopt`: makes this ledger the home of subscriptions that have another home ledger, or none.
 
-Its id is written into each subscription's metadata in Stripe, where the other ledger will find it: at
-once when it asks Stripe before a change of money, after its next sync before a change of seats.
+Its id is written into each Stripe subscription's metadata, where the other ledger reads it: before its next
+change of money, because it then asks Stripe, and before a change of seats after its next sync.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from seatctl.errors import ExitCode, JsonValue, StripeRefused
 from seatctl.ledger import subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.lookups import find_all
-from seatctl.ledger.mirror import mirrored_subscriptions as mirrored_pools
-from seatctl.ledger.mirror import subscription_updates
+from seatctl.ledger.mirror import mirrored_subscriptions, subscription_updates
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import Call
 from seatctl.models.report import Record, Report
@@ -39,7 +38,7 @@ COLUMNS = ("name", "plan", "seats", "home_ledger", "result")
 
 
 def adoptable(reader: Reader, call: Call, ledger_id: str, handles: Sequence[str]) -> list[Subscription]:
-    """The pools that would be adopted: those named, else all that run and have another home.
+    """The subscriptions that would be adopted: those named, else all running ones with another home.
 
     Raises RoleRequired, UnknownSubscription.
     """
@@ -47,54 +46,54 @@ def adoptable(reader: Reader, call: Call, ledger_id: str, handles: Sequence[str]
     named = find_all(
         lambda handle: subscriptions.find(reader, handle, call.now), handles, "subs", "subscriptions"
     )
-    pools = named or [
-        pool for pool in subscriptions.listing(reader, call.now) if pool.status.value not in ENDED
-    ]
-    return [pool for pool in pools if pool.home_ledger != ledger_id]
+    running = (one for one in subscriptions.listing(reader, call.now) if one.status.value not in ENDED)
+    return [subscription for subscription in named or running if subscription.home_ledger != ledger_id]
 
 
 def adopt(ledger: Ledger, billing: Billing, call: Call, handles: Sequence[str]) -> Report:
-    """Adopt them, one operation for each subscription of Stripe's; what was done before a failure stays."""
+    """Adopt subscriptions, one operation for each Stripe subscription; a failure does not stop the others."""
     with ledger.reading() as reader:
-        pools = adoptable(reader, call, ledger.id, handles)
-    if not pools:
-        return Report(None, call.dry_run, "this ledger is the home of all its subscriptions already")
+        chosen = adoptable(reader, call, ledger.id, handles)
+    if not chosen:
+        return Report(None, call.dry_run, "this ledger is already the home of all its subscriptions")
     if call.dry_run:
-        rows = tuple(_row(pool, "would be adopted") for pool in pools)
-        return Report(None, True, f"would adopt {counted(len(pools), 'subscription')}", rows, columns=COLUMNS)
+        rows = tuple(_row(subscription, "adopted") for subscription in chosen)
+        return Report(
+            None, True, f"would adopt {counted(len(chosen), 'subscription')}", rows, columns=COLUMNS
+        )
     first: dict[str, Subscription] = {}
-    for pool in pools:
-        first.setdefault(pool.stripe_subscription, pool)
+    for subscription in chosen:
+        first.setdefault(subscription.stripe_subscription, subscription)
     done: list[Record] = []
     failed: list[Record] = []
     refused: StripeRefused | None = None
     run = None
-    for pool in first.values():
+    for subscription in first.values():
         try:
-            report = submit(ledger, billing, call, _request(pool, ledger.id), lambda _: None)
-        except StripeRefused as error:  # the others are adopted all the same
+            report = submit(ledger, billing, call, _request(subscription, ledger.id), lambda _: None)
+        except StripeRefused as error:  # go on with the others
             refused = error
-            failed.append({**_row(pool, "failed"), "error": error.code, "message": error.message})
+            failed.append({**_row(subscription, "failed"), "error": error.code, "message": error.message})
             continue
         run = report.run
         done += report.rows
-    told = f"adopted {counted(len(done), 'subscription')}"
+    summary = f"adopted {counted(len(done), 'subscription')}"
     code = ExitCode.DONE
     if refused is not None and not done:
         raise refused
     if failed:
         code = ExitCode.PARTIAL
-        told += f"; {counted(len(failed), 'subscription')} could not be: {failed[0]['message']}"
-    return Report(run, False, told, (*done, *failed), code, columns=COLUMNS)
+        summary += f"; {counted(len(failed), 'subscription')} could not be adopted: {failed[0]['message']}"
+    return Report(run, False, summary, (*done, *failed), code, columns=COLUMNS)
 
 
-def _request(pool: Subscription, ledger_id: str) -> OperationRequest:
+def _request(subscription: Subscription, ledger_id: str) -> OperationRequest:
     details: dict[str, JsonValue] = {
-        "subscription": pool.id,
-        "stripe_id": pool.stripe_subscription,
-        "name": pool.name,
+        "subscription": subscription.id,
+        "stripe_id": subscription.stripe_subscription,
+        "name": subscription.name,
     }
-    return OperationRequest("adopt", {"adopt": ledger_id}, details, subscription_id=pool.id)
+    return OperationRequest("adopt", {"adopt": ledger_id}, details, subscription_id=subscription.id)
 
 
 def _run(running: OperationRun) -> Apply:
@@ -106,56 +105,60 @@ def _run(running: OperationRun) -> Apply:
         gone.hint = "to end what Stripe no longer has: seatctl reconcile --fix"
         raise NothingLeftInStripe(gone) from gone
     with running.ledger.reading() as reader:
-        pools = mirrored_pools.of_stripe(reader, stripe_id)
-        form = _named(as_known(before, pools), pools)
-    said = form.get("metadata")
-    marked: dict[str, JsonValue] = {LEDGER: running.ledger.id, **(said if isinstance(said, dict) else {})}
+        known = mirrored_subscriptions.of_stripe(reader, stripe_id)
+        form = _missing_names(as_known(before, known), known)
+    metadata = form.get("metadata")
+    marked: dict[str, JsonValue] = {
+        LEDGER: running.ledger.id,
+        **(metadata if isinstance(metadata, dict) else {}),
+    }
     write_metadata(running, "metadata", stripe_id, {**form, "metadata": marked})
-    found = as_known(read_subscription(running.billing.read(endpoints.subscription(stripe_id))), pools)
+    mirror = as_known(read_subscription(running.billing.read(endpoints.subscription(stripe_id))), known)
     at = stripe_now(running.billing, running.call)
 
     def apply(tx: Transaction) -> OperationResult:
         rows = []
-        for pool in mirrored_pools.of_stripe(tx, stripe_id):
-            item = item_of(pool, found)
+        for subscription in mirrored_subscriptions.of_stripe(tx, stripe_id):
+            item = item_of(subscription, mirror)
             if item is None:
-                # The people who have seats in it are this ledger's to seat now.
-                after = mirrored_pools.remove_item(tx, pool, found)
+                # Now this ledger decides about the seats of the people in it.
+                after = mirrored_subscriptions.remove_item(tx, subscription, mirror)
             else:
-                stands = state_of(tx, pool, found, item, at)
-                after = subscription_updates.apply(tx, pool, mirror_update(tx, pool, found, item, stands))
-            was, became = {"home_ledger": pool.home_ledger}, {"home_ledger": after.home_ledger}
-            tx.record("subscription", pool.id, was, became)
+                state = state_of(tx, subscription, mirror, item, at)
+                update = mirror_update(tx, subscription, mirror, item, state)
+                after = subscription_updates.apply(tx, subscription, update)
+            was, becomes = {"home_ledger": subscription.home_ledger}, {"home_ledger": after.home_ledger}
+            tx.record("subscription", subscription.id, was, becomes)
             rows.append(_row(after, "adopted"))
         return OperationResult(f"adopted {running.payload['name']}", tuple(rows), COLUMNS)
 
     return apply
 
 
-def _named(found: StripeSubscription, pools: Sequence[Subscription]) -> dict[str, JsonValue]:
-    """What gives each pool its name in Stripe, where it has none there: on the item where they share one."""
+def _missing_names(mirror: StripeSubscription, known: Sequence[Subscription]) -> dict[str, JsonValue]:
+    """The form that names each subscription that has no name in Stripe; on its item if several share one."""
     form: dict[str, JsonValue] = {}
     items: list[JsonValue] = []
-    for pool in pools:
-        item = item_of(pool, found)
-        if item is None or NAME in said_of(found, item):
+    for subscription in known:
+        item = item_of(subscription, mirror)
+        if item is None or NAME in said_of(mirror, item):
             continue
-        if is_on_item(found, item):
-            items.append({"id": item.id, "metadata": {NAME: pool.name}})
+        if is_on_item(mirror, item):
+            items.append({"id": item.id, "metadata": {NAME: subscription.name}})
         else:
-            form = {"metadata": {NAME: pool.name}}
+            form = {"metadata": {NAME: subscription.name}}
     return {**form, "items": items} if items else form
 
 
-def _row(pool: Subscription, result: str) -> dict[str, JsonValue]:
+def _row(subscription: Subscription, result: str) -> dict[str, JsonValue]:
     return {
-        "name": pool.name,
-        "plan": pool.plan_slug,
-        "seats": pool.capacity,
-        "home_ledger": pool.home_ledger,
+        "name": subscription.name,
+        "plan": subscription.plan_slug,
+        "seats": subscription.capacity,
+        "home_ledger": subscription.home_ledger,
         "result": result,
     }
 
 
 HANDLER = OperationHandler(_run, abandon=not_reached)
-"""Finished however old it is: it charges nobody."""
+"""Finished however old it is, because it charges nobody."""

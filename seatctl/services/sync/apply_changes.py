@@ -1,7 +1,7 @@
-"""Subscriptions that a sync has read become facts: pools refreshed, added, renamed, emptied. One transaction.
+"""Applies the Stripe subscriptions that a sync has stored to facts, in one transaction.
 
-The caller holds the money lock: no operation of this ledger is under way while its result could be undone
-by an older copy.
+The caller holds the money lock: an operation of this ledger that ends meanwhile would be overwritten with an
+older copy.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from seatctl.models.operation import OperationState
 from seatctl.models.report import Record
 from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.rules.metadata import OPERATION
-from seatctl.services.sync.apply_plans import mirror_plans
-from seatctl.services.sync.apply_subscription import ENDED, begin, copy, finish, has_to_wait, take
+from seatctl.services.sync import apply_subscription
+from seatctl.services.sync.apply_plans import apply_plans
+from seatctl.services.sync.apply_subscription import ENDED, store_copy
 
 _NOT_BILLED = ENDED | {"incomplete"}
 
@@ -33,76 +34,77 @@ class AppliedChanges:
 
     rows: list[Record] = field(default_factory=list)
     plans: int = 0
+    """How many plans were added or changed."""
     skipped: list[Unreadable] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
-    """The Stripe ids that need not be kept any longer."""
+    """The Stripe ids that need not wait in the mirror any longer."""
 
 
-def take_over(ledger: Ledger, call: Call, gone: list[str], at: datetime) -> AppliedChanges:
-    """Take over everything that waits in the mirror, as it stands `at` (UTC, Stripe's time).
+def apply_changes(ledger: Ledger, call: Call, deleted: list[str], at: datetime) -> AppliedChanges:
+    """Apply everything that waits in the mirror, as Stripe had it `at` (UTC, Stripe's time).
 
-    `gone`: products that Stripe has deleted.
+    `deleted`: products that Stripe has deleted.
     """
     with ledger.reading() as reader:
-        waiting = _in_order(reader)
-        made = made_here(reader, ledger.id)
-        editing = frozenset(_plans_under_way(reader))
-    _copy_known(ledger, at, waiting)
-    taken = AppliedChanges()
+        waiting = _waiting(reader)
+        own = own_marks(reader, ledger.id)
+        editing = frozenset(_plans_with_open_operation(reader))
+    _store_copies(ledger, at, waiting)
+    applied = AppliedChanges()
     with ledger.change(call) as tx:
-        taken.plans = mirror_plans(tx, gone, editing)
-        taking = begin(tx, ledger.id, at)
-        for found in _read(tx, waiting):
-            if has_to_wait(tx, found, taking):
-                continue  # forgotten here, it would be lost should the operation come to nothing
-            if made.is_under_way(found) or made.come_to_nothing(found):
-                taken.done.append(found.id)
+        applied.plans = apply_plans(tx, deleted, editing)
+        context = apply_subscription.begin(tx, ledger.id, at)
+        for mirror in _read(tx, waiting):
+            if apply_subscription.must_wait(tx, mirror, context):
+                continue  # it keeps waiting, so that nothing is lost if the operation fails
+            if own.is_unfinished(mirror) or own.is_of_failed_purchase(mirror):
+                applied.done.append(mirror.id)
                 continue
             try:
-                taken.rows.extend(take(tx, found, taking))
+                applied.rows.extend(apply_subscription.apply(tx, mirror, context))
             except UnreadableObject as error:
-                taken.skipped.append(Unreadable(Kind.SUBSCRIPTION, found.id, error.message))
-            taken.done.append(found.id)
-        finish(tx, taking)
-        tx.summarise("took over what has changed in Stripe")
+                applied.skipped.append(Unreadable(Kind.SUBSCRIPTION, mirror.id, error.message))
+            applied.done.append(mirror.id)
+        apply_subscription.finish(tx, context)
+        tx.summarise("applied what has changed in Stripe")
     with ledger.journal() as journal:
         subscription_updates.update_unpaid_since_of_all(journal)
-    return taken
+    return applied
 
 
-def _in_order(reader: Reader) -> list[str]:
-    """Those that run first, then by age: they get the good names, and a kill changes nothing about it."""
+def _waiting(reader: Reader) -> list[str]:
+    """The ids that wait, running ones first, then by age: earlier ones get names without a number."""
     return stripe_objects.waiting_subscriptions(reader, last=sorted(ENDED))
 
 
 @dataclass(frozen=True, slots=True)
 class OwnMarks:
-    """The marks in Stripe of this ledger's operations that have made no pool."""
+    """The marks in Stripe's metadata of this ledger's operations that have added no subscription."""
 
     unfinished: frozenset[str]
     failed: frozenset[str]
 
-    def is_under_way(self, found: StripeSubscription) -> bool:
-        """Whether it becomes a pool by its operation's own end, and not by a sync."""
-        return found.metadata.get(OPERATION) in self.unfinished
+    def is_unfinished(self, mirror: StripeSubscription) -> bool:
+        """Whether the end of its own operation adds it to the ledger, and not a sync."""
+        return mirror.metadata.get(OPERATION) in self.unfinished
 
-    def come_to_nothing(self, found: StripeSubscription) -> bool:
-        """Whether a failed purchase left it, never paid or canceled. One that runs is billed, and counts."""
-        return found.metadata.get(OPERATION) in self.failed and found.status.value in _NOT_BILLED
+    def is_of_failed_purchase(self, mirror: StripeSubscription) -> bool:
+        """Whether a failed purchase left it unpaid or canceled. A running one is billed, and counts."""
+        return mirror.metadata.get(OPERATION) in self.failed and mirror.status.value in _NOT_BILLED
 
 
-def made_here(reader: Reader, ledger_id: str) -> OwnMarks:
-    """What the operations of this ledger have in Stripe that is not for a sync to take over."""
-    unfinished = [one.id for one in operations.unfinished(reader)]
+def own_marks(reader: Reader, ledger_id: str) -> OwnMarks:
+    """The marks of operations whose Stripe subscriptions a sync must not add."""
+    unfinished = [operation.id for operation in operations.unfinished(reader)]
     failed = operations.ids(reader, ("buy", "checkout"), OperationState.FAILED)
-    return OwnMarks(_marked(ledger_id, unfinished), _marked(ledger_id, failed))
+    return OwnMarks(_marks(ledger_id, unfinished), _marks(ledger_id, failed))
 
 
-def _marked(ledger_id: str, numbers: Iterable[int]) -> frozenset[str]:
-    return frozenset(f"{ledger_id}:{number}" for number in numbers)
+def _marks(ledger_id: str, operation_ids: Iterable[int]) -> frozenset[str]:
+    return frozenset(f"{ledger_id}:{operation_id}" for operation_id in operation_ids)
 
 
-def _plans_under_way(reader: Reader) -> Iterator[str]:
+def _plans_with_open_operation(reader: Reader) -> Iterator[str]:
     for operation in operations.unfinished(reader):
         if (operation.reserved_name or "").startswith("plan:"):
             yield str(operation.reserved_name).removeprefix("plan:")
@@ -112,20 +114,20 @@ def _read(reader: Reader, waiting: list[str]) -> Iterator[StripeSubscription]:
     return (read_subscription(stored.data) for stored in stripe_objects.by_ids(reader, waiting))
 
 
-def _copy_known(ledger: Ledger, at: datetime, waiting: list[str]) -> None:
-    """The columns that are only a copy: no facts, so they are kept even where no fact has changed."""
+def _store_copies(ledger: Ledger, at: datetime, waiting: list[str]) -> None:
+    """Store the columns that are only a copy of Stripe's; they are not facts, so the audit skips them."""
     with ledger.journal() as journal:
         known = mirrored_subscriptions.stripe_ids(journal)
-        for found in _read(journal, [identifier for identifier in waiting if identifier in known]):
-            copy(journal, found, at)
+        for mirror in _read(journal, [identifier for identifier in waiting if identifier in known]):
+            store_copy(journal, mirror, at)
 
 
 def outdated(ledger: Ledger) -> list[tuple[Kind, str]]:
-    """Subscriptions that this ledger's own operations have changed since they were read."""
+    """The Stripe subscriptions that this ledger's own operations have changed since they were read."""
     with ledger.reading() as reader:
-        return [(Kind.SUBSCRIPTION, one) for one in stripe_objects.outdated(reader)]
+        return [(Kind.SUBSCRIPTION, identifier) for identifier in stripe_objects.outdated(reader)]
 
 
-def forget(journal: Journal, taken: AppliedChanges) -> None:
-    """What was taken over need not wait any longer."""
-    stripe_objects.delete(journal, taken.done)
+def delete_applied(journal: Journal, applied: AppliedChanges) -> None:
+    """Delete from the mirror what was applied and need not wait any longer."""
+    stripe_objects.delete(journal, applied.done)

@@ -1,7 +1,7 @@
-"""Name, owner and automatic approval as Stripe's metadata holds them, taken over into a pool.
+"""Applies the name, owner and automatic approval in Stripe's metadata to a subscription.
 
-This is how a ledger that is rebuilt, or one that is not the home, comes to them. What counts for a pool is
-`rules/item_metadata.py`'s to say: where several share a Stripe subscription it is on their items.
+This is how a rebuilt ledger, or one that is not the home, gets them. `rules/item_metadata.py` decides which
+metadata counts: if several subscriptions share a Stripe subscription, it is on their items.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ from seatctl.rules.metadata import AUTO_APPROVAL, NAME, OWNER, auto_approval_of
 from seatctl.rules.names import name_key
 
 
-def owner_said(tx: Transaction, said: Mapping[str, str]) -> int | None:
-    """The user that the metadata names as the owner, made where unknown; None where it names none."""
-    email = said.get(OWNER)
+def owner_in_metadata(tx: Transaction, metadata: Mapping[str, str]) -> int | None:
+    """The user whom the metadata names as the owner, added if unknown; None if it names nobody."""
+    email = metadata.get(OWNER)
     if not email or check_email(email):
         return None
     known = users.find(tx, email)
     return (known or users.add(tx, email)).id
 
 
-def take_settings(
-    tx: Transaction, subscription: Subscription, found: StripeSubscription, names: set[str]
+def apply_settings(
+    tx: Transaction, subscription: Subscription, mirror: StripeSubscription, names: set[str]
 ) -> Subscription:
-    """The pool with what the metadata says, recorded where it differs. `names`: keys that are taken."""
-    item = next((one for one in found.items if one.id == subscription.stripe_item), None)
+    """Record what the metadata changes, and return the subscription with it. `names`: keys that are taken."""
+    item = next((item for item in mirror.items if item.id == subscription.stripe_item), None)
     if item is None:
         return subscription
-    said = said_of(found, item)
-    subscription = _take_name(tx, subscription, said, names)
-    if not _is_known_as(tx, subscription, said.get(OWNER)):
-        owner = owner_said(tx, said)
+    metadata = said_of(mirror, item)
+    subscription = _apply_name(tx, subscription, metadata, names)
+    if not _is_earlier_email(tx, subscription, metadata.get(OWNER)):
+        owner = owner_in_metadata(tx, metadata)
         if owner is not None and owner != subscription.owner_id:
-            subscription = subscriptions.set_owner(tx, subscription, owner, said[OWNER])
-    rules = auto_approval_of(said)
-    if AUTO_APPROVAL in said and rules != subscription.auto_approval:
+            subscription = subscriptions.set_owner(tx, subscription, owner, metadata[OWNER])
+    rules = auto_approval_of(metadata)
+    if AUTO_APPROVAL in metadata and rules != subscription.auto_approval:
         subscription = subscriptions.set_auto_approval(tx, subscription, rules)
     return subscription
 
 
-def _is_known_as(tx: Transaction, subscription: Subscription, email: str | None) -> bool:
-    """Whether Stripe still says the e-mail that the owner had before it was changed here."""
+def _is_earlier_email(tx: Transaction, subscription: Subscription, email: str | None) -> bool:
+    """Whether Stripe still has an e-mail that the owner had before it was changed in this ledger."""
     return (
         subscription.owner_id is not None
         and bool(email)
@@ -56,10 +56,10 @@ def _is_known_as(tx: Transaction, subscription: Subscription, email: str | None)
     )
 
 
-def _take_name(
-    tx: Transaction, subscription: Subscription, said: Mapping[str, str], names: set[str]
+def _apply_name(
+    tx: Transaction, subscription: Subscription, metadata: Mapping[str, str], names: set[str]
 ) -> Subscription:
-    wanted = named_in_metadata(said.get(NAME))
+    wanted = named_in_metadata(metadata.get(NAME))
     if wanted is None or wanted == subscription.name or _is_numbered(subscription.name, wanted):
         return subscription
     names.discard(name_key(subscription.name))
@@ -69,6 +69,6 @@ def _take_name(
 
 
 def _is_numbered(name: str, wanted: str) -> bool:
-    """Whether `name` is `wanted` with a number, given because another pool had the name."""
-    rest = name.removeprefix(wanted)
-    return rest != name and rest.startswith("-") and rest[1:].isdigit()
+    """Whether `name` is `wanted` with a number, added because another subscription had that name."""
+    suffix = name.removeprefix(wanted)
+    return suffix != name and suffix.startswith("-") and suffix[1:].isdigit()

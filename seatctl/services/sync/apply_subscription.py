@@ -1,6 +1,7 @@
-"""One subscription of Stripe taken over: its known pools refreshed, replaced items followed, new ones added.
+"""Applies one Stripe subscription to facts: updates its subscriptions, follows replaced items, adds new ones.
 
-Each licensed item is a pool of seats; metered items are left alone.
+Each licensed item is a subscription of the ledger; metered items are left alone. In this package the
+Stripe subscription is the `mirror`.
 """
 
 from __future__ import annotations
@@ -10,8 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from seatctl.ledger import operations, subscriptions
-from seatctl.ledger.mirror import customers, invoices, subscription_updates
-from seatctl.ledger.mirror import mirrored_subscriptions as mirrored_pools
+from seatctl.ledger.mirror import customers, invoices, mirrored_subscriptions, subscription_updates
 from seatctl.ledger.mirror.mirrored_subscriptions import NewMirroredSubscription
 from seatctl.ledger.transaction import Journal, Reader, Transaction
 from seatctl.models.plan import Plan
@@ -25,190 +25,200 @@ from seatctl.rules.names import name_key
 from seatctl.rules.plural import counted
 from seatctl.services.subscriptions.snapshot import mirror_update, state_of
 from seatctl.services.sync.apply_plans import plan_for
-from seatctl.services.sync.apply_settings import owner_said, take_settings
+from seatctl.services.sync.apply_settings import apply_settings, owner_in_metadata
 
 ENDED = frozenset(("canceled", "incomplete_expired"))
 
 
-def copy(journal: Journal, found: StripeSubscription, now: datetime) -> None:
-    """The columns of the known pools that are only a copy of Stripe's, as of `now` (UTC)."""
-    known = mirrored_pools.of_stripe(journal, found.id)
-    found = as_known(found, known)
-    for pool in known:
-        item = item_of(pool, found)
-        if item is not None and not _is_busy(journal, pool):
-            invoices.attach(journal, found.id, pool.id)
-            stands = state_of(journal, pool, found, item, now)
-            subscription_updates.store_copy(journal, pool, mirror_update(journal, pool, found, item, stands))
+def store_copy(journal: Journal, mirror: StripeSubscription, now: datetime) -> None:
+    """Store the columns that are only a copy of Stripe's, as of `now` (UTC), of the known subscriptions."""
+    known = mirrored_subscriptions.of_stripe(journal, mirror.id)
+    mirror = as_known(mirror, known)
+    for subscription in known:
+        item = item_of(subscription, mirror)
+        if item is not None and not _has_open_operation(journal, subscription):
+            invoices.attach(journal, mirror.id, subscription.id)
+            state = state_of(journal, subscription, mirror, item, now)
+            update = mirror_update(journal, subscription, mirror, item, state)
+            subscription_updates.store_copy(journal, subscription, update)
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyContext:
-    """What is looked up once for all the subscriptions that one transaction takes over."""
+    """What is looked up once for all the Stripe subscriptions that one transaction applies."""
 
     ledger_id: str
     names: set[str]
     """The keys of the names that are taken."""
     known: set[str]
-    """The Stripe subscriptions that were pools before."""
+    """The ids of the Stripe subscriptions that the ledger had before."""
     at: datetime
     """When Stripe was read, by its own clock."""
     last: int
-    """The newest pool before: what this transaction adds comes after it."""
+    """The id of the newest subscription before: this transaction adds those after it."""
     plans: dict[str, Plan] = field(default_factory=dict)
     """By product."""
 
     def plan_for(self, tx: Transaction, price: StripePrice) -> Plan:
-        """As `plan_mirroring.plan_for`."""
+        """As `apply_plans.plan_for`, looked up once per product."""
         if price.product_id not in self.plans:
             self.plans[price.product_id] = plan_for(tx, price)
         return self.plans[price.product_id]
 
 
 def begin(tx: Transaction, ledger_id: str, at: datetime) -> ApplyContext:
-    """Before the first subscription is taken over, when the plans are what Stripe says `at` (UTC)."""
-    keys, known = mirrored_pools.taken_name_keys(tx), mirrored_pools.stripe_ids(tx)
-    return ApplyContext(ledger_id, keys, known, at, mirrored_pools.last_id(tx))
+    """The context of a transaction, for Stripe as read `at` (UTC). Apply the plans before."""
+    names, known = mirrored_subscriptions.taken_name_keys(tx), mirrored_subscriptions.stripe_ids(tx)
+    return ApplyContext(ledger_id, names, known, at, mirrored_subscriptions.last_id(tx))
 
 
-def has_to_wait(tx: Transaction, found: StripeSubscription, taking: ApplyContext) -> bool:
-    """Whether a pool of it has an open operation: its end decides, and what is said here counts after it."""
-    known = mirrored_pools.of_stripe(tx, found.id) if found.id in taking.known else []
-    return any(_is_busy(tx, pool) for pool in known)
+def must_wait(tx: Transaction, mirror: StripeSubscription, context: ApplyContext) -> bool:
+    """Whether it must not be applied yet, because one of its subscriptions has an open operation."""
+    known = mirrored_subscriptions.of_stripe(tx, mirror.id) if mirror.id in context.known else []
+    return any(_has_open_operation(tx, subscription) for subscription in known)
 
 
-def take(tx: Transaction, found: StripeSubscription, taking: ApplyContext) -> Iterator[Record]:
-    """A row for each pool that was added or has changed. `finish` comes after the last one.
+def apply(tx: Transaction, mirror: StripeSubscription, context: ApplyContext) -> Iterator[Record]:
+    """Add or update the subscriptions of a Stripe subscription; a row for each that differs.
 
-    The caller has asked whether it `has_to_wait`.
+    Call `finish` after the last one. A Stripe subscription that `must_wait` must not be applied.
     """
-    known = mirrored_pools.of_stripe(tx, found.id) if found.id in taking.known else []
-    licensed = [item for item in found.items if item.licensed]
-    if not known and _is_followed(tx, found, taking.ledger_id):
+    known = mirrored_subscriptions.of_stripe(tx, mirror.id) if mirror.id in context.known else []
+    licensed = [item for item in mirror.items if item.licensed]
+    if not known and _has_successor(tx, mirror, context.ledger_id):
         return
-    new = [item for item in licensed if all(item.id != pool.stripe_item for pool in known)]
-    followed = _replaced(tx, [pool for pool in known if item_of(pool, found) is None], new, taking)
-    found = as_known(
-        found,
-        [replace(pool, stripe_item=followed[pool.id].id) if pool.id in followed else pool for pool in known],
+    new = [item for item in licensed if all(item.id != one.stripe_item for one in known)]
+    lost_item = [subscription for subscription in known if item_of(subscription, mirror) is None]
+    replaced = _replacements(tx, lost_item, new, context)
+    mirror = as_known(
+        mirror,
+        [replace(one, stripe_item=replaced[one.id].id) if one.id in replaced else one for one in known],
     )
-    for pool in known:
-        item = item_of(pool, found) or followed.get(pool.id)
-        if pool.id in followed:
-            mirrored_pools.replace_item(tx, pool, followed[pool.id])
-        yield from _refresh(tx, pool, found, item, taking)
+    for subscription in known:
+        item = item_of(subscription, mirror) or replaced.get(subscription.id)
+        if subscription.id in replaced:
+            mirrored_subscriptions.replace_item(tx, subscription, replaced[subscription.id])
+        yield from _update(tx, subscription, mirror, item, context)
     for item in sorted(new, key=lambda one: one.created):  # the metadata speaks of the oldest
-        yield _add(tx, found, item, licensed, taking)
+        yield _add(tx, mirror, item, licensed, context)
 
 
-def _replaced(
-    tx: Transaction, without: list[Subscription], new: list[StripeItem], taking: ApplyContext
+def _replacements(
+    tx: Transaction, lost_item: list[Subscription], new: list[StripeItem], context: ApplyContext
 ) -> dict[int, StripeItem]:
-    """The new items that take the place of those that pools have lost, by pool; taken out of `new`.
+    """The new item of each subscription that has lost its item, by subscription; removed from `new`.
 
-    One of the same plan goes first, or people would be moved to another product. So they would where a
-    pool was empty before already: what is added later and of another plan is a pool of its own.
+    An item of the same plan is chosen first, because otherwise people would get seats of another product.
+    For the same reason an item of another plan does not replace the item of a subscription that had no
+    seats before: that item becomes a subscription of its own.
     """
-    followed: dict[int, StripeItem] = {}
-    for alike in (True, False):
-        for pool in without:
-            fitting = (one for one in new if taking.plan_for(tx, one.price).id == pool.plan_id or not alike)
-            item = next(fitting, None)
-            if pool.id not in followed and item is not None and (alike or pool.capacity):
-                followed[pool.id] = item
+    replaced: dict[int, StripeItem] = {}
+    for same_plan in (True, False):
+        for subscription in lost_item:
+            candidates = (
+                item
+                for item in new
+                if not same_plan or context.plan_for(tx, item.price).id == subscription.plan_id
+            )
+            item = next(candidates, None)
+            if subscription.id not in replaced and item is not None and (same_plan or subscription.capacity):
+                replaced[subscription.id] = item
                 new.remove(item)
-    return followed
+    return replaced
 
 
-def finish(tx: Transaction, taking: ApplyContext) -> None:
-    """Give the pools that were added their invoices, and note what is owed for them: of all at once."""
-    invoices.attach_to_new(tx, taking.last)
-    subscription_updates.update_unpaid_since_of_new(tx, taking.last)
+def finish(tx: Transaction, context: ApplyContext) -> None:
+    """Attach the invoices of the added subscriptions and note what is unpaid, in two statements for all."""
+    invoices.attach_to_new(tx, context.last)
+    subscription_updates.update_unpaid_since_of_new(tx, context.last)
 
 
-def _is_followed(reader: Reader, found: StripeSubscription, ledger_id: str) -> bool:
-    """Whether a contract of ours ended and a renewal that was paid late began it anew under its name."""
-    name = named_in_metadata(found.metadata.get(NAME))
-    if found.status not in ENDED or name is None or found.metadata.get(LEDGER) != ledger_id:
+def _has_successor(reader: Reader, mirror: StripeSubscription, ledger_id: str) -> bool:
+    """Whether this contract of ours has ended and a late renewal continues it under the same name."""
+    name = named_in_metadata(mirror.metadata.get(NAME))
+    if mirror.status not in ENDED or name is None or mirror.metadata.get(LEDGER) != ledger_id:
         return False
-    pool = subscriptions.named(reader, name)
-    return pool is not None and pool.stripe_subscription != found.id and pool.home_ledger == ledger_id
+    successor = subscriptions.named(reader, name)
+    return (
+        successor is not None
+        and successor.stripe_subscription != mirror.id
+        and successor.home_ledger == ledger_id
+    )
 
 
-def _refresh(
+def _update(
     tx: Transaction,
-    pool: Subscription,
-    found: StripeSubscription,
+    subscription: Subscription,
+    mirror: StripeSubscription,
     item: StripeItem | None,
-    taking: ApplyContext,
+    context: ApplyContext,
 ) -> Iterator[Record]:
     if item is None:
-        after = mirrored_pools.remove_item(tx, pool, found)
+        after = mirrored_subscriptions.remove_item(tx, subscription, mirror)
     else:
         plan_for(tx, item.price)
-        stands = state_of(tx, pool, found, item, taking.at)
-        after = subscription_updates.apply(tx, pool, mirror_update(tx, pool, found, item, stands))
-    after = take_settings(tx, after, found, taking.names)
-    if after != pool:
+        state = state_of(tx, subscription, mirror, item, context.at)
+        update = mirror_update(tx, subscription, mirror, item, state)
+        after = subscription_updates.apply(tx, subscription, update)
+    after = apply_settings(tx, after, mirror, context.names)
+    if after != subscription:
+        difference = _difference(subscription, after)
         yield {
             "kind": "subscription",
             "name": after.name,
             "result": "changed",
-            "summary": _difference(pool, after) if item is not None else _taken_off(pool, after),
+            "summary": difference
+            if item is not None
+            else f"taken off its subscription in Stripe: {difference}",
             "error": None,
         }
 
 
 def _add(
     tx: Transaction,
-    found: StripeSubscription,
+    mirror: StripeSubscription,
     item: StripeItem,
     licensed: list[StripeItem],
-    taking: ApplyContext,
+    context: ApplyContext,
 ) -> Record:
-    plan = taking.plan_for(tx, item.price)
-    customer, title, email = customers.name_and_email(tx, found.customer_id)
-    said = said_of(found, item)
-    wanted = named_in_metadata(said.get(NAME))
+    plan = context.plan_for(tx, item.price)
+    customer, title, email = customers.name_and_email(tx, mirror.customer_id)
+    metadata = said_of(mirror, item)
+    wanted = named_in_metadata(metadata.get(NAME))
     if wanted is None:
-        base = named_in_metadata(found.metadata.get(NAME)) or name_from_customer(
-            title, email, found.customer_id
+        base = named_in_metadata(mirror.metadata.get(NAME)) or name_from_customer(
+            title, email, mirror.customer_id
         )
-        # Each licensed item of a subscription with several is a pool of its own.
         wanted = base if len(licensed) == 1 else f"{base}/{plan.slug}"
-    name = unique(wanted, taken_in(taking.names))
-    taking.names.add(name_key(name))
-    added = mirrored_pools.add(
+    name = unique(wanted, taken_in(context.names))
+    context.names.add(name_key(name))
+    subscription = mirrored_subscriptions.add(
         tx,
         NewMirroredSubscription(
             name=name,
             plan=plan,
             customer_id=customer,
-            subscription=found,
+            subscription=mirror,
             item=item,
             policy=None,
-            owner_id=owner_said(tx, said),
-            auto_approval=auto_approval_of(said),
-            home_ledger=found.metadata.get(LEDGER) or None,
+            owner_id=owner_in_metadata(tx, metadata),
+            auto_approval=auto_approval_of(metadata),
+            home_ledger=mirror.metadata.get(LEDGER) or None,
         ),
     )
-    pool = added  # of one made elsewhere, its item says all there is to know
-    if any(key.startswith(OURS) for key in said):
-        stands = state_of(tx, added, found, item, taking.at)
-        pool = subscription_updates.apply_unrecorded(tx, added, mirror_update(tx, added, found, item, stands))
-    mirrored_pools.record_added(tx, pool)
+    if any(key.startswith(OURS) for key in metadata):  # else the item tells everything
+        state = state_of(tx, subscription, mirror, item, context.at)
+        update = mirror_update(tx, subscription, mirror, item, state)
+        subscription = subscription_updates.apply_unrecorded(tx, subscription, update)
+    mirrored_subscriptions.record_added(tx, subscription)
+    seats, status = counted(subscription.capacity, "seat"), subscription.status.replace("_", " ")
     return {
         "kind": "subscription",
-        "name": pool.name,
+        "name": subscription.name,
         "result": "added",
-        "summary": f"{counted(pool.capacity, 'seat')} of {pool.plan_slug}, {pool.status.replace('_', ' ')}",
+        "summary": f"{seats} of {subscription.plan_slug}, {status}",
         "error": None,
     }
-
-
-def _taken_off(before: Subscription, after: Subscription) -> str:
-    """The change of a pool whose item is gone; what helps is said by what needs seats of it."""
-    return f"taken off its subscription in Stripe: {_difference(before, after)}"
 
 
 def _difference(before: Subscription, after: Subscription) -> str:
@@ -218,26 +228,26 @@ def _difference(before: Subscription, after: Subscription) -> str:
         ("status", before.status, after.status),
         ("seats", before.capacity, after.capacity),
         ("plan", before.plan_slug, after.plan_slug),
-        ("collection", _collects(before), _collects(after)),
+        ("collection", _collection(before), _collection(after)),
         ("term end", f"{before.term_end:%Y-%m-%d}", f"{after.term_end:%Y-%m-%d}"),
     ]
     changed = [f"{what} {was} → {now}" for what, was, now in pairs if was != now]
     return ", ".join(changed) or "details changed"
 
 
-def _collects(pool: Subscription) -> str:
-    """Whether its invoices are collected, as a person would say it."""
-    if pool.pause is None:
+def _collection(subscription: Subscription) -> str:
+    """Whether Stripe collects its invoices, for people: on, paused, or paused until a day."""
+    if subscription.pause is None:
         return "on"
-    until = pool.pause.resumes_at
+    until = subscription.pause.resumes_at
     return "paused" if until is None else f"paused until {until:%Y-%m-%d}"
 
 
-def item_of(pool: Subscription, found: StripeSubscription) -> StripeItem | None:
-    """The item that a pool is, None where it was taken off the subscription."""
-    return next((item for item in found.items if item.id == pool.stripe_item), None)
+def item_of(subscription: Subscription, mirror: StripeSubscription) -> StripeItem | None:
+    """The item of a subscription, None if it was removed from the Stripe subscription."""
+    return next((item for item in mirror.items if item.id == subscription.stripe_item), None)
 
 
-def _is_busy(reader: Reader, pool: Subscription) -> bool:
-    """One with an open operation is left alone: its own end takes Stripe's word over."""
-    return operations.of_subscription(reader, pool.id) is not None
+def _has_open_operation(reader: Reader, subscription: Subscription) -> bool:
+    """Whether it has an open operation, whose own end applies what Stripe has."""
+    return operations.of_subscription(reader, subscription.id) is not None

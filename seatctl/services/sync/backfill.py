@@ -1,6 +1,6 @@
-"""Reading all of Stripe: every list in parts, in parallel, with its place kept so that a killed one resumes.
+"""Reads all of Stripe into the mirror: every list in spans, in parallel. A killed backfill resumes.
 
-The events cursor is taken before anything is read: what changes meanwhile has an event after it.
+The cursor of the events is taken before anything is read, so that what changes meanwhile has a later event.
 """
 
 from __future__ import annotations
@@ -19,47 +19,50 @@ from seatctl.services.sync.reader import Page, ParallelReader, newest_event
 from seatctl.services.sync.store import store
 
 EVENTS_LAST: Final = timedelta(days=29)
-"""Stripe keeps events for 30 days; a day is left for clocks that differ."""
+"""Stripe keeps events for 30 days; one day is subtracted for clocks that differ."""
 
-_TOGETHER: Final = 100
-"""Single objects that are written at once."""
+_BATCH: Final = 100
+"""How many single objects are stored in one transaction."""
 
-_AHEAD: Final = 86400
+_CLOCKS_DIFFER: Final = 86400
 """Seconds by which Stripe's clock may be ahead of ours."""
 
 
 def is_needed(ledger: Ledger, now: datetime, *, full: bool) -> bool:
-    """Whether increments cannot do: wanted, never done, under way, too long ago, or by an earlier version
-    that did not read every list which this one does."""
+    """Whether an increment is not enough.
+
+    It is not if `full` is asked for, if a backfill is unfinished, if the last sync was never or too long ago,
+    or if an earlier version did it that did not read every list.
+    """
     with ledger.reading() as reader:
-        # Not the last success: while a purchase waits for the bank there is none, for a day.
+        # Not the last success: while a purchase waits for the bank, for up to a day, no sync is one.
         read_at, under_way = sync_state.cursor_noted_at(reader), sync_state.backfill(reader)
         complete = sync_state.kinds_read(reader).issuperset(Kind)
     return full or under_way is not None or read_at is None or not complete or now - read_at > EVENTS_LAST
 
 
-def backfill(ledger: Ledger, billing: Billing, call: Call, stripe: ParallelReader, *, anew: bool) -> int:
-    """Read every list to its end; how many objects that were. What is found is not taken over yet.
+def backfill(ledger: Ledger, billing: Billing, call: Call, stripe: ParallelReader, *, restart: bool) -> int:
+    """Read every list to its end into the mirror; return how many objects were read. Applies nothing.
 
-    `anew`: begin from the start even where one was interrupted.
+    `restart`: begin again even if an earlier backfill was interrupted.
     """
-    _begin(ledger, billing, call, anew=anew)
+    _begin(ledger, billing, call, restart=restart)
     with ledger.reading() as reader:
         left = {kind: sync_state.todo(reader, kind) for kind in Kind}
-    # Invoices are most, and the last to be begun would be waited for alone: they are taken first.
+    # `todo` is consumed from its end: most objects are invoices, so their spans are read first.
     todo = [(kind, span) for kind in Kind for span in left[kind]]
     count = 0
     for pages in stripe.pages(todo):
-        _keep(ledger, call, pages, left)
+        _store_pages(ledger, call, pages, left)
         count += sum(len(page.objects) for page in pages)
-    return count + _read_unmet(ledger, call, stripe)
+    return count + _read_unlisted(ledger, call, stripe)
 
 
-def _begin(ledger: Ledger, billing: Billing, call: Call, *, anew: bool) -> None:
+def _begin(ledger: Ledger, billing: Billing, call: Call, *, restart: bool) -> None:
     with ledger.reading() as reader:
         under_way = sync_state.backfill(reader)
         complete = sync_state.kinds_read(reader).issuperset(Kind)
-    if under_way is not None and not anew and complete and call.now - under_way[1] < EVENTS_LAST:
+    if under_way is not None and not restart and complete and call.now - under_way[1] < EVENTS_LAST:
         return
     newest = newest_event(billing)
     now = int(stripe_now(billing, call).timestamp())
@@ -67,12 +70,12 @@ def _begin(ledger: Ledger, billing: Billing, call: Call, *, anew: bool) -> None:
         for kind in Kind:
             stripe_objects.delete_kind(journal, kind)
         stripe_objects.note_expected(journal, call.now)
-        until = max(now, newest or 0) + _AHEAD
+        until = max(now, newest or 0) + _CLOCKS_DIFFER
         sync_state.begin_backfill(journal, now if newest is None else newest, until, call.now, BEGINNING)
 
 
-def _keep(ledger: Ledger, call: Call, pages: list[Page], left: dict[Kind, list[Span]]) -> None:
-    """Pages and the place after them, in one transaction: a kill between them cannot lose or skip one."""
+def _store_pages(ledger: Ledger, call: Call, pages: list[Page], left: dict[Kind, list[Span]]) -> None:
+    """Store pages and what is left of their lists in one transaction: a kill loses or skips no page."""
     for page in pages:
         left[page.kind].remove(page.span)
         left[page.kind].extend(page.rest)
@@ -83,13 +86,13 @@ def _keep(ledger: Ledger, call: Call, pages: list[Page], left: dict[Kind, list[S
             sync_state.note_todo(journal, kind, left[kind], call.now)
 
 
-def _read_unmet(ledger: Ledger, call: Call, stripe: ParallelReader) -> int:
-    """What no list has: customers and drafts that were deleted, known here or only referred to."""
+def _read_unlisted(ledger: Ledger, call: Call, stripe: ParallelReader) -> int:
+    """Read the objects that no list had: deleted customers and drafts that the ledger knows or refers to."""
     with ledger.reading() as reader:
         mentioned = [(Kind.CUSTOMER, one) for one in customers.never_read(reader)]
         missing = list(dict.fromkeys([*mentioned, *stripe_objects.expected(reader)]))
-    for start in range(0, len(missing), _TOGETHER):
-        found = list(stripe.objects(missing[start : start + _TOGETHER]))
+    for start in range(0, len(missing), _BATCH):
+        found = list(stripe.objects(missing[start : start + _BATCH]))
         with ledger.journal() as journal:
             store(journal, found, call.now)
     return len(missing)

@@ -1,7 +1,7 @@
-"""Reading Stripe for the mirror: pages and single objects, by several threads, each object made a value.
+"""Reads Stripe for the mirror with several threads: pages of lists and single objects, as values.
 
-A thread only asks and reads; what is written, the main thread writes. A page is reduced to values where it
-arrived, so that no more than a page per thread is ever held as JSON.
+A thread only reads; the main thread stores. Each thread turns its page into values at once, so that no more
+than one page per thread is held as JSON.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from seatctl.errors import JsonValue
 from seatctl.models.mirror import Gone, Kind, Mirrored, MirroredObject, Span, Unreadable
 
 THREADS: Final = 16
-"""Requests under way at once: at a quarter of a second each, as many as the live limit allows."""
+"""Concurrent requests: at a quarter of a second each, they use what the limit in live mode allows."""
 
 _CHARGES: Final = ("ch_", "py_")
-"""How the ids of charges begin; those of refunds begin with `re_` or `pyr_`."""
+"""How the ids of charges begin; the ids of refunds begin with `re_` or `pyr_`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page as it was read, and what is left of its part of the list."""
+    """A page of a span of a list, and the spans that are left to read."""
 
     kind: Kind
     span: Span
@@ -44,51 +44,51 @@ class Page:
 
 
 class ParallelReader:
-    """Several threads that ask Stripe at once. Use `reading()`."""
+    """Reads Stripe with several threads. Use `parallel_reader()`."""
 
-    def __init__(self, billing: Billing, subscription: ThreadPoolExecutor, threads: int) -> None:
+    def __init__(self, billing: Billing, executor: ThreadPoolExecutor, threads: int) -> None:
         self._billing = billing
-        self._pool = subscription
+        self._executor = executor
         self._threads = threads
 
     def pages(self, todo: list[tuple[Kind, Span]]) -> Iterator[list[Page]]:
-        """Read parts of lists until nothing is left of them; what has arrived meanwhile comes together.
+        """Read spans of lists to their end; yields the pages that have arrived since the last time.
 
-        `todo` is consumed; the rest of each page is put back into it. No more is under way than there are
+        `todo` is consumed; what is left after a page is added to it. There are never more requests than
         threads, so that memory does not grow with the account.
         """
         under_way: set[Future[Page]] = set()
         while todo or under_way:
             while todo and len(under_way) < self._threads:
                 kind, span = todo.pop()
-                under_way.add(self._pool.submit(_page, self._billing, kind, span))
+                under_way.add(self._executor.submit(_page, self._billing, kind, span))
             done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
             pages = [future.result() for future in done]
             todo.extend((page.kind, span) for page in pages for span in page.rest)
             del done
-            while todo and len(under_way) < self._threads:  # asked for while these are written
+            while todo and len(under_way) < self._threads:  # requested while the caller stores these
                 kind, span = todo.pop()
-                under_way.add(self._pool.submit(_page, self._billing, kind, span))
+                under_way.add(self._executor.submit(_page, self._billing, kind, span))
             yield pages
 
     def objects(self, wanted: Iterable[tuple[Kind, str]]) -> Iterator[Mirrored]:
-        """Single objects, each fetched again, in the order asked for; of a charge, its refunds."""
+        """Read single objects, in the order of `wanted`; for a charge, its refunds."""
 
-        def fetch(one: tuple[Kind, str]) -> list[Mirrored]:
+        def read(one: tuple[Kind, str]) -> list[Mirrored]:
             kind, identifier = one
             if kind is Kind.REFUND and identifier.startswith(_CHARGES):
                 listed = self._billing.every(listings.refunds_of_charge(identifier))
-                return [_mirrored(kind, raw) for raw in listed]
-            return [fetched(self._billing, kind, identifier)]
+                return [_as_mirrored(kind, raw) for raw in listed]
+            return [read_object(self._billing, kind, identifier)]
 
-        yield from self._in_batches(fetch, wanted)
+        yield from self._in_batches(read, wanted)
 
     def _in_batches(
-        self, fetch: Callable[[tuple[Kind, str]], list[Mirrored]], wanted: Iterable[tuple[Kind, str]]
+        self, read: Callable[[tuple[Kind, str]], list[Mirrored]], wanted: Iterable[tuple[Kind, str]]
     ) -> Iterator[Mirrored]:
         batch: list[Future[list[Mirrored]]] = []
         for one in wanted:
-            batch.append(self._pool.submit(fetch, one))
+            batch.append(self._executor.submit(read, one))
             if len(batch) >= 2 * self._threads:
                 yield from batch.pop(0).result()
         for future in batch:
@@ -96,13 +96,13 @@ class ParallelReader:
 
 
 @contextmanager
-def reading(billing: Billing, threads: int = THREADS) -> Iterator[ParallelReader]:
-    """Threads that ask Stripe; what they have not begun is dropped where one fails."""
-    subscription = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="sync")
+def parallel_reader(billing: Billing, threads: int = THREADS) -> Iterator[ParallelReader]:
+    """A reader with threads of its own; if a request fails, those not yet begun are dropped."""
+    executor = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="sync")
     try:
-        yield ParallelReader(billing, subscription, threads)
+        yield ParallelReader(billing, executor, threads)
     finally:
-        subscription.shutdown(wait=True, cancel_futures=True)
+        executor.shutdown(wait=True, cancel_futures=True)
 
 
 def events_since(billing: Billing, since: int) -> Iterator[list[StripeJson]]:
@@ -112,15 +112,15 @@ def events_since(billing: Billing, since: int) -> Iterator[list[StripeJson]]:
         answer = billing.read(listings.events(since, after))
         entries = entries_of(answer)
         for event in entries:
-            _require_news(event)
+            _require_object(event)
         yield entries
         if answer.get("has_more") is not True or not entries:
             return
         after = str(entries[-1]["id"])
 
 
-def _require_news(event: StripeJson) -> None:
-    """Raise UnreadableObject for an event that does not say what it is about: its news would be lost."""
+def _require_object(event: StripeJson) -> None:
+    """Raise UnreadableObject for an event that does not name its object, which would never be read."""
     data = event.get("data")
     about = data.get("object") if isinstance(data, dict) else None
     if not isinstance(about, dict) or not isinstance(about.get("object"), str):
@@ -129,12 +129,12 @@ def _require_news(event: StripeJson) -> None:
 
 
 def newest_event(billing: Billing) -> int | None:
-    """When the latest event was made, by Stripe's clock (unix seconds); None where there is none."""
+    """When the latest event was made, by Stripe's clock (unix seconds); None if there are no events."""
     return next(map(_created, entries_of(billing.read(listings.newest_event()))), None)
 
 
-def fetched(billing: Billing, kind: Kind, identifier: str) -> Mirrored:
-    """One object as it is now. One that Stripe does not give out must not stop the others: it is skipped."""
+def read_object(billing: Billing, kind: Kind, identifier: str) -> Mirrored:
+    """Read one object. One that Stripe refuses to return must not stop the others: it is skipped."""
     call = listings.one(kind, identifier)
     try:
         try:
@@ -149,7 +149,7 @@ def fetched(billing: Billing, kind: Kind, identifier: str) -> Mirrored:
         return Unreadable(kind, identifier, refused.message)
     if raw.get("deleted") is True and kind is not Kind.CUSTOMER:
         return Gone(kind, identifier)
-    return _mirrored(kind, raw)
+    return _as_mirrored(kind, raw)
 
 
 def entries_of(answer: JsonValue | None) -> list[StripeJson]:
@@ -161,7 +161,7 @@ def entries_of(answer: JsonValue | None) -> list[StripeJson]:
 def _page(billing: Billing, kind: Kind, span: Span) -> Page:
     answer = billing.read(listings.page(kind, span))
     entries = entries_of(answer)
-    objects = tuple(_mirrored(kind, raw) for raw in entries)
+    objects = tuple(_as_mirrored(kind, raw) for raw in entries)
     if answer.get("has_more") is not True or not entries:
         return Page(kind, span, objects, ())
     times = [_created(raw) for raw in entries]
@@ -177,23 +177,23 @@ def _created(raw: StripeJson) -> int:
     return created
 
 
-def _mirrored(kind: Kind, raw: StripeJson) -> Mirrored:
-    """The value of an object; one that this version cannot read is no reason to stop."""
+def _as_mirrored(kind: Kind, raw: StripeJson) -> Mirrored:
+    """The object as a value; Unreadable if this version cannot read it, so that the sync continues."""
     try:
         if kind is Kind.CUSTOMER:
             return read_customer(raw)
         if kind is Kind.INVOICE:
             return read_invoice(raw)
-        return _stored(kind, raw)
+        return _as_stored(kind, raw)
     except (UnreadableObject, ValueError) as error:
         return Unreadable(kind, str(raw.get("id")), str(error))
 
 
-def _stored(kind: Kind, raw: StripeJson) -> MirroredObject:
+def _as_stored(kind: Kind, raw: StripeJson) -> MirroredObject:
     parent: str | None = None
     if kind is Kind.SUBSCRIPTION:
         read_subscription(raw)
-        raw = lean(raw)
+        raw = without_nulls(raw)
     elif kind is Kind.PRICE:
         parent = read_price(raw).product_id
     elif kind in (Kind.REFUND, Kind.DISPUTE):
@@ -204,19 +204,18 @@ def _stored(kind: Kind, raw: StripeJson) -> MirroredObject:
     return MirroredObject(kind, str(raw["id"]), created if isinstance(created, int) else 0, parent, raw)
 
 
-def lean(subscription: StripeJson) -> StripeJson:
-    """A subscription without what is null, and its items without `plan`, Stripe's older copy of the price.
+def without_nulls(subscription: StripeJson) -> StripeJson:
+    """A Stripe subscription without its null fields, and its items without `plan`, an old copy of the price.
 
-    That is more than a third of it, which would be written and read again for nothing; whoever reads it
-    takes what is missing for null.
+    This saves more than a third of what is stored and parsed. Readers treat a missing field as null.
     """
     items: list[JsonValue] = []
     for item in entries_of(subscription.get("items")):
         price = item.get("price")
-        kept = {**item, "plan": None, "price": _said(price) if isinstance(price, dict) else price}
-        items.append(_said(kept))
-    return {**_said(subscription), "items": {"data": items}}
+        kept = {**item, "plan": None, "price": _non_null(price) if isinstance(price, dict) else price}
+        items.append(_non_null(kept))
+    return {**_non_null(subscription), "items": {"data": items}}
 
 
-def _said(holder: StripeJson) -> StripeJson:
+def _non_null(holder: StripeJson) -> StripeJson:
     return {name: value for name, value in holder.items() if value is not None}

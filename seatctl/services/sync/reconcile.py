@@ -1,8 +1,8 @@
-"""`reconcile`: seats paid for in Stripe, capacity in the ledger, seats assigned; each drift with its repair.
+"""`reconcile`: compares the seats paid for in Stripe, the ledger's capacity and the assigned seats.
 
-It reads what runs in Stripe and changes nothing. The safe repairs bring the ledger to what Stripe says;
-who gives up a seat, or whether more are bought, is for people to decide. An object that cannot be read
-agrees with nothing: it is a row, and the answer is no.
+It reads what runs in Stripe and changes nothing. Each drift comes with its repair. The safe repairs make the
+ledger agree with Stripe; people decide who loses a seat and whether seats are bought. An object that cannot
+be read counts as a drift.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from seatctl.rules.item_metadata import as_known
 from seatctl.rules.payment_states import hint_of, is_cut_off, unpaid_trouble
 from seatctl.rules.plural import counted
 from seatctl.services.subscriptions.snapshot import state_of
-from seatctl.services.sync.apply_changes import made_here
+from seatctl.services.sync.apply_changes import own_marks
 from seatctl.services.sync.apply_subscription import ENDED, item_of
-from seatctl.services.sync.reader import reading
-from seatctl.services.sync.sync import follow
+from seatctl.services.sync.reader import parallel_reader
+from seatctl.services.sync.sync import sync_objects
 
 COLUMNS = ("name", "stripe_seats", "capacity", "assigned", "drift", "reason", "repair")
 _FIX = "seatctl reconcile --fix"
-"""For what no event tells of: `seatctl sync` alone would not look at it."""
+"""For drifts without an event: `seatctl sync` alone would not read these objects again."""
 _SYNC = "seatctl sync"
 _READ_ALL = "seatctl sync --full"
 _UNREADABLE = "unreadable"
@@ -47,22 +47,22 @@ InStripe = Mapping[str, StripeSubscription | Gone | Unreadable]
 
 
 def reconcile(ledger: Ledger, billing: Billing, call: Call, *, check: bool, fix: bool) -> Report:
-    """A row for each pool, drifts first. With `fix` the safe ones are repaired, and it is looked again.
+    """A row for each subscription, drifts first. With `fix`, repair the safe ones and compare again.
 
-    The exit code is 7 if an object could not be read, and with `check` also if a drift is left.
+    The exit code is 7 if an object could not be read, and with `check` also if a drift remains.
     """
     rows = _compared(ledger, billing, call)
     fixed = 0
     wrong = [row for row in rows if row["repair"] == _FIX] if fix and not call.dry_run else []
     if wrong:
-        follow(ledger, billing, call, [(Kind(str(row["kind"])), _id(row)) for row in wrong])
-        # What is still the same was not repaired by this, and would not be by doing it again.
+        sync_objects(ledger, billing, call, [(Kind(str(row["kind"])), _id(row)) for row in wrong])
+        # What still differs was not repaired by reading it again, and would not be by a second time.
         rows = [
             {**row, "repair": _READ_ALL} if row["repair"] == _FIX else row
             for row in _compared(ledger, billing, call)
         ]
-        left = {_id(row) for row in rows if row["drift"] not in (None, _OVER_ASSIGNED)}
-        fixed = sum(_id(row) not in left for row in wrong)
+        remaining = {_id(row) for row in rows if row["drift"] not in (None, _OVER_ASSIGNED)}
+        fixed = sum(_id(row) not in remaining for row in wrong)
     drifts = sum(row["drift"] is not None for row in rows)
     unreadable = sum(row["drift"] == _UNREADABLE for row in rows)
     return Report(
@@ -86,83 +86,88 @@ def _summary(fixed: int, drifts: int, unreadable: int) -> str:
 
 
 def _id(row: Record) -> str:
-    """The Stripe id of what a row is about."""
+    """The Stripe id of the object that a row is about."""
     return str(row["stripe_subscription"] or row["name"])
 
 
 def _compared(ledger: Ledger, billing: Billing, call: Call) -> list[Record]:
-    """Stripe and the ledger as they are now, a row for each pool and for what is not one."""
-    found = _in_stripe(ledger, billing, call)
-    return [*_rows(ledger, found, call, stripe_now(billing, call)), *_skipped(ledger, billing, found)]
+    """Stripe and the ledger as they are now: a row for each subscription and for each unknown object."""
+    in_stripe = _in_stripe(ledger, billing, call)
+    return [
+        *_rows(ledger, in_stripe, call, stripe_now(billing, call)),
+        *_skipped_rows(ledger, billing, in_stripe),
+    ]
 
 
 def _in_stripe(ledger: Ledger, billing: Billing, call: Call) -> InStripe:
-    """What runs in Stripe, and what the ledger knows besides."""
-    found: dict[str, StripeSubscription | Gone | Unreadable] = {}
+    """Everything that runs in Stripe, and whatever else the ledger has."""
+    in_stripe: dict[str, StripeSubscription | Gone | Unreadable] = {}
     for raw in billing.every(Read("/v1/subscriptions", {})):
         try:
             one = read_subscription(raw)
         except UnreadableObject as error:
             name = str(raw.get("id"))
-            found[name] = Unreadable(Kind.SUBSCRIPTION, name, error.message)
+            in_stripe[name] = Unreadable(Kind.SUBSCRIPTION, name, error.message)
         else:
-            found[one.id] = one
+            in_stripe[one.id] = one
     with ledger.reading() as reader:
         known = {subscription.stripe_subscription for subscription in subscriptions.listing(reader, call.now)}
-    missing = sorted(known - set(found))
-    with reading(billing) as stripe:
+    missing = sorted(known - set(in_stripe))
+    with parallel_reader(billing) as stripe:
         for answer in stripe.objects((Kind.SUBSCRIPTION, one) for one in missing):
             if isinstance(answer, MirroredObject):
-                found[answer.id] = read_subscription(answer.data)
+                in_stripe[answer.id] = read_subscription(answer.data)
             elif isinstance(answer, Gone | Unreadable):
-                found[answer.id] = answer
-    return found
+                in_stripe[answer.id] = answer
+    return in_stripe
 
 
-def _rows(ledger: Ledger, found: InStripe, call: Call, at: datetime) -> Iterator[Record]:
+def _rows(ledger: Ledger, in_stripe: InStripe, call: Call, at: datetime) -> Iterator[Record]:
     with ledger.reading() as reader:
-        pools = list(subscriptions.listing(reader, call.now))
-        together: dict[str, list[Subscription]] = {}
-        for subscription in sorted(pools, key=lambda one: one.id):
-            together.setdefault(subscription.stripe_subscription, []).append(subscription)
-        for subscription in pools:
-            one = found.get(subscription.stripe_subscription)
+        all_subscriptions = list(subscriptions.listing(reader, call.now))
+        sharing: dict[str, list[Subscription]] = {}
+        for subscription in sorted(all_subscriptions, key=lambda one: one.id):
+            sharing.setdefault(subscription.stripe_subscription, []).append(subscription)
+        for subscription in all_subscriptions:
+            one = in_stripe.get(subscription.stripe_subscription)
             if isinstance(one, StripeSubscription):
-                one = as_known(one, together[subscription.stripe_subscription])
-            row = _judged(reader, subscription, one, at)
+                one = as_known(one, sharing[subscription.stripe_subscription])
+            row = _row(reader, subscription, one, at)
             if row["repair"] == _FIX and operations.of_subscription(reader, subscription.id) is not None:
-                row = {**row, "repair": _SYNC}  # its unfinished operation comes first
+                row = {**row, "repair": _SYNC}  # a sync finishes its open operation first
             yield row
-        of_pools = {subscription.stripe_subscription for subscription in pools}
-        items = {subscription.stripe_item for subscription in pools}
+        known = {subscription.stripe_subscription for subscription in all_subscriptions}
+        items = {subscription.stripe_item for subscription in all_subscriptions}
         skipped = {one.id: one for one in sync_state.skipped(reader)}
-        made = made_here(reader, ledger.id)
-        for one in found.values():
+        own = own_marks(reader, ledger.id)
+        for one in in_stripe.values():
             if isinstance(one, StripeSubscription):
-                if one.status.value not in ENDED and not made.come_to_nothing(one):
-                    yield from _unknown(one, items, skipped.get(one.id), under_way=made.is_under_way(one))
-            elif isinstance(one, Unreadable) and one.id not in of_pools:
-                yield _unread(one)
+                if one.status.value not in ENDED and not own.is_of_failed_purchase(one):
+                    yield from _unknown_rows(
+                        one, items, skipped.get(one.id), under_way=own.is_unfinished(one)
+                    )
+            elif isinstance(one, Unreadable) and one.id not in known:
+                yield _unreadable_row(one)
 
 
-def _skipped(ledger: Ledger, billing: Billing, found: InStripe) -> Iterator[Record]:
-    """What the last syncs could not read, besides the subscriptions that were compared."""
+def _skipped_rows(ledger: Ledger, billing: Billing, in_stripe: InStripe) -> Iterator[Record]:
+    """Rows for objects that earlier syncs skipped, other than the subscriptions that were compared."""
     with ledger.reading() as reader:
-        noted = [(one.kind, one.id) for one in sync_state.skipped(reader) if one.id not in found]
-    if not noted:
+        skipped = [(one.kind, one.id) for one in sync_state.skipped(reader) if one.id not in in_stripe]
+    if not skipped:
         return
-    with reading(billing) as stripe:
-        kinds = {identifier: kind for kind, identifier in noted}
-        still = {one.id: one for one in stripe.objects(noted) if isinstance(one, Unreadable)}
+    with parallel_reader(billing) as stripe:
+        kinds = {identifier: kind for kind, identifier in skipped}
+        unreadable = {one.id: one for one in stripe.objects(skipped) if isinstance(one, Unreadable)}
     for identifier, kind in kinds.items():
-        if identifier in still:
-            yield _unread(still[identifier])
-        else:  # it can be read by now, or is gone
-            yield {**_row_of(kind, identifier), "drift": "not_mirrored", "reason": None, "repair": _FIX}
+        if identifier in unreadable:
+            yield _unreadable_row(unreadable[identifier])
+        else:  # it is readable now, or deleted
+            yield {**_empty_row(kind, identifier), "drift": "not_mirrored", "reason": None, "repair": _FIX}
 
 
-def _unread(one: Unreadable) -> Record:
-    return {**_row_of(one.kind, one.id), **_cannot_be_read(one.reason)}
+def _unreadable_row(one: Unreadable) -> Record:
+    return {**_empty_row(one.kind, one.id), **_cannot_be_read(one.reason)}
 
 
 def _cannot_be_read(reason: str) -> Record:
@@ -170,8 +175,8 @@ def _cannot_be_read(reason: str) -> Record:
     return {"drift": _UNREADABLE, "reason": reason, "repair": repair}
 
 
-def _row_of(kind: Kind, identifier: str) -> Record:
-    """The beginning of a row about what is not a pool."""
+def _empty_row(kind: Kind, identifier: str) -> Record:
+    """A row about an object that is not a subscription of the ledger."""
     return {
         "name": identifier,
         "kind": str(kind),
@@ -183,16 +188,16 @@ def _row_of(kind: Kind, identifier: str) -> Record:
     }
 
 
-def _judged(
+def _row(
     reader: Reader,
     subscription: Subscription,
-    found: StripeSubscription | Gone | Unreadable | None,
+    in_stripe: StripeSubscription | Gone | Unreadable | None,
     at: datetime,
 ) -> Record:
-    item = item_of(subscription, found) if isinstance(found, StripeSubscription) else None
+    item = item_of(subscription, in_stripe) if isinstance(in_stripe, StripeSubscription) else None
     seats = None
-    if isinstance(found, StripeSubscription) and item is not None:
-        seats = state_of(reader, subscription, found, item, at).now.seats
+    if isinstance(in_stripe, StripeSubscription) and item is not None:
+        seats = state_of(reader, subscription, in_stripe, item, at).now.seats
     row: dict[str, JsonValue] = {
         "name": subscription.name,
         "kind": str(Kind.SUBSCRIPTION),
@@ -202,15 +207,15 @@ def _judged(
         "assigned": subscription.assigned,
         "last_assigned": [],
     }
-    if isinstance(found, Unreadable):
-        return {**row, **_cannot_be_read(found.reason)}
-    drift = _drift(subscription, found, item, seats)
+    if isinstance(in_stripe, Unreadable):
+        return {**row, **_cannot_be_read(in_stripe.reason)}
+    drift = _drift(subscription, in_stripe, item, seats)
     if drift is not None:
         return {**row, "drift": drift, "reason": None, "repair": _FIX}
     over = subscription.assigned - subscription.capacity
     trouble = unpaid_trouble(subscription, at)
     if over <= 0 or subscription.status.value in ENDED:
-        # Both say the same, and it is still not as it should be: not a drift, and no reason to say nothing.
+        # Both sides agree, so it is not a drift; but a payment is in trouble, and the row says so.
         if trouble is None:
             return {**row, "drift": None, "reason": None, "repair": None}
         return {**row, "drift": None, "reason": trouble.message, "repair": hint_of(trouble)}
@@ -227,32 +232,32 @@ def _judged(
 
 def _drift(
     subscription: Subscription,
-    found: StripeSubscription | Gone | None,
+    in_stripe: StripeSubscription | Gone | None,
     item: StripeItem | None,
     seats: int | None,
 ) -> str | None:
-    """In what the ledger differs from Stripe."""
-    if not isinstance(found, StripeSubscription):
+    """What differs between the ledger and Stripe, None if nothing does."""
+    if not isinstance(in_stripe, StripeSubscription):
         return "missing" if subscription.status.value not in ENDED else None
     if item is None and subscription.capacity:
         return "item_gone"
-    if found.status is not subscription.status:
+    if in_stripe.status is not subscription.status:
         return "status"
-    if found.pause != subscription.pause:
+    if in_stripe.pause != subscription.pause:
         return "collection"
     return "capacity" if seats is not None and seats != subscription.capacity else None
 
 
-def _unknown(
-    found: StripeSubscription, known: set[str], skipped: Unreadable | None, *, under_way: bool
+def _unknown_rows(
+    in_stripe: StripeSubscription, known: set[str], skipped: Unreadable | None, *, under_way: bool
 ) -> Iterator[Record]:
-    """Licensed items that no pool is: bought elsewhere since the last sync, or by an unfinished operation.
+    """Rows for licensed items without a subscription: bought elsewhere, or by an open operation.
 
-    `skipped`: a sync has tried to make pools of it, and could not.
+    `skipped`: set if a sync could not read the Stripe subscription.
     """
-    for item in found.items:
+    for item in in_stripe.items:
         if item.licensed and item.id not in known:
-            row = {**_row_of(Kind.SUBSCRIPTION, found.id), "stripe_seats": item.quantity}
+            row = {**_empty_row(Kind.SUBSCRIPTION, in_stripe.id), "stripe_seats": item.quantity}
             if skipped is not None:
                 yield {**row, **_cannot_be_read(skipped.reason)}
             else:

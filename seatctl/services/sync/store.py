@@ -1,4 +1,4 @@
-"""What a sync has read, written into the mirror page by page. Facts of the audit wait for `taking_over`."""
+"""Stores what a sync has read in the mirror, page by page. `apply_changes.py` applies it to facts later."""
 
 from __future__ import annotations
 
@@ -14,24 +14,23 @@ from seatctl.models.stripe_objects import StripeCustomer, StripeInvoice
 
 
 def store(journal: Journal, objects: Iterable[Mirrored], now: datetime) -> None:
-    """Write objects as Stripe has them now (UTC), inside the transaction that also notes the place.
+    """Store objects as Stripe has them now (UTC), in the transaction that also notes how far the sync is.
 
-    Those of a kind together, in the order in which they rely on each other. What came twice counts as it
-    came last.
+    Kinds that others depend on are stored first. Of an object that was read twice, the later one counts.
     """
     latest = {one.id: one for one in objects}
     stored = [one for one in latest.values() if isinstance(one, MirroredObject)]
     expected = stripe_objects.has_expected(journal)
     stripe_objects.store_all(journal, stored, now)
     customers.store_all(journal, [one for one in latest.values() if isinstance(one, StripeCustomer)])
-    customers.store_mentions(journal, _billed(stored))
+    customers.store_mentions(journal, _customers_of(stored))
     invoices.store_all(journal, [one for one in latest.values() if isinstance(one, StripeInvoice)])
     for one in latest.values():
         if isinstance(one, Unreadable):
             sync_state.note_skipped(journal, one, now)
         elif isinstance(one, Gone):
-            _forget(journal, one)
-    if expected:  # what was met need not be looked for
+            _delete(journal, one)
+    if expected:  # a backfill looks for those that no list had
         stripe_objects.delete(
             journal, (one.id for one in latest.values() if not isinstance(one, MirroredObject))
         )
@@ -40,15 +39,15 @@ def store(journal: Journal, objects: Iterable[Mirrored], now: datetime) -> None:
             sync_state.note_readable(journal, known.id)
 
 
-def _billed(objects: Iterable[MirroredObject]) -> Iterator[CustomerMention]:
-    """The customers of subscriptions: their names will be wanted."""
+def _customers_of(objects: Iterable[MirroredObject]) -> Iterator[CustomerMention]:
+    """The customers of Stripe subscriptions, whose names a new subscription gets."""
     for one in objects:
         customer = named_id(one.data.get("customer"))
         if one.kind is Kind.SUBSCRIPTION and isinstance(customer, str):
             yield CustomerMention(customer)
 
 
-def _forget(journal: Journal, gone: Gone) -> None:
+def _delete(journal: Journal, gone: Gone) -> None:
     if gone.kind is Kind.INVOICE:
         invoices.delete_draft(journal, gone.id)
     elif gone.kind in (Kind.PRODUCT, Kind.PRICE, Kind.REFUND, Kind.DISPUTE):

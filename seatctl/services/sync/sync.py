@@ -1,7 +1,7 @@
-"""`sync`: finish or undo what was interrupted, then read from Stripe what the ledger does not know yet.
+"""`sync`: finishes or undoes open operations, then reads Stripe, stores it in the mirror and applies it.
 
-A backfill or an increment brings objects into the mirror; what they mean is taken over under the money
-lock, in one transaction. Only then is a success noted, with the place from which the next sync goes on.
+A backfill or an increment reads and stores. Then one transaction applies it to facts, under the money lock.
+Only after that a success is noted, with the cursor from which the next sync continues.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from seatctl.models.role import Action
 from seatctl.rules.plural import counted
 from seatctl.services.notifications.reminders import queue_notices
 from seatctl.services.operations.recovery import Recovered, recover
-from seatctl.services.sync.apply_changes import AppliedChanges, forget, outdated, take_over
-from seatctl.services.sync.apply_plans import without_product
+from seatctl.services.sync.apply_changes import AppliedChanges, apply_changes, delete_applied, outdated
+from seatctl.services.sync.apply_plans import products_not_stored
 from seatctl.services.sync.apply_subscription import ENDED
 from seatctl.services.sync.backfill import backfill, is_needed
-from seatctl.services.sync.events import ChangedObjects, in_order, news
-from seatctl.services.sync.reader import ParallelReader, reading
+from seatctl.services.sync.events import ChangedObjects, by_dependence, changed_objects
+from seatctl.services.sync.reader import ParallelReader, parallel_reader
 from seatctl.services.sync.store import store
 from seatctl.services.users.permissions import allow
 
@@ -39,78 +39,78 @@ COLUMNS = ("run", "kind", "name", "result", "summary")
 
 @dataclass(frozen=True, slots=True)
 class SyncProgress:
-    """What reading Stripe has come to."""
+    """What a sync has read and applied. `whole`: it was a backfill."""
 
     read: int
     whole: bool
-    taken: AppliedChanges
+    applied: AppliedChanges
 
 
 def sync(ledger: Ledger, billing: Billing, call: Call, *, full: bool = False) -> Report:
-    """Bring ledger and Stripe to agree. 75 where an operation is undecided, 10 where one waits for a bank.
+    """Make the ledger agree with Stripe. Exit code 75 if an operation stays open, 10 if one waits.
 
-    Raises what the port raises: then nothing is noted as a success, and the next sync goes on from here.
+    Raises what the port raises; then no success is noted, and the next sync continues from the same cursor.
     """
     with ledger.reading() as reader:
         allow(reader, call.actor, Action.SYNC)
     if call.dry_run:
-        return _foretell(ledger, billing, call, full=full)
+        return _preview(ledger, billing, call, full=full)
     recovered = recover(ledger, billing, call)
     with ledger.reading() as reader:
         was_empty = not mirrored_subscriptions.taken_name_keys(reader)
-    with reading(billing) as stripe:
-        done = _mirror(ledger, billing, call, stripe, full=full)
+    with parallel_reader(billing) as stripe:
+        done = _read_and_apply(ledger, billing, call, stripe, full=full)
     queue_notices(ledger, call)
-    return _report(ledger, recovered, done, rebuilt=was_empty and bool(done.taken.rows))
+    return _report(ledger, recovered, done, rebuilt=was_empty and bool(done.applied.rows))
 
 
-def follow(ledger: Ledger, billing: Billing, call: Call, objects: Iterable[tuple[Kind, str]]) -> Report:
-    """Fetch these objects anew and take them over. No success is noted: others may have been missed."""
+def sync_objects(ledger: Ledger, billing: Billing, call: Call, objects: Iterable[tuple[Kind, str]]) -> Report:
+    """Read these objects again and apply them. Notes no success, because other changes may be missing."""
     with ledger.reading() as reader:
         allow(reader, call.actor, Action.SYNC)
-    with reading(billing) as stripe:
-        gone, count = _fetch(ledger, call, stripe, objects)
-        taken = _take_over(ledger, call, stripe, gone, stripe_now(billing, call))
-    return _report(ledger, [], SyncProgress(count, False, taken))
+    with parallel_reader(billing) as stripe:
+        deleted, count = _read_objects(ledger, call, stripe, objects)
+        applied = _apply(ledger, call, stripe, deleted, stripe_now(billing, call))
+    return _report(ledger, [], SyncProgress(count, False, applied))
 
 
-def _mirror(
+def _read_and_apply(
     ledger: Ledger, billing: Billing, call: Call, stripe: ParallelReader, *, full: bool
 ) -> SyncProgress:
     whole, count, since = is_needed(ledger, call.now, full=full), 0, None
     if whole:
-        count = backfill(ledger, billing, call, stripe, anew=full)
+        count = backfill(ledger, billing, call, stripe, restart=full)
         with ledger.reading() as reader:
-            under_way = sync_state.backfill(reader)
-        since = None if under_way is None else under_way[0]
-    told = news(ledger, billing, since)
+            unfinished = sync_state.backfill(reader)
+        since = None if unfinished is None else unfinished[0]
+    changed = changed_objects(ledger, billing, since)
     at = stripe_now(billing, call)
     with ledger.reading() as reader:
-        # No event tells of what begins by the clock, nor of a draft whose customer's balance has moved.
-        due = [(Kind.SUBSCRIPTION, one) for one in mirrored_subscriptions.with_due_change(reader, at)]
-        changed = [name for kind, name in told.objects if kind is Kind.CUSTOMER]
-        due += [(Kind.INVOICE, one) for one in invoices.drafts_of(reader, changed)]
-        # What could not be read was perhaps damaged on its way: nothing would tell that it can be read now.
-        due += [(one.kind, one.id) for one in sync_state.skipped(reader)]
+        # There is no event for a change at a set time, nor for a draft whose customer's balance has changed.
+        also = [(Kind.SUBSCRIPTION, one) for one in mirrored_subscriptions.with_due_change(reader, at)]
+        customer_ids = [identifier for kind, identifier in changed.objects if kind is Kind.CUSTOMER]
+        also += [(Kind.INVOICE, one) for one in invoices.drafts_of(reader, customer_ids)]
+        # A skipped object may have been damaged on its way: no event says that it can be read now.
+        also += [(one.kind, one.id) for one in sync_state.skipped(reader)]
         if whole:
-            due += [(Kind.SUBSCRIPTION, one) for one in _unmet(reader, call)]
-    known = _refunds(ledger, told.objects)
-    gone, fetched = _fetch(ledger, call, stripe, in_order([*told.objects, *due]))
-    taken = _take_over(ledger, call, stripe, gone, at)
-    taken.rows.extend(_given_back(known, _refunds(ledger, told.objects)))
-    _note(ledger, call, told, succeeded=not _is_undecided(ledger))
-    return SyncProgress(count + fetched, whole, taken)
+            also += [(Kind.SUBSCRIPTION, one) for one in _in_no_list(reader, call)]
+    refunds = _refunds(ledger, changed.objects)
+    deleted, read = _read_objects(ledger, call, stripe, by_dependence([*changed.objects, *also]))
+    applied = _apply(ledger, call, stripe, deleted, at)
+    applied.rows.extend(_refund_rows(refunds, _refunds(ledger, changed.objects)))
+    _note_cursor(ledger, call, changed, succeeded=not _has_open_operation(ledger))
+    return SyncProgress(count + read, whole, applied)
 
 
 def _refunds(ledger: Ledger, objects: Iterable[tuple[Kind, str]]) -> dict[str, StripeJson]:
-    """The refunds among these objects that the mirror holds, by id, as Stripe's JSON."""
+    """The refunds among these objects that the mirror has, by id, as Stripe's JSON."""
     with ledger.reading() as reader:
         found = (stripe_objects.get(reader, name) for kind, name in objects if kind is Kind.REFUND)
         return {one.id: one.data for one in found if one is not None}
 
 
-def _given_back(before: Mapping[str, StripeJson], after: Mapping[str, StripeJson]) -> Iterator[Record]:
-    """A row for each refund that is new, or has another status: an invoice does not tell of it by itself."""
+def _refund_rows(before: Mapping[str, StripeJson], after: Mapping[str, StripeJson]) -> Iterator[Record]:
+    """A row for each refund that is new or has another status, because its invoice does not show it."""
     for name, refund in after.items():
         status, amount = refund.get("status"), refund.get("amount")
         if name in before and before[name].get("status") == status:
@@ -121,8 +121,8 @@ def _given_back(before: Mapping[str, StripeJson], after: Mapping[str, StripeJson
         yield {"kind": "refund", "name": name, "result": "read", "summary": summary, "error": None}
 
 
-def _unmet(reader: Reader, call: Call) -> list[str]:
-    """What runs here and no list had: Stripe no longer has it, or it could not be read."""
+def _in_no_list(reader: Reader, call: Call) -> list[str]:
+    """Running subscriptions that no list of a backfill had: deleted in Stripe, or not readable."""
     running = {
         subscription.stripe_subscription
         for subscription in subscriptions.listing(reader, call.now)
@@ -133,97 +133,103 @@ def _unmet(reader: Reader, call: Call) -> list[str]:
     return sorted(running.difference(stripe_objects.waiting_subscriptions(reader, last=())))
 
 
-def _fetch(
+def _read_objects(
     ledger: Ledger, call: Call, stripe: ParallelReader, objects: Iterable[tuple[Kind, str]]
 ) -> tuple[list[Gone], int]:
-    """Fetch objects into the mirror; what Stripe no longer has, and how many were fetched."""
-    gone, batch, count = list[Gone](), list[Mirrored](), 0
+    """Read objects into the mirror; return those that Stripe no longer has, and how many were read."""
+    deleted, batch, count = list[Gone](), list[Mirrored](), 0
     for found in stripe.objects(objects):
         batch.append(found)
         count += 1
         if isinstance(found, Gone):
-            gone.append(found)
+            deleted.append(found)
         if len(batch) >= 100:
-            _keep(ledger, call, batch)
-    _keep(ledger, call, batch)
-    return gone, count
+            _store(ledger, call, batch)
+    _store(ledger, call, batch)
+    return deleted, count
 
 
-def _keep(ledger: Ledger, call: Call, batch: list[Mirrored]) -> None:
+def _store(ledger: Ledger, call: Call, batch: list[Mirrored]) -> None:
     if batch:
         with ledger.journal() as journal:
             store(journal, batch, call.now)
         batch.clear()
 
 
-def _take_over(
-    ledger: Ledger, call: Call, stripe: ParallelReader, gone: list[Gone], at: datetime
+def _apply(
+    ledger: Ledger, call: Call, stripe: ParallelReader, deleted: list[Gone], at: datetime
 ) -> AppliedChanges:
-    # Held so that no operation of this ledger changes a subscription between its last reading and the
-    # transaction that takes it over: the older copy would give back seats that were just given up.
+    # Held so that no operation of this ledger changes a subscription between the last read and the
+    # transaction that applies it: the older copy would bring back seats that were just given up.
     with ledger.money_lock():
-        gone += _fetch(ledger, call, stripe, outdated(ledger))[0]
+        deleted += _read_objects(ledger, call, stripe, outdated(ledger))[0]
         with ledger.reading() as reader:
-            unknown = [(Kind.PRODUCT, one) for one in without_product(reader)]
+            unknown = [(Kind.PRODUCT, one) for one in products_not_stored(reader)]
             unknown += [(Kind.CUSTOMER, one) for one in customers.never_read(reader)]
-        gone += _fetch(ledger, call, stripe, unknown)[0]
-        ended = _end(ledger, call, [one.id for one in gone if one.kind is Kind.SUBSCRIPTION])
-        taken = take_over(ledger, call, [one.id for one in gone if one.kind is Kind.PRODUCT], at)
-        taken.rows[:0] = ended
+        deleted += _read_objects(ledger, call, stripe, unknown)[0]
+        ended = _end_deleted(ledger, call, [one.id for one in deleted if one.kind is Kind.SUBSCRIPTION])
+        applied = apply_changes(ledger, call, [one.id for one in deleted if one.kind is Kind.PRODUCT], at)
+        applied.rows[:0] = ended
     with ledger.journal() as journal:
-        for one in taken.skipped:
+        for one in applied.skipped:
             sync_state.note_skipped(journal, one, call.now)
-        forget(journal, taken)
-    return taken
+        delete_applied(journal, applied)
+    return applied
 
 
-def _end(ledger: Ledger, call: Call, gone: list[str]) -> list[Record]:
-    """End what Stripe no longer has (test data that was deleted): it would entitle for ever. A row each."""
+def _end_deleted(ledger: Ledger, call: Call, deleted: list[str]) -> list[Record]:
+    """End subscriptions that Stripe has deleted (test data), or they would entitle for ever; a row each."""
     rows: list[Record] = []
-    if not gone:
+    if not deleted:
         return rows
     with ledger.journal() as journal:
-        stripe_objects.delete(journal, gone)  # an older copy must not bring it back
+        stripe_objects.delete(journal, deleted)  # an older copy must not bring them back
     with ledger.change(call) as tx:
-        for subscription in (
-            subscription for one in gone for subscription in mirrored_subscriptions.of_stripe(tx, one)
-        ):
+        for subscription in (one for gone in deleted for one in mirrored_subscriptions.of_stripe(tx, gone)):
             if subscription.status.value not in ENDED:
                 subscriptions.end(tx, subscription)
-                told: Record = {"kind": "subscription", "name": subscription.name, "result": "changed"}
-                rows.append({**told, "summary": "ended: Stripe no longer has it", "error": None})
-        tx.summarise("ended what Stripe no longer has")
+                rows.append(
+                    {
+                        "kind": "subscription",
+                        "name": subscription.name,
+                        "result": "changed",
+                        "summary": "ended: Stripe no longer has it",
+                        "error": None,
+                    }
+                )
+        tx.summarise("ended subscriptions that Stripe no longer has")
     return rows
 
 
-def _note(ledger: Ledger, call: Call, told: ChangedObjects, *, succeeded: bool) -> None:
-    """The place after what was taken over; a success only where nothing of ours is left undecided."""
+def _note_cursor(ledger: Ledger, call: Call, changed: ChangedObjects, *, succeeded: bool) -> None:
+    """Note the cursor after what was applied; note a success only if no operation of ours is open."""
     with ledger.journal() as journal:
-        sync_state.note_events(journal, told.newest, told.seen, call.now)
+        sync_state.note_events(journal, changed.newest, changed.seen, call.now)
         sync_state.end_backfill(journal)
         if succeeded:
             sync_state.note_success(journal, call.now)
 
 
-def _is_undecided(ledger: Ledger) -> bool:
+def _has_open_operation(ledger: Ledger) -> bool:
     with ledger.reading() as reader:
         return bool(operations.unfinished(reader))
 
 
-def _foretell(ledger: Ledger, billing: Billing, call: Call, *, full: bool) -> Report:
-    """What a sync would do, from what it would look at first."""
+def _preview(ledger: Ledger, billing: Billing, call: Call, *, full: bool) -> Report:
+    """What a sync would recover and read, as far as Stripe's events tell."""
     with ledger.reading() as reader:
-        left = operations.unfinished(reader)
-    rows: list[Record] = [{"run": one.run, "kind": one.kind, "result": "would be recovered"} for one in left]
+        unfinished = operations.unfinished(reader)
+    rows: list[Record] = [{"run": one.run, "kind": one.kind, "result": "pending"} for one in unfinished]
     if is_needed(ledger, call.now, full=full):
         what = "read everything in Stripe"
     else:
-        told = news(ledger, billing).objects
+        changed = changed_objects(ledger, billing).objects
         rows += [
-            {"run": None, "kind": str(kind), "name": name, "result": "would be read"} for kind, name in told
+            {"run": None, "kind": str(kind), "name": identifier, "result": "read"}
+            for kind, identifier in changed
         ]
-        what = f"read {counted(len(told), 'object')} again"
-    summary = f"would recover {counted(len(left), 'operation')} and {what}"
+        what = f"read {counted(len(changed), 'object')} again"
+    summary = f"would recover {counted(len(unfinished), 'operation')} and {what}"
     return Report(None, True, summary, tuple(rows), columns=("run", "kind", "name", "result"))
 
 
@@ -243,7 +249,7 @@ def _report(
         code = ExitCode.WAITING
     rows = (
         *({**one.row, "name": f"run {one.row['run']}"} for one in recovered),
-        *done.taken.rows,
+        *done.applied.rows,
         *_skipped_rows(skipped),
     )
     return Report(
@@ -271,19 +277,19 @@ def _skipped_rows(skipped: Iterable[object]) -> list[Record]:
 
 def _summary(recovered: list[JsonValue], done: SyncProgress, skipped: int) -> str:
     ended = [f"{recovered.count(how)} {how}" for how in dict.fromkeys(map(str, recovered))]
-    looked = "nothing was interrupted"
+    recovery = "nothing was interrupted"
     if recovered:
-        looked = f"{counted(len(recovered), 'interrupted operation')}: {', '.join(ended)}"
-    results = [row["result"] for row in done.taken.rows]
+        recovery = f"{counted(len(recovered), 'interrupted operation')}: {', '.join(ended)}"
+    results = [row["result"] for row in done.applied.rows]
     added, changed = results.count("added"), results.count("changed")
-    refunds = sum(row.get("kind") == "refund" for row in done.taken.rows)
+    refunds = sum(row.get("kind") == "refund" for row in done.applied.rows)
     parts = [
         f"{counted(added, 'subscription')} added" if added else "",
         f"{counted(changed, 'subscription')} changed" if changed else "",
-        f"{counted(done.taken.plans, 'plan')} changed" if done.taken.plans else "",
+        f"{counted(done.applied.plans, 'plan')} changed" if done.applied.plans else "",
         f"{counted(refunds, 'refund')} read: seatctl invoices list" if refunds else "",
         f"{counted(skipped, 'object')} could not be read" if skipped else "",
     ]
-    quiet = "nothing else changed in Stripe" if recovered else "nothing changed in Stripe"
-    said = [part for part in parts if part] or [quiet]
-    return "; ".join([looked, *said])
+    nothing = "nothing else changed in Stripe" if recovered else "nothing changed in Stripe"
+    changes = [part for part in parts if part] or [nothing]
+    return "; ".join([recovery, *changes])

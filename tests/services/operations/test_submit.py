@@ -156,7 +156,7 @@ def test_sync_says_what_it_would_do_and_does_not(sandbox, pro):
     assert sandbox(*BUY).code == 75
     calm(sandbox)
     told = sandbox("sync", "--dry-run", "-o", "json")
-    assert (told.code, told.json["run"], told.rows[0]["result"]) == (0, None, "would be recovered")
+    assert (told.code, told.json["run"], told.rows[0]["result"]) == (0, None, "pending")
     assert charges(sandbox) == []
     assert sandbox("sync").code == 0
     assert bought_once(sandbox)

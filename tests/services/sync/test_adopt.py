@@ -83,7 +83,7 @@ def test_invoices_are_paid_by_the_ledger_that_is_the_home_now(sandbox, team, sec
 def test_adopting_says_first_what_it_would_do(sandbox, team, second):
     assert second("sync").code == 0
     told = second("ledger", "adopt", "--dry-run", "-o", "json")
-    assert (told.code, told.rows[0]["result"]) == (0, "would be adopted")
+    assert (told.code, told.json["dry_run"], told.rows[0]["result"]) == (0, True, "adopted")
     assert second("ledger", "adopt", "--no-input").code == 2
     assert second("seats", "assign", team, "ann@example.com").code == 8
 
