@@ -1,1 +1,1 @@
-"""A Stripe twin inside the process: the endpoints that seatctl calls, over a SQLite file of its own."""
+"""A twin of Stripe: the endpoints that seatctl calls, over a SQLite file; see docs/sandbox.md."""

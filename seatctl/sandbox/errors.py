@@ -14,7 +14,7 @@ class ApiError(Exception):
     """A refusal in Stripe's words.
 
     If `keeps_changes`, what the request has written stays, as after a declined payment of an invoice.
-    If `replayed`, the answer is stored for the idempotency key; refusals of malformed parameters are not.
+    If `is_stored`, the answer is stored for the idempotency key; refusals of malformed parameters are not.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class ApiError(Exception):
         doc_url: bool = True,
         logged: bool = True,
         keeps_changes: bool = False,
-        replayed: bool = True,
+        is_stored: bool = True,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -41,7 +41,7 @@ class ApiError(Exception):
         self.doc_url = doc_url
         self.logged = logged
         self.keeps_changes = keeps_changes
-        self.replayed = replayed
+        self.is_stored = is_stored
 
     def body(self, request_id: str) -> Obj:
         """Return the JSON body of the answer."""
@@ -83,7 +83,7 @@ def no_such(noun: str, identifier: str, param: str | None, *, status: int = 400)
 def missing_param(name: str) -> ApiError:
     """Return the refusal of a request that lacks a required parameter."""
     return ApiError(
-        400, f"Missing required param: {name}.", code="parameter_missing", param=name, replayed=False
+        400, f"Missing required param: {name}.", code="parameter_missing", param=name, is_stored=False
     )
 
 
@@ -101,12 +101,12 @@ def unknown_params(names: Sequence[str]) -> ApiError:
     """Return the refusal of parameters that the endpoint does not have; `param` is the first of them."""
     word = "parameter" if len(names) == 1 else "parameters"
     message = f"Received unknown {word}: {', '.join(names)}"
-    return ApiError(400, message, code="parameter_unknown", param=names[0], replayed=False)
+    return ApiError(400, message, code="parameter_unknown", param=names[0], is_stored=False)
 
 
 def malformed(message: str, param: str, *, code: str | None = None) -> ApiError:
     """Return the refusal of a malformed parameter; it is not stored for the idempotency key."""
-    return ApiError(400, message, code=code, param=param, replayed=False)
+    return ApiError(400, message, code=code, param=param, is_stored=False)
 
 
 def unrecognized(method: str, path: str) -> ApiError:

@@ -71,12 +71,12 @@ def _bounds(
         raise invalid(message)
     for name in ("starting_after", "ending_before"):
         if name in params:
-            place = session.store.position(kind, params[name])
-            if place is None:
+            position = session.store.position(kind, params[name])
+            if position is None:
                 raise no_such(noun, params[name], name)
             backwards = name == "ending_before"
             upwards = backwards != oldest_first
-            return (place, None, backwards) if upwards else (None, place, backwards)
+            return (position, None, backwards) if upwards else (None, position, backwards)
     return None, None, False
 
 
@@ -111,12 +111,12 @@ def matches(obj: Obj, params: Obj, *names: str) -> bool:
 def page_of_entries(data: list[Obj], params: Obj, url: str, noun: str) -> Obj:
     """Return one page of a list that is embedded in an object, in the order of that list."""
     limit = page_size(params)
-    places = {entry["id"]: place for place, entry in enumerate(data)}
+    positions = {entry["id"]: position for position, entry in enumerate(data)}
     for name in ("starting_after", "ending_before"):
-        if name in params and params[name] not in places:
+        if name in params and params[name] not in positions:
             raise no_such(noun, params[name], name)
     if "ending_before" in params:
-        end = places[params["ending_before"]]
+        end = positions[params["ending_before"]]
         return list_object(data[max(0, end - limit) : end], url, has_more=end > limit)
-    start = places[params["starting_after"]] + 1 if "starting_after" in params else 0
+    start = positions[params["starting_after"]] + 1 if "starting_after" in params else 0
     return list_object(data[start : start + limit], url, has_more=len(data) > start + limit)

@@ -1,7 +1,7 @@
-"""All SQL of the sandbox: objects as JSON rows, the clock, saved answers, armed faults.
+"""All SQL of the sandbox: objects as JSON rows, settings, stored answers, armed faults.
 
-An object's row carries the few columns that lists filter by; `seq` is the order of creation, which is
-the order of every list. `due` is when the clock has work to do on it (sandbox/api/scheduler.py).
+The row of an object has the columns that lists filter by. `seq` is the order of creation, which is the order
+of every list. `due` is when the clock has work on the object (sandbox/api/scheduler.py).
 """
 
 from __future__ import annotations
@@ -39,31 +39,33 @@ _TABLES = ("objects", "answers", "settings", "faults")
 
 
 class Unusable(Exception):
-    """The file cannot be opened or written, or is no sandbox."""
+    """The file cannot be opened or written, or it is not a sandbox."""
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """Open a file that is there. Who may not write it makes no file beside it either, and reads it as it is
-    if none is there: for the clock it does not matter whether somebody writes meanwhile.
+    """Open an existing file.
+
+    Without the right to write, SQLite cannot create the files beside the database either. If there are none,
+    the file is then read as it is: reading the clock does not need the newest state.
     """
     real = Path(os.path.realpath(path))
     log, shared = (real.with_name(real.name + end) for end in ("-wal", "-shm"))
     if os.access(real, os.W_OK) and os.access(real.parent, os.W_OK):
-        how = "mode=rw"
+        mode = "mode=rw"
     elif log.exists() and (shared.exists() or log.stat().st_size):
-        how = "mode=ro&readonly_shm=1"
+        mode = "mode=ro&readonly_shm=1"
     else:
-        how = "mode=ro&immutable=1"
+        mode = "mode=ro&immutable=1"
     return sqlite3.connect(
-        f"{real.as_uri()}?{how}", uri=True, isolation_level=None, timeout=30, check_same_thread=False
+        f"{real.as_uri()}?{mode}", uri=True, isolation_level=None, timeout=30, check_same_thread=False
     )
 
 
 class Store:
-    """One SQLite file; threads of one process take turns by a lock, processes by SQLite's."""
+    """A SQLite file. Threads of a process take turns by a lock, processes by SQLite's lock."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, making it where there is none. Raises Unusable."""
+        """Open the file; create it if it does not exist. Raises Unusable."""
         try:
             self._open(path)
         except (sqlite3.Error, OSError) as error:
@@ -86,9 +88,9 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """One request. The write lock is taken first: two processes on one file take turns.
+        """Run the block in a transaction, which takes the write lock at once: processes take turns.
 
-        Raises Unusable where the file cannot be written: a full disk, a failing one.
+        Raises Unusable if the file cannot be written, for example because the disk is full.
         """
         with self._lock:
             try:
@@ -96,50 +98,50 @@ class Store:
                 yield
                 self._db.execute("COMMIT")
             except BaseException as error:
-                if self._db.in_transaction:  # a full disk has rolled back already
+                if self._db.in_transaction:  # SQLite rolls back itself if the disk is full
                     self._db.execute("ROLLBACK")
                 if isinstance(error, sqlite3.OperationalError):
                     raise Unusable(str(error)) from error
                 raise
 
-    def mark(self) -> None:
-        """Set the point to which `back` returns; marks nest."""
+    def savepoint(self) -> None:
+        """Set a savepoint, to which `roll_back` returns; savepoints nest."""
         self._db.execute("SAVEPOINT work")
 
-    def keep(self) -> None:
-        """Keep what was done since the last mark."""
+    def release(self) -> None:
+        """Keep the changes since the last savepoint, and remove it."""
         self._db.execute("RELEASE work")
 
-    def back(self) -> None:
-        """Undo what was done since the last mark."""
+    def roll_back(self) -> None:
+        """Undo the changes since the last savepoint, and remove it."""
         self._db.execute("ROLLBACK TO work")
         self._db.execute("RELEASE work")
 
     # objects
 
     def get(self, kind: str, identifier: str) -> Obj | None:
-        """The object, or None if it never was or was deleted."""
+        """Return the object, or None if it does not exist or was deleted."""
         row = self._db.execute(
             "SELECT body FROM objects WHERE id = ? AND kind = ? AND deleted = 0", (identifier, kind)
         ).fetchone()
         return None if row is None else json.loads(row[0])
 
     def get_any(self, identifier: str) -> Obj | None:
-        """The object of whatever kind with this id."""
+        """Return the object with this id, of any kind, or None."""
         row = self._db.execute(
             "SELECT body FROM objects WHERE id = ? AND deleted = 0", (identifier,)
         ).fetchone()
         return None if row is None else json.loads(row[0])
 
     def was_deleted(self, kind: str, identifier: str) -> bool:
-        """Whether such an object was there and was deleted."""
+        """Whether the object existed and was deleted."""
         row = self._db.execute(
             "SELECT 1 FROM objects WHERE id = ? AND kind = ? AND deleted = 1", (identifier, kind)
         ).fetchone()
         return row is not None
 
     def put(self, obj: Obj, *, parent: str | None = None, due: int | None = None) -> None:
-        """Insert the object, or replace its body and due time; its place in lists stays."""
+        """Insert the object, or replace its body and due time; its position in lists stays."""
         customer = obj.get("customer")
         self._db.execute(
             "INSERT INTO objects (id, kind, customer, parent, created, due, body) VALUES (?, ?, ?, "
@@ -158,11 +160,11 @@ class Store:
         )
 
     def delete(self, identifier: str) -> None:
-        """Mark the object deleted; it keeps its place for cursors."""
+        """Mark the object as deleted; it keeps its position, which a cursor may name."""
         self._db.execute("UPDATE objects SET deleted = 1, due = NULL WHERE id = ?", (identifier,))
 
     def position(self, kind: str, identifier: str) -> int | None:
-        """The place in the order of creation, also of a deleted object."""
+        """Return the position of an object, deleted or not, in the order of creation."""
         row = self._db.execute(
             "SELECT seq FROM objects WHERE id = ? AND kind = ?", (identifier, kind)
         ).fetchone()
@@ -179,7 +181,7 @@ class Store:
         created: tuple[int | None, int | None] = (None, None),
         oldest_first: bool = False,
     ) -> Iterator[Obj]:
-        """Objects of a kind in the order of creation, newest first; `after` and `before` bound `seq`."""
+        """Yield the objects of a kind, newest first; `after` and `before` bound their positions."""
         first, last = created
         where = "kind = :kind AND deleted = 0"
         bounds = {
@@ -194,17 +196,17 @@ class Store:
             where += f" AND {clause}" if value is not None else ""
         values = {name: value for name, (_, value) in bounds.items()}
         order = "ASC" if oldest_first else "DESC"
-        # Only the fixed clauses above are put into the statement; every value is bound.
+        # The statement contains only the clauses above; every value is bound.
         statement = f"SELECT body FROM objects WHERE {where} ORDER BY seq {order}"  # noqa: S608
         for (body,) in self._db.execute(statement, {"kind": kind, **values}):
             yield json.loads(body)
 
     def last_seq(self) -> int:
-        """The place of the newest object in the order of creation."""
+        """Return the position of the newest object."""
         return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM objects").fetchone()[0])
 
     def next_due(self) -> tuple[int, str] | None:
-        """When the clock next has work, and on which object; the oldest object first."""
+        """Return when the clock has work next and the id of the object; of several, the oldest object."""
         row = self._db.execute(
             "SELECT due, id FROM objects WHERE due IS NOT NULL ORDER BY due, seq LIMIT 1"
         ).fetchone()
@@ -213,28 +215,28 @@ class Store:
     # settings
 
     def setting(self, name: str) -> int | None:
-        """A number kept in the file, such as the clock's offset."""
+        """Return a stored number, such as the offset of the clock, or None."""
         row = self._db.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
         return None if row is None else int(row[0])
 
     def set(self, name: str, value: int | None) -> None:
-        """Keep a number, or with None forget it."""
+        """Store a number; None deletes it."""
         if value is None:
             self._db.execute("DELETE FROM settings WHERE name = ?", (name,))
         else:
             self._db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
 
-    # saved answers
+    # stored answers
 
     def answer(self, key: str, since: int) -> tuple[str, str, int, str] | None:
-        """The answer saved for an idempotency key: request, its request id, status, body."""
+        """Return the answer stored for an idempotency key: request, request id, status, body."""
         row = self._db.execute(
             "SELECT request, request_id, status, body FROM answers WHERE key = ? AND made >= ?", (key, since)
         ).fetchone()
         return None if row is None else (row[0], row[1], int(row[2]), row[3])
 
     def save_answer(self, key: str, request: str, request_id: str, made: int, status: int, body: str) -> None:
-        """Keep an answer for its idempotency key."""
+        """Store an answer for its idempotency key."""
         self._db.execute(
             "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)",
             (key, request, request_id, made, status, body),
@@ -252,28 +254,28 @@ class Store:
         )
 
     def faults(self) -> list[Obj]:
-        """The armed faults, oldest first."""
+        """Return the armed faults, oldest first."""
         rows = self._db.execute(
             "SELECT id, kind, remaining, method, path, retry_after FROM faults ORDER BY id"
         )
         names = ("id", "kind", "remaining", "method", "path", "retry_after")
         return [dict(zip(names, row, strict=True)) for row in rows]
 
-    def spend(self, fault: int) -> None:
-        """One armed call less."""
+    def use_fault(self, fault: int) -> None:
+        """Count one call that a fault has hit; after the last one the fault is gone."""
         self._db.execute("UPDATE faults SET remaining = remaining - 1 WHERE id = ?", (fault,))
         self._db.execute("DELETE FROM faults WHERE remaining <= 0")
 
     # the whole file
 
     def counts(self) -> dict[str, int]:
-        """How many objects there are of each kind."""
+        """Return the number of objects of each kind."""
         rows: Iterable[Any] = self._db.execute(
             "SELECT kind, count(*) FROM objects WHERE deleted = 0 GROUP BY kind ORDER BY kind"
         )
         return {kind: int(number) for kind, number in rows}
 
     def clear(self) -> None:
-        """Forget everything: objects, answers, faults and the clock."""
+        """Delete everything: objects, answers, faults and the clock's setting."""
         for table in _TABLES:
             self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - the names are the constants above

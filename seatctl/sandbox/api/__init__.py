@@ -1,1 +1,1 @@
-"""The server side of the sandbox: routes, parameter checks, lists, errors."""
+"""The API of the sandbox: server, routes, parameter checks, `expand`, and what `seatctl sandbox` does."""

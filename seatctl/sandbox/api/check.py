@@ -1,8 +1,8 @@
-"""Checks a request's parameters against `contract.json` and gives each value its type.
+"""Checks a request's parameters against contract.json and gives each value its type.
 
-The SDK's types say which parameters there are; the recordings say what Stripe answers to a wrong one,
-and win where the two differ (`REQUIRED`, `ORDER`; docs/sandbox.md lists them). `contract_dahlia.json` has
-what the version of the recordings takes otherwise than the SDK's own, later version.
+The SDK's types say which parameters exist; the recordings say how Stripe refuses a wrong one. If the two
+differ, the recordings win (`REQUIRED`, `ORDER`; docs/sandbox.md has the list). contract_dahlia.json has the
+parameters that differ in the API version of the recordings, which is older than the SDK's.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from seatctl.sandbox.api.limits import check_limits
 from seatctl.sandbox.errors import ApiError, empty_param, malformed, missing_param, unknown_params
 from seatctl.sandbox.objects import ENDIVE, Obj
 
-Path_ = tuple[str, ...]
+ParamPath = tuple[str, ...]
 
-# Required on the wire though the SDK leaves them open, from the recordings and the API reference.
+# Required by Stripe although optional in the SDK's types, from the recordings and the API reference.
 REQUIRED = {
     "SubscriptionCreateParams": ("customer", "items"),
     "PaymentMethodAttachParams": ("customer",),
@@ -29,7 +29,7 @@ REQUIRED = {
     "checkout.SessionCreateParams": ("mode",),
     "billing_portal.SessionCreateParams": ("customer",),
 }
-# The order in which Stripe names the allowed words of an enum, where it was recorded.
+# The order in which Stripe names the values of an enum, as far as it was recorded.
 ORDER = {
     ("SubscriptionListParams", "status"): "active|past_due|unpaid|canceled|incomplete|incomplete_expired"
     "|trialing|paused|all|ended",
@@ -45,7 +45,7 @@ _NO_TAX_OR_CONNECT = (
     "transfer_data", "default_source", "account_tax_ids",
 )  # fmt: skip
 _INCLUDED = {"type": "flexible", "flexible": {"proration_discounts": "included"}}
-# What the sandbox would have to ignore, and refuses instead: a price silently wrong is worse than a 400.
+# Parameters that the sandbox cannot honor, and therefore refuses: a wrong price would be worse than a 400.
 UNSUPPORTED = {
     "CustomerCreateParams": ("source", "tax_id_data", "test_clock"),
     "CustomerUpdateParams": ("source", "default_source"),
@@ -78,39 +78,39 @@ def _text(file: str) -> str:
 
 
 def _entry(file: str, name: str) -> Obj:
-    """One endpoint's entry, which has a line of its own: a call reads that line and no other."""
+    """Return one endpoint's entry; each entry is on a line of its own, so only that line is parsed."""
     text, start = _text(file), f'\n"{name}":'
-    place = text.find(start)
-    found: Obj = {} if place < 0 else json.JSONDecoder().raw_decode(text, place + len(start))[0]
-    return found
+    position = text.find(start)
+    entry: Obj = {} if position < 0 else json.JSONDecoder().raw_decode(text, position + len(start))[0]
+    return entry
 
 
 @cache
 def fields(params: str, version: str) -> dict[str, Any]:
-    """The parameters of an endpoint in a version; a name ends in `!` where it is required."""
-    found = _entry("contract.json", params)
+    """Return the parameters of an endpoint in an API version; the name of a required one ends in `!`."""
+    specs = _entry("contract.json", params)
     if version < ENDIVE:
-        # What the earlier version takes otherwise; null for a parameter that it lacks.
+        # The parameters that differ in the older version; null for one that it does not have.
         older = _entry("contract_dahlia.json", params)
-        kept = {name: spec for name, spec in found.items() if name not in older}
-        found = {**kept, **{name: spec for name, spec in older.items() if spec is not None}}
+        same = {name: spec for name, spec in specs.items() if name not in older}
+        specs = {**same, **{name: spec for name, spec in older.items() if spec is not None}}
     for (name, field), words in ORDER.items():
         if name == params:
-            found[field] = f"e:{words}"
-    return found
+            specs[field] = f"e:{words}"
+    return specs
 
 
 def check(params: str, sent: Obj, version: str) -> Obj:
-    """The parameters with their types; raises the refusal Stripe gives for the first wrong one."""
-    known = fields(params, version)
+    """Return the parameters with their types. Raises ApiError for the first wrong one, as Stripe does."""
+    specs = fields(params, version)
     unknown: list[str] = []
-    _find_unknown(sent, {"f": known}, (), unknown)
+    _find_unknown(sent, {"f": specs}, (), unknown)
     if unknown:
         raise unknown_params(unknown)
-    typed = {name: _typed(value, _spec(known, name), (name,)) for name, value in sent.items()}
+    typed = {name: _typed(value, _spec(specs, name), (name,)) for name, value in sent.items()}
     _check_supported(params, typed)
     check_limits(typed)
-    required = REQUIRED.get(params, ()) + tuple(n[:-1] for n in known if n.endswith("!"))
+    required = REQUIRED.get(params, ()) + tuple(n[:-1] for n in specs if n.endswith("!"))
     for name in (*required, "starting_after", "ending_before"):
         if typed.get(name) == "":
             raise empty_param(name)
@@ -132,11 +132,11 @@ def _check_supported(params: str, typed: Obj) -> None:
         and "customer" in typed
     ):
         raise malformed("The sandbox always bills the time until the anchor.", "proration_behavior")
-    for place, item in enumerate(typed.get("items") or []):
+    for position, item in enumerate(typed.get("items") or []):
         for name in ("discounts", "tax_rates", "billing_thresholds"):
             if item.get(name):
                 raise malformed(
-                    f"The sandbox does not support `{name}` of an item.", f"items[{place}][{name}]"
+                    f"The sandbox does not support `{name}` of an item.", f"items[{position}][{name}]"
                 )
 
 
@@ -148,7 +148,7 @@ def _options(spec: Any) -> list[Any]:
     return spec["u"] if isinstance(spec, dict) and "u" in spec else [spec]
 
 
-def _find_unknown(value: Any, spec: Any, path: Path_, unknown: list[str]) -> None:
+def _find_unknown(value: Any, spec: Any, path: ParamPath, unknown: list[str]) -> None:
     options = _options(spec)
     if isinstance(value, dict):
         shape = next((o for o in options if isinstance(o, dict) and "f" in o), None)
@@ -166,9 +166,9 @@ def _find_unknown(value: Any, spec: Any, path: Path_, unknown: list[str]) -> Non
             _find_unknown(below, array["a"] if array else None, (*path, str(position)), unknown)
 
 
-def _typed(value: Any, spec: Any, path: Path_) -> Any:
+def _typed(value: Any, spec: Any, path: ParamPath) -> Any:
     options = _options(spec)
-    # The types name few fields that an empty string may unset; a recording unsets a plain string.
+    # In the types, an empty string unsets few fields; as recorded, it unsets any string.
     if value == "" and ("s" in options or _may_be_empty(spec)):
         return ""
     if isinstance(value, str):
@@ -184,7 +184,7 @@ def _typed(value: Any, spec: Any, path: Path_) -> Any:
     raise malformed(f"Invalid {'string' if 's' in options else 'value'}: {value}", bracketed(path))
 
 
-def _nested(value: Any, spec: Any, path: Path_) -> Any:
+def _nested(value: Any, spec: Any, path: ParamPath) -> Any:
     if isinstance(value, list):
         return [_typed(below, spec["a"], (*path, str(n))) for n, below in enumerate(value)]
     fields = spec["f"]
@@ -201,7 +201,7 @@ def _may_be_empty(spec: Any) -> bool:
     return str(spec).startswith("?")
 
 
-def _scalar(value: str, options: list[Any], path: Path_) -> Any:
+def _scalar(value: str, options: list[Any], path: ParamPath) -> Any:
     words = [option.lstrip("?") for option in options if isinstance(option, str)]
     allowed = [word for name in words if name.startswith("e:") for word in name[2:].split("|")]
     if value in allowed:
@@ -216,18 +216,18 @@ def _scalar(value: str, options: list[Any], path: Path_) -> Any:
     if refusal is not None:
         raise refusal
     if allowed:
-        raise malformed(f"Invalid {bracketed(path)}: must be one of {_listing(allowed)}", bracketed(path))
+        raise malformed(f"Invalid {bracketed(path)}: must be one of {_enumerate(allowed)}", bracketed(path))
     array = any(isinstance(option, dict) and "a" in option for option in options)
     raise malformed("Invalid array" if array else "Invalid object", bracketed(path))
 
 
-def _listing(words: list[str]) -> str:
+def _enumerate(words: list[str]) -> str:
     if len(words) < 3:
         return " or ".join(words)
     return ", ".join(words[:-1]) + f", or {words[-1]}"
 
 
-def _convert(value: str, kind: str, path: Path_) -> Any:
+def _convert(value: str, kind: str, path: ParamPath) -> Any:
     name = bracketed(path)
     if kind == "b":
         if value in ("true", "false"):

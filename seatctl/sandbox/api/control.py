@@ -1,6 +1,6 @@
-"""What the `sandbox` commands do to a twin: look at it, empty it, move its clock, arm faults.
+"""The functions behind `seatctl sandbox`: status, reset, the clock, faults, and acting as customer or bank.
 
-All functions take the twin and return frozen values; nothing here prints.
+They take the twin and return frozen values.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class FaultKind(StrEnum):
 
 
 class AfterRetries(StrEnum):
-    """What becomes of a subscription whose renewal no retry could collect."""
+    """What happens to a subscription if the last retry of a renewal fails."""
 
     CANCEL = "cancel"
     UNPAID = "unpaid"
@@ -34,7 +34,7 @@ class AfterRetries(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An armed fault: it hits the next `remaining` calls that match."""
+    """An armed fault, which hits the next `remaining` calls that match."""
 
     kind: FaultKind
     remaining: int
@@ -45,7 +45,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The sandbox at a glance; times in epoch seconds."""
+    """The state of the sandbox; times in epoch seconds."""
 
     now: int
     offset: int
@@ -57,14 +57,14 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """How many objects a reset took away."""
+    """How many objects a reset deleted."""
 
     objects: int
 
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """What a move of the clock did; times in epoch seconds, `events` in the order they happened."""
+    """What moving the clock did; times in epoch seconds, types of `events` in order."""
 
     before: int
     now: int
@@ -72,7 +72,7 @@ class Advanced:
 
 
 def status(twin: Twin) -> Status:
-    """The clock, the number of objects of each kind, the armed faults."""
+    """Return the clock, the number of objects of each kind, and the armed faults."""
     store = twin.store
     due = store.next_due()
     return Status(
@@ -97,16 +97,16 @@ def _fault(row: dict[str, object]) -> Fault:
 
 
 def reset(twin: Twin) -> Cleared:
-    """Empty the sandbox: objects, saved answers, faults; the clock is real time again."""
+    """Empty the sandbox: objects, stored answers and faults. The clock shows real time again."""
     number = sum(twin.store.counts().values())
     twin.clear()
     return Cleared(number)
 
 
 def advance(twin: Twin, seconds: int | None = None, to: int | None = None) -> Advanced:
-    """Move the clock forward and do, in order, what falls due on the way.
+    """Move the clock forward, by `seconds` or `to` an epoch second, and do the work that falls due, in order.
 
-    Either `seconds` from now or `to` an epoch second. Raises ValueError for a move backwards.
+    Raises ValueError for a move backwards.
     """
     from seatctl.sandbox.api.scheduler import work_until
 
@@ -117,11 +117,11 @@ def advance(twin: Twin, seconds: int | None = None, to: int | None = None) -> Ad
         target = before + seconds if seconds is not None else int(to or 0)
         if target < before:
             raise ValueError("the clock only moves forward")
-        known = twin.store.last_seq()
+        last_seq = twin.store.last_seq()
         work_until(twin.store, target)
         clock.move(twin.store, target)
-        happened = [event["type"] for event in twin.store.walk("event", after=known, oldest_first=True)]
-    return Advanced(before, target, tuple(happened))
+        events = twin.store.walk("event", after=last_seq, oldest_first=True)
+        return Advanced(before, target, tuple(event["type"] for event in events))
 
 
 def fail(
@@ -132,26 +132,26 @@ def fail(
     path: str | None = None,
     retry_after: int | None = None,
 ) -> Fault:
-    """Arm a fault for the next `times` calls; `path` matches the beginning of the request's path."""
-    wanted = FaultKind(kind)
+    """Arm a fault for the next `times` calls; `path` is the beginning of their paths."""
+    fault_kind = FaultKind(kind)
     if times < 1:
         raise ValueError("times must be at least 1")
     upper = method.upper() if method else None
     with twin.store.transaction():
-        twin.store.arm(wanted.value, times, upper, path, retry_after)
-    return Fault(wanted, times, upper, path, retry_after)
+        twin.store.arm(fault_kind.value, times, upper, path, retry_after)
+    return Fault(fault_kind, times, upper, path, retry_after)
 
 
 def after_retries(twin: Twin, outcome: AfterRetries | str) -> AfterRetries:
-    """Set what becomes of a subscription when the last retry of a renewal fails (default: cancel)."""
-    chosen = AfterRetries(outcome)
+    """Set what happens to a subscription if the last retry of a renewal fails (default: cancel)."""
+    after = AfterRetries(outcome)
     with twin.store.transaction():
-        twin.store.set("after_retries", list(AfterRetries).index(chosen))
-    return chosen
+        twin.store.set("after_retries", list(AfterRetries).index(after))
+    return after
 
 
 def complete_checkout(twin: Twin, session_id: str, card: str = "pm_card_visa") -> str:
-    """Do what the customer does on a Checkout page, with a test card; returns the session's status.
+    """Complete a Checkout session with a test card, as the customer does. Return the session's status.
 
     Raises `seatctl.sandbox.errors.ApiError` if the card is refused or the session is not open.
     """
@@ -162,45 +162,45 @@ def complete_checkout(twin: Twin, session_id: str, card: str = "pm_card_visa") -
 
 
 def open_invoices(twin: Twin) -> dict[str, tuple[str, ...]]:
-    """The ids of the open invoices, newest first, each with its number and its page's address."""
+    """Return the open invoices, newest first: the number and the page's address by the id."""
     return {
-        each["id"]: (each["number"], each["hosted_invoice_url"])
-        for each in twin.store.walk("invoice")
-        if each["status"] == "open"
+        invoice["id"]: (invoice["number"], invoice["hosted_invoice_url"])
+        for invoice in twin.store.walk("invoice")
+        if invoice["status"] == "open"
     }
 
 
 def authenticate(twin: Twin, invoice: str, *, succeeds: bool = True) -> str:
-    """Answer the bank's question about an open invoice; returns the invoice's status.
+    """Authenticate the payment of an open invoice, or fail to. Return the invoice's status.
 
-    Raises ValueError if the invoice waits for no authentication.
+    Raises ValueError if the invoice does not wait for an authentication.
     """
     from seatctl.sandbox.billing.collection import answer_authentication
 
-    return _answered(twin, invoice, answer_authentication, succeeds=succeeds)
+    return _change_invoice(twin, invoice, answer_authentication, succeeds=succeeds)
 
 
 def settle(twin: Twin, invoice: str, *, succeeds: bool = True) -> str:
-    """Let a bank debit of an open invoice come to its end; returns the invoice's status.
+    """Finish the bank debit of an open invoice. Return the invoice's status.
 
-    Raises ValueError if no payment of the invoice is under way.
+    Raises ValueError if no payment of the invoice is processing.
     """
     from seatctl.sandbox.billing.collection import settle_debit
 
-    return _answered(twin, invoice, settle_debit, succeeds=succeeds)
+    return _change_invoice(twin, invoice, settle_debit, succeeds=succeeds)
 
 
-class _Answer(Protocol):
-    """What a bank says in the end about the payment of an invoice."""
+class _Change(Protocol):
+    """A change of an open invoice's payment."""
 
     def __call__(self, session: Session, invoice: Obj, *, succeeds: bool) -> None: ...
 
 
-def _answered(twin: Twin, invoice: str, answer: _Answer, *, succeeds: bool) -> str:
+def _change_invoice(twin: Twin, invoice: str, change: _Change, *, succeeds: bool) -> str:
     with twin.store.transaction():
         session = Session(twin.store, twin.now())
-        found = twin.store.get("invoice", invoice)
-        if found is None:
-            raise ValueError(f"no such invoice: {invoice}")
-        answer(session, found, succeeds=succeeds)
+        obj = twin.store.get("invoice", invoice)
+        if obj is None:
+            raise ValueError(f"there is no invoice {invoice}")
+        change(session, obj, succeeds=succeeds)
         return str(session.find("invoice", invoice, None)["status"])

@@ -1,4 +1,4 @@
-"""`expand[]`: an id becomes the object, and fields that are only there on request appear."""
+"""`expand[]`: replaces ids by their objects, and adds the fields that are shown on request only."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from seatctl.sandbox.billing.catalog import currency_options
+from seatctl.sandbox.billing.subscription_states import ENDED
+from seatctl.sandbox.changes import deleted
 from seatctl.sandbox.errors import invalid
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
@@ -16,48 +18,48 @@ Include = Callable[[Session, Obj], Any]
 
 
 def expanded(session: Session, body: Obj, paths: list[str]) -> Obj:
-    """The answer with every path expanded; four levels at most."""
+    """Return the answer with every path expanded, at most four levels deep."""
     for path in paths:
         parts = path.split(".")
         if len(parts) > _DEPTH:
             raise invalid(f"You cannot expand more than 4 levels of a property. Property: {path}", "expand")
-        body = _at(session, body, parts, path)
+        body = _expand_at(session, body, parts, path)
     return body
 
 
-def _at(session: Session, value: Any, parts: list[str], path: str) -> Any:
+def _expand_at(session: Session, value: Any, parts: list[str], path: str) -> Any:
     if not parts or value is None:
         return value
     if isinstance(value, list):
-        return [_at(session, entry, parts, path) for entry in value]
+        return [_expand_at(session, entry, parts, path) for entry in value]
     if not isinstance(value, dict):
-        raise _impossible(path)
+        raise _refusal(path)
     name, rest = parts[0], parts[1:]
     include = _INCLUDED.get((str(value.get("object")), name))
     if name not in value and include is not None:
         value = {**value, name: include(session, value)}
     if name not in value:
-        raise _impossible(path)
-    below = _resolved(session, value[name], last=not rest, path=path)
-    return {**value, name: _at(session, below, rest, path)}
+        raise _refusal(path)
+    below = _resolve(session, value[name], last=not rest, path=path)
+    return {**value, name: _expand_at(session, below, rest, path)}
 
 
-def _resolved(session: Session, value: Any, *, last: bool, path: str) -> Any:
+def _resolve(session: Session, value: Any, *, last: bool, path: str) -> Any:
     if isinstance(value, list):
-        return [_resolved(session, entry, last=False, path=path) for entry in value]
+        return [_resolve(session, entry, last=False, path=path) for entry in value]
     if not isinstance(value, str):
         return value
-    found = session.store.get_any(value)
-    if found is not None:
-        return view(session, found)
+    obj = session.store.get_any(value)
+    if obj is not None:
+        return view(session, obj)
     if session.store.was_deleted("customer", value):
-        return {"id": value, "object": "customer", "deleted": True}
+        return deleted("customer", value)
     if last and "_" not in value:
-        raise _impossible(path)
+        raise _refusal(path)
     return value
 
 
-def _impossible(path: str) -> Exception:
+def _refusal(path: str) -> Exception:
     return invalid(f"This property cannot be expanded ({path}).", "expand")
 
 
@@ -67,8 +69,8 @@ def _payments(session: Session, invoice: Obj) -> Obj:
 
 
 def _subscriptions(session: Session, customer: Obj) -> Obj:
-    found = session.store.walk("subscription", customer=customer["id"])
-    data = [view(session, each) for each in found if each["status"] not in ("canceled", "incomplete_expired")]
+    subscriptions = session.store.walk("subscription", customer=customer["id"])
+    data = [view(session, obj) for obj in subscriptions if obj["status"] not in ENDED]
     return first_entries(data, f"/v1/customers/{customer['id']}/subscriptions")
 
 
@@ -81,7 +83,7 @@ def _confirmation_secret(session: Session, invoice: Obj) -> Any:
 
 
 def _paid_off_stripe(session: Session, invoice: Obj) -> Any:
-    """What was paid out of band; told only when it is asked for."""
+    """Return what was paid out of band."""
     stored = session.store.get("invoice", invoice["id"]) or {}
     return stored.get("_off_stripe", 0)
 
@@ -95,7 +97,7 @@ def _currency_options(session: Session, price: Obj) -> Any:
 
 
 def _tax_ids(session: Session, customer: Obj) -> Obj:
-    data = [view(session, each) for each in session.store.walk("tax_id", customer=customer["id"])]
+    data = [view(session, tax_id) for tax_id in session.store.walk("tax_id", customer=customer["id"])]
     return first_entries(data, f"/v1/customers/{customer['id']}/tax_ids")
 
 

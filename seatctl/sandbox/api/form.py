@@ -1,6 +1,6 @@
-"""Bracketed form bodies and query strings: `items[0][price]=x` becomes nested dicts and lists.
+"""Form bodies and query strings: `items[0][price]=x` becomes nested dicts and lists.
 
-Every value stays a string; `check.py` gives it its type.
+Every value stays a string; check.py gives it its type.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from seatctl.sandbox.objects import Obj
 
 
 def decode(encoded: str | None) -> Obj:
-    """The parameters that a form body or query string means."""
+    """Return the parameters in a form body or query string."""
     root: Obj = {}
     for name, value in parse_qsl(encoded or "", keep_blank_values=True):
         _put(root, _keys(name), value)
@@ -20,7 +20,7 @@ def decode(encoded: str | None) -> Obj:
 
 
 def bracketed(path: tuple[str, ...]) -> str:
-    """`("items", "0", "price")` as Stripe writes it in `param`: `items[0][price]`."""
+    """Return the path `("items", "0", "price")` as Stripe writes it in `param`: `items[0][price]`."""
     return path[0] + "".join(f"[{key}]" for key in path[1:])
 
 

@@ -1,13 +1,13 @@
-"""A development tool: writes `contract.json` from the installed SDK's parameter and resource types.
+"""A development tool: writes contract.json from the installed SDK's parameter and resource types.
 
 `python -m seatctl.sandbox.api.generate [--check] [--older FOLDER]`. It reads the SDK's source as a syntax
-tree, since `typing.get_type_hints` fails on these types. Nothing imports this module at run time, and it
-alone in `sandbox/` may import stripe.
+tree, because `typing.get_type_hints` fails on these types. Nothing imports this module at run time; in
+`sandbox/`, only this module may import stripe.
 
-The notation: `s` string, `i` integer, `n` number, `b` boolean, `x` anything, `e:a|b` one of these
-words, `?` before it: the empty string or null is allowed too; `{"f": {…}}` an object of these fields,
-`{"a": …}` an array, `{"m": …}` a map, `{"u": […]}` one of these; `@name` another resource or its id.
-A field's name ends in `!` when the SDK requires it.
+The notation: `s` string, `i` integer, `n` number, `b` boolean, `x` anything, `e:a|b` one of these words;
+`?` before it allows the empty string or null too. `{"f": {…}}` is an object with these fields, `{"a": …}` an
+array, `{"m": …}` a map, `{"u": […]}` one of these, `@name` another resource or its id. The name of a field
+ends in `!` if the SDK requires it.
 """
 
 from __future__ import annotations
@@ -62,25 +62,25 @@ Resolve = Callable[[str], Any]
 
 
 def snake(name: str) -> str:
-    """`InvoiceLineItem` as the SDK names its file: `invoice_line_item`."""
+    """Return `InvoiceLineItem` as the SDK names its file: `invoice_line_item`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 def classes(path: Path) -> dict[str, ast.ClassDef]:
-    """The top-level classes of a source file."""
+    """Return the top-level classes of a source file."""
     tree = ast.parse(path.read_text("utf-8"))
     return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
 def optional(spec: Any) -> Any:
-    """The same, where the empty string or null is allowed too."""
+    """Return the spec with the empty string or null allowed too."""
     if isinstance(spec, str):
         return spec if spec.startswith("?") else f"?{spec}"
     return {**spec, "?": 1}
 
 
 def union(members: list[Any]) -> Any:
-    """One of these; SDK enums are open (`Literal[…]|str`), Stripe's own are not."""
+    """Return the spec of one of these; enums of the SDK are open (`Literal[…]|str`), Stripe's are not."""
     empty = [member for member in members if member in ("e:", None)]
     words = [
         member for member in members if isinstance(member, str) and member.startswith("e:") and member != "e:"
@@ -95,14 +95,14 @@ def union(members: list[Any]) -> Any:
 
 
 def alternatives(node: ast.expr) -> list[ast.expr]:
-    """The members of `a | b | c`, in order."""
+    """Return the members of `a | b | c`, in order."""
     if isinstance(node, ast.BinOp):
         return [*alternatives(node.left), *alternatives(node.right)]
     return [node]
 
 
 def annotation(node: ast.expr, resolve: Resolve) -> Any:
-    """What an annotation allows, in the notation above."""
+    """Return what an annotation allows, in the notation above."""
     match node:
         case ast.Constant(value=str(text)):
             return annotation(ast.parse(text.strip(), mode="eval").body, resolve)
@@ -119,8 +119,8 @@ def annotation(node: ast.expr, resolve: Resolve) -> Any:
     raise TypeError(ast.dump(node))
 
 
-def subscript(outer: str, inner: ast.expr, resolve: Resolve) -> Any:  # noqa: PLR0911 - one a kind
-    """`List[…]`, `Optional[…]` and their like."""
+def subscript(outer: str, inner: ast.expr, resolve: Resolve) -> Any:  # noqa: PLR0911 - one for each kind
+    """Return what `List[…]`, `Optional[…]` or another subscripted type allows."""
     parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
     match outer:
         case "NotRequired":
@@ -142,35 +142,35 @@ def subscript(outer: str, inner: ast.expr, resolve: Resolve) -> Any:  # noqa: PL
     raise TypeError(outer)
 
 
-def fields(node: ast.ClassDef, known: dict[str, ast.ClassDef], depth: int = 0) -> Any:
-    """The annotated fields of a class; a name the file does not define is another resource."""
-    inner = {**known, **{n.name: n for n in node.body if isinstance(n, ast.ClassDef)}}
+def fields(node: ast.ClassDef, outer: dict[str, ast.ClassDef], depth: int = 0) -> Any:
+    """Return the annotated fields of a class; a name that the file does not define is another resource."""
+    inner = {**outer, **{n.name: n for n in node.body if isinstance(n, ast.ClassDef)}}
 
     def resolve(name: str) -> Any:
         if name in inner and depth < 12:
             return fields(inner[name], inner, depth + 1)
         return f"@{snake(name)}"
 
-    found: dict[str, Any] = {}
+    specs: dict[str, Any] = {}
     for item in node.body:
         if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
             text = ast.unparse(item.annotation)
             if item.target.id.startswith("_") or text.startswith("ClassVar"):
                 continue
             mark = "" if text.startswith("NotRequired") else "!"
-            found[item.target.id + mark] = annotation(item.annotation, resolve)
-    return {"f": found}
+            specs[item.target.id + mark] = annotation(item.annotation, resolve)
+    return {"f": specs}
 
 
 def params(sdk: Path, name: str) -> Any:
-    """The parameters of one endpoint."""
+    """Return the parameters of an endpoint."""
     folder, _, bare = name.rpartition(".")
-    known = classes(sdk / "params" / folder / f"_{snake(bare)}.py")
-    return fields(known[bare], known)["f"]
+    defined = classes(sdk / "params" / folder / f"_{snake(bare)}.py")
+    return fields(defined[bare], defined)["f"]
 
 
 def resource(sdk: Path, name: str) -> Any:
-    """The fields of one resource; a trailing `!` means nothing here."""
+    """Return the fields of a resource, without the `!` of their names, which has no meaning here."""
     folder, _, bare = name.rpartition(".")
     node = classes(sdk / folder / f"_{snake(bare)}.py")[bare]
     text = json.dumps(fields(node, {})["f"])
@@ -178,26 +178,26 @@ def resource(sdk: Path, name: str) -> Any:
 
 
 def older(old: Path) -> str:
-    """What an older SDK's parameters have otherwise: its spec, or null for a field it lacks.
+    """Return how the parameters of an older SDK differ: its spec, or null for a field that it does not have.
 
-    `old` is the unpacked package `stripe` of 15.6.2, the last one of the version that was recorded.
+    `old` is the unpacked package `stripe` 15.6.2, the last one of the API version that was recorded.
     """
     import stripe
 
     new = Path(stripe.__file__).parent
-    found: dict[str, Any] = {}
+    differences: dict[str, Any] = {}
     for route in ROUTES:
         before, after = params(old, route.params), params(new, route.params)
         changed = {
             name: before.get(name) for name in {**before, **after} if before.get(name) != after.get(name)
         }
         if changed:
-            found[route.params] = changed
-    return _object(found)
+            differences[route.params] = changed
+    return _object(differences)
 
 
 def _object(entries: dict[str, Any]) -> str:
-    """A JSON object with a line an entry: differences can be read, and `check.py` reads single lines."""
+    """Return a JSON object with one entry a line: diffs are readable, and check.py parses single lines."""
     lines = (
         f'"{name}":{json.dumps(entries[name], separators=(",", ":"), sort_keys=True)}'
         for name in sorted(entries)
@@ -206,18 +206,18 @@ def _object(entries: dict[str, Any]) -> str:
 
 
 def contract() -> str:
-    """The whole file: each endpoint's parameters, each resource's fields, and where they come from."""
+    """Return the contract: each endpoint's parameters, each resource's fields, and the SDK's version."""
     import stripe
 
     sdk = Path(stripe.__file__).parent
-    taken = _object({route.params: params(sdk, route.params) for route in ROUTES})
-    shown = _object({snake(name.replace(".", "")): resource(sdk, name) for name in RESOURCES})
+    endpoints = _object({route.params: params(sdk, route.params) for route in ROUTES})
+    resources = _object({snake(name.replace(".", "")): resource(sdk, name) for name in RESOURCES})
     head = f'{{"sdk":"{stripe.VERSION}","api_version":"{stripe.api_version}"'
-    return f'{head},"params":{taken.rstrip()},"resources":{shown.rstrip()}}}\n'
+    return f'{head},"params":{endpoints.rstrip()},"resources":{resources.rstrip()}}}\n'
 
 
 def main(argv: list[str]) -> int:
-    """Write the file, or with `--check` say whether it is out of date (exit 1)."""
+    """Write the contract; with `--check`, exit with 1 if it is out of date."""
     if "--older" in argv:
         OLDER.write_text(older(Path(argv[argv.index("--older") + 1])), "utf-8")
     text = contract()

@@ -1,7 +1,7 @@
-"""Limits on what a parameter may hold, wherever it is sent: metadata, currencies, amounts.
+"""Limits of parameters that many endpoints have: metadata, currencies, amounts.
 
-Which parameters there are is in `check.py`. The words are Stripe's as far as they are known; the list of
-currencies is that of Stripe's documentation, of which an account sees what its country has.
+The refusals are in Stripe's words as far as they are known. The currencies are those of Stripe's
+documentation; an account at Stripe can use those of its country.
 """
 
 from __future__ import annotations
@@ -36,32 +36,32 @@ _DIGITS: Final = {"idr": 12, "cop": 10, "huf": 10, "jpy": 10, "inr": 9}
 _USUAL_DIGITS: Final = 8
 
 
-def most(currency: str) -> int:
-    """The largest amount of a currency, in minor units: eight digits for most."""
+def largest_amount(currency: str) -> int:
+    """Return the largest amount of a currency, in minor units: eight digits for most currencies."""
     return int(10 ** _DIGITS.get(currency, _USUAL_DIGITS)) - 1
 
 
 def check_limits(typed: Obj) -> None:
-    """Refuse what Stripe would refuse for its length or size, however deep in the parameters it stands."""
-    for path, name, value, around in _walk(typed, ()):
+    """Refuse values that are too long or too large, at any depth of the parameters."""
+    for path, name, value, siblings in _walk(typed, ()):
         if name == "metadata" and isinstance(value, dict):
             _check_metadata(value)
         elif name == "currency" and isinstance(value, str) and value:
             _check_currency(value, bracketed(path))
         elif name in _AMOUNTS and isinstance(value, int):
-            _check_amount(abs(value), around, bracketed(path))
+            _check_amount(abs(value), siblings, bracketed(path))
 
 
 def _walk(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str, Any, Obj]]:
-    """Every named value with its path and what stands around it; what is in metadata means nothing."""
+    """Yield each named value as (path, name, value, values beside it), except those in metadata."""
     if isinstance(value, list):
-        for place, below in enumerate(value):
-            yield from _walk(below, (*path, str(place)))
+        for position, entry in enumerate(value):
+            yield from _walk(entry, (*path, str(position)))
     elif isinstance(value, dict):
-        for name, below in value.items():
-            yield (*path, name), name, below, value
+        for name, field in value.items():
+            yield (*path, name), name, field, value
             if name != "metadata":
-                yield from _walk(below, (*path, name))
+                yield from _walk(field, (*path, name))
 
 
 def _check_metadata(metadata: Obj) -> None:
@@ -80,16 +80,16 @@ def _check_metadata(metadata: Obj) -> None:
 
 def _check_currency(currency: str, param: str) -> None:
     if currency.lower() not in CURRENCIES:
-        listed = ", ".join(CURRENCIES)
+        names = ", ".join(CURRENCIES)
         raise malformed(
-            f"Invalid currency: {currency}. Stripe currently supports these currencies: {listed}", param
+            f"Invalid currency: {currency}. Stripe currently supports these currencies: {names}", param
         )
 
 
-def _check_amount(amount: int, around: Obj, param: str) -> None:
-    currency = str(around.get("currency") or "idr").lower()  # unnamed: it may be the one with most digits
-    if amount > most(currency):
+def _check_amount(amount: int, siblings: Obj, param: str) -> None:
+    currency = str(siblings.get("currency") or "idr").lower()  # by default the one with the largest amounts
+    if amount > largest_amount(currency):
         from seatctl.sandbox.money import amount_text  # it loads `fractions`, which few requests need
 
-        shown = amount_text(str(most(currency)), currency)
-        raise malformed(f"Amount must be no more than {shown}", param, code="amount_too_large")
+        largest = amount_text(str(largest_amount(currency)), currency)
+        raise malformed(f"Amount must be no more than {largest}", param, code="amount_too_large")

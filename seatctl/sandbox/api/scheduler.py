@@ -1,6 +1,6 @@
-"""What the clock does by itself: renewals, finalizing drafts, retries, trial ends, expiries.
+"""Work that is due by the clock: renewals, finalizing drafts, retries, ends of trials, expiries.
 
-Each piece of work happens at its own moment, in order, so that a year of renewals is twelve renewals.
+Each piece of work is done as of its own moment, in order: a year of monthly renewals is twelve renewals.
 """
 
 from __future__ import annotations
@@ -9,23 +9,24 @@ from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.store import Store
 
-_STUCK = 100  # that many pieces of work on one object at one moment never end
+_MOST_REPEATS = 100
+"""Work that is repeated on one object at one moment more often than this would never end."""
 
 
 def work_until(store: Store, moment: int) -> None:
-    """Do everything that is due until `moment`; inside the caller's transaction.
+    """Do all work that is due until `moment`, in the caller's transaction.
 
-    Raises RuntimeError if work on an object leaves the same work behind.
+    Raises RuntimeError if work on an object leaves the same work due again.
     """
-    last, again = None, 0
+    last, repeats = None, 0
     while (due := store.next_due()) is not None and due[0] <= moment:
-        last, again = due, again + 1 if due == last else 0
-        if again > _STUCK:
-            raise RuntimeError(f"the sandbox's clock found no end of work on {due[1]}")
-        at, identifier = due
+        last, repeats = due, repeats + 1 if due == last else 0
+        if repeats > _MOST_REPEATS:
+            raise RuntimeError(f"the sandbox's clock never finishes its work on {due[1]}")
+        due_at, identifier = due
         obj = store.get_any(identifier)
         if obj is not None:
-            _work(Session(store, at), obj)
+            _work(Session(store, due_at), obj)
 
 
 def _work(session: Session, obj: Obj) -> None:

@@ -1,4 +1,4 @@
-"""The sandbox behind a loopback port, for curl and for tests of the wire."""
+"""The sandbox as an HTTP server on the loopback address: `seatctl sandbox serve`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HOST = "127.0.0.1"
 
 
 class SandboxServer:
-    """A twin behind a port of 127.0.0.1; one request at a time reaches it."""
+    """Serves a twin on a port of 127.0.0.1; the twin answers one request at a time."""
 
     def __init__(self, path: Path, *, port: int = 0, empty: bool = False) -> None:
         if empty:
@@ -28,11 +28,11 @@ class SandboxServer:
 
     @property
     def url(self) -> str:
-        """The base URL, without a slash at its end."""
+        """The base URL, without a slash at the end."""
         return f"http://{HOST}:{self.port}"
 
     def run(self) -> None:
-        """Serve until `stop`."""
+        """Serve until `stop` is called."""
         try:
             self._http.serve_forever(poll_interval=0.1)
         finally:
@@ -40,12 +40,12 @@ class SandboxServer:
             self._twin.close()
 
     def stop(self) -> None:
-        """Stop serving; safe from another thread."""
+        """Stop serving; another thread may call this."""
         self._http.shutdown()
 
 
 def serve(path: Path, port: int, empty: bool, started: Callable[[str], None]) -> None:
-    """Serve the sandbox file until interrupted; `started` gets the base URL once the port is open."""
+    """Serve a sandbox file until interrupted. `started` is called with the base URL once the port is open."""
     server = SandboxServer(path, port=port, empty=empty)
     started(server.url)
     try:
@@ -59,13 +59,13 @@ def _handler(twin: Twin) -> type[BaseHTTPRequestHandler]:
         """Passes each request to the twin."""
 
         protocol_version = "HTTP/1.1"
-        # Head and body go out together and at once: sent apart, the body waits 40 ms for the client to
-        # acknowledge the head.
+        # Head and body are sent together: otherwise the body waits 40 ms for the client to acknowledge the
+        # head.
         wbufsize = -1
         disable_nagle_algorithm = True
 
         def answer(self) -> None:
-            """Read, ask the twin, write; an armed time-out closes the connection without an answer."""
+            """Answer a request; for an armed time-out, close the connection without an answer."""
             length = int(self.headers.get("Content-Length") or 0)
             form = self.rfile.read(length).decode("utf-8") if length else None
             try:
@@ -73,7 +73,7 @@ def _handler(twin: Twin) -> type[BaseHTTPRequestHandler]:
             except TimedOut:
                 self.close_connection = True
                 return
-            except Exception as error:  # noqa: BLE001 - a bug must answer, not hang the client
+            except Exception as error:  # noqa: BLE001 - after a bug, the client gets an answer too
                 sys.stderr.write(f"sandbox: {type(error).__name__}: {error}\n")
                 body = json.dumps({"error": {"message": "An unknown error occurred", "type": "api_error"}})
                 answer = Answer(500, {"Content-Type": "application/json"}, body)
@@ -81,7 +81,7 @@ def _handler(twin: Twin) -> type[BaseHTTPRequestHandler]:
 
         def _write(self, answer: Answer) -> None:
             body = answer.body.encode("utf-8")
-            self.send_response_only(answer.status)  # the date is that of the sandbox's clock
+            self.send_response_only(answer.status)  # unlike send_response, without the real date
             for name, value in answer.headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
@@ -91,6 +91,6 @@ def _handler(twin: Twin) -> type[BaseHTTPRequestHandler]:
         do_GET = do_POST = do_DELETE = do_PUT = do_PATCH = answer
 
         def log_message(self, format: str, *args: object) -> None:
-            """Keep quiet."""
+            """Log nothing."""
 
     return RequestHandler

@@ -1,7 +1,7 @@
-"""The door of the sandbox: one request in, one answer out, inside one transaction.
+"""The twin: answers one request at a time, each in one transaction.
 
-Here are the things every endpoint has in common: the key, the version, the armed faults, idempotency,
-parameters, the error envelope. What an endpoint does is in the module that `routes.py` names.
+It does what all endpoints have in common: API key, version, armed faults, idempotency, parameters, errors.
+What an endpoint does is in the module that routes.py names.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back over the wire; `body` is JSON text."""
+    """An HTTP answer; `body` is JSON text."""
 
     status: int
     headers: dict[str, str]
@@ -35,7 +35,7 @@ class Answer:
 
 
 class TimedOut(ConnectionError):
-    """An armed fault: no answer comes. `worked` says whether the work was done all the same."""
+    """Raised for an armed fault: there is no answer. `worked` says whether the request was carried out."""
 
     def __init__(self, *, worked: bool) -> None:
         super().__init__("the request timed out (a fault armed by `sandbox fail`)")
@@ -46,22 +46,22 @@ class TimedOut(ConnectionError):
 class _Request:
     method: str
     path: str
-    sent: Obj
+    params: Obj
     headers: Mapping[str, str]
     identifier: str
 
     @property
     def key(self) -> str | None:
-        """The idempotency key; only POST has one."""
+        """The idempotency key; only a POST has one."""
         return self.headers.get("idempotency-key") if self.method == "POST" else None
 
     @property
     def version(self) -> str:
         return self.headers.get("stripe-version", API_VERSION)
 
-    def meaning(self) -> str:
-        """What must be the same when a key is used again."""
-        return f"{self.method} {self.path} {json.dumps(self.sent, sort_keys=True)}"
+    def fingerprint(self) -> str:
+        """Return what must be the same if an idempotency key is used again."""
+        return f"{self.method} {self.path} {json.dumps(self.params, sort_keys=True)}"
 
 
 class Twin:
@@ -75,20 +75,20 @@ class Twin:
         self.store.close()
 
     def clear(self) -> None:
-        """Forget everything: objects, saved answers, faults and the clock."""
+        """Delete everything: objects, stored answers, faults and the clock's setting."""
         with self.store.transaction():
             self.store.clear()
 
     def now(self) -> int:
-        """The sandbox's time in epoch seconds: real time plus the kept offset."""
+        """Return the sandbox's time in epoch seconds."""
         return clock.now(self.store)
 
     def handle(self, method: str, url: str, headers: Mapping[str, str], form: str | None) -> Answer:
-        """Answer one request; raises `TimedOut` where a fault is armed that gives none."""
+        """Answer one request. Raises `TimedOut` if an armed fault withholds the answer."""
         path, _, query = url.partition("?")
-        sent = {**decode(query), **decode(form)}
+        params = {**decode(query), **decode(form)}
         lowered = {name.lower(): value for name, value in headers.items()}
-        request = _Request(method.upper(), unquote(path), sent, lowered, new_id("req")[:18])
+        request = _Request(method.upper(), unquote(path), params, lowered, new_id("req")[:18])
         lost = False
         with self.store.transaction():
             self._catch_up(request)
@@ -98,10 +98,10 @@ class Twin:
             elif isinstance(fault, Answer):
                 answer = fault
             else:
-                answer, lost = self._answer(request, failing=fault == "500"), fault == "lost"
+                answer, lost = self._handle(request, failing=fault == "500"), fault == "lost"
         if answer is None or lost:
             raise TimedOut(worked=lost)
-        return _with(answer, {"Date": clock.http_date(self.now())})
+        return _with_headers(answer, {"Date": clock.http_date(self.now())})
 
     def _catch_up(self, request: _Request) -> None:
         moment = request.headers.get("sandbox-time", "")
@@ -119,60 +119,62 @@ class Twin:
             if (method is None or method == request.method) and (
                 path is None or request.path.startswith(path)
             ):
-                self.store.spend(fault["id"])
+                self.store.use_fault(fault["id"])
                 if fault["kind"] == "429":
-                    return self._limited(request, fault["retry_after"])
+                    return self._rate_limited(request, fault["retry_after"])
                 return str(fault["kind"])
         return None
 
-    def _limited(self, request: _Request, retry_after: int | None) -> Answer:
+    def _rate_limited(self, request: _Request, retry_after: int | None) -> Answer:
         error = ApiError(
             429, "Too many requests hit the API too quickly.", code="rate_limit", kind="invalid_request_error"
         )
-        answer = _plain(request, error)
-        return answer if retry_after is None else _with(answer, {"Retry-After": str(retry_after)})
+        answer = _refusal(request, error)
+        return answer if retry_after is None else _with_headers(answer, {"Retry-After": str(retry_after)})
 
-    def _answer(self, request: _Request, *, failing: bool) -> Answer:
+    def _handle(self, request: _Request, *, failing: bool) -> Answer:
         try:
             _authenticate(request.headers)
             _check_version(request.version)
-            route, ids = _route(request)
-            return self._replayed(request) or self._worked(request, route, ids, failing=failing)
+            route, ids = _find_route(request)
+            return self._replay(request) or self._execute(request, route, ids, failing=failing)
         except ApiError as error:
-            return _plain(request, error)
+            return _refusal(request, error)
 
-    def _replayed(self, request: _Request) -> Answer | None:
-        saved = self.store.answer(request.key, self.now() - DAY) if request.key else None
-        if saved is None:
+    def _replay(self, request: _Request) -> Answer | None:
+        stored = self.store.answer(request.key, self.now() - DAY) if request.key else None
+        if stored is None:
             return None
-        meaning, original, status, body = saved
-        if meaning != request.meaning():
-            raise _clash(request, meaning.split(" ", 2)[1])
+        fingerprint, original, status, body = stored
+        if fingerprint != request.fingerprint():
+            raise _key_refusal(request, fingerprint.split(" ", 2)[1])
         headers = {"Idempotent-Replayed": "true", "Original-Request": original}
         return Answer(status, {**_headers(request), **headers}, body)
 
-    def _worked(
+    def _execute(
         self, request: _Request, route: routes.Route, ids: tuple[str, ...], *, failing: bool
     ) -> Answer:
-        saved = True
+        is_stored = True
         try:
-            answer = _failed(request) if failing else _made(request, 200, self._serve(request, route, ids))
+            answer = (
+                _server_error(request) if failing else _answer(request, 200, self._serve(request, route, ids))
+            )
         except ApiError as error:
-            saved = error.replayed
-            answer = _plain(request, error)
-        if request.key and saved:
+            is_stored = error.is_stored
+            answer = _refusal(request, error)
+        if request.key and is_stored:
             self.store.save_answer(
-                request.key, request.meaning(), request.identifier, self.now(), answer.status, answer.body
+                request.key, request.fingerprint(), request.identifier, self.now(), answer.status, answer.body
             )
         return answer
 
     def _serve(self, request: _Request, route: routes.Route, ids: tuple[str, ...]) -> Obj:
-        params = check.check(route.params, request.sent, request.version)
-        # An event names a key for every POST, also where the client sent none (core facts).
+        params = check.check(route.params, request.params, request.version)
+        # An event names a key for every POST, even if the client sent none (recorded).
         key = request.key or (new_key() if request.method == "POST" else None)
         session = Session(self.store, self.now(), request.version, request.identifier, key)
         handler = route.handler()
-        self.store.mark()
+        self.store.savepoint()
         try:
             body = handler(session, params, *ids)
             if params.get("expand"):
@@ -180,22 +182,22 @@ class Twin:
 
                 body = expanded(session, body, params["expand"])
         except ApiError as error:
-            (self.store.keep if error.keeps_changes else self.store.back)()
+            (self.store.release if error.keeps_changes else self.store.roll_back)()
             raise
-        self.store.keep()
+        self.store.release()
         return body
 
 
-def _clash(request: _Request, path: str) -> ApiError:
-    """The key was first used for `path`, there or here with other parameters."""
-    only = (
+def _key_refusal(request: _Request, path: str) -> ApiError:
+    """Return the refusal of a key that was first used for `path`, perhaps with other parameters."""
+    condition = (
         "with the same parameters they were first used with"
         if path == request.path
         else f"for the same endpoint they were first used for ('{path}')"
     )
     message = (
-        f"Keys for idempotent requests can only be used {only}. Try using a key other than '{request.key}' "
-        "if you meant to execute a different request."
+        f"Keys for idempotent requests can only be used {condition}. Try using a key other than "
+        f"'{request.key}' if you meant to execute a different request."
     )
     return ApiError(400, message, kind="idempotency_error")
 
@@ -222,15 +224,15 @@ def _check_version(version: str) -> None:
         raise ApiError(400, f"Invalid Stripe API version: {version}", logged=False)
 
 
-def _route(request: _Request) -> tuple[routes.Route, tuple[str, ...]]:
-    found = routes.find(request.method, request.path)
-    if found is None:
+def _find_route(request: _Request) -> tuple[routes.Route, tuple[str, ...]]:
+    route = routes.find(request.method, request.path)
+    if route is None:
         raise unrecognized(request.method, request.path)
-    return found
+    return route
 
 
-def _failed(request: _Request) -> Answer:
-    return _plain(request, ApiError(500, "An unknown error occurred", kind="api_error"))
+def _server_error(request: _Request) -> Answer:
+    return _refusal(request, ApiError(500, "An unknown error occurred", kind="api_error"))
 
 
 def _headers(request: _Request) -> dict[str, str]:
@@ -245,13 +247,13 @@ def _headers(request: _Request) -> dict[str, str]:
     return headers
 
 
-def _made(request: _Request, status: int, body: Obj) -> Answer:
+def _answer(request: _Request, status: int, body: Obj) -> Answer:
     return Answer(status, _headers(request), json.dumps(body, separators=(",", ":")))
 
 
-def _plain(request: _Request, error: ApiError) -> Answer:
-    return _made(request, error.status, error.body(request.identifier))
+def _refusal(request: _Request, error: ApiError) -> Answer:
+    return _answer(request, error.status, error.body(request.identifier))
 
 
-def _with(answer: Answer, headers: dict[str, str]) -> Answer:
+def _with_headers(answer: Answer, headers: dict[str, str]) -> Answer:
     return Answer(answer.status, {**answer.headers, **headers}, answer.body)

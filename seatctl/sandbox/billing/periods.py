@@ -173,7 +173,7 @@ def _proration(
         description=description,
         period=period,
         quantity=quantity,
-        priced=pricing_of(price, unit=None),
+        pricing=pricing_of(price, unit=None),
         subscription=item["subscription"],
         subscription_item=item["id"],
         proration=True,

@@ -207,7 +207,7 @@ def change_anchor(session: Session, subscription: Obj, params: Obj, *, prorate: 
                 description=remaining_text(quantity, product_name(session, price), old_end),
                 period=(old_end, end),
                 quantity=quantity,
-                priced=pricing_of(price, unit=None),
+                pricing=pricing_of(price, unit=None),
                 subscription=subscription["id"],
                 subscription_item=item["id"],
                 proration=True,

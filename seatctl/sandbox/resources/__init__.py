@@ -1,1 +1,1 @@
-"""One module per Stripe resource: its endpoints."""
+"""The endpoints of the sandbox: one module for each Stripe resource."""

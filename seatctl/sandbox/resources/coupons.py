@@ -31,8 +31,8 @@ def create(session: Session, params: Obj) -> Obj:
         raise invalid("Coupon already exists.", "id", code="resource_already_exists")
     coupon = _new_coupon(session.now, identifier, duration, params)
     products = (params.get("applies_to") or {}).get("products") or []
-    for place, product in enumerate(products):
-        session.find("product", product, f"applies_to[products][{place}]")
+    for position, product in enumerate(products):
+        session.find("product", product, f"applies_to[products][{position}]")
     coupon["_products"] = products
     return save_and_emit(session, coupon, "coupon.created")
 

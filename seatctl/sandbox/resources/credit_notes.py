@@ -31,11 +31,11 @@ def create(session: Session, params: Obj) -> Obj:
 
 def preview(session: Session, params: Obj) -> Obj:
     """GET /v1/credit_notes/preview. The note is created and rolled back."""
-    session.store.mark()
+    session.store.savepoint()
     try:
         return create(session, params)
     finally:
-        session.store.back()
+        session.store.roll_back()
 
 
 def _new_note(session: Session, invoice: Obj, params: Obj) -> Obj:

@@ -84,7 +84,7 @@ def build_item(session: Session, customer: Obj, params: Obj, invoice: Obj | None
         description=unset(params.get("description")) or name,
         period=(period["start"], period["end"]),
         quantity=quantity,
-        priced=pricing_of(price, unit=price["unit_amount_decimal"]) if price else _pricing_of_amount(params),
+        pricing=pricing_of(price, unit=price["unit_amount_decimal"]) if price else _pricing_of_amount(params),
         invoice=invoice["id"] if invoice else None,
         subscription=params.get("subscription"),
         discountable=params.get("discountable", amount >= 0),
@@ -165,11 +165,11 @@ def of_subscription(
 
 
 def add_to_draft(
-    session: Session, invoice: Obj, customer: Obj, subscription: Obj, wanted: Obj, param: str
+    session: Session, invoice: Obj, customer: Obj, subscription: Obj, entry: Obj, param: str
 ) -> None:
     """Put one entry of `add_invoice_items` on a draft; the item is written."""
     add_pending_items(
-        session, invoice, [of_subscription(session, customer, subscription, wanted, param, invoice)]
+        session, invoice, [of_subscription(session, customer, subscription, entry, param, invoice)]
     )
 
 

@@ -20,14 +20,14 @@ _PASSED_ON = ("items", "proration_behavior", "proration_date", "trial_end", "bil
 
 def create_preview(session: Session, params: Obj) -> Obj:
     """POST /v1/invoices/create_preview."""
-    session.store.mark()
+    session.store.savepoint()
     session.preview = True
     try:
         invoice = _build(session, params)
         _finish(session, invoice, params)
         shown = view(session, invoice)
     finally:
-        session.store.back()
+        session.store.roll_back()
         session.preview = False
     return shown
 
