@@ -8,16 +8,12 @@ from seatctl.errors import UsageError
 from seatctl.rules.whole_numbers import whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from seatctl.app.context import Context
-    from seatctl.errors import JsonValue
     from seatctl.models.seat import DepartureRule
+    from seatctl.services.operations.proposal import Proposal
     from seatctl.services.subscriptions.departures import Departures
-    from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal
+    from seatctl.services.subscriptions.proposal import ChangeOptions
 
-_NAMED = 10
-"""How many people the question names."""
 _DUE_IN = "30d"
 _LONGEST_DUE = 365
 """A year: a later due date is a typing error."""
@@ -37,34 +33,26 @@ def change_options(
     return ChangeOptions(max_spend, request_id, promo, coupon, on_account)
 
 
-def confirm_and_submit(ctx: Context, proposal: Proposal, max_spend: str | None) -> None:
-    """Show what Stripe will charge, ask, submit the proposal, and print the report."""
-    from seatctl.models.money import plain_amount
-    from seatctl.services.subscriptions.proposal import submit_proposal
+def confirm_and_submit(
+    ctx: Context, proposal: Proposal, max_spend: str | None = None, *, handle: str = "name"
+) -> None:
+    """Tell the user what a proposal does, ask, submit it, and print the report."""
+    from seatctl.services.operations.proposal import submit_proposal
 
-    if ctx.asks and not proposal.nothing:
+    confirm(ctx, proposal, max_spend)
+    ctx.emit(submit_proposal(ctx.ledger, ctx.billing, ctx.call, proposal), handle=handle)
+
+
+def confirm(ctx: Context, proposal: Proposal, max_spend: str | None = None) -> None:
+    """Go on only after a yes, if the proposal has a question and this is not a dry run."""
+    if not ctx.asks or proposal.unchanged or proposal.question is None:
+        return
+    if proposal.limited:
         require_max_spend(ctx, max_spend)
-        due = f"{plain_amount(proposal.due_now, proposal.currency)} {proposal.currency.upper()}"
-        if ctx.interactive:  # else leave stderr to the error, for the program that reads it
-            charged = f"Stripe will charge {due} now."
-            if proposal.on_account:
-                charged = f"Stripe will invoice {due}, to be paid on account."
-            if not proposal.due_now:
-                charged = "Nothing is charged now."
-            lines = (proposal.summary, *_people_who_leave(proposal.row), *(proposal.notes or (charged,)))
-            for line in (*lines, *proposal.warnings):
-                ctx.note(line)
-        ctx.confirm("Go on?")
-    ctx.emit(submit_proposal(ctx.ledger, ctx.billing, ctx.call, proposal), handle="name")
-
-
-def _people_who_leave(row: Mapping[str, JsonValue]) -> Iterator[str]:
-    """Name the people who would lose a seat: a rule selected them, but a person must answer for it."""
-    emails = row.get("leaving_emails")
-    if isinstance(emails, list) and emails:
-        named = ", ".join(str(email) for email in emails[:_NAMED])
-        more = f" and {len(emails) - _NAMED} more (--dry-run shows all)" if len(emails) > _NAMED else ""
-        yield f"These people lose their seats: {named}{more}."
+    if ctx.interactive:  # else leave stderr to the error, for the program that reads it
+        for line in (*proposal.notes, *proposal.warnings):
+            ctx.note(line)
+    ctx.confirm(proposal.question)
 
 
 def require_max_spend(ctx: Context, max_spend: str | None) -> None:

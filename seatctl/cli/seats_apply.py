@@ -273,7 +273,7 @@ def _carry_out(
     )
     if ctx.options.dry_run and purchases:
         _ask(ctx, purchases, max_spend)
-        costs = {one.counted.subscription.name: one.prepared.due_now for one in purchases}
+        costs = {one.counted.subscription.name: one.prepared.due for one in purchases}
         _emit(ctx, weighed_report(weighed, costs=costs, check=False))
         return
     bought = _buy(ctx, purchases, max_spend)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from seatctl.cli.framework.options import EmailArg, MaxSpendOpt, RequestIdOpt, SubscriptionArg, context
 from seatctl.errors import UsageError
-
-if TYPE_CHECKING:
-    from seatctl.app.context import Context
-    from seatctl.services.subscriptions.proposal import Proposal
 
 
 def cancel(
@@ -35,6 +31,7 @@ def cancel(
       seatctl subs cancel design --now --refund --dry-run
       seatctl subs cancel design --now --refund --yes
     """
+    from seatctl.cli.confirm import confirm_and_submit
     from seatctl.services.subscriptions.cancel import prepare_cancel
 
     if now and at_period_end:
@@ -45,11 +42,8 @@ def cancel(
             hint="add --now, or leave out --refund",
         )
     ctx = context(typer_ctx)
-    _carry_out(
-        ctx,
-        prepare_cancel(ctx.ledger, ctx.billing, ctx.call, subscription, now=now, refund=refund),
-        "Cancel?",
-    )
+    proposal = prepare_cancel(ctx.ledger, ctx.billing, ctx.call, subscription, now=now, refund=refund)
+    confirm_and_submit(ctx, proposal)
 
 
 def resume(
@@ -68,15 +62,13 @@ def resume(
       seatctl subs resume design --dry-run
       seatctl subs resume design --max-spend 60.00 --yes
     """
-    from seatctl.cli.confirm import change_options, require_max_spend
+    from seatctl.cli.confirm import change_options, confirm_and_submit
     from seatctl.services.subscriptions.cancel import prepare_resume
 
     ctx = context(typer_ctx)
     options = change_options(max_spend, request_id)
     proposal = prepare_resume(ctx.ledger, ctx.billing, ctx.call, subscription, options)
-    if proposal.due_now and not ctx.options.dry_run:
-        require_max_spend(ctx, max_spend)
-    _carry_out(ctx, proposal, "Resume?")
+    confirm_and_submit(ctx, proposal, max_spend)
 
 
 def transfer(typer_ctx: typer.Context, subscription: SubscriptionArg, email: EmailArg) -> None:
@@ -92,14 +84,3 @@ def transfer(typer_ctx: typer.Context, subscription: SubscriptionArg, email: Ema
     with ctx.ledger.reading() as reader:
         new_owner = users.require(reader, email)
     ctx.emit(transfer_subscription(ctx.ledger, ctx.billing, ctx.call, subscription, new_owner), handle="name")
-
-
-def _carry_out(ctx: Context, proposal: Proposal, question: str) -> None:
-    """Show what ends and what is given back, ask, do it, and print the report."""
-    from seatctl.services.subscriptions.proposal import submit_proposal
-
-    if ctx.asks and not proposal.nothing:
-        for line in proposal.notes if ctx.interactive else ():
-            ctx.note(line)
-        ctx.confirm(question)
-    ctx.emit(submit_proposal(ctx.ledger, ctx.billing, ctx.call, proposal), handle="name")

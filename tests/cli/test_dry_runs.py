@@ -18,7 +18,7 @@ from tests.support.both_sides import contents
         ("ledger backup backup.db", "would back up to "),
         ("ledger export folder", "would export to "),
         ("users add zoe@example.com", "would have added zoe@example.com"),
-        ("subs change-plan design pro", "dry run: design has 5 seats of pro already; nothing was changed"),
+        ("subs change-plan design pro", "dry run: design already has 5 seats of pro; nothing was changed"),
         ("subs rename design lab", "would have renamed design to lab"),
         ("subs cancel design --now", "would have canceled design at once"),
         ("sandbox advance 1d", "would move the clock "),

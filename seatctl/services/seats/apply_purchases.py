@@ -14,7 +14,8 @@ from seatctl.rules.assignment import require_home
 from seatctl.rules.desired_state import Changes, SubscriptionComparison, sentence
 from seatctl.rules.plural import counted as seats_in_words
 from seatctl.rules.purchases import amount_of, check_spend
-from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal, submit_proposal
+from seatctl.services.operations.proposal import Proposal, submit_proposal
+from seatctl.services.subscriptions.proposal import ChangeOptions
 from seatctl.services.subscriptions.seats_and_plan import prepare_added_seats
 
 
@@ -28,7 +29,7 @@ class SeatPurchase:
     @property
     def sentence(self) -> str:
         """What is there, what is short, what it costs."""
-        said = sentence(self.counted, self.prepared.due_now)
+        said = sentence(self.counted, self.prepared.due)
         policy = self.counted.subscription.policy
         if policy is not None and policy.increase is Increase.PRORATE_NEXT_INVOICE:
             return f"{said} now; they are charged with the next invoice, prorated"
@@ -57,7 +58,7 @@ class FinishedPurchase:
         return {
             "subscription": self.purchase.counted.subscription.name,
             "seats": self.purchase.counted.to_buy,
-            "due_now": self.purchase.prepared.due_now,
+            "due_now": self.purchase.prepared.due,
             "currency": self.purchase.prepared.currency,
             "run": self.run,
         }
@@ -82,7 +83,7 @@ def price(
             data={"currencies": [*sorted(currencies)]},
         )
     for currency in currencies:
-        check_spend(sum(one.prepared.due_now for one in purchases), currency, max_spend)
+        check_spend(sum(one.prepared.due for one in purchases), currency, max_spend)
     return purchases
 
 
@@ -99,7 +100,7 @@ def _purchase(ledger: Ledger, billing: Billing, call: Call, short: SubscriptionC
         ledger, billing, call, short.subscription.name, short.to_buy, ChangeOptions()
     )
     request = prepared.request
-    if request.details:  # else it is under way already, as it was begun
+    if request is not None and request.details:  # else it is under way already, as it was begun
         request = replace(request, details={**request.details, "reserved": short.short})
     return SeatPurchase(short, replace(prepared, request=request))
 

@@ -37,10 +37,11 @@ from seatctl.services.charging.own_invoice import (
     undo_invoice,
 )
 from seatctl.services.operations.kinds import Apply, OperationHandler
+from seatctl.services.operations.proposal import Proposal
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import OperationRequest
 from seatctl.services.subscriptions.finish import final_transaction
-from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal, priced_proposal, spend_limit
+from seatctl.services.subscriptions.proposal import ChangeOptions, priced_proposal, spend_limit
 from seatctl.services.subscriptions.snapshot import ItemGone, SubscriptionSnapshot, has_item
 
 _DUE_DAYS = 30
@@ -63,12 +64,13 @@ def prepare_addon(
     seats: int,
     options: ChangeOptions,
     requested: dict[str, JsonValue],
-    summary: str,
+    what: str,
     list_price: int,
 ) -> Proposal:
     """Price `seats` more: in full, or for the rest of the term if it was renewed by hand.
 
-    `list_price` is the plan's price today, in minor units, for a policy without `lock_price`.
+    `what` says it after "change"; `list_price` is the plan's price today, in minor units, for a policy
+    without `lock_price`.
 
     Raises `max_spend_exceeded`, `no_unit_price`, `card_required`.
     """
@@ -109,21 +111,20 @@ def prepare_addon(
         # The metadata of a renewal by hand must stay until the end of the running term.
         "by_hand": state.by_hand,
         "due_now": due,
-        "summary": summary,
+        "summary": f"changed {what}",
     }
     request = OperationRequest("addon", requested, details, subscription.id, request_id=options.request_id)
-    warnings = discount_warnings(own_invoice, preview)
-    proposal = priced_proposal(
+    return priced_proposal(
         snapshot,
         target,
         request,
         due,
-        summary,
+        f"Change {what}?",
         options,
-        warnings=warnings,
+        warnings=discount_warnings(own_invoice, preview),
         carried_over=preview.carried_over,
+        on_account=options.on_account,
     )
-    return replace(proposal, on_account=options.on_account)
 
 
 def _line(snapshot: SubscriptionSnapshot, seats: int, list_price: int) -> _Line:

@@ -26,8 +26,9 @@ from seatctl.rules.purchases import check_spend
 from seatctl.services.charging.cards import require_given_card
 from seatctl.services.charging.customer import require_customer
 from seatctl.services.charging.processing import is_payment_processing
+from seatctl.services.operations.proposal import Proposal, charge_note
 from seatctl.services.operations.submit import OperationRequest
-from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal, repeated_proposal
+from seatctl.services.subscriptions.proposal import ChangeOptions, repeated_proposal, unless_changed
 from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot, read_snapshot, require_unscheduled
 
 _COLUMNS = ("name", "billing_email", "due_now", "currency", "pays", "result")
@@ -133,7 +134,7 @@ def prepare_billing(
     check_spend(due, currency, options.max_spend)
     cards = _cards(billing, snapshot, details.payment_method)
     form = _form(details, raw)
-    summary = _summary(snapshot, details, paid_invoice, unpaid)
+    name, changes = snapshot.subscription.name, _changes(snapshot, details, paid_invoice, unpaid)
     request = OperationRequest(
         "billing",
         requested,
@@ -153,29 +154,28 @@ def prepare_billing(
             "charged": [read_customer(raw).default_payment_method, snapshot.mirror.default_payment_method],
             "pay": None if paid_invoice is None else paid_invoice.id,
             "due_now": due,
-            "summary": summary,
+            "summary": f"changed the billing of {name}: {changes}",
         },
         snapshot.subscription.id,
         request_id=options.request_id,
     )
     row: dict[str, JsonValue] = {
-        "name": snapshot.subscription.name,
+        "name": name,
         "billing_email": details.email or read_customer(raw).email,
         "due_now": due,
         "currency": currency,
         "pays": None if paid_invoice is None else paid_invoice.number,
-        "result": "would be changed",
     }
     return Proposal(
         request,
         row,
-        due,
-        currency,
-        summary,
-        snapshot.subscription,
-        snapshot.read_at,
+        str(request.details["summary"]),
+        f"Change the billing of {name}?",
+        (f"Changes: {changes}", charge_note(due, currency)),
+        due=due,
+        currency=currency,
         columns=_COLUMNS,
-        operation=snapshot.last_operation,
+        guard=unless_changed(snapshot),
     )
 
 
@@ -233,7 +233,7 @@ def _cards(billing: Billing, snapshot: SubscriptionSnapshot, payment_method: str
     return [card.get("id") for card in saved]
 
 
-def _summary(
+def _changes(
     snapshot: SubscriptionSnapshot,
     details: Details,
     paid_invoice: StripeInvoice | None,
@@ -249,7 +249,7 @@ def _summary(
         f"{len(unpaid) - 1} more unpaid" if paid_invoice is not None and len(unpaid) > 1 else "",
     ]
     to_pay = _left_to_pay(snapshot, details, paid_invoice)
-    return f"{snapshot.subscription.name}: {', '.join(part for part in parts if part)}{to_pay}"
+    return f"{', '.join(part for part in parts if part)}{to_pay}"
 
 
 def _left_to_pay(snapshot: SubscriptionSnapshot, details: Details, paid_invoice: StripeInvoice | None) -> str:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from seatctl.billing.port import Billing
@@ -22,11 +21,17 @@ from seatctl.rules import hints, open_invoices
 from seatctl.rules.refunds import CreditShare
 from seatctl.rules.subscription_changes import NotRunning, window_opens
 from seatctl.services.charging.processing import require_no_payment_processing
+from seatctl.services.operations.proposal import Proposal
 from seatctl.services.operations.submit import OperationRequest
 from seatctl.services.subscriptions.cancel_operation import share_fields
 from seatctl.services.subscriptions.classic_billing import require_true_credit
 from seatctl.services.subscriptions.previews import total_after
-from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal, repeated_proposal
+from seatctl.services.subscriptions.proposal import (
+    ChangeOptions,
+    repeated_proposal,
+    unchanged_proposal,
+    unless_changed,
+)
 from seatctl.services.subscriptions.refunds import (
     SubscriptionInvoices,
     credit_shares,
@@ -83,7 +88,7 @@ def prepare_cancel(
     require_unshared(ledger, snapshot, "canceling it")
     if now:
         return _cancel_now(billing, snapshot, requested, refund=refund)
-    return _cancel_at_end(billing, snapshot, requested)
+    return _cancel_at_end(ledger, billing, snapshot, requested)
 
 
 def prepare_resume(
@@ -111,7 +116,10 @@ def prepare_resume(
         raise _ends_by_itself(state, snapshot.stripe_time)
     if state.ends_at is None:
         return _unchanged(
-            snapshot, requested, f"{state.name} is not canceled; it renews on {_day(state.period_end)}"
+            ledger,
+            snapshot,
+            requested,
+            f"{state.name} is not canceled; it renews on {_day(state.period_end)}",
         )
     form: dict[str, JsonValue] = {"cancel_at_period_end": False}
     if not snapshot.mirror.cancel_at_period_end:
@@ -132,10 +140,8 @@ def prepare_resume(
         else f": {plain_amount(next_invoice, snapshot.subscription.currency)} {currency}"
     )
     notes = (f"Nothing is charged now; it renews on {_day(state.period_end)}{price}.",)
-    proposal = _proposal(
-        snapshot, OperationRequest("cancel", requested, details, snapshot.subscription.id), row, notes
-    )
-    return replace(proposal, undo=hints.command("subs", "cancel", snapshot.subscription.name))
+    undo = hints.command("subs", "cancel", state.name)
+    return _proposal(snapshot, requested, details, row, f"Resume {state.name}?", notes, undo)
 
 
 def _ends_by_itself(state: SubscriptionState, at: datetime) -> SeatctlError:
@@ -169,13 +175,11 @@ def _resume_collection(snapshot: SubscriptionSnapshot, requested: dict[str, Json
     )
     summary = f"resumed the collection of {name}{what_follows}{to_pay}"
     details: dict[str, JsonValue] = {**_details(snapshot, summary), "update": {"pause_collection": ""}}
-    return _proposal(
-        snapshot, OperationRequest("cancel", requested, details, snapshot.subscription.id), _row(snapshot), ()
-    )
+    return _proposal(snapshot, requested, details, _row(snapshot), f"Resume the collection of {name}?")
 
 
 def _cancel_at_end(
-    billing: Billing, snapshot: SubscriptionSnapshot, requested: dict[str, JsonValue]
+    ledger: Ledger, billing: Billing, snapshot: SubscriptionSnapshot, requested: dict[str, JsonValue]
 ) -> Proposal:
     state = snapshot.state
     end = snapshot.mirror.cancel_at
@@ -185,11 +189,11 @@ def _cancel_at_end(
     if state.policy.renewal is Renewal.MANUAL:
         ends = _day(end or state.period_end)
         return _unchanged(
-            snapshot, requested, f"{state.name} ends by itself on {ends} unless it is renewed{remark}"
+            ledger, snapshot, requested, f"{state.name} ends by itself on {ends} unless it is renewed{remark}"
         )
     if end is not None and end <= state.period_end:
         return _unchanged(
-            snapshot, requested, f"{state.name} is already canceled; it ends on {_day(end)}{remark}"
+            ledger, snapshot, requested, f"{state.name} is already canceled; it ends on {_day(end)}{remark}"
         )
     is_past_due = snapshot.mirror.status is SubscriptionStatus.PAST_DUE
     owed = open_invoices.owed_since(invoices.open, past_due=is_past_due)
@@ -218,12 +222,11 @@ def _cancel_at_end(
         _seats_note(state, seats_until, snapshot.stripe_time),
         *open_invoices.notes(still_open, at_once=False),
     )
-    proposal = _proposal(
-        snapshot, OperationRequest("cancel", requested, details, snapshot.subscription.id), row, notes
-    )
-    if state.status in _STILL_INVOICED or snapshot.mirror.pause is not None:
-        return proposal  # `subs resume` would refuse it, or end its pause instead
-    return replace(proposal, undo=hints.command("subs", "resume", snapshot.subscription.name))
+    question = f"Cancel {state.name} at the end of its period?"
+    # `subs resume` would refuse the one, and end the pause of the other instead.
+    is_final = state.status in _STILL_INVOICED or snapshot.mirror.pause is not None
+    undo = None if is_final else hints.command("subs", "resume", state.name)
+    return _proposal(snapshot, requested, details, row, question, notes, undo)
 
 
 def _seats_note(state: SubscriptionState, seats_until: datetime, at: datetime) -> str:
@@ -275,13 +278,8 @@ def _cancel_now(
         "billed_within_the_hour": sum(draft.total for draft in invoices.drafts),
         "invoices": [share_fields(share) for share in shares],
     }
-    request = OperationRequest("cancel", requested, details, subscription.id)
-    return _proposal(
-        snapshot,
-        request,
-        row,
-        _notes(snapshot.state, subscription.currency, shares, invoices, billed_now, refund=refund),
-    )
+    notes = _notes(snapshot.state, subscription.currency, shares, invoices, billed_now, refund=refund)
+    return _proposal(snapshot, requested, details, row, f"Cancel {subscription.name} now?", notes)
 
 
 def _draft_remark(snapshot: SubscriptionSnapshot, invoices: SubscriptionInvoices) -> str:
@@ -345,30 +343,32 @@ def _row(snapshot: SubscriptionSnapshot) -> dict[str, JsonValue]:
 
 def _proposal(
     snapshot: SubscriptionSnapshot,
-    request: OperationRequest,
+    requested: dict[str, JsonValue],
+    details: dict[str, JsonValue],
     row: dict[str, JsonValue],
-    notes: tuple[str, ...],
+    question: str,
+    notes: tuple[str, ...] = (),
+    undo: str | None = None,
 ) -> Proposal:
-    summary, currency = str(request.details["summary"]), snapshot.subscription.currency
     return Proposal(
-        request,
+        OperationRequest("cancel", requested, details, snapshot.subscription.id),
         row,
-        0,
-        currency,
-        summary,
-        snapshot.subscription,
-        snapshot.read_at,
-        notes=notes,
+        str(details["summary"]),
+        question,
+        notes,
+        currency=snapshot.subscription.currency,
+        limited=False,
         columns=PREVIEW_COLUMNS,
-        operation=snapshot.last_operation,
-        would="would have",
+        guard=unless_changed(snapshot),
+        undo=undo,
     )
 
 
-def _unchanged(snapshot: SubscriptionSnapshot, requested: dict[str, JsonValue], why: str) -> Proposal:
+def _unchanged(
+    ledger: Ledger, snapshot: SubscriptionSnapshot, requested: dict[str, JsonValue], summary: str
+) -> Proposal:
     request = OperationRequest("cancel", requested, {}, snapshot.subscription.id)
-    row, currency = _row(snapshot), snapshot.subscription.currency
-    return Proposal(request, row, 0, currency, why, snapshot.subscription, snapshot.read_at, nothing=True)
+    return unchanged_proposal(ledger, snapshot.subscription, request, summary, _row(snapshot))
 
 
 def _already_ended(
@@ -388,8 +388,7 @@ def _already_ended(
         "seats": subscription.capacity,
     }
     request = OperationRequest("cancel", requested, {}, subscription.id)
-    why = f"{subscription.name} has already ended"
-    return Proposal(request, row, 0, subscription.currency, why, subscription, call.now, nothing=True)
+    return unchanged_proposal(ledger, subscription, request, f"{subscription.name} has already ended", row)
 
 
 def _day(moment: datetime) -> str:

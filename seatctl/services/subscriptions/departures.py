@@ -15,7 +15,10 @@ from seatctl.services.subscriptions.finish import After
 from seatctl.services.users.people import People, stage
 
 _NAMED = 3
-"""How many addresses a sentence lists; a row has all."""
+"""How many addresses a summary lists; a row has all."""
+
+_ASKED = 10
+"""How many people are named before the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,16 @@ class Departures:
         named, more = self.not_seated[:_NAMED], len(self.not_seated) - _NAMED
         listed = ", ".join(named) + (f" and {more} more" if more > 0 else "")
         return f"; {listed} {'has' if len(self.not_seated) == 1 else 'have'} no seat in it"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Who loses a seat, told before the question: a rule selected them, but a person answers for it."""
+        named, more = self.emails[:_ASKED], len(self.emails) - _ASKED
+        listed = ", ".join(named) + (f" and {more} more (--dry-run shows all)" if more > 0 else "")
+        return (
+            *((f"These people lose their seats: {listed}.",) if listed else ()),
+            *((f"{self.remark.removeprefix('; ')}.",) if self.remark else ()),
+        )
 
     @property
     def row_fields(self) -> dict[str, JsonValue]:

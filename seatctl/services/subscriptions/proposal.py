@@ -1,4 +1,4 @@
-"""A change of a running subscription that may be made: checked, priced by Stripe, then submitted once.
+"""What the proposals of all changes of a running subscription share.
 
 `seats_and_plan.py`, `renew.py` and `cancel.py` check and price the changes of each command.
 """
@@ -6,24 +6,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 from shlex import quote
 
-from seatctl.billing.port import Billing
-from seatctl.errors import Code, JsonValue, refuse
+from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.ledger import operations, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call, format_time
 from seatctl.models.money import plain_amount
 from seatctl.models.operation import Operation, OperationState
-from seatctl.models.report import Report
+from seatctl.models.report import Record
 from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
 from seatctl.rules.charge_comparison import ShownCharge, back_command, end_command, shown_fields, too_little
 from seatctl.rules.purchases import amount_of, check_spend
 from seatctl.rules.subscription_changes import Target
-from seatctl.services.operations.submit import OperationRequest, submit
+from seatctl.services.operations.proposal import Guard, Proposal, charge_note, only_to_finish
+from seatctl.services.operations.submit import OperationRequest
 from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
 from seatctl.services.users.permissions import allow
 
@@ -44,51 +43,52 @@ CHANGE_COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A change that may be made: checked, and priced by Stripe. `row` is what --dry-run shows."""
+def unless_changed(snapshot: SubscriptionSnapshot) -> Guard:
+    """Return a guard that raises `subscription_changed` if another process changed the subscription since.
 
-    request: OperationRequest
-    row: dict[str, JsonValue]
-    due_now: int
-    currency: str
-    summary: str
-    subscription: Subscription
-    """The subscription as it was when the change was decided."""
-    read_at: datetime
-    """When the ledger was read (UTC, this machine's clock)."""
-    notes: tuple[str, ...] = ()
-    """What to tell the user before the question, if not about a charge."""
-    nothing: bool = False
-    """There is nothing to change; only an interrupted operation of the subscription would be finished."""
-    columns: tuple[str, ...] = CHANGE_COLUMNS
-    operation: int = 0
-    """The subscription's last operation when the change was decided."""
-    on_account: bool = False
-    """The amount due is invoiced and paid later; no card is charged."""
-    warnings: tuple[str, ...] = ()
-    """Told before the question, and again with the report."""
-    would: str = "would change"
-    """The words of --dry-run before the summary."""
-    undo: str | None = None
-    """The command that takes the change back, if there is one."""
+    The quantities that a change sends are absolute.
+    """
 
-    def require_unchanged(self, reader: Reader) -> None:
-        """Raise `subscription_changed` if another process changed the subscription since.
-
-        The quantities sent are absolute. A proposal without details only finishes an operation; if it is not
-        there any more, another process has finished it.
-        """
-        now = subscriptions.by_id(reader, self.subscription.id, self.read_at)
-        same = replace(now, assigned=self.subscription.assigned) == self.subscription
+    def guard(reader: Reader) -> None:
+        now = subscriptions.by_id(reader, snapshot.subscription.id, snapshot.read_at)
+        same = replace(now, assigned=snapshot.subscription.assigned) == snapshot.subscription
         # No column shows a decrease that waits for the renewal; the operation's number does.
-        if not (self.request.details and same and operations.latest_of(reader, now.id) == self.operation):
-            raise refuse(
-                Code.SUBSCRIPTION_CHANGED,
-                f"{self.subscription.name} was changed by another command meanwhile; nothing was done",
-                hint=f"seatctl subs show {quote(self.subscription.name)}, then run the same command again",
-                data={"subscription": self.subscription.name},
-            )
+        if not same or operations.latest_of(reader, now.id) != snapshot.last_operation:
+            raise _changed(snapshot.subscription)
+
+    return guard
+
+
+def unless_finished(subscription: Subscription) -> Guard:
+    """Return the guard of a request that only finishes an operation: another process has finished it."""
+
+    def guard(_: Reader) -> None:
+        raise _changed(subscription)
+
+    return guard
+
+
+def _changed(subscription: Subscription) -> SeatctlError:
+    return refuse(
+        Code.SUBSCRIPTION_CHANGED,
+        f"{subscription.name} was changed by another command meanwhile; nothing was done",
+        hint=f"seatctl subs show {quote(subscription.name)}, then run the same command again",
+        data={"subscription": subscription.name},
+    )
+
+
+def unchanged_proposal(
+    ledger: Ledger, subscription: Subscription, request: OperationRequest, summary: str, row: Record
+) -> Proposal:
+    """Propose nothing, except to finish an interrupted operation of the subscription."""
+    return Proposal(
+        only_to_finish(ledger, request),
+        row,
+        summary,
+        columns=CHANGE_COLUMNS,
+        guard=unless_finished(subscription),
+        unchanged=True,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,23 +145,31 @@ def repeated_proposal(
     )
     if earlier is None:
         return None
-    done, due = earlier.state is OperationState.DONE, earlier.payload.get("due_now")
-    due = 0 if done or not isinstance(due, int) else due
-    check_spend(due, subscription.currency, options.max_spend)
     request = OperationRequest(earlier.kind, requested, {}, subscription.id, request_id=earlier.request_id)
     row: dict[str, JsonValue] = {
         "name": subscription.name,
         "plan": subscription.plan_slug,
         "seats": subscription.capacity,
     }
-    earlier_summary = str(earlier.payload.get("summary", ""))
-    summary = f"run {earlier.run} {'has done this' if done else 'is under way'} already: {earlier_summary}"
-    amount = f"{plain_amount(due, subscription.currency)} {subscription.currency.upper()}"
-    charge_note = f"; Stripe charges {amount} unless it has already"
-    notes = ("Nothing is done again." if done else f"It is finished now{charge_note}.",)
-    would = "nothing to do:" if done else "would finish what waits:"
-    return Proposal(
-        request, row, due, subscription.currency, summary, subscription, call.now, notes=notes, would=would
+    proposal = Proposal(
+        request, row, "", columns=CHANGE_COLUMNS, guard=unless_finished(subscription), unchanged=True
+    )
+    run, summary = earlier.run, str(earlier.payload.get("summary", ""))
+    if earlier.state is OperationState.DONE:
+        return replace(proposal, summary=f"run {run} has already done this: {summary}")
+    due, currency = earlier.payload.get("due_now"), subscription.currency
+    due = due if isinstance(due, int) else 0
+    check_spend(due, currency, options.max_spend)
+    amount = f"{plain_amount(due, currency)} {currency.upper()}"
+    return replace(
+        proposal,
+        summary=f"finished run {run}: {summary}",
+        question=f"Finish run {run}?",
+        notes=(f"Run {run} has begun this. Stripe charges {amount} unless it has already.",),
+        due=due,
+        currency=currency,
+        limited=due > 0,
+        unchanged=False,
     )
 
 
@@ -169,35 +177,19 @@ def _asks(operation: Operation, subscription: int, requested: dict[str, JsonValu
     return operation.subscription_id == subscription and operation.payload.get("asked") == requested
 
 
-def submit_proposal(ledger: Ledger, billing: Billing, call: Call, proposal: Proposal) -> Report:
-    """Submit a proposal; under --dry-run only show it. Raises what the operation raises."""
-    columns = tuple(name for name in proposal.columns if name in proposal.row)
-    if proposal.nothing and not _is_disturbed(ledger, proposal.subscription):
-        return Report(None, call.dry_run, proposal.summary, (proposal.row,), columns=columns)
-    if call.dry_run:
-        summary = f"{proposal.would} {proposal.summary}"
-        return Report(None, True, summary, (proposal.row,), columns=columns, warnings=proposal.warnings)
-    return replace(
-        submit(ledger, billing, call, proposal.request, proposal.require_unchanged), undo=proposal.undo
-    )
-
-
-def _is_disturbed(ledger: Ledger, subscription: Subscription) -> bool:
-    """Whether an interrupted operation of the subscription must be finished first."""
-    with ledger.reading() as reader:
-        return operations.of_subscription(reader, subscription.id) is not None
-
-
 def priced_proposal(
     snapshot: SubscriptionSnapshot,
     target: Target,
     request: OperationRequest,
     due: int,
-    summary: str,
+    question: str,
     options: ChangeOptions,
+    *,
+    notes: tuple[str, ...] = (),
     next_invoice: int | None = None,
     warnings: tuple[str, ...] = (),
     carried_over: int = 0,
+    on_account: bool = False,
 ) -> Proposal:
     """Return the proposal with its price now and on the next invoice, in minor units, and with its effect."""
     state, currency = snapshot.state, snapshot.subscription.currency
@@ -215,25 +207,35 @@ def priced_proposal(
         "renews_at": None if state.ends else format_time(state.period_end),
         "ends_at": None if state.ends_at is None else format_time(state.ends_at),
     }
+    remarks: list[str] = []
     if state.ends_early and state.ends_at is not None:
-        summary += f"; it ends on {state.ends_at:%Y-%m-%d}, before {state.current_end:%Y-%m-%d}"
-        request = replace(request, details={**request.details, "summary": summary})
+        remarks.append(f"it ends on {state.ends_at:%Y-%m-%d}, before {state.current_end:%Y-%m-%d}")
     if carried_over:
-        summary += f"; {too_little(carried_over, currency)}"
-        request = replace(request, details={**request.details, "summary": summary})
+        remarks.append(too_little(carried_over, currency))
+    summary = "; ".join((str(request.details["summary"]), *remarks))
     reverse = back_command(state, target.now) if target.now != state.now else end_command(state.name)
     shown = shown_fields(ShownCharge(due, currency, reverse, spend_limit(options, currency)))
-    details: dict[str, JsonValue] = {**request.details, "shown": shown, "warnings": [*warnings]}
+    details: dict[str, JsonValue] = {
+        **request.details,
+        "summary": summary,
+        "shown": shown,
+        "warnings": [*warnings],
+    }
     return Proposal(
         replace(request, details=details),
         row,
+        summary,
+        question,
+        (
+            *notes,
+            *(f"{remark[0].upper()}{remark[1:]}." for remark in remarks),
+            charge_note(due, currency, on_account=on_account),
+        ),
+        warnings,
         due,
         currency,
-        summary,
-        snapshot.subscription,
-        snapshot.read_at,
-        operation=snapshot.last_operation,
-        warnings=warnings,
+        columns=CHANGE_COLUMNS,
+        guard=unless_changed(snapshot),
     )
 
 

@@ -47,6 +47,7 @@ from seatctl.services.charging.own_invoice import (
     undo_invoice,
 )
 from seatctl.services.operations.kinds import Apply, OperationHandler
+from seatctl.services.operations.proposal import Proposal
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import OperationRequest
 from seatctl.services.plans.edit import sellable
@@ -61,7 +62,6 @@ from seatctl.services.subscriptions.finish import final_transaction
 from seatctl.services.subscriptions.previews import waiting_total
 from seatctl.services.subscriptions.proposal import (
     ChangeOptions,
-    Proposal,
     priced_proposal,
     repeated_proposal,
     spend_limit,
@@ -129,6 +129,8 @@ def prepare_renewal(
         own_invoice = replace(own_invoice, max_spend=None)
     due = preview.amount_due + waiting
     check_spend(due, plan.currency, options.max_spend)
+    what = f"{state.name} with {counted(seats, 'seat')} of {plan.slug} until {end:%Y-%m-%d}"
+    what += _waiting_remark(waiting, plan.currency)
     details: dict[str, JsonValue] = {
         **snapshot.payload_fields,
         "customer": snapshot.mirror.customer_id,
@@ -144,30 +146,25 @@ def prepare_renewal(
         "metadata": dict(said_of(snapshot.mirror, snapshot.item)),
         "leaving": [*renewal.leaving.users],
         "not_seated": [*renewal.leaving.not_seated],
-        "summary": f"renewed {state.name} with {counted(seats, 'seat')} of {plan.slug}"
-        f" until {end:%Y-%m-%d}{_waiting_remark(waiting, plan.currency)}{renewal.leaving.remark}",
+        "summary": f"renewed {what}{renewal.leaving.remark}",
     }
     request = OperationRequest(
         "renew", requested, details, snapshot.subscription.id, request_id=options.request_id
     )
-    warnings = discount_warnings(own_invoice, preview)
     proposal = priced_proposal(
         snapshot,
         target,
         request,
         due,
-        str(details["summary"]),
+        f"Renew {what}?",
         options,
-        warnings=warnings,
+        notes=renewal.leaving.notes,
+        warnings=discount_warnings(own_invoice, preview),
         carried_over=preview.carried_over,
+        on_account=renewal.due_days is not None,
     )
     row = {**proposal.row, "ends_at": format_time(end), **renewal.leaving.row_fields}
-    return replace(
-        proposal,
-        row=row,
-        on_account=renewal.due_days is not None,
-        would="would have",
-    )
+    return replace(proposal, row=row)
 
 
 def _waiting_remark(waiting: int, currency: str) -> str:

@@ -19,10 +19,11 @@ from seatctl.services.charging.customer import text
 from seatctl.services.charging.pay_invoice import current_invoice, pay_invoice
 from seatctl.services.charging.processing import require_no_payment_processing
 from seatctl.services.operations.kinds import Apply, OperationHandler
+from seatctl.services.operations.proposal import Proposal
 from seatctl.services.operations.steps import OperationRun
 from seatctl.services.operations.submit import OperationRequest
 from seatctl.services.subscriptions.finish import final_transaction
-from seatctl.services.subscriptions.proposal import ChangeOptions, Proposal
+from seatctl.services.subscriptions.proposal import ChangeOptions, unless_changed
 from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
 
 _COLUMNS = ("name", "plan", "seats", "due_now", "currency")
@@ -62,16 +63,14 @@ def prepare_restart(
             "resume", requested, details, snapshot.subscription.id, request_id=options.request_id
         ),
         row,
-        preview.amount_due,
-        preview.currency,
         summary,
-        snapshot.subscription,
-        snapshot.read_at,
+        f"Resume {snapshot.subscription.name}?",
+        (f"Stripe begins a new period and charges {price} now.",),
+        due=preview.amount_due,
+        currency=preview.currency,
+        limited=preview.amount_due > 0,
         columns=_COLUMNS,
-        operation=snapshot.last_operation,
-        notes=(f"Stripe begins a new period and charges {price} now.",),
-        on_account=snapshot.mirror.collection_method == "send_invoice",
-        would="would have",
+        guard=unless_changed(snapshot),
     )
 
 

@@ -15,6 +15,7 @@ from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call, format_time
 from seatctl.models.plan import Increase
 from seatctl.models.role import Action
+from seatctl.models.subscription_state import SubscriptionState
 from seatctl.rules import subscription_changes
 from seatctl.rules.packs import check_added
 from seatctl.rules.plan_changes import check_change, check_currency, check_next_price
@@ -25,6 +26,7 @@ from seatctl.rules.subscription_changes import Target
 from seatctl.rules.term_content import side_fields
 from seatctl.services.charging.cards import can_be_charged
 from seatctl.services.charging.discounts import discount_forms, find_discounts
+from seatctl.services.operations.proposal import Proposal
 from seatctl.services.operations.submit import OperationRequest
 from seatctl.services.plans.edit import sellable
 from seatctl.services.subscriptions.classic_billing import require_true_credit
@@ -32,9 +34,9 @@ from seatctl.services.subscriptions.departures import NO_DEPARTURES, Departures
 from seatctl.services.subscriptions.previews import Proration, due_now, next_total
 from seatctl.services.subscriptions.proposal import (
     ChangeOptions,
-    Proposal,
     priced_proposal,
     repeated_proposal,
+    unchanged_proposal,
 )
 from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot, plan_of, read_running
 
@@ -71,16 +73,16 @@ def _increase(
         subscription_changes.check_addon_on_account(state, snapshot.stripe_time)
     target = subscription_changes.increase(state, seats, snapshot.stripe_time)
     check_added(state, target, seats)
-    summary = f"{state.name}: {state.now.seats} → {target.now.seats} seats"
+    what = f"{state.name} from {state.now.seats} to {target.now.seats} seats"
     if by_own_invoice:
         from seatctl.services.subscriptions.added_seats_invoice import prepare_addon
 
         price = _list_price(ledger, snapshot)
-        return prepare_addon(billing, snapshot, target, seats, options, requested, summary, price)
+        return prepare_addon(billing, snapshot, target, seats, options, requested, what, price)
     subscription_changes.check_added_on_account(
         state, wanted=options.on_account, invoiced=snapshot.mirror.collection_method == "send_invoice"
     )
-    return _prorated(billing, call, snapshot, target, options, requested, summary)
+    return _prorated(billing, call, snapshot, target, options, requested, what)
 
 
 def _list_price(ledger: Ledger, snapshot: SubscriptionSnapshot) -> int:
@@ -114,12 +116,12 @@ def prepare_seat_total(
     snapshot = read_running(ledger, billing, call, handle, Action.ADD_SEATS)
     state = snapshot.state
     if seats == state.now.seats == state.next.seats:
-        return _unchanged(snapshot, requested)
+        return _unchanged(ledger, snapshot, requested)
     if seats > state.now.seats:
         return _increase(ledger, billing, call, snapshot, seats - state.now.seats, options, requested)
     target = subscription_changes.decrease(state, seats, snapshot.stripe_time)
     if target == Target(state.now, state.next) and not leaving.users:
-        return _unchanged(snapshot, requested)
+        return _unchanged(ledger, snapshot, requested)
     command = f"seatctl subs set-seats {quote(state.name)}"
     check_quantity(state.next.plan, state.upcoming, seats, use=command)
     leaving_users = {*leaving.users}
@@ -128,9 +130,8 @@ def prepare_seat_total(
             end = format_time(state.term_end)
             leaving_users |= {*ending_between(reader, snapshot.subscription.id, format_time(call.now), end)}
     subscription_changes.check_room(state, seats, len(leaving_users))
-    when = "now" if target.now != state.now else f"from {state.term_end:%Y-%m-%d}"
-    summary = f"{state.name}: {state.now.seats} → {seats} seats {when}{leaving.remark}"
-    return _prorated(billing, call, snapshot, target, options, requested, summary, leaving)
+    what = f"{state.name} from {state.now.seats} to {seats} seats {_when(state, target)}"
+    return _prorated(billing, call, snapshot, target, options, requested, what, leaving)
 
 
 def prepare_plan_change(
@@ -154,7 +155,7 @@ def prepare_plan_change(
     with ledger.reading() as reader:
         plan = sellable(plans.find(reader, slug))
     if plan.slug == state.next.plan and (at_renewal or plan.slug == state.now.plan):
-        return _unchanged(snapshot, requested)
+        return _unchanged(ledger, snapshot, requested)
     subscription_changes.check_plan_waits(state, plan.slug)
     # Taking a pending change back must keep the running price, not move to today's list price.
     price = state.now.price_id if plan.slug == state.now.plan else plan.price_id
@@ -170,15 +171,18 @@ def prepare_plan_change(
     command = f"first: seatctl subs set-seats {quote(state.name)}"
     for seats in {target.next.seats, target.now.seats if target.now != state.now else target.next.seats}:
         check_quantity(plan.slug, plan.policy, seats, use=command)
-    when = "now" if target.now != state.now else f"from {state.term_end:%Y-%m-%d}"
-    summary = f"{state.name}: plan {state.now.plan} → {plan.slug} {when}"
+    what = f"{state.name} from plan {state.now.plan} to {plan.slug} {_when(state, target)}"
     # What is paid for keeps the policy it was paid under; the new plan's policy begins with the new plan.
     is_current = plan.slug == state.now.plan
     agreed = TermPolicies(
         state.policy if is_current or target.now == state.now else plan.policy,
         state.policy if is_current else plan.policy,
     )
-    return _prorated(billing, call, snapshot, target, options, requested, summary, agreed=agreed)
+    return _prorated(billing, call, snapshot, target, options, requested, what, agreed=agreed)
+
+
+def _when(state: SubscriptionState, target: Target) -> str:
+    return "now" if target.now != state.now else f"as of {state.term_end:%Y-%m-%d}"
 
 
 def _prorated(
@@ -188,13 +192,13 @@ def _prorated(
     target: Target,
     options: ChangeOptions,
     requested: dict[str, JsonValue],
-    summary: str,
+    what: str,
     leaving: Departures = NO_DEPARTURES,
     agreed: TermPolicies | None = None,
 ) -> Proposal:
     """Propose a change that Stripe prorates, or that waits for the renewal.
 
-    `agreed` are the policies of a plan change.
+    `what` says it after "change"; `agreed` are the policies of a plan change.
     """
     state, is_billed = snapshot.state, target.now != snapshot.state.now
     at_once = state.policy.increase is not Increase.PRORATE_NEXT_INVOICE
@@ -234,7 +238,7 @@ def _prorated(
         "agreed": agreed.metadata if agreed is not None else nothing_kept(state.policy, state.upcoming),
         "leaving": [*leaving.users],
         "not_seated": [*leaving.not_seated],
-        "summary": summary,
+        "summary": f"changed {what}{leaving.remark}",
     }
     request = OperationRequest(
         "change", requested, details, snapshot.subscription.id, request_id=options.request_id
@@ -254,22 +258,21 @@ def _prorated(
         target,
         request,
         due,
-        summary,
+        f"Change {what}?",
         options,
-        next_invoice,
-        warnings,
+        notes=leaving.notes,
+        next_invoice=next_invoice,
+        warnings=warnings,
         carried_over=costs.carried_over,
+        on_account=on_account,
     )
-    row = {**proposal.row, **leaving.row_fields}
-    return replace(proposal, row=row, on_account=on_account)
+    return replace(proposal, row={**proposal.row, **leaving.row_fields})
 
 
-def _unchanged(snapshot: SubscriptionSnapshot, requested: dict[str, JsonValue]) -> Proposal:
+def _unchanged(ledger: Ledger, snapshot: SubscriptionSnapshot, requested: dict[str, JsonValue]) -> Proposal:
     """Propose nothing: the subscription already has these seats and this plan."""
     state = snapshot.state
     row: dict[str, JsonValue] = {"name": state.name, "plan": state.now.plan, "seats": state.now.seats}
     request = OperationRequest("change", requested, {}, snapshot.subscription.id)
-    seats = counted(state.next.seats, "seat")
-    why = f"{state.name} has {seats} of {state.next.plan} already; nothing was changed"
-    currency = snapshot.subscription.currency
-    return Proposal(request, row, 0, currency, why, snapshot.subscription, snapshot.read_at, nothing=True)
+    summary = f"{state.name} already has {counted(state.next.seats, 'seat')} of {state.next.plan}"
+    return unchanged_proposal(ledger, snapshot.subscription, request, summary, row)

@@ -125,7 +125,7 @@ def test_a_new_card_pays_what_is_owed(overdue):
     paid = set_billing(overdue, "--payment-method", "pm_card_visa", "--max-spend", "60.00")
     assert paid.code == 0, paid.err
     assert paid.rows[0]["amount_paid"] == 6000
-    assert paid.json["summary"].startswith("design: a new card, which pays invoice")
+    assert paid.json["summary"].startswith("changed the billing of design: a new card, which pays invoice")
     assert charges(overdue) == [6000, 6000]
     assert overdue.rows("subs", "list")[0]["status"] == "active"
     assert shown(overdue)["unpaid"] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -109,7 +110,9 @@ def test_a_request_that_was_done_is_answered_again_whatever_would_be_said_of_a_n
     words = (*command.split(), "--request-id", "X", "--max-spend", "0.01", "-o", "json", "--yes")
     again = sandbox(*words)
     assert (again.code, again.json["summary"][:12]) == (0, "already done")
-    assert sandbox(*words, "--dry-run").json["summary"].startswith("nothing to do: run ")
+    shown = sandbox(*words, "--dry-run").json
+    assert re.match(r"run \d+ has already done this: ", shown["summary"])
+    assert (shown["dry_run"], [row["result"] for row in shown["rows"]]) == (True, ["unchanged"])
     assert charges(sandbox) == paid
 
 
