@@ -1,4 +1,4 @@
-"""The lines of a batch from a file: commands, a CSV with a `command` column, or a template and a table."""
+"""Reads the lines of a batch: commands, a CSV with a `command` column, or a template and a table."""
 
 from __future__ import annotations
 
@@ -21,40 +21,40 @@ Check = Callable[[Line], None]
 _COMMAND = "command"
 
 
-class _Gathering:
-    """Good lines, and what is wrong with the bad ones."""
+class _LineCollector:
+    """Collects the good lines, and the problem of each bad one."""
 
     def __init__(self, check: Check) -> None:
         self._check = check
         self._good: list[Line] = []
         self._bad: list[dict[str, JsonValue]] = []
 
-    def take(self, n: int, text: str, words: Callable[[], tuple[str, ...]]) -> None:
-        """Keep a line, unless it is empty or cannot be run."""
+    def add(self, n: int, text: str, words: Callable[[], tuple[str, ...]]) -> None:
+        """Add a line, unless it is empty; note why if it cannot be run."""
         try:
-            found = Line(n, words())
-            if found.words:
-                self._check(found)
-                self._good.append(found)
+            collector = Line(n, words())
+            if collector.words:
+                self._check(collector)
+                self._good.append(collector)
         except NotALine as error:
             self._bad.append({"line": n, "command": text.strip(), "error": str(error)})
 
     def lines(self) -> list[Line]:
-        """All of them, in order. Raises BadLines where one of them is bad."""
+        """All good lines, in order. Raises BadLines if a line is bad."""
         if self._bad:
             raise BadLines(self._bad)
         return self._good
 
 
 def lines_of_file(source: str, check: Check) -> list[Line]:
-    """The commands of a file, or of what `runs failures` printed as CSV or TSV.
+    """The commands of a file, or of the output of `runs failures` as CSV or TSV.
 
     Raises BadLines, `no_rows`.
     """
-    found = _Gathering(check)
+    collector = _LineCollector(check)
     for n, text in _commands(read_text(source)):
-        found.take(n, text, partial(split, text))
-    lines = found.lines()
+        collector.add(n, text, partial(split, text))
+    lines = collector.lines()
     if not lines and source != "-" and Path(source).is_file():
         raise no_rows(source)
     return lines
@@ -64,7 +64,7 @@ def _commands(text: str) -> Iterator[tuple[int, str]]:
     first = text.partition("\n")[0]
     for delimiter in (",", "\t"):
         header: list[str] = []
-        with suppress(csv.Error):  # a NUL, a very long word: it is no header
+        with suppress(csv.Error):  # a NUL or a very long word: not a header
             header = next(csv.reader([first], delimiter=delimiter), [])
         if len(header) > 1 and _COMMAND in header:
             table = csv.DictReader(io.StringIO(text), delimiter=delimiter)
@@ -73,11 +73,13 @@ def _commands(text: str) -> Iterator[tuple[int, str]]:
             except csv.Error as error:
                 raise BadLines([{"line": table.line_num + 1, "command": "", "error": str(error)}]) from None
             return
-    yield from enumerate(text.split("\n"), start=1)  # a name may hold what else `splitlines` ends a line at
+    yield from enumerate(
+        text.split("\n"), start=1
+    )  # not `splitlines`: a name may contain its other line ends
 
 
 def lines_of_table(source: str, template: Sequence[str], check: Check) -> list[Line]:
-    """The template once for every row, values inserted as single words. Raises BadLines, NoSuchColumn."""
+    """The template filled in for every row, each value within one word. Raises BadLines, NoSuchColumn."""
     words = line(0, template).words
     names = columns_of(words)
     keys = [column_key(name) for name in names]
@@ -87,12 +89,12 @@ def lines_of_table(source: str, template: Sequence[str], check: Check) -> list[L
             raise NotALine(row.problem)
         return fill(words, dict(zip(names, row.values, strict=True)))
 
-    found = _Gathering(check)
+    collector = _LineCollector(check)
     try:
         with open_table(source, keys, needs=keys) as table:
             for row in table:
-                found.take(row.line, ",".join(row.values), partial(filled, row))
+                collector.add(row.line, ",".join(row.values), partial(filled, row))
     except NoSuchColumn as error:
-        error.hint = "a template names columns of the file: {email}"
+        error.hint = "a template names columns of the file, such as {email}"
         raise
-    return found.lines()
+    return collector.lines()

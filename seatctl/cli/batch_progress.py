@@ -1,6 +1,6 @@
-"""How far a batch has come, on stderr: lines that a log can keep, or a bar on a terminal.
+"""Shows the progress of a batch on stderr: lines for a log, or a bar on a terminal.
 
-That lines are being checked, before the first is run, is shown on a terminal only: it writes nothing yet.
+The check of the lines, before the first one is run, shows its progress only on a terminal.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from seatctl.app.context import Context
 from seatctl.models.batch import Line
 
 SECONDS = 5.0
-"""At most this often a line is written, so that a log of an hour's batch stays readable."""
+"""The shortest time between two lines, so that the log of a long batch stays readable."""
 
 CHECK_SECONDS = 0.5
-"""A check that is over sooner shows nothing; later it is told this often how far it has come."""
+"""The time between two updates of the check. A check that ends sooner shows nothing."""
 
 Progress = Callable[[int, int, int], None]
-"""Told after each line: how many of how many were tried, and how many of them failed."""
+"""Called after each line: how many lines were tried, how many there are, how many have failed."""
 
 
 @contextmanager
 def shown(ctx: Context) -> Iterator[Progress]:
-    """What the batch is to tell how far it has come."""
+    """The function that the batch calls after each line."""
     if ctx.options.quiet:
         yield lambda _done, _total, _failed: None
     elif sys.stderr.isatty():
-        with _bar() as told:
-            yield told
+        with _bar() as update:
+            yield update
     else:
         yield _Log(ctx)
 
 
 @contextmanager
 def checking(ctx: Context, check: Callable[[Line], None]) -> Iterator[Callable[[Line], None]]:
-    """The check of a line, which tells a person who waits how many lines it has seen."""
+    """The check of a line; on a terminal it also shows how many lines it has checked."""
     if ctx.options.quiet or not sys.stderr.isatty():
         yield check
         return
@@ -54,7 +54,7 @@ def checking(ctx: Context, check: Callable[[Line], None]) -> Iterator[Callable[[
 
 
 class _Counter:
-    """One line of a terminal, written over and taken away in the end."""
+    """One line of a terminal, overwritten each time and cleared at the end."""
 
     def __init__(self) -> None:
         self._count, self._width, self._last = 0, 0, time.monotonic()
@@ -79,15 +79,15 @@ class _Counter:
 
 class _Log:
     def __init__(self, ctx: Context) -> None:
-        self._here = ctx
+        self._ctx = ctx
         self._last = time.monotonic()
 
     def __call__(self, done: int, total: int, failed: int) -> None:
-        """A line every few seconds; a batch that is over sooner needs none."""
+        """Print a line every few seconds; a batch that ends sooner prints none."""
         now = time.monotonic()
         if done < total and now - self._last >= SECONDS:
             self._last = now
-            self._here.note(f"{done:,} of {total:,} lines tried{_wrong(failed)}")
+            self._ctx.note(f"{done:,} of {total:,} lines tried{_failures(failed)}")
 
 
 @contextmanager
@@ -98,11 +98,11 @@ def _bar() -> Iterator[Progress]:
     with Bar(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("lines", total=None)
 
-        def told(done: int, total: int, failed: int) -> None:
-            bar.update(task, completed=done, total=total, description=f"lines{_wrong(failed)}")
+        def update(done: int, total: int, failed: int) -> None:
+            bar.update(task, completed=done, total=total, description=f"lines{_failures(failed)}")
 
-        yield told
+        yield update
 
 
-def _wrong(failed: int) -> str:
+def _failures(failed: int) -> str:
     return f", {failed:,} failed" if failed else ""

@@ -1,4 +1,4 @@
-"""`seatctl plans`: what is sold, at which price, under which policy."""
+"""`seatctl plans`: plans, their prices and policies."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SetOpt = Annotated[
 @app.command("list")
 def list_plans(
     typer_ctx: typer.Context,
-    archived: Annotated[bool, typer.Option("--archived", help="Also those that are no longer sold.")] = False,
+    archived: Annotated[bool, typer.Option("--archived", help="Also plans that are no longer sold.")] = False,
 ) -> None:
     """List plans.
 
@@ -77,7 +77,7 @@ def show(typer_ctx: typer.Context, plan: PlanArg) -> None:
     ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
         found = plans.find(reader, plan)
-    none = "It came from Stripe and has no policy yet: seatctl plans edit gives it one."
+    none = "It came from Stripe and has no policy yet; to set one: seatctl plans edit"
     rules = [none] if found.policy is None else sentences(found.policy)
     ctx.emit_one({**plan_row(found), "rules": [*rules]}, SHOW_COLUMNS, handle="slug")
 
@@ -89,15 +89,15 @@ def add(
         str, typer.Argument(metavar="SLUG", help="Its short name, such as team-plus.", show_default=False)
     ],
     price: Annotated[
-        str, typer.Option("--price", metavar="AMOUNT", help="Per seat and interval, such as 12.00.")
+        str, typer.Option("--price", metavar="AMOUNT", help="The price per seat and interval, such as 12.00.")
     ],
-    currency: Annotated[str, typer.Option("--currency", metavar="CODE", help="Such as usd.")],
+    currency: Annotated[str, typer.Option("--currency", metavar="CODE", help="The currency, such as usd.")],
     interval: Annotated[
         Interval, typer.Option("--interval", help="How often it is billed.")
     ] = Interval.MONTH,
-    every: Annotated[int, typer.Option("--every", metavar="N", min=1, help="Billed every N intervals.")] = 1,
+    every: Annotated[int, typer.Option("--every", metavar="N", min=1, help="Bill every N intervals.")] = 1,
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="As customers read it on invoices.")
+        str | None, typer.Option("--name", metavar="NAME", help="The name that customers read on invoices.")
     ] = None,
     policy: PolicyOpt = None,
     assignments: SetOpt = None,
@@ -137,9 +137,9 @@ def edit(
     policy: PolicyOpt = None,
     assignments: SetOpt = None,
 ) -> None:
-    """Change a plan for what is bought from now on.
+    """Change a plan for purchases from now on.
 
-    Subscriptions that run keep the policy and the price under which they were bought.
+    Running subscriptions keep the policy and the price under which they were bought.
 
     Examples:
       seatctl plans edit pro --price 14.00
@@ -152,7 +152,7 @@ def edit(
     from seatctl.services.plans.edit import edit_plan
 
     if price is None and name is None and policy is None and not assignments:
-        raise UsageError("nothing to change is given", hint="give --price, --name, --policy or --set")
+        raise UsageError("there is nothing to change", hint="give --price, --name, --policy or --set")
     ctx = context(typer_ctx)
     changes: dict[str, JsonValue] = {"name": name, "fields": _assignments(assignments)}
     if policy is not None or price is not None:
@@ -171,7 +171,7 @@ def archive(
     plan: PlanArg,
     undo: Annotated[bool, typer.Option("--undo", help="Sell an archived plan again.")] = False,
 ) -> None:
-    """Stop selling a plan; what was bought on it goes on.
+    """Stop selling a plan; its subscriptions continue.
 
     Examples:
       seatctl plans archive pro
@@ -187,10 +187,11 @@ def archive(
 def export_file(
     typer_ctx: typer.Context,
     plans: Annotated[
-        list[str] | None, typer.Argument(metavar="[PLAN]...", help="Plans, by slug; all where none is named.")
+        list[str] | None,
+        typer.Argument(metavar="[PLAN]...", help="Plans, by slug; without it, all that are sold."),
     ] = None,
 ) -> None:
-    """Write plans as TOML, to bring them into another profile.
+    """Write plans as TOML, to import them into another profile.
 
     Examples:
       seatctl plans export > plans.toml
@@ -207,7 +208,7 @@ def import_file(
     typer_ctx: typer.Context,
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="TOML; - is stdin.", show_default=False)],
 ) -> None:
-    """Add the plans of a TOML file, and change those that differ.
+    """Add the plans of a TOML file and change the plans that differ.
 
     Examples:
       seatctl plans import plans.toml --dry-run
@@ -222,7 +223,7 @@ def import_file(
 
 
 def _assignments(texts: list[str] | None) -> dict[str, JsonValue]:
-    """`--set FIELD=VALUE` as a mapping. Raises UsageError for no `=`, or two values of a field."""
+    """`--set FIELD=VALUE` as a mapping. Raises UsageError if `=` is missing or a field has two values."""
     from seatctl.errors import UsageError
     from seatctl.rules.repeated_options import pairs
 

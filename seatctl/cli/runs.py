@@ -1,4 +1,4 @@
-"""`seatctl runs`: what was done, by number."""
+"""`seatctl runs`: what was done, by run number."""
 
 from __future__ import annotations
 
@@ -40,15 +40,16 @@ TABLE_CHANGES = (Column("entity", "Changed"), Column("subject", "What"), Column(
 NumberArg = Annotated[
     int, typer.Argument(metavar="RUN", help="A run's number.", show_default=False, max=LAST_NUMBER)
 ]
-ActorOpt = Annotated[str | None, typer.Option("--actor", metavar="ACTOR", help="Only what this actor did.")]
+ActorOpt = Annotated[str | None, typer.Option("--actor", metavar="ACTOR", help="Only runs of this actor.")]
 StateOpt = Annotated[
-    str | None, typer.Option("--state", metavar="STATE", help="Only these: pending, done or failed.")
+    str | None,
+    typer.Option("--state", metavar="STATE", help="Only runs in this state: pending, done or failed."),
 ]
 
 
 @app.command("list")
 def list_runs(typer_ctx: typer.Context, actor: ActorOpt = None, state: StateOpt = None) -> None:
-    """List what was done, newest first.
+    """List runs, newest first.
 
     Examples:
       seatctl runs list
@@ -61,10 +62,10 @@ def list_runs(typer_ctx: typer.Context, actor: ActorOpt = None, state: StateOpt 
     ctx = context(typer_ctx)
     if state is not None and state not in list(RunState):
         raise UsageError(f"--state takes {', '.join(RunState)}; not {state!r}", hint="--state pending")
-    wanted = None if state is None else RunState(state)
+    run_state = None if state is None else RunState(state)
     with ctx.ledger.reading() as reader:
         ctx.emit_list(
-            map(_record, runs.listing(reader, actor=actor, state=wanted)),
+            map(_record, runs.listing(reader, actor=actor, state=run_state)),
             (
                 Column("number", "Run", "integer"),
                 Column("started_at", "Started", "time"),
@@ -75,13 +76,13 @@ def list_runs(typer_ctx: typer.Context, actor: ActorOpt = None, state: StateOpt 
                 Column("os_user", "OS user", table=False),
             ),
             handle="number",
-            total=lambda: runs.count(reader, actor=actor, state=wanted),
+            total=lambda: runs.count(reader, actor=actor, state=run_state),
         )
 
 
 @app.command()
 def show(typer_ctx: typer.Context, number: NumberArg) -> None:
-    """Show a run: who did what when, everything it changed, and the calls to Stripe that it made.
+    """Show a run: who ran which command when, every change, and every call to Stripe.
 
     Examples:
       seatctl runs show 41
@@ -97,7 +98,7 @@ def show(typer_ctx: typer.Context, number: NumberArg) -> None:
         changes = audit.changes_of_run(reader, number)
         operation = operations.of_run(reader, number)
         steps = [_step(one) for one in operations.steps(reader, operation.id)] if operation else []
-        head = (
+        columns = (
             Column("number", "Run", "integer"),
             Column("command", "Command"),
             Column("actor", "Actor"),
@@ -112,15 +113,15 @@ def show(typer_ctx: typer.Context, number: NumberArg) -> None:
                 "changes": [_change(*change, whole=True) for change in changes],
                 "steps": [*steps],
             }
-            ctx.emit_one(record, head, handle="number")
+            ctx.emit_one(record, columns, handle="number")
             return
         if ctx.style.format is Format.TABLE or ctx.style.quiet:
-            ctx.emit_one(_record(run), head, handle="number")
+            ctx.emit_one(_record(run), columns, handle="number")
         if not ctx.style.quiet:
             table = ctx.style.format is Format.TABLE
             whole = ctx.style.format is Format.JSONL
             if (steps or table) and not audit.count_changes(reader, number):
-                # Only Stripe was called, or not even that: a header of changes alone would tell nothing.
+                # There are no changes to list, only calls to Stripe or not even those.
                 if steps:
                     if table:
                         ctx.emit_text("")
@@ -129,7 +130,10 @@ def show(typer_ctx: typer.Context, number: NumberArg) -> None:
             if table:
                 ctx.emit_text("")
             ctx.emit_list(
-                (_told(*change) if table else _change(*change, whole=whole) for change in changes),
+                (
+                    _change_for_people(*change) if table else _change(*change, whole=whole)
+                    for change in changes
+                ),
                 TABLE_CHANGES if table else CHANGE_COLUMNS,
                 handle="entity_id",
                 total=lambda: audit.count_changes(reader, number),
@@ -141,13 +145,13 @@ def show(typer_ctx: typer.Context, number: NumberArg) -> None:
 
 @app.command()
 def undo(typer_ctx: typer.Context, number: NumberArg) -> None:
-    """Undo a run: people, seats, requests and roles are again what they were before it.
+    """Undo a run: people, seats, requests and roles become what they were before it.
 
-    Seats that it took away are given anew, if they are free. Refused where a later run built on it. A run
-    that waits for an authentication, or was interrupted, is abandoned: nothing of it is charged. One that
-    can be neither taken back nor finished is given up, and the message says what Stripe holds of it. What
-    was bought or changed in Stripe is not undone in this way; the message names the command that reverses
-    it, where there is one.
+    Seats that the run took away are assigned again, if seats are free. The undo is refused if a later run
+    changed the same things. A run that waits for an authentication, or was interrupted, is abandoned:
+    nothing is charged for it. If it can be neither undone nor finished, it is given up, and the message
+    says what Stripe still has of it. A purchase or another change in Stripe is not undone; the message
+    names the command that reverses it, if there is one.
 
     Examples:
       seatctl runs undo 41
@@ -175,7 +179,7 @@ def _record(run: Run) -> Record:
 
 
 def _step(step: Step) -> dict[str, JsonValue]:
-    """A call to Stripe: when it was sent and answered, and why that was no answer to go on with, if so."""
+    """A call to Stripe: when it was sent and answered, and why it was refused or its answer unusable."""
     from seatctl.models.call import format_time
 
     answer = step.answer or {}
@@ -191,7 +195,7 @@ def _step(step: Step) -> dict[str, JsonValue]:
 
 
 def _change(subject: str | None, change: Change, *, whole: bool) -> dict[str, JsonValue]:
-    """A change row; with `whole` its contents are objects, else JSON text for a cell."""
+    """A change row; with `whole`, before and after are objects, else JSON text for a cell."""
     import json
 
     from seatctl.models.call import format_time
@@ -208,8 +212,8 @@ def _change(subject: str | None, change: Change, *, whole: bool) -> dict[str, Js
     }
 
 
-def _told(subject: str | None, change: Change) -> dict[str, JsonValue]:
-    """A change row as people read it: the fields that became different."""
+def _change_for_people(subject: str | None, change: Change) -> dict[str, JsonValue]:
+    """A change row for people: the fields that differ."""
     from seatctl.rules.field_changes import differences
 
     record = _change(subject, change, whole=True)

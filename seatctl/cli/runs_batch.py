@@ -1,4 +1,4 @@
-"""`seatctl runs resume` and `runs failures`: what is left of a batch."""
+"""`seatctl runs resume` and `seatctl runs failures`: batches that did not end well."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def resume(
     stop_on_error: StopOpt = False,
     max_failures: MaxFailuresOpt = None,
 ) -> None:
-    """Go on with a batch that was killed or stopped: the lines that were not tried yet.
+    """Continue a batch that was killed or stopped: run the lines that were not tried yet.
 
-    No line that was done is done again; a purchase that was under way is finished, never begun anew.
-    Lines that failed are not tried again: `runs failures`.
+    No line that succeeded is run again. A purchase that was interrupted is finished, never begun a second
+    time. Lines that failed are not run again; `runs failures` lists them.
 
     Examples:
       seatctl runs resume 41
@@ -38,14 +38,14 @@ def resume(
     from seatctl.services.runs import batch
 
     ctx = context(typer_ctx)
-    with batch.rehearsing(ctx.ledger, ctx.call) as ledger, shown(ctx) as progress:
-        how = batch.Batch(Lines(ctx, ledger).do, progress, 1 if stop_on_error else max_failures)
-        report = batch.resume(ledger, lambda: ctx.billing, ctx.call, number, how)
+    with batch.ledger_for(ctx.ledger, ctx.call) as ledger, shown(ctx) as progress:
+        options = batch.Batch(Lines(ctx, ledger).do, progress, 1 if stop_on_error else max_failures)
+        report = batch.resume(ledger, lambda: ctx.billing, ctx.call, number, options)
     ctx.emit(report, handle="line")
 
 
 def failures(typer_ctx: typer.Context, number: BatchArg) -> None:
-    """List the lines of a batch that failed, and why; -o csv is input for `batch`.
+    """List the lines of a batch that failed, and why; -o csv can be given to `batch`.
 
     Examples:
       seatctl runs failures 41

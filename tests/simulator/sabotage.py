@@ -408,10 +408,10 @@ def _open_after_429(stack: ExitStack) -> None:
 def _no_way_out(stack: ExitStack) -> None:
     from seatctl.services.runs import abandon
 
-    def given_up(_running: Any, why: Exception) -> str:
+    def give_up(_running: Any, why: Exception) -> str:
         raise why
 
-    within(stack, abandon, "_given_up", given_up)
+    within(stack, abandon, "_give_up", give_up)
 
 
 @fault("no end after a refusal", 2, "dashboard", "a refusal before money has moved leaves an operation open")

@@ -1,5 +1,7 @@
-"""`runs undo` of what is more than changes of the ledger: abandoning an operation that has not ended, and
-saying what reverses any other run."""
+"""`runs undo` for runs that did more than change the ledger: abandons an open operation, or refuses.
+
+A refusal names the command that reverses the run, if there is one.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +28,12 @@ from seatctl.rules.undo_command import ChangedFact, reversal
 from seatctl.services.operations import handlers
 from seatctl.services.operations.steps import OperationRun
 from seatctl.services.operations.submit import end_as_failed, perform
-from seatctl.services.runs.remaining_objects import left_in_stripe
+from seatctl.services.runs.remaining_objects import remaining_in_stripe
 from seatctl.services.subscriptions.snapshot import read_running
 from seatctl.services.users.permissions import allow
 
-_UNDER_WAY = timedelta(minutes=2)
-"""For so long a call whose answer never came may still be carried out: longer than any time-out."""
+_STILL_CARRIED_OUT = timedelta(minutes=2)
+"""How long Stripe may still carry out a call without an answer: longer than any time-out."""
 
 _ACTIONS = {
     "buy": Action.BUY,
@@ -46,7 +48,7 @@ _ACTIONS = {
 
 
 class CannotUndo(Refused):
-    """What the run did cannot be taken back, or is for `sync` to finish."""
+    """The run cannot be undone, or `sync` has to finish it first."""
 
     kind = Code.CANNOT_UNDO
 
@@ -54,9 +56,9 @@ class CannotUndo(Refused):
 def abandon(
     ledger: Ledger, billing: Callable[[], Billing], call: Call, run: Run, operation: Operation | None
 ) -> Report:
-    """Abandon the operation of a run under the money lock, or say why there is none that could be.
+    """Abandon the open operation of a run. The caller holds the money lock.
 
-    Raises RoleRequired, and CannotUndo with the command that reverses the run where there is one.
+    Raises RoleRequired, and CannotUndo, with the command that reverses the run if there is one.
     """
     try:
         with ledger.reading() as reader:
@@ -64,24 +66,26 @@ def abandon(
                 return _not_open(reader, run, operation)
             _allow(reader, call, operation)
     except CannotUndo as error:
-        _name_what_is_accepted(ledger, billing, call, error)
+        _say_what_the_policy_allows(ledger, billing, call, error)
         raise
-    _require_quiet(ledger, call, operation)
+    _require_no_call_under_way(ledger, call, operation)
     row: dict[str, JsonValue] = {"run": run.number, "kind": operation.kind}
     if call.dry_run:
-        shown = {**row, "result": "would be abandoned"}
-        return Report(None, True, f"would abandon run {run.number}", (shown,))
-    done = _abandon(OperationRun(ledger, billing(), call, operation))
-    return Report(run.number, False, f"abandoned run {run.number}: {done}", ({**row, "result": "abandoned"},))
+        preview = {**row, "result": "abandoned"}
+        return Report(None, True, f"would abandon run {run.number}", (preview,))
+    undone = _abandon(OperationRun(ledger, billing(), call, operation))
+    return Report(
+        run.number, False, f"abandoned run {run.number}: {undone}", ({**row, "result": "abandoned"},)
+    )
 
 
-def _require_quiet(ledger: Ledger, call: Call, operation: Operation) -> None:
-    """Raise CannotUndo while a call may be under way: what it does would not be seen, and not taken back."""
+def _require_no_call_under_way(ledger: Ledger, call: Call, operation: Operation) -> None:
+    """Raise CannotUndo while a call may be under way: what it does would not be seen and not undone."""
     if operation.state is not OperationState.PENDING:
         return
     with ledger.reading() as reader:
         sent = [step.sent_at for step in operations.steps(reader, operation.id) if step.answer is None]
-    if sent and call.now - max(sent) < _UNDER_WAY:
+    if sent and call.now - max(sent) < _STILL_CARRIED_OUT:
         raise CannotUndo(
             f"run {operation.run} was interrupted; its last call may still be under way at Stripe",
             hint=hints.to("to finish or undo it", hints.command("sync")),
@@ -90,57 +94,57 @@ def _require_quiet(ledger: Ledger, call: Call, operation: Operation) -> None:
 
 
 def _abandon(running: OperationRun) -> str:
-    """Take back what reached Stripe, or give it up if it cannot be finished either; what was done.
+    """Undo what reached Stripe, or give the operation up if it can be neither undone nor finished.
 
-    Raises CannotUndo if it has gone through.
+    Returns what was done, in words. Raises CannotUndo if it has gone through.
     """
     try:
-        done = handlers.undo(running, asked=True)
-        if done is None:
-            done = _given_up(running, _finish(running))
+        undone = handlers.undo(running, asked=True)
+        if undone is None:
+            undone = _give_up(running, _finish(running))
     except (StripeRefused, Refused, UnreadableObject, UnreadableList) as error:
         if isinstance(error, CannotUndo):
             raise
-        done = _given_up(running, error)
-    end_as_failed(running, f"abandoned by {running.call.actor}: {done}")
-    return done
+        undone = _give_up(running, error)
+    end_as_failed(running, f"abandoned by {running.call.actor}: {undone}")
+    return undone
 
 
-def _given_up(running: OperationRun, why: SeatctlError) -> str:
-    held = left_in_stripe(running)
-    told = f"Stripe holds of it: {'; '.join(held)}" if held else "Stripe holds nothing of it"
-    return f"it cannot be finished ({why.message}); {told}"
+def _give_up(running: OperationRun, why: SeatctlError) -> str:
+    remaining = remaining_in_stripe(running)
+    rest = f"Stripe still has {', '.join(remaining)}" if remaining else "Stripe has nothing of it"
+    return f"it cannot be finished ({why.message}); {rest}"
 
 
 def _finish(running: OperationRun) -> SeatctlError:
-    """Why an operation cannot be finished that has gone through at Stripe, as far as that goes.
+    """Try to finish an operation that has gone through at Stripe; return why it cannot be finished.
 
-    Raises CannotUndo if it can, and what only passes.
+    Raises CannotUndo if it is finished or waits, and errors that pass.
     """
     operation = running.operation
-    went = CannotUndo(
+    refusal = CannotUndo(
         f"run {operation.run} has gone through at Stripe in the meantime",
-        hint=hints.to("to take it over", hints.command("sync")),
+        hint=hints.to("to finish it", hints.command("sync")),
         data={"run": operation.run},
     )
     if operation.state is OperationState.WAITING:
-        raise went
+        raise refusal
     try:
         perform(running.ledger, running.billing, running.call, operation)
     except (StripeRefused, Refused, UnreadableObject, UnreadableList) as error:
         return error
-    went.message = f"run {operation.run} had gone through at Stripe, and is finished"
-    went.hint = hints.to("for the command that reverses it", hints.command("runs", "undo", operation.run))
-    raise went
+    refusal.message = f"run {operation.run} had gone through at Stripe and is finished now"
+    refusal.hint = hints.to("for the command that reverses it", hints.command("runs", "undo", operation.run))
+    raise refusal
 
 
 def _not_open(reader: Reader, run: Run, operation: Operation | None) -> Report:
     if run.state is RunState.FAILED and not audit.count_changes(reader, run.number):
-        return Report(None, False, f"run {run.number} came to nothing; there is nothing to undo")
+        return Report(None, False, f"run {run.number} changed nothing; there is nothing to undo")
     if run.state is RunState.PENDING:
         raise CannotUndo(
-            f"run {run.number} is being done, or was interrupted; it waits for nobody",
-            hint=hints.to("to go on with it", hints.command("runs", "resume", run.number))
+            f"run {run.number} is in progress or was interrupted; there is nothing to abandon",
+            hint=hints.to("to continue it", hints.command("runs", "resume", run.number))
             if batches.tally(reader, run.number).total
             else hints.to("to finish or undo it", hints.command("sync")),
             data={"run": run.number},
@@ -160,29 +164,29 @@ def _not_open(reader: Reader, run: Run, operation: Operation | None) -> Report:
     )
 
 
-def _name_what_is_accepted(
+def _say_what_the_policy_allows(
     ledger: Ledger, billing: Callable[[], Billing], call: Call, error: CannotUndo
 ) -> None:
-    """Where the policy refuses the command that would reverse a run, say why and what is allowed instead."""
-    words = shlex.split(str(error.data.get("command") or ""))
-    if words[1:3] not in (["subs", "set-seats"], ["subs", "change-plan"]):
+    """If the policy refuses the command that would reverse a run, say why and what is allowed instead."""
+    argv = shlex.split(str(error.data.get("command") or ""))
+    if argv[1:3] not in (["subs", "set-seats"], ["subs", "change-plan"]):
         return
     try:
-        found = read_running(ledger, billing(), call, words[3], Action.ADD_SEATS)
-        state = found.state
-        if words[2] == "change-plan":
+        snapshot = read_running(ledger, billing(), call, argv[3], Action.ADD_SEATS)
+        state = snapshot.state
+        if argv[2] == "change-plan":
             subscription_changes.change_plan(
-                state, "", words[4], found.stripe_time, at_renewal="--at-renewal" in words
+                state, "", argv[4], snapshot.stripe_time, at_renewal="--at-renewal" in argv
             )
-        elif int(words[4]) > state.now.seats:
-            subscription_changes.increase(state, int(words[4]) - state.now.seats, found.stripe_time)
+        elif int(argv[4]) > state.now.seats:
+            subscription_changes.increase(state, int(argv[4]) - state.now.seats, snapshot.stripe_time)
         else:
-            subscription_changes.decrease(state, int(words[4]), found.stripe_time)
+            subscription_changes.decrease(state, int(argv[4]), snapshot.stripe_time)
     except Refused as refused:
         error.message = f"{error.message}; nor can it be reversed now: {refused.message}"
         error.hint = refused.hint or error.hint
         error.data |= {"command": None, "support_contact": refused.data.get("support_contact")}
-    except SeatctlError as unknown:  # Stripe cannot be asked: then the command itself tells
+    except SeatctlError as unknown:  # Stripe cannot be asked now: running the command will tell
         error.add_note(unknown.message)
 
 
@@ -193,7 +197,7 @@ def _name_of(reader: Reader, operation: Operation | None) -> str | None:
 
 
 def _allow(reader: Reader, call: Call, operation: Operation) -> None:
-    """Who may do a thing may also give up doing it."""
+    """Raise RoleRequired: abandoning an operation needs the role that beginning it needs."""
     subscription = operation.subscription_id
     action = _ACTIONS.get(operation.kind, Action.MANAGE_SUBSCRIPTION)
     allow(
@@ -205,8 +209,8 @@ def _allow(reader: Reader, call: Call, operation: Operation) -> None:
 
 
 def _facts(reader: Reader, text: str | None) -> dict[str, JsonValue] | None:
-    found = None if text is None else json.loads(text)
-    if not isinstance(found, dict):
+    facts = None if text is None else json.loads(text)
+    if not isinstance(facts, dict):
         return None
-    owner = found.get("owner_id")
-    return {**found, "owner": users.email_of(reader, owner)} if isinstance(owner, int) else found
+    owner = facts.get("owner_id")
+    return {**facts, "owner": users.email_of(reader, owner)} if isinstance(owner, int) else facts

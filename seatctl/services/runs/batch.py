@@ -1,7 +1,7 @@
 """A batch: many commands in one process and one run, each with its own transaction and result.
 
-How a line is carried out is handed in (`Do`); here is what is written before and after it, so that a
-batch that is killed goes on where it stopped. What may be a line: rules/batches.py.
+The caller passes in how a line is run (`Batch.do`). This module records what happens before and after it, so
+that a batch that was killed can be resumed. `rules/batches.py` says what may be a line.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ COLUMNS = ("line", "command", "result", "code", "error")
 
 @dataclass(frozen=True, slots=True)
 class LineOutcome:
-    """What became of a line: its exit code, and the error or what was done, in a sentence."""
+    """The outcome of a line: its exit code, its refusal code, and one sentence."""
 
     exit_code: ExitCode
     code: str | None
@@ -36,30 +36,30 @@ class LineOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """How a batch is carried out. `do` takes a line and its row (None where there are no lines)."""
+    """How a batch is run. `do` runs one line; its row is None if the batch is not recorded."""
 
     do: Callable[[Line, BatchRow | None], LineOutcome]
     progress: Callable[[int, int, int], None]
-    """Told after each line: how many of how many were tried, and how many of them failed."""
+    """Called after each line: how many lines were tried, how many there are, how many have failed."""
     max_failures: int | None = None
 
 
-def start(ledger: Ledger, call: Call, lines: Sequence[Line], how: Batch) -> Report:
-    """Write every line down, then do one after the other. Raises what stops a batch: LedgerError.
+def start(ledger: Ledger, call: Call, lines: Sequence[Line], options: Batch) -> Report:
+    """Store every line, then run one after the other. Raises LedgerError, which stops a batch.
 
-    Under a dry run `ledger` is a copy (`rehearsing`), in which all of it is done.
+    In a dry run `ledger` is the copy of `ledger_for`.
     """
     if not lines:
-        return _go(ledger, call, None, lines, how)
+        return _run_lines(ledger, call, None, lines, options)
     with ledger.journal() as journal:
         run = batches.begin(journal, call, lines)
     with batches.lock(ledger.path, run):
-        return _go(ledger, call, run, lines, how)
+        return _run_lines(ledger, call, run, lines, options)
 
 
 @contextmanager
-def rehearsing(ledger: Ledger, call: Call) -> Iterator[Ledger]:
-    """The ledger in which the lines are done: under a dry run a copy of it, which is thrown away."""
+def ledger_for(ledger: Ledger, call: Call) -> Iterator[Ledger]:
+    """The ledger that the lines change: in a dry run a copy, which is deleted at the end."""
     if not call.dry_run:
         yield ledger
         return
@@ -67,8 +67,8 @@ def rehearsing(ledger: Ledger, call: Call) -> Iterator[Ledger]:
         yield copy
 
 
-def resume(ledger: Ledger, billing: Callable[[], Billing], call: Call, number: int, how: Batch) -> Report:
-    """Go on with a batch that was killed or stopped; no line that was done is done again.
+def resume(ledger: Ledger, billing: Callable[[], Billing], call: Call, number: int, options: Batch) -> Report:
+    """Continue a batch that was killed or stopped; no line that succeeded is run again.
 
     Raises `unknown_run`, `no_batch`, `nothing_to_resume`, `batch_busy`.
     """
@@ -76,7 +76,7 @@ def resume(ledger: Ledger, billing: Callable[[], Billing], call: Call, number: i
         require_batch(reader, number)
     with batches.lock(ledger.path, number):
         if not call.dry_run:
-            _look_after_operations(ledger, billing, call, number)
+            _finish_operations(ledger, billing, call, number)
         with ledger.reading() as reader:
             lines = batches.waiting(reader, number)
             state = runs.find(reader, number).state
@@ -87,11 +87,11 @@ def resume(ledger: Ledger, billing: Callable[[], Billing], call: Call, number: i
                 hint=f"seatctl runs failures {number}",
                 data={"run": number},
             )
-        return _go(ledger, call, number, lines, how)
+        return _run_lines(ledger, call, number, lines, options)
 
 
 def require_batch(reader: Reader, number: int) -> None:
-    """Raises `unknown_run`, and `no_batch` where the run has no lines."""
+    """Raise `unknown_run`, or `no_batch` if the run has no lines."""
     runs.find(reader, number)
     if not batches.tally(reader, number).total:
         raise refuse(
@@ -102,15 +102,15 @@ def require_batch(reader: Reader, number: int) -> None:
         )
 
 
-def _look_after_operations(ledger: Ledger, billing: Callable[[], Billing], call: Call, run: int) -> None:
-    """Purchases that lines began before the batch was killed: finished here, or taken as done.
+def _finish_operations(ledger: Ledger, billing: Callable[[], Billing], call: Call, run: int) -> None:
+    """Finish the operations that lines began before the batch was killed, or mark their lines as done.
 
-    To begin the line anew would charge for it a second time.
+    Running such a line again would charge a second time.
     """
     with ledger.reading() as reader:
         waiting = {line.n for line in batches.waiting(reader, run)}
-        begun = [(n, one) for n, one in operations.of_batch(reader, run) if n in waiting]
-    for n, operation in begun:
+        unfinished = [(n, one) for n, one in operations.of_batch(reader, run) if n in waiting]
+    for n, operation in unfinished:
         row = BatchRow(run, n)
         if operation.state is OperationState.DONE:
             with ledger.journal() as journal:
@@ -130,38 +130,40 @@ def _finish(ledger: Ledger, billing: Billing, call: Call, row: BatchRow, operati
             batches.mark_failed(journal, row, batches.error_fields(error))
 
 
-def _go(ledger: Ledger, call: Call, run: int | None, lines: Sequence[Line], how: Batch) -> Report:
+def _run_lines(ledger: Ledger, call: Call, run: int | None, lines: Sequence[Line], options: Batch) -> Report:
     try:
-        return _do_lines(ledger, call, run, lines, how)
+        return _try_lines(ledger, call, run, lines, options)
     except LedgerError as error:
         if run is not None and not call.dry_run:
-            error.hint = f"{error.hint + '; then ' if error.hint else ''}to go on: seatctl runs resume {run}"
+            error.hint = (
+                f"{error.hint + '; then ' if error.hint else ''}to continue: seatctl runs resume {run}"
+            )
         raise
     except KeyboardInterrupt:
-        kept = None if call.dry_run else run
-        hint = None if kept is None else f"to go on: seatctl runs resume {kept}"
-        raise refuse(Code.INTERRUPTED, "interrupted", hint=hint, data={"run": kept}) from None
+        resumable = None if call.dry_run else run
+        hint = None if resumable is None else f"to continue: seatctl runs resume {resumable}"
+        raise refuse(Code.INTERRUPTED, "interrupted", hint=hint, data={"run": resumable}) from None
 
 
-def _do_lines(ledger: Ledger, call: Call, run: int | None, lines: Sequence[Line], how: Batch) -> Report:
+def _try_lines(ledger: Ledger, call: Call, run: int | None, lines: Sequence[Line], options: Batch) -> Report:
     rows: list[dict[str, JsonValue]] = []
     failed = 0
     for line in lines:
         row = None if run is None else BatchRow(run, line.n)
-        outcome = how.do(line, row)
-        ok = outcome.exit_code is ExitCode.DONE
-        failed += not ok
+        outcome = options.do(line, row)
+        succeeded = outcome.exit_code is ExitCode.DONE
+        failed += not succeeded
         rows.append(_row(line, outcome))
         if row is not None:
             _mark(ledger, row, outcome)
-        how.progress(len(rows), len(lines), failed)
-        if how.max_failures is not None and failed >= how.max_failures:
+        options.progress(len(rows), len(lines), failed)
+        if options.max_failures is not None and failed >= options.max_failures:
             break
     return _end(ledger, call, run, rows, len(lines) - len(rows))
 
 
 def _mark(ledger: Ledger, row: BatchRow, outcome: LineOutcome) -> None:
-    """Before the next line: it may do what this one was waiting for, or the other way round."""
+    """Record the outcome. Done before the next line is run, so that a kill leaves no line in doubt."""
     with ledger.journal() as journal:
         if outcome.exit_code is ExitCode.DONE:
             batches.mark_done(journal, row)
@@ -175,15 +177,15 @@ def _mark(ledger: Ledger, row: BatchRow, outcome: LineOutcome) -> None:
 
 
 def _row(line: Line, outcome: LineOutcome) -> dict[str, JsonValue]:
-    ok = outcome.exit_code is ExitCode.DONE
+    succeeded = outcome.exit_code is ExitCode.DONE
     return {
         "line": line.n,
         "command": line.command,
-        "result": "done" if ok else "failed",
+        "result": "done" if succeeded else "failed",
         "code": outcome.code,
         "exit_code": int(outcome.exit_code),
-        "error": None if ok else outcome.sentence,
-        "summary": outcome.sentence if ok else None,
+        "error": None if succeeded else outcome.sentence,
+        "summary": outcome.sentence if succeeded else None,
     }
 
 
@@ -196,7 +198,7 @@ def _end(
         with ledger.reading() as reader:
             tally = batches.tally(reader, run)
             undo = f"seatctl runs undo {run}" if audit.count_changes(reader, run) else None
-    summary = _sentence(None if call.dry_run else run, tally)
+    summary = _summary(None if call.dry_run else run, tally)
     if run is not None:
         with ledger.journal() as journal:
             batches.close(journal, run, RunState.FAILED if left else RunState.DONE, summary, call)
@@ -212,10 +214,10 @@ def _end(
     )
 
 
-def _sentence(run: int | None, tally: batches.Tally) -> str:
+def _summary(run: int | None, tally: batches.Tally) -> str:
     total = tally.total
     if not total:
-        return "nothing to do: there are no lines"
+        return "nothing to do: the batch has no lines"
     parts = [f"{tally.done:,} of {total:,} line{'' if total == 1 else 's'} done"]
     if tally.failed:
         parts.append(f"{tally.failed:,} failed" + (f" (seatctl runs failures {run})" if run else ""))

@@ -1,6 +1,6 @@
-"""Taking back what a run did to people, seats, requests and roles; itself a run, and undone once only.
+"""Undoes what a run changed of people, seats, requests and roles. The undo is a run, too, and can be undone.
 
-What stands in Stripe is not taken back here: `undo.py` names the command that reverses it.
+It undoes nothing in Stripe: `abandon.py` names the command that reverses such a run.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from seatctl.ledger.due_changes import fill_waitlists, waitlist_note
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.record import runs
 from seatctl.ledger.transaction import Transaction
-from seatctl.ledger.undo import held_seats, inverse
-from seatctl.ledger.undo import restore as writes
+from seatctl.ledger.undo import held_seats, inverse, restore
 from seatctl.models.call import Call
 from seatctl.models.operation import OperationState
 from seatctl.models.report import Report
@@ -28,41 +27,40 @@ COLUMNS = ("entity", "subject", "result")
 _PEOPLE = frozenset({"made", "changed", "status"})
 
 
-class NoInverse(Exception):
-    """Something that the run changed cannot be taken back here; the caller says what reverses it."""
+class NotOnlyLedger(Exception):
+    """The run also changed something outside people, seats, requests and roles."""
 
 
 class _NothingLeft(Exception):
-    """Nothing that the run changed is still so; what falls due meanwhile is not for its undo to record."""
+    """Nothing of the run is left to undo. Raised to roll back the changes that fell due meanwhile."""
 
 
-def take_back(ledger: Ledger, call: Call, run: Run) -> Report:
+def undo_changes(ledger: Ledger, call: Call, run: Run) -> Report:
     """Undo a run that is done, in one transaction.
 
-    Raises `undone_already`, `changed_since`, RoleRequired, `last_admin`, NoSeatsLeft and its like,
-    `email_taken`;
-    NoInverse.
+    Raises `undone_already`, `changed_since`, RoleRequired, `last_admin`, `email_taken`, the refusals of an
+    assignment, and NotOnlyLedger.
     """
     try:
-        return _take_back(ledger, call, run)
-    except _NothingLeft as nothing:
-        return Report(None, call.dry_run, str(nothing))
+        return _undo_changes(ledger, call, run)
+    except _NothingLeft as nothing_left:
+        return Report(None, call.dry_run, str(nothing_left))
 
 
-def _take_back(ledger: Ledger, call: Call, run: Run) -> Report:
+def _undo_changes(ledger: Ledger, call: Call, run: Run) -> Report:
     with ledger.change(call) as tx:
-        run = _standing(tx, run)
+        run = _run_to_undo(tx, run)
         kinds = inverse.stage(tx, run.number)
         if kinds & {"other", "erased"}:
-            raise NoInverse
+            raise NotOnlyLedger
         _allow(tx, ledger, kinds)
         _require_unchanged(tx, run)
-        stays = _what_stays(tx, run)
+        remaining = _remaining_in_stripe(tx, run)
         if not kinds - {"nothing"}:
-            raise _NothingLeft(f"run {run.number} left nothing that could be undone{stays}")
+            raise _NothingLeft(f"nothing of run {run.number} is left to undo{remaining}")
         held_seats.release_undone(tx, run.number)
-        _apply(tx, kinds)
-        summary = f"undid run {run.number}: {run.summary or run.command}{stays}"
+        _restore(tx, kinds)
+        summary = f"undid run {run.number}: {run.summary or run.command}{remaining}"
         if "given" in kinds:
             summary += "; what is billed does not change"
         summary += waitlist_note(tx, fill_waitlists(tx))
@@ -78,8 +76,8 @@ def _take_back(ledger: Ledger, call: Call, run: Run) -> Report:
         )
 
 
-def _what_stays(tx: Transaction, run: Run) -> str:
-    """What lines of a batch did in Stripe, each as a run of its own, which the undo of the batch leaves."""
+def _remaining_in_stripe(tx: Transaction, run: Run) -> str:
+    """What lines of a batch did in Stripe, each in a run of its own: the undo of the batch leaves it."""
     done = [
         str(one.run) for _, one in operations.of_batch(tx, run.number) if one.state is OperationState.DONE
     ]
@@ -92,23 +90,23 @@ def _what_stays(tx: Transaction, run: Run) -> str:
     return f"; what runs {', '.join(done)} did in Stripe stays (runs undo names what reverses each)"
 
 
-def _standing(tx: Transaction, run: Run) -> Run:
-    """The run to take back: this one, or the one that did it again after it was undone."""
-    while (by := runs.undone_by(tx, run.number)) is not None:
-        again = runs.undone_by(tx, by)
-        if again is None:
+def _run_to_undo(tx: Transaction, run: Run) -> Run:
+    """The run to undo: this one, or the run that did it again after it was undone."""
+    while (undo := runs.undone_by(tx, run.number)) is not None:
+        redo = runs.undone_by(tx, undo)
+        if redo is None:
             raise refuse(
                 Code.UNDONE_ALREADY,
-                f"run {run.number} was undone by run {by}",
-                hint=f"to do it again: seatctl runs undo {by}",
-                data={"run": run.number, "undone_by": by},
+                f"run {run.number} was undone by run {undo}",
+                hint=f"to do it again: seatctl runs undo {undo}",
+                data={"run": run.number, "undone_by": undo},
             )
-        run = runs.find(tx, again)
+        run = runs.find(tx, redo)
     return run
 
 
 def _allow(tx: Transaction, ledger: Ledger, kinds: set[str]) -> None:
-    """To undo needs what doing it needs."""
+    """Raise RoleRequired: undoing needs the roles that doing it needed."""
     actor = tx.call.actor
     if kinds & _PEOPLE:
         allow(tx, actor, Action.MANAGE_USERS)
@@ -124,30 +122,30 @@ def _allow(tx: Transaction, ledger: Ledger, kinds: set[str]) -> None:
 
 
 def _require_unchanged(tx: Transaction, run: Run) -> None:
-    later = inverse.first_conflict(tx, run.number)
-    if later is not None:
-        gone = runs.undone_by(tx, later.run) is not None
-        first = f"if that is what you want, first: seatctl runs undo {later.run}"
+    blocking = inverse.first_conflict(tx, run.number)
+    if blocking is not None:
+        is_undone = runs.undone_by(tx, blocking.run) is not None
+        first = f"if that is what you want, first: seatctl runs undo {blocking.run}"
         raise refuse(
             Code.CHANGED_SINCE,
-            f"run {run.number} cannot be undone: run {later.run} changed {later.what} after it",
-            hint=f"seatctl runs show {later.run}" if gone else first,
-            data={"run": run.number, "changed_by": later.run, "changed": later.what},
+            f"run {run.number} cannot be undone: run {blocking.run} changed {blocking.what} after it",
+            hint=f"seatctl runs show {blocking.run}" if is_undone else first,
+            data={"run": run.number, "changed_by": blocking.run, "changed": blocking.what},
         )
 
 
-def _apply(tx: Transaction, kinds: set[str]) -> None:
-    """People first, so that who comes back can sit; seats are given back before others are taken."""
-    writes.restore_users(tx)
-    writes.revoke_given(tx)
+def _restore(tx: Transaction, kinds: set[str]) -> None:
+    """Restore people first, so that they can get seats; release seats before others are assigned."""
+    restore.restore_users(tx)
+    restore.revoke_given(tx)
     for number in inverse.subscriptions(tx):
-        if wanted := inverse.seats_needed(tx, number):
+        if needed := inverse.seats_needed(tx, number):
             subscription = subscriptions.by_id(tx, number)
             require_usable(subscription)
-            seats_to_take(subscription, wanted, fill=False)
-    writes.assign_again(tx)
-    writes.restore_ends(tx)
-    writes.restore_requests(tx)
-    writes.restore_roles(tx)
+            seats_to_take(subscription, needed, fill=False)
+    restore.assign_again(tx)
+    restore.restore_ends(tx)
+    restore.restore_requests(tx)
+    restore.restore_roles(tx)
     if kinds & {"role", *_PEOPLE} and not roles.holders(tx, (Role.ADMIN,)):
         raise no_admin_left()

@@ -57,7 +57,7 @@ def test_a_purchase_that_reached_stripe_by_half_is_taken_back(sandbox, pro):
     error = refused(sandbox, f"runs undo {number}")
     assert (error["code"], error["hint"]) == ("cannot_undo", "to finish or undo it: seatctl sync")
     later(sandbox)
-    assert done(sandbox, f"runs undo {number} --dry-run")["result"] == "would be abandoned"
+    assert done(sandbox, f"runs undo {number} --dry-run")["result"] == "abandoned"
     assert done(sandbox, f"runs undo {number}")["result"] == "abandoned"
     assert objects(sandbox, "customer") == charges(sandbox) == []
     assert sandbox("sync").code == 0
@@ -70,7 +70,7 @@ def test_a_purchase_that_was_paid_is_finished_instead(sandbox, pro):
     number = interrupted(sandbox, ORDER)
     later(sandbox)
     error = refused(sandbox, f"runs undo {number}")
-    assert "had gone through at Stripe, and is finished" in error["message"]
+    assert "had gone through at Stripe and is finished now" in error["message"]
     assert charges(sandbox) == [3600]
     assert_agree(sandbox)
 

@@ -43,7 +43,7 @@ def test_an_increase_that_waits_is_abandoned(office):
     change_card(office, "pay-lab@example.com", ASKS_THE_BANK)
     until(office, TEN_DAYS_LEFT)
     number = wait_for_the_bank(office, "subs add-seats lab 3")
-    assert done(office, f"runs undo {number} --dry-run")["result"] == "would be abandoned"
+    assert done(office, f"runs undo {number} --dry-run")["result"] == "abandoned"
     assert done(office, f"runs undo {number}")["result"] == "abandoned"
     assert (pool(office, "lab")["seats"], item(office, "lab")["quantity"]) == (10, 10)
     assert charges(office) == [2000, 10000, 3000]
@@ -91,7 +91,7 @@ def test_what_was_authenticated_meanwhile_is_not_abandoned(office):
     with twin(office) as stripe:
         assert control.authenticate(stripe, opened) == "paid"
     error = refused(office, f"runs undo {number}")
-    assert (error["code"], error["hint"]) == ("cannot_undo", "to take it over: seatctl sync")
+    assert (error["code"], error["hint"]) == ("cannot_undo", "to finish it: seatctl sync")
     assert office("sync").code == 0
     assert pool(office, "lab")["seats"] == 13
     assert len(charges(office)) == 4
@@ -233,6 +233,6 @@ def test_an_undo_that_finds_nothing_leaves_what_fell_due_to_the_next_change(sand
     batch = sandbox("batch", "-", "--yes", "-o", "json", stdin="subs rename design lab\n")
     assert sandbox("sandbox", "advance", "32d").code == 0
     undone = sandbox("runs", "undo", str(batch.json["run"]), "--yes")
-    assert (undone.code, "left nothing" in undone.err) == (0, True), undone.out + undone.err
+    assert (undone.code, "is left to undo" in undone.err) == (0, True), undone.out + undone.err
     assert sandbox("ledger", "check").code == 0
     assert sandbox("sync").code == sandbox("ledger", "check").code == 0
