@@ -221,12 +221,11 @@ def void(typer_ctx: typer.Context, invoice: InvoiceArg) -> None:
 def _act(
     ctx: Context, verb: str, invoice: str, payment_method: str | None = None, max_spend: str | None = None
 ) -> None:
-    from seatctl.cli.confirm import require_max_spend
+    from seatctl.cli.confirm import confirm_and_submit
     from seatctl.config.settings import Mode
-    from seatctl.models.money import plain_amount
-    from seatctl.services.invoices.actions import carry_out, prepare
+    from seatctl.services.invoices.actions import prepare
 
-    action = prepare(
+    proposal = prepare(
         ctx.ledger,
         ctx.billing,
         ctx.call,
@@ -235,16 +234,6 @@ def _act(
         payment_method=payment_method,
         max_spend=max_spend,
     )
-    if ctx.asks and not action.already_done:
-        if verb == "pay":
-            require_max_spend(ctx, max_spend)
-        name, currency = action.now.number or action.now.id, action.now.currency
-        questions = {
-            "pay": f"Charge {plain_amount(action.due, currency)} {currency.upper()} for {name} now?",
-            "send": f"Send {name} to {action.now.details.get('billed_to')}?",
-            "void": f"Void {name}?",
-        }
-        ctx.confirm(questions[verb])
-    ctx.emit(carry_out(ctx.ledger, ctx.billing, ctx.call, action), handle="number")
+    confirm_and_submit(ctx, proposal, max_spend, handle="number")
     if verb == "send" and not ctx.options.dry_run and ctx.profile.mode is not Mode.LIVE:
         ctx.note("outside live mode Stripe sends no mails")

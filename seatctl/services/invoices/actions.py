@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from shlex import quote
 
 from seatctl.billing import endpoints, listings
 from seatctl.billing.objects import read_invoice
 from seatctl.billing.port import Billing, StripeJson, Write
 from seatctl.errors import Code, JsonValue, refuse
-from seatctl.ledger import invoices, operations, subscriptions
+from seatctl.ledger import invoices, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import invoices as mirrored_invoices
 from seatctl.ledger.transaction import Transaction
@@ -17,7 +16,6 @@ from seatctl.models.call import Call, format_time, from_epoch
 from seatctl.models.invoice import Invoice, InvoiceStatus
 from seatctl.models.mirror import Kind
 from seatctl.models.money import plain_amount
-from seatctl.models.report import Report
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeInvoice
 from seatctl.models.subscription import SubscriptionStatus
@@ -28,8 +26,9 @@ from seatctl.services.charging.pay_invoice import current_invoice, pay_invoice
 from seatctl.services.charging.processing import require_no_payment_processing
 from seatctl.services.invoices.views import invoice_row
 from seatctl.services.operations.kinds import Apply, OperationHandler, OperationResult
+from seatctl.services.operations.proposal import Proposal, only_to_finish
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
-from seatctl.services.operations.submit import OperationRequest, submit
+from seatctl.services.operations.submit import OperationRequest
 from seatctl.services.subscriptions.finish import final_transaction
 from seatctl.services.subscriptions.snapshot import read_home_subscription
 from seatctl.services.users.permissions import allow
@@ -56,22 +55,6 @@ _NOT_TWICE = frozenset({"pay", "void"})
 _DONE = {"pay": InvoiceStatus.PAID, "void": InvoiceStatus.VOID}
 
 
-@dataclass(frozen=True, slots=True)
-class InvoiceAction:
-    """An invoice as Stripe has it now, and what to do with it."""
-
-    verb: str
-    invoice: Invoice
-    now: StripeInvoice
-    payment_method: str | None = None
-    already_done: bool = False
-
-    @property
-    def due(self) -> int:
-        """What would be charged, in minor units."""
-        return self.now.amount_remaining if self.verb == "pay" else 0
-
-
 def prepare(
     ledger: Ledger,
     billing: Billing,
@@ -81,9 +64,10 @@ def prepare(
     *,
     payment_method: str | None = None,
     max_spend: str | None = None,
-) -> InvoiceAction:
-    """Read the invoice from Stripe and check the action. Raises UnknownInvoice, `invoice_state`,
-    ForeignLedger, …
+) -> Proposal:
+    """Read the invoice from Stripe and check what is to be done with it.
+
+    Raises UnknownInvoice, `invoice_state`, ForeignLedger, …
     """
     if payment_method is not None:
         check_payment_method(payment_method)
@@ -94,17 +78,57 @@ def prepare(
             None if subscription_id is None else subscriptions.by_id(reader, subscription_id, call.now)
         )
         allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, subscription)
+        row = invoice_row(reader, invoice, call.now)
     mirror = None if subscription is None else read_home_subscription(ledger, billing, subscription)
     now = read_invoice(billing.read(listings.one(Kind.INVOICE, invoice.stripe_id)))
-    already_done = now.status is _DONE.get(verb)
-    if not already_done:
-        require_given_card(billing, payment_method)
-        is_unpaid = mirror is not None and mirror.status is SubscriptionStatus.UNPAID
-        _require_possible(verb, invoice, now, is_unpaid=is_unpaid)
-        if verb in _NOT_TWICE:
-            require_no_payment_processing(billing, [now.id])
-        check_spend(now.amount_remaining if verb == "pay" else 0, now.currency, max_spend)
-    return InvoiceAction(verb, invoice, now, payment_method, already_done)
+    name, due = now.number or now.id, now.amount_remaining if verb == "pay" else 0
+    address = now.details.get(
+        "billed_to"
+    )  # all that can be said: Stripe does not confirm that a mail was sent
+    summary = f"{_VERBS[verb]} {name}" + (f" to {address}" if verb == "send" and address else "")
+    requested: dict[str, JsonValue] = {
+        "verb": verb,
+        "invoice": invoice.stripe_id,
+        "payment_method": payment_method,
+    }
+    details: dict[str, JsonValue] = {
+        "invoice": invoice.stripe_id,
+        "subscription": subscription_id,
+        "summary": summary,
+        "draft": verb == "pay" and now.status is InvoiceStatus.DRAFT,
+        "due_now": due,
+    }
+    request = OperationRequest(
+        f"invoice_{verb}",
+        requested,
+        details,
+        subscription_id=subscription_id,
+        reserved_name=None if subscription_id is not None else f"invoice:{invoice.stripe_id}",
+    )
+    if now.status is _DONE.get(verb):
+        summary = f"{name} is already {now.status}"
+        return Proposal(only_to_finish(ledger, request), row, summary, columns=COLUMNS[:-1], unchanged=True)
+    require_given_card(billing, payment_method)
+    is_unpaid = mirror is not None and mirror.status is SubscriptionStatus.UNPAID
+    _require_possible(verb, invoice, now, is_unpaid=is_unpaid)
+    if verb in _NOT_TWICE:
+        require_no_payment_processing(billing, [now.id])
+    check_spend(due, now.currency, max_spend)
+    questions = {
+        "pay": f"Charge {plain_amount(due, now.currency)} {now.currency.upper()} for {name} now?",
+        "send": f"Send {name} to {address}?",
+        "void": f"Void {name}?",
+    }
+    return Proposal(
+        request,
+        row,
+        summary,
+        questions[verb],
+        due=due,
+        currency=now.currency,
+        limited=verb == "pay",
+        columns=COLUMNS,
+    )
 
 
 def _require_possible(verb: str, invoice: Invoice, now: StripeInvoice, *, is_unpaid: bool) -> None:
@@ -137,55 +161,6 @@ def _require_possible(verb: str, invoice: Invoice, now: StripeInvoice, *, is_unp
         hint=hints.command("invoices", "show", name),
         data={"invoice": invoice.stripe_id, "status": now.status.value},
     )
-
-
-def carry_out(ledger: Ledger, billing: Billing, call: Call, action: InvoiceAction) -> Report:
-    """Carry the action out. Raises CardDeclined (nothing has changed then), WaitingForCardholder."""
-    name = action.now.number or action.now.id
-    verb, reserved = action.verb, f"invoice:{action.invoice.stripe_id}"
-    with ledger.reading() as reader:
-        subscription, row = (
-            invoices.subscription_of(reader, action.invoice.id),
-            invoice_row(reader, action.invoice, call.now),
-        )
-        unfinished = (
-            operations.of_name(reader, reserved)
-            if subscription is None
-            else operations.of_subscription(reader, subscription)
-        )
-    if action.already_done and (unfinished is None or call.dry_run):
-        return Report(
-            None, call.dry_run, f"{name} is already {action.now.status}", (row,), columns=COLUMNS[:-1]
-        )
-    if call.dry_run:
-        result = {**row, "result": f"would be {_VERBS[verb]}"}
-        return Report(None, True, f"would have {name} {_VERBS[verb]}", (result,), columns=COLUMNS)
-    requested: dict[str, JsonValue] = {
-        "verb": verb,
-        "invoice": action.invoice.stripe_id,
-        "payment_method": action.payment_method,
-    }
-    details: dict[str, JsonValue] = {
-        "invoice": action.invoice.stripe_id,
-        "subscription": subscription,
-        "summary": _summary(verb, name, action.now),
-        "draft": verb == "pay" and action.now.status is InvoiceStatus.DRAFT,
-        "due_now": action.due,
-    }
-    request = OperationRequest(
-        f"invoice_{verb}",
-        requested,
-        details,
-        subscription_id=subscription,
-        reserved_name=None if subscription is not None else reserved,
-    )
-    return submit(ledger, billing, call, request, lambda _: None)
-
-
-def _summary(verb: str, name: str, invoice: StripeInvoice) -> str:
-    """The summary. Stripe never confirms that a mail was sent, so it only names the address."""
-    address = invoice.details.get("billed_to")
-    return f"{_VERBS[verb]} {name}" + (f" to {address}" if verb == "send" and address else "")
 
 
 def _run(running: OperationRun) -> Apply:

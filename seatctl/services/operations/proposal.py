@@ -61,12 +61,12 @@ class Proposal:
 
 def submit_proposal(ledger: Ledger, billing: Billing, call: Call, proposal: Proposal) -> Report:
     """Submit a proposal, or report what it would do in a dry run. Raises what the operation raises."""
-    columns = tuple(name for name in proposal.columns if name in proposal.row)
+    result = "unchanged" if proposal.unchanged else proposal.result
+    row = {**proposal.row, "result": result}
+    columns = tuple(name for name in proposal.columns if name in row)
     if proposal.unchanged and (call.dry_run or proposal.request is None):
-        row = {**proposal.row, "result": "unchanged"}
         return unchanged_report(call, proposal.summary, (row,), columns)
     if call.dry_run:
-        row = {**proposal.row, "result": proposal.result}
         return dry_run_report(proposal.summary, (row,), columns, warnings=proposal.warnings)
     assert proposal.request is not None
     report = submit(ledger, billing, call, proposal.request, proposal.guard)

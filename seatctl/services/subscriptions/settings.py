@@ -15,14 +15,15 @@ from seatctl.ledger import operations, subscriptions, users
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
-from seatctl.models.report import Report
+from seatctl.models.report import Record, Report, unchanged_report
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.models.user import User
 from seatctl.rules import hints
 from seatctl.rules.names import check_name, name_key
-from seatctl.services.operations.submit import OperationRequest, submit
+from seatctl.services.operations.proposal import Proposal, submit_proposal
+from seatctl.services.operations.submit import OperationRequest
 from seatctl.services.subscriptions.snapshot import ItemGone, item_of, metadata_item, read_home_subscription
 from seatctl.services.users.people import require_active_user
 from seatctl.services.users.permissions import allow
@@ -48,7 +49,7 @@ def rename(ledger: Ledger, billing: Billing, call: Call, handle: str, name: str)
         allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, subscription)
         reserved = operations.of_name(reader, name_key(new_name))
         if subscription.name == new_name and reserved is None:
-            return Report(None, call.dry_run, f"{new_name} already has that name")
+            return unchanged_report(call, f"{new_name} already has that name")
         if reserved is None:
             require_free_name(reader, new_name, excluding=subscription)
     report = change_setting(
@@ -67,7 +68,7 @@ def transfer(ledger: Ledger, billing: Billing, call: Call, handle: str, new_owne
     summary = f"made {new_owner.email} the owner of {subscription.name}"
     require_active_user(new_owner)
     if subscription.owner_id == new_owner.id:
-        return Report(None, call.dry_run, f"{new_owner.email} already owns {subscription.name}")
+        return unchanged_report(call, f"{new_owner.email} already owns {subscription.name}")
     report = change_setting(ledger, billing, call, subscription, {"owner": new_owner.email}, summary)
     return (
         report
@@ -121,9 +122,6 @@ def change_setting(
     Raises ForeignLedger.
     """
     mirror = read_home_subscription(ledger, billing, subscription)
-    if call.dry_run:
-        row = {"name": subscription.name, **setting, "result": "would be changed"}
-        return Report(None, True, f"would have {summary}", (row,))
     request = OperationRequest(
         "subscription_metadata",
         setting,
@@ -137,11 +135,13 @@ def change_setting(
         reserved_name=name_key(str(setting["name"])) if "name" in setting else None,
     )
 
-    def still_allowed(reader: Reader) -> None:
+    def guard(reader: Reader) -> None:
         if "name" in setting:
             require_free_name(reader, str(setting["name"]), excluding=subscription)
 
-    return submit(ledger, billing, call, request, still_allowed)
+    row: Record = {"name": subscription.name, **setting}
+    proposal = Proposal(request, row, summary, columns=(*row, "result"), result="changed", guard=guard)
+    return submit_proposal(ledger, billing, call, proposal)
 
 
 def _metadata_fields(

@@ -76,7 +76,8 @@ def test_a_page_is_shown_by_a_fresh_link(sandbox, open_invoice):
 
 def test_paying_charges_the_default_card_once(sandbox, open_invoice):
     told = sandbox("invoices", "pay", open_invoice, "--dry-run", "-o", "json")
-    assert (told.code, told.rows[0]["result"]) == (0, "would be paid")
+    assert (told.code, told.rows[0]["result"]) == (0, "done")
+    assert (told.json["dry_run"], told.json["summary"]) == (True, f"would have paid {told.rows[0]['number']}")
     assert sandbox("invoices", "pay", open_invoice, "--no-input").code == 2
     refused = sandbox("invoices", "pay", open_invoice, "--yes", "--max-spend", "1", "-o", "json")
     assert (refused.code, refused.error["code"]) == (4, "max_spend_exceeded")
