@@ -1,4 +1,4 @@
-"""`seatctl audit`: who did what, and the proof that nothing of it was altered."""
+"""`seatctl audit`: who changed what, and proof that the audit was not altered."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-ActorOpt = Annotated[str | None, typer.Option("--actor", metavar="ACTOR", help="Only what this actor did.")]
-SinceOpt = Annotated[str | None, typer.Option("--since", metavar="DATE", help="Only from this moment on.")]
+ActorOpt = Annotated[str | None, typer.Option("--actor", metavar="ACTOR", help="Only changes by this actor.")]
+SinceOpt = Annotated[
+    str | None, typer.Option("--since", metavar="DATE", help="Only changes since this date or time.")
+]
 LimitOpt = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="At most N entries.")]
 ExpectOpt = Annotated[
     str | None,
-    typer.Option("--expect", metavar="SEQ:HASH", help="A head seen earlier: it must still be there."),
+    typer.Option(
+        "--expect", metavar="SEQ:HASH", help="A head printed earlier, which must still be in the audit."
+    ),
 ]
 
 
@@ -27,9 +31,9 @@ ExpectOpt = Annotated[
 def log(
     typer_ctx: typer.Context, actor: ActorOpt = None, since: SinceOpt = None, limit: LimitOpt = None
 ) -> None:
-    """List what was changed, newest first: one entry per transaction.
+    """List the audit entries, newest first. Each transaction has one entry.
 
-    `runs show RUN` has the changes themselves.
+    `runs show RUN` shows what changed.
 
     Examples:
       seatctl audit log --limit 20
@@ -66,9 +70,9 @@ def log(
 
 @app.command()
 def verify(typer_ctx: typer.Context, expect: ExpectOpt = None) -> None:
-    """Recompute every hash of the audit and print its head; exit 7 names the first bad entry.
+    """Recompute every hash of the audit and print its head. Exit 7 means that an entry was altered.
 
-    Keep the head somewhere else: with --expect a later run finds an audit whose end was cut off.
+    Store the head somewhere else: with --expect, a later run detects that the end of the audit was cut off.
 
     Examples:
       seatctl audit verify
@@ -82,17 +86,17 @@ def verify(typer_ctx: typer.Context, expect: ExpectOpt = None) -> None:
 
     ctx = context(typer_ctx)
     if expect is not None and not re.fullmatch(r"[0-9]+:[0-9a-f]{64}", expect):
-        raise UsageError(f"--expect takes a head such as `audit verify` prints, not {expect!r}")
+        raise UsageError(f"--expect takes a head that `audit verify` has printed, not {expect!r}")
     with ctx.ledger.reading() as reader:
-        found = audit.verify(reader, expect=expect)
+        verification = audit.verify(reader, expect=expect)
     record: Record = {
-        "ok": found.problem is None,
-        "head": found.head,
-        "entries": found.entries,
-        "changes": found.changes,
-        "erased": found.erased,
-        "problem": found.problem,
-        "bad_entry": found.bad_entry,
+        "ok": verification.problem is None,
+        "head": verification.head,
+        "entries": verification.entries,
+        "changes": verification.changes,
+        "erased": verification.erased,
+        "problem": verification.problem,
+        "bad_entry": verification.bad_entry,
     }
     ctx.emit_one(
         record,
@@ -107,8 +111,8 @@ def verify(typer_ctx: typer.Context, expect: ExpectOpt = None) -> None:
         ),
         handle="head",
     )
-    if found.problem is not None:
-        ctx.note(found.problem)
+    if verification.problem is not None:
+        ctx.note(verification.problem)
         ctx.exit_code = ExitCode.NO
 
 

@@ -1,4 +1,4 @@
-"""`seatctl check`: is a person entitled."""
+"""`seatctl check`: whether a person is entitled."""
 
 from __future__ import annotations
 
@@ -37,22 +37,24 @@ def check(
     ] = None,
     feature: Annotated[
         str | None,
-        typer.Option("--feature", metavar="FEATURE", help="Only seats that give this feature count."),
+        typer.Option("--feature", metavar="FEATURE", help="Only seats that grant this feature count."),
     ] = None,
 ) -> None:
-    """Say whether a person is entitled, why, and until when. Exit 0 is yes, 7 is no.
+    """Say whether a person is entitled, why, and until when. Exit 0 means yes, 7 means no.
 
-    A no names the ways out: for a person without a seat, requesting one and buying.
+    If the answer is no, it lists the commands that would change it, such as requesting or buying a seat.
 
     Examples:
       seatctl check zoe@example.com
       seatctl check zoe@example.com -s design -o json
       seatctl check zoe@example.com --feature recordings -q && echo welcome
     """
-    from seatctl.services.seats.entitlement import check as answer
+    from seatctl.services.seats.entitlement import check as check_entitlement
 
     ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
-        found = answer(reader, email, ctx.now, subscription=subscription, plan=plan, feature=feature)
-    ctx.emit_one(found, COLUMNS, handle="reason")
-    ctx.exit_code = ExitCode.DONE if found["entitled"] else ExitCode.NO
+        answer = check_entitlement(
+            reader, email, ctx.now, subscription=subscription, plan=plan, feature=feature
+        )
+    ctx.emit_one(answer, COLUMNS, handle="reason")
+    ctx.exit_code = ExitCode.DONE if answer["entitled"] else ExitCode.NO

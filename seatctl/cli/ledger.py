@@ -1,22 +1,126 @@
-"""`seatctl ledger`: the file in which everything is kept."""
+"""`seatctl ledger`: the file that stores everything: check, back up, restore, export and adopt."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seatctl.cli.framework.options import context
-from seatctl.cli.ledger_backup import backup, export, restore
+from seatctl.cli.framework.options import OverwriteOpt, context, file_path, for_stdout, input_file
+from seatctl.system.files import STDOUT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from seatctl.app.context import Context
 
 app = typer.Typer()
-for _verb in (backup, restore, export):
-    app.command()(_verb)
 
 
 @app.command()
-def path(typer_ctx: typer.Context) -> None:
-    """Print where the ledger is.
+def backup(
+    typer_ctx: typer.Context,
+    file: Annotated[
+        str, typer.Argument(metavar="FILE|-", help="The file to write; - is stdout.", show_default=False)
+    ],
+    overwrite: OverwriteOpt = False,
+) -> None:
+    """Copy the ledger to a file and check the copy. Other commands can go on writing meanwhile.
+
+    The copy has every change that was committed before, and can be read like any ledger: --ledger FILE. With
+    - it is printed to stdout after the check.
+
+    Examples:
+      seatctl ledger backup ledger-2027-01-31.db
+      seatctl ledger backup - | gzip > ledger-2027-01-31.db.gz
+      seatctl seats list --ledger ledger-2027-01-31.db
+    """
+    from seatctl.models.report import would_have
+    from seatctl.services import ledger_files
+
+    ctx = context(typer_ctx)
+    if file == STDOUT:
+        if ctx.options.dry_run:
+            ctx.note(would_have("backed up to stdout"))
+            return
+        with for_stdout() as copy:
+            ctx.note(ledger_files.backup(ctx.ledger, ctx.call, copy, overwrite=True).summary)
+            ctx.emit_file(copy)
+        return
+    target = ctx.target(file, overwrite=overwrite)
+    ctx.emit(ledger_files.backup(ctx.ledger, ctx.call, target, overwrite=overwrite), handle="path")
+
+
+@app.command()
+def restore(
+    typer_ctx: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A backup; - is stdin.", show_default=False)],
+) -> None:
+    """Replace the ledger with a backup; the replaced ledger is kept beside it.
+
+    The backup is checked first. It becomes a new ledger with an id of its own: it must adopt subscriptions
+    before it can change them, so that two ledgers never assign the same seats.
+
+    Examples:
+      seatctl ledger restore ledger-2027-01-31.db
+    """
+    ctx = context(typer_ctx)
+    with input_file(file) as source:
+        _restore(ctx, source, "stdin" if file == "-" else str(source))
+
+
+def _restore(ctx: Context, source: Path, source_name: str) -> None:
+    from seatctl.app.belonging import require_same
+    from seatctl.ledger.ledger import open_ledger
+    from seatctl.models.report import dry_run_report
+    from seatctl.services import ledger_files
+
+    place = ctx.ledger_path(ctx.profile)
+    ctx.require_place(place)
+    ledger_files.allow_restore(place, ctx.call)
+    part = ledger_files.prepare_restore(source, place, ctx.call)
+    try:
+        restored = open_ledger(part)
+        try:
+            require_same(restored, ctx.profile)
+        finally:
+            restored.close()
+        if ctx.options.dry_run:
+            ctx.emit(dry_run_report(f"restored {source_name} to {place}"))
+            return
+        ctx.confirm(f"Replace the ledger {place} with {source_name}?")
+        ctx.emit(ledger_files.finish_restore(part, place, ctx.call, source_name), handle="ledger_id")
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@app.command()
+def export(
+    typer_ctx: typer.Context,
+    directory: Annotated[str, typer.Argument(metavar="DIR", help="A new folder.", show_default=False)],
+) -> None:
+    """Write the whole ledger to a folder of CSV files, or of JSON files with -o json.
+
+    Examples:
+      seatctl ledger export ledger-2027-01-31
+      seatctl ledger export ledger-2027-01-31 -o json
+    """
+    from seatctl.errors import UsageError
+    from seatctl.output.style import Format
+    from seatctl.services import ledger_files
+
+    ctx = context(typer_ctx)
+    if directory == STDOUT:
+        raise UsageError(
+            "an export is a folder, and cannot go to stdout", hint="seatctl ledger export FOLDER"
+        )
+    as_json = ctx.style.format is Format.JSON
+    ctx.emit(ledger_files.export(ctx.ledger, ctx.call, file_path(directory), as_json=as_json), handle="file")
+
+
+@app.command("path")
+def print_path(typer_ctx: typer.Context) -> None:
+    """Print the path of the ledger.
 
     Examples:
       seatctl ledger path
@@ -24,15 +128,15 @@ def path(typer_ctx: typer.Context) -> None:
     from seatctl.output.style import Column
 
     ctx = context(typer_ctx)
-    where = ctx.ledger.path
-    record = {"path": str(where), "ledger_id": ctx.ledger.id, "mode": ctx.ledger.mode}
+    path = ctx.ledger.path
+    record = {"path": str(path), "ledger_id": ctx.ledger.id, "mode": ctx.ledger.mode}
     columns = (
         Column("path", "Path"),
         Column("ledger_id", "Id", table=False),
         Column("mode", "Mode", table=False),
     )
     if ctx.format is None:
-        typer.echo(where)
+        typer.echo(path)
     else:
         ctx.emit_one(record, columns, handle="path")
 
@@ -48,20 +152,23 @@ def check(typer_ctx: typer.Context) -> None:
     from contextlib import closing
 
     from seatctl.errors import ExitCode
-    from seatctl.ledger import check as checking
+    from seatctl.ledger import check as ledger_check
     from seatctl.ledger.ledger import open_ledger
     from seatctl.output.style import Column
+    from seatctl.rules.plural import counted
 
     ctx = context(typer_ctx)
-    # Not as other commands open it: they ask the ledger for its mode, which a damaged one may not know.
+    # `ctx.ledger` would read the ledger's mode first, which fails if the ledger is damaged.
     with closing(open_ledger(ctx.ledger_path(ctx.profile))) as ledger:
-        found = list(checking.problems(ledger))
-        over = [] if found else checking.over_assigned(ledger)
-        shared = [] if found else checking.shared_addresses(ledger)
-    bad = {name for name, _, _ in found}
-    rows = [{"check": name, "ok": True, "subject": None, "detail": None} for name in checking.check_names()]
+        problems = list(ledger_check.problems(ledger))
+        over = [] if problems else ledger_check.over_assigned(ledger)
+        shared = [] if problems else ledger_check.shared_addresses(ledger)
+    bad = {name for name, _, _ in problems}
+    rows = [
+        {"check": name, "ok": True, "subject": None, "detail": None} for name in ledger_check.check_names()
+    ]
     rows = [row for row in rows if row["check"] not in bad]
-    rows += [{"check": name, "ok": False, "subject": what, "detail": why} for name, what, why in found]
+    rows += [{"check": name, "ok": False, "subject": what, "detail": why} for name, what, why in problems]
     ctx.emit_list(
         rows,
         (
@@ -76,10 +183,10 @@ def check(typer_ctx: typer.Context) -> None:
         ctx.note(f"over-assigned: {sentence}")
     for sentence in shared:
         ctx.note(f"e-mail: {sentence}")
-    if found:
-        counted = "1 problem" if len(found) == 1 else f"{len(found)} problems"
-        where = ctx.ledger_path(ctx.profile)
-        ctx.note(f"{counted} found in {where}; seatctl ledger restore FILE puts a backup in its place")
+    if problems:
+        path = ctx.ledger_path(ctx.profile)
+        number = counted(len(problems), "problem")
+        ctx.note(f"{number} found in {path}; to replace it with a backup: seatctl ledger restore FILE")
         ctx.exit_code = ExitCode.NO
 
 
@@ -88,13 +195,15 @@ def adopt(
     typer_ctx: typer.Context,
     subscription: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SUBSCRIPTION]...", help="Only these; else all.", show_default=False),
+        typer.Argument(
+            metavar="[SUBSCRIPTION]...", help="Subscriptions to adopt; by default all.", show_default=False
+        ),
     ] = None,
 ) -> None:
-    """Make this ledger the home of subscriptions that another ledger keeps, or none.
+    """Make this ledger the home of subscriptions that have another home or none.
 
-    A subscription has one home, whose seats count. Its id is written to Stripe; the ledger that was the
-    home before can then only read.
+    A subscription has one home: the ledger that may change it and that assigns its seats. The id of the home
+    is stored in Stripe. The previous home can then only read the subscription.
 
     Examples:
       seatctl ledger adopt
@@ -102,7 +211,7 @@ def adopt(
       seatctl ledger adopt --dry-run
     """
     from seatctl.rules.plural import counted
-    from seatctl.services.sync.adopt import adopt as run_adopt
+    from seatctl.services.sync.adopt import adopt as adopt_subscriptions
     from seatctl.services.sync.adopt import adoptable
 
     ctx = context(typer_ctx)
@@ -110,8 +219,9 @@ def adopt(
     if ctx.asks:
         with ctx.ledger.reading() as reader:
             subscriptions = adoptable(reader, ctx.call, ctx.ledger.id, names)
-        homes = {pool.home_ledger for pool in subscriptions if pool.home_ledger}
+        homes = {one.home_ledger for one in subscriptions if one.home_ledger}
         if subscriptions:
-            lose = f"; {', '.join(sorted(homes))} can then only read" if homes else ""
-            ctx.confirm(f"Make this ledger the home of {counted(len(subscriptions), 'subscription')}{lose}?")
-    ctx.emit(run_adopt(ctx.ledger, ctx.billing, ctx.call, names), handle="name")
+            previous = f"; {', '.join(sorted(homes))} can then only read" if homes else ""
+            number = counted(len(subscriptions), "subscription")
+            ctx.confirm(f"Make this ledger the home of {number}{previous}?")
+    ctx.emit(adopt_subscriptions(ctx.ledger, ctx.billing, ctx.call, names), handle="name")

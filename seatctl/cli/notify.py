@@ -1,4 +1,4 @@
-"""`seatctl notify`: messages to people."""
+"""`seatctl notify`: the messages that are sent to people."""
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ LIST_COLUMNS = (
 )
 
 NumberArg = Annotated[
-    int, typer.Argument(metavar="ID", help="A message's number.", show_default=False, max=LAST_NUMBER)
+    int, typer.Argument(metavar="ID", help="The number of a message.", show_default=False, max=LAST_NUMBER)
 ]
-FailedOpt = Annotated[bool, typer.Option("--failed", help="Only messages that have failed.")]
-WaitingOpt = Annotated[bool, typer.Option("--waiting", help="Only messages that are still to be sent.")]
+FailedOpt = Annotated[bool, typer.Option("--failed", help="Only messages that failed.")]
+WaitingOpt = Annotated[bool, typer.Option("--waiting", help="Only messages that wait to be sent.")]
 
 
 @app.command("list")
 def list_messages(typer_ctx: typer.Context, failed: FailedOpt = False, waiting: WaitingOpt = False) -> None:
     """List messages, newest first.
 
-    Failed ones wait for a person; waiting ones are sent by the next command, or by `notify send`; held
-    ones were overtaken, such as an invitation to a seat that was given back.
+    The next command, or `notify send`, sends waiting messages. Failed messages are sent again only by
+    `notify send --failed`. Held messages are never sent, because something happened that made them wrong:
+    for example, the seat was revoked.
 
     Examples:
       seatctl notify list
@@ -60,7 +61,7 @@ def list_messages(typer_ctx: typer.Context, failed: FailedOpt = False, waiting: 
 def show(typer_ctx: typer.Context, number: NumberArg) -> None:
     """Show a message as it would be sent now.
 
-    An activation code is made when the message is sent, and kept nowhere.
+    An activation code is made when the message is sent, and is not stored.
 
     Examples:
       seatctl notify show 12
@@ -86,16 +87,16 @@ def show(typer_ctx: typer.Context, number: NumberArg) -> None:
 @app.command()
 def send(
     typer_ctx: typer.Context,
-    failed: Annotated[bool, typer.Option("--failed", help="Also those that have failed before.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Also messages that failed.")] = False,
     again: Annotated[
         str | None, typer.Option("--again", metavar="EMAIL", help="Send this user a new activation code.")
     ] = None,
-    at_once: Annotated[bool, typer.Option("--now", help="Also those that were put off until later.")] = False,
+    at_once: Annotated[bool, typer.Option("--now", help="Also messages that were put off.")] = False,
 ) -> None:
     """Send the messages that are due.
 
-    Every command sends its own; this sends what they have left, and is meant for cron. Exit 6 if one
-    failed or was put off, 75 if the server cannot be reached.
+    Every command sends its own messages, but only for a few seconds. Run this from cron to send the others.
+    It exits with 6 if a message failed or was put off, with 75 if the server cannot be reached.
 
     Examples:
       seatctl notify send
@@ -106,33 +107,35 @@ def send(
     from seatctl.services.notifications.commands import SendOptions, send_messages
 
     ctx = context(typer_ctx)
-    report = send_messages(ctx.ledger, lambda: ctx.post, ctx.call, SendOptions(failed, again, at_once))
-    ctx.emit(report, handle="id")
+    options = SendOptions(failed, again, at_once)
+    ctx.emit(send_messages(ctx.ledger, lambda: ctx.post, ctx.call, options), handle="id")
 
 
 @app.command("test")
-def try_server(
+def send_test(
     typer_ctx: typer.Context,
     email: Annotated[
-        str | None, typer.Argument(metavar="[EMAIL]", help="Who gets it; the actor.", show_default=False)
+        str | None,
+        typer.Argument(metavar="[EMAIL]", help="The recipient; by default the actor.", show_default=False),
     ] = None,
     password_stdin: Annotated[
         bool,
-        typer.Option("--password-stdin", help="First keep the password from stdin in the system keyring."),
+        typer.Option("--password-stdin", help="First store the password from stdin in the system keyring."),
     ] = False,
 ) -> None:
-    """Send a test message at once, to try the mail server.
+    """Send a test message to check the mail server.
 
     Examples:
       seatctl notify test
       seatctl notify test ann@example.com --password-stdin < password
     """
     from seatctl.errors import UsageError
+    from seatctl.models.report import would_have
     from seatctl.services.notifications import commands
 
     ctx = context(typer_ctx)
-    to = email or ctx.actor
-    if "@" not in to:
+    recipient = email or ctx.actor
+    if "@" not in recipient:
         raise UsageError("the actor is not an e-mail address", hint="seatctl notify test EMAIL")
     if password_stdin and not ctx.options.dry_run:
         from seatctl.config.mail import keep_password
@@ -140,6 +143,8 @@ def try_server(
         from seatctl.input.lines import stdin_line
 
         keep_password(ctx.settings, ctx.profile, read_secret(stdin_line()))
-    sent = commands.try_server(ctx.ledger, lambda: ctx.post, ctx.call, to, ctx.profile.name)
-    columns = [Column(key, key.capitalize()) for key in sent]
-    ctx.emit_one(sent, columns, handle="to")
+    record = commands.send_test(ctx.ledger, lambda: ctx.post, ctx.call, recipient, ctx.profile.name)
+    columns = [Column(key, key.capitalize(), table=key != "dry_run") for key in record]
+    if ctx.options.dry_run:
+        ctx.note(would_have(f"sent a test message to {recipient}"))
+    ctx.emit_one(record, columns, handle="to")

@@ -1,4 +1,4 @@
-"""`seatctl requests`: asking for seats, and deciding."""
+"""`seatctl requests`: request seats, and decide requests."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from seatctl.cli.framework.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from seatctl.errors import JsonValue
     from seatctl.models.report import Record
     from seatctl.models.request import SeatRequest
     from seatctl.output.style import Column
@@ -25,22 +26,24 @@ app = typer.Typer()
 
 NumberArg = Annotated[
     int,
-    typer.Argument(metavar="NUMBER", help="A request's number.", show_default=False, max=LAST_NUMBER),
+    typer.Argument(metavar="NUMBER", help="The number of a request.", show_default=False, max=LAST_NUMBER),
 ]
 NumbersArg = Annotated[
-    list[str], typer.Argument(metavar="NUMBER...", help="Requests' numbers.", show_default=False)
+    list[str], typer.Argument(metavar="NUMBER...", help="Numbers of requests.", show_default=False)
 ]
 SomeNumbersArg = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[NUMBER]...", help="Requests' numbers.", show_default=False),
+    typer.Argument(metavar="[NUMBER]...", help="Numbers of requests.", show_default=False),
 ]
-AllOpt = Annotated[bool, typer.Option("--all", help="Every request that awaits a decision of yours.")]
+AllOpt = Annotated[bool, typer.Option("--all", help="Every pending request that you may decide.")]
 NumbersFromOpt = Annotated[
     str | None,
-    typer.Option("--from", metavar="FILE|-", help="Read the numbers: one a line, or what list prints."),
+    typer.Option(
+        "--from", metavar="FILE|-", help="Read the numbers: one per line, or a CSV of requests list."
+    ),
 ]
 CreateUsersOpt = Annotated[
-    bool, typer.Option("--create-users", help="Add the user where there is none of this e-mail.")
+    bool, typer.Option("--create-users", help="Add the user if the e-mail is not a user yet.")
 ]
 NoteOpt = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="Why the seat is needed.")]
 PriorityOpt = Annotated[
@@ -48,20 +51,24 @@ PriorityOpt = Annotated[
     typer.Option("--priority", metavar="N", help="Higher goes first on the waitlist.", min=-1000, max=1000),
 ]
 ExpiresOpt = Annotated[
-    str | None, typer.Option("--expires", metavar="14d|DATE", help="Until when the request stands.")
+    str | None, typer.Option("--expires", metavar="14d|DATE", help="When the request expires.")
 ]
 FeatureOpt = Annotated[
     list[str] | None,
-    typer.Option("--feature", metavar="NAME", help="Without a subscription: what its seat must grant."),
+    typer.Option(
+        "--feature", metavar="NAME", help="Without a subscription: a feature that the seat must grant."
+    ),
 ]
-ReasonOpt = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="What the user is told.")]
+ReasonOpt = Annotated[
+    str | None, typer.Option("--reason", metavar="TEXT", help="The reason that the user is sent.")
+]
 StatusOpt = Annotated[
     str | None,
     typer.Option(
         "--status", metavar="STATUS", help="pending, waitlisted, approved, denied, canceled or expired."
     ),
 ]
-EveryOpt = Annotated[bool, typer.Option("--all", help="Also the requests that are decided.")]
+EveryOpt = Annotated[bool, typer.Option("--all", help="Also decided requests.")]
 UserOpt = Annotated[str | None, typer.Option("--user", metavar="EMAIL", help="Only this user's requests.")]
 
 
@@ -76,11 +83,11 @@ def create(
     feature: FeatureOpt = None,
     create_users: CreateUsersOpt = False,
 ) -> None:
-    """Ask for a seat for EMAIL.
+    """Request a seat for EMAIL.
 
-    Where the subscription approves automatically and a seat is free, the user is seated at once; where
-    none is free, the request waits for one (exit 10). Where no subscription is named, it is chosen by the
-    features wanted, then by free seats, then by the later renewal. Anyone may ask for themselves.
+    If the subscription approves automatically, the user gets a free seat at once, or a place on the waitlist
+    (exit 10). Without --subscription, one is chosen by the features wanted, then by free seats, then by the
+    later renewal. Anyone may request a seat for themselves.
 
     Examples:
       seatctl requests create zoe@example.com --subscription design --note 'new in the team'
@@ -90,9 +97,11 @@ def create(
     from seatctl.services.requests.create import SeatRequestOptions, create_request
 
     ctx = context(typer_ctx)
-    ends = None if expires is None else moment_after(expires, ctx.now)
-    wish = SeatRequestOptions(email, subscription, note, priority, ends, tuple(feature or ()), create_users)
-    ctx.emit(create_request(ctx.ledger, ctx.call, wish), handle="number")
+    expires_at = None if expires is None else moment_after(expires, ctx.now)
+    options = SeatRequestOptions(
+        email, subscription, note, priority, expires_at, tuple(feature or ()), create_users
+    )
+    ctx.emit(create_request(ctx.ledger, ctx.call, options), handle="number")
 
 
 @app.command("list")
@@ -103,9 +112,9 @@ def list_requests(
     user: UserOpt = None,
     everything: EveryOpt = False,
 ) -> None:
-    """List the requests that await a decision or a seat; with --all the decided ones too.
+    """List the requests that wait for a decision or a seat; with --all the decided ones too.
 
-    A table begins with the newest, other formats with the oldest, in which order they are approved.
+    A table begins with the newest request; other formats begin with the oldest, which is approved first.
 
     Examples:
       seatctl requests list
@@ -122,10 +131,11 @@ def list_requests(
 
     ctx = context(typer_ctx)
     if status is not None and status not in list(RequestStatus):
-        known = ", ".join(RequestStatus)
-        raise UsageError(f"--status takes {known}; not {status!r}", hint="--status pending")
+        raise UsageError(
+            f"--status {status!r} is not a status: use {', '.join(RequestStatus)}", hint="--status pending"
+        )
     with ctx.ledger.reading() as reader:
-        chosen = requests.RequestFilter(
+        request_filter = requests.RequestFilter(
             now=format_time(ctx.now),
             subscription_id=subscriptions.find(reader, subscription, ctx.now).id if subscription else None,
             user_id=users.require(reader, user).id if user else None,
@@ -136,18 +146,18 @@ def list_requests(
         places = cache(lambda: requests.places(reader, ctx.now))
         ctx.emit_list(
             (
-                _record(request, lambda one: places().get(one.number))
-                for request in requests.listing(reader, chosen)
+                _record(request, lambda waiting: places().get(waiting.number))
+                for request in requests.listing(reader, request_filter)
             ),
             _columns(),
             handle="number",
-            total=lambda: requests.count(reader, chosen),
+            total=lambda: requests.count(reader, request_filter),
         )
 
 
 @app.command()
 def show(typer_ctx: typer.Context, number: NumberArg) -> None:
-    """Show a request, with its place where it waits for a seat.
+    """Show a request, with its place on the waitlist.
 
     Examples:
       seatctl requests show 3
@@ -157,8 +167,8 @@ def show(typer_ctx: typer.Context, number: NumberArg) -> None:
     ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
         request = requests.find(reader, number, ctx.now)
-        record = _record(request, lambda one: requests.place(reader, one, ctx.now))
-        ctx.emit_one(record, _columns(all_of_them=True), handle="number")
+        record = _record(request, lambda waiting: requests.place(reader, waiting, ctx.now))
+        ctx.emit_one(record, _columns(all_in_table=True), handle="number")
 
 
 @app.command()
@@ -169,9 +179,9 @@ def approve(
     source: NumbersFromOpt = None,
     subscription: SubscriptionOpt = None,
 ) -> None:
-    """Approve requests: their users are seated, or wait for a seat (exit 10).
+    """Approve requests: each user gets a free seat, or a place on the waitlist (exit 10).
 
-    With --all, --subscription takes only the requests for it and those for any.
+    With --all, --subscription approves only the requests for this subscription and for any.
 
     Examples:
       seatctl requests approve 1
@@ -180,12 +190,11 @@ def approve(
       seatctl requests approve --all
       seatctl requests list --status pending -o csv | seatctl requests approve --from -
     """
-    from seatctl.cli.requests_numbers import chosen_numbers
     from seatctl.services.requests.decide import approve_requests
 
     ctx = context(typer_ctx)
-    chosen = chosen_numbers(numbers, source, everything=everything)
-    ctx.emit(approve_requests(ctx.ledger, ctx.call, chosen, subscription), handle="number")
+    selected = _selected_numbers(numbers, source, everything=everything)
+    ctx.emit(approve_requests(ctx.ledger, ctx.call, selected, subscription), handle="number")
 
 
 @app.command()
@@ -201,39 +210,37 @@ def deny(
     Examples:
       seatctl requests deny 2 --reason 'use the shared account'
     """
-    from seatctl.cli.requests_numbers import chosen_numbers
     from seatctl.services.requests.decide import deny_requests
 
     ctx = context(typer_ctx)
-    chosen = chosen_numbers(numbers, source, everything=everything)
-    ctx.emit(deny_requests(ctx.ledger, ctx.call, chosen, reason), handle="number")
+    selected = _selected_numbers(numbers, source, everything=everything)
+    ctx.emit(deny_requests(ctx.ledger, ctx.call, selected, reason), handle="number")
 
 
 @app.command()
 def cancel(typer_ctx: typer.Context, numbers: NumbersArg) -> None:
-    """Take requests back; anyone may take back their own.
+    """Cancel requests; anyone may cancel their own.
 
     Examples:
       seatctl requests cancel 2
     """
-    from seatctl.cli.requests_numbers import typed_numbers
     from seatctl.services.requests.decide import cancel_requests
 
     ctx = context(typer_ctx)
-    ctx.emit(cancel_requests(ctx.ledger, ctx.call, typed_numbers(numbers)), handle="number")
+    ctx.emit(cancel_requests(ctx.ledger, ctx.call, _typed_numbers(numbers)), handle="number")
 
 
 def _record(request: SeatRequest, place: Callable[[SeatRequest], int | None]) -> Record:
     from seatctl.models.call import format_time
     from seatctl.models.request import RequestStatus
 
-    waits = request.status is RequestStatus.WAITLISTED
+    waiting = request.status is RequestStatus.WAITLISTED
     return {
         "number": request.number,
         "email": request.email,
         "subscription": request.subscription,
         "status": request.status.value,
-        "place": place(request) if waits else None,
+        "place": place(request) if waiting else None,
         "features": list(request.features),
         "priority": request.priority,
         "note": request.note,
@@ -245,8 +252,8 @@ def _record(request: SeatRequest, place: Callable[[SeatRequest], int | None]) ->
     }
 
 
-def _columns(*, all_of_them: bool = False) -> tuple[Column, ...]:
-    """Of a list; a table of one request has room for all of them."""
+def _columns(*, all_in_table: bool = False) -> tuple[Column, ...]:
+    """Return the columns of a list. A table of a single request has room for all of them."""
     from seatctl.output.style import Column
 
     columns = (
@@ -264,4 +271,73 @@ def _columns(*, all_of_them: bool = False) -> tuple[Column, ...]:
         Column("decided_at", "Decided", "time", table=False),
         Column("reason", "Reason", table=False),
     )
-    return tuple(column._replace(table=True) for column in columns) if all_of_them else columns
+    return tuple(column._replace(table=True) for column in columns) if all_in_table else columns
+
+
+def _typed_numbers(arguments: Sequence[str]) -> list[int]:
+    """Return the numbers given as arguments. Raises UsageError, naming all that are not numbers."""
+    from seatctl.errors import UsageError
+    from seatctl.rules.whole_numbers import MOST, whole_number
+
+    numbers = [(text, whole_number(text.strip(), MOST)) for text in arguments]
+    bad = [repr(text) for text, number in numbers if number is None]
+    if bad:
+        expected = "a whole number" if len(bad) == 1 else "whole numbers"
+        raise UsageError(f"NUMBER takes {expected}; not {', '.join(bad)}", hint="seatctl requests list")
+    return [number for _, number in numbers if number is not None]
+
+
+def _selected_numbers(
+    arguments: list[str] | None, source: str | None, *, everything: bool
+) -> list[int] | None:
+    """Return the numbers of the requests, or None for all. Raises UsageError unless one way is used."""
+    if (bool(arguments) + (source is not None) + everything) != 1:
+        from seatctl.errors import UsageError
+
+        raise UsageError(
+            "name the requests by number, with --all, or with --from FILE", hint="seatctl requests list"
+        )
+    if everything:
+        return None
+    return _read_numbers(source) if source is not None else _typed_numbers(arguments or ())
+
+
+def _read_numbers(source: str) -> list[int]:
+    """Return the numbers of a file: one per line, or the column `number` of a table.
+
+    Raises `bad_rows` with every bad line, `file_not_found`, `empty_file`, NoSuchColumn.
+    """
+    import io
+
+    from seatctl.errors import Code, refuse
+    from seatctl.input.lines import open_bytes
+    from seatctl.input.tables import open_table
+
+    stream, name = open_bytes(source, None)
+    with stream:
+        data = stream.read()
+    lines = data.decode("utf-8-sig", "replace").splitlines()
+    first = next((line.strip() for line in lines if line.strip()), "")
+    if first.isdigit():
+        rows = list(enumerate(lines, 1))
+    else:
+        with open_table(source, ("number",), needs=("number",), stdin=io.BytesIO(data)) as table:
+            rows = [(row.line, row.values[0] if row.problem is None else row.problem) for row in table]
+    filled = [(line, text.strip()) for line, text in rows if text.strip()]
+    bad: list[JsonValue] = [
+        {"line": line, "error": f"{text!r} is not the number of a request"}
+        for line, text in filled
+        if not _is_number(text)
+    ]
+    if bad:
+        raise refuse(
+            Code.BAD_ROWS,
+            f"{len(bad)} of {len(filled)} lines of {name} do not have the number of a request",
+            hint="to see the numbers: seatctl requests list -q",
+            data={"rows": bad},
+        )
+    return [int(text) for _, text in filled]
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 12

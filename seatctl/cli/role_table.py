@@ -1,4 +1,4 @@
-"""docs/roles.md, made of the matrix: `python -m seatctl.cli.role_table` writes it, a test compares."""
+"""Generates docs/roles.md: `python -m seatctl.cli.role_table` writes the page, and a test compares it."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ ROLES = (Role.ADMIN, Role.OWNER, Role.ASSIGNOR, Role.VIEWER)
 _HEAD = """\
 # Roles
 
-Made from `seatctl/rules/permissions.py` and `command_roles.py` by `python -m seatctl.cli.role_table`; a test
-runs every command below under every role and compares.
+`python -m seatctl.cli.role_table` generates this page from `seatctl/rules/permissions.py` and
+`command_roles.py`. A test runs every command below with every role and compares.
 
 An actor is an e-mail address or `ci:NAME`. A role is granted for everything or for one subscription
-(`seatctl roles grant ACTOR ROLE [--subscription SUB]`); the *owner* of a subscription is one of its
-settings (`seatctl subs transfer`). The first actor of `seatctl init` is an admin, and the last admin stays.
-Roles guard against mistakes: who can write the ledger's file can write anything in it.
+(`seatctl roles grant ACTOR ROLE [--subscription SUB]`). The *owner* of a subscription is one of its settings
+(`seatctl subs transfer`). `seatctl init` makes its actor an admin, and the last admin cannot be removed.
+Roles prevent mistakes, not attacks: whoever can write the ledger's file can write anything in it.
 
-An owner may do the following for the subscriptions that they own, everybody else for those that the role was
-granted for.
+An owner has these rights for the subscriptions that they own, other roles for the subscriptions that they
+were granted for.
 """
 
 
 def text() -> str:
-    """The whole page."""
+    """Return the whole page."""
     return "\n".join(
         [_HEAD, "## Actions", "", *_actions(), "", "## Commands", "", *_commands(), "", *_others(), ""]
     )
@@ -78,17 +78,17 @@ def _others() -> list[str]:
         return ", ".join(f"`{command}`" for command in sorted(commands))
 
     return [
-        f"- Everybody, for themselves: {named(ONESELF)}.",
-        f"- Whoever has the activation code: {named(BY_CODE)}.",
-        f"- Everybody, since they only read: {named(READS)}.",
-        f"- Whoever may use the commands in it: {named(OF_ITS_LINES)}.",
-        f"- The user of this machine, since they change no ledger: {named(OF_THE_MACHINE)}.",
-        "- Nobody who is a suspended user, whatever their roles.",
+        f"- Every actor, for themselves: {named(ONESELF)}.",
+        f"- Anybody who has the activation code: {named(BY_CODE)}.",
+        f"- Every actor, as these commands only read: {named(READS)}.",
+        f"- Actors who may run each command of the batch: {named(OF_ITS_LINES)}.",
+        f"- The user of the machine, as these commands do not change the ledger: {named(OF_THE_MACHINE)}.",
+        "- Suspended users may use none of their roles.",
         "- `reconcile --fix` needs the role to sync with Stripe.",
-        "- `--create-users`, where a command has it, needs the role to manage users too.",
-        "- `requests create --priority` above 0 needs the role to decide requests, for oneself too.",
-        "- `users edit --email` of who holds roles, which follow, needs the role to grant roles too.",
-        "- `runs undo` of a purchase that waits needs what it needs; of anything else, what doing it needs.",
+        "- `--create-users` also needs the role to manage users.",
+        "- `requests create --priority` above 0 needs the role to decide requests, even for oneself.",
+        "- `users edit --email` also needs the role to grant roles if the user has roles, which move along.",
+        "- `runs undo` needs the roles that the undone command needs.",
     ]
 
 

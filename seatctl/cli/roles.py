@@ -1,4 +1,4 @@
-"""`seatctl roles`: who may do what."""
+"""`seatctl roles`: the roles that permit actors to change things."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RoleArg = Annotated[
 
 @app.command("list")
 def list_roles(typer_ctx: typer.Context, subscription: OptionalSubscriptionArg = None) -> None:
-    """List who holds which role; a role without a subscription counts for all of them.
+    """List the roles of actors; a role without a subscription applies to all of them.
 
     Examples:
       seatctl roles list
@@ -39,17 +39,17 @@ def list_roles(typer_ctx: typer.Context, subscription: OptionalSubscriptionArg =
 
     ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
-        found = list(roles.list_roles(reader, subscription))
-    ctx.emit_list(found, COLUMNS, handle="actor", total=lambda: len(found))
+        records = list(roles.list_roles(reader, subscription))
+    ctx.emit_list(records, COLUMNS, handle="actor", total=lambda: len(records))
 
 
 @app.command()
 def grant(
     typer_ctx: typer.Context, actor: ActorArg, role: RoleArg, subscription: SubscriptionOpt = None
 ) -> None:
-    """Give a role to an actor, for everything or for one subscription.
+    """Grant a role to an actor, for everything or for one subscription.
 
-    What each role may do: seatctl help roles. The owner of a subscription is changed by `subs transfer`.
+    `seatctl help roles` lists what each role may do. `subs transfer` changes the owner of a subscription.
 
     Examples:
       seatctl roles grant bob@example.com assignor
@@ -65,7 +65,7 @@ def grant(
 def revoke(
     typer_ctx: typer.Context, actor: ActorArg, role: RoleArg, subscription: SubscriptionOpt = None
 ) -> None:
-    """Take a role away from an actor; the last admin stays.
+    """Revoke a role of an actor; the last admin keeps the role.
 
     Examples:
       seatctl roles revoke bob@example.com assignor
@@ -84,7 +84,7 @@ def _checked(actor: str) -> str:
     problem = check_email(actor) if "@" in actor and not actor.startswith(("ci:", "os:")) else None
     if problem or not is_actor(actor):
         raise BadInput(
-            f"{actor!r} is not an actor: {problem or 'an e-mail address or ci:NAME'}",
+            f"{actor!r} is not an actor: {problem or 'use an e-mail address or ci:NAME'}",
             hint="seatctl roles list",
         )
     return actor

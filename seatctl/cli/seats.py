@@ -1,4 +1,4 @@
-"""`seatctl seats`: who sits where."""
+"""`seatctl seats`: list, assign, revoke and claim seats; `apply` and the moves are in files of their own."""
 
 from __future__ import annotations
 
@@ -27,22 +27,23 @@ for _verb in (apply, move, swap, reclaim):
     app.command()(_verb)
 
 CreateUsersOpt = Annotated[
-    bool, typer.Option("--create-users", help="Add the people who are no users yet, then seat them.")
+    bool, typer.Option("--create-users", help="Add the people who are not users yet, then seat them.")
 ]
 FillOpt = Annotated[
-    bool, typer.Option("--fill", help="Seat as many as fit, in the order given (exit 6 if some do not).")
+    bool,
+    typer.Option("--fill", help="Seat as many people as fit, in the given order (exit 6 if some do not)."),
 ]
 SearchOpt = Annotated[
     str | None,
-    typer.Option("--search", metavar="TEXT", help="Only people whose name or e-mail has TEXT in it."),
+    typer.Option("--search", metavar="TEXT", help="Only people whose name or e-mail contains TEXT."),
 ]
 UserOpt = Annotated[str | None, typer.Option("--user", metavar="EMAIL", help="Only the seats of this user.")]
-AllOpt = Annotated[bool, typer.Option("--all", help="Also seats that were revoked or have expired.")]
+AllOpt = Annotated[bool, typer.Option("--all", help="Also seats that were revoked or have ended.")]
 UnclaimedOpt = Annotated[
     bool, typer.Option("--unclaimed", help="Only seats whose activation code was never used.")
 ]
 AsOfOpt = Annotated[
-    str | None, typer.Option("--as-of", metavar="DATE", help="Who sat there then: a date or a time.")
+    str | None, typer.Option("--as-of", metavar="DATE", help="The seats at that date or time.")
 ]
 CodeOpt = Annotated[
     str, typer.Option("--code", metavar="-", help="Read the activation code from stdin.", show_default=False)
@@ -50,8 +51,10 @@ CodeOpt = Annotated[
 UntilOpt = Annotated[
     str | None, typer.Option("--until", metavar="DATE", help="When the seats end: a date or a time.")
 ]
-ForOpt = Annotated[str | None, typer.Option("--for", metavar="SPAN", help="How long they last, such as 30d.")]
-WhatArg = Annotated[
+ForOpt = Annotated[
+    str | None, typer.Option("--for", metavar="SPAN", help="How long the seats last, such as 30d.")
+]
+HandleArg = Annotated[
     str | None,
     typer.Argument(metavar="[SUBSCRIPTION|EMAIL]", help="A subscription or a user.", show_default=False),
 ]
@@ -67,10 +70,10 @@ def list_seats(
     unclaimed: UnclaimedOpt = False,
     as_of: AsOfOpt = None,
 ) -> None:
-    """List who sits in SUBSCRIPTION, or in all of them.
+    """List the people who have a seat in SUBSCRIPTION, or in any subscription.
 
-    With --as-of who sat there then; a date means its end. What -o csv prints, `seats assign --from` and
-    `users import` read.
+    --as-of lists the seats of an earlier time; a date means the end of that day. `seats assign --from` and
+    `users import` read what -o csv prints.
 
     Examples:
       seatctl seats list design
@@ -85,17 +88,17 @@ def list_seats(
 
     ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
-        chosen = seat_lists.SeatFilter(
+        seat_filter = seat_lists.SeatFilter(
             now=format_time(ctx.now),
             subscription_id=_subscription_id(ctx, subscription),
             user_id=_user_id(ctx, user),
             text=search,
             over=everything,
             unclaimed=unclaimed,
-            as_of=_moment_of_the_past(ctx, as_of, everything=everything),
+            as_of=_past_moment(ctx, as_of, everything=everything),
         )
         ctx.emit_list(
-            seat_lists.listing(reader, chosen),
+            seat_lists.listing(reader, seat_filter),
             (
                 Column("subscription", "Subscription"),
                 Column("email", "E-mail"),
@@ -106,7 +109,7 @@ def list_seats(
                 Column("revoked_at", "Revoked", "time", table=everything),
             ),
             handle="email",
-            total=lambda: seat_lists.count(reader, chosen),
+            total=lambda: seat_lists.count(reader, seat_filter),
         )
 
 
@@ -125,8 +128,8 @@ def assign(
 ) -> None:
     """Assign seats of SUBSCRIPTION to users.
 
-    Everything is judged before anything is written: with a bad row (exit 3) or too few seats (exit 4)
-    nobody is seated. Who has a seat already keeps it; an end that is given becomes its end.
+    Everything is checked before anything is written: with a bad row (exit 3) or too few seats (exit 4)
+    nobody is seated. Users who have a seat already keep it; --until and --for change its end.
 
     Examples:
       seatctl seats assign design zoe@example.com bob@example.com
@@ -141,8 +144,8 @@ def assign(
     ctx = context(typer_ctx)
     people = _people(emails, source, mapping, skip_bad=skip_bad)
     people = replace(people, until=_end(ctx, until, span))
-    how = AssignOptions(create_users=create_users, fill=fill)
-    ctx.emit(assign_seats(ctx.ledger, ctx.call, subscription, people, how), handle="email")
+    options = AssignOptions(create_users=create_users, fill=fill)
+    ctx.emit(assign_seats(ctx.ledger, ctx.call, subscription, people, options), handle="email")
 
 
 @app.command()
@@ -154,9 +157,9 @@ def revoke(
     mapping: MapOpt = None,
     skip_bad: SkipBadOpt = False,
 ) -> None:
-    """Take seats of SUBSCRIPTION away from users; what is billed does not change.
+    """Revoke seats of SUBSCRIPTION; what is billed does not change.
 
-    A freed seat goes to whoever is first on the waitlist.
+    A free seat goes to the first user on the waitlist.
 
     Examples:
       seatctl seats revoke design zoe@example.com
@@ -171,9 +174,9 @@ def revoke(
 
 @app.command()
 def claim(typer_ctx: typer.Context, code: CodeOpt = "-") -> None:
-    """Claim a seat with the activation code that its user was sent.
+    """Claim a seat with the activation code that was sent to its user.
 
-    The code is read from stdin, or asked for on a terminal; never given as an argument.
+    The code is read from stdin, or asked for at a terminal. It is never an argument.
 
     Examples:
       seatctl seats claim --code -
@@ -186,17 +189,17 @@ def claim(typer_ctx: typer.Context, code: CodeOpt = "-") -> None:
     ctx = context(typer_ctx)
     if code != "-":
         raise UsageError(
-            "a code given as an argument stands in the shell's history",
+            "do not give the code as an argument: it would stay in the shell's history",
             hint="seatctl seats claim --code -",
         )
-    asks = ctx.interactive
-    typed = ctx.ask("Activation code", flag="--code -", hidden=True) if asks else stdin_line(200)
+    at_terminal = ctx.interactive
+    typed = ctx.ask("Activation code", flag="--code -", hidden=True) if at_terminal else stdin_line(200)
     ctx.emit(claim_seat(ctx.ledger, ctx.call, typed), handle="email")
 
 
 @app.command()
-def history(typer_ctx: typer.Context, what: WhatArg = None) -> None:
-    """Show who was given a seat when and by whom, and who lost it.
+def history(typer_ctx: typer.Context, handle: HandleArg = None) -> None:
+    """Show when and by whom seats were assigned and revoked.
 
     Examples:
       seatctl seats history design
@@ -207,16 +210,16 @@ def history(typer_ctx: typer.Context, what: WhatArg = None) -> None:
     from seatctl.output.style import Column
 
     ctx = context(typer_ctx)
-    is_user = what is not None and "@" in what
+    is_user = handle is not None and "@" in handle
     with ctx.ledger.reading() as reader:
-        chosen = seat_lists.SeatFilter(
+        seat_filter = seat_lists.SeatFilter(
             now=format_time(ctx.now),
-            subscription_id=None if is_user else _subscription_id(ctx, what),
-            user_id=_user_id(ctx, what) if is_user else None,
+            subscription_id=None if is_user else _subscription_id(ctx, handle),
+            user_id=_user_id(ctx, handle) if is_user else None,
             over=True,
         )
         ctx.emit_list(
-            seat_lists.history(reader, chosen),
+            seat_lists.history(reader, seat_filter),
             (
                 Column("subscription", "Subscription"),
                 Column("email", "E-mail"),
@@ -229,7 +232,7 @@ def history(typer_ctx: typer.Context, what: WhatArg = None) -> None:
                 Column("revoked_run", "Run", "integer", table=False),
             ),
             handle="email",
-            total=lambda: seat_lists.count(reader, chosen),
+            total=lambda: seat_lists.count(reader, seat_filter),
         )
 
 
@@ -251,8 +254,8 @@ def _user_id(ctx: Context, email: str | None) -> int | None:
         return users.require(reader, email).id
 
 
-def _moment_of_the_past(ctx: Context, text: str | None, *, everything: bool) -> str | None:
-    """--as-of in the written form; of today, what is so by now."""
+def _past_moment(ctx: Context, text: str | None, *, everything: bool) -> str | None:
+    """Return --as-of in the written form; today means now. Raises UsageError for the future."""
     if text is None:
         return None
     from seatctl.errors import UsageError
@@ -260,15 +263,17 @@ def _moment_of_the_past(ctx: Context, text: str | None, *, everything: bool) -> 
     from seatctl.rules.dates import moment_after
 
     if everything:
-        raise UsageError("--all and --as-of exclude each other", hint="for every seat: seatctl seats history")
+        raise UsageError(
+            "--all and --as-of cannot be used together", hint="for every seat: seatctl seats history"
+        )
     moment = moment_after(text, ctx.now)
     if moment.date() > ctx.now.date():
-        raise UsageError("--as-of lies in the future", hint=f"--as-of {ctx.now:%Y-%m-%d}")
+        raise UsageError("--as-of is in the future", hint=f"--as-of {ctx.now:%Y-%m-%d}")
     return format_time(min(moment, ctx.now))
 
 
 def _end(ctx: Context, until: str | None, span: str | None) -> str | None:
-    """When seats end, in the written form; None where nothing was given."""
+    """Return when the seats end, in the written form; None if neither option was given."""
     if until is None and span is None:
         return None
     from seatctl.errors import UsageError
@@ -276,7 +281,7 @@ def _end(ctx: Context, until: str | None, span: str | None) -> str | None:
     from seatctl.rules import dates
 
     if until is not None and span is not None:
-        raise UsageError("--until and --for exclude each other", hint="give one of them")
+        raise UsageError("--until and --for cannot be used together", hint="give one of them")
     if span is not None:
         return format_time(ctx.now + dates.span(span))
     return format_time(dates.moment_after(until or "", ctx.now))

@@ -1,4 +1,4 @@
-"""`seatctl seats apply`: a desired state of seats, compared with the ledger and brought about."""
+"""`seatctl seats apply`: compare a file of desired seats with the ledger, and apply the differences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from seatctl.ledger.transaction import Journal
     from seatctl.models.report import Report
     from seatctl.rules.desired_state import Changes
-    from seatctl.services.seats.apply import ApplyOptions, Checked, Comparison
+    from seatctl.services.seats.apply import ApplyOptions, Comparison, ComparisonCheck
     from seatctl.services.seats.apply_purchases import FinishedPurchase, SeatPurchase
     from seatctl.services.seats.saved_comparison import SavedComparison
 
@@ -32,37 +32,44 @@ SubscriptionsOpt = Annotated[
         "--subscription",
         "-s",
         metavar="SUBSCRIPTION",
-        help="What the file is the whole truth of, even if nobody of it is there; one alone is also that of"
-        " the rows that name none.",
+        help="A subscription that the file describes completely, even if it has no row for it; if only one"
+        " is named, rows without a subscription belong to it.",
     ),
 ]
 SkipBadOpt = Annotated[
     bool,
     typer.Option(
         "--skip-bad",
-        help="Leave bad rows out and do the rest (exit 6); with --prune only rows of people who can be read.",
+        help="Skip bad rows and process the others (exit 6); with --prune, a row whose person cannot be read"
+        " is never skipped.",
     ),
 ]
 PruneOpt = Annotated[
-    bool, typer.Option("--prune", help="Revoke who is not in the file, in the subscriptions it names.")
+    bool,
+    typer.Option("--prune", help="Revoke the seats of people who are not in the file, in its subscriptions."),
 ]
-CreateOpt = Annotated[bool, typer.Option("--create-users", help="Add the people who are no users yet.")]
-MostOpt = Annotated[
-    str, typer.Option("--max-revoke", metavar="N|P%", help="Refuse to revoke more of a subscription.")
+CreateUsersOpt = Annotated[bool, typer.Option("--create-users", help="Add the people who are not users yet.")]
+MaxRevokeOpt = Annotated[
+    str,
+    typer.Option("--max-revoke", metavar="N|P%", help="Refuse to revoke more seats of a subscription."),
 ]
 FillOpt = Annotated[
-    bool, typer.Option("--fill", help="Where seats are short, seat as many as fit (exit 6 if some do not).")
+    bool,
+    typer.Option("--fill", help="If seats are missing, seat as many people as fit (exit 6 if some do not)."),
 ]
 CheckOpt = Annotated[bool, typer.Option("--check", help="Write nothing; exit 7 if anything differs.")]
 SaveOpt = Annotated[
     str | None,
-    typer.Option("--save", metavar="PLAN|-", help="Write nothing but the comparison, to a file or stdout."),
+    typer.Option("--save", metavar="PLAN|-", help="Only write the comparison to a file or stdout."),
 ]
 SavedOpt = Annotated[
     str | None,
-    typer.Option("--saved", metavar="PLAN|-", help="Carry out a saved comparison, if it still holds."),
+    typer.Option("--saved", metavar="PLAN|-", help="Apply a saved comparison, unless it is stale."),
 ]
 BuyOpt = Annotated[bool, typer.Option("--buy-shortfall", help="Buy the seats that are missing, in packs.")]
+
+_MAX_NAMED = 10
+"""At most so many people who lose their seats are named before the question."""
 
 
 def apply(
@@ -71,8 +78,8 @@ def apply(
     subscription: SubscriptionsOpt = None,
     mapping: MapOpt = None,
     prune: PruneOpt = False,
-    create_users: CreateOpt = False,
-    max_revoke: MostOpt = "10%",
+    create_users: CreateUsersOpt = False,
+    max_revoke: MaxRevokeOpt = "10%",
     fill: FillOpt = False,
     skip_bad: SkipBadOpt = False,
     buy_shortfall: BuyOpt = False,
@@ -82,15 +89,15 @@ def apply(
     overwrite: OverwriteOpt = False,
     saved: SavedOpt = None,
 ) -> None:
-    """Bring subscriptions to the state that a file describes; a second time there is nothing to do.
+    """Assign and revoke seats until they match a file; if they match already, nothing is written.
 
-    Its columns are email and subscription, and may be name, group and until (a date, a time, or never).
-    Revokes come before assigns, all in one transaction. In TOML, [subscriptions] has a list of e-mails for
-    each name, and [[seats]] has the columns as keys.
+    The file has the columns email and subscription, and may have name, group and until (a date, a time, or
+    never). Seats are revoked before others are assigned, all in one transaction. In TOML, [subscriptions]
+    has a list of e-mails for each name, and [[seats]] has the columns as keys.
 
-    With --prune, a file that has no rows, or none of a subscription that it had before, stops (exit 3):
-    --subscription names what the file is the whole truth of. People who are suspended or removed stop it
-    too, unless --skip-bad leaves them out. At a terminal it asks before it revokes.
+    With --prune, a file without rows is refused (exit 3), and so is one without a subscription that an
+    earlier file had; name it with --subscription. Suspended and removed people are refused too, unless
+    --skip-bad skips them. At a terminal it asks before it revokes.
 
     Examples:
       seatctl seats apply people.csv --subscription design --create-users
@@ -121,43 +128,48 @@ def apply(
         )
         if any(given) or max_revoke != "10%":
             raise UsageError(
-                "--saved takes its file and its options from the plan", hint="--saved PLAN alone"
+                "--saved takes no other options: the plan has the file and the options",
+                hint="seatctl seats apply --saved PLAN",
             )
         _apply_saved(ctx, saved, check=check)
         return
     if file is None:
         raise UsageError(
-            "which state is wanted is not said", hint="seatctl seats apply FILE, or --saved PLAN"
+            "no file given: name the file that describes the wanted seats",
+            hint="seatctl seats apply FILE, or --saved PLAN",
         )
     if max_spend is not None and not buy_shortfall:
         raise UsageError("--max-spend limits what --buy-shortfall buys", hint="add --buy-shortfall")
     if overwrite and save is None:
         raise UsageError("--overwrite replaces the file that --save names", hint="add --save PLAN")
-    most = limit(max_revoke)
-    where = ctx.target(save, file, overwrite=overwrite) if save not in {None, "-"} else None
+    revocation_limit = limit(max_revoke)
+    plan_file = ctx.target(save, file, overwrite=overwrite) if save not in {None, "-"} else None
     named = _stage(ctx, file, subscription or [], mapping)
-    how = ApplyOptions(most, prune, create_users, fill, skip_bad, named)
-    if where is not None:
-        _save(ctx, how, where, buy=buy_shortfall, max_spend=max_spend, check=check)
+    options = ApplyOptions(revocation_limit, prune, create_users, fill, skip_bad, named)
+    if plan_file is not None:
+        _save_plan(ctx, options, plan_file, buy=buy_shortfall, max_spend=max_spend, check=check)
     elif save is not None:
-        _print_plan(ctx, how, buy=buy_shortfall, max_spend=max_spend, check=check)
+        _print_plan(ctx, options, buy=buy_shortfall, max_spend=max_spend, check=check)
     else:
-        _carry_out(ctx, how, buy=buy_shortfall, max_spend=max_spend, check=check)
+        _compare_and_apply(ctx, options, buy=buy_shortfall, max_spend=max_spend, check=check)
 
 
 def _stage(ctx: Context, file: str, subscriptions: list[str], mapping: list[str] | None) -> bool:
-    """Take the rows of the file; whether subscriptions are named besides. Raises `no_rows`."""
+    """Stage the rows of the file; return whether it, or --subscription, names subscriptions besides them.
+
+    Raises `no_rows`.
+    """
     from seatctl.input.columns import renames
     from seatctl.services.seats.apply import stage
-    from seatctl.services.seats.apply_files import rows_of
+    from seatctl.services.seats.apply_files import read_rows
 
-    with rows_of(file, subscriptions, renames(mapping or ())) as (rows, named):
+    with read_rows(file, subscriptions, renames(mapping or ())) as (rows, named):
         if not stage(ctx.ledger, rows, named) and not named:
             source = "stdin" if file == "-" else file
             raise refuse(
                 Code.NO_ROWS,
-                f"{source} has no rows, and no subscription is named: it does not say who should sit where",
-                hint="if nobody should, name what the file is the whole truth of: --subscription NAME",
+                f"{source} has no rows and names no subscription: it does not say who should have a seat",
+                hint="if nobody should have a seat, name the subscription: --subscription NAME",
                 data={"path": file},
             )
     return bool(named)
@@ -171,160 +183,197 @@ def _apply_saved(ctx: Context, path: str, *, check: bool) -> None:
     with input_file(path) as file:
         plan = saved_comparison.read(file)
         stage(ctx.ledger, plan.rows(), plan.handles)
-    _carry_out(ctx, plan.how, buy=plan.buy, max_spend=plan.max_spend, check=check, plan=plan)
+    _compare_and_apply(ctx, plan.options, buy=plan.buy, max_spend=plan.max_spend, check=check, plan=plan)
 
 
-def _save(
-    ctx: Context, how: ApplyOptions, where: Path, *, buy: bool, max_spend: str | None, check: bool
+def _save_plan(
+    ctx: Context, options: ApplyOptions, file: Path, *, buy: bool, max_spend: str | None, check: bool
 ) -> None:
-    """Write the comparison to a file that may be written, and report it."""
+    """Write the comparison to a file and report it."""
     from shlex import join
 
-    from seatctl.services.seats.apply import weighed_report
+    from seatctl.services.seats.apply import comparison_report
 
-    weighed = _weigh_and_write(ctx, how, where, buy=buy, max_spend=max_spend)
-    _emit(ctx, weighed_report(weighed, check=check))
-    refused = _forewarn(ctx, weighed.changes, how, "make it again; ")
+    comparison = _compare_and_save(ctx, options, file, buy=buy, max_spend=max_spend)
+    _emit(ctx, comparison_report(comparison, check=check))
+    refused = _note_refusal(ctx, comparison.changes, options, "make the plan again; ")
     if not refused and not ctx.options.dry_run:
-        ctx.note(f"carry it out: {join(['seatctl', 'seats', 'apply', '--saved', str(where)])}")
+        ctx.note(f"apply it: {join(['seatctl', 'seats', 'apply', '--saved', str(file)])}")
 
 
-def _print_plan(ctx: Context, how: ApplyOptions, *, buy: bool, max_spend: str | None, check: bool) -> None:
-    """Write the comparison to stdout, which leaves stderr for what it comes to."""
+def _print_plan(
+    ctx: Context, options: ApplyOptions, *, buy: bool, max_spend: str | None, check: bool
+) -> None:
+    """Write the comparison to stdout, and its summary to stderr."""
     from seatctl.cli.framework.options import for_stdout
-    from seatctl.services.seats.apply import weighed_report
+    from seatctl.services.seats.apply import comparison_report
 
-    with for_stdout() as where:
-        weighed = _weigh_and_write(ctx, how, where, buy=buy, max_spend=max_spend)
-        report = weighed_report(weighed, check=check)
+    with for_stdout() as file:
+        comparison = _compare_and_save(ctx, options, file, buy=buy, max_spend=max_spend)
+        report = comparison_report(comparison, check=check)
         ctx.note(report.summary)
         ctx.exit_code = report.exit_code
-        _forewarn(ctx, weighed.changes, how, "make it again; ")
+        _note_refusal(ctx, comparison.changes, options, "make the plan again; ")
         if not ctx.options.dry_run:
-            ctx.emit_file(where)
+            ctx.emit_file(file)
 
 
-def _weigh_and_write(
-    ctx: Context, how: ApplyOptions, where: Path, *, buy: bool, max_spend: str | None
+def _compare_and_save(
+    ctx: Context, options: ApplyOptions, file: Path, *, buy: bool, max_spend: str | None
 ) -> Comparison:
-    from functools import partial
-
     from seatctl.services.seats import saved_comparison
-    from seatctl.services.seats.apply import weigh
+    from seatctl.services.seats.apply import compare_state
     from seatctl.services.seats.apply_purchases import require_amount
 
-    write = partial(saved_comparison.save, where, ledger=ctx.ledger.id, how=how, buy=buy, max_spend=max_spend)
-
-    def keep(journal: Journal, changes: Changes) -> None:
+    def save(journal: Journal, changes: Changes) -> None:
         require_amount(changes, max_spend)
         if not ctx.options.dry_run:
-            write(journal, changes)
+            saved_comparison.save(
+                file, journal, changes, ledger=ctx.ledger.id, options=options, buy=buy, max_spend=max_spend
+            )
 
-    return weigh(ctx.ledger, ctx.call, how, keep)
+    return compare_state(ctx.ledger, ctx.call, options, save)
 
 
-def _forewarn(ctx: Context, changes: Changes, how: ApplyOptions, then: str = "") -> bool:
-    """Say what would refuse it: a comparison that is approved must not fail when it is carried out."""
+def _note_refusal(ctx: Context, changes: Changes, options: ApplyOptions, advice: str = "") -> bool:
+    """Print what would refuse the change, and return whether anything would.
+
+    People approve comparisons: one that was approved should not fail when it is applied.
+    """
     from seatctl.errors import Refused
     from seatctl.rules.desired_state import check
 
     try:
-        check(changes, how.max_revoke, ctx.ledger.id)
+        check(changes, options.max_revoke, ctx.ledger.id)
     except Refused as refusal:
-        ctx.note(f"it would be refused: {refusal.message}; {then}{refusal.hint}")
+        ctx.note(f"applying this would be refused: {refusal.message}; {advice}{refusal.hint}")
         return True
     return False
 
 
-def _carry_out(
+def _compare_and_apply(
     ctx: Context,
-    how: ApplyOptions,
+    options: ApplyOptions,
     *,
     buy: bool,
     max_spend: str | None,
     check: bool,
     plan: SavedComparison | None = None,
 ) -> None:
-    """Compare, buy what is short where that is wanted, and bring it about."""
-    from seatctl.cli.seats_prune import confirmed
-    from seatctl.services.seats.apply import apply_state, require_allowed, weigh, weighed_report
-    from seatctl.services.seats.saved_comparison import still_holds
+    """Compare and, unless `check`, buy the missing seats if `buy`, and apply the differences."""
+    from seatctl.services.seats.apply import apply_state, compare_state, comparison_report, require_allowed
+    from seatctl.services.seats.saved_comparison import require_current
 
-    holds: Checked | None = None if plan is None else still_holds(plan, ctx.ledger.id)
+    is_current: ComparisonCheck | None = None if plan is None else require_current(plan, ctx.ledger.id)
     if not (check or buy):
-        _emit(ctx, apply_state(ctx.ledger, ctx.call, how, confirmed(ctx, how, holds)))
+        _emit(ctx, apply_state(ctx.ledger, ctx.call, options, _confirm_prune(ctx, options, is_current)))
         return
     from seatctl.services.seats.apply_purchases import require_amount
 
-    weighed = weigh(ctx.ledger, ctx.call, how, holds)
-    require_amount(weighed.changes, max_spend)
+    comparison = compare_state(ctx.ledger, ctx.call, options, is_current)
+    require_amount(comparison.changes, max_spend)
     if check:
-        _emit(ctx, weighed_report(weighed, check=True))
-        _forewarn(ctx, weighed.changes, how)
+        _emit(ctx, comparison_report(comparison, check=True))
+        _note_refusal(ctx, comparison.changes, options)
         return
     from seatctl.rules.desired_state import check as check_changes
     from seatctl.services.seats.apply_purchases import price
 
-    require_allowed(ctx.ledger, ctx.call, weighed.changes)
-    check_changes(weighed.changes, how.max_revoke, ctx.ledger.id)
-    holds = confirmed(ctx, how, holds)
-    purchases = (
-        price(ctx.ledger, ctx.billing, ctx.call, weighed.changes, max_spend) if weighed.changes.short else []
-    )
+    changes = comparison.changes
+    require_allowed(ctx.ledger, ctx.call, changes)
+    check_changes(changes, options.max_revoke, ctx.ledger.id)
+    is_current = _confirm_prune(ctx, options, is_current)
+    purchases = price(ctx.ledger, ctx.billing, ctx.call, changes, max_spend) if changes.short else []
     if ctx.options.dry_run and purchases:
-        _ask(ctx, purchases, max_spend)
-        costs = {one.counted.subscription.name: one.prepared.due for one in purchases}
-        _emit(ctx, weighed_report(weighed, costs=costs, check=False))
+        _confirm_purchases(ctx, purchases, max_spend)
+        costs = {one.compared.subscription.name: one.proposal.due for one in purchases}
+        _emit(ctx, comparison_report(comparison, costs=costs, check=False))
         return
-    bought = _buy(ctx, purchases, max_spend)
-    if plan is not None and bought:
-        holds = still_holds(plan, ctx.ledger.id, bought=True)
-    done = apply_state(ctx.ledger, ctx.call, how, holds, bought=[one.run for one in bought])
-    _emit(ctx, done, bought)
+    finished = _buy(ctx, purchases, max_spend)
+    if plan is not None and finished:
+        is_current = require_current(plan, ctx.ledger.id, bought=True)
+    runs = [purchase.run for purchase in finished]
+    _emit(ctx, apply_state(ctx.ledger, ctx.call, options, is_current, purchase_runs=runs), finished)
+
+
+def _confirm_prune(
+    ctx: Context, options: ApplyOptions, is_current: ComparisonCheck | None
+) -> ComparisonCheck | None:
+    """Ask before --prune revokes. Return the check that applying revokes what was agreed to, and no more.
+
+    Without a terminal, and with --yes, nobody is asked: there --max-revoke limits the damage.
+    Raises `not_confirmed`, and whatever would refuse the change anyway.
+    """
+    if not options.prune or not ctx.asks or not ctx.interactive or ctx.options.yes:
+        return is_current
+    from seatctl.ledger.desired.differences import records
+    from seatctl.rules.desired_state import check
+    from seatctl.rules.plural import counted
+    from seatctl.services.seats.apply import compare_state, require_allowed
+
+    comparison = compare_state(ctx.ledger, ctx.call, options, is_current)
+    require_allowed(ctx.ledger, ctx.call, comparison.changes)
+    check(comparison.changes, options.max_revoke, ctx.ledger.id)
+    leaving = [row for row in comparison.rows if row["result"] == "revoked"]
+    if not leaving:
+        return is_current
+    for row in leaving[:_MAX_NAMED]:
+        ctx.note(f"{row['email']} loses the seat in {row['subscription']}")
+    if len(leaving) > _MAX_NAMED:
+        ctx.note(f"… and {len(leaving) - _MAX_NAMED:,} more: --dry-run shows all")
+    ctx.confirm(f"Revoke {counted(len(leaving), 'seat')}?")
+
+    def as_agreed(journal: Journal, changes: Changes) -> None:
+        if is_current is not None:
+            is_current(journal, changes)
+        if [row for row in records(journal) if row["result"] == "revoked"] != leaving:
+            raise refuse(
+                Code.STALE_PLAN,
+                "the people who would lose their seats have changed since the question; nothing was written",
+                hint="run the same command again",
+            )
+
+    return as_agreed
 
 
 def _buy(ctx: Context, purchases: Sequence[SeatPurchase], max_spend: str | None) -> list[FinishedPurchase]:
-    """Show what is short and what it costs, ask, and buy; what was bought."""
+    """Show the missing seats and their price, ask, and buy them."""
     if not purchases:
         return []
     from seatctl.services.seats.apply_purchases import buy
 
-    _ask(ctx, purchases, max_spend)
+    _confirm_purchases(ctx, purchases, max_spend)
     return buy(ctx.ledger, ctx.billing, ctx.call, purchases)
 
 
-def _ask(ctx: Context, purchases: Sequence[SeatPurchase], max_spend: str | None) -> None:
+def _confirm_purchases(ctx: Context, purchases: Sequence[SeatPurchase], max_spend: str | None) -> None:
     from seatctl.cli.confirm import require_max_spend
+    from seatctl.output.style import Format
 
     if ctx.asks:
         require_max_spend(ctx, max_spend)
-    _tell(ctx, purchases)
+    # With -o json, a program reads stderr and expects one JSON object there if there is an error.
+    if ctx.interactive or ctx.style.format is not Format.JSON:
+        for purchase in purchases:
+            ctx.note(purchase.sentence)
     if ctx.asks:
         ctx.confirm("Buy them?")
 
 
-def _tell(ctx: Context, purchases: Sequence[SeatPurchase]) -> None:
-    from seatctl.output.style import Format
-
-    # What a program reads on stderr is the error, as one JSON object.
-    if ctx.interactive or ctx.style.format is not Format.JSON:
-        for one in purchases:
-            ctx.note(one.sentence)
-
-
-def _emit(ctx: Context, report: Report, bought: Sequence[FinishedPurchase] = ()) -> None:
-    """Print the report; in Markdown the summary and the numbers stand above the rows."""
-    _tell_not_in_file(ctx, report)
+def _emit(ctx: Context, report: Report, finished: Sequence[FinishedPurchase] = ()) -> None:
+    """Print the report; in Markdown the summary and the numbers come above the rows."""
+    _note_not_in_file(ctx, report)
     from dataclasses import replace
 
     from seatctl.output.style import Format
 
-    if bought:
-        said = "; ".join((report.summary, *(one.sentence for one in bought)))
-        purchases: list[JsonValue] = [one.record for one in bought]
-        warnings = tuple(warning for one in bought for warning in one.warnings)
+    if finished:
+        purchases: list[JsonValue] = [purchase.record for purchase in finished]
         report = replace(
-            report, summary=said, data={**report.data, "purchases": purchases}, warnings=warnings
+            report,
+            summary="; ".join((report.summary, *(purchase.sentence for purchase in finished))),
+            data={**report.data, "purchases": purchases},
+            warnings=tuple(warning for purchase in finished for warning in purchase.warnings),
         )
     if ctx.style.format is Format.MARKDOWN and not ctx.options.quiet:
         from seatctl.output.emit import as_markdown
@@ -336,13 +385,13 @@ def _emit(ctx: Context, report: Report, bought: Sequence[FinishedPurchase] = ())
     ctx.emit(report, handle="email")
 
 
-def _tell_not_in_file(ctx: Context, report: Report) -> None:
-    """Name the subscriptions that --prune leaves alone, since the file says nothing of them."""
+def _note_not_in_file(ctx: Context, report: Report) -> None:
+    """Name the subscriptions that --prune does not change because the file does not name them."""
     from seatctl.output.style import Format
 
-    left = report.data["not_in_file"]
-    if isinstance(left, list) and left and ctx.style.format is not Format.JSON:
-        ctx.note(f"not in the file, so nobody is revoked there: {', '.join(map(str, left))}")
+    names = report.data["not_in_file"]
+    if isinstance(names, list) and names and ctx.style.format is not Format.JSON:
+        ctx.note(f"not in the file, so no seats are revoked there: {', '.join(map(str, names))}")
 
 
 def _emit_numbers(ctx: Context, report: Report) -> None:
@@ -352,5 +401,5 @@ def _emit_numbers(ctx: Context, report: Report) -> None:
     assert isinstance(subscriptions, list)
     numbers = ("rows", "seated", "new", "ends", "revoked", "free", "short", "to_buy")
     columns = [Column(key, key.replace("_", " ").capitalize(), "integer") for key in numbers]
-    rows = [one for one in subscriptions if isinstance(one, dict)]
+    rows = [row for row in subscriptions if isinstance(row, dict)]
     ctx.emit_list(rows, [Column("subscription", "Subscription"), *columns], handle="subscription")

@@ -1,4 +1,4 @@
-"""`seatctl seats move`, `swap` and `reclaim`: seats that change hands in one transaction."""
+"""`seatctl seats move`, `swap` and `reclaim`."""
 
 from __future__ import annotations
 
@@ -8,36 +8,44 @@ import typer
 
 from seatctl.cli.framework.options import EmailsArg, FromOpt, MapOpt, SkipBadOpt, SubscriptionArg, context
 
-_MOST_DAYS = 36_500
-"""A century: beyond it no date is reached."""
+_MAX_DAYS = 36_500
+"""A century: with more days the date would be out of range."""
 
 NewSubscriptionArg = Annotated[
     str, typer.Argument(metavar="NEWSUB", help="The subscription to move to.", show_default=False)
 ]
-OldArg = Annotated[str, typer.Argument(metavar="OLD", help="Who gives the seat up.", show_default=False)]
-NewArg = Annotated[str, typer.Argument(metavar="NEW", help="Who gets it.", show_default=False)]
+OldArg = Annotated[
+    str, typer.Argument(metavar="OLD", help="The user who gives up the seat.", show_default=False)
+]
+NewArg = Annotated[str, typer.Argument(metavar="NEW", help="The user who gets the seat.", show_default=False)]
 UnclaimedOpt = Annotated[
     int | None,
     typer.Option(
         "--never-claimed",
         metavar="DAYS",
         min=0,
-        max=_MOST_DAYS,
-        help="Assigned so long ago and never claimed.",
+        max=_MAX_DAYS,
+        help="Seats that were assigned at least DAYS ago and never claimed.",
     ),
 ]
 InactiveOpt = Annotated[
     int | None,
     typer.Option(
-        "--inactive", metavar="DAYS", min=0, max=_MOST_DAYS, help="Last active longer ago than that."
+        "--inactive",
+        metavar="DAYS",
+        min=0,
+        max=_MAX_DAYS,
+        help="Seats of users who were last active at least DAYS ago.",
     ),
 ]
 SuspendedOpt = Annotated[bool, typer.Option("--suspended", help="Seats of suspended users.")]
 GraceOpt = Annotated[
     str | None,
-    typer.Option("--grace", metavar="SPAN", help="Warn by mail, and revoke so much later, such as 7d."),
+    typer.Option("--grace", metavar="SPAN", help="Warn by mail, and revoke after this time, such as 7d."),
 ]
-MostOpt = Annotated[str, typer.Option("--max-revoke", metavar="N|P%", help="Refuse to revoke more.")]
+MaxRevokeOpt = Annotated[
+    str, typer.Option("--max-revoke", metavar="N|P%", help="Refuse to revoke more seats.")
+]
 
 
 def move(
@@ -51,7 +59,7 @@ def move(
 ) -> None:
     """Move users from SUBSCRIPTION to another one, all or none.
 
-    The new seat ends when the old one would have. A second time there is nothing to do.
+    The new seat ends when the old one would have.
 
     Examples:
       seatctl seats move design design-eu zoe@example.com bob@example.com
@@ -67,7 +75,7 @@ def move(
 
 
 def swap(typer_ctx: typer.Context, subscription: SubscriptionArg, old: OldArg, new: NewArg) -> None:
-    """Give the seat of one user in SUBSCRIPTION to another, even where no seat is free.
+    """Give the seat of one user in SUBSCRIPTION to another; no seat has to be free.
 
     Examples:
       seatctl seats swap design zoe@example.com bob@example.com
@@ -85,17 +93,19 @@ def reclaim(
     inactive: InactiveOpt = None,
     suspended: SuspendedOpt = False,
     grace: GraceOpt = None,
-    max_revoke: MostOpt = "10%",
+    max_revoke: MaxRevokeOpt = "10%",
 ) -> None:
-    """Take idle seats of SUBSCRIPTION back; what is billed does not change.
+    """Revoke idle seats of SUBSCRIPTION; what is billed does not change.
 
-    Users with `users edit --exempt` keep theirs, and so does who was never reported as active. With
-    --grace the first run warns, and a later one revokes who is idle still.
+    Users with `users edit --exempt` keep their seats. --inactive skips users whose activity was never
+    reported. With --grace the first run warns, and a later run revokes the seats that are still idle.
 
     Examples:
       seatctl seats reclaim design --inactive 90 --grace 7d
       seatctl seats reclaim design --suspended --never-claimed 30 --dry-run
     """
+    import shlex
+
     from seatctl.errors import UsageError
     from seatctl.rules.dates import span
     from seatctl.rules.revocations import limit
@@ -103,11 +113,11 @@ def reclaim(
 
     if never_claimed is None and inactive is None and not suspended:
         raise UsageError(
-            "which seats are idle is not said",
-            hint="give --never-claimed DAYS, --inactive DAYS or --suspended",
+            "say which seats count as idle: --never-claimed DAYS, --inactive DAYS or --suspended",
+            hint=shlex.join(["seatctl", "seats", "reclaim", subscription, "--inactive", "90"]),
         )
     ctx = context(typer_ctx)
-    how = ReclaimOptions(
+    options = ReclaimOptions(
         limit(max_revoke), never_claimed, inactive, suspended, None if grace is None else span(grace)
     )
-    ctx.emit(reclaim_seats(ctx.ledger, ctx.call, subscription, how), handle="email")
+    ctx.emit(reclaim_seats(ctx.ledger, ctx.call, subscription, options), handle="email")

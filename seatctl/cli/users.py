@@ -1,4 +1,4 @@
-"""`seatctl users`: the people who can sit in seats."""
+"""`seatctl users`: the people who can have seats."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from seatctl.cli.framework.options import EmailArg, FileArg, MapOpt, SkipBadOpt, context
-from seatctl.cli.users_remove import People, remove
 from seatctl.models.user import UserStatus
 from seatctl.output.style import Column
 
@@ -29,7 +28,7 @@ SHOW_COLUMNS = (
     Column("group", "Group"),
     Column("status", "Status"),
     Column("last_active", "Last active", "time"),
-    Column("exempt", "Kept by reclaim", "flag"),
+    Column("exempt", "Exempt from reclaim", "flag"),
     Column("created_at", "Added", "time"),
     Column("subscriptions", "Seats in", "list"),
     Column("owns", "Owns", "list"),
@@ -39,8 +38,18 @@ SHOW_COLUMNS = (
 )
 
 _LISTED = frozenset(("status", "seats", "created_at", "subscription", "assigned_at", "until"))
+"""Columns that our own lists print and an import ignores on purpose."""
 
+EmailsArg = Annotated[
+    list[str], typer.Argument(metavar="EMAIL...", help="Users, by e-mail.", show_default=False)
+]
 NameOpt = Annotated[str | None, typer.Option("--name", metavar="NAME", help="The full name.")]
+NewOwnerOpt = Annotated[
+    str | None, typer.Option("--new-owner", metavar="EMAIL", help="The new owner of their subscriptions.")
+]
+EraseOpt = Annotated[
+    bool, typer.Option("--erase", help="Blank their data in the ledger and its audit, for good.")
+]
 GroupOpt = Annotated[str | None, typer.Option("--group", metavar="GROUP", help="A team, a department.")]
 
 
@@ -51,13 +60,14 @@ def list_users(
         str, typer.Argument(metavar="[TEXT]", help="Part of a name or an e-mail.", show_default=False)
     ] = "",
     status: Annotated[
-        UserStatus | None, typer.Option("--status", help="Only these; removed users are shown only so.")
+        UserStatus | None,
+        typer.Option("--status", help="Only this status; without it, removed users are not listed."),
     ] = None,
     group: Annotated[str | None, typer.Option("--group", metavar="GROUP", help="Only this group.")] = None,
 ) -> None:
     """List users, or search them by part of a name or an e-mail.
 
-    Two letters are looked for at the beginning of the e-mail and of each name, one only of the e-mail.
+    A search for two letters finds e-mails and names that begin with them; for one letter only e-mails.
 
     Examples:
       seatctl users list
@@ -72,14 +82,14 @@ def list_users(
             users.records(reader, text=text.strip(), status=status, group=group, now=ctx.now),
             LIST_COLUMNS,
             handle="email",
-            # What a search finds is shown as it is found; counting it would cost more than showing it.
+            # Counting what a search finds would take longer than showing the first page.
             total=None if text.strip() else lambda: users.total(reader, status=status, group=group),
         )
 
 
 @app.command()
 def show(typer_ctx: typer.Context, email: EmailArg) -> None:
-    """Show a user with seats, open requests and what the user owns.
+    """Show a user with seats, open requests and owned subscriptions.
 
     Examples:
       seatctl users show ann@example.com
@@ -92,8 +102,8 @@ def show(typer_ctx: typer.Context, email: EmailArg) -> None:
 
 
 @app.command()
-def add(typer_ctx: typer.Context, emails: People, name: NameOpt = None, group: GroupOpt = None) -> None:
-    """Add users; a removed one comes back.
+def add(typer_ctx: typer.Context, emails: EmailsArg, name: NameOpt = None, group: GroupOpt = None) -> None:
+    """Add users, or bring removed users back.
 
     Examples:
       seatctl users add zoe@example.com --name 'Zoe Zhang' --group design
@@ -104,7 +114,8 @@ def add(typer_ctx: typer.Context, emails: People, name: NameOpt = None, group: G
 
     if name is not None and len(emails) > 1:
         raise UsageError(
-            "--name is the name of one user", hint="add them one by one, or seatctl users import FILE"
+            "--name works with one e-mail address only",
+            hint="add them one by one, or: seatctl users import FILE",
         )
     ctx = context(typer_ctx)
     ctx.emit(add_users(ctx.ledger, ctx.call, emails, name=name, group=group))
@@ -119,12 +130,12 @@ def edit(
     group: GroupOpt = None,
     exempt: Annotated[
         bool | None,
-        typer.Option("--exempt/--no-exempt", help="Whether seats reclaim leaves this user's seats alone."),
+        typer.Option("--exempt/--no-exempt", help="Whether seats reclaim skips this user."),
     ] = None,
 ) -> None:
     """Change a user's e-mail, name or group.
 
-    Seats, requests, roles and what they own stay with the user. An empty text takes a name or a group away.
+    The user keeps seats, requests, roles and subscriptions. An empty text clears the name or the group.
 
     Examples:
       seatctl users edit zoe@example.com --name 'Zoe Zhang'
@@ -136,19 +147,21 @@ def edit(
     from seatctl.services.users.edit import UserEdit, edit_user
 
     if new_email is None and name is None and group is None and exempt is None:
-        raise UsageError("nothing to change is given", hint="give --email, --name, --group or --exempt")
+        raise UsageError(
+            "say what to change: --email, --name, --group or --exempt", hint="seatctl users edit --help"
+        )
     ctx = context(typer_ctx)
     report = edit_user(ctx.ledger, ctx.call, email, UserEdit(new_email, name, group, exempt))
     ctx.emit(report)
     if new_email is not None and not ctx.options.dry_run:
         from seatctl.services.subscriptions.settings import update_owner_email
 
-        why = update_owner_email(ctx.ledger, lambda: ctx.billing, ctx.call, new_email)
-        if why is not None:
+        problem = update_owner_email(ctx.ledger, lambda: ctx.billing, ctx.call, new_email)
+        if problem is not None:
             from seatctl.ledger.users import quoted
 
-            again = f"seatctl users edit {quoted(new_email)} --email {quoted(new_email)}"
-            ctx.note(f"Stripe does not know the new e-mail of the owner yet: {why}; once more: {again}")
+            retry = f"seatctl users edit {quoted(new_email)} --email {quoted(new_email)}"
+            ctx.note(f"Stripe still has the old e-mail of the owner: {problem}; to try again: {retry}")
 
 
 @app.command("import")
@@ -157,8 +170,9 @@ def import_file(
 ) -> None:
     """Add and update users from a file.
 
-    It has a column email, and may have name, group and last_active. Who is there already gets the values
-    that are not empty; the status stays. Nothing is written if any row is bad, unless --skip-bad is given.
+    The file has the column email, and may have name, group and last_active. Users who exist already get the
+    values that are not empty; their status does not change. If any row is bad, nothing is written, unless
+    --skip-bad skips it.
 
     Examples:
       seatctl users import people.csv
@@ -172,17 +186,16 @@ def import_file(
 
     ctx = context(typer_ctx)
     with open_table(file, USER_FIELDS, mapping=renames(mapping or ())) as table:
-        # A column that our own lists print is left out on purpose; another may be a typing mistake.
-        unread = [name for name in table.ignored if name not in _LISTED]
-        if unread:
-            ctx.note(f"columns not read: {', '.join(unread)}")
+        ignored = [name for name in table.ignored if name not in _LISTED]
+        if ignored:  # the name may be a typing mistake
+            ctx.note(f"ignored columns: {', '.join(ignored)}")
         report = import_users(ctx.ledger, ctx.call, incoming(table), skip_bad=skip_bad)
         ctx.emit(report, handle="email")
 
 
 @app.command()
-def suspend(typer_ctx: typer.Context, emails: People) -> None:
-    """Suspend users: they keep their seats and are not entitled, nor do their roles permit anything.
+def suspend(typer_ctx: typer.Context, emails: EmailsArg) -> None:
+    """Suspend users: they keep their seats, but are not entitled and cannot use their roles.
 
     Examples:
       seatctl users suspend bob@example.com
@@ -194,7 +207,7 @@ def suspend(typer_ctx: typer.Context, emails: People) -> None:
 
 
 @app.command()
-def reactivate(typer_ctx: typer.Context, emails: People) -> None:
+def reactivate(typer_ctx: typer.Context, emails: EmailsArg) -> None:
     """Make suspended users active again.
 
     Examples:
@@ -206,4 +219,36 @@ def reactivate(typer_ctx: typer.Context, emails: People) -> None:
     ctx.emit(reactivate_users(ctx.ledger, ctx.call, emails))
 
 
-app.command()(remove)
+@app.command()
+def remove(
+    typer_ctx: typer.Context, emails: EmailsArg, new_owner: NewOwnerOpt = None, erase: EraseOpt = False
+) -> None:
+    """Remove users: their seats are revoked and their open requests canceled.
+
+    What is billed does not change. The record stays as history; adding the e-mail again brings it back.
+    --erase blanks names, e-mails and notes, in the audit too, whose hashes stay; it also works for users who
+    were removed before. Data in Stripe, actors in the audit, and older backups are not changed.
+
+    Examples:
+      seatctl users remove bob@example.com
+      seatctl users remove ann@example.com --new-owner zoe@example.com
+      seatctl users remove bob@example.com --erase
+    """
+    from functools import partial
+
+    from seatctl.services.users.remove import remove_users
+
+    ctx = context(typer_ctx)
+    hand_over = None
+    if new_owner is not None:
+        from seatctl.services.subscriptions import settings
+
+        hand_over = partial(settings.transfer, ctx.ledger, ctx.billing, ctx.call)
+    if erase and ctx.asks:
+        users = emails[0] if len(emails) == 1 else f"{len(emails)} users"
+        ctx.confirm(f"Erase {users} for good?")
+    ctx.emit(
+        remove_users(ctx.ledger, ctx.call, emails, new_owner=new_owner, hand_over=hand_over, erase=erase)
+    )
+    if erase and not ctx.options.dry_run:
+        ctx.ledger.engine.empty_journal()

@@ -54,7 +54,7 @@ def fill_waitlists(tx: Transaction) -> int:
 def waitlist_note(tx: Transaction, moved_up: int) -> str:
     """How a report goes on after seats were given back: who moved up, or until when the waitlist waits."""
     if moved_up:
-        return f"; {moved_up:,} from the waitlist seated"
+        return f"; seated {moved_up:,} from the waitlist"
     until = held_seats.held_until(tx) if requests.anybody_waits(tx) else None
     return "" if until is None else f"; the waitlist moves up after {until}"
 

@@ -1,1 +1,1 @@
-"""Messages by mail: texts from templates (`rendering.py`), and the way to the server (`smtp.py`)."""
+"""E-mail: texts from templates (`rendering.py`), and sending over SMTP (`smtp.py`)."""

@@ -1,6 +1,6 @@
-"""Within a time: a connection, the answers that come over it, and what cannot be given a time limit itself.
+"""Deadlines for connections, for what they receive, and for calls that have no time limit of their own.
 
-A deadline is a moment on the monotonic clock. What is late raises TimeoutError.
+A deadline is a moment on the monotonic clock. After it, everything here raises TimeoutError.
 """
 
 from __future__ import annotations
@@ -17,61 +17,63 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def left(deadline: float) -> float:
-    """Seconds until the deadline. Raises TimeoutError where it has passed."""
+def seconds_left(deadline: float) -> float:
+    """Return the seconds until the deadline. Raises TimeoutError if it has passed."""
     seconds = deadline - time.monotonic()
     if seconds <= 0:
         raise TimeoutError("it takes too long")
     return seconds
 
 
-def within(deadline: float, what: Callable[[], T]) -> T:
-    """What a function returns or raises, if it ends in time.
+def within(deadline: float, function: Callable[[], T]) -> T:
+    """Return or raise what a function does, if it ends before the deadline.
 
-    For what knows no time limit (the DNS, a keyring that asks somebody): it goes on in a thread of its own,
-    for which nobody waits, not even the end of the program.
+    It runs in a daemon thread, for calls that cannot be interrupted: DNS, or a keyring that asks somebody. If
+    it is late it goes on there, and does not keep the program from ending.
     """
     import threading
 
-    found: list[T] = []
+    returned: list[T] = []
     raised: list[BaseException] = []
 
     def run() -> None:
         try:
-            found.append(what())
-        except BaseException as error:  # noqa: BLE001 - raised again by who waits
+            returned.append(function())
+        except BaseException as error:  # noqa: BLE001 - raised again below, in the thread that waits
             raised.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(left(deadline))
+    thread.join(seconds_left(deadline))
     if raised:
         raise raised[0]
-    if not found:
+    if not returned:
         raise TimeoutError("it takes too long")
-    return found[0]
+    return returned[0]
 
 
 def connect(host: str, port: int, deadline: float) -> socket.socket:
-    """A connection to the first address of the host that takes one. Raises OSError."""
-    found = within(deadline, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-    last: OSError = OSError(f"{host} has no address")
-    for family, kind, protocol, _, address in found:
-        plain = socket.socket(family, kind, protocol)
+    """Connect to the first address of the host that accepts a connection. Raises OSError."""
+    addresses = within(deadline, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    last_error: OSError = OSError(f"{host} has no address")
+    for family, kind, protocol, _, address in addresses:
+        connection = socket.socket(family, kind, protocol)
         try:
-            plain.settimeout(left(deadline))
-            plain.connect(address)
+            connection.settimeout(seconds_left(deadline))
+            connection.connect(address)
         except OSError as error:
-            plain.close()
-            last = error
+            connection.close()
+            last_error = error
         else:
-            return plain
-    raise last
+            return connection
+    raise last_error
 
 
-class TimelyReader(io.RawIOBase):
-    """What comes over a socket before a deadline, however slowly: a time limit of the socket is one for each
-    piece, and a server that sends a byte a second would never be late.
+class DeadlineReader(io.RawIOBase):
+    """Reads from a socket until a deadline.
+
+    A socket's own time limit applies to each piece: a server that sends one byte per second would never time
+    out.
     """
 
     def __init__(self, source: socket.socket) -> None:
@@ -79,10 +81,10 @@ class TimelyReader(io.RawIOBase):
         self.deadline = 0.0
 
     def readable(self) -> bool:
-        """Whether it can be read: yes."""
+        """Return True, as `io.BufferedReader` requires."""
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        """The next piece. Raises TimeoutError."""
-        self._source.settimeout(left(self.deadline))
+        """Read the next piece into a buffer and return its length. Raises TimeoutError."""
+        self._source.settimeout(seconds_left(self.deadline))
         return self._source.recv_into(buffer)

@@ -1,16 +1,16 @@
-"""A message ready to be sent: plain values, so that nobody needs the modules of mail to hold one."""
+"""E-mails and mail servers as plain values. Importing them does not import smtplib or jinja2."""
 
 from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
 
-_LONGEST_HEADER = 200
+_MAX_HEADER_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
 class EmailText:
-    """What a template makes of the facts."""
+    """A rendered template."""
 
     subject: str
     plain: str
@@ -19,7 +19,7 @@ class EmailText:
 
 @dataclass(frozen=True, slots=True)
 class Email:
-    """A text for one recipient. The Message-ID is the same at every attempt."""
+    """A text for one recipient. Every attempt to send it has the same Message-ID."""
 
     message_id: str
     email: str
@@ -29,7 +29,7 @@ class Email:
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """Where mail is handed in. `security` is `starttls`, `tls` or `none`."""
+    """An SMTP server and the sender's address. `security` is `starttls`, `tls` or `none`."""
 
     host: str
     port: int
@@ -40,15 +40,15 @@ class MailServer:
     password: str | None = None
 
     def __repr__(self) -> str:
-        return f"Server({self.host}:{self.port}, {self.security})"
+        return f"MailServer({self.host}:{self.port}, {self.security})"  # without the password
 
 
 def message_id(ledger_id: str, number: int) -> str:
-    """The Message-ID of a message of the outbox: whoever gets it twice can tell that it is one message."""
+    """Return the Message-ID of a message of the outbox, by which a recipient can detect duplicates."""
     return f"<outbox.{number}@{ledger_id}.seatctl>"
 
 
 def one_line(text: str) -> str:
-    """A text that is safe in a header: no line breaks, nothing that cannot be seen, not endless."""
-    seen = (" " if unicodedata.category(char)[0] in "CZ" else char for char in text)
-    return " ".join("".join(seen).split())[:_LONGEST_HEADER]
+    """Return a text that is safe in a header: without line breaks and invisible characters, and shortened."""
+    visible = (" " if unicodedata.category(char)[0] in "CZ" else char for char in text)
+    return " ".join("".join(visible).split())[:_MAX_HEADER_LENGTH]

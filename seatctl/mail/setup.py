@@ -1,4 +1,4 @@
-"""What sending needs, in one value."""
+"""Everything that is needed to send messages, as one value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from seatctl.mail.rendering import Renderer
 
 @dataclass(frozen=True, slots=True)
 class MailSetup:
-    """The server, the texts, and how many days an activation code can be used."""
+    """The server, the templates, and how many days an activation code is valid."""
 
     server: MailServer
     texts: Renderer

@@ -1,7 +1,7 @@
-"""The way to the mail server. The one module that imports `smtplib` and `email`.
+"""Sends e-mails over SMTP. Only this module imports `smtplib` and `email`.
 
-Two things can go wrong, and they are kept apart: the server cannot be used (`NoConnection`: every message
-waits), or it refuses one message (`MessageRefused`: the others go on).
+There are two kinds of failure: if the server cannot be used (`NoConnection`), all messages wait; if it
+refuses one message (`MessageRefused`), the others are sent.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from email.utils import format_datetime
 from types import TracebackType
 
 from seatctl.errors import Code, SeatctlError, TryAgain
-from seatctl.mail.deadlines import TimelyReader, connect
+from seatctl.mail.deadlines import DeadlineReader, connect
 from seatctl.mail.email import Email, MailServer, one_line
 from seatctl.rules.emails import domain_key
 
-_PATIENCE = 30.0
-"""Seconds for an answer, where nobody waits for us."""
+_REPLY_SECONDS = 30.0
+"""How long to wait for a reply if there is no deadline."""
 
-_BUSY = 421
-"""The server closes the connection: it speaks of itself, not of the message."""
+_CLOSING = 421
+"""The reply code of a server that closes the connection. It does not refuse the message."""
 
 
 class NoConnection(TryAgain):
-    """The mail server cannot be reached, or does not let us in."""
+    """The mail server cannot be reached, or refuses the connection or the login."""
 
     kind = Code.MAIL_SERVER
 
 
 class MessageRefused(SeatctlError):
-    """The server refuses one message; `permanent` unless it asks to try again."""
+    """The server refuses one message; `permanent` unless it may be sent again later."""
 
     kind = Code.MESSAGE_REFUSED
 
@@ -47,38 +47,38 @@ class MessageRefused(SeatctlError):
         self.permanent = permanent
 
 
-class _InTime(smtplib.SMTP):
-    """Everything has to come before the deadline, the address of the server included.
+class _DeadlineSmtp(smtplib.SMTP):
+    """An SMTP session that must end before a deadline, the DNS look-up included.
 
-    Where there is none, each answer has its own time.
+    Without a deadline, each reply has its own time limit.
     """
 
     def __init__(self, deadline: float | None, server: MailServer, **more: ssl.SSLContext) -> None:
         self._deadline = deadline
-        self._reader: TimelyReader | None = None
+        self._reader: DeadlineReader | None = None
         name = socket.gethostname()
-        local = name if "." in name else "[127.0.0.1]"  # smtplib would ask the DNS for it
+        local = name if "." in name else "[127.0.0.1]"  # smtplib's own default is a DNS look-up
         super().__init__(_in_dns(server.host), server.port, local, **more)  # type: ignore[arg-type]
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        del timeout  # smtplib's is one for each piece
+        del timeout  # smtplib's time limit applies to each piece that is received
         return connect(host, port, self._until())
 
     def getreply(self) -> tuple[int, bytes]:
-        """An answer of the server."""
+        """Return the server's reply. Raises TimeoutError after the deadline."""
         if self.sock is not None and self.file is None:
-            self._reader = TimelyReader(self.sock)
+            self._reader = DeadlineReader(self.sock)
             self.file = io.BufferedReader(self._reader)
         if self._reader is not None:
             self._reader.deadline = self._until()
         return super().getreply()
 
     def _until(self) -> float:
-        return time.monotonic() + _PATIENCE if self._deadline is None else self._deadline
+        return time.monotonic() + _REPLY_SECONDS if self._deadline is None else self._deadline
 
 
-class _InTimeTls(_InTime, smtplib.SMTP_SSL):
-    """The same over TLS from the first byte."""
+class _DeadlineSmtpTls(_DeadlineSmtp, smtplib.SMTP_SSL):
+    """The same, with TLS from the first byte."""
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         return self.context.wrap_socket(super()._get_socket(host, port, timeout), server_hostname=host)
@@ -112,95 +112,98 @@ class Connection:
                 smtp.login(server.user, server.password or "")
         except (OSError, smtplib.SMTPException, ValueError) as error:
             self.close()
-            raise self._gone(error) from error
+            raise self._no_connection(error) from error
 
     def _connect(self) -> smtplib.SMTP:
         if self._server.security == "tls":
-            return _InTimeTls(self._deadline, self._server, context=ssl.create_default_context())
-        return _InTime(self._deadline, self._server)
+            return _DeadlineSmtpTls(self._deadline, self._server, context=ssl.create_default_context())
+        return _DeadlineSmtp(self._deadline, self._server)
 
-    def send(self, letter: Email, now: datetime) -> None:
-        """Hand a letter in. Raises MessageRefused, NoConnection."""
+    def send(self, email: Email, now: datetime) -> None:
+        """Send an e-mail. Raises MessageRefused, NoConnection."""
         if self._smtp is None:
-            raise self._gone(ConnectionError("not connected"))
+            raise self._no_connection(ConnectionError("not connected"))
         try:
-            message = written(letter, self._server, now)
+            message = as_message(email, self._server, now)
         except (MessageError, ValueError, IndexError) as error:
-            raise MessageRefused(f"cannot be written as a mail: {error}", permanent=True) from error
+            raise MessageRefused(f"cannot be written as an e-mail: {error}", permanent=True) from error
         try:
             self._smtp.send_message(message)
         except smtplib.SMTPRecipientsRefused as refused:
             raise self._refusal(*next(iter(refused.recipients.values()))) from refused
         except smtplib.SMTPSenderRefused as refused:
-            raise self._gone(refused) from refused  # no message of ours would get further
+            raise self._no_connection(refused) from refused  # it would refuse every message
         except smtplib.SMTPNotSupportedError as unsupported:
             raise MessageRefused(str(unsupported), permanent=True) from unsupported
         except smtplib.SMTPResponseException as refused:
             raise self._refusal(refused.smtp_code, refused.smtp_error) from refused
         except (OSError, smtplib.SMTPException) as error:
-            raise self._gone(error) from error
-        except ValueError as error:  # such as letters that this server cannot be told
-            raise MessageRefused(f"cannot be written as a mail: {error}", permanent=True) from error
+            raise self._no_connection(error) from error
+        except ValueError as error:  # for example, non-ASCII characters that the server does not support
+            raise MessageRefused(f"cannot be written as an e-mail: {error}", permanent=True) from error
 
     def close(self) -> None:
-        """Say goodbye, without waiting for an answer."""
+        """Close the connection without waiting for a reply."""
         if self._smtp is not None:
             self._smtp.close()
             self._smtp = None
 
-    def _refusal(self, code: int, answer: bytes | str) -> SeatctlError:
-        said = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
-        if code == _BUSY:
-            return self._gone(ConnectionError(said))
-        return MessageRefused(one_line(f"{code} {said}"), permanent=code >= 500)
+    def _refusal(self, code: int, reply: bytes | str) -> SeatctlError:
+        text = _decoded(reply)
+        if code == _CLOSING:
+            return self._no_connection(ConnectionError(text))
+        return MessageRefused(one_line(f"{code} {text}"), permanent=code >= 500)
 
-    def _gone(self, error: Exception) -> NoConnection:
-        """What to say of a server that cannot be used; never its password."""
+    def _no_connection(self, error: Exception) -> NoConnection:
+        """Return the refusal for a server that cannot be used. It never contains the password."""
         server = self._server
         if isinstance(error, smtplib.SMTPResponseException):
-            said = error.smtp_error
-            what = f"{error.smtp_code} {said.decode('utf-8', 'replace') if isinstance(said, bytes) else said}"
+            reason = f"{error.smtp_code} {_decoded(error.smtp_error)}"
         else:
-            what = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         return NoConnection(
-            one_line(f"the mail server {server.host}:{server.port} cannot be used: {what}"),
+            one_line(f"the mail server {server.host}:{server.port} cannot be used: {reason}"),
             hint="to see its settings: seatctl config show; to try it: seatctl notify test",
             data={"host": server.host, "port": server.port},
         )
 
 
-def written(letter: Email, server: MailServer, now: datetime) -> EmailMessage:
-    """The letter as a mail; `now` is UTC. Texts that others typed cannot add a header to it."""
+def _decoded(reply: bytes | str) -> str:
+    return reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
+
+
+def as_message(email: Email, server: MailServer, now: datetime) -> EmailMessage:
+    """Return the e-mail with its headers; `now` is UTC. No value, whoever typed it, can add a header."""
     message = EmailMessage(policy=SMTP)
     message["From"] = _mailbox(server.sender)
-    message["To"] = _address(letter.email, letter.name)
+    message["To"] = _address(email.email, email.name)
     if server.reply_to:
         message["Reply-To"] = _mailbox(server.reply_to)
-    message["Subject"] = one_line(letter.text.subject)
+    message["Subject"] = one_line(email.text.subject)
     message["Date"] = format_datetime(now)
-    message["Message-ID"] = letter.message_id
+    message["Message-ID"] = email.message_id
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(letter.text.plain)
-    message.add_alternative(letter.text.html, subtype="html")
+    message.set_content(email.text.plain)
+    message.add_alternative(email.text.html, subtype="html")
     return message
 
 
 def _mailbox(text: str) -> Address:
-    """`Seats <seats@example.com>`, as settings hold it."""
+    """Return the address of a setting like `Seats <seats@example.com>`."""
     name, bracket, rest = text.rpartition("<")
     return _address(rest.removesuffix(">") if bracket else text, name.strip() or None)
 
 
 def _address(email: str, name: str | None) -> Address:
-    """The domain as the DNS has it; the name on one line."""
+    """Return an address, with its domain in ASCII and its name on one line."""
     local, _, domain = email.rpartition("@")
     return Address(display_name=one_line(name or ""), username=local, domain=_in_dns(domain))
 
 
 def _in_dns(domain: str) -> str:
-    """A domain or the name of a server as IDNA 2008 writes it. Raises ValueError if that does not allow it.
+    """Return a domain or host name in ASCII, by IDNA 2008. Raises ValueError if IDNA 2008 does not allow it.
 
-    Python would write it by IDNA 2003, and the mail, or the password, would go to another domain.
+    Python's own codec is IDNA 2003, which would send the mail, or the password, to another domain.
     """
     name = domain if domain.isascii() else domain_key(domain)
     if not name.isascii():

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from seatctl.errors import Code, JsonValue, refuse
 from seatctl.models.money import plain_amount
 from seatctl.models.subscription import Subscription
+from seatctl.rules import plural
 from seatctl.rules.assignment import (
     NoSeatsLeft,
     in_packs,
@@ -219,28 +220,39 @@ def _bought(counted: SubscriptionComparison) -> str:
     return f"{packs:,} pack{'' if packs == 1 else 's'} = {seats}"
 
 
-def summary(changes: Changes, *, done: bool, fill: bool = False) -> str:
-    """One sentence on all of it: as done, or as what is to be done; with `fill` as far as seats are free."""
-    short = sum(one.short for one in changes.subscriptions)
-    seated = sum(one.new for one in changes.subscriptions) - (short if fill else 0)
-    counts = [
-        (seated, "seated", "to seat"),
-        (sum(one.leaving for one in changes.subscriptions), "revoked", "to revoke"),
-        (sum(one.ends for one in changes.subscriptions), "given another end", "to give another end"),
-        (changes.users_to_add, "added as users", "to add as users"),
-        (changes.users_to_update, "updated as users", "to update as users"),
-    ]
-    parts = [f"{number:,} {past if done else future}" for number, past, future in counts if number]
-    named = [one.subscription.name for one in changes.subscriptions]
-    where = named[0] if len(named) == 1 else f"{len(named)} subscriptions"
-    said = f"{where}: {', '.join(parts)}" if parts else "nothing to do"
+def has_effect(changes: Changes, *, fill: bool) -> bool:
+    """Whether applying the changes writes anything; with `fill` as far as seats are free."""
+    return bool(_done(changes, fill=fill))
+
+
+def summary(changes: Changes, *, fill: bool) -> str:
+    """One sentence: what was changed in all subscriptions, or that there was nothing to do."""
+    short = sum(compared.short for compared in changes.subscriptions)
+    sentence = _done(changes, fill=fill) or "nothing to do"
     if short:
-        said += f"; {short:,} without a seat" if fill else f"; {short:,} short"
-    if done and any(one.leaving for one in changes.subscriptions):
-        said += "; what is billed does not change"
+        sentence += f"; {short:,} without a seat" if fill else f"; {plural.counted(short, 'seat')} missing"
+    if any(compared.leaving for compared in changes.subscriptions):
+        sentence += "; what is billed does not change"
     if changes.bad:
-        said += f"; {changes.bad:,} bad row{'' if changes.bad == 1 else 's'} left out"
-    return said
+        sentence += f"; skipped {plural.counted(changes.bad, 'bad row')}"
+    return sentence
+
+
+def _done(changes: Changes, *, fill: bool) -> str:
+    """`seated 3, revoked 2 in design, added 4 users`; empty if nothing differs."""
+    short = sum(compared.short for compared in changes.subscriptions) if fill else 0
+    seated = sum(compared.new for compared in changes.subscriptions) - short
+    revoked = sum(compared.leaving for compared in changes.subscriptions)
+    ends = sum(compared.ends for compared in changes.subscriptions)
+    parts = [f"seated {seated:,}"] if seated else []
+    parts += [f"revoked {revoked:,}"] if revoked else []
+    parts += [f"changed the end of {plural.counted(ends, 'seat')}"] if ends else []
+    if parts:
+        names = [compared.subscription.name for compared in changes.subscriptions]
+        parts[-1] += f" in {names[0] if len(names) == 1 else f'{len(names)} subscriptions'}"
+    parts += [f"added {plural.counted(changes.users_to_add, 'user')}"] if changes.users_to_add else []
+    parts += [f"updated {plural.counted(changes.users_to_update, 'user')}"] if changes.users_to_update else []
+    return ", ".join(parts)
 
 
 def as_record(counted: SubscriptionComparison, cost: int | None = None) -> dict[str, JsonValue]:

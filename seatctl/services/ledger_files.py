@@ -1,4 +1,4 @@
-"""`ledger backup`, `restore` and `export`: the ledger's way out of its machine, and back."""
+"""`ledger backup`, `restore` and `export`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import json
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TextIO
 
@@ -14,7 +15,7 @@ from seatctl.ledger import check, copies, exports
 from seatctl.ledger.failures import LedgerCorrupt, NoLedger
 from seatctl.ledger.ledger import Ledger, open_ledger
 from seatctl.models.call import Call
-from seatctl.models.report import Record, Report
+from seatctl.models.report import Record, Report, dry_run_report
 from seatctl.models.role import Action
 from seatctl.rules.terminal_text import guard_cell
 from seatctl.services.users.permissions import allow
@@ -24,24 +25,27 @@ _STAMP = "%Y%m%dT%H%M%SZ"
 
 
 def backup(ledger: Ledger, call: Call, target: Path, *, overwrite: bool) -> Report:
-    """A checked copy of the ledger, while others write. Raises `file_exists`, CannotWrite, LedgerCorrupt."""
+    """Copy the ledger while others write, and check the copy.
+
+    Raises `file_exists`, CannotWrite, LedgerCorrupt.
+    """
+    row: dict[str, JsonValue] = {"path": str(target), "ledger_id": ledger.id}
     if call.dry_run:
         size = ledger.path.stat().st_size
-        row: Record = {"path": str(target), "ledger_id": ledger.id, "bytes": size, "checked": False}
-        return Report(None, True, f"would back up to {target}", (row,))
+        return dry_run_report(f"backed up to {target}", ({**row, "bytes": size, "checked": False},))
     copies.copy_to(ledger, target, overwrite=overwrite)
-    row = {"path": str(target), "ledger_id": ledger.id, "bytes": target.stat().st_size, "checked": True}
-    return Report(None, False, f"backed up to {target}, which checks clean", (row,))
+    row |= {"bytes": target.stat().st_size, "checked": True}
+    return Report(None, False, f"backed up to {target} and checked the copy", (row,))
 
 
 def prepare_restore(source: Path, place: Path, call: Call) -> Path:
-    """A checked copy of a backup beside the ledger, with an id of its own; the caller puts it in place.
+    """Return a checked copy of a backup, beside the ledger and with a new ledger id; the caller moves it.
 
     Raises NotFound, `same_ledger`, LedgerCorrupt, `ledger_newer`.
     """
     if not source.is_file():
-        what = f"{source} is not a regular file" if source.exists() else f"there is no file {source}"
-        raise NotFound(what, hint="name a file that ledger backup has written; - is stdin")
+        problem = f"{source} is not a regular file" if source.exists() else f"there is no file {source}"
+        raise NotFound(problem, hint="name a file that ledger backup has written; - is stdin")
     if is_same(source, place):
         raise refuse(
             Code.SAME_LEDGER,
@@ -52,11 +56,8 @@ def prepare_restore(source: Path, place: Path, call: Call) -> Path:
     copies.delete_leftovers(place)
     part = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
-        opened = open_ledger(source)
-        try:
-            copies.copy_to(opened, part, overwrite=True)
-        finally:
-            opened.close()
+        with closing(open_ledger(source)) as ledger:
+            copies.copy_to(ledger, part, overwrite=True)
     except (LedgerCorrupt, NoLedger) as error:
         error.hint = "name a file that ledger backup has written"
         raise
@@ -65,9 +66,9 @@ def prepare_restore(source: Path, place: Path, call: Call) -> Path:
 
 
 def allow_restore(place: Path, call: Call) -> None:
-    """Whoever manages the ledger that is replaced may; of one that is damaged, whoever has the file.
+    """Raise RoleRequired unless the actor may manage the ledger that is replaced.
 
-    What such a one says of roles may be what was damaged.
+    If that ledger is damaged, everybody may replace it, because its roles may be damaged too.
     """
     if not place.exists():
         return
@@ -88,31 +89,38 @@ def allow_restore(place: Path, call: Call) -> None:
 
 
 def finish_restore(part: Path, place: Path, call: Call, source: str) -> Report:
-    """Put the copy in the ledger's place and keep what it replaces."""
-    aside = place.with_name(f"{place.name}.replaced-{call.now:{_STAMP}}")
-    while aside.exists():
-        aside = aside.with_name(f"{aside.name}-1")
-    kept = place.exists()
-    copies.replace_ledger(part, place, aside)
-    ledger = open_ledger(place)
-    new = ledger.id
-    ledger.close()
-    row: Record = {"path": str(place), "ledger_id": new, "replaced": str(aside) if kept else None}
-    said = f"restored {source}; as {new} it must adopt its subscriptions before it changes any"
-    return Report(None, False, f"{said}; what it replaced is {aside}" if kept else said, (row,))
+    """Move the copy to the ledger's place, and keep the ledger that it replaces."""
+    replaced = place.with_name(f"{place.name}.replaced-{call.now:{_STAMP}}")
+    while replaced.exists():
+        replaced = replaced.with_name(f"{replaced.name}-1")
+    existed = place.exists()
+    copies.replace_ledger(part, place, replaced)
+    with closing(open_ledger(place)) as ledger:
+        ledger_id = ledger.id
+    row: Record = {
+        "path": str(place),
+        "ledger_id": ledger_id,
+        "replaced": str(replaced) if existed else None,
+    }
+    summary = (
+        f"restored {source} as ledger {ledger_id}, which must adopt subscriptions before it changes them"
+    )
+    return Report(
+        None, False, f"{summary}; the replaced ledger is {replaced}" if existed else summary, (row,)
+    )
 
 
 def export(ledger: Ledger, call: Call, target: Path, *, as_json: bool) -> Report:
-    """Everything the ledger holds as a folder of files, of one moment. Raises `file_exists`, BadInput."""
+    """Write a snapshot of the ledger to a folder, one file per table. Raises `file_exists`, BadInput."""
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise refuse(
             Code.FILE_EXISTS,
-            f"{target} is there already and not empty",
+            f"{target} exists already and is not an empty folder",
             hint="name a new folder",
             data={"path": str(target)},
         )
     ending = "json" if as_json else "csv"
-    found: list[dict[str, JsonValue]] = []
+    files: list[dict[str, JsonValue]] = []
     try:
         if not call.dry_run:
             target.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -123,11 +131,11 @@ def export(ledger: Ledger, call: Call, target: Path, *, as_json: bool) -> Report
                 written = (
                     sum(1 for _ in rows) if call.dry_run else _write(path, columns, rows, as_json=as_json)
                 )
-                found.append({"file": str(path), "rows": written})
+                files.append({"file": str(path), "rows": written})
     except OSError as error:
         raise BadInput(f"{target} cannot be written: {error.strerror}", hint="name another folder") from error
-    said = f"would export to {target}" if call.dry_run else f"exported to {target}"
-    return Report(None, call.dry_run, said, found)
+    summary = f"exported to {target}"
+    return dry_run_report(summary, files) if call.dry_run else Report(None, False, summary, files)
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Record], *, as_json: bool) -> int:

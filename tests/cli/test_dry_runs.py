@@ -14,9 +14,9 @@ from tests.support.both_sides import contents
         ("config set color never", "dry run: nothing was written"),
         ("config unset actor", "dry run: nothing was written"),
         ("config use default", "would use profile default (sandbox)"),
-        ("ledger backup -", "would back up to stdout"),
-        ("ledger backup backup.db", "would back up to "),
-        ("ledger export folder", "would export to "),
+        ("ledger backup -", "would have backed up to stdout"),
+        ("ledger backup backup.db", "would have backed up to "),
+        ("ledger export folder", "would have exported to "),
         ("users add zoe@example.com", "would have added zoe@example.com"),
         ("subs change-plan design pro", "dry run: design already has 5 seats of pro; nothing was changed"),
         ("subs rename design lab", "would have renamed design to lab"),
@@ -25,8 +25,11 @@ from tests.support.both_sides import contents
         ("sandbox reset", "would empty the sandbox"),
         ("sandbox retries past_due", "would have set the end of the last retry to past_due"),
         ("sandbox complete cs_1", "would have completed the page cs_1 with pm_card_visa"),
-        ("notify send", "would try "),
-        ("seats apply people.csv -s design --create-users --save plan.jsonl", "dry run: design: 1 to seat"),
+        ("notify send", "would have tried to send "),
+        (
+            "seats apply people.csv -s design --create-users --save plan.jsonl",
+            "would have seated 1 in design",
+        ),
     ],
 )
 def test_a_dry_run_claims_nothing(sandbox, team, tmp_path, monkeypatch, command, says):

@@ -218,7 +218,9 @@ def test_seats_as_code_work_as_they_are_written(reader):
     backup = reader.home / "seatctl-backups" / "ledger.db"
     backup.chmod(0o400)
     check.works()
-    assert (reader.work / "posted.md").read_text().startswith("**Differences:** design: 3 to seat")
+    assert (
+        (reader.work / "posted.md").read_text().startswith("**Differences:** would have seated 3 in design")
+    )
     assert reader.types("seatctl seats list -q").stdout == ""
 
     apply.works()

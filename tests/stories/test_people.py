@@ -249,5 +249,5 @@ def test_mails_to_who_pays_name_whom_to_ask_about_what_the_policy_leaves_open(ru
     letters = [one for one in postbox.letters if "pay@example.com" in one.to]
     assert {str(one["Subject"]).split()[0] for one in letters} == {"Receipt", "design"}
     for letter in letters:
-        assert f"fewer seats inside a term: {contact}" in plain(letter)
+        assert f"fewer seats before the term ends: {contact}" in plain(letter)
         assert "Help_&lt;help@seller.example&gt;" in html(letter)

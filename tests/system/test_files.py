@@ -199,7 +199,10 @@ def test_a_dash_is_stdout_and_stdin(office):
 
 def test_a_dry_run_of_a_backup_has_checked_nothing(office, tmp_path):
     told = office("ledger", "backup", tmp_path / "x.db", "--dry-run", "-o", "json").json
-    assert (told["rows"][0]["checked"], told["summary"].startswith("would back up to")) == (False, True)
+    assert (told["rows"][0]["checked"], told["summary"].startswith("would have backed up to")) == (
+        False,
+        True,
+    )
     assert not (tmp_path / "x.db").exists()
 
 

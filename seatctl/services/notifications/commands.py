@@ -1,4 +1,4 @@
-"""The commands about messages: send what waits, send an activation code again, show one, try the server."""
+"""`notify send`, `test` and `show`, and the rows of `notify list`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from seatctl.mail.setup import MailSetup
 from seatctl.mail.smtp import Connection
 from seatctl.models.call import Call, format_time
 from seatctl.models.message import Message, MessageState, Template
-from seatctl.models.report import Record, Report
+from seatctl.models.report import Record, Report, dry_run_report
 from seatctl.models.role import Action
 from seatctl.rules.emails import check_email
 from seatctl.rules.notifications import carries_code
@@ -33,60 +33,71 @@ CODE_IN_PREVIEW = "(made when the message is sent)"
 
 @dataclass(frozen=True, slots=True)
 class SendOptions:
-    """Which messages to send: those that are due, and on request those that have failed too."""
+    """Which messages to send besides those that are due."""
 
     failed: bool = False
     again: str | None = None
-    """A user who gets a new activation code first."""
+    """The e-mail of a user who is sent a new activation code."""
     now: bool = False
-    """Also those that were put off and are not due yet."""
+    """Also messages that were put off and are not due yet."""
 
 
-def send_messages(ledger: Ledger, post: Callable[[], MailSetup], call: Call, wanted: SendOptions) -> Report:
-    """Send everything that is due. 6 where a message failed or was put off, 75 where the server is down.
+def send_messages(
+    ledger: Ledger, find_setup: Callable[[], MailSetup], call: Call, options: SendOptions
+) -> Report:
+    """Send all messages that are due.
 
+    Exits with 6 if a message failed or was put off, with 75 if the server is down.
     Raises RoleRequired, `mail_not_configured`, `mail_busy`, `nothing_to_claim`.
     """
     with ledger.reading() as reader:
         allow(reader, call.actor, Action.NOTIFY)
-    if wanted.again and not call.notify:
+    if options.again and not call.notify:
         raise UsageError(
-            "--no-notify sends nobody a code", hint=f"seatctl notify send --again {wanted.again}"
+            "--no-notify does not let --again send a code",
+            hint=f"seatctl notify send --again {options.again}",
         )
-    run, codes = _queue_codes(ledger, call, wanted.again) if wanted.again else (None, 0)
+    run, codes = _queue_codes(ledger, call, options.again) if options.again else (None, 0)
     if call.dry_run:
         with ledger.reading() as reader:
-            waiting = outbox.counts(reader)
-        count = waiting.waiting + codes + (waiting.failed if wanted.failed else 0)
-        return Report(None, True, f"would try {counted(count, 'message')}")
-    ready = post()
+            counts = outbox.counts(reader)
+        number = counts.waiting + codes + (counts.failed if options.failed else 0)
+        return dry_run_report(f"tried to send {counted(number, 'message')}")
+    setup = find_setup()
     with ledger.journal() as journal:
-        if wanted.failed:
+        if options.failed:
             outbox.requeue(journal, MessageState.FAILED)
-        if wanted.now:
+        if options.now:
             outbox.retry_now(journal)
-    sent = send_due(ledger, lambda: ready, call.now, DeliveryLimit())
+    sent = send_due(ledger, lambda: setup, call.now, DeliveryLimit())
     if sent.error is not None:
         sent.error.data.update({"sent": sent.count("sent"), "put_off": sent.count("put off")})
         raise sent.error
-    partial = sent.count("failed") + sent.count("put off") > 0
-    code = ExitCode.PARTIAL if partial else ExitCode.DONE
+    incomplete = sent.count("failed") + sent.count("put off") > 0
     with ledger.reading() as reader:
-        left = outbox.counts(reader)
-    return Report(run, False, _sentence(sent, left), sent.rows, code, columns=COLUMNS)
+        counts = outbox.counts(reader)
+    return Report(
+        run,
+        False,
+        _send_summary(sent, counts),
+        sent.rows,
+        ExitCode.PARTIAL if incomplete else ExitCode.DONE,
+        columns=COLUMNS,
+    )
 
 
-def _sentence(sent: Sent, left: outbox.Counts) -> str:
-    words = {"sent": "sent", "put off": "put off", "failed": "failed", "held": "not sent, being overtaken"}
-    parts = [f"{sent.count(result):,} {said}" for result, said in words.items() if sent.count(result)]
-    if left.waiting and left.next_attempt is not None:
-        wait = f"{left.waiting:,} wait{'s' if left.waiting == 1 else ''} until {left.next_attempt} or later"
-        return f"{', '.join(parts) or 'no message is due'}; {wait} (--now tries at once)"
-    return ", ".join(parts) or "no message is due"
+def _send_summary(sent: Sent, counts: outbox.Counts) -> str:
+    words = {"sent": "sent", "put off": "put off", "failed": "failed", "held": "held as overtaken"}
+    parts = [f"{sent.count(result):,} {word}" for result, word in words.items() if sent.count(result)]
+    summary = ", ".join(parts) or "no message is due"
+    if counts.waiting and counts.next_attempt is not None:
+        verb = "waits" if counts.waiting == 1 else "wait"
+        summary += f"; {counts.waiting:,} {verb} until {counts.next_attempt} or later (--now tries at once)"
+    return summary
 
 
 def _queue_codes(ledger: Ledger, call: Call, email: str) -> tuple[int | None, int]:
-    """A new message for each seat of a user that nobody has claimed; the run, and how many messages."""
+    """Queue a new message for each unclaimed seat of a user; return the run and the number of messages."""
     with ledger.change(call) as tx:
         user = users.require(tx, email)
         require_active_user(user)
@@ -94,22 +105,25 @@ def _queue_codes(ledger: Ledger, call: Call, email: str) -> tuple[int | None, in
         if not seats:
             raise refuse(
                 Code.NOTHING_TO_CLAIM,
-                f"{user.email} has no seat that waits to be claimed",
+                f"{user.email} has no unclaimed seat",
                 hint=f"seatctl users show {user.email}",
                 data={"email": user.email},
             )
         for seat, subscription in seats:
             number = tx.mail(Template.SEAT_ASSIGNED, {"seat": seat}, recipient_id=user.id)
             if number is not None:
-                told: dict[str, JsonValue] = {"template": Template.SEAT_ASSIGNED.value, "seat": seat}
-                tx.record("message", number, None, {**told, "subscription": subscription})
+                about: dict[str, JsonValue] = {"template": Template.SEAT_ASSIGNED.value, "seat": seat}
+                tx.record("message", number, None, {**about, "subscription": subscription})
         tx.summarise(f"sent {user.email} a new activation code")
     return tx.run, len(seats)
 
 
-def try_server(ledger: Ledger, find: Callable[[], MailSetup], call: Call, email: str, profile: str) -> Record:
-    """Send a test message at once. Raises `bad_email`, RoleRequired, `mail_not_configured`, NoConnection,
-    MessageRefused.
+def send_test(
+    ledger: Ledger, find_setup: Callable[[], MailSetup], call: Call, email: str, profile: str
+) -> Record:
+    """Send a test message at once and return what was sent. A dry run only renders it.
+
+    Raises `bad_email`, RoleRequired, `mail_not_configured`, NoConnection, MessageRefused.
     """
     with ledger.reading() as reader:
         allow(reader, call.actor, Action.NOTIFY)
@@ -117,33 +131,33 @@ def try_server(ledger: Ledger, find: Callable[[], MailSetup], call: Call, email:
         raise refuse(
             Code.BAD_EMAIL, f"{email!r} is not an e-mail address: {problem}", hint="seatctl notify test EMAIL"
         )
-    post = find()
-    text = post.texts.render(Template.TEST, {"profile": profile})
-    server = post.server
-    row: dict[str, JsonValue] = {
+    setup = find_setup()
+    text = setup.texts.render(Template.TEST, {"profile": profile})
+    server = setup.server
+    if not call.dry_run:
+        number = int.from_bytes(os.urandom(6), "big")
+        message = Email(message_id(ledger.id, number).replace("outbox", "test"), email, None, text)
+        with Connection(server) as connection:
+            connection.send(message, call.now)
+    return {
         "to": email,
         "from": server.sender,
         "host": server.host,
         "port": server.port,
         "security": server.security,
+        "result": "sent",
+        "dry_run": call.dry_run,
     }
-    if call.dry_run:
-        return {**row, "result": "would be sent"}
-    number = int.from_bytes(os.urandom(6), "big")
-    letter = Email(message_id(ledger.id, number).replace("outbox", "test"), email, None, text)
-    with Connection(server) as connection:
-        connection.send(letter, call.now)
-    return {**row, "result": "sent"}
 
 
 def preview(reader: Reader, texts: Renderer, number: int, now: datetime, activation_days: int) -> Record:
-    """A message as it would be sent now, without a code. Raises `unknown_message`, BadTemplate.
+    """Return a message as it would be sent now, without a code. Raises `unknown_message`, BadTemplate.
 
-    `activation_days`: how long a code that is made now can be used.
+    `activation_days`: how long a code that is made now is valid.
     """
     message = outbox.find(reader, number)
     row = message_row(message)
-    if "from_change" in message.ids:  # to many, and not spread out to them yet
+    if "from_change" in message.ids:  # one row for many recipients: each gets a row when it is sent
         return {**row, "subject": None, "text": None, "html": None}
     facts = message_facts.read_facts(reader, message)
     code = CODE_IN_PREVIEW if carries_code(message.template, facts) else None
@@ -155,7 +169,7 @@ def preview(reader: Reader, texts: Renderer, number: int, now: datetime, activat
 
 
 def message_row(message: Message) -> dict[str, JsonValue]:
-    """A line of `notify list`."""
+    """Return a row of `notify list`."""
     many = f"{message.recipients:,} people" if message.recipients > 1 else None
     return {
         "id": message.id,

@@ -1,8 +1,7 @@
-"""Sending what the outbox holds: at least once, never twice at a time, and never in the way of a command.
+"""Sending the messages of the outbox: at least once, by one process at a time, without delaying a command.
 
-An attempt is written down before it is made and its end after it: a sender that is killed in between
-leaves a message that is sent again, under the same Message-ID and with a new activation code beside the
-earlier one.
+An attempt is recorded before it is made, and its result after it. If the process is killed in between, the
+message is sent again under the same Message-ID, with a new activation code; the earlier code stays valid.
 """
 
 from __future__ import annotations
@@ -29,49 +28,54 @@ from seatctl.rules.activation import RANDOM_BYTES, code_hash, code_of
 from seatctl.rules.mail_retries import given_up, next_attempt
 from seatctl.rules.notifications import carries_code, overtaken
 
-_SLICE = 100
-_SENDER_SECONDS = 10.0
+_PAGE = 100
+"""Messages that are read from the outbox at a time."""
+_LOCK_SECONDS = 10.0
 """How long `notify send` waits for another sender."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryLimit:
-    """How much to send. A command sends a little, its own messages first, and waits for nobody."""
+    """How much to send. A command sends only a few messages, its own first, and does not wait."""
 
-    most: int | None = None
+    messages: int | None = None
     seconds: float | None = None
     first_entry: int = 0
+    """Messages of this audit entry and later ones are sent first."""
     patient: bool = True
+    """Whether to wait for another sender, and to try a server that was down."""
 
 
 @dataclass(slots=True)
 class Sent:
-    """What became of the messages that were tried, one row each; `error` where the server failed."""
+    """The results of the attempts, one row per message; `error` if the server failed."""
 
     rows: list[Record] = field(default_factory=list)
     error: NoConnection | None = None
 
     def count(self, result: str) -> int:
-        """How many ended like this."""
+        """Return how many messages have this result."""
         return sum(row["result"] == result for row in self.rows)
 
 
-def send_due(ledger: Ledger, find: Callable[[], MailSetup], now: datetime, limit: DeliveryLimit) -> Sent:
-    """Send the messages that are due at `now` (UTC). Raises `mail_busy` where it is patient.
+def send_due(
+    ledger: Ledger, find_setup: Callable[[], MailSetup], now: datetime, limit: DeliveryLimit
+) -> Sent:
+    """Send the messages that are due at `now` (UTC). Raises `mail_busy` if `limit` is patient.
 
-    A server that cannot be reached, or whose password cannot be found in time, is told in `error`; its
+    If the server cannot be reached, or its password cannot be read in time, the result has an `error` and the
     messages wait for their next attempt.
     """
     sent = Sent()
     deadline = None if limit.seconds is None else time.monotonic() + limit.seconds
-    with ledger.mail_lock(_SENDER_SECONDS if limit.patient else 0) as ours:
-        if not ours and limit.patient:
+    with ledger.mail_lock(_LOCK_SECONDS if limit.patient else 0) as locked:
+        if not locked and limit.patient:
             raise refuse(Code.MAIL_BUSY, "another process is sending messages", hint="seatctl notify list")
-        waiting = _due(ledger, now, limit, 0) if ours else []
+        waiting = _due(ledger, now, limit, 0) if locked else []
         if not waiting or (not limit.patient and _is_down(ledger, now)):
             return sent
         try:
-            sender = _Sender(ledger, _found(find, deadline), now, deadline)
+            sender = _Sender(ledger, _setup(find_setup, deadline), now, deadline)
             with sender.connected():
                 while waiting:
                     for number in waiting:
@@ -86,13 +90,13 @@ def send_due(ledger: Ledger, find: Callable[[], MailSetup], now: datetime, limit
     return sent
 
 
-def _found(find: Callable[[], MailSetup], deadline: float | None) -> MailSetup:
-    """The server and its password, which a keyring or a command may take long to give.
+def _setup(find_setup: Callable[[], MailSetup], deadline: float | None) -> MailSetup:
+    """Return the server with its password, which a keyring or a command may take long to return.
 
-    Raises NoConnection, so that the next commands do not try it again at once.
+    Raises NoConnection for every problem, so that the next commands do not try again at once.
     """
     try:
-        return find() if deadline is None else within(deadline, find)
+        return find_setup() if deadline is None else within(deadline, find_setup)
     except TimeoutError as error:
         raise NoConnection("the password of the mail server was not found in time") from error
     except SeatctlError as error:
@@ -100,7 +104,7 @@ def _found(find: Callable[[], MailSetup], deadline: float | None) -> MailSetup:
 
 
 def _put_off(ledger: Ledger, numbers: Sequence[int], now: datetime, error: NoConnection) -> None:
-    """Count an attempt for messages that got none, so that the next command is not slow."""
+    """Count an attempt for messages that had none, so that the next command does not try them at once."""
     for number in numbers:
         with ledger.reading() as reader:
             message = outbox.find(reader, number)
@@ -115,18 +119,18 @@ def _put_off(ledger: Ledger, numbers: Sequence[int], now: datetime, error: NoCon
             )
 
 
-def _due(ledger: Ledger, now: datetime, limit: DeliveryLimit, done: int) -> list[int]:
-    """The next messages to try; those to many are spread out as far as they are wanted."""
-    most = _SLICE if limit.most is None else min(_SLICE, limit.most - done)
-    if most <= 0:
+def _due(ledger: Ledger, now: datetime, limit: DeliveryLimit, tried: int) -> list[int]:
+    """Return the next messages to try. A message to many recipients is first expanded into one for each."""
+    size = _PAGE if limit.messages is None else min(_PAGE, limit.messages - tried)
+    if size <= 0:
         return []
     with ledger.reading() as reader:
-        many = outbox.has_unexpanded(reader, format_time(now))
-    if many:
+        has_unexpanded = outbox.has_unexpanded(reader, format_time(now))
+    if has_unexpanded:
         with ledger.journal() as journal:
-            outbox.expand(journal, format_time(now), most, limit.first_entry)
+            outbox.expand(journal, format_time(now), size, limit.first_entry)
     with ledger.reading() as reader:
-        return outbox.due(reader, format_time(now), most, limit.first_entry)
+        return outbox.due(reader, format_time(now), size, limit.first_entry)
 
 
 def _is_down(ledger: Ledger, now: datetime) -> bool:
@@ -135,18 +139,17 @@ def _is_down(ledger: Ledger, now: datetime) -> bool:
 
 
 class _Sender:
-    """One session of sending. The caller holds the mail lock."""
+    """Sends messages over one connection. The caller holds the mail lock."""
 
-    def __init__(self, ledger: Ledger, post: MailSetup, now: datetime, deadline: float | None) -> None:
-        self._ledger, self._post, self._now = ledger, post, now
-        self._written = format_time(now)
-        self._connection = Connection(post.server, deadline)
-        self._fresh = True
-        """Nothing was sent yet through this connection."""
+    def __init__(self, ledger: Ledger, setup: MailSetup, now: datetime, deadline: float | None) -> None:
+        self._ledger, self._setup, self._now = ledger, setup, now
+        self._connection = Connection(setup.server, deadline)
+        self._unused = True
+        """Whether nothing was sent through this connection yet."""
 
     @contextmanager
     def connected(self) -> Iterator[None]:
-        """Connect, and close the connection in the end. Raises NoConnection."""
+        """Connect, and close the connection on leaving. Raises NoConnection."""
         self._connection.open()
         try:
             yield
@@ -154,53 +157,32 @@ class _Sender:
             self._connection.close()
 
     def send(self, number: int) -> Record:
-        """Try one message; what became of it. Raises NoConnection where the server is gone for good."""
+        """Try to send one message and return the result. Raises NoConnection if the server is down."""
         with self._ledger.reading() as reader:
             message = outbox.find(reader, number)
             facts = message_facts.read_facts(reader, message)
-        why = overtaken(message.template, facts, self._now)
-        if why is not None:
-            return self._end(message, MessageState.HELD, why)
-        letter_facts = {**facts, **self._begin(message, facts)}
+        reason = overtaken(message.template, facts, self._now)
+        if reason is not None:
+            return self._end(message, MessageState.HELD, reason)
+        facts |= self._begin(message, facts)
         try:
-            text = self._post.texts.render(message.template, letter_facts)
-            self._hand_in(Email(message_id(self._ledger.id, number), str(message.email), message.name, text))
+            text = self._setup.texts.render(message.template, facts)
+            email = Email(message_id(self._ledger.id, number), str(message.email), message.name, text)
+            self._connection.send(email, self._now)
         except BadTemplate as error:
             return self._end(message, MessageState.FAILED, error.message)
         except MessageRefused as error:
-            return self._refused(message, error)
+            return self._end_refused(message, error)
         except NoConnection as error:
             self._end(message, MessageState.WAITING, outbox.NO_CONNECTION + error.message)
             self._reconnect()
             return _row(message, "put off", error.message)
-        self._fresh = False
+        self._unused = False
         return self._end(message, MessageState.SENT)
 
-    def _refused(self, message: Message, error: MessageRefused) -> Record:
-        """Failed, or put off: a server that was down for long has used up none of a message's tries."""
-        was_down = (message.last_error or "").startswith(outbox.NO_CONNECTION)
-        tries = 1 if was_down else message.attempts + 1
-        if given_up(tries, permanent=error.permanent):
-            return self._end(message, MessageState.FAILED, error.message)
-        if was_down:
-            with self._ledger.journal() as journal:
-                outbox.restart_attempts(journal, message.id, format_time(next_attempt(self._now, tries)))
-        return self._end(message, MessageState.WAITING, error.message)
-
-    def _hand_in(self, letter: Email) -> None:
-        self._connection.send(letter, self._now)
-
-    def _reconnect(self) -> None:
-        """Servers hang up after a number of messages; one that hangs up at the first is down."""
-        self._connection.close()
-        if self._fresh:
-            raise NoConnection("the mail server hangs up", hint="seatctl notify test")
-        self._fresh = True
-        self._connection.open()
-
     def _begin(self, message: Message, facts: message_facts.Facts) -> dict[str, JsonValue]:
-        """Write the attempt down, with the hash of a code that only this attempt knows."""
-        code, expires = None, self._now + timedelta(days=self._post.activation_days)
+        """Record the attempt, with the hash of a new activation code if the message carries one."""
+        code, expires = None, self._now + timedelta(days=self._setup.activation_days)
         with self._ledger.journal() as journal:
             later = next_attempt(self._now, message.attempts + 1)
             outbox.begin_attempt(journal, message.id, format_time(later))
@@ -208,13 +190,33 @@ class _Sender:
                 code = code_of(os.urandom(RANDOM_BYTES))
                 seat = message.ids["seat"]
                 activation.add(journal, seat, code_hash(code), now=self._now, expires=expires)
-        return {"code": code, "code_expires_at": format_time(expires), "sent_at": self._written}
+        return {"code": code, "code_expires_at": format_time(expires), "sent_at": format_time(self._now)}
 
     def _end(self, message: Message, state: MessageState, error: str | None = None) -> Record:
+        """Record the result of the attempt and return its row."""
         with self._ledger.journal() as journal:
-            outbox.end_attempt(journal, message.id, state, now=self._written, error=error)
+            outbox.end_attempt(journal, message.id, state, now=format_time(self._now), error=error)
         result = "put off" if state is MessageState.WAITING else state.value
         return _row(message, result, error)
+
+    def _end_refused(self, message: Message, error: MessageRefused) -> Record:
+        """Record that the server refused the message. Attempts while the server was down do not count."""
+        was_down = (message.last_error or "").startswith(outbox.NO_CONNECTION)
+        attempts = 1 if was_down else message.attempts + 1
+        if given_up(attempts, permanent=error.permanent):
+            return self._end(message, MessageState.FAILED, error.message)
+        if was_down:
+            with self._ledger.journal() as journal:
+                outbox.restart_attempts(journal, message.id, format_time(next_attempt(self._now, attempts)))
+        return self._end(message, MessageState.WAITING, error.message)
+
+    def _reconnect(self) -> None:
+        """Connect again, as servers hang up after some messages. Raises NoConnection if none was sent."""
+        self._connection.close()
+        if self._unused:
+            raise NoConnection("the mail server hangs up", hint="seatctl notify test")
+        self._unused = True
+        self._connection.open()
 
 
 def _row(message: Message, result: str, error: str | None) -> Record:

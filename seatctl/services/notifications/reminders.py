@@ -1,6 +1,6 @@
-"""Messages that nobody's command causes, queued by `sync`: reminders, failed payments, receipts of renewals.
+"""Messages that `sync` queues on its own: renewal reminders, failed payments, receipts of renewals.
 
-And the receipt that every operation that charged queues in its last transaction.
+`queue_receipts` also queues the receipt of an operation that charged, in its last transaction.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from seatctl.rules.plural import counted
 Notice = dict[str, JsonValue]
 
 _LATEST_RECEIPT = timedelta(days=100)
-"""A receipt that comes later than this after its invoice tells nobody anything."""
+"""No receipt is sent for an invoice that is older than this."""
 
 
 def queue_notices(ledger: Ledger, call: Call) -> int:
-    """Queue what is due at the call's moment and was not told before; how many messages."""
+    """Queue the messages that are due now and were not queued before; return how many."""
     if not call.notify:
         return 0
     with ledger.reading() as reader:
@@ -34,23 +34,23 @@ def queue_notices(ledger: Ledger, call: Call) -> int:
     if not due and not paid:
         return 0
     with ledger.change(call) as tx:
-        queued = sum(_tell(tx, subscription, notice) for subscription, notice in due)
+        queued = sum(_queue(tx, subscription, notice) for subscription, notice in due)
         for subscription_id, invoice in _renewals_paid(tx, call) if paid else ():
-            told = queue_receipts(tx, subscription_id, [invoice])
-            if told:
+            receipts = queue_receipts(tx, subscription_id, [invoice])
+            if receipts:
                 tx.record(
                     reminders.ENTITY,
                     subscription_id,
                     None,
                     {"template": Template.RECEIPT, "invoice": invoice},
                 )
-            queued += told
+            queued += receipts
         tx.summarise(f"queued {counted(queued, 'message')} about terms and payments")
     return queued
 
 
 def queue_receipts(tx: Transaction, subscription_id: int, paid: Iterable[int]) -> int:
-    """A receipt for each paid invoice (ids of the ledger), to who pays and to the owner; how many mails."""
+    """Queue receipts for paid invoices (ids of the ledger) to the payer and the owner; return how many."""
     return sum(
         reminders.notify(tx, Template.RECEIPT, subscription_id, ids={"invoice": invoice}, billing=True)
         for invoice in paid
@@ -84,14 +84,14 @@ def _notices(subscription: WatchedSubscription, call: Call) -> Iterable[Notice]:
         yield {"template": Template.PAYMENT_FAILED.value, "unpaid_since": subscription.unpaid_since}
 
 
-def _tell(tx: Transaction, subscription: WatchedSubscription, notice: Notice) -> int:
+def _queue(tx: Transaction, subscription: WatchedSubscription, notice: Notice) -> int:
     if reminders.was_sent(tx, subscription.id, notice):
-        return 0  # another sync was faster
+        return 0  # another sync has queued it meanwhile
     template = str(notice["template"])
-    told = "term_end" if template == Template.RENEWAL_REMINDER else "unpaid_since"
-    # What it tells of: by this it is judged if it is sent later.
-    moment = int(parse_time(str(notice[told])).timestamp())
-    queued = reminders.notify(tx, template, subscription.id, ids={told: moment}, billing=True)
+    key = "term_end" if template == Template.RENEWAL_REMINDER else "unpaid_since"
+    # If the message is sent later, this moment tells whether it is overtaken.
+    moment = int(parse_time(str(notice[key])).timestamp())
+    queued = reminders.notify(tx, template, subscription.id, ids={key: moment}, billing=True)
     if queued:
         tx.record(reminders.ENTITY, subscription.id, None, notice)
     return queued

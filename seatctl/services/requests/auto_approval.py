@@ -1,4 +1,4 @@
-"""Automatic approval of a subscription: its rules set, and tried on a person."""
+"""Automatic approval of a subscription: change its rules, try them on a person, apply them to a request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.ledger.undo import held_seats
 from seatctl.models.call import Call, format_time
-from seatctl.models.report import Record, Report
+from seatctl.models.report import Record, Report, unchanged_report
 from seatctl.models.role import Action
 from seatctl.models.subscription import AutoApproval, Subscription
 from seatctl.models.user import User, UserStatus
@@ -27,7 +27,7 @@ from seatctl.services.users.permissions import allow
 
 @dataclass(frozen=True, slots=True)
 class RuleOptions:
-    """What is to be changed of the rules; None leaves a rule as it is. `until` is UTC."""
+    """Changes to the rules; None leaves a rule as it is. `until` is UTC."""
 
     enabled: bool | None = None
     domains: tuple[str, ...] | None = None
@@ -36,51 +36,48 @@ class RuleOptions:
     until: datetime | None = None
     keep_free: int | None = None
     reset: bool = False
-    """Forget every rule first."""
+    """Reset every rule first; `enabled` is kept."""
 
     def applied(self, rules: AutoApproval) -> AutoApproval:
-        """The rules after the change. Raises `bad_rule`."""
-        kept = AutoApproval(enabled=rules.enabled) if self.reset else rules
-        domains = kept.domains if self.domains is None else checked_domains(self.domains)
+        """Return the rules after the change. Raises `bad_rule`."""
+        before = AutoApproval(enabled=rules.enabled) if self.reset else rules
         return AutoApproval(
-            enabled=kept.enabled if self.enabled is None else self.enabled,
-            domains=domains,
-            groups=kept.groups if self.groups is None else checked_groups(self.groups),
-            daily_limit=kept.daily_limit if self.daily_limit is None else self.daily_limit,
-            until=kept.until if self.until is None else self.until,
-            keep_free=kept.keep_free if self.keep_free is None else self.keep_free,
+            enabled=before.enabled if self.enabled is None else self.enabled,
+            domains=before.domains if self.domains is None else checked_domains(self.domains),
+            groups=before.groups if self.groups is None else checked_groups(self.groups),
+            daily_limit=before.daily_limit if self.daily_limit is None else self.daily_limit,
+            until=before.until if self.until is None else self.until,
+            keep_free=before.keep_free if self.keep_free is None else self.keep_free,
         )
 
 
-def set_rules(ledger: Ledger, billing: Billing, call: Call, handle: str, wanted: RuleOptions) -> Report:
-    """Change the rules, in the ledger and in Stripe's metadata.
+def set_rules(ledger: Ledger, billing: Billing, call: Call, handle: str, options: RuleOptions) -> Report:
+    """Change the rules in the ledger and in Stripe's metadata.
 
     Raises `bad_rule`, `too_long_for_stripe`, RoleRequired.
     """
-    if wanted.until is not None and wanted.until <= call.now:
+    if options.until is not None and options.until <= call.now:
         raise UsageError(
-            "--until lies in the past", hint=f"use --until with a time after {call.now:%Y-%m-%d %H:%M} UTC"
+            "--until is in the past", hint=f"use --until with a time after {call.now:%Y-%m-%d %H:%M} UTC"
         )
     with ledger.reading() as reader:
         subscription = subscriptions.find(reader, handle, call.now)
         allow(reader, call.actor, Action.CONFIGURE_APPROVAL, subscription)
-    after = wanted.applied(subscription.auto_approval)
+    after = options.applied(subscription.auto_approval)
     if after == subscription.auto_approval:
-        return Report(
-            None, call.dry_run, f"automatic approval of {subscription.name} is {_state(after)} already"
+        return unchanged_report(
+            call, f"automatic approval of {subscription.name} is already {_state(after)} with these rules"
         )
-    auto_approval_text(after)  # whether Stripe can keep it, before an operation begins
+    auto_approval_text(after)  # raises before an operation begins if Stripe cannot store the rules
     if after.enabled != subscription.auto_approval.enabled:
         summary = f"turned automatic approval of {subscription.name} {_state(after)}"
     else:
         summary = f"changed the rules of automatic approval of {subscription.name}, which is {_state(after)}"
-    was, becomes = (auto_approval_fields(rules) for rules in (subscription.auto_approval, after))
-    report = change_setting(ledger, billing, call, subscription, {"auto_approval": becomes}, summary)
+    old, new = (auto_approval_fields(rules) for rules in (subscription.auto_approval, after))
+    report = change_setting(ledger, billing, call, subscription, {"auto_approval": new}, summary)
     if report.run is None:
         return report
-    changed = ChangedFact(
-        "subscription", subscription.name, {"auto_approval": was}, {"auto_approval": becomes}
-    )
+    changed = ChangedFact("subscription", subscription.name, {"auto_approval": old}, {"auto_approval": new})
     return replace(report, undo=reversal(None, None, [changed]))
 
 
@@ -89,14 +86,14 @@ def _state(rules: AutoApproval) -> str:
 
 
 def try_rules(
-    reader: Reader, ledger_id: str, handle: str, email: str, wanted: RuleOptions, now: datetime
+    reader: Reader, ledger_id: str, handle: str, email: str, options: RuleOptions, now: datetime
 ) -> Record:
-    """What the rules would make of a request of this person now, and which of them decides; nothing is done.
+    """Return how the rules, changed by `options`, would decide a request of this person, and by which rule.
 
-    With rules in `wanted`: what those would make of it. Raises UnknownSubscription.
+    Nothing is written. Raises UnknownSubscription.
     """
     subscription = subscriptions.find(reader, handle, now)
-    rules = wanted.applied(subscription.auto_approval)
+    rules = options.applied(subscription.auto_approval)
     user = users.find(reader, email)
     record: Record = {"subscription": subscription.name, "email": email if user is None else user.email}
     if user is None or user.status is not UserStatus.ACTIVE:
@@ -108,13 +105,13 @@ def try_rules(
     except SeatctlError as error:
         return {**record, "outcome": "refused", "rule": "subscription", "why": error.message}
     if seats.is_seated(reader, subscription.id, user.id, format_time(now)):
-        return {**record, "outcome": "seated", "rule": "seat", "why": f"{user.email} sits there already"}
-    found = automatic(reader, user, replace(subscription, auto_approval=rules), now)
-    return {**record, "outcome": found.outcome.value, "rule": found.rule, "why": found.why}
+        return {**record, "outcome": "seated", "rule": "seat", "why": f"{user.email} already has a seat"}
+    verdict = apply_rules(reader, user, replace(subscription, auto_approval=rules), now)
+    return {**record, "outcome": verdict.outcome.value, "rule": verdict.rule, "why": verdict.why}
 
 
-def automatic(reader: Reader, user: User, subscription: Subscription, now: datetime) -> ApprovalVerdict:
-    """What the subscription's own rules make of a request of this user at `now` (UTC)."""
+def apply_rules(reader: Reader, user: User, subscription: Subscription, now: datetime) -> ApprovalVerdict:
+    """Return how the subscription's rules decide a request of this user at `now` (UTC)."""
     today = requests.approved_automatically(reader, subscription.id, now)
     free = max(0, subscription.free - held_seats.held(reader, subscription.id, format_time(now)))
     return automatically(subscription.auto_approval, Requester(user.email, user.group, now, today), free)

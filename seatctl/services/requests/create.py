@@ -1,4 +1,4 @@
-"""Asking for a seat: one transaction, in which it is taken where the rules say so."""
+"""`requests create`: request a seat, and take it in the same transaction if the rules approve."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from seatctl.rules.approval import AUTOMATIC, ApprovalOutcome, choose, fits, why
 from seatctl.rules.assignment import require_home, require_usable
 from seatctl.rules.people import checked_email
 from seatctl.rules.permissions import is_address, is_self
-from seatctl.services.requests.auto_approval import automatic
+from seatctl.services.requests.auto_approval import apply_rules
 from seatctl.services.requests.outcome import (
     RequestResult,
     described,
     homes,
+    put_on_waitlist,
     report,
     require_short,
     sign_in_url,
-    wait,
 )
 from seatctl.services.users.people import require_active_user
 from seatctl.services.users.permissions import RoleRequired, allow
@@ -37,7 +37,7 @@ from seatctl.services.users.permissions import RoleRequired, allow
 
 @dataclass(frozen=True, slots=True)
 class SeatRequestOptions:
-    """What somebody asks for; `subscription` None: any with these features. `expires_at` is UTC."""
+    """A new request; `subscription` None: any subscription with these features. `expires_at` is UTC."""
 
     email: str
     subscription: str | None = None
@@ -46,131 +46,147 @@ class SeatRequestOptions:
     expires_at: datetime | None = None
     features: tuple[str, ...] = ()
     create_users: bool = False
-    """Make the user where there is none; needs the role for it."""
+    """Add the user if the e-mail is not a user yet; the actor needs the role to manage users."""
 
 
-def create_request(ledger: Ledger, call: Call, wish: SeatRequestOptions) -> Report:
-    """Ask for a seat. Seated at once where the subscription approves automatically and a seat is free.
+def create_request(ledger: Ledger, call: Call, options: SeatRequestOptions) -> Report:
+    """Request a seat. The user gets it at once if the subscription approves automatically and has a free one.
 
-    Exit 10 with the place where the request waits for a seat; awaiting approval is 0.
+    Exits with 10 if the request is on the waitlist, with 0 if it waits for approval.
     Raises UnknownUser, `user_not_active`, UnknownSubscription, RoleRequired, ForeignLedger,
     `subscription_not_active`.
     """
-    _check(wish, call.now)
+    _check(options, call.now)
     with ledger.change(call) as tx:
-        subscription = None if wish.subscription is None else subscriptions.find(tx, wish.subscription)
-        if not is_self(call.actor, wish.email):
+        subscription = None if options.subscription is None else subscriptions.find(tx, options.subscription)
+        if not is_self(call.actor, options.email):
             allow(tx, call.actor, Action.REQUEST, subscription)
-        elif wish.priority > 0:
+        elif options.priority > 0:
             _allow_priority(tx, subscription)
-        user = _user(tx, wish)
+        user = _user(tx, options)
         require_active_user(user)
         if subscription is not None:
             require_home(subscription, ledger.id)
             require_usable(subscription)
-            _require_features(subscription, wish.features)
-        done = _ask(tx, ledger, user, subscription, wish)
-        tx.summarise(done.sentence)
-        return report(tx, [done], done.sentence, ExitCode.WAITING if done.place else ExitCode.DONE)
+            _require_features(subscription, options.features)
+        result = _request(tx, ledger, user, subscription, options)
+        code = ExitCode.WAITING if result.place else ExitCode.DONE
+        return report(tx, [result], result.sentence, code, unchanged=not result.changed)
 
 
 def _allow_priority(tx: Transaction, subscription: Subscription | None) -> None:
-    """To go before others is not for oneself to say. Raises RoleRequired."""
+    """Users may not put themselves before others on the waitlist. Raises RoleRequired."""
     try:
         allow(tx, tx.call.actor, Action.DECIDE_REQUESTS, subscription)
     except RoleRequired as error:
-        error.message = f"{tx.call.actor} may not go before others on the waitlist: no --priority above 0"
+        error.message = f"{tx.call.actor} may not request a seat for themselves with a --priority above 0"
         raise
 
 
-def _user(tx: Transaction, wish: SeatRequestOptions) -> User:
-    """Who asks. Raises UnknownUser with both ways to make the user known."""
-    if wish.create_users and users.find(tx, wish.email) is None:
+def _user(tx: Transaction, options: SeatRequestOptions) -> User:
+    """Return the user who needs the seat. Raises UnknownUser, with both ways to add the user."""
+    if options.create_users and users.find(tx, options.email) is None:
         allow(tx, tx.call.actor, Action.MANAGE_USERS)
-        return users.add(tx, checked_email(wish.email))
+        return users.add(tx, checked_email(options.email))
     try:
-        return users.require(tx, wish.email)
+        return users.require(tx, options.email)
     except users.UnknownUser as unknown:
         unknown.hint = f"{unknown.hint}; --create-users adds the user"
         raise
 
 
-def _check(wish: SeatRequestOptions, now: datetime) -> None:
-    if wish.expires_at is not None and wish.expires_at <= now:
+def _check(options: SeatRequestOptions, now: datetime) -> None:
+    if options.expires_at is not None and options.expires_at <= now:
         raise refuse(
             Code.BAD_REQUEST,
-            "a request cannot expire before it is made",
+            "--expires is in the past",
             hint="use --expires with a later time",
         )
-    require_short("a note", wish.note)
-    if not all(name.strip() for name in wish.features):
+    require_short("--note", options.note)
+    if not all(name.strip() for name in options.features):
         raise refuse(
             Code.BAD_REQUEST,
-            "a feature has a name",
-            hint="to see what its seats grant: seatctl plans show PLAN",
+            "--feature needs the name of a feature",
+            hint="to see the features of a plan: seatctl plans show PLAN",
         )
 
 
-def _require_features(subscription: Subscription, wanted: Sequence[str]) -> None:
-    missing = [name for name in wanted if not fits(subscription, (name,))]
+def _require_features(subscription: Subscription, features: Sequence[str]) -> None:
+    missing = [name for name in features if not fits(subscription, (name,))]
     if missing:
         raise refuse(
             Code.BAD_REQUEST,
             f"a seat in {subscription.name} does not grant {', '.join(missing)}",
-            hint="without --subscription one is chosen that does",
+            hint="leave out --subscription: then a subscription that does is chosen",
             data={"subscription": subscription.name, "features": [*missing]},
         )
 
 
-def _ask(
-    tx: Transaction, ledger: Ledger, user: User, subscription: Subscription | None, wish: SeatRequestOptions
+def _request(
+    tx: Transaction,
+    ledger: Ledger,
+    user: User,
+    subscription: Subscription | None,
+    options: SeatRequestOptions,
 ) -> RequestResult:
     fitting = (
         [subscription]
         if subscription is not None
-        else [p for p in homes(tx, ledger) if fits(p, wish.features)]
+        else [each for each in homes(tx, ledger) if fits(each, options.features)]
     )
-    if sits := next((one for one in fitting if seats.active_id(tx, one.id, user.id) is not None), None):
-        page = sign_in_url(tx, sits.id)
-        said = f"{user.email} sits in {sits.name} already{f'; sign in: {page}' if page else ''}"
-        return RequestResult(None, user.email, sits.name, "already seated", said, sign_in_url=page)
+    for each in fitting:
+        if seats.active_id(tx, each.id, user.id) is not None:
+            return _already_seated(tx, user, each)
     subscription_id = None if subscription is None else subscription.id
     earlier = requests.open_of(tx, user.id, subscription_id, tx.call.now)
     if earlier is not None and earlier.status is RequestStatus.WAITLISTED:
         return described(tx, earlier, "already requested")
-    # One that awaits approval may have become one that a rule decides: who asks again is judged again.
-    asked = earlier or requests.add(
+    # An earlier request that waits for approval is decided again: the rules may have changed since.
+    request = earlier or requests.add(
         tx,
         requests.NewRequest(
-            user.id, subscription_id, wish.priority, wish.note, wish.expires_at, wish.features
+            user.id,
+            subscription_id,
+            options.priority,
+            options.note,
+            options.expires_at,
+            options.features,
         ),
     )
-    by_rule = [(one, automatic(tx, user, one, tx.call.now).outcome) for one in fitting]
-    offering = [one for one, outcome in by_rule if outcome is ApprovalOutcome.SEAT]
-    target = choose(offering, wish.features) if subscription is None else next(iter(offering), None)
+    outcomes = [(each, apply_rules(tx, user, each, tx.call.now).outcome) for each in fitting]
+    offering = [each for each, outcome in outcomes if outcome is ApprovalOutcome.SEAT]
+    target = choose(offering, options.features) if subscription is None else next(iter(offering), None)
     why = None
     if target is not None:
-        take_seat(tx, asked, target, by=AUTOMATIC)
+        take_seat(tx, request, target, by=AUTOMATIC)
         if subscription is None:
-            asking = [one for one, outcome in by_rule if outcome is not ApprovalOutcome.SEAT]
-            why = why_chosen(target, offering, wish.features, left_out=asking)
-    elif _waits(by_rule):
-        wait(tx, asked, by=AUTOMATIC)
+            asking = [each for each, outcome in outcomes if outcome is not ApprovalOutcome.SEAT]
+            why = why_chosen(target, offering, options.features, left_out=asking)
+    elif _must_wait(outcomes):
+        put_on_waitlist(tx, request, by=AUTOMATIC)
     elif earlier is None:
-        _tell_deciders(tx, asked, subscription)
+        _mail_deciders(tx, request, subscription)
     else:
         return described(tx, earlier, "already requested")
-    return described(tx, requests.find(tx, asked.number, tx.call.now), why=why)
+    return described(tx, requests.find(tx, request.number, tx.call.now), why=why)
 
 
-def _waits(by_rule: Sequence[tuple[Subscription, ApprovalOutcome]]) -> bool:
-    """Whether a rule says to wait, and there is no seat that a person could give meanwhile."""
-    could_give = any(one.free and outcome is ApprovalOutcome.ASK for one, outcome in by_rule)
-    return not could_give and any(outcome is ApprovalOutcome.WAIT for _, outcome in by_rule)
+def _already_seated(tx: Transaction, user: User, subscription: Subscription) -> RequestResult:
+    url = sign_in_url(tx, subscription.id)
+    sentence = f"{user.email} already has a seat in {subscription.name}{f'; sign in: {url}' if url else ''}"
+    return RequestResult(
+        None, user.email, subscription.name, "already seated", sentence, sign_in_url=url, changed=False
+    )
 
 
-def _tell_deciders(tx: Transaction, request: SeatRequest, subscription: Subscription | None) -> None:
-    """The owner and the admins hear of a request that awaits them."""
+def _must_wait(outcomes: Sequence[tuple[Subscription, ApprovalOutcome]]) -> bool:
+    """Whether a rule puts the request on the waitlist, and no person could give a free seat instead."""
+    could_give = any(each.free and outcome is ApprovalOutcome.ASK for each, outcome in outcomes)
+    return not could_give and any(outcome is ApprovalOutcome.WAIT for _, outcome in outcomes)
+
+
+def _mail_deciders(tx: Transaction, request: SeatRequest, subscription: Subscription | None) -> None:
+    """Tell the owner and the admins about a request that waits for their decision."""
     ids = {"request": request.number}
     subscription_id = None if subscription is None else subscription.id
     if subscription is not None and subscription.owner_id is not None:

@@ -1,4 +1,4 @@
-"""Deciding requests: several in one transaction, a seat taken in it for each that gets one."""
+"""`requests approve`, `deny` and `cancel`: several requests and their seats in one transaction."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ from seatctl.models.subscription import Subscription
 from seatctl.rules.approval import OPEN, choose, why_chosen
 from seatctl.rules.assignment import require_home, require_usable
 from seatctl.rules.permissions import is_self
-from seatctl.services.requests.outcome import RequestResult, described, homes, report, require_short, wait
+from seatctl.services.requests.outcome import (
+    RequestResult,
+    described,
+    failed,
+    homes,
+    put_on_waitlist,
+    report,
+    require_short,
+)
 from seatctl.services.users.people import require_active_user
 from seatctl.services.users.permissions import RoleRequired, allow
 
@@ -26,11 +34,12 @@ from seatctl.services.users.permissions import RoleRequired, allow
 def approve_requests(
     ledger: Ledger, call: Call, numbers: Sequence[int] | None, subscription: str | None = None
 ) -> Report:
-    """Approve, and seat whoever a seat is free for; the others go on the waitlist.
+    """Approve requests: users get the free seats, the others go on the waitlist.
 
-    `numbers` None: every pending one that the actor may decide, of `subscription` where it is named. For
-    those who asked for any it says where to seat them. One that fails alone is raised; of several the
-    rest is done. Exit 6 if any failed, else 10 if any waits, else 0.
+    `numbers` None: every pending request that the actor may decide, only those for `subscription` and for
+    any if it is given. Requests for any subscription get their seat in `subscription`. If a single request
+    fails, its refusal is raised; of several, the others are approved. Exits with 6 if any failed, else with
+    10 if any waits.
     """
     with ledger.change(call) as tx:
         named = None if subscription is None else subscriptions.find(tx, subscription)
@@ -38,14 +47,14 @@ def approve_requests(
         def approve(request: SeatRequest) -> RequestResult:
             return _approve(tx, ledger, request, named)
 
-        return _decided(tx, _numbers(tx, numbers, named), approve, "approved")
+        return _decide_each(tx, _numbers(tx, numbers, named), approve, "approved")
 
 
 def _approve(
     tx: Transaction, ledger: Ledger, request: SeatRequest, named: Subscription | None
 ) -> RequestResult:
     call = tx.call
-    subscription, why = _pool_of(tx, ledger, request, named)
+    subscription, why = _choose_subscription(tx, ledger, request, named)
     if request.status is RequestStatus.APPROVED:
         return described(tx, request, "already approved")
     _require_open(request)
@@ -56,16 +65,17 @@ def _approve(
             take_seat(tx, request, subscription, by=call.actor)
             return described(tx, requests.find(tx, request.number, call.now), why=why)
     if request.status is RequestStatus.PENDING:
-        wait(tx, request, by=call.actor)
+        put_on_waitlist(tx, request, by=call.actor)
     return described(tx, requests.find(tx, request.number, call.now))
 
 
-def _pool_of(
+def _choose_subscription(
     tx: Transaction, ledger: Ledger, request: SeatRequest, named: Subscription | None
 ) -> tuple[Subscription | None, str | None]:
-    """Where the request's seat is to be, and why there if nobody named it; the actor may decide there.
+    """Return the subscription for the request's seat, and why it was chosen if nobody named it.
 
-    None: anywhere, but nothing is free.
+    None if the request is for any subscription and none has a free seat. Raises RoleRequired unless the
+    actor may decide requests there, ForeignLedger, `bad_request`.
     """
     if request.subscription_id is not None:
         subscription = subscriptions.by_id(tx, request.subscription_id)
@@ -79,9 +89,9 @@ def _pool_of(
         subscription = named
     else:
         allow(tx, tx.call.actor, Action.DECIDE_REQUESTS)
-        pools = list(homes(tx, ledger))
-        chosen = choose(pools, request.features)
-        return chosen, None if chosen is None else why_chosen(chosen, pools, request.features)
+        candidates = list(homes(tx, ledger))
+        chosen = choose(candidates, request.features)
+        return chosen, None if chosen is None else why_chosen(chosen, candidates, request.features)
     allow(tx, tx.call.actor, Action.DECIDE_REQUESTS, subscription)
     require_home(subscription, ledger.id)
     return subscription, None
@@ -90,19 +100,18 @@ def _pool_of(
 def _numbers(
     tx: Transaction, numbers: Sequence[int] | None, subscription: Subscription | None
 ) -> Sequence[int]:
-    """Those named, or all pending ones of the subscription and for any, in the order of the waitlist."""
+    """Return `numbers`, or those of all pending requests for the subscription or any, in waitlist order."""
     if numbers is not None:
         return numbers
-    now = tx.now
     pending = [
         request
-        for request in requests.listing(tx, requests.RequestFilter(now, status=RequestStatus.PENDING))
+        for request in requests.listing(tx, requests.RequestFilter(tx.now, status=RequestStatus.PENDING))
         if subscription is None or request.subscription_id in {subscription.id, None}
     ]
     pending.sort(key=lambda request: (-request.priority, request.number))
     decidable = [request.number for request in pending if _may_decide(tx, request)]
     if pending and not decidable:
-        _allow_deciding(tx, pending[0])  # raises: "all" of a viewer is not "none"
+        _allow_deciding(tx, pending[0])  # raises: otherwise --all would report success to a viewer
     return decidable
 
 
@@ -115,11 +124,12 @@ def _may_decide(tx: Transaction, request: SeatRequest) -> bool:
 
 
 def deny_requests(ledger: Ledger, call: Call, numbers: Sequence[int] | None, reason: str | None) -> Report:
-    """Deny; `numbers` None: every pending one that the actor may decide.
+    """Deny requests; `numbers` None: every pending request that the actor may decide.
 
-    One that fails alone is raised; of several the rest is done (exit 6). Raises `bad_request`.
+    If a single request fails, its refusal is raised; of several, the others are denied (exit 6). Raises
+    `bad_request`.
     """
-    require_short("a reason", reason)
+    require_short("--reason", reason)
     with ledger.change(call) as tx:
 
         def deny(request: SeatRequest) -> RequestResult:
@@ -131,11 +141,11 @@ def deny_requests(ledger: Ledger, call: Call, numbers: Sequence[int] | None, rea
             tx.mail("request_denied", {"request": request.number}, recipient_id=request.user_id)
             return described(tx, requests.find(tx, request.number, call.now))
 
-        return _decided(tx, _numbers(tx, numbers, None), deny, "denied")
+        return _decide_each(tx, _numbers(tx, numbers, None), deny, "denied")
 
 
 def cancel_requests(ledger: Ledger, call: Call, numbers: Sequence[int]) -> Report:
-    """Take requests back: one's own, or anybody's for those who may decide them."""
+    """Cancel requests: the actor's own, or those of others if the actor may decide them."""
     with ledger.change(call) as tx:
 
         def cancel(request: SeatRequest) -> RequestResult:
@@ -147,7 +157,7 @@ def cancel_requests(ledger: Ledger, call: Call, numbers: Sequence[int]) -> Repor
             requests.decide(tx, request.number, RequestStatus.CANCELED, by=call.actor)
             return described(tx, requests.find(tx, request.number, call.now))
 
-        return _decided(tx, numbers, cancel, "canceled")
+        return _decide_each(tx, numbers, cancel, "canceled")
 
 
 def _allow_deciding(tx: Transaction, request: SeatRequest) -> None:
@@ -160,45 +170,44 @@ def _allow_deciding(tx: Transaction, request: SeatRequest) -> None:
 def _require_open(request: SeatRequest) -> None:
     if request.status in OPEN:
         return
-    where = f" --subscription {shlex.quote(request.subscription)}" if request.subscription else ""
+    option = f" --subscription {shlex.quote(request.subscription)}" if request.subscription else ""
     raise refuse(
         Code.REQUEST_CLOSED,
-        f"request {request.number} is {request.status} already",
-        hint=f"a new one: seatctl requests create {request.email}{where}",
+        f"request {request.number} is already {request.status}",
+        hint=f"for a new one: seatctl requests create {request.email}{option}",
         data={"request": request.number, "status": request.status.value},
     )
 
 
-def _decided(
+def _decide_each(
     tx: Transaction, numbers: Sequence[int], decide: Callable[[SeatRequest], RequestResult], verb: str
 ) -> Report:
-    """Decide each in turn. What is raised for a single one is a row of several; a wrong role stops all."""
-    done: list[RequestResult] = []
+    """Decide each request in turn. Of several, a refusal becomes a row; a missing role stops all."""
+    results: list[RequestResult] = []
     for number in dict.fromkeys(numbers):
         request: SeatRequest | None = None
         try:
             request = requests.find(tx, number, tx.call.now)
-            done.append(decide(request))
+            results.append(decide(request))
         except (Refused, BadInput, requests.UnknownRequest) as error:
             if len(set(numbers)) == 1:
                 raise
-            email, where = (request.email, request.subscription) if request else ("", None)
-            done.append(RequestResult(request, email, where, "failed", error.message, None, error, number))
-    if not done:
-        return report(tx, [], "no request awaits a decision", ExitCode.DONE)
-    moved_up = fill_waitlists(tx)
-    failed = sum(one.error is not None for one in done)
-    waits = sum(one.place is not None and one.error is None for one in done)
-    summary = done[0].sentence if len(done) == 1 else _sentence(len(done), failed, waits, verb)
-    if moved_up:
-        summary += f"; {moved_up} from the waitlist seated"
-    tx.summarise(summary)
-    code = ExitCode.PARTIAL if failed else ExitCode.WAITING if waits else ExitCode.DONE
-    return report(tx, done, summary, code)
+            results.append(failed(number, request, error))
+    if not results:
+        return report(tx, [], "no request waits for a decision", ExitCode.DONE, unchanged=True)
+    seated = fill_waitlists(tx)
+    failures = sum(result.error is not None for result in results)
+    waiting = sum(result.place is not None and result.error is None for result in results)
+    summary = results[0].sentence if len(results) == 1 else _summary(len(results), failures, waiting, verb)
+    if seated:
+        summary += f"; seated {seated} from the waitlist"
+    code = ExitCode.PARTIAL if failures else ExitCode.WAITING if waiting else ExitCode.DONE
+    unchanged = not (seated or any(result.changed for result in results))
+    return report(tx, results, summary, code, unchanged=unchanged)
 
 
-def _sentence(total: int, failed: int, waits: int, verb: str) -> str:
-    parts = [f"{total - failed} of {total} {verb}"]
-    parts += [f"{waits} of them on the waitlist"] if waits else []
-    parts += [f"{failed} failed"] if failed else []
+def _summary(total: int, failures: int, waiting: int, verb: str) -> str:
+    parts = [f"{verb} {total - failures} of {total} requests"]
+    parts += [f"{waiting} of them on the waitlist"] if waiting else []
+    parts += [f"{failures} failed"] if failures else []
     return ", ".join(parts)

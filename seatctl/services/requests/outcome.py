@@ -1,4 +1,4 @@
-"""What became of a request, said in one way by every command about requests."""
+"""The result of a request, described in the same way by every command about requests."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from seatctl.models.report import Record, Report
 from seatctl.models.request import RequestStatus, SeatRequest
 from seatctl.models.subscription import Subscription
 
-MOST_CHARACTERS = 1000
+MAX_CHARACTERS = 1000
 COLUMNS = ("number", "email", "subscription", "status", "place", "result", "error", "sign_in_url")
 
 
 @dataclass(frozen=True, slots=True)
 class RequestResult:
-    """What became of one request."""
+    """The result for one request, and the sentence that describes it."""
 
     request: SeatRequest | None
     email: str
@@ -30,12 +30,14 @@ class RequestResult:
     error: SeatctlError | None = None
     number: int | None = None
     why: str | None = None
-    """Why this subscription, where none was named."""
+    """Why this subscription was chosen, if none was named."""
     sign_in_url: str | None = None
-    """Where whoever has a seat by it signs in."""
+    """Where a user who got a seat signs in."""
+    changed: bool = True
+    """False if the request was so already."""
 
     def record(self) -> Record:
-        """The row of a report."""
+        """Return the row of a report."""
         status = None if self.request is None else self.request.status.value
         return {
             "number": self.number,
@@ -51,15 +53,15 @@ class RequestResult:
 
 
 def require_short(what: str, text: str | None) -> None:
-    """Raise `bad_request` for a text that nobody would read to the end, nor a mail should carry."""
-    if text is not None and len(text) > MOST_CHARACTERS:
+    """Raise `bad_request` if a text is too long for a mail. `what` is its option."""
+    if text is not None and len(text) > MAX_CHARACTERS:
         raise refuse(
-            Code.BAD_REQUEST, f"{what} is at most {MOST_CHARACTERS:,} characters long; this has {len(text):,}"
+            Code.BAD_REQUEST, f"{what} may have {MAX_CHARACTERS:,} characters at most; it has {len(text):,}"
         )
 
 
 def homes(tx: Transaction, ledger: Ledger) -> Iterator[Subscription]:
-    """The subscriptions that this ledger keeps."""
+    """Return the subscriptions whose home is this ledger."""
     return (
         subscription
         for subscription in subscriptions.listing(tx, tx.call.now)
@@ -67,50 +69,71 @@ def homes(tx: Transaction, ledger: Ledger) -> Iterator[Subscription]:
     )
 
 
-def wait(tx: Transaction, request: SeatRequest, *, by: str) -> None:
-    """Put an approved request on the waitlist, and tell its user."""
+def put_on_waitlist(tx: Transaction, request: SeatRequest, *, by: str) -> None:
+    """Put an approved request on the waitlist, and send its user a message."""
     requests.decide(tx, request.number, RequestStatus.WAITLISTED, by=by)
     tx.mail("request_waitlisted", {"request": request.number}, recipient_id=request.user_id)
 
 
 def described(
-    tx: Transaction, request: SeatRequest, result: str | None = None, *, why: str | None = None
+    tx: Transaction, request: SeatRequest, already: str | None = None, *, why: str | None = None
 ) -> RequestResult:
-    """A request as it stands now, in a sentence. `why`: why this subscription was chosen."""
-    number, email = request.number, request.email
-    where = request.subscription or "any subscription"
-    place = requests.place(tx, request, tx.call.now) if request.status is RequestStatus.WAITLISTED else None
-    seated = request.status is RequestStatus.APPROVED
-    words: dict[RequestStatus, str] = {
-        RequestStatus.PENDING: f"request {number} of {email} for {where} awaits approval",
-        RequestStatus.WAITLISTED: f"no seat of {where} is free: {email} is number {place} on the waitlist",
-        RequestStatus.APPROVED: f"request {number} approved: {email} sits in {where}",
-    }
-    sentence = words.get(request.status, f"request {number} of {email} for {where} is {request.status}")
-    shown = result or ("seated" if seated else request.status.value)
-    chosen = why if seated else None
-    sentence += f" ({chosen})" if chosen else ""
-    page = sign_in_url(tx, request.subscription_id) if seated else None
-    sentence += f"; sign in: {page}" if page else ""
+    """Return the result for a request that was just changed. `why`: why this subscription was chosen.
+
+    `already` is the word for the result if the request was not changed because it was so already.
+    """
+    number, email, status = request.number, request.email, request.status
+    name = request.subscription or "any subscription"
+    place = requests.place(tx, request, tx.call.now) if status is RequestStatus.WAITLISTED else None
+    seated = status is RequestStatus.APPROVED
+    if already:
+        states = {
+            RequestStatus.PENDING: "already waits for approval",
+            RequestStatus.WAITLISTED: f"is already number {place} on the waitlist",
+        }
+        sentence = f"request {number} of {email} for {name} {states.get(status, f'is already {status}')}"
+    else:
+        full = "no seat is free"
+        sentences = {
+            RequestStatus.PENDING: f"made request {number} of {email} for {name}, which waits for approval",
+            RequestStatus.WAITLISTED: f"put {email} on the waitlist for {name} as number {place}: {full}",
+            RequestStatus.APPROVED: f"approved request {number}: {email} has a seat in {name}",
+        }
+        sentence = sentences.get(status, f"{status} request {number} of {email} for {name}")
+    url = sign_in_url(tx, request.subscription_id) if seated else None
+    sentence += f" ({why})" if seated and why else ""
+    sentence += f"; sign in: {url}" if url else ""
     return RequestResult(
-        request, email, request.subscription, shown, sentence, place, None, number, chosen, page
+        request,
+        email,
+        request.subscription,
+        already or ("seated" if seated else request.status.value),
+        sentence,
+        place,
+        number=number,
+        why=why if seated else None,
+        sign_in_url=url,
+        changed=already is None,
+    )
+
+
+def failed(number: int, request: SeatRequest | None, error: SeatctlError) -> RequestResult:
+    """Return the result for a request that was refused; `request` None if the number is unknown."""
+    email, name = (request.email, request.subscription) if request else ("", None)
+    return RequestResult(
+        request, email, name, "failed", error.message, error=error, number=number, changed=False
     )
 
 
 def sign_in_url(tx: Transaction, subscription_id: int | None) -> str | None:
-    """Where the people of a subscription sign in, if its policy says so."""
+    """Return where the users of a subscription sign in, if its policy says so."""
     policy = None if subscription_id is None else subscriptions.by_id(tx, subscription_id).policy
     return None if policy is None else policy.sign_in_url
 
 
-def report(tx: Transaction, done: list[RequestResult], summary: str, code: ExitCode) -> Report:
-    """The end of a run about requests."""
-    return Report(
-        run=tx.run,
-        dry_run=tx.call.dry_run,
-        summary=summary,
-        rows=[one.record() for one in done],
-        exit_code=code,
-        undo=tx.undo,
-        columns=COLUMNS,
-    )
+def report(
+    tx: Transaction, results: list[RequestResult], summary: str, code: ExitCode, *, unchanged: bool
+) -> Report:
+    """Return the report of a change of requests."""
+    rows = [result.record() for result in results]
+    return tx.report(summary, rows, COLUMNS, unchanged=unchanged, exit_code=code)

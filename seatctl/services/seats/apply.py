@@ -1,6 +1,7 @@
-"""`seats apply`: bringing subscriptions to the state that a file describes, or saying what that would change.
+"""`seats apply`: compare the seats that a file describes with the ledger, and change the ledger to match.
 
-`apply_files.py` reads the files, `apply_purchases.py` buys what is short, `saved_comparison.py` keeps a plan.
+`apply_files.py` reads the files, `apply_purchases.py` buys missing seats, `saved_comparison.py` keeps a
+comparison in a file.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Journal, Reader, spooled
 from seatctl.ledger.undo import held_seats
 from seatctl.models.call import Call, format_time
-from seatctl.models.report import Record, Report
+from seatctl.models.report import Record, Report, would_have
 from seatctl.models.role import Action
 from seatctl.rules.desired_state import (
     Changes,
     DesiredRow,
     as_record,
     check,
+    has_effect,
     refuse_shortage,
     require_named,
     summary,
@@ -35,61 +37,69 @@ COLUMNS = ("line", "email", "subscription", "result", "until", "error")
 
 @dataclass(frozen=True, slots=True)
 class ApplyOptions:
-    """How to bring a subscription to its state."""
+    """The options of `seats apply` that decide what changes."""
 
     max_revoke: RevocationLimit
     prune: bool = False
-    """Revoke who sits in a subscription of the file and is not in it."""
+    """Revoke the seats of people who are not in the file, in the subscriptions that the file names."""
     create_users: bool = False
     fill: bool = False
-    """Where seats are short, seat as many as fit, in the order of the file."""
+    """If seats are missing, seat as many people as fit, in the order of the file."""
     skip_bad: bool = False
     named: bool = False
-    """Whether --subscription, or a list in TOML, says what the file is the whole truth of."""
+    """Whether --subscription or a list in TOML names the subscriptions that the file describes completely."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A comparison that was not carried out. `rows` are its differences."""
+    """A comparison of a file with the ledger. `rows` are the differences; nothing was written."""
 
     changes: Changes
     rows: Iterable[Record]
     fill: bool
 
 
-Checked = Callable[[Journal, Changes], None]
-"""Looks at a comparison while it can be asked: keeps it as a plan, or raises where a kept one is stale."""
+ComparisonCheck = Callable[[Journal, Changes], None]
+"""Receives a comparison while its TEMP tables can be read: saves it, or raises if a saved one is stale."""
 
 
 def stage(ledger: Ledger, rows: Iterable[DesiredRow], subscriptions: Iterable[str] = ()) -> int:
-    """Take the rows of a file, holding no lock meanwhile; how many. `subscriptions` are named besides."""
+    """Load the rows of a file into TEMP tables, without a lock, and return their number.
+
+    `subscriptions` are those that are named besides the rows.
+    """
     with ledger.staging() as journal:
         return compare.load(journal, rows, subscriptions)
 
 
-def weigh(ledger: Ledger, call: Call, how: ApplyOptions, checked: Checked | None = None) -> Comparison:
-    """Compare what was staged with the ledger, and write nothing: anybody may, and no lock is taken.
+def compare_state(
+    ledger: Ledger, call: Call, options: ApplyOptions, check_comparison: ComparisonCheck | None = None
+) -> Comparison:
+    """Return how the staged rows differ from the ledger. It needs no role, takes no lock, writes nothing.
 
     Raises `bad_rows`, `not_in_file`.
     """
     with ledger.scratch() as journal:
-        changes = _compare(journal, format_time(call.now), how)
-        if checked is not None:
-            checked(journal, changes)
-        return Comparison(changes, spooled(differences.records(journal)), how.fill)
+        changes = _compare(journal, format_time(call.now), options)
+        if check_comparison is not None:
+            check_comparison(journal, changes)
+        return Comparison(changes, spooled(differences.records(journal)), options.fill)
 
 
-def weighed_report(weighed: Comparison, *, costs: Mapping[str, int] | None = None, check: bool) -> Report:
-    """The report of a comparison that nothing was done about; `check` makes a difference exit 7.
+def comparison_report(
+    comparison: Comparison, *, costs: Mapping[str, int] | None = None, check: bool
+) -> Report:
+    """Return the report of a comparison that is not applied. With `check` any difference exits with 7.
 
-    `costs` in minor units by the subscription's name.
+    `costs` are in minor units, by the subscription's name.
     """
-    changes = weighed.changes
+    changes = comparison.changes
+    sentence = summary(changes, fill=comparison.fill)
     return Report(
         run=None,
         dry_run=True,
-        summary=summary(changes, done=False, fill=weighed.fill),
-        rows=weighed.rows,
+        summary=would_have(sentence) if has_effect(changes, fill=comparison.fill) else sentence,
+        rows=comparison.rows,
         exit_code=ExitCode.NO if check and changes.differs else ExitCode.DONE,
         columns=COLUMNS,
         data=_data(changes, costs or {}),
@@ -97,7 +107,7 @@ def weighed_report(weighed: Comparison, *, costs: Mapping[str, int] | None = Non
 
 
 def require_allowed(ledger: Ledger, call: Call, changes: Changes) -> None:
-    """Raise RoleRequired where the actor may not bring it about: said before anything is bought for it."""
+    """Raise RoleRequired if the actor may not make the changes. Called before seats are bought for them."""
     with ledger.reading() as reader:
         _allow(reader, call, changes)
 
@@ -105,53 +115,47 @@ def require_allowed(ledger: Ledger, call: Call, changes: Changes) -> None:
 def apply_state(
     ledger: Ledger,
     call: Call,
-    how: ApplyOptions,
-    checked: Checked | None = None,
+    options: ApplyOptions,
+    check_comparison: ComparisonCheck | None = None,
     *,
-    bought: Iterable[int | None] = (),
+    purchase_runs: Iterable[int | None] = (),
 ) -> Report:
-    """Bring the ledger to the staged state, in one transaction; nothing where nothing differs.
+    """Change the ledger to the staged state in one transaction. Writes nothing if nothing differs.
 
-    `bought` are the runs of what was bought for it, whose seats were kept for this.
-    Raises `bad_rows` and `not_in_file` before anything about seats; RoleRequired, ForeignLedger,
-    `subscription_not_active`,
-    `max_revoke_exceeded`, NoSeatsLeft (unless `fill`).
+    `purchase_runs` are the runs that bought missing seats, which are reserved for this change.
+    Raises `bad_rows` and `not_in_file` before any refusal about seats; RoleRequired, ForeignLedger,
+    `subscription_not_active`, `max_revoke_exceeded`, NoSeatsLeft (unless `fill`).
     """
     with ledger.change(call) as tx:
-        changes = _compare(tx, tx.now, how)
-        if checked is not None:
-            checked(tx, changes)
+        changes = _compare(tx, tx.now, options)
+        if check_comparison is not None:
+            check_comparison(tx, changes)
         _allow(tx, call, changes)
-        check(changes, how.max_revoke, ledger.id)
+        check(changes, options.max_revoke, ledger.id)
         if changes.short:
-            if not how.fill:
+            if not options.fill:
                 raise refuse_shortage(changes, differences.rows_without_seat(tx, changes.short))
             differences.mark_without_seat(tx, changes.short)
             changes = replace(changes, users_to_add=differences.users_to_add(tx))
         write.write(tx, [one.subscription for one in changes.subscriptions])
-        for run in filter(None, bought):
+        for run in filter(None, purchase_runs):
             held_seats.release(tx, run)
         rows = tx.report_rows(partial(differences.records, tx))
-        said = summary(changes, done=not call.dry_run, fill=how.fill) + waitlist_note(tx, fill_waitlists(tx))
-        tx.summarise(said)
-        partly = changes.bad or changes.short
-        report = Report(
-            run=tx.run,
-            dry_run=call.dry_run,
-            summary=said,
-            rows=rows,
-            exit_code=ExitCode.PARTIAL if partly else ExitCode.DONE,
-            undo=tx.undo,
-            columns=COLUMNS,
+        report = tx.report(
+            summary(changes, fill=options.fill) + waitlist_note(tx, fill_waitlists(tx)),
+            rows,
+            COLUMNS,
+            unchanged=not has_effect(changes, fill=options.fill),
+            exit_code=ExitCode.PARTIAL if changes.bad or changes.short else ExitCode.DONE,
             data=_data(changes, {}),
         )
     if not call.dry_run:
-        _remember(ledger, {one.subscription.id for one in changes.subscriptions})
+        _note_described(ledger, {one.subscription.id for one in changes.subscriptions})
     return report
 
 
-def _remember(ledger: Ledger, described: set[int]) -> None:
-    """Note which subscriptions the file has described, even if nothing of them differed."""
+def _note_described(ledger: Ledger, described: set[int]) -> None:
+    """Record which subscriptions the file has described, even if nothing in them differed."""
     with ledger.reading() as reader:
         known = applied.described(reader)
     if not described <= known:
@@ -159,10 +163,10 @@ def _remember(ledger: Ledger, described: set[int]) -> None:
             applied.remember(journal, described)
 
 
-def _compare(journal: Journal, now: str, how: ApplyOptions) -> Changes:
-    subscriptions = compare.set_verdicts(journal, now, create_users=how.create_users, prune=how.prune)
-    bad = compare.require_good(journal, skip_bad=how.skip_bad, prune=how.prune)
-    unnamed = applied.unnamed(journal, subscriptions) if how.prune and not how.named else ()
+def _compare(journal: Journal, now: str, options: ApplyOptions) -> Changes:
+    subscriptions = compare.set_verdicts(journal, now, create_users=options.create_users, prune=options.prune)
+    bad = compare.require_good(journal, skip_bad=options.skip_bad, prune=options.prune)
+    unnamed = applied.unnamed(journal, subscriptions) if options.prune and not options.named else ()
     require_named(unnamed, [subscription.name for subscription in subscriptions])
     return Changes(
         subscriptions=differences.comparisons(journal, subscriptions),
@@ -174,16 +178,16 @@ def _compare(journal: Journal, now: str, how: ApplyOptions) -> Changes:
 
 
 def _allow(reader: Reader, call: Call, changes: Changes) -> None:
-    for one in changes.subscriptions:
-        allow(reader, call.actor, Action.ASSIGN, one.subscription)
+    for compared in changes.subscriptions:
+        allow(reader, call.actor, Action.ASSIGN, compared.subscription)
     if changes.users_to_add or changes.users_to_update:
         allow(reader, call.actor, Action.MANAGE_USERS)
 
 
 def _data(changes: Changes, costs: Mapping[str, int]) -> dict[str, JsonValue]:
-    """What JSON has beside the rows: the numbers of each subscription, and whether anything differs."""
+    """Return what JSON has besides the rows: whether anything differs, and each subscription's numbers."""
     subscriptions: list[JsonValue] = [
-        as_record(one, costs.get(one.subscription.name)) for one in changes.subscriptions
+        as_record(compared, costs.get(compared.subscription.name)) for compared in changes.subscriptions
     ]
     return {
         "differs": changes.differs,
@@ -191,5 +195,5 @@ def _data(changes: Changes, costs: Mapping[str, int]) -> dict[str, JsonValue]:
         "users_added": changes.users_to_add,
         "users_updated": changes.users_to_update,
         "bad": changes.bad,
-        "not_in_file": [one.name for one in changes.unnamed],
+        "not_in_file": [unnamed.name for unnamed in changes.unnamed],
     }

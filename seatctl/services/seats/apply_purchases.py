@@ -1,4 +1,4 @@
-"""`seats apply --buy-shortfall`: the seats that a desired state lacks, bought in packs under the policy."""
+"""`seats apply --buy-shortfall`: buy the seats that are missing, in packs and under the policy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seatctl.models.call import Call
 from seatctl.models.plan import Increase
 from seatctl.rules.assignment import require_home
 from seatctl.rules.desired_state import Changes, SubscriptionComparison, sentence
-from seatctl.rules.plural import counted as seats_in_words
+from seatctl.rules.plural import counted
 from seatctl.rules.purchases import amount_of, check_spend
 from seatctl.services.operations.proposal import Proposal, submit_proposal
 from seatctl.services.subscriptions.proposal import ChangeOptions
@@ -23,22 +23,22 @@ from seatctl.services.subscriptions.seats_and_plan import prepare_added_seats
 class SeatPurchase:
     """Seats to buy for one subscription, priced by Stripe."""
 
-    counted: SubscriptionComparison
-    prepared: Proposal
+    compared: SubscriptionComparison
+    proposal: Proposal
 
     @property
     def sentence(self) -> str:
-        """What is there, what is short, what it costs."""
-        said = sentence(self.counted, self.prepared.due)
-        policy = self.counted.subscription.policy
+        """The people of the file, the missing seats and their price."""
+        text = sentence(self.compared, self.proposal.due)
+        policy = self.compared.subscription.policy
         if policy is not None and policy.increase is Increase.PRORATE_NEXT_INVOICE:
-            return f"{said} now; they are charged with the next invoice, prorated"
-        return said
+            return f"{text} now; the seats are charged with the next invoice, prorated"
+        return text
 
 
 @dataclass(frozen=True, slots=True)
 class FinishedPurchase:
-    """A purchase that was made, by its run; None where it had been made before."""
+    """A purchase that was made, with its run; None if an earlier run had made it."""
 
     purchase: SeatPurchase
     run: int | None
@@ -46,20 +46,18 @@ class FinishedPurchase:
 
     @property
     def sentence(self) -> str:
-        """What an undo of the state leaves as it is."""
-        counted = self.purchase.counted
-        return (
-            f"run {self.run} bought {seats_in_words(counted.to_buy, 'seat')} of {counted.subscription.name}"
-        )
+        """`run 12 bought 10 seats of design`. Undoing the apply does not undo the purchase."""
+        compared = self.purchase.compared
+        return f"run {self.run} bought {counted(compared.to_buy, 'seat')} of {compared.subscription.name}"
 
     @property
     def record(self) -> dict[str, JsonValue]:
-        """What the report says of it."""
+        """Return the purchase as JSON, for the report."""
         return {
-            "subscription": self.purchase.counted.subscription.name,
-            "seats": self.purchase.counted.to_buy,
-            "due_now": self.purchase.prepared.due,
-            "currency": self.purchase.prepared.currency,
+            "subscription": self.purchase.compared.subscription.name,
+            "seats": self.purchase.compared.to_buy,
+            "due_now": self.purchase.proposal.due,
+            "currency": self.purchase.proposal.currency,
             "run": self.run,
         }
 
@@ -67,58 +65,63 @@ class FinishedPurchase:
 def price(
     ledger: Ledger, billing: Billing, call: Call, changes: Changes, max_spend: str | None
 ) -> list[SeatPurchase]:
-    """What has to be bought, checked and priced; nothing is written. `max_spend` covers all of it together.
+    """Check and price the purchases that the changes need; write nothing. `max_spend` limits their sum.
 
-    Raises `max_spend_exceeded`, `several_currencies`, and what `subs add-seats` raises of any of them.
+    Raises `max_spend_exceeded`, `several_currencies`, and whatever `subs add-seats` raises.
     """
-    for one in changes.short:
-        require_home(one.subscription, ledger.id)
-    purchases = [_purchase(ledger, billing, call, one) for one in changes.short]
-    currencies = {one.prepared.currency for one in purchases}
+    for compared in changes.short:
+        require_home(compared.subscription, ledger.id)
+    purchases = [_price_one(ledger, billing, call, compared) for compared in changes.short]
+    currencies = {purchase.proposal.currency for purchase in purchases}
     if max_spend is not None and len(currencies) > 1:
         raise refuse(
             Code.SEVERAL_CURRENCIES,
-            f"seats would be bought in {' and '.join(sorted(currencies)).upper()}, one limit is for one",
+            f"the missing seats cost {' and '.join(sorted(currencies)).upper()};"
+            " --max-spend limits one currency only",
             hint="apply the subscriptions one by one: --subscription with a file of each",
             data={"currencies": [*sorted(currencies)]},
         )
     for currency in currencies:
-        check_spend(sum(one.prepared.due for one in purchases), currency, max_spend)
+        check_spend(sum(purchase.proposal.due for purchase in purchases), currency, max_spend)
     return purchases
 
 
 def require_amount(changes: Changes, max_spend: str | None) -> None:
-    """Raise `bad_amount` where the limit is no amount, whether or not anything has to be bought."""
-    for one in changes.short or changes.subscriptions[:1]:
+    """Raise `bad_amount` if the limit is not an amount, whether or not seats have to be bought."""
+    for compared in changes.short or changes.subscriptions[:1]:
         if max_spend is not None:
-            amount_of(max_spend, one.subscription.currency)
+            amount_of(max_spend, compared.subscription.currency)
 
 
-def _purchase(ledger: Ledger, billing: Billing, call: Call, short: SubscriptionComparison) -> SeatPurchase:
-    """What one subscription lacks, priced; those seats are kept for the file when they are bought."""
-    prepared = prepare_added_seats(
-        ledger, billing, call, short.subscription.name, short.to_buy, ChangeOptions()
+def _price_one(
+    ledger: Ledger, billing: Billing, call: Call, compared: SubscriptionComparison
+) -> SeatPurchase:
+    """Price the missing seats of one subscription; once bought, they are reserved for the file's people."""
+    proposal = prepare_added_seats(
+        ledger, billing, call, compared.subscription.name, compared.to_buy, ChangeOptions()
     )
-    request = prepared.request
-    if request is not None and request.details:  # else it is under way already, as it was begun
-        request = replace(request, details={**request.details, "reserved": short.short})
-    return SeatPurchase(short, replace(prepared, request=request))
+    request = proposal.request
+    if (
+        request is not None and request.details
+    ):  # empty if the purchase has begun already: it keeps what it reserved then
+        request = replace(request, details={**request.details, "reserved": compared.short})
+    return SeatPurchase(compared, replace(proposal, request=request))
 
 
 def buy(
     ledger: Ledger, billing: Billing, call: Call, purchases: Sequence[SeatPurchase]
 ) -> list[FinishedPurchase]:
-    """Carry the purchases out, one operation each. A second run buys only what is still short.
+    """Make the purchases, one operation each. If one fails, a repetition buys only what is still missing.
 
-    Raises what a purchase raises, and then says which were made before it.
+    Raises what a purchase raises, and names in its message the purchases that were made before.
     """
-    made: list[FinishedPurchase] = []
-    for one in purchases:
+    finished: list[FinishedPurchase] = []
+    for purchase in purchases:
         try:
-            done = submit_proposal(ledger, billing, call, one.prepared)
-            made.append(FinishedPurchase(one, done.run, done.warnings))
+            report = submit_proposal(ledger, billing, call, purchase.proposal)
+            finished.append(FinishedPurchase(purchase, report.run, report.warnings))
         except SeatctlError as error:
-            before = (told for earlier in made for told in (earlier.sentence, *earlier.warnings))
-            error.message = "; ".join((error.message, *before))
+            made = (text for earlier in finished for text in (earlier.sentence, *earlier.warnings))
+            error.message = "; ".join((error.message, *made))
             raise
-    return made
+    return finished

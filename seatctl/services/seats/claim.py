@@ -1,4 +1,4 @@
-"""Claiming a seat with the activation code that its user was sent."""
+"""`seats claim`: claim a seat with the activation code that was sent to its user."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ COLUMNS = ("email", "subscription", "claimed_at", "result")
 
 
 def claim_seat(ledger: Ledger, call: Call, typed: str) -> Report:
-    """Claim the seat of a code. Whoever has the code may: it was sent to the seat's own address.
+    """Claim the seat of a code. Anybody who has the code may: it was sent to the address of the seat.
 
-    Raises `bad_code`, `unknown_code`, `code_not_usable`, ForeignLedger. No message ever repeats the code.
+    Raises `bad_code`, `unknown_code`, `code_not_usable`, ForeignLedger. No message repeats the code.
     """
     code = read_code(typed)
     if code is None:
@@ -26,43 +26,43 @@ def claim_seat(ledger: Ledger, call: Call, typed: str) -> Report:
             Code.BAD_CODE, "that is not an activation code", hint="it looks like seat-XXXXX-XXXXX-XXXXX-XXXXX"
         )
     with ledger.change(call) as tx:
-        found = activation.find(tx, code_hash(code))
-        if found is None:
+        activation_code = activation.find(tx, code_hash(code))
+        if activation_code is None:
             raise refuse(
                 Code.UNKNOWN_CODE,
-                "there is no such activation code",
+                "this activation code does not exist",
                 hint="for a new one: seatctl notify send --again EMAIL",
             )
-        require_home(subscriptions.find(tx, found.subscription), ledger.id)
-        _require_usable(found, call)
-        activation.claim(tx, found)
-        summary = f"{found.email} has claimed the seat in {found.subscription}"
-        tx.summarise(summary)
+        require_home(subscriptions.find(tx, activation_code.subscription), ledger.id)
+        _require_usable(activation_code, call)
+        activation.claim(tx, activation_code)
         row = {
-            "email": found.email,
-            "subscription": found.subscription,
+            "email": activation_code.email,
+            "subscription": activation_code.subscription,
             "claimed_at": format_time(call.now),
             "result": "claimed",
         }
-        return Report(tx.run, call.dry_run, summary, (row,), columns=COLUMNS)
+        summary = f"claimed the seat of {activation_code.email} in {activation_code.subscription}"
+        return tx.report(summary, (row,), COLUMNS, undoable=False)
 
 
-def _require_usable(found: Activation, call: Call) -> None:
-    again = f"seatctl notify send --again {quoted(found.email)}"
-    why, hint = None, None
-    if found.revoked_at is not None:
-        why = f"the seat of {found.email} in {found.subscription} was given back"
-        hint = f"seatctl requests create {quoted(found.email)}"
-    elif found.claimed_at is not None:
-        how = "this code" if found.used_at else "another code"
-        why = f"the seat was claimed with {how} on {found.claimed_at:%Y-%m-%d}"
-        hint = f"seatctl seats list --user {quoted(found.email)}"
-    elif found.expires_at <= call.now:
-        why, hint = f"the code expired on {found.expires_at:%Y-%m-%d}", f"{again} sends a new one"
-    if why is not None:
+def _require_usable(code: Activation, call: Call) -> None:
+    """Raise `code_not_usable` if the code or its seat was used, has expired or was revoked."""
+    again = f"seatctl notify send --again {quoted(code.email)}"
+    problem, hint = None, None
+    if code.revoked_at is not None:
+        problem = f"the seat of {code.email} in {code.subscription} was revoked"
+        hint = f"seatctl requests create {quoted(code.email)}"
+    elif code.claimed_at is not None:
+        used = "this code" if code.used_at else "another code"
+        problem = f"the seat was claimed with {used} on {code.claimed_at:%Y-%m-%d}"
+        hint = f"seatctl seats list --user {quoted(code.email)}"
+    elif code.expires_at <= call.now:
+        problem, hint = f"the code expired on {code.expires_at:%Y-%m-%d}", f"{again} sends a new one"
+    if problem is not None:
         raise refuse(
             Code.CODE_NOT_USABLE,
-            why,
+            problem,
             hint=hint,
-            data={"email": found.email, "subscription": found.subscription},
+            data={"email": code.email, "subscription": code.subscription},
         )

@@ -1,4 +1,4 @@
-"""`check`: is this person entitled, why, until when, and what would change it."""
+"""`check`: whether a person is entitled, why, until when, and what would change that."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def check(
     plan: str | None = None,
     feature: str | None = None,
 ) -> Record:
-    """The answer as one record. Raises UnknownSubscription and UnknownPlan for names that are not there."""
-    pool, name = _subscription(reader, subscription) if subscription else (None, None)
-    catalogue = _plan_id(reader, plan) if plan else None
+    """Return the answer as one record. Raises UnknownSubscription and UnknownPlan for unknown names."""
+    subscription_id, name = _subscription(reader, subscription) if subscription else (None, None)
+    plan_id = _plan_id(reader, plan) if plan else None
     status, held = status_and_holdings(
-        reader, email, now, subscription_id=pool, plan_id=catalogue, feature=feature
+        reader, email, now, subscription_id=subscription_id, plan_id=plan_id, feature=feature
     )
-    answer = entitlement(email, status, held, now, wanted=_wanted(name, plan, feature))
-    asked = None
-    if answer.reason == "unseated" and pool is not None:
-        answer = _of_one_that_does_not_run(reader, answer, pool, now)
+    answer = entitlement(email, status, held, now, wanted=_scope(name, plan, feature))
+    request = None
+    if answer.reason == "unseated" and subscription_id is not None:
+        answer = _with_stopped_subscription(reader, answer, subscription_id, now)
     if answer.reason == "unseated" and plan is None and feature is None and not answer.ways_out:
-        asked = _asked(reader, email, now, pool)
-        answer = answer if asked is None else with_request(answer, asked)
+        request = _open_request(reader, email, now, subscription_id)
+        answer = answer if request is None else with_request(answer, request)
     holding = answer.holding
     usable = holding if answer.entitled else None
     return {
@@ -57,34 +57,37 @@ def check(
                 email,
                 subscription=name,
                 plan=plan,
-                known=_names(reader, answer.entitled),
-                asked=asked,
+                known=[] if answer.entitled else _running_subscriptions(reader),
+                asked=request,
             )
         ],
     }
 
 
-def _of_one_that_does_not_run(
-    reader: Reader, answer: EntitlementAnswer, subscription: int, now: datetime
+def _with_stopped_subscription(
+    reader: Reader, answer: EntitlementAnswer, subscription_id: int, now: datetime
 ) -> EntitlementAnswer:
-    """The no of a person without a seat, with what keeps anybody from getting one there."""
+    """Return the answer for a person without a seat; if the subscription has stopped, it says so too."""
     from seatctl.ledger import subscriptions
     from seatctl.rules.payment_states import payments_of, stopped_trouble
 
-    trouble = stopped_trouble(payments_of(subscriptions.by_id(reader, subscription, now)))
+    trouble = stopped_trouble(payments_of(subscriptions.by_id(reader, subscription_id, now)))
     if trouble is None:
         return answer
     return answer._replace(message=f"{answer.message}; {trouble.message}", ways_out=trouble.ways_out)
 
 
-def _wanted(subscription: str | None, plan: str | None, feature: str | None) -> str:
-    """Which seats the question was about."""
+def _scope(subscription: str | None, plan: str | None, feature: str | None) -> str:
+    """Return the seats that the question is about, in words: ` in design`, ` of plan pro`."""
     parts = (
         f" in {subscription}" if subscription else "",
         f" of plan {plan}" if plan else "",
         f" with the feature {feature}" if feature else "",
     )
     return "".join(parts)
+
+
+# The functions below import what they need themselves: `check` must start fast, and a yes needs none of it.
 
 
 def _subscription(reader: Reader, handle: str) -> tuple[int, str]:
@@ -99,27 +102,26 @@ def _plan_id(reader: Reader, slug: str) -> int:
     return plans.find(reader, slug).id
 
 
-def _asked(reader: Reader, email: str, now: datetime, subscription: int | None) -> OpenRequest | None:
-    """The first open request for a seat there, or for one anywhere; imports what a yes does not need."""
+def _open_request(
+    reader: Reader, email: str, now: datetime, subscription_id: int | None
+) -> OpenRequest | None:
+    """Return the person's first open request for this subscription or for any."""
     from seatctl.ledger import requests, users
     from seatctl.models.entitlement import OpenRequest
     from seatctl.models.request import RequestStatus
 
-    wanted = requests.RequestFilter(format_time(now), user_id=users.require(reader, email).id)
-    for one in requests.listing(reader, wanted):
-        if subscription is not None and one.subscription_id not in {subscription, None}:
+    of_user = requests.RequestFilter(format_time(now), user_id=users.require(reader, email).id)
+    for request in requests.listing(reader, of_user):
+        if subscription_id is not None and request.subscription_id not in {subscription_id, None}:
             continue
-        if one.status is RequestStatus.PENDING:
-            return OpenRequest(one.number, None, one.subscription)
-        if one.status is RequestStatus.WAITLISTED:
-            return OpenRequest(one.number, requests.place(reader, one, now), one.subscription)
+        if request.status is RequestStatus.PENDING:
+            return OpenRequest(request.number, None, request.subscription)
+        if request.status is RequestStatus.WAITLISTED:
+            return OpenRequest(request.number, requests.place(reader, request, now), request.subscription)
     return None
 
 
-def _names(reader: Reader, entitled: bool) -> list[str]:
-    """Names of subscriptions to ask for; not looked up where the answer is yes."""
-    if entitled:
-        return []
+def _running_subscriptions(reader: Reader) -> list[str]:
     from seatctl.ledger import subscription_handles
 
     return subscription_handles.running_names(reader)

@@ -1,4 +1,4 @@
-"""Moving people between subscriptions, handing a seat on, reclaiming idle seats: one transaction each."""
+"""`seats move`, `swap` and `reclaim`: each changes seats in one transaction."""
 
 from __future__ import annotations
 
@@ -8,40 +8,48 @@ from datetime import timedelta
 from functools import partial
 
 from seatctl.errors import Code, ExitCode, JsonValue, UsageError, refuse
-from seatctl.ledger import request_closures, seat_moves, seats, staging, subscriptions, users
+from seatctl.ledger import request_closures, seat_moves, seats, staging, users
 from seatctl.ledger.due_changes import fill_waitlists, waitlist_note
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call, format_time
-from seatctl.models.report import Report
-from seatctl.models.role import Action
+from seatctl.models.report import Report, unchanged_report
 from seatctl.models.subscription import Subscription
-from seatctl.models.user import User, UserStatus
-from seatctl.rules.assignment import require_home, require_usable, seats_to_take, shortage
+from seatctl.models.user import User
+from seatctl.rules.assignment import require_usable, seats_to_take, shortage
+from seatctl.rules.plural import counted
 from seatctl.rules.revocations import RevocationCount, RevocationLimit
 from seatctl.rules.revocations import check as check_revocations
-from seatctl.services.users.people import People, require_active, require_good, require_known, stage
-from seatctl.services.users.permissions import allow
+from seatctl.services.seats.assign import assignable, report_columns
+from seatctl.services.users.people import (
+    People,
+    require_active,
+    require_active_user,
+    require_good,
+    require_known,
+    stage,
+)
 
-_MOVE_COLUMNS = ("line", "email", "result", "error")
 _SWAP_COLUMNS = ("email", "result")
 _RECLAIM_COLUMNS = ("email", "why", "assigned_at", "last_active", "result")
 
 _WARNING_HOLDS = timedelta(days=30)
-"""Beyond its grace: who is still idle then is warned anew, since the first one is forgotten."""
+"""How long after its grace a warning counts. A user who is idle after that is warned again."""
 
 
 def move_seats(ledger: Ledger, call: Call, old: str, new: str, people: People) -> Report:
-    """Give people a seat of `new` for theirs of `old`, ending when that would have ended.
+    """Move people from the subscription `old` to `new`. The new seat ends when the old one would have.
 
-    Raises `bad_rows` and its like, `not_seated`, NoSeatsLeft, `over_assigned`, `subscription_not_active`,
-    ForeignLedger.
+    Raises `bad_rows` or what one bad e-mail raises, `not_seated`, NoSeatsLeft, `over_assigned`,
+    `subscription_not_active`, ForeignLedger.
     """
     stage(ledger, people)
     with ledger.change(call) as tx:
-        source, target = _pool(tx, ledger, call, old), _pool(tx, ledger, call, new)
+        source, target = assignable(tx, ledger, old), assignable(tx, ledger, new)
         if source.id == target.id:
-            raise UsageError(f"{old} and {new} are the same subscription", hint="name two of them")
+            raise UsageError(
+                f"{old} and {new} are the same subscription", hint="name two different subscriptions"
+            )
         require_usable(target)
         staging.set_verdicts(tx)
         require_known(tx, people)
@@ -58,24 +66,22 @@ def move_seats(ledger: Ledger, call: Call, old: str, new: str, people: People) -
         moved = seat_moves.move(tx, source.id, target.id)
         request_closures.approve_seated(tx, target.id)
         rows = tx.report_rows(partial(staging.results, tx))
-        said = f"{moved:,} moved from {source.name} to {target.name}" if moved else "nothing to do"
-        said += f"; {bad:,} bad rows left out" if bad else ""
-        said += waitlist_note(tx, fill_waitlists(tx))
-        tx.summarise(said)
-        return Report(
-            run=tx.run,
-            dry_run=call.dry_run,
-            summary=said,
-            rows=rows,
+        people_moved = "1 person" if moved == 1 else f"{moved:,} people"
+        summary = f"moved {people_moved} from {source.name} to {target.name}" if moved else "nothing to do"
+        summary += f"; skipped {counted(bad, 'bad row')}" if bad else ""
+        summary += waitlist_note(tx, fill_waitlists(tx))
+        return tx.report(
+            summary,
+            rows,
+            report_columns(people),
+            unchanged=not moved,
             exit_code=ExitCode.PARTIAL if bad else ExitCode.DONE,
-            undo=tx.undo,
-            columns=_MOVE_COLUMNS if people.source is not None else _MOVE_COLUMNS[1:],
             data={"from": source.name, "to": target.name, "moved": moved},
         )
 
 
 def _require_seated(tx: Transaction, people: People, source: Subscription) -> None:
-    """As an argument somebody without a seat is refused; as a row it is bad."""
+    """Raise `not_seated` if an e-mail typed as an argument has no seat. In a file it is a bad row instead."""
     if people.source is not None or people.skip_bad:
         return
     rows = staging.bad_rows(tx)
@@ -91,44 +97,39 @@ def _require_seated(tx: Transaction, people: People, source: Subscription) -> No
 
 
 def swap_seats(ledger: Ledger, call: Call, name: str, old: str, new: str) -> Report:
-    """Give the seat of one user to another, ending when it would have ended; even where no seat is free.
+    """Give the seat of the user `old` to `new`, with the same end. It works even if no seat is free.
 
     Raises UnknownUser, `not_seated`, `already_seated`, `user_not_active`, `over_assigned`,
     `subscription_not_active`.
     """
     with ledger.change(call) as tx:
-        subscription = _pool(tx, ledger, call, name)
+        subscription = assignable(tx, ledger, name)
         leaving, coming = users.require(tx, old), users.require(tx, new)
-        seat = seats.active_id(tx, subscription.id, leaving.id)
-        there = seats.active_id(tx, subscription.id, coming.id) is not None
-        if seat is None and there and leaving.id != coming.id:
-            return Report(
-                None, call.dry_run, f"{coming.email} sits in {subscription.name} already; nothing to do"
+        seated = seats.active_id(tx, subscription.id, leaving.id) is not None
+        already = seats.active_id(tx, subscription.id, coming.id) is not None
+        if not seated and already and leaving.id != coming.id:
+            return unchanged_report(
+                call, f"{coming.email} already has a seat in {subscription.name}; nothing to do"
             )
-        _require_swap(subscription, leaving, coming, seated=seat is not None, there=there)
+        _require_swap(subscription, leaving, coming, seated=seated, already=already)
         until = seat_moves.until_of(tx, subscription.id, leaving.id)
         seats.revoke_users(tx, subscription.id, [leaving.id])
-        after = seats.assign(tx, subscription.id, coming.id, until)
-        tx.mail("seat_assigned", {"seat": after}, recipient_id=coming.id)
+        seat = seats.assign(tx, subscription.id, coming.id, until)
+        tx.mail("seat_assigned", {"seat": seat}, recipient_id=coming.id)
         request_closures.approve_seated(tx, subscription.id)
-        said = f"the seat of {leaving.email} in {subscription.name} is {coming.email}'s now"
-        tx.summarise(said)
-        return Report(
-            run=tx.run,
-            dry_run=call.dry_run,
-            summary=said,
-            rows=[
+        return tx.report(
+            f"moved the seat of {leaving.email} in {subscription.name} to {coming.email}",
+            [
                 {"email": leaving.email, "result": seats.REVOKED, "error": None},
                 {"email": coming.email, "result": seats.SEATED, "error": None},
             ],
-            undo=tx.undo,
-            columns=_SWAP_COLUMNS,
+            _SWAP_COLUMNS,
             data={"subscription": subscription.name},
         )
 
 
 def _require_swap(
-    subscription: Subscription, leaving: User, coming: User, *, seated: bool, there: bool
+    subscription: Subscription, leaving: User, coming: User, *, seated: bool, already: bool
 ) -> None:
     if not seated:
         raise refuse(
@@ -137,21 +138,14 @@ def _require_swap(
             hint=f"seatctl seats list {shlex.quote(subscription.name)}",
             data={"subscription": subscription.name, "emails": [leaving.email]},
         )
-    if there:
+    if already:
         raise refuse(
             Code.ALREADY_SEATED,
-            f"{coming.email} sits in {subscription.name} already",
+            f"{coming.email} already has a seat in {subscription.name}",
             hint=shlex.join(["seatctl", "seats", "revoke", subscription.name, leaving.email]),
             data={"subscription": subscription.name, "email": coming.email},
         )
-    if coming.status is not UserStatus.ACTIVE:
-        back = "reactivate" if coming.status is UserStatus.SUSPENDED else "add"
-        raise refuse(
-            Code.USER_NOT_ACTIVE,
-            f"{coming.email} is {coming.status}",
-            hint=f"seatctl users {back} {coming.email}",
-            data={"emails": [coming.email], "status": coming.status.value},
-        )
+    require_active_user(coming)
     require_usable(subscription)
     if subscription.assigned > subscription.capacity:
         seats_to_take(subscription, 1, fill=False)
@@ -159,63 +153,60 @@ def _require_swap(
 
 @dataclass(frozen=True, slots=True)
 class ReclaimOptions:
-    """Which seats are idle, in days; None where that does not count. `grace` is days after a warning."""
+    """Which seats count as idle. Numbers are days; None: not a criterion."""
 
     max_revoke: RevocationLimit
     unclaimed: int | None = None
     inactive: int | None = None
     suspended: bool = False
     grace: timedelta | None = None
+    """How long after a warning the seat is revoked; None: at once and without a warning."""
 
 
-def reclaim_seats(ledger: Ledger, call: Call, name: str, how: ReclaimOptions) -> Report:
-    """Give back idle seats of who is not exempt; with a grace, warn first and revoke later runs.
+def reclaim_seats(ledger: Ledger, call: Call, name: str, options: ReclaimOptions) -> Report:
+    """Revoke the idle seats of users who are not exempt. With a grace, warn first; a later run revokes.
 
     Raises `max_revoke_exceeded`, ForeignLedger, RoleRequired.
     """
-    if how.grace is not None and not call.notify:
-        raise UsageError("--grace warns by mail, and --no-notify forbids that", hint="leave one of them out")
-    with ledger.change(call) as tx:
-        subscription = _pool(tx, ledger, call, name)
-        idle = seat_moves.Idle(
-            unclaimed_since=_days_before(call, how.unclaimed),
-            inactive_since=_days_before(call, how.inactive),
-            suspended=how.suspended,
+    if options.grace is not None and not call.notify:
+        raise UsageError(
+            "--grace warns by mail, which --no-notify forbids", hint="leave out --grace or --no-notify"
         )
-        grace = how.grace or timedelta()
+    with ledger.change(call) as tx:
+        subscription = assignable(tx, ledger, name)
+        idle = seat_moves.Idle(
+            unclaimed_since=_days_before(call, options.unclaimed),
+            inactive_since=_days_before(call, options.inactive),
+            suspended=options.suspended,
+        )
+        grace = options.grace or timedelta()
         seat_moves.stage_idle(tx, subscription.id, idle, format_time(call.now - grace - _WARNING_HOLDS))
         warned = 0
-        if how.grace is not None:
+        if options.grace is not None:
             warned = seat_moves.warn_idle(tx, format_time(call.now + grace))
-        due = None if how.grace is None else format_time(call.now - grace)
-        leaving = seat_moves.choose_idle(tx, due)
+        due = None if options.grace is None else format_time(call.now - grace)
+        revoked = seat_moves.choose_idle(tx, due)
         check_revocations(
-            how.max_revoke,
-            [RevocationCount(subscription.name, subscription.assigned, leaving)],
+            options.max_revoke,
+            [RevocationCount(subscription.name, subscription.assigned, revoked)],
             "--dry-run --max-revoke 100%",
         )
         seat_moves.revoke_idle(tx)
         rows = tx.report_rows(partial(seat_moves.idle_rows, tx))
-        moved_up = fill_waitlists(tx)
-        said = _reclaimed_sentence(subscription, leaving, warned) + waitlist_note(tx, moved_up)
-        tx.summarise(said)
-        data: dict[str, JsonValue] = {"subscription": subscription.name, "revoked": leaving, "warned": warned}
-        return Report(tx.run, call.dry_run, said, rows, undo=tx.undo, columns=_RECLAIM_COLUMNS, data=data)
+        summary = _reclaim_summary(subscription, revoked, warned)
+        summary += waitlist_note(tx, fill_waitlists(tx))
+        data: dict[str, JsonValue] = {"subscription": subscription.name, "revoked": revoked, "warned": warned}
+        return tx.report(summary, rows, _RECLAIM_COLUMNS, unchanged=not (revoked or warned), data=data)
 
 
-def _reclaimed_sentence(subscription: Subscription, leaving: int, warned: int) -> str:
-    parts = [f"{leaving:,} revoked; what is billed does not change"] if leaving else []
-    parts += [f"{warned:,} warned"] if warned else []
-    return f"{subscription.name}: {', '.join(parts)}" if parts else "nothing to do"
+def _reclaim_summary(subscription: Subscription, revoked: int, warned: int) -> str:
+    parts = [f"revoked {counted(revoked, 'seat')}"] if revoked else []
+    parts += [f"warned {counted(warned, 'user')}"] if warned else []
+    if not parts:
+        return "nothing to do"
+    summary = f"{' and '.join(parts)} in {subscription.name}"
+    return f"{summary}; what is billed does not change" if revoked else summary
 
 
 def _days_before(call: Call, days: int | None) -> str | None:
     return None if days is None else format_time(call.now - timedelta(days=days))
-
-
-def _pool(tx: Transaction, ledger: Ledger, call: Call, name: str) -> Subscription:
-    """The subscription, which the actor may fill and this ledger keeps."""
-    subscription = subscriptions.find(tx, name)
-    allow(tx, call.actor, Action.ASSIGN, subscription)
-    require_home(subscription, ledger.id)
-    return subscription

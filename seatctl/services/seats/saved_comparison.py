@@ -1,7 +1,7 @@
-"""`seats apply --save` and `--saved`: a comparison kept in a file, and whether it still holds.
+"""`seats apply --save` and `--saved`: a plan file that holds a comparison, and whether it is still valid.
 
-The file is JSON Lines: what it was made of, a row per line, and a hash over all of it at the end. It is
-written and read as a stream.
+The file is JSON Lines: a header with the options, one row per line, and a hash of everything at the end. It
+is written and read as a stream.
 """
 
 from __future__ import annotations
@@ -13,39 +13,43 @@ from pathlib import Path
 from typing import TextIO, cast
 
 from seatctl.errors import Code, JsonValue, SeatctlError, refuse
-from seatctl.ledger.desired import differences as result
+from seatctl.ledger.desired import differences
 from seatctl.ledger.transaction import Journal
 from seatctl.models.call import format_time
 from seatctl.models.subscription import Subscription
 from seatctl.rules.desired_state import Changes, DesiredRow
 from seatctl.rules.emails import email_key
 from seatctl.rules.revocations import RevocationLimit
-from seatctl.services.seats.apply import ApplyOptions, Checked
+from seatctl.services.seats.apply import ApplyOptions, ComparisonCheck
 from seatctl.system.files import new_file
 
 VERSION = 1
 _FLAGS = ("percent", "prune", "create_users", "fill", "skip_bad", "named")
-"""The keys of `how` that are true or false, in the order of the fields of `ApplyOptions`."""
+"""The keys of the header's `how` that are true or false, in the order of the fields of `ApplyOptions`."""
 _CELLS = 7
-"""Values of a row."""
+"""The number of values of a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedComparison:
-    """A saved plan without its rows."""
+    """The header of a plan file."""
 
     path: Path
     ledger: str
     head: str
-    how: ApplyOptions
+    """The last audit entry of the ledger at that time."""
+    options: ApplyOptions
     buy: bool
     max_spend: str | None
     handles: tuple[str, ...]
+    """The subscriptions that the file named, as typed."""
     terms: JsonValue
+    """Price and end of term of each subscription."""
     differences: str
+    """A hash of all differences."""
 
     def rows(self) -> Iterator[DesiredRow]:
-        """What it says of who sits where."""
+        """Yield the rows of the file. Raises `bad_plan`."""
         with self.path.open("rb") as file:
             next(file)
             for line in file:
@@ -62,27 +66,27 @@ def save(
     changes: Changes,
     *,
     ledger: str,
-    how: ApplyOptions,
+    options: ApplyOptions,
     buy: bool,
     max_spend: str | None,
 ) -> None:
-    """Write the comparison at hand to a file that only its owner can read, over one that is there.
+    """Write the current comparison to a file that only its owner can read, replacing an existing file.
 
-    Whether that may be is decided before (`check_target`). Raises CannotWrite.
+    The caller has checked that the file may be replaced (`check_target`). Raises CannotWrite.
     """
     header: dict[str, JsonValue] = {
         "seatctl_plan": VERSION,
         "ledger": ledger,
-        "head": result.audit_head(journal),
-        "how": {**_how(how)},
+        "head": differences.audit_head(journal),
+        "how": {**_options_record(options)},
         "buy": buy,
         "max_spend": max_spend,
-        "subscriptions": [*result.handles(journal)],
+        "subscriptions": [*differences.handles(journal)],
         "terms": _terms(changes),
-        "differences": _digest(journal),
+        "differences": _hash_differences(journal),
     }
     with new_file(path, overwrite=True) as part, part.open("w", encoding="utf-8") as file:
-        _write(file, header, result.good_rows(journal))
+        _write(file, header, differences.good_rows(journal))
 
 
 def _write(file: TextIO, header: dict[str, JsonValue], rows: Iterator[DesiredRow]) -> None:
@@ -102,60 +106,57 @@ def _write(file: TextIO, header: dict[str, JsonValue], rows: Iterator[DesiredRow
 
 
 def read(path: Path) -> SavedComparison:
-    """A plan as it was saved. Raises `bad_plan`, `file_not_found`."""
+    """Read and verify a plan file. Raises `bad_plan`, `file_not_found`."""
     from seatctl.input.lines import open_bytes
 
     stream, name = open_bytes(str(path), None)
     with stream:
-        header, whole = _verified(stream.readline(), stream)
-    found = _saved(path, header) if whole and isinstance(header, dict) else None
-    if found is None:
+        header, complete = _verified(stream.readline(), stream)
+    saved = _parse_header(path, header) if complete and isinstance(header, dict) else None
+    if saved is None:
         raise _bad_plan(name)
-    return found
+    return saved
 
 
 def _bad_plan(name: object) -> SeatctlError:
     return refuse(
         Code.BAD_PLAN,
-        f"{name} is not a plan that seats apply --save has written, or it was changed",
+        f"{name} was not written by seats apply --save, or was changed since",
         hint="make it again: seatctl seats apply FILE --save PLAN",
     )
 
 
-def _saved(path: Path, header: dict[str, object]) -> SavedComparison | None:
-    """What a header says; None if this program has not written it."""
-    how, handles, limit = header.get("how"), header.get("subscriptions"), header.get("max_spend")
+def _parse_header(path: Path, header: dict[str, object]) -> SavedComparison | None:
+    """Return the header's values, or None if this program has not written it."""
+    how, handles, max_spend = header.get("how"), header.get("subscriptions"), header.get("max_spend")
     texts = [header.get(key) for key in ("ledger", "head", "differences")]
     if header.get("seatctl_plan") != VERSION or not isinstance(how, dict) or not isinstance(handles, list):
         return None
-    most, flags = how.get("max_revoke"), [how.get(name) for name in _FLAGS] + [header.get("buy")]
-    if type(most) is not int or most < 0 or not all(isinstance(flag, bool) for flag in flags):
+    max_revoke, flags = how.get("max_revoke"), [how.get(name) for name in _FLAGS] + [header.get("buy")]
+    if type(max_revoke) is not int or max_revoke < 0 or not all(isinstance(flag, bool) for flag in flags):
         return None
-    if not all(isinstance(text, str) for text in (*texts, *handles)) or not isinstance(limit, str | None):
+    if not all(isinstance(text, str) for text in (*texts, *handles)):
+        return None
+    if not isinstance(max_spend, str | None):
         return None
     percent, prune, create_users, fill, skip_bad, named, buy = map(bool, flags)
     ledger, head, differences = map(str, texts)
-    most_revoked = RevocationLimit(most, percent)
+    limit = RevocationLimit(max_revoke, percent)
     return SavedComparison(
         path=path,
         ledger=ledger,
         head=head,
-        how=ApplyOptions(most_revoked, prune, create_users, fill, skip_bad, named),
+        options=ApplyOptions(limit, prune, create_users, fill, skip_bad, named),
         buy=buy,
-        max_spend=limit,
+        max_spend=max_spend,
         handles=tuple(handles),
-        terms=_json(header.get("terms")),
+        terms=cast("JsonValue", header.get("terms")),
         differences=differences,
     )
 
 
-def _json(value: object) -> JsonValue:
-    """A value that was read from JSON."""
-    return cast("JsonValue", value)
-
-
 def _row(row: list[object], path: Path) -> DesiredRow:
-    """A row of the file. Raises `bad_plan`."""
+    """Return a row of the file. Raises `bad_plan`."""
     if len(row) != _CELLS or type(row[0]) is not int:
         raise _bad_plan(path)
     line, email, _, name, group, until, subscription = row
@@ -165,12 +166,12 @@ def _row(row: list[object], path: Path) -> DesiredRow:
     if not all(isinstance(value, str | None) for value in optional):
         raise _bad_plan(path)
     name, group, until = (None if value is None else str(value) for value in optional)
-    # The key of today's rule, whatever the one was by which the plan was saved.
+    # The key is computed again: an older version of the program may have computed keys differently.
     return DesiredRow(int(str(line)), email, email_key(email), name, group, until, subscription, None)
 
 
 def _verified(first: bytes, rest: Iterable[bytes]) -> tuple[object, bool]:
-    """The first line, and whether the last one is the hash of all before it."""
+    """Return the first line, and whether the last line is the hash of all lines before it."""
     import hashlib
 
     digest, last = hashlib.sha256(), first
@@ -181,29 +182,29 @@ def _verified(first: bytes, rest: Iterable[bytes]) -> tuple[object, bool]:
 
 
 def _loads(line: str | bytes) -> object:
-    """A line as JSON; None if it is something else."""
+    """Return a line parsed as JSON, or None if it is not JSON."""
     try:
-        found: object = json.loads(line)
+        value: object = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return found
+    return value
 
 
-def still_holds(saved: SavedComparison, ledger_id: str, *, bought: bool = False) -> Checked:
-    """What raises `stale_plan` where the plan no longer says what would be done.
+def require_current(saved: SavedComparison, ledger_id: str, *, bought: bool = False) -> ComparisonCheck:
+    """Return the check that raises `stale_plan` if applying the plan would no longer do what it says.
 
-    After our own purchase (`bought`) the head has moved, and with it nothing else may have.
+    With `bought`, the audit's head may differ, because our own purchase changed it; nothing else may.
     """
 
     def check(journal: Journal, changes: Changes) -> None:
         if saved.ledger != ledger_id:
             raise _stale("it was made on another ledger")
         if saved.terms != _terms(changes):
-            raise _stale("the price or the renewal date of a subscription is another one now")
-        if not bought and saved.head != result.audit_head(journal):
-            raise _stale(f"the ledger has changed since entry {saved.head.partition(':')[0]} of its audit")
-        if saved.differences != _digest(journal):
-            raise _stale("something else would be done now")
+            raise _stale("the price or the renewal date of a subscription has changed")
+        if not bought and saved.head != differences.audit_head(journal):
+            raise _stale(f"the ledger has changed since audit entry {saved.head.partition(':')[0]}")
+        if saved.differences != _hash_differences(journal):
+            raise _stale("the differences have changed")
 
     return check
 
@@ -217,7 +218,7 @@ def _stale(why: str) -> SeatctlError:
 
 
 def _terms(changes: Changes) -> list[JsonValue]:
-    return [_term(one.subscription) for one in changes.subscriptions]
+    return [_term(compared.subscription) for compared in changes.subscriptions]
 
 
 def _term(subscription: Subscription) -> JsonValue:
@@ -230,23 +231,23 @@ def _term(subscription: Subscription) -> JsonValue:
     ]
 
 
-def _how(how: ApplyOptions) -> dict[str, JsonValue]:
+def _options_record(options: ApplyOptions) -> dict[str, JsonValue]:
     return {
-        "max_revoke": how.max_revoke.number,
-        "percent": how.max_revoke.percent,
-        "prune": how.prune,
-        "create_users": how.create_users,
-        "fill": how.fill,
-        "skip_bad": how.skip_bad,
-        "named": how.named,
+        "max_revoke": options.max_revoke.number,
+        "percent": options.max_revoke.percent,
+        "prune": options.prune,
+        "create_users": options.create_users,
+        "fill": options.fill,
+        "skip_bad": options.skip_bad,
+        "named": options.named,
     }
 
 
-def _digest(journal: Journal) -> str:
-    """A hash over everything that would be done."""
+def _hash_differences(journal: Journal) -> str:
+    """Return a hash of all differences."""
     import hashlib
 
     digest = hashlib.sha256()
-    for row in result.records(journal):
+    for row in differences.records(journal):
         digest.update(json.dumps([*row.values()]).encode())
     return digest.hexdigest()

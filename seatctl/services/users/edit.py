@@ -1,7 +1,4 @@
-"""Users one by one: add, show, edit, suspend, reactivate.
-
-Removing them is remove.py, a file of them import_file.py.
-"""
+"""`users add`, `show`, `edit`, `suspend` and `reactivate`; the others are in remove.py and import_file.py."""
 
 from __future__ import annotations
 
@@ -31,16 +28,16 @@ COLUMNS = ("email", "result")
 
 @dataclass(frozen=True, slots=True)
 class UserEdit:
-    """What `users edit` sets. None leaves a value as it is; an empty text takes name or group away."""
+    """The values that `users edit` sets. None leaves a value as it is; an empty text clears name or group."""
 
     email: str | None = None
     name: str | None = None
     group: str | None = None
     exempt: bool | None = None
-    """Whether `seats reclaim` leaves the user's seats alone."""
+    """Whether `seats reclaim` skips the user's seats."""
 
     def applied(self, user: User) -> User:
-        """The user after the edit. Raises `bad_email`, `bad_text`."""
+        """Return the user with the new values. Raises `bad_email`, `bad_text`."""
         return replace(
             user,
             email=user.email if self.email is None else checked_email(self.email),
@@ -53,18 +50,17 @@ class UserEdit:
 def add_users(
     ledger: Ledger, call: Call, emails: Sequence[str], *, name: str | None = None, group: str | None = None
 ) -> Report:
-    """Make users; a removed one comes back as the same record, one who is there is no error.
+    """Add users. A removed user comes back as the same record; a user who exists already is not an error.
 
-    Raises `bad_email`, `bad_text`, RoleRequired, and `user_exists` where one is there with another name or
-    group.
+    Raises `bad_email`, `bad_text`, RoleRequired, and `user_exists` if a user has another name or group.
     """
-    wanted = checked_emails(emails)
+    addresses = checked_emails(emails)
     name, group = checked_text(name, "name"), checked_text(group, "group")
     with ledger.change(call) as tx:
         allow(tx, call.actor, Action.MANAGE_USERS)
-        rows = [_add(tx, email, name, group) for email in wanted]
+        rows = [_add(tx, email, name, group) for email in addresses]
         added = [str(row["email"]) for row in rows if row["result"] != "already_there"]
-        summary = users_done("added", added) or f"{users_are(wanted)} already there"
+        summary = users_done("added", added) or _exist_already(addresses)
         return tx.report(summary, rows, COLUMNS, unchanged=not added)
 
 
@@ -77,27 +73,31 @@ def _add(tx: Transaction, email: str, name: str | None, group: str | None) -> di
         what = f"named {known.name!r}" if name and name != known.name else f"in group {known.group!r}"
         raise refuse(
             Code.USER_EXISTS,
-            f"{known.email} is there already, {what}",
+            f"{known.email} is a user already, {what}",
             hint=f"seatctl users edit {quoted(known.email)} {_options(name, group)}",
             data={"email": known.email, "name": known.name, "group": known.group},
         )
     return user_row(known, "already_there")
 
 
-def edit_user(ledger: Ledger, call: Call, email: str, edit: UserEdit) -> Report:
-    """Change a user's e-mail, name or group.
+def _exist_already(emails: Sequence[str]) -> str:
+    return f"{users_are(emails)} {'a user' if len(set(emails)) == 1 else 'users'} already"
 
-    Their roles follow a new e-mail, and the actor needs the role to grant them. Raises UnknownUser,
-    `email_taken`, `user_removed`, `bad_email`, `bad_text`, RoleRequired.
+
+def edit_user(ledger: Ledger, call: Call, email: str, edit: UserEdit) -> Report:
+    """Change a user's e-mail, name, group or exemption.
+
+    The user's roles move to a new e-mail; for that the actor needs the role to grant them. Raises
+    UnknownUser, `email_taken`, `user_removed`, `bad_email`, `bad_text`, RoleRequired.
     """
     with ledger.change(call) as tx:
         allow(tx, call.actor, Action.MANAGE_USERS)
         before = require_present(users.require(tx, email))
-        wanted = edit.applied(before)
-        held = [] if email_key(wanted.email) == email_key(before.email) else _roles(tx, before, wanted)
-        after = users.change(tx, before, wanted)
-        summary = f"changed {after.email}" if after != before else f"{after.email} is like that already"
-        summary += f", who is {' and '.join(held)} as before" if held else ""
+        edited = edit.applied(before)
+        kept = [] if email_key(edited.email) == email_key(before.email) else _moving_roles(tx, before, edited)
+        after = users.change(tx, before, edited)
+        summary = f"changed {after.email}" if after != before else f"{after.email} already has these values"
+        summary += f"; still {' and '.join(kept)}" if kept else ""
         row = {
             **user_row(after, "changed" if after != before else "unchanged"),
             "name": after.name,
@@ -107,19 +107,21 @@ def edit_user(ledger: Ledger, call: Call, email: str, edit: UserEdit) -> Report:
         return tx.report(summary, [row], COLUMNS, unchanged=after == before)
 
 
-def _roles(tx: Transaction, before: User, after: User) -> list[str]:
-    """The roles that go over to the new e-mail. Raises RoleRequired where they are not the actor's to give.
+def _moving_roles(tx: Transaction, before: User, after: User) -> list[str]:
+    """Return the roles that move to the new e-mail. Raises RoleRequired unless the actor may grant roles.
 
-    Nor is an e-mail that holds roles given to somebody by who grants none.
+    The same holds if the new e-mail has roles already: otherwise an actor could give them to any user.
     """
     held = roles.granted(tx, before.email)
     if held or roles.granted(tx, after.email):
         allow(tx, tx.call.actor, Action.GRANT_ROLES)
-    return [role.value if where is None else f"{role} of {where}" for role, where in held]
+    return [
+        role.value if subscription is None else f"{role} of {subscription}" for role, subscription in held
+    ]
 
 
 def suspend_users(ledger: Ledger, call: Call, emails: Sequence[str]) -> Report:
-    """End the entitlement of users, who keep their seats, and what their roles permit.
+    """Suspend users: they keep their seats, but are not entitled and cannot use their roles.
 
     Raises UnknownUser, `user_removed`, RoleRequired, `last_admin`.
     """
@@ -141,18 +143,18 @@ def _set_status(
         for user in changed:
             users.change(tx, user, replace(user, status=status))
         summary = users_done(done, [user.email for user in changed]) or (
-            f"{users_are([user.email for user in people])} {status} already"
+            f"{users_are([user.email for user in people])} already {status}"
         )
         if changed and status is not UserStatus.ACTIVE and not roles.holders(tx, (Role.ADMIN,)):
             raise no_admin_left(changed[0].email)
         if status is UserStatus.ACTIVE:
-            summary += waitlist_note(tx, fill_waitlists(tx))  # their turn may have come meanwhile
+            summary += waitlist_note(tx, fill_waitlists(tx))  # the waitlist skips suspended users
         rows = [user_row(user, done if user in changed else "unchanged") for user in people]
         return tx.report(summary, rows, COLUMNS, unchanged=not changed)
 
 
 def describe(reader: Reader, email: str, now: datetime) -> Record:
-    """All there is to a user at `now` (UTC): seats, open requests, what is owned. Raises UnknownUser."""
+    """Return a user with seats, open requests and owned subscriptions at `now` (UTC). Raises UnknownUser."""
     user = users.require(reader, email)
     seats = users.active_seats(reader, user, now)
     requests = users.open_requests(reader, user, now)
@@ -173,56 +175,56 @@ def describe(reader: Reader, email: str, now: datetime) -> Record:
 
 
 def require_present(user: User) -> User:
-    """The user, unless removed. Raises `user_removed`."""
+    """Return the user. Raises `user_removed`."""
     if user.status is UserStatus.REMOVED:
         raise refuse(
             Code.USER_REMOVED,
             f"{user.email} was removed",
-            hint=f"to bring them back: seatctl users add {quoted(user.email)}",
+            hint=f"to add the user again: seatctl users add {quoted(user.email)}",
             data={"email": user.email},
         )
     return user
 
 
 def known_people(reader: Reader, emails: Sequence[str]) -> list[User]:
-    """The users of these e-mails, whatever their status. Raises UnknownUser for all who are not there."""
+    """Return the users of these e-mails, whatever their status. Raises UnknownUser, naming all unknown."""
     return find_all(partial(users.require, reader), emails, "users", "emails")
 
 
 def require_all_present(people: list[User]) -> list[User]:
-    """The users, unless some are removed. Raises `user_removed`, which names all of those."""
+    """Return the users. Raises `user_removed`, naming all that are removed."""
     removed = [user.email for user in distinct(people) if user.status is UserStatus.REMOVED]
     if len(removed) > 1:
         raise refuse(
             Code.USER_REMOVED,
             f"{', '.join(removed)} were removed",
-            hint=f"seatctl users add {' '.join(map(quoted, removed))} brings them back",
+            hint=f"to add them again: seatctl users add {' '.join(map(quoted, removed))}",
             data={"emails": [*removed]},
         )
     return [require_present(user) for user in people]
 
 
 def distinct(people: Sequence[User]) -> list[User]:
-    """Each user once, in the order of the command line."""
+    """Return each user once, in the order of the command line."""
     return list({user.id: user for user in people}.values())
 
 
 def user_row(user: User, result: str) -> dict[str, JsonValue]:
-    """A row of a report."""
+    """Return the row of a report."""
     return {"email": user.email, "result": result, "error": None}
 
 
 def users_done(done: str, emails: Sequence[str]) -> str:
-    """`added ann@example.com`, `added 3 users`; empty where nobody was."""
+    """Return `added ann@example.com`, `added 3 users`, or an empty text if there are none."""
     if not emails:
         return ""
     return f"{done} {emails[0] if len(emails) == 1 else f'{len(emails):,} users'}"
 
 
 def users_are(emails: Sequence[str]) -> str:
-    """`ann@example.com is`, `3 users are`."""
-    distinct = list(dict.fromkeys(emails))
-    return f"{distinct[0]} is" if len(distinct) == 1 else f"{len(distinct):,} users are"
+    """Return `ann@example.com is`, `all 3 of them are`."""
+    unique = list(dict.fromkeys(emails))
+    return f"{unique[0]} is" if len(unique) == 1 else f"all {len(unique):,} of them are"
 
 
 def _options(name: str | None, group: str | None) -> str:

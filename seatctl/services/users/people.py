@@ -1,4 +1,4 @@
-"""The people a command names, as arguments or in a file: put where set-based SQL can judge them."""
+"""The people a command names, as arguments or in a file: load them into `incoming` and check them there."""
 
 from __future__ import annotations
 
@@ -16,19 +16,24 @@ from seatctl.rules.people import FIELDS, incoming, typed
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Who is meant: e-mails as typed, or a file (`-`: stdin) with the names of its columns."""
+    """E-mails as typed, or a file (`-`: stdin) with the names of its columns."""
 
     emails: tuple[str, ...] = ()
     source: str | None = None
     mapping: Mapping[str, str] = field(default_factory=dict)
     skip_bad: bool = False
-    """Leave bad rows out and do the rest."""
+    """Skip bad rows and process the others."""
     until: str | None = None
-    """When the seats end, in the written form, where a row does not say it."""
+    """When the seats end if the row does not say it, in the written form."""
+
+    @property
+    def typed(self) -> bool:
+        """Whether each e-mail is an argument, so that a refusal can name it instead of listing bad rows."""
+        return self.source is None and not self.skip_bad
 
 
 def require_active_user(user: User) -> None:
-    """Raise `user_not_active` for a suspended or removed user, with the way back."""
+    """Raise `user_not_active` if the user is suspended or removed; the hint makes the user active again."""
     if user.status is not UserStatus.ACTIVE:
         command = "reactivate" if user.status is UserStatus.SUSPENDED else "add"
         raise refuse(
@@ -40,9 +45,12 @@ def require_active_user(user: User) -> None:
 
 
 def stage(ledger: Ledger, people: People) -> int:
-    """Put them into `incoming`, holding no lock meanwhile; how many rows. Raises UsageError, BadInput."""
+    """Load the people into `incoming` without a lock and return the number of rows.
+
+    Raises UsageError, BadInput.
+    """
     if bool(people.emails) == (people.source is not None):
-        raise UsageError("name people by e-mail, or a file with --from, and not both")
+        raise UsageError("name people by e-mail or in a file with --from, not both")
     with ledger.staging() as journal:
         if people.source is None:
             return staging.load(journal, typed(people.emails, people.until))
@@ -56,41 +64,39 @@ def stage(ledger: Ledger, people: People) -> int:
 
 
 def require_known(tx: Transaction, people: People, *, creatable: bool = False) -> None:
-    """Judge whom the ledger does not know: an unknown argument is not found, an unknown row is bad.
+    """Mark the people who are not users as bad rows. Raises UnknownUser if they were typed as arguments.
 
     `creatable`: the command has --create-users.
     """
     others = (RowVerdict.BAD, RowVerdict.SUSPENDED, RowVerdict.REMOVED) if creatable else (RowVerdict.BAD,)
-    if _stands_alone(tx, people, others):
+    if _only_problem(tx, people, others):
         unknown = staging.emails(tx, RowVerdict.UNKNOWN)
         if len(unknown) == 1:
             users.require(tx, unknown[0])
         if unknown:
             raise users.UnknownUser(
-                f"there are no users {', '.join(unknown)}",
+                f"these are not users: {', '.join(unknown)}",
                 hint="add --create-users, or: seatctl users add EMAIL" if creatable else "seatctl users list",
                 data={"emails": [*unknown]},
             )
-    way = "; --create-users makes one" if creatable else ""
-    staging.refuse_bad_rows(tx, RowVerdict.UNKNOWN, f"there is no user of this e-mail{way}")
+    option = "; --create-users adds one" if creatable else ""
+    staging.refuse_bad_rows(tx, RowVerdict.UNKNOWN, f"no user has this e-mail{option}")
 
 
-def _stands_alone(tx: Transaction, people: People, others: Iterable[RowVerdict]) -> bool:
-    """Whether people typed as arguments have one kind of fault, and none of `others`: a sentence says it all.
+def _only_problem(tx: Transaction, people: People, others: Iterable[RowVerdict]) -> bool:
+    """Whether the people were typed and none has one of the `others`: then one sentence names the problem.
 
-    Otherwise each is a bad row, so that all are named at once.
+    Otherwise each becomes a bad row, so that all problems are listed at once.
     """
-    if people.source is not None or people.skip_bad:
-        return False
-    return not any(staging.count(tx, other) for other in others)
+    return people.typed and not any(staging.count(tx, other) for other in others)
 
 
 def require_good(tx: Transaction, people: People) -> int:
-    """How many rows are bad; none may be, unless they are to be skipped. Raises `bad_rows` with all of them.
+    """Return the number of bad rows to skip. Raises `bad_rows` with all of them, unless `skip_bad`.
 
-    What was typed as an argument stands in no line.
+    The rows of typed people have no line numbers.
     """
-    if people.source is not None or people.skip_bad:
+    if not people.typed:
         return staging.require_good(tx, people.skip_bad)
     rows: list[JsonValue] = [
         {"email": row["email"], "error": row["error"]}
@@ -98,23 +104,25 @@ def require_good(tx: Transaction, people: People) -> int:
         if isinstance(row, dict)
     ]
     if rows:
-        several = f"{len(rows):,} of {len(people.emails):,} people"
-        who = people.emails[0] if len(people.emails) == 1 else several
-        hint = "correct what is wrong" + (", or leave them out with --skip-bad" if who == several else "")
+        several = len(people.emails) > 1
+        subject = f"{len(rows):,} of {len(people.emails):,} people" if several else people.emails[0]
         raise refuse(
-            Code.BAD_ROWS, f"{who} cannot be taken; nothing was changed", hint=hint, data={"rows": rows}
+            Code.BAD_ROWS,
+            f"{subject} cannot be accepted; nothing was changed",
+            hint="correct them, or skip them with --skip-bad" if several else "correct the e-mail",
+            data={"rows": rows},
         )
     return 0
 
 
 def require_active(tx: Transaction, people: People) -> None:
-    """Judge suspended and removed people: as an argument they are refused, as a row they are bad.
+    """Mark suspended and removed people as bad rows. Raises `user_not_active` if they were typed.
 
-    After `require_known`, which makes bad rows of unknown people if there are other faults.
+    Call it after `require_known`, which turns unknown people into bad rows if there are other problems.
     """
     for verdict, command in ((RowVerdict.SUSPENDED, "reactivate"), (RowVerdict.REMOVED, "add")):
         others = {RowVerdict.BAD, RowVerdict.SUSPENDED, RowVerdict.REMOVED} - {verdict}
-        if _stands_alone(tx, people, others):
+        if _only_problem(tx, people, others):
             emails = staging.emails(tx, verdict)
             if emails:
                 raise refuse(

@@ -1,4 +1,4 @@
-"""Asking whether an actor may do something, before anything is changed."""
+"""Check whether an actor may do something, before anything is changed."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from seatctl.rules.permissions import MATRIX, permits
 
 
 class RoleRequired(NotAllowed):
-    """The actor holds no role that permits it."""
+    """The actor has no role that permits the action."""
 
     kind = Code.NOT_ALLOWED
 
 
 def allow(reader: Reader, actor: str, action: Action, subscription: Subscription | None = None) -> None:
-    """Return if the actor may do it. Raises RoleRequired, naming who could."""
-    pool = None if subscription is None else subscription.id
-    if permits(action, roles.held(reader, actor, pool)):
+    """Raise RoleRequired unless the actor may do the action; the hint names actors who may."""
+    subscription_id = None if subscription is None else subscription.id
+    if permits(action, roles.held(reader, actor, subscription_id)):
         return
-    could = roles.holders(reader, MATRIX[action], pool)
-    names = list(dict.fromkeys(name for name, _ in could))
-    where = "" if subscription is None else f" of {subscription.name}"
-    shown = ", ".join(f"{name} ({role})" for name, role in could[:3])
-    if len(could) > 3:
-        shown += f" and {len(could) - 3} more"
+    holders = roles.holders(reader, MATRIX[action], subscription_id)
+    names = list(dict.fromkeys(name for name, _ in holders))
+    scope = "" if subscription is None else f" of {subscription.name}"
+    shown = ", ".join(f"{name} ({role})" for name, role in holders[:3])
+    if len(holders) > 3:
+        shown += f" and {len(holders) - 3} more"
     user = users.find(reader, actor)
-    out = f", who is {user.status}," if user is not None and user.status is not UserStatus.ACTIVE else ""
+    status = f", who is {user.status}," if user is not None and user.status is not UserStatus.ACTIVE else ""
     raise RoleRequired(
-        f"{actor}{out} may not {action}{where}",
-        hint=f"ask {shown}" if could else "name an actor who may with --as ACTOR",
+        f"{actor}{status} may not {action}{scope}",
+        hint=f"ask {shown}" if holders else "use an actor who may, with --as ACTOR",
         data={
             "actor": actor,
             "action": action.value,

@@ -1,4 +1,4 @@
-"""Removing users: what they own is handed over, their seats given back, their open requests canceled."""
+"""`users remove`: hand over owned subscriptions, revoke seats, cancel open requests, and erase on demand."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from seatctl.services.users.edit import (
 from seatctl.services.users.permissions import allow
 
 HandOver = Callable[[str, User], object]
-"""Makes a user the owner of a subscription, by its name. The owner stands in Stripe's metadata, so this
-is an operation of its own, done before the removal (services/subscriptions/settings.py: hand_over)."""
+"""Makes a user the owner of the subscription with this name. The owner is in Stripe's metadata too, so this
+is a separate operation before the removal: `hand_over` in services/subscriptions/settings.py."""
 
 
 def remove_users(
@@ -41,12 +41,12 @@ def remove_users(
     hand_over: HandOver | None = None,
     erase: bool = False,
 ) -> Report:
-    """Remove users: seats given back, open requests canceled, the record kept as history.
+    """Remove users: revoke their seats, cancel their open requests, keep their record as history.
 
-    With `erase` that is blanked too, also of users who were removed before; it cannot be undone. With
-    `new_owner` what they own is handed over first. Raises UnknownUser, `user_removed`, RoleRequired, and
-    `owner_needs_successor` for who still owns a subscription, `holds_roles` for who still has a role; with
-    `hand_over` whatever that raises.
+    With `erase` the record is blanked too, also that of users who were removed before; it cannot be undone.
+    With `new_owner` their subscriptions are handed over first. Raises UnknownUser, `user_removed`,
+    RoleRequired, `owner_needs_successor` if a user still owns a subscription, `holds_roles` if a user still
+    has a role, and what `hand_over` raises.
     """
     handed: list[str] = []
     if new_owner is not None and hand_over is not None:
@@ -60,19 +60,18 @@ def remove_users(
             return _remove_and_erase(tx, people)
         rows = [_remove(tx, user) for user in people]
         removed = [str(row["email"]) for row in rows if row["result"] == "removed"]
-        given_back = sum(len(row["seats"]) for row in rows if isinstance(row["seats"], list))
+        revoked = sum(len(row["seats"]) for row in rows if isinstance(row["seats"], list))
         summary = (
-            users_done("removed", removed) or f"{users_are([user.email for user in people])} removed already"
+            users_done("removed", removed) or f"{users_are([user.email for user in people])} already removed"
         )
-        if given_back:
-            what = "seat" if given_back == 1 else "seats"
-            summary += f"; {given_back} {what} given back, what is billed stays the same"
+        if revoked:
+            summary += f" and revoked {counted(revoked, 'seat')}; what is billed does not change"
         summary += waitlist_note(tx, fill_waitlists(tx))
         return tx.report(summary, rows, ("email", "result", "seats", "requests"), unchanged=not removed)
 
 
 def _remove_and_erase(tx: Transaction, people: Sequence[User]) -> Report:
-    """Nothing that is kept of it, the summary of its run included, names them again."""
+    """Remove the users and blank their records. Nothing stored may name them, not even the summary."""
     rows, acted = [], 0
     for user in people:
         if erasure.is_erased(user):
@@ -82,11 +81,11 @@ def _remove_and_erase(tx: Transaction, people: Sequence[User]) -> Report:
         done = erasure.erase(tx, user)
         acted += done.acted
         rows.append({**user_row(user, "erased"), "changes": done.changes, "commands": done.commands})
-    tx.freed_people.clear()  # nobody who was erased comes back: the waitlist has nothing to wait for
+    tx.freed_people.clear()  # an erasure cannot be undone, so the waitlist need not wait for an undo
     erased = sum(row["result"] == "erased" for row in rows)
-    summary = f"erased {erased} user{'' if erased == 1 else 's'}" if erased else "erased already"
+    summary = f"erased {counted(erased, 'user')}" if erased else "already erased"
     if acted:
-        summary += f"; {counted(acted, 'audit entry')} with their address as the actor stay"
+        summary += f"; {counted(acted, 'audit entry')} with their address as the actor kept"
     summary += waitlist_note(tx, fill_waitlists(tx))
     columns = ("email", "result", "changes", "commands")
     return tx.report(summary, rows, columns, unchanged=not erased, undoable=False)
@@ -100,7 +99,7 @@ def _hand_over_first(
         successor = require_present(users.require(reader, new_owner))
         owned = _owned_by(reader, emails)
     if any(email_key(email) == email_key(successor.email) for email in emails):
-        raise UsageError(f"{successor.email} cannot be removed and be the new owner")
+        raise UsageError(f"{successor.email} cannot be both removed and the new owner")
     names = [name for _, name in owned]
     for name in names:
         hand_over(name, successor)
@@ -108,13 +107,13 @@ def _hand_over_first(
 
 
 def _owned_by(reader: Reader, emails: Sequence[str]) -> list[tuple[User, str]]:
-    """Who of these owns what: a user and the name of a subscription."""
+    """Return a pair of user and subscription name for each subscription that one of these users owns."""
     people = distinct(known_people(reader, emails))
     return [(user, name) for user in people for name in users.owned_subscriptions(reader, user)]
 
 
 def _require_no_owner(tx: Transaction, emails: Sequence[str], apart_from: Collection[str]) -> None:
-    owned = [pair for pair in _owned_by(tx, emails) if pair[1] not in apart_from]
+    owned = [(user, name) for user, name in _owned_by(tx, emails) if name not in apart_from]
     if owned:
         user = owned[0][0]
         names = [name for owner, name in owned if owner == user]
@@ -127,17 +126,17 @@ def _require_no_owner(tx: Transaction, emails: Sequence[str], apart_from: Collec
 
 
 def _require_no_role(tx: Transaction, people: Sequence[User]) -> None:
-    """Who has left must not be able to act here; and this way the last admin cannot be removed either."""
+    """Raise `holds_roles` if a user has a role. This also keeps the last admin from being removed."""
     for user in people:
         held = roles.granted(tx, user.email)
         if held:
             role, subscription = held[0]
-            where = "" if subscription is None else f" --subscription {quoted(subscription)}"
+            option = "" if subscription is None else f" --subscription {quoted(subscription)}"
             raise refuse(
                 Code.HOLDS_ROLES,
                 f"{user.email} is {role}{f' of {subscription}' if subscription else ''}",
-                hint=f"first seatctl roles revoke {quoted(user.email)} {role}{where}",
-                data={"email": user.email, "roles": [one.value for one, _ in held]},
+                hint=f"first: seatctl roles revoke {quoted(user.email)} {role}{option}",
+                data={"email": user.email, "roles": [each.value for each, _ in held]},
             )
 
 
@@ -145,8 +144,8 @@ def _remove(tx: Transaction, user: User) -> dict[str, JsonValue]:
     if user.status is UserStatus.REMOVED:
         return {**user_row(user, "unchanged"), "seats": [], "requests": []}
     held = [seat["subscription"] for seat in users.active_seats(tx, user, tx.call.now)]
-    asked = [request["number"] for request in users.open_requests(tx, user, tx.call.now)]
+    requested = [request["number"] for request in users.open_requests(tx, user, tx.call.now)]
     seats.revoke_all(tx, user.id)
     request_closures.cancel_all(tx, user.id, "the user was removed")
     users.change(tx, user, replace(user, status=UserStatus.REMOVED))
-    return {**user_row(user, "removed"), "seats": held, "requests": asked}
+    return {**user_row(user, "removed"), "seats": held, "requests": requested}

@@ -1,6 +1,6 @@
-"""Roles: granted to actors, globally or for one subscription, and taken away.
+"""`roles grant`, `revoke` and `list`: roles of actors, global or for one subscription.
 
-The owner of a subscription is `subs transfer`'s to change.
+The owner of a subscription is changed by `subs transfer` instead.
 """
 
 from __future__ import annotations
@@ -22,75 +22,62 @@ COLUMNS = ("actor", "role", "subscription", "result")
 
 
 def grant_role(ledger: Ledger, call: Call, actor: str, role: Role, subscription: str | None) -> Report:
-    """Give a role. Who has it already is no error. Raises RoleRequired, UnknownSubscription, UsageError."""
+    """Grant a role. An actor who has it already is not an error.
+
+    Raises RoleRequired, UnknownSubscription, UsageError.
+    """
     with ledger.change(call) as tx:
-        given, name = _grant(tx, actor, role, subscription)
-        fresh = roles.grant(tx, given)
-        what = _what(given, name)
-        summary = f"{given.actor} is {what}" if fresh else f"{given.actor} is {what} already"
-        tx.summarise(summary)
-        row = _row(given, name, "granted" if fresh else "unchanged")
-        return Report(
-            run=tx.run,
-            dry_run=call.dry_run,
-            summary=summary,
-            rows=(row,),
-            undo=tx.undo,
-            columns=COLUMNS,
-        )
+        grant, name = _grant(tx, actor, role, subscription)
+        is_new = roles.grant(tx, grant)
+        title = _title(grant, name)
+        summary = f"made {grant.actor} {title}" if is_new else f"{grant.actor} is already {title}"
+        row = _row(grant, name, "granted" if is_new else "unchanged")
+        return tx.report(summary, (row,), COLUMNS, unchanged=not is_new)
 
 
 def revoke_role(ledger: Ledger, call: Call, actor: str, role: Role, subscription: str | None) -> Report:
-    """Take a role away.
+    """Revoke a role.
 
     Raises `last_admin`, `unknown_grant`, RoleRequired, UnknownSubscription, UsageError.
     """
     with ledger.change(call) as tx:
-        taken, name = _grant(tx, actor, role, subscription)
-        if taken.role is Role.ADMIN and taken.subscription_id is None:
-            _require_another_admin(tx, taken.actor)
-        what = _what(taken, name)
-        if not roles.revoke(tx, taken):
+        grant, name = _grant(tx, actor, role, subscription)
+        if grant.role is Role.ADMIN and grant.subscription_id is None:
+            _require_another_admin(tx, grant.actor)
+        title = _title(grant, name)
+        if not roles.revoke(tx, grant):
             raise refuse(
                 Code.UNKNOWN_GRANT,
-                f"{taken.actor} is not {what}",
+                f"{grant.actor} is not {title}",
                 hint="seatctl roles list",
-                data={"actor": taken.actor, "role": taken.role.value, "subscription": name},
+                data={"actor": grant.actor, "role": grant.role.value, "subscription": name},
             )
-        summary = f"{taken.actor} is no longer {what}"
-        tx.summarise(summary)
-        row = _row(taken, name, "revoked")
-        return Report(
-            run=tx.run,
-            dry_run=call.dry_run,
-            summary=summary,
-            rows=(row,),
-            undo=tx.undo,
-            columns=COLUMNS,
-        )
+        summary = f"revoked the role of {grant.actor}: {title}"
+        return tx.report(summary, (_row(grant, name, "revoked"),), COLUMNS)
 
 
 def list_roles(reader: Reader, subscription: str | None) -> Iterator[Record]:
-    """Owners and grants as records; those of one subscription, with the global ones that count there."""
-    pool = None if subscription is None else subscriptions.find(reader, subscription).id
-    for actor, role, name in roles.listing(reader, pool):
+    """Yield owners and grants as records; for one subscription, with the global roles that apply to it."""
+    subscription_id = None if subscription is None else subscriptions.find(reader, subscription).id
+    for actor, role, name in roles.listing(reader, subscription_id):
         yield {"actor": actor, "role": role.value, "subscription": name}
 
 
-def _grant(tx: Transaction, actor: str, role: Role, subscription: str | None) -> tuple[Grant, str | None]:
-    pool = None if subscription is None else subscriptions.find(tx, subscription)
-    # Who may grant is a question of the whole ledger: the admin of one subscription makes no others.
+def _grant(tx: Transaction, actor: str, role: Role, handle: str | None) -> tuple[Grant, str | None]:
+    """Return the grant that the arguments mean, and the subscription's name. Raises RoleRequired first."""
+    subscription = None if handle is None else subscriptions.find(tx, handle)
+    # Without the subscription: an admin of one subscription must not make others its admins.
     allow(tx, tx.call.actor, Action.GRANT_ROLES)
     if role is Role.OWNER:
-        where = "SUBSCRIPTION" if pool is None else quote(pool.name)
+        name = "SUBSCRIPTION" if subscription is None else quote(subscription.name)
         raise UsageError(
-            "a subscription has one owner, who is changed in Stripe too",
-            hint=f"seatctl subs transfer {where} {quote(actor)}",
+            "the owner of a subscription cannot be granted or revoked as a role: there is always one",
+            hint=f"seatctl subs transfer {name} {quote(actor)}",
             data={"role": role.value},
         )
-    return Grant(
-        actor_key(actor), role, None if pool is None else pool.id
-    ), None if pool is None else pool.name
+    if subscription is None:
+        return Grant(actor_key(actor), role, None), None
+    return Grant(actor_key(actor), role, subscription.id), subscription.name
 
 
 def _require_another_admin(tx: Transaction, actor: str) -> None:
@@ -100,12 +87,15 @@ def _require_another_admin(tx: Transaction, actor: str) -> None:
 
 
 def no_admin_left(actor: str | None = None) -> SeatctlError:
-    """The refusal; `actor` is the only admin, where they are known."""
-    who = f"{actor} is the only admin" if actor else "no admin would be left"
-    return refuse(Code.LAST_ADMIN, who, hint="first: seatctl roles grant ACTOR admin", data={"actor": actor})
+    """Return the refusal; `actor` is the only admin, if known."""
+    problem = f"{actor} is the only admin" if actor else "no admin would be left"
+    return refuse(
+        Code.LAST_ADMIN, problem, hint="first: seatctl roles grant ACTOR admin", data={"actor": actor}
+    )
 
 
-def _what(grant: Grant, name: str | None) -> str:
+def _title(grant: Grant, name: str | None) -> str:
+    """Return `admin`, `viewer of design`."""
     return grant.role.value if name is None else f"{grant.role} of {name}"
 
 

@@ -116,6 +116,6 @@ def test_decisions_are_found_however_the_one_who_is_erased_was_written(seatctl, 
     assert denied.code == 0, denied.err
     seatctl("roles", "revoke", "jörg@bücher.example", "assignor")
     erased = seatctl("users", "remove", "jörg@bücher.example", "--erase", "--yes")
-    assert "1 audit entry with their address as the actor stay" in erased.err
+    assert "1 audit entry with their address as the actor kept" in erased.err
     assert query(ledger_path(sandbox), "SELECT decided_by FROM requests") == [("(erased)",)]
     assert seatctl("ledger", "check").code == 0

@@ -88,7 +88,7 @@ def test_how_long_it_is_good_is_a_setting(sandbox, design, postbox):
 def test_the_code_of_a_seat_that_was_given_back_is_worth_nothing(sandbox, design, postbox):
     sandbox("seats", "revoke", design, BOB)
     refused = claim(sandbox, code_in(postbox.to(BOB)[0]))
-    assert (refused.code, "was given back" in refused.error["message"]) == (4, True)
+    assert (refused.code, "was revoked" in refused.error["message"]) == (4, True)
 
 
 def test_a_wrong_code_is_told_from_one_that_is_none(sandbox, design):

@@ -57,12 +57,12 @@ def test_each_step_of_a_request_is_told_to_whom_it_concerns(sandbox, design, pos
     sandbox("requests", "create", DOT, "-s", design)
     sandbox("requests", "approve", "3")
     assert postbox.subjects() == [
-        (ANN, "Bob asks for a seat in design"),
+        (ANN, "Bob requests a seat in design"),
         (BOB, "Your seat in design is approved"),
-        (ANN, "cyd@example.com asks for a seat in design"),
+        (ANN, "cyd@example.com requests a seat in design"),
         (CYD, "Your request for a seat in design was denied"),
         (BOB, "Your seat in design has ended"),
-        (ANN, "dot@example.com asks for a seat in design"),
+        (ANN, "dot@example.com requests a seat in design"),
         (DOT, "You are on the waitlist for design"),
     ]
     asked, approved, _, denied, *_, waits = postbox.letters
@@ -250,7 +250,7 @@ def test_a_profile_has_texts_of_its_own(sandbox, design, postbox):
     (own / "seat_assigned.txt").write_text("{{ nothing_of_this_name }}")
     assert sandbox("seats", "assign", design, CYD).code == 0
     (failed,) = sandbox.rows("notify", "list", "--failed")
-    assert "the template seat_assigned cannot be used" in failed["error"]
+    assert "the template seat_assigned cannot be rendered" in failed["error"]
 
 
 def test_show_is_the_message_without_a_code(sandbox, design, postbox):

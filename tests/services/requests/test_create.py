@@ -51,7 +51,7 @@ def test_with_no_seat_free_an_approved_request_waits_and_the_place_is_said(seatc
     assert (first.code, first.rows[0]["place"]) == (10, 1)
     ahead = seatctl("requests", "approve", "2")
     assert ahead.code == 10
-    assert f"no seat of design is free: {CYD} is number 1 on the waitlist" in ahead.err
+    assert f"put {CYD} on the waitlist for design as number 1: no seat is free" in ahead.err
     assert [row["place"] for row in seatctl.rows("requests", "list", "--all")] == [2, 1]
     assert seatctl("requests", "approve", "1").code == 10
 
@@ -62,7 +62,7 @@ def test_a_revoked_seat_goes_to_the_first_on_the_waitlist(seatctl, design):
         ask(seatctl, email)
     seatctl("requests", "approve", "1", "2")
     revoked = seatctl("seats", "revoke", design, ANN)
-    assert "1 from the waitlist seated" in revoked.err
+    assert "seated 1 from the waitlist" in revoked.err
     assert [row["email"] for row in seatctl.rows("seats", "list")] == [BOB]
     assert statuses(seatctl) == ["approved", "waitlisted"]
 
@@ -142,7 +142,7 @@ def test_a_denied_request_is_over_and_its_reason_is_kept(seatctl, design):
     assert seatctl("requests", "show", "1", "-o", "json").json["reason"] == "use the shared account"
     refused = seatctl("requests", "approve", "1", "-o", "json")
     assert (refused.code, refused.error["code"]) == (4, "request_closed")
-    assert refused.error["hint"] == f"a new one: seatctl requests create {BOB} --subscription design"
+    assert refused.error["hint"] == f"for a new one: seatctl requests create {BOB} --subscription design"
     assert ask(seatctl, BOB).rows[0]["number"] == 2
 
 

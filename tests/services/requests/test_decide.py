@@ -153,7 +153,7 @@ def test_all_are_approved_in_the_order_of_the_waitlist(pools):
     assert (done.code, [row["email"] for row in done.rows]) == (10, [DOT, BOB, CYD])
     assert [row["result"] for row in done.rows] == ["seated", "seated", "waitlisted"]
     nothing = pools("requests", "approve", "--all", "-o", "json")
-    assert (nothing.code, nothing.json["summary"]) == (0, "no request awaits a decision")
+    assert (nothing.code, nothing.json["summary"]) == (0, "no request waits for a decision")
 
 
 @pytest.mark.parametrize("form", ["csv", "tsv", "jsonl", "-q"])

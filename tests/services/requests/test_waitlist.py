@@ -163,7 +163,7 @@ def test_nobody_goes_before_others_by_their_own_word(people):
     ask(people, BOB, "-s", "design")
     refused = ask(people, CYD, "-s", "design", "--priority", "9", "--as", CYD)
     assert (refused.code, refused.error["code"]) == (8, "not_allowed")
-    assert "no --priority above 0" in refused.error["message"]
+    assert "with a --priority above 0" in refused.error["message"]
     assert ask(people, CYD, "-s", "design", "--priority", "-1", "--as", CYD).rows[0]["place"] == 2
     assert ask(people, DOT, "-s", "design", "--priority", "9").rows[0]["place"] == 1
     assert [row["place"] for row in people.rows("requests", "list", "--all")] == [2, 3, 1]
@@ -212,7 +212,7 @@ def test_what_was_asked_of_a_subscription_that_has_ended_is_denied_and_told(peop
     assert people("subs", "cancel", team, "--now", "--yes").code == 0
     assert [row["status"] for row in people.rows("requests", "list", "--all")] == ["denied", "denied"]
     done = people("requests", "approve", "--all", "-o", "json")
-    assert (done.code, done.json["summary"]) == (0, "no request awaits a decision")
+    assert (done.code, done.json["summary"]) == (0, "no request waits for a decision")
     assert request(people, 1)["reason"] == "the subscription has ended"
     told = [row["recipient"] for row in people.rows("notify", "list") if row["template"] == "request_denied"]
     assert sorted(told) == [BOB, CYD]
@@ -245,5 +245,5 @@ def test_who_comes_back_gets_the_seat_that_waited_for_them(people):
     people("users", "suspend", BOB)
     query(ledger_path(people), "UPDATE subscriptions SET capacity = 1")
     back = people("users", "reactivate", BOB)
-    assert "1 from the waitlist seated" in back.err
+    assert "seated 1 from the waitlist" in back.err
     assert seated(people) == [("design", BOB)]

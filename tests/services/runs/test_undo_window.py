@@ -127,7 +127,7 @@ def test_every_report_says_that_the_waitlist_waits(sandbox, design, tmp_path, re
 def test_a_move_says_so_too(sandbox, design):
     add_pool(ledger_path(sandbox), "video", seats=2)
     moved = done(sandbox, "seats", "move", "design", "video", BOB, CYD)
-    assert moved["summary"] == f"2 moved from design to video; the waitlist moves up after {LATER}"
+    assert moved["summary"] == f"moved 2 people from design to video; the waitlist moves up after {LATER}"
 
 
 def test_the_undo_of_an_assignment_says_so_too(sandbox, design):
@@ -143,7 +143,7 @@ def test_a_report_says_until_when_the_waitlist_waits(sandbox, design):
 
 
 def test_a_single_seat_goes_on_at_once(sandbox, design):
-    assert "1 from the waitlist seated" in sandbox("seats", "revoke", "design", BOB).err
+    assert "seated 1 from the waitlist" in sandbox("seats", "revoke", "design", BOB).err
     assert seated(sandbox) == [CYD, DOT, EVE]
 
 
@@ -170,7 +170,7 @@ def test_automatic_approval_takes_no_held_seat(sandbox, design):
 def test_the_window_is_a_setting_and_0_is_none(sandbox, design):
     assert sandbox("config", "set", "undo_window", "0").code == 0
     said = sandbox("seats", "revoke", "design", BOB, CYD).err
-    assert "1 from the waitlist seated" in said
+    assert "seated 1 from the waitlist" in said
     assert seated(sandbox) == [DOT, EVE]
     assert sandbox("config", "set", "undo_window", "soon").code == 3
 

@@ -33,7 +33,7 @@ def test_a_second_run_has_nothing_to_do(seatctl, design):
     done = apply(seatctl, STATE, "--prune", "--max-revoke", "1")
     assert (done.code, done.json["summary"]) == (
         0,
-        "design: 1 seated, 1 revoked; what is billed does not change",
+        "seated 1, revoked 1 in design; what is billed does not change",
     )
     assert [(row["email"], row["result"]) for row in done.rows] == [(BOB, "revoked"), (CYD, "seated")]
     assert seated(seatctl) == [ANN, CYD]
@@ -93,7 +93,7 @@ def test_check_needs_neither_a_role_nor_a_file_it_may_write(seatctl, design, tmp
     copy.chmod(0o400)
     tmp_path.joinpath("seatctl").chmod(0o700)
     differs = apply(seatctl, STATE, "--check", "--ledger", copy, "--as", "ci:check")
-    assert (differs.code, differs.json["summary"]) == (7, "design: 1 to seat")
+    assert (differs.code, differs.json["summary"]) == (7, "would have seated 1 in design")
     assert seatctl("seats", "apply", "-", "--as", "ci:check", stdin=f"email,subscription\n{STATE}").code == 8
 
 
@@ -195,7 +195,7 @@ def test_a_subscription_that_no_file_has_named_is_left_alone_and_told(seatctl, d
     file = tmp_path / "s.csv"
     file.write_text(f"email,subscription\n{ANN},design\n{BOB},design\n")
     done = seatctl("seats", "apply", file, "--prune")
-    assert (done.code, "not in the file, so nobody is revoked there: other" in done.err) == (0, True)
+    assert (done.code, "not in the file, so no seats are revoked there: other" in done.err) == (0, True)
     assert seatctl("seats", "apply", file, "--prune", "-o", "json").json["not_in_file"] == ["other"]
 
 
@@ -214,13 +214,13 @@ def test_rows_that_contradict_each_other_are_bad_and_equal_ones_are_one(seatctl,
     )
     refused = apply(seatctl, rows, columns="email,subscription,name,until")
     assert [row["line"] for row in refused.error["rows"]] == [2, 3, 4, 5]
-    assert apply(seatctl, f"{CYD},design\n{CYD.upper()},design\n").json["summary"] == "design: 1 seated"
+    assert apply(seatctl, f"{CYD},design\n{CYD.upper()},design\n").json["summary"] == "seated 1 in design"
 
 
 def test_names_groups_and_ends_are_part_of_the_state(seatctl, design):
     rows = f"{ANN},design,Ann Archer,sales,2031-01-31\n{BOB},design,,,\n"
     done = apply(seatctl, rows, columns="email,subscription,name,group,until")
-    assert done.json["summary"] == "design: 1 given another end, 1 updated as users"
+    assert done.json["summary"] == "changed the end of 1 seat in design, updated 1 user"
     listed = seatctl.rows("seats", "list", "design")
     assert [(row["name"], row["until"]) for row in listed] == [
         ("Ann Archer", "2031-01-31T23:59:59Z"),
@@ -249,15 +249,15 @@ def test_where_seats_are_short_nobody_is_seated_unless_fill(seatctl, design):
     filled = apply(seatctl, people, "--create-users", "--fill")
     assert (filled.code, filled.json["summary"]) == (
         6,
-        "design: 2 seated, 2 added as users; 1 without a seat",
+        "seated 2 in design, added 2 users; 1 without a seat",
     )
 
 
 def test_what_would_be_done_is_said_as_far_as_seats_are_free(seatctl, design):
     seatctl("users", "add", DAN, "eve@example.com")
     rows = f"{CYD},design\n{DAN},design\neve@example.com,design\n"
-    assert apply(seatctl, rows, "--check").json["summary"] == "design: 3 to seat; 1 short"
-    would = "design: 2 to seat; 1 without a seat"
+    assert apply(seatctl, rows, "--check").json["summary"] == "would have seated 3 in design; 1 seat missing"
+    would = "would have seated 2 in design; 1 without a seat"
     assert apply(seatctl, rows, "--fill", "--check").json["summary"] == would
     assert apply(seatctl, rows, "--fill", "--dry-run").json["summary"] == would
     assert apply(seatctl, rows, "--fill").json["summary"] == "design: 2 seated; 1 without a seat"
@@ -290,7 +290,7 @@ def test_another_toml_is_bad_input(seatctl, design, tmp_path, text):
 def test_markdown_is_a_comment_with_numbers_and_rows(seatctl, design):
     shown = seatctl("seats", "apply", "-", "--check", "-o", "markdown", stdin=f"email,subscription\n{STATE}")
     lines = shown.out.splitlines()
-    assert lines[0] == "**Differences:** design: 1 to seat"
+    assert lines[0] == "**Differences:** would have seated 1 in design"
     assert "| design | 2 | 1 | 1 | 0 | 0 | 2 | 0 | 0 |" in lines
     assert f"| 3 | {CYD} | design | seated | - | - |" in lines
 
@@ -324,7 +324,7 @@ def test_a_saved_plan_is_carried_out_once(seatctl, plan):
         ("UPDATE subscriptions SET price_id = 'price_2'", "price"),
         ("UPDATE subscriptions SET unit_amount = 1300", "price"),
         ("UPDATE subscriptions SET term_end = '2037-01-01T00:00:00Z'", "renewal date"),
-        ("UPDATE seats SET until = '2031-01-01T00:00:00Z'", "something else"),
+        ("UPDATE seats SET until = '2031-01-01T00:00:00Z'", "differences have changed"),
     ],
 )
 def test_a_plan_is_stale_once_the_ledger_the_price_or_the_renewal_date_moved_on(seatctl, plan, moved, why):
@@ -341,14 +341,14 @@ def test_a_name_is_no_markup_in_the_comment(seatctl, sandbox):
     name = add_pool(ledger_path(sandbox), "a|b *c* <i>")
     words = ("seats", "apply", "-", "-s", name, "--create-users", "--check", "-o", "markdown")
     comment = seatctl(*words, stdin="email\nann@example.com\n").out
-    assert comment.startswith("**Differences:** a\\|b \\*c\\* &lt;i&gt;: 1 to seat")
+    assert comment.startswith("**Differences:** would have seated 1 in a\\|b \\*c\\* &lt;i&gt;")
     assert "<i>" not in comment
 
 
 def test_the_command_that_carries_a_plan_out_can_be_pasted(seatctl, design, tmp_path):
     plan = tmp_path / "my plan.jsonl"
     saved = seatctl("seats", "apply", "-", "--save", plan, stdin=f"email,subscription\n{STATE}")
-    assert f"carry it out: seatctl seats apply --saved '{plan}'" in saved.err
+    assert f"apply it: seatctl seats apply --saved '{plan}'" in saved.err
 
 
 def test_a_plan_that_was_edited_is_refused(seatctl, plan):
@@ -404,4 +404,4 @@ def test_only_the_seats_that_were_agreed_to_are_revoked(seatctl, design, tmp_pat
     monkeypatch.setattr(Context, "confirm", meanwhile)
     stale = at_terminal(seatctl, tmp_path, "")
     assert (stale.code, seated(seatctl)) == (4, [ANN, DAN])
-    assert "others would lose their seats now" in stale.err
+    assert "the people who would lose their seats have changed" in stale.err

@@ -53,7 +53,7 @@ def test_seats_that_the_next_invoice_charges_are_not_told_as_free(sandbox, tmp_p
     assert sandbox(*words.split(), "--payment-method", "pm_card_visa").code == 0
     apply = ("seats", "apply", "-", "-s", "design", "--create-users", "--buy-shortfall")
     shown = sandbox(*apply, "--dry-run", stdin="email\na@example.com\nb@example.com\n").err
-    assert "short 1 → 1 seat, 0.00 USD now; they are charged with the next invoice, prorated" in shown
+    assert "short 1 → 1 seat, 0.00 USD now; the seats are charged with the next invoice, prorated" in shown
 
 
 def test_a_plan_that_buys_is_saved_with_its_limit(sandbox, packs, tmp_path):

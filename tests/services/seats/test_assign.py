@@ -23,7 +23,7 @@ def seated(seatctl, *argv):
 def test_a_seat_is_assigned_and_the_way_back_is_named(seatctl, design):
     done = seatctl("seats", "assign", design, ANN)
     assert done.code == 0
-    assert done.err.splitlines() == ["1 seated in design; 1 free", "undo: seatctl runs undo 4"]
+    assert done.err.splitlines() == ["seated 1 in design; 1 free", "undo: seatctl runs undo 4"]
     assert seated(seatctl, design) == [ANN]
 
 

@@ -53,20 +53,20 @@ def test_what_was_typed_stands_in_no_line(seatctl, pools):
     refused = seatctl("seats", "assign", "design", ANN, "bad@", "--until", "2020-01-31")
     assert refused.code == 3
     assert refused.err.splitlines() == [
-        "seatctl: 2 of 2 people cannot be taken; nothing was changed",
+        "seatctl: 2 of 2 people cannot be accepted; nothing was changed",
         f"  {ANN}: until lies in the past",
         "  bad@: not an e-mail address: nothing stands after the @",
-        "hint: correct what is wrong, or leave them out with --skip-bad",
+        "hint: correct them, or skip them with --skip-bad",
     ]
     alone = seatctl("seats", "assign", "design", ANN, "--until", "2020-01-31", "-o", "json").error
-    assert alone["message"] == f"{ANN} cannot be taken; nothing was changed"
+    assert alone["message"] == f"{ANN} cannot be accepted; nothing was changed"
     assert alone["rows"] == [{"email": ANN, "error": "until lies in the past"}]
 
 
 def test_people_move_together_and_keep_their_end(seatctl, pools):
     seatctl("seats", "assign", "design", ANN, "--until", "2031-01-31")
     moved = seatctl("seats", "move", "design", "video", ANN, BOB, "-o", "json")
-    assert (moved.code, moved.json["summary"]) == (0, "2 moved from design to video")
+    assert (moved.code, moved.json["summary"]) == (0, "moved 2 people from design to video")
     assert seated(seatctl, "video") == {ANN: "2031-01-31T23:59:59Z", BOB: None}
     assert seated(seatctl, "design") == {}
     again = seatctl("seats", "move", "design", "video", ANN, BOB, "-o", "json")

@@ -136,14 +136,14 @@ def test_a_comparison_that_would_be_refused_says_so_before_it_is_approved(sandbo
     (tmp_path / "s.csv").write_text(f"email,subscription\n{people[0]},design\n")
     wanted = ("seats", "apply", str(tmp_path / "s.csv"), "--prune")
     checked = sandbox(*wanted, "--check")
-    told = "it would be refused: 3 of 4 seats of design would be revoked; --max-revoke allows 1; "
+    told = "applying this would be refused: 3 of 4 seats of design would be revoked; --max-revoke allows 1; "
     assert (checked.code, told in checked.err) == (7, True)
     plan = tmp_path / "plan.jsonl"
     saved = sandbox(*wanted, "--save", str(plan))
-    assert (saved.code, told in saved.err, "carry it out" in saved.err) == (0, True, False)
+    assert (saved.code, told in saved.err, "apply it" in saved.err) == (0, True, False)
     assert sandbox("seats", "apply", "--saved", str(plan), "--yes").code == 4
     saved = sandbox(*wanted, "--save", str(plan), "--overwrite", "--max-revoke", "3")
-    assert ("would be refused" in saved.err, "carry it out" in saved.err) == (False, True)
+    assert ("would be refused" in saved.err, "apply it" in saved.err) == (False, True)
     assert sandbox("seats", "apply", "--saved", str(plan), "--yes").code == 0
 
 

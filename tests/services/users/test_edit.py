@@ -227,7 +227,7 @@ def test_removing_gives_seats_back_and_says_what_is_billed(owner):
     assert removed.rows == [
         {"email": "bob@example.com", "result": "removed", "error": None, "seats": ["design"], "requests": []}
     ]
-    assert "what is billed stays the same" in removed.json["summary"]
+    assert "revoked 1 seat; what is billed does not change" in removed.json["summary"]
     assert [row["email"] for row in owner.rows("seats", "list", "design")] == ["zoe@example.com"]
     assert owner.rows("users", "list", "bob", "--status", "removed")[0]["seats"] == 0
 

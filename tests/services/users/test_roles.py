@@ -234,7 +234,8 @@ def test_an_owner_is_made_by_transfer_and_both_are_told(sandbox, team):
     told = [row for row in sandbox.rows("notify", "list") if row["template"] == "owner_changed"]
     assert {row["recipient"] for row in told} == {ANN, "bob@example.com"}
     shown = sandbox("notify", "show", told[0]["id"], "-o", "json").json["text"]
-    assert shown == "bob@example.com owns design (pro, 5 seats) from now on, instead of ann@example.com.\n"
+    owner = "bob@example.com is now the owner of design (pro, 5 seats); before, it was ann@example.com.\n"
+    assert shown == owner
     assert sandbox.rows("roles", "list", team)[0] == {
         "actor": "bob@example.com",
         "role": "owner",
