@@ -260,7 +260,7 @@ def test_what_would_be_done_is_said_as_far_as_seats_are_free(seatctl, design):
     would = "would have seated 2 in design; 1 without a seat"
     assert apply(seatctl, rows, "--fill", "--check").json["summary"] == would
     assert apply(seatctl, rows, "--fill", "--dry-run").json["summary"] == would
-    assert apply(seatctl, rows, "--fill").json["summary"] == "design: 2 seated; 1 without a seat"
+    assert apply(seatctl, rows, "--fill").json["summary"] == "seated 2 in design; 1 without a seat"
 
 
 def test_toml_says_the_same(seatctl, design, tmp_path):

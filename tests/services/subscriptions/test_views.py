@@ -152,7 +152,7 @@ def test_nothing_is_said_to_be_paid_for_of_what_has_ended(sandbox, team):
     done(sandbox, "seats assign design zoe@example.com")
     done(sandbox, "subs cancel design --now")
     revoked = done(sandbox, "seats revoke design zoe@example.com")
-    assert "1 seat of design revoked; it has ended, nothing is billed any more" in revoked.err
+    assert "revoked 1 seat of design; it has ended, nothing is billed any more" in revoked.err
 
 
 def test_nobody_is_sent_to_ask_for_what_has_ended(sandbox, team):

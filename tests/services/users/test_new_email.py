@@ -113,6 +113,6 @@ def test_who_holds_a_role_is_not_removed_and_the_last_admin_never(sandbox):
     sandbox("roles", "revoke", "bob@example.com", "assignor", "-s", "my design")
     assert sandbox("users", "remove", "bob@example.com").code == 0
     assert sandbox("users", "remove", ANN, "-o", "json").error["hint"] == (
-        f"first seatctl roles revoke {ANN} admin"
+        f"first: seatctl roles revoke {ANN} admin"
     )
     assert sandbox("roles", "revoke", ANN, "admin").code == 4
