@@ -168,7 +168,10 @@ def check(typer_ctx: typer.Context) -> None:
         {"check": name, "ok": True, "subject": None, "detail": None} for name in ledger_check.check_names()
     ]
     rows = [row for row in rows if row["check"] not in bad]
-    rows += [{"check": name, "ok": False, "subject": what, "detail": why} for name, what, why in problems]
+    rows += [
+        {"check": name, "ok": False, "subject": subject, "detail": detail}
+        for name, subject, detail in problems
+    ]
     ctx.emit_list(
         rows,
         (
@@ -219,7 +222,7 @@ def adopt(
     if ctx.asks:
         with ctx.ledger.reading() as reader:
             subscriptions = adoptable(reader, ctx.call, ctx.ledger.id, names)
-        homes = {one.home_ledger for one in subscriptions if one.home_ledger}
+        homes = {each.home_ledger for each in subscriptions if each.home_ledger}
         if subscriptions:
             previous = f"; {', '.join(sorted(homes))} can then only read" if homes else ""
             number = counted(len(subscriptions), "subscription")

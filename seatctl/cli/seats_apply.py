@@ -113,7 +113,7 @@ def apply(
 
     ctx = context(typer_ctx)
     if saved is not None:
-        given = (
+        others = (
             file,
             subscription,
             mapping,
@@ -126,7 +126,7 @@ def apply(
             save,
             overwrite,
         )
-        if any(given) or max_revoke != "10%":
+        if any(others) or max_revoke != "10%":
             raise UsageError(
                 "--saved takes no other options: the plan has the file and the options",
                 hint="seatctl seats apply --saved PLAN",
@@ -286,7 +286,7 @@ def _compare_and_apply(
     purchases = price(ctx.ledger, ctx.billing, ctx.call, changes, max_spend) if changes.short else []
     if ctx.options.dry_run and purchases:
         _confirm_purchases(ctx, purchases, max_spend)
-        costs = {one.compared.subscription.name: one.proposal.due for one in purchases}
+        costs = {each.compared.subscription.name: each.proposal.due for each in purchases}
         _emit(ctx, comparison_report(comparison, costs=costs, check=False))
         return
     finished = _buy(ctx, purchases, max_spend)
@@ -314,19 +314,19 @@ def _confirm_prune(
     comparison = compare_state(ctx.ledger, ctx.call, options, is_current)
     require_allowed(ctx.ledger, ctx.call, comparison.changes)
     check(comparison.changes, options.max_revoke, ctx.ledger.id)
-    leaving = [row for row in comparison.rows if row["result"] == "revoked"]
-    if not leaving:
+    revoked = [row for row in comparison.rows if row["result"] == "revoked"]
+    if not revoked:
         return is_current
-    for row in leaving[:_MAX_NAMED]:
+    for row in revoked[:_MAX_NAMED]:
         ctx.note(f"{row['email']} loses the seat in {row['subscription']}")
-    if len(leaving) > _MAX_NAMED:
-        ctx.note(f"… and {len(leaving) - _MAX_NAMED:,} more: --dry-run shows all")
-    ctx.confirm(f"Revoke {counted(len(leaving), 'seat')}?")
+    if len(revoked) > _MAX_NAMED:
+        ctx.note(f"… and {len(revoked) - _MAX_NAMED:,} more: --dry-run shows all")
+    ctx.confirm(f"Revoke {counted(len(revoked), 'seat')}?")
 
     def as_agreed(journal: Journal, changes: Changes) -> None:
         if is_current is not None:
             is_current(journal, changes)
-        if [row for row in records(journal) if row["result"] == "revoked"] != leaving:
+        if [row for row in records(journal) if row["result"] == "revoked"] != revoked:
             raise refuse(
                 Code.STALE_PLAN,
                 "the people who would lose their seats have changed since the question; nothing was written",

@@ -42,7 +42,6 @@ NOT_YET: set[str] = {
     "seatctl/services/plans/edit_operation.py",
     "seatctl/services/purchases/card.py",
     "seatctl/services/purchases/checkout.py",
-    "seatctl/services/seats/assign.py",
     "seatctl/services/sync/adopt.py",
 }
 """Modules whose docstrings still refer to something that is not there."""

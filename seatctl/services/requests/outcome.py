@@ -52,11 +52,11 @@ class RequestResult:
         }
 
 
-def require_short(what: str, text: str | None) -> None:
-    """Raise `bad_request` if a text is too long for a mail. `what` is its option."""
+def require_short(option: str, text: str | None) -> None:
+    """Raise `bad_request` if a text is too long for a mail. `option` is named in it."""
     if text is not None and len(text) > MAX_CHARACTERS:
         raise refuse(
-            Code.BAD_REQUEST, f"{what} may have {MAX_CHARACTERS:,} characters at most; it has {len(text):,}"
+            Code.BAD_REQUEST, f"{option} may have {MAX_CHARACTERS:,} characters at most; it has {len(text):,}"
         )
 
 

@@ -137,7 +137,7 @@ def apply_state(
                 raise refuse_shortage(changes, differences.rows_without_seat(tx, changes.short))
             differences.mark_without_seat(tx, changes.short)
             changes = replace(changes, users_to_add=differences.users_to_add(tx))
-        write.write(tx, [one.subscription for one in changes.subscriptions])
+        write.write(tx, [compared.subscription for compared in changes.subscriptions])
         for run in filter(None, purchase_runs):
             held_seats.release(tx, run)
         rows = tx.report_rows(partial(differences.records, tx))
@@ -150,7 +150,7 @@ def apply_state(
             data=_data(changes, {}),
         )
     if not call.dry_run:
-        _note_described(ledger, {one.subscription.id for one in changes.subscriptions})
+        _note_described(ledger, {compared.subscription.id for compared in changes.subscriptions})
     return report
 
 

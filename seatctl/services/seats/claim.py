@@ -48,7 +48,7 @@ def claim_seat(ledger: Ledger, call: Call, typed: str) -> Report:
 
 def _require_usable(code: Activation, call: Call) -> None:
     """Raise `code_not_usable` if the code or its seat was used, has expired or was revoked."""
-    again = f"seatctl notify send --again {quoted(code.email)}"
+    new_code = f"seatctl notify send --again {quoted(code.email)}"
     problem, hint = None, None
     if code.revoked_at is not None:
         problem = f"the seat of {code.email} in {code.subscription} was revoked"
@@ -58,7 +58,7 @@ def _require_usable(code: Activation, call: Call) -> None:
         problem = f"the seat was claimed with {used} on {code.claimed_at:%Y-%m-%d}"
         hint = f"seatctl seats list --user {quoted(code.email)}"
     elif code.expires_at <= call.now:
-        problem, hint = f"the code expired on {code.expires_at:%Y-%m-%d}", f"{again} sends a new one"
+        problem, hint = f"the code expired on {code.expires_at:%Y-%m-%d}", f"{new_code} sends a new one"
     if problem is not None:
         raise refuse(
             Code.CODE_NOT_USABLE,

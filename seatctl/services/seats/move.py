@@ -104,24 +104,24 @@ def swap_seats(ledger: Ledger, call: Call, name: str, old: str, new: str) -> Rep
     """
     with ledger.change(call) as tx:
         subscription = assignable(tx, ledger, name)
-        leaving, coming = users.require(tx, old), users.require(tx, new)
-        seated = seats.active_id(tx, subscription.id, leaving.id) is not None
-        already = seats.active_id(tx, subscription.id, coming.id) is not None
-        if not seated and already and leaving.id != coming.id:
+        old_user, new_user = users.require(tx, old), users.require(tx, new)
+        seated = seats.active_id(tx, subscription.id, old_user.id) is not None
+        already = seats.active_id(tx, subscription.id, new_user.id) is not None
+        if not seated and already and old_user.id != new_user.id:
             return unchanged_report(
-                call, f"{coming.email} already has a seat in {subscription.name}; nothing to do"
+                call, f"{new_user.email} already has a seat in {subscription.name}; nothing to do"
             )
-        _require_swap(subscription, leaving, coming, seated=seated, already=already)
-        until = seat_moves.until_of(tx, subscription.id, leaving.id)
-        seats.revoke_users(tx, subscription.id, [leaving.id])
-        seat = seats.assign(tx, subscription.id, coming.id, until)
-        tx.mail("seat_assigned", {"seat": seat}, recipient_id=coming.id)
+        _require_swap(subscription, old_user, new_user, seated=seated, already=already)
+        until = seat_moves.until_of(tx, subscription.id, old_user.id)
+        seats.revoke_users(tx, subscription.id, [old_user.id])
+        seat = seats.assign(tx, subscription.id, new_user.id, until)
+        tx.mail("seat_assigned", {"seat": seat}, recipient_id=new_user.id)
         request_closures.approve_seated(tx, subscription.id)
         return tx.report(
-            f"moved the seat of {leaving.email} in {subscription.name} to {coming.email}",
+            f"moved the seat of {old_user.email} in {subscription.name} to {new_user.email}",
             [
-                {"email": leaving.email, "result": seats.REVOKED, "error": None},
-                {"email": coming.email, "result": seats.SEATED, "error": None},
+                {"email": old_user.email, "result": seats.REVOKED, "error": None},
+                {"email": new_user.email, "result": seats.SEATED, "error": None},
             ],
             _SWAP_COLUMNS,
             data={"subscription": subscription.name},
@@ -129,23 +129,23 @@ def swap_seats(ledger: Ledger, call: Call, name: str, old: str, new: str) -> Rep
 
 
 def _require_swap(
-    subscription: Subscription, leaving: User, coming: User, *, seated: bool, already: bool
+    subscription: Subscription, old_user: User, new_user: User, *, seated: bool, already: bool
 ) -> None:
     if not seated:
         raise refuse(
             Code.NOT_SEATED,
-            f"{leaving.email} has no seat in {subscription.name}",
+            f"{old_user.email} has no seat in {subscription.name}",
             hint=f"seatctl seats list {shlex.quote(subscription.name)}",
-            data={"subscription": subscription.name, "emails": [leaving.email]},
+            data={"subscription": subscription.name, "emails": [old_user.email]},
         )
     if already:
         raise refuse(
             Code.ALREADY_SEATED,
-            f"{coming.email} already has a seat in {subscription.name}",
-            hint=shlex.join(["seatctl", "seats", "revoke", subscription.name, leaving.email]),
-            data={"subscription": subscription.name, "email": coming.email},
+            f"{new_user.email} already has a seat in {subscription.name}",
+            hint=shlex.join(["seatctl", "seats", "revoke", subscription.name, old_user.email]),
+            data={"subscription": subscription.name, "email": new_user.email},
         )
-    require_active_user(coming)
+    require_active_user(new_user)
     require_usable(subscription)
     if subscription.assigned > subscription.capacity:
         seats_to_take(subscription, 1, fill=False)

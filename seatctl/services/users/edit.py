@@ -20,6 +20,7 @@ from seatctl.models.user import User, UserStatus
 from seatctl.rules.emails import email_key
 from seatctl.rules.names import same_group
 from seatctl.rules.people import checked_email, checked_emails, checked_text
+from seatctl.rules.plural import counted
 from seatctl.services.users.permissions import allow
 from seatctl.services.users.roles import no_admin_left
 
@@ -70,10 +71,10 @@ def _add(tx: Transaction, email: str, name: str | None, group: str | None) -> di
         user = users.add(tx, email, name=name, group=group)
         return user_row(user, "added" if known is None else "brought_back")
     if (name or known.name) != known.name or (group and not same_group(group, known.group)):
-        what = f"named {known.name!r}" if name and name != known.name else f"in group {known.group!r}"
+        difference = f"named {known.name!r}" if name and name != known.name else f"in group {known.group!r}"
         raise refuse(
             Code.USER_EXISTS,
-            f"{known.email} is a user already, {what}",
+            f"{known.email} is a user already, {difference}",
             hint=f"seatctl users edit {quoted(known.email)} {_options(name, group)}",
             data={"email": known.email, "name": known.name, "group": known.group},
         )
@@ -94,10 +95,10 @@ def edit_user(ledger: Ledger, call: Call, email: str, edit: UserEdit) -> Report:
         allow(tx, call.actor, Action.MANAGE_USERS)
         before = require_present(users.require(tx, email))
         edited = edit.applied(before)
-        kept = [] if email_key(edited.email) == email_key(before.email) else _moving_roles(tx, before, edited)
+        held = _moving_roles(tx, before, edited)
         after = users.change(tx, before, edited)
         summary = f"changed {after.email}" if after != before else f"{after.email} already has these values"
-        summary += f"; still {' and '.join(kept)}" if kept else ""
+        summary += f"; still {' and '.join(held)}" if held else ""
         row = {
             **user_row(after, "changed" if after != before else "unchanged"),
             "name": after.name,
@@ -112,6 +113,8 @@ def _moving_roles(tx: Transaction, before: User, after: User) -> list[str]:
 
     The same holds if the new e-mail has roles already: otherwise an actor could give them to any user.
     """
+    if email_key(after.email) == email_key(before.email):
+        return []
     held = roles.granted(tx, before.email)
     if held or roles.granted(tx, after.email):
         allow(tx, tx.call.actor, Action.GRANT_ROLES)
@@ -214,11 +217,11 @@ def user_row(user: User, result: str) -> dict[str, JsonValue]:
     return {"email": user.email, "result": result, "error": None}
 
 
-def users_done(done: str, emails: Sequence[str]) -> str:
+def users_done(verb: str, emails: Sequence[str]) -> str:
     """Return `added ann@example.com`, `added 3 users`, or an empty text if there are none."""
     if not emails:
         return ""
-    return f"{done} {emails[0] if len(emails) == 1 else f'{len(emails):,} users'}"
+    return f"{verb} {emails[0] if len(emails) == 1 else counted(len(emails), 'user')}"
 
 
 def users_are(emails: Sequence[str]) -> str:
@@ -230,5 +233,5 @@ def users_are(emails: Sequence[str]) -> str:
 def _options(name: str | None, group: str | None) -> str:
     from shlex import quote
 
-    given = (("--name", name), ("--group", group))
-    return " ".join(f"{option} {quote(value)}" for option, value in given if value is not None)
+    options = (("--name", name), ("--group", group))
+    return " ".join(f"{option} {quote(value)}" for option, value in options if value is not None)

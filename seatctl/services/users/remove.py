@@ -78,9 +78,9 @@ def _remove_and_erase(tx: Transaction, people: Sequence[User]) -> Report:
             rows.append({**user_row(user, "unchanged"), "changes": 0, "commands": 0})
             continue
         _remove(tx, user)
-        done = erasure.erase(tx, user)
-        acted += done.acted
-        rows.append({**user_row(user, "erased"), "changes": done.changes, "commands": done.commands})
+        blanked = erasure.erase(tx, user)
+        acted += blanked.acted
+        rows.append({**user_row(user, "erased"), "changes": blanked.changes, "commands": blanked.commands})
     tx.freed_people.clear()  # an erasure cannot be undone, so the waitlist need not wait for an undo
     erased = sum(row["result"] == "erased" for row in rows)
     summary = f"erased {counted(erased, 'user')}" if erased else "already erased"
