@@ -3,7 +3,7 @@
 A refusal has a stable code, an exit code and a meaning: one line of `Code`. It is raised with
 `refuse(Code.NAME_TAKEN, message, hint=…, data=…)`. The message says what happened; the hint is what to type
 next, a command that would be accepted; `-o json` prints the data. A class of its own is only for a refusal
-that is caught by name or that carries behaviour. `cli.program.main` turns an error into an exit code.
+that is caught by name or has behaviour. `cli.program.main` turns an error into an exit code.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ JsonValue = JsonScalar | list["JsonValue"] | dict[str, "JsonValue"]
 
 
 class ExitCode(IntEnum):
-    """One meaning each; `seatctl help exit-codes` prints them."""
+    """The exit codes, with one meaning each; `seatctl help exit-codes` prints them."""
 
     DONE = 0
     UNEXPECTED = 1
@@ -35,7 +35,7 @@ class ExitCode(IntEnum):
 
 
 class Refusal:
-    """One line of the catalogue: an exit code and a meaning. Its code, which never changes, is its name."""
+    """One line of the catalogue: an exit code and a meaning. Its code is its name and never changes."""
 
     __slots__ = ("code", "exit_code", "meaning")
 
@@ -76,7 +76,7 @@ class Code:
     BAD_PLAN = Refusal(3, "The file is not a saved plan, or it was edited.")
     BAD_PLAN_FILE = Refusal(3, "The file of plans cannot be read, or one of its plans is not possible.")
     BAD_POLICY = Refusal(3, "A policy value is unknown, out of range, or would charge twice.")
-    BAD_REQUEST = Refusal(3, "A request that cannot be made.")
+    BAD_REQUEST = Refusal(3, "The request cannot be made.")
     BAD_ROWS = Refusal(3, "Some rows of the file are wrong. Nothing was written.")
     BAD_RULE = Refusal(3, "An approval rule that nobody could match.")
     BAD_TEMPLATE = Refusal(3, "One of the profile's own mail templates cannot be used.")
@@ -117,20 +117,20 @@ class Code:
 
     # Exit code 4, refused
     ADDON_WINDOW_CLOSED = Refusal(4, "The policy allows no more seats in the last days of a term.")
-    ALREADY_RENEWED = Refusal(4, "The next term is paid already; the renewal window is closed.")
+    ALREADY_RENEWED = Refusal(4, "The next term is already paid; the renewal window is closed.")
     ALREADY_SEATED = Refusal(4, "The person who should get the seat already has one in the subscription.")
     BELOW_ASSIGNED = Refusal(4, "More people are assigned than seats would be left.")
     CANNOT_UNDO = Refusal(4, "The run cannot be undone, or `sync` has to finish it.")
     CARD_REQUIRED = Refusal(4, "The policy requires payment by card, at once.")
     CHANGE_WAITS = Refusal(4, "The same change is already planned for the renewal.")
     CHANGED_SINCE = Refusal(4, "A later run depends on the run that would be undone.")
-    CLASSIC_BILLING = Refusal(4, "Stripe's classic billing mode would credit another amount than was billed.")
+    CLASSIC_BILLING = Refusal(4, "Stripe's classic billing mode would credit an amount that was not billed.")
     CODE_NOT_USABLE = Refusal(4, "The activation code was used or has expired, or its seat is gone.")
     COLLECTION_PAUSED = Refusal(4, "Collection is paused in Stripe: a purchase would not be paid.")
     CUSTOMER_DELETED = Refusal(4, "The paying customer was deleted in Stripe, which ended the subscription.")
     DISCOUNT_NOT_ALLOWED = Refusal(4, "The policy allows discounts only on purchases and renewals.")
     EMAIL_TAKEN = Refusal(4, "Another user has this e-mail address.")
-    ENDS_BY_ITSELF = Refusal(4, "The term ends by itself; there is no cancellation to take back.")
+    ENDS_BY_ITSELF = Refusal(4, "The term ends by itself; there is no cancellation to undo.")
     FILE_EXISTS = Refusal(4, "The file to write already exists.")
     FIXED_SETTING = Refusal(4, "The setting was decided by `init` and cannot be changed.")
     HOLDS_ROLES = Refusal(4, "The user still holds roles; revoke them before removing the user.")
@@ -163,7 +163,7 @@ class Code:
     PACK_SIZE = Refusal(4, "The plan is sold in packs, and the number of seats is not a multiple of a pack.")
     PLAN_ARCHIVED = Refusal(4, "The plan is archived and no longer sold.")
     PLAN_LOCKED = Refusal(4, "The policy does not allow another plan within the term.")
-    PLAN_SOLD_OTHERWISE = Refusal(4, "The new plan is renewed or extended in another way.")
+    PLAN_SOLD_OTHERWISE = Refusal(4, "The new plan renews, or charges added seats, in another way.")
     PLAN_WITHOUT_POLICY = Refusal(4, "The plan was adopted from Stripe and has no policy yet.")
     PORT_TAKEN = Refusal(4, "The port cannot be opened.")
     PRICE_ARCHIVED = Refusal(4, "The price is archived in Stripe.")
@@ -195,7 +195,7 @@ class Code:
     FOREIGN_LEDGER = Refusal(8, "Another ledger, or none, is the home of the subscription.")
     KEY_LACKS_PERMISSION = Refusal(8, "The restricted key lacks a permission (403).")
     KEY_REJECTED = Refusal(8, "Stripe does not accept the key (401).")
-    MODE_MISMATCH = Refusal(8, "The profile, the ledger and the Stripe account are not of one mode.")
+    MODE_MISMATCH = Refusal(8, "The profile, the ledger and the Stripe account differ in mode or account.")
     NOT_ALLOWED = Refusal(8, "The actor's role, the key or the ledger does not permit this.")
     NO_KEY = Refusal(8, "The profile needs a Stripe key and none was found.")
     OTHER_ACCOUNT = Refusal(8, "The key belongs to another Stripe account than the ledger.")
@@ -270,7 +270,7 @@ class Code:
 
 
 def catalogue() -> list[Refusal]:
-    """Every refusal, by code."""
+    """Return every refusal, sorted by code."""
     refusals = (value for value in vars(Code).values() if isinstance(value, Refusal))
     return sorted(refusals, key=lambda refusal: (refusal.code, refusal.exit_code))
 
@@ -290,7 +290,7 @@ class SeatctlError(Exception):
 
     @property
     def code(self) -> str:
-        """The stable code, the contract with scripts."""
+        """The stable code; scripts rely on it."""
         return self.kind.code
 
     @property
@@ -299,30 +299,30 @@ class SeatctlError(Exception):
         return self.kind.exit_code
 
     def as_json(self) -> dict[str, JsonValue]:
-        """The object behind `error` of `-o json`: code, message, hint, then the data."""
+        """Return the object under `error` of `-o json`: code, message, hint, then the data."""
         return {"code": self.code, "message": self.message, "hint": self.hint, **self.data}
 
 
 class UsageError(SeatctlError):
-    """The command line itself is wrong: an option, an argument, a combination."""
+    """The command line is wrong: an option, an argument, a combination."""
 
     kind = Code.USAGE
 
 
 class BadInput(SeatctlError):
-    """A value, a row or a name inside a file is wrong; nothing was written."""
+    """A value, a row or a name in a file is wrong; nothing was written."""
 
     kind = Code.BAD_INPUT
 
 
 class Refused(SeatctlError):
-    """A policy, a limit, a stale plan or a shortage says no; nothing was written."""
+    """A policy, a limit, a stale plan or a shortage does not allow this; nothing was written."""
 
     kind = Code.REFUSED
 
 
 class StripeRefused(SeatctlError):
-    """Stripe said no to what was asked: a declined card, a bad parameter."""
+    """Stripe refused the request: a declined card, a bad parameter."""
 
     kind = Code.STRIPE_REFUSED
 
@@ -346,7 +346,7 @@ class LedgerError(SeatctlError):
 
 
 class TryAgain(SeatctlError):
-    """A passing condition: network, rate limit, ledger busy, another money operation under way."""
+    """A passing condition: network, rate limit, busy ledger, another payment operation in progress."""
 
     kind = Code.TRY_AGAIN
 
@@ -360,7 +360,7 @@ _FAMILIES: dict[ExitCode, type[SeatctlError]] = {
 def refuse(
     kind: Refusal, message: str, *, hint: str | None = None, data: Mapping[str, JsonValue] | None = None
 ) -> SeatctlError:
-    """The error to raise for a refusal of the catalogue, of the class that its exit code belongs to."""
+    """Return the error to raise for a refusal of the catalogue, of the class for its exit code."""
     error = _FAMILIES.get(kind.exit_code, SeatctlError)(message, hint=hint, data=data)
     error.kind = kind
     return error

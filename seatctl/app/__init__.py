@@ -1,1 +1,1 @@
-"""What one invocation of the program has: its context, connections, options, prompts, log."""
+"""One invocation of the program: its context, connections, options, prompts and log."""

@@ -1,4 +1,4 @@
-"""Connections to Stripe and to the sandbox, as a profile names them. The context decides when one is made."""
+"""Opens connections to Stripe and to the sandbox for a profile. The context decides when."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class SandboxUnusable(LedgerError):
-    """The sandbox's file is damaged, or may not be written."""
+    """The sandbox's file is damaged or cannot be opened."""
 
     kind = Code.SANDBOX_UNUSABLE
 
@@ -26,9 +26,9 @@ class SandboxUnusable(LedgerError):
 def trusted_certificates(
     profile: Profile, environment: Mapping[str, str]
 ) -> tuple[str | None, ssl.SSLContext]:
-    """The file or folder of certificates that was named, if any, and a context that trusts it.
+    """Return the configured file or folder of certificates, if any, and an SSL context that trusts it.
 
-    Raises `bad_ca_bundle` if it cannot be read: requests would call that a failure of the network.
+    Raises `bad_ca_bundle` if it cannot be read, which requests would report as a network failure.
     """
     import ssl
     from pathlib import Path
@@ -40,7 +40,7 @@ def trusted_certificates(
             cafile=None if folder else named, capath=named if folder else None
         )
     except OSError as error:
-        why = "no certificate in PEM form is in it" if isinstance(error, ssl.SSLError) else error.strerror
+        why = "it contains no certificate in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
         raise refuse(
             Code.BAD_CA_BUNDLE,
             f"the certificates to trust, {named}, cannot be read: {why}",
@@ -58,7 +58,7 @@ def to_stripe(
     read_only: bool,
     trace: Callable[[str], None],
 ) -> Billing:
-    """Stripe with this key, at the pace of the profile, or of its mode. Raises `bad_ca_bundle`."""
+    """Return Stripe with this key, at the pace of the profile or of its mode. Raises `bad_ca_bundle`."""
     import time
 
     from seatctl.billing.complete_lists import CompleteListsBilling
@@ -77,7 +77,7 @@ def to_stripe(
 
 
 def to_sandbox(path: Path, *, read_only: bool, trace: Callable[[str], None]) -> Billing:
-    """The sandbox in that file. Raises SandboxUnusable."""
+    """Return the sandbox in this file. Raises SandboxUnusable."""
     import time
 
     from seatctl.billing.complete_lists import CompleteListsBilling
@@ -90,7 +90,7 @@ def to_sandbox(path: Path, *, read_only: bool, trace: Callable[[str], None]) -> 
 
 
 def sandbox_now(path: Path) -> datetime:
-    """The clock of the sandbox in that file. Raises SandboxUnusable."""
+    """Return the time of the sandbox in this file. Raises SandboxUnusable."""
     from seatctl.models.call import from_epoch
     from seatctl.sandbox import clock
     from seatctl.sandbox.store import Store
@@ -105,7 +105,7 @@ def sandbox_now(path: Path) -> datetime:
 
 @contextmanager
 def sandbox_file(path: Path) -> Iterator[None]:
-    """Raises SandboxUnusable where the sandbox says that its file is; it knows nothing of our errors."""
+    """Raise SandboxUnusable if the sandbox reports that its file is unusable; it does not know our errors."""
     from seatctl.sandbox.store import Unusable
 
     try:
@@ -117,7 +117,7 @@ def sandbox_file(path: Path) -> Iterator[None]:
 
 
 def _repair(path: Path, why: str) -> str:
-    """What helps and destroys nothing: most of what keeps a file from being opened is no damage."""
+    """Return a hint that destroys nothing: in most cases the file is not damaged."""
     from seatctl.rules import hints
 
     if "full" in why:
@@ -126,5 +126,5 @@ def _repair(path: Path, why: str) -> str:
         return hints.AGAIN
     if "malformed" in why or "not a database" in why:
         another = hints.command("init", hints.Blank.PROFILE, "--mode", "sandbox")
-        return hints.to("it is kept as it is; to make another profile with a new sandbox", another)
+        return hints.to("the file is left unchanged; to make another profile with a new sandbox", another)
     return f"give yourself write access to {path} and to its folder {path.parent}, then {hints.AGAIN}"

@@ -1,6 +1,6 @@
-"""What one invocation works with: options, settings, ledger, Stripe, clock. Built when asked for, once.
+"""What one invocation works with: options, settings, ledger, Stripe, clock. Each is built on first use.
 
-Nothing else constructs a ledger or a connection to Stripe, or reads the clock.
+Nothing else opens a ledger or a connection to Stripe, or reads the clock.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """One invocation. Lives on the command's context object; closed by `main`."""
+    """One invocation. Stored on the command's context object; closed by `main`."""
 
     def __init__(self, argv: Sequence[str], environment: Mapping[str, str]) -> None:
         self.argv = tuple(argv)
         self.environment = environment
         self.options = GlobalOptions()
         self.given: dict[str, str] = {}
-        """The global options of this command line as they were typed, by name."""
+        """The global options of this command line as typed, by name."""
         self.exit_code = ExitCode.DONE
 
     def close(self) -> None:
-        """Let go of what was opened. Safe to call at any time."""
+        """Close what was opened. Safe to call at any time."""
         for opened in ("ledger", "log"):
             if opened in self.__dict__:
                 getattr(self, opened).close()
@@ -56,12 +56,12 @@ class Context:
 
     @cached_property
     def profile(self) -> Profile:
-        """The profile in use: flag, SEATCTL_PROFILE, config.toml. Raises `unknown_profile`."""
+        """The profile in use: from the flag, SEATCTL_PROFILE, config.toml. Raises `unknown_profile`."""
         return self.settings.profile(self.options.profile or self.environment.get("SEATCTL_PROFILE"))
 
     @cached_property
     def actor(self) -> str:
-        """Who acts: flag, SEATCTL_ACTOR, the profile, else `os:NAME`. Raises UsageError for a bad flag."""
+        """The actor: flag, SEATCTL_ACTOR, the profile, else `os:NAME`. Raises UsageError for a bad flag."""
         named = self.options.actor
         if named and not is_actor(named):
             raise UsageError(f"--as takes an e-mail address or ci:NAME, not {named!r}")
@@ -69,7 +69,7 @@ class Context:
 
     @cached_property
     def os_user(self) -> str:
-        """The user of the operating system that runs this; the environment cannot change it."""
+        """The operating system's user; the environment cannot change it."""
         import pwd
 
         try:
@@ -77,18 +77,15 @@ class Context:
         except KeyError:
             return str(os.getuid())
 
-    # -- what is built once -------------------------------------------------------------------
+    # -- ledger and Stripe --------------------------------------------------------------------
 
     def ledger_path(self, profile: Profile) -> Path:
-        """The ledger file of a profile: --ledger, SEATCTL_LEDGER, the profile's, then its own."""
+        """Return the ledger file of a profile: --ledger, SEATCTL_LEDGER, its setting, else its default."""
         return self.settings.ledger_path(profile, self.environment, self.options.ledger)
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The profile's ledger, opened.
-
-        Raises NoLedger, LedgerError, and `mode_mismatch` for another mode's.
-        """
+        """The profile's ledger, opened. Raises NoLedger, LedgerError, `mode_mismatch`."""
         from seatctl.app.belonging import require_same
         from seatctl.ledger.engines.sqlite_files import network_file_system
         from seatctl.ledger.ledger import open_ledger
@@ -100,11 +97,11 @@ class Context:
             ledger.close()
             raise
         if kind := network_file_system(ledger.path):
-            self.note(f"the ledger lies on a network file system ({kind}), where two machines can damage it")
+            self.note(f"the ledger is on a network file system ({kind}), where two machines can damage it")
         return ledger
 
     def own_files(self, *reads: str | None) -> Iterator[ProtectedFile]:
-        """What a command must not write over: databases, config.toml, the log, what it reads."""
+        """Yield the files that a command must not overwrite: databases, config.toml, the log, its input."""
         from seatctl.app.log import log_path
         from seatctl.system.files import ProtectedFile, database
         from seatctl.system.refusals import expanded
@@ -123,7 +120,7 @@ class Context:
         yield from (ProtectedFile("the file that is read", expanded(read)) for read in reads if read)
 
     def target(self, typed: str, *reads: str | None, overwrite: bool = False) -> Path:
-        """The file to write, which is none that matters.
+        """Return the file to write, after checking that it is not one of the program's own.
 
         Raises `own_file`, `not_a_file`, `file_exists`, NotFound.
         """
@@ -133,9 +130,9 @@ class Context:
         return check_target(expanded(typed), self.own_files(*reads), overwrite=overwrite)
 
     def require_place(self, place: Path) -> None:
-        """Check that a ledger can be put there: not over config.toml, a sandbox, a lock or the log.
+        """Check that a ledger may be created there: not over config.toml, a sandbox, a lock or the log.
 
-        Another profile's ledger may be there: two may share one. Raises `own_file`, `not_a_file`.
+        The ledger of another profile may be there: profiles can share one. Raises `own_file`, `not_a_file`.
         """
         from seatctl.system.files import check_target
 
@@ -145,7 +142,7 @@ class Context:
             check_target(place, own, overwrite=True, existing=False, hint=hint)
 
     def create(self, profile: Profile) -> None:
-        """Make a profile's ledger where there is none, and its sandbox; then it is the one in use here."""
+        """Create a profile's ledger if it does not exist, and its sandbox; this invocation then uses them."""
         from seatctl.ledger.ledger import create_ledger
 
         account = profile.values.get("stripe_account")
@@ -167,7 +164,7 @@ class Context:
 
     @cached_property
     def billing(self) -> Billing:
-        """Stripe, or the sandbox; refuses to write under `--dry-run`. Raises NoKey, `wrong_key`."""
+        """Stripe, or the sandbox; refuses writes under `--dry-run`. Raises NoKey, `wrong_key`."""
         if self.profile.mode is Mode.SANDBOX:
             path = self.settings.sandbox_path(self.profile)
             return connections.to_sandbox(path, read_only=self.options.dry_run, trace=self.trace)
@@ -177,13 +174,13 @@ class Context:
 
     @cached_property
     def stripe(self) -> Billing:
-        """Stripe with the profile's key, whosever it is: for `doctor`, which says whose."""
+        """Stripe with the profile's key, whatever its account: for `doctor`, which reports the account."""
         from seatctl.config.secrets import find_key
 
         return self.connect(self.profile, find_key(self.settings, self.profile, self.environment).secret)
 
     def _require_account(self, stripe: Billing) -> None:
-        """Once per process: money must not move, and nothing be mirrored, on another account."""
+        """Check the account once per process: nothing may be charged or mirrored on another account."""
         from seatctl.app.belonging import require_account
 
         found = require_account(self.ledger, self.profile, stripe)
@@ -191,7 +188,7 @@ class Context:
             self.ledger.set_stripe_account(found)
 
     def connect(self, profile: Profile, secret: str) -> Billing:
-        """Stripe with this key; for `init` and `doctor`, which try a key before it is relied upon."""
+        """Return Stripe with this key; for `init` and `doctor`, which try a key before it is used."""
         return connections.to_stripe(
             profile, secret, self.environment, read_only=self.options.dry_run, trace=self.trace
         )
@@ -205,14 +202,14 @@ class Context:
 
     @cached_property
     def now(self) -> datetime:
-        """The one clock reading of this invocation: aware UTC, whole seconds; in a sandbox, the sandbox's."""
+        """The time of this invocation, read once: aware UTC, whole seconds; in a sandbox, the sandbox's."""
         if self.profile.mode is Mode.SANDBOX:
             return connections.sandbox_now(self.settings.sandbox_path(self.profile))
         return datetime.now(UTC).replace(microsecond=0)
 
     @cached_property
     def call(self) -> Call:
-        """What every change carries: who, when, and the command line as it was typed."""
+        """What every change records: actor, time, and the command line as typed."""
         import shlex
 
         from seatctl.models.call import Call
@@ -228,7 +225,7 @@ class Context:
         )
 
     def look_at_the_clock(self) -> None:
-        """Read the clock anew: for a command that has waited for somebody."""
+        """Read the clock again: for a command that has waited for an answer."""
         for reading in ("now", "call"):
             self.__dict__.pop(reading, None)
 
@@ -236,7 +233,7 @@ class Context:
 
     @cached_property
     def style(self) -> Style:
-        """How results are printed: flag, environment, profile; a table on a terminal, else TSV."""
+        """How results are printed: from the flag, environment, profile; a table on a terminal, else TSV."""
         terminal = sys.stdout.isatty()
         return Style(
             format=self.format or (Format.TABLE if terminal else Format.TSV),
@@ -250,14 +247,17 @@ class Context:
 
     @property
     def format(self) -> Format | None:
-        """The format asked for by flag, SEATCTL_OUTPUT or the profile; None if by nobody."""
+        """The format set by flag, SEATCTL_OUTPUT or the profile; None if there is none."""
         if self.options.output:
             return self.options.output
         named = self._setting("output")
         return Format(named) if named else None
 
     def _setting(self, key: str) -> str | None:
-        """How to print must not need a good config.toml: `init`, `doctor` and errors print without one."""
+        """Return a setting of printing; without a valid config.toml the environment and the default count.
+
+        `init`, `doctor` and errors have to print without one.
+        """
         try:
             profile = self.profile
         except SeatctlError:
@@ -265,7 +265,7 @@ class Context:
         return profile.text(key, self.environment)
 
     def emit(self, report: Report, *, handle: str | None = None) -> None:
-        """Print the end of a run and take its exit code. `handle`: the key that `-q` prints."""
+        """Print the report of a run and take over its exit code. `handle`: the key that `-q` prints."""
         self.exit_code = report.exit_code
         for bug in report.bugs:
             import traceback
@@ -281,37 +281,39 @@ class Context:
         handle: str,
         total: Callable[[], int] | None = None,
     ) -> None:
-        """Print a list, streamed; `total` counts all where a table shows the first 50."""
+        """Print a list, streamed; `total` counts all records if a table shows only the first 50."""
         output.emit_list(self.style, records, columns, handle=handle, total=total)
 
     def emit_one(self, record: Record, columns: Sequence[Column], *, handle: str) -> None:
-        """Print one thing."""
+        """Print one record."""
         output.emit_one(self.style, record, columns, handle=handle)
 
     def emit_text(self, text: str) -> None:
-        """Print a text that is the result itself, such as a file in a format of its own."""
+        """Print a text that is itself the result, such as a file in its own format."""
         output.write_text(text)
 
     def emit_file(self, path: Path) -> None:
-        """Print a file that is the result itself, byte by byte. Raises UsageError at a terminal."""
+        """Print a file that is itself the result, byte by byte. Raises UsageError on a terminal."""
         if sys.stdout.isatty():
-            raise UsageError("this is not for a terminal", hint="name a file, or send it through a pipe")
+            raise UsageError(
+                "the output is a binary file, not text for a terminal", hint="name a file, or use a pipe"
+            )
         output.write_file(path)
 
     def note(self, text: str) -> None:
-        """One message on stderr, unless `--quiet`."""
+        """Print a message on stderr, unless `--quiet`."""
         if not self.options.quiet:
             output.note(text)
 
     @cached_property
     def log(self) -> Log:
-        """The rotating, redacted log; made when something is written to it."""
+        """The rotating, redacted log; created at the first entry."""
         from seatctl.app.log import Log, log_path
 
         return Log(log_path(self.environment))
 
     def trace(self, text: str) -> None:
-        """What is being done: into the log, and with `--verbose` on stderr."""
+        """Write what is being done to the log, and with `--verbose` to stderr."""
         self.log.write(text)
         if self.options.verbose:
             from seatctl.output.redact import redact
@@ -322,16 +324,16 @@ class Context:
 
     @property
     def interactive(self) -> bool:
-        """Whether there is somebody to ask: stdin and stderr are terminals, and no `--no-input`."""
+        """Whether there is somebody to ask: stdin and stderr are terminals, and `--no-input` is not given."""
         return not self.options.no_input and sys.stdin.isatty() and sys.stderr.isatty()
 
     @property
     def asks(self) -> bool:
-        """Whether the command asks before it acts: a dry run need not, since nothing follows."""
+        """Whether the command asks before it acts: a dry run does not, since it changes nothing."""
         return not self.options.dry_run
 
     def confirm(self, question: str, *, flag: str = "--yes") -> None:
-        """Go on only after a yes. Raises `not_confirmed` after a no, UsageError where nobody can answer."""
+        """Return after a yes. Raises `not_confirmed` after a no, UsageError if nobody can answer."""
         if self.options.yes:
             return
         answer = self.ask(f"{question} [y/N]", flag=flag, default="")
@@ -339,7 +341,7 @@ class Context:
             raise refuse(Code.NOT_CONFIRMED, "not confirmed; nothing was changed")
 
     def ask(self, question: str, *, flag: str, default: str | None = None, hidden: bool = False) -> str:
-        """A line from the terminal. Raises UsageError naming the flag where nobody can answer."""
+        """Return a line from the terminal. Raises UsageError naming the flag if nobody can answer."""
         if not self.interactive:
             import shlex
 

@@ -1,4 +1,4 @@
-"""The rotating, redacted log of calls to Stripe and bugs; imported when there is something to write."""
+"""The rotating, redacted log of calls to Stripe and bugs; imported at the first entry."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ BACKUPS = 3
 
 
 class Log:
-    """One open log file, readable by its owner only. A log that cannot be written stops nothing."""
+    """An open log file, readable by its owner only. If it cannot be written, the command goes on."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._handler = _open(path)
 
     def write(self, text: str) -> bool:
-        """Add a redacted entry with its UTC time and process; false where the log cannot be written."""
+        """Add a redacted entry with UTC time and process id; return False if the log cannot be written."""
         if self._handler is None:
             return False
         self._handler.handle(logging.makeLogRecord({"msg": redact(text)}))
         return not self._handler.failed
 
     def close(self) -> None:
-        """Close the file. On a full disk the last lines are lost, and the exit code stays what it is."""
+        """Close the file. On a full disk the last lines are lost; the exit code does not change."""
         if self._handler is not None:
             with suppress(OSError):
                 self._handler.close()
 
 
 def log_path(environment: Mapping[str, str]) -> Path:
-    """Where the log is, even where config.toml cannot be read."""
+    """Return the path of the log, even if config.toml cannot be read."""
     from seatctl.config.settings import places
 
     return places(environment).data / "log" / "seatctl.log"
 
 
 class _Private(RotatingFileHandler):
-    """Also the file that follows a rotation is its owner's only; and a full disk is no second error."""
+    """A log whose rotated files are readable by their owner only, and which survives a full disk."""
 
     failed = False
 
@@ -53,7 +53,7 @@ class _Private(RotatingFileHandler):
         return super()._open()
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Keep quiet, and remember."""
+        """Remember the failure without printing it."""
         self.failed = True
 
 

@@ -1,4 +1,4 @@
-"""The global options of one invocation: `cli/framework/global_options.py` reads them."""
+"""The global options of one invocation; `cli/framework/global_options.py` reads them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class GlobalOptions(NamedTuple):
-    """The options that every command takes, on either side of its name. None: not given."""
+    """The options that every command accepts, before or after its name. None: not given."""
 
     profile: str | None = None
     ledger: str | None = None

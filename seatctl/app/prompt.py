@@ -1,4 +1,4 @@
-"""Questions on the terminal: asked on stderr, answered on stdin, so that stdout stays clean."""
+"""Questions on the terminal: asked on stderr and answered on stdin, so that stdout stays clean."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from seatctl.rules.terminal_text import visible
 
 
 def read_line(question: str, *, default: str | None = None, hidden: bool = False) -> str:
-    """One line, asked again while it is empty and there is no default. Ctrl-C and Ctrl-D interrupt."""
+    """Ask for a line until it is not empty or there is a default. Ctrl-C and Ctrl-D interrupt."""
     shown = f" [{default}]" if default else ""
     prompt = f"{visible(question.removesuffix(':'))}{visible(shown)}: "
     while True:

@@ -1,4 +1,4 @@
-"""Which Stripe account a key belongs to."""
+"""The Stripe account of a key."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from seatctl.billing.port import (
 
 
 def account_id(billing: Billing) -> str | None:
-    """The id of the account behind the key; None if Stripe does not tell this key.
+    """Return the id of the account behind the key; None if Stripe does not tell this key.
 
-    A restricted key is answered 403. A server that speaks only a part of Stripe's API (a proxy, a mock)
-    answers 404 or 400, a 404 in whatever form. Raises KeyRejected and what the port raises if no answer came.
+    A restricted key gets 403. A server that speaks only part of Stripe's API (a proxy, a mock) answers 404 or
+    400, a 404 in any form. Raises KeyRejected, and the port's errors if no answer came.
     """
     try:
         return str(billing.read(account())["id"])

@@ -1,4 +1,4 @@
-"""The Stripe port that makes sure, before its first call, that it speaks to the right account."""
+"""A Stripe port that checks, before its first call, that the key belongs to the right account."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from seatctl.billing.port import Billing, Read, StripeJson, Write
 
 
 class GuardedBilling:
-    """Passes calls on to `inner`; `check` runs once, before the first, and raises where it must not go on."""
+    """Passes calls on to `inner`. `check` runs once, before the first call, and raises to stop it."""
 
     def __init__(self, inner: Billing, check: Callable[[Billing], None]) -> None:
         self._inner = inner
@@ -19,19 +19,19 @@ class GuardedBilling:
         self._lock = threading.Lock()
 
     def write(self, call: Write, key: str) -> StripeJson:
-        """As the port says."""
+        """As in the port."""
         return self._safe().write(call, key)
 
     def read(self, call: Read) -> StripeJson:
-        """As the port says."""
+        """As in the port."""
         return self._safe().read(call)
 
     def every(self, call: Read) -> Iterator[StripeJson]:
-        """As the port says."""
+        """As in the port."""
         return self._safe().every(call)
 
     def clock(self) -> datetime | None:
-        """As the port says."""
+        """As in the port."""
         return self._safe().clock()
 
     def _safe(self) -> Billing:

@@ -1,4 +1,4 @@
-"""The time that counts where ours is compared with Stripe's: that of Stripe's last answer."""
+"""The clock for comparisons with Stripe's times: the time of Stripe's last answer."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from seatctl.models.call import Call
 
 
 def stripe_now(billing: Billing, call: Call) -> datetime:
-    """Stripe's time when it last answered, UTC; ours while it has not.
+    """Return Stripe's time at its last answer, UTC; our own time before the first answer.
 
-    A machine's clock may be hours off. A `proration_date` of it may lie outside of the period, which Stripe
-    refuses, and at a border it would take the next term for the running one.
+    The machine's clock may be hours off. A `proration_date` from it could be outside of the period, which
+    Stripe refuses, or in the wrong term.
     """
     return billing.clock() or call.now

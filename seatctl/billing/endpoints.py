@@ -1,4 +1,4 @@
-"""The calls to Stripe that seatctl makes, as values: one function an endpoint. Nothing is sent here."""
+"""The calls to Stripe that seatctl makes, as values: one function per endpoint. Nothing is sent here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from seatctl.billing.port import Form, Read, Write
 
 
 def path_of(collection: str, identifier: str) -> str:
-    """The path of one object; an id that was typed must not reach another endpoint."""
+    """Return the path of one object; the id is quoted, so that a typed one cannot reach another endpoint."""
     return f"/v1/{collection}/{quote(identifier, safe='')}"
 
 
@@ -21,12 +21,12 @@ def account() -> Read:
 
 
 def create_product(form: Form) -> Write:
-    """A product; a plan is one product."""
+    """Create a product; each plan is one."""
     return Write("post", "/v1/products", form)
 
 
 def update_product(product: str, form: Form) -> Write:
-    """Name, activity or metadata of a product."""
+    """Change name, activity or metadata of a product."""
     return Write("post", path_of("products", product), form)
 
 
@@ -46,12 +46,12 @@ def products(*, created_since: int) -> Read:
 
 
 def create_price(form: Form) -> Write:
-    """A price; amounts of a price never change, so a new amount is a new price."""
+    """Create a price; the amount of a price never changes, so a new amount is a new price."""
     return Write("post", "/v1/prices", form)
 
 
 def update_price(price: str, form: Form) -> Write:
-    """Activity or lookup key of a price."""
+    """Change activity or lookup key of a price."""
     return Write("post", path_of("prices", price), form)
 
 
@@ -61,7 +61,7 @@ def price(price: str) -> Read:
 
 
 def prices_by_lookup_key(lookup_key: str) -> Read:
-    """The present holder of a lookup key, active or not."""
+    """The current holder of a lookup key, active or not."""
     return Read("/v1/prices", {"lookup_keys": [lookup_key]})
 
 
@@ -74,22 +74,22 @@ def prices_of_product(product: str) -> Read:
 
 
 def create_customer(form: Form) -> Write:
-    """A customer; with a payment method in the form the card may be declined right here."""
+    """Create a customer; with a payment method in the form, the card may be declined here."""
     return Write("post", "/v1/customers", form)
 
 
 def update_customer(customer: str, form: Form) -> Write:
-    """Address, default payment method, metadata of a customer."""
+    """Change address, default payment method or metadata of a customer."""
     return Write("post", path_of("customers", customer), form)
 
 
 def delete_customer(customer: str) -> Write:
-    """Delete a customer for good."""
+    """Delete a customer permanently."""
     return Write("delete", path_of("customers", customer), {})
 
 
 def customer(customer: str) -> Read:
-    """One customer; a deleted one has `deleted: true` and nothing else."""
+    """One customer; a deleted one has only `deleted: true`."""
     return Read(path_of("customers", customer), {})
 
 
@@ -104,12 +104,12 @@ def customers(*, created_since: int) -> Read:
 
 
 def create_payment_method(form: Form) -> Write:
-    """A payment method from a token."""
+    """Create a payment method from a token."""
     return Write("post", "/v1/payment_methods", form)
 
 
 def attach_payment_method(payment_method: str, customer: str) -> Write:
-    """Keep a payment method for a customer; a card may be declined here."""
+    """Save a payment method for a customer; a card may be declined here."""
     return Write("post", f"{path_of('payment_methods', payment_method)}/attach", {"customer": customer})
 
 
@@ -122,17 +122,17 @@ def payment_methods(customer: str) -> Read:
 
 
 def create_subscription(form: Form) -> Write:
-    """A subscription; the first invoice is charged inside the call."""
+    """Create a subscription; its first invoice is charged inside the call."""
     return Write("post", "/v1/subscriptions", form)
 
 
 def update_subscription(subscription: str, form: Form) -> Write:
-    """Items, metadata, cancellation of a subscription."""
+    """Change items, metadata or cancellation of a subscription."""
     return Write("post", path_of("subscriptions", subscription), form)
 
 
 def cancel_subscription(subscription: str, *, invoice_now: bool = False) -> Write:
-    """Cancel at once, without proration; `invoice_now` bills what waits for the next invoice."""
+    """Cancel at once, without proration; `invoice_now` bills pending invoice items."""
     form: Form = {"invoice_now": True} if invoice_now else {}
     return Write("delete", path_of("subscriptions", subscription), form)
 
@@ -148,12 +148,12 @@ def subscriptions_of(customer: str) -> Read:
 
 
 def preview_invoice(form: Form) -> Read:
-    """What Stripe would invoice: a POST that writes nothing, so it is allowed under --dry-run."""
+    """What Stripe would invoice: a POST that changes nothing, so it is allowed under --dry-run."""
     return Read("/v1/invoices/create_preview", form, "post")
 
 
 def invoice(invoice: str) -> Read:
-    """One invoice, with what paid it."""
+    """One invoice, with its payments."""
     return Read(path_of("invoices", invoice), {"expand": ["payments"]})
 
 
@@ -168,7 +168,7 @@ def invoices_of(subscription: str) -> Read:
 
 
 def create_invoice(form: Form) -> Write:
-    """A draft invoice of our own."""
+    """Create a draft invoice of our own."""
     return Write("post", "/v1/invoices", form)
 
 
@@ -178,7 +178,7 @@ def delete_draft(invoice: str) -> Write:
 
 
 def create_invoice_item(form: Form) -> Write:
-    """A line of a draft invoice; without `invoice` in the form it would float to the next one."""
+    """Add a line to a draft invoice; without `invoice` in the form it would wait for the next one."""
     return Write("post", "/v1/invoiceitems", form)
 
 
@@ -193,12 +193,12 @@ def delete_invoice_item(item: str) -> Write:
 
 
 def resume_subscription(subscription: str) -> Write:
-    """Bring a paused subscription back: a new period begins, and its invoice is charged."""
+    """Resume a paused subscription: a new period begins, and its invoice is charged."""
     return Write("post", f"{path_of('subscriptions', subscription)}/resume", {})
 
 
 def finalize_invoice(invoice: str) -> Write:
-    """Give a draft its number; nothing is charged by Stripe itself afterwards."""
+    """Give a draft its number; Stripe does not charge it by itself afterwards."""
     return Write("post", f"{path_of('invoices', invoice)}/finalize", {"auto_advance": False})
 
 
@@ -208,22 +208,22 @@ def pay_invoice(invoice: str, form: Form) -> Write:
 
 
 def send_invoice(invoice: str) -> Write:
-    """Finalize if need be, and mail it to the customer."""
+    """Finalize an invoice if it is a draft, and mail it to the customer."""
     return Write("post", f"{path_of('invoices', invoice)}/send", {})
 
 
 def void_invoice(invoice: str) -> Write:
-    """Make an open invoice void."""
+    """Void an open invoice."""
     return Write("post", f"{path_of('invoices', invoice)}/void", {})
 
 
 def credit_note(form: Form) -> Write:
-    """Give money of a paid invoice back."""
+    """Refund part of a paid invoice."""
     return Write("post", "/v1/credit_notes", form)
 
 
 def preview_credit_note(form: Form) -> Read:
-    """What a credit note would give back; writes nothing."""
+    """What a credit note would refund; changes nothing."""
     return Read("/v1/credit_notes/preview", form)
 
 
@@ -238,22 +238,22 @@ def invoices_of_customer(customer: str) -> Read:
 
 
 def invoices_with_payments(customer: str) -> Read:
-    """Invoices of a customer, each with what paid it."""
+    """Invoices of a customer, each with its payments."""
     return Read("/v1/invoices", {"customer": customer, "expand": ["data.payments"]})
 
 
 def refunds_of_payment(payment_intent: str) -> Read:
-    """What was given back of a payment, by whomever."""
+    """The refunds of a payment, whoever made them."""
     return Read("/v1/refunds", {"payment_intent": payment_intent})
 
 
 def disputes_of_payment(payment_intent: str) -> Read:
-    """What the cardholder's bank questions of a payment, or has taken back."""
+    """The disputes of a payment, in which the cardholder's bank questions it or has taken it back."""
     return Read("/v1/disputes", {"payment_intent": payment_intent})
 
 
 def promotion_codes(code: str) -> Read:
-    """The active promotion code of this text."""
+    """The active promotion code with this text."""
     return Read("/v1/promotion_codes", {"code": code, "active": True})
 
 
@@ -271,12 +271,12 @@ def payment_method(payment_method: str) -> Read:
 
 
 def detach_payment_method(payment_method: str) -> Write:
-    """Take a payment method away from its customer."""
+    """Remove a payment method from its customer."""
     return Write("post", f"{path_of('payment_methods', payment_method)}/detach", {})
 
 
 def create_tax_id(customer: str, form: Form) -> Write:
-    """A tax id of a customer, printed on the invoices."""
+    """Add a tax id to a customer; it is printed on the invoices."""
     return Write("post", f"{path_of('customers', customer)}/tax_ids", form)
 
 
@@ -286,5 +286,5 @@ def tax_ids(customer: str) -> Read:
 
 
 def delete_tax_id(customer: str, tax_id: str) -> Write:
-    """Take a tax id away from its customer."""
+    """Remove a tax id from its customer."""
     return Write("delete", f"{path_of('customers', customer)}/tax_ids/{quote(tax_id, safe='')}", {})

@@ -29,12 +29,12 @@ _AUTHENTICATION = frozenset(
     }
 )
 _TAX = frozenset({"customer_tax_location_invalid", "stripe_tax_inactive"})
-_ANOTHER_CARD = "name a card that is saved in Stripe: --payment-method pm_…"
+_ANOTHER_CARD = "use a card that is saved in Stripe: --payment-method pm_…"
 _ANOTHER_CUSTOMER = (
     "to bill a new customer: seatctl subs buy --plan PLAN --seats N --name NAME --payment-method ID"
 )
 _TRUST = (
-    "if your network has a CA of its own, set REQUESTS_CA_BUNDLE to its file, or: "
+    "if your network has its own CA, set REQUESTS_CA_BUNDLE to its file, or: "
     "seatctl config set stripe.ca_bundle FILE"
 )
 _NO_TAX = "to buy without Stripe's tax: seatctl config set stripe.automatic_tax off"
@@ -42,7 +42,7 @@ _NO_TAX = "to buy without Stripe's tax: seatctl config set stripe.automatic_tax 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A failed call, freed from the SDK's classes. `status` None: no answer came at all."""
+    """A failed call, without the SDK's classes. `status` None: no answer came."""
 
     status: int | None
     type: str | None
@@ -54,29 +54,29 @@ class Failure:
     retry_after: float | None
     """Seconds, from the Retry-After header."""
     unusable: str | None = None
-    """Why what came back is not Stripe's answer, whatever its status says; None if it is."""
+    """Why the answer is not Stripe's, whatever its status; None if it is."""
     untrusted: bool = False
-    """Whether whoever answered could not prove to be Stripe: a proxy that signs with a CA of its own."""
+    """Whether the server could not prove that it is Stripe: a proxy that signs with its own CA."""
     call: str = ""
-    """Method and path, for the message: never the body, which is not Stripe's."""
+    """Method and path, for the message. The body is not Stripe's, so it is never shown."""
 
     @property
     def proves_nothing(self) -> bool:
-        """Whether the call may have been carried out all the same."""
+        """Whether the call may have been carried out nevertheless."""
         return self.unusable is not None or self.status is None or self.status == 409 or self.status >= 500
 
 
 def pause_before_retry(failure: Failure, attempt: int, jitter: float) -> float | None:
-    """Seconds to wait before attempt `attempt` + 1, or None where a repetition cannot help.
+    """Return the seconds to wait before attempt `attempt` + 1, or None if a retry cannot help.
 
-    The key makes every repetition safe. A 402 is an answer, not a failure: it is never repeated.
-    `jitter` is between 0.5 and 1, so that many clients do not come back together.
+    The idempotency key makes retries safe. A 402 is an answer, not a failure: it is never retried. `jitter`
+    is between 0.5 and 1, so that many clients do not return at the same moment.
     """
-    if failure.untrusted:  # it has the same certificate the next time
+    if failure.untrusted:  # the certificate will be the same next time
         return None
     if failure.unusable is None:
         passing = failure.status is None or failure.status in {409, 429} or failure.status >= 500
-    else:  # a proxy that says no, or leads elsewhere, says so again
+    else:  # a proxy that refuses or redirects will do so again
         passing = not 300 <= (failure.status or 0) < 500
     if not passing or failure.type == "idempotency_error":
         return None
@@ -85,7 +85,7 @@ def pause_before_retry(failure: Failure, attempt: int, jitter: float) -> float |
 
 
 def as_error(failure: Failure) -> SeatctlError:
-    """The port's error for a failure, with what to type next and Stripe's request id."""
+    """Return the port's error for a failure, with a hint and Stripe's request id."""
     data = _data(failure)
     if failure.unusable is not None:
         return UnreadableAnswer(
@@ -100,32 +100,36 @@ def as_error(failure: Failure) -> SeatctlError:
         return _doubtful(failure, data)
     if failure.status == 429:
         return RateLimited(
-            "Stripe asks to slow down", hint="run the same command again in a minute", data=data
+            "Stripe asked to slow down", hint="run the same command again in a minute", data=data
         )
     return _answered(failure, data)
 
 
 def _doubtful(failure: Failure, data: Mapping[str, JsonValue]) -> SeatctlError:
-    """The error of an answer after which nobody knows whether the call was carried out."""
+    """Return the error of an answer after which it is unknown whether the call was carried out."""
     if failure.type == "idempotency_error":
-        # The key has done its work for another form: like a fault, only Stripe's objects tell what.
-        return StripeFault("Stripe knows this key from another call", hint="seatctl sync", data=data)
+        # The key was used with another form: as after a fault, only Stripe's objects tell what was done.
+        return StripeFault(
+            "Stripe has seen this idempotency key with another request", hint="seatctl sync", data=data
+        )
     if failure.status == 409:
         return StripeUnreachable(
-            "another request with the same key is under way", hint="run the same command again", data=data
+            "another request with the same idempotency key is in progress",
+            hint="run the same command again",
+            data=data,
         )
     return StripeFault(f"Stripe failed ({failure.status})", hint="run the same command again", data=data)
 
 
 def _answered(failure: Failure, data: Mapping[str, JsonValue]) -> SeatctlError:
-    """The error of a 4xx answer: Stripe understood and said no."""
+    """Return the error of a 4xx answer: Stripe understood the request and refused it."""
     text = failure.message.rstrip(".")
     if failure.status == 401:
         return KeyRejected("Stripe does not accept this key", hint="seatctl doctor", data=data)
     if failure.status == 403:
         return KeyLacksPermission(f"the key may not do this: {text}", hint="seatctl doctor", data=data)
     if failure.code in _AUTHENTICATION:
-        return AuthenticationRequired(f"the bank wants an authentication: {text}", data=data)
+        return AuthenticationRequired(f"the bank requires authentication: {text}", data=data)
     if failure.status == 402 or failure.type == "card_error":
         return CardDeclined(
             f"the card was declined: {text}", hint="try another card with --payment-method", data=data
@@ -136,8 +140,8 @@ def _answered(failure: Failure, data: Mapping[str, JsonValue]) -> SeatctlError:
 
 
 def _instead(failure: Failure) -> str:
-    """What helps if something is not in Stripe; of what was deleted there no event may tell a sync."""
-    # A customer without a card: Stripe names no parameter, and nothing that a sync could find is missing.
+    """Return what helps if something is missing in Stripe; for deleted objects a sync may have no event."""
+    # A customer without a card: Stripe names no parameter, and a sync would find nothing missing.
     if failure.param == "payment_method" or "no attached payment source" in failure.message:
         return _ANOTHER_CARD
     if failure.message.startswith("No such customer"):
@@ -148,7 +152,7 @@ def _instead(failure: Failure) -> str:
 
 
 def _way_out(failure: Failure) -> str | None:
-    """What helps after a refusal whose reason Stripe names; None where only its words tell."""
+    """Return what helps after a refusal if Stripe names its reason, else None."""
     param = failure.param or ""
     if "automatic_tax" in param or failure.code in _TAX:
         return _NO_TAX

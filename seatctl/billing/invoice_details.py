@@ -1,6 +1,6 @@
-"""What of Stripe's invoice is kept besides its amounts: taxes, discounts, payments, who it is billed to.
+"""The details of Stripe's invoice that are stored besides its amounts: taxes, discounts, payments, payer.
 
-Values are minor units and unix seconds as Stripe gives them; `services/invoices/views.py` words them.
+Values are minor units and unix seconds as in Stripe; `services/invoices/views.py` words them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from seatctl.rules.subscription_state import RENEWED
 
 
 def invoice_details(invoice: StripeJson) -> dict[str, JsonValue]:
-    """The kept parts of an invoice, only those that say something."""
+    """Return the stored details of an invoice, without empty ones."""
     found: dict[str, JsonValue] = {
         "billed_to": _first(invoice.get("customer_email"), invoice.get("customer_name")),
         "customer_name": invoice.get("customer_name"),
@@ -39,7 +39,7 @@ def invoice_details(invoice: StripeJson) -> dict[str, JsonValue]:
 
 
 def line_details(line: StripeJson) -> dict[str, JsonValue]:
-    """The kept parts of a line: unit price, price and product, discounts, taxes."""
+    """Return the stored details of a line: unit price, price and product, discounts, taxes."""
     pricing = line.get("pricing")
     price = _inside(pricing, "price_details")
     found: dict[str, JsonValue] = {
@@ -53,16 +53,17 @@ def line_details(line: StripeJson) -> dict[str, JsonValue]:
 
 
 def billed_subscription(invoice: StripeJson) -> str | None:
-    """The Stripe subscription that an invoice is for; one of our own names it in its metadata."""
+    """Return the Stripe subscription that an invoice bills; our own invoices name it in their metadata."""
     own = _inside(invoice.get("metadata"), SUBSCRIPTION)
     named = named_id(_inside(_inside(invoice.get("parent"), "subscription_details"), "subscription")) or own
     return named if isinstance(named, str) else None
 
 
 def _is_held(invoice: StripeJson) -> bool:
-    """Whether it is a draft of a subscription that Stripe will neither finalize nor collect by itself.
+    """Return whether it is a draft that Stripe will neither finalize nor collect by itself.
 
-    So are the invoices of an unpaid subscription, and those that a pause in collection keeps as drafts.
+    That is so for invoices of an unpaid subscription, and for those that a pause in collection keeps as
+    drafts.
     """
     reason = str(invoice.get("billing_reason"))
     waits = invoice.get("status") == "draft" and invoice.get("auto_advance") is False
@@ -70,18 +71,18 @@ def _is_held(invoice: StripeJson) -> bool:
 
 
 def _renewed_by(invoice: StripeJson) -> JsonValue:
-    """Of the 0.00 invoice of a term renewed by hand: our own invoice that paid for the term.
+    """Return, for the 0.00 invoice of a term renewed by hand, our own invoice that paid for the term.
 
-    Stripe keeps with an invoice what its subscription's metadata was when it was made.
+    Stripe stores with an invoice the subscription's metadata at the time when it was made.
     """
     about = _inside(invoice.get("parent"), "subscription_details")
     return _inside(_inside(about, "metadata"), RENEWED) if invoice.get("total") == 0 else None
 
 
 def _outside(invoice: StripeJson) -> int | None:
-    """What was paid outside of Stripe, in minor units: what is paid and no payment accounts for.
+    """Return what was paid outside of Stripe, in minor units: the paid amount without a payment for it.
 
-    None for an answer without its payments, or with the first of many: it says nothing about it.
+    None if the payments are missing or incomplete: then nothing can be said.
     """
     payments, paid = invoice.get("payments"), invoice.get("amount_paid")
     if not isinstance(payments, dict) or payments.get("has_more") is True or not isinstance(paid, int):
@@ -96,7 +97,7 @@ def _paid(payment: StripeJson) -> int:
 
 
 def _is_recorded(payment: StripeJson) -> bool:
-    """Whether it is only a record of money that came in by another way."""
+    """Return whether it only records money that came in outside of Stripe."""
     return _inside(payment.get("payment"), "type") == "payment_record"
 
 
@@ -116,7 +117,7 @@ def _amount(holder: StripeJson, name: str) -> JsonValue:
 
 
 def named_id(value: JsonValue | None) -> JsonValue:
-    """The id of a reference, whether it came expanded or not."""
+    """Return the id of a reference, expanded or not."""
     return value.get("id") if isinstance(value, dict) else value
 
 

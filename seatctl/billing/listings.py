@@ -1,6 +1,6 @@
-"""The lists and retrievals of a sync, as calls, and how a list is divided to be read in parallel.
+"""The lists and objects that a sync reads, as calls, and how a list is divided for parallel reading.
 
-Objects are read as Stripe's JSON: building the SDK's objects costs four times the fetch.
+Objects are read as Stripe's JSON: building the SDK's objects takes four times as long as the fetch.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from seatctl.errors import JsonValue
 from seatctl.models.mirror import Kind, Span
 
 PAGE: Final = 100
-"""The most that Stripe puts on one page."""
+"""The most entries that Stripe puts on one page."""
 
 BEGINNING: Final = 1293840000
-"""Before Stripe's first customer (2011): nothing was created earlier."""
+"""Before Stripe's first customer (2011): nothing is older."""
 
 _PATHS: Final = {
     Kind.PRODUCT: "/v1/products",
@@ -29,15 +29,15 @@ _PATHS: Final = {
     Kind.DISPUTE: "/v1/disputes",
 }
 
-# Payment methods cannot be listed account-wide, so the default one comes with its customer.
+# Payment methods cannot be listed for a whole account, so the default one is expanded in its customer.
 _EXPANDED: Final = {Kind.CUSTOMER: "invoice_settings.default_payment_method", Kind.INVOICE: "payments"}
 
 
 _WORTH_CUTTING: Final = 3
-"""Pages, at the density of the last one: cutting smaller parts would ask for pages that are half empty."""
+"""Pages, at the density of the last one: smaller parts would mean pages that are half empty."""
 
 _FAR: Final = 64
-"""Pages: twice as many are further than a list is believed to go back, until it is known to."""
+"""Pages: a list is assumed not to go back further than twice as many, until it is known to."""
 
 
 def page(kind: Kind, span: Span) -> Read:
@@ -53,29 +53,29 @@ def page(kind: Kind, span: Span) -> Read:
 
 
 def one(kind: Kind, identifier: str) -> Read:
-    """One object, with what its list would expand."""
+    """One object, with the same expansions as in its list."""
     form: dict[str, JsonValue] = {"expand": [_EXPANDED[kind]]} if kind in _EXPANDED else {}
     return Read(f"{_PATHS[kind]}/{quote(identifier, safe='')}", form)
 
 
 def refunds_of_charge(charge: str) -> Read:
-    """The refunds of one charge: an event may name the charge alone."""
+    """The refunds of one charge: an event may name only the charge."""
     return Read(_PATHS[Kind.REFUND], {"charge": charge})
 
 
 def may_read() -> dict[str, Read]:
-    """The least that can be asked of each list that a sync reads, under the name of its permission."""
+    """Return the smallest possible read of each list that a sync reads, by the name of its permission."""
     lists = {f"{kind}s": Read(path, {"limit": 1}) for kind, path in _PATHS.items()}
     return {**lists, "events": newest_event()}
 
 
 def newest_event() -> Read:
-    """The latest event: Stripe's own clock, from which a later increment goes on."""
+    """The latest event. Its time is Stripe's own clock, from which the next incremental sync continues."""
     return Read("/v1/events", {"limit": 1})
 
 
 def events(since: int, after: str | None) -> Read:
-    """A page of the events made at or after `since` (unix seconds), newest first."""
+    """A page of the events created at or after `since` (unix seconds), newest first."""
     form: dict[str, JsonValue] = {"limit": PAGE, "created": {"gte": since}}
     if after is not None:
         form["starting_after"] = after
@@ -83,11 +83,11 @@ def events(since: int, after: str | None) -> Read:
 
 
 def rest(span: Span, created: Sequence[int], last_id: str) -> tuple[Span, ...]:
-    """What is left of a part after a full page of it: its lower half, and the rest of the upper one.
+    """Return what is left of a part after a full page: its lower half, and the rest of the upper one.
 
-    `created` are the times of the page's objects. The two are read in parallel and divided again, so that
-    a list of n pages takes about log n rounds. What the page itself ends in goes on by cursor, which
-    alone keeps objects of the same second apart.
+    `created` are the times of the page's objects. Both parts are read in parallel and divided again, so that
+    a list of n pages takes about log n rounds. The upper part continues by cursor, which alone separates
+    objects of the same second.
     """
     oldest = min(created)
     middle = _middle(span.first, oldest, max(created))
@@ -97,10 +97,10 @@ def rest(span: Span, created: Sequence[int], last_id: str) -> tuple[Span, ...]:
 
 
 def _middle(first: int, oldest: int, newest: int) -> int | None:
-    """Where to cut the seconds from `first` to `oldest`; None where there is nothing to cut.
+    """Return where to divide the seconds from `first` to `oldest`; None if dividing is not worth it.
 
-    Nobody knows how far back a list goes. While the known end of it is far away the cut is made where,
-    at the page's own density, a fair share of pages would fit: half of fifteen years would be empty.
+    How far back a list goes is unknown at first. While its assumed end is far away, the cut is made where a
+    fair number of pages would fit at the page's own density: half of fifteen years would be empty.
     """
     of_a_page = max(newest - oldest, 1)
     left = oldest - first
@@ -108,5 +108,5 @@ def _middle(first: int, oldest: int, newest: int) -> int | None:
         return None
     if left > 2 * _FAR * of_a_page:
         return oldest - _FAR * of_a_page
-    # Whole pages: where objects come evenly, no part but the last ends in a page that is half empty.
+    # Whole pages: if objects are spread evenly, only the last part ends in a page that is half empty.
     return oldest - max(1, round(left / of_a_page / 2)) * of_a_page

@@ -1,4 +1,4 @@
-"""Stripe's JSON read into frozen values. An object that lacks what we rely on raises UnreadableObject."""
+"""Reads Stripe's JSON into frozen values. Raises UnreadableObject if a field that we rely on is missing."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _TOO_MUCH: Final = 2**63
 
 
 class UnreadableObject(UnreadableAnswer):
-    """Stripe answered something this version does not understand; nothing was concluded from it."""
+    """Stripe sent something that this version does not understand; it was not used."""
 
     kind = Code.STRIPE_OBJECT_UNREADABLE
 
 
 def read_price(price: StripeJson) -> StripePrice:
-    """A price; one-time prices have no interval."""
+    """Read a price; one-time prices have no interval."""
     recurring = _object(price.get("recurring"))
     interval = _text(recurring.get("interval"))
     if interval is not None and interval not in frozenset(Interval):
-        raise UnreadableObject(f"{_called(price)} has an interval of a kind that is not known")
+        raise UnreadableObject(f"{_called(price)} has an unknown interval")
     return StripePrice(
         id=_required(price, "id"),
         product_id=_required_reference(price, "product"),
@@ -56,7 +56,7 @@ def read_price(price: StripeJson) -> StripePrice:
 
 
 def read_customer(customer: StripeJson) -> StripeCustomer:
-    """A customer; Stripe answers a deleted one with its id alone."""
+    """Read a customer; of a deleted one Stripe sends only the id."""
     if customer.get("deleted") is True:
         return StripeCustomer(_required(customer, "id"), None, None, True, None, {})
     settings = _required_object(customer, "invoice_settings")
@@ -86,7 +86,7 @@ def _customer_details(customer: StripeJson) -> dict[str, JsonValue]:
 
 
 def read_product(product: StripeJson) -> StripeProduct:
-    """A product; its default price may come expanded or not."""
+    """Read a product; its default price may be expanded or not."""
     return StripeProduct(
         id=_required(product, "id"),
         name=_required(product, "name"),
@@ -97,25 +97,25 @@ def read_product(product: StripeJson) -> StripeProduct:
 
 
 def read_address(customer: StripeJson) -> dict[str, str]:
-    """The parts of a customer's address that are filled in, under Stripe's names."""
+    """Read the parts of a customer's address that are filled in, by Stripe's names."""
     return {part: text for part, text in _object(customer.get("address")).items() if isinstance(text, str)}
 
 
 def read_card(payment_method: StripeJson) -> StripeCard:
-    """A saved payment method; one that is no card shows its type in place of the brand."""
+    """Read a saved payment method; one that is not a card has its type in place of the brand."""
     card, kind = _object(payment_method.get("card")), _required(payment_method, "type")
     brand = _text(card.get("brand")) or kind
     return StripeCard(_required(payment_method, "id"), brand, _text(card.get("last4")) or "", kind)
 
 
 def read_payer(customer: StripeJson) -> tuple[StripeCard | None, bool]:
-    """The expanded default payment method of a customer, and whether there is an older source."""
+    """Read a customer's expanded default payment method, and whether there is an older source."""
     method = _object(_object(customer.get("invoice_settings")).get("default_payment_method"))
     return read_card(method) if method else None, bool(customer.get("default_source"))
 
 
 def read_subscription(subscription: StripeJson) -> StripeSubscription:
-    """A subscription with its items; an unknown status raises UnreadableObject."""
+    """Read a subscription with its items. Raises UnreadableObject for an unknown status."""
     try:
         return StripeSubscription(
             id=_required(subscription, "id"),
@@ -142,9 +142,9 @@ def read_subscription(subscription: StripeJson) -> StripeSubscription:
 
 
 def payment_taken_back(taken: StripeJson) -> str | None:
-    """The payment that a refund or a dispute took back: its payment intent, or the charge of an old one.
+    """Return the payment of a refund or a dispute: its payment intent, or the charge of an old one.
 
-    Raises UnreadableObject for a refund or dispute without the fields that are shown.
+    Raises UnreadableObject if a field that is shown is missing.
     """
     _required(taken, "id")
     _amount(taken, "amount")
@@ -152,12 +152,12 @@ def payment_taken_back(taken: StripeJson) -> str | None:
 
 
 def amount_of(found: StripeJson, name: str) -> int:
-    """An amount of an object, in minor units. Raises UnreadableObject if it is not a whole number."""
+    """Return an amount of an object in minor units. Raises UnreadableObject if it is not a whole number."""
     return _amount(found, name)
 
 
 def read_invoice(invoice: StripeJson) -> StripeInvoice:
-    """An invoice with the lines that came with it."""
+    """Read an invoice with the lines in it."""
     moments = _required_object(invoice, "status_transitions")
     try:
         return StripeInvoice(
@@ -187,13 +187,13 @@ def read_invoice(invoice: StripeJson) -> StripeInvoice:
 
 
 def open_intents(invoice: StripeJson) -> tuple[str, ...]:
-    """The ids of the payment intents that may still pay an invoice, of one with its `payments`."""
+    """Return the ids of the payment intents that may still pay an invoice, from its `payments`."""
     waiting = [one for one in _entries(invoice, "payments") if one.get("status") == "open"]
     return _references([_object(one.get("payment")).get("payment_intent") for one in waiting])
 
 
 def read_preview(invoice: StripeJson) -> Preview:
-    """The answer of `invoices.create_preview`: no id, no number, the amounts that would be due."""
+    """Read the answer of `invoices.create_preview`: the amounts that would be due, without id and number."""
     tax = _object(invoice.get("automatic_tax"))
     return Preview(
         currency=_required(invoice, "currency"),
@@ -257,24 +257,24 @@ def _line(line: StripeJson) -> InvoiceLine:
 
 
 def read_page(page: StripeJson) -> StripePage:
-    """A page of Checkout; what a completed one led to is named, whether it came expanded or not."""
+    """Read a Checkout page, with the id of what it led to if it is complete."""
     status, mode = _required(page, "status"), _required(page, "mode")
     if status not in {"open", "complete", "expired"}:
-        raise UnreadableObject(f"{_called(page)} has a status that is not known")
+        raise UnreadableObject(f"{_called(page)} has an unknown status")
     result = {"subscription": "subscription", "setup": "setup_intent"}.get(mode)
     if result is None:
-        raise UnreadableObject(f"{_called(page)} has a mode that is not known")
+        raise UnreadableObject(f"{_called(page)} has an unknown mode")
     led_to = _required_reference(page, result) if status == "complete" else None
     return StripePage(_required(page, "id"), status, mode, _text(page.get("url")), led_to)
 
 
 def read_collected_card(intent: StripeJson) -> str:
-    """The payment method that a page has collected."""
+    """Read the payment method that a page has collected."""
     return _required_reference(intent, "payment_method")
 
 
 def read_url(page: StripeJson) -> str:
-    """The address of a page of the customer portal."""
+    """Read the address of a page of the customer portal."""
     return _required(page, "url")
 
 
@@ -294,10 +294,10 @@ _READERS: Final[Mapping[str, Callable[[StripeJson], object]]] = {
 
 
 def require_readable(found: StripeJson) -> None:
-    """Raise UnreadableObject unless an object holds what is relied on in objects of its type.
+    """Raise UnreadableObject unless an object has the fields that we rely on for its type.
 
-    Asked before an answer is recorded: a step whose answer cannot be read would be stuck with it. A list is
-    read by whoever asked for it, a preview by `read_preview`; a deleted object has its id alone.
+    Called before an answer is recorded: a step whose recorded answer cannot be read would be stuck. Lists and
+    previews are checked by their readers; a deleted object has only its id.
     """
     if found.get("deleted") is True or found.get("object") == "list":
         return
@@ -316,7 +316,7 @@ def _object(value: JsonValue | None) -> StripeJson:
 
 
 def _entries(holder: StripeJson, name: str) -> list[StripeJson]:
-    """What is in a list inside an object: without the list nobody knows that it is empty."""
+    """Return the entries of a list inside an object; without the list, it is not known to be empty."""
     data = _object(holder.get(name)).get("data")
     found = [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else None
     if found is None or len(found) != len(cast("list[JsonValue]", data)):
@@ -329,7 +329,7 @@ def _text(value: JsonValue | None) -> str | None:
 
 
 def _number(value: JsonValue | None) -> int | None:
-    """A whole number that the ledger can hold."""
+    """Return a whole number that the ledger can hold, else None."""
     return value if type(value) is int and abs(value) < _TOO_MUCH else None
 
 
@@ -346,20 +346,20 @@ def _time(value: JsonValue | None) -> datetime | None:
 
 
 def _reference(value: JsonValue | None) -> str | None:
-    """The id of a reference, whether it came expanded or not."""
+    """Return the id of a reference, expanded or not."""
     return _text(_object(value).get("id")) if isinstance(value, dict) else _text(value)
 
 
 def _references(value: JsonValue | None) -> tuple[str, ...]:
-    """The ids of a list of references."""
+    """Return the ids of a list of references."""
     listed = value if isinstance(value, list) else []
     return tuple(found for found in map(_reference, listed) if found is not None)
 
 
 def _metadata(holder: StripeJson) -> Mapping[str, str]:
-    """Whose an object is stands here: without it, one of ours would be taken for somebody else's."""
-    said = _required_object(holder, "metadata")
-    return {name: text for name, text in said.items() if isinstance(text, str)}
+    """Return the metadata. It says whose the object is: without it, ours would pass for somebody else's."""
+    metadata = _required_object(holder, "metadata")
+    return {name: text for name, text in metadata.items() if isinstance(text, str)}
 
 
 def _called(holder: StripeJson) -> str:
@@ -398,7 +398,7 @@ def _required_list(holder: StripeJson, name: str) -> list[JsonValue]:
 def _flag(holder: StripeJson, name: str) -> bool:
     value = holder.get(name)
     if not isinstance(value, bool):
-        raise UnreadableObject(f"{_called(holder)} does not say whether it is {name}")
+        raise UnreadableObject(f"{_called(holder)} has no {name}")
     return value
 
 
@@ -417,4 +417,4 @@ def _moment(seconds: int) -> datetime:
     try:
         return from_epoch(seconds)
     except (ValueError, OverflowError, OSError) as error:
-        raise UnreadableObject(f"{seconds} is no time") from error
+        raise UnreadableObject(f"{seconds} is not a time") from error

@@ -7,7 +7,7 @@ from seatctl.billing.port import Form, Read, Write
 
 
 def create_checkout(form: Form) -> Write:
-    """A page on which a customer pays, or leaves a card."""
+    """Create a page on which a customer pays or saves a card."""
     return Write("post", "/v1/checkout/sessions", form)
 
 
@@ -27,22 +27,22 @@ def expire_checkout(session: str) -> Write:
 
 
 def setup_intent(intent: str) -> Read:
-    """What became of a page that only collects a card."""
+    """The result of a page that only collects a card."""
     return Read(path_of("setup_intents", intent), {})
 
 
 def create_portal(form: Form) -> Write:
-    """An address at which a customer changes billing details."""
+    """Create an address at which a customer changes billing details."""
     return Write("post", "/v1/billing_portal/sessions", form)
 
 
 def create_portal_configuration(form: Form) -> Write:
-    """What a customer may do in the portal."""
+    """Create a configuration: what a customer may do in the portal."""
     return Write("post", "/v1/billing_portal/configurations", form)
 
 
 def update_portal_configuration(configuration: str, form: Form) -> Write:
-    """What a customer may do in the portal."""
+    """Change what a customer may do in the portal."""
     return Write("post", path_of("billing_portal/configurations", configuration), form)
 
 
@@ -52,5 +52,5 @@ def portal_configuration(configuration: str) -> Read:
 
 
 def portal_configurations() -> Read:
-    """The configurations that are in use."""
+    """The active configurations of the portal."""
     return Read("/v1/billing_portal/configurations", {"active": True})

@@ -1,7 +1,7 @@
-"""The Stripe port: what seatctl asks of Stripe, and the errors it gets back.
+"""The Stripe port: the calls that seatctl makes, and the errors it can get.
 
-One implementation exists, over the official SDK (`stripe.py`); the sandbox is a server behind the same
-SDK, not a second implementation. Answers are Stripe's JSON; `objects.py` reads them into values.
+There is one implementation, over the official SDK (`stripe.py`); the sandbox is a server behind the same SDK.
+Answers are Stripe's JSON; `objects.py` reads them into values.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from seatctl.errors import Code, JsonValue, NotAllowed, StripeRefused, TryAgain
 
 StripeJson = dict[str, JsonValue]
 Form = Mapping[str, JsonValue]
-"""The parameters of a call as nested JSON, exactly as they are sent and recorded."""
+"""The parameters of a call as nested JSON, exactly as sent and recorded."""
 
 
 class CardDeclined(StripeRefused):
-    """The bank refused the payment; nothing was charged. Never retried: another attempt takes a new key."""
+    """The bank refused the payment; nothing was charged. Never retried: another attempt needs a new key."""
 
     kind = Code.CARD_DECLINED
 
 
 class AuthenticationRequired(StripeRefused):
-    """The bank wants the cardholder to confirm; the payment did not happen in this call."""
+    """The bank asks the cardholder to confirm; this call did not make the payment."""
 
     kind = Code.AUTHENTICATION_REQUIRED
 
 
 class InvalidRequest(StripeRefused):
-    """Stripe does not take this request: a parameter, a state, a limit of the account."""
+    """Stripe does not accept the request: a parameter, a state, a limit of the account."""
 
     kind = Code.STRIPE_INVALID_REQUEST
 
 
 class MissingInStripe(StripeRefused):
-    """An id that Stripe does not know (`resource_missing`)."""
+    """Stripe does not know the id (`resource_missing`)."""
 
     kind = Code.STRIPE_RESOURCE_MISSING
 
@@ -49,38 +49,38 @@ class KeyRejected(NotAllowed):
 
 
 class KeyLacksPermission(NotAllowed):
-    """The restricted key may not do this (403)."""
+    """The restricted key does not permit this (403)."""
 
     kind = Code.KEY_LACKS_PERMISSION
 
 
 class RateLimited(TryAgain):
-    """Stripe asks to slow down (429), and kept asking; the call was not carried out."""
+    """Stripe asked to slow down (429) at every try; the call was not carried out."""
 
     kind = Code.RATE_LIMITED
 
 
 class StripeUnreachable(TryAgain):
-    """No answer came: whether the call was carried out is not known; the same key makes sure."""
+    """No answer came. Whether the call was carried out is unknown; the same key makes a retry safe."""
 
     kind = Code.STRIPE_UNREACHABLE
 
 
 class UnreadableAnswer(StripeUnreachable):
-    """What came back is not Stripe's answer to the call: as good as none. The message names the call."""
+    """The answer is not Stripe's, which is as good as none. The message names the call."""
 
     kind = Code.STRIPE_ANSWER_UNREADABLE
 
 
 class StripeFault(TryAgain):
-    """Stripe failed (5xx): whether the call was carried out is not known, and the key now replays this."""
+    """Stripe failed (5xx). Whether the call was carried out is unknown; the key now replays the failure."""
 
     kind = Code.STRIPE_FAULT
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A call that changes something in Stripe, as it is sent and as it is recorded in a step."""
+    """A call that changes something in Stripe, as sent and as recorded in a step."""
 
     method: Literal["post", "delete"]
     path: str
@@ -89,7 +89,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A call that changes nothing: a retrieval, a list, a preview."""
+    """A call that changes nothing: an object, a list, a preview."""
 
     path: str
     form: Form
@@ -97,28 +97,28 @@ class Read:
 
 
 class Billing(Protocol):
-    """Stripe, as far as seatctl uses it; `endpoints.py` names the calls. Raises the errors above.
+    """Stripe, as seatctl uses it; `endpoints.py` names the calls. Raises the errors above.
 
-    What is returned is the answer to the call (`answers.py`) and can be read (`objects.py`): type, id and
-    the fields that seatctl relies on are there.
+    Every answer has been checked: it belongs to the call (`answers.py`) and can be read (`objects.py`), with
+    type, id and the fields that seatctl relies on.
     """
 
     def write(self, call: Write, key: str) -> StripeJson:
-        """Carry out a change. `key` is the idempotency key that makes a repetition safe.
+        """Carry out a change. `key` is the idempotency key that makes a retry safe.
 
-        Keys do nothing on DELETE: there a 404 means done, if a retrieval agrees. Raises `write_in_dry_run`
-        under --dry-run.
+        Keys have no effect on DELETE: there a 404 means done, if a read confirms it. Raises
+        `write_in_dry_run` under --dry-run.
         """
 
     def read(self, call: Read) -> StripeJson:
-        """One object, or Stripe's preview of an invoice."""
+        """Return one object, or Stripe's preview of an invoice."""
 
     def every(self, call: Read) -> Iterator[StripeJson]:
-        """Every object of a list, paged on, newest first. Each has its type and id; who uses one reads it."""
+        """Yield every object of a list, newest first, page after page. Only type and id are checked."""
 
     def clock(self) -> datetime | None:
-        """Stripe's time when it last answered (UTC, whole seconds); None before its first answer.
+        """Return Stripe's time at its last answer (UTC, whole seconds); None before the first answer.
 
-        What is compared with Stripe's times goes by this clock: the machine's own may be hours off. A port
-        that checks something before its first call may make that call here, and raise its errors.
+        Use it for comparisons with Stripe's times: the machine's clock may be hours off. A port that checks
+        something before its first call may make that call here, and raise its errors.
         """

@@ -1,7 +1,7 @@
-"""What of a preview waits for its customer, what an invoice of ours, without that, comes to, when it is due.
+"""Reads previews: pending invoice items, what an invoice of our own would cost, and when it is due.
 
-Of the lines of a preview only the first ten can be read, those that have waited first: what they do not tell
-is asked in another way (`recurring`), or told by the sums, which are of the whole.
+Only the first ten lines of a preview can be read, and pending items come first. The rest is read from another
+preview (`recurring`) or computed from the sums, which cover all lines.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from seatctl.models.invoice import InvoiceLine
 from seatctl.models.stripe_objects import Preview, StripeItem
 
 RECURRING: dict[str, JsonValue] = {"preview_mode": "recurring"}
-"""Asks for a preview of the periods of the items alone."""
+"""Asks for a preview of the items' periods alone."""
 
 _A_WHILE = timedelta(hours=1)
 
 
 def read_preview_alone(invoice: StripeJson, recurring: Callable[[], StripeJson] | None = None) -> Preview:
-    """As `read_preview`, of a new subscription without the customer's waiting invoice items.
+    """Like `read_preview`, for a new subscription, without the customer's pending invoice items.
 
-    An invoice of ours leaves them out (`pending_invoice_items_behavior=exclude`). An amount off that Stripe
-    has spread over all lines is less here than on that invoice, which then comes to less than this.
-    `recurring` previews the same without them, where they have pushed everything else off the first page.
+    Our own invoices leave them out (`pending_invoice_items_behavior=exclude`). If Stripe has spread an amount
+    off over all lines, the discount here is smaller than on our invoice, which then costs less. `recurring`
+    reads a preview without the pending items, in case they fill the whole first page.
     """
     alone, whole = _alone(invoice)
     if not alone and not whole and recurring is not None:
@@ -46,15 +46,15 @@ def read_preview_alone(invoice: StripeJson, recurring: Callable[[], StripeJson] 
 
 
 def read_terms(invoice: StripeJson) -> tuple[InvoiceLine, ...]:
-    """The lines of whole periods, as far as they are among the first: those of the items themselves."""
+    """Return the lines of whole periods, of the items themselves, as far as they are on the first page."""
     terms = [line for line in _alone(invoice)[0] if not _prorates(line)]
     return read_preview({**invoice, "lines": {"data": [*terms]}}).lines
 
 
 def read_waiting(invoice: StripeJson, recurring: Callable[[], StripeJson]) -> int:
-    """What a preview bills besides the periods of its items, in minor units: what has waited for it.
+    """Return the amount of pending items in a preview, in minor units: all but the items' periods.
 
-    `recurring` previews those periods alone.
+    `recurring` reads a preview of those periods alone.
     """
     alone, whole = _alone(invoice)
     if whole:
@@ -64,14 +64,14 @@ def read_waiting(invoice: StripeJson, recurring: Callable[[], StripeJson]) -> in
 
 
 def bills_what_has_waited(invoice: StripeJson) -> bool:
-    """Whether a preview has lines that have waited for it; they come first."""
+    """Return whether a preview has pending items; they come first."""
     return not _alone(invoice)[1]
 
 
 def is_of_next_term(invoice: StripeJson, item: StripeItem, at: int) -> bool:
-    """Whether the preview of a change made at `at` (epoch seconds) is the invoice of the term after `item`'s.
+    """Return whether the preview of a change at `at` (epoch seconds) is the invoice of `item`'s next term.
 
-    That is what Stripe previews where the change itself makes no invoice, as in a trial.
+    Stripe previews that invoice if the change itself makes none, as in a trial.
     """
     terms = read_terms(invoice)
     if terms or not _is_cut(invoice):
@@ -80,7 +80,7 @@ def is_of_next_term(invoice: StripeJson, item: StripeItem, at: int) -> bool:
 
 
 def _alone(invoice: StripeJson) -> tuple[list[StripeJson], bool]:
-    """The lines that have not waited, and whether the invoice has no others, on this page or the next."""
+    """Return the lines that are not pending items, and whether the whole invoice has no others."""
     listed = _objects(_lines(invoice).get("data"))
     alone = [line for line in listed if not _has_waited(line)]
     return alone, len(alone) == len(listed) and not _is_cut(invoice)
@@ -111,14 +111,14 @@ def _prorates(line: StripeJson) -> bool:
 
 
 def _net(line: StripeJson) -> int:
-    """What a line comes to after its discounts, with the taxes that are not in its amount; minor units."""
+    """Return a line's amount after discounts, with the taxes that are not included; minor units."""
     off = sum(_number(one, "amount") for one in _objects(line.get("discount_amounts")))
     added = [one for one in _objects(line.get("taxes")) if one.get("tax_behavior") == "exclusive"]
     return _number(line, "amount") - off + sum(_number(one, "amount") for one in added)
 
 
 def _off(lines: list[StripeJson]) -> list[StripeJson]:
-    """What each discount takes off these lines together."""
+    """Return what each discount takes off these lines."""
     sums: dict[str, int] = {}
     for line in lines:
         for one in _objects(line.get("discount_amounts")):

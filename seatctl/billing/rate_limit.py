@@ -1,4 +1,4 @@
-"""How fast calls may leave: spaced evenly, in all and for each endpoint, whatever thread asks."""
+"""A limit on the rate of calls: spaced evenly, in all and per endpoint, across threads."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Final
 TEST_MODE: Final = 20.0
 LIVE_MODE: Final = 60.0
 AN_ENDPOINT: Final = 20.0
-"""Requests a second, well below what Stripe allows, so that others on the account are not slowed down."""
+"""Requests per second, well below Stripe's limits, so that others on the account are not slowed down."""
 
 
 class Pace:
-    """Called before each request; returns when it may leave.
+    """Call it before each request; it returns when the request may be sent.
 
-    Spacing rather than a bucket: a burst after a pause would be counted by Stripe as too fast. `clock`
-    and `sleep` are in seconds.
+    Spacing rather than a bucket: Stripe would count a burst after a pause as too fast. `clock` and `sleep`
+    are in seconds.
     """
 
     def __init__(
@@ -50,6 +50,6 @@ class Pace:
 def pace_of(
     mode: str, setting: float | None, *, clock: Callable[[], float], sleep: Callable[[float], None]
 ) -> Pace:
-    """The pace of a mode, or the one that `sync.requests_per_second` sets."""
+    """Return the pace of a mode, or the one set by `sync.requests_per_second`."""
     whole = setting or (LIVE_MODE if mode == "live" else TEST_MODE)
     return Pace(whole, setting or min(whole, AN_ENDPOINT), clock=clock, sleep=sleep)

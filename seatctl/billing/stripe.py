@@ -1,7 +1,8 @@
 """Stripe over the official SDK: the only importer of `stripe`, and the only place that retries.
 
-The SDK's own retries are off (they cover 409, 5xx and time-outs, but not 429); ours have jitter, honour
-Retry-After, and never repeat a 402. Raw JSON is read instead of SDK objects, which cost four times a fetch.
+The SDK's own retries are off: they cover 409, 5xx and time-outs, but not 429. Ours use jitter, honour
+Retry-After, and never repeat a 402. Answers are read as raw JSON, because the SDK's objects take four times
+as long as the fetch.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from seatctl.sandbox.api.twin import Twin
 
-stripe.enable_telemetry = False  # it would keep an id in ~/.config/stripe and send how long calls take
+stripe.enable_telemetry = False  # it would store an id in ~/.config/stripe and report how long calls take
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -45,8 +46,8 @@ _Text = TypeVar("_Text", str, bytes)
 class StripeBilling:
     """The Billing port over one StripeClient. `sleep` takes seconds; `patience` scales the backoff.
 
-    `pace` is called with the path before each request and returns when it may leave. Safe to use from
-    several threads: the SDK's HTTP client keeps a session for each.
+    `pace` is called with the path before each request and returns when the request may be sent. Safe to use
+    from several threads: each has its own HTTP session.
     """
 
     def __init__(
@@ -66,21 +67,21 @@ class StripeBilling:
         self._clock: datetime | None = None
 
     def write(self, call: Write, key: str) -> StripeJson:
-        """Carry out a change; a dry run stops here, whatever the caller believed."""
+        """Carry out a change. A dry run is stopped here at the latest."""
         if self._read_only:
             raise refuse(
                 Code.WRITE_IN_DRY_RUN, f"a dry run tried to write to Stripe: {call.method} {call.path}"
             )
-        # Without the key a lost answer, retried, would charge twice. DELETE ignores it.
+        # Without the key, a retry after a lost answer would charge twice. DELETE ignores it.
         key_sent = key if call.method == "post" else None
         return self._readable(call, self._send(call.method, call.path, call.form, key_sent, changes=True))
 
     def read(self, call: Read) -> StripeJson:
-        """One object, a page of a list, or a preview."""
+        """Return one object, a page of a list, or a preview."""
         return self._readable(call, self._send(call.method, call.path, call.form, None))
 
     def every(self, call: Read) -> Iterator[StripeJson]:
-        """Every object of a list, paged on by cursor."""
+        """Yield every object of a list, page after page."""
         form = {**call.form, "limit": _PAGE}
         while True:
             answer = self._send("get", call.path, form, None)
@@ -90,11 +91,11 @@ class StripeBilling:
                 return
             last = entries[-1]["id"]
             if last == form.get("starting_after"):
-                raise UnreadableObject(f"the answer to GET {call.path} is the same page again and again")
+                raise UnreadableObject(f"the answer to GET {call.path} is always the same page")
             form["starting_after"] = last
 
     def clock(self) -> datetime | None:
-        """Stripe's time when it last answered."""
+        """Return Stripe's time at its last answer."""
         return self._clock
 
     @staticmethod
@@ -103,7 +104,7 @@ class StripeBilling:
             if not is_preview(call.path):
                 require_readable(answer)
         except UnreadableObject as error:
-            # Not asked for again: what Stripe itself sends in another form, it sends in that form again.
+            # Not retried: Stripe itself would send the object in the same form again.
             error.message = f"the answer to {call.method.upper()} {call.path} cannot be used: {error.message}"
             raise
         return answer
@@ -111,7 +112,7 @@ class StripeBilling:
     def _send(
         self, method: str, path: str, form: Form, key: str | None, *, changes: bool = False
     ) -> StripeJson:
-        """One call with its retries. `changes`: it is not known what a try did whose answer was lost."""
+        """Send one call, with retries. `changes`: after a lost answer it is unknown what the try did."""
         params = dict(form) if key is None else {**form, "idempotency_key": key}
         doubt: Failure | None = None
         for attempt in range(1, _TRIES + 1):
@@ -126,19 +127,19 @@ class StripeBilling:
             else:
                 failure = _unusable(method, path, response.body)
                 if failure is None:
-                    self._note_time(response.headers)  # what is not Stripe's has a clock of its own
+                    self._note_time(response.headers)  # an answer that is not Stripe's has another clock
                     return cast("StripeJson", response.body.answer)
             pause = pause_before_retry(failure, attempt, random.uniform(0.5, 1.0))  # noqa: S311  # jitter
             if pause is None or attempt == _TRIES:
                 if doubt is not None and changes and failure.status in {401, 403, 429}:
-                    failure = doubt  # that Stripe will not look at this one says nothing of the one before
+                    failure = doubt  # this try was not carried out, but the one before may have been
                 raise as_error(failure) from cause
             doubt = failure if failure.proves_nothing else doubt
             self._sleep(pause * self._patience)
         raise AssertionError("the loop returns or raises")
 
     def _note_time(self, headers: object) -> None:
-        """The `Date` header: refusals have one too."""
+        """Read the `Date` header, which refusals have as well."""
         named = (
             {str(name).lower(): str(value) for name, value in headers.items()}
             if isinstance(headers, Mapping)
@@ -148,7 +149,7 @@ class StripeBilling:
 
 
 def _moment(text: str) -> datetime | None:
-    """The time of a `Date` header, in the one form that HTTP sends; None where it is no such date."""
+    """Return the time of a `Date` header in HTTP's one form, or None if it is not such a date."""
     try:
         _, day, month, year, clock, _ = text.split()
         hour, minute, second = map(int, clock.split(":"))
@@ -158,9 +159,10 @@ def _moment(text: str) -> datetime | None:
 
 
 class _Parsed(str):
-    """A body that was looked at already. To the SDK it is `{}`: of the whole one it would build ordered
-    dictionaries, which costs more than everything else that is done with a page of a list; and what is not
-    Stripe's it would show, or trip over.
+    """A body that has been parsed. To the SDK it is `{}`.
+
+    From the whole body the SDK would build ordered dictionaries, which takes longer than everything else that
+    is done with a page of a list. An answer that is not Stripe's would be shown, or raise.
     """
 
     __slots__ = ("answer", "problem", "status")
@@ -170,19 +172,21 @@ class _Parsed(str):
 
 
 def _parsed(body: _Text, status: int) -> tuple[_Text | _Parsed, int]:
-    """What the SDK is handed: Stripe's errors, for it to tell apart, and anything else as a success."""
+    """Return what the SDK is given: Stripe's errors for it to classify, anything else as a success."""
     answer, problem = _as_json(body)
     if problem is None and not 200 <= status < 300:
         if not 300 <= status < 400 and _is_error_of_stripe(answer):
             return body, status
-        problem = "it leads to another address" if 300 <= status < 400 else "it is not one of Stripe's errors"
+        problem = (
+            "it redirects to another address" if 300 <= status < 400 else "it is not one of Stripe's errors"
+        )
     parsed = _Parsed("{}")
     parsed.answer, parsed.problem, parsed.status = answer, problem, status
     return parsed, 200
 
 
 def _as_json(body: str | bytes) -> tuple[JsonValue, str | None]:
-    """The JSON of a body, or why it has none."""
+    """Return the JSON of a body, or why it is not JSON."""
     try:
         return json.loads(body), None
     except (ValueError, RecursionError):
@@ -190,8 +194,8 @@ def _as_json(body: str | bytes) -> tuple[JsonValue, str | None]:
     if not begin.strip():
         return None, "it is empty"
     if begin.lstrip("\ufeff \t\r\n").startswith("<"):
-        return None, "it is a web page, perhaps of a proxy, or of a network that wants a login"
-    return None, "it is not JSON, or was cut off"
+        return None, "it is a web page, perhaps of a proxy or of a network that requires a login"
+    return None, "it is not JSON, or it was cut off"
 
 
 def _is_error_of_stripe(answer: JsonValue) -> bool:
@@ -200,10 +204,10 @@ def _is_error_of_stripe(answer: JsonValue) -> bool:
 
 
 def _unusable(method: str, path: str, body: object) -> Failure | None:
-    """Why what came back is not the answer to this call; None if it is."""
+    """Return the failure if the answer does not belong to this call, else None."""
     assert isinstance(body, _Parsed)
-    found = body.problem or problem(method, path, body.answer)
-    if found is None:
+    unusable = body.problem or problem(method, path, body.answer)
+    if unusable is None:
         return None
     return Failure(
         status=body.status,
@@ -214,25 +218,25 @@ def _unusable(method: str, path: str, body: object) -> Failure | None:
         message="",
         request_id=None,
         retry_after=None,
-        unusable=found,
+        unusable=unusable,
         call=f"{method.upper()} {path}",
     )
 
 
 class _Sessions(requests.Session):
-    """A session for each thread, as the SDK itself keeps them, none of which goes where it is led.
+    """A session for each thread, as the SDK itself keeps them, which does not follow redirects.
 
-    A proxy's redirect would repeat a POST as a GET, and hand the form to whoever waits there.
+    After a proxy's redirect a POST would be repeated as a GET, and the form sent to another server.
     """
 
     def __init__(self, ca_bundle: str | None) -> None:
         super().__init__()
         self._kept = threading.local()
-        # Else the SDK names its own certificates for each request, which REQUESTS_CA_BUNDLE does not change.
+        # By default the SDK passes its own certificates, and REQUESTS_CA_BUNDLE has no effect.
         self._trusted = {} if ca_bundle is None else {"verify": ca_bundle}
 
     def request(self, *args: Any, **options: Any) -> requests.Response:
-        """One request, answered by whoever it was sent to."""
+        """Send one request without following redirects."""
         if getattr(self._kept, "session", None) is None:
             self._kept.session = requests.Session()
         options |= {"allow_redirects": False, **self._trusted}
@@ -240,12 +244,12 @@ class _Sessions(requests.Session):
 
 
 class _OverTheNetwork(stripe.RequestsClient):
-    """The SDK's HTTP client, whose answers are looked at here first."""
+    """The SDK's HTTP client; answers are checked here before the SDK sees them."""
 
-    def request(  # type: ignore[override]  # the SDK takes a text where it says bytes
+    def request(  # type: ignore[override]  # the SDK passes text where it declares bytes
         self, method: str, url: str, headers: Mapping[str, str] | None, post_data: str | None = None
     ) -> tuple[str | bytes, int, Mapping[str, str]]:
-        """One call to Stripe."""
+        """Send one call to Stripe."""
         body, status, answered = super().request(method, url, headers, post_data)
         return *_parsed(body, status), answered
 
@@ -268,7 +272,7 @@ class _InProcess(stripe.HTTPClient):
         *,
         _usage: list[str] | None = None,
     ) -> tuple[str, int, Mapping[str, str]]:
-        """One call to the sandbox; an armed time-out becomes the SDK's connection error."""
+        """Send one call to the sandbox; an armed time-out becomes the SDK's connection error."""
         from seatctl.sandbox.store import Unusable
 
         path = url.removeprefix("https://api.stripe.com")
@@ -281,10 +285,10 @@ class _InProcess(stripe.HTTPClient):
             full = "full" in str(error)
             raise refuse(
                 Code.SANDBOX_UNUSABLE,
-                f"the sandbox cannot be written: {error}",
+                f"the sandbox's file cannot be written: {error}",
                 hint=f"free some disk space, then {hints.AGAIN}" if full else hints.command("doctor"),
             ) from error
-        # The SDK looks its headers up in lower case, as an HTTP library would hand them over.
+        # The SDK looks up headers in lower case, as an HTTP library provides them.
         headed = {name.lower(): value for name, value in answer.headers.items()}
         return *_parsed(answer.body, answer.status), headed
 
@@ -294,7 +298,7 @@ class _InProcess(stripe.HTTPClient):
 
 
 def _failure(error: stripe.StripeError, call: str) -> Failure:
-    """The SDK's exception as a plain value. Messages of Stripe never hold the whole key."""
+    """Return the SDK's exception as a plain value. Stripe's messages never contain the whole key."""
     body = error.json_body if isinstance(error.json_body, dict) else {}
     inner = body.get("error")
     detail: Mapping[str, object] = inner if isinstance(inner, dict) else {}
@@ -320,14 +324,14 @@ def _failure(error: stripe.StripeError, call: str) -> Failure:
 
 
 def _why_unreached(error: stripe.StripeError) -> str:
-    """Why no answer came, in one line: the SDK puts the reason behind lines of advice of its own."""
+    """Return why no answer came, in one line: the SDK puts the reason after several lines of advice."""
     text = " ".join((error.user_message or "no answer").split())
     advice, _, reason = text.partition("(Network error: ")
     if "certificate" in advice:
         return "its certificate cannot be verified"
-    told = re.findall(r"\[Errno -?\d+\] ([^()'\"]+)", reason)
-    if told:  # the operating system's own words stand inside the wrappers of two libraries
-        return str(told[-1]).strip()
+    system_messages = re.findall(r"\[Errno -?\d+\] ([^()'\"]+)", reason)
+    if system_messages:  # wrapped by two libraries
+        return str(system_messages[-1]).strip()
     if "timed out" in reason:
         return "it took too long"
     return reason.removesuffix(")") or text
@@ -342,9 +346,9 @@ def connect(
     sleep: Callable[[float], None],
     pace: Callable[[str], None] | None = None,
 ) -> StripeBilling:
-    """Stripe itself, or another server that speaks its API at `api_base` (already checked by settings).
+    """Return Stripe itself, or another server that speaks its API at `api_base` (validated by settings).
 
-    `ca_bundle`: the file or folder of certificates to trust instead of those that come with the SDK.
+    `ca_bundle`: the file or folder of certificates to trust instead of the SDK's own.
     """
     http = _OverTheNetwork(timeout=(_CONNECT_SECONDS, _READ_SECONDS), session=_Sessions(ca_bundle))
     client = stripe.StripeClient(
@@ -357,7 +361,7 @@ def connect(
 
 
 def connect_sandbox(path: Path, *, read_only: bool, sleep: Callable[[float], None]) -> StripeBilling:
-    """The embedded sandbox over its file at `path`, behind the real SDK. Backoff is short: no network."""
+    """Return the embedded sandbox with its file at `path`, behind the real SDK. Retries wait only briefly."""
     from seatctl.sandbox.api.twin import Twin
 
     client = stripe.StripeClient(

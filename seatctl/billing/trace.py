@@ -1,4 +1,4 @@
-"""The Stripe port with every call told: method, path, how long it took, how it ended. No forms, no keys."""
+"""A Stripe port that logs every call: method, path, duration, result. No forms, no keys."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from seatctl.errors import SeatctlError
 
 
 class TracedBilling:
-    """Passes calls on to `inner` and tells `tell` one line about each; a list is told when it is read out."""
+    """Passes calls on to `inner` and calls `tell` with one line about each; for a list, at its end."""
 
     def __init__(self, inner: Billing, tell: Callable[[str], None]) -> None:
         self._inner = inner
         self._tell = tell
 
     def write(self, call: Write, key: str) -> StripeJson:
-        """As the port says."""
+        """As in the port."""
         return self._timed(f"{call.method.upper()} {call.path} ({key})", lambda: self._inner.write(call, key))
 
     def read(self, call: Read) -> StripeJson:
-        """As the port says."""
+        """As in the port."""
         return self._timed(f"{call.method.upper()} {call.path}", lambda: self._inner.read(call))
 
     def every(self, call: Read) -> Iterator[StripeJson]:
-        """As the port says."""
+        """As in the port."""
         count = 0
         for entry in self._inner.every(call):
             count += 1
@@ -34,7 +34,7 @@ class TracedBilling:
         self._tell(f"stripe: GET {call.path}: {count} in all")
 
     def clock(self) -> datetime | None:
-        """As the port says."""
+        """As in the port."""
         return self._inner.clock()
 
     def _timed(self, what: str, send: Callable[[], StripeJson]) -> StripeJson:

@@ -1,4 +1,4 @@
-"""`seatctl config`: settings of profiles, and which profile is in use."""
+"""`seatctl config`: settings of profiles, and the profile in use."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KeyArg = Annotated[
     str,
     typer.Argument(
         metavar="KEY",
-        help="A setting; for all of them: seatctl help settings.",
+        help="A setting; to list them: seatctl help settings.",
         show_default=False,
         autocompletion=_complete_setting,
     ),
@@ -92,7 +92,7 @@ def set_value(
 
 @app.command("unset")
 def unset(typer_ctx: typer.Context, key: KeyArg) -> None:
-    """Take a setting of the profile away, so that its default counts again.
+    """Remove a setting from the profile, so that its default applies again.
 
     Examples:
       seatctl config unset output
@@ -114,8 +114,8 @@ def path(typer_ctx: typer.Context) -> None:
     if ctx.format is None:
         write_text(str(path))
     else:
-        found: Record = {"path": str(path), "exists": path.exists()}
-        ctx.emit_one(found, (Column("path", "Path"), Column("exists", "Exists", "flag")), handle="path")
+        record: Record = {"path": str(path), "exists": path.exists()}
+        ctx.emit_one(record, (Column("path", "Path"), Column("exists", "Exists", "flag")), handle="path")
 
 
 @app.command("profiles")
@@ -142,7 +142,7 @@ def use(
     typer_ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="PROFILE", help="A profile.", show_default=False)],
 ) -> None:
-    """Make a profile the one in use where none is named.
+    """Choose the profile to use if none is named.
 
     Examples:
       seatctl config use live
@@ -161,7 +161,7 @@ def _changeable(key: str) -> Setting:
     if known.fixed:
         raise refuse(
             Code.FIXED_SETTING,
-            f"{key} is decided when a profile is made, and stays",
+            f"{key} was decided by init and cannot be changed",
             hint="to make another profile: seatctl init PROFILE",
             data={"setting": key},
         )
@@ -181,11 +181,11 @@ def _write(ctx: Context, known: Setting, value: Value | None) -> None:
         ctx.note("dry run: nothing was written")
     hidden = [name for name in known.environment if ctx.environment.get(name)]
     if hidden and not ctx.options.quiet:
-        note(f"{hidden[0]} is set and comes before the profile")
+        note(f"{hidden[0]} is set and overrides the profile")
 
 
 def _record(ctx: Context, known: Setting) -> Record:
-    """A setting with the value that counts and where it comes from."""
+    """Return a setting with its effective value and where that comes from."""
     source = next((name for name in known.environment if ctx.environment.get(name)), None)
     if source is None and known.key in ctx.profile.values:
         source = f"profile {ctx.profile.name}"

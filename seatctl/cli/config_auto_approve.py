@@ -1,4 +1,4 @@
-"""`seatctl config auto-approve`: a setting of a subscription, kept in Stripe's metadata too."""
+"""`seatctl config auto-approve`: a setting of a subscription, also stored in Stripe's metadata."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COLUMNS = (
     Column("daily_limit", "A day", "integer"),
     Column("until", "Until", "time"),
     Column("keep_free", "Kept free", "integer"),
-    Column("rules", "RuleOptions", "list", table=False),
+    Column("rules", "Rules", "list", table=False),
 )
 TEST_COLUMNS = (
     Column("subscription", "Subscription"),
@@ -43,7 +43,7 @@ TEST_COLUMNS = (
 SwitchArg = Annotated[
     OnOff | None,
     typer.Argument(
-        metavar="[on|off]", help="Without it and without rules, show what is.", show_default=False
+        metavar="[on|off]", help="Without it and without rules, show the current rules.", show_default=False
     ),
 ]
 DomainOpt = Annotated[
@@ -59,12 +59,16 @@ DailyOpt = Annotated[
 UntilOpt = Annotated[str | None, typer.Option("--until", metavar="14d|DATE", help="Only until then.")]
 KeepOpt = Annotated[
     int | None,
-    typer.Option("--keep-free", metavar="N", min=0, max=1_000_000, help="Leave the last N free seats alone."),
+    typer.Option(
+        "--keep-free", metavar="N", min=0, max=1_000_000, help="Leave the last N free seats unassigned."
+    ),
 ]
-ResetOpt = Annotated[bool, typer.Option("--reset", help="Forget the rules that were set before.")]
+ResetOpt = Annotated[bool, typer.Option("--reset", help="Remove all earlier rules first.")]
 TestOpt = Annotated[
     str | None,
-    typer.Option("--test", metavar="EMAIL", help="Change nothing: say which rule would decide, and how."),
+    typer.Option(
+        "--test", metavar="EMAIL", help="Change nothing; show which rule would decide for this address."
+    ),
 ]
 
 
@@ -82,8 +86,8 @@ def auto_approve(
 ) -> None:
     """Show or change automatic approval of a subscription's requests.
 
-    While it is on, its rules hold and a seat is free, who asks is seated at once; where no seat is free
-    they wait for one; otherwise a person decides. Rules that are not named stay as they are.
+    While it is on and all rules match, a requester gets a free seat at once, or joins the waitlist if no seat
+    is free. Otherwise a person decides. Rules that are not given stay as they are.
 
     Examples:
       seatctl config auto-approve design
@@ -119,12 +123,12 @@ def _show(ctx: Context, subscription: str) -> None:
     from seatctl.rules.approval_rules import auto_approval_fields
 
     with ctx.ledger.reading() as reader:
-        found = subscriptions.find(reader, subscription)
-    rules = auto_approval_fields(found.auto_approval)
+        current = subscriptions.find(reader, subscription)
+    rules = auto_approval_fields(current.auto_approval)
     record: Record = {
         **rules,
-        "subscription": found.name,
-        "auto_approve": found.auto_approval.enabled,
+        "subscription": current.name,
+        "auto_approve": current.auto_approval.enabled,
         "rules": rules,
     }
     ctx.emit_one(record, COLUMNS, handle="auto_approve")

@@ -1,4 +1,4 @@
-"""`seatctl demo`: the real commands on a throw-away profile, printed with their results."""
+"""`seatctl demo`: the real commands in a temporary profile, printed with their results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BUY = "subs buy --plan pro --seats 5 --name design --owner ann@example.com --bi
 
 
 class DemoStep(NamedTuple):
-    """A command, why it is shown, and the exit code that it must end with."""
+    """A command, why it is shown, and its expected exit code."""
 
     why: str
     command: str
@@ -38,34 +38,36 @@ STEPS = (
         "A plan is a Stripe product with a price and a policy.", "plans add pro --price 12.00 --currency usd"
     ),
     DemoStep(
-        "A declined card leaves nothing behind.",
+        "If the card is declined, nothing is left behind.",
         f"{_BUY} --payment-method pm_card_chargeDeclined --yes",
         ExitCode.STRIPE_REFUSED,
     ),
-    DemoStep("Buying charges once, whatever happens.", f"{_BUY} --payment-method pm_card_visa --yes"),
-    DemoStep("People come from a file.", "users import people.csv --map email='Work Email'"),
+    DemoStep("A purchase is charged once, whatever happens.", f"{_BUY} --payment-method pm_card_visa --yes"),
+    DemoStep("People are imported from a file.", "users import people.csv --map email='Work Email'"),
     DemoStep(
-        "They are seated from the same file.",
+        "The same file assigns their seats.",
         "seats assign design --from people.csv --map email='Work Email'",
     ),
-    DemoStep("Who has no seat asks for one.", "users add zoe@example.com --name 'Zoe Zhang'"),
+    DemoStep("A user without a seat requests one.", "users add zoe@example.com --name 'Zoe Zhang'"),
     DemoStep("", "requests create zoe@example.com --subscription design"),
     DemoStep("The owner approves.", "requests approve 1"),
-    DemoStep("No sixth person sits in five seats: the next one waits.", "users add kim@example.com"),
+    DemoStep("Five seats are full: the next person joins the waitlist.", "users add kim@example.com"),
     DemoStep("", "config auto-approve design on"),
     DemoStep("", "requests create kim@example.com --subscription design", ExitCode.WAITING),
-    DemoStep("A seat that is given back goes to who waits.", "seats revoke design emil@example.com"),
+    DemoStep(
+        "A revoked seat goes to the next person on the waitlist.", "seats revoke design emil@example.com"
+    ),
     DemoStep("Any program can ask whether a person is entitled.", "check kim@example.com"),
     DemoStep("", "check emil@example.com", ExitCode.NO),
     DemoStep("", "seats list design"),
     DemoStep("", "invoices list"),
-    DemoStep("Every change stands in an audit log that cannot be altered unseen.", "audit verify"),
+    DemoStep("Every change is in an audit log that reveals any alteration.", "audit verify"),
 )
 
 
 @app.command()
 def demo(typer_ctx: typer.Context) -> None:
-    """Show seatctl at work on a throw-away profile: no account, no network, nothing kept.
+    """Show seatctl at work in a temporary profile: no account, no network, nothing is left behind.
 
     Examples:
       seatctl demo
@@ -82,11 +84,11 @@ def demo(typer_ctx: typer.Context) -> None:
         for step in STEPS:
             _run(step, environment, folder)
     seconds = time.monotonic() - started
-    note(f"{len(STEPS) + 1} commands in {seconds:.1f} s. To begin for real: seatctl init")
+    note(f"{len(STEPS) + 1} commands in {seconds:.1f} s. To set up your own profile: seatctl init")
 
 
 def _environment(given: Mapping[str, str], folder: str) -> dict[str, str]:
-    """The user's environment without anything that leads to a profile, a key or another format."""
+    """Return the environment without variables that name a profile, a key or another format."""
     kept = {name: value for name, value in given.items() if not name.startswith(("SEATCTL_", "STRIPE_"))}
     return {**kept, "SEATCTL_CONFIG": folder, "SEATCTL_OUTPUT": "table"}
 

@@ -1,4 +1,4 @@
-"""`seatctl doctor`: look at everything a command relies on, and name the command that repairs it."""
+"""`seatctl doctor`: check everything that commands rely on, and name the command that repairs it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLUMNS = (
 
 @app.command("doctor")
 def doctor(typer_ctx: typer.Context) -> None:
-    """Check configuration, ledger, key and Stripe, and say how to repair what is wrong (exit 7).
+    """Check configuration, ledger, key and Stripe, and say how to repair problems (exit 7).
 
     Examples:
       seatctl doctor

@@ -1,4 +1,4 @@
-"""The checks of `seatctl doctor`, in the order in which one thing relies on another. They change nothing."""
+"""The checks of `seatctl doctor`, each after those it relies on. They change nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FEW = 10
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check: what was found and, where something is wrong, what to type."""
+    """The result of one check and, if something is wrong, what to type."""
 
     check: str
     result: Literal["ok", "warning", "problem"]
@@ -29,12 +29,12 @@ class Finding:
     repair: str | None = None
 
     def as_record(self) -> Record:
-        """The row that is printed."""
+        """Return the row that is printed."""
         return {"check": self.check, "result": self.result, "detail": self.detail, "repair": self.repair}
 
 
 def examine(ctx: Context) -> Iterator[Finding]:
-    """Every check; those that rely on a failed one are left out."""
+    """Yield the result of every check; checks that rely on a failed one are skipped."""
     yield _guarded("sqlite", _sqlite, ctx)
     for name, check in (("configuration", _configuration), ("profile", _profile)):
         finding = _guarded(name, check, ctx)
@@ -67,7 +67,7 @@ def examine(ctx: Context) -> Iterator[Finding]:
 
 
 def _guarded(name: str, check: Callable[[Context], Finding], ctx: Context) -> Finding:
-    """A check that is refused is a finding, with the refusal's own hint as the repair."""
+    """Run a check; a refusal becomes a problem, with the refusal's hint as the repair."""
     try:
         return check(ctx)
     except SeatctlError as error:
@@ -76,16 +76,16 @@ def _guarded(name: str, check: Callable[[Context], Finding], ctx: Context) -> Fi
 
 
 def _instead_of_doctor(error: SeatctlError, ctx: Context) -> str:
-    """What to do after a refusal whose hint is the command that is running."""
+    """Return the repair for a refusal whose hint is `seatctl doctor` itself."""
     from seatctl.errors import ExitCode
 
     if error.exit_code is ExitCode.NOT_ALLOWED:
         another = f"give another key: seatctl init {ctx.profile.name} --key-stdin"
         return f"{another}; or allow it in Stripe's dashboard" if error.code != "key_rejected" else another
-    return "look at the network, a proxy, and seatctl config get stripe.api_base; then: seatctl doctor"
+    return "check the network, any proxy, and seatctl config get stripe.api_base; then: seatctl doctor"
 
 
-def _sqlite(_here: Context) -> Finding:
+def _sqlite(_ctx: Context) -> Finding:
     from seatctl.ledger.engines.sqlite import require_sqlite, sqlite_version
 
     require_sqlite()
@@ -95,7 +95,7 @@ def _sqlite(_here: Context) -> Finding:
 def _configuration(ctx: Context) -> Finding:
     path = ctx.settings.path
     if not path.exists():
-        return Finding("configuration", "problem", f"{path} is not there", "seatctl init")
+        return Finding("configuration", "problem", f"{path} does not exist", "seatctl init")
     return Finding("configuration", "ok", str(path))
 
 
@@ -105,9 +105,9 @@ def _profile(ctx: Context) -> Finding:
 
 
 def _permissions(ctx: Context) -> Finding:
-    """Names, e-mails and what was bought are nobody else's business on a shared machine.
+    """Names, e-mails and purchases are private on a shared machine.
 
-    A group that may read is how a service account is given `check`, so it is named and is not a problem.
+    A group with read permission is how a service account runs `check`, so it is only a warning.
     """
     ledger = ctx.ledger_path(ctx.profile)
     sandbox = ctx.settings.sandbox_path(ctx.profile)
@@ -143,7 +143,7 @@ def _file_system(ctx: Context) -> Finding:
         return Finding(
             "file system",
             "problem",
-            f"the ledger lies on a network file system ({kind}), where two machines can damage it",
+            f"the ledger is on a network file system ({kind}), where two machines can damage it",
             "move it to a local disk, then seatctl config set ledger PATH",
         )
     return Finding("file system", "ok", "local")
@@ -152,15 +152,15 @@ def _file_system(ctx: Context) -> Finding:
 def _integrity(ctx: Context) -> Finding:
     from seatctl.ledger.check import problems
 
-    found = [f"{subject}: {detail}" for _, subject, detail in problems(ctx.ledger)]
-    if found:
-        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-        return Finding("integrity", "problem", f"{found[0]}{more}", "seatctl ledger check")
-    return Finding("integrity", "ok", "the ledger is whole")
+    problems_found = [f"{subject}: {detail}" for _, subject, detail in problems(ctx.ledger)]
+    if problems_found:
+        more = f" and {len(problems_found) - 1} more" if len(problems_found) > 1 else ""
+        return Finding("integrity", "problem", f"{problems_found[0]}{more}", "seatctl ledger check")
+    return Finding("integrity", "ok", "the ledger is intact")
 
 
 def _emails(ctx: Context) -> Finding:
-    """Who shared a key by the rule of earlier versions, or shares an address by the rule of this one."""
+    """Find users who shared a key under an earlier version's rule, or share an address under this one's."""
     from seatctl.ledger.schema import email_keys
     from seatctl.ledger.users import quoted
 
@@ -168,16 +168,16 @@ def _emails(ctx: Context) -> Finding:
         doubled, separated = list(email_keys.doubled(reader)), list(email_keys.separated(reader))
     if doubled:
         other = f"seatctl users edit {quoted(doubled[0][1])} --email EMAIL"
-        return Finding("e-mails", "problem", f"two users are one address: {_named(doubled)}", other)
+        return Finding("e-mails", "problem", f"two users have the same address: {_named(doubled)}", other)
     if separated:
         again = f"seatctl notify send --again {quoted(separated[0][0])}"
-        detail = f"an earlier version wrote to another address: {_named(separated)}"
+        detail = f"an earlier version sent mail to another address: {_named(separated)}"
         return Finding("e-mails", "warning", detail, f"{again}, if their seat is not claimed")
-    return Finding("e-mails", "ok", "every user has an address of their own")
+    return Finding("e-mails", "ok", "no two users have the same address")
 
 
 def _named(pairs: list[tuple[str, str]]) -> str:
-    """The first few of pairs of an e-mail and what it is or was found by."""
+    """Return the first few pairs of an e-mail and the other address."""
     more = f" and {len(pairs) - _FEW} more" if len(pairs) > _FEW else ""
     return ", ".join(f"{email} ({other})" for email, other in pairs[:_FEW]) + more
 
@@ -191,7 +191,7 @@ def _actor(ctx: Context) -> Finding:
         return Finding(
             "actor",
             "warning",
-            f"{ctx.actor} has no role of its own in this ledger",
+            f"{ctx.actor} has no role in this ledger",
             "seatctl config set actor E-MAIL, or --as ACTOR",
         )
     return Finding("actor", "ok", f"{ctx.actor}: {', '.join(sorted(held))}")
@@ -208,24 +208,24 @@ def _operations(ctx: Context) -> Finding:
 
 
 def _plans(ctx: Context) -> Finding:
-    """Plans that an earlier version or the dashboard has let be: nothing could ever be added to them."""
+    """Find plans, from an earlier version or the dashboard, to which seats could never be added."""
     from seatctl.ledger import plans
     from seatctl.rules.policies import BadPolicy, check_term
 
     with ctx.ledger.reading() as reader:
         sold = list(plans.listing(reader, archived=False))
-    found: list[tuple[str, str, str]] = []
+    bad_plans: list[tuple[str, str, str]] = []
     for plan in sold:
         try:
             if plan.policy is not None:
                 check_term(plan.policy, plan.interval, plan.interval_count)
         except BadPolicy as error:
             options = str(error.hint).removeprefix("use ")
-            found.append((plan.slug, error.message, f"seatctl plans edit {plan.slug} {options}"))
-    if not found:
+            bad_plans.append((plan.slug, error.message, f"seatctl plans edit {plan.slug} {options}"))
+    if not bad_plans:
         return Finding("plans", "ok", "seats can be added to every plan")
-    said = "; ".join(f"{slug}: {message}" for slug, message, _ in found)
-    return Finding("plans", "warning", said, "; ".join(repair for *_, repair in found))
+    detail = "; ".join(f"{slug}: {message}" for slug, message, _ in bad_plans)
+    return Finding("plans", "warning", detail, "; ".join(repair for *_, repair in bad_plans))
 
 
 def _key(ctx: Context) -> Finding:
@@ -236,17 +236,17 @@ def _key(ctx: Context) -> Finding:
 
 
 def _certificates(ctx: Context) -> Finding:
-    """What proves that it is Stripe who answers."""
+    """Return which certificates prove Stripe's identity."""
     from seatctl.app.connections import trusted_certificates
 
     named, _ = trusted_certificates(ctx.profile, ctx.environment)
     return Finding(
-        "certificates", "ok", f"trusts {named}" if named else "trusts what Stripe's library brings"
+        "certificates", "ok", f"trusts {named}" if named else "trusts the certificates of Stripe's library"
     )
 
 
 def _key_permissions(ctx: Context) -> Finding:
-    """Whether a restricted key may read what a sync reads; what it may change cannot be tried."""
+    """Check that a restricted key may read what a sync reads; writing cannot be tried."""
     from seatctl.billing.listings import may_read
     from seatctl.billing.port import KeyLacksPermission
 
@@ -264,17 +264,17 @@ def _key_permissions(ctx: Context) -> Finding:
             "allow it in Stripe's dashboard, or give another key: "
             f"seatctl init {ctx.profile.name} --key-stdin",
         )
-    return Finding("permissions", "ok", "the key may read what a sync reads")
+    return Finding("permissions", "ok", "the key may read everything that a sync reads")
 
 
 def _stripe(ctx: Context) -> Finding:
-    """The account behind the key must be the profile's and the ledger's (design rule 8)."""
+    """Check that the account behind the key is the profile's and the ledger's."""
     from seatctl.billing.account import account_id
 
     named = ctx.profile.values.get("stripe_account")
     stripe = ctx.billing if ctx.profile.mode is Mode.SANDBOX else ctx.stripe
-    found = account_id(stripe)
-    if found is None:
+    account = account_id(stripe)
+    if account is None:
         expected = f" (expected {named})" if named else ""
         return Finding(
             "stripe",
@@ -282,11 +282,11 @@ def _stripe(ctx: Context) -> Finding:
             f"reachable, but it does not tell this key its account{expected}; permission: account read",
             None if named else "seatctl config set stripe_account ACCOUNT",
         )
-    if named and found != named:
+    if named and account != named:
         return Finding(
             "stripe",
             "problem",
-            f"the key belongs to account {found}, the profile to {named}",
-            f"give the key of {named}: seatctl init {ctx.profile.name} --key-stdin",
+            f"the key belongs to account {account}, but the profile to {named}",
+            f"use a key of {named}: seatctl init {ctx.profile.name} --key-stdin",
         )
-    return Finding("stripe", "ok", f"account {found} answers")
+    return Finding("stripe", "ok", f"account {account} answers")

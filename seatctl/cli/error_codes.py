@@ -1,6 +1,6 @@
 """The error codes, printed from the catalogue: `seatctl help error-codes` and docs/error-codes.md.
 
-`python -m seatctl.cli.error_codes` writes the page; a test compares.
+`python -m seatctl.cli.error_codes` writes the page; a test compares it with the catalogue.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _by_exit_code() -> Iterator[tuple[ExitCode, list[Refusal]]]:
 
 
 def text() -> str:
-    """The help topic: every code and its meaning, under its exit code."""
+    """Return the help topic: every code and its meaning, by exit code."""
     width = max(len(refusal.code) for refusal in catalogue())
     lines = ['The "code" of an error in -o json, by exit code. Codes never change.']
     for exit_code, refusals in _by_exit_code():
@@ -48,7 +48,7 @@ def text() -> str:
 
 
 def page() -> str:
-    """docs/error-codes.md."""
+    """Return the contents of docs/error-codes.md."""
     lines = [
         "# Error codes",
         "",

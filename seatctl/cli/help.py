@@ -1,4 +1,4 @@
-"""`seatctl help [TOPIC]`: what belongs to no single command."""
+"""`seatctl help [TOPIC]`: everything that does not belong to one command."""
 
 from __future__ import annotations
 
@@ -44,5 +44,5 @@ def show_help(
         from seatctl.rules.suggestions import did_you_mean
 
         known = [*TOPICS, *catalogue.names()]
-        hint = did_you_mean(words[0], known, "for the topics: seatctl help")
+        hint = did_you_mean(words[0], known, "to list the topics: seatctl help")
         raise refuse(Code.UNKNOWN_TOPIC, f"there is no help on {' '.join(words)!r}", hint=hint)

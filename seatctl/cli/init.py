@@ -1,4 +1,4 @@
-"""`seatctl init`: make a profile with its ledger and, in a sandbox, its own Stripe."""
+"""`seatctl init`: create a profile with its ledger and, in sandbox mode, its own Stripe."""
 
 from __future__ import annotations
 
@@ -21,20 +21,22 @@ def init(
         str | None, typer.Option("--mode", metavar="MODE", help="sandbox (the default), test or live.")
     ] = None,
     actor: Annotated[
-        str | None, typer.Option("--actor", metavar="ACTOR", help="Who acts: an e-mail address or ci:NAME.")
+        str | None, typer.Option("--actor", metavar="ACTOR", help="The actor: an e-mail address or ci:NAME.")
     ] = None,
     key_stdin: Annotated[
-        bool, typer.Option("--key-stdin", help="Read the Stripe key from stdin, for the system keyring.")
+        bool, typer.Option("--key-stdin", help="Read the Stripe key from stdin and store it in the keyring.")
     ] = False,
     stripe_account: Annotated[
         str | None,
-        typer.Option("--stripe-account", metavar="ACCOUNT", help="For a key that may not read its account."),
+        typer.Option(
+            "--stripe-account", metavar="ACCOUNT", help="The account, for a key that may not read it."
+        ),
     ] = None,
 ) -> None:
-    """Set up a profile: configuration, ledger and sandbox. Doing it again changes nothing.
+    """Set up a profile: configuration, ledger and sandbox. Repeating it changes nothing.
 
-    Without --mode it is a sandbox: no account, no network. A test or live profile needs a Stripe key, from
-    the environment, from stdin, or asked for. The first actor of a ledger becomes its admin.
+    Without --mode it is a sandbox: no account, no network. A test or live profile needs a Stripe key from the
+    environment, from stdin, or typed when asked for. The first actor of a ledger becomes its admin.
 
     Examples:
       seatctl init

@@ -1,6 +1,6 @@
-"""The steps behind `seatctl init`: settle what is wanted, ask for what is missing, make what is not there.
+"""The steps of `seatctl init`: decide what is wanted, ask for what is missing, create what is missing.
 
-config.toml comes last, so that an `init` that was killed is simply repeated.
+config.toml is written last, so that an interrupted `init` can simply be repeated.
 """
 
 from __future__ import annotations
@@ -44,24 +44,24 @@ class InitOptions:
     stripe_account: str | None
 
 
-def set_up(ctx: Context, wish: InitOptions) -> Record:
-    """Make the profile, or complete the one that is there. Returns what `init` prints."""
+def set_up(ctx: Context, options: InitOptions) -> Record:
+    """Create the profile, or complete an existing one. Return what `init` prints."""
     inherited = ctx.options.profile or ctx.environment.get("SEATCTL_PROFILE") or DEFAULT_PROFILE
-    name = inherited if wish.profile is None else wish.profile
+    name = inherited if options.profile is None else options.profile
     if not re.fullmatch(PROFILE_NAME, name):
-        raise BadInput(f"{name!r} is not a name for a profile: lower-case letters, digits, - and _")
+        raise BadInput(f"{name!r} is not a valid profile name: use lower-case letters, digits, - and _")
     before = ctx.settings.profiles.get(name)
-    mode = _mode(wish, before, name)
+    mode = _mode(options, before, name)
     values: dict[str, Value] = dict(before.values) if before else {}
     values["mode"] = mode.value
-    actor = _actor(ctx, wish, before)
+    actor = _actor(ctx, options, before)
     if actor:
         values["actor"] = actor
     if ctx.options.ledger:
         values["ledger"] = ctx.options.ledger
     profile = Profile(name, mode, values)
     if mode is not Mode.SANDBOX:
-        profile = _with_account(ctx, wish, profile)
+        profile = _with_account(ctx, options, profile)
     dry = ctx.options.dry_run
     created = not dry and (before is None or not ctx.ledger_path(profile).exists())
     if not dry:
@@ -78,40 +78,40 @@ def set_up(ctx: Context, wish: InitOptions) -> Record:
 
 
 def _make(ctx: Context, profile: Profile, actor: str) -> None:
-    """Ledger, sandbox, the first admin, and last config.toml."""
+    """Create the ledger, the sandbox, the first admin, and last config.toml."""
 
     from seatctl.config.settings_file import locked, with_profile
     from seatctl.ledger import roles
     from seatctl.models.role import Grant, Role
 
-    # Of two processes that make the same sandbox file at once, SQLite lets one fail to switch on its WAL.
+    # If two processes create the same sandbox file at once, one of them fails to turn on SQLite's WAL.
     with locked(ctx.settings.data / ".init.lock"):
         ctx.create(profile)
     with ctx.ledger.change(ctx.call._replace(actor=actor)) as tx:
-        # Inside the write lock: of two first actors at once, one becomes the admin.
+        # Inside the write lock: of two concurrent first actors only one becomes the admin.
         if not roles.holders(tx, {Role.ADMIN}) and roles.grant(tx, Grant(actor, Role.ADMIN)):
             tx.summarise(f"{actor} is the admin of this ledger")
     ctx.change_settings(lambda settings: with_profile(settings, profile))
 
 
-def _mode(wish: InitOptions, before: Profile | None, name: str) -> Mode:
-    if wish.mode:
-        mode = Mode(str(parse_setting("mode", wish.mode)))
+def _mode(options: InitOptions, before: Profile | None, name: str) -> Mode:
+    if options.mode:
+        mode = Mode(str(parse_setting("mode", options.mode)))
     else:
         mode = before.mode if before else Mode.SANDBOX
     if before and before.mode is not mode:
         raise refuse(
             Code.PROFILE_EXISTS,
-            f"profile {name} is a {before.mode} profile, and its mode stays",
-            hint=f"make another one: seatctl init {mode} --mode {mode}",
+            f"profile {name} has {before.mode} mode, which cannot be changed",
+            hint=f"make another profile: seatctl init {mode} --mode {mode}",
             data={"profile": name, "mode": before.mode.value},
         )
     return mode
 
 
-def _actor(ctx: Context, wish: InitOptions, before: Profile | None) -> str | None:
-    """Flag, environment, what the profile has, a question; None stands for the OS user."""
-    named = wish.actor or ctx.options.actor or ctx.environment.get("SEATCTL_ACTOR")
+def _actor(ctx: Context, options: InitOptions, before: Profile | None) -> str | None:
+    """Return the actor: flag, environment, the profile's, an answer; None stands for the OS user."""
+    named = options.actor or ctx.options.actor or ctx.environment.get("SEATCTL_ACTOR")
     if named is None and before is not None:
         kept = before.values.get("actor")
         return str(kept) if kept else None
@@ -123,7 +123,7 @@ def _actor(ctx: Context, wish: InitOptions, before: Profile | None) -> str | Non
 
 
 def _asked_actor(ctx: Context) -> str | None:
-    """The answer of a person, who is asked again after a slip: by this address the ledger will know them."""
+    """Ask for the actor until the answer is valid: the ledger will know the person by this address."""
     from seatctl.output.redact import redact
     from seatctl.rules.emails import check_email
 
@@ -135,30 +135,30 @@ def _asked_actor(ctx: Context) -> str | None:
         problem = None if named.startswith(("ci:", "os:")) else check_email(named)
         if problem is None and is_actor(named):
             return None if named.startswith("os:") else named
-        shown = redact(named)  # the key is asked for next, and may have been pasted here
+        shown = redact(named)  # the key is asked for next, and may have been pasted here by mistake
         ctx.note(f"{shown!r} is not an e-mail address{f': {problem}' if problem else ''}")
 
 
-def _with_account(ctx: Context, wish: InitOptions, profile: Profile) -> Profile:
-    """Take the key, and the account it belongs to, before anything is written."""
+def _with_account(ctx: Context, options: InitOptions, profile: Profile) -> Profile:
+    """Return the profile with its account, after checking the key; nothing else is written yet."""
     from seatctl.config.secrets import Key, check_key, find_key, read_secret, require_keyring, store_key
     from seatctl.input.lines import stdin_line
 
-    if wish.key_stdin or not _has_key(ctx, profile):
-        if not wish.key_stdin and ctx.interactive:
+    if options.key_stdin or not _has_key(ctx, profile):
+        if not options.key_stdin and ctx.interactive:
             require_keyring(profile)
         secret = read_secret(
             stdin_line()
-            if wish.key_stdin
+            if options.key_stdin
             else ctx.ask(f"Stripe {profile.mode} key", flag="--key-stdin", hidden=True)
         )
-        key = Key(secret, "stdin" if wish.key_stdin else "the terminal")
+        key = Key(secret, "stdin" if options.key_stdin else "the terminal")
         check_key(key, profile)
         if not ctx.options.dry_run:
             store_key(ctx.settings, profile, secret)
     else:
         key = find_key(ctx.settings, profile, ctx.environment)
-    account = _account(ctx, wish, profile, key.secret)
+    account = _account(ctx, options, profile, key.secret)
     return Profile(profile.name, profile.mode, {**profile.values, "stripe_account": account})
 
 
@@ -172,38 +172,38 @@ def _has_key(ctx: Context, profile: Profile) -> bool:
     return True
 
 
-def _account(ctx: Context, wish: InitOptions, profile: Profile, secret: str) -> str:
-    """The account behind the key; if Stripe does not tell this key, `--stripe-account` does."""
+def _account(ctx: Context, options: InitOptions, profile: Profile, secret: str) -> str:
+    """Return the account of the key, or `--stripe-account` if Stripe does not tell this key."""
     from seatctl.billing.account import account_id
     from seatctl.billing.port import KeyRejected
 
-    named = wish.stripe_account or profile.values.get("stripe_account")
+    named = options.stripe_account or profile.values.get("stripe_account")
     if named:
         parse_setting("stripe_account", str(named))
     try:
-        found = account_id(ctx.connect(profile, secret))
-    except KeyRejected as rejected:  # doctor could say no more: nothing is set up yet
+        account = account_id(ctx.connect(profile, secret))
+    except KeyRejected as rejected:  # doctor would not help: nothing is set up yet
         rejected.hint = "copy the key again from Stripe's dashboard: Developers, API keys"
         raise
-    if found is None:
+    if account is None:
         if not named:
             raise UsageError(
-                "Stripe does not tell this key which account it belongs to, so --stripe-account is required",
-                hint="the account's id (acct_…) stands in Stripe's settings",
+                "Stripe does not tell this key its account, so --stripe-account is required",
+                hint="the id of the account (acct_…) is in Stripe's settings",
             )
         return str(named)
-    if named and named != found:
+    if named and named != account:
         raise refuse(
             Code.WRONG_ACCOUNT,
-            f"the key belongs to account {found}, not to {named}",
-            hint="give the key of that account, or make another profile: seatctl init PROFILE",
-            data={"key_account": found, "profile_account": str(named)},
+            f"the key belongs to account {account}, not to {named}",
+            hint="use the key of that account, or make another profile: seatctl init PROFILE",
+            data={"key_account": account, "profile_account": str(named)},
         )
-    return found
+    return account
 
 
-def start_anew(ctx: Context) -> None:
-    """Replace the ledger of a sandbox profile by an empty one with the same admin."""
+def recreate_ledger(ctx: Context) -> None:
+    """Replace the ledger of a sandbox profile with an empty one that has the same admin."""
     path = ctx.ledger.path
     actor = ctx.actor
     ctx.ledger.close()

@@ -1,4 +1,4 @@
-"""`main(argv)`: the one place where an error becomes an exit code."""
+"""`main(argv)`: the only place where an error becomes an exit code."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 _PRINTING = ("seatctl.output.emit", "typer._click.utils", __name__)
-"""The modules in which stdout is written to."""
+"""The modules that write to stdout."""
 
 
 class OutputFailed(SeatctlError):
-    """What stdout leads to cannot be written: a full disk, a closed stream."""
+    """stdout cannot be written: a full disk, a closed stream."""
 
     kind = Code.OUTPUT_FAILED
 
@@ -31,16 +31,18 @@ def main(
 ) -> int:
     """Run one command line and return its exit code; results on stdout, everything else on stderr.
 
-    `loaded` is called before the command begins to do anything.
+    `loaded` is called before the command starts its work.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        from seatctl.app.context import Context  # in here, so that Ctrl-C while it loads leaves no traceback
+        from seatctl.app.context import (
+            Context,
+        )  # imported here, so that Ctrl-C while it loads leaves no traceback
 
         _prepare_streams()
         ctx = Context(arguments, os.environ if environment is None else environment)
         try:
-            if sys.stdout is None:  # closed by the caller: nothing is begun whose result nobody can read
+            if sys.stdout is None:  # closed by the caller: nobody could read the result
                 return _fail(ctx, OutputFailed("the output cannot be written: it is closed"))
             code = _run(ctx, loaded)
             _deliver(ctx)
@@ -79,7 +81,7 @@ def _run(ctx: Context, loaded: Callable[[], object]) -> int:
 
 
 def _deliver(ctx: Context) -> None:
-    """Send the messages of what was changed. The result is printed already, and stays what it is."""
+    """Send the messages of this command's changes. Its result is already printed and does not change."""
     ledger = ctx.__dict__.get("ledger")
     if ledger is None or ledger.first_entry_with_messages is None:
         return
@@ -88,7 +90,7 @@ def _deliver(ctx: Context) -> None:
 
         deliver(ctx, ledger.first_entry_with_messages)
     except (KeyboardInterrupt, OSError, ImportError):
-        return  # who does not want to wait, or no file descriptor left: the messages are sent later
+        return  # Ctrl-C, or no file descriptor left: the messages are sent later
 
 
 def _fail(ctx: Context, error: SeatctlError) -> int:
@@ -106,7 +108,7 @@ def _fail(ctx: Context, error: SeatctlError) -> int:
 
 
 def _output_failed(error: Exception) -> OutputFailed | None:
-    """The refusal, if printing raised it: `output/emit.py`, a help page, or the last flush here."""
+    """Return the refusal if printing raised the error: `output/emit.py`, a help page, or the last flush."""
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next
@@ -132,7 +134,7 @@ def _refused_by_system(error: Exception) -> SeatctlError | None:
 
 
 def _out_of_files(error: SeatctlError) -> SeatctlError | None:
-    """The refusal if no file descriptor was left: what could not be opened for it has no fault of its own."""
+    """Return the refusal if no file descriptor was left, else None."""
     if not isinstance(error.__cause__, OSError):
         return None
     from seatctl.errors import TryAgain
@@ -142,11 +144,11 @@ def _out_of_files(error: SeatctlError) -> SeatctlError | None:
 
 
 def _bug(ctx: Context, error: Exception) -> SeatctlError:
-    """Keep the traceback in the log, out of the user's sight; `--verbose` shows it."""
+    """Write the traceback to the log, where `--verbose` also shows it on stderr."""
     import traceback
 
     path = None
-    with suppress(SeatctlError, OSError):  # nobody knows where the log is if there is no home folder
+    with suppress(SeatctlError, OSError):  # without a home folder there is no log
         path = ctx.log.path if ctx.log.write("".join(traceback.format_exception(error))) else None
     what = f"unexpected {type(error).__name__}"
     where = f"the log is at {path}" if path else "the log could not be written; --verbose shows the traceback"
@@ -158,19 +160,18 @@ def _bug(ctx: Context, error: Exception) -> SeatctlError:
 
 
 def _require_posix() -> None:
-    """Windows has none of the locks that keep a ledger safe."""
+    """Windows has none of the locks that protect a ledger."""
     try:
         import fcntl  # noqa: F401
     except ImportError:
         raise refuse(
             Code.UNSUPPORTED_SYSTEM,
-            "this system is not supported: it needs Linux or macOS; on Windows, install and run it"
-            " inside WSL",
+            "this system is not supported: seatctl needs Linux or macOS; on Windows, use WSL",
         ) from None
 
 
 def _refuse_keys(argv: Sequence[str]) -> None:
-    """A key on the command line is in the shell's history and in everybody's process list already."""
+    """A key on the command line is already in the shell's history and in the list of processes."""
     if not any("k_" in word for word in argv):
         return
     from seatctl.output.redact import has_key
@@ -178,7 +179,7 @@ def _refuse_keys(argv: Sequence[str]) -> None:
     if any(has_key(word) for word in argv):
         raise refuse(
             Code.KEY_IN_ARGUMENTS,
-            "a Stripe key was given as an argument; it now stands in the shell's history: roll it in Stripe",
+            "a Stripe key was given as an argument and is now in the shell's history: roll it in Stripe",
             hint="seatctl init --key-stdin, or set SEATCTL_STRIPE_KEY",
         )
 
@@ -188,16 +189,16 @@ def _require_text(argv: Sequence[str]) -> None:
     for number, word in enumerate(argv, start=1):
         try:
             word.encode()
-        except UnicodeEncodeError:  # Python decodes bytes that are not UTF-8 as lone surrogates
+        except UnicodeEncodeError:  # Python decodes invalid bytes as lone surrogates
             raise refuse(
                 Code.ARGUMENT_NOT_UTF8,
                 f"argument {number} is not UTF-8: {word!a}",
-                hint="type it again as UTF-8; give a file with such a name as: - < FILE",
+                hint="type it in UTF-8; for a file with such a name use: - < FILE",
             ) from None
 
 
 def _wants_json(argv: Sequence[str], environment: Mapping[str, str], ctx: Context) -> bool:
-    """Whether errors are JSON, even where the command line could not be parsed to its end."""
+    """Return whether errors are JSON, even if the command line could not be parsed completely."""
     if ctx.options.output:
         return ctx.options.output in {"json", "jsonl"}
     for word, value in zip(argv, [*argv, ""][1:], strict=True):
@@ -208,12 +209,12 @@ def _wants_json(argv: Sequence[str], environment: Mapping[str, str], ctx: Contex
             return True
     try:
         return ctx.format in {"json", "jsonl"}
-    except Exception:  # noqa: BLE001  # an error must be told, whatever state the settings are in
+    except Exception:  # noqa: BLE001  # an error has to be printed, whatever the state of the settings
         return environment.get("SEATCTL_OUTPUT") in {"json", "jsonl"}
 
 
 def _prepare_streams() -> None:
-    """A name that the terminal's encoding lacks is spelled out, never a crash in the middle of a list."""
+    """A character that the terminal's encoding lacks is spelled out; it must not end a list half-way."""
     if sys.stdin is None or sys.stdout is None or sys.stderr is None:
         from seatctl.system.streams import replace_closed
 
@@ -225,7 +226,7 @@ def _prepare_streams() -> None:
 
 
 def _reader_gone(ctx: Context) -> int:
-    """`seatctl … | head`: the reader has enough."""
+    """`seatctl … | head`: the reader has closed the pipe."""
     from seatctl.system.streams import drop
 
     drop(sys.stdout)
@@ -233,7 +234,7 @@ def _reader_gone(ctx: Context) -> int:
 
 
 def _fail_bare(error: Exception) -> int:
-    """The end if not even what tells of errors could be loaded: no file descriptor is left for it."""
+    """Print an error without loading anything: no file descriptor is left."""
     from seatctl.system.refusals import as_refusal
 
     refused = as_refusal(error)

@@ -83,9 +83,9 @@ def reset(
         ctx.confirm(f"Empty {what} of profile {profile.name}?")
         _empty(ctx)
     if not (keep_ledger or ctx.options.dry_run):
-        from seatctl.cli.init_steps import start_anew
+        from seatctl.cli.init_steps import recreate_ledger
 
-        start_anew(ctx)
+        recreate_ledger(ctx)
     row: dict[str, JsonValue] = {"profile": profile.name, "objects": objects, "ledger": not keep_ledger}
     many = "what was left" if objects is None else f"{objects} objects"
     ctx.emit(

@@ -1,4 +1,4 @@
-"""`seatctl status`: what the profile holds, and what needs attention with the command that helps."""
+"""`seatctl status`: the state of the profile, and what needs attention, with the command that helps."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ ENDED = ("canceled", "incomplete_expired")
 
 @app.command("status")
 def status(typer_ctx: typer.Context) -> None:
-    """Show what this profile holds and what needs attention.
+    """Show the state of this profile and what needs attention.
 
     Examples:
       seatctl status
@@ -64,12 +64,12 @@ def status(typer_ctx: typer.Context) -> None:
 
     ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
-        pools = list(subscriptions.listing(reader, ctx.now))
+        all_subscriptions = list(subscriptions.listing(reader, ctx.now))
         counts = overview(reader, ctx.now)
         disputed = invoices.in_dispute(reader)
-    attention = [*_attention(pools, counts, ctx.now), *_disputes(disputed)]
+    attention = [*_attention(all_subscriptions, counts, ctx.now), *_disputes(disputed)]
     record: Record = {
-        **_record(ctx, pools, counts),
+        **_record(ctx, all_subscriptions, counts),
         "disputed_invoices": len(disputed),
         "attention": [*attention],
     }
@@ -77,13 +77,13 @@ def status(typer_ctx: typer.Context) -> None:
     for line in attention:
         ctx.note(line)
     if counts.waiting_messages and not ctx.profile.text("mail.host", ctx.environment):
-        ctx.note("no mail server is set, so nobody is told: seatctl help notifications")
+        ctx.note("no mail server is configured, so no notifications are sent: seatctl help notifications")
 
 
-def _record(ctx: Context, pools: Iterable[Subscription], counts: Overview) -> Record:
+def _record(ctx: Context, all_subscriptions: Iterable[Subscription], counts: Overview) -> Record:
     from seatctl.models.call import format_time
 
-    current = [subscription for subscription in pools if subscription.status not in ENDED]
+    current = [subscription for subscription in all_subscriptions if subscription.status not in ENDED]
     return {
         "profile": ctx.profile.name,
         "mode": ctx.profile.mode.value,
@@ -110,7 +110,7 @@ def _record(ctx: Context, pools: Iterable[Subscription], counts: Overview) -> Re
 
 
 def _disputes(invoices: Iterable[Invoice]) -> Iterator[str]:
-    """One line each for the payments that a cardholder's bank questions."""
+    """Yield a line for each payment that a cardholder's bank disputes."""
     from shlex import quote
 
     from seatctl.models.money import plain_amount
@@ -128,14 +128,14 @@ def _disputes(invoices: Iterable[Invoice]) -> Iterator[str]:
 
 
 def _lag(ctx: Context, last: str | None) -> int | None:
-    """Seconds since ledger and Stripe last agreed; None before the first sync."""
+    """Return the seconds since the last sync, or None before the first."""
     from seatctl.models.call import parse_time
 
     return None if last is None else max(0, int((ctx.now - parse_time(last)).total_seconds()))
 
 
-def _attention(pools: Iterable[Subscription], counts: Overview, now: datetime) -> Iterator[str]:
-    """One line each, ending in the command that shows or settles it."""
+def _attention(all_subscriptions: Iterable[Subscription], counts: Overview, now: datetime) -> Iterator[str]:
+    """Yield a line for each problem, ending with the command that shows or solves it."""
     from seatctl.rules.payment_states import sentence, troubles_of
     from seatctl.rules.plural import counted
 
@@ -143,12 +143,12 @@ def _attention(pools: Iterable[Subscription], counts: Overview, now: datetime) -
         waits = "operations wait or were" if counts.unfinished_operations > 1 else "operation waits or was"
         yield f"{counts.unfinished_operations} {waits} interrupted: seatctl sync"
     if counts.backfilling:
-        yield "reading Stripe was interrupted; to go on with it: seatctl sync"
+        yield "reading Stripe was interrupted; to continue: seatctl sync"
     if counts.unreadable:
         yield f"{counted(counts.unreadable, 'object')} in Stripe could not be read: seatctl sync lists them"
-    for subscription in pools:
+    for subscription in all_subscriptions:
         if subscription.term_end <= now and subscription.status not in ENDED:
-            yield f"the term of {subscription.name} is over, and what became of it was not read: seatctl sync"
+            yield f"the term of {subscription.name} has ended; to see whether it renewed: seatctl sync"
         yield from map(sentence, troubles_of(subscription, now))
     if counts.pending_requests:
         waiting = "requests wait" if counts.pending_requests > 1 else "request waits"

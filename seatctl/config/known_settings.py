@@ -1,6 +1,6 @@
-"""The table of known settings: every key that a profile in config.toml may have, and how its text is read.
+"""The table of known settings: every key that a profile in config.toml may have, and its parser.
 
-Where values come from and which one counts is `settings.py`'s. On the way of every command.
+`settings.py` decides which value counts. Every command imports this module.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Value: TypeAlias = str | int | bool
 
 
 class Mode(StrEnum):
-    """What a profile talks to: chosen once, when it is made, so that live is never reached by accident."""
+    """What a profile works with. Chosen once, by `init`, so that live is never reached by accident."""
 
     SANDBOX = "sandbox"
     TEST = "test"
@@ -24,13 +24,13 @@ class Mode(StrEnum):
 
 
 class UnknownSetting(UsageError):
-    """A key that no version of config.toml has."""
+    """config.toml has no setting of this name."""
 
     kind = Code.UNKNOWN_SETTING
 
 
 class Setting(NamedTuple):
-    """A key of a profile: how its text is read, and where else it may come from."""
+    """A key of a profile, with its parser and the environment variables that override it."""
 
     key: str
     help: str
@@ -43,7 +43,7 @@ class Setting(NamedTuple):
 
 def _text(text: str) -> Value:
     if not text.strip() or not text.isprintable():
-        raise ValueError("a text of printable characters")
+        raise ValueError("text of printable characters")
     return text.strip()
 
 
@@ -75,7 +75,7 @@ def _number(most: int, least: int = 1) -> Callable[[str], Value]:
 
 
 def _mailbox(text: str) -> Value:
-    """`seats@example.com` or `Seats <seats@example.com>`."""
+    """Parse `seats@example.com` or `Seats <seats@example.com>`."""
     from seatctl.rules.emails import check_email
 
     name, bracket, rest = text.strip().rpartition("<")
@@ -92,7 +92,7 @@ def _account(text: str) -> Value:
 
 
 def _api_base(text: str) -> Value:
-    """A key must never travel in clear text, so plain http is for this machine only."""
+    """A key must never be sent in clear text, so plain http is accepted for this machine only."""
     from urllib.parse import urlsplit
 
     url = urlsplit(text)
@@ -105,7 +105,7 @@ def _api_base(text: str) -> Value:
 
 
 def _path(text: str) -> Value:
-    """Kept whole, so that it means the same from whatever folder the next command is run."""
+    """Return an absolute path, so that it means the same in every folder."""
     from seatctl.system.refusals import expanded
 
     return str(expanded(str(_text(text))).absolute())
@@ -115,7 +115,7 @@ SETTINGS: dict[str, Setting] = {
     setting.key: setting
     for setting in (
         Setting("mode", "sandbox, test or live; chosen by init", _one_of(*Mode), fixed=True),
-        Setting("actor", "who acts: an e-mail address or ci:NAME", _actor, environment=("SEATCTL_ACTOR",)),
+        Setting("actor", "the actor: an e-mail address or ci:NAME", _actor, environment=("SEATCTL_ACTOR",)),
         Setting("ledger", "path of the ledger file", _text, environment=("SEATCTL_LEDGER",)),
         Setting(
             "output",
@@ -124,7 +124,7 @@ SETTINGS: dict[str, Setting] = {
             environment=("SEATCTL_OUTPUT",),
         ),
         Setting("color", "auto, always or never", _one_of("auto", "always", "never"), "auto"),
-        Setting("stripe_account", "the Stripe account this profile belongs to", _account),
+        Setting("stripe_account", "the Stripe account of this profile", _account),
         Setting("stripe_key_command", "a command that prints the Stripe key", _text),
         Setting(
             "stripe.api_base",
@@ -138,15 +138,15 @@ SETTINGS: dict[str, Setting] = {
             _path,
             environment=("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"),
         ),
-        Setting("stripe.automatic_tax", "on: Stripe adds tax to what is bought", _one_of("on", "off"), "off"),
+        Setting("stripe.automatic_tax", "on: Stripe adds tax to purchases", _one_of("on", "off"), "off"),
         Setting("sync.requests_per_second", "limit on requests to Stripe", _number(10_000)),
         Setting(
             "undo_window",
-            "minutes for which the waitlist and the mails of a bulk revoke wait for an undo; 0: not at all",
+            "minutes that the waitlist and the mails of a bulk revoke wait for an undo; 0: no wait",
             _number(1440, least=0),
             10,
         ),
-        Setting("mail.host", "the SMTP server that sends notifications; none are sent without it", _text),
+        Setting("mail.host", "the SMTP server that sends notifications; without it none are sent", _text),
         Setting(
             "mail.port", "its port; by default 587 with starttls, 465 with tls, 25 with none", _number(65_535)
         ),
@@ -156,17 +156,17 @@ SETTINGS: dict[str, Setting] = {
             _one_of("starttls", "tls", "none"),
             "starttls",
         ),
-        Setting("mail.user", "the user to log in as; nobody logs in without it", _text),
+        Setting("mail.user", "the user name to log in with; without it there is no login", _text),
         Setting("mail.password_command", "a command that prints the password", _text),
-        Setting("mail.from", "who the messages come from, such as 'Seats <seats@example.com>'", _mailbox),
-        Setting("mail.reply_to", "where answers go", _mailbox),
-        Setting("mail.code_days", "how many days an activation code can be used", _number(365), 14),
+        Setting("mail.from", "the sender of messages, such as 'Seats <seats@example.com>'", _mailbox),
+        Setting("mail.reply_to", "the address for replies", _mailbox),
+        Setting("mail.code_days", "for how many days an activation code is valid", _number(365), 14),
     )
 }
 
 
 def is_actor(text: str) -> bool:
-    """Whether the text can name who acts: an e-mail address, `ci:NAME` or `os:NAME`."""
+    """Return whether the text can name an actor: an e-mail address, `ci:NAME` or `os:NAME`."""
     kind, colon, name = text.partition(":")
     if colon:
         return kind in {"ci", "os"} and bool(re.fullmatch(r"[\w.@+-]+", name))
@@ -175,18 +175,18 @@ def is_actor(text: str) -> bool:
 
 
 def setting(key: str) -> Setting:
-    """The known setting of this key. Raises UnknownSetting with the nearest ones."""
-    found = SETTINGS.get(key)
-    if found is None:
+    """Return the known setting with this key. Raises UnknownSetting with the nearest names."""
+    known = SETTINGS.get(key)
+    if known is None:
         from seatctl.rules.suggestions import did_you_mean
 
-        hint = did_you_mean(key, SETTINGS, "for all of them: seatctl help settings")
+        hint = did_you_mean(key, SETTINGS, "to list all settings: seatctl help settings")
         raise UnknownSetting(f"there is no setting {key!r}", hint=hint, data={"setting": key})
-    return found
+    return known
 
 
 def parse_setting(key: str, text: str) -> Value:
-    """The value of a known setting from its text. Raises UnknownSetting or BadInput."""
+    """Return the value of a known setting from its text. Raises UnknownSetting or BadInput."""
     known = setting(key)
     try:
         return known.parse(text)

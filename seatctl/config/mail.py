@@ -1,6 +1,6 @@
-"""From a profile's settings to the mail server and the texts; the password is never an argument.
+"""The mail server and the mail templates of a profile. The password is never an argument.
 
-It comes from the environment, then the system keyring, then `mail.password_command`.
+The password comes from the environment, then the system keyring, then `mail.password_command`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _HERE = frozenset(("127.0.0.1", "::1", "localhost"))
 def find_post(
     settings: Settings, profile: Profile, environment: Environment, seconds: float = COMMAND_SECONDS
 ) -> MailSetup:
-    """The server and the texts of a profile. Raises `mail_not_configured`, NoKey.
+    """Return the server and the texts of a profile. Raises `mail_not_configured`, NoKey.
 
     `seconds`: how long `mail.password_command` may take.
     """
@@ -29,7 +29,7 @@ def find_post(
 
 
 def find_texts(settings: Settings, profile: Profile) -> Renderer:
-    """Our templates, and before them those of the profile, then those of all profiles."""
+    """Return the templates: the profile's own, then those of all profiles, then the built-in ones."""
     own = settings.home / "templates"
     return Renderer([own / profile.name, own])
 
@@ -37,14 +37,14 @@ def find_texts(settings: Settings, profile: Profile) -> Renderer:
 def find_server(
     settings: Settings, profile: Profile, environment: Environment, seconds: float = COMMAND_SECONDS
 ) -> MailServer:
-    """The mail server. Raises `mail_not_configured`, NoKey where a user has no password."""
+    """Return the mail server. Raises `mail_not_configured`, and NoKey if a user name has no password."""
     host, sender = profile.text("mail.host", environment), profile.text("mail.from", environment)
     if not host or not sender:
         missing = "mail.from" if host else "mail.host"
         value = "'Seats <seats@example.com>'" if host else "smtp.example.com"
         raise refuse(
             Code.MAIL_NOT_CONFIGURED,
-            f"profile {profile.name} sends no mail: {missing} is not set",
+            f"profile {profile.name} cannot send mail: {missing} is not set",
             hint=f"seatctl config set {missing} {value}",
             data={"setting": missing},
         )
@@ -52,7 +52,7 @@ def find_server(
     if security == "none" and host not in _HERE:
         raise refuse(
             Code.MAIL_NOT_CONFIGURED,
-            f"mail to {host} would travel in clear, codes and password included",
+            f"mail to {host} would be sent unencrypted, including codes and the password",
             hint="seatctl config set mail.security starttls",
             data={"setting": "mail.security"},
         )
@@ -69,10 +69,10 @@ def find_server(
 
 
 def keep_password(settings: Settings, profile: Profile, password: str) -> None:
-    """Keep the password of the mail server in the system keyring. Raises NoKey where there is none."""
+    """Store the password of the mail server in the system keyring. Raises NoKey if there is none."""
     if not keep_secret(_entry(settings, profile), password):
         raise NoKey(
-            "there is no system keyring here to keep the password in",
+            "this machine has no system keyring to store the password in",
             hint=f"set {PASSWORD_VARIABLE}, or seatctl config set mail.password_command 'COMMAND'",
         )
 
@@ -92,7 +92,7 @@ def _password(settings: Settings, profile: Profile, environment: Environment, se
 
 
 def activation_days(profile: Profile) -> int:
-    """How many days an activation code can be used."""
+    """Return for how many days an activation code is valid."""
     return int(profile.text("mail.code_days", {}) or 14)
 
 

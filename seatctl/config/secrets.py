@@ -1,7 +1,7 @@
-"""The Stripe key: where it comes from, and whether it fits the profile. It is never an argument.
+"""The Stripe key: its sources, and whether it fits the profile. It is never an argument.
 
-Environment, then the system keyring, then the profile's `stripe_key_command`. No message, log or
-ledger ever holds more than its kind.
+It comes from the environment, then the system keyring, then the profile's `stripe_key_command`. No message,
+log or ledger contains more of it than its kind.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ KEYRING_SERVICE = "seatctl"
 KEY_VARIABLES = ("SEATCTL_STRIPE_KEY", "STRIPE_API_KEY")
 COMMAND_SECONDS = 30
 _NO_KEYRING = (RuntimeError, ImportError, AttributeError, ValueError, OSError)
-"""What keyring raises beside its own errors: no home folder, a backend that is not there."""
+"""What keyring raises besides its own errors: a missing home folder, a missing backend."""
 
 
 class NoKey(NotAllowed):
-    """The profile needs a Stripe key and none was found."""
+    """The profile needs a Stripe key and none was match."""
 
     kind = Code.NO_KEY
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A secret; its text never appears in a repr."""
+    """A secret; its text never appears in its repr."""
 
     secret: str
     source: str
@@ -38,7 +38,7 @@ class Key:
 
 
 def find_key(settings: Settings, profile: Profile, environment: Environment) -> Key:
-    """The key for a test or live profile. Raises NoKey, and `wrong_key` naming both modes."""
+    """Return the key for a test or live profile. Raises NoKey, and `wrong_key` naming both modes."""
     key = _from_environment(environment) or _from_keyring(settings, profile) or _from_command(profile)
     if key is None:
         raise NoKey(
@@ -50,62 +50,62 @@ def find_key(settings: Settings, profile: Profile, environment: Environment) -> 
 
 
 def check_key(key: Key, profile: Profile) -> None:
-    """Refuse a key of the other mode, and anything that is not a secret or restricted key."""
+    """Raise `wrong_key` for a key of the other mode, or a text that is not a secret or restricted key."""
     mode = key_mode(key.secret)
     if mode is None:
         raise refuse(
             Code.WRONG_KEY,
-            f"what {key.source} holds is not a secret or restricted Stripe key",
-            hint="Stripe's keys for servers begin with sk_ or rk_",
+            f"the value from {key.source} is not a secret or restricted Stripe key",
+            hint="use a key that begins with sk_ or rk_",
         )
     if mode is not profile.mode:
         raise refuse(
             Code.WRONG_KEY,
-            f"the key from {key.source} is a {mode} key, but profile {profile.name} is a {profile.mode} one",
-            hint="-p PROFILE picks another; for the mode of each: seatctl config profiles",
+            f"the key from {key.source} is a {mode} key, but profile {profile.name} has {profile.mode} mode",
+            hint="choose another profile with -p; to list them: seatctl config profiles",
             data={"key_mode": mode.value, "profile_mode": profile.mode.value},
         )
 
 
 def key_mode(secret: str) -> Mode | None:
-    """The mode a key works in; None for what is no secret key (publishable ones included)."""
-    found = re.fullmatch(r"(?:sk|rk)_(test|live)_\w+", secret)
-    return Mode(found.group(1)) if found else None
+    """Return the mode of a key, or None if it is not a secret key (such as a publishable one)."""
+    match = re.fullmatch(r"(?:sk|rk)_(test|live)_\w+", secret)
+    return Mode(match.group(1)) if match else None
 
 
 def store_key(settings: Settings, profile: Profile, secret: str) -> None:
-    """Keep the key in the system keyring. Raises NoKey where there is none, or one that keeps nothing."""
+    """Store the key in the system keyring. Raises NoKey if there is none, or if it stores nothing."""
     if not keep_secret(keyring_entry(settings, profile), secret):
         raise _no_keyring(profile)
 
 
 def require_keyring(profile: Profile) -> None:
-    """Look for a keyring before a key is asked for in vain. Raises NoKey.
+    """Look for a keyring before the user is asked for a key. Raises NoKey.
 
-    One that is there may still refuse to keep anything: `store_key` finds that out.
+    An existing keyring may still refuse to store anything: `store_key` finds that out.
     """
     import keyring
     from keyring.backends import chainer, fail, null
 
-    found = keyring.get_keyring()
-    chained = not isinstance(found, chainer.ChainerBackend) or any(found.backends)
-    if not chained or isinstance(found, fail.Keyring | null.Keyring):
+    backend = keyring.get_keyring()
+    chained = not isinstance(backend, chainer.ChainerBackend) or any(backend.backends)
+    if not chained or isinstance(backend, fail.Keyring | null.Keyring):
         raise _no_keyring(profile)
 
 
 def _no_keyring(profile: Profile) -> NoKey:
     return NoKey(
-        "there is no system keyring here to keep the key in",
+        "this machine has no system keyring to store the key in",
         hint=f"set SEATCTL_STRIPE_KEY in the environment, then seatctl init {profile.name}"
-        f" --mode {profile.mode}; the key stays there and is not kept",
+        f" --mode {profile.mode}; the key is then read from there",
     )
 
 
 def read_secret(text: str) -> str:
-    """The key from a line of input. Raises BadInput for an empty one."""
+    """Return the key from a line of input. Raises BadInput if it is empty."""
     secret = text.strip()
     if not secret or re.search(r"\s", secret):
-        raise BadInput("no key was given", hint="the key is one line of input, such as sk_test_…")
+        raise BadInput("no key was given", hint="give the key on one line, such as sk_test_…")
     return secret
 
 
@@ -118,18 +118,18 @@ def _from_environment(environment: Environment) -> Key | None:
 
 
 def _from_keyring(settings: Settings, profile: Profile) -> Key | None:
-    """No keyring on this machine is the same as none stored."""
+    """A machine without a keyring counts as one without a stored key."""
     secret = kept_secret(keyring_entry(settings, profile))
     return Key(secret, "the system keyring") if secret else None
 
 
 def keyring_entry(settings: Settings, profile: Profile) -> str:
-    """Two configurations may each have a profile `live`, with keys of their own."""
+    """Return the name of the keyring entry: two configurations may each have a profile `live`."""
     return f"{profile.name}@{Path(settings.path).resolve()}"
 
 
 def kept_secret(entry: str) -> str | None:
-    """What the system keyring has under this entry; None also where there is no keyring."""
+    """Return what the system keyring has under this entry; None also if there is no keyring."""
     import keyring
     from keyring.errors import KeyringError
 
@@ -140,7 +140,7 @@ def kept_secret(entry: str) -> str | None:
 
 
 def keep_secret(entry: str, secret: str) -> bool:
-    """Put a secret into the system keyring; whether it is really there."""
+    """Store a secret in the system keyring; return whether it is really there."""
     import keyring
     from keyring.errors import KeyringError
 
@@ -152,7 +152,7 @@ def keep_secret(entry: str, secret: str) -> bool:
 
 
 def _from_command(profile: Profile) -> Key | None:
-    """The first line of what `stripe_key_command` prints."""
+    """Return the first line that `stripe_key_command` prints."""
     command = profile.values.get("stripe_key_command")
     if not isinstance(command, str):
         return None
@@ -160,7 +160,7 @@ def _from_command(profile: Profile) -> Key | None:
 
 
 def first_line(command: str, setting: str, profile: Profile, seconds: float = COMMAND_SECONDS) -> str:
-    """Run the command that a setting holds, without a shell; its first line. Raises NoKey."""
+    """Run the command in a setting, without a shell, and return its first line. Raises NoKey."""
     import shlex
     import subprocess
 

@@ -1,9 +1,9 @@
-"""config.toml: profiles, which value of a setting counts, and where files live.
+"""config.toml: profiles, the value of a setting that counts, and the places of files.
 
-A value is taken from the flag, then the environment, then the profile, then its default. Which settings
-there are, and how each is read, is `known_settings.py`'s. Reading never creates a file. What a profile is
-used for (ledger, Stripe) is built by `app/context.py`. On the way of every command named tuples stand for
-frozen dataclasses: they take a seventh of the time to define.
+A value comes from the flag, then the environment, then the profile, then its default. `known_settings.py`
+lists the settings and their parsers. Reading never creates a file. `app/context.py` opens what a profile
+names. Every command imports this module, so it uses named tuples: defining a frozen dataclass takes seven
+times as long.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ Environment: TypeAlias = Mapping[str, str]
 
 DEFAULT_PROFILE = "default"
 PROFILE_NAME = r"[a-z0-9][a-z0-9_-]{0,63}"
-"""A pattern for `re.fullmatch`: a profile's name is a directory's too."""
+"""A pattern for `re.fullmatch`: the name of a profile is also the name of a folder."""
 
 
 class BadConfig(BadInput):
-    """config.toml cannot be understood; the program does not guess what was meant."""
+    """config.toml cannot be read as settings; the program does not guess."""
 
     kind = Code.BAD_CONFIG
 
 
 class Profile(NamedTuple):
-    """One profile of config.toml: its known values, validated, still without flags and environment."""
+    """One profile of config.toml with its validated values, before flags and environment."""
 
     name: str
     mode: Mode
     values: Mapping[str, Value]
 
     def text(self, key: str, environment: Environment) -> str | None:
-        """A setting as text: environment, profile, default. Raises BadInput for a bad environment value."""
+        """Return a setting as text: environment, profile, default. Raises BadInput for a bad variable."""
         known = SETTINGS[key]
         for variable in known.environment:
             if environment.get(variable):
@@ -58,23 +58,22 @@ class Profile(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """config.toml as it was read: the profiles and the one in use."""
+    """The contents of config.toml: the profiles, and the one in use."""
 
     home: Path
-    """The directory of config.toml."""
+    """The folder of config.toml."""
     data: Path
-    """The directory of ledgers, sandboxes and the log."""
+    """The folder of ledgers, sandboxes and the log."""
     path: Path
     profiles: Mapping[str, Profile]
     current: str | None
 
     def profile(self, name: str | None) -> Profile:
-        """The profile of this name, or the one in use. Raises `unknown_profile` with the way to make it."""
+        """Return the profile of this name, or the one in use. Raises `unknown_profile`."""
         wanted = name or self.current or DEFAULT_PROFILE
-        found = self.profiles.get(wanted)
-        if found is None:
+        if wanted not in self.profiles:
             raise self._unknown(wanted)
-        return found
+        return self.profiles[wanted]
 
     def _unknown(self, wanted: str) -> SeatctlError:
         if not self.profiles:
@@ -85,27 +84,27 @@ class Settings(NamedTuple):
         return refuse(
             Code.UNKNOWN_PROFILE,
             f"there is no profile {wanted!r}",
-            hint=f"known: {', '.join(close)}; to make it: seatctl init {wanted}",
+            hint=f"known profiles: {', '.join(close)}; to make this one: seatctl init {wanted}",
         )
 
     def ledger_path(self, profile: Profile, environment: Environment, flag: str | None = None) -> Path:
-        """The ledger file of a profile: flag, environment, profile, then a file of its own."""
+        """Return the ledger file of a profile: flag, environment, profile, else its default."""
         named = flag or profile.text("ledger", environment)
         return _absolute(named) if named else self.data / profile.name / "ledger.db"
 
     def sandbox_path(self, profile: Profile) -> Path:
-        """The sandbox's file, which stands for the Stripe account; one per profile."""
+        """Return the sandbox's file, which stands for the Stripe account; one per profile."""
         return self.data / profile.name / "sandbox.db"
 
 
 def load(environment: Environment) -> Settings:
-    """Read config.toml; a missing one has no profiles. Raises BadConfig naming the line or the key."""
-    found = places(environment)
-    return understand(Settings(found.home, found.data, found.config, {}, None), read(found.config))
+    """Read config.toml; a missing file has no profiles. Raises BadConfig naming the line or the key."""
+    home, data, config = places(environment)
+    return understand(Settings(home, data, config, {}, None), read(config))
 
 
 def read(path: Path) -> str:
-    """The text of a config.toml, empty for a missing one. Raises BadConfig."""
+    """Return the text of a config.toml, empty if it is missing. Raises BadConfig."""
     try:
         return path.read_text(encoding="utf-8").removeprefix("\ufeff")
     except FileNotFoundError:
@@ -119,7 +118,7 @@ def read(path: Path) -> str:
 
 
 class Places(NamedTuple):
-    """Where things are: the directory of config.toml, the one of ledgers and log, config.toml itself."""
+    """The folder of config.toml, the folder of ledgers and log, and config.toml itself."""
 
     home: Path
     data: Path
@@ -127,9 +126,9 @@ class Places(NamedTuple):
 
 
 def places(environment: Environment) -> Places:
-    """SEATCTL_CONFIG names config.toml, or a directory for everything; else the platform's places.
+    """Return where files are: SEATCTL_CONFIG (config.toml, or a folder for everything) or the platform's.
 
-    Raises `no_home` if the user has no home folder to have them in.
+    Raises `no_home` if the user has no home folder.
     """
     named = environment.get("SEATCTL_CONFIG")
     if named:
@@ -142,7 +141,7 @@ def places(environment: Environment) -> Places:
         home, data = platformdirs.user_config_path("seatctl"), platformdirs.user_data_path("seatctl")
     except RuntimeError:
         home = data = Path()
-    if not (home.is_absolute() and data.is_absolute()):  # an older platformdirs leaves the ~ as it is
+    if not (home.is_absolute() and data.is_absolute()):  # an older platformdirs does not expand the ~
         from seatctl.system.refusals import no_home
 
         raise no_home()
@@ -162,25 +161,25 @@ def _parse(text: str, path: Path) -> Mapping[str, object]:
 
     try:
         return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # a ValueError: a number of over 4,300 digits
+    except (ValueError, RecursionError) as error:  # ValueError: a number of more than 4,300 digits
         raise BadConfig(f"{path} is not valid TOML: {error}") from None
 
 
 def understand(empty: Settings, text: str) -> Settings:
-    """The settings that a config.toml with this text holds. Raises BadConfig naming the line."""
+    """Return the settings in the text of a config.toml. Raises BadConfig naming the line."""
     document = _parse(text, empty.path) if text else {}
     tables = document.get("profiles", {})
     current = document.get("profile")
     unknown = [key for key in document if key not in {"profile", "profiles"}]
     if unknown or not isinstance(tables, dict) or not isinstance(current, str | None):
-        what = f"there is no key {unknown[0]!r}" if unknown else "profile is a name, profiles are tables"
+        what = f"unknown key {unknown[0]!r}" if unknown else "profile has to be a name, profiles tables"
         raise BadConfig(f"{_place(empty.path, text, *unknown[:1])}: {what}")
     profiles = {name: _profile(name, table, empty.path, text) for name, table in tables.items()}
     return empty._replace(profiles=profiles, current=current)
 
 
 def _place(path: Path, text: str, *keys: str) -> str:
-    """Where something wrong stands, for a message."""
+    """Return where something is wrong, for a message."""
     from seatctl.rules.toml_lines import line_of, toml_lines
 
     line = line_of(toml_lines(text), *keys)
@@ -195,8 +194,8 @@ def _profile(name: str, table: object, path: Path, text: str) -> Profile:
         try:
             values[key] = parse_setting(key, value if isinstance(value, str) else str(value))
         except (UnknownSetting, BadInput) as error:
-            where = _place(path, text, "profiles", name, *key.split("."))
-            raise BadConfig(f"{where}, profile {name}: {error.message}", hint=error.hint) from None
+            place = _place(path, text, "profiles", name, *key.split("."))
+            raise BadConfig(f"{place}, profile {name}: {error.message}", hint=error.hint) from None
     if "mode" not in values:
         raise BadConfig(
             f"{_place(path, text, 'profiles', name)}: profile {name} has no mode",

@@ -1,4 +1,4 @@
-"""Writing config.toml: under a lock, whole or not at all, for its owner and a group it was given to."""
+"""Writes config.toml: under a lock, completely or not at all, for its owner and its group."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 
 def change(environment: Environment, edit: Callable[[Settings], Settings]) -> Settings:
-    """Read, edit and replace config.toml; two at once both keep their change.
+    """Read, edit and replace config.toml; concurrent changes are both kept.
 
     Raises `config_not_writable`, and whatever reading raises.
     """
     before = load(environment)
     try:
-        # Without the lock two `init` of different profiles would each write a file that lacks the other's.
+        # Without the lock, two concurrent `init` would each write a file without the other's profile.
         with locked(before.home / ".config.lock"):
             now = load(environment)
             after = edit(now)
@@ -51,15 +51,17 @@ def change(environment: Environment, edit: Callable[[Settings], Settings]) -> Se
 
 
 def with_profile(settings: Settings, profile: Profile) -> Settings:
-    """The settings with this profile added or replaced; the first one becomes the one in use."""
+    """Return the settings with this profile added or replaced; the first profile becomes the one in use."""
     if not re.fullmatch(PROFILE_NAME, profile.name):
-        raise BadInput(f"{profile.name!r} is not a name for a profile: lower-case letters, digits, - and _")
+        raise BadInput(
+            f"{profile.name!r} is not a valid profile name: use lower-case letters, digits, - and _"
+        )
     profiles = {**settings.profiles, profile.name: profile}
     return settings._replace(profiles=profiles, current=settings.current or profile.name)
 
 
 def with_value(settings: Settings, name: str, key: str, value: Value | None) -> Settings:
-    """The settings with one value of a profile set, or unset by None."""
+    """Return the settings with one value of a profile set, or unset by None."""
     profile = settings.profile(name)
     values = {**profile.values, key: value} if value is not None else dict(profile.values)
     if value is None:
@@ -70,9 +72,9 @@ def with_value(settings: Settings, name: str, key: str, value: Value | None) -> 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file, which is made with its directory; freed even by SIGKILL.
+    """Hold an exclusive lock on a file, created with its folder; released even by SIGKILL.
 
-    Raises `config_not_writable` if it cannot be made.
+    Raises `config_not_writable` if it cannot be created.
     """
     import fcntl
 
@@ -95,7 +97,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write it whole. A config.toml that is a symlink, as with managed dotfiles, stays one."""
+    """Write the file completely. If config.toml is a symlink, as with managed dotfiles, it stays one."""
     target = Path(os.path.realpath(path))
     with new_file(target, overwrite=True) as part:
         part.write_text(text, encoding="utf-8")
@@ -104,19 +106,19 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _keep_group(part: Path, before: os.stat_result) -> None:
-    """A service account that could read the file still can. Nobody else gets any right by it."""
+    """Keep the group's read permission, for a service account. Nobody else gains access."""
     if before.st_mode & stat.S_IRGRP:
-        with suppress(OSError):  # not a group of this user's
+        with suppress(OSError):  # the user is not in that group
             os.chown(part, -1, before.st_gid)
             part.chmod(stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP)
 
 
 def _text(text: str, before: Settings, after: Settings) -> str:
-    """config.toml with what has changed; everything else, comments too, stays as a person wrote it."""
+    """Return config.toml with the changes; everything else, comments too, stays as a person wrote it."""
     import tomlkit
 
-    # A table of its own reads best, but tomlkit refuses one between braces, and puts it wrongly below keys
-    # with dots. What it made is therefore read before it replaces a person's file.
+    # A separate table reads best, but tomlkit refuses it inside braces and misplaces it below dotted keys.
+    # So its result is parsed before it replaces a person's file.
     for new_table in (tomlkit.table, tomlkit.inline_table):
         try:
             written = _edited(tomlkit.parse(text), before, after, new_table).as_string()
@@ -124,7 +126,7 @@ def _text(text: str, before: Settings, after: Settings) -> str:
                 return written
         except (BadConfig, ValueError, tomlkit.exceptions.TOMLKitError):
             continue
-    raise BadConfig(f"{after.path} is written in a way that cannot be changed here", hint="edit it by hand")
+    raise BadConfig(f"{after.path} has a form that this command cannot change", hint="edit it by hand")
 
 
 def _edited(
@@ -146,13 +148,13 @@ def _put(
     value: Value | None,
     new_table: Callable[[], object],
 ) -> None:
-    """Set or, with None, remove a value; tables on the way are made, or removed once empty."""
+    """Set a value, or remove it with None; tables on the way are created, or removed once empty."""
     key, *rest = path
     if rest:
         if key not in table:
             table[key] = new_table()
         inner = table[key]
-        assert isinstance(inner, MutableMapping)  # `before` was understood
+        assert isinstance(inner, MutableMapping)  # `before` was validated
         _put(inner, rest, value, new_table)
         if value is None and not inner:
             del table[key]

@@ -1,6 +1,6 @@
-"""The columns of a file: found whatever their case, renamed by `--map`, missed with the names that are there.
+"""The columns of a file: matched regardless of case, renamed by `--map`, suggested if missing.
 
-Reading the rows is seatctl/input/tables.py.
+seatctl/input/tables.py reads the rows.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _MOST_LISTED = 300
 
 
 class NoSuchColumn(BadInput):
-    """A column that is needed is not there, or stands there twice."""
+    """A required column is missing, or the file has it twice."""
 
     kind = Code.NO_SUCH_COLUMN
 
 
 def renames(given: Iterable[str]) -> dict[str, str]:
-    """`--map field=column` as {field: column}. Raises UsageError for any other form."""
+    """Return `--map field=column` as {field: column}. Raises UsageError for any other form."""
     split = [(text, text.partition("=")) for text in given]
     bad = [text for text, (field, _, column) in split if not field.strip() or not column.strip()]
     if bad:
@@ -42,96 +42,98 @@ def renames(given: Iterable[str]) -> dict[str, str]:
 
 
 class WantedColumns(NamedTuple):
-    """Which fields are asked of `source`, which of them it must have, which columns `--map` gives."""
+    """The fields to read from `source`, which of them are required, and the columns that `--map` names."""
 
     source: str
     fields: tuple[str, ...]
     needs: tuple[str, ...]
     mapping: dict[str, str]
 
-    def columns(self, found: Sequence[str]) -> tuple[list[int], list[str]]:
-        """For each field the index of its column, or -1; and the columns that are not used."""
+    def columns(self, header: Sequence[str]) -> tuple[list[int], list[str]]:
+        """Return for each field the index of its column, or -1; and the columns that are not used."""
         unread = [f"{field}=…" for field in self.mapping if field not in self.fields]
         if unread:
             raise UsageError(
-                f"--map {', '.join(unread)} names no column that is read here",
+                f"--map {', '.join(unread)} names a field that this command does not read",
                 hint=f"map one of {', '.join(self.fields)}",
             )
-        indexes = [self._index(field, found) for field in self.fields]
-        return indexes, [name for at, name in enumerate(found) if at not in indexes and name.strip()]
+        indexes = [self._index(field, header) for field in self.fields]
+        return indexes, [name for at, name in enumerate(header) if at not in indexes and name.strip()]
 
-    def _index(self, field: str, found: Sequence[str]) -> int:
+    def _index(self, field: str, header: Sequence[str]) -> int:
         given = self.mapping.get(field)
         looked_for = field if given is None else column_key(given)
         # A column that --map gives to one field is not read as another.
         taken = () if given else {column_key(name) for name in self.mapping.values()}
-        at = [n for n, name in enumerate(found) if column_key(name) == looked_for and looked_for not in taken]
+        at = [
+            n for n, name in enumerate(header) if column_key(name) == looked_for and looked_for not in taken
+        ]
         if len(at) > 1:
             raise NoSuchColumn(
-                f"{self.source} has the column {found[at[0]]!r} {len(at)} times",
+                f"{self.source} has the column {header[at[0]]!r} {len(at)} times",
                 hint="leave one of them, or give it another name",
-                data={"columns": list(found)},
+                data={"columns": list(header)},
             )
         if not at and (given is not None or field in self.needs):
-            raise self.missing(field, found)
+            raise self.missing(field, header)
         return at[0] if at else -1
 
-    def missing(self, field: str, found: Sequence[str]) -> NoSuchColumn:
-        """The error for a column that is not there, with the columns that are."""
+    def missing(self, field: str, header: Sequence[str]) -> NoSuchColumn:
+        """Return the error for a missing column, with the columns that the file has."""
         wanted = self.mapping.get(field, field)
-        listed = _shortened(", ".join(name for name in found if name.strip()))
-        data: dict[str, JsonValue] = {"column": wanted, "columns": list(found)}
-        if "".join(found).startswith(("{", '["', "[{")):
+        listed = _shortened(", ".join(name for name in header if name.strip()))
+        data: dict[str, JsonValue] = {"column": wanted, "columns": list(header)}
+        if "".join(header).startswith(("{", '["', "[{")):
             return NoSuchColumn(
-                f"{self.source} holds JSON, but its name says otherwise",
+                f"{self.source} contains JSON, but its name does not say so",
                 hint="rename it to end in .jsonl or .json",
                 data=data,
             )
-        if field == "email" and any("@" in name for name in found):
-            # To map that "column" would silently leave out the first person.
+        if field == "email" and any("@" in name for name in header):
+            # Mapping that "column" would silently skip the first person.
             return NoSuchColumn(
-                f"{self.source} names no columns: its first line is {listed}",
-                hint="put a line above it that names them, such as: email",
+                f"{self.source} has no header: its first line is {listed}",
+                hint="add a first line that names the columns, such as: email",
                 data=data,
             )
-        mark = self._other_separator(column_key(wanted), found)
+        mark = self._other_separator(column_key(wanted), header)
         if mark is not None:
             return NoSuchColumn(
                 f"{self.source} has no column {wanted!r}; its fields seem to be separated by"
                 f" {_spelled(mark)}: {listed}",
-                hint="separate them with commas, tabs or semicolons; in a .tsv file with tabs only",
+                hint="separate fields with commas, tabs or semicolons; in a .tsv file with tabs only",
                 data={**data, "separator": mark},
             )
         return NoSuchColumn(
             f"{self.source} has no column {wanted!r}; it has: {listed}",
-            hint=f"name the one that holds it: --map {field}={self._likely(field, found)}",
+            hint=f"say which column to use: --map {field}={self._likely(field, header)}",
             data=data,
         )
 
-    def _likely(self, field: str, found: Sequence[str]) -> str:
-        """The column that a person may have meant, as a word to type; COLUMN if none is like it."""
+    def _likely(self, field: str, header: Sequence[str]) -> str:
+        """Return the column that was probably meant, quoted for a shell; COLUMN if none is similar."""
         from shlex import quote
 
         like = "mail" if field == "email" else field
-        names = (name for name in found if like in name.casefold() and _is_name(name))
+        names = (name for name in header if like in name.casefold() and _is_name(name))
         return quote(next(names, "COLUMN"))
 
-    def _other_separator(self, wanted: str, found: Sequence[str]) -> str | None:
-        """What separates the fields of the first line if it was read with another separator, else None."""
+    def _other_separator(self, wanted: str, header: Sequence[str]) -> str | None:
+        """Return the separator of the first line's fields if another one was assumed, else None."""
         for mark in SEPARATORS:
-            parts = [name.split(mark) for name in found if mark in name]
+            parts = [name.split(mark) for name in header if mark in name]
             if any(column_key(part) == wanted for split in parts for part in split) or (
-                parts and len(found) == 1
+                parts and len(header) == 1
             ):
                 return mark
-        words = found[0].split() if len(found) == 1 else []
+        words = header[0].split() if len(header) == 1 else []
         if len(words) == 1 and any(column_key(word) in self.fields for word in words[0].split(":")[1:]):
             return ":"
         return " " if len(words) > 1 and all(column_key(word) in self.fields for word in words) else None
 
 
 def _is_name(text: str) -> bool:
-    """Whether a text can be typed as the name of a column: not a whole line, nothing that cannot be seen."""
+    """Return whether a text can be typed as a column's name: not a whole line, no invisible characters."""
     return len(text) <= _LONGEST_NAME and text.isprintable() and not any(mark in text for mark in SEPARATORS)
 
 
@@ -146,6 +148,9 @@ def _spelled(mark: str) -> str:
 
 
 def column_key(name: str) -> str:
-    """What makes two column names the same: case, spaces, `-` and `_` do not count; `e-mail` is `email`."""
+    """Return the text by which two column names are the same.
+
+    Case, spaces, `-` and `_` do not count; `e-mail` is `email`.
+    """
     key = "_".join(name.replace("-", " ").replace("_", " ").casefold().split())
     return _SAME_COLUMN.get(key, key)

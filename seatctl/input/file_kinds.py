@@ -1,6 +1,6 @@
-"""What a file is that is not a table of rows, told by its first bytes or by its first line.
+"""Recognises files that are not tables of rows, by their first bytes or their first line.
 
-The refusal says what the file is and how to make one that can be read. `tables.py` reads the rows.
+The refusal says what the file is and how to convert it. `tables.py` reads the rows.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from seatctl.errors import Code, refuse
 
 SEPARATORS = ("|", ";", ",", "\t", "^", "~", "\x1f", "\x01")
-"""Characters that programs put between fields, those first that names of columns never have."""
+"""Characters that programs put between fields, those first that are never in the name of a column."""
 
 _SAVE = "save it as CSV UTF-8 (in Excel: File, Save As, 'CSV UTF-8'), and give that file"
-_UNPACK = "unpack it, and give the file that is in it"
+_UNPACK = "unpack it, and give the file inside"
 _UTF8 = "save the file as UTF-8; Excel calls it 'CSV UTF-8'"
 
 _SIGNATURES = (
@@ -21,7 +21,7 @@ _SIGNATURES = (
     (b"\xfe\xff", "UTF-16, not UTF-8", _UTF8),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook (xls), not a text file", _SAVE),
     (b"%PDF-", "a PDF, not a text file", "export the rows as CSV where the PDF comes from"),
-    (b"{\\rtf", "a text with formatting (RTF)", "save it as plain text in UTF-8"),
+    (b"{\\rtf", "formatted text (RTF)", "save it as plain text in UTF-8"),
     (b"\x1f\x8b", "compressed (gzip)", _UNPACK),
     (b"BZh", "compressed (bzip2)", _UNPACK),
     (b"\xfd7zXZ\0", "compressed (xz)", _UNPACK),
@@ -37,11 +37,11 @@ _TEXTS = (
     (("dn:", "version: 1"), "LDIF", "export the entries as CSV with a column email"),
     (("begin:vcard",), "a vCard", "export the contacts as CSV with a column email"),
 )
-"""How files of text begin that are not tables of rows, in lower case."""
+"""How text files begin that are not tables of rows, in lower case."""
 
 
 def not_text(start: bytes, name: str) -> tuple[str, str] | None:
-    """What the file is that begins with these bytes, as the end of "NAME is …", and a hint; None for text."""
+    """Return what a file is that begins with these bytes ("NAME is …"), and a hint; None for text."""
     for signature, what, hint in _SIGNATURES:
         if start.startswith(signature):
             return f"{name} is {what}", hint
@@ -60,7 +60,7 @@ def not_text(start: bytes, name: str) -> tuple[str, str] | None:
 
 
 def _packed(start: bytes, name: str) -> tuple[str, str]:
-    """Which of the programs that keep a ZIP file wrote it."""
+    """Return which kind of ZIP file it is, and a hint."""
     if b"opendocument.spreadsheet" in start[:100]:
         return (
             f"{name} is a spreadsheet (ods), not a text file",
@@ -72,20 +72,20 @@ def _packed(start: bytes, name: str) -> tuple[str, str]:
 
 
 def require_columns_line(line: str, name: str) -> None:
-    """Raise `not_rows` if the first line of a delimited file shows that it is something else."""
+    """Raise `not_rows` if the first line shows that the file is not delimited text."""
     text = line.strip().strip('"')
     start = text[:200].casefold()
     if start.startswith("sep=") and len(text) <= len("sep=") + 2:
         raise refuse(
             Code.NOT_ROWS,
-            f"{name} begins with {text}, a line that tells Excel the separator and names no columns",
-            hint="delete the first line of the file: the separator is found without it",
+            f"{name} begins with {text}, which tells Excel the separator; the header has to come first",
+            hint="delete the first line of the file; the separator is detected without it",
             data={"file": name, "line": 1},
         )
     if start.startswith("#type"):
         raise refuse(
             Code.NOT_ROWS,
-            f"{name} begins with #TYPE, a line of PowerShell that names no columns",
+            f"{name} begins with #TYPE, a line of PowerShell; the header has to come first",
             hint="use Export-Csv -NoTypeInformation -Encoding utf8, or delete the first line of the file",
             data={"file": name, "line": 1},
         )

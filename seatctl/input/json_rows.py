@@ -1,6 +1,6 @@
-"""Rows of JSON: one object a line, or an array of objects, as -o jsonl and -o json print them.
+"""Rows of JSON: one object per line, or an array of objects, as -o jsonl and -o json print them.
 
-Both are read as a stream. Files and their formats are seatctl/input/tables.py.
+Both are streamed. seatctl/input/tables.py handles files and formats.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from seatctl.input.columns import WantedColumns, column_key
 from seatctl.input.rows import NUL, FileRow
 
 MAX_OBJECT = 1 << 20
-"""Characters of an object that spans several lines of an array."""
+"""Most characters of an object in an array that spans several lines."""
 
 _STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 
 
 class _Found(NamedTuple):
-    """An object and the line it begins on, or what is wrong there."""
+    """An object with the line it begins on, or what is wrong there."""
 
     line: int
     values: dict[str, object]
@@ -32,7 +32,7 @@ class _Found(NamedTuple):
 def json_rows(
     lines: Iterable[str], wanted: WantedColumns, *, array: bool
 ) -> tuple[Iterator[FileRow], list[str]]:
-    """The rows, and the keys of the first object that nobody asked for. Raises NoSuchColumn, UsageError."""
+    """Return the rows, and the unused keys of the first object. Raises NoSuchColumn, UsageError."""
     found = _numbered(_of_array(lines)) if array else _of_lines(lines)
     first = next(found, None)
     if first is None:
@@ -59,18 +59,18 @@ def _object(text: str) -> tuple[dict[str, object], str | None]:
 
 
 def _of_array(lines: Iterable[str]) -> Iterator[_Found]:
-    """The objects of an array. What breaks the array is its last row, a bad one."""
+    """Yield the objects of an array. If the array is broken, its last row says so."""
     decoder, number = json.JSONDecoder(), 0
     between, closed = "[", False
     for number, text in _whole(lines):
         rest = text.lstrip()
         while rest:
             if closed:
-                yield _Found(number, {}, "something stands after the end of the array")
+                yield _Found(number, {}, "there is something after the end of the array")
                 return
             if between and rest[0] in between:
                 closed = rest[0] == "]"
-                # After [ an object or the end; after a comma an object.
+                # After [ comes an object or the end; after a comma an object.
                 between, rest = ("]" if rest[0] == "[" else ""), rest[1:].lstrip()
                 continue
             if between == ",]":
@@ -85,28 +85,28 @@ def _of_array(lines: Iterable[str]) -> Iterator[_Found]:
             yield _Found(number, value if isinstance(value, dict) else {}, problem)
             between, rest = ",]", rest[end:].lstrip()
     if not closed:
-        yield _Found(number, {}, "the array is not closed: the file ends in the middle")
+        yield _Found(number, {}, "the array is not closed: the file is incomplete")
 
 
 def _whole(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
-    """Lines with the number of the first, as many together as it takes to close each brace that they open."""
-    held: list[str] = []
+    """Join as many lines as it takes to close every brace; yield them with the number of the first."""
+    pending: list[str] = []
     begins, size, depth = 0, 0, 0
     for number, line in enumerate(lines, start=1):
-        begins = begins if held else number
-        held.append(line)
+        begins = begins if pending else number
+        pending.append(line)
         size += len(line)
         outside = _STRING.sub("", line) if '"' in line else line
         depth += outside.count("{") - outside.count("}")
         if depth <= 0 or size > MAX_OBJECT:
-            yield begins, "".join(held)
-            held, size, depth = [], 0, 0
-    if held:
-        yield begins, "".join(held)
+            yield begins, "".join(pending)
+            pending, size, depth = [], 0, 0
+    if pending:
+        yield begins, "".join(pending)
 
 
 def _numbered(objects: Iterator[_Found]) -> Iterator[_Found]:
-    """Each with a line of its own: of several objects on one line the later ones count on."""
+    """Give every object its own line number: further objects on one line count on."""
     last = 0
     for found in objects:
         last = max(found.line, last + 1)
@@ -125,16 +125,16 @@ def _rows(objects: Iterable[_Found], keys: Sequence[str]) -> Iterator[FileRow]:
 
 
 def _keep(values: dict[str, str], keys: Sequence[str], key: str, value: object) -> str | None:
-    """Put one value of an object among `values`; what is wrong with it, if anything."""
+    """Store a value of an object in `values`; return what is wrong with it, or None."""
     column = column_key(key)
     if column not in keys:
         return None
     if column in values:
         return f"it has {key!r} twice"
     if isinstance(value, dict | list | bool) or (isinstance(value, float) and not math.isfinite(value)):
-        return f"{key!r} is not a text"
+        return f"{key!r} is not text"
     text = "" if value is None else str(value).strip()
     if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-        return f"{key!r} has half a surrogate pair in it"
+        return f"{key!r} has half a surrogate pair"
     values[column] = text
     return None

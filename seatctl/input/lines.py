@@ -1,6 +1,6 @@
-"""Bytes into lines of text: strict UTF-8, bounded memory, any line end, an error that names the line.
+"""Splits bytes into lines of text: strict UTF-8, bounded memory, any line end, errors with the line.
 
-What a line means (CSV, TSV, JSON Lines) is seatctl/input/tables.py.
+seatctl/input/tables.py interprets the lines (CSV, TSV, JSON Lines).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from seatctl.input.file_kinds import not_text
 
 CHUNK = 1 << 16
 MAX_LINE = 1 << 20
-"""Bytes of a line that are looked at; of a longer one the rest is dropped and the row is bad."""
+"""Most bytes of a line; the rest of a longer line is dropped, and its row is bad."""
 
 _CUT = "\0"
-"""Stands at the end of a line that was cut short, where the reader of rows finds it and calls it bad."""
+"""Marks the end of a line that was cut short; the reader of rows finds it and rejects the row."""
 
 
 def open_bytes(source: str, stdin: BinaryIO | None) -> tuple[BinaryIO, str]:
-    """The bytes of a path, or of stdin where it is `-`, and the name by which messages call them.
+    """Return the bytes of a path, or of stdin for `-`, and the name to use in messages.
 
     Raises `file_not_found`, `file_not_readable`.
     """
@@ -37,7 +37,7 @@ def open_bytes(source: str, stdin: BinaryIO | None) -> tuple[BinaryIO, str]:
         stream = path.open("rb")
     except FileNotFoundError:
         raise refuse(
-            Code.FILE_NOT_FOUND, f"there is no file {source}", hint="give a file's path, or - for stdin"
+            Code.FILE_NOT_FOUND, f"there is no file {source}", hint="give the path of a file, or - for stdin"
         ) from None
     except OSError as error:
         raise refuse(Code.FILE_NOT_READABLE, f"{source} cannot be read: {error.strerror}") from error
@@ -45,21 +45,22 @@ def open_bytes(source: str, stdin: BinaryIO | None) -> tuple[BinaryIO, str]:
 
 
 class End:
-    """Whether a file ends in the middle of a line; known once its last line is being read."""
+    """Whether the file ends in the middle of a line; known once its last line is being read."""
 
     cut_off = False
 
 
 def text_lines(stream: BinaryIO, name: str, end: End | None = None) -> Iterator[str]:
-    """Text lines with their ends, split at LF, CRLF or CR only, as the csv module wants them.
+    """Return lines of text with their ends, split only at LF, CRLF or CR, as the csv module needs them.
 
-    Raises `not_utf8` with the number of the line, and `not_text` for a workbook, an archive and the like.
+    Raises `not_utf8` with the number of the line, and `not_text` for a workbook, an archive or other binary
+    files.
     """
     return chain.from_iterable(io.StringIO(text, newline="") for text in _texts(stream, name, end or End()))
 
 
 def read_text(source: str) -> str:
-    """A whole small file, or stdin if it is `-`; its lines end with LF, however they did.
+    """Return a small file completely, or stdin for `-`, with LF as its line ends.
 
     Raises `file_not_found`, `file_not_readable`, `not_text`, `not_utf8`.
     """
@@ -70,21 +71,21 @@ def read_text(source: str) -> str:
 
 
 def stdin_line(limit: int = -1) -> str:
-    """The next line of stdin, at most `limit` characters of it. Raises `file_not_readable`, `not_utf8`."""
+    """Return the next line of stdin, at most `limit` characters. Raises `file_not_readable`, `not_utf8`."""
     import sys
 
     try:
         line = sys.stdin.readline(limit)
-        line.encode()  # in some locales Python decodes what is not UTF-8 as lone surrogates
+        line.encode()  # in some locales Python decodes invalid bytes as lone surrogates
     except UnicodeError:
-        raise refuse(Code.TEXT_NOT_UTF8, "what stdin holds is not UTF-8", data={"file": "stdin"}) from None
+        raise refuse(Code.TEXT_NOT_UTF8, "stdin is not UTF-8", data={"file": "stdin"}) from None
     except OSError as error:
         raise refuse(Code.FILE_NOT_READABLE, f"stdin cannot be read: {error.strerror or error}") from error
     return line
 
 
 def _texts(stream: BinaryIO, name: str, end: End) -> Iterator[str]:
-    """Strictly decoded runs of whole lines."""
+    """Yield decoded runs of whole lines."""
     line = 1
     for piece, cut in _pieces(stream, name, end):
         try:
@@ -115,13 +116,13 @@ def _ends(text: str) -> int:
 
 
 def _pieces(stream: BinaryIO, name: str, ending: End) -> Iterator[tuple[bytes, bool]]:
-    """Runs of whole lines of at most MAX_LINE and a chunk; True marks a line that was cut short."""
+    """Yield runs of whole lines of at most MAX_LINE and a chunk; True marks a line that was cut short."""
     carried, dropping, first = b"", False, True
     while chunk := _read(stream, name):
         if first:
             chunk, first = _without_mark(chunk, name), False
         block = carried + chunk
-        # A CR at the very end may be the first half of CRLF.
+        # A CR at the very end may be half of a CRLF.
         if dropping:
             end = _first_end(block)
             carried, dropping = (block[end:], False) if end else (block[-1:], True)
@@ -140,7 +141,7 @@ def _pieces(stream: BinaryIO, name: str, ending: End) -> Iterator[tuple[bytes, b
 
 
 def _first_end(block: bytes) -> int:
-    """Where the first line ends in `block`; 0 where it does not, a CR at the very end being undecided."""
+    """Return where the first line ends in `block`, or 0; a CR at the very end does not count yet."""
     ends = [at + 1 for at in (block.find(b"\n"), block.find(b"\r", 0, -1)) if at >= 0]
     end = min(ends, default=0)
     return end + 1 if end and block[end - 1 : end + 1] == b"\r\n" else end

@@ -1,4 +1,4 @@
-"""One row of a file, as every format gives it."""
+"""One row of a file, whatever its format."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ NUL = "it has a NUL byte, or is too long"
 
 
 class FileRow(NamedTuple):
-    """`line` counts from 1; `values` are in the order of the fields asked for, "" where none was given."""
+    """`line` counts from 1; `values` are in the order of the requested fields, "" for missing ones."""
 
     line: int
     values: tuple[str, ...]

@@ -1,8 +1,8 @@
 """Files of rows: CSV, TSV, JSON and JSON Lines from a path or stdin, streamed in constant memory.
 
-A row comes out as its physical line number and the values of the columns asked for; a row that cannot
-be read comes out with its problem, so that all bad rows can be reported at once. What a value must
-look like (an address, a date) is not known here: rules/people.py.
+A row has its line number and the values of the requested columns. A row that cannot be read has a problem
+instead, so that all bad rows are reported at once. What a valid value is (an address, a date) is checked in
+rules/people.py.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ if TYPE_CHECKING:
     from _csv import Reader
 
 MAX_FIELD = 1 << 17
-"""Characters of a field: what the csv module takes by default."""
+"""Most characters of a field: the csv module's default."""
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 _JSON = frozenset((".jsonl", ".ndjson"))
 
 
 def no_rows(source: str) -> SeatctlError:
-    """The refusal of a file that was named and says nothing."""
+    """Return the refusal of a named file without rows."""
     return refuse(
         Code.NO_ROWS,
-        f"{source} has no rows, so it does not say what to do",
-        hint="write it again; only a pipe (-) may bring nothing",
+        f"{source} has a header but no rows",
+        hint="check how the file was made; only stdin (-) may be empty",
         data={"path": source},
     )
 
 
 class Table:
-    """An open file of rows. Iterate it once; `ignored` names the columns that nobody asked for.
+    """An open file of rows. Iterate over it once; `ignored` are the columns that were not requested.
 
-    A file that was named has rows, else `no_rows` is raised when it is read: who exported nobody by mistake
-    would hear that there is nothing to do. What comes by a pipe may have no rows (`requests list … |`).
+    If a named file has no rows, reading raises `no_rows`: after an export that went wrong, "nothing to do"
+    would be misleading. A pipe may be empty (`requests list … |`).
     """
 
     def __init__(self, source: str, rows: Iterator[FileRow], ignored: Sequence[str] = ()) -> None:
@@ -72,7 +72,7 @@ class Table:
             self._stream.close()
 
     def reads(self, stream: BinaryIO) -> Table:
-        """The same table, which closes `stream` when it is closed."""
+        """Return the same table, which closes `stream` when it is closed."""
         self._stream = stream
         return self
 
@@ -86,18 +86,17 @@ def open_table(
     stdin: BinaryIO | None = None,
     may_be_empty: bool = False,
 ) -> Table:
-    """The rows of `source` (`-`: stdin), values in the order of `fields`, of which `needs` must be there.
+    """Open `source` (`-`: stdin); rows have values in the order of `fields`, of which `needs` are required.
 
-    `may_be_empty` allows a named file to have no rows.
-    Raises `file_not_found`, `file_not_readable`, `empty_file`, NoSuchColumn, UsageError; while it is
-    read, `not_utf8` and `no_rows`.
+    `may_be_empty` allows a named file to have no rows. Raises `file_not_found`, `file_not_readable`,
+    `empty_file`, NoSuchColumn, UsageError; while it is read, `not_utf8` and `no_rows`.
     """
     stream, name = open_bytes(source, stdin)
     try:
         wanted = WantedColumns(name, tuple(fields), tuple(needs), dict(mapping or {}))
         end = End()
         table = _table(Path(source).suffix.lower(), text_lines(stream, name, end), wanted, end).reads(stream)
-        # A pipe may be named too: <(…), a fifo.
+        # A pipe may have a name too: <(…), a fifo.
         table.may_be_empty = may_be_empty or source == "-" or not Path(source).is_file()
     except BaseException:
         stream.close()
@@ -106,14 +105,14 @@ def open_table(
 
 
 def _table(suffix: str, lines: Iterator[str], wanted: WantedColumns, end: End) -> Table:
-    """The table in the format that its extension says, or else its first line."""
+    """Return the table in the format of the file's extension, else of its first line."""
     leading = list(_until_filled(lines))
     first = leading[-1].lstrip() if leading else ""
     if not first:
         raise refuse(
             Code.EMPTY_FILE,
             f"{wanted.source} is empty",
-            hint=f"its first line names the columns: {','.join(wanted.fields)}",
+            hint=f"begin it with a header: {','.join(wanted.fields)}",
         )
     everything = chain(leading, lines)
     if suffix in _JSON or (suffix not in _DELIMITERS and first.startswith(("{", "["))):
@@ -127,7 +126,7 @@ def _table(suffix: str, lines: Iterator[str], wanted: WantedColumns, end: End) -
 
 
 def _is_address(first: str, wanted: WantedColumns) -> bool:
-    """Whether the first line is a person already and nothing else, as of what --quiet prints."""
+    """Return whether the first line is only an e-mail address, as --quiet prints it, and not a header."""
     text = first.strip()
     if wanted.needs != ("email",) or "email" in wanted.mapping or any(mark in text for mark in SEPARATORS):
         return False
@@ -135,7 +134,7 @@ def _is_address(first: str, wanted: WantedColumns) -> bool:
 
 
 def _until_filled(lines: Iterator[str]) -> Iterator[str]:
-    """Blank lines and the first that is not."""
+    """Yield blank lines and the first line that is not blank."""
     for line in lines:
         yield line
         if line.strip():
@@ -146,8 +145,8 @@ def _until_filled(lines: Iterator[str]) -> Iterator[str]:
 
 
 def _delimiter(suffix: str, header: str) -> str:
-    """By extension, then by what the header has; `;` only where nothing else could be meant."""
-    header = "".join(header.split('"')[::2])  # a separator inside quotes separates nothing
+    """Return the delimiter: by extension, then by the header; `;` only if nothing else is possible."""
+    header = "".join(header.split('"')[::2])  # a separator inside quotes does not count
     by_name = _DELIMITERS.get(suffix)
     if by_name == "\t" or (by_name or ",") in header:
         return by_name or ","
@@ -157,17 +156,17 @@ def _delimiter(suffix: str, header: str) -> str:
 
 
 def _delimited_table(reader: Reader, wanted: WantedColumns, header: list[str] | None, end: End) -> Table:
-    """`header` names the columns if no line does."""
+    """Return the table; `header` names the columns if the file has no header line."""
     try:
         header = header or next((cells for cells in reader if any(map(str.strip, cells))), [])
     except csv.Error as error:
         raise NoSuchColumn(
             f"the first line of {wanted.source} cannot be read: {_csv_problem(error, 1)}",
-            hint="it names the columns, separated by commas, tabs or semicolons",
+            hint="begin the file with the names of the columns, separated by commas, tabs or semicolons",
         ) from None
     header = [unguard_cell(name).strip() for name in header]
     indexes, ignored = wanted.columns(header)
-    # Our TSV guards no cell (it is for cut and awk), so an apostrophe in one is data.
+    # Our TSV does not guard cells (it is for cut and awk), so an apostrophe in one is data.
     plain = str.strip if reader.dialect.delimiter == "\t" else _unguarded
     least = 1 + max((indexes[wanted.fields.index(field)] for field in wanted.needs), default=0)
     make = _row_maker(_Widths(least, len(header), end), indexes, plain)
@@ -175,16 +174,16 @@ def _delimited_table(reader: Reader, wanted: WantedColumns, header: list[str] | 
 
 
 class _Widths(NamedTuple):
-    """How many cells a row may have: spreadsheets leave empty ones at its end away."""
+    """How many cells a row may have: spreadsheets omit empty ones at its end."""
 
     least: int
     header: int
     end: End
 
     def problem(self, cells: Sequence[str]) -> str | None:
-        """What is wrong with a row that is not as wide as the header."""
+        """Return what is wrong with a row that is not as wide as the header, or None."""
         if len(cells) < self.header and self.end.cut_off:
-            return f"{_ragged(len(cells), self.header)}, and the file ends in the middle of the line"
+            return f"{_ragged(len(cells), self.header)}, and the file ends in the middle of this line"
         if len(cells) < self.least or any(cells[self.header :]):
             return _ragged(len(cells), self.header)
         return None
@@ -199,7 +198,7 @@ def _csv_problem(error: csv.Error, lines: int) -> str:
     if "unexpected end" in text:
         return "a quote is never closed"
     if "expected after" in text:
-        return "something stands after a closing quote; a quote inside a quoted field is written twice"
+        return "there is text after a closing quote; double a quote inside of a quoted field"
     return text
 
 
@@ -208,7 +207,7 @@ def _delimited_rows(
     line_num: Callable[[], int],
     make: Callable[[int, list[str]], FileRow | None],
 ) -> Iterator[FileRow]:
-    """A row per record, with the line it begins on; one that breaks the format with its problem."""
+    """Yield a row per record, with the line it begins on; a malformed record becomes a row with a problem."""
     line = line_num() + 1
     while True:
         try:
@@ -227,7 +226,7 @@ def _delimited_rows(
 def _row_maker(
     widths: _Widths, indexes: Sequence[int], plain: Callable[[str], str]
 ) -> Callable[[int, list[str]], FileRow | None]:
-    """What makes a Row of the cells of a record, None of a blank one. `plain` undoes a cell's guard."""
+    """Return a function from a record's cells to a row, None for a blank one. `plain` undoes guards."""
     pick: Callable[[list[str]], tuple[str, ...]] = itemgetter(*indexes, -1)
     count, strip, width = len(indexes), str.strip, widths.header
 
@@ -239,7 +238,7 @@ def _row_maker(
                 return FileRow(line, (), problem)
             cells[len(cells) :] = [""] * (width - len(cells))
             del cells[width:]
-        cells.append("")  # what a field without a column picks
+        cells.append("")  # the value of a field without a column
         values = tuple(map(strip, pick(cells)[:count]))
         text = "".join(values)
         if "'" in text:

@@ -1,1 +1,1 @@
-"""What is printed: tables, machine formats, styles, redaction."""
+"""Printing: tables, machine formats, styles, redaction."""

@@ -1,4 +1,4 @@
-"""Records as lines of CSV, TSV and Markdown. Nothing is printed here."""
+"""Formats records as lines of CSV, TSV and Markdown. Nothing is printed here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def lines(style: Style, rows: Iterator[Record], columns: Sequence[Column]) -> Iterator[str]:
-    """The list in the style's format, line by line as the rows are read."""
+    """Yield the list in the style's format, line by line as the rows are read."""
     if style.format is Format.MARKDOWN:
         return _markdown(style, rows, columns)
     keys = list(style.fields) or _keys(columns)
@@ -22,7 +22,7 @@ def lines(style: Style, rows: Iterator[Record], columns: Sequence[Column]) -> It
 
 
 def _keys(columns: Sequence[Column]) -> list[str]:
-    """All columns, and the currency wherever there is money."""
+    """Return the keys of all columns, and `currency` if one of them is money."""
     keys = [column.key for column in columns]
     if "currency" not in keys and any(column.kind == "money" for column in columns):
         keys.append("currency")
@@ -30,15 +30,15 @@ def _keys(columns: Sequence[Column]) -> list[str]:
 
 
 class _Line:
-    """Hands a row back to whoever writes it."""
+    """A file object that returns each row to the caller of `writerow`."""
 
     def write(self, row: str) -> str:
-        """The row without its end."""
+        """Return the row without its line end."""
         return row[:-2]
 
 
 def _csv(style: Style, rows: Iterator[Record], keys: list[str]) -> Iterator[str]:
-    """Formulas disarmed. Rows end in CRLF inside, because only then csv quotes a carriage return."""
+    """Yield CSV with formulas disarmed. The writer uses CRLF, because only then it quotes a lone CR."""
     import csv
 
     writer = csv.writer(_Line(), lineterminator="\r\n")
@@ -53,9 +53,9 @@ def _csv_cell(value: JsonValue) -> str:
 
 
 def _tsv(style: Style, rows: Iterator[Record], keys: list[str]) -> Iterator[str]:
-    """Exactly one line per record and one tab between cells, for cut and awk.
+    """Yield exactly one line per record and one tab between cells, for cut and awk.
 
-    What misleads a reader is spelled out on a terminal only: from a file the text can be read back.
+    Misleading characters are spelled out only on a terminal; text in a file can be read back.
     """
     import csv
 
@@ -84,7 +84,7 @@ def _markdown_row(cells: Iterable[str]) -> str:
 
 
 def markdown_text(text: str) -> str:
-    """A text that is shown as it is, not taken for Markdown or HTML."""
+    """Return text that is shown literally, not interpreted as Markdown or HTML."""
     for mark in ("\\", "|", "`", "*", "_", "[", "]", "#", "~", "!"):
         text = text.replace(mark, f"\\{mark}")
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

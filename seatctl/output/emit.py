@@ -1,7 +1,7 @@
-"""Printing: records and reports on stdout, everything else on stderr, in the format that was asked for.
+"""Prints records and reports on stdout, everything else on stderr, in the chosen format.
 
-Machine formats are streamed and never cut short; tables are rendered by `tables.py`. What a user
-typed is data: it reaches a terminal, a spreadsheet or Markdown without being acted upon.
+Machine formats are streamed and never cut short; `tables.py` renders tables. Typed text is data: it reaches a
+terminal, a spreadsheet or Markdown without being acted upon.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from seatctl.models.report import Record, Report
 
 TABLE_ROWS = 50
-"""A table shows this many rows; machine formats show all."""
+"""A table shows at most this many rows; machine formats show all."""
 
 _LONGEST_WORD, _SHOWN_OF_IT = 5000, 200
-"""Characters: a path or the address of a page of Stripe is shorter, and is never cut."""
+"""Characters of a word. A path or the address of one of Stripe's pages is shorter and never cut."""
 
 
 def emit_list(
@@ -35,11 +35,11 @@ def emit_list(
     handle: str,
     total: Callable[[], int] | None = None,
 ) -> None:
-    """Print a list; with `--quiet` the handles only. `total` is asked only when a table is cut."""
+    """Print a list; with `--quiet` only the handles. `total` is called only if a table is cut short."""
     if _emit_rows(style, records, columns, handle=handle, total=total) or not style.terminal:
         return
     if style.format is Format.TABLE and not style.quiet:
-        note("nothing to show")  # else a person wonders whether anything was asked
+        note("nothing to show")  # otherwise people wonder whether the command did anything
 
 
 def _emit_rows(
@@ -50,9 +50,9 @@ def _emit_rows(
     handle: str,
     total: Callable[[], int] | None = None,
 ) -> bool:
-    """Print the records; whether there were any, as far as a table tells."""
+    """Print the records; return whether there were any, as far as a table shows."""
     if style.quiet:
-        # A row that was left out is not among what a next command could work on.
+        # A row that was left out is not something that a next command could work on.
         _write_lines(_handle(record, handle) for record in records if record.get("result") != "bad")
         return True
     rows, chosen = _choose(style, iter(records), columns)
@@ -71,7 +71,7 @@ def _emit_rows(
 
 
 def emit_one(style: Style, record: Record, columns: Sequence[Column], *, handle: str) -> None:
-    """Print one thing: an object in JSON, title and value lines in a table, one row elsewhere."""
+    """Print one record: an object in JSON, lines of title and value in a table, one row elsewhere."""
     if style.quiet:
         _write_lines([_handle(record, handle)])
     elif style.format is Format.JSON:
@@ -87,7 +87,7 @@ def emit_one(style: Style, record: Record, columns: Sequence[Column], *, handle:
 
 
 def emit_report(style: Style, report: Report, *, handle: str | None = None) -> None:
-    """Print the end of a run: its rows on stdout; but for JSON the summary and the way back on stderr."""
+    """Print the report of a run: rows on stdout; summary and undo command on stderr, except in JSON."""
     for warning in report.warnings:
         note(f"warning: {warning}")
     if style.format is Format.JSON and not style.quiet:
@@ -103,26 +103,26 @@ def emit_report(style: Style, report: Report, *, handle: str | None = None) -> N
         records = rows if first is None else chain([first], rows)
         _emit_rows(style, records, columns, handle=handle or keys[0])
     if not style.quiet:
-        sys.stdout.flush()  # so that the sentence follows the rows where both go to one terminal
+        sys.stdout.flush()  # so that the summary follows the rows if both go to one terminal
         note(_summary(report))
         if report.undo:
             note(f"undo: {report.undo}")
 
 
 def _summary(report: Report) -> str:
-    """What the run did; nobody must take a dry run's sentence for that."""
+    """Return the summary; that of a dry run must not read as if something had been done."""
     if not report.dry_run or report.summary.startswith("would "):
         return report.summary
     return f"dry run: {report.summary.removesuffix('; nothing was changed')}; nothing was changed"
 
 
 def note(text: str) -> None:
-    """A message on stderr; control characters in it are spelled out."""
+    """Print a message on stderr, with control characters spelled out."""
     _tell(visible_lines(text) + "\n")
 
 
 def _tell(text: str) -> None:
-    """Write on stderr. If it is full or nobody reads it, the message is lost and the command goes on."""
+    """Write to stderr. If it is full or closed, the message is lost and the command goes on."""
     try:
         sys.stderr.write(text)
         sys.stderr.flush()
@@ -133,19 +133,19 @@ def _tell(text: str) -> None:
 
 
 def as_markdown(text: str) -> str:
-    """A text that is shown as it is, not taken for Markdown or HTML."""
+    """Return text that is shown literally, not interpreted as Markdown or HTML."""
     from seatctl.output.delimited import markdown_text
 
     return markdown_text(text)
 
 
 def write_text(text: str) -> None:
-    """A text of our own on stdout: a help page, a path, a shell script."""
+    """Print a text of our own on stdout: a help page, a path, a shell script."""
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
 
 
 def write_file(path: Path) -> None:
-    """The bytes of a file on stdout."""
+    """Print the bytes of a file on stdout."""
     sys.stdout.flush()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
@@ -154,7 +154,7 @@ def write_file(path: Path) -> None:
 
 
 def write_error(error: SeatctlError, *, as_json: bool) -> None:
-    """An error on stderr: its JSON object, or `seatctl: what happened`, bad rows, `hint: what to type`."""
+    """Print an error on stderr: its JSON object, or message, bad rows and hint."""
     from seatctl.output.redact import redact
 
     if as_json:
@@ -172,21 +172,21 @@ def write_error(error: SeatctlError, *, as_json: bool) -> None:
 
 
 def _readable(text: str) -> str:
-    """A sentence whose longest words are cut: one of a megabyte would push the rest off the screen."""
+    """Return a message whose longest words are cut: one of a megabyte would push the rest off the screen."""
     import re
 
     return re.sub(rf"\S{{{_LONGEST_WORD},}}", lambda word: f"{word[0][:_SHOWN_OF_IT]}…", text)
 
 
 def _row_sentence(row: JsonValue) -> str:
-    """A row of an error: `line 3: bad@: not an e-mail address`."""
+    """Return a row of an error as text: `line 3: bad@: not an e-mail address`."""
     if not isinstance(row, dict):
         return plain_cell(row)
     parts = [f"line {row['line']}"] if row.get("line") is not None else []
-    told = {key: value for key, value in row.items() if key not in {"line", "result", "code"} and value}
-    if isinstance(told.get("plan"), int):
-        del told["plan"]  # which one it is of a file: the line says that better
-    parts += map(plain_cell, told.values())
+    shown = {key: value for key, value in row.items() if key not in {"line", "result", "code"} and value}
+    if isinstance(shown.get("plan"), int):
+        del shown["plan"]  # the index of the plan in a file: the line says it better
+    parts += map(plain_cell, shown.values())
     return ": ".join(parts)
 
 
@@ -197,7 +197,7 @@ def _handle(record: Record, handle: str) -> str:
 def _choose(
     style: Style, records: Iterator[Record], columns: Sequence[Column]
 ) -> tuple[Iterator[Record], Sequence[Column]]:
-    """Apply `--fields`: the columns to show. An unknown field is a wrong usage, once a record is known."""
+    """Apply `--fields`; return the records and the columns. Unknown fields raise at the first record."""
     if not style.fields:
         return records, columns
     first = next(records, None)
@@ -210,7 +210,7 @@ def _choose(
         wrong = ", ".join(map(repr, unknown))
         close = list(dict.fromkeys(name for field in unknown for name in nearest(field, names))) or names
         raise UsageError(
-            f"there {'is no field' if len(unknown) == 1 else 'are no fields'} {wrong} here",
+            f"unknown field{'' if len(unknown) == 1 else 's'} {wrong}",
             hint=f"--fields {','.join(close)}",
             data={"fields": [*names]},
         )
@@ -221,7 +221,7 @@ def _choose(
 
 
 def _objects(style: Style, records: Iterator[Record]) -> Iterator[Record]:
-    """The records of JSON: whole, or the fields asked for."""
+    """Return the records for JSON: complete, or with the requested fields."""
     if not style.fields:
         return records
     return ({field: record.get(field) for field in style.fields} for record in records)
@@ -234,7 +234,7 @@ def _write_lines(lines: Iterable[str]) -> None:
 
 
 def _write_array(rows: Iterator[Record], indent: str = "") -> None:
-    """A JSON array, one record per line, written as it is read."""
+    """Write a JSON array, one record per line, as it is read."""
     write = sys.stdout.write
     first = next(rows, None)
     if first is None:

@@ -1,4 +1,4 @@
-"""Secrets taken out of a text before it is shown or logged. Pure; imported where something went wrong."""
+"""Removes secrets from text before it is shown or logged. Pure; imported only after an error."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _KEY = re.compile(r"\b(sk|rk)_(test|live)_[A-Za-z0-9]{8,}")
 
 
 def redact(text: str) -> str:
-    """The text without Stripe keys, webhook and client secrets, activation codes and card numbers."""
+    """Return the text without Stripe keys, webhook and client secrets, activation codes and card numbers."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
-    return _DIGITS.sub(lambda found: "…" if is_card_number(found.group()) else found.group(), text)
+    return _DIGITS.sub(lambda digits: "…" if is_card_number(digits[0]) else digits[0], text)
 
 
 def has_key(text: str) -> bool:
-    """Whether a secret or restricted Stripe key stands in the text."""
+    """Return whether the text contains a secret or restricted Stripe key."""
     return _KEY.search(text) is not None
 
 
 def is_card_number(text: str) -> bool:
-    """Whether the digits are 13 to 19 and pass the check of Luhn, as card numbers do."""
+    """Return whether there are 13 to 19 digits that pass the Luhn check, as card numbers do."""
     digits = [int(char) for char in text if char.isdigit()]
     if not 13 <= len(digits) <= 19:
         return False

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from seatctl.models.report import Record
 
 Kind = Literal["text", "prose", "integer", "money", "time", "flag", "list", "lines"]
-"""`lines` is a list of sentences or commands: a table gives each a line of its own. `prose` is a text of
-several lines, such as a mail: the page of one thing keeps them."""
+"""`lines` is a list of sentences or commands: a table puts each on its own line. `prose` is text of several
+lines, such as a mail, which `emit_one` keeps."""
 
 
 class Format(StrEnum):
@@ -31,26 +31,26 @@ class Format(StrEnum):
 
 
 class Column(NamedTuple):
-    """One key of a record. `money` is minor units and needs `currency` beside it in the record."""
+    """One key of a record. `money` is minor units and needs `currency` in the record."""
 
     key: str
     title: str
     kind: Kind = "text"
     table: bool = True
-    """False: machine formats only, where a table would get too wide."""
+    """False: only in machine formats, because a table would get too wide."""
     wide: bool = False
-    """Left out of a table, the last first, where the terminal is too narrow for all of it."""
+    """Left out of a table, last first, if the terminal is too narrow for all columns."""
 
 
 class Style(NamedTuple):
-    """How this invocation prints: settled once from options, settings and streams."""
+    """How this invocation prints: decided once from options, settings and streams."""
 
     format: Format
     fields: tuple[str, ...]
     header: bool
     quiet: bool
     terminal: bool
-    """stdout is a terminal: relative times and local money in tables."""
+    """stdout is a terminal: tables show relative times and local money."""
     color: bool
     now: Callable[[], datetime]
 
@@ -58,21 +58,24 @@ class Style(NamedTuple):
 def use_color(
     flag: str | None, setting: Callable[[], str | None], environment: Mapping[str, str], terminal: bool
 ) -> bool:
-    """--color, NO_COLOR, CLICOLOR_FORCE, the setting, TERM=dumb, in that order (https://bixense.com/clicolors)."""
-    asked = flag or "auto"
-    if asked == "auto" and environment.get("NO_COLOR"):
-        asked = "never"
-    if asked == "auto" and environment.get("CLICOLOR_FORCE", "0") not in {"", "0"}:
-        asked = "always"
-    if asked == "auto":
-        asked = setting() or "auto"
-    return terminal and environment.get("TERM") != "dumb" if asked == "auto" else asked == "always"
+    """Return whether to use colors: --color, NO_COLOR, CLICOLOR_FORCE, the setting, TERM=dumb, in that order.
+
+    See https://bixense.com/clicolors.
+    """
+    choice = flag or "auto"
+    if choice == "auto" and environment.get("NO_COLOR"):
+        choice = "never"
+    if choice == "auto" and environment.get("CLICOLOR_FORCE", "0") not in {"", "0"}:
+        choice = "always"
+    if choice == "auto":
+        choice = setting() or "auto"
+    return terminal and environment.get("TERM") != "dumb" if choice == "auto" else choice == "always"
 
 
 def plain_cell(value: JsonValue) -> str:
-    """A value as text in delimited formats: empty for null, true/false, lists by commas.
+    """Return a value as text in delimited formats: empty for null, true/false, lists with commas.
 
-    A list of sentences is a text; one whose items have commas themselves is written as JSON.
+    Sentences are joined with spaces; a list with commas in its items becomes JSON.
     """
     if value is None:
         return ""
@@ -88,7 +91,7 @@ def plain_cell(value: JsonValue) -> str:
 
 
 def dump(value: JsonValue | Record, indent: int | None = None) -> str:
-    """JSON text in which no character acts on a terminal."""
+    """Return JSON text in which no character acts on a terminal."""
     import json
 
     text = json.dumps(value, ensure_ascii=False, indent=indent)

@@ -1,6 +1,6 @@
-"""How wide the columns of a table are, and where a cell that is wider goes on. Nothing is printed here.
+"""The widths of a table's columns, and how wider cells are folded. Nothing is printed here.
 
-Rich would shrink all columns alike and break a heading or an address in the middle of a word.
+Rich would shrink all columns alike and break headings and addresses in the middle of a word.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from rich.cells import cell_len, chop_cells
 GAP = 2
 """Blanks between two columns."""
 _READABLE = 24
-"""Sentences are not made narrower than this while something else can give way."""
+"""Sentences are not made narrower than this while another column can shrink."""
 _NARROWEST = 10
 
 
 class Cells(NamedTuple):
-    """One column: its title, its cells, and whether they may go over several lines."""
+    """One column: its title, its cells, and whether they may be folded."""
 
     title: str
     texts: Sequence[str]
@@ -27,14 +27,14 @@ class Cells(NamedTuple):
 
 
 def spanned(found: Sequence[int]) -> int:
-    """How wide a table of columns of these widths is."""
+    """Return the width of a table with columns of these widths."""
     return sum(found) + GAP * (len(found) - 1)
 
 
 def widths(columns: Sequence[Cells], room: int) -> list[int]:
-    """The width of each column within `room`: sentences give way first, then addresses, then any text.
+    """Return the width of each column within `room`: sentences shrink first, then addresses, then any text.
 
-    More than `room` where even that does not do: numbers and times are never cut.
+    The sum may exceed `room`: numbers and times are never cut.
     """
     found = [max(map(cell_len, (column.title, *column.texts))) for column in columns]
     for least in (_sentence, _address, _anything):
@@ -48,7 +48,7 @@ def widths(columns: Sequence[Cells], room: int) -> list[int]:
 
 
 def folded(text: str, width: int) -> str:
-    """The text in lines of at most `width`: broken between words, then within addresses, then anywhere."""
+    """Return the text in lines of at most `width`, broken between words, else in addresses, else anywhere."""
     lines = [""]
     for word in text.split(" "):
         joined = f"{lines[-1]} {word}" if lines[-1] else word
@@ -66,12 +66,12 @@ def folded(text: str, width: int) -> str:
 
 
 def _sentence(column: Cells) -> int:
-    """Sentences go on after any word, as long as they stay readable."""
+    """Sentences are folded between words, as long as they stay readable."""
     return _least(column, lambda text: min(cell_len(text), max(_READABLE, _longest(text.split(" ")))))
 
 
 def _address(column: Cells) -> int:
-    """Addresses and paths go on after an @, a dot or a slash."""
+    """Addresses and paths are folded after an @, a dot or a slash."""
     return _least(column, lambda text: _longest(_pieces(text)))
 
 
@@ -89,5 +89,5 @@ def _longest(parts: Sequence[str]) -> int:
 
 
 def _pieces(text: str) -> list[str]:
-    """Words, and addresses and paths in the parts they are made of, each with the mark that ends it."""
+    """Split into words, and addresses and paths into their parts, each with the mark that ends it."""
     return re.findall(r"[^\s@./]*[@./]|[^\s@./]+", text)

@@ -1,6 +1,6 @@
-"""Tables for people: Rich rendering to a string, local money, relative times. Nothing is printed here.
+"""Tables for people: rendered to text with Rich, local money, relative times. Nothing is printed here.
 
-Imported only when a table or Markdown is asked for: Rich and Babel cost more than the rest of a command.
+Imported only for a table or Markdown: loading Rich and Babel takes longer than the rest of a command.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 UNBOUNDED = 10_000
-"""Width of a table that is not written to a terminal: nothing is folded."""
+"""The width of a table that is not written to a terminal: nothing is folded."""
 
 
 def render_list(
     style: Style, records: Sequence[Record], columns: Sequence[Column], *, handle: str | None = None
 ) -> str:
-    """A table of records, one line each where the terminal is wide enough; nothing for no records.
+    """Return a table of records, one line each if the terminal is wide enough; "" for no records.
 
-    The column `handle` is never folded: it is what is copied into the next command. Where folding does not
-    make it narrow enough, the terminal would break its lines anywhere: each record gets a page of its own.
+    The column `handle` is never folded: people copy it into the next command. If folding is not enough, each
+    record becomes a page, because the terminal would break the lines anywhere.
     """
     if not records:
         return ""
@@ -70,7 +70,7 @@ def render_list(
 
 
 def render_one(style: Style, record: Record, columns: Sequence[Column]) -> str:
-    """One thing as lines of title and value."""
+    """Return one record as lines of title and value."""
     from rich.table import Table
     from rich.text import Text
 
@@ -89,12 +89,12 @@ def render_one(style: Style, record: Record, columns: Sequence[Column]) -> str:
 
 
 def _shown(style: Style, records: Sequence[Record], columns: Sequence[Column]) -> list[Column]:
-    """The columns of a table, without those that would tell nothing, unless they were asked for by name."""
+    """Return the columns of a table, without empty ones unless `--fields` names them."""
     shown = [column for column in columns if column.table]
     if style.fields:
         return shown
     shown = [column for column in shown if any(_tells(record.get(column.key)) for record in records)]
-    return [column for column in shown if column.key != "currency"]  # amounts have it beside them
+    return [column for column in shown if column.key != "currency"]  # amounts include it
 
 
 def _tells(value: JsonValue) -> bool:
@@ -102,7 +102,7 @@ def _tells(value: JsonValue) -> bool:
 
 
 def _detail(style: Style, record: Record, column: Column) -> str:
-    """A cell of one thing, where there is room: a line for each sentence, and the exact time."""
+    """Return a cell of a single record, which has more room: a line per sentence, the exact time."""
     value, text = record.get(column.key), cell(style, record, column)
     if isinstance(value, list) and column.kind == "lines":
         return "\n".join(visible(plain_cell(item)) for item in value)
@@ -114,7 +114,7 @@ def _detail(style: Style, record: Record, column: Column) -> str:
 
 
 def cell(style: Style, record: Record, column: Column) -> str:
-    """What a person reads in this column; control characters spelled out."""
+    """Return the text of a cell for people, with control characters spelled out."""
     value = record.get(column.key)
     if not _tells(value):
         return "-"
@@ -135,7 +135,10 @@ def cell(style: Style, record: Record, column: Column) -> str:
 
 
 def relative_time(text: str, now: datetime) -> str:
-    """`2 days ago`, `in 3 weeks`; the date itself when it is more than 60 days away, the text if no time."""
+    """Return `2 days ago`, `in 3 weeks`, or the date if it is more than 60 days away.
+
+    A text that is not a time is returned as it is.
+    """
     try:
         moment = parse_time(text)
     except ValueError:
@@ -167,7 +170,7 @@ def _money(style: Style, amount: int, currency: JsonValue) -> str:
 
 
 def local_money(amount: int, currency: str) -> str:
-    """Minor units as the reader's locale writes them. The decimals are Stripe's; CLDR's would round RSD."""
+    """Return minor units as the reader's locale writes them. Decimals are Stripe's; CLDR would round RSD."""
     from babel.numbers import get_currency_symbol, parse_pattern
 
     locale = _locale()
@@ -178,18 +181,18 @@ def local_money(amount: int, currency: str) -> str:
     number = Decimal(amount).scaleb(-exponent(currency))
     text = str(pattern.apply(number, locale, currency=code, currency_digits=False))
     symbol = get_currency_symbol(code, locale)
-    # CLDR's currency spacing, which Babel leaves out: letters and digits do not touch.
+    # CLDR's currency spacing, which Babel omits: letters and digits must not touch.
     return text.replace(symbol, f"{symbol}\xa0") if _touches(text, symbol) else text
 
 
 def _touches(text: str, symbol: str) -> bool:
-    """Whether a symbol that ends in a letter stands right before a digit."""
+    """Return whether a symbol that ends in a letter is right before a digit."""
     after = text.partition(symbol)[2][:1]
     return symbol[-1].isalpha() and after.isdigit()
 
 
 def _locale() -> Locale:
-    """The locale of LC_ALL, LC_MONETARY or LANG; American English where that is C or unknown."""
+    """Return the locale of LC_ALL, LC_MONETARY or LANG; American English if it is C or unknown."""
     from babel.core import Locale, UnknownLocaleError, default_locale
 
     try:
@@ -200,13 +203,13 @@ def _locale() -> Locale:
 
 
 def _width(style: Style) -> int:
-    """How wide a table may be."""
+    """Return the maximal width of a table."""
     bounded = style.terminal or os.environ.get("COLUMNS", "").isdigit()
     return shutil.get_terminal_size().columns if bounded else UNBOUNDED
 
 
 def _draw(style: Style, table: RenderableType, width: int) -> str:
-    """The table as text without trailing blanks."""
+    """Return the table as text without trailing blanks."""
     text = StringIO()
     _console(style, text, width).print(table)
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())

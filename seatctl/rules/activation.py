@@ -1,7 +1,7 @@
-"""Activation codes: their form, how a typed one is read, and the hash that the ledger keeps. Pure.
+"""Activation codes: their form, reading a typed code, and the hash that the ledger stores. Pure.
 
-A code is `seat-` and four groups of five characters of Crockford's alphabet: a hundred random bits, so
-that it needs no salt and cannot be guessed. `output/redact.py` knows the form.
+A code is `seat-` and four groups of five characters of Crockford's alphabet. That is a hundred random bits:
+the code cannot be guessed and its hash needs no salt. `output/redact.py` recognises the form.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ _GROUPS, _GROUP = 4, 5
 _PREFIX = "seat"
 _MISREAD = str.maketrans("OIL", "011")
 RANDOM_BYTES = 13
-"""How many random bytes `code_of` wants: 104 bits, of which it takes 100."""
+"""How many random bytes `code_of` needs: 104 bits, of which it uses 100."""
 
 
 def code_of(random: bytes) -> str:
-    """The code that these random bytes make: `seat-7KQ2M-…`."""
+    """Return the code made from these random bytes: `seat-7KQ2M-…`."""
     number = int.from_bytes(random, "big")
     characters = [_ALPHABET[(number >> 5 * place) & 31] for place in range(_GROUPS * _GROUP)]
     groups = ("".join(characters[start : start + _GROUP]) for start in range(0, _GROUPS * _GROUP, _GROUP))
@@ -23,9 +23,9 @@ def code_of(random: bytes) -> str:
 
 
 def read_code(typed: str) -> str | None:
-    """A code as it was made, from what somebody typed: case, spaces, hyphens, O and I do not count.
+    """Return a typed code in its canonical form, or None if it is not an activation code.
 
-    None where it cannot be one.
+    Case, spaces and hyphens are ignored; O reads as 0, I and L as 1.
     """
     letters = "".join(char for char in typed if not char.isspace() and char != "-")
     prefix, rest = letters[: len(_PREFIX)], letters[len(_PREFIX) :].upper().translate(_MISREAD)
@@ -36,7 +36,7 @@ def read_code(typed: str) -> str | None:
 
 
 def code_hash(code: str) -> str:
-    """What the ledger keeps of a code: SHA-256 in hex."""
+    """Return the SHA-256 of a code in hex, which the ledger stores instead of the code."""
     import hashlib
 
     return hashlib.sha256(code.encode()).hexdigest()

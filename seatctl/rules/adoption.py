@@ -1,6 +1,6 @@
-"""Good names for what others made in Stripe: subscriptions after their customer, plans after their product.
+"""Names for objects made by others in Stripe: a subscription after its customer, a plan after its product.
 
-Pure. A name that Stripe's metadata holds comes first; whatever is chosen is unique and can be typed.
+Pure. A name in Stripe's metadata comes first. Every chosen name is unique and can be typed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LONGEST_BASE: Final = 48
 
 
 def name_from_customer(name: str | None, email: str | None, customer_id: str) -> str:
-    """`Acme Inc.` is `acme`; without a name the address speaks (`pay@acme.com`), else the customer's id."""
+    """Return a subscription name: from the customer's name (`Acme Inc.` becomes `acme`), e-mail, else id."""
     words = _words(name or "")
     while len(words) > 1 and words[-1].replace(".", "") in _LEGAL_FORMS:
         words.pop()
@@ -37,7 +37,7 @@ def name_from_customer(name: str | None, email: str | None, customer_id: str) ->
 
 
 def named_in_metadata(text: str | None) -> str | None:
-    """The name that Stripe's metadata holds, if it can be one."""
+    """Return the name in Stripe's metadata, or None if it is missing or not a valid name."""
     try:
         return check_name(text) if text else None
     except BadName:
@@ -45,7 +45,7 @@ def named_in_metadata(text: str | None) -> str | None:
 
 
 def slug_from_product(*candidates: str | None) -> str:
-    """A plan's slug: the first of `candidates` (metadata, lookup key) that is one, else from the last."""
+    """Return the first of `candidates` that is a valid slug, else a slug made from the last of them."""
     for candidate in candidates:
         if candidate and _is_slug(candidate):
             return candidate
@@ -54,7 +54,7 @@ def slug_from_product(*candidates: str | None) -> str:
 
 
 def unique(base: str, is_taken: Callable[[str], bool]) -> str:
-    """`acme`, else `acme-2`, `acme-3`, … whichever is free."""
+    """Return `base`, or the first of `base-2`, `base-3`, … that is not taken."""
     if not is_taken(base):
         return base
     number = 2
@@ -64,7 +64,7 @@ def unique(base: str, is_taken: Callable[[str], bool]) -> str:
 
 
 def taken_in(keys: set[str]) -> Callable[[str], bool]:
-    """Whether a name is among these keys (`name_key`)."""
+    """Return a function that says whether a name is among these keys (`name_key`)."""
     return lambda name: name_key(name) in keys
 
 
@@ -77,7 +77,7 @@ def _is_slug(text: str) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    """Letters, digits and marks of any script, in lower case; `&` and quotes fall away."""
+    """Split a text into words of letters, digits and marks of any script, in lower case, without `&`."""
     folded = unicodedata.normalize("NFC", text).casefold()
     kept = "".join(_letter(character) for character in folded)
     return [word for word in kept.replace(".", "").split() if word]

@@ -1,6 +1,6 @@
-"""Deciding requests: which may still be decided, automatic approval, and where one for any subscription goes.
+"""Decisions about requests: automatic approval, and the subscription for a request that names none.
 
-Pure: literals in, a verdict out. The written form of the rules is `approval_rules.py`'s.
+Pure. `approval_rules.py` reads and writes the rules.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from seatctl.rules.emails import domain_key, email_key
 from seatctl.rules.names import group_key
 
 AUTOMATIC = "auto"
-"""Who decided, where a rule did."""
+"""The `decided_by` of a request that was approved automatically."""
 
 OPEN = frozenset((RequestStatus.PENDING, RequestStatus.WAITLISTED))
 
 
 class ApprovalOutcome(StrEnum):
-    """What becomes of a request now."""
+    """What happens to a request now."""
 
     SEAT = "seat"
     WAIT = "wait"
-    """Approved, but no seat is free: the waitlist."""
+    """Approved, but no seat is free: the request joins the waitlist."""
     ASK = "ask"
     """A person decides."""
 
 
 @dataclass(frozen=True, slots=True)
 class Requester:
-    """Who asks, as automatic approval sees it; `approved_today` counts what it approved this day."""
+    """The requester as automatic approval sees them."""
 
     email: str
     group: str | None
@@ -44,7 +44,7 @@ class Requester:
 
 
 class ApprovalVerdict(NamedTuple):
-    """What becomes of a request, the rule that decides it, and that rule in words."""
+    """The outcome for a request, the rule that decided, and the reason in words."""
 
     outcome: ApprovalOutcome
     rule: str
@@ -52,7 +52,7 @@ class ApprovalVerdict(NamedTuple):
 
 
 def automatically(rules: AutoApproval, asking: Requester, free: int) -> ApprovalVerdict:
-    """What the subscription's rules make of a request, and which rule says so."""
+    """Return what the subscription's approval rules decide for this requester, and by which rule."""
     refusal = _refusal(rules, asking)
     if refusal is not None:
         return ApprovalVerdict(ApprovalOutcome.ASK, *refusal)
@@ -67,24 +67,27 @@ def automatically(rules: AutoApproval, asking: Requester, free: int) -> Approval
 
 
 def _refusal(rules: AutoApproval, asking: Requester) -> tuple[str, str] | None:
-    """The first rule that leaves the decision to a person, or None."""
+    """Return the first rule that leaves the decision to a person, with the reason, or None."""
     if not rules.enabled:
         return "enabled", "automatic approval is off"
     if rules.until is not None and asking.now >= rules.until:
         return "until", f"automatic approval ended on {rules.until:%Y-%m-%d}"
     domain = email_key(asking.email).rpartition("@")[2]
-    # A rule that Stripe's metadata brought may have its domains as somebody typed them there: `@Example.com`.
+    # Rules read from Stripe's metadata may have domains as somebody typed them there: `@Example.com`.
     if rules.domains and domain not in {domain_key(one.strip().removeprefix("@")) for one in rules.domains}:
-        return "domain", f"{domain} is not among the domains that are approved automatically"
+        return "domain", f"{domain} is not one of the domains that are approved automatically"
     if rules.groups and group_key(asking.group or "") not in map(group_key, rules.groups):
-        return "group", "the user's group is not among those that are approved automatically"
+        return "group", "the user's group is not one of those that are approved automatically"
     if rules.daily_limit is not None and asking.approved_today >= rules.daily_limit:
-        return "daily_limit", f"{rules.daily_limit} were approved today already"
+        return "daily_limit", f"the daily limit of {rules.daily_limit} is reached"
     return None
 
 
 def choose(subscriptions: Iterable[Subscription], features: Collection[str] = ()) -> Subscription | None:
-    """Where a request for any goes: the features wanted, then most seats free, then latest renewal."""
+    """Return the best subscription for a request that names none, or None.
+
+    It has to grant the features. Most free seats come first, then the latest renewal, then the oldest.
+    """
     return max(_fitting(subscriptions, features), key=_rank, default=None)
 
 
@@ -95,16 +98,16 @@ def why_chosen(
     *,
     left_out: Iterable[Subscription] = (),
 ) -> str:
-    """Why `choose` took this one: what it grants, or how it compares with the next best.
+    """Return why `choose` chose this subscription: what it grants, or how it compares with the second best.
 
-    `left_out`: those that were not to be chosen from, because no rule gives a seat there.
+    `left_out`: subscriptions that were not considered, because they do not approve requests automatically.
     """
     others = [
         subscription for subscription in _fitting(subscriptions, features) if subscription.id != chosen.id
     ]
     by_rule = bool(_fitting(left_out, features))
     if not others:
-        return f"the only one with a free seat{_that(features, by_rule, 's')}"
+        return f"the only subscription with a free seat{_that(features, by_rule, 's')}"
     second = max(others, key=_rank)
     if chosen.free > second.free:
         traits = _that(features, by_rule, "")
@@ -112,18 +115,18 @@ def why_chosen(
         return f"most seats free{of_those}: {chosen.free}, {second.name} has {second.free}"
     if chosen.term_end > second.term_end:
         return f"as many seats free as {second.name}, and it renews later: {chosen.term_end:%Y-%m-%d}"
-    return f"as many seats free as {second.name}, and it is the older one"
+    return f"as many seats free as {second.name}, and it is the older subscription"
 
 
 def _that(features: Collection[str], by_rule: bool, s: str) -> str:
-    """What the choice was narrowed to; `s` is the ending of the verbs."""
+    """Return the criteria of the choice as a relative clause; `s` is the ending of its verbs."""
     traits = [f"grant{s} {', '.join(features)}"] if features else []
     traits += [f"approve{s} requests automatically"] if by_rule else []
     return f" that {' and '.join(traits)}" if traits else ""
 
 
 def fits(subscription: Subscription, features: Collection[str]) -> bool:
-    """Whether its seats can be used and grant all these features."""
+    """Return whether the subscription's seats can be used and grant all these features."""
     return subscription.status in USABLE and set(features) <= set(
         subscription.policy.features if subscription.policy else ()
     )

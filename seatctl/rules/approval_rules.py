@@ -1,4 +1,4 @@
-"""The written form of automatic approval: JSON in the ledger, one metadata value in Stripe. Pure."""
+"""The stored form of approval rules: JSON in the ledger, one metadata value in Stripe. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from seatctl.rules.names import group_key
 
 
 def checked_domains(typed: tuple[str, ...]) -> tuple[str, ...]:
-    """Domains as the keys of addresses have them, each once. Raises `bad_rule`, which names every bad one."""
+    """Return the domains normalised like those of e-mail keys, without duplicates.
+
+    Raises `bad_rule`, which names every bad domain.
+    """
     domains = [text.strip().removeprefix("@") for text in typed]
     checked = [(text, check_email(f"x@{domain}")) for text, domain in zip(typed, domains, strict=True)]
     bad = [(text, wrong) for text, wrong in checked if wrong]
@@ -20,24 +23,27 @@ def checked_domains(typed: tuple[str, ...]) -> tuple[str, ...]:
         raise refuse(
             Code.BAD_RULE,
             "; ".join(f"{text!r} is not a domain: {wrong}" for text, wrong in bad),
-            hint="a domain is what follows the @ of an address",
+            hint="give the part after the @ of an address, such as example.com",
             data={"domain": bad[0][0], "domains": [text for text, _ in bad]},
         )
     return tuple(dict.fromkeys(map(domain_key, domains)))
 
 
 def checked_groups(typed: tuple[str, ...]) -> tuple[str, ...]:
-    """Groups without spaces around them, each once, as first spelled. Raises `bad_rule` for an empty one."""
+    """Return the groups without outer spaces or duplicates, as first spelled.
+
+    Raises `bad_rule` if one is empty.
+    """
     groups: dict[str, str] = {}
     for group in typed:
         groups.setdefault(group_key(group), group.strip())
     if "" in groups:
-        raise refuse(Code.BAD_RULE, "a group has a name", hint="--reset forgets the rules")
+        raise refuse(Code.BAD_RULE, "the name of a group is empty", hint="--reset removes all rules")
     return tuple(groups.values())
 
 
 def auto_approval_fields(rules: AutoApproval) -> dict[str, JsonValue]:
-    """The rules as JSON values; `until` is UTC."""
+    """Return the rules as JSON values; `until` is UTC."""
     return {
         "enabled": rules.enabled,
         "domains": list(rules.domains),
@@ -49,7 +55,7 @@ def auto_approval_fields(rules: AutoApproval) -> dict[str, JsonValue]:
 
 
 def read_auto_approval(fields: Mapping[str, JsonValue]) -> AutoApproval:
-    """The inverse of `auto_approval_fields`; what is missing is off or unlimited."""
+    """Return the rules stored by `auto_approval_fields`; a missing field means off or unlimited."""
     daily, until, keep = fields.get("daily_limit"), fields.get("until"), fields.get("keep_free")
     return AutoApproval(
         enabled=fields.get("enabled") is True,

@@ -1,4 +1,4 @@
-"""Whether seats of a subscription may be taken, and how many: design section 5, rules 1 to 4 and 9. Pure."""
+"""Whether seats of a subscription may be assigned, and how many. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from seatctl.rules.payment_states import (
 )
 
 USABLE = frozenset((SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING, SubscriptionStatus.PAST_DUE))
-"""Statuses in which seats can be assigned. Past due: whether it still entitles is for `check` to say."""
+"""Statuses in which seats can be assigned. Whether a past due subscription still entitles is decided by
+`check`."""
 
 
 class NoSeatsLeft(Refused):
@@ -29,24 +30,24 @@ class NoSeatsLeft(Refused):
 
 
 class ForeignLedger(NotAllowed):
-    """Another ledger, or none, is its home (rule 9)."""
+    """The home of the subscription is another ledger, or it has none; this ledger may not change it."""
 
     kind = Code.FOREIGN_LEDGER
 
 
 def require_home(subscription: Subscription, ledger_id: str) -> None:
-    """Raise ForeignLedger unless the mirror of Stripe's metadata names this ledger."""
+    """Raise ForeignLedger unless Stripe's metadata, as mirrored, names this ledger as the home."""
     if subscription.home_ledger == ledger_id:
         return
     owner = (
-        f"is kept by another ledger ({subscription.home_ledger})"
+        f"belongs to another ledger ({subscription.home_ledger})"
         if subscription.home_ledger
-        else "belongs to no ledger yet"
+        else "does not belong to a ledger yet"
     )
     raise ForeignLedger(
         f"{subscription.name} {owner}; it cannot be changed from this one ({ledger_id})",
         hint=hints.to(
-            "use the ledger that keeps it, or make this one its home",
+            "use that ledger, or make this one its home",
             hints.command("ledger", "adopt", subscription.name),
         ),
         data={
@@ -58,8 +59,9 @@ def require_home(subscription: Subscription, ledger_id: str) -> None:
 
 
 def require_usable(subscription: Subscription) -> None:
-    """Raise `subscription_not_active` unless the subscription is running; the hint is what makes it run
-    again.
+    """Raise `subscription_not_active` unless the subscription is running.
+
+    The hint is the command that gets it running again.
     """
     if subscription.status in USABLE:
         return
@@ -72,16 +74,16 @@ def require_usable(subscription: Subscription) -> None:
     )
     raise refuse(
         Code.SUBSCRIPTION_NOT_ACTIVE,
-        f"{why}; nobody can be seated in it",
+        f"{why}; no seats can be assigned",
         hint=over if trouble is None else hint_of(trouble),
         data={"subscription": subscription.name, "status": subscription.status.value},
     )
 
 
 def seats_to_take(subscription: Subscription, needed: int, *, fill: bool) -> int:
-    """How many of the `needed` seats to assign: all, or with `fill` as many as are free.
+    """Return how many of the `needed` seats to assign: all, or with `fill` as many as are free.
 
-    Raises `over_assigned`, and NoSeatsLeft where they do not fit; its message is completed by `shortage`.
+    Raises `over_assigned`, and NoSeatsLeft if they do not fit; `shortage` builds its full message.
     """
     if not needed or needed <= subscription.free:
         return needed
@@ -91,7 +93,7 @@ def seats_to_take(subscription: Subscription, needed: int, *, fill: bool) -> int
             Code.OVER_ASSIGNED,
             over_assigned(subscription),
             hint=hints.to(
-                f"give {over} back first",
+                f"revoke {over} first",
                 hints.command("seats", "revoke", subscription.name, hints.Blank.EMAILS),
             ),
             data={
@@ -111,9 +113,9 @@ def shortage(
     without: Sequence[dict[str, JsonValue]],
     at: datetime | None = None,
 ) -> NoSeatsLeft:
-    """The refusal: how many are free and needed, who would go without, and the command that buys the rest.
+    """Return the refusal: how many seats are free and needed, who would get none, and how to buy more.
 
-    `without` are rows with `email`; at `at` (UTC) the policy may let none be bought.
+    `without` are rows with `email`. `at` (UTC): whether the policy still sells seats then.
     """
     missing = needed - subscription.free
     free = f"{subscription.free or 'no'} seat{'' if subscription.free == 1 else 's'}"
@@ -121,11 +123,11 @@ def shortage(
     if without:
         named = ", ".join(str(row["email"]) for row in without[:3])
         rest = f" and {len(without) - 3} more" if len(without) > 3 else ""
-        message += f"; {named}{rest} would go without"
+        message += f"; {named}{rest} would not get a seat"
     hint = _more_seats(subscription, in_packs(subscription, missing), at)
     return NoSeatsLeft(
         message,
-        hint=f"{hint}, or --fill seats those who fit" if subscription.free else hint,
+        hint=f"{hint}, or --fill assigns the free seats" if subscription.free else hint,
         data={
             "subscription": subscription.name,
             "free": subscription.free,
@@ -137,7 +139,7 @@ def shortage(
 
 
 def _more_seats(subscription: Subscription, seats: int, at: datetime | None) -> str:
-    """The command that buys them; what is not paid comes first, and a pause would leave them unpaid."""
+    """Return the command that buys the seats, after the command that pays a debt or ends a pause, if any."""
     buy = hints.command("subs", "add-seats", subscription.name, seats)
     if subscription.pause is not None:
         return hints.then(hints.command("subs", "resume", subscription.name), buy)
@@ -152,6 +154,6 @@ def _more_seats(subscription: Subscription, seats: int, at: datetime | None) -> 
 
 
 def in_packs(subscription: Subscription, seats: int) -> int:
-    """The least number of seats that covers `seats` and may be added under the subscription's policy."""
+    """Return the smallest number of seats that covers `seats` and can be added under the policy."""
     pack = 1 if subscription.policy is None else subscription.policy.pack_size
     return -(-seats // pack) * pack

@@ -1,6 +1,6 @@
-"""Lines of a batch: split as a shell splits words, made from a template, and what may stand in one. Pure.
+"""Lines of a batch: splitting into words, filling a template, and the commands that are allowed. Pure.
 
-No shell is run: `$HOME`, `*`, `|` and `;` are text like any other.
+Words are split as a shell splits them, but no shell is run: `$HOME`, `*`, `|` and `;` are plain text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from seatctl.models.batch import PROGRAM, Line
 
 _OUTSIDE = re.compile(r"""[ \t\r\n]+|[^ \t\r\n'"\\]+|'[^']*'|\\.|\"""", re.DOTALL)
 _IN_QUOTES = re.compile(r'''[^"\\]+|\\.|"''', re.DOTALL)
-"""The next part of a line of words, and of what stands between double quotes."""
+"""The next part of a line outside and inside of double quotes."""
 
 PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
@@ -34,29 +34,29 @@ _REPEATED_WHOLE = frozenset(
         ("notify", "send"),
     }
 )
-"""Commands of several transactions, which may be done again from the beginning: they end at a state."""
+"""Commands of several transactions that can safely run again from the beginning."""
 
 
 class BadLines(BadInput):
-    """Lines of a batch that are no commands; nothing of the batch was done."""
+    """Some lines of a batch are not commands; nothing of the batch was done."""
 
     kind = Code.BAD_LINES
 
     def __init__(self, rows: Sequence[Mapping[str, JsonValue]]) -> None:
-        count = "a line is not a" if len(rows) == 1 else f"{len(rows):,} lines are not a"
+        count = "1 line is not a command" if len(rows) == 1 else f"{len(rows):,} lines are not commands"
         super().__init__(
-            f"{count} command that a batch can do; nothing was done",
-            hint="correct them and run the batch again",
+            f"{count} that a batch can run; nothing was run",
+            hint="correct the lines and run the batch again",
             data={"rows": [dict(row) for row in rows]},
         )
 
 
 class NotALine(ValueError):
-    """Why a text is no line of a batch."""
+    """Why a text is not a line of a batch."""
 
 
 def split(text: str) -> tuple[str, ...]:
-    """The words of a line, without a leading `seatctl`; none in an empty line or a comment.
+    """Return the words of a line without a leading `seatctl`; none for an empty line or a comment.
 
     Raises NotALine.
     """
@@ -67,12 +67,12 @@ def split(text: str) -> tuple[str, ...]:
 
 
 def _shell_words(text: str) -> list[str]:
-    """As `shlex.split`, which takes seconds for a word of a megabyte, as it adds one letter at a time.
+    """Split like `shlex.split`, which takes seconds for a word of a megabyte: it adds one letter at a time.
 
-    A `#` begins a comment where a word would begin, as in a shell: one inside of a word belongs to it.
+    A `#` begins a comment only at the beginning of a word, as in a shell.
     """
     words: list[str] = []
-    word: list[str] | None = None  # None between words: a pair of quotes is a word too
+    word: list[str] | None = None  # None between words; an empty pair of quotes is a word
     quoted, at = False, 0
     while at < len(text):
         found = (_IN_QUOTES if quoted else _OUTSIDE).match(text, at)
@@ -99,46 +99,46 @@ def _shell_words(text: str) -> list[str]:
 
 
 def check_words(words: Sequence[str]) -> None:
-    """Whether the words may stand in a batch, whatever command they are. Raises NotALine."""
+    """Raise NotALine if the words cannot be a line of a batch, whatever the command."""
     if not words:
         raise NotALine("it has no command")
     options = words[: words.index("--")] if "--" in words else words
     for word in options:
         if word in _OF_THE_BATCH or word.startswith(("--profile=", "--ledger=")):
-            raise NotALine(f"{word.partition('=')[0]} belongs to the batch, not to a line of it")
+            raise NotALine(f"{word.partition('=')[0]} is an option of the batch, not of a line")
         if word == "-" or word.endswith("=-"):
             raise NotALine("a line cannot read stdin: name a file")
 
 
 def check_command(command: Sequence[str]) -> None:
-    """Whether the command, a noun and perhaps a verb, may stand in a batch. Raises NotALine."""
+    """Raise NotALine if a batch cannot run this command, a noun and perhaps a verb."""
     noun, verb = command[0], command[1] if len(command) > 1 else ""
     if noun in _ALONE:
-        raise NotALine(f"{noun} cannot stand in a batch")
+        raise NotALine(f"a batch cannot run {noun}")
     if verb in _ALONE_OF_NOUN.get(noun, ()):
-        raise NotALine(f"{noun} {verb} cannot stand in a batch")
+        raise NotALine(f"a batch cannot run {noun} {verb}")
 
 
 def takes_several_transactions(command: Sequence[str]) -> bool:
-    """Whether its line is marked only when all of it is done, and done again from its beginning if killed."""
+    """Return whether the command's line is marked done only at its end, and repeated whole after a crash."""
     return tuple(command[:2]) in _REPEATED_WHOLE
 
 
 def columns_of(template: Sequence[str]) -> tuple[str, ...]:
-    """The columns that a template names, in order, once each."""
+    """Return the columns that a template names, in order, without duplicates."""
     return tuple(dict.fromkeys(name for word in template for name in PLACEHOLDER.findall(word)))
 
 
 def fill(template: Sequence[str], values: Mapping[str, str]) -> tuple[str, ...]:
-    """The words of the template with a row's values, each inside of one word. Raises NotALine."""
+    """Return the template's words with the values of a row, each within one word. Raises NotALine."""
     for name, value in values.items():
         if value.startswith("-"):
-            raise NotALine(f"{name} begins with '-', which could be an option: {value}")
+            raise NotALine(f"{name} begins with '-', which could be taken for an option: {value}")
         if not value.isprintable():
             raise NotALine(f"{name} has a control character")
     return tuple(PLACEHOLDER.sub(lambda found: values[found[1]], word) for word in template)
 
 
 def line(n: int, words: Sequence[str]) -> Line:
-    """A line without a leading `seatctl`."""
+    """Return a line of a batch without a leading `seatctl`."""
     return Line(n, tuple(words[1:] if words[:1] == [PROGRAM] else words))

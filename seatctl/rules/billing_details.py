@@ -20,7 +20,7 @@ _TAX_ID = re.compile(r"([a-z]{2}_[a-z0-9_]+):(\S.*)")
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What `subs billing` changes; None and empty leave what is."""
+    """What `subs billing` changes. None and empty fields are left as they are."""
 
     email: str | None = None
     name: str | None = None
@@ -40,12 +40,12 @@ def read_details(
     tax_ids: Sequence[str],
     payment_method: str | None,
 ) -> Details:
-    """The options as a value. Raises UsageError, `bad_payment_method`."""
+    """Return the options as a value. Raises UsageError, `bad_payment_method`."""
     problem = None if email is None else check_email(email)
     if problem:
         raise UsageError(f"--email {email!r}: {problem}", hint="use --email EMAIL")
     if name is not None and not (name.strip() and name.isprintable() and len(name) <= _LONGEST):
-        raise UsageError("--name takes a line of text", hint="use --name NAME, on one line")
+        raise UsageError("--name takes one line of text", hint="use --name NAME, on one line")
     if payment_method is not None:
         check_payment_method(payment_method)
     return Details(
@@ -58,7 +58,7 @@ def read_details(
 
 
 def read_address(typed: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """The parts of an address as typed, each `PART=VALUE`. Raises UsageError."""
+    """Return the parts of an address, each typed as `PART=VALUE`. Raises UsageError."""
     return tuple(pairs("--address", map(_part, typed)).items())
 
 
@@ -72,13 +72,15 @@ def _part(typed: str) -> tuple[str, str]:
         )
     value = value.strip()
     if not value.isprintable() or len(value) > _LONGEST:
-        raise UsageError(f"--address {part}: a line of text", hint=f"use --address {part}=TEXT, on one line")
+        raise UsageError(
+            f"--address {part} takes one line of text", hint=f"use --address {part}=TEXT, on one line"
+        )
     if part != "country":
         return part, value
     if not (len(value) == 2 and value.isascii() and value.isalpha()):
         raise UsageError(
             f"--address country: {value!r} is not a country code",
-            hint="a country is its code of two letters (ISO 3166)",
+            hint="use a two-letter country code (ISO 3166)",
         )
     return part, value.upper()
 
@@ -88,6 +90,6 @@ def _tax_id(typed: str) -> tuple[str, str]:
     if found is None or not typed.isprintable():
         raise UsageError(
             f"--tax-id takes TYPE:VALUE, not {typed!r}",
-            hint="TYPE is Stripe's name of the kind of tax id (eu_vat, gb_vat, us_ein, …)",
+            hint="TYPE is Stripe's type of the tax id (eu_vat, gb_vat, us_ein, …)",
         )
     return found[1], found[2].strip()

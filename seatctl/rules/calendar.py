@@ -1,4 +1,4 @@
-"""Terms on the calendar: the end of a period that begins at a moment, as Stripe counts it. Pure, UTC."""
+"""Terms on the calendar: when a period ends, computed as Stripe does. Pure; times are UTC."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ _MONTHS = {Interval.MONTH: 1, Interval.YEAR: 12}
 
 
 def next_end(end: datetime, begun: datetime, interval: Interval, count: int) -> datetime:
-    """The end of the term after the one that ends at `end`, of a contract that began at `begun`.
+    """Return the end of the term after the one that ends at `end`, of a contract that began at `begun`.
 
-    Begun on the 31st it ends on the last day of each month, and not for ever on the 28th after a February.
+    A contract that began on the 31st ends on the last day of each month: after a February it does not stay on
+    the 28th.
     """
     following = add_interval(end, interval, count)
     last = monthrange(end.year, end.month)[1]
@@ -23,13 +24,16 @@ def next_end(end: datetime, begun: datetime, interval: Interval, count: int) -> 
 
 
 def shortest_days(interval: Interval, count: int) -> int:
-    """The days of the shortest period of `count` intervals: 28 for a month, 59 for two."""
+    """Return the days of the shortest period of `count` intervals: 28 for one month, 59 for two."""
     starts = (datetime(2001, month, 1, tzinfo=UTC) for month in range(1, 13))
     return min((add_interval(start, interval, count) - start).days for start in starts)
 
 
 def add_interval(start: datetime, interval: Interval, count: int) -> datetime:
-    """`count` intervals on. Months are calendar months: the 31st becomes the last day of a shorter one."""
+    """Return `start` plus `count` intervals.
+
+    Months are calendar months: the 31st becomes the last day of a shorter month.
+    """
     if interval is Interval.DAY:
         return start + timedelta(days=count)
     if interval is Interval.WEEK:

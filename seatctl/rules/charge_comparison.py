@@ -1,7 +1,7 @@
-"""What Stripe has asked for, against what was shown before: a difference is told with the way back. Pure.
+"""Compares what Stripe charged with what was shown before; a difference names the way back. Pure.
 
-Amounts are minor units. The preview and the change are two calls: a price, a balance, a discount or a line
-that somebody adds in between makes the invoice another one, and an update charges inside the call.
+Amounts are minor units. The preview and the change are two calls: if a price, a balance, a discount or a line
+changes in between, the invoice differs, and an update charges inside the call.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from seatctl.rules import hints
 
 @dataclass(frozen=True, slots=True)
 class ShownCharge:
-    """What was shown of a charge before it was made, as the payload of an operation keeps it."""
+    """What was shown of a charge before it was made, as stored in the payload of an operation."""
 
     amount: int
     currency: str
     reverse: str
-    """The command that takes the change back."""
+    """The command that reverses the change."""
     limit: int | None = None
     """`--max-spend`."""
 
 
 def shown_fields(shown: ShownCharge) -> dict[str, JsonValue]:
-    """The written form of what was shown."""
+    """Return the stored form of what was shown."""
     return {
         "amount": shown.amount,
         "currency": shown.currency,
@@ -39,7 +39,7 @@ def shown_fields(shown: ShownCharge) -> dict[str, JsonValue]:
 
 
 def read_shown(value: JsonValue | None) -> ShownCharge | None:
-    """The inverse of `agreed_fields`; None for an operation of which nothing was kept."""
+    """Return what `shown_fields` stored; None for an operation without it."""
     if not isinstance(value, dict) or not isinstance(value.get("amount"), int):
         return None
     limit = value.get("limit")
@@ -53,14 +53,14 @@ def read_shown(value: JsonValue | None) -> ShownCharge | None:
 
 @dataclass(frozen=True, slots=True)
 class ChargeDifference:
-    """An invoice that is not what was shown: in a sentence, with the way back, and as fields of the row."""
+    """An invoice that differs from what was shown: as a sentence, and as fields of the report's row."""
 
     sentence: str
     fields: Mapping[str, JsonValue]
 
 
 def difference(shown: ShownCharge, charged: int) -> ChargeDifference | None:
-    """How the invoices of a change differ from what was shown; None where they do not."""
+    """Return how the charged amount differs from what was shown, or None if it does not."""
     if charged == shown.amount:
         return None
 
@@ -69,7 +69,7 @@ def difference(shown: ShownCharge, charged: int) -> ChargeDifference | None:
 
     over = shown.limit is not None and charged > shown.limit
     limited = f", and more than the {money(shown.limit or 0)} of --max-spend" if over else ""
-    sentence = f"Stripe asked for {money(charged)}, not for the {money(shown.amount)} that was shown{limited}"
+    sentence = f"Stripe charged {money(charged)} instead of the {money(shown.amount)} that was shown{limited}"
     return ChargeDifference(
         sentence,
         {
@@ -83,20 +83,20 @@ def difference(shown: ShownCharge, charged: int) -> ChargeDifference | None:
 
 
 def too_little(amount: int, currency: str) -> str:
-    """What is said of an amount below the least that Stripe charges."""
-    said = f"{plain_amount(amount, currency)} {currency.upper()}"
-    return f"{said} is too little to charge, and is asked for with the next invoice"
+    """Return the sentence about an amount below Stripe's minimum charge."""
+    money = f"{plain_amount(amount, currency)} {currency.upper()}"
+    return f"{money} is below Stripe's minimum charge and is added to the next invoice"
 
 
 def end_command(name: str) -> str:
-    """The command that ends a subscription and gives back what is unused."""
+    """Return the command that ends a subscription and refunds what is unused."""
     return hints.command("subs", "cancel", name, "--now", "--refund")
 
 
 def back_command(standing: SubscriptionState, now: TermContent) -> str:
-    """The command that takes a change to `now` back, as far as the policy lets it be taken back."""
+    """Return the command that reverses a change to `now`, as far as the policy allows it."""
     policy, before = standing.policy, standing.now
-    by_hand = policy.renewal is Renewal.MANUAL  # then both are options of the renewal only
+    by_hand = policy.renewal is Renewal.MANUAL  # then plan and seats are changed only by renewing
     if now.plan != before.plan and policy.plan_change is PlanChange.ANYTIME and not by_hand:
         return hints.command("subs", "change-plan", standing.name, before.plan)
     gives_back = policy.decrease is not Decrease.RENEWAL_WINDOW and not by_hand

@@ -1,6 +1,7 @@
-"""Which action a command is, as far as roles go: with the matrix, the one source of docs/roles.md. Pure.
+"""Which action each command is, for the check of roles. Pure.
 
-A command that is missing here fails a test; so does one that asks for another action than is said here.
+With the matrix in `permissions.py` this is the source of docs/roles.md. A test fails if a command is missing
+here or asks for another action than it has here.
 """
 
 from __future__ import annotations
@@ -53,13 +54,13 @@ CHANGES: Mapping[str, Action] = {
     "runs undo": Action.BUY,
     "sync": Action.SYNC,
 }
-"""Commands that change the ledger or Stripe, with what they need a role for."""
+"""Commands that change the ledger or Stripe, with the action that a role has to permit."""
 
 ONESELF = frozenset(("requests create", "requests cancel"))
-"""What everybody may do for themselves, without a role."""
+"""Commands that everybody may use for themselves, without a role."""
 
 BY_CODE = frozenset(("seats claim",))
-"""What whoever has the activation code may do."""
+"""Commands that anybody may use who has the activation code."""
 
 OF_THE_MACHINE = frozenset(
     (
@@ -70,10 +71,10 @@ OF_THE_MACHINE = frozenset(
         ),
     )
 )
-"""What changes files of this machine's user: the configuration, and a sandbox that nobody is billed by."""
+"""Commands that change files of this machine's user: the configuration, and a sandbox, which bills nobody."""
 
 OF_ITS_LINES = frozenset(("batch", "runs resume"))
-"""What runs other commands, each of which needs what it needs."""
+"""Commands that run other commands; each of those needs its own role."""
 
 READS = frozenset(
     (
@@ -93,10 +94,10 @@ READS = frozenset(
         *("config show", "config get", "config path", "config profiles"),
     )
 )
-"""Commands that anybody may use who can read the ledger."""
+"""Commands for everybody who can read the ledger."""
 
 
 def may_use(command: str, roles: set[Role]) -> bool:
-    """Whether who holds these roles, globally or for the subscription in question, may use a command."""
+    """Return whether these roles permit a command, globally or for the subscription in question."""
     action = CHANGES.get(command)
     return action is None or permits(action, roles)

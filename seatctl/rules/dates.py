@@ -1,4 +1,4 @@
-"""Spans of time as typed: `14d`, or a date. Pure."""
+"""Time spans and dates as typed: `14d`, `2026-12-31`. Pure."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 def span(text: str) -> timedelta:
-    """How long `7d`, `12h`, `2w` is. Raises `bad_time`."""
+    """Return the length of `7d`, `12h` or `2w`. Raises `bad_time`."""
     if found := _SPAN.fullmatch(text.strip()):
         return timedelta(**{_UNITS[found[2]]: int(found[1])})
     raise refuse(
         Code.BAD_TIME,
-        f"{text!r} is not a span of time",
-        hint="write hours, days or weeks: a whole number and h, d or w",
+        f"{text!r} is not a time span",
+        hint="write a whole number and h, d or w, such as 14d",
     )
 
 
 def moment_after(text: str, now: datetime) -> datetime:
-    """The aware UTC time that `14d`, `12h`, `2w` from `now`, a date (its end) or an ISO time means.
+    """Return the UTC time that a time span from `now`, a date (its end) or an ISO time stands for.
 
     Raises `bad_time`.
     """
@@ -33,12 +33,14 @@ def moment_after(text: str, now: datetime) -> datetime:
         try:
             return now + timedelta(**{_UNITS[span[2]]: int(span[1])})
         except OverflowError:
-            raise refuse(Code.BAD_TIME, f"{text!r} is too far away", hint="give an earlier time") from None
+            raise refuse(
+                Code.BAD_TIME, f"{text!r} is too far in the future", hint="give an earlier time"
+            ) from None
     try:
         return parse_time(parse_moment(text.strip(), end_of_day=True))
     except ValueError:
         raise refuse(
             Code.BAD_TIME,
-            f"{text!r} is neither a span of time nor a date",
-            hint="write a span as a whole number and h, d or w, a date as YYYY-MM-DD",
+            f"{text!r} is neither a time span nor a date",
+            hint="write a time span as a whole number and h, d or w, or a date as YYYY-MM-DD",
         ) from None

@@ -1,4 +1,4 @@
-"""A desired state of seats: what its rows may hold, what a comparison comes to, how it is said. Pure.
+"""A desired state of seats: its rows, the result of comparing it with the ledger, and the wording. Pure.
 
 The comparison itself is set-based SQL (ledger/desired/compare.py) over the rows that `desired` yields.
 """
@@ -28,13 +28,13 @@ FIELDS = ("email", "subscription", "name", "group", "until")
 """The columns of a file, in the order in which their values are read."""
 
 NEVER = "never"
-"""In `until`: the seat has no end. An empty cell leaves the end as it is."""
+"""In the column `until`: the seat does not end. An empty cell leaves the end as it is."""
 
 _MOST_SENTENCES = 3
 
 
 class DesiredRow(NamedTuple):
-    """A row ready for staging; texts are None where nothing was given, `until` a written time or `never`."""
+    """A row ready for staging; None for missing texts. `until` is a stored time or `never`."""
 
     line: int
     email: str
@@ -49,7 +49,7 @@ class DesiredRow(NamedTuple):
 def desired(
     rows: Iterable[tuple[int, tuple[str, ...], str | None]], default: str | None = None
 ) -> Iterator[DesiredRow]:
-    """Rows with the columns FIELDS, each judged; `default` is the subscription of those that name none."""
+    """Yield rows with the columns FIELDS, checked; `default` is the subscription of rows that name none."""
     for line, values, problem in rows:
         if problem is not None:
             yield DesiredRow(line, values[0] if values else "", None, None, None, None, "", problem)
@@ -59,28 +59,28 @@ def desired(
         person = judged(line, (email, name, group, "", "" if never else until))
         named, wrong = subscription or default or "", person.problem
         if not named:
-            missing = "it names no subscription; --subscription names one for all"
+            missing = "the subscription is missing; --subscription names one for all rows"
             wrong = f"{wrong}; {missing}" if wrong else missing
         end = NEVER if never else person.until
         key = None if wrong else person.email_key
-        # Past the constructor of a named tuple, which costs as much as the checks.
+        # `_make` bypasses the named tuple's constructor, which costs as much as the checks.
         yield DesiredRow._make((line, person.email, key, person.name, person.group, end, named, wrong))
 
 
 class UnnamedSubscription(NamedTuple):
-    """A running subscription in which people sit, and of which a file that prunes says nothing."""
+    """A running subscription with assigned seats that a file used with --prune does not mention."""
 
     name: str
     seated: int
     applied: bool
-    """Whether an earlier file said who sits there."""
+    """Whether an earlier file was applied to it."""
 
 
 def require_named(unnamed: Sequence[UnnamedSubscription], named: Sequence[str]) -> None:
-    """Raise `not_in_file` if a subscription of an earlier file is missing. `named` are those that this one
-    has.
+    """Raise `not_in_file` if the file lacks a subscription that an earlier file had. `named` are its own.
 
-    Who was the last of a subscription leaves no row behind in an export: nothing to do would be wrong.
+    If the last person of a subscription leaves, an export has no row for it; ignoring the subscription would
+    keep the person's seat.
     """
     from shlex import quote
 
@@ -91,46 +91,46 @@ def require_named(unnamed: Sequence[UnnamedSubscription], named: Sequence[str]) 
     options = " ".join(f"-s {quote(name)}" for name in [*named, *(one.name for one in missing)])
     raise refuse(
         Code.NOT_IN_FILE,
-        f"the file does not name {listed}, as an earlier one did; nothing was written",
-        hint=f"if it is the whole truth of them too: {options}; else name only what it is the truth of",
+        f"the file lacks {listed}, which an earlier file had; nothing was written",
+        hint=f"if all of their seats should be revoked: {options}; otherwise name only the others with -s",
         data={"subscriptions": [one.name for one in missing]},
     )
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionComparison:
-    """What the comparison found for one subscription. All are numbers of people, or of seats."""
+    """The result of the comparison for one subscription. All numbers count people or seats."""
 
     subscription: Subscription
     rows: int
     seated: int
-    """Of the rows: those who sit there already, as they should."""
+    """Rows whose person already has the seat."""
     new: int
-    """Of the rows: those who want a seat and have none."""
+    """Rows whose person needs a seat."""
     ends: int
-    """Of the rows: those whose seat ends at another moment than it should."""
+    """Rows whose seat ends at another time than it should."""
     leaving: int
     """Seats to revoke, by the file or by --prune."""
 
     @property
     def room(self) -> int:
-        """Seats that are free once those who leave have left; negative where it is over-assigned."""
+        """Free seats after the revocations; negative if the subscription is over-assigned."""
         return self.subscription.capacity - self.subscription.assigned + self.leaving
 
     @property
     def short(self) -> int:
-        """Seats that are missing for those who are new."""
+        """Seats that are missing for the new people."""
         return max(0, self.new - self.room) if self.new else 0
 
     @property
     def to_buy(self) -> int:
-        """The least number of seats to buy, in packs, that covers what is short."""
+        """The smallest number of seats to buy, in packs, that covers the shortage."""
         return in_packs(self.subscription, self.short) if self.short else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a comparison comes to, over all subscriptions of the file."""
+    """The result of the comparison over all subscriptions of the file."""
 
     subscriptions: tuple[SubscriptionComparison, ...]
     users_to_add: int
@@ -142,7 +142,7 @@ class Changes:
 
     @property
     def differs(self) -> bool:
-        """Whether there is anything to do."""
+        """Whether there is anything to change."""
         people = self.users_to_add or self.users_to_update
         return bool(
             people
@@ -154,13 +154,14 @@ class Changes:
 
     @property
     def short(self) -> tuple[SubscriptionComparison, ...]:
-        """The subscriptions in which seats are missing."""
+        """The subscriptions that do not have enough seats."""
         return tuple(subscription for subscription in self.subscriptions if subscription.short)
 
 
 def check(changes: Changes, most: RevocationLimit, ledger_id: str) -> None:
-    """Raise what forbids it: `max_revoke_exceeded`, `subscription_not_active`, ForeignLedger. Shortage is
-    `check_room`.
+    """Raise `max_revoke_exceeded`, `subscription_not_active` or ForeignLedger if the changes are forbidden.
+
+    A shortage is refused by `refuse_shortage`.
     """
     for counted in changes.subscriptions:
         require_home(counted.subscription, ledger_id)
@@ -178,32 +179,32 @@ def check(changes: Changes, most: RevocationLimit, ledger_id: str) -> None:
 
 
 def refuse_shortage(changes: Changes, without: Sequence[dict[str, JsonValue]]) -> NoSeatsLeft:
-    """The refusal where seats are short; `without` are the rows that would get none."""
+    """Return the refusal for a shortage of seats; `without` are the rows that would not get one."""
     short = changes.short
     first = short[0]
-    hint = "--buy-shortfall buys them, --fill seats those who fit"
+    hint = "--buy-shortfall buys the missing seats, --fill assigns the free ones"
     if len(short) == 1:
         refusal = shortage(first.subscription, first.subscription.free + first.short, without)
         named = refusal.message.partition(";")[2]
         message = sentence(first) + (f";{named}" if named else "")
         return NoSeatsLeft(message, hint=hint, data=refusal.data)
-    told = "; ".join(sentence(one) for one in short[:_MOST_SENTENCES])
+    sentences = "; ".join(sentence(one) for one in short[:_MOST_SENTENCES])
     rest = f"; and {len(short) - _MOST_SENTENCES} more" if len(short) > _MOST_SENTENCES else ""
     missing = sum(one.short for one in short)
-    return NoSeatsLeft(f"{told}{rest}", hint=hint, data={"missing": missing, "rows": [*without]})
+    return NoSeatsLeft(f"{sentences}{rest}", hint=hint, data={"missing": missing, "rows": [*without]})
 
 
 def sentence(counted: SubscriptionComparison, cost: int | None = None) -> str:
     """`design: 37 rows: 9 seated, 28 new, 21 free, short 7 → 2 packs = 10 seats, 50.00 USD`.
 
-    `cost` is what Stripe would charge now for what is bought, in minor units.
+    `cost` is what Stripe would charge now for the missing seats, in minor units.
     """
     subscription = counted.subscription
     parts = [f"{counted.seated:,} seated"]
     parts += [f"{counted.new:,} new"] if counted.new else []
-    parts += [f"{counted.ends:,} to end at another time"] if counted.ends else []
+    parts += [f"{counted.ends:,} with another end"] if counted.ends else []
     parts += [f"{counted.leaving:,} to revoke"] if counted.leaving else []
-    parts += [f"{max(0, counted.room):,} free{' then' if counted.leaving else ''}"]
+    parts += [f"{max(0, counted.room):,} free{' afterwards' if counted.leaving else ''}"]
     if counted.short:
         parts += [f"short {counted.short:,} → {_bought(counted)}"]
     if cost is not None:
@@ -256,7 +257,7 @@ def _done(changes: Changes, *, fill: bool) -> str:
 
 
 def as_record(counted: SubscriptionComparison, cost: int | None = None) -> dict[str, JsonValue]:
-    """What the JSON report says of one subscription; `cost` in minor units of its currency."""
+    """Return one subscription as the JSON report has it; `cost` in minor units of its currency."""
     return {
         "subscription": counted.subscription.name,
         "rows": counted.rows,

@@ -1,7 +1,7 @@
-"""E-mail addresses: the key that decides sameness, and what makes a text an address.
+"""E-mail addresses: the key by which two are the same, and what makes a text an address.
 
-The key is what `users.email_key` holds. Nothing but case and Unicode's form is folded, and the domain is
-written as IDNA 2008 has it, so that two mailboxes never share a key. What is typed stays as typed.
+The key is stored in `users.email_key`. Only case and Unicode's form are folded, and the domain is written as
+in IDNA 2008, so that two mailboxes never share a key. An address is shown as it was typed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import unicodedata
 from functools import cache, lru_cache
 
 MAX_LENGTH = 254
-"""RFC 5321: a path is at most 256 octets, the angle brackets included."""
+"""RFC 5321: a path has at most 256 octets, including the angle brackets."""
 
 _MAX_LOCAL = 64
 
@@ -23,13 +23,13 @@ _DOTS = str.maketrans("。．｡", "...")
 
 @cache
 def _plain_address() -> re.Pattern[str]:
-    """Compiled when the first address is checked: a question about a known person compiles nothing."""
+    """Compiled when the first address is checked: `check` for a known person compiles nothing."""
     local = f"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.-]{{1,{_MAX_LOCAL}}}"
     return re.compile(rf"{local}@(?:{_LABEL}\.)+{_LABEL}")
 
 
 def email_key(text: str) -> str:
-    """The text by which two addresses are the same person: no case, NFC, the domain as IDNA 2008 writes it.
+    """Return the text by which two addresses are the same person: no case, NFC, the domain as in IDNA 2008.
 
     Never fails: a domain that IDNA 2008 does not allow keeps its folded form.
     """
@@ -42,16 +42,19 @@ def email_key(text: str) -> str:
 
 
 def domain_key(domain: str) -> str:
-    """A domain as the DNS has it: `Straße.example` is `xn--strae-oqa.example`, never `strasse.example`."""
+    """Return a domain as the DNS has it: `Straße.example` is `xn--strae-oqa.example`.
+
+    It is never `strasse.example`, which is another domain.
+    """
     labels = _labels(domain)
     return ".".join(label if label.isascii() else _a_label(label) or label for label in labels)
 
 
 def is_plain_email(text: str) -> bool:
-    """Whether the text is an address of ASCII alone; False leaves it to `check_email`.
+    """Return whether the text is a valid address in ASCII; if False, `check_email` decides.
 
-    What looks like an A-label (`xn--`), or has a dot where none may be, is left to it too: looked for apart
-    from the pattern, which would take twice as long.
+    An A-label (`xn--`) or a misplaced dot is left to `check_email`. Both are searched for outside of the
+    pattern, which would otherwise take twice as long.
     """
     return (
         len(text) <= MAX_LENGTH
@@ -61,9 +64,9 @@ def is_plain_email(text: str) -> bool:
 
 
 def check_email(text: str) -> str | None:
-    """What is wrong with an address, as the end of the sentence "… is not an e-mail address: ", or None.
+    """Return what is wrong with an address, as the end of "… is not an e-mail address: ", or None.
 
-    Pragmatic: it refuses what cannot be delivered to or would be dangerous in a mail's header, no more.
+    It refuses only what cannot be delivered to or would be dangerous in the header of a mail.
     """
     if is_plain_email(text):
         return None
@@ -74,9 +77,9 @@ def check_email(text: str) -> str | None:
 
 def _text_problem(text: str) -> str | None:
     if any(char.isspace() for char in text):
-        return "it has a space in it"
+        return "it has a space"
     if any(unicodedata.category(char)[0] in "CZ" and char not in "\u200c\u200d" for char in text):
-        return "it has a character in it that cannot be seen"
+        return "it has an invisible character"
     if len(text.encode()) > MAX_LENGTH:
         return f"it is longer than {MAX_LENGTH} characters"
     if text.count("@") != 1:
@@ -87,21 +90,21 @@ def _text_problem(text: str) -> str | None:
 def _parts_problem(text: str) -> str | None:
     local, _, domain = text.partition("@")
     if not local or not domain:
-        return f"nothing stands {'after' if local else 'before'} the @"
+        return f"there is nothing {'after' if local else 'before'} the @"
     wrong = _local_problem(local) or _domain_problem(domain)
     if wrong is None and len(local.encode()) + 1 + len(domain_key(domain)) > MAX_LENGTH:
-        return f"it is longer than {MAX_LENGTH} characters, with its domain as the DNS has it"
+        return f"it is longer than {MAX_LENGTH} characters, with its domain in the DNS's form"
     return wrong
 
 
 def _local_problem(local: str) -> str | None:
     if len(local.encode()) > _MAX_LOCAL:
-        return f"what stands before the @ is longer than {_MAX_LOCAL} characters"
+        return f"the part before the @ is longer than {_MAX_LOCAL} characters"
     if odd := next((char for char in local if char in _NEVER_LOCAL), None):
         return f"it has a {odd} before the @"
     if "\u200c" in local or "\u200d" in local:
-        return "it has a character in it that cannot be seen"
-    return _dots_problem(local, "what stands before the @")
+        return "it has an invisible character"
+    return _dots_problem(local, "the part before the @")
 
 
 def _domain_problem(domain: str) -> str | None:
@@ -128,7 +131,10 @@ def _dots_problem(part: str, what: str) -> str | None:
 
 
 def _fold(text: str) -> str:
-    """Without case and in NFC. Letter for letter: Unicode's full folding makes `groß` the mailbox `gross`."""
+    """Fold case and normalise to NFC, letter by letter.
+
+    Unicode's full folding would make `groß` the mailbox `gross`.
+    """
     composed = unicodedata.normalize("NFC", text)
     return unicodedata.normalize("NFC", "".join(map(_fold_letter, composed)))
 
@@ -139,15 +145,15 @@ def _fold_letter(letter: str) -> str:
 
 
 def _labels(domain: str) -> list[str]:
-    """The labels in lower case, letter for letter: IDNA 2008 tells `ß` from `ss`, and `ς` from `σ`."""
+    """Return the labels in lower case, letter by letter: IDNA 2008 tells `ß` from `ss`, and `ς` from `σ`."""
     composed = unicodedata.normalize("NFC", domain.translate(_DOTS))
     return unicodedata.normalize("NFC", "".join(letter.lower() for letter in composed)).split(".")
 
 
-@lru_cache(maxsize=1024)  # a file of people has few domains, and checking one costs as much as the rest
+@lru_cache(maxsize=1024)  # a file has few domains, and checking one takes as long as checking the rest
 def _a_label(label: str) -> str | None:
-    """A label that is not plain ASCII as IDNA 2008 writes it; None if it does not allow it."""
-    from idna import alabel  # 15 ms, which no plain address needs
+    """Return the label as IDNA 2008 writes it in ASCII, or None if it does not allow it."""
+    from idna import alabel  # takes 15 ms; plain addresses do not need it
 
     try:
         return alabel(label).decode("ascii")

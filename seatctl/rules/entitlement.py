@@ -1,4 +1,4 @@
-"""Who is entitled (billing.md, "What entitles"). Pure; times are aware UTC."""
+"""Who is entitled (docs/architecture.md). Pure; times are aware UTC."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _BEST_FIRST = ("entitled", "in_grace", "past_due", "no_seats_paid", "unpaid", "p
 def entitlement(
     email: str, status: str | None, holdings: Sequence[Holding], now: datetime, *, wanted: str = ""
 ) -> EntitlementAnswer:
-    """The answer for a user of this status (None: unknown) who holds these seats; the best seat counts.
+    """Return the answer for a user with this status (None: unknown) and these seats; the best seat counts.
 
-    `wanted` says which seats were looked at, such as " in design"; only for the message.
+    `wanted` limits the seats that were considered, such as " in design"; only for the message.
     """
     if status is None or status == "removed":
         return EntitlementAnswer(False, "unknown_user", f"{email} is not a user", None, None)
@@ -35,16 +35,14 @@ def entitlement(
 
 def _one(email: str, holding: Holding, now: datetime) -> EntitlementAnswer:
     place, status = holding.subscription, holding.status
-    anew = (_buy(holding.plan),)  # what has ended is the only thing that a new purchase helps
+    buy = (_buy(holding.plan),)  # a new purchase helps only after the end
     if holding.cancel_at is not None and holding.cancel_at <= now:
         ended = holding.cancel_at.date().isoformat()
-        return EntitlementAnswer(
-            False, "ended", f"{place} ended on {ended}", holding, holding.cancel_at, anew
-        )
+        return EntitlementAnswer(False, "ended", f"{place} ended on {ended}", holding, holding.cancel_at, buy)
     if status in {"active", "trialing", "past_due"} and not holding.capacity:
-        # Fewer seats than people leave each their seat, over-assigned; none at all entitles nobody.
+        # With fewer seats than people all keep their seats (over-assigned); with no seats nobody is entitled.
         more = (f"seatctl subs set-seats {_quoted(place)} N",)
-        why = f"no seats of {place} are paid for any more"
+        why = f"the seats of {place} are no longer paid for"
         return EntitlementAnswer(False, "no_seats_paid", why, holding, None, more)
     if status == "past_due" or (status in {"active", "trialing"} and holding.unpaid_since is not None):
         return _unpaid(email, holding, now)
@@ -56,13 +54,13 @@ def _one(email: str, holding: Holding, now: datetime) -> EntitlementAnswer:
     stopped = _stopped(holding)
     if stopped is not None:
         return EntitlementAnswer(False, stopped.reason, stopped.message, holding, None, stopped.ways_out)
-    return EntitlementAnswer(False, "ended", f"{place} is {status.replace('_', ' ')}", holding, None, anew)
+    return EntitlementAnswer(False, "ended", f"{place} is {status.replace('_', ' ')}", holding, None, buy)
 
 
 def _unpaid(email: str, holding: Holding, now: datetime) -> EntitlementAnswer:
-    """What is owed entitles for the policy's days, counted from the oldest unpaid invoice.
+    """An unpaid subscription entitles for the policy's grace days, counted from the oldest unpaid invoice.
 
-    On account that is from its due date on, whatever Stripe calls the subscription meanwhile.
+    On account they count from the due date, whatever Stripe's status of the subscription.
     """
     since = holding.unpaid_since or now
     end = since + timedelta(days=holding.grace_days)
@@ -96,7 +94,7 @@ def _stopped(holding: Holding) -> Trouble | None:
 
 
 def _paused(answer: EntitlementAnswer, now: datetime) -> EntitlementAnswer:
-    """A yes, with the pause in collection if there is one: nobody pays for it meanwhile."""
+    """Return a yes; if collection is paused, with the pause in its message, since nobody pays for now."""
     holding = answer.holding
     if holding is None or holding.pause is None:
         return answer
@@ -114,15 +112,15 @@ def _until(holding: Holding, grace_end: datetime | None = None) -> datetime | No
     )
 
 
-def with_request(answer: EntitlementAnswer, asked: OpenRequest) -> EntitlementAnswer:
-    """The no of a person who has asked for a seat already, with what has become of it."""
-    request = f"request {asked.number}"
-    stands = (
+def with_request(answer: EntitlementAnswer, open_request: OpenRequest) -> EntitlementAnswer:
+    """Return the no with the state of the request that the person has already made."""
+    request = f"request {open_request.number}"
+    state = (
         f"{request} awaits approval"
-        if asked.place is None
-        else f"number {asked.place} on the waitlist ({request})"
+        if open_request.place is None
+        else f"number {open_request.place} on the waitlist ({request})"
     )
-    return answer._replace(message=f"{answer.message}; {stands}")
+    return answer._replace(message=f"{answer.message}; {state}")
 
 
 def ways_out(
@@ -132,32 +130,34 @@ def ways_out(
     subscription: str | None,
     plan: str | None,
     known: Sequence[str],
-    asked: OpenRequest | None = None,
+    open_request: OpenRequest | None = None,
 ) -> list[str]:
-    """The commands that would change a no, or end what will make one of a yes.
+    """Return the commands that would turn a no into a yes, or keep a yes from becoming a no.
 
-    `known`: names of subscriptions the person could ask for.
+    `known`: names of subscriptions in which the person could request a seat.
     """
     if answer.entitled or answer.ways_out:
         return [*answer.ways_out]
     if answer.reason == "suspended":
         return [f"seatctl users reactivate {email}"]
     if answer.reason == "unknown_user" and check_email(email):
-        return ["seatctl users list"]  # what is no address can neither be added nor ask for anything
-    if asked is not None:
-        return [*_further(asked), _buy(plan)]
+        return ["seatctl users list"]  # a text that is not an address cannot be added
+    if open_request is not None:
+        return [*_further(open_request), _buy(plan)]
     add = [f"seatctl users add {email}"] if answer.reason == "unknown_user" else []
     wanted = subscription or (known[0] if len(known) == 1 else None)
     request = f"seatctl requests create {email}"
     return [*add, request + (f" --subscription {_quoted(wanted)}" if wanted else ""), _buy(plan)]
 
 
-def _further(asked: OpenRequest) -> list[str]:
-    """What brings a request further: a decision, or as many seats as wait until its turn."""
-    if asked.place is None:
-        return [f"seatctl requests approve {asked.number}"]
+def _further(open_request: OpenRequest) -> list[str]:
+    """Return the command that moves a request on: a decision, or enough seats for the waitlist."""
+    if open_request.place is None:
+        return [f"seatctl requests approve {open_request.number}"]
     return (
-        [f"seatctl subs add-seats {_quoted(asked.subscription)} {asked.place}"] if asked.subscription else []
+        [f"seatctl subs add-seats {_quoted(open_request.subscription)} {open_request.place}"]
+        if open_request.subscription
+        else []
     )
 
 

@@ -1,4 +1,4 @@
-"""What became different between two states of a thing, in words. Pure."""
+"""The differences between two states of a thing, in words. Pure."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from seatctl.errors import JsonValue
 
 
 def differences(before: JsonValue, after: JsonValue) -> list[str]:
-    """`capacity: 25 → 27` for each field that changed, `policy.pack_size: 5` for one that came with a value.
+    """Return `capacity: 25 → 27` for each changed field, `policy.pack_size: 5` for an added one.
 
-    A field that stayed as it was is not named, nor one that came without a value; None for a state in
-    which the thing was not there.
+    Unchanged fields and added fields without a value are left out. A state is None if the thing did not
+    exist.
     """
     was, became = dict(_fields(before)), dict(_fields(after))
-    told = []
+    texts = []
     for name in sorted({*was, *became}):
         old, new = was.get(name), became.get(name)
         if old == new:
             continue
-        told.append(f"{name}: {_text(new)}" if old is None else f"{name}: {_text(old)} → {_text(new)}")
-    return told
+        texts.append(f"{name}: {_text(new)}" if old is None else f"{name}: {_text(old)} → {_text(new)}")
+    return texts
 
 
 def _fields(state: JsonValue, prefix: str = "") -> Iterator[tuple[str, JsonValue]]:
-    """The fields that have a value, those of a field's own fields by dots."""
+    """Yield the fields that have a value; nested fields are named with dots."""
     if not isinstance(state, Mapping):
         return
     for name, value in state.items():

@@ -1,8 +1,8 @@
-"""What Stripe's metadata says of one pool, where several pools may share a Stripe subscription. Pure.
+"""What Stripe's metadata says about one of our subscriptions, if several share a Stripe subscription. Pure.
 
-A subscription that seatctl made has one item, and its metadata speaks of that. Where it has several, what
-is said of one pool must not be believed of the others: it is kept on the item. Home ledger, operation and
-request id are always the subscription's.
+A Stripe subscription that seatctl made has one item, which its metadata describes. If it has several items,
+metadata about one of them must not be applied to the others: it is stored on the item. Home ledger, operation
+and request id are always stored on the Stripe subscription.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from seatctl.rules.metadata import LEDGER, NAME, OPERATION, REQUEST
 from seatctl.rules.names import name_key
 
 OURS: Final = "seatctl_"
-"""What the keys of our metadata begin with."""
+"""The prefix of the keys of our metadata."""
 
 _OF_ALL: Final = frozenset((LEDGER, OPERATION, REQUEST))
 
 
 def said_of(subscription: StripeSubscription, item: StripeItem) -> Mapping[str, str]:
-    """The metadata that counts for the pool of this item."""
+    """Return the metadata that applies to our subscription on this item."""
     if not is_on_item(subscription, item):
         return subscription.metadata
     shared = {
@@ -34,10 +34,10 @@ def said_of(subscription: StripeSubscription, item: StripeItem) -> Mapping[str, 
 
 
 def is_on_item(subscription: StripeSubscription, item: StripeItem) -> bool:
-    """Whether what is said of this item's pool is kept on the item.
+    """Return whether the metadata about this item is stored on the item.
 
-    The metadata of a subscription that has a name goes on speaking of its oldest item when another one is
-    added in the dashboard: that one was bought here.
+    If an item is added in the dashboard, the Stripe subscription's metadata still describes its oldest item:
+    the one that was bought here.
     """
     if any(key.startswith(OURS) for key in item.metadata):
         return True
@@ -50,34 +50,34 @@ def is_on_item(subscription: StripeSubscription, item: StripeItem) -> bool:
     return item.id != oldest.id or NAME not in subscription.metadata
 
 
-def as_known(subscription: StripeSubscription, pools: Sequence[Subscription]) -> StripeSubscription:
-    """Stripe's subscription with what the ledger's `pools` of it, the oldest first, tell of its metadata.
+def as_known(subscription: StripeSubscription, subscriptions: Sequence[Subscription]) -> StripeSubscription:
+    """Return Stripe's subscription, marked with the item that its metadata describes.
 
-    Stripe alone does not tell that what is said there was said of an item that is gone: the one that is left
-    would take over its name, its owner and the seats that it had paid for.
+    `subscriptions` are the ledger's rows for it, oldest first. Stripe alone does not tell if the described
+    item is gone; the remaining item would take over its name, its owner and its paid seats.
     """
-    if len(pools) <= 1:
+    if len(subscriptions) <= 1:
         return subscription
     name = subscription.metadata.get(NAME)
     if name is None:
         return replace(subscription, speaks_of="")
-    named = (pool for pool in pools if name_key(pool.name) == name_key(name))
-    return replace(subscription, speaks_of=next(named, pools[0]).stripe_item)
+    named = (row for row in subscriptions if name_key(row.name) == name_key(name))
+    return replace(subscription, speaks_of=next(named, subscriptions[0]).stripe_item)
 
 
 def with_metadata(
     form: Mapping[str, JsonValue],
     item: str | None,
     marks: Mapping[str, JsonValue],
-    said: Mapping[str, JsonValue],
+    described: Mapping[str, JsonValue],
 ) -> dict[str, JsonValue]:
-    """An update's form with `marks` on the subscription and `said` there too, or on `item` where given."""
-    if item is None or not said:
-        return {**form, "metadata": {**marks, **said}}
+    """Return an update's form with `marks` on the Stripe subscription, and `described` on it or on `item`."""
+    if item is None or not described:
+        return {**form, "metadata": {**marks, **described}}
     listed = form.get("items")
     items: list[JsonValue] = listed if isinstance(listed, list) else [{"id": item}]
     written: list[JsonValue] = [
-        {**one, "metadata": dict(said)} if isinstance(one, dict) and one.get("id") == item else one
+        {**one, "metadata": dict(described)} if isinstance(one, dict) and one.get("id") == item else one
         for one in items
     ]
     return {**form, "items": written, "metadata": dict(marks)}

@@ -19,7 +19,7 @@ SLUG: Final = "seatctl_plan"
 NAME: Final = "seatctl_name"
 OWNER: Final = "seatctl_owner"
 SUBSCRIPTION: Final = "seatctl_subscription"
-"""On an invoice of our own: the Stripe subscription that it bills for."""
+"""On an invoice of our own: the Stripe subscription that it bills."""
 COVERS_FROM: Final = "seatctl_covers_from"
 COVERS_UNTIL: Final = "seatctl_covers_until"
 """On an invoice of our own: the term that it pays for."""
@@ -29,13 +29,13 @@ _LONGEST_VALUE: Final = 500
 
 
 def marks(ledger_id: str, reference: str, request_id: str | None) -> dict[str, JsonValue]:
-    """What every object made by seatctl carries: home ledger, operation, and the request id if any."""
+    """Return the metadata of every object that we create: home ledger, operation, and any request id."""
     request: dict[str, JsonValue] = {REQUEST: request_id} if request_id else {}
     return {LEDGER: ledger_id, OPERATION: reference, **request}
 
 
 def subscription_metadata(name: str, owner: str | None, policy: Policy) -> dict[str, JsonValue]:
-    """Name, owner, automatic approval (off) and the term's policy of a new subscription."""
+    """Return name, owner, automatic approval (off) and the term's policy of a new subscription."""
     return {
         NAME: name,
         OWNER: owner or "",
@@ -45,17 +45,17 @@ def subscription_metadata(name: str, owner: str | None, policy: Policy) -> dict[
 
 
 def plan_metadata(slug: str, policy: Policy) -> dict[str, JsonValue]:
-    """Slug and policy of a plan, on its product."""
+    """Return slug and policy of a plan, for its product."""
     return {SLUG: slug, **as_metadata(policy)}
 
 
 def auto_approval_text(rules: AutoApproval) -> str:
-    """The rules as one metadata value. Raises `too_long_for_stripe`."""
+    """Return the rules as one metadata value. Raises `too_long_for_stripe`."""
     text = json.dumps(auto_approval_fields(rules), ensure_ascii=False, separators=(",", ":"))
     if len(text) > _LONGEST_VALUE:
         raise refuse(
             Code.TOO_LONG_FOR_STRIPE,
-            "these approval rules are longer than the 500 characters that Stripe keeps",
+            "these approval rules are longer than the 500 characters that Stripe's metadata allows",
             hint="name fewer domains or groups",
             data={"length": len(text)},
         )
@@ -63,19 +63,19 @@ def auto_approval_text(rules: AutoApproval) -> str:
 
 
 def auto_approval_of(metadata: Mapping[str, str]) -> AutoApproval:
-    """The inverse of `auto_approval_text`; off where there is none or it is not ours."""
+    """Return the rules that `auto_approval_text` stored; off if there are none or they cannot be read."""
     try:
         fields = json.loads(metadata.get(AUTO_APPROVAL, "{}"))
-        found = read_auto_approval(fields if isinstance(fields, dict) else {})
+        rules = read_auto_approval(fields if isinstance(fields, dict) else {})
     except ValueError:
         return AutoApproval()
-    written = auto_approval_fields(found)
-    # Edited in the dashboard into what cannot be: a limit that is not understood must not become none.
+    written = auto_approval_fields(rules)
+    # Edited in the dashboard: a limit that cannot be read must not become "no limit".
     is_odd = isinstance(fields, dict) and any(fields[key] != written[key] for key in written.keys() & fields)
-    return AutoApproval() if is_odd else found
+    return AutoApproval() if is_odd else rules
 
 
 def made_by(holder: Mapping[str, JsonValue], reference: str) -> bool:
-    """Whether a Stripe object is the work of this operation."""
+    """Return whether a Stripe object was made by this operation."""
     metadata = holder.get("metadata")
     return isinstance(metadata, dict) and metadata.get(OPERATION) == reference

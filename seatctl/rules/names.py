@@ -1,4 +1,4 @@
-"""What a plan's slug and a subscription's name may look like. Pure."""
+"""Which texts are valid slugs, names and request ids. Pure."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _LONGEST_REQUEST_ID = 200
 
 
 class BadName(BadInput):
-    """A slug or a name that could not be typed, shown or kept in Stripe."""
+    """A slug or a name that could not be typed, shown or stored in Stripe."""
 
     kind = Code.BAD_NAME
 
 
 def check_slug(slug: str) -> str:
-    """The slug itself: lower-case letters, digits, and single `.`, `_`, `-` between them.
+    """Return the slug: lower-case letters, digits, and single `.`, `_`, `-` between them.
 
-    It is the lookup key of a Stripe price. Raises BadName.
+    It becomes the lookup key of a Stripe price. Raises BadName.
     """
     if len(slug) > _LONGEST_SLUG or not _SLUG.fullmatch(slug):
         raise BadName(
-            f"{slug!r} cannot be a plan's slug",
+            f"{slug!r} is not a valid slug",
             hint="use lower-case letters, digits, '-', '_' and '.', such as team-plus",
             data={"slug": slug},
         )
@@ -36,16 +36,16 @@ def check_slug(slug: str) -> str:
 
 
 def check_name(name: str) -> str:
-    """The subscription name in NFC without outer spaces. Raises BadName.
+    """Return the subscription name in NFC without outer spaces. Raises BadName.
 
-    Control characters would forge terminal output; a leading `-` reads as an option; ids of Stripe
-    would be ambiguous as handles.
+    Control characters could forge terminal output, a leading `-` reads as an option, and Stripe ids would be
+    ambiguous.
     """
     cleaned = unicodedata.normalize("NFC", name.strip())
     problem = _problem(cleaned)
     if problem:
         raise BadName(
-            f"{name!r} cannot be a subscription's name: {problem}",
+            f"{name!r} is not a valid subscription name: {problem}",
             hint="choose a short name such as design or sales-eu",
             data={"name": name},
         )
@@ -53,11 +53,11 @@ def check_name(name: str) -> str:
 
 
 def check_plan_name(name: str) -> str:
-    """The name that customers read on invoices, in NFC without outer spaces. Raises BadName."""
+    """Return the plan's name, which customers read on invoices, in NFC and stripped. Raises BadName."""
     cleaned = unicodedata.normalize("NFC", name.strip())
     if not cleaned or len(cleaned) > _LONGEST_PLAN_NAME or _has_controls(cleaned):
         raise BadName(
-            f"{name!r} cannot be a plan's name: one line of at most {_LONGEST_PLAN_NAME} characters",
+            f"{name!r} is not a valid plan name: use one line of at most {_LONGEST_PLAN_NAME} characters",
             hint="choose a name such as 'Team Plus'",
             data={"name": name},
         )
@@ -65,7 +65,7 @@ def check_plan_name(name: str) -> str:
 
 
 def check_request_id(key: str) -> str:
-    """The request id itself; Stripe's metadata keeps it as it is. Raises BadName."""
+    """Return the request id; it is stored unchanged in Stripe's metadata. Raises BadName."""
     if not key.strip() or len(key) > _LONGEST_REQUEST_ID or _has_controls(key):
         raise BadName(
             f"a request id is one line of 1 to {_LONGEST_REQUEST_ID} characters",
@@ -89,21 +89,21 @@ def _problem(name: str) -> str | None:
     if _has_controls(name):
         return "it has control characters"
     if name.startswith(("sub_", "si_")):
-        return "it looks like an id of Stripe"
+        return "it looks like a Stripe id"
     return None
 
 
 @lru_cache(maxsize=1024)  # a file of a million people has few groups
 def group_key(group: str) -> str:
-    """The text by which two groups are the same: as for names, and doubled spaces do not count."""
+    """Return the text by which two groups are the same: as for names, and repeated spaces do not count."""
     return name_key(" ".join(group.split()))
 
 
 def same_group(one: str | None, other: str | None) -> bool:
-    """Whether two groups, or none, are the same."""
+    """Return whether two groups are the same, or both missing."""
     return group_key(one or "") == group_key(other or "")
 
 
 def name_key(name: str) -> str:
-    """What makes two names the same: case and Unicode form do not count."""
+    """Return the text by which two names are the same: case and Unicode form do not count."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name.strip()).casefold())

@@ -1,4 +1,4 @@
-"""How many seats may be added under a policy, of what is sold in packs (design, section 4). Pure."""
+"""How many seats may be added to a subscription whose plan is sold in packs. Pure."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from seatctl.rules.subscription_changes import Target
 
 
 def check_added(standing: SubscriptionState, target: Target, seats: int) -> None:
-    """Return if `seats` may be added to both sides. Raises `pack_size`, `too_few_seats`, `too_many_seats`.
+    """Return if `seats` may be added now and to the next term.
 
-    Whole packs are added to whole packs. A subscription made elsewhere may hold no whole number of them:
-    then the sum must be one, of which any number is bought; or, where only the running or the next term is
-    odd, whole packs are added, and the odd one stays so.
+    Whole packs are added to whole packs. A subscription that was made elsewhere may not hold a whole number
+    of packs. Then any number may be added that makes the sum one; or, if only one of the two terms is odd,
+    whole packs are added and that term stays odd. Raises `pack_size`, `too_few_seats`, `too_many_seats`.
     """
     name, policy, upcoming = quote(standing.name), standing.policy, standing.upcoming
     now_odd = standing.now.seats % policy.pack_size != 0
@@ -32,7 +32,7 @@ def check_added(standing: SubscriptionState, target: Target, seats: int) -> None
 
 
 def _require_room(standing: SubscriptionState, seats: int, pack: int) -> None:
-    """Raise `too_many_seats` with how many may still be added, if there are fewer than `seats`."""
+    """Raise `too_many_seats` with how many can still be added, if there is room for fewer than `seats`."""
     sides = ((standing.now, standing.policy), (standing.next, standing.upcoming))
     room = min(most(rules) - side.seats for side, rules in sides)
     if seats <= room:

@@ -1,7 +1,7 @@
-"""Why a subscription does not run as it should, and the way out of each state. Pure; times are aware UTC.
+"""Why a subscription is not paid as it should be, and the commands that help. Pure; times are aware UTC.
 
-`status`, `check`, `subs list`, `subs show` and every refusal take their reason and their commands from here,
-so that they all name the same invoice and none of them advises a second purchase.
+`status`, `check`, `subs list`, `subs show` and every refusal take their reasons and commands from here, so
+that they all name the same invoice and none of them suggests a second purchase.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from seatctl.models.subscription import Subscription
 
 STOPPED: Final = frozenset(("unpaid", "paused", "incomplete"))
-"""Statuses that entitle nobody and that have a way back."""
+"""Statuses in which nobody is entitled, but from which the subscription can be brought back."""
 
 _ASKING: Final = timedelta(days=1)
-"""For so long an open invoice may just wait for its cardholder: operations wait for 23 hours."""
+"""How long an open invoice may wait for its cardholder: operations wait for 23 hours."""
 
 _NAMED: Final = 3
-"""More invoices than that are counted, not named."""
+"""At most so many invoices are named; the others are counted."""
 
 _INVOICES_OF_A_PAUSE: Final = {
-    "void": "its invoices are made void, and nothing is charged",
+    "void": "its invoices are voided, and nothing is charged",
     "keep_as_draft": "its invoices stay drafts, and nothing is charged until each is paid by hand",
     "mark_uncollectible": "its invoices are written off, and nothing is charged",
 }
 
 
 class Payments(NamedTuple):
-    """How a subscription stands with what it has to pay."""
+    """What decides whether a subscription is paid: status, pause, unpaid invoices, grace."""
 
     name: str
     status: str
@@ -44,7 +44,7 @@ class Payments(NamedTuple):
 
 
 def payments_of(subscription: Subscription) -> Payments:
-    """The payments of a subscription of the ledger."""
+    """Return the payments of a subscription of the ledger."""
     return Payments(
         subscription.name,
         subscription.status.value,
@@ -56,7 +56,7 @@ def payments_of(subscription: Subscription) -> Payments:
 
 
 def troubles_of(subscription: Subscription, at: datetime) -> tuple[Trouble, ...]:
-    """Everything that needs somebody, the most pressing first; nothing of one that has ended."""
+    """Return everything that needs attention, most urgent first; nothing for an ended subscription."""
     if subscription.status in {"canceled", "incomplete_expired"}:
         return ()
     payments = payments_of(subscription)
@@ -67,33 +67,36 @@ def troubles_of(subscription: Subscription, at: datetime) -> tuple[Trouble, ...]
         revoke = f"seatctl seats revoke {_quoted(subscription.name)} EMAIL..."
         pack = 1 if subscription.policy is None else subscription.policy.pack_size
         buy = f"seatctl subs add-seats {_quoted(subscription.name)} {-(-over // pack) * pack}"
-        # Seats added while something is unpaid would be a second purchase; to none, none can be added.
+        # While something is unpaid, adding seats would be a second purchase; a capacity of 0 cannot grow.
         is_sound = not any(found) and subscription.capacity > 0 and not is_cut_off(subscription, at)
         found.append(Trouble("over_assigned", message, (revoke, buy) if is_sound else (revoke,)))
     return tuple(one for one in found if one is not None)
 
 
 def is_cut_off(subscription: Subscription, at: datetime) -> bool:
-    """Whether the term is so near to its end that the policy adds no seats; not once the next one is paid."""
+    """Return whether it is so close to the term's end that the policy adds no seats.
+
+    Once the next term is paid, seats can be added again.
+    """
     cut_off = timedelta(days=0 if subscription.policy is None else subscription.policy.addon_cutoff_days)
     renewed = subscription.cancel_at is not None and subscription.cancel_at > subscription.term_end
     return bool(cut_off) and not renewed and at >= subscription.term_end - cut_off
 
 
 def unpaid_trouble(subscription: Subscription, at: datetime) -> Trouble | None:
-    """What is the matter with its payments, else with its collection; None if nothing, or it has ended."""
+    """Return the problem with its payments or its collection, or None. An ended subscription has none."""
     found = (one for one in troubles_of(subscription, at) if one.reason != "over_assigned")
     return next(found, None)
 
 
 def over_assigned(subscription: Subscription) -> str:
-    """That more people have a seat than are paid for, with the numbers."""
+    """Return the sentence that more people have seats than are paid for, with the numbers."""
     paid = f"{subscription.capacity} {'seat is' if subscription.capacity == 1 else 'seats are'} paid for"
     return f"{subscription.name} is over-assigned: {subscription.assigned} people have a seat, {paid}"
 
 
 def payment_trouble(payments: Payments, at: datetime) -> Trouble | None:
-    """What is not paid that should be, and how it is paid; None if nothing is late at `at`."""
+    """Return what is overdue and how to pay it, or None if nothing is overdue at `at`."""
     stopped = stopped_trouble(payments)
     if stopped is not None:
         return stopped
@@ -107,41 +110,46 @@ def payment_trouble(payments: Payments, at: datetime) -> Trouble | None:
     what = f"open since {_day(late[-1].since)}"
     if all(one.draft for one in late):
         what = (
-            "a draft that nobody is asked to pay" if len(late) == 1 else "drafts that nobody is asked to pay"
+            "a draft that Stripe does not collect"
+            if len(late) == 1
+            else "drafts that Stripe does not collect"
         )
     return Trouble("open_invoice", f"{name}: {_amount(late)} {verb} {what}", _ways(name, late))
 
 
 def past_due_trouble(payments: Payments, at: datetime) -> Trouble:
-    """What is owed of a subscription that is past due, or on account past its due date."""
+    """Return what is owed for a subscription that is past due, or on account after its due date."""
     name, since = payments.name, payments.unpaid_since
     late = tuple(one for one in payments.owed if one.due is None or one.due <= at)
-    owing = f": {_amount(late)} is to be paid" if late else ""
-    began = f"{name} is past due" if since is None else f"{name} has been past due since {_day(since)}"
+    owed = f": {_amount(late)} is unpaid" if late else ""
+    state = f"{name} is past due" if since is None else f"{name} has been past due since {_day(since)}"
     ends = "" if since is None else _access(since + timedelta(days=payments.grace_days), at)
-    return Trouble("past_due", f"{began}{owing}{ends}", _ways(name, late))
+    return Trouble("past_due", f"{state}{owed}{ends}", _ways(name, late))
 
 
 def stopped_trouble(payments: Payments) -> Trouble | None:
-    """Why nobody is entitled although it has not ended, and how it runs again; None if it runs or is over."""
+    """Return why nobody is entitled although it has not ended, and how to bring it back.
+
+    None if it is running or has ended.
+    """
     name, owed = payments.name, payments.owed
     if payments.status == "unpaid":
-        verb = "has given up collecting" if any(one.amount for one in owed) else "waits for"
+        verb = "has stopped collecting" if any(one.amount for one in owed) else "waits for"
         what = f": Stripe {verb} {_amount(owed)}" if owed else ""
         return Trouble("unpaid", f"{name} is unpaid{what}", _ways(name, owed))
     if payments.status == "incomplete":
         what = f" of {_amount(owed)}" if owed else ""
         ways = ("seatctl sync", *(_ways(name, owed) if owed else ()))
-        return Trouble("incomplete", f"{name} is incomplete: its first payment{what} did not come", ways)
+        return Trouble("incomplete", f"{name} is incomplete: its first payment{what} was not made", ways)
     if payments.status == "paused":
         ways = (_card(name), f"seatctl subs resume {_quoted(name)}")
-        message = f"{name} is paused: nothing is billed until it is resumed, which needs a card"
+        message = f"{name} is paused: nothing is billed until it is resumed; resuming needs a card"
         return Trouble("paused", message, ways)
     return None
 
 
 def pause_trouble(payments: Payments, at: datetime) -> Trouble | None:
-    """A pause in collection that lasts at `at`: it runs on and entitles, and nobody pays for it."""
+    """Return the pause in collection that lasts at `at`, or None: people stay entitled, and nobody pays."""
     pause = payments.pause
     if pause is None or (pause.resumes_at is not None and pause.resumes_at <= at):
         return None
@@ -152,29 +160,29 @@ def pause_trouble(payments: Payments, at: datetime) -> Trouble | None:
 
 
 def first_way(payments: Payments) -> str:
-    """The command that pays what a past due subscription owes."""
+    """Return the command that pays what a past due subscription owes."""
     return _ways(payments.name, payments.owed)[0]
 
 
 def hint_of(trouble: Trouble) -> str:
-    """The ways out as one hint."""
+    """Return the commands that help as one hint."""
     return ", or ".join(trouble.ways_out)
 
 
 def sentence(trouble: Trouble) -> str:
-    """The trouble in one line that ends with the commands that help."""
+    """Return the problem as one line that ends with the commands that help."""
     return f"{trouble.message}: {hint_of(trouble)}"
 
 
 def _is_left(one: OwedInvoice, pause: Pause | None, at: datetime) -> bool:
-    """Whether an invoice of a subscription in good standing is left over, and nobody asks for it."""
+    """Return whether an open invoice of a subscription in good standing is overdue."""
     if one.draft:
         return pause is None
     return one.due <= at if one.due is not None else one.since + _ASKING <= at
 
 
 def _ways(name: str, owed: Sequence[OwedInvoice]) -> tuple[str, ...]:
-    """To pay the newest invoice, which brings the subscription back, then the others; or a new card."""
+    """Return the commands that pay the newest invoice, which reactivates it, then others, or set a card."""
     if not owed:
         return (f"seatctl invoices list {_quoted(name)} --unpaid", _card(name))
     ways = [way for one in owed[:_NAMED] for way in _pay(one)]
@@ -185,7 +193,7 @@ def _pay(one: OwedInvoice) -> tuple[str, ...]:
     pay = f"seatctl invoices pay {one.handle}"
     if one.due is None:
         return (pay,)
-    # Bought on account there may be no card to charge: the invoice is mailed again, or a card is named.
+    # On account the customer may not have a card: mail the invoice again, or name a card.
     return f"seatctl invoices send {one.handle}", f"{pay} --payment-method PM"
 
 
@@ -194,7 +202,7 @@ def _card(name: str) -> str:
 
 
 def _amount(owed: Sequence[OwedInvoice]) -> str:
-    """What is owed, and by which invoices."""
+    """Return the sum of these invoices, and their numbers."""
     from seatctl.models.money import plain_amount
 
     total, currency = sum(one.amount for one in owed), owed[0].currency.upper()

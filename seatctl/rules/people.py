@@ -1,7 +1,7 @@
-"""What a row about a person may hold, judged value by value before anything is written.
+"""Checks the values of a row about a person, before anything is written.
 
-A row of a file (seatctl/input/tables.py) or an address typed as an argument becomes an `Incoming`: the form
-in which `ledger/staging.py` takes it. What the ledger knows of the person is judged there, by SQL.
+A row of a file (seatctl/input/tables.py) or an address typed as an argument becomes an `Incoming`, which
+`ledger/staging.py` stores. Checks against the ledger are done there, in SQL.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ FIELDS = ("email", "name", "group", "last_active", "until")
 """The columns that a file of people may have, in the order in which their values are read."""
 
 USER_FIELDS = FIELDS[:-1]
-"""The columns that tell of a person; `until` tells of a seat."""
+"""The columns about a person; `until` is about a seat."""
 
 MAX_TEXT = 200
-"""Longest name or group, in characters: more is a shifted column, not a name."""
+"""Longest name or group, in characters: a longer text is a shifted column, not a name."""
 
 
 class Incoming(NamedTuple):
-    """A row ready for staging. `line` is the physical line, or the position of an argument (from 1).
+    """A row ready for staging. `line` is the line in the file, or the position of an argument (from 1).
 
-    None means that nothing was given. Times are in the written form. `problem` is what is wrong with
-    the row's values, None where nothing is.
+    Missing values are None. Times have their stored form. `problem` says what is wrong with the values, or is
+    None.
     """
 
     line: int
@@ -44,7 +44,7 @@ class Incoming(NamedTuple):
 
 
 def incoming(rows: Iterable[tuple[int, tuple[str, ...], str | None]]) -> Iterator[Incoming]:
-    """Rows of a file with the columns FIELDS or USER_FIELDS, each judged; a bad one keeps its line."""
+    """Yield the rows of a file with the columns FIELDS or USER_FIELDS, checked; a bad one keeps its line."""
     for line, values, problem in rows:
         if problem is None:
             yield judged(line, values)
@@ -53,12 +53,12 @@ def incoming(rows: Iterable[tuple[int, tuple[str, ...], str | None]]) -> Iterato
 
 
 def judged(line: int, values: tuple[str, ...]) -> Incoming:
-    """One row of the columns FIELDS or USER_FIELDS, with whatever is wrong with it."""
+    """Return a row with the columns FIELDS or USER_FIELDS, checked, with any problem."""
     return _plain(line, values) or _judged(line, values)
 
 
 def _plain(line: int, values: tuple[str, ...]) -> Incoming | None:
-    """What most rows of a file are, in half the time: ASCII, and nothing wrong. None: `_judged` says more."""
+    """Return a row of plain ASCII without problems, in half the time; None leaves the row to `_judged`."""
     email, name, group, last_active, until = values if len(values) == len(FIELDS) else (*values, "")
     text = name + group
     if not (is_plain_email(email) and text.isascii() and text.isprintable() and len(text) <= MAX_TEXT):
@@ -68,7 +68,7 @@ def _plain(line: int, values: tuple[str, ...]) -> Incoming | None:
         end = parse_moment(until, end_of_day=True) if until else None
     except ValueError:
         return None
-    # Past the constructor of a named tuple, which costs as much as the checks.
+    # `_make` bypasses the named tuple's constructor, which costs as much as the checks.
     return Incoming._make((line, email, email.lower(), name or None, group or None, active, end, None))
 
 
@@ -76,7 +76,7 @@ def _judged(line: int, values: tuple[str, ...]) -> Incoming:
     email, name, group, last_active, until = (*values, "")[:5]
     problems = []
     if wrong := check_email(email):
-        problems.append(f"not an e-mail address: {wrong}" if email else "it has no e-mail")
+        problems.append(f"not an e-mail address: {wrong}" if email else "the e-mail is missing")
     for text, what in ((name, "name"), (group, "group")):
         if not (text.isascii() and text.isprintable() and len(text) <= MAX_TEXT) and (
             wrong := check_text(text, what)
@@ -97,7 +97,7 @@ def _judged(line: int, values: tuple[str, ...]) -> Incoming:
 
 
 def _moments(last_active: str, until: str, problems: list[str]) -> tuple[str, str]:
-    """Both times in the written form; what is no time is added to `problems`."""
+    """Return both times in their stored form; add to `problems` those that are not times."""
     written = []
     for text, what, end_of_day in ((last_active, "last_active", False), (until, "until", True)):
         try:
@@ -109,7 +109,7 @@ def _moments(last_active: str, until: str, problems: list[str]) -> tuple[str, st
 
 
 def typed(emails: Iterable[str], until: str | None = None) -> Iterator[Incoming]:
-    """Addresses typed as arguments, judged as rows of a file are; `until` in the written form."""
+    """Yield addresses typed as arguments, checked like rows of a file; `until` in its stored form."""
     for position, text in enumerate(emails, start=1):
         email = nfc(text.strip())
         wrong = check_email(email)
@@ -118,20 +118,20 @@ def typed(emails: Iterable[str], until: str | None = None) -> Iterator[Incoming]
 
 
 def checked_email(text: str) -> str:
-    """An address typed as an argument, as it is kept: NFC, no outer spaces. Raises `bad_email`."""
+    """Return an address typed as an argument in its stored form: NFC, stripped. Raises `bad_email`."""
     email = text.strip()
     if wrong := check_email(email):
         raise refuse(
             Code.BAD_EMAIL,
             f"{text!r} is not an e-mail address: {wrong}",
-            hint="an address is written NAME@DOMAIN",
+            hint="write an address as NAME@DOMAIN",
             data={"email": text},
         )
     return nfc(email)
 
 
 def checked_emails(texts: Sequence[str]) -> list[str]:
-    """Addresses typed as arguments, as they are kept. Raises `bad_email`, which names every bad one."""
+    """Return typed addresses in their stored form. Raises `bad_email`, which names every bad one."""
     bad = [(text, wrong) for text in texts if (wrong := check_email(text.strip()))]
     if len(bad) > 1:
         rows: list[JsonValue] = [
@@ -140,51 +140,48 @@ def checked_emails(texts: Sequence[str]) -> list[str]:
         raise refuse(
             Code.BAD_EMAIL,
             f"{len(bad):,} of {len(texts):,} are not e-mail addresses; nothing was changed",
-            hint="an address is written NAME@DOMAIN",
+            hint="write an address as NAME@DOMAIN",
             data={"rows": rows},
         )
     return [checked_email(text) for text in texts]
 
 
 def checked_text(text: str | None, what: str) -> str | None:
-    """A name or a group typed as an argument, as it is kept; None where nothing is given.
-
-    Raises `bad_text`.
-    """
+    """Return a typed name or group in its stored form; None if nothing is given. Raises `bad_text`."""
     if text is None or not text.strip():
         return None
     if wrong := check_text(text.strip(), what):
         raise refuse(
             Code.BAD_TEXT,
             f"{text[:80]!r}: {wrong}",
-            hint=f"give a {what} on one line, of at most {MAX_TEXT} characters",
+            hint=f"give a {what} of one line and at most {MAX_TEXT} characters",
             data={what: text},
         )
     return nfc(text.strip())
 
 
 def nfc(text: str) -> str:
-    """The text in Unicode's composed form, so that a search finds what looks the same."""
+    """Return the text in Unicode's composed form, so that a search finds what looks the same."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def check_text(text: str, what: str) -> str | None:
-    """What is wrong with a name or a group, or None: too long, or a character that cannot be seen."""
+    """Return what is wrong with a name or a group, or None: too long, or an invisible character."""
     if len(text) > MAX_TEXT:
         return f"the {what} is longer than {MAX_TEXT} characters"
     if not text.isprintable() and any(
         unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in text
     ):
-        return f"the {what} has a line break or a control character in it"
+        return f"the {what} has a line break or a control character"
     return None
 
 
-@lru_cache(maxsize=1024)  # a file of 100,000 people has few dates, and parsing one costs as much as the rest
+@lru_cache(maxsize=1024)  # a file of 100,000 people has few dates, and parsing one takes as long as the rest
 def parse_moment(text: str, *, end_of_day: bool = False) -> str:
-    """A date or an ISO 8601 time in the written form of UTC. Raises ValueError for anything else.
+    """Return a date or an ISO 8601 time in the stored form of UTC. Raises ValueError for anything else.
 
-    A time without a zone is UTC. A bare date is its first second, or with `end_of_day` its last: who
-    sits "until 31 January" still sits on the 31st.
+    A time without a zone is UTC. A date is its first second, or with `end_of_day` its last: a seat "until 31
+    January" is still assigned on the 31st.
     """
     try:
         moment = datetime.fromisoformat(text)
@@ -199,4 +196,4 @@ def parse_moment(text: str, *, end_of_day: bool = False) -> str:
     try:
         return format_time(moment)
     except (OverflowError, ValueError):
-        raise ValueError(f"{text!r} lies outside the years 1 to 9999") from None
+        raise ValueError(f"{text!r} is outside of the years 1 to 9999") from None

@@ -1,4 +1,4 @@
-"""A period as it is typed: two days, both included, in UTC. Pure."""
+"""A period as typed: two days, both included, in UTC. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from seatctl.errors import Code, refuse
 
 
 def period(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
-    """The first moment of the period and the first after it. Raises `bad_date`."""
+    """Return the first moment of the period and the first moment after it. Raises `bad_date`."""
     first = None if since is None else _day(since)
     last = None if until is None else _day(until) + timedelta(days=1)
     if first is not None and last is not None and last <= first:

@@ -1,4 +1,4 @@
-"""Which role may do what: the matrix as data, and the decision over it. Pure."""
+"""Which role permits which action: the matrix, and the decision. Pure."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ MATRIX: Mapping[Action, frozenset[Role]] = {
     Action.SYNC: _BUYS_AND_ASSIGNS,
     Action.MANAGE_LEDGER: _ADMIN,
 }
-"""Whoever holds one of the roles may act. A viewer may nothing that changes; anyone may request and
-cancel for themselves, which needs no role (`is_self`). Reading is open to all."""
+"""Each action with the roles that permit it. A viewer may change nothing. Everybody may request and cancel
+for themselves without a role (`is_self`), and read everything."""
 
 
 def permits(action: Action, roles: Collection[Role]) -> bool:
-    """Whether one of `roles`, held globally or for the subscription in question, permits the action."""
+    """Return whether one of `roles`, held globally or for the subscription, permits the action."""
     return not MATRIX[action].isdisjoint(roles)
 
 
 def is_address(actor: str) -> bool:
-    """Whether an actor can get mail: `ci:deploy@host` and `os:ann@host` are no addresses."""
+    """Return whether an actor can get mail: `ci:deploy@host` and `os:ann@host` are not addresses."""
     return "@" in actor and ":" not in actor
 
 
 def actor_key(actor: str) -> str:
-    """What makes two actors the same: for an e-mail address the person's key, else the name itself."""
+    """Return the text by which two actors are the same: the key of an e-mail address, else the name."""
     return email_key(actor) if is_address(actor) else actor.strip()
 
 
 def is_self(actor: str, email: str) -> bool:
-    """Whether the actor is the person with this address."""
+    """Return whether the actor is the person with this address."""
     return is_address(actor) and email_key(actor) == email_key(email)

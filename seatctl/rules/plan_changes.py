@@ -1,4 +1,4 @@
-"""Between which plans a running subscription may change: where the money would not come out right. Pure."""
+"""Which plans a running subscription may change to: refused if the money would not come out right. Pure."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from seatctl.rules import hints
 
 
 def check_currency(standing: SubscriptionState, plan: Plan, currency: str) -> None:
-    """Raise `other_currency`: the price would be paid for, and could then not be put on the subscription."""
+    """Raise `other_currency`: the price would be paid, but could not be set on the subscription."""
     if plan.currency != currency:
         raise refuse(
             Code.OTHER_CURRENCY,
-            f"{standing.name} is paid in {currency.upper()}, {plan.slug} is sold in {plan.currency.upper()}",
+            f"{standing.name} is paid in {currency.upper()}; {plan.slug} is sold in {plan.currency.upper()}",
             hint=_instead(plan),
             data={"subscription": standing.name, "plan": plan.slug, "currency": currency},
         )
@@ -29,8 +29,8 @@ def check_change(standing: SubscriptionState, plan: Plan, interval: Interval | N
     if (plan.interval, plan.interval_count) != (interval, count):
         raise refuse(
             Code.INTERVAL_CHANGE,
-            f"{plan.slug} is billed by another interval; Stripe would end the period at once",
-            hint=f"{hints.command('subs', 'cancel', standing.name)}, then for what comes after:"
+            f"{plan.slug} has another billing interval; Stripe would end the period at once",
+            hint=f"{hints.command('subs', 'cancel', standing.name)}, then buy the other plan:"
             f" {hints.buy(plan.slug)}",
             data={**data, "allowed_from": None},
         )
@@ -41,21 +41,19 @@ def check_change(standing: SubscriptionState, plan: Plan, interval: Interval | N
         return
     raise refuse(
         Code.PLAN_SOLD_OTHERWISE,
-        f"{plan.slug} is sold on other terms than {standing.name}: {_terms(plan)}",
+        f"{plan.slug} has other terms than {standing.name}: {_terms(plan)}",
         hint=_instead(plan),
         data=data,
     )
 
 
 def check_next_term(standing: SubscriptionState, plan: Plan) -> None:
-    """Raise `plan_sold_otherwise` where a contract would be renewed by hand into a plan that renews by
-    itself.
-    """
+    """Raise `plan_sold_otherwise` if a manually renewed contract would change to an automatic renewal."""
     assert plan.policy is not None
     if plan.policy.renewal is not Renewal.MANUAL:
         raise refuse(
             Code.PLAN_SOLD_OTHERWISE,
-            f"{plan.slug} renews by itself; {standing.name} is renewed by hand and ends otherwise",
+            f"{plan.slug} renews automatically; {standing.name} is renewed by hand",
             hint=_instead(plan),
             data={"subscription": standing.name, "plan": plan.slug},
         )
@@ -63,28 +61,28 @@ def check_next_term(standing: SubscriptionState, plan: Plan) -> None:
 
 def _terms(plan: Plan) -> str:
     assert plan.policy is not None
-    renewal = "renewed by hand" if plan.policy.renewal is Renewal.MANUAL else "it renews by itself"
+    renewal = "it is renewed by hand" if plan.policy.renewal is Renewal.MANUAL else "it renews automatically"
     price = "at full price" if plan.policy.increase is Increase.FULL_PRICE else "for the rest of the period"
-    return f"{renewal}, added seats are paid {price}"
+    return f"{renewal}, and added seats are charged {price}"
 
 
 def _instead(plan: Plan) -> str:
-    return hints.to("to begin a subscription of its own", hints.buy(plan.slug))
+    return hints.to("to buy a separate subscription", hints.buy(plan.slug))
 
 
 def check_next_price(standing: SubscriptionState, price: StripePrice) -> None:
-    """Raise `price_archived` if Stripe would not take the next term's price again after a charge for now."""
+    """Raise `price_archived` if, after a charge now, Stripe would not accept the next term's price again."""
     if price.active:
         return
     name = standing.name
     raise refuse(
         Code.PRICE_ARCHIVED,
-        f"{name}: {standing.next.plan} begins at the renewal at a price that is archived in Stripe, and"
+        f"{name}: {standing.next.plan} begins at the renewal with a price that is archived in Stripe and"
         " could not be set again after this change; nothing was charged",
         hint=hints.either(
             "activate the price in Stripe's dashboard and run the same command again",
             hints.to(
-                "stay on the plan that runs",
+                "stay on the current plan",
                 hints.command("subs", "change-plan", name, standing.now.plan, "--at-renewal"),
             ),
         ),

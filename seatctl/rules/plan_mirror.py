@@ -1,6 +1,6 @@
-"""Which plan a Stripe product is: one plan a product, at its current price. Pure.
+"""Which plan a Stripe product is: one plan per product, at its current price. Pure.
 
-Old prices make no plan; a product without a recurring price billed by quantity makes none either.
+Old prices are not plans, nor is a product without a recurring price that is billed by quantity.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ def new_plan(
     *,
     in_use: bool = False,
 ) -> Plan | None:
-    """The plan that a product becomes, None where it is none. `prices` are the product's, oldest first.
+    """Return the plan for a product, or None if it is not one. `prices` are the product's, oldest first.
 
-    `in_use`: subscriptions are billed by it, so that it is a plan even where nothing of it is sold any more.
+    `in_use`: subscriptions are billed by it, so it becomes a plan even if it is no longer sold.
     """
     slug = product.metadata.get(SLUG)
     price = current_price(product, prices, slug, None)
@@ -47,7 +47,7 @@ def new_plan(
 
 
 def as_in_stripe(plan: Plan, product: StripeProduct, prices: Sequence[StripePrice]) -> Plan:
-    """A known plan as Stripe has it now. Its slug stays: people type it."""
+    """Return a known plan with Stripe's current values. The slug stays, because people type it."""
     price = current_price(product, prices, plan.slug, plan.price_id)
     found = replace(plan, name=product.name, active=product.active, policy=policy_of(product) or plan.policy)
     if price is None:
@@ -66,10 +66,10 @@ def as_in_stripe(plan: Plan, product: StripeProduct, prices: Sequence[StripePric
 def current_price(
     product: StripeProduct, prices: Sequence[StripePrice], slug: str | None, known: str | None
 ) -> StripePrice | None:
-    """The price at which a product is sold now.
+    """Return the price at which a product is sold now.
 
-    The holder of the slug as lookup key, else the product's default, else the one known, else the newest
-    that has a lookup key, else the newest; an active one before any that is not.
+    Active prices come first; among them the price with the slug as lookup key, then the product's default,
+    the known one, the newest with a lookup key, and the newest.
     """
     sold = [one for one in prices if one.interval is not None and one.usage_type == "licensed"]
 
@@ -89,7 +89,7 @@ def current_price(
 
 
 def policy_of(product: StripeProduct) -> Policy | None:
-    """The policy that the product's metadata holds; None where there is none, or none that can be."""
+    """Return the policy in the product's metadata; None if there is none or it is not valid."""
     try:
         return from_metadata(product.metadata)
     except BadPolicy:

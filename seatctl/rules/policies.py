@@ -1,6 +1,6 @@
-"""Policies as values: the presets, the written form, and the combinations that are refused. Pure.
+"""Policies: the presets, the stored form, and the combinations that are refused. Pure.
 
-Where a rule comes from: design, section 4. What a policy means in sentences: `policy_text.py`.
+docs/architecture.md says what a policy is for; `policy_text.py` words one in sentences.
 """
 
 from __future__ import annotations
@@ -49,16 +49,16 @@ FIELDS: Final = tuple(field.name for field in fields(Policy))
 
 
 class BadPolicy(BadInput):
-    """A policy value that is unknown or out of range, or a combination that would charge twice."""
+    """A policy value is unknown or out of range, or a combination would charge twice."""
 
     kind = Code.BAD_POLICY
 
 
 def preset(name: str, interval: Interval, count: int) -> Policy:
-    """The policy called `flexible` or `term`, for a plan of `count` intervals.
+    """Return the policy `flexible` or `term`, for a plan of `count` intervals.
 
-    Raises BadPolicy for another name. If a cut-off or window of the preset is not shorter than the term, it
-    becomes half of the term: with the 30 days of `term`, nobody could add a seat to a contract of a month.
+    Raises BadPolicy for another name. A cut-off or window of the preset that is not shorter than the term
+    becomes half of the term: with the 30 days of `term`, no seat could be added to a monthly contract.
     """
     from seatctl.rules.calendar import shortest_days
 
@@ -74,49 +74,49 @@ def preset(name: str, interval: Interval, count: int) -> Policy:
 
 
 def with_fields(policy: Policy, values: Mapping[str, JsonValue]) -> Policy:
-    """`policy` with the named fields replaced, text or typed, then checked. Raises BadPolicy."""
+    """Return `policy` with the named fields replaced, as text or typed, and checked. Raises BadPolicy."""
     changed = {name: _parse(name, value) for name, value in values.items()}
-    return check(replace(policy, **changed))  # type: ignore[arg-type]  # _parse gives each field its type
+    return check(replace(policy, **changed))  # type: ignore[arg-type]  # _parse returns each field's type
 
 
 def as_fields(policy: Policy) -> dict[str, JsonValue]:
-    """The policy as JSON values, one per field: the form of the ledger and of TOML."""
+    """Return the policy as JSON values, one per field, as stored in the ledger and in TOML."""
     return {name: _plain(getattr(policy, name)) for name in FIELDS}
 
 
 def from_fields(values: Mapping[str, JsonValue]) -> Policy:
-    """The inverse of `as_fields`; fields that are missing take the default of `flexible`."""
+    """Return the policy that `as_fields` stored; missing fields have the default of `flexible`."""
     return with_fields(FLEXIBLE, {name: value for name, value in values.items() if name in FIELDS})
 
 
 def as_metadata(policy: Policy) -> dict[str, str]:
-    """The policy as Stripe metadata, one key per field (500 characters a value at most)."""
+    """Return the policy as Stripe metadata, one key per field (at most 500 characters per value)."""
     return {f"{METADATA_PREFIX}{name}": _text(getattr(policy, name)) for name in FIELDS}
 
 
 def from_metadata(metadata: Mapping[str, str]) -> Policy | None:
-    """The policy that `as_metadata` wrote; None where there is none. Raises BadPolicy."""
-    found = {
+    """Return the policy that `as_metadata` stored, or None if there is none. Raises BadPolicy."""
+    stored = {
         name: metadata[f"{METADATA_PREFIX}{name}"]
         for name in FIELDS
         if metadata.get(f"{METADATA_PREFIX}{name}")
     }
-    return with_fields(FLEXIBLE, dict(found)) if found else None
+    return with_fields(FLEXIBLE, dict(stored)) if stored else None
 
 
 def check(policy: Policy) -> Policy:
-    """The policy itself. Raises BadPolicy for what cannot be sold or would charge twice."""
+    """Return the policy. Raises BadPolicy if it cannot be sold or would charge twice."""
     for problem, field, hint in _problems(policy):
         if problem:
-            raise BadPolicy(f"this policy cannot be: {problem}", hint=hint, data={"field": field})
+            raise BadPolicy(f"this policy is not possible: {problem}", hint=hint, data={"field": field})
     return policy
 
 
 def check_term(policy: Policy, interval: Interval, count: int) -> None:
-    """Return if what counts back from a term's end begins within the term.
+    """Return if the days that count back from a term's end fit into the term.
 
-    Raises BadPolicy for a cut-off or a renewal window that is not shorter than the interval. A window that
-    no rule of the policy asks for is not judged.
+    Raises BadPolicy for a cut-off or a renewal window that is not shorter than the interval. A window that no
+    rule of the policy uses is not checked.
     """
     from seatctl.rules.calendar import shortest_days
 
@@ -130,7 +130,7 @@ def check_term(policy: Policy, interval: Interval, count: int) -> None:
             "no seats could be added" if "addon_cutoff_days" in wrong else "every day would be in the window"
         )
         raise BadPolicy(
-            f"this policy cannot be: {named} {is_not} shorter than a term, which may have only"
+            f"this policy is not possible: {named} {is_not} shorter than a term, which may have only"
             f" {term} days: {never}",
             hint=f"use {term_options(wrong, term)}",
             data={"field": wrong[0], "fields": [*wrong], "days": term, "possible": term // 4},
@@ -138,7 +138,7 @@ def check_term(policy: Policy, interval: Interval, count: int) -> None:
 
 
 def _days_before_the_end(policy: Policy) -> dict[str, int]:
-    """The fields that count back from a term's end, in days; 0 for a window that no rule asks for."""
+    """Return the fields that count back from a term's end, in days; 0 for a window that no rule uses."""
     return {
         "addon_cutoff_days": policy.addon_cutoff_days,
         "renewal_window_days": policy.renewal_window_days if _has_window(policy) else 0,
@@ -146,12 +146,12 @@ def _days_before_the_end(policy: Policy) -> dict[str, int]:
 
 
 def term_options(fields: Iterable[str], term: int) -> str:
-    """The options that make these fields shorter than a term of so many days."""
+    """Return the options that make these fields shorter than a term of `term` days."""
     return " ".join(f"--set {name}={term // 4}" for name in fields)
 
 
 def _has_window(policy: Policy) -> bool:
-    """Whether a rule of the policy asks for the renewal window."""
+    """Return whether a rule of the policy uses the renewal window."""
     return (
         policy.renewal is Renewal.MANUAL
         or policy.decrease is Decrease.RENEWAL_WINDOW
@@ -160,7 +160,7 @@ def _has_window(policy: Policy) -> bool:
 
 
 def _problems(policy: Policy) -> list[tuple[str | None, str, str]]:
-    """Each rule as (what is wrong or None, the field, the hint)."""
+    """Return every rule as (what is wrong or None, the field, the hint)."""
     low, high, pack = policy.min_seats, policy.max_seats, policy.pack_size
     full = policy.increase is Increase.FULL_PRICE
     negative = [
@@ -169,7 +169,7 @@ def _problems(policy: Policy) -> list[tuple[str | None, str, str]]:
         if getattr(policy, name) < 0
     ]
     return [
-        (None if pack >= 1 else "a pack has at least one seat", "pack_size", "use --set pack_size=1"),
+        (None if pack >= 1 else "a pack needs at least one seat", "pack_size", "use --set pack_size=1"),
         (None if low >= 1 else "min_seats is at least 1", "min_seats", "use --set min_seats=1"),
         (
             "min_seats is not a whole number of packs" if pack >= 1 and low % pack else None,
@@ -186,7 +186,7 @@ def _problems(policy: Policy) -> list[tuple[str | None, str, str]]:
             negative[0] if negative else "",
             "give days as 0 or more",
         ),
-        # Seats billed at full price are unknown to Stripe's proration: it would charge them again.
+        # Stripe's proration does not know seats billed at full price: it would charge them again.
         (
             "increase=full_price with plan_change=anytime would charge seats twice"
             if full and policy.plan_change is not PlanChange.RENEWAL_WINDOW
@@ -195,18 +195,18 @@ def _problems(policy: Policy) -> list[tuple[str | None, str, str]]:
             "use --set plan_change=renewal_window",
         ),
         (
-            "increase=full_price with decrease=now would pay back what was not prorated"
+            "increase=full_price with decrease=now would refund amounts that were not prorated"
             if full and policy.decrease is Decrease.NOW
             else None,
             "decrease",
             "use --set decrease=renewal_window or --set decrease=at_renewal",
         ),
         (
-            "features or sign_in_url are longer than the 500 characters that Stripe keeps"
+            "features or sign_in_url is longer than the 500 characters that Stripe's metadata allows"
             if max(len(_text(policy.features)), len(policy.sign_in_url or "")) > _LONGEST_VALUE
             else None,
             "features",
-            "name features shortly, such as meetings,recordings",
+            "use short names, such as meetings,recordings",
         ),
     ]
 

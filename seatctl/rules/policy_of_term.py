@@ -1,7 +1,7 @@
-"""Which policy holds while another one waits for the term's end, kept in Stripe's metadata. Pure.
+"""The policy of the running term, while another one waits for the term's end; in Stripe's metadata. Pure.
 
-The metadata's policy is the one of what Stripe's item holds. Until that begins, what was agreed for the
-running term holds on: all of it where a plan change waits; where the next term is paid, what a seat grants.
+The metadata's policy belongs to what Stripe's item holds. Until that term begins, the earlier policy stays in
+force: all of it while a plan change waits; if the next term is already paid, only what a seat grants.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PAID_CONTACT: Final = "seatctl_paid_support_contact"
 PAID_POLICY: Final = (PAID_RULES, PAID_FEATURES, PAID_SIGN_IN, PAID_CONTACT)
 
 _ALONE: Final = ("features", "sign_in_url", "support_contact")
-"""The fields that may be as long as a metadata value: each has a key of its own."""
+"""Fields that may be as long as a metadata value, so each has its own key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +34,21 @@ class TermPolicies:
 
     @property
     def metadata(self) -> dict[str, JsonValue]:
-        """What is written of them: the next one's, and the running one's while it differs."""
+        """The metadata of both: the next term's policy, and the running term's while it differs."""
         kept = nothing_kept(self.now, self.next) or paid_policy(self.now)
         return {**as_metadata(self.next), **kept}
 
 
 def nothing_kept(running: Policy, upcoming: Policy) -> dict[str, JsonValue]:
-    """The metadata that keeps no policy where they are the same; none where one waits for the other's end.
+    """Return the metadata that removes a kept policy if both are the same; else nothing.
 
-    What was kept until a term that is over would hold again as soon as the next change waits.
+    A policy left over from an earlier term would be in force again as soon as the next change waits.
     """
     return dict.fromkeys(PAID_POLICY, "") if running == upcoming else {}
 
 
 def paid_policy(policy: Policy) -> dict[str, JsonValue]:
-    """The metadata that keeps a policy until the term's end."""
+    """Return the metadata that keeps a policy until the term's end."""
     fields, usual = as_fields(policy), as_fields(FLEXIBLE)
     rules = {name: value for name, value in fields.items() if name not in _ALONE and value != usual[name]}
     return {
@@ -60,9 +60,9 @@ def paid_policy(policy: Policy) -> dict[str, JsonValue]:
 
 
 def running_policy(metadata: Mapping[str, str], upcoming: Policy, *, renewed: bool) -> Policy:
-    """The policy that holds now, while `upcoming` begins with the next term.
+    """Return the policy that is in force now, while `upcoming` begins with the next term.
 
-    Paying for the next term opens its rules for buying; its seats grant what they grant only from then on.
+    Once the next term is paid, its rules for buying apply; what its seats grant begins with the term.
     """
     kept = _kept(metadata)
     if kept is None:
@@ -73,7 +73,7 @@ def running_policy(metadata: Mapping[str, str], upcoming: Policy, *, renewed: bo
 
 
 def _kept(metadata: Mapping[str, str]) -> Policy | None:
-    """None where there is none, or where it was edited by hand into what cannot be."""
+    """Return the kept policy; None if there is none, or if it was edited by hand and is not valid."""
     try:
         rules = json.loads(metadata.get(PAID_RULES) or "null")
         if not isinstance(rules, dict):

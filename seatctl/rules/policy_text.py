@@ -1,4 +1,4 @@
-"""What a policy means, in sentences a person can hold a company to. Pure; dates are the caller's."""
+"""A policy in sentences that customers can rely on. Pure; dates are added by the caller."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from seatctl.models.plan import Decrease, Discounts, Increase, OnAccount, PlanCh
 _INCREASE = {
     Increase.PRORATE_NOW: "Added seats are charged at once, for the rest of the period.",
     Increase.PRORATE_NEXT_INVOICE: "Added seats are charged with the next invoice.",
-    Increase.FULL_PRICE: "Added seats are charged at once at the full price of the term, whenever bought.",
+    Increase.FULL_PRICE: "Added seats are charged at once, at the full price of the term.",
 }
 _DECREASE = {
-    Decrease.NOW: "Seats can be given back at any time; the rest of the period is credited.",
-    Decrease.AT_RENEWAL: "Seats can be given back at any time, with effect from the next renewal.",
-    Decrease.RENEWAL_WINDOW: "Seats can be given back only in the renewal window, until the renewal is paid.",
+    Decrease.NOW: "Seats can be removed at any time; the rest of the period is credited.",
+    Decrease.AT_RENEWAL: "Seats can be removed at any time, with effect from the next renewal.",
+    Decrease.RENEWAL_WINDOW: "Seats can be removed only in the renewal window, before the renewal is paid.",
 }
 _PLAN_CHANGE = {
     PlanChange.ANYTIME: "The plan can be changed at any time.",
-    PlanChange.RENEWAL_WINDOW: "The plan can be changed only in the renewal window, until it is paid.",
+    PlanChange.RENEWAL_WINDOW: "The plan can be changed only in the renewal window, before it is renewed.",
 }
 _RENEWAL = {
-    Renewal.AUTOMATIC: "It renews by itself until it is canceled.",
-    Renewal.MANUAL: "It ends by itself unless it is renewed.",
+    Renewal.AUTOMATIC: "It renews automatically until it is canceled.",
+    Renewal.MANUAL: "It ends unless it is renewed by hand.",
 }
 _DISCOUNTS = {
     Discounts.ANYTIME: "A discount can be given at any time.",
-    Discounts.PURCHASE_AND_RENEWAL: "A discount can be given only when buying and renewing.",
+    Discounts.PURCHASE_AND_RENEWAL: "A discount can be given only on a purchase or a renewal.",
 }
 _ON_ACCOUNT = {
     OnAccount.YES: "It can be bought on account.",
-    OnAccount.NO: "It is paid by card, never on account.",
+    OnAccount.NO: "It is paid by card, not on account.",
     OnAccount.PURCHASE_AND_RENEWAL: "It can be bought and renewed on account; added seats are paid by card.",
 }
 
 
 def sentences(policy: Policy) -> list[str]:
-    """The policy as sentences, in the order in which a subscription meets its rules."""
+    """Return the policy as sentences, from buying to using."""
     return [text for text in (_sizes(policy), *_rules(policy), *_use(policy)) if text]
 
 
@@ -71,9 +71,7 @@ def _use(policy: Policy) -> list[str]:
     )
     return [
         grace,
-        f"A seat gives: {', '.join(policy.features)}." if policy.features else "",
+        f"A seat includes: {', '.join(policy.features)}." if policy.features else "",
         f"Sign in at {policy.sign_in_url}." if policy.sign_in_url else "",
-        f"What these rules do not allow, such as fewer seats inside a term: ask {policy.support_contact}."
-        if policy.support_contact
-        else "",
+        f"For exceptions from these rules, ask {policy.support_contact}." if policy.support_contact else "",
     ]

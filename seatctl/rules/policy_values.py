@@ -1,4 +1,4 @@
-"""How the text of each policy field becomes its value. Pure; a ValueError says what is allowed."""
+"""Parsers for the text of each policy field. Pure; a ValueError says which values are allowed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seatctl.models.plan import Decrease, Discounts, Increase, OnAccount, PlanCh
 _MOST_SEATS = 1_000_000
 
 _MOST_DAYS = 3650
-"""Longer than any term, and no date overflows."""
+"""Longer than any term, but too short for a date to overflow."""
 
 _LONGEST_CONTACT = 200
 
@@ -64,7 +64,7 @@ def _address(text: str) -> str | None:
     if text in {"", "none"}:
         return None
     if not text.startswith(("https://", "http://")) or any(character.isspace() for character in text):
-        raise ValueError("use an address that begins with https://")
+        raise ValueError("use a URL that begins with https://")
     return text
 
 
@@ -72,7 +72,7 @@ def _contact(text: str) -> str | None:
     if text in {"", "none"}:
         return None
     if len(text) > _LONGEST_CONTACT or not text.isprintable():
-        raise ValueError(f"use an address or a number on one line, of at most {_LONGEST_CONTACT} characters")
+        raise ValueError(f"use an address or a number on one line of at most {_LONGEST_CONTACT} characters")
     return text
 
 

@@ -1,4 +1,4 @@
-"""What may be bought: quantities under a policy, spending limits, ways to pay. Pure."""
+"""What may be bought: quantities under a policy, spending limits, payment methods. Pure."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from seatctl.models.plan import Interval, Plan, Policy
 
 _TYPED_CARD_DIGITS = 12
 
-NOTHING_OFF = "a coupon that was asked for takes nothing off: it is for another currency or product"
+NOTHING_OFF = "the coupon gives no discount: it is for another currency or product"
 
 MOST_SEATS = 1_000_000
-"""Of one subscription: what the ledger is built for, and far from where amounts would overflow."""
+"""The limit for one subscription: what the ledger is built for, far below where amounts would overflow."""
 
 _THREE_YEARS: Mapping[Interval, int] = {
     Interval.DAY: 1095,
@@ -26,17 +26,17 @@ _THREE_YEARS: Mapping[Interval, int] = {
 
 
 def check_quantity(plan: str, policy: Policy, seats: int, *, use: str = "use --seats") -> int:
-    """The seats themselves. Raises `pack_size`, `too_few_seats` or `too_many_seats` with the nearest that
-    can be.
+    """Return the number of seats.
 
-    `use` is what that number is typed after.
+    Raises `pack_size`, `too_few_seats` or `too_many_seats` with the nearest possible number. `use` is what
+    the number is typed after.
     """
     fitting = fit(policy, seats)
     data: dict[str, JsonValue] = {"plan": plan, "seats": seats, "possible": fitting}
     if seats < policy.min_seats:
         raise refuse(
             Code.TOO_FEW_SEATS,
-            f"plan {plan} is sold from {policy.min_seats} seats",
+            f"plan {plan} needs at least {policy.min_seats} seats",
             hint=f"{use} {fitting}",
             data=data,
         )
@@ -44,7 +44,7 @@ def check_quantity(plan: str, policy: Policy, seats: int, *, use: str = "use --s
     if seats > limit:
         raise refuse(
             Code.TOO_MANY_SEATS,
-            f"plan {plan} allows {limit} seats at most",
+            f"plan {plan} allows at most {limit} seats",
             hint=f"{use} {fitting}",
             data=data,
         )
@@ -59,7 +59,7 @@ def check_quantity(plan: str, policy: Policy, seats: int, *, use: str = "use --s
 
 
 def fit(policy: Policy, seats: int) -> int:
-    """The least quantity that holds `seats` under the policy; the greatest one where none does."""
+    """Return the smallest possible quantity of at least `seats`, or the largest possible one below."""
     packs = -(-max(seats, policy.min_seats, 1) // policy.pack_size)
     wanted = packs * policy.pack_size
     limit = most(policy)
@@ -67,29 +67,32 @@ def fit(policy: Policy, seats: int) -> int:
 
 
 def most(policy: Policy) -> int:
-    """The most seats that a subscription may have under the policy."""
+    """Return the most seats that a subscription may have under the policy."""
     return MOST_SEATS if policy.max_seats is None else min(policy.max_seats, MOST_SEATS)
 
 
 def check_currency(text: str) -> str:
-    """The code as Stripe writes it, in lower case; whether it is one, Stripe knows. Raises `bad_currency`."""
+    """Return the code in lower case, as Stripe writes it. Stripe decides whether it exists.
+
+    Raises `bad_currency`.
+    """
     code = text.strip().lower()
     if not (len(code) == 3 and code.isascii() and code.isalpha()):
         raise refuse(
             Code.BAD_CURRENCY,
             f"{text!r} is not a currency",
-            hint="a currency is three letters",
+            hint="use a three-letter code, such as usd",
             data={"currency": text},
         )
     return code
 
 
 def check_interval_count(interval: Interval, count: int) -> int:
-    """The count itself. Raises `bad_interval` for none, and for more than Stripe's three years."""
+    """Return the count. Raises `bad_interval` for less than 1 and for more than Stripe's three years."""
     if not 1 <= count <= _THREE_YEARS[interval]:
         raise refuse(
             Code.BAD_INTERVAL,
-            f"every {count} {interval}s is not a billing period that Stripe has",
+            f"every {count} {interval}s is not a billing period that Stripe supports",
             hint=f"use --every 1 to {_THREE_YEARS[interval]} with --interval {interval}",
             data={"interval": str(interval), "interval_count": count},
         )
@@ -113,38 +116,38 @@ def check_spend(due_now: int, currency: str, max_spend: str | None) -> None:
 
 
 def nothing_off(wanted: int, taken: Iterable[int], left: int) -> tuple[str, ...]:
-    """A warning if one of `wanted` discounts takes nothing off, and `left` is still to be paid.
+    """Return a warning if one of `wanted` discounts takes nothing off although `left` is still to be paid.
 
-    `taken` is what each takes off; amounts in minor units. Stripe leaves out those that do not apply.
+    `taken` is what each discount takes off; amounts are minor units. Stripe omits those that do not apply.
     """
     return (NOTHING_OFF,) if wanted > sum(amount > 0 for amount in taken) and left > 0 else ()
 
 
 def check_tax(status: str | None, place: str) -> None:
-    """Return unless Stripe's preview lacks its tax.
+    """Return unless Stripe's preview lacks the tax. Raises `tax_unknown`.
 
-    Raises `tax_unknown`; `place` is how an address is given.
+    `place` is the command that gives the customer an address.
     """
     if status in {None, "complete"}:
         return
     why, hint = "its tax service failed", "run the same command again in a minute"
     if status == "requires_location_inputs":
-        why, hint = "it has no address of who pays", place
+        why, hint = "the customer has no address", place
     raise refuse(
         Code.TAX_UNKNOWN,
-        f"Stripe cannot tell the tax yet, as {why}; nothing was charged",
-        hint=f"{hint}; without Stripe's tax: seatctl config set stripe.automatic_tax off",
+        f"Stripe cannot compute the tax, because {why}; nothing was charged",
+        hint=f"{hint}; to turn off Stripe's tax: seatctl config set stripe.automatic_tax off",
         data={"tax_status": status},
     )
 
 
 def address_hint(subscription: str) -> str:
-    """How the customer of a subscription is given an address."""
+    """Return the command that gives the customer of a subscription an address."""
     return f"seatctl subs billing {quote(subscription)} --address country=CC --address postal_code=CODE"
 
 
 def amount_of(text: str, currency: str) -> int:
-    """An amount as typed, in minor units. Raises `bad_amount`."""
+    """Return a typed amount in minor units. Raises `bad_amount`."""
     try:
         return parse_amount(text, currency)
     except ValueError as error:
@@ -153,23 +156,19 @@ def amount_of(text: str, currency: str) -> int:
 
 
 def check_payment_method(given: str) -> str:
-    """The id itself. Raises `bad_payment_method`, without repeating what may be a card number."""
+    """Return the id. Raises `bad_payment_method` without repeating the value, which may be a card number."""
     digits = sum(character.isdigit() for character in given)
     known = given.startswith(("pm_", "tok_", "card_", "src_")) and given.replace("_", "").isalnum()
     if known:
         return given
-    what = (
-        "a card number is never typed here"
-        if digits >= _TYPED_CARD_DIGITS
-        else "that is not a payment method"
-    )
+    what = "card numbers are not accepted" if digits >= _TYPED_CARD_DIGITS else "this is not a payment method"
     raise refuse(
         Code.BAD_PAYMENT_METHOD,
-        f"{what}: give the id of a saved one",
+        f"{what}: give the id of a saved payment method",
         hint="use --payment-method pm_… or tok_…",
     )
 
 
 def price_of(plan: Plan, seats: int) -> int:
-    """List price of a period in minor units, before tax and discounts; only for messages."""
+    """Return the list price of a period in minor units, before tax and discounts; only for messages."""
     return plan.unit_amount * seats

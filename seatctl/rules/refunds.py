@@ -1,7 +1,7 @@
-"""What a subscription that ends now gives back, and on which invoices (billing.md, "Cancel"). Pure.
+"""What a subscription that ends now refunds, and on which invoices (docs/billing.md). Pure.
 
-Amounts are minor units. Stripe's preview says what is unused of what the subscription itself billed; an
-invoice of our own gives back the unused share of the term that it paid for.
+Amounts are minor units. For what the subscription itself billed, Stripe's preview says what is unused; an
+invoice of our own refunds the unused share of the term that it paid for.
 """
 
 from __future__ import annotations
@@ -17,26 +17,25 @@ from seatctl.models.invoice import InvoiceLine
 
 @dataclass(frozen=True, slots=True)
 class PaidInvoice:
-    """An invoice and what can still be given back of it."""
+    """An invoice and what can still be refunded of it."""
 
     invoice: str
     number: str
     by_card: int
-    """What the card paid and nobody has given back."""
+    """What the card paid and has not got back."""
     in_all: int
-    """The card's part, and what was taken from the customer's balance."""
+    """The card's part and what was taken from the customer's balance."""
     owed: int = 0
-    """Of one that is still open: what it asks for, and need not ask for any more."""
+    """Of an open invoice: what is unpaid, and can be waived."""
     on_balance: int = 0
-    """Of the part without a card: what nobody has paid yet. Too small to be charged, it became a debt on the
-    customer's balance, and still is one."""
+    """A debt on the customer's balance that is still unpaid: the invoice was too small to be charged."""
 
 
 @dataclass(frozen=True, slots=True)
 class CreditShare:
-    """What one invoice gives back: to the card, and to the customer's balance what came from there.
+    """What one invoice gives back: `refund` to the card, `credit` to the customer's balance.
 
-    One that is still open gives nothing back: it asks for less.
+    An open invoice gives nothing back; it is reduced by `less`.
     """
 
     invoice: str
@@ -47,15 +46,15 @@ class CreditShare:
 
 
 def unused_share(amount: int, start: datetime, end: datetime, at: datetime, step: int = 1) -> int:
-    """The part of `amount` for the time from `at` to `end`, in whole seconds; halves go to the customer.
+    """Return the part of `amount` for the time from `at` to `end`, to the second; halves favour the customer.
 
-    In multiples of `step`, the least that the currency moves by (ISK and UGX: 100; three decimals: 10).
+    `step` is the smallest amount in which the currency moves (ISK and UGX: 100; three decimals: 10).
     """
     return _round(amount * _rest(start, end, at), step)
 
 
 def _rest(start: datetime, end: datetime, at: datetime) -> Fraction:
-    """The part of a period that is left."""
+    """Return the share of a period that is left."""
     whole = int((end - start).total_seconds())
     left = min(whole, max(0, int((end - at).total_seconds())))
     return Fraction(left, whole) if whole > 0 else Fraction(1)
@@ -68,19 +67,19 @@ def _round(exact: Fraction, step: int) -> int:
 def still_to_come(
     amount: int, start: datetime, end: datetime, at: datetime, step: int = 1, until: datetime | None = None
 ) -> int:
-    """As `unused_share`, where it is charged: halves go down, as Stripe's prorations do.
+    """Like `unused_share`, for a charge: halves are rounded down, as in Stripe's prorations.
 
-    Of a subscription that ends within its term, only the time to `until`.
+    If the subscription ends within its term, only the time to `until` counts.
     """
     after = Fraction() if until is None or until >= end else _rest(start, end, max(at, until))
     return -_round(-amount * (_rest(start, end, at) - after), step)
 
 
 def spread(amount: int, bills: Sequence[PaidInvoice]) -> tuple[CreditShare, ...]:
-    """`amount` over the invoices: what is owed need not be paid, then to the card, then to the balance.
+    """Distribute `amount` over the invoices: first waive what is owed, then refund the card, then credit.
 
-    Within each in their order. What is owed stands on an open invoice, or as a debt on the balance: giving
-    the card back what it has not paid would be more than was paid. No invoice gives back more than it took.
+    Within each step the invoices keep their order. What is owed is an open invoice or a debt on the balance:
+    refunding that to the card would pay out more than was paid. No invoice gives back more than it took.
     """
     parts = {one.invoice: CreditShare(one.invoice, one.number, 0, 0) for one in bills}
     left = amount
@@ -106,28 +105,29 @@ def spread(amount: int, bills: Sequence[PaidInvoice]) -> tuple[CreditShare, ...]
 
 
 def debt_made(total: int, starting: int, ending: int) -> int:
-    """How much of an invoice over `total` became the customer's debt, by the balance before and after it.
+    """Return how much of an invoice over `total` became the customer's debt, from both balances.
 
-    Stripe charges no less than its least amount; a balance above 0 is what the customer owes.
+    Stripe does not charge less than its minimum; a positive balance is what the customer owes.
     """
     return min(max(0, total), max(0, ending - max(0, starting)))
 
 
 def unused_lines(lines: Iterable[InvoiceLine], total: int, at: datetime, step: int = 1) -> int:
-    """The unused part of an invoice over `total`, by the periods of its lines.
+    """Return the unused part of an invoice over `total`, by the periods of its lines.
 
-    Lines are before discounts and taxes, the total is after them: each counts by its part of the lines. A
-    total below 0 gave the customer credit for time that an earlier invoice had billed: less than 0 is unused.
+    Lines are before discounts and taxes, the total is after them, so each line counts by its share of the
+    lines. A negative total credited the customer for time that an earlier invoice had billed; then the unused
+    part is negative too.
     """
-    kept = [*lines]
-    before = sum(line.amount for line in kept)
+    listed = [*lines]
+    before = sum(line.amount for line in listed)
     if before == 0 or total == 0 or (before < 0) != (total < 0):
         return 0
-    left = sum((line.amount * _rest(line.period_start, line.period_end, at) for line in kept), Fraction())
+    left = sum((line.amount * _rest(line.period_start, line.period_end, at) for line in listed), Fraction())
     unused = _round(left * total / before, step)
     return min(total, unused) if total > 0 else max(total, unused)
 
 
 def total(shares: Iterable[CreditShare]) -> int:
-    """What all of them come to: given back to the card and to the balance, and not asked for any more."""
+    """Return the sum of refunds, credits and reductions."""
     return sum(share.refund + share.credit + share.less for share in shares)

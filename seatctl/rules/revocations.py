@@ -1,7 +1,7 @@
-"""How many seats one command may take away: `--max-revoke`, counted for each subscription. Pure.
+"""How many seats one command may revoke: `--max-revoke`, counted for each subscription. Pure.
 
-It stands between a broken export and everybody's seat: a file that lost half its rows must not cost
-half a company its access.
+It protects against a broken export: a file that has lost half its rows must not cost half a company its
+access.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ DEFAULT = "10%"
 
 
 class RevocationLimit(NamedTuple):
-    """At most so many seats of a subscription, or so many percent of those taken, rounded up."""
+    """At most this many seats of a subscription, or this percentage of the assigned ones, rounded up."""
 
     number: int
     percent: bool
 
     def allows(self, taken: int) -> int:
-        """How many of `taken` seats may go. Ten percent of nine is one, of none none."""
+        """Return how many of `taken` seats may be revoked. Ten percent of nine is one, of none none."""
         return -(-self.number * taken // 100) if self.percent else self.number
 
 
@@ -35,7 +35,7 @@ class RevocationCount(NamedTuple):
 
 
 def limit(text: str) -> RevocationLimit:
-    """`12` or `25%` as a limit. Raises UsageError."""
+    """Parse `12` or `25%`. Raises UsageError."""
     typed = text.strip()
     percent = typed.endswith("%")
     number = whole_number(typed.removesuffix("%"), 100 if percent else MOST)
@@ -48,9 +48,9 @@ def limit(text: str) -> RevocationLimit:
 
 
 def check(most: RevocationLimit, subscriptions: Sequence[RevocationCount], look: str) -> None:
-    """Raise `max_revoke_exceeded` where a subscription would lose more than the limit.
+    """Raise `max_revoke_exceeded` if a subscription would lose more seats than the limit.
 
-    `look` is the option that shows who would go.
+    `look` is the option that lists whose seats would be revoked.
     """
     beyond = [
         subscription
@@ -60,9 +60,9 @@ def check(most: RevocationLimit, subscriptions: Sequence[RevocationCount], look:
     if not beyond:
         return
     first = beyond[0]
-    said = f"{first.leaving:,} of {first.taken:,} seats of {first.subscription} would be revoked"
+    message = f"{first.leaving:,} of {first.taken:,} seats of {first.subscription} would be revoked"
     if len(beyond) > 1:
-        said += f", and too many of {len(beyond) - 1} more subscriptions"
+        message += f", and too many of {len(beyond) - 1} more subscriptions"
     counts: list[JsonValue] = [
         {
             "subscription": subscription.subscription,
@@ -74,7 +74,7 @@ def check(most: RevocationLimit, subscriptions: Sequence[RevocationCount], look:
     ]
     raise refuse(
         Code.MAX_REVOKE_EXCEEDED,
-        f"{said}; --max-revoke allows {most.allows(first.taken):,}",
-        hint=f"{look} shows who; --max-revoke {max(one.leaving for one in beyond)} allows it",
+        f"{message}; --max-revoke allows {most.allows(first.taken):,}",
+        hint=f"{look} shows whose; --max-revoke {max(one.leaving for one in beyond)} allows it",
         data={"subscriptions": counts},
     )

@@ -1,6 +1,6 @@
-"""What may be changed in a running subscription, and when: design, section 4. Pure.
+"""What may be changed in a running subscription under its policy, and when. Pure.
 
-A refusal names the rule, the date from which it would be allowed, and a command that is allowed now.
+A refusal names the rule, the date from which the change would be allowed, and a command that is allowed now.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from seatctl.rules.purchases import fit
 
 
 class NotRunning(Refused):
-    """The subscription has ended, or was never paid: nothing about it can be changed."""
+    """The subscription has ended or was never paid; it cannot be changed."""
 
     kind = Code.SUBSCRIPTION_NOT_RUNNING
 
@@ -30,14 +30,14 @@ _BY_CARD: Final = "run the same command without --on-account"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a subscription should hold after a change: now, and in the next term."""
+    """What a subscription holds after a change: now, and in the next term."""
 
     now: TermContent
     next: TermContent
 
 
 def window_opens(standing: SubscriptionState) -> datetime:
-    """The beginning (UTC) of the renewal window of the last paid term."""
+    """Return when (UTC) the renewal window of the last paid term begins."""
     return standing.current_end - timedelta(days=standing.policy.renewal_window_days)
 
 
@@ -54,27 +54,30 @@ def require_running(standing: SubscriptionState) -> None:
             f"{standing.name} is {standing.status.replace('_', ' ')}" if trouble is None else trouble.message
         )
         raise NotRunning(
-            f"{why}; nothing about it can be changed",
+            f"{why}; it cannot be changed",
             hint=hints.buy(standing.next.plan) if trouble is None else hint_of(trouble),
             data={"subscription": standing.name, "status": str(standing.status)},
         )
 
 
 def require_collecting(standing: SubscriptionState, at: datetime) -> None:
-    """Raise `collection_paused` if what Stripe would bill now would not be paid: the seats would be free."""
+    """Raise `collection_paused` if collection is paused: new seats would not be paid."""
     payments = Payments(standing.name, standing.status.value, standing.pause)
     trouble = pause_trouble(payments, at)
     if trouble is not None:
         raise refuse(
             Code.COLLECTION_PAUSED,
-            f"{trouble.message}; nothing is bought meanwhile",
+            f"{trouble.message}; nothing can be bought until then",
             hint=hint_of(trouble),
             data={"subscription": standing.name},
         )
 
 
 def increase(standing: SubscriptionState, seats: int, at: datetime) -> Target:
-    """Both sides with `seats` more. Raises `addon_window_closed`; the quantity is checked by the caller."""
+    """Return the target with `seats` more in both terms. Raises `addon_window_closed`.
+
+    The caller checks the quantity.
+    """
     policy = standing.policy
     closes = standing.current_end - timedelta(days=policy.addon_cutoff_days)
     if policy.addon_cutoff_days and not standing.renewed and at >= closes:
@@ -83,15 +86,15 @@ def increase(standing: SubscriptionState, seats: int, at: datetime) -> Target:
 
 
 def decrease(standing: SubscriptionState, seats: int, at: datetime) -> Target:
-    """The next term, or both sides where the policy gives seats back at once, with `seats` in all.
+    """Return the target with `seats` in the next term, and now too if the policy removes seats at once.
 
-    Raises `not_in_renewal_window` and `already_renewed` where seats are given back only by a renewal.
+    Raises `not_in_renewal_window` and `already_renewed` if seats can only be removed by a renewal.
     """
     policy = standing.policy
     opened = policy.decrease is not Decrease.RENEWAL_WINDOW or at >= window_opens(standing)
     if policy.renewal is Renewal.MANUAL or not opened:
         raise _only_by_renewal(
-            Code.NOT_IN_RENEWAL_WINDOW, standing, "seats are given back", ("--seats", fit(policy, seats)), at
+            Code.NOT_IN_RENEWAL_WINDOW, standing, "seats are removed", ("--seats", fit(policy, seats)), at
         )
     after = replace(standing.next, seats=seats)
     if policy.decrease is Decrease.NOW:
@@ -102,7 +105,10 @@ def decrease(standing: SubscriptionState, seats: int, at: datetime) -> Target:
 def change_plan(
     standing: SubscriptionState, price_id: str, plan: str, at: datetime, *, at_renewal: bool
 ) -> Target:
-    """Another plan at once or from the next term on. Raises `plan_locked` and `already_renewed`."""
+    """Return the target with another plan, at once or from the next term.
+
+    Raises `plan_locked` and `already_renewed`.
+    """
     policy = standing.policy
     if policy.renewal is Renewal.MANUAL or (
         policy.plan_change is PlanChange.RENEWAL_WINDOW and at < window_opens(standing)
@@ -115,22 +121,22 @@ def change_plan(
 
 
 def check_plan_waits(standing: SubscriptionState, plan: str) -> None:
-    """Raise `change_waits` where the next term begins with `plan` already.
+    """Raise `change_waits` if the next term already begins with `plan`.
 
-    Stripe's item holds it then, and setting it once more changes nothing that could be prorated.
+    Stripe's item holds that plan then, and setting it again would not prorate anything.
     """
     if plan == standing.next.plan != standing.now.plan:
         back = hints.command("subs", "change-plan", standing.name, standing.now.plan, "--at-renewal")
         raise refuse(
             Code.CHANGE_WAITS,
-            f"{standing.name}: {plan} begins on {_day(standing.term_end)} already",
-            hint=hints.to("to take that back first", back),
+            f"{standing.name}: {plan} already begins on {_day(standing.term_end)}",
+            hint=hints.to("to undo that first", back),
             data={"subscription": standing.name, "allowed_from": format_time(standing.term_end)},
         )
 
 
 def check_renewal(standing: SubscriptionState, at: datetime) -> None:
-    """Return if it can be renewed now.
+    """Return if the subscription can be renewed now.
 
     Raises `renews_by_itself`, `already_renewed`, `not_in_renewal_window`.
     """
@@ -139,12 +145,14 @@ def check_renewal(standing: SubscriptionState, at: datetime) -> None:
             raise refuse(
                 Code.RENEWS_BY_ITSELF,
                 f"{standing.name} is canceled and ends on {_day(standing.ends_at)}",
-                hint=hints.to("to let it renew by itself", hints.command("subs", "resume", standing.name)),
+                hint=hints.to(
+                    "to let it renew automatically", hints.command("subs", "resume", standing.name)
+                ),
                 data={"subscription": standing.name, "ends_at": format_time(standing.ends_at)},
             )
         raise refuse(
             Code.RENEWS_BY_ITSELF,
-            f"{standing.name} renews by itself on {_day(standing.period_end)}",
+            f"{standing.name} renews automatically on {_day(standing.period_end)}",
             hint=hints.to(
                 "to change what it renews with",
                 hints.command("subs", "set-seats", standing.name, hints.Blank.SEATS),
@@ -166,12 +174,12 @@ def check_renewal(standing: SubscriptionState, at: datetime) -> None:
 
 
 def check_discount(standing: SubscriptionState, at: datetime, *, given: bool) -> None:
-    """Raise `discount_not_allowed` for a discount on added seats or a plan change under such a policy."""
+    """Raise `discount_not_allowed` for a discount on added seats or a plan change, if the policy says so."""
     if given and standing.policy.discounts is Discounts.PURCHASE_AND_RENEWAL:
         raise _refusal(
             Code.DISCOUNT_NOT_ALLOWED,
             standing,
-            "a discount is given only when buying and renewing",
+            "a discount is given only on a purchase or a renewal",
             _renewable_from(standing),
             at,
             "run the same command without the discount",
@@ -179,22 +187,22 @@ def check_discount(standing: SubscriptionState, at: datetime, *, given: bool) ->
 
 
 def check_added_on_account(standing: SubscriptionState, *, wanted: bool, invoiced: bool) -> None:
-    """Added seats that Stripe bills go the way of the subscription: by card, or `invoiced` on account.
+    """Check how added seats are paid that Stripe bills: like the subscription, by card or `invoiced`.
 
-    Raises `card_required` where that is not the way that is `wanted`, or that the policy allows.
+    Raises `card_required` if that differs from what is `wanted`, or is not allowed by the policy.
     """
     name = standing.name
     if wanted and not invoiced:
         raise refuse(
             Code.CARD_REQUIRED,
-            f"{name} is paid by card, and seats added to it are charged to that card; nothing was charged",
+            f"{name} is paid by card, so added seats are charged to that card; nothing was charged",
             hint=hints.either(_BY_CARD, hints.buy(standing.now.plan, "--on-account", "--bill-to", name)),
             data={"subscription": name, "allowed_from": None},
         )
     if invoiced and standing.policy.on_account is not OnAccount.YES:
         raise refuse(
             Code.CARD_REQUIRED,
-            f"{name} is paid on account, and added seats are paid by card, never on account",
+            f"{name} is paid on account, but its policy requires added seats to be paid by card",
             hint=hints.buy(standing.now.plan),
             data={"subscription": name, "allowed_from": None},
         )
@@ -205,20 +213,20 @@ def check_on_account(policy: Policy, name: str) -> None:
     if policy.on_account is OnAccount.NO:
         raise refuse(
             Code.CARD_REQUIRED,
-            f"{name}: it is paid by card, never on account",
+            f"{name} is paid by card; its policy does not allow payment on account",
             hint=_BY_CARD,
             data={"subscription": name, "allowed_from": None},
         )
 
 
 def check_addon_on_account(standing: SubscriptionState, at: datetime) -> None:
-    """Raise `card_required` if the policy wants added seats, or all seats, paid by card."""
+    """Raise `card_required` if the policy requires a card, for added seats or always."""
     check_on_account(standing.policy, standing.name)
     if standing.policy.on_account is OnAccount.PURCHASE_AND_RENEWAL:
         raise _refusal(
             Code.CARD_REQUIRED,
             standing,
-            "added seats are paid by card; on account it is only bought and renewed",
+            "added seats are paid by card; only purchases and renewals can be on account",
             _renewable_from(standing),
             at,
             _BY_CARD,
@@ -226,10 +234,10 @@ def check_addon_on_account(standing: SubscriptionState, at: datetime) -> None:
 
 
 def bills_by_own_invoice(standing: SubscriptionState) -> bool:
-    """Whether added seats are billed by an invoice of ours, so that Stripe must never prorate.
+    """Return whether added seats are billed by an invoice of our own, so that Stripe must not prorate.
 
-    At full price, and wherever a term was renewed by hand: to Stripe that is a trial, in which seats would
-    be added for nothing.
+    That is so at full price, and after every renewal by hand: to Stripe that term is a trial, in which added
+    seats would be free.
     """
     return standing.policy.increase is Increase.FULL_PRICE or standing.by_hand or standing.renewed
 
@@ -239,7 +247,7 @@ def _with(side: TermContent, more: int) -> TermContent:
 
 
 def _window_closed(standing: SubscriptionState, seats: int, at: datetime) -> SeatctlError:
-    """No seats are added any more before the renewal: what it is renewed with can be more."""
+    """Return the refusal of added seats near the term's end; a renewal can have more seats."""
     policy = standing.policy
     rule = f"no seats are added in the last {policy.addon_cutoff_days} days of a term"
     if policy.renewal is not Renewal.MANUAL:
@@ -253,7 +261,7 @@ def _window_closed(standing: SubscriptionState, seats: int, at: datetime) -> Sea
 def _only_by_renewal(
     refusal: Refusal, standing: SubscriptionState, what: str, option: tuple[str, object], at: datetime
 ) -> SeatctlError:
-    """Inside a term that is renewed by hand, this exists only as an option of the renewal."""
+    """Return the refusal of a change that exists, within this term, only as an option of a renewal."""
     if standing.renewed:
         return _renewed(standing, at)
     opens = window_opens(standing)
@@ -268,7 +276,7 @@ def _renewed(standing: SubscriptionState, at: datetime) -> SeatctlError:
     return _refusal(
         Code.ALREADY_RENEWED,
         standing,
-        "the next term is paid already",
+        "the next term is already paid",
         max(window_opens(standing), standing.term_end),
         at,
         hints.command("subs", "add-seats", standing.name, hints.Blank.SEATS),
@@ -276,7 +284,7 @@ def _renewed(standing: SubscriptionState, at: datetime) -> SeatctlError:
 
 
 def _renewable_from(standing: SubscriptionState) -> datetime | None:
-    """When it can be renewed by hand; None if it renews by itself, so that nobody is asked."""
+    """Return from when it can be renewed by hand; None if it renews automatically."""
     if standing.policy.renewal is not Renewal.MANUAL:
         return None
     opens = window_opens(standing)
@@ -291,7 +299,7 @@ def _refusal(
     at: datetime,
     hint: str,
 ) -> SeatctlError:
-    """With the date from which it is allowed, if that is still to come, and whom to ask before."""
+    """Return the refusal, with the date from which the change is allowed, if any, and whom to ask before."""
     support = standing.policy.support_contact
     data: dict[str, JsonValue] = {
         "subscription": standing.name,
@@ -301,7 +309,7 @@ def _refusal(
     when, ask = "", support if allowed_from is None or allowed_from > at else None
     if allowed_from is not None and allowed_from > at:
         if standing.ends_before(allowed_from):
-            when = f"; it ends on {_day(standing.ends_at or allowed_from)}, before that is allowed"
+            when = f"; it ends on {_day(standing.ends_at or allowed_from)}, before this would be allowed"
         else:
             when, data["allowed_from"] = f"; allowed from {_day(allowed_from)}", format_time(allowed_from)
     return refuse(
@@ -317,18 +325,23 @@ def _show(standing: SubscriptionState) -> str:
     return hints.command("subs", "show", standing.name)
 
 
+def _people(number: int) -> str:
+    return "1 person" if number == 1 else f"{number} people"
+
+
 def _day(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d")
 
 
 def check_room(standing: SubscriptionState, seats: int, leaving: int) -> None:
-    """Raise `below_assigned` unless who stays fits into `seats`."""
+    """Raise `below_assigned` unless the people who stay fit into `seats`."""
     short = standing.assigned - leaving - seats
     if short > 0:
         raise refuse(
             Code.BELOW_ASSIGNED,
-            f"{standing.name}: {standing.assigned} people sit in it, {seats} seats leave no room for {short}",
-            hint="say who goes: add --revoke newest (or oldest, suspended, unclaimed), or --revoke-from FILE",
+            f"{standing.name} has {_people(standing.assigned)} assigned; with {seats} seats,"
+            f" {short} of them would lose a seat",
+            hint="say whose: --revoke newest (or oldest, suspended, unclaimed), or --revoke-from FILE",
             data={
                 "subscription": standing.name,
                 "assigned": standing.assigned,

@@ -1,7 +1,7 @@
-"""From Stripe's subscription and its metadata to how it stands (billing.md, "Purchases"). Pure.
+"""The state of a subscription, from Stripe's subscription and its metadata (docs/billing.md). Pure.
 
-While a change waits for the term's end, Stripe's item holds the next term's seats and price already, set
-without proration so that Stripe bills right at renewal; the metadata says what is paid for until then.
+While a change waits for the term's end, Stripe's item already holds the next term's seats and price, set
+without proration so that the renewal bills them. The metadata says what is paid until then.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ PAID_UNTIL: Final = "seatctl_paid_until"
 PAID_PLAN: Final = "seatctl_paid_plan"
 PAID_PRICE: Final = "seatctl_paid_price"
 PAID_ITEM: Final = "seatctl_paid_item"
-"""The item that the paid seats were bought on: one that has taken its place was paid for by itself."""
+"""The item on which the paid seats were bought: an item that replaces it is paid separately."""
 NEXT_QUANTITY: Final = "seatctl_next_quantity"
 NEXT_PLAN: Final = "seatctl_next_plan"
 TERM_START: Final = "seatctl_term_start"
 RENEWED: Final = "seatctl_renewed_by"
-"""The invoice that paid the next term in advance."""
+"""The invoice that paid for the next term in advance."""
 
 _DIGITS: Final = 9
-"""More seats than that are a slip of whoever edited the metadata."""
+"""A number of seats with more digits is a mistake of somebody who edited the metadata."""
 
 _SIDES: Final = (
     *(PAID_SEATS, PAID_UNTIL, PAID_PLAN, PAID_PRICE, PAID_ITEM),
@@ -44,11 +44,11 @@ _KEYS: Final = (*_SIDES, *PAID_POLICY)
 
 @dataclass(frozen=True, slots=True)
 class LedgerFacts:
-    """What Stripe's subscription alone does not tell: the ledger's names for it."""
+    """What the ledger adds to Stripe's subscription, such as its name."""
 
     name: str
     policy: Policy
-    """That of what the item holds."""
+    """The policy of what the item holds."""
     plan_of_item: str
     assigned: int
     owed: tuple[OwedInvoice, ...] = ()
@@ -57,7 +57,7 @@ class LedgerFacts:
 def standing(
     known: LedgerFacts, subscription: StripeSubscription, item: StripeItem, at: datetime
 ) -> SubscriptionState:
-    """How the subscription stands at `at` (UTC)."""
+    """Return the subscription's state at `at` (UTC)."""
     metadata, seats = said_of(subscription, item), item.quantity or 0
     after = TermContent(item.price.id, known.plan_of_item, seats)
     until, start = _moment(metadata, PAID_UNTIL), _moment(metadata, TERM_START)
@@ -76,7 +76,9 @@ def standing(
     began = start if waits and start is not None else item.period_start
     by_hand = bool(metadata.get(RENEWED)) and until is not None and until <= at and until < item.period_end
     if by_hand and until is not None:
-        began = until  # Stripe's period began when the renewal was paid; the term began at the old one's end
+        began = (
+            until  # Stripe's period began when the renewal was paid; the term began when the old one ended
+        )
     return SubscriptionState(
         name=known.name,
         status=subscription.status,
@@ -105,9 +107,9 @@ def waiting_metadata(
     until: datetime,
     renewed_by: str | None = None,
 ) -> dict[str, JsonValue]:
-    """The metadata of a change that waits until `until`; all empty, which clears it, where nothing waits.
+    """Return the metadata of a change that waits until `until`; empty values clear it if nothing waits.
 
-    A term that is renewed is paid for on whichever item it begins: it must not be paid for again.
+    A renewed term is paid whatever item it begins on: it must not be paid twice.
     """
     if before == after and renewed_by is None:
         return dict.fromkeys(_KEYS, "")
@@ -125,7 +127,7 @@ def waiting_metadata(
 
 
 def _seats(text: str | None, otherwise: int) -> int | None:
-    """What is paid for; None where it was edited by hand into no number of seats."""
+    """Return the number of paid seats; None if it was edited by hand and is not a number."""
     if not text:
         return otherwise
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else None
@@ -135,4 +137,4 @@ def _moment(metadata: Mapping[str, str], key: str) -> datetime | None:
     try:
         return parse_time(metadata[key]) if metadata.get(key) else None
     except ValueError:
-        return None  # written by hand in the dashboard: what Stripe's own fields say counts
+        return None  # edited in the dashboard: Stripe's own fields count

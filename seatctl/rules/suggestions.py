@@ -1,4 +1,4 @@
-"""The nearest known names to one that is unknown: what a hint offers. Pure."""
+"""The known names nearest to an unknown one, for hints. Pure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 
 def nearest(word: str, candidates: Iterable[str], limit: int = 3, likeness: float = 0.6) -> list[str]:
-    """The at most `limit` candidates that look most like `word`, best first; case is ignored."""
-    from difflib import get_close_matches  # 4 ms, and only needed where something went wrong
+    """Return at most `limit` candidates that resemble `word`, best first, ignoring case."""
+    from difflib import get_close_matches  # takes 4 ms, and is needed only after a mistake
 
     by_key = {candidate.casefold(): candidate for candidate in candidates}
     key = word.casefold()
@@ -17,6 +17,6 @@ def nearest(word: str, candidates: Iterable[str], limit: int = 3, likeness: floa
 
 
 def did_you_mean(word: str, candidates: Iterable[str], otherwise: str) -> str:
-    """A hint: `did you mean a, b?` where something is near, else `otherwise`."""
+    """Return the hint `did you mean a, b?` if a candidate is near, else `otherwise`."""
     names = nearest(word, candidates)
     return f"did you mean {', '.join(names)}?" if names else otherwise

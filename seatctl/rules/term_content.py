@@ -1,4 +1,4 @@
-"""What a subscription's item holds, in a payload and in an update of Stripe's. Pure."""
+"""The content of a subscription's item, in a payload and in an update of a Stripe subscription. Pure."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from seatctl.models.subscription_state import TermContent
 
 
 def side_fields(side: TermContent) -> dict[str, JsonValue]:
-    """A side as the payload of an operation keeps it."""
+    """Return a term's content as the payload of an operation stores it."""
     return {"price_id": side.price_id, "plan": side.plan, "seats": side.seats}
 
 
 def read_side(value: JsonValue) -> TermContent:
-    """The inverse of `side_fields`."""
+    """Return the content that was stored by `term_fields`."""
     fields = value if isinstance(value, dict) else {}
     return TermContent(str(fields["price_id"]), str(fields["plan"]), int(str(fields["seats"])))
 
 
 def item_update(item: JsonValue, held: TermContent | None, wanted: TermContent) -> dict[str, JsonValue]:
-    """The item of an update that turns what it holds into what is wanted: its id, and what differs.
+    """Return the item of an update: its id, and what differs between `held` and `wanted`.
 
-    Stripe refuses an update that names an archived price, also where the item has it already and only the
-    quantity is to change. `held` None, which a payload of an earlier version has, sends both.
+    Stripe refuses an update that names an archived price, even if the item already has it and only the
+    quantity changes. `held` is None in payloads of earlier versions; then both are sent.
     """
     form: dict[str, JsonValue] = {"id": item}
     if held is None or wanted.price_id != held.price_id:
@@ -32,6 +32,6 @@ def item_update(item: JsonValue, held: TermContent | None, wanted: TermContent) 
 
 
 def items_changed(item: JsonValue, held: TermContent | None, wanted: TermContent) -> dict[str, JsonValue]:
-    """`items` of an update, or nothing where the item holds already what is wanted."""
+    """Return the `items` of an update, or nothing if the item already holds what is wanted."""
     form = item_update(item, held, wanted)
     return {"items": [form]} if len(form) > 1 else {}

@@ -1,7 +1,7 @@
-"""What a typed text may do where it is printed: nothing. Pure functions on one cell.
+"""Makes typed text harmless where it is printed. Pure functions on one cell.
 
-Terminals act on control characters, readers are misled by bidirectional overrides, spreadsheets
-run formulas. Parsing of files is `input/tables.py`, printing is `output/emit.py`.
+Terminals act on control characters, bidirectional overrides mislead readers, spreadsheets run formulas.
+`input/tables.py` parses files, `output/emit.py` prints.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ JSON_ESCAPES = {
     **{code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)},
     **{ord(mark): f"\\u{ord(mark):04x}" for mark in _BIDI_AND_SEPARATORS},
 }
-"""What JSON leaves as it is and a terminal acts upon; for `str.translate` on JSON text."""
+"""Characters that JSON leaves as they are but terminals act upon; for `str.translate` on JSON text."""
 
 
 def visible(text: str) -> str:
-    """The text on one line with control characters, line separators and bidi controls spelled out."""
+    """Return the text on one line, with control characters, line separators and bidi controls spelled out."""
     return text if text.isascii() and text.isprintable() else text.translate(_VISIBLE)
 
 
 def one_line(text: str) -> str:
-    """The text with control characters and line separators spelled out; all else can be read back from it."""
+    """Return the text with control characters and line separators spelled out; it can be read back."""
     return text if text.isascii() and text.isprintable() else text.translate(_ONE_LINE)
 
 
 def visible_lines(text: str) -> str:
-    """Like `visible`, but line breaks stay: for our own messages of several lines."""
+    """Like `visible`, but keep line breaks: for our own messages of several lines."""
     return "\n".join(visible(line) for line in text.split("\n"))
 
 
 def guard_cell(text: str) -> str:
-    """A CSV cell that no spreadsheet runs: an apostrophe in front of what begins like a formula.
+    """Return a CSV cell that no spreadsheet runs: text that begins like a formula gets an apostrophe.
 
-    A text whose own apostrophes precede such a beginning gets one more, so that `unguard_cell`
-    gives back exactly what went in.
+    Text that already has apostrophes before such a beginning gets one more, so that `unguard_cell` returns
+    exactly what went in.
     """
     return f"'{text}" if text.lstrip("'").startswith(FORMULA_STARTS) else text
 
 
 def unguard_cell(text: str) -> str:
-    """The text that `guard_cell` was given; any other cell as it is."""
+    """Return the text that `guard_cell` was given; any other cell unchanged."""
     return text[1:] if text.startswith("'") and text.lstrip("'").startswith(FORMULA_STARTS) else text

@@ -1,6 +1,6 @@
-"""On which line of a TOML file each table, key and element stands, which `tomllib` does not say.
+"""The line of each table, key and element of a TOML file, which `tomllib` does not report. Pure.
 
-Pure. The text is one that `tomllib` has read, so that nothing is checked again here.
+The text has been read by `tomllib`, so nothing is validated again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 Path: TypeAlias = tuple[str | int, ...]
-"""The keys down to a value; a number is the place in a list, or of one of several [[tables]], from 0."""
+"""The keys down to a value; a number is an index in a list, or in an array of [[tables]], from 0."""
 
 _GAP: Final = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _STRING: Final = re.compile(
@@ -23,12 +23,12 @@ _SCALAR: Final = re.compile(r"[^,\]}\n#]*")
 
 
 def toml_lines(text: str) -> Mapping[Path, int]:
-    """The line, from 1, of everything in a valid TOML text."""
+    """Return the line, from 1, of everything in a valid TOML text."""
     return _Reader(text).read()
 
 
 def line_of(lines: Mapping[Path, int], *path: str | int) -> int | None:
-    """The line of a value, or of the nearest table around it; None if there is neither."""
+    """Return the line of a value, or of the nearest table around it; None if there is neither."""
     while path and path not in lines:
         path = path[:-1]
     return lines.get(path)
@@ -70,7 +70,7 @@ class _Reader:
         self._value(path)
 
     def _key(self, base: Path) -> Path:
-        """A dotted key; below [[tables]] it is a key of the last of them."""
+        """Return a dotted key; below [[tables]] it belongs to the last of them."""
         path = base
         while found := _KEY.match(self._text, self._at):
             self._at = found.end()
@@ -95,7 +95,7 @@ class _Reader:
             self._at = found.end() if found else len(self._text)
 
     def _several(self, path: Path, opening: str) -> None:
-        """A list, or a table between braces."""
+        """Read a list or an inline table."""
         self._at += 1
         place = 0
         while self._skip() and self._text[self._at] not in "]}":
@@ -109,7 +109,7 @@ class _Reader:
         self._at += 1
 
     def _skip(self) -> bool:
-        """Pass over spaces, line ends and comments; whether there is anything after them."""
+        """Skip spaces, line ends and comments; return whether anything follows."""
         found = _GAP.match(self._text, self._at)
         self._at = found.end() if found else self._at
         return self._at < len(self._text)

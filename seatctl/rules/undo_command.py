@@ -1,7 +1,7 @@
-"""Which command takes back what a run has done, where one does. Pure: from what the run changed.
+"""The command that reverses what a run has done, if there is one. Pure.
 
-Of what was done in Stripe `seatctl runs undo` itself abandons only what waits; a finished run is reversed by
-its opposite, which is checked, priced and recorded like any other command.
+`seatctl runs undo` itself abandons only waiting operations in Stripe. A finished run is reversed by the
+opposite command, which is checked, priced and recorded like any other.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ Facts = Mapping[str, JsonValue]
 
 @dataclass(frozen=True, slots=True)
 class ChangedFact:
-    """One changed thing: what it is called today, and the facts before and after.
+    """One changed thing: its current name, and its facts before and after.
 
-    Those of a subscription name its owner by e-mail, as `owner`, where there is one.
+    The facts of a subscription have its owner's e-mail as `owner`, if it has one.
     """
 
     entity: str
@@ -30,9 +30,9 @@ class ChangedFact:
 
 
 def reversal(payload: Facts | None, name: str | None, changes: Sequence[ChangedFact]) -> str | None:
-    """The command to type, None where no single one takes it back.
+    """Return the command to type, or None if no single command reverses the run.
 
-    `payload` is what the run's operation was decided as, `name` what its subscription is called today.
+    `payload` is that of the run's operation; `name` is the current name of its subscription.
     """
     if payload is not None and name is not None and (waits := _waiting(payload, quote(name))):
         return waits
@@ -44,7 +44,7 @@ def reversal(payload: Facts | None, name: str | None, changes: Sequence[ChangedF
 
 
 def _waiting(payload: Facts, name: str) -> str | None:
-    """What takes back a change that waits for the renewal: setting what runs for the next term too."""
+    """Return what reverses a change that waits for the renewal: the current values for the next term."""
     asked, now, after = payload.get("asked"), payload.get("now"), payload.get("next")
     if not (isinstance(asked, dict) and isinstance(now, dict) and isinstance(after, dict)):
         return None
@@ -73,14 +73,14 @@ def _of_subscription(change: ChangedFact) -> str | None:
     if before.get("owner"):
         opposites["owner_id"] = f"subs transfer {name} {quote(str(before['owner']))}"
     if before.get("cancel_at") and after.get("cancel_at"):
-        del opposites["cancel_at"]  # a renewal by hand moves the end, and is not taken back
+        del opposites["cancel_at"]  # a renewal by hand moves the end and is not reversed
     found = (verb for key, verb in opposites.items() if before.get(key) != after.get(key))
     verb = next(found, None)
     return None if verb is None else f"seatctl {verb}"
 
 
 def _approval(rules: JsonValue) -> str:
-    """`on` or `off` and the rules there were, as `config auto-approve` takes them."""
+    """Return `on` or `off` and the earlier rules, as `config auto-approve` takes them."""
     was = rules if isinstance(rules, dict) else {}
     words = ["on" if was.get("enabled") else "off", "--reset"]
     for option, key in (("--domain", "domains"), ("--group", "groups")):
@@ -102,7 +102,7 @@ def _of_entity(change: ChangedFact) -> str | None:
 
 
 def _of_plan(slug: str, before: Facts, after: Facts) -> str | None:
-    """The edit that sets what was; for a plan that was archived, selling it again."""
+    """Return the edit that restores the earlier values, or the command that archives or sells it again."""
     if before.get("active") != after.get("active"):
         return f"seatctl plans archive {quote(slug)}{'' if after.get('active') else ' --undo'}"
     words = []
@@ -116,7 +116,7 @@ def _of_plan(slug: str, before: Facts, after: Facts) -> str | None:
 
 
 def _settings(before: Facts, after: Facts) -> Iterator[tuple[str, str]]:
-    """The fields of the policy that differ, as they were, in the form that `--set` takes."""
+    """Yield the fields of the policy that differ, with their earlier values in the form of `--set`."""
     was, became = before.get("policy"), after.get("policy")
     if not (isinstance(was, dict) and isinstance(became, dict)):
         return

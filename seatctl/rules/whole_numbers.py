@@ -1,4 +1,4 @@
-"""Whole numbers that people type: ASCII digits, never so many that Python refuses to read them. Pure."""
+"""Whole numbers as typed: ASCII digits, and never so many that Python refuses to parse them. Pure."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ MOST = 2**63 - 1
 
 
 def whole_number(text: str, most: int) -> int | None:
-    """The number from 0 to `most` that a text is; None if it is anything else.
+    """Return the number from 0 to `most` that the text is, or None.
 
-    Python reads other scripts' digits too, and raises ValueError for more than 4,300 of them.
+    Python would also parse digits of other scripts, and raises ValueError for more than 4,300 digits.
     """
     digits = text.lstrip("0") or text[:1]
     if not (text.isascii() and text.isdigit() and len(digits) <= len(str(most))):

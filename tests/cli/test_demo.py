@@ -16,7 +16,7 @@ def test_the_demo_runs_every_command_and_keeps_nothing(seatctl, tmp_path, monkey
     assert shown.code == 0, shown.err
     for step in STEPS:
         assert f"$ seatctl {step.command}" in shown.out
-    assert re.search(r"\d+ commands in \d+\.\d s\. To begin for real: seatctl init", shown.err)
+    assert re.search(r"\d+ commands in \d+\.\d s\. To set up your own profile: seatctl init", shown.err)
     assert list(folder.iterdir()) == []
     assert not seatctl.home.exists() or not any(seatctl.home.rglob("ledger.db"))
 

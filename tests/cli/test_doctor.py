@@ -113,12 +113,13 @@ def test_status_names_what_waits_and_the_command_for_it(sandbox):
 
 def test_status_says_that_mail_goes_nowhere_and_that_a_term_was_not_read(sandbox, team):
     shown = sandbox("status")
-    assert "no mail server is set, so nobody is told: seatctl help notifications" in shown.err
+    unset = "no mail server is configured, so no notifications are sent: seatctl help notifications"
+    assert unset in shown.err
     assert sandbox("status", "-o", "json").json["mail_server"] is None
     assert sandbox("config", "set", "mail.host", "smtp.example.com").code == 0
     assert "no mail server" not in sandbox("status").err
     assert sandbox("sandbox", "advance", "40d").code == 0
-    stale = "the term of design is over, and what became of it was not read: seatctl sync"
+    stale = "the term of design has ended; to see whether it renewed: seatctl sync"
     assert sandbox("status", "-o", "json").json["attention"] == [stale]
     assert sandbox("sync", "--no-notify").code == 0
     assert sandbox("status", "-o", "json").json["attention"] == []

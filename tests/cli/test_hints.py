@@ -179,7 +179,7 @@ def test_a_seat_that_the_policy_does_not_sell_now_is_not_advised(sandbox):
     assert sandbox("users", "add", *people).code == 0
     refused = sandbox("seats", "assign", "acme", *people, "-o", "json")
     assert refused.error["hint"] == (
-        "seatctl subs renew acme, then: seatctl subs add-seats acme 5, or --fill seats those who fit"
+        "seatctl subs renew acme, then: seatctl subs add-seats acme 5, or --fill assigns the free seats"
     )
     for hinted in commands_in(refused.error["hint"]):
         assert sandbox(*hinted.words, "--yes").code == 0

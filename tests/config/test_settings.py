@@ -101,12 +101,12 @@ def test_the_mode_of_a_profile_is_for_good(sandbox):
     ("text", "says"),
     [
         ("profile = ", "not valid TOML"),
-        ("colour = 1", "no key 'colour'"),
+        ("colour = 1", "unknown key 'colour'"),
         ("[profiles.x]\nactor = 'a@example.com'", "has no mode"),
         ("[profiles.x]\nmode = 'prod'", "mode takes one of sandbox, test, live"),
         ("[profiles.x]\nmode = 'test'\nstripe_key = 'sk'", "no setting 'stripe_key'"),
         ("[profiles.'../x']\nmode = 'test'", "is not a profile"),
-        ("profiles = 1", "profiles are tables"),
+        ("profiles = 1", "profiles tables"),
     ],
 )
 def test_a_config_that_cannot_be_understood_is_not_guessed_at(seatctl, text, says):

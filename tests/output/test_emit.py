@@ -233,7 +233,7 @@ def test_fields_choose_and_order_in_every_format(listed):
 
 
 def test_a_field_that_is_not_there_offers_the_nearest(listed):
-    with pytest.raises(output.UsageError, match="no field 'seat'") as refused:
+    with pytest.raises(output.UsageError, match="unknown field 'seat'") as refused:
         listed("json", fields=("seat",))
     assert refused.value.hint == "--fields seats"
 

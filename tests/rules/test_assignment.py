@@ -56,9 +56,9 @@ def test_the_shortage_names_who_goes_without_and_quotes_what_is_typed():
     said = shortage(pool(name="my design"), 7, rows)
     assert said.message == (
         "my design has 2 seats free, 7 are needed; p1@example.com, p2@example.com, p3@example.com"
-        " and 2 more would go without"
+        " and 2 more would not get a seat"
     )
-    assert said.hint == "seatctl subs add-seats 'my design' 5, or --fill seats those who fit"
+    assert said.hint == "seatctl subs add-seats 'my design' 5, or --fill assigns the free seats"
 
 
 @pytest.mark.parametrize(

@@ -88,8 +88,8 @@ _TEXT = st.one_of(
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("ann.@x.org", "what stands before the @ ends with a dot"),
-        ("a..b@x.org", "what stands before the @ has two dots in a row"),
+        ("ann.@x.org", "the part before the @ ends with a dot"),
+        ("a..b@x.org", "the part before the @ has two dots in a row"),
         ("ann@.org", "its domain begins with a dot"),
         ("a@☃.net", "☃.net is not a domain, because IDNA 2008 does not allow '☃'"),
     ],

@@ -1,8 +1,7 @@
-"""The command tree, built as it is walked: a noun is imported when named, its one command built when named.
+"""The command tree, built on demand: a noun is imported and a command is built only when it is named.
 
-Global options are understood on either side of a command and kept on the `Context` that every click
-context carries. This file and its neighbours `global_options.py`, `repeated_options.py`,
-`usage.py`, `completion.py` and `cli/framework/batch_lines.py` alone touch Typer's internals.
+Global options are accepted before and after a command and stored on the `Context` that every click context
+carries. Only this folder uses Typer's internals.
 """
 
 from __future__ import annotations
@@ -38,17 +37,17 @@ PROGRAM = "seatctl"
 COMPLETION_VARIABLE = "_SEATCTL_COMPLETE"
 EXAMPLES = "\nExamples:\n"
 _FIRST = ("status", "list", "show", "create", "add", "buy")
-"""The commands that the help of a group begins with, where it has them."""
+"""The commands with which the help of a group begins."""
 
 
 def execute(context: Context) -> None:
-    """Parse the arguments and run the command. Raises SeatctlError, wrong usage included."""
+    """Parse the arguments and run the command. Raises SeatctlError, also for wrong usage."""
     root = root_group()
-    asked = context.environment.get(COMPLETION_VARIABLE)
-    if asked:
+    instruction = context.environment.get(COMPLETION_VARIABLE)
+    if instruction:
         from seatctl.cli.framework.completion import answer
 
-        write_text(answer(root, asked))
+        write_text(answer(root, instruction))
         return
     try:
         with root.make_context(PROGRAM, list(context.argv), obj=context) as ctx:
@@ -64,10 +63,10 @@ def execute(context: Context) -> None:
 
 
 def root_group() -> Root:
-    """`seatctl` itself, with nothing loaded."""
+    """Return `seatctl` itself, with nothing loaded."""
     root = Root(
         name=PROGRAM,
-        help="Buy seat subscriptions through Stripe and decide who sits in them.",
+        help="Buy seat subscriptions through Stripe and decide who gets a seat.",
         params=[
             TyperOption(
                 param_decls=["--version"],
@@ -94,18 +93,18 @@ def _show_version(ctx: ClickContext, _param: Parameter, value: bool) -> None:
 
 
 class Command(TyperCommand):
-    """One command, with the global options and its examples as they were written."""
+    """One command, with the global options, and its examples shown verbatim."""
 
     def make_parser(self, ctx: ClickContext) -> OnceParser:
-        """A parser that refuses two values for one option."""
+        """Return a parser that refuses two values for one option."""
         return once(self.get_params(ctx), ctx)
 
     def get_params(self, ctx: ClickContext) -> list[Parameter]:
-        """Its own parameters, then the global ones."""
+        """Return its own parameters, then the global ones."""
         return [*super().get_params(ctx), *GLOBAL_OPTIONS]
 
     def format_help_text(self, ctx: ClickContext, formatter: HelpFormatter) -> None:
-        """The sentences wrapped, the examples verbatim."""
+        """Write the sentences wrapped and the examples verbatim."""
         sentences, _, examples = (self.help or "").partition(EXAMPLES)
         formatter.write_paragraph()
         with formatter.indentation():
@@ -116,7 +115,7 @@ class Command(TyperCommand):
                     formatter.write(f"{'':>{formatter.current_indent}}{line}\n" if line else "\n")
 
     def format_options(self, ctx: ClickContext, formatter: HelpFormatter) -> None:
-        """Its own arguments and options; the global ones by name."""
+        """Write its own arguments and options; of the global ones only the names."""
         own = [param for param in self.get_params(ctx) if param not in GLOBAL_OPTIONS]
         for title, kind in (("Arguments", "argument"), ("Options", "option")):
             rows = [param.get_help_record(ctx) for param in own if param.param_type_name == kind]
@@ -130,33 +129,33 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup, ABC):
-    """What the root and the nouns share: commands listed without being built."""
+    """The common part of the root and the nouns: lists commands without building them."""
 
     @abstractmethod
     def lines(self) -> list[tuple[str, str]]:
-        """Name and line of help of every visible command."""
+        """Return name and help line of every visible command."""
 
     def make_parser(self, ctx: ClickContext) -> OnceParser:
-        """A parser that refuses two values for one option."""
+        """Return a parser that refuses two values for one option."""
         return once(self.get_params(ctx), ctx)
 
     def list_commands(self, ctx: ClickContext) -> list[str]:
-        """The visible names, in the order of the help."""
+        """Return the visible names, in the order of the help."""
         return [name for name, _ in self.lines()]
 
     def format_commands(self, ctx: ClickContext, formatter: HelpFormatter) -> None:
-        """The list of commands from their lines of help; nothing is built for it."""
+        """Write the list of commands from their help lines, without building them."""
         with formatter.section("Commands"):
             formatter.write_dl(self.lines())
 
     def get_params(self, ctx: ClickContext) -> list[Parameter]:
-        """Its own parameters, then the global ones."""
+        """Return its own parameters, then the global ones."""
         return [*super().get_params(ctx), *GLOBAL_OPTIONS]
 
     def resolve_command(
         self, ctx: ClickContext, args: list[str]
     ) -> tuple[str | None, ClickCommand | None, list[str]]:
-        """The command that the first word names, under its own name where it was an alias."""
+        """Return the command that the first word names; an alias is replaced by the real name."""
         command = self.get_command(ctx, args[0])
         if command is None and not ctx.resilient_parsing:
             from seatctl.cli.framework.usage import unknown_command
@@ -166,13 +165,13 @@ class Group(TyperGroup, ABC):
         return (command.name if command else None), command, args[1:]
 
     def shell_complete(self, ctx: ClickContext, incomplete: str) -> list[CompletionItem]:
-        """Commands by their lines of help, nothing built; options by the base."""
+        """Complete commands from their help lines without building them; the base class completes options."""
         from typer._click.shell_completion import CompletionItem
 
-        found = [
+        commands = [
             CompletionItem(name, help=text) for name, text in self.lines() if name.startswith(incomplete)
         ]
-        return [*found, *ClickCommand.shell_complete(self, ctx, incomplete)]
+        return [*commands, *ClickCommand.shell_complete(self, ctx, incomplete)]
 
 
 class Noun(Group):
@@ -180,14 +179,14 @@ class Noun(Group):
 
     infos: dict[str, CommandInfo]
     built: dict[str, ClickCommand]
-    """Commands that were built already: a batch asks for the same ones over and over."""
+    """Commands that have been built: a batch runs the same ones repeatedly."""
 
     def lines(self) -> list[tuple[str, str]]:
-        """Name and first sentence of each command."""
+        """Return name and first sentence of each command."""
         return [(name, first_sentence(info)) for name, info in self.infos.items() if not info.hidden]
 
     def get_command(self, ctx: ClickContext, cmd_name: str) -> ClickCommand | None:
-        """Build the one command that was named."""
+        """Build the command that was named."""
         info = self.infos.get(cmd_name)
         if info is not None and cmd_name not in self.built:
             self.built[cmd_name] = build(info)
@@ -202,30 +201,30 @@ class Noun(Group):
         super().invoke(ctx)
 
     def format_options(self, ctx: ClickContext, formatter: HelpFormatter) -> None:
-        """Its commands, and where the options are explained."""
+        """Write its commands, and where their options are explained."""
         self.format_commands(ctx, formatter)
         formatter.write_paragraph()
         formatter.write_text(f"{ctx.command_path} COMMAND --help shows arguments, options and examples.")
 
 
 class Root(Group):
-    """`seatctl` itself: names from the catalogue, modules imported when named."""
+    """`seatctl` itself: names come from the catalogue, modules are imported when named."""
 
     loaded: dict[str, ClickCommand]
 
     def lines(self) -> list[tuple[str, str]]:
-        """Name and line of help of each entry of the catalogue."""
+        """Return name and help line of each entry of the catalogue."""
         return [(entry.name, entry.help) for entry in catalogue.ENTRIES]
 
     def get_command(self, ctx: ClickContext, cmd_name: str) -> ClickCommand | None:
-        """Import the module that was named; a noun's commands stay unbuilt."""
+        """Import the module that was named; a noun's commands are not built yet."""
         entry = catalogue.names().get(cmd_name)
         if entry is not None and entry.name not in self.loaded:
             self.loaded[entry.name] = load(entry)
         return None if entry is None else self.loaded[entry.name]
 
     def invoke(self, ctx: ClickContext) -> None:
-        """Without a command, show the help."""
+        """Run the command; without one, show the help."""
         if not ctx._protected_args:
             write_text(ctx.get_help())
             return
@@ -233,7 +232,7 @@ class Root(Group):
 
 
 def load(entry: catalogue.CommandEntry) -> ClickCommand:
-    """The group or the command of an entry; imports its module."""
+    """Import the module of an entry and return its group or command."""
     app: typer.Typer = importlib.import_module(entry.module).app
     infos = {_name(info): info for info in sorted(app.registered_commands, key=_place(entry.module))}
     if not entry.group:
@@ -244,10 +243,10 @@ def load(entry: catalogue.CommandEntry) -> ClickCommand:
 
 
 def _verbs() -> dict[str, list[str]]:
-    """The commands of each verb. Imports every noun."""
+    """Return the commands of each verb. Imports every noun."""
     commands: dict[str, list[str]] = {}
     for entry in catalogue.ENTRIES:
-        # Nobody who types `reset` is to be led to the one that throws the sandbox away.
+        # `reset` alone must not lead anybody to the command that deletes the sandbox.
         loaded = load(entry) if entry.group and entry.name != "sandbox" else None
         if isinstance(loaded, Noun):
             for verb in loaded.infos:
@@ -256,7 +255,7 @@ def _verbs() -> dict[str, list[str]]:
 
 
 def _place(module: str) -> Callable[[CommandInfo], tuple[int, bool]]:
-    """What is looked for first comes first in the help; what the module has taken in from others, last."""
+    """Return a sort key: common commands first, commands imported from other modules last."""
 
     def place(info: CommandInfo) -> tuple[int, bool]:
         name = _name(info)
@@ -267,13 +266,13 @@ def _place(module: str) -> Callable[[CommandInfo], tuple[int, bool]]:
 
 
 def build(info: CommandInfo) -> ClickCommand:
-    """One command from its function."""
+    """Build one command from its function."""
     info.cls = Command
     return get_command_from_info(info, pretty_exceptions_short=False, rich_markup_mode=None)
 
 
 def first_sentence(info: CommandInfo) -> str:
-    """The line of help of a command: the first sentence of its docstring."""
+    """Return the help line of a command: the first sentence of its docstring."""
     text = info.help or inspect.getdoc(info.callback) or ""
     return " ".join(text.split("\n\n")[0].split())
 

@@ -1,7 +1,7 @@
-"""A line of a batch through the command tree: parsed before anything is done, then run in this process.
+"""Runs the lines of a batch through the command tree: all are parsed first, then run in this process.
 
-A line has a `Context` of its own, which shares ledger, Stripe, settings and clock with the batch's and
-keeps what the command would have printed. Beside `cli/framework/app.py` this touches Typer's internals.
+A line has its own `Context`, which shares ledger, Stripe, settings and clock with the batch's and stores what
+the command would have printed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class LineContext(Context):
-    """The invocation that a line would be, within that of its batch."""
+    """The invocation of one line within a batch."""
 
     def __init__(self, batch: Context, ledger: Ledger | None, line: Line, row: BatchRow | None) -> None:
         super().__init__(line.words, batch.environment)
@@ -46,30 +46,30 @@ class LineContext(Context):
         self.profile = batch.profile
         self.os_user = batch.os_user
         self.log = batch.log
-        self.said = ""
+        self.summary = ""
         self.whole = False
-        """Whether the line is marked by its batch when all of it is done, not by its transaction."""
+        """Whether the batch marks the line at its end, instead of the transaction of the line."""
         self._batch, self._row = batch, row
         self._ledger = ledger
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The batch's; under its dry run the copy in which the lines are done."""
+        """The batch's ledger; under its dry run, the copy in which the lines run."""
         return self._ledger or self._batch.ledger
 
     @cached_property
     def billing(self) -> Billing:
-        """The batch's, but that a dry run's refuses to write."""
+        """The batch's; a line's own dry run gets one that refuses writes."""
         return self._batch.billing if self.options.dry_run == self._batch.options.dry_run else super().billing
 
     @cached_property
     def now(self) -> datetime:
-        """The batch's."""
+        """The batch's clock reading."""
         return self._batch.now
 
     @cached_property
     def call(self) -> Call:
-        """As the line's own, within the run of the batch."""
+        """The line's own call, within the run of the batch."""
         own = super().call
         if self._row is None or self._only_looks:
             return own
@@ -78,22 +78,22 @@ class LineContext(Context):
 
     @property
     def _only_looks(self) -> bool:
-        """Whether a word of the line itself makes it a dry run: it changes nothing in the run either."""
+        """Whether the line itself has --dry-run: it then changes nothing in the real run either."""
         return "--dry-run" in self.given
 
     @property
     def asks(self) -> bool:
-        """As in the run: what the run would refuse without --yes, its dry run refuses too."""
+        """Ask like the real run: what that would refuse without --yes, its dry run refuses too."""
         return not self._only_looks
 
     @property
     def interactive(self) -> bool:
-        """Nobody is asked in the middle of a batch."""
+        """Nobody is asked during a batch."""
         return False
 
     def emit(self, report: Report, *, handle: str | None = None) -> None:
-        """Keep the sentence and the exit code."""
-        self.said, self.exit_code = report.summary, report.exit_code
+        """Store the summary and the exit code."""
+        self.summary, self.exit_code = report.summary, report.exit_code
 
     def emit_list(
         self,
@@ -103,21 +103,21 @@ class LineContext(Context):
         handle: str,
         total: Callable[[], int] | None = None,
     ) -> None:
-        """A list has nobody to read it."""
+        """Print nothing: a list has no reader."""
 
     def emit_one(self, record: Record, columns: Sequence[Column], *, handle: str) -> None:
-        """One thing has nobody to read it."""
+        """Print nothing: a record has no reader."""
 
     def emit_text(self, text: str) -> None:
-        """A text has nobody to read it."""
+        """Print nothing: a text has no reader."""
 
     def note(self, text: str) -> None:
-        """Messages go to the log."""
+        """Write messages to the log."""
         self.log.write(text)
 
 
 class Lines:
-    """The command tree of a batch: built once, asked for every line."""
+    """The command tree of a batch: built once, used for every line."""
 
     def __init__(self, app_ctx: Context, ledger: Ledger | None = None) -> None:
         """`ledger` is the one in which the lines are done, None while they are only checked."""
@@ -127,25 +127,25 @@ class Lines:
         self._names = {name: entry.name for name, entry in catalogue.names().items()}
 
     def check(self, line: Line) -> None:
-        """Whether the line is a command with good options and arguments. Raises NotALine."""
+        """Raise NotALine unless the line is a command with valid options and arguments."""
         if any(has_key(word) for word in line.words):
-            raise batches.NotALine("a Stripe key never stands in a command: seatctl init --key-stdin")
+            raise batches.NotALine("a Stripe key must not be in a command: seatctl init --key-stdin")
         batches.check_words(line.words)
         app_ctx = LineContext(self._batch_ctx, None, line, None)
         try:
             with redirect_stdout(io.StringIO()), self._parsed(app_ctx) as ctx:
-                # By what was parsed: an option before the noun, or glued to others, hides the command.
+                # Only the parsed command counts: an option before the noun would hide it.
                 batches.check_command(self._command(ctx))
         except typer.Exit:
-            raise batches.NotALine("it shows help, which nobody would read") from None
+            raise batches.NotALine("it only shows help") from None
         except SeatctlError as error:
             raise batches.NotALine(error.message) from None
         ours, theirs = self._batch_ctx.options, app_ctx.options
         if (theirs.profile, theirs.ledger) != (ours.profile, ours.ledger):
-            raise batches.NotALine("--profile and --ledger belong to the batch, not to a line of it")
+            raise batches.NotALine("--profile and --ledger are options of the batch, not of a line")
 
     def do(self, line: Line, row: BatchRow | None) -> LineOutcome:
-        """Run the line. Raises LedgerError, which ends the batch: the next line would meet it too."""
+        """Run the line. Raises LedgerError, which ends the batch: the next line would fail the same way."""
         app_ctx = LineContext(self._batch_ctx, self._ledger, line, row)
         try:
             with redirect_stdout(io.StringIO()), self._parsed(app_ctx) as ctx:
@@ -157,12 +157,12 @@ class Lines:
             raise
         except SeatctlError as error:
             return LineOutcome(error.exit_code, error.code, error.message)
-        except Exception as error:  # noqa: BLE001  # a bug in one command: the others are done all the same
+        except Exception as error:  # noqa: BLE001  # a bug in one command: the other lines still run
             return self._bug(line, error)
         finally:
             self._read_clock(line)
         code = None if app_ctx.exit_code is ExitCode.DONE else app_ctx.exit_code.name.lower()
-        return LineOutcome(app_ctx.exit_code, code, app_ctx.said)
+        return LineOutcome(app_ctx.exit_code, code, app_ctx.summary)
 
     def _bug(self, line: Line, error: Exception) -> LineOutcome:
         from traceback import format_exception
@@ -171,18 +171,18 @@ class Lines:
         return LineOutcome(ExitCode.UNEXPECTED, "unexpected", f"unexpected {type(error).__name__}")
 
     def _command(self, ctx: ClickContext) -> tuple[str, ...]:
-        """The noun, by its proper name, and the verb that a line was parsed as."""
+        """Return the noun, by its real name, and the verb of a parsed line."""
         noun, *verb = ctx.command_path.split()[1:]
         return self._names.get(noun, noun), *verb
 
     def _read_clock(self, line: Line) -> None:
-        """A batch may last for hours; a sandbox's clock stands still until a line moves it."""
+        """A batch may last for hours. A sandbox's clock does not move unless a line moves it."""
         if self._batch_ctx.profile.mode is not Mode.SANDBOX or "sandbox" in line.words:
             self._batch_ctx.look_at_the_clock()
 
     @contextmanager
     def _parsed(self, app_ctx: LineContext) -> Iterator[ClickContext]:
-        """The click context of the line's command. Raises SeatctlError for wrong usage."""
+        """Return the click context of the line's command. Raises SeatctlError for wrong usage."""
         try:
             with self._root.make_context(PROGRAM, list(app_ctx.argv), obj=app_ctx) as ctx:
                 yield _innermost(ctx)
@@ -191,7 +191,7 @@ class Lines:
 
 
 def _innermost(ctx: ClickContext) -> ClickContext:
-    """Go down the groups as `invoke` would, and parse the arguments of the command at the end."""
+    """Descend through the groups as `invoke` would, and parse the arguments of the command."""
     while isinstance(ctx.command, Group):
         words = [*ctx._protected_args, *ctx.args]
         if not words:
@@ -204,7 +204,7 @@ def _innermost(ctx: ClickContext) -> ClickContext:
 
 
 def usage_error_of_group(ctx: ClickContext) -> SeatctlError:
-    """A noun without a verb."""
+    """Return the error for a noun without a verb."""
     from seatctl.cli.framework.usage import missing_command
 
     group = ctx.command

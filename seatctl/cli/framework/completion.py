@@ -1,6 +1,7 @@
-"""Shell completion: the scripts and their answers; `python -m seatctl.cli.framework.completion` writes them.
+"""Shell completion: the scripts, and their answers.
 
-The answers are Typer's, without its clean-up of help texts, which would load Rich at every press of Tab.
+`python -m seatctl.cli.framework.completion` writes the scripts. The answers are Typer's, without its clean-up
+of help texts, which would load Rich at every press of Tab.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from typer._completion_shared import get_completion_script
 PROGRAM = "seatctl"
 VARIABLE = "_SEATCTL_COMPLETE"
 FILES = {"bash": "seatctl.bash", "zsh": "_seatctl", "fish": "seatctl.fish"}
-"""The names under which the shells look for them."""
+"""The file names that the shells look for."""
 
 _NOT_IN_ZSH = str.maketrans(dict.fromkeys("\"'$`\\:()[]", " "))
 
 
 class Zsh(ZshComplete):
-    """zsh, which evaluates the answer: what it would act upon is taken out of the help."""
+    """zsh evaluates the answer, so special characters are removed from the help."""
 
     def format_completion(self, item: CompletionItem) -> str:
-        """`"value":"help"`."""
+        """Return `"value":"help"`."""
         value = item.value.translate(_NOT_IN_ZSH)
         return f'"{value}":"{item.help.translate(_NOT_IN_ZSH)}"' if item.help else f'"{value}"'
 
@@ -35,7 +36,7 @@ class Fish(FishComplete):
     """fish: value, tab, help."""
 
     def format_completion(self, item: CompletionItem) -> str:
-        """One line."""
+        """Return value and help on one line."""
         return f"{item.value}\t{' '.join(item.help.split())}" if item.help else str(item.value)
 
 
@@ -43,9 +44,9 @@ _SHELLS: Mapping[str, type[BashComplete | Zsh | Fish]] = {"bash": BashComplete, 
 
 
 def answer(root: ClickCommand, instruction: str) -> str:
-    """What a shell asked for: `source_bash` its script, `complete_bash` the answer to the words typed."""
-    asked, _, shell = instruction.partition("_")
-    if asked == "source" and shell in _SHELLS:
+    """Return what a shell asks for: its script (`source_bash`) or the completions (`complete_bash`)."""
+    action, _, shell = instruction.partition("_")
+    if action == "source" and shell in _SHELLS:
         return script(shell)
     if shell not in _SHELLS:
         return ""
@@ -53,7 +54,7 @@ def answer(root: ClickCommand, instruction: str) -> str:
 
 
 def script(shell: str) -> str:
-    """The script that teaches a shell to ask."""
+    """Return the script that enables completion in a shell."""
     return get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=shell) + "\n"
 
 

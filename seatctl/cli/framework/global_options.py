@@ -1,4 +1,4 @@
-"""The options that every command takes, on either side of its name, kept on the invocation's `Context`."""
+"""The options that every command accepts, before or after its name, stored in the `Context`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from seatctl.output.style import Format
 
 
 def _keep(ctx: ClickContext, param: Parameter, value: str | bool | None) -> None:
-    """Keep a global option that was given; what was not given must not undo the other side of the command.
+    """Store a global option that was given; one that was not given must not reset the other side's.
 
-    Raises UsageError for one that says something else on each side.
+    Raises UsageError if both sides of the command have different values.
     """
     app_ctx = ctx.obj
     if value is None or value is False or not isinstance(app_ctx, Context):
@@ -51,12 +51,12 @@ def _output(options: GlobalOptions, text: str) -> GlobalOptions:
 
 def _ledger(options: GlobalOptions, text: str) -> GlobalOptions:
     if text == "-":
-        raise UsageError("--ledger takes a file: a ledger is neither read from stdin nor written to stdout")
+        raise UsageError("--ledger takes a file; a ledger cannot be read from stdin or written to stdout")
     return options._replace(ledger=text)
 
 
 def _actor(options: GlobalOptions, text: str) -> GlobalOptions:
-    """Asked of reads too, which need no actor: a mistyped one must not seem to be somebody."""
+    """Check the actor for reads too, which need none: a typo must not look like somebody."""
     if not is_actor(text):
         raise UsageError(f"--as takes an e-mail address or ci:NAME, not {text!r}")
     return options._replace(actor=text)
@@ -86,7 +86,7 @@ _TAKE: dict[str, Callable[[GlobalOptions, str], GlobalOptions]] = {
 
 
 def _option(*names: str, help: str, metavar: str | None = None) -> TyperOption:
-    """A global option; without a metavar a flag."""
+    """Return a global option; without a metavar it is a flag."""
     flag = metavar is None
     return TyperOption(
         param_decls=list(names),
@@ -106,16 +106,16 @@ def _complete_format(_ctx: ClickContext, _args: list[str], incomplete: str) -> l
 
 GLOBAL_OPTIONS: tuple[TyperOption, ...] = (
     _option("--profile", "-p", metavar="NAME", help="The profile to use."),
-    _option("--ledger", metavar="PATH", help="Another ledger file."),
+    _option("--ledger", metavar="PATH", help="Use this ledger file."),
     _option("--as", metavar="ACTOR", help="Act as this e-mail address or ci:NAME."),
     _option("--output", "-o", metavar="FORMAT", help="table, json, jsonl, csv, tsv or markdown."),
-    _option("--fields", metavar="A,B", help="Show these fields only."),
+    _option("--fields", metavar="A,B", help="Show only these fields."),
     _option("--no-header", help="No header line."),
-    _option("--quiet", "-q", help="Print handles only, and no messages."),
-    _option("--verbose", "-v", help="Say what is being done."),
-    _option("--yes", "-y", help="Answer questions with yes."),
+    _option("--quiet", "-q", help="Print only handles, no messages."),
+    _option("--verbose", "-v", help="Print what is being done."),
+    _option("--yes", "-y", help="Answer all questions with yes."),
     _option("--no-input", help="Never ask; fail instead."),
-    _option("--no-notify", help="Send nobody a notification."),
-    _option("--dry-run", "-n", help="Show what would be done; change nothing."),
+    _option("--no-notify", help="Send no notifications."),
+    _option("--dry-run", "-n", help="Show what would be done, but change nothing."),
     _option("--color", metavar="WHEN", help="auto, always or never."),
 )

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, and the way to the context."""
+"""Arguments and options that several commands share, and access to the context."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from seatctl.app.context import Context
 
 LAST_NUMBER = 2**63 - 1
-"""The highest number that a ledger can hold: a longer one is a mistake in typing, not a bug."""
+"""The highest number that a ledger can hold: a longer one is a typing error, not a bug."""
 
 SubscriptionArg = Annotated[
     str,
@@ -39,9 +39,11 @@ FromOpt = Annotated[
 ]
 MapOpt = Annotated[
     list[str] | None,
-    typer.Option("--map", metavar="KEY=COLUMN", help="Which column holds what, such as email='Work Email'."),
+    typer.Option("--map", metavar="KEY=COLUMN", help="Say which column to use, such as email='Work Email'."),
 ]
-SkipBadOpt = Annotated[bool, typer.Option("--skip-bad", help="Leave bad rows out and do the rest (exit 6).")]
+SkipBadOpt = Annotated[
+    bool, typer.Option("--skip-bad", help="Skip bad rows and process the others (exit 6).")
+]
 FileArg = Annotated[
     str, typer.Argument(metavar="FILE|-", help="CSV, TSV or JSON Lines; - is stdin.", show_default=False)
 ]
@@ -49,34 +51,36 @@ MaxSpendOpt = Annotated[
     str | None, typer.Option("--max-spend", metavar="AMOUNT", help="Refuse to charge more than this now.")
 ]
 RequestIdOpt = Annotated[
-    str | None, typer.Option("--request-id", metavar="KEY", help="Makes repeating this command safe.")
+    str | None, typer.Option("--request-id", metavar="KEY", help="Make it safe to repeat this command.")
 ]
 PromoOpt = Annotated[str | None, typer.Option("--promo", metavar="CODE", help="A promotion code.")]
 CouponOpt = Annotated[str | None, typer.Option("--coupon", metavar="ID", help="A coupon, by its Stripe id.")]
-OnAccountOpt = Annotated[bool, typer.Option("--on-account", help="Against an invoice instead of the card.")]
+OnAccountOpt = Annotated[bool, typer.Option("--on-account", help="Pay by invoice instead of the card.")]
 DueInOpt = Annotated[
     str | None,
-    typer.Option("--due-in", metavar="DAYS", help="On account: days until it is due, such as 30d."),
+    typer.Option(
+        "--due-in", metavar="DAYS", help="With --on-account: days until the invoice is due, such as 30d."
+    ),
 ]
 PaymentMethodOpt = Annotated[
     str | None,
-    typer.Option("--payment-method", metavar="ID", help="A saved pm_… or a tok_…, never a card number."),
+    typer.Option("--payment-method", metavar="ID", help="A saved pm_… or a tok_…, not a card number."),
 ]
 
 
-OverwriteOpt = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
+OverwriteOpt = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")]
 
 
 def context(ctx: typer.Context) -> Context:
-    """The invocation that this command belongs to."""
-    here = ctx.obj
-    if not isinstance(here, Context):
+    """Return the invocation that this command belongs to."""
+    app_ctx = ctx.obj
+    if not isinstance(app_ctx, Context):
         raise TypeError("a command runs through seatctl.__main__.main")
-    return here
+    return app_ctx
 
 
 def file_path(text: str) -> Path:
-    """A path as typed, with ~ expanded. Raises `no_home`, `unknown_home`."""
+    """Return a typed path with ~ expanded. Raises `no_home`, `unknown_home`."""
     from seatctl.system.refusals import expanded
 
     return expanded(text)
@@ -84,7 +88,7 @@ def file_path(text: str) -> Path:
 
 @contextmanager
 def for_stdout() -> Iterator[Path]:
-    """A file to write what goes to stdout once it is whole; deleted on leaving."""
+    """Yield a file for output that goes to stdout once it is complete; deleted afterwards."""
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="seatctl-") as folder:
@@ -93,7 +97,7 @@ def for_stdout() -> Iterator[Path]:
 
 @contextmanager
 def input_file(text: str) -> Iterator[Path]:
-    """The file that a path names; for `-` what stdin holds, deleted on leaving."""
+    """Yield the file at a path; for `-` a copy of stdin, deleted afterwards."""
     if text != "-":
         yield file_path(text)
         return

@@ -1,7 +1,6 @@
-"""An option that is given twice: refused if it says two things, instead of silently taken from the last one.
+"""Refuses an option that is given twice with different values, instead of silently using the last.
 
-An option that takes several values collects them. The same value twice says one thing. This touches Typer's
-internals, as `app.py` does.
+An option that takes several values collects them. Repeating the same value is allowed.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class OnceParser(_OptionParser):
-    """Typer's parser, but that an option which takes one value is not given two."""
+    """Typer's parser, but an option that takes one value refuses a second one."""
 
     def __init__(self, ctx: ClickContext) -> None:
         super().__init__(ctx)
@@ -35,7 +34,7 @@ class OnceParser(_OptionParser):
         nargs: int = 1,
         const: object = None,
     ) -> None:
-        """Add an option, and keep what it is called."""
+        """Add an option, and remember its name."""
         if dest is not None and action in {"store", "store_const"}:
             self._options.setdefault(dest, max(opts, key=len))
         super().add_option(obj, opts, dest, action, nargs, const)
@@ -47,7 +46,7 @@ class OnceParser(_OptionParser):
 
 
 def once(params: Sequence[Parameter], ctx: ClickContext) -> OnceParser:
-    """The parser of a command with these parameters."""
+    """Return the parser of a command with these parameters."""
     parser = OnceParser(ctx)
     for param in params:
         param.add_to_parser(parser, ctx)
@@ -55,7 +54,7 @@ def once(params: Sequence[Parameter], ctx: ClickContext) -> OnceParser:
 
 
 class _Once(dict[str, object]):
-    """What was parsed so far. Refuses a second value of an option that takes one."""
+    """The parsed options. Refuses a second value of an option that takes one."""
 
     def __init__(self, options: dict[str, str]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Wrong usage: what Typer found, in our words, with the nearest name that exists. Loaded only then."""
+"""Wrong usage: Typer's errors in our words, with the nearest existing name. Imported only then."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OPTIONS = ("version", "help")
 """Options of the program itself that people type as commands."""
 
 _LIKE_A_SLIP = 0.75
-"""`asign` is a slip of `assign`; `version` and `verify` are two words."""
+"""`asign` is a typo of `assign`; `version` and `verify` are two words."""
 
 _OTHER_WORDS = {
     "accept": ("approve",),
@@ -33,25 +33,25 @@ _OTHER_WORDS = {
     "rename": ("edit",),
     "restore": ("reactivate",),
 }
-"""What other programs call a verb, and what it may be called here, the likeliest first."""
+"""Other programs' names of a verb, and what it may be called here, the most likely first."""
 
 
 def usage_error(error: ClickException, words: Sequence[str] = ()) -> UsageError:
-    """Typer's finding as ours: one sentence and what to type. `words` are the arguments it was found in."""
+    """Return Typer's error as ours: one sentence and what to type. `words` are the arguments."""
     ctx = error.ctx if isinstance(error, ClickUsageError) else None
     path = ctx.command_path if ctx else _path(words)
     if isinstance(error, NoSuchOption):
         return _unknown_option(error, ctx, path)
     if isinstance(error, BadParameter) and error.param is not None:
-        found = _bad_value(error.param, error.message, path)
-        if found is not None:
-            return found
+        bad_value = _bad_value(error.param, error.message, path)
+        if bad_value is not None:
+            return bad_value
     message = " ".join(error.format_message().split()).rstrip(".")
     return UsageError(message[:1].lower() + message[1:], hint=f"{path} --help")
 
 
 def _path(words: Sequence[str]) -> str:
-    """The command that the words begin with, for what was found before Typer knew it."""
+    """Return the command that the words begin with, for errors before Typer knew it."""
     named = list(takewhile(lambda word: not word.startswith("-"), words))[:2]
     entry = catalogue.names().get(named[0]) if named else None
     if entry is None:
@@ -60,23 +60,23 @@ def _path(words: Sequence[str]) -> str:
 
 
 def _unknown_option(error: NoSuchOption, ctx: ClickContext | None, path: str) -> UsageError:
-    """An option that the command does not have; some commands take the subscription as an argument."""
-    said = f"{path} has no option {error.option_name}"
+    """Return the error for an unknown option; some commands take the subscription as an argument."""
+    message = f"{path} has no option {error.option_name}"
     arguments = (
         {one.name for one in ctx.command.params if one.param_type_name == "argument"} if ctx else set()
     )
     if error.option_name in {"-s", "--subscription"} and "subscription" in arguments:
-        return UsageError(said, hint=f"{path} SUBSCRIPTION, without an option")
+        return UsageError(message, hint=f"{path} SUBSCRIPTION, without an option")
     close = [f"did you mean {name}?" for name in (error.possibilities or ())[:1]]
-    return UsageError(said, hint=(close or [f"{path} --help"])[0])
+    return UsageError(message, hint=(close or [f"{path} --help"])[0])
 
 
 def _bad_value(param: Parameter, message: str, path: str) -> UsageError | None:
-    """What the option or argument takes, and what was given; None where the message says it as well."""
-    said = re.match(r"('.*'|\S+) is not ", message)
-    if said is None:
+    """Return what the option or argument takes and what was given; None if the message says it well."""
+    match = re.match(r"('.*'|\S+) is not ", message)
+    if match is None:
         return None
-    given, name = said[1].strip("'"), _name(param)
+    given, name = match[1].strip("'"), _name(param)
     takes = _expected(param, given)
     if takes is None:
         return None
@@ -89,14 +89,14 @@ def _bad_value(param: Parameter, message: str, path: str) -> UsageError | None:
 
 
 def _name(param: Parameter) -> str:
-    """An option as it is typed; an argument as the help calls it."""
+    """Return an option as it is typed, an argument as the help calls it."""
     if param.param_type_name == "option":
         return max(param.opts, key=len)
     return (param.metavar or param.human_readable_name).strip("[]{}.")
 
 
 def _expected(param: Parameter, given: str) -> str | None:
-    """What a parameter takes, in words; None for what speaks for itself."""
+    """Return what a parameter takes, in words; None if Typer's message says it."""
     kind = param.type
     if isinstance(kind, TyperChoice):
         return ", ".join(str(one) for one in kind.choices)
@@ -113,27 +113,28 @@ def _expected(param: Parameter, given: str) -> str | None:
 
 
 def missing_command(path: str, names: Sequence[str]) -> UsageError:
-    """A noun without a verb."""
+    """Return the error for a noun without a verb."""
     return UsageError(f"{path} needs a command: {', '.join(names)}", hint=f"{path} --help")
 
 
 def unknown_command(
     word: str, noun: str | None, names: Sequence[str], verbs: Callable[[], Mapping[str, Sequence[str]]]
 ) -> SeatctlError:
-    """A word that is no command: a slip or another program's word for one of this group, or a verb alone.
+    """Return the error for an unknown command, with suggestions: a typo, another program's word, a verb.
 
-    `verbs` returns the commands of each verb; asking it imports every noun.
-    `users restore` is not told of `users remove`, which does the opposite, nor `plans remove` of
-    `users remove`.
+    `verbs` returns the commands of each verb; calling it imports every noun. `users restore` must not suggest
+    `users remove`, which does the opposite, nor `plans remove` suggest `users remove`.
     """
-    where = f"seatctl {noun}" if noun else "seatctl"
+    prefix = f"seatctl {noun}" if noun else "seatctl"
     close = [f"seatctl --{word}"] if word in _OPTIONS and noun is None else []
     meant = [name for name in _OTHER_WORDS.get(word, ()) if name in names][:1] if noun else []
-    close += [f"{where} {name}" for name in meant or nearest(word, names, likeness=_LIKE_A_SLIP) if not close]
+    close += [
+        f"{prefix} {name}" for name in meant or nearest(word, names, likeness=_LIKE_A_SLIP) if not close
+    ]
     close += [f"seatctl {command}" for command in (() if noun else _near_verbs(word, verbs())) if not close]
-    hint = f"did you mean: {' | '.join(close[:3])}" if close else f"for its commands: {where} --help"
-    said = f"unknown command {word!r}" + (f" of {where}" if noun else "")
-    return refuse(Code.UNKNOWN_COMMAND, said, hint=hint, data={"command": word})
+    hint = f"did you mean: {' | '.join(close[:3])}" if close else f"to list the commands: {prefix} --help"
+    message = f"unknown command {word!r}" + (f" of {prefix}" if noun else "")
+    return refuse(Code.UNKNOWN_COMMAND, message, hint=hint, data={"command": word})
 
 
 def _near_verbs(word: str, verbs: Mapping[str, Sequence[str]]) -> list[str]:

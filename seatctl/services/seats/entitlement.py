@@ -58,7 +58,7 @@ def check(
                 subscription=name,
                 plan=plan,
                 known=[] if answer.entitled else _running_subscriptions(reader),
-                asked=request,
+                open_request=request,
             )
         ],
     }

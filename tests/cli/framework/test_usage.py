@@ -59,7 +59,7 @@ def test_who_writes_the_subscription_as_an_option_is_told_where_it_goes(seatctl,
         ("version", "did you mean: seatctl --version"),
         ("verify", "did you mean: seatctl audit verify"),
         ("asign", "did you mean: seatctl seats assign"),
-        ("xyzzy", "for its commands: seatctl --help"),
+        ("xyzzy", "to list the commands: seatctl --help"),
     ],
 )
 def test_an_unknown_word_offers_what_it_may_be_a_slip_of_and_nothing_else(seatctl, word, hint):
@@ -75,8 +75,8 @@ def test_an_unknown_word_offers_what_it_may_be_a_slip_of_and_nothing_else(seatct
         ("users restore a", "did you mean: seatctl users reactivate"),
         ("plans remove pro", "did you mean: seatctl plans archive"),
         ("seats remove design", "did you mean: seatctl seats revoke"),
-        ("seats transfer design", "for its commands: seatctl seats --help"),
-        ("config list", "for its commands: seatctl config --help"),
+        ("seats transfer design", "to list the commands: seatctl seats --help"),
+        ("config list", "to list the commands: seatctl config --help"),
     ],
 )
 def test_a_word_of_another_program_never_offers_what_does_something_else(seatctl, words, hint):

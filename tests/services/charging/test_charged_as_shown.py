@@ -282,7 +282,7 @@ def test_a_discount_that_takes_nothing_off_is_told_before_and_after(coupons, com
         result = coupons(*words.split(), "--yes", "-o", "json")
         assert result.code == 0, result.err
         (warning,) = result.json["warnings"]
-        assert "coupon that was asked for takes nothing off" in warning
+        assert "coupon gives no discount" in warning
         assert f"warning: {warning}" in result.err
     assert "takes nothing off" in result.json["summary"]
     assert "to reverse it: seatctl subs" in warning
@@ -318,7 +318,7 @@ def test_a_discount_on_a_contract_that_takes_nothing_off_is_told(sandbox):
     until(contract, "2041-12-10T00:00:00Z")
     result = contract("subs", "renew", "acme", "--coupon", "EUR10", "--yes")
     assert (result.code, charges(contract)) == (0, [12000, 12000])
-    assert "warning: a coupon that was asked for takes nothing off" in result.err
+    assert "warning: a coupon gives no discount" in result.err
 
 
 def test_who_can_be_asked_is_asked_whether_to_buy_without_the_discount(coupons):
@@ -385,7 +385,7 @@ def test_a_purchase_that_costs_more_than_was_shown_is_told_with_the_way_back(off
     notes(office, "lab", 700)
     result = office(*command.split(), "--yes", "--quiet")
     assert (result.code, result.out) == (0, "more\n")
-    assert "Stripe asked for 47.00 USD, not for the 40.00 USD that was shown" in result.err
+    assert "Stripe charged 47.00 USD instead of the 40.00 USD that was shown" in result.err
     assert "to reverse it: seatctl subs cancel more --now --refund" in result.err
 
 
@@ -422,7 +422,7 @@ def test_what_is_too_little_to_charge_is_shown_as_owed_with_the_next_invoice(san
     until(sandbox, "2040-06-16T00:00:00Z")
     report = sandbox("subs", "add-seats", "lab", "1", "--dry-run", "-o", "json").json
     assert (report["rows"][0]["due_now"], report["rows"][0]["carried_over"]) == (0, 30)
-    told = "0.30 USD is too little to charge, and is asked for with the next invoice"
+    told = "0.30 USD is below Stripe's minimum charge and is added to the next invoice"
     assert told in report["summary"]
     added = sandbox("subs", "add-seats", "lab", "1", "--yes", "-o", "json")
     assert told in added.json["summary"]
@@ -436,7 +436,7 @@ def test_a_purchase_too_small_to_charge_is_shown_as_owed(sandbox):
     row = shown(sandbox, f"subs buy --plan cheap --seats 1 --name lab {BUYER}")
     assert (row["due_now"], row["carried_over"]) == (0, 40)
     asked = sandbox(*f"subs buy --plan cheap --seats 1 --name lab {BUYER}".split(), stdin="no\n", tty=True)
-    assert "0.40 USD is too little to charge" in asked.err
+    assert "0.40 USD is below Stripe's minimum charge" in asked.err
 
 
 def test_what_is_billed_now_is_discounted_by_the_day_and_not_by_the_next_invoice(office):

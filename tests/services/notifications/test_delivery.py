@@ -207,7 +207,7 @@ def test_a_command_sends_twenty_and_leaves_the_rest(sandbox, design, postbox):
     held = [row for row in sandbox.rows("notify", "list") if row["state"] == "held"]
     assert [(row["recipient"], row["error"]) for row in held] in (
         [],
-        [("p29@example.com", "the seat was given back meanwhile")],
+        [("p29@example.com", "the seat has been revoked since")],
     )
 
 

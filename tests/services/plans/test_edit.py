@@ -46,8 +46,8 @@ def test_the_policy_is_a_preset_with_changes(sandbox):
     )
     shown = sandbox("plans", "show", "eu", "-o", "json").json
     assert shown["policy"] == fields
-    assert "A seat gives: meetings, recordings." in shown["rules"]
-    assert "It ends by itself unless it is renewed." in sandbox("plans", "show", "eu", tty=True).out
+    assert "A seat includes: meetings, recordings." in shown["rules"]
+    assert "It ends unless it is renewed by hand." in sandbox("plans", "show", "eu", tty=True).out
 
 
 @pytest.mark.parametrize(

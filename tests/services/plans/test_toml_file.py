@@ -92,7 +92,7 @@ def test_what_is_no_file_of_plans_is_bad_input(sandbox, text, said):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (('slug = "pro"', 'slug = "Pro!"'), "cannot be a plan's slug"),
+        (('slug = "pro"', 'slug = "Pro!"'), "is not a valid slug"),
         (('slug = "pro"\n', ""), "slug is missing"),
         (('price = "12.00"\n', ""), "price is missing"),
         (('"12.00"', '"a lot"'), "is not an amount"),

@@ -30,8 +30,8 @@ def test_where_no_subscription_is_named_the_choice_is_explained(pools):
     assert (approved.rows[0]["subscription"], approved.rows[0]["why"]) == ("b", "most seats free: 5, a has 2")
     pools("requests", "create", CYD, "--feature", "reports")
     approved = pools("requests", "approve", "2", "-o", "json")
-    assert approved.rows[0]["why"] == "the only one with a free seat that grants reports"
-    assert approved.json["summary"].endswith("(the only one with a free seat that grants reports)")
+    assert approved.rows[0]["why"] == "the only subscription with a free seat that grants reports"
+    assert approved.json["summary"].endswith("(the only subscription with a free seat that grants reports)")
 
 
 def test_a_request_for_any_goes_where_a_rule_lets_it(pools):
@@ -45,7 +45,7 @@ def test_a_request_for_any_goes_where_a_rule_lets_it(pools):
     )
     seated = pools("requests", "create", BOB, "-o", "json").rows[0]
     assert (seated["subscription"], seated["result"]) == ("a", "seated")
-    assert seated["why"] == "the only one with a free seat that approves requests automatically"
+    assert seated["why"] == "the only subscription with a free seat that approves requests automatically"
     assert pools("requests", "create", CYD, "-o", "json").rows[0]["status"] == "pending"
 
 

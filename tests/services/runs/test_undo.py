@@ -209,7 +209,7 @@ def test_what_the_policy_refuses_is_not_named_as_the_way_back(sandbox):
     added = last_run(sandbox)["number"]
     error = refused(sandbox, f"runs undo {added}")
     assert (error["code"], error["command"], error["hint"]) == ("cannot_undo", None, "seatctl subs show acme")
-    assert "seats are given back only by renewing" in error["message"]
+    assert "seats are removed only by renewing" in error["message"]
     assert error["message"].endswith("before that ask help@seller.example")
     assert sandbox("sandbox", "advance", "345d").code == 0
     error = refused(sandbox, f"runs undo {added}")

@@ -45,7 +45,7 @@ def test_the_last_seat_goes_to_one_and_the_refusal_says_everything(seatctl, desi
     assert (error["free"], error["needed"], error["missing"]) == (1, 2, 1)
     assert [row["email"] for row in error["rows"]] == [CYD]
     assert CYD in error["message"]
-    assert error["hint"] == "seatctl subs add-seats design 1, or --fill seats those who fit"
+    assert error["hint"] == "seatctl subs add-seats design 1, or --fill assigns the free seats"
     assert seated(seatctl, design) == [ANN]
 
 

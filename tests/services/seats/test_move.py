@@ -55,7 +55,7 @@ def test_what_was_typed_stands_in_no_line(seatctl, pools):
     assert refused.err.splitlines() == [
         "seatctl: 2 of 2 people cannot be accepted; nothing was changed",
         f"  {ANN}: until lies in the past",
-        "  bad@: not an e-mail address: nothing stands after the @",
+        "  bad@: not an e-mail address: there is nothing after the @",
         "hint: correct them, or skip them with --skip-bad",
     ]
     alone = seatctl("seats", "assign", "design", ANN, "--until", "2020-01-31", "-o", "json").error

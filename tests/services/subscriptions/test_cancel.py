@@ -259,12 +259,12 @@ def test_an_unpaid_period_is_not_promised_and_its_open_invoice_is_named(past_due
     )
     asked = past_due("subs", "cancel", "lab", tty=True, stdin="n\n")
     assert "its seats hold until 2040-07-08; if it is paid, they hold until 2040-08-01" in asked.err
-    assert f"Invoice {number} over 100.00 USD stays open and Stripe goes on collecting it" in asked.err
+    assert f"Invoice {number} over 100.00 USD stays open and Stripe keeps collecting it" in asked.err
     told = past_due("subs", "cancel", "lab", "--yes", "-o", "json")
     assert told.rows[0]["seats_until"].startswith("2040-07-08")
     summary = told.json["summary"]
     assert "its seats hold until 2040-07-08 unless it is paid" in summary
-    assert f"stays open and goes on being collected: seatctl invoices void {number}" in summary
+    assert f"stays open and Stripe keeps collecting: seatctl invoices void {number} voids it" in summary
     assert told.rows[0]["open_invoices"] == shown["open_invoices"]
     again = past_due("subs", "cancel", "lab", "--yes", "-o", "json")
     assert "is already canceled; it ends on 2040-08-01" in again.json["summary"]
@@ -293,7 +293,7 @@ def test_ending_at_once_names_what_stays_open(past_due):
     asked = past_due("subs", "cancel", "lab", "--now", tty=True, stdin="n\n")
     assert f"Invoice {number} over 100.00 USD stays open, to be paid by hand" in asked.err
     told = past_due("subs", "cancel", "lab", "--now", "--yes", "-o", "json")
-    assert f"seatctl invoices void {number} gives it up" in told.json["summary"]
+    assert f"seatctl invoices void {number} voids it" in told.json["summary"]
     assert past_due("invoices", "void", number, "--yes").code == 0
 
 

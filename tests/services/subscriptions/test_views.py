@@ -124,7 +124,7 @@ def test_an_invoice_that_nobody_left_a_card_for_is_paid_as_the_refusal_says(sand
     (number,) = sandbox("invoices", "list", "--unpaid", "-q").out.split()
     refused = sandbox("invoices", "pay", number, "--yes", "-o", "json")
     assert refused.code == 5
-    assert refused.error["hint"] == "name a card that is saved in Stripe: --payment-method pm_…"
+    assert refused.error["hint"] == "use a card that is saved in Stripe: --payment-method pm_…"
     assert sandbox("invoices", "pay", number, "--payment-method", "pm_card_visa", "--yes").code == 0
     assert sandbox("invoices", "list", "--unpaid", "-q").out == ""
 
