@@ -180,7 +180,7 @@ def read_home_subscription(
 def _require_policy(
     ledger: Ledger, subscription: Subscription, mirror: StripeSubscription, item: StripeItem
 ) -> None:
-    """Raise `plan_without_policy` for a subscription bought outside seatctl whose plan has no policy.
+    """Raise `plan_without_policy` for a subscription that was bought elsewhere and whose plan has no policy.
 
     Such a subscription is changed under the policy of its plan.
     """
