@@ -16,13 +16,11 @@ from seatctl.cli.framework.options import (
     RequestIdOpt,
     context,
 )
-from seatctl.rules.plural import counted
 
 if TYPE_CHECKING:
     from seatctl.app.context import Context
-    from seatctl.models.purchase import Quote
     from seatctl.models.report import Report
-    from seatctl.services.purchases.order import Purchase
+    from seatctl.services.operations.proposal import Proposal
 
 
 def buy(
@@ -89,13 +87,13 @@ def buy(
     """
     from dataclasses import replace
 
-    from seatctl.cli.confirm import due_days, require_max_spend
+    from seatctl.cli.confirm import confirm, due_days
     from seatctl.cli.subs_buy_prompts import complete
     from seatctl.errors import UsageError
     from seatctl.models.purchase import Order
     from seatctl.rules.billing_details import read_address
     from seatctl.services.charging.discounts import find_discounts
-    from seatctl.services.purchases import order as ordering
+    from seatctl.services.purchases.order import prepare
 
     ctx = context(typer_ctx)
     if wait and not checkout:
@@ -117,21 +115,18 @@ def buy(
         automatic_tax=ctx.profile.text("stripe.automatic_tax", ctx.environment) == "on",
     )
     order = replace(complete(ctx, order), discounts=find_discounts(ctx.billing, promo, coupon))
-    purchase = ordering.prepare(ctx.ledger, ctx.billing, ctx.call, order)
-    if ctx.asks and purchase.quote is not None:
-        require_max_spend(ctx, max_spend)
-        ctx.confirm(_question(ctx, purchase.quote))
-    report = _follow(ctx, purchase) if wait else _buy(ctx, purchase)
-    ctx.emit(report, handle="name")
+    proposal = prepare(ctx.ledger, ctx.billing, ctx.call, order)
+    confirm(ctx, proposal, max_spend)
+    ctx.emit((_follow if wait else _buy)(ctx, proposal), handle="name")
 
 
-def _buy(ctx: Context, purchase: Purchase) -> Report:
-    from seatctl.services.purchases import order as ordering
+def _buy(ctx: Context, proposal: Proposal) -> Report:
+    from seatctl.services.operations.proposal import submit_proposal
 
-    return ordering.buy(ctx.ledger, ctx.billing, ctx.call, purchase)
+    return submit_proposal(ctx.ledger, ctx.billing, ctx.call, proposal)
 
 
-def _follow(ctx: Context, purchase: Purchase) -> Report:
+def _follow(ctx: Context, proposal: Proposal) -> Report:
     """Buy once the page is completed; nothing is locked while waiting."""
     import time
 
@@ -140,31 +135,10 @@ def _follow(ctx: Context, purchase: Purchase) -> Report:
     announced = False
     while True:
         try:
-            return _buy(ctx, purchase)
+            return _buy(ctx, proposal)
         except WaitingForPage as waiting:
             if not announced:
                 ctx.note(waiting.message)
                 announced = True
             wait_for_page(ctx.billing, waiting, time.sleep)
         ctx.look_at_the_clock()
-
-
-def _question(ctx: Context, quote: Quote) -> str:
-    from seatctl.models.money import plain_amount
-    from seatctl.rules.charge_comparison import too_little
-
-    if not ctx.interactive:
-        return "Buy?"  # leave stderr to the error, for the program that reads it
-    code = quote.currency.upper()
-    each, due = plain_amount(quote.unit_amount, quote.currency), plain_amount(quote.due_now, quote.currency)
-    ctx.note(f"{counted(quote.seats, 'seat')} of {quote.plan} as {quote.name}, {each} {code} a seat.")
-    end = quote.renews_at[:10]
-    if quote.due_days is None:
-        ctx.note(f"Stripe will charge {due} {code} now; the term ends {end}.")
-    else:
-        ctx.note(f"Stripe will invoice {due} {code}, due in {quote.due_days} days; the term ends {end}.")
-    if quote.carried_over:
-        ctx.note(f"{too_little(quote.carried_over, quote.currency)}.")
-    for warning in quote.warnings:
-        ctx.note(warning)
-    return "Buy?"

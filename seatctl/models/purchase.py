@@ -1,4 +1,4 @@
-"""A purchase as it is asked for, and what Stripe says it would cost."""
+"""A purchase as it is asked for."""
 
 from __future__ import annotations
 
@@ -32,28 +32,3 @@ class Order:
     """(part, text) under Stripe's names: of the customer who is made for it. Automatic tax needs one."""
     automatic_tax: bool = False
     """Whether Stripe adds the tax of the customer's place."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """What Stripe's preview says; amounts in minor units of `currency`, before and after tax."""
-
-    plan: str
-    name: str
-    seats: int
-    unit_amount: int
-    currency: str
-    due_now: int
-    """On account it is invoiced now, and due in `due_days`."""
-    total: int
-    renews_at: str
-    """UTC, in the written form: the end of the first period."""
-    due_days: int | None = None
-    discount: int | None = None
-    """What the discounts that were asked for take off; None where none was."""
-    carried_over: int = 0
-    """Too little to be charged now: asked for with the next invoice."""
-    warnings: tuple[str, ...] = ()
-    """What somebody should know before it is bought."""
-    tax_status: str | None = None
-    """How Stripe's reckoning of the tax went; `complete`, or None where it reckons none."""

@@ -85,13 +85,12 @@ def only_to_finish(ledger: Ledger, request: OperationRequest) -> OperationReques
     return request if interrupted else None
 
 
-def charge_note(due: int, currency: str, *, on_account: bool = False) -> str:
-    """Tell the user what is charged now, in minor units."""
+def charge_note(due: int, currency: str, *, on_account: bool = False, days: int | None = None) -> str:
+    """Tell the user what is charged now, in minor units; on account, within how many days it is due."""
     if not due:
         return "Nothing is charged now."
     amount = f"{plain_amount(due, currency)} {currency.upper()}"
-    return (
-        f"Stripe will invoice {amount}, to be paid on account."
-        if on_account
-        else f"Stripe will charge {amount} now."
-    )
+    if not on_account:
+        return f"Stripe will charge {amount} now."
+    terms = "to be paid on account" if days is None else f"due in {days} days"
+    return f"Stripe will invoice {amount}, {terms}."

@@ -18,8 +18,9 @@ from seatctl.models.role import Action
 from seatctl.rules import hints
 from seatctl.rules.names import check_plan_name
 from seatctl.rules.policies import FLEXIBLE, check_term, with_fields
-from seatctl.services.operations.submit import OperationRequest, submit
-from seatctl.services.plans.spec import PLAN_COLUMNS, plan_row, spec_fields, spec_of
+from seatctl.services.operations.proposal import Proposal, submit_proposal
+from seatctl.services.operations.submit import OperationRequest
+from seatctl.services.plans.spec import PLAN_COLUMNS, edit_result, plan_row, spec_fields, spec_of
 from seatctl.services.users.permissions import allow
 
 
@@ -58,11 +59,16 @@ def add_plan(ledger: Ledger, billing: Billing, call: Call, spec: PlanSpec) -> Re
     request = OperationRequest("plan_add", spec_fields(spec), {}, reserved_name=f"plan:{spec.slug}")
     if not _is_being_added(ledger, request):
         _refuse_key_of_another(billing, spec.slug)
-    if call.dry_run:
-        row = {**spec_fields(spec), "result": "would be added"}
-        return Report(None, True, f"would add plan {spec.slug}", (row,), columns=PLAN_COLUMNS)
-    report = submit(ledger, billing, call, request, lambda reader: _refuse_taken(reader, spec.slug))
-    return replace(report, columns=PLAN_COLUMNS)
+    proposal = Proposal(
+        request,
+        spec_fields(spec),
+        f"added plan {spec.slug}",
+        columns=PLAN_COLUMNS,
+        result="added",
+        report_columns=PLAN_COLUMNS,
+        guard=lambda reader: _refuse_taken(reader, spec.slug),
+    )
+    return submit_proposal(ledger, billing, call, proposal)
 
 
 def _refuse_taken(reader: Reader, slug: str) -> None:
@@ -139,11 +145,9 @@ def _submit_edit(
 ) -> Report:
     after = replace(plan, name=spec.name, unit_amount=spec.unit_amount, policy=spec.policy, active=active)
     if after == plan:
-        row = {**plan_row(plan), "result": "unchanged"}
-        return Report(None, call.dry_run, f"plan {plan.slug} is so already", (row,), columns=PLAN_COLUMNS)
-    if call.dry_run:
-        row = {**plan_row(after), "result": "would be changed"}
-        return Report(None, True, f"would change plan {plan.slug}", (row,), columns=PLAN_COLUMNS)
+        summary = f"plan {plan.slug} is unchanged: it already has these values"
+        proposal = Proposal(None, plan_row(plan), summary, columns=PLAN_COLUMNS, unchanged=True)
+        return submit_proposal(ledger, billing, call, proposal)
     request = OperationRequest(
         "plan_edit",
         {**spec_fields(spec), "active": active},
@@ -157,7 +161,7 @@ def _submit_edit(
         reserved_name=f"plan:{plan.slug}",
     )
 
-    def still_allowed(reader: Reader) -> None:
+    def guard(reader: Reader) -> None:
         if plans.find(reader, plan.slug) != plan:
             raise refuse(
                 Code.PLAN_CHANGED,
@@ -166,4 +170,14 @@ def _submit_edit(
                 data={"plan": plan.slug},
             )
 
-    return replace(submit(ledger, billing, call, request, still_allowed), columns=PLAN_COLUMNS)
+    result, summary = edit_result(plan.slug, before=plan.active, active=active)
+    proposal = Proposal(
+        request,
+        plan_row(after),
+        summary,
+        columns=PLAN_COLUMNS,
+        result=result,
+        report_columns=PLAN_COLUMNS,
+        guard=guard,
+    )
+    return submit_proposal(ledger, billing, call, proposal)

@@ -19,7 +19,7 @@ from seatctl.rules.metadata import OPERATION, plan_metadata
 from seatctl.services.operations.kinds import Apply, OperationHandler, OperationResult
 from seatctl.services.operations.steps import OperationRun
 from seatctl.services.plans.add_operation import find_price, price_form
-from seatctl.services.plans.spec import plan_row, read_spec
+from seatctl.services.plans.spec import edit_result, plan_row, read_spec
 
 
 def _run(running: OperationRun) -> Apply:
@@ -41,9 +41,8 @@ def _run(running: OperationRun) -> Apply:
             price_id=before.price_id if price is None else price,
         )
         plans.save(tx, before, after)
-        result = "changed" if active == before.active else "sold again" if active else "archived"
-        said = f"plan {spec.slug} is sold again" if result == "sold again" else f"{result} plan {spec.slug}"
-        return OperationResult(said, ({**plan_row(after), "result": result},))
+        result, summary = edit_result(spec.slug, before=before.active, active=active)
+        return OperationResult(summary, ({**plan_row(after), "result": result},))
 
     return apply
 

@@ -97,3 +97,12 @@ def plan_row(plan: Plan) -> Record:
         "price": plan.price_id,
         "policy": None if plan.policy is None else as_fields(plan.policy),
     }
+
+
+def edit_result(slug: str, *, before: bool, active: bool) -> tuple[str, str]:
+    """Return the `result` of a changed plan and the summary, by whether it was and is sold."""
+    if active == before:
+        return "changed", f"changed plan {slug}"
+    return (
+        ("sold again", f"put plan {slug} on sale again") if active else ("archived", f"archived plan {slug}")
+    )

@@ -13,7 +13,7 @@ from seatctl.ledger.lookups import find_all
 from seatctl.models.call import Call
 from seatctl.models.money import plain_amount
 from seatctl.models.plan import Interval, Plan, PlanSpec
-from seatctl.models.report import Record, Report
+from seatctl.models.report import Record, Report, would_have
 from seatctl.models.role import Action
 from seatctl.rules.plural import counted
 from seatctl.rules.policies import FLEXIBLE, as_fields, with_fields
@@ -142,11 +142,11 @@ def import_plans(ledger: Ledger, billing: Billing, call: Call, specs: list[PlanS
         run = report.run if report.run is not None else run
         rows += [{**row, "run": report.run} for row in report.rows]
     changed = sum(row.get("result") != "unchanged" for row in rows)
-    verb = "would import" if call.dry_run else "imported"
+    summary = f"imported {changed} of {counted(len(rows), 'plan')}"
     return Report(
         run,
         call.dry_run,
-        f"{verb} {changed} of {counted(len(rows), 'plan')}",
+        would_have(summary) if call.dry_run else summary,
         tuple(rows),
         ExitCode.DONE,
         columns=PLAN_COLUMNS,

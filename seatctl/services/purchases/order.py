@@ -6,7 +6,7 @@ What is then done in Stripe is in `card.py`, and for a hosted page in `checkout.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from shlex import quote
 
 from seatctl.billing import endpoints
@@ -19,14 +19,16 @@ from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import customers
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call, format_time
+from seatctl.models.money import plain_amount
 from seatctl.models.operation import Operation, OperationState
 from seatctl.models.plan import Plan
-from seatctl.models.purchase import Order, Quote
-from seatctl.models.report import Report
+from seatctl.models.purchase import Order
+from seatctl.models.report import Record
 from seatctl.models.role import Action
+from seatctl.models.stripe_objects import Preview
 from seatctl.models.subscription import Subscription
 from seatctl.rules.calendar import add_interval
-from seatctl.rules.charge_comparison import ShownCharge, end_command, shown_fields
+from seatctl.rules.charge_comparison import ShownCharge, end_command, shown_fields, too_little
 from seatctl.rules.emails import check_email
 from seatctl.rules.names import check_name, check_request_id, name_key
 from seatctl.rules.plural import counted
@@ -44,7 +46,8 @@ from seatctl.rules.subscription_changes import check_on_account
 from seatctl.services.charging.cards import can_be_charged, require_given_card
 from seatctl.services.charging.customer import require_customer
 from seatctl.services.charging.discounts import discount_forms
-from seatctl.services.operations.submit import OperationRequest, is_same, submit
+from seatctl.services.operations.proposal import Proposal, charge_note
+from seatctl.services.operations.submit import OperationRequest, is_same
 from seatctl.services.plans.edit import sellable
 from seatctl.services.subscriptions.settings import require_free_name
 from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS
@@ -56,23 +59,12 @@ _ON_ACCOUNT_COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Purchase:
-    """An order that may be bought: checked, and priced by Stripe."""
+def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Proposal:
+    """Check an order against roles, names and policy, and let Stripe price it. Writes nothing.
 
-    order: Order
-    request: OperationRequest
-    quote: Quote | None
-    """None: it was bought before, under the same request id; nothing will be charged."""
-
-
-def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Purchase:
-    """Check an order against roles, names and policy, and ask Stripe what it costs. Writes nothing.
-
-    A repetition of an order under way, or of one with the same request id, passes: `buy` finishes it.
-    Raises `name_taken`, `pack_size` and the like, `card_required`, `max_spend_exceeded`, and the errors of
-    Stripe's
-    preview.
+    A repetition of an unfinished order, or of one with the same request id, passes: submitting it finishes or
+    repeats the earlier one. Raises `name_taken`, `pack_size`, `card_required`, `max_spend_exceeded`, …, and
+    the errors of Stripe's preview.
     """
     name = check_name(order.name)
     _check_people(order)
@@ -89,8 +81,18 @@ def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Purch
         earlier = _same(reader, request)
         if earlier is None:
             _check(reader, order, name_counts=not _is_known(reader, request))
+    what = f"{counted(order.seats, 'seat')} of {plan.slug} as {name}"
+    proposal = Proposal(
+        request,
+        {"name": name, "plan": plan.slug, "seats": order.seats},
+        f"bought {what}",
+        result="bought",
+        report_columns=SUBSCRIPTION_COLUMNS if order.due_days is None else _ON_ACCOUNT_COLUMNS,
+        guard=lambda reader: _check(reader, order),
+    )
     if earlier is not None and earlier.state is OperationState.DONE:
-        return Purchase(order, request, None)
+        summary = f"run {earlier.run} has already done this: bought {what}"
+        return replace(proposal, summary=summary, unchanged=True)
     if payer is not None and customer is not None and earlier is None:
         other = "name another subscription with --bill-to, or give --billing-email and --payment-method"
         require_customer(billing, payer, customer, other)
@@ -98,18 +100,41 @@ def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Purch
         require_given_card(billing, order.payment_method)
         if payer is not None:
             request = replace(request, details={**request.details, "card": _card_of(billing, payer)})
-    # One under way is bought at the price that it began with.
-    offer = _quote(billing, call, plan, order, request.details if earlier is None else earlier.payload)
+    # An unfinished purchase is completed at the price that it began with.
+    preview, price = _price(
+        billing, call, plan, order, request.details if earlier is None else earlier.payload
+    )
+    due, currency = preview.amount_due, preview.currency
     if earlier is None and not order.checkout:  # the page asks for the address
         given = "the same command with --address country=CC --address postal_code=CODE"
-        check_tax(offer.tax_status, given if order.bill_to is None else address_hint(order.bill_to))
-    check_spend(offer.due_now, offer.currency, order.max_spend)
-    limit = None if order.max_spend is None else amount_of(order.max_spend, offer.currency)
-    shown = ShownCharge(offer.due_now, offer.currency, end_command(order.name), limit)
-    request = replace(
-        request, details={**request.details, "shown": shown_fields(shown), "warnings": [*offer.warnings]}
+        check_tax(preview.tax_status, given if order.bill_to is None else address_hint(order.bill_to))
+    check_spend(due, currency, order.max_spend)
+    limit = None if order.max_spend is None else amount_of(order.max_spend, currency)
+    shown = shown_fields(ShownCharge(due, currency, end_command(order.name), limit))
+    warnings = nothing_off(len(order.discounts), preview.discounts, preview.total)
+    row: Record = {**proposal.row, **price}
+    return replace(
+        proposal,
+        request=replace(request, details={**request.details, "shown": shown, "warnings": [*warnings]}),
+        row=row,
+        question=f"Buy {what}?",
+        notes=_notes(order, preview, price),
+        warnings=warnings,
+        due=due,
+        currency=currency,
+        columns=tuple(row),
     )
-    return Purchase(order, request, offer)
+
+
+def _notes(order: Order, preview: Preview, price: Record) -> tuple[str, ...]:
+    """The price, told before the question."""
+    currency = preview.currency
+    amount = plain_amount(int(str(price["unit_amount"])), currency)
+    return (
+        f"{amount} {currency.upper()} per seat; the term ends {str(price['renews_at'])[:10]}.",
+        charge_note(preview.amount_due, currency, on_account=order.due_days is not None, days=order.due_days),
+        *((f"{too_little(preview.carried_over, currency)}.",) if preview.carried_over else ()),
+    )
 
 
 def _check(reader: Reader, order: Order, *, name_counts: bool = True) -> None:
@@ -121,37 +146,6 @@ def _check(reader: Reader, order: Order, *, name_counts: bool = True) -> None:
             check_on_account(plan.policy, order.name)
     if name_counts:
         require_free_name(reader, order.name)
-
-
-def buy(ledger: Ledger, billing: Billing, call: Call, purchase: Purchase) -> Report:
-    """Carry out a prepared purchase; under --dry-run show what it would be.
-
-    Raises CardDeclined (nothing is left behind), WaitingForCardholder, `operation_pending`.
-    """
-    offer = purchase.quote
-    if call.dry_run and offer is not None:
-        row = quote_row(offer)
-        summary = f"would buy {counted(offer.seats, 'seat')} of {offer.plan} as {offer.name}"
-        return Report(None, True, summary, (row,), columns=tuple(row), warnings=offer.warnings)
-    report = submit(ledger, billing, call, purchase.request, lambda reader: _check(reader, purchase.order))
-    columns = SUBSCRIPTION_COLUMNS if purchase.order.due_days is None else _ON_ACCOUNT_COLUMNS
-    return replace(report, dry_run=call.dry_run, columns=columns)
-
-
-def quote_row(quote: Quote) -> dict[str, JsonValue]:
-    """A quote as a row of output; amounts in minor units."""
-    return {
-        "name": quote.name,
-        "plan": quote.plan,
-        "seats": quote.seats,
-        "unit_amount": quote.unit_amount,
-        "currency": quote.currency,
-        "due_now": quote.due_now,
-        "carried_over": quote.carried_over,
-        "due_days": quote.due_days,
-        "renews_at": quote.renews_at,
-        **({} if quote.discount is None else {"discount": quote.discount}),
-    }
 
 
 def _check_people(order: Order) -> None:
@@ -243,39 +237,33 @@ def _is_known(reader: Reader, request: OperationRequest) -> bool:
     return by_id is not None or operations.of_name(reader, str(request.reserved_name)) is not None
 
 
-def _quote(billing: Billing, call: Call, plan: Plan, order: Order, details: Mapping[str, JsonValue]) -> Quote:
-    """What Stripe would charge now for the price and the customer of `details`."""
+def _price(
+    billing: Billing, call: Call, plan: Plan, order: Order, details: Mapping[str, JsonValue]
+) -> tuple[Preview, Record]:
+    """Return what Stripe would charge now for the price and customer of `details`, and as row fields."""
     form: dict[str, JsonValue] = {
         "subscription_details": {"items": [{"price": details["price"], "quantity": order.seats}]},
     }
-    discounts = details.get("discounts")
-    if discounts:  # else what the customer has counts, as it will on the subscription
+    if discounts := details.get("discounts"):  # else the customer's own count, as on the subscription
         form["discounts"] = discounts
     if order.automatic_tax:
         form["automatic_tax"] = {"enabled": True}
     if details["customer"] is not None:
         form["customer"] = details["customer"]
-    else:  # the customer is not made before the purchase is confirmed
-        place: dict[str, JsonValue] = {"address": dict(order.address)} if order.address else {}
-        form |= {"currency": plan.currency, "customer_details": {"tax_exempt": "none", **place}}
-    wanted = len(discounts) if isinstance(discounts, list) else 0
+    else:  # the customer is only made once the purchase is confirmed
+        address: dict[str, JsonValue] = {"address": dict(order.address)} if order.address else {}
+        form |= {"currency": plan.currency, "customer_details": {"tax_exempt": "none", **address}}
     raw = billing.read(endpoints.preview_invoice(form))
     preview, terms = read_preview(raw), read_terms(raw)
-    # What waits for the customer's next invoice comes first, and may leave no room for the plan's own line.
-    each = sum(line.amount for line in terms) // order.seats if terms else plan.unit_amount
+    # Waiting items of the customer come first in a preview, and may leave no room for the plan's own line.
+    unit_amount = sum(line.amount for line in terms) // order.seats if terms else plan.unit_amount
     end = max((line.period_end for line in terms), default=None)
-    return Quote(
-        plan=plan.slug,
-        name=order.name,
-        seats=order.seats,
-        unit_amount=each,
-        currency=preview.currency,
-        due_now=preview.amount_due,
-        total=preview.total,
-        renews_at=format_time(end or add_interval(call.now, plan.interval, plan.interval_count)),
-        due_days=order.due_days,
-        discount=sum(preview.discounts) if wanted else None,
-        carried_over=preview.carried_over,
-        warnings=nothing_off(wanted, preview.discounts, preview.total),
-        tax_status=preview.tax_status,
-    )
+    return preview, {
+        "unit_amount": unit_amount,
+        "currency": preview.currency,
+        "due_now": preview.amount_due,
+        "carried_over": preview.carried_over,
+        "due_days": order.due_days,
+        "renews_at": format_time(end or add_interval(call.now, plan.interval, plan.interval_count)),
+        **({"discount": sum(preview.discounts)} if discounts else {}),
+    }

@@ -223,7 +223,7 @@ def test_an_archived_plan_is_sold_again_by_the_command_that_its_refusal_names(sa
     assert refused.error["hint"] == "to sell it again: seatctl plans archive pro --undo"
     assert "seatctl plans archive pro --undo" in sandbox("runs", "undo", str(run)).err
     again = sandbox("plans", "archive", "pro", "--undo", "-o", "json")
-    assert (again.json["summary"], again.rows[0]["result"]) == ("plan pro is sold again", "sold again")
+    assert (again.json["summary"], again.rows[0]["result"]) == ("put plan pro on sale again", "sold again")
     assert objects(sandbox, "product")[0]["active"] is True
     assert sandbox(*buy.split()).code == 0
 

@@ -70,7 +70,7 @@ def test_exporting_names_some_or_all_that_are_sold(sandbox, pro):
 def test_a_dry_run_of_an_import_writes_nothing(sandbox):
     before = contents(sandbox)
     told = sandbox("plans", "import", "-", "--dry-run", "-o", "json", stdin=GOOD)
-    assert (told.code, told.json["run"], told.rows[0]["result"]) == (0, None, "would be added")
+    assert (told.code, told.json["run"], told.rows[0]["result"]) == (0, None, "added")
     assert contents(sandbox) == before
 
 

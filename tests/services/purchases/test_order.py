@@ -88,7 +88,7 @@ def test_on_a_terminal_four_steps_are_asked(sandbox, pro):
         "Name of the subscription:",
         "E-mail for invoices:",
         "Card (pm_",
-        "Buy?",
+        "Buy 4 seats of pro as atelier?",
     ):
         assert question in bought.err, question
     assert "Stripe will charge 48.00 USD now" in bought.err
