@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 from seatctl.errors import JsonValue
-from seatctl.ledger import invoices
+from seatctl.ledger import invoices, requests
 from seatctl.ledger.reminders import END_IS_OPEN
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time
@@ -23,13 +24,6 @@ _SEAT = """SELECT t.assigned_at, t.until, t.claimed_at, t.revoked_at, u.email, u
         ORDER BY c.entry DESC LIMIT 1) AS reclaim_at
     FROM seats t JOIN users u ON u.id = t.user_id JOIN subscriptions s ON s.id = t.subscription_id
     JOIN plans p ON p.id = s.plan_id WHERE t.id = ?"""
-_REQUEST = """SELECT r.number, r.status, r.note, r.reason, r.expires_at, r.features, r.decided_by,
-    u.email, u.name, s.name AS subscription, (SELECT 1 + count(*) FROM requests o
-        WHERE o.status = 'waitlisted' AND coalesce(o.subscription_id, 0) = coalesce(r.subscription_id, 0)
-        AND (o.priority > r.priority OR o.priority = r.priority AND (o.waitlisted_at < r.waitlisted_at
-            OR o.waitlisted_at = r.waitlisted_at AND o.number < r.number))) AS place
-    FROM requests r JOIN users u ON u.id = r.user_id
-    LEFT JOIN subscriptions s ON s.id = r.subscription_id WHERE r.number = ?"""
 _SUBSCRIPTION = f"""SELECT s.name, p.name AS plan, s.status, s.capacity AS seats, s.currency, s.unit_amount,
     s.term_end, s.cancel_at, s.unpaid_since, s.policy, u.email AS owner, {END_IS_OPEN} AS end_is_open
     FROM subscriptions s JOIN plans p ON p.id = s.plan_id LEFT JOIN users u ON u.id = s.owner_id
@@ -38,11 +32,15 @@ _UNPAID = """SELECT stripe_id FROM invoices WHERE subscription_id = ? AND status
     AND amount_remaining > 0 ORDER BY created_at LIMIT 1"""
 
 
-def read_facts(reader: Reader, message: Message) -> Facts:
-    """The facts of a message to one: `recipient`, `ids`, and what these name; None for what they do not."""
+def read_facts(reader: Reader, message: Message, now: datetime) -> Facts:
+    """Return the facts of a message to one recipient, as they are at `now` (UTC).
+
+    They are `recipient`, `ids`, and the things that the ids name; None for a thing that no id names.
+    """
     facts: Facts = {"recipient": {"email": message.email, "name": message.name}, "ids": {**message.ids}}
     for key, read in _READERS.items():
         facts[key] = read(reader, message.ids[key]) if key in message.ids else None
+    facts["request"] = _request(reader, message.ids["request"], now) if "request" in message.ids else None
     return facts
 
 
@@ -74,9 +72,25 @@ def _with_policy(reader: Reader, sql: str, number: int) -> Facts | None:
     }
 
 
-def _request(reader: Reader, number: int) -> Facts | None:
-    found = _row_facts(reader, _REQUEST, number)
-    return None if found is None else {**found, "features": json.loads(str(found["features"]))}
+def _request(reader: Reader, number: int, now: datetime) -> Facts | None:
+    try:
+        request = requests.find(reader, number, now)
+    except requests.UnknownRequest:
+        return None
+    name = reader.value("SELECT name FROM users WHERE id = ?", (request.user_id,))
+    return {
+        "number": request.number,
+        "status": request.status.value,
+        "note": request.note,
+        "reason": request.reason,
+        "expires_at": None if request.expires_at is None else format_time(request.expires_at),
+        "features": [*request.features],
+        "decided_by": request.decided_by,
+        "email": request.email,
+        "name": None if name is None else str(name),
+        "subscription": request.subscription,
+        "place": requests.place(reader, request, now),
+    }
 
 
 def _user(reader: Reader, user_id: int) -> Facts | None:
@@ -153,7 +167,6 @@ def _row_facts(reader: Reader, sql: str, number: int) -> Facts | None:
 
 _READERS: Mapping[str, Callable[[Reader, int], Facts | None]] = {
     "seat": _seat,
-    "request": _request,
     "subscription": _subscription,
     "invoice": _invoice,
     "from_user": _user,

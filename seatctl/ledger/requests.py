@@ -36,6 +36,10 @@ _SELECT = f"""SELECT r.number, r.user_id, u.email, r.subscription_id, s.name AS 
     r.reason, r.features
     FROM requests r JOIN users u ON u.id = r.user_id LEFT JOIN subscriptions s ON s.id = r.subscription_id"""
 IS_OPEN = "status IN ('pending', 'waitlisted')"
+_PLACES = """SELECT number, row_number() OVER (PARTITION BY subscription_id
+    ORDER BY priority DESC, waitlisted_at, number) AS place FROM requests
+    WHERE status = 'waitlisted' AND (expires_at IS NULL OR expires_at > :now)"""
+"""Places on the waitlist. Each subscription has one, and the requests for any subscription have another."""
 
 
 class UnknownRequest(NotFound):
@@ -155,27 +159,18 @@ def anybody_waits(reader: Reader) -> bool:
     return reader.value("SELECT 1 FROM requests WHERE status = 'waitlisted' LIMIT 1") is not None
 
 
-def place(reader: Reader, request: SeatRequest, now: datetime) -> int:
-    """The place of a waitlisted request at `now` (UTC), from 1, among those that wait for the same."""
-    return 1 + reader.count(
-        "SELECT count(*) FROM requests o, requests r WHERE r.number = :number AND o.status = 'waitlisted'"
-        " AND o.subscription_id IS r.subscription_id AND (o.expires_at IS NULL OR o.expires_at > :now)"
-        " AND (o.priority > r.priority OR o.priority = r.priority"
-        " AND (o.waitlisted_at < r.waitlisted_at"
-        " OR o.waitlisted_at = r.waitlisted_at AND o.number < r.number))",
-        {"number": request.number, "now": format_time(now)},
+def place(reader: Reader, request: SeatRequest, now: datetime) -> int | None:
+    """Return the place of a request on its waitlist at `now` (UTC), from 1; None if it is not on one."""
+    found = reader.value(
+        f"SELECT place FROM ({_PLACES} AND subscription_id IS :subscription) WHERE number = :number",
+        {"subscription": request.subscription_id, "number": request.number, "now": format_time(now)},
     )
+    return found if isinstance(found, int) else None
 
 
 def places(reader: Reader, now: datetime) -> dict[int, int]:
-    """The place of every waitlisted request at `now` (UTC), by number: for a list, which asks for all."""
-    rows = reader.rows(
-        "SELECT number, row_number() OVER (PARTITION BY subscription_id"
-        " ORDER BY priority DESC, waitlisted_at, number) AS place FROM requests"
-        " WHERE status = 'waitlisted' AND (expires_at IS NULL OR expires_at > ?)",
-        (format_time(now),),
-    )
-    return {row["number"]: row["place"] for row in rows}
+    """Return the place of every waitlisted request at `now` (UTC), by number: for lists."""
+    return {row["number"]: row["place"] for row in reader.rows(_PLACES, {"now": format_time(now)})}
 
 
 def approved_automatically(reader: Reader, subscription_id: int, day: datetime) -> int:

@@ -159,7 +159,7 @@ def preview(reader: Reader, texts: Renderer, number: int, now: datetime, activat
     row = message_row(message)
     if "from_change" in message.ids:  # one row for many recipients: each gets a row when it is sent
         return {**row, "subject": None, "text": None, "html": None}
-    facts = message_facts.read_facts(reader, message)
+    facts = message_facts.read_facts(reader, message, now)
     code = CODE_IN_PREVIEW if carries_code(message.template, facts) else None
     expires = format_time(now + timedelta(days=activation_days))
     text = texts.render(

@@ -160,7 +160,7 @@ class _Sender:
         """Try to send one message and return the result. Raises NoConnection if the server is down."""
         with self._ledger.reading() as reader:
             message = outbox.find(reader, number)
-            facts = message_facts.read_facts(reader, message)
+            facts = message_facts.read_facts(reader, message, self._now)
         reason = overtaken(message.template, facts, self._now)
         if reason is not None:
             return self._end(message, MessageState.HELD, reason)

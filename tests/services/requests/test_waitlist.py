@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.support.pools import add_pool, ledger_path, query
+from tests.support.postbox import plain, use
 
 ANN, BOB, CYD, DOT = (f"{name}@example.com" for name in ("ann", "bob", "cyd", "dot"))
 ON = '{"enabled": true}'
@@ -237,6 +238,21 @@ def test_who_expired_takes_no_place_on_the_waitlist(people):
     assert request(people, 2)["place"] == 2
     query(ledger_path(people), "UPDATE requests SET expires_at = '2026-01-01T00:00:00Z' WHERE number = 1")
     assert request(people, 2)["place"] == 1
+    assert people.rows("requests", "list", "design")[-1]["place"] == 1
+
+
+def test_mails_count_no_expired_requests_before_one_and_tell_nobody_of_an_expired_one(people, postbox):
+    add_pool(ledger_path(people), "design", seats=0, auto_approval=ON)
+    ask(people, BOB, "-s", "design", "--expires", "14d")
+    ask(people, CYD, "-s", "design")
+    query(ledger_path(people), "UPDATE requests SET expires_at = '2026-01-01T00:00:00Z' WHERE number = 1")
+    use(people, postbox)
+    sent = {row["recipient"]: row for row in people.rows("notify", "send")}
+    assert (sent[BOB]["result"], sent[BOB]["error"]) == ("held", "the request waits no more")
+    assert [letter.to for letter in postbox.letters] == [CYD]
+    assert "number 1 on the waitlist" in plain(postbox.letters[0])
+    shown = people("notify", "show", sent[BOB]["id"], "-o", "json").json["text"]
+    assert "number" not in shown
 
 
 def test_who_comes_back_gets_the_seat_that_waited_for_them(people):
