@@ -1,4 +1,4 @@
-"""Activation codes: hashes only. A seat may have several that can be used, until one of them is."""
+"""Activation codes, stored as hashes. A seat may have several usable codes until one of them is used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seatctl.models.call import format_time, parse_time
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """A code that was sent, with its seat as it is now. Times are UTC."""
+    """A code that was sent, with the current state of its seat. Times are UTC."""
 
     id: int
     seat_id: int
@@ -26,7 +26,7 @@ class Activation:
 
 
 def add(journal: Journal, seat_id: int, code_hash: str, *, now: datetime, expires: datetime) -> None:
-    """Keep the hash of a code that is about to be sent; earlier ones stay usable."""
+    """Store the hash of a code that is about to be sent; earlier codes stay usable."""
     journal.insert(
         "INSERT INTO activation_codes (seat_id, code_hash, created_at, expires_at) VALUES (?, ?, ?, ?)",
         (seat_id, code_hash, format_time(now), format_time(expires)),
@@ -34,7 +34,7 @@ def add(journal: Journal, seat_id: int, code_hash: str, *, now: datetime, expire
 
 
 def find(reader: Reader, code_hash: str) -> Activation | None:
-    """What a code stands for, None for one that was never made."""
+    """Return the code with this hash and its seat; None if no such code was ever made."""
     row = reader.row(
         "SELECT c.id, c.seat_id, t.user_id, u.email, s.name AS subscription, c.expires_at, c.used_at,"
         " t.claimed_at, t.revoked_at FROM activation_codes c JOIN seats t ON t.id = c.seat_id"
@@ -57,16 +57,16 @@ def find(reader: Reader, code_hash: str) -> Activation | None:
     )
 
 
-def claim(tx: Transaction, found: Activation) -> None:
-    """Use the code: its seat is claimed from now on, and no other code of the seat can be used."""
-    before = change_rows.of_seat(tx, found.seat_id)
-    tx.execute("UPDATE activation_codes SET used_at = ? WHERE id = ?", (tx.now, found.id))
-    tx.execute("UPDATE seats SET claimed_at = ? WHERE id = ?", (tx.now, found.seat_id))
-    tx.record("seat", found.seat_id, before, change_rows.of_seat(tx, found.seat_id))
+def claim(tx: Transaction, activation: Activation) -> None:
+    """Mark the code as used and its seat as claimed. The seat's other codes can no longer be used."""
+    before = change_rows.of_seat(tx, activation.seat_id)
+    tx.execute("UPDATE activation_codes SET used_at = ? WHERE id = ?", (tx.now, activation.id))
+    tx.execute("UPDATE seats SET claimed_at = ? WHERE id = ?", (tx.now, activation.seat_id))
+    tx.record("seat", activation.seat_id, before, change_rows.of_seat(tx, activation.seat_id))
 
 
 def unclaimed_of(reader: Reader, user_id: int) -> list[tuple[int, str]]:
-    """The active seats of a user that nobody has claimed: id and subscription."""
+    """Return the user's active, unclaimed seats as (seat id, subscription name)."""
     rows = reader.rows(
         "SELECT t.id, s.name FROM seats t JOIN subscriptions s ON s.id = t.subscription_id"
         " WHERE t.user_id = ? AND t.revoked_at IS NULL AND t.claimed_at IS NULL ORDER BY t.id",

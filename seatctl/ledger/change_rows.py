@@ -1,11 +1,11 @@
-"""What a change row says of a user, a seat and a request: written once, here.
+"""The content of change rows for users, seats and requests.
 
-An undo gives back what the row says, so that a column which is left out here is lost by undoing. Whatever a
-command can change is in it, and what says whose the thing is. Keys are in alphabetical order and the text is
-compact JSON, as `Transaction.record` writes it.
+An undo restores what a change row holds; a column that is missing here would be lost by an undo. A change row
+therefore has every column that a command can change, and those that identify the row. Keys are in
+alphabetical order and the text is compact JSON, as `Transaction.record` writes it.
 """
 
-# ruff: noqa: S608 - what is put into statements here are the columns of this module; every value is bound.
+# ruff: noqa: S608 - only columns of this module are put into statements; every value is bound.
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SEAT = {
     "until": "{}until",
     "user_id": "{}user_id",
 }
-"""`revoked_at` is named only by the change that ends the seat: until then there is none."""
+"""`revoked_at` is only in the change row that ends the seat."""
 _REQUEST = {
     "decided_at": "{}decided_at",
     "decided_by": "{}decided_by",
@@ -46,47 +46,47 @@ _REQUEST = {
 }
 
 
-def user(table: str = "", /, **becomes: str) -> str:
-    """An SQL expression: what a change row says of a row of `users`.
+def user(table: str = "", /, **replacements: str) -> str:
+    """Return an SQL expression for the content of a change row of `users`.
 
-    `table` is the name or alias to read the columns from; `becomes` gives keys another SQL expression, for
-    what the row is about to be.
+    `table` is the name or alias to read the columns from. `replacements` are other SQL expressions for some
+    of the keys: the values that the row is about to get.
     """
-    return _said(_USER, table, becomes)
+    return _json_object(_USER, table, replacements)
 
 
-def seat(table: str = "", /, **becomes: str) -> str:
-    """An SQL expression: what a change row says of a row of `seats`; see `user`."""
-    return _said(_SEAT, table, becomes)
+def seat(table: str = "", /, **replacements: str) -> str:
+    """Return an SQL expression for the content of a change row of `seats`; see `user`."""
+    return _json_object(_SEAT, table, replacements)
 
 
-def request(table: str = "", /, **becomes: str) -> str:
-    """An SQL expression: what a change row says of a row of `requests`; see `user`."""
-    return _said(_REQUEST, table, becomes)
+def request(table: str = "", /, **replacements: str) -> str:
+    """Return an SQL expression for the content of a change row of `requests`; see `user`."""
+    return _json_object(_REQUEST, table, replacements)
 
 
-def _said(columns: Mapping[str, str], table: str, becomes: Mapping[str, str]) -> str:
+def _json_object(columns: Mapping[str, str], table: str, replacements: Mapping[str, str]) -> str:
     prefix = f"{table}." if table else ""
-    expressions = {**{key: column.format(prefix) for key, column in columns.items()}, **becomes}
+    expressions = {**{key: column.format(prefix) for key, column in columns.items()}, **replacements}
     pairs = (f"'{key}', {expressions[key]}" for key in sorted(expressions))
     return f"json_object({', '.join(pairs)})"
 
 
 def of_user(reader: Reader, user_id: int) -> dict[str, JsonValue]:
-    """What a change row says of this user, as the row is now."""
+    """Return the content of a change row for this user, as the user is now."""
     return _read(reader, f"SELECT {user()} FROM users WHERE id = ?", user_id)
 
 
 def of_seat(reader: Reader, seat_id: int) -> dict[str, JsonValue]:
-    """What a change row says of this seat, as the row is now."""
+    """Return the content of a change row for this seat, as the seat is now."""
     return _read(reader, f"SELECT {seat()} FROM seats WHERE id = ?", seat_id)
 
 
 def of_request(reader: Reader, number: int) -> dict[str, JsonValue]:
-    """What a change row says of this request, as the row is now."""
+    """Return the content of a change row for this request, as the request is now."""
     return _read(reader, f"SELECT {request()} FROM requests WHERE number = ?", number)
 
 
 def _read(reader: Reader, query: str, key: int) -> dict[str, JsonValue]:
-    found: dict[str, JsonValue] = json.loads(str(reader.value(query, (key,))))
-    return found
+    content: dict[str, JsonValue] = json.loads(str(reader.value(query, (key,))))
+    return content

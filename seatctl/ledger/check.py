@@ -1,4 +1,4 @@
-"""Whether a ledger is sound, for `ledger check`, `ledger backup` and `doctor`."""
+"""All checks of a ledger, for `ledger check`, `ledger backup` and `doctor`."""
 
 from __future__ import annotations
 
@@ -16,42 +16,48 @@ _SEARCH: Final = "search_index"
 
 
 def problems(ledger: Ledger) -> Iterator[all_checks.Problem]:
-    """(check, subject, detail) of everything that is wrong, as it is found."""
-    wrong = False
+    """Yield (check, subject, detail) for each problem as it is found."""
+    has_problems = False
     with ledger.reading() as reader:
         for problem in all_checks.problems(reader):
-            wrong = True
+            has_problems = True
             yield problem
-    searched = None if wrong else ledger.engine.search_problem()
-    if searched is not None:
-        yield _SEARCH, "users_search", searched
+    search_problem = None if has_problems else ledger.engine.search_problem()
+    if search_problem is not None:
+        yield _SEARCH, "users_search", search_problem
 
 
 def over_assigned(ledger: Ledger) -> list[str]:
-    """Subscriptions in which more sit than are paid for: allowed (rule 3), but worth a word."""
+    """Describe subscriptions with more people assigned than seats paid for.
+
+    This is allowed, because Stripe may lower a quantity and nobody loses a seat by that, but it is worth a
+    warning.
+    """
     with ledger.reading() as reader:
-        return [f"{row[0]}: {row[1]} sit in {row[2]} seats" for row in reader.rows(_OVER_ASSIGNED)]
+        return [
+            f"{row[0]}: {row[1]} people assigned to {row[2]} seats" for row in reader.rows(_OVER_ASSIGNED)
+        ]
 
 
 def shared_addresses(ledger: Ledger) -> list[str]:
-    """Users who shared a key by the rule of earlier versions, or share an address by the rule of this one."""
+    """Describe users whose addresses an earlier version confused, or who share an address by today's rule."""
     with ledger.reading() as reader:
-        same = [
-            f"{email} is the address of two users; the later one is found as {handle!r}"
+        doubled = [
+            f"{email} is the address of two users; to name the later one, type {handle!r}"
             for email, handle in email_keys.doubled(reader)
         ]
-        return same + [
-            f"an earlier version took {email} for {former}{_wrote(email, former)}"
+        return doubled + [
+            f"an earlier version treated {email} as {former}{_sent_there(email, former)}"
             for email, former in email_keys.separated(reader)
         ]
 
 
-def _wrote(email: str, former: str) -> str:
-    """Whether the mails went to the other domain too: the letters before the @ were always as typed."""
-    elsewhere = former.rpartition("@")[2] != email_key(email).rpartition("@")[2]
-    return ", and sent the mails there" if elsewhere else ""
+def _sent_there(email: str, former: str) -> str:
+    """Say whether messages went to another domain; the part before the @ was always kept as typed."""
+    other_domain = former.rpartition("@")[2] != email_key(email).rpartition("@")[2]
+    return " and sent its messages there" if other_domain else ""
 
 
 def check_names() -> tuple[str, ...]:
-    """The names of all checks, in order."""
+    """Return the names of all checks, in order."""
     return (*all_checks.check_names(), _SEARCH)

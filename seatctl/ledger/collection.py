@@ -1,4 +1,4 @@
-"""What is still to be paid for a subscription and whether collection is paused, as columns of its row."""
+"""Columns about collection: what is still owed for a subscription, and whether collection is paused."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from seatctl.models.call import format_time, parse_time
 from seatctl.models.collection import OwedInvoice, Pause
 
 UNSETTLED = "status IN ('draft', 'open', 'uncollectible')"
-"""Of an invoice: something may still be owed. In the words of the partial indexes, which SQLite uses for no
-others."""
+"""The condition that something may still be owed for an invoice. It repeats the condition of the partial
+indexes word for word, because SQLite uses them for no other wording."""
 
 OWED = f"""(SELECT json_group_array(json_array(coalesce(i.number, i.stripe_id), i.status = 'draft',
         i.amount_remaining, i.currency, i.due_date, coalesce(i.finalized_at, i.created_at))) FROM invoices i
     WHERE (i.subscription_id = s.id OR i.stripe_subscription = s.stripe_subscription)
     AND i.{UNSETTLED} AND (i.amount_remaining > 0 OR i.status = 'draft' AND s.status = 'unpaid')
     AND (i.status = 'open' OR i.status = 'draft' AND json_extract(i.data, '$.held') = 1))"""  # noqa: S608 - ours
-"""An expression for `read_owed`, in a query in which `s` is the subscription.
+"""An SQL expression for `read_owed`, for queries in which `s` is the subscription.
 
-An unpaid one runs again when its newest draft is paid, be it by credit that leaves nothing to pay.
+For an unpaid subscription it includes drafts with nothing left to pay: paying the newest draft makes the
+subscription active again, even if credit covers it.
 """
 
 
 def read_owed(text: str | None) -> tuple[OwedInvoice, ...]:
-    """The invoices that `OWED` found, the newest first."""
+    """Return the invoices that `OWED` selected, newest first."""
     if text is None or text == "[]":
         return ()  # nearly always
-    found = [_owed(*fields) for fields in json.loads(text)]
-    return tuple(sorted(found, key=lambda one: (one.since, one.handle), reverse=True))
+    invoices = [_owed(*fields) for fields in json.loads(text)]
+    return tuple(sorted(invoices, key=lambda invoice: (invoice.since, invoice.handle), reverse=True))
 
 
 def _owed(handle: str, draft: int, amount: int, currency: str, due: str | None, since: str) -> OwedInvoice:
@@ -37,7 +38,7 @@ def _owed(handle: str, draft: int, amount: int, currency: str, due: str | None, 
 
 
 def read_pause(text: str | None) -> Pause | None:
-    """The column `pause_collection`."""
+    """Return the pause that the column `pause_collection` holds."""
     if text is None:
         return None
     behavior, resumes_at = json.loads(text)
@@ -45,7 +46,7 @@ def read_pause(text: str | None) -> Pause | None:
 
 
 def pause_text(pause: Pause | None) -> str | None:
-    """A pause as the column `pause_collection` keeps it."""
+    """Return a pause as text for the column `pause_collection`."""
     if pause is None:
         return None
     return json.dumps([pause.behavior, None if pause.resumes_at is None else format_time(pause.resumes_at)])

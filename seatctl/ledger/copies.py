@@ -1,8 +1,8 @@
-"""Whole copies of a ledger: a backup while others write, and a backup put in a ledger's place.
+"""Copies of a whole ledger: backups, restores, and the copy in which a batch is rehearsed.
 
-SQLite's backup API copies pages of one snapshot: writers go on meanwhile, and what was committed before it
-began is in the copy. A restore is one transaction over the ledger that is there, so that other processes see
-the old ledger or the new one, and a kill in between leaves the old one.
+SQLite's backup API copies the pages of one snapshot: others can write meanwhile, and everything that was
+committed before is in the copy. A restore overwrites the existing ledger in one transaction: other processes
+see either the old ledger or the new one, and a killed restore leaves the old one.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _PAGES_A_STEP = 16
 
 
 def copy_to(ledger: Ledger, target: Path, *, overwrite: bool) -> None:
-    """Write a checked copy of a ledger to a file, 0600, whole or not at all.
+    """Write a checked copy of a ledger to a file (mode 0600). After an error there is no file.
 
-    It needs no file beside it, so that it opens where nothing can be written. Raises LedgerCorrupt if the
-    copy does not check clean, CannotWrite, and `file_exists` unless `overwrite`.
+    The copy needs no other files beside it and can be opened on read-only media. Raises LedgerCorrupt if a
+    check of the copy finds a problem, CannotWrite, and `file_exists` unless `overwrite`.
     """
     with new_file(target, overwrite=overwrite) as part:
         try:
@@ -45,7 +45,7 @@ def copy_to(ledger: Ledger, target: Path, *, overwrite: bool) -> None:
 
 
 def _copy(source: SqliteEngine, target: Path) -> None:
-    """One snapshot into a new file that uses a rollback journal: WAL needs a writable directory."""
+    """Copy one snapshot to a new file with a rollback journal; WAL would need a writable directory."""
     create_file(target)
     try:
         with closing(sqlite3.connect(target, isolation_level=None)) as copy:
@@ -57,9 +57,9 @@ def _copy(source: SqliteEngine, target: Path) -> None:
 
 @contextmanager
 def rehearsal(ledger: Ledger) -> Iterator[Ledger]:
-    """A copy of the ledger in which the lines of a batch are tried; thrown away on leaving.
+    """Yield a private copy of the ledger for the dry run of a batch; it is deleted on leaving.
 
-    It is private, holds no lock of the ledger, and need not survive a power cut.
+    The copy takes no lock of the ledger, and need not survive a power cut.
     """
     with tempfile.TemporaryDirectory(prefix="seatctl-") as folder:
         path = Path(folder) / "ledger.db"
@@ -74,26 +74,26 @@ def rehearsal(ledger: Ledger) -> Iterator[Ledger]:
 
 
 def _require_clean(copy: Path, original: Path) -> None:
-    """Check the copy of a ledger whole, as `ledger check` does. Raises LedgerCorrupt."""
+    """Make all checks of `ledger check` on the copy of a ledger. Raises LedgerCorrupt."""
     ledger = open_ledger(copy)
     try:
-        found = next(check.problems(ledger), None)
+        problem = next(check.problems(ledger), None)
     finally:
         ledger.close()
-    if found is not None:
-        name, subject, detail = found
+    if problem is not None:
+        name, subject, detail = problem
         raise LedgerCorrupt(
-            f"{original} does not check clean: {name}: {subject}: {detail}",
-            hint=f"to see all of it: seatctl ledger check; to copy it as it is: cp {original}* FOLDER",
+            f"a check of {original} found a problem: {name}: {subject}: {detail}",
+            hint=f"to see all problems: seatctl ledger check; to copy it as it is: cp {original}* FOLDER",
             data={"check": name, "subject": subject, "detail": detail},
         )
 
 
 def give_new_id(path: Path, call: Call) -> str:
-    """Make a copy a ledger of its own, with a new id; that id.
+    """Give a restored copy a new ledger id, and return the id.
 
-    What was under way when the backup was made is over: its money operations may have gone through since,
-    and under the new id they would be sent to Stripe a second time; its messages may have been delivered.
+    Everything that was unfinished when the backup was made is ended: its operations may have been completed
+    since, and with the new id they would be sent to Stripe a second time. Its messages may have been sent.
     """
     ledger = open_ledger(path)
     old, new = ledger.id, f"led_{os.urandom(12).hex()}"
@@ -108,7 +108,7 @@ def give_new_id(path: Path, call: Call) -> str:
     return new
 
 
-_UNFINISHED = "it was under way when this ledger's backup was made; Stripe tells what became of it"
+_UNFINISHED = "it was unfinished when this ledger's backup was made; run seatctl sync to see its outcome"
 
 
 def _end_unfinished(tx: Transaction) -> None:
@@ -126,10 +126,10 @@ def _end_unfinished(tx: Transaction) -> None:
 
 
 def replace_ledger(copy: Path, place: Path, aside: Path) -> None:
-    """Put a ledger file where another one is or was; what it replaces is kept as `aside`, if it is there.
+    """Put the ledger file `copy` at `place`; an existing ledger there is kept as `aside`.
 
-    A damaged one is moved aside with its journal; a good one is copied aside, and overwritten in one
-    transaction: moving it would leave other processes writing into the file that was set aside.
+    A damaged ledger is moved to `aside` with its journal. A good one is copied to `aside` and overwritten in
+    one transaction: if it were moved, other processes would go on writing to the file that was set aside.
     """
     try:
         current = open_ledger(place) if place.exists() else None
@@ -145,7 +145,7 @@ def replace_ledger(copy: Path, place: Path, aside: Path) -> None:
         engine.close()
         return
     try:
-        # Held, so that no operation of this ledger is under way while its steps are replaced.
+        # With the money lock, no operation of this ledger can be running while its steps are replaced.
         with current.money_lock():
             _overwrite(current, copy, aside)
     except sqlite3.Error as error:
@@ -155,10 +155,10 @@ def replace_ledger(copy: Path, place: Path, aside: Path) -> None:
 
 
 def _overwrite(current: Ledger, copy: Path, aside: Path) -> None:
-    """Copy a ledger aside and overwrite it in one transaction.
+    """Copy a ledger to `aside` and overwrite it in one transaction.
 
-    It is copied once the transaction has begun, which others can read beside but not write: a change that
-    is committed between a copy and the transaction would be in neither of the two files.
+    The copy is made after the transaction has begun, when others can read but not write: otherwise a change
+    that is committed between the copy and the transaction would be in neither of the two files.
     """
     deadline = time.monotonic() + WAIT_SECONDS
     begun = False
@@ -180,16 +180,16 @@ def _overwrite(current: Ledger, copy: Path, aside: Path) -> None:
             )
 
     with closing(sqlite3.connect(copy, isolation_level=None)) as source:
-        # The first step takes the lock, and must not be the last: a ledger has more pages than that.
+        # The first step takes the lock and must not be the last one; every ledger has more pages than that.
         source.backup(current.engine.connection, pages=_PAGES_A_STEP, progress=step)
 
 
 def delete_leftovers(place: Path) -> None:
-    """Delete what restores that were killed have left beside the ledger: whole copies of it."""
+    """Delete the copies that killed restores left beside the ledger."""
     pattern = re.compile(rf"\.+{re.escape(place.name)}\.(\d+)\.part")
     for path in place.parent.iterdir() if place.parent.is_dir() else ():
-        found = pattern.match(path.name)
-        if found and not _is_alive(int(found[1])):
+        match = pattern.match(path.name)
+        if match and not _is_alive(int(match[1])):
             path.unlink(missing_ok=True)
 
 
@@ -204,5 +204,5 @@ def _is_alive(process: int) -> bool:
 
 
 def _files(path: Path) -> list[Path]:
-    """The file and those that SQLite may put beside it."""
+    """Return the file and those that SQLite may create beside it."""
     return [path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))]

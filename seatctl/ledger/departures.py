@@ -1,4 +1,4 @@
-"""Who goes when seats are given back: chosen by a rule, or named in a file."""
+"""Queries for the people who lose their seats in a decrease: selected by a rule, or named in a file."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _ONLY = {
 }
 
 
-def choose(reader: Reader, subscription_id: int, how: DepartureRule, seats: int) -> tuple[int, ...]:
-    """The ids of at most `seats` users who go under this rule; fewer where the rule finds no more.
+def choose(reader: Reader, subscription_id: int, rule: DepartureRule, seats: int) -> tuple[int, ...]:
+    """Return the ids of at most `seats` users whom this rule selects; fewer if the rule finds no more.
 
-    Whose seat ends anyway goes first, so that nobody else has to.
+    People whose seat ends anyway are selected first, so that fewer others lose theirs.
     """
     rows = reader.rows(
         f"SELECT t.user_id FROM seats t JOIN users u ON u.id = t.user_id"  # noqa: S608 - conditions of ours
-        f" WHERE t.subscription_id = :pool AND t.revoked_at IS NULL {_ONLY.get(how, '')}"
-        f" ORDER BY t.until IS NULL, {_ORDER[how]} LIMIT :seats",
-        {"pool": subscription_id, "seats": max(0, seats)},
+        f" WHERE t.subscription_id = :subscription AND t.revoked_at IS NULL {_ONLY.get(rule, '')}"
+        f" ORDER BY t.until IS NULL, {_ORDER[rule]} LIMIT :seats",
+        {"subscription": subscription_id, "seats": max(0, seats)},
     )
     return tuple(row["user_id"] for row in rows)
 
 
 def emails(reader: Reader, users: Sequence[int]) -> tuple[str, ...]:
-    """The addresses of these users, in their order."""
+    """Return the e-mail addresses of these users, in the same order."""
     rows = reader.rows(
         "SELECT u.email FROM json_each(?) AS named JOIN users u ON u.id = named.value ORDER BY named.key",
         (json.dumps([*users]),),
@@ -44,7 +44,7 @@ def emails(reader: Reader, users: Sequence[int]) -> tuple[str, ...]:
 
 
 def ending_between(reader: Reader, subscription_id: int, after: str, until: str) -> tuple[int, ...]:
-    """The users whose seat ends by itself after one moment and until another (written form, UTC)."""
+    """Return the ids of users whose seat ends after `after` and no later than `until` (written form, UTC)."""
     rows = reader.rows(
         "SELECT user_id FROM seats WHERE subscription_id = ? AND revoked_at IS NULL"
         " AND until > ? AND until <= ?",
@@ -54,20 +54,23 @@ def ending_between(reader: Reader, subscription_id: int, after: str, until: str)
 
 
 def selected_by_decrease(reader: Reader, subscription_id: int, until: str) -> tuple[int, ...]:
-    """The users whose seat ends at `until` (written form, UTC) as a decrease said, in the order named."""
+    """Return the ids of users selected by a decrease to lose their seat at `until`, in selection order.
+
+    `until` is in the written form (UTC).
+    """
     rows = reader.rows(
         "SELECT DISTINCT t.user_id FROM operations o, json_each(o.payload, '$.leaving') named"
         " JOIN seats t ON t.user_id = named.value AND t.subscription_id = o.subscription_id"
-        " WHERE o.subscription_id = :pool AND o.kind = 'change' AND o.state = 'done'"
+        " WHERE o.subscription_id = :subscription AND o.kind = 'change' AND o.state = 'done'"
         " AND json_extract(o.payload, '$.term_end') = :until AND t.revoked_at IS NULL AND t.until = :until"
         " ORDER BY o.id, named.key",
-        {"pool": subscription_id, "until": until},
+        {"subscription": subscription_id, "until": until},
     )
     return tuple(row["user_id"] for row in rows)
 
 
 def seated_in_file(reader: Reader, subscription_id: int) -> tuple[int, ...]:
-    """The users of the staged file (`incoming`) who have an active seat there."""
+    """Return the ids of users in the staged file (`incoming`) who have an active seat in the subscription."""
     rows = reader.rows(
         "SELECT t.user_id FROM seats t JOIN incoming i ON i.user_id = t.user_id"
         " WHERE t.subscription_id = ? AND t.revoked_at IS NULL ORDER BY i.line",
@@ -77,13 +80,13 @@ def seated_in_file(reader: Reader, subscription_id: int) -> tuple[int, ...]:
 
 
 def in_file(reader: Reader) -> tuple[str, ...]:
-    """The addresses of the staged file, in alphabetical order."""
+    """Return the e-mail addresses of the users in the staged file (`incoming`), in alphabetical order."""
     rows = reader.rows("SELECT u.email FROM incoming i JOIN users u ON u.id = i.user_id ORDER BY u.email_key")
     return tuple(row["email"] for row in rows)
 
 
 def not_seated_in_file(reader: Reader, subscription_id: int) -> tuple[str, ...]:
-    """The addresses of the staged file (`incoming`) who have no active seat there, in its order."""
+    """Return the addresses in the staged file (`incoming`) without an active seat there, in file order."""
     rows = reader.rows(
         "SELECT u.email FROM incoming i JOIN users u ON u.id = i.user_id WHERE NOT EXISTS ("
         " SELECT 1 FROM seats t WHERE t.user_id = i.user_id AND t.subscription_id = ?"
@@ -94,16 +97,16 @@ def not_seated_in_file(reader: Reader, subscription_id: int) -> tuple[str, ...]:
 
 
 def next_seats(reader: Reader, subscription_id: int) -> int:
-    """How many seats the next term begins with: what Stripe's item holds."""
+    """Return the seats of the next term: the quantity of Stripe's item."""
     return reader.count("SELECT quantity FROM subscriptions WHERE id = ?", (subscription_id,))
 
 
 def assigned_last(reader: Reader, subscription_id: int, seats: int) -> list[str]:
-    """The addresses of those who were seated last, the latest first, at most `seats` of them."""
+    """Return the e-mail addresses of the `seats` people assigned last, the latest first."""
     rows = reader.rows(
         "SELECT u.email FROM seats t JOIN users u ON u.id = t.user_id"
-        " WHERE t.subscription_id = :pool AND t.revoked_at IS NULL"
+        " WHERE t.subscription_id = :subscription AND t.revoked_at IS NULL"
         " ORDER BY t.assigned_at DESC, t.id DESC LIMIT :seats",
-        {"pool": subscription_id, "seats": max(0, seats)},
+        {"subscription": subscription_id, "seats": max(0, seats)},
     )
     return [row["email"] for row in rows]

@@ -1,6 +1,7 @@
-"""What time alone has changed: seats bought or given back by date, expired seats and requests, waitlists.
+"""Changes that fall due by time alone: planned capacities, expired seats and requests, waitlists.
 
-Every change settles first, so that it judges what is so now; reads compute the same and write nothing.
+Every transaction records them first, so that it decides on the state of now. Reads compute the same state
+from the clock and write nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _WITH_FREE_SEATS = """SELECT id FROM subscriptions WHERE capacity > assigned
 
 
 def settle(tx: Transaction) -> None:
-    """Record everything that fell due up to the transaction's moment."""
+    """Record everything that has fallen due by the time of the transaction."""
     apply_capacity_changes(tx)
     seats.expire(tx)
     request_closures.expire(tx)
@@ -27,7 +28,7 @@ def settle(tx: Transaction) -> None:
 
 
 def apply_capacity_changes(tx: Transaction) -> None:
-    """Let planned capacities take effect, oldest first."""
+    """Apply planned capacities that are due, oldest first."""
     due = list(
         tx.rows(
             "SELECT id, subscription_id, seats FROM capacity_changes"
@@ -43,7 +44,7 @@ def apply_capacity_changes(tx: Transaction) -> None:
 
 
 def fill_waitlists(tx: Transaction) -> int:
-    """Give free seats that are not held (`undo/held_seats.py`) to the first on the waitlists; how many."""
+    """Give free seats to the waitlists, except held ones (`undo/held_seats.py`); return how many."""
     held_seats.update(tx)
     if not requests.anybody_waits(tx):
         return 0
@@ -52,7 +53,7 @@ def fill_waitlists(tx: Transaction) -> int:
 
 
 def waitlist_note(tx: Transaction, moved_up: int) -> str:
-    """How a report goes on after seats were given back: who moved up, or until when the waitlist waits."""
+    """Return the end of a summary after seats were freed: who moved up, or how long the waitlist waits."""
     if moved_up:
         return f"; seated {moved_up:,} from the waitlist"
     until = held_seats.held_until(tx) if requests.anybody_waits(tx) else None
@@ -60,7 +61,7 @@ def waitlist_note(tx: Transaction, moved_up: int) -> str:
 
 
 def _fill(tx: Transaction, subscription: Subscription) -> int:
-    """Seats go in the order of the waitlist; whoever cannot take this one keeps the place."""
+    """Assign free seats in the order of the waitlist. A request that does not fit keeps its place."""
     free, seated = max(0, subscription.free - held_seats.held(tx, subscription.id, tx.now)), 0
     for request in list(requests.waiting(tx, subscription.id)):
         if not free:
@@ -70,7 +71,8 @@ def _fill(tx: Transaction, subscription: Subscription) -> int:
             _suits(tx, request, subscription, free) if for_any else free > _kept_free(request, subscription)
         ):
             continue
-        # For any subscription it is this one's rule that decides, now; else it was decided before.
+        # A request for any subscription is decided now, by this subscription's rules; others were decided
+        # before.
         by = AUTOMATIC if for_any and request.decided_by == AUTOMATIC else None
         taken = take_seat(tx, request, subscription, by=by)
         free -= taken
@@ -79,14 +81,15 @@ def _fill(tx: Transaction, subscription: Subscription) -> int:
 
 
 def _kept_free(request: SeatRequest, subscription: Subscription) -> int:
-    """The free seats that are not for whom a rule approved."""
+    """Return how many free seats are kept from requests that were approved automatically."""
     return subscription.auto_approval.keep_free if request.decided_by == AUTOMATIC else 0
 
 
 def _suits(tx: Transaction, request: SeatRequest, subscription: Subscription, free: int) -> bool:
-    """Whether a seat there is what somebody waits for who asked for any, and theirs by its rules.
+    """Return whether a request for any subscription can have a seat of this one.
 
-    Whom a person approved may have any; whom a rule of another subscription approved was not approved here.
+    The seat must have the requested features. A request that a person approved may take any seat; one that
+    was approved by the rules of another subscription has to fit the rules of this one.
     """
     offered = subscription.policy.features if subscription.policy else ()
     if not set(request.features) <= set(offered):
@@ -95,14 +98,14 @@ def _suits(tx: Transaction, request: SeatRequest, subscription: Subscription, fr
         return True
     group = tx.value("SELECT group_name FROM users WHERE id = ?", (request.user_id,))
     today = requests.approved_automatically(tx, subscription.id, tx.call.now)
-    asking = Requester(request.email, None if group is None else str(group), tx.call.now, today)
-    return automatically(subscription.auto_approval, asking, free).outcome is ApprovalOutcome.SEAT
+    requester = Requester(request.email, None if group is None else str(group), tx.call.now, today)
+    return automatically(subscription.auto_approval, requester, free).outcome is ApprovalOutcome.SEAT
 
 
 def take_seat(tx: Transaction, request: SeatRequest, subscription: Subscription, *, by: str | None) -> int:
-    """Approve a request and seat its user in the same transaction; how many seats that took.
+    """Approve a request, assign a seat to its user, and return how many seats that took.
 
-    One, or none where the user sits there already. The caller has seen that a seat is free.
+    The result is 1, or 0 if the user has a seat there already. The caller has checked that a seat is free.
     """
     requests.decide(tx, request.number, RequestStatus.APPROVED, by=by, subscription_id=subscription.id)
     if seats.active_id(tx, subscription.id, request.user_id) is not None:

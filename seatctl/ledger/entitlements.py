@@ -1,4 +1,4 @@
-"""What `check` asks of the ledger: a person's status and active seats, by index, in two statements."""
+"""The query behind `check`: a user's status and active seats, by index, in two statements."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seatctl.models.call import format_time, parse_time
 from seatctl.models.entitlement import Holding
 from seatctl.rules.emails import email_key
 
-# What is owed is asked for only if it can matter: most that are asked about have paid.
+# Owed invoices are read only if they can matter: most subscriptions are paid.
 _HOLDINGS = f"""SELECT s.id, s.name, p.slug AS plan, s.status, t.until, s.cancel_at, s.unpaid_since, s.policy,
     s.capacity, s.pause_collection,
     CASE WHEN s.status <> 'active' OR s.unpaid_since IS NOT NULL THEN {OWED} END AS owed
@@ -29,22 +29,22 @@ def status_and_holdings(
     plan_id: int | None = None,
     feature: str | None = None,
 ) -> tuple[str | None, list[Holding]]:
-    """The user's status (None: unknown) and active seats at `now` (UTC), as far as they match."""
+    """Return the user's status (None: unknown user) and the active seats at `now` (UTC) that match."""
     user = reader.row("SELECT id, status FROM users WHERE email_key = ?", (email_key(email),))
     if user is None:
         return None, []
-    in_one = "" if subscription_id is None else " AND s.id = :subscription"
-    of_plan = "" if plan_id is None else " AND p.id = :plan"
+    by_subscription = "" if subscription_id is None else " AND s.id = :subscription"
+    by_plan = "" if plan_id is None else " AND p.id = :plan"
     rows = reader.rows(
-        f"{_HOLDINGS}{in_one}{of_plan} ORDER BY s.name_key",
+        f"{_HOLDINGS}{by_subscription}{by_plan} ORDER BY s.name_key",
         {"user": user["id"], "now": format_time(now), "subscription": subscription_id, "plan": plan_id},
     )
-    held = [_holding(row) for row in rows]
-    return user["status"], [one for one in held if feature is None or feature in one.features]
+    holdings = [_holding(row) for row in rows]
+    return user["status"], [held for held in holdings if feature is None or feature in held.features]
 
 
 def _holding(row: Row) -> Holding:
-    # The fields that count are read here: parsing the whole policy costs a start-up its imports.
+    # Only the needed fields of the policy are read: parsing all of it would import more modules at start-up.
     policy = json.loads(row["policy"]) if row["policy"] else {}
     return Holding(
         subscription=row["name"],

@@ -1,4 +1,4 @@
-"""Everything that a ledger holds as plain rows, one stream per file, with names instead of numbers."""
+"""The ledger's tables as plain rows, with names instead of ids: one stream per file of `ledger export`."""
 
 from __future__ import annotations
 
@@ -48,15 +48,16 @@ TABLES: Mapping[str, str] = {
     "changes": """SELECT entry, n, entity, entity_id, before, after, salt, erased_at, hash
         FROM changes ORDER BY entry, n""",
 }
-"""By the name of the file. Whatever a person needs to leave with; what Stripe holds alone is not in it."""
+"""The query of each file, by file name: all that is needed to move to another tool. What only Stripe has is
+not exported."""
 
 
 def columns(reader: Reader, table: str) -> list[str]:
-    """The columns of a file, in order."""
+    """Return the columns of a file, in order."""
     return reader.engine.columns(TABLES[table])
 
 
 def rows(reader: Reader, table: str) -> Iterator[Record]:
-    """The rows of a file, as they are read."""
+    """Yield the rows of a file."""
     for row in reader.rows(TABLES[table]):
         yield dict(zip(row.keys(), row, strict=True))

@@ -1,4 +1,4 @@
-"""What can go wrong with the ledger itself, as against with what is asked of it."""
+"""Errors of the ledger file itself."""
 
 from __future__ import annotations
 
@@ -6,30 +6,28 @@ from seatctl.errors import Code, LedgerError, NotFound, TryAgain
 
 
 class NoLedger(NotFound):
-    """There is no ledger at the path."""
+    """There is no ledger at this path."""
 
     kind = Code.NO_LEDGER
 
 
 class LedgerBusy(TryAgain):
-    """Another process held the write lock for as long as we were willing to wait."""
+    """Another process held the write lock during the whole waiting time."""
 
     kind = Code.LEDGER_BUSY
 
 
 class LedgerCorrupt(LedgerError):
-    """The file is damaged, or is no ledger at all."""
+    """The file is damaged, or it is not a ledger."""
 
     kind = Code.LEDGER_CORRUPT
 
 
 class LedgerDamaged(LedgerCorrupt):
-    """SQLite can read the file, but what stands in it is not what this program has written."""
+    """SQLite can read the file, but its content is not what seatctl wrote."""
 
     kind = Code.LEDGER_DAMAGED
 
 
-RESTORE = (
-    "to see what is wrong: seatctl ledger check; to put a backup in its place: seatctl ledger restore FILE"
-)
-"""The hint of whatever meets a damaged ledger."""
+RESTORE = "to see what is wrong: seatctl ledger check; to restore a backup: seatctl ledger restore FILE"
+"""The hint for a damaged ledger."""

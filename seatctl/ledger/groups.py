@@ -1,6 +1,6 @@
-"""Groups in statements: compared without case and doubled spaces, and kept as they were first spelled.
+"""SQL for groups, which are compared without case and repeated spaces and keep their first spelling.
 
-SQLite folds the case of ASCII alone, so the statements call `group_key` of rules/names.py.
+SQLite folds the case of ASCII only; therefore statements call `group_key` of rules/names.py.
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ from seatctl.rules.names import group_key
 
 
 def define_group_key(reader: Reader) -> None:
-    """Let the statements that follow call `group_key`."""
+    """Make `group_key` available to the statements that follow."""
     reader.engine.define("group_key", lambda text: None if text is None else group_key(text))
 
 
-def differ(one: str, other: str) -> str:
-    """The condition that two columns, neither of them NULL, name two groups. Equal texts call nothing."""
-    return f"({one} <> {other} AND group_key({one}) <> group_key({other}))"
+def differ(first: str, second: str) -> str:
+    """Return the condition that two columns, both not NULL, name different groups.
+
+    Texts are compared first, because the function is slow.
+    """
+    return f"({first} <> {second} AND group_key({first}) <> group_key({second}))"
 
 
-def keep_spelling(given: str, held: str) -> str:
-    """The value of a column `given` (NULL: nothing), or `held` where that is the same group."""
-    same = f"{given} <> {held} AND group_key({given}) = group_key({held})"
-    return f"CASE WHEN {same} THEN {held} ELSE {given} END"
+def keep_spelling(new: str, stored: str) -> str:
+    """Return an expression for the column `new` that yields `stored` if both name the same group."""
+    same = f"{new} <> {stored} AND group_key({new}) = group_key({stored})"
+    return f"CASE WHEN {same} THEN {stored} ELSE {new} END"

@@ -1,7 +1,7 @@
-"""Many rows written by one statement.
+"""INSERT of many rows as one statement.
 
-A statement for each row lets the interpreter's lock go and asks for it again each time. While other threads
-read pages of Stripe, most of a backfill was spent waiting for that; one statement for a page waits once.
+Each statement releases the interpreter's lock and waits for it again. While other threads read pages from
+Stripe, a backfill spent most of its time in that wait; one statement per page waits once.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from seatctl.ledger.engines.port import SqlValue
 from seatctl.ledger.transaction import Journal
 
 _AT_ONCE: Final = 100
-"""Rows: a page of Stripe's. SQLite takes 32,766 parameters."""
+"""Rows per statement: a page of Stripe's. SQLite allows 32,766 parameters."""
 
 
 def insert_all(
     journal: Journal, into: str, row: str, rows: Sequence[Sequence[SqlValue]], then: str = ""
 ) -> None:
-    """`into VALUES row, row, … then`: `row` is what one row looks like in SQL, `then` an ON CONFLICT."""
+    """Run `into VALUES row, row, … then`: `row` is the SQL of one row, `then` an ON CONFLICT clause."""
     for start in range(0, len(rows), _AT_ONCE):
-        part = rows[start : start + _AT_ONCE]
-        values = ", ".join([row] * len(part))
-        journal.execute(f"{into} VALUES {values} {then}", [value for one in part for value in one])
+        page = rows[start : start + _AT_ONCE]
+        marks = ", ".join([row] * len(page))
+        journal.execute(f"{into} VALUES {marks} {then}", [value for values in page for value in values])
 
 
 def json_list(values: Iterable[str]) -> str:
-    """Texts as one parameter, which `json_each` reads."""
+    """Return texts as one parameter for `json_each`."""
     return json.dumps(list(values))
 
 
 def compact_json(value: Mapping[str, JsonValue]) -> str:
-    """An object as a column keeps it."""
+    """Return an object as compact JSON text for a column."""
     return json.dumps(dict(value), ensure_ascii=False, separators=(",", ":"))

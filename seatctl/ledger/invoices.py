@@ -1,19 +1,17 @@
-"""The mirror of Stripe's invoices as it is read: found by number, listed newest first.
-
-What writes it is in `ledger/mirror/invoices.py`.
-"""
+"""Queries on the mirrored invoices. `ledger/mirror/invoices.py` stores them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from operator import attrgetter
 
 from seatctl.errors import Code, NotFound
 from seatctl.ledger.conditions import where
 from seatctl.ledger.engines.port import Row, SqlValue
 from seatctl.ledger.transaction import Reader
-from seatctl.models.call import format_time, from_epoch, parse_time
+from seatctl.models.call import from_epoch, optional_text, optional_time, parse_time
 from seatctl.models.invoice import Dispute, Invoice, InvoiceLine, InvoiceStatus, Refund
 from seatctl.rules.suggestions import did_you_mean
 
@@ -32,13 +30,13 @@ _SELECT = """SELECT i.id, i.stripe_id, i.number, s.name AS subscription, i.statu
 
 
 class UnknownInvoice(NotFound):
-    """No invoice has this number or Stripe id."""
+    """There is no invoice with this number or Stripe id."""
 
     kind = Code.UNKNOWN_INVOICE
 
 
 def find(reader: Reader, handle: str) -> Invoice:
-    """By number or `in_…`. Raises UnknownInvoice with the nearest numbers."""
+    """Return the invoice with this number or Stripe id. Raises UnknownInvoice with similar numbers."""
     row = reader.row(f"{_SELECT} WHERE i.number = :h OR i.stripe_id = :h", {"h": handle})
     if row is None:
         query = "SELECT number FROM invoices WHERE number IS NOT NULL ORDER BY created_at DESC LIMIT 1000"
@@ -52,7 +50,7 @@ def find(reader: Reader, handle: str) -> Invoice:
 
 
 def drafts_of(reader: Reader, customers_in_stripe: Iterable[str]) -> list[str]:
-    """The drafts of these customers (Stripe ids): they show what the customer's balance is now."""
+    """Return the drafts of these customers (Stripe ids); their totals depend on the customer's balance."""
     rows = reader.rows(
         "SELECT i.stripe_id, c.stripe_id AS customer FROM invoices i JOIN customers c ON c.id = i.customer_id"
         " WHERE i.status = 'draft' ORDER BY i.stripe_id"
@@ -62,13 +60,13 @@ def drafts_of(reader: Reader, customers_in_stripe: Iterable[str]) -> list[str]:
 
 
 def subscription_of(reader: Reader, invoice_id: int) -> int | None:
-    """The id of the subscription that an invoice is for, None where it is for none."""
-    found = reader.value("SELECT subscription_id FROM invoices WHERE id = ?", (invoice_id,))
-    return found if isinstance(found, int) else None
+    """Return the id of the subscription that an invoice is for, or None."""
+    subscription_id = reader.value("SELECT subscription_id FROM invoices WHERE id = ?", (invoice_id,))
+    return subscription_id if isinstance(subscription_id, int) else None
 
 
 def lines(reader: Reader, invoice_id: int) -> list[InvoiceLine]:
-    """The lines of an invoice in Stripe's order."""
+    """Return the lines of an invoice in Stripe's order."""
     query = (
         "SELECT stripe_id, description, quantity, amount, currency, period_start, period_end, proration, data"
         " FROM invoice_lines WHERE invoice_id = ? ORDER BY n"
@@ -86,18 +84,18 @@ def listing(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Iterator[Invoice]:
-    """Invoices, newest first; `since` is inclusive, `until` exclusive, both UTC.
+    """Yield invoices, newest first; `since` is inclusive, `until` exclusive, both UTC.
 
-    Unpaid ones are open, with money still to be paid; of these, overdue ones were due before `overdue_at`,
-    those by card as soon as they were finalized.
+    Unpaid invoices are open with an amount to pay. Overdue ones are unpaid and were due before `overdue_at`;
+    invoices charged to a card are due as soon as they are finalized.
     """
     filters: dict[str, SqlValue] = {
         "subscription": subscription_id,
         "status": None if status is None else str(status),
         "unpaid": 1 if unpaid or overdue_at is not None else None,
-        "overdue": _written(overdue_at),
-        "since": _written(since),
-        "until": _written(until),
+        "overdue": optional_text(overdue_at),
+        "since": optional_text(since),
+        "until": optional_text(until),
     }
     chosen = where(
         filters,
@@ -114,10 +112,6 @@ def listing(
         yield _invoice(row)
 
 
-def _written(moment: datetime | None) -> str | None:
-    return None if moment is None else format_time(moment)
-
-
 def _invoice(row: Row) -> Invoice:
     status = InvoiceStatus(row["status"])
     return Invoice(
@@ -132,13 +126,13 @@ def _invoice(row: Row) -> Invoice:
         amount_paid=row["amount_paid"],
         amount_remaining=row["amount_remaining"] if status.owes else 0,
         created_at=parse_time(row["created_at"]),
-        due_date=None if row["due_date"] is None else parse_time(row["due_date"]),
-        finalized_at=None if row["finalized_at"] is None else parse_time(row["finalized_at"]),
+        due_date=optional_time(row["due_date"]),
+        finalized_at=optional_time(row["finalized_at"]),
         billing_reason=row["billing_reason"],
         hosted_url=row["hosted_url"],
         details=json.loads(row["data"]),
-        refunds=tuple(sorted(map(_refund, json.loads(row["refunds"])), key=lambda one: one.at)),
-        disputes=tuple(sorted(map(_dispute, json.loads(row["disputes"])), key=lambda one: one.at)),
+        refunds=tuple(sorted(map(_refund, json.loads(row["refunds"])), key=attrgetter("at"))),
+        disputes=tuple(sorted(map(_dispute, json.loads(row["disputes"])), key=attrgetter("at"))),
     )
 
 
@@ -149,26 +143,26 @@ def _refund(fields: tuple[int, str, int]) -> Refund:
 
 def _dispute(fields: tuple[int, str | None, str | None, str | None, int, int | None]) -> Dispute:
     amount, currency, status, reason, created, due = fields
-    answer_by = from_epoch(due) if due else None  # 0: the bank takes no answer
-    told = (status or "unknown", reason or "unknown")
-    return Dispute(amount, currency or "", *told, from_epoch(created), answer_by)
+    answer_by = from_epoch(due) if due else None  # 0: the bank takes no evidence
+    words = (status or "unknown", reason or "unknown")
+    return Dispute(amount, currency or "", *words, from_epoch(created), answer_by)
 
 
 def in_dispute(reader: Reader) -> list[Invoice]:
-    """The invoices of which a payment is disputed and the dispute is not decided, oldest first."""
+    """Return the invoices with a payment in an undecided dispute, oldest first."""
     rows = reader.rows(
         "SELECT parent FROM stripe_objects WHERE kind = 'dispute' AND"
         " coalesce(json_extract(data, '$.status'), '') NOT IN ('won', 'lost', 'warning_closed', 'prevented')"
     )
     payments = [row["parent"] for row in rows]
     if not payments:
-        return []  # nearly always: what follows looks into the payments of every invoice
-    found = reader.rows(
+        return []  # nearly always; the next query reads the payments of every invoice
+    disputed = reader.rows(
         f"{_SELECT} WHERE EXISTS (SELECT 1 FROM json_each(i.data, '$.payments') p JOIN json_each(:payments) w"  # noqa: S608 - the statement is ours, every value is bound
         " ON w.value = json_extract(p.value, '$.reference')) ORDER BY i.created_at, i.id",
         {"payments": json.dumps(payments)},
     )
-    return [_invoice(row) for row in found]
+    return [_invoice(row) for row in disputed]
 
 
 def _line(row: Row) -> InvoiceLine:

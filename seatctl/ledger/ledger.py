@@ -1,7 +1,7 @@
-"""Opening and creating a ledger, and the transactions that may touch it.
+"""Opening and creating a ledger, and its transactions.
 
-`change` is the only way to write what the audit knows; `journal` writes what it does not; `staging` fills
-TEMP tables. The statements themselves live in the modules beside this one.
+`change` is the only way to write audited facts; `journal` writes everything else; `staging` fills TEMP
+tables. The statements are in the other modules of this package.
 """
 
 from __future__ import annotations
@@ -26,34 +26,34 @@ from seatctl.models.call import Call, format_time
 __all__ = ["Journal", "Ledger", "Reader", "Transaction", "create_ledger", "open_ledger"]
 
 MONEY_WAIT_SECONDS = 5.0
-"""How long a money command waits for another one before it says `busy`."""
+"""How long a money command waits for another one before it fails with `busy`."""
 
 
-_NAME_ANOTHER = "give yourself access to it, or name another ledger: seatctl --ledger PATH"
+_NAME_ANOTHER = "give yourself access to it, or use another ledger: seatctl --ledger PATH"
 
 
 _MAY_BE_DAMAGE = (sqlite3.Error, ValueError, LookupError, TypeError, AttributeError, StopIteration)
-"""What a row raises that does not hold what was written there: no such table or column, no JSON, no text, no
-time, a value that nobody knows, a key that is missing, a thing that is gone. So does a bug of ours."""
+"""The errors that a damaged row can cause: a missing table, column, key or row, or an invalid value. A bug in
+seatctl can cause them too."""
 
 
 @contextmanager
 def _detect_damage(path: Path) -> Iterator[None]:
-    """An error that rows of the ledger may have caused is the ledger's damage where it has any, else a bug.
+    """Check the ledger after an error that damaged rows may have caused.
 
-    Raises LedgerDamaged, or what was raised.
+    Raises LedgerDamaged if the check finds a problem, else the original error, which is a bug.
     """
     try:
         yield
     except _MAY_BE_DAMAGE as error:
-        found = _damage(path)
-        if found is None:
+        problem = _damage(path)
+        if problem is None:
             raise
-        raise damage_error(path, *found) from error
+        raise damage_error(path, *problem) from error
 
 
 def _damage(path: Path) -> tuple[str, str, str] | None:
-    """What is wrong with the ledger, read by another connection: nothing of ours is under way there."""
+    """Return the first problem of the rows, read through a second connection with no transaction of ours."""
     from seatctl.ledger.checks import all_checks
 
     engine = SqliteEngine(path)
@@ -65,7 +65,7 @@ def _damage(path: Path) -> tuple[str, str, str] | None:
 
 
 def damage_error(path: Path, check: str, subject: str, detail: str) -> LedgerDamaged:
-    """The refusal of whoever has met damage."""
+    """Return the refusal for a damaged ledger."""
     return LedgerDamaged(
         f"the ledger {path} is damaged: {subject}: {detail}",
         hint=RESTORE,
@@ -81,31 +81,31 @@ class Ledger:
         self.path: Path = engine.path
         self._money_depth = 0
         self.is_rehearsal = False
-        """Whether this is a copy that is thrown away: see `copies.rehearsal`."""
+        """Whether this is a temporary copy; see `copies.rehearsal`."""
         self.first_entry_with_messages: int | None = None
-        """The first audit entry, of those committed through this object, that has messages to send."""
+        """The first audit entry committed through this object that has messages to send."""
 
     @property
     def id(self) -> str:
-        """The random id that Stripe's metadata names (design rule 9)."""
-        return self._named("ledger_id", lambda found: found.startswith("led_"))
+        """The random id that names this ledger in the metadata of its Stripe subscriptions."""
+        return self._meta_value("ledger_id", lambda value: value.startswith("led_"))
 
     @property
     def mode(self) -> str:
-        """`sandbox`, `test` or `live`; for good."""
-        return self._named("mode", lambda found: found in MODES)
+        """`sandbox`, `test` or `live`; it never changes."""
+        return self._meta_value("mode", lambda value: value in MODES)
 
-    def _named(self, key: str, can_be: Callable[[str], bool]) -> str:
-        """What `meta` says of the ledger. Raises LedgerDamaged where it says nothing, or what cannot be."""
-        found = self._meta.get(key)
-        if found is None or not can_be(found):
-            wrong = "it is missing" if found is None else f"{found!r} cannot be"
-            raise damage_error(self.path, "meta", key, wrong)
-        return found
+    def _meta_value(self, key: str, is_valid: Callable[[str], bool]) -> str:
+        """Return a value of `meta`. Raises LedgerDamaged if it is missing or not valid."""
+        value = self._meta.get(key)
+        if value is None or not is_valid(value):
+            problem = "is missing" if value is None else f"{value!r} is not a valid value"
+            raise damage_error(self.path, "meta", key, problem)
+        return value
 
     @property
     def stripe_account(self) -> str | None:
-        """The Stripe account it belongs to, once that is known."""
+        """The Stripe account of this ledger; None until it is known."""
         return self._meta.get("stripe_account")
 
     @cached_property
@@ -115,7 +115,7 @@ class Ledger:
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
-        """One snapshot in which nothing can be written; inside another transaction, that one's view."""
+        """Open a read-only snapshot; inside another transaction, read what that transaction sees."""
         if self.engine.in_transaction:
             yield Reader(self.engine)
             return
@@ -128,15 +128,15 @@ class Ledger:
 
     @contextmanager
     def change(self, call: Call) -> Iterator[Transaction]:
-        """The one way to change facts. Settles what has fallen due first, and audits on leaving.
+        """Open a transaction that changes facts. It first records what is due, and ends with an audit entry.
 
-        Rolled back on an exception, under a dry run (except in a rehearsal), and if nothing was recorded.
+        It is rolled back on an exception, in a dry run (except in a rehearsal), and if nothing was recorded.
         """
         from seatctl.ledger.due_changes import fill_waitlists, settle
 
         self._require_idle()
-        # The write lock is held from the first read to the commit, so that what was read (a free seat,
-        # an open request, a name) is still so when it is written: no second process can take it meanwhile.
+        # The write lock is held from the first read to the commit: no other process can take the free seat,
+        # the open request or the name that was read.
         with _detect_damage(self.path):
             self._begin_writing()
             try:
@@ -144,8 +144,7 @@ class Ledger:
                 settle(tx)
                 yield tx
                 fill_waitlists(tx)
-                keep = tx.finish() and (not call.dry_run or (call.rehearsed and self.is_rehearsal))
-                if keep:
+                if tx.finish() and (not call.dry_run or (call.rehearsed and self.is_rehearsal)):
                     self.engine.commit()
                     if tx.messages and self.first_entry_with_messages is None:
                         self.first_entry_with_messages = tx.entry
@@ -153,11 +152,11 @@ class Ledger:
                 self.engine.rollback()
 
     def journal(self) -> AbstractContextManager[Journal]:
-        """Write operations, steps, the Stripe mirror and states: no settling, no audit."""
+        """Open a transaction for operations, steps, the Stripe mirror and states, which are not audited."""
         return self._journal(self._begin_writing)
 
     def staging(self) -> AbstractContextManager[Journal]:
-        """Fill TEMP tables before a change, without holding the lock while a file is read."""
+        """Open a transaction that fills TEMP tables, so that no lock is held while a file is read."""
         return self._journal(self.engine.begin_staging)
 
     @contextmanager
@@ -173,9 +172,9 @@ class Ledger:
 
     @contextmanager
     def scratch(self) -> Iterator[Journal]:
-        """One snapshot in which TEMP tables may be filled and asked; all of it is forgotten on leaving.
+        """Open a snapshot in which TEMP tables can be filled and queried; it is rolled back on leaving.
 
-        Takes no lock and writes nothing to the file, which may be one that nobody may write.
+        It takes no lock and writes nothing to the file, which may be read-only.
         """
         self._require_idle()
         with _detect_damage(self.path):
@@ -186,22 +185,23 @@ class Ledger:
                 self.engine.rollback()
 
     def _begin_writing(self) -> None:
-        """Take the write lock of the ledger that was opened, not of one that a restore put in its place."""
-        known = self.id  # what else was read before, such as the number of a batch's run, is of this one too
+        """Take the write lock, and refuse if a restore has replaced the ledger since it was opened."""
+        known_id = self.id  # what was read before, such as the number of a batch's run, is of this ledger too
         self.engine.begin_writing()
-        found = next(iter(self.engine.rows("SELECT value FROM meta WHERE key = 'ledger_id'")), None)
-        if found is None or found[0] != known:
+        row = next(iter(self.engine.rows("SELECT value FROM meta WHERE key = 'ledger_id'")), None)
+        if row is None or row[0] != known_id:
             self.engine.rollback()
             raise refuse(
                 Code.LEDGER_REPLACED,
-                f"{self.path} was replaced by a backup while this command ran, which stopped there",
-                hint="to see what the ledger holds now: seatctl runs list; then run it again",
+                f"{self.path} was replaced by a backup while this command was running; it was stopped",
+                hint="see what the ledger holds now: seatctl runs list; then run the command again",
             )
         if not self.engine.is_guarded:
-            # Without its triggers nothing counts who sits where: it would seat one too many.
+            # Without the triggers assigned seats are not counted, and more seats would be given than are paid
+            # for.
             self.engine.rollback()
-            wrong = _damage(self.path) or ("structure", "triggers", "they are not those of this version")
-            raise damage_error(self.path, *wrong)
+            problem = _damage(self.path) or ("structure", "triggers", "differ from those of this version")
+            raise damage_error(self.path, *problem)
 
     def _require_idle(self) -> None:
         if self.engine.in_transaction:
@@ -209,11 +209,11 @@ class Ledger:
 
     @contextmanager
     def money_lock(self) -> Iterator[None]:
-        """Held by whoever runs or recovers an operation.
+        """Hold the lock for running or recovering an operation. Raises `busy`.
 
-        It stops a recovery from replaying an operation that its own process is still running, which would
-        charge twice. flock, because the kernel frees it the moment a process dies; the file is never
-        deleted, or two processes could hold locks on two files of the same name.
+        Without it, a recovery could repeat an operation that another process is still running, and charge
+        twice. flock, because the kernel releases it when a process dies. The file is never deleted: otherwise
+        two processes could hold locks on two files of the same name.
         """
         if self._money_depth:
             self._money_depth += 1
@@ -234,8 +234,8 @@ class Ledger:
             if not _lock(handle, MONEY_WAIT_SECONDS):
                 raise refuse(
                     Code.BUSY,
-                    "another money operation on this ledger is under way",
-                    hint="run the same command again when it has ended",
+                    "another purchase or change in Stripe is in progress for this ledger",
+                    hint="run the same command again when it has finished",
                 )
             self._money_depth = 1
             yield
@@ -245,9 +245,9 @@ class Ledger:
 
     @contextmanager
     def mail_lock(self, wait: float = 0) -> Iterator[bool]:
-        """Held by whoever sends messages: two senders would send each of them twice.
+        """Hold the lock for sending messages, so that two processes do not send the same message.
 
-        Yields False where another process still has it after `wait` seconds.
+        Yields False if another process still holds the lock after `wait` seconds.
         """
         handle = os.open(f"{self.path}.mail-lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
@@ -256,7 +256,7 @@ class Ledger:
             os.close(handle)
 
     def set_stripe_account(self, account: str) -> None:
-        """Bind the ledger to the account its key was found to belong to."""
+        """Store the Stripe account that the ledger's key belongs to."""
         with self.journal() as journal:
             journal.execute(
                 "INSERT INTO meta (key, value) VALUES ('stripe_account', ?) ON CONFLICT (key) DO NOTHING",
@@ -265,12 +265,12 @@ class Ledger:
         self.__dict__.pop("_meta", None)
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self.engine.close()
 
 
 def _lock(handle: int, wait: float) -> bool:
-    """Lock an open file, waiting at most `wait` seconds; whether it is ours now."""
+    """Lock an open file, waiting at most `wait` seconds; return whether it is locked."""
     import fcntl
 
     deadline = time.monotonic() + wait
@@ -286,19 +286,19 @@ def _lock(handle: int, wait: float) -> bool:
 
 
 def open_ledger(path: Path, *, wait: float = WAIT_SECONDS) -> Ledger:
-    """Open a ledger that exists, migrating an older one. `wait` is seconds for another writer.
+    """Open an existing ledger and migrate it if needed. `wait` is how many seconds to wait for writers.
 
-    Raises `no_ledger`, or a LedgerError: damaged, written by a later seatctl, not writable.
+    Raises `no_ledger`, or a LedgerError if it is damaged, was written by a later seatctl, or is not writable.
     """
     try:
-        there = path.exists()
+        exists = path.exists()
     except OSError as error:
         raise refuse(
             Code.LEDGER_READ_ONLY, f"{path} cannot be opened: {error.strerror}", hint=_NAME_ANOTHER
         ) from error
-    if not there:
+    if not exists:
         raise _no_ledger(path)
-    if path.is_dir() or path.is_fifo():  # SQLite would call it a failing disk
+    if path.is_dir() or path.is_fifo():  # SQLite would report a disk error
         raise refuse(Code.LEDGER_READ_ONLY, f"{path} is not a file", hint=_NAME_ANOTHER)
     engine = SqliteEngine(path, wait=wait)
     try:
@@ -313,9 +313,9 @@ def open_ledger(path: Path, *, wait: float = WAIT_SECONDS) -> Ledger:
 
 
 def create_ledger(path: Path, *, mode: str, stripe_account: str | None, now: datetime) -> Ledger:
-    """Make a ledger, or open the one that is there if it has the same mode and account.
+    """Create a ledger, or open an existing one with the same mode and account; else raise `ledger_mode`.
 
-    Two processes may do so at once: both end with the same ledger. Raises `ledger_mode` otherwise.
+    If two processes do this at the same time, both open the same ledger.
     """
     create_file(path)
     engine = SqliteEngine(path)
@@ -339,7 +339,7 @@ def create_ledger(path: Path, *, mode: str, stripe_account: str | None, now: dat
 
 
 def _migrate(engine: SqliteEngine, meta: dict[str, str] | None = None) -> None:
-    """Migrate in one transaction; a new ledger's `meta` is part of it, and the first writer's holds."""
+    """Migrate in one transaction, and store `meta` if the ledger has none yet."""
     engine.begin_writing()
     try:
         migrate(engine)
@@ -353,12 +353,12 @@ def _migrate(engine: SqliteEngine, meta: dict[str, str] | None = None) -> None:
 
 
 def _has_meta(engine: SqliteEngine) -> bool:
-    """Whether the ledger has its identity already."""
+    """Return whether the ledger has its id and mode already."""
     return next(iter(engine.rows("SELECT 1 FROM meta LIMIT 1")), None) is not None
 
 
 def _require_created(engine: SqliteEngine) -> None:
-    """A creation that was killed before it was done left an empty file, which is no ledger yet."""
+    """Raise `no_ledger` for an empty file: a creation that was killed leaves one."""
     if engine.version == 0:
         raise _no_ledger(engine.path)
 
@@ -367,8 +367,8 @@ def _require_migratable(engine: SqliteEngine) -> None:
     if not engine.may_write:
         raise refuse(
             Code.LEDGER_READ_ONLY,
-            f"{engine.path} has the schema of an earlier version and has to be migrated first",
-            hint="let a user with write access run: seatctl status",
+            f"{engine.path} has the schema of an earlier version and must be migrated first",
+            hint="ask a user with write access to run: seatctl status",
         )
 
 
@@ -379,11 +379,11 @@ def _no_ledger(path: Path) -> NoLedger:
 def _require_same_mode(ledger: Ledger, mode: str, stripe_account: str | None) -> None:
     other_account = stripe_account and ledger.stripe_account and stripe_account != ledger.stripe_account
     if ledger.mode != mode or other_account:
-        where, found, wanted = ledger.path, ledger.mode, mode
+        actual, wanted = ledger.mode, mode
         if other_account:
-            found, wanted = f"{found} {ledger.stripe_account}", f"{wanted} {stripe_account}"
+            actual, wanted = f"{actual} {ledger.stripe_account}", f"{wanted} {stripe_account}"
         raise refuse(
             Code.LEDGER_MODE,
-            f"the ledger {where} is for {found}, not for {wanted}",
+            f"the ledger {ledger.path} is for {actual}, not for {wanted}",
             hint="name another profile: seatctl init PROFILE",
         )

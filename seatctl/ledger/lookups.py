@@ -1,4 +1,4 @@
-"""Finding several things that arguments name: all that are not there are named at once."""
+"""Lookup of several named things, with one error that lists all missing ones."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ Found = TypeVar("Found")
 
 
 def find_all(find: Callable[[str], Found], handles: Sequence[str], what: str, key: str) -> list[Found]:
-    """What `find` finds of each handle. Raises its NotFound, of several one that lists them under `key`.
+    """Return `find(handle)` for each handle. Raises its NotFound, with all missing handles in the data `key`.
 
-    `what` is the plural: "users". The command that lists them is `seatctl WHAT list`.
+    `what` is the plural, such as "users"; the command that lists them is `seatctl WHAT list`.
     """
-    found: list[Found] = []
+    results: list[Found] = []
     missing: dict[str, NotFound] = {}
     for handle in handles:
         try:
-            found.append(find(handle))
+            results.append(find(handle))
         except NotFound as error:
             missing[handle] = error
     errors = list(missing.values())
@@ -30,4 +30,4 @@ def find_all(find: Callable[[str], Found], handles: Sequence[str], what: str, ke
         )
     if errors:
         raise errors[0]
-    return found
+    return results

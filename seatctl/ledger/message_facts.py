@@ -1,4 +1,4 @@
-"""What a message tells: the facts behind its ids, read when it is sent. Names and times only, no text."""
+"""The facts for a message, read by its ids when it is sent. Names, times and amounts; no text."""
 
 from __future__ import annotations
 
@@ -49,21 +49,21 @@ def _seat(reader: Reader, seat_id: int) -> Facts | None:
 
 
 def _subscription(reader: Reader, subscription_id: int) -> Facts | None:
-    found = _with_policy(reader, _SUBSCRIPTION, subscription_id)
-    if found is None:
+    facts = _with_policy(reader, _SUBSCRIPTION, subscription_id)
+    if facts is None:
         return None
     unpaid = reader.value(_UNPAID, (subscription_id,))
-    return {**found, "unpaid_invoice": _invoice_of(reader, str(unpaid)) if unpaid else None}
+    return {**facts, "unpaid_invoice": _invoice_of(reader, str(unpaid)) if unpaid else None}
 
 
 def _with_policy(reader: Reader, sql: str, number: int) -> Facts | None:
-    """A row with what its policy says to a person who sits there."""
-    found = _row_facts(reader, sql, number)
-    if found is None:
+    """Return a row with the parts of its policy that concern a person with a seat."""
+    facts = _row_facts(reader, sql, number)
+    if facts is None:
         return None
-    policy = json.loads(str(found.pop("policy") or "{}"))
+    policy = json.loads(str(facts.pop("policy") or "{}"))
     return {
-        **found,
+        **facts,
         "sign_in_url": policy.get("sign_in_url"),
         "features": policy.get("features") or [],
         "renewal": policy.get("renewal", "automatic"),
@@ -98,35 +98,35 @@ def _user(reader: Reader, user_id: int) -> Facts | None:
 
 
 def _invoice(reader: Reader, invoice_id: int) -> Facts | None:
-    found = reader.value("SELECT stripe_id FROM invoices WHERE id = ?", (invoice_id,))
-    return None if found is None else _invoice_of(reader, str(found))
+    stripe_id = reader.value("SELECT stripe_id FROM invoices WHERE id = ?", (invoice_id,))
+    return None if stripe_id is None else _invoice_of(reader, str(stripe_id))
 
 
 def _invoice_of(reader: Reader, stripe_id: str) -> Facts:
     invoice = invoices.find(reader, stripe_id)
-    billed = invoices.lines(reader, invoice.id)
-    lines: list[JsonValue] = [
-        {"description": line.description, "amount": _money(line.amount, line.currency)} for line in billed
-    ]
+    lines = invoices.lines(reader, invoice.id)
+    balance = _balance_applied(invoice)
     return {
-        **_purchase_facts(reader, invoice, billed),
+        **_purchase_facts(reader, invoice, lines),
         "number": invoice.number or invoice.stripe_id,
         "total": _money(invoice.total, invoice.currency),
         "amount_paid": _money(invoice.amount_paid, invoice.currency),
-        "balance": _money(moved, invoice.currency) if (moved := _balance_applied(invoice)) else None,
+        "balance": _money(balance, invoice.currency) if balance else None,
         "amount_remaining": _money(invoice.amount_remaining, invoice.currency),
         "created_at": f"{invoice.created_at:%Y-%m-%d}",
         "due_date": None if invoice.due_date is None else f"{invoice.due_date:%Y-%m-%d}",
         "url": invoice.hosted_url,
-        "lines": lines,
+        "lines": [
+            {"description": line.description, "amount": _money(line.amount, line.currency)} for line in lines
+        ],
     }
 
 
 def _purchase_facts(reader: Reader, invoice: Invoice, lines: Sequence[InvoiceLine]) -> Facts:
-    """What an invoice was for, by its own lines: `plan`, `seats`, `paid_from`, `paid_until`.
+    """Return what an invoice was for: `plan`, `seats`, `paid_from` and `paid_until`, from its lines.
 
-    Never by the subscription, which may have changed since. None where the lines leave it open: those of
-    several plans, or of several changes within a period.
+    The subscription may have changed since. A value is None if the lines do not determine it, such as lines
+    for several plans or several changes within a period.
     """
     facts: Facts = {"plan": None, "seats": None, "paid_from": None, "paid_until": None}
     charged = [line for line in lines if line.amount > 0]
@@ -136,7 +136,7 @@ def _purchase_facts(reader: Reader, invoice: Invoice, lines: Sequence[InvoiceLin
     latest = [line for line in charged if line.period_end == newest]
     whole = [line for line in latest if not line.proration] or latest
     details = invoice.details
-    if details.get("covers_until"):  # an invoice of our own, whose lines have no period
+    if details.get("covers_until"):  # created by seatctl, with lines that have no period
         facts.update(paid_from=details.get("covers_from"), paid_until=details["covers_until"])
     elif all(line.period_start < line.period_end for line in whole):
         start = min(line.period_start for line in whole)
@@ -148,7 +148,7 @@ def _purchase_facts(reader: Reader, invoice: Invoice, lines: Sequence[InvoiceLin
 
 
 def _balance_applied(invoice: Invoice) -> int:
-    """What the customer's balance or a credit note added to an invoice's total, negative if it took off."""
+    """Return what the customer's balance or credit notes added to the total; negative if they reduced it."""
     return invoice.amount_paid + invoice.amount_remaining - invoice.total
 
 

@@ -1,7 +1,7 @@
-"""Operations and their steps: the journal that makes a purchase survive a kill (billing.md).
+"""Operations and their steps: the journal that lets a purchase survive a kill (docs/billing.md).
 
-Everything here is written through `ledger.journal()`, except `finish`, which belongs to the change that
-the operation leads to.
+They are written through `ledger.journal()`; only `close` of a successful operation is part of the transaction
+that changes the facts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from seatctl.errors import JsonValue
 from seatctl.ledger.engines.port import Row
 from seatctl.ledger.row_values import stored_object
 from seatctl.ledger.transaction import Journal, Reader
-from seatctl.models.call import Call, format_time, parse_time
+from seatctl.models.call import Call, format_time, optional_time, parse_time
 from seatctl.models.operation import Operation, OperationState, Step
 from seatctl.models.run import RunState
 
@@ -37,13 +37,13 @@ def begin(
     reserved_name: str | None = None,
     request_id: str | None = None,
 ) -> Operation:
-    """Open a run and commit the operation to paper, before the first call to Stripe.
+    """Open a run and store the operation, before the first call to Stripe.
 
-    The unique indexes of `operations` refuse a second open one for the same subscription or name.
+    The unique indexes of `operations` refuse a second open operation for the same subscription or name.
     """
     now = format_time(call.now)
     if call.batch_row is not None:
-        payload = {**payload, "batch": list(call.batch_row)}  # so that a resumed batch finds it again
+        payload = {**payload, "batch": list(call.batch_row)}  # so that a resumed batch finds the operation
     run = journal.insert(
         "INSERT INTO runs (command, actor, os_user, state, started_at) VALUES (?, ?, ?, 'pending', ?)",
         (call.command, call.actor, call.os_user, now),
@@ -57,19 +57,19 @@ def begin(
 
 
 def by_id(reader: Reader, operation: int) -> Operation:
-    """The operation with this id, which exists."""
+    """Return the operation with this id, which must exist."""
     return next(_operations(reader.rows(f"{_SELECT} WHERE o.id = ?", (operation,))))
 
 
 def unfinished(reader: Reader) -> list[Operation]:
-    """Pending and waiting operations, oldest first."""
+    """Return pending and waiting operations, oldest first."""
     return list(_operations(reader.rows(f"{_SELECT} WHERE {_OPEN} ORDER BY o.id")))
 
 
 def facts(reader: Reader, operation: Operation) -> dict[str, JsonValue]:
-    """What the audit keeps of an operation: what it was, and who asked for it.
+    """Return what the audit records of an operation: its kind, a hash of its payload, and who requested it.
 
-    An entry names who has finished the operation, which may be somebody's `sync`.
+    The audit entry itself names who finished the operation, which may be another person's `sync`.
     """
     from seatctl.ledger.hashes import text_hash
 
@@ -90,52 +90,52 @@ def facts(reader: Reader, operation: Operation) -> dict[str, JsonValue]:
 
 
 def all_operations(reader: Reader) -> Iterator[Operation]:
-    """All there ever were, oldest first."""
+    """Yield all operations, oldest first."""
     return _operations(reader.rows(f"{_SELECT} ORDER BY o.id"))
 
 
 def ids(reader: Reader, kinds: tuple[str, ...], state: OperationState) -> list[int]:
-    """The operations of these kinds that stand so."""
+    """Return the ids of operations of these kinds in this state."""
     rows = reader.rows("SELECT id, kind FROM operations WHERE state = ?", (str(state),))
     return [row["id"] for row in rows if row["kind"] in kinds]
 
 
 def of_subscription(reader: Reader, subscription_id: int) -> Operation | None:
-    """The open operation of a subscription, or of a pool that shares one in Stripe with it, if there is one.
+    """Return the open operation of a subscription, or of one that shares its Stripe subscription, or None.
 
-    Stripe's subscription holds the mark of one operation only: another pool's would wipe it out, and what
-    was charged after a lost answer would be taken for not charged.
+    The metadata of a Stripe subscription can hold the mark of one operation only. A second operation would
+    overwrite it, and if the answer to a charge was lost, the charge would be taken for not made.
     """
     query = f"{_SELECT} WHERE {_OPEN} AND {_SHARING} ORDER BY o.id"
     return next(_operations(reader.rows(query, (subscription_id,))), None)
 
 
 def latest_of(reader: Reader, subscription_id: int) -> int:
-    """The id of a subscription's last operation, whatever became of it; 0 while there is none."""
+    """Return the id of a subscription's latest operation in any state; 0 if there is none."""
     return reader.count(
         "SELECT coalesce(max(id), 0) FROM operations WHERE subscription_id = ?", (subscription_id,)
     )
 
 
 def of_name(reader: Reader, key: str) -> Operation | None:
-    """The open operation that reserves this key of a name, if there is one."""
+    """Return the open operation that reserves this name key, or None."""
     query = f"{_SELECT} WHERE {_OPEN} AND o.reserved_name = ?"
     return next(_operations(reader.rows(query, (key,))), None)
 
 
 def of_request(reader: Reader, request_id: str) -> Operation | None:
-    """The operation that was asked for under this request id and did not fail, if there is one."""
+    """Return the operation with this request id that did not fail, or None."""
     query = f"{_SELECT} WHERE o.request_id = ? AND o.state <> 'failed'"
     return next(_operations(reader.rows(query, (request_id,))), None)
 
 
 def of_run(reader: Reader, run: int) -> Operation | None:
-    """The operation of a run, if it had one."""
+    """Return the operation of a run, or None."""
     return next(_operations(reader.rows(f"{_SELECT} WHERE o.run = ?", (run,))), None)
 
 
 def of_batch(reader: Reader, run: int) -> Iterator[tuple[int, Operation]]:
-    """The operations that lines of a batch began, oldest first, each with the number of its line."""
+    """Yield (line number, operation) for the operations that a batch began, oldest first."""
     query = f"{_SELECT} WHERE json_extract(o.payload, '$.batch[0]') = ? ORDER BY o.id"
     for operation in _operations(reader.rows(query, (run,))):
         batch = operation.payload["batch"]
@@ -144,7 +144,7 @@ def of_batch(reader: Reader, run: int) -> Iterator[tuple[int, Operation]]:
 
 
 def steps(reader: Reader, operation: int) -> list[Step]:
-    """The steps of an operation in the order in which they were sent."""
+    """Return the steps of an operation in the order in which they were sent."""
     query = (
         "SELECT name, attempt, form, answer, sent_at, answered_at FROM steps"
         " WHERE operation_id = ? ORDER BY sent_at, rowid"
@@ -153,7 +153,7 @@ def steps(reader: Reader, operation: int) -> list[Step]:
 
 
 def last_attempt(reader: Reader, operation: int, name: str) -> Step | None:
-    """The latest attempt at a step, answered or not."""
+    """Return the latest attempt of a step, answered or not; None if it was never sent."""
     row = reader.row(
         "SELECT name, attempt, form, answer, sent_at, answered_at FROM steps"
         " WHERE operation_id = ? AND name = ? ORDER BY attempt DESC LIMIT 1",
@@ -163,7 +163,7 @@ def last_attempt(reader: Reader, operation: int, name: str) -> Step | None:
 
 
 def note_sending(journal: Journal, operation: int, step: Step) -> None:
-    """Commit the exact form of a step before it is sent, so that a repetition sends the same."""
+    """Store the exact form of a step before it is sent, so that a repetition sends the same form."""
     journal.execute(
         "INSERT INTO steps (operation_id, name, attempt, form, sent_at) VALUES (?, ?, ?, ?, ?)",
         (operation, step.name, step.attempt, _text(step.form), format_time(step.sent_at)),
@@ -173,7 +173,7 @@ def note_sending(journal: Journal, operation: int, step: Step) -> None:
 def note_answer(
     journal: Journal, operation: int, step: Step, answer: dict[str, JsonValue], now: datetime
 ) -> None:
-    """Commit the answer of a step; the next run of the operation reads it instead of asking again."""
+    """Store the answer of a step; a repeated operation reads it instead of sending the step again."""
     journal.execute(
         "UPDATE steps SET answer = ?, answered_at = ? WHERE operation_id = ? AND name = ? AND attempt = ?",
         (_text(answer), format_time(now), operation, step.name, step.attempt),
@@ -187,9 +187,9 @@ def close(
     outcome: dict[str, JsonValue],
     now: datetime,
 ) -> bool:
-    """End an open operation and its run; False where another process ended it before.
+    """End an open operation and its run; return False if another process has ended it already.
 
-    The state is compared in the statement itself, so that of two that finish at once one finishes.
+    The statement itself compares the state: if two processes finish at the same time, only one succeeds.
     """
     ended = journal.execute(
         "UPDATE operations SET state = ?, outcome = ?, finished_at = ?"
@@ -206,7 +206,7 @@ def close(
 
 
 def set_waiting(journal: Journal, operation: Operation, outcome: dict[str, JsonValue]) -> None:
-    """Put an operation aside until somebody authenticates or a page is filled in."""
+    """Mark an operation as waiting for an authentication or a hosted page."""
     journal.execute(
         "UPDATE operations SET state = 'waiting', outcome = ? WHERE id = ?", (_text(outcome), operation.id)
     )
@@ -245,5 +245,5 @@ def _step(row: Row) -> Step:
         form=stored_object(row["form"]),
         answer=None if row["answer"] is None else stored_object(row["answer"]),
         sent_at=parse_time(row["sent_at"]),
-        answered_at=None if row["answered_at"] is None else parse_time(row["answered_at"]),
+        answered_at=optional_time(row["answered_at"]),
     )

@@ -1,9 +1,10 @@
-"""Messages on their way: spread out to their recipients, taken up when due, marked as sent or put off.
+"""The outbox: messages that wait to be sent, and what became of them.
 
-Transactions put them in (`Transaction.mail`). What a message tells is gathered by `message_facts.py`.
+Transactions insert messages (`Transaction.mail`, `mail_each`). `message_facts.py` reads what a message is
+about.
 """
 
-# ruff: noqa: S608 - what is put into statements here are conditions of this module; every value is bound.
+# ruff: noqa: S608 - only conditions of this module are put into statements; every value is bound.
 
 from __future__ import annotations
 
@@ -32,20 +33,21 @@ _EXPAND = """INSERT INTO outbox (entry_id, n, template, ids, recipient_id)
     WHERE c.entry = :entry AND c.entity = 'seat' AND c.n BETWEEN :first AND :last"""
 
 NO_CONNECTION = "no connection: "
-"""How `last_error` begins where the mail server, not the message, was the trouble."""
+"""The beginning of `last_error` if the mail server could not be reached."""
 
 
-# -- spreading ----------------------------------------------------------------------------------
+# -- expanding messages to many -----------------------------------------------------------------
 
 
 def expand(journal: Journal, now: str, most: int = 1000, first_entry: int = 0) -> int:
-    """Turn messages to many (`Transaction.mail_each`) due at `now` into at most `most` to one; how many.
+    """Expand due messages to many recipients (`Transaction.mail_each`) into messages to one.
 
-    Those of `first_entry` and later come first. What is made leaves the original in the same
-    transaction, so that a kill neither loses nor doubles any.
+    Creates at most `most` messages and returns how many; those of `first_entry` and later come first. A
+    message to one is created in the transaction that removes its recipient from the original: a kill neither
+    loses nor doubles any.
     """
-    made = 0
-    while made < most:
+    created = 0
+    while created < most:
         row = journal.row(
             f"SELECT o.id, o.entry_id, o.template, {_MANY} AS first,"
             " json_extract(o.ids, '$.to_change') AS last FROM outbox o"
@@ -55,13 +57,13 @@ def expand(journal: Journal, now: str, most: int = 1000, first_entry: int = 0) -
         )
         if row is None:
             break
-        made += _expand_one(journal, row, most - made)
-    return made
+        created += _expand_one(journal, row, most - created)
+    return created
 
 
 def _expand_one(journal: Journal, row: Row, most: int) -> int:
     first, last = row["first"], min(row["last"], row["first"] + most - 1)
-    made = journal.execute(
+    created = journal.execute(
         _EXPAND,
         {
             "entry": row["entry_id"],
@@ -77,11 +79,11 @@ def _expand_one(journal: Journal, row: Row, most: int) -> int:
         journal.execute(
             "UPDATE outbox SET ids = json_set(ids, '$.from_change', ?) WHERE id = ?", (last + 1, row["id"])
         )
-    return made
+    return created
 
 
 def has_unexpanded(reader: Reader, now: str) -> bool:
-    """Whether a message to many is due at `now` (written form), to be spread out."""
+    """Return whether a message to many is due at `now` (written form)."""
     query = f"SELECT 1 FROM outbox o WHERE {_IS_DUE} AND {_MANY} IS NOT NULL LIMIT 1"
     return reader.value(query, {"now": now}) is not None
 
@@ -90,7 +92,7 @@ def has_unexpanded(reader: Reader, now: str) -> bool:
 
 
 def due(reader: Reader, now: str, most: int, first_entry: int = 0) -> list[int]:
-    """The ids of messages to one that may be tried at `now`: those of `first_entry` and later come first."""
+    """Return the ids of due messages to one; those of `first_entry` and later come first."""
     rows = reader.rows(
         f"SELECT o.id FROM outbox o WHERE {_IS_DUE} AND {_MANY} IS NULL"
         " ORDER BY o.entry_id >= :first DESC, o.id LIMIT :most",
@@ -100,7 +102,7 @@ def due(reader: Reader, now: str, most: int, first_entry: int = 0) -> list[int]:
 
 
 def server_is_down(reader: Reader, now: str) -> bool:
-    """Whether the server could not be reached lately: a command should not wait for it once more."""
+    """Return whether the mail server was recently unreachable; a command should not wait for it again."""
     return (
         reader.value(
             "SELECT 1 FROM outbox WHERE state = 'waiting' AND next_attempt > ? AND last_error LIKE ? LIMIT 1",
@@ -111,7 +113,7 @@ def server_is_down(reader: Reader, now: str) -> bool:
 
 
 def begin_attempt(journal: Journal, number: int, next_attempt: str) -> None:
-    """Count an attempt before it is made, so that a message that kills its sender is not tried for ever."""
+    """Count an attempt before it is made, so that a message that kills its sender is not tried forever."""
     journal.execute(
         "UPDATE outbox SET attempts = attempts + 1, next_attempt = ? WHERE id = ? AND state = 'waiting'",
         (next_attempt, number),
@@ -119,14 +121,14 @@ def begin_attempt(journal: Journal, number: int, next_attempt: str) -> None:
 
 
 def restart_attempts(journal: Journal, number: int, next_attempt: str) -> None:
-    """Count the attempt that is being made as the first one."""
+    """Count the current attempt as the first one."""
     journal.execute("UPDATE outbox SET attempts = 1, next_attempt = ? WHERE id = ?", (next_attempt, number))
 
 
 def end_attempt(
     journal: Journal, number: int, state: MessageState, *, now: str, error: str | None = None
 ) -> None:
-    """Write down how an attempt ended; `waiting` leaves the message for its next one."""
+    """Store how an attempt ended; `waiting` leaves the message for its next attempt."""
     journal.execute(
         "UPDATE outbox SET state = :state, last_error = :error,"
         " sent_at = CASE WHEN :state = 'sent' THEN :now ELSE sent_at END,"
@@ -136,7 +138,7 @@ def end_attempt(
 
 
 def requeue(journal: Journal, state: MessageState) -> int:
-    """Let messages in this state be tried at once, as if for the first time; how many."""
+    """Make messages in this state due now, with no attempts counted; return how many."""
     return journal.execute(
         "UPDATE outbox SET state = 'waiting', attempts = 0, next_attempt = NULL WHERE state = ?",
         (state.value,),
@@ -144,7 +146,10 @@ def requeue(journal: Journal, state: MessageState) -> int:
 
 
 def retry_now(journal: Journal) -> int:
-    """Let what was put off be tried at once; how many. What the undo window holds was not tried yet."""
+    """Make postponed messages due now; return how many.
+
+    Messages that the undo window delays were not tried yet and are not affected.
+    """
     return journal.execute(
         "UPDATE outbox SET next_attempt = NULL"
         " WHERE state = 'waiting' AND attempts > 0 AND next_attempt IS NOT NULL"
@@ -156,28 +161,28 @@ def retry_now(journal: Journal) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many people still wait for a message, and how many messages wait for a person."""
+    """How many recipients are still to get a message, and how many messages failed."""
 
     waiting: int
     failed: int
     next_attempt: str | None = None
-    """When the first of those that wait is tried, in the written form; None: now, or there is none."""
+    """When the first waiting message is tried, in the written form; None: now, or no message waits."""
 
 
 def counts(reader: Reader) -> Counts:
-    """What is on its way."""
-    due = reader.value("SELECT min(next_attempt) FROM outbox WHERE state = 'waiting'")
+    """Return the counts of waiting and failed messages."""
+    next_attempt = reader.value("SELECT min(next_attempt) FROM outbox WHERE state = 'waiting'")
     return Counts(
         waiting=reader.count(
             f"SELECT coalesce(sum({_RECIPIENTS}), 0) FROM outbox o WHERE o.state = 'waiting'"
         ),
         failed=reader.count("SELECT count(*) FROM outbox WHERE state = 'failed'"),
-        next_attempt=None if due is None else str(due),
+        next_attempt=None if next_attempt is None else str(next_attempt),
     )
 
 
 def find(reader: Reader, number: int) -> Message:
-    """The message with this number. Raises `unknown_message`."""
+    """Return the message with this number. Raises `unknown_message`."""
     row = reader.row(f"{_SELECT} WHERE o.id = ?", (number,))
     if row is None:
         raise refuse(
@@ -190,13 +195,13 @@ def find(reader: Reader, number: int) -> Message:
 
 
 def listing(reader: Reader, state: MessageState | None = None) -> Iterator[Message]:
-    """Messages, newest first."""
+    """Yield messages, newest first."""
     chosen, params = _chosen(state)
     return map(_message, reader.rows(f"{_SELECT}{chosen} ORDER BY o.id DESC", params))
 
 
 def count(reader: Reader, state: MessageState | None = None) -> int:
-    """How many messages `listing` yields."""
+    """Return how many messages `listing` yields."""
     chosen, params = _chosen(state)
     return reader.count(f"SELECT count(*) FROM outbox o{chosen}", params)
 

@@ -1,4 +1,4 @@
-"""Counts over the whole ledger, for `status`: what there is and what waits for somebody."""
+"""Counts over the whole ledger, for `status`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seatctl.models.call import format_time
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Numbers as of one moment; nothing that has expired by then is counted as open."""
+    """Counts at one moment; expired requests do not count as open."""
 
     plans: int
     users: int
@@ -25,13 +25,13 @@ class Overview:
     waiting_messages: int
     failed_messages: int
     unreadable: int
-    """Objects of Stripe that the last sync could not read."""
+    """Stripe objects that the last sync could not read."""
     backfilling: bool
-    """A first reading of Stripe was interrupted; the next sync goes on with it."""
+    """A backfill was interrupted; the next sync continues it."""
 
 
 def overview(reader: Reader, now: datetime) -> Overview:
-    """Count, at `now` (UTC)."""
+    """Return the counts at `now` (UTC)."""
     messages = outbox.counts(reader)
     at = {"now": format_time(now)}
     open_requests = "FROM requests WHERE status = :status AND (expires_at IS NULL OR expires_at > :now)"
@@ -50,6 +50,5 @@ def overview(reader: Reader, now: datetime) -> Overview:
     )
 
 
-def _count(reader: Reader, condition: str, params: dict[str, str] | None = None) -> int:
-    value = reader.value(f"SELECT count(*) {condition}", params or {})  # conditions are ours
-    return value if isinstance(value, int) else 0
+def _count(reader: Reader, source: str, params: dict[str, str] | None = None) -> int:
+    return reader.count(f"SELECT count(*) {source}", params or {})

@@ -1,4 +1,4 @@
-"""Plans in the ledger: found by slug or Stripe id, added, edited, archived."""
+"""Plans: queries by slug or Stripe id, and changes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _COLUMNS = (
 
 
 class UnknownPlan(NotFound):
-    """No plan has this slug or Stripe id."""
+    """There is no plan with this slug or Stripe id."""
 
     kind = Code.UNKNOWN_PLAN
 
 
 def find(reader: Reader, handle: str) -> Plan:
-    """The plan by its slug, product id or price id. Raises UnknownPlan with the nearest slugs."""
+    """Return the plan with this slug, product id or price id. Raises UnknownPlan with similar slugs."""
     row = reader.row(
         f"SELECT {_COLUMNS} FROM plans WHERE slug = :h OR product_id = :h OR price_id = :h",  # noqa: S608 - our columns
         {"h": handle},
@@ -41,19 +41,19 @@ def find(reader: Reader, handle: str) -> Plan:
 
 
 def exists(reader: Reader, slug: str) -> bool:
-    """Whether a plan, archived or not, has this slug."""
+    """Return whether a plan, archived or not, has this slug."""
     return reader.row("SELECT 1 FROM plans WHERE slug = ?", (slug,)) is not None
 
 
 def listing(reader: Reader, *, archived: bool) -> Iterator[Plan]:
-    """Plans by slug; archived ones only where asked for."""
+    """Yield plans by slug, including archived ones if `archived`."""
     condition = "" if archived else "WHERE active = 1"
     for row in reader.rows(f"SELECT {_COLUMNS} FROM plans {condition} ORDER BY slug"):  # noqa: S608 - a condition of ours
         yield _plan(row)
 
 
 def add(tx: Transaction, plan: Plan) -> Plan:
-    """Insert a plan (its `id` is ignored) and return it with its id."""
+    """Insert and record a plan (its `id` is ignored); return it with its id."""
     added = replace(
         plan,
         id=tx.insert(
@@ -68,7 +68,7 @@ def add(tx: Transaction, plan: Plan) -> Plan:
 
 
 def save(tx: Transaction, before: Plan, after: Plan) -> None:
-    """Write what differs between two states of one plan; nothing where they are the same."""
+    """Store and record the changes from `before` to `after`, if there are any."""
     if before == after:
         return
     tx.execute(
@@ -81,7 +81,7 @@ def save(tx: Transaction, before: Plan, after: Plan) -> None:
 
 
 def snapshot(plan: Plan) -> dict[str, JsonValue]:
-    """The plan as the audit keeps it; `unit_amount` in minor units."""
+    """Return the plan as the audit records it; `unit_amount` in minor units."""
     return {
         "slug": plan.slug,
         "name": plan.name,

@@ -1,7 +1,7 @@
-"""Which subscription a handle means, and the names there are.
+"""Lookup of subscriptions by handle (name or Stripe id), with id and name only.
 
-Apart from `subscriptions.py`, because `check` and `seats list` need no more than id and name: the models of a
-whole subscription, its plan and its policy take 12 ms of a start of 70.
+Separate from `subscriptions.py`, because `check` and `seats list` need no more: the models of a whole
+subscription, its plan and its policy take 12 ms of a start-up of 70.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from seatctl.ledger.transaction import Reader
 from seatctl.rules.names import name_key
 
 CONDITION = "s.name_key = :key OR s.stripe_item = :handle OR s.stripe_subscription = :handle"
-"""On `subscriptions AS s`, with what `parameters` gives."""
+"""The condition on `subscriptions AS s`, with the parameters that `parameters` returns."""
 
 
 class UnknownSubscription(NotFound):
-    """No subscription has this name or Stripe id."""
+    """There is no subscription with this name or Stripe id."""
 
     kind = Code.UNKNOWN_SUBSCRIPTION
 
 
 def parameters(handle: str) -> dict[str, SqlValue]:
-    """What CONDITION needs to know of a handle: a name, `sub_…` or `si_…`."""
+    """Return the parameters of CONDITION for a handle: a name, `sub_…` or `si_…`."""
     return {"key": name_key(handle), "handle": handle}
 
 
 class SubscriptionName(NamedTuple):
-    """The least of a subscription: its id in the ledger and its name."""
+    """A subscription's id in the ledger and its name."""
 
     id: int
     name: str
 
 
 def find(reader: Reader, handle: str) -> SubscriptionName:
-    """The subscription that a handle means. Raises UnknownSubscription."""
+    """Return the id and name of the subscription that a handle names. Raises UnknownSubscription."""
     query = f"SELECT s.id, s.name FROM subscriptions s WHERE {CONDITION}"  # noqa: S608 - a constant
     row = reader.row(query, parameters(handle))
     if row is None:
@@ -45,7 +45,7 @@ def find(reader: Reader, handle: str) -> SubscriptionName:
 
 
 def unknown_error(reader: Reader, handle: str) -> UnknownSubscription:
-    """The error for a handle that means nothing here, with the nearest names."""
+    """Return the error for an unknown handle, with similar names."""
     from seatctl.rules.suggestions import did_you_mean
 
     others = names(reader)
@@ -58,7 +58,7 @@ def unknown_error(reader: Reader, handle: str) -> UnknownSubscription:
 
 
 def running_names(reader: Reader) -> list[str]:
-    """The names of those that run: what a seat can be asked for of."""
+    """Return the names of running subscriptions: those that seats can be requested for."""
     rows = reader.rows(
         "SELECT name FROM subscriptions WHERE status IN ('active', 'trialing', 'past_due') ORDER BY name_key"
     )
@@ -66,5 +66,5 @@ def running_names(reader: Reader) -> list[str]:
 
 
 def names(reader: Reader) -> list[str]:
-    """The names of all subscriptions, in order."""
+    """Return the names of all subscriptions, in order."""
     return [row["name"] for row in reader.rows("SELECT name FROM subscriptions ORDER BY name_key")]

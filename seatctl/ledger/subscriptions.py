@@ -1,4 +1,4 @@
-"""Subscriptions in the ledger: found by name or Stripe id, added when bought, renamed, mirrored."""
+"""Subscriptions: queries by name or Stripe id, and changes. Updates from Stripe are in `mirror/`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seatctl.ledger.engines.port import Row
 from seatctl.ledger.row_values import stored_policy
 from seatctl.ledger.subscription_handles import CONDITION, UnknownSubscription, parameters, unknown_error
 from seatctl.ledger.transaction import Reader, Transaction
-from seatctl.models.call import format_time, parse_time
+from seatctl.models.call import format_time, optional_time, parse_time
 from seatctl.models.subscription import AutoApproval, Subscription, SubscriptionStatus
 from seatctl.rules.approval_rules import auto_approval_fields, read_auto_approval
 from seatctl.rules.names import name_key
@@ -23,8 +23,8 @@ from seatctl.rules.policies import as_fields
 if TYPE_CHECKING:
     from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 
-# Reads never write: a capacity change that fell due and a seat whose `until` passed count already,
-# although the next change will record them.
+# Reads never write: capacity changes that are due and seats whose `until` has passed are counted here,
+# although only the next transaction records them.
 _SELECT = f"""SELECT s.id, s.name, s.plan_id, p.slug AS plan_slug, s.customer_id, s.stripe_subscription,
     s.stripe_item, s.status, coalesce((SELECT c.seats FROM capacity_changes c
         WHERE c.subscription_id = s.id AND c.applied_at IS NULL AND c.effective_at <= :now
@@ -41,7 +41,7 @@ _NEVER = "0000-00-00T00:00:00Z"
 
 @dataclass(frozen=True, slots=True)
 class NewSubscription:
-    """What a finished purchase adds to the ledger."""
+    """The values of a purchased subscription."""
 
     name: str
     plan_id: int
@@ -57,33 +57,33 @@ class NewSubscription:
 
 @dataclass(frozen=True, slots=True)
 class NextTerm:
-    """Seats and plan (slug) of the next term; the same as now where nothing waits."""
+    """Seats and plan (slug) of the next term; the current ones if no change is planned."""
 
     seats: int
     plan: str
 
 
 def find(reader: Reader, handle: str, now: datetime | None = None) -> Subscription:
-    """By name, `sub_…` or `si_…`. `now` (UTC) counts what fell due; in a change that is settled already.
+    """Return the subscription with this name, `sub_…` or `si_…`. Raises UnknownSubscription.
 
-    Raises UnknownSubscription with the nearest names.
+    `now` (UTC) counts changes that are due. In a transaction it is not needed: they have been recorded.
     """
-    row = reader.row(f"{_SELECT} WHERE {CONDITION}", {**parameters(handle), "now": _moment(now)})
+    row = reader.row(f"{_SELECT} WHERE {CONDITION}", {**parameters(handle), "now": _time_text(now)})
     if row is None:
         raise unknown_error(reader, handle)
     return _subscription(row)
 
 
 def by_id(reader: Reader, subscription_id: int, now: datetime | None = None) -> Subscription:
-    """The subscription with this id of the ledger, which exists."""
-    row = reader.row(f"{_SELECT} WHERE s.id = :id", {"id": subscription_id, "now": _moment(now)})
+    """Return the subscription with this id of the ledger, which must exist."""
+    row = reader.row(f"{_SELECT} WHERE s.id = :id", {"id": subscription_id, "now": _time_text(now)})
     if row is None:
         raise UnknownSubscription(f"there is no subscription with the id {subscription_id}")
     return _subscription(row)
 
 
 def planned(reader: Reader, subscription_id: int) -> NextTerm:
-    """What the next term begins with, as Stripe's item and our metadata there last said."""
+    """Return seats and plan of the next term, as Stripe's item and its metadata had them when last read."""
     from seatctl.rules.subscription_state import NEXT_PLAN
 
     row = reader.row(
@@ -97,21 +97,21 @@ def planned(reader: Reader, subscription_id: int) -> NextTerm:
 
 
 def named(reader: Reader, name: str) -> Subscription | None:
-    """The subscription of exactly this name, or None: for purchases that want the name."""
+    """Return the subscription with exactly this name, or None."""
     row = reader.row(f"{_SELECT} WHERE s.name_key = :key", {"key": name_key(name), "now": _NEVER})
     return None if row is None else _subscription(row)
 
 
 def listing(reader: Reader, now: datetime, *, plan: str | None = None) -> Iterator[Subscription]:
-    """Subscriptions by name, of one plan's slug where given."""
+    """Yield subscriptions by name; only those of a plan (slug) if given."""
     condition = "WHERE p.slug = :plan" if plan else ""
     query = f"{_SELECT} {condition} ORDER BY s.name_key"
-    for row in reader.rows(query, {"plan": plan, "now": _moment(now)}):
+    for row in reader.rows(query, {"plan": plan, "now": _time_text(now)}):
         yield _subscription(row)
 
 
 def add(tx: Transaction, bought: NewSubscription) -> Subscription:
-    """Insert a bought subscription with its mirror of Stripe, and record it."""
+    """Insert and record a purchased subscription."""
     mirror, item = bought.subscription, bought.item
     inserted = tx.insert(
         "INSERT INTO subscriptions (name, name_key, plan_id, customer_id, stripe_subscription, stripe_item,"
@@ -151,7 +151,7 @@ def add(tx: Transaction, bought: NewSubscription) -> Subscription:
 
 
 def rename(tx: Transaction, subscription: Subscription, name: str) -> Subscription:
-    """Give the subscription another name; that it is free was checked in this transaction."""
+    """Change the name. The caller has checked in this transaction that the new name is free."""
     after = replace(subscription, name=name)
     tx.execute(
         "UPDATE subscriptions SET name = ?, name_key = ? WHERE id = ?",
@@ -162,7 +162,7 @@ def rename(tx: Transaction, subscription: Subscription, name: str) -> Subscripti
 
 
 def set_auto_approval(tx: Transaction, subscription: Subscription, rules: AutoApproval) -> Subscription:
-    """Switch automatic approval and its rules."""
+    """Change automatic approval and its rules."""
     after = replace(subscription, auto_approval=rules)
     tx.execute(
         "UPDATE subscriptions SET auto_approval = ? WHERE id = ?",
@@ -173,7 +173,7 @@ def set_auto_approval(tx: Transaction, subscription: Subscription, rules: AutoAp
 
 
 def set_owner(tx: Transaction, subscription: Subscription, owner_id: int, email: str) -> Subscription:
-    """Hand the subscription to another owner."""
+    """Change the owner."""
     after = replace(subscription, owner_id=owner_id, owner_email=email)
     tx.execute("UPDATE subscriptions SET owner_id = ? WHERE id = ?", (owner_id, subscription.id))
     tx.record("subscription", subscription.id, snapshot(subscription), snapshot(after))
@@ -181,18 +181,23 @@ def set_owner(tx: Transaction, subscription: Subscription, owner_id: int, email:
 
 
 def end(tx: Transaction, subscription: Subscription) -> Subscription:
-    """It is over, and Stripe does not say how: nothing that waited for its next term comes to be."""
+    """Mark a subscription that Stripe no longer has as canceled, and delete its planned capacity."""
     after = replace(subscription, status=SubscriptionStatus.CANCELED)
     tx.execute("UPDATE subscriptions SET status = ? WHERE id = ?", (str(after.status), subscription.id))
-    tx.execute(
-        "DELETE FROM capacity_changes WHERE subscription_id = ? AND applied_at IS NULL", (subscription.id,)
-    )
+    delete_planned_capacity(tx, subscription.id)
     tx.record("subscription", subscription.id, snapshot(subscription), snapshot(after))
     return after
 
 
+def delete_planned_capacity(tx: Transaction, subscription_id: int) -> None:
+    """Delete the capacity that is planned for the next term, if any."""
+    tx.execute(
+        "DELETE FROM capacity_changes WHERE subscription_id = ? AND applied_at IS NULL", (subscription_id,)
+    )
+
+
 def snapshot(subscription: Subscription) -> dict[str, JsonValue]:
-    """The subscription as the audit keeps it: what was bought and how it is run."""
+    """Return the subscription as the audit records it."""
     return {
         "name": subscription.name,
         "plan": subscription.plan_slug,
@@ -209,12 +214,8 @@ def snapshot(subscription: Subscription) -> dict[str, JsonValue]:
     }
 
 
-def _moment(now: datetime | None) -> str:
+def _time_text(now: datetime | None) -> str:
     return _NEVER if now is None else format_time(now)
-
-
-def _optional(text: str | None) -> datetime | None:
-    return None if text is None else parse_time(text)
 
 
 def _subscription(row: Row) -> Subscription:
@@ -237,8 +238,8 @@ def _subscription(row: Row) -> Subscription:
         owner_id=row["owner_id"],
         owner_email=row["owner_email"],
         auto_approval=read_auto_approval(json.loads(row["auto_approval"])),
-        cancel_at=_optional(row["cancel_at"]),
-        unpaid_since=_optional(row["unpaid_since"]),
+        cancel_at=optional_time(row["cancel_at"]),
+        unpaid_since=optional_time(row["unpaid_since"]),
         home_ledger=row["home_ledger"],
         price_id=row["price_id"],
         pause=read_pause(row["pause_collection"]),

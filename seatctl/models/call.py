@@ -47,6 +47,16 @@ def parse_time(text: str) -> datetime:
     return datetime.fromisoformat(text)  # strptime would import the locale machinery at start-up
 
 
+def optional_text(moment: datetime | None) -> str | None:
+    """Return `format_time` of a time; None for None."""
+    return None if moment is None else format_time(moment)
+
+
+def optional_time(text: str | None) -> datetime | None:
+    """Return `parse_time` of a text; None for None."""
+    return None if text is None else parse_time(text)
+
+
 def from_epoch(seconds: int) -> datetime:
-    """Stripe's unix seconds as an aware UTC time."""
+    """Return Stripe's unix seconds as an aware UTC time."""
     return datetime.fromtimestamp(seconds, UTC)

@@ -311,7 +311,7 @@ def test_what_files_have_described_cannot_be_read(ledger, held):
 def test_the_refusal_of_a_backup_names_the_ledger_and_the_way_to_copy_it_as_it_is(ledger, tmp_path):
     damage(ledger, CONTENTS["an invoice cut short"][0])
     refused = ledger("ledger", "backup", tmp_path / "b.db", "-o", "json").error
-    assert f"{ledger_path(ledger)} does not check clean" in refused["message"]
+    assert f"a check of {ledger_path(ledger)} found a problem" in refused["message"]
     assert f"cp {ledger_path(ledger)}*" in refused["hint"]
 
 

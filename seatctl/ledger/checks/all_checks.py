@@ -1,7 +1,7 @@
-"""Checks of a ledger's file and rows: its schema, its contents, its promises and its audit.
+"""The checks of a ledger's file and rows: schema, contents, rules and audit.
 
-SQLite finds a broken page and a broken reference. What it takes for text and numbers like any other is looked
-at here: the schema, the columns, and the facts beside their audit.
+SQLite itself finds broken pages and broken references. It cannot tell whether the schema is ours, whether a
+column holds a value that seatctl writes, or whether the facts agree with their audit; that is checked here.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from seatctl.ledger.transaction import Reader
 Problem = tuple[str, str, str]
 """(check, subject, detail)"""
 
-# Each yields (what, detail) for a row that must not exist.
+# Each yields (subject, detail) for a row that must not exist.
 _RULES: Final = {
     "assigned": """SELECT s.name, s.assigned || ' counted, ' || count(t.id) || ' seats are active'
         FROM subscriptions s LEFT JOIN seats t ON t.subscription_id = s.id AND t.revoked_at IS NULL
         GROUP BY s.id HAVING s.assigned <> count(t.id)""",
-    "one_seat_per_user": """SELECT s.name, u.email || ' sits there ' || count(*) || ' times' FROM seats t
+    "one_seat_per_user": """SELECT s.name, u.email || ' has ' || count(*) || ' active seats' FROM seats t
         JOIN subscriptions s ON s.id = t.subscription_id JOIN users u ON u.id = t.user_id
         WHERE t.revoked_at IS NULL GROUP BY t.subscription_id, t.user_id HAVING count(*) > 1""",
     "seat_entries": """SELECT 'seat ' || t.id, 'its audit entry is missing' FROM seats t
@@ -32,8 +32,8 @@ _RULES: Final = {
     "removed_users": """SELECT u.email, 'was removed, but has a seat in ' || s.name FROM seats t
         JOIN users u ON u.id = t.user_id JOIN subscriptions s ON s.id = t.subscription_id
         WHERE t.revoked_at IS NULL AND u.status = 'removed'""",
-    "capacity_to_come": """SELECT s.name, c.seats || ' seats from ' || c.effective_at
-        || ' on, but its item holds ' || s.quantity || ' from ' || s.term_end
+    "capacity_to_come": """SELECT s.name, c.seats || ' seats are planned from ' || c.effective_at
+        || ' on, but its Stripe item has ' || s.quantity || ' from ' || s.term_end
         FROM capacity_changes c JOIN subscriptions s ON s.id = c.subscription_id
         WHERE c.applied_at IS NULL AND (c.seats <> s.quantity OR c.effective_at <> s.term_end)""",
 }
@@ -56,33 +56,33 @@ _RECORD: Final[dict[str, _Check]] = {
 
 
 def problems(reader: Reader) -> Iterator[Problem]:
-    """(check, subject, detail) of everything that is wrong in the file and its rows, as it is found."""
-    wrong = False
-    for name, find in _all().items():
-        for subject, detail in _run_check(reader, find, known=wrong):
-            wrong = True
+    """Yield (check, subject, detail) for each problem of the file and its rows, as it is found."""
+    has_problems = False
+    for name, check in _all().items():
+        for subject, detail in _run_check(reader, check, already_reported=has_problems):
+            has_problems = True
             yield name, subject, detail
 
 
 def first_damage(reader: Reader) -> Problem | None:
-    """The first thing that is wrong with what stands in the rows; the file and the hashes are not looked at.
+    """Return the first problem of the rows; the file and the hashes are not checked.
 
-    For whoever has met an error that a good ledger does not cause.
+    Called after an error that may have been caused by a damaged ledger.
     """
-    for name, find in _all().items():
+    for name, check in _all().items():
         if name not in _NOT_ABOUT_ROWS:
-            for subject, detail in _run_check(reader, find, known=False):
+            for subject, detail in _run_check(reader, check, already_reported=False):
                 return name, subject, detail
     return None
 
 
-def _run_check(reader: Reader, find: _Check, *, known: bool) -> Iterator[tuple[str, str]]:
-    """What one check finds. That it cannot be made is a finding too, unless the reason is told already."""
+def _run_check(reader: Reader, check: _Check, *, already_reported: bool) -> Iterator[tuple[str, str]]:
+    """Yield what one check finds. A check that fails is a problem too, unless one was reported already."""
     try:
-        yield from find(reader)
+        yield from check(reader)
     except (SeatctlError, sqlite3.Error, *contents.UNREADABLE) as error:
-        if not known:
-            yield "ledger", f"it cannot be read: {error}"
+        if not already_reported:
+            yield "ledger", f"cannot be read: {error}"
 
 
 def _integrity(reader: Reader) -> Iterator[tuple[str, str]]:
@@ -98,9 +98,9 @@ def _rule(rule: str) -> _Check:
 
 
 def _chain(reader: Reader) -> Iterator[tuple[str, str]]:
-    found = audit.verify(reader)
-    if found.problem is not None:
-        yield f"entry {found.bad_entry}", found.problem
+    verification = audit.verify(reader)
+    if verification.problem is not None:
+        yield f"entry {verification.bad_entry}", verification.problem
 
 
 _NOT_ABOUT_ROWS: Final = ("integrity", "audit")
@@ -119,5 +119,5 @@ def _all() -> dict[str, _Check]:
 
 
 def check_names() -> tuple[str, ...]:
-    """The names of these checks, in order."""
+    """Return the names of these checks, in order."""
     return tuple(_all())

@@ -1,9 +1,9 @@
-"""What stands in the columns of a ledger, row by row: text, times, choices, JSON, what it knows of itself.
+"""Checks of the values in columns: text, times, choices, JSON, and what `meta` says about the ledger.
 
-SQLite holds all of it as text and finds nothing wrong with it; whoever reads it would fail.
+To SQLite all of these are text, and any text is good; the commands that read them would fail.
 """
 
-# ruff: noqa: S608 - what is put into statements here are names of our own schema; every value is bound.
+# ruff: noqa: S608 - only names of our own schema are put into statements; every value is bound.
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from seatctl.rules.emails import email_key
 from seatctl.rules.names import name_key
 
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)
-"""What reading a row raises that does not hold what was written there."""
+"""What reading a row raises if it does not hold what seatctl wrote."""
 
 _JSON: Final[dict[str, dict[str, str]]] = {
     "plans": {"policy": "object"},
@@ -44,62 +44,64 @@ _JSON: Final[dict[str, dict[str, str]]] = {
     "changes": {"before": "object", "after": "object"},
     "outbox": {"ids": "object"},
 }
-"""Every column that holds JSON, and what kind."""
+"""Every column that holds JSON, and the type of its value."""
 
 _UNDECLARED_CHOICES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("outbox", "template"): tuple(Template),
     ("stripe_objects", "kind"): tuple(Kind),
 }
-"""Columns of which the schema does not say what they may hold."""
+"""The allowed values of columns for which the schema declares none."""
 
 _REQUIRED_META: Final = {
     "ledger_id": r"led_[0-9a-f]{24}",
     "mode": "|".join(MODES),
     "created_at": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
 }
-"""What `meta` must hold."""
+"""The keys that `meta` must have, with the pattern of their values."""
 
 _OPTIONAL_META: Final = {"applied": r"\[(\d{1,18}(, \d{1,18})*)?\]", LAST_FORMER_ENTRY: r"\d{1,18}"}
-"""What it may hold besides: a list of subscriptions that files have described, an entry of the audit."""
+"""Further keys that `meta` may have: the subscriptions that files have described, an entry of the audit."""
 
 _KEY = {"changes": "entry || '.' || n", "sync_state": "key", "meta": "key"}
 
 
 def not_utf8(reader: Reader) -> Iterator[tuple[str, str]]:
-    """(table, detail) of every row with text that is not UTF-8."""
+    """Yield (table, detail) for every row with text that is not UTF-8."""
     for table in tables():
         texts = " || char(10) || ".join(f"coalesce({column}, '')" for column in table.texts)
         for key in reader.engine.undecodable(f"SELECT {_key(table.name)}, {texts} FROM {table.name}"):
-            yield table.name, f"row {key} holds text that is not UTF-8"
+            yield table.name, f"row {key} has text that is not UTF-8"
 
 
 def bad_values(reader: Reader) -> Iterator[tuple[str, str]]:
-    """(table, detail) of every row with a time, a choice or JSON that nobody can read."""
+    """Yield (table, detail) for every row with an invalid time, choice or JSON value."""
     for table in tables():
         tests = list(_tests(table))
         if not tests:
             continue
-        what = " ".join(f"WHEN {test} THEN '{column}'" for column, test in tests)
+        cases = " ".join(f"WHEN {test} THEN '{column}'" for column, test in tests)
         rows = reader.rows(
-            f"SELECT key, wrong FROM (SELECT {_key(table.name)} AS key, CASE {what} END AS wrong"
+            f"SELECT key, wrong FROM (SELECT {_key(table.name)} AS key, CASE {cases} END AS wrong"
             f" FROM {table.name}) WHERE wrong IS NOT NULL"
         )
         for row in rows:
-            yield table.name, f"{row['wrong']} of row {row['key']} is not what can stand there"
+            yield table.name, f"column {row['wrong']} of row {row['key']} has an invalid value"
 
 
 def _tests(table: TableContents) -> Iterator[tuple[str, str]]:
-    """(column, condition that is true of what cannot stand there)."""
+    """Yield (column, condition that is true for an invalid value)."""
     for column in table.times:
-        # "+0 days" has it counted: the 30th of February becomes another day.
-        counted = f"strftime('%Y-%m-%dT%H:%M:%SZ', {column}, '+0 days')"
-        yield column, f"{column} IS NOT NULL AND {counted} IS NOT {column}"
-    more = {column: values for (name, column), values in _UNDECLARED_CHOICES.items() if name == table.name}
-    for column, values in {**table.choices, **more}.items():
+        # "+0 days" makes SQLite compute the date: the 30th of February becomes another day.
+        computed = f"strftime('%Y-%m-%dT%H:%M:%SZ', {column}, '+0 days')"
+        yield column, f"{column} IS NOT NULL AND {computed} IS NOT {column}"
+    undeclared = {
+        column: values for (name, column), values in _UNDECLARED_CHOICES.items() if name == table.name
+    }
+    for column, values in {**table.choices, **undeclared}.items():
         listed = ", ".join(f"'{value}'" for value in values)
         yield column, f"{column} NOT IN ({listed})"
     for column, kind in _JSON.get(table.name, {}).items():
-        # CASE, because json_type fails on what is no JSON at all.
+        # CASE, because json_type fails on text that is not JSON.
         kind_of = f"CASE WHEN json_valid({column}) THEN json_type({column}) ELSE 'none' END"
         yield column, f"{column} IS NOT NULL AND {kind_of} <> '{kind}'"
     if table.name == "operations":
@@ -109,15 +111,15 @@ def _tests(table: TableContents) -> Iterator[tuple[str, str]]:
 
 
 def unreadable_lists(reader: Reader) -> Iterator[tuple[str, str]]:
-    """(what, detail) of each list that cannot be read to its end as the commands read it."""
-    for what, read in _LISTS.items():
+    """Yield (list, detail) for each list that cannot be read to its end in the way that commands read it."""
+    for name, read in _LISTS.items():
         try:
             for _ in read(reader):
                 pass
         except SeatctlError as error:
-            yield what, f"they cannot be read: {error.message}"
+            yield name, f"cannot be read: {error.message}"
         except UNREADABLE as error:
-            yield what, f"they cannot be read: {error!r}"
+            yield name, f"cannot be read: {error!r}"
 
 
 def _batch_failures(reader: Reader) -> Iterator[object]:
@@ -157,28 +159,28 @@ _LISTS: Final[dict[str, Callable[[Reader], Iterable[object]]]] = {
     "invoices": invoices.listing,
     "invoice_lines": _invoice_lines,
 }
-"""What commands read with more than a look at each column. People and seats are looked at column by column
-alone: there may be a million."""
+"""How commands read each list. Users and seats are not read here, only checked column by column: there may be
+a million of them."""
 
 
 def bad_meta(reader: Reader) -> Iterator[tuple[str, str]]:
-    """(key, detail) of what the ledger should know of itself and does not."""
-    found = {str(row["key"]): str(row["value"]) for row in reader.rows("SELECT key, value FROM meta")}
+    """Yield (key, detail) for keys of `meta` that are missing or have an invalid value."""
+    meta = {str(row["key"]): str(row["value"]) for row in reader.rows("SELECT key, value FROM meta")}
     for key, pattern in _REQUIRED_META.items():
-        if key not in found:
-            yield key, "it is missing"
-        elif not re.fullmatch(pattern, found[key]):
-            yield key, f"{found[key]!r} cannot be"
+        if key not in meta:
+            yield key, "is missing"
+        elif not re.fullmatch(pattern, meta[key]):
+            yield key, f"{meta[key]!r} is not a valid value"
     for key, pattern in _OPTIONAL_META.items():
-        if key in found and not re.fullmatch(pattern, found[key]):
-            yield key, "it cannot be read"
-    holds = found.get("held_seats")
+        if key in meta and not re.fullmatch(pattern, meta[key]):
+            yield key, "cannot be read"
+    holds = meta.get("held_seats")
     if holds is not None and not _is_readable_hold(holds):
-        yield "held_seats", "it cannot be read"
+        yield "held_seats", "cannot be read"
 
 
 def _is_readable_hold(text: str) -> bool:
-    """Whether `ledger/undo/held_seats.py` can read this."""
+    """Return whether `ledger/undo/held_seats.py` can read this text."""
     try:
         for run, hold in json.loads(text).items():
             int(run)
@@ -192,14 +194,14 @@ def _is_readable_hold(text: str) -> bool:
 
 
 def wrong_keys(reader: Reader) -> Iterator[tuple[str, str]]:
-    """(subject, detail) of whoever is found under another name than their own."""
+    """Yield (subject, detail) for users and subscriptions whose lookup key does not match their name."""
     for row in reader.rows("SELECT id, email, email_key FROM users"):
         key = email_key(row["email"])
         if row["email_key"] not in (key, doubled_key(key, row["id"])):
-            yield f"user {row['id']}", f"{row['email']} is found as {row['email_key']}"
+            yield f"user {row['id']}", f"{row['email']} is stored under the key {row['email_key']}"
     for row in reader.rows("SELECT name, name_key FROM subscriptions"):
         if name_key(row["name"]) != row["name_key"]:
-            yield str(row["name"]), f"it is found as {row['name_key']}"
+            yield str(row["name"]), f"is stored under the key {row['name_key']}"
 
 
 def _key(table: str) -> str:

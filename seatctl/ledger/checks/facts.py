@@ -1,10 +1,10 @@
-"""Facts compared with their audit: what the ledger says of each thing, and what its last change row says.
+"""The check that facts agree with the audit: each row of the ledger is compared with its last change row.
 
-Both are read in the order of their ids, side by side, so that memory does not grow with the ledger. An older
-change row may lack a key, and some name only what changed: the keys that are there are compared.
+Both are read side by side in the order of their ids, so that memory does not grow with the ledger. Older
+change rows lack some keys, and some have only the keys that changed: only keys that are present are compared.
 """
 
-# ruff: noqa: S608 - what is put into statements here are names of our own schema; every value is bound.
+# ruff: noqa: S608 - only names of our own schema are put into statements; every value is bound.
 
 from __future__ import annotations
 
@@ -25,97 +25,98 @@ from seatctl.rules.permissions import actor_key
 
 Facts = dict[str, JsonValue]
 _Grant = tuple[JsonValue, JsonValue, JsonValue]
-"""Actor, role, subscription."""
+"""(actor, role, subscription id)"""
 Problem = tuple[str, str]
 """(subject, detail)"""
 
 
 class _CurrentFacts(NamedTuple):
-    """A thing as the ledger has it now."""
+    """An entity as it is in the ledger now."""
 
     id: int
     facts: Facts | None
-    """None: parsed from the text, where that is needed at all."""
+    """None: they are parsed from `text`, if they are needed at all."""
     text: str | None = None
-    """The same as a change row would have it: most are equal."""
+    """The same facts as the text of a change row. Most texts are equal, so that nothing has to be parsed."""
     entries: tuple[int | None, int | None] = (None, None)
-    """The entries that made and ended it, where it names them."""
+    """The audit entries that created and ended it, if it names them."""
 
 
 @dataclass(slots=True)
 class _AuditedFacts:
-    """What the change rows of one thing say of it in the end."""
+    """What the change rows of one entity say about it in the end."""
 
     id: int
     facts: Facts = field(default_factory=dict)
     rows: int = 0
     text: str | None = None
-    """The last `after`."""
+    """`after` of the last change row."""
     erased: bool = False
-    """The last row is blank, or says that the person was erased."""
-    made: int | None = None
-    ended: int | None = None
+    """The last change row is blank, or says that the person was erased."""
+    created_in: int | None = None
+    ended_in: int | None = None
 
 
 def differences(reader: Reader) -> Iterator[Problem]:
-    """Whatever differs from its audit, is there without one, or is gone although the audit has it."""
-    for entity, stands in _CURRENT.items():
-        yield from _compare(entity, stands(reader), _audited(reader, entity))
+    """Yield each entity that differs from its audit, has none, or is missing although the audit has it."""
+    for entity, read in _CURRENT.items():
+        yield from _compare(entity, read(reader), _audited(reader, entity))
     yield from _roles(reader)
     yield from _operations(reader)
     yield from _settings(reader)
 
 
 def _compare(
-    entity: str, stands: Iterator[_CurrentFacts], told: Iterator[_AuditedFacts]
+    entity: str, current: Iterator[_CurrentFacts], audited: Iterator[_AuditedFacts]
 ) -> Iterator[Problem]:
-    """Walk both in the order of their ids."""
-    one, other = next(stands, None), next(told, None)
-    while one is not None or other is not None:
-        if one is not None and (other is None or one.id < other.id):
-            yield f"{entity} {one.id}", "it is in the ledger, but the audit does not know it"
-            one = next(stands, None)
-        elif other is not None and (one is None or other.id < one.id):
-            yield f"{entity} {other.id}", "the audit knows it, but it is not in the ledger"
-            other = next(told, None)
-        elif one is not None and other is not None:
-            yield from ((f"{entity} {one.id}", detail) for detail in _differences_of_one(entity, one, other))
-            one, other = next(stands, None), next(told, None)
+    """Walk through both in the order of their ids."""
+    in_ledger, in_audit = next(current, None), next(audited, None)
+    while in_ledger is not None or in_audit is not None:
+        if in_ledger is not None and (in_audit is None or in_ledger.id < in_audit.id):
+            yield f"{entity} {in_ledger.id}", "is in the ledger, but not in the audit"
+            in_ledger = next(current, None)
+        elif in_audit is not None and (in_ledger is None or in_audit.id < in_ledger.id):
+            yield f"{entity} {in_audit.id}", "is in the audit, but not in the ledger"
+            in_audit = next(audited, None)
+        elif in_ledger is not None and in_audit is not None:
+            for detail in _differences_of_one(entity, in_ledger, in_audit):
+                yield f"{entity} {in_ledger.id}", detail
+            in_ledger, in_audit = next(current, None), next(audited, None)
 
 
-def _differences_of_one(entity: str, now: _CurrentFacts, told: _AuditedFacts) -> Iterator[str]:
+def _differences_of_one(entity: str, current: _CurrentFacts, audited: _AuditedFacts) -> Iterator[str]:
     if entity == "seat":
-        yield from _wrong_entries(now, told)
-    if told.rows == 1 and now.text is not None and now.text == told.text:
+        yield from _wrong_entries(current, audited)
+    if audited.rows == 1 and current.text is not None and current.text == audited.text:
         return
-    facts = _object(now.text or "") if now.facts is None else now.facts
-    if told.erased:
+    facts = _object(current.text or "") if current.facts is None else current.facts
+    if audited.erased:
         if entity == "user" and not str(facts["email"]).startswith("erased-"):
-            yield "it was erased, but is there"
+            yield "was erased by the audit, but is in the ledger"
         return
-    yield from _different_keys(facts, told.facts)
+    yield from _different_keys(facts, audited.facts)
 
 
-def _different_keys(now: Facts, told: Facts) -> Iterator[str]:
-    for key, value in told.items():
-        if key in now and not _is_same(key, now[key], value):
-            yield f"its {key} is {_shown(now[key])}, but {_shown(value)} by its last change"
+def _different_keys(current: Facts, audited: Facts) -> Iterator[str]:
+    for key, value in audited.items():
+        if key in current and not _is_same(key, current[key], value):
+            yield f"{key} is {_shown(current[key])}, but {_shown(value)} by its last change"
 
 
-def _wrong_entries(now: _CurrentFacts, told: _AuditedFacts) -> Iterator[str]:
-    """A seat names the entries that gave and took it."""
-    if now.entries[0] != told.made:
-        yield f"it names entry {now.entries[0]} as the one that gave it, which was {told.made}"
-    if now.entries[1] != told.ended:
-        yield f"it names entry {now.entries[1]} as the one that took it, which was {told.ended}"
+def _wrong_entries(current: _CurrentFacts, audited: _AuditedFacts) -> Iterator[str]:
+    """A seat names the audit entries that assigned and revoked it."""
+    if current.entries[0] != audited.created_in:
+        yield f"names entry {current.entries[0]} as its assignment, which was entry {audited.created_in}"
+    if current.entries[1] != audited.ended_in:
+        yield f"names entry {current.entries[1]} as its end, which was entry {audited.ended_in}"
 
 
-def _is_same(key: str, now: JsonValue, told: JsonValue) -> bool:
-    if key == "plan" and isinstance(now, list):
-        return told in now
+def _is_same(key: str, current: JsonValue, audited: JsonValue) -> bool:
+    if key == "plan" and isinstance(current, list):
+        return audited in current
     if key in {"active", "reclaim_exempt"}:
-        return bool(now) == bool(told)
-    return now == told
+        return bool(current) == bool(audited)
+    return current == audited
 
 
 def _shown(value: JsonValue) -> str:
@@ -123,48 +124,48 @@ def _shown(value: JsonValue) -> str:
 
 
 def _audited(reader: Reader, entity: str) -> Iterator[_AuditedFacts]:
-    """What the audit says in the end of each thing of a kind, by id."""
+    """Yield what the audit says about each entity of a kind in the end, by id."""
     rows = reader.rows(
         "SELECT entity_id, entry, before, after, erased_at FROM changes WHERE entity = ?"
         " ORDER BY entity_id, entry, n",
         (entity,),
     )
     for number, group in groupby(rows, key=lambda row: int(row["entity_id"])):
-        told = _AuditedFacts(number)
+        audited = _AuditedFacts(number)
         for row in group:
-            _add_row(told, row, whole=entity == "user")
-        yield told
+            _add_row(audited, row, is_complete=entity == "user")
+        yield audited
 
 
-def _add_row(told: _AuditedFacts, row: Row, *, whole: bool) -> None:
-    told.rows += 1
-    told.text = row["after"]
+def _add_row(audited: _AuditedFacts, row: Row, *, is_complete: bool) -> None:
+    audited.rows += 1
+    audited.text = row["after"]
     if row["erased_at"] is not None:
-        told.erased, told.facts = True, {}
+        audited.erased, audited.facts = True, {}
         return
-    if told.rows == 1 and row["before"] is None:
-        told.made = row["entry"]
+    if audited.rows == 1 and row["before"] is None:
+        audited.created_in = row["entry"]
     if row["after"] is None:
         return
     after = _object(row["after"])
     if after.get("erased") is True:
-        told.erased, told.facts = True, {}
+        audited.erased, audited.facts = True, {}
         return
-    told.erased = False
-    if after.get("revoked_at") is not None and told.ended is None:
-        told.ended = row["entry"]
-    # What a row of a user leaves out is not so: whoever is not exempt any more is told without the key.
-    told.facts = after if whole else {**told.facts, **after}
+    audited.erased = False
+    if after.get("revoked_at") is not None and audited.ended_in is None:
+        audited.ended_in = row["entry"]
+    # A change row of a user is complete: older ones have the key `reclaim_exempt` only for exempt users.
+    audited.facts = after if is_complete else {**audited.facts, **after}
 
 
 def _object(text: str) -> Facts:
-    found = json.loads(text)
-    if not isinstance(found, dict):
+    value = json.loads(text)
+    if not isinstance(value, dict):
         raise TypeError(f"a change row holds {text}")
-    return found
+    return value
 
 
-# What stands in the ledger ----------------------------------------------------------------------------
+# Current facts ----------------------------------------------------------------------------------------
 
 
 def _users(reader: Reader) -> Iterator[_CurrentFacts]:
@@ -173,7 +174,7 @@ def _users(reader: Reader) -> Iterator[_CurrentFacts]:
 
 
 def _seats(reader: Reader) -> Iterator[_CurrentFacts]:
-    # A seat names its end only where it has one.
+    # The change row of a seat has `revoked_at` only if the seat has ended.
     text = f"iif(revoked_at IS NULL, {change_rows.seat()}, {change_rows.seat(revoked_at='revoked_at')})"
     rows = reader.rows(f"SELECT id, assigned_entry, revoked_entry, {text} AS text FROM seats ORDER BY id")
     return (
@@ -188,16 +189,15 @@ def _requests(reader: Reader) -> Iterator[_CurrentFacts]:
 
 
 def _plans(reader: Reader) -> Iterator[_CurrentFacts]:
-    for plan in sorted(plans.listing(reader, archived=True), key=lambda one: one.id):
+    for plan in sorted(plans.listing(reader, archived=True), key=lambda plan: plan.id):
         yield _CurrentFacts(plan.id, plans.snapshot(plan))
 
 
 def _subscriptions(reader: Reader) -> Iterator[_CurrentFacts]:
     slugs = _slugs(reader)
-    found = sorted(subscriptions.listing(reader, _EPOCH), key=lambda one: one.id)
-    for subscription in found:
+    for subscription in sorted(subscriptions.listing(reader, _EPOCH), key=lambda listed: listed.id):
         facts = subscriptions.snapshot(subscription)
-        # A plan that was renamed since is told under the slug that it had.
+        # If the plan was renamed, older change rows have its former slug.
         facts["plan"] = [subscription.plan_slug, *slugs.get(subscription.plan_id, [])]
         facts["home_ledger"] = subscription.home_ledger
         facts["cancel_at"] = None if subscription.cancel_at is None else format_time(subscription.cancel_at)
@@ -205,13 +205,13 @@ def _subscriptions(reader: Reader) -> Iterator[_CurrentFacts]:
 
 
 def _slugs(reader: Reader) -> dict[int, list[JsonValue]]:
-    """Every slug that a plan ever had."""
-    found: dict[int, list[JsonValue]] = {}
+    """Return all slugs that each plan ever had, by plan id."""
+    slugs: dict[int, list[JsonValue]] = {}
     for row in reader.rows(
         "SELECT entity_id, after FROM changes WHERE entity = 'plan' AND after IS NOT NULL"
     ):
-        found.setdefault(row["entity_id"], []).append(_object(row["after"]).get("slug"))
-    return found
+        slugs.setdefault(row["entity_id"], []).append(_object(row["after"]).get("slug"))
+    return slugs
 
 
 _EPOCH = parse_time("1970-01-01T00:00:00Z")
@@ -225,30 +225,31 @@ _CURRENT: dict[str, Callable[[Reader], Iterator[_CurrentFacts]]] = {
 }
 
 
-# What has no row of its own for each change -----------------------------------------------------------
+# Entities that need more than a comparison row by row -------------------------------------------------
 
 
 def _roles(reader: Reader) -> Iterator[Problem]:
-    """Grants as the audit tells them, beside those that are there."""
+    """Compare the roles with those that the audit says were granted."""
     granted, unknown = _granted(reader)
-    found = {
+    roles = {
         row["id"]: (row["actor"], row["role"], row["subscription_id"])
         for row in reader.rows("SELECT id, actor, role, subscription_id FROM roles ORDER BY id")
     }
-    for number in sorted({*found, *granted} - unknown):
+    for number in sorted({*roles, *granted} - unknown):
         if number not in granted:
-            yield f"role {number}", f"{found[number][0]} is {found[number][1]}, which the audit does not know"
-        elif number not in found:
+            yield f"role {number}", f"{roles[number][0]} is {roles[number][1]}, but not by the audit"
+        elif number not in roles:
             yield f"role {number}", f"{granted[number][0]} is {granted[number][1]} by the audit, but not here"
-        elif found[number] != granted[number]:
-            now, told = (", ".join(map(_shown, some)) for some in (found[number], granted[number]))
-            yield f"role {number}", f"it is {now}, but {told} by its last change"
+        elif roles[number] != granted[number]:
+            current, audited = (", ".join(map(_shown, grant)) for grant in (roles[number], granted[number]))
+            yield f"role {number}", f"is {current}, but {audited} by its last change"
 
 
 def _granted(reader: Reader) -> tuple[dict[int, _Grant], set[int]]:
-    """Grants replayed from the audit, and those of which it tells nothing any more.
+    """Return the grants replayed from the audit, and the numbers of those whose change rows are blank.
 
-    A user's new e-mail takes the roles along, and so did the migration of the keys, without a row of theirs.
+    If the e-mail of a user changes, the roles go over to the new one without a change row of their own. The
+    migration of e-mail keys did the same.
     """
     granted: dict[int, _Grant] = {}
     unknown: set[int] = set()
@@ -264,8 +265,8 @@ def _granted(reader: Reader) -> tuple[dict[int, _Grant], set[int]]:
             _rekey_all(reader, granted)
         number = row["entity_id"]
         if row["entity"] == "user":
-            was, now = (str(_object(row[column])["email"]) for column in ("before", "after"))
-            _rename_actor(granted, key(was), key(now))
+            before, after = (str(_object(row[column])["email"]) for column in ("before", "after"))
+            _rename_actor(granted, key(before), key(after))
         elif row["erased_at"] is not None:
             granted.pop(number, None)
             unknown.add(number)
@@ -273,21 +274,21 @@ def _granted(reader: Reader) -> tuple[dict[int, _Grant], set[int]]:
             granted.pop(number, None)
         else:
             unknown.discard(number)
-            given = _object(row["after"])
-            granted[number] = (given["actor"], given["role"], given["subscription_id"])
+            grant = _object(row["after"])
+            granted[number] = (grant["actor"], grant["role"], grant["subscription_id"])
     if key is not actor_key:
         _rekey_all(reader, granted)
     return granted, unknown
 
 
 def _rekey_all(reader: Reader, granted: dict[int, _Grant]) -> None:
-    """As the migration of the keys did."""
+    """Rename the actors as the migration of e-mail keys did."""
     for before, after in email_keys.former_keys(reader).items():
         _rename_actor(granted, before, after)
 
 
 def _rename_actor(granted: dict[int, _Grant], before: str, after: str) -> None:
-    """As `roles.follow` does."""
+    """Rename an actor as `roles.rename_actor` does."""
     if before == after:
         return
     held = {(role, subscription) for actor, role, subscription in granted.values() if actor == after}
@@ -299,7 +300,7 @@ def _rename_actor(granted: dict[int, _Grant], before: str, after: str) -> None:
 
 
 def _operations(reader: Reader) -> Iterator[Problem]:
-    """An operation that is done has a change row that says so, and no other has."""
+    """Check that each finished operation has a change row, and that no other operation has one."""
     rows = reader.rows(
         "SELECT o.id, o.kind, o.state, o.payload, o.created_at, c.after FROM operations o LEFT JOIN changes c"
         " ON c.entity = 'operation' AND c.entity_id = o.id"
@@ -308,25 +309,25 @@ def _operations(reader: Reader) -> Iterator[Problem]:
     )
     for row in rows:
         subject = f"operation {row['id']}"
-        told = None if row["after"] is None else _object(row["after"])
+        audited = None if row["after"] is None else _object(row["after"])
         if row["kind"] is None:
-            yield subject, "the audit knows it, but it is not in the ledger"
-        elif told is None and row["state"] == "done":
-            yield subject, "it is done, but the audit does not know it"
-        elif told is not None:
-            now: Facts = {
+            yield subject, "is in the audit, but not in the ledger"
+        elif audited is None and row["state"] == "done":
+            yield subject, "is done, but not in the audit"
+        elif audited is not None:
+            current: Facts = {
                 "kind": row["kind"],
                 "state": row["state"],
                 "created_at": row["created_at"],
                 "payload_hash": text_hash(row["payload"]),
             }
-            yield from ((subject, detail) for detail in _different_keys(now, told))
+            yield from ((subject, detail) for detail in _different_keys(current, audited))
 
 
 def _settings(reader: Reader) -> Iterator[Problem]:
-    """The id that a restore gave the ledger."""
+    """Check the ledger's id against the one that the last restore recorded."""
     row = reader.row("SELECT after FROM changes WHERE entity = 'setting' ORDER BY entry DESC, n DESC LIMIT 1")
-    told = None if row is None else _object(row["after"]).get("ledger_id")
-    now = reader.value("SELECT value FROM meta WHERE key = 'ledger_id'")
-    if told is not None and told != now:
-        yield "ledger_id", f"it is {now!r}, but {told!r} by the audit"
+    audited = None if row is None else _object(row["after"]).get("ledger_id")
+    current = reader.value("SELECT value FROM meta WHERE key = 'ledger_id'")
+    if audited is not None and audited != current:
+        yield "ledger_id", f"is {current!r}, but {audited!r} by the audit"

@@ -1,6 +1,6 @@
-"""Who did it, and what was erased: runs compared with their entries, blank rows with erasures.
+"""The checks that runs agree with their audit entries, and blank change rows with erasures.
 
-A run is opened before its entry is written and holds what the chain does not; here is what must agree.
+A run is opened before its entry is written and is not part of the hash chain; these checks compare the two.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ Problem = tuple[str, str]
 """(subject, detail)"""
 
 _PLAIN = "r.number NOT IN (SELECT run FROM operations) AND r.number NOT IN (SELECT run FROM batch_rows)"
-"""A run that was opened by the very transaction that ended it."""
+"""A run that was opened and ended by one transaction."""
 
 _UNLIKE = """SELECT r.number, r.actor, r.os_user, min(a.actor) AS told, min(a.os_user) AS os_told
     FROM audit a JOIN runs r ON r.number = a.run
     WHERE r.number NOT IN (SELECT run FROM operations)
     GROUP BY a.run HAVING NOT max(a.actor = r.actor AND a.os_user = r.os_user) ORDER BY r.number"""
-"""The lines of a batch may be done by several; one of them has begun it."""
+"""The lines of a batch may be done by several people; the run names the one who began it."""
 
 _OF_OPERATIONS = """SELECT r.number, r.actor, r.os_user, o.actor AS operator, c.after,
     r.started_at IS o.created_at AND r.finished_at IS o.finished_at AND r.state
@@ -48,56 +48,56 @@ _LAST_NUMBER = """SELECT s.seq, (SELECT max(number) FROM runs) AS last FROM sqli
 
 
 def runs(reader: Reader) -> Iterator[Problem]:
-    """Runs that say something else of who did it, and when, than their entries."""
+    """Yield runs that do not agree with their audit entries about who did them and when."""
     for row in reader.rows(_UNLIKE):
-        here, there = f"{row['actor']} ({row['os_user']})", f"{row['told']} ({row['os_told']})"
-        yield _run(row["number"]), f"{here} did it by the run, {there} by the audit"
+        by_run, by_audit = f"{row['actor']} ({row['os_user']})", f"{row['told']} ({row['os_told']})"
+        yield _run(row["number"]), f"was done by {by_run}, but by {by_audit} in the audit"
     yield from _of_operations(reader)
     for row in reader.rows(_OTHER_TIMES):
-        yield _run(row["number"]), "its state and times are not those of its entry"
+        yield _run(row["number"]), "has another state or other times than its entry"
     for row in reader.rows(_WITHOUT_ENTRY):
-        yield _run(row["number"]), "it changed something, but the audit does not know it"
+        yield _run(row["number"]), "is done, but not in the audit"
     undone = [(row["number"], row["undo_of"]) for row in reader.rows(_UNDOING)][::-1]
-    by: dict[int, int] = {}
+    undone_by: dict[int, int] = {}
     for row in reader.rows(_PLAIN_RUNS):
         while undone and undone[-1][0] < row["number"]:
-            run, taken = undone.pop()
-            by[taken] = run
-        if row["undo_of"] != _run_in_effect(_undone(row["command"]), by):
-            yield _run(row["number"]), f"it undoes run {row['undo_of']}, which its command does not say"
+            run, undone_run = undone.pop()
+            undone_by[undone_run] = run
+        if row["undo_of"] != _run_in_effect(_undone(row["command"]), undone_by):
+            yield _run(row["number"]), f"undoes run {row['undo_of']}, which its command does not name"
     for row in reader.rows(_LAST_NUMBER):
-        yield "runs", f"the last one is {row['last']}, but the next would come after {row['seq']}"
+        yield "runs", f"the last run is {row['last']}, but the next one would come after {row['seq']}"
 
 
 def _of_operations(reader: Reader) -> Iterator[Problem]:
-    """Who asked for an operation stands in its change row; older ones have no such row to compare with."""
+    """Check who requested each operation. Its change row says so; those of earlier versions do not."""
     for row in reader.rows(_OF_OPERATIONS):
-        told = None if row["after"] is None else json.loads(row["after"])
-        asked = (row["actor"], row["os_user"])
+        audited = None if row["after"] is None else json.loads(row["after"])
+        by_run = (row["actor"], row["os_user"])
         if row["operator"] != row["actor"]:
-            yield _run(row["number"]), f"{row['actor']} did it by the run, {row['operator']} by its operation"
-        elif told is not None and "actor" in told and (told["actor"], told["os_user"]) != asked:
-            yield _run(row["number"]), f"{row['actor']} did it by the run, {told['actor']} by the audit"
+            yield _run(row["number"]), f"was done by {row['actor']}, but its operation by {row['operator']}"
+        elif audited is not None and "actor" in audited and (audited["actor"], audited["os_user"]) != by_run:
+            yield _run(row["number"]), f"was done by {row['actor']}, but by {audited['actor']} in the audit"
         if not row["agrees"]:
-            yield _run(row["number"]), "its state and times are not those of its operation"
+            yield _run(row["number"]), "has another state or other times than its operation"
 
 
 def _undone(command: str) -> int | None:
-    """The run that a command line undoes."""
+    """Return the number of the run that a command line undoes."""
     words = command.split()
     if "undo" not in words[1:]:
         return None
-    found = (whole_number(word, MOST) for word in words)
-    return next((number for number in found if number is not None), None)
+    numbers = (whole_number(word, MOST) for word in words)
+    return next((number for number in numbers if number is not None), None)
 
 
-def _run_in_effect(number: int | None, by: dict[int, int]) -> int | None:
-    """What `runs undo` of a number takes back: the run itself, or the one that had done it again by then.
+def _run_in_effect(number: int | None, undone_by: dict[int, int]) -> int | None:
+    """Return the run that `runs undo NUMBER` undid: that run, or the later one that had repeated it by then.
 
-    `by` says of each run that was undone before which one has undone it.
+    `undone_by` maps each run that was undone before to the run that undid it.
     """
-    while number in by and by[number] in by:
-        number = by[by[number]]
+    while number in undone_by and undone_by[number] in undone_by:
+        number = undone_by[undone_by[number]]
     return number
 
 
@@ -107,12 +107,12 @@ _BLANKS = """SELECT entry, n, entity, entity_id, erased_at FROM changes WHERE er
 _ERASURES = """SELECT a.seq, a.at, c.entity_id, c.after FROM changes c JOIN audit a ON a.seq = c.entry
     WHERE c.entity = 'user' AND c.before = '{"erased":false}'"""
 
-_BY_NAME = ("role", "request")
-"""Change rows that an erasure blanks because they name the person, not for being theirs."""
+_NAMING_A_PERSON = ("role", "request")
+"""Change rows of these are blanked by an erasure if they name the person."""
 
 
 def erasures(reader: Reader) -> Iterator[Problem]:
-    """Change rows and commands that are blank as if erased, without an erasure that has blanked them."""
+    """Yield change rows and commands that are blank although no erasure blanked them."""
     erasures = [
         (row["seq"], row["at"], row["entity_id"], json.loads(row["after"])) for row in reader.rows(_ERASURES)
     ]
@@ -123,31 +123,31 @@ def erasures(reader: Reader) -> Iterator[Problem]:
         if not any(
             at == moment
             and seq >= row["entry"]
-            and (row["entity"] in _BY_NAME or (row["entity"], row["entity_id"]) == ("user", user))
+            and (row["entity"] in _NAMING_A_PERSON or (row["entity"], row["entity_id"]) == ("user", user))
             for seq, at, user, _ in erasures
         ):
-            yield f"change {row['n']} of entry {row['entry']}", "it is blank, but no erasure has blanked it"
-    # Older erasures do not say how much they have blanked.
+            yield f"change {row['n']} of entry {row['entry']}", "is blank, but no erasure blanked it"
+    # Erasures by earlier versions do not say how much they blanked.
     for moment in sorted({at for _, at, _, _ in erasures}):
-        told = [after.get("changes") for _, at, _, after in erasures if at == moment]
-        wanted = [count for count in told if isinstance(count, int)]
-        if len(wanted) == len(told) and sum(wanted) != blanked.get(moment, 0):
+        counts = [after.get("changes") for _, at, _, after in erasures if at == moment]
+        known = [count for count in counts if isinstance(count, int)]
+        if len(known) == len(counts) and sum(known) != blanked.get(moment, 0):
             yield (
                 f"erasure of {moment}",
-                f"it blanked {sum(wanted)} changes; {blanked.get(moment, 0)} are blank",
+                f"blanked {sum(known)} changes, but {blanked.get(moment, 0)} are blank",
             )
     yield from _commands(reader, [after for _, _, _, after in erasures])
 
 
 def _commands(reader: Reader, erasures: list[dict[str, object]]) -> Iterator[Problem]:
-    """Commands without their text: as many as erasures have blanked, none where there was no erasure."""
+    """Check that as many commands are blank as erasures blanked."""
     blank = reader.count("SELECT count(*) FROM runs WHERE command = ''")
-    told = [after.get("commands") for after in erasures]
-    known = [count for count in told if isinstance(count, int)]
+    counts = [after.get("commands") for after in erasures]
+    known = [count for count in counts if isinstance(count, int)]
     if blank and not erasures:
-        yield "runs", f"{blank} have no command, but nobody was erased"
-    elif len(known) == len(told) and sum(known) != blank:
-        yield "runs", f"{blank} have no command; erasures have blanked {sum(known)}"
+        yield "runs", f"{blank} commands are blank, but nobody was erased"
+    elif len(known) == len(counts) and sum(known) != blank:
+        yield "runs", f"{blank} commands are blank, but erasures blanked {sum(known)}"
 
 
 def _run(number: int) -> str:

@@ -1,7 +1,8 @@
-"""What a ledger is made of, compared with what this version makes: tables, indexes, triggers.
+"""The check of a ledger's schema: its tables, indexes and triggers must be those that this version creates.
 
-The expected schema is made in memory by the same migrations. What SQLite or sqlite-utils words themselves is
-compared by name only, since other versions of them word it otherwise.
+The expected schema is created in memory by the same migrations. Objects whose statements are written by
+SQLite or sqlite-utils are compared by name only, because other versions of these libraries word them
+differently.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from seatctl.ledger.schema.migrate import new_schema
 
 _OBJECTS = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
 _NOT_OURS = re.compile(r"sqlite_\w+|idx__sqlite_migrations_\w+")
-"""SQLite's own, and an index that not every version of sqlite-utils makes."""
+"""SQLite's own objects, and an index that not every version of sqlite-utils creates."""
 _WORDED_BY_OTHERS = re.compile(r"users_search_\w+|_sqlite_migrations")
 _TIME = re.compile(r"CONSTRAINT \w+_is_a_time CHECK \((\w+) GLOB")
 _CHOICE = re.compile(r"CONSTRAINT \w+_is_known CHECK \((\w+) IN \(([^)]*)\)\)")
@@ -24,7 +25,7 @@ _TEXT = re.compile(r"[(,]\s*(\w+) TEXT\b")
 
 
 class SchemaObject(NamedTuple):
-    """A table, an index or a trigger, with its statement."""
+    """A table, index or trigger with its statement."""
 
     kind: str
     name: str
@@ -32,7 +33,7 @@ class SchemaObject(NamedTuple):
 
 
 class TableContents(NamedTuple):
-    """A table, and what its columns hold."""
+    """A table with its text columns, time columns, and columns of given values."""
 
     name: str
     texts: tuple[str, ...]
@@ -42,47 +43,49 @@ class TableContents(NamedTuple):
 
 @cache
 def expected() -> dict[str, SchemaObject]:
-    """What this version makes, by name."""
+    """Return the objects that this version creates, by name."""
     return {name: SchemaObject(kind, name, _normal(sql)) for kind, name, sql in new_schema()}
 
 
 @cache
 def tables() -> tuple[TableContents, ...]:
-    """The tables of this version, as their statements describe them."""
-    found = (one for one in expected().values() if one.kind == "table" and "STRICT" in one.sql)
+    """Return the tables of this version with the contents of their columns, read from their statements."""
+    own = (entry for entry in expected().values() if entry.kind == "table" and "STRICT" in entry.sql)
     return tuple(
         TableContents(
-            name=one.name,
-            texts=tuple(_TEXT.findall(one.sql)),
-            times=tuple(_TIME.findall(one.sql)),
+            name=table.name,
+            texts=tuple(_TEXT.findall(table.sql)),
+            times=tuple(_TIME.findall(table.sql)),
             choices={
-                column: tuple(re.findall("'([^']*)'", values)) for column, values in _CHOICE.findall(one.sql)
+                column: tuple(re.findall("'([^']*)'", values))
+                for column, values in _CHOICE.findall(table.sql)
             },
         )
-        for one in found
+        for table in own
     )
 
 
 def differences(engine: Engine) -> Iterator[tuple[str, str]]:
-    """(name, what is wrong) of whatever is missing, other than this version makes it, or not of its making.
+    """Yield (name, problem) for each object that is missing, differs, or was not created by seatctl.
 
-    A view reads and changes nothing, so that one of the user's own is left alone.
+    Views are allowed: they change nothing, and somebody may want one for queries.
     """
     rows = engine.rows(_OBJECTS)
-    found = {row["name"]: SchemaObject(row["type"], row["name"], _normal(row["sql"])) for row in rows}
-    for made in expected().values():
-        if _NOT_OURS.fullmatch(made.name):
+    actual = {row["name"]: SchemaObject(row["type"], row["name"], _normal(row["sql"])) for row in rows}
+    for wanted in expected().values():
+        if _NOT_OURS.fullmatch(wanted.name):
             continue
-        there = found.get(made.name)
-        if there is None:
-            yield made.name, f"this {made.kind} is missing"
-        elif not _WORDED_BY_OTHERS.fullmatch(made.name) and there != made:
-            yield made.name, f"this {made.kind} is not as this version makes it"
-    for there in found.values():
-        if there.name not in expected() and there.kind != "view" and not _NOT_OURS.fullmatch(there.name):
-            yield there.name, f"this {there.kind} is not of seatctl's making"
+        existing = actual.get(wanted.name)
+        if existing is None:
+            yield wanted.name, f"this {wanted.kind} is missing"
+        elif not _WORDED_BY_OTHERS.fullmatch(wanted.name) and existing != wanted:
+            yield wanted.name, f"this {wanted.kind} differs from the one that this version creates"
+    for existing in actual.values():
+        name, kind = existing.name, existing.kind
+        if name not in expected() and kind != "view" and not _NOT_OURS.fullmatch(name):
+            yield name, f"this {kind} was not created by seatctl"
 
 
 def _normal(sql: str) -> str:
-    """The statement without its line breaks."""
+    """Return the statement without its line breaks."""
     return " ".join(sql.split())

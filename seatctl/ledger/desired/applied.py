@@ -1,7 +1,7 @@
-"""Which subscriptions a file has described so far, by `seats apply`: kept in `meta`, as one JSON list of ids.
+"""The subscriptions that files of `seats apply` have described so far: a JSON list of ids in `meta`.
 
-An export does not name a subscription of which the last person has left. What was applied before tells that
-it is missing. No fact and not audited: it is read by a comparison only.
+An export does not name a subscription that its last member has left; this list shows that it is missing. It
+is not a fact and not audited: only comparisons read it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _OTHERS = """SELECT id, name, assigned FROM subscriptions WHERE assigned > 0
 
 
 def described(reader: Reader) -> set[int]:
-    """The ids of the subscriptions that a file has described."""
-    found = reader.value("SELECT value FROM meta WHERE key = 'applied'")
-    return set() if found is None else set(json.loads(str(found)))
+    """Return the ids of the subscriptions that a file has described."""
+    text = reader.value("SELECT value FROM meta WHERE key = 'applied'")
+    return set() if text is None else set(json.loads(str(text)))
 
 
 def remember(journal: Journal, subscriptions: Iterable[int]) -> None:
-    """Remember that a file has described these subscriptions, by id."""
+    """Store that a file has described the subscriptions with these ids."""
     journal.execute(
         "INSERT INTO meta (key, value) VALUES ('applied', ?)"
         " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
@@ -34,10 +34,10 @@ def remember(journal: Journal, subscriptions: Iterable[int]) -> None:
 
 
 def unnamed(reader: Reader, named: Sequence[Subscription]) -> tuple[UnnamedSubscription, ...]:
-    """The running subscriptions of this ledger in which people sit and that are not among `named`."""
-    known, these = described(reader), {subscription.id for subscription in named}
+    """Return the running subscriptions of this ledger that have people assigned and are not among `named`."""
+    described_ids, named_ids = described(reader), {subscription.id for subscription in named}
     return tuple(
-        UnnamedSubscription(row["name"], row["assigned"], row["id"] in known)
+        UnnamedSubscription(row["name"], row["assigned"], row["id"] in described_ids)
         for row in reader.rows(_OTHERS)
-        if row["id"] not in these
+        if row["id"] not in named_ids
     )

@@ -1,4 +1,4 @@
-"""The ledger as a file among others: made for its owner alone, on a file system that can carry it."""
+"""The ledger as a file: creation with private permissions, access rights, and the kind of file system."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _NETWORK = frozenset(("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "9p", "fuse
 
 
 def may_write(path: Path) -> bool:
-    """Whether this user may write the file, and have the files beside it that SQLite needs to do so.
+    """Return whether this user may write the file and the files that SQLite needs beside it.
 
-    False as well where the file system is mounted read-only, and of a file that is not there.
+    False also on a read-only file system, and if the file does not exist.
     """
     if not os.access(path, os.W_OK):
         return False
@@ -24,12 +24,12 @@ def may_write(path: Path) -> bool:
 
 
 def is_shared(path: Path) -> bool:
-    """Whether the files are there by which readers and writers of the write-ahead log find each other."""
+    """Return whether the shared files of the write-ahead log exist."""
     return _beside(path, "-wal").exists() and _beside(path, "-shm").exists()
 
 
 def has_log(path: Path) -> bool:
-    """Whether a log or journal beside the file holds what the file itself does not."""
+    """Return whether a log or journal beside the file has changes that are not in the file itself."""
     for end in ("-wal", "-journal"):
         with suppress(OSError):
             if _beside(path, end).stat().st_size:
@@ -38,21 +38,21 @@ def has_log(path: Path) -> bool:
 
 
 def _beside(path: Path, end: str) -> Path:
-    """SQLite puts its files beside the ledger itself, not beside a symlink to it."""
+    """Return a path beside the real file: SQLite does not put its files beside a symlink."""
     return Path(f"{os.path.realpath(path)}{end}")
 
 
 def fingerprint(path: Path) -> tuple[int, ...]:
-    """What differs after the file was written to or replaced."""
-    found = path.stat()
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    """Return numbers that differ after the file was written to or replaced."""
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def create_file(path: Path) -> None:
-    """An empty file that only its owner can read, from its first byte; an existing one is left alone.
+    """Create an empty file that only its owner can read; an existing file is left alone.
 
-    SQLite gives `-wal` and `-shm` the mode of the file beside which they stand. O_EXCL, because opening
-    and closing an existing ledger here would drop the locks that this process holds on it.
+    SQLite gives `-wal` and `-shm` the mode of the ledger. O_EXCL, because opening and closing an existing
+    ledger here would drop the locks that this process holds on it.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -63,14 +63,14 @@ def create_file(path: Path) -> None:
         raise refuse(
             Code.LEDGER_READ_ONLY,
             f"cannot create the ledger {path}: {error.strerror}",
-            hint="name another place: seatctl --ledger PATH init",
+            hint="choose another path: seatctl --ledger PATH init",
         ) from error
 
 
 def network_file_system(path: Path, mounts: Path = Path("/proc/mounts")) -> str | None:
-    """The kind of network file system that `path` lies on, as Linux tells it; None: local, or not known.
+    """Return the kind of network file system that holds `path`, on Linux; None if local or unknown.
 
-    SQLite's locks and its shared memory do not work across machines.
+    SQLite's locks and shared memory do not work across machines.
     """
     try:
         lines = mounts.read_text(errors="replace").splitlines()
@@ -79,9 +79,9 @@ def network_file_system(path: Path, mounts: Path = Path("/proc/mounts")) -> str 
         return None
     best, kind = "", ""
     for line in lines:
-        point, found = line.split(" ")[1:3]
+        point, point_kind = line.split(" ")[1:3]
         point = point.replace("\\040", " ")
         inside = target == point or target.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best):
-            best, kind = point, found
+            best, kind = point, point_kind
     return kind if kind in _NETWORK else None

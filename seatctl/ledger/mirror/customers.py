@@ -1,4 +1,4 @@
-"""Stripe's customers in the ledger: who is billed. A mirror; the audit knows them by their subscription."""
+"""The mirror of Stripe's customers, which is not audited; a change of payer is recorded with the subscription."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MENTION = (
 
 
 class CustomerMention(NamedTuple):
-    """A customer that something refers to, and what that knows of how it is called."""
+    """A customer that another Stripe object refers to, with the name and e-mail that the object knows."""
 
     stripe_id: str
     email: str | None = None
@@ -35,54 +35,58 @@ class CustomerMention(NamedTuple):
 
 
 def store(journal: Journal, customer: StripeCustomer) -> int:
-    """Insert or refresh a customer; its id in the ledger.
+    """Insert or refresh a customer and return its id in the ledger.
 
-    A deleted one keeps the name and address that were known: Stripe answers nothing but its id.
+    A deleted customer keeps the known name and e-mail, because Stripe returns only its id.
     """
     insert_all(journal, _INTO, "(?, ?, ?, ?, ?)", [_row(customer)], _REFRESH)
     return find(journal, customer.id) or 0
 
 
 def store_all(journal: Journal, customers: Iterable[StripeCustomer]) -> None:
-    """As `upsert`, of several; a deleted customer of whom nothing is known here is left out."""
-    rows = [_row(one) for one in customers if not one.deleted or find(journal, one.id) is not None]
+    """Like `store`, for several; deleted customers that are not in the ledger are skipped."""
+    rows = [
+        _row(customer)
+        for customer in customers
+        if not customer.deleted or find(journal, customer.id) is not None
+    ]
     insert_all(journal, _INTO, "(?, ?, ?, ?, ?)", rows, _REFRESH)
 
 
 def find(reader: Reader, stripe_id: str) -> int | None:
-    """The id in the ledger of a Stripe customer; None where it is not there."""
-    found = reader.value("SELECT id FROM customers WHERE stripe_id = ?", (stripe_id,))
-    return found if isinstance(found, int) else None
+    """Return the ledger's id of a Stripe customer, or None if it is not in the ledger."""
+    customer_id = reader.value("SELECT id FROM customers WHERE stripe_id = ?", (stripe_id,))
+    return customer_id if isinstance(customer_id, int) else None
 
 
 def store_mentions(journal: Journal, mentions: Iterable[CustomerMention]) -> None:
-    """Note customers that something refers to and that were not read yet.
+    """Insert customers that other objects refer to and that were not read yet.
 
-    What refers to one may know how it was called: of a deleted customer Stripe tells nothing else. The
-    first that does is believed.
+    The objects may know a name and an e-mail, which Stripe no longer returns for a deleted customer. The
+    first mention that has them counts.
     """
     insert_all(journal, _INTO, "(?, ?, ?, 0, '{}')", list(dict.fromkeys(mentions)), _MENTION)
 
 
 def never_read(reader: Reader) -> list[str]:
-    """Customers that are referred to and were never read: deleted ones, which no list has."""
+    """Return the Stripe ids of customers that were mentioned but never read: deleted ones are in no list."""
     rows = reader.rows("SELECT stripe_id FROM customers WHERE data = '{}' ORDER BY stripe_id")
     return [row["stripe_id"] for row in rows]
 
 
 def stripe_id(reader: Reader, customer_id: int) -> str:
-    """The Stripe id of a customer of the ledger."""
+    """Return the Stripe id of a customer."""
     return str(reader.value("SELECT stripe_id FROM customers WHERE id = ?", (customer_id,)))
 
 
 def billing_email(reader: Reader, customer_id: int) -> str | None:
-    """The address that invoices and receipts go to."""
-    found = reader.value("SELECT email FROM customers WHERE id = ?", (customer_id,))
-    return found if isinstance(found, str) else None
+    """Return the address that invoices and receipts are sent to."""
+    email = reader.value("SELECT email FROM customers WHERE id = ?", (customer_id,))
+    return email if isinstance(email, str) else None
 
 
 def snapshot(reader: Reader, customer_id: int) -> dict[str, JsonValue]:
-    """A customer as the audit keeps it: who is billed, by which card."""
+    """Return a customer as the audit records it: who is billed, and with which payment method."""
     row = reader.row("SELECT email, name, data FROM customers WHERE id = ?", (customer_id,))
     if row is None:
         return {}
@@ -95,13 +99,13 @@ def snapshot(reader: Reader, customer_id: int) -> dict[str, JsonValue]:
 
 
 def subscriptions_of(reader: Reader, customer_id: int) -> list[str]:
-    """The names of the subscriptions that a customer is billed for."""
+    """Return the names of the subscriptions that a customer is billed for."""
     query = "SELECT name FROM subscriptions WHERE customer_id = ? ORDER BY name_key"
     return [row["name"] for row in reader.rows(query, (customer_id,))]
 
 
 def name_and_email(journal: Journal, stripe_id: str) -> tuple[int, str | None, str | None]:
-    """The id in the ledger of a customer that something refers to, with its name and e-mail."""
+    """Return the ledger's id, name and e-mail of a customer; insert one that is not in the ledger yet."""
     row = journal.row("SELECT id, name, email FROM customers WHERE stripe_id = ?", (stripe_id,))
     if row is not None:
         return row["id"], row["name"], row["email"]

@@ -1,7 +1,4 @@
-"""Stripe's invoices with their lines, written into the mirror as they are read: many at once, or one.
-
-How they are found and listed is in `invoices.py`.
-"""
+"""Storage of Stripe's invoices and their lines in the mirror. Queries are in `ledger/invoices.py`."""
 
 from __future__ import annotations
 
@@ -33,14 +30,14 @@ _COLUMNS = ", ".join(_AS_STRIPE_SAYS)
 _REFRESHED = ", ".join(f"{name} = excluded.{name}" for name in _AS_STRIPE_SAYS)
 
 _INTO = f"INSERT INTO invoices (customer_id, subscription_id, stripe_id, created_at, {_COLUMNS})"
-# The customer and the pool are found by their ids in Stripe where the ledger's own are not given.
+# If the ledger's ids are not given, the customer and the subscription are looked up by their Stripe ids.
 _ROW = (
     "(coalesce(?, (SELECT id FROM customers WHERE stripe_id = ?)),"  # noqa: S608 - as many marks as columns
     " coalesce(?, (SELECT min(id) FROM subscriptions WHERE stripe_subscription = ?)), ?, ?"
     f"{', ?' * len(_AS_STRIPE_SAYS)})"
 )
-# An invoice without a pool keeps the one that it was known to be for: a renewal may have given the pool
-# another subscription of Stripe's since.
+# An invoice whose Stripe subscription is unknown keeps its subscription: a renewal may have given that
+# another Stripe subscription since.
 _THEN = (
     f"ON CONFLICT (stripe_id) DO UPDATE SET {_REFRESHED}, customer_id = excluded.customer_id,"
     " subscription_id = coalesce(excluded.subscription_id, invoices.subscription_id)"
@@ -74,7 +71,7 @@ def store_all(journal: Journal, invoices: Sequence[StripeInvoice]) -> None:
 
 
 def attach(journal: Journal, stripe_subscription: str, subscription_id: int) -> None:
-    """Give the invoices of a Stripe subscription to a pool, where they are nobody's yet."""
+    """Attach the invoices of a Stripe subscription to a subscription, if they belong to none yet."""
     journal.execute(
         "UPDATE invoices SET subscription_id = ? WHERE stripe_subscription = ? AND +subscription_id IS NULL",
         (subscription_id, stripe_subscription),
@@ -82,8 +79,8 @@ def attach(journal: Journal, stripe_subscription: str, subscription_id: int) -> 
 
 
 def attach_to_new(journal: Journal, after: int) -> None:
-    """As `join`, for every pool that is newer than the one with the id `after`."""
-    # `+` keeps SQLite from going through all invoices that are nobody's instead.
+    """Like `attach`, for every subscription with an id above `after`."""
+    # `+` keeps SQLite from scanning all invoices without a subscription instead.
     journal.execute(
         "UPDATE invoices SET subscription_id = (SELECT min(s.id) FROM subscriptions s WHERE s.id > :after"
         " AND s.stripe_subscription = invoices.stripe_subscription) WHERE +subscription_id IS NULL"
@@ -93,7 +90,7 @@ def attach_to_new(journal: Journal, after: int) -> None:
 
 
 def delete_draft(journal: Journal, stripe_id: str) -> None:
-    """A draft that was deleted in Stripe."""
+    """Delete a draft that was deleted in Stripe."""
     journal.execute(
         "DELETE FROM invoice_lines WHERE invoice_id = (SELECT id FROM invoices WHERE stripe_id = ?)",
         (stripe_id,),

@@ -1,4 +1,4 @@
-"""Pools that came from Stripe rather than from a purchase here: found by their Stripe ids, added, joined."""
+"""Subscriptions found in Stripe by a sync: lookup by Stripe id, adding, and changes of their items."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from datetime import datetime
 
 from seatctl.ledger import subscriptions
 from seatctl.ledger.collection import pause_text
-from seatctl.ledger.mirror.subscription_updates import facts
+from seatctl.ledger.mirror.subscription_updates import record_change
 from seatctl.ledger.transaction import Reader, Transaction
-from seatctl.models.call import format_time
+from seatctl.models.call import format_time, optional_text
 from seatctl.models.plan import Plan, Policy
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription import AutoApproval, Subscription
@@ -24,7 +24,7 @@ from seatctl.rules.subscription_state import PAID_UNTIL
 
 @dataclass(frozen=True, slots=True)
 class NewMirroredSubscription:
-    """An item of a Stripe subscription that becomes a pool."""
+    """An item of a Stripe subscription that becomes a subscription of the ledger."""
 
     name: str
     plan: Plan
@@ -38,7 +38,7 @@ class NewMirroredSubscription:
 
 
 def of_stripe(reader: Reader, stripe_subscription: str) -> list[Subscription]:
-    """The pools of a Stripe subscription, the oldest first."""
+    """Return the subscriptions of a Stripe subscription, oldest first."""
     rows = reader.rows(
         "SELECT id FROM subscriptions WHERE stripe_subscription = ? ORDER BY id", (stripe_subscription,)
     )
@@ -46,19 +46,19 @@ def of_stripe(reader: Reader, stripe_subscription: str) -> list[Subscription]:
 
 
 def stripe_ids(reader: Reader) -> set[str]:
-    """The Stripe subscriptions that are pools."""
+    """Return the ids of the Stripe subscriptions that the ledger's subscriptions belong to."""
     return {
         row["stripe_subscription"] for row in reader.rows("SELECT stripe_subscription FROM subscriptions")
     }
 
 
 def last_id(reader: Reader) -> int:
-    """The greatest id of a pool; 0 where there is none."""
+    """Return the highest id of a subscription; 0 if there is none."""
     return reader.count("SELECT max(id) FROM subscriptions")
 
 
 def with_due_change(reader: Reader, now: datetime) -> list[str]:
-    """The Stripe subscriptions whose waiting change begins by the clock alone: no event tells of it."""
+    """Return the Stripe subscriptions with a planned change that is due: Stripe sends no event for it."""
     rows = reader.rows(
         "SELECT DISTINCT stripe_subscription FROM subscriptions WHERE term_end <= :now"
         " AND status IN ('active', 'trialing', 'past_due') AND metadata LIKE :waiting"
@@ -69,7 +69,7 @@ def with_due_change(reader: Reader, now: datetime) -> list[str]:
 
 
 def taken_name_keys(reader: Reader) -> set[str]:
-    """The keys of all names that are taken: of pools, and of purchases under way."""
+    """Return the keys of all taken names: those of subscriptions and of unfinished purchases."""
     held = {row["name_key"] for row in reader.rows("SELECT name_key FROM subscriptions")}
     reserved = reader.rows(
         "SELECT reserved_name FROM operations WHERE state IN ('pending', 'waiting')"
@@ -79,7 +79,7 @@ def taken_name_keys(reader: Reader) -> set[str]:
 
 
 def add(tx: Transaction, found: NewMirroredSubscription) -> Subscription:
-    """Insert a pool, as it stands before Stripe's metadata is looked at; it has no invoices yet."""
+    """Insert a subscription from Stripe's item alone, without seatctl's metadata and without invoices."""
     mirror, item = found.subscription, found.item
     inserted = tx.insert(
         "INSERT INTO subscriptions (name, name_key, plan_id, customer_id, stripe_subscription, stripe_item,"
@@ -150,40 +150,36 @@ def _added(identifier: int, found: NewMirroredSubscription) -> Subscription:
 
 
 def record_added(tx: Transaction, subscription: Subscription) -> None:
-    """Tell the audit of a pool that came from Stripe."""
+    """Record a subscription that was added from Stripe."""
     tx.record("subscription", subscription.id, None, subscriptions.snapshot(subscription))
 
 
-def remove_item(tx: Transaction, subscription: Subscription, found: StripeSubscription) -> Subscription:
-    """A pool whose item was taken off its subscription: nothing is paid for; who sits there stays."""
+def remove_item(tx: Transaction, subscription: Subscription, stripe: StripeSubscription) -> Subscription:
+    """Set the capacity to 0 after the item was removed in Stripe. People keep their seats."""
     planned = subscriptions.planned(tx, subscription.id)
     tx.execute(
         "UPDATE subscriptions SET capacity = 0, quantity = 0, status = ?, home_ledger = ?,"
         " cancel_at = ?, pause_collection = ? WHERE id = ?",
         (
-            str(found.status),
-            found.metadata.get(LEDGER),
-            None if found.cancel_at is None else format_time(found.cancel_at),
-            pause_text(found.pause),
+            str(stripe.status),
+            stripe.metadata.get(LEDGER),
+            optional_text(stripe.cancel_at),
+            pause_text(stripe.pause),
             subscription.id,
         ),
     )
-    # What was planned for its next term would come to be by the clock alone: seats that nobody pays for.
-    tx.execute(
-        "DELETE FROM capacity_changes WHERE subscription_id = ? AND applied_at IS NULL", (subscription.id,)
-    )
+    # A planned capacity would take effect by the clock alone, for seats that nobody pays for.
+    subscriptions.delete_planned_capacity(tx, subscription.id)
     after = subscriptions.by_id(tx, subscription.id)
-    was, became = facts(subscription, planned), facts(after, subscriptions.planned(tx, subscription.id))
-    if was != became:
-        tx.record("subscription", subscription.id, was, became)
+    record_change(tx, subscription, planned, after)
     return after
 
 
 def replace_item(tx: Transaction, subscription: Subscription, item: StripeItem) -> None:
-    """The item of a pool was replaced by another one of the same subscription."""
+    """Store that the item of a subscription was replaced by another item of its Stripe subscription."""
     tx.execute("UPDATE subscriptions SET stripe_item = ? WHERE id = ?", (item.id, subscription.id))
-    # A fact, or a transaction that learns nothing else would be rolled back, and the next change would be
-    # asked of an item that is gone.
+    # Recorded as a fact: a transaction with no other change would be rolled back, and the next change would
+    # be sent to Stripe for an item that does not exist.
     tx.record(
         "subscription", subscription.id, {"stripe_item": subscription.stripe_item}, {"stripe_item": item.id}
     )

@@ -1,7 +1,7 @@
-"""Stripe's products and prices as they came, and subscriptions until they are taken over.
+"""Stripe objects stored as JSON: products and prices, and subscriptions until they are applied to facts.
 
-Subscriptions wait here because they become facts of the audit in one transaction, after everything was
-read; a sync that was killed finds them again. Products and prices stay: plans are derived from them.
+Subscriptions are applied in one transaction after everything has been read; until then they wait here, and a
+sync that was killed continues with them. Products and prices stay: plans are derived from them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from seatctl.models.call import format_time
 from seatctl.models.mirror import Kind, MirroredObject
 
 _BATCH = 200
-"""How many are read at a time while others are written."""
+"""Rows read at a time, while others may be written."""
 
 _INTO = "INSERT INTO stripe_objects (stripe_id, kind, parent, created, data, read_at)"
 _REFRESH = (
@@ -27,16 +27,17 @@ _REFRESH = (
 
 
 def store_all(journal: Journal, objects: Iterable[MirroredObject], now: datetime) -> None:
-    """Keep objects as Stripe has them now (UTC)."""
+    """Store objects as they were read from Stripe at `now` (UTC)."""
     read_at = format_time(now)
     rows = [
-        (one.id, one.kind.value, one.parent, one.created, compact_json(one.data), read_at) for one in objects
+        (stored.id, stored.kind.value, stored.parent, stored.created, compact_json(stored.data), read_at)
+        for stored in objects
     ]
     insert_all(journal, _INTO, "(?, ?, ?, ?, ?, ?)", rows, _REFRESH)
 
 
 def delete(journal: Journal, identifiers: Iterable[str]) -> None:
-    """Let objects go: taken over, or deleted in Stripe."""
+    """Delete objects that were applied, or were deleted in Stripe."""
     journal.execute(
         "DELETE FROM stripe_objects WHERE stripe_id IN (SELECT value FROM json_each(?))",
         (json_list(identifiers),),
@@ -44,12 +45,12 @@ def delete(journal: Journal, identifiers: Iterable[str]) -> None:
 
 
 def delete_kind(journal: Journal, kind: Kind) -> None:
-    """Let all of a kind go, before a list is read from its beginning."""
+    """Delete all objects of a kind, before the list is read from its beginning."""
     journal.execute("DELETE FROM stripe_objects WHERE kind = ?", (kind.value,))
 
 
 def note_expected(journal: Journal, now: datetime) -> None:
-    """Note the customers and drafts that a backfill should meet: those it does not were deleted in Stripe."""
+    """Insert the customers and drafts that a backfill should find; those it does not find were deleted."""
     for kind, source in (
         (Kind.CUSTOMER, "customers WHERE deleted = 0"),
         (Kind.INVOICE, "invoices WHERE status = 'draft'"),
@@ -62,17 +63,21 @@ def note_expected(journal: Journal, now: datetime) -> None:
 
 
 def has_expected(reader: Reader) -> bool:
-    """Whether anything that was noted has not been met yet."""
+    """Return whether any expected object was not found yet."""
     return bool(reader.count("SELECT 1 FROM stripe_objects WHERE kind IN ('customer', 'invoice') LIMIT 1"))
 
 
 def expected(reader: Reader) -> list[tuple[Kind, str]]:
-    """What a backfill should have met and has not."""
-    return [(one.kind, one.id) for kind in (Kind.CUSTOMER, Kind.INVOICE) for one in listing(reader, kind)]
+    """Return the expected objects that a backfill did not find."""
+    return [
+        (missing.kind, missing.id)
+        for kind in (Kind.CUSTOMER, Kind.INVOICE)
+        for missing in listing(reader, kind)
+    ]
 
 
 def get(reader: Reader, identifier: str) -> MirroredObject | None:
-    """The object with this id, if it is kept."""
+    """Return the stored object with this id, or None."""
     row = reader.row(
         "SELECT stripe_id, kind, parent, created, data FROM stripe_objects WHERE stripe_id = ?", (identifier,)
     )
@@ -80,7 +85,7 @@ def get(reader: Reader, identifier: str) -> MirroredObject | None:
 
 
 def listing(reader: Reader, kind: Kind) -> Iterator[MirroredObject]:
-    """All of a kind in the order of creation; others may be written while they are read."""
+    """Yield all objects of a kind in order of creation; others may be written meanwhile."""
     last = (0, "")
     while True:
         rows = list(
@@ -98,7 +103,7 @@ def listing(reader: Reader, kind: Kind) -> Iterator[MirroredObject]:
 
 
 def by_ids(reader: Reader, identifiers: Sequence[str]) -> Iterator[MirroredObject]:
-    """Those of these objects that are kept, in this order; others may be written while they are read."""
+    """Yield the stored objects among these ids, in the same order; others may be written meanwhile."""
     for start in range(0, len(identifiers), _BATCH):
         rows = reader.rows(
             "SELECT o.stripe_id, o.kind, o.parent, o.created, o.data FROM json_each(?) AS wanted"
@@ -110,7 +115,7 @@ def by_ids(reader: Reader, identifiers: Sequence[str]) -> Iterator[MirroredObjec
 
 
 def waiting_subscriptions(reader: Reader, last: Iterable[str]) -> list[str]:
-    """The ids of the subscriptions that wait, by age; those of the statuses `last` after the others."""
+    """Return the ids of waiting subscriptions, oldest first; those with a status in `last` come last."""
     rows = reader.rows(
         "SELECT stripe_id FROM stripe_objects WHERE kind = 'subscription' ORDER BY"
         " json_extract(data, '$.status') IN (SELECT value FROM json_each(?)), created, stripe_id",
@@ -120,7 +125,7 @@ def waiting_subscriptions(reader: Reader, last: Iterable[str]) -> list[str]:
 
 
 def prices_of(reader: Reader, product: str) -> list[MirroredObject]:
-    """The prices of a product, oldest first."""
+    """Return the prices of a product, oldest first."""
     rows = reader.rows(
         "SELECT stripe_id, kind, parent, created, data FROM stripe_objects"
         " WHERE parent = ? AND kind = 'price' ORDER BY created, stripe_id",
@@ -130,9 +135,9 @@ def prices_of(reader: Reader, product: str) -> list[MirroredObject]:
 
 
 def outdated(reader: Reader) -> list[str]:
-    """Waiting subscriptions that an operation of this ledger has changed since they were read.
+    """Return the ids of waiting subscriptions that an operation of this ledger changed since they were read.
 
-    To the second, and a second more: what the operation wrote must not be undone by an older copy.
+    The same second counts as later: an older copy must not overwrite what the operation stored.
     """
     rows = reader.rows(
         "SELECT DISTINCT o.stripe_id FROM stripe_objects o"
@@ -144,7 +149,7 @@ def outdated(reader: Reader) -> list[str]:
 
 
 def count(reader: Reader, kind: Kind) -> int:
-    """How many of a kind are kept."""
+    """Return how many objects of a kind are stored."""
     return reader.count("SELECT count(*) FROM stripe_objects WHERE kind = ?", (kind.value,))
 
 

@@ -1,6 +1,6 @@
-"""What Stripe says of a known subscription, taken over into the ledger; the audit gets what people notice.
+"""Updates of a known subscription to what Stripe has.
 
-Capacity, status, plan, name and calendar are facts; the rest of the row is a copy and not audited.
+Capacity, status, plan, policy and dates are facts and audited; the other columns are a copy and are not.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from seatctl.errors import JsonValue
 from seatctl.ledger import subscriptions
 from seatctl.ledger.collection import UNSETTLED, pause_text
 from seatctl.ledger.transaction import Journal, Transaction
-from seatctl.models.call import format_time
+from seatctl.models.call import format_time, optional_text
 from seatctl.models.plan import Policy
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription
@@ -24,14 +24,13 @@ from seatctl.rules.subscription_state import PAID_UNTIL, RENEWED
 
 _COPY = """UPDATE subscriptions SET stripe_subscription = :stripe_id, stripe_item = :item,
     price_id = :price, currency = :currency, collection_method = :collection, quantity = :quantity,
-    cancel_at_period_end = :ends, home_ledger = :home, metadata = :metadata WHERE id = :pool"""
+    cancel_at_period_end = :ends, home_ledger = :home, metadata = :metadata WHERE id = :id"""
 
-# On account an invoice is owed from its due date on, which may lie ahead: whoever reads compares it with
-# the clock, so that nothing has to be synced for it. By card it is owed from the moment it was finalized,
-# but only while Stripe calls the subscription past due: an open one may just be waiting for a bank.
-# One that was written off is owed by nobody. While Stripe calls the subscription past due it goes on
-# counting, because the term that it was for is still not paid.
-# A renewal that is not paid for takes nothing from the term that was: it is owed from that one's end on.
+# On account, an invoice counts as unpaid from its due date on. That may be in the future: reads compare it
+# with the clock, so that no sync is needed. An invoice charged to a card counts from its finalization, but
+# only while the subscription is past due in Stripe: an open invoice may just be waiting for a bank. A
+# written-off invoice counts only while the subscription is past due, because its term is still not paid. An
+# unpaid renewal does not affect the term before it: it counts from the end of that term on.
 _UNPAID = f"""UPDATE subscriptions SET unpaid_since = owed.since FROM (
         SELECT s.id, (SELECT min(CASE WHEN i.due_date IS NULL THEN i.finalized_at
             WHEN i.stripe_id = json_extract(s.metadata, :renewed_by)
@@ -49,90 +48,98 @@ _UNPAID_PATHS = {"renewed_by": f"$.{RENEWED}", "paid_until": f"$.{PAID_UNTIL}"}
 
 @dataclass(frozen=True, slots=True)
 class MirrorUpdate:
-    """A subscription as Stripe has it at one moment, and how it stands."""
+    """A subscription as Stripe has it, and its state derived from that."""
 
     subscription: StripeSubscription
     item: StripeItem
-    standing: SubscriptionState
+    state: SubscriptionState
     plan_id: int
     unit_amount: int
-    """Minor units per seat of what is paid for now."""
+    """Minor units per seat of the running term."""
     policy: Policy | None
-    """None: it was bought elsewhere, under none; nothing may be bought on it until it has one."""
+    """None for a subscription that was bought outside of seatctl; nothing can be bought on it until it has a
+    policy."""
 
 
-def apply(tx: Transaction, subscription: Subscription, seen: MirrorUpdate) -> Subscription:
-    """Take over what Stripe says; the subscription as it is now. Recorded only where a fact differs."""
+def apply(tx: Transaction, subscription: Subscription, update: MirrorUpdate) -> Subscription:
+    """Store what Stripe has, record changed facts, and return the updated subscription."""
     planned = subscriptions.planned(tx, subscription.id)
-    after = apply_unrecorded(tx, subscription, seen)
-    was, became = facts(subscription, planned), facts(after, subscriptions.planned(tx, subscription.id))
-    if was != became:
-        tx.record("subscription", subscription.id, was, became)
+    after = apply_unrecorded(tx, subscription, update)
+    record_change(tx, subscription, planned, after)
     return after
 
 
-def apply_unrecorded(tx: Transaction, subscription: Subscription, seen: MirrorUpdate) -> Subscription:
-    """Take over what Stripe says, without telling the audit; the subscription as it is now."""
-    store_copy(tx, subscription, seen)
-    mirror, now = seen.subscription, seen.standing
+def record_change(
+    tx: Transaction, before: Subscription, planned_before: subscriptions.NextTerm, after: Subscription
+) -> None:
+    """Record what changed of a subscription, if any audited fact did."""
+    old, new = _facts(before, planned_before), _facts(after, subscriptions.planned(tx, after.id))
+    if old != new:
+        tx.record("subscription", after.id, old, new)
+
+
+def apply_unrecorded(tx: Transaction, subscription: Subscription, update: MirrorUpdate) -> Subscription:
+    """Store what Stripe has without recording it, and return the updated subscription."""
+    store_copy(tx, subscription, update)
+    mirror, state = update.subscription, update.state
     tx.execute(
         "UPDATE subscriptions SET status = :status, plan_id = :plan, policy = :policy,"
         " unit_amount = :amount, term_start = :start, term_end = :end, capacity = :capacity,"
-        " cancel_at = :cancel_at, pause_collection = :pause WHERE id = :pool",
+        " cancel_at = :cancel_at, pause_collection = :pause WHERE id = :id",
         {
             "status": str(mirror.status),
-            "plan": seen.plan_id,
-            "policy": None if seen.policy is None else json.dumps(as_fields(seen.policy)),
-            "amount": seen.unit_amount,
-            "start": format_time(now.term_start),
-            "end": format_time(now.term_end),
-            "capacity": now.now.seats,
-            "cancel_at": None if mirror.cancel_at is None else format_time(mirror.cancel_at),
+            "plan": update.plan_id,
+            "policy": None if update.policy is None else json.dumps(as_fields(update.policy)),
+            "amount": update.unit_amount,
+            "start": format_time(state.term_start),
+            "end": format_time(state.term_end),
+            "capacity": state.now.seats,
+            "cancel_at": optional_text(mirror.cancel_at),
             "pause": pause_text(mirror.pause),
-            "pool": subscription.id,
+            "id": subscription.id,
         },
     )
-    _plan_capacity(tx, subscription.id, now)
+    _plan_capacity(tx, subscription.id, state)
     return subscriptions.by_id(tx, subscription.id)
 
 
-def store_copy(journal: Journal, subscription: Subscription, seen: MirrorUpdate) -> None:
-    """The columns that are only a copy of Stripe's: nobody's decision, so no fact of the audit."""
-    mirror = seen.subscription
+def store_copy(journal: Journal, subscription: Subscription, update: MirrorUpdate) -> None:
+    """Store the columns that are a copy of Stripe's and not audited."""
+    mirror = update.subscription
     journal.execute(
         _COPY,
         {
-            # A renewal that was paid after its contract had ended is a new subscription in Stripe.
+            # A renewal that is paid after the contract has ended creates a new Stripe subscription.
             "stripe_id": mirror.id,
-            "item": seen.item.id,
-            "price": seen.standing.now.price_id,
-            "currency": seen.item.price.currency,
+            "item": update.item.id,
+            "price": update.state.now.price_id,
+            "currency": update.item.price.currency,
             "collection": mirror.collection_method,
-            "quantity": seen.standing.next.seats,
+            "quantity": update.state.next.seats,
             "ends": int(mirror.cancel_at_period_end),
             "home": mirror.metadata.get(LEDGER),
-            "metadata": json.dumps(dict(said_of(mirror, seen.item))),
-            "pool": subscription.id,
+            "metadata": json.dumps(dict(said_of(mirror, update.item))),
+            "id": subscription.id,
         },
     )
     update_unpaid_since(journal, subscription.id, mirror)
 
 
 def update_unpaid_since(journal: Journal, subscription_id: int, mirror: StripeSubscription) -> None:
-    """Since when (on account: from when on) the oldest unpaid invoice is owed; the grace runs from there.
+    """Set `unpaid_since`: when the oldest unpaid invoice became due, or will; the grace period begins there.
 
-    The invoices and the metadata were written before.
+    Its invoices and metadata must have been stored before.
     """
     _update_unpaid_since(journal, subscription_id, subscription_id, str(mirror.status))
 
 
 def update_unpaid_since_of_all(journal: Journal) -> None:
-    """As `note_unpaid`, of every subscription: an invoice of our own changes without its subscription."""
+    """Like `update_unpaid_since`, for all: invoices created by seatctl change without their subscription."""
     update_unpaid_since_of_new(journal, 0)
 
 
 def update_unpaid_since_of_new(journal: Journal, after: int) -> None:
-    """As `note_unpaid`, of every subscription that is newer than the one with the id `after`."""
+    """Like `update_unpaid_since`, for every subscription with an id above `after`."""
     _update_unpaid_since(journal, after + 1, _NO_LAST, None)
 
 
@@ -140,21 +147,22 @@ def _update_unpaid_since(journal: Journal, first: int, last: int, status: str | 
     journal.execute(_UNPAID, {"first": first, "last": last, "status": status, **_UNPAID_PATHS})
 
 
-def facts(subscription: Subscription, planned: subscriptions.NextTerm) -> dict[str, JsonValue]:
-    """What the audit compares: what waits for the renewal is a decision too."""
-    cancel = None if subscription.cancel_at is None else format_time(subscription.cancel_at)
-    waits: dict[str, JsonValue] = {"next_seats": planned.seats, "next_plan": planned.plan}
-    pause: dict[str, JsonValue] = {"pause_collection": pause_text(subscription.pause)}
-    return {**subscriptions.snapshot(subscription), "cancel_at": cancel, **waits, **pause}
+def _facts(subscription: Subscription, planned: subscriptions.NextTerm) -> dict[str, JsonValue]:
+    """Return the facts that are audited, including what is planned for the next term."""
+    return {
+        **subscriptions.snapshot(subscription),
+        "cancel_at": optional_text(subscription.cancel_at),
+        "next_seats": planned.seats,
+        "next_plan": planned.plan,
+        "pause_collection": pause_text(subscription.pause),
+    }
 
 
-def _plan_capacity(tx: Transaction, subscription: int, standing: SubscriptionState) -> None:
-    """The capacity that begins with the next term, in place of what was planned before."""
-    tx.execute(
-        "DELETE FROM capacity_changes WHERE subscription_id = ? AND applied_at IS NULL", (subscription,)
-    )
-    if standing.next.seats != standing.now.seats:
+def _plan_capacity(tx: Transaction, subscription_id: int, state: SubscriptionState) -> None:
+    """Replace the planned capacity by that of the next term."""
+    subscriptions.delete_planned_capacity(tx, subscription_id)
+    if state.next.seats != state.now.seats:
         tx.insert(
             "INSERT INTO capacity_changes (subscription_id, effective_at, seats) VALUES (?, ?, ?)",
-            (subscription, format_time(standing.term_end), standing.next.seats),
+            (subscription_id, format_time(state.term_end), state.next.seats),
         )

@@ -87,7 +87,7 @@ def test_a_migrated_ledger_finds_everybody_by_what_was_typed(moved):
     assert (SAME in actors, OTHER in actors) == (True, False)
     checked = moved("ledger", "check")
     assert checked.code == 0
-    assert f"an earlier version took {STRASSE} for {OTHER}, and sent the mails there" in checked.err
+    assert f"an earlier version treated {STRASSE} as {OTHER} and sent its messages there" in checked.err
     assert f"{STRASSE} ({OTHER})" in moved("doctor").out
 
 
@@ -139,7 +139,7 @@ def test_two_users_who_are_one_address_now_are_named_and_told_apart(sandbox):
     )
     checked = sandbox("ledger", "check")
     assert checked.code == 0
-    assert f"the later one is found as {handle!r}" in checked.err
+    assert f"to name the later one, type {handle!r}" in checked.err
     assert sandbox("users", "edit", handle, "--name", "Ann").code == 0
     assert sandbox("users", "edit", handle, "--email", OTHER).code == 0
     assert sandbox("users", "show", OTHER, "-q").out.strip() == OTHER
