@@ -136,7 +136,7 @@ class Context:
         """
         from seatctl.system.files import check_target
 
-        own = (one for one in self.own_files() if not one.what.startswith("the ledger "))
+        own = (one for one in self.own_files() if not one.description.startswith("the ledger "))
         if place.parent.is_dir():
             hint = "name another: seatctl --ledger PATH"
             check_target(place, own, overwrite=True, existing=False, hint=hint)

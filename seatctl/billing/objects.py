@@ -264,8 +264,8 @@ def read_page(page: StripeJson) -> StripePage:
     result = {"subscription": "subscription", "setup": "setup_intent"}.get(mode)
     if result is None:
         raise UnreadableObject(f"{_called(page)} has an unknown mode")
-    led_to = _required_reference(page, result) if status == "complete" else None
-    return StripePage(_required(page, "id"), status, mode, _text(page.get("url")), led_to)
+    created_id = _required_reference(page, result) if status == "complete" else None
+    return StripePage(_required(page, "id"), status, mode, _text(page.get("url")), created_id)
 
 
 def read_collected_card(intent: StripeJson) -> str:

@@ -5,8 +5,6 @@ therefore has every column that a command can change, and those that identify th
 alphabetical order and the text is compact JSON, as `Transaction.record` writes it.
 """
 
-# ruff: noqa: S608 - only columns of this module are put into statements; every value is bound.
-
 from __future__ import annotations
 
 import json

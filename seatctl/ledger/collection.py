@@ -15,7 +15,7 @@ OWED = f"""(SELECT json_group_array(json_array(coalesce(i.number, i.stripe_id), 
         i.amount_remaining, i.currency, i.due_date, coalesce(i.finalized_at, i.created_at))) FROM invoices i
     WHERE (i.subscription_id = s.id OR i.stripe_subscription = s.stripe_subscription)
     AND i.{UNSETTLED} AND (i.amount_remaining > 0 OR i.status = 'draft' AND s.status = 'unpaid')
-    AND (i.status = 'open' OR i.status = 'draft' AND json_extract(i.data, '$.held') = 1))"""  # noqa: S608 - ours
+    AND (i.status = 'open' OR i.status = 'draft' AND json_extract(i.data, '$.held') = 1))"""
 """An SQL expression for `read_owed`, for queries in which `s` is the subscription.
 
 For an unpaid subscription it includes drafts with nothing left to pay: paying the newest draft makes the

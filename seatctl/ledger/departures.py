@@ -26,7 +26,7 @@ def choose(reader: Reader, subscription_id: int, rule: DepartureRule, seats: int
     People whose seat ends anyway are selected first, so that fewer others lose theirs.
     """
     rows = reader.rows(
-        f"SELECT t.user_id FROM seats t JOIN users u ON u.id = t.user_id"  # noqa: S608 - conditions of ours
+        f"SELECT t.user_id FROM seats t JOIN users u ON u.id = t.user_id"
         f" WHERE t.subscription_id = :subscription AND t.revoked_at IS NULL {_ONLY.get(rule, '')}"
         f" ORDER BY t.until IS NULL, {_ORDER[rule]} LIMIT :seats",
         {"subscription": subscription_id, "seats": max(0, seats)},

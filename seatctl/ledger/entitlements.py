@@ -17,7 +17,7 @@ _HOLDINGS = f"""SELECT s.id, s.name, p.slug AS plan, s.status, t.until, s.cancel
     s.capacity, s.pause_collection,
     CASE WHEN s.status <> 'active' OR s.unpaid_since IS NOT NULL THEN {OWED} END AS owed
     FROM seats t JOIN subscriptions s ON s.id = t.subscription_id JOIN plans p ON p.id = s.plan_id
-    WHERE t.user_id = :user AND t.revoked_at IS NULL AND (t.until IS NULL OR t.until > :now)"""  # noqa: S608 - ours
+    WHERE t.user_id = :user AND t.revoked_at IS NULL AND (t.until IS NULL OR t.until > :now)"""
 
 
 def status_and_holdings(

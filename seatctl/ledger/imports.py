@@ -1,11 +1,8 @@
-"""Users from the TEMP table `incoming` (staging.py): made and updated by set-based SQL.
+"""Creation and update of users from the TEMP table `incoming` (staging.py), by set-based SQL.
 
-Every good row that staging judged `unknown` becomes a user; known ones get what the file gives and they
-have otherwise: name, group, last activity, never the status. Whom somebody has removed stays removed and
-untouched.
+Each good row with the verdict `unknown` becomes a user. Known users get the name, group and last activity of
+their row, but never another status. Users removed by a person stay removed and unchanged.
 """
-
-# ruff: noqa: S608 - what is put into statements here are conditions of this layer; every value is bound.
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from seatctl.ledger import change_rows, user_search
 from seatctl.ledger.returning_users import UNDONE, bring_back
 from seatctl.ledger.transaction import Transaction
 
-_MAKE = """INSERT INTO users (email, email_key, name, group_name, last_active, created_at)
+_CREATE = """INSERT INTO users (email, email_key, name, group_name, last_active, created_at)
     SELECT email, email_key, name, group_name, last_active, :now FROM incoming
     WHERE verdict = 'unknown' AND result IS NULL ORDER BY line"""
 
@@ -27,14 +24,14 @@ _FIND_UPDATED = """UPDATE incoming SET result = 'updated'
 
 _UPDATED = "SELECT user_id FROM incoming WHERE result = 'updated'"
 
-_GIVEN = {
+_NEW_VALUES = {
     "name": "coalesce(i.name, u.name)",
     "group": "coalesce(i.group_name, u.group_name)",
     "last_active": "coalesce(i.last_active, u.last_active)",
 }
 
 _BEFORE_AND_AFTER = f"""SELECT u.id AS entity_id, {change_rows.user("u")} AS before,
-    {change_rows.user("u", **_GIVEN)} AS after
+    {change_rows.user("u", **_NEW_VALUES)} AS after
     FROM incoming AS i JOIN users AS u ON u.id = i.user_id WHERE i.result = 'updated' ORDER BY i.line"""
 
 _UPDATE = """UPDATE users SET name = coalesce(i.name, users.name),
@@ -42,39 +39,39 @@ _UPDATE = """UPDATE users SET name = coalesce(i.name, users.name),
     last_active = coalesce(i.last_active, users.last_active)
     FROM incoming AS i WHERE users.id = i.user_id AND i.result = 'updated'"""
 
-_MADE = f"""SELECT id AS entity_id, NULL AS before, {change_rows.user()} AS after FROM users
+_CREATED = f"""SELECT id AS entity_id, NULL AS before, {change_rows.user()} AS after FROM users
     WHERE id > :last ORDER BY id"""
 
-_TELL_MADE_ONES = """UPDATE incoming SET verdict = 'known', result = 'added',
+_MARK_CREATED = """UPDATE incoming SET verdict = 'known', result = 'added',
         user_id = (SELECT id FROM users WHERE users.email_key = incoming.email_key)
     WHERE verdict = 'unknown' AND result IS NULL"""
 
 RESULTS = {"unknown": "added", "known": "unchanged", "suspended": "unchanged"}
-"""What an import did with the rows that bear no result: their verdict tells, and a write per row is saved."""
+"""The results of an import by verdict, for rows without a result: deriving them saves a write per row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """How many users were made, and how many changed."""
+    """How many users were created, and how many were updated."""
 
     added: int
     updated: int
 
 
 def apply(tx: Transaction) -> Imported:
-    """Make the unknown ones and update the known ones, once `staging.judge` has told them apart."""
-    return Imported(added=bring_back_undone(tx) + _make(tx), updated=_update(tx))
+    """Create unknown users and update known ones, after `staging.set_verdicts`."""
+    return Imported(added=bring_back_undone(tx) + _create(tx), updated=_update(tx))
 
 
 def create_from_incoming(tx: Transaction) -> int:
-    """Make the unknown ones, who are `known` from then on, with their `user_id`; how many."""
-    made = _make(tx)
-    tx.execute(_TELL_MADE_ONES)
-    return made
+    """Create the unknown users, whose rows become `known` with their `user_id`; return how many."""
+    created = _create(tx)
+    tx.execute(_MARK_CREATED)
+    return created
 
 
 def mark_undone(tx: Transaction) -> int:
-    """Take those whom an undo has left out for new ones, once `staging.judge` has told who is removed."""
+    """Mark users removed only by undos as added, after `staging.set_verdicts`; return how many."""
     return tx.execute(
         "UPDATE incoming SET verdict = 'known', result = 'added' WHERE verdict = 'removed'"
         f" AND EXISTS (SELECT 1 FROM users u WHERE u.id = incoming.user_id AND {UNDONE})"
@@ -82,7 +79,7 @@ def mark_undone(tx: Transaction) -> int:
 
 
 def bring_back_undone(tx: Transaction) -> int:
-    """Make those users again who were marked and are still to be added; how many."""
+    """Reactivate the users that `mark_undone` marked; return how many."""
     return bring_back(
         tx,
         "SELECT i.user_id FROM incoming i JOIN users p ON p.id = i.user_id"
@@ -90,13 +87,13 @@ def bring_back_undone(tx: Transaction) -> int:
     )
 
 
-def _make(tx: Transaction) -> int:
+def _create(tx: Transaction) -> int:
     last = tx.count("SELECT max(id) FROM users")
-    made = tx.execute(_MAKE, {"now": tx.now})
-    if made:
+    created = tx.execute(_CREATE, {"now": tx.now})
+    if created:
         user_search.index_after(tx, last)
-        tx.record_many("user", _MADE, {"last": last})
-    return made
+        tx.record_many("user", _CREATED, {"last": last})
+    return created
 
 
 def _update(tx: Transaction) -> int:

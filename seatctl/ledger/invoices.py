@@ -158,7 +158,7 @@ def in_dispute(reader: Reader) -> list[Invoice]:
     if not payments:
         return []  # nearly always; the next query reads the payments of every invoice
     disputed = reader.rows(
-        f"{_SELECT} WHERE EXISTS (SELECT 1 FROM json_each(i.data, '$.payments') p JOIN json_each(:payments) w"  # noqa: S608 - the statement is ours, every value is bound
+        f"{_SELECT} WHERE EXISTS (SELECT 1 FROM json_each(i.data, '$.payments') p JOIN json_each(:payments) w"
         " ON w.value = json_extract(p.value, '$.reference')) ORDER BY i.created_at, i.id",
         {"payments": json.dumps(payments)},
     )

@@ -27,7 +27,7 @@ _SEAT = """SELECT t.assigned_at, t.until, t.claimed_at, t.revoked_at, u.email, u
 _SUBSCRIPTION = f"""SELECT s.name, p.name AS plan, s.status, s.capacity AS seats, s.currency, s.unit_amount,
     s.term_end, s.cancel_at, s.unpaid_since, s.policy, u.email AS owner, {END_IS_OPEN} AS end_is_open
     FROM subscriptions s JOIN plans p ON p.id = s.plan_id LEFT JOIN users u ON u.id = s.owner_id
-    WHERE s.id = ?"""  # noqa: S608 - a condition of ours, every value is bound
+    WHERE s.id = ?"""
 _UNPAID = """SELECT stripe_id FROM invoices WHERE subscription_id = ? AND status = 'open'
     AND amount_remaining > 0 ORDER BY created_at LIMIT 1"""
 

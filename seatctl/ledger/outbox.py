@@ -4,8 +4,6 @@ Transactions insert messages (`Transaction.mail`, `mail_each`). `message_facts.p
 about.
 """
 
-# ruff: noqa: S608 - only conditions of this module are put into statements; every value is bound.
-
 from __future__ import annotations
 
 import json

@@ -28,7 +28,7 @@ class UnknownPlan(NotFound):
 def find(reader: Reader, handle: str) -> Plan:
     """Return the plan with this slug, product id or price id. Raises UnknownPlan with similar slugs."""
     row = reader.row(
-        f"SELECT {_COLUMNS} FROM plans WHERE slug = :h OR product_id = :h OR price_id = :h",  # noqa: S608 - our columns
+        f"SELECT {_COLUMNS} FROM plans WHERE slug = :h OR product_id = :h OR price_id = :h",
         {"h": handle},
     )
     if row is None:
@@ -48,7 +48,7 @@ def exists(reader: Reader, slug: str) -> bool:
 def listing(reader: Reader, *, archived: bool) -> Iterator[Plan]:
     """Yield plans by slug, including archived ones if `archived`."""
     condition = "" if archived else "WHERE active = 1"
-    for row in reader.rows(f"SELECT {_COLUMNS} FROM plans {condition} ORDER BY slug"):  # noqa: S608 - a condition of ours
+    for row in reader.rows(f"SELECT {_COLUMNS} FROM plans {condition} ORDER BY slug"):
         yield _plan(row)
 
 

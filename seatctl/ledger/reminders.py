@@ -1,6 +1,6 @@
-"""What subscriptions have to tell by themselves: a term that ends, a payment that failed; each told once.
+"""Reminders of subscriptions: the end of a term, a failed payment, a paid renewal. Each is sent once.
 
-That it was told stands in the audit, as a change row of the entity `notice` with the subscription's id.
+A sent reminder is recorded in the audit as a change row of the entity `notice` with the subscription's id.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ ENTITY = "notice"
 END_IS_OPEN = """(coalesce(json_extract(s.metadata, '$.seatctl_renewed_by'), '') = ''
     AND s.status IN ('active', 'trialing', 'past_due')
     AND (s.cancel_at IS NULL OR json_extract(s.policy, '$.renewal') = 'manual'))"""
-"""Whether the end of a subscription's term is worth a reminder: with a charge, or if nobody renews.
+"""The condition that the end of the term needs a reminder: there will be a charge, or somebody has to renew.
 
-Who has canceled needs none, nor who has paid the next term already.
+It does not hold if the subscription was canceled, or if the next term is paid already.
 """
 
 _OURS = """s.status IN ('active', 'trialing', 'past_due')
@@ -31,22 +31,22 @@ _OURS = """s.status IN ('active', 'trialing', 'past_due')
 
 @dataclass(frozen=True, slots=True)
 class WatchedSubscription:
-    """A running subscription of this ledger, as its reminders see it. Times are UTC."""
+    """What the reminders need of a running subscription of this ledger. Times are UTC."""
 
     id: int
     term_start: datetime
     term_end: datetime
     end_is_open: bool
-    """Its term ends with a charge or with an end that somebody can still avert."""
+    """The end of the term needs a reminder, see `END_IS_OPEN`."""
     renews_automatically: bool
-    """It has been charged before and will be again: neither a trial, nor renewed by hand."""
+    """It is renewed by Stripe and is not in a trial."""
     unpaid_since: str | None
 
 
 def watched(reader: Reader) -> Iterator[WatchedSubscription]:
-    """The running subscriptions whose home this ledger is."""
+    """Yield the running subscriptions that belong to this ledger."""
     rows = reader.rows(
-        f"SELECT s.id, s.term_start, s.term_end, s.unpaid_since, {END_IS_OPEN} AS end_is_open,"  # noqa: S608 - conditions of ours
+        f"SELECT s.id, s.term_start, s.term_end, s.unpaid_since, {END_IS_OPEN} AS end_is_open,"
         " s.status <> 'trialing' AND coalesce(json_extract(s.policy, '$.renewal'), '') <> 'manual'"
         f" AS renews_automatically FROM subscriptions s WHERE {_OURS} ORDER BY s.id"
     )
@@ -62,7 +62,7 @@ def watched(reader: Reader) -> Iterator[WatchedSubscription]:
 
 
 def was_sent(reader: Reader, subscription_id: int, notice: dict[str, JsonValue]) -> bool:
-    """Whether exactly this was told before."""
+    """Return whether exactly this notice was sent before."""
     rows = reader.rows(
         "SELECT after FROM changes WHERE entity = ? AND entity_id = ? AND after IS NOT NULL",
         (ENTITY, subscription_id),
@@ -71,14 +71,14 @@ def was_sent(reader: Reader, subscription_id: int, notice: dict[str, JsonValue])
 
 
 def paid_renewals_without_receipt(reader: Reader, since: str) -> Iterator[tuple[int, int]]:
-    """Paid renewals that nobody was sent a receipt for: the ids of the subscription and of the invoice.
+    """Yield (subscription id, invoice id) of paid renewals that no receipt was sent for.
 
-    Of invoices made since a moment (written form), and since the subscription is this ledger's: what was
-    paid before is its earlier home's to tell of, or was told before the ledger was rebuilt.
+    Only invoices created after `since` (written form), and since the subscription belongs to this ledger: its
+    previous ledger sent the earlier receipts, or they were sent before this ledger was rebuilt.
     """
     paid = list(
         reader.rows(
-            f"SELECT s.id AS subscription, i.id AS invoice FROM subscriptions s"  # noqa: S608 - conditions of ours
+            f"SELECT s.id AS subscription, i.id AS invoice FROM subscriptions s"
             " JOIN invoices i ON i.subscription_id = s.id AND i.created_at >= :since"
             f" WHERE {_OURS} AND i.billing_reason = 'subscription_cycle' AND i.status = 'paid'"
             " AND i.amount_paid > 0 AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.entity = 'notice'"
@@ -91,12 +91,12 @@ def paid_renewals_without_receipt(reader: Reader, since: str) -> Iterator[tuple[
             {"since": since},
         )
     )
-    told = _with_receipt(reader, [row["invoice"] for row in paid]) if paid else set[int]()
-    return ((row["subscription"], row["invoice"]) for row in paid if row["invoice"] not in told)
+    with_receipt = _with_receipt(reader, [row["invoice"] for row in paid]) if paid else set[int]()
+    return ((row["subscription"], row["invoice"]) for row in paid if row["invoice"] not in with_receipt)
 
 
 def _with_receipt(reader: Reader, invoices: list[int]) -> set[int]:
-    """Those of these invoices that a receipt was queued for by who paid them: few, as no index helps."""
+    """Return the invoices that have a receipt in the outbox. They should be few: no index helps."""
     rows = reader.rows(
         "SELECT json_extract(ids, '$.invoice') AS invoice FROM outbox WHERE template = 'receipt'"
         " AND json_extract(ids, '$.invoice') IN (SELECT value FROM json_each(?))",
@@ -113,24 +113,24 @@ def notify(
     ids: dict[str, int] | None = None,
     billing: bool = False,
 ) -> int:
-    """A message to the owner of a subscription, and with `billing` to who pays; how many were queued.
+    """Queue a message to the owner of a subscription, and if `billing` to the payer; return how many.
 
-    Where there is neither, to the admins.
+    If there is neither, the message goes to the admins.
     """
     row = tx.row(
         "SELECT s.owner_id, u.email AS owner, c.email AS payer FROM subscriptions s"
         " LEFT JOIN users u ON u.id = s.owner_id JOIN customers c ON c.id = s.customer_id WHERE s.id = ?",
         (subscription_id,),
     )
-    what = {"subscription": subscription_id, **(ids or {})}
+    all_ids = {"subscription": subscription_id, **(ids or {})}
     if row is None:
         return 0
     queued = 0
     if row["owner_id"] is not None:
-        queued += tx.mail(template, what, recipient_id=row["owner_id"]) is not None
+        queued += tx.mail(template, all_ids, recipient_id=row["owner_id"]) is not None
     if billing and row["payer"] and email_key(row["payer"]) != email_key(row["owner"] or ""):
-        queued += tx.mail(template, what, recipient_actor=row["payer"]) is not None
-    return queued or _notify_admins(tx, template, what)
+        queued += tx.mail(template, all_ids, recipient_actor=row["payer"]) is not None
+    return queued or _notify_admins(tx, template, all_ids)
 
 
 def _notify_admins(tx: Transaction, template: str, ids: dict[str, int]) -> int:

@@ -1,9 +1,7 @@
-"""Requests that close without anybody deciding them: seated otherwise, expired, a user or subscription gone.
+"""Requests that are closed without a decision: the user got a seat or was removed, or the request expired.
 
-What somebody decides is `requests.py`'s.
+Decisions are in `requests.py`.
 """
-
-# ruff: noqa: S608 - what is put into statements here are conditions of this module; every value is bound.
 
 from __future__ import annotations
 
@@ -16,19 +14,19 @@ from seatctl.rules.approval import AUTOMATIC
 
 SUBSCRIPTION_ENDED = "the subscription has ended"
 
-_SITS = """EXISTS (SELECT 1 FROM seats t WHERE t.subscription_id = :pool AND t.user_id = requests.user_id
-    AND t.revoked_at IS NULL)"""
-_GRANTED = """NOT EXISTS (SELECT 1 FROM json_each(requests.features) AS wanted WHERE wanted.value NOT IN
+_HAS_SEAT = """EXISTS (SELECT 1 FROM seats t WHERE t.subscription_id = :subscription
+    AND t.user_id = requests.user_id AND t.revoked_at IS NULL)"""
+_HAS_FEATURES = """NOT EXISTS (SELECT 1 FROM json_each(requests.features) AS wanted WHERE wanted.value NOT IN
     (SELECT value FROM json_each((SELECT coalesce(json_extract(policy, '$.features'), '[]')
-        FROM subscriptions WHERE id = :pool))))"""
-"""Of one for any subscription: the seat grants what was asked for."""
+        FROM subscriptions WHERE id = :subscription))))"""
+"""The condition that the subscription has the features of a request for any subscription."""
 
-_BECOMES = {
+_NEW_VALUES = {
     "decided_at": ":now",
     "decided_by": "coalesce(:by, decided_by)",
     "reason": "coalesce(:reason, reason)",
     "status": ":status",
-    "subscription_id": "coalesce(subscription_id, :pool)",
+    "subscription_id": "coalesce(subscription_id, :subscription)",
 }
 
 _OF_THE_ENDED = f"""SELECT r.number, r.user_id FROM requests r WHERE r.{IS_OPEN} AND r.subscription_id IN
@@ -37,7 +35,7 @@ _OF_THE_ENDED = f"""SELECT r.number, r.user_id FROM requests r WHERE r.{IS_OPEN}
 
 
 def cancel_all(tx: Transaction, user_id: int, reason: str) -> int:
-    """Cancel every open request of a user; how many."""
+    """Cancel every open request of a user; return how many."""
     return _close(
         tx,
         f"user_id = :user AND {IS_OPEN}",
@@ -49,26 +47,28 @@ def cancel_all(tx: Transaction, user_id: int, reason: str) -> int:
 
 
 def approve_seated(tx: Transaction, subscription_id: int, user_id: int | None = None) -> int:
-    """Close the open requests of those who sit there now: they have what they asked for. How many.
+    """Approve the open requests of people who have a seat in the subscription now; return how many.
 
-    Those for any subscription too, where the seat grants what was wanted: they would be seated twice.
+    Requests for any subscription are included if the seat has the requested features: otherwise these people
+    would get a second seat.
     """
     where = (
         f"{'user_id = :user AND ' if user_id is not None else ''}{IS_OPEN}"
-        f" AND (subscription_id = :pool OR subscription_id IS NULL AND {_GRANTED}) AND {_SITS}"
+        f" AND (subscription_id = :subscription OR subscription_id IS NULL AND {_HAS_FEATURES})"
+        f" AND {_HAS_SEAT}"
     )
-    params: dict[str, SqlValue] = {"pool": subscription_id, "user": user_id}
+    params: dict[str, SqlValue] = {"subscription": subscription_id, "user": user_id}
     return _close(tx, where, params, RequestStatus.APPROVED, tx.call.actor, "seated")
 
 
 def expire(tx: Transaction) -> int:
-    """Close the open requests whose time has passed; how many."""
+    """Close the open requests that have expired; return how many."""
     where = f"expires_at IS NOT NULL AND expires_at <= :now AND {IS_OPEN}"
     return _close(tx, where, {}, RequestStatus.EXPIRED, None, None)
 
 
 def deny_for_ended_subscriptions(tx: Transaction) -> int:
-    """Deny what was asked of subscriptions that have ended, and tell those who asked; how many."""
+    """Deny the open requests for subscriptions that have ended, notify the users, and return how many."""
     rows = list(tx.rows(_OF_THE_ENDED))
     for row in rows:
         decide(tx, row["number"], RequestStatus.DENIED, by=AUTOMATIC, reason=SUBSCRIPTION_ENDED)
@@ -83,14 +83,17 @@ def _close(
     status: RequestStatus,
     *decided: *tuple[str | None, str | None],
 ) -> int:
-    """Record first, while the condition still finds them; then close them. `:pool` is where they sit."""
+    """Record the changes while the condition still selects the requests, then close them.
+
+    `:subscription` is where the users have seats, if anywhere.
+    """
     by, reason = decided
-    params = {"pool": None, **params, "now": tx.now}
+    params = {"subscription": None, **params, "now": tx.now}
     if tx.value(f"SELECT 1 FROM requests WHERE {where} LIMIT 1", params) is None:
         return 0
     params |= {"status": status.value, "by": by, "reason": reason}
-    before, after = change_rows.request(), change_rows.request(**_BECOMES)
+    before, after = change_rows.request(), change_rows.request(**_NEW_VALUES)
     select = f"SELECT number AS entity_id, {before} AS before, {after} AS after FROM requests WHERE {where}"
     tx.record_many("request", select, params)
-    becomes = ", ".join(f"{column} = {value}" for column, value in _BECOMES.items())
-    return tx.execute(f"UPDATE requests SET {becomes} WHERE {where}", params)
+    assignments = ", ".join(f"{column} = {value}" for column, value in _NEW_VALUES.items())
+    return tx.execute(f"UPDATE requests SET {assignments} WHERE {where}", params)

@@ -1,9 +1,7 @@
-"""Requests for seats: made, decided, waiting in order, listed. `rules/approval.py` decides.
+"""Requests for seats: creation, decisions, the waitlist, and lists. The rules are in `rules/approval.py`.
 
-Those that close by themselves (seated, expired, the subscription ended) are `request_closures.py`'s.
+Requests that are closed without a decision are in `request_closures.py`.
 """
-
-# ruff: noqa: S608 - what is put into statements here are conditions of this module; every value is bound.
 
 from __future__ import annotations
 
@@ -17,15 +15,15 @@ from seatctl.ledger import change_rows
 from seatctl.ledger.conditions import where
 from seatctl.ledger.engines.port import Row, SqlValue
 from seatctl.ledger.transaction import Reader, Transaction
-from seatctl.models.call import format_time, parse_time
+from seatctl.models.call import format_time, optional_text, optional_time, parse_time
 from seatctl.models.request import RequestStatus, SeatRequest
 from seatctl.rules.approval import AUTOMATIC
 
 ENDED = "status IN ('canceled', 'incomplete_expired')"
-"""Of a subscription: nobody will sit in it any more."""
+"""The condition that a subscription has ended for good."""
 
-# Reads never write: a request whose time has passed is expired already, one whose subscription has ended is
-# denied, although the next change says so.
+# Reads never write: an overdue request reads as expired, and one whose subscription has ended as denied,
+# although only the next transaction records that.
 _STATUS = (
     "CASE WHEN r.status NOT IN ('pending', 'waitlisted') THEN r.status WHEN r.expires_at <= :now"
     f" THEN 'expired' WHEN r.subscription_id IN (SELECT id FROM subscriptions WHERE {ENDED})"
@@ -43,14 +41,14 @@ _PLACES = """SELECT number, row_number() OVER (PARTITION BY subscription_id
 
 
 class UnknownRequest(NotFound):
-    """No request has this number."""
+    """There is no request with this number."""
 
     kind = Code.UNKNOWN_REQUEST
 
 
 @dataclass(frozen=True, slots=True)
 class NewRequest:
-    """What is asked for; `subscription_id` None: any subscription with these features. Times are UTC."""
+    """The values of a new request. `subscription_id` None: any subscription with `features`. Times in UTC."""
 
     user_id: int
     subscription_id: int | None
@@ -61,7 +59,7 @@ class NewRequest:
 
 
 def add(tx: Transaction, new: NewRequest) -> SeatRequest:
-    """A pending request of a user who has no open one for the same."""
+    """Insert and record a pending request. The user must have no open request for the same subscription."""
     number = tx.insert(
         "INSERT INTO requests (user_id, subscription_id, features, status, priority, note, created_at,"
         " expires_at) VALUES (?, ?, ?, 'pending', ?, ?, ?, ?)",
@@ -72,7 +70,7 @@ def add(tx: Transaction, new: NewRequest) -> SeatRequest:
             new.priority,
             new.note,
             tx.now,
-            None if new.expires_at is None else format_time(new.expires_at),
+            optional_text(new.expires_at),
         ),
     )
     tx.record("request", number, None, change_rows.of_request(tx, number))
@@ -80,7 +78,7 @@ def add(tx: Transaction, new: NewRequest) -> SeatRequest:
 
 
 def find(reader: Reader, number: int, now: datetime) -> SeatRequest:
-    """The request with this number, as it stands at `now` (UTC). Raises UnknownRequest."""
+    """Return the request with this number, as of `now` (UTC). Raises UnknownRequest."""
     row = reader.row(f"{_SELECT} WHERE r.number = :number", {"number": number, "now": format_time(now)})
     if row is None:
         raise UnknownRequest(
@@ -90,7 +88,7 @@ def find(reader: Reader, number: int, now: datetime) -> SeatRequest:
 
 
 def open_of(reader: Reader, user_id: int, subscription_id: int | None, now: datetime) -> SeatRequest | None:
-    """The open request of a user for a subscription (None: for any), if there is one."""
+    """Return the open request of a user for a subscription (None: for any subscription), or None."""
     row = reader.row(
         f"{_SELECT} WHERE r.user_id = :user AND coalesce(r.subscription_id, 0) = :subscription"
         f" AND r.{IS_OPEN} AND (r.expires_at IS NULL OR r.expires_at > :now)",
@@ -108,9 +106,10 @@ def decide(
     reason: str | None = None,
     subscription_id: int | None = None,
 ) -> None:
-    """Give an open request its next status; `subscription_id` for one that asked for any.
+    """Change the status of an open request; `subscription_id` is for a request for any subscription.
 
-    `by` None keeps who decided before, and when: a seat that comes later is no decision of that day.
+    With `by` None the earlier decision keeps its actor and time: a seat that is assigned later from the
+    waitlist is not a new decision.
     """
     before = change_rows.of_request(tx, number)
     waiting = status is RequestStatus.WAITLISTED
@@ -124,7 +123,7 @@ def decide(
             "status": status.value,
             "by": by,
             "now": tx.now,
-            "since": _last_waitlist_time(tx) if waiting else tx.now,
+            "since": _end_of_waitlist(tx) if waiting else tx.now,
             "reason": reason,
             "subscription": subscription_id,
             "waiting": int(waiting),
@@ -134,28 +133,29 @@ def decide(
     tx.record("request", number, before, change_rows.of_request(tx, number))
 
 
-def _last_waitlist_time(tx: Transaction) -> str:
-    """Now, or the time of the last one who waits, if that is later.
+def _end_of_waitlist(tx: Transaction) -> str:
+    """Return the time to store for a request that joins the waitlist: now, or that of the last one if later.
 
-    A process that read its clock first and got the lock later must not take a place that was told already.
+    A process that read its clock earlier but got the lock later must not take a place that was promised
+    already.
     """
     last = tx.value("SELECT max(waitlisted_at) FROM requests WHERE status = 'waitlisted'")
     return max(tx.now, str(last or ""))
 
 
 def waiting(reader: Reader, subscription_id: int) -> Iterator[SeatRequest]:
-    """Who waits for a seat there, those for any subscription among them: by priority, then by time."""
-    found = reader.rows(
+    """Return waitlisted requests for the subscription or for any, by priority and time."""
+    rows = reader.rows(
         f"{_SELECT} WHERE r.status = 'waitlisted' AND u.status = 'active'"
         " AND (r.subscription_id = :subscription OR r.subscription_id IS NULL)"
         " ORDER BY r.priority DESC, r.waitlisted_at, r.number",
         {"subscription": subscription_id, "now": ""},
     )
-    return map(_request, found)
+    return map(_request, rows)
 
 
 def anybody_waits(reader: Reader) -> bool:
-    """Whether a waitlist has anybody on it."""
+    """Return whether any request is waitlisted."""
     return reader.value("SELECT 1 FROM requests WHERE status = 'waitlisted' LIMIT 1") is not None
 
 
@@ -174,7 +174,7 @@ def places(reader: Reader, now: datetime) -> dict[int, int]:
 
 
 def approved_automatically(reader: Reader, subscription_id: int, day: datetime) -> int:
-    """How many requests a rule approved there on that day (UTC), those that wait for a seat among them."""
+    """Return how many requests were approved automatically on that day (UTC), including waitlisted ones."""
     return reader.count(
         "SELECT count(*) FROM requests WHERE subscription_id = ? AND status IN ('approved', 'waitlisted')"
         " AND decided_by = ? AND decided_at >= ?",
@@ -184,18 +184,18 @@ def approved_automatically(reader: Reader, subscription_id: int, day: datetime) 
 
 @dataclass(frozen=True, slots=True)
 class RequestFilter:
-    """Which requests to list, as they stand at `now` in the written form."""
+    """Which requests to list, as of `now` in the written form."""
 
     now: str
     subscription_id: int | None = None
     user_id: int | None = None
     status: RequestStatus | None = None
     undecided: bool = False
-    """Only those that await a decision or a seat."""
+    """Only requests that wait for a decision or a seat."""
     newest_first: bool = False
 
     def where(self) -> tuple[str, dict[str, SqlValue]]:
-        """The WHERE clause on requests AS r."""
+        """Return the WHERE clause on `requests AS r`."""
         params: dict[str, SqlValue] = {
             "now": self.now,
             "subscription": self.subscription_id,
@@ -203,27 +203,27 @@ class RequestFilter:
             "status": None if self.status is None else self.status.value,
         }
         undecided = (f"r.{IS_OPEN}", f"{_STATUS} IN ('pending', 'waitlisted')") if self.undecided else ()
-        chosen = where(
+        clause = where(
             params,
             *undecided,
             subscription="r.subscription_id = :subscription",
             user="r.user_id = :user",
             status=f"{_STATUS} = :status",
         )
-        return chosen, params
+        return clause, params
 
 
-def listing(reader: Reader, chosen: RequestFilter) -> Iterator[SeatRequest]:
-    """Requests by number."""
-    wanted, params = chosen.where()
-    order = "r.number DESC" if chosen.newest_first else "r.number"
-    return map(_request, reader.rows(f"{_SELECT}{wanted} ORDER BY {order}", params))
+def listing(reader: Reader, selection: RequestFilter) -> Iterator[SeatRequest]:
+    """Return requests by number."""
+    clause, params = selection.where()
+    order = "r.number DESC" if selection.newest_first else "r.number"
+    return map(_request, reader.rows(f"{_SELECT}{clause} ORDER BY {order}", params))
 
 
-def count(reader: Reader, chosen: RequestFilter) -> int:
-    """How many requests `listing` yields."""
-    wanted, params = chosen.where()
-    return reader.count(f"SELECT count(*) FROM requests r{wanted}", params)
+def count(reader: Reader, selection: RequestFilter) -> int:
+    """Return how many requests `listing` yields."""
+    clause, params = selection.where()
+    return reader.count(f"SELECT count(*) FROM requests r{clause}", params)
 
 
 def _request(row: Row) -> SeatRequest:
@@ -237,9 +237,9 @@ def _request(row: Row) -> SeatRequest:
         priority=row["priority"],
         note=row["note"],
         created_at=parse_time(row["created_at"]),
-        expires_at=None if row["expires_at"] is None else parse_time(row["expires_at"]),
+        expires_at=optional_time(row["expires_at"]),
         decided_by=row["decided_by"],
-        decided_at=None if row["decided_at"] is None else parse_time(row["decided_at"]),
+        decided_at=optional_time(row["decided_at"]),
         reason=row["reason"],
         features=tuple(json.loads(row["features"])),
     )

@@ -1,4 +1,4 @@
-"""Values of the ledger's rows that take more than a look: a policy, and what an operation needs."""
+"""Parsing of JSON columns: the objects of operations, and policies."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
 
 
 class StoredObject(dict[str, JsonValue]):
-    """An object of a row, read long after its transaction: a key that it lacks is the ledger's damage."""
+    """An object of a row that is used after its transaction has ended: a missing key raises LedgerDamaged."""
 
     def __missing__(self, key: str) -> JsonValue:
         raise LedgerDamaged(
-            f"the ledger is damaged: what it holds of an operation lacks {key!r}",
+            f"the ledger is damaged: a stored operation has no {key!r}",
             hint=RESTORE,
             data={"key": key},
         )
 
 
 def stored_object(text: str) -> dict[str, JsonValue]:
-    """The object of a row, with those inside it. Raises ValueError for anything else."""
-    found = json.loads(text, object_hook=StoredObject)
-    if not isinstance(found, StoredObject):
-        raise ValueError(f"the ledger holds {text[:40]!r} in place of an object")  # noqa: TRY004
-    return found
+    """Return the object of a JSON column, with its inner objects. Raises ValueError for other JSON."""
+    value = json.loads(text, object_hook=StoredObject)
+    if not isinstance(value, StoredObject):
+        raise ValueError(f"the ledger has {text[:40]!r} in place of an object")  # noqa: TRY004
+    return value
 
 
 @lru_cache(maxsize=100)
 def stored_policy(text: str | None) -> Policy | None:
-    """The policy of a row. Raises ValueError where no seatctl has written it: nobody has typed it here.
+    """Return the policy of a row. Raises ValueError if seatctl cannot have written it.
 
-    Remembered, because thousands of subscriptions follow a few policies, and reading one takes 50 µs.
+    Cached, because thousands of subscriptions have a few policies, and parsing one takes 50 µs.
     """
     from seatctl.rules.policies import BadPolicy, from_fields
 
@@ -45,4 +45,4 @@ def stored_policy(text: str | None) -> Policy | None:
     try:
         return from_fields(json.loads(text))
     except BadPolicy as error:
-        raise ValueError(f"the ledger holds a policy that cannot be: {error.message}") from error
+        raise ValueError(f"the ledger has an invalid policy: {error.message}") from error

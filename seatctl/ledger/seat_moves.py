@@ -1,9 +1,7 @@
-"""Seats that change their end, their subscription or their holder, and those to reclaim. Set-based SQL.
+"""Bulk changes of existing seats: new ends, moves to another subscription, and idle seats to reclaim.
 
-People come through `incoming` (staging.py); taking and giving back itself is `seats.py`.
+People come through `incoming` (staging.py). Assigning and revoking are in `seats.py`.
 """
-
-# ruff: noqa: S608 - what is put into statements here are conditions of this layer; every value is bound.
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ MOVED = "moved"
 ALREADY_THERE = "already there"
 
 _HAS_SEAT = (
-    "EXISTS (SELECT 1 FROM seats t WHERE t.subscription_id = :{where} AND t.user_id = incoming.user_id"
+    "EXISTS (SELECT 1 FROM seats t WHERE t.subscription_id = :{name} AND t.user_id = incoming.user_id"
     " AND t.revoked_at IS NULL)"
 )
 _TO_MOVE = "verdict = 'known' AND result IS NULL"
@@ -31,7 +29,7 @@ _TO_MOVE = "verdict = 'known' AND result IS NULL"
 
 
 def change_ends(tx: Transaction, subscription_id: int) -> int:
-    """Give the seats of those in `incoming` who sit there already the end that their row names; how many."""
+    """Change the end of existing seats to the one in their row of `incoming`; return how many changed."""
     params: dict[str, SqlValue] = {"subscription": subscription_id, "already": seats.ALREADY}
     marked = tx.execute(
         f"UPDATE incoming SET result = '{UNTIL_CHANGED}' WHERE result = :already AND until IS NOT NULL"
@@ -62,12 +60,13 @@ def change_ends(tx: Transaction, subscription_id: int) -> int:
 
 
 def mark_moves(tx: Transaction, old: int, new: int) -> int:
-    """Tell apart who in `incoming` sits in both, in the new one only, or in neither; how many are to move.
+    """Set the verdicts of `incoming` for a move between two subscriptions; return how many seats will move.
 
-    Who sits in neither is bad. Who sits in both only gives the old seat back.
+    A user without a seat in either subscription is a bad row. A user with seats in both only loses the old
+    one.
     """
     params: dict[str, SqlValue] = {"old": old, "new": new}
-    in_old, in_new = _HAS_SEAT.format(where="old"), _HAS_SEAT.format(where="new")
+    in_old, in_new = _HAS_SEAT.format(name="old"), _HAS_SEAT.format(name="new")
     good = "user_id IS NOT NULL AND verdict <> 'bad'"
     tx.execute(
         "UPDATE incoming SET verdict = 'bad', "
@@ -82,15 +81,15 @@ def mark_moves(tx: Transaction, old: int, new: int) -> int:
 
 
 def rows_without_seat(reader: Reader, room: int) -> list[dict[str, str | int]]:
-    """The rows that would go without a seat in the new subscription: those beyond its `room`."""
-    found = reader.rows(
+    """Return the rows that would get no seat in the new subscription: those beyond its `room`."""
+    rows = reader.rows(
         f"SELECT line, email FROM incoming WHERE {_TO_MOVE} ORDER BY line LIMIT -1 OFFSET ?", (room,)
     )
-    return [{"line": row["line"], "email": row["email"], "error": seats.NO_SEAT_FREE} for row in found]
+    return [{"line": row["line"], "email": row["email"], "error": seats.NO_SEAT_FREE} for row in rows]
 
 
 def move(tx: Transaction, old: int, new: int) -> int:
-    """Give back the old seats and take new ones, which end when the old ones would have; how many."""
+    """Revoke the old seats and assign new ones with the same ends; return how many were assigned."""
     seats.revoke_where(
         tx,
         "subscription_id = :old AND revoked_at IS NULL AND user_id IN (SELECT user_id FROM incoming"
@@ -113,41 +112,41 @@ def move(tx: Transaction, old: int, new: int) -> int:
 
 
 def until_of(reader: Reader, subscription_id: int, user_id: int) -> str | None:
-    """When the user's active seat there ends, in the written form; None: never."""
-    found = reader.value(
+    """Return when the user's active seat there ends, in the written form; None: never."""
+    until = reader.value(
         "SELECT until FROM seats WHERE subscription_id = ? AND user_id = ? AND revoked_at IS NULL",
         (subscription_id, user_id),
     )
-    return found if isinstance(found, str) else None
+    return until if isinstance(until, str) else None
 
 
 # -- reclaiming ---------------------------------------------------------------------------------
 
 
 class Idle(NamedTuple):
-    """Which seats are idle; moments in the written form, None where that does not count."""
+    """Which seats count as idle; times in the written form, None for a criterion that is not used."""
 
     unclaimed_since: str | None = None
-    """Assigned before this moment and never claimed."""
+    """Assigned before this time and never claimed."""
     inactive_since: str | None = None
-    """Last active before this moment; of whom nothing is known is not inactive."""
+    """Last active before this time; users without a known last activity are not idle."""
     suspended: bool = False
 
 
-_WHY = """CASE WHEN :suspended AND u.status = 'suspended' THEN 'suspended'
+_REASON = """CASE WHEN :suspended AND u.status = 'suspended' THEN 'suspended'
     WHEN t.claimed_at IS NULL AND t.assigned_at <= :unclaimed THEN 'never claimed'
     WHEN u.last_active <= :inactive THEN 'inactive' END"""
 
-# A warning is a change row of the seat. One from before the person was last active, or from too long ago,
-# is void: whoever came back is warned anew. So is one that was undone.
-_WARNED = """(SELECT a.at FROM changes c JOIN audit a ON a.seq = c.entry WHERE c.entity = 'seat'
+# A warning is a change row of the seat. It is void if the person was active since, if it is too old, or if it
+# was undone: the person is then warned again.
+_WARNED_AT = """(SELECT a.at FROM changes c JOIN audit a ON a.seq = c.entry WHERE c.entity = 'seat'
     AND c.entity_id = t.id AND json_extract(c.after, '$.reclaim_at') IS NOT NULL
     AND a.at >= :void AND a.at > coalesce(u.last_active, '')
     AND a.run NOT IN (SELECT undo_of FROM runs WHERE undo_of IS NOT NULL) ORDER BY c.entry DESC LIMIT 1)"""
 
 
 def stage_idle(tx: Transaction, subscription_id: int, idle: Idle, void: str) -> None:
-    """Put the idle seats of people who are not exempt into TEMP `idle`, with why and when they were warned.
+    """Fill the TEMP table `idle` with idle seats of users who are not exempt, with reason and warning time.
 
     Warnings before `void` (written form) do not count.
     """
@@ -156,9 +155,9 @@ def stage_idle(tx: Transaction, subscription_id: int, idle: Idle, void: str) -> 
         "CREATE TEMP TABLE idle (seat_id INTEGER PRIMARY KEY, why TEXT NOT NULL, warned_at TEXT, result TEXT)"
     )
     tx.execute(
-        f"INSERT INTO idle (seat_id, why, warned_at) SELECT t.id, {_WHY}, {_WARNED}"
+        f"INSERT INTO idle (seat_id, why, warned_at) SELECT t.id, {_REASON}, {_WARNED_AT}"
         " FROM seats t JOIN users u ON u.id = t.user_id WHERE t.subscription_id = :subscription"
-        f" AND t.revoked_at IS NULL AND NOT u.reclaim_exempt AND {_WHY} IS NOT NULL ORDER BY t.id",
+        f" AND t.revoked_at IS NULL AND NOT u.reclaim_exempt AND {_REASON} IS NOT NULL ORDER BY t.id",
         {
             "subscription": subscription_id,
             "unclaimed": idle.unclaimed_since,
@@ -170,7 +169,7 @@ def stage_idle(tx: Transaction, subscription_id: int, idle: Idle, void: str) -> 
 
 
 def warn_idle(tx: Transaction, reclaim_at: str) -> int:
-    """Warn who was not warned yet that the seat goes at `reclaim_at` (written form); how many."""
+    """Warn people who were not warned yet that their seat is revoked at `reclaim_at`; return how many."""
     before = tx.recorded
     warned = tx.execute("UPDATE idle SET result = 'warned' WHERE warned_at IS NULL")
     if warned:
@@ -186,26 +185,26 @@ def warn_idle(tx: Transaction, reclaim_at: str) -> int:
 
 
 def choose_idle(tx: Transaction, warned_before: str | None) -> int:
-    """Mark the seats to revoke: all that are idle, or those warned before a moment; how many."""
+    """Mark the seats to revoke: all idle ones, or only those warned before a time; return how many."""
     tx.execute("UPDATE idle SET result = 'waiting' WHERE result IS NULL")
-    chosen = {"before": warned_before}
+    params = {"before": warned_before}
     return tx.execute(
-        f"UPDATE idle SET result = 'revoked'{where(chosen, before='warned_at <= :before')}", chosen
+        f"UPDATE idle SET result = 'revoked'{where(params, before='warned_at <= :before')}", params
     )
 
 
 def revoke_idle(tx: Transaction) -> int:
-    """Give back the seats that were chosen; how many."""
+    """Revoke the marked seats; return how many."""
     return seats.revoke_where(tx, "id IN (SELECT seat_id FROM idle WHERE result = 'revoked')", {}, ":now")
 
 
 def idle_rows(reader: Reader) -> Iterator[Record]:
-    """A record per idle seat: email, why, last_active, result."""
-    found = reader.rows(
+    """Yield an output record per idle seat."""
+    rows = reader.rows(
         "SELECT u.email, i.why, u.last_active, t.assigned_at, i.warned_at, i.result FROM idle i"
         " JOIN seats t ON t.id = i.seat_id JOIN users u ON u.id = t.user_id ORDER BY i.seat_id"
     )
-    for row in found:
+    for row in rows:
         yield {
             "email": row["email"],
             "why": row["why"],

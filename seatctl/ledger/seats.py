@@ -1,10 +1,7 @@
-"""Seats: taken and given back. Bulk goes through `incoming` (staging.py); lists are `seat_lists.py`.
+"""Assigning and revoking seats. Files come through `incoming` (staging.py); lists are in `seat_lists.py`.
 
-The schema's triggers hold capacity against any writer; what is decided here is who, not how many.
-A new seat has an id above every earlier one, so that the seats of one statement are found by `id > last`.
+The schema's triggers enforce the capacity against any writer; this module only decides who gets a seat.
 """
-
-# ruff: noqa: S608 - what is put into statements here are conditions of this module; every value is bound.
 
 from __future__ import annotations
 
@@ -23,10 +20,10 @@ REVOKED = "revoked"
 NOT_SEATED = "not seated"
 
 _WANTS_SEAT = "verdict IN ('known', 'unknown') AND (result IS NULL OR result = 'added')"
-"""Rows of `incoming` that want a seat; `unknown` ones are left only where users may be created."""
+"""Rows of `incoming` that are to get a seat; `unknown` ones remain only if users may be created."""
 
 ASSIGNED = {"known": SEATED, "added": "added and seated"}
-"""What `staging.results` calls the rows that got one: their verdict tells, and a write per row is saved."""
+"""The results of rows that got a seat, by verdict; deriving them saves a write per row."""
 
 _OF_USERS = (
     "subscription_id = :subscription AND revoked_at IS NULL"
@@ -38,7 +35,7 @@ _OF_USERS = (
 
 
 def mark_seated(tx: Journal, subscription_id: int) -> int:
-    """Note in `incoming` who has an active seat already, suspended people too; how many."""
+    """Mark the rows of `incoming` whose user has an active seat, suspended or not; return how many."""
     return tx.execute(
         "UPDATE incoming SET result = ?, verdict = 'known'"
         " WHERE verdict IN ('known', 'suspended') AND EXISTS (SELECT 1 FROM seats t"
@@ -48,20 +45,20 @@ def mark_seated(tx: Journal, subscription_id: int) -> int:
 
 
 def count_wanted(reader: Reader) -> int:
-    """How many rows of `incoming` want a seat."""
+    """Return how many rows of `incoming` are to get a seat."""
     return reader.count(f"SELECT count(*) FROM incoming WHERE {_WANTS_SEAT}")
 
 
 def rows_without_seat(reader: Reader, seats: int) -> list[dict[str, JsonValue]]:
-    """The rows that want a seat beyond the first `seats` in file order."""
-    found = reader.rows(
+    """Return the rows that are to get a seat, beyond the first `seats` in file order."""
+    rows = reader.rows(
         f"SELECT line, email FROM incoming WHERE {_WANTS_SEAT} ORDER BY line LIMIT -1 OFFSET ?", (seats,)
     )
-    return [{"line": row["line"], "email": row["email"], "error": NO_SEAT_FREE} for row in found]
+    return [{"line": row["line"], "email": row["email"], "error": NO_SEAT_FREE} for row in rows]
 
 
 def mark_without_seat(tx: Journal, seats: int) -> int:
-    """Take the rows beyond the first `seats` in file order out of the running; how many."""
+    """Mark the rows beyond the first `seats` in file order as without a seat; return how many."""
     return tx.execute(
         f"UPDATE incoming SET result = :result WHERE line IN (SELECT line FROM incoming WHERE {_WANTS_SEAT}"
         " ORDER BY line LIMIT -1 OFFSET :seats)",
@@ -70,7 +67,10 @@ def mark_without_seat(tx: Journal, seats: int) -> int:
 
 
 def assign_incoming(tx: Transaction, subscription_id: int) -> int:
-    """Seat the rows of `incoming` that want a seat, all of them users by now; record and mail; how many."""
+    """Assign seats to the rows of `incoming` that are to get one, record and notify; return how many.
+
+    All of them must be users by now.
+    """
     last = last_id(tx)
     seated = tx.execute(
         "INSERT INTO seats (subscription_id, user_id, assigned_at, until, assigned_entry)"
@@ -85,7 +85,7 @@ def assign_incoming(tx: Transaction, subscription_id: int) -> int:
 
 
 def assign(tx: Transaction, subscription_id: int, user_id: int, until: str | None = None) -> int:
-    """Seat one user, who has no active seat there; the seat's id. Records it, mails nothing."""
+    """Assign and record a seat for a user without an active seat there; return its id. Sends no message."""
     seat = tx.insert(
         "INSERT INTO seats (subscription_id, user_id, assigned_at, until, assigned_entry)"
         " VALUES (?, ?, ?, ?, ?)",
@@ -96,12 +96,12 @@ def assign(tx: Transaction, subscription_id: int, user_id: int, until: str | Non
 
 
 def last_id(reader: Reader) -> int:
-    """The id of the latest seat: those of a bulk insert lie above it."""
+    """Return the id of the latest seat, below those of the next bulk insert."""
     return reader.count("SELECT coalesce(max(id), 0) FROM seats")
 
 
 def record_new(tx: Transaction, last: int) -> None:
-    """Note the seats with an id above `last`, which are new."""
+    """Record the new seats: those with an id above `last`."""
     tx.record_many(
         "seat",
         f"SELECT id AS entity_id, NULL AS before, {change_rows.seat()} AS after FROM seats"
@@ -119,7 +119,7 @@ _OF_INCOMING = (
 
 
 def revoke_incoming(tx: Transaction, subscription_id: int) -> int:
-    """Give back the seats that people of `incoming` hold there; how many. Sets every row's result."""
+    """Revoke the seats of the people in `incoming`, and set the result of each row; return how many."""
     params: dict[str, SqlValue] = {"subscription": subscription_id}
     tx.execute(
         "UPDATE incoming SET result = CASE WHEN EXISTS (SELECT 1 FROM seats t"
@@ -131,35 +131,35 @@ def revoke_incoming(tx: Transaction, subscription_id: int) -> int:
 
 
 def revoke_all(tx: Transaction, user_id: int) -> int:
-    """Give back every seat of a user; how many."""
+    """Revoke all seats of a user; return how many."""
     return revoke_where(tx, "user_id = :user AND revoked_at IS NULL", {"user": user_id}, ":now")
 
 
 def revoke_users(tx: Transaction, subscription_id: int, user_ids: Sequence[int]) -> int:
-    """Give back the seats of these users there; how many."""
+    """Revoke the seats of these users in a subscription; return how many."""
     params: dict[str, SqlValue] = {"subscription": subscription_id, "users": json.dumps(list(user_ids))}
     return revoke_where(tx, _OF_USERS, params, ":now")
 
 
 def set_end(tx: Transaction, subscription_id: int, user_ids: Sequence[int], until: str) -> int:
-    """Let the seats of these users end at `until` (written form, UTC); one that ends earlier stays so."""
+    """Let the seats of these users end at `until` (written form, UTC), unless they end earlier anyway."""
     return _set_until(tx, subscription_id, user_ids, until, "(until IS NULL OR until > :until)")
 
 
 def clear_end(tx: Transaction, subscription_id: int, user_ids: Sequence[int]) -> int:
-    """Let the seats of these users end no more; how many."""
+    """Let the seats of these users not end; return how many changed."""
     return _set_until(tx, subscription_id, user_ids, None, "until IS NOT NULL")
 
 
 def _set_until(
-    tx: Transaction, subscription_id: int, user_ids: Sequence[int], until: str | None, which: str
+    tx: Transaction, subscription_id: int, user_ids: Sequence[int], until: str | None, condition: str
 ) -> int:
     params: dict[str, SqlValue] = {
         "subscription": subscription_id,
         "users": json.dumps(list(user_ids)),
         "until": until,
     }
-    where = f"{_OF_USERS} AND {which}"
+    where = f"{_OF_USERS} AND {condition}"
     changed = tx.record_many(
         "seat",
         f"SELECT id AS entity_id, {change_rows.seat()} AS before, {change_rows.seat(until=':until')} AS after"
@@ -171,31 +171,34 @@ def _set_until(
 
 
 def expire(tx: Transaction) -> int:
-    """Give back the seats whose `until` has passed: they ended at that moment. How many."""
+    """Revoke the seats whose `until` has passed; they ended at that moment. Return how many."""
     return revoke_where(tx, "until IS NOT NULL AND until <= :now AND revoked_at IS NULL", {}, "until")
 
 
 def revoke_where(tx: Transaction, where: str, params: dict[str, SqlValue], moment: str) -> int:
-    """Give back the seats that a condition of this layer finds; how many. `moment` is an SQL expression.
+    """Revoke and record the seats that a condition selects, and notify the users; return how many.
 
-    Records first, while the condition still finds them.
+    `moment` is an SQL expression for the time of the end: `:now`, or `until` for seats that have expired. The
+    changes are recorded first, while the condition still selects the seats.
     """
     params = {**params, "now": tx.now}
     if tx.value(f"SELECT 1 FROM seats WHERE {where} LIMIT 1", params) is None:
         return 0
-    by_will = moment == ":now"
-    if by_will:
-        moment = "max(:now, assigned_at)"  # no seat ends before it begins, though the clock was set back
+    is_revocation = moment == ":now"
+    if is_revocation:
+        moment = (
+            "max(:now, assigned_at)"  # a seat does not end before it begins, even if the clock was set back
+        )
     ended, before = change_rows.seat(revoked_at=moment), tx.recorded
-    if by_will:
-        _note_freed(tx, where, params)
+    if is_revocation:
+        _count_freed(tx, where, params)
     revoked = tx.record_many(
         "seat",
         f"SELECT id AS entity_id, {change_rows.seat()} AS before, {ended} AS after FROM seats WHERE {where}",
         params,
     )
     message = tx.mail_each("seat_revoked", before)
-    if by_will and message is not None:
+    if is_revocation and message is not None:
         tx.freed_mails.append(message)
     tx.execute(
         f"UPDATE seats SET revoked_at = {moment}, revoked_entry = :entry WHERE {where}",
@@ -204,8 +207,8 @@ def revoke_where(tx: Transaction, where: str, params: dict[str, SqlValue], momen
     return revoked
 
 
-def _note_freed(tx: Transaction, where: str, params: dict[str, SqlValue]) -> None:
-    """Count what is given back by somebody's will, not by time: the waitlist may have to wait for it."""
+def _count_freed(tx: Transaction, where: str, params: dict[str, SqlValue]) -> None:
+    """Count the seats that are about to be revoked: the waitlist may have to wait for them."""
     rows = tx.rows(
         "SELECT subscription_id, count(*) AS seats, min(user_id) AS first, max(user_id) AS last"
         f" FROM seats WHERE {where} GROUP BY subscription_id",
@@ -214,23 +217,23 @@ def _note_freed(tx: Transaction, where: str, params: dict[str, SqlValue]) -> Non
     for row in list(rows):
         subscription = row["subscription_id"]
         tx.freed[subscription] = tx.freed.get(subscription, 0) + row["seats"]
-        tx.freed_people |= {row["first"], row["last"]}
+        tx.freed_users |= {row["first"], row["last"]}
 
 
 # -- reading ------------------------------------------------------------------------------------
 
 
 def active_id(reader: Reader, subscription_id: int, user_id: int) -> int | None:
-    """The id of the user's active seat there, within a change (where what expired is settled)."""
-    found = reader.value(
+    """Return the id of the user's active seat, or None. For transactions: they record expired seats first."""
+    seat_id = reader.value(
         "SELECT id FROM seats WHERE subscription_id = ? AND user_id = ? AND revoked_at IS NULL",
         (subscription_id, user_id),
     )
-    return found if isinstance(found, int) else None
+    return seat_id if isinstance(seat_id, int) else None
 
 
 def is_seated(reader: Reader, subscription_id: int, user_id: int, now: str) -> bool:
-    """Whether the user sits there at `now` (written form), outside of a change."""
+    """Return whether the user has an active seat at `now` (written form). For reads."""
     return (
         reader.value(
             "SELECT 1 FROM seats WHERE subscription_id = ? AND user_id = ? AND revoked_at IS NULL"

@@ -2,23 +2,19 @@
 
 How the bulk commands use it:
 
-    with ledger.staging() as journal:            # holds no lock while the file is read
-        staging.load(journal, incoming(table))   # rules/people.py makes the rows
+    with ledger.staging() as journal:            # no lock is held while the file is read
+        staging.load(journal, incoming(table))   # rules/people.py yields the rows
     with ledger.change(call) as tx:
-        staging.judge(tx)                        # duplicates, conflicts, who is known
-        staging.refuse(tx, Verdict.UNKNOWN, "no such user")   # whatever else this command calls bad
-        staging.require_good(tx, skip_bad)       # raises `bad_rows` (3) with every bad row
-        …                                        # SQL of the command: sets `result`, NULL where untouched
+        staging.set_verdicts(tx)                 # duplicates, conflicts, known users
+        staging.refuse_bad_rows(tx, RowVerdict.UNKNOWN, "there is no such user")   # what this command refuses
+        staging.require_good(tx, skip_bad)       # raises `bad_rows` with all bad rows
+        …                                        # SQL of the command, which sets `result`
         rows = tx.report_rows(partial(staging.results, tx))
-        return Report(…, rows=rows, exit_code=PARTIAL if staging.count(tx, Verdict.BAD) else DONE)
 
-Columns of `incoming`: line (the key: a physical line, or the position of an argument), email, email_key,
-name, group_name, last_active, until, problem, verdict, user_id (set by `judge` where the person is
-known), other_line (of a duplicate or a conflict), result (what the command did). `until` and the other
-values are NULL where nothing was given; one is never ''.
+Columns of `incoming`: line (the key: a line of the file, or the position of an argument), email, email_key,
+name, group_name, last_active, until, problem, verdict, user_id (set for known users), other_line (of a
+duplicate or conflict), result (what the command did). Values that were not given are NULL, never ''.
 """
-
-# ruff: noqa: S608 - what is put into statements here are conditions of this layer; every value is bound.
 
 from __future__ import annotations
 
@@ -75,7 +71,7 @@ _NAME_THE_OTHER = """UPDATE incoming SET other_line = CASE
     AND NOT repeated.same"""
 
 _REFUSE_CONFLICTS = """UPDATE incoming SET verdict = 'bad',
-    problem = 'the same address as line ' || other_line || ', with other values'
+    problem = 'line ' || other_line || ' has the same address with other values'
     WHERE verdict = 'unknown' AND other_line IS NOT NULL"""
 
 _KNOW = f"""UPDATE incoming SET user_id = users.id,
@@ -85,35 +81,35 @@ _KNOW = f"""UPDATE incoming SET user_id = users.id,
 
 
 class RowVerdict(StrEnum):
-    """What is known of a row before the command acts on it."""
+    """The verdict on a row, before the command acts on it."""
 
     UNKNOWN = "unknown"
-    """A good row of somebody the ledger does not know."""
+    """A good row of a person who is not a user yet."""
     KNOWN = "known"
     """A good row of an active user."""
     SUSPENDED = "suspended"
     REMOVED = "removed"
     DUPLICATE = "duplicate"
-    """Says the same as the earlier line `other_line`, which stands for both."""
+    """A row with the same values as the earlier line `other_line`; it is skipped."""
     BAD = "bad"
-    """`problem` says why."""
+    """A row that cannot be used; `problem` says why."""
 
 
 def load(journal: Journal, rows: Iterable[Incoming]) -> int:
-    """Fill `incoming` with the rows of one file, one at a time; how many there were."""
+    """Fill `incoming` with the rows of a file, one at a time; return how many."""
     journal.execute("DROP TABLE IF EXISTS incoming")
     journal.execute(_TABLE)
-    # Plain tuples: sqlite3 binds the values of a named tuple a quarter more slowly.
+    # Plain tuples: sqlite3 takes a quarter more time to bind the values of a named tuple.
     loaded = journal.execute_many(_LOAD, map(tuple, rows))
-    # After the rows: sorting once costs half of keeping the index sorted.
+    # After the rows: sorting once takes half the time of keeping the index sorted.
     journal.execute("CREATE INDEX incoming_by_key ON incoming (email_key, line) WHERE problem IS NULL")
     return loaded
 
 
 def set_verdicts(tx: Journal) -> None:
-    """Give every good row its verdict: conflicting and identical duplicates, then who is known.
+    """Set the verdict of every row: first conflicts and duplicates, then known users.
 
-    A group of somebody known is spelled as theirs is.
+    If a known user has the same group in another spelling, the row takes the user's spelling.
     """
     groups.define_group_key(tx)
     if tx.value(
@@ -126,7 +122,7 @@ def set_verdicts(tx: Journal) -> None:
 
 
 def refuse_bad_rows(tx: Journal, verdict: RowVerdict, problem: str) -> int:
-    """Call the rows of a verdict bad, because of `problem`; how many there were."""
+    """Turn the rows with a verdict into bad rows with this problem; return how many."""
     return tx.execute(
         "UPDATE incoming SET verdict = 'bad', problem = :problem WHERE verdict = :verdict",
         {"problem": problem, "verdict": verdict.value},
@@ -134,16 +130,16 @@ def refuse_bad_rows(tx: Journal, verdict: RowVerdict, problem: str) -> int:
 
 
 def refuse_past(tx: Journal, now: str) -> int:
-    """Call the rows bad whose `until` is not ahead of `now` (in the written form); how many there were."""
+    """Turn rows whose `until` is not after `now` (in the written form) into bad rows; return how many."""
     return tx.execute(
-        "UPDATE incoming SET verdict = 'bad', problem = 'until lies in the past'"
+        "UPDATE incoming SET verdict = 'bad', problem = 'until is in the past'"
         " WHERE until <= :now AND verdict <> 'bad'",
         {"now": now},
     )
 
 
 def require_good(reader: Reader, skip_bad: bool) -> int:
-    """How many rows are bad. Raises `bad_rows` with all of them, unless they are to be skipped."""
+    """Return how many rows are bad. Raises `bad_rows` with all of them unless `skip_bad`."""
     bad = count(reader, RowVerdict.BAD)
     if bad and not skip_bad:
         total = reader.count("SELECT count(*) FROM incoming")
@@ -157,36 +153,37 @@ def require_good(reader: Reader, skip_bad: bool) -> int:
 
 
 def bad_rows(reader: Reader) -> list[JsonValue]:
-    """Every bad row in the order of the file: line, email, error."""
-    found = reader.rows("SELECT line, email, problem FROM incoming WHERE verdict = 'bad' ORDER BY line")
-    return [{"line": row["line"], "email": row["email"], "error": row["problem"]} for row in found]
+    """Return all bad rows in file order: line, email, error."""
+    rows = reader.rows("SELECT line, email, problem FROM incoming WHERE verdict = 'bad' ORDER BY line")
+    return [{"line": row["line"], "email": row["email"], "error": row["problem"]} for row in rows]
 
 
 def count(reader: Reader, verdict: RowVerdict) -> int:
-    """How many rows have this verdict."""
+    """Return how many rows have this verdict."""
     return reader.count("SELECT count(*) FROM incoming WHERE verdict = ?", (verdict.value,))
 
 
 def emails(reader: Reader, verdict: RowVerdict) -> list[str]:
-    """The addresses of the rows of a verdict, in order: for arguments, which are few."""
-    found = reader.rows("SELECT email FROM incoming WHERE verdict = ? ORDER BY line", (verdict.value,))
-    return [row["email"] for row in found]
+    """Return the e-mail addresses of the rows with a verdict, in file order. For arguments, which are few."""
+    rows = reader.rows("SELECT email FROM incoming WHERE verdict = ? ORDER BY line", (verdict.value,))
+    return [row["email"] for row in rows]
 
 
 def count_results(reader: Reader) -> dict[str, int]:
-    """How many rows ended with each result; rows without one count under their verdict."""
-    found = reader.rows("SELECT coalesce(result, verdict), count(*) FROM incoming GROUP BY 1")
-    return {row[0]: row[1] for row in found}
+    """Return the number of rows by result; rows without a result count under their verdict."""
+    rows = reader.rows("SELECT coalesce(result, verdict), count(*) FROM incoming GROUP BY 1")
+    return {row[0]: row[1] for row in rows}
 
 
 def results(reader: Reader, names: Mapping[str, str] | None = None) -> Iterator[Record]:
-    """A record per row in the order of the file: line, email, result, error. For `Transaction.report_rows`.
+    """Yield an output record per row in file order, for `Transaction.report_rows`.
 
-    `names` puts a verdict of rows without a result into words: {"unknown": "added"}.
+    `names` maps verdicts to results, for rows without a result: {"unknown": "added"}.
     """
-    called = names or {}
-    found = reader.rows(
+    result_names = names or {}
+    rows = reader.rows(
         "SELECT line, email, coalesce(result, verdict) AS result, problem FROM incoming ORDER BY line"
     )
-    for row in found:
-        yield {"line": row[0], "email": row[1], "result": called.get(row[2], row[2]), "error": row[3]}
+    for row in rows:
+        result = result_names.get(row[2], row[2])
+        yield {"line": row[0], "email": row[1], "result": result, "error": row[3]}

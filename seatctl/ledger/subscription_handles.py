@@ -37,7 +37,7 @@ class SubscriptionName(NamedTuple):
 
 def find(reader: Reader, handle: str) -> SubscriptionName:
     """Return the id and name of the subscription that a handle names. Raises UnknownSubscription."""
-    query = f"SELECT s.id, s.name FROM subscriptions s WHERE {CONDITION}"  # noqa: S608 - a constant
+    query = f"SELECT s.id, s.name FROM subscriptions s WHERE {CONDITION}"
     row = reader.row(query, parameters(handle))
     if row is None:
         raise unknown_error(reader, handle)

@@ -34,7 +34,7 @@ _SELECT = f"""SELECT s.id, s.name, s.plan_id, p.slug AS plan_slug, s.customer_id
     s.policy, s.currency, s.unit_amount, s.term_start, s.term_end, s.owner_id, u.email AS owner_email,
     s.auto_approval, s.cancel_at, s.unpaid_since, s.home_ledger, s.price_id, s.pause_collection,
     {OWED} AS owed
-    FROM subscriptions s JOIN plans p ON p.id = s.plan_id LEFT JOIN users u ON u.id = s.owner_id"""  # noqa: S608 - ours
+    FROM subscriptions s JOIN plans p ON p.id = s.plan_id LEFT JOIN users u ON u.id = s.owner_id"""
 
 _NEVER = "0000-00-00T00:00:00Z"
 

@@ -1,7 +1,7 @@
-"""Reading, journalling and changing: the three ways SQL reaches the ledger, and the audit of the third.
+"""Readers, journals and transactions: the three kinds of access to the ledger, and the audit of the third.
 
-Only modules of `ledger/` call `row`, `rows`, `value`, `execute` and `insert`. `ledger.py` opens and ends
-the transactions; what a change settles first is `due_changes.py`'s.
+Only modules of `ledger/` call `row`, `rows`, `value`, `execute` and `insert`. `ledger.py` opens and ends the
+transactions; `due_changes.py` has what each of them records first.
 """
 
 from __future__ import annotations
@@ -26,48 +26,48 @@ class Reader:
         self.engine = engine
 
     def row(self, sql: str, params: Params = ()) -> Row | None:
-        """The first result row, or None."""
+        """Return the first result row, or None."""
         return next(self.engine.rows(sql, params), None)
 
     def rows(self, sql: str, params: Params = ()) -> Iterator[Row]:
-        """The result rows, fetched as they are asked for."""
+        """Yield the result rows, fetched one at a time."""
         return self.engine.rows(sql, params)
 
     def value(self, sql: str, params: Params = ()) -> SqlValue:
-        """The first column of the first row, or None."""
+        """Return the first column of the first row, or None."""
         row = self.row(sql, params)
         return None if row is None else cast("SqlValue", row[0])
 
     def count(self, sql: str, params: Params = ()) -> int:
-        """A number: the first column of the first row, 0 where there is none."""
-        found = self.value(sql, params)
-        return found if isinstance(found, int) else 0
+        """Return the first column of the first row as a number; 0 if there is none."""
+        number = self.value(sql, params)
+        return number if isinstance(number, int) else 0
 
 
 class Journal(Reader):
-    """Writes that the audit does not know: operations, steps, the Stripe mirror, states, staging."""
+    """Writes that are not audited: operations, steps, the Stripe mirror, states, TEMP tables."""
 
     def execute(self, sql: str, params: Params = ()) -> int:
-        """Run a statement; the number of rows it changed."""
+        """Run a statement and return the number of rows it changed."""
         return self.engine.execute(sql, params)
 
     def insert(self, sql: str, params: Params = ()) -> int:
-        """Insert one row; its integer key."""
+        """Insert one row and return its integer key."""
         return self.engine.insert(sql, params)
 
     def execute_many(self, sql: str, rows: Iterable[tuple[SqlValue, ...]]) -> int:
-        """Run a statement once per row of parameters, taken one at a time; the number of rows changed."""
+        """Run a statement once per row of parameters, read one at a time; return how many rows changed."""
         return self.engine.execute_many(sql, rows)
 
 
 class Transaction(Journal):
-    """One change: it records what becomes different, and ends as one audit entry of one run."""
+    """A transaction that changes facts: it records each change, and ends with one audit entry of one run."""
 
     def __init__(self, engine: Engine, call: Call) -> None:
         super().__init__(engine)
         self.call = call
         self.now = format_time(call.now)
-        from seatctl.ledger import hashes  # hashlib is 5 ms, which a read need not pay
+        from seatctl.ledger import hashes  # importing hashlib takes 5 ms, which reads need not pay
 
         last = self.row("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
         self.entry: int = 1 if last is None else last["seq"] + 1
@@ -75,37 +75,37 @@ class Transaction(Journal):
         self._hashes = hashes
         self._digest = hashes.sha256()
         self.messages = 0
-        """Messages put into the outbox so far."""
+        """The number of messages in the outbox so far."""
         self._run = call.run
         self._summary: str | None = None
         self.recorded = 0
-        """Change rows so far."""
+        """The number of change rows so far."""
         self.freed: dict[int, int] = {}
-        """Seats given back so far by somebody's will, by subscription: see `ledger/undo/held_seats.py`."""
+        """Seats revoked so far, by subscription, without expired ones: see `ledger/undo/held_seats.py`."""
         self.held: dict[int, int] = {}
-        """Of those: what `ledger/undo/held_seats.py` has taken note of."""
-        self.freed_people: set[int] = set()
-        """Some of the users who had them: more than one wherever there are several."""
+        """Those of `freed` that `ledger/undo/held_seats.py` has held already."""
+        self.freed_users: set[int] = set()
+        """Some of the users who had these seats: at least two if there are several."""
         self.freed_mails: list[int] = []
-        """The messages that tell them, by id."""
+        """The ids of the messages to these users."""
 
     @property
     def run(self) -> int | None:
-        """The run's number; None under a dry run and while nothing is recorded."""
+        """The run's number; None in a dry run and while nothing is recorded."""
         return self._run if self.recorded and not self.call.dry_run else None
 
     @property
     def opened_run(self) -> int | None:
-        """The run's number, even where it is forgotten in the end; None while nothing is recorded."""
+        """The run's number, even if the run is rolled back in the end; None while nothing is recorded."""
         return self._run
 
     @property
     def undo(self) -> str | None:
-        """The command that takes this change back; None while there is nothing to take back."""
+        """The command that undoes this transaction; None while nothing is recorded."""
         return None if self.run is None else f"seatctl runs undo {self.run}"
 
     def summarise(self, sentence: str) -> None:
-        """Say in one sentence what the run did."""
+        """Set the sentence that says what the run did."""
         self._summary = sentence
 
     def report(
@@ -119,9 +119,9 @@ class Transaction(Journal):
         exit_code: ExitCode = ExitCode.DONE,
         data: dict[str, JsonValue] | None = None,
     ) -> Report:
-        """The report of this change; `summary` begins with what was done, and becomes that of the run.
+        """Return the report of this transaction. `summary` also becomes the summary of the run.
 
-        `unchanged`: the summary says that there was nothing to do.
+        In a dry run the summary is put in the conditional, unless `unchanged`: there was nothing to do.
         """
         from seatctl.models.report import Report, would_have
 
@@ -144,26 +144,26 @@ class Transaction(Journal):
         before: Mapping[str, JsonValue] | None,
         after: Mapping[str, JsonValue] | None,
     ) -> None:
-        """Note one changed thing: what it was (None: nothing), what it is (None: gone)."""
+        """Record one change: `before` is None for something new, `after` is None for something deleted."""
         self.open_run()
-        was, became, salt = _compact(before), _compact(after), os.urandom(16).hex()
-        hashed = self._hash(self.recorded + 1, entity, entity_id, was, became, salt)
+        old, new, salt = _compact(before), _compact(after), os.urandom(16).hex()
+        hashed = self._hash(self.recorded + 1, entity, entity_id, old, new, salt)
         self.execute(
             "INSERT INTO changes (entry, n, entity, entity_id, before, after, salt, hash)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (self.entry, self.recorded, entity, entity_id, was, became, salt, hashed),
+            (self.entry, self.recorded, entity, entity_id, old, new, salt, hashed),
         )
 
     def record_many(self, entity: str, select: str, params: Mapping[str, SqlValue]) -> int:
-        """Note what `select` yields as `entity_id`, `before`, `after`: compact JSON or NULL.
+        """Record a change for each row of `select`, and return how many.
 
-        Parameters by name. The number of things noted.
+        `select` has named parameters, and yields `entity_id`, `before` and `after`: compact JSON or NULL.
         """
         self.open_run()
         return self.engine.insert_changes(self._hash, (self.entry, self.recorded, entity), select, params)
 
     def _hash(self, n: int, *change: *tuple[str, int, str | None, str | None, str]) -> str:
-        """The hash of the next change row, taken into the entry's digest."""
+        """Return the hash of the next change row, and add it to the digest of the entry."""
         if n != self.recorded + 1:
             raise ValueError(f"change {n} does not follow change {self.recorded}")
         self.recorded = n
@@ -172,7 +172,7 @@ class Transaction(Journal):
         return hashed
 
     def open_run(self) -> None:
-        """Write down the command now; noting the first change does so too."""
+        """Insert the run with its command, unless it exists. Recording a change does this too."""
         if self._run is None:
             call = self.call
             self._run = self.insert(
@@ -189,7 +189,7 @@ class Transaction(Journal):
         recipient_id: int | None = None,
         recipient_actor: str | None = None,
     ) -> int | None:
-        """Put a message into the outbox, to a user or an e-mail address; its id. None under `--no-notify`."""
+        """Queue a message to a user or an e-mail address; return its id, or None with `--no-notify`."""
         if not self.call.notify:
             return None
         self.messages += 1
@@ -200,10 +200,10 @@ class Transaction(Journal):
         )
 
     def mail_each(self, template: str, since: int) -> int | None:
-        """One message to the user of every seat recorded after change `since` of this transaction; its id.
+        """Queue a message to the user of each seat recorded after change `since`; return its id.
 
-        Kept as a single row until it is sent (`outbox.py` spreads it): a hundred thousand rows of it
-        would cost a bulk assignment as much as the seats themselves. One to a single person is kept as one.
+        It is a single row until it is sent (`outbox.py` expands it): a hundred thousand rows would cost a
+        bulk assignment as much time as the seats themselves.
         """
         if not self.call.notify or self.recorded == since:
             return None
@@ -218,21 +218,21 @@ class Transaction(Journal):
         return self.mail(template, {"from_change": since + 1, "to_change": self.recorded})
 
     def report_rows(self, rows: Callable[[], Iterator[Record]]) -> Iterable[Record]:
-        """The rows of a report, read from TEMP tables once the transaction has ended.
+        """Return the rows of a report, to be read from TEMP tables after the transaction has ended.
 
-        A rollback takes the TEMP tables back too, so what may end in one (a dry run, or nothing to do)
-        is written to an unnamed file first: memory stays flat either way.
+        A rollback (of a dry run, or if nothing was recorded) undoes the TEMP tables too: then the rows are
+        written to an unnamed file first. Memory does not grow with their number in either case.
         """
         if self.recorded and not self.call.dry_run:
             return _Later(rows)
         return spooled(rows())
 
     def finish(self) -> bool:
-        """Write the audit entry and end the run; False where nothing was recorded."""
+        """Write the audit entry and end the run; return False if nothing was recorded."""
         if not self.recorded or self._run is None:
             return False
         call = self.call
-        # A run that was opened before (an operation, perhaps finished by `sync`) has its own command.
+        # A run that was opened earlier (of an operation, perhaps finished by `sync`) has its own command.
         command = self.value("SELECT command FROM runs WHERE number = ?", (self._run,))
         command = self._hashes.text_hash(str(command))
         digest = self._digest.hexdigest()
@@ -250,7 +250,7 @@ class Transaction(Journal):
         elif self._summary is not None and (call.batch_row is None or call.batch_row.run != self._run):
             self.execute("UPDATE runs SET summary = ? WHERE number = ?", (self._summary, self._run))
         if call.batch_row is not None:
-            # In this very commit: a batch that is killed and resumed must not do the line a second time.
+            # In the same commit: a batch that is killed and resumed must not execute the line twice.
             self.execute(
                 "UPDATE batch_rows SET state = 'done', entry_id = ? WHERE run = ? AND n = ?",
                 (self.entry, *call.batch_row),
@@ -265,7 +265,7 @@ def _compact(value: Mapping[str, JsonValue] | Mapping[str, int] | None) -> str |
 
 
 class _Later:
-    """An iterable that asks when it is read."""
+    """An iterable that calls a function each time it is read."""
 
     def __init__(self, rows: Callable[[], Iterator[Record]]) -> None:
         self._rows = rows
@@ -275,18 +275,18 @@ class _Later:
 
 
 def spooled(rows: Iterator[Record]) -> Iterable[Record]:
-    """The rows, kept in an unnamed file until they are read: they outlive their transaction."""
+    """Store the rows in an unnamed file, and return them for reading after their transaction has ended."""
     import tempfile
     import weakref
 
-    spool = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - lives as long as the iterable
+    spool = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed with the iterable
     for row in rows:
         spool.write(json.dumps(dict(row)) + "\n")
 
-    def again() -> Iterator[Record]:
+    def read() -> Iterator[Record]:
         spool.seek(0)
         return map(json.loads, spool)
 
-    later = _Later(again)
+    later = _Later(read)
     weakref.finalize(later, spool.close)
     return later

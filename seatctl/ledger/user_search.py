@@ -1,9 +1,9 @@
-"""The search index over users, SQLite's own (FTS5, trigrams, external content): fill it, ask it.
+"""The full-text index over users (SQLite FTS5 with trigrams and external content): updates and queries.
 
-Names are indexed with a space before and after (the view `users_searched`): two letters find those whose
-names begin with them or consist of them. `users_search` holds no text, so that whoever changes a name or an
-e-mail must first take the old values out of the index (`forget`) and put the new ones in afterwards
-(`index`). Both take many users at once, which is five times faster than a trigger.
+Names are indexed with a space before and after (the view `users_searched`), so that two letters find names
+that begin with them or consist of them. `users_search` stores no text: before a name or an e-mail changes,
+its old values must be removed from the index (`remove`), and the new ones inserted afterwards (`index`). Both
+take many users at once, which is five times faster than a trigger.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from seatctl.ledger.transaction import Journal
 from seatctl.rules.emails import email_key
 
 SHORTEST = 3
-"""Letters that make a trigram."""
+"""The length of a trigram."""
 _SHORT = 2
-"""Letters that make one with the space at an end of a word."""
+"""The length of words that make a trigram with the space before or after them."""
 
 _LAST = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What to add to a query on `users AS u`."""
+    """The parts of a query on `users AS u`."""
 
     source: str
-    """The FROM clause that streams what the index finds, rather than collecting it first."""
+    """The FROM clause. It streams the results of the index instead of collecting them first."""
     where: str
-    """The condition on it."""
+    """The condition for this FROM clause."""
     condition: str
-    """Both as a condition alone, for a query that comes from somewhere else (seats)."""
+    """Both as one condition, for a query with another FROM clause (of seats)."""
     params: dict[str, SqlValue]
 
 
 def _search(match: str | None, where: str, params: dict[str, SqlValue]) -> Search:
-    """Whom the index finds by `match`, and of them whom `where` is true of; without `match` of all."""
+    """Return the search for users that the index finds by `match` (None: all) and that fulfil `where`."""
     if match is None:
         return Search("users AS u", where, f"({where})", params)
     found = "u.id IN (SELECT rowid FROM users_search WHERE users_search MATCH :match)"
@@ -51,25 +51,25 @@ EVERYBODY = _search(None, "TRUE", {})
 
 
 def index(tx: Journal, users: str, params: dict[str, SqlValue]) -> None:
-    """Put the users whose ids the statement `users` selects into the index, as they are now."""
+    """Insert the users whose ids the statement `users` selects into the index, with their current values."""
     tx.execute(
-        "INSERT INTO users_search (rowid, name, email)"  # noqa: S608 - a statement of ours
+        "INSERT INTO users_search (rowid, name, email)"
         f" SELECT id, name, email FROM users_searched WHERE id IN ({users})",
         params,
     )
 
 
 def remove(tx: Journal, users: str, params: dict[str, SqlValue]) -> None:
-    """Take the users whose ids the statement selects out of the index, while their old values stand."""
+    """Remove the users whose ids the statement selects from the index, before their values change."""
     tx.execute(
-        "INSERT INTO users_search (users_search, rowid, name, email)"  # noqa: S608 - a statement of ours
+        "INSERT INTO users_search (users_search, rowid, name, email)"
         f" SELECT 'delete', id, name, email FROM users_searched WHERE id IN ({users})",
         params,
     )
 
 
 def index_after(tx: Journal, last: int) -> None:
-    """Put every user with an id above `last` into the index: those that a bulk insert has just made."""
+    """Insert the users with an id above `last` into the index, after a bulk insert."""
     tx.execute(
         "INSERT INTO users_search (rowid, name, email)"
         " SELECT id, name, email FROM users_searched WHERE id > :last",
@@ -78,15 +78,15 @@ def index_after(tx: Journal, last: int) -> None:
 
 
 def purge(tx: Journal) -> None:
-    """Merge the index, so that nothing is left in it of what was taken out."""
+    """Merge the index, so that nothing of the removed values is left in it."""
     tx.execute("INSERT INTO users_search (users_search) VALUES ('optimize')")
 
 
 def matching(text: str) -> Search:
-    """Users in whose name or e-mail every word of `text` stands; case does not count.
+    """Return the search for users whose name or e-mail contains every word of `text`, in any case.
 
-    Words of three letters and more come from the index. Where no word is that long: those whose names have
-    words that begin so, and the e-mails that begin with the text.
+    Words of three letters and more are looked up in the index. If no word is that long, the search finds
+    names with words that begin with them, and e-mails that begin with the text.
     """
     words = unicodedata.normalize("NFC", text).split()
     long = [word for word in words if len(word) >= SHORTEST]
@@ -97,7 +97,7 @@ def matching(text: str) -> Search:
 
 
 def _short(words: list[str]) -> Search:
-    """As `matching`, of words of which none makes a trigram by itself."""
+    """Like `matching`, for words shorter than a trigram."""
     prefix = email_key(" ".join(words))
     params: dict[str, SqlValue] = {"prefix": prefix, "beyond": prefix + _LAST}
     pairs = [word for word in words if len(word) == _SHORT]
@@ -113,13 +113,14 @@ def _short(words: list[str]) -> Search:
 
 
 def _at_an_end(pair: str) -> str:
-    """Two letters that begin a word; without case (李明) they may end it, as such scripts join names."""
+    """Return the match for two letters at the beginning of a word; in scripts without case (李明) also at its
+    end, because they write names as one word."""
     begins = _phrase(f" {pair}")
     return f"({begins} OR {_phrase(f'{pair} ')})" if pair.lower() == pair.upper() else begins
 
 
 def _containing(words: list[str]) -> tuple[str, dict[str, SqlValue]]:
-    """The condition that each of these words, too short for the index, stands in a name or an e-mail."""
+    """Return the condition that a name or e-mail contains each of these words, too short for the index."""
     where, params = "TRUE", dict[str, SqlValue]()
     for n, word in enumerate(words):
         where += f" AND (u.name LIKE :word{n} ESCAPE '\\' OR u.email LIKE :word{n} ESCAPE '\\')"
@@ -128,14 +129,14 @@ def _containing(words: list[str]) -> tuple[str, dict[str, SqlValue]]:
 
 
 def resembling(text: str) -> Search:
-    """Users who share any three letters with `text`: candidates for the nearest name."""
+    """Return the search for users who share three letters with `text`: candidates for a suggestion."""
     grams = {text[at : at + SHORTEST] for at in range(len(text) - SHORTEST + 1)}
     match = " OR ".join(map(_phrase, sorted(grams)))
     return _search(match or None, "TRUE" if grams else "FALSE", {})
 
 
 def _phrase(word: str) -> str:
-    """The word as an FTS5 string: nothing in it is an operator."""
+    """Return the word as an FTS5 string, in which nothing is an operator."""
     doubled = word.replace('"', '""')
     return f'"{doubled}"'
 

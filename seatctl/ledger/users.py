@@ -1,7 +1,4 @@
-"""Users in the ledger: found by e-mail, listed, added, changed. One person at a time.
-
-A file of people is imported by `imports.py`; the search index is `ledger/user_search.py`'s.
-"""
+"""Users: queries and lists, and changes of single users. `imports.py` imports files of people."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from seatctl.ledger import change_rows, groups, roles, user_search
 from seatctl.ledger.engines.port import Row, SqlValue
 from seatctl.ledger.schema import email_keys
 from seatctl.ledger.transaction import Reader, Transaction
-from seatctl.models.call import format_time, parse_time
+from seatctl.models.call import format_time, optional_text, optional_time, parse_time
 from seatctl.models.report import Record
 from seatctl.models.user import User, UserStatus
 from seatctl.rules.emails import check_email, email_key
@@ -23,30 +20,30 @@ from seatctl.rules.suggestions import did_you_mean
 
 _COLUMNS = "u.id, u.email, u.name, u.group_name, u.status, u.last_active, u.created_at, u.reclaim_exempt"
 
-_NEAR = 200
-"""How many candidates for the nearest name are looked at."""
+_CANDIDATES = 200
+"""How many candidates for a suggestion are read."""
 
 
 class UnknownUser(NotFound):
-    """Nobody of this e-mail is in the ledger."""
+    """There is no user with this e-mail address."""
 
     kind = Code.UNKNOWN_USER
 
 
 def find(reader: Reader, email: str) -> User | None:
-    """The user of this e-mail, removed ones too; None where there is none."""
-    row = reader.row(f"SELECT {_COLUMNS} FROM users AS u WHERE u.email_key = ?", (email_key(email),))  # noqa: S608
+    """Return the user with this e-mail, even if removed, or None."""
+    row = reader.row(f"SELECT {_COLUMNS} FROM users AS u WHERE u.email_key = ?", (email_key(email),))
     return None if row is None else _user(row)
 
 
 def email_of(reader: Reader, user_id: int) -> str | None:
-    """The e-mail of the user with this number."""
-    found = reader.value("SELECT email FROM users WHERE id = ?", (user_id,))
-    return found if isinstance(found, str) else None
+    """Return the e-mail of the user with this id, or None."""
+    email = reader.value("SELECT email FROM users WHERE id = ?", (user_id,))
+    return email if isinstance(email, str) else None
 
 
 def require(reader: Reader, email: str) -> User:
-    """The user of this e-mail, whatever the status. Raises UnknownUser with the nearest e-mails."""
+    """Return the user with this e-mail, in any status. Raises UnknownUser with similar e-mails."""
     user = find(reader, email)
     if user is None:
         otherwise = "seatctl users list" if check_email(email) else f"seatctl users add {quoted(email)}"
@@ -56,23 +53,23 @@ def require(reader: Reader, email: str) -> User:
 
 
 def quoted(text: str) -> str:
-    """A typed text as a word of a command to type."""
+    """Return a text quoted as an argument of a command."""
     from shlex import quote
 
     return f"-- {quote(text)}" if text.startswith("-") else quote(text)
 
 
 def similar_emails(reader: Reader, email: str) -> list[str]:
-    """E-mails that could have been meant: they begin alike, or share letters before the @."""
+    """Return candidates for a suggestion: e-mails with the same first letter, or some of the same letters."""
     key = email_key(email)
-    found: list[str] = []
-    for wanted in (user_search.matching(key[:1]), user_search.resembling(key.partition("@")[0])):
+    emails: list[str] = []
+    for search in (user_search.matching(key[:1]), user_search.resembling(key.partition("@")[0])):
         rows = reader.rows(
-            f"SELECT u.email FROM {wanted.source} WHERE {wanted.where} AND u.status <> 'removed' LIMIT :near",  # noqa: S608
-            {**wanted.params, "near": _NEAR},
+            f"SELECT u.email FROM {search.source} WHERE {search.where} AND u.status <> 'removed' LIMIT :most",
+            {**search.params, "most": _CANDIDATES},
         )
-        found += [row["email"] for row in rows]
-    return found
+        emails += [row["email"] for row in rows]
+    return emails
 
 
 def records(
@@ -83,14 +80,14 @@ def records(
     group: str | None = None,
     now: datetime,
 ) -> Iterator[Record]:
-    """Users as records of output, streamed; without a status, all but the removed.
+    """Yield users as output records; without `status`, all except removed ones.
 
-    By e-mail; what a search finds comes unsorted. `seats` counts the active seats at `now` (UTC).
+    They are sorted by e-mail; results of a search are not sorted. `seats` counts active seats at `now` (UTC).
     """
     groups.define_group_key(reader)
-    source, where, params = _chosen(text, status, group)
+    source, where, params = _selection(text, status, group)
     rows = reader.rows(
-        f"SELECT {_COLUMNS}, (SELECT count(*) FROM seats AS s WHERE s.user_id = u.id AND s.revoked_at IS NULL"  # noqa: S608
+        f"SELECT {_COLUMNS}, (SELECT count(*) FROM seats AS s WHERE s.user_id = u.id AND s.revoked_at IS NULL"
         "  AND (s.until IS NULL OR s.until > :now)) AS seats"
         f" FROM {source} WHERE {where} {'' if text else 'ORDER BY u.email_key'}",
         {**params, "now": format_time(now)},
@@ -110,16 +107,18 @@ def records(
 def total(
     reader: Reader, *, text: str = "", status: UserStatus | None = None, group: str | None = None
 ) -> int:
-    """How many users `records` yields."""
+    """Return how many users `records` yields."""
     groups.define_group_key(reader)
-    source, where, params = _chosen(text, status, group)
-    return reader.count(f"SELECT count(*) FROM {source} WHERE {where}", params)  # noqa: S608
+    source, where, params = _selection(text, status, group)
+    return reader.count(f"SELECT count(*) FROM {source} WHERE {where}", params)
 
 
-def _chosen(text: str, status: UserStatus | None, group: str | None) -> tuple[str, str, dict[str, SqlValue]]:
-    wanted = user_search.matching(text) if text else user_search.EVERYBODY
-    params = dict(wanted.params)
-    where = [wanted.where]
+def _selection(
+    text: str, status: UserStatus | None, group: str | None
+) -> tuple[str, str, dict[str, SqlValue]]:
+    search = user_search.matching(text) if text else user_search.EVERYBODY
+    params = dict(search.params)
+    where = [search.where]
     if status is None:
         where.append("u.status <> 'removed'")
     else:
@@ -128,25 +127,24 @@ def _chosen(text: str, status: UserStatus | None, group: str | None) -> tuple[st
     if group is not None:
         where.append(f"NOT {groups.differ('u.group_name', ':group')}")
         params["group"] = group
-    return wanted.source, " AND ".join(where), params
+    return search.source, " AND ".join(where), params
 
 
 def add(tx: Transaction, email: str, *, name: str | None = None, group: str | None = None) -> User:
-    """The active user of this e-mail: made, or a removed one brought back; one who is there stays as is.
+    """Create a user, or bring back a removed one; an existing user is returned unchanged.
 
-    The e-mail, name and group are checked already (rules/people.py).
+    E-mail, name and group must have been checked (rules/people.py).
     """
     user = find(tx, email)
     if user is None:
-        return _make(tx, email, name, group)
+        return _create(tx, email, name, group)
     if user.status is not UserStatus.REMOVED:
         return user
     group = user.group if group is None or same_group(group, user.group) else group
-    back = replace(user, status=UserStatus.ACTIVE, name=name or user.name, group=group)
-    return change(tx, user, back)
+    return change(tx, user, replace(user, status=UserStatus.ACTIVE, name=name or user.name, group=group))
 
 
-def _make(tx: Transaction, email: str, name: str | None, group: str | None) -> User:
+def _create(tx: Transaction, email: str, name: str | None, group: str | None) -> User:
     user_id = tx.insert(
         "INSERT INTO users (email, email_key, name, group_name, created_at) VALUES (?, ?, ?, ?, ?)",
         (email, email_key(email), name, group, tx.now),
@@ -158,22 +156,22 @@ def _make(tx: Transaction, email: str, name: str | None, group: str | None) -> U
 
 
 def change(tx: Transaction, before: User, after: User) -> User:
-    """Write what is different of a user, and note it; nothing where nothing is. Raises `email_taken`."""
+    """Store and record the changes of a user, if there are any. Raises `email_taken`."""
     if before == after:
         return before
     key = email_key(after.email)
     other = find(tx, after.email)
     if other is not None and other.id != before.id and before.email == after.email:
-        key = email_keys.doubled_key(key, before.id)  # as it is: both were there before they were one address
+        key = email_keys.doubled_key(key, before.id)  # as before: both users existed before the rule changed
     elif other is not None and other.id != before.id:
         raise refuse(
             Code.EMAIL_TAKEN,
-            f"{other.email} is another user",
+            f"{other.email} is the address of another user",
             hint=f"seatctl users show {other.email}",
             data={"email": other.email, "status": other.status.value},
         )
     user_search.remove(tx, "SELECT :id", {"id": before.id})
-    was = change_rows.of_user(tx, before.id)
+    old = change_rows.of_user(tx, before.id)
     tx.execute(
         "UPDATE users SET email = :email, email_key = :key, name = :name, group_name = :group,"
         " status = :status, last_active = :last_active, reclaim_exempt = :exempt WHERE id = :id",
@@ -183,19 +181,19 @@ def change(tx: Transaction, before: User, after: User) -> User:
             "name": after.name,
             "group": after.group,
             "status": after.status.value,
-            "last_active": format_time(after.last_active) if after.last_active else None,
+            "last_active": optional_text(after.last_active),
             "exempt": int(after.exempt),
             "id": before.id,
         },
     )
     user_search.index(tx, "SELECT :id", {"id": before.id})
     roles.rename_actor(tx, before.email, after.email)
-    tx.record("user", before.id, was, change_rows.of_user(tx, before.id))
+    tx.record("user", before.id, old, change_rows.of_user(tx, before.id))
     return after
 
 
 def had_email(reader: Reader, user_id: int, email: str) -> bool:
-    """Whether this was the e-mail of the user before."""
+    """Return whether the user had this e-mail before."""
     rows = reader.rows(
         "SELECT json_extract(before, '$.email') AS email FROM changes"
         " WHERE entity = 'user' AND entity_id = ? AND before IS NOT NULL",
@@ -205,7 +203,7 @@ def had_email(reader: Reader, user_id: int, email: str) -> bool:
 
 
 def owned_subscriptions(reader: Reader, user: User) -> list[str]:
-    """The names of the subscriptions that this user owns and that still run."""
+    """Return the names of subscriptions that the user owns and that have not ended."""
     rows = reader.rows(
         "SELECT name FROM subscriptions WHERE owner_id = ?"
         " AND status NOT IN ('canceled', 'incomplete_expired') ORDER BY name_key",
@@ -215,7 +213,7 @@ def owned_subscriptions(reader: Reader, user: User) -> list[str]:
 
 
 def active_seats(reader: Reader, user: User, now: datetime) -> list[dict[str, JsonValue]]:
-    """The active seats of a user at `now` (UTC): subscription, assigned_at, until."""
+    """Return the active seats of a user at `now` (UTC): subscription, assigned_at, until."""
     rows = reader.rows(
         "SELECT p.name, s.assigned_at, s.until FROM seats AS s"
         " JOIN subscriptions AS p ON p.id = s.subscription_id"
@@ -227,7 +225,7 @@ def active_seats(reader: Reader, user: User, now: datetime) -> list[dict[str, Js
 
 
 def open_requests(reader: Reader, user: User, now: datetime) -> list[dict[str, JsonValue]]:
-    """The open requests of a user at `now` (UTC): number, subscription (None: any), status, created_at."""
+    """Return the user's open requests at `now` (UTC): number, subscription (None: any), status, created."""
     rows = reader.rows(
         "SELECT r.number, p.name, r.status, r.created_at FROM requests AS r"
         " LEFT JOIN subscriptions AS p ON p.id = r.subscription_id"
@@ -247,7 +245,7 @@ def _user(row: Row) -> User:
         name=row["name"],
         group=row["group_name"],
         status=UserStatus(row["status"]),
-        last_active=parse_time(row["last_active"]) if row["last_active"] else None,
+        last_active=optional_time(row["last_active"]),
         created_at=parse_time(row["created_at"]),
         exempt=bool(row["reclaim_exempt"]),
     )

@@ -1,4 +1,4 @@
-"""A line of a batch: one command of seatctl, as words."""
+"""The lines of a batch: one seatctl command per line, as words."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ PROGRAM = "seatctl"
 
 
 class Line(NamedTuple):
-    """`n` counts the lines of the file from 1; `words` are without the program's name."""
+    """A line of a batch: `n` is its line number in the file, from 1; `words` do not include `seatctl`."""
 
     n: int
     words: tuple[str, ...]
 
     @property
     def command(self) -> str:
-        """The line as it could be typed, quoted for a shell."""
+        """The command line, quoted for a shell."""
         return shlex.join((PROGRAM, *self.words))
 
     @classmethod
     def read(cls, n: int, command: str) -> Line:
-        """The line that `command` wrote."""
+        """Parse what `command` returned."""
         return cls(n, tuple(shlex.split(command)[1:]))

@@ -1,4 +1,4 @@
-"""Who asks, when, and how: the frozen `Call` that every change carries, and the time it speaks."""
+"""The `Call`: who runs the command, when, and with which global options; and the text form of times."""
 
 from __future__ import annotations
 
@@ -7,44 +7,46 @@ from typing import NamedTuple
 
 
 class BatchRow(NamedTuple):
-    """A line of a batch: it is marked as done in the very transaction of its change."""
+    """A line of a batch; it is marked as done in the transaction of its change."""
 
     run: int
     n: int
 
 
 class Call(NamedTuple):
-    """One invocation of seatctl. `now` is aware UTC in whole seconds; in a sandbox it is the sandbox's."""
+    """One invocation of seatctl. `now` is aware UTC in whole seconds; in a sandbox, the sandbox's time."""
 
     actor: str
-    """An e-mail address, `ci:NAME`, or `os:NAME` where nothing names one."""
+    """An e-mail address, `ci:NAME`, or `os:NAME` if neither is configured."""
     os_user: str
     command: str
-    """The command line as typed, quoted for a shell; arguments never hold a key."""
+    """The command line as typed, quoted for a shell. It contains no keys: they are never arguments."""
     now: datetime
     dry_run: bool = False
     notify: bool = True
     run: int | None = None
-    """The run this call belongs to, where one was opened before the change (an operation, a batch)."""
+    """The run of this call, if it was opened before the transaction (by an operation or a batch)."""
     batch_row: BatchRow | None = None
     rehearsed: bool = False
-    """A line of a batch's dry run: its change is kept in a copy of the ledger, for the lines after it."""
+    """A line in the dry run of a batch: its change is committed to a copy of the ledger, for later lines."""
     undo_window: int = 0
-    """Minutes for which what several people's revoked seats would lead to waits for an undo."""
+    """Minutes for which the waitlist does not get seats revoked from several people, to allow an undo."""
 
 
 def format_time(moment: datetime) -> str:
-    """The one written form of a time: `YYYY-MM-DDTHH:MM:SSZ`, UTC, whole seconds."""
+    """Return the written form of a time: `YYYY-MM-DDTHH:MM:SSZ`, UTC, whole seconds."""
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
-    return f"{moment.isoformat()[:19]}Z"  # strftime takes twice as long, for each time of a page of Stripe's
+    return (
+        f"{moment.isoformat()[:19]}Z"  # strftime takes twice as long, which counts when syncing many objects
+    )
 
 
 def parse_time(text: str) -> datetime:
-    """The aware UTC time that `format_time` wrote. Raises ValueError for any other form."""
+    """Return the aware UTC time of a text in the written form. Raises ValueError for any other form."""
     if len(text) != len("2026-01-31T00:00:00Z") or text[10] != "T" or text[-1] != "Z":
-        raise ValueError(f"{text!r} is not of the form YYYY-MM-DDTHH:MM:SSZ")
-    return datetime.fromisoformat(text)  # strptime would import the locale machinery at start-up
+        raise ValueError(f"{text!r} does not have the form YYYY-MM-DDTHH:MM:SSZ")
+    return datetime.fromisoformat(text)  # strptime would import locale modules at start-up
 
 
 def optional_text(moment: datetime | None) -> str | None:

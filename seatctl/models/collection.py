@@ -1,4 +1,4 @@
-"""What stands in the way of a subscription's payments. Named tuples: `check` reads them on its way."""
+"""Problems in the collection of payments. Named tuples, because `check` imports this module at start-up."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from typing import NamedTuple
 
 
 class Pause(NamedTuple):
-    """Stripe's `pause_collection`: the subscription runs on, and its invoices are not collected."""
+    """Stripe's `pause_collection`: the subscription stays active, but its invoices are not collected."""
 
     behavior: str
-    """`void`, `keep_as_draft` or `mark_uncollectible`: what becomes of the invoices made meanwhile."""
+    """`void`, `keep_as_draft` or `mark_uncollectible`: what happens to new invoices during the pause."""
     resumes_at: datetime | None
-    """When Stripe ends the pause by itself (UTC); None: never."""
+    """When Stripe ends the pause automatically (UTC); None: never."""
 
 
 class OwedInvoice(NamedTuple):
-    """An invoice that still has to be paid, or a draft that nobody is asked to pay. Times are UTC."""
+    """An unpaid invoice, or a draft that Stripe does not collect. Times are UTC."""
 
     handle: str
-    """Its number; a draft's id."""
+    """The invoice number, or the Stripe id of a draft."""
     draft: bool
-    """Stripe neither finalizes nor collects it by itself: one of an unpaid subscription, or of a pause."""
+    """Stripe does not finalize or collect it: its subscription is unpaid, or collection is paused."""
     amount: int
     """Minor units."""
     currency: str
     due: datetime | None
-    """None: it is charged to a card, at once."""
+    """None: it is charged to a card immediately."""
     since: datetime
-    """When it was finalized; of a draft, made."""
+    """When it was finalized, or created if it is a draft."""
 
 
 class Trouble(NamedTuple):
-    """Why a subscription is not as it should be, and the commands that help, the best one first."""
+    """A problem with the payments of a subscription, and the commands that solve it, the best one first."""
 
     reason: str
     """`past_due`, `unpaid`, `paused`, `incomplete`, `collection_paused`, `open_invoice`, `over_assigned`."""

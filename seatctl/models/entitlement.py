@@ -1,4 +1,4 @@
-"""Whether a person may use what a seat grants: what is held, and the answer."""
+"""Entitlement: the seats of a person, and the answer of `check`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from seatctl.models.collection import OwedInvoice, Pause
 
 
 class Holding(NamedTuple):
-    """An active seat of a person, with what its subscription says about it. Times are aware UTC."""
+    """An active seat of a person, with the values of its subscription that matter. Times are aware UTC."""
 
     subscription: str
     plan: str
@@ -20,24 +20,24 @@ class Holding(NamedTuple):
     grace_days: int
     features: tuple[str, ...]
     capacity: int = 1
-    """Seats that the subscription pays for now."""
+    """Seats that are paid for now."""
     pause: Pause | None = None
     owed: tuple[OwedInvoice, ...] = ()
     sign_in_url: str | None = None
-    """Where its people sign in, as the policy says."""
+    """Where people with a seat sign in, from the policy."""
 
 
 class OpenRequest(NamedTuple):
-    """The open request of a person without a seat. `place` None: it awaits approval, else the waitlist's."""
+    """The open request of a person without a seat. `place` on the waitlist; None: it waits for approval."""
 
     number: int
     place: int | None
     subscription: str | None
-    """None: any."""
+    """None: any subscription."""
 
 
 class EntitlementAnswer(NamedTuple):
-    """The answer of `check`. `until` None: as long as the seat is held and the subscription renews."""
+    """The answer of `check`. `until` None: as long as the person has the seat and the subscription renews."""
 
     entitled: bool
     reason: str
@@ -47,4 +47,4 @@ class EntitlementAnswer(NamedTuple):
     holding: Holding | None
     until: datetime | None
     ways_out: tuple[str, ...] = ()
-    """The commands that would end what is wrong with the payments of the subscription."""
+    """The commands that solve the payment problem of the subscription."""

@@ -1,4 +1,4 @@
-"""Invoices as Stripe has them; amounts are minor units of `currency`."""
+"""Invoices from Stripe. Amounts are in minor units of `currency`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seatctl.errors import JsonValue
 
 
 class InvoiceStatus(StrEnum):
-    """Stripe's statuses."""
+    """Stripe's statuses of invoices."""
 
     DRAFT = "draft"
     OPEN = "open"
@@ -21,14 +21,15 @@ class InvoiceStatus(StrEnum):
 
     @property
     def owes(self) -> bool:
-        """Whether what remains of such an invoice may still be collected: a void one is owed by nobody, an
-        uncollectible one was written off. Stripe leaves the amounts of both as they were."""
+        """Whether the remaining amount may still be collected. Void invoices are not owed, and uncollectible
+        ones
+        are written off, but Stripe leaves the amounts of both unchanged."""
         return self not in {InvoiceStatus.VOID, InvoiceStatus.UNCOLLECTIBLE}
 
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """The mirror of one Stripe invoice."""
+    """The mirror of a Stripe invoice."""
 
     id: int
     stripe_id: str
@@ -40,33 +41,33 @@ class Invoice:
     amount_due: int
     amount_paid: int
     amount_remaining: int
-    """What is still to be paid: nothing of a void or uncollectible invoice."""
+    """The amount still to be paid; 0 for void and uncollectible invoices."""
     created_at: datetime
     due_date: datetime | None
     finalized_at: datetime | None
     billing_reason: str | None
     hosted_url: str | None
     details: Mapping[str, JsonValue] = field(default_factory=dict)
-    """Taxes, discounts, payments, the PDF, who it is billed to (billing/invoice_details.py)."""
+    """Taxes, discounts, payments, the PDF, the billing address (billing/invoice_details.py)."""
     refunds: tuple[Refund, ...] = ()
-    """What went back to the card or bank, by whatever way, oldest first."""
+    """All refunds to the card or bank, oldest first."""
     disputes: tuple[Dispute, ...] = ()
-    """Payments that the cardholder's bank questions or has taken back, oldest first."""
+    """Payments that the cardholder's bank disputes or has taken back, oldest first."""
 
     @property
     def disputed(self) -> int:
-        """What is in question or lost, in minor units; a dispute that was won took nothing."""
-        return sum(one.amount for one in self.disputes if not one.is_over)
+        """The amount in dispute or lost, in minor units; disputes that were won do not count."""
+        return sum(dispute.amount for dispute in self.disputes if not dispute.is_over)
 
     @property
     def refunded(self) -> int:
-        """What was given back in all, in minor units; a refund that failed gave nothing back."""
-        return sum(one.amount for one in self.refunds if one.status not in {"failed", "canceled"})
+        """The refunded amount, in minor units; failed refunds do not count."""
+        return sum(refund.amount for refund in self.refunds if refund.status not in {"failed", "canceled"})
 
     def days_late(self, at: datetime) -> int | None:
-        """Full days since it had to be paid, None for an invoice that is not late at `at` (UTC).
+        """Return the full days since the invoice was due, or None if it is not overdue at `at` (UTC).
 
-        An invoice on account has its due date; one that is charged to a card was due when it was finalized.
+        An invoice on account has a due date; an invoice charged to a card was due when it was finalized.
         """
         due = self.due_date or self.finalized_at
         if self.status is not InvoiceStatus.OPEN or not self.amount_remaining or due is None or at <= due:
@@ -79,7 +80,7 @@ _OVER_FOR_GOOD = frozenset(("won", "warning_closed", "prevented"))
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """A payment that the cardholder's bank questions. Minor units of its currency, times aware UTC."""
+    """A payment that the cardholder's bank disputes. Minor units of its currency, times aware UTC."""
 
     amount: int
     currency: str
@@ -87,16 +88,16 @@ class Dispute:
     reason: str
     at: datetime
     answer_by: datetime | None
-    """Until when the bank takes evidence."""
+    """Until when the bank accepts evidence."""
 
     @property
     def is_over(self) -> bool:
-        """Whether it ended without taking anything."""
+        """Whether it ended without a loss."""
         return self.status in _OVER_FOR_GOOD
 
     @property
     def is_open(self) -> bool:
-        """Whether it is not decided yet."""
+        """Whether it is still undecided."""
         return not self.is_over and self.status != "lost"
 
     @property
@@ -107,7 +108,7 @@ class Dispute:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """Money that was given back, in minor units of the invoice's currency. `at` is aware UTC."""
+    """A refund in minor units of the invoice's currency. `at` is aware UTC."""
 
     amount: int
     status: str
@@ -116,7 +117,7 @@ class Refund:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceLine:
-    """One line of an invoice; the period is aware UTC."""
+    """A line of an invoice; the period is aware UTC."""
 
     stripe_id: str
     description: str | None
@@ -127,4 +128,4 @@ class InvoiceLine:
     period_end: datetime
     proration: bool
     details: Mapping[str, JsonValue] = field(default_factory=dict)
-    """The unit price, the discounts and the taxes of this line."""
+    """Unit price, discounts and taxes of this line."""

@@ -1,4 +1,4 @@
-"""Messages to people: what the outbox holds of one, and what became of it."""
+"""Messages in the outbox."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Template(StrEnum):
-    """What a message says; each has a text and an HTML file of this name."""
+    """The kinds of messages; each has a text and an HTML template of this name."""
 
     SEAT_ASSIGNED = "seat_assigned"
     SEAT_REVOKED = "seat_revoked"
@@ -25,7 +25,7 @@ class Template(StrEnum):
 
 
 class MessageState(StrEnum):
-    """`waiting` is tried again by itself; `failed` waits for a person; `held` was overtaken by events."""
+    """`waiting` is tried again automatically, `failed` is not; `held` is outdated and is never sent."""
 
     WAITING = "waiting"
     SENT = "sent"
@@ -35,12 +35,12 @@ class MessageState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One row of the outbox. Times in the written form, UTC."""
+    """A row of the outbox. Times in the written form, UTC."""
 
     id: int
     template: str
     ids: Mapping[str, int]
-    """What it is about: seat, request, subscription, invoice, user, or a number that the text needs."""
+    """What it is about: the ids of a seat, request, subscription, invoice or user, or other numbers."""
     state: MessageState
     attempts: int
     queued_at: str
@@ -48,7 +48,7 @@ class Message:
     sent_at: str | None
     last_error: str | None
     email: str | None
-    """The recipient; None for one to many."""
+    """The recipient; None for a message to many."""
     name: str | None
     recipients: int
-    """More than one until it is spread out, when messages are sent."""
+    """More than one until the message is expanded for sending."""

@@ -1,4 +1,4 @@
-"""Stripe's objects as a sync reads them: which kinds there are, and one object as it came."""
+"""Objects of the mirror of Stripe, as a sync reads and stores them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from seatctl.models.stripe_objects import StripeCustomer, StripeInvoice
 
 
 class Kind(StrEnum):
-    """The objects that the ledger mirrors, in the order in which they rely on each other."""
+    """The kinds of objects that the ledger mirrors, in the order in which they depend on each other."""
 
     PRODUCT = "product"
     PRICE = "price"
@@ -23,7 +23,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MirroredObject:
-    """An object kept as Stripe's JSON. `parent`: a price's product, a refund's or dispute's payment."""
+    """An object stored as Stripe's JSON. `parent`: a price's product, or a refund's or dispute's payment."""
 
     kind: Kind
     id: str
@@ -35,7 +35,7 @@ class MirroredObject:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """An object that could not be read; it is skipped, counted and shown."""
+    """An object that could not be parsed; it is skipped, counted and shown."""
 
     kind: Kind
     id: str
@@ -44,21 +44,21 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """An object that Stripe no longer has: a deleted product, price or draft."""
+    """A product, price or draft that was deleted in Stripe."""
 
     kind: Kind
     id: str
 
 
 Mirrored = MirroredObject | StripeCustomer | StripeInvoice | Unreadable | Gone
-"""What one object of Stripe became."""
+"""The result of reading one object of Stripe."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A part of a list that is still to be read: objects created from `first` to `last`, both included.
+    """A part of a list that is still to be read: objects created from `first` to `last`, both inclusive.
 
-    Unix seconds; `after` is the id of the last one that was read, where the part is under way.
+    Unix seconds. `after` is the id of the last object that was read, if the part was begun.
     """
 
     first: int

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 ZERO_DECIMAL = frozenset(
     ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf")
 )
-"""Stripe's zero-decimal currencies: the API's amount is whole units."""
+"""Stripe's zero-decimal currencies: amounts in the API are whole units."""
 
 THREE_DECIMAL = frozenset(("bhd", "jod", "kwd", "omr", "tnd"))
-"""Stripe's three-decimal currencies: amounts are thousandths, in multiples of 10."""
+"""Stripe's three-decimal currencies: amounts in the API are thousandths, in multiples of 10."""
 
 WHOLE_HUNDREDS = frozenset(("isk", "ugx"))
-"""Written without decimals, but the API's amount is hundredths and must be whole hundreds."""
+"""Written without decimals, but amounts in the API are hundredths and must be multiples of 100."""
 
 
 MOST = 999_999_999_999
-"""Stripe takes amounts of at most twelve digits, in most currencies of eight."""
+"""The highest amount that Stripe accepts in any currency: twelve digits. Most currencies allow eight."""
 
 _LONGEST_AMOUNT = 40
 
@@ -31,7 +31,7 @@ class Money:
 
 
 def exponent(currency: str) -> int:
-    """Decimal digits between the API's amount and the currency's unit: 0, 2 or 3 (Stripe's own table)."""
+    """Return the decimal digits of an amount in the API: 0, 2 or 3, by Stripe's table."""
     code = currency.lower()
     if code in ZERO_DECIMAL:
         return 0
@@ -39,7 +39,7 @@ def exponent(currency: str) -> int:
 
 
 def step(currency: str) -> int:
-    """The least multiple that Stripe takes: 100 for ISK and UGX, 10 for three-decimal ones, else 1."""
+    """Return the number that amounts must be a multiple of: 100, 10 or 1, by Stripe's table."""
     code = currency.lower()
     if code in WHOLE_HUNDREDS:
         return 100
@@ -47,17 +47,17 @@ def step(currency: str) -> int:
 
 
 def accepted_form(currency: str) -> str:
-    """How an amount of this currency is written, in words: an example would be another amount."""
+    """Describe how an amount is written, without an example, which could be mistaken for a price."""
     if not exponent(currency) or currency.lower() in WHOLE_HUNDREDS:
         return "a whole number, without separators"
     return "digits, with at most 2 decimals after a point, and no other separators"
 
 
 def parse_amount(text: str, currency: str) -> int:
-    """`12.00` as minor units of `currency`. Raises ValueError where the text is no amount Stripe takes."""
+    """Return a text such as `12.00` in minor units. Raises ValueError if Stripe would not accept it."""
     digits = exponent(currency)
     if len(text.strip()) > _LONGEST_AMOUNT:
-        raise ValueError(f"{text.strip()[:_LONGEST_AMOUNT]}… is too long for an amount")
+        raise ValueError(f"{text.strip()[:_LONGEST_AMOUNT]}… is too long to be an amount")
     whole, dot, fraction = text.strip().partition(".")
     if not (whole.isascii() and whole.isdigit()) or (dot and not (fraction.isascii() and fraction.isdigit())):
         raise ValueError(f"{text!r} is not an amount")
@@ -67,15 +67,15 @@ def parse_amount(text: str, currency: str) -> int:
     scale: int = 10**digits
     amount = int(whole) * scale + int(fraction[:digits].ljust(digits, "0") or 0)
     if amount > MOST:
-        raise ValueError("that is more than Stripe can charge")
+        raise ValueError("the amount is more than Stripe can charge")
     if amount % step(currency):
         least = plain_amount(step(currency), currency)
-        raise ValueError(f"{text!r} is not a multiple of {least} {currency.upper()}, as Stripe requires")
+        raise ValueError(f"{text!r} is not a multiple of {least} {currency.upper()}, which Stripe requires")
     return amount
 
 
 def plain_amount(amount: int, currency: str) -> str:
-    """Minor units as a plain decimal without the currency: `1200` usd is `12.00`."""
+    """Return minor units as a plain decimal without the currency: `1200` usd is `12.00`."""
     digits = exponent(currency)
     if not digits:
         return str(amount)

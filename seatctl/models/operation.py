@@ -1,4 +1,4 @@
-"""Operations: purchases and other writes to Stripe that survive a kill at any point (billing.md)."""
+"""Operations: purchases and other changes in Stripe that survive a kill at any point (docs/billing.md)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from seatctl.errors import JsonValue
 
 
 class OperationState(StrEnum):
-    """`pending`: to be finished or undone; `waiting`: for an authentication or a hosted page."""
+    """`pending`: must be finished or reverted; `waiting`: for an authentication or a hosted page."""
 
     PENDING = "pending"
     WAITING = "waiting"
@@ -20,7 +20,7 @@ class OperationState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A function of its payload; `reserved_name` is the subscription name that a buy holds."""
+    """An operation is determined by its payload. `reserved_name` is the name key that a purchase reserves."""
 
     id: int
     run: int
@@ -37,7 +37,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A call to Stripe: the exact form that is sent, and the recorded answer once there is one."""
+    """A call to Stripe: the exact form that is sent, and the stored answer once there is one."""
 
     name: str
     attempt: int

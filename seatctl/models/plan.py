@@ -1,4 +1,4 @@
-"""Plans and their policies (design, section 4): what is sold and under which rules."""
+"""Plans and their policies: what is sold, and under which rules."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Increase(StrEnum):
 
 
 class Decrease(StrEnum):
-    """When seats can be given back."""
+    """When the number of seats can be reduced."""
 
     NOW = "now"
     AT_RENEWAL = "at_renewal"
@@ -39,21 +39,21 @@ class PlanChange(StrEnum):
 
 
 class Renewal(StrEnum):
-    """Whether a term renews by itself."""
+    """Whether a term renews automatically."""
 
     AUTOMATIC = "automatic"
     MANUAL = "manual"
 
 
 class Discounts(StrEnum):
-    """When a discount may be given."""
+    """When a discount is allowed."""
 
     ANYTIME = "anytime"
     PURCHASE_AND_RENEWAL = "purchase_and_renewal"
 
 
 class OnAccount(StrEnum):
-    """Whether seats may be bought against an invoice; never for add-ons under `purchase_and_renewal`."""
+    """Whether seats can be paid by invoice; `purchase_and_renewal` excludes seats added within a term."""
 
     YES = "yes"
     NO = "no"
@@ -62,7 +62,7 @@ class OnAccount(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules of a plan; the defaults are those of `flexible`. `rules/policies.py` holds the presets."""
+    """The rules of a plan; the defaults are those of the preset `flexible` (rules/policies.py)."""
 
     pack_size: int = 1
     min_seats: int = 1
@@ -80,12 +80,12 @@ class Policy:
     features: tuple[str, ...] = ()
     sign_in_url: str | None = None
     support_contact: str | None = None
-    """Who decides what the policy leaves open, such as seats given back inside a term."""
+    """The contact for decisions that the policy leaves open, such as fewer seats within a term."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One Stripe product with its current price; `unit_amount` is minor units per seat and interval."""
+    """A Stripe product with its current price; `unit_amount` is in minor units per seat and interval."""
 
     id: int
     slug: str
@@ -97,13 +97,13 @@ class Plan:
     interval: Interval
     interval_count: int
     policy: Policy | None
-    """None: adopted from Stripe without a policy; purchases are refused until `plans edit` gives one."""
+    """None: adopted from Stripe without a policy; purchases are refused until `plans edit` sets one."""
     active: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class PlanSpec:
-    """A plan as it is wanted, before Stripe has given it ids; `unit_amount` in minor units."""
+    """A plan to be created, before it has ids from Stripe; `unit_amount` in minor units."""
 
     slug: str
     name: str

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What `subs buy` asks for. One of a card, another subscription, a hosted page, or an invoice pays."""
+    """The order of `subs buy`: paid by card, with another subscription, on a hosted page, or by invoice."""
 
     plan: str
     seats: int
@@ -18,17 +18,17 @@ class Order:
     payment_method: str | None
     """A saved `pm_…` or a token `tok_…`; never a card number."""
     bill_to: str | None
-    """A subscription whose customer and card pay for this one too."""
+    """A subscription whose customer and card also pay for this one."""
     max_spend: str | None
     """The most that may be charged now, as typed, in the plan's currency."""
     request_id: str | None
     checkout: bool = False
-    """Paid on Stripe's hosted page, by a card that is typed there."""
+    """Paid on Stripe's hosted page, with a card that is entered there."""
     due_days: int | None = None
-    """On account: days until the invoice is due. None is paid at once."""
+    """On account: days until the invoice is due. None: paid immediately."""
     discounts: tuple[tuple[str, str], ...] = ()
     """(`coupon` or `promotion_code`, its id)."""
     address: tuple[tuple[str, str], ...] = ()
-    """(part, text) under Stripe's names: of the customer who is made for it. Automatic tax needs one."""
+    """The address of the new customer, as (Stripe's field name, text). Automatic tax needs one."""
     automatic_tax: bool = False
     """Whether Stripe adds the tax of the customer's place."""

@@ -35,7 +35,7 @@ class Report:
     columns: tuple[str, ...] = ()
     """The keys that a table shows, in order; empty: all keys of the first row."""
     data: dict[str, JsonValue] = field(default_factory=dict)
-    """Further keys of the JSON object, beside run, dry_run, summary and rows."""
+    """Further keys of the JSON object, besides run, dry_run, summary and rows."""
     warnings: tuple[str, ...] = ()
     """Printed on stderr whatever the format, and in JSON beside the summary."""
     bugs: tuple[Exception, ...] = ()

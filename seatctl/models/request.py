@@ -1,4 +1,4 @@
-"""Requests for a seat: asked by or for a user, decided by an owner, an admin or a rule."""
+"""Requests for a seat: made by or for a user, decided by a person or a rule."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class RequestStatus(StrEnum):
-    """`pending` and `waitlisted` are open; the others are final. Expiry is computed at reading."""
+    """`pending` and `waitlisted` are open; the others are final. Reads compute the expiry."""
 
     PENDING = "pending"
     WAITLISTED = "waitlisted"
@@ -20,7 +20,7 @@ class RequestStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SeatRequest:
-    """A request by its number. `subscription` None asks for any that fits."""
+    """A request. `subscription` None is a request for any suitable subscription."""
 
     number: int
     user_id: int
@@ -36,4 +36,4 @@ class SeatRequest:
     decided_at: datetime | None
     reason: str | None
     features: tuple[str, ...] = ()
-    """Of one for any subscription: what its seat must grant."""
+    """For a request for any subscription: the features that its seat must have."""

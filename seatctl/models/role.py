@@ -1,4 +1,4 @@
-"""Roles and the actions they permit. The matrix itself is `rules/permissions.py`."""
+"""Roles and actions. `rules/permissions.py` has the matrix of which role permits which action."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """Global, or for one subscription (`owner` always is)."""
+    """Roles are global or for one subscription; `owner` is always for one."""
 
     ADMIN = "admin"
     OWNER = "owner"
@@ -16,7 +16,7 @@ class Role(StrEnum):
 
 
 class Action(StrEnum):
-    """What a change does, as far as permission is concerned."""
+    """What a change does, for the check of permissions."""
 
     MANAGE_PLANS = "manage plans"
     BUY = "buy subscriptions"
@@ -35,7 +35,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A role of an actor; `subscription_id` None is global."""
+    """A role of an actor; `subscription_id` None: global."""
 
     actor: str
     role: Role

@@ -1,4 +1,4 @@
-"""Runs, audit entries and change rows: what was done, by whom, and what it changed."""
+"""Runs, audit entries and change rows: who did what, and what it changed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class RunState(StrEnum):
-    """A `pending` run is being done, or was killed: the next `sync` finishes or undoes it."""
+    """A `pending` run is in progress or was killed; in that case the next `sync` finishes or reverts it."""
 
     PENDING = "pending"
     DONE = "done"
@@ -17,7 +17,7 @@ class RunState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A command that changed something, by its number."""
+    """A command that changed something."""
 
     number: int
     command: str
@@ -30,7 +30,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One audit entry: one transaction. `digest` covers its change rows, `hash` chains the entries."""
+    """The audit entry of one transaction. `digest` covers its change rows, and `hash` chains the entries."""
 
     seq: int
     run: int
@@ -38,7 +38,7 @@ class AuditEntry:
     actor: str
     os_user: str
     command_hash: str
-    """SHA-256 of the command line; the text itself stands in the run, where it can be erased."""
+    """SHA-256 of the command line. The text is in the run, where it can be erased."""
     digest: str
     prev_hash: str
     hash: str
@@ -46,7 +46,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One changed thing of an entry: JSON before and after; None where it did not exist or was erased."""
+    """A change row: JSON before and after; None if the entity did not exist, or was erased."""
 
     entry: int
     n: int

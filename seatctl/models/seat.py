@@ -1,4 +1,4 @@
-"""Seats: who sits where, since when, until when. A revoked seat is history and never reopened."""
+"""Seats: who has a seat in which subscription, and when. A revoked seat is history and never reopened."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """One person in one subscription. Active while `revoked_at` is None and `until` lies ahead."""
+    """The seat of a person. It is active while `revoked_at` is None and `until` is in the future."""
 
     id: int
     subscription: str
@@ -22,11 +22,11 @@ class Seat:
 
 
 class DepartureRule(StrEnum):
-    """Which people give up their seats where there are too many."""
+    """Which people lose their seats if there are too many."""
 
     NEWEST = "newest"
     OLDEST = "oldest"
     SUSPENDED = "suspended"
-    """Suspended users, the newest seats among them first."""
+    """Suspended users, newest seats first."""
     UNCLAIMED = "unclaimed"
-    """Who never used an activation code, the newest seats among them first."""
+    """Users who never used an activation code, newest seats first."""

@@ -1,6 +1,6 @@
-"""What seatctl reads of Stripe's objects, as frozen values. `billing/objects.py` parses them.
+"""Stripe's objects as frozen values, with the fields that seatctl uses. `billing/objects.py` parses them.
 
-Amounts are minor units, times aware UTC. Only the fields that are used; nothing of the SDK.
+Amounts are in minor units, times aware UTC. Nothing here depends on the SDK.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from seatctl.models.subscription import SubscriptionStatus
 
 @dataclass(frozen=True, slots=True)
 class StripePrice:
-    """A recurring price; `unit_amount` is None where it is tiered or fractional."""
+    """A recurring price; `unit_amount` is None if it is tiered or fractional."""
 
     id: str
     product_id: str
@@ -34,18 +34,18 @@ class StripePrice:
 
 @dataclass(frozen=True, slots=True)
 class StripeCard:
-    """A saved payment method, as far as a person recognises it."""
+    """A saved payment method, with what a person recognises it by."""
 
     id: str
     brand: str
     last4: str
     type: str
-    """`card`, or what it is instead, in Stripe's words."""
+    """`card`, or Stripe's name of another type."""
 
 
 @dataclass(frozen=True, slots=True)
 class StripeCustomer:
-    """A customer; a deleted one has nothing but its id."""
+    """A customer; a deleted one has only its id."""
 
     id: str
     email: str | None
@@ -54,12 +54,12 @@ class StripeCustomer:
     default_payment_method: str | None
     metadata: Mapping[str, str]
     details: Mapping[str, JsonValue] = field(default_factory=dict)
-    """What is shown besides: the card's brand and last digits where they were expanded, the balance."""
+    """Further values to show: the balance, and brand and last digits of the card if they were expanded."""
 
 
 @dataclass(frozen=True, slots=True)
 class StripeProduct:
-    """A product: a plan is one. `default_price` is an id."""
+    """A product, which is a plan in seatctl. `default_price` is an id."""
 
     id: str
     name: str
@@ -70,7 +70,7 @@ class StripeProduct:
 
 @dataclass(frozen=True, slots=True)
 class StripeItem:
-    """One item of a subscription; the period is the item's own."""
+    """An item of a Stripe subscription; the period is the item's own."""
 
     id: str
     price: StripePrice
@@ -81,17 +81,17 @@ class StripeItem:
     created: int = 0
     """Unix seconds."""
     tax_rates: tuple[str, ...] = ()
-    """The ids of its own, which go before the subscription's."""
+    """The ids of the item's own tax rates, which take precedence over the subscription's."""
 
     @property
     def licensed(self) -> bool:
-        """Whether it is billed by its quantity, which is a number of seats; metered ones are not."""
+        """Whether it is billed by its quantity, which is a number of seats; metered items are not."""
         return self.price.usage_type == "licensed"
 
 
 @dataclass(frozen=True, slots=True)
 class StripeSubscription:
-    """A subscription with its items in Stripe's order."""
+    """A Stripe subscription with its items in Stripe's order."""
 
     id: str
     customer_id: str
@@ -106,17 +106,17 @@ class StripeSubscription:
     billing_cycle_anchor: datetime
     default_payment_method: str | None
     automatic_tax: bool = False
-    """Whether Stripe adds the tax of the customer's place to its invoices."""
+    """Whether Stripe adds the tax of the customer's location to the invoices."""
     tax_rates: tuple[str, ...] = ()
-    """The ids of those that count for items without their own."""
+    """The ids of the tax rates for items without their own."""
     discounts: tuple[str, ...] = ()
-    """Their ids: an update that names any replaces them all."""
+    """The ids of the discounts. An update that names any discounts replaces all of them."""
     pause: Pause | None = None
-    """`pause_collection`: the status stays as it was, and invoices are not collected."""
+    """`pause_collection`: the status does not change, and invoices are not collected."""
     schedule: str | None = None
-    """What sets its items at the beginning of each phase, whatever they were changed to before."""
+    """The id of a schedule. It resets the items at the beginning of each phase, despite earlier changes."""
     flexible: bool = True
-    """Billing mode: credits go by what was billed, not by what its items hold (classic)."""
+    """The billing mode: flexible computes credits from what was billed, classic from the items."""
     speaks_of: str | None = None
     """The item that its metadata speaks of, which may be gone; None: the ledger tells nothing of that."""
 
@@ -145,25 +145,25 @@ class StripeInvoice:
     lines: tuple[InvoiceLine, ...]
     metadata: Mapping[str, str]
     details: Mapping[str, JsonValue] = field(default_factory=dict)
-    """Taxes, discounts, payments, the PDF, who it is billed to: what `invoices show` tells besides."""
+    """Further values for `invoices show`: taxes, discounts, payments, the PDF, the billing address."""
 
 
 @dataclass(frozen=True, slots=True)
 class StripePage:
-    """A page of Checkout, with the id of the subscription or the setup intent that it has led to."""
+    """A page of Stripe Checkout, with the id of the subscription or setup intent that it created."""
 
     id: str
     status: str
     """`open`, `complete` or `expired`."""
     mode: str
-    """`subscription`, or `setup` for one that only collects a card."""
+    """`subscription`, or `setup` for a page that only saves a card."""
     url: str | None
-    led_to: str | None
+    created_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What Stripe says a purchase costs: due now, and in full."""
+    """Stripe's preview of an invoice."""
 
     currency: str
     subtotal: int
@@ -171,9 +171,9 @@ class Preview:
     amount_due: int
     lines: tuple[InvoiceLine, ...]
     discounts: tuple[int, ...] = ()
-    """What each discount takes off; one that does not apply (another currency or product) is not there."""
+    """The amount of each discount. Discounts that do not apply (other currency or product) are missing."""
     carried_over: int = 0
-    """Too little to be charged: it becomes a debt on the customer's balance, and is asked for with the next
+    """An amount too small to be charged: it becomes a debit on the customer's balance and is added to the next
     invoice."""
     tax_status: str | None = None
-    """How Stripe's reckoning of the tax went: `complete`, or what it lacks; None: it reckons none."""
+    """The status of Stripe's automatic tax: `complete`, or what is missing; None without automatic tax."""

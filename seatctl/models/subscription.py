@@ -1,4 +1,4 @@
-"""Subscriptions: one row per licensed Stripe item, which is one pool of seats."""
+"""Subscriptions: one row per licensed item of a Stripe subscription."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seatctl.models.plan import Policy
 
 
 class SubscriptionStatus(StrEnum):
-    """Stripe's statuses."""
+    """Stripe's statuses of subscriptions."""
 
     INCOMPLETE = "incomplete"
     INCOMPLETE_EXPIRED = "incomplete_expired"
@@ -24,13 +24,13 @@ class SubscriptionStatus(StrEnum):
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended for good: Stripe changes nothing of it any more."""
+        """Whether it has ended for good: nothing of it can be changed in Stripe any more."""
         return self in {SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED}
 
 
 @dataclass(frozen=True, slots=True)
 class AutoApproval:
-    """Whether requests are approved by themselves while seats are free, and under which rules."""
+    """Whether requests are approved automatically while seats are free, and by which rules."""
 
     enabled: bool = False
     domains: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ class AutoApproval:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A pool of seats. `capacity` is what is paid for now, `assigned` what is taken; both are seats."""
+    """A subscription. `capacity` is the number of seats paid for now, `assigned` the number in use."""
 
     id: int
     name: str
@@ -57,7 +57,7 @@ class Subscription:
     policy: Policy | None
     currency: str
     unit_amount: int
-    """Minor units per seat and interval: the price at the start of this term."""
+    """Minor units per seat and interval: the price since the start of this term."""
     term_start: datetime
     term_end: datetime
     owner_id: int | None
@@ -65,18 +65,18 @@ class Subscription:
     auto_approval: AutoApproval
     cancel_at: datetime | None
     unpaid_since: datetime | None
-    """Finalization of the oldest unpaid invoice, on account its due date, which may lie ahead; the grace
-    runs from here."""
+    """When the oldest unpaid invoice was finalized; on account, its due date, which may be in the future. The
+    grace period begins here."""
     home_ledger: str | None
-    """The ledger id in Stripe's metadata (design rule 9); None belongs to nobody."""
+    """The id of the ledger in Stripe's metadata; None: the subscription belongs to no ledger."""
     price_id: str = ""
-    """The Stripe price of what is paid for now."""
+    """The Stripe price of the running term."""
     pause: Pause | None = None
-    """Collection is paused: it entitles, and nobody pays."""
+    """Collection is paused: seats can be used, but invoices are not collected."""
     owed: tuple[OwedInvoice, ...] = field(default=(), compare=False)
-    """What is still to be paid for it, newest first; an invoice is no part of the subscription."""
+    """Unpaid invoices, newest first. They are not part of the subscription in comparisons."""
 
     @property
     def free(self) -> int:
-        """Seats that can still be assigned; never negative when over-assigned."""
+        """Seats that can still be assigned; 0 if more people have seats than are paid for."""
         return max(0, self.capacity - self.assigned)

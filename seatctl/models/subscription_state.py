@@ -1,4 +1,4 @@
-"""How a subscription stands: what is paid for now, what the next term holds, and its calendar."""
+"""The state of a subscription: the running term, the next term, and its dates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seatctl.models.subscription import SubscriptionStatus
 
 @dataclass(frozen=True, slots=True)
 class TermContent:
-    """Seats at a price: what runs now, or what the next term begins with."""
+    """The seats, price and plan of a term."""
 
     price_id: str
     plan: str
@@ -21,63 +21,63 @@ class TermContent:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionState:
-    """Read from Stripe's subscription and its metadata; the only input of the rules of change.
+    """Derived from the Stripe subscription and its metadata; the only input of the rules for changes.
 
-    `now` is what is paid for until `term_end`; `next` is what Stripe's item holds. They differ while a
-    decrease, a plan change or a paid renewal waits for the term's end. Times are aware UTC.
+    `now` is paid for until `term_end`; `next` is what Stripe's item has. They differ while a decrease, a plan
+    change or a paid renewal waits for the end of the term. Times are aware UTC.
     """
 
     name: str
     status: SubscriptionStatus
     policy: Policy
-    """What holds now: where a plan change waits, still the one of the running term."""
+    """The policy of the running term, also while a plan change waits."""
     now: TermContent
     next: TermContent
     term_start: datetime
     term_end: datetime
-    """The end of what is paid for as `now`."""
+    """The end of the running term."""
     period_end: datetime
-    """The end of Stripe's period: later than `term_end` once the next term is paid."""
+    """The end of Stripe's period, which is later than `term_end` once the next term is paid."""
     renewed: bool
-    """The next term is paid already: the renewal window is closed until the next one."""
+    """The next term is paid already; the renewal window is closed until the next term."""
     ends_at: datetime | None
-    """When Stripe ends the subscription unless something is done: with a period, or within one."""
+    """When Stripe will end the subscription, at the end of a period or within one; None: it renews."""
     assigned: int
     next_policy: Policy | None = None
-    """That of the next term; None is the same."""
+    """The policy of the next term; None: the same policy."""
     by_hand: bool = False
-    """The running term was paid by a renewal by hand: a trial to Stripe, which prorates nothing in it."""
+    """The running term was renewed manually. To Stripe it is a trial, in which nothing is prorated."""
     pause: Pause | None = None
-    """Collection is paused: what the subscription bills meanwhile is not paid."""
+    """Collection is paused: invoices are not collected meanwhile."""
     owed: tuple[OwedInvoice, ...] = ()
-    """What is still to be paid for it, newest first, as the ledger knows it."""
+    """Unpaid invoices, newest first, from the ledger."""
 
     @property
     def ends(self) -> bool:
-        """Whether it ends with Stripe's period or before, so that no further term is billed."""
+        """Whether it ends with Stripe's current period or earlier, so that no further term is billed."""
         return self.ends_at is not None and self.ends_at <= self.period_end
 
     def ends_before(self, moment: datetime) -> bool:
-        """Whether nothing is left of it at that moment, as Stripe ends it first."""
-        manual = self.policy.renewal is Renewal.MANUAL  # which ends at each term's end unless it is renewed
+        """Return whether Stripe ends the subscription before `moment`."""
+        manual = self.policy.renewal is Renewal.MANUAL  # ends with each term unless it is renewed
         return self.ends_at is not None and (self.ends_at < moment if manual else self.ends_at <= moment)
 
     @property
     def ends_early(self) -> bool:
-        """Whether it ends before what is paid for does."""
+        """Whether it ends before the end of what is paid for."""
         return self.ends_at is not None and self.ends_at < self.current_end
 
     @property
     def upcoming(self) -> Policy:
-        """The policy that `next` has to fit."""
+        """The policy that applies to `next`."""
         return self.next_policy or self.policy
 
     @property
     def pending(self) -> bool:
-        """Whether the next term begins with something else than runs now."""
+        """Whether the next term differs from the running one."""
         return self.now != self.next
 
     @property
     def current_end(self) -> datetime:
-        """The end of the last term that is paid for: what windows and cut-offs count back from."""
+        """The end of the last paid term, from which windows and cut-offs count back."""
         return self.period_end if self.renewed else self.term_end

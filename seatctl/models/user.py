@@ -1,4 +1,4 @@
-"""Users: the people who can sit in seats."""
+"""Users: the people who can have seats."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class UserStatus(StrEnum):
-    """A suspended user keeps the seat and loses the entitlement; a removed one is history."""
+    """A suspended user keeps the seat but is not entitled; a removed user is history."""
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
@@ -17,7 +17,7 @@ class UserStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person known by e-mail. `email` is as typed, its key (rules/emails.py) decides sameness."""
+    """A person with an e-mail address. `email` is as typed; its key (rules/emails.py) identifies the user."""
 
     id: int
     email: str
@@ -27,4 +27,4 @@ class User:
     last_active: datetime | None
     created_at: datetime
     exempt: bool = False
-    """`seats reclaim` leaves the seats of such a user alone."""
+    """`seats reclaim` never revokes the seats of this user."""

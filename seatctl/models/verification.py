@@ -1,4 +1,4 @@
-"""What verifying the audit found."""
+"""The result of verifying the audit."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The result of reading the whole chain. `problem` names the first bad entry, None: all is well."""
+    """The result of verifying the hash chain. `problem` describes the first bad entry; None: no problem."""
 
     entries: int
     changes: int
     erased: int
-    """Change rows whose contents were erased; their hashes stand."""
+    """Change rows with erased contents, of which only the hashes were verified."""
     head: str
-    """`SEQ:HASH` of the last entry; `0:000…` of an empty audit."""
+    """`SEQ:HASH` of the last entry; `0:000…` for an empty audit."""
     problem: str | None = None
     bad_entry: int | None = None

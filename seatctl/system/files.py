@@ -1,7 +1,8 @@
-"""Files that a command writes where it is told to: the path is checked first, the file appears whole.
+"""Output files: the path is checked first, and the file appears only when it is complete.
 
-A path may be typed wrong, or be another name of something that matters (a symlink, a hard link, a relative
-path, another profile's ledger). It is compared with all of that before anything is written or asked.
+A mistyped path may be another name of an important file (a symlink, a hard link, a relative path, the ledger
+of another profile). It is compared with all of these before anything is written, and before the user is
+asked.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ _IN_USE = ("-wal", "-journal")
 
 
 class ProtectedFile(NamedTuple):
-    """A file that a command must not write over, and what it is."""
+    """A file that a command must not overwrite, and its description."""
 
-    what: str
+    description: str
     path: Path
 
 
@@ -35,11 +36,11 @@ class CannotWrite(LedgerError):
     kind = Code.CANNOT_WRITE
 
 
-def database(what: str, path: Path) -> Iterator[ProtectedFile]:
-    """A database, and what is kept beside it."""
-    yield ProtectedFile(what, path)
+def database(description: str, path: Path) -> Iterator[ProtectedFile]:
+    """Yield a database and the files beside it."""
+    yield ProtectedFile(description, path)
     for ending in _BESIDE_A_DATABASE:
-        yield ProtectedFile(f"a part of {what}", path.with_name(path.name + ending))
+        yield ProtectedFile(f"a part of {description}", path.with_name(path.name + ending))
 
 
 def check_target(
@@ -50,41 +51,41 @@ def check_target(
     existing: bool = True,
     hint: str = "name another file",
 ) -> Path:
-    """The file to write, a symlink followed. Raises `own_file`, `not_a_file`, `file_exists`, NotFound.
+    """Return the file to write, with symlinks resolved.
 
-    `overwrite` allows a file that is there to be replaced; `existing=False` leaves what to do about it to
-    the caller.
+    `overwrite` allows an existing file to be replaced; with `existing=False` the caller handles existing
+    files. Raises `own_file`, `not_a_file`, `file_exists`, NotFound.
     """
     target = Path(os.path.realpath(path))
-    for one in own:
-        if is_same(target, one.path):
+    for protected in own:
+        if is_same(target, protected.path):
             raise refuse(
                 Code.OWN_FILE,
-                f"{path} is {one.what}; nothing was written",
+                f"{path} is {protected.description}; nothing was written",
                 hint=hint,
                 data={"path": str(path)},
             )
     try:
-        found = path.stat()  # of the path as it is typed: /dev/stdout leads to a pipe, which has no path
+        status = path.stat()  # of the path as typed: /dev/stdout leads to a pipe, which has no path
     except (FileNotFoundError, NotADirectoryError):
-        found = None
+        status = None
     except OSError as error:
         raise cannot_write(path, error) from error
-    if found is not None and not stat.S_ISREG(found.st_mode):
-        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
+    if status is not None and not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
         raise refuse(
             Code.NOT_A_FILE,
             f"{path} is {kind}; nothing was written",
             hint=hint,
             data={"path": str(path)},
         )
-    if found is not None and existing:
+    if status is not None and existing:
         _check_existing(path, target, overwrite=overwrite)
     if os.path.lexists(target.parent) and not target.parent.is_dir():
         raise cannot_write(path, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
     if not target.parent.is_dir():
-        # Made silently, it would hide that the disk for backups is not mounted.
-        raise NotFound(f"there is no folder {path.parent}", hint="make it first, or name another file")
+        # Not created silently: that would hide that the disk for backups is not mounted.
+        raise NotFound(f"there is no folder {path.parent}", hint="create it first, or name another file")
     return target if path.is_symlink() else path
 
 
@@ -92,38 +93,38 @@ def _check_existing(path: Path, target: Path, *, overwrite: bool) -> None:
     if not overwrite:
         raise refuse(
             Code.FILE_EXISTS,
-            f"{path} is there already",
+            f"{path} exists already",
             hint="name another file, or add --overwrite",
             data={"path": str(path)},
         )
     for ending in _IN_USE:
-        # A new file would be read together with the changes that the old one's log holds.
+        # SQLite would apply the old file's log to the new file.
         with suppress(OSError):
             if target.with_name(target.name + ending).stat().st_size:
                 raise refuse(
                     Code.FILE_EXISTS,
-                    f"{path} is a database in use: {target.name}{ending} lies beside it",
+                    f"{path} is a database in use: there is {target.name}{ending} beside it",
                     hint="name another file",
                     data={"path": str(path)},
                 )
 
 
-def is_same(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one file, which need not be there: by symlinks, hard links or dots."""
-    first, second = Path(os.path.realpath(one)), Path(os.path.realpath(other))
+def is_same(path: Path, other: Path) -> bool:
+    """Return whether two paths lead to one file, which need not exist, by symlinks, hard links or dots."""
+    first, second = Path(os.path.realpath(path)), Path(os.path.realpath(other))
     try:
         return first == second or first.samefile(second)
-    except OSError:  # one of them is not there, so that they are one only by name
+    except OSError:  # one of the files does not exist, and the paths differ
         return False
 
 
 @contextmanager
 def new_file(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """A private file to write (0600), which becomes `target` on leaving; after an exception nothing is left.
+    """Yield a private file (mode 0600) that becomes `target` on leaving, or is deleted on an exception.
 
-    It lies beside the target, so that a reader, a kill or a full disk find the old file or the new one.
-    Without `overwrite`, a file that somebody else has put there meanwhile is kept. Raises CannotWrite,
-    `file_exists`.
+    It is created beside the target and renamed: readers see the old file or the complete new one, also after
+    a kill or on a full disk. Without `overwrite`, a file that was created there meanwhile is kept. Raises
+    CannotWrite, `file_exists`.
     """
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
@@ -149,7 +150,7 @@ def _put(part: Path, target: Path) -> None:
     except FileExistsError:
         raise refuse(
             Code.FILE_EXISTS,
-            f"{target} is there already",
+            f"{target} exists already",
             hint="name another file",
             data={"path": str(target)},
         ) from None
@@ -158,14 +159,14 @@ def _put(part: Path, target: Path) -> None:
 
 
 def cannot_write(path: Path, error: OSError) -> CannotWrite:
-    """The refusal that an error of the system means."""
+    """Return the refusal for an error of the operating system."""
     return CannotWrite(
         f"{path} cannot be written: {error.strerror}", hint="name another file", data={"path": str(path)}
     )
 
 
 def _flush(path: Path) -> None:
-    """Have the disk hold what was written."""
+    """Flush what was written to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,6 +1,6 @@
-"""What the operating system refuses, as errors for the user: no home folder, no more files, no permission.
+"""Refusals for errors of the operating system: no home folder, no more file descriptors, no permission.
 
-Imported once something was refused, and not on the way of every command.
+Imported only after an error, so that other commands do not pay for it.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ _REFUSALS = frozenset(
         errno.ESTALE,
     )
 )
-"""Answers of the system that depend on files, disks and permissions only. ENOENT may be a bug of ours."""
+"""Error numbers that depend on files, disks and permissions only. ENOENT is not one: it may be a bug."""
 
 _TOO_MANY = frozenset((errno.EMFILE, errno.ENFILE))
 
 
 class SystemRefused(LedgerError):
-    """The operating system does not let a file be read or written."""
+    """The operating system refused to read or write a file."""
 
     kind = Code.SYSTEM_REFUSED
 
 
 def no_home() -> SeatctlError:
-    """The refusal if the user has no home folder."""
+    """Return the refusal for a user without a home folder."""
     return refuse(
         Code.NO_HOME,
         f"HOME is not set, and user {os.getuid()} has no home folder",
@@ -48,7 +48,7 @@ def no_home() -> SeatctlError:
 
 
 def expanded(text: str) -> Path:
-    """A path as typed, with ~ expanded. Raises `no_home`, and `unknown_home` for `~name` of nobody."""
+    """Return a path with ~ expanded. Raises `no_home`, and `unknown_home` for `~name` of an unknown user."""
     try:
         return Path(text).expanduser()
     except RuntimeError:
@@ -56,19 +56,19 @@ def expanded(text: str) -> Path:
         if name == "~":
             raise no_home() from None
         raise refuse(
-            Code.UNKNOWN_HOME, f"{text}: there is no home folder {name}", hint="write the whole path"
+            Code.UNKNOWN_HOME, f"{text}: there is no home folder {name}", hint="use an absolute path"
         ) from None
 
 
 def too_many_files() -> SeatctlError:
-    """The refusal if no file descriptor is left."""
+    """Return the refusal if no file descriptor is left."""
     return refuse(
-        Code.TOO_MANY_FILES, "too many files are open", hint="raise the limit, such as: ulimit -n 256"
+        Code.TOO_MANY_FILES, "too many files are open", hint="raise the limit, for example: ulimit -n 256"
     )
 
 
 def is_out_of_files() -> bool:
-    """Whether no file can be opened any more. SQLite says only that it cannot open its own."""
+    """Return whether no more files can be opened. SQLite says only that it cannot open its own file."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError as error:
@@ -77,23 +77,23 @@ def is_out_of_files() -> bool:
 
 
 def as_refusal(error: Exception) -> SeatctlError | None:
-    """The error for the user if the system, or a text that is not UTF-8, is the reason; else None."""
-    found = _refusal(error)
-    if found is not None:
-        found.__cause__ = error
-    return found
+    """Return the refusal for an error of the system or of text that is not UTF-8; None for other errors."""
+    refusal = _refusal(error)
+    if refusal is not None:
+        refusal.__cause__ = error
+    return refusal
 
 
 def _missing_folder(error: OSError) -> SystemRefused | None:
-    """The refusal if a folder is missing that every program needs; None for any other missing file."""
+    """Return the refusal if a folder is missing that every program needs; None for other missing files."""
     if "temporary directory" in (error.strerror or ""):
         return SystemRefused(
-            "no folder for temporary files can be written", hint="set TMPDIR to one that you may write to"
+            "no folder for temporary files is writable", hint="set TMPDIR to a folder that you can write to"
         )
     try:
         Path.cwd()
     except OSError:
-        return SystemRefused("the current folder was deleted", hint="go to another one: cd")
+        return SystemRefused("the current folder was deleted", hint="change to another folder: cd")
     return None
 
 
@@ -109,7 +109,9 @@ def _refusal(error: Exception) -> SeatctlError | None:
         )
     if isinstance(error, RuntimeError) and "start new thread" in str(error):
         return refuse(
-            Code.OUT_OF_RESOURCES, "no thread can be started", hint="raise the limit of processes: ulimit -u"
+            Code.OUT_OF_RESOURCES,
+            "no thread can be started",
+            hint="raise the limit of processes: ulimit -u",
         )
     return _refused_file(error) if isinstance(error, OSError) else None
 

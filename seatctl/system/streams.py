@@ -1,4 +1,4 @@
-"""Standard streams that the caller has closed, or that nobody reads any more; imported if one is met."""
+"""Standard streams that are closed or no longer read; imported only in these cases."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class _Closed(io.RawIOBase):
-    """Stands for a closed stdin and refuses to be read: an empty stream would be taken for an empty file."""
+    """Replaces a closed stdin, and refuses to be read: an empty stream would look like an empty file."""
 
     def readable(self) -> bool:
-        """Whether somebody may try."""
+        """Return True, so that `readinto` is called."""
         return True
 
     def readinto(self, _buffer: WriteableBuffer) -> int:
@@ -33,7 +33,7 @@ class _Closed(io.RawIOBase):
 def replace_closed() -> None:
     """Make stdin and stderr usable if the caller closed them.
 
-    Messages to a closed stderr go nowhere. stdout stays None: without it nothing should be begun.
+    Messages to a closed stderr are dropped. stdout stays None: without it, no command should begin.
     """
     _take_numbers()
     if sys.stdin is None:
@@ -43,7 +43,7 @@ def replace_closed() -> None:
 
 
 def drop(stream: TextIO) -> None:
-    """Lead a stream nowhere, which keeps the interpreter from complaining of it at exit."""
+    """Redirect a stream to the null device, so that the interpreter does not report an error at exit."""
     with suppress(OSError, ValueError, AttributeError):
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, stream.fileno())
@@ -51,7 +51,7 @@ def drop(stream: TextIO) -> None:
 
 
 def _take_numbers() -> None:
-    """Occupy 0, 1 and 2: a ledger that got number 2 would be written to by whoever writes on stderr."""
+    """Occupy descriptors 0, 1 and 2: messages to stderr would be written into a ledger with descriptor 2."""
     number = os.open(os.devnull, os.O_RDWR)
     while number <= 2:
         number = os.open(os.devnull, os.O_RDWR)

@@ -234,10 +234,10 @@ def test_a_list_inside_an_object_is_there_or_the_object_is_not_read(whole_object
 
 def test_a_page_of_checkout_names_what_it_has_led_to():
     page = {"id": "cs_1", "object": "checkout.session", "status": "complete", "mode": "subscription"}
-    assert read_page({**page, "subscription": "sub_1"}).led_to == "sub_1"
-    assert read_page({**page, "subscription": {"id": "sub_1"}}).led_to == "sub_1"
-    assert read_page({**page, "mode": "setup", "setup_intent": "seti_1"}).led_to == "seti_1"
-    assert read_page({**page, "status": "open"}).led_to is None
+    assert read_page({**page, "subscription": "sub_1"}).created_id == "sub_1"
+    assert read_page({**page, "subscription": {"id": "sub_1"}}).created_id == "sub_1"
+    assert read_page({**page, "mode": "setup", "setup_intent": "seti_1"}).created_id == "seti_1"
+    assert read_page({**page, "status": "open"}).created_id is None
     for wrong in ({"subscription": None}, {"status": None}, {"mode": None}, {"mode": "payment"}):
         with pytest.raises(UnreadableObject):
             read_page({**page, "subscription": "sub_1", **wrong})

@@ -275,5 +275,5 @@ def test_what_was_under_way_in_a_backup_is_shown_as_given_up(sandbox, team, tmp_
     ((run,),) = query(ledger_path(sandbox), "SELECT run FROM operations WHERE state = 'failed'")
     shown = sandbox("runs", "show", str(run), "-o", "json")
     assert shown.code == 0, shown.err
-    assert "under way when this ledger's backup was made" in shown.out
+    assert "unfinished when this ledger's backup was made" in shown.out
     assert sandbox("runs", "list").code == sandbox("ledger", "check").code == 0

@@ -3,8 +3,6 @@
 To SQLite all of these are text, and any text is good; the commands that read them would fail.
 """
 
-# ruff: noqa: S608 - only names of our own schema are put into statements; every value is bound.
-
 from __future__ import annotations
 
 import json

@@ -32,14 +32,14 @@ _OF_OPERATIONS = """SELECT r.number, r.actor, r.os_user, o.actor AS operator, c.
 
 _OTHER_TIMES = f"""SELECT r.number FROM audit a JOIN runs r ON r.number = a.run
     WHERE (r.state <> 'done' OR r.started_at <> a.at OR r.finished_at IS NOT a.at) AND {_PLAIN}
-    ORDER BY r.number"""  # noqa: S608 - conditions of ours
+    ORDER BY r.number"""
 
 _WITHOUT_ENTRY = f"""SELECT r.number FROM runs r WHERE {_PLAIN}
-    AND r.number NOT IN (SELECT run FROM audit)"""  # noqa: S608 - conditions of ours
+    AND r.number NOT IN (SELECT run FROM audit)"""
 
 _PLAIN_RUNS = f"""SELECT r.number, r.undo_of, r.command FROM runs r
     WHERE (r.undo_of IS NOT NULL OR r.command LIKE '% undo %') AND r.command <> '' AND {_PLAIN}
-    ORDER BY r.number"""  # noqa: S608 - conditions of ours
+    ORDER BY r.number"""
 
 _UNDOING = "SELECT undo_of, number FROM runs WHERE undo_of IS NOT NULL ORDER BY number"
 

@@ -1,6 +1,4 @@
-"""Bringing the ledger to a desired state, once `compare.py` has judged it: set-based, revokes first."""
-
-# ruff: noqa: S608 - what is put into statements here are conditions of this layer; every value is bound.
+"""The changes that bring the ledger to the desired state after `compare.py`: set-based, revocations first."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from seatctl.ledger.returning_users import bring_back
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.subscription import Subscription
 
-_MAKE = """INSERT INTO users (email, email_key, name, group_name, created_at)
+_CREATE = """INSERT INTO users (email, email_key, name, group_name, created_at)
     SELECT d.email, d.email_key,
         coalesce(d.name, (SELECT max(o.name) FROM desired o WHERE o.email_key = d.email_key)),
         coalesce(d.group_name, (SELECT max(o.group_name) FROM desired o WHERE o.email_key = d.email_key)),
@@ -21,16 +19,16 @@ _MAKE = """INSERT INTO users (email, email_key, name, group_name, created_at)
         WHERE o.email_key = d.email_key AND o.problem IS NULL AND o.verdict = 'unknown' AND o.n < d.n)
     ORDER BY d.n"""
 
-_MADE = f"""SELECT id AS entity_id, NULL AS before, {change_rows.user()} AS after FROM users
+_CREATED = f"""SELECT id AS entity_id, NULL AS before, {change_rows.user()} AS after FROM users
     WHERE id > :last ORDER BY id"""
 
-_OTHERS = """CREATE TEMP TABLE renamed AS SELECT user_id, max(name) AS name, max(group_name) AS group_name
+_UPDATED = """CREATE TEMP TABLE renamed AS SELECT user_id, max(name) AS name, max(group_name) AS group_name
     FROM desired WHERE differs AND verdict <> 'bad' GROUP BY user_id"""
 
-_GIVEN = {"name": "coalesce(r.name, u.name)", "group": "coalesce(r.group_name, u.group_name)"}
+_NEW_VALUES = {"name": "coalesce(r.name, u.name)", "group": "coalesce(r.group_name, u.group_name)"}
 
 _BEFORE_AND_AFTER = f"""SELECT u.id AS entity_id, {change_rows.user("u")} AS before,
-    {change_rows.user("u", **_GIVEN)} AS after
+    {change_rows.user("u", **_NEW_VALUES)} AS after
     FROM renamed r JOIN users u ON u.id = r.user_id ORDER BY u.id"""
 
 _NEW_ENDS = f"""SELECT t.id AS entity_id, {change_rows.seat("t")} AS before,
@@ -39,9 +37,9 @@ _NEW_ENDS = f"""SELECT t.id AS entity_id, {change_rows.seat("t")} AS before,
 
 
 def write(tx: Transaction, subscriptions: Iterable[Subscription]) -> None:
-    """Revoke, make and update users, assign, set ends: each recorded, everybody told."""
+    """Revoke seats, create and update users, change ends, and assign seats; record and notify."""
     seats.revoke_where(tx, "id IN (SELECT seat_id FROM leaving)", {}, ":now")
-    _make_users(tx)
+    _create_users(tx)
     bring_back(tx, "SELECT user_id FROM desired WHERE verdict = 'back'")
     _update_users(tx)
     _change_ends(tx)
@@ -50,20 +48,20 @@ def write(tx: Transaction, subscriptions: Iterable[Subscription]) -> None:
         request_closures.approve_seated(tx, subscription.id)
 
 
-def _make_users(tx: Transaction) -> None:
+def _create_users(tx: Transaction) -> None:
     last = tx.count("SELECT max(id) FROM users")
     if tx.value("SELECT 1 FROM desired WHERE verdict = 'unknown' LIMIT 1") and tx.execute(
-        _MAKE, {"now": tx.now}
+        _CREATE, {"now": tx.now}
     ):
         user_search.index_after(tx, last)
-        tx.record_many("user", _MADE, {"last": last})
+        tx.record_many("user", _CREATED, {"last": last})
 
 
 def _update_users(tx: Transaction) -> None:
     if tx.value("SELECT 1 FROM desired WHERE differs AND verdict <> 'bad' LIMIT 1") is None:
         return
     tx.execute("DROP TABLE IF EXISTS temp.renamed")
-    tx.execute(_OTHERS)
+    tx.execute(_UPDATED)
     tx.record_many("user", _BEFORE_AND_AFTER, {})
     user_search.remove(tx, "SELECT user_id FROM renamed", {})
     tx.execute(
@@ -85,14 +83,16 @@ def _change_ends(tx: Transaction) -> None:
 
 def _assign(tx: Transaction) -> None:
     last = seats.last_id(tx)
-    seated = tx.execute(
+    assigned = tx.execute(
         "INSERT INTO seats (subscription_id, user_id, assigned_at, until, assigned_entry)"
-        " SELECT p.pool_id, coalesce(d.user_id, (SELECT id FROM users u WHERE u.email_key = d.email_key)),"
+        " SELECT w.subscription_id,"
+        " coalesce(d.user_id, (SELECT id FROM users u WHERE u.email_key = d.email_key)),"
         " :now, nullif(d.until, 'never'), :entry"
-        f" FROM desired d CROSS JOIN desired_pools p ON p.n = d.pool WHERE {WANTS} ORDER BY d.n",
+        " FROM desired d CROSS JOIN desired_subscriptions w ON w.n = d.subscription"
+        f" WHERE {WANTS} ORDER BY d.n",
         {"now": tx.now, "entry": tx.entry},
     )
-    if seated:
+    if assigned:
         before = tx.recorded
         seats.record_new(tx, last)
         tx.mail_each("seat_assigned", before)

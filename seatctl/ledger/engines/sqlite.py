@@ -174,7 +174,7 @@ class SqliteEngine:
         entry, last, entity = place
         self.connection.create_function("hash_of_change", 6, hasher)
         return self.execute(
-            "INSERT INTO changes (entry, n, entity, entity_id, before, after, salt, hash)"  # noqa: S608 - ours
+            "INSERT INTO changes (entry, n, entity, entity_id, before, after, salt, hash)"
             " SELECT :change_entry, n, :change_entity, entity_id, before, after, salt,"
             " hash_of_change(n, :change_entity, entity_id, before, after, salt)"
             " FROM (SELECT :change_last + row_number() OVER () AS n, entity_id, before, after,"

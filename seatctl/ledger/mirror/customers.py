@@ -1,4 +1,4 @@
-"""The mirror of Stripe's customers, which is not audited; a change of payer is recorded with the subscription."""
+"""The mirror of Stripe's customers. It is not audited; the subscription records a change of payer."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _REFRESHED = ", ".join(f"{name} = excluded.{name}" for name in _AS_STRIPE_SAYS)
 _INTO = f"INSERT INTO invoices (customer_id, subscription_id, stripe_id, created_at, {_COLUMNS})"
 # If the ledger's ids are not given, the customer and the subscription are looked up by their Stripe ids.
 _ROW = (
-    "(coalesce(?, (SELECT id FROM customers WHERE stripe_id = ?)),"  # noqa: S608 - as many marks as columns
+    "(coalesce(?, (SELECT id FROM customers WHERE stripe_id = ?)),"
     " coalesce(?, (SELECT min(id) FROM subscriptions WHERE stripe_subscription = ?)), ?, ?"
     f"{', ?' * len(_AS_STRIPE_SAYS)})"
 )
@@ -43,7 +43,7 @@ _THEN = (
     " subscription_id = coalesce(excluded.subscription_id, invoices.subscription_id)"
 )
 _INTO_LINES = f"INSERT INTO invoice_lines (invoice_id, {', '.join(_LINE)})"
-_LINE_ROW = f"((SELECT id FROM invoices WHERE stripe_id = ?){', ?' * len(_LINE)})"  # noqa: S608 - likewise
+_LINE_ROW = f"((SELECT id FROM invoices WHERE stripe_id = ?){', ?' * len(_LINE)})"
 
 
 def store(

@@ -56,7 +56,7 @@ def note_expected(journal: Journal, now: datetime) -> None:
         (Kind.INVOICE, "invoices WHERE status = 'draft'"),
     ):
         journal.execute(
-            "INSERT INTO stripe_objects (stripe_id, kind, created, read_at, data)"  # noqa: S608 - of ours
+            "INSERT INTO stripe_objects (stripe_id, kind, created, read_at, data)"
             f" SELECT stripe_id, :kind, 0, :now, '{{}}' FROM {source} ON CONFLICT (stripe_id) DO NOTHING",
             {"kind": kind.value, "now": format_time(now)},
         )

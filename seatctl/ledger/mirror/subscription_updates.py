@@ -41,7 +41,7 @@ _UNPAID = f"""UPDATE subscriptions SET unpaid_since = owed.since FROM (
                 OR i.status IN ('open', 'uncollectible')
                 AND coalesce(:status, s.status) = 'past_due')) AS since
         FROM subscriptions s WHERE s.id BETWEEN :first AND :last) AS owed
-    WHERE owed.id = subscriptions.id AND subscriptions.unpaid_since IS NOT owed.since"""  # noqa: S608 - ours
+    WHERE owed.id = subscriptions.id AND subscriptions.unpaid_since IS NOT owed.since"""
 _NO_LAST = 2**63 - 1
 _UNPAID_PATHS = {"renewed_by": f"$.{RENEWED}", "paid_until": f"$.{PAID_UNTIL}"}
 

@@ -1,6 +1,6 @@
-"""The audit read back: the log, the changes of an entry, and the verification of the whole chain.
+"""Queries on the audit: the log, the changes of a run, and the verification of the hash chain.
 
-Written by `transaction.py`. Verification streams: memory does not grow with the audit.
+`transaction.py` writes the audit. Verification streams: memory does not grow with the audit.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from seatctl.ledger.conditions import where
 from seatctl.ledger.engines.port import Row, SqlValue
 from seatctl.ledger.hashes import NO_HASH, change_hash, entry_hash, sha256, text_hash
 from seatctl.ledger.transaction import Reader
-from seatctl.models.call import parse_time
+from seatctl.models.call import optional_time, parse_time
 from seatctl.models.run import AuditEntry, Change
 from seatctl.models.verification import Verification
 
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """An entry with what its run says, for `audit log`."""
+    """An entry with command and summary of its run, for `audit log`."""
 
     entry: AuditEntry
     command: str
@@ -31,36 +31,36 @@ class LogLine:
 def log(
     reader: Reader, *, actor: str | None = None, since: str | None = None, limit: int | None = None
 ) -> Iterator[LogLine]:
-    """Entries, newest first; `since` in the written form. Who, when, which command, how many changes."""
-    chosen, params = _chosen(actor, since)
-    found = reader.rows(
-        "SELECT a.*, r.command, r.summary,"  # noqa: S608 - conditions of ours
+    """Yield entries, newest first; `since` is in the written form."""
+    condition, params = _condition(actor, since)
+    rows = reader.rows(
+        "SELECT a.*, r.command, r.summary,"
         " (SELECT count(*) FROM changes c WHERE c.entry = a.seq) AS changes"
-        f" FROM audit a LEFT JOIN runs r ON r.number = a.run{chosen}"
+        f" FROM audit a LEFT JOIN runs r ON r.number = a.run{condition}"
         " ORDER BY a.seq DESC LIMIT :limit",
         {**params, "limit": -1 if limit is None else limit},
     )
-    for row in found:
+    for row in rows:
         yield LogLine(_entry(row), row["command"] or "", row["summary"], row["changes"])
 
 
 def count(reader: Reader, *, actor: str | None = None, since: str | None = None) -> int:
-    """How many entries `log` yields without a limit."""
-    chosen, params = _chosen(actor, since)
-    return reader.count(f"SELECT count(*) FROM audit a{chosen}", params)  # noqa: S608 - conditions of ours
+    """Return how many entries `log` yields without a limit."""
+    condition, params = _condition(actor, since)
+    return reader.count(f"SELECT count(*) FROM audit a{condition}", params)
 
 
-def _chosen(actor: str | None, since: str | None) -> tuple[str, dict[str, SqlValue]]:
+def _condition(actor: str | None, since: str | None) -> tuple[str, dict[str, SqlValue]]:
     params: dict[str, SqlValue] = {"actor": actor, "since": since}
-    # By its number too, in which the log is ordered: `at` alone would be looked for in every entry. It need
-    # not rise with the number, as a clock may be set back.
+    # The log is ordered by number: with a condition on `at` alone every entry would be scanned. The condition
+    # on `at` is still needed, because a clock may have been set back.
     first = "(SELECT min(+seq) FROM audit WHERE at >= :since)"
     since_then = f"a.at >= :since AND a.seq >= {first}"
     return where(params, actor="a.actor = :actor", since=since_then), params
 
 
 def count_changes(reader: Reader, run: int) -> int:
-    """How many things a run changed."""
+    """Return how many change rows a run has."""
     return reader.count(
         "SELECT count(*) FROM audit a JOIN changes c ON c.entry = a.seq WHERE a.run = ?", (run,)
     )
@@ -80,18 +80,17 @@ _SUBJECT = """CASE c.entity
 
 
 def changes_of_run(reader: Reader, run: int) -> Iterator[tuple[str | None, Change]]:
-    """What a run changed, in order, each with what it is called today."""
-    found = reader.rows(
-        f"SELECT c.*, {_SUBJECT} AS subject FROM audit a JOIN changes c ON c.entry = a.seq"  # noqa: S608 - ours
+    """Yield the changes of a run in order, each with the current name of its subject."""
+    rows = reader.rows(
+        f"SELECT c.*, {_SUBJECT} AS subject FROM audit a JOIN changes c ON c.entry = a.seq"
         " WHERE a.run = ? ORDER BY c.entry, c.n",
         (run,),
     )
-    for row in found:
+    for row in rows:
         yield row["subject"], _change(row)
 
 
 def _change(row: Row) -> Change:
-    erased = row["erased_at"]
     return Change(
         entry=row["entry"],
         n=row["n"],
@@ -99,7 +98,7 @@ def _change(row: Row) -> Change:
         entity_id=row["entity_id"],
         before=row["before"],
         after=row["after"],
-        erased_at=None if erased is None else parse_time(erased),
+        erased_at=optional_time(row["erased_at"]),
         hash=row["hash"],
     )
 
@@ -119,22 +118,22 @@ def _entry(row: Row) -> AuditEntry:
 
 
 def verify(reader: Reader, *, expect: str | None = None) -> Verification:
-    """Recompute every hash, digest and link. `expect` is an earlier head, which must still be there.
+    """Recompute every hash, digest and link, and stop at the first bad entry.
 
-    Stops at the first entry that does not hold.
+    `expect` is an earlier head (`SEQ:HASH`) that must be part of the chain.
     """
-    state = _ChainVerifier(expect)
-    found = reader.rows(
+    chain = _ChainVerifier(expect)
+    rows = reader.rows(
         "SELECT a.*, c.n, c.entity, c.entity_id, c.before, c.after, c.salt, c.erased_at,"
         " c.hash AS change_hash, r.command FROM audit a LEFT JOIN changes c ON c.entry = a.seq"
         " LEFT JOIN runs r ON r.number = a.run ORDER BY a.seq, c.n"
     )
-    for _, rows in groupby(found, key=lambda row: int(row["seq"])):
-        if problem := state.follow(rows):
-            return state.result(problem, state.seq)
+    for _, entry_rows in groupby(rows, key=lambda row: int(row["seq"])):
+        if problem := chain.verify_entry(entry_rows):
+            return chain.result(problem, chain.seq)
     if loose := _loose_changes(reader):
-        return state.result(*loose)
-    return state.result(state.missing_expected(), None)
+        return chain.result(*loose)
+    return chain.result(chain.missing_expected(), None)
 
 
 def _loose_changes(reader: Reader) -> tuple[str, int] | None:
@@ -142,11 +141,11 @@ def _loose_changes(reader: Reader) -> tuple[str, int] | None:
         "SELECT entry FROM changes c WHERE NOT EXISTS (SELECT 1 FROM audit WHERE seq = c.entry)"
         " ORDER BY entry LIMIT 1"
     )
-    return None if row is None else (f"entry {row[0]} is missing, but its changes are there", row[0])
+    return None if row is None else (f"entry {row[0]} is missing, but its changes exist", row[0])
 
 
 class _ChainVerifier:
-    """How far the chain has been followed."""
+    """Verifies the entries of the chain one by one, and counts them."""
 
     def __init__(self, expect: str | None) -> None:
         self._expect = expect
@@ -154,14 +153,14 @@ class _ChainVerifier:
         self.seq, self._hash = 0, NO_HASH
         self._entries = self._changes = self._erased = 0
 
-    def follow(self, rows: Iterable[Row]) -> str | None:
-        """Take the next entry with its changes; what is wrong with it, or None."""
+    def verify_entry(self, rows: Iterable[Row]) -> str | None:
+        """Verify the next entry with its changes; return its problem, or None."""
         digest, first = sha256(), None
         problem = None
         for row in rows:
             first = first or row
             if row["n"] is not None and problem is None:
-                problem = self._take(row)
+                problem = self._verify_change(row)
                 digest.update(row["change_hash"].encode())
         if first is None:
             return None
@@ -169,13 +168,13 @@ class _ChainVerifier:
         self.seq = seq
         if seq != expected:
             return f"entry {expected} is missing"
-        problem = problem or self._judge(first, digest.hexdigest())
+        problem = problem or self._verify_hashes(first, digest.hexdigest())
         self._hash = first["hash"]
         self._entries += 1
         self._expect_seen = self._expect_seen or self._expect == f"{seq}:{self._hash}"
         return problem
 
-    def _take(self, row: Row) -> str | None:
+    def _verify_change(self, row: Row) -> str | None:
         self._changes += 1
         where = f"change {row['n']} of entry {row['seq']}"
         if row["erased_at"] is not None:
@@ -185,12 +184,12 @@ class _ChainVerifier:
         fields = (row["entity"], row["entity_id"], row["before"], row["after"], row["salt"] or "")
         return None if change_hash(*fields) == row["change_hash"] else f"{where} was altered"
 
-    def _judge(self, entry: Row, digest: str) -> str | None:
+    def _verify_hashes(self, entry: Row, digest: str) -> str | None:
         seq = entry["seq"]
         if digest != entry["digest"]:
             return f"changes of entry {seq} were altered, added, removed or reordered"
         if entry["prev_hash"] != self._hash:
-            return f"entry {seq} does not follow the one before it"
+            return f"entry {seq} does not follow the entry before it"
         fields = [entry[name] for name in ("seq", "run", "at", "actor", "os_user", "command_hash")]
         if entry_hash(*fields, digest, entry["prev_hash"]) != entry["hash"]:
             return f"entry {seq} was altered"
@@ -200,12 +199,12 @@ class _ChainVerifier:
         return None
 
     def missing_expected(self) -> str | None:
-        """What is wrong when the whole chain holds, but the head that was asked for is not in it."""
+        """Return a problem if the expected head is not in the chain."""
         if self._expect_seen:
             return None
         return f"the expected head {self._expect} is not in the audit: its end was cut off or rewritten"
 
     def result(self, problem: str | None, bad_entry: int | None) -> Verification:
-        """What was found, up to here."""
+        """Return the result so far."""
         head = f"{self.seq}:{self._hash}"
         return Verification(self._entries, self._changes, self._erased, head, problem, bad_entry)

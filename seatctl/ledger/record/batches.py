@@ -1,7 +1,7 @@
-"""Batches: a run with its lines, committed before the first of them is done, and what became of each.
+"""Batches: a run with its lines, stored before the first of them is executed, and the result of each line.
 
-The line of a change is marked by `transaction.py`, in the transaction of that change; here are the others:
-lines that changed nothing, and those that failed.
+`transaction.py` marks a line as done in the transaction of its change. This module marks the other lines:
+those that changed nothing, and those that failed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from seatctl.models.run import RunState
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many lines of a batch are still waiting, done, and failed."""
+    """How many lines of a batch are waiting, done and failed."""
 
     waiting: int
     done: int
@@ -30,12 +30,12 @@ class Tally:
 
     @property
     def total(self) -> int:
-        """How many lines the batch has."""
+        """The number of lines in the batch."""
         return self.waiting + self.done + self.failed
 
 
 def begin(journal: Journal, call: Call, lines: Iterable[Line]) -> int:
-    """Open the run of a batch with every line of it; its number."""
+    """Open the run of a batch, store all its lines, and return the run's number."""
     run = journal.insert(
         "INSERT INTO runs (command, actor, os_user, state, started_at) VALUES (?, ?, ?, 'pending', ?)",
         (call.command, call.actor, call.os_user, format_time(call.now)),
@@ -48,49 +48,49 @@ def begin(journal: Journal, call: Call, lines: Iterable[Line]) -> int:
 
 
 def waiting(reader: Reader, run: int) -> list[Line]:
-    """The lines that are still to be done, in order."""
-    found = reader.rows(
+    """Return the lines that are still to be executed, in order."""
+    rows = reader.rows(
         "SELECT n, command FROM batch_rows WHERE run = ? AND state = 'waiting' ORDER BY n", (run,)
     )
-    return [Line.read(row["n"], row["command"]) for row in found]
+    return [Line.read(row["n"], row["command"]) for row in rows]
 
 
 def failures(reader: Reader, run: int) -> Iterator[dict[str, JsonValue]]:
-    """The lines that failed, in order: line, command, code, exit_code, error."""
-    found = reader.rows(
+    """Yield the failed lines in order: line, command, code, exit_code, error."""
+    rows = reader.rows(
         "SELECT n, command, error FROM batch_rows WHERE run = ? AND state = 'failed' ORDER BY n", (run,)
     )
-    for row in found:
+    for row in rows:
         yield {"line": row["n"], "command": row["command"], **failure_fields(row["error"])}
 
 
 def failure_fields(error: str | None) -> dict[str, JsonValue]:
-    """What is kept of a failed line: code, exit_code, error; nothing of one that named somebody erased."""
+    """Return code, exit_code and error of a failed line; an erasure blanks those of lines with the name."""
     if error is None:
         return {"code": "erased", "exit_code": None, "error": "blanked, because it named an erased person"}
-    kept: dict[str, JsonValue] = json.loads(error)
-    return kept
+    fields: dict[str, JsonValue] = json.loads(error)
+    return fields
 
 
 def tally(reader: Reader, run: int) -> Tally:
-    """How the lines of a batch stand; all zero where the run is no batch."""
-    found = reader.rows("SELECT state, count(*) FROM batch_rows WHERE run = ? GROUP BY state", (run,))
-    counts = {row[0]: row[1] for row in found}
+    """Return the counts of a batch's lines by state; all zero if the run is not a batch."""
+    rows = reader.rows("SELECT state, count(*) FROM batch_rows WHERE run = ? GROUP BY state", (run,))
+    counts = {row[0]: row[1] for row in rows}
     return Tally(counts.get("waiting", 0), counts.get("done", 0), counts.get("failed", 0))
 
 
 def is_done(reader: Reader, row: BatchRow) -> bool:
-    """Whether the change of a line has been committed."""
+    """Return whether the change of a line has been committed."""
     return reader.value("SELECT state FROM batch_rows WHERE run = ? AND n = ?", row) == "done"
 
 
 def mark_done(journal: Journal, row: BatchRow) -> None:
-    """Note that a line is done: one that changed nothing, or that takes several transactions."""
+    """Mark a line as done that changed nothing, or that needed several transactions."""
     journal.execute("UPDATE batch_rows SET state = 'done' WHERE run = ? AND n = ? AND state = 'waiting'", row)
 
 
 def mark_failed(journal: Journal, row: BatchRow, error: dict[str, JsonValue]) -> None:
-    """Note why a line failed: `code`, `exit_code`, `error`."""
+    """Mark a line as failed and store `code`, `exit_code` and `error`."""
     journal.execute(
         "UPDATE batch_rows SET state = 'failed', error = ? WHERE run = ? AND n = ?",
         (json.dumps(error, ensure_ascii=False), *row),
@@ -106,16 +106,16 @@ def close(journal: Journal, run: int, state: RunState, summary: str, call: Call)
 
 
 def error_fields(error: SeatctlError) -> dict[str, JsonValue]:
-    """What is kept of the error of a line."""
+    """Return the fields that are stored for the error of a line."""
     return {"code": error.code, "exit_code": int(error.exit_code), "error": error.message}
 
 
 @contextmanager
 def lock(ledger_path: Path, run: int) -> Iterator[None]:
-    """Held by whoever does the lines of a batch: two processes would do the same line twice.
+    """Hold the lock for executing a batch, so that two processes do not execute the same line.
 
-    One file for all batches, byte N of it for run N; the kernel frees it when a process dies. Raises
-    `batch_busy` where another process has it.
+    All batches use one file: byte N of it is the lock of run N. The kernel releases it when a process dies.
+    Raises `batch_busy` if another process holds the lock.
     """
     import fcntl
 
@@ -126,7 +126,7 @@ def lock(ledger_path: Path, run: int) -> Iterator[None]:
         except OSError:
             raise refuse(
                 Code.BATCH_BUSY,
-                f"another process is doing the lines of run {run}",
+                f"another process is executing the lines of run {run}",
                 hint=f"seatctl runs show {run}",
                 data={"run": run},
             ) from None

@@ -1,11 +1,9 @@
-"""Taking a person out of the record: what the ledger and its audit hold of them is blanked, hashes stay.
+"""Erasure of a person: their data in the ledger and its audit is blanked, the hashes stay.
 
-Change rows lose before, after and salt together, which the schema allows and `audit verify` counts. The text
-of a command goes too, since it is kept beside its hash. Who acted is part of the chain and cannot be taken
-out; what was sent to Stripe (operations, invoices, customers) is the record of money and stays.
+Change rows lose before, after and salt together, which the schema allows and `audit verify` counts. Commands
+lose their text, because the audit needs only its hash. The actor of an entry is part of the hash chain and
+cannot be removed. Operations, invoices and customers are the record of money and stay.
 """
-
-# ruff: noqa: S608 - what is put into statements here are conditions of this module; every value is bound.
 
 from __future__ import annotations
 
@@ -28,34 +26,34 @@ _OF_MESSAGE = """SELECT 1 FROM changes c JOIN seats t ON t.id = c.entity_id WHER
     AND c.entity = 'seat'
     AND c.n BETWEEN json_extract(ids, '$.from_change') AND json_extract(ids, '$.to_change')"""
 
-_HOLD_THEIRS = f"""UPDATE outbox SET state = 'held' WHERE state = 'waiting'
+_HOLD_MESSAGES = f"""UPDATE outbox SET state = 'held' WHERE state = 'waiting'
     AND json_extract(ids, '$.from_change') IS NOT NULL
     AND EXISTS ({_OF_MESSAGE} AND t.user_id = :user) AND NOT EXISTS ({_OF_MESSAGE} AND t.user_id <> :user)"""
-"""Messages that are not spread out yet, and all of which would go to them."""
+"""Holds messages to many that are not expanded yet and have only this person as recipient."""
 
 _ERASED = "(erased)"
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """How much was blanked, and how much names the person for good."""
+    """How much was blanked, and how many audit entries still name the person."""
 
     changes: int
     commands: int
     acted: int
-    """Audit entries of which the person was the actor: they are part of the chain."""
+    """Audit entries with the person as actor, which is part of the hash chain."""
 
 
 def is_erased(user: User) -> bool:
-    """Whether nothing of this user is left but a number."""
+    """Return whether this user was erased."""
     return user.email.endswith(".invalid") and user.email.startswith("erased-")
 
 
 def erase(tx: Transaction, user: User) -> Erased:
-    """Blank what is held of a removed user. The record of it holds no more than their number."""
+    """Blank the data of a removed user, and record that as a change of the user's id."""
     tx.engine.overwrite_deleted()
-    tx.open_run()  # so that the text of this very command, which names them, is blanked with the others
-    # SQLite folds the case of ASCII alone, and actors stand there as they were typed.
+    tx.open_run()  # so that the command of this run, which names the person, is blanked too
+    # SQLite folds the case of ASCII only, and actors are stored as they were typed.
     tx.engine.define("actor_key", lambda actor: None if actor is None else actor_key(actor))
     emails, words = _known_as(tx, user)
     keys = set(map(actor_key, emails))
@@ -65,18 +63,18 @@ def erase(tx: Transaction, user: User) -> Erased:
     tx.execute("UPDATE requests SET note = NULL, reason = NULL WHERE user_id = ?", (user.id,))
     _blank_messages(tx, user, emails)
     _blank_user(tx, user)
-    # How much it was, so that `ledger check` tells it from what somebody has blanked by hand.
+    # The numbers let `ledger check` recognise rows that were blanked by hand.
     tx.record("user", user.id, {"erased": False}, {"erased": True, "changes": changes, "commands": runs})
     return Erased(changes, runs + lines, acted)
 
 
 def _known_as(tx: Transaction, user: User) -> tuple[set[str], set[str]]:
-    """Every e-mail the person had, and every word that names them: e-mails and names."""
+    """Return all e-mails of the person, and all texts that name them: e-mails, names and actor keys."""
     emails, names = {user.email}, {user.name} if user.name else set()
     for facts in _facts(tx, user.id):
         emails |= {str(facts["email"])} if facts.get("email") else set()
         names |= {str(facts["name"])} if facts.get("name") else set()
-    return emails, emails | names | set(map(actor_key, emails))  # roles are told of by the key
+    return emails, emails | names | set(map(actor_key, emails))
 
 
 def _facts(tx: Transaction, user_id: int) -> Iterator[dict[str, object]]:
@@ -90,14 +88,14 @@ def _facts(tx: Transaction, user_id: int) -> Iterator[dict[str, object]]:
 def _blank_changes(tx: Transaction, user: User, emails: set[str]) -> int:
     params: dict[str, SqlValue] = {"now": tx.now, "user": user.id}
     blanked = tx.execute(f"{_BLANK} entity = 'user' AND entity_id = :user", params)
-    blanked += tx.execute(  # they hold its note and the reason that it was given
+    blanked += tx.execute(  # they have the note and the reason of the request
         f"{_BLANK} entity = 'request' AND entity_id IN (SELECT number FROM requests WHERE user_id = :user)",
         params,
     )
     last = email_keys.last_former_entry(tx)
     tx.execute("DELETE FROM former_email_keys WHERE user_id = ?", (user.id,))
     for email in emails:
-        # Roles and decisions name an actor, not a user.
+        # Roles and decisions name an actor rather than a user.
         key, former = actor_key(email), email_keys.former_actor_key(email)
         blanked += tx.execute(
             f"{_BLANK} entity IN ('role', 'request') AND ("
@@ -109,16 +107,16 @@ def _blank_changes(tx: Transaction, user: User, emails: set[str]) -> int:
             {"now": tx.now, "key": key, "last": last, "former": former},
         )
         tx.execute(
-            "UPDATE requests SET decided_by = :gone WHERE actor_key(decided_by) = :key",
-            {"gone": _ERASED, "key": key},
+            "UPDATE requests SET decided_by = :erased WHERE actor_key(decided_by) = :key",
+            {"erased": _ERASED, "key": key},
         )
     return blanked
 
 
 def _blank_runs(tx: Transaction, words: set[str]) -> tuple[int, int]:
-    """Commands and summaries that name the person; how many commands of runs, and of lines of batches.
+    """Blank commands and summaries that name the person.
 
-    A command loses its text, whose hash stays.
+    Returns how many commands of runs, and of lines of batches, were blanked. Their hashes stay.
     """
     longest_first = sorted(words, key=len, reverse=True)
     pattern = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
@@ -140,13 +138,13 @@ def _blank_runs(tx: Transaction, words: set[str]) -> tuple[int, int]:
 
 
 def _blank_messages(tx: Transaction, user: User, emails: set[str]) -> None:
-    """What waits for them is not sent any more; what was sent forgets where it went."""
+    """Hold the messages that wait for the person, and blank the address of those that were sent."""
     tx.execute(
         "UPDATE outbox SET state = iif(state = 'waiting', 'held', state), last_error = NULL"
         " WHERE recipient_id = ?",
         (user.id,),
     )
-    tx.execute(_HOLD_THEIRS, {"user": user.id})
+    tx.execute(_HOLD_MESSAGES, {"user": user.id})
     for email in emails:
         tx.execute(
             "UPDATE outbox SET state = iif(state = 'waiting', 'held', state), last_error = NULL,"
@@ -156,12 +154,12 @@ def _blank_messages(tx: Transaction, user: User, emails: set[str]) -> None:
 
 
 def _blank_user(tx: Transaction, user: User) -> None:
-    nobody = f"erased-{user.id}@erased.invalid"
+    placeholder = f"erased-{user.id}@erased.invalid"
     user_search.remove(tx, "SELECT :id", {"id": user.id})
     tx.execute(
         "UPDATE users SET email = :email, email_key = :email, name = NULL, group_name = NULL,"
         " last_active = NULL, status = 'removed', reclaim_exempt = 0 WHERE id = :id",
-        {"email": nobody, "id": user.id},
+        {"email": placeholder, "id": user.id},
     )
     user_search.index(tx, "SELECT :id", {"id": user.id})
     user_search.purge(tx)

@@ -1,4 +1,4 @@
-"""Runs by number: what was done, by whom, and how it ended. `transaction.py` writes those of changes."""
+"""Queries on runs: who did what, and how it ended. `transaction.py` writes the runs of changes."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import parse_time
 from seatctl.models.run import Run, RunState
 
-# What a run waits for stands with its operation until the run has ended and has a summary of its own.
+# Until a run has ended and has a summary, its operation says what it waits for.
 _SELECT = """SELECT r.*, CASE WHEN r.state = 'pending' AND r.summary IS NULL THEN
     (SELECT json_extract(o.outcome, '$.message') FROM operations o
     WHERE o.run = r.number AND o.state = 'waiting' LIMIT 1) END AS waits FROM runs r"""
 
 
 def listing(reader: Reader, *, actor: str | None = None, state: RunState | None = None) -> Iterator[Run]:
-    """Runs, newest first."""
-    chosen, params = _chosen(actor, state)
-    return map(_run, reader.rows(f"{_SELECT}{chosen} ORDER BY r.number DESC", params))
+    """Yield runs, newest first."""
+    condition, params = _condition(actor, state)
+    return map(_run, reader.rows(f"{_SELECT}{condition} ORDER BY r.number DESC", params))
 
 
 def count(reader: Reader, *, actor: str | None = None, state: RunState | None = None) -> int:
-    """How many `listing` yields."""
-    chosen, params = _chosen(actor, state)
-    return reader.count(f"SELECT count(*) FROM runs r{chosen}", params)  # noqa: S608 - conditions of ours
+    """Return how many runs `listing` yields."""
+    condition, params = _condition(actor, state)
+    return reader.count(f"SELECT count(*) FROM runs r{condition}", params)
 
 
-def _chosen(actor: str | None, state: RunState | None) -> tuple[str, dict[str, SqlValue]]:
+def _condition(actor: str | None, state: RunState | None) -> tuple[str, dict[str, SqlValue]]:
     params: dict[str, SqlValue] = {"actor": actor, "state": None if state is None else state.value}
     return where(params, actor="r.actor = :actor", state="r.state = :state"), params
 
 
 def find(reader: Reader, number: int) -> Run:
-    """The run with this number. Raises `unknown_run`."""
+    """Return the run with this number. Raises `unknown_run`."""
     row = reader.row(f"{_SELECT} WHERE r.number = ?", (number,))
     if row is None:
         raise refuse(
@@ -45,13 +45,13 @@ def find(reader: Reader, number: int) -> Run:
 
 
 def undone_by(reader: Reader, number: int) -> int | None:
-    """The run that has undone this one, if there is one."""
-    found = reader.value("SELECT max(number) FROM runs WHERE undo_of = ?", (number,))
-    return found if isinstance(found, int) else None
+    """Return the run that undid this run, or None."""
+    undoing_run = reader.value("SELECT max(number) FROM runs WHERE undo_of = ?", (number,))
+    return undoing_run if isinstance(undoing_run, int) else None
 
 
 def note_undo(tx: Transaction, number: int) -> None:
-    """Say which run it is that this change takes back."""
+    """Store which run this transaction undoes."""
     tx.execute("UPDATE runs SET undo_of = ? WHERE number = ?", (number, tx.run))
 
 

@@ -1,7 +1,8 @@
-"""The migration of `users.email_key` from the rule of the earlier versions to that of rules/emails.py.
+"""The migration of `users.email_key` from the rule of earlier versions to that of rules/emails.py.
 
-The earlier rule folded the domain by IDNA 2003 and the rest by Unicode's full case folding: `a@straße.de`
-was found as `a@strasse.de`, which is another domain, and its mails went there. What was typed decides now.
+The earlier rule folded the domain by IDNA 2003 and the rest by Unicode's full case folding: `a@straße.de` was
+treated as `a@strasse.de`, which is another domain, and its messages went there. Now the typed address
+decides.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ TABLE = """CREATE TABLE former_email_keys (
     email_key TEXT NOT NULL,
     user_id INTEGER REFERENCES users (id)
 ) STRICT"""
-"""What was found under which key before; the user is NULL for an actor who is no user."""
+"""The former keys and the keys now; `user_id` is NULL for an actor who is not a user."""
 
 LAST_FORMER_ENTRY = "last_entry_of_former_email_keys"
-"""The key in `meta` of the last audit entry that the earlier rule wrote; missing if there is none."""
+"""The key in `meta` of the last audit entry written under the earlier rule; missing if there is none."""
 
 _NOT_ASCII = "GLOB '*[^' || char(1) || '-' || char(127) || ']*'"
 
 
 def rekey(database: Database) -> None:
-    """Give every user and role the key of their e-mail, inside the migration's transaction.
+    """Set the keys of all users and roles by the new rule, inside the migration's transaction.
 
-    Of two users who are one address now, the one who comes later gets a key that no address has
-    (`doubled_key`): nobody is merged, and nothing can fail.
+    If two users have the same address now, the later one gets a key that no address has (`doubled_key`):
+    users are never merged, and the migration cannot fail.
     """
     database.execute(TABLE)
     database.execute(
@@ -45,16 +46,16 @@ def rekey(database: Database) -> None:
     for former, key, user in moved + _actors(database, {former for former, _, _ in moved}):
         database.execute("INSERT INTO former_email_keys VALUES (?, ?, ?)", (former, key, user))
         database.execute("UPDATE OR IGNORE roles SET actor = ? WHERE actor = ?", (key, former))
-        database.execute("DELETE FROM roles WHERE actor = ?", (former,))  # what the new key held already
+        database.execute("DELETE FROM roles WHERE actor = ?", (former,))  # roles that the new key had already
 
 
 def _move_users(database: Database) -> list[tuple[str, str, int]]:
-    """(former key, new key, user) of everybody whose key is another one now."""
+    """Change the keys of users, and return (former key, new key, user id) for each changed one."""
     rows = database.execute(
-        f"SELECT id, email, email_key FROM users WHERE email {_NOT_ASCII} ORDER BY id"  # noqa: S608
+        f"SELECT id, email, email_key FROM users WHERE email {_NOT_ASCII} ORDER BY id"
     ).fetchall()
     moved = [(former, email_key(email), user) for user, email, former in rows if email_key(email) != former]
-    # First all of them out of each other's way, since one may want the key that another one leaves.
+    # First give all of them unique temporary keys, since one may get the former key of another.
     for _, key, user in moved:
         database.execute("UPDATE users SET email_key = ? WHERE id = ?", (doubled_key(key, user), user))
     for _, key, user in moved:
@@ -67,23 +68,23 @@ def _move_users(database: Database) -> list[tuple[str, str, int]]:
 
 
 def _actors(database: Database, known: set[str]) -> list[tuple[str, str, None]]:
-    """The same of those who have acted here and are no user: they keep the roles they have."""
-    found: dict[str, str] = {}
-    for (actor,) in database.execute(f"SELECT DISTINCT actor FROM runs WHERE actor {_NOT_ASCII}"):  # noqa: S608
+    """Return (former key, new key, None) for actors who are not users, so that they keep their roles."""
+    keys: dict[str, str] = {}
+    for (actor,) in database.execute(f"SELECT DISTINCT actor FROM runs WHERE actor {_NOT_ASCII}"):
         former = former_actor_key(actor)
         is_user = database.execute("SELECT 1 FROM users WHERE email_key = ?", (former,)).fetchone()
         if former != actor_key(actor) and former not in known and not is_user:
-            found.setdefault(former, actor_key(actor))
-    return [(former, key, None) for former, key in found.items()]
+            keys.setdefault(former, actor_key(actor))
+    return [(former, key, None) for former, key in keys.items()]
 
 
 def doubled_key(key: str, user_id: int) -> str:
-    """The key of a user whose address is another user's too: no address is like that, and it can be typed."""
+    """Return the key of a user whose address another user has too. It is not an address, and can be typed."""
     return f"{key}#{user_id}"
 
 
 def doubled(reader: Reader) -> Iterator[tuple[str, str]]:
-    """(e-mail, the handle to type) of every user, not removed, whose address is another user's too."""
+    """Yield (e-mail, the handle to type) for each user, not removed, whose address another user has too."""
     rows = reader.rows(
         "SELECT id, email, email_key FROM users WHERE id IN (SELECT user_id FROM former_email_keys)"
         " AND status <> 'removed' ORDER BY id"
@@ -94,7 +95,7 @@ def doubled(reader: Reader) -> Iterator[tuple[str, str]]:
 
 
 def separated(reader: Reader) -> Iterator[tuple[str, str]]:
-    """(e-mail, the address it was taken for) of every user, not removed, whom the earlier rule misnamed."""
+    """Yield (e-mail, former address) for each user, not removed, whose address the earlier rule changed."""
     rows = reader.rows(
         "SELECT u.email, f.former_key FROM former_email_keys f JOIN users u ON u.id = f.user_id"
         " WHERE u.status <> 'removed' AND u.email_key = f.email_key ORDER BY u.id"
@@ -103,17 +104,17 @@ def separated(reader: Reader) -> Iterator[tuple[str, str]]:
 
 
 def last_former_entry(reader: Reader) -> int:
-    """The last audit entry that was written by the earlier rule; 0 if there is none."""
+    """Return the last audit entry written under the earlier rule; 0 if there is none."""
     return int(str(reader.value("SELECT value FROM meta WHERE key = ?", (LAST_FORMER_ENTRY,)) or 0))
 
 
 def former_keys(reader: Reader) -> dict[str, str]:
-    """The key now of every former key that is another one now."""
+    """Return the new keys by the former keys, for keys that changed."""
     return {row[0]: row[1] for row in reader.rows("SELECT former_key, email_key FROM former_email_keys")}
 
 
 def former_actor_key(actor: str) -> str:
-    """What made two actors the same until then."""
+    """Return the key of an actor by the earlier rule."""
     if not is_address(actor):
         return actor.strip()
     if actor.isascii():

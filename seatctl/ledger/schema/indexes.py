@@ -1,12 +1,9 @@
-"""Indexes that came later: for questions of which the first schema looked at every row.
-
-Why each is there: docs/ledger.md.
-"""
+"""The indexes of schema version 4, for queries that scanned whole tables before; see docs/ledger.md."""
 
 from __future__ import annotations
 
 _UNSETTLED = "status IN ('draft', 'open', 'uncollectible')"
-"""As in `collection.py`; repeated, because what was migrated once is never edited."""
+"""As in `collection.py`; repeated here, because a released migration is never edited."""
 
 INDEXES = (
     "CREATE INDEX invoices_by_status ON invoices (status, created_at)",
@@ -26,8 +23,8 @@ INDEXES = (
 
 SEARCH = (
     "DROP TABLE users_search",
-    # With a space before and after the name, the two letters at the beginning or end of one of its words,
-    # and a whole name of two, are part of a trigram.
+    # With a space before and after the name, the two letters at the beginning or end of a word, and a whole
+    # name of two letters, are part of a trigram.
     """CREATE VIEW users_searched (id, name, email) AS SELECT id, ' ' || name || ' ', email FROM users""",
     """CREATE VIRTUAL TABLE users_search USING fts5(
         name, email, content='users_searched', content_rowid='id', tokenize='trigram'

@@ -1,7 +1,7 @@
-"""Bringing a ledger file to the schema this program knows; the only importer of sqlite_utils.
+"""Migration of a ledger file to the schema of this version; the only importer of sqlite_utils.
 
-All steps of a migration, and the version that says it is done, are one transaction: a killed one leaves
-the file as it was. Statements go through `db.execute`; `executescript` would commit half of them.
+All steps of a migration and the new schema version are one transaction: a killed migration leaves the file as
+it was. Statements go through `db.execute`; `executescript` would commit in between.
 """
 
 from __future__ import annotations
@@ -19,41 +19,43 @@ SCHEMA_VERSION = 4
 """`PRAGMA user_version` of a ledger that this program reads and writes: the number of migrations below."""
 
 MODES = ("sandbox", "test", "live")
-"""What a ledger may be made for; its `meta` says which, for good."""
+"""The modes of a ledger; `meta` has the mode, which never changes."""
 
 APPLICATION_ID = 0x73656174
-""" `seat`: how a ledger is told from any other SQLite file."""
+""" `seat`: distinguishes a ledger from other SQLite files."""
 
 
 def is_current(engine: SqliteEngine) -> bool:
-    """Whether the file needs no migration.
+    """Return whether the file needs no migration.
 
-    Raises `ledger_newer`, `ledger_corrupt` for a foreign file, `ledger_damaged` for an impossible version.
+    Raises `ledger_newer`, `ledger_corrupt` for another program's file, `ledger_damaged` for an invalid
+    version.
     """
     version = engine.version
     if version > SCHEMA_VERSION:
         raise refuse(
             Code.LEDGER_NEWER,
-            f"{engine.path} was written by a later seatctl: schema {version}, known here: {SCHEMA_VERSION}",
-            hint="to upgrade, in an up-to-date clone of this program: python3 -m pip install .",
+            f"{engine.path} was written by a later seatctl: its schema is {version}, the latest known here is"
+            f" {SCHEMA_VERSION}",
+            hint="upgrade, in an up-to-date clone of this program: python3 -m pip install .",
         )
     if engine.application_id != APPLICATION_ID and (version or not engine.is_empty):
         raise LedgerCorrupt(
-            f"{engine.path} is a SQLite file, but not a ledger", hint="name another: seatctl --ledger PATH"
+            f"{engine.path} is an SQLite file, but not a ledger", hint="use another: seatctl --ledger PATH"
         )
     if version != SCHEMA_VERSION and version <= 0 and not engine.is_empty:
-        # A creation is one transaction: it leaves an empty file, or a whole one with its version.
+        # A ledger is created in one transaction: it is either empty, or complete with a version.
         raise LedgerDamaged(
-            f"{engine.path} is damaged: its version is {version}, which no seatctl has written", hint=RESTORE
+            f"{engine.path} is damaged: its schema version is {version}, which is not valid", hint=RESTORE
         )
     return version == SCHEMA_VERSION
 
 
 def migrate(engine: SqliteEngine) -> None:
-    """Apply what is missing, inside the write transaction that the caller has opened."""
+    """Apply missing migrations, inside the write transaction of the caller."""
     from sqlite_utils import Database
 
-    # The lock is held, so ask again: of two processes that open a new ledger, the second finds it made.
+    # Check again under the lock: another process may have created or migrated the ledger meanwhile.
     if is_current(engine):
         return
     database = Database(engine.connection, recursive_triggers=False)
@@ -63,7 +65,7 @@ def migrate(engine: SqliteEngine) -> None:
 
 
 def new_schema() -> list[tuple[str, str, str]]:
-    """(type, name, statement) of everything in a new ledger, made in memory."""
+    """Return (type, name, statement) for each object of a new ledger, created in memory."""
     from sqlite_utils import Database
 
     database = Database(memory=True, recursive_triggers=False)
@@ -73,7 +75,7 @@ def new_schema() -> list[tuple[str, str, str]]:
 
 
 def _migrations() -> Migrations:
-    """Every migration in order; a released one is never edited."""
+    """Return all migrations in order. A released migration is never edited."""
     from sqlite_utils import Migrations
 
     from seatctl.ledger.schema.email_keys import rekey

@@ -1,6 +1,6 @@
-"""The record of what was done, and what waits to be told: runs, audit, changes, outbox; and their triggers.
+"""DDL of the record (runs, batches, audit, changes), the outbox, roles, codes and state, with triggers.
 
-Why each table and column is as it is: docs/ledger.md.
+docs/ledger.md explains each table.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ RECORD_GUARDS = (
         WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM audit) BEGIN
         SELECT RAISE(ABORT, 'the audit is append-only');
     END""",
-    # The entry is written last, so that nothing can be added to one, nor replaced in it.
+    # The entry is written last, so that its changes cannot be replaced or added to afterwards.
     """CREATE TRIGGER changes_come_before_their_entry BEFORE INSERT ON changes
         WHEN EXISTS (SELECT 1 FROM audit WHERE seq = NEW.entry) BEGIN
         SELECT RAISE(ABORT, 'the audit is append-only');
@@ -107,7 +107,7 @@ RECORD_GUARDS = (
     """CREATE TRIGGER changes_are_append_only_delete BEFORE DELETE ON changes BEGIN
         SELECT RAISE(ABORT, 'the audit is append-only');
     END""",
-    # The one thing allowed: blanking what is held of a person, with the time, hashes left in place.
+    # The only update allowed: an erasure blanks the data of a person and sets the time; the hash stays.
     """CREATE TRIGGER changes_are_append_only_update BEFORE UPDATE ON changes
         WHEN NOT (OLD.erased_at IS NULL AND NEW.erased_at IS NOT NULL
             AND NEW.before IS NULL AND NEW.after IS NULL AND NEW.salt IS NULL

@@ -1,6 +1,6 @@
-"""The ledger's schema: STRICT tables, named constraints, the triggers that guard seats and the audit.
+"""DDL of the ledger's schema: STRICT tables, named constraints, and the triggers that protect seats.
 
-Only DDL lives here; `migrate.py` applies it. Why each table and column is as it is: docs/ledger.md.
+`migrate.py` applies it. docs/ledger.md explains each table.
 """
 
 from __future__ import annotations
@@ -100,8 +100,9 @@ SUBSCRIPTIONS = (
     ) STRICT""",
     """CREATE INDEX capacity_changes_due ON capacity_changes (effective_at)
         WHERE applied_at IS NULL""",
-    # The entry ids carry no foreign key: the audit row comes last, and with a deferred reference open
-    # SQLite then scans every seat for it (60 ms a change at a million seats). `ledger check` looks instead.
+    # The entry ids have no foreign key: the audit entry is written last, and with an open deferred reference
+    # SQLite scans every seat for it (60 ms per change with a million seats). `ledger check` checks them
+    # instead.
     f"""CREATE TABLE seats (
         id INTEGER PRIMARY KEY,
         subscription_id INTEGER NOT NULL REFERENCES subscriptions (id),
@@ -225,9 +226,9 @@ MONEY = (
 )
 
 SEAT_GUARDS = (
-    # `assigned` is a counter because a count(*) trigger is quadratic. It moves by one, together with
-    # `last_counted`, which names the seat that was taken (+id) or given back (-id); both are checked, so
-    # that `UPDATE subscriptions SET assigned = …` by hand aborts.
+    # `assigned` is a counter, because a trigger with count(*) is quadratic. It changes by one, together with
+    # `last_counted`, which names the seat that was assigned (+id) or revoked (-id). Both are checked, so that
+    # an `UPDATE subscriptions SET assigned = …` by hand aborts.
     """CREATE TRIGGER seat_taken AFTER INSERT ON seats WHEN NEW.revoked_at IS NULL BEGIN
         UPDATE subscriptions SET assigned = assigned + 1, last_counted = NEW.id
         WHERE id = NEW.subscription_id;
@@ -250,7 +251,7 @@ SEAT_GUARDS = (
           OR NEW.user_id <> OLD.user_id BEGIN
         SELECT RAISE(ABORT, 'a seat keeps its user and subscription');
     END""",
-    # REPLACE deletes without firing delete triggers: it would reopen a revoked seat, or lose an active one.
+    # REPLACE deletes without firing delete triggers: it could reopen a revoked seat or lose an active one.
     """CREATE TRIGGER seat_replaces_none BEFORE INSERT ON seats
         WHEN EXISTS (SELECT 1 FROM seats WHERE id = NEW.id)
           OR EXISTS (SELECT 1 FROM seats WHERE subscription_id = NEW.subscription_id
@@ -270,7 +271,7 @@ SEAT_GUARDS = (
                     SELECT 1 FROM seats WHERE id = -NEW.last_counted AND revoked_at IS NULL)) BEGIN
         SELECT RAISE(ABORT, 'assigned is kept by the seats, not by hand');
     END""",
-    # The second lock on the last seat, after the transaction's own check: it holds against any writer.
+    # The second protection of the last seat, after the transaction's own check: it works against any writer.
     """CREATE TRIGGER no_seats_left BEFORE UPDATE OF assigned ON subscriptions
         WHEN NEW.assigned > OLD.assigned AND NEW.assigned > NEW.capacity BEGIN
         SELECT RAISE(ABORT, 'no_seats_left');

@@ -1,9 +1,10 @@
-"""Free seats that are kept from the waitlist for a while: those that a revoke of several people has freed,
-with its mails, and those that were bought for the people of a file.
+"""Free seats that the waitlist does not get for a while.
 
-For the setting `undo_window` a run that revoked too much can be undone with nobody seated in its place and
-nobody told. Kept in `meta`, one JSON value: it is gone after minutes, nobody asks for it but a change, and
-the audit has nothing to say of it. Explicit assignments may take these seats; automatic ones may not.
+These are the seats that a run revoked from several people, and seats that were bought for the people of a
+file. During the `undo_window` a run that revoked too many seats can be undone: the seats are still free, and
+the messages to the people were not sent yet. Explicit assignments may use held seats; the waitlist may not.
+
+Stored as JSON in `meta`: the holds are short-lived, read only by transactions, and not audited.
 """
 
 from __future__ import annotations
@@ -18,28 +19,30 @@ from seatctl.models.call import format_time
 _KEY = "held_seats"
 
 _RESERVED_FOR = timedelta(hours=1)
-"""Between a purchase and those it was made for: a process that dies in between can be run again so long."""
+"""How long seats are held between a purchase and the assignments that it was made for: if the process dies in
+between, the command can be run again within this time."""
 
-_TAKE_BACK = """UPDATE outbox SET state = 'held', next_attempt = NULL, last_error = 'the run was undone'
+_HOLD_MESSAGES = """UPDATE outbox SET state = 'held', next_attempt = NULL, last_error = 'the run was undone'
     WHERE template = 'seat_revoked' AND state = 'waiting' AND attempts = 0 AND next_attempt > :now
     AND entry_id IN (SELECT seq FROM audit WHERE run = :run)"""
 
 
 class HeldSeats(TypedDict):
-    """What one run has freed: until when it is held (written form), how many seats of which pool."""
+    """The seats that one run freed, by subscription id, and until when they are held (written form)."""
 
     until: str
     pools: dict[str, int]
 
 
 Holds: TypeAlias = dict[str, HeldSeats]
-"""By run: that is what is undone, and a batch of thousands of lines is one. Keys are texts, as in JSON."""
+"""By run number, as text: a run is what can be undone, and a batch with thousands of lines is one run."""
 
 
 def update(tx: Transaction) -> None:
-    """Hold what this change has freed, if it was several people's; let go of what is past its time.
+    """Hold the seats that this transaction revoked from several people, and release expired holds.
 
-    What somebody was assigned meanwhile is held no more: of each subscription at most what is free.
+    Seats that were assigned meanwhile are no longer held: in each subscription at most the free seats are
+    held.
     """
     holds = {run: hold for run, hold in _read(tx).items() if hold["until"] > tx.now}
     if _is_bulk(tx):
@@ -52,7 +55,7 @@ def update(tx: Transaction) -> None:
 
 
 def _with_freed(tx: Transaction, hold: HeldSeats | None) -> dict[str, int]:
-    """What the run holds already, and what this transaction has freed since it was asked last."""
+    """Return what the run holds already plus what this transaction freed since the last call."""
     subscriptions = {} if hold is None else dict(hold["pools"])
     for subscription, seats in tx.freed.items():
         subscriptions[str(subscription)] = (
@@ -67,10 +70,9 @@ def _run(tx: Transaction) -> str:
 
 
 def reserve(tx: Transaction, subscription_id: int, seats: int) -> None:
-    """Keep seats that this change has added for those they were bought for.
+    """Hold seats that were just bought for the people they were bought for.
 
-    Without it the waitlist would be seated with them as the purchase ends: the buyer would have paid for
-    other people, and would pay again.
+    Otherwise the waitlist would get them at the end of the purchase, and the buyer would have to pay again.
     """
     until = format_time(tx.call.now + _RESERVED_FOR)
     hold: HeldSeats = {"until": until, "pools": {str(subscription_id): seats}}
@@ -78,56 +80,57 @@ def reserve(tx: Transaction, subscription_id: int, seats: int) -> None:
 
 
 def release(tx: Transaction, run: int) -> None:
-    """Let go of the seats that a run freed or reserved."""
+    """Release the seats that a run freed or reserved."""
     _write(tx, {holder: hold for holder, hold in _read(tx).items() if holder != str(run)})
 
 
 def held(reader: Reader, subscription_id: int, now: str) -> int:
-    """How many of the free seats there nobody may get by themselves at `now` (written form)."""
+    """Return how many free seats of the subscription are held at `now` (written form)."""
     return sum(
         hold["pools"].get(str(subscription_id), 0) for hold in _read(reader).values() if hold["until"] > now
     )
 
 
 def held_until(tx: Transaction) -> str | None:
-    """Until when this change holds what it has freed, in the written form; None where it holds nothing."""
+    """Return until when this transaction holds the seats it freed (written form); None if it holds none."""
     hold = _read(tx).get(_run(tx))
     return None if hold is None or not tx.freed else hold["until"]
 
 
 def release_undone(tx: Transaction, run: int) -> None:
-    """Let go of the seats that a run freed, which is undone now, and do not send what it had to say."""
+    """Release the seats of a run that is being undone, and do not send its messages."""
     release(tx, run)
-    tx.execute(_TAKE_BACK, {"run": run, "now": tx.now})
+    tx.execute(_HOLD_MESSAGES, {"run": run, "now": tx.now})
 
 
 def _is_bulk(tx: Transaction) -> bool:
-    """Several people's, by a run that can be undone: what an operation in Stripe frees is given up there.
+    """Return whether the run revoked seats from several people and can be undone.
 
-    All lines of a batch are one run, so that each of them may be one of many.
+    Seats freed by an operation are given up in Stripe and are not held. All lines of a batch are one run, so
+    that a line that revokes one seat may be one of many.
     """
-    if not tx.freed_people or tx.call.undo_window <= 0:
+    if not tx.freed_users or tx.call.undo_window <= 0:
         return False
     if tx.call.run is None:
-        return len(tx.freed_people) > 1
+        return len(tx.freed_users) > 1
     return tx.value("SELECT 1 FROM batch_rows WHERE run = ? LIMIT 1", (tx.call.run,)) is not None
 
 
 def _limit(tx: Transaction, holds: Holds) -> None:
-    left: dict[str, int] = {}
+    free_seats: dict[str, int] = {}
     for hold in holds.values():
         subscriptions = hold["pools"]
         for subscription, seats in subscriptions.items():
-            if subscription not in left:
+            if subscription not in free_seats:
                 free = "SELECT max(0, capacity - assigned) FROM subscriptions WHERE id = ?"
-                left[subscription] = tx.count(free, (int(subscription),))
-            subscriptions[subscription] = min(seats, left[subscription])
-            left[subscription] -= subscriptions[subscription]
+                free_seats[subscription] = tx.count(free, (int(subscription),))
+            subscriptions[subscription] = min(seats, free_seats[subscription])
+            free_seats[subscription] -= subscriptions[subscription]
 
 
 def _read(reader: Reader) -> Holds:
-    found = reader.value("SELECT value FROM meta WHERE key = ?", (_KEY,))
-    holds: Holds = {} if found is None else json.loads(str(found))
+    text = reader.value("SELECT value FROM meta WHERE key = ?", (_KEY,))
+    holds: Holds = {} if text is None else json.loads(str(text))
     return holds
 
 

@@ -1,11 +1,8 @@
-"""The inverse of what a run changed, from its change rows: staged in a TEMP table and judged.
+"""The inverse of a run, computed from its change rows into the TEMP table `undoing`, and its conflicts.
 
-Only people, seats, requests and granted roles have an inverse here: what stands in Stripe has a command of
-its own. What is then written is `restore.py`; who may undo, and what is told:
-services/runs/undo_changes.py.
+Only changes of users, seats, requests and roles can be undone; changes in Stripe have commands of their own.
+`restore.py` writes the inverse; services/runs/undo_changes.py decides who may undo.
 """
-
-# ruff: noqa: S608 - what is put into statements here are conditions of this module; every value is bound.
 
 from __future__ import annotations
 
@@ -25,11 +22,11 @@ _STAGE = """CREATE TEMP TABLE undoing AS
     SELECT entity, entity_id, max(CASE WHEN up = 1 THEN before END) AS before,
         max(CASE WHEN down = 1 THEN after END) AS after, max(entry) AS last_entry,
         max(erased_at) AS erased_at,
-        '' AS kind, NULL AS pool, NULL AS person, NULL AS until, NULL AS seat_id
+        '' AS kind, NULL AS subscription_id, NULL AS user_id, NULL AS until, NULL AS seat_id
     FROM mine GROUP BY entity, entity_id"""
 
-_KINDS = """UPDATE undoing SET pool = json_extract(before, '$.subscription_id'),
-    person = json_extract(before, '$.user_id'), until = json_extract(before, '$.until'), kind = CASE
+_KINDS = """UPDATE undoing SET subscription_id = json_extract(before, '$.subscription_id'),
+    user_id = json_extract(before, '$.user_id'), until = json_extract(before, '$.until'), kind = CASE
     WHEN erased_at IS NOT NULL THEN 'erased'
     WHEN entity = 'user' AND json_extract(after, '$.erased') IS NOT NULL THEN 'erased'
     WHEN before IS after THEN 'nothing'
@@ -54,8 +51,9 @@ _KINDS = """UPDATE undoing SET pool = json_extract(before, '$.subscription_id'),
     WHEN entity = 'subscription' AND before IS NOT NULL AND json_extract(before, '$.capacity') IS NOT NULL
         AND json_extract(before, '$.name') IS NULL AND json_extract(before, '$.status') IS NULL THEN 'nothing'
     ELSE 'other' END"""
-"""What time alone has done (a seat that expired, seats paid for from a date on, a request of a subscription
-that has ended) is not the run's."""
+"""Changes that were due by time alone (expired seats, planned capacities, requests for ended subscriptions)
+were
+not made by the run and are not undone."""
 
 _FIND_SEATS = """UPDATE undoing SET seat_id = (SELECT t.id FROM seats t
         JOIN audit a ON a.seq = t.assigned_entry JOIN runs r ON r.number = a.run
@@ -63,8 +61,9 @@ _FIND_SEATS = """UPDATE undoing SET seat_id = (SELECT t.id FROM seats t
         AND t.user_id = json_extract(after, '$.user_id') AND t.until IS json_extract(after, '$.until')
         AND (t.id = undoing.entity_id OR r.undo_of IS NOT NULL))
     WHERE kind IN ('given', 'ends')"""
-"""A seat that a later run took away, and whose undo gave it back as a new one, stands for the first: runs
-can be undone one after the other, the latest first."""
+"""If a later run revoked a seat and was undone, the undo assigned a new seat, which replaces the first one
+here:
+runs can be undone one after the other, the latest first."""
 
 _LATER_CHANGE = """SELECT u.entity, u.entity_id, a.run FROM undoing u
     JOIN changes c ON c.entity = u.entity AND c.entity_id = u.entity_id AND c.entry > u.last_entry
@@ -86,14 +85,14 @@ _LATER_CHANGE = """SELECT u.entity, u.entity_id, a.run FROM undoing u
             AND r.status = json_extract(u.after, '$.status')
             AND r.subscription_id IS json_extract(u.after, '$.subscription_id')))
     ORDER BY a.run DESC LIMIT 1"""
-"""A claimed seat and an expired one do not stand in the way; a change of this very transaction
-neither, nor a user or a request that is again what the run made of it. The number of a role that was taken
-away may be another one's by now, which it has nothing to do with."""
+"""Later changes that do not conflict: a claim or expiry of a seat, changes of this transaction, and changes
+of a user or request that is again as the run left it. The number of a revoked role may be in use for another
+role by now."""
 
 _USERS_TO_REMOVE = """(SELECT entity_id FROM undoing WHERE kind = 'made'
         OR kind IN ('changed', 'status') AND json_extract(before, '$.status') = 'removed')"""
 
-# `+t.id` has no affinity, as the TEMP column has none: else its index is not used, which is quadratic.
+# `+t.id` has no type affinity, like the TEMP column: otherwise its index is not used, which is quadratic.
 _DEPENDENTS = (
     f"""SELECT 'seat' AS entity, t.id AS entity_id, a.run FROM seats t
         JOIN audit a ON a.seq = t.assigned_entry
@@ -110,18 +109,18 @@ _DEPENDENTS = (
         WHERE s.owner_id IN {_USERS_TO_REMOVE} AND s.status NOT IN ('canceled', 'incomplete_expired')
         GROUP BY s.id LIMIT 1""",
     """SELECT 'seat' AS entity, t.id AS entity_id, a.run FROM undoing u JOIN seats t
-        ON t.subscription_id = u.pool AND t.user_id = u.person
+        ON t.subscription_id = u.subscription_id AND t.user_id = u.user_id
         AND t.revoked_at IS NULL JOIN audit a ON a.seq = t.assigned_entry
         WHERE u.kind = 'taken' AND a.run <> :run LIMIT 1""",
     """SELECT entity, entity_id, run FROM (SELECT 'user' AS entity, p.id AS entity_id,
         (SELECT max(a.run) FROM changes c JOIN audit a ON a.seq = c.entry
             WHERE c.entity = 'user' AND c.entity_id = p.id) AS run
         FROM users p WHERE p.status = 'removed'
-        AND p.id IN (SELECT person FROM undoing WHERE kind = 'taken')) AS gone
+        AND p.id IN (SELECT user_id FROM undoing WHERE kind = 'taken')) AS removed
         WHERE run <> :run LIMIT 1""",
     """SELECT 'request' AS entity, o.number AS entity_id, a.run FROM undoing u JOIN requests r
         ON r.number = u.entity_id JOIN requests o ON o.user_id = r.user_id AND o.number <> r.number
-        AND coalesce(o.subscription_id, 0) = coalesce(u.pool, 0)
+        AND coalesce(o.subscription_id, 0) = coalesce(u.subscription_id, 0)
         AND o.status IN ('pending', 'waitlisted') JOIN changes c ON c.entity = 'request'
         AND c.entity_id = o.number AND c.before IS NULL JOIN audit a ON a.seq = c.entry
         WHERE u.kind = 'decided' AND a.run <> :run LIMIT 1""",
@@ -130,14 +129,14 @@ _DEPENDENTS = (
 
 @dataclass(frozen=True, slots=True)
 class UndoConflict:
-    """A later run that built on what would be taken back."""
+    """A later run that depends on what would be undone, and the entity that shows it."""
 
-    what: str
+    subject: str
     run: int
 
 
 def stage(tx: Transaction, run: int) -> set[str]:
-    """What the run made of each thing in all, into TEMP table `undoing`; which kinds of change those are."""
+    """Fill the TEMP table `undoing` with the inverse of a run, a row per entity; return kinds of change."""
     tx.execute("DROP TABLE IF EXISTS temp.undoing")
     tx.execute(_STAGE, {"run": run})
     tx.execute(_KINDS)
@@ -147,7 +146,7 @@ def stage(tx: Transaction, run: int) -> set[str]:
 
 
 def first_conflict(tx: Transaction, run: int) -> UndoConflict | None:
-    """The first later run that an undo would cut the ground from under, if there is one."""
+    """Return the first later run that depends on what would be undone, or None."""
     for query in (_LATER_CHANGE, *_DEPENDENTS):
         row = tx.row(query, {"run": run} if ":run" in query else {})
         if row is not None:
@@ -162,27 +161,29 @@ def _subject(reader: Reader, entity: str, entity_id: int) -> str:
         " JOIN users u ON u.id = t.user_id JOIN subscriptions s ON s.id = t.subscription_id WHERE t.id = ?",
         "subscription": "SELECT name FROM subscriptions WHERE id = ?",
     }
-    found = reader.value(queries[entity], (entity_id,)) if entity in queries else None
-    return str(found) if found is not None else f"{entity} {entity_id}"
+    subject = reader.value(queries[entity], (entity_id,)) if entity in queries else None
+    return str(subject) if subject is not None else f"{entity} {entity_id}"
 
 
 def subscriptions(reader: Reader) -> list[int]:
-    """The subscriptions whose seats or requests would change."""
-    found = reader.rows(
-        "SELECT DISTINCT json_extract(coalesce(before, after), '$.subscription_id') AS pool FROM undoing"
+    """Return the ids of subscriptions whose seats or requests would change."""
+    rows = reader.rows(
+        "SELECT DISTINCT json_extract(coalesce(before, after), '$.subscription_id') AS id FROM undoing"
         " WHERE kind IN ('given', 'taken', 'ends', 'asked', 'decided')"
     )
-    return [row["pool"] for row in found if row["pool"] is not None]
+    return [row["id"] for row in rows if row["id"] is not None]
 
 
-def seats_needed(reader: Reader, subscription: int) -> int:
-    """How many seats would be taken again there."""
-    return reader.count("SELECT count(*) FROM undoing WHERE kind = 'taken' AND pool = ?", (subscription,))
+def seats_needed(reader: Reader, subscription_id: int) -> int:
+    """Return how many seats of the subscription would be assigned again."""
+    return reader.count(
+        "SELECT count(*) FROM undoing WHERE kind = 'taken' AND subscription_id = ?", (subscription_id,)
+    )
 
 
 def results(reader: Reader) -> Iterator[Record]:
-    """What became of each thing: entity, subject, result."""
-    found = reader.rows(
+    """Yield an output record per entity: entity, subject, result."""
+    rows = reader.rows(
         "SELECT u.entity, CASE u.entity WHEN 'user' THEN (SELECT email FROM users WHERE id = u.entity_id)"
         " WHEN 'seat' THEN (SELECT p.email || ' in ' || s.name FROM seats t JOIN users p ON p.id = t.user_id"
         " JOIN subscriptions s ON s.id = t.subscription_id WHERE t.id = u.entity_id)"
@@ -194,5 +195,5 @@ def results(reader: Reader) -> Iterator[Record]:
         " WHEN 'ends' THEN 'ends as before' WHEN 'asked' THEN 'canceled' ELSE 'as before' END AS result"
         " FROM undoing u WHERE u.kind <> 'nothing' ORDER BY u.entity, u.entity_id"
     )
-    for row in found:
+    for row in rows:
         yield {"entity": row["entity"], "subject": row["subject"], "result": row["result"]}

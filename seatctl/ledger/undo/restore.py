@@ -1,10 +1,8 @@
-"""Taking back what a run changed, once `inverse.py` has staged and judged it in TEMP table `undoing`.
+"""Restoring what a run changed, from the TEMP table `undoing` that `inverse.py` fills.
 
-Seats and new users are set-based, since a run may have changed a hundred thousand; changed users, requests
-and roles go one by one.
+Seats and new users are restored by set-based SQL, since a run may have changed a hundred thousand of them;
+changed users, requests and roles are restored one by one.
 """
-
-# ruff: noqa: S608 - what is put into statements here are conditions of this module; every value is bound.
 
 from __future__ import annotations
 
@@ -24,33 +22,33 @@ Facts = Mapping[str, JsonValue]
 
 
 def restore_users(tx: Transaction) -> None:
-    """Users as they were before; those whom the run made are removed."""
-    was = "CASE u.kind WHEN 'made' THEN 'removed' ELSE json_extract(u.before, '$.status') END"
+    """Restore changed users, and remove those that the run created."""
+    old_status = "CASE u.kind WHEN 'made' THEN 'removed' ELSE json_extract(u.before, '$.status') END"
     tx.record_many(
         "user",
         f"SELECT p.id AS entity_id, {change_rows.user('p')} AS before,"
-        f" {change_rows.user('p', status=was)} AS after"
+        f" {change_rows.user('p', status=old_status)} AS after"
         " FROM undoing u JOIN users p ON p.id = u.entity_id WHERE u.kind IN ('made', 'status')"
         " ORDER BY p.id",
         {},
     )
     tx.execute(
-        f"UPDATE users SET status = {was} FROM undoing u"
+        f"UPDATE users SET status = {old_status} FROM undoing u"
         " WHERE u.kind IN ('made', 'status') AND users.id = u.entity_id"
     )
     changed = list(tx.rows("SELECT before, after FROM undoing WHERE kind = 'changed' ORDER BY entity_id"))
     for row in changed:
         after = json.loads(row["after"])
         user = users.require(tx, after["email"])
-        users.change(tx, user, _as_it_was(user, json.loads(row["before"]), after))
+        users.change(tx, user, _restored(user, json.loads(row["before"]), after))
 
 
-def _as_it_was(user: User, before: Facts, after: Facts) -> User:
-    """The user with what the run changed as it was; what its rows do not say stays as it is.
+def _restored(user: User, before: Facts, after: Facts) -> User:
+    """Return the user with the values from before the run; values that its change rows lack stay.
 
-    Older rows name `reclaim_exempt` only if it is so, and bulk changes of then not at all.
+    Change rows of earlier versions have `reclaim_exempt` only if it is true, and those of bulk changes never.
     """
-    last = before["last_active"]
+    last_active = before["last_active"]
     exempt = before.get("reclaim_exempt", False if "reclaim_exempt" in after else user.exempt)
     return replace(
         user,
@@ -58,7 +56,7 @@ def _as_it_was(user: User, before: Facts, after: Facts) -> User:
         name=_text(before["name"]),
         group=_text(before["group"]),
         status=UserStatus(str(before["status"])),
-        last_active=None if last is None else parse_time(str(last)),
+        last_active=None if last_active is None else parse_time(str(last_active)),
         exempt=bool(exempt),
     )
 
@@ -68,7 +66,7 @@ def _text(value: JsonValue) -> str | None:
 
 
 def revoke_given(tx: Transaction) -> int:
-    """Give back the seats that the run gave; how many."""
+    """Revoke the seats that the run assigned; return how many."""
     return seats.revoke_where(
         tx,
         "revoked_at IS NULL"
@@ -79,27 +77,27 @@ def revoke_given(tx: Transaction) -> int:
 
 
 def assign_again(tx: Transaction) -> int:
-    """Seat those again who lost a seat by the run, as new seats; how many.
+    """Assign new seats to the people whose seats the run revoked; return how many.
 
-    They end when the old ones would have, and who had claimed the old one need not claim it again. They are
-    assigned now: in between, nobody had the seat.
+    The new seats have the same ends as the old ones, and stay claimed. They are assigned now: in between,
+    nobody had the seat.
     """
     before, last = tx.recorded, seats.last_id(tx)
-    seated = tx.execute(
+    assigned = tx.execute(
         "INSERT INTO seats (subscription_id, user_id, assigned_at, until, claimed_at, assigned_entry)"
-        " SELECT u.pool, u.person, :now, u.until, t.claimed_at, :entry"
+        " SELECT u.subscription_id, u.user_id, :now, u.until, t.claimed_at, :entry"
         " FROM undoing u JOIN seats t ON t.id = u.entity_id WHERE u.kind = 'taken'"
         " AND (u.until IS NULL OR u.until > :now) ORDER BY u.entity_id",
         {"now": tx.now, "entry": tx.entry},
     )
-    if seated:
+    if assigned:
         seats.record_new(tx, last)
         tx.mail_each("seat_assigned", before)
-    return seated
+    return assigned
 
 
 def restore_ends(tx: Transaction) -> None:
-    """Seats end when they did before the run; one that would have ended by now ends at once."""
+    """Restore the ends of seats from before the run. Seats that would have ended by now end at once."""
     where = "u.kind = 'ends' AND t.id = coalesce(u.seat_id, u.entity_id) AND t.revoked_at IS NULL"
     tx.record_many(
         "seat",
@@ -112,7 +110,7 @@ def restore_ends(tx: Transaction) -> None:
 
 
 def restore_requests(tx: Transaction) -> None:
-    """Requests as they were before; those that the run made are canceled, if they are still open."""
+    """Restore decided requests, and cancel the open requests that the run created."""
     rows = list(
         tx.rows(
             "SELECT u.entity_id, u.before, u.kind, r.status FROM undoing u JOIN requests r"
@@ -121,26 +119,26 @@ def restore_requests(tx: Transaction) -> None:
     )
     for row in rows:
         if row["kind"] == "decided":
-            _restore(tx, row["entity_id"], json.loads(row["before"]))
+            _restore_request(tx, row["entity_id"], json.loads(row["before"]))
         elif row["status"] in {"pending", "waitlisted"}:
             canceled = {"status": "canceled", "decided_by": tx.call.actor, "decided_at": tx.now}
-            _restore(tx, row["entity_id"], {**canceled, "reason": None})
+            _restore_request(tx, row["entity_id"], {**canceled, "reason": None})
 
 
 _OF_A_DECISION = ("status", "decided_by", "decided_at", "reason", "subscription_id", "waitlisted_at")
-"""What a decision changes of a request."""
+"""The columns of a request that a decision changes."""
 
 
-def _restore(tx: Transaction, number: int, was: Facts) -> None:
-    """Give a request what it was. What `was` does not say stays, but for the decision on an undecided one."""
+def _restore_request(tx: Transaction, number: int, old: Facts) -> None:
+    """Restore a request. Values that `old` lacks stay, except the decision if it was undecided."""
     before = change_rows.of_request(tx, number)
-    undecided = {"decided_at": None, "reason": None} if was["decided_by"] is None else {}
-    becomes = {**before, **undecided, **was}
+    undecided = {"decided_at": None, "reason": None} if old["decided_by"] is None else {}
+    values = {**before, **undecided, **old}
     tx.execute(
         "UPDATE requests SET status = :status, decided_by = :decided_by, decided_at = :decided_at,"
         " reason = :reason, subscription_id = :subscription_id, waitlisted_at = :waitlisted_at"
         " WHERE number = :number",
-        {"number": number, **{key: _scalar(becomes[key]) for key in _OF_A_DECISION}},
+        {"number": number, **{key: _scalar(values[key]) for key in _OF_A_DECISION}},
     )
     tx.record("request", number, before, change_rows.of_request(tx, number))
 
@@ -150,13 +148,15 @@ def _scalar(value: JsonValue) -> str | int | None:
 
 
 def restore_roles(tx: Transaction) -> None:
-    """Take away the roles that the run granted, and grant those again that it took away."""
-    now, last = email_keys.former_keys(tx), email_keys.last_former_entry(tx)
-    undone = tx.rows("SELECT entity_id, before, after, last_entry FROM undoing WHERE kind = 'role'")
-    for row in list(undone):
+    """Revoke the roles that the run granted, and grant those that it revoked."""
+    new_keys, last_former = email_keys.former_keys(tx), email_keys.last_former_entry(tx)
+    rows = tx.rows("SELECT entity_id, before, after, last_entry FROM undoing WHERE kind = 'role'")
+    for row in list(rows):
         if row["after"] is not None:
             roles.revoke_by_id(tx, row["entity_id"])
         if row["before"] is not None:
-            was = json.loads(row["before"])
-            actor = now.get(was["actor"], was["actor"]) if row["last_entry"] <= last else was["actor"]
-            roles.grant(tx, Grant(actor, Role(was["role"]), was["subscription_id"]))
+            old = json.loads(row["before"])
+            actor = old["actor"]
+            if row["last_entry"] <= last_former:
+                actor = new_keys.get(actor, actor)
+            roles.grant(tx, Grant(actor, Role(old["role"]), old["subscription_id"]))

@@ -65,7 +65,7 @@ def _completed(running: OperationRun, customer: str, session: str) -> StripeSubs
         page = _expire(running, session)
     if page.status == "open":
         raise _waiting(running, page, "pay on Stripe's page")
-    if page.led_to is None:
+    if page.created_id is None:
         delete_customer(running, customer)
         raise NothingLeftInStripe(
             StripeRefused(
@@ -74,9 +74,9 @@ def _completed(running: OperationRun, customer: str, session: str) -> StripeSubs
             )
         )
     if page.mode == "setup":
-        card = read_collected_card(running.billing.read(pages.setup_intent(page.led_to)))
+        card = read_collected_card(running.billing.read(pages.setup_intent(page.created_id)))
         return charge(running, customer, card)
-    made = read_subscription(running.billing.read(endpoints.subscription(page.led_to)))
+    made = read_subscription(running.billing.read(endpoints.subscription(page.created_id)))
     if made.status is SubscriptionStatus.INCOMPLETE:
         raise _waiting(running, page, "Stripe still waits for the money")
     return made

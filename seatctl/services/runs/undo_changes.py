@@ -128,9 +128,9 @@ def _require_unchanged(tx: Transaction, run: Run) -> None:
         first = f"if that is what you want, first: seatctl runs undo {blocking.run}"
         raise refuse(
             Code.CHANGED_SINCE,
-            f"run {run.number} cannot be undone: run {blocking.run} changed {blocking.what} after it",
+            f"run {run.number} cannot be undone: run {blocking.run} changed {blocking.subject} after it",
             hint=f"seatctl runs show {blocking.run}" if is_undone else first,
-            data={"run": run.number, "changed_by": blocking.run, "changed": blocking.what},
+            data={"run": run.number, "changed_by": blocking.run, "changed": blocking.subject},
         )
 
 

@@ -81,7 +81,7 @@ def _remove_and_erase(tx: Transaction, people: Sequence[User]) -> Report:
         blanked = erasure.erase(tx, user)
         acted += blanked.acted
         rows.append({**user_row(user, "erased"), "changes": blanked.changes, "commands": blanked.commands})
-    tx.freed_people.clear()  # an erasure cannot be undone, so the waitlist need not wait for an undo
+    tx.freed_users.clear()  # an erasure cannot be undone, so the waitlist need not wait for an undo
     erased = sum(row["result"] == "erased" for row in rows)
     summary = f"erased {counted(erased, 'user')}" if erased else "already erased"
     if acted:

@@ -54,13 +54,13 @@ def test_what_was_typed_stands_in_no_line(seatctl, pools):
     assert refused.code == 3
     assert refused.err.splitlines() == [
         "seatctl: 2 of 2 people cannot be accepted; nothing was changed",
-        f"  {ANN}: until lies in the past",
+        f"  {ANN}: until is in the past",
         "  bad@: not an e-mail address: there is nothing after the @",
         "hint: correct them, or skip them with --skip-bad",
     ]
     alone = seatctl("seats", "assign", "design", ANN, "--until", "2020-01-31", "-o", "json").error
     assert alone["message"] == f"{ANN} cannot be accepted; nothing was changed"
-    assert alone["rows"] == [{"email": ANN, "error": "until lies in the past"}]
+    assert alone["rows"] == [{"email": ANN, "error": "until is in the past"}]
 
 
 def test_people_move_together_and_keep_their_end(seatctl, pools):

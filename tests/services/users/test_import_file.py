@@ -82,9 +82,9 @@ def test_one_bad_row_and_nothing_is_written(sandbox, file):
     refused = sandbox("users", "import", file(BAD), "-o", "json")
     assert (refused.code, refused.out, refused.error["code"]) == (3, "", "bad_rows")
     assert [(row["line"], row["error"]) for row in refused.error["rows"]] == [
-        (2, "the same address as line 5, with other values"),
+        (2, "line 5 has the same address with other values"),
         (3, "not an e-mail address: it has no @"),
-        (5, "the same address as line 2, with other values"),
+        (5, "line 2 has the same address with other values"),
         (6, "it has 3 fields, the header has 2"),
     ]
     assert people(sandbox) == []
