@@ -173,7 +173,7 @@ class Preview:
     discounts: tuple[int, ...] = ()
     """The amount of each discount. Discounts that do not apply (other currency or product) are missing."""
     carried_over: int = 0
-    """An amount too small to be charged: it becomes a debit on the customer's balance and is added to the next
-    invoice."""
+    """An amount too small to be charged: it becomes a debit on the customer's balance, and is added to the
+    next invoice."""
     tax_status: str | None = None
     """The status of Stripe's automatic tax: `complete`, or what is missing; None without automatic tax."""
