@@ -1,4 +1,4 @@
-"""A purchase as it is asked for."""
+"""The order of a subscription."""
 
 from __future__ import annotations
 
@@ -31,4 +31,4 @@ class Order:
     address: tuple[tuple[str, str], ...] = ()
     """The address of the new customer, as (Stripe's field name, text). Automatic tax needs one."""
     automatic_tax: bool = False
-    """Whether Stripe adds the tax of the customer's place."""
+    """Whether Stripe adds the tax of the customer's location."""
