@@ -223,7 +223,7 @@ def _act(
 ) -> None:
     from seatctl.cli.confirm import confirm_and_submit
     from seatctl.config.settings import Mode
-    from seatctl.services.invoices.actions import prepare
+    from seatctl.services.invoices.invoice_operation import prepare
 
     proposal = prepare(
         ctx.ledger,

@@ -214,8 +214,8 @@ def adopt(
       seatctl ledger adopt --dry-run
     """
     from seatctl.rules.plural import counted
-    from seatctl.services.sync.adopt import adopt as adopt_subscriptions
-    from seatctl.services.sync.adopt import adoptable
+    from seatctl.services.sync.adopt_operation import adopt as adopt_subscriptions
+    from seatctl.services.sync.adopt_operation import adoptable
 
     ctx = context(typer_ctx)
     names = subscription or []

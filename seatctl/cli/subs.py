@@ -225,7 +225,7 @@ def renew(
     """
     from seatctl.cli.confirm import change_options, confirm_and_submit, departures_of, due_days
     from seatctl.services.charging.discounts import find_discounts
-    from seatctl.services.subscriptions.renew import RenewalOptions, prepare_renewal
+    from seatctl.services.subscriptions.renew_operation import RenewalOptions, prepare_renewal
 
     ctx = context(typer_ctx)
     renewal = RenewalOptions(

@@ -130,7 +130,7 @@ def _follow(ctx: Context, proposal: Proposal) -> Report:
     """Buy once the page is completed; nothing is locked while waiting."""
     import time
 
-    from seatctl.services.purchases.checkout import WaitingForPage, wait_for_page
+    from seatctl.services.purchases.checkout_operation import WaitingForPage, wait_for_page
 
     announced = False
     while True:

@@ -39,10 +39,10 @@ NOT_YET: set[str] = {
     "seatctl/rules/subscription_state.py",
     "seatctl/services/operations/steps.py",
     "seatctl/services/operations/submit.py",
-    "seatctl/services/plans/edit_operation.py",
-    "seatctl/services/purchases/card.py",
-    "seatctl/services/purchases/checkout.py",
-    "seatctl/services/sync/adopt.py",
+    "seatctl/services/plans/plan_edit_operation.py",
+    "seatctl/services/purchases/buy_operation.py",
+    "seatctl/services/purchases/checkout_operation.py",
+    "seatctl/services/sync/adopt_operation.py",
 }
 """Modules whose docstrings still refer to something that is not there."""
 

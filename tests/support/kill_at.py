@@ -60,7 +60,7 @@ def _serve() -> None:
     from seatctl.__main__ import main  # noqa: F401 - loaded before the forks
     from seatctl.billing import stripe  # noqa: F401
     from seatctl.cli import plans, subs, sync  # noqa: F401
-    from seatctl.services.plans import add_operation, edit_operation  # noqa: F401
+    from seatctl.services.plans import plan_add_operation, plan_edit_operation  # noqa: F401
 
     for line in sys.stdin.read().splitlines():
         print(json.dumps(_run(json.loads(line))), flush=True)

@@ -1,8 +1,8 @@
 """How operations charge an open invoice: it is paid, declined, or waits for authentication.
 
 Used for an invoice of our own (`own_invoice.py`), for the unpaid invoice of a new card
-(`services/subscriptions/billing_operation.py`), and for `invoices pay` (`services/invoices/actions.py`). They
-differ in what is undone after a refusal.
+(`services/subscriptions/billing_operation.py`), and for `invoices pay`
+(`services/invoices/invoice_operation.py`). They differ in what is undone after a refusal.
 """
 
 from __future__ import annotations

@@ -15,21 +15,21 @@ from seatctl.services.operations.kinds import Apply, OperationHandler
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 
 _MODULES: Final = {
-    "buy": "seatctl.services.purchases.card",
-    "checkout": "seatctl.services.purchases.checkout",
-    "plan_add": "seatctl.services.plans.add_operation",
-    "plan_edit": "seatctl.services.plans.edit_operation",
-    "change": "seatctl.services.subscriptions.prorated",
-    "addon": "seatctl.services.subscriptions.added_seats_invoice",
-    "renew": "seatctl.services.subscriptions.renew",
+    "buy": "seatctl.services.purchases.buy_operation",
+    "checkout": "seatctl.services.purchases.checkout_operation",
+    "plan_add": "seatctl.services.plans.plan_add_operation",
+    "plan_edit": "seatctl.services.plans.plan_edit_operation",
+    "change": "seatctl.services.subscriptions.change_operation",
+    "addon": "seatctl.services.subscriptions.addon_operation",
+    "renew": "seatctl.services.subscriptions.renew_operation",
     "cancel": "seatctl.services.subscriptions.cancel_operation",
-    "resume": "seatctl.services.subscriptions.resume_paused",
+    "resume": "seatctl.services.subscriptions.resume_operation",
     "billing": "seatctl.services.subscriptions.billing_operation",
-    "adopt": "seatctl.services.sync.adopt",
-    "invoice_pay": "seatctl.services.invoices.actions",
-    "invoice_send": "seatctl.services.invoices.actions",
-    "invoice_void": "seatctl.services.invoices.actions",
-    "subscription_metadata": "seatctl.services.subscriptions.settings_operation",
+    "adopt": "seatctl.services.sync.adopt_operation",
+    "invoice_pay": "seatctl.services.invoices.invoice_operation",
+    "invoice_send": "seatctl.services.invoices.invoice_operation",
+    "invoice_void": "seatctl.services.invoices.invoice_operation",
+    "subscription_metadata": "seatctl.services.subscriptions.subscription_metadata_operation",
 }
 
 

@@ -1,6 +1,6 @@
 """`subs buy`: an order checked against roles, names and policy, priced by Stripe, and submitted.
 
-What is then done in Stripe is in `card.py`, and for a hosted page in `checkout.py`.
+What is then done in Stripe is in `buy_operation.py`, and for a hosted page in `checkout_operation.py`.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ from seatctl.services.subscriptions.refunds import (
     final_invoice_total,
     read_invoices,
 )
-from seatctl.services.subscriptions.resume_paused import prepare_restart
+from seatctl.services.subscriptions.resume_operation import prepare_restart
 from seatctl.services.subscriptions.snapshot import (
     SubscriptionSnapshot,
     read_changeable,

@@ -75,7 +75,7 @@ def _increase(
     check_added(state, target, seats)
     what = f"{state.name} from {state.now.seats} to {target.now.seats} seats"
     if by_own_invoice:
-        from seatctl.services.subscriptions.added_seats_invoice import prepare_addon
+        from seatctl.services.subscriptions.addon_operation import prepare_addon
 
         price = _list_price(ledger, snapshot)
         return prepare_addon(billing, snapshot, target, seats, options, requested, what, price)

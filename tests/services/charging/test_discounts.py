@@ -11,8 +11,8 @@ from seatctl.ledger import operations
 from seatctl.ledger.ledger import open_ledger
 from seatctl.services.charging.own_invoice import OwnInvoice, price_data
 from seatctl.services.operations.steps import OperationRun
-from seatctl.services.purchases.card import subscription_form
-from seatctl.services.purchases.checkout import page_form
+from seatctl.services.purchases.buy_operation import subscription_form
+from seatctl.services.purchases.checkout_operation import page_form
 from tests.services.purchases.test_declines import change
 from tests.support.both_sides import advance, assert_agree, charges, contents, live_subscriptions, objects
 from tests.support.pools import ledger_path

@@ -381,7 +381,7 @@ def test_a_bug_in_one_operation_does_not_stop_those_behind_it(sandbox, pro, monk
     calm(sandbox)
     with monkeypatch.context() as patch:
         patch.setattr(
-            "seatctl.services.plans.add_operation.HANDLER", OperationHandler(lambda running: 1 // 0)
+            "seatctl.services.plans.plan_add_operation.HANDLER", OperationHandler(lambda running: 1 // 0)
         )
         synced = sandbox("sync", "-o", "json")
     assert (synced.code, synced.err) == (1, "")

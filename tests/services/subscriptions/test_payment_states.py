@@ -190,9 +190,9 @@ def test_a_declined_card_leaves_the_finalized_draft_open_and_payable(design):
 def test_a_draft_that_comes_to_more_than_was_shown_is_not_charged(design, monkeypatch):
     fail_payments(design, 65, "unpaid")
     draft = design.rows("invoices", "list")[0]["number"]
-    from seatctl.services.invoices import actions
+    from seatctl.services.invoices import invoice_operation
 
-    prepare = actions.prepare
+    prepare = invoice_operation.prepare
 
     def grown(*args, **options):
         found = prepare(*args, **options)  # between what is shown and what is finalized
@@ -200,7 +200,7 @@ def test_a_draft_that_comes_to_more_than_was_shown_is_not_charged(design, monkey
                amount="500", currency="usd")  # fmt: skip
         return found
 
-    monkeypatch.setattr(actions, "prepare", grown)
+    monkeypatch.setattr(invoice_operation, "prepare", grown)
     error = refused(design, f"invoices pay {draft} --payment-method pm_card_visa")
     assert (error["code"], "65.00 USD" in error["message"]) == ("price_changed", True)
 

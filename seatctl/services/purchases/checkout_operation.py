@@ -25,7 +25,7 @@ from seatctl.services.charging.customer import delete_customer, known_customer, 
 from seatctl.services.operations.kinds import Apply, OperationHandler
 from seatctl.services.operations.steps import KEYS_LAST, NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import WaitingForCardholder
-from seatctl.services.purchases.card import charge, new_metadata, take_back
+from seatctl.services.purchases.buy_operation import charge, new_metadata, take_back
 from seatctl.services.purchases.finish import add_bought
 
 _PAUSE = 2.0

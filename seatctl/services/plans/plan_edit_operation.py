@@ -18,7 +18,7 @@ from seatctl.models.plan import PlanSpec
 from seatctl.rules.metadata import OPERATION, plan_metadata
 from seatctl.services.operations.kinds import Apply, OperationHandler, OperationResult
 from seatctl.services.operations.steps import OperationRun
-from seatctl.services.plans.add_operation import find_price, price_form
+from seatctl.services.plans.plan_add_operation import find_price, price_form
 from seatctl.services.plans.spec import edit_result, plan_row, read_spec
 
 

@@ -51,7 +51,7 @@ from seatctl.services.operations.proposal import Proposal
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import OperationRequest
 from seatctl.services.plans.edit import sellable
-from seatctl.services.subscriptions.added_seats_invoice import (
+from seatctl.services.subscriptions.addon_operation import (
     discount_warnings,
     preview_own_invoice,
     require_unit_price,

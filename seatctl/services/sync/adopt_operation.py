@@ -29,8 +29,8 @@ from seatctl.rules.plural import counted
 from seatctl.services.operations.kinds import Apply, OperationHandler, OperationResult
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import OperationRequest, submit
-from seatctl.services.subscriptions.settings_operation import not_reached, write_metadata
 from seatctl.services.subscriptions.snapshot import mirror_update, state_of
+from seatctl.services.subscriptions.subscription_metadata_operation import not_reached, write_metadata
 from seatctl.services.sync.apply_subscription import ENDED, item_of
 from seatctl.services.users.permissions import allow
 
