@@ -1,4 +1,4 @@
-"""A sandbox to tell stories with: Stripe's calls in one line, answers as dicts, a clock that moves."""
+"""Fixtures of the sandbox's tests: calls in one line, answers as dicts, a clock that moves."""
 
 import http.client
 import json
@@ -16,13 +16,13 @@ DAY = 86400
 
 
 class Sandbox:
-    """A twin and the few things every story begins with."""
+    """A twin, and what many tests begin with: customers, cards, prices, subscriptions."""
 
     def __init__(self, path):
         self.twin = Twin(path)
 
     def send(self, method, path, params=None, **headers):
-        """The whole answer: status, body, headers."""
+        """Send a request. Return status, body and headers."""
         encoded = urlencode(list(flat(params or {})))
         url = f"{path}?{encoded}" if method != "POST" and encoded else path
         sent = {"Authorization": "Bearer sk_test_story"}
@@ -34,26 +34,26 @@ class Sandbox:
         return self.post("payment_methods", {"type": "card", "card": {"token": token}})["id"]
 
     def post(self, path, params=None, **headers):
-        return self._fine(*self.send("POST", f"/v1/{path}", params, **headers))
+        return self._require_success(*self.send("POST", f"/v1/{path}", params, **headers))
 
     def get(self, path, params=None):
-        return self._fine(*self.send("GET", f"/v1/{path}", params))
+        return self._require_success(*self.send("GET", f"/v1/{path}", params))
 
     def delete(self, path, params=None):
-        return self._fine(*self.send("DELETE", f"/v1/{path}", params))
+        return self._require_success(*self.send("DELETE", f"/v1/{path}", params))
 
-    def _fine(self, status, body, _):
+    def _require_success(self, status, body, _):
         assert status == 200, body
         return body
 
     def refused(self, method, path, params=None, **headers):
-        """The error of a refused call, with its status."""
+        """Send a request that must be refused. Return the error, with its status."""
         status, body, _ = self.send(method, f"/v1/{path}", params, **headers)
         assert status >= 400, body
         return {"status": status, **body["error"]}
 
     def at(self, epoch):
-        """Set the clock and stop it there."""
+        """Set the clock and stop it."""
         self.send("GET", "/v1/account", Sandbox_Time=str(epoch))
 
     def advance(self, days=0, seconds=0):
@@ -88,7 +88,7 @@ class Sandbox:
 
 @pytest.fixture(params=recordings(), ids=lambda path: path.stem if path else "missing")
 def recording(request):
-    """The path of each shared recording in turn; `told` reads it, or skips."""
+    """The path of each shared recording in turn; `read_recording` reads it, or skips the test."""
     return request.param
 
 
@@ -101,7 +101,7 @@ def stripe(tmp_path):
 
 
 class Served(Sandbox):
-    """The same, asked over HTTP as any client of `sandbox serve` asks."""
+    """The same over HTTP, as for a client of `sandbox serve`."""
 
     def __init__(self, server):
         self.server = server

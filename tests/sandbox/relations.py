@@ -1,7 +1,7 @@
-"""The language of the recordings' relations, and the sentences among them that can be checked.
+"""The relations of the recordings: a small language, and the sentences that can be checked.
 
-A relation is an expression (`period_end == created`, `add_months(x, 1)`, `a =~ regex`) or a sentence; a
-sentence that can be checked by a machine has a function here, the others are counted and listed.
+A relation is an expression (`period_end == created`, `add_months(x, 1)`, `a =~ regex`) or a sentence. A
+sentence that can be checked has a function in this module; the others are counted and listed.
 """
 
 import re
@@ -14,7 +14,7 @@ MISSING = object()
 
 
 def at_path(body, path):
-    """The value at a dotted path, or MISSING."""
+    """Return the value at a dotted path, or MISSING."""
     for part in path.split("."):
         if isinstance(body, list) and part.isdigit():
             body = body[int(part)] if int(part) < len(body) else MISSING
@@ -28,7 +28,7 @@ def at_path(body, path):
 
 
 def add_months(moment, months):
-    """Calendar months on, the day cut to the month's last."""
+    """Add calendar months; the day is at most the last day of the month."""
     start = datetime.fromtimestamp(moment, UTC)
     year, month = divmod(start.year * 12 + start.month - 1 + months, 12)
     day = min(start.day, monthrange(year, month + 1)[1])
@@ -36,7 +36,7 @@ def add_months(moment, months):
 
 
 def evaluate(text, body, saved):
-    """The value of an expression: integers, paths, saved values, + and -, add_months."""
+    """Return the value of an expression of integers, paths, saved values, + and -, add_months."""
     tokens = TOKEN.findall(text)
     if "".join("".join(token) for token in tokens) != text.replace(" ", ""):
         raise SyntaxError(text)
@@ -72,12 +72,12 @@ def _term(tokens, body, saved):
 
 
 def is_expression(text):
-    """Whether a relation is one of the language, not a sentence."""
+    """Whether a relation is an expression, not a sentence."""
     if " =~ " in text:
         return True
     for operator in OPERATORS:
-        left, found, right = text.partition(f" {operator} ")
-        if found:
+        left, separator, right = text.partition(f" {operator} ")
+        if separator:
             return all(_parses(side) for side in (left, right))
     return False
 
@@ -89,11 +89,11 @@ def _parses(side):
 
 
 def holds(text, body, saved):
-    """Whether a relation of the language holds."""
+    """Whether an expression holds."""
     if " =~ " in text:
         path, _, pattern = text.partition(" =~ ")
         return re.search(pattern, str(at_path(body, path))) is not None
-    operator = next(each for each in OPERATORS if f" {each} " in text)
+    operator = next(name for name in OPERATORS if f" {name} " in text)
     left, _, right = text.partition(f" {operator} ")
     a, b = evaluate(left, body, saved), evaluate(right, body, saved)
     return {
@@ -101,7 +101,7 @@ def holds(text, body, saved):
     }[operator]  # fmt: skip
 
 
-# Sentences. Each gets the step as it ran: `now`, its answers so far, and a way to ask the server more.
+# Sentences. Each function gets the result of the step, which also has earlier answers and `request`.
 
 
 def _keys(step, *names):
@@ -114,8 +114,8 @@ def _same_as(step, name, *paths):
 
 
 def _creation_of(step):
-    """The answer that made the object of this step."""
-    return next(each.body for each in step.answers.values() if each.body.get("id") == step.body["id"])
+    """Return the answer that created the object of this step."""
+    return next(answer.body for answer in step.answers.values() if answer.body.get("id") == step.body["id"])
 
 
 def _test_card_expiry(step):
@@ -125,12 +125,12 @@ def _test_card_expiry(step):
 
 
 def _same_fingerprint(step):
-    other = step.ask("POST", "/v1/payment_methods", {"type": "card", "card": {"token": "tok_visa"}})
+    other = step.request("POST", "/v1/payment_methods", {"type": "card", "card": {"token": "tok_visa"}})
     return other["card"]["fingerprint"] == step.body["card"]["fingerprint"] and other["id"] != step.body["id"]
 
 
 def _left_unattached(step):
-    return step.ask("GET", f"/v1/payment_methods/{step.saved['declined']}", {})["customer"] is None
+    return step.request("GET", f"/v1/payment_methods/{step.saved['declined']}", {})["customer"] is None
 
 
 def _unsent_fields_stay(step):
@@ -140,24 +140,24 @@ def _unsent_fields_stay(step):
 
 def _newest_first(step):
     entries = step.body["data"]
-    made = [
-        next(i for i, each in enumerate(step.answers.values()) if _made(each.body, entry))
+    positions = [
+        next(i for i, answer in enumerate(step.answers.values()) if _created(answer.body, entry))
         for entry in entries
     ]
-    return made == sorted(made, reverse=True)
+    return positions == sorted(positions, reverse=True)
 
 
-def _made(body, entry):
+def _created(body, entry):
     return entry["id"] in (body.get("id"), body.get("default_price"))
 
 
-def _former_holder(step):
+def _holder_without_key(step):
     before = {**_creation_of(step), "lookup_key": None}
     return step.body == before
 
 
-def _fresh_product(step):
-    product = step.ask("GET", f"/v1/products/{step.body['product']}", {})
+def _new_product(step):
+    product = step.request("GET", f"/v1/products/{step.body['product']}", {})
     return product["name"] == step.params["product_data"]["name"]
 
 
@@ -191,7 +191,7 @@ SENTENCES = {
         and s.answers["list-methods-unknown-customer-as-filter"].body["error"]["param"] == "customer"
     ),
     "data has exactly 1 entry; the declined card is not in it": lambda s: (
-        [each["id"] for each in s.body["data"]] == [s.saved["visa"]]
+        [obj["id"] for obj in s.body["data"]] == [s.saved["visa"]]
     ),
     "neither attached nor unattached payment methods are listed without a customer": lambda s: (
         s.body["data"] == []
@@ -216,26 +216,26 @@ SENTENCES = {
         s.body["updated"] == s.body["created"]
     ),
     "a deleted product answers as one that never existed": lambda s: (
-        {**s.ask("GET", "/v1/products/prod_never", {})["error"], "message": "", "request_log_url": ""}
+        {**s.request("GET", "/v1/products/prod_never", {})["error"], "message": "", "request_log_url": ""}
         == {**s.body["error"], "message": "", "request_log_url": ""}
     ),
     "deleted and unknown ids in the ids filter are skipped without an error": lambda s: s.body["data"] == [],
     "currency_options is accepted but not in the response": lambda s: "currency_options" not in s.body,
-    "the former holder stays active and loses only its lookup_key": _former_holder,
+    "the former holder stays active and loses only its lookup_key": _holder_without_key,
     "tiers are accepted but not in the response": lambda s: "tiers" not in s.body,
     "with a fractional decimal amount the integer unit_amount is null": lambda s: (
         s.body["unit_amount"] is None
     ),
-    "product is the plain id of a newly made product": _fresh_product,
+    "product is the plain id of a newly made product": _new_product,
     "newest first, also among prices created in the same second": _newest_first,
     "exactly as many entries as limit and has_more false: has_more looks beyond the page": lambda s: (
         len(s.body["data"]) == s.params["limit"] and s.body["has_more"] is False
     ),
     "the price made by default_price_data is an ordinary price": lambda s: (
-        s.saved["first_price"] in [each["id"] for each in s.body["data"]]
+        s.saved["first_price"] in [obj["id"] for obj in s.body["data"]]
     ),
     "only the present holder of the key is listed": lambda s: (
-        [each["id"] for each in s.body["data"]] == [s.saved["transferee"]]
+        [obj["id"] for obj in s.body["data"]] == [s.saved["transferee"]]
     ),
     "an inactive price keeps its lookup_key": lambda s: (
         s.body["active"] is False and s.body["lookup_key"] == _creation_of(s)["lookup_key"]
@@ -243,7 +243,7 @@ SENTENCES = {
     "an empty string unsets the field": lambda s: (
         s.params["lookup_key"] == "" and s.body["lookup_key"] is None
     ),
-    "one-time prices are left out": lambda s: all(each["type"] == "recurring" for each in s.body["data"]),
+    "one-time prices are left out": lambda s: all(obj["type"] == "recurring" for obj in s.body["data"]),
     "id is 8 letters and digits without a prefix": lambda s: bool(
         re.fullmatch(r"[A-Za-z0-9]{8}", s.body["id"])
     ),

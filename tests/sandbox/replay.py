@@ -11,7 +11,7 @@ import pytest
 from tests.sandbox.relations import MISSING, SENTENCES, at_path, evaluate, holds, is_expression
 
 FOLDER = Path(__file__).parents[3] / "shared" / "stripe-recordings"
-FIXED = 1789900000  # the clock of a recording that has no times
+FIXED = 1789900000  # the time of a recording without times
 KINDS = ("absent", "null", "present")
 REFERENCE = re.compile(r"\$[A-Za-z_]\w*")
 
@@ -23,20 +23,20 @@ MISSING_RECORDINGS = (
 
 
 def recordings():
-    """The paths of the shared recordings, or a single None if they are not beside the clone."""
+    """Return the paths of the shared recordings, or [None] if they are not beside the clone."""
     return sorted(FOLDER.glob("*.json")) or [None]
 
 
-def told(path):
-    """What a recording says. All skips come from this line, so that pytest reports them as one."""
+def read_recording(path):
+    """Return a recording, or skip the test. All skips come from one line, so pytest reports them as one."""
     if path is None:
         pytest.skip(MISSING_RECORDINGS)
     return json.loads(path.read_text("utf-8"))
 
 
 @dataclass
-class Ran:
-    """A step as it ran."""
+class StepResult:
+    """A step with its answer, and the state of the replay then."""
 
     name: str
     params: dict
@@ -45,12 +45,12 @@ class Ran:
     now: int
     saved: dict
     answers: dict
-    ask: object
+    request: object
 
 
 @dataclass
 class Score:
-    """What a replay found: steps tried and passed, facts checked, what differs, what no machine reads."""
+    """The result of a replay: steps tried and passed, facts checked, differences, relations not readable."""
 
     tried: int = 0
     passed: int = 0
@@ -61,37 +61,37 @@ class Score:
 
 
 def flat(value, prefix=""):
-    """Nested parameters as bracketed pairs."""
+    """Yield nested parameters as pairs of a bracketed name and a value."""
     if isinstance(value, dict):
         for key, below in value.items():
             yield from flat(below, f"{prefix}[{key}]" if prefix else key)
     elif isinstance(value, list):
-        for place, below in enumerate(value):
-            inner = isinstance(below, (dict, list))
-            yield from flat(below, f"{prefix}[{place if inner else ''}]")
+        for position, entry in enumerate(value):
+            is_nested = isinstance(entry, (dict, list))
+            yield from flat(entry, f"{prefix}[{position if is_nested else ''}]")
     elif isinstance(value, bool):
         yield prefix, "true" if value else "false"
     else:
         yield prefix, str(value)
 
 
-def filled(value, saved):
-    """`$name` replaced by what was saved; `$end - 6480` computed."""
+def substituted(value, saved):
+    """Return the value with each `$name` replaced by what was saved; `$end - 6480` is computed."""
     if isinstance(value, dict):
-        return {key: filled(below, saved) for key, below in value.items()}
+        return {key: substituted(below, saved) for key, below in value.items()}
     if isinstance(value, list):
-        return [filled(below, saved) for below in value]
+        return [substituted(below, saved) for below in value]
     if not isinstance(value, str) or "$" not in value:
         return value
     if REFERENCE.fullmatch(value):
         return saved[value[1:]]
     if re.fullmatch(r"\$\w+ [+-] \d+", value):
         return evaluate(value, {}, saved)
-    return REFERENCE.sub(lambda found: str(saved[found[0][1:]]), value)
+    return REFERENCE.sub(lambda match: str(saved[match[0][1:]]), value)
 
 
 class Replay:
-    """One recording against one server; `send(method, url, headers, form) -> (status, body)`."""
+    """Replays one recording against a server; `send(method, url, headers, form)` returns (status, body)."""
 
     def __init__(self, send):
         self.send = send
@@ -100,69 +100,69 @@ class Replay:
         self.now = FIXED
         self.score = Score()
 
-    def ask(self, method, path, params, headers=None):
-        """One request at the recording's time."""
+    def request(self, method, path, params, headers=None):
+        """Send one request at the time of the recording."""
         encoded = urlencode(list(flat(params)))
         url = f"{path}?{encoded}" if method != "POST" and encoded else path
         sent = {"Authorization": "Bearer sk_test_replay", "Sandbox-Time": str(self.now), **(headers or {})}
         return self.send(method, url, sent, encoded if method == "POST" else None)
 
     def run(self, recording):
-        """Every step of a recording; the score says what differs."""
+        """Run every step of a recording. Return the score."""
         self.now = recording.get("recorded_start", FIXED)
         for step in recording["steps"]:
             self.step(step)
         return self.score
 
     def step(self, step):
-        """One step: ask, save, compare."""
+        """Run one step: send, save, compare."""
         self.now = step.get("at", self.now)
         self.score.tried += 1
-        params = filled(step["params"], self.saved)
-        path = filled(step["path"], self.saved)
-        status, body = self.ask(step["method"], path, params, step.get("headers"))
+        params = substituted(step["params"], self.saved)
+        path = substituted(step["path"], self.saved)
+        status, body = self.request(step["method"], path, params, step.get("headers"))
         expect = step["expect"]
-        for name, where in step.get("save", {}).items():
-            self.saved[name] = at_path(body, where)
-        ask = lambda *request: self.ask(*request)[1]  # noqa: E731
-        ran = Ran(step["name"], params, status, body, self.now, self.saved, self.answers, ask)
-        wrong = self.compare(expect, ran)
+        for name, path_of in step.get("save", {}).items():
+            self.saved[name] = at_path(body, path_of)
+        request = lambda *args: self.request(*args)[1]  # noqa: E731
+        ran = StepResult(step["name"], params, status, body, self.now, self.saved, self.answers, request)
+        differences = self.compare(expect, ran)
         self.answers[step["name"]] = ran
-        self.score.passed += not wrong
-        self.score.failures += [f"{step['name']}: {each}" for each in wrong]
+        self.score.passed += not differences
+        self.score.failures += [f"{step['name']}: {difference}" for difference in differences]
 
     def compare(self, expect, ran):
-        """What differs from the recorded facts."""
+        """Return what differs from the recorded facts."""
         wrong = []
         if ran.status != expect["status"]:
             wrong.append(f"status {ran.status}, recorded {expect['status']}: {ran.body}")
         self.score.facts += 1
         for path, value in expect.get("body", {}).items():
-            have, want = at_path(ran.body, path), filled(value, self.saved)
-            if have != want or isinstance(have, bool) != isinstance(want, bool):
-                wrong.append(f"{path} is {have!r}, recorded {want!r}")
-        have = {path: at_path(ran.body, path) for kind in KINDS for path in expect.get(kind, [])}
+            actual, recorded = at_path(ran.body, path), substituted(value, self.saved)
+            if actual != recorded or isinstance(actual, bool) != isinstance(recorded, bool):
+                wrong.append(f"{path} is {actual!r}, recorded {recorded!r}")
+        values = {path: at_path(ran.body, path) for kind in KINDS for path in expect.get(kind, [])}
         absent, null, present = (expect.get(kind, []) for kind in KINDS)
-        wrong += [f"{path} should be there" for path in present if have[path] in (None, MISSING)]
-        wrong += [f"{path} should be null, is {have[path]!r}" for path in null if have[path] is not None]
-        wrong += [f"{path} should not be there" for path in absent if have[path] is not MISSING]
+        wrong += [f"{path} should be present" for path in present if values[path] in (None, MISSING)]
+        wrong += [f"{path} should be null, is {values[path]!r}" for path in null if values[path] is not None]
+        wrong += [f"{path} should be absent" for path in absent if values[path] is not MISSING]
         self.score.facts += sum(len(expect.get(kind, [])) for kind in ("body", *KINDS))
         return wrong + self.relate(expect.get("relations", []), ran)
 
     def relate(self, relations, ran):
-        """The relations that do not hold."""
+        """Return the relations that do not hold."""
         wrong = []
         for text in relations:
             if text in SENTENCES:
-                true = SENTENCES[text]
+                check = SENTENCES[text]
             elif is_expression(text):
-                true = lambda ran, text=text: holds(text, ran.body, self.saved)  # noqa: E731
+                check = lambda ran, text=text: holds(text, ran.body, self.saved)  # noqa: E731
             else:
                 self.score.unread.append(f"{ran.name}: {text}")
                 continue
             self.score.relations += 1
             try:
-                if not true(ran):
+                if not check(ran):
                     wrong.append(f"does not hold: {text}")
             except (LookupError, TypeError, StopIteration) as error:
                 wrong.append(f"cannot be checked: {text} ({error!r})")
@@ -170,7 +170,7 @@ class Replay:
 
 
 def in_process(twin):
-    """A `send` that calls the twin itself."""
+    """Return a `send` that calls the twin directly."""
 
     def send(method, url, headers, form):
         answer = twin.handle(method, url, headers, form)

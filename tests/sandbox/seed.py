@@ -1,9 +1,9 @@
-"""A large Stripe account in seconds: one customer's life is told through the twin, then its rows are copied.
+"""Fills a large Stripe account in seconds: one customer is created through the twin and its rows are copied.
 
-`seed(twin, customers=5000, months=1)` leaves that many customers, each with a card, one subscription and
-`months + 1` paid invoices, their payments and charges: 5,000 customers with 10,000 invoices take about four
-seconds. Every copy has ids, an invoice prefix, an e-mail address and invoice addresses of its own, all its
-times are the original's. With `events=True` the history is copied too.
+`seed(twin, customers=5000, months=1)` makes that many customers, each with a card, one subscription and
+`months + 1` paid invoices with their payments and charges. 5,000 customers with 10,000 invoices take about
+four seconds. Every copy has its own ids, invoice prefix, e-mail address and invoice URLs; its times are the
+original's. With `events=True` the events are copied too.
 """
 
 import json
@@ -19,12 +19,12 @@ DAY = 86400
 KINDS = ("customer", "payment_method", "subscription_item", "invoice", "payment_intent", "charge",
          "invoice_payment", "subscription")  # fmt: skip
 PREFIXES = "cus|pm|si|in|il|pi|ch|inpay|sub|evt"
-SAID = ("seed-0", "Seed 0", "0@seed")  # in words, with the copy's number
+NAMES = ("seed-0", "Seed 0", "0@seed")  # texts with the number of the copy
 PARENTS = {"subscription_item": "subscription", "charge": "payment_intent", "invoice_payment": "invoice"}
 
 
 def send(twin, path, params):
-    """One POST that must succeed."""
+    """Send a POST that must succeed. Return its body."""
     headers = {"Authorization": "Bearer sk_test_seed"}
     answer = twin.handle("POST", f"/v1/{path}", headers, urlencode(list(flat(params))))
     assert answer.status == 200, answer.body
@@ -32,12 +32,12 @@ def send(twin, path, params):
 
 
 def seed(twin, *, customers, months=1, quantity=5, amount=1000, currency="usd", events=False):
-    """Fill a twin; returns the ids of the product and the price, and the customers' ids, oldest first."""
+    """Fill a twin. Return the ids of the product, of the price, and of the customers, oldest first."""
     product = send(twin, "products", {"name": "Pro"})["id"]
     recurring = {"interval": "month"}
-    priced = {"product": product, "currency": currency, "unit_amount": amount, "recurring": recurring}
-    price = send(twin, "prices", priced)["id"]
-    known = twin.store.last_seq()
+    price_data = {"product": product, "currency": currency, "unit_amount": amount, "recurring": recurring}
+    price = send(twin, "prices", price_data)["id"]
+    last_seq = twin.store.last_seq()
     card = "pm_card_visa"
     paying = {"payment_method": card, "invoice_settings": {"default_payment_method": card}}
     first = send(twin, "customers", {"email": "0@seed.example", "name": "Seed 0", **paying})
@@ -47,9 +47,9 @@ def seed(twin, *, customers, months=1, quantity=5, amount=1000, currency="usd", 
     for _ in range(months):
         control.advance(twin, seconds=31 * DAY)
     template = [
-        json.dumps(each)
+        json.dumps(obj)
         for kind in (*KINDS, *(["event"] if events else []))
-        for each in twin.store.walk(kind, after=known, oldest_first=True)
+        for obj in twin.store.walk(kind, after=last_seq, oldest_first=True)
     ]
     return product, price, [first["id"], *_copies(twin, template, first, customers)]
 
@@ -57,29 +57,29 @@ def seed(twin, *, customers, months=1, quantity=5, amount=1000, currency="usd", 
 def _copies(twin, template, first, customers):
     prefix = first["invoice_prefix"]
     names = re.compile(
-        rf"\b(?:{PREFIXES})_[A-Za-z0-9]{{14,}}\b|\b{prefix}\b|test_[A-Za-z0-9]{{32}}|{'|'.join(SAID)}"
+        rf"\b(?:{PREFIXES})_[A-Za-z0-9]{{14,}}\b|\b{prefix}\b|test_[A-Za-z0-9]{{32}}|{'|'.join(NAMES)}"
     )
     parts = [(names.split(text), names.findall(text)) for text in template]
-    known = sorted({name for _, found in parts for name in found})
+    originals = sorted({name for _, matches in parts for name in matches})
     ids = []
     with twin.store.transaction():
         session = Session(twin.store, twin.now())
         for number in range(1, customers):
-            new = {name: _renamed(name, prefix, number) for name in known}
+            new = {name: _renamed(name, prefix, number) for name in originals}
             ids.append(new[first["id"]])
-            for texts, found in parts:
+            for texts, matches in parts:
                 joined = [texts[0]]
-                for name, text in zip(found, texts[1:], strict=True):
+                for name, text in zip(matches, texts[1:], strict=True):
                     joined += (new[name], text)
                 _write(session, json.loads("".join(joined)))
     return ids
 
 
 def _renamed(name, prefix, number):
-    """The name of the original with the copy's number at its end, the length kept."""
+    """Return a name of the original with the number of the copy at its end; the length stays."""
     if name == prefix:
         return f"{number:08X}"
-    if name in SAID:
+    if name in NAMES:
         return name.replace("0", str(number))
     return f"{name[:-6]}{number:06d}"
 

@@ -1,12 +1,12 @@
-"""What an answer leaves out, and what it holds as null: Stripe tells the two apart, and so does the sandbox.
+"""Which fields an answer leaves out, and which are null: the sandbox follows Stripe.
 
-The Python SDK's types do not; the rules are those of Stripe's published specification.
+The Python SDK's types do not distinguish the two; the rules are those of Stripe's published specification.
 """
 
 DISCOUNTED = {"amount": 700, "currency": "usd"}
 
 
-def test_an_item_that_is_no_proration_has_no_proration_details(stripe):
+def test_an_item_that_is_not_a_proration_has_no_proration_details(stripe):
     item = stripe.post("invoiceitems", {"customer": stripe.customer(), **DISCOUNTED})
     assert "proration_details" not in item
     assert item["frozen_fields"] == []
@@ -23,35 +23,35 @@ def test_the_net_amount_of_an_item_is_null_while_discounts_may_apply(stripe):
 def test_an_item_for_a_subscription_names_no_subscription_item(stripe):
     customer = stripe.customer()
     subscription = stripe.subscribe(customer, stripe.price())["id"]
-    wanted = {"customer": customer, "subscription": subscription, **DISCOUNTED}
-    parent = stripe.post("invoiceitems", wanted)["parent"]
+    params = {"customer": customer, "subscription": subscription, **DISCOUNTED}
+    parent = stripe.post("invoiceitems", params)["parent"]
     assert parent["subscription_details"] == {"subscription": subscription}
 
 
 def test_a_credit_of_a_pending_charge_names_the_item_and_no_invoice(stripe):
-    made = stripe.subscribe(stripe.customer(), stripe.price())
-    item = made["items"]["data"][0]["id"]
+    subscription = stripe.subscribe(stripe.customer(), stripe.price())
+    item = subscription["items"]["data"][0]["id"]
     for quantity in (2, 3):
-        stripe.post(f"subscriptions/{made['id']}", {"items": [{"id": item, "quantity": quantity}]})
+        stripe.post(f"subscriptions/{subscription['id']}", {"items": [{"id": item, "quantity": quantity}]})
     newest = stripe.get("invoiceitems", {"pending": True})["data"]
     credited = newest[0]["proration_details"]["credited_items"]
     assert credited == {"invoice_item": newest[3]["id"], "type": "invoice_item"}
 
 
-def test_a_subscription_names_all_its_settings_and_an_item_no_prebilling(stripe):
-    made = stripe.subscribe(stripe.customer(), stripe.price())
-    assert made["invoice_settings"] == {
+def test_a_subscription_shows_all_its_settings_and_an_item_no_prebilling(stripe):
+    subscription = stripe.subscribe(stripe.customer(), stripe.price())
+    assert subscription["invoice_settings"] == {
         "account_tax_ids": None,
         "custom_fields": None,
         "description": None,
         "footer": None,
         "issuer": {"type": "self"},
     }
-    assert set(made["cancellation_details"]) == {"comment", "feedback", "feedback_option", "reason"}
-    assert "billed_until" not in made["items"]["data"][0]
+    assert set(subscription["cancellation_details"]) == {"comment", "feedback", "feedback_option", "reason"}
+    assert "billed_until" not in subscription["items"]["data"][0]
 
 
-def test_a_charge_tells_how_its_card_was_used(stripe):
+def test_a_charge_shows_how_its_card_was_used(stripe):
     stripe.subscribe(stripe.customer(), stripe.price())
     (charge,) = stripe.get("charges")["data"]
     card = charge["payment_method_details"]["card"]
@@ -61,42 +61,42 @@ def test_a_charge_tells_how_its_card_was_used(stripe):
     assert (refund["customer"], refund["payment_method"]) == (charge["customer"], charge["payment_method"])
 
 
-def test_an_address_to_ship_to_has_all_its_parts(stripe):
+def test_a_shipping_address_has_all_its_parts(stripe):
     shipping = {"name": "Store", "address": {"line1": "1 Main St"}}
     customer = stripe.customer(shipping=shipping)
-    kept = stripe.get(f"customers/{customer}")["shipping"]
-    assert kept["phone"] is None
-    assert kept["address"] == {
+    stored = stripe.get(f"customers/{customer}")["shipping"]
+    assert stored["phone"] is None
+    assert stored["address"] == {
         **dict.fromkeys(("city", "country", "line2", "postal_code", "state")),
         "line1": "1 Main St",
     }
     assert stripe.post(f"customers/{customer}", {"shipping": ""})["shipping"] is None
 
 
-def test_a_checkout_session_holds_what_was_not_asked_for_as_null(stripe):
-    asked = {"mode": "setup", "currency": "usd", "success_url": "https://shop.example/"}
-    made = stripe.post("checkout/sessions", asked)
-    assert made["allow_promotion_codes"] is None
-    assert made["collected_information"] is None
-    assert "return_url" not in made
+def test_a_checkout_session_has_null_for_what_was_not_sent(stripe):
+    params = {"mode": "setup", "currency": "usd", "success_url": "https://shop.example/"}
+    checkout = stripe.post("checkout/sessions", params)
+    assert checkout["allow_promotion_codes"] is None
+    assert checkout["collected_information"] is None
+    assert "return_url" not in checkout
 
 
-def test_tiers_options_and_tax_ids_come_when_asked_for(stripe):
+def test_tiers_options_and_tax_ids_are_shown_if_expanded(stripe):
     product = stripe.post("products", {"name": "Seat"})["id"]
     base = {"product": product, "currency": "usd"}
     tiers = [{"up_to": 5, "unit_amount": 500}, {"up_to": "inf", "unit_amount": 400, "flat_amount": 9}]
     tiered = {"billing_scheme": "tiered", "tiers_mode": "graduated", "tiers": tiers}
     price = stripe.post("prices", {**base, **tiered, "recurring": {"interval": "month"}})["id"]
     shown = stripe.get(f"prices/{price}", {"expand": ["tiers"]})["tiers"]
-    assert [(each["up_to"], each["unit_amount"], each["flat_amount"]) for each in shown] == [
+    assert [(obj["up_to"], obj["unit_amount"], obj["flat_amount"]) for obj in shown] == [
         (5, 500, None),
         (None, 400, 9),
     ]
     options = {"unit_amount": 2000, "currency_options": {"eur": {"unit_amount": 1800}}}
     price = stripe.post("prices", {**base, **options})
     assert "currency_options" not in price
-    asked = stripe.get(f"prices/{price['id']}", {"expand": ["currency_options"]})["currency_options"]
-    assert {name: each["unit_amount"] for name, each in asked.items()} == {"eur": 1800, "usd": 2000}
+    answer = stripe.get(f"prices/{price['id']}", {"expand": ["currency_options"]})["currency_options"]
+    assert {name: obj["unit_amount"] for name, obj in answer.items()} == {"eur": 1800, "usd": 2000}
     customer = stripe.customer()
     stripe.post(f"customers/{customer}/tax_ids", {"type": "eu_vat", "value": "DE123456789"})
     assert stripe.get(f"customers/{customer}", {"expand": ["tax_ids"]})["tax_ids"]["total_count"] == 1

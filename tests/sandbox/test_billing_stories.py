@@ -1,4 +1,4 @@
-"""A story per billing rule: renewals, prorations, discounts, credit. The comments work the amounts out."""
+"""A story for each billing rule: renewals, prorations, discounts, credit. Comments calculate the amounts."""
 
 import pytest
 
@@ -27,18 +27,18 @@ def test_a_year_of_renewals_with_a_card_that_fails_in_month_7_and_is_replaced(st
     # Months 8 to 12 are paid: 12 x 50.00 in a year, none twice.
     stripe.at(1790000000 + 364 * DAY)
     assert _paid(stripe) == [5000] * 12
-    numbers = [each["number"][-4:] for each in stripe.get("invoices", {"limit": 100})["data"]]
+    numbers = [obj["number"][-4:] for obj in stripe.get("invoices", {"limit": 100})["data"]]
     assert numbers == [f"{n:04d}" for n in range(12, 0, -1)]
 
 
 def _paid(stripe):
-    return [each["amount_paid"] for each in stripe.get("invoices", {"status": "paid", "limit": 100})["data"]]
+    return [obj["amount_paid"] for obj in stripe.get("invoices", {"status": "paid", "limit": 100})["data"]]
 
 
 @pytest.mark.parametrize(
     ("outcome", "status"), [("cancel", "canceled"), ("unpaid", "unpaid"), ("past_due", "past_due")]
 )
-def test_after_the_last_retry_the_subscription_ends_as_the_account_says(stripe, outcome, status):
+def test_after_the_last_retry_the_accounts_setting_applies(stripe, outcome, status):
     control.after_retries(stripe.twin, outcome)
     customer = stripe.customer()
     subscription = stripe.subscribe(customer, stripe.price())["id"]
@@ -64,31 +64,31 @@ def test_a_renewal_is_a_draft_for_an_hour_then_paid(stripe):
 
 
 def test_an_upgrade_in_the_middle_of_the_month_costs_half_the_difference(stripe):
-    made = stripe.subscribe(stripe.customer(), stripe.price(1200), 25)
+    subscription = stripe.subscribe(stripe.customer(), stripe.price(1200), 25)
     stripe.advance(days=15)
-    item = made["items"]["data"][0]["id"]
+    item = subscription["items"]["data"][0]["id"]
     change = {"items": [{"id": item, "quantity": 30}], "proration_behavior": "always_invoice"}
     preview = stripe.post(
-        "invoices/create_preview", {"subscription": made["id"], "subscription_details": change}
+        "invoices/create_preview", {"subscription": subscription["id"], "subscription_details": change}
     )
-    changed = stripe.post(f"subscriptions/{made['id']}", change)
+    changed = stripe.post(f"subscriptions/{subscription['id']}", change)
     # 15 of 30 days are left: -25 x 12.00 / 2 = -150.00 and +30 x 12.00 / 2 = +180.00.
-    invoice = stripe.invoice(made["id"])
+    invoice = stripe.invoice(subscription["id"])
     assert [line["amount"] for line in invoice["lines"]["data"]] == [-15000, 18000]
     assert (invoice["amount_paid"], invoice["attempt_count"], changed["quantity"]) == (3000, 1, 30)
     assert (preview["total"], preview["amount_due"]) == (3000, 3000)
 
 
 def test_a_preview_changes_nothing(stripe):
-    made = stripe.subscribe(stripe.customer(), stripe.price(), 3)
-    before = stripe.get(f"subscriptions/{made['id']}"), len(stripe.events())
-    change = {"items": [{"id": made["items"]["data"][0]["id"], "quantity": 9}]}
+    subscription = stripe.subscribe(stripe.customer(), stripe.price(), 3)
+    before = stripe.get(f"subscriptions/{subscription['id']}"), len(stripe.events())
+    change = {"items": [{"id": subscription["items"]["data"][0]["id"], "quantity": 9}]}
     shown = stripe.post(
-        "invoices/create_preview", {"subscription": made["id"], "subscription_details": change}
+        "invoices/create_preview", {"subscription": subscription["id"], "subscription_details": change}
     )
     # The renewal: 9 x 10.00, with -3 x 10.00 and +9 x 10.00 for the whole month that is still ahead.
     assert (shown["total"], shown["id"][:12]) == (15000, "upcoming_in_")
-    assert (stripe.get(f"subscriptions/{made['id']}"), len(stripe.events())) == before
+    assert (stripe.get(f"subscriptions/{subscription['id']}"), len(stripe.events())) == before
 
 
 def test_a_credit_is_used_up_over_two_invoices(stripe):
@@ -104,7 +104,7 @@ def test_a_credit_is_used_up_over_two_invoices(stripe):
     assert (second["starting_balance"], second["ending_balance"]) == (-500, 0)
     assert (second["amount_due"], second["amount_paid"], second["total"]) == (500, 500, 1000)
     moves = stripe.get(f"customers/{customer}/balance_transactions")["data"]
-    assert [(each["amount"], each["ending_balance"], each["type"]) for each in moves] == [
+    assert [(obj["amount"], obj["ending_balance"], obj["type"]) for obj in moves] == [
         (500, 0, "applied_to_invoice"),
         (1000, -500, "applied_to_invoice"),
         (-1500, -1500, "adjustment"),
@@ -114,129 +114,137 @@ def test_a_credit_is_used_up_over_two_invoices(stripe):
 
 def test_an_anchor_on_the_31st_comes_back_after_february(stripe):
     stripe.at(1801396800)  # 2027-01-31 12:00:00 UTC
-    made = stripe.subscribe(stripe.customer(), stripe.price())
-    ends = [made["items"]["data"][0]["current_period_end"]]
+    subscription = stripe.subscribe(stripe.customer(), stripe.price())
+    ends = [subscription["items"]["data"][0]["current_period_end"]]
     for _ in range(2):
         stripe.advance(days=31)
-        ends.append(stripe.get(f"subscriptions/{made['id']}")["items"]["data"][0]["current_period_end"])
+        ends.append(
+            stripe.get(f"subscriptions/{subscription['id']}")["items"]["data"][0]["current_period_end"]
+        )
     # 28 February, 31 March, 30 April, all at noon.
     assert ends == [1803816000, 1806494400, 1809086400]
 
 
 def test_a_once_coupon_takes_off_the_first_invoice_only(stripe):
     coupon = stripe.post("coupons", {"percent_off": 25, "duration": "once"})["id"]
-    made = stripe.subscribe(stripe.customer(), stripe.price(1000), 3, discounts=[{"coupon": coupon}])
-    invoice = stripe.invoice(made["id"])
+    subscription = stripe.subscribe(stripe.customer(), stripe.price(1000), 3, discounts=[{"coupon": coupon}])
+    invoice = stripe.invoice(subscription["id"])
     assert (invoice["subtotal"], invoice["total"], invoice["amount_paid"]) == (3000, 2250, 2250)
     stripe.advance(days=31)
-    assert stripe.invoice(made["id"])["total"] == 3000
+    assert stripe.invoice(subscription["id"])["total"] == 3000
 
 
 def test_yen_have_no_decimals_and_dinars_three(stripe):
-    made = stripe.subscribe(stripe.customer(), stripe.price(1200, "jpy"), 2)
-    assert stripe.invoice(made["id"])["lines"]["data"][0]["description"] == "2 × Pro (at ¥1,200 / month)"
-    made = stripe.subscribe(stripe.customer(), stripe.price(12340, "kwd"))
-    assert stripe.invoice(made["id"])["total"] == 12340
+    subscription = stripe.subscribe(stripe.customer(), stripe.price(1200, "jpy"), 2)
+    assert (
+        stripe.invoice(subscription["id"])["lines"]["data"][0]["description"] == "2 × Pro (at ¥1,200 / month)"
+    )
+    subscription = stripe.subscribe(stripe.customer(), stripe.price(12340, "kwd"))
+    assert stripe.invoice(subscription["id"])["total"] == 12340
 
 
 def test_a_running_discount_is_part_of_each_proration(stripe):
     coupon = stripe.post("coupons", {"percent_off": 20, "duration": "forever"})["id"]
-    made = stripe.subscribe(stripe.customer(), stripe.price(1000), 4, discounts=[{"coupon": coupon}])
-    assert stripe.invoice(made["id"])["total"] == 3200
+    subscription = stripe.subscribe(stripe.customer(), stripe.price(1000), 4, discounts=[{"coupon": coupon}])
+    assert stripe.invoice(subscription["id"])["total"] == 3200
     stripe.advance(days=15)
-    item = made["items"]["data"][0]["id"]
+    item = subscription["items"]["data"][0]["id"]
     for quantity in (6, 2):
         change = {"items": [{"id": item, "quantity": quantity}], "proration_behavior": "always_invoice"}
-        stripe.post(f"subscriptions/{made['id']}", change)
+        stripe.post(f"subscriptions/{subscription['id']}", change)
     # Half a month is left, at 8.00 a seat: -4 x 4.00 + 6 x 4.00, then -6 x 4.00 + 2 x 4.00.
-    totals = [each["total"] for each in stripe.get("invoices")["data"]]
+    totals = [obj["total"] for obj in stripe.get("invoices")["data"]]
     assert totals == [-1600, 800, 3200]
 
 
 def test_a_full_price_change_without_proration_bills_at_the_renewal(stripe):
-    made = stripe.subscribe(stripe.customer(), stripe.price(1000), 2)
-    change = {"items": [{"id": made["items"]["data"][0]["id"], "quantity": 5}], "proration_behavior": "none"}
-    assert stripe.post(f"subscriptions/{made['id']}", change)["quantity"] == 5
+    subscription = stripe.subscribe(stripe.customer(), stripe.price(1000), 2)
+    change = {
+        "items": [{"id": subscription["items"]["data"][0]["id"], "quantity": 5}],
+        "proration_behavior": "none",
+    }
+    assert stripe.post(f"subscriptions/{subscription['id']}", change)["quantity"] == 5
     assert stripe.get("invoiceitems", {"pending": True})["data"] == []
     stripe.advance(days=31)
-    assert stripe.invoice(made["id"])["amount_paid"] == 5000
+    assert stripe.invoice(subscription["id"])["amount_paid"] == 5000
 
 
 def test_a_pending_proration_is_on_the_next_renewal(stripe):
-    made = stripe.subscribe(stripe.customer(), stripe.price(1000), 2)
+    subscription = stripe.subscribe(stripe.customer(), stripe.price(1000), 2)
     stripe.advance(days=15)
     stripe.post(
-        f"subscriptions/{made['id']}", {"items": [{"id": made["items"]["data"][0]["id"], "quantity": 4}]}
+        f"subscriptions/{subscription['id']}",
+        {"items": [{"id": subscription["items"]["data"][0]["id"], "quantity": 4}]},
     )
     stripe.advance(days=16)
     # -2 x 5.00 + 4 x 5.00 for the half month, and 4 x 10.00 for the new one.
-    invoice = stripe.invoice(made["id"])
+    invoice = stripe.invoice(subscription["id"])
     assert sorted(line["amount"] for line in invoice["lines"]["data"]) == [-1000, 2000, 4000]
     assert invoice["amount_paid"] == 5000
 
 
 def test_another_interval_begins_a_new_period_that_is_paid_now(stripe):
-    made = stripe.subscribe(stripe.customer(), stripe.price(3000), 1)
+    subscription = stripe.subscribe(stripe.customer(), stripe.price(3000), 1)
     yearly = stripe.price(30000, interval="year")
     stripe.advance(days=10)
-    change = {"items": [{"id": made["items"]["data"][0]["id"], "price": yearly}]}
-    changed = stripe.post(f"subscriptions/{made['id']}", change)
+    change = {"items": [{"id": subscription["items"]["data"][0]["id"], "price": yearly}]}
+    changed = stripe.post(f"subscriptions/{subscription['id']}", change)
     # 20 of 30 days unused: -20.00; the year from now: 300.00.
-    invoice = stripe.invoice(made["id"])
+    invoice = stripe.invoice(subscription["id"])
     assert (invoice["total"], invoice["amount_paid"]) == (28000, 28000)
     assert changed["items"]["data"][0]["current_period_start"] == 1790000000 + 10 * DAY
 
 
 def test_a_first_period_cut_short_by_its_anchor_costs_its_share(stripe):
     anchor = 1790000000 + 10 * DAY
-    made = stripe.subscribe(stripe.customer(), stripe.price(3100), billing_cycle_anchor=anchor)
+    subscription = stripe.subscribe(stripe.customer(), stripe.price(3100), billing_cycle_anchor=anchor)
     # The whole month would be 1 September to 1 October, 30 days; 10 of them are left: 31.00 / 3.
-    assert stripe.invoice(made["id"])["amount_paid"] == 1033
+    assert stripe.invoice(subscription["id"])["amount_paid"] == 1033
     stripe.advance(days=11)
-    assert stripe.invoice(made["id"])["amount_paid"] == 3100
+    assert stripe.invoice(subscription["id"])["amount_paid"] == 3100
 
 
 def test_a_fixed_amount_off_is_shared_by_the_prorations(stripe):
     coupon = stripe.post("coupons", {"amount_off": 500, "currency": "usd", "duration": "forever"})["id"]
-    made = stripe.subscribe(stripe.customer(), stripe.price(1000), 4, discounts=[{"coupon": coupon}])
+    subscription = stripe.subscribe(stripe.customer(), stripe.price(1000), 4, discounts=[{"coupon": coupon}])
     stripe.advance(days=15)
-    item = made["items"]["data"][0]["id"]
+    item = subscription["items"]["data"][0]["id"]
     change = {"items": [{"id": item, "quantity": 6}], "proration_behavior": "always_invoice"}
-    stripe.post(f"subscriptions/{made['id']}", change)
+    stripe.post(f"subscriptions/{subscription['id']}", change)
     # Half a month: -(40.00 - 5.00) / 2 = -17.50 and +(60.00 - 5.00) / 2 = +27.50.
-    lines = stripe.invoice(made["id"])["lines"]["data"]
+    lines = stripe.invoice(subscription["id"])["lines"]["data"]
     assert [line["amount"] for line in lines] == [-1750, 2750]
 
 
 def test_a_cancel_credits_no_more_than_was_billed_after_a_change_that_lies_ahead(stripe):
-    made = stripe.subscribe(stripe.customer(), stripe.price(3000))
+    subscription = stripe.subscribe(stripe.customer(), stripe.price(3000))
     small = stripe.price(1000)
     change = {
-        "items": [{"id": made["items"]["data"][0]["id"], "price": small, "quantity": 12}],
+        "items": [{"id": subscription["items"]["data"][0]["id"], "price": small, "quantity": 12}],
         "proration_behavior": "always_invoice",
         "proration_date": 1790000000 + 15 * DAY,
     }
-    stripe.post(f"subscriptions/{made['id']}", change)
+    stripe.post(f"subscriptions/{subscription['id']}", change)
     # Half a month lies behind that day: -30.00 / 2 = -15.00 and +12 x 10.00 / 2 = +60.00.
-    assert stripe.invoice(made["id"])["total"] == 4500
-    stripe.delete(f"subscriptions/{made['id']}", {"prorate": True})
+    assert stripe.invoice(subscription["id"])["total"] == 4500
+    stripe.delete(f"subscriptions/{subscription['id']}", {"prorate": True})
     # Nothing was used: the first half of 30.00 and the second half of 120.00 come back, 15.00 + 60.00.
     pending = stripe.get("invoiceitems", {"pending": True})["data"]
-    assert sorted(each["amount"] for each in pending) == [-6000, -1500]
+    assert sorted(obj["amount"] for obj in pending) == [-6000, -1500]
     assert 3000 + 4500 - 6000 - 1500 == 0
 
 
-def test_a_pending_charge_that_is_given_back_on_its_own_invoice_is_named_as_its_line(stripe):
-    made = stripe.subscribe(stripe.customer(), stripe.price(1000), 2)
+def test_a_charge_credited_on_its_own_invoice_is_named_as_its_line(stripe):
+    subscription = stripe.subscribe(stripe.customer(), stripe.price(1000), 2)
     stripe.advance(days=15)
-    item = made["items"]["data"][0]["id"]
-    stripe.post(f"subscriptions/{made['id']}", {"items": [{"id": item, "quantity": 4}]})
+    item = subscription["items"]["data"][0]["id"]
+    stripe.post(f"subscriptions/{subscription['id']}", {"items": [{"id": item, "quantity": 4}]})
     change = {"items": [{"id": item, "quantity": 6}], "proration_behavior": "always_invoice"}
-    stripe.post(f"subscriptions/{made['id']}", change)
-    invoice = stripe.invoice(made["id"])
+    stripe.post(f"subscriptions/{subscription['id']}", change)
+    invoice = stripe.invoice(subscription["id"])
     # Half a month, newest first: -4 x 5.00, +6 x 5.00, then -2 x 5.00, +4 x 5.00.
     lines = invoice["lines"]["data"]
-    assert [each["amount"] for each in lines] == [-2000, 3000, -1000, 2000]
+    assert [obj["amount"] for obj in lines] == [-2000, 3000, -1000, 2000]
     details = lines[0]["parent"]["subscription_item_details"]["proration_details"]
     assert details["credited_items"] == {
         "invoice": invoice["id"],

@@ -1,4 +1,4 @@
-"""`contract.json` is the installed SDK's, and every answer fits the SDK's resources."""
+"""contract.json is that of the installed SDK, and every answer fits the SDK's resources."""
 
 import json
 import subprocess
@@ -9,11 +9,11 @@ import pytest
 
 from seatctl.sandbox.api import control, generate, routes
 from seatctl.sandbox.api.twin import TimedOut, Twin
-from tests.sandbox.replay import Replay, told
+from tests.sandbox.replay import Replay, read_recording
 
 CONTRACT = json.loads(generate.CONTRACT.read_text("utf-8"))
 RENAMED = {"line_item": "invoice_line_item", "invoiceitem": "invoice_item"}
-# Where a recording shows another thing than the SDK's types, the recording wins (docs/sandbox.md).
+# If a recording differs from the SDK's types, the recording wins (docs/sandbox.md).
 RECORDED = {
     ("product", "attributes"), ("product", "tax_code"), ("invoice_item", "proration_details"),
     ("subscription", "plan"), ("subscription", "quantity"),
@@ -30,65 +30,69 @@ def test_every_endpoint_has_a_function_and_parameters():
         assert route.params in CONTRACT["params"]
 
 
-def differences(value, spec, where):
-    """Where a value does not fit the SDK's type of it."""
+def differences(value, spec, path):
+    """Return where a value does not fit its type in the SDK."""
     if value is None:
         nullable = spec.startswith("?") if isinstance(spec, str) else "?" in spec
-        return [] if nullable else [(*where, "null")]
+        return [] if nullable else [(*path, "null")]
     if isinstance(spec, str):
-        return _scalar(value, spec.lstrip("?"), where)
+        return _scalar(value, spec.lstrip("?"), path)
     if "r" in spec:
-        return [] if isinstance(value, str) else differences(value, spec["r"], where)
+        return [] if isinstance(value, str) else differences(value, spec["r"], path)
     if "a" in spec:
-        return [each for entry in value for each in differences(entry, spec["a"], where)]
+        return [problem for entry in value for problem in differences(entry, spec["a"], path)]
     if "l" in spec:
-        return [each for entry in value["data"] for each in differences(entry, spec["l"], where)]
+        return [problem for entry in value["data"] for problem in differences(entry, spec["l"], path)]
     if "f" in spec:
-        return fields(value, spec["f"], where) + missing_of(value, spec["f"], where)
+        return fields(value, spec["f"], path) + missing_of(value, spec["f"], path)
     return []
 
 
-def _scalar(value, spec, where):
+def _scalar(value, spec, path):
     if spec.startswith("@"):
         return whole(value) if isinstance(value, dict) and "object" in value else []
     if spec.startswith("e:"):
-        return [] if str(value) in spec[2:].split("|") else [(*where, f"not one of {spec[2:]}: {value}")]
+        return [] if str(value) in spec[2:].split("|") else [(*path, f"not one of {spec[2:]}: {value}")]
     types = {"s": str, "i": int, "n": (int, float, str), "b": bool}.get(spec, object)
     fits = isinstance(value, types) and (spec == "b" or not isinstance(value, bool))
-    return [] if fits else [(*where, f"not {spec}: {value!r}")]
+    return [] if fits else [(*path, f"not {spec}: {value!r}")]
 
 
-def fields(value, specs, where):
-    found = []
+def fields(value, specs, path):
+    problems = []
     for name, below in value.items():
-        place = (*where, name)
-        if place[:2] in RECORDED:
+        field_path = (*path, name)
+        if field_path[:2] in RECORDED:
             continue
-        found += differences(below, specs[name], place) if name in specs else [(*place, "unknown to the SDK")]
-    return found
+        problems += (
+            differences(below, specs[name], field_path)
+            if name in specs
+            else [(*field_path, "unknown to the SDK")]
+        )
+    return problems
 
 
 def whole(body):
-    """Every object in an answer against its resource."""
+    """Return where the objects in an answer do not fit their resources."""
     kind = body.get("object", "").replace(".", "_")
     if kind == "list":
-        return [each for entry in body["data"] for each in whole(entry)]
+        return [problem for entry in body["data"] for problem in whole(entry)]
     if body.get("deleted"):
         return []
     name = RENAMED.get(kind, kind)
     return fields(body, CONTRACT["resources"][name], (name,))
 
 
-def missing_of(value, specs, where):
-    """Fields that the SDK says are always there, and are not."""
+def missing_of(value, specs, path):
+    """Return the fields that are always present according to the SDK, but are absent."""
     always = {
         n for n, spec in specs.items() if not (spec.startswith("?") if isinstance(spec, str) else "?" in spec)
     }
-    return [(*where, name, "missing") for name in sorted(always - set(value))]
+    return [(*path, name, "missing") for name in sorted(always - set(value))]
 
 
 def missing(body):
-    """The same of a whole object, which the embedded ones are checked for on the way."""
+    """Return the fields that are absent in the object of an answer; `whole` checks the embedded objects."""
     kind = body.get("object", "").replace(".", "_")
     if kind == "list" or body.get("deleted"):
         return []
@@ -99,23 +103,23 @@ def missing(body):
 def test_every_answer_of_a_replay_fits_the_sdks_types(recording, tmp_path):
     from tests.sandbox.replay import in_process
 
-    twin, found = Twin(tmp_path / "sandbox.db"), set()
+    twin, problems = Twin(tmp_path / "sandbox.db"), set()
     send = in_process(twin)
 
     def checked(method, url, headers, form):
         status, body = send(method, url, headers, form)
         if status == 200:
-            found.update(whole(body))
-            found.update(missing(body))
+            problems.update(whole(body))
+            problems.update(missing(body))
         return status, body
 
-    Replay(checked).run(told(recording))
+    Replay(checked).run(read_recording(recording))
     twin.close()
-    assert sorted(map(str, found)) == []
+    assert sorted(map(str, problems)) == []
 
 
 class InProcess:
-    """Mounts the twin into the real SDK, as the billing port does."""
+    """The real SDK with the twin as its HTTP client, as in the billing port."""
 
     def __new__(cls, twin):
         import stripe
@@ -154,7 +158,7 @@ def test_the_sdk_itself_is_the_client(tmp_path):
         }
     )
     assert (subscription.status, subscription.latest_invoice.amount_paid) == ("active", 30000)
-    assert [each.id for each in client.v1.invoices.list({"customer": customer.id}).auto_paging_iter()] == [
+    assert [obj.id for obj in client.v1.invoices.list({"customer": customer.id}).auto_paging_iter()] == [
         subscription.latest_invoice.id
     ]
     with pytest.raises(stripe.CardError, match="declined"):
@@ -244,9 +248,9 @@ def test_every_kind_of_object_fits_the_sdks_types(stripe):
     preview = stripe.post("invoices/create_preview", {"subscription": bought["id"]})
     stripe.advance(days=40)
     bodies = [stripe.get("account"), portal, setup, preview]
-    for path in (*LISTS, *(f"customers/{customer}/{each}" for each in OF_A_CUSTOMER)):
+    for path in (*LISTS, *(f"customers/{customer}/{obj}" for obj in OF_A_CUSTOMER)):
         listed = stripe.get(path, {"limit": 100})["data"]
         assert listed, path
         bodies += listed
     bodies += [event["data"]["object"] for event in stripe.get("events", {"limit": 100})["data"]]
-    assert sorted({str(each) for body in bodies for each in (*whole(body), *missing(body))}) == []
+    assert sorted({str(obj) for body in bodies for obj in (*whole(body), *missing(body))}) == []

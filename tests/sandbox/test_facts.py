@@ -1,4 +1,4 @@
-"""Facts about Stripe that no recording shows by itself: from its documentation and its SDK."""
+"""Facts about Stripe that no shared recording shows: from its documentation and its SDK."""
 
 import pytest
 
@@ -34,18 +34,18 @@ def test_a_missing_id_in_the_path_is_404_and_named_as_stripe_names_it(stripe, me
 
 def test_a_missing_customer_is_400_for_an_invoice_and_404_for_a_subscription(stripe):
     assert stripe.refused("POST", "invoices", {"customer": "cus_no"})["status"] == 400
-    wanted = {"customer": "cus_no", "items": [{"price": stripe.price()}]}
-    assert stripe.refused("POST", "subscriptions", wanted)["status"] == 404
+    params = {"customer": "cus_no", "items": [{"price": stripe.price()}]}
+    assert stripe.refused("POST", "subscriptions", params)["status"] == 404
 
 
-def test_every_post_has_a_key_in_its_event_and_a_delete_has_none(stripe):
+def test_the_event_of_a_post_has_a_key_and_that_of_a_delete_has_none(stripe):
     customer = stripe.post("customers")["id"]
     stripe.delete(f"customers/{customer}")
     keys = [event["request"]["idempotency_key"] for event in stripe.get("events")["data"]]
     assert (keys[0], len(keys[1])) == (None, 36)
 
 
-def test_a_deleted_customer_is_three_keys_and_its_card_is_detached(stripe):
+def test_a_deleted_customer_has_three_keys_and_its_card_is_detached(stripe):
     customer = stripe.customer()
     card = stripe.get(f"customers/{customer}")["invoice_settings"]["default_payment_method"]
     stripe.delete(f"customers/{customer}")
@@ -58,10 +58,10 @@ def test_a_deleted_customer_is_three_keys_and_its_card_is_detached(stripe):
 def test_filters_and_cursors_go_together(stripe):
     ids = [stripe.post("customers", {"email": f"{n % 2}@e.example"})["id"] for n in range(6)]
     page = stripe.get("customers", {"email": "1@e.example", "starting_after": ids[4], "limit": 1})
-    assert ([each["id"] for each in page["data"]], page["has_more"]) == ([ids[3]], True)
+    assert ([obj["id"] for obj in page["data"]], page["has_more"]) == ([ids[3]], True)
 
 
-def test_a_draft_shows_the_balance_of_now_and_finalizing_settles_it(stripe):
+def test_a_draft_shows_the_present_balance_and_finalizing_applies_it(stripe):
     customer = stripe.customer(balance=-500)
     invoice = stripe.post("invoices", {"customer": customer, "currency": "usd"})["id"]
     stripe.post("invoiceitems", {"customer": customer, "invoice": invoice, "amount": 2000, "currency": "usd"})
@@ -77,7 +77,7 @@ def test_a_draft_shows_the_balance_of_now_and_finalizing_settles_it(stripe):
     assert move["invoice"] == invoice
 
 
-def test_a_debt_below_the_least_charge_is_due_with_the_next_invoice(stripe):
+def test_a_debt_below_the_smallest_charge_is_due_with_the_next_invoice(stripe):
     customer = stripe.customer()
     due = []
     for amount in (30, 2500):
@@ -110,7 +110,7 @@ def test_paid_out_of_band_counts_no_attempt_and_cancels_the_payment(stripe, draf
     assert stripe.get(f"payment_intents/{intent}")["status"] == "canceled"
 
 
-def test_a_draft_that_changes_says_so_with_its_old_sums(stripe, draft):
+def test_the_event_of_a_changed_draft_has_its_old_sums(stripe, draft):
     customer = stripe.get(f"invoices/{draft}")["customer"]
     stripe.post("invoiceitems", {"customer": customer, "invoice": draft, "amount": 100, "currency": "usd"})
     event = stripe.get("events", {"type": "invoice.updated", "limit": 1})["data"][0]
@@ -124,12 +124,12 @@ def test_items_removed_from_a_draft_are_gone_or_pending_again(stripe, draft):
     taken = stripe.post(f"invoices/{draft}/add_lines", {"lines": [{"invoice_item": item}]})
     assert (taken["total"], stripe.get(f"invoiceitems/{item}")["invoice"]) == (3200, draft)
     line = taken["lines"]["data"][1]["id"]
-    left = stripe.post(f"invoices/{draft}/remove_lines", {"lines": [{"id": line, "behavior": "unassign"}]})
-    assert (left["total"], stripe.get(f"invoiceitems/{item}")["invoice"]) == (2500, None)
+    after = stripe.post(f"invoices/{draft}/remove_lines", {"lines": [{"id": line, "behavior": "unassign"}]})
+    assert (after["total"], stripe.get(f"invoiceitems/{item}")["invoice"]) == (2500, None)
     pending = stripe.get("invoiceitems", {"customer": customer, "pending": True})["data"]
-    assert [each["id"] for each in pending] == [item]
+    assert [obj["id"] for obj in pending] == [item]
     stripe.delete(f"invoices/{draft}")
-    assert [each["id"] for each in stripe.get("invoiceitems", {"customer": customer})["data"]] == [item]
+    assert [obj["id"] for obj in stripe.get("invoiceitems", {"customer": customer})["data"]] == [item]
 
 
 def test_lines_are_pending_items_newest_first_then_what_was_added_in_order(stripe):
@@ -142,7 +142,7 @@ def test_lines_are_pending_items_newest_first_then_what_was_added_in_order(strip
         item = {"customer": customer, "invoice": invoice, "amount": amount, "currency": "usd"}
         stripe.post("invoiceitems", item)
     lines = stripe.get(f"invoices/{invoice}/lines", {"limit": 3})
-    assert ([each["amount"] for each in lines["data"]], lines["has_more"]) == ([2, 1, 3], True)
+    assert ([obj["amount"] for obj in lines["data"]], lines["has_more"]) == ([2, 1, 3], True)
 
 
 def test_a_detached_card_can_be_neither_used_nor_attached(stripe):
@@ -157,12 +157,12 @@ def test_a_detached_card_can_be_neither_used_nor_attached(stripe):
         assert (error["status"], "code" in error) == (400, False)
 
 
-def test_an_unanswered_bank_off_session_is_in_the_intents_last_error(stripe):
-    wanted = {**CARD, "amount": 900, "payment_method": "pm_card_threeDSecure2Required", "confirm": True}
-    error = stripe.refused("POST", "payment_intents", {**wanted, "off_session": True})
-    made = stripe.get(f"payment_intents/{error['payment_intent']['id']}")
-    assert made["last_payment_error"]["code"] == "authentication_required"
-    assert (made["status"], made["payment_method"], made["latest_charge"]) == (
+def test_a_missing_authentication_off_session_is_the_intents_last_error(stripe):
+    params = {**CARD, "amount": 900, "payment_method": "pm_card_threeDSecure2Required", "confirm": True}
+    error = stripe.refused("POST", "payment_intents", {**params, "off_session": True})
+    intent = stripe.get(f"payment_intents/{error['payment_intent']['id']}")
+    assert intent["last_payment_error"]["code"] == "authentication_required"
+    assert (intent["status"], intent["payment_method"], intent["latest_charge"]) == (
         "requires_payment_method",
         None,
         None,
@@ -171,8 +171,8 @@ def test_an_unanswered_bank_off_session_is_in_the_intents_last_error(stripe):
 
 
 def test_an_amount_cannot_change_once_it_is_paid(stripe):
-    wanted = {**CARD, "amount": 900, "payment_method": "pm_card_visa", "confirm": True}
-    paid = stripe.post("payment_intents", wanted)["id"]
+    params = {**CARD, "amount": 900, "payment_method": "pm_card_visa", "confirm": True}
+    paid = stripe.post("payment_intents", params)["id"]
     error = stripe.refused("POST", f"payment_intents/{paid}", {"amount": 800})
     assert (error["status"], error["code"]) == (400, "payment_intent_unexpected_state")
     assert error["param"] == "amount"
@@ -180,7 +180,7 @@ def test_an_amount_cannot_change_once_it_is_paid(stripe):
     assert "requires_payment_method" in error["message"]
 
 
-def test_what_the_sandbox_cannot_bill_it_refuses(stripe):
+def test_the_sandbox_refuses_what_it_cannot_bill(stripe):
     tiers = {
         "billing_scheme": "tiered",
         "tiers_mode": "volume",
@@ -189,13 +189,13 @@ def test_what_the_sandbox_cannot_bill_it_refuses(stripe):
     product = stripe.post("products", {"name": "Tiered"})["id"]
     monthly = {"product": product, "currency": "usd", "recurring": {"interval": "month"}}
     price = stripe.post("prices", {**monthly, **tiers})["id"]
-    wanted = {"customer": stripe.customer(), "items": [{"price": price}]}
-    assert stripe.refused("POST", "subscriptions", wanted)["param"] == "items[0][price]"
+    params = {"customer": stripe.customer(), "items": [{"price": price}]}
+    assert stripe.refused("POST", "subscriptions", params)["param"] == "items[0][price]"
     options = {"amount_off": 5, "currency": "usd", "currency_options": {"eur": {"amount_off": 5}}}
     assert stripe.refused("POST", "coupons", options)["param"] == "currency_options"
 
 
-def test_a_coupon_of_some_products_takes_nothing_off_others(stripe):
+def test_a_coupon_of_some_products_does_not_lower_others(stripe):
     customer = stripe.customer()
     products = [stripe.post("products", {"name": name})["id"] for name in ("Desk", "Room")]
     monthly = {"currency": "usd", "recurring": {"interval": "month"}, "unit_amount": 1000}
@@ -204,19 +204,19 @@ def test_a_coupon_of_some_products_takes_nothing_off_others(stripe):
     coupon = stripe.post("coupons", half)
     assert coupon["applies_to"] == {"products": products[:1]}
     items = [{"price": price} for price in prices]
-    wanted = {"customer": customer, "items": items, "discounts": [{"coupon": coupon["id"]}]}
-    invoice = stripe.post("invoices/create_preview", _as_preview(wanted))
+    params = {"customer": customer, "items": items, "discounts": [{"coupon": coupon["id"]}]}
+    invoice = stripe.post("invoices/create_preview", _as_preview(params))
     assert (invoice["subtotal"], invoice["total"]) == (2000, 1500)
-    wanted["items"] = items[1:]
-    invoice = stripe.post("invoices/create_preview", _as_preview(wanted))
+    params["items"] = items[1:]
+    invoice = stripe.post("invoices/create_preview", _as_preview(params))
     assert (invoice["total"], invoice["total_discount_amounts"]) == (1000, [])
     unknown = {"percent_off": 5, "applies_to": {"products": ["prod_nope"]}}
     assert stripe.refused("POST", "coupons", unknown)["code"] == "resource_missing"
 
 
-def _as_preview(wanted: dict) -> dict:
-    rest = {name: wanted[name] for name in ("customer", "discounts")}
-    return {**rest, "subscription_details": {"items": wanted["items"]}}
+def _as_preview(params: dict) -> dict:
+    rest = {name: params[name] for name in ("customer", "discounts")}
+    return {**rest, "subscription_details": {"items": params["items"]}}
 
 
 def test_confirming_the_intent_of_an_invoice_pays_the_invoice(stripe, draft):

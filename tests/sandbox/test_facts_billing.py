@@ -1,4 +1,4 @@
-"""The facts about proration, balances, invoices and subscriptions, each asked for over the wire."""
+"""Facts about proration, balances, invoices and subscriptions, checked over HTTP."""
 
 import pytest
 
@@ -10,15 +10,15 @@ def customer(wire):
     return wire.customer()
 
 
-def change(wire, made, **params):
-    """Another quantity for the only item of a subscription."""
-    item = made["items"]["data"][0]["id"]
+def change(wire, subscription, **params):
+    """Change the quantity of a subscription's only item."""
+    item = subscription["items"]["data"][0]["id"]
     sent = {name: params.pop(name) for name in ("quantity", "price") if name in params}
-    return wire.post(f"subscriptions/{made['id']}", {"items": [{"id": item, **sent}], **params})
+    return wire.post(f"subscriptions/{subscription['id']}", {"items": [{"id": item, **sent}], **params})
 
 
 def standing(wire, customer, amount=2500, **params):
-    """A draft with one item."""
+    """Create a draft with one item."""
     invoice = wire.post("invoices", {"customer": customer, "currency": "usd", **params})["id"]
     item = {"customer": customer, "invoice": invoice, "amount": amount, "currency": "usd"}
     wire.post("invoiceitems", item)
@@ -26,31 +26,33 @@ def standing(wire, customer, amount=2500, **params):
 
 
 def moves(wire, customer):
-    found = wire.get(f"customers/{customer}/balance_transactions")["data"]
-    return [(each["type"], each["amount"], each["ending_balance"], each["invoice"]) for each in found]
+    transactions = wire.get(f"customers/{customer}/balance_transactions")["data"]
+    return [(obj["type"], obj["amount"], obj["ending_balance"], obj["invoice"]) for obj in transactions]
 
 
-def test_a_line_that_is_no_proration_says_number_name_and_price(wire, customer):
+def test_a_line_that_is_not_a_proration_shows_quantity_name_and_price(wire, customer):
     for currency in ("usd", "cad"):
-        made = wire.subscribe(wire.customer(), wire.price(1999, currency), 3)
-        (line,) = wire.invoice(made["id"])["lines"]["data"]
+        subscription = wire.subscribe(wire.customer(), wire.price(1999, currency), 3)
+        (line,) = wire.invoice(subscription["id"])["lines"]["data"]
         assert line["description"] == "3 × Pro (at $19.99 / month)"
 
 
-def test_a_charge_above_the_least_is_collected_in_the_call(wire, customer):
-    made = wire.subscribe(customer, wire.price(1000))
-    changed = change(wire, made, quantity=4, proration_behavior="always_invoice")
+def test_a_charge_above_the_smallest_is_collected_in_the_call(wire, customer):
+    subscription = wire.subscribe(customer, wire.price(1000))
+    changed = change(wire, subscription, quantity=4, proration_behavior="always_invoice")
     invoice = wire.get(f"invoices/{changed['latest_invoice']}")
     # At once, so the whole period: -10.00 and +40.00.
     assert (invoice["total"], invoice["amount_paid"], invoice["attempt_count"]) == (3000, 3000, 1)
     assert (invoice["attempted"], invoice["auto_advance"], invoice["status"]) == (True, False, "paid")
 
 
-def test_each_move_of_the_balance_is_a_transaction_that_names_its_invoice(wire, customer):
-    made = wire.subscribe(customer, wire.price(2000))
-    end = made["items"]["data"][0]["current_period_end"]
+def test_each_change_of_the_balance_is_a_transaction_that_names_its_invoice(wire, customer):
+    subscription = wire.subscribe(customer, wire.price(2000))
+    end = subscription["items"]["data"][0]["current_period_end"]
     at = end - 864000  # a third of 30 days
-    down = change(wire, made, price=wire.price(1000), proration_behavior="always_invoice", proration_date=at)
+    down = change(
+        wire, subscription, price=wire.price(1000), proration_behavior="always_invoice", proration_date=at
+    )
     credit = down["latest_invoice"]
     assert moves(wire, customer) == [("applied_to_invoice", -334, -334, credit)]
     again = wire.subscribe(customer, wire.price(1000))
@@ -61,7 +63,7 @@ def test_each_move_of_the_balance_is_a_transaction_that_names_its_invoice(wire, 
     assert moves(wire, customer)[0] == ("applied_to_invoice", 334, 0, invoice["id"])
 
 
-def test_a_sum_below_the_least_charge_is_due_with_the_next_invoice(wire, customer):
+def test_a_sum_below_the_smallest_charge_is_due_with_the_next_invoice(wire, customer):
     small = wire.post(f"invoices/{standing(wire, customer, 30)}/pay")
     assert (small["status"], small["amount_due"], small["ending_balance"]) == ("paid", 0, 30)
     assert (small["attempted"], small["attempt_count"]) == (True, 0)
@@ -74,8 +76,8 @@ def test_a_sum_below_the_least_charge_is_due_with_the_next_invoice(wire, custome
 
 
 def test_the_credit_of_a_cancel_reaches_the_balance_when_its_draft_is_finalized(wire, customer):
-    made = wire.subscribe(customer, wire.price(1000))
-    ended = wire.delete(f"subscriptions/{made['id']}", {"prorate": True, "invoice_now": True})
+    subscription = wire.subscribe(customer, wire.price(1000))
+    ended = wire.delete(f"subscriptions/{subscription['id']}", {"prorate": True, "invoice_now": True})
     draft = wire.get(f"invoices/{ended['latest_invoice']}")
     assert (draft["status"], draft["number"], draft["billing_reason"]) == (
         "draft",
@@ -91,17 +93,17 @@ def test_the_credit_of_a_cancel_reaches_the_balance_when_its_draft_is_finalized(
 
 
 def test_a_new_anchor_leaves_the_time_from_the_old_end_to_the_new_one(wire, customer):
-    made = wire.subscribe(customer, wire.price(3000))
-    old = made["items"]["data"][0]["current_period_end"]
-    wire.at(made["created"] + 10 * 86400)
-    moved = wire.post(f"subscriptions/{made['id']}", {"billing_cycle_anchor": "now"})
+    subscription = wire.subscribe(customer, wire.price(3000))
+    old = subscription["items"]["data"][0]["current_period_end"]
+    wire.at(subscription["created"] + 10 * 86400)
+    moved = wire.post(f"subscriptions/{subscription['id']}", {"billing_cycle_anchor": "now"})
     (item,) = wire.get("invoiceitems", {"customer": customer, "pending": True})["data"]
     new = moved["items"]["data"][0]["current_period_end"]
     assert (item["period"]["start"], item["period"]["end"], item["proration"]) == (old, new, True)
     # 2026-10-01 .. 11-01 has 31 days; ten of them lie after the old end of 10-21, and 24 hours more.
     assert item["amount"] == round(3000 * (new - old) / (new - moved["billing_cycle_anchor"]))
     assert item["description"].startswith("Remaining time on Pro after ")
-    assert moved["latest_invoice"] == made["latest_invoice"]
+    assert moved["latest_invoice"] == subscription["latest_invoice"]
 
 
 def test_a_manual_invoice_leaves_pending_items_out_unless_it_includes_them(wire, customer):
@@ -114,14 +116,14 @@ def test_a_manual_invoice_leaves_pending_items_out_unless_it_includes_them(wire,
 
 
 def test_auto_advance_finalizes_an_hour_on_and_false_clears_it(wire, customer):
-    made = wire.post("invoices", {"customer": customer, "auto_advance": True})
-    assert made["automatically_finalizes_at"] - made["created"] in (HOUR, HOUR + 1)
-    assert made["next_payment_attempt"] == made["created"] + HOUR
-    off = wire.post(f"invoices/{made['id']}", {"auto_advance": False})
+    invoice = wire.post("invoices", {"customer": customer, "auto_advance": True})
+    assert invoice["automatically_finalizes_at"] - invoice["created"] in (HOUR, HOUR + 1)
+    assert invoice["next_payment_attempt"] == invoice["created"] + HOUR
+    off = wire.post(f"invoices/{invoice['id']}", {"auto_advance": False})
     assert (off["automatically_finalizes_at"], off["next_payment_attempt"]) == (None, None)
 
 
-def test_a_draft_shows_nothing_that_finalizing_gives(wire, customer):
+def test_a_draft_lacks_what_finalizing_sets(wire, customer):
     draft = wire.get(f"invoices/{standing(wire, customer)}")
     given = ("number", "effective_at", "ending_balance", "hosted_invoice_url", "invoice_pdf")
     assert [draft[name] for name in given] == [None] * 5
@@ -150,9 +152,9 @@ def test_void_and_uncollectible_keep_their_amounts_and_sending_finalizes(wire, c
     ):
         invoice = standing(wire, customer, **sent)
         assert wire.post(f"invoices/{invoice}/send")["status"] == "open"
-        left = wire.post(f"invoices/{invoice}/{step}")
-        assert (left["status"], left["amount_due"], left["amount_remaining"]) == (status, 2500, 2500)
-        assert left["status_transitions"][stamp] == left["status_transitions"]["finalized_at"]
+        after = wire.post(f"invoices/{invoice}/{step}")
+        assert (after["status"], after["amount_due"], after["amount_remaining"]) == (status, 2500, 2500)
+        assert after["status_transitions"][stamp] == after["status_transitions"]["finalized_at"]
 
 
 def test_nothing_due_is_paid_by_finalizing(wire, customer):
@@ -175,8 +177,8 @@ def test_nothing_due_is_paid_by_finalizing(wire, customer):
 )
 def test_a_step_in_the_wrong_state_has_neither_code_nor_param(wire, customer, before, method, step):
     invoice = standing(wire, customer)
-    for each in (["finalize"] if before == "void" else []) + ([before] if before else []):
-        wire.post(f"invoices/{invoice}/{each}")
+    for obj in (["finalize"] if before == "void" else []) + ([before] if before else []):
+        wire.post(f"invoices/{invoice}/{obj}")
     error = wire.refused(method, f"invoices/{invoice}{step}")
     assert (error["status"], error["type"]) == (400, "invalid_request_error")
     assert not {"code", "param", "doc_url"} & set(error)
@@ -192,7 +194,7 @@ def test_deleting_a_draft_deletes_its_items(wire, customer):
     assert wire.refused("GET", f"invoices/{invoice}")["status"] == 404
 
 
-def test_out_of_band_amounts_are_told_when_asked_for(wire, customer):
+def test_out_of_band_amounts_are_shown_if_expanded(wire, customer):
     path = f"invoices/{standing(wire, customer)}"
     assert "amount_paid_off_stripe" not in wire.post(f"{path}/pay", {"paid_out_of_band": True})
     assert wire.get(path, {"expand": ["amount_paid_off_stripe"]})["amount_paid_off_stripe"] == 2500

@@ -1,4 +1,4 @@
-"""The facts about errors, keys, lists, customers, cards and payments, each asked for over the wire."""
+"""Facts about errors, keys, lists, customers, cards and payments, checked over HTTP."""
 
 import pytest
 
@@ -6,13 +6,13 @@ CARD = {"currency": "usd", "payment_method_types": ["card"]}
 
 
 def paying(wire, token="tok_visa"):
-    """A customer with a card, and the card."""
+    """Create a customer with a card. Return both ids."""
     customer, card = wire.post("customers", {"email": "pay@example.com"})["id"], wire.card(token)
     wire.post(f"payment_methods/{card}/attach", {"customer": customer})
     return customer, card
 
 
-def test_every_error_has_a_log_but_the_unrecognized_url_and_the_malformed_version(wire):
+def test_every_error_has_a_log_except_unrecognized_urls_and_malformed_versions(wire):
     logged = [
         wire.refused("GET", "customers", {"limit": "abc"}),
         wire.refused("GET", "customers", {"wat": "x"}),
@@ -25,7 +25,7 @@ def test_every_error_has_a_log_but_the_unrecognized_url_and_the_malformed_versio
     assert set(wire.refused("GET", "customers", Stripe_Version="bad")) == {"status", "type", "message"}
 
 
-def test_the_documentation_is_named_exactly_where_there_is_a_code(wire):
+def test_an_error_has_a_doc_url_if_and_only_if_it_has_a_code(wire):
     customer = wire.post("customers")["id"]
     errors = [
         wire.refused("GET", f"customers/{customer}", {"wat": "1"}),
@@ -61,7 +61,7 @@ def test_a_missing_id_in_the_path_is_404(wire, path, param, message):
     assert error["message"] == message
 
 
-def test_a_method_that_the_url_lacks_is_an_unrecognized_url(wire):
+def test_a_method_that_the_url_does_not_have_is_an_unrecognized_url(wire):
     price = wire.price()
     for method, path in (("DELETE", f"prices/{price}"), ("PUT", "customers"), ("PATCH", "customers/cus_no")):
         error = wire.refused(method, path)
@@ -83,7 +83,7 @@ def test_a_key_gives_the_first_answer_again_and_refuses_other_parameters(wire):
     )
 
 
-def test_limits_beyond_the_bounds_are_silently_the_bounds(wire):
+def test_limits_out_of_bounds_become_the_bounds(wire):
     for _ in range(3):
         wire.post("customers")
     assert [len(wire.get("customers", {"limit": n})["data"]) for n in (0, 1, 101)] == [1, 1, 3]
@@ -94,8 +94,8 @@ def test_both_cursors_page_through_a_list_newest_first(wire):
     a, b, c, d, e = (wire.post("customers")["id"] for _ in range(5))
 
     def page(**params):
-        found = wire.get("customers", params)
-        return [each["id"] for each in found["data"]], found["has_more"]
+        answer = wire.get("customers", params)
+        return [obj["id"] for obj in answer["data"]], answer["has_more"]
 
     assert page(limit=2) == ([e, d], True)
     assert page(limit=2, starting_after=d) == ([c, b], True)
@@ -108,7 +108,7 @@ def test_both_cursors_page_through_a_list_newest_first(wire):
     assert page(limit=1, ending_before=c) == ([d], True)
 
 
-def test_a_cursor_that_never_was_is_400_and_named(wire):
+def test_an_unknown_cursor_is_400_and_named(wire):
     for cursor in ("starting_after", "ending_before"):
         error = wire.refused("GET", "customers", {cursor: "cus_aaa"})
         assert (error["status"], error["code"], error["param"]) == (400, "resource_missing", cursor)
@@ -118,14 +118,14 @@ def test_a_cursor_that_never_was_is_400_and_named(wire):
 
 
 def test_emails_need_not_be_unique_and_an_update_changes_only_what_is_sent(wire):
-    one, two = (wire.post("customers", {"email": "same@e.example", "name": "N"}) for _ in range(2))
-    assert one["id"] != two["id"]
+    first, second = (wire.post("customers", {"email": "same@e.example", "name": "N"}) for _ in range(2))
+    assert first["id"] != second["id"]
     assert len(wire.get("customers", {"email": "same@e.example"})["data"]) == 2
-    updated = wire.post(f"customers/{one['id']}", {"description": "D"})
-    assert updated == {**one, "description": "D"}
+    updated = wire.post(f"customers/{first['id']}", {"description": "D"})
+    assert updated == {**first, "description": "D"}
 
 
-def test_a_deleted_customer_is_known_by_deleted_alone(wire):
+def test_a_deleted_customer_shows_only_that_it_is_deleted(wire):
     customer = wire.post("customers")["id"]
     gone = {"id": customer, "object": "customer", "deleted": True}
     assert wire.delete(f"customers/{customer}") == gone
@@ -136,10 +136,10 @@ def test_a_deleted_customer_is_known_by_deleted_alone(wire):
 
 
 def test_each_method_is_a_new_one_with_the_fingerprint_of_its_card(wire):
-    one, two = (wire.get(f"payment_methods/{wire.card()}") for _ in range(2))
+    first, second = (wire.get(f"payment_methods/{wire.card()}") for _ in range(2))
     other = wire.get(f"payment_methods/{wire.card('tok_visa_chargeDeclined')}")
-    assert one["id"] != two["id"]
-    assert one["card"]["fingerprint"] == two["card"]["fingerprint"] != other["card"]["fingerprint"]
+    assert first["id"] != second["id"]
+    assert first["card"]["fingerprint"] == second["card"]["fingerprint"] != other["card"]["fingerprint"]
 
 
 def test_events_of_a_customer_and_its_card(wire):
@@ -179,23 +179,26 @@ def test_events_are_found_by_type_and_by_several(wire):
     assert wire.get(f"events/{several['data'][0]['id']}") == several["data"][0]
 
 
-def test_a_declined_payment_says_which_charge_intent_and_card(wire):
+def test_a_declined_payment_names_charge_intent_and_card(wire):
     card = wire.card("tok_visa_chargeDeclined")
-    wanted = {**CARD, "amount": 2000, "payment_method": card, "confirm": True}
-    error = wire.refused("POST", "payment_intents", wanted)
+    params = {**CARD, "amount": 2000, "payment_method": card, "confirm": True}
+    error = wire.refused("POST", "payment_intents", params)
     assert (error["status"], error["code"], "param" in error) == (402, "card_declined", False)
     assert (error["payment_method"]["id"], error["payment_intent"]["object"]) == (card, "payment_intent")
     reasons = ("decline_code", "advice_code", "network_decline_code")
     assert [error[name] for name in reasons] == ["generic_decline", "try_again_later", "01"]
-    made = wire.get(f"payment_intents/{error['payment_intent']['id']}")
-    assert (made["status"], made["payment_method"]) == ("requires_payment_method", None)
-    assert (made["latest_charge"], made["last_payment_error"]["code"]) == (error["charge"], "card_declined")
+    intent = wire.get(f"payment_intents/{error['payment_intent']['id']}")
+    assert (intent["status"], intent["payment_method"]) == ("requires_payment_method", None)
+    assert (intent["latest_charge"], intent["last_payment_error"]["code"]) == (
+        error["charge"],
+        "card_declined",
+    )
 
 
-def test_what_a_bank_must_ask_about_fails_off_session_without_a_charge(wire):
+def test_a_payment_to_authenticate_fails_off_session_without_a_charge(wire):
     customer, card = paying(wire, "tok_threeDSecure2Required")
-    wanted = {**CARD, "amount": 900, "customer": customer, "payment_method": card, "confirm": True}
-    error = wire.refused("POST", "payment_intents", {**wanted, "off_session": True})
+    params = {**CARD, "amount": 900, "customer": customer, "payment_method": card, "confirm": True}
+    error = wire.refused("POST", "payment_intents", {**params, "off_session": True})
     assert (error["status"], error["code"]) == (402, "authentication_required")
     assert "requires authentication" in error["message"]
     assert "charge" not in error
@@ -204,7 +207,7 @@ def test_what_a_bank_must_ask_about_fails_off_session_without_a_charge(wire):
 
 def test_a_payment_method_is_used_only_with_its_customer(wire):
     _, card = paying(wire)
-    wanted = {**CARD, "amount": 900, "payment_method": card}
-    assert wire.refused("POST", "payment_intents", wanted)["status"] == 400
+    params = {**CARD, "amount": 900, "payment_method": card}
+    assert wire.refused("POST", "payment_intents", params)["status"] == 400
     stranger = wire.post("customers")["id"]
-    assert wire.refused("POST", "payment_intents", {**wanted, "customer": stranger})["status"] == 400
+    assert wire.refused("POST", "payment_intents", {**params, "customer": stranger})["status"] == 400

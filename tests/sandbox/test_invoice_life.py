@@ -1,4 +1,4 @@
-"""An invoice from draft to its end: what each step changes, and what is refused."""
+"""Invoices from draft to paid, void or uncollectible: what each step changes, and what is refused."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_a_manual_draft_waits_and_leaves_pending_items_out(stripe):
     assert stripe.refused("GET", f"invoiceitems/{item['id']}")["status"] == 404
 
 
-def test_lines_can_be_added_changed_and_removed_until_it_is_final(stripe, draft):
+def test_lines_can_change_until_the_invoice_is_final(stripe, draft):
     line = stripe.get(f"invoices/{draft}/lines")["data"][0]["id"]
     assert stripe.post(f"invoices/{draft}/lines/{line}", {"amount": 3000})["amount"] == 3000
     more = stripe.post(f"invoices/{draft}/add_lines", {"lines": [{"amount": 500, "description": "extra"}]})
@@ -37,7 +37,7 @@ def test_lines_can_be_added_changed_and_removed_until_it_is_final(stripe, draft)
     assert stripe.refused("POST", f"invoices/{draft}/add_lines", {"lines": [{"amount": 1}]})["status"] == 400
 
 
-def test_finalizing_gives_a_number_and_paying_moves_what_remains(stripe, draft):
+def test_finalizing_sets_a_number_and_paying_changes_what_remains(stripe, draft):
     final = stripe.post(f"invoices/{draft}/finalize")
     assert (final["status"], final["amount_due"], final["amount_remaining"]) == ("open", 2500, 2500)
     assert final["number"].endswith("-0001")
@@ -67,7 +67,7 @@ def test_a_void_invoice_keeps_its_amounts(stripe, draft):
     assert void["status_transitions"]["voided_at"]
 
 
-def test_voiding_gives_used_credit_back(stripe):
+def test_voiding_returns_used_credit(stripe):
     customer = stripe.customer(balance=-1000)
     invoice = stripe.post("invoices", {"customer": customer, "currency": "usd"})["id"]
     stripe.post("invoiceitems", {"customer": customer, "invoice": invoice, "amount": 2500, "currency": "usd"})
@@ -122,12 +122,12 @@ def test_auto_advance_finalizes_and_pays_after_an_hour(stripe, draft):
     assert stripe.get(f"invoices/{draft}")["status"] == "paid"
 
 
-def test_less_than_the_least_charge_is_carried_to_the_next_invoice(stripe):
+def test_a_sum_below_the_smallest_charge_is_carried_to_the_next_invoice(stripe):
     customer = stripe.customer()
     invoice = stripe.post("invoices", {"customer": customer, "currency": "usd"})["id"]
     stripe.post("invoiceitems", {"customer": customer, "invoice": invoice, "amount": 49, "currency": "usd"})
     small = stripe.post(f"invoices/{invoice}/finalize")
-    # 0.49 is below 0.50: nothing is charged, the customer owes it.
+    # 0.49 is below 0.50: nothing is charged, and the customer owes it.
     assert (small["status"], small["amount_due"], small["ending_balance"]) == ("paid", 0, 49)
     assert stripe.get(f"customers/{customer}")["balance"] == 49
 
@@ -184,31 +184,31 @@ def test_a_price_data_item_bills_the_locked_amount(stripe):
     assert stripe.post(f"invoices/{invoice}/pay")["amount_paid"] == 6000
 
 
-def test_a_manual_invoice_takes_the_prorations_that_wait_and_one_for_a_subscription_only_its_own(stripe):
+def test_a_manual_invoice_takes_all_pending_prorations_and_one_for_a_subscription_only_its_own(stripe):
     customer = stripe.customer()
-    made = [stripe.subscribe(customer, stripe.price(1000)) for _ in range(2)]
-    for each in made:
-        change = {"items": [{"id": each["items"]["data"][0]["id"], "quantity": 2}]}
-        stripe.post(f"subscriptions/{each['id']}", change)
+    subscription = [stripe.subscribe(customer, stripe.price(1000)) for _ in range(2)]
+    for obj in subscription:
+        change = {"items": [{"id": obj["items"]["data"][0]["id"], "quantity": 2}]}
+        stripe.post(f"subscriptions/{obj['id']}", change)
     stripe.post("invoiceitems", {"customer": customer, "amount": 70, "currency": "usd"})
     include = {"customer": customer, "pending_invoice_items_behavior": "include"}
-    own = stripe.post("invoices", {**include, "subscription": made[0]["id"]})
+    own = stripe.post("invoices", {**include, "subscription": subscription[0]["id"]})
     # 1 -> 2 seats at once: -10.00 and +20.00 for the whole period.
     assert [line["amount"] for line in own["lines"]["data"]] == [-1000, 2000]
-    assert own["parent"]["subscription_details"]["subscription"] == made[0]["id"]
+    assert own["parent"]["subscription_details"]["subscription"] == subscription[0]["id"]
     rest = stripe.post("invoices", include)
     assert [line["amount"] for line in rest["lines"]["data"]] == [70, -1000, 2000]
     assert rest["parent"] is None
     details = rest["lines"]["data"][1]["parent"]["subscription_item_details"]
-    assert details["subscription"] == made[1]["id"]
+    assert details["subscription"] == subscription[1]["id"]
     assert stripe.get("invoiceitems", {"pending": True})["data"] == []
 
 
-def test_a_draft_is_finalized_when_it_was_told_to_and_dated_as_it_was_told(stripe, draft):
+def test_a_draft_is_finalized_and_dated_as_requested(stripe, draft):
     invoice = stripe.get(f"invoices/{draft}")
     later = invoice["created"] + 2 * 86400
-    kept = stripe.post(f"invoices/{draft}", {"automatically_finalizes_at": later, "effective_at": later})
-    assert kept["automatically_finalizes_at"] == later
+    expected = stripe.post(f"invoices/{draft}", {"automatically_finalizes_at": later, "effective_at": later})
+    assert expected["automatically_finalizes_at"] == later
     stripe.advance(days=1)
     assert stripe.get(f"invoices/{draft}")["status"] == "draft"
     stripe.advance(days=1)

@@ -1,4 +1,4 @@
-"""What is too long or too large is refused as Stripe refuses it, and what just fits is taken."""
+"""Values that are too long or too large are refused as on Stripe; values at the limit are accepted."""
 
 import pytest
 
@@ -7,10 +7,12 @@ METADATA = {"k" * 40: "v" * 500}
 
 def test_metadata_that_just_fits_is_kept(stripe):
     full = METADATA | {f"key-{number}": "x" for number in range(49)}
-    made = stripe.post("customers", {"metadata": full})
-    assert made["metadata"] == full
+    customer = stripe.post("customers", {"metadata": full})
+    assert customer["metadata"] == full
     # At the limit, keys can still be changed and exchanged.
-    changed = stripe.post(f"customers/{made['id']}", {"metadata": {"key-0": "", "new": "y", "key-1": "z"}})
+    changed = stripe.post(
+        f"customers/{customer['id']}", {"metadata": {"key-0": "", "new": "y", "key-1": "z"}}
+    )
     assert len(changed["metadata"]) == 50
 
 
@@ -25,7 +27,7 @@ def test_metadata_that_just_fits_is_kept(stripe):
         ),
     ],
 )
-def test_metadata_that_does_not_fit_is_refused_wherever_it_stands(stripe, metadata, message):
+def test_metadata_that_does_not_fit_is_refused_at_any_depth(stripe, metadata, message):
     error = stripe.refused("POST", "customers", {"metadata": metadata})
     assert (error["status"], error["message"], error["param"]) == (400, message, "metadata")
     customer = stripe.post("customers", {})["id"]
@@ -39,11 +41,11 @@ def test_metadata_that_does_not_fit_is_refused_wherever_it_stands(stripe, metada
     assert stripe.refused("POST", "checkout/sessions", nested)["message"] == message
 
 
-def test_keys_that_are_there_count_too(stripe):
-    made = stripe.post("customers", {"metadata": {str(number): "v" for number in range(50)}})["id"]
-    error = stripe.refused("POST", f"customers/{made}", {"metadata": {"one more": "v"}})
+def test_existing_keys_count_too(stripe):
+    customer = stripe.post("customers", {"metadata": {str(number): "v" for number in range(50)}})["id"]
+    error = stripe.refused("POST", f"customers/{customer}", {"metadata": {"one more": "v"}})
     assert (error["status"], error["param"]) == (400, "metadata")
-    assert len(stripe.get(f"customers/{made}")["metadata"]) == 50
+    assert len(stripe.get(f"customers/{customer}")["metadata"]) == 50
 
 
 def test_an_unknown_currency_is_refused(stripe):
@@ -71,19 +73,19 @@ def test_an_amount_has_eight_digits_in_most_currencies(stripe, currency, most, s
     assert error["message"] == f"Amount must be no more than {shown}"
 
 
-def test_an_amount_inside_other_parameters_is_looked_at_too(stripe):
+def test_a_nested_amount_is_checked_too(stripe):
     customer, product = stripe.post("customers", {})["id"], stripe.post("products", {"name": "Pro"})["id"]
     price = {"currency": "usd", "product": product, "unit_amount": 100_000_000}
     error = stripe.refused("POST", "invoiceitems", {"customer": customer, "price_data": price})
     assert error["param"] == "price_data[unit_amount]"
 
 
-def test_what_metadata_says_is_no_parameter(stripe):
+def test_metadata_is_not_checked_as_parameters(stripe):
     text = {"currency": "xyz", "amount": "100000000000000"}
     assert stripe.post("customers", {"metadata": text})["metadata"] == text
 
 
-def test_what_cannot_be_unset_is_not_unset_by_the_empty_string(stripe):
+def test_an_empty_string_is_refused_for_what_cannot_be_unset(stripe):
     for method, path, params in (
         ("POST", "subscriptions", {"customer": "", "items": [{"price": stripe.price()}]}),
         ("POST", "products", {"name": ""}),
@@ -96,7 +98,7 @@ def test_what_cannot_be_unset_is_not_unset_by_the_empty_string(stripe):
 
 
 def test_an_invoice_is_due_in_the_future(stripe):
-    wanted = {"customer": stripe.customer(), "collection_method": "send_invoice", "due_date": 1789999999}
-    error = stripe.refused("POST", "invoices", wanted)
+    params = {"customer": stripe.customer(), "collection_method": "send_invoice", "due_date": 1789999999}
+    error = stripe.refused("POST", "invoices", params)
     assert (error["status"], error["param"]) == (400, "due_date")
-    assert stripe.post("invoices", {**wanted, "due_date": 1790000001})["due_date"] == 1790000001
+    assert stripe.post("invoices", {**params, "due_date": 1790000001})["due_date"] == 1790000001

@@ -1,4 +1,4 @@
-"""Payment intents and refunds: what a decline leaves behind, and what each state allows."""
+"""Payment intents and refunds: what a decline leaves, and what each status allows."""
 
 import pytest
 
@@ -6,49 +6,49 @@ CARD = {"currency": "usd", "payment_method_types": ["card"]}
 
 
 def test_an_intent_without_a_method_waits_and_ignores_the_customers_default(stripe):
-    made = stripe.post("payment_intents", {**CARD, "amount": 2000, "customer": stripe.customer()})
-    assert (made["status"], made["payment_method"], made["latest_charge"]) == (
+    intent = stripe.post("payment_intents", {**CARD, "amount": 2000, "customer": stripe.customer()})
+    assert (intent["status"], intent["payment_method"], intent["latest_charge"]) == (
         "requires_payment_method",
         None,
         None,
     )
-    assert not {"charges", "invoice"} & set(made)
+    assert not {"charges", "invoice"} & set(intent)
 
 
 def test_a_paid_intent_has_a_charge(stripe):
-    made = stripe.post(
+    intent = stripe.post(
         "payment_intents", {**CARD, "amount": 2000, "payment_method": "pm_card_visa", "confirm": True}
     )
-    assert (made["status"], made["amount_received"]) == ("succeeded", 2000)
-    charge = stripe.get(f"charges/{made['latest_charge']}")
+    assert (intent["status"], intent["amount_received"]) == ("succeeded", 2000)
+    charge = stripe.get(f"charges/{intent['latest_charge']}")
     assert (charge["paid"], charge["status"], charge["balance_transaction"]) == (True, "succeeded", None)
     assert "invoice" not in charge
     stripe.advance(seconds=2)
     assert stripe.get(f"charges/{charge['id']}")["balance_transaction"].startswith("txn_")
 
 
-def test_a_declined_intent_exists_and_tells_why(stripe):
-    wanted = {**CARD, "amount": 2000, "payment_method": "pm_card_visa_chargeDeclined", "confirm": True}
-    error = stripe.refused("POST", "payment_intents", wanted)
+def test_a_declined_intent_exists_and_shows_why(stripe):
+    params = {**CARD, "amount": 2000, "payment_method": "pm_card_visa_chargeDeclined", "confirm": True}
+    error = stripe.refused("POST", "payment_intents", params)
     assert (error["status"], error["code"], error["decline_code"]) == (
         402,
         "card_declined",
         "generic_decline",
     )
     assert "param" not in error
-    made = stripe.get(f"payment_intents/{error['payment_intent']['id']}")
-    assert (made["status"], made["payment_method"]) == ("requires_payment_method", None)
-    assert made["last_payment_error"]["code"] == "card_declined"
+    intent = stripe.get(f"payment_intents/{error['payment_intent']['id']}")
+    assert (intent["status"], intent["payment_method"]) == ("requires_payment_method", None)
+    assert intent["last_payment_error"]["code"] == "card_declined"
     charge = stripe.get(f"charges/{error['charge']}")
     assert (charge["status"], charge["paid"], charge["failure_code"]) == ("failed", False, "card_declined")
     again = {"payment_method": "pm_card_visa"}
-    assert stripe.post(f"payment_intents/{made['id']}/confirm", again)["status"] == "succeeded"
+    assert stripe.post(f"payment_intents/{intent['id']}/confirm", again)["status"] == "succeeded"
 
 
-def test_a_card_that_wants_authentication_is_refused_off_session_without_a_charge(stripe):
-    wanted = {**CARD, "amount": 2000, "payment_method": "pm_card_threeDSecure2Required", "confirm": True}
-    assert stripe.post("payment_intents", wanted)["status"] == "requires_action"
-    error = stripe.refused("POST", "payment_intents", {**wanted, "off_session": True})
+def test_a_card_that_needs_authentication_is_refused_off_session_without_a_charge(stripe):
+    params = {**CARD, "amount": 2000, "payment_method": "pm_card_threeDSecure2Required", "confirm": True}
+    assert stripe.post("payment_intents", params)["status"] == "requires_action"
+    error = stripe.refused("POST", "payment_intents", {**params, "off_session": True})
     assert (error["status"], error["code"], "charge" in error) == (402, "authentication_required", False)
     assert stripe.get("charges")["data"] == []
     assert stripe.events()[-2:] == ["payment_intent.created", "payment_intent.payment_failed"]
@@ -57,21 +57,21 @@ def test_a_card_that_wants_authentication_is_refused_off_session_without_a_charg
 def test_a_method_needs_its_own_customer(stripe):
     customer = stripe.customer()
     method = stripe.get(f"customers/{customer}")["invoice_settings"]["default_payment_method"]
-    wanted = {**CARD, "amount": 2000, "payment_method": method}
-    assert stripe.refused("POST", "payment_intents", wanted)["status"] == 400
+    params = {**CARD, "amount": 2000, "payment_method": method}
+    assert stripe.refused("POST", "payment_intents", params)["status"] == 400
     other = stripe.post("customers")["id"]
-    assert stripe.refused("POST", "payment_intents", {**wanted, "customer": other})["status"] == 400
+    assert stripe.refused("POST", "payment_intents", {**params, "customer": other})["status"] == 400
     assert (
-        stripe.post("payment_intents", {**wanted, "customer": customer})["status"] == "requires_confirmation"
+        stripe.post("payment_intents", {**params, "customer": customer})["status"] == "requires_confirmation"
     )
 
 
 def test_a_finished_intent_names_its_status_when_it_refuses(stripe):
-    made = stripe.post(
+    intent = stripe.post(
         "payment_intents", {**CARD, "amount": 2000, "payment_method": "pm_card_visa", "confirm": True}
     )
     for step in ("confirm", "cancel"):
-        error = stripe.refused("POST", f"payment_intents/{made['id']}/{step}")
+        error = stripe.refused("POST", f"payment_intents/{intent['id']}/{step}")
         assert (error["status"], error["code"]) == (400, "payment_intent_unexpected_state")
         assert "succeeded" in error["message"]
     assert stripe.refused("GET", "payment_intents/pi_nope")["param"] == "intent"
@@ -79,20 +79,20 @@ def test_a_finished_intent_names_its_status_when_it_refuses(stripe):
 
 
 def test_a_paid_intent_says_that_it_was_confirmed_before(stripe):
-    wanted = {**CARD, "amount": 2000, "payment_method": "pm_card_visa", "confirm": True}
-    paid = stripe.post("payment_intents", wanted)["id"]
+    params = {**CARD, "amount": 2000, "payment_method": "pm_card_visa", "confirm": True}
+    paid = stripe.post("payment_intents", params)["id"]
     error = stripe.refused("POST", f"payment_intents/{paid}/confirm")
     assert error["message"].endswith("it has already succeeded after being previously confirmed.")
 
 
-def test_an_intent_open_to_all_methods_needs_an_address_to_return_to(stripe):
-    wanted = {"amount": 2000, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True}
-    error = stripe.refused("POST", "payment_intents", wanted)
+def test_an_intent_open_to_all_methods_needs_a_return_url(stripe):
+    params = {"amount": 2000, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True}
+    error = stripe.refused("POST", "payment_intents", params)
     assert (error["status"], "code" in error, "`return_url`" in error["message"]) == (400, False, True)
     assert stripe.get("payment_intents")["data"] == []
-    back = stripe.post("payment_intents", {**wanted, "return_url": "https://shop.example/"})
+    back = stripe.post("payment_intents", {**params, "return_url": "https://shop.example/"})
     never = {"automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}}
-    assert [back["status"], stripe.post("payment_intents", {**wanted, **never})["status"]] == [
+    assert [back["status"], stripe.post("payment_intents", {**params, **never})["status"]] == [
         "succeeded"
     ] * 2
     assert back["payment_method_configuration_details"]["parent"] is None
@@ -105,15 +105,16 @@ def test_an_intent_is_captured_in_the_background_unless_an_invoice_made_it(strip
     assert {"payment_intent.created", "invoice_payment.paid"} <= set(stripe.events())
 
 
-def test_a_charge_gives_back_no_more_than_it_took(stripe):
-    made = stripe.post(
+def test_a_charge_cannot_be_refunded_beyond_its_amount(stripe):
+    intent = stripe.post(
         "payment_intents", {**CARD, "amount": 2000, "payment_method": "pm_card_visa", "confirm": True}
     )
-    assert stripe.post("refunds", {"payment_intent": made["id"], "amount": 1500})["status"] == "succeeded"
-    assert stripe.refused("POST", "refunds", {"payment_intent": made["id"], "amount": 501})["status"] == 400
-    assert stripe.post("refunds", {"payment_intent": made["id"]})["amount"] == 500
+    assert stripe.post("refunds", {"payment_intent": intent["id"], "amount": 1500})["status"] == "succeeded"
+    assert stripe.refused("POST", "refunds", {"payment_intent": intent["id"], "amount": 501})["status"] == 400
+    assert stripe.post("refunds", {"payment_intent": intent["id"]})["amount"] == 500
     assert (
-        stripe.refused("POST", "refunds", {"payment_intent": made["id"]})["code"] == "charge_already_refunded"
+        stripe.refused("POST", "refunds", {"payment_intent": intent["id"]})["code"]
+        == "charge_already_refunded"
     )
 
 
@@ -126,7 +127,7 @@ def test_a_charge_gives_back_no_more_than_it_took(stripe):
         ("tok_chargeDeclinedLostCard", "card_declined", "lost_card", ""),
     ],
 )
-def test_each_declining_card_says_its_reason_at_attach(stripe, card, code, decline, param):
+def test_each_declining_card_shows_its_reason_when_attached(stripe, card, code, decline, param):
     method = stripe.post("payment_methods", {"type": "card", "card": {"token": card}})["id"]
     error = stripe.refused("POST", f"payment_methods/{method}/attach", {"customer": stripe.customer(None)})
     assert (error["status"], error["code"], error["param"]) == (402, code, param)

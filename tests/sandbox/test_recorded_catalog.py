@@ -1,10 +1,10 @@
-"""Products, prices and coupons as Stripe answered about them, in our own words."""
+"""Products, prices and coupons: what the recordings of Stripe show, in our own words."""
 
 import re
 
 import pytest
 
-from tests.sandbox.known import holds, missing, refusal
+from tests.sandbox.assertions import holds, missing, refusal
 
 MONTHLY = {"recurring": {"interval": "month"}}
 
@@ -16,7 +16,7 @@ def product(stripe):
 
 @pytest.fixture
 def monthly(stripe, product):
-    """A monthly price that holds the lookup key `pro`."""
+    """A monthly price with the lookup key `pro`."""
     params = {"currency": "usd", "unit_amount": 999, "product": product, "lookup_key": "pro"}
     return stripe.post("prices", {**params, **MONTHLY})
 
@@ -25,10 +25,10 @@ def priced(stripe, product, amount=500, **more):
     return stripe.post("prices", {"currency": "usd", "unit_amount": amount, "product": product, **more})
 
 
-def test_a_product_with_a_name_alone(stripe):
-    made = stripe.post("products", {"name": "Pro"})
+def test_a_product_with_a_name_only(stripe):
+    product = stripe.post("products", {"name": "Pro"})
     assert holds(
-        made,
+        product,
         {
             "object": "product",
             "name": "Pro",
@@ -39,30 +39,30 @@ def test_a_product_with_a_name_alone(stripe):
             "marketing_features": [],
             "metadata": {},
             "livemode": False,
-            "updated": made["created"],
+            "updated": product["created"],
         },
         null="default_price description package_dimensions shippable statement_descriptor tax_code "
         "tax_details unit_label url",
         absent="features prices deleted",
         present="id created",
     )
-    assert stripe.get(f"products/{made['id']}") == made
+    assert stripe.get(f"products/{product['id']}") == product
 
 
 def test_an_update_of_a_product_changes_what_it_names_and_the_time_of_the_update(stripe):
-    made = stripe.post("products", {"name": "Pro"})
+    product = stripe.post("products", {"name": "Pro"})
     stripe.advance(seconds=60)
-    changed = stripe.post(f"products/{made['id']}", {"description": "new", "metadata": {"a": "1"}})
+    changed = stripe.post(f"products/{product['id']}", {"description": "new", "metadata": {"a": "1"}})
     assert changed == {
-        **made,
+        **product,
         "description": "new",
         "metadata": {"a": "1"},
         "updated": changed["updated"],
     }
-    assert changed["updated"] == made["created"] + 60
+    assert changed["updated"] == product["created"] + 60
 
 
-def test_a_product_keeps_everything_that_it_was_made_with(stripe):
+def test_a_product_keeps_everything_that_was_sent(stripe):
     sent = {
         "name": "Full",
         "shippable": True,
@@ -75,27 +75,27 @@ def test_a_product_keeps_everything_that_it_was_made_with(stripe):
         "marketing_features": [{"name": "the first"}],
     }
     size = {"height": 1, "length": 2, "weight": 3, "width": 4}
-    made = stripe.post("products", {**sent, "package_dimensions": size})
+    product = stripe.post("products", {**sent, "package_dimensions": size})
     assert holds(
-        made,
+        product,
         {**sent, "tax_details.tax_code": "txcd_10103000", "type": "service"},
         null="default_price tax_details.performance_location",
         present="id created updated",
     )
-    assert made["package_dimensions"] == {name: float(value) for name, value in size.items()}
+    assert product["package_dimensions"] == {name: float(value) for name, value in size.items()}
 
 
-def test_a_default_price_is_made_with_its_product_and_is_a_price_like_any(stripe):
+def test_a_default_price_is_made_with_its_product_and_is_an_ordinary_price(stripe):
     data = {"currency": "usd", "unit_amount": 1500, **MONTHLY}
-    made = stripe.post("products", {"name": "Pro", "default_price_data": data})
-    assert made["default_price"].startswith("price_")
-    assert made["updated"] == made["created"]
-    assert stripe.get(f"products/{made['id']}")["default_price"] == made["default_price"]
-    (listed,) = stripe.get("prices", {"product": made["id"]})["data"]
+    product = stripe.post("products", {"name": "Pro", "default_price_data": data})
+    assert product["default_price"].startswith("price_")
+    assert product["updated"] == product["created"]
+    assert stripe.get(f"products/{product['id']}")["default_price"] == product["default_price"]
+    (listed,) = stripe.get("prices", {"product": product["id"]})["data"]
     assert holds(
         listed,
         {
-            "id": made["default_price"],
+            "id": product["default_price"],
             "unit_amount": 1500,
             "unit_amount_decimal": "1500",
             "active": True,
@@ -103,13 +103,13 @@ def test_a_default_price_is_made_with_its_product_and_is_a_price_like_any(stripe
             "recurring.interval": "month",
             "recurring.interval_count": 1,
             "recurring.usage_type": "licensed",
-            "product": made["id"],
+            "product": product["id"],
         },
         null="lookup_key nickname",
     )
 
 
-def test_a_deleted_product_is_as_if_it_had_never_been(stripe, product):
+def test_a_deleted_product_is_like_an_unknown_one(stripe, product):
     assert stripe.delete(f"products/{product}") == {"id": product, "object": "product", "deleted": True}
     assert missing(stripe.refused("GET", f"products/{product}"), "product", product, "id")
     listed = stripe.get("products", {"ids": [product, "prod_nope"]})
@@ -120,8 +120,8 @@ def test_a_product_with_a_price_cannot_be_deleted(stripe, product):
     price = priced(stripe, product, 100)
     assert holds(price, {"type": "one_time", "unit_amount": 100, "product": product}, null="recurring")
     assert stripe.get(f"products/{product}")["default_price"] is None
-    said = "This product cannot be deleted because it has one or more user-created prices."
-    assert refusal(stripe.refused("DELETE", f"products/{product}"), 400, said)
+    message = "This product cannot be deleted because it has one or more user-created prices."
+    assert refusal(stripe.refused("DELETE", f"products/{product}"), 400, message)
 
 
 def test_a_product_needs_a_name_and_a_default_price_that_exists(stripe, product):
@@ -132,9 +132,9 @@ def test_a_product_needs_a_name_and_a_default_price_that_exists(stripe, product)
 
 
 def test_a_price_that_is_paid_once(stripe, product):
-    made = priced(stripe, product, 2000, nickname="once", currency_options={"eur": {"unit_amount": 90}})
+    price = priced(stripe, product, 2000, nickname="once", currency_options={"eur": {"unit_amount": 90}})
     assert holds(
-        made,
+        price,
         {
             "object": "price",
             "active": True,
@@ -180,15 +180,15 @@ def test_a_monthly_price_with_a_lookup_key(monthly, product):
     )
 
 
-def test_a_lookup_key_belongs_to_one_price_also_to_an_inactive_one(stripe, product, monthly):
+def test_a_lookup_key_belongs_to_one_price_even_an_inactive_one(stripe, product, monthly):
     def taken_by(holder):
         refused = stripe.refused(
             "POST",
             "prices",
             {"currency": "usd", "unit_amount": 500, "product": product, "lookup_key": "pro"},
         )
-        said = f"A price (`{holder}`) already uses that lookup key."
-        return refusal(refused, 400, said, param="lookup_key")
+        message = f"A price (`{holder}`) already uses that lookup key."
+        return refusal(refused, 400, message, param="lookup_key")
 
     assert taken_by(monthly["id"])
     taker = priced(stripe, product, 555, lookup_key="pro", transfer_lookup_key=True)
@@ -205,12 +205,12 @@ def test_a_lookup_key_belongs_to_one_price_also_to_an_inactive_one(stripe, produ
     assert stripe.post(url, {"lookup_key": ""}) == {**taker, "lookup_key": None}
 
 
-def test_a_tiered_price_says_neither_its_tiers_nor_an_amount(stripe, product):
+def test_a_tiered_price_shows_neither_its_tiers_nor_an_amount(stripe, product):
     tiers = [{"up_to": 5, "unit_amount": 500}, {"up_to": "inf", "unit_amount": 400}]
     sent = {"currency": "usd", "product": product, "billing_scheme": "tiered", "tiers": tiers}
-    made = stripe.post("prices", {**sent, "tiers_mode": "graduated", **MONTHLY})
+    price = stripe.post("prices", {**sent, "tiers_mode": "graduated", **MONTHLY})
     assert holds(
-        made,
+        price,
         {
             "object": "price",
             "billing_scheme": "tiered",
@@ -226,22 +226,26 @@ def test_a_tiered_price_says_neither_its_tiers_nor_an_amount(stripe, product):
     )
 
 
-def test_a_price_of_parts_of_a_cent_has_no_whole_amount(stripe, product):
-    made = stripe.post("prices", {"currency": "usd", "product": product, "unit_amount_decimal": "123.45"})
-    known = {"object": "price", "type": "one_time", "billing_scheme": "per_unit"}
-    assert holds(made, {**known, "unit_amount_decimal": "123.45"}, null="unit_amount recurring")
-    assert stripe.get(f"prices/{made['id']}") == made
+def test_a_price_with_a_fraction_of_a_cent_has_no_whole_amount(stripe, product):
+    price = stripe.post("prices", {"currency": "usd", "product": product, "unit_amount_decimal": "123.45"})
+    expected = {"object": "price", "type": "one_time", "billing_scheme": "per_unit"}
+    assert holds(price, {**expected, "unit_amount_decimal": "123.45"}, null="unit_amount recurring")
+    assert stripe.get(f"prices/{price['id']}") == price
 
 
-def test_a_price_makes_its_product_if_it_is_told_to(stripe):
-    made = stripe.post("prices", {"currency": "eur", "unit_amount": 1000, "product_data": {"name": "inline"}})
-    known = {"currency": "eur", "type": "one_time", "unit_amount": 1000, "unit_amount_decimal": "1000"}
-    assert holds(made, {**known, "active": True}, null="recurring lookup_key nickname", absent="product_data")
-    assert stripe.get(f"products/{made['product']}")["name"] == "inline"
+def test_a_price_can_create_its_product(stripe):
+    price = stripe.post(
+        "prices", {"currency": "eur", "unit_amount": 1000, "product_data": {"name": "inline"}}
+    )
+    expected = {"currency": "eur", "type": "one_time", "unit_amount": 1000, "unit_amount_decimal": "1000"}
+    assert holds(
+        price, {**expected, "active": True}, null="recurring lookup_key nickname", absent="product_data"
+    )
+    assert stripe.get(f"products/{price['product']}")["name"] == "inline"
 
 
 @pytest.mark.parametrize(
-    ("sent", "said", "param"),
+    ("sent", "message", "param"),
     [
         (
             {"product": None, "unit_amount": 1000},
@@ -270,10 +274,10 @@ def test_a_price_makes_its_product_if_it_is_told_to(stripe):
         ),
     ],
 )
-def test_what_no_price_can_be_made_of(stripe, product, sent, said, param):
+def test_a_price_is_refused(stripe, product, sent, message, param):
     whole = {"currency": "usd", "product": product, **sent}
     params = {name: value for name, value in whole.items() if value is not None}
-    assert refusal(stripe.refused("POST", "prices", params), 400, said, param=param)
+    assert refusal(stripe.refused("POST", "prices", params), 400, message, param=param)
 
 
 def test_a_price_needs_a_product_that_exists(stripe):
@@ -283,28 +287,28 @@ def test_a_price_needs_a_product_that_exists(stripe):
 
 @pytest.mark.parametrize("kind", [{"type": "recurring"}, MONTHLY])
 def test_recurring_prices_are_listed_newest_first_and_a_full_last_page_has_no_more(stripe, product, kind):
-    made = [priced(stripe, product, amount, **MONTHLY) for amount in (100, 200, 300)]
+    price = [priced(stripe, product, amount, **MONTHLY) for amount in (100, 200, 300)]
     priced(stripe, product)
     listed = stripe.get("prices", {"product": product, "limit": 3, **kind})
-    assert listed.pop("data") == made[::-1]
+    assert listed.pop("data") == price[::-1]
     assert listed == {"object": "list", "has_more": False, "url": "/v1/prices"}
 
 
-def test_a_price_is_never_deleted_and_an_unknown_path_is_said_to_be_unknown(stripe, monthly):
+def test_a_price_cannot_be_deleted_and_an_unknown_path_is_unrecognized(stripe, monthly):
     for method, path in (("DELETE", f"prices/{monthly['id']}"), ("GET", "widgets")):
         refused = stripe.refused(method, path)
-        said = (
+        message = (
             f"Unrecognized request URL ({method}: /v1/{path}). Please see https://stripe.com/docs "
             "or we can help at https://support.stripe.com/."
         )
-        assert refusal(refused, 404, said)
+        assert refusal(refused, 404, message)
         assert "request_log_url" not in refused
 
 
-def test_a_coupon_that_takes_a_share_off_once(stripe):
-    made = stripe.post("coupons", {"percent_off": 22.5, "duration": "once"})
+def test_a_percentage_coupon_for_one_invoice(stripe):
+    coupon = stripe.post("coupons", {"percent_off": 22.5, "duration": "once"})
     assert holds(
-        made,
+        coupon,
         {
             "object": "coupon",
             "percent_off": 22.5,
@@ -316,13 +320,13 @@ def test_a_coupon_that_takes_a_share_off_once(stripe):
         null="amount_off currency duration_in_months max_redemptions name redeem_by",
         present="created",
     )
-    assert re.fullmatch(r"[A-Za-z0-9]{8}", made["id"])
-    url = f"coupons/{made['id']}"
-    assert stripe.delete(url) == {"id": made["id"], "object": "coupon", "deleted": True}
-    assert missing(stripe.refused("GET", url), "coupon", made["id"], "coupon")
+    assert re.fullmatch(r"[A-Za-z0-9]{8}", coupon["id"])
+    url = f"coupons/{coupon['id']}"
+    assert stripe.delete(url) == {"id": coupon["id"], "object": "coupon", "deleted": True}
+    assert missing(stripe.refused("GET", url), "coupon", coupon["id"], "coupon")
 
 
-def test_a_coupon_takes_off_a_share_or_an_amount(stripe):
+def test_a_coupon_has_a_percentage_or_an_amount(stripe):
     refused = stripe.refused("POST", "coupons", {"duration": "once"})
     assert refusal(refused, 400, "Must provide percent_off or amount_off.", code="parameter_missing")
     amount = {"amount_off": 500, "currency": "usd", "duration": "once"}
@@ -348,7 +352,7 @@ def test_a_nested_parameter_is_named_with_brackets(stripe):
         ("tax_rates/txr_nope", "tax rate", "tax_rate"),
     ],
 )
-def test_each_kind_of_missing_object_has_its_own_words(stripe, path, what, param):
+def test_each_kind_of_missing_object_has_its_own_message(stripe, path, what, param):
     refused = stripe.refused("GET", path)
     assert missing(refused, what, path.partition("/")[2], param)
     assert refused["request_log_url"]

@@ -1,11 +1,11 @@
-"""Customers, their cards, and malformed requests as Stripe answered about them, in our own words."""
+"""Customers, their cards, malformed requests: what the recordings of Stripe show, in our own words."""
 
 import re
 from datetime import UTC, datetime
 
 import pytest
 
-from tests.sandbox.known import holds, missing, refusal
+from tests.sandbox.assertions import holds, missing, refusal
 
 GIVEN = {"email": "pay@example.com", "description": "pays", "name": "Six", "metadata": {"team": "a"}}
 
@@ -23,10 +23,10 @@ def visa(stripe, customer):
     return card
 
 
-def test_a_customer_as_it_is_made(stripe):
-    made = stripe.post("customers", GIVEN)
+def test_a_new_customer(stripe):
+    new_customer = stripe.post("customers", GIVEN)
     assert holds(
-        made,
+        new_customer,
         {
             **GIVEN,
             "object": "customer",
@@ -43,22 +43,22 @@ def test_a_customer_as_it_is_made(stripe):
         absent="sources subscriptions tax_ids account_balance default_currency deleted updated",
         present="id created",
     )
-    assert re.fullmatch(r"[A-Z0-9]{8}", made["invoice_prefix"])
-    assert stripe.get(f"customers/{made['id']}") == made
+    assert re.fullmatch(r"[A-Z0-9]{8}", new_customer["invoice_prefix"])
+    assert stripe.get(f"customers/{new_customer['id']}") == new_customer
     assert holds(stripe.post("customers", {"email": "pay@example.com"}), null="name description")
 
 
-def test_an_update_of_a_customer_keeps_what_it_does_not_name(stripe, customer):
+def test_an_update_of_a_customer_keeps_what_was_not_sent(stripe, customer):
     before = stripe.get(f"customers/{customer}")
     stripe.advance(seconds=60)
     changed = stripe.post(f"customers/{customer}", {"name": "Seven", "email": "new@example.com"})
     assert changed == {**before, "name": "Seven", "email": "new@example.com"}
 
 
-def test_a_card_as_it_is_made(stripe):
-    made = stripe.post("payment_methods", {"type": "card", "card": {"token": "tok_visa"}})
+def test_a_new_card(stripe):
+    method = stripe.post("payment_methods", {"type": "card", "card": {"token": "tok_visa"}})
     assert holds(
-        made,
+        method,
         {
             "object": "payment_method",
             "type": "card",
@@ -80,41 +80,41 @@ def test_a_card_as_it_is_made(stripe):
         "card.checks.address_postal_code_check card.generated_from card.networks.preferred card.wallet",
         present="id created card.fingerprint",
     )
-    today = datetime.fromtimestamp(made["created"], UTC)
-    assert (made["card"]["exp_month"], made["card"]["exp_year"]) == (today.month, today.year + 1)
-    assert stripe.get(f"payment_methods/{made['id']}") == made
+    today = datetime.fromtimestamp(method["created"], UTC)
+    assert (method["card"]["exp_month"], method["card"]["exp_year"]) == (today.month, today.year + 1)
+    assert stripe.get(f"payment_methods/{method['id']}") == method
     again = stripe.get(f"payment_methods/{stripe.card()}")
-    assert again["card"]["fingerprint"] == made["card"]["fingerprint"]
+    assert again["card"]["fingerprint"] == method["card"]["fingerprint"]
 
 
 def test_a_method_that_is_not_a_card(stripe):
-    made = stripe.post("payment_methods", {"type": "klarna"})
-    known = {"object": "payment_method", "type": "klarna", "klarna": {}, "allow_redisplay": "unspecified"}
-    assert holds(made, {**known, "metadata": {}}, null="customer", absent="card", present="id created")
-    assert stripe.get(f"payment_methods/{made['id']}") == made
+    method = stripe.post("payment_methods", {"type": "klarna"})
+    expected = {"object": "payment_method", "type": "klarna", "klarna": {}, "allow_redisplay": "unspecified"}
+    assert holds(method, {**expected, "metadata": {}}, null="customer", absent="card", present="id created")
+    assert stripe.get(f"payment_methods/{method['id']}") == method
 
 
 def test_attaching_a_card_checks_it_and_again_changes_nothing(stripe, customer):
-    made = stripe.get(f"payment_methods/{stripe.card()}")
-    url = f"payment_methods/{made['id']}/attach"
+    method = stripe.get(f"payment_methods/{stripe.card()}")
+    url = f"payment_methods/{method['id']}/attach"
     attached = stripe.post(url, {"customer": customer})
-    made["card"]["checks"]["cvc_check"] = "pass"
-    assert attached == {**made, "customer": customer}
+    method["card"]["checks"]["cvc_check"] = "pass"
+    assert attached == {**method, "customer": customer}
     assert stripe.post(url, {"customer": customer}) == attached
-    expanded = stripe.get(f"payment_methods/{made['id']}", {"expand": ["customer"]})
+    expanded = stripe.get(f"payment_methods/{method['id']}", {"expand": ["customer"]})
     assert expanded["customer"] == stripe.get(f"customers/{customer}")
     assert expanded["customer"]["invoice_settings"]["default_payment_method"] is None
 
 
-def test_a_card_that_declines_is_made_and_refused_when_it_is_attached(stripe, customer):
+def test_a_declining_card_is_created_and_refused_when_it_is_attached(stripe, customer):
     token = {"token": "tok_visa_chargeDeclined"}
-    made = stripe.post("payment_methods", {"type": "card", "card": token})
-    declined = made["id"]
-    known = {"card.brand": "visa", "card.last4": "0002", "card.funding": "credit", "livemode": False}
-    assert holds(made, {**known, "card.checks.cvc_check": "unchecked"}, null="customer")
+    method = stripe.post("payment_methods", {"type": "card", "card": token})
+    declined = method["id"]
+    expected = {"card.brand": "visa", "card.last4": "0002", "card.funding": "credit", "livemode": False}
+    assert holds(method, {**expected, "card.checks.cvc_check": "unchecked"}, null="customer")
     refused = stripe.refused("POST", f"payment_methods/{declined}/attach", {"customer": customer})
-    said = "Your card was declined."
-    assert refusal(refused, 402, said, code="card_declined", param="", kind="card_error")
+    message = "Your card was declined."
+    assert refusal(refused, 402, message, code="card_declined", param="", kind="card_error")
     assert holds(
         refused,
         {
@@ -164,8 +164,8 @@ def test_a_card_is_detached_once(stripe, visa):
     card = stripe.get(f"payment_methods/{visa}")
     assert stripe.post(f"payment_methods/{visa}/detach") == {**card, "customer": None}
     refused = stripe.refused("POST", f"payment_methods/{visa}/detach")
-    said = "The payment method you provided is not attached to a customer so detachment is impossible."
-    assert refusal(refused, 400, said)
+    message = "The payment method you provided is not attached to a customer so detachment is impossible."
+    assert refusal(refused, 400, message)
     assert refused["request_log_url"]
 
 
@@ -179,7 +179,7 @@ def test_a_deleted_customer_has_no_cards_and_gets_none(stripe, customer, visa):
 
 
 @pytest.mark.parametrize(
-    ("method", "params", "said", "code", "param"),
+    ("method", "params", "message", "code", "param"),
     [
         ("GET", {"limit": "abc"}, "Invalid integer: abc", "parameter_invalid_integer", "limit"),
         ("GET", {"wat": "x"}, "Received unknown parameter: wat", "parameter_unknown", "wat"),
@@ -206,17 +206,17 @@ def test_a_deleted_customer_has_no_cards_and_gets_none(stripe, customer, visa):
         ),
     ],
 )
-def test_a_malformed_request_is_told_what_is_wrong_with_it(stripe, method, params, said, code, param):
+def test_a_malformed_request_gets_a_precise_error(stripe, method, params, message, code, param):
     real = {word: stripe.customer(card=None) for word in ("FIRST", "SECOND")}
     sent = {
         name: real.get(value, value) if isinstance(value, str) else value for name, value in params.items()
     }
     refused = stripe.refused(method, "customers", sent)
-    assert refusal(refused, 400, said, code=code, param=param)
+    assert refusal(refused, 400, message, code=code, param=param)
     assert refused["request_log_url"]
 
 
-def test_a_malformed_version_is_refused_with_type_and_message_alone(stripe):
+def test_a_malformed_version_is_refused_with_type_and_message_only(stripe):
     refused = stripe.refused("GET", "customers", {"limit": 1}, Stripe_Version="not-a-real-version")
-    said = "Invalid Stripe API version: not-a-real-version"
-    assert refused == {"status": 400, "type": "invalid_request_error", "message": said}
+    message = "Invalid Stripe API version: not-a-real-version"
+    assert refused == {"status": 400, "type": "invalid_request_error", "message": message}

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from tests.sandbox.known import holds
+from tests.sandbox.assertions import holds
 
 MONTH = 2592000
 FOUR_HUNDREDTH = 6480
@@ -23,24 +23,24 @@ def product(stripe):
 
 @pytest.fixture
 def customer(stripe):
-    made = stripe.post("customers", {"email": "pay@example.com"})["id"]
-    stripe.replace_card(made, stripe.card())
-    return made
+    identifier = stripe.post("customers", {"email": "pay@example.com"})["id"]
+    stripe.replace_card(identifier, stripe.card())
+    return identifier
 
 
 @pytest.fixture
 def price(stripe, product):
-    """Makes a monthly price in USD of the one product."""
+    """A function that creates a monthly price of the product in USD."""
 
-    def made(amount):
+    def create(amount):
         sent = {"product": product, "currency": "usd", "unit_amount": amount}
         return stripe.post("prices", {**sent, "recurring": {"interval": "month"}})["id"]
 
-    return made
+    return create
 
 
 def change(stripe, sub, behavior="always_invoice", before_end=FOUR_HUNDREDTH, **item):
-    """Change the only item, as if so many seconds before the end of its period."""
+    """Change the only item, that many seconds before the end of its period."""
     (held,) = sub["items"]["data"]
     params = {"items": [{"id": held["id"], **item}], "proration_behavior": behavior}
     if behavior != "none":
@@ -49,7 +49,7 @@ def change(stripe, sub, behavior="always_invoice", before_end=FOUR_HUNDREDTH, **
 
 
 def pending(stripe, customer):
-    """What waits for the customer's next invoice, newest change first."""
+    """Return the customer's pending items, newest first."""
     listed = stripe.get("invoiceitems", {"customer": customer, "pending": True})
     assert (listed["object"], listed["has_more"], listed["url"]) == ("list", False, "/v1/invoiceitems")
     return listed["data"]
@@ -67,12 +67,12 @@ def test_a_change_is_invoiced_at_once_half_a_cent_rounded_down_on_both_sides(
     stripe, customer, product, price, old, new, before_end, seats, amounts, due
 ):
     held = price(old)
-    wanted = held if new == old else price(new)
+    params = held if new == old else price(new)
     sub = stripe.subscribe(customer, held)
     (item,) = sub["items"]["data"]
     stripe.advance(seconds=60)
-    asked = {"quantity": seats} if seats > 1 else {"price": wanted}
-    changed = change(stripe, sub, before_end=before_end, **asked)
+    request = {"quantity": seats} if seats > 1 else {"price": params}
+    changed = change(stripe, sub, before_end=before_end, **request)
     (now_held,) = changed["items"]["data"]
     period = ("id", "current_period_start", "current_period_end")
     assert [now_held[field] for field in period] == [item[field] for field in period]
@@ -81,13 +81,13 @@ def test_a_change_is_invoiced_at_once_half_a_cent_rounded_down_on_both_sides(
         {
             "status": "active",
             "quantity": seats,
-            "plan.id": wanted,
+            "plan.id": params,
             "items.total_count": 1,
             "billing_cycle_anchor": sub["billing_cycle_anchor"],
         },
         null="pending_update",
     )
-    assert (now_held["price"]["id"], now_held["quantity"]) == (wanted, seats)
+    assert (now_held["price"]["id"], now_held["quantity"]) == (params, seats)
 
     billed = stripe.get(f"invoices/{changed['latest_invoice']}")
     prefix = stripe.get(f"customers/{customer}")["invoice_prefix"]
@@ -132,15 +132,15 @@ def test_a_change_is_invoiced_at_once_half_a_cent_rounded_down_on_both_sides(
         present="hosted_invoice_url invoice_pdf effective_at",
     )
     times = f"{seats} × " if seats > 1 else ""
-    told = zip(
+    expected_lines = zip(
         billed["lines"]["data"],
         amounts,
-        (held, wanted),
+        (held, params),
         (1, seats),
         ("Unused time on ", f"Remaining time on {times}"),
         strict=True,
     )
-    for line, amount, of, quantity, words in told:
+    for line, amount, of, quantity, words in expected_lines:
         details = "parent.subscription_item_details"
         assert holds(
             line,
@@ -181,22 +181,22 @@ def test_three_changes_add_up_in_the_customers_balance(stripe, customer, price):
     change(stripe, stripe.subscribe(customer, ten), price=eighteen)
     change(stripe, stripe.subscribe(customer, ten), quantity=3)
     change(stripe, stripe.subscribe(customer, twenty), before_end=864000, price=ten)
-    found = stripe.get(f"customers/{customer}")
-    assert holds(found, {"balance": -334, "currency": "usd", "next_invoice_sequence": 7, "delinquent": False})
+    shown = stripe.get(f"customers/{customer}")
+    assert holds(shown, {"balance": -334, "currency": "usd", "next_invoice_sequence": 7, "delinquent": False})
 
 
-def test_prorations_that_are_not_invoiced_wait_as_items(stripe, customer, product, price):
+def test_prorations_that_are_not_invoiced_are_pending_items(stripe, customer, product, price):
     ten, eighteen = price(1000), price(1800)
     sub = stripe.subscribe(customer, ten)
     (item,) = sub["items"]["data"]
     changed = change(stripe, sub, "create_prorations", price=eighteen)
     assert (changed["latest_invoice"], changed["plan"]["id"]) == (sub["latest_invoice"], eighteen)
     waiting = pending(stripe, customer)
-    for each, amount, of, words in zip(
+    for obj, amount, of, words in zip(
         waiting, (-3, 4), (ten, eighteen), ("Unused", "Remaining"), strict=True
     ):
         assert holds(
-            each,
+            obj,
             {
                 "object": "invoiceitem",
                 "amount": amount,
@@ -222,7 +222,7 @@ def test_prorations_that_are_not_invoiced_wait_as_items(stripe, customer, produc
             null="invoice pricing.unit_amount_decimal",
             absent="price plan subscription subscription_item unit_amount",
         )
-        assert re.fullmatch(f"{words} time on Pro after {DAY}", each["description"])
+        assert re.fullmatch(f"{words} time on Pro after {DAY}", obj["description"])
     credited = waiting[0]["proration_details"]["credited_items"]
     assert credited["type"] == "invoice_line_items"
     (first,) = stripe.get(f"invoices/{sub['latest_invoice']}")["lines"]["data"]
@@ -243,7 +243,7 @@ def test_a_cancellation_that_prorates_credits_the_price_that_was_billed(stripe, 
     stripe.advance(seconds=8)
     canceled = stripe.delete(f"subscriptions/{sub['id']}", {"prorate": True})
     (item,) = canceled["items"]["data"]
-    known = {
+    expected = {
         "status": "canceled",
         "cancel_at_period_end": False,
         "quantity": 1,
@@ -252,7 +252,7 @@ def test_a_cancellation_that_prorates_credits_the_price_that_was_billed(stripe, 
         "ended_at": canceled["canceled_at"],
         "plan.id": eighteen,
     }
-    assert holds(canceled, known, null="cancel_at")
+    assert holds(canceled, expected, null="cancel_at")
     assert item["current_period_end"] == sub["created"] + MONTH
     (credit,) = pending(stripe, customer)
     assert holds(
@@ -281,13 +281,13 @@ def test_a_cancellation_that_invoices_leaves_a_draft_for_an_hour(stripe, custome
     (item,) = sub["items"]["data"]
     stripe.advance(seconds=2)
     canceled = stripe.delete(f"subscriptions/{sub['id']}", {"prorate": True, "invoice_now": True})
-    known = {"status": "canceled", "quantity": 1, "cancel_at_period_end": False}
-    assert holds(canceled, {**known, "ended_at": canceled["canceled_at"]}, null="cancel_at")
+    expected = {"status": "canceled", "quantity": 1, "cancel_at_period_end": False}
+    assert holds(canceled, {**expected, "ended_at": canceled["canceled_at"]}, null="cancel_at")
     assert canceled["cancellation_details"]["reason"] == "cancellation_requested"
     assert canceled["items"]["data"][0]["current_period_end"] == item["current_period_end"]
     assert canceled["latest_invoice"] != sub["latest_invoice"]
     draft = stripe.get(f"invoices/{canceled['latest_invoice']}")
-    made = draft["created"]
+    created = draft["created"]
     line = "lines.data.0"
     details = f"{line}.parent.subscription_item_details"
     assert holds(
@@ -307,7 +307,7 @@ def test_a_cancellation_that_invoices_leaves_a_draft_for_an_hour(stripe, custome
             "starting_balance": 0,
             "parent.type": "subscription_details",
             "parent.subscription_details.subscription": sub["id"],
-            "next_payment_attempt": made + 3600,
+            "next_payment_attempt": created + 3600,
             "period_start": item["current_period_start"],
             "period_end": canceled["ended_at"],
             "lines.total_count": 1,
@@ -326,7 +326,7 @@ def test_a_cancellation_that_invoices_leaves_a_draft_for_an_hour(stripe, custome
         null="number effective_at ending_balance hosted_invoice_url invoice_pdf "
         f"status_transitions.finalized_at status_transitions.paid_at {line}.pricing.unit_amount_decimal",
     )
-    assert draft["automatically_finalizes_at"] - made in {3600, 3601}
+    assert draft["automatically_finalizes_at"] - created in {3600, 3601}
     assert re.fullmatch(f"Unused time on Pro after {DAY}", draft["lines"]["data"][0]["description"])
     assert pending(stripe, customer) == []
 
@@ -338,13 +338,13 @@ def test_a_new_anchor_begins_a_period_now_and_bills_nothing_yet(stripe, customer
     url = f"subscriptions/{sub['id']}"
     now = sub["created"] + 60
     moved = stripe.post(url, {"billing_cycle_anchor": "now"})
-    known = {
+    expected = {
         "status": "active",
         "quantity": 1,
         "billing_cycle_anchor": now,
         "start_date": sub["created"],
     }
-    assert holds(moved, known)
+    assert holds(moved, expected)
     (begun,) = moved["items"]["data"]
     assert begun["id"] == item["id"]
     assert (begun["current_period_start"], begun["current_period_end"]) == (now, now + MONTH)

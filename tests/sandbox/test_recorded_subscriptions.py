@@ -1,8 +1,8 @@
-"""Subscriptions as Stripe answered about them, in our own words."""
+"""Subscriptions: what the recordings of Stripe show, in our own words."""
 
 import pytest
 
-from tests.sandbox.known import holds, missing, refusal
+from tests.sandbox.assertions import holds, missing, refusal
 
 MONTH = 30 * 86400  # the month that begins on the story's day
 NEXT_YEAR = 1798761600
@@ -16,9 +16,9 @@ def price(stripe):
 @pytest.fixture
 def customer(stripe):
     """A customer whose card is the default."""
-    made = stripe.post("customers", {"email": "pay@example.com"})["id"]
-    stripe.replace_card(made, stripe.card())
-    return made
+    identifier = stripe.post("customers", {"email": "pay@example.com"})["id"]
+    stripe.replace_card(identifier, stripe.card())
+    return identifier
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def only(subscription):
     return item
 
 
-def test_a_subscription_as_it_is_made(stripe, sub, customer, price):
+def test_a_new_subscription(stripe, sub, customer, price):
     item = only(sub)
     assert holds(
         sub,
@@ -86,11 +86,11 @@ def test_subscriptions_are_listed_by_customer_price_and_status(stripe, sub, cust
     whole = {"object": "list", "has_more": False, "data": [sub], "url": "/v1/subscriptions"}
     assert stripe.get("subscriptions", {"customer": customer, "status": "all"}) == whole
     assert stripe.get("subscriptions", {"price": price}) == whole
-    said = (
+    message = (
         "Invalid status: must be one of active, past_due, unpaid, canceled, incomplete, "
         "incomplete_expired, trialing, paused, all, or ended"
     )
-    assert refusal(stripe.refused("GET", "subscriptions", {"status": "bogus"}), 400, said, param="status")
+    assert refusal(stripe.refused("GET", "subscriptions", {"status": "bogus"}), 400, message, param="status")
 
 
 def test_an_end_at_the_end_of_the_period_can_be_taken_back(stripe, sub):
@@ -118,9 +118,9 @@ def test_an_end_at_the_end_of_the_period_can_be_taken_back(stripe, sub):
 def test_items_are_added_changed_and_taken_off(stripe, sub):
     other = stripe.price(5000, "cad")
     stripe.advance(seconds=60)
-    made = stripe.post("subscription_items", {"subscription": sub["id"], "price": other})
+    new_item = stripe.post("subscription_items", {"subscription": sub["id"], "price": other})
     first = only(sub)
-    known = {
+    expected = {
         "object": "subscription_item",
         "subscription": sub["id"],
         "price.id": other,
@@ -134,42 +134,42 @@ def test_items_are_added_changed_and_taken_off(stripe, sub):
         "current_period_start": first["current_period_start"],
         "current_period_end": first["current_period_end"],
     }
-    assert holds(made, {**known, "quantity": 1}, null="billing_thresholds current_trial", present="id")
+    assert holds(new_item, {**expected, "quantity": 1}, null="billing_thresholds current_trial", present="id")
     listed = stripe.get("subscription_items", {"subscription": sub["id"]})
     assert listed == {
         "object": "list",
         "has_more": False,
         "url": f"/v1/subscription_items?subscription={sub['id']}",
-        "data": [first, made],
+        "data": [first, new_item],
     }
-    url = f"subscription_items/{made['id']}"
-    assert holds(stripe.post(url, {"quantity": 3}), {**known, "id": made["id"], "quantity": 3})
-    gone = {"id": made["id"], "object": "subscription_item", "deleted": True}
+    url = f"subscription_items/{new_item['id']}"
+    assert holds(stripe.post(url, {"quantity": 3}), {**expected, "id": new_item["id"], "quantity": 3})
+    gone = {"id": new_item["id"], "object": "subscription_item", "deleted": True}
     assert stripe.delete(url, {"proration_behavior": "none"}) == gone
 
 
-def test_what_is_said_of_items_that_are_not_there(stripe):
+def test_errors_about_missing_items(stripe):
     refused = stripe.refused("GET", "subscription_items/si_nope")
     assert refusal(refused, 404, "Invalid subscription_item id: si_nope")
     refused = stripe.refused("GET", "subscription_items")
-    said = "Missing required param: subscription."
-    assert refusal(refused, 400, said, code="parameter_missing", param="subscription")
+    message = "Missing required param: subscription."
+    assert refusal(refused, 400, message, code="parameter_missing", param="subscription")
 
 
 def test_another_quantity_keeps_period_and_invoice(stripe, sub, price):
     item = only(sub)
     changed = stripe.post(f"subscriptions/{sub['id']}", {"items": [{"id": item["id"], "quantity": 5}]})
-    known = {
+    expected = {
         "status": "active",
         "quantity": 5,
         "items.total_count": 1,
         "latest_invoice": sub["latest_invoice"],
     }
-    assert holds(changed, known, null="pending_update canceled_at")
+    assert holds(changed, expected, null="pending_update canceled_at")
     assert only(changed) == {**item, "quantity": 5}
 
 
-def test_what_is_canceled_keeps_its_last_words_and_takes_metadata_only(stripe, sub):
+def test_a_canceled_subscription_keeps_its_details_and_takes_metadata_only(stripe, sub):
     stripe.advance(seconds=60)
     url = f"subscriptions/{sub['id']}"
     canceled = stripe.delete(url)
@@ -194,12 +194,12 @@ def test_what_is_canceled_keeps_its_last_words_and_takes_metadata_only(stripe, s
         assert missing(stripe.refused(method, path), "subscription", sub["id"], "id")
     assert stripe.post(url, {"metadata": {"k": "v"}}) == {**canceled, "metadata": {"k": "v"}}
     refused = stripe.refused("POST", url, {"description": "too late"})
-    said = "A canceled subscription can only update its cancellation_details and metadata."
-    assert refusal(refused, 400, said, code="invalid_canceled_subscription_fields")
+    message = "A canceled subscription can only update its cancellation_details and metadata."
+    assert refusal(refused, 400, message, code="invalid_canceled_subscription_fields")
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-def test_a_missing_subscription_is_404_whatever_is_asked_of_it(stripe, method):
+def test_a_missing_subscription_is_404_for_every_method(stripe, method):
     refused = stripe.refused(
         method, "subscriptions/sub_nope", {"metadata": {"k": "v"}} if method == "POST" else {}
     )
@@ -237,7 +237,7 @@ def test_a_trial_bills_its_first_period_when_it_ends(stripe, customer, price):
 
 
 @pytest.mark.parametrize(
-    ("more", "said", "param"),
+    ("more", "message", "param"),
     [
         (
             {"trial_end": NEXT_YEAR, "trial_from_plan": True},
@@ -275,9 +275,9 @@ def test_a_trial_bills_its_first_period_when_it_ends(stripe, customer, price):
         ),
     ],
 )
-def test_what_a_subscription_cannot_be_made_with(stripe, customer, price, more, said, param):
+def test_a_subscription_is_refused(stripe, customer, price, more, message, param):
     params = {"customer": customer, "items": [{"price": price}], **more}
-    assert refusal(stripe.refused("POST", "subscriptions", params), 400, said, param=param)
+    assert refusal(stripe.refused("POST", "subscriptions", params), 400, message, param=param)
 
 
 def test_a_subscription_needs_a_customer_and_items_that_exist(stripe, customer, price):
@@ -290,14 +290,14 @@ def test_a_subscription_needs_a_customer_and_items_that_exist(stripe, customer, 
     assert missing(lacking, "price", "price_nope", "items[0][price]", 400)
     lacking = refused(customer="cus_nope", items=[{"price": price}])
     assert missing(lacking, "customer", "cus_nope", "customer")
-    said = f"Cannot create a Subscription with multiple Subscription Items with the same Price: {price}"
-    assert refusal(refused(items=[{"price": price}, {"price": price}]), 400, said, param="plan")
+    message = f"Cannot create a Subscription with multiple Subscription Items with the same Price: {price}"
+    assert refusal(refused(items=[{"price": price}, {"price": price}]), 400, message, param="plan")
 
 
-def test_a_bank_that_asks_leaves_the_subscription_incomplete_or_refuses_it(stripe, customer, price):
+def test_a_payment_to_authenticate_leaves_the_subscription_incomplete_or_is_refused(stripe, customer, price):
     card = stripe.card("tok_threeDSecure2Required")
-    known = {"card.last4": "3220", "card.country": "IE", "card.brand": "visa"}
-    assert holds(stripe.get(f"payment_methods/{card}"), {**known, "card.checks.cvc_check": "unchecked"})
+    expected = {"card.last4": "3220", "card.country": "IE", "card.brand": "visa"}
+    assert holds(stripe.get(f"payment_methods/{card}"), {**expected, "card.checks.cvc_check": "unchecked"})
     attached = stripe.post(f"payment_methods/{card}/attach", {"customer": customer})
     assert holds(attached, {"customer": customer, "card.checks.cvc_check": "pass"})
     waiting = stripe.subscribe(customer, price, default_payment_method=card)
@@ -318,42 +318,47 @@ def test_a_bank_that_asks_leaves_the_subscription_incomplete_or_refuses_it(strip
     assert (item["current_period_start"], item["current_period_end"]) == (begun, begun + MONTH)
     params = {"customer": customer, "items": [{"price": price}], "default_payment_method": card}
     refused = stripe.refused("POST", "subscriptions", {**params, "payment_behavior": "error_if_incomplete"})
-    known = {"status": 402, "type": "card_error", "code": "subscription_payment_intent_requires_action"}
-    assert holds(refused, known, absent="decline_code payment_intent doc_url param")
+    expected = {"status": 402, "type": "card_error", "code": "subscription_payment_intent_requires_action"}
+    assert holds(refused, expected, absent="decline_code payment_intent doc_url param")
     assert refused["message"].startswith("Payment for this subscription requires additional user action")
 
 
 def test_without_a_card_nothing_is_charged_automatically(stripe, price):
     nobody = stripe.customer(card=None)
     refused = stripe.refused("POST", "subscriptions", {"customer": nobody, "items": [{"price": price}]})
-    known = {"status": 400, "type": "invalid_request_error", "code": "resource_missing"}
-    assert holds(refused, known, absent="param")
+    expected = {"status": 400, "type": "invalid_request_error", "code": "resource_missing"}
+    assert holds(refused, expected, absent="param")
     assert refused["message"].startswith(
         "This customer has no attached payment source or default payment method"
     )
 
 
-def test_on_account_a_subscription_is_active_at_once(stripe, customer, price):
-    made = stripe.subscribe(customer, price, collection_method="send_invoice", days_until_due=30)
-    known = {"status": "active", "collection_method": "send_invoice", "days_until_due": 30, "quantity": 1}
-    assert holds(made, known, null="default_payment_method", present="latest_invoice")
-    assert only(made)["current_period_start"] == made["billing_cycle_anchor"]
+def test_a_subscription_with_sent_invoices_is_active_at_once(stripe, customer, price):
+    subscription = stripe.subscribe(customer, price, collection_method="send_invoice", days_until_due=30)
+    expected = {"status": "active", "collection_method": "send_invoice", "days_until_due": 30, "quantity": 1}
+    assert holds(subscription, expected, null="default_payment_method", present="latest_invoice")
+    assert only(subscription)["current_period_start"] == subscription["billing_cycle_anchor"]
 
 
 def test_a_trial_without_a_card_can_pause_and_is_not_resumed_without_one(stripe, price):
     nobody = stripe.customer(card=None)
     pausing = {"end_behavior": {"missing_payment_method": "pause"}}
     trial = stripe.subscribe(nobody, price, trial_end=NEXT_YEAR, trial_settings=pausing)
-    known = {"status": "trialing", "trial_end": NEXT_YEAR, "billing_cycle_anchor": NEXT_YEAR, "quantity": 1}
-    known |= {"trial_settings.end_behavior.missing_payment_method": "pause"}
-    assert holds(trial, known, null="pending_update pause_collection", present="latest_invoice")
+    expected = {
+        "status": "trialing",
+        "trial_end": NEXT_YEAR,
+        "billing_cycle_anchor": NEXT_YEAR,
+        "quantity": 1,
+    }
+    expected |= {"trial_settings.end_behavior.missing_payment_method": "pause"}
+    assert holds(trial, expected, null="pending_update pause_collection", present="latest_invoice")
     stripe.advance(seconds=60)
     url = f"subscriptions/{trial['id']}"
     paused = stripe.post(url, {"trial_end": "now"})
-    kept = {"status": "paused", "pending_setup_intent": trial["pending_setup_intent"]}
+    values = {"status": "paused", "pending_setup_intent": trial["pending_setup_intent"]}
     assert trial["pending_setup_intent"]
     unset = "pause_collection pending_update canceled_at"
-    assert holds(paused, {**kept, "latest_invoice": trial["latest_invoice"]}, null=unset)
+    assert holds(paused, {**values, "latest_invoice": trial["latest_invoice"]}, null=unset)
     item = only(paused)
     assert item["current_period_start"] == only(trial)["current_period_start"]
     assert item["current_period_end"] == paused["billing_cycle_anchor"] >= paused["trial_end"]
@@ -361,6 +366,6 @@ def test_a_trial_without_a_card_can_pause_and_is_not_resumed_without_one(stripe,
     anchor = paused["billing_cycle_anchor"]
     update = "billing_cycle_anchor subscription_items trial_end cancel_at_period_end"
     unset = " ".join(f"pending_update.{field}" for field in update.split())
-    assert holds(resumed, {**kept, "billing_cycle_anchor": anchor}, null=f"pause_collection {unset}")
+    assert holds(resumed, {**values, "billing_cycle_anchor": anchor}, null=f"pause_collection {unset}")
     assert resumed["latest_invoice"] != paused["latest_invoice"]
     assert resumed["pending_update"]["expires_at"] - anchor >= 23 * 3600

@@ -1,4 +1,4 @@
-"""What seatctl sends is what Stripe takes: each endpoint exists, each request is within its parameters."""
+"""Stripe accepts what seatctl sends: each endpoint exists, and each request has only its parameters."""
 
 import importlib
 import inspect
@@ -34,15 +34,18 @@ JOURNEY = (
 
 
 def calls():
-    """Every function of the billing port's modules that makes a call, with the call of made-up ids."""
-    for found in pkgutil.iter_modules(billing.__path__, "seatctl.billing."):
-        module = importlib.import_module(found.name)
+    """Yield each function of the billing port that makes a call, with a call of invented ids."""
+    for info in pkgutil.iter_modules(billing.__path__, "seatctl.billing."):
+        module = importlib.import_module(info.name)
         for name, function in vars(module).items():
             own = inspect.isfunction(function) and function.__module__ == module.__name__ and name[0] != "_"
             if own and inspect.signature(function).return_annotation in ("Read", "Write"):
-                words = {"form": {}, "created_since": 1, "kind": Kind.INVOICE, "span": Span(0, 1)}
+                examples = {"form": {}, "created_since": 1, "kind": Kind.INVOICE, "span": Span(0, 1)}
                 names = inspect.signature(function).parameters
-                yield name, function(**{each: words.get(each, f"{each}_x") for each in names})
+                yield (
+                    name,
+                    function(**{argument: examples.get(argument, f"{argument}_x") for argument in names}),
+                )
 
 
 CALLS = dict(calls())
@@ -53,26 +56,26 @@ def test_the_billing_port_has_calls():
 
 
 @pytest.mark.parametrize("name", sorted(CALLS))
-def test_every_endpoint_of_the_billing_port_is_one_of_the_sandboxes(name):
+def test_the_sandbox_has_every_endpoint_of_the_billing_port(name):
     call = CALLS[name]
-    found = routes.find(getattr(call, "method", "get").upper(), call.path)
-    assert found is not None, call
-    sent = {each: value for each, value in call.form.items() if value}
-    known = {each.removesuffix("!") for each in check.fields(found[0].params, ENDIVE)}
-    assert set(sent) <= known
+    match = routes.find(getattr(call, "method", "get").upper(), call.path)
+    assert match is not None, call
+    sent = {name for name, value in call.form.items() if value}
+    route, _ = match
+    assert sent <= {name.removesuffix("!") for name in check.fields(route.params, ENDIVE)}
 
 
 @pytest.fixture
 def sent(monkeypatch):
-    """Every request that reaches the sandbox, as it was sent."""
+    """The requests that have reached the sandbox."""
     requests = []
     handle = Twin.handle
 
-    def kept(self, method, url, headers, form):
+    def recorded(self, method, url, headers, form):
         requests.append((method.upper(), url, {name.lower(): v for name, v in headers.items()}, form))
         return handle(self, method, url, headers, form)
 
-    monkeypatch.setattr(Twin, "handle", kept)
+    monkeypatch.setattr(Twin, "handle", recorded)
     return requests
 
 

@@ -1,4 +1,4 @@
-"""A seeded account is one that the twin could have made: what it answers and what falls due."""
+"""A seeded account answers, and renews its subscriptions, like one that the twin has made."""
 
 import json
 
@@ -8,24 +8,24 @@ from tests.sandbox.conftest import Sandbox
 from tests.sandbox.seed import seed
 
 
-def test_a_seeded_account_answers_and_renews_like_one_that_was_lived(tmp_path):
+def test_a_seeded_account_answers_and_renews_like_any_other(tmp_path):
     stripe = Sandbox(tmp_path / "sandbox.db")
     stripe.at(1790000000)
     product, price, customers = seed(stripe.twin, customers=40, events=True)
     counts = control.status(stripe.twin).counts
     assert (counts["customer"], counts["subscription"], counts["invoice"]) == (40, 40, 80)
     assert counts["event"] % 40 == 2  # those of the product and the price, and each customer's own
-    found, after = [], {}
+    invoices, after = [], {}
     while True:
         listed = stripe.get("invoices", {"limit": 30, "expand": ["data.payments"], **after})
-        found += listed["data"]
+        invoices += listed["data"]
         if not listed["has_more"]:
             break
-        after = {"starting_after": found[-1]["id"]}
-    assert len({each["id"] for each in found}) == len({each["number"] for each in found}) == 80
-    for each in found:
-        payment = each["payments"]["data"][0]["payment"]["payment_intent"]
-        assert stripe.get(f"payment_intents/{payment}")["customer"] == each["customer"]
+        after = {"starting_after": invoices[-1]["id"]}
+    assert len({obj["id"] for obj in invoices}) == len({obj["number"] for obj in invoices}) == 80
+    for obj in invoices:
+        payment = obj["payments"]["data"][0]["payment"]["payment_intent"]
+        assert stripe.get(f"payment_intents/{payment}")["customer"] == obj["customer"]
     customer = customers[17]
     (subscription,) = stripe.get("subscriptions", {"customer": customer})["data"]
     assert subscription["items"]["data"][0]["price"]["id"] == price
@@ -33,7 +33,7 @@ def test_a_seeded_account_answers_and_renews_like_one_that_was_lived(tmp_path):
     assert stripe.get(f"customers/{customer}")["email"] == "17@seed.example"
     stripe.advance(days=31)
     # 5 x 10.00 a month, on the card of each customer's own.
-    assert [each["amount_paid"] for each in stripe.get("invoices", {"customer": customer})["data"]] == [
+    assert [obj["amount_paid"] for obj in stripe.get("invoices", {"customer": customer})["data"]] == [
         5000
     ] * 3
     card = stripe.get(f"customers/{customer}")["invoice_settings"]["default_payment_method"]

@@ -1,4 +1,4 @@
-"""`sandbox serve`: the twin behind a loopback port, faults on the wire included."""
+"""`sandbox serve`: the twin over HTTP on the loopback address, with faults."""
 
 import http.client
 import json
@@ -24,7 +24,7 @@ def served(tmp_path):
     thread.join(10)
 
 
-def ask(server, method, path, form=None, **headers):
+def request(server, method, path, form=None, **headers):
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     connection.request(method, path, body=form, headers={**KEY, **headers})
     answer = connection.getresponse()
@@ -33,33 +33,33 @@ def ask(server, method, path, form=None, **headers):
     return answer.status, body, answer.headers
 
 
-def test_it_listens_on_loopback_alone_and_answers_like_the_twin(served):
+def test_it_listens_on_loopback_only_and_answers_like_the_twin(served):
     assert served.url == f"http://127.0.0.1:{served.port}"
-    status, body, headers = ask(served, "POST", "/v1/customers", "name=Wire&metadata[a]=1")
+    status, body, headers = request(served, "POST", "/v1/customers", "name=Wire&metadata[a]=1")
     assert (status, body["name"], body["metadata"]) == (200, "Wire", {"a": "1"})
     assert headers["Request-Id"].startswith("req_")
-    assert ask(served, "GET", "/v1/nothing")[0] == 404
+    assert request(served, "GET", "/v1/nothing")[0] == 404
 
 
-def test_an_answer_on_a_kept_connection_leaves_whole_and_at_once(served, monkeypatch):
-    """Sent in two parts, the second waits 40 ms until the client acknowledges the first."""
+def test_an_answer_on_an_open_connection_is_sent_in_one_piece(served, monkeypatch):
+    """If it were sent in two parts, the second would wait 40 ms until the client acknowledges the first."""
     sent = []
 
-    def spied(name):
-        really = getattr(socket.socket, name)
+    def spy_on(name):
+        original = getattr(socket.socket, name)
 
         def send(self, *data):
             if self.getsockname()[1] == served.port:
                 sent.append(self.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0)
-            return really(self, *data)
+            return original(self, *data)
 
         monkeypatch.setattr(socket.socket, name, send)
 
-    spied("send")
-    spied("sendall")
+    spy_on("send")
+    spy_on("sendall")
     connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
-    for asked in range(3):
-        assert len(sent) == asked
+    for number in range(3):
+        assert len(sent) == number
         connection.request("POST", "/v1/customers", "name=Wire", headers=KEY)
         assert json.loads(connection.getresponse().read())["name"] == "Wire"
     connection.close()
@@ -67,26 +67,26 @@ def test_an_answer_on_a_kept_connection_leaves_whole_and_at_once(served, monkeyp
 
 
 def test_an_armed_time_out_closes_the_connection_without_an_answer(served, tmp_path):
-    other = Twin(tmp_path / "sandbox.db")  # as the command in another process does
+    other = Twin(tmp_path / "sandbox.db")  # as if in another process
     control.fail(other, "lost", path="/v1/customers")
     with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
-        ask(served, "POST", "/v1/customers", "name=Lost")
-    assert [each["name"] for each in ask(served, "GET", "/v1/customers")[1]["data"]] == ["Lost"]
+        request(served, "POST", "/v1/customers", "name=Lost")
+    assert [obj["name"] for obj in request(served, "GET", "/v1/customers")[1]["data"]] == ["Lost"]
     other.close()
 
 
 def test_the_header_sets_the_clock_and_it_stays_there(served):
     for headers in ({"Sandbox-Time": "1790000000"}, {}):
-        assert ask(served, "POST", "/v1/customers", **headers)[1]["created"] == 1790000000
+        assert request(served, "POST", "/v1/customers", **headers)[1]["created"] == 1790000000
 
 
-def test_empty_forgets_what_was_there(tmp_path):
+def test_empty_deletes_earlier_objects(tmp_path):
     twin = Twin(tmp_path / "sandbox.db")
     twin.handle("POST", "/v1/customers", KEY, "name=Old")
     twin.close()
     server = SandboxServer(tmp_path / "sandbox.db", port=0, empty=True)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    assert ask(server, "GET", "/v1/customers")[1]["data"] == []
+    assert request(server, "GET", "/v1/customers")[1]["data"] == []
     server.stop()
     thread.join(10)

@@ -1,4 +1,4 @@
-"""What every endpoint has in common: keys, versions, parameters, idempotency, faults, lists, events."""
+"""What all endpoints have in common: keys, versions, parameters, idempotency, faults, lists, events."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def test_without_a_key_the_answer_is_401(stripe):
     assert stripe.refused("GET", "customers", Authorization="Bearer sk_live_x")["status"] == 401
 
 
-def test_the_file_is_for_its_owner_alone(tmp_path):
+def test_only_its_owner_can_read_the_file(tmp_path):
     Twin(tmp_path / "new.db").close()
     assert (tmp_path / "new.db").stat().st_mode & 0o777 == 0o600
 
@@ -35,16 +35,16 @@ def test_a_key_used_for_something_else_is_refused(stripe):
 
 def test_a_key_replays_a_declined_card_even_after_another_card_would_pay(stripe):
     customer = stripe.customer("pm_card_chargeCustomerFail")
-    wanted = {
+    params = {
         "customer": customer,
         "items": [{"price": stripe.price()}],
         "payment_behavior": "error_if_incomplete",
     }
-    assert stripe.refused("POST", "subscriptions", wanted, Idempotency_Key="buy")["code"] == "card_declined"
+    assert stripe.refused("POST", "subscriptions", params, Idempotency_Key="buy")["code"] == "card_declined"
     stripe.replace_card(customer)
-    status, _, headers = stripe.send("POST", "/v1/subscriptions", wanted, Idempotency_Key="buy")
+    status, _, headers = stripe.send("POST", "/v1/subscriptions", params, Idempotency_Key="buy")
     assert (status, headers["Idempotent-Replayed"]) == (402, "true")
-    assert stripe.post("subscriptions", wanted, Idempotency_Key="buy-again")["status"] == "active"
+    assert stripe.post("subscriptions", params, Idempotency_Key="buy-again")["status"] == "active"
 
 
 def test_a_malformed_request_does_not_use_up_its_key(stripe):
@@ -78,37 +78,37 @@ def test_an_armed_500_is_kept_for_its_key(stripe):
         )
 
 
-@pytest.mark.parametrize(("kind", "made"), [("timeout", 0), ("lost", 1)])
-def test_a_time_out_comes_before_the_work_or_after_it(stripe, kind, made):
+@pytest.mark.parametrize(("kind", "count"), [("timeout", 0), ("lost", 1)])
+def test_a_time_out_comes_before_the_work_or_after_it(stripe, kind, count):
     control.fail(stripe.twin, kind)
     with pytest.raises(TimedOut) as caught:
         stripe.send("POST", "/v1/customers", {}, Idempotency_Key="k")
-    assert caught.value.worked is bool(made)
-    assert len(stripe.get("customers")["data"]) == made
+    assert caught.value.worked is bool(count)
+    assert len(stripe.get("customers")["data"]) == count
     stripe.post("customers", {}, Idempotency_Key="k")
     assert len(stripe.get("customers")["data"]) == 1
 
 
-def test_a_page_of_exactly_the_last_entries_has_no_more(stripe):
+def test_a_page_that_ends_with_the_last_entry_has_no_more(stripe):
     ids = [stripe.post("customers", {"name": str(n)})["id"] for n in range(5)]
     first = stripe.get("customers", {"limit": 3})
-    assert ([each["id"] for each in first["data"]], first["has_more"]) == (ids[:1:-1], True)
+    assert ([obj["id"] for obj in first["data"]], first["has_more"]) == (ids[:1:-1], True)
     rest = stripe.get("customers", {"limit": 2, "starting_after": ids[2]})
-    assert ([each["id"] for each in rest["data"]], rest["has_more"]) == ([ids[1], ids[0]], False)
+    assert ([obj["id"] for obj in rest["data"]], rest["has_more"]) == ([ids[1], ids[0]], False)
     newer = stripe.get("customers", {"limit": 2, "ending_before": ids[0]})
-    assert ([each["id"] for each in newer["data"]], newer["has_more"]) == ([ids[2], ids[1]], True)
+    assert ([obj["id"] for obj in newer["data"]], newer["has_more"]) == ([ids[2], ids[1]], True)
     newest = stripe.get("customers", {"limit": 2, "ending_before": ids[2]})
-    assert ([each["id"] for each in newest["data"]], newest["has_more"]) == ([ids[4], ids[3]], False)
+    assert ([obj["id"] for obj in newest["data"]], newest["has_more"]) == ([ids[4], ids[3]], False)
 
 
 def test_a_cursor_whose_object_was_deleted_keeps_its_place(stripe):
     ids = [stripe.post("customers")["id"] for _ in range(3)]
     stripe.delete(f"customers/{ids[1]}")
     after = stripe.get("customers", {"starting_after": ids[1]})
-    assert [each["id"] for each in after["data"]] == [ids[0]]
+    assert [obj["id"] for obj in after["data"]] == [ids[0]]
 
 
-def test_limits_are_brought_into_bounds_silently(stripe):
+def test_limits_out_of_bounds_are_not_refused(stripe):
     for _ in range(3):
         stripe.post("customers")
     assert len(stripe.get("customers", {"limit": 0})["data"]) == 1
@@ -119,8 +119,8 @@ def test_created_filters_by_second(stripe):
     old = stripe.post("customers")["created"]
     stripe.advance(seconds=10)
     new = stripe.post("customers")["created"]
-    assert [each["created"] for each in stripe.get("customers", {"created": {"gt": old}})["data"]] == [new]
-    assert [each["created"] for each in stripe.get("customers", {"created": {"lte": old}})["data"]] == [old]
+    assert [obj["created"] for obj in stripe.get("customers", {"created": {"gt": old}})["data"]] == [new]
+    assert [obj["created"] for obj in stripe.get("customers", {"created": {"lte": old}})["data"]] == [old]
 
 
 def test_an_event_holds_the_old_values_of_exactly_what_changed(stripe):
@@ -168,21 +168,23 @@ def test_the_anchor_of_an_update_is_an_object_from_endive_on(stripe):
 
 
 def test_expand_puts_objects_in_place_of_ids(stripe):
-    made = stripe.subscribe(stripe.customer(), stripe.price())
+    subscription = stripe.subscribe(stripe.customer(), stripe.price())
     paths = ["latest_invoice.payments.data.payment", "customer", "items.data.price.product"]
-    shown = stripe.get(f"subscriptions/{made['id']}", {"expand": paths})
+    shown = stripe.get(f"subscriptions/{subscription['id']}", {"expand": paths})
     payment = shown["latest_invoice"]["payments"]["data"][0]
     assert (payment["status"], payment["amount_paid"]) == ("paid", 1000)
     assert shown["customer"]["email"] == "pay@example.com"
     assert shown["items"]["data"][0]["price"]["product"]["name"] == "Pro"
     listed = stripe.get("invoices", {"expand": ["data.customer", "data.payments"]})["data"][0]
     assert (listed["customer"]["object"], len(listed["payments"]["data"])) == ("customer", 1)
-    assert stripe.refused("GET", f"customers/{made['customer']}", {"expand": ["wat"]})["status"] == 400
+    assert (
+        stripe.refused("GET", f"customers/{subscription['customer']}", {"expand": ["wat"]})["status"] == 400
+    )
     deep = {"expand": ["latest_invoice.payments.data.payment.payment_intent"]}
-    assert "4 levels" in stripe.refused("GET", f"subscriptions/{made['id']}", deep)["message"]
+    assert "4 levels" in stripe.refused("GET", f"subscriptions/{subscription['id']}", deep)["message"]
 
 
-def test_reset_forgets_everything(stripe):
+def test_reset_deletes_everything(stripe):
     stripe.post("customers")
     control.fail(stripe.twin, "500")
     assert control.reset(stripe.twin).objects > 0

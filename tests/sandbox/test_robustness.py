@@ -1,4 +1,4 @@
-"""What would break the sandbox itself: requests and lives that once ended in an error of its own."""
+"""Requests and histories that once made the sandbox itself fail."""
 
 
 def test_a_draft_of_a_deleted_customer_does_not_stop_the_clock(stripe):
@@ -8,8 +8,8 @@ def test_a_draft_of_a_deleted_customer_does_not_stop_the_clock(stripe):
     subscription = stripe.subscribe(stays, stripe.price())["id"]
     stripe.delete(f"customers/{gone}")
     stripe.advance(days=31)
-    left = stripe.get(f"invoices/{invoice}")
-    assert (left["status"], left["automatically_finalizes_at"]) == ("draft", None)
+    after = stripe.get(f"invoices/{invoice}")
+    assert (after["status"], after["automatically_finalizes_at"]) == ("draft", None)
     assert stripe.invoice(subscription)["billing_reason"] == "subscription_cycle"
 
 
@@ -35,7 +35,7 @@ def test_inline_prices_need_a_product_and_an_amount(stripe):
     assert stripe.refused("POST", "invoiceitems", free)["param"] == "price_data[unit_amount]"
 
 
-def test_an_id_of_ones_own_cannot_take_the_place_of_another_object(stripe):
+def test_a_chosen_id_cannot_replace_another_object(stripe):
     price = stripe.price()
     for path, more in (("products", {"name": "x"}), ("coupons", {"percent_off": 5})):
         error = stripe.refused("POST", path, {"id": price, **more})
@@ -43,7 +43,7 @@ def test_an_id_of_ones_own_cannot_take_the_place_of_another_object(stripe):
     assert stripe.get(f"prices/{price}")["object"] == "price"
 
 
-def test_nothing_that_changes_a_bill_is_passed_over(stripe):
+def test_no_parameter_that_changes_a_bill_is_ignored(stripe):
     customer, price = stripe.customer(), stripe.price(1000)
     item = stripe.post(
         "invoiceitems",
@@ -52,10 +52,10 @@ def test_nothing_that_changes_a_bill_is_passed_over(stripe):
     assert (item["amount"], item["quantity"]) == (200, 4)
     part = {"customer": customer, "currency": "usd", "unit_amount_decimal": "50", "quantity_decimal": "1.5"}
     assert stripe.refused("POST", "invoiceitems", part)["param"] == "quantity_decimal"
-    wanted = {"customer": customer, "items": [{"price": price}]}
-    classic = {**wanted, "billing_mode": {"type": "classic"}}
+    params = {"customer": customer, "items": [{"price": price}]}
+    classic = {**params, "billing_mode": {"type": "classic"}}
     assert stripe.refused("POST", "subscriptions", classic)["param"] == "billing_mode"
-    free = {**wanted, "billing_cycle_anchor": 1790500000, "proration_behavior": "none"}
+    free = {**params, "billing_cycle_anchor": 1790500000, "proration_behavior": "none"}
     assert stripe.refused("POST", "subscriptions", free)["param"] == "proration_behavior"
 
 
@@ -65,21 +65,24 @@ def test_a_trial_may_come_from_the_price(stripe):
     price = stripe.post(
         "prices", {"product": product, "currency": "usd", "unit_amount": 1000, "recurring": recurring}
     )["id"]
-    made = stripe.subscribe(stripe.customer(), price, trial_from_plan=True)
-    assert (made["status"], made["trial_end"] - made["trial_start"]) == ("trialing", 14 * 86400)
+    subscription = stripe.subscribe(stripe.customer(), price, trial_from_plan=True)
+    assert (subscription["status"], subscription["trial_end"] - subscription["trial_start"]) == (
+        "trialing",
+        14 * 86400,
+    )
 
 
 def test_items_added_to_a_running_subscription_come_with_its_next_invoice(stripe):
-    made = stripe.subscribe(stripe.customer(), stripe.price(1000))
+    subscription = stripe.subscribe(stripe.customer(), stripe.price(1000))
     data = {
         "currency": "usd",
         "unit_amount": 250,
         "product": stripe.post("products", {"name": "Setup"})["id"],
     }
-    stripe.post(f"subscriptions/{made['id']}", {"add_invoice_items": [{"price_data": data}]})
+    stripe.post(f"subscriptions/{subscription['id']}", {"add_invoice_items": [{"price_data": data}]})
     stripe.advance(days=31)
-    invoice = stripe.invoice(made["id"])
+    invoice = stripe.invoice(subscription["id"])
     assert [line["amount"] for line in invoice["lines"]["data"]] == [250, 1000]
     wrong = {"add_invoice_items": [{"price": "price_no"}]}
-    error = stripe.refused("POST", f"subscriptions/{made['id']}", wrong)
+    error = stripe.refused("POST", f"subscriptions/{subscription['id']}", wrong)
     assert error["param"] == "add_invoice_items[0][price]"

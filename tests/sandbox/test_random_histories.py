@@ -1,4 +1,4 @@
-"""Random lives of a subscription and of a customer: whatever is done, the sums stay what they must be."""
+"""Random histories of a subscription and of a customer: the sums are right whatever happens."""
 
 import random
 from collections import Counter
@@ -10,18 +10,18 @@ DAY = 86400
 
 
 def everything(stripe, path, params=None):
-    """A list with all its pages."""
-    found, more, after = [], True, {}
-    while more:
+    """Return all pages of a list."""
+    entries, has_more, after = [], True, {}
+    while has_more:
         page = stripe.get(path, {"limit": 100, **(params or {}), **after})
-        found, more = found + page["data"], page["has_more"]
-        after = {"starting_after": found[-1]["id"]} if found else {}
-    return found
+        entries, has_more = entries + page["data"], page["has_more"]
+        after = {"starting_after": entries[-1]["id"]} if entries else {}
+    return entries
 
 
 def billed(stripe):
-    """Every amount on an invoice or waiting for one, discounts taken off."""
-    amounts = [each["amount"] for each in everything(stripe, "invoiceitems", {"pending": True})]
+    """Return every amount on an invoice or waiting for one, less the discounts."""
+    amounts = [item["amount"] for item in everything(stripe, "invoiceitems", {"pending": True})]
     for invoice in everything(stripe, "invoices"):
         for line in everything(stripe, f"invoices/{invoice['id']}/lines"):
             amounts += [line["amount"], *(-part["amount"] for part in line["discount_amounts"])]
@@ -29,7 +29,7 @@ def billed(stripe):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_what_is_billed_is_seats_by_time_whenever_they_change_or_end(stripe, seed):
+def test_seats_are_billed_by_time_whenever_they_change_or_end(stripe, seed):
     chance = random.Random(seed)
     percent = 25 * (seed % 2)
     discounts = (
@@ -37,8 +37,8 @@ def test_what_is_billed_is_seats_by_time_whenever_they_change_or_end(stripe, see
         if percent
         else []
     )
-    made = stripe.subscribe(stripe.customer(), stripe.price(1000), 2, discounts=discounts)
-    item, path = made["items"]["data"][0], f"subscriptions/{made['id']}"
+    subscription = stripe.subscribe(stripe.customer(), stripe.price(1000), 2, discounts=discounts)
+    item, path = subscription["items"]["data"][0], f"subscriptions/{subscription['id']}"
     now = start = item["current_period_start"]
     stop = end = item["current_period_end"]
     seats = [(start, 2)]
@@ -66,15 +66,15 @@ def test_what_is_billed_is_seats_by_time_whenever_they_change_or_end(stripe, see
 
 
 def step(stripe, chance, customer, price):
-    """One thing that can be done to a customer's bills; whether Stripe allows it is part of the chance."""
+    """Send one random request about a customer's bills; it may be refused."""
     invoices = stripe.get("invoices", {"customer": customer, "limit": 9})["data"]
     invoice = chance.choice(invoices)["id"] if invoices else "in_none"
     subscriptions = stripe.get("subscriptions", {"customer": customer})["data"]
-    wanted = {"customer": customer, "items": [{"price": price, "quantity": chance.randint(1, 5)}]}
+    request = {"customer": customer, "items": [{"price": price, "quantity": chance.randint(1, 5)}]}
     own = {"customer": customer, "currency": "usd"}
     waiting = chance.choice(["include", "exclude"])
     requests = [
-        ("POST", "subscriptions", wanted),
+        ("POST", "subscriptions", request),
         ("POST", "invoices", {**own, "pending_invoice_items_behavior": waiting}),
         ("POST", "invoiceitems", {**own, "amount": chance.choice([20, 700, 2500, -600])}),
         ("POST", "invoiceitems", {**own, "amount": 900, "invoice": invoice}),
@@ -89,22 +89,22 @@ def step(stripe, chance, customer, price):
             for name in ("finalize", "pay", "void", "mark_uncollectible")
         ),
     ]
-    for each in subscriptions:
-        item = {"id": each["items"]["data"][0]["id"], "quantity": chance.randint(1, 9)}
+    for obj in subscriptions:
+        item = {"id": obj["items"]["data"][0]["id"], "quantity": chance.randint(1, 9)}
         how = chance.choice(["always_invoice", "create_prorations", "none"])
         requests += [
-            ("POST", f"subscriptions/{each['id']}", {"items": [item], "proration_behavior": how}),
-            ("DELETE", f"subscriptions/{each['id']}", {"prorate": True, "invoice_now": how != "none"}),
+            ("POST", f"subscriptions/{obj['id']}", {"items": [item], "proration_behavior": how}),
+            ("DELETE", f"subscriptions/{obj['id']}", {"prorate": True, "invoice_now": how != "none"}),
         ]
     method, path, params = chance.choice(requests)
     stripe.send(method, f"/v1/{path}", params)
 
 
 def check_books(stripe, customer):
-    """The balance is the sum of its moves, each invoice adds up, and no item is billed twice."""
-    moves = everything(stripe, f"customers/{customer}/balance_transactions")
+    """Check the sums: of the balance's transactions, of each invoice; and that no item is billed twice."""
+    transactions = everything(stripe, f"customers/{customer}/balance_transactions")
     holder = stripe.get(f"customers/{customer}")
-    assert sum(move["amount"] for move in moves) == holder["balance"]
+    assert sum(transaction["amount"] for transaction in transactions) == holder["balance"]
     placed = Counter()
     invoices = everything(stripe, "invoices", {"customer": customer})
     for invoice in invoices:
