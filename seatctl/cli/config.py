@@ -147,13 +147,13 @@ def use(
     Examples:
       seatctl config use live
     """
+    from seatctl.models.report import would_have
+
     ctx = context(typer_ctx)
     chosen = ctx.settings.profile(name)
     ctx.change_settings(lambda settings: settings._replace(current=chosen.name))
-    if ctx.options.dry_run:
-        ctx.note(f"would use profile {chosen.name} ({chosen.mode})")
-    else:
-        ctx.note(f"profile {chosen.name} ({chosen.mode}) is now in use")
+    summary = f"switched to profile {chosen.name} ({chosen.mode})"
+    ctx.note(would_have(summary) if ctx.options.dry_run else summary)
 
 
 def _changeable(key: str) -> Setting:

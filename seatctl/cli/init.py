@@ -44,12 +44,13 @@ def init(
       seatctl init company --mode live --actor ann@example.com --key-stdin < key
     """
     from seatctl.cli.init_steps import COLUMNS, InitOptions, set_up
+    from seatctl.models.report import would_have
 
     ctx = context(typer_ctx)
     made = set_up(ctx, InitOptions(name, mode, actor, key_stdin, stripe_account))
     ctx.emit_one(made, COLUMNS, handle="profile")
     if ctx.options.dry_run:
-        ctx.note(f"would set up profile {made['profile']} ({made['mode']}); nothing was written")
+        ctx.note(would_have(f"set up profile {made['profile']} ({made['mode']})"))
     elif made["mode"] == "sandbox" and made["created"]:
         ctx.note(
             "next: seatctl plans add pro --price 12.00 --currency usd --interval month --policy flexible"

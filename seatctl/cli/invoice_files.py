@@ -26,7 +26,6 @@ _NO_PAGES = ("https://sandbox.invalid/", "https://invoice.stripe.com/")
 _SECONDS = 60
 _CHUNK = 65536
 _PDF = b"%PDF"
-_WOULD = "would be downloaded"
 _DONE = "downloaded"
 
 
@@ -58,11 +57,15 @@ def open_page(ctx: Context, handle: str) -> None:
 def download_one(ctx: Context, handle: str, to: str | None) -> None:
     """Download one PDF to the current folder or to `to`; `-` is stdout."""
     from seatctl.cli.framework.options import file_path, for_stdout
+    from seatctl.models.report import would_have
 
     invoice = _find(ctx, handle)
     if to == STDOUT:
         with for_stdout() as part:
             done = _download(ctx, invoice, part)
+            if ctx.options.dry_run:
+                ctx.note(would_have(f"downloaded {done['number']}"))
+                return
             ctx.note(f"{done['number']}: {done['result']}")
             if done["result"] == _DONE:
                 ctx.emit_file(part)
@@ -136,7 +139,7 @@ def _download(ctx: Context, invoice: Invoice, path: Path) -> Record:
     if path.exists():
         return {**row, "bytes": path.stat().st_size, "result": "there already", "error": None}
     if ctx.options.dry_run:
-        return {**row, "bytes": None, "result": _WOULD, "error": None}
+        return {**row, "bytes": None, "result": _DONE, "error": None}
     fresh = _fresh(ctx, invoice)
     link = fresh.details.get("pdf")
     if not isinstance(link, str) or (ctx.profile.mode is Mode.SANDBOX and link.startswith(_NO_PAGES)):
@@ -226,16 +229,14 @@ def _file_name(invoice: Invoice) -> str:
 
 def _emit(ctx: Context, rows: list[Record]) -> None:
     from seatctl.errors import ExitCode
-    from seatctl.models.report import Report
+    from seatctl.models.report import change_report
     from seatctl.rules.plural import counted
 
     results = [row["result"] for row in rows]
     failed = results.count("failed")
     code = ExitCode.PARTIAL if failed else ExitCode.DONE
-    downloaded, there = results.count(_DONE), results.count("there already")
-    to_download = results.count(_WOULD)
-    summary = f"{downloaded} downloaded, {there} there already, {failed} failed"
-    if ctx.options.dry_run:
-        summary = f"would download {counted(to_download, 'invoice')}, {there} there already"
-    report = Report(None, ctx.options.dry_run, summary, tuple(rows), code, columns=COLUMNS)
+    downloaded, there = counted(results.count(_DONE), "invoice"), results.count("there already")
+    summary = f"downloaded {downloaded}, {there} there already, {failed} failed"
+    dry_run = ctx.options.dry_run
+    report = change_report(summary, tuple(rows), COLUMNS, dry_run=dry_run, exit_code=code)
     ctx.emit(report, handle="file")

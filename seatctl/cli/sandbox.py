@@ -10,7 +10,7 @@ from seatctl.cli import sandbox_actors
 from seatctl.cli.framework.options import context
 from seatctl.cli.sandbox_session import opened, sandbox_path
 from seatctl.errors import BadInput
-from seatctl.models.report import Report
+from seatctl.models.report import change_report
 from seatctl.output.style import Column
 
 if TYPE_CHECKING:
@@ -89,12 +89,7 @@ def reset(
     row: dict[str, JsonValue] = {"profile": profile.name, "objects": objects, "ledger": not keep_ledger}
     many = "what was left" if objects is None else f"{objects} objects"
     ctx.emit(
-        Report(
-            run=None,
-            dry_run=ctx.options.dry_run,
-            summary=f"{'would empty' if ctx.options.dry_run else 'emptied'} {what}: {many}",
-            rows=[{**row, "result": "would be emptied" if ctx.options.dry_run else "emptied"}],
-        )
+        change_report(f"emptied {what}: {many}", [{**row, "result": "emptied"}], dry_run=ctx.options.dry_run)
     )
 
 
@@ -131,12 +126,11 @@ def advance(
             events = control.advance(twin, to=target).events
     moved = f"from {_time(before)} to {_time(target)}"
     ctx.emit(
-        Report(
-            run=None,
+        change_report(
+            f"moved the clock {moved}",
+            [{"event": name, "count": count} for name, count in Counter(events).items()],
+            ("event", "count"),
             dry_run=ctx.options.dry_run,
-            summary=f"would move the clock {moved}" if ctx.options.dry_run else f"moved the clock {moved}",
-            rows=[{"event": name, "count": count} for name, count in Counter(events).items()],
-            columns=("event", "count"),
             data={"before": _time(before), "now": _time(before if ctx.options.dry_run else target)},
         )
     )
@@ -191,11 +185,8 @@ def fail(
             armed = control.fail(twin, kind, times, method, path, retry_after)
     calls = f"the next {times} calls" if times > 1 else "the next call"
     ctx.emit(
-        Report(
-            run=None,
-            dry_run=ctx.options.dry_run,
-            summary=f"{calls}: {FAULTS[kind]}",
-            rows=[_fault(armed)],
+        change_report(
+            f"armed a fault for {calls}: {FAULTS[kind]}", [_fault(armed)], dry_run=ctx.options.dry_run
         )
     )
 

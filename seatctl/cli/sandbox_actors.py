@@ -13,7 +13,7 @@ import typer
 from seatctl.cli.framework.options import context
 from seatctl.cli.sandbox_session import opened
 from seatctl.errors import BadInput, Code, refuse
-from seatctl.models.report import Report
+from seatctl.models.report import change_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,6 +146,6 @@ def _refusals() -> Iterator[None]:
 def _told(ctx: Context, sentence: str, row: dict[str, JsonValue], *, sync: bool = True) -> None:
     """`sentence` begins with a participle, so that "would have" can stand before it."""
     dry = ctx.options.dry_run
-    ctx.emit(Report(run=None, dry_run=dry, summary=f"would have {sentence}" if dry else sentence, rows=[row]))
+    ctx.emit(change_report(sentence, [row], dry_run=dry))
     if sync and not dry:
         ctx.note(_SYNC)

@@ -19,8 +19,8 @@ Record = Mapping[str, JsonValue]
 class Report:
     """The result of a command. `rows` may be an iterator over the ledger's staging table; read them once.
 
-    A change of the ledger makes its report with `Transaction.report`, a dry run without a transaction with
-    `dry_run_report`, and what finds nothing to do with `unchanged_report`: they word dry runs alike.
+    A change of the ledger makes its report with `Transaction.report`, any other change with `change_report`,
+    and what finds nothing to do with `unchanged_report`: they word dry runs alike.
     """
 
     run: int | None
@@ -47,16 +47,41 @@ def would_have(summary: str) -> str:
     return f"would have {summary}"
 
 
+def change_report(
+    summary: str,
+    rows: Iterable[Record] = (),
+    columns: tuple[str, ...] = (),
+    *,
+    dry_run: bool,
+    exit_code: ExitCode = ExitCode.DONE,
+    data: dict[str, JsonValue] | None = None,
+    warnings: tuple[str, ...] = (),
+) -> Report:
+    """The report of a change that is not a run of the ledger, or of a dry run.
+
+    `summary` and the `result` of the rows are those of the real run.
+    """
+    return Report(
+        None,
+        dry_run,
+        would_have(summary) if dry_run else summary,
+        rows,
+        exit_code,
+        columns=columns,
+        data=data or {},
+        warnings=warnings,
+    )
+
+
 def dry_run_report(
     summary: str,
     rows: Iterable[Record] = (),
     columns: tuple[str, ...] = (),
     *,
-    data: dict[str, JsonValue] | None = None,
     warnings: tuple[str, ...] = (),
 ) -> Report:
-    """The report of a dry run. `summary` and the `result` of the rows are those of the real run."""
-    return Report(None, True, would_have(summary), rows, columns=columns, data=data or {}, warnings=warnings)
+    """The report of a dry run, like `change_report`."""
+    return change_report(summary, rows, columns, dry_run=True, warnings=warnings)
 
 
 def unchanged_report(

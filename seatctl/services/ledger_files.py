@@ -15,7 +15,7 @@ from seatctl.ledger import check, copies, exports
 from seatctl.ledger.failures import LedgerCorrupt, NoLedger
 from seatctl.ledger.ledger import Ledger, open_ledger
 from seatctl.models.call import Call
-from seatctl.models.report import Record, Report, dry_run_report
+from seatctl.models.report import Record, Report, change_report, dry_run_report
 from seatctl.models.role import Action
 from seatctl.rules.terminal_text import guard_cell
 from seatctl.services.users.permissions import allow
@@ -134,8 +134,7 @@ def export(ledger: Ledger, call: Call, target: Path, *, as_json: bool) -> Report
                 files.append({"file": str(path), "rows": written})
     except OSError as error:
         raise BadInput(f"{target} cannot be written: {error.strerror}", hint="name another folder") from error
-    summary = f"exported to {target}"
-    return dry_run_report(summary, files) if call.dry_run else Report(None, False, summary, files)
+    return change_report(f"exported to {target}", files, dry_run=call.dry_run)
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Record], *, as_json: bool) -> int:

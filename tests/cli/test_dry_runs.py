@@ -10,10 +10,10 @@ from tests.support.both_sides import contents
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        ("init other --no-input", "would set up profile other (sandbox); nothing was written"),
+        ("init other --no-input", "would have set up profile other (sandbox)"),
         ("config set color never", "dry run: nothing was written"),
         ("config unset actor", "dry run: nothing was written"),
-        ("config use default", "would use profile default (sandbox)"),
+        ("config use default", "would have switched to profile default (sandbox)"),
         ("ledger backup -", "would have backed up to stdout"),
         ("ledger backup backup.db", "would have backed up to "),
         ("ledger export folder", "would have exported to "),
@@ -21,8 +21,8 @@ from tests.support.both_sides import contents
         ("subs change-plan design pro", "dry run: design already has 5 seats of pro; nothing was changed"),
         ("subs rename design lab", "would have renamed design to lab"),
         ("subs cancel design --now", "would have canceled design at once"),
-        ("sandbox advance 1d", "would move the clock "),
-        ("sandbox reset", "would empty the sandbox"),
+        ("sandbox advance 1d", "would have moved the clock "),
+        ("sandbox reset", "would have emptied the sandbox"),
         ("sandbox retries past_due", "would have set the end of the last retry to past_due"),
         ("sandbox complete cs_1", "would have completed the page cs_1 with pm_card_visa"),
         ("notify send", "would have tried to send "),
@@ -50,6 +50,7 @@ def test_nor_do_its_values(sandbox, team):
         return sandbox(*argv, "--dry-run", "-o", "json").json
 
     assert of("init", "other", "--no-input")["created"] is False
-    assert of("sandbox", "reset")["rows"][0]["result"] == "would be emptied"
+    emptied = of("sandbox", "reset")
+    assert (emptied["dry_run"], emptied["rows"][0]["result"]) == (True, "emptied")
     moved = of("sandbox", "advance", "1d")
     assert moved["now"] == moved["before"]

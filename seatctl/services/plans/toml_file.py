@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 from seatctl.billing.port import Billing
-from seatctl.errors import Code, ExitCode, JsonValue, SeatctlError, refuse
+from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.ledger import plans
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.lookups import find_all
 from seatctl.models.call import Call
 from seatctl.models.money import plain_amount
 from seatctl.models.plan import Interval, Plan, PlanSpec
-from seatctl.models.report import Record, Report, would_have
+from seatctl.models.report import Record, Report, change_report
 from seatctl.models.role import Action
 from seatctl.rules.plural import counted
 from seatctl.rules.policies import FLEXIBLE, as_fields, with_fields
@@ -143,14 +144,7 @@ def import_plans(ledger: Ledger, billing: Billing, call: Call, specs: list[PlanS
         rows += [{**row, "run": report.run} for row in report.rows]
     changed = sum(row.get("result") != "unchanged" for row in rows)
     summary = f"imported {changed} of {counted(len(rows), 'plan')}"
-    return Report(
-        run,
-        call.dry_run,
-        would_have(summary) if call.dry_run else summary,
-        tuple(rows),
-        ExitCode.DONE,
-        columns=PLAN_COLUMNS,
-    )
+    return replace(change_report(summary, tuple(rows), PLAN_COLUMNS, dry_run=call.dry_run), run=run)
 
 
 def _import_one(ledger: Ledger, billing: Billing, call: Call, spec: PlanSpec, plan: Plan | None) -> Report:
