@@ -1,6 +1,6 @@
 """Queries on the audit: the log, the changes of a run, and the verification of the hash chain.
 
-`transaction.py` writes the audit. Verification streams: memory does not grow with the audit.
+`ledger/transaction.py` writes the audit. Verification streams: memory does not grow with the audit.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Batches: a run with its lines, stored before the first of them is executed, and the result of each line.
 
-`transaction.py` marks a line as done in the transaction of its change. This module marks the other lines:
-those that changed nothing, and those that failed.
+`ledger/transaction.py` marks a line as done in the transaction of its change. This module marks the others:
+lines that changed nothing, and lines that failed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Queries on runs: who did what, and how it ended. `transaction.py` writes the runs of changes."""
+"""Queries on runs: who did what, and how it ended. `ledger/transaction.py` writes the runs of changes."""
 
 from __future__ import annotations
 

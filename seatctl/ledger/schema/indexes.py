@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _UNSETTLED = "status IN ('draft', 'open', 'uncollectible')"
-"""As in `collection.py`; repeated here, because a released migration is never edited."""
+"""As in `ledger/collection.py`; repeated here, because a released migration is never edited."""
 
 INDEXES = (
     "CREATE INDEX invoices_by_status ON invoices (status, created_at)",
