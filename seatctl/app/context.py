@@ -100,7 +100,7 @@ class Context:
             self.note(f"the ledger is on a network file system ({kind}), where two machines can damage it")
         return ledger
 
-    def own_files(self, *reads: str | None) -> Iterator[ProtectedFile]:
+    def protected_files(self, *reads: str | None) -> Iterator[ProtectedFile]:
         """Yield the files that a command must not overwrite: databases, config.toml, the log, its input."""
         from seatctl.app.log import log_path
         from seatctl.system.files import ProtectedFile, database
@@ -127,7 +127,7 @@ class Context:
         from seatctl.system.files import check_target
         from seatctl.system.refusals import expanded
 
-        return check_target(expanded(typed), self.own_files(*reads), overwrite=overwrite)
+        return check_target(expanded(typed), self.protected_files(*reads), overwrite=overwrite)
 
     def require_place(self, place: Path) -> None:
         """Check that a ledger may be created there: not over config.toml, a sandbox, a lock or the log.
@@ -136,7 +136,7 @@ class Context:
         """
         from seatctl.system.files import check_target
 
-        own = (one for one in self.own_files() if not one.description.startswith("the ledger "))
+        own = (one for one in self.protected_files() if not one.description.startswith("the ledger "))
         if place.parent.is_dir():
             hint = "name another: seatctl --ledger PATH"
             check_target(place, own, overwrite=True, existing=False, hint=hint)
@@ -183,9 +183,9 @@ class Context:
         """Check the account once per process: nothing may be charged or mirrored on another account."""
         from seatctl.app.belonging import require_account
 
-        found = require_account(self.ledger, self.profile, stripe)
+        account = require_account(self.ledger, self.profile, stripe)
         if self.ledger.stripe_account is None and not self.options.dry_run:
-            self.ledger.set_stripe_account(found)
+            self.ledger.set_stripe_account(account)
 
     def connect(self, profile: Profile, secret: str) -> Billing:
         """Return Stripe with this key; for `init` and `doctor`, which try a key before it is used."""
@@ -194,11 +194,11 @@ class Context:
         )
 
     @cached_property
-    def post(self) -> MailSetup:
+    def mail_setup(self) -> MailSetup:
         """The mail server and the texts of messages. Raises `mail_not_configured`, NoKey."""
-        from seatctl.config.mail import find_post
+        from seatctl.config.mail import find_mail_setup
 
-        return find_post(self.settings, self.profile, self.environment)
+        return find_mail_setup(self.settings, self.profile, self.environment)
 
     @cached_property
     def now(self) -> datetime:
@@ -224,7 +224,7 @@ class Context:
             undo_window=int(self.profile.text("undo_window", self.environment) or 0),
         )
 
-    def look_at_the_clock(self) -> None:
+    def reread_clock(self) -> None:
         """Read the clock again: for a command that has waited for an answer."""
         for reading in ("now", "call"):
             self.__dict__.pop(reading, None)

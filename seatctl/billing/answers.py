@@ -87,8 +87,8 @@ def _problem_of_list(wanted: ExpectedAnswer, answer: dict[str, JsonValue]) -> st
 
 
 def _has_id(holder: dict[str, JsonValue]) -> bool:
-    found = holder.get("id")
-    return isinstance(found, str) and bool(found)
+    identifier = holder.get("id")
+    return isinstance(identifier, str) and bool(identifier)
 
 
 def _called(wanted: ExpectedAnswer) -> str:

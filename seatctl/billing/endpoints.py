@@ -182,7 +182,7 @@ def create_invoice_item(form: Form) -> Write:
     return Write("post", "/v1/invoiceitems", form)
 
 
-def waiting_invoice_items(customer: str) -> Read:
+def pending_invoice_items(customer: str) -> Read:
     """Lines that wait for the customer's next invoice."""
     return Read("/v1/invoiceitems", {"customer": customer, "pending": True})
 

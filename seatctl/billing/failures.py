@@ -164,11 +164,11 @@ def _way_out(failure: Failure) -> str | None:
 
 
 def _data(failure: Failure) -> dict[str, JsonValue]:
-    found = {
+    fields = {
         "stripe_status": failure.status,
         "stripe_code": failure.code,
         "stripe_param": failure.param,
         "decline_code": failure.decline_code,
         "stripe_request_id": failure.request_id,
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None}

@@ -13,15 +13,17 @@ from seatctl.rules.subscription_state import RENEWED
 
 def invoice_details(invoice: StripeJson) -> dict[str, JsonValue]:
     """Return the stored details of an invoice, without empty ones."""
-    found: dict[str, JsonValue] = {
+    details: dict[str, JsonValue] = {
         "billed_to": _first(invoice.get("customer_email"), invoice.get("customer_name")),
         "customer_name": invoice.get("customer_name"),
         "collection_method": invoice.get("collection_method"),
         "description": invoice.get("description"),
         "pdf": invoice.get("invoice_pdf"),
         "taxes": [_amount(tax, "tax_behavior") for tax in _objects(invoice.get("total_taxes"))],
-        "discounts": [_amount(one, "discount") for one in _objects(invoice.get("total_discount_amounts"))],
-        "payments": [_payment(one) for one in _objects(_inside(invoice.get("payments"), "data"))],
+        "discounts": [
+            _amount(discount, "discount") for discount in _objects(invoice.get("total_discount_amounts"))
+        ],
+        "payments": [_payment(payment) for payment in _objects(_inside(invoice.get("payments"), "data"))],
         "credited": invoice.get("post_payment_credit_notes_amount"),
         "credited_before_payment": invoice.get("pre_payment_credit_notes_amount"),
         "paid_outside_stripe": _outside(invoice),
@@ -35,21 +37,21 @@ def invoice_details(invoice: StripeJson) -> dict[str, JsonValue]:
         "covers_until": _inside(invoice.get("metadata"), COVERS_UNTIL) or None,
         "held": _is_held(invoice) or None,
     }
-    return {name: value for name, value in found.items() if value not in (None, [], 0)}
+    return {name: value for name, value in details.items() if value not in (None, [], 0)}
 
 
 def line_details(line: StripeJson) -> dict[str, JsonValue]:
     """Return the stored details of a line: unit price, price and product, discounts, taxes."""
     pricing = line.get("pricing")
     price = _inside(pricing, "price_details")
-    found: dict[str, JsonValue] = {
+    details: dict[str, JsonValue] = {
         "unit_amount_decimal": _inside(pricing, "unit_amount_decimal"),
         "price": named_id(_inside(price, "price")),
         "product": named_id(_inside(price, "product")),
         "taxes": [_amount(tax, "tax_behavior") for tax in _objects(line.get("taxes"))],
-        "discounts": [_amount(one, "discount") for one in _objects(line.get("discount_amounts"))],
+        "discounts": [_amount(discount, "discount") for discount in _objects(line.get("discount_amounts"))],
     }
-    return {name: value for name, value in found.items() if value not in (None, [])}
+    return {name: value for name, value in details.items() if value not in (None, [])}
 
 
 def billed_subscription(invoice: StripeJson) -> str | None:
@@ -87,7 +89,7 @@ def _outside(invoice: StripeJson) -> int | None:
     payments, paid = invoice.get("payments"), invoice.get("amount_paid")
     if not isinstance(payments, dict) or payments.get("has_more") is True or not isinstance(paid, int):
         return None
-    known = sum(_paid(one) for one in _objects(payments.get("data")) if not _is_recorded(one))
+    known = sum(_paid(payment) for payment in _objects(payments.get("data")) if not _is_recorded(payment))
     return max(0, paid - known)
 
 
@@ -130,4 +132,4 @@ def _inside(holder: JsonValue | None, name: str) -> JsonValue:
 
 
 def _objects(value: JsonValue | None) -> list[StripeJson]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []

@@ -63,7 +63,7 @@ def refunds_of_charge(charge: str) -> Read:
     return Read(_PATHS[Kind.REFUND], {"charge": charge})
 
 
-def may_read() -> dict[str, Read]:
+def permission_probes() -> dict[str, Read]:
     """Return the smallest possible read of each list that a sync reads, by the name of its permission."""
     lists = {f"{kind}s": Read(path, {"limit": 1}) for kind, path in _PATHS.items()}
     return {**lists, "events": newest_event()}

@@ -74,7 +74,7 @@ def read_customer(customer: StripeJson) -> StripeCustomer:
 def _customer_details(customer: StripeJson) -> dict[str, JsonValue]:
     method = _object(_object(customer.get("invoice_settings")).get("default_payment_method"))
     card = _object(method.get("card"))
-    found: dict[str, JsonValue] = {
+    details: dict[str, JsonValue] = {
         "brand": card.get("brand") or method.get("type"),
         "last4": card.get("last4"),
         "exp_month": card.get("exp_month"),
@@ -82,7 +82,7 @@ def _customer_details(customer: StripeJson) -> dict[str, JsonValue]:
         "balance": customer.get("balance"),
         "currency": customer.get("currency"),
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in details.items() if value is not None}
 
 
 def read_product(product: StripeJson) -> StripeProduct:
@@ -141,7 +141,7 @@ def read_subscription(subscription: StripeJson) -> StripeSubscription:
         raise UnreadableObject(f"Stripe's subscription is not understood: {error}") from error
 
 
-def payment_taken_back(taken: StripeJson) -> str | None:
+def payment_of_reversal(taken: StripeJson) -> str | None:
     """Return the payment of a refund or a dispute: its payment intent, or the charge of an old one.
 
     Raises UnreadableObject if a field that is shown is missing.
@@ -151,9 +151,9 @@ def payment_taken_back(taken: StripeJson) -> str | None:
     return _reference(taken.get("payment_intent")) or _reference(taken.get("charge"))
 
 
-def amount_of(found: StripeJson, name: str) -> int:
+def amount_of(holder: StripeJson, name: str) -> int:
     """Return an amount of an object in minor units. Raises UnreadableObject if it is not a whole number."""
-    return _amount(found, name)
+    return _amount(holder, name)
 
 
 def read_invoice(invoice: StripeJson) -> StripeInvoice:
@@ -188,8 +188,8 @@ def read_invoice(invoice: StripeJson) -> StripeInvoice:
 
 def open_intents(invoice: StripeJson) -> tuple[str, ...]:
     """Return the ids of the payment intents that may still pay an invoice, from its `payments`."""
-    waiting = [one for one in _entries(invoice, "payments") if one.get("status") == "open"]
-    return _references([_object(one.get("payment")).get("payment_intent") for one in waiting])
+    waiting = [payment for payment in _entries(invoice, "payments") if payment.get("status") == "open"]
+    return _references([_object(payment.get("payment")).get("payment_intent") for payment in waiting])
 
 
 def read_preview(invoice: StripeJson) -> Preview:
@@ -209,8 +209,10 @@ def read_preview(invoice: StripeJson) -> Preview:
 
 def _discounts(invoice: StripeJson) -> tuple[int, ...]:
     listed = invoice.get("total_discount_amounts")
-    found = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    return tuple(_number(one.get("amount")) or 0 for one in found)
+    discounts = (
+        [discount for discount in listed if isinstance(discount, dict)] if isinstance(listed, list) else []
+    )
+    return tuple(_number(discount.get("amount")) or 0 for discount in discounts)
 
 
 def _pause(pause: StripeJson) -> Pause | None:
@@ -293,19 +295,19 @@ _READERS: Final[Mapping[str, Callable[[StripeJson], object]]] = {
 }
 
 
-def require_readable(found: StripeJson) -> None:
+def require_readable(answer: StripeJson) -> None:
     """Raise UnreadableObject unless an object has the fields that we rely on for its type.
 
     Called before an answer is recorded: a step whose recorded answer cannot be read would be stuck. Lists and
     previews are checked by their readers; a deleted object has only its id.
     """
-    if found.get("deleted") is True or found.get("object") == "list":
+    if answer.get("deleted") is True or answer.get("object") == "list":
         return
-    if "metadata" in found:
-        _metadata(found)
-    reader = _READERS.get(str(found.get("object")))
+    if "metadata" in answer:
+        _metadata(answer)
+    reader = _READERS.get(str(answer.get("object")))
     if reader is not None:
-        reader(found)
+        reader(answer)
 
 
 # Reading single fields ------------------------------------------------------------------------------
@@ -318,10 +320,10 @@ def _object(value: JsonValue | None) -> StripeJson:
 def _entries(holder: StripeJson, name: str) -> list[StripeJson]:
     """Return the entries of a list inside an object; without the list, it is not known to be empty."""
     data = _object(holder.get(name)).get("data")
-    found = [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else None
-    if found is None or len(found) != len(cast("list[JsonValue]", data)):
+    entries = [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else None
+    if entries is None or len(entries) != len(cast("list[JsonValue]", data)):
         raise UnreadableObject(f"{_called(holder)} has no {name}")
-    return found
+    return entries
 
 
 def _text(value: JsonValue | None) -> str | None:
@@ -334,10 +336,10 @@ def _number(value: JsonValue | None) -> int | None:
 
 
 def _not_negative(holder: StripeJson, name: str) -> int | None:
-    found = _number(holder.get(name))
-    if found is not None and found < 0:
+    number = _number(holder.get(name))
+    if number is not None and number < 0:
         raise UnreadableObject(f"{_called(holder)} has a negative {name}")
-    return found
+    return number
 
 
 def _time(value: JsonValue | None) -> datetime | None:
@@ -353,7 +355,7 @@ def _reference(value: JsonValue | None) -> str | None:
 def _references(value: JsonValue | None) -> tuple[str, ...]:
     """Return the ids of a list of references."""
     listed = value if isinstance(value, list) else []
-    return tuple(found for found in map(_reference, listed) if found is not None)
+    return tuple(reference for reference in map(_reference, listed) if reference is not None)
 
 
 def _metadata(holder: StripeJson) -> Mapping[str, str]:
@@ -363,8 +365,8 @@ def _metadata(holder: StripeJson) -> Mapping[str, str]:
 
 
 def _called(holder: StripeJson) -> str:
-    found = holder.get("object")
-    return f"Stripe's {found if isinstance(found, str) else 'object'}"
+    kind = holder.get("object")
+    return f"Stripe's {kind if isinstance(kind, str) else 'object'}"
 
 
 def _required(holder: StripeJson, name: str) -> str:
@@ -375,10 +377,10 @@ def _required(holder: StripeJson, name: str) -> str:
 
 
 def _required_reference(holder: StripeJson, name: str) -> str:
-    found = _reference(holder.get(name))
-    if not found:
+    reference = _reference(holder.get(name))
+    if not reference:
         raise UnreadableObject(f"{_called(holder)} has no {name}")
-    return found
+    return reference
 
 
 def _required_object(holder: StripeJson, name: str) -> StripeJson:

@@ -22,7 +22,9 @@ RECURRING: dict[str, JsonValue] = {"preview_mode": "recurring"}
 _A_WHILE = timedelta(hours=1)
 
 
-def read_preview_alone(invoice: StripeJson, recurring: Callable[[], StripeJson] | None = None) -> Preview:
+def read_preview_without_pending(
+    invoice: StripeJson, recurring: Callable[[], StripeJson] | None = None
+) -> Preview:
     """Like `read_preview`, for a new subscription, without the customer's pending invoice items.
 
     Our own invoices leave them out (`pending_invoice_items_behavior=exclude`). If Stripe has spread an amount
@@ -31,7 +33,7 @@ def read_preview_alone(invoice: StripeJson, recurring: Callable[[], StripeJson] 
     """
     alone, whole = _alone(invoice)
     if not alone and not whole and recurring is not None:
-        return read_preview_alone(recurring())
+        return read_preview_without_pending(recurring())
     if not alone or whole:
         return read_preview(invoice)
     total = sum(map(_net, alone))
@@ -51,7 +53,7 @@ def read_terms(invoice: StripeJson) -> tuple[InvoiceLine, ...]:
     return read_preview({**invoice, "lines": {"data": [*terms]}}).lines
 
 
-def read_waiting(invoice: StripeJson, recurring: Callable[[], StripeJson]) -> int:
+def read_pending_amount(invoice: StripeJson, recurring: Callable[[], StripeJson]) -> int:
     """Return the amount of pending items in a preview, in minor units: all but the items' periods.
 
     `recurring` reads a preview of those periods alone.
@@ -63,12 +65,12 @@ def read_waiting(invoice: StripeJson, recurring: Callable[[], StripeJson]) -> in
     return read_preview(invoice).total - periods
 
 
-def bills_what_has_waited(invoice: StripeJson) -> bool:
+def has_pending_items(invoice: StripeJson) -> bool:
     """Return whether a preview has pending items; they come first."""
     return not _alone(invoice)[1]
 
 
-def is_of_next_term(invoice: StripeJson, item: StripeItem, at: int) -> bool:
+def previews_next_term(invoice: StripeJson, item: StripeItem, at: int) -> bool:
     """Return whether the preview of a change at `at` (epoch seconds) is the invoice of `item`'s next term.
 
     Stripe previews that invoice if the change itself makes none, as in a trial.
@@ -99,36 +101,36 @@ def _about(line: StripeJson) -> list[StripeJson]:
     parent = line.get("parent")
     about = parent if isinstance(parent, dict) else {}
     details = (about.get(f"{kind}_details") for kind in ("subscription_item", "invoice_item"))
-    return [one for one in details if isinstance(one, dict)]
+    return [part for part in details if isinstance(part, dict)]
 
 
 def _has_waited(line: StripeJson) -> bool:
-    return any(one.get("invoice_item") for one in _about(line))
+    return any(details.get("invoice_item") for details in _about(line))
 
 
 def _prorates(line: StripeJson) -> bool:
-    return any(one.get("proration") is True for one in _about(line))
+    return any(details.get("proration") is True for details in _about(line))
 
 
 def _net(line: StripeJson) -> int:
     """Return a line's amount after discounts, with the taxes that are not included; minor units."""
-    off = sum(_number(one, "amount") for one in _objects(line.get("discount_amounts")))
-    added = [one for one in _objects(line.get("taxes")) if one.get("tax_behavior") == "exclusive"]
-    return _number(line, "amount") - off + sum(_number(one, "amount") for one in added)
+    off = sum(_number(discount, "amount") for discount in _objects(line.get("discount_amounts")))
+    added = [tax for tax in _objects(line.get("taxes")) if tax.get("tax_behavior") == "exclusive"]
+    return _number(line, "amount") - off + sum(_number(tax, "amount") for tax in added)
 
 
 def _off(lines: list[StripeJson]) -> list[StripeJson]:
     """Return what each discount takes off these lines."""
     sums: dict[str, int] = {}
     for line in lines:
-        for one in _objects(line.get("discount_amounts")):
-            name = str(one.get("discount"))
-            sums[name] = sums.get(name, 0) + _number(one, "amount")
+        for discount in _objects(line.get("discount_amounts")):
+            name = str(discount.get("discount"))
+            sums[name] = sums.get(name, 0) + _number(discount, "amount")
     return [{"discount": name, "amount": amount} for name, amount in sums.items()]
 
 
 def _objects(value: JsonValue | None) -> list[StripeJson]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def _number(holder: StripeJson, name: str) -> int:

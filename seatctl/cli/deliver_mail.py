@@ -19,11 +19,11 @@ def deliver(ctx: Context, first_entry: int) -> None:
     try:
         if not ctx.profile.text("mail.host", ctx.environment):
             return
-        from seatctl.config.mail import find_post
+        from seatctl.config.mail import find_mail_setup
         from seatctl.services.notifications.delivery import DeliveryLimit, send_due
 
         limit = DeliveryLimit(MAX_MESSAGES, MAX_SECONDS, first_entry, patient=False)
-        find = partial(find_post, ctx.settings, ctx.profile, ctx.environment, MAX_SECONDS)
+        find = partial(find_mail_setup, ctx.settings, ctx.profile, ctx.environment, MAX_SECONDS)
         sent = send_due(ctx.ledger, find, ctx.now, limit)
         for row in sent.rows:
             if row["result"] not in {"failed", "put off"}:

@@ -247,11 +247,11 @@ def _certificates(ctx: Context) -> Finding:
 
 def _key_permissions(ctx: Context) -> Finding:
     """Check that a restricted key may read what a sync reads; writing cannot be tried."""
-    from seatctl.billing.listings import may_read
+    from seatctl.billing.listings import permission_probes
     from seatctl.billing.port import KeyLacksPermission
 
     missing = []
-    for name, call in may_read().items():
+    for name, call in permission_probes().items():
         try:
             ctx.stripe.read(call)
         except KeyLacksPermission:

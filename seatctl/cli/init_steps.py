@@ -116,13 +116,13 @@ def _actor(ctx: Context, options: InitOptions, before: Profile | None) -> str | 
         kept = before.values.get("actor")
         return str(kept) if kept else None
     if named is None and ctx.interactive and not ctx.options.yes:
-        return _asked_actor(ctx)
+        return _ask_for_actor(ctx)
     if named is not None and not is_actor(named):
         raise UsageError(f"--actor takes an e-mail address or ci:NAME, not {named!r}")
     return None if named is None or named.startswith("os:") else named
 
 
-def _asked_actor(ctx: Context) -> str | None:
+def _ask_for_actor(ctx: Context) -> str | None:
     """Ask for the actor until the answer is valid: the ledger will know the person by this address."""
     from seatctl.output.redact import redact
     from seatctl.rules.emails import check_email

@@ -108,7 +108,7 @@ def send(
 
     ctx = context(typer_ctx)
     options = SendOptions(failed, again, at_once)
-    ctx.emit(send_messages(ctx.ledger, lambda: ctx.post, ctx.call, options), handle="id")
+    ctx.emit(send_messages(ctx.ledger, lambda: ctx.mail_setup, ctx.call, options), handle="id")
 
 
 @app.command("test")
@@ -138,12 +138,12 @@ def send_test(
     if "@" not in recipient:
         raise UsageError("the actor is not an e-mail address", hint="seatctl notify test EMAIL")
     if password_stdin and not ctx.options.dry_run:
-        from seatctl.config.mail import keep_password
+        from seatctl.config.mail import store_password
         from seatctl.config.secrets import read_secret
         from seatctl.input.lines import stdin_line
 
-        keep_password(ctx.settings, ctx.profile, read_secret(stdin_line()))
-    record = commands.send_test(ctx.ledger, lambda: ctx.post, ctx.call, recipient, ctx.profile.name)
+        store_password(ctx.settings, ctx.profile, read_secret(stdin_line()))
+    record = commands.send_test(ctx.ledger, lambda: ctx.mail_setup, ctx.call, recipient, ctx.profile.name)
     columns = [Column(key, key.capitalize(), table=key != "dry_run") for key in record]
     if ctx.options.dry_run:
         ctx.note(would_have(f"sent a test message to {recipient}"))

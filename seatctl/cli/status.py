@@ -117,7 +117,7 @@ def _disputes(invoices: Iterable[Invoice]) -> Iterator[str]:
 
     for invoice in invoices:
         number = invoice.number or invoice.stripe_id
-        for dispute in (one for one in invoice.disputes if one.is_open):
+        for dispute in (dispute for dispute in invoice.disputes if dispute.is_open):
             currency = dispute.currency or invoice.currency
             money = f"{plain_amount(dispute.amount, currency)} {currency.upper()}"
             waits = "the bank decides"

@@ -141,4 +141,4 @@ def _follow(ctx: Context, proposal: Proposal) -> Report:
                 ctx.note(waiting.message)
                 announced = True
             wait_for_page(ctx.billing, waiting, time.sleep)
-        ctx.look_at_the_clock()
+        ctx.reread_clock()

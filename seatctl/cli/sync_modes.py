@@ -44,7 +44,7 @@ def watch(ctx: Context, every: int) -> None:
             ctx.note(f"{error.message}; the next try is in {every} seconds")
         _deliver(ctx)
         time.sleep(every)
-        ctx.look_at_the_clock()
+        ctx.reread_clock()
 
 
 def _deliver(ctx: Context) -> None:
@@ -70,7 +70,7 @@ def follow_events(ctx: Context, source: str) -> None:
             changed = object_of(event)
             if changed is None:
                 continue
-            ctx.look_at_the_clock()
+            ctx.reread_clock()
             try:
                 report = sync_objects(ctx.ledger, ctx.billing, ctx.call, [changed])
             except TryAgain as error:

@@ -181,7 +181,7 @@ def import_file(
     """
     from seatctl.input.columns import renames
     from seatctl.input.tables import open_table
-    from seatctl.rules.people import USER_FIELDS, incoming
+    from seatctl.rules.people import USER_FIELDS, checked_rows
     from seatctl.services.users.import_file import import_users
 
     ctx = context(typer_ctx)
@@ -189,7 +189,7 @@ def import_file(
         ignored = [name for name in table.ignored if name not in _LISTED]
         if ignored:  # the name may be a typing mistake
             ctx.note(f"ignored columns: {', '.join(ignored)}")
-        report = import_users(ctx.ledger, ctx.call, incoming(table), skip_bad=skip_bad)
+        report = import_users(ctx.ledger, ctx.call, checked_rows(table), skip_bad=skip_bad)
         ctx.emit(report, handle="email")
 
 

@@ -5,7 +5,14 @@ The password comes from the environment, then the system keyring, then `mail.pas
 
 from __future__ import annotations
 
-from seatctl.config.secrets import COMMAND_SECONDS, NoKey, first_line, keep_secret, kept_secret, keyring_entry
+from seatctl.config.secrets import (
+    COMMAND_SECONDS,
+    NoKey,
+    first_line,
+    keyring_entry,
+    store_secret,
+    stored_secret,
+)
 from seatctl.config.settings import Environment, Profile, Settings
 from seatctl.errors import Code, refuse
 from seatctl.mail.email import MailServer
@@ -17,7 +24,7 @@ _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _HERE = frozenset(("127.0.0.1", "::1", "localhost"))
 
 
-def find_post(
+def find_mail_setup(
     settings: Settings, profile: Profile, environment: Environment, seconds: float = COMMAND_SECONDS
 ) -> MailSetup:
     """Return the server and the texts of a profile. Raises `mail_not_configured`, NoKey.
@@ -68,9 +75,9 @@ def find_server(
     )
 
 
-def keep_password(settings: Settings, profile: Profile, password: str) -> None:
+def store_password(settings: Settings, profile: Profile, password: str) -> None:
     """Store the password of the mail server in the system keyring. Raises NoKey if there is none."""
-    if not keep_secret(_entry(settings, profile), password):
+    if not store_secret(_entry(settings, profile), password):
         raise NoKey(
             "this machine has no system keyring to store the password in",
             hint=f"set {PASSWORD_VARIABLE}, or seatctl config set mail.password_command 'COMMAND'",
@@ -78,7 +85,7 @@ def keep_password(settings: Settings, profile: Profile, password: str) -> None:
 
 
 def _password(settings: Settings, profile: Profile, environment: Environment, seconds: float) -> str:
-    given = environment.get(PASSWORD_VARIABLE) or kept_secret(_entry(settings, profile))
+    given = environment.get(PASSWORD_VARIABLE) or stored_secret(_entry(settings, profile))
     if given:
         return given
     command = profile.text("mail.password_command", environment)

@@ -75,7 +75,7 @@ def key_mode(secret: str) -> Mode | None:
 
 def store_key(settings: Settings, profile: Profile, secret: str) -> None:
     """Store the key in the system keyring. Raises NoKey if there is none, or if it stores nothing."""
-    if not keep_secret(keyring_entry(settings, profile), secret):
+    if not store_secret(keyring_entry(settings, profile), secret):
         raise _no_keyring(profile)
 
 
@@ -119,7 +119,7 @@ def _from_environment(environment: Environment) -> Key | None:
 
 def _from_keyring(settings: Settings, profile: Profile) -> Key | None:
     """A machine without a keyring counts as one without a stored key."""
-    secret = kept_secret(keyring_entry(settings, profile))
+    secret = stored_secret(keyring_entry(settings, profile))
     return Key(secret, "the system keyring") if secret else None
 
 
@@ -128,7 +128,7 @@ def keyring_entry(settings: Settings, profile: Profile) -> str:
     return f"{profile.name}@{Path(settings.path).resolve()}"
 
 
-def kept_secret(entry: str) -> str | None:
+def stored_secret(entry: str) -> str | None:
     """Return what the system keyring has under this entry; None also if there is no keyring."""
     import keyring
     from keyring.errors import KeyringError
@@ -139,7 +139,7 @@ def kept_secret(entry: str) -> str | None:
         return None
 
 
-def keep_secret(entry: str, secret: str) -> bool:
+def store_secret(entry: str, secret: str) -> bool:
     """Store a secret in the system keyring; return whether it is really there."""
     import keyring
     from keyring.errors import KeyringError
@@ -148,7 +148,7 @@ def keep_secret(entry: str, secret: str) -> bool:
         keyring.set_password(KEYRING_SERVICE, entry, secret)
     except (KeyringError, *_NO_KEYRING):
         return False
-    return kept_secret(entry) == secret
+    return stored_secret(entry) == secret
 
 
 def _from_command(profile: Profile) -> Key | None:

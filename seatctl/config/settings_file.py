@@ -135,9 +135,9 @@ def _edited(
     if after.current is not None and after.current != before.current:
         document["profile"] = after.current
     for name, profile in after.profiles.items():
-        was = before.profiles[name].values if name in before.profiles else {}
-        for key in {**was, **profile.values}:
-            if was.get(key) != profile.values.get(key):
+        old_values = before.profiles[name].values if name in before.profiles else {}
+        for key in {**old_values, **profile.values}:
+            if old_values.get(key) != profile.values.get(key):
                 _put(document, ("profiles", name, *key.split(".")), profile.values.get(key), new_table)
     return document
 

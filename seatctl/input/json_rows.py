@@ -33,13 +33,13 @@ def json_rows(
     lines: Iterable[str], wanted: WantedColumns, *, array: bool
 ) -> tuple[Iterator[FileRow], list[str]]:
     """Return the rows, and the unused keys of the first object. Raises NoSuchColumn, UsageError."""
-    found = _numbered(_of_array(lines)) if array else _of_lines(lines)
-    first = next(found, None)
+    objects = _numbered(_of_array(lines)) if array else _of_lines(lines)
+    first = next(objects, None)
     if first is None:
         return iter(()), []
     ignored = [] if first.problem else wanted.columns(list(first.values))[1]
     keys = [column_key(wanted.mapping.get(field, field)) for field in wanted.fields]
-    return _rows(chain([first], found), keys), ignored
+    return _rows(chain([first], objects), keys), ignored
 
 
 def _of_lines(lines: Iterable[str]) -> Iterator[_Found]:
@@ -108,18 +108,18 @@ def _whole(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
 def _numbered(objects: Iterator[_Found]) -> Iterator[_Found]:
     """Give every object its own line number: further objects on one line count on."""
     last = 0
-    for found in objects:
-        last = max(found.line, last + 1)
-        yield found._replace(line=last)
+    for item in objects:
+        last = max(item.line, last + 1)
+        yield item._replace(line=last)
 
 
 def _rows(objects: Iterable[_Found], keys: Sequence[str]) -> Iterator[FileRow]:
-    for line, found, problem in objects:
+    for line, item, problem in objects:
         if problem is not None:
             yield FileRow(line, (), problem)
             continue
         values: dict[str, str] = {}
-        problems = [wrong for key, value in found.items() if (wrong := _keep(values, keys, key, value))]
+        problems = [wrong for key, value in item.items() if (wrong := _keep(values, keys, key, value))]
         row = tuple(values.get(key, "") for key in keys)
         yield FileRow(line, row, "; ".join(problems) or (NUL if "\0" in "".join(row) else None))
 

@@ -11,7 +11,7 @@ from seatctl.ledger.transaction import Transaction
 from seatctl.ledger.undo import held_seats
 from seatctl.models.request import RequestStatus, SeatRequest
 from seatctl.models.subscription import Subscription
-from seatctl.rules.approval import AUTOMATIC, ApprovalOutcome, Requester, automatically
+from seatctl.rules.approval import AUTOMATIC, ApprovalOutcome, Requester, decide_automatically
 
 _WITH_FREE_SEATS = """SELECT id FROM subscriptions WHERE capacity > assigned
     AND status IN ('active', 'trialing', 'past_due')
@@ -99,7 +99,7 @@ def _suits(tx: Transaction, request: SeatRequest, subscription: Subscription, fr
     group = tx.value("SELECT group_name FROM users WHERE id = ?", (request.user_id,))
     today = requests.approved_automatically(tx, subscription.id, tx.call.now)
     requester = Requester(request.email, None if group is None else str(group), tx.call.now, today)
-    return automatically(subscription.auto_approval, requester, free).outcome is ApprovalOutcome.SEAT
+    return decide_automatically(subscription.auto_approval, requester, free).outcome is ApprovalOutcome.SEAT
 
 
 def take_seat(tx: Transaction, request: SeatRequest, subscription: Subscription, *, by: str | None) -> int:

@@ -25,7 +25,7 @@ from seatctl.errors import Code, JsonValue, refuse
 from seatctl.ledger import groups
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.report import Record
-from seatctl.rules.people import Incoming
+from seatctl.rules.people import PersonRow
 
 _TABLE = """CREATE TEMP TABLE incoming (
     line INTEGER PRIMARY KEY,
@@ -95,7 +95,7 @@ class RowVerdict(StrEnum):
     """A row that cannot be used; `problem` says why."""
 
 
-def load(journal: Journal, rows: Iterable[Incoming]) -> int:
+def load(journal: Journal, rows: Iterable[PersonRow]) -> int:
     """Fill `incoming` with the rows of a file, one at a time; return how many."""
     journal.execute("DROP TABLE IF EXISTS incoming")
     journal.execute(_TABLE)

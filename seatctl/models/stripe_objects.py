@@ -117,7 +117,7 @@ class StripeSubscription:
     """The id of a schedule. It resets the items at the beginning of each phase, despite earlier changes."""
     flexible: bool = True
     """The billing mode: flexible computes credits from what was billed, classic from the items."""
-    speaks_of: str | None = None
+    described_item: str | None = None
     """The item that its metadata speaks of, which may be gone; None: the ledger tells nothing of that."""
 
 

@@ -26,9 +26,9 @@ class Cells(NamedTuple):
     foldable: bool
 
 
-def spanned(found: Sequence[int]) -> int:
+def spanned(column_widths: Sequence[int]) -> int:
     """Return the width of a table with columns of these widths."""
-    return sum(found) + GAP * (len(found) - 1)
+    return sum(column_widths) + GAP * (len(column_widths) - 1)
 
 
 def widths(columns: Sequence[Cells], room: int) -> list[int]:
@@ -36,15 +36,15 @@ def widths(columns: Sequence[Cells], room: int) -> list[int]:
 
     The sum may exceed `room`: numbers and times are never cut.
     """
-    found = [max(map(cell_len, (column.title, *column.texts))) for column in columns]
+    result = [max(map(cell_len, (column.title, *column.texts))) for column in columns]
     for least in (_sentence, _address, _anything):
         floors = [least(column) for column in columns]
-        while spanned(found) > room:
-            wide = [at for at, width in enumerate(found) if width > floors[at]]
+        while spanned(result) > room:
+            wide = [at for at, width in enumerate(result) if width > floors[at]]
             if not wide:
                 break
-            found[max(wide, key=found.__getitem__)] -= 1
-    return found
+            result[max(wide, key=result.__getitem__)] -= 1
+    return result
 
 
 def folded(text: str, width: int) -> str:

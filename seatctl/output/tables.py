@@ -60,11 +60,11 @@ def render_list(
     table = Table(
         box=None, pad_edge=False, show_header=style.header, header_style="bold", padding=(0, GAP, 0, 0)
     )
-    for column, one, width in zip(shown, cells, room, strict=True):
+    for column, column_cells, width in zip(shown, cells, room, strict=True):
         numeric = column.kind in {"integer", "money"}
-        title = Text(folded(one.title, width))
+        title = Text(folded(column_cells.title, width))
         table.add_column(title, justify="right" if numeric else "left", no_wrap=True, width=width)
-    for texts in zip(*(one.texts for one in cells), strict=True):
+    for texts in zip(*(column_cells.texts for column_cells in cells), strict=True):
         table.add_row(*(Text(folded(text, width)) for text, width in zip(texts, room, strict=True)))
     return _draw(style, table, UNBOUNDED)
 

@@ -51,7 +51,7 @@ class ApprovalVerdict(NamedTuple):
     why: str
 
 
-def automatically(rules: AutoApproval, asking: Requester, free: int) -> ApprovalVerdict:
+def decide_automatically(rules: AutoApproval, asking: Requester, free: int) -> ApprovalVerdict:
     """Return what the subscription's approval rules decide for this requester, and by which rule."""
     refusal = _refusal(rules, asking)
     if refusal is not None:
@@ -74,7 +74,7 @@ def _refusal(rules: AutoApproval, asking: Requester) -> tuple[str, str] | None:
         return "until", f"automatic approval ended on {rules.until:%Y-%m-%d}"
     domain = email_key(asking.email).rpartition("@")[2]
     # Rules read from Stripe's metadata may have domains as somebody typed them there: `@Example.com`.
-    if rules.domains and domain not in {domain_key(one.strip().removeprefix("@")) for one in rules.domains}:
+    if rules.domains and domain not in {domain_key(text.strip().removeprefix("@")) for text in rules.domains}:
         return "domain", f"{domain} is not one of the domains that are approved automatically"
     if rules.groups and group_key(asking.group or "") not in map(group_key, rules.groups):
         return "group", "the user's group is not one of those that are approved automatically"

@@ -56,14 +56,14 @@ def auto_approval_fields(rules: AutoApproval) -> dict[str, JsonValue]:
 
 def read_auto_approval(fields: Mapping[str, JsonValue]) -> AutoApproval:
     """Return the rules stored by `auto_approval_fields`; a missing field means off or unlimited."""
-    daily, until, keep = fields.get("daily_limit"), fields.get("until"), fields.get("keep_free")
+    daily, until, keep_free = fields.get("daily_limit"), fields.get("until"), fields.get("keep_free")
     return AutoApproval(
         enabled=fields.get("enabled") is True,
         domains=_texts(fields.get("domains")),
         groups=_texts(fields.get("groups")),
         daily_limit=daily if isinstance(daily, int) else None,
         until=parse_time(until) if isinstance(until, str) else None,
-        keep_free=keep if isinstance(keep, int) else 0,
+        keep_free=keep_free if isinstance(keep_free, int) else 0,
     )
 
 

@@ -10,10 +10,10 @@ from seatctl.models.plan import Renewal
 from seatctl.models.subscription import Subscription, SubscriptionStatus
 from seatctl.rules import hints
 from seatctl.rules.payment_states import (
-    first_way,
     hint_of,
     is_cut_off,
     over_assigned,
+    payment_command,
     payments_of,
     stopped_trouble,
 )
@@ -144,7 +144,7 @@ def _more_seats(subscription: Subscription, seats: int, at: datetime | None) -> 
     if subscription.pause is not None:
         return hints.then(hints.command("subs", "resume", subscription.name), buy)
     if subscription.status is SubscriptionStatus.PAST_DUE:
-        return hints.then(first_way(payments_of(subscription)), buy)
+        return hints.then(payment_command(payments_of(subscription)), buy)
     if subscription.policy is not None and at is not None and is_cut_off(subscription, at):
         opens = subscription.term_end - timedelta(days=subscription.policy.renewal_window_days)
         if subscription.policy.renewal is Renewal.MANUAL and at >= opens:

@@ -75,10 +75,10 @@ def _shell_words(text: str) -> list[str]:
     word: list[str] | None = None  # None between words; an empty pair of quotes is a word
     quoted, at = False, 0
     while at < len(text):
-        found = (_IN_QUOTES if quoted else _OUTSIDE).match(text, at)
-        if found is None:
+        match = (_IN_QUOTES if quoted else _OUTSIDE).match(text, at)
+        if match is None:
             raise NotALine("it ends in a backslash" if text[at] == "\\" else "a quote is never closed")
-        part, at = found[0], found.end()
+        part, at = match[0], match.end()
         if not quoted and (part.isspace() or (part[0] == "#" and word is None)):
             if word is not None:
                 words.append("".join(word))
@@ -136,7 +136,7 @@ def fill(template: Sequence[str], values: Mapping[str, str]) -> tuple[str, ...]:
             raise NotALine(f"{name} begins with '-', which could be taken for an option: {value}")
         if not value.isprintable():
             raise NotALine(f"{name} has a control character")
-    return tuple(PLACEHOLDER.sub(lambda found: values[found[1]], word) for word in template)
+    return tuple(PLACEHOLDER.sub(lambda match: values[match[1]], word) for word in template)
 
 
 def line(n: int, words: Sequence[str]) -> Line:

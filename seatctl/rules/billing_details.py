@@ -86,10 +86,10 @@ def _part(typed: str) -> tuple[str, str]:
 
 
 def _tax_id(typed: str) -> tuple[str, str]:
-    found = _TAX_ID.fullmatch(typed.strip())
-    if found is None or not typed.isprintable():
+    match = _TAX_ID.fullmatch(typed.strip())
+    if match is None or not typed.isprintable():
         raise UsageError(
             f"--tax-id takes TYPE:VALUE, not {typed!r}",
             hint="TYPE is Stripe's type of the tax id (eu_vat, gb_vat, us_ein, …)",
         )
-    return found[1], found[2].strip()
+    return match[1], match[2].strip()

@@ -93,13 +93,13 @@ def end_command(name: str) -> str:
     return hints.command("subs", "cancel", name, "--now", "--refund")
 
 
-def back_command(standing: SubscriptionState, now: TermContent) -> str:
+def reverse_command(state: SubscriptionState, now: TermContent) -> str:
     """Return the command that reverses a change to `now`, as far as the policy allows it."""
-    policy, before = standing.policy, standing.now
+    policy, before = state.policy, state.now
     by_hand = policy.renewal is Renewal.MANUAL  # then plan and seats are changed only by renewing
     if now.plan != before.plan and policy.plan_change is PlanChange.ANYTIME and not by_hand:
-        return hints.command("subs", "change-plan", standing.name, before.plan)
+        return hints.command("subs", "change-plan", state.name, before.plan)
     gives_back = policy.decrease is not Decrease.RENEWAL_WINDOW and not by_hand
     if now.seats < before.seats or (now.seats > before.seats and gives_back):
-        return hints.command("subs", "set-seats", standing.name, before.seats)
-    return end_command(standing.name)
+        return hints.command("subs", "set-seats", state.name, before.seats)
+    return end_command(state.name)

@@ -20,7 +20,7 @@ from seatctl.rules.assignment import (
     require_usable,
     shortage,
 )
-from seatctl.rules.people import judged
+from seatctl.rules.people import checked_row
 from seatctl.rules.revocations import RevocationCount, RevocationLimit
 from seatctl.rules.revocations import check as check_revocations
 
@@ -56,7 +56,7 @@ def desired(
             continue
         email, subscription, name, group, until = values
         never = until.casefold() == NEVER
-        person = judged(line, (email, name, group, "", "" if never else until))
+        person = checked_row(line, (email, name, group, "", "" if never else until))
         named, wrong = subscription or default or "", person.problem
         if not named:
             missing = "the subscription is missing; --subscription names one for all rows"
@@ -84,16 +84,18 @@ def require_named(unnamed: Sequence[UnnamedSubscription], named: Sequence[str]) 
     """
     from shlex import quote
 
-    missing = [one for one in unnamed if one.applied]
+    missing = [subscription for subscription in unnamed if subscription.applied]
     if not missing:
         return
-    listed = ", ".join(f"{one.name} ({one.seated:,} seated)" for one in missing)
-    options = " ".join(f"-s {quote(name)}" for name in [*named, *(one.name for one in missing)])
+    listed = ", ".join(f"{subscription.name} ({subscription.seated:,} seated)" for subscription in missing)
+    options = " ".join(
+        f"-s {quote(name)}" for name in [*named, *(subscription.name for subscription in missing)]
+    )
     raise refuse(
         Code.NOT_IN_FILE,
         f"the file lacks {listed}, which an earlier file had; nothing was written",
         hint=f"if all of their seats should be revoked: {options}; otherwise name only the others with -s",
-        data={"subscriptions": [one.name for one in missing]},
+        data={"subscriptions": [compared.name for compared in missing]},
     )
 
 
@@ -170,9 +172,9 @@ def check(changes: Changes, most: RevocationLimit, ledger_id: str) -> None:
     check_revocations(
         most,
         [
-            RevocationCount(one.subscription.name, one.subscription.assigned, one.leaving)
-            for one in changes.subscriptions
-            if one.leaving
+            RevocationCount(compared.subscription.name, compared.subscription.assigned, compared.leaving)
+            for compared in changes.subscriptions
+            if compared.leaving
         ],
         "--check",
     )
@@ -188,9 +190,9 @@ def refuse_shortage(changes: Changes, without: Sequence[dict[str, JsonValue]]) -
         named = refusal.message.partition(";")[2]
         message = sentence(first) + (f";{named}" if named else "")
         return NoSeatsLeft(message, hint=hint, data=refusal.data)
-    sentences = "; ".join(sentence(one) for one in short[:_MOST_SENTENCES])
+    sentences = "; ".join(sentence(compared) for compared in short[:_MOST_SENTENCES])
     rest = f"; and {len(short) - _MOST_SENTENCES} more" if len(short) > _MOST_SENTENCES else ""
-    missing = sum(one.short for one in short)
+    missing = sum(compared.short for compared in short)
     return NoSeatsLeft(f"{sentences}{rest}", hint=hint, data={"missing": missing, "rows": [*without]})
 
 

@@ -13,10 +13,10 @@ def differences(before: JsonValue, after: JsonValue) -> list[str]:
     Unchanged fields and added fields without a value are left out. A state is None if the thing did not
     exist.
     """
-    was, became = dict(_fields(before)), dict(_fields(after))
+    old_fields, new_fields = dict(_fields(before)), dict(_fields(after))
     texts = []
-    for name in sorted({*was, *became}):
-        old, new = was.get(name), became.get(name)
+    for name in sorted({*old_fields, *new_fields}):
+        old, new = old_fields.get(name), new_fields.get(name)
         if old == new:
             continue
         texts.append(f"{name}: {_text(new)}" if old is None else f"{name}: {_text(old)} → {_text(new)}")

@@ -23,7 +23,7 @@ OURS: Final = "seatctl_"
 _OF_ALL: Final = frozenset((LEDGER, OPERATION, REQUEST))
 
 
-def said_of(subscription: StripeSubscription, item: StripeItem) -> Mapping[str, str]:
+def metadata_of(subscription: StripeSubscription, item: StripeItem) -> Mapping[str, str]:
     """Return the metadata that applies to our subscription on this item."""
     if not is_on_item(subscription, item):
         return subscription.metadata
@@ -41,16 +41,18 @@ def is_on_item(subscription: StripeSubscription, item: StripeItem) -> bool:
     """
     if any(key.startswith(OURS) for key in item.metadata):
         return True
-    if subscription.speaks_of is not None:
-        return item.id != subscription.speaks_of
-    licensed = [one for one in subscription.items if one.licensed]
+    if subscription.described_item is not None:
+        return item.id != subscription.described_item
+    licensed = [item for item in subscription.items if item.licensed]
     if len(licensed) <= 1:
         return False
-    oldest = min(licensed, key=lambda one: one.created)
+    oldest = min(licensed, key=lambda item: item.created)
     return item.id != oldest.id or NAME not in subscription.metadata
 
 
-def as_known(subscription: StripeSubscription, subscriptions: Sequence[Subscription]) -> StripeSubscription:
+def with_described_item(
+    subscription: StripeSubscription, subscriptions: Sequence[Subscription]
+) -> StripeSubscription:
     """Return Stripe's subscription, marked with the item that its metadata describes.
 
     `subscriptions` are the ledger's rows for it, oldest first. Stripe alone does not tell if the described
@@ -60,9 +62,9 @@ def as_known(subscription: StripeSubscription, subscriptions: Sequence[Subscript
         return subscription
     name = subscription.metadata.get(NAME)
     if name is None:
-        return replace(subscription, speaks_of="")
+        return replace(subscription, described_item="")
     named = (row for row in subscriptions if name_key(row.name) == name_key(name))
-    return replace(subscription, speaks_of=next(named, subscriptions[0]).stripe_item)
+    return replace(subscription, described_item=next(named, subscriptions[0]).stripe_item)
 
 
 def with_metadata(
@@ -77,7 +79,9 @@ def with_metadata(
     listed = form.get("items")
     items: list[JsonValue] = listed if isinstance(listed, list) else [{"id": item}]
     written: list[JsonValue] = [
-        {**one, "metadata": dict(described)} if isinstance(one, dict) and one.get("id") == item else one
-        for one in items
+        {**entry, "metadata": dict(described)}
+        if isinstance(entry, dict) and entry.get("id") == item
+        else entry
+        for entry in items
     ]
     return {**form, "items": written, "metadata": dict(marks)}

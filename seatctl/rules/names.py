@@ -99,9 +99,9 @@ def group_key(group: str) -> str:
     return name_key(" ".join(group.split()))
 
 
-def same_group(one: str | None, other: str | None) -> bool:
+def same_group(first: str | None, second: str | None) -> bool:
     """Return whether two groups are the same, or both missing."""
-    return group_key(one or "") == group_key(other or "")
+    return group_key(first or "") == group_key(second or "")
 
 
 def name_key(name: str) -> str:

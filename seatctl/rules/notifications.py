@@ -20,25 +20,25 @@ Facts = Mapping[str, JsonValue]
 _WITH_CODE = frozenset((Template.SEAT_ASSIGNED, Template.REQUEST_APPROVED))
 
 
-def overtaken(template: str, facts: Facts, now: datetime) -> str | None:
+def why_outdated(template: str, facts: Facts, now: datetime) -> str | None:
     """Return why a message is no longer true at `now` (UTC) and should not be sent, or None."""
     recipient = _part(facts, "recipient") or {}
     if "@" not in str(recipient.get("email")):
         return "the recipient has no e-mail address"
-    for templates, key, is_so, why in _OVERTAKEN:
+    for templates, key, is_so, why in _OUTDATED:
         thing = _part(facts, key)
         if template in templates and thing is not None and is_so(thing):
             return why
     ids, subscription = _part(facts, "ids") or {}, _part(facts, "subscription") or {}
     if template == Template.RENEWAL_REMINDER:
-        return _term_overtaken(from_epoch(int(str(ids.get("term_end", 0)))), subscription, now)
+        return _term_outdated(from_epoch(int(str(ids.get("term_end", 0)))), subscription, now)
     if template == Template.PAYMENT_FAILED and "unpaid_since" in ids:
         unpaid_since = format_time(from_epoch(int(str(ids["unpaid_since"]))))
         return None if unpaid_since == subscription.get("unpaid_since") else "it has been paid since"
     return None
 
 
-def _term_overtaken(ends: datetime, subscription: Facts, now: datetime) -> str | None:
+def _term_outdated(ends: datetime, subscription: Facts, now: datetime) -> str | None:
     if format_time(ends) != subscription.get("term_end"):
         return "the term has been renewed since"
     if now >= ends:
@@ -46,7 +46,7 @@ def _term_overtaken(ends: datetime, subscription: Facts, now: datetime) -> str |
     return None if subscription.get("end_is_open") else "it has been renewed or canceled since"
 
 
-_OVERTAKEN: tuple[tuple[Collection[str], str, Callable[[Facts], bool], str], ...] = (
+_OUTDATED: tuple[tuple[Collection[str], str, Callable[[Facts], bool], str], ...] = (
     (
         (*_WITH_CODE, Template.RECLAIM_WARNING),
         "seat",
@@ -104,5 +104,5 @@ def reminder_due(
 
 
 def _part(facts: Facts, key: str) -> Mapping[str, JsonValue] | None:
-    found = facts.get(key)
-    return found if isinstance(found, dict) else None
+    part = facts.get(key)
+    return part if isinstance(part, dict) else None

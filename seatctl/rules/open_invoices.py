@@ -37,42 +37,45 @@ class OpenInvoice:
 
 def still_open(invoices: Sequence[StripeInvoice], less: Mapping[str, int]) -> tuple[OpenInvoice, ...]:
     """Return the invoices that stay open; `less` is what a refund takes off each, by id (minor units)."""
-    found = (
+    candidates = (
         OpenInvoice(
-            one.number or one.id, one.amount_remaining - less.get(one.id, 0), one.currency, one.due_date
+            invoice.number or invoice.id,
+            invoice.amount_remaining - less.get(invoice.id, 0),
+            invoice.currency,
+            invoice.due_date,
         )
-        for one in invoices
+        for invoice in invoices
     )
-    return tuple(one for one in found if one.amount > 0)
+    return tuple(invoice for invoice in candidates if invoice.amount > 0)
 
 
 def notes(invoices: Sequence[OpenInvoice], *, at_once: bool) -> list[str]:
     """Return a sentence for each invoice: who collects it, and the command that voids it."""
     return [
-        f"Invoice {one.number} over {one.money} stays open{_collected(one, at_once=at_once)};"
-        f" to void it: seatctl invoices void {quote(one.number)}"
-        for one in invoices
+        f"Invoice {invoice.number} over {invoice.money} stays open{_collected(invoice, at_once=at_once)};"
+        f" to void it: seatctl invoices void {quote(invoice.number)}"
+        for invoice in invoices
     ]
 
 
-def _collected(one: OpenInvoice, *, at_once: bool) -> str:
-    if one.due is not None:
-        return f", due {one.due:%Y-%m-%d}"
+def _collected(invoice: OpenInvoice, *, at_once: bool) -> str:
+    if invoice.due is not None:
+        return f", due {invoice.due:%Y-%m-%d}"
     # Stripe stops its own attempts when a subscription is canceled, but not when only its end is set.
     return ", to be paid by hand" if at_once else " and Stripe keeps collecting it"
 
 
-def in_summary(invoices: Sequence[OpenInvoice], *, at_once: bool) -> str:
+def summary_clause(invoices: Sequence[OpenInvoice], *, at_once: bool) -> str:
     """Return the end of a report's summary about these invoices; empty if there are none."""
-    named = [f"{one.number} over {one.money}" for one in invoices]
+    named = [f"{invoice.number} over {invoice.money}" for invoice in invoices]
     if not named:
         return ""
-    one = len(named) == 1
-    what = f"invoice {named[0]} stays" if one else f"invoices {', '.join(named)} stay"
+    single = len(named) == 1
+    what = f"invoice {named[0]} stays" if single else f"invoices {', '.join(named)} stay"
     voids = " ".join(quote(invoice.number) for invoice in invoices[:1])
     by_card = any(invoice.due is None for invoice in invoices) and not at_once
     collected = " and Stripe keeps collecting" if by_card else ""
-    return f"; {what} open{collected}: seatctl invoices void {voids} voids {'it' if one else 'the first'}"
+    return f"; {what} open{collected}: seatctl invoices void {voids} voids {'it' if single else 'the first'}"
 
 
 def owed_since(invoices: Sequence[StripeInvoice], *, past_due: bool) -> datetime | None:
@@ -80,8 +83,8 @@ def owed_since(invoices: Sequence[StripeInvoice], *, past_due: bool) -> datetime
 
     By card it is owed only if Stripe's status is past due: otherwise it may be waiting for a bank.
     """
-    moments = [one.due_date or (one.finalized_at if past_due else None) for one in invoices]
-    return min((one for one in moments if one is not None), default=None)
+    moments = [invoice.due_date or (invoice.finalized_at if past_due else None) for invoice in invoices]
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def holds_until(end: datetime, owed: datetime | None, grace_days: int) -> datetime:

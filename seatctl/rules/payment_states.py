@@ -60,7 +60,7 @@ def troubles_of(subscription: Subscription, at: datetime) -> tuple[Trouble, ...]
     if subscription.status in {"canceled", "incomplete_expired"}:
         return ()
     payments = payments_of(subscription)
-    found = [payment_trouble(payments, at), pause_trouble(payments, at)]
+    troubles = [payment_trouble(payments, at), pause_trouble(payments, at)]
     if subscription.assigned > subscription.capacity:
         over = subscription.assigned - subscription.capacity
         message = over_assigned(subscription)
@@ -68,9 +68,9 @@ def troubles_of(subscription: Subscription, at: datetime) -> tuple[Trouble, ...]
         pack = 1 if subscription.policy is None else subscription.policy.pack_size
         buy = f"seatctl subs add-seats {_quoted(subscription.name)} {-(-over // pack) * pack}"
         # While something is unpaid, adding seats would be a second purchase; a capacity of 0 cannot grow.
-        is_sound = not any(found) and subscription.capacity > 0 and not is_cut_off(subscription, at)
-        found.append(Trouble("over_assigned", message, (revoke, buy) if is_sound else (revoke,)))
-    return tuple(one for one in found if one is not None)
+        is_sound = not any(troubles) and subscription.capacity > 0 and not is_cut_off(subscription, at)
+        troubles.append(Trouble("over_assigned", message, (revoke, buy) if is_sound else (revoke,)))
+    return tuple(trouble for trouble in troubles if trouble is not None)
 
 
 def is_cut_off(subscription: Subscription, at: datetime) -> bool:
@@ -85,8 +85,8 @@ def is_cut_off(subscription: Subscription, at: datetime) -> bool:
 
 def unpaid_trouble(subscription: Subscription, at: datetime) -> Trouble | None:
     """Return the problem with its payments or its collection, or None. An ended subscription has none."""
-    found = (one for one in troubles_of(subscription, at) if one.reason != "over_assigned")
-    return next(found, None)
+    troubles = (trouble for trouble in troubles_of(subscription, at) if trouble.reason != "over_assigned")
+    return next(troubles, None)
 
 
 def over_assigned(subscription: Subscription) -> str:
@@ -103,12 +103,12 @@ def payment_trouble(payments: Payments, at: datetime) -> Trouble | None:
     name, since = payments.name, payments.unpaid_since
     if payments.status == "past_due" or (since is not None and since <= at):
         return past_due_trouble(payments, at)
-    late = tuple(one for one in payments.owed if _is_left(one, payments.pause, at))
+    late = tuple(invoice for invoice in payments.owed if _is_left(invoice, payments.pause, at))
     if not late:
         return None
     verb = "is" if len(late) == 1 else "are"
     what = f"open since {_day(late[-1].since)}"
-    if all(one.draft for one in late):
+    if all(invoice.draft for invoice in late):
         what = (
             "a draft that Stripe does not collect"
             if len(late) == 1
@@ -120,7 +120,7 @@ def payment_trouble(payments: Payments, at: datetime) -> Trouble | None:
 def past_due_trouble(payments: Payments, at: datetime) -> Trouble:
     """Return what is owed for a subscription that is past due, or on account after its due date."""
     name, since = payments.name, payments.unpaid_since
-    late = tuple(one for one in payments.owed if one.due is None or one.due <= at)
+    late = tuple(invoice for invoice in payments.owed if invoice.due is None or invoice.due <= at)
     owed = f": {_amount(late)} is unpaid" if late else ""
     state = f"{name} is past due" if since is None else f"{name} has been past due since {_day(since)}"
     ends = "" if since is None else _access(since + timedelta(days=payments.grace_days), at)
@@ -134,7 +134,7 @@ def stopped_trouble(payments: Payments) -> Trouble | None:
     """
     name, owed = payments.name, payments.owed
     if payments.status == "unpaid":
-        verb = "has stopped collecting" if any(one.amount for one in owed) else "waits for"
+        verb = "has stopped collecting" if any(invoice.amount for invoice in owed) else "waits for"
         what = f": Stripe {verb} {_amount(owed)}" if owed else ""
         return Trouble("unpaid", f"{name} is unpaid{what}", _ways(name, owed))
     if payments.status == "incomplete":
@@ -159,7 +159,7 @@ def pause_trouble(payments: Payments, at: datetime) -> Trouble | None:
     return Trouble("collection_paused", message, (f"seatctl subs resume {_quoted(payments.name)}",))
 
 
-def first_way(payments: Payments) -> str:
+def payment_command(payments: Payments) -> str:
     """Return the command that pays what a past due subscription owes."""
     return _ways(payments.name, payments.owed)[0]
 
@@ -174,27 +174,27 @@ def sentence(trouble: Trouble) -> str:
     return f"{trouble.message}: {hint_of(trouble)}"
 
 
-def _is_left(one: OwedInvoice, pause: Pause | None, at: datetime) -> bool:
+def _is_left(invoice: OwedInvoice, pause: Pause | None, at: datetime) -> bool:
     """Return whether an open invoice of a subscription in good standing is overdue."""
-    if one.draft:
+    if invoice.draft:
         return pause is None
-    return one.due <= at if one.due is not None else one.since + _ASKING <= at
+    return invoice.due <= at if invoice.due is not None else invoice.since + _ASKING <= at
 
 
 def _ways(name: str, owed: Sequence[OwedInvoice]) -> tuple[str, ...]:
     """Return the commands that pay the newest invoice, which reactivates it, then others, or set a card."""
     if not owed:
         return (f"seatctl invoices list {_quoted(name)} --unpaid", _card(name))
-    ways = [way for one in owed[:_NAMED] for way in _pay(one)]
-    return (*ways, _card(name)) if any(one.due is None for one in owed) else tuple(ways)
+    ways = [way for invoice in owed[:_NAMED] for way in _pay(invoice)]
+    return (*ways, _card(name)) if any(invoice.due is None for invoice in owed) else tuple(ways)
 
 
-def _pay(one: OwedInvoice) -> tuple[str, ...]:
-    pay = f"seatctl invoices pay {one.handle}"
-    if one.due is None:
+def _pay(invoice: OwedInvoice) -> tuple[str, ...]:
+    pay = f"seatctl invoices pay {invoice.handle}"
+    if invoice.due is None:
         return (pay,)
     # On account the customer may not have a card: mail the invoice again, or name a card.
-    return f"seatctl invoices send {one.handle}", f"{pay} --payment-method PM"
+    return f"seatctl invoices send {invoice.handle}", f"{pay} --payment-method PM"
 
 
 def _card(name: str) -> str:
@@ -205,9 +205,9 @@ def _amount(owed: Sequence[OwedInvoice]) -> str:
     """Return the sum of these invoices, and their numbers."""
     from seatctl.models.money import plain_amount
 
-    total, currency = sum(one.amount for one in owed), owed[0].currency.upper()
+    total, currency = sum(invoice.amount for invoice in owed), owed[0].currency.upper()
     more = "" if len(owed) <= _NAMED else f" and {len(owed) - _NAMED} more"
-    named = ", ".join(one.handle for one in owed[:_NAMED]) + more
+    named = ", ".join(invoice.handle for invoice in owed[:_NAMED]) + more
     noun = "invoice" if len(owed) == 1 else "invoices"
     return f"{plain_amount(total, owed[0].currency)} {currency} ({noun} {named})"
 

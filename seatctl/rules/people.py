@@ -1,6 +1,6 @@
 """Checks the values of a row about a person, before anything is written.
 
-A row of a file (seatctl/input/tables.py) or an address typed as an argument becomes an `Incoming`, which
+A row of a file (seatctl/input/tables.py) or an address typed as an argument becomes an `PersonRow`, which
 `ledger/staging.py` stores. Checks against the ledger are done there, in SQL.
 """
 
@@ -26,7 +26,7 @@ MAX_TEXT = 200
 """Longest name or group, in characters: a longer text is a shifted column, not a name."""
 
 
-class Incoming(NamedTuple):
+class PersonRow(NamedTuple):
     """A row ready for staging. `line` is the line in the file, or the position of an argument (from 1).
 
     Missing values are None. Times have their stored form. `problem` says what is wrong with the values, or is
@@ -43,22 +43,22 @@ class Incoming(NamedTuple):
     problem: str | None
 
 
-def incoming(rows: Iterable[tuple[int, tuple[str, ...], str | None]]) -> Iterator[Incoming]:
+def checked_rows(rows: Iterable[tuple[int, tuple[str, ...], str | None]]) -> Iterator[PersonRow]:
     """Yield the rows of a file with the columns FIELDS or USER_FIELDS, checked; a bad one keeps its line."""
     for line, values, problem in rows:
         if problem is None:
-            yield judged(line, values)
+            yield checked_row(line, values)
         else:
-            yield Incoming(line, values[0] if values else "", None, None, None, None, None, problem)
+            yield PersonRow(line, values[0] if values else "", None, None, None, None, None, problem)
 
 
-def judged(line: int, values: tuple[str, ...]) -> Incoming:
+def checked_row(line: int, values: tuple[str, ...]) -> PersonRow:
     """Return a row with the columns FIELDS or USER_FIELDS, checked, with any problem."""
-    return _plain(line, values) or _judged(line, values)
+    return _plain(line, values) or _checked(line, values)
 
 
-def _plain(line: int, values: tuple[str, ...]) -> Incoming | None:
-    """Return a row of plain ASCII without problems, in half the time; None leaves the row to `_judged`."""
+def _plain(line: int, values: tuple[str, ...]) -> PersonRow | None:
+    """Return a row of plain ASCII without problems, in half the time; None leaves the row to `_checked`."""
     email, name, group, last_active, until = values if len(values) == len(FIELDS) else (*values, "")
     text = name + group
     if not (is_plain_email(email) and text.isascii() and text.isprintable() and len(text) <= MAX_TEXT):
@@ -69,10 +69,10 @@ def _plain(line: int, values: tuple[str, ...]) -> Incoming | None:
     except ValueError:
         return None
     # `_make` bypasses the named tuple's constructor, which costs as much as the checks.
-    return Incoming._make((line, email, email.lower(), name or None, group or None, active, end, None))
+    return PersonRow._make((line, email, email.lower(), name or None, group or None, active, end, None))
 
 
-def _judged(line: int, values: tuple[str, ...]) -> Incoming:
+def _checked(line: int, values: tuple[str, ...]) -> PersonRow:
     email, name, group, last_active, until = (*values, "")[:5]
     problems = []
     if wrong := check_email(email):
@@ -84,7 +84,7 @@ def _judged(line: int, values: tuple[str, ...]) -> Incoming:
             problems.append(wrong)
     if last_active or until:
         last_active, until = _moments(last_active, until, problems)
-    return Incoming(
+    return PersonRow(
         line,
         nfc(email),
         None if problems else email_key(email),
@@ -108,13 +108,13 @@ def _moments(last_active: str, until: str, problems: list[str]) -> tuple[str, st
     return written[0], written[1]
 
 
-def typed(emails: Iterable[str], until: str | None = None) -> Iterator[Incoming]:
+def typed(emails: Iterable[str], until: str | None = None) -> Iterator[PersonRow]:
     """Yield addresses typed as arguments, checked like rows of a file; `until` in its stored form."""
     for position, text in enumerate(emails, start=1):
         email = nfc(text.strip())
         wrong = check_email(email)
         problem = f"not an e-mail address: {wrong}" if wrong else None
-        yield Incoming(position, email, email_key(email), None, None, None, until, problem)
+        yield PersonRow(position, email, email_key(email), None, None, None, until, problem)
 
 
 def checked_email(text: str) -> str:

@@ -9,53 +9,53 @@ from seatctl.models.subscription_state import SubscriptionState
 from seatctl.rules import hints
 
 
-def check_currency(standing: SubscriptionState, plan: Plan, currency: str) -> None:
+def check_currency(state: SubscriptionState, plan: Plan, currency: str) -> None:
     """Raise `other_currency`: the price would be paid, but could not be set on the subscription."""
     if plan.currency != currency:
         raise refuse(
             Code.OTHER_CURRENCY,
-            f"{standing.name} is paid in {currency.upper()}; {plan.slug} is sold in {plan.currency.upper()}",
+            f"{state.name} is paid in {currency.upper()}; {plan.slug} is sold in {plan.currency.upper()}",
             hint=_instead(plan),
-            data={"subscription": standing.name, "plan": plan.slug, "currency": currency},
+            data={"subscription": state.name, "plan": plan.slug, "currency": currency},
         )
 
 
-def check_change(standing: SubscriptionState, plan: Plan, interval: Interval | None, count: int) -> None:
+def check_change(state: SubscriptionState, plan: Plan, interval: Interval | None, count: int) -> None:
     """Return if a running subscription may change to `plan`.
 
     Raises `interval_change`, `plan_sold_otherwise`.
     """
-    data: dict[str, JsonValue] = {"subscription": standing.name, "plan": plan.slug}
+    data: dict[str, JsonValue] = {"subscription": state.name, "plan": plan.slug}
     if (plan.interval, plan.interval_count) != (interval, count):
         raise refuse(
             Code.INTERVAL_CHANGE,
             f"{plan.slug} has another billing interval; Stripe would end the period at once",
-            hint=f"{hints.command('subs', 'cancel', standing.name)}, then buy the other plan:"
+            hint=f"{hints.command('subs', 'cancel', state.name)}, then buy the other plan:"
             f" {hints.buy(plan.slug)}",
             data={**data, "allowed_from": None},
         )
-    policy = standing.policy
+    policy = state.policy
     assert plan.policy is not None
     full = Increase.FULL_PRICE
     if plan.policy.renewal is policy.renewal and (plan.policy.increase is full) == (policy.increase is full):
         return
     raise refuse(
         Code.PLAN_SOLD_OTHERWISE,
-        f"{plan.slug} has other terms than {standing.name}: {_terms(plan)}",
+        f"{plan.slug} has other terms than {state.name}: {_terms(plan)}",
         hint=_instead(plan),
         data=data,
     )
 
 
-def check_next_term(standing: SubscriptionState, plan: Plan) -> None:
+def check_next_term(state: SubscriptionState, plan: Plan) -> None:
     """Raise `plan_sold_otherwise` if a manually renewed contract would change to an automatic renewal."""
     assert plan.policy is not None
     if plan.policy.renewal is not Renewal.MANUAL:
         raise refuse(
             Code.PLAN_SOLD_OTHERWISE,
-            f"{plan.slug} renews automatically; {standing.name} is renewed by hand",
+            f"{plan.slug} renews automatically; {state.name} is renewed by hand",
             hint=_instead(plan),
-            data={"subscription": standing.name, "plan": plan.slug},
+            data={"subscription": state.name, "plan": plan.slug},
         )
 
 
@@ -70,20 +70,20 @@ def _instead(plan: Plan) -> str:
     return hints.to("to buy a separate subscription", hints.buy(plan.slug))
 
 
-def check_next_price(standing: SubscriptionState, price: StripePrice) -> None:
+def check_next_price(state: SubscriptionState, price: StripePrice) -> None:
     """Raise `price_archived` if, after a charge now, Stripe would not accept the next term's price again."""
     if price.active:
         return
-    name = standing.name
+    name = state.name
     raise refuse(
         Code.PRICE_ARCHIVED,
-        f"{name}: {standing.next.plan} begins at the renewal with a price that is archived in Stripe and"
+        f"{name}: {state.next.plan} begins at the renewal with a price that is archived in Stripe and"
         " could not be set again after this change; nothing was charged",
         hint=hints.either(
             "activate the price in Stripe's dashboard and run the same command again",
             hints.to(
                 "stay on the current plan",
-                hints.command("subs", "change-plan", name, standing.now.plan, "--at-renewal"),
+                hints.command("subs", "change-plan", name, state.now.plan, "--at-renewal"),
             ),
         ),
         data={"subscription": name, "price": price.id},

@@ -49,11 +49,13 @@ def new_plan(
 def as_in_stripe(plan: Plan, product: StripeProduct, prices: Sequence[StripePrice]) -> Plan:
     """Return a known plan with Stripe's current values. The slug stays, because people type it."""
     price = current_price(product, prices, plan.slug, plan.price_id)
-    found = replace(plan, name=product.name, active=product.active, policy=policy_of(product) or plan.policy)
+    updated = replace(
+        plan, name=product.name, active=product.active, policy=policy_of(product) or plan.policy
+    )
     if price is None:
-        return replace(found, active=False)
+        return replace(updated, active=False)
     return replace(
-        found,
+        updated,
         price_id=price.id,
         currency=price.currency,
         unit_amount=price.unit_amount or 0,
@@ -71,16 +73,16 @@ def current_price(
     Active prices come first; among them the price with the slug as lookup key, then the product's default,
     the known one, the newest with a lookup key, and the newest.
     """
-    sold = [one for one in prices if one.interval is not None and one.usage_type == "licensed"]
+    sold = [price for price in prices if price.interval is not None and price.usage_type == "licensed"]
 
     def rank(place: int) -> tuple[bool, bool, bool, bool, bool, int]:
-        one = sold[place]
+        price = sold[place]
         return (
-            one.active,
-            slug is not None and one.lookup_key == slug,
-            one.id == product.default_price,
-            one.id == known,
-            one.lookup_key is not None,
+            price.active,
+            slug is not None and price.lookup_key == slug,
+            price.id == product.default_price,
+            price.id == known,
+            price.lookup_key is not None,
             place,
         )
 

@@ -35,11 +35,11 @@ class TermPolicies:
     @property
     def metadata(self) -> dict[str, JsonValue]:
         """The metadata of both: the next term's policy, and the running term's while it differs."""
-        kept = nothing_kept(self.now, self.next) or paid_policy(self.now)
+        kept = cleared_policy(self.now, self.next) or paid_policy(self.now)
         return {**as_metadata(self.next), **kept}
 
 
-def nothing_kept(running: Policy, upcoming: Policy) -> dict[str, JsonValue]:
+def cleared_policy(running: Policy, upcoming: Policy) -> dict[str, JsonValue]:
     """Return the metadata that removes a kept policy if both are the same; else nothing.
 
     A policy left over from an earlier term would be in force again as soon as the next change waits.

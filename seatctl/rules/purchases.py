@@ -11,7 +11,7 @@ from seatctl.models.plan import Interval, Plan, Policy
 
 _TYPED_CARD_DIGITS = 12
 
-NOTHING_OFF = "the coupon gives no discount: it is for another currency or product"
+UNUSED_DISCOUNT = "the coupon gives no discount: it is for another currency or product"
 
 MOST_SEATS = 1_000_000
 """The limit for one subscription: what the ledger is built for, far below where amounts would overflow."""
@@ -115,12 +115,12 @@ def check_spend(due_now: int, currency: str, max_spend: str | None) -> None:
         )
 
 
-def nothing_off(wanted: int, taken: Iterable[int], left: int) -> tuple[str, ...]:
+def unused_discount_warning(wanted: int, taken: Iterable[int], left: int) -> tuple[str, ...]:
     """Return a warning if one of `wanted` discounts takes nothing off although `left` is still to be paid.
 
     `taken` is what each discount takes off; amounts are minor units. Stripe omits those that do not apply.
     """
-    return (NOTHING_OFF,) if wanted > sum(amount > 0 for amount in taken) and left > 0 else ()
+    return (UNUSED_DISCOUNT,) if wanted > sum(amount > 0 for amount in taken) and left > 0 else ()
 
 
 def check_tax(status: str | None, place: str) -> None:

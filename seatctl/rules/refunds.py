@@ -23,11 +23,11 @@ class PaidInvoice:
     number: str
     by_card: int
     """What the card paid and has not got back."""
-    in_all: int
+    refundable: int
     """The card's part and what was taken from the customer's balance."""
     owed: int = 0
     """Of an open invoice: what is unpaid, and can be waived."""
-    on_balance: int = 0
+    balance_debt: int = 0
     """A debt on the customer's balance that is still unpaid: the invoice was too small to be charged."""
 
 
@@ -64,7 +64,7 @@ def _round(exact: Fraction, step: int) -> int:
     return floor(exact / step + Fraction(1, 2)) * step
 
 
-def still_to_come(
+def remaining_charge(
     amount: int, start: datetime, end: datetime, at: datetime, step: int = 1, until: datetime | None = None
 ) -> int:
     """Like `unused_share`, for a charge: halves are rounded down, as in Stripe's prorations.
@@ -75,36 +75,38 @@ def still_to_come(
     return -_round(-amount * (_rest(start, end, at) - after), step)
 
 
-def spread(amount: int, bills: Sequence[PaidInvoice]) -> tuple[CreditShare, ...]:
+def allocate(amount: int, invoices: Sequence[PaidInvoice]) -> tuple[CreditShare, ...]:
     """Distribute `amount` over the invoices: first waive what is owed, then refund the card, then credit.
 
     Within each step the invoices keep their order. What is owed is an open invoice or a debt on the balance:
     refunding that to the card would pay out more than was paid. No invoice gives back more than it took.
     """
-    parts = {one.invoice: CreditShare(one.invoice, one.number, 0, 0) for one in bills}
+    parts = {paid.invoice: CreditShare(paid.invoice, paid.number, 0, 0) for paid in invoices}
     left = amount
-    for one in bills:
-        less = min(left, one.owed)
-        parts[one.invoice] = replace(parts[one.invoice], less=less)
+    for paid in invoices:
+        less = min(left, paid.owed)
+        parts[paid.invoice] = replace(parts[paid.invoice], less=less)
         left -= less
-    for one in bills:
-        settled = min(left, one.on_balance)
-        parts[one.invoice] = replace(parts[one.invoice], credit=settled)
+    for paid in invoices:
+        settled = min(left, paid.balance_debt)
+        parts[paid.invoice] = replace(parts[paid.invoice], credit=settled)
         left -= settled
-    for one in bills:
-        refund = min(left, one.by_card)
-        parts[one.invoice] = replace(parts[one.invoice], refund=refund)
+    for paid in invoices:
+        refund = min(left, paid.by_card)
+        parts[paid.invoice] = replace(parts[paid.invoice], refund=refund)
         left -= refund
-    for one in bills:
-        part = parts[one.invoice]
-        from_balance = 0 if one.owed else one.in_all - one.on_balance - max(part.refund, one.by_card)
+    for paid in invoices:
+        part = parts[paid.invoice]
+        from_balance = (
+            0 if paid.owed else paid.refundable - paid.balance_debt - max(part.refund, paid.by_card)
+        )
         credit = min(left, max(0, from_balance))
-        parts[one.invoice] = replace(part, credit=part.credit + credit)
+        parts[paid.invoice] = replace(part, credit=part.credit + credit)
         left -= credit
     return tuple(share for share in parts.values() if share.refund or share.credit or share.less)
 
 
-def debt_made(total: int, starting: int, ending: int) -> int:
+def debt_created(total: int, starting: int, ending: int) -> int:
     """Return how much of an invoice over `total` became the customer's debt, from both balances.
 
     Stripe does not charge less than its minimum; a positive balance is what the customer owes.

@@ -17,7 +17,7 @@ from seatctl.models.collection import OwedInvoice
 from seatctl.models.plan import Policy
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription_state import SubscriptionState, TermContent
-from seatctl.rules.item_metadata import said_of
+from seatctl.rules.item_metadata import metadata_of
 from seatctl.rules.policy_of_term import PAID_POLICY, running_policy
 
 PAID_SEATS: Final = "seatctl_paid_seats"
@@ -54,11 +54,11 @@ class LedgerFacts:
     owed: tuple[OwedInvoice, ...] = ()
 
 
-def standing(
+def read_state(
     known: LedgerFacts, subscription: StripeSubscription, item: StripeItem, at: datetime
 ) -> SubscriptionState:
     """Return the subscription's state at `at` (UTC)."""
-    metadata, seats = said_of(subscription, item), item.quantity or 0
+    metadata, seats = metadata_of(subscription, item), item.quantity or 0
     after = TermContent(item.price.id, known.plan_of_item, seats)
     until, start = _moment(metadata, PAID_UNTIL), _moment(metadata, TERM_START)
     paid = _seats(metadata.get(PAID_SEATS), seats)

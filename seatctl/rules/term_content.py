@@ -6,12 +6,12 @@ from seatctl.errors import JsonValue
 from seatctl.models.subscription_state import TermContent
 
 
-def side_fields(side: TermContent) -> dict[str, JsonValue]:
+def term_fields(side: TermContent) -> dict[str, JsonValue]:
     """Return a term's content as the payload of an operation stores it."""
     return {"price_id": side.price_id, "plan": side.plan, "seats": side.seats}
 
 
-def read_side(value: JsonValue) -> TermContent:
+def read_term(value: JsonValue) -> TermContent:
     """Return the content that was stored by `term_fields`."""
     fields = value if isinstance(value, dict) else {}
     return TermContent(str(fields["price_id"]), str(fields["plan"]), int(str(fields["seats"])))

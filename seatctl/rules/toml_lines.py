@@ -37,7 +37,7 @@ def line_of(lines: Mapping[Path, int], *path: str | int) -> int | None:
 class _Reader:
     def __init__(self, text: str) -> None:
         self._text, self._at = text, 0
-        self._ends = [found.start() for found in re.finditer("\n", text)]
+        self._ends = [match.start() for match in re.finditer("\n", text)]
         self._found: dict[Path, int] = {}
         self._tables: dict[Path, int] = {}
         """How many there are so far of each [[table]]."""
@@ -72,9 +72,9 @@ class _Reader:
     def _key(self, base: Path) -> Path:
         """Return a dotted key; below [[tables]] it belongs to the last of them."""
         path = base
-        while found := _KEY.match(self._text, self._at):
-            self._at = found.end()
-            path = (*path, _named(found[1]))
+        while match := _KEY.match(self._text, self._at):
+            self._at = match.end()
+            path = (*path, _named(match[1]))
             if self._text[self._at : self._at + 1] != ".":
                 break
             self._at += 1
@@ -91,8 +91,8 @@ class _Reader:
         if opening in {"[", "{"} and opening:
             self._several(path, opening)
         else:
-            found = _STRING.match(self._text, self._at) or _SCALAR.match(self._text, self._at)
-            self._at = found.end() if found else len(self._text)
+            match = _STRING.match(self._text, self._at) or _SCALAR.match(self._text, self._at)
+            self._at = match.end() if match else len(self._text)
 
     def _several(self, path: Path, opening: str) -> None:
         """Read a list or an inline table."""
@@ -110,8 +110,8 @@ class _Reader:
 
     def _skip(self) -> bool:
         """Skip spaces, line ends and comments; return whether anything follows."""
-        found = _GAP.match(self._text, self._at)
-        self._at = found.end() if found else self._at
+        match = _GAP.match(self._text, self._at)
+        self._at = match.end() if match else self._at
         return self._at < len(self._text)
 
     def _note(self, path: Path, at: int) -> None:

@@ -45,14 +45,14 @@ def reversal(payload: Facts | None, name: str | None, changes: Sequence[ChangedF
 
 def _waiting(payload: Facts, name: str) -> str | None:
     """Return what reverses a change that waits for the renewal: the current values for the next term."""
-    asked, now, after = payload.get("asked"), payload.get("now"), payload.get("next")
-    if not (isinstance(asked, dict) and isinstance(now, dict) and isinstance(after, dict)):
+    request, now, after = payload.get("asked"), payload.get("now"), payload.get("next")
+    if not (isinstance(request, dict) and isinstance(now, dict) and isinstance(after, dict)):
         return None
     if now == after or payload.get("bill"):
         return None
-    if "set_seats" in asked:
+    if "set_seats" in request:
         return f"seatctl subs set-seats {name} {now.get('seats')}"
-    if "change_plan" in asked:
+    if "change_plan" in request:
         return f"seatctl subs change-plan {name} {quote(str(now.get('plan')))} --at-renewal"
     return None
 
@@ -74,20 +74,20 @@ def _of_subscription(change: ChangedFact) -> str | None:
         opposites["owner_id"] = f"subs transfer {name} {quote(str(before['owner']))}"
     if before.get("cancel_at") and after.get("cancel_at"):
         del opposites["cancel_at"]  # a renewal by hand moves the end and is not reversed
-    found = (verb for key, verb in opposites.items() if before.get(key) != after.get(key))
-    verb = next(found, None)
+    commands = (verb for key, verb in opposites.items() if before.get(key) != after.get(key))
+    verb = next(commands, None)
     return None if verb is None else f"seatctl {verb}"
 
 
-def _approval(rules: JsonValue) -> str:
+def _approval(before: JsonValue) -> str:
     """Return `on` or `off` and the earlier rules, as `config auto-approve` takes them."""
-    was = rules if isinstance(rules, dict) else {}
-    words = ["on" if was.get("enabled") else "off", "--reset"]
+    rules = before if isinstance(before, dict) else {}
+    words = ["on" if rules.get("enabled") else "off", "--reset"]
     for option, key in (("--domain", "domains"), ("--group", "groups")):
-        listed = was.get(key)
-        words += [f"{option} {quote(str(one))}" for one in (listed if isinstance(listed, list) else ())]
+        listed = rules.get(key)
+        words += [f"{option} {quote(str(entry))}" for entry in (listed if isinstance(listed, list) else ())]
     for option, key in (("--daily-limit", "daily_limit"), ("--until", "until"), ("--keep-free", "keep_free")):
-        value = was.get(key)
+        value = rules.get(key)
         words += [f"{option} {value}"] if value is not None and (value or key == "daily_limit") else []
     return " ".join(words)
 
@@ -117,11 +117,11 @@ def _of_plan(slug: str, before: Facts, after: Facts) -> str | None:
 
 def _settings(before: Facts, after: Facts) -> Iterator[tuple[str, str]]:
     """Yield the fields of the policy that differ, with their earlier values in the form of `--set`."""
-    was, became = before.get("policy"), after.get("policy")
-    if not (isinstance(was, dict) and isinstance(became, dict)):
+    old_policy, new_policy = before.get("policy"), after.get("policy")
+    if not (isinstance(old_policy, dict) and isinstance(new_policy, dict)):
         return
-    for key, value in was.items():
-        if value != became.get(key):
+    for key, value in old_policy.items():
+        if value != new_policy.get(key):
             yield key, _typed(value)
 
 

@@ -7,7 +7,7 @@ import pytest
 from seatctl.errors import Code
 from seatctl.models.plan import Policy
 from seatctl.models.subscription import AutoApproval, Subscription, SubscriptionStatus
-from seatctl.rules.approval import ApprovalOutcome, Requester, automatically, choose
+from seatctl.rules.approval import ApprovalOutcome, Requester, choose, decide_automatically
 from seatctl.rules.assignment import NoSeatsLeft, in_packs, seats_to_take, shortage
 from seatctl.rules.dates import moment_after
 from tests.support.refusals import refuses
@@ -82,7 +82,7 @@ def test_the_shortage_names_who_goes_without_and_quotes_what_is_typed():
 )
 def test_automatic_approval(rules, free, outcome):
     asking = Requester("zoe@example.com", "ops", NOW, approved_today=1)
-    assert automatically(rules, asking, free)[0] is outcome
+    assert decide_automatically(rules, asking, free)[0] is outcome
 
 
 def test_a_request_for_any_goes_to_the_features_then_to_the_most_free_seats():

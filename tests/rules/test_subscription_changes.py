@@ -19,9 +19,9 @@ from seatctl.models.subscription_state import SubscriptionState, TermContent
 from seatctl.rules import subscription_changes
 from seatctl.rules.calendar import add_interval
 from seatctl.rules.policies import FLEXIBLE, TERM
-from seatctl.rules.refunds import CreditShare, PaidInvoice, spread, total, unused_share
+from seatctl.rules.refunds import CreditShare, PaidInvoice, allocate, total, unused_share
 from seatctl.rules.subscription_changes import Target
-from seatctl.rules.subscription_state import LedgerFacts, standing, waiting_metadata
+from seatctl.rules.subscription_state import LedgerFacts, read_state, waiting_metadata
 from seatctl.rules.undo_command import ChangedFact, reversal
 from tests.support.refusals import refuses
 
@@ -251,7 +251,7 @@ def seen(seats: int, plan=BASIC, metadata=None, *, start=START, end=END, **field
         default_payment_method=None,
         **fields.pop("more", {}),
     )
-    return standing(LedgerFacts("lab", FLEXIBLE, plan[1], 0), held, item, fields.pop("at", MIDDLE))
+    return read_state(LedgerFacts("lab", FLEXIBLE, plan[1], 0), held, item, fields.pop("at", MIDDLE))
 
 
 def waiting(before: TermContent, after: TermContent, **fields) -> dict[str, object]:
@@ -388,20 +388,20 @@ def test_the_unused_share_of_a_term(amount, at, share):
 
 def test_the_newest_invoice_gives_back_first_and_the_card_before_the_balance():
     paid = [
-        PaidInvoice("in_2", "B-2", by_card=1667, in_all=1667),
-        PaidInvoice("in_1", "B-1", by_card=8000, in_all=10000),
+        PaidInvoice("in_2", "B-2", by_card=1667, refundable=1667),
+        PaidInvoice("in_1", "B-1", by_card=8000, refundable=10000),
     ]
-    assert spread(5000, paid) == (CreditShare("in_2", "B-2", 1667, 0), CreditShare("in_1", "B-1", 3333, 0))
-    assert spread(11000, paid) == (
+    assert allocate(5000, paid) == (CreditShare("in_2", "B-2", 1667, 0), CreditShare("in_1", "B-1", 3333, 0))
+    assert allocate(11000, paid) == (
         CreditShare("in_2", "B-2", 1667, 0),
         CreditShare("in_1", "B-1", 8000, 1333),
     )
-    assert spread(0, paid) == spread(100, []) == ()
+    assert allocate(0, paid) == allocate(100, []) == ()
 
 
 invoices = st.lists(
     st.tuples(st.integers(0, 10**7), st.integers(0, 10**7)).map(
-        lambda pair: PaidInvoice("in", "N", by_card=min(pair), in_all=max(pair))
+        lambda pair: PaidInvoice("in", "N", by_card=min(pair), refundable=max(pair))
     ),
     max_size=6,
 )
@@ -410,13 +410,13 @@ invoices = st.lists(
 @given(st.integers(0, 10**8), invoices)
 def test_no_invoice_gives_back_more_than_it_took(amount, paid):
     named = [replace(one, invoice=f"in_{number}") for number, one in enumerate(paid)]
-    shares = spread(amount, named)
+    shares = allocate(amount, named)
     by_id = {one.invoice: one for one in named}
     for share in shares:
         took = by_id[share.invoice]
         assert 0 <= share.refund <= took.by_card
-        assert 0 <= share.credit <= took.in_all - took.by_card
-    assert total(shares) == min(amount, sum(one.in_all for one in named))
+        assert 0 <= share.credit <= took.refundable - took.by_card
+    assert total(shares) == min(amount, sum(one.refundable for one in named))
 
 
 def test_what_many_things_have_changed_no_single_command_reverses():

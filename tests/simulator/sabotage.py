@@ -137,7 +137,7 @@ def _trial_due_now(stack: ExitStack) -> None:
     from seatctl.billing import previews
     from seatctl.services.subscriptions import previews as change_previews  # noqa: F401 - it holds the function too
 
-    everywhere(stack, previews, "is_of_next_term", lambda *_: False)
+    everywhere(stack, previews, "previews_next_term", lambda *_: False)
 
 
 @fault(
@@ -146,15 +146,15 @@ def _trial_due_now(stack: ExitStack) -> None:
 def _end_within(stack: ExitStack) -> None:
     from seatctl.rules import subscription_state as rules
 
-    old = rules.standing
+    old = rules.read_state
 
-    def standing(*arguments: Any, **named: Any) -> Any:
+    def read_state(*arguments: Any, **named: Any) -> Any:
         found = old(*arguments, **named)
         return found if found.ends_at is None else replace(found, ends_at=found.period_end)
 
     from seatctl.services.subscriptions import snapshot  # noqa: F401 - it holds the function too
 
-    everywhere(stack, rules, "standing", standing)
+    everywhere(stack, rules, "read_state", read_state)
 
 
 @fault("discount for nothing", 4, "", "a discount that takes nothing off is not told")
@@ -162,14 +162,14 @@ def _discount_for_nothing(stack: ExitStack) -> None:
     from seatctl.rules import purchases
     from seatctl.services.purchases import order  # noqa: F401 - they hold it too
 
-    everywhere(stack, purchases, "nothing_off", lambda *_: ())
+    everywhere(stack, purchases, "unused_discount_warning", lambda *_: ())
 
 
 @fault("refund of a debt", 4, "small", "a proration that became a debt on the balance is given back")
 def _refund_of_a_debt(stack: ExitStack) -> None:
     from seatctl.services.subscriptions import refunds
 
-    within(stack, refunds, "debt_made", lambda *_: 0)
+    within(stack, refunds, "debt_created", lambda *_: 0)
 
 
 # Point 5: never send what is not being changed --------------------------------------------------------

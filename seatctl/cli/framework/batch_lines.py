@@ -178,7 +178,7 @@ class Lines:
     def _read_clock(self, line: Line) -> None:
         """A batch may last for hours. A sandbox's clock does not move unless a line moves it."""
         if self._batch_ctx.profile.mode is not Mode.SANDBOX or "sandbox" in line.words:
-            self._batch_ctx.look_at_the_clock()
+            self._batch_ctx.reread_clock()
 
     @contextmanager
     def _parsed(self, app_ctx: LineContext) -> Iterator[ClickContext]:

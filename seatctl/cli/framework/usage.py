@@ -63,7 +63,7 @@ def _unknown_option(error: NoSuchOption, ctx: ClickContext | None, path: str) ->
     """Return the error for an unknown option; some commands take the subscription as an argument."""
     message = f"{path} has no option {error.option_name}"
     arguments = (
-        {one.name for one in ctx.command.params if one.param_type_name == "argument"} if ctx else set()
+        {param.name for param in ctx.command.params if param.param_type_name == "argument"} if ctx else set()
     )
     if error.option_name in {"-s", "--subscription"} and "subscription" in arguments:
         return UsageError(message, hint=f"{path} SUBSCRIPTION, without an option")
@@ -80,7 +80,7 @@ def _bad_value(param: Parameter, message: str, path: str) -> UsageError | None:
     takes = _expected(param, given)
     if takes is None:
         return None
-    choices = [str(one) for one in param.type.choices] if isinstance(param.type, TyperChoice) else []
+    choices = [str(choice) for choice in param.type.choices] if isinstance(param.type, TyperChoice) else []
     from seatctl.rules.suggestions import did_you_mean
 
     return UsageError(
@@ -99,7 +99,7 @@ def _expected(param: Parameter, given: str) -> str | None:
     """Return what a parameter takes, in words; None if Typer's message says it."""
     kind = param.type
     if isinstance(kind, TyperChoice):
-        return ", ".join(str(one) for one in kind.choices)
+        return ", ".join(str(choice) for choice in kind.choices)
     if isinstance(kind, IntRange):
         low, high = kind.min, kind.max
         if low is not None and high is not None:

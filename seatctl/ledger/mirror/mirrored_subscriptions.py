@@ -15,7 +15,7 @@ from seatctl.models.plan import Plan, Policy
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription import AutoApproval, Subscription
 from seatctl.rules.approval_rules import auto_approval_fields
-from seatctl.rules.item_metadata import said_of
+from seatctl.rules.item_metadata import metadata_of
 from seatctl.rules.metadata import LEDGER
 from seatctl.rules.names import name_key
 from seatctl.rules.policies import as_fields
@@ -110,7 +110,7 @@ def add(tx: Transaction, found: NewMirroredSubscription) -> Subscription:
             "ends": int(mirror.cancel_at_period_end),
             "cancel_at": None if mirror.cancel_at is None else format_time(mirror.cancel_at),
             "home": found.home_ledger,
-            "metadata": json.dumps(dict(said_of(mirror, item))),
+            "metadata": json.dumps(dict(metadata_of(mirror, item))),
             "pause": pause_text(mirror.pause),
             "created": format_time(mirror.created_at),
         },

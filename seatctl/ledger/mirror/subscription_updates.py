@@ -17,7 +17,7 @@ from seatctl.models.plan import Policy
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.models.subscription_state import SubscriptionState
-from seatctl.rules.item_metadata import said_of
+from seatctl.rules.item_metadata import metadata_of
 from seatctl.rules.metadata import LEDGER
 from seatctl.rules.policies import as_fields
 from seatctl.rules.subscription_state import PAID_UNTIL, RENEWED
@@ -118,7 +118,7 @@ def store_copy(journal: Journal, subscription: Subscription, update: MirrorUpdat
             "quantity": update.state.next.seats,
             "ends": int(mirror.cancel_at_period_end),
             "home": mirror.metadata.get(LEDGER),
-            "metadata": json.dumps(dict(said_of(mirror, update.item))),
+            "metadata": json.dumps(dict(metadata_of(mirror, update.item))),
             "id": subscription.id,
         },
     )

@@ -26,7 +26,7 @@ from seatctl.models.message import Message, MessageState
 from seatctl.models.report import Record
 from seatctl.rules.activation import RANDOM_BYTES, code_hash, code_of
 from seatctl.rules.mail_retries import given_up, next_attempt
-from seatctl.rules.notifications import carries_code, overtaken
+from seatctl.rules.notifications import carries_code, why_outdated
 
 _PAGE = 100
 """Messages that are read from the outbox at a time."""
@@ -161,7 +161,7 @@ class _Sender:
         with self._ledger.reading() as reader:
             message = outbox.find(reader, number)
             facts = message_facts.read_facts(reader, message, self._now)
-        reason = overtaken(message.template, facts, self._now)
+        reason = why_outdated(message.template, facts, self._now)
         if reason is not None:
             return self._end(message, MessageState.HELD, reason)
         facts |= self._begin(message, facts)

@@ -40,7 +40,7 @@ from seatctl.rules.purchases import (
     check_quantity,
     check_spend,
     check_tax,
-    nothing_off,
+    unused_discount_warning,
 )
 from seatctl.rules.subscription_changes import check_on_account
 from seatctl.services.charging.cards import can_be_charged, require_given_card
@@ -111,7 +111,7 @@ def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Propo
     check_spend(due, currency, order.max_spend)
     limit = None if order.max_spend is None else amount_of(order.max_spend, currency)
     shown = shown_fields(ShownCharge(due, currency, end_command(order.name), limit))
-    warnings = nothing_off(len(order.discounts), preview.discounts, preview.total)
+    warnings = unused_discount_warning(len(order.discounts), preview.discounts, preview.total)
     row: Record = {**proposal.row, **price}
     return replace(
         proposal,

@@ -16,7 +16,7 @@ from seatctl.models.report import Record, Report, unchanged_report
 from seatctl.models.role import Action
 from seatctl.models.subscription import AutoApproval, Subscription
 from seatctl.models.user import User, UserStatus
-from seatctl.rules.approval import ApprovalVerdict, Requester, automatically
+from seatctl.rules.approval import ApprovalVerdict, Requester, decide_automatically
 from seatctl.rules.approval_rules import auto_approval_fields, checked_domains, checked_groups
 from seatctl.rules.assignment import require_home, require_usable
 from seatctl.rules.metadata import auto_approval_text
@@ -114,4 +114,6 @@ def apply_rules(reader: Reader, user: User, subscription: Subscription, now: dat
     """Return how the subscription's rules decide a request of this user at `now` (UTC)."""
     today = requests.approved_automatically(reader, subscription.id, now)
     free = max(0, subscription.free - held_seats.held(reader, subscription.id, format_time(now)))
-    return automatically(subscription.auto_approval, Requester(user.email, user.group, now, today), free)
+    return decide_automatically(
+        subscription.auto_approval, Requester(user.email, user.group, now, today), free
+    )

@@ -8,21 +8,21 @@ from datetime import datetime
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_price, read_subscription
 from seatctl.billing.port import Billing, MissingInStripe, StripeJson
-from seatctl.billing.previews import RECURRING, read_preview_alone
+from seatctl.billing.previews import RECURRING, read_preview_without_pending
 from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.models.call import format_time, parse_time
 from seatctl.models.money import step
 from seatctl.models.plan import Increase, Plan
 from seatctl.models.stripe_objects import Preview
 from seatctl.models.subscription import SubscriptionStatus
-from seatctl.rules.item_metadata import said_of, with_metadata
+from seatctl.rules.item_metadata import metadata_of, with_metadata
 from seatctl.rules.metadata import made_by, marks
 from seatctl.rules.plural import counted
-from seatctl.rules.purchases import address_hint, check_spend, check_tax, nothing_off
-from seatctl.rules.refunds import still_to_come
+from seatctl.rules.purchases import address_hint, check_spend, check_tax, unused_discount_warning
+from seatctl.rules.refunds import remaining_charge
 from seatctl.rules.subscription_changes import NotRunning, Target
 from seatctl.rules.subscription_state import RENEWED, waiting_metadata
-from seatctl.rules.term_content import read_side, side_fields
+from seatctl.rules.term_content import read_term, term_fields
 from seatctl.services.charging.cards import require_card
 from seatctl.services.charging.customer import text
 from seatctl.services.charging.discounts import discount_forms, find_discounts
@@ -103,11 +103,11 @@ def prepare_addon(
     details: dict[str, JsonValue] = {
         **snapshot.payload_fields,
         "bill": own_invoice_fields(with_agreed_total(own_invoice, preview)),
-        "now": side_fields(target.now),
-        "next": side_fields(target.next),
+        "now": term_fields(target.now),
+        "next": term_fields(target.next),
         "term_start": format_time(state.term_start),
         "term_end": format_time(state.term_end),
-        "renewed_by": said_of(snapshot.mirror, snapshot.item).get(RENEWED) if state.renewed else None,
+        "renewed_by": metadata_of(snapshot.mirror, snapshot.item).get(RENEWED) if state.renewed else None,
         # The metadata of a renewal by hand must stay until the end of the running term.
         "by_hand": state.by_hand,
         "due_now": due,
@@ -136,7 +136,7 @@ def _line(snapshot: SubscriptionSnapshot, seats: int, list_price: int) -> _Line:
         unit_amount = upcoming if state.renewed else running
         covers_from = state.term_end if state.renewed else state.term_start
         return _Line(unit_amount if state.policy.lock_price else list_price, seats, covers_from)
-    rest_of_term = still_to_come(
+    rest_of_term = remaining_charge(
         running * seats,
         state.term_start,
         state.term_end,
@@ -150,7 +150,7 @@ def _line(snapshot: SubscriptionSnapshot, seats: int, list_price: int) -> _Line:
 def discount_warnings(own_invoice: OwnInvoice, preview: Preview) -> tuple[str, ...]:
     """Return a warning if one of the invoice's discounts takes nothing off."""
     given = len(own_invoice.discounts) if isinstance(own_invoice.discounts, list) else 0
-    return nothing_off(given, preview.discounts, preview.total)
+    return unused_discount_warning(given, preview.discounts, preview.total)
 
 
 def with_agreed_total(own_invoice: OwnInvoice, preview: Preview) -> OwnInvoice:
@@ -206,7 +206,7 @@ def preview_own_invoice(billing: Billing, snapshot: SubscriptionSnapshot, own_in
     def preview(extra: dict[str, JsonValue]) -> StripeJson:
         return billing.read(endpoints.preview_invoice({**form, **extra}))
 
-    invoice_preview = read_preview_alone(preview({}), lambda: preview(RECURRING))
+    invoice_preview = read_preview_without_pending(preview({}), lambda: preview(RECURRING))
     check_tax(invoice_preview.tax_status, address_hint(snapshot.state.name))
     return invoice_preview
 
@@ -240,7 +240,7 @@ def _refund_if_ended(running: OperationRun, invoice: str) -> None:
 
 def _set_quantity(running: OperationRun) -> None:
     """Raise the quantity, without proration: Stripe would charge again what our invoice has charged."""
-    now, after = read_side(running.payload["now"]), read_side(running.payload["next"])
+    now, after = read_term(running.payload["now"]), read_term(running.payload["next"])
     renewed_by = running.payload.get("renewed_by")
     waiting = waiting_metadata(
         now,

@@ -185,7 +185,7 @@ def _cancel_at_end(
     end = snapshot.mirror.cancel_at
     invoices = read_invoices(billing, snapshot)
     still_open = open_invoices.still_open(invoices.open, {})
-    remark = open_invoices.in_summary(still_open, at_once=False)
+    remark = open_invoices.summary_clause(still_open, at_once=False)
     if state.policy.renewal is Renewal.MANUAL:
         ends = _day(end or state.period_end)
         return _unchanged(
@@ -256,7 +256,7 @@ def _cancel_now(
     details: dict[str, JsonValue] = {
         **_details(
             snapshot,
-            f"canceled {subscription.name} at once{open_invoices.in_summary(still_open, at_once=True)}"
+            f"canceled {subscription.name} at once{open_invoices.summary_clause(still_open, at_once=True)}"
             f"{_draft_remark(snapshot, invoices)}",
         ),
         "open_invoices": [invoice.as_record() for invoice in still_open],

@@ -120,7 +120,7 @@ def _delete_waiting_items(running: OperationRun) -> None:
 
 def _delete_item(running: OperationRun, number: int, item: str) -> None:
     def is_gone() -> bool:
-        lines = running.billing.every(endpoints.waiting_invoice_items(str(running.payload["customer"])))
+        lines = running.billing.every(endpoints.pending_invoice_items(str(running.payload["customer"])))
         return all(line.get("id") != item for line in lines)
 
     running.delete(f"drop-{number}", endpoints.delete_invoice_item(item), is_gone)

@@ -18,7 +18,7 @@ from seatctl.rules import hints
 from seatctl.rules.item_metadata import with_metadata
 from seatctl.rules.metadata import OPERATION, marks
 from seatctl.rules.subscription_state import waiting_metadata
-from seatctl.rules.term_content import items_changed, read_side
+from seatctl.rules.term_content import items_changed, read_term
 from seatctl.services.charging.customer import text
 from seatctl.services.charging.own_invoice import send_if_draft
 from seatctl.services.charging.processing import require_no_payment_processing
@@ -31,7 +31,7 @@ from seatctl.services.subscriptions.snapshot import ItemGone, has_item
 
 
 def _run(running: OperationRun) -> Apply:
-    now, after = read_side(running.payload["now"]), read_side(running.payload["next"])
+    now, after = read_term(running.payload["now"]), read_term(running.payload["next"])
     invoice = _bill(running, now, after) if _is_billed(running) else None
     if invoice is not None and running.payload.get("on_account") is True:
         send_if_draft(running, invoice)
@@ -48,7 +48,7 @@ def _is_billed(running: OperationRun) -> bool:
 def _held(running: OperationRun) -> TermContent | None:
     """Return what Stripe's item held when the change was decided; None in payloads of earlier versions."""
     held = running.payload.get("held")
-    return None if held is None else read_side(held)
+    return None if held is None else read_term(held)
 
 
 def _bill(running: OperationRun, now: TermContent, after: TermContent) -> str | None:
@@ -231,7 +231,7 @@ def _unless_gone(running: OperationRun, step: str, write: Write, find: Find) -> 
 
 
 def _nothing_waits(running: OperationRun) -> dict[str, JsonValue]:
-    same, item = read_side(running.payload["now"]), str(running.payload["item"])
+    same, item = read_term(running.payload["now"]), str(running.payload["item"])
     return waiting_metadata(same, same, item, start=running.call.now, until=running.call.now)
 
 
@@ -247,7 +247,7 @@ def _undo(running: OperationRun) -> str | None:
         return "it had not reached Stripe, so nothing was changed"
     raw = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
     asked_to_wait = running.was_sent("charge-to-authenticate")
-    if asked_to_wait and _is_set(running, raw, read_side(running.payload["now"])):
+    if asked_to_wait and _is_set(running, raw, read_term(running.payload["now"])):
         return None
     invoice = read_subscription(raw).latest_invoice
     if asked_to_wait and invoice and invoice != _invoice_before(running):

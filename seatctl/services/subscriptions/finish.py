@@ -18,7 +18,7 @@ from seatctl.models.money import plain_amount
 from seatctl.models.stripe_objects import StripeInvoice, StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.models.subscription_state import SubscriptionState
-from seatctl.rules.item_metadata import as_known
+from seatctl.rules.item_metadata import with_described_item
 from seatctl.services.notifications.reminders import queue_receipts
 from seatctl.services.operations.kinds import Apply, OperationResult
 from seatctl.services.operations.steps import OperationRun
@@ -52,7 +52,7 @@ def final_transaction(
         decided_on = subscriptions.by_id(reader, int(str(running.payload["subscription"])), running.call.now)
         stripe_id_now = stripe_id or decided_on.stripe_subscription
         siblings = mirrored_subscriptions.of_stripe(reader, stripe_id_now)
-    mirror = as_known(
+    mirror = with_described_item(
         read_subscription(running.billing.read(endpoints.subscription(stripe_id_now))), siblings
     )
     item, state = _item_and_state(running, decided_on, mirror)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_preview
 from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, StripeJson
-from seatctl.billing.previews import RECURRING, bills_what_has_waited, is_of_next_term, read_waiting
+from seatctl.billing.previews import RECURRING, has_pending_items, previews_next_term, read_pending_amount
 from seatctl.errors import JsonValue
 from seatctl.models.subscription_state import TermContent
 from seatctl.rules.purchases import address_hint, check_tax
@@ -60,7 +60,7 @@ def due_now(
         if refused.data.get("stripe_code") != _NOTHING_TO_COME:
             raise
         return DueNow()
-    if is_of_next_term(raw, snapshot.item, proration.moment):
+    if previews_next_term(raw, snapshot.item, proration.moment):
         return DueNow()
     preview = read_preview(raw)
     check_tax(preview.tax_status, address_hint(snapshot.state.name))
@@ -92,7 +92,7 @@ def next_total(
             prorated_later -= _total(billing, snapshot, target.now, _NO_PRORATION, discounts)
         else:
             prorated_later = 0
-            if bills_what_has_waited(next_invoice) and _bills_now(
+            if has_pending_items(next_invoice) and _bills_now(
                 billing, snapshot, target, proration, discounts
             ):
                 # Without the waiting items: a discount may take off a different amount then.
@@ -111,7 +111,7 @@ def _bills_now(
 ) -> bool:
     """Whether a change billed at once makes an invoice today; that invoice includes waiting items."""
     today = _preview(billing, snapshot, target.now, proration, discounts)
-    return not is_of_next_term(today, snapshot.item, proration.moment)
+    return not previews_next_term(today, snapshot.item, proration.moment)
 
 
 def total_after(billing: Billing, snapshot: SubscriptionSnapshot, form: dict[str, JsonValue]) -> int | None:
@@ -141,7 +141,7 @@ def waiting_total(
         return billing.read(endpoints.preview_invoice({**form, **extra}))
 
     try:
-        return max(0, read_waiting(preview({}), lambda: preview(RECURRING)))
+        return max(0, read_pending_amount(preview({}), lambda: preview(RECURRING)))
     except (MissingInStripe, InvalidRequest):
         return 0
 

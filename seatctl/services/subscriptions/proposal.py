@@ -18,7 +18,13 @@ from seatctl.models.operation import Operation, OperationState
 from seatctl.models.report import Record
 from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
-from seatctl.rules.charge_comparison import ShownCharge, back_command, end_command, shown_fields, too_little
+from seatctl.rules.charge_comparison import (
+    ShownCharge,
+    end_command,
+    reverse_command,
+    shown_fields,
+    too_little,
+)
 from seatctl.rules.purchases import amount_of, check_spend
 from seatctl.rules.subscription_changes import Target
 from seatctl.services.operations.proposal import Guard, Proposal, charge_note, only_to_finish
@@ -213,7 +219,7 @@ def priced_proposal(
     if carried_over:
         remarks.append(too_little(carried_over, currency))
     summary = "; ".join((str(request.details["summary"]), *remarks))
-    reverse = back_command(state, target.now) if target.now != state.now else end_command(state.name)
+    reverse = reverse_command(state, target.now) if target.now != state.now else end_command(state.name)
     shown = shown_fields(ShownCharge(due, currency, reverse, spend_limit(options, currency)))
     details: dict[str, JsonValue] = {
         **request.details,

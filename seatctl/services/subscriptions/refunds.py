@@ -25,8 +25,8 @@ from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION
 from seatctl.rules.refunds import (
     CreditShare,
     PaidInvoice,
-    debt_made,
-    spread,
+    allocate,
+    debt_created,
     total,
     unused_lines,
     unused_share,
@@ -72,11 +72,13 @@ def read_invoices(billing: Billing, snapshot: SubscriptionSnapshot) -> Subscript
             continue
         if invoice.status in {InvoiceStatus.PAID, InvoiceStatus.OPEN}:
             paid, credited = _paid(invoice, raw)
-            made_debt = debt_made(invoice.total, *(amount_of(raw, f"{which}_balance") for which in _BALANCES))
+            made_debt = debt_created(
+                invoice.total, *(amount_of(raw, f"{which}_balance") for which in _BALANCES)
+            )
             if made_debt and invoice.status is InvoiceStatus.PAID:
                 debt = _balance_owed(billing, customer) if debt is None else debt
-                paid = replace(paid, on_balance=min(debt, made_debt, paid.in_all - paid.by_card))
-                debt -= paid.on_balance
+                paid = replace(paid, balance_debt=min(debt, made_debt, paid.refundable - paid.by_card))
+                debt -= paid.balance_debt
             group.append((invoice, paid))
             given += credited if group is by_stripe and _covers_future(invoice, snapshot.stripe_time) else 0
         elif group is by_stripe and _covers_future(invoice, snapshot.stripe_time) and invoice.total > 0:
@@ -85,7 +87,7 @@ def read_invoices(billing: Billing, snapshot: SubscriptionSnapshot) -> Subscript
         if invoice.status is InvoiceStatus.OPEN:
             owed += invoice.amount_remaining
             open_invoices.append(invoice)
-    lines = billing.every(endpoints.waiting_invoice_items(customer))
+    lines = billing.every(endpoints.pending_invoice_items(customer))
     waiting = tuple(line for line in lines if _subscription_of(line) == stripe_id)
     return SubscriptionInvoices(
         tuple(by_stripe),
@@ -111,7 +113,7 @@ def credit_shares(
     if snapshot.mirror.status is SubscriptionStatus.TRIALING:
         # To Stripe, a term renewed by hand is a trial, of which it gives nothing back. A trial begun in the
         # dashboard has put the unused amount on the balance, by an invoice below 0.
-        paid_amounts = [(invoice, min(invoice.total, 0) or paid.in_all) for invoice, paid in running]
+        paid_amounts = [(invoice, min(invoice.total, 0) or paid.refundable) for invoice, paid in running]
         unused = max(
             0, sum(unused_lines(invoice.lines, amount, now, smallest) for invoice, amount in paid_amounts)
         )
@@ -119,7 +121,7 @@ def credit_shares(
         unused = _unused_amount(billing, snapshot)
         unused -= unused % smallest
     refundable = [_refundable(billing, invoice, paid) for invoice, paid in running]
-    shares = [*spread(max(0, unused), [part.paid for part in refundable])]
+    shares = [*allocate(max(0, unused), [part.paid for part in refundable])]
     back = total(shares) + sum(part.returned for part in refundable)
     _require_full_refund(
         snapshot, invoices, unused, back, [part.disputed for part in refundable if part.disputed]
@@ -130,7 +132,7 @@ def credit_shares(
             own_part = _refundable(billing, invoice, paid)
             if own_part.disputed:
                 raise _refund_falls_short(snapshot, own_unused, 0, [own_part.disputed])
-            shares += spread(own_unused, [own_part.paid])
+            shares += allocate(own_unused, [own_part.paid])
     if unused < 0 and not shares:
         name, currency = snapshot.subscription.name, snapshot.subscription.currency
         owed = f"{plain_amount(-unused, currency)} {currency.upper()}"
@@ -232,10 +234,12 @@ def _refundable(billing: Billing, invoice: StripeInvoice, paid: PaidInvoice) -> 
     name, is_open = invoice.number or invoice.id, any(payment.get("status") != "lost" for payment in disputes)
     why = f"the payment of invoice {name} is disputed, and its bank has taken it back" if is_open else ""
     remaining = replace(
-        paid, in_all=max(0, paid.in_all - max(not_refundable, by_hand)), by_card=paid.by_card - not_refundable
+        paid,
+        refundable=max(0, paid.refundable - max(not_refundable, by_hand)),
+        by_card=paid.by_card - not_refundable,
     )
     return _Refundable(
-        replace(remaining, by_card=min(remaining.in_all, remaining.by_card)), by_hand + lost, why
+        replace(remaining, by_card=min(remaining.refundable, remaining.by_card)), by_hand + lost, why
     )
 
 
@@ -326,19 +330,19 @@ def _paid(invoice: StripeInvoice, raw: StripeJson) -> tuple[PaidInvoice, int]:
     """Return what can be given back of an invoice, and what already was, in minor units."""
     before, after = (amount_of(raw, f"{when}_payment_credit_notes_amount") for when in ("pre", "post"))
     by_card = max(0, invoice.amount_paid - after)
-    in_all = max(0, invoice.total - before - after)
-    owed = min(in_all, invoice.amount_remaining) if invoice.status is InvoiceStatus.OPEN else 0
+    refundable = max(0, invoice.total - before - after)
+    owed = min(refundable, invoice.amount_remaining) if invoice.status is InvoiceStatus.OPEN else 0
     name = invoice.number or invoice.id
     if owed:  # its partial payment stays
-        return PaidInvoice(invoice.id, name, 0, in_all, owed), before + after
-    return PaidInvoice(invoice.id, name, min(by_card, in_all), in_all), before + after
+        return PaidInvoice(invoice.id, name, 0, refundable, owed), before + after
+    return PaidInvoice(invoice.id, name, min(by_card, refundable), refundable), before + after
 
 
 def _unused_of_own_invoice(invoice: StripeInvoice, paid: PaidInvoice, at: datetime, smallest: int) -> int:
     start, end = invoice.metadata.get(COVERS_FROM), invoice.metadata.get(COVERS_UNTIL)
     if not start or not end:
         return 0
-    return unused_share(paid.in_all, parse_time(start), parse_time(end), at, smallest)
+    return unused_share(paid.refundable, parse_time(start), parse_time(end), at, smallest)
 
 
 def _subscription_of(line: StripeJson) -> str | None:

@@ -23,7 +23,7 @@ from seatctl.models.subscription import SubscriptionStatus
 from seatctl.models.subscription_state import TermContent
 from seatctl.rules import hints, subscription_changes
 from seatctl.rules.calendar import add_interval, next_end
-from seatctl.rules.item_metadata import said_of, with_metadata
+from seatctl.rules.item_metadata import metadata_of, with_metadata
 from seatctl.rules.metadata import marks
 from seatctl.rules.payment_method_types import cards_only
 from seatctl.rules.plan_changes import check_currency, check_next_term
@@ -33,7 +33,7 @@ from seatctl.rules.policy_of_term import TermPolicies
 from seatctl.rules.purchases import check_quantity, check_spend
 from seatctl.rules.subscription_changes import Target
 from seatctl.rules.subscription_state import waiting_metadata
-from seatctl.rules.term_content import items_changed, read_side, side_fields
+from seatctl.rules.term_content import items_changed, read_term, term_fields
 from seatctl.services.charging.cards import require_card
 from seatctl.services.charging.customer import text
 from seatctl.services.charging.discounts import discount_forms
@@ -137,13 +137,13 @@ def prepare_renewal(
         "latest_invoice": snapshot.mirror.latest_invoice,
         "bill": own_invoice_fields(with_agreed_total(own_invoice, preview)),
         "due_now": due,
-        "now": side_fields(target.now),
-        "next": side_fields(target.next),
+        "now": term_fields(target.now),
+        "next": term_fields(target.next),
         "term_start": format_time(state.term_start),
         "term_end": format_time(state.term_end),
         "new_end": int(end.timestamp()),
         "agreed": TermPolicies(state.policy, plan.policy).metadata,
-        "metadata": dict(said_of(snapshot.mirror, snapshot.item)),
+        "metadata": dict(metadata_of(snapshot.mirror, snapshot.item)),
         "leaving": [*renewal.leaving.users],
         "not_seated": [*renewal.leaving.not_seated],
         "summary": f"renewed {what}{renewal.leaving.remark}",
@@ -288,12 +288,12 @@ def _begin_new_subscription(running: OperationRun, invoice: str) -> str:
 def _changed_item(running: OperationRun) -> dict[str, JsonValue]:
     """Return what the next term changes on the item; earlier versions did not store what it held."""
     held, item = running.payload.get("held"), running.payload["item"]
-    after = read_side(running.payload["next"])
-    return items_changed(item, None if held is None else read_side(held), after)
+    after = read_term(running.payload["next"])
+    return items_changed(item, None if held is None else read_term(held), after)
 
 
 def _new_item(running: OperationRun) -> dict[str, JsonValue]:
-    after = read_side(running.payload["next"])
+    after = read_term(running.payload["next"])
     return {"price": after.price_id, "quantity": after.seats}
 
 
@@ -309,8 +309,8 @@ def _term_metadata(running: OperationRun, invoice: str) -> dict[str, JsonValue]:
     return {
         **(policies if isinstance(policies, dict) else {}),
         **waiting_metadata(
-            read_side(running.payload["now"]),
-            read_side(running.payload["next"]),
+            read_term(running.payload["now"]),
+            read_term(running.payload["next"]),
             str(running.payload["item"]),
             start=parse_time(str(running.payload["term_start"])),
             until=parse_time(str(running.payload["term_end"])),

@@ -17,13 +17,13 @@ from seatctl.models.plan import Increase
 from seatctl.models.role import Action
 from seatctl.models.subscription_state import SubscriptionState
 from seatctl.rules import subscription_changes
-from seatctl.rules.packs import check_added
+from seatctl.rules.packs import check_added_seats
 from seatctl.rules.plan_changes import check_change, check_currency, check_next_price
 from seatctl.rules.plural import counted
-from seatctl.rules.policy_of_term import TermPolicies, nothing_kept
-from seatctl.rules.purchases import check_quantity, check_spend, nothing_off
+from seatctl.rules.policy_of_term import TermPolicies, cleared_policy
+from seatctl.rules.purchases import check_quantity, check_spend, unused_discount_warning
 from seatctl.rules.subscription_changes import Target
-from seatctl.rules.term_content import side_fields
+from seatctl.rules.term_content import term_fields
 from seatctl.services.charging.cards import can_be_charged
 from seatctl.services.charging.discounts import discount_forms, find_discounts
 from seatctl.services.operations.proposal import Proposal
@@ -72,7 +72,7 @@ def _increase(
     if by_own_invoice and options.on_account:
         subscription_changes.check_addon_on_account(state, snapshot.stripe_time)
     target = subscription_changes.increase(state, seats, snapshot.stripe_time)
-    check_added(state, target, seats)
+    check_added_seats(state, target, seats)
     what = f"{state.name} from {state.now.seats} to {target.now.seats} seats"
     if by_own_invoice:
         from seatctl.services.subscriptions.addon_operation import prepare_addon
@@ -224,8 +224,8 @@ def _prorated(
     on_account = snapshot.mirror.collection_method == "send_invoice"
     details: dict[str, JsonValue] = {
         **snapshot.payload_fields,
-        "now": side_fields(target.now),
-        "next": side_fields(target.next),
+        "now": term_fields(target.now),
+        "next": term_fields(target.next),
         "term_start": format_time(state.term_start),
         "term_end": format_time(state.term_end),
         "bill": is_billed,
@@ -235,7 +235,7 @@ def _prorated(
         "discounts": discounts,
         "on_account": on_account,
         "due_now": due,
-        "agreed": agreed.metadata if agreed is not None else nothing_kept(state.policy, state.upcoming),
+        "agreed": agreed.metadata if agreed is not None else cleared_policy(state.policy, state.upcoming),
         "leaving": [*leaving.users],
         "not_seated": [*leaving.not_seated],
         "summary": f"changed {what}{leaving.remark}",
@@ -252,7 +252,7 @@ def _prorated(
             undiscounted.now + undiscounted.carried_over - due - costs.carried_over,
             later - (next_invoice or 0),
         )
-        warnings = nothing_off(1, (saved,), due or later)
+        warnings = unused_discount_warning(1, (saved,), due or later)
     proposal = priced_proposal(
         snapshot,
         target,

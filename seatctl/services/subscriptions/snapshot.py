@@ -25,12 +25,12 @@ from seatctl.models.subscription import Subscription, SubscriptionStatus
 from seatctl.models.subscription_state import SubscriptionState
 from seatctl.rules import hints
 from seatctl.rules.assignment import ForeignLedger, require_home
-from seatctl.rules.item_metadata import as_known, is_on_item, said_of
+from seatctl.rules.item_metadata import is_on_item, metadata_of, with_described_item
 from seatctl.rules.metadata import LEDGER
 from seatctl.rules.policies import FLEXIBLE, BadPolicy, from_metadata
 from seatctl.rules.subscription_changes import require_running
-from seatctl.rules.subscription_state import LedgerFacts, standing
-from seatctl.rules.term_content import side_fields
+from seatctl.rules.subscription_state import LedgerFacts, read_state
+from seatctl.rules.term_content import term_fields
 from seatctl.services.plans.edit import require_policy
 from seatctl.services.users.permissions import allow
 
@@ -65,7 +65,7 @@ class SubscriptionSnapshot:
             "stripe_id": self.mirror.id,
             "item": self.item.id,
             "said_on": metadata_item(self.mirror, self.item),
-            "held": side_fields(self.state.next),
+            "held": term_fields(self.state.next),
         }
 
 
@@ -174,7 +174,7 @@ def read_home_subscription(
         )
         raise
     with ledger.reading() as reader:
-        return as_known(mirror, mirrored_subscriptions.of_stripe(reader, mirror.id))
+        return with_described_item(mirror, mirrored_subscriptions.of_stripe(reader, mirror.id))
 
 
 def _require_policy(
@@ -244,7 +244,7 @@ def state_of(
         assigned=subscription.assigned,
         owed=subscription.owed,
     )
-    return standing(facts, mirror, item, now)
+    return read_state(facts, mirror, item, now)
 
 
 def policy_of(mirror: StripeSubscription, item: StripeItem, subscription: Subscription) -> Policy | None:
@@ -254,7 +254,7 @@ def policy_of(mirror: StripeSubscription, item: StripeItem, subscription: Subscr
     ignored.
     """
     try:
-        return from_metadata(said_of(mirror, item)) or subscription.policy
+        return from_metadata(metadata_of(mirror, item)) or subscription.policy
     except BadPolicy:
         return subscription.policy
 

@@ -23,7 +23,7 @@ from seatctl.models.report import Record, Report
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import Subscription
-from seatctl.rules.item_metadata import as_known, is_on_item, said_of
+from seatctl.rules.item_metadata import is_on_item, metadata_of, with_described_item
 from seatctl.rules.metadata import LEDGER, NAME
 from seatctl.rules.plural import counted
 from seatctl.services.operations.kinds import Apply, OperationHandler, OperationResult
@@ -106,14 +106,16 @@ def _run(running: OperationRun) -> Apply:
         raise NothingLeftInStripe(gone) from gone
     with running.ledger.reading() as reader:
         known = mirrored_subscriptions.of_stripe(reader, stripe_id)
-        form = _missing_names(as_known(before, known), known)
+        form = _missing_names(with_described_item(before, known), known)
     metadata = form.get("metadata")
     marked: dict[str, JsonValue] = {
         LEDGER: running.ledger.id,
         **(metadata if isinstance(metadata, dict) else {}),
     }
     write_metadata(running, "metadata", stripe_id, {**form, "metadata": marked})
-    mirror = as_known(read_subscription(running.billing.read(endpoints.subscription(stripe_id))), known)
+    mirror = with_described_item(
+        read_subscription(running.billing.read(endpoints.subscription(stripe_id))), known
+    )
     at = stripe_now(running.billing, running.call)
 
     def apply(tx: Transaction) -> OperationResult:
@@ -141,7 +143,7 @@ def _missing_names(mirror: StripeSubscription, known: Sequence[Subscription]) ->
     items: list[JsonValue] = []
     for subscription in known:
         item = item_of(subscription, mirror)
-        if item is None or NAME in said_of(mirror, item):
+        if item is None or NAME in metadata_of(mirror, item):
             continue
         if is_on_item(mirror, item):
             items.append({"id": item.id, "metadata": {NAME: subscription.name}})

@@ -14,7 +14,7 @@ from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.rules.adoption import named_in_metadata, taken_in, unique
 from seatctl.rules.emails import check_email
-from seatctl.rules.item_metadata import said_of
+from seatctl.rules.item_metadata import metadata_of
 from seatctl.rules.metadata import AUTO_APPROVAL, NAME, OWNER, auto_approval_of
 from seatctl.rules.names import name_key
 
@@ -35,7 +35,7 @@ def apply_settings(
     item = next((item for item in mirror.items if item.id == subscription.stripe_item), None)
     if item is None:
         return subscription
-    metadata = said_of(mirror, item)
+    metadata = metadata_of(mirror, item)
     subscription = _apply_name(tx, subscription, metadata, names)
     if not _is_earlier_email(tx, subscription, metadata.get(OWNER)):
         owner = owner_in_metadata(tx, metadata)

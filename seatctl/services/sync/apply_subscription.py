@@ -19,7 +19,7 @@ from seatctl.models.report import Record
 from seatctl.models.stripe_objects import StripeItem, StripePrice, StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.rules.adoption import name_from_customer, named_in_metadata, taken_in, unique
-from seatctl.rules.item_metadata import OURS, as_known, said_of
+from seatctl.rules.item_metadata import OURS, metadata_of, with_described_item
 from seatctl.rules.metadata import LEDGER, NAME, auto_approval_of
 from seatctl.rules.names import name_key
 from seatctl.rules.plural import counted
@@ -33,7 +33,7 @@ ENDED = frozenset(("canceled", "incomplete_expired"))
 def store_copy(journal: Journal, mirror: StripeSubscription, now: datetime) -> None:
     """Store the columns that are only a copy of Stripe's, as of `now` (UTC), of the known subscriptions."""
     known = mirrored_subscriptions.of_stripe(journal, mirror.id)
-    mirror = as_known(mirror, known)
+    mirror = with_described_item(mirror, known)
     for subscription in known:
         item = item_of(subscription, mirror)
         if item is not None and not _has_open_operation(journal, subscription):
@@ -90,7 +90,7 @@ def apply(tx: Transaction, mirror: StripeSubscription, context: ApplyContext) ->
     new = [item for item in licensed if all(item.id != one.stripe_item for one in known)]
     lost_item = [subscription for subscription in known if item_of(subscription, mirror) is None]
     replaced = _replacements(tx, lost_item, new, context)
-    mirror = as_known(
+    mirror = with_described_item(
         mirror,
         [replace(one, stripe_item=replaced[one.id].id) if one.id in replaced else one for one in known],
     )
@@ -183,7 +183,7 @@ def _add(
 ) -> Record:
     plan = context.plan_for(tx, item.price)
     customer, title, email = customers.name_and_email(tx, mirror.customer_id)
-    metadata = said_of(mirror, item)
+    metadata = metadata_of(mirror, item)
     wanted = named_in_metadata(metadata.get(NAME))
     if wanted is None:
         base = named_in_metadata(mirror.metadata.get(NAME)) or name_from_customer(

@@ -15,7 +15,7 @@ from typing import Final
 from seatctl.billing import listings
 from seatctl.billing.objects import (
     UnreadableObject,
-    payment_taken_back,
+    payment_of_reversal,
     read_customer,
     read_invoice,
     read_price,
@@ -197,7 +197,7 @@ def _as_stored(kind: Kind, raw: StripeJson) -> MirroredObject:
     elif kind is Kind.PRICE:
         parent = read_price(raw).product_id
     elif kind in (Kind.REFUND, Kind.DISPUTE):
-        parent = payment_taken_back(raw)
+        parent = payment_of_reversal(raw)
     else:
         read_product(raw)
     created = raw.get("created")

@@ -26,7 +26,7 @@ from seatctl.models.report import Record, Report
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.rules.assignment import in_packs
-from seatctl.rules.item_metadata import as_known
+from seatctl.rules.item_metadata import with_described_item
 from seatctl.rules.payment_states import hint_of, is_cut_off, unpaid_trouble
 from seatctl.rules.plural import counted
 from seatctl.services.subscriptions.snapshot import state_of
@@ -131,7 +131,7 @@ def _rows(ledger: Ledger, in_stripe: InStripe, call: Call, at: datetime) -> Iter
         for subscription in all_subscriptions:
             one = in_stripe.get(subscription.stripe_subscription)
             if isinstance(one, StripeSubscription):
-                one = as_known(one, sharing[subscription.stripe_subscription])
+                one = with_described_item(one, sharing[subscription.stripe_subscription])
             row = _row(reader, subscription, one, at)
             if row["repair"] == _FIX and operations.of_subscription(reader, subscription.id) is not None:
                 row = {**row, "repair": _SYNC}  # a sync finishes its open operation first

@@ -12,12 +12,12 @@ from seatctl.ledger.staging import RowVerdict
 from seatctl.models.call import Call
 from seatctl.models.report import Report
 from seatctl.models.role import Action
-from seatctl.rules.people import Incoming
+from seatctl.rules.people import PersonRow
 from seatctl.rules.plural import counted
 from seatctl.services.users.permissions import allow
 
 
-def import_users(ledger: Ledger, call: Call, rows: Iterable[Incoming], *, skip_bad: bool = False) -> Report:
+def import_users(ledger: Ledger, call: Call, rows: Iterable[PersonRow], *, skip_bad: bool = False) -> Report:
     """Add the users of a file, and update name, group and last activity of users who exist already.
 
     The status never changes. Unchanged rows write nothing. Raises RoleRequired, and `bad_rows` with every bad

@@ -11,7 +11,7 @@ from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.staging import RowVerdict
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.user import User, UserStatus
-from seatctl.rules.people import FIELDS, incoming, typed
+from seatctl.rules.people import FIELDS, checked_rows, typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def stage(ledger: Ledger, people: People) -> int:
         from seatctl.input.tables import open_table
 
         with open_table(people.source, FIELDS, mapping=people.mapping) as table:
-            rows = incoming(table)
+            rows = checked_rows(table)
             if people.until is not None:
                 rows = (row if row.until else row._replace(until=people.until) for row in rows)
             return staging.load(journal, rows)

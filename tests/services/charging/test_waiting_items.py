@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from seatctl.billing.previews import read_preview_alone
+from seatctl.billing.previews import read_preview_without_pending
 from tests.sandbox.seed import send
 from tests.support.both_sides import charges, objects, twin
 from tests.support.office import done, freeze, is_sound, pool, refused, until
@@ -121,5 +121,5 @@ def test_taxes_count_for_the_line_alone_and_only_those_that_come_on_top(more):
         "starting_balance": -100,
         "lines": {"data": [ours] if more else [line(1000, "ii_1"), ours], "has_more": more},
     }
-    read = read_preview_alone(preview)
+    read = read_preview_without_pending(preview)
     assert (read.subtotal, read.total, read.amount_due) == (3000, 2200, 2100)
