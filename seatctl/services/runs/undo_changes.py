@@ -16,7 +16,7 @@ from seatctl.ledger.transaction import Transaction
 from seatctl.ledger.undo import held_seats, inverse, restore
 from seatctl.models.call import Call
 from seatctl.models.operation import OperationState
-from seatctl.models.report import Report
+from seatctl.models.report import Report, unchanged_report
 from seatctl.models.role import Action, Role
 from seatctl.models.run import Run
 from seatctl.rules.assignment import require_home, require_usable, seats_to_take
@@ -44,7 +44,7 @@ def undo_changes(ledger: Ledger, call: Call, run: Run) -> Report:
     try:
         return _undo_changes(ledger, call, run)
     except _NothingLeft as nothing_left:
-        return Report(None, call.dry_run, str(nothing_left))
+        return unchanged_report(call, str(nothing_left))
 
 
 def _undo_changes(ledger: Ledger, call: Call, run: Run) -> Report:
@@ -60,20 +60,12 @@ def _undo_changes(ledger: Ledger, call: Call, run: Run) -> Report:
             raise _NothingLeft(f"nothing of run {run.number} is left to undo{remaining}")
         held_seats.release_undone(tx, run.number)
         _restore(tx, kinds)
-        summary = f"undid run {run.number}: {run.summary or run.command}{remaining}"
+        summary = f"undone run {run.number}: {run.summary or run.command}{remaining}"
         if "given" in kinds:
             summary += "; what is billed does not change"
         summary += waitlist_note(tx, fill_waitlists(tx))
-        tx.summarise(summary)
         runs.note_undo(tx, run.number)
-        return Report(
-            run=tx.run,
-            dry_run=call.dry_run,
-            summary=summary,
-            rows=tx.report_rows(partial(inverse.results, tx)),
-            undo=tx.undo,
-            columns=COLUMNS,
-        )
+        return tx.report(summary, tx.report_rows(partial(inverse.results, tx)), COLUMNS)
 
 
 def _remaining_in_stripe(tx: Transaction, run: Run) -> str:
