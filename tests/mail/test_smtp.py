@@ -1,4 +1,4 @@
-"""The mail server of a profile: tried, refused in clear, its password never shown, any address reached."""
+"""The mail server of a profile: tested, refused without TLS, its password never shown."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_password_comes_from_the_environment_or_a_command_and_is_never_shown
     assert (missing.code, missing.error["code"]) == (8, "no_key")
     sandbox("config", "set", "mail.password_command", "printf hunter2-of-the-command")
     for env in ({"SEATCTL_MAIL_PASSWORD": "hunter2"}, {}):
-        tried = sandbox("notify", "test", "-v", env=env)  # this server knows no logging in
+        tried = sandbox("notify", "test", "-v", env=env)  # this server does not support a login
         assert tried.code == 75
         assert "hunter2" not in tried.out + tried.err
 
@@ -118,7 +118,7 @@ def test_reading_and_changing_without_mail_load_none_of_it(sandbox):
 
 @pytest.fixture
 def slow_dns(tmp_path):
-    """A `sitecustomize` for a process of its own, whose DNS answers nobody."""
+    """A `sitecustomize` for a separate process, whose DNS never answers."""
     (tmp_path / "sitecustomize.py").write_text(
         "import socket, time\n"
         "asked = socket.getaddrinfo\n"

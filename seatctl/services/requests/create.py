@@ -12,6 +12,7 @@ from seatctl.ledger.due_changes import take_seat
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
+from seatctl.models.message import Template
 from seatctl.models.report import Report
 from seatctl.models.request import RequestStatus, SeatRequest
 from seatctl.models.role import Action, Role
@@ -190,8 +191,8 @@ def _mail_deciders(tx: Transaction, request: SeatRequest, subscription: Subscrip
     ids = {"request": request.number}
     subscription_id = None if subscription is None else subscription.id
     if subscription is not None and subscription.owner_id is not None:
-        tx.mail("request_received", ids, recipient_id=subscription.owner_id)
+        tx.mail(Template.REQUEST_RECEIVED, ids, recipient_id=subscription.owner_id)
     for actor, role in roles.holders(tx, (Role.ADMIN,), subscription_id):
         owner = subscription.owner_email if subscription is not None else None
         if role is Role.ADMIN and is_address(actor) and not (owner and is_self(actor, owner)):
-            tx.mail("request_received", ids, recipient_actor=actor)
+            tx.mail(Template.REQUEST_RECEIVED, ids, recipient_actor=actor)

@@ -11,6 +11,7 @@ from seatctl.ledger.due_changes import fill_waitlists, take_seat
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
+from seatctl.models.message import Template
 from seatctl.models.report import Report
 from seatctl.models.request import RequestStatus, SeatRequest
 from seatctl.models.role import Action
@@ -138,7 +139,7 @@ def deny_requests(ledger: Ledger, call: Call, numbers: Sequence[int] | None, rea
                 return described(tx, request, "already denied")
             _require_open(request)
             requests.decide(tx, request.number, RequestStatus.DENIED, by=call.actor, reason=reason)
-            tx.mail("request_denied", {"request": request.number}, recipient_id=request.user_id)
+            tx.mail(Template.REQUEST_DENIED, {"request": request.number}, recipient_id=request.user_id)
             return described(tx, requests.find(tx, request.number, call.now))
 
         return _decide_each(tx, _numbers(tx, numbers, None), deny, "denied")

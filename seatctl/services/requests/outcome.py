@@ -9,6 +9,7 @@ from seatctl.errors import Code, ExitCode, SeatctlError, refuse
 from seatctl.ledger import requests, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
+from seatctl.models.message import Template
 from seatctl.models.report import Record, Report
 from seatctl.models.request import RequestStatus, SeatRequest
 from seatctl.models.subscription import Subscription
@@ -72,7 +73,7 @@ def homes(tx: Transaction, ledger: Ledger) -> Iterator[Subscription]:
 def put_on_waitlist(tx: Transaction, request: SeatRequest, *, by: str) -> None:
     """Put an approved request on the waitlist, and send its user a message."""
     requests.decide(tx, request.number, RequestStatus.WAITLISTED, by=by)
-    tx.mail("request_waitlisted", {"request": request.number}, recipient_id=request.user_id)
+    tx.mail(Template.REQUEST_WAITLISTED, {"request": request.number}, recipient_id=request.user_id)
 
 
 def described(

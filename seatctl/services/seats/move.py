@@ -13,6 +13,7 @@ from seatctl.ledger.due_changes import fill_waitlists, waitlist_note
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call, format_time
+from seatctl.models.message import Template
 from seatctl.models.report import Report, unchanged_report
 from seatctl.models.subscription import Subscription
 from seatctl.models.user import User
@@ -115,7 +116,7 @@ def swap_seats(ledger: Ledger, call: Call, name: str, old: str, new: str) -> Rep
         until = seat_moves.until_of(tx, subscription.id, old_user.id)
         seats.revoke_users(tx, subscription.id, [old_user.id])
         seat = seats.assign(tx, subscription.id, new_user.id, until)
-        tx.mail("seat_assigned", {"seat": seat}, recipient_id=new_user.id)
+        tx.mail(Template.SEAT_ASSIGNED, {"seat": seat}, recipient_id=new_user.id)
         request_closures.approve_seated(tx, subscription.id)
         return tx.report(
             f"moved the seat of {old_user.email} in {subscription.name} to {new_user.email}",

@@ -1,4 +1,4 @@
-"""Activation codes: made when a message is sent, good once, kept as a hash only."""
+"""Activation codes: made when a message is sent, usable once, stored as a hash only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BOB, CYD = "bob@example.com", "cyd@example.com"
 
 @pytest.fixture
 def design(sandbox, postbox):
-    """Four seats; bob and cyd sit there and were sent a code each."""
+    """Four seats; bob and cyd have one each and were sent a code."""
     use(sandbox, postbox)
     add_pool(ledger_path(sandbox), seats=4)
     sandbox("users", "add", BOB, CYD, "dot@example.com")

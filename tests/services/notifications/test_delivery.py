@@ -1,4 +1,4 @@
-"""Messages by mail: through a real SMTP server, which is down, refuses, hangs up; none is ever lost."""
+"""Messages through a real SMTP server that is down, refuses or hangs up: no message is lost."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_a_server_that_does_not_answer_holds_a_command_up_for_five_seconds_at_mo
     import socket
 
     postbox.close()
-    with socket.create_server(("127.0.0.1", postbox.port)):  # it accepts, and says nothing
+    with socket.create_server(("127.0.0.1", postbox.port)):  # it accepts the connection, and never replies
         started = time.monotonic()
         assert sandbox("seats", "assign", design, BOB).code == 0
         assert 4 < time.monotonic() - started < 8
@@ -162,7 +162,7 @@ def test_a_server_that_dies_in_the_middle_gets_every_message_in_the_end(sandbox,
     rows = "\n".join(["email", *people])
     assert sandbox("seats", "assign", design, "--from", "-", "--create-users", stdin=rows).code == 0
     taken = len(postbox.letters)
-    assert taken == 4  # the fourth was kept, but the server died before it said so
+    assert taken == 4  # the server accepted the fourth, but died before it replied
     postbox.dies_after = None
     later(sandbox)
     assert sandbox("notify", "send").code == 0
@@ -174,7 +174,7 @@ def test_a_server_that_dies_in_the_middle_gets_every_message_in_the_end(sandbox,
     assert len(ids) == len(people)
     first, second = map(code_in, twice)
     assert first != second
-    assert sandbox("seats", "claim", "--code", "-", stdin=first).code == 0  # the earlier code is still good
+    assert sandbox("seats", "claim", "--code", "-", stdin=first).code == 0  # the earlier code is still valid
 
 
 def test_a_sender_that_is_killed_loses_nothing(sandbox, design, postbox):

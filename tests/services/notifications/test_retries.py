@@ -1,4 +1,4 @@
-"""Messages sent later: what counts as a try, what can be hurried, and what must not be sent at all."""
+"""Messages that are sent later: what counts as an attempt, what --now sends, and what must not be sent."""
 
 from __future__ import annotations
 

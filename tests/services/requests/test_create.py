@@ -1,4 +1,4 @@
-"""Asking for a seat, and what becomes of it."""
+"""`requests create`, and what happens to the request."""
 
 import json
 
@@ -261,7 +261,7 @@ def test_the_newest_request_is_in_the_table_however_many_wait(seatctl, design):
     table = seatctl("requests", "list", tty=True).out
     assert "p60@example.com" in table
     assert "p1@example.com" not in table
-    assert seatctl("requests", "list", "-q").out.split()[0] == "1"  # who asked first is approved first
+    assert seatctl("requests", "list", "-q").out.split()[0] == "1"  # the oldest request is approved first
 
 
 def test_who_is_seated_at_once_and_who_asks_whether_they_are_sees_where_to_sign_in(sandbox, seatctl):

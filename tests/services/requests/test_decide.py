@@ -1,4 +1,4 @@
-"""Approval: where a request for any goes and why, rules that decide by themselves, many at once, a race."""
+"""Approval: which subscription a request for any gets, automatic rules, many at once, a race."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BOB, CYD, DOT = (f"{name}@example.com" for name in ("bob", "cyd", "dot"))
 
 @pytest.fixture
 def pools(sandbox):
-    """`a` with two seats free, `b` with five, `c` with reports and one; bob is of ops."""
+    """`a` has two free seats, `b` five, `c` one with the feature reports; bob is in the group ops."""
     ledger = ledger_path(sandbox)
     add_pool(ledger, "a", seats=2)
     add_pool(ledger, "b", seats=5)
@@ -35,7 +35,7 @@ def test_where_no_subscription_is_named_the_choice_is_explained(pools):
 
 
 def test_a_request_for_any_goes_where_a_rule_lets_it(pools):
-    pools("config", "auto-approve", "b", "on", "--yes")  # these were not bought: Stripe does not know them
+    pools("config", "auto-approve", "b", "on", "--yes")  # these were not bought: Stripe does not have them
     rules = json.dumps({"enabled": True, "groups": ["ops"]})
     query(ledger_path(pools), "UPDATE subscriptions SET auto_approval = ? WHERE name = 'a'", rules)
     query(

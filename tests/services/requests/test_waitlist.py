@@ -1,4 +1,4 @@
-"""Who waits for a seat, where a rule may seat them, and which requests close by themselves."""
+"""The waitlist, the rules that decide about its seats, and requests that close without a decision."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def seated(seatctl):
 
 
 def any_change(seatctl):
-    """Whatever somebody does: every change first records what has fallen due."""
+    """Make a change: every change first records what has fallen due."""
     assert seatctl("users", "edit", DOT, "--name", "Dot").code == 0
 
 
@@ -45,7 +45,7 @@ def rules(seatctl, pool, **values):
     )
 
 
-# -- a rule counts where it stands --------------------------------------------------------------
+# -- rules apply to their subscription -----------------------------------------------------------
 
 
 def test_a_seat_that_only_a_person_may_give_is_asked_for_and_not_taken(people):

@@ -1,4 +1,4 @@
-"""A desired state of seats: compared, guarded, previewed, kept as a plan, paid for, brought about."""
+"""`seats apply`: compared, guarded, previewed, saved as a plan and applied."""
 
 import stat
 
@@ -11,7 +11,7 @@ ANN, BOB, CYD, DAN = (f"{name}@example.com" for name in ("ann", "bob", "cyd", "d
 
 @pytest.fixture
 def design(seatctl, sandbox):
-    """Four seats, in which ann and bob sit; cyd is a user."""
+    """Four seats, of which ann and bob have two; cyd is a user."""
     add_pool(ledger_path(sandbox), seats=4)
     assert seatctl("users", "add", ANN, BOB, CYD).code == 0
     assert seatctl("seats", "assign", "design", ANN, BOB).code == 0
@@ -118,7 +118,7 @@ def test_unknown_people_need_create_users_and_bad_rows_come_all_at_once(seatctl,
 
 
 def test_a_person_who_may_not_sit_does_not_stop_the_night(seatctl, design):
-    """One was removed and stands in the export again, one is suspended, of one two rows disagree."""
+    """The export has a removed user, a suspended one, and one whose two rows disagree."""
     assert seatctl("users", "add", DAN, "eve@example.com").code == 0
     assert seatctl("users", "remove", DAN, "--yes").code == 0
     assert seatctl("users", "suspend", "eve@example.com").code == 0
@@ -142,7 +142,7 @@ def test_a_person_who_may_not_sit_does_not_stop_the_night(seatctl, design):
 
 @pytest.mark.parametrize("row", ["bad@,design", f"{ANN},desing", f"{ANN},", "\x00,design"])
 def test_a_row_that_cannot_be_read_prunes_nobody(seatctl, design, row):
-    """It may be anybody who sits there, so that it is not left out either."""
+    """The row may be about anybody who has a seat, so it is not skipped either."""
     assert "--skip-bad" in apply(seatctl, "bad@,design\n").error["hint"]
     for words in (("--prune",), ("--prune", "--skip-bad")):
         refused = apply(seatctl, f"{CYD},design\n{row}\n", *words, "--max-revoke", "100%")
@@ -176,7 +176,7 @@ def test_a_subscription_whose_last_person_left_the_file_is_missed(seatctl, desig
         assert "two words (1 seated)" in missed.error["message"]
         assert "-s design -s 'two words'" in missed.error["hint"]
     assert seated(seatctl, "two words") == [BOB]
-    # Said to be the whole truth of both, it revokes there; of one, it leaves the other alone.
+    # If it describes both completely, it revokes in both; if only one, the other does not change.
     one = apply(seatctl, STATE, "--prune", "-s", "design", "--check")
     assert (one.code, [row["email"] for row in one.rows]) == (7, [BOB])
     both = apply(
@@ -379,7 +379,7 @@ def test_at_a_terminal_prune_names_who_loses_a_seat_and_asks(seatctl, design, tm
     assert at_terminal(seatctl, tmp_path, "y\n").code == 0
     assert seated(seatctl) == [ANN, CYD]
     again = at_terminal(seatctl, tmp_path, "")
-    assert (again.code, "Revoke" in again.err) == (0, False)  # there is nobody to ask about
+    assert (again.code, "Revoke" in again.err) == (0, False)  # nobody loses a seat
 
 
 def test_yes_answers_the_question_of_prune(seatctl, design, tmp_path):

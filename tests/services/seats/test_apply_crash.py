@@ -6,7 +6,7 @@ PEOPLE = [f"p{n}@example.com" for n in range(8)]
 
 
 def test_wherever_it_is_killed_the_same_command_buys_once_and_seats_the_file(sandbox, team, tmp_path, whole):
-    """Before and after every call to Stripe and every commit; by default at every fifth. Somebody waits."""
+    """Before and after calls to Stripe and commits, by default every fifth. One user is on the waitlist."""
     assert sandbox("users", "add", *PEOPLE).code == 0
     assert sandbox("seats", "assign", team, *PEOPLE[:5]).code == 0
     assert sandbox("config", "auto-approve", team, "on").code == 0

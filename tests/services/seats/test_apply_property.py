@@ -1,4 +1,4 @@
-"""Whatever the state and whatever is wished for: the ledger ends at what was wished for, and stays there."""
+"""From any state, `seats apply` brings the ledger to the desired state, and a second run changes nothing."""
 
 import contextlib
 import json
@@ -42,7 +42,7 @@ def apply(seatctl, state, *options):
         {"email": email, "subscription": pool, **({"until": until} if until else {})}
         for (email, pool), until in state.items()
     ]
-    # Both subscriptions are named in the file, so that both are pruned.
+    # The file names both subscriptions, so both are pruned.
     file = seatctl.home / "state.toml"
     lines = ["[subscriptions]", *(f"{name} = []" for name in POOLS)]
     for row in rows:
@@ -74,7 +74,7 @@ def test_random_states_always_end_at_the_desired_state(wishes):
             found = now_seated(seatctl)
             assert set(found) == set(wish)
             for pair, until in wish.items():
-                # No end given: a seat that was there keeps its own.
+                # Without an end in the file, an existing seat keeps its end.
                 assert found[pair] == (WRITTEN[until] if until else before.get(pair))
             again = apply(seatctl, wish)
             assert (again.code, again.json["summary"], again.json["run"]) == (0, "nothing to do", None)

@@ -1,4 +1,4 @@
-"""`seats apply --buy-shortfall`: what is short is shown, priced, bought in packs, and kept for the file."""
+"""`seats apply --buy-shortfall`: missing seats are shown, priced, bought in packs and reserved."""
 
 import json
 import re
@@ -94,7 +94,7 @@ def test_where_the_bank_asks_nobody_is_seated_until_it_is_paid(sandbox, packs):
 
 
 def test_what_was_bought_for_a_file_does_not_go_to_the_waitlist(sandbox, team, tmp_path):
-    """The purchase ends before the people of the file are seated; whoever waits would be faster."""
+    """The purchase ends before the people of the file are seated: the waitlist must not get the seats."""
     words = ("users", "add", *(f"p{n}@example.com" for n in range(8)))
     assert sandbox(*words).code == 0
     assert sandbox("seats", "assign", team, *(f"p{n}@example.com" for n in range(5))).code == 0
@@ -121,7 +121,7 @@ def test_what_is_left_of_a_bought_pack_goes_to_the_waitlist(sandbox, packs):
 
 
 def test_who_may_not_bring_the_state_about_buys_nothing_for_it(sandbox, team, tmp_path):
-    """An owner may buy seats and assign them, but may make nobody a user."""
+    """An owner may buy and assign seats, but may not add users."""
     owner = ("subs", "transfer", team, "bob@example.com")
     assert sandbox("users", "add", "bob@example.com").code == 0
     assert sandbox(*owner, "--yes").code == 0

@@ -1,4 +1,4 @@
-"""`seats list --as-of`: who sat where at a moment of the past, and until when they were to."""
+"""`seats list --as-of`: who had a seat at a moment in the past, and its end as it was then."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def clock(seatctl) -> str:
 
 
 def test_every_moment_is_answered_as_it_was(people):
-    """A random history; at the end each of its moments is asked for again."""
+    """A random history; at the end, each of its moments is listed again."""
     chance, seen = random.Random(3), {}
     for _ in range(12):
         who = chance.choice([ADA, BOB, ZOE])

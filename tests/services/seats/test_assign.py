@@ -1,4 +1,4 @@
-"""Who sits where: assigning, revoking, listing, as one types it."""
+"""`seats assign`, `revoke`, `list` and `history`, as they are typed."""
 
 import pytest
 

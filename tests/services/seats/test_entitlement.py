@@ -1,4 +1,4 @@
-"""`seatctl check`: yes is 0, no is 7, and a no names its ways out."""
+"""`seatctl check`: yes exits with 0, no with 7, and a no names the ways out."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def check(seatctl, *argv):
 
 
 def moment(seatctl, days: float) -> str:
-    """That many days from the sandbox's now."""
+    """The time so many days after the sandbox's clock."""
     now = parse_time(seatctl("sandbox", "status", "-o", "json").json["now"])
     return format_time(now + timedelta(days=days))
 
 
 def turn(seatctl, **columns) -> None:
-    """Put what Stripe said into the mirror of `design`."""
+    """Change the mirror of `design`, as if Stripe had changed."""
     for column, value in columns.items():
         query(ledger_path(seatctl), f"UPDATE subscriptions SET {column} = ?", value)
 
@@ -165,7 +165,7 @@ def test_the_end_counts_from_its_second_on_without_a_sync(zoe):
 
 
 def test_a_subscription_without_any_paid_seats_entitles_nobody(zoe):
-    """Somebody has set its quantity to 0 in Stripe; Zoe's seat stays, and counts again when one is paid."""
+    """Its quantity in Stripe is 0: Zoe keeps her seat, which entitles again when a seat is paid."""
     item = objects(zoe, "subscription_item")[0]["id"]
     for quantity, code, reason in ((0, 7, "no_seats_paid"), (1, 0, "entitled")):
         with twin(zoe) as stripe:

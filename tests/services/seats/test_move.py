@@ -1,4 +1,4 @@
-"""Seats that end, move, change hands and are reclaimed."""
+"""Ends of seats, `seats move`, `swap` and `reclaim`."""
 
 import pytest
 
@@ -9,7 +9,7 @@ ANN, BOB, CYD, DAN = (f"{name}@example.com" for name in ("ann", "bob", "cyd", "d
 
 @pytest.fixture
 def pools(seatctl, sandbox):
-    """design with two seats, ann and bob in it; video with two, nobody in it. cyd and dan are users."""
+    """design has two seats, of ann and bob; video has two free seats. cyd and dan are users."""
     add_pool(ledger_path(sandbox), "design", seats=2)
     add_pool(ledger_path(sandbox), "video", seats=2)
     seatctl("users", "add", ANN, BOB, CYD, DAN)

@@ -1,4 +1,4 @@
-"""Seats and real processes: the last seat is taken once, whoever comes at the same moment."""
+"""Seats and real processes: the last seat is assigned once, even if several ask at the same moment."""
 
 import contextlib
 import json
@@ -28,7 +28,7 @@ WORKER = textwrap.dedent("""
 
 @pytest.fixture
 def workers(seatctl, sandbox):
-    """Starts processes, each of which runs commands as they are written to it."""
+    """Start processes that run the commands written to their stdin."""
     started = []
 
     def start(number):

@@ -1,4 +1,4 @@
-"""`seatctl users`: the people, one by one."""
+"""`seatctl users`: add, show, edit, suspend, reactivate, remove, list and search."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_search_follows_every_change(people):
 
 
 def index_is_whole(seatctl) -> bool:
-    """SQLite compares the index with the table it speaks of, and fails where they differ."""
+    """Let SQLite compare the search index with the table; it fails if they differ."""
     path = seatctl("ledger", "path").out.strip()
     with sqlite3.connect(path) as connection:
         connection.execute("INSERT INTO users_search (users_search, rank) VALUES ('integrity-check', 1)")
@@ -199,7 +199,7 @@ def test_who_has_no_role_may_look_but_not_change(people):
 
 @pytest.fixture
 def owner(people):
-    """Zoe owns `design` and sits in it; Bob asked for a seat."""
+    """Zoe owns `design` and has a seat in it; Bob has requested one."""
     people(
         "plans",
         "add",

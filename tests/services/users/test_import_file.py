@@ -1,4 +1,4 @@
-"""`seatctl users import`: everything is judged before anything is written."""
+"""`seatctl users import`: everything is checked before anything is written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 @pytest.fixture
 def file(tmp_path):
-    """Write a file of people; its path."""
+    """Write a file of people and return its path."""
 
     def write(text: str | bytes, name: str = "people.csv"):
         path = tmp_path / name
@@ -206,7 +206,7 @@ def test_what_list_prints_import_reads(two, form, people, suspended):
 
 
 def listed(seatctl, *argv):
-    """What a file can say of the people."""
+    """The columns of the users that a file can have."""
     keys = ("email", "name", "group", "last_active")
     return [[row[key] or None for key in keys] for row in seatctl.rows("users", "list", *argv)]
 
@@ -231,7 +231,7 @@ ROWS = st.lists(
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS)
 def test_all_of_a_file_or_nothing(sandbox, rows):
-    """A file is written whole or not at all; with --skip-bad, its good rows; then it changes nothing more."""
+    """All rows are imported or none; with --skip-bad, the good ones; a second run changes nothing."""
     stdin = "email,name\n" + "".join(f"{email},{name}\n" for email, name in rows)
     named: dict[str, set[str]] = {}
     for email, name in rows:

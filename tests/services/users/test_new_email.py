@@ -1,4 +1,4 @@
-"""A user's new e-mail: what they own and may do stays theirs; and who leaves may do nothing any more."""
+"""A user's new e-mail: the user keeps subscriptions and roles; removed users keep none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ANN, OLD, NEW = "ann@example.com", "olga@example.com", "olga.new@example.com"
 
 @pytest.fixture
 def owned(sandbox, pro):
-    """design, which olga owns."""
+    """design, owned by olga."""
     words = f"subs buy --plan {pro} --seats 5 --name design --owner {OLD} --billing-email pay@example.com"
     assert sandbox(*words.split(), "--payment-method", "pm_card_visa", "--yes").code == 0
     return sandbox

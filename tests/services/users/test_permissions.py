@@ -1,4 +1,4 @@
-"""Roles: the matrix on literals, and what the commands make of it."""
+"""Roles: the matrix in literal values, and how commands apply it."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_an_actor_is_known_however_the_address_is_written():
 
 @pytest.fixture
 def staffed(seatctl, sandbox):
-    """design is dot's, sales is nobody's; global and narrow roles beside the admin ann."""
+    """dot owns design, nobody owns sales; ann is the admin; others have global roles or roles of one."""
     ledger = ledger_path(sandbox)
     seatctl("users", "import", "-", stdin="email\nzoe@example.com\ndot@example.com\n")
     add_pool(ledger, "design", owner_id=2)

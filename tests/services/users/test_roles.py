@@ -1,4 +1,4 @@
-"""Roles: granted, taken away, and every command under every role as docs/roles.md says."""
+"""Roles: granted, revoked, and every command with every role as docs/roles.md says."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ CALLS = {
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory):
-    """A profile as it is before each command: design is olga's, one request, one purchase that waits."""
+    """Before each command: olga owns design, one request is open, one purchase waits for payment."""
     folder = tmp_path_factory.mktemp("office")
     seatctl = Seatctl(folder / "home")
 
@@ -122,7 +122,7 @@ def test_every_command_asks_for_the_role_that_the_table_says(office, tmp_path, c
         shutil.copytree(made.home, home)
         argv = CALLS[command].format(**words).split()
         result = Seatctl(home)(*argv, "--as", actor, "--yes", "-o", "json")
-        assert result.code not in {1, 2, 9}, result.err  # it got as far as the question of roles
+        assert result.code not in {1, 2, 9}, result.err  # refused later than by the roles
         assert result.code != 8 or result.error["code"] == "not_allowed", result.err
         permitted[role] = result.code != 8
     assert permitted == {role: may_use(command, set() if role is None else {role}) for role in ACTORS}
@@ -153,7 +153,7 @@ def test_every_read_is_open_to_who_holds_no_role(office, tmp_path, command):
     shutil.copytree(made.home, tmp_path / "home")
     argv = f"{command} {OF_WHAT.get(command, '')}".format(**words, folder=tmp_path).split()
     result = Seatctl(tmp_path / "home")(*argv, "--as", ACTORS[None])
-    # Run 1 is no batch (9), and the sandbox makes no PDF (4).
+    # Run 1 is not a batch (9), and the sandbox makes no PDF (4).
     answers = {"doctor": {0, 7}, "reconcile": {0, 7}, "runs failures": {9}, "invoices download": {4}}
     assert result.code in answers.get(command, {0}), (argv, result.err)
 
