@@ -248,7 +248,7 @@ def test_mails_count_no_expired_requests_before_one_and_tell_nobody_of_an_expire
     query(ledger_path(people), "UPDATE requests SET expires_at = '2026-01-01T00:00:00Z' WHERE number = 1")
     use(people, postbox)
     sent = {row["recipient"]: row for row in people.rows("notify", "send")}
-    assert (sent[BOB]["result"], sent[BOB]["error"]) == ("held", "the request waits no more")
+    assert (sent[BOB]["result"], sent[BOB]["error"]) == ("held", "the request is no longer on the waitlist")
     assert [letter.to for letter in postbox.letters] == [CYD]
     assert "number 1 on the waitlist" in plain(postbox.letters[0])
     shown = people("notify", "show", sent[BOB]["id"], "-o", "json").json["text"]
