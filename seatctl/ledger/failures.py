@@ -24,7 +24,7 @@ class LedgerCorrupt(LedgerError):
 
 
 class LedgerDamaged(LedgerCorrupt):
-    """SQLite can read the file, but its content is not what seatctl wrote."""
+    """SQLite can read the file, but its content is not what this program wrote."""
 
     kind = Code.LEDGER_DAMAGED
 

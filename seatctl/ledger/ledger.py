@@ -34,7 +34,7 @@ _NAME_ANOTHER = "give yourself access to it, or use another ledger: seatctl --le
 
 _MAY_BE_DAMAGE = (sqlite3.Error, ValueError, LookupError, TypeError, AttributeError, StopIteration)
 """The errors that a damaged row can cause: a missing table, column, key or row, or an invalid value. A bug in
-seatctl can cause them too."""
+the program can cause them too."""
 
 
 @contextmanager

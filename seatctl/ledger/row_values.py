@@ -34,7 +34,7 @@ def stored_object(text: str) -> dict[str, JsonValue]:
 
 @lru_cache(maxsize=100)
 def stored_policy(text: str | None) -> Policy | None:
-    """Return the policy of a row. Raises ValueError if seatctl cannot have written it.
+    """Return the policy of a row. Raises ValueError if this program cannot have written it.
 
     Cached, because thousands of subscriptions have a few policies, and parsing one takes 50 µs.
     """

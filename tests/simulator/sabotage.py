@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
-from seatctl.errors import Code
+from seatctl import errors
+from seatctl.errors import Code, Refusal, SeatctlError
 
 PutBack = Callable[[ExitStack], None]
 
@@ -341,12 +342,13 @@ def _reconcile_agrees(stack: ExitStack) -> None:
 
 @fault("followed hint", 8, "deleted", "the hint for a deleted customer was already followed")
 def _followed_hint(stack: ExitStack) -> None:
-    from seatctl.errors import SeatctlError
+    refuse = errors.refuse
 
-    def made(self: Any, message: str, **named: Any) -> None:
-        SeatctlError.__init__(self, message, **{**named, "hint": "seatctl sync"})
+    def misleading(kind: Refusal, message: str, **named: Any) -> SeatctlError:
+        hint = {"hint": "seatctl sync"} if kind is Code.CUSTOMER_DELETED else {}
+        return refuse(kind, message, **{**named, **hint})
 
-    within(stack, Code.CUSTOMER_DELETED, "__init__", made)
+    everywhere(stack, errors, "refuse", misleading)
 
 
 # Points 1 and 2: an answer that proves nothing, and a way out -----------------------------------------

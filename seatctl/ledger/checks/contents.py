@@ -26,7 +26,7 @@ from seatctl.rules.emails import email_key
 from seatctl.rules.names import name_key
 
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)
-"""What reading a row raises if it does not hold what seatctl wrote."""
+"""What reading a row raises if it does not hold what this program wrote."""
 
 _JSON: Final[dict[str, dict[str, str]]] = {
     "plans": {"policy": "object"},

@@ -134,7 +134,7 @@ def update_unpaid_since(journal: Journal, subscription_id: int, mirror: StripeSu
 
 
 def update_unpaid_since_of_all(journal: Journal) -> None:
-    """Like `update_unpaid_since`, for all: invoices created by seatctl change without their subscription."""
+    """Like `update_unpaid_since`, for all: the invoices of operations change without their subscription."""
     update_unpaid_since_of_new(journal, 0)
 
 
