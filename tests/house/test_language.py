@@ -44,10 +44,7 @@ NOT_ENGLISH = {
 NOT_YET = {
     "__init__.py",
     "cli",
-    "ledger",
-    "models",
     "services",
-    "system",
 }
 """Where the old language is still being replaced."""
 
