@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from seatctl.ledger.transaction import Journal
     from seatctl.models.report import Report
     from seatctl.rules.desired_state import Changes
-    from seatctl.services.seats.apply import ApplyOptions, Comparison, ComparisonCheck
+    from seatctl.services.seats.apply import ApplyOptions, ComparisonCheck
     from seatctl.services.seats.apply_purchases import FinishedPurchase, SeatPurchase
     from seatctl.services.seats.saved_comparison import SavedComparison
 
@@ -113,20 +113,8 @@ def apply(
 
     ctx = context(typer_ctx)
     if saved is not None:
-        others = (
-            file,
-            subscription,
-            mapping,
-            prune,
-            create_users,
-            fill,
-            skip_bad,
-            buy_shortfall,
-            max_spend,
-            save,
-            overwrite,
-        )
-        if any(others) or max_revoke != "10%":
+        flags = prune, create_users, fill, skip_bad, buy_shortfall, overwrite
+        if any((file, subscription, mapping, max_spend, save, *flags)) or max_revoke != "10%":
             raise UsageError(
                 "--saved takes no other options: the plan has the file and the options",
                 hint="seatctl seats apply --saved PLAN",
@@ -145,13 +133,13 @@ def apply(
     revocation_limit = limit(max_revoke)
     plan_file = ctx.target(save, file, overwrite=overwrite) if save not in {None, "-"} else None
     named = _stage(ctx, file, subscription or [], mapping)
-    options = ApplyOptions(revocation_limit, prune, create_users, fill, skip_bad, named)
-    if plan_file is not None:
-        _save_plan(ctx, options, plan_file, buy=buy_shortfall, max_spend=max_spend, check=check)
-    elif save is not None:
-        _print_plan(ctx, options, buy=buy_shortfall, max_spend=max_spend, check=check)
+    options = ApplyOptions(
+        revocation_limit, prune, create_users, fill, skip_bad, named, buy_shortfall, max_spend
+    )
+    if save is None:
+        _compare_and_apply(ctx, options, check=check)
     else:
-        _compare_and_apply(ctx, options, buy=buy_shortfall, max_spend=max_spend, check=check)
+        _save_plan(ctx, options, plan_file, check=check)
 
 
 def _stage(ctx: Context, file: str, subscriptions: list[str], mapping: list[str] | None) -> bool:
@@ -183,56 +171,39 @@ def _apply_saved(ctx: Context, path: str, *, check: bool) -> None:
     with input_file(path) as file:
         plan = saved_comparison.read(file)
         stage(ctx.ledger, plan.rows(), plan.handles)
-    _compare_and_apply(ctx, plan.options, buy=plan.buy, max_spend=plan.max_spend, check=check, plan=plan)
+    _compare_and_apply(ctx, plan.options, check=check, plan=plan)
 
 
-def _save_plan(
-    ctx: Context, options: ApplyOptions, file: Path, *, buy: bool, max_spend: str | None, check: bool
-) -> None:
-    """Write the comparison to a file and report it."""
+def _save_plan(ctx: Context, options: ApplyOptions, plan_file: Path | None, *, check: bool) -> None:
+    """Write the comparison to a file and report it; None: to stdout, and its summary to stderr."""
+    from contextlib import nullcontext
     from shlex import join
 
-    from seatctl.services.seats.apply import comparison_report
-
-    comparison = _compare_and_save(ctx, options, file, buy=buy, max_spend=max_spend)
-    _emit(ctx, comparison_report(comparison, check=check))
-    refused = _note_refusal(ctx, comparison.changes, options, "make the plan again; ")
-    if not refused and not ctx.options.dry_run:
-        ctx.note(f"apply it: {join(['seatctl', 'seats', 'apply', '--saved', str(file)])}")
-
-
-def _print_plan(
-    ctx: Context, options: ApplyOptions, *, buy: bool, max_spend: str | None, check: bool
-) -> None:
-    """Write the comparison to stdout, and its summary to stderr."""
     from seatctl.cli.framework.options import for_stdout
-    from seatctl.services.seats.apply import comparison_report
-
-    with for_stdout() as file:
-        comparison = _compare_and_save(ctx, options, file, buy=buy, max_spend=max_spend)
-        report = comparison_report(comparison, check=check)
-        ctx.note(report.summary)
-        ctx.exit_code = report.exit_code
-        _note_refusal(ctx, comparison.changes, options, "make the plan again; ")
-        if not ctx.options.dry_run:
-            ctx.emit_file(file)
-
-
-def _compare_and_save(
-    ctx: Context, options: ApplyOptions, file: Path, *, buy: bool, max_spend: str | None
-) -> Comparison:
     from seatctl.services.seats import saved_comparison
-    from seatctl.services.seats.apply import compare_state
+    from seatctl.services.seats.apply import compare_state, comparison_report
     from seatctl.services.seats.apply_purchases import require_amount
 
     def save(journal: Journal, changes: Changes) -> None:
-        require_amount(changes, max_spend)
+        require_amount(changes, options.max_spend)
         if not ctx.options.dry_run:
-            saved_comparison.save(
-                file, journal, changes, ledger=ctx.ledger.id, options=options, buy=buy, max_spend=max_spend
-            )
+            saved_comparison.save(file, journal, changes, ledger=ctx.ledger.id, options=options)
 
-    return compare_state(ctx.ledger, ctx.call, options, save)
+    with for_stdout() if plan_file is None else nullcontext(plan_file) as file:
+        comparison = compare_state(ctx.ledger, ctx.call, options, save)
+        report = comparison_report(comparison, check=check)
+        if plan_file is None:
+            ctx.note(report.summary)
+            ctx.exit_code = report.exit_code
+        else:
+            _emit(ctx, report)
+        refused = _note_refusal(ctx, comparison.changes, options, "make the plan again; ")
+        if ctx.options.dry_run:
+            return
+        if plan_file is None:
+            ctx.emit_file(file)
+        elif not refused:
+            ctx.note(f"apply it: {join(['seatctl', 'seats', 'apply', '--saved', str(file)])}")
 
 
 def _note_refusal(ctx: Context, changes: Changes, options: ApplyOptions, advice: str = "") -> bool:
@@ -255,23 +226,21 @@ def _compare_and_apply(
     ctx: Context,
     options: ApplyOptions,
     *,
-    buy: bool,
-    max_spend: str | None,
     check: bool,
     plan: SavedComparison | None = None,
 ) -> None:
-    """Compare and, unless `check`, buy the missing seats if `buy`, and apply the differences."""
+    """Compare; unless `check`, also buy the missing seats if `options` say so, and apply the differences."""
     from seatctl.services.seats.apply import apply_state, compare_state, comparison_report, require_allowed
     from seatctl.services.seats.saved_comparison import require_current
 
     is_current: ComparisonCheck | None = None if plan is None else require_current(plan, ctx.ledger.id)
-    if not (check or buy):
+    if not (check or options.buy):
         _emit(ctx, apply_state(ctx.ledger, ctx.call, options, _confirm_prune(ctx, options, is_current)))
         return
     from seatctl.services.seats.apply_purchases import require_amount
 
     comparison = compare_state(ctx.ledger, ctx.call, options, is_current)
-    require_amount(comparison.changes, max_spend)
+    require_amount(comparison.changes, options.max_spend)
     if check:
         _emit(ctx, comparison_report(comparison, check=True))
         _note_refusal(ctx, comparison.changes, options)
@@ -283,13 +252,13 @@ def _compare_and_apply(
     require_allowed(ctx.ledger, ctx.call, changes)
     check_changes(changes, options.max_revoke, ctx.ledger.id)
     is_current = _confirm_prune(ctx, options, is_current)
-    purchases = price(ctx.ledger, ctx.billing, ctx.call, changes, max_spend) if changes.short else []
+    purchases = price(ctx.ledger, ctx.billing, ctx.call, changes, options.max_spend) if changes.short else []
     if ctx.options.dry_run and purchases:
-        _confirm_purchases(ctx, purchases, max_spend)
+        _confirm_purchases(ctx, purchases, options.max_spend)
         costs = {each.compared.subscription.name: each.proposal.due for each in purchases}
         _emit(ctx, comparison_report(comparison, costs=costs, check=False))
         return
-    finished = _buy(ctx, purchases, max_spend)
+    finished = _buy(ctx, purchases, options.max_spend)
     if plan is not None and finished:
         is_current = require_current(plan, ctx.ledger.id, bought=True)
     runs = [purchase.run for purchase in finished]

@@ -30,6 +30,7 @@ from seatctl.services.requests.outcome import (
     put_on_waitlist,
     report,
     require_short,
+    result_row,
     sign_in_url,
 )
 from seatctl.services.users.people import require_active_user
@@ -71,7 +72,7 @@ def create_request(ledger: Ledger, call: Call, options: SeatRequestOptions) -> R
             require_usable(subscription)
             _require_features(subscription, options.features)
         result = _request(tx, ledger, user, subscription, options)
-        code = ExitCode.WAITING if result.place else ExitCode.DONE
+        code = ExitCode.WAITING if result.row["place"] else ExitCode.DONE
         return report(tx, [result], result.sentence, code, unchanged=not result.changed)
 
 
@@ -143,17 +144,10 @@ def _request(
     if earlier is not None and earlier.status is RequestStatus.WAITLISTED:
         return described(tx, earlier, "already requested")
     # An earlier request that waits for approval is decided again: the rules may have changed since.
-    request = earlier or requests.add(
-        tx,
-        requests.NewRequest(
-            user.id,
-            subscription_id,
-            options.priority,
-            options.note,
-            options.expires_at,
-            options.features,
-        ),
+    new = requests.NewRequest(
+        user.id, subscription_id, options.priority, options.note, options.expires_at, options.features
     )
+    request = earlier or requests.add(tx, new)
     outcomes = [(each, apply_rules(tx, user, each, tx.call.now).outcome) for each in fitting]
     offering = [each for each, outcome in outcomes if outcome is ApprovalOutcome.SEAT]
     target = choose(offering, options.features) if subscription is None else next(iter(offering), None)
@@ -175,9 +169,10 @@ def _request(
 def _already_seated(tx: Transaction, user: User, subscription: Subscription) -> RequestResult:
     url = sign_in_url(tx, subscription.id)
     sentence = f"{user.email} already has a seat in {subscription.name}{f'; sign in: {url}' if url else ''}"
-    return RequestResult(
-        None, user.email, subscription.name, "already seated", sentence, sign_in_url=url, changed=False
+    row = result_row(
+        None, "already seated", email=user.email, subscription=subscription.name, sign_in_url=url
     )
+    return RequestResult(row, sentence, changed=False)
 
 
 def _must_wait(outcomes: Sequence[tuple[Subscription, ApprovalOutcome]]) -> bool:

@@ -22,11 +22,11 @@ from seatctl.rules.permissions import is_self
 from seatctl.services.requests.outcome import (
     RequestResult,
     described,
-    failed,
     homes,
     put_on_waitlist,
     report,
     require_short,
+    result_row,
 )
 from seatctl.services.users.people import require_active_user
 from seatctl.services.users.permissions import RoleRequired, allow
@@ -193,12 +193,13 @@ def _decide_each(
         except (Refused, BadInput, requests.UnknownRequest) as error:
             if len(set(numbers)) == 1:
                 raise
-            results.append(failed(number, request, error))
+            row = result_row(request, "failed", number=number, error=error.message)
+            results.append(RequestResult(row, error.message, changed=False))
     if not results:
         return report(tx, [], "no request waits for a decision", ExitCode.DONE, unchanged=True)
     seated = fill_waitlists(tx)
-    failures = sum(result.error is not None for result in results)
-    waiting = sum(result.place is not None and result.error is None for result in results)
+    failures = sum(result.row["error"] is not None for result in results)
+    waiting = sum(result.row["place"] is not None for result in results)
     summary = results[0].sentence if len(results) == 1 else _summary(len(results), failures, waiting, verb)
     if seated:
         summary += f"; seated {seated} from the waitlist"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from seatctl.errors import Code, ExitCode, SeatctlError, refuse
+from seatctl.errors import Code, ExitCode, JsonValue, refuse
 from seatctl.ledger import requests, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
@@ -16,41 +16,30 @@ from seatctl.models.subscription import Subscription
 
 MAX_CHARACTERS = 1000
 COLUMNS = ("number", "email", "subscription", "status", "place", "result", "error", "sign_in_url")
+_KEYS = ("number", "email", "subscription", "status", "place", "why", "result", "error", "sign_in_url")
 
 
 @dataclass(frozen=True, slots=True)
 class RequestResult:
-    """The result for one request, and the sentence that describes it."""
+    """The result for one request: the row of the report, and the sentence that describes it."""
 
-    request: SeatRequest | None
-    email: str
-    subscription: str | None
-    result: str
+    row: Record
     sentence: str
-    place: int | None = None
-    error: SeatctlError | None = None
-    number: int | None = None
-    why: str | None = None
-    """Why this subscription was chosen, if none was named."""
-    sign_in_url: str | None = None
-    """Where a user who got a seat signs in."""
     changed: bool = True
-    """False if the request was so already."""
+    """False if the request was refused, or was so already."""
 
-    def record(self) -> Record:
-        """Return the row of a report."""
-        status = None if self.request is None else self.request.status.value
-        return {
-            "number": self.number,
-            "email": self.email or None,
-            "subscription": self.subscription,
-            "status": status,
-            "place": self.place,
-            "why": self.why,
-            "result": self.result,
-            "error": None if self.error is None else self.error.message,
-            "sign_in_url": self.sign_in_url,
+
+def result_row(request: SeatRequest | None, result: str, **values: JsonValue) -> Record:
+    """Return the row of a report; `values` replace the request's own."""
+    row: dict[str, JsonValue] = dict.fromkeys(_KEYS)
+    if request is not None:
+        row |= {
+            "number": request.number,
+            "email": request.email,
+            "subscription": request.subscription,
+            "status": request.status.value,
         }
+    return {**row, "result": result, **values}
 
 
 def require_short(option: str, text: str | None) -> None:
@@ -104,26 +93,9 @@ def described(
     url = sign_in_url(tx, request.subscription_id) if seated else None
     sentence += f" ({why})" if seated and why else ""
     sentence += f"; sign in: {url}" if url else ""
-    return RequestResult(
-        request,
-        email,
-        request.subscription,
-        already or ("seated" if seated else request.status.value),
-        sentence,
-        place,
-        number=number,
-        why=why if seated else None,
-        sign_in_url=url,
-        changed=already is None,
-    )
-
-
-def failed(number: int, request: SeatRequest | None, error: SeatctlError) -> RequestResult:
-    """Return the result for a request that was refused; `request` None if the number is unknown."""
-    email, name = (request.email, request.subscription) if request else ("", None)
-    return RequestResult(
-        request, email, name, "failed", error.message, error=error, number=number, changed=False
-    )
+    result = already or ("seated" if seated else status.value)
+    row = result_row(request, result, place=place, why=why if seated else None, sign_in_url=url)
+    return RequestResult(row, sentence, changed=already is None)
 
 
 def sign_in_url(tx: Transaction, subscription_id: int | None) -> str | None:
@@ -136,5 +108,5 @@ def report(
     tx: Transaction, results: list[RequestResult], summary: str, code: ExitCode, *, unchanged: bool
 ) -> Report:
     """Return the report of a change of requests."""
-    rows = [result.record() for result in results]
+    rows = [result.row for result in results]
     return tx.report(summary, rows, COLUMNS, unchanged=unchanged, exit_code=code)

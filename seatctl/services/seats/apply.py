@@ -37,7 +37,7 @@ COLUMNS = ("line", "email", "subscription", "result", "until", "error")
 
 @dataclass(frozen=True, slots=True)
 class ApplyOptions:
-    """The options of `seats apply` that decide what changes."""
+    """The options of `seats apply` that decide what changes; a saved plan has them too."""
 
     max_revoke: RevocationLimit
     prune: bool = False
@@ -48,6 +48,9 @@ class ApplyOptions:
     skip_bad: bool = False
     named: bool = False
     """Whether --subscription or a list in TOML names the subscriptions that the file describes completely."""
+    buy: bool = False
+    """Buy the missing seats first."""
+    max_spend: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

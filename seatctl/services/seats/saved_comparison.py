@@ -24,8 +24,8 @@ from seatctl.services.seats.apply import ApplyOptions, ComparisonCheck
 from seatctl.system.files import new_file
 
 VERSION = 1
-_FLAGS = ("percent", "prune", "create_users", "fill", "skip_bad", "named")
-"""The keys of the header's `how` that are true or false, in the order of the fields of `ApplyOptions`."""
+_FLAGS = ("prune", "create_users", "fill", "skip_bad", "named")
+"""The fields of `ApplyOptions` that are in the header's `how` and are true or false."""
 _CELLS = 7
 """The number of values of a row."""
 
@@ -39,8 +39,6 @@ class SavedComparison:
     head: str
     """The last audit entry of the ledger at that time."""
     options: ApplyOptions
-    buy: bool
-    max_spend: str | None
     handles: tuple[str, ...]
     """The subscriptions that the file named, as typed."""
     terms: JsonValue
@@ -60,16 +58,7 @@ class SavedComparison:
                     raise _bad_plan(self.path)
 
 
-def save(
-    path: Path,
-    journal: Journal,
-    changes: Changes,
-    *,
-    ledger: str,
-    options: ApplyOptions,
-    buy: bool,
-    max_spend: str | None,
-) -> None:
+def save(path: Path, journal: Journal, changes: Changes, *, ledger: str, options: ApplyOptions) -> None:
     """Write the current comparison to a file that only its owner can read, replacing an existing file.
 
     The caller has checked that the file may be replaced (`check_target`). Raises CannotWrite.
@@ -78,9 +67,13 @@ def save(
         "seatctl_plan": VERSION,
         "ledger": ledger,
         "head": differences.audit_head(journal),
-        "how": {**_options_record(options)},
-        "buy": buy,
-        "max_spend": max_spend,
+        "how": {
+            "max_revoke": options.max_revoke.number,
+            "percent": options.max_revoke.percent,
+            **{flag: getattr(options, flag) for flag in _FLAGS},
+        },
+        "buy": options.buy,
+        "max_spend": options.max_spend,
         "subscriptions": [*differences.handles(journal)],
         "terms": _terms(changes),
         "differences": _hash_differences(journal),
@@ -132,23 +125,25 @@ def _parse_header(path: Path, header: dict[str, object]) -> SavedComparison | No
     texts = [header.get(key) for key in ("ledger", "head", "differences")]
     if header.get("seatctl_plan") != VERSION or not isinstance(how, dict) or not isinstance(handles, list):
         return None
-    max_revoke, flags = how.get("max_revoke"), [how.get(name) for name in _FLAGS] + [header.get("buy")]
-    if type(max_revoke) is not int or max_revoke < 0 or not all(isinstance(flag, bool) for flag in flags):
+    max_revoke, percent, buy = how.get("max_revoke"), how.get("percent"), header.get("buy")
+    flags = {name: how.get(name) for name in _FLAGS}
+    if type(max_revoke) is not int or max_revoke < 0 or not isinstance(max_spend, str | None):
+        return None
+    if not all(isinstance(flag, bool) for flag in (percent, buy, *flags.values())):
         return None
     if not all(isinstance(text, str) for text in (*texts, *handles)):
         return None
-    if not isinstance(max_spend, str | None):
-        return None
-    percent, prune, create_users, fill, skip_bad, named, buy = map(bool, flags)
     ledger, head, differences = map(str, texts)
-    limit = RevocationLimit(max_revoke, percent)
     return SavedComparison(
         path=path,
         ledger=ledger,
         head=head,
-        options=ApplyOptions(limit, prune, create_users, fill, skip_bad, named),
-        buy=buy,
-        max_spend=max_spend,
+        options=ApplyOptions(
+            RevocationLimit(max_revoke, bool(percent)),
+            **{name: bool(flag) for name, flag in flags.items()},
+            buy=bool(buy),
+            max_spend=max_spend,
+        ),
         handles=tuple(handles),
         terms=cast("JsonValue", header.get("terms")),
         differences=differences,
@@ -229,18 +224,6 @@ def _term(subscription: Subscription) -> JsonValue:
         subscription.currency,
         format_time(subscription.term_end),
     ]
-
-
-def _options_record(options: ApplyOptions) -> dict[str, JsonValue]:
-    return {
-        "max_revoke": options.max_revoke.number,
-        "percent": options.max_revoke.percent,
-        "prune": options.prune,
-        "create_users": options.create_users,
-        "fill": options.fill,
-        "skip_bad": options.skip_bad,
-        "named": options.named,
-    }
 
 
 def _hash_differences(journal: Journal) -> str:
