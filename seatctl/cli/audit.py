@@ -41,7 +41,7 @@ def log(
     """
     from seatctl.errors import BadInput
     from seatctl.ledger.record import audit
-    from seatctl.output.style import Column
+    from seatctl.output.columns import columns
     from seatctl.rules.people import parse_moment
 
     ctx = context(typer_ctx)
@@ -52,17 +52,7 @@ def log(
     with ctx.ledger.reading() as reader:
         ctx.emit_list(
             map(_record, audit.log(reader, actor=actor, since=start, limit=limit)),
-            (
-                Column("seq", "Entry", "integer"),
-                Column("run", "Run", "integer"),
-                Column("at", "At", "time"),
-                Column("actor", "Actor"),
-                Column("os_user", "OS user", table=False),
-                Column("changes", "Changes", "integer"),
-                Column("command", "Command"),
-                Column("summary", "Summary", table=False),
-                Column("hash", "Hash", table=False),
-            ),
+            columns("seq run at actor os_user changes command summary hash", machine="os_user summary hash"),
             handle="seq",
             total=lambda: audit.count(reader, actor=actor, since=start),
         )
@@ -82,7 +72,7 @@ def verify(typer_ctx: typer.Context, expect: ExpectOpt = None) -> None:
 
     from seatctl.errors import ExitCode, UsageError
     from seatctl.ledger.record import audit
-    from seatctl.output.style import Column
+    from seatctl.output.columns import columns
 
     ctx = context(typer_ctx)
     if expect is not None and not re.fullmatch(r"[0-9]+:[0-9a-f]{64}", expect):
@@ -100,15 +90,7 @@ def verify(typer_ctx: typer.Context, expect: ExpectOpt = None) -> None:
     }
     ctx.emit_one(
         record,
-        (
-            Column("ok", "Unaltered", "flag"),
-            Column("head", "Head"),
-            Column("entries", "Entries", "integer"),
-            Column("changes", "Changes", "integer"),
-            Column("erased", "Erased", "integer"),
-            Column("problem", "Problem"),
-            Column("bad_entry", "First bad entry", "integer"),
-        ),
+        columns("ok head entries changes erased problem bad_entry", titles={"ok": "Unaltered"}),
         handle="head",
     )
     if verification.problem is not None:

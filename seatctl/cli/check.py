@@ -8,22 +8,14 @@ import typer
 
 from seatctl.cli.framework.options import EmailArg, SubscriptionOpt, context
 from seatctl.errors import ExitCode
-from seatctl.output.style import Column
+from seatctl.output.columns import columns
 
 app = typer.Typer()
 
-COLUMNS = (
-    Column("email", "E-mail"),
-    Column("entitled", "Entitled", "flag"),
-    Column("reason", "Reason", table=False),
-    Column("message", "Why"),
-    Column("subscription", "Subscription"),
-    Column("plan", "Plan"),
-    Column("features", "Features", "list"),
-    Column("until", "Until", "time"),
-    Column("as_of", "As of sync", "time"),
-    Column("ways_out", "Ways out", "lines"),
-    Column("sign_in_url", "Sign in"),
+COLUMNS = columns(
+    "email entitled reason message subscription plan features until as_of ways_out sign_in_url",
+    machine="reason",
+    titles={"message": "Why"},
 )
 
 

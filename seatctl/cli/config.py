@@ -11,8 +11,8 @@ from seatctl.cli.config_auto_approve import auto_approve
 from seatctl.cli.framework.options import context
 from seatctl.config.settings import SETTINGS, Setting, Value, parse_setting, setting
 from seatctl.errors import Code, refuse
+from seatctl.output.columns import columns
 from seatctl.output.emit import note, write_text
-from seatctl.output.style import Column
 
 if TYPE_CHECKING:
     from seatctl.app.context import Context
@@ -35,7 +35,7 @@ KeyArg = Annotated[
         autocompletion=_complete_setting,
     ),
 ]
-VALUE_COLUMNS = (Column("setting", "Setting"), Column("value", "Value"), Column("source", "From"))
+VALUE_COLUMNS = columns("setting value source")
 
 
 @app.command("show")
@@ -115,7 +115,7 @@ def path(typer_ctx: typer.Context) -> None:
         write_text(str(path))
     else:
         record: Record = {"path": str(path), "exists": path.exists()}
-        ctx.emit_one(record, (Column("path", "Path"), Column("exists", "Exists", "flag")), handle="path")
+        ctx.emit_one(record, columns("path exists"), handle="path")
 
 
 @app.command("profiles")
@@ -126,15 +126,8 @@ def profiles(typer_ctx: typer.Context) -> None:
       seatctl config profiles
     """
     ctx = context(typer_ctx)
-    columns = (
-        Column("profile", "Profile"),
-        Column("mode", "Mode"),
-        Column("current", "In use", "flag"),
-        Column("actor", "Actor"),
-        Column("stripe_account", "Stripe account"),
-        Column("ledger", "Ledger"),
-    )
-    ctx.emit_list(_profiles(ctx), columns, handle="profile")
+    listed = columns("profile mode current actor stripe_account ledger")
+    ctx.emit_list(_profiles(ctx), listed, handle="profile")
 
 
 @app.command("use")
@@ -175,8 +168,7 @@ def _write(ctx: Context, known: Setting, value: Value | None) -> None:
     before = ctx.profile.values.get(known.key)
     ctx.change_settings(lambda settings: with_value(settings, name, known.key, value))
     record: Record = {"profile": name, "setting": known.key, "value": value, "before": before}
-    columns = [Column("profile", "Profile"), Column("setting", "Setting"), Column("value", "Value")]
-    ctx.emit_one(record, [*columns, Column("before", "Before")], handle="value")
+    ctx.emit_one(record, columns("profile setting value before"), handle="value")
     if ctx.options.dry_run:
         ctx.note("dry run: nothing was written")
     hidden = [name for name in known.environment if ctx.environment.get(name)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seatctl.cli.framework.options import SubscriptionArg, context
-from seatctl.output.style import Column
+from seatctl.output.columns import columns
 
 if TYPE_CHECKING:
     from seatctl.app.context import Context
@@ -22,23 +22,12 @@ class OnOff(StrEnum):
     OFF = "off"
 
 
-COLUMNS = (
-    Column("subscription", "Subscription"),
-    Column("auto_approve", "Automatic approval", "flag"),
-    Column("domains", "Domains", "list"),
-    Column("groups", "Groups", "list"),
-    Column("daily_limit", "A day", "integer"),
-    Column("until", "Until", "time"),
-    Column("keep_free", "Kept free", "integer"),
-    Column("rules", "Rules", "list", table=False),
+COLUMNS = columns(
+    "subscription auto_approve domains groups daily_limit until keep_free rules",
+    machine="rules",
+    titles={"rules": "Rules"},
 )
-TEST_COLUMNS = (
-    Column("subscription", "Subscription"),
-    Column("email", "E-mail"),
-    Column("outcome", "Outcome"),
-    Column("rule", "Decided by"),
-    Column("why", "Why"),
-)
+TEST_COLUMNS = columns("subscription email outcome rule why")
 
 SwitchArg = Annotated[
     OnOff | None,

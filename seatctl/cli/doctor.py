@@ -5,16 +5,11 @@ from __future__ import annotations
 import typer
 
 from seatctl.cli.framework.options import context
-from seatctl.output.style import Column
+from seatctl.output.columns import columns
 
 app = typer.Typer()
 
-COLUMNS = (
-    Column("check", "Check"),
-    Column("result", "Result"),
-    Column("detail", "Detail"),
-    Column("repair", "Repair"),
-)
+COLUMNS = columns("check result detail repair")
 
 
 @app.command("doctor")

@@ -20,17 +20,9 @@ from seatctl.config.settings import (
 )
 from seatctl.errors import BadInput, Code, UsageError, refuse
 from seatctl.models.report import Record
-from seatctl.output.style import Column
+from seatctl.output.columns import columns
 
-COLUMNS = (
-    Column("profile", "Profile"),
-    Column("mode", "Mode"),
-    Column("actor", "Actor"),
-    Column("stripe_account", "Stripe account"),
-    Column("config", "Configuration"),
-    Column("ledger", "Ledger"),
-    Column("created", "Created", "flag"),
-)
+COLUMNS = columns("profile mode actor stripe_account config ledger created")
 
 
 @dataclass(frozen=True, slots=True)

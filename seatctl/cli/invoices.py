@@ -8,54 +8,26 @@ import typer
 
 from seatctl.cli.framework.options import MaxSpendOpt, OptionalSubscriptionArg, SubscriptionOpt, context
 from seatctl.models.invoice import InvoiceStatus
-from seatctl.output.style import Column
+from seatctl.output.columns import columns
 
 if TYPE_CHECKING:
     from seatctl.app.context import Context
 
 app = typer.Typer()
 
-LIST_COLUMNS = (
-    Column("number", "Invoice"),
-    Column("subscription", "Subscription"),
-    Column("status", "Status"),
-    Column("total", "Total", "money"),
-    Column("amount_paid", "Paid", "money"),
-    Column("amount_remaining", "Open", "money"),
-    Column("amount_due", "Due", "money", table=False),
-    Column("credited", "Credited", "money"),
-    Column("refunded", "Refunded", "money"),
-    Column("disputed", "Disputed", "money"),
-    Column("currency", "Currency", table=False),
-    Column("created_at", "Made", "time"),
-    Column("due_date", "Due by", "time"),
-    Column("days_late", "Days late", "integer"),
-    Column("billing_reason", "Reason", table=False),
-    Column("note", "Note"),
-    Column("stripe_id", "Stripe id", table=False),
+LIST_COLUMNS = columns(
+    "number subscription status total amount_paid amount_remaining amount_due credited refunded disputed"
+    " currency created_at due_date days_late billing_reason note stripe_id",
+    machine="amount_due currency billing_reason stripe_id",
+    titles={"number": "Invoice"},
 )
 
-SHOW_COLUMNS = (
-    *LIST_COLUMNS[:10],
-    Column("currency", "Currency", table=False),
-    Column("created_at", "Made", "time"),
-    Column("due_date", "Due by", "time"),
-    Column("days_late", "Days late", "integer"),
-    Column("billing_reason", "Reason"),
-    Column("note", "Note"),
-    Column("hosted_url", "Page"),
-    Column("stripe_id", "Stripe id"),
-    Column("billed_to", "Billed to"),
-    Column("items", "Lines", "lines"),
-    Column("totals", "Tax, discounts, payments", "lines"),
-    Column("lines", "Lines", "list", table=False),
-    Column("taxes", "Taxes", "list", table=False),
-    Column("discounts", "Discounts", "list", table=False),
-    Column("payments", "Payments", "list", table=False),
-    Column("paid_outside_stripe", "Paid outside of Stripe", "money", table=False),
-    Column("refunds", "Refunds", "list", table=False),
-    Column("disputes", "Disputes", "list", table=False),
-    Column("pdf", "PDF", table=False),
+SHOW_COLUMNS = columns(
+    "number subscription status total amount_paid amount_remaining amount_due credited refunded disputed"
+    " currency created_at due_date days_late billing_reason note hosted_url stripe_id billed_to items totals"
+    " lines taxes discounts payments paid_outside_stripe refunds disputes pdf",
+    machine="amount_due currency lines taxes discounts payments paid_outside_stripe refunds disputes pdf",
+    titles={"number": "Invoice"},
 )
 
 InvoiceArg = Annotated[

@@ -125,20 +125,15 @@ def print_path(typer_ctx: typer.Context) -> None:
     Examples:
       seatctl ledger path
     """
-    from seatctl.output.style import Column
+    from seatctl.output.columns import columns
 
     ctx = context(typer_ctx)
     path = ctx.ledger.path
     record = {"path": str(path), "ledger_id": ctx.ledger.id, "mode": ctx.ledger.mode}
-    columns = (
-        Column("path", "Path"),
-        Column("ledger_id", "Id", table=False),
-        Column("mode", "Mode", table=False),
-    )
     if ctx.format is None:
         typer.echo(path)
     else:
-        ctx.emit_one(record, columns, handle="path")
+        ctx.emit_one(record, columns("path ledger_id mode", machine="ledger_id mode"), handle="path")
 
 
 @app.command()
@@ -154,7 +149,7 @@ def check(typer_ctx: typer.Context) -> None:
     from seatctl.errors import ExitCode
     from seatctl.ledger import check as ledger_check
     from seatctl.ledger.ledger import open_ledger
-    from seatctl.output.style import Column
+    from seatctl.output.columns import columns
     from seatctl.rules.plural import counted
 
     ctx = context(typer_ctx)
@@ -174,12 +169,7 @@ def check(typer_ctx: typer.Context) -> None:
     ]
     ctx.emit_list(
         rows,
-        (
-            Column("check", "Check"),
-            Column("ok", "OK", "flag"),
-            Column("subject", "Subject"),
-            Column("detail", "Detail"),
-        ),
+        columns("check ok subject detail"),
         handle="check",
     )
     for sentence in over:

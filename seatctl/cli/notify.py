@@ -7,21 +7,12 @@ from typing import Annotated
 import typer
 
 from seatctl.cli.framework.options import LAST_NUMBER, context
-from seatctl.output.style import Column
+from seatctl.output.columns import columns
 
 app = typer.Typer()
 
-LIST_COLUMNS = (
-    Column("id", "Message", "integer"),
-    Column("template", "What"),
-    Column("recipient", "To"),
-    Column("state", "State"),
-    Column("attempts", "Attempts", "integer"),
-    Column("queued_at", "Queued", "time"),
-    Column("next_attempt", "Next attempt", "time", table=False),
-    Column("sent_at", "Sent", "time"),
-    Column("error", "Error"),
-)
+_LISTED = "id template recipient state attempts queued_at next_attempt sent_at error"
+LIST_COLUMNS = columns(_LISTED, machine="next_attempt", titles={"id": "Message"})
 
 NumberArg = Annotated[
     int, typer.Argument(metavar="ID", help="The number of a message.", show_default=False, max=LAST_NUMBER)
@@ -72,15 +63,10 @@ def show(typer_ctx: typer.Context, number: NumberArg) -> None:
 
     ctx = context(typer_ctx)
     texts = find_texts(ctx.settings, ctx.profile)
-    columns = (
-        *(column._replace(table=True) for column in LIST_COLUMNS),
-        Column("subject", "Subject"),
-        Column("text", "Text", "prose"),
-        Column("html", "HTML", table=False),
-    )
+    shown = columns(f"{_LISTED} subject text html", machine="html", titles={"id": "Message"})
     with ctx.ledger.reading() as reader:
         ctx.emit_one(
-            preview(reader, texts, number, ctx.now, activation_days(ctx.profile)), columns, handle="id"
+            preview(reader, texts, number, ctx.now, activation_days(ctx.profile)), shown, handle="id"
         )
 
 
@@ -144,7 +130,6 @@ def send_test(
 
         store_password(ctx.settings, ctx.profile, read_secret(stdin_line()))
     record = commands.send_test(ctx.ledger, lambda: ctx.mail_setup, ctx.call, recipient, ctx.profile.name)
-    columns = [Column(key, key.capitalize(), table=key != "dry_run") for key in record]
     if ctx.options.dry_run:
         ctx.note(would_have(f"sent a test message to {recipient}"))
-    ctx.emit_one(record, columns, handle="to")
+    ctx.emit_one(record, columns(" ".join(record), machine="dry_run"), handle="to")

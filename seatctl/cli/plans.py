@@ -9,28 +9,20 @@ import typer
 from seatctl.cli.framework.options import context
 from seatctl.errors import JsonValue
 from seatctl.models.plan import Interval
-from seatctl.output.style import Column
+from seatctl.output.columns import columns
 
 app = typer.Typer()
 
-LIST_COLUMNS = (
-    Column("slug", "Plan"),
-    Column("name", "Name"),
-    Column("unit_amount", "Seat price", "money"),
-    Column("currency", "Currency", table=False),
-    Column("interval", "Interval"),
-    Column("interval_count", "Every", "integer"),
-    Column("active", "Sold", "flag"),
-    Column("product", "Product", table=False),
-    Column("price", "Stripe price", table=False),
+LIST_COLUMNS = columns(
+    "slug name unit_amount currency interval interval_count active product price",
+    machine="currency product price",
+    titles={"price": "Stripe price"},
 )
 
-SHOW_COLUMNS = (
-    *LIST_COLUMNS[:7],
-    Column("product", "Product"),
-    Column("price", "Stripe price"),
-    Column("rules", "Policy", "lines"),
-    Column("policy", "Fields", "list", table=False),
+SHOW_COLUMNS = columns(
+    "slug name unit_amount currency interval interval_count active product price rules policy",
+    machine="currency policy",
+    titles={"price": "Stripe price"},
 )
 
 PlanArg = Annotated[str, typer.Argument(metavar="PLAN", help="A plan, by its slug.", show_default=False)]

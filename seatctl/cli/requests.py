@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     from seatctl.errors import JsonValue
     from seatctl.models.report import Record
     from seatctl.models.request import SeatRequest
-    from seatctl.output.style import Column
 
 app = typer.Typer()
+
+_KEYS = (
+    "number email subscription status place features priority note created_at expires_at decided_by"
+    " decided_at reason"
+)
 
 NumberArg = Annotated[
     int,
@@ -127,6 +131,7 @@ def list_requests(
     from seatctl.ledger import requests, subscriptions, users
     from seatctl.models.call import format_time
     from seatctl.models.request import RequestStatus
+    from seatctl.output.columns import columns
     from seatctl.output.style import Format
 
     ctx = context(typer_ctx)
@@ -149,7 +154,7 @@ def list_requests(
                 _record(request, lambda waiting: places().get(waiting.number))
                 for request in requests.listing(reader, request_filter)
             ),
-            _columns(),
+            columns(_KEYS, machine="features priority expires_at decided_at reason"),
             handle="number",
             total=lambda: requests.count(reader, request_filter),
         )
@@ -163,12 +168,13 @@ def show(typer_ctx: typer.Context, number: NumberArg) -> None:
       seatctl requests show 3
     """
     from seatctl.ledger import requests
+    from seatctl.output.columns import columns
 
     ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
         request = requests.find(reader, number, ctx.now)
         record = _record(request, lambda waiting: requests.place(reader, waiting, ctx.now))
-        ctx.emit_one(record, _columns(all_in_table=True), handle="number")
+        ctx.emit_one(record, columns(_KEYS), handle="number")
 
 
 @app.command()
@@ -250,28 +256,6 @@ def _record(request: SeatRequest, place: Callable[[SeatRequest], int | None]) ->
         "decided_at": None if request.decided_at is None else format_time(request.decided_at),
         "reason": request.reason,
     }
-
-
-def _columns(*, all_in_table: bool = False) -> tuple[Column, ...]:
-    """Return the columns of a list. A table of a single request has room for all of them."""
-    from seatctl.output.style import Column
-
-    columns = (
-        Column("number", "Number", "integer"),
-        Column("email", "E-mail"),
-        Column("subscription", "Subscription"),
-        Column("status", "Status"),
-        Column("place", "Place", "integer"),
-        Column("features", "Features", "list", table=False),
-        Column("priority", "Priority", "integer", table=False),
-        Column("note", "Note"),
-        Column("created_at", "Created", "time"),
-        Column("expires_at", "Expires", "time", table=False),
-        Column("decided_by", "Decided by"),
-        Column("decided_at", "Decided", "time", table=False),
-        Column("reason", "Reason", table=False),
-    )
-    return tuple(column._replace(table=True) for column in columns) if all_in_table else columns
 
 
 def _typed_numbers(arguments: Sequence[str]) -> list[int]:

@@ -8,15 +8,11 @@ import typer
 
 from seatctl.cli.framework.options import OptionalSubscriptionArg, SubscriptionOpt, context
 from seatctl.models.role import Role
-from seatctl.output.style import Column
+from seatctl.output.columns import columns
 
 app = typer.Typer()
 
-COLUMNS = (
-    Column("actor", "Actor"),
-    Column("role", "Role"),
-    Column("subscription", "Subscription"),
-)
+COLUMNS = columns("actor role subscription")
 
 ActorArg = Annotated[
     str, typer.Argument(metavar="ACTOR", help="An e-mail address or ci:NAME.", show_default=False)

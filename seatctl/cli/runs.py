@@ -8,7 +8,7 @@ import typer
 
 from seatctl.cli.framework.options import LAST_NUMBER, context
 from seatctl.cli.runs_batch import failures, resume
-from seatctl.output.style import Column
+from seatctl.output.columns import columns
 
 if TYPE_CHECKING:
     from seatctl.errors import JsonValue
@@ -20,23 +20,9 @@ app = typer.Typer()
 app.command()(resume)
 app.command()(failures)
 
-STEP_COLUMNS = (
-    Column("step", "Step"),
-    Column("attempt", "Attempt", "integer"),
-    Column("call", "Call"),
-    Column("sent_at", "Sent", "time"),
-    Column("answered_at", "Answered", "time"),
-    Column("refused", "Refused"),
-)
-CHANGE_COLUMNS = (
-    Column("entry", "Entry", "integer"),
-    Column("entity", "Changed"),
-    Column("entity_id", "Id", "integer"),
-    Column("subject", "What"),
-    Column("before", "Before"),
-    Column("after", "After"),
-)
-TABLE_CHANGES = (Column("entity", "Changed"), Column("subject", "What"), Column("differences", "How", "list"))
+STEP_COLUMNS = columns("step attempt call sent_at answered_at refused")
+CHANGE_COLUMNS = columns("entry entity entity_id subject before after", titles={"subject": "What"})
+TABLE_CHANGES = columns("entity subject differences", titles={"subject": "What"})
 NumberArg = Annotated[
     int, typer.Argument(metavar="RUN", help="A run's number.", show_default=False, max=LAST_NUMBER)
 ]
@@ -66,14 +52,10 @@ def list_runs(typer_ctx: typer.Context, actor: ActorOpt = None, state: StateOpt 
     with ctx.ledger.reading() as reader:
         ctx.emit_list(
             map(_record, runs.listing(reader, actor=actor, state=run_state)),
-            (
-                Column("number", "Run", "integer"),
-                Column("started_at", "Started", "time"),
-                Column("actor", "Actor"),
-                Column("state", "State"),
-                Column("summary", "Summary"),
-                Column("command", "Command", table=False),
-                Column("os_user", "OS user", table=False),
+            columns(
+                "number started_at actor state summary command os_user",
+                machine="command os_user",
+                titles={"number": "Run"},
             ),
             handle="number",
             total=lambda: runs.count(reader, actor=actor, state=run_state),
@@ -98,25 +80,17 @@ def show(typer_ctx: typer.Context, number: NumberArg) -> None:
         changes = audit.changes_of_run(reader, number)
         operation = operations.of_run(reader, number)
         steps = [_step(one) for one in operations.steps(reader, operation.id)] if operation else []
-        columns = (
-            Column("number", "Run", "integer"),
-            Column("command", "Command"),
-            Column("actor", "Actor"),
-            Column("os_user", "OS user"),
-            Column("state", "State"),
-            Column("started_at", "Started", "time"),
-            Column("summary", "Summary"),
-        )
+        shown = columns("number command actor os_user state started_at summary", titles={"number": "Run"})
         if ctx.style.format is Format.JSON:
             record: Record = {
                 **_record(run),
                 "changes": [_change(*change, whole=True) for change in changes],
                 "steps": [*steps],
             }
-            ctx.emit_one(record, columns, handle="number")
+            ctx.emit_one(record, shown, handle="number")
             return
         if ctx.style.format is Format.TABLE or ctx.style.quiet:
-            ctx.emit_one(_record(run), columns, handle="number")
+            ctx.emit_one(_record(run), shown, handle="number")
         if not ctx.style.quiet:
             table = ctx.style.format is Format.TABLE
             whole = ctx.style.format is Format.JSONL

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from seatctl.cli.framework.options import LAST_NUMBER, context
-from seatctl.output.style import Column
+from seatctl.output.columns import columns
 
 BatchArg = Annotated[
     int, typer.Argument(metavar="RUN", help="A batch's number.", show_default=False, max=LAST_NUMBER)
@@ -60,13 +60,7 @@ def failures(typer_ctx: typer.Context, number: BatchArg) -> None:
         require_batch(reader, number)
         ctx.emit_list(
             batches.failures(reader, number),
-            (
-                Column("line", "Line", "integer"),
-                Column("command", "Command"),
-                Column("code", "Code"),
-                Column("exit_code", "Exit", "integer", table=False),
-                Column("error", "Error"),
-            ),
+            columns("line command code exit_code error", machine="exit_code"),
             handle="line",
             total=lambda: batches.tally(reader, number).failed,
         )

@@ -11,7 +11,7 @@ from seatctl.cli.framework.options import context
 from seatctl.cli.sandbox_session import opened, sandbox_path
 from seatctl.errors import BadInput
 from seatctl.models.report import change_report
-from seatctl.output.style import Column
+from seatctl.output.columns import columns
 
 if TYPE_CHECKING:
     from seatctl.app.context import Context
@@ -41,14 +41,6 @@ def status(typer_ctx: typer.Context) -> None:
     ctx = context(typer_ctx)
     with opened(ctx) as twin:
         found = control.status(twin)
-    columns = (
-        Column("file", "File"),
-        Column("now", "Clock", "time"),
-        Column("frozen", "Frozen", "flag"),
-        Column("next_due", "Next thing due", "time"),
-        Column("objects", "Objects", "integer"),
-        Column("armed", "Faults armed", "integer"),
-    )
     record: dict[str, JsonValue] = {
         "file": str(ctx.settings.sandbox_path(ctx.profile)),
         "now": _time(found.now),
@@ -59,7 +51,7 @@ def status(typer_ctx: typer.Context) -> None:
         "counts": dict(found.counts),
         "faults": [_fault(fault) for fault in found.faults],
     }
-    ctx.emit_one(record, columns, handle="file")
+    ctx.emit_one(record, columns("file now frozen next_due objects armed"), handle="file")
 
 
 @app.command("reset")

@@ -84,7 +84,7 @@ def list_seats(
     """
     from seatctl.ledger import seat_lists
     from seatctl.models.call import format_time
-    from seatctl.output.style import Column
+    from seatctl.output.columns import columns
 
     ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
@@ -99,14 +99,9 @@ def list_seats(
         )
         ctx.emit_list(
             seat_lists.listing(reader, seat_filter),
-            (
-                Column("subscription", "Subscription"),
-                Column("email", "E-mail"),
-                Column("name", "Name"),
-                Column("assigned_at", "Assigned", "time"),
-                Column("until", "Until", "time"),
-                Column("claimed_at", "Claimed", "time"),
-                Column("revoked_at", "Revoked", "time", table=everything),
+            columns(
+                "subscription email name assigned_at until claimed_at revoked_at",
+                machine="" if everything else "revoked_at",
             ),
             handle="email",
             total=lambda: seat_lists.count(reader, seat_filter),
@@ -207,7 +202,7 @@ def history(typer_ctx: typer.Context, handle: HandleArg = None) -> None:
     """
     from seatctl.ledger import seat_lists
     from seatctl.models.call import format_time
-    from seatctl.output.style import Column
+    from seatctl.output.columns import columns
 
     ctx = context(typer_ctx)
     is_user = handle is not None and "@" in handle
@@ -220,16 +215,11 @@ def history(typer_ctx: typer.Context, handle: HandleArg = None) -> None:
         )
         ctx.emit_list(
             seat_lists.history(reader, seat_filter),
-            (
-                Column("subscription", "Subscription"),
-                Column("email", "E-mail"),
-                Column("assigned_at", "Assigned", "time"),
-                Column("assigned_by", "By"),
-                Column("assigned_run", "Run", "integer", table=False),
-                Column("until", "Until", "time", table=False),
-                Column("revoked_at", "Revoked", "time"),
-                Column("revoked_by", "By"),
-                Column("revoked_run", "Run", "integer", table=False),
+            columns(
+                "subscription email assigned_at assigned_by assigned_run until revoked_at revoked_by"
+                " revoked_run",
+                machine="assigned_run until revoked_run",
+                titles={"assigned_by": "By", "assigned_run": "Run", "revoked_by": "By", "revoked_run": "Run"},
             ),
             handle="email",
             total=lambda: seat_lists.count(reader, seat_filter),

@@ -364,11 +364,10 @@ def _note_not_in_file(ctx: Context, report: Report) -> None:
 
 
 def _emit_numbers(ctx: Context, report: Report) -> None:
-    from seatctl.output.style import Column
+    from seatctl.output.columns import columns
 
     subscriptions = report.data["subscriptions"]
     assert isinstance(subscriptions, list)
-    numbers = ("rows", "seated", "new", "ends", "revoked", "free", "short", "to_buy")
-    columns = [Column(key, key.replace("_", " ").capitalize(), "integer") for key in numbers]
     rows = [row for row in subscriptions if isinstance(row, dict)]
-    ctx.emit_list(rows, [Column("subscription", "Subscription"), *columns], handle="subscription")
+    keys = "subscription rows seated new ends revoked free short to_buy"
+    ctx.emit_list(rows, columns(keys, titles={"ends": "Ends"}), handle="subscription")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from seatctl.cli.framework.options import context
-from seatctl.output.style import Column
+from seatctl.output.columns import columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,30 +21,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-COLUMNS = (
-    Column("profile", "Profile"),
-    Column("mode", "Mode"),
-    Column("actor", "Actor"),
-    Column("ledger", "Ledger"),
-    Column("as_of", "As of", "time"),
-    Column("last_sync", "Last sync", "time"),
-    Column("sync_lag", "Seconds since", "integer", table=False),
-    Column("unreadable", "Not readable in Stripe", "integer"),
-    Column("plans", "Plans", "integer"),
-    Column("subscriptions", "Subscriptions", "integer"),
-    Column("seats", "Seats", "integer"),
-    Column("assigned", "Assigned", "integer"),
-    Column("free", "Free", "integer"),
-    Column("users", "Users", "integer"),
-    Column("pending_requests", "Requests pending", "integer"),
-    Column("waitlisted_requests", "On the waitlist", "integer"),
-    Column("unpaid_invoices", "Unpaid invoices", "integer"),
-    Column("disputed_invoices", "Disputed invoices", "integer"),
-    Column("unfinished_operations", "Unfinished operations", "integer"),
-    Column("mail_server", "Mail server"),
-    Column("waiting_messages", "Messages to send", "integer"),
-    Column("failed_messages", "Messages failed", "integer"),
-    Column("attention", "Attention", "list", table=False),
+COLUMNS = columns(
+    "profile mode actor ledger as_of last_sync sync_lag unreadable plans subscriptions seats assigned"
+    " free users pending_requests waitlisted_requests unpaid_invoices disputed_invoices"
+    " unfinished_operations mail_server waiting_messages failed_messages attention",
+    machine="sync_lag attention",
 )
 
 

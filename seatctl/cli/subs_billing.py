@@ -13,26 +13,19 @@ from seatctl.cli.framework.options import (
     SubscriptionArg,
     context,
 )
-from seatctl.output.style import Column
+from seatctl.output.columns import columns
 
 if TYPE_CHECKING:
     from seatctl.app.context import Context
     from seatctl.rules.billing_details import Details
 
-COLUMNS = (
-    Column("name", "Subscription"),
-    Column("billing_email", "Billed to"),
-    Column("billing_name", "Made out to"),
-    Column("address", "Address", "list"),
-    Column("tax_ids", "Tax ids", "list"),
-    Column("collection", "Paid"),
-    Column("card", "Card"),
-    Column("payment_method", "Payment method", table=False),
-    Column("unpaid", "Unpaid invoices", "list"),
-    Column("shared_with", "Also bills", "list"),
-    Column("customer", "Stripe customer"),
+COLUMNS = columns(
+    "name billing_email billing_name address tax_ids collection card payment_method unpaid shared_with"
+    " customer",
+    machine="payment_method",
+    titles={"name": "Subscription"},
 )
-PORTAL_COLUMNS = (Column("name", "Subscription"), Column("url", "Page"))
+PORTAL_COLUMNS = columns("name url", titles={"name": "Subscription", "url": "Page"})
 
 
 def billing(

@@ -2,50 +2,18 @@
 
 from __future__ import annotations
 
-from seatctl.output.style import Column
+from seatctl.output.columns import columns
 
-LIST_COLUMNS = (
-    Column("name", "Name"),
-    Column("plan", "Plan"),
-    Column("status", "Status"),
-    Column("seats", "Seats", "integer"),
-    Column("assigned", "Assigned", "integer"),
-    Column("free", "Free", "integer"),
-    Column("over_assigned", "Over", "integer", table=False),
-    Column("owner", "Owner", wide=True),
-    Column("unit_amount", "Seat price", "money", wide=True),
-    Column("currency", "Currency", table=False),
-    Column("term_start", "Term start", "time", table=False),
-    Column("term_end", "Term ends", "time"),
-    Column("ends", "Does not renew", "flag", table=False),
-    Column("ends_at", "Ends", "time"),
-    Column("auto_approve", "Auto-approval", "flag", table=False),
-    Column("attention", "Attention", "lines"),
-    Column("ways_out", "What helps", "lines", table=False),
-    Column("stripe_subscription", "Stripe id", table=False),
+LIST_COLUMNS = columns(
+    "name plan status seats assigned free over_assigned owner unit_amount currency term_start term_end"
+    " ends ends_at auto_approve attention ways_out stripe_subscription",
+    machine="over_assigned currency term_start ends auto_approve ways_out stripe_subscription",
+    wide="owner unit_amount",
 )
 
-SHOW_COLUMNS = (
-    *LIST_COLUMNS[:6],
-    Column("attention", "Attention", "lines"),
-    Column("ways_out", "What helps", "lines"),
-    Column("next_seats", "Seats next term", "integer", table=False),
-    Column("next_plan", "Plan next term", table=False),
-    Column("over_assigned", "Over-assigned", "integer"),
-    Column("owner", "Owner"),
-    Column("billing_email", "Billed to"),
-    Column("unit_amount", "Seat price", "money"),
-    Column("currency", "Currency", table=False),
-    Column("term_start", "Term start", "time"),
-    Column("term_end", "Term ends", "time"),
-    Column("ends", "Ends with the term", "flag", table=False),
-    Column("ends_at", "Ends", "time"),
-    Column("auto_approve", "Automatic approval", "flag"),
-    Column("rules", "Policy", "lines"),
-    Column("calendar", "Calendar", "lines"),
-    Column("stripe_subscription", "Stripe id"),
-    Column("stripe_item", "Stripe item", table=False),
-    Column("auto_approval", "Approval rules", "list", table=False),
-    Column("policy", "Fields", "list", table=False),
-    Column("home_ledger", "Home ledger", table=False),
+SHOW_COLUMNS = columns(
+    "name plan status seats assigned free attention ways_out next_seats next_plan over_assigned owner"
+    " billing_email unit_amount currency term_start term_end ends ends_at auto_approve rules calendar"
+    " stripe_subscription stripe_item auto_approval policy home_ledger",
+    machine="next_seats next_plan currency ends stripe_item auto_approval policy home_ledger",
 )

@@ -8,33 +8,16 @@ import typer
 
 from seatctl.cli.framework.options import EmailArg, FileArg, MapOpt, SkipBadOpt, context
 from seatctl.models.user import UserStatus
-from seatctl.output.style import Column
+from seatctl.output.columns import columns
 
 app = typer.Typer()
 
-LIST_COLUMNS = (
-    Column("email", "E-mail"),
-    Column("name", "Name"),
-    Column("group", "Group"),
-    Column("status", "Status"),
-    Column("seats", "Seats", "integer"),
-    Column("last_active", "Last active", "time"),
-    Column("created_at", "Added", "time", table=False),
-)
+LIST_COLUMNS = columns("email name group status seats last_active created_at", machine="created_at")
 
-SHOW_COLUMNS = (
-    Column("email", "E-mail"),
-    Column("name", "Name"),
-    Column("group", "Group"),
-    Column("status", "Status"),
-    Column("last_active", "Last active", "time"),
-    Column("exempt", "Exempt from reclaim", "flag"),
-    Column("created_at", "Added", "time"),
-    Column("subscriptions", "Seats in", "list"),
-    Column("owns", "Owns", "list"),
-    Column("open_requests", "Open requests", "list"),
-    Column("seats", "Seats", "list", table=False),
-    Column("requests", "Requests", "list", table=False),
+SHOW_COLUMNS = columns(
+    "email name group status last_active exempt created_at subscriptions owns open_requests seats requests",
+    machine="seats requests",
+    titles={"subscriptions": "Seats in"},
 )
 
 _LISTED = frozenset(("status", "seats", "created_at", "subscription", "assigned_at", "until"))

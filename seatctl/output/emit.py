@@ -97,9 +97,9 @@ def emit_report(style: Style, report: Report, *, handle: str | None = None) -> N
     first = next(rows, None)
     keys = report.columns or tuple(first or ())
     if keys:
-        from seatctl.output.report_columns import column_for
+        from seatctl.output.columns import column
 
-        columns = [column_for(key) for key in keys]
+        columns = [column(key) for key in keys]
         records = rows if first is None else chain([first], rows)
         _emit_rows(style, records, columns, handle=handle or keys[0])
     if not style.quiet:
@@ -214,9 +214,9 @@ def _choose(
             hint=f"--fields {','.join(close)}",
             data={"fields": [*names]},
         )
-    from seatctl.output.report_columns import column_for
+    from seatctl.output.columns import column
 
-    chosen = [(known.get(field) or column_for(field))._replace(table=True) for field in style.fields]
+    chosen = [(known.get(field) or column(field))._replace(table=True) for field in style.fields]
     return (records if first is None else chain([first], records)), chosen
 
 

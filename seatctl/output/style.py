@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from seatctl.models.report import Record
 
-Kind = Literal["text", "prose", "integer", "money", "time", "flag", "list", "lines"]
+Kind = Literal["text", "prose", "integer", "money", "time", "lines"]
 """`lines` is a list of sentences or commands: a table puts each on its own line. `prose` is text of several
 lines, such as a mail, which `emit_one` keeps."""
 

@@ -45,7 +45,7 @@ def render_list(
 
     def laid_out(column: Column) -> Cells:
         texts = [cell(style, record, column) for record in records]
-        foldable = column.kind in {"text", "list", "lines"} and column.key != handle
+        foldable = not _is_numeric(column, records) and column.kind != "time" and column.key != handle
         return Cells(column.title if style.header else "", texts, foldable)
 
     width, shown = _width(style), _shown(style, records, columns)
@@ -61,9 +61,10 @@ def render_list(
         box=None, pad_edge=False, show_header=style.header, header_style="bold", padding=(0, GAP, 0, 0)
     )
     for column, column_cells, width in zip(shown, cells, room, strict=True):
-        numeric = column.kind in {"integer", "money"}
         title = Text(folded(column_cells.title, width))
-        table.add_column(title, justify="right" if numeric else "left", no_wrap=True, width=width)
+        table.add_column(
+            title, justify="right" if _is_numeric(column, records) else "left", no_wrap=True, width=width
+        )
     for texts in zip(*(column_cells.texts for column_cells in cells), strict=True):
         table.add_row(*(Text(folded(text, width)) for text, width in zip(texts, room, strict=True)))
     return _draw(style, table, UNBOUNDED)
@@ -95,6 +96,12 @@ def _shown(style: Style, records: Sequence[Record], columns: Sequence[Column]) -
         return shown
     shown = [column for column in shown if any(_tells(record.get(column.key)) for record in records)]
     return [column for column in shown if column.key != "currency"]  # amounts include it
+
+
+def _is_numeric(column: Column, records: Sequence[Record]) -> bool:
+    """Return whether the cells are numbers; `number` is text for an invoice."""
+    values = (record.get(column.key) for record in records)
+    return column.kind in {"integer", "money"} and not any(isinstance(value, str | list) for value in values)
 
 
 def _tells(value: JsonValue) -> bool:

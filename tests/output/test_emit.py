@@ -27,8 +27,8 @@ COLUMNS = (
     Column("seats", "Seats", "integer"),
     Column("price", "Price", "money"),
     Column("since", "Since", "time"),
-    Column("active", "Active", "flag"),
-    Column("features", "Features", "list"),
+    Column("active", "Active"),
+    Column("features", "Features"),
     Column("id", "Stripe id", table=False),
 )
 DESIGN = {
