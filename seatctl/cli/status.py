@@ -94,13 +94,13 @@ def _disputes(invoices: Iterable[Invoice]) -> Iterator[str]:
     """Yield a line for each payment that a cardholder's bank disputes."""
     from shlex import quote
 
-    from seatctl.models.money import plain_amount
+    from seatctl.models.money import format_money
 
     for invoice in invoices:
         number = invoice.number or invoice.stripe_id
         for dispute in (dispute for dispute in invoice.disputes if dispute.is_open):
             currency = dispute.currency or invoice.currency
-            money = f"{plain_amount(dispute.amount, currency)} {currency.upper()}"
+            money = format_money(dispute.amount, currency)
             waits = "the bank decides"
             if dispute.wants_answer:
                 by = f" by {dispute.answer_by:%Y-%m-%d}" if dispute.answer_by is not None else ""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from seatctl.errors import BadInput, NotFound, Refused, UsageError
-from seatctl.models.money import plain_amount
+from seatctl.models.money import format_money
 from seatctl.models.plan import Plan
 from seatctl.models.purchase import Order
 from seatctl.rules.emails import check_email
@@ -87,8 +87,8 @@ def _plan(ctx: Context, order: Order) -> Plan:
         sold = list(plans.listing(reader, archived=False))
     if ctx.interactive:
         for plan in sold:
-            price = plain_amount(plan.unit_amount, plan.currency)
-            ctx.note(f"  {plan.slug}  {price} {plan.currency.upper()} per seat and {plan.interval}")
+            price = format_money(plan.unit_amount, plan.currency)
+            ctx.note(f"  {plan.slug}  {price} per seat and {plan.interval}")
         if not sold:
             raise plans.UnknownPlan(
                 "there is no plan to buy yet", hint="seatctl plans add SLUG --price 12.00 --currency usd"

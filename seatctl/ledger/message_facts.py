@@ -13,7 +13,7 @@ from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time
 from seatctl.models.invoice import Invoice, InvoiceLine
 from seatctl.models.message import Message
-from seatctl.models.money import plain_amount
+from seatctl.models.money import format_money
 
 Facts = dict[str, JsonValue]
 
@@ -157,7 +157,7 @@ def _product(line: InvoiceLine) -> str:
 
 
 def _money(amount: int, currency: str) -> str:
-    return f"{plain_amount(amount, currency)} {currency.upper()}"
+    return format_money(amount, currency)
 
 
 def _row_facts(reader: Reader, sql: str, number: int) -> Facts | None:

@@ -82,3 +82,8 @@ def plain_amount(amount: int, currency: str) -> str:
     sign = "-" if amount < 0 else ""
     whole, fraction = divmod(abs(amount), int(10**digits))
     return f"{sign}{whole}.{fraction:0{digits}d}"
+
+
+def format_money(amount: int, currency: str) -> str:
+    """An amount (minor units) with its currency, as sentences name it: `12.00 USD`."""
+    return f"{plain_amount(amount, currency)} {currency.upper()}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from seatctl.errors import JsonValue
 from seatctl.models.call import parse_time
-from seatctl.models.money import WHOLE_HUNDREDS, exponent, plain_amount
+from seatctl.models.money import WHOLE_HUNDREDS, exponent, format_money
 from seatctl.models.report import Record
 from seatctl.output.style import Column, Style, plain_cell
 from seatctl.rules.terminal_text import visible, visible_lines
@@ -173,7 +173,7 @@ def _money(style: Style, amount: int, currency: JsonValue) -> str:
         return str(amount)
     if style.terminal:
         return local_money(amount, currency)
-    return f"{plain_amount(amount, currency)} {currency.upper()}"
+    return format_money(amount, currency)
 
 
 def local_money(amount: int, currency: str) -> str:

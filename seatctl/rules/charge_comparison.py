@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from seatctl.errors import JsonValue
-from seatctl.models.money import plain_amount
+from seatctl.models.money import format_money
 from seatctl.models.plan import Decrease, PlanChange, Renewal
 from seatctl.models.subscription_state import SubscriptionState, TermContent
 from seatctl.rules import hints
@@ -65,7 +65,7 @@ def difference(shown: ShownCharge, charged: int) -> ChargeDifference | None:
         return None
 
     def money(amount: int) -> str:
-        return f"{plain_amount(amount, shown.currency)} {shown.currency.upper()}"
+        return format_money(amount, shown.currency)
 
     over = shown.limit is not None and charged > shown.limit
     limited = f", and more than the {money(shown.limit or 0)} of --max-spend" if over else ""
@@ -84,7 +84,7 @@ def difference(shown: ShownCharge, charged: int) -> ChargeDifference | None:
 
 def too_little(amount: int, currency: str) -> str:
     """Return the sentence about an amount below Stripe's minimum charge."""
-    money = f"{plain_amount(amount, currency)} {currency.upper()}"
+    money = format_money(amount, currency)
     return f"{money} is below Stripe's minimum charge and is added to the next invoice"
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from seatctl.errors import Code, JsonValue, refuse
-from seatctl.models.money import plain_amount
+from seatctl.models.money import format_money
 from seatctl.models.subscription import Subscription
 from seatctl.rules import plural
 from seatctl.rules.assignment import (
@@ -210,7 +210,7 @@ def sentence(counted: SubscriptionComparison, cost: int | None = None) -> str:
     if counted.short:
         parts += [f"short {counted.short:,} → {_bought(counted)}"]
     if cost is not None:
-        parts += [f"{plain_amount(cost, subscription.currency)} {subscription.currency.upper()}"]
+        parts += [format_money(cost, subscription.currency)]
     return f"{subscription.name}: {counted.rows:,} row{'' if counted.rows == 1 else 's'}: {', '.join(parts)}"
 
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from shlex import quote
 
 from seatctl.errors import JsonValue
-from seatctl.models.money import plain_amount
+from seatctl.models.money import format_money
 from seatctl.models.stripe_objects import StripeInvoice
 
 
@@ -28,7 +28,7 @@ class OpenInvoice:
     @property
     def money(self) -> str:
         """The amount with its currency."""
-        return f"{plain_amount(self.amount, self.currency)} {self.currency.upper()}"
+        return format_money(self.amount, self.currency)
 
     def as_record(self) -> dict[str, JsonValue]:
         """Return the invoice as a row of output shows it."""

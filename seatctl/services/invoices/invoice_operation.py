@@ -15,7 +15,7 @@ from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call, format_time, from_epoch
 from seatctl.models.invoice import Invoice, InvoiceStatus
 from seatctl.models.mirror import Kind
-from seatctl.models.money import plain_amount
+from seatctl.models.money import format_money, plain_amount
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeInvoice
 from seatctl.models.subscription import SubscriptionStatus
@@ -115,7 +115,7 @@ def prepare(
         require_no_payment_processing(billing, [now.id])
     check_spend(due, now.currency, max_spend)
     questions = {
-        "pay": f"Charge {plain_amount(due, now.currency)} {now.currency.upper()} for {name} now?",
+        "pay": f"Charge {format_money(due, now.currency)} for {name} now?",
         "send": f"Send {name} to {address}?",
         "void": f"Void {name}?",
     }

@@ -10,7 +10,7 @@ from seatctl.ledger import invoices
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time, from_epoch
 from seatctl.models.invoice import Dispute, Invoice, InvoiceLine
-from seatctl.models.money import plain_amount
+from seatctl.models.money import format_money
 from seatctl.models.report import Record
 
 
@@ -105,7 +105,7 @@ def invoice_page(reader: Reader, invoice: Invoice, lines: list[InvoiceLine], at:
 
 
 def _sentence(line: InvoiceLine) -> str:
-    amount = f"{plain_amount(line.amount, line.currency)} {line.currency.upper()}"
+    amount = format_money(line.amount, line.currency)
     prorated = " (prorated)" if line.proration else ""
     return f"{line.description or 'no description'}: {amount}{prorated}"
 
@@ -152,7 +152,7 @@ def _objects(value: JsonValue) -> list[dict[str, JsonValue]]:
 
 
 def _amount(value: JsonValue, currency: str) -> str:
-    return f"{plain_amount(value if isinstance(value, int) else 0, currency)} {currency.upper()}"
+    return format_money(value if isinstance(value, int) else 0, currency)
 
 
 def _from_stripe(seconds: JsonValue) -> str | None:

@@ -13,7 +13,7 @@ from seatctl.ledger import operations
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
-from seatctl.models.money import plain_amount
+from seatctl.models.money import format_money
 from seatctl.models.report import Record, Report, dry_run_report, unchanged_report
 from seatctl.services.operations.submit import OperationRequest, submit
 
@@ -89,7 +89,7 @@ def charge_note(due: int, currency: str, *, on_account: bool = False, days: int 
     """Tell the user what is charged now, in minor units; on account, within how many days it is due."""
     if not due:
         return "Nothing is charged now."
-    amount = f"{plain_amount(due, currency)} {currency.upper()}"
+    amount = format_money(due, currency)
     if not on_account:
         return f"Stripe will charge {amount} now."
     terms = "to be paid on account" if days is None else f"due in {days} days"

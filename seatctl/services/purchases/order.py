@@ -19,7 +19,7 @@ from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import customers
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call, format_time
-from seatctl.models.money import plain_amount
+from seatctl.models.money import format_money
 from seatctl.models.operation import Operation, OperationState
 from seatctl.models.plan import Plan
 from seatctl.models.purchase import Order
@@ -129,9 +129,9 @@ def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Propo
 def _notes(order: Order, preview: Preview, price: Record) -> tuple[str, ...]:
     """The price, told before the question."""
     currency = preview.currency
-    amount = plain_amount(int(str(price["unit_amount"])), currency)
+    unit_price = format_money(int(str(price["unit_amount"])), currency)
     return (
-        f"{amount} {currency.upper()} per seat; the term ends {str(price['renews_at'])[:10]}.",
+        f"{unit_price} per seat; the term ends {str(price['renews_at'])[:10]}.",
         charge_note(preview.amount_due, currency, on_account=order.due_days is not None, days=order.due_days),
         *((f"{too_little(preview.carried_over, currency)}.",) if preview.carried_over else ()),
     )

@@ -9,7 +9,7 @@ from seatctl.billing import endpoints
 from seatctl.billing.objects import UnreadableObject
 from seatctl.billing.port import MissingInStripe, Read, StripeJson
 from seatctl.ledger import operations
-from seatctl.models.money import plain_amount
+from seatctl.models.money import format_money
 from seatctl.rules.metadata import made_by
 from seatctl.services.charging.customer import known_customer, text
 from seatctl.services.operations.steps import OperationRun
@@ -71,6 +71,6 @@ def _described(found: StripeJson) -> str:
     currency, total = found.get("currency"), found.get("total")
     details = [str(found[name]) for name in ("status", "email") if isinstance(found.get(name), str)]
     if isinstance(currency, str) and isinstance(total, int):
-        details.append(f"{plain_amount(total, currency)} {currency.upper()}")
+        details.append(format_money(total, currency))
     kind = str(found.get("object")).replace("_", " ")
     return f"{kind} {found['id']}" + (f" ({', '.join(details)})" if details else "")

@@ -96,7 +96,7 @@ def prepare_addon(
         tax_rates=snapshot.item.tax_rates or snapshot.mirror.tax_rates,
     )
     if not options.on_account:
-        require_card(billing, snapshot.mirror, snapshot.state.name)
+        require_card(billing, snapshot.mirror, snapshot.name)
     preview = preview_own_invoice(billing, snapshot, own_invoice)
     due = preview.amount_due
     check_spend(due, subscription.currency, options.max_spend)
@@ -173,7 +173,7 @@ def require_unit_price(snapshot: SubscriptionSnapshot, plan: Plan, billing: Bill
         snapshot.item.price if is_current_price else read_price(billing.read(endpoints.price(plan.price_id)))
     )
     if price.unit_amount is None:
-        raise _no_unit_price(snapshot.state.name, plan.slug)
+        raise _no_unit_price(snapshot.name, plan.slug)
 
 
 def _no_unit_price(name: str, plan: str) -> SeatctlError:
@@ -207,7 +207,7 @@ def preview_own_invoice(billing: Billing, snapshot: SubscriptionSnapshot, own_in
         return billing.read(endpoints.preview_invoice({**form, **extra}))
 
     invoice_preview = read_preview_without_pending(preview({}), lambda: preview(RECURRING))
-    check_tax(invoice_preview.tax_status, address_hint(snapshot.state.name))
+    check_tax(invoice_preview.tax_status, address_hint(snapshot.name))
     return invoice_preview
 
 

@@ -16,7 +16,7 @@ from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import customers
 from seatctl.models.call import Call
 from seatctl.models.invoice import InvoiceStatus
-from seatctl.models.money import plain_amount
+from seatctl.models.money import format_money
 from seatctl.models.report import Record
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeInvoice, StripeSubscription
@@ -83,7 +83,7 @@ def _card(billing: Billing, payment_method: str) -> str | None:
 
 
 def _owed(invoice: StripeInvoice) -> str:
-    amount = f"{plain_amount(invoice.amount_remaining, invoice.currency)} {invoice.currency.upper()}"
+    amount = format_money(invoice.amount_remaining, invoice.currency)
     due = "" if invoice.due_date is None else f", due {invoice.due_date:%Y-%m-%d}"
     return f"{invoice.number}: {amount}{due}"
 
@@ -127,14 +127,14 @@ def prepare_billing(
     unpaid = [invoice for invoice in _unpaid(billing, snapshot.mirror) if invoice.due_date is None]
     paid_invoice = next(_chargeable(billing, unpaid), None) if details.payment_method is not None else None
     due, currency = (
-        (0, snapshot.subscription.currency)
+        (0, snapshot.currency)
         if paid_invoice is None
         else (paid_invoice.amount_remaining, paid_invoice.currency)
     )
     check_spend(due, currency, options.max_spend)
     cards = _cards(billing, snapshot, details.payment_method)
     form = _form(details, raw)
-    name, changes = snapshot.subscription.name, _changes(snapshot, details, paid_invoice, unpaid)
+    name, changes = snapshot.name, _changes(snapshot, details, paid_invoice, unpaid)
     request = OperationRequest(
         "billing",
         requested,

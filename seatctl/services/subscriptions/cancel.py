@@ -12,7 +12,7 @@ from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.ledger import subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call, format_time
-from seatctl.models.money import plain_amount
+from seatctl.models.money import format_money
 from seatctl.models.plan import Renewal
 from seatctl.models.role import Action
 from seatctl.models.subscription import SubscriptionStatus
@@ -133,12 +133,7 @@ def prepare_resume(
         "renews_at": format_time(state.period_end),
         "next_invoice": next_invoice,
     }
-    currency = snapshot.subscription.currency.upper()
-    price = (
-        ""
-        if next_invoice is None
-        else f": {plain_amount(next_invoice, snapshot.subscription.currency)} {currency}"
-    )
+    price = "" if next_invoice is None else f": {format_money(next_invoice, snapshot.currency)}"
     notes = (f"Nothing is charged now; it renews on {_day(state.period_end)}{price}.",)
     undo = hints.command("subs", "cancel", state.name)
     return _proposal(snapshot, requested, details, row, f"Resume {state.name}?", notes, undo)
@@ -161,7 +156,7 @@ def _ends_by_itself(state: SubscriptionState, at: datetime) -> SeatctlError:
 def _resume_collection(snapshot: SubscriptionSnapshot, requested: dict[str, JsonValue]) -> Proposal:
     """End a pause of collection: Stripe collects again from the next invoice on. Charges nothing now."""
     name, drafts = (
-        snapshot.subscription.name,
+        snapshot.name,
         [invoice.handle for invoice in snapshot.subscription.owed if invoice.draft],
     )
     cancel_at = snapshot.mirror.cancel_at
@@ -285,7 +280,7 @@ def _cancel_now(
 def _draft_remark(snapshot: SubscriptionSnapshot, invoices: SubscriptionInvoices) -> str:
     """What the summary says of a renewal not charged yet, which the cancellation does not stop."""
     total = sum(draft.total for draft in invoices.drafts)
-    amount = f"{plain_amount(total, snapshot.subscription.currency)} {snapshot.subscription.currency.upper()}"
+    amount = format_money(total, snapshot.currency)
     return f"; {amount} of its last renewal is still charged, within the hour" if total else ""
 
 
@@ -301,7 +296,7 @@ def _notes(
     """What to tell the user before the subscription ends."""
 
     def money(amount: int) -> str:
-        return f"{plain_amount(amount, currency)} {currency.upper()}"
+        return format_money(amount, currency)
 
     notes = [f"{state.name} ends at once: {state.assigned} people lose their seats."]
     for share in shares:
@@ -337,7 +332,7 @@ def _row(snapshot: SubscriptionSnapshot) -> dict[str, JsonValue]:
         "name": state.name,
         "plan": state.now.plan,
         "seats": state.now.seats,
-        "currency": snapshot.subscription.currency,
+        "currency": snapshot.currency,
     }
 
 
@@ -356,7 +351,7 @@ def _proposal(
         str(details["summary"]),
         question,
         notes,
-        currency=snapshot.subscription.currency,
+        currency=snapshot.currency,
         limited=False,
         columns=PREVIEW_COLUMNS,
         guard=unless_changed(snapshot),

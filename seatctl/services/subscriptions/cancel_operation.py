@@ -16,7 +16,7 @@ from seatctl.errors import ExitCode, JsonValue, NotAllowed, StripeRefused
 from seatctl.ledger import subscriptions
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import format_time
-from seatctl.models.money import plain_amount
+from seatctl.models.money import format_money
 from seatctl.models.subscription import Subscription, SubscriptionStatus
 from seatctl.rules.metadata import marks
 from seatctl.rules.refunds import CreditShare
@@ -154,12 +154,12 @@ def _outcome(
     with running.ledger.reading() as reader:
         subscription = subscriptions.by_id(reader, int(str(running.payload["subscription"])))
     to_card, to_balance = sum(share.refund for share in credited), sum(share.credit for share in credited)
-    owed_less, code = sum(share.less for share in credited), subscription.currency.upper()
+    owed_less, currency = sum(share.less for share in credited), subscription.currency
     summary = str(running.payload["summary"])
     if to_card or to_balance:
-        summary += f" and gave {plain_amount(to_card + to_balance, subscription.currency)} {code} back"
+        summary += f" and gave {format_money(to_card + to_balance, currency)} back"
     if owed_less:
-        summary += f"; {plain_amount(owed_less, subscription.currency)} {code} no longer has to be paid"
+        summary += f"; {format_money(owed_less, currency)} no longer has to be paid"
     if refused:
         numbers = ", ".join(share.number for share in refused)
         summary += f"; Stripe refused to give back what is unused of {numbers}"

@@ -30,7 +30,7 @@ def require_true_credit(
     """
     if snapshot.mirror.flexible:
         return
-    name, state = quote(snapshot.subscription.name), snapshot.state
+    name, state = quote(snapshot.name), snapshot.state
     if state.now != state.next:
         content = f"{counted(state.next.seats, 'seat')} of {state.next.plan}"
         why = f"its item already holds the {content} of the next term"
@@ -52,8 +52,8 @@ def require_true_credit(
 def _refused(snapshot: SubscriptionSnapshot, action: str, why: str, hint: str) -> SeatctlError:
     return refuse(
         Code.CLASSIC_BILLING,
-        f"{snapshot.subscription.name}: {action} in Stripe's classic billing mode, which credits what the"
+        f"{snapshot.name}: {action} in Stripe's classic billing mode, which credits what the"
         f" item holds now, and {why}; nothing was changed",
         hint=f"{hint}; or migrate it to flexible billing mode in Stripe",
-        data={"subscription": snapshot.subscription.name, "stripe_subscription": snapshot.mirror.id},
+        data={"subscription": snapshot.name, "stripe_subscription": snapshot.mirror.id},
     )

@@ -14,7 +14,7 @@ from seatctl.ledger.mirror import mirrored_subscriptions, subscription_updates
 from seatctl.ledger.transaction import Transaction
 from seatctl.ledger.undo import held_seats
 from seatctl.models.call import format_time
-from seatctl.models.money import plain_amount
+from seatctl.models.money import format_money
 from seatctl.models.stripe_objects import StripeInvoice, StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.models.subscription_state import SubscriptionState
@@ -133,7 +133,7 @@ def due_sentence(invoice: StripeInvoice | None, email: str | None = None) -> str
     """Return what is still to be paid, by when, and where it was sent; empty if the card has paid."""
     if invoice is None or invoice.due_date is None or not invoice.amount_remaining:
         return ""
-    amount = f"{plain_amount(invoice.amount_remaining, invoice.currency)} {invoice.currency.upper()}"
+    amount = format_money(invoice.amount_remaining, invoice.currency)
     sent_to = f", sent to {email}" if email else ""
     return f": invoice {invoice.number} over {amount} is due {invoice.due_date:%Y-%m-%d}{sent_to}"
 

@@ -63,7 +63,7 @@ def due_now(
     if previews_next_term(raw, snapshot.item, proration.moment):
         return DueNow()
     preview = read_preview(raw)
-    check_tax(preview.tax_status, address_hint(snapshot.state.name))
+    check_tax(preview.tax_status, address_hint(snapshot.name))
     return DueNow(max(0, preview.amount_due), preview.carried_over)
 
 

@@ -13,7 +13,7 @@ from seatctl.ledger import operations, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call, format_time
-from seatctl.models.money import plain_amount
+from seatctl.models.money import format_money
 from seatctl.models.operation import Operation, OperationState
 from seatctl.models.report import Record
 from seatctl.models.role import Action
@@ -166,7 +166,7 @@ def repeated_proposal(
     due, currency = earlier.payload.get("due_now"), subscription.currency
     due = due if isinstance(due, int) else 0
     check_spend(due, currency, options.max_spend)
-    amount = f"{plain_amount(due, currency)} {currency.upper()}"
+    amount = format_money(due, currency)
     return replace(
         proposal,
         summary=f"finished run {run}: {summary}",
@@ -198,7 +198,7 @@ def priced_proposal(
     on_account: bool = False,
 ) -> Proposal:
     """Return the proposal with its price now and on the next invoice, in minor units, and with its effect."""
-    state, currency = snapshot.state, snapshot.subscription.currency
+    state, currency = snapshot.state, snapshot.currency
     row: dict[str, JsonValue] = {
         "name": state.name,
         "plan": target.now.plan,

@@ -17,7 +17,7 @@ from seatctl.billing.port import Billing, StripeJson
 from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.models.call import parse_time
 from seatctl.models.invoice import InvoiceStatus
-from seatctl.models.money import plain_amount, step
+from seatctl.models.money import format_money, step
 from seatctl.models.stripe_objects import Preview, StripeInvoice
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules import hints
@@ -108,7 +108,7 @@ def credit_shares(
 
     Raises `nothing_to_give_back`, `refund_falls_short`, `not_refundable`.
     """
-    now, smallest = snapshot.stripe_time, step(snapshot.subscription.currency)
+    now, smallest = snapshot.stripe_time, step(snapshot.currency)
     running = [pair for pair in invoices.by_stripe if _covers_future(pair[0], now)]
     if snapshot.mirror.status is SubscriptionStatus.TRIALING:
         # To Stripe, a term renewed by hand is a trial, of which it gives nothing back. A trial begun in the
@@ -134,8 +134,8 @@ def credit_shares(
                 raise _refund_falls_short(snapshot, own_unused, 0, [own_part.disputed])
             shares += allocate(own_unused, [own_part.paid])
     if unused < 0 and not shares:
-        name, currency = snapshot.subscription.name, snapshot.subscription.currency
-        owed = f"{plain_amount(-unused, currency)} {currency.upper()}"
+        name, currency = snapshot.name, snapshot.currency
+        owed = format_money(-unused, currency)
         raise refuse(
             Code.NOTHING_TO_GIVE_BACK,
             f"{name}: nothing would be given back; {owed} of used time is not billed yet",
@@ -161,7 +161,7 @@ def _require_full_refund(
         for invoice, _ in invoices.by_stripe
         if _covers_future(invoice, snapshot.stripe_time)
     )
-    rounding = lines * step(snapshot.subscription.currency)
+    rounding = lines * step(snapshot.currency)
     # Stripe counts the time of a draft as unused, and then charges the draft all the same.
     if back + invoices.given >= unused - rounding and not (invoices.drafts and unused > rounding):
         return
@@ -171,20 +171,20 @@ def _require_full_refund(
 def _refund_falls_short(
     snapshot: SubscriptionSnapshot, unused: int, back: int, reasons: list[str]
 ) -> SeatctlError:
-    name, currency = quote(snapshot.subscription.name), snapshot.subscription.currency
+    name, currency = quote(snapshot.name), snapshot.currency
 
     def money(amount: int) -> str:
-        return f"{plain_amount(amount, currency)} {currency.upper()}"
+        return format_money(amount, currency)
 
     why = " and ".join(reasons) or "the invoices of the running term charged less"
     return refuse(
         Code.REFUND_FALLS_SHORT,
-        f"{snapshot.subscription.name}: {money(unused)} is unused, but only {money(back)} of it can be given"
+        f"{snapshot.name}: {money(unused)} is unused, but only {money(back)} of it can be given"
         f" back: {why}; nothing was canceled",
         hint=f"to end it and give nothing back: seatctl subs cancel {name} --now;"
         f" to end it with its term: seatctl subs cancel {name}",
         data={
-            "subscription": snapshot.subscription.name,
+            "subscription": snapshot.name,
             "unused": unused,
             "given_back": back,
             "currency": currency,
@@ -322,7 +322,7 @@ def _preview_credit_note(billing: Billing, snapshot: SubscriptionSnapshot, share
             Code.NOT_REFUNDABLE,
             f"Stripe refuses a refund of invoice {share.number}: {refusal.message}",
             hint=f"{hints.command('invoices', 'show', share.number)}; without --refund it is canceled anyway",
-            data={"subscription": snapshot.subscription.name, "invoice": share.number},
+            data={"subscription": snapshot.name, "invoice": share.number},
         ) from refusal
 
 

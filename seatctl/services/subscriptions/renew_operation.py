@@ -16,7 +16,7 @@ from seatctl.errors import Code, JsonValue, refuse
 from seatctl.ledger import plans
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call, format_time, parse_time
-from seatctl.models.money import plain_amount
+from seatctl.models.money import format_money
 from seatctl.models.plan import Interval, Plan
 from seatctl.models.role import Action
 from seatctl.models.subscription import SubscriptionStatus
@@ -118,7 +118,7 @@ def prepare_renewal(
     if renewal.due_days is not None:
         subscription_changes.check_on_account(plan.policy, state.name)
     else:
-        require_card(billing, snapshot.mirror, snapshot.state.name)
+        require_card(billing, snapshot.mirror, snapshot.name)
     subscription_changes.check_room(state, seats, len(renewal.leaving.users))
     target = Target(state.now, TermContent(plan.price_id, plan.slug, seats))
     end = _new_end(snapshot, plan)
@@ -169,7 +169,7 @@ def prepare_renewal(
 
 def _waiting_remark(waiting: int, currency: str) -> str:
     """What the summary says of waiting items that Stripe bills with the renewal; empty if none."""
-    amount = f"{plain_amount(waiting, currency)} {currency.upper()}"
+    amount = format_money(waiting, currency)
     return f", with {amount} that waited for its next invoice" if waiting else ""
 
 
@@ -210,7 +210,7 @@ def _new_end(snapshot: SubscriptionSnapshot, plan: Plan) -> datetime:
             Code.TERM_TOO_LONG,
             f"Stripe allows terms of at most two years; this one would end on {end:%Y-%m-%d}",
             hint=hints.to("to begin a new contract", hints.buy(plan.slug)),
-            data={"subscription": snapshot.subscription.name, "new_end": format_time(end)},
+            data={"subscription": snapshot.name, "new_end": format_time(end)},
         )
     return end
 

@@ -11,7 +11,7 @@ from seatctl.billing.objects import read_preview, read_subscription
 from seatctl.billing.port import Billing, StripeJson
 from seatctl.errors import JsonValue
 from seatctl.models.invoice import InvoiceStatus
-from seatctl.models.money import plain_amount
+from seatctl.models.money import format_money
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules.purchases import address_hint, check_spend, check_tax
 from seatctl.services.charging.cards import require_card
@@ -34,16 +34,16 @@ def prepare_restart(
 ) -> Proposal:
     """Price the period that begins now. Raises `card_required`, `max_spend_exceeded`."""
     if snapshot.mirror.collection_method != "send_invoice":
-        require_card(billing, snapshot.mirror, snapshot.state.name)
+        require_card(billing, snapshot.mirror, snapshot.name)
     form: dict[str, JsonValue] = {
         "subscription": snapshot.mirror.id,
         "subscription_details": {"resume_at": "now"},
     }
     preview = read_preview(billing.read(endpoints.preview_invoice(form)))
-    check_tax(preview.tax_status, address_hint(snapshot.state.name))
+    check_tax(preview.tax_status, address_hint(snapshot.name))
     check_spend(preview.amount_due, preview.currency, options.max_spend)
-    price = f"{plain_amount(preview.amount_due, preview.currency)} {preview.currency.upper()}"
-    summary = f"resumed {snapshot.subscription.name} with a new period for {price}"
+    price = format_money(preview.amount_due, preview.currency)
+    summary = f"resumed {snapshot.name} with a new period for {price}"
     details: dict[str, JsonValue] = {
         "subscription": snapshot.subscription.id,
         "stripe_id": snapshot.mirror.id,
@@ -52,7 +52,7 @@ def prepare_restart(
         "summary": summary,
     }
     row: dict[str, JsonValue] = {
-        "name": snapshot.subscription.name,
+        "name": snapshot.name,
         "plan": snapshot.subscription.plan_slug,
         "seats": snapshot.subscription.capacity,
         "due_now": preview.amount_due,
@@ -64,7 +64,7 @@ def prepare_restart(
         ),
         row,
         summary,
-        f"Resume {snapshot.subscription.name}?",
+        f"Resume {snapshot.name}?",
         (f"Stripe begins a new period and charges {price} now.",),
         due=preview.amount_due,
         currency=preview.currency,

@@ -92,7 +92,7 @@ def _list_price(ledger: Ledger, snapshot: SubscriptionSnapshot) -> int:
     """
     with ledger.reading() as reader:
         plan = plan_of(reader, snapshot.item.price.product_id)
-    same_currency = plan is not None and plan.currency == snapshot.subscription.currency
+    same_currency = plan is not None and plan.currency == snapshot.currency
     return plan.unit_amount if plan is not None and same_currency else snapshot.subscription.unit_amount
 
 
@@ -218,7 +218,7 @@ def _prorated(
     proration = Proration(behavior, proration_date) if is_billed else None
     costs = due_now(billing, snapshot, target.now, proration, discounts)
     due = costs.now
-    check_spend(due, snapshot.subscription.currency, options.max_spend)
+    check_spend(due, snapshot.currency, options.max_spend)
     if due and snapshot.mirror.collection_method != "send_invoice":
         can_be_charged(billing, snapshot.mirror, state.name)
     on_account = snapshot.mirror.collection_method == "send_invoice"

@@ -58,6 +58,16 @@ class SubscriptionSnapshot:
     """When the ledger was read, by this machine's clock (UTC)."""
 
     @property
+    def name(self) -> str:
+        """The subscription's name."""
+        return self.subscription.name
+
+    @property
+    def currency(self) -> str:
+        """The currency of the subscription's price."""
+        return self.subscription.currency
+
+    @property
     def payload_fields(self) -> dict[str, JsonValue]:
         """The payload fields by which an operation finds the subscription in Stripe."""
         return {
@@ -82,13 +92,12 @@ def require_unshared(ledger: Ledger, snapshot: SubscriptionSnapshot, action: str
         return
     with ledger.reading() as reader:
         names = [item.name for item in mirrored_subscriptions.of_stripe(reader, snapshot.mirror.id)]
-    named = ", ".join(name for name in names if name != snapshot.subscription.name) or "another item"
+    named = ", ".join(name for name in names if name != snapshot.name) or "another item"
     raise refuse(
         Code.SHARED_SUBSCRIPTION,
-        f"{snapshot.subscription.name} shares its Stripe subscription with {named}; {action} would affect"
-        f" {named} too",
+        f"{snapshot.name} shares its Stripe subscription with {named}; {action} would affect {named} too",
         hint="take its item off the subscription in Stripe's dashboard, then: seatctl sync",
-        data={"subscription": snapshot.subscription.name, "others": [*others]},
+        data={"subscription": snapshot.name, "others": [*others]},
     )
 
 
@@ -101,10 +110,10 @@ def require_unscheduled(snapshot: SubscriptionSnapshot) -> None:
     if schedule is not None and snapshot.mirror.status not in _ENDED:
         raise refuse(
             Code.MANAGED_BY_SCHEDULE,
-            f"{snapshot.subscription.name} is managed by the schedule {schedule} in Stripe. Its next phase"
+            f"{snapshot.name} is managed by the schedule {schedule} in Stripe. Its next phase"
             " would overwrite the change, so nothing was changed",
             hint="release the schedule in Stripe's dashboard, then run the same command again",
-            data={"subscription": snapshot.subscription.name, "schedule": schedule},
+            data={"subscription": snapshot.name, "schedule": schedule},
         )
 
 
