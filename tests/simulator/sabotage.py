@@ -116,21 +116,19 @@ def _next_invoice(stack: ExitStack) -> None:
     def prorated(preview: Any) -> int:
         return sum(line.amount for line in preview.lines if line.proration)
 
-    def next_total(billing: Any, found: Any, target: Any, proration: Any, discounts: Any) -> int | None:
-        if found.state.ends:
+    def next_total(self: Any) -> int | None:
+        if self.snapshot.state.ends:
             return None
         try:
-            following = read_preview(
-                ours._preview(billing, found, target.next, ours._NO_PRORATION, discounts)
-            )
-            if proration is None or proration.behavior != ours._LATER:
+            following = read_preview(self.preview(self.target.next))
+            if self.proration is None or self.proration.behavior != ours._LATER:
                 return following.total
-            waiting = read_preview(ours._preview(billing, found, target.now, proration, discounts))
+            waiting = read_preview(self.preview(self.target.now, self.proration))
         except (MissingInStripe, InvalidRequest):
             return None
         return following.total + prorated(waiting) - prorated(following)
 
-    everywhere(stack, ours, "next_total", next_total)
+    within(stack, ours.ChangePreviews, "next_total", next_total)
 
 
 @fault("trial due now", 4, "trial", "a seat added in a trial is shown as charged now, and nothing is")

@@ -9,13 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from seatctl.billing.port import Billing
-from seatctl.ledger import operations
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
 from seatctl.models.money import format_money
 from seatctl.models.report import Record, Report, dry_run_report, unchanged_report
-from seatctl.services.operations.submit import OperationRequest, submit
+from seatctl.services.operations.submit import OperationRequest, earlier_operations, submit
 
 Guard = Callable[[Reader], None]
 """Raises if another process has meanwhile done what forbids the change."""
@@ -79,10 +78,7 @@ def only_to_finish(ledger: Ledger, request: OperationRequest) -> OperationReques
     For a request that would change nothing: submitting it finishes the earlier operation.
     """
     with ledger.reading() as reader:
-        by_name = request.reserved_name and operations.of_name(reader, request.reserved_name)
-        subscription = request.subscription_id
-        interrupted = by_name or (subscription and operations.of_subscription(reader, subscription))
-    return request if interrupted else None
+        return request if earlier_operations(reader, request) else None
 
 
 def charge_note(due: int, currency: str, *, on_account: bool = False, days: int | None = None) -> str:

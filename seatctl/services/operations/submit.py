@@ -68,7 +68,9 @@ def submit(
     """
     # Held until the operation has ended: a recovery in another process must not replay one that runs.
     with ledger.money_lock():
-        for earlier in _earlier(ledger, request):
+        with ledger.reading() as reader:
+            in_the_way = earlier_operations(reader, request)
+        for earlier in in_the_way:
             if is_same(earlier, request):
                 return _repeat(ledger, billing, call, earlier)
             if earlier.request_id is not None and earlier.request_id == request.request_id:
@@ -95,15 +97,14 @@ def submit(
         return perform(ledger, billing, call, operation, fresh=True)
 
 
-def _earlier(ledger: Ledger, request: OperationRequest) -> Iterator[Operation]:
-    """Operations that stand in the way of a request, or are the same one."""
-    with ledger.reading() as reader:
-        found = [
-            operations.of_request(reader, request.request_id) if request.request_id else None,
-            operations.of_name(reader, request.reserved_name) if request.reserved_name else None,
-            operations.of_subscription(reader, request.subscription_id) if request.subscription_id else None,
-        ]
-    yield from (operation for operation in found if operation is not None)
+def earlier_operations(reader: Reader, request: OperationRequest) -> list[Operation]:
+    """Return the operations that have the request's id, or hold its name or subscription while unfinished."""
+    earlier = (
+        operations.of_request(reader, request.request_id) if request.request_id else None,
+        operations.of_name(reader, request.reserved_name) if request.reserved_name else None,
+        operations.of_subscription(reader, request.subscription_id) if request.subscription_id else None,
+    )
+    return [operation for operation in earlier if operation is not None]
 
 
 def _look_after(ledger: Ledger, billing: Billing, call: Call, other: Operation) -> SeatctlError:

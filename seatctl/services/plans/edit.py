@@ -18,7 +18,7 @@ from seatctl.models.role import Action
 from seatctl.rules import hints
 from seatctl.rules.names import check_plan_name
 from seatctl.rules.policies import FLEXIBLE, check_term, with_fields
-from seatctl.services.operations.proposal import Proposal, submit_proposal
+from seatctl.services.operations.proposal import Proposal, only_to_finish, submit_proposal
 from seatctl.services.operations.submit import OperationRequest
 from seatctl.services.plans.spec import PLAN_COLUMNS, edit_result, plan_row, spec_fields, spec_of
 from seatctl.services.users.permissions import allow
@@ -57,7 +57,7 @@ def add_plan(ledger: Ledger, billing: Billing, call: Call, spec: PlanSpec) -> Re
         allow(reader, call.actor, Action.MANAGE_PLANS)
         _refuse_taken(reader, spec.slug)
     request = OperationRequest("plan_add", spec_fields(spec), {}, reserved_name=f"plan:{spec.slug}")
-    if not _is_being_added(ledger, request):
+    if only_to_finish(ledger, request) is None:  # else an unfinished operation may have made that price
         _refuse_key_of_another(billing, spec.slug)
     proposal = Proposal(
         request,
@@ -82,14 +82,6 @@ def _refuse_taken(reader: Reader, slug: str) -> None:
             ),
             data={"plan": slug},
         )
-
-
-def _is_being_added(ledger: Ledger, request: OperationRequest) -> bool:
-    """Whether an unfinished operation makes this plan: then the holder of the slug may be ours."""
-    from seatctl.ledger import operations
-
-    with ledger.reading() as reader:
-        return operations.of_name(reader, str(request.reserved_name)) is not None
 
 
 def _refuse_key_of_another(billing: Billing, slug: str) -> None:

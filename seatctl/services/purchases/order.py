@@ -14,13 +14,13 @@ from seatctl.billing.objects import read_preview, read_subscription
 from seatctl.billing.port import Billing
 from seatctl.billing.previews import read_terms
 from seatctl.errors import JsonValue, UsageError
-from seatctl.ledger import operations, plans, subscriptions
+from seatctl.ledger import plans, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import customers
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call, format_time
 from seatctl.models.money import format_money
-from seatctl.models.operation import Operation, OperationState
+from seatctl.models.operation import OperationState
 from seatctl.models.plan import Plan
 from seatctl.models.purchase import Order
 from seatctl.models.report import Record
@@ -47,7 +47,7 @@ from seatctl.services.charging.cards import can_be_charged, require_given_card
 from seatctl.services.charging.customer import require_customer
 from seatctl.services.charging.discounts import discount_forms
 from seatctl.services.operations.proposal import Proposal, charge_note
-from seatctl.services.operations.submit import OperationRequest, is_same
+from seatctl.services.operations.submit import OperationRequest, earlier_operations, is_same
 from seatctl.services.plans.edit import sellable
 from seatctl.services.subscriptions.settings import require_free_name
 from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS
@@ -78,9 +78,10 @@ def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Propo
         payer = None if order.bill_to is None else subscriptions.find(reader, order.bill_to)
         customer = None if payer is None else customers.stripe_id(reader, payer.customer_id)
         request = _request(plan, order, customer)
-        earlier = _same(reader, request)
-        if earlier is None:
-            _check(reader, order, name_counts=not _is_known(reader, request))
+        known = earlier_operations(reader, request)
+        earlier = next((operation for operation in known if is_same(operation, request)), None)
+        if earlier is None:  # if the name or the request id is known, `submit` decides what that means
+            _check(reader, order, name_counts=not known)
     what = f"{counted(order.seats, 'seat')} of {plan.slug} as {name}"
     proposal = Proposal(
         request,
@@ -219,22 +220,6 @@ def _request(plan: Plan, order: Order, customer: str | None) -> OperationRequest
     return OperationRequest(
         kind, asked, details, reserved_name=name_key(order.name), request_id=order.request_id
     )
-
-
-def _same(reader: Reader, request: OperationRequest) -> Operation | None:
-    """The operation that asked for the same: under way, or done under the same request id."""
-    found = (
-        operations.of_request(reader, request.request_id) if request.request_id else None,
-        operations.of_name(reader, str(request.reserved_name)),
-    )
-    same = (one for one in found if one is not None and is_same(one, request))
-    return next(same, None)
-
-
-def _is_known(reader: Reader, request: OperationRequest) -> bool:
-    """Whether an operation holds this name or request id, so that `submit` decides what it means."""
-    by_id = operations.of_request(reader, request.request_id) if request.request_id else None
-    return by_id is not None or operations.of_name(reader, str(request.reserved_name)) is not None
 
 
 def _price(

@@ -41,8 +41,8 @@ from seatctl.services.subscriptions.refunds import (
 from seatctl.services.subscriptions.resume_operation import prepare_restart
 from seatctl.services.subscriptions.snapshot import (
     SubscriptionSnapshot,
+    check_running,
     read_changeable,
-    read_running,
     require_unshared,
 )
 
@@ -82,7 +82,7 @@ def prepare_cancel(
     snapshot = read_changeable(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
     if snapshot.state.status not in _STILL_INVOICED:
         try:
-            snapshot = read_running(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
+            check_running(ledger, snapshot)
         except NotRunning as error:
             return _already_ended(ledger, call, handle, requested, error)
     require_unshared(ledger, snapshot, "canceling it")
@@ -109,7 +109,7 @@ def prepare_resume(
         return prepare_restart(billing, snapshot, requested, options)
     if snapshot.mirror.pause is not None and snapshot.state.status not in _ENDED:
         return _resume_collection(snapshot, requested)
-    snapshot = read_running(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
+    check_running(ledger, snapshot)
     require_unshared(ledger, snapshot, "resuming it")
     state = snapshot.state
     if state.policy.renewal is Renewal.MANUAL:

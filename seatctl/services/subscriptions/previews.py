@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_preview
@@ -40,78 +42,84 @@ class DueNow:
     carried_over: int = 0
 
 
-def due_now(
-    billing: Billing,
-    snapshot: SubscriptionSnapshot,
-    content: TermContent,
-    proration: Proration | None,
-    discounts: list[JsonValue],
-) -> DueNow:
-    """Return what Stripe would charge now; never negative, since a credit goes to the balance.
+@dataclass(frozen=True, slots=True)
+class ChangePreviews:
+    """Stripe's previews of one change. `discounts` replace those of the subscription, if any."""
 
-    Zero if the change makes no invoice of its own: in a trial, Stripe previews the first paid invoice
-    instead.
-    """
-    if proration is None or proration.behavior != _AT_ONCE:
-        return DueNow()
-    try:
-        raw = _preview(billing, snapshot, content, proration, discounts)
-    except InvalidRequest as refused:
-        if refused.data.get("stripe_code") != _NOTHING_TO_COME:
-            raise
-        return DueNow()
-    if previews_next_term(raw, snapshot.item, proration.moment):
-        return DueNow()
-    preview = read_preview(raw)
-    check_tax(preview.tax_status, address_hint(snapshot.name))
-    return DueNow(max(0, preview.amount_due), preview.carried_over)
+    billing: Billing
+    snapshot: SubscriptionSnapshot
+    target: Target
+    proration: Proration | None
+    """None if the change makes no invoice and is not prorated."""
+    discounts: list[JsonValue]
 
+    def due_now(self) -> DueNow:
+        """Return what Stripe would charge now; never negative, since a credit goes to the balance.
 
-def next_total(
-    billing: Billing,
-    snapshot: SubscriptionSnapshot,
-    target: Target,
-    proration: Proration | None,
-    discounts: list[JsonValue],
-) -> int | None:
-    """Return the total of the next term's invoice, in minor units; None if the subscription ends before.
+        Zero if the change makes no invoice of its own: in a trial, Stripe previews the first paid invoice
+        instead.
+        """
+        if self.proration is None or self.proration.behavior != _AT_ONCE:
+            return DueNow()
+        try:
+            raw = self.preview(self.target.now, self.proration)
+        except InvalidRequest as refused:
+            if refused.data.get("stripe_code") != _NOTHING_TO_COME:
+                raise
+            return DueNow()
+        if previews_next_term(raw, self.snapshot.item, self.proration.moment):
+            return DueNow()
+        preview = read_preview(raw)
+        check_tax(preview.tax_status, address_hint(self.snapshot.name))
+        return DueNow(max(0, preview.amount_due), preview.carried_over)
 
-    It includes what is prorated now and billed then, and waiting items unless the change bills those now.
-    `discounts` replace those of the subscription, if any. Only totals are used, because Stripe truncates the
-    lines of a preview.
-    """
-    if snapshot.state.ends:
-        return None
+    def next_total(self) -> int | None:
+        """Return the total of the next term's invoice, in minor units; None if the subscription ends before.
 
-    try:
-        next_invoice = _preview(billing, snapshot, target.next, _NO_PRORATION, discounts)
-        if proration is None:
-            prorated_later = 0
-        elif proration.behavior == _LATER:
-            prorated_later = _total(billing, snapshot, target.now, proration, discounts)
-            prorated_later -= _total(billing, snapshot, target.now, _NO_PRORATION, discounts)
-        else:
-            prorated_later = 0
-            if has_pending_items(next_invoice) and _bills_now(
-                billing, snapshot, target, proration, discounts
-            ):
+        It includes what is prorated now and billed then, and waiting items unless the change bills those now.
+        Only totals are used, because Stripe truncates the lines of a preview.
+        """
+        if self.snapshot.state.ends:
+            return None
+        proration, prorated_later = self.proration, 0
+        try:
+            next_invoice = self.preview(self.target.next)
+            if proration is not None and proration.behavior == _LATER:
+                prorated_later = read_preview(self.preview(self.target.now, proration)).total
+                prorated_later -= read_preview(self.preview(self.target.now)).total
+            elif proration is not None and has_pending_items(next_invoice) and self._bills_now(proration):
                 # Without the waiting items: a discount may take off a different amount then.
-                next_invoice = _preview(billing, snapshot, target.next, _NO_PRORATION, discounts, RECURRING)
-    except (MissingInStripe, InvalidRequest):
-        return None
-    return read_preview(next_invoice).total + prorated_later
+                next_invoice = self.preview(self.target.next, extra=RECURRING)
+        except (MissingInStripe, InvalidRequest):
+            return None
+        return read_preview(next_invoice).total + prorated_later
 
+    def _bills_now(self, proration: Proration) -> bool:
+        """Whether a change billed at once makes an invoice today; that invoice includes waiting items."""
+        today = self.preview(self.target.now, proration)
+        return not previews_next_term(today, self.snapshot.item, proration.moment)
 
-def _bills_now(
-    billing: Billing,
-    snapshot: SubscriptionSnapshot,
-    target: Target,
-    proration: Proration,
-    discounts: list[JsonValue],
-) -> bool:
-    """Whether a change billed at once makes an invoice today; that invoice includes waiting items."""
-    today = _preview(billing, snapshot, target.now, proration, discounts)
-    return not previews_next_term(today, snapshot.item, proration.moment)
+    def preview(
+        self,
+        content: TermContent,
+        proration: Proration = _NO_PRORATION,
+        extra: Mapping[str, JsonValue] = MappingProxyType({}),
+    ) -> StripeJson:
+        """Return Stripe's preview of the item with this content."""
+        details: dict[str, JsonValue] = {
+            "items": [item_update(self.snapshot.item.id, self.snapshot.state.next, content)],
+            "proration_behavior": proration.behavior,
+        }
+        if proration.behavior != _NOT_AT_ALL:
+            details["proration_date"] = proration.moment
+        form: dict[str, JsonValue] = {
+            "subscription": self.snapshot.mirror.id,
+            "subscription_details": details,
+            **extra,
+        }
+        if self.discounts:
+            form["discounts"] = self.discounts
+        return self.billing.read(endpoints.preview_invoice(form))
 
 
 def total_after(billing: Billing, snapshot: SubscriptionSnapshot, form: dict[str, JsonValue]) -> int | None:
@@ -144,34 +152,3 @@ def waiting_total(
         return max(0, read_pending_amount(preview({}), lambda: preview(RECURRING)))
     except (MissingInStripe, InvalidRequest):
         return 0
-
-
-def _total(
-    billing: Billing,
-    snapshot: SubscriptionSnapshot,
-    content: TermContent,
-    proration: Proration,
-    discounts: list[JsonValue],
-) -> int:
-    return read_preview(_preview(billing, snapshot, content, proration, discounts)).total
-
-
-def _preview(
-    billing: Billing,
-    snapshot: SubscriptionSnapshot,
-    content: TermContent,
-    proration: Proration,
-    discounts: list[JsonValue],
-    extra: dict[str, JsonValue] | None = None,
-) -> StripeJson:
-    details: dict[str, JsonValue] = {
-        "items": [item_update(snapshot.item.id, snapshot.state.next, content)],
-        "proration_behavior": proration.behavior,
-    }
-    if proration.behavior != _NOT_AT_ALL:
-        details["proration_date"] = proration.moment
-    form: dict[str, JsonValue] = {"subscription": snapshot.mirror.id, "subscription_details": details}
-    form |= extra or {}
-    if discounts:
-        form["discounts"] = discounts
-    return billing.read(endpoints.preview_invoice(form))

@@ -28,7 +28,7 @@ from seatctl.rules.charge_comparison import (
 from seatctl.rules.purchases import amount_of, check_spend
 from seatctl.rules.subscription_changes import Target
 from seatctl.services.operations.proposal import Guard, Proposal, charge_note, only_to_finish
-from seatctl.services.operations.submit import OperationRequest
+from seatctl.services.operations.submit import OperationRequest, earlier_operations
 from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
 from seatctl.services.users.permissions import allow
 
@@ -139,16 +139,9 @@ def repeated_proposal(
     with ledger.reading() as reader:
         subscription = subscriptions.find(reader, handle, call.now)
         allow(reader, call.actor, action, subscription)
-        unfinished = operations.of_subscription(reader, subscription.id)
-        of_request_id = operations.of_request(reader, options.request_id) if options.request_id else None
-    earlier = next(
-        (
-            operation
-            for operation in (unfinished, of_request_id)
-            if operation is not None and _asks(operation, subscription.id, requested)
-        ),
-        None,
-    )
+        same = OperationRequest("", requested, {}, subscription.id, request_id=options.request_id)
+        known = reversed(earlier_operations(reader, same))  # first the unfinished one, of whatever kind
+    earlier = next((operation for operation in known if _asks(operation, subscription.id, requested)), None)
     if earlier is None:
         return None
     request = OperationRequest(earlier.kind, requested, {}, subscription.id, request_id=earlier.request_id)

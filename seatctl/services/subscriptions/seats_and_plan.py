@@ -31,7 +31,7 @@ from seatctl.services.operations.submit import OperationRequest
 from seatctl.services.plans.edit import sellable
 from seatctl.services.subscriptions.classic_billing import require_true_credit
 from seatctl.services.subscriptions.departures import NO_DEPARTURES, Departures
-from seatctl.services.subscriptions.previews import Proration, due_now, next_total
+from seatctl.services.subscriptions.previews import ChangePreviews, Proration
 from seatctl.services.subscriptions.proposal import (
     ChangeOptions,
     priced_proposal,
@@ -216,7 +216,8 @@ def _prorated(
         find_discounts(billing, options.promo, options.coupon), snapshot.mirror.discounts
     )
     proration = Proration(behavior, proration_date) if is_billed else None
-    costs = due_now(billing, snapshot, target.now, proration, discounts)
+    previews = ChangePreviews(billing, snapshot, target, proration, discounts)
+    costs = previews.due_now()
     due = costs.now
     check_spend(due, snapshot.currency, options.max_spend)
     if due and snapshot.mirror.collection_method != "send_invoice":
@@ -243,11 +244,11 @@ def _prorated(
     request = OperationRequest(
         "change", requested, details, snapshot.subscription.id, request_id=options.request_id
     )
-    next_invoice = next_total(billing, snapshot, target, proration, discounts)
+    next_invoice = previews.next_total()
     warnings = tuple[str, ...]()
     if discounts:  # a proration does not show the discount by itself: compare with a preview without
-        undiscounted = due_now(billing, snapshot, target.now, proration, [])
-        later = next_total(billing, snapshot, target, proration, []) or 0
+        without = replace(previews, discounts=[])
+        undiscounted, later = without.due_now(), without.next_total() or 0
         saved = max(
             undiscounted.now + undiscounted.carried_over - due - costs.carried_over,
             later - (next_invoice or 0),

@@ -120,13 +120,21 @@ def require_unscheduled(snapshot: SubscriptionSnapshot) -> None:
 def read_running(
     ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action
 ) -> SubscriptionSnapshot:
-    """Like `read_changeable`, for a subscription that must run. Also raises NotRunning,
-    `plan_without_policy`.
-    """
+    """Like `read_changeable`, for a subscription that must run. Raises what `check_running` raises too."""
     snapshot = read_changeable(ledger, billing, call, handle, action)
-    _require_policy(ledger, snapshot.subscription, snapshot.mirror, snapshot.item)
-    require_running(snapshot.state)
+    check_running(ledger, snapshot)
     return snapshot
+
+
+def check_running(ledger: Ledger, snapshot: SubscriptionSnapshot) -> None:
+    """Raise NotRunning, or `plan_without_policy` if nothing says under which policy it is changed.
+
+    A subscription that was bought elsewhere is changed under the policy of its plan.
+    """
+    if policy_of(snapshot.mirror, snapshot.item, snapshot.subscription) is None:
+        with ledger.reading() as reader:
+            require_policy(plans.find(reader, snapshot.subscription.plan_slug))
+    require_running(snapshot.state)
 
 
 def read_changeable(
@@ -184,18 +192,6 @@ def read_home_subscription(
         raise
     with ledger.reading() as reader:
         return with_described_item(mirror, mirrored_subscriptions.of_stripe(reader, mirror.id))
-
-
-def _require_policy(
-    ledger: Ledger, subscription: Subscription, mirror: StripeSubscription, item: StripeItem
-) -> None:
-    """Raise `plan_without_policy` for a subscription that was bought elsewhere and whose plan has no policy.
-
-    Such a subscription is changed under the policy of its plan.
-    """
-    if policy_of(mirror, item, subscription) is None:
-        with ledger.reading() as reader:
-            require_policy(plans.find(reader, subscription.plan_slug))
 
 
 def _with_home(subscription: Subscription, mirror: StripeSubscription) -> Subscription:
