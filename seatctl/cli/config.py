@@ -163,6 +163,7 @@ def _changeable(key: str) -> Setting:
 
 def _write(ctx: Context, known: Setting, value: Value | None) -> None:
     from seatctl.config.settings_file import with_value
+    from seatctl.models.report import would_have
 
     name = ctx.profile.name
     before = ctx.profile.values.get(known.key)
@@ -170,7 +171,7 @@ def _write(ctx: Context, known: Setting, value: Value | None) -> None:
     record: Record = {"profile": name, "setting": known.key, "value": value, "before": before}
     ctx.emit_one(record, columns("profile setting value before"), handle="value")
     if ctx.options.dry_run:
-        ctx.note("dry run: nothing was written")
+        ctx.note(would_have(f"{'removed' if value is None else 'set'} {known.key} of profile {name}"))
     hidden = [name for name in known.environment if ctx.environment.get(name)]
     if hidden and not ctx.options.quiet:
         note(f"{hidden[0]} is set and overrides the profile")

@@ -43,7 +43,7 @@ class Report:
 
 
 def would_have(summary: str) -> str:
-    """The summary of a dry run, from that of the real run: `would have added ann@example.com`."""
+    """Return the summary of a dry run for that of the real run: `would have added ann@example.com`."""
     return f"would have {summary}"
 
 
@@ -53,18 +53,20 @@ def change_report(
     columns: tuple[str, ...] = (),
     *,
     dry_run: bool,
+    unchanged: bool = False,
     exit_code: ExitCode = ExitCode.DONE,
     data: dict[str, JsonValue] | None = None,
     warnings: tuple[str, ...] = (),
 ) -> Report:
-    """The report of a change that is not a run of the ledger, or of a dry run.
+    """Return the report of a change outside the ledger's transactions, or of a dry run.
 
-    `summary` and the `result` of the rows are those of the real run.
+    `summary` and the `result` of the rows are those of the real run. `unchanged`: the summary says that there
+    was nothing to do.
     """
     return Report(
         None,
         dry_run,
-        would_have(summary) if dry_run else summary,
+        would_have(summary) if dry_run and not unchanged else summary,
         rows,
         exit_code,
         columns=columns,
@@ -80,12 +82,12 @@ def dry_run_report(
     *,
     warnings: tuple[str, ...] = (),
 ) -> Report:
-    """The report of a dry run, like `change_report`."""
+    """Return the report of a dry run, like `change_report`."""
     return change_report(summary, rows, columns, dry_run=True, warnings=warnings)
 
 
 def unchanged_report(
     call: Call, summary: str, rows: Iterable[Record] = (), columns: tuple[str, ...] = ()
 ) -> Report:
-    """The report of a command that found nothing to do; a dry run says the same."""
-    return Report(None, call.dry_run, summary, rows, columns=columns)
+    """Return the report of a command that found nothing to do; a dry run says the same."""
+    return change_report(summary, rows, columns, dry_run=call.dry_run, unchanged=True)

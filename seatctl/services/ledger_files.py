@@ -15,7 +15,7 @@ from seatctl.ledger import check, copies, exports
 from seatctl.ledger.failures import LedgerCorrupt, NoLedger
 from seatctl.ledger.ledger import Ledger, open_ledger
 from seatctl.models.call import Call
-from seatctl.models.report import Record, Report, change_report, dry_run_report
+from seatctl.models.report import Record, Report, change_report
 from seatctl.models.role import Action
 from seatctl.rules.terminal_text import guard_cell
 from seatctl.services.users.permissions import allow
@@ -29,13 +29,15 @@ def backup(ledger: Ledger, call: Call, target: Path, *, overwrite: bool) -> Repo
 
     Raises `file_exists`, CannotWrite, LedgerCorrupt.
     """
-    row: dict[str, JsonValue] = {"path": str(target), "ledger_id": ledger.id}
-    if call.dry_run:
-        size = ledger.path.stat().st_size
-        return dry_run_report(f"backed up to {target}", ({**row, "bytes": size, "checked": False},))
-    copies.copy_to(ledger, target, overwrite=overwrite)
-    row |= {"bytes": target.stat().st_size, "checked": True}
-    return Report(None, False, f"backed up to {target} and checked the copy", (row,))
+    if not call.dry_run:
+        copies.copy_to(ledger, target, overwrite=overwrite)
+    row: Record = {
+        "path": str(target),
+        "ledger_id": ledger.id,
+        "bytes": (ledger.path if call.dry_run else target).stat().st_size,
+        "checked": not call.dry_run,
+    }
+    return change_report(f"backed up to {target} and checked the copy", (row,), dry_run=call.dry_run)
 
 
 def prepare_restore(source: Path, place: Path, call: Call) -> Path:
@@ -97,17 +99,11 @@ def finish_restore(part: Path, place: Path, call: Call, source: str) -> Report:
     copies.replace_ledger(part, place, replaced)
     with closing(open_ledger(place)) as ledger:
         ledger_id = ledger.id
-    row: Record = {
-        "path": str(place),
-        "ledger_id": ledger_id,
-        "replaced": str(replaced) if existed else None,
-    }
-    summary = (
-        f"restored {source} as ledger {ledger_id}, which must adopt subscriptions before it changes them"
-    )
-    return Report(
-        None, False, f"{summary}; the replaced ledger is {replaced}" if existed else summary, (row,)
-    )
+    kept = str(replaced) if existed else None
+    row: Record = {"path": str(place), "ledger_id": ledger_id, "replaced": kept}
+    summary = f"restored {source} as {ledger_id}, which must adopt subscriptions before it changes them"
+    summary += f"; the replaced ledger is {kept}" if kept else ""
+    return change_report(summary, (row,), dry_run=False)
 
 
 def export(ledger: Ledger, call: Call, target: Path, *, as_json: bool) -> Report:

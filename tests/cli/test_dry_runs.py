@@ -11,8 +11,8 @@ from tests.support.both_sides import contents
     ("command", "says"),
     [
         ("init other --no-input", "would have set up profile other (sandbox)"),
-        ("config set color never", "dry run: nothing was written"),
-        ("config unset actor", "dry run: nothing was written"),
+        ("config set color never", "would have set color of profile default"),
+        ("config unset actor", "would have removed actor of profile default"),
         ("config use default", "would have switched to profile default (sandbox)"),
         ("ledger backup -", "would have backed up to stdout"),
         ("ledger backup backup.db", "would have backed up to "),
@@ -26,6 +26,11 @@ from tests.support.both_sides import contents
         ("sandbox retries past_due", "would have set the end of the last retry to past_due"),
         ("sandbox complete cs_1", "would have completed the page cs_1 with pm_card_visa"),
         ("notify send", "would have tried to send "),
+        ("requests create zoe@example.com --create-users", "would have made request 1 of zoe@example.com"),
+        ("roles grant zoe@example.com viewer", "would have made zoe@example.com viewer"),
+        ("roles grant ann@example.com admin", "dry run: ann@example.com is already admin"),
+        ("seats reclaim design --suspended", "dry run: nothing to do"),
+        ("sync", "would have recovered 0 operations and read "),
         (
             "seats apply people.csv -s design --create-users --save plan.jsonl",
             "would have seated 1 in design",

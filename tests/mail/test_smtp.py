@@ -25,6 +25,9 @@ def design(sandbox, postbox):
 
 
 def test_the_server_can_be_tried(sandbox, design, postbox):
+    dry = sandbox("notify", "test", "--dry-run", "-o", "json")
+    assert (dry.json["result"], dry.json["dry_run"]) == ("sent", True)
+    assert (dry.err, postbox.subjects()) == (f"would have sent a test message to {ANN}\n", [])
     tried = sandbox("notify", "test", "-o", "json")
     assert (tried.code, tried.json["to"], tried.json["result"]) == (0, ANN, "sent")
     assert postbox.subjects() == [(ANN, "A test of seatctl's notifications")]

@@ -20,7 +20,7 @@ from seatctl.ledger.record import audit, batches
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
 from seatctl.models.operation import Operation, OperationState
-from seatctl.models.report import Report
+from seatctl.models.report import Report, change_report, dry_run_report
 from seatctl.models.role import Action
 from seatctl.models.run import Run, RunState
 from seatctl.rules import hints, subscription_changes
@@ -69,14 +69,11 @@ def abandon(
         _say_what_the_policy_allows(ledger, billing, call, error)
         raise
     _require_no_call_under_way(ledger, call, operation)
-    row: dict[str, JsonValue] = {"run": run.number, "kind": operation.kind}
+    row: dict[str, JsonValue] = {"run": run.number, "kind": operation.kind, "result": "abandoned"}
     if call.dry_run:
-        preview = {**row, "result": "abandoned"}
-        return Report(None, True, f"would abandon run {run.number}", (preview,))
+        return dry_run_report(f"abandoned run {run.number}", (row,))
     undone = _abandon(OperationRun(ledger, billing(), call, operation))
-    return Report(
-        run.number, False, f"abandoned run {run.number}: {undone}", ({**row, "result": "abandoned"},)
-    )
+    return Report(run.number, False, f"abandoned run {run.number}: {undone}", (row,))
 
 
 def _require_no_call_under_way(ledger: Ledger, call: Call, operation: Operation) -> None:
@@ -140,7 +137,8 @@ def _finish(running: OperationRun) -> SeatctlError:
 
 def _not_open(reader: Reader, run: Run, operation: Operation | None) -> Report:
     if run.state is RunState.FAILED and not audit.count_changes(reader, run.number):
-        return Report(None, False, f"run {run.number} changed nothing; there is nothing to undo")
+        summary = f"run {run.number} changed nothing; there is nothing to undo"
+        return change_report(summary, dry_run=False, unchanged=True)
     if run.state is RunState.PENDING:
         raise CannotUndo(
             f"run {run.number} is in progress or was interrupted; there is nothing to abandon",

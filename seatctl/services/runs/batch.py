@@ -19,8 +19,9 @@ from seatctl.ledger.transaction import Reader
 from seatctl.models.batch import Line
 from seatctl.models.call import BatchRow, Call
 from seatctl.models.operation import Operation, OperationState
-from seatctl.models.report import Report
+from seatctl.models.report import Report, would_have
 from seatctl.models.run import RunState
+from seatctl.rules.plural import counted
 
 COLUMNS = ("line", "command", "result", "code", "error")
 
@@ -205,7 +206,7 @@ def _end(
     return Report(
         run=None if call.dry_run else run,
         dry_run=call.dry_run,
-        summary=summary,
+        summary=would_have(summary) if call.dry_run and tally.total else summary,
         rows=rows,
         exit_code=ExitCode.PARTIAL if failed or left else ExitCode.DONE,
         undo=None if call.dry_run else undo,
@@ -218,7 +219,7 @@ def _summary(run: int | None, tally: batches.Tally) -> str:
     total = tally.total
     if not total:
         return "nothing to do: the batch has no lines"
-    parts = [f"{tally.done:,} of {total:,} line{'' if total == 1 else 's'} done"]
+    parts = [f"completed {tally.done:,} of {counted(total, 'line')}"]
     if tally.failed:
         parts.append(f"{tally.failed:,} failed" + (f" (seatctl runs failures {run})" if run else ""))
     if tally.waiting:

@@ -17,7 +17,7 @@ from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Journal, Reader, spooled
 from seatctl.ledger.undo import held_seats
 from seatctl.models.call import Call, format_time
-from seatctl.models.report import Record, Report, would_have
+from seatctl.models.report import Record, Report, change_report
 from seatctl.models.role import Action
 from seatctl.rules.desired_state import (
     Changes,
@@ -97,14 +97,13 @@ def comparison_report(
     `costs` are in minor units, by the subscription's name.
     """
     changes = comparison.changes
-    sentence = summary(changes, fill=comparison.fill)
-    return Report(
-        run=None,
+    return change_report(
+        summary(changes, fill=comparison.fill),
+        comparison.rows,
+        COLUMNS,
         dry_run=True,
-        summary=would_have(sentence) if has_effect(changes, fill=comparison.fill) else sentence,
-        rows=comparison.rows,
+        unchanged=not has_effect(changes, fill=comparison.fill),
         exit_code=ExitCode.NO if check and changes.differs else ExitCode.DONE,
-        columns=COLUMNS,
         data=_data(changes, costs or {}),
     )
 

@@ -19,7 +19,7 @@ from seatctl.ledger.lookups import find_all
 from seatctl.ledger.mirror import mirrored_subscriptions, subscription_updates
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import Call
-from seatctl.models.report import Record, Report
+from seatctl.models.report import Record, Report, dry_run_report, unchanged_report
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import Subscription
@@ -55,12 +55,10 @@ def adopt(ledger: Ledger, billing: Billing, call: Call, handles: Sequence[str]) 
     with ledger.reading() as reader:
         chosen = adoptable(reader, call, ledger.id, handles)
     if not chosen:
-        return Report(None, call.dry_run, "this ledger is already the home of all its subscriptions")
+        return unchanged_report(call, "this ledger is already the home of all its subscriptions")
     if call.dry_run:
         rows = tuple(_row(subscription, "adopted") for subscription in chosen)
-        return Report(
-            None, True, f"would adopt {counted(len(chosen), 'subscription')}", rows, columns=COLUMNS
-        )
+        return dry_run_report(f"adopted {counted(len(chosen), 'subscription')}", rows, COLUMNS)
     first: dict[str, Subscription] = {}
     for subscription in chosen:
         first.setdefault(subscription.stripe_subscription, subscription)

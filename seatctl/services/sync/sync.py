@@ -20,7 +20,7 @@ from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
 from seatctl.models.mirror import Gone, Kind, Mirrored
 from seatctl.models.money import plain_amount
-from seatctl.models.report import Record, Report
+from seatctl.models.report import Record, Report, dry_run_report
 from seatctl.models.role import Action
 from seatctl.rules.plural import counted
 from seatctl.services.notifications.reminders import queue_notices
@@ -229,8 +229,8 @@ def _preview(ledger: Ledger, billing: Billing, call: Call, *, full: bool) -> Rep
             for kind, identifier in changed
         ]
         what = f"read {counted(len(changed), 'object')} again"
-    summary = f"would recover {counted(len(unfinished), 'operation')} and {what}"
-    return Report(None, True, summary, tuple(rows), columns=("run", "kind", "name", "result"))
+    summary = f"recovered {counted(len(unfinished), 'operation')} and {what}"
+    return dry_run_report(summary, tuple(rows), ("run", "kind", "name", "result"))
 
 
 def _report(

@@ -34,7 +34,7 @@ def test_every_line_is_done_and_all_are_one_run(sandbox, team, file):
         "seats assign design zoe@example.com bob@example.com",
     )
     done = sandbox("batch", path, "-o", "json")
-    assert (done.code, done.json["summary"]) == (0, "3 of 3 lines done")
+    assert (done.code, done.json["summary"]) == (0, "completed 3 of 3 lines")
     assert [(row["line"], row["result"]) for row in done.rows] == [(2, "done"), (4, "done"), (5, "done")]
     assert done.json["undo"] == f"seatctl runs undo {done.json['run']}"
     assert seated(sandbox) == ["bob@example.com", "zoe@example.com"]
@@ -140,7 +140,7 @@ def test_a_batch_stops_where_it_is_told_to_and_goes_on(sandbox, team, file):
     assert users(sandbox) == ["ann@example.com", "p1@example.com"]
     again = sandbox("runs", "resume", done.json["run"], "-o", "json")
     assert (again.code, [row["line"] for row in again.rows]) == (6, [3, 4])
-    assert again.json["summary"].startswith("2 of 4 lines done, 2 failed")
+    assert again.json["summary"].startswith("completed 2 of 4 lines, 2 failed")
     assert users(sandbox) == ["ann@example.com", "p1@example.com", "p2@example.com"]
     over = sandbox("runs", "resume", done.json["run"], "-o", "json")
     assert (over.code, over.error["code"]) == (4, "nothing_to_resume")
