@@ -7,6 +7,7 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ NOT_YET: set[str] = {
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FILE = re.compile(r"(?<![\w./*<>$-])[\w-]+(?:/[\w-]+)*\.(?:py|md)\b")
 FOLDER = re.compile(r"[\w-]+(?:/[\w-]+)*/")
+ANCHOR = re.compile(r"\b(docs/[\w-]+\.md)#([\w-]+)")
 MODULE = re.compile(r"\b(?:seatctl|tests|bench)(?:\.[a-z_]\w*)+\b(?!\()")
 ELSEWHERE = re.compile(
     r"\bdesign,? (?:section|rule|document)|\brules? \d|\bsection \d|stripe-facts", re.IGNORECASE
@@ -37,6 +39,7 @@ OF_A_READER = {"tools/", "plan.md", "comment.md"}
 """Files and folders that somebody who follows a page makes, elsewhere."""
 
 
+@cache
 def anchors(page: Path) -> set[str]:
     """The anchors of a page's headings, as GitHub makes them."""
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
@@ -73,6 +76,7 @@ def prose(source: Path) -> Iterator[str]:
 def missing(text: str, folder: Path) -> set[str]:
     """What a text names that is not there."""
     files = {name for name in FILE.findall(text) if not is_there(name, folder)}
+    files |= {f"{page}#{name}" for page, name in ANCHOR.findall(text) if name not in anchors(ROOT / page)}
     modules = {name for name in MODULE.findall(text) if not is_module(name) and name not in files}
     return (files | modules | set(ELSEWHERE.findall(text))) - OF_A_READER
 
