@@ -59,7 +59,7 @@ def show(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Record:
         "unpaid": [
             *(_owed(invoice) for invoice in unpaid),
             *(
-                f"{invoice.handle}: a draft that nobody is asked to pay"
+                f"{invoice.handle}: a draft that Stripe does not collect"
                 for invoice in subscription.owed
                 if invoice.draft
             ),

@@ -9,17 +9,17 @@ from datetime import datetime
 
 from seatctl.billing.port import Billing
 from seatctl.errors import Code, JsonValue, SeatctlError, refuse
-from seatctl.ledger import subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call, format_time
 from seatctl.models.money import format_money
 from seatctl.models.plan import Renewal
+from seatctl.models.report import Record
 from seatctl.models.role import Action
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.models.subscription_state import SubscriptionState
 from seatctl.rules import hints, open_invoices
 from seatctl.rules.refunds import CreditShare
-from seatctl.rules.subscription_changes import NotRunning, window_opens
+from seatctl.rules.subscription_changes import window_opens
 from seatctl.services.charging.processing import require_no_payment_processing
 from seatctl.services.operations.proposal import Proposal
 from seatctl.services.operations.submit import OperationRequest
@@ -47,17 +47,8 @@ from seatctl.services.subscriptions.snapshot import (
 )
 
 PREVIEW_COLUMNS = (
-    *("name", "plan", "seats", "seats_until"),
-    *(
-        "given_back",
-        "to_balance",
-        "owed_less",
-        "owed",
-        "open_invoices",
-        "renews_at",
-        "next_invoice",
-        "currency",
-    ),
+    *("name", "plan", "seats", "seats_until", "given_back", "to_balance", "owed_less", "owed"),
+    *("open_invoices", "renews_at", "next_invoice", "currency"),
 )
 
 
@@ -80,11 +71,11 @@ def prepare_cancel(
     if repetition is not None:
         return repetition
     snapshot = read_changeable(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
+    if snapshot.state.status in _ENDED:
+        row = {**_row(snapshot), "seats": snapshot.subscription.capacity}
+        return _unchanged(ledger, snapshot, requested, f"{snapshot.name} has already ended", row)
     if snapshot.state.status not in _STILL_INVOICED:
-        try:
-            check_running(ledger, snapshot)
-        except NotRunning as error:
-            return _already_ended(ledger, call, handle, requested, error)
+        check_running(ledger, snapshot)
     require_unshared(ledger, snapshot, "canceling it")
     if now:
         return _cancel_now(billing, snapshot, requested, refund=refund)
@@ -155,20 +146,15 @@ def _ends_by_itself(state: SubscriptionState, at: datetime) -> SeatctlError:
 
 def _resume_collection(snapshot: SubscriptionSnapshot, requested: dict[str, JsonValue]) -> Proposal:
     """End a pause of collection: Stripe collects again from the next invoice on. Charges nothing now."""
-    name, drafts = (
-        snapshot.name,
-        [invoice.handle for invoice in snapshot.subscription.owed if invoice.draft],
-    )
-    cancel_at = snapshot.mirror.cancel_at
-    what_follows = f"; its next invoice is collected on {_day(snapshot.state.period_end)}"
+    name, cancel_at = snapshot.name, snapshot.mirror.cancel_at
+    summary = f"resumed the collection of {name}"
     if cancel_at is not None and cancel_at <= snapshot.state.period_end:
-        what_follows = f"; it is still canceled, and ends on {_day(cancel_at)}"
-    to_pay = (
-        f"; still to pay: {', '.join(f'seatctl invoices pay {invoice}' for invoice in drafts)}"
-        if drafts
-        else ""
-    )
-    summary = f"resumed the collection of {name}{what_follows}{to_pay}"
+        summary += f"; it is still canceled, and ends on {_day(cancel_at)}"
+    else:
+        summary += f"; its next invoice is collected on {_day(snapshot.state.period_end)}"
+    to_pay = [f"seatctl invoices pay {draft.handle}" for draft in snapshot.subscription.owed if draft.draft]
+    if to_pay:
+        summary += f"; still to pay: {', '.join(to_pay)}"
     details: dict[str, JsonValue] = {**_details(snapshot, summary), "update": {"pause_collection": ""}}
     return _proposal(snapshot, requested, details, _row(snapshot), f"Resume the collection of {name}?")
 
@@ -243,11 +229,8 @@ def _cancel_now(
     if refund:
         require_true_credit(billing, snapshot, "the refund would be reckoned", invoices)
     shares = credit_shares(billing, snapshot, invoices) if refund else ()
-    to_card, to_balance = sum(invoice.refund for invoice in shares), sum(invoice.credit for invoice in shares)
-    owed_less = sum(invoice.less for invoice in shares)
-    still_open = open_invoices.still_open(
-        invoices.open, {invoice.invoice: invoice.less for invoice in shares}
-    )
+    owed_less = sum(share.less for share in shares)
+    still_open = open_invoices.still_open(invoices.open, {share.invoice: share.less for share in shares})
     details: dict[str, JsonValue] = {
         **_details(
             snapshot,
@@ -264,8 +247,8 @@ def _cancel_now(
     row: dict[str, JsonValue] = {
         **_row(snapshot),
         "seats_until": format_time(snapshot.stripe_time),
-        "given_back": to_card,
-        "to_balance": to_balance,
+        "given_back": sum(share.refund for share in shares),
+        "to_balance": sum(share.credit for share in shares),
         "owed_less": owed_less,
         "owed": invoices.owed - owed_less,
         "open_invoices": [invoice.as_record() for invoice in still_open],
@@ -273,7 +256,7 @@ def _cancel_now(
         "billed_within_the_hour": sum(draft.total for draft in invoices.drafts),
         "invoices": [share_fields(share) for share in shares],
     }
-    notes = _notes(snapshot.state, subscription.currency, shares, invoices, billed_now, refund=refund)
+    notes = _notes(snapshot, shares, invoices, still_open, billed_now, refund=refund)
     return _proposal(snapshot, requested, details, row, f"Cancel {subscription.name} now?", notes)
 
 
@@ -285,10 +268,10 @@ def _draft_remark(snapshot: SubscriptionSnapshot, invoices: SubscriptionInvoices
 
 
 def _notes(
-    state: SubscriptionState,
-    currency: str,
+    snapshot: SubscriptionSnapshot,
     shares: tuple[CreditShare, ...],
     invoices: SubscriptionInvoices,
+    still_open: tuple[open_invoices.OpenInvoice, ...],
     billed_now: int,
     *,
     refund: bool,
@@ -296,9 +279,9 @@ def _notes(
     """What to tell the user before the subscription ends."""
 
     def money(amount: int) -> str:
-        return format_money(amount, currency)
+        return format_money(amount, snapshot.currency)
 
-    notes = [f"{state.name} ends at once: {state.assigned} people lose their seats."]
+    notes = [f"{snapshot.name} ends at once: {snapshot.state.assigned} people lose their seats."]
     for share in shares:
         if share.refund:
             notes.append(f"{money(share.refund)} of invoice {share.number} goes back to the card.")
@@ -308,7 +291,6 @@ def _notes(
             notes.append(f"{money(share.less)} of the open invoice {share.number} no longer has to be paid.")
     if not shares:
         notes.append("Nothing is given back." if refund else "Nothing is given back without --refund.")
-    still_open = open_invoices.still_open(invoices.open, {share.invoice: share.less for share in shares})
     notes += open_invoices.notes(still_open, at_once=True)
     for draft in invoices.drafts if not refund else ():
         notes.append(f"{money(draft.total)} of the draft {draft.id} is still charged, within the hour.")
@@ -360,30 +342,14 @@ def _proposal(
 
 
 def _unchanged(
-    ledger: Ledger, snapshot: SubscriptionSnapshot, requested: dict[str, JsonValue], summary: str
+    ledger: Ledger,
+    snapshot: SubscriptionSnapshot,
+    requested: dict[str, JsonValue],
+    summary: str,
+    row: Record | None = None,
 ) -> Proposal:
     request = OperationRequest("cancel", requested, {}, snapshot.subscription.id)
-    return unchanged_proposal(ledger, snapshot.subscription, request, summary, _row(snapshot))
-
-
-def _already_ended(
-    ledger: Ledger, call: Call, handle: str, requested: dict[str, JsonValue], error: NotRunning
-) -> Proposal:
-    """Propose nothing if the subscription has already ended; else raise `error`."""
-    if error.data.get("status") not in {
-        SubscriptionStatus.CANCELED.value,
-        SubscriptionStatus.INCOMPLETE_EXPIRED.value,
-    }:
-        raise error
-    with ledger.reading() as reader:
-        subscription = subscriptions.find(reader, handle, call.now)
-    row: dict[str, JsonValue] = {
-        "name": subscription.name,
-        "plan": subscription.plan_slug,
-        "seats": subscription.capacity,
-    }
-    request = OperationRequest("cancel", requested, {}, subscription.id)
-    return unchanged_proposal(ledger, subscription, request, f"{subscription.name} has already ended", row)
+    return unchanged_proposal(ledger, snapshot.subscription, request, summary, row or _row(snapshot))
 
 
 def _day(moment: datetime) -> str:

@@ -6,7 +6,7 @@ at full price, renewals by hand) pay for: each gives back the unused share of it
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from shlex import quote
 
@@ -37,68 +37,55 @@ _BALANCES = ("starting", "ending")
 """Stripe's words for the customer's balance before and after an invoice."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SubscriptionInvoices:
     """The invoices of a subscription, newest first, and the lines that wait for its next one."""
 
-    by_stripe: tuple[tuple[StripeInvoice, PaidInvoice], ...]
-    own: tuple[tuple[StripeInvoice, PaidInvoice], ...]
-    owed: int
-    """What its open invoices still ask for, in minor units."""
-    waiting: tuple[StripeJson, ...]
+    waiting: list[StripeJson]
+    by_stripe: list[tuple[StripeInvoice, PaidInvoice]] = field(default_factory=list)
+    own: list[tuple[StripeInvoice, PaidInvoice]] = field(default_factory=list)
+    open: list[StripeInvoice] = field(default_factory=list)
+    drafts: list[StripeInvoice] = field(default_factory=list)
+    """Invoices of the running period not charged yet: a renewal's is a draft for about an hour."""
+    unpaid: list[str] = field(default_factory=list)
+    """Why the other invoices are neither paid nor open: void, written off, or still a draft."""
     given: int = 0
     """What its paid invoices have already given back, in minor units."""
-    unpaid: tuple[str, ...] = ()
-    """Why the other invoices are neither paid nor open: void, written off, or still a draft."""
-    open: tuple[StripeInvoice, ...] = ()
-    drafts: tuple[StripeInvoice, ...] = ()
-    """Invoices of the running period not charged yet: a renewal's is a draft for about an hour."""
+
+    @property
+    def owed(self) -> int:
+        """What its open invoices still ask for, in minor units."""
+        return sum(invoice.amount_remaining for invoice in self.open)
 
 
 def read_invoices(billing: Billing, snapshot: SubscriptionSnapshot) -> SubscriptionInvoices:
     """Read every invoice that billed the subscription from Stripe."""
-    stripe_id, customer = snapshot.mirror.id, snapshot.mirror.customer_id
-    by_stripe: list[tuple[StripeInvoice, PaidInvoice]] = []
-    own: list[tuple[StripeInvoice, PaidInvoice]] = []
-    unpaid: list[str] = []
-    open_invoices: list[StripeInvoice] = []
-    drafts: list[StripeInvoice] = []
-    owed = given = 0
+    stripe_id, customer, now = snapshot.mirror.id, snapshot.mirror.customer_id, snapshot.stripe_time
+    lines = billing.every(endpoints.pending_invoice_items(customer))
+    result = SubscriptionInvoices([line for line in lines if _subscription_of(line) == stripe_id])
     debt: int | None = None
     for raw in billing.every(endpoints.invoices_with_payments(customer)):
         invoice = read_invoice(raw)
-        group = own if invoice.metadata.get(SUBSCRIPTION) == stripe_id else by_stripe
-        if group is by_stripe and invoice.subscription_id != stripe_id:
+        is_own = invoice.metadata.get(SUBSCRIPTION) == stripe_id
+        if not is_own and invoice.subscription_id != stripe_id:
             continue
+        is_running = not is_own and _covers_future(invoice, now)
         if invoice.status in {InvoiceStatus.PAID, InvoiceStatus.OPEN}:
             paid, credited = _paid(invoice, raw)
-            made_debt = debt_created(
+            created = debt_created(
                 invoice.total, *(amount_of(raw, f"{which}_balance") for which in _BALANCES)
             )
-            if made_debt and invoice.status is InvoiceStatus.PAID:
+            if created and invoice.status is InvoiceStatus.PAID:
                 debt = _balance_owed(billing, customer) if debt is None else debt
-                paid = replace(paid, balance_debt=min(debt, made_debt, paid.refundable - paid.by_card))
+                paid = replace(paid, balance_debt=min(debt, created, paid.refundable - paid.by_card))
                 debt -= paid.balance_debt
-            group.append((invoice, paid))
-            given += credited if group is by_stripe and _covers_future(invoice, snapshot.stripe_time) else 0
-        elif group is by_stripe and _covers_future(invoice, snapshot.stripe_time) and invoice.total > 0:
-            unpaid.append(_why_unpaid(invoice))
-            drafts += [invoice] if invoice.status is InvoiceStatus.DRAFT else []
-        if invoice.status is InvoiceStatus.OPEN:
-            owed += invoice.amount_remaining
-            open_invoices.append(invoice)
-    lines = billing.every(endpoints.pending_invoice_items(customer))
-    waiting = tuple(line for line in lines if _subscription_of(line) == stripe_id)
-    return SubscriptionInvoices(
-        tuple(by_stripe),
-        tuple(own),
-        owed,
-        waiting,
-        given,
-        tuple(unpaid),
-        tuple(open_invoices),
-        tuple(drafts),
-    )
+            (result.own if is_own else result.by_stripe).append((invoice, paid))
+            result.given += credited if is_running else 0
+        elif is_running and invoice.total > 0:
+            result.unpaid.append(_why_unpaid(invoice))
+            result.drafts += [invoice] if invoice.status is InvoiceStatus.DRAFT else []
+        result.open += [invoice] if invoice.status is InvoiceStatus.OPEN else []
+    return result
 
 
 def credit_shares(
@@ -113,19 +100,16 @@ def credit_shares(
     if snapshot.mirror.status is SubscriptionStatus.TRIALING:
         # To Stripe, a term renewed by hand is a trial, of which it gives nothing back. A trial begun in the
         # dashboard has put the unused amount on the balance, by an invoice below 0.
-        paid_amounts = [(invoice, min(invoice.total, 0) or paid.refundable) for invoice, paid in running]
-        unused = max(
-            0, sum(unused_lines(invoice.lines, amount, now, smallest) for invoice, amount in paid_amounts)
-        )
+        amounts = ((invoice.lines, min(invoice.total, 0) or paid.refundable) for invoice, paid in running)
+        unused = max(0, sum(unused_lines(lines, amount, now, smallest) for lines, amount in amounts))
     else:
         unused = _unused_amount(billing, snapshot)
         unused -= unused % smallest
     refundable = [_refundable(billing, invoice, paid) for invoice, paid in running]
     shares = [*allocate(max(0, unused), [part.paid for part in refundable])]
     back = total(shares) + sum(part.returned for part in refundable)
-    _require_full_refund(
-        snapshot, invoices, unused, back, [part.disputed for part in refundable if part.disputed]
-    )
+    disputed = [part.disputed for part in refundable if part.disputed]
+    _require_full_refund(snapshot, invoices, unused, back, disputed)
     for invoice, paid in invoices.own:
         own_unused = _unused_of_own_invoice(invoice, paid, now, smallest)
         if own_unused:
@@ -156,12 +140,8 @@ def _require_full_refund(
 ) -> None:
     """Raise `refund_falls_short` unless everything that Stripe says is unused is given back."""
     # Stripe rounds each line, a charge down and its credit up, so a unit of each line may be missing.
-    lines = sum(
-        len(invoice.lines)
-        for invoice, _ in invoices.by_stripe
-        if _covers_future(invoice, snapshot.stripe_time)
-    )
-    rounding = lines * step(snapshot.currency)
+    running = (invoice for invoice, _ in invoices.by_stripe if _covers_future(invoice, snapshot.stripe_time))
+    rounding = sum(len(invoice.lines) for invoice in running) * step(snapshot.currency)
     # Stripe counts the time of a draft as unused, and then charges the draft all the same.
     if back + invoices.given >= unused - rounding and not (invoices.drafts and unused > rounding):
         return
@@ -215,32 +195,21 @@ def _refundable(billing: Billing, invoice: StripeInvoice, paid: PaidInvoice) -> 
     """Return what can be given back after refunds in the dashboard and disputes of its payments."""
     if not paid.by_card:
         return _Refundable(paid)
-    payments = invoice.details.get("payments")
+    payments = _objects(invoice.details.get("payments"))
     intents = [
-        str(payment.get("reference"))
-        for payment in (payments if isinstance(payments, list) else [])
-        if isinstance(payment, dict) and payment.get("type") == "payment_intent"
+        str(payment.get("reference")) for payment in payments if payment.get("type") == "payment_intent"
     ]
     by_hand = _refunded_by_hand(billing, invoice, intents)
-    disputes = [
-        payment
-        for intent in intents
-        for payment in billing.every(endpoints.disputes_of_payment(intent))
-        if _is_with_bank(payment)
-    ]
-    lost = sum(amount_of(payment, "amount") for payment in disputes if payment.get("status") == "lost")
+    all_disputes = (billing.every(endpoints.disputes_of_payment(intent)) for intent in intents)
+    disputes = [dispute for listed in all_disputes for dispute in listed if _is_with_bank(dispute)]
+    lost = sum(amount_of(dispute, "amount") for dispute in disputes if dispute.get("status") == "lost")
     # Stripe does not refund a payment that a bank has taken back; the bank pays the cardholder.
     not_refundable = paid.by_card if disputes else min(paid.by_card, by_hand)
-    name, is_open = invoice.number or invoice.id, any(payment.get("status") != "lost" for payment in disputes)
+    name, is_open = invoice.number or invoice.id, any(dispute.get("status") != "lost" for dispute in disputes)
     why = f"the payment of invoice {name} is disputed, and its bank has taken it back" if is_open else ""
-    remaining = replace(
-        paid,
-        refundable=max(0, paid.refundable - max(not_refundable, by_hand)),
-        by_card=paid.by_card - not_refundable,
-    )
-    return _Refundable(
-        replace(remaining, by_card=min(remaining.refundable, remaining.by_card)), by_hand + lost, why
-    )
+    refundable = max(0, paid.refundable - max(not_refundable, by_hand))
+    by_card = min(refundable, paid.by_card - not_refundable)
+    return _Refundable(replace(paid, refundable=refundable, by_card=by_card), by_hand + lost, why)
 
 
 def _is_with_bank(dispute: StripeJson) -> bool:

@@ -240,7 +240,7 @@ def test_a_pause_in_collection_is_told_until_it_is_ended(design, behavior, statu
     if behavior == "keep_as_draft":
         assert f"still to pay: seatctl invoices pay {row['number']}" in resumed
         (line,) = attention(design)
-        assert "a draft that nobody is asked to pay" in line
+        assert "a draft that Stripe does not collect" in line
         carry_out(design, f"seatctl invoices pay {row['number']}")
         assert charges(design) == [6000, 6000]
     assert (attention(design), said(design)["attention"]) == ([], [])
